@@ -1,0 +1,1 @@
+"""What surrounds the product: sandbox, embedded parts, demo, documents and measurements."""

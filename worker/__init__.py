@@ -1,0 +1,1 @@
+"""The engine: deduplicates requests, starts ImportDefinitions and follows their runs; knows no producer and no sandbox."""
