@@ -1,0 +1,143 @@
+"""The whole outside world on one page: what the use cases ask of Marketing Cloud, the ledger and the clock."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+from worker.domain.decisions import Decision, Due, Followed, Grant
+from worker.domain.faults import Fault, NotApplied, Rejected
+from worker.domain.policy import Policy
+from worker.domain.runs import Accepted, Definition, Run
+from worker.messages import StartRequest
+
+Refusal = NotApplied | Rejected
+
+
+class MarketingCloud(Protocol):
+    """The SOAP service; every failure is a value. Queries change nothing, so they are never ambiguous."""
+
+    def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
+        """Send Perform "start" once, on a connection of its own, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
+        ...
+
+    def definition(self, mid: str, customer_key: str) -> Definition | None | Refusal:
+        """Retrieve one ImportDefinition; None when no such key exists."""
+        ...
+
+    def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
+        """Retrieve all ImportDefinitions of a business unit."""
+        ...
+
+    def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
+        """List all rows of ImportResultsSummary that name this definition."""
+        ...
+
+    def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
+        """Look up runs by TaskResultID in one query; what is not visible yet is absent."""
+        ...
+
+
+class Ledger(Protocol):
+    """The state in Redis. Each method is one atomic step that writes state and event together, on Redis time.
+
+    Every step may be repeated with the same arguments and gives the same answer without a second event.
+    Steps with a grant return False when its fence is stale.
+    """
+
+    def accept(self, request: StartRequest) -> bool:
+        """Record a request; False when this request_id was recorded before."""
+        ...
+
+    def refuse(self, request: StartRequest, code: str, text: str) -> None:
+        """Record a request that can never be carried out, and its end as `rejected`."""
+        ...
+
+    def take(self, request: StartRequest, owner: str, policy: Policy) -> Decision:
+        """Record the request if it is new, decide, and give a lease to `owner` where it may act."""
+        ...
+
+    def load(self, request_id: str) -> StartRequest | None:
+        """Read a recorded request; None when the ledger does not know it (any more)."""
+        ...
+
+    def intend(self, grant: Grant, known: Collection[str]) -> float | None:
+        """Write the intent before the first attempt; the lease left in seconds, or None when the fence is stale."""
+        ...
+
+    def sending(self, grant: Grant) -> float | None:
+        """Mark the next attempt as possibly applied and renew the lease; answers as `intend`."""
+        ...
+
+    def not_sent(self, grant: Grant) -> bool:
+        """Take the mark of `sending` back: this attempt provably was not applied."""
+        ...
+
+    def started(self, grant: Grant, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False) -> bool:
+        """Commit an accepted start and its window in hours; a late one is accepted if nothing else was started."""
+        ...
+
+    def retry(self, grant: Grant, fault: Fault, delay: float, policy: Policy) -> bool:
+        """Nothing was applied: due again after `delay` seconds, or `gave_up` when the retry deadline is over."""
+        ...
+
+    def doubt(self, grant: Grant, fault: Fault, delay: float, policy: Policy) -> bool:
+        """A start may have been applied: `reconciling`, first look after `delay` seconds."""
+        ...
+
+    def look_again(self, grant: Grant, delay: float) -> bool:
+        """Nothing to be seen yet: release the lease and look again after `delay` seconds."""
+        ...
+
+    def unknown(self, grant: Grant, candidates: Sequence[str], window: float) -> bool:
+        """End as `start_unknown`; the window in hours counts as used, for the import may have started."""
+        ...
+
+    def repeat(self, grant: Grant, delay: float) -> bool:
+        """Provably nothing started and policy allows it: due again after `delay` seconds."""
+        ...
+
+    def reject(self, grant: Grant, fault: Rejected) -> bool:
+        """End as `rejected` and free the definition."""
+        ...
+
+    def unclaimed(self, mid: str, task_ids: Collection[str]) -> frozenset[str]:
+        """Of these TaskResultIDs, those that no request has been given."""
+        ...
+
+    def followed(self, request_ids: Collection[str]) -> Sequence[Followed]:
+        """Of these requests, those that are `started` now."""
+        ...
+
+    def progressed(self, run: Followed, status: str | None, delay: float) -> None:
+        """Note a look at a run: an event when `status` is new, next look after `delay` seconds."""
+        ...
+
+    def ended(self, run: Followed, outcome: str, result: Run | None, policy: Policy) -> None:
+        """End a run with its terminal event (`completed`, …, `follow_timed_out`) and let the next follow-up in."""
+        ...
+
+    def due(self, limit: int, pause: float) -> Sequence[Due]:
+        """Requests whose time has come, at most `limit`, each not given again for `pause` seconds."""
+        ...
+
+
+class Definitions(Protocol):
+    """Definitions as last read, with a time to live."""
+
+    def get(self, mid: str, customer_key: str) -> Definition | None | Refusal:
+        """Give a definition from memory, or ask Marketing Cloud; None when no such key exists."""
+        ...
+
+
+class Clock(Protocol):
+    """CLOCK_BOOTTIME, which also counts while a machine sleeps."""
+
+    def boottime(self) -> float:
+        """Seconds since an arbitrary start."""
+        ...
+
+
+Patience = Callable[[Callable[[], Accepted | Fault | None]], Accepted | Fault | None]
+"""Calls an attempt again, within seconds, while it answers NotApplied."""
+
+Wake = Callable[[Sequence[Due]], None]
+"""Sends a wake-up for each request that is due."""
