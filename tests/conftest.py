@@ -1,0 +1,63 @@
+"""What every test stands on: clean environment, sealed network, real Valkey, nothing left behind."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+import redis as redis_py
+import structlog
+
+from ops.local.valkey import Valkey
+from tests.sealing import scrub_environment, seal_network
+from tests.valkey_server import keys_without_end
+
+scrub_environment(os.environ)
+seal_network()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Valkey]:
+    """A real server, one for each test process; never stop it, take `own_valkey` for that."""
+    with Valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: Valkey) -> Iterator[redis_py.Redis]:
+    """A client of the session's server; the server is empty before each test."""
+    with redis_py.Redis.from_url(redis_server.url, decode_responses=True, socket_timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[Valkey]:
+    """A server of this test alone, to be killed, frozen and restarted."""
+    with Valkey(tcp=True) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def no_key_outlives_its_use(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test that used Redis: every key has a time to live or is bounded otherwise; then all go."""
+    if "redis_server" not in request.fixturenames:
+        yield
+        return
+    server: Valkey = request.getfixturevalue("redis_server")
+    yield
+    with redis_py.Redis.from_url(server.url, socket_timeout=10) as client:
+        left = keys_without_end(client)
+        client.flushall()
+        client.script_flush()
+    assert not left, f"keys without time to live: {left}"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Give each test the logging configuration of a fresh process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()

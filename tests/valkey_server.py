@@ -1,0 +1,36 @@
+"""The real server of the tests and the check that nothing in it grows for ever; no test lives here."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import redis
+
+BOUNDED_KEYS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\Asfmc-import(:\{sfmc-import\})?:events\Z",  # the event stream, bounded by MAXLEN
+        r"\A(\{sfmc-import\}:|sfmc-import:)(\{sfmc-import\}:)?due\Z",  # one entry for each unfinished request
+        r"\A_kombu\.binding\.",  # the broker's list of queues
+        r"\Aimports\Z|\Aimports[\x06:.]",  # the queue and the transport's lists beside it
+        r"\Aunacked(_index|_mutex)?\Z",  # deliveries in flight
+    )
+)
+"""Keys that may live without a time to live, because something else bounds them."""
+
+
+def keys_without_end(client: redis.Redis) -> list[str]:
+    """Return the keys that would stay for ever: no time to live and on no list of bounded keys."""
+    return sorted(name for name in permanent_keys(client) if not is_bounded(name))
+
+
+def permanent_keys(client: redis.Redis) -> Iterator[str]:
+    """Yield the names of keys without a time to live, as text."""
+    names: Iterable[bytes | str] = client.scan_iter(count=1000)
+    for name in names:
+        if client.ttl(name) == -1:
+            yield name.decode(errors="replace") if isinstance(name, bytes) else name
+
+
+def is_bounded(name: str) -> bool:
+    """Tell whether a key is on the list of bounded keys."""
+    return any(pattern.search(name) for pattern in BOUNDED_KEYS)
