@@ -1,11 +1,12 @@
-"""A Marketing Cloud in memory that behaves: definitions, applied starts, rows that come late, faults on demand."""
+"""A Marketing Cloud in memory that behaves: applied starts, rows that come late, faults on demand."""
 
 import itertools
 import threading
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from worker.adapters.boot_clock import BootClock
 from worker.domain.faults import Ambiguous, Fault, NotApplied, Rejected
 from worker.domain.runs import Accepted, Definition, Run
 from worker.ports import Refusal
@@ -56,7 +57,7 @@ class FakeMarketingCloud:
     """Implements worker.ports.MarketingCloud.
 
     `statuses` are what each look at a run shows, one after the other, the last for ever;
-    `hidden_looks` is how many looks a new run stays invisible. Both may be changed at any time for later starts.
+    `hidden_looks` is how many looks a new run stays invisible. Both may be changed for later starts.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class FakeMarketingCloud:
         mid: str = "510001234",
         statuses: tuple[str, ...] = ("Completed",),
         hidden_looks: int = 0,
-        boottime: Callable[[], float] = time.monotonic,
+        boottime: Callable[[], float] = BootClock().boottime,
     ) -> None:
         self.performs: list[Perform] = []
         self.calls: list[tuple[str, str]] = []
@@ -105,7 +106,7 @@ class FakeMarketingCloud:
         with self._lock:
             return self._apply(mid, customer_key)
 
-    def end(self, task_id: str, status: str, **counts: int) -> None:
+    def end(self, task_id: str, status: str, **counts: Any) -> None:
         """Let a run show `status` and its counts (successful, duplicated, errors, total) from now on."""
         kept = self._runs[task_id]
         kept.statuses = (status,)
@@ -128,9 +129,10 @@ class FakeMarketingCloud:
                 return scripted.fault
             if (mid, customer_key) not in self._definitions:
                 return Rejected("43010", "ImportDefinition Not Found")
-            return Accepted(task_id=self._apply(mid, customer_key), soap_request_id=f"request-{len(self.performs)}")
+            task_id = self._apply(mid, customer_key)
+            return Accepted(task_id=task_id, soap_request_id=f"request-{task_id}")
 
-    def definition(self, mid: str, customer_key: str) -> Definition | None | Refusal:
+    def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
         """Give one definition."""
         with self._lock:
             return self._refusal("definition", customer_key) or self._definitions.get((mid, customer_key))
@@ -145,7 +147,9 @@ class FakeMarketingCloud:
         """List the runs of a definition that are visible by now."""
         with self._lock:
             refusal = self._refusal("runs_of", customer_key)
-            mine = [run for run in self._runs.values() if run.mid == mid and run.row.customer_key == customer_key]
+            mine = [
+                run for run in self._runs.values() if (run.mid, run.row.customer_key) == (mid, customer_key)
+            ]
             return refusal or [row for row in map(Kept.look, mine) if row is not None]
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
@@ -169,7 +173,7 @@ class FakeMarketingCloud:
         if scripted is None:
             return None
         if isinstance(scripted.fault, Ambiguous):
-            raise ValueError("a query changes nothing and is never ambiguous")
+            raise TypeError("a query changes nothing and is never ambiguous")
         return scripted.fault
 
     def _take(self, operation: str, customer_key: str | None) -> Scripted | None:
