@@ -66,13 +66,13 @@ class FakeMarketingCloud:
         mid: str = "510001234",
         statuses: tuple[str, ...] = ("Completed",),
         hidden_looks: int = 0,
-        boottime: Callable[[], float] = BootClock().boottime,
+        boottime: Callable[[], float] | None = None,
     ) -> None:
         self.performs: list[Perform] = []
         self.calls: list[tuple[str, str]] = []
         self.statuses = statuses
         self.hidden_looks = hidden_looks
-        self._boottime = boottime
+        self._boottime = boottime or BootClock().boottime
         self._definitions = {(mid, definition.customer_key): definition for definition in definitions}
         self._runs: dict[str, Kept] = {}
         self._faults: list[Scripted] = []

@@ -2,7 +2,7 @@
 
 import time
 
-# Only Linux has CLOCK_BOOTTIME; elsewhere the monotonic clock stands in, which may stop while a machine sleeps.
+# Only Linux has CLOCK_BOOTTIME; elsewhere the monotonic clock stands in and may stop while a machine sleeps.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
