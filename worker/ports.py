@@ -12,6 +12,10 @@ from worker.messages import StartRequest
 Refusal = NotApplied | Rejected
 
 
+class LedgerDownError(RuntimeError):
+    """Redis cannot be asked now, or cannot promise durability; nothing is known about the step that was tried."""
+
+
 class MarketingCloud(Protocol):
     """The SOAP service; every failure is a value. Queries change nothing, so they are never ambiguous."""
 
@@ -75,8 +79,11 @@ class Ledger(Protocol):
         """Commit an accepted start and its window in hours; a late one is accepted if nothing else was started."""
         ...
 
-    def retry(self, grant: Grant, fault: Fault, delay: float, policy: Policy) -> bool:
-        """Nothing was applied: due again after `delay` seconds, or `gave_up` when the retry deadline is over."""
+    def retry(self, grant: Grant, fault: Fault, delay: float) -> bool:
+        """Nothing was applied, or nothing was found and policy allows to repeat: due again after `delay` seconds.
+
+        Ends as `gave_up` when the retry deadline would be over by then.
+        """
         ...
 
     def doubt(self, grant: Grant, fault: Fault, delay: float, policy: Policy) -> bool:
@@ -89,10 +96,6 @@ class Ledger(Protocol):
 
     def unknown(self, grant: Grant, candidates: Sequence[str], window: float) -> bool:
         """End as `start_unknown`; the window in hours counts as used, for the import may have started."""
-        ...
-
-    def repeat(self, grant: Grant, delay: float) -> bool:
-        """Provably nothing started and policy allows it: due again after `delay` seconds."""
         ...
 
     def reject(self, grant: Grant, fault: Rejected) -> bool:
@@ -113,6 +116,10 @@ class Ledger(Protocol):
 
     def ended(self, run: Followed, outcome: str, result: Run | None, policy: Policy) -> None:
         """End a run with its terminal event (`completed`, …, `follow_timed_out`) and let the next follow-up in."""
+        ...
+
+    def resume(self, request_id: str, policy: Policy) -> bool:
+        """Follow a run again whose following had timed out; False when the request has no run to follow."""
         ...
 
     def due(self, limit: int, pause: float) -> Sequence[Due]:

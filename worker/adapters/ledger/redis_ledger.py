@@ -1,0 +1,203 @@
+"""The ledger on Redis or Valkey ≥ 6.2: each step is one script; connection trouble becomes LedgerDownError."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from redis import Redis
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from worker.adapters.ledger import wire
+from worker.adapters.ledger.keys import Keys
+from worker.adapters.ledger.scripts import sources
+from worker.domain.decisions import Decision, Due, Followed, Grant
+from worker.domain.faults import Fault, Rejected
+from worker.domain.policy import Policy
+from worker.domain.runs import Accepted, Run
+from worker.messages import StartRequest
+from worker.ports import LedgerDownError
+
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """Times in seconds. `settle` is how long a row of ImportResultsSummary may take to appear,
+    `accept_grace` how long a Celery message may take before the sweep sends another,
+    `recheck` how often a follow-up looks although nobody woke it, `first_look` when a new run is looked at.
+    """
+
+    prefix: str = "sfmc-import:"
+    lease: float = 180.0
+    settle: float = 60.0
+    accept_grace: float = 5.0
+    recheck: float = 600.0
+    first_look: float = 5.0
+    request_ttl: float = 30 * _DAY
+    seen_ttl: float = 30 * _DAY
+    unfinished_ttl: float = 90 * _DAY
+    stream_maxlen: int = 1_000_000
+    max_lost: int = 3
+
+    def for_scripts(self) -> dict[str, int]:
+        """The whole numbers the scripts read."""
+        times = ("lease", "settle", "accept_grace", "recheck", "request_ttl", "seen_ttl", "unfinished_ttl")
+        numbers = {name: wire.milliseconds(getattr(self, name)) for name in times}
+        return numbers | {"stream_maxlen": self.stream_maxlen, "max_lost": self.max_lost}
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    text: str
+    sha: str
+
+
+class RedisLedger:
+    """Implements worker.ports.Ledger; safe for many threads, `client` must not decode replies."""
+
+    def __init__(self, client: Redis, settings: LedgerSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self.keys = Keys(settings.prefix)
+        self._scripts = {
+            step: _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+            for step, text in sources(settings.for_scripts()).items()
+        }
+
+    def _run(self, step: str, arguments: dict[str, Any]) -> Any:
+        script = self._scripts[step]
+        argv = (2, self.keys.due, self.keys.stream, orjson.dumps(arguments))
+        try:
+            try:
+                return self._client.evalsha(script.sha, *argv)
+            except NoScriptError:
+                return self._client.eval(script.text, *argv)
+        except ResponseError as error:
+            if "no step from" in str(error):
+                raise
+            raise LedgerDownError(str(error)) from error
+        except RedisError as error:
+            raise LedgerDownError(str(error)) from error
+
+    def _step(self, step: str, grant: Grant, **more: Any) -> Any:
+        return self._run(step, {"id": grant.request_id, "fence": grant.fence, **more})
+
+    def accept(self, request: StartRequest) -> bool:
+        """See worker.ports.Ledger.accept."""
+        return bool(self._run("accept", wire.request_arguments(request)))
+
+    def refuse(self, request: StartRequest, code: str, text: str) -> None:
+        """See worker.ports.Ledger.refuse."""
+        self._run("refuse", wire.request_arguments(request) | {"code": code, "text": text})
+
+    def take(self, request: StartRequest, owner: str, policy: Policy) -> Decision:
+        """See worker.ports.Ledger.take."""
+        arguments = wire.request_arguments(request) | {"owner": owner, "policy": wire.policy_arguments(policy)}
+        return wire.read_decision(request.request_id, self._run("take", arguments))
+
+    def load(self, request_id: str) -> StartRequest | None:
+        """See worker.ports.Ledger.load."""
+        try:
+            raw: Any = self._client.hgetall(self.keys.request(request_id))
+        except RedisError as error:
+            raise LedgerDownError(str(error)) from error
+        record = {name.decode(): value.decode() for name, value in raw.items()}
+        return wire.read_request(request_id, record) if "state" in record else None
+
+    def intend(self, grant: Grant, known: Collection[str]) -> float | None:
+        """See worker.ports.Ledger.intend."""
+        return self._lease_left(self._step("sending", grant, known=orjson.dumps(sorted(known)).decode()))
+
+    def sending(self, grant: Grant) -> float | None:
+        """See worker.ports.Ledger.sending."""
+        return self._lease_left(self._step("sending", grant))
+
+    @staticmethod
+    def _lease_left(answer: Any) -> float | None:
+        return None if int(answer) < 0 else int(answer) / 1000
+
+    def not_sent(self, grant: Grant) -> bool:
+        """See worker.ports.Ledger.not_sent."""
+        return bool(self._step("not_sent", grant))
+
+    def started(self, grant: Grant, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False) -> bool:
+        """See worker.ports.Ledger.started."""
+        return bool(
+            self._step(
+                "started",
+                grant,
+                task=start.task_id,
+                soap=start.soap_request_id,
+                window=wire.milliseconds(window * 3600),
+                follow_deadline=wire.milliseconds(policy.follow_deadline),
+                delay=wire.milliseconds(self._settings.first_look),
+                reconciled=reconciled,
+            )
+        )
+
+    def retry(self, grant: Grant, fault: Fault, delay: float) -> bool:
+        """See worker.ports.Ledger.retry."""
+        return bool(self._step("retry", grant, code=fault.code, text=fault.text, delay=wire.milliseconds(delay)))
+
+    def doubt(self, grant: Grant, fault: Fault, delay: float, policy: Policy) -> bool:
+        """See worker.ports.Ledger.doubt."""
+        deadline = wire.milliseconds(policy.reconcile_deadline)
+        pause = wire.milliseconds(delay)
+        more = {"code": fault.code, "text": fault.text, "delay": pause, "reconcile_deadline": deadline}
+        return bool(self._step("doubt", grant, **more))
+
+    def look_again(self, grant: Grant, delay: float) -> bool:
+        """See worker.ports.Ledger.look_again."""
+        return bool(self._step("look_again", grant, delay=wire.milliseconds(delay)))
+
+    def unknown(self, grant: Grant, candidates: Sequence[str], window: float) -> bool:
+        """See worker.ports.Ledger.unknown."""
+        return bool(
+            self._step("unknown", grant, candidates=list(candidates), window=wire.milliseconds(window * 3600))
+        )
+
+    def reject(self, grant: Grant, fault: Rejected) -> bool:
+        """See worker.ports.Ledger.reject."""
+        return bool(self._step("reject", grant, code=fault.code, text=fault.text))
+
+    def unclaimed(self, mid: str, task_ids: Collection[str]) -> frozenset[str]:
+        """See worker.ports.Ledger.unclaimed."""
+        if not task_ids:
+            return frozenset()
+        ordered = sorted(task_ids)
+        try:
+            claims: Any = self._client.mget([self.keys.task(mid, task_id) for task_id in ordered])
+        except RedisError as error:
+            raise LedgerDownError(str(error)) from error
+        return frozenset(task_id for task_id, claim in zip(ordered, claims, strict=True) if claim is None)
+
+    def followed(self, request_ids: Collection[str]) -> Sequence[Followed]:
+        """See worker.ports.Ledger.followed."""
+        rows = self._run("followed", {"ids": list(request_ids)}) if request_ids else []
+        return [wire.read_followed(_texts(row)) for row in rows]
+
+    def progressed(self, run: Followed, status: str | None, delay: float) -> None:
+        """See worker.ports.Ledger.progressed."""
+        pause = wire.milliseconds(delay)
+        self._run("progressed", {"id": run.request_id, "task": run.task_id, "status": status, "delay": pause})
+
+    def ended(self, run: Followed, outcome: str, result: Run | None, policy: Policy) -> None:
+        """See worker.ports.Ledger.ended."""
+        arguments = {"id": run.request_id, "task": run.task_id, "outcome": outcome, "on_error": policy.on_error}
+        self._run("ended", arguments | {"result": wire.result_arguments(result)})
+
+    def resume(self, request_id: str, policy: Policy) -> bool:
+        """Follow a run again whose following had timed out; False when the request has no run to follow."""
+        deadline = wire.milliseconds(policy.follow_deadline)
+        return bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
+
+    def due(self, limit: int, pause: float) -> Sequence[Due]:
+        """See worker.ports.Ledger.due."""
+        rows = self._run("due", {"limit": limit, "pause": wire.milliseconds(pause)})
+        return [wire.read_due(_texts(row)) for row in rows]
+
+
+def _texts(row: list[Any]) -> list[Any]:
+    return [value.decode() if isinstance(value, bytes) else value for value in row]

@@ -1,0 +1,13 @@
+-- Ends a run and lets the next follow-up in; an import that ended in Error may free its window.
+local r = record(request_key(a.id))
+if r.state == a.outcome and r.task == a.task then return 1 end
+if r.state ~= 'started' or r.task ~= a.task then return 0 end
+local d = record(definition_key(r))
+if a.outcome == 'import_failed' and a.on_error == 'free' then
+  if d.by == a.id then set(definition_key(r), d, {window = d.before or '0'}) end
+  forget(a.id, r)
+end
+move(a.id, r, a.outcome, a.result)
+finish(a.id, r)
+release(a.id, r)
+return 1

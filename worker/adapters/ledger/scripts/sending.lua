@@ -1,0 +1,8 @@
+-- Marks the next attempt as possibly applied, with the intent when it is the first; answers the lease left in ms, or -1.
+local r, _, d = granted()
+if not r or r.state ~= 'starting' then return -1 end
+local values = {sent = '1'}
+if a.known then values.known = a.known end
+set(request_key(a.id), r, values)
+lease(a.id, r, d, cfg.lease)
+return cfg.lease

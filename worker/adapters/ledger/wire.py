@@ -1,0 +1,141 @@
+"""Between the scripts and our values: arguments to JSON, answers to decisions; no calls."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from worker.domain.decisions import Decision, Due, Ended, Followed, Go, Grant, Reconcile, Wait
+from worker.domain.policy import Policy
+from worker.domain.runs import Run
+from worker.messages import Arrival, StartRequest
+
+
+def milliseconds(seconds: float) -> int:
+    """Seconds as whole milliseconds."""
+    return round(seconds * 1000)
+
+
+def request_arguments(request: StartRequest) -> dict[str, Any]:
+    """What a script needs to record a request."""
+    file = request.file
+    return {
+        "id": request.request_id,
+        "mid": request.mid,
+        "customer_key": request.customer_key,
+        "event_id": request.event_id,
+        "source": request.source,
+        "reason": request.reason,
+        "force": request.force,
+        "file": None if file is None else orjson.dumps(_file_fields(file)).decode(),
+        "name": None if file is None else file.name,
+        "fp": None if file is None else file.fingerprint,
+        "exact": file is not None and file.is_exact,
+    }
+
+
+def _file_fields(file: Arrival) -> dict[str, Any]:
+    fields = {name: value for name, value in asdict(file).items() if value is not None}
+    if "modified_ns" in fields:
+        # Lua numbers are doubles: nanoseconds since 1970 do not fit, so they travel as text.
+        fields["modified_ns"] = str(fields["modified_ns"])
+    return fields | {"fingerprint": file.fingerprint}
+
+
+def policy_arguments(policy: Policy) -> dict[str, Any]:
+    """What a decision needs of the policy."""
+    return {
+        "when_too_soon": policy.when_too_soon,
+        "coalesce": policy.coalesce,
+        "retry_deadline": milliseconds(policy.retry_deadline),
+        "reconcile_deadline": milliseconds(policy.reconcile_deadline),
+    }
+
+
+def read_decision(request_id: str, answer: bytes) -> Decision:
+    """Read the answer of the script `take`."""
+    fields = orjson.loads(answer)
+    match fields["verdict"]:
+        case "go":
+            return Go(grant=_grant(request_id, fields))
+        case "reconcile":
+            known = frozenset(orjson.loads(fields["known"]))
+            return Reconcile(grant=_grant(request_id, fields), known=known, late=fields["late"])
+        case "wait":
+            return Wait(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
+        case _:
+            return Ended(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
+
+
+def _grant(request_id: str, fields: Mapping[str, Any]) -> Grant:
+    return Grant(
+        request_id=request_id,
+        mid=fields["mid"],
+        customer_key=fields["customer_key"],
+        fence=fields["fence"],
+        attempt=fields["attempt"],
+        lease=float(fields["lease"]),
+    )
+
+
+def read_request(request_id: str, record: Mapping[str, str]) -> StartRequest:
+    """Read a recorded request back."""
+    return StartRequest(
+        request_id=request_id,
+        customer_key=record["key"],
+        mid=record["mid"],
+        file=_read_file(record.get("file")),
+        event_id=record.get("event_id"),
+        source=record.get("source"),
+        force=record.get("force") == "1",
+        reason=record.get("reason"),
+    )
+
+
+def _read_file(text: str | None) -> Arrival | None:
+    if text is None:
+        return None
+    fields = orjson.loads(text)
+    fields.pop("fingerprint")
+    if "modified_ns" in fields:
+        fields["modified_ns"] = int(fields["modified_ns"])
+    return Arrival(**fields)
+
+
+def read_followed(row: list[Any]) -> Followed:
+    """Read one row of the script `followed`."""
+    request_id, mid, key, task_id, status, looks, age, overdue = row
+    return Followed(
+        request_id=request_id,
+        mid=mid,
+        customer_key=key,
+        task_id=task_id,
+        status=status or None,
+        looks=int(looks),
+        age=int(age) / 1000,
+        overdue=overdue == 1,
+    )
+
+
+def read_due(row: list[Any]) -> Due:
+    """Read one row of the script `due`."""
+    return Due(request_id=row[0], mid=row[1], state=row[2])
+
+
+def result_arguments(run: Run | None) -> dict[str, Any]:
+    """Row counts and dates for a terminal event; what Marketing Cloud did not say is left out."""
+    if run is None:
+        return {}
+    fields = {
+        "import_status": run.status,
+        "rows_successful": run.successful,
+        "rows_duplicated": run.duplicated,
+        "rows_failed": run.errors,
+        "rows_total": run.total,
+        "start_date": run.start_date,
+        "end_date": run.end_date,
+        "import_type": run.import_type,
+        "destination_id": run.destination_id,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
