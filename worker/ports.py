@@ -146,5 +146,3 @@ class Clock(Protocol):
 Patience = Callable[[Callable[[], Accepted | Fault | None]], Accepted | Fault | None]
 """Calls an attempt again, within seconds, while it answers NotApplied."""
 
-Wake = Callable[[Sequence[Due]], None]
-"""Sends a wake-up for each request that is due."""

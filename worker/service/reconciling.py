@@ -1,0 +1,66 @@
+"""Use case: find out whether a start that is in doubt happened, before anything is sent again."""
+
+from worker.domain.decisions import Reconcile
+from worker.domain.faults import NotApplied, Rejected
+from worker.domain.policy import Policy
+from worker.domain.reconciling import Found, Nothing, Several, judge
+from worker.domain.runs import Accepted, Definition
+from worker.service.deps import Deps
+from worker.service.report import FENCED, Report, of_fault
+
+_NOTHING_STARTED = NotApplied("nothing_started", "no new run appeared, and the policy allows to repeat the start")
+
+
+def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Report:
+    """Look for a new run of the definition and record what it proves; look again later when it proves nothing."""
+    grant = decision.grant
+    runs = deps.marketing_cloud.runs_of(grant.mid, grant.customer_key)
+    if isinstance(runs, NotApplied) or (isinstance(runs, Rejected) and not decision.late):
+        return _look_again(decision, deps, of_fault("reconciling_postponed", "reconciling", runs))
+    if isinstance(runs, Rejected):
+        return _unknown(decision, (), policy, deps)
+    new = frozenset(run.task_id for run in runs) - decision.known
+    verdict = judge(deps.ledger.unclaimed(grant.mid, new), late=decision.late)
+    if isinstance(verdict, Found):
+        return _found(decision, verdict, policy, deps)
+    if isinstance(verdict, Several):
+        return _unknown(decision, verdict.task_ids, policy, deps)
+    return _nothing(decision, verdict, policy, deps)
+
+
+def _definition(decision: Reconcile, deps: Deps) -> Definition | None:
+    answer = deps.definitions.get(decision.grant.mid, decision.grant.customer_key)
+    return answer if isinstance(answer, Definition) else None
+
+
+def _window(decision: Reconcile, policy: Policy, deps: Deps) -> float:
+    return policy.window(_definition(decision, deps) or Definition(customer_key=decision.grant.customer_key))
+
+
+def _found(decision: Reconcile, verdict: Found, policy: Policy, deps: Deps) -> Report:
+    start = Accepted(task_id=verdict.task_id)
+    window = _window(decision, policy, deps)
+    recorded = deps.persist(lambda: deps.ledger.started(decision.grant, start, window, policy, reconciled=True))
+    facts = {"task_id": verdict.task_id, "matched": "reconciled"}
+    return Report("import_started", "started", facts) if recorded else FENCED
+
+
+def _unknown(decision: Reconcile, candidates: tuple[str, ...], policy: Policy, deps: Deps) -> Report:
+    window = _window(decision, policy, deps)
+    recorded = deps.persist(lambda: deps.ledger.unknown(decision.grant, candidates, window))
+    return Report("start_unknown", "start_unknown", {"candidates": list(candidates)}) if recorded else FENCED
+
+
+def _nothing(decision: Reconcile, verdict: Nothing, policy: Policy, deps: Deps) -> Report:
+    if not verdict.late:
+        return _look_again(decision, deps, Report("reconciling", "reconciling"))
+    if not policy.may_repeat(_definition(decision, deps)):
+        return _unknown(decision, (), policy, deps)
+    pause = deps.timing.retry.pause(decision.grant.attempt, deps.chance())
+    recorded = deps.persist(lambda: deps.ledger.retry(decision.grant, _NOTHING_STARTED, pause))
+    return of_fault("start_repeated", "retrying", _NOTHING_STARTED) if recorded else FENCED
+
+
+def _look_again(decision: Reconcile, deps: Deps, report: Report) -> Report:
+    pause = deps.timing.look.pause(decision.grant.attempt, deps.chance())
+    return report if deps.persist(lambda: deps.ledger.look_again(decision.grant, pause)) else FENCED
