@@ -1,4 +1,4 @@
-"""Everything that crosses a process boundary on its way in: queue and task names, arrivals and start requests; stdlib only."""
+"""What crosses a process boundary on its way in: queue and task names, arrivals, start requests; stdlib only."""
 
 import hashlib
 import re
@@ -159,9 +159,8 @@ def _read_arrival(value: Mapping[str, Any], problems: list[str]) -> Arrival | No
     if not isinstance(name, str) or not 0 < len(name) <= MAX_TEXT_LENGTH:
         problems.append("file.name is missing")
         return None
-    for number in ("size", "modified_ns"):
-        if not _is_count(value.get(number)):
-            problems.append(f"file.{number} must be a whole number from 0 on")
+    counts = ("size", "modified_ns")
+    problems += [f"file.{n} must be a whole number from 0 on" for n in counts if not _is_count(value.get(n))]
     location, version = value.get("location", ""), value.get("version")
     if not isinstance(location, str) or not (version is None or isinstance(version, str)):
         problems.append("file.location and file.version must be texts")

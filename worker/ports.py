@@ -20,10 +20,10 @@ class MarketingCloud(Protocol):
     """The SOAP service; every failure is a value. Queries change nothing, so they are never ambiguous."""
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
-        """Send Perform "start" once, on a connection of its own, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
+        """Send Perform "start" once, on its own connection, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
         ...
 
-    def definition(self, mid: str, customer_key: str) -> Definition | None | Refusal:
+    def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
         """Retrieve one ImportDefinition; None when no such key exists."""
         ...
 
@@ -75,7 +75,9 @@ class Ledger(Protocol):
         """Take the mark of `sending` back: this attempt provably was not applied."""
         ...
 
-    def started(self, grant: Grant, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False) -> bool:
+    def started(
+        self, grant: Grant, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False
+    ) -> bool:
         """Commit an accepted start and its window in hours; a late one is accepted if nothing else was started."""
         ...
 
@@ -130,7 +132,7 @@ class Ledger(Protocol):
 class Definitions(Protocol):
     """Definitions as last read, with a time to live."""
 
-    def get(self, mid: str, customer_key: str) -> Definition | None | Refusal:
+    def get(self, mid: str, customer_key: str) -> Definition | Refusal | None:
         """Give a definition from memory, or ask Marketing Cloud; None when no such key exists."""
         ...
 
@@ -145,4 +147,3 @@ class Clock(Protocol):
 
 Patience = Callable[[Callable[[], Accepted | Fault | None]], Accepted | Fault | None]
 """Calls an attempt again, within seconds, while it answers NotApplied."""
-

@@ -1,8 +1,8 @@
-"""The table that says what the caller may do after each thing that can go wrong; it reads no reply and sends none.
+"""The table that says what may follow each thing that can go wrong; it reads no reply and sends none.
 
-A start is `NotApplied` only where it is certain that Marketing Cloud did nothing: the request was never written,
-or the answer says it was turned away before any work. What is not in the table is `Ambiguous` when nothing
-was understood, and `Rejected` when Marketing Cloud named a reason we do not know.
+A start is `NotApplied` only where it is certain that Marketing Cloud did nothing: the request was never
+written, or the answer says it was turned away before any work. What is not in the table is `Ambiguous`
+when nothing was understood, and `Rejected` when Marketing Cloud named a reason we do not know.
 """
 
 from collections.abc import Mapping
@@ -32,6 +32,7 @@ SITUATIONS: Mapping[str, type[Fault]] = {
     "http_status": Ambiguous,
     "unreadable_reply": Ambiguous,
     "no_task_id": Ambiguous,
+    "server_fault": Ambiguous,
     "unexpected": Ambiguous,
 }
 """What happened on the way, as the adapter names it."""
@@ -65,8 +66,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("request was not processed", "13"),
     # The text of code 2, which often comes without its code.
     ("exception occurred during [", "2"),
-    # A query that the database gave up on.
-    ("timeout expired", "13"),
+    # The database gave up: nobody knows on what.
+    ("timeout expired", "2"),
 )
 """Texts that stand for a code where none, or a wrong one, is given."""
 
@@ -86,7 +87,7 @@ def after_code(code: int | None, text: str) -> Fault:
 
 
 def after_query(fault: Fault) -> NotApplied | Rejected:
-    """Judge the failure of a query: it changes nothing, so what is ambiguous for a start can be asked again."""
+    """Judge the failure of a query: it changes nothing, so what is ambiguous for a start is asked again."""
     return NotApplied(fault.code, fault.text) if isinstance(fault, Ambiguous) else fault
 
 

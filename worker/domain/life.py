@@ -1,4 +1,4 @@
-"""The life of a request as one table: every state, every allowed step and the event it writes; the Lua scripts obey it."""
+"""The life of a request as one table: every state, every allowed step, the event it writes; the Lua scripts obey it."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ def _steps(sources: tuple[str, ...], target: str, why: str, event: str | None = 
 
 LIFE: tuple[Step, ...] = (
     *_steps((NEW,), "accepted", "the request is recorded"),
-    *_steps(("accepted", "deferred"), "duplicate", "handled already, inside the window without a new file, or superseded"),
+    *_steps(("accepted", "deferred"), "duplicate", "handled already, in the window without a new file, or superseded"),
     *_steps(("accepted",), "deferred", "a different file inside the window or during a run waits for its turn"),
     *_steps(("accepted", "deferred", "retrying"), "starting", "a worker has the lease"),
     *_steps(("starting",), "starting", "the lease ran out before anything was sent; another worker has it now"),

@@ -1,6 +1,6 @@
 """Whether a start that is in doubt happened, judged by the runs that appeared since; no calls."""
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 
@@ -25,7 +25,7 @@ class Nothing:
     late: bool
 
 
-def judge(unclaimed: Set[str], *, late: bool) -> Found | Several | Nothing:
+def judge(unclaimed: AbstractSet[str], *, late: bool) -> Found | Several | Nothing:
     """Judge by the TaskResultIDs that the intent did not know and no request was given."""
     if len(unclaimed) == 1:
         return Found(next(iter(unclaimed)))

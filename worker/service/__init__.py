@@ -1,1 +1,1 @@
-"""The use cases: start, reconcile, follow, sweep; each takes data and ports, never a client, a clock or an environment."""
+"""The use cases: start, reconcile, follow, sweep; each takes data and ports, never a client or an environment."""

@@ -15,11 +15,11 @@ T = TypeVar("T")
 class Timing:
     """Seconds. `call` is the longest a Perform may take, `settle` how long a row may take to appear."""
 
-    call: float = 130.0
-    settle: float = 60.0
-    retry: Backoff = Backoff(floor=15.0, cap=900.0)
-    look: Backoff = Backoff(floor=10.0, cap=120.0)
-    follow: Backoff = Backoff(floor=5.0, cap=60.0, factor=1.5)
+    call: float
+    settle: float
+    retry: Backoff
+    look: Backoff
+    follow: Backoff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,5 +37,5 @@ class Deps:
     persist: Callable[[Callable[[], bool]], bool]
     policies: Callable[[str, str], Policy]
     chance: Callable[[], float]
-    timing: Timing = Timing()
+    timing: Timing
     baseline: bool = True

@@ -34,9 +34,7 @@ def _look(mid: str, runs: Sequence[Followed], deps: Deps) -> list[tuple[Followed
     return _record_all(runs, rows, deps)
 
 
-def _record_all(
-    runs: Sequence[Followed], rows: Mapping[str, Run], deps: Deps
-) -> list[tuple[Followed, Report]]:
+def _record_all(runs: Sequence[Followed], rows: Mapping[str, Run], deps: Deps) -> list[tuple[Followed, Report]]:
     reports = ((run, _record(run, rows.get(run.task_id), deps)) for run in runs)
     return [(run, report) for run, report in reports if report is not None]
 
@@ -51,8 +49,8 @@ def _record(run: Followed, row: Run | None, deps: Deps) -> Report | None:
     deps.ledger.progressed(run, verdict.status, pause)
     if verdict.status in {None, run.status}:
         return None
-    known = verdict.status in RUNNING
-    return Report("import_progressed" if known else "import_status_unheard_of", "started", {"import_status": verdict.status})
+    event = "import_progressed" if verdict.status in RUNNING else "import_status_unheard_of"
+    return Report(event, "started", {"import_status": verdict.status})
 
 
 def _counts(row: Run | None) -> dict[str, int | None]:

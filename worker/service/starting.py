@@ -1,4 +1,4 @@
-"""Use case: carry a request as far as it can go now; from the decision to a recorded start, or to what stands in its way."""
+"""Use case: carry a request as far as it can go now, to a recorded start or to what stands in its way."""
 
 from collections.abc import Collection
 
@@ -94,9 +94,7 @@ def _record(
     return of_fault("start_rejected", "rejected", answer) if recorded else FENCED
 
 
-def _record_start(
-    grant: Grant, answer: Accepted, definition: Definition | None, policy: Policy, deps: Deps
-) -> Report:
+def _record_start(grant: Grant, answer: Accepted, definition: Definition | None, policy: Policy, deps: Deps) -> Report:
     window = policy.window(definition) if definition else policy.frequency_floor
     recorded = deps.persist(lambda: deps.ledger.started(grant, answer, window, policy))
     facts = {"task_id": answer.task_id, "soap_request_id": answer.soap_request_id, "window_hours": window}

@@ -24,8 +24,9 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerSettings:
-    """Times in seconds. `settle` is how long a row of ImportResultsSummary may take to appear,
-    `accept_grace` how long a Celery message may take before the sweep sends another,
+    """Times of the ledger in seconds.
+
+    `settle` is how long a row of ImportResultsSummary may take to appear, `accept_grace` how long a Celery message may take before the sweep sends another,
     `recheck` how often a follow-up looks although nobody woke it, `first_look` when a new run is looked at.
     """
 
@@ -122,7 +123,9 @@ class RedisLedger:
         """See worker.ports.Ledger.not_sent."""
         return bool(self._step("not_sent", grant))
 
-    def started(self, grant: Grant, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False) -> bool:
+    def started(
+        self, grant: Grant, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False
+    ) -> bool:
         """See worker.ports.Ledger.started."""
         return bool(
             self._step(
@@ -154,9 +157,7 @@ class RedisLedger:
 
     def unknown(self, grant: Grant, candidates: Sequence[str], window: float) -> bool:
         """See worker.ports.Ledger.unknown."""
-        return bool(
-            self._step("unknown", grant, candidates=list(candidates), window=wire.milliseconds(window * 3600))
-        )
+        return bool(self._step("unknown", grant, candidates=list(candidates), window=wire.milliseconds(window * 3600)))
 
     def reject(self, grant: Grant, fault: Rejected) -> bool:
         """See worker.ports.Ledger.reject."""
