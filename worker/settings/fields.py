@@ -1,0 +1,113 @@
+"""The settings themselves: names, kinds, defaults and the sentence that says what to give; no reading here."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr
+
+from worker.domain.policy import Policy
+from worker.settings.policy_file import Policies, Route
+from worker.settings.redis_address import RedisAddress, parse_redis_url
+from worker.settings.values import Mid, RedisUrl, Seconds, Url, Zone
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+REDIS_FORMS = "redis://, rediss://, unix:///path or sentinel://host,host/0?master_name=NAME"
+
+
+class Settings(BaseModel):
+    """Everything that can be set, checked and frozen; times in seconds.
+
+    Each field is the variable SFMC_ + its name in capitals, except `policies` and `routes` (TOML file).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    redis_url: RedisUrl = Field("redis://127.0.0.1:6379/0", repr=False, description=REDIS_FORMS)
+    broker_url: RedisUrl | None = Field(None, repr=False, description=f"{REDIS_FORMS}; without it SFMC_REDIS_URL")
+    prefix: str = Field("sfmc-import:", pattern=r"^[^\s{}]{1,64}$", description="the beginning of our keys in Redis")
+    wait_replicas: int = Field(0, ge=0, le=16, description="the number of replicas that must confirm an intent")
+    durability: Literal["none", "wait", "waitaof"] = Field(
+        "none", description="none, wait (replicas confirm) or waitaof (written to disk, Redis 7.2)"
+    )
+
+    auth_url: Url | None = Field(None, description="https://SUBDOMAIN.auth.marketingcloudapis.com")
+    soap_url: Url | None = Field(None, description="https://SUBDOMAIN.soap.marketingcloudapis.com/Service.asmx")
+    client_id: str | None = Field(None, min_length=1, description="the client id of the installed package")
+    client_secret: SecretStr | None = Field(
+        None, min_length=1, description="the client secret of the installed package"
+    )
+    account_id: Mid | None = Field(None, description="the MID of the business unit, such as 510001234")
+    username: str | None = Field(None, min_length=1, description="the user of the legacy login")
+    password: SecretStr | None = Field(None, min_length=1, description="the password of the legacy login")
+    ca_bundle: Path | None = Field(None, description="a file of certificates (PEM) to trust instead of the usual ones")
+    time_zone: Zone = Field(
+        # Marketing Cloud docs, "Time zones": system time is US Central standard, without daylight saving.
+        "Etc/GMT+6", description="the time zone of the account as IANA names it, such as Europe/Berlin"
+    )  # fmt: skip
+
+    connect_timeout: Seconds = Field(5.0, description="seconds to reach Marketing Cloud")
+    read_timeout: Seconds = Field(120.0, description="seconds Marketing Cloud may take to answer")
+    token_timeout: Seconds = Field(30.0, description="seconds the token endpoint may take to answer")
+    retry_seconds: Seconds = Field(20.0, description="seconds of repeated attempts inside one try")
+
+    lease_seconds: Seconds = Field(180.0, description="seconds a worker may act before others look after its request")
+    settle_seconds: Seconds = Field(60.0, description="seconds until a started import shows in ImportResultsSummary")
+    reconcile_deadline: Seconds = Field(900.0, description="seconds to look for a start that left no answer")
+    retry_deadline: Seconds = Field(6 * HOUR, description="seconds until a request that cannot be sent gives up")
+    retry_backoff: Seconds = Field(15.0, description="seconds before the second try")
+    retry_backoff_cap: Seconds = Field(900.0, description="most seconds between two tries")
+    follow_deadline: Seconds = Field(24 * HOUR, description="seconds to follow a run")
+    follow_floor: Seconds = Field(5.0, description="seconds before the first look at a run")
+    follow_cap: Seconds = Field(60.0, description="most seconds between two looks at a run")
+    sweep_seconds: Seconds = Field(1.0, description="seconds between two sweeps of what is due")
+    sweep_batch: int = Field(500, ge=1, le=10_000, description="how many requests one sweep wakes, 1 to 10000")
+    definition_ttl: Seconds = Field(300.0, description="seconds a definition that was read stays valid")
+    baseline: Literal["retrieve", "ledger"] = Field(
+        "retrieve", description="retrieve (ask for earlier runs before a start) or ledger (only runs known here)"
+    )
+    stream_maxlen: int = Field(1_000_000, ge=1000, description="how many events the stream keeps, 1000 or more")
+    request_ttl: Seconds = Field(30 * DAY, description="seconds an ended request is remembered")
+    seen_ttl: Seconds = Field(30 * DAY, description="seconds a file or event is remembered as handled")
+
+    concurrency: int = Field(32, ge=1, le=512, description="tasks at the same time in one worker, 1 to 512")
+    pool: Literal["threads", "prefork", "solo"] = Field("threads", description="threads, prefork or solo")
+    transport: Literal["reliable", "stock"] = Field("reliable", description="reliable, or stock (kombu's own)")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    log_format: Literal["auto", "json", "pretty"] = Field(
+        "auto", description="auto (pretty on a terminal), json, pretty"
+    )
+    heartbeat_file: Path | None = Field(None, description="a file the worker touches while it lives")
+
+    policies: InstanceOf[Policies] = Field(
+        default_factory=Policies, description="[defaults] and [[definition]] of the TOML file"
+    )
+    routes: tuple[InstanceOf[Route], ...] = Field((), description="[[route]] of the TOML file")
+
+    @property
+    def redis(self) -> RedisAddress:
+        """Where ledger and stream are."""
+        return parse_redis_url(self.redis_url)
+
+    @property
+    def broker(self) -> RedisAddress:
+        """Where Celery's messages are; `broker.celery_url` and `broker.transport_options` are for Celery."""
+        return parse_redis_url(self.broker_url or self.redis_url)
+
+    def policy(self, mid: str, customer_key: str) -> Policy:
+        """How this definition is treated: its own table, then [defaults], then the settings."""
+        return self.policies.of(mid, customer_key, self._usual())
+
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that must never be seen, for the redaction of logs."""
+        held = [secret.get_secret_value() for secret in (self.client_secret, self.password) if secret]
+        addresses = (self.redis, self.broker)
+        held += [text for one in addresses for text in (one.password, one.sentinel_password) if text]
+        return tuple(dict.fromkeys(held))
+
+    def _usual(self) -> Policy:
+        return Policy(
+            retry_deadline=self.retry_deadline,
+            reconcile_deadline=self.reconcile_deadline,
+            follow_deadline=self.follow_deadline,
+        )
