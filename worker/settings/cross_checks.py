@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from pydantic import SecretStr
+
 from worker.settings.fields import Settings
 
 LEASE_MARGIN = 10.0
@@ -27,10 +29,10 @@ def cross_problems(settings: Settings) -> Iterator[Finding]:
 def missing_login(settings: Settings) -> Iterator[Finding]:
     """Yield a line for everything that is needed to call Marketing Cloud and was not given."""
     needed = ["soap_url", "account_id"]
-    legacy = settings.username is not None or settings.password is not None
+    legacy = _is_set(settings, "username") or _is_set(settings, "password")
     needed += [] if legacy else ["auth_url", "client_id", "client_secret"]
     for field in needed:
-        if getattr(settings, field) is None:
+        if not _is_set(settings, field):
             yield {field}, f"SFMC_{field.upper()}: missing; expected: {Settings.model_fields[field].description}"
 
 
@@ -55,10 +57,8 @@ def _orders(settings: Settings) -> Iterator[Finding]:
     ):
         small, great = getattr(settings, less), getattr(settings, more)
         if small > great:
-            yield (
-                {less, more},
-                f"SFMC_{less.upper()}: {small:.10g} is more than SFMC_{more.upper()} {great:.10g}; lower it or raise that",
-            )
+            wrong = f"{small:.10g} is more than SFMC_{more.upper()} {great:.10g}"
+            yield {less, more}, f"SFMC_{less.upper()}: {wrong}; lower it or raise that"
 
 
 def _durability(settings: Settings) -> Iterator[Finding]:
@@ -71,9 +71,14 @@ def _durability(settings: Settings) -> Iterator[Finding]:
 
 def _logins(settings: Settings) -> Iterator[Finding]:
     for one, other in (("client_id", "client_secret"), ("username", "password")):
-        if (getattr(settings, one) is None) != (getattr(settings, other) is None):
-            missing, given = (one, other) if getattr(settings, one) is None else (other, one)
+        if _is_set(settings, one) != _is_set(settings, other):
+            missing, given = (other, one) if _is_set(settings, one) else (one, other)
             yield (
                 {one, other},
                 f"SFMC_{missing.upper()}: missing beside SFMC_{given.upper()}; give both or neither",
             )
+
+
+def _is_set(settings: Settings, field: str) -> bool:
+    value = getattr(settings, field)
+    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)

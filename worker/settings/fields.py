@@ -18,7 +18,8 @@ REDIS_FORMS = "redis://, rediss://, unix:///path or sentinel://host,host/0?maste
 class Settings(BaseModel):
     """Everything that can be set, checked and frozen; times in seconds.
 
-    Each field is the variable SFMC_ + its name in capitals, except `policies` and `routes` (TOML file).
+    Each field is the variable SFMC_ + its name in capitals, except `policies` and `routes` (TOML file);
+    an empty text or secret means that it is not set.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -31,15 +32,13 @@ class Settings(BaseModel):
         "none", description="none, wait (replicas confirm) or waitaof (written to disk, Redis 7.2)"
     )
 
-    auth_url: Url | None = Field(None, description="https://SUBDOMAIN.auth.marketingcloudapis.com")
-    soap_url: Url | None = Field(None, description="https://SUBDOMAIN.soap.marketingcloudapis.com/Service.asmx")
-    client_id: str | None = Field(None, min_length=1, description="the client id of the installed package")
-    client_secret: SecretStr | None = Field(
-        None, min_length=1, description="the client secret of the installed package"
-    )
-    account_id: Mid | None = Field(None, description="the MID of the business unit, such as 510001234")
-    username: str | None = Field(None, min_length=1, description="the user of the legacy login")
-    password: SecretStr | None = Field(None, min_length=1, description="the password of the legacy login")
+    auth_url: Url = Field("", description="https://SUBDOMAIN.auth.marketingcloudapis.com")
+    soap_url: Url = Field("", description="https://SUBDOMAIN.soap.marketingcloudapis.com/Service.asmx")
+    client_id: str = Field("", description="the client id of the installed package")
+    client_secret: SecretStr = Field(SecretStr(""), description="the client secret of the installed package")
+    account_id: Mid = Field("", description="the MID of the business unit, such as 510001234")
+    username: str = Field("", description="the user of the legacy login")
+    password: SecretStr = Field(SecretStr(""), description="the password of the legacy login")
     ca_bundle: Path | None = Field(None, description="a file of certificates (PEM) to trust instead of the usual ones")
     time_zone: Zone = Field(
         # Marketing Cloud docs, "Time zones": system time is US Central standard, without daylight saving.
@@ -100,10 +99,10 @@ class Settings(BaseModel):
 
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be seen, for the redaction of logs."""
-        held = [secret.get_secret_value() for secret in (self.client_secret, self.password) if secret]
         addresses = (self.redis, self.broker)
-        held += [text for one in addresses for text in (one.password, one.sentinel_password) if text]
-        return tuple(dict.fromkeys(held))
+        held = [secret.get_secret_value() for secret in (self.client_secret, self.password)]
+        held += [text or "" for one in addresses for text in (one.password, one.sentinel_password)]
+        return tuple(dict.fromkeys(text for text in held if text))
 
     def _usual(self) -> Policy:
         return Policy(
