@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""The developer's commands on a machine with only Python: makes .venv from the lock file and runs in it.
+
+    python3 ops/dev.py demo [--keep] [--json] [--fast]    watch the system at work on this machine
+    python3 ops/dev.py test [PYTEST ARGUMENT …]           everything: all checks, then all tests
+    python3 ops/dev.py check                              style, types, import contracts, files of ops/
+    python3 ops/dev.py bench [ARGUMENT …]                 the speed figures, side by side
+    python3 ops/dev.py lock                               renew the lock files (needs uv)
+
+Standard library only. uv is used where it is on PATH.
+"""
+
+import sys
+
+if not (3, 11) <= sys.version_info < (3, 15):
+    sys.exit("ops/dev.py needs Python 3.11 to 3.14 and was started with " + sys.version.split()[0])
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+PYTHON = ENVIRONMENT / "bin" / "python"
+LOCK = ROOT / "requirements.lock"
+PRODUCTION_LOCK = ROOT / "ops" / "production.lock"
+MADE_FROM = ENVIRONMENT / "made-from"
+UNFINISHED = ENVIRONMENT / "unfinished"
+MOST_TEST_PROCESSES = 4
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Run the command named first; ends the process with its exit code."""
+    commands = {"demo": demo, "test": test, "check": check, "bench": bench, "lock": lock}
+    if not arguments or arguments[0] not in commands:
+        sys.exit((__doc__ or "").strip())
+    os.chdir(ROOT)
+    command = commands[arguments[0]]
+    if command is not lock:
+        make_environment()
+    sys.exit(command(arguments[1:]))
+
+
+def demo(arguments: list[str]) -> int:
+    """Become the demo, so that Ctrl-C and signals reach it and nothing else."""
+    return become([str(ENVIRONMENT / "bin" / "sfmc-import"), "demo", *arguments])
+
+
+def bench(arguments: list[str]) -> int:
+    """Become the benchmark."""
+    return become([str(PYTHON), "-m", "ops.bench", *arguments])
+
+
+def check(arguments: list[str]) -> int:
+    """Become the checks that need no test."""
+    return become([str(PYTHON), "-m", "ops.check", *arguments])
+
+
+def test(arguments: list[str]) -> int:
+    """Run all checks, then all tests; the test summary comes last."""
+    processes = str(min(os.cpu_count() or 1, MOST_TEST_PROCESSES))
+    checked = 0 if arguments else subprocess.call([str(PYTHON), "-m", "ops.check"])
+    tested = subprocess.call([str(PYTHON), "-m", "pytest", *(arguments or ["-n", processes])])
+    return checked or tested
+
+
+def lock(_arguments: list[str]) -> int:
+    """Write both lock files anew from pyproject.toml: everything, and what production needs."""
+    if not shutil.which("uv"):
+        sys.exit("uv is needed to renew the lock files and is not on PATH: pip install uv")
+    compile_command = ["uv", "pip", "compile", "--universal", "--generate-hashes", "--no-emit-index-url"]
+    everything = ["--extra", "demo", "--group", "dev"]
+    for target, parts in ((LOCK, everything), (PRODUCTION_LOCK, ["--constraint", str(LOCK)])):
+        written = ["--no-header", "--quiet", "--output-file", str(target), "pyproject.toml"]
+        subprocess.check_call([*compile_command, *parts, *written])
+    return 0
+
+
+def become(command: list[str]) -> NoReturn:
+    """Replace this process by `command`."""
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606 - there is no shell to want
+
+
+def make_environment() -> None:
+    """Make or renew .venv so that it holds what the lock file says; does nothing when it already does."""
+    with alone():
+        wanted = fingerprint()
+        if MADE_FROM.exists() and MADE_FROM.read_text() == wanted and works(PYTHON):
+            return
+        say(f"making .venv from {LOCK.name} (this happens once and takes about a minute)")
+        if UNFINISHED.exists() or not works(PYTHON):
+            shutil.rmtree(ENVIRONMENT, ignore_errors=True)
+        ENVIRONMENT.mkdir(exist_ok=True)
+        UNFINISHED.touch()
+        MADE_FROM.unlink(missing_ok=True)
+        for step in steps_with_uv() if shutil.which("uv") else steps_with_pip():
+            run_step(step)
+        MADE_FROM.write_text(wanted)
+        UNFINISHED.unlink()
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Keep a second command in this checkout waiting while .venv is being made."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def fingerprint() -> str:
+    """Return what .venv depends on as one line: the lock, the project's metadata, this Python, this place."""
+    contents = LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    return f"{hashlib.sha256(contents).hexdigest()} {sys.version_info[0]}.{sys.version_info[1]} {ROOT}"
+
+
+def works(python: Path) -> bool:
+    """Tell whether .venv has an interpreter of this Python's version that runs."""
+    version = "import sys; print(sys.version_info[:2])"
+    try:
+        answer = subprocess.run([python, "-c", version], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return answer.stdout.strip() == str(sys.version_info[:2])
+
+
+def steps_with_uv() -> list[list[str]]:
+    """Return the commands that make .venv with uv."""
+    install = ["uv", "pip", "install", "--quiet", "--python", str(PYTHON)]
+    return [
+        ["uv", "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(ENVIRONMENT)],
+        [*install, "--require-hashes", "-r", str(LOCK)],
+        [*install, "--no-deps", "--no-build-isolation", "--offline", "--editable", "."],
+    ]
+
+
+def steps_with_pip() -> list[list[str]]:
+    """Return the commands that make .venv with the standard library's venv and pip."""
+    pip = [sys.executable, "-m", "pip", "--python", str(PYTHON)]
+    venv = [sys.executable, "-m", "venv", str(ENVIRONMENT)]
+    if importlib.util.find_spec("ensurepip"):
+        pip = [str(PYTHON), "-m", "pip"]
+    elif importlib.util.find_spec("pip"):
+        venv.append("--without-pip")
+    else:
+        package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+        sys.exit(f"this Python cannot make environments: apt install {package} (Debian, Ubuntu), or install uv")
+    install = [*pip, "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    return [
+        venv,
+        [*install, "--require-hashes", "-r", str(LOCK)],
+        [*install, "--no-deps", "--no-build-isolation", "--no-index", "--editable", "."],
+    ]
+
+
+def run_step(command: list[str]) -> None:
+    """Run one command quietly; on failure show what it printed and end with one line."""
+    answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if answer.returncode:
+        say(answer.stdout.strip())
+        sys.exit(f"could not make .venv, code {answer.returncode} (its words above): {' '.join(command)}")
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal; standard output belongs to the command itself."""
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)
