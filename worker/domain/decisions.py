@@ -78,4 +78,5 @@ class Due:
 
     request_id: str
     mid: str
+    customer_key: str
     state: str

@@ -1,7 +1,7 @@
 """The ledger on Redis or Valkey ≥ 6.2: each step is one script; connection trouble becomes LedgerDownError."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,8 @@ _DAY = 86_400.0
 class LedgerSettings:
     """Times of the ledger in seconds.
 
-    `settle` is how long a row of ImportResultsSummary may take to appear, `accept_grace` how long a Celery message may take before the sweep sends another,
+    `settle` is how long a row of ImportResultsSummary may take to appear,
+    `accept_grace` how long a Celery message may take before the sweep sends another,
     `recheck` how often a follow-up looks although nobody woke it, `first_look` when a new run is looked at.
     """
 
@@ -193,6 +194,11 @@ class RedisLedger:
         """Follow a run again whose following had timed out; False when the request has no run to follow."""
         deadline = wire.milliseconds(policy.follow_deadline)
         return bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
+
+    def report(self, report_id: str, name: str, mid: str, subject: str, data: Mapping[str, Any]) -> bool:
+        """Publish an event about an arrival that became no request; False when it was published before."""
+        arguments = {"id": report_id, "name": name, "mid": mid, "subject": subject}
+        return bool(self._run("report", arguments | {"data": orjson.dumps(data).decode()}))
 
     def due(self, limit: int, pause: float) -> Sequence[Due]:
         """See worker.ports.Ledger.due."""

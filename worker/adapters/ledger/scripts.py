@@ -23,6 +23,7 @@ STEPS = (
     "resume",
     "due",
     "followed",
+    "report",
 )
 
 

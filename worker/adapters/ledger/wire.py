@@ -120,7 +120,7 @@ def read_followed(row: list[Any]) -> Followed:
 
 def read_due(row: list[Any]) -> Due:
     """Read one row of the script `due`."""
-    return Due(request_id=row[0], mid=row[1], state=row[2])
+    return Due(request_id=row[0], mid=row[1], state=row[2], customer_key=row[3])
 
 
 def result_arguments(run: Run | None) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""The Celery application and its configuration; settings are read when Celery first asks, not at import."""
+
+import os
+from functools import cached_property
+from typing import Any
+
+from celery import Celery
+from celery.signals import celeryd_init
+from kombu import Queue
+
+from worker import bootstrap, messages
+from worker.adapters import transport
+from worker.service.deps import Deps
+from worker.settings import Settings, load
+
+
+class ImportApp(Celery):
+    """Celery with our settings and the parts of the use cases, each made once in every process that asks."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of this process; raises SettingsError naming every problem."""
+        return load(os.environ)
+
+    @cached_property
+    def deps(self) -> Deps:
+        """The parts of the use cases; made on first use, so a pool child has its own connections."""
+        return bootstrap.build(self.settings)
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """Celery's configuration for our settings; ops/docs/adr tells why each differs from the default."""
+    broker = settings.broker
+    return {
+        "broker_url": broker.celery_url,
+        "broker_transport_options": transport_options(settings),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        "result_backend": broker.celery_url if broker.scheme in {"redis", "rediss", "unix"} else None,
+        "result_expires": 86_400,
+        "redis_socket_timeout": 5.0,
+        "task_ignore_result": True,
+        "task_default_queue": messages.QUEUE,
+        "task_queues": [Queue(messages.QUEUE)],
+        "task_create_missing_queues": False,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_concurrency": settings.concurrency,
+        "worker_pool": settings.pool,
+        "worker_enable_remote_control": False,
+        "worker_send_task_events": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_hijack_root_logger": False,
+        "timezone": "UTC",
+        "beat_schedule": {
+            "sweep": {"task": messages.SWEEP, "schedule": settings.sweep_seconds, "options": {"ignore_result": True}}
+        },
+    }
+
+
+def transport_options(settings: Settings) -> dict[str, Any]:
+    """How kombu talks to Redis: short waits, so that a silent connection is noticed."""
+    ours = {"sfmc_prefix": f"{{{settings.prefix}events}}:transport:"}
+    return {
+        **transport.TRANSPORT_OPTIONS,
+        **ours,
+        "visibility_timeout": 3 * settings.lease_seconds,
+        **settings.broker.transport_options,
+    }
+
+
+def make_app() -> ImportApp:
+    """Make the application; its configuration waits until it is needed."""
+    made = ImportApp("sfmc-import", include=["worker.tasks"])
+    made.add_defaults(lambda: celery_settings(made.settings))
+    celeryd_init.connect(lambda **_: prepare_worker(made), weak=False)
+    return made
+
+
+def prepare_worker(made: ImportApp) -> None:
+    """Choose the transport before a worker connects; every other process keeps kombu's own."""
+    if made.settings.transport == "reliable":
+        transport.install()
+        transport.connect(made)
+
+
+app = make_app()

@@ -1,0 +1,180 @@
+"""What producers may use: recording a request and sending its message, definitions to route by, events to follow."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker import messages
+from worker.adapters.ledger import RedisLedger
+from worker.adapters.ledger.reading import LedgerReader
+from worker.app import celery_settings
+from worker.bootstrap import ledger_settings, open_marketing_cloud, open_redis
+from worker.domain.faults import NotApplied, Rejected
+from worker.domain.life import TERMINAL
+from worker.domain.routing import AmbiguousRoute, Routed, Unrouted, route
+from worker.domain.runs import Definition
+from worker.messages import Arrival, StartRequest
+from worker.ports import LedgerDownError, MarketingCloud
+from worker.settings import Route, Settings, SettingsError, load
+
+__all__ = [
+    "AmbiguousRoute",
+    "Definition",
+    "Door",
+    "DoorClosedError",
+    "Route",
+    "Routed",
+    "SettingsError",
+    "Unrouted",
+    "open_door",
+    "route",
+]
+
+log = structlog.get_logger("worker.door")
+
+BLOCK_MS = 1000
+LAST_EVENTS = frozenset("sfmc.import." + state for state in TERMINAL)
+
+
+class DoorClosedError(RuntimeError):
+    """Redis or Marketing Cloud cannot be asked now; the text says which, where and what to do."""
+
+
+@dataclass(slots=True)
+class _Known:
+    definitions: Sequence[Definition]
+    read_at: float
+
+
+class Door:
+    """The way in for producers; safe for one thread. `mid` is the default business unit, `routes` the policy file's."""
+
+    def __init__(self, settings: Settings, client: Redis, celery: Celery, service: MarketingCloud) -> None:
+        self.mid = settings.account_id or ""
+        self.time_zone = settings.time_zone
+        self.routes: Sequence[Route] = settings.routes
+        self._settings = settings
+        self._client: Any = client
+        self._celery = celery
+        self._service = service
+        self._ledger = RedisLedger(client, ledger_settings(settings))
+        self._known: dict[str, _Known] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._celery.close()
+        self._client.close()
+
+    def submit(self, request: StartRequest) -> bool:
+        """Record a request, then send its message; False when this request_id was known already.
+
+        A broker that refuses the message costs nothing: the sweep wakes what is recorded.
+        Raises DoorClosedError when Redis refuses the record; then nothing was accepted.
+        """
+        try:
+            new = self._ledger.accept(request)
+        except LedgerDownError as error:
+            raise DoorClosedError(f"Redis at {self._settings.redis.shown} does not answer: {error}") from error
+        if new:
+            self._send(request)
+        return new
+
+    def _send(self, request: StartRequest) -> None:
+        names = {"request_id": request.request_id, "customer_key": request.customer_key, "mid": request.mid}
+        try:
+            self._celery.send_task(
+                messages.START,
+                kwargs=request.as_message(),
+                task_id=request.request_id,
+                queue=messages.QUEUE,
+                headers=names,
+                ignore_result=True,
+                retry=False,
+            )
+        except (OperationalError, RedisError, OSError) as error:
+            log.warning("message_not_sent", error=str(error), next="the sweep wakes the request", **names)
+
+    def definitions(self, mid: str) -> Sequence[Definition]:
+        """Give all definitions of a business unit, as read within the last minutes.
+
+        Raises DoorClosedError when Marketing Cloud cannot be asked and nothing is known from before.
+        """
+        known = self._known.get(mid)
+        if known is not None and time.monotonic() - known.read_at < self._settings.definition_ttl:
+            return known.definitions
+        found = self._service.definitions(mid)
+        if not isinstance(found, (NotApplied, Rejected)):
+            self._known[mid] = _Known(found, time.monotonic())
+            return found
+        if known is None:
+            raise DoorClosedError(
+                f"Marketing Cloud does not tell the definitions of {mid}: {found.text} ({found.code})"
+            )
+        log.warning("definitions_not_refreshed", mid=mid, code=found.code, text=found.text)
+        known.read_at = time.monotonic()
+        return known.definitions
+
+    def report(self, name: str, *, file: Arrival, detail: Mapping[str, Any]) -> None:
+        """Publish once that an arrival became no request: `unrouted` or `ambiguous_route`."""
+        fields = {"location": file.location, "name": file.name, "fingerprint": file.fingerprint}
+        data = {"mid": self.mid, "file": fields, **detail}
+        try:
+            self._ledger.report(file.fingerprint, name, self.mid, file.name, data)
+        except LedgerDownError as error:
+            raise DoorClosedError(f"Redis at {self._settings.redis.shown} does not answer: {error}") from error
+
+    def follow(self, request_id: str, within: float | None = None) -> Iterator[Mapping[str, Any]]:
+        """Yield the events of a request from its first on, until its last, or for `within` seconds."""
+        reader = LedgerReader(self._client, self._ledger.keys)
+        record = reader.request(request_id)
+        if record is None:
+            return
+        # Entries of a stream are named by the milliseconds of Redis time at which they were written.
+        position = f"{int(record['accepted_at'] * 1000) - 1}-0"
+        deadline = None if within is None else time.monotonic() + within
+        while deadline is None or time.monotonic() < deadline:
+            for position, event in self._read(position):
+                if event["data"].get("request_id") == request_id:
+                    yield event
+                    if event["type"] in LAST_EVENTS:
+                        return
+
+    def _read(self, position: str) -> list[tuple[str, dict[str, Any]]]:
+        with suppress(RedisError):
+            answer = self._client.xread({self._ledger.keys.stream: position}, count=500, block=BLOCK_MS)
+            entries = next(iter(answer.values()))[0] if isinstance(answer, dict) and answer else _entries(answer)
+            return [(name.decode(), orjson.loads(fields[b"event"])) for name, fields in entries]
+        time.sleep(BLOCK_MS / 1000)
+        return []
+
+
+def _entries(answer: Any) -> list[Any]:
+    """Older protocol: a list of (stream, entries)."""
+    return list(answer[0][1]) if answer else []
+
+
+def open_door(environ: Mapping[str, str] | None = None) -> Door:
+    """Open the door with the settings of the environment; raises SettingsError naming every problem."""
+    settings = load(os.environ if environ is None else environ)
+    celery = Celery("sfmc-import-door", set_as_current=False)
+    celery.conf.update(celery_settings(settings))
+    return Door(settings, open_redis(settings), celery, open_marketing_cloud(settings))

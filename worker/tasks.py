@@ -1,0 +1,153 @@
+"""The Celery tasks: read the message, call the use case, log what it says; nothing is decided here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import NAMESPACE_OID, uuid4, uuid5
+
+import structlog
+from celery import Task
+from celery.exceptions import Reject
+
+from worker import messages
+from worker.app import app
+from worker.domain.decisions import Due
+from worker.messages import BadRequestError, StartRequest, read_request
+from worker.ports import LedgerDownError
+from worker.service import following, starting, sweeping
+from worker.service.report import Report
+
+log = structlog.get_logger("worker.tasks")
+T = TypeVar("T")
+
+# A wake-up whose message got lost comes again after so many seconds.
+WAKE_PAUSE = 30.0
+_LEVELS = {
+    "start_unknown": "error",
+    "start_not_recorded": "error",
+    "start_rejected": "error",
+    "start_in_doubt": "warning",
+    "start_postponed": "warning",
+    "follow_postponed": "warning",
+    "lease_lost": "warning",
+    "import_status_unheard_of": "warning",
+}
+
+
+@app.task(name=messages.START, bind=True)
+def start(
+    self: "Task[..., Any]",
+    customer_key: Any,
+    mid: Any = None,
+    file: Any = None,
+    event_id: Any = None,
+    source: Any = None,
+    force: Any = False,
+    reason: Any = None,
+) -> dict[str, Any]:
+    """Carry a request as far as it can go now; gives where it stands and, once started, its task_id."""
+    given = {"mid": mid, "file": file, "event_id": event_id, "source": source, "reason": reason}
+    message = {"customer_key": customer_key, "force": force} | {k: v for k, v in given.items() if v is not None}
+    return _guarded("imports_start_failed", lambda: _start(_request_id(self), message))
+
+
+@app.task(name=messages.WAKE)
+def wake(request_id: str) -> dict[str, Any]:
+    """Take a request up again whose time has come."""
+    return _guarded("imports_wake_failed", lambda: _wake(request_id))
+
+
+@app.task(name=messages.FOLLOW)
+def follow(request_ids: list[str]) -> dict[str, Any]:
+    """Look at the runs of these requests with one query each business unit."""
+    return _guarded("imports_follow_failed", lambda: _follow(request_ids))
+
+
+@app.task(name=messages.SWEEP)
+def sweep() -> dict[str, Any]:
+    """Wake whatever is due."""
+    return _guarded("imports_sweep_failed", _sweep)
+
+
+def _guarded(event: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run the body of a task; the edge where nothing may escape but a message that goes back to the queue."""
+    try:
+        return work()
+    except LedgerDownError as error:
+        log.error("ledger_unreachable", error=str(error), next="the message goes back to the queue")
+        raise Reject(str(error), requeue=True) from error
+    except Exception as error:
+        # A task that ends by exception would be lost: the ledger wakes the request again when its time comes.
+        log.exception(event)
+        return {"state": "failed", "error": type(error).__name__}
+
+
+def _request_id(task: "Task[..., Any]") -> str:
+    identity = str(task.request.id)
+    # Foreign clients may choose any id; ours name keys and event ids.
+    return (
+        identity if len(identity) <= 64 and identity.replace("-", "").isalnum() else str(uuid5(NAMESPACE_OID, identity))
+    )
+
+
+def _start(request_id: str, message: Mapping[str, Any]) -> dict[str, Any]:
+    default_mid = app.settings.account_id or ""
+    try:
+        request = read_request(request_id, default_mid, message)
+    except BadRequestError as error:
+        return _refuse(request_id, default_mid, message, error)
+    return _carry_on(request)
+
+
+def _refuse(request_id: str, mid: str, message: Mapping[str, Any], error: BadRequestError) -> dict[str, Any]:
+    key = str(message["customer_key"] or "(none)")[: messages.MAX_TEXT_LENGTH]
+    app.deps.ledger.refuse(StartRequest(request_id=request_id, customer_key=key, mid=mid), "invalid", str(error))
+    log.error("request_refused", request_id=request_id, customer_key=key, problems=error.problems)
+    return {"request_id": request_id, "state": "rejected", "text": str(error)}
+
+
+def _wake(request_id: str) -> dict[str, Any]:
+    request = app.deps.ledger.load(request_id)
+    if request is None:
+        log.warning("request_not_in_ledger", request_id=request_id)
+        return {"request_id": request_id, "state": "gone"}
+    return _carry_on(request)
+
+
+def _carry_on(request: StartRequest) -> dict[str, Any]:
+    names = {"request_id": request.request_id, "customer_key": request.customer_key, "mid": request.mid}
+    with structlog.contextvars.bound_contextvars(**names):
+        report = starting.start(request, uuid4().hex, app.deps)
+        _tell(report)
+    return {"request_id": request.request_id, "state": report.state, **report.facts}
+
+
+def _tell(report: Report, **names: Any) -> None:
+    level = _LEVELS.get(report.event, "info")
+    getattr(log, level)(report.event, state=report.state, **names, **report.facts)
+
+
+def _follow(request_ids: Sequence[str]) -> dict[str, Any]:
+    news = following.follow(request_ids, app.deps)
+    for run, report in news:
+        names = {"request_id": run.request_id, "customer_key": run.customer_key, "mid": run.mid}
+        _tell(report, task_id=run.task_id, **names)
+    return {"followed": len(request_ids), "news": len(news)}
+
+
+def _sweep() -> dict[str, Any]:
+    settings = app.settings
+    swept = sweeping.sweep(app.deps.ledger, _send_wake, _send_follow, limit=settings.sweep_batch, pause=WAKE_PAUSE)
+    for request_id in swept.gone:
+        log.error("request_record_missing", request_id=request_id)
+    if swept.woken or swept.followed:
+        log.debug("due_woken", woken=swept.woken, followed=swept.followed)
+    return {"woken": swept.woken, "followed": swept.followed}
+
+
+def _send_wake(due: Due) -> None:
+    headers = {"request_id": due.request_id, "customer_key": due.customer_key, "mid": due.mid}
+    wake.apply_async((due.request_id,), headers=headers, retry=False)
+
+
+def _send_follow(request_ids: Sequence[str]) -> None:
+    follow.apply_async((list(request_ids),), retry=False)
