@@ -152,7 +152,8 @@ class Door:
         position = f"{int(record['accepted_at'] * 1000) - 1}-0"
         deadline = None if within is None else time.monotonic() + within
         while deadline is None or time.monotonic() < deadline:
-            for position, event in self._read(position):
+            for entry, event in self._read(position):
+                position = entry
                 if event["data"].get("request_id") == request_id:
                     yield event
                     if event["type"] in LAST_EVENTS:

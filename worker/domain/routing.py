@@ -61,24 +61,26 @@ class Route:
         return Routed(customer_key=key, mid=self.mid, by="route")
 
 
-def read_route(pattern: str, customer_key: str, mid: str) -> Route:
-    """Read one route.
+def read_route(pattern: str, customer_key: str, mid: str, today: date) -> Route:
+    """Read one route as it stands on a day.
 
     `pattern` is a glob (`*` and `?` stay within one folder, `**` crosses folders, `[a-z]`), or after `re:` a
     regular expression. It must match all of the file name, or all of `location/name` when it has a slash.
     Upper and lower case differ. `{1}` or `{name}` in `customer_key` stands for what that group of a regular
-    expression, or that wildcard of a glob, matched.
+    expression, or that wildcard of a glob, matched. %%YEAR%%, %%MONTH%% and %%DAY%% mean `today`, as in a
+    FileSpec: a file of another day would start an import that reads another file.
 
     Raises BadRouteError.
     """
-    expression = pattern[3:] if pattern.startswith("re:") else _from_glob(pattern)
+    dated = resolve(pattern, today)
+    expression = dated[3:] if dated.startswith("re:") else _from_glob(dated)
     try:
         compiled = re.compile(expression)
         for group in _GROUP.findall(customer_key):
             _require_group(compiled, group)
     except (re.error, BadRouteError) as error:
         raise BadRouteError(f"route {pattern!r} for {customer_key!r}: {error}") from None
-    return Route(pattern=compiled, customer_key=customer_key, mid=mid, whole_path="/" in pattern)
+    return Route(pattern=compiled, customer_key=customer_key, mid=mid, whole_path="/" in dated)
 
 
 def route_explicitly(routes: Iterable[Route], location: str, name: str) -> Routed | None:

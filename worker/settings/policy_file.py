@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from worker.domain.policy import Policy
+from worker.domain.routing import BadRouteError, read_route
 from worker.settings.problems import field_problems, unknown_name
 from worker.settings.values import CustomerKey, Hours, Mid, Seconds
 
@@ -81,10 +82,20 @@ class RouteTable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pattern: str = Field(min_length=1, description="a file name, with * ? and %%YEAR%% %%MONTH%% %%DAY%%")
-    customer_key: CustomerKey = Field(description="the CustomerKey of an ImportDefinition, 36 characters at most")
+    pattern: str = Field(min_length=1, description='a glob such as "orders-*.csv", or a regular expression after re:')
+    customer_key: str = Field(
+        min_length=1, description="the CustomerKey of an ImportDefinition; may hold {1} or {name}"
+    )
     mid: Mid | None = Field(None, description="the MID of a business unit")
     name: str | None = Field(None, min_length=1, description="a name for logs")
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        try:
+            read_route(self.pattern, self.customer_key, self.mid or "")
+        except BadRouteError as error:
+            raise ValueError(f"{error}; mend the pattern") from None
+        return self
 
 
 def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) -> tuple[Policies, tuple[Route, ...]]:

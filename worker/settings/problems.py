@@ -9,6 +9,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 LONGEST_SHOWN = 80
 """Characters of a wrong value that a line repeats."""
 
+_MARK = "Value error, "
+
 
 class SettingsError(Exception):
     """Settings that cannot be used; `problems` has one line for each: name, what is wrong, what to do."""
@@ -31,8 +33,10 @@ def field_problems(
     """Give one line for each wrong field of `model`, by field; `name_of` turns a field into the user's name for it."""
     problems: dict[str, str] = {}
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
-        field = str(detail["loc"][0])
-        if field in model.model_fields:
+        field = str(detail["loc"][0]) if detail["loc"] else ""
+        if not field:
+            problems[field] = detail["msg"].removeprefix(_MARK)
+        elif field in model.model_fields:
             problems.setdefault(field, _line(model, field, values.get(field), name_of(field), detail["msg"]))
         else:
             problems[field] = unknown_name(field, model.model_fields, "in this table")
@@ -41,7 +45,7 @@ def field_problems(
 
 def _line(model: type[BaseModel], field: str, value: object, name: str, message: str) -> str:
     described = model.model_fields[field]
-    wrong = message.removeprefix("Value error, ")
+    wrong = message.removeprefix(_MARK)
     wrong = wrong[:1].lower() + wrong[1:]
     if value is None:
         return f"{name}: missing; expected: {described.description}"

@@ -110,7 +110,7 @@ class Delivery:
     def set_aside_claimed(self, tag: str, source: str, raw: bytes, reason: str, detail: str) -> str | None:
         """Make a claimed message a dead letter; returns its id, None if it is not claimed any more."""
         keys = [self.keys.unacked_key, self.keys.unacked_index_key, self.keys.dead_letters]
-        args = [self._limits.dead_letters, raw, source, reason, detail, tag]
+        args: list[bytes | str | int] = [self._limits.dead_letters, raw, source, reason, detail, tag]
         return _id(self._set_aside_claimed(keys=keys, args=args))
 
     def unacked(self, tag: str) -> bytes | None:

@@ -101,7 +101,7 @@ def _check_properties(properties: object) -> None:
     _require(encoding is None or isinstance(encoding, str), "body_encoding is not a string")
     priority = properties.get("priority", 0)
     # int(Infinity) would fail when the message is put back, and kombu drops what it cannot put back
-    _require(priority not in {float("inf"), float("-inf")}, "the priority is not a number")
+    _require(priority not in (float("inf"), float("-inf")), "the priority is not a number")
 
 
 def _require(condition: bool, otherwise: str) -> None:
