@@ -10,6 +10,7 @@ from worker.adapters import marketing_cloud
 from worker.adapters.boot_clock import BootClock
 from worker.adapters.definitions import CachedDefinitions
 from worker.adapters.ledger import LedgerSettings, RedisLedger
+from worker.adapters.ledger.durability import Durability
 from worker.adapters.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
 from worker.adapters.patience import patience
 from worker.adapters.redis_client import connect
@@ -32,6 +33,7 @@ def ledger_settings(settings: Settings) -> LedgerSettings:
         request_ttl=settings.request_ttl,
         seen_ttl=settings.seen_ttl,
         stream_maxlen=settings.stream_maxlen,
+        durability=Durability(kind=settings.durability, replicas=settings.wait_replicas),
     )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from worker.adapters.ledger import wire
+from worker.adapters.ledger.durability import Durability
 from worker.adapters.ledger.keys import Keys
 from worker.adapters.ledger.scripts import sources
 from worker.domain.decisions import Decision, Due, Followed, Grant
@@ -42,6 +43,7 @@ class LedgerSettings:
     unfinished_ttl: float = 90 * _DAY
     stream_maxlen: int = 1_000_000
     max_lost: int = 3
+    durability: Durability = field(default_factory=Durability)
 
     def for_scripts(self) -> dict[str, int]:
         """The whole numbers the scripts read."""
@@ -83,6 +85,25 @@ class RedisLedger:
         except RedisError as error:
             raise LedgerDownError(str(error)) from error
 
+    def _run_surely(self, step: str, arguments: dict[str, Any]) -> Any:
+        """Run a script and have it confirmed on the same connection, as the durability setting asks."""
+        command = self._settings.durability.command
+        if command is None:
+            return self._run(step, arguments)
+        script = self._scripts[step]
+        try:
+            self._client.script_load(script.text)
+            pipe = self._client.pipeline(transaction=False)
+            pipe.evalsha(script.sha, 2, self.keys.due, self.keys.stream, orjson.dumps(arguments).decode())
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+            answer, confirmed = pipe.execute()
+        except RedisError as error:
+            raise LedgerDownError(str(error)) from error
+        if not self._settings.durability.is_met(confirmed):
+            self._run("not_sent", arguments)
+            raise LedgerDownError("the intent was not confirmed by replicas or disk; nothing was sent")
+        return answer
+
     def _step(self, step: str, grant: Grant, **more: Any) -> Any:
         return self._run(step, {"id": grant.request_id, "fence": grant.fence, **more})
 
@@ -110,11 +131,13 @@ class RedisLedger:
 
     def intend(self, grant: Grant, known: Collection[str]) -> float | None:
         """See worker.ports.Ledger.intend."""
-        return self._lease_left(self._step("sending", grant, known=orjson.dumps(sorted(known)).decode()))
+        arguments = {"id": grant.request_id, "fence": grant.fence, "known": orjson.dumps(sorted(known)).decode()}
+        return self._lease_left(self._run_surely("sending", arguments))
 
     def sending(self, grant: Grant) -> float | None:
         """See worker.ports.Ledger.sending."""
-        return self._lease_left(self._step("sending", grant))
+        arguments = {"id": grant.request_id, "fence": grant.fence}
+        return self._lease_left(self._run_surely("sending", arguments))
 
     @staticmethod
     def _lease_left(answer: Any) -> float | None:
