@@ -8,11 +8,12 @@ import redis
 BOUNDED_KEYS = tuple(
     re.compile(pattern)
     for pattern in (
-        r"\Asfmc-import(:\{sfmc-import\})?:events\Z",  # the event stream, bounded by MAXLEN
-        r"\A(\{sfmc-import\}:|sfmc-import:)(\{sfmc-import\}:)?due\Z",  # one entry for each unfinished request
+        r"\Asfmc-import:events\Z",  # the event stream, bounded by MAXLEN
+        r"\Asfmc-import:\{sfmc-import:events\}:due\Z",  # one entry for each unfinished request
         r"\A_kombu\.binding\.",  # the broker's list of queues
         r"\Aimports\Z|\Aimports[\x06:.]",  # the queue and the transport's lists beside it
         r"\Aunacked(_index|_mutex)?\Z",  # deliveries in flight
+        r"\A\{sfmc-import(:events)?\}:transport:(consumers\Z|dead_letters\Z|inflight:)",  # the transport's own, see its keys
     )
 )
 """Keys that may live without a time to live, because something else bounds them."""
