@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Literal, Self
 
 import orjson
 import structlog
@@ -22,23 +22,27 @@ from worker.app import celery_settings
 from worker.bootstrap import ledger_settings, open_marketing_cloud, open_redis
 from worker.domain.faults import NotApplied, Rejected
 from worker.domain.life import TERMINAL
-from worker.domain.routing import AmbiguousRoute, Routed, Unrouted, route
+from worker.domain.routing import AmbiguousRoute, BadRouteError, FileSpecs, Routed, Routes, Routing, Unrouted
 from worker.domain.runs import Definition
+from worker.logs import configure
 from worker.messages import Arrival, StartRequest
 from worker.ports import LedgerDownError, MarketingCloud
 from worker.settings import Route, Settings, SettingsError, load
 
 __all__ = [
     "AmbiguousRoute",
+    "BadRouteError",
     "Definition",
     "Door",
     "DoorClosedError",
+    "FileSpecs",
     "Route",
     "Routed",
+    "Routes",
+    "Routing",
     "SettingsError",
     "Unrouted",
     "open_door",
-    "route",
 ]
 
 log = structlog.get_logger("worker.door")
@@ -83,6 +87,13 @@ class Door:
         """Give back the connections."""
         self._celery.close()
         self._client.close()
+
+    def start_logging(self, form: Literal["json", "pretty"] | None = None, stream: BinaryIO | None = None) -> None:
+        """Log as the settings say, in another `form` or to another `stream` where given; without secrets."""
+        settings = self._settings
+        configure(
+            level=settings.log_level, form=form or settings.log_format, secrets=settings.secrets(), stream=stream
+        )
 
     def submit(self, request: StartRequest) -> bool:
         """Record a request, then send its message; False when this request_id was known already.

@@ -43,49 +43,39 @@ class BadRouteError(ValueError):
     """A route that can never work; the message says which and why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """An explicit route: arrivals that `pattern` matches start `customer_key`."""
+class Routes:
+    """Explicit routes, (pattern, customer_key, mid) in order, as they stand on a day: the first that matches wins.
 
+    A pattern is a glob (`*` and `?` stay within one folder, `**` crosses folders, `[a-z]`), or after `re:` a regular
+    expression. It must match all of the file name, or all of `location/name` when it has a slash. Upper and lower
+    case differ. %%YEAR%%, %%MONTH%% and %%DAY%% mean `today`, as in a FileSpec: a file of another day would start an
+    import that reads another file. `{1}` or `{name}` in a customer_key stands for what that wildcard of a glob, or
+    that group of a regular expression, matched.
+
+    Raises BadRouteError for a route that can never work.
+    """
+
+    def __init__(self, routes: Iterable[tuple[str, str, str]], today: date) -> None:
+        self._routes = [_read_route(*route, today) for route in routes]
+
+    def find(self, location: str, name: str) -> Routed | None:
+        """Give the target of the first route that matches; None when no route does."""
+        return next((found for route in self._routes if (found := route.target(location, name))), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Route:
     pattern: re.Pattern[str]
     customer_key: str
     mid: str
     whole_path: bool
 
     def target(self, location: str, name: str) -> Routed | None:
-        """Give the definition for this arrival, or None when the pattern does not match."""
         match = self.pattern.fullmatch(f"{location}/{name}" if self.whole_path else name)
         if match is None:
             return None
         key = _GROUP.sub(lambda group: match[_group(group[1])] or "", self.customer_key)
         return Routed(customer_key=key, mid=self.mid, by="route")
-
-
-def read_route(pattern: str, customer_key: str, mid: str, today: date) -> Route:
-    """Read one route as it stands on a day.
-
-    `pattern` is a glob (`*` and `?` stay within one folder, `**` crosses folders, `[a-z]`), or after `re:` a
-    regular expression. It must match all of the file name, or all of `location/name` when it has a slash.
-    Upper and lower case differ. `{1}` or `{name}` in `customer_key` stands for what that group of a regular
-    expression, or that wildcard of a glob, matched. %%YEAR%%, %%MONTH%% and %%DAY%% mean `today`, as in a
-    FileSpec: a file of another day would start an import that reads another file.
-
-    Raises BadRouteError.
-    """
-    dated = resolve(pattern, today)
-    expression = dated[3:] if dated.startswith("re:") else _from_glob(dated)
-    try:
-        compiled = re.compile(expression)
-        for group in _GROUP.findall(customer_key):
-            _require_group(compiled, group)
-    except (re.error, BadRouteError) as error:
-        raise BadRouteError(f"route {pattern!r} for {customer_key!r}: {error}") from None
-    return Route(pattern=compiled, customer_key=customer_key, mid=mid, whole_path="/" in dated)
-
-
-def route_explicitly(routes: Iterable[Route], location: str, name: str) -> Routed | None:
-    """Give the target of the first route that matches, in order; None when no route does."""
-    return next((found for route in routes if (found := route.target(location, name))), None)
 
 
 class FileSpecs:
@@ -139,6 +129,18 @@ def resolve(spec: str, day: date) -> str:
     """Give the file name that a FileSpec means on a day; month and day have two digits."""
     values = {"YEAR": f"{day.year:04}", "MONTH": f"{day.month:02}", "DAY": f"{day.day:02}"}
     return _DATE_PART.sub(lambda part: values[part[1].upper()], spec)
+
+
+def _read_route(pattern: str, customer_key: str, mid: str, today: date) -> _Route:
+    dated = resolve(pattern, today)
+    expression = dated[3:] if dated.startswith("re:") else _from_glob(dated)
+    try:
+        compiled = re.compile(expression)
+        for group in _GROUP.findall(customer_key):
+            _require_group(compiled, group)
+    except (re.error, BadRouteError) as error:
+        raise BadRouteError(f"route {pattern!r} for {customer_key!r}: {error}") from None
+    return _Route(pattern=compiled, customer_key=customer_key, mid=mid, whole_path="/" in dated)
 
 
 _DATE_PART = re.compile(r"%%(YEAR|MONTH|DAY)%%", re.IGNORECASE)

@@ -9,10 +9,9 @@ from worker.domain.routing import (
     BadRouteError,
     FileSpecs,
     Routed,
+    Routes,
     Unrouted,
-    read_route,
     resolve,
-    route_explicitly,
 )
 from worker.domain.runs import Definition
 
@@ -26,7 +25,7 @@ def specs(**by_key: str | None) -> FileSpecs:
 
 
 def routed(routes: list[tuple[str, str]], name: str, location: str = "/in") -> str | None:
-    found = route_explicitly([read_route(pattern, key, MID) for pattern, key in routes], location, name)
+    found = Routes([(pattern, key, MID) for pattern, key in routes], TODAY).find(location, name)
     return found.customer_key if found else None
 
 
@@ -41,9 +40,7 @@ def test_a_file_named_exactly_as_one_file_spec_starts_that_definition():
     ["in_%%YEAR%%-%%MONTH%%-%%DAY%%.csv", "in_%%Year%%-%%month%%-%%dAy%%.csv", "in_2026-%%MONTH%%-07.csv"],
 )
 def test_date_parts_in_any_case_mean_the_date_of_today_with_two_digits(spec):
-    assert specs(daily=spec).find("in_2026-03-07.csv") == Routed(
-        customer_key="daily", mid=MID, by="file_spec"
-    )
+    assert specs(daily=spec).find("in_2026-03-07.csv") == Routed(customer_key="daily", mid=MID, by="file_spec")
 
 
 @pytest.mark.parametrize("name", ["in_20260306.csv", "in_20260308.csv", "in_20250307.csv"])
@@ -67,9 +64,7 @@ def test_a_name_that_differs_in_case_alone_is_reported_rather_than_started():
 
 
 def test_the_exact_name_wins_over_one_that_differs_in_case():
-    assert specs(upper="A.csv", lower="a.csv").find("a.csv") == Routed(
-        customer_key="lower", mid=MID, by="file_spec"
-    )
+    assert specs(upper="A.csv", lower="a.csv").find("a.csv") == Routed(customer_key="lower", mid=MID, by="file_spec")
 
 
 def test_a_file_that_nothing_names_is_unrouted():
@@ -93,9 +88,7 @@ def test_a_dated_and_a_literal_spec_that_mean_the_same_name_today_are_ambiguous(
 
 
 def test_of_two_definitions_the_one_for_today_is_started_though_the_shape_of_both_fits():
-    found = specs(today="%%YEAR%%%%MONTH%%%%DAY%%.csv", monthly="%%YEAR%%%%MONTH%%01.csv").find(
-        "20260307.csv"
-    )
+    found = specs(today="%%YEAR%%%%MONTH%%%%DAY%%.csv", monthly="%%YEAR%%%%MONTH%%01.csv").find("20260307.csv")
 
     assert found == Routed(customer_key="today", mid=MID, by="file_spec")
 
@@ -103,9 +96,7 @@ def test_of_two_definitions_the_one_for_today_is_started_though_the_shape_of_bot
 @given(st.dates(min_value=date(1, 1, 1)), st.dates(min_value=date(1, 1, 1)))
 def test_a_dated_file_is_started_on_its_own_day_and_on_no_other(named_for, today):
     spec = "in_%%YEAR%%%%MONTH%%%%DAY%%.csv"
-    found = FileSpecs([Definition(customer_key="daily", file_spec=spec)], MID, today).find(
-        resolve(spec, named_for)
-    )
+    found = FileSpecs([Definition(customer_key="daily", file_spec=spec)], MID, today).find(resolve(spec, named_for))
 
     assert isinstance(found, Routed) == (named_for == today)
 
@@ -149,12 +140,18 @@ def test_routes_look_at_upper_and_lower_case_and_at_the_whole_name():
     assert routed([("a.csv", "k")], "axcsv") is None
 
 
+@pytest.mark.parametrize("pattern", ["in_%%YEAR%%%%MONTH%%%%DAY%%*.csv", r"re:in_%%year%%%%month%%%%day%%\.csv"])
+def test_date_parts_of_a_route_mean_today(pattern):
+    assert routed([(pattern, "k")], "in_20260307.csv") == "k"
+    assert routed([(pattern, "k")], "in_20260306.csv") is None
+
+
 @pytest.mark.parametrize(
     ("pattern", "key"), [("re:(", "k"), ("*.csv", "{2}"), ("*.csv", "{region}"), ("[z-a].csv", "k")]
 )
 def test_a_route_that_can_never_work_is_refused_with_its_pattern_and_key(pattern, key):
     with pytest.raises(BadRouteError) as refusal:
-        read_route(pattern, key, MID)
+        Routes([(pattern, key, MID)], TODAY)
 
     assert repr(pattern) in str(refusal.value)
     assert repr(key) in str(refusal.value)
