@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from worker.domain.policy import Policy
-from worker.domain.routing import BadRouteError, read_route
+from worker.domain.routing import BadRouteError, Routes
 from worker.settings.problems import field_problems, unknown_name
 from worker.settings.values import CustomerKey, Hours, Mid, Seconds
 
@@ -92,7 +93,7 @@ class RouteTable(BaseModel):
     @model_validator(mode="after")
     def _can_work(self) -> Self:
         try:
-            read_route(self.pattern, self.customer_key, self.mid or "")
+            Routes([(self.pattern, self.customer_key, self.mid or "")], date.min)
         except BadRouteError as error:
             raise ValueError(f"{error}; mend the pattern") from None
         return self
