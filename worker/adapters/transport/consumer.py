@@ -57,7 +57,8 @@ class Request(CeleryRequest):
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """As Celery's."""
-        if isinstance(exc_info.exception, (WorkerLostError, SystemExit)):
+        wrapped = exc_info.exception
+        if isinstance(getattr(wrapped, "exc", wrapped), (WorkerLostError, SystemExit)):
             self.message.worker_died = True
         return super().on_failure(exc_info, *args, **kwargs)
 

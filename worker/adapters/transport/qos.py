@@ -88,7 +88,7 @@ class ReliableQoS(stock.QoS):
         if flaw_found:
             self._set_aside(tag, "".join(sources[:1]), entry, *flaw_found)
         elif delivery.put_back(tag, seen, entry, sources, last=last):
-            log.info("message_put_back", queue=sources[0], message_id=payload["headers"].get("id"), overdue=counted)
+            log.info("message_put_back", queue=sources[0], message_id=payload["headers"].get("id"), after_death=counted)
 
     def _reason_to_keep_out(self, payload: Payload, sources: list[str], *, counted: bool) -> tuple[str, str] | None:
         if not sources:

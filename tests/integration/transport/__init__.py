@@ -1,0 +1,1 @@
+"""The transport over real servers and real Celery workers."""

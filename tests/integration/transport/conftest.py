@@ -1,0 +1,65 @@
+"""Channels in this process and worker processes beside it, for the tests of the transport."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis as redis_py
+from kombu import Connection
+
+from ops.local.valkey import Valkey
+from tests.integration.transport.workers import Worker
+from worker.adapters.transport import TRANSPORT_OPTIONS, Keys, install, install_stock
+
+KEYS = Keys()
+
+
+@pytest.fixture
+def raw(redis: redis_py.Redis, redis_server: Valkey) -> Iterator[redis_py.Redis]:
+    """A client of the session's server that reads bytes."""
+    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def connect_reliably(raw: redis_py.Redis, redis_server: Valkey) -> Iterator[Callable[..., Connection]]:
+    """Make kombu connections over the reliable transport; all are closed in the end."""
+    with ExitStack() as stack:
+        install()
+        stack.callback(install_stock)
+
+        def make(**options: object) -> Connection:
+            chosen = {**TRANSPORT_OPTIONS, "polling_interval": 0.05, **options}
+            connection = Connection(redis_server.celery_url, transport_options=chosen)
+            stack.callback(connection.release)
+            return connection
+
+        yield make
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """The file into which the tasks of `probe` write."""
+    return tmp_path / "notes"
+
+
+@pytest.fixture
+def start_worker(notes: Path) -> Iterator[Callable[..., Worker]]:
+    """Start workers of `probe`; none outlives the test."""
+    started: list[Worker] = []
+
+    def start(broker: str, **settings: str) -> Worker:
+        started.append(Worker(broker, notes, **settings))
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.kill()
+
+
+@pytest.fixture
+def valkey_client(own_valkey: Valkey) -> Iterator[redis_py.Redis]:
+    """A client of the test's own server that reads bytes."""
+    with redis_py.Redis.from_url(own_valkey.url, socket_timeout=10) as client:
+        yield client

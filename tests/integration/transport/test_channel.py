@@ -1,0 +1,333 @@
+"""Where a message is in Redis at each step of its delivery, seen through kombu in this process."""
+
+import json
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import kombu.transport
+import pytest
+import redis
+from kombu import Connection, Consumer, Queue
+from kombu.transport import redis as stock
+
+from tests.integration.transport.conftest import KEYS
+from worker.adapters.transport import Keys, install, install_stock
+from worker.adapters.transport.channel import SentinelTransport, Transport
+from worker.adapters.transport.delivery import Delivery, Limits
+
+ENTRY = json.dumps(
+    {
+        "body": "e30=",
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"task": "imports.start", "id": "1"},
+        "properties": {"body_encoding": "base64", "delivery_tag": "t", "delivery_info": {}},
+    }
+).encode()
+
+
+class Inbox:
+    """A consumer of some queues; `received` has its unacknowledged messages."""
+
+    def __init__(self, connection: Connection, *queues: str, no_ack: bool = False, prefetch: int = 0) -> None:
+        self.connection = connection
+        self.channel: Any = connection.channel()
+        self.received: list[Any] = []
+        self.consumer = Consumer(
+            self.channel,
+            [Queue(queue) for queue in queues],
+            on_message=self.received.append,
+            no_ack=no_ack,
+            accept=["json"],
+        )
+        self.consumer.qos(prefetch_count=prefetch)
+        self.consumer.consume()
+
+    def drain(self, expected: int = 1) -> list[Any]:
+        """Poll until `expected` messages more came, or long enough to say that none will."""
+        wanted = len(self.received) + expected
+        for _ in range(40 if expected else 4):
+            with suppress(socket.timeout):
+                self.connection.drain_events(timeout=0.05)
+            if expected and len(self.received) >= wanted:
+                break
+        return self.received
+
+
+@pytest.fixture
+def inbox(connect_reliably: Callable[..., Connection]) -> Inbox:
+    return Inbox(connect_reliably(), "imports")
+
+
+@pytest.fixture
+def patient(connect_reliably: Callable[..., Connection]) -> Inbox:
+    """A consumer whose pop is under way, for longer than any test takes."""
+    inbox = Inbox(connect_reliably(polling_interval=2), "imports")
+    inbox.connection.transport.cycle.on_poll_start()
+    return inbox
+
+
+@pytest.fixture
+def delivery(raw: redis.Redis) -> Delivery:
+    """The hold of some other consumer, for whom everybody but itself is dead."""
+    return Delivery(raw.connection_pool, KEYS, "other", Limits(dead_after=0.0, dead_letters=10))
+
+
+def publish(connection: Connection, queue: str, *bodies: object, **options: Any) -> None:
+    with connection.Producer() as producer:
+        for body in bodies:
+            producer.publish(body, routing_key=queue, declare=[Queue(queue)], **options)
+
+
+def in_flight(raw: redis.Redis) -> list[bytes]:
+    return [entry for key in raw.scan_iter(f"{KEYS.in_flight_prefix}*") for entry in raw.lrange(key, 0, -1)]
+
+
+def places(raw: redis.Redis) -> dict[str, int]:
+    return {
+        "queue": raw.llen("imports"),
+        "in flight": len(in_flight(raw)),
+        "unacked": raw.hlen("unacked"),
+        "index": raw.zcard("unacked_index"),
+        "dead": raw.xlen(KEYS.dead_letters),
+    }
+
+
+def only(**expected: int) -> dict[str, int]:
+    nowhere = {"queue": 0, "in flight": 0, "unacked": 0, "index": 0, "dead": 0}
+    return nowhere | {name.replace("_", " "): count for name, count in expected.items()}
+
+
+def test_a_delivered_message_is_held_as_unacknowledged_until_it_is_acknowledged(inbox, raw):
+    publish(inbox.connection, "imports", {"n": 1})
+
+    (message,) = inbox.drain()
+
+    assert message.payload == {"n": 1}
+    assert places(raw) == only(unacked=1, index=1)
+    message.ack()
+    assert places(raw) == only()
+
+
+def test_a_message_popped_while_nobody_reads_stays_in_flight(patient, raw):
+    raw.lpush("imports", ENTRY)
+
+    assert in_flight(raw) == [ENTRY]
+
+
+def test_what_a_silent_consumer_left_in_flight_goes_back_to_its_queue(patient, raw, delivery):
+    raw.lpush("imports", ENTRY)
+
+    returned = delivery.beat(["imports"])
+
+    assert list(returned.values()) == [1]
+    assert raw.lrange("imports", 0, -1) == [ENTRY]
+
+
+def test_a_message_that_others_took_back_is_not_delivered_twice(patient, raw, delivery):
+    raw.lpush("imports", ENTRY)
+    delivery.beat(["imports"])
+
+    patient.drain()
+    patient.drain(expected=0)
+
+    assert len(patient.received) == 1
+    assert places(raw) == only(unacked=1, index=1)
+
+
+def test_a_message_that_arrived_for_a_dead_connection_is_found_by_its_own_consumer(connect_reliably, raw):
+    inbox = Inbox(connect_reliably(sfmc_beat_every=0.0), "imports")
+    inbox.drain(expected=0)
+    (member,) = raw.zrange(KEYS.consumers, 0, -1)
+    raw.lpush(KEYS.in_flight(member.decode()), ENTRY)
+
+    inbox.drain()
+
+    assert places(raw) == only(unacked=1, index=1)
+
+
+def test_several_messages_left_in_flight_return_in_the_order_of_their_arrival(raw, delivery):
+    command = delivery.pop_command("imports", 1)
+    raw.lpush("imports", b"first", b"second", b"third")
+    for _ in range(2):
+        raw.execute_command(*command)
+
+    delivery.beat(["imports"])
+
+    assert [raw.rpop("imports") for _ in range(3)] == [b"first", b"second", b"third"]
+
+
+def test_a_closed_channel_gives_back_what_it_holds_and_leaves_the_registry(inbox, raw):
+    publish(inbox.connection, "imports", {"n": 1}, {"n": 2})
+    inbox.drain(expected=1)
+    inbox.connection.release()
+
+    assert places(raw) == only(queue=2)
+    assert not raw.exists(KEYS.consumers)
+
+
+def test_a_cancelled_consumer_gives_back_what_was_still_popped_for_it(patient, raw):
+    raw.lpush("imports", ENTRY)
+    patient.consumer.cancel()
+
+    patient.channel._brpop_read()
+
+    assert raw.lrange("imports", 0, -1) == [ENTRY]
+    assert places(raw) == only(queue=1)
+
+
+@pytest.mark.parametrize("queues", [("imports", "imports.low"), ("imports.low", "imports")])
+def test_every_queue_is_served_while_another_is_full(connect_reliably, queues):
+    inbox = Inbox(connect_reliably(), *queues)
+    publish(inbox.connection, "imports", *range(10))
+    publish(inbox.connection, "imports.low", *range(10, 20))
+
+    inbox.drain(expected=6)
+
+    first = [message.payload for message in inbox.received[:6]]
+    assert min(first) < 10 <= max(first)
+    inbox.drain(expected=14)
+    assert sorted(message.payload for message in inbox.received) == list(range(20))
+    inbox.consumer.cancel()
+    for message in inbox.received:
+        message.ack()
+
+
+def test_priorities_of_kombu_are_kept_when_they_are_switched_on(connect_reliably, raw):
+    inbox = Inbox(connect_reliably(priority_steps=[0, 5]), "imports", prefetch=1)
+    publish(inbox.connection, "imports", ["later"], priority=9)
+    publish(inbox.connection, "imports", ["sooner"], priority=0)
+
+    seen = []
+    for _ in range(2):
+        message = inbox.drain()[-1]
+        seen.append(message.payload)
+        message.ack()
+
+    assert seen == [["sooner"], ["later"]]
+    assert raw.hlen("unacked") == 0
+
+
+def test_a_prefix_of_kombu_stands_before_every_key(connect_reliably, raw):
+    inbox = Inbox(connect_reliably(global_keyprefix="{sfmc-import}:kombu:"), "imports")
+    keys = Keys(kombu_prefix="{sfmc-import}:kombu:")
+    publish(inbox.connection, "imports", {"n": 1})
+    message = inbox.drain()[0]
+
+    assert raw.hlen(keys.unacked_key) == 1
+    assert raw.zcard(keys.consumers) == 1
+    message.reject(requeue=True)
+    assert raw.llen("{sfmc-import}:kombu:imports") == 1
+    raw.flushall()
+
+
+def test_messages_that_need_no_acknowledgement_leave_nothing_behind(connect_reliably, raw):
+    connection = connect_reliably()
+    inbox = Inbox(connection, "imports", no_ack=True)
+    publish(connection, "imports", {"n": 1})
+
+    assert len(inbox.drain()) == 1
+    assert places(raw) == only()
+
+
+def test_a_rejected_message_returns_as_redelivered(inbox, raw):
+    publish(inbox.connection, "imports", {"n": 1})
+    inbox.drain()[0].reject(requeue=True)
+
+    message = inbox.drain()[-1]
+
+    assert message.payload == {"n": 1}
+    assert message.headers["redelivered"]
+
+
+def test_a_message_returns_although_the_binding_table_is_gone(inbox, raw):
+    publish(inbox.connection, "imports", {"n": 1})
+    message = inbox.drain()[0]
+    raw.delete("_kombu.binding.imports")
+
+    message.reject(requeue=True)
+
+    assert places(raw) == only(queue=1)
+
+
+def test_the_acknowledgement_of_one_copy_leaves_the_other_copy_held(inbox, raw):
+    raw.lpush("imports", ENTRY, ENTRY)
+    first, _ = inbox.drain(expected=2)
+
+    first.ack()
+
+    assert places(raw) == only(unacked=1, index=1)
+
+
+def test_an_overdue_message_returns_by_the_clock_of_the_server(connect_reliably, raw):
+    inbox = Inbox(connect_reliably(visibility_timeout=100), "imports")
+    publish(inbox.connection, "imports", "old", "fresh")
+    old, _ = inbox.drain(expected=2)
+    seconds, _ = raw.time()
+    raw.zadd("unacked_index", {old.delivery_tag: seconds - 101})
+
+    inbox.channel.qos.restore_visible(interval=1)
+
+    assert places(raw) == only(queue=1, unacked=1, index=1)
+
+
+def test_a_message_whose_workers_keep_dying_is_set_aside(connect_reliably, raw):
+    inbox = Inbox(connect_reliably(visibility_timeout=100, sfmc_max_returns=3), "imports")
+    publish(inbox.connection, "imports", "killer")
+    for delivered in (1, 2, 3):
+        tag = inbox.drain()[delivered - 1].delivery_tag
+        raw.zadd("unacked_index", {tag: 0})
+        inbox.channel.qos.restore_visible(interval=1)
+
+    assert places(raw) == only(dead=1)
+    ((_, letter),) = raw.xrange(KEYS.dead_letters)
+    assert letter[b"reason"] == b"returned_too_often"
+
+
+def test_a_message_that_a_stock_worker_held_is_returned_too(inbox, raw):
+    publish(inbox.connection, "imports", "mine")
+    inbox.drain()
+    stock = json.dumps([json.loads(ENTRY), "", "imports"])
+    raw.hset("unacked", "foreign", stock)
+    raw.zadd("unacked_index", {"foreign": 0})
+
+    inbox.channel.qos.restore_visible(interval=1)
+
+    assert places(raw) == only(queue=1, unacked=1, index=1)
+
+
+def test_a_connection_closed_during_clean_up_is_an_error_that_celery_recovers_from(connect_reliably):
+    connection = connect_reliably()
+    channel = connection.channel()
+    transport = connection.transport
+    transport.client = None
+
+    with pytest.raises(redis.ConnectionError):
+        channel.qos.restore_by_tag("any")
+    with pytest.raises(redis.ConnectionError), channel.conn_or_acquire():
+        pass
+    transport.client = connection
+
+
+def test_a_claim_whose_reply_was_lost_may_be_asked_for_again(raw, delivery):
+    raw.lpush("imports", ENTRY)
+    raw.execute_command(*delivery.pop_command("imports", 1))
+
+    assert delivery.claim("imports", ENTRY, "tag", "imports")
+    assert delivery.claim("imports", ENTRY, "tag", "imports")
+    assert places(raw) == only(unacked=1, index=1)
+
+
+def test_installing_replaces_a_transport_that_was_looked_up_before():
+    before = kombu.transport.get_transport_cls("redis")
+    install()
+    try:
+        chosen = [kombu.transport.get_transport_cls(scheme) for scheme in ("redis", "rediss", "sentinel")]
+    finally:
+        install_stock()
+
+    assert before is stock.Transport
+    assert chosen == [Transport, Transport, SentinelTransport]
+    assert kombu.transport.get_transport_cls("sentinel") is stock.SentinelTransport

@@ -1,0 +1,171 @@
+"""Real workers, killed and frozen; a real server, killed and restarted: nothing is lost, nothing stops.
+
+`TRANSPORT_CHAOS_ROUNDS` (default 3) says how many kills the longer tests make.
+"""
+
+import os
+import random
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import redis
+
+from ops.local.valkey import Valkey
+from tests.integration.transport.conftest import KEYS
+from tests.integration.transport.workers import Worker, noted, publish
+from tests.waiting import eventually
+
+ROUNDS = int(os.environ.get("TRANSPORT_CHAOS_ROUNDS", "3"))
+StartWorker = Callable[..., Worker]
+
+
+def all_ran(notes: Path, names: list[str]) -> bool:
+    return set(names) <= set(noted(notes))
+
+
+def nothing_held(client: redis.Redis) -> bool:
+    lists = list(client.scan_iter(f"{KEYS.in_flight_prefix}*"))
+    return not lists and not client.exists("imports", "unacked", "unacked_index")
+
+
+def publish_while_frozen(worker: Worker, broker: str, client: redis.Redis) -> None:
+    """Publish one message to a frozen idle worker, whose pop (of 30 s) the server answers."""
+    eventually(lambda: client.info("clients")["blocked_clients"] == 1, 10, "the worker waits for a message")
+    worker.signal(signal.SIGSTOP)
+    publish(broker, ["precious"])
+    eventually(lambda: not client.exists("imports"), 5, "the server has handed the message out")
+    worker.kill()
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork", "solo"])
+def test_a_message_handed_to_a_frozen_worker_that_is_then_killed_is_run_by_another(
+    own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path, pool: str
+):
+    broker = own_valkey.celery_url
+    frozen = start_worker(broker, pool=pool, pop_timeout="30").ready()
+    publish_while_frozen(frozen, broker, valkey_client)
+
+    start_worker(broker, pool=pool).ready()
+
+    eventually(lambda: noted(notes)["precious"] == 1, 20, "another worker ran the message")
+    eventually(lambda: nothing_held(valkey_client), 5, "nothing is held any more")
+
+
+@pytest.mark.chaos
+def test_the_stock_transport_loses_that_message(
+    own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path
+):
+    broker = own_valkey.celery_url
+    frozen = start_worker(broker, transport="stock", pop_timeout="30").ready()
+    publish_while_frozen(frozen, broker, valkey_client)
+
+    assert noted(notes)["precious"] == 0
+    assert nothing_held(valkey_client)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_workers_killed_at_random_instants_lose_nothing(
+    own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path, pool: str
+):
+    broker, chance = own_valkey.celery_url, random.Random(7)
+    names = [f"{pool}-{number}" for number in range(150 * ROUNDS)]
+    for part in range(ROUNDS):
+        worker = start_worker(broker, pool=pool, visibility="2").ready()
+        enough = noted(notes).total() + chance.randrange(20, 100)
+        with ThreadPoolExecutor() as producers:
+            producers.submit(publish, broker, names[150 * part : 150 * (part + 1)])
+            eventually(lambda least=enough: noted(notes).total() >= least, 20, "the worker is in the midst")
+            worker.kill()
+
+    start_worker(broker, pool=pool, visibility="2").ready()
+
+    eventually(lambda: all_ran(notes, names), 30, "every message ran")
+    eventually(lambda: nothing_held(valkey_client), 5, "nothing is held any more")
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_a_worker_outlives_crashes_of_the_server_and_loses_nothing(
+    own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path, pool: str
+):
+    broker = own_valkey.celery_url
+    worker = start_worker(broker, pool=pool, visibility="2").ready()
+    names: list[str] = []
+    for part in range(max(1, ROUNDS // 2)):
+        batch = [f"{part}-{number}" for number in range(300)]
+        publish(broker, batch)
+        names += batch
+        own_valkey.kill()
+        own_valkey.start()
+        publish(broker, [f"{part}-after"])
+        names.append(f"{part}-after")
+        eventually(lambda known=tuple(names): all_ran(notes, list(known)), 30, "every message ran")
+
+    assert worker.is_alive()
+    eventually(lambda: nothing_held(valkey_client), 5, "nothing is held any more")
+    assert worker.end() == 0
+
+
+def test_a_worker_whose_connections_are_cut_again_and_again_goes_on(
+    own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path
+):
+    broker = own_valkey.celery_url
+    worker = start_worker(broker, visibility="2").ready()
+    names = [f"m{number}" for number in range(400)]
+    for cut in range(4):
+        publish(broker, names[100 * cut : 100 * (cut + 1)])
+        valkey_client.client_kill_filter(_type="normal", skipme=True)
+
+    eventually(lambda: all_ran(notes, names), 30, "every message ran")
+    assert worker.is_alive()
+    eventually(lambda: nothing_held(valkey_client), 5, "nothing is held any more")
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_a_worker_told_to_end_finishes_what_runs_and_leaves_the_rest_in_the_queue(
+    own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path, pool: str
+):
+    broker = own_valkey.celery_url
+    worker = start_worker(broker, pool=pool).ready()
+    publish(broker, ["a", "b", "c", "d"], "probe.linger", 1.0)
+    eventually(lambda: noted(notes).keys() >= {"a began", "b began"}, 10, "both slots are busy")
+
+    assert worker.end() == 0
+
+    assert {"a ended", "b ended"} <= noted(notes).keys()
+    assert not {"c began", "d began"} & noted(notes).keys()
+    assert valkey_client.llen("imports") == 2
+    assert not valkey_client.exists("unacked", "unacked_index", KEYS.consumers)
+
+
+def test_a_message_that_kills_its_process_is_set_aside_and_blocks_nothing(
+    own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path
+):
+    broker = own_valkey.celery_url
+    worker = start_worker(broker, pool="prefork").ready()
+    publish(broker, ["killer"], "probe.die")
+    publish(broker, ["good"])
+
+    eventually(lambda: valkey_client.xlen(KEYS.dead_letters) == 1, 20, "the killer is set aside")
+    eventually(lambda: noted(notes)["good"] == 1, 10, "the other message ran")
+    assert noted(notes)["killer began"] == 3
+    assert worker.is_alive()
+
+
+def test_a_worker_whose_clock_is_hours_ahead_takes_nothing_from_the_others(
+    own_valkey: Valkey, start_worker: StartWorker, notes: Path
+):
+    broker = own_valkey.celery_url
+    start_worker(broker).ready()
+    publish(broker, ["long", "longer"], "probe.linger", 2.5)
+    eventually(lambda: {"long began", "longer began"} <= noted(notes).keys(), 10, "the first worker is busy")
+
+    start_worker(broker, clock_skew="7200").ready()
+    publish(broker, ["fresh"])
+
+    eventually(lambda: {"fresh", "long ended", "longer ended"} <= noted(notes).keys(), 20, "all messages ran")
+    assert noted(notes)["long began"] == noted(notes)["longer began"] == 1

@@ -1,0 +1,1 @@
+"""Decisions of the transport that need no server."""
