@@ -1,0 +1,67 @@
+"""The sandbox's own clock, which can be set; formats no other time than Marketing Cloud's."""
+
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from threading import Lock
+
+SERVER_ZONE = timezone(timedelta(hours=-6))
+"""Marketing Cloud's server time: US Central standard time, without daylight saving."""
+
+
+class Clock:
+    """Real time plus an offset, or a standing time when frozen. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._offset = 0.0
+        self._frozen: float | None = None
+
+    def timestamp(self) -> float:
+        """Seconds since 1970 by this clock."""
+        with self._lock:
+            return self._frozen if self._frozen is not None else time.time() + self._offset
+
+    def now(self) -> datetime:
+        """The time by this clock, in UTC."""
+        return datetime.fromtimestamp(self.timestamp(), UTC)
+
+    def set(self, moment: datetime) -> None:
+        """Go on from `moment` (with a zone)."""
+        with self._lock:
+            self._offset = moment.timestamp() - time.time()
+            self._frozen = None if self._frozen is None else moment.timestamp()
+
+    def advance(self, seconds: float) -> None:
+        """Jump ahead by `seconds`; negative values go back."""
+        with self._lock:
+            self._offset += seconds
+            self._frozen = None if self._frozen is None else self._frozen + seconds
+
+    def freeze(self) -> None:
+        """Stand still until `run` is called."""
+        moment = self.timestamp()
+        with self._lock:
+            self._frozen = moment
+
+    def run(self) -> None:
+        """Go on from where the clock stands."""
+        with self._lock:
+            if self._frozen is not None:
+                self._offset = self._frozen - time.time()
+                self._frozen = None
+
+    def reset(self) -> None:
+        """Show real time again."""
+        with self._lock:
+            self._offset, self._frozen = 0.0, None
+
+
+def server_date_time(timestamp: float) -> str:
+    """An xsd:dateTime as Marketing Cloud writes it: server time, no offset."""
+    return datetime.fromtimestamp(timestamp, SERVER_ZONE).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+
+
+def us_date_time(timestamp: float) -> str:
+    """A date as string-typed properties carry it: `5/9/2024 12:00:00 AM`, server time."""
+    moment = datetime.fromtimestamp(timestamp, SERVER_ZONE)
+    return f"{moment.month}/{moment.day}/{moment.year} {moment.hour % 12 or 12}:{moment:%M:%S %p}"

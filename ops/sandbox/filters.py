@@ -1,0 +1,146 @@
+"""Filters of Retrieve: from the decoded filter to a test of one row; knows no object and no SQL."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+Row = Mapping[str, Any]
+Test = Callable[[Row], bool]
+
+
+class FilterError(Exception):
+    """The filter cannot be applied; the text goes into OverallStatus."""
+
+
+def value_at(row: Row, path: str) -> Any:
+    """The value of a property such as `CustomerKey` or `DestinationObject.ID`; None when there is none."""
+    value: Any = row
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def properties_of(part: Mapping[str, Any]) -> Iterator[str]:
+    """Every property that a filter mentions."""
+    if "Property" in part:
+        yield str(part["Property"]).strip()
+    for operand in _operands(part):
+        yield from properties_of(operand)
+
+
+def values_of(part: Mapping[str, Any]) -> Iterator[str]:
+    """Every value that a filter mentions, as text."""
+    yield from (str(value) for value in part.get("Value", ()) if value is not None)
+    for operand in _operands(part):
+        yield from values_of(operand)
+
+
+def operators_of(part: Mapping[str, Any]) -> set[str]:
+    """Every operator that a filter uses."""
+    own = {str(part["SimpleOperator"])} if "SimpleOperator" in part else set()
+    return own.union(*(operators_of(operand) for operand in _operands(part)))
+
+
+def compile_filter(part: Mapping[str, Any]) -> Test:
+    """A test for one row. Raises FilterError for an incomplete filter or an operator that has no meaning here."""
+    if "Property" in part or "SimpleOperator" in part:
+        return _simple(part)
+    tests = [compile_filter(operand) for operand in _operands(part)]
+    if not tests:
+        raise FilterError("Error: The filter has neither a property nor operands")
+    every = str(part.get("LogicalOperator", "AND")) == "AND"
+    return lambda row: (all if every else any)(test(row) for test in tests)
+
+
+def _operands(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    sides = [part.get("LeftOperand"), part.get("RightOperand"), *part.get("AdditionalOperands", ())]
+    return [side for side in sides if isinstance(side, Mapping)]
+
+
+def _simple(part: Mapping[str, Any]) -> Test:
+    name, operator = str(part.get("Property", "")).strip(), str(part.get("SimpleOperator", ""))
+    dates = [value for value in part.get("DateValue", ()) if value is not None]
+    wanted = [str(value) for value in part.get("Value", ()) if value is not None] or dates
+    compare = _OPERATORS.get(operator)
+    if compare is None:
+        raise FilterError(f"Error: The operator '{operator}' is not supported for {name}")
+    if not wanted and operator not in _WITHOUT_VALUE:
+        raise FilterError(f"Error: The filter on {name} has no value")
+    return lambda row: compare(value_at(row, name), wanted)
+
+
+def _sides(value: Any, wanted: str) -> tuple[Any, Any]:
+    """Both sides in a common type: numbers, truth values, dates, else text."""
+    if isinstance(value, bool):
+        return value, wanted.strip().lower() in {"true", "1"}
+    if isinstance(value, int):
+        try:
+            return float(value), float(wanted)
+        except ValueError:
+            return str(value), wanted
+    left, right = _moment(str(value)), _moment(wanted)
+    if left is not None and right is not None:
+        return left, right
+    return str(value), wanted
+
+
+def _moment(text: str) -> datetime | None:
+    if not re.match(r"\d{4}-\d\d-\d\dT", text):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, list[str]], bool]:
+    return lambda value, wanted: value is not None and compare(*_sides(value, wanted[0]))
+
+
+def _texts(compare: Callable[[str, str], bool]) -> Callable[[Any, list[str]], bool]:
+    return lambda value, wanted: compare("" if value is None else str(value).casefold(), wanted[0].casefold())
+
+
+def _is_in(value: Any, wanted: list[str]) -> bool:
+    return value is not None and any(left == right for left, right in (_sides(value, one) for one in wanted))
+
+
+def _between(value: Any, wanted: list[str]) -> bool:
+    if value is None or len(wanted) < 2:
+        return False
+    (low_side, low), (high_side, high) = _sides(value, wanted[0]), _sides(value, wanted[1])
+    return bool(low <= low_side and high_side <= high)
+
+
+def _like(value: str, pattern: str) -> bool:
+    parts = (".*" if char == "%" else "." if char == "_" else re.escape(char) for char in pattern)
+    return re.fullmatch("".join(parts), value, re.DOTALL) is not None
+
+
+def _has_word(value: str, word: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", value) is not None
+
+
+_WITHOUT_VALUE = {"isNull", "isNotNull"}
+_OPERATORS: dict[str, Callable[[Any, list[str]], bool]] = {
+    "equals": _is_in,
+    "IN": _is_in,
+    "notEquals": lambda value, wanted: not _is_in(value, wanted[:1]),
+    "greaterThan": _ordered(lambda left, right: left > right),
+    "lessThan": _ordered(lambda left, right: left < right),
+    "greaterThanOrEqual": _ordered(lambda left, right: left >= right),
+    "lessThanOrEqual": _ordered(lambda left, right: left <= right),
+    "between": _between,
+    "isNull": lambda value, _: value is None,
+    "isNotNull": lambda value, _: value is not None,
+    "like": _texts(_like),
+    "existsInString": _texts(lambda value, part: part in value),
+    "existsInStringAsAWord": _texts(_has_word),
+    "notExistsInString": _texts(lambda value, part: part not in value),
+    "contains": _texts(lambda value, part: part in value),
+    "notContains": _texts(lambda value, part: part not in value),
+    "beginsWith": _texts(lambda value, part: value.startswith(part)),
+    "endsWith": _texts(lambda value, part: value.endswith(part)),
+}

@@ -1,0 +1,77 @@
+"""Create, Update and Delete: one result per object; knows no rule of any kind of object."""
+
+from collections.abc import Callable
+from typing import Any
+
+from lxml import etree
+
+from ops.sandbox.core import Sandbox
+from ops.sandbox.objects.kind import Created, Writable
+from ops.sandbox.objects.refusal import NOTHING_GIVEN, VALIDATION_ERROR, WRONG_OBJECT_TYPE, Refusal
+from ops.sandbox.operations.call import Call, caller_for, echo, overall, refused
+from ops.sandbox.security import Caller
+from ops.sandbox.wire.decode import Decoded, children, decode_object
+
+_DONE = {"create": "{kind} created.", "update": "{kind} updated", "delete": "{kind} deleted"}
+_Step = Callable[[Writable, Caller, Decoded], dict[str, Any]]
+
+
+def create(sandbox: Sandbox, call: Call) -> dict[str, Any]:
+    """The values of a CreateResponse."""
+    return _answer(sandbox, call, "create", _create)
+
+
+def update(sandbox: Sandbox, call: Call) -> dict[str, Any]:
+    """The values of an UpdateResponse."""
+    return _answer(sandbox, call, "update", _update)
+
+
+def delete(sandbox: Sandbox, call: Call) -> dict[str, Any]:
+    """The values of a DeleteResponse."""
+    return _answer(sandbox, call, "delete", _delete)
+
+
+def _create(kind: Writable, caller: Caller, sent: Decoded) -> dict[str, Any]:
+    made: Created = kind.create(caller, sent.values)
+    identities: dict[str, Any] = {"ObjectID": made.object_id}
+    if made.number:
+        identities["ID"] = made.number
+    return {"NewID": made.number, "NewObjectID": made.object_id, "Object": echo(sent, **identities)}
+
+
+def _update(kind: Writable, caller: Caller, sent: Decoded) -> dict[str, Any]:
+    return {"Object": echo(sent, ObjectID=kind.update(caller, sent.values))}
+
+
+def _delete(kind: Writable, caller: Caller, sent: Decoded) -> dict[str, Any]:
+    return {"Object": echo(sent, ObjectID=kind.delete(caller, sent.values))}
+
+
+def _answer(sandbox: Sandbox, call: Call, method: str, step: _Step) -> dict[str, Any]:
+    objects = children(call.payload, "Objects")
+    results = [_one(sandbox, call, method, step, element) for element in objects] or [_nothing()]
+    numbered = [{**result, "OrdinalID": place} for place, result in enumerate(results)]
+    return {"Results": numbered, "RequestID": call.request_id, "OverallStatus": overall(numbered)}
+
+
+def _one(sandbox: Sandbox, call: Call, method: str, step: _Step, element: etree._Element) -> dict[str, Any]:
+    sent = decode_object(element)
+    try:
+        kind = sandbox.writable.get(sent.type)
+        if kind is None:
+            text = f"Cannot perform {method.title()} on objects of type {sent.type}"
+            raise Refusal(WRONG_OBJECT_TYPE, text)
+        if sent.problems:
+            raise Refusal(VALIDATION_ERROR, f"Validation Error: {sent.problems[0]}")
+        caller = caller_for(call.caller, sent.values.get("Client"), sandbox.settings)
+        done = step(kind, caller, sent)
+    except Refusal as refusal:
+        return {**refused(refusal), "NewID": 0, "Object": echo(sent)}
+    if sandbox.settings.is_platform_object and sent.type == "ImportDefinition":
+        done["Object"]["IsPlatformObject"] = False
+    return {"StatusCode": "OK", "StatusMessage": _DONE[method].format(kind=sent.type), **done}
+
+
+def _nothing() -> dict[str, Any]:
+    refusal = Refusal(NOTHING_GIVEN, "No object specified at 0-based index 0")
+    return {**refused(refusal), "NewID": 0, "Object": {"PartnerKey": None, "ObjectID": None}}

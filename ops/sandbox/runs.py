@@ -1,0 +1,133 @@
+"""The life of a run as ImportResultsSummary shows it: New, Processing, IOWork, Completed or Error; imports nothing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ops.sandbox.clock import Clock
+from ops.sandbox.store import Store
+
+_FIRST_TASK_ID = 100_001
+_COLUMNS = "task_id, mid, customer_key, definition, started, visible, shown, ended, status, outcome, faults"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One accepted start. Times are seconds since 1970 on the sandbox's clock.
+
+    `visible`: when Retrieve begins to show it; `shown`: when its end may be seen; `outcome`: the counts, once
+    the import is over; `faults`: what a tester asked this run to do differently.
+    """
+
+    task_id: int
+    mid: int
+    customer_key: str
+    definition: Mapping[str, Any]
+    started: float
+    visible: float
+    shown: float
+    ended: float | None
+    status: str
+    outcome: Mapping[str, Any] | None
+    faults: Mapping[str, Any]
+
+    def is_over(self, now: float) -> bool:
+        """Whether the end may be seen."""
+        return self.ended is not None and now >= self.shown
+
+    def status_at(self, now: float) -> str:
+        """ImportStatus as Retrieve shows it at `now`."""
+        if not self.is_over(now):
+            return self.status if self.ended is None else "Processing"
+        return str(self.faults.get("status") or self.status)
+
+
+class Runs:
+    """All runs, numbered in the order of their starts; a number is never given twice."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._last = self._highest()
+
+    def add(
+        self, mid: int, customer_key: str, definition: Mapping[str, Any], delays: tuple[float, float],
+        faults: Mapping[str, Any],
+    ) -> Run:  # fmt: skip
+        """Record a start: `delays` are the seconds until the row is visible and until its end may be seen."""
+        now = self._clock.timestamp()
+        visible, shown = now + delays[0], now + delays[1]
+        with self._store.lock:
+            self._last += 1
+            run = Run(
+                self._last, mid, customer_key, definition, now, visible, shown, None, "New", None, faults
+            )
+            self._store.connection.execute(
+                f"INSERT INTO runs ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608  a constant
+                (run.task_id, mid, customer_key, json.dumps(definition), now, visible, shown, None, "New", None,
+                 json.dumps(faults)),
+            )  # fmt: skip
+        return run
+
+    def show_status(self, task_id: int, status: str) -> None:
+        """What a run that is not over yet is doing."""
+        with self._store.lock:
+            self._store.connection.execute(
+                "UPDATE runs SET status=? WHERE task_id=? AND ended IS NULL", (status, task_id)
+            )
+
+    def end(self, task_id: int, status: str, outcome: Mapping[str, Any]) -> None:
+        """The import is over with these counts."""
+        with self._store.lock:
+            self._store.connection.execute(
+                "UPDATE runs SET status=?, ended=?, outcome=? WHERE task_id=?",
+                (status, self._clock.timestamp(), json.dumps(outcome), task_id),
+            )
+
+    def visible(self, mid: int) -> list[Run]:
+        """The runs of a business unit that Retrieve shows now, oldest first."""
+        return self._select("WHERE mid=? AND visible<=? ORDER BY task_id", mid, self._clock.timestamp())
+
+    def visible_among(self, mid: int, names: Sequence[str]) -> list[Run]:
+        """Like `visible`, but only runs whose number or CustomerKey is one of `names`."""
+        marks = ",".join("?" * len(names))
+        numbers = [int(name) if name.isdecimal() and len(name) < 19 else -1 for name in names]
+        return self._select(
+            f"WHERE mid=? AND visible<=? AND (customer_key IN ({marks}) OR task_id IN ({marks})) ORDER BY task_id",
+            mid, self._clock.timestamp(), *names, *numbers,
+        )  # fmt: skip
+
+    def all(self) -> list[Run]:
+        """Every run of every business unit, oldest first."""
+        return self._select("ORDER BY task_id")
+
+    def count(self) -> int:
+        """How many runs there are."""
+        with self._store.lock:
+            return int(self._store.connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+
+    def unfinished(self) -> list[Run]:
+        """Runs whose import has not ended, oldest first."""
+        return self._select("WHERE ended IS NULL ORDER BY task_id")
+
+    def last_start(self, mid: int, customer_key: str) -> float | None:
+        """When this definition was last started; None when never."""
+        query = "SELECT max(started) FROM runs WHERE mid=? AND customer_key=?"
+        with self._store.lock:
+            row = self._store.connection.execute(query, (mid, customer_key)).fetchone()
+        return None if row is None or row[0] is None else float(row[0])
+
+    def _select(self, condition: str, *values: float | str) -> list[Run]:
+        with self._store.lock:
+            rows = self._store.connection.execute(f"SELECT {_COLUMNS} FROM runs {condition}", values).fetchall()  # noqa: S608
+        return [_run(row) for row in rows]
+
+    def _highest(self) -> int:
+        row = self._store.connection.execute("SELECT max(task_id) FROM runs").fetchone()
+        return int(row[0] or _FIRST_TASK_ID - 1)
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    outcome = None if row[9] is None else json.loads(row[9])
+    return Run(*row[:3], json.loads(row[3]), *row[4:9], outcome, json.loads(row[10]))

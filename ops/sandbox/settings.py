@@ -1,0 +1,56 @@
+"""What can be set about the sandbox, with its defaults; reads no environment and no files."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_MID = 510001234
+IMPORT_TO_LISTS = "list-import"
+IMPORT_TO_DATA_EXTENSIONS = "data-extension-import"
+IMPORT_ALL_SUBSCRIBERS = "all-subscribers-import"
+ALL_PERMISSIONS = frozenset({IMPORT_TO_LISTS, IMPORT_TO_DATA_EXTENSIONS, IMPORT_ALL_SUBSCRIBERS})
+"""The three permissions of Marketing Cloud's page "ImportDefinition", as roles of the sandbox's callers."""
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Someone who may call: an API client (id and secret) or a user (name and password)."""
+
+    name: str
+    secret: str = field(repr=False)
+    permissions: frozenset[str] = ALL_PERMISSIONS
+    mids: frozenset[int] | None = None
+    """The business units this principal may act in; None means all."""
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """Everything the sandbox can be told. Times are seconds unless a name says otherwise."""
+
+    clients: tuple[Principal, ...] = (Principal("demo-client", "demo-secret"),)
+    users: tuple[Principal, ...] = (Principal("demo-user", "demo-password"),)
+    mids: tuple[int, ...] = (DEFAULT_MID,)
+    """Business units that exist; the first is the one of callers that name none."""
+    time_zone: str = "America/Chicago"
+    all_subscribers_list_id: int = 1
+    default_encoding: str = "utf-8"
+    data: Path | None = None
+    """Where state and file transfer locations live; None means memory and a temporary folder."""
+    token_lifetime: int = 1200
+    body_limit: int = 4 * 1024 * 1024
+    """Bytes; a longer request is answered with HTTP 400."""
+    validate: bool = False
+    """Check each reply against the WSDL's schema before it is sent."""
+    is_platform_object: bool = False
+    """Send the element IsPlatformObject that the live service sends and no WSDL declares."""
+    row_delay: float = 0.0
+    """How long a started run stays invisible to Retrieve."""
+    slowdown: float = 0.0
+    """How long, at least, a run shows as Processing."""
+    inside_window: str = "accept"
+    """What a direct start inside MaxImportFrequency does: accept, error-run or refuse."""
+    overall_status_message: str = ""
+    """OverallStatusMessage of a Perform that went well: empty today, `OK` on the vendor's older page."""
+    conversation_ids: str = "refuse-replay"
+    """What Perform does with Options/ConversationID: refuse-replay (code 211) or ignore."""
+    destination_id: str = "customer-key"
+    """DestinationID of a run into a data extension: customer-key or object-id."""

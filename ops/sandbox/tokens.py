@@ -1,0 +1,54 @@
+"""Access tokens: issued, recognised, expired on the sandbox's clock; knows no HTTP and no SOAP."""
+
+import secrets
+from dataclasses import dataclass
+
+from ops.sandbox.clock import Clock
+from ops.sandbox.settings import Principal
+
+_REFRESH_EARLY = 121
+_KEPT = 100_000
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a token stands for: who, in which business unit, until when (seconds since 1970)."""
+
+    principal: Principal
+    mid: int
+    expires: float
+
+
+class Tokens:
+    """All tokens issued since the start, oldest forgotten first."""
+
+    def __init__(self, clock: Clock, lifetime: int) -> None:
+        self._clock = clock
+        self._lifetime = lifetime
+        self._grants: dict[str, Grant] = {}
+
+    @property
+    def expires_in(self) -> int:
+        """What a client is told: two minutes less than the lifetime, so that it refreshes early."""
+        return self._lifetime - _REFRESH_EARLY if self._lifetime > 2 * _REFRESH_EARLY else self._lifetime
+
+    def issue(self, principal: Principal, mid: int) -> str:
+        """A new token for `principal` in the business unit `mid`."""
+        token = secrets.token_urlsafe(48)
+        self._grants[token] = Grant(principal, mid, self._clock.timestamp() + self._lifetime)
+        while len(self._grants) > _KEPT:
+            del self._grants[next(iter(self._grants))]
+        return token
+
+    def find(self, token: str) -> Grant | None:
+        """The grant of `token`, expired or not; None for a token that was never issued."""
+        return self._grants.get(token)
+
+    def is_expired(self, grant: Grant) -> bool:
+        """Whether the grant's time is over."""
+        return self._clock.timestamp() >= grant.expires
+
+    def expire_all(self) -> int:
+        """End every token now; returns how many there were."""
+        self._grants = {token: Grant(g.principal, g.mid, 0.0) for token, g in self._grants.items()}
+        return len(self._grants)

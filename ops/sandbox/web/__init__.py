@@ -1,0 +1,1 @@
+"""HTTP: routes, the SOAP endpoint, tokens, control and the page; decides nothing about imports."""

@@ -1,0 +1,64 @@
+"""The routes of the sandbox as one ASGI application; holds no behaviour."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ops.sandbox.core import Sandbox
+from ops.sandbox.web import control, soap, token, wsdl
+
+
+def make_app(sandbox: Sandbox) -> Starlette:
+    """The application for one sandbox; it starts the sandbox's imports and stops them at its end."""
+
+    @contextlib.asynccontextmanager
+    async def life(_: Starlette) -> AsyncIterator[None]:
+        sandbox.start()
+        yield
+        sandbox.stop()
+
+    refusals = {problem: control.refuse for problem in control.CONTROL_ERRORS}
+    app = Starlette(routes=_routes(), lifespan=life, exception_handlers=refusals)
+    app.state.sandbox = sandbox
+    return app
+
+
+def _routes() -> list[Route]:
+    return [
+        Route("/Service.asmx", soap.endpoint, methods=["POST"]),
+        Route("/etframework.wsdl", wsdl.wsdl),
+        Route("/ETFrameworkFault.xsd", wsdl.fault_schema),
+        Route("/v2/token", token.issue, methods=["POST"]),
+        Route("/v1/requestToken", token.issue_legacy, methods=["POST"]),
+        Route("/platform/v1/endpoints/soap", token.discover),
+        Route("/_sandbox/health", control.health),
+        Route("/_sandbox/performs", control.performs),
+        Route("/_sandbox/performs/{task_id:int}/bad-rows", control.bad_rows),
+        Route("/_sandbox/faults", control.faults, methods=["GET", "POST", "DELETE"]),
+        Route("/_sandbox/faults/{number:int}", control.fault, methods=["DELETE"]),
+        Route("/_sandbox/catalogue", control.catalogue),
+        Route("/_sandbox/clock", control.clock, methods=["GET", "POST"]),
+        Route("/_sandbox/reset", control.reset, methods=["POST"]),
+        Route("/_sandbox/tokens", control.tokens, methods=["DELETE"]),
+        Route("/_sandbox/definitions", control.definitions, methods=["POST"]),
+        Route("/{path:path}", _any_case, methods=["GET", "POST"]),
+    ]
+
+
+_SAME_IN_ANY_CASE = {
+    "service.asmx": ("POST", soap.endpoint),
+    "etframework.wsdl": ("GET", wsdl.wsdl),
+    "v2/token": ("POST", token.issue),
+}
+
+
+async def _any_case(request: Request) -> Response:
+    """Clients write these paths in other cases too."""
+    method, handler = _SAME_IN_ANY_CASE.get(request.path_params["path"].lower(), ("", None))
+    if handler is None:
+        return Response("Not Found", 404, media_type="text/plain")
+    return await handler(request) if request.method in {method, "HEAD"} else Response("", 405)

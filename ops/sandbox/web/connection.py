@@ -1,0 +1,41 @@
+"""Cuts connections the way networks do; answers nothing."""
+
+import socket
+import struct
+from typing import Any
+
+from starlette.requests import Request
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_EXTENSION = "sandbox.connection"
+
+
+class ReachableConnection(HttpToolsProtocol):
+    """uvicorn's protocol, which also hands the application the connection itself."""
+
+    def on_message_begin(self) -> None:
+        """Called by the parser at the start of each request."""
+        super().on_message_begin()
+        extensions: dict[str, Any] = {_EXTENSION: self.transport}
+        self.scope["extensions"] = extensions
+
+
+async def reset(request: Request) -> None:
+    """Reset the connection of `request` at once: the caller sees neither an answer nor a clean end."""
+    transport = request.scope["extensions"][_EXTENSION]
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        # Lingering for zero seconds turns the close into a reset (RST).
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def cut_short(request: Request, sent: bytes) -> None:
+    """Write raw bytes and close: the caller gets the beginning of an answer."""
+    transport = request.scope["extensions"][_EXTENSION]
+    transport.write(sent)
+    transport.close()
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

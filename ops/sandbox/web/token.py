@@ -1,0 +1,118 @@
+"""Token endpoints and endpoint discovery, as the authentication and REST hosts of Marketing Cloud answer."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ops.sandbox.core import Sandbox
+from ops.sandbox.faults import Stage
+from ops.sandbox.faults.rules import TOKEN
+from ops.sandbox.security import match
+from ops.sandbox.settings import Principal
+from ops.sandbox.web import striking
+from ops.sandbox.web.body import limited_body
+from ops.sandbox.wire.faults import BadRequest, SoapFault
+
+_SCOPE = (
+    "offline automations_execute automations_read automations_write data_extensions_read data_extensions_write "
+    "file_locations_read file_locations_write list_and_subscribers_read list_and_subscribers_write"
+)
+_DOCS = "https://developer.salesforce.com/docs"
+_BAD_CLIENT = {
+    "error": "invalid_client",
+    "error_description": (
+        "Client authentication failed. Make sure that the client credentials are correct and belong to this tenant."
+    ),
+    "error_uri": _DOCS,
+}
+_LEGACY_REFUSED = {"message": "Unauthorized", "errorcode": 1, "documentation": ""}
+_LARGEST = 64 * 1024
+
+
+async def issue(request: Request) -> Response:
+    """`POST /v2/token`: a token for the business unit `account_id`, or 401."""
+    sandbox: Sandbox = request.app.state.sandbox
+    struck = await _strike(request, sandbox)
+    if struck is not None:
+        return struck
+    asked = await _fields(request)
+    if asked is None or asked.get("grant_type") != "client_credentials":
+        return JSONResponse({**_BAD_CLIENT, "error": "unsupported_grant_type"}, 400)
+    principal = match(sandbox.clients, str(asked.get("client_id", "")), str(asked.get("client_secret", "")))
+    mid = _business_unit(sandbox, principal, asked.get("account_id"))
+    if principal is None or mid is None:
+        return JSONResponse(_BAD_CLIENT, 401)
+    base = str(request.base_url)
+    return JSONResponse(
+        {
+            "access_token": sandbox.tokens.issue(principal, mid),
+            "token_type": "Bearer",
+            "expires_in": sandbox.tokens.expires_in,
+            "scope": str(asked.get("scope") or _SCOPE),
+            "soap_instance_url": base,
+            "rest_instance_url": base,
+        }
+    )
+
+
+async def issue_legacy(request: Request) -> Response:
+    """`POST /v1/requestToken`: the old pair of tokens; the legacy one goes into the oAuth header."""
+    sandbox: Sandbox = request.app.state.sandbox
+    struck = await _strike(request, sandbox)
+    if struck is not None:
+        return struck
+    asked = await _fields(request) or {}
+    principal = match(sandbox.clients, str(asked.get("clientId", "")), str(asked.get("clientSecret", "")))
+    if principal is None:
+        return JSONResponse(_LEGACY_REFUSED, 401)
+    mid = sandbox.settings.mids[0]
+    return JSONResponse(
+        {
+            "accessToken": sandbox.tokens.issue(principal, mid),
+            "expiresIn": 3600,
+            "legacyToken": sandbox.tokens.issue(principal, mid),
+            "refreshToken": secrets.token_urlsafe(24),
+        }
+    )
+
+
+async def discover(request: Request) -> Response:
+    """`GET /platform/v1/endpoints/soap`: where the SOAP service is."""
+    return JSONResponse({"url": f"{request.base_url}Service.asmx"})
+
+
+async def _strike(request: Request, sandbox: Sandbox) -> Response | None:
+    for one in sandbox.faults.strike(TOKEN, "", []):
+        if one.kind.stage is not Stage.BEFORE:
+            continue
+        try:
+            early = await striking.before(request, one, sandbox.clock)
+        except SoapFault:
+            return JSONResponse({"documentation": _DOCS, "errorcode": 0, "message": "Not Authorized"}, 401)
+        if early is not None:
+            return early
+    return None
+
+
+async def _fields(request: Request) -> Mapping[str, Any] | None:
+    """The request as JSON, or as a form the way OAuth libraries send it."""
+    try:
+        body = await limited_body(request, _LARGEST)
+        if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return dict(parse_qsl(body.decode()))
+        fields = orjson.loads(body)
+    except (BadRequest, ValueError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _business_unit(sandbox: Sandbox, principal: Principal | None, asked: Any) -> int | None:
+    allowed = [mid for mid in sandbox.settings.mids if principal and (principal.mids is None or mid in principal.mids)]
+    if asked in {None, ""}:
+        return allowed[0] if allowed else None
+    return next((mid for mid in allowed if str(mid) == str(asked)), None)
