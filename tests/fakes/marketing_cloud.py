@@ -147,9 +147,7 @@ class FakeMarketingCloud:
         """List the runs of a definition that are visible by now."""
         with self._lock:
             refusal = self._refusal("runs_of", customer_key)
-            mine = [
-                run for run in self._runs.values() if (run.mid, run.row.customer_key) == (mid, customer_key)
-            ]
+            mine = [run for run in self._runs.values() if (run.mid, run.row.customer_key) == (mid, customer_key)]
             return refusal or [row for row in map(Kept.look, mine) if row is not None]
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
