@@ -30,9 +30,15 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
-PRODUCTION_LOCK = ROOT / "ops" / "production.lock"
 MADE_FROM = ENVIRONMENT / "made-from"
 UNFINISHED = ENVIRONMENT / "unfinished"
+SAME_AS_ABOVE = ("--constraint", LOCK.name)
+LOCKS = {
+    LOCK.name: ("pyproject.toml", "--extra", "demo", "--group", "dev"),
+    "ops/locks/production.lock": ("pyproject.toml", *SAME_AS_ABOVE),
+    "ops/locks/sandbox.lock": ("pyproject.toml", "--extra", "sandbox", *SAME_AS_ABOVE),
+    "ops/locks/build.lock": ("--group", "build", *SAME_AS_ABOVE),
+}
 MOST_TEST_PROCESSES = 4
 
 
@@ -72,14 +78,13 @@ def test(arguments: list[str]) -> int:
 
 
 def lock(_arguments: list[str]) -> int:
-    """Write both lock files anew from pyproject.toml: everything, and what production needs."""
+    """Write the lock files anew from pyproject.toml: first everything, then the parts the image is made of."""
     if not shutil.which("uv"):
         sys.exit("uv is needed to renew the lock files and is not on PATH: pip install uv")
-    compile_command = ["uv", "pip", "compile", "--universal", "--generate-hashes", "--no-emit-index-url"]
-    everything = ["--extra", "demo", "--group", "dev"]
-    for target, parts in ((LOCK, everything), (PRODUCTION_LOCK, ["--constraint", str(LOCK)])):
-        written = ["--no-header", "--quiet", "--output-file", str(target), "pyproject.toml"]
-        subprocess.check_call([*compile_command, *parts, *written])
+    command = ["uv", "pip", "compile", "--universal", "--generate-hashes", "--no-emit-index-url", "--no-header"]
+    command += ["--quiet", "--upgrade"]
+    for target, sources in LOCKS.items():
+        subprocess.check_call([*command, *sources, "--output-file", target])
     return 0
 
 

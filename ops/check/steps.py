@@ -6,6 +6,7 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 COMPOSE_FILE = "docker-compose.yml"
+DEMO = ("--env-file", "ops/compose/demo.env", "--profile", "demo")
 DOCKERFILE = "ops/Dockerfile"
 
 
@@ -41,7 +42,7 @@ def linux_only_steps() -> list[Step]:
     compose = ("docker-compose", "--file", COMPOSE_FILE)
     return [
         Step("compose file", tool(*compose, "config", "--quiet")),
-        Step("compose file with the demo", tool(*compose, "--profile", "demo", "config", "--quiet")),
+        Step("compose file with the demo", tool(*compose, *DEMO, "config", "--quiet")),
         Step("image recipe", tool("hadolint", DOCKERFILE)),
     ]
 
