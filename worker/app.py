@@ -8,8 +8,9 @@ from celery import Celery
 from celery.signals import celeryd_init
 from kombu import Queue
 
-from worker import bootstrap, messages
+from worker import bootstrap, logs, messages
 from worker.adapters import transport
+from worker.logs.celery_hooks import connect_celery
 from worker.service.deps import Deps
 from worker.settings import Settings, load
 
@@ -76,10 +77,16 @@ def transport_options(settings: Settings) -> dict[str, Any]:
 
 def make_app() -> ImportApp:
     """Make the application; its configuration waits until it is needed."""
-    made = ImportApp("sfmc-import", include=["worker.tasks"])
+    made = ImportApp("sfmc-import", include=["worker.tasks", "worker.health"])
     made.add_defaults(lambda: celery_settings(made.settings))
+    connect_celery(made, lambda: set_up_logs(made.settings))
     celeryd_init.connect(lambda **_: prepare_worker(made), weak=False)
     return made
+
+
+def set_up_logs(settings: Settings) -> None:
+    """Log as the settings say, without their secrets."""
+    logs.configure(level=settings.log_level, form=settings.log_format, secrets=settings.secrets())
 
 
 def prepare_worker(made: ImportApp) -> None:
