@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
 import requests
 
@@ -49,7 +49,7 @@ class SandboxProcess:
         self.url = ""
         self.errors: list[str] = []
 
-    def __enter__(self) -> "SandboxProcess":
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
@@ -76,7 +76,7 @@ class SandboxProcess:
     def control(self) -> "SandboxControl":
         return SandboxControl(self.url)
 
-    def start(self) -> "SandboxProcess":
+    def start(self) -> Self:
         """Start and return when calls are answered; a second start takes the same port again."""
         command = [sys.executable, "-m", "ops.sandbox", "--port", str(self._port), "--json", *self._options]
         if self._data is not None:
@@ -167,9 +167,7 @@ class SandboxControl:
         found: list[dict[str, Any]] = self._call("GET", "faults")
         return found
 
-    def add_fault(
-        self, fault: str, operation: str = "Perform", customer_key: str = "*", **wish: Any
-    ) -> dict[str, Any]:
+    def add_fault(self, fault: str, operation: str = "Perform", customer_key: str = "*", **wish: Any) -> dict[str, Any]:
         """Ask for a fault; `wish` may hold count, or probability and seed, and the fault's parameters."""
         rule = {"fault": fault, "operation": operation, "customer_key": customer_key, **wish}
         made: dict[str, Any] = self._call("POST", "faults", json=rule)

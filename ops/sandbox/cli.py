@@ -18,7 +18,8 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", default=8943, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
 @click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path),
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
     help="Folder for state and for files to import; without it everything is gone at the end.",
 )
 @click.option("--client-id", default="demo-client", help="The API client that may ask for tokens.")
@@ -26,7 +27,11 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
 @click.option("--username", default="demo-user", help="The user of WS-Security UsernameToken.")
 @click.option("--password", default="demo-password", help="Its password.")
 @click.option(
-    "--account-id", "account_ids", multiple=True, type=int, default=[DEFAULT_MID],
+    "--account-id",
+    "account_ids",
+    multiple=True,
+    type=int,
+    default=[DEFAULT_MID],
     envvar="SFMC_SANDBOX_ACCOUNT_ID",
     help="A business unit (MID) that exists; may be given several times, the first is the default one.",
 )
@@ -35,15 +40,21 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
 @click.option("--row-delay", default=0.0, help="Seconds until Retrieve shows a started run.")
 @click.option("--slowdown", default=0.0, help="Seconds that a run shows as Processing at least.")
 @click.option(
-    "--inside-window", type=click.Choice(["accept", "error-run", "refuse"]), default="accept",
+    "--inside-window",
+    type=click.Choice(["accept", "error-run", "refuse"]),
+    default="accept",
     help="What a direct start inside MaxImportFrequency does (not publicly known).",
 )
 @click.option(
-    "--conversation-ids", type=click.Choice(["refuse-replay", "ignore"]), default="refuse-replay",
+    "--conversation-ids",
+    type=click.Choice(["refuse-replay", "ignore"]),
+    default="refuse-replay",
     help="What Perform does with a ConversationID it has seen (not publicly known).",
 )
 @click.option(
-    "--destination-id", type=click.Choice(["customer-key", "object-id"]), default="customer-key",
+    "--destination-id",
+    type=click.Choice(["customer-key", "object-id"]),
+    default="customer-key",
     help="DestinationID of runs into data extensions (documents and captures differ).",
 )
 @click.option("--overall-status-message", default="", help="OverallStatusMessage of a Perform that went well.")
@@ -80,11 +91,11 @@ async def _serve(settings: SandboxSettings, host: str, port: int, *, as_json: bo
     # Imported here so that `sfmc-import --help` does not pay for a web server.
     from ops.sandbox.server import SandboxServer  # noqa: PLC0415
 
-    server = SandboxServer(settings, host, port)
+    server = SandboxServer(settings, host, port, lambda url: _announce(url, settings.data, as_json=as_json))
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(ending, server.stop)
-    await server.run(lambda url: _announce(url, settings.data, as_json=as_json))
+    await server.run_until_stopped()
 
 
 def _announce(url: str, data: Path | None, *, as_json: bool) -> None:

@@ -55,5 +55,3 @@ class Engine:
             return outcome.destination_id
         found = self._rows.data_extension(str(run.mid), outcome.destination_id)
         return outcome.destination_id if found is None else found.object_id
-
-

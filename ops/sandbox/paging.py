@@ -36,6 +36,6 @@ class Pages:
         return rows[:size], True
 
     def take(self, request_id: str, mid: int) -> Pending | None:
-        """What was kept under `request_id` for this business unit. It stays, so that a lost answer can be asked again."""
+        """What was kept under `request_id`. It stays, so that a batch whose answer was lost can be asked again."""
         found = self._pending.get(request_id)
         return found if found is not None and found.mid == mid else None

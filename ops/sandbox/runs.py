@@ -60,9 +60,7 @@ class Runs:
         visible, shown = now + delays[0], now + delays[1]
         with self._store.lock:
             self._last += 1
-            run = Run(
-                self._last, mid, customer_key, definition, now, visible, shown, None, "New", None, faults
-            )
+            run = Run(self._last, mid, customer_key, definition, now, visible, shown, None, "New", None, faults)
             self._store.connection.execute(
                 f"INSERT INTO runs ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608  a constant
                 (run.task_id, mid, customer_key, json.dumps(definition), now, visible, shown, None, "New", None,
@@ -130,4 +128,7 @@ class Runs:
 
 def _run(row: tuple[Any, ...]) -> Run:
     outcome = None if row[9] is None else json.loads(row[9])
-    return Run(*row[:3], json.loads(row[3]), *row[4:9], outcome, json.loads(row[10]))
+    task_id, mid, key, definition, started, visible, shown, ended, status, _, faults = row
+    return Run(
+        task_id, mid, key, json.loads(definition), started, visible, shown, ended, status, outcome, json.loads(faults)
+    )

@@ -9,7 +9,7 @@ from lxml import etree
 from ops.sandbox.settings import Principal
 from ops.sandbox.tokens import Tokens
 from ops.sandbox.wire.envelope import Envelope, header_block
-from ops.sandbox.wire.faults import SoapFault
+from ops.sandbox.wire.faults import SoapFaultError
 from ops.sandbox.wire.vocabulary import local_name
 
 LOGIN_FAILED = "Login Failed"
@@ -36,7 +36,7 @@ def authenticate(envelope: Envelope, users: Iterable[Principal], mid: int, token
     """The caller, by `fueloauth`, legacy `oAuthToken` or UsernameToken; element namespaces do not matter.
 
     `users` may log in with a password, into the business unit `mid`.
-    Raises SoapFault (Security): `Token Expired`, or `Login Failed` for everything else that is wrong.
+    Raises SoapFaultError (Security): `Token Expired`, or `Login Failed` for everything else that is wrong.
     """
     token = _token(envelope)
     if token:
@@ -44,16 +44,16 @@ def authenticate(envelope: Envelope, users: Iterable[Principal], mid: int, token
     name, password = _username_token(envelope)
     user = match(users, name, password)
     if user is None:
-        raise SoapFault("Security", LOGIN_FAILED)
+        raise SoapFaultError("Security", LOGIN_FAILED)
     return Caller(user, mid)
 
 
 def _by_token(token: str, tokens: Tokens) -> Caller:
     grant = tokens.find(token)
     if grant is None:
-        raise SoapFault("Security", LOGIN_FAILED)
+        raise SoapFaultError("Security", LOGIN_FAILED)
     if tokens.is_expired(grant):
-        raise SoapFault("Security", TOKEN_EXPIRED)
+        raise SoapFaultError("Security", TOKEN_EXPIRED)
     return Caller(grant.principal, grant.mid)
 
 

@@ -1,6 +1,5 @@
 """One HTTP server around one sandbox: takes the port, announces the address, ends when told; no routes."""
 
-import asyncio
 import socket
 from collections.abc import Callable
 
@@ -12,52 +11,55 @@ from ops.sandbox.web.app import make_app
 from ops.sandbox.web.connection import ReachableConnection
 
 _GRACE = 3
+_KEEP_ALIVE = 75
 _BACKLOG = 2048
 
 
-class SandboxServer:
-    """Serves a sandbox until `stop` is called. Raises OSError where the address cannot be taken."""
+class SandboxServer(uvicorn.Server):
+    """Serves a sandbox until `stop` is called. Raises OSError where the address cannot be taken.
 
-    def __init__(self, settings: SandboxSettings, host: str, port: int) -> None:
+    `announce` hears the address, without a trailing slash, as soon as calls are answered.
+    """
+
+    def __init__(self, settings: SandboxSettings, host: str, port: int, announce: Callable[[str], None]) -> None:
         self._listener = _listen(host, port)
-        self._host = host
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                make_app(Sandbox(settings)),
-                http=ReachableConnection,
-                ws="none",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                timeout_graceful_shutdown=_GRACE,
-                timeout_keep_alive=75,
-                server_header=False,
-                lifespan="on",
-            )
-        )
+        self._url = _url(host, self._listener.getsockname()[1])
+        self._announce = announce
+        super().__init__(_config(settings))
 
-    @property
-    def url(self) -> str:
-        """The address callers use, without a trailing slash."""
-        host = "127.0.0.1" if self._host in {"0.0.0.0", ""} else self._host  # noqa: S104  a name for people
-        return f"http://{host}:{self._listener.getsockname()[1]}"
+    async def run_until_stopped(self) -> None:
+        """Serve; not uvicorn's `serve`, which would put its own signal handlers over the command's."""
+        await self._serve(sockets=[self._listener])
 
-    async def run(self, announce: Callable[[str], None]) -> None:
-        """Serve; `announce` hears the address as soon as calls are answered."""
-        serving = asyncio.create_task(self._serve())
-        while not self._server.started and not serving.done():
-            await asyncio.sleep(0.005)
-        if self._server.started:
-            announce(self.url)
-        await serving
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn to begin listening."""
+        await super().startup(sockets)
+        if self.started:
+            self._announce(self._url)
 
     def stop(self) -> None:
         """End soon: finish calls in hand for a few seconds, then close."""
-        self._server.should_exit = True
+        self.should_exit = True
 
-    async def _serve(self) -> None:
-        # Not serve(): it would put its own signal handlers over the command's.
-        await self._server._serve(sockets=[self._listener])  # noqa: SLF001
+
+def _config(settings: SandboxSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        make_app(Sandbox(settings)),
+        http=ReachableConnection,
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE,
+        timeout_keep_alive=_KEEP_ALIVE,
+        server_header=False,
+        lifespan="on",
+    )
+
+
+def _url(host: str, port: int) -> str:
+    reachable = "127.0.0.1" if host in {"0.0.0.0", ""} else host  # noqa: S104  a name for people
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

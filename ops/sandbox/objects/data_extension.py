@@ -7,7 +7,7 @@ from ops.sandbox.clock import Clock, server_date_time
 from ops.sandbox.importing import DataExtension, Field, RowStore
 from ops.sandbox.objects.destination import DATA_EXTENSION, Destinations
 from ops.sandbox.objects.kind import Created, Values, merged, new_object_id
-from ops.sandbox.objects.refusal import NO_ACCESS, Refusal
+from ops.sandbox.objects.refusal import NO_ACCESS, RefusalError
 from ops.sandbox.security import Caller
 from ops.sandbox.settings import IMPORT_TO_DATA_EXTENSIONS
 from ops.sandbox.store import Store, StoredObject
@@ -39,9 +39,9 @@ class DataExtensions:
         object_id, name = new_object_id(), text_of(values, "Name")
         key = text_of(values, "CustomerKey") or object_id
         if not name:
-            raise Refusal(_GENERAL, "Name is required for a data extension.")
+            raise RefusalError(_GENERAL, "Name is required for a data extension.")
         if self._rows.data_extension(str(caller.mid), key) is not None:
-            raise Refusal(NAME_EXISTS, f"A data extension with the CustomerKey {key} already exists.")
+            raise RefusalError(NAME_EXISTS, f"A data extension with the CustomerKey {key} already exists.")
         self._make(caller.mid, key, object_id, name, values)
         now = server_date_time(self._clock.timestamp())
         kept = {k: v for k, v in values.items() if k not in {"Fields", "xsi:type"} and v is not None}
@@ -77,7 +77,7 @@ class DataExtensions:
     def _find(self, caller: Caller, values: Values) -> DataExtension:
         found = self._destinations.data_extension(caller.mid, values)
         if found is None:
-            raise Refusal(_GENERAL, "The data extension was not found.")
+            raise RefusalError(_GENERAL, "The data extension was not found.")
         return found
 
     def _make(self, mid: int, key: str, object_id: str, name: str, values: Values) -> None:
@@ -85,7 +85,7 @@ class DataExtensions:
             fields = [_field(item) for item in values.get("Fields") or ()]
             self._rows.create_data_extension(str(mid), key, object_id, name, fields)
         except ValueError as problem:
-            raise Refusal(_GENERAL, str(problem)) from problem
+            raise RefusalError(_GENERAL, str(problem)) from problem
 
 
 class DataExtensionFields:
@@ -108,9 +108,9 @@ class DataExtensionFields:
 
 
 def permission_to_import(caller: Caller) -> None:
-    """Raises Refusal unless the caller may manage data of data extensions."""
+    """Raises RefusalError unless the caller may manage data of data extensions."""
     if IMPORT_TO_DATA_EXTENSIONS not in caller.principal.permissions:
-        raise Refusal(NO_ACCESS, "No access to data extensions.")
+        raise RefusalError(NO_ACCESS, "No access to data extensions.")
 
 
 def _field(item: Values) -> Field:

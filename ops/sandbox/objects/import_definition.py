@@ -13,7 +13,7 @@ from ops.sandbox.objects.refusal import (
     NOT_FOUND,
     UPDATE_ERROR,
     VALIDATION_ERROR,
-    Refusal,
+    RefusalError,
 )
 from ops.sandbox.security import Caller
 from ops.sandbox.store import Store, StoredObject
@@ -36,7 +36,7 @@ class ImportDefinitions:
     def find(self, mid: int, values: Values) -> StoredObject:
         """The definition that ObjectID or CustomerKey names.
 
-        Raises Refusal: 43000 when neither is given, 43010 when there is no such definition.
+        Raises RefusalError: 43000 when neither is given, 43010 when there is no such definition.
         """
         object_id, key = text_of(values, "ObjectID"), text_of(values, "CustomerKey")
         if object_id:
@@ -44,18 +44,18 @@ class ImportDefinitions:
         elif key:
             found = self._store.by_key(IMPORT_DEFINITION, mid, key)
         else:
-            raise Refusal(KEY_NOT_SPECIFIED, "Customer Key Not Specified")
+            raise RefusalError(KEY_NOT_SPECIFIED, "Customer Key Not Specified")
         if found is None:
-            raise Refusal(NOT_FOUND, "ImportDefinition Not Found")
+            raise RefusalError(NOT_FOUND, "ImportDefinition Not Found")
         return found
 
     def create(self, caller: Caller, values: Values) -> Created:
         """Store a new definition."""
         key = text_of(values, "CustomerKey")
         if not key:
-            raise Refusal(KEY_NOT_SPECIFIED, "Customer Key Not Specified")
+            raise RefusalError(KEY_NOT_SPECIFIED, "Customer Key Not Specified")
         if self._store.by_key(IMPORT_DEFINITION, caller.mid, key):
-            raise Refusal(EXISTS, "ImportDefinition Exists")
+            raise RefusalError(EXISTS, "ImportDefinition Exists")
         self._check(caller, values, INSERT_ERROR)
         return self.put(caller.mid, key, values)
 
@@ -102,8 +102,8 @@ class ImportDefinitions:
 
     def _check(self, caller: Caller, values: Values, code: int) -> None:
         if len(text_of(values, "CustomerKey")) > _LONGEST_KEY:
-            raise Refusal(VALIDATION_ERROR, f"CustomerKey is longer than {_LONGEST_KEY} characters")
+            raise RefusalError(VALIDATION_ERROR, f"CustomerKey is longer than {_LONGEST_KEY} characters")
         for name in _HOURS:
             if int(values.get(name) or 0) < 0:
-                raise Refusal(VALIDATION_ERROR, f"{name} must not be negative")
+                raise RefusalError(VALIDATION_ERROR, f"{name} must not be negative")
         self._destinations.check(caller, values, code)

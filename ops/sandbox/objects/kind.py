@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ops.sandbox.objects.refusal import Refusal
+from ops.sandbox.objects.refusal import RefusalError
 from ops.sandbox.security import Caller
 
 Values = Mapping[str, Any]
@@ -39,7 +39,7 @@ class Readable(Protocol):
 
 
 class Writable(Protocol):
-    """A kind that Create, Update and Delete know. Each method raises Refusal or SoapFault."""
+    """A kind that Create, Update and Delete know. Each method raises RefusalError or SoapFaultError."""
 
     def create(self, caller: Caller, values: Values) -> Created:
         """Store a new object."""
@@ -57,9 +57,9 @@ def new_object_id() -> str:
 
 
 def checked_guid(text: str) -> str:
-    """A guid in lower case without braces. Raises Refusal with .NET's sentence, which carries no number."""
+    """A guid in lower case without braces. Raises RefusalError with .NET's sentence, which carries no number."""
     if not _GUID.fullmatch(text):
-        raise Refusal(None, _NO_GUID)
+        raise RefusalError(None, _NO_GUID)
     return text.strip("{}").lower()
 
 

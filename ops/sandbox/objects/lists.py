@@ -7,7 +7,7 @@ from ops.sandbox.clock import Clock, server_date_time
 from ops.sandbox.importing import RowStore
 from ops.sandbox.objects.destination import FILE_LOCATION, LIST
 from ops.sandbox.objects.kind import Created, Values, merged, new_object_id
-from ops.sandbox.objects.refusal import EXISTS, Refusal
+from ops.sandbox.objects.refusal import EXISTS, RefusalError
 from ops.sandbox.security import Caller
 from ops.sandbox.store import Store, StoredObject
 from ops.sandbox.wire.decode import text_of
@@ -33,10 +33,10 @@ class Lists:
         """Make a list; its ID is the answer's NewID."""
         name = text_of(values, "ListName")
         if not name:
-            raise Refusal(_GENERAL, "ListName is required for a list.")
+            raise RefusalError(_GENERAL, "ListName is required for a list.")
         key = text_of(values, "CustomerKey")
         if key and self._store.by_key(LIST, caller.mid, key):
-            raise Refusal(_GENERAL, f"A list with the CustomerKey {key} already exists.")
+            raise RefusalError(_GENERAL, f"A list with the CustomerKey {key} already exists.")
         number = self._rows.create_list(str(caller.mid), name)
         return self.put(caller.mid, number, {**values, "CustomerKey": key or f"List_{number}"})
 
@@ -75,7 +75,7 @@ class Lists:
         found = self._store.by_number(LIST, caller.mid, number) if number else None
         found = found or (self._store.by_key(LIST, caller.mid, key) if key else None)
         if found is None:
-            raise Refusal(_GENERAL, "The list was not found.")
+            raise RefusalError(_GENERAL, "The list was not found.")
         return found
 
 
@@ -93,9 +93,9 @@ class FileTransferLocations:
         """Make a location and its folder."""
         key = text_of(values, "CustomerKey")
         if not key or key.startswith(".") or not set(key).isdisjoint('/\\:*?"<>|\0'):
-            raise Refusal(_GENERAL, "CustomerKey must be usable as the name of a folder.")
+            raise RefusalError(_GENERAL, "CustomerKey must be usable as the name of a folder.")
         if self._store.by_key(FILE_LOCATION, caller.mid, key):
-            raise Refusal(EXISTS, f"A file transfer location with the CustomerKey {key} already exists.")
+            raise RefusalError(EXISTS, f"A file transfer location with the CustomerKey {key} already exists.")
         return self.put(caller.mid, key)
 
     def put(self, mid: int, key: str) -> Created:
@@ -125,5 +125,5 @@ class FileTransferLocations:
     def _find(self, caller: Caller, values: Values) -> StoredObject:
         found = self._store.by_key(FILE_LOCATION, caller.mid, text_of(values, "CustomerKey"))
         if found is None:
-            raise Refusal(_GENERAL, "The file transfer location was not found.")
+            raise RefusalError(_GENERAL, "The file transfer location was not found.")
         return found

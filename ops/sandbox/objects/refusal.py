@@ -17,7 +17,7 @@ UPDATE_ERROR = 43050
 VALIDATION_ERROR = 43060
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """One object was refused: the number for ErrorCode (None where the service sends none) and the message."""
 
     def __init__(self, code: int | None, message: str) -> None:

@@ -87,7 +87,7 @@ def _summary(run: Run, now: float) -> Values:
         "StartDate": us_date_time(run.started),
         "ImportStatus": run.status_at(now),
         "TaskResultID": run.task_id,
-        **{name: 0 for name in ("NumberSuccessful", "NumberDuplicated", "NumberErrors", "TotalRows")},
+        **dict.fromkeys(("NumberSuccessful", "NumberDuplicated", "NumberErrors", "TotalRows"), 0),
     }
     if run.is_over(now) and run.outcome is not None:
         shown["EndDate"] = us_date_time(max(run.shown, run.ended or run.started))

@@ -5,7 +5,7 @@ from typing import Any
 
 from lxml import etree
 
-from ops.sandbox.objects.refusal import NO_ACCESS, Refusal
+from ops.sandbox.objects.refusal import NO_ACCESS, RefusalError
 from ops.sandbox.security import Caller
 from ops.sandbox.settings import SandboxSettings
 from ops.sandbox.wire.decode import Decoded
@@ -24,14 +24,14 @@ class Call:
 def caller_for(caller: Caller, client: Any, settings: SandboxSettings) -> Caller:
     """The caller in the business unit that a ClientID names, or unchanged when it names none.
 
-    Raises Refusal 4 for a business unit that does not exist or that this principal may not use.
+    Raises RefusalError 4 for a business unit that does not exist or that this principal may not use.
     """
     mid = (client or {}).get("ID") or (client or {}).get("ClientID")
     if not mid or mid == caller.mid:
         return caller
     allowed = caller.principal.mids
     if mid not in settings.mids or (allowed is not None and mid not in allowed):
-        raise Refusal(NO_ACCESS, f"No access to the account {mid}.")
+        raise RefusalError(NO_ACCESS, f"No access to the account {mid}.")
     return Caller(caller.principal, mid)
 
 
@@ -40,7 +40,7 @@ def echo(sent: Decoded, **identities: Any) -> dict[str, Any]:
     return {"PartnerKey": None, "ObjectID": None, **sent.values, "xsi:type": sent.type, **identities}
 
 
-def refused(refusal: Refusal) -> dict[str, Any]:
+def refused(refusal: RefusalError) -> dict[str, Any]:
     """The fields of a result that says no."""
     fields: dict[str, Any] = {"StatusCode": "Error", "StatusMessage": refusal.message}
     if refusal.code is not None:

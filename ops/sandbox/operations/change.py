@@ -7,7 +7,7 @@ from lxml import etree
 
 from ops.sandbox.core import Sandbox
 from ops.sandbox.objects.kind import Created, Writable
-from ops.sandbox.objects.refusal import NOTHING_GIVEN, VALIDATION_ERROR, WRONG_OBJECT_TYPE, Refusal
+from ops.sandbox.objects.refusal import NOTHING_GIVEN, VALIDATION_ERROR, WRONG_OBJECT_TYPE, RefusalError
 from ops.sandbox.operations.call import Call, caller_for, echo, overall, refused
 from ops.sandbox.security import Caller
 from ops.sandbox.wire.decode import Decoded, children, decode_object
@@ -57,21 +57,25 @@ def _answer(sandbox: Sandbox, call: Call, method: str, step: _Step) -> dict[str,
 def _one(sandbox: Sandbox, call: Call, method: str, step: _Step, element: etree._Element) -> dict[str, Any]:
     sent = decode_object(element)
     try:
-        kind = sandbox.writable.get(sent.type)
-        if kind is None:
-            text = f"Cannot perform {method.title()} on objects of type {sent.type}"
-            raise Refusal(WRONG_OBJECT_TYPE, text)
-        if sent.problems:
-            raise Refusal(VALIDATION_ERROR, f"Validation Error: {sent.problems[0]}")
+        kind = _kind(sandbox, method, sent)
         caller = caller_for(call.caller, sent.values.get("Client"), sandbox.settings)
         done = step(kind, caller, sent)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return {**refused(refusal), "NewID": 0, "Object": echo(sent)}
     if sandbox.settings.is_platform_object and sent.type == "ImportDefinition":
         done["Object"]["IsPlatformObject"] = False
     return {"StatusCode": "OK", "StatusMessage": _DONE[method].format(kind=sent.type), **done}
 
 
+def _kind(sandbox: Sandbox, method: str, sent: Decoded) -> Writable:
+    kind = sandbox.writable.get(sent.type)
+    if kind is None:
+        raise RefusalError(WRONG_OBJECT_TYPE, f"Cannot perform {method.title()} on objects of type {sent.type}")
+    if sent.problems:
+        raise RefusalError(VALIDATION_ERROR, f"Validation Error: {sent.problems[0]}")
+    return kind
+
+
 def _nothing() -> dict[str, Any]:
-    refusal = Refusal(NOTHING_GIVEN, "No object specified at 0-based index 0")
+    refusal = RefusalError(NOTHING_GIVEN, "No object specified at 0-based index 0")
     return {**refused(refusal), "NewID": 0, "Object": {"PartnerKey": None, "ObjectID": None}}

@@ -12,7 +12,7 @@ from ops.sandbox.objects.refusal import (
     NOTHING_GIVEN,
     OBJECT_NOT_SUPPORTED,
     VALIDATION_ERROR,
-    Refusal,
+    RefusalError,
 )
 from ops.sandbox.operations.call import Call, caller_for, echo, overall, refused
 from ops.sandbox.store import StoredObject
@@ -49,19 +49,19 @@ def _one(sandbox: Sandbox, call: Call, message: Mapping[str, Any], element: etre
         caller = caller_for(call.caller, sent.values.get("Client"), sandbox.settings)
         definition = sandbox.definitions.find(caller.mid, sent.values)
         return _started(sandbox, call, sent, definition)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         failed = refused(refusal)
         return {**failed, "Object": echo(sent), "Task": {"StatusCode": "Error", "StatusMessage": refusal.message}}
 
 
 def _check(sandbox: Sandbox, message: Mapping[str, Any], sent: Decoded) -> None:
     if sent.type != "ImportDefinition":
-        raise Refusal(OBJECT_NOT_SUPPORTED, "Object Not Supported")
+        raise RefusalError(OBJECT_NOT_SUPPORTED, "Object Not Supported")
     action = text_of(message, "Action")
     if action.lower() != "start":
-        raise Refusal(None, _WRONG_ACTION.format(action=action, number=uuid.uuid4().int % 10**9))
+        raise RefusalError(None, _WRONG_ACTION.format(action=action, number=uuid.uuid4().int % 10**9))
     if sent.problems:
-        raise Refusal(VALIDATION_ERROR, f"Validation Error: {sent.problems[0]}")
+        raise RefusalError(VALIDATION_ERROR, f"Validation Error: {sent.problems[0]}")
     _guard_replay(sandbox, message)
 
 
@@ -70,7 +70,7 @@ def _guard_replay(sandbox: Sandbox, message: Mapping[str, Any]) -> None:
     if not conversation or sandbox.settings.conversation_ids == "ignore":
         return
     if conversation in sandbox.conversations:
-        raise Refusal(CONVERSATION_USED, "The ConversationID has already been used.")
+        raise RefusalError(CONVERSATION_USED, "The ConversationID has already been used.")
     sandbox.conversations.add(conversation)
 
 
@@ -104,7 +104,7 @@ def _object(sandbox: Sandbox, sent: Decoded, definition: StoredObject) -> dict[s
 
 
 def _frequency(sandbox: Sandbox, definition: StoredObject) -> dict[str, Any]:
-    """What MaxImportFrequency does to a direct start: nothing, an Error run, or Refusal 43060, by setting."""
+    """What MaxImportFrequency does to a direct start: nothing, an Error run, or RefusalError 43060, by setting."""
     hours = int(definition.document.get("MaxImportFrequency") or 0)
     if not hours or sandbox.settings.inside_window == "accept":
         return {}
@@ -113,11 +113,11 @@ def _frequency(sandbox: Sandbox, definition: StoredObject) -> dict[str, Any]:
         return {}
     reason = f"MaxImportFrequency: the last import was started less than {hours} hours ago"
     if sandbox.settings.inside_window == "refuse":
-        raise Refusal(VALIDATION_ERROR, reason)
+        raise RefusalError(VALIDATION_ERROR, reason)
     return {"refused": reason}
 
 
 def _nothing_given() -> dict[str, Any]:
-    refusal = Refusal(NOTHING_GIVEN, "No object specified at 0-based index 0")
+    refusal = RefusalError(NOTHING_GIVEN, "No object specified at 0-based index 0")
     task = {"StatusCode": "Error", "StatusMessage": refusal.message}
     return {**refused(refusal), "Object": {"PartnerKey": None, "ObjectID": None}, "Task": task}

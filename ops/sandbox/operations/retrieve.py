@@ -6,7 +6,7 @@ from typing import Any
 from ops.sandbox.core import Sandbox
 from ops.sandbox.filters import FilterError, compile_filter, properties_of, value_at
 from ops.sandbox.objects.kind import Readable
-from ops.sandbox.objects.refusal import Refusal
+from ops.sandbox.objects.refusal import RefusalError
 from ops.sandbox.operations.call import Call, caller_for
 from ops.sandbox.wire.decode import decode_message, text_of
 
@@ -26,18 +26,22 @@ class RetrieveError(Exception):
 
 def retrieve(sandbox: Sandbox, call: Call) -> dict[str, Any]:
     """The values of a RetrieveResponseMsg; errors are texts in OverallStatus, which begin with `Error:`."""
-    message = decode_message(call.payload, "RetrieveRequestMsg")
-    request = message.values.get("RetrieveRequest") or {}
     try:
-        if message.problems:
-            raise RetrieveError(f"Error: {message.problems[0]}")
-        rows, more = _batch(sandbox, call, request)
+        rows, more = _batch(sandbox, call, _request(call))
     except (RetrieveError, FilterError) as problem:
         return {"OverallStatus": str(problem), "RequestID": call.request_id}
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return {"OverallStatus": f"Error: {refusal.message}", "RequestID": call.request_id}
     status = "MoreDataAvailable" if more else "OK"
     return {"OverallStatus": status, "RequestID": call.request_id, "Results": rows}
+
+
+def _request(call: Call) -> Row:
+    message = decode_message(call.payload, "RetrieveRequestMsg")
+    if message.problems:
+        raise RetrieveError(f"Error: {message.problems[0]}")
+    found: Row = message.values.get("RetrieveRequest") or {}
+    return found
 
 
 def _batch(sandbox: Sandbox, call: Call, request: Row) -> tuple[tuple[Row, ...], bool]:

@@ -21,7 +21,7 @@ def make_app(sandbox: Sandbox) -> Starlette:
         yield
         sandbox.stop()
 
-    refusals = {problem: control.refuse for problem in control.CONTROL_ERRORS}
+    refusals = dict.fromkeys(control.CONTROL_ERRORS, control.refuse)
     app = Starlette(routes=_routes(), lifespan=life, exception_handlers=refusals)
     app.state.sandbox = sandbox
     return app

@@ -16,7 +16,7 @@ from ops.sandbox.importing import Field
 from ops.sandbox.objects.kind import new_object_id
 from ops.sandbox.runs import Run
 from ops.sandbox.web.body import limited_body
-from ops.sandbox.wire.faults import BadRequest
+from ops.sandbox.wire.faults import BadRequestError
 
 _LARGEST = 1024 * 1024
 
@@ -174,7 +174,7 @@ def _moment(text: Any) -> datetime:
 async def _object(request: Request) -> dict[str, Any]:
     try:
         body = orjson.loads(await limited_body(request, _LARGEST) or b"{}")
-    except (BadRequest, ValueError) as problem:
+    except (BadRequestError, ValueError) as problem:
         raise ControlError("the body must be a JSON object") from problem
     if not isinstance(body, dict):
         raise ControlError("the body must be a JSON object")

@@ -22,7 +22,7 @@ from ops.sandbox.web.body import limited_body
 from ops.sandbox.web.subjects import subjects_of
 from ops.sandbox.wire import reply
 from ops.sandbox.wire.envelope import Envelope, action_of, parse_envelope
-from ops.sandbox.wire.faults import BadRequest, SoapFault
+from ops.sandbox.wire.faults import BadRequestError, SoapFaultError
 from ops.sandbox.wire.validate import problems_of
 
 XML = "text/xml; charset=utf-8"
@@ -45,11 +45,11 @@ async def endpoint(request: Request) -> Response:
     sandbox: Sandbox = request.app.state.sandbox
     try:
         envelope = parse_envelope(await limited_body(request, sandbox.settings.body_limit))
-    except BadRequest:
+    except BadRequestError:
         return Response("Bad Request", 400, media_type="text/plain")
     try:
         action = action_of(envelope, request.headers)
-    except SoapFault as problem:
+    except SoapFaultError as problem:
         return _fault(request, sandbox, envelope, problem)
     struck = _strike(sandbox, action, envelope)
     if not struck:
@@ -65,7 +65,7 @@ async def _with_faults(
             continue
         try:
             early = await striking.before(request, one, sandbox.clock)
-        except SoapFault as problem:
+        except SoapFaultError as problem:
             return _fault(request, sandbox, envelope, problem)
         if early is not None:
             return early
@@ -74,28 +74,26 @@ async def _with_faults(
         if one.kind.stage is Stage.AFTER:
             try:
                 response = await striking.after(request, one, response)
-            except SoapFault as problem:
+            except SoapFaultError as problem:
                 response = _fault(request, sandbox, envelope, problem)
     return response
 
 
-def answer(
-    request: Request, sandbox: Sandbox, envelope: Envelope, action: str, struck: list[Struck]
-) -> Response:
+def answer(request: Request, sandbox: Sandbox, envelope: Envelope, action: str, struck: list[Struck]) -> Response:
     """Authenticate, apply and answer."""
     try:
         caller = authenticate(envelope, sandbox.users, sandbox.settings.mids[0], sandbox.tokens)
         call = Call(caller, envelope.payload, str(uuid.uuid4()), striking.effects(struck))
         operation = striking.refusing(struck) or _OPERATIONS[action]
         values = striking.content(struck, operation(sandbox, call))
-    except SoapFault as problem:
+    except SoapFaultError as problem:
         return _fault(request, sandbox, envelope, problem)
     body = reply.answer(envelope.soap, action, envelope.message_id, sandbox.clock.now(), values)
     altered = any(one.kind.stage is Stage.ANSWER for one in struck)
     return _checked(sandbox, body, 200, check=not altered)
 
 
-def _fault(request: Request, sandbox: Sandbox, envelope: Envelope, problem: SoapFault) -> Response:
+def _fault(request: Request, sandbox: Sandbox, envelope: Envelope, problem: SoapFaultError) -> Response:
     actor = f"{str(request.base_url).rstrip('/')}/Service.asmx"
     body = reply.fault(envelope.soap, envelope.message_id, sandbox.clock.now(), problem, actor)
     return _checked(sandbox, body, 500, check=True)
@@ -116,5 +114,3 @@ def _strike(sandbox: Sandbox, action: str, envelope: Envelope) -> list[Struck]:
         return []
     object_type, keys = subjects_of(sandbox, envelope.payload)
     return sandbox.faults.strike(action, object_type, keys)
-
-

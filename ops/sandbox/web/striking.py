@@ -10,12 +10,12 @@ from starlette.responses import Response, StreamingResponse
 from ops.sandbox.clock import Clock
 from ops.sandbox.core import Sandbox
 from ops.sandbox.faults import Stage, Struck
-from ops.sandbox.objects.refusal import NOT_FOUND, VALIDATION_ERROR, Refusal
+from ops.sandbox.objects.refusal import NOT_FOUND, VALIDATION_ERROR, RefusalError
 from ops.sandbox.operations.call import Call, echo, refused
 from ops.sandbox.security import LOGIN_FAILED, TOKEN_EXPIRED
 from ops.sandbox.web import connection
 from ops.sandbox.wire.decode import children, decode_object
-from ops.sandbox.wire.faults import SoapFault
+from ops.sandbox.wire.faults import SoapFaultError
 
 _MINUTE = 60.0
 _SOAP_FAULTS = {
@@ -29,7 +29,10 @@ _SOAP_FAULTS = {
     "token_expired": ("Security", None, TOKEN_EXPIRED),
     "login_failed": ("Security", None, LOGIN_FAILED),
 }
-_ERRORS = {"error_43010": (NOT_FOUND, "ImportDefinition Not Found"), "error_43060": (VALIDATION_ERROR, "Validation Error")}
+_ERRORS = {
+    "error_43010": (NOT_FOUND, "ImportDefinition Not Found"),
+    "error_43060": (VALIDATION_ERROR, "Validation Error"),
+}
 _PLAIN = {"http_400": (400, "Bad Request"), "http_500": (500, "Internal Server Error")}
 _RETRY = {"http_429": (429, "Too Many Requests"), "http_503": (503, "Service Unavailable")}
 
@@ -38,7 +41,7 @@ _GONE = Response(status_code=500)
 
 
 async def before(request: Request, struck: Struck, clock: Clock) -> Response | None:
-    """Strike before the call is applied: an early answer, or None to go on. Raises SoapFault."""
+    """Strike before the call is applied: an early answer, or None to go on. Raises SoapFaultError."""
     name = struck.kind.name
     if name == "delay":
         await asyncio.sleep(struck.parameters["seconds"])
@@ -66,7 +69,7 @@ def plain(struck: Struck) -> Response | None:
 
 
 async def after(request: Request, struck: Struck, response: Response) -> Response:
-    """Strike after the call was applied: the answer to send instead of `response`. Raises SoapFault."""
+    """Strike after the call was applied: the answer to send instead of `response`. Raises SoapFaultError."""
     name = struck.kind.name
     if name == "drop_after_applying":
         await connection.reset(request)
@@ -99,7 +102,7 @@ def refusing(struck: list[Struck]) -> Callable[[Sandbox, Call], dict[str, Any]] 
     name = next((one.kind.name for one in struck if one.kind.name in _ERRORS), None)
     if name is None:
         return None
-    refusal = Refusal(*_ERRORS[name])
+    refusal = RefusalError(*_ERRORS[name])
     return lambda _, call: _refused(refusal, call)
 
 
@@ -137,10 +140,10 @@ def _throttle(struck: Struck, now: float) -> None:
 
 def _raise(name: str) -> None:
     kind, code, text = _SOAP_FAULTS[name]
-    raise SoapFault(kind, text, code=code)
+    raise SoapFaultError(kind, text, code=code)
 
 
-def _refused(refusal: Refusal, call: Call) -> dict[str, Any]:
+def _refused(refusal: RefusalError, call: Call) -> dict[str, Any]:
     objects = children(call.payload, "Definitions", "Definition") + children(call.payload, "Objects")
     task = {"StatusCode": "Error", "StatusMessage": refusal.message}
     results = [{**refused(refusal), "NewID": 0, "Object": echo(decode_object(one)), "Task": task} for one in objects]

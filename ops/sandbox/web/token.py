@@ -16,7 +16,7 @@ from ops.sandbox.security import match
 from ops.sandbox.settings import Principal
 from ops.sandbox.web import striking
 from ops.sandbox.web.body import limited_body
-from ops.sandbox.wire.faults import BadRequest, SoapFault
+from ops.sandbox.wire.faults import BadRequestError, SoapFaultError
 
 _SCOPE = (
     "offline automations_execute automations_read automations_write data_extensions_read data_extensions_write "
@@ -92,7 +92,7 @@ async def _strike(request: Request, sandbox: Sandbox) -> Response | None:
             continue
         try:
             early = await striking.before(request, one, sandbox.clock)
-        except SoapFault:
+        except SoapFaultError:
             return JSONResponse({"documentation": _DOCS, "errorcode": 0, "message": "Not Authorized"}, 401)
         if early is not None:
             return early
@@ -106,7 +106,7 @@ async def _fields(request: Request) -> Mapping[str, Any] | None:
         if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return dict(parse_qsl(body.decode()))
         fields = orjson.loads(body)
-    except (BadRequest, ValueError):
+    except (BadRequestError, ValueError):
         return None
     return fields if isinstance(fields, dict) else None
 

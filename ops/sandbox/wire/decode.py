@@ -91,7 +91,7 @@ class _Reader:
             return None
         if member.type in self._schema.types:
             return self.complex(element, member.type, depth + 1)
-        text = element.text or "" if len(element) == 0 else "".join(element.itertext())
+        text = element.text or "" if len(element) == 0 else "".join(map(str, element.itertext()))
         return self._enum(text, member) if not member.built_in else self._scalar(text, member)
 
     def _enum(self, text: str, member: Member) -> Any:

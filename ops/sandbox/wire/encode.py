@@ -9,6 +9,7 @@ from lxml import etree
 from ops.sandbox.wire.schema import ComplexType, Member, service_schema
 from ops.sandbox.wire.vocabulary import PARTNER, XSI_NIL, XSI_TYPE
 
+_UNPREFIXED: Any = {None: PARTNER}
 PLATFORM_FLAG = "IsPlatformObject"
 # Characters that XML 1.0 cannot carry at all.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -17,7 +18,7 @@ _FLAG_FOLLOWS = "ObjectState"
 
 def encode_message(parent: etree._Element, name: str, values: Mapping[str, Any]) -> etree._Element:
     """Append the message `name` with `values` to `parent`, with the partner namespace as the default one."""
-    element = etree.SubElement(parent, f"{{{PARTNER}}}{name}", nsmap={None: PARTNER})
+    element = etree.SubElement(parent, f"{{{PARTNER}}}{name}", nsmap=_UNPREFIXED)
     _fill(element, service_schema().messages[name], values)
     return element
 

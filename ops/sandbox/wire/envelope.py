@@ -2,22 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lxml import etree
 
-from ops.sandbox.wire.faults import BadRequest, SoapFault
+from ops.sandbox.wire.faults import BadRequestError, SoapFaultError
 from ops.sandbox.wire.vocabulary import OPERATIONS, SOAP_11, SOAP_12, local_name
-
-# libxml2 itself refuses texts over 10 MB and more than 256 levels, since huge_tree stays off.
-_PARSER_OPTIONS = {
-    "resolve_entities": False,
-    "no_network": True,
-    "load_dtd": False,
-    "dtd_validation": False,
-    "huge_tree": False,
-    "remove_comments": True,
-    "remove_pis": True,
-}
 
 
 @dataclass(frozen=True)
@@ -33,30 +23,30 @@ class Envelope:
 def parse_envelope(body: bytes) -> Envelope:
     """Read an envelope; header and body may stand in any order.
 
-    Raises BadRequest for anything that is not a well-formed envelope, or that declares a document type.
+    Raises BadRequestError for anything that is not a well-formed envelope, or that declares a document type.
     """
     root = _parse(body)
     namespace = etree.QName(root).namespace
     if local_name(root.tag) != "Envelope" or namespace not in (SOAP_11, SOAP_12):
-        raise BadRequest
+        raise BadRequestError
     parts = {local_name(part.tag): part for part in reversed(root)}
     payload = next((child for child in parts.get("Body", ())), None)
     if payload is None:
-        raise BadRequest
+        raise BadRequestError
     return Envelope(namespace, parts.get("Header"), payload, _header_text(parts.get("Header"), "MessageID"))
 
 
 def action_of(envelope: Envelope, headers: Mapping[str, str]) -> str:
     """The operation asked for: SOAPAction (quoted or not), SOAP 1.2's action parameter, or `wsa:Action`.
 
-    Raises SoapFault (Client) with Marketing Cloud's text when it names none of the operations.
+    Raises SoapFaultError (Client) with Marketing Cloud's text when it names none of the operations.
     """
     sent = headers.get("soapaction", "").strip().strip("\"'") or _action_parameter(headers.get("content-type", ""))
     action = sent or _header_text(envelope.header, "Action")
     operation = OPERATIONS.get(action)
     if operation is None or local_name(envelope.payload.tag) != operation.request:
         text = f"Server did not recognize the value of HTTP Header SOAPAction: {action}."
-        raise SoapFault("Client", text, empty_detail=True)
+        raise SoapFaultError("Client", text, empty_detail=True)
     return action
 
 
@@ -67,16 +57,30 @@ def header_block(envelope: Envelope, name: str) -> etree._Element | None:
     return next((block for block in envelope.header if local_name(block.tag) == name), None)
 
 
+def _parser() -> etree.XMLParser:
+    # libxml2 itself refuses texts over 10 MB and more than 256 levels, since huge_tree stays off.
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+
+
 def _parse(body: bytes) -> etree._Element:
     if b"<!DOCTYPE" in body:
-        raise BadRequest
+        raise BadRequestError
     try:
-        root = etree.fromstring(body.lstrip(), etree.XMLParser(**_PARSER_OPTIONS))
+        root = etree.fromstring(body.lstrip(), _parser())
     except (etree.XMLSyntaxError, ValueError) as problem:
-        raise BadRequest from problem
+        raise BadRequestError from problem
     # A document type in UTF-16 is not seen by the search above.
-    if root is None or root.getroottree().docinfo.doctype:
-        raise BadRequest
+    tree: Any = root.getroottree()
+    if tree.docinfo.doctype:
+        raise BadRequestError
     return root
 
 

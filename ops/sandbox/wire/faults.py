@@ -1,11 +1,11 @@
 """Answers that end a call early, as exceptions: SOAP faults and plain refusals; decides nothing."""
 
 
-class BadRequest(Exception):
+class BadRequestError(Exception):
     """The bytes are no SOAP request; Marketing Cloud answers HTTP 400 with the text `Bad Request`."""
 
 
-class SoapFault(Exception):
+class SoapFaultError(Exception):
     """A SOAP fault, sent with HTTP 500.
 
     `kind` is Client, Server or Security. `code` is the number in `apifault`, which only faults of the framework

@@ -8,12 +8,13 @@ from typing import Any
 from lxml import etree
 
 from ops.sandbox.wire.encode import encode_message
-from ops.sandbox.wire.faults import SoapFault
+from ops.sandbox.wire.faults import SoapFaultError
 from ops.sandbox.wire.vocabulary import API_FAULT, OPERATIONS, SOAP_11, WSA, WSSE, WSU, XSD, XSI
 
 _DECLARATION = b'<?xml version="1.0" encoding="utf-8"?>'
 _FAULT_ACTION = f"{WSA}/fault"
 _ANONYMOUS = f"{WSA}/role/anonymous"
+_UNPREFIXED: Any = {None: API_FAULT}
 _VALID_FOR = timedelta(minutes=5)
 _SECURITY_PREFIX = "q0"
 _SOAP_12_KINDS = {"Client": "Sender", "Server": "Receiver"}
@@ -27,7 +28,7 @@ def answer(soap: str, action: str, relates_to: str, now: datetime, values: Mappi
     return _bytes(envelope)
 
 
-def fault(soap: str, relates_to: str, now: datetime, problem: SoapFault, actor: str) -> bytes:
+def fault(soap: str, relates_to: str, now: datetime, problem: SoapFaultError, actor: str) -> bytes:
     """A fault reply; `actor` is the address of the service, which security faults name."""
     envelope = _envelope(soap, _FAULT_ACTION, relates_to, now)
     element = etree.SubElement(_body(envelope, soap), f"{{{soap}}}Fault")
@@ -58,7 +59,7 @@ def _body(envelope: etree._Element, soap: str) -> etree._Element:
     return etree.SubElement(envelope, f"{{{soap}}}Body")
 
 
-def _fault_11(element: etree._Element, problem: SoapFault, actor: str) -> None:
+def _fault_11(element: etree._Element, problem: SoapFaultError, actor: str) -> None:
     if problem.kind == "Security":
         code = etree.SubElement(element, "faultcode", nsmap={_SECURITY_PREFIX: WSSE})
         code.text = f"{_SECURITY_PREFIX}:Security"
@@ -71,7 +72,7 @@ def _fault_11(element: etree._Element, problem: SoapFault, actor: str) -> None:
         _detail(etree.SubElement(element, "detail"), problem)
 
 
-def _fault_12(element: etree._Element, soap: str, problem: SoapFault, actor: str) -> None:
+def _fault_12(element: etree._Element, soap: str, problem: SoapFaultError, actor: str) -> None:
     code = etree.SubElement(element, f"{{{soap}}}Code")
     _child(code, soap, "Value", f"soap:{_SOAP_12_KINDS.get(problem.kind, 'Sender')}")
     if problem.kind == "Security":
@@ -86,10 +87,10 @@ def _fault_12(element: etree._Element, soap: str, problem: SoapFault, actor: str
         _detail(etree.SubElement(element, f"{{{soap}}}Detail"), problem)
 
 
-def _detail(detail: etree._Element, problem: SoapFault) -> None:
+def _detail(detail: etree._Element, problem: SoapFaultError) -> None:
     if problem.code is None:
         return
-    reason = etree.SubElement(detail, f"{{{API_FAULT}}}apifault", nsmap={None: API_FAULT})
+    reason = etree.SubElement(detail, f"{{{API_FAULT}}}apifault", nsmap=_UNPREFIXED)
     _child(reason, API_FAULT, "Code", str(problem.code))
     _child(reason, API_FAULT, "Message", problem.text)
     _child(reason, API_FAULT, "LogID", "0")

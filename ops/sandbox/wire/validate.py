@@ -33,8 +33,11 @@ def _check(payload: etree._Element) -> list[str]:
 def _errors(validator: etree.XMLSchema, element: etree._Element) -> list[str]:
     # A copy: the schema must see the element as a document of its own.
     document = etree.fromstring(etree.tostring(element))
-    validator.validate(document)
-    return [str(error.message) for error in validator.error_log]
+    try:
+        validator.assertValid(document)
+    except etree.DocumentInvalid as problem:
+        return [str(problem)]
+    return []
 
 
 @cache

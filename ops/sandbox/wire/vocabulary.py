@@ -39,9 +39,7 @@ OPERATIONS = {
         Operation("Describe", "DefinitionRequestMsg", "DefinitionResponseMsg", "DescribeResponse"),
         Operation("Perform", "PerformRequestMsg", "PerformResponseMsg", "PerformResponse"),
         Operation("VersionInfo", "VersionInfoRequestMsg", "VersionInfoResponseMsg", "VersionInfoResponse"),
-        Operation(
-            "GetSystemStatus", "SystemStatusRequestMsg", "SystemStatusResponseMsg", "GetSystemStatusResponse"
-        ),
+        Operation("GetSystemStatus", "SystemStatusRequestMsg", "SystemStatusResponseMsg", "GetSystemStatusResponse"),
     )
 }
 
