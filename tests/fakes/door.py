@@ -19,6 +19,7 @@ class FakeDoor:
     events: list[Mapping[str, Any]] = field(default_factory=list)
     requests: dict[str, StartRequest] = field(default_factory=dict)
     reported: list[tuple[str, Arrival, Mapping[str, Any]]] = field(default_factory=list)
+    followed_within: float | None = None
     knocks: int = 0
     ledger_is_down: bool = False
     cloud_is_down: bool = False
@@ -39,6 +40,7 @@ class FakeDoor:
         self.reported.append((name, file, detail))
 
     def follow(self, request_id: str, within: float | None = None) -> Iterator[Mapping[str, Any]]:
+        self.followed_within = within
         return (event for event in self.events if event["data"]["request_id"] == request_id)
 
     def define(self, customer_key: str, file_spec: str, mid: str | None = None) -> None:

@@ -75,9 +75,7 @@ def test_the_temporary_names_are_a_choice():
     rule = SettleRule(seconds=0, looks=1, temporary=("*.WORK",))
 
     assert settled(rule, (0, [Sighting("a.work", 1, 1), Sighting("b.part", 1, 1)])) == [["b.part"]]
-    assert settled(SettleRule(seconds=0, looks=1, temporary=()), (0, [Sighting("b.part", 1, 1)])) == [
-        ["b.part"]
-    ]
+    assert settled(SettleRule(seconds=0, looks=1, temporary=()), (0, [Sighting("b.part", 1, 1)])) == [["b.part"]]
 
 
 def test_with_a_marker_suffix_a_settled_file_waits_for_its_marker_and_the_marker_itself_never_counts():
