@@ -81,7 +81,7 @@ def parse_redis_url(url: str) -> RedisAddress:
     """Read an address; raise ValueError with a sentence that repeats no part of a login."""
     scheme, separator, rest = url.strip().partition("://")
     if not separator or scheme not in SCHEMES:
-        raise ValueError(f"not an address of Redis: it begins with none of {', '.join(s + '://' for s in SCHEMES)}")
+        raise ValueError("not an address of Redis")
     rest, _, query = rest.partition("?")
     options = dict(parse_qsl(query))
     if SCHEMES[scheme] == "unix":

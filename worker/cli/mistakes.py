@@ -1,0 +1,67 @@
+"""Turns errors that a user can mend into lines and an exit code, without importing the libraries they come from."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What to say on standard error, and the exit code: 1 not as wished, 2 wrong use or wrong settings."""
+
+    lines: list[str]
+    exit_code: int
+
+
+def told(error: Exception) -> Told | None:
+    """Say what is wrong and what to do; None when the error is nobody's mistake and deserves its traceback."""
+    if isinstance(error, click.exceptions.Exit):
+        return Told([], error.exit_code)
+    if isinstance(error, click.Abort):
+        return Told(["stopped"], 130)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return Told([error.format_message()], 2)
+    if isinstance(error, click.ClickException):
+        return _of_click(error)
+    if isinstance(error, BrokenPipeError):
+        return Told([], 0)
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    tell = next((_TELLERS[name] for name in names if name in _TELLERS), None)
+    return tell(error) if tell is not None else None
+
+
+def _of_click(error: click.ClickException) -> Told:
+    lines = [f"sfmc-import: {error.format_message()}"]
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        lines.append(f"try: {error.ctx.command_path} --help")
+    return Told(lines, error.exit_code)
+
+
+def _settings(error: Exception) -> Told:
+    problems = str(error).splitlines()
+    count = "1 setting is wrong" if len(problems) == 1 else f"{len(problems)} settings are wrong"
+    return Told([f"sfmc-import: {count}", *(f"  {line}" for line in problems)], 2)
+
+
+def _redis(error: Exception) -> Told:
+    # Loaded after the settings were read once already: they are known to be sound.
+    from worker.settings import load  # noqa: PLC0415 - 200 ms that a command without mistakes must not pay
+
+    place = load(os.environ).redis.shown
+    return Told([f"sfmc-import: Redis at {place} does not answer: {error}", "  start it, or set SFMC_REDIS_URL"], 1)
+
+
+def _plainly(exit_code: int) -> Callable[[Exception], Told]:
+    return lambda error: Told([f"sfmc-import: {error}"], exit_code)
+
+
+_TELLERS: dict[str, Callable[[Exception], Told]] = {
+    "worker.settings.problems.SettingsError": _settings,
+    "worker.ports.LedgerDownError": _redis,
+    "redis.exceptions.RedisError": _redis,
+    "worker.door.DoorClosedError": _plainly(1),
+    "worker.messages.BadRequestError": _plainly(2),
+    "ops.local.servers.NoServerError": _plainly(1),
+}

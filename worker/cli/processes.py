@@ -1,0 +1,66 @@
+"""`sfmc-import worker` and `beat`: Celery in this process, with the options that suit the work; no Celery settings."""
+
+import os
+from typing import Any
+
+import click
+
+from worker.settings import load
+
+# What costs start-up time, connections or log lines and brings this work nothing.
+WITHOUT = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+BEAT_PAUSE = 5.0
+
+
+@click.command()
+@click.option("-c", "--concurrency", type=click.IntRange(1, 512), help="Tasks at the same time [SFMC_CONCURRENCY, 32].")
+@click.option("-P", "--pool", type=click.Choice(["threads", "prefork", "solo"]), help="Kind of pool [SFMC_POOL].")
+@click.option("-n", "--name", help="Name of this worker, for logs; %h is the host, %n a number.", default="imports@%h")
+@click.option("-l", "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[SFMC_LOG_LEVEL]")
+def worker(concurrency: int | None, pool: str | None, name: str, log_level: str | None) -> None:
+    r"""Take requests, start imports, follow runs to their end.
+
+    Any number of workers may run, on any number of machines; each needs the same Redis. One process
+    of threads does about 200 starts a second: more is more processes. Stop it with SIGTERM: it
+    finishes the call it is in and leaves the rest to others. Logs go to standard error.
+
+    \b
+    Examples:
+        sfmc-import worker
+        sfmc-import worker --concurrency 64
+        SFMC_LOG_FORMAT=json sfmc-import worker 2>worker.log
+    """
+    _prefer({"SFMC_CONCURRENCY": concurrency, "SFMC_POOL": pool, "SFMC_LOG_LEVEL": log_level})
+    settings = load(os.environ, marketing_cloud=True)
+    arguments = ["worker", *WITHOUT, "-n", name, "-P", settings.pool, "-c", str(settings.concurrency)]
+    _run_celery([*arguments, "-l", settings.log_level.upper()])
+
+
+@click.command()
+@click.option("-l", "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[SFMC_LOG_LEVEL]")
+def beat(log_level: str | None) -> None:
+    r"""Wake whatever is due: retries, follow-ups, runs to be looked at, and what a dead worker left.
+
+    At least one must run; any number may, on any machine. Nothing is kept on disk.
+
+    \b
+    Example:
+        sfmc-import beat
+    """
+    _prefer({"SFMC_LOG_LEVEL": log_level})
+    settings = load(os.environ)
+    # The schedule is one fixed entry: Celery's shelf on disk would have nothing to remember.
+    schedule = ["-S", "celery.beat:Scheduler", "--max-interval", str(min(BEAT_PAUSE, settings.sweep_seconds))]
+    _run_celery(["beat", *schedule, "-l", settings.log_level.upper()])
+
+
+def _prefer(given: dict[str, Any]) -> None:
+    """Let options win over the environment, also for the children of this process."""
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+
+
+def _run_celery(arguments: list[str]) -> None:
+    # Celery's own command line brings signal handling and exit codes with it; importing the app reads the settings.
+    from worker.app import app  # noqa: PLC0415 - 400 ms that --help must not pay
+
+    app.start(argv=["--quiet", *arguments])
