@@ -42,9 +42,15 @@ def test_a_signal_rings_for_the_end_and_the_handlers_of_before_return(bell, numb
     assert signal.getsignal(number) is before
 
 
-@pytest.mark.parametrize(
-    "arrive", [lambda made, to: to.write_bytes(made.read_bytes()), lambda made, to: made.rename(to)]
-)
+def written(made, to):
+    to.write_bytes(made.read_bytes())
+
+
+def moved_in(made, to):
+    made.rename(to)
+
+
+@pytest.mark.parametrize("arrive", [written, moved_in])
 def test_a_file_that_is_written_or_moved_in_rings(bell, tmp_path, arrive):
     (tmp_path / "in").mkdir()
     (tmp_path / "made.csv").write_text("x")
