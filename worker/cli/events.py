@@ -8,11 +8,17 @@ from worker.adapters.ledger.keys import Keys
 from worker.adapters.redis_client import connect
 from worker.cli.event_lines import kind, line
 from worker.cli.event_stream import ANSWER_SECONDS, Event, EventStream
-from worker.cli.printing import json_option, print_json
+from worker.cli.printing import examples, json_option, print_json
 from worker.settings import load
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "sfmc-import events --follow",
+        "sfmc-import events --key Daily_Orders --last 10",
+        "sfmc-import events --json --since 1767225600000-0 | jq .type",
+    )
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
 @click.option("--since", metavar="ID", help="Only what came after this id of the stream, as --json shows it.")
 @click.option("-k", "--key", help="Only this CustomerKey.")
@@ -22,16 +28,10 @@ from worker.settings import load
 def events(
     *, follow: bool, since: str | None, key: str | None, types: tuple[str, ...], last: int, as_json: bool
 ) -> None:
-    r"""What happened: one line for each event, oldest first.
+    """What happened: one line for each event, oldest first.
 
     With --json each line is a CloudEvent with its `stream_id`; give the last one to --since and nothing is
     missed or told twice. --since lists everything after it, whatever --last says.
-
-    \b
-    Examples:
-        sfmc-import events --follow
-        sfmc-import events --key Daily_Orders --last 10
-        sfmc-import events --json --since 1767225600000-0 | jq .type
     """
     settings = load(os.environ)
     stream = EventStream(connect(settings.redis, answer_seconds=ANSWER_SECONDS), Keys(settings.prefix).stream)

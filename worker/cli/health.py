@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from worker.cli.printing import json_option, print_json
+from worker.cli.printing import examples, json_option, print_json
 
 LONGEST_AGE = 120.0
 
 
-@click.command()
+@click.command(epilog=examples("healthcheck:", "  test: [CMD, sfmc-import, health]", title="In docker-compose.yml"))
 @click.option("--file", "path", type=click.Path(path_type=Path), help="The file; without it SFMC_HEARTBEAT_FILE.")
 @click.option(
     "--max-age", default=LONGEST_AGE, show_default=True, help="Seconds after which the worker counts as dead."
@@ -19,15 +19,10 @@ LONGEST_AGE = 120.0
 @click.option("--ready", is_flag=True, help="Ask also that it takes messages, not only that it lives.")
 @json_option
 def health(path: Path | None, max_age: float, *, ready: bool, as_json: bool) -> None:
-    r"""Whether the worker of this container lives: exit code 0, else 1.
+    """Whether the worker of this container lives: exit code 0, else 1.
 
     The worker and beat touch SFMC_HEARTBEAT_FILE every few seconds, also while Redis is away; so a
     restart by this check means a process that really hangs. Ask for --ready where traffic waits for it.
-
-    \b
-    In docker-compose.yml:
-        healthcheck:
-          test: [CMD, sfmc-import, health]
     """
     path = path or _from_environment()
     age, word = _read(path)

@@ -18,6 +18,11 @@ def json_option(command: F) -> F:
     )
 
 
+def examples(*lines: str, title: str = "Examples") -> str:
+    """Give an epilog whose lines click leaves as they are."""
+    return "\b\n" + "\n".join([f"{title}:", *(f"  {line}" for line in lines)])
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document on one line and hand it on at once, for pipes."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str))

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from worker.cli.printing import examples
 from worker.settings import load
 
 # What costs start-up time, connections or log lines and brings this work nothing.
@@ -12,23 +13,23 @@ WITHOUT = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 BEAT_PAUSE = 5.0
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "sfmc-import worker",
+        "sfmc-import worker --concurrency 64",
+        "SFMC_LOG_FORMAT=json sfmc-import worker 2>worker.log",
+    )
+)
 @click.option("-c", "--concurrency", type=click.IntRange(1, 512), help="Tasks at the same time [SFMC_CONCURRENCY, 32].")
 @click.option("-P", "--pool", type=click.Choice(["threads", "prefork", "solo"]), help="Kind of pool [SFMC_POOL].")
 @click.option("-n", "--name", help="Name of this worker, for logs; %h is the host, %n a number.", default="imports@%h")
 @click.option("-l", "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[SFMC_LOG_LEVEL]")
 def worker(concurrency: int | None, pool: str | None, name: str, log_level: str | None) -> None:
-    r"""Take requests, start imports, follow runs to their end.
+    """Take requests, start imports, follow runs to their end.
 
     Any number of workers may run, on any number of machines; each needs the same Redis. One process
     of threads does about 200 starts a second: more is more processes. Stop it with SIGTERM: it
     finishes the call it is in and leaves the rest to others. Logs go to standard error.
-
-    \b
-    Examples:
-        sfmc-import worker
-        sfmc-import worker --concurrency 64
-        SFMC_LOG_FORMAT=json sfmc-import worker 2>worker.log
     """
     _prefer({"SFMC_CONCURRENCY": concurrency, "SFMC_POOL": pool, "SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ, marketing_cloud=True)
@@ -36,16 +37,12 @@ def worker(concurrency: int | None, pool: str | None, name: str, log_level: str 
     _run_celery([*arguments, "-l", settings.log_level.upper()])
 
 
-@click.command()
+@click.command(epilog=examples("sfmc-import beat"))
 @click.option("-l", "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[SFMC_LOG_LEVEL]")
 def beat(log_level: str | None) -> None:
-    r"""Wake whatever is due: retries, follow-ups, runs to be looked at, and what a dead worker left.
+    """Wake whatever is due: retries, follow-ups, runs to be looked at, and what a dead worker left.
 
     At least one must run; any number may, on any machine. Nothing is kept on disk.
-
-    \b
-    Example:
-        sfmc-import beat
     """
     _prefer({"SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ)
