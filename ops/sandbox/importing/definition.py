@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 from ops.sandbox.importing.outcome import RefusedError
 from ops.sandbox.importing.updating import Action, UpdateType
 
+FROM_DATA_EXTENSION = "_CustomObject"
+"""The FileSpec that means: import from the data extension in SourceObject, not from a file."""
+
 Wire = Mapping[str, Any]
 Choice = TypeVar("Choice", bound=StrEnum)
 

@@ -1,9 +1,10 @@
 """The two places rows go to, a data extension or a list, behind one face for the run."""
 
-import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Protocol
+
+import orjson
 
 from ops.sandbox.importing.definition import SubscriberType
 from ops.sandbox.importing.fields import DataExtension, Field, Value, Values
@@ -122,14 +123,15 @@ class IntoList:
 
         def arrange(row: Values) -> list[Value]:
             head = [None if place is None else row[place] for place in places]
-            return [*head, json.dumps({name: row[place] for name, place in attributes})]
+            return [*head, orjson.dumps({name: row[place] for name, place in attributes}).decode()]
 
         def store(connection: sqlite3.Connection, action: Action, rows: Sequence[Values], tally: Tally) -> None:
-            self._writer.write(connection, action, [arrange(row) for row in rows], tally)
+            arranged = rows if action is Action.DELETE else [arrange(row) for row in rows]
+            self._writer.write(connection, action, arranged, tally)
 
         return store
 
-    def empty(self, connection: sqlite3.Connection) -> None:
+    def empty(self, connection: sqlite3.Connection) -> None:  # noqa: ARG002 - it is never emptied
         """Refuse: a list is never emptied by an import."""
         raise RefusedError("UpdateType Overwrite is for data extensions")
 

@@ -154,7 +154,7 @@ class ListWriter:
         addresses = json.dumps([row[0] for row in rows])
         found = connection.execute(
             "SELECT lower(s.address), s.status, s.run, m.run FROM json_each(?1) a"
-            " JOIN subscriber s ON s.mid = ?2 AND s.address = a.value"
+            " CROSS JOIN subscriber s ON s.mid = ?2 AND s.address = a.value"
             " LEFT JOIN membership m ON m.mid = ?2 AND m.list = ?3 AND m.address = a.value",
             (addresses, self._list.mid, self._list.number),
         )

@@ -1,11 +1,11 @@
-"""File transfer locations as folders: where a location's files lie and what is in it; no choice of files here."""
+"""File transfer locations as folders, and the files of an import in them; the rules of the choice live elsewhere."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ops.sandbox.importing.definition import Reference
+from ops.sandbox.importing.definition import FROM_DATA_EXTENSION, Options, Reference
 from ops.sandbox.importing.outcome import RefusedError
-from ops.sandbox.importing.selection import Entry
+from ops.sandbox.importing.selection import Entry, select, young_enough
 
 ENHANCED_FTP = "ExactTarget Enhanced FTP"
 """The location every account has; imports read from its folder `Import` (Marketing Cloud docs)."""
@@ -35,3 +35,24 @@ def listing(folder: Path) -> list[Entry]:
         except FileNotFoundError:
             continue
     return found
+
+
+def files_of(options: Options, files: Path, moment: datetime) -> list[Path]:
+    """Return the files to import, none for an import from a data extension.
+
+    `moment` is the start in the zone whose date the FileSpec means. Raises RefusedError where there is no
+    such file, or where FileSpec is empty.
+    """
+    if options.file_spec == FROM_DATA_EXTENSION:
+        return []
+    if not options.file_spec:
+        raise RefusedError("FileSpec is empty: name a file")
+    folder = folder_of(files, options.location)
+    everything = listing(folder)
+    young = young_enough(everything, moment, options.max_file_age, options.max_file_age_offset)
+    names = select(options.file_spec, young, moment.date(), several=options.multiple_files)
+    if names:
+        return [folder / name for name in names]
+    if select(options.file_spec, everything, moment.date(), several=options.multiple_files):
+        raise RefusedError(f"every file for {options.file_spec!r} is older than MaxFileAge allows")
+    raise RefusedError(f"no file for {options.file_spec!r} in the file transfer location")

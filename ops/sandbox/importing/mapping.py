@@ -102,15 +102,18 @@ def _by_map(
 
 def _column_named(name: str, mapping: MappingType, headings: Sequence[str] | None) -> int:
     """Return the place of a SourceName: a heading, or under MapByOrdinal the number of the column from 1."""
-    if mapping is MappingType.BY_ORDINAL:
-        if not (name.isascii() and name.isdecimal()):
-            raise RefusedError(f"FieldMaps: SourceName {name!r} must be the number of a column under MapByOrdinal")
+    return column_of(name, None if mapping is MappingType.BY_ORDINAL else headings, "FieldMaps")
+
+
+def column_of(name: str, headings: Sequence[str] | None, asker: str) -> int:
+    """Return the place of the heading `name` in any case; without headings `name` is a number from 1.
+
+    Raises RefusedError, naming the property that asks, where there is no such column.
+    """
+    if headings is None:
+        if not (name.isascii() and name.isdecimal() and int(name)):
+            raise RefusedError(f"{asker}: columns without headings have numbers from 1, {name!r} is none")
         return int(name) - 1
-    return column_of(name, headings or (), "FieldMaps")
-
-
-def column_of(name: str, headings: Sequence[str], asker: str) -> int:
-    """Return the place of the heading `name` in any case; RefusedError, naming `asker`, where there is none."""
     wanted = name.strip().casefold()
     for column, heading in enumerate(headings):
         if heading.strip().casefold() == wanted:

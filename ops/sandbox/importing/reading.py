@@ -30,10 +30,12 @@ def _split(text: TextIO, line_end: str) -> Iterator[str]:
         yield rest
 
 
-class Unreadable(str):
-    """Stands in the place of a row that is no row; the text is the reason."""
+class Unreadable(list[str]):
+    """Stands, without columns, in the place of a row that cannot be read."""
 
-    __slots__ = ()
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
 
 
 class Rows:
@@ -73,7 +75,7 @@ class Rows:
                 return
             self._skipped += 1
 
-    def __iter__(self) -> Iterator[list[str] | Unreadable]:
+    def __iter__(self) -> Iterator[list[str]]:
         while True:
             try:
                 for row in self._reader:

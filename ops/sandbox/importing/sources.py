@@ -30,7 +30,7 @@ class RowReader(Protocol):
     def raw(self) -> str:
         """The text of the latest row."""
 
-    def __iter__(self) -> Iterator[list[str] | Unreadable]: ...
+    def __iter__(self) -> Iterator[list[str]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def open_file(path: Path, options: Options, account: Account) -> Iterator[Table 
         rows.skip_lines(max(options.header_lines - 1, 0))
         headings = next(iter(rows), None)
         if isinstance(headings, Unreadable):
-            raise RefusedError(f"{path.name}: the column headings cannot be read ({headings})")
-        yield headings and Table(path.name, headings, rows)
+            raise RefusedError(f"{path.name}: the column headings cannot be read ({headings.reason})")
+        yield Table(path.name, headings, rows) if headings else None
 
 
 class _StoredRows:
@@ -78,9 +78,11 @@ class _StoredRows:
         csv.writer(text, lineterminator="").writerow(self._latest)
         return text.getvalue()
 
-    def __iter__(self) -> Iterator[list[str] | Unreadable]:
-        for self.line, self._latest in enumerate(self._rows, start=1):
-            yield self._latest
+    def __iter__(self) -> Iterator[list[str]]:
+        for row in self._rows:
+            self.line += 1
+            self._latest = row
+            yield row
 
 
 @contextlib.contextmanager

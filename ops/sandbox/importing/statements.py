@@ -26,19 +26,22 @@ def _column(index: int, field: Field) -> str:
 def row_statement(
     extension: DataExtension, columns: Sequence[int], defaults: dict[int, Value], action: Action, run: int
 ) -> str:
-    """Return the statement that does `action` with one row whose values stand in the order of `columns`.
+    """Return the statement that does `action` with one row.
 
+    The row's values stand in the order of `columns`, for Delete only those of the keys among them.
     `run` marks each row it touches. A key that this run has already written is written again (the last row
     of a file wins); under AddButDoNotUpdate that holds only for the run's own rows.
     """
     if action is Action.ADD_AND_UPDATE or action is Action.ADD_BUT_DO_NOT_UPDATE:
         return _insert(extension, columns, defaults, run) + _on_conflict(extension, columns, action, run)
+    if action is Action.DELETE:
+        columns = [column for column in columns if extension.fields[column].is_primary_key]
+    sets = [f"c{column} = ?{place}" for place, column in _places(columns)]
     keys = " AND ".join(
-        f"c{column} = ?{place}" for place, column in _places(columns) if extension.fields[column].is_primary_key
+        text for text, column in zip(sets, columns, strict=True) if extension.fields[column].is_primary_key
     )
     if action is Action.DELETE:
         return f"DELETE FROM {extension.table} WHERE {keys}"  # noqa: S608 - numbers only
-    sets = [f"c{column} = ?{place}" for place, column in _places(columns)]
     return f"UPDATE {extension.table} SET {', '.join(sets)}, run = {run} WHERE {keys}"  # noqa: S608
 
 

@@ -65,8 +65,8 @@ def every(connection: sqlite3.Connection, mid: str) -> list[DataExtension]:
 
 
 def _described(row: tuple[int, str, str, str, str, str]) -> DataExtension:
-    *head, fields = row
-    return DataExtension(*head, fields=tuple(Field(**field) for field in json.loads(fields)))
+    number, mid, key, object_id, name, fields = row
+    return DataExtension(number, mid, key, object_id, name, tuple(Field(**field) for field in json.loads(fields)))
 
 
 def read(
@@ -127,6 +127,7 @@ class TableWriter:
         tally.duplicated += self._written - kept
 
     def _count_touched(self, connection: sqlite3.Connection) -> int:
+        self._check_exists(connection)
         if not self._extension.has_primary_key:
             return self._written
         query = f"SELECT count(*) FROM {self._extension.table} WHERE run = ?"  # noqa: S608

@@ -57,7 +57,10 @@ def check_update_type(update_type: UpdateType, *, into_list: bool, has_primary_k
 def action_by_value(
     column: int, actions: Mapping[str, Action], default: Action
 ) -> Callable[[Sequence[str]], Action]:
-    """Return what tells a row's action from its control column (compared without spaces around, any case)."""
+    """Return what tells a row's action from its control column (compared without spaces around, any case).
+
+    It raises BadRowError for a row that ends before the column, LeftOutError for one to be skipped.
+    """
     known = {value.strip().casefold(): action for value, action in actions.items()}
 
     def choose(row: Sequence[str]) -> Action:

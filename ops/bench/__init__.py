@@ -1,0 +1,1 @@
+"""Measurements, each against its promise; nothing here is used by the product."""

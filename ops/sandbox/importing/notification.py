@@ -1,0 +1,67 @@
+"""The message that tells somebody how an import ended; pure but for the one function that writes the file."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+from ops.sandbox.importing.outcome import Outcome
+from ops.sandbox.importing.rows import BadRow
+
+_ALWAYS = ("", "Always", "OnConversationComplete", "OnCallComplete")
+_ON_ERROR = ("OnError", "OnConversationError")
+
+
+def is_wanted(notification: Mapping[str, Any] | None, outcome: Outcome) -> bool:
+    """Return whether a Notification asks to be told of this outcome; an import with bad rows is an error here."""
+    if not notification or not notification.get("ResponseAddress"):
+        return False
+    if (notification.get("ResponseType") or "None") == "None":
+        return False
+    when = notification.get("RespondWhen") or ""
+    failed = outcome.status == "Error" or outcome.errors > 0
+    return when in _ALWAYS or (when in _ON_ERROR and failed)
+
+
+def compose(
+    notification: Mapping[str, Any], key: str, task_id: int, outcome: Outcome, bad: Sequence[BadRow], now: datetime
+) -> EmailMessage:
+    """Return the mail; `bad` are the rows to show where IncludeResults asks for them."""
+    mail = EmailMessage()
+    mail["From"] = "sandbox@sfmc-import.invalid"
+    mail["To"] = " ".join(str(notification["ResponseAddress"]).split())
+    mail["Subject"] = f"Import {' '.join(key.split())}: {outcome.status}"
+    mail["Date"] = format_datetime(now)
+    mail["X-Response-Type"] = str(notification["ResponseType"])
+    mail["X-Task-ID"] = str(task_id)
+    mail.set_content("\n".join(_lines(outcome, bad if notification.get("IncludeResults") else ())))
+    return mail
+
+
+def _lines(outcome: Outcome, bad: Sequence[BadRow]) -> list[str]:
+    lines = [
+        outcome.message,
+        f"File: {outcome.file or 'none'}",
+        f"Destination: {outcome.destination_id} ({outcome.import_type})",
+        f"Successful: {outcome.successful}",
+        f"Duplicated: {outcome.duplicated}",
+        f"Restricted: {outcome.restricted}",
+        f"Errors: {outcome.errors}",
+        f"Total: {outcome.total}",
+    ]
+    return lines + [f"Line {row.line} of {row.file}: {row.reason}" for row in bad]
+
+
+def notification_file(files: Path, task_id: int) -> Path:
+    """Return where the mail of a run is written: beside the file transfer locations."""
+    return files.parent / "notifications" / f"{task_id}.eml"
+
+
+def write(mail: EmailMessage, path: Path) -> None:
+    """Write a mail; it appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_bytes(bytes(mail))
+    unfinished.replace(path)
