@@ -21,6 +21,7 @@ OPTIONS = {
     "unacked_restore_interval": 0.3,
     "sfmc_dead_after": 1.0,
     "sfmc_beat_every": 0.2,
+    **({"master_name": os.environ["PROBE_MASTER"]} if "PROBE_MASTER" in os.environ else {}),
     "polling_interval": float(os.environ.get("PROBE_POP_TIMEOUT", "1")),
 }
 
@@ -76,3 +77,14 @@ def die(name: str) -> None:
     """Kill the process that runs this."""
     write(f"{name} began")
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(name="probe.noop")
+def noop(name: str) -> None:
+    """Do nothing, for measurements."""
+
+
+@app.task(name="probe.stamp")
+def stamp(sent_at: float) -> None:
+    """Note how many seconds the message was under way, for measurements."""
+    write(f"lat={time.time() - sent_at:.6f}")

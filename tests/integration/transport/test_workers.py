@@ -31,13 +31,12 @@ def nothing_held(client: redis.Redis) -> bool:
     return not lists and not client.exists("imports", "unacked", "unacked_index")
 
 
-def publish_while_frozen(worker: Worker, broker: str, client: redis.Redis) -> None:
-    """Publish one message to a frozen idle worker, whose pop (of 30 s) the server answers."""
+def freeze_with_a_message(worker: Worker, broker: str, client: redis.Redis) -> None:
+    """Freeze an idle worker and publish one message, which the server hands to its pop (of 30 s)."""
     eventually(lambda: client.info("clients")["blocked_clients"] == 1, 10, "the worker waits for a message")
     worker.signal(signal.SIGSTOP)
     publish(broker, ["precious"])
     eventually(lambda: not client.exists("imports"), 5, "the server has handed the message out")
-    worker.kill()
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork", "solo"])
@@ -46,12 +45,30 @@ def test_a_message_handed_to_a_frozen_worker_that_is_then_killed_is_run_by_anoth
 ):
     broker = own_valkey.celery_url
     frozen = start_worker(broker, pool=pool, pop_timeout="30").ready()
-    publish_while_frozen(frozen, broker, valkey_client)
+    freeze_with_a_message(frozen, broker, valkey_client)
+    frozen.kill()
 
     start_worker(broker, pool=pool).ready()
 
     eventually(lambda: noted(notes)["precious"] == 1, 20, "another worker ran the message")
     eventually(lambda: nothing_held(valkey_client), 5, "nothing is held any more")
+
+
+def test_a_worker_that_wakes_up_after_its_message_was_taken_back_does_not_run_it_again(
+    own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path
+):
+    broker = own_valkey.celery_url
+    sleeper = start_worker(broker, pop_timeout="30").ready()
+    freeze_with_a_message(sleeper, broker, valkey_client)
+    other = start_worker(broker).ready()
+    eventually(lambda: noted(notes)["precious"] == 1, 20, "another worker ran the message")
+    assert other.end() == 0
+
+    sleeper.signal(signal.SIGCONT)
+    publish(broker, ["next"])
+
+    eventually(lambda: noted(notes)["next"] == 1, 20, "the first worker goes on")
+    assert noted(notes)["precious"] == 1
 
 
 @pytest.mark.chaos
@@ -60,7 +77,8 @@ def test_the_stock_transport_loses_that_message(
 ):
     broker = own_valkey.celery_url
     frozen = start_worker(broker, transport="stock", pop_timeout="30").ready()
-    publish_while_frozen(frozen, broker, valkey_client)
+    freeze_with_a_message(frozen, broker, valkey_client)
+    frozen.kill()
 
     assert noted(notes)["precious"] == 0
     assert nothing_held(valkey_client)
@@ -113,7 +131,7 @@ def test_a_worker_outlives_crashes_of_the_server_and_loses_nothing(
 def test_a_worker_whose_connections_are_cut_again_and_again_goes_on(
     own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path
 ):
-    broker = own_valkey.celery_url
+    broker = own_valkey.tcp_url
     worker = start_worker(broker, visibility="2").ready()
     names = [f"m{number}" for number in range(400)]
     for cut in range(4):

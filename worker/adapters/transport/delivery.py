@@ -55,12 +55,7 @@ class Delivery:
 
     def check_server(self) -> None:
         """Raise `ServerTooOldError` where BLMOVE is missing."""
-        version = str(self._client.info("server").get("redis_version", "0"))
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
-            raise ServerTooOldError(
-                f"this Redis is version {version}: delivery without loss needs 6.2 or newer (BLMOVE); "
-                "upgrade the server or choose the stock transport"
-            )
+        check_version(str(self._client.info("server").get("redis_version", "0")))
 
     def in_flight(self, source: str) -> str:
         """The in-flight list of this consumer for the queue key `source`."""
@@ -130,6 +125,15 @@ class Delivery:
 
     def _member(self, source: str) -> str:
         return f"{self._consumer}:{source}"
+
+
+def check_version(version: str) -> None:
+    """Raise `ServerTooOldError` for a `redis_version` (INFO server) before 6.2; Valkey reports 7.2 there."""
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
+        raise ServerTooOldError(
+            f"this Redis is version {version}: delivery without loss needs 6.2 or newer (BLMOVE); "
+            "upgrade the server or choose the stock transport"
+        )
 
 
 def _destination(queue: str) -> str:
