@@ -66,10 +66,9 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 
 def transport_options(settings: Settings) -> dict[str, Any]:
     """How kombu talks to Redis: short waits, so that a silent connection is noticed."""
-    ours = {"sfmc_prefix": f"{{{settings.prefix}events}}:transport:"}
     return {
         **transport.TRANSPORT_OPTIONS,
-        **ours,
+        "sfmc_prefix": settings.transport_prefix,
         "visibility_timeout": 3 * settings.lease_seconds,
         **settings.broker.transport_options,
     }

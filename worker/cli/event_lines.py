@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from worker.domain.life import RUN_ENDS, TERMINAL
+
 COLOURS = {
     "completed": "green",
     "completed_with_errors": "yellow",
@@ -19,14 +21,10 @@ COLOURS = {
     "gave_up": "red",
     "import_failed": "red",
 }
-SHOWN = ("task_id", "status", "code", "text", "held_by", "superseded_by", "matched")
-COUNTS = {
-    "successful": "ok",
-    "duplicated": "duplicated",
-    "restricted": "restricted",
-    "errors": "errors",
-    "total": "rows",
-}
+SHOWN = ("task_id", "import_status", "why", "held_by", "superseded_by", "window_opens", "code", "text", "candidates")
+COUNTS = {"rows_total": "rows", "rows_successful": "ok", "rows_duplicated": "duplicated", "rows_failed": "failed"}
+ENDS = frozenset(TERMINAL)
+COMPLETED = frozenset(word for word in RUN_ENDS if word.startswith("completed"))
 
 
 def kind(event: Mapping[str, Any]) -> str:
@@ -47,5 +45,5 @@ def _facts(data: Mapping[str, Any]) -> list[str]:
     file = data.get("file")
     facts = [str(file["name"])] if isinstance(file, Mapping) and file.get("name") else []
     facts += [f"{name}={data[name]}" for name in SHOWN if data.get(name) not in (None, "")]
-    facts += [f"{data[name]} {word}" for name, word in COUNTS.items() if isinstance(data.get(name), int)]
-    return facts
+    counts = [f"{data[name]} {word}" for name, word in COUNTS.items() if isinstance(data.get(name), int)]
+    return facts + ([", ".join(counts)] if counts else [])

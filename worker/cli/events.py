@@ -1,15 +1,22 @@
 """`sfmc-import events`: the stream of events for people and pipes; reads only."""
 
-import os
+import re
 
 import click
 
-from worker.adapters.ledger.keys import Keys
-from worker.adapters.redis_client import connect
 from worker.cli.event_lines import kind, line
-from worker.cli.event_stream import ANSWER_SECONDS, Event, EventStream
+from worker.cli.event_stream import Event
+from worker.cli.ledger import look
 from worker.cli.printing import examples, json_option, print_json
-from worker.settings import load
+
+
+_ID = re.compile(r"\d+(-\d+)?")
+
+
+def _check_id(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not _ID.fullmatch(value):
+        raise click.BadParameter("not an id of the stream, such as 1767225600000-0")
+    return value
 
 
 @click.command(
@@ -20,7 +27,9 @@ from worker.settings import load
     )
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
-@click.option("--since", metavar="ID", help="Only what came after this id of the stream, as --json shows it.")
+@click.option(
+    "--since", metavar="ID", callback=_check_id, help="Only what came after this id of the stream, as --json shows it."
+)
 @click.option("-k", "--key", help="Only this CustomerKey.")
 @click.option("-t", "--type", "types", multiple=True, help="Only this kind, such as started; may be repeated.")
 @click.option("-n", "--last", type=click.IntRange(min=0), default=50, show_default=True, help="How many at most.")
@@ -33,8 +42,7 @@ def events(
     With --json each line is a CloudEvent with its `stream_id`; give the last one to --since and nothing is
     missed or told twice. --since lists everything after it, whatever --last says.
     """
-    settings = load(os.environ)
-    stream = EventStream(connect(settings.redis, answer_seconds=ANSWER_SECONDS), Keys(settings.prefix).stream)
+    stream = look().stream
 
     def wanted(event: Event) -> bool:
         return (key is None or event.get("subject") == key) and (not types or kind(event) in types)

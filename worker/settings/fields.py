@@ -93,6 +93,11 @@ class Settings(BaseModel):
         """Where Celery's messages are; `broker.celery_url` and `broker.transport_options` are for Celery."""
         return parse_redis_url(self.broker_url or self.redis_url)
 
+    @property
+    def transport_prefix(self) -> str:
+        """What the keys of the reliable transport begin with; its hash tag is the name of the stream."""
+        return f"{{{self.prefix}events}}:transport:"
+
     def policy(self, mid: str, customer_key: str) -> Policy:
         """How this definition is treated: its own table, then [defaults], then the settings."""
         return self.policies.of(mid, customer_key, self._usual())
