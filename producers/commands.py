@@ -1,11 +1,10 @@
-"""What the commands `watch` and `start` do: errors a user can cause become one line and an exit code."""
+"""What the commands `watch` and `start` do; errors of settings, requests and the door are told by who calls them."""
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -14,8 +13,8 @@ from producers.folder import Folder, check_readable
 from producers.outcome import Printer
 from producers.stability import TEMPORARY, SettleRule
 from producers.watching import watch
-from worker.door import BadRouteError, Door, DoorClosedError, SettingsError, open_door
-from worker.messages import Arrival, BadRequestError
+from worker.door import BadRouteError, Door, open_door
+from worker.messages import Arrival, BadRequestError, read_request
 
 # "/data/eu,key=contacts": a comma starts an option only where a known name follows, so paths may have commas.
 _OPTION = re.compile(r",(?=(?:mid|key|pattern|location)=)")
@@ -46,8 +45,8 @@ def run_watch(
     )
     folders = [read_folder(each, usual, rule, recursive=recursive) for each in given]
     _check_folders(folders)
-    with _opened() as door:
-        _check_mids(folders, door)
+    with open_door(os.environ) as door:
+        _check_targets(folders, door)
         door.start_logging("json" if as_json else None)
         try:
             watch(door, folders, rescan=rescan)
@@ -60,7 +59,7 @@ def run_start(
 ) -> None:
     """Submit one request and, with `wait`, follow it; ends the process with the exit code."""
     printer = Printer(as_json=as_json)
-    with _opened() as door, _one_line_each():
+    with open_door(os.environ) as door:
         door.start_logging("json" if as_json else None)
         receipt = publish.submit(door, customer_key=customer_key, file=_arrival(file), source="command", **wish)
         printer.receipt(receipt, customer_key)
@@ -93,12 +92,16 @@ def _check_folders(folders: list[Folder]) -> None:
         raise UnusableError("; ".join(problems))
 
 
-def _check_mids(folders: list[Folder], door: Door) -> None:
-    """A folder without a usable business unit would refuse every file, so say it before anything is watched."""
+def _check_targets(folders: list[Folder], door: Door) -> None:
+    """A folder with an impossible business unit or key would refuse every file, so say it before it is watched."""
     for folder in folders:
-        mid = folder.mid or door.mid
-        if not (mid.isascii() and mid.isdigit()):
+        if not (folder.mid or door.mid):
             raise UnusableError(f"folder {folder.path}: no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
+        key = "any" if folder.key is None else folder.key
+        try:
+            read_request("check", door.mid, {"customer_key": key, "mid": folder.mid})
+        except BadRequestError as error:
+            raise UnusableError(f"folder {folder.path}: {error}") from None
 
 
 def _arrival(file: Path | None) -> Arrival | None:
@@ -106,28 +109,3 @@ def _arrival(file: Path | None) -> Arrival | None:
         return None if file is None else publish.arrival_at(file)
     except OSError as error:
         raise UnusableError(f"file {file} cannot be read: {error.strerror}") from None
-
-
-@contextmanager
-def _opened() -> Iterator[Door]:
-    """Open the door; wrong settings are told one a line and end the process with exit code 2."""
-    try:
-        door = open_door(os.environ)
-    except SettingsError as error:
-        raise UnusableError("wrong settings\n" + "\n".join(error.problems)) from None
-    with door:
-        yield door
-
-
-@contextmanager
-def _one_line_each() -> Iterator[None]:
-    try:
-        yield
-    except BadRequestError as error:
-        raise UnusableError(str(error)) from None
-    except DoorClosedError as error:
-        _fail(str(error))
-
-
-def _fail(text: str) -> NoReturn:
-    raise click.ClickException(text)
