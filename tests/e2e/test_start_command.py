@@ -1,0 +1,114 @@
+"""The command `start` as a real process; the test plays the worker by taking its steps in the real ledger."""
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+import redis as redis_py
+
+from ops.local.children import spawn, stop
+from tests.producer_processes import Place
+from tests.waiting import eventually
+from worker.adapters.ledger import LedgerSettings, RedisLedger
+from worker.domain.faults import Rejected
+from worker.domain.policy import Policy
+from worker.domain.runs import Accepted, Run
+
+
+@pytest.fixture
+def place(tmp_path, redis_server):
+    return Place(tmp_path, redis_server)
+
+
+class Worker:
+    """One worker's steps for the only request there is."""
+
+    def __init__(self, client):
+        self.ledger, self._client = RedisLedger(client, LedgerSettings()), client
+
+    def take(self):
+        [request_id] = eventually(lambda: self._client.zrange(self.ledger.keys.due, 0, -1), 20, "a request is recorded")
+        self.request = self.ledger.load(request_id.decode())
+        self.grant = self.ledger.take(self.request, "the-test", Policy()).grant
+
+    def reject(self):
+        self.take()
+        self.ledger.reject(self.grant, Rejected(code="43000", text="no such definition"))
+
+    def complete(self):
+        self.take()
+        self.ledger.intend(self.grant, [])
+        self.ledger.started(self.grant, Accepted(task_id="77"), 0.0, Policy())
+        [run] = self.ledger.followed([self.request.request_id])
+        result = Run(task_id="77", customer_key="contacts", status="Completed", successful=3, total=3)
+        self.ledger.ended(run, "completed", result, Policy())
+
+
+@pytest.fixture
+def worker(redis, redis_server):
+    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as client:
+        yield Worker(client)
+
+
+@contextmanager
+def starting(place, *options):
+    command = [sys.executable, "-m", "worker.cli", "start", "contacts", *options]
+    child = spawn(command, env=place.env, output=subprocess.PIPE, errors=subprocess.PIPE)
+    try:
+        yield child
+    finally:
+        stop(child)
+        child.stdout.close()
+        child.stderr.close()
+
+
+def test_start_returns_when_the_request_is_recorded(place, redis):
+    (place.folder / "a.csv").write_text("id\n")
+    ended = place.run("start", "contacts", "--file", str(place.folder / "a.csv"), "--event-id", "e1", "--json")
+
+    receipt = json.loads(ended.stdout)
+    assert (ended.returncode, receipt["customer_key"], receipt["is_new"]) == (0, "contacts", True)
+    [[_, fields]] = redis.xrange("sfmc-import:events")
+    data = json.loads(fields["event"])["data"]
+    assert (data["request_id"], data["event_id"], data["source"]) == (receipt["request_id"], "e1", "command")
+    assert (data["file"]["name"], data["file"]["location"], data["file"]["size"]) == ("a.csv", str(place.folder), 3)
+
+
+def test_a_forced_start_keeps_its_reason(place, redis):
+    ended = place.run("start", "contacts", "--force", "--reason", "the file was wrong")
+
+    assert ended.returncode == 0
+    [[_, fields]] = redis.xrange("sfmc-import:events")
+    data = json.loads(fields["event"])["data"]
+    assert (data["force"], data["reason"]) == (True, "the file was wrong")
+
+
+def test_start_with_wait_follows_to_a_completed_import_and_ends_with_0(place, worker):
+    with starting(place, "--wait", "--timeout", "30") as child:
+        worker.complete()
+
+        assert child.wait(30) == 0
+        lines = child.stdout.read().decode().splitlines()
+    assert [line.split(",")[0] for line in lines[1:-1]] == ["accepted", "starting", "started", "completed"]
+    assert lines[-1] == f"request {worker.request.request_id}: completed (completed)"
+
+
+def test_start_with_wait_ends_with_1_and_the_reason_when_marketing_cloud_refuses(place, worker):
+    with starting(place, "--wait", "--json") as child:
+        worker.reject()
+
+        assert child.wait(30) == 1
+        printed = [json.loads(line) for line in child.stdout.read().splitlines()]
+        told = child.stderr.read().decode().splitlines()
+    assert printed[-1]["data"]["text"] == "no such definition"
+    assert told == [f"request {worker.request.request_id}: not completed (rejected)"]
+
+
+def test_start_with_wait_gives_up_waiting_after_its_timeout_and_the_request_goes_on(place, redis):
+    ended = place.run("start", "contacts", "--wait", "--timeout", "0.5")
+
+    assert ended.returncode == 1
+    assert "no end within 0.5 s; it goes on" in ended.stdout.splitlines()[-1]
+    assert redis.zcard("sfmc-import:{sfmc-import:events}:due") == 1

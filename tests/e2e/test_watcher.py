@@ -1,0 +1,171 @@
+"""The folder watcher as a real process beside a real Valkey; the workers that act on its requests are not needed."""
+
+import json
+import signal
+from collections import Counter
+
+import pytest
+
+from ops.local.valkey import Valkey
+from tests.producer_processes import MID, Place
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def place(tmp_path, redis_server):
+    return Place(tmp_path, redis_server)
+
+
+def stream(redis):
+    return [json.loads(fields["event"]) for _, fields in redis.xrange("sfmc-import:events")]
+
+
+def kinds(redis):
+    return Counter(event["type"].rpartition(".")[2] for event in stream(redis))
+
+
+def test_files_of_before_and_after_the_start_are_recorded_and_sigterm_ends_the_watcher_in_order(place, redis):
+    place.put("before.csv")
+    with place.watcher("--key", "contacts") as watcher:
+        watcher.await_event("arrival_announced")
+        place.put("after.csv")
+        watcher.await_event("arrival_announced", 2)
+        watcher.process.send_signal(signal.SIGTERM)
+
+        assert watcher.process.wait(20) == 0
+        assert watcher.events()[-1] == "watch_ended"
+    accepted = [event["data"] for event in stream(redis)]
+    assert [(data["customer_key"], data["mid"], data["file"]["name"]) for data in accepted] == [
+        ("contacts", MID, "before.csv"),
+        ("contacts", MID, "after.csv"),
+    ]
+    assert redis.llen("imports") == 2
+
+
+def test_ctrl_c_ends_the_watcher_in_order(place, redis):
+    with place.watcher("--key", "contacts") as watcher:
+        watcher.await_event("watch_started")
+        watcher.process.send_signal(signal.SIGINT)
+
+        assert watcher.process.wait(20) == 0
+
+
+def test_two_watchers_on_one_folder_and_a_restart_announce_each_file_once(place, redis):
+    with place.watcher("--key", "contacts") as first, place.watcher("--key", "contacts") as second:
+        first.await_event("watch_started")
+        second.await_event("watch_started")
+        for number in range(20):
+            place.put(f"{number}.csv")
+        for watcher in (first, second):
+            eventually(
+                lambda each=watcher: (
+                    each.events().count("arrival_announced") + each.events().count("arrival_known") == 20
+                ),
+                20,
+                "both watchers have seen all files",
+            )
+    with place.watcher("--key", "contacts") as third:
+        third.await_event("arrival_known", 20)
+
+    assert kinds(redis) == {"accepted": 20}
+    assert redis.llen("imports") == 20
+
+
+def test_a_route_of_the_policy_file_decides_and_a_file_without_one_waits_while_marketing_cloud_is_away(place, redis):
+    config = place.logs / "policy.toml"
+    config.write_text('[[route]]\npattern = "orders_*.csv"\ncustomer_key = "orders-{1}"\n')
+    place.env["SFMC_CONFIG"] = str(config)
+    place.put("orders_eu.csv")
+    place.put("stranger.csv")
+    with place.watcher() as watcher:
+        watcher.await_event("arrival_announced")
+        closed = watcher.await_event("door_closed")
+
+        assert MID in closed["reason"]
+    assert [event["subject"] for event in stream(redis)] == ["orders-eu"]
+
+
+def test_options_of_a_folder_win_over_those_of_the_command(place, redis):
+    other = place.logs / "other"
+    other.mkdir()
+    place.put("a.csv")
+    (other / "b.csv").write_text("id\n")
+    dirs = [str(place.folder), f"{other},key=theirs,mid=7,location=drop"]
+    with place.watcher("--key", "ours", dirs=dirs) as watcher:
+        watcher.await_event("arrival_announced", 2)
+
+    data = {event["data"]["file"]["name"]: event["data"] for event in stream(redis)}
+    assert (data["a.csv"]["customer_key"], data["a.csv"]["mid"]) == ("ours", MID)
+    assert (data["b.csv"]["customer_key"], data["b.csv"]["mid"]) == ("theirs", "7")
+    assert data["b.csv"]["file"]["location"] == "drop"
+
+
+def test_redis_may_be_away_at_the_start_and_again_later_and_costs_one_line_and_no_file(tmp_path, own_valkey):
+    own_valkey.kill()
+    place = Place(tmp_path, own_valkey)
+    place.put("first.csv")
+    with place.watcher("--key", "contacts") as watcher:
+        watcher.await_event("door_closed", within=40)
+        own_valkey.restart()
+        watcher.await_event("arrival_announced", within=40)
+        own_valkey.kill()
+        place.put("second.csv")
+        watcher.await_event("door_closed", 2, within=40)
+        own_valkey.restart()
+        watcher.await_event("arrival_announced", 2, within=40)
+
+        assert Counter(watcher.events())["door_closed"] == 2
+        assert "a-secret-of-this-test" not in json.dumps(watcher.lines())
+
+
+def test_a_folder_that_goes_and_returns_is_watched_on(place, redis):
+    with place.watcher("--key", "contacts") as watcher:
+        watcher.await_event("watch_started")
+        place.folder.rename(place.logs / "away")
+        watcher.await_event("folder_unreadable")
+        place.folder.mkdir()
+        place.put("a.csv")
+        watcher.await_event("arrival_announced")
+
+
+@pytest.mark.parametrize(
+    ("command", "env", "complaint"),
+    [
+        (["watch", "/no/such/folder"], {}, "folder /no/such/folder cannot be read: No such file or directory"),
+        (["watch", "/", "/"], {}, "location / stands for two folders"),
+        (["watch", "/", "--mid", "north"], {}, "mid must be the number of a business unit"),
+        (["watch", "/,key=" + "k" * 37], {}, "customer_key has 37 characters"),
+        (["watch", "/"], {"SFMC_ACCOUNT_ID": ""}, "no business unit; set SFMC_ACCOUNT_ID or give --mid MID"),
+        (["watch", "/", "--settle", "soon"], {}, "'soon' is not a valid float"),
+        (["watch"], {}, "Missing argument 'DIR"),
+        (["watch", "/"], {"SFMC_REDIS_URL": "ftp://x"}, "SFMC_REDIS_URL"),
+        (["start", "k" * 37], {}, "customer_key has 37 characters"),
+        (["start", ""], {}, "customer_key is missing"),
+        (["start", "k", "--force"], {}, "--force needs --reason"),
+        (["start", "k", "--file", "/no/such.csv"], {}, "file /no/such.csv cannot be read: No such file or directory"),
+        (["start", "k"], {"SFMC_REDIS_URL": "ftp://x", "SFMC_ACCOUNT_ID": "north"}, "SFMC_ACCOUNT_ID"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_used_is_said_in_clear_lines_with_exit_code_2(place, redis, command, env, complaint):
+    ended = place.run(*command, **env)
+
+    assert ended.returncode == 2, ended.stderr
+    assert complaint in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(ended.stderr.splitlines()) <= 3
+    assert redis.keys() == []
+
+
+@pytest.fixture
+def stopped_valkey(tmp_path):
+    with Valkey() as server:
+        server.kill()
+        yield server
+
+
+def test_start_without_redis_ends_in_one_clear_line(tmp_path, stopped_valkey):
+    ended = Place(tmp_path, stopped_valkey).run("start", "contacts")
+
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
+    assert "does not answer" in ended.stderr
