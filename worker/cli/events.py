@@ -9,7 +9,6 @@ from worker.cli.event_stream import Event
 from worker.cli.ledger import look
 from worker.cli.printing import examples, json_option, print_json
 
-
 _ID = re.compile(r"\d+(-\d+)?")
 
 
