@@ -74,9 +74,7 @@ class IntoDataExtension:
             defaults = {places[field.name]: default_of(field, style) for field in self._extension.fields}
         except BadRowError as error:
             raise RefusedError(f"DefaultValue of {error}") from None
-        return bound, {
-            place: value for place, value in defaults.items() if value is not None and place not in bound
-        }
+        return bound, {place: value for place, value in defaults.items() if value is not None and place not in bound}
 
     def empty(self, connection: sqlite3.Connection) -> None:
         """Remove all rows."""

@@ -1,10 +1,11 @@
 """What happens to a subscriber of a list: the decisions, and the SQLite rows they are made on."""
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+
+import orjson
 
 from ops.sandbox.importing.fields import Value
 from ops.sandbox.importing.outcome import Tally
@@ -100,7 +101,7 @@ def members(connection: sqlite3.Connection, target: MailingList) -> Iterator[Sub
         query += " JOIN membership m ON m.mid = s.mid AND m.address = s.address AND m.list = ?2"
         parameters = (target.mid, target.number)
     for row in connection.execute(f"{query} WHERE s.mid = ?1 ORDER BY s.address", parameters):
-        yield Subscriber(row[0], row[1], row[2], json.loads(row[3]))
+        yield Subscriber(row[0], row[1], row[2], orjson.loads(row[3]))
 
 
 def set_status(connection: sqlite3.Connection, mid: str, address: str, status: str) -> bool:
@@ -135,7 +136,7 @@ class ListWriter:
             address = str(row[0]).lower()
             verdict = self._judge(known.get(address), action)
             _count(verdict, tally)
-            if verdict in {Verdict.WRITE, Verdict.WRITE_AGAIN}:
+            if verdict is Verdict.WRITE or verdict is Verdict.WRITE_AGAIN:
                 known[address] = _Known(on_list=True, barred=False, run=self._run)
                 written.append(row)
             elif verdict is Verdict.REMOVE:
@@ -151,7 +152,7 @@ class ListWriter:
         return decide(action, on_list=known.on_list, barred=known.barred, touched=touched)
 
     def _look_up(self, connection: sqlite3.Connection, rows: Sequence[Sequence[Value]]) -> dict[str, _Known]:
-        addresses = json.dumps([row[0] for row in rows])
+        addresses = orjson.dumps([row[0] for row in rows]).decode()
         found = connection.execute(
             "SELECT lower(s.address), s.status, s.run, m.run FROM json_each(?1) a"
             " CROSS JOIN subscriber s ON s.mid = ?2 AND s.address = a.value"
@@ -195,15 +196,10 @@ class ListWriter:
         connection.executemany("DELETE FROM subscriber WHERE mid = ? AND address = ?", pairs)
 
 
-_COUNTED = {
-    Verdict.WRITE: "successful",
-    Verdict.REMOVE: "successful",
-    Verdict.WRITE_AGAIN: "duplicated",
-    Verdict.DUPLICATED: "duplicated",
-    Verdict.RESTRICTED: "restricted",
-}
-
-
 def _count(verdict: Verdict, tally: Tally) -> None:
-    name = _COUNTED[verdict]
-    setattr(tally, name, getattr(tally, name) + 1)
+    if verdict is Verdict.WRITE or verdict is Verdict.REMOVE:
+        tally.successful += 1
+    elif verdict is Verdict.RESTRICTED:
+        tally.restricted += 1
+    else:
+        tally.duplicated += 1

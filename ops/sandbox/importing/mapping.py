@@ -85,9 +85,7 @@ def _by_heading(headings: Sequence[str], shape: Shape) -> list[Binding]:
     return [Binding(column, field) for column, field in pairs if field is not None]
 
 
-def _by_map(
-    item: FieldMap, mapping: MappingType, headings: Sequence[str] | None, shape: Shape
-) -> Binding:
+def _by_map(item: FieldMap, mapping: MappingType, headings: Sequence[str] | None, shape: Shape) -> Binding:
     field = shape.field(item.destination)
     if field is None:
         raise RefusedError(f"FieldMaps: the destination has no field {item.destination!r}")

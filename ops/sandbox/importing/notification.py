@@ -1,4 +1,4 @@
-"""The message that tells somebody how an import ended; pure but for the one function that writes the file."""
+"""The message that tells somebody how an import ended, written as a file; nothing is ever sent."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,11 +7,15 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from ops.sandbox.importing.outcome import Outcome
-from ops.sandbox.importing.rows import BadRow
+from ops.sandbox.importing.rows import BadRow, RowStore
 
 _ALWAYS = ("", "Always", "OnConversationComplete", "OnCallComplete")
 _ON_ERROR = ("OnError", "OnConversationError")
+_SHOWN = 20
+_log = structlog.get_logger(__name__)
 
 
 def is_wanted(notification: Mapping[str, Any] | None, outcome: Outcome) -> bool:
@@ -52,6 +56,23 @@ def _lines(outcome: Outcome, bad: Sequence[BadRow]) -> list[str]:
         f"Total: {outcome.total}",
     ]
     return lines + [f"Line {row.line} of {row.file}: {row.reason}" for row in bad]
+
+
+def notify(
+    definition: Mapping[str, Any], files: Path, task_id: int, outcome: Outcome, store: RowStore, now: datetime
+) -> None:
+    """Write the mail a definition's Notification asks for; a folder that refuses it is logged, no more."""
+    notification, key = definition.get("Notification"), str(definition.get("CustomerKey") or "")
+    if not is_wanted(notification, outcome):
+        return
+    mail = compose(notification or {}, key, task_id, outcome, store.bad_rows(task_id, limit=_SHOWN), now)
+    path = notification_file(files, task_id)
+    try:
+        write(mail, path)
+    except OSError as error:
+        _log.warning("import_notification_failed", task_id=task_id, path=str(path), error=str(error))
+    else:
+        _log.info("import_notification_written", task_id=task_id, path=str(path), to=mail["To"])
 
 
 def notification_file(files: Path, task_id: int) -> Path:

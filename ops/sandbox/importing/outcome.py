@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Status = Literal["Completed", "Error"]
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -22,7 +24,7 @@ class Outcome:
     the definition or of the list left the row out. `errors`: the row is bad, see `RowStore.bad_rows`.
     """
 
-    status: Literal["Completed", "Error"]
+    status: Status
     successful: int
     duplicated: int
     restricted: int

@@ -54,9 +54,7 @@ def check_update_type(update_type: UpdateType, *, into_list: bool, has_primary_k
         raise RefusedError(f"a data extension without a primary key takes Overwrite only, not {update_type}")
 
 
-def action_by_value(
-    column: int, actions: Mapping[str, Action], default: Action
-) -> Callable[[Sequence[str]], Action]:
+def action_by_value(column: int, actions: Mapping[str, Action], default: Action) -> Callable[[Sequence[str]], Action]:
     """Return what tells a row's action from its control column (compared without spaces around, any case).
 
     It raises BadRowError for a row that ends before the column, LeftOutError for one to be skipped.
