@@ -204,6 +204,11 @@ class SandboxControl:
         made: dict[str, Any] = self._call("POST", "definitions", json={"CustomerKey": customer_key, **properties})
         return made
 
+    def add_client(self, client_id: str, client_secret: str, permissions: Sequence[str], **wish: Any) -> None:
+        """A further API client with only these permissions."""
+        body = {"client_id": client_id, "client_secret": client_secret, "permissions": list(permissions), **wish}
+        self._call("POST", "callers", json=body)
+
     def _call(self, method: str, path: str, **kwargs: Any) -> Any:
         reply = requests.request(method, f"{self.url}/_sandbox/{path}", timeout=10, **kwargs)
         reply.raise_for_status()

@@ -100,6 +100,10 @@ class Runs:
         """Every run of every business unit, oldest first."""
         return self._select("ORDER BY task_id")
 
+    def newest(self, most: int) -> list[Run]:
+        """The last runs, newest first, `most` of them at most."""
+        return self._select("ORDER BY task_id DESC LIMIT ?", most)
+
     def count(self) -> int:
         """How many runs there are."""
         with self._store.lock:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ops.sandbox.core import Sandbox
-from ops.sandbox.web import control, soap, token, wsdl
+from ops.sandbox.web import control, page, soap, token, wsdl
 
 
 def make_app(sandbox: Sandbox) -> Starlette:
@@ -35,6 +35,8 @@ def _routes() -> list[Route]:
         Route("/v2/token", token.issue, methods=["POST"]),
         Route("/v1/requestToken", token.issue_legacy, methods=["POST"]),
         Route("/platform/v1/endpoints/soap", token.discover),
+        Route("/_sandbox", page.page),
+        Route("/_sandbox/", page.page),
         Route("/_sandbox/health", control.health),
         Route("/_sandbox/performs", control.performs),
         Route("/_sandbox/performs/{task_id:int}/bad-rows", control.bad_rows),
@@ -45,6 +47,8 @@ def _routes() -> list[Route]:
         Route("/_sandbox/reset", control.reset, methods=["POST"]),
         Route("/_sandbox/tokens", control.tokens, methods=["DELETE"]),
         Route("/_sandbox/definitions", control.definitions, methods=["POST"]),
+        Route("/_sandbox/callers", control.callers, methods=["POST"]),
+        Route("/_sandbox/system-status", control.system_status, methods=["POST"]),
         Route("/{path:path}", _any_case, methods=["GET", "POST"]),
     ]
 

@@ -15,8 +15,10 @@ from ops.sandbox.faults import CATALOGUE, RuleError
 from ops.sandbox.importing import Field
 from ops.sandbox.objects.kind import new_object_id
 from ops.sandbox.runs import Run
+from ops.sandbox.settings import ALL_PERMISSIONS, Principal
 from ops.sandbox.web.body import limited_body
 from ops.sandbox.wire.faults import BadRequestError
+from ops.sandbox.wire.schema import service_schema
 
 _LARGEST = 1024 * 1024
 
@@ -75,7 +77,7 @@ async def faults(request: Request) -> Response:
 async def catalogue(request: Request) -> Response:
     """`GET /_sandbox/catalogue`: every fault there is, with its meaning and parameters."""
     del request
-    return JSONResponse(_known())
+    return JSONResponse(catalogue_entries())
 
 
 async def fault(request: Request) -> Response:
@@ -125,6 +127,45 @@ async def definitions(request: Request) -> Response:
     return JSONResponse({"customer_key": key, "object_id": made.object_id, "mid": mid}, 201)
 
 
+async def callers(request: Request) -> Response:
+    """`POST /_sandbox/callers`: add an API client (`client_id`, `client_secret`) or a user (`username`, `password`).
+
+    `permissions` is a list of the three roles, default all; `mids` the business units it may act in, default all.
+    """
+    sandbox: Sandbox = request.app.state.sandbox
+    wish = await _object(request)
+    for group, name, secret in (
+        (sandbox.clients, "client_id", "client_secret"),
+        (sandbox.users, "username", "password"),
+    ):
+        if name in wish:
+            principal = _principal(str(wish[name]), str(wish.get(secret, "")), wish)
+            group[:] = [*(one for one in group if one.name != principal.name), principal]
+            return JSONResponse({"name": principal.name, "permissions": sorted(principal.permissions)}, 201)
+    raise ControlError("client_id and client_secret, or username and password, are required")
+
+
+async def system_status(request: Request) -> Response:
+    """`POST /_sandbox/system-status`: what GetSystemStatus answers from now on."""
+    sandbox: Sandbox = request.app.state.sandbox
+    status = (await _object(request)).get("status")
+    allowed = service_schema().enums["SystemStatusType"]
+    if status not in allowed:
+        raise ControlError(f"status is {status!r}: it must be one of {', '.join(allowed)}")
+    sandbox.system_status = str(status)
+    return JSONResponse({"status": status})
+
+
+def _principal(name: str, secret: str, wish: Mapping[str, Any]) -> Principal:
+    permissions = frozenset(map(str, wish.get("permissions", ALL_PERMISSIONS)))
+    strange = permissions - ALL_PERMISSIONS
+    if strange:
+        known = ", ".join(sorted(ALL_PERMISSIONS))
+        raise ControlError(f"permissions has {', '.join(sorted(strange))}: known are {known}")
+    mids = wish.get("mids")
+    return Principal(name, secret, permissions, None if mids is None else frozenset(map(int, mids)))
+
+
 def _make_destination(sandbox: Sandbox, mid: int, key: str) -> None:
     if sandbox.rows.data_extension(str(mid), key) is None:
         fields = [Field("key", is_primary_key=True)]
@@ -142,7 +183,8 @@ def _shown(run: Run, now: float) -> dict[str, Any]:
     }
 
 
-def _known() -> list[dict[str, Any]]:
+def catalogue_entries() -> list[dict[str, Any]]:
+    """Every fault as JSON."""
     return [
         {"fault": kind.name, "strikes": kind.stage.value, "meaning": kind.meaning, "parameters": dict(kind.parameters)}
         for kind in CATALOGUE.values()
