@@ -1,6 +1,6 @@
 """Real workers, killed and frozen; a real server, killed and restarted: nothing is lost, nothing stops.
 
-`TRANSPORT_CHAOS_ROUNDS` (default 3) says how many kills the longer tests make.
+`TRANSPORT_CHAOS_ROUNDS` (default 2) says how many kills the longer tests make.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.integration.transport.conftest import KEYS
 from tests.integration.transport.workers import Worker, noted, publish
 from tests.waiting import eventually
 
-ROUNDS = int(os.environ.get("TRANSPORT_CHAOS_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("TRANSPORT_CHAOS_ROUNDS", "2"))
 StartWorker = Callable[..., Worker]
 
 
@@ -105,6 +105,22 @@ def test_workers_killed_at_random_instants_lose_nothing(
     eventually(lambda: nothing_held(valkey_client), 5, "nothing is held any more")
 
 
+def test_a_worker_whose_acknowledgements_all_failed_goes_on_when_the_server_is_back(
+    own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path
+):
+    broker = own_valkey.celery_url
+    start_worker(broker, visibility="2").ready()
+    publish(broker, ["a", "b"], "probe.linger", 1.0)
+    eventually(lambda: {"a began", "b began"} <= noted(notes).keys(), 10, "every slot is busy")
+
+    own_valkey.kill()
+    eventually(lambda: {"a ended", "b ended"} <= noted(notes).keys(), 10, "both ended with no server to tell")
+    own_valkey.start()
+    publish(broker, ["next"])
+
+    eventually(lambda: noted(notes)["next"] == 1, 20, "the worker goes on")
+
+
 @pytest.mark.chaos
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_a_worker_outlives_crashes_of_the_server_and_loses_nothing(
@@ -164,7 +180,7 @@ def test_a_message_that_kills_its_process_is_set_aside_and_blocks_nothing(
     own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path
 ):
     broker = own_valkey.celery_url
-    worker = start_worker(broker, pool="prefork").ready()
+    worker = start_worker(broker, pool="prefork", slots="4").ready()
     publish(broker, ["killer"], "probe.die")
     publish(broker, ["good"])
 

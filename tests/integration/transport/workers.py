@@ -34,8 +34,8 @@ class Worker:
             **{f"PROBE_{name.upper()}": value for name, value in settings.items()},
         }
         plain = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
-        queues = settings.get("queues", "imports")
-        command = [sys.executable, "-m", "celery", "-A", PROGRAM, "worker", "-P", pool, "-c", "2", "-Q", queues, *plain]
+        slots = settings.get("slots", "2")
+        command = [sys.executable, "-m", "celery", "-A", PROGRAM, "worker", "-P", pool, "-c", slots, *plain]
         with self._log.open("ab") as output:
             self.process: subprocess.Popen[bytes] = spawn(
                 command, env=environment, output=output, death_signal=signal.SIGKILL

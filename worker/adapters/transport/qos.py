@@ -47,14 +47,27 @@ class ReliableQoS(stock.QoS):
         """Free the place of a message that Redis does not hold as unacknowledged any more."""
         virtual.QoS.ack(self, delivery_tag)
 
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Put back or remove; counted if the process that ran the message died with it."""
-        message = self._delivered.get(delivery_tag)
-        if requeue and message is not None and message.worker_died:
-            self._put_back(delivery_tag, last=True, counted=True)
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge; where Redis cannot be reached the message stays held, to return by its timeout.
+
+        Its place is freed in any case. With kombu it stays taken, and once as many acknowledgements failed
+        as there are places, the worker polls no more, meets no connection error, and idles for ever.
+        """
+        try:
+            super().ack(delivery_tag)
+        finally:
             self.settle(delivery_tag)
-        else:
-            super().reject(delivery_tag, requeue=requeue)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Put back or remove, freeing its place as `ack`; counted if its process died with the message."""
+        message = self._delivered.get(delivery_tag)
+        try:
+            if requeue and message is not None and message.worker_died:
+                self._put_back(delivery_tag, last=True, counted=True)
+            else:
+                super().reject(delivery_tag, requeue=requeue)
+        finally:
+            self.settle(delivery_tag)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:  # noqa: ARG002 - kombu's signature
         """Put a held message back in its queue, `leftmost` meaning last in line."""
