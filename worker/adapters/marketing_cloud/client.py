@@ -86,16 +86,6 @@ class SoapMarketingCloud:
             found |= {run.task_id: run for run in answer}
         return found
 
-    def probe_token(self, mid: str) -> Refusal | None:
-        """Get a login for a business unit; None when that works."""
-        fault = self._exchange.log_in(mid)
-        return None if fault is None else after_query(fault)
-
-    def probe_soap(self, mid: str) -> Refusal | None:
-        """Ask the service for a definition that nobody has; None when it answers."""
-        answer = self._facts(mid, definition_by_key("sfmc-import-probe"), read_definition)
-        return None if isinstance(answer, list) else answer
-
     def _facts(self, mid: str, query: Query, read: Callable[[Row], T | None]) -> list[T] | Refusal:
         facts: list[T] = []
         for _ in range(MAX_PAGES):

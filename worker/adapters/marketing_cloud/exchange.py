@@ -61,11 +61,6 @@ class Exchange:
 
         return self._logged_in(mid, retrieve)
 
-    def log_in(self, mid: str) -> Fault | None:
-        """Get a login; the fault where there is none."""
-        login = self._logins.get(mid)
-        return login if isinstance(login, Fault) else None
-
     def _logged_in(self, mid: str, call: Callable[[Slots], T | Fault]) -> T | Fault:
         login = self._logins.get(mid)
         if isinstance(login, Fault):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from worker.adapters.marketing_cloud.wire import Failed, Reply, place, port_of
+from worker.adapters.marketing_cloud.wire import Failed, Reply, not_connected, place, port_of, say
 
 
 class FreshPost:
@@ -39,7 +39,7 @@ class FreshPost:
         try:
             connection = self._connect()
         except (OSError, UnicodeError) as error:
-            return Failed(_before_sending(error), f"cannot connect to {place(self._address)}: {_say(error)}")
+            return not_connected(self._address, error)
         with connection:
             if not may_send():
                 return Failed("lease_over", "the time to send this start was over before it was sent")
@@ -61,7 +61,7 @@ class FreshPost:
         except TimeoutError:
             return Failed("read_timeout", f"{place(self._address)} gave no answer in {self._read_timeout:g} s")
         except OSError as error:
-            return Failed("reset", f"{place(self._address)} cut the connection: {_say(error)}")
+            return Failed("reset", f"{place(self._address)} cut the connection: {say(error)}")
         except http.client.HTTPException as error:
             return Failed("broken_reply", f"{place(self._address)} sent a broken answer: {type(error).__name__}")
 
@@ -106,19 +106,3 @@ def _head(url: str, headers: Mapping[str, str]) -> bytes:
     lines = [f"POST {target} HTTP/1.1", f"Host: {host}", "Connection: close", "Accept-Encoding: identity"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
-
-
-def _before_sending(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return "tls"
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return "dns"
-    if isinstance(error, TimeoutError):
-        return "connect_timeout"
-    return "refused" if isinstance(error, ConnectionRefusedError) else "unreachable"
-
-
-def _say(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
-    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

@@ -4,27 +4,18 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
-    NameResolutionError,
     NewConnectionError,
     ReadTimeoutError,
     SSLError,
 )
 
-from worker.adapters.marketing_cloud.wire import Failed, Reply, place
-
-_SITUATIONS: tuple[tuple[type[HTTPError], str], ...] = (
-    (SSLError, "tls"),
-    (NameResolutionError, "dns"),
-    (ConnectTimeoutError, "connect_timeout"),
-    (NewConnectionError, "refused"),
-    (ReadTimeoutError, "read_timeout"),
-)
+from worker.adapters.marketing_cloud.wire import Failed, Reply, not_connected, place
 
 
 class Post(Protocol):
@@ -52,7 +43,7 @@ class PooledPost:
         try:
             answer = pool.request("POST", url, body=body, headers=headers, timeout=limits, retries=False)
         except HTTPError as error:
-            return Failed(_situation(error), f"{place(urlsplit(url))}: {_situation(error)}")
+            return _failed(urlsplit(url), error)
         return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
 
     def _pool_for(self, url: str) -> urllib3.PoolManager:
@@ -64,5 +55,13 @@ class PooledPost:
         return self._pool
 
 
-def _situation(error: HTTPError) -> str:
-    return next((situation for kind, situation in _SITUATIONS if isinstance(error, kind)), "reset")
+def _failed(address: SplitResult, error: HTTPError) -> Failed:
+    # NewConnectionError first: it is a kind of ConnectTimeoutError in urllib3 2.
+    if isinstance(error, NewConnectionError | SSLError):
+        cause = error.__cause__ or error.__context__
+        return not_connected(address, cause if isinstance(cause, Exception) else error)
+    if isinstance(error, ConnectTimeoutError):
+        return not_connected(address, TimeoutError())
+    if isinstance(error, ReadTimeoutError):
+        return Failed("read_timeout", f"{place(address)} gave no answer in time")
+    return Failed("reset", f"{place(address)} broke off: {type(error).__name__}")

@@ -1,5 +1,6 @@
 """What HTTP can answer, as values, and the TLS both ways of asking share; no SOAP is known here, nothing is logged."""
 
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -53,3 +54,27 @@ def place(address: SplitResult) -> str:
 def port_of(address: SplitResult) -> int:
     """Give the port of an address, by default that of its scheme."""
     return address.port or (443 if address.scheme == "https" else 80)
+
+
+def not_connected(address: SplitResult, error: Exception) -> Failed:
+    """Name a failure before the first byte was sent."""
+    return Failed(_before_sending(error), f"cannot connect to {place(address)}: {say(error)}")
+
+
+def say(error: Exception) -> str:
+    """Put a network error in a few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not accepted: {error.verify_message}"
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+
+
+def _before_sending(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "tls"
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return "dns"
+    if isinstance(error, TimeoutError):
+        return "connect_timeout"
+    return "refused" if isinstance(error, ConnectionRefusedError) else "unreachable"
