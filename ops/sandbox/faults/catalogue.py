@@ -5,7 +5,7 @@ from enum import Enum
 
 
 class Stage(Enum):
-    """Where on the way of a call a fault strikes."""
+    """Where on the way of a call a fault strikes; in this order."""
 
     BEFORE = "before the call is applied"
     ANSWER = "in the content of the answer"
@@ -22,7 +22,13 @@ class FaultKind:
     meaning: str
     parameters: tuple[tuple[str, float | str], ...] = ()
 
+    @property
+    def ends_the_call(self) -> bool:
+        """Whether nothing else can strike a call after this."""
+        return self.stage in {Stage.BEFORE, Stage.AFTER} and self.name not in _GO_ON
 
+
+_GO_ON = {"delay", "delay_after_applying", "throttle"}
 _KINDS = (
     FaultKind("delay", Stage.BEFORE, "Waits before anything else.", (("seconds", 1.0),)),
     FaultKind("drop_before_applying", Stage.BEFORE, "Resets the connection; nothing happens."),

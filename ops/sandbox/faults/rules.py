@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ops.sandbox.faults.catalogue import CATALOGUE, FaultKind
+from ops.sandbox.faults.catalogue import CATALOGUE, FaultKind, Stage
 from ops.sandbox.wire.vocabulary import OPERATIONS
 
 TOKEN, WSDL = "Token", "Wsdl"
 _OPERATIONS = {*OPERATIONS, TOKEN, WSDL, "*"}
+_STAGES = list(Stage)
 _OWN = {"operation", "customer_key", "object_type", "fault", "count", "probability", "seed"}
 
 
@@ -97,9 +98,17 @@ class Faults:
         return rule
 
     def strike(self, operation: str, object_type: str, keys: Sequence[str]) -> list[Struck]:
-        """The faults that strike a call, in the order of their rules."""
-        hit = [rule for rule in self._rules if rule.strikes(operation, object_type, keys)]
-        return [Struck(rule.kind, rule.parameters, rule) for rule in hit]
+        """The faults that strike a call, by stage and then in the order of their rules.
+
+        A rule behind one that ends the call is not asked, so that it keeps its count for the next call.
+        """
+        struck: list[Struck] = []
+        for rule in sorted(self._rules, key=lambda rule: _STAGES.index(rule.kind.stage)):
+            if rule.strikes(operation, object_type, keys):
+                struck.append(Struck(rule.kind, rule.parameters, rule))
+                if rule.kind.ends_the_call:
+                    break
+        return struck
 
     def shown(self) -> list[dict[str, Any]]:
         """All rules as the control API shows them."""

@@ -86,8 +86,10 @@ def test_changing_what_is_not_there_is_43010(client: Conversation, change: str) 
             "ID of the custom object cannot be empty.",
         ),
         (
-            '<CustomerKey>k</CustomerKey><DestinationObject xsi:type="DataExtension"><CustomerKey>x</CustomerKey>'
-            "</DestinationObject>",
+            (
+                '<CustomerKey>k</CustomerKey><DestinationObject xsi:type="DataExtension"><CustomerKey>x</CustomerKey>'
+                "</DestinationObject>"
+            ),
             "43040",
             "The data extension of DestinationObject does not exist.",
         ),
@@ -97,8 +99,10 @@ def test_changing_what_is_not_there_is_43010(client: Conversation, change: str) 
             "The list with ID 99 does not exist.",
         ),
         (
-            '<CustomerKey>k</CustomerKey><DestinationObject xsi:type="List"><CustomerKey>l</CustomerKey>'
-            "</DestinationObject>",
+            (
+                '<CustomerKey>k</CustomerKey><DestinationObject xsi:type="List"><CustomerKey>l</CustomerKey>'
+                "</DestinationObject>"
+            ),
             "43040",
             "The ID of a list must be specified; ObjectID and CustomerKey do not do.",
         ),

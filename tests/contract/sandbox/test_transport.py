@@ -1,8 +1,7 @@
 """HTTP and envelopes: what is understood and how it is answered, as captures of the live service show it."""
 
-import requests
-
 import pytest
+import requests
 
 from tests.sandbox_server import SandboxProcess
 from tests.soap_conversation import PARTNER, SOAP_11, SOAP_12, XSI, Conversation, envelope, start

@@ -1,0 +1,243 @@
+"""Faults on request: each does what its name says, strikes what it is told to, and nothing else."""
+
+import http.client
+
+import pytest
+import requests
+
+from tests.sandbox_server import SandboxProcess
+from tests.soap_conversation import Conversation, envelope, equals, start
+from tests.waiting import eventually
+
+NOT_APPLIED = {
+    "drop_before_applying": "reset",
+    "http_400": 400,
+    "http_500": 500,
+    "http_429": 429,
+    "http_503": 503,
+    "fault_2": "2",
+    "fault_9": "9",
+    "fault_10": "10",
+    "fault_11": "11",
+    "fault_12": "12",
+    "fault_13": "13",
+    "fault_17": "17",
+    "token_expired": "Token Expired",
+    "login_failed": "Login Failed",
+    "error_43010": "43010",
+    "error_43060": "43060",
+}
+APPLIED = {
+    "drop_after_applying": "reset",
+    "http_500_after_applying": 500,
+    "fault_2_after_applying": "2",
+    "missing_task": "no task",
+    "garbage": 200,
+    "truncated": "reset",
+    "wrong_content_type": 200,
+    "delay": "OK",
+    "delay_after_applying": "OK",
+    "slow_drip": "OK",
+    "late_row": "OK",
+    "slow_run": "OK",
+    "status_unknown": "OK",
+    "status_strange": "OK",
+    "empty_run": "OK",
+    "error_run": "OK",
+}
+RUN = ["ImportStatus", "TotalRows", "EndDate"]
+
+
+@pytest.fixture(autouse=True)
+def _definition(sandbox: SandboxProcess) -> None:
+    sandbox.control.define("daily", FileSpec="daily.csv")
+    sandbox.control.define("weekly")
+    sandbox.drop("daily.csv", "key\n1\n")
+
+
+def _what_happens(client: Conversation, key: str = "daily") -> object:
+    """What a caller sees of a start, in one word."""
+    try:
+        reply = client.perform(key)
+    except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+        return "reset"
+    if not reply.content.startswith(b"<?xml"):
+        return reply.status
+    if reply.texts("Code") or reply.texts("faultstring"):
+        return reply.text("Code") or reply.text("faultstring")
+    if reply.text("OverallStatus") == "OK":
+        return "OK" if reply.elements("Task") else "no task"
+    return reply.text("ErrorCode")
+
+
+@pytest.mark.parametrize(("fault", "seen"), NOT_APPLIED.items())
+def test_faults_before_applying_start_nothing(
+    client: Conversation, sandbox: SandboxProcess, fault: str, seen: object
+) -> None:
+    sandbox.control.add_fault(fault, count=1)
+    assert _what_happens(client) == seen
+    assert sandbox.control.performs() == []
+    assert _what_happens(client) == "OK"
+
+
+@pytest.mark.parametrize(("fault", "seen"), APPLIED.items())
+def test_faults_after_applying_have_started_the_run(
+    client: Conversation, sandbox: SandboxProcess, fault: str, seen: object
+) -> None:
+    seconds = {"seconds": 0.2} if fault in {"delay", "delay_after_applying", "slow_drip"} else {}
+    sandbox.control.add_fault(fault, count=1, **seconds)
+    assert _what_happens(client) == seen
+    assert len(sandbox.control.performs()) == 1
+
+
+def test_every_fault_of_the_catalogue_is_tried_here(sandbox: SandboxProcess) -> None:
+    known = {entry["fault"] for entry in requests.get(f"{sandbox.url}/_sandbox/catalogue", timeout=5).json()}
+    assert known == {*NOT_APPLIED, *APPLIED, "throttle"}
+
+
+def test_a_count_runs_out(client: Conversation, sandbox: SandboxProcess) -> None:
+    sandbox.control.add_fault("fault_9", count=2)
+    assert [_what_happens(client) for _ in range(4)] == ["9", "9", "OK", "OK"]
+    assert sandbox.control.faults()[0] | {"id": 0} == sandbox.control.faults()[0] | {"id": 0, "count": 0, "fired": 2}
+
+
+def test_rules_behind_one_that_ends_the_call_wait_for_the_next(client: Conversation, sandbox: SandboxProcess) -> None:
+    for fault in ("drop_after_applying", "fault_9", "http_500"):
+        sandbox.control.add_fault(fault, count=1)
+    assert [_what_happens(client) for _ in range(4)] == ["9", 500, "reset", "OK"]
+
+
+def test_a_probability_with_a_seed_strikes_the_same_calls_every_time(
+    client: Conversation, sandbox: SandboxProcess
+) -> None:
+    def strikes() -> list[object]:
+        sandbox.control.clear_faults()
+        sandbox.control.add_fault("fault_9", probability=0.5, seed=7)
+        return [_what_happens(client) for _ in range(20)]
+
+    first = strikes()
+    assert first == strikes()
+    assert {"9", "OK"} == set(first)
+
+
+def test_a_rule_strikes_only_the_definition_it_names(client: Conversation, sandbox: SandboxProcess) -> None:
+    sandbox.control.add_fault("fault_9", customer_key="daily")
+    assert (_what_happens(client, "weekly"), _what_happens(client, "daily")) == ("OK", "9")
+
+
+def test_a_rule_strikes_a_definition_also_when_its_object_id_is_sent(
+    client: Conversation, sandbox: SandboxProcess
+) -> None:
+    object_id = client.retrieve("ImportDefinition", ["ObjectID"], equals("CustomerKey", "daily")).text("ObjectID")
+    sandbox.control.add_fault("fault_9", customer_key="daily")
+    assert client.call("Perform", start(f"<ObjectID>{object_id}</ObjectID>")).text("Code") == "9"
+
+
+def test_a_rule_strikes_only_its_operation_and_type_of_object(client: Conversation, sandbox: SandboxProcess) -> None:
+    sandbox.control.add_fault("fault_9", operation="Retrieve", object_type="ImportResultsSummary")
+    assert _what_happens(client) == "OK"
+    assert client.retrieve("ImportDefinition", ["Name"]).status == 200
+    assert client.retrieve("ImportResultsSummary", ["TaskResultID"]).status == 500
+
+
+def test_the_token_endpoint_can_be_down(client: Conversation, sandbox: SandboxProcess) -> None:
+    wish = {"grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "demo-secret"}
+    sandbox.control.add_fault("http_503", operation="Token", count=1)
+    sandbox.control.add_fault("drop_before_applying", operation="Token", count=1)
+    reply = requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=5)
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+    with pytest.raises(requests.ConnectionError):
+        requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=5)
+    assert client.token()
+
+
+def test_a_throttled_account_gets_fault_17_until_a_minute_has_passed(
+    client: Conversation, sandbox: SandboxProcess
+) -> None:
+    sandbox.control.add_fault("throttle", calls_per_minute=2)
+    assert [_what_happens(client) for _ in range(3)] == ["OK", "OK", "17"]
+    sandbox.control.advance(61)
+    assert _what_happens(client) == "OK"
+
+
+def test_a_late_row_is_invisible_until_its_time_has_come(client: Conversation, sandbox: SandboxProcess) -> None:
+    sandbox.control.add_fault("late_row", seconds=3600)
+    task = client.perform("daily").text("ID")
+    wanted = equals("TaskResultID", task)
+    assert client.retrieve("ImportResultsSummary", ["TaskResultID"], wanted).texts("TaskResultID") == []
+    sandbox.control.advance(3601)
+    assert client.retrieve("ImportResultsSummary", ["TaskResultID"], wanted).texts("TaskResultID") == [task]
+
+
+def test_a_slow_run_shows_as_processing_until_its_time_has_come(client: Conversation, sandbox: SandboxProcess) -> None:
+    sandbox.control.add_fault("slow_run", seconds=3600)
+    task = client.perform("daily").text("ID")
+    eventually(lambda: sandbox.control.performs()[0]["result"], 10, "the import is over")
+    wanted = equals("TaskResultID", task)
+    during = client.retrieve("ImportResultsSummary", RUN, wanted)
+    sandbox.control.advance(3601)
+    after = client.retrieve("ImportResultsSummary", RUN, wanted)
+    assert (during.text("ImportStatus"), during.texts("EndDate")) == ("Processing", [])
+    assert (after.text("ImportStatus"), after.text("TotalRows")) == ("Completed", "1")
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "total"),
+    [
+        ("status_unknown", "Unknown", "1"),
+        ("status_strange", "Paused", "1"),
+        ("empty_run", "Completed", "0"),
+        ("error_run", "Error", "0"),
+    ],
+)
+def test_runs_can_end_in_unusual_ways(
+    client: Conversation, sandbox: SandboxProcess, fault: str, status: str, total: str
+) -> None:
+    sandbox.control.add_fault(fault)
+    task = client.perform("daily").text("ID")
+    eventually(lambda: sandbox.control.performs()[0]["result"], 10, "the run ended")
+    reply = client.retrieve("ImportResultsSummary", RUN, equals("TaskResultID", task))
+    assert (reply.text("ImportStatus"), reply.text("TotalRows")) == (status, total)
+
+
+def test_a_truncated_answer_stops_in_the_middle_of_the_xml(client: Conversation, sandbox: SandboxProcess) -> None:
+    sandbox.control.add_fault("truncated", count=1)
+    host = sandbox.url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=5)
+    body = envelope(start("<CustomerKey>daily</CustomerKey>"), client.header())
+    connection.request("POST", "/Service.asmx", body, {"SOAPAction": "Perform", "Content-Type": "text/xml"})
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        connection.getresponse().read()
+    connection.close()
+    assert caught.value.partial.startswith(b"<?xml")
+
+
+@pytest.mark.parametrize(
+    ("rule", "complaint"),
+    [
+        ({"fault": "explode"}, "fault is 'explode': it must be one of delay, "),
+        ({}, "fault is None"),
+        ({"fault": "delay", "operation": "Dance"}, "operation is 'Dance'"),
+        ({"fault": "delay", "count": -1}, "count is -1"),
+        ({"fault": "delay", "count": "three"}, "count is 'three'"),
+        ({"fault": "delay", "probability": 2}, "probability is 2"),
+        ({"fault": "delay", "second": 2}, "delay has no second"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused_with_a_reason(
+    sandbox: SandboxProcess, rule: dict[str, object], complaint: str
+) -> None:
+    reply = requests.post(f"{sandbox.url}/_sandbox/faults", json=rule, timeout=5)
+    assert reply.status_code == 400
+    assert complaint in reply.json()["error"]
+    assert sandbox.control.faults() == []
+
+
+def test_rules_are_ended_one_by_one_or_all_at_once(client: Conversation, sandbox: SandboxProcess) -> None:
+    with sandbox.control.fault("fault_9"):
+        sandbox.control.add_fault("fault_13")
+        assert len(sandbox.control.faults()) == 2
+    assert [rule["fault"] for rule in sandbox.control.faults()] == ["fault_13"]
+    sandbox.control.clear_faults()
+    assert sandbox.control.faults() == []
+    assert requests.delete(f"{sandbox.url}/_sandbox/faults/999", timeout=5).status_code == 404
