@@ -33,9 +33,9 @@ def kind(event: Mapping[str, Any]) -> str:
 
 
 def line(event: Mapping[str, Any]) -> str:
-    """Give time, kind, CustomerKey, file and what else a person wants to know."""
+    """Give time (UTC), kind, CustomerKey, file and what else a person wants to know."""
     word = kind(event)
-    clock = str(event.get("time", ""))[11:19]
+    clock = str(event.get("time", ""))[:19].replace("T", " ")
     data = event.get("data", {})
     parts = [clock, click.style(f"{word:<21}", fg=COLOURS.get(word)), f"{event.get('subject', ''):<20}"]
     return "  ".join([*parts, "  ".join(_facts(data))]).rstrip()

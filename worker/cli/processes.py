@@ -10,7 +10,6 @@ from worker.settings import load
 
 # What costs start-up time, connections or log lines and brings this work nothing.
 WITHOUT = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-BEAT_PAUSE = 5.0
 
 
 @click.command(
@@ -47,8 +46,7 @@ def beat(log_level: str | None) -> None:
     _prefer({"SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ)
     # The schedule is one fixed entry: Celery's shelf on disk would have nothing to remember.
-    schedule = ["-S", "celery.beat:Scheduler", "--max-interval", str(min(BEAT_PAUSE, settings.sweep_seconds))]
-    _run_celery(["beat", *schedule, "-l", settings.log_level.upper()])
+    _run_celery(["beat", "-S", "worker.cli.scheduler:QuietScheduler", "-l", settings.log_level.upper()])
 
 
 def _prefer(given: dict[str, Any]) -> None:

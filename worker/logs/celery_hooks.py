@@ -16,7 +16,7 @@ BOUND = ("request_id", "customer_key", "mid")
 def connect_celery(app: Celery, set_up: Callable[[], object]) -> None:
     """Let `set_up` configure the logs of worker and beat instead of Celery, and bind what each task is about.
 
-    `set_up` is called once in each process that Celery starts; after it, `print` makes records too.
+    `set_up` is called in each process that Celery starts, at times twice; after it, `print` makes records too.
     """
 
     def take_over(**_: Any) -> None:
@@ -27,6 +27,8 @@ def connect_celery(app: Celery, set_up: Callable[[], object]) -> None:
         sys.excepthook = _log_uncaught
         threading.excepthook = _log_thread_end
 
+    # Before Celery's first warning, and again when it would set up its own.
+    signals.celeryd_init.connect(lambda **_: set_up(), weak=False)
     signals.setup_logging.connect(take_over, weak=False)
     signals.task_prerun.connect(_bind, weak=False)
     signals.task_postrun.connect(_unbind, weak=False)

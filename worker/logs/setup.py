@@ -100,3 +100,9 @@ def _route_stdlib(handler: LineHandler, level: str) -> None:
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
     logging.captureWarnings(capture=True)
+    # Celery warns at each lost connection of a default that Celery 6 changes; our settings decide it already.
+    logging.getLogger("py.warnings").addFilter(_is_not_of_celery_6)
+
+
+def _is_not_of_celery_6(record: logging.LogRecord) -> bool:
+    return "CPendingDeprecationWarning" not in record.getMessage()
