@@ -61,7 +61,6 @@ class FieldMap:
 class Options:
     """Everything of an ImportDefinition that changes how an import runs; ages are hours, 0 is off."""
 
-    customer_key: str
     file_spec: str
     file_type: FileType
     delimiter: str
@@ -93,7 +92,6 @@ class Options:
 def read_definition(wire: Wire) -> Options:
     """Return the options of an ImportDefinition; raises RefusedError naming a value no property knows."""
     return Options(
-        customer_key=_text(wire, "CustomerKey"),
         file_spec=_text(wire, "FileSpec"),
         file_type=_choice(wire, "FileType", FileType.CSV),
         delimiter=_text(wire, "Delimiter"),
@@ -107,10 +105,7 @@ def read_definition(wire: Wire) -> Options:
         field_maps=tuple(_field_map(item) for item in _items(wire, "FieldMaps", "FieldMap")),
         update_type=_choice(wire, "UpdateType", UpdateType.ADD_AND_UPDATE),
         control_column=_text(wire, "ControlColumn"),
-        control_actions={
-            _text(item, "Value"): _choice(item, "Action", Action.SKIP)
-            for item in _items(wire, "ControlColumnActions", "ControlColumnAction")
-        },
+        control_actions=_actions(wire),
         control_default=_choice(wire, "ControlColumnDefaultAction", Action.SKIP),
         allow_errors=_flag(wire, "AllowErrors", default=False),
         delete_file=_flag(wire, "DeleteFile", default=False),
@@ -160,6 +155,11 @@ def _items(wire: Wire, name: str, item: str) -> Sequence[Wire]:
     if isinstance(value, Mapping):
         value = value.get(item) or ()
     return [value] if isinstance(value, Mapping) else list(value)
+
+
+def _actions(wire: Wire) -> Mapping[str, Action]:
+    items = _items(wire, "ControlColumnActions", "ControlColumnAction")
+    return {_text(item, "Value"): _choice(item, "Action", Action.SKIP) for item in items}
 
 
 def _field_map(item: Wire) -> FieldMap:

@@ -78,18 +78,22 @@ class Rows:
     def __iter__(self) -> Iterator[list[str]]:
         while True:
             try:
-                for row in self._reader:
-                    if self._damaged:
-                        self._damaged = False
-                        yield Unreadable("the bytes of this row are not text in the file's encoding")
-                    elif row:
-                        yield self._restored(row) if self._wide else row
-                    self._latest.clear()
+                yield from self._readable()
             except csv.Error as error:
                 yield Unreadable(f"the row cannot be read: {error}")
                 self._latest.clear()
             else:
                 return
+
+    def _readable(self) -> Iterator[list[str]]:
+        """Yield rows up to the end, or to one that raises csv.Error; the next call goes on behind it."""
+        for row in self._reader:
+            if self._damaged:
+                self._damaged = False
+                yield Unreadable("the bytes of this row are not text in the file's encoding")
+            elif row:
+                yield self._restored(row) if self._wide else row
+            self._latest.clear()
 
     def _feed(self) -> Iterator[str]:
         latest = self._latest
