@@ -87,7 +87,8 @@ def _task_of_celery(_logger: Any, _method: str, event: Any) -> Any:
     """Take from Celery's records the id and name of the task; arguments stay in the ledger."""
     data = getattr(event.get("_record"), "data", None)
     if isinstance(data, dict):
-        event |= {"celery_task_id": data.get("id"), "celery_task": data.get("name")}
+        told = {"celery_task_id": data.get("id"), "celery_task": data.get("name")}
+        event |= {name: value for name, value in told.items() if isinstance(value, str)}
     return event
 
 
