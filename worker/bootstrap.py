@@ -22,6 +22,9 @@ from worker.settings import Settings
 # How long an outcome is kept in hand while Redis is away, in seconds; after that reconciliation finds it.
 PERSIST_SECONDS = 60.0
 
+# How often one try may send Perform while provably nothing is applied; after that the ledger waits longer.
+START_ATTEMPTS = 5
+
 
 def ledger_settings(settings: Settings) -> LedgerSettings:
     """Choose what the ledger needs of the settings."""
@@ -103,7 +106,7 @@ def build(settings: Settings) -> Deps:
         ledger=open_ledger(settings),
         definitions=CachedDefinitions(service, ttl=settings.definition_ttl),
         clock=BootClock(),
-        patience=patience(deadline=settings.retry_seconds),
+        patience=patience(deadline=settings.retry_seconds, attempts=START_ATTEMPTS),
         persist=persist,
         policies=settings.policy,
         chance=random.random,

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from worker.settings.fields import Settings
 
-LEASE_MARGIN = 10.0
+LEASE_MARGIN = 2.0
 """Seconds a lease outlasts the longest call: the answer still has to be written down."""
 
 Finding = tuple[set[str], str]
