@@ -204,6 +204,11 @@ class SandboxControl:
         made: dict[str, Any] = self._call("POST", "definitions", json={"CustomerKey": customer_key, **properties})
         return made
 
+    def definition(self, customer_key: str) -> dict[str, Any]:
+        """A definition as the sandbox keeps it, with every property by its wire name."""
+        found: dict[str, Any] = self._call("GET", f"definitions/{customer_key}")
+        return found
+
     def add_client(self, client_id: str, client_secret: str, permissions: Sequence[str], **wish: Any) -> None:
         """A further API client with only these permissions."""
         body = {"client_id": client_id, "client_secret": client_secret, "permissions": list(permissions), **wish}

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ops.sandbox.core import Sandbox
-from ops.sandbox.web import control, page, soap, token, wsdl
+from ops.sandbox.web import asked, control, page, shortcuts, soap, token, wsdl
 
 
 def make_app(sandbox: Sandbox) -> Starlette:
@@ -21,7 +21,7 @@ def make_app(sandbox: Sandbox) -> Starlette:
         yield
         sandbox.stop()
 
-    refusals = dict.fromkeys(control.CONTROL_ERRORS, control.refuse)
+    refusals = dict.fromkeys(asked.CONTROL_ERRORS, asked.refuse)
     app = Starlette(routes=_routes(), lifespan=life, exception_handlers=refusals)
     app.state.sandbox = sandbox
     return app
@@ -46,9 +46,10 @@ def _routes() -> list[Route]:
         Route("/_sandbox/clock", control.clock, methods=["GET", "POST"]),
         Route("/_sandbox/reset", control.reset, methods=["POST"]),
         Route("/_sandbox/tokens", control.tokens, methods=["DELETE"]),
-        Route("/_sandbox/definitions", control.definitions, methods=["POST"]),
-        Route("/_sandbox/callers", control.callers, methods=["POST"]),
-        Route("/_sandbox/system-status", control.system_status, methods=["POST"]),
+        Route("/_sandbox/definitions", shortcuts.definitions, methods=["POST"]),
+        Route("/_sandbox/definitions/{customer_key:path}", shortcuts.definition),
+        Route("/_sandbox/callers", shortcuts.callers, methods=["POST"]),
+        Route("/_sandbox/system-status", shortcuts.system_status, methods=["POST"]),
         Route("/{path:path}", _any_case, methods=["GET", "POST"]),
     ]
 

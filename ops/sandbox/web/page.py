@@ -35,6 +35,7 @@ _CONTROL = (
     ("GET /_sandbox/catalogue", "the table of faults below as JSON"),
     ("GET, POST /_sandbox/clock", '{"set": "2026-01-31T12:00:00Z"}, {"advance": 3600}, {"freeze": true}'),
     ("POST /_sandbox/definitions", "store a definition from JSON without asking any rule"),
+    ("GET /_sandbox/definitions/KEY", "a definition with every property, also those Retrieve does not give"),
     ("POST /_sandbox/callers", "add an API client or a user with only some permissions"),
     ("POST /_sandbox/system-status", '{"status": "InMaintenance"} for GetSystemStatus'),
     ("DELETE /_sandbox/tokens", "expire every token"),
