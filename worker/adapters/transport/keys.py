@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-DEFAULT_PREFIX = "{sfmc-import}:transport:"
-"""Before every own key; the braces keep them all in one slot of a cluster."""
+DEFAULT_PREFIX = "{sfmc-import:events}:transport:"
+"""Before every own key; the braces put them into the slot of the stream of events."""
 
 
 @dataclass(frozen=True, slots=True)
