@@ -59,15 +59,18 @@ class _Script:
 
 
 class RedisLedger:
-    """Implements worker.ports.Ledger; safe for many threads, `client` must not decode replies."""
+    """Implements worker.ports.Ledger; safe for many threads, `client` must not decode replies.
 
-    def __init__(self, client: Redis, settings: LedgerSettings) -> None:
+    `scripts` are the texts by step, those of this package unless given.
+    """
+
+    def __init__(self, client: Redis, settings: LedgerSettings, scripts: Mapping[str, str] | None = None) -> None:
         self._client = client
         self._settings = settings
         self.keys = Keys(settings.prefix)
         self._scripts = {
             step: _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-            for step, text in sources(settings.for_scripts()).items()
+            for step, text in (scripts or sources(settings.for_scripts())).items()
         }
 
     def _run(self, step: str, arguments: dict[str, Any]) -> Any:
@@ -155,6 +158,8 @@ class RedisLedger:
             self._step(
                 "started",
                 grant,
+                mid=grant.mid,
+                customer_key=grant.customer_key,
                 task=start.task_id,
                 soap=start.soap_request_id,
                 window=wire.milliseconds(window * 3600),

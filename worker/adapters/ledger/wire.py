@@ -8,7 +8,7 @@ import orjson
 
 from worker.domain.decisions import Decision, Due, Ended, Followed, Go, Grant, Reconcile, Wait
 from worker.domain.policy import Policy
-from worker.domain.runs import Run
+from worker.domain.runs import Definition, Run
 from worker.messages import Arrival, StartRequest
 
 
@@ -48,6 +48,8 @@ def policy_arguments(policy: Policy) -> dict[str, Any]:
     return {
         "when_too_soon": policy.when_too_soon,
         "coalesce": policy.coalesce,
+        # The least window that is known without Marketing Cloud, for requests that no worker survives.
+        "window": milliseconds(policy.window(Definition(customer_key="")) * 3600),
         "retry_deadline": milliseconds(policy.retry_deadline),
         "reconcile_deadline": milliseconds(policy.reconcile_deadline),
     }

@@ -56,20 +56,29 @@ local function definition_key(r) return TAG .. 'd:' .. scope(r) end
 local function waiting_key(r) return TAG .. 'w:' .. scope(r) end
 local function names_key(r) return TAG .. 'n:' .. scope(r) end
 local function seen_key(r) return TAG .. 's:' .. scope(r) .. ':' .. r.fp end
-local function event_key(r) return TAG .. 'e:' .. scope(r) .. ':' .. r.event_id end
+-- A CustomerKey and an event id may both have colons: the length tells where the key ends.
+local function event_key(r) return TAG .. 'e:' .. #r.key .. ':' .. scope(r) .. ':' .. r.event_id end
 local function task_key(mid, task) return TAG .. 't:' .. mid .. ':' .. task end
 
+-- JSON that came as text goes on as it is: decoding would round large numbers and lose empty lists.
+local function with(object, field, text)
+  return string.sub(cjson.encode(object), 1, -2) .. ',"' .. field .. '":' .. text .. '}'
+end
+
+local function publish(event, data)
+  redis.call('XADD', STREAM, 'MAXLEN', '~', cfg.stream_maxlen, '*', 'event', with(event, 'data', data))
+end
+
 local function emit(id, r, name, extra)
-  local data = {request_id = id, customer_key = r.key, mid = r.mid, attempt = int(r.attempt),
-    file = r.file and cjson.decode(r.file) or cjson.null}
+  local data = {request_id = id, customer_key = r.key, mid = r.mid, attempt = int(r.attempt)}
   for field, value in pairs({task_id = r.task, soap_request_id = r.soap, source = r.source,
     event_id = r.event_id, reason = r.reason}) do data[field] = value end
   if r.force then data.force = true end
   for field, value in pairs(extra or {}) do data[field] = value end
   r.n = redis.call('HINCRBY', request_key(id), 'n', 1)
   local event = {specversion = '1.0', id = id .. '/' .. r.n .. '/' .. name, source = '/sfmc-import/' .. r.mid,
-    type = 'sfmc.import.' .. name, subject = r.key, time = iso(now), datacontenttype = 'application/json', data = data}
-  redis.call('XADD', STREAM, 'MAXLEN', '~', cfg.stream_maxlen, '*', 'event', cjson.encode(event))
+    type = 'sfmc.import.' .. name, subject = r.key, time = iso(now), datacontenttype = 'application/json'}
+  publish(event, with(data, 'file', r.file or 'null'))
 end
 
 -- The only way a state changes: the step must stand in the table of worker.domain.life.
@@ -98,15 +107,40 @@ local function finish(id, r)
   keep(request_key(id), cfg.request_ttl)
 end
 
+-- The file and the source event of a request that starts or waits are not announced again.
+local function remember(id, r)
+  if r.fp then redis.call('SET', seen_key(r), id, 'PX', cfg.seen_ttl) end
+  if r.event_id then redis.call('SET', event_key(r), id, 'PX', cfg.seen_ttl) end
+end
+
 -- The file and the source event of a request that led to nothing may be announced again.
 local function forget(id, r)
   if r.fp and redis.call('GET', seen_key(r)) == id then redis.call('DEL', seen_key(r)) end
   if r.event_id and redis.call('GET', event_key(r)) == id then redis.call('DEL', event_key(r)) end
 end
 
+-- The first follow-up; one whose record vanished leaves the queue, so that it blocks nobody.
+local function head(r)
+  while true do
+    local first = redis.call('ZRANGE', waiting_key(r), 0, 0)[1]
+    if not first or redis.call('HGET', request_key(first), 'state') == 'deferred' then return first end
+    redis.call('ZREM', waiting_key(r), first)
+  end
+end
+
+-- A forced follow-up does not wait for the window.
 local function wake_next(r, d)
-  local first = redis.call('ZRANGE', waiting_key(r), 0, 0)[1]
-  if first then redis.call('ZADD', DUE, str(math.max(now, int(d.window))), first) end
+  local first = head(r)
+  if not first then return end
+  local forced = redis.call('HGET', request_key(first), 'force')
+  redis.call('ZADD', DUE, str(forced and now or math.max(now, int(d.window))), first)
+end
+
+-- Lets a start use the window; what was before is kept for a start that ends in Error.
+local function open_window(id, d, ms, key)
+  local values = {by = id, window = str(math.max(int(d.window), now + ms))}
+  if d.by ~= id then values.before, values.before_by = str(int(d.window)), d.by or '' end
+  set(key, d, values)
 end
 
 local function release(id, r)

@@ -12,82 +12,105 @@ local function answer(verdict, more)
 end
 
 local function blocker()
-  local opens = int(d.window) > now and (int(d.window) - now) / 1000 or nil
-  return {held_by = r.held_by or d.holder or d.by, opens_in = opens,
+  local opens, first = int(d.window) > now and (int(d.window) - now) / 1000 or nil, head(r)
+  return {held_by = d.holder or (opens and d.by) or (first ~= id and first or nil), opens_in = opens,
     window_opens = opens and iso(int(d.window)) or nil}
+end
+
+local function ended()
+  return answer('ended', {held_by = r.held_by, opens_in = r.state == 'duplicate' and blocker().opens_in or nil})
 end
 
 local function end_as_duplicate(why, held_by)
   local more = blocker()
   more.held_by = held_by or more.held_by
   more.why = why
+  if why == 'superseded' then more.superseded_by = held_by end
   leave_queue(id, r)
-  set(request_key(id), r, {held_by = more.held_by or ''})
+  if more.held_by then set(request_key(id), r, {held_by = more.held_by}) end
   move(id, r, 'duplicate', more)
   finish(id, r)
   if redis.call('EXISTS', definition_key(r)) == 1 then keep_definition(r, d) end
-  return answer('ended', more)
+  return ended()
 end
 
 local function supersede(other)
   local o = record(request_key(other))
   leave_queue(other, o)
   forget(other, o)
+  set(request_key(other), o, {held_by = id})
   move(other, o, 'duplicate', {why = 'superseded', superseded_by = id, held_by = id})
   finish(other, o)
 end
 
 -- Newest wins among follow-ups that announce the same name (or all, with coalesce = latest).
+-- A forced request is the wish of a person: it supersedes nobody and nobody supersedes it.
+local function rivals()
+  if r.force or policy.coalesce == 'each' then return {} end
+  if policy.coalesce == 'latest' then return redis.call('ZRANGE', waiting_key(r), 0, -1) end
+  return {r.name and redis.call('HGET', names_key(r), r.name) or nil}
+end
+
 local function coalesce()
-  local others = {}
-  if policy.coalesce == 'latest' then others = redis.call('ZRANGE', waiting_key(r), 0, -1)
-  elseif policy.coalesce == 'same_name' and r.name then others = {redis.call('HGET', names_key(r), r.name) or nil} end
-  for _, other in ipairs(others) do
-    if other ~= id then
-      local at = int(redis.call('HGET', request_key(other), 'at'))
+  for _, other in ipairs(rivals()) do
+    local fields = redis.call('HMGET', request_key(other), 'state', 'at', 'force')
+    if other ~= id and fields[1] == 'deferred' and not fields[3] then
+      local at = int(fields[2])
       if at > int(r.at) or (at == int(r.at) and other > id) then return other end
       supersede(other)
     end
   end
 end
 
-local function remember()
-  if r.fp then redis.call('SET', seen_key(r), id, 'PX', cfg.seen_ttl) end
-  if r.event_id then redis.call('SET', event_key(r), id, 'PX', cfg.seen_ttl) end
-end
-
 local function wait_for_turn()
-  local at = math.max(int(d.window), now)
-  if d.holder or redis.call('ZRANGE', waiting_key(r), 0, 0)[1] ~= id then at = math.max(at, now + cfg.recheck) end
+  local at = r.force and now or math.max(int(d.window), now)
+  if d.holder or head(r) ~= id then at = math.max(at, now + cfg.recheck) end
   due_at(id, r, at)
   keep(waiting_key(r), at - now + cfg.unfinished_ttl)
   if redis.call('EXISTS', names_key(r)) == 1 then keep(names_key(r), at - now + cfg.unfinished_ttl) end
   return answer('wait', blocker())
 end
 
+-- Forced follow-ups go first, then in order of arrival.
+local function join_queue()
+  redis.call('ZADD', waiting_key(r), str(int(r.at) - (r.force and 1e13 or 0)), id)
+end
+
 local function defer()
   local newer = coalesce()
   if newer then return end_as_duplicate('superseded', newer) end
-  remember()
-  redis.call('ZADD', waiting_key(r), r.at, id)
-  if r.name then redis.call('HSET', names_key(r), r.name, id) end
-  local more = blocker()
-  move(id, r, 'deferred', more)
+  remember(id, r)
+  move(id, r, 'deferred', blocker())
+  join_queue()
+  if r.name and not r.force then redis.call('HSET', names_key(r), r.name, id) end
+  if not d.holder then wake_next(r, d) end
   return wait_for_turn()
+end
+
+-- The fence of the request counts too: the record of the definition may have been lost with the newest one.
+local function take_lease()
+  local fence = math.max(int(d.fence), int(r.fence)) + 1
+  set(definition_key(r), d, {holder = id, fence = fence})
+  set(request_key(id), r, {fence = fence, owner = a.owner})
+  lease(id, r, d, cfg.lease)
+  keep_definition(r, d)
+end
+
+local function granted_answer(verdict, more)
+  more = more or {}
+  more.fence, more.attempt, more.lease = int(r.fence), int(r.attempt), cfg.lease / 1000
+  return answer(verdict, more)
 end
 
 local function go()
   leave_queue(id, r)
-  remember()
-  local fence = redis.call('HINCRBY', definition_key(r), 'fence', 1)
-  set(definition_key(r), d, {holder = id, fence = fence})
-  local values = {fence = fence, owner = a.owner, attempt = int(r.attempt) + 1, sent = '0'}
+  remember(id, r)
+  take_lease()
+  local values = {attempt = int(r.attempt) + 1, sent = '0'}
   if not r['until'] then values['until'] = str(now + policy.retry_deadline) end
   set(request_key(id), r, values)
-  lease(id, r, d, cfg.lease)
-  keep_definition(r, d)
-  move(id, r, 'starting', {fence = fence})
-  return answer('go', {fence = fence, attempt = int(r.attempt), lease = cfg.lease / 1000})
+  move(id, r, 'starting', {fence = r.fence})
+  return granted_answer('go')
 end
 
 local function seen_before()
@@ -102,7 +125,7 @@ local function first_decision()
   local why, by = seen_before()
   if why then return end_as_duplicate(why, by) end
   local shut = int(d.window) > now and not r.force
-  local first = redis.call('ZRANGE', waiting_key(r), 0, 0)[1]
+  local first = head(r)
   if not (d.holder or shut or (first and not r.force)) then return go() end
   if r.force then return defer() end
   if not r.file then return end_as_duplicate('window', d.holder or first or d.by) end
@@ -111,60 +134,87 @@ local function first_decision()
 end
 
 local function turn_of_deferred()
-  local first = redis.call('ZRANGE', waiting_key(r), 0, 0)[1]
-  if not first then redis.call('ZADD', waiting_key(r), r.at, id) first = id end
+  join_queue()
   if d.holder or (int(d.window) > now and not r.force) then return wait_for_turn() end
-  if first ~= id and not r.force then
+  if head(r) ~= id then
     wake_next(r, d)
     return wait_for_turn()
   end
-  return go()
+  local why, by = seen_before()
+  if not why then return go() end
+  local reply = end_as_duplicate(why, by)
+  wake_next(r, d)
+  return reply
+end
+
+local function doubt_of_the_dead()
+  set(request_key(id), r, {look_until = str(now + policy.reconcile_deadline), nb = str(now + cfg.settle), owner = ''})
+  set(definition_key(r), d, {holder = id, lease = '0'})
+  keep_definition(r, d)
+  move(id, r, 'reconciling', {code = 'lease_over', text = 'the worker that was sending is gone'})
+  due_at(id, r, int(r.nb))
+  return answer('wait')
 end
 
 local function lease_over()
-  if r.sent == '1' then
-    set(request_key(id), r, {look_until = str(now + policy.reconcile_deadline), nb = str(now + cfg.settle), owner = ''})
-    move(id, r, 'reconciling', {code = 'lease_over', text = 'the worker that was sending is gone'})
-    due_at(id, r, int(r.nb))
-    return answer('wait')
-  end
-  if int(r.lost) >= cfg.max_lost then
-    move(id, r, 'gave_up', {code = 'worker_lost', text = 'too many workers died with this request'})
-    forget(id, r)
-    finish(id, r)
-    release(id, r)
-    return answer('ended')
-  end
   set(request_key(id), r, {lost = int(r.lost) + 1})
-  return go()
+  if r.sent == '1' then return doubt_of_the_dead() end
+  if int(r.lost) < cfg.max_lost then return go() end
+  move(id, r, 'gave_up', {code = 'worker_lost', text = 'too many workers died with this request'})
+  forget(id, r)
+  finish(id, r)
+  release(id, r)
+  return ended()
 end
 
 local function mine_again() return r.owner == a.owner and int(d.fence) == int(r.fence) end
 
+local function give_up_looking()
+  open_window(id, d, policy.window, definition_key(r))
+  move(id, r, 'start_unknown', {code = 'worker_lost', text = 'too many workers died while they looked for the run'})
+  finish(id, r)
+  release(id, r)
+  return ended()
+end
+
 local function look()
-  if int(d.lease) > now and mine_again() then
-  elseif int(d.lease) > now or int(r.nb) > now then return answer('wait')
-  else
-    local fence = redis.call('HINCRBY', definition_key(r), 'fence', 1)
-    set(definition_key(r), d, {fence = fence, holder = id})
-    set(request_key(id), r, {fence = fence, owner = a.owner})
-    lease(id, r, d, cfg.lease)
+  local leased = int(d.lease) > now
+  if not (leased and mine_again()) then
+    if leased or int(r.nb) > now then return answer('wait') end
+    -- A lease that ran out instead of being given back: the worker that looked is gone.
+    if int(d.lease) > 0 then
+      set(request_key(id), r, {lost = int(r.lost) + 1})
+      if int(r.lost) >= cfg.max_lost then return give_up_looking() end
+    end
+    take_lease()
   end
-  return answer('reconcile', {fence = int(r.fence), attempt = int(r.attempt), lease = cfg.lease / 1000,
-    known = r.known or '[]', late = now >= int(r.look_until)})
+  return granted_answer('reconcile', {known = r.known or '[]', late = now >= int(r.look_until)})
+end
+
+local function while_starting()
+  if int(d.lease) <= now or d.holder ~= id then return lease_over() end
+  if mine_again() then return granted_answer('go') end
+  return answer('wait', {held_by = id})
+end
+
+local function try_again()
+  if int(r.nb) > now then return answer('wait', {opens_in = (int(r.nb) - now) / 1000}) end
+  return go()
+end
+
+local ACTING = {starting = while_starting, retrying = try_again, reconciling = look}
+
+-- A holder whose record vanished would block the definition for ever.
+local function held_by_other() return d.holder and d.holder ~= id end
+if held_by_other() and int(d.lease) <= now and redis.call('EXISTS', request_key(d.holder)) == 0 then
+  drop(definition_key(r), d, {'holder', 'lease'})
 end
 
 if r.state == 'accepted' then return first_decision() end
 if r.state == 'deferred' then return turn_of_deferred() end
-if r.state == 'starting' then
-  if int(d.lease) <= now or d.holder ~= id then return lease_over() end
-  if mine_again() then return answer('go', {fence = int(r.fence), attempt = int(r.attempt), lease = cfg.lease / 1000}) end
-  return answer('wait', {held_by = id})
-end
-if r.state == 'retrying' then
-  if int(r.nb) > now then return answer('wait', {opens_in = (int(r.nb) - now) / 1000}) end
-  return go()
-end
-if r.state == 'reconciling' then return look() end
 if r.state == 'started' then return answer('wait') end
-return answer('ended', blocker())
+if not ACTING[r.state] then return ended() end
+if not held_by_other() then return ACTING[r.state]() end
+-- Another request holds the definition: possible only after its record was lost. Single flight comes first.
+due_at(id, r, now + cfg.recheck)
+return answer('wait', {held_by = d.holder})
