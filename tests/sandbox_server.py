@@ -50,7 +50,7 @@ class SandboxProcess:
         self.errors: list[str] = []
 
     def __enter__(self) -> Self:
-        return self.start()
+        return self if self._process is not None else self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -78,6 +78,7 @@ class SandboxProcess:
 
     def start(self) -> Self:
         """Start and return when calls are answered; a second start takes the same port again."""
+        assert self._process is None, "the sandbox is running already"
         command = [sys.executable, "-m", "ops.sandbox", "--port", str(self._port), "--json", *self._options]
         if self._data is not None:
             command += ["--data", str(self._data)]
@@ -208,6 +209,10 @@ class SandboxControl:
         """A definition as the sandbox keeps it, with every property by its wire name."""
         found: dict[str, Any] = self._call("GET", f"definitions/{customer_key}")
         return found
+
+    def set_system_status(self, status: str) -> None:
+        """What GetSystemStatus answers from now on."""
+        self._call("POST", "system-status", json={"status": status})
 
     def add_client(self, client_id: str, client_secret: str, permissions: Sequence[str], **wish: Any) -> None:
         """A further API client with only these permissions."""

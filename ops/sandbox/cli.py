@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
@@ -79,6 +80,10 @@ def sandbox(host: str, port: int, *, as_json: bool, **options: Any) -> None:  # 
 def _settings(
     client_id: str, client_secret: str, username: str, password: str, account_ids: tuple[int, ...], **rest: Any
 ) -> SandboxSettings:
+    try:
+        ZoneInfo(str(rest["time_zone"]))
+    except (ZoneInfoNotFoundError, ValueError) as problem:
+        raise click.BadParameter(f"{rest['time_zone']!r} is not a time zone", param_hint="--time-zone") from problem
     return SandboxSettings(
         clients=(Principal(client_id, client_secret),),
         users=(Principal(username, password),),

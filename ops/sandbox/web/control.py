@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -13,6 +13,9 @@ from ops.sandbox.core import Sandbox
 from ops.sandbox.faults import CATALOGUE
 from ops.sandbox.runs import Run
 from ops.sandbox.web.asked import ControlError, json_object
+
+# The clock stays so far from the end of time that runs can still begin and end.
+_MARGIN = timedelta(days=3660)
 
 
 async def health(request: Request) -> Response:
@@ -119,9 +122,17 @@ def _turn(sandbox: Sandbox, wish: Mapping[str, Any]) -> None:
         seconds = wish["advance"]
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
             raise ControlError(f"advance is {seconds!r}: it must be a number of seconds")
-        sandbox.clock.advance(seconds)
+        _advance(sandbox, seconds)
     if "freeze" in wish:
         (sandbox.clock.freeze if wish["freeze"] else sandbox.clock.run)()
+
+
+def _advance(sandbox: Sandbox, seconds: float) -> None:
+    try:
+        datetime.fromtimestamp(sandbox.clock.timestamp() + seconds, UTC) + _MARGIN
+    except (ValueError, OverflowError) as problem:
+        raise ControlError(f"advance is {seconds!r}: no date is that far away") from problem
+    sandbox.clock.advance(seconds)
 
 
 def _moment(text: Any) -> datetime:

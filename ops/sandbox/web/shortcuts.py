@@ -78,13 +78,21 @@ async def system_status(request: Request) -> Response:
 
 
 def _principal(name: str, secret: str, wish: Mapping[str, Any]) -> Principal:
-    permissions = frozenset(map(str, wish.get("permissions", ALL_PERMISSIONS)))
+    permissions = frozenset(map(str, _items(wish, "permissions", ALL_PERMISSIONS)))
     strange = permissions - ALL_PERMISSIONS
     if strange:
         known = ", ".join(sorted(ALL_PERMISSIONS))
         raise ControlError(f"permissions has {', '.join(sorted(strange))}: known are {known}")
-    mids = wish.get("mids")
-    return Principal(name, secret, permissions, None if mids is None else frozenset(map(int, mids)))
+    mids = _items(wish, "mids", None)
+    if mids is not None and not all(isinstance(mid, int) for mid in mids):
+        raise ControlError(f"mids is {mids!r}: it must be a list of numbers")
+    return Principal(name, secret, permissions, None if mids is None else frozenset(mids))
+
+
+def _items(wish: Mapping[str, Any], name: str, default: Any) -> Any:
+    if name in wish and not isinstance(wish[name], list):
+        raise ControlError(f"{name} is {wish[name]!r}: it must be a list")
+    return wish.get(name, default)
 
 
 def _business_unit(sandbox: Sandbox, asked: Any) -> int:

@@ -1,0 +1,149 @@
+"""The sandbox as a program: how it starts, says where it is, keeps its data and ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.sandbox_server import SandboxProcess
+from tests.soap_conversation import Conversation, envelope, equals, start
+from tests.waiting import eventually
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_when_told_to(sign: int) -> None:
+    sandbox = SandboxProcess().start()
+    assert sandbox.stop(sign) == 0
+    assert not [line for line in sandbox.errors if "Traceback" in line]
+
+
+def test_it_ends_within_its_grace_while_a_call_hangs() -> None:
+    with SandboxProcess() as sandbox:
+        sandbox.control.define("daily")
+        sandbox.control.add_fault("delay", seconds=600)
+        client = Conversation(sandbox)
+        header = client.header()
+        with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2]))) as connection:
+            body = envelope(start("<CustomerKey>daily</CustomerKey>"), header).encode()
+            head = (
+                f"POST /Service.asmx HTTP/1.1\r\nHost: x\r\nSOAPAction: Perform\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            connection.sendall(head.encode() + body)
+            eventually(lambda: sandbox.control.faults()[0]["fired"], 5, "the call hangs")
+            assert sandbox.stop() == 0
+
+
+def test_the_address_is_the_first_line_and_stands_in_the_data_folder(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops.sandbox", "--port", "0", "--data", str(tmp_path / "new" / "data")],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    assert process.stdout is not None
+    with process.stdout:
+        url = process.stdout.readline().strip()
+        assert requests.get(f"{url}/_sandbox/health", timeout=5).json()["status"] == "ok"
+        assert (tmp_path / "new" / "data" / "sandbox.url").read_text() == f"{url}\n"
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+
+
+def test_definitions_runs_and_rows_outlive_the_process(tmp_path: Path) -> None:
+    sandbox = SandboxProcess(data=tmp_path).start()
+    client = Conversation(sandbox)
+    client.make_data_extension("people")
+    sandbox.control.define(
+        "daily", FileSpec="p.csv", DestinationObject={"xsi:type": "DataExtension", "CustomerKey": "people"}
+    )
+    sandbox.drop("p.csv", "key\n1\n")
+    first = client.perform("daily").text("ID")
+    eventually(lambda: sandbox.control.performs()[0]["result"], 10, "the import ended")
+    sandbox.stop()
+    with sandbox.start():
+        again = Conversation(sandbox)
+        rows = again.retrieve("DataExtensionObject[people]", ["key"])
+        wanted = equals("ImportDefinitionCustomerKey", "daily")
+        known = again.retrieve("ImportResultsSummary", ["TaskResultID"], wanted)
+        assert rows.texts("Value") == ["1"]
+        assert known.texts("TaskResultID") == [first]
+        assert int(again.perform("daily").text("ID")) > int(first)
+
+
+def test_a_run_that_was_queued_when_the_process_died_is_carried_out_by_the_next(tmp_path: Path) -> None:
+    sandbox = SandboxProcess(data=tmp_path).start()
+    client = Conversation(sandbox)
+    sandbox.control.define("big", FileSpec="big.csv")
+    sandbox.control.define("small", FileSpec="small.csv")
+    sandbox.drop("big.csv", "key\n" + "".join(f"{n}\n" for n in range(200_000)))
+    sandbox.drop("small.csv", "key\n1\n")
+    for key in ("big", "small"):
+        assert client.perform(key).text("OverallStatus") == "OK"
+    sandbox.kill()
+    with sandbox.start():
+        done = eventually(lambda: [p for p in sandbox.control.performs() if p["result"]][1:], 60, "both runs ended")
+        assert [(p["customer_key"], p["status"]) for p in done] == [("small", "Completed")]
+
+
+def test_a_taken_port_is_one_clear_line() -> None:
+    with SandboxProcess() as sandbox:
+        port = sandbox.url.rpartition(":")[2]
+        other = _run("--port", port)
+        assert other.returncode == 1
+        assert other.stderr.strip() == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--port", "99999"], "99999 is not in the range"),
+        (["--inside-window", "maybe"], "'maybe' is not one of"),
+        (["--data", __file__], "is a file"),
+        (["--time-zone", "Mars/Olympus"], "Mars/Olympus"),
+    ],
+)
+def test_a_wrong_option_is_one_clear_line(options: list[str], complaint: str) -> None:
+    result = _run("--port", "0", *options)
+    assert result.returncode == 2
+    assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_options_can_be_set_by_environment() -> None:
+    environment = {**os.environ, "SFMC_SANDBOX_CLIENT_ID": "me", "SFMC_SANDBOX_CLIENT_SECRET": "mine"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops.sandbox", "--port", "0", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    assert process.stdout is not None
+    with process.stdout:
+        url = json.loads(process.stdout.readline())["url"]
+        wish = {"grant_type": "client_credentials", "client_id": "me", "client_secret": "mine"}
+        assert requests.post(f"{url}/v2/token", json=wish, timeout=5).status_code == 200
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def test_without_a_data_folder_nothing_stays_behind(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops.sandbox", "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline()
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def _run(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ops.sandbox", *options],
+        capture_output=True, text=True, timeout=20, check=False, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
