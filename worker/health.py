@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ class Heartbeat:
     def stop(self) -> None:
         """End the heartbeat and remove the file: a worker that left must not look alive."""
         self._over.set()
-        self._file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.unlink()
 
     def _run(self) -> None:
         while not self._over.wait(self._seconds):
