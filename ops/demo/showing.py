@@ -1,0 +1,147 @@
+"""How the demo looks: live on a terminal, plain lines in a pipe, JSON lines for machines; decides nothing."""
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol, Self
+
+import click
+import orjson
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ops.demo.record import DESTINATIONS, Line, Record
+from worker.cli.event_lines import COLOURS, COUNTS, line
+
+PIPE_WIDTH = 126
+
+
+class View(Protocol):
+    """What the demo needs of its looks; a context manager, for a live view has to let go of the terminal."""
+
+    def tell(self, words: str) -> None:
+        """Say what the demo itself does."""
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Show one event."""
+
+    def table(self) -> None:
+        """Show where every request stands, for good."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal as it was."""
+
+
+class JsonView:
+    """The events as they stand in the stream, one JSON line each; nothing else on standard output."""
+
+    def tell(self, words: str) -> None:
+        """Say nothing."""
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Print the event."""
+        sys.stdout.buffer.write(orjson.dumps(event) + b"\n")
+        sys.stdout.flush()
+
+    def table(self) -> None:
+        """Show nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing was taken."""
+
+
+class PlainView:
+    """One line for each thing that happens, and the table at the end."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._console = Console(width=PIPE_WIDTH, highlight=False)
+
+    def tell(self, words: str) -> None:
+        """Print what the demo does, with the time."""
+        click.echo(narrated(words))
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Print the event as `sfmc-import events` does."""
+        click.echo(line(event))
+
+    def table(self) -> None:
+        """Print the table."""
+        self._console.print(table_of(self._record))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing was taken."""
+
+
+class LiveView:
+    """Events scroll by above a table that is always up to date."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._console = Console(highlight=False)
+        self._live = Live(console=self._console, refresh_per_second=8, transient=True)
+
+    def tell(self, words: str) -> None:
+        """Print what the demo does, set off from the events."""
+        self._console.print(Text(narrated(words), style="bold"), soft_wrap=True)
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Print the event in its colour and renew the table."""
+        self._console.print(Text.from_ansi(line(event)), soft_wrap=True)
+        self._live.update(Group("", table_of(self._record)))
+
+    def table(self) -> None:
+        """Print the table for good."""
+        self._live.stop()
+        self._console.print("", table_of(self._record))
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+
+def view_for(record: Record, *, as_json: bool) -> JsonView | PlainView | LiveView:
+    """Choose the view that suits where standard output goes."""
+    if as_json:
+        return JsonView()
+    return LiveView(record) if Console().is_terminal else PlainView(record)
+
+
+def table_of(record: Record) -> Table:
+    """Lay out where every request stands."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Definition", "Destination", "File", "Task.ID", "Outcome"):
+        table.add_column(heading, overflow="fold")
+    for heading in COUNTS.values():
+        table.add_column(heading, justify="right")
+    for each in record.lines.values():
+        table.add_row(*cells(each))
+    return table
+
+
+def cells(line_: Line) -> list[str | Text]:
+    """Return the cells of one request."""
+    counts = [str(line_.counts[name]) if name in line_.counts else "" for name in COUNTS]
+    outcome = Text(line_.state, style=COLOURS.get(line_.state, ""))
+    destination = DESTINATIONS.get(line_.customer_key, "")
+    return [line_.customer_key, destination, line_.file, line_.task_id, outcome, *counts]
+
+
+def narrated(words: str) -> str:
+    """Return what the demo says in the columns of the events; times are UTC as theirs."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  {'demo':<21}  {words}"
