@@ -76,6 +76,15 @@ def test_start_returns_when_the_request_is_recorded(place, redis):
     assert (data["file"]["name"], data["file"]["location"], data["file"]["size"]) == ("a.csv", str(place.folder), 3)
 
 
+def test_a_program_submits_with_one_call_and_the_settings_of_its_environment(place, redis):
+    program = "from producers import publish; print(publish.submit(customer_key='contacts').request_id)"
+    ended = subprocess.run([sys.executable, "-c", program], env=place.env, capture_output=True, text=True, check=True)
+
+    [[_, fields]] = redis.xrange("sfmc-import:events")
+    assert json.loads(fields["event"])["data"]["request_id"] == ended.stdout.strip()
+    assert redis.llen("imports") == 1
+
+
 def test_a_forced_start_keeps_its_reason(place, redis):
     ended = place.run("start", "contacts", "--force", "--reason", "the file was wrong")
 

@@ -1,0 +1,38 @@
+"""The watcher asks a real sandbox over SOAP which definition a file is for."""
+
+import json
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from tests.producer_processes import Place
+from tests.sandbox_server import SandboxProcess
+
+ZONE = "Pacific/Auckland"
+
+
+def test_the_file_specs_of_the_account_decide_and_what_starts_nothing_is_an_event(tmp_path, redis_server, redis):
+    with SandboxProcess() as sandbox:
+        sandbox.control.define("daily", FileSpec="in_%%Year%%%%MONTH%%%%day%%.csv")
+        sandbox.control.define("one", FileSpec="same.csv")
+        sandbox.control.define("two", FileSpec="same.csv")
+        place = Place(tmp_path, redis_server)
+        place.env |= sandbox.settings() | {"SFMC_TIME_ZONE": ZONE}
+        today = datetime.now(ZoneInfo(ZONE))
+        for day in (today, today - timedelta(days=1)):
+            place.put(f"in_{day:%Y%m%d}.csv")
+        place.put("same.csv")
+        place.put("stranger.csv")
+        with place.watcher() as watcher:
+            watcher.await_event("arrival_announced")
+            watcher.await_event("arrival_not_routed", 3)
+
+    events = [json.loads(fields["event"]) for _, fields in redis.xrange("sfmc-import:events")]
+    told = {event["data"]["file"]["name"]: event for event in events}
+    assert told[f"in_{today:%Y%m%d}.csv"]["subject"] == "daily"
+    assert told[f"in_{today - timedelta(days=1):%Y%m%d}.csv"]["data"]["reason"] == "date_differs"
+    assert told["same.csv"]["type"] == "sfmc.import.ambiguous_route"
+    assert sorted(told["same.csv"]["data"]["customer_keys"]) == ["one", "two"]
+    assert (told["stranger.csv"]["type"], told["stranger.csv"]["data"]["reason"]) == (
+        "sfmc.import.unrouted",
+        "no_match",
+    )
