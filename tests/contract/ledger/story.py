@@ -76,6 +76,12 @@ class Story:
         start = Accepted(task_id=task, soap_request_id=f"soap-{task}")
         return self.ledger.started(grant, start, window, self.policy, reconciled=reconciled)
 
+    def requests_grant(self, wish: StartRequest, fence: int = 7) -> Grant:
+        """The grant of a worker whose lease Redis has forgotten."""
+        return Grant(
+            request_id=wish.request_id, mid=MID, customer_key=wish.customer_key, fence=fence, attempt=1, lease=180.0
+        )
+
     def arrives_and_starts(self, request_id: str, window: float = 0.0, **more: Any) -> Grant:
         self.arrives(request_id, **more)
         return self.start(request_id, window=window)

@@ -159,7 +159,7 @@ class Taking:
         if r.force:
             return self._defer()
         if r.file is None:
-            return self._end_as_duplicate("window", d.holder or first or d.by)
+            return self._end_as_duplicate("window")
         if self.policy.when_too_soon == "drop":
             return self._end_as_duplicate("too_soon")
         return self._defer()

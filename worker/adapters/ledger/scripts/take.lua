@@ -128,7 +128,7 @@ local function first_decision()
   local first = head(r)
   if not (d.holder or shut or (first and not r.force)) then return go() end
   if r.force then return defer() end
-  if not r.file then return end_as_duplicate('window', d.holder or first or d.by) end
+  if not r.file then return end_as_duplicate('window') end
   if policy.when_too_soon == 'drop' then return end_as_duplicate('too_soon') end
   return defer()
 end
