@@ -166,9 +166,16 @@ def _field_map(item: Wire) -> FieldMap:
     return FieldMap(item.get("SourceName"), item.get("SourceOrdinal"), _text(item, "DestinationName"))
 
 
+def _number(wire: Wire, name: str) -> int:
+    try:
+        return int(wire.get("ID") or 0)
+    except (TypeError, ValueError):
+        raise RefusedError(f"ID of {name} is {wire['ID']!r}: it must be a number") from None
+
+
 def _reference(wire: Wire, name: str) -> Reference | None:
     value = wire.get(name)
     if not value:
         return None
     type_name = _text(value, "xsi:type").rpartition(":")[2]
-    return Reference(type_name, _text(value, "CustomerKey"), _text(value, "ObjectID"), int(value.get("ID") or 0))
+    return Reference(type_name, _text(value, "CustomerKey"), _text(value, "ObjectID"), _number(value, name))

@@ -81,12 +81,12 @@ class Rows:
                 yield from self._readable()
             except csv.Error as error:
                 yield Unreadable(f"the row cannot be read: {error}")
-                self._latest.clear()
             else:
                 return
 
     def _readable(self) -> Iterator[list[str]]:
         """Yield rows up to the end, or to one that raises csv.Error; the next call goes on behind it."""
+        self._latest.clear()  # an earlier reader may have stopped at a row
         for row in self._reader:
             if self._damaged:
                 self._damaged = False
