@@ -1,0 +1,195 @@
+"""The commands that look, follow and examine, as real processes over a real run of the system."""
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sandbox_server import ACCOUNT_ID
+from tests.stack import Stack, running_stack
+from tests.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with running_stack() as made:
+        made.sandbox.control.define("daily", FileSpec="daily.csv", MaxImportFrequency=2)
+        made.sandbox.drop("daily.csv", "Key,Value\n1,one\n2,two\n")
+        made.worker()
+        made.start("beat")
+        first = made.run("start", "daily", "--wait")
+        assert first.returncode == 0, first.stderr
+        yield made
+
+
+@pytest.fixture
+def request_id(stack: Stack) -> str:
+    """The first request, which ended well."""
+    return str(stack.events()[0]["data"]["request_id"])
+
+
+def machine(stack: Stack, *command: str, **settings: str) -> list[dict[str, Any]]:
+    """Run a command with --json that ends well, and read its lines."""
+    done = stack.run(*command, "--json", **settings)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def kinds(events: list[dict[str, Any]]) -> list[str]:
+    return [event["type"].removeprefix("sfmc.import.") for event in events]
+
+
+def test_events_tell_what_happened_in_order(stack: Stack) -> None:
+    events = machine(stack, "events", "--key", "daily")
+
+    assert kinds(events)[:3] == ["accepted", "starting", "started"]
+    assert kinds(events)[-1] == "completed"
+
+
+def test_events_go_on_after_the_last_id_without_a_gap_or_a_repeat(stack: Stack) -> None:
+    everything = machine(stack, "events", "--last", "1000")
+
+    rest = machine(stack, "events", "--since", everything[1]["stream_id"])
+
+    assert [event["id"] for event in rest] == [event["id"] for event in everything[2:]]
+
+
+def test_events_can_be_few_and_of_one_kind(stack: Stack) -> None:
+    started = machine(stack, "events", "--type", "started")
+    last = machine(stack, "events", "--last", "1")
+
+    assert kinds(started) == ["started"]
+    assert len(last) == 1
+
+
+def test_events_follow_shows_what_happens_now(stack: Stack) -> None:
+    watching = stack.start("events", "--follow", "--json", "--last", "0")
+    shown = stack.log_of(watching)
+    numbers = count()
+
+    def something_is_shown() -> str:
+        # What happens before the command listens is not its business, so it happens again.
+        stack.run("start", "daily", "--event-id", f"event-{next(numbers)}")
+        return shown.read_text()
+
+    lines = eventually(something_is_shown, 30, "an event is shown").splitlines()
+    assert json.loads(lines[0])["subject"] == "daily"
+
+
+def test_events_since_something_that_is_no_id_is_wrong_use(stack: Stack) -> None:
+    done = stack.run("events", "--since", "yesterday")
+
+    assert done.returncode == 2
+    assert "not an id of the stream" in done.stderr
+
+
+def test_status_of_a_definition_tells_its_window(stack: Stack) -> None:
+    [status] = machine(stack, "status", "daily")
+
+    assert status["holder"] is None
+    assert 7000 < status["window_left"] <= 7200
+    assert "closed for" in stack.run("status", "daily").stdout
+
+
+def test_status_of_a_request_tells_where_it_stands(stack: Stack, request_id: str) -> None:
+    [status] = machine(stack, "status", "--request", request_id)
+
+    assert status["state"] == "completed"
+    assert status["mid"] == str(ACCOUNT_ID)
+    assert request_id in stack.run("status", "--request", request_id).stdout
+
+
+def test_status_of_a_request_nobody_knows_is_one_line(stack: Stack) -> None:
+    done = stack.run("status", "--request", "nobody")
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+
+
+def test_status_of_the_whole_counts(stack: Stack) -> None:
+    stack.client.delete("imports")
+    [status] = machine(stack, "status")
+
+    assert status["unfinished"] == 0
+    assert status["dead_letters"] == 0
+    assert status["events"] >= 4
+
+
+def test_follow_of_a_run_that_ended_tells_it_at_once(stack: Stack) -> None:
+    [perform] = stack.sandbox.control.performs("daily")
+
+    events = machine(stack, "follow", perform["task_id"])
+
+    assert kinds(events)[0] == "accepted"
+    assert kinds(events)[-1] == "completed"
+    assert events[-1]["data"]["rows_total"] == 2
+
+
+def test_follow_of_a_task_nobody_started_is_one_line(stack: Stack) -> None:
+    done = stack.run("follow", "99999999")
+
+    assert done.returncode == 1
+    assert "Task.ID 99999999" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_run_given_up_by_its_deadline_is_followed_again() -> None:
+    with running_stack({"SFMC_FOLLOW_DEADLINE": "1"}) as stack:
+        stack.sandbox.control.define("slow", FileSpec="slow.csv")
+        stack.worker()
+        stack.start("beat")
+        stack.sandbox.drop("slow.csv", "Key,Value\n1,one\n")
+        stack.sandbox.control.add_fault("late_row", seconds=4, count=1)
+        request = json.loads(stack.run("start", "slow", "--json").stdout)["request_id"]
+        timed_out = stack.await_event("follow_timed_out", request)
+
+        events = machine(stack, "follow", timed_out["data"]["task_id"], SFMC_FOLLOW_DEADLINE="60")
+
+    assert kinds(events)[-3:] == ["follow_timed_out", "progressed", "completed"]
+
+
+def test_doctor_finds_a_sound_system_sound(stack: Stack, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[definition]]\ncustomer_key = "daily"\non_error = "keep"\n')
+
+    done = stack.run("doctor", SFMC_CONFIG=str(policy))
+
+    assert done.returncode == 0, done.stdout
+    assert f"business unit {ACCOUNT_ID} answers: 1 ImportDefinitions" in done.stdout
+    assert "daily exists" in done.stdout
+
+
+def test_doctor_says_what_is_wrong_and_how_to_mend_it(stack: Stack, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[route]]\npattern = "d*.csv"\ncustomer_key = "dayly"\n')
+
+    missing = stack.run("doctor", SFMC_CONFIG=str(policy))
+    locked_out = stack.run("doctor", "--json", SFMC_CLIENT_SECRET="wrong")
+
+    assert missing.returncode == 1
+    assert "did you mean daily?" in missing.stdout
+    assert locked_out.returncode == 1
+    failed = [each for each in json.loads(locked_out.stdout)["findings"] if each["level"] == "fail"]
+    assert [each["check"] for each in failed] == ["login"]
+    assert "SFMC_CLIENT_SECRET" in failed[0]["mend"]
+
+
+def test_health_tells_whether_the_worker_lives(stack: Stack, tmp_path: Path) -> None:
+    heartbeat = next(stack.folder.glob("heartbeat-*"))
+
+    alive = stack.run("health", "--ready", SFMC_HEARTBEAT_FILE=str(heartbeat))
+    gone = stack.run("health", SFMC_HEARTBEAT_FILE=str(tmp_path / "none"))
+    unset = stack.run("health")
+
+    assert (alive.returncode, gone.returncode, unset.returncode) == (0, 1, 2)
+    assert alive.stdout.startswith("healthy: ready")
+
+
+def test_health_of_a_frozen_worker_is_bad(stack: Stack, tmp_path: Path) -> None:
+    frozen = tmp_path / "heart"
+    frozen.write_text("ready 0\n")
+
+    assert eventually(lambda: stack.run("health", "--file", str(frozen), "--max-age", "0.2").returncode, 10, "too old")
