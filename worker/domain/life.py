@@ -32,7 +32,7 @@ LIFE: tuple[Step, ...] = (
     *_steps(("starting",), "reconciling", "a start may have been applied; look before anything is sent again"),
     *_steps(("starting", "reconciling", "retrying"), "started", "Marketing Cloud accepted the start"),
     *_steps(("start_unknown", "gave_up"), "started", "the Task.ID came late, from a worker that had been frozen"),
-    *_steps(("accepted", "deferred"), "started", "Redis had lost the steps before in a failover; the Task.ID is the truth"),
+    *_steps(("accepted", "deferred"), "started", "a failover of Redis lost the steps between; the Task.ID is true"),
     *_steps(("reconciling",), "start_unknown", "it cannot be proved whether the start was applied"),
     *_steps(("accepted", "starting"), "rejected", "Marketing Cloud refuses for good, or the request is not valid"),
     *_steps(("starting",), "gave_up", "the retry deadline is over, or it killed too many workers"),

@@ -1,23 +1,13 @@
 """Looking into the ledger for people: where a request, a definition and the whole stand; changes nothing."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from redis import Redis
-from redis.exceptions import RedisError
 
+from worker.adapters.ledger.failures import redis_errors
 from worker.adapters.ledger.keys import Keys
-from worker.ports import LedgerDownError
-
-
-@contextmanager
-def _redis_errors() -> Iterator[None]:
-    try:
-        yield
-    except RedisError as error:
-        raise LedgerDownError(str(error)) from error
 
 
 class LedgerReader:
@@ -29,20 +19,20 @@ class LedgerReader:
 
     def now(self) -> float:
         """Redis time in seconds since 1970."""
-        with _redis_errors():
+        with redis_errors():
             seconds, microseconds = self._client.time()
         return float(seconds) + float(microseconds) / 1e6
 
     def request(self, request_id: str) -> Mapping[str, Any] | None:
         """Give a request by id: state, customer_key, mid, attempt, file, task_id, times in seconds since 1970."""
-        with _redis_errors():
+        with redis_errors():
             record = _texts(self._client.hgetall(self.keys.request(request_id)))
             due = self._client.zscore(self.keys.due, request_id)
         return _request(request_id, record, due) if "state" in record else None
 
     def definition(self, mid: str, customer_key: str) -> Mapping[str, Any]:
         """Say who holds a definition, the seconds left of lease and window, and which follow-ups wait, in order."""
-        with _redis_errors():
+        with redis_errors():
             record = _texts(self._client.hgetall(self.keys.definition(mid, customer_key)))
             waiting = self._client.zrange(self.keys.waiting(mid, customer_key), 0, -1)
         now = self.now()
@@ -60,7 +50,7 @@ class LedgerReader:
     def overview(self) -> Mapping[str, int]:
         """Count the unfinished requests, those overdue by now, and the events kept in the stream."""
         now = int(self.now() * 1000)
-        with _redis_errors():
+        with redis_errors():
             return {
                 "unfinished": self._client.zcard(self.keys.due),
                 "overdue": self._client.zcount(self.keys.due, "-inf", now),
@@ -69,7 +59,7 @@ class LedgerReader:
 
     def recent(self, mid: str, customer_key: str, count: int, among: int = 5000) -> list[Mapping[str, Any]]:
         """Give the newest `count` events of a definition, newest first, found among the last `among` events."""
-        with _redis_errors():
+        with redis_errors():
             entries = self._client.xrevrange(self.keys.stream, count=among)
         events = (orjson.loads(fields[b"event"]) for _, fields in entries)
         own = (e for e in events if e["subject"] == customer_key and e["data"].get("mid") == mid)
@@ -77,7 +67,7 @@ class LedgerReader:
 
     def request_of(self, mid: str, task_id: str) -> str | None:
         """Say which request a TaskResultID was given to."""
-        with _redis_errors():
+        with redis_errors():
             claim = self._client.get(self.keys.task(mid, task_id))
         return None if claim is None else str(claim.decode())
 

@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from redis import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError
 
 from worker.adapters.ledger import wire
 from worker.adapters.ledger.durability import Durability
+from worker.adapters.ledger.failures import redis_errors
 from worker.adapters.ledger.keys import Keys
 from worker.adapters.ledger.scripts import sources
 from worker.domain.decisions import Decision, Due, Followed, Grant
@@ -76,17 +78,11 @@ class RedisLedger:
     def _run(self, step: str, arguments: dict[str, Any]) -> Any:
         script = self._scripts[step]
         argv = (2, self.keys.due, self.keys.stream, orjson.dumps(arguments))
-        try:
+        with redis_errors():
             try:
                 return self._client.evalsha(script.sha, *argv)
             except NoScriptError:
                 return self._client.eval(script.text, *argv)
-        except ResponseError as error:
-            if "no step from" in str(error):
-                raise
-            raise LedgerDownError(str(error)) from error
-        except RedisError as error:
-            raise LedgerDownError(str(error)) from error
 
     def _run_surely(self, step: str, arguments: dict[str, Any]) -> Any:
         """Run a script and have it confirmed on the same connection, as the durability setting asks."""
@@ -94,14 +90,12 @@ class RedisLedger:
         if command is None:
             return self._run(step, arguments)
         script = self._scripts[step]
-        try:
+        with redis_errors():
             self._client.script_load(script.text)
             pipe = self._client.pipeline(transaction=False)
             pipe.evalsha(script.sha, 2, self.keys.due, self.keys.stream, orjson.dumps(arguments).decode())
             pipe.execute_command(*command)  # type: ignore[no-untyped-call]
             answer, confirmed = pipe.execute()
-        except RedisError as error:
-            raise LedgerDownError(str(error)) from error
         if not self._settings.durability.is_met(confirmed):
             self._run("not_sent", arguments)
             raise LedgerDownError("the intent was not confirmed by replicas or disk; nothing was sent")
@@ -112,7 +106,8 @@ class RedisLedger:
 
     def accept(self, request: StartRequest) -> bool:
         """See worker.ports.Ledger.accept."""
-        return bool(self._run("accept", wire.request_arguments(request)))
+        # The call has a name: when its reply got lost and redis-py repeats it, the request is still new.
+        return bool(self._run("accept", wire.request_arguments(request) | {"call": uuid4().hex}))
 
     def refuse(self, request: StartRequest, code: str, text: str) -> None:
         """See worker.ports.Ledger.refuse."""
@@ -125,10 +120,8 @@ class RedisLedger:
 
     def load(self, request_id: str) -> StartRequest | None:
         """See worker.ports.Ledger.load."""
-        try:
+        with redis_errors():
             raw: Any = self._client.hgetall(self.keys.request(request_id))
-        except RedisError as error:
-            raise LedgerDownError(str(error)) from error
         record = {name.decode(): value.decode() for name, value in raw.items()}
         return wire.read_request(request_id, record) if "state" in record else None
 
@@ -197,10 +190,8 @@ class RedisLedger:
         if not task_ids:
             return frozenset()
         ordered = sorted(task_ids)
-        try:
+        with redis_errors():
             claims: Any = self._client.mget([self.keys.task(mid, task_id) for task_id in ordered])
-        except RedisError as error:
-            raise LedgerDownError(str(error)) from error
         return frozenset(task_id for task_id, claim in zip(ordered, claims, strict=True) if claim is None)
 
     def followed(self, request_ids: Collection[str]) -> Sequence[Followed]:

@@ -103,7 +103,7 @@ end
 
 local function finish(id, r)
   redis.call('ZREM', DUE, id)
-  drop(request_key(id), r, {'owner', 'known', 'sent', 'nb', 'look_until', 'until', 'follow_until', 'looks', 'lost'})
+  drop(request_key(id), r, {'owner', 'known', 'sent', 'nb', 'look_until', 'until', 'follow_until', 'looks', 'lost', 'call'})
   keep(request_key(id), cfg.request_ttl)
 end
 

@@ -1,0 +1,210 @@
+"""What only the real ledger can get wrong: replies, JSON, times to live, defects of scripts, servers that refuse."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+import redis as redis_py
+
+from tests.contract.ledger.story import HOUR, KEY, MID, Story, file, request
+from tests.ledgers import RedisWorld
+from worker.adapters.ledger import LedgerSettings, RedisLedger, wire
+from worker.adapters.ledger.scripts import read_script
+from worker.domain.policy import Policy
+from worker.ports import LedgerDownError
+
+SETTINGS = LedgerSettings(lease=180, settle=60, accept_grace=5, recheck=600, first_look=5)
+DAY = 24 * HOUR
+
+
+@pytest.fixture
+def world(redis_server) -> Iterator[RedisWorld]:
+    made = RedisWorld(redis_server.url, SETTINGS)
+    yield made
+    made.client.close()
+
+
+@pytest.fixture
+def story(world: RedisWorld) -> Story:
+    return Story(world)
+
+
+def test_a_recorded_request_is_new_again_when_only_the_reply_was_lost(world: RedisWorld):
+    arguments = wire.request_arguments(request("a", file())) | {"call": "c1"}
+
+    assert [world.ledger._run("accept", arguments) for _ in range(2)] == [1, 1]
+    assert world.ledger._run("accept", arguments | {"call": "c2"}) == 0
+    assert len(world.events()) == 1
+
+
+def test_numbers_of_an_event_are_exact_and_names_are_unicode(story: Story, world: RedisWorld):
+    name = 'ünï "quoted" \\ \u2028 \U0001f600.csv'
+    story.accept(request("a", file(name, size=2**63 - 1)))
+    (_, fields) = world.client.xrange(world.keys.stream)[0]
+    event = orjson.loads(fields[b"event"])
+
+    assert event["data"]["file"]["size"] == 2**63 - 1
+    assert event["data"]["file"]["name"] == name
+    assert event["subject"] == KEY
+
+
+def test_nanoseconds_travel_as_text(story: Story):
+    arrival = file()
+    stamped = type(arrival)(location="/in", name="x", size=1, modified_ns=1_800_000_000_123_456_789)
+    story.accept(request("a", stamped))
+
+    assert story.last("a")["file"]["modified_ns"] == "1800000000123456789"
+    assert story.ledger.load("a") == story.requests["a"]
+
+
+def test_a_report_is_published_once_and_keeps_empty_lists_and_large_numbers(world: RedisWorld):
+    data = {"mid": MID, "matches": [], "detail": {}, "size": 2**60, "file": {"name": "ü"}}
+
+    assert world.ledger.report("f1", "unrouted", MID, "x.csv", data) is True
+    assert world.ledger.report("f1", "unrouted", MID, "x.csv", data) is False
+    (event,) = world.events()
+    assert event["data"] == data
+    assert (event["id"], event["type"]) == ("f1/unrouted", "sfmc.import.unrouted")
+
+
+@pytest.mark.parametrize("seconds", [0, 86399.999, 58 * DAY, 59 * DAY, 409 * DAY, 36525 * DAY, -9861 * DAY])
+def test_the_time_of_an_event_is_the_time_of_redis(story: Story, world: RedisWorld, seconds: float):
+    world.advance(seconds)
+    story.arrives("a")
+
+    told = datetime.fromisoformat(story.events("a")[0]["time"])
+    assert told == datetime.fromtimestamp(world.now_ms() // 1000, UTC).replace(
+        microsecond=world.now_ms() % 1000 * 1000
+    )
+
+
+def ttl(world: RedisWorld, key: str) -> float:
+    return world.client.pttl(key) / 1000
+
+
+def test_a_finished_request_is_forgotten_after_its_time_and_an_unfinished_one_much_later(story, world):
+    story.arrives_and_starts("a")
+    assert ttl(world, world.keys.request("a")) > 89 * DAY
+    story.ends("a")
+
+    assert 29 * DAY < ttl(world, world.keys.request("a")) <= 30 * DAY
+    assert 29 * DAY < ttl(world, world.keys.task(MID, "task-a")) <= 30 * DAY
+
+
+def test_a_definition_outlives_its_window_and_a_follow_up_its_wait(story: Story, world: RedisWorld):
+    story.arrives_and_starts("a", window=24 * 200)
+    story.ends("a")
+    story.arrives("b")
+    story.take("b")
+
+    assert ttl(world, world.keys.definition(MID, KEY)) > 200 * DAY
+    assert ttl(world, world.keys.waiting(MID, KEY)) > 200 * DAY
+    assert ttl(world, world.keys.request("b")) > 200 * DAY
+
+
+def test_a_finished_request_keeps_no_field_that_only_work_needs(story: Story, world: RedisWorld):
+    story.arrives("a")
+    story.in_doubt("a", known=tuple(str(number) for number in range(50)))
+    world.advance(60)
+    story.ledger.unknown(story.look("a").grant, [], 0)
+
+    left = set(world.record("a"))
+    assert not left & {"owner", "known", "sent", "nb", "look_until", "until", "follow_until", "looks", "lost", "call"}
+
+
+def test_the_memory_of_files_and_source_events_ends(story: Story, world: RedisWorld):
+    story.accept(request("a", file(), event_id="e"))
+    story.go("a")
+    kept = [key for key in world.client.scan_iter() if b":s:" in key or b":e:" in key]
+
+    assert len(kept) == 2
+    assert all(29 * DAY < world.client.pttl(key) / 1000 <= 30 * DAY for key in kept)
+
+
+def test_the_stream_is_bounded(redis_server):
+    small = RedisWorld(redis_server.url, LedgerSettings(stream_maxlen=100))
+    for number in range(1000):
+        small.ledger.refuse(request(f"r{number}"), "invalid", "no")
+
+    assert small.client.xlen(small.keys.stream) < 400
+    small.client.close()
+
+
+def test_two_prefixes_on_one_server_know_nothing_of_each_other(redis_server):
+    first = RedisWorld(redis_server.url, LedgerSettings(prefix="sfmc-import:"))
+    client = redis_py.Redis.from_url(redis_server.url)
+    second = RedisLedger(client, LedgerSettings(prefix="other:"))
+    first.ledger.accept(request("a"))
+
+    assert second.load("a") is None
+    assert second.accept(request("a")) is True
+    first.restart()
+    client.close()
+
+
+def test_every_key_of_a_request_lies_in_the_slot_of_the_stream(story: Story, world: RedisWorld):
+    story.accept(request("a", file(), key="a{b}c", event_id="{x}"))
+    story.start("a", window=1)
+    story.accept(request("b", file("b.csv"), key="a{b}c"))
+    story.take("b")
+    slot = redis_py.crc.key_slot(world.keys.stream.encode())
+    names = [name for name in world.client.scan_iter() if name != b"test:clock"]
+
+    assert len(names) > 6
+    assert {redis_py.crc.key_slot(name) for name in names} == {slot}
+
+
+def test_a_defect_of_a_script_is_not_taken_for_a_redis_that_is_down(redis_server):
+    def broken(name: str) -> str:
+        return "local nothing = nil; return nothing.field" if name == "look_again" else read_script(name)
+
+    world = RedisWorld(redis_server.url, SETTINGS, broken)
+    story = Story(world)
+    story.arrives("a")
+    grant = story.go("a")
+
+    with pytest.raises(redis_py.ResponseError):
+        world.ledger.look_again(grant, 1)
+    world.client.close()
+
+
+def test_a_server_that_refuses_to_write_is_down(redis_server, world: RedisWorld):
+    world.client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(LedgerDownError, match="memory"):
+            world.ledger.accept(request("a"))
+    finally:
+        world.client.config_set("maxmemory", 0)
+    assert world.ledger.accept(request("a")) is True
+
+
+def test_a_server_that_is_gone_is_down(tmp_path):
+    client = redis_py.Redis.from_url(f"unix://{tmp_path}/none.sock")
+    ledger = RedisLedger(client, SETTINGS)
+
+    for call in (lambda: ledger.accept(request("a")), lambda: ledger.load("a"), lambda: ledger.unclaimed(MID, ["t"])):
+        with pytest.raises(LedgerDownError):
+            call()
+    client.close()
+
+
+def test_scripts_that_the_server_forgot_are_sent_again(world: RedisWorld):
+    world.ledger.accept(request("a"))
+    world.client.script_flush()
+
+    assert world.ledger.accept(request("b")) is True
+
+
+def test_a_request_of_odd_ids_and_keys_lives_its_life(story: Story, world: RedisWorld):
+    odd = "it's {odd}:*?[x]\\ \u00fc%s"
+    story.accept(request("a/b:c@d+e=f", file(odd, version=odd), key=odd[:36], event_id=odd))
+    story.start("a/b:c@d+e=f", window=1)
+    story.ends("a/b:c@d+e=f")
+
+    assert story.names("a/b:c@d+e=f") == ["accepted", "starting", "started", "completed"]
+    assert world.due() == {}
+
+
+def test_policies_reach_the_scripts_as_they_are():
+    assert wire.policy_arguments(Policy(frequency_floor=1.5))["window"] == 5_400_000
