@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,35 +34,21 @@ def submit(
     reason: str | None = None,
     request_id: str | None = None,
 ) -> Receipt:
-    """Ask for one start of the ImportDefinition `customer_key` and return once the ledger has the request.
+    """Ask for one start of the ImportDefinition `customer_key`; returns once the ledger has the request.
 
-    `file` is the arrival that gives the reason, or its path as text; `event_id` names the event of the source that
-    announced it, so that the same event counts once; `mid` is the business unit, by default that of the settings.
-    The same `request_id` is one request however often it is submitted; without one the request is new.
-    Without a `door` one is opened from the environment (SFMC_*) for this call: pass a door to submit many.
+    `file` is the arrival that gives the reason, or its path as text; `event_id` is the source's own, the same one
+    counts once; `mid` is the business unit, by default that of the settings. The same `request_id` is one request
+    however often it comes; without one it is new. Without a `door` one is opened from the environment (SFMC_*).
 
-    Raises BadRequestError when the request can never be carried out, and DoorClosedError when the ledger does not
-    take it: then nothing is recorded and the caller keeps the file.
+    Raises BadRequestError for what can never be carried out, and DoorClosedError when the ledger does not take it:
+    then nothing is recorded and the caller keeps the file.
     """
-    if door is None:
-        with open_door(os.environ) as opened:
-            return submit(
-                opened,
-                customer_key=customer_key,
-                mid=mid,
-                file=file,
-                event_id=event_id,
-                source=source,
-                force=force,
-                reason=reason,
-                request_id=request_id,
-            )
     given = {"mid": mid, "file": _as_field(file), "event_id": event_id, "source": source, "reason": reason}
-    message = {"customer_key": customer_key, "force": force} | {
-        name: value for name, value in given.items() if value is not None
-    }
-    request = read_request(str(uuid7()) if request_id is None else request_id, door.mid, message)
-    return Receipt(request_id=request.request_id, is_new=door.submit(request))
+    message = {name: value for name, value in given.items() if value is not None}
+    message |= {"customer_key": customer_key, "force": force}
+    with open_door(os.environ) if door is None else nullcontext(door) as way_in:
+        request = read_request(str(uuid7()) if request_id is None else request_id, way_in.mid, message)
+        return Receipt(request_id=request.request_id, is_new=way_in.submit(request))
 
 
 def arrival_at(path: Path, location: str | None = None) -> Arrival:
