@@ -22,13 +22,13 @@ class Database:
     """A pool of connections, safe from any thread; without a path the file is private and goes with it."""
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path or _private_file(self)
+        self.path = path or _private_file(self)
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._writing = threading.Lock()
         self._writer = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
         return connection

@@ -35,13 +35,18 @@ def compose(
     """Return the mail; `bad` are the rows to show where IncludeResults asks for them."""
     mail = EmailMessage()
     mail["From"] = "sandbox@sfmc-import.invalid"
-    mail["To"] = " ".join(str(notification["ResponseAddress"]).split())
-    mail["Subject"] = f"Import {' '.join(key.split())}: {outcome.status}"
+    mail["To"] = _line(notification["ResponseAddress"])
+    mail["Subject"] = f"Import {_line(key)}: {outcome.status}"
     mail["Date"] = format_datetime(now)
-    mail["X-Response-Type"] = str(notification["ResponseType"])
+    mail["X-Response-Type"] = _line(notification["ResponseType"])
     mail["X-Task-ID"] = str(task_id)
     mail.set_content("\n".join(_lines(outcome, bad if notification.get("IncludeResults") else ())))
     return mail
+
+
+def _line(value: object) -> str:
+    """Return text that fits one header: nothing in it can end the line."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(value))
 
 
 def _lines(outcome: Outcome, bad: Sequence[BadRow]) -> list[str]:

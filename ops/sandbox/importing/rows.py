@@ -5,6 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ops.sandbox.importing import lists, tables
@@ -15,9 +16,10 @@ from ops.sandbox.importing.lists import MailingList, Subscriber
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS bad_row (task_id INTEGER, line INTEGER, raw TEXT, reason TEXT, file TEXT);
 CREATE INDEX IF NOT EXISTS bad_row_of_task ON bad_row (task_id);
-CREATE TABLE IF NOT EXISTS run (number INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER);
+CREATE TABLE IF NOT EXISTS opening (number INTEGER PRIMARY KEY AUTOINCREMENT);
 """
 _ALL = -1
+_RUNS_OF_AN_OPENING = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class RowStore:
         with self.database.writing() as connection:
             for statement in (_SCHEMA + tables.SCHEMA + lists.SCHEMA).split(";\n"):
                 connection.execute(statement)
+            opening = connection.execute("INSERT INTO opening DEFAULT VALUES").lastrowid or 0
+        self._numbers = count(opening * _RUNS_OF_AN_OPENING)
 
     def close(self) -> None:
         """Close the file; the store is of no use afterwards."""
@@ -132,12 +136,9 @@ class RowStore:
         with self.database.reading() as connection:
             return [BadRow(*row) for row in connection.execute(query, (task_id, limit, offset))]
 
-    def new_run(self, task_id: int) -> int:
-        """Return the number that marks the rows one run writes; never given twice."""
-        with self.database.writing() as connection:
-            number = connection.execute("INSERT INTO run (task_id) VALUES (?)", (task_id,)).lastrowid
-        assert number is not None
-        return number
+    def new_run(self) -> int:
+        """Return the number that marks the rows one run writes; never given twice, not after a restart either."""
+        return next(self._numbers)
 
     @contextlib.contextmanager
     def alone(self, destination: str) -> Iterator[None]:

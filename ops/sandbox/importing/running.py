@@ -55,7 +55,7 @@ class _Run:
         self._store = store
         self._files = files
         self._transfer = Transfer(store, task_id, Tally())
-        self._number = store.new_run(task_id)
+        self._number = store.new_run()
         self._import_type = "Data Extensions"
         self._identifier = ""
 

@@ -128,7 +128,7 @@ class TableWriter:
 
     def _count_touched(self, connection: sqlite3.Connection) -> int:
         self._check_exists(connection)
-        if not self._extension.has_primary_key:
+        if not self._written or not self._extension.has_primary_key:
             return self._written
         query = f"SELECT count(*) FROM {self._extension.table} WHERE run = ?"  # noqa: S608
         found: int = connection.execute(query, (self._run,)).fetchone()[0]

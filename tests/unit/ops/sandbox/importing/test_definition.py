@@ -7,7 +7,11 @@ from ops.sandbox.importing.outcome import RefusedError
 
 def test_an_empty_definition_means_the_defaults():
     options = read_definition({})
-    assert (options.file_type, options.mapping, options.update_type) == ("CSV", "InferFromColumnHeadings", "AddAndUpdate")
+    assert (options.file_type, options.mapping, options.update_type) == (
+        "CSV",
+        "InferFromColumnHeadings",
+        "AddAndUpdate",
+    )
     assert (options.allow_errors, options.delete_file, options.multiple_files) == (False, False, False)
     assert (options.quoted_strings, options.locale, options.subscriber_type) == (True, "en-US", "Email")
     assert (options.header_lines, options.code_page, options.max_file_age) == (0, 0, 0)

@@ -111,7 +111,9 @@ def test_column_based_delete_takes_a_subscriber_off_the_list_only(world, subscri
 
 def test_the_all_subscribers_list_is_there_for_every_account_and_holds_everybody(world, subscribe, on, news):
     subscribe("a@example.com,Ann")
-    outcome = subscribe("a@example.com,New", "b@example.com,Bob", list_id=ALL_SUBSCRIBERS, UpdateType="AddAndDoNotUpdate")
+    outcome = subscribe(
+        "a@example.com,New", "b@example.com,Bob", list_id=ALL_SUBSCRIBERS, UpdateType="AddAndDoNotUpdate"
+    )
     assert counts(outcome) == (1, 1, 0, 0)
     assert on(ALL_SUBSCRIBERS) == {"a@example.com": "Ann", "b@example.com": "Bob"}
     assert on(news) == {"a@example.com": "Ann"}
@@ -137,7 +139,10 @@ def test_subscriber_import_type_email_takes_addresses(subscribe):
 
 
 def test_field_maps_reach_the_fields_and_attributes_of_a_subscriber(subscribe, on):
-    maps = [{"SourceOrdinal": 1, "DestinationName": "Email Address"}, {"SourceOrdinal": 0, "DestinationName": "First Name"}]
+    maps = [
+        {"SourceOrdinal": 1, "DestinationName": "Email Address"},
+        {"SourceOrdinal": 0, "DestinationName": "First Name"},
+    ]
     subscribe("Ann,a@example.com", head="Bob,b@example.com", FieldMappingType="MapByOrdinal", FieldMaps=maps)
     assert on() == {"a@example.com": "Ann", "b@example.com": "Bob"}
 

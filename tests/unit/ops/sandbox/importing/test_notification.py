@@ -1,9 +1,12 @@
 import email
 import email.policy
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ops.sandbox.importing.notification import is_wanted, notification_file
+from ops.sandbox.importing.notification import compose, is_wanted, notification_file
 from ops.sandbox.importing.outcome import Outcome
 from tests.unit.ops.sandbox.importing.world import TIDY
 
@@ -60,7 +63,7 @@ def test_include_results_adds_the_bad_rows(world):
 
 def test_an_import_that_could_not_run_is_notified_too(world):
     world.run(Notification=TO_ANN | {"RespondWhen": "OnError"})
-    assert "there is no data extension" in mail_of(world).get_content() or "no file" in mail_of(world).get_content()
+    assert "no file for 'people.csv'" in mail_of(world).get_content()
 
 
 def test_no_mail_is_written_when_none_is_wanted(world):
@@ -73,6 +76,13 @@ def test_a_folder_that_takes_no_mail_does_not_change_the_outcome(world):
     world.people()
     (world.files.parent / "notifications").write_text("a file where a folder should be")
     assert world.into_people(*TIDY, Notification=TO_ANN).status == "Completed"
+
+
+@given(st.text(), st.text())
+def test_a_mail_can_be_written_to_any_address_about_any_key(address, key):
+    notification = {"ResponseType": "email", "ResponseAddress": address}
+    mail = compose(notification, key, 1, ended(), [], datetime(2024, 5, 9, tzinfo=UTC))
+    assert b"Total: 1" in bytes(mail)
 
 
 def test_line_ends_in_an_address_or_key_cannot_add_headers(world):

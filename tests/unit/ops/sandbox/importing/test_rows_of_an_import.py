@@ -61,9 +61,7 @@ def test_allow_errors_false_stops_after_the_first_error_and_keeps_what_came_befo
     world.people()
     outcome = world.into_people(TIDY[0], "x,Bad,1", TIDY[1], **allow)
     assert (outcome.status, counts(outcome), outcome.total) == ("Error", (1, 0, 0, 1), 2)
-    assert outcome.message == (
-        "Stopped at the first error: line 3 of people.csv: Email: 'x' is not an email address"
-    )
+    assert outcome.message == ("Stopped at the first error: line 3 of people.csv: Email: 'x' is not an email address")
     assert world.rows() == [ANN]
 
 

@@ -49,12 +49,10 @@ class World:
         return self.store.create_data_extension(MID, key, f"id-of-{key}", key.title(), fields or PEOPLE)
 
     def run(self, now=NOW, **properties):
-        self.task_id = next(self._task_ids)
+        task_id = self.task_id = next(self._task_ids)
         definition = {"CustomerKey": "daily", "FileSpec": "people.csv", "DestinationObject": INTO_PEOPLE} | properties
         definition = {name: value for name, value in definition.items() if value is not None}
-        return run_import(
-            definition, self.account, self.store, self.files, self.task_id, now, self.seen.append
-        )
+        return run_import(definition, self.account, self.store, self.files, task_id, now, self.seen.append)
 
     def into_people(self, *lines, head="Email,Name,Age", **properties):
         """Put a file with these rows and import it, going on after errors unless told otherwise."""
