@@ -1,0 +1,159 @@
+"""What only the adapter does, against the sandbox: tokens, pages, retries, and each fault it can show."""
+
+import pytest
+
+from tests.contract.marketing_cloud.conftest import on_sandbox
+from tests.contract.marketing_cloud.subjects import MID, start
+from tests.sandbox_server import CLIENT_ID, SandboxProcess
+from worker.adapters.marketing_cloud import Hidden, MarketingCloudConfig, connect
+from worker.adapters.marketing_cloud.client import IDS_PER_QUERY
+from worker.domain.faults import Ambiguous, NotApplied, Rejected
+from worker.domain.runs import Accepted
+
+BEFORE = {
+    "http_400": Rejected,
+    "http_500": Ambiguous,
+    "http_429": NotApplied,
+    "http_503": Ambiguous,
+    "fault_2": Ambiguous,
+    "fault_9": NotApplied,
+    "fault_10": NotApplied,
+    "fault_11": Rejected,
+    "fault_12": Rejected,
+    "fault_13": NotApplied,
+    "fault_17": NotApplied,
+    "error_43010": Rejected,
+    "error_43060": Rejected,
+    "drop_before_applying": Ambiguous,
+}
+AFTER = (
+    "missing_task",
+    "drop_after_applying",
+    "http_500_after_applying",
+    "fault_2_after_applying",
+    "garbage",
+    "truncated",
+    "wrong_content_type",
+)
+
+
+@pytest.mark.parametrize("fault", sorted(BEFORE))
+def test_a_fault_before_the_start_is_judged_by_the_table(real, fault):
+    real.define("orders")
+    real.control.add_fault(fault, count=1)
+
+    assert isinstance(start(real, "orders"), BEFORE[fault])
+    assert real.applied("orders") == []
+
+
+@pytest.mark.parametrize("fault", AFTER)
+def test_a_fault_after_the_start_is_ambiguous_and_nothing_is_sent_again(real, fault):
+    real.define("orders")
+    real.control.add_fault(fault, count=1)
+
+    assert isinstance(start(real, "orders"), Ambiguous)
+    assert len(real.applied("orders")) == 1
+
+
+def test_an_answer_that_comes_in_drop_by_drop_is_ambiguous_when_the_time_is_over(sandbox):
+    config = MarketingCloudConfig(
+        soap_url=sandbox.soap_url, username="demo-user", password=Hidden("demo-password"), read_timeout=0.5
+    )
+    sandbox.control.define("orders")
+    sandbox.control.add_fault("slow_drip", count=1, seconds=30)
+    service = connect(config)
+
+    fault = service.start(MID, "orders", not_after=float("inf"))
+
+    assert isinstance(fault, Ambiguous)
+    assert fault.code == "read_timeout"
+
+
+@pytest.mark.parametrize("fault", ["token_expired", "login_failed"])
+def test_a_refused_token_is_renewed_once_and_the_start_goes_through(real, fault):
+    real.define("orders")
+    real.control.add_fault(fault, count=1)
+
+    assert isinstance(start(real, "orders"), Accepted)
+    assert len(real.applied("orders")) == 1
+
+
+def test_a_token_that_expired_in_the_meantime_is_renewed(real):
+    real.define("orders")
+    start(real, "orders")
+    real.control.expire_tokens()
+
+    assert isinstance(start(real, "orders"), Accepted)
+    assert len(real.applied("orders")) == 2
+
+
+@pytest.mark.parametrize("credentials", ["token", "user"])
+def test_a_login_that_stays_refused_is_an_account_wide_failure(sandbox, credentials):
+    real = on_sandbox(sandbox, credentials)
+    real.define("orders")
+    real.control.add_fault("login_failed", count=1000)
+
+    fault = start(real, "orders")
+
+    assert isinstance(fault, NotApplied)
+    assert (fault.code, fault.account_wide) == ("login_failed", True)
+    assert "check" in fault.text
+    assert real.applied("orders") == []
+
+
+def test_a_wrong_client_is_an_account_wide_failure_for_starts_and_queries(sandbox):
+    config = MarketingCloudConfig(
+        soap_url=sandbox.soap_url, auth_url=sandbox.auth_url, client_id=CLIENT_ID, client_secret=Hidden("wrong")
+    )
+    service = connect(config)
+
+    for fault in (service.start(MID, "orders", not_after=float("inf")), service.definition(MID, "orders")):
+        assert isinstance(fault, NotApplied)
+        assert (fault.code, fault.account_wide) == ("login_failed", True)
+        assert "SFMC_CLIENT_SECRET" in fault.text
+        assert "wrong" not in fault.text.split("check")[0]
+
+
+@pytest.mark.parametrize("fault", ["http_500", "fault_2", "fault_13", "drop_before_applying", "garbage", "truncated"])
+def test_a_query_is_asked_again_until_it_is_answered(real, fault):
+    real.define("orders")
+    real.control.add_fault(fault, "Retrieve", count=2)
+
+    assert real.service.definition(MID, "orders").customer_key == "orders"
+
+
+def test_pages_are_put_together(tmp_path):
+    with SandboxProcess(data=tmp_path) as sandbox:
+        real = on_sandbox(sandbox, "token")
+        keys = {f"definition-{number:04}" for number in range(2600)}
+        for key in sorted(keys):
+            real.define(key)
+
+        listed = real.service.definitions(MID)
+
+    assert {definition.customer_key for definition in listed} == keys
+
+
+def test_more_tasks_than_fit_one_query_are_looked_up_in_several(real):
+    real.define("orders")
+    task_ids = [start(real, "orders").task_id for _ in range(2)]
+    others = [str(900000000 + number) for number in range(IDS_PER_QUERY)]
+
+    found = real.service.runs(MID, [*task_ids, *others])
+
+    assert found.keys() == set(task_ids)
+
+
+def test_keys_of_any_script_arrive_as_they_are(real):
+    for key in ("Übersicht & <Käufe>", "注文", "a'b\"c", "--slot:token--"):
+        real.define(key)
+
+        assert isinstance(start(real, key), Accepted)
+        assert real.service.definition(MID, key).customer_key == key
+
+
+def test_a_key_that_xml_cannot_carry_is_rejected_and_nothing_is_sent(real):
+    fault = start(real, "a\x00b")
+
+    assert isinstance(fault, Rejected)
+    assert fault.code == "unsendable"
