@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis as redis_py
 import structlog
+from hypothesis import HealthCheck, settings
 
 from ops.local.valkey import Valkey
 from tests.sealing import scrub_environment, seal_network
@@ -14,6 +15,9 @@ from tests.valkey_server import keys_without_end
 
 scrub_environment(os.environ)
 seal_network()
+# How fast examples are made says something about the machine, nothing about the code.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +48,9 @@ def no_key_outlives_its_use(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     server: Valkey = request.getfixturevalue("redis_server")
-    yield
     with redis_py.Redis.from_url(server.url, socket_timeout=10) as client:
+        client.flushall()
+        yield
         left = keys_without_end(client)
         client.flushall()
         client.script_flush()
