@@ -1,0 +1,107 @@
+"""Every line that worker, beat and watcher write is one JSON record of the published schema."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from celery import Celery
+
+from ops.local.children import spawn, stop
+from tests.sandbox_server import ACCOUNT_ID, CLIENT_SECRET
+from tests.stack import Stack, running_stack
+from tests.waiting import eventually
+
+SCHEMA = json.loads(Path("ops/log.schema.json").read_text())
+
+
+def records(log: Path) -> list[dict[str, Any]]:
+    """Read a log whole; a line that is no record of the schema fails the test."""
+    found = [json.loads(line) for line in log.read_text().splitlines()]
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    for record in found:
+        validator.validate(record)
+    return found
+
+
+def _messages_sent(stack: Stack) -> int:
+    statistics: Any = stack.client.info("commandstats")
+    return int(statistics.get("cmdstat_lpush", {}).get("calls", 0))
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    with running_stack() as made:
+        yield made
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_a_run_tells_its_names_in_every_record_from_the_message_to_the_end(stack: Stack, pool: str) -> None:
+    stack.sandbox.control.define("daily", FileSpec="daily.csv")
+    stack.sandbox.drop("daily.csv", "Key,Value\n1,one\n")
+    worker, beat = stack.worker("--pool", pool), stack.start("beat")
+    request = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
+    ended = stack.await_event("completed", request)
+    codes = [stop(child, within=15) for child in (worker, beat)]
+
+    told = records(stack.log_of(worker))
+    own = [each for each in told if each.get("request_id") == request and each["logger"] == "worker.tasks"]
+    assert codes == [0, 0]
+    assert len(own) >= 2
+    assert {each["customer_key"] for each in own} == {"daily"}
+    assert {each["mid"] for each in own} == {str(ACCOUNT_ID)}
+    assert {each["task_id"] for each in own} == {ended["data"]["task_id"]}
+    assert records(stack.log_of(beat)) is not None
+    assert any(each["event"] == "worker_shutting_down" for each in told)
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_printing_libraries_and_tracebacks_become_records_without_secrets(stack: Stack, pool: str) -> None:
+    log = stack.folder / "chatter.log"
+    options = ["-q", "-A", "worker.app", "worker", "-P", pool, "-c", "2", "-I", "tests.e2e.chatter", "-l", "INFO"]
+    with log.open("wb") as output:
+        worker = spawn([sys.executable, "-m", "celery", *options], env=stack.env, output=output, errors=output)
+    with Celery("talker", broker=stack.valkey.celery_url, set_as_current=False) as client:
+        headers = {"request_id": "r-1", "customer_key": "daily", "mid": "7"}
+        client.send_task("chatter.talk", queue="imports", headers=headers)
+        client.send_task("chatter.fail", args=[CLIENT_SECRET], queue="imports")
+        eventually(lambda: "RuntimeError" in log.read_text() and "said_something" in log.read_text(), 20, "all is said")
+    stop(worker, within=15)
+
+    told = records(log)
+    printed = [each for each in told if each["logger"] == "celery.redirected"]
+    library = next(each for each in told if each["logger"] == "some.library")
+    assert "in two lines" in "".join(each["event"] for each in printed)
+    assert (library["event"], library["request_id"], library["mid"]) == ("lost something", "r-1", "7")
+    assert any("RuntimeError" in each.get("exception", "") for each in told)
+    assert CLIENT_SECRET not in log.read_text()
+
+
+def test_the_watcher_writes_records_too(stack: Stack, tmp_path: Path) -> None:
+    stack.sandbox.control.define("daily", FileSpec="daily.csv")
+    watcher = stack.start("watch", str(tmp_path), "--settle", "0.1")
+    (tmp_path / "daily.csv").write_text("Key,Value\n1,one\n")
+    stack.await_event("accepted")
+    stop(watcher, within=15)
+
+    told = records(stack.log_of(watcher))
+    assert any(each.get("customer_key") == "daily" for each in told)
+
+
+def test_an_outage_of_redis_is_told_in_records_and_without_tracebacks(stack: Stack) -> None:
+    worker, beat = stack.worker(), stack.start("beat")
+    eventually(lambda: _messages_sent(stack) > 1, 20, "beat sends sweeps")
+    stack.valkey.kill()
+    eventually(lambda: "broker_unreachable" in stack.log_of(beat).read_text(), 15, "beat notices")
+    eventually(lambda: "Cannot connect" in stack.log_of(worker).read_text(), 15, "the worker notices")
+    stack.valkey.restart()
+    eventually(lambda: "broker_reachable_again" in stack.log_of(beat).read_text(), 15, "beat goes on")
+    for child in (worker, beat):
+        stop(child, within=20)
+
+    told = [*records(stack.log_of(worker)), *records(stack.log_of(beat))]
+    assert [each["event"] for each in told if each["logger"] == "worker.beat"].count("broker_unreachable") == 1
+    assert "Traceback" not in stack.log_of(beat).read_text()
