@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import click
 
 from ops.sandbox.settings import DEFAULT_MID, Principal, SandboxSettings
 
+_CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"
 _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_content_width": 110}
 
 
@@ -60,6 +62,12 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
 )
 @click.option("--overall-status-message", default="", help="OverallStatusMessage of a Perform that went well.")
 @click.option("--is-platform-object", is_flag=True, help="Send the element IsPlatformObject that no WSDL declares.")
+@click.option("--tls", is_flag=True, help="Speak HTTPS with the certificate that comes with the sandbox.")
+@click.option(
+    "--tls-pem",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Speak HTTPS with this certificate and key in one PEM file.",
+)
 @click.option("--validate", is_flag=True, help="Check each reply against the WSDL's schema before sending it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the address as JSON.")
 def sandbox(host: str, port: int, *, as_json: bool, **options: Any) -> None:  # fmt: skip
@@ -73,12 +81,22 @@ def sandbox(host: str, port: int, *, as_json: bool, **options: Any) -> None:  # 
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings, host, port, as_json=as_json))
+    except ssl.SSLError as problem:
+        raise click.ClickException(f"{settings.tls} is no certificate with its key: {problem.reason}") from problem
     except OSError as problem:
         raise click.ClickException(f"cannot listen on {host}:{port}: {problem.strerror or problem}") from problem
 
 
 def _settings(
-    client_id: str, client_secret: str, username: str, password: str, account_ids: tuple[int, ...], **rest: Any
+    client_id: str,
+    client_secret: str,
+    username: str,
+    password: str,
+    account_ids: tuple[int, ...],
+    *,
+    tls: bool,
+    tls_pem: Path | None,
+    **rest: Any,
 ) -> SandboxSettings:
     try:
         ZoneInfo(str(rest["time_zone"]))
@@ -88,6 +106,7 @@ def _settings(
         clients=(Principal(client_id, client_secret),),
         users=(Principal(username, password),),
         mids=tuple(dict.fromkeys(account_ids)),
+        tls=tls_pem or (_CERTIFICATE if tls else None),
         **rest,
     )
 

@@ -23,7 +23,7 @@ class SandboxServer(uvicorn.Server):
 
     def __init__(self, settings: SandboxSettings, host: str, port: int, announce: Callable[[str], None]) -> None:
         self._listener = _listen(host, port)
-        self._url = _url(host, self._listener.getsockname()[1])
+        self._url = _url("https" if settings.tls else "http", host, self._listener.getsockname()[1])
         self._announce = announce
         super().__init__(_config(settings))
 
@@ -54,12 +54,13 @@ def _config(settings: SandboxSettings) -> uvicorn.Config:
         timeout_keep_alive=_KEEP_ALIVE,
         server_header=False,
         lifespan="on",
+        ssl_certfile=settings.tls,
     )
 
 
-def _url(host: str, port: int) -> str:
+def _url(scheme: str, host: str, port: int) -> str:
     reachable = "127.0.0.1" if host in {"0.0.0.0", ""} else host  # noqa: S104  a name for people
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    return f"{scheme}://[{reachable}]:{port}" if ":" in reachable else f"{scheme}://{reachable}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -142,6 +142,26 @@ def test_without_a_data_folder_nothing_stays_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_with_tls_only_clients_that_trust_its_certificate_are_served() -> None:
+    certificate = Path(__file__).parents[3] / "ops" / "sandbox" / "tls" / "localhost.pem"
+    with SandboxProcess(["--tls"]) as sandbox:
+        assert sandbox.url.startswith("https://127.0.0.1:")
+        trusting = requests.get(f"{sandbox.url}/etframework.wsdl", verify=str(certificate), timeout=5)
+        assert f'location="{sandbox.url}/Service.asmx"' in trusting.text
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.get(f"{sandbox.url}/_sandbox/health", timeout=5)
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{sandbox.url.replace('https', 'http')}/_sandbox/health", timeout=5)
+
+
+def test_a_certificate_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "no.pem").write_text("nothing")
+    result = _run("--port", "0", "--tls-pem", str(tmp_path / "no.pem"))
+    assert result.returncode == 1
+    assert "is no certificate with its key" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def _run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "ops.sandbox", *options],
