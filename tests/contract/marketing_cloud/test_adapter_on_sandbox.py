@@ -4,7 +4,8 @@ import pytest
 
 from tests.contract.marketing_cloud.conftest import on_sandbox
 from tests.contract.marketing_cloud.subjects import MID, start
-from tests.sandbox_server import CLIENT_ID, SandboxProcess
+from tests.sandbox_server import CLIENT_ID
+from tests.soap_conversation import Conversation, thing
 from worker.adapters.marketing_cloud import Hidden, MarketingCloudConfig, connect
 from worker.adapters.marketing_cloud.client import IDS_PER_QUERY
 from worker.domain.faults import Ambiguous, NotApplied, Rejected
@@ -122,14 +123,14 @@ def test_a_query_is_asked_again_until_it_is_answered(real, fault):
     assert real.service.definition(MID, "orders").customer_key == "orders"
 
 
-def test_pages_are_put_together(tmp_path):
-    with SandboxProcess(data=tmp_path) as sandbox:
-        real = on_sandbox(sandbox, "token")
-        keys = {f"definition-{number:04}" for number in range(2600)}
-        for key in sorted(keys):
-            real.define(key)
+def test_pages_are_put_together(sandbox):
+    # The service answers with 2,500 rows at most.
+    keys = {f"definition-{number:04}" for number in range(2600)}
+    target = '<DestinationObject xsi:type="List"><ID>1</ID></DestinationObject>'
+    things = (thing("ImportDefinition", f"<CustomerKey>{key}</CustomerKey>{target}") for key in sorted(keys))
+    assert Conversation(sandbox).create("".join(things)).text("OverallStatus") == "OK"
 
-        listed = real.service.definitions(MID)
+    listed = on_sandbox(sandbox, "token").service.definitions(MID)
 
     assert {definition.customer_key for definition in listed} == keys
 
