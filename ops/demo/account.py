@@ -1,6 +1,7 @@
 """The demo's account: destinations and ImportDefinitions, created over SOAP as any customer would; runs nothing."""
 
 import json
+import sys
 import urllib.request
 from dataclasses import dataclass
 from urllib.error import URLError
@@ -125,3 +126,10 @@ def definitions(list_id: str) -> str:
     lenient = {"key": "orders", "file_spec": "orders.csv", "allow_errors": "true"}
     by_key = [{**each, "target": f"<CustomerKey>{each['key']}</CustomerKey>"} for each in (dated, lenient)]
     return "".join(DEFINITION.format(**{**usual, **each}) for each in (*by_key, by_id))
+
+
+if __name__ == "__main__":
+    try:
+        Account(sys.argv[1]).fill()
+    except AccountError as problem:
+        sys.exit(str(problem))
