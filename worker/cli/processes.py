@@ -8,9 +8,6 @@ import click
 from worker.cli.printing import examples
 from worker.settings import load
 
-# What costs start-up time, connections or log lines and brings this work nothing.
-WITHOUT = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-
 
 @click.command(
     epilog=examples(
@@ -32,8 +29,24 @@ def worker(concurrency: int | None, pool: str | None, name: str, log_level: str 
     """
     _prefer({"SFMC_CONCURRENCY": concurrency, "SFMC_POOL": pool, "SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ, marketing_cloud=True)
-    arguments = ["worker", *WITHOUT, "-n", name, "-P", settings.pool, "-c", str(settings.concurrency)]
-    _run_celery([*arguments, "-l", settings.log_level.upper()])
+    # Celery and our app take 400 ms to load, which --help must not pay.
+    from celery.utils.nodenames import default_nodename, host_format  # noqa: PLC0415
+
+    from worker.app import app  # noqa: PLC0415
+
+    process = app.Worker(
+        hostname=host_format(default_nodename(name)),
+        pool_cls=settings.pool,
+        concurrency=settings.concurrency,
+        loglevel=settings.log_level.upper(),
+        quiet=True,
+        # What costs start-up time, connections or log lines and brings this work nothing.
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    process.start()
+    raise SystemExit(process.exitcode)
 
 
 @click.command(epilog=examples("sfmc-import beat"))
@@ -45,17 +58,13 @@ def beat(log_level: str | None) -> None:
     """
     _prefer({"SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ)
-    # The schedule is one fixed entry: Celery's shelf on disk would have nothing to remember.
-    _run_celery(["beat", "-S", "worker.cli.scheduler:QuietScheduler", "-l", settings.log_level.upper()])
+    from celery.apps.beat import Beat  # noqa: PLC0415 - start-up cost, as above
+
+    from worker.app import app  # noqa: PLC0415
+
+    Beat(app=app, scheduler_cls="worker.cli.scheduler:QuietScheduler", loglevel=settings.log_level.upper(), quiet=True).run()
 
 
 def _prefer(given: dict[str, Any]) -> None:
     """Let options win over the environment, also for the children of this process."""
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
-
-
-def _run_celery(arguments: list[str]) -> None:
-    # Celery's own command line brings signal handling and exit codes with it; importing the app reads the settings.
-    from worker.app import app  # noqa: PLC0415 - 400 ms that --help must not pay
-
-    app.start(argv=["--quiet", *arguments])
