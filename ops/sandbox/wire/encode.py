@@ -39,8 +39,7 @@ def _fill(element: etree._Element, of: ComplexType, values: Mapping[str, Any]) -
 
 def _chosen(of: ComplexType, values: Mapping[str, Any]) -> str:
     """Of alternatives exactly one may be written: the one that has a value, else the first."""
-    choices = [member.name for member in of.members if member.choice]
-    return next((name for name in choices if values.get(name) is not None), choices[0] if choices else "")
+    return next((name for name in of.choices if values.get(name) is not None), of.choices[0] if of.choices else "")
 
 
 def _empty(member: Member) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from lxml import etree
 
@@ -25,7 +25,7 @@ class Member:
     choice: bool = False
     item: "Member | None" = None
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """The qualified name of the element."""
         return f"{{{PARTNER}}}{self.name}"
@@ -39,10 +39,15 @@ class ComplexType:
     ancestors: tuple[str, ...]
     members: tuple[Member, ...]
 
-    @property
+    @cached_property
     def by_name(self) -> Mapping[str, Member]:
         """The members by their element name."""
-        return _index(self)
+        return {member.name: member for member in self.members}
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """The members of which exactly one is written."""
+        return tuple(member.name for member in self.members if member.choice)
 
     def is_a(self, name: str) -> bool:
         """Whether this type is `name` or derived from it."""
@@ -71,11 +76,6 @@ def service_schema() -> Schema:
             if node.tag == f"{_X}element"
         },
     )
-
-
-@cache
-def _index(of: ComplexType) -> Mapping[str, Member]:
-    return {member.name: member for member in of.members}
 
 
 def _complex(name: str, node: etree._Element, named: Mapping[str, etree._Element]) -> ComplexType:
