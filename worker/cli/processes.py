@@ -62,7 +62,8 @@ def beat(log_level: str | None) -> None:
 
     from worker.app import app  # noqa: PLC0415
 
-    Beat(app=app, scheduler_cls="worker.cli.scheduler:QuietScheduler", loglevel=settings.log_level.upper(), quiet=True).run()
+    scheduler = "worker.cli.scheduler:QuietScheduler"
+    Beat(app=app, scheduler_cls=scheduler, loglevel=settings.log_level.upper(), quiet=True).run()
 
 
 def _prefer(given: dict[str, Any]) -> None:
