@@ -60,7 +60,7 @@ class Settings(BaseModel):
     follow_floor: Seconds = Field(5.0, description="seconds before the first look at a run")
     follow_cap: Seconds = Field(60.0, description="most seconds between two looks at a run")
     sweep_seconds: Seconds = Field(1.0, description="seconds between two sweeps of what is due")
-    sweep_batch: int = Field(500, ge=1, le=10_000, description="how many requests one sweep wakes, 1 to 10000")
+    sweep_batch: int = Field(250, ge=1, le=10_000, description="how many requests one sweep wakes, 1 to 10000")
     definition_ttl: Seconds = Field(300.0, description="seconds a definition that was read stays valid")
     baseline: Literal["retrieve", "ledger"] = Field(
         "retrieve", description="retrieve (ask for earlier runs before a start) or ledger (only runs known here)"
