@@ -1,0 +1,22 @@
+"""The adapter in front of a server that misbehaves."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from worker.adapters.marketing_cloud import Hidden, MarketingCloudConfig, SoapMarketingCloud, connect
+
+Adapter = Callable[..., SoapMarketingCloud]
+
+
+@pytest.fixture
+def adapter() -> Adapter:
+    """Make adapters that log in with user and password, unless told otherwise, and never wait between tries."""
+
+    def make(url: str, **wish: Any) -> SoapMarketingCloud:
+        user = {} if "client_id" in wish else {"username": "a-user", "password": Hidden("a-password")}
+        limits = {"connect_timeout": 0.5, "read_timeout": 0.5}
+        return connect(MarketingCloudConfig(soap_url=url, **(user | limits | wish)), sleep=lambda _: None)
+
+    return make
