@@ -79,10 +79,11 @@ def read_definition(row: Row) -> Definition:
 
 def read_run(row: Row) -> Run | None:
     """Make a run of a row, None while it has no TaskResultID; raise ValueError where a number is none."""
-    if "TaskResultID" not in row:
+    task_id = _number(row, "TaskResultID")
+    if task_id is None:
         return None
     return Run(
-        task_id=str(int(row["TaskResultID"])),
+        task_id=str(task_id),
         customer_key=row.get("ImportDefinitionCustomerKey", ""),
         status=row.get("ImportStatus", "Unknown"),
         successful=_number(row, "NumberSuccessful"),
@@ -97,4 +98,11 @@ def read_run(row: Row) -> Run | None:
 
 
 def _number(row: Row, name: str) -> int | None:
-    return int(row[name]) if name in row else None
+    value = row.get(name)
+    if value is None:
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        # Not quoted: nobody knows what stands there.
+        raise ValueError(f"{name} is not a number") from None
