@@ -1,6 +1,6 @@
 """Real workers, killed and frozen; a real server, killed and restarted: nothing is lost, nothing stops.
 
-`TRANSPORT_CHAOS_ROUNDS` (default 2) says how many kills the longer tests make.
+`TRANSPORT_CHAOS_ROUNDS` (default 2) says how many kills the longer tests make; from 3 on with both pools.
 """
 
 import os
@@ -19,6 +19,7 @@ from tests.integration.transport.workers import Worker, noted, publish
 from tests.waiting import eventually
 
 ROUNDS = int(os.environ.get("TRANSPORT_CHAOS_ROUNDS", "2"))
+CHAOS_POOLS = ["threads", "prefork"] if ROUNDS > 2 else ["threads"]
 StartWorker = Callable[..., Worker]
 
 
@@ -85,7 +86,7 @@ def test_the_stock_transport_loses_that_message(
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", CHAOS_POOLS)
 def test_workers_killed_at_random_instants_lose_nothing(
     own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path, pool: str
 ):
@@ -122,7 +123,7 @@ def test_a_worker_whose_acknowledgements_all_failed_goes_on_when_the_server_is_b
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", CHAOS_POOLS)
 def test_a_worker_outlives_crashes_of_the_server_and_loses_nothing(
     own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path, pool: str
 ):
