@@ -10,6 +10,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from ops.local.valkey import Valkey
+from tests.event_schema import problems_in
 from tests.sealing import scrub_environment, seal_network
 from tests.valkey_server import keys_without_end
 
@@ -58,6 +59,19 @@ def no_key_outlives_its_use(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def every_event_keeps_its_schema(request: pytest.FixtureRequest, no_key_outlives_its_use: None) -> Iterator[None]:
+    """After each test that used Redis: every event on the stream is one that ops/events describes."""
+    if "redis_server" not in request.fixturenames:
+        yield
+        return
+    server: Valkey = request.getfixturevalue("redis_server")
+    yield
+    with redis_py.Redis.from_url(server.url, socket_timeout=10) as client:
+        wrong = problems_in(client)
+    assert not wrong, "\n".join(wrong[:10])
+
+
+@pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     """Give each test the logging configuration of a fresh process."""
     root = logging.getLogger()
@@ -66,3 +80,11 @@ def logging_as_before() -> Iterator[None]:
     root.handlers[:], root.level = handlers, level
     structlog.contextvars.clear_contextvars()
     structlog.reset_defaults()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how many cases the enumerating tests went through."""
+    passed = terminalreporter.getreports("passed")
+    cases = sum(int(value) for report in passed for name, value in report.user_properties if name == "cases")
+    if cases:
+        terminalreporter.write_line(f"{cases} enumerated cases held")

@@ -28,6 +28,7 @@ class World(Protocol):
     def now_ms(self) -> int: ...
     def events(self) -> list[dict[str, Any]]: ...
     def due(self) -> dict[str, int]: ...
+    def state(self, request_id: str) -> str | None: ...
     def endless_keys(self) -> list[str]: ...
     def lose(self, request_id: str) -> None: ...
     def lose_definition(self, mid: str, customer_key: str) -> None: ...
@@ -51,6 +52,10 @@ class MemoryWorld:
 
     def due(self) -> dict[str, int]:
         return dict(self.ledger.store.due)
+
+    def state(self, request_id: str) -> str | None:
+        found = self.ledger.store.find(request_id)
+        return None if found is None else found.state
 
     def endless_keys(self) -> list[str]:
         return [r.id for r in self.ledger.store.requests.values() if not r.expires]
@@ -103,6 +108,9 @@ class RedisWorld:
 
     def due(self) -> dict[str, int]:
         return {name.decode(): int(at) for name, at in self.client.zrange(self.keys.due, 0, -1, withscores=True)}
+
+    def state(self, request_id: str) -> str | None:
+        return self.record(request_id).get("state")
 
     def endless_keys(self) -> list[str]:
         return keys_without_end(self.client)

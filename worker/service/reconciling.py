@@ -16,7 +16,7 @@ def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Report:
     grant = decision.grant
     runs = deps.marketing_cloud.runs_of(grant.mid, grant.customer_key)
     if isinstance(runs, NotApplied) or (isinstance(runs, Rejected) and not decision.late):
-        return _look_again(decision, deps, of_fault("reconciling_postponed", "reconciling", runs))
+        return _postpone(decision, runs, deps)
     if isinstance(runs, Rejected):
         return _unknown(decision, (), policy, deps)
     new = frozenset(run.task_id for run in runs) - decision.known
@@ -28,25 +28,29 @@ def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Report:
     return _nothing(decision, verdict, policy, deps)
 
 
-def _definition(decision: Reconcile, deps: Deps) -> Definition | None:
+def _definition(decision: Reconcile, deps: Deps) -> Definition | NotApplied:
+    """Read the definition, whose window and UpdateType decide; one that is gone or refused sets neither."""
     answer = deps.definitions.get(decision.grant.mid, decision.grant.customer_key)
-    return answer if isinstance(answer, Definition) else None
-
-
-def _window(decision: Reconcile, policy: Policy, deps: Deps) -> float:
-    return policy.window(_definition(decision, deps) or Definition(customer_key=decision.grant.customer_key))
+    if isinstance(answer, (Definition, NotApplied)):
+        return answer
+    return Definition(customer_key=decision.grant.customer_key)
 
 
 def _found(decision: Reconcile, verdict: Found, policy: Policy, deps: Deps) -> Report:
-    start = Accepted(task_id=verdict.task_id)
-    window = _window(decision, policy, deps)
+    definition = _definition(decision, deps)
+    if isinstance(definition, NotApplied):
+        return _postpone(decision, definition, deps)
+    start, window = Accepted(task_id=verdict.task_id), policy.window(definition)
     recorded = deps.persist(lambda: deps.ledger.started(decision.grant, start, window, policy, reconciled=True))
     facts = {"task_id": verdict.task_id, "matched": "reconciled"}
     return Report("import_started", "started", facts) if recorded else FENCED
 
 
 def _unknown(decision: Reconcile, candidates: tuple[str, ...], policy: Policy, deps: Deps) -> Report:
-    window = _window(decision, policy, deps)
+    definition = _definition(decision, deps)
+    if isinstance(definition, NotApplied):
+        return _postpone(decision, definition, deps)
+    window = policy.window(definition)
     recorded = deps.persist(lambda: deps.ledger.unknown(decision.grant, candidates, window))
     return Report("start_unknown", "start_unknown", {"candidates": list(candidates)}) if recorded else FENCED
 
@@ -54,11 +58,16 @@ def _unknown(decision: Reconcile, candidates: tuple[str, ...], policy: Policy, d
 def _nothing(decision: Reconcile, verdict: Nothing, policy: Policy, deps: Deps) -> Report:
     if not verdict.late:
         return _look_again(decision, deps, Report("reconciling", "reconciling"))
-    if not policy.may_repeat(_definition(decision, deps)):
+    definition = _definition(decision, deps)
+    if isinstance(definition, NotApplied) or not policy.may_repeat(definition):
         return _unknown(decision, (), policy, deps)
     pause = deps.timing.retry.pause(decision.grant.attempt, deps.chance())
     recorded = deps.persist(lambda: deps.ledger.retry(decision.grant, _NOTHING_STARTED, pause))
     return of_fault("start_repeated", "retrying", _NOTHING_STARTED) if recorded else FENCED
+
+
+def _postpone(decision: Reconcile, fault: NotApplied | Rejected, deps: Deps) -> Report:
+    return _look_again(decision, deps, of_fault("reconciling_postponed", "reconciling", fault))
 
 
 def _look_again(decision: Reconcile, deps: Deps, report: Report) -> Report:

@@ -1,12 +1,14 @@
 """Use case: carry a request as far as it can go now, to a recorded start or to what stands in its way."""
 
 from collections.abc import Collection
+from contextlib import suppress
 
 from worker.domain.decisions import Decision, Go, Grant, Reconcile
 from worker.domain.faults import Ambiguous, Fault, NotApplied, Rejected
 from worker.domain.policy import Policy
 from worker.domain.runs import Accepted, Definition
 from worker.messages import StartRequest
+from worker.ports import LedgerDownError
 from worker.service.deps import Deps
 from worker.service.reconciling import reconcile
 from worker.service.report import FENCED, Report, of_fault
@@ -63,17 +65,26 @@ def _perform(grant: Grant, known: Collection[str], deps: Deps) -> Accepted | Fau
     def attempt() -> Accepted | Fault | None:
         nonlocal intended
         asked = deps.clock.boottime()
-        left = deps.ledger.sending(grant) if intended else deps.ledger.intend(grant, known)
+        try:
+            left = deps.ledger.sending(grant) if intended else deps.ledger.intend(grant, known)
+        except LedgerDownError as error:
+            # Without a recorded intent nothing is sent, and what was not sent was not applied.
+            return NotApplied("ledger_down", str(error))
         if left is None:
             return None
         intended = True
-        not_after = asked + left - deps.timing.call - _MARGIN
-        answer = deps.marketing_cloud.start(grant.mid, grant.customer_key, not_after=not_after)
-        if isinstance(answer, NotApplied):
-            deps.ledger.not_sent(grant)
-        return answer
+        return _send(grant, asked + left - deps.timing.call - _MARGIN, deps)
 
     return deps.patience(attempt)
+
+
+def _send(grant: Grant, not_after: float, deps: Deps) -> Accepted | Fault:
+    answer = deps.marketing_cloud.start(grant.mid, grant.customer_key, not_after=not_after)
+    if isinstance(answer, NotApplied):
+        # A mark that could not be taken back costs a look after a crash, and nothing else.
+        with suppress(LedgerDownError):
+            deps.ledger.not_sent(grant)
+    return answer
 
 
 def _record(

@@ -74,9 +74,7 @@ def test_the_time_of_an_event_is_the_time_of_redis(story: Story, world: RedisWor
     story.arrives("a")
 
     told = datetime.fromisoformat(story.events("a")[0]["time"])
-    assert told == datetime.fromtimestamp(world.now_ms() // 1000, UTC).replace(
-        microsecond=world.now_ms() % 1000 * 1000
-    )
+    assert told == datetime.fromtimestamp(world.now_ms() // 1000, UTC).replace(microsecond=world.now_ms() % 1000 * 1000)
 
 
 def ttl(world: RedisWorld, key: str) -> float:

@@ -92,9 +92,7 @@ def test_the_end_of_a_run_tells_the_counts_and_dates_that_are_known(story: Story
 
 def test_the_end_of_another_run_is_not_the_end_of_this_one(story: Story):
     story.arrives_and_starts("a")
-    other = Followed(
-        request_id="a", mid=MID, customer_key=KEY, task_id="x", status=None, looks=0, age=0, overdue=False
-    )
+    other = Followed(request_id="a", mid=MID, customer_key=KEY, task_id="x", status=None, looks=0, age=0, overdue=False)
     story.ledger.ended(other, "completed", None, story.policy)
     story.ledger.progressed(other, "New", 5)
 
