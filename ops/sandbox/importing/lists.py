@@ -131,13 +131,16 @@ class ListWriter:
     ) -> None:
         """Decide on each row in order, count it, and store what is to be stored."""
         known = self._look_up(connection, rows)
+        mine = _Known(on_list=True, barred=False, run=self._run)
+        stranger = decide(action, on_list=False, barred=False, touched=False)
         written, removed = [], []
         for row in rows:
             address = str(row[0]).lower()
-            verdict = self._judge(known.get(address), action)
+            met = known.get(address)
+            verdict = stranger if met is None else self._judge(met, action)
             _count(verdict, tally)
             if verdict is Verdict.WRITE or verdict is Verdict.WRITE_AGAIN:
-                known[address] = _Known(on_list=True, barred=False, run=self._run)
+                known[address] = mine
                 written.append(row)
             elif verdict is Verdict.REMOVE:
                 del known[address]
@@ -145,9 +148,7 @@ class ListWriter:
         self._store(connection, written)
         self._remove(connection, removed)
 
-    def _judge(self, known: _Known | None, action: Action) -> Verdict:
-        if known is None:
-            return decide(action, on_list=False, barred=False, touched=False)
+    def _judge(self, known: _Known, action: Action) -> Verdict:
         touched = known.run == self._run
         return decide(action, on_list=known.on_list, barred=known.barred, touched=touched)
 

@@ -48,6 +48,14 @@ class RowStore:
             opening = connection.execute("INSERT INTO opening DEFAULT VALUES").lastrowid or 0
         self._numbers = count(opening * _RUNS_OF_AN_OPENING)
 
+    def clear(self) -> None:
+        """Remove every data extension, list, subscriber and bad row; numbers of lists are not given again."""
+        with self.database.writing() as connection:
+            for extension in tables.everywhere(connection):
+                tables.drop(connection, extension)
+            for table in ("list", "membership", "subscriber", "bad_row"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608  a constant
+
     def close(self) -> None:
         """Close the file; the store is of no use afterwards."""
         self.database.close()

@@ -64,6 +64,12 @@ def every(connection: sqlite3.Connection, mid: str) -> list[DataExtension]:
     return [_described(row) for row in found]
 
 
+def everywhere(connection: sqlite3.Connection) -> list[DataExtension]:
+    """Return the data extensions of all business units."""
+    found = connection.execute(f"SELECT {_COLUMNS} FROM data_extension")  # noqa: S608
+    return [_described(row) for row in found]
+
+
 def _described(row: tuple[int, str, str, str, str, str]) -> DataExtension:
     number, mid, key, object_id, name, fields = row
     return DataExtension(number, mid, key, object_id, name, tuple(Field(**field) for field in json.loads(fields)))
