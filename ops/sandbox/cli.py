@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
+import structlog
 
 from ops.sandbox.settings import DEFAULT_MID, Principal, SandboxSettings
 
@@ -78,6 +79,7 @@ def sandbox(host: str, port: int, *, as_json: bool, **options: Any) -> None:  # 
     browser to look at it. Every option can also be set as SFMC_SANDBOX_<OPTION>.
     """
     settings = _settings(**options)
+    _log_to_stderr()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings, host, port, as_json=as_json))
@@ -120,6 +122,19 @@ async def _serve(settings: SandboxSettings, host: str, port: int, *, as_json: bo
     for ending in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(ending, server.stop)
     await server.run_until_stopped()
+
+
+def _log_to_stderr() -> None:
+    """One JSON line per event; standard output carries the address alone."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _announce(url: str, data: Path | None, *, as_json: bool) -> None:

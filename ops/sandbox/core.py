@@ -42,7 +42,7 @@ class Sandbox:
         self.store = Store(settings.data / "sandbox.sqlite" if settings.data else None)
         self.rows = RowStore(settings.data / "rows.sqlite" if settings.data else None)
         self.runs = Runs(self.store, self.clock)
-        self.executor = Executor(self.runs, Engine(settings, self.rows, self.files, self.clock))
+        self.executor = Executor(self.runs, Engine(settings, self.store, self.rows, self.files, self.clock))
         self._make_objects()
         self._furnish()
 
@@ -59,12 +59,11 @@ class Sandbox:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
     def reset(self) -> None:
-        """Forget objects, runs, tokens and faults and show real time; rows and files stay where they are."""
+        """Forget objects, rows, runs and faults and show real time; files and issued tokens stay."""
         self.store.clear()
-        for mid in self.settings.mids:
-            for extension in self.rows.data_extensions(str(mid)):
-                self.rows.drop_data_extension(str(mid), extension.key)
+        self.rows.clear()
         self.faults.clear()
+        self.clients, self.users = list(self.settings.clients), list(self.settings.users)
         self.clock.reset()
         self.conversations.clear()
         self.system_status = "OK"

@@ -1,20 +1,23 @@
 """Joins a run to the import engine: which account, folder and definition it gets, and the counts that come back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ops.sandbox.clock import Clock
 from ops.sandbox.executor import Ending
 from ops.sandbox.importing import Account, Outcome, RowStore, run_import
 from ops.sandbox.runs import Run
 from ops.sandbox.settings import SandboxSettings
+from ops.sandbox.store import Store
 
 
 class Engine:
     """Carries out one run; called by the executor."""
 
-    def __init__(self, settings: SandboxSettings, rows: RowStore, files: Path, clock: Clock) -> None:
+    def __init__(self, settings: SandboxSettings, store: Store, rows: RowStore, files: Path, clock: Clock) -> None:
         self._settings = settings
+        self._store = store
         self._rows = rows
         self._files = files
         self._clock = clock
@@ -25,11 +28,24 @@ class Engine:
             return Ending("Error", {"message": run.faults["refused"]})
         if run.faults.get("empty"):
             return Ending("Completed", {"ImportType": "Data Extensions"})
+        number = _list_number(run.definition)
+        if number and self._store.by_number("List", run.mid, number) is None:
+            return Ending("Error", {"message": f"the list {number} does not exist"})
         folder = self._files / str(run.mid)
         outcome = run_import(
-            run.definition, self._account(run.mid), self._rows, folder, run.task_id, self._clock.now(), progress
+            self._located(run), self._account(run.mid), self._rows, folder, run.task_id, self._clock.now(), progress
         )
         return Ending(outcome.status, self._counts(run, outcome))
+
+    def _located(self, run: Run) -> Mapping[str, Any]:
+        """The definition with its file transfer location named by CustomerKey, which is the name of its folder."""
+        location = run.definition.get("RetrieveFileTransferLocation") or {}
+        if not location.get("ObjectID") or location.get("CustomerKey"):
+            return run.definition
+        found = self._store.by_object_id("FileTransferLocation", run.mid, location["ObjectID"])
+        if found is None:
+            return run.definition
+        return {**run.definition, "RetrieveFileTransferLocation": {"CustomerKey": found.customer_key}}
 
     def _account(self, mid: int) -> Account:
         place = self._settings.mids.index(mid) if mid in self._settings.mids else 0
@@ -55,3 +71,9 @@ class Engine:
             return outcome.destination_id
         found = self._rows.data_extension(str(run.mid), outcome.destination_id)
         return outcome.destination_id if found is None else found.object_id
+
+
+def _list_number(definition: Mapping[str, Any]) -> int:
+    """The ID of the list a definition imports into; 0 where it imports into something else."""
+    target = definition.get("DestinationObject") or {}
+    return int(target.get("ID") or 0) if target.get("xsi:type") == "List" else 0

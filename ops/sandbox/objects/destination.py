@@ -63,7 +63,8 @@ class Destinations:
         number = target.get("ID")
         if not number:
             raise RefusalError(code, "The ID of a list must be specified; ObjectID and CustomerKey do not do.")
-        found = self._rows.mailing_list(str(caller.mid), number)
+        known = self._store.by_number(LIST, caller.mid, number) is not None
+        found = self._rows.mailing_list(str(caller.mid), number) if known else None
         _demand(caller, IMPORT_ALL_SUBSCRIBERS if found and found.is_all else IMPORT_TO_LISTS)
         if found is None:
             raise RefusalError(code, f"The list with ID {number} does not exist.")

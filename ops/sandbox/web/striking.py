@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from ops.sandbox.clock import Clock
 from ops.sandbox.core import Sandbox
@@ -18,6 +18,7 @@ from ops.sandbox.wire.decode import children, decode_object
 from ops.sandbox.wire.faults import SoapFaultError
 
 _MINUTE = 60.0
+_REFUSED = "Not Authorized"
 _SOAP_FAULTS = {
     "fault_2": ("Server", 2, "Exception occurred during [Perform] ErrorID: 1"),
     "fault_9": ("Server", 9, "In Maintenance"),
@@ -38,6 +39,19 @@ _RETRY = {"http_429": (429, "Too Many Requests"), "http_503": (503, "Service Una
 
 # What a sent Response is not followed by: the connection is gone already.
 _GONE = Response(status_code=500)
+
+
+async def early(request: Request, sandbox: Sandbox, operation: str) -> Response | None:
+    """Strike a request that is no SOAP call (`Token`, `Wsdl`); a SOAP fault becomes the 401 of those endpoints."""
+    for one in sandbox.faults.strike(operation, "", []):
+        if one.kind.stage is Stage.BEFORE:
+            try:
+                response = await before(request, one, sandbox.clock)
+            except SoapFaultError as problem:
+                return JSONResponse({"documentation": "", "errorcode": problem.code or 0, "message": _REFUSED}, 401)
+            if response is not None:
+                return response
+    return None
 
 
 async def before(request: Request, struck: Struck, clock: Clock) -> Response | None:

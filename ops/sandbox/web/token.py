@@ -10,13 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ops.sandbox.core import Sandbox
-from ops.sandbox.faults import Stage
 from ops.sandbox.faults.rules import TOKEN
 from ops.sandbox.security import match
 from ops.sandbox.settings import Principal
 from ops.sandbox.web import striking
 from ops.sandbox.web.body import limited_body
-from ops.sandbox.wire.faults import BadRequestError, SoapFaultError
+from ops.sandbox.wire.faults import BadRequestError
 
 _SCOPE = (
     "offline automations_execute automations_read automations_write data_extensions_read data_extensions_write "
@@ -37,9 +36,9 @@ _LARGEST = 64 * 1024
 async def issue(request: Request) -> Response:
     """`POST /v2/token`: a token for the business unit `account_id`, or 401."""
     sandbox: Sandbox = request.app.state.sandbox
-    struck = await _strike(request, sandbox)
-    if struck is not None:
-        return struck
+    early = await striking.early(request, sandbox, TOKEN)
+    if early is not None:
+        return early
     asked = await _fields(request)
     if asked is None or asked.get("grant_type") != "client_credentials":
         return JSONResponse({**_BAD_CLIENT, "error": "unsupported_grant_type"}, 400)
@@ -63,9 +62,9 @@ async def issue(request: Request) -> Response:
 async def issue_legacy(request: Request) -> Response:
     """`POST /v1/requestToken`: the old pair of tokens; the legacy one goes into the oAuth header."""
     sandbox: Sandbox = request.app.state.sandbox
-    struck = await _strike(request, sandbox)
-    if struck is not None:
-        return struck
+    early = await striking.early(request, sandbox, TOKEN)
+    if early is not None:
+        return early
     asked = await _fields(request) or {}
     principal = match(sandbox.clients, str(asked.get("clientId", "")), str(asked.get("clientSecret", "")))
     if principal is None:
@@ -84,19 +83,6 @@ async def issue_legacy(request: Request) -> Response:
 async def discover(request: Request) -> Response:
     """`GET /platform/v1/endpoints/soap`: where the SOAP service is."""
     return JSONResponse({"url": f"{request.base_url}Service.asmx"})
-
-
-async def _strike(request: Request, sandbox: Sandbox) -> Response | None:
-    for one in sandbox.faults.strike(TOKEN, "", []):
-        if one.kind.stage is not Stage.BEFORE:
-            continue
-        try:
-            early = await striking.before(request, one, sandbox.clock)
-        except SoapFaultError:
-            return JSONResponse({"documentation": _DOCS, "errorcode": 0, "message": "Not Authorized"}, 401)
-        if early is not None:
-            return early
-    return None
 
 
 async def _fields(request: Request) -> Mapping[str, Any] | None:

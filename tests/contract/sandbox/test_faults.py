@@ -151,6 +151,11 @@ def test_the_token_endpoint_can_be_down(client: Conversation, sandbox: SandboxPr
     assert client.token()
 
 
+def test_the_wsdl_can_be_out_of_reach(sandbox: SandboxProcess) -> None:
+    sandbox.control.add_fault("http_503", operation="Wsdl", count=1)
+    assert [requests.get(sandbox.wsdl_url, timeout=5).status_code for _ in range(2)] == [503, 200]
+
+
 def test_a_throttled_account_gets_fault_17_until_a_minute_has_passed(
     client: Conversation, sandbox: SandboxProcess
 ) -> None:
