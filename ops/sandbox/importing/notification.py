@@ -1,5 +1,6 @@
 """The message that tells somebody how an import ended, written as a file; nothing is ever sent."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.message import EmailMessage
@@ -15,6 +16,8 @@ from ops.sandbox.importing.rows import BadRow, RowStore
 _ALWAYS = ("", "Always", "OnConversationComplete", "OnCallComplete")
 _ON_ERROR = ("OnError", "OnConversationError")
 _SHOWN = 20
+# The standard library's reader of addresses fails on some texts that are none ("<"), so they go elsewhere.
+_ADDRESS = re.compile(r"[\w.+'-]+@[\w.-]+", re.ASCII)
 _log = structlog.get_logger(__name__)
 
 
@@ -35,7 +38,8 @@ def compose(
     """Return the mail; `bad` are the rows to show where IncludeResults asks for them."""
     mail = EmailMessage()
     mail["From"] = "sandbox@sfmc-import.invalid"
-    mail["To"] = _line(notification["ResponseAddress"])
+    address = _line(notification["ResponseAddress"]).strip()
+    mail["To" if _ADDRESS.fullmatch(address) else "X-Response-Address"] = address
     mail["Subject"] = f"Import {_line(key)}: {outcome.status}"
     mail["Date"] = format_datetime(now)
     mail["X-Response-Type"] = _line(notification["ResponseType"])
@@ -77,7 +81,9 @@ def notify(
     except OSError as error:
         _log.warning("import_notification_failed", task_id=task_id, path=str(path), error=str(error))
     else:
-        _log.info("import_notification_written", task_id=task_id, path=str(path), to=mail["To"])
+        _log.info(
+            "import_notification_written", task_id=task_id, path=str(path), to=mail["To"] or mail["X-Response-Address"]
+        )
 
 
 def notification_file(files: Path, task_id: int) -> Path:

@@ -3,7 +3,7 @@ import email.policy
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ops.sandbox.importing.notification import compose, is_wanted, notification_file
@@ -78,6 +78,7 @@ def test_a_folder_that_takes_no_mail_does_not_change_the_outcome(world):
     assert world.into_people(*TIDY, Notification=TO_ANN).status == "Completed"
 
 
+@example("<", "")
 @given(st.text(), st.text())
 def test_a_mail_can_be_written_to_any_address_about_any_key(address, key):
     notification = {"ResponseType": "email", "ResponseAddress": address}
@@ -90,3 +91,9 @@ def test_line_ends_in_an_address_or_key_cannot_add_headers(world):
     evil = TO_ANN | {"ResponseAddress": "a@example.com\r\nBcc: b@example.com"}
     assert world.into_people(*TIDY, Notification=evil, CustomerKey="k\r\nBcc: c@example.com").status == "Completed"
     assert mail_of(world)["Bcc"] is None
+
+
+def test_an_address_that_is_no_mail_address_stands_in_a_header_of_its_own(world):
+    world.people()
+    world.into_people(*TIDY, Notification={"ResponseType": "HTTPPost", "ResponseAddress": "https://example.com/done"})
+    assert (mail_of(world)["To"], mail_of(world)["X-Response-Address"]) == (None, "https://example.com/done")

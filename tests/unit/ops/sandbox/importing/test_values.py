@@ -58,6 +58,7 @@ def test_a_value_of_the_type_is_kept(type_, text, value):
         ("EmailAddress", "nobody", "Age: 'nobody' is not an email address"),
         ("EmailAddress", "a@b", "is not an email address"),
         ("EmailAddress", "a b@example.com", "is not an email address"),
+        ("EmailAddress", "zoë@example.com", "is not an email address"),
         ("Phone", "call me", "Age: 'call me' is not a phone number"),
         ("Locale", "english please", "is not a locale such as en-US"),
         ("Date", "31/12/2024", "Age: '31/12/2024' is not a date"),
