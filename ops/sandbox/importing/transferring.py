@@ -24,21 +24,20 @@ class Transfer:
     tally: Tally
     names: list[str] = field(default_factory=list)
     stopped: str = ""
+    _emptied: bool = False
 
     def run(self, options: Options, tables: Iterator[Table], destination: Destination, style: Style) -> None:
         """Move all rows, or those before the first bad one where AllowErrors is false.
 
         Raises RefusedError, OSError and UnicodeError; the rows before that are stored and counted.
         """
-        if options.update_type is UpdateType.OVERWRITE:
-            with self.store.database.writing() as connection:
-                destination.empty(connection)
         try:
             for table in tables:
                 self.names.append(table.name)
                 self._move(table, options, destination, style)
                 if self.stopped:
                     return
+            self._empty(options, destination)
         finally:
             with self.store.database.reading() as connection:
                 destination.finish(connection, self.tally)
@@ -47,10 +46,18 @@ class Transfer:
         bindings = bind(options, table.headings, destination.shape)
         read = interpreter(options, table.headings, bindings, destination, style)
         batch = Batch(self.store, destination.sink(bindings, style), self.tally, self.task_id, table.name)
+        self._empty(options, destination)
         try:
             self._rows(table, read, batch, allow_errors=options.allow_errors)
         finally:
             batch.flush()
+
+    def _empty(self, options: Options, destination: Destination) -> None:
+        """Remove the old rows under Overwrite: once, and not before the file is known to fit."""
+        if options.update_type is UpdateType.OVERWRITE and not self._emptied:
+            with self.store.database.writing() as connection:
+                destination.empty(connection)
+        self._emptied = True
 
     def _rows(self, table: Table, read: Interpreter, batch: Batch, *, allow_errors: bool) -> None:
         for row in table.rows:

@@ -101,6 +101,22 @@ def test_update_type_overwrite_replaces_all_rows(world):
     assert world.rows() == [("c@example.com", "Cat", 5)]
 
 
+def test_update_type_overwrite_removes_nothing_where_the_file_does_not_fit(world):
+    world.people()
+    world.into_people(*TIDY)
+    assert world.into_people("x,y", head="Other,Columns", UpdateType="Overwrite").status == "Error"
+    assert world.rows() == [ANN, BOB]
+
+
+@pytest.mark.parametrize("content", [b"", b"Email,Name,Age\n"])
+def test_update_type_overwrite_with_a_file_without_rows_leaves_none(world, content):
+    world.people()
+    world.into_people(*TIDY)
+    world.put_bytes("people.csv", content)
+    assert world.run(UpdateType="Overwrite").status == "Completed"
+    assert world.rows() == []
+
+
 def test_a_data_extension_without_primary_key_takes_overwrite_only(world):
     world.people(Field("Email"), Field("Name"))
     for update_type in ("AddAndUpdate", "AddAndDoNotUpdate", "UpdateButDoNotAdd", "ColumnBased"):
