@@ -59,7 +59,8 @@ def test_nanoseconds_travel_as_text(story: Story):
 
 
 def test_a_report_is_published_once_and_keeps_empty_lists_and_large_numbers(world: RedisWorld):
-    data = {"mid": MID, "matches": [], "detail": {}, "size": 2**60, "file": {"name": "ü"}}
+    file = {"name": "ü", "fingerprint": "0" * 32, "size": 2**60}
+    data = {"mid": MID, "file": file, "text": "nothing names it", "reason": "no_match", "customer_keys": []}
 
     assert world.ledger.report("f1", "unrouted", MID, "x.csv", data) is True
     assert world.ledger.report("f1", "unrouted", MID, "x.csv", data) is False
