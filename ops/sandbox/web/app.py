@@ -54,16 +54,22 @@ def _routes() -> list[Route]:
     ]
 
 
-_SAME_IN_ANY_CASE = {
-    "service.asmx": ("POST", soap.endpoint),
-    "etframework.wsdl": ("GET", wsdl.wsdl),
-    "v2/token": ("POST", token.issue),
-}
+_KNOWN_ENDINGS = (
+    ("/service.asmx", "POST", soap.endpoint),
+    ("/v2/token", "POST", token.issue),
+    ("/v1/requesttoken", "POST", token.issue_legacy),
+    ("/etframework.wsdl", "GET", wsdl.wsdl),
+    ("/etframeworkfault.xsd", "GET", wsdl.fault_schema),
+)
 
 
 async def _any_case(request: Request) -> Response:
-    """Clients write these paths in other cases too."""
-    method, handler = _SAME_IN_ANY_CASE.get(request.path_params["path"].lower(), ("", None))
-    if handler is None:
-        return Response("Not Found", 404, media_type="text/plain")
-    return await handler(request) if request.method in {method, "HEAD"} else Response("", 405)
+    """Clients write these paths in other cases, and put others before them when an address is checked by pattern."""
+    path = f"/{request.path_params['path'].lower()}"
+    for ending, method, handler in _KNOWN_ENDINGS:
+        if path.endswith(ending):
+            return await handler(request) if request.method in {method, _HEAD.get(method)} else Response("", 405)
+    return Response("Not Found", 404, media_type="text/plain")
+
+
+_HEAD = {"GET": "HEAD"}

@@ -42,7 +42,7 @@ def _errors(validator: etree.XMLSchema, element: etree._Element) -> list[str]:
 
 @cache
 def _validator() -> etree.XMLSchema:
-    scopes = {"xs": XSD, "p": PARTNER}
+    scopes = {"xs": XSD, "tns": PARTNER}
     root = etree.Element(f"{{{XSD}}}schema", nsmap=scopes, targetNamespace=PARTNER, elementFormDefault="qualified")
     root.extend([etree.fromstring(etree.tostring(declaration)) for declaration in declarations()])
     return etree.XMLSchema(etree.fromstring(etree.tostring(root)))

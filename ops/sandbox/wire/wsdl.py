@@ -13,7 +13,7 @@ FAULT_SCHEMA = "ETFrameworkFault.xsd"
 
 _DOCUMENT = """<?xml version="1.0" encoding="utf-8"?>
 <definitions name="PartnerAPI" targetNamespace="{partner}" xmlns="http://schemas.xmlsoap.org/wsdl/" \
-xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:p="{partner}" xmlns:xs="{xsd}">
+xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:tns="{partner}" xmlns:xs="{xsd}">
   <types>
     <xs:schema targetNamespace="{partner}" elementFormDefault="qualified" version="1.0">
       <xs:import namespace="{fault}" schemaLocation="{base}/{fault_schema}"/>
@@ -24,18 +24,18 @@ xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:p="{partner}" xmlns:xs=
   <portType name="Soap">
 {port_operations}
   </portType>
-  <binding name="SoapBinding" type="p:Soap">
+  <binding name="SoapBinding" type="tns:Soap">
     <soap:binding style="document" transport="http://schemas.xmlsoap.org/soap/http"/>
 {bound_operations}
   </binding>
   <service name="PartnerAPI">
-    <port name="Soap" binding="p:SoapBinding"><soap:address location="{base}/Service.asmx"/></port>
+    <port name="Soap" binding="tns:SoapBinding"><soap:address location="{base}/Service.asmx"/></port>
   </service>
 </definitions>
 """
-_MESSAGE = '  <message name="{name}"><part name="parameters" element="p:{name}"/></message>'
+_MESSAGE = '  <message name="{name}"><part name="parameters" element="tns:{name}"/></message>'
 _PORT = (
-    '    <operation name="{o.action}"><input message="p:{o.request}"/><output message="p:{o.response}"/></operation>'
+    '    <operation name="{o.action}"><input message="tns:{o.request}"/><output message="tns:{o.response}"/></operation>'
 )
 _BOUND = (
     '    <operation name="{o.action}"><soap:operation soapAction="{o.action}"/>'
@@ -75,7 +75,7 @@ def last_modified() -> float:
 
 def _types() -> str:
     texts = [etree.tostring(declaration, encoding="unicode", with_tail=False) for declaration in declarations()]
-    scopes = (f' xmlns:xs="{XSD}"', f' xmlns:p="{PARTNER}"')
+    scopes = (f' xmlns:xs="{XSD}"', f' xmlns:tns="{PARTNER}"')
     return "\n".join(f"      {text.replace(scopes[0], '').replace(scopes[1], '')}" for text in texts)
 
 
