@@ -26,15 +26,7 @@ STREAM = "sfmc-import:events"
 DEADLINE = 120.0
 TICK = 0.05
 PAUSE = 1.0
-OUR_KEYS = (
-    "sfmc-import:*",
-    "{sfmc-import*",
-    "imports",
-    "imports.*",
-    "_kombu.binding.*",
-    "unacked*",
-    "celery-task-meta-*",
-)
+OUR_KEYS = ("sfmc-import:*", "{sfmc-import*", "imports*", "_kombu.*", "unacked*", "celery-task-meta-*")
 
 
 class DemoError(RuntimeError):

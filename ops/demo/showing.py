@@ -17,6 +17,8 @@ from ops.demo.record import DESTINATIONS, Line, Record
 from worker.cli.event_lines import COLOURS, COUNTS, line
 
 PIPE_WIDTH = 126
+WIDE = 110
+FACTS = ("Definition", "Destination", "File", "Task.ID", "Outcome")
 
 
 class View(Protocol):
@@ -76,7 +78,7 @@ class PlainView:
 
     def table(self) -> None:
         """Print the table."""
-        self._console.print(table_of(self._record))
+        self._console.print(table_of(self._record, self._console.width))
 
     def __enter__(self) -> Self:
         return self
@@ -100,12 +102,12 @@ class LiveView:
     def event(self, event: Mapping[str, Any]) -> None:
         """Print the event in its colour and renew the table."""
         self._console.print(Text.from_ansi(line(event)), soft_wrap=True)
-        self._live.update(Group("", table_of(self._record)))
+        self._live.update(Group("", table_of(self._record, self._console.width)))
 
     def table(self) -> None:
         """Print the table for good."""
         self._live.stop()
-        self._console.print("", table_of(self._record))
+        self._console.print("", table_of(self._record, self._console.width))
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -122,24 +124,25 @@ def view_for(record: Record, *, as_json: bool) -> JsonView | PlainView | LiveVie
     return LiveView(record) if Console().is_terminal else PlainView(record)
 
 
-def table_of(record: Record) -> Table:
-    """Lay out where every request stands."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Definition", "Destination", "File", "Task.ID", "Outcome"):
+def table_of(record: Record, width: int) -> Table:
+    """Lay out where every request stands; a narrow terminal goes without destination and file."""
+    shown = [name for name in FACTS if width >= WIDE or name not in {"Destination", "File"}]
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in shown:
         table.add_column(heading, overflow="fold")
     for heading in COUNTS.values():
         table.add_column(heading, justify="right")
     for each in record.lines.values():
-        table.add_row(*cells(each))
+        facts = facts_of(each)
+        table.add_row(*(facts[name] for name in shown), *(str(each.counts.get(name, "")) for name in COUNTS))
     return table
 
 
-def cells(line_: Line) -> list[str | Text]:
-    """Return the cells of one request."""
-    counts = [str(line_.counts[name]) if name in line_.counts else "" for name in COUNTS]
-    outcome = Text(line_.state, style=COLOURS.get(line_.state, ""))
-    destination = DESTINATIONS.get(line_.customer_key, "")
-    return [line_.customer_key, destination, line_.file, line_.task_id, outcome, *counts]
+def facts_of(request: Line) -> dict[str, str | Text]:
+    """Return what the table says of one request, apart from its counts."""
+    outcome = Text(request.state, style=COLOURS.get(request.state, ""))
+    destination = DESTINATIONS.get(request.customer_key, "")
+    return dict(zip(FACTS, (request.customer_key, destination, request.file, request.task_id, outcome), strict=True))
 
 
 def narrated(words: str) -> str:

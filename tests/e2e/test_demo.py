@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis as redis_py
 
 from ops.local.valkey import Valkey
 from tests.waiting import eventually
@@ -134,16 +135,28 @@ def test_however_it_is_ended_no_process_stays_behind(tmp_path: Path, sign: signa
     demo.await_silence()
 
 
-def test_a_redis_that_is_not_empty_is_left_alone(tmp_path: Path, own_valkey: Valkey) -> None:
-    subprocess.run(
-        [sys.executable, "-c", "import redis, sys; redis.Redis.from_url(sys.argv[1]).set('mine', 1)", own_valkey.url],
-        check=True,
-    )
+def test_a_redis_of_the_users_own_is_left_as_it_was(tmp_path: Path, own_valkey: Valkey) -> None:
+    with running(tmp_path, SFMC_REDIS_URL=own_valkey.tcp_url) as demo:
+        assert demo.process.wait(90) == 0, demo.text
+
+    assert keys_in(own_valkey) == []
+
+
+def test_a_redis_that_is_not_empty_is_not_touched(tmp_path: Path, own_valkey: Valkey) -> None:
+    with redis_py.Redis.from_url(own_valkey.url) as client:
+        client.set("mine", 1)
+
     with running(tmp_path, SFMC_REDIS_URL=own_valkey.url) as demo:
         assert demo.process.wait(30) == 1
 
     assert "wants an empty Redis" in demo.text
     assert "Traceback" not in demo.text
+    assert keys_in(own_valkey) == [b"mine"]
+
+
+def keys_in(server: Valkey) -> list[bytes]:
+    with redis_py.Redis.from_url(server.url) as client:
+        return list(client.scan_iter())
 
 
 def test_on_a_terminal_the_table_is_shown_too(tmp_path: Path) -> None:
