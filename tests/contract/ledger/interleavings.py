@@ -1,0 +1,273 @@
+"""Random lives of many requests and workers, written once for any World; the invariants are checked after each step."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from tests.ledgers import START_MS, World
+from tests.truth import by_request, name_of, walk
+from worker.domain.decisions import Go, Grant, Reconcile
+from worker.domain.faults import Ambiguous, NotApplied, Rejected
+from worker.domain.life import RUN_ENDS, TERMINAL, UNFINISHED
+from worker.domain.policy import Policy
+from worker.domain.runs import Accepted
+from worker.messages import Arrival, StartRequest
+
+MID = "1"
+KEYS = ("k", "k:2")
+MOST_REQUESTS = 7
+WINDOW = 1.0
+WAYS = ["applied", "applied", "applied", "applied_and_die", "doubt", "doubt", "die", "not_sent", "retry", "reject"]
+PAUSES = st.sampled_from([0.0, 0.001, 5.0, 60.0, 180.0, 600.0, 3600.0, 30000.0, -50.0])
+FILES = st.one_of(
+    st.none(),
+    st.builds(
+        lambda name, version: Arrival(location="/", name=name, version=version),
+        st.sampled_from(["a", "b"]),
+        st.sampled_from([None, "1", "2"]),
+    ),
+)
+POLICIES = st.builds(
+    Policy,
+    when_too_soon=st.sampled_from(["defer", "defer", "drop"]),
+    coalesce=st.sampled_from(["same_name", "latest", "each"]),
+    on_error=st.sampled_from(["free", "keep"]),
+    when_in_doubt=st.sampled_from(["unknown", "repeat"]),
+)
+
+
+class Interleavings(RuleBasedStateMachine):
+    """Workers are grants that may be used, kept, used again or forgotten at any time."""
+
+    grants = Bundle("grants")
+    new_world: Callable[[], World]
+
+    @initialize(policy=POLICIES)
+    def begin(self, policy: Policy) -> None:
+        self.world = type(self).new_world()
+        self.ledger = self.world.ledger
+        self.policy = policy
+        self.requests: dict[str, StartRequest] = {}
+        self.applied: dict[str, list[str]] = {}
+        self.repeated: set[str] = set()
+        self.done: set[tuple[str, int]] = set()
+        self.highest = dict.fromkeys(KEYS, 0)
+        self.tasks = 0
+
+    @precondition(lambda self: len(self.requests) < MOST_REQUESTS)
+    @rule(key=st.sampled_from(KEYS), file=FILES, force=st.booleans(), event=st.sampled_from([None, None, "e1", "2:e"]))
+    def arrive(self, key: str, file: Arrival | None, *, force: bool, event: str | None) -> None:
+        name = f"r{len(self.requests)}"
+        wish = StartRequest(request_id=name, customer_key=key, mid=MID, file=file, force=force, event_id=event)
+        self.requests[name] = wish
+        assert self.ledger.accept(wish) is True
+
+    @rule(target=grants, data=st.data(), again=st.booleans())
+    def take(self, data: Any, *, again: bool) -> Any:
+        if not self.requests:
+            return multiple()
+        request = self.requests[data.draw(st.sampled_from(sorted(self.requests)))]
+        owner = f"w{data.draw(st.integers(0, 10**6))}"
+        decision = self.ledger.take(request, owner, self.policy)
+        if again:
+            assert self.ledger.take(request, owner, self.policy) == decision
+        if not isinstance(decision, (Go, Reconcile)):
+            return multiple()
+        self._fence_grew(decision.grant)
+        return decision
+
+    def _fence_grew(self, grant: Grant) -> None:
+        assert grant.fence >= self.highest[grant.customer_key]
+        self.highest[grant.customer_key] = grant.fence
+
+    @rule(decision=grants, data=st.data())
+    def send(self, decision: Go | Reconcile, data: Any) -> None:
+        """A worker that was away for a while goes on."""
+        self._send(decision, data)
+
+    @rule(data=st.data(), target=grants)
+    def work_on_what_is_due_next(self, data: Any) -> Any:
+        """Time passes to the next due time; a worker takes that request and acts at once."""
+        due = self.world.due()
+        if not due:
+            return multiple()
+        name = min(due, key=lambda name: (due[name], name))
+        self.world.advance(max(0, due[name] - self.world.now_ms()) / 1000)
+        if self.world.state(name) == "started":
+            self._follow(name, data)
+            return multiple()
+        decision = self.ledger.take(self.requests[name], f"d{data.draw(st.integers(0, 10**6))}", self.policy)
+        if not isinstance(decision, (Go, Reconcile)):
+            return multiple()
+        self._fence_grew(decision.grant)
+        self._send(decision, data)
+        self._look(decision, visible=data.draw(st.booleans()), late=data.draw(st.booleans()))
+        return decision
+
+    def _send(self, decision: Go | Reconcile, data: Any) -> None:
+        """Intent, Perform and its outcome; the worker may die, or freeze, after each."""
+        grant = decision.grant
+        if isinstance(decision, Reconcile) or (grant.request_id, grant.fence) in self.done:
+            return
+        if self.ledger.intend(grant, ["old"]) is None:
+            return
+        what = data.draw(st.sampled_from(WAYS))
+        if what != "not_sent":
+            self.done.add((grant.request_id, grant.fence))
+        getattr(self, f"_{what}")(grant)
+
+    def _die(self, grant: Grant) -> None:
+        """Nobody hears of it again."""
+
+    def _apply(self, grant: Grant) -> Accepted:
+        self.tasks += 1
+        task = f"t{self.tasks}"
+        self.applied.setdefault(grant.request_id, []).append(task)
+        return Accepted(task_id=task, soap_request_id=f"s{task}")
+
+    def _applied(self, grant: Grant) -> None:
+        assert self.ledger.started(grant, self._apply(grant), WINDOW, self.policy) is True
+
+    def _applied_and_die(self, grant: Grant) -> None:
+        self._apply(grant)
+
+    def _doubt(self, grant: Grant) -> None:
+        assert self.ledger.doubt(grant, Ambiguous("reset", "reset"), 60, self.policy) is True
+
+    def _not_sent(self, grant: Grant) -> None:
+        assert self.ledger.not_sent(grant) is True
+
+    def _retry(self, grant: Grant) -> None:
+        assert self.ledger.retry(grant, NotApplied("9", "later"), 30) is True
+
+    def _reject(self, grant: Grant) -> None:
+        assert self.ledger.reject(grant, Rejected("43010", "no")) is True
+
+    @rule(decision=grants)
+    def late_started(self, decision: Go | Reconcile) -> None:
+        """A frozen worker comes back with the Task.ID of what it had sent."""
+        for task in self.applied.get(decision.grant.request_id, [])[:1]:
+            self.ledger.started(decision.grant, Accepted(task_id=task), WINDOW, self.policy)
+
+    @rule(decision=grants, visible=st.booleans(), late=st.booleans())
+    def look(self, decision: Go | Reconcile, *, visible: bool, late: bool) -> None:
+        self._look(decision, visible=visible, late=late)
+
+    def _look(self, decision: Go | Reconcile, *, visible: bool, late: bool) -> None:
+        if not isinstance(decision, Reconcile):
+            return
+        grant = decision.grant
+        new = self.applied.get(grant.request_id, []) if visible else []
+        free = sorted(self.ledger.unclaimed(MID, new))
+        if len(free) == 1:
+            self.ledger.started(grant, Accepted(task_id=free[0]), WINDOW, self.policy, reconciled=True)
+        elif free or (late and self.policy.when_in_doubt == "unknown"):
+            self.ledger.unknown(grant, free, WINDOW)
+        elif late:
+            if self.ledger.retry(grant, NotApplied("nothing_started", "again"), 30):
+                self.repeated.add(grant.request_id)
+        else:
+            self.ledger.look_again(grant, 20)
+
+    @rule(decision=consumes(grants))
+    def forget_a_worker(self, decision: Go | Reconcile) -> None:
+        """It is gone for good."""
+
+    @rule(data=st.data())
+    def follow(self, data: Any) -> None:
+        for name in sorted(self.requests):
+            self._follow(name, data)
+
+    def _follow(self, name: str, data: Any) -> None:
+        for run in self.ledger.followed([name]):
+            status = data.draw(st.sampled_from([None, "New", "Processing", *RUN_ENDS]))
+            if status not in RUN_ENDS:
+                self.ledger.progressed(run, status, 30)
+                continue
+            self.ledger.ended(run, status, None, self.policy)
+            self.ledger.ended(run, status, None, self.policy)
+
+    @rule(data=st.data())
+    def resume(self, data: Any) -> None:
+        if self.requests:
+            self.ledger.resume(data.draw(st.sampled_from(sorted(self.requests))), self.policy)
+
+    @rule(seconds=PAUSES)
+    def time_passes(self, seconds: float) -> None:
+        if self.world.now_ms() + seconds * 1000 >= START_MS:
+            self.world.advance(seconds)
+
+    @rule()
+    def sweep(self) -> None:
+        for due in self.ledger.due(100, 30):
+            assert self.world.state(due.request_id) == due.state
+
+    @invariant()
+    def every_event_has_its_state_and_every_state_its_event(self) -> None:
+        told = by_request(self.world.events())
+        assert set(told) == set(self.requests)
+        for name, events in told.items():
+            states = walk(events)
+            assert self.world.state(name) == states[-1]
+            self._ended_once(name, states)
+
+    def _ended_once(self, name: str, states: list[str]) -> None:
+        ends = [number for number, state in enumerate(states) if state in TERMINAL]
+        for number in ends[:-1]:
+            following = states[number + 1] if number + 1 < len(states) else "started"
+            assert following == "started", (name, states)
+
+    @invariant()
+    def due_has_exactly_the_unfinished_requests(self) -> None:
+        unfinished = {name for name in self.requests if self.world.state(name) in UNFINISHED}
+        assert set(self.world.due()) == unfinished
+
+    @invariant()
+    def one_request_of_a_definition_is_in_flight(self) -> None:
+        late = self._late()
+        for key in KEYS:
+            names = [name for name, wish in self.requests.items() if wish.customer_key == key and name not in late]
+            flying = [n for n in names if self.world.state(n) in {"starting", "retrying", "reconciling", "started"}]
+            assert len(flying) <= 1, flying
+
+    def _late(self) -> set[str]:
+        """Requests that were started, or followed again, after their end: the truth outranks single flight."""
+        late = set()
+        for name, events in by_request(self.world.events()).items():
+            states = walk(events)
+            pairs = zip(states, states[1:], strict=False)
+            if any(before in TERMINAL and after == "started" for before, after in pairs):
+                late.add(name)
+        return late
+
+    @invariant()
+    def a_request_is_applied_once_unless_its_policy_repeats(self) -> None:
+        for name, tasks in self.applied.items():
+            assert len(tasks) <= 1 or name in self.repeated, (name, tasks)
+
+    @invariant()
+    def starts_inside_a_window_were_forced_or_follow_an_error(self) -> None:
+        if any(name_of(event) == "import_failed" for event in self.world.events()) or self._late():
+            return
+        opens: dict[str, str] = {}
+        for event in self.world.events():
+            data, key = event["data"], event["subject"]
+            if name_of(event) == "starting" and data["attempt"] == 1 and "force" not in data:
+                assert event["time"] >= opens.get(key, ""), data["request_id"]
+            if name_of(event) in {"started", "start_unknown"} and "window_opens" in data:
+                opens[key] = max(opens.get(key, ""), data["window_opens"])
+
+    @invariant()
+    def no_key_lives_for_ever(self) -> None:
+        assert self.world.endless_keys() == []
