@@ -134,7 +134,8 @@ def test_health_loads_no_heavy_library(tmp_path: Path) -> None:
     assert loaded_by("health", "--file", str(tmp_path / "heart")) == []
 
 
-COMMANDS = ["worker", "beat", "watch", "start", "follow", "status", "events", "doctor", "health", "demo", "sandbox"]
+COMMANDS = ["worker", "beat", "watch", "start", "follow", "status", "events", "doctor", "dead-letters", "health"]
+COMMANDS += ["demo", "sandbox"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

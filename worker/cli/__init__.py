@@ -25,6 +25,7 @@ COMMANDS = {
     },
     "Keep it well": {
         "doctor": Subcommand("worker.cli.doctor:doctor", "Look at Redis, login and definitions; say how to mend."),
+        "dead-letters": Subcommand("worker.cli.dead_letters:letters", "Messages set aside: look, put back, drop."),
         "health": Subcommand("worker.cli.health:health", "Whether the worker of this container lives."),
     },
 }
