@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ import redis as redis_py
 
 from ops.local.children import spawn, stop
 from ops.local.valkey import Valkey
+from tests.event_schema import problems_in
 from tests.sandbox_server import SandboxProcess
 from tests.waiting import eventually
 
@@ -118,7 +119,11 @@ class Stack:
         """End every process."""
         for child in reversed(self._children):
             stop(child, within=15)
-        self.client.close()
+        wrong: list[str] = []
+        # A test may have killed this Redis for good.
+        with self.client, suppress(redis_py.RedisError):
+            wrong = problems_in(self.client)
+        assert not wrong, "\n".join(wrong[:10])
 
     def __enter__(self) -> Self:
         return self
