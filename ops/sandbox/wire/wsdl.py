@@ -35,7 +35,8 @@ xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:tns="{partner}" xmlns:x
 """
 _MESSAGE = '  <message name="{name}"><part name="parameters" element="tns:{name}"/></message>'
 _PORT = (
-    '    <operation name="{o.action}"><input message="tns:{o.request}"/><output message="tns:{o.response}"/></operation>'
+    '    <operation name="{o.action}"><input message="tns:{o.request}"/>'
+    '<output message="tns:{o.response}"/></operation>'
 )
 _BOUND = (
     '    <operation name="{o.action}"><soap:operation soapAction="{o.action}"/>'
