@@ -76,7 +76,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
 
 def make_app() -> ImportApp:
     """Make the application; its configuration waits until it is needed."""
-    made = ImportApp("sfmc-import", include=["worker.tasks", "worker.health"])
+    made = ImportApp("sfmc-import", include=["worker.tasks", "worker.health", "worker.vigil"])
     made.add_defaults(lambda: celery_settings(made.settings))
     connect_celery(made, lambda: set_up_logs(made.settings))
     celeryd_init.connect(lambda **_: prepare_worker(made), weak=False)

@@ -63,8 +63,11 @@ class Ledger(Protocol):
         """Read a recorded request; None when the ledger does not know it (any more)."""
         ...
 
-    def intend(self, grant: Grant, known: Collection[str]) -> float | None:
-        """Write the intent before the first attempt; the lease left in seconds, or None when the fence is stale."""
+    def intend(self, grant: Grant, known: Collection[str], *, above: bool = False) -> float | None:
+        """Write the intent before the first attempt; the lease left in seconds, or None when the fence is stale.
+
+        With `above` every TaskResultID up to the newest that the ledger knows counts as known too.
+        """
         ...
 
     def sending(self, grant: Grant) -> float | None:
@@ -122,6 +125,10 @@ class Ledger(Protocol):
 
     def resume(self, request_id: str, policy: Policy) -> bool:
         """Follow a run again whose following had timed out; False when the request has no run to follow."""
+        ...
+
+    def pulse(self, who: str, count: int) -> bool:
+        """Write `count`, one more each time, for the process `who`; True when the number before it was lost."""
         ...
 
     def due(self, limit: int, pause: float) -> Sequence[Due]:

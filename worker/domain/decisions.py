@@ -20,20 +20,28 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Go:
-    """Start now: nothing was sent for this request that could still be unknown."""
+    """Start now: nothing was sent for this request that could still be unknown.
+
+    `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
+    lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived.
+    """
 
     grant: Grant
+    newest: str | None = None
+    loss_age: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile:
     """Look first: a start may have been applied. `known` are the TaskResultIDs that existed before it was sent.
 
+    `above` stands for them where they were not listed: all up to this one existed.
     `late` says that the time to look is over: what is not found now will not be looked for again.
     """
 
     grant: Grant
     known: frozenset[str]
+    above: str | None = None
     late: bool
 
 

@@ -25,6 +25,13 @@ class Nothing:
     late: bool
 
 
+def is_newer(task_id: str, than: str) -> bool:
+    """Compare two TaskResultIDs; what is not a whole number counts as newer, for nothing is known of it."""
+    if not (task_id.isascii() and task_id.isdigit() and than.isascii() and than.isdigit()):
+        return task_id != than
+    return int(task_id) > int(than)
+
+
 def judge(unclaimed: AbstractSet[str], *, late: bool) -> Found | Several | Nothing:
     """Judge by the TaskResultIDs that the intent did not know and no request was given."""
     if len(unclaimed) == 1:

@@ -3,8 +3,8 @@
 from worker.domain.decisions import Reconcile
 from worker.domain.faults import NotApplied, Rejected
 from worker.domain.policy import Policy
-from worker.domain.reconciling import Found, Nothing, Several, judge
-from worker.domain.runs import Accepted, Definition
+from worker.domain.reconciling import Found, Nothing, Several, is_newer, judge
+from worker.domain.runs import Accepted, Definition, Run
 from worker.service.deps import Deps
 from worker.service.report import FENCED, Report, of_fault
 
@@ -19,13 +19,19 @@ def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Report:
         return _postpone(decision, runs, deps)
     if isinstance(runs, Rejected):
         return _unknown(decision, (), policy, deps)
-    new = frozenset(run.task_id for run in runs) - decision.known
+    new = frozenset(run.task_id for run in runs if _is_new(run, decision))
     verdict = judge(deps.ledger.unclaimed(grant.mid, new), late=decision.late)
     if isinstance(verdict, Found):
         return _found(decision, verdict, policy, deps)
     if isinstance(verdict, Several):
         return _unknown(decision, verdict.task_ids, policy, deps)
     return _nothing(decision, verdict, policy, deps)
+
+
+def _is_new(run: Run, decision: Reconcile) -> bool:
+    if decision.above is not None and not is_newer(run.task_id, decision.above):
+        return False
+    return run.task_id not in decision.known
 
 
 def _definition(decision: Reconcile, deps: Deps) -> Definition | NotApplied:

@@ -10,6 +10,7 @@ from worker.domain.runs import Accepted, Definition
 from worker.messages import StartRequest
 from worker.ports import LedgerDownError
 from worker.service.deps import Deps
+from worker.service.losses import suspect
 from worker.service.reconciling import reconcile
 from worker.service.report import FENCED, Report, of_fault
 
@@ -25,7 +26,7 @@ def start(request: StartRequest, owner: str, deps: Deps) -> Report:
     policy = deps.policies(request.mid, request.customer_key)
     decision = deps.ledger.take(request, owner, policy)
     if isinstance(decision, Go):
-        return _carry_out(decision.grant, policy, deps)
+        return _carry_out(decision, policy, deps)
     if isinstance(decision, Reconcile):
         return reconcile(decision, policy, deps)
     return _explain(decision)
@@ -37,28 +38,27 @@ def _explain(decision: Decision) -> Report:
     return Report("request_" + decision.state, decision.state, {k: v for k, v in facts.items() if v is not None})
 
 
-def _carry_out(grant: Grant, policy: Policy, deps: Deps) -> Report:
+def _carry_out(go: Go, policy: Policy, deps: Deps) -> Report:
+    grant = go.grant
     definition = deps.definitions.get(grant.mid, grant.customer_key)
     if definition is None:
         definition = Rejected("43010", f"business unit {grant.mid} has no ImportDefinition {grant.customer_key}")
     if not isinstance(definition, Definition):
         return _record(grant, definition, None, policy, deps)
-    known = _baseline(grant, deps)
-    if isinstance(known, (NotApplied, Rejected)):
-        return _record(grant, known, definition, policy, deps)
-    return _record(grant, _perform(grant, known, deps), definition, policy, deps)
+    return _record(grant, _answer(go, deps), definition, policy, deps)
 
 
-def _baseline(grant: Grant, deps: Deps) -> Collection[str] | NotApplied | Rejected:
-    if not deps.baseline:
-        return ()
-    runs = deps.marketing_cloud.runs_of(grant.mid, grant.customer_key)
+def _answer(go: Go, deps: Deps) -> Accepted | Fault | None:
+    """List the runs that exist, unless the newest is known and that is enough, and send Perform."""
+    if not deps.baseline and go.newest is not None and go.loss_age is None:
+        return _perform(go.grant, (), deps, above=True)
+    runs = deps.marketing_cloud.runs_of(go.grant.mid, go.grant.customer_key)
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
-    return [run.task_id for run in runs]
+    return suspect(go, runs, deps) or _perform(go.grant, [run.task_id for run in runs], deps)
 
 
-def _perform(grant: Grant, known: Collection[str], deps: Deps) -> Accepted | Fault | None:
+def _perform(grant: Grant, known: Collection[str], deps: Deps, *, above: bool = False) -> Accepted | Fault | None:
     """Send Perform, again only while nothing was applied; None when another worker has the lease."""
     intended = False
 
@@ -66,7 +66,7 @@ def _perform(grant: Grant, known: Collection[str], deps: Deps) -> Accepted | Fau
         nonlocal intended
         asked = deps.clock.boottime()
         try:
-            left = deps.ledger.sending(grant) if intended else deps.ledger.intend(grant, known)
+            left = deps.ledger.sending(grant) if intended else deps.ledger.intend(grant, known, above=above)
         except LedgerDownError as error:
             # Without a recorded intent nothing is sent, and what was not sent was not applied.
             return NotApplied("ledger_down", str(error))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, field_validator
 
 from worker.domain.policy import Policy
 from worker.settings.policy_file import Policies, Route
@@ -82,6 +82,11 @@ class Settings(BaseModel):
         default_factory=Policies, description="[defaults] and [[definition]] of the TOML file"
     )
     routes: tuple[InstanceOf[Route], ...] = Field((), description="[[route]] of the TOML file")
+
+    @field_validator("durability", "baseline", "pool", "transport", "log_level", "log_format", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        return value.strip().lower() if isinstance(value, str) else value
 
     @property
     def redis(self) -> RedisAddress:

@@ -18,6 +18,9 @@ CONFIG = "SFMC_CONFIG"
 SECRETS_DIR = "SFMC_SECRETS_DIR"
 DEFAULT_CONFIG = "sfmc-import.toml"
 DEFAULT_SECRETS = "/run/secrets"
+# Variables of the Compose file, and of the sandbox: a shell may have them beside ours.
+FOREIGN = frozenset({"SFMC_IMAGE", "SFMC_ARRIVALS", "SFMC_SECRETS"})
+FOREIGN_PREFIX = "SFMC_SANDBOX_"
 FROM_FILE = frozenset({"policies", "routes"})
 NAMES = {PREFIX + field.upper(): field for field in Settings.model_fields if field not in FROM_FILE}
 """Variables and the fields they set."""
@@ -67,7 +70,11 @@ def _settings(values: dict[str, Any], policies: Policies, routes: tuple[Route, .
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
     # An empty variable is how Compose files and unit files say "not set".
-    return {name: text for name, text in environ.items() if name.startswith(PREFIX) and text.strip()}
+    return {name: text for name, text in environ.items() if _is_ours(name) and text.strip()}
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(PREFIX) and name not in FOREIGN and not name.startswith(FOREIGN_PREFIX)
 
 
 def _secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:

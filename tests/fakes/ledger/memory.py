@@ -53,9 +53,13 @@ class MemoryLedger:
             r = self.store.find(request_id)
             return None if r is None else r.as_request()
 
-    def intend(self, grant: Grant, known: Collection[str]) -> float | None:
+    def intend(self, grant: Grant, known: Collection[str], *, above: bool = False) -> float | None:
         with self._lock:
-            return self._steps.sending(grant, known)
+            return self._steps.sending(grant, known, above=above)
+
+    def pulse(self, who: str, count: int) -> bool:
+        with self._lock:
+            return self._steps.pulse(who, count)
 
     def sending(self, grant: Grant) -> float | None:
         with self._lock:

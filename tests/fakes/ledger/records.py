@@ -33,6 +33,7 @@ class Request:
     owner: str | None = None
     sent: bool = False
     known: list[str] = field(default_factory=list)
+    above: str | None = None
     nb: int = 0
     look_until: int = 0
     until: int | None = None

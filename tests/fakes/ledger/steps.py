@@ -31,13 +31,22 @@ class Steps:
             return None, found, None
         return found, found, d
 
-    def sending(self, grant: Grant, known: Collection[str] | None) -> float | None:
+    def pulse(self, who: str, count: int) -> bool:
+        lost = self.store.pulses.get(who, 0) < count - 1
+        self.store.pulses[who] = count
+        if lost:
+            self.store.loss = (self.store.now, dict(self.store.newest))
+        return lost
+
+    def sending(self, grant: Grant, known: Collection[str] | None, *, above: bool = False) -> float | None:
         r, _, d = self.granted(grant)
         if r is None or d is None or r.state != "starting":
             return None
         r.sent = True
         if known is not None:
             r.known = sorted(known)
+            r.above = self.store.newest.get(r.mid) if above else None
+            self.store.note_newest(r.mid, max((one for one in known if one.isdigit()), key=int, default=None))
         self.store.lease(r, d)
         return self.store.times["lease"] / 1000
 
@@ -81,6 +90,7 @@ class Steps:
         store.open_window(r, d, window)
         if d.holder in {None, r.id}:
             d.holder, d.lease = r.id, 0
+        store.note_newest(r.mid, r.task)
         store.keep(d)
         store.due_at(r, store.now + milliseconds(self.first_look))
 

@@ -27,6 +27,9 @@ class Store:
         self.source_events = Expiring()
         self.tasks = Expiring()
         self.due: dict[str, int] = {}
+        self.newest: dict[str, str] = {}
+        self.pulses: dict[str, int] = {}
+        self.loss: tuple[int, dict[str, str]] | None = None
         self.events: list[dict[str, Any]] = []
 
     @property
@@ -42,6 +45,18 @@ class Store:
         if found is None or found.expires <= self.now:
             found = self.definitions[r.scope] = Definition(expires=self.now + self.times["unfinished_ttl"])
         return found
+
+    def note_newest(self, mid: str, task: str | None) -> None:
+        """Remember the newest TaskResultID of a business unit."""
+        if task and task.isdigit() and int(task) > int(self.newest.get(mid, "0")):
+            self.newest[mid] = task
+
+    def surviving(self, mid: str) -> tuple[str | None, float | None]:
+        """The newest TaskResultID, and how long ago a loss was noticed (then the newest that survived it)."""
+        if self.loss is None or self.now >= self.loss[0] + self.times["loss_ttl"]:
+            return self.newest.get(mid), None
+        at, newest = self.loss
+        return newest.get(mid), (self.now - at) / 1000
 
     def create(self, r: Request) -> Request:
         self.requests[r.id] = r

@@ -126,7 +126,11 @@ class Taking:
         if self.r.until is None:
             self.r.until = self.store.now + round(self.policy.retry_deadline * 1000)
         self.store.move(self.r, "starting", fence=self.r.fence)
-        return Go(grant=self._grant())
+        return self._go_answer()
+
+    def _go_answer(self) -> Go:
+        newest, loss_age = self.store.surviving(self.r.mid)
+        return Go(grant=self._grant(), newest=newest, loss_age=loss_age)
 
     def _grant(self) -> Grant:
         return Grant(
@@ -184,7 +188,7 @@ class Taking:
     def _while_starting(self) -> Decision:
         if self.d.lease <= self.store.now or self.d.holder != self.r.id:
             return self._lease_over()
-        return Go(grant=self._grant()) if self._mine_again() else Wait(state="starting", held_by=self.r.id)
+        return self._go_answer() if self._mine_again() else Wait(state="starting", held_by=self.r.id)
 
     def _lease_over(self) -> Decision:
         self.r.lost += 1
@@ -222,7 +226,8 @@ class Taking:
                 return self._give_up_looking()
             self._take_lease()
         known = frozenset(self.r.known)
-        return Reconcile(grant=self._grant(), known=known, late=now >= self.r.look_until)
+        late = now >= self.r.look_until
+        return Reconcile(grant=self._grant(), known=known, above=self.r.above, late=late)
 
     def _looked_too_often(self) -> bool:
         self.r.lost += 1

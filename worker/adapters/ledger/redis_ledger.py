@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -11,47 +11,16 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from worker.adapters.ledger import wire
-from worker.adapters.ledger.durability import Durability
 from worker.adapters.ledger.failures import redis_errors
 from worker.adapters.ledger.keys import Keys
 from worker.adapters.ledger.scripts import sources
+from worker.adapters.ledger.settings import LedgerSettings
 from worker.domain.decisions import Decision, Due, Followed, Grant
 from worker.domain.faults import Fault, Rejected
 from worker.domain.policy import Policy
 from worker.domain.runs import Accepted, Run
 from worker.messages import StartRequest
 from worker.ports import LedgerDownError
-
-_DAY = 86_400.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerSettings:
-    """Times of the ledger in seconds.
-
-    `settle` is how long a row of ImportResultsSummary may take to appear,
-    `accept_grace` how long a Celery message may take before the sweep sends another,
-    `recheck` how often a follow-up looks although nobody woke it, `first_look` when a new run is looked at.
-    """
-
-    prefix: str = "sfmc-import:"
-    lease: float = 180.0
-    settle: float = 60.0
-    accept_grace: float = 5.0
-    recheck: float = 600.0
-    first_look: float = 5.0
-    request_ttl: float = 30 * _DAY
-    seen_ttl: float = 30 * _DAY
-    unfinished_ttl: float = 90 * _DAY
-    stream_maxlen: int = 1_000_000
-    max_lost: int = 3
-    durability: Durability = field(default_factory=Durability)
-
-    def for_scripts(self) -> dict[str, int]:
-        """The whole numbers the scripts read."""
-        times = ("lease", "settle", "accept_grace", "recheck", "request_ttl", "seen_ttl", "unfinished_ttl")
-        numbers = {name: wire.milliseconds(getattr(self, name)) for name in times}
-        return numbers | {"stream_maxlen": self.stream_maxlen, "max_lost": self.max_lost}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +94,9 @@ class RedisLedger:
         record = {name.decode(): value.decode() for name, value in raw.items()}
         return wire.read_request(request_id, record) if "state" in record else None
 
-    def intend(self, grant: Grant, known: Collection[str]) -> float | None:
+    def intend(self, grant: Grant, known: Collection[str], *, above: bool = False) -> float | None:
         """See worker.ports.Ledger.intend."""
-        arguments = {"id": grant.request_id, "fence": grant.fence, "known": orjson.dumps(sorted(known)).decode()}
+        arguments = {"id": grant.request_id, "fence": grant.fence, **wire.intent_arguments(known, above=above)}
         return self._lease_left(self._run_surely("sending", arguments))
 
     def sending(self, grant: Grant) -> float | None:
@@ -218,6 +187,10 @@ class RedisLedger:
         """Publish an event about an arrival that became no request; False when it was published before."""
         arguments = {"id": report_id, "name": name, "mid": mid, "subject": subject}
         return bool(self._run("report", arguments | {"data": orjson.dumps(data).decode()}))
+
+    def pulse(self, who: str, count: int) -> bool:
+        """See worker.ports.Ledger.pulse."""
+        return bool(self._run("pulse", {"who": who, "count": count}))
 
     def due(self, limit: int, pause: float) -> Sequence[Due]:
         """See worker.ports.Ledger.due."""

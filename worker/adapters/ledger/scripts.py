@@ -24,6 +24,7 @@ STEPS = (
     "due",
     "followed",
     "report",
+    "pulse",
 )
 
 

@@ -1,6 +1,6 @@
 """Between the scripts and our values: arguments to JSON, answers to decisions; no calls."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -55,15 +55,23 @@ def policy_arguments(policy: Policy) -> dict[str, Any]:
     }
 
 
+def intent_arguments(known: Collection[str], *, above: bool) -> dict[str, Any]:
+    """What the intent keeps: the ids known by now, and the newest of them."""
+    numbers = [task_id for task_id in known if task_id.isascii() and task_id.isdigit()]
+    newest = max(numbers, key=int, default="")
+    return {"known": orjson.dumps(sorted(known)).decode(), "newest": newest, "above": above}
+
+
 def read_decision(request_id: str, answer: bytes) -> Decision:
     """Read the answer of the script `take`."""
     fields = orjson.loads(answer)
     match fields["verdict"]:
         case "go":
-            return Go(grant=_grant(request_id, fields))
+            return Go(grant=_grant(request_id, fields), newest=fields.get("newest"), loss_age=fields.get("loss_age"))
         case "reconcile":
             known = frozenset(orjson.loads(fields["known"]))
-            return Reconcile(grant=_grant(request_id, fields), known=known, late=fields["late"])
+            above = fields.get("above") or None
+            return Reconcile(grant=_grant(request_id, fields), known=known, above=above, late=fields["late"])
         case "wait":
             return Wait(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
         case _:

@@ -92,6 +92,16 @@ end
 
 local function keep(key, ms) redis.call('PEXPIRE', key, str(ms)) end
 
+-- The newest TaskResultID of each business unit: they are whole numbers that grow (seen in samples, not promised).
+local NEWEST = TAG .. 'newest'
+local function newest(mid) return redis.call('HGET', NEWEST, mid) or nil end
+local function note_newest(mid, task)
+  local number = tonumber(task or '')
+  if not number or number <= int(newest(mid)) then return end
+  redis.call('HSET', NEWEST, mid, task)
+  keep(NEWEST, cfg.unfinished_ttl)
+end
+
 local function due_at(id, r, at)
   redis.call('ZADD', DUE, str(at), id)
   keep(request_key(id), math.max(at - now, 0) + cfg.unfinished_ttl)

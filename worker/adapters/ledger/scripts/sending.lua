@@ -2,7 +2,11 @@
 local r, _, d = granted()
 if not r or r.state ~= 'starting' then return -1 end
 local values = {sent = '1'}
-if a.known then values.known = a.known end
+if a.known then
+  values.known = a.known
+  values.above = a.above and newest(r.mid) or ''
+  note_newest(r.mid, a.newest)
+end
 set(request_key(a.id), r, values)
 lease(a.id, r, d, cfg.lease)
 return cfg.lease

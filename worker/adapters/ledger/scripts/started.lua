@@ -26,6 +26,7 @@ if present(a.soap) then values.soap = a.soap end
 set(request_key(id), r, values)
 open_window(id, d, a.window, definition_key(r))
 if not d.holder or d.holder == id then set(definition_key(r), d, {holder = id, lease = '0'}) end
+note_newest(r.mid, a.task)
 keep_definition(r, d)
 due_at(id, r, now + a.delay)
 move(id, r, 'started', {window_opens = a.window > 0 and iso(int(d.window)) or nil,

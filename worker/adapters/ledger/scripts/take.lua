@@ -102,6 +102,13 @@ local function granted_answer(verdict, more)
   return answer(verdict, more)
 end
 
+-- `newest` is the newest TaskResultID known; after lost writes (see pulse.lua) the newest that survived them.
+local function go_answer()
+  local loss = redis.call('HMGET', TAG .. 'loss', 'at', r.mid)
+  if not loss[1] then return granted_answer('go', {newest = newest(r.mid)}) end
+  return granted_answer('go', {newest = loss[2] or nil, loss_age = (now - int(loss[1])) / 1000})
+end
+
 local function go()
   leave_queue(id, r)
   remember(id, r)
@@ -110,7 +117,7 @@ local function go()
   if not r['until'] then values['until'] = str(now + policy.retry_deadline) end
   set(request_key(id), r, values)
   move(id, r, 'starting', {fence = r.fence})
-  return granted_answer('go')
+  return go_answer()
 end
 
 local function seen_before()
@@ -188,12 +195,12 @@ local function look()
     end
     take_lease()
   end
-  return granted_answer('reconcile', {known = r.known or '[]', late = now >= int(r.look_until)})
+  return granted_answer('reconcile', {known = r.known or '[]', above = r.above, late = now >= int(r.look_until)})
 end
 
 local function while_starting()
   if int(d.lease) <= now or d.holder ~= id then return lease_over() end
-  if mine_again() then return granted_answer('go') end
+  if mine_again() then return go_answer() end
   return answer('wait', {held_by = id})
 end
 
