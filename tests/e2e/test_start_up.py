@@ -1,7 +1,13 @@
 """How worker and beat begin: what they refuse, what they wait for; and what asking for help must not cost."""
 
+import re
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -74,6 +80,40 @@ def test_a_redis_that_evicts_is_refused_in_one_line(command: str, tmp_path: Path
     assert "allkeys-lru" in refusals[0]
     assert "set maxmemory-policy noeviction" in refusals[0]
     assert "Traceback" not in done.stderr
+
+
+@contextmanager
+def older_than_it_is(server: Valkey) -> Iterator[str]:
+    """Yield the address of a server that says Redis 6.0.9 of itself, and is `server` otherwise."""
+
+    class Pretender(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(("127.0.0.1", server.port)) as real:
+                threading.Thread(target=pipe, args=(self.request, real), daemon=True).start()
+                pipe(real, self.request)
+
+    def pipe(source: socket.socket, drain: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                drain.sendall(re.sub(rb"redis_version:\d\.\d\.\d", b"redis_version:6.0.9", data))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Pretender) as pretender:
+        pretender.daemon_threads = True
+        threading.Thread(target=pretender.serve_forever, daemon=True).start()
+        yield f"redis://127.0.0.1:{pretender.server_address[1]}/0"
+        pretender.shutdown()
+
+
+@pytest.mark.parametrize("command", ["worker", "beat", "doctor"])
+def test_a_redis_older_than_6_2_is_refused_in_one_line(command: str, tmp_path: Path, own_valkey: Valkey) -> None:
+    with older_than_it_is(own_valkey) as address:
+        done = run(tmp_path, command, **LOGIN, SFMC_REDIS_URL=address)
+
+    told = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert [line.count("too old") for line in told.splitlines() if "too old" in line] == [1]
+    assert "6.2" in told
+    assert "Traceback" not in told
 
 
 def test_a_worker_waits_for_a_redis_that_is_away_and_then_begins(tmp_path: Path, own_valkey: Valkey) -> None:

@@ -56,6 +56,14 @@ def test_variables_of_other_programs_are_left_alone() -> None:
     assert load({"PATH": "/bin", "CELERY_X": "1"}).concurrency == 32
 
 
+def test_variables_of_the_compose_file_and_of_the_sandbox_are_left_alone() -> None:
+    assert load({"SFMC_IMAGE": "x", "SFMC_ARRIVALS": "/in", "SFMC_SANDBOX_CLIENT_ID": "x"}).concurrency == 32
+
+
+def test_words_may_be_written_in_any_case() -> None:
+    assert load({"SFMC_LOG_LEVEL": "INFO", "SFMC_POOL": " Solo "}).log_level == "info"
+
+
 def test_all_problems_are_told_at_once() -> None:
     found = problems(
         {
