@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 import structlog
 
+from ops.sandbox.folder import DataFolderError
 from ops.sandbox.settings import DEFAULT_MID, Principal, SandboxSettings
 
 _CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"
@@ -83,6 +84,8 @@ def sandbox(host: str, port: int, *, as_json: bool, **options: Any) -> None:  # 
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings, host, port, as_json=as_json))
+    except DataFolderError as problem:
+        raise click.ClickException(str(problem)) from problem
     except ssl.SSLError as problem:
         raise click.ClickException(f"{settings.tls} is no certificate with its key: {problem.reason}") from problem
     except OSError as problem:

@@ -1,13 +1,13 @@
 """The sandbox put together: every part once, made from the settings; serves no HTTP itself."""
 
-import shutil
-import tempfile
+import sqlite3
 from pathlib import Path
 
 from ops.sandbox.clock import Clock
 from ops.sandbox.engine import Engine
 from ops.sandbox.executor import Executor
 from ops.sandbox.faults import Faults
+from ops.sandbox.folder import DataFolder, DataFolderError
 from ops.sandbox.importing import RowStore
 from ops.sandbox.objects.data_extension import DataExtensionFields, DataExtensions
 from ops.sandbox.objects.destination import FILE_LOCATION, Destinations
@@ -23,13 +23,15 @@ from ops.sandbox.tokens import Tokens
 
 
 class Sandbox:
-    """All state of one sandbox. `files` is where file transfer locations lie, one folder per business unit."""
+    """All state of one sandbox. `files` is where file transfer locations lie, one folder per business unit.
+
+    Raises DataFolderError where the data folder of the settings cannot be used.
+    """
 
     def __init__(self, settings: SandboxSettings) -> None:
         self.settings = settings
-        self._temporary = None if settings.data else tempfile.mkdtemp(prefix="sfmc-sandbox-")
-        self.files = settings.data or Path(str(self._temporary))
-        self.files.mkdir(parents=True, exist_ok=True)
+        self._folder = DataFolder(settings.data)
+        self.files = self._folder.path
         self.clock = Clock()
         self.tokens = Tokens(self.clock, settings.token_lifetime)
         self.faults = Faults()
@@ -39,8 +41,7 @@ class Sandbox:
         self.system_status = "OK"
         self.clients = list(settings.clients)
         self.users = list(settings.users)
-        self.store = Store(settings.data / "sandbox.sqlite" if settings.data else None)
-        self.rows = RowStore(settings.data / "rows.sqlite" if settings.data else None)
+        self.store, self.rows = _stores(settings.data)
         self.runs = Runs(self.store, self.clock)
         self.executor = Executor(self.runs, Engine(settings, self.store, self.rows, self.files, self.clock))
         self._make_objects()
@@ -55,8 +56,7 @@ class Sandbox:
         self.executor.stop(within=10)
         self.store.close()
         self.rows.close()
-        if self._temporary:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        self._folder.release()
 
     def reset(self) -> None:
         """Forget objects, rows, runs and faults and show real time; files and issued tokens stay."""
@@ -108,3 +108,12 @@ class Sandbox:
                 self.lists.put(mid, number, described)
             if self.store.by_key(FILE_LOCATION, mid, ENHANCED_FTP) is None:
                 self.locations.put(mid, ENHANCED_FTP)
+
+
+def _stores(data: Path | None) -> tuple[Store, RowStore]:
+    if data is None:
+        return Store(None), RowStore()
+    try:
+        return Store(data / "sandbox.sqlite"), RowStore(data / "rows.sqlite")
+    except sqlite3.Error as problem:
+        raise DataFolderError(f"cannot read the state in {data}: {problem}; take another folder") from problem

@@ -16,9 +16,10 @@ _BACKLOG = 2048
 
 
 class SandboxServer(uvicorn.Server):
-    """Serves a sandbox until `stop` is called. Raises OSError where the address cannot be taken.
+    """Serves a sandbox until `stop` is called.
 
-    `announce` hears the address, without a trailing slash, as soon as calls are answered.
+    `announce` hears the address, without a trailing slash, as soon as calls are answered. Raises OSError where the
+    address cannot be taken, and DataFolderError where the data folder cannot be used.
     """
 
     def __init__(self, settings: SandboxSettings, host: str, port: int, announce: Callable[[str], None]) -> None:

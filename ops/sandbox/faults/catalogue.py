@@ -50,6 +50,7 @@ _KINDS = (
         (("calls_per_minute", 60.0),),
     ),
     FaultKind("error_43010", Stage.BEFORE, "Result Error 43010 for each object; nothing happens."),
+    FaultKind("error_timeout", Stage.BEFORE, "Retrieve answers Error: Timeout expired; all else Error 2."),
     FaultKind("error_43060", Stage.BEFORE, "Result Error 43060 for each object; nothing happens."),
     FaultKind("missing_task", Stage.ANSWER, "Applied and answered OK, but without Task."),
     FaultKind("late_row", Stage.RUN, "The row of the run is invisible for that long.", (("seconds", 5.0),)),

@@ -30,9 +30,13 @@ _SOAP_FAULTS = {
     "token_expired": ("Security", None, TOKEN_EXPIRED),
     "login_failed": ("Security", None, LOGIN_FAILED),
 }
+_TIMEOUT = (
+    "Timeout expired.  The timeout period elapsed prior to completion of the operation or the server is not responding."
+)
 _ERRORS = {
     "error_43010": (NOT_FOUND, "ImportDefinition Not Found"),
     "error_43060": (VALIDATION_ERROR, "Validation Error"),
+    "error_timeout": (2, _TIMEOUT),
 }
 _PLAIN = {"http_400": (400, "Bad Request"), "http_500": (500, "Internal Server Error")}
 _RETRY = {"http_429": (429, "Too Many Requests"), "http_503": (503, "Service Unavailable")}
@@ -158,6 +162,8 @@ def _raise(name: str) -> None:
 
 
 def _refused(refusal: RefusalError, call: Call) -> dict[str, Any]:
+    if children(call.payload, "RetrieveRequest"):
+        return {"OverallStatus": f"Error: {refusal.message}", "RequestID": call.request_id}
     objects = children(call.payload, "Definitions", "Definition") + children(call.payload, "Objects")
     task = {"StatusCode": "Error", "StatusMessage": refusal.message}
     results = [{**refused(refusal), "NewID": 0, "Object": echo(decode_object(one)), "Task": task} for one in objects]

@@ -26,6 +26,7 @@ NOT_APPLIED = {
     "login_failed": "Login Failed",
     "error_43010": "43010",
     "error_43060": "43060",
+    "error_timeout": "2",
 }
 APPLIED = {
     "drop_after_applying": "reset",
@@ -149,6 +150,19 @@ def test_the_token_endpoint_can_be_down(client: Conversation, sandbox: SandboxPr
     with pytest.raises(requests.ConnectionError):
         requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=5)
     assert client.token()
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [("error_timeout", "Error: Timeout expired.  The"), ("error_43010", "Error: ImportDefinition Not Found")],
+)
+def test_a_refused_retrieve_has_a_text_that_begins_with_error(
+    client: Conversation, sandbox: SandboxProcess, fault: str, text: str
+) -> None:
+    sandbox.control.add_fault(fault, operation="Retrieve", count=1)
+    reply = client.retrieve("ImportDefinition", ["Name"])
+    assert (reply.status, reply.elements("Results")) == (200, [])
+    assert reply.text("OverallStatus").startswith(text)
 
 
 def test_the_wsdl_can_be_out_of_reach(sandbox: SandboxProcess) -> None:

@@ -113,6 +113,24 @@ def test_a_wrong_option_is_one_clear_line(options: list[str], complaint: str) ->
     assert "Traceback" not in result.stderr
 
 
+def test_a_data_folder_belongs_to_one_sandbox_at_a_time(tmp_path: Path) -> None:
+    with SandboxProcess(data=tmp_path):
+        other = _run("--port", "0", "--data", str(tmp_path))
+    assert other.returncode == 1
+    assert other.stderr.strip() == f"Error: another sandbox uses the data folder {tmp_path}: end it or take another"
+
+
+def test_a_data_folder_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "sandbox.sqlite").write_text("this is no database, and long enough to be read as one" * 20)
+    for folder, complaint in (("file/below", "Not a directory"), ("broken", "file is not a database")):
+        result = _run("--port", "0", "--data", str(tmp_path / folder))
+        assert result.returncode == 1
+        assert complaint in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+
+
 def test_options_can_be_set_by_environment() -> None:
     environment = {**os.environ, "SFMC_SANDBOX_CLIENT_ID": "me", "SFMC_SANDBOX_CLIENT_SECRET": "mine"}
     process = subprocess.Popen(
