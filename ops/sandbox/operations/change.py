@@ -13,6 +13,14 @@ from ops.sandbox.security import Caller
 from ops.sandbox.wire.decode import Decoded, children, decode_object
 
 _DONE = {"create": "{kind} created.", "update": "{kind} updated", "delete": "{kind} deleted"}
+_DONE_OF = {
+    "DataExtension": {
+        "create": "Data Extension created.",
+        "update": "Data Extension updated.",
+        "delete": "Data Extension deleted.",
+    }
+}
+"""Texts of the live service, as its own SDKs' tests and captures show them."""
 _Step = Callable[[Writable, Caller, Decoded], dict[str, Any]]
 
 
@@ -64,7 +72,7 @@ def _one(sandbox: Sandbox, call: Call, method: str, step: _Step, element: etree.
         return {**refused(refusal), "NewID": 0, "Object": echo(sent)}
     if sandbox.settings.is_platform_object and sent.type == "ImportDefinition":
         done["Object"]["IsPlatformObject"] = False
-    return {"StatusCode": "OK", "StatusMessage": _DONE[method].format(kind=sent.type), **done}
+    return {"StatusCode": "OK", "StatusMessage": _DONE_OF.get(sent.type, _DONE)[method].format(kind=sent.type), **done}
 
 
 def _kind(sandbox: Sandbox, method: str, sent: Decoded) -> Writable:

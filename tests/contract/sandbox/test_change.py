@@ -189,7 +189,7 @@ def test_a_data_extension_is_read_with_its_fields_and_deleted(client: Conversati
     assert (fields.texts("Name"), fields.texts("IsPrimaryKey")) == (["key"], ["true"])
     assert client.retrieve("DataExtension", ["CustomerKey"]).texts("CustomerKey") == ["people"]
     deleted = client.delete(thing("DataExtension", "<CustomerKey>people</CustomerKey>"))
-    assert deleted.text("OverallStatus") == "OK"
+    assert (deleted.text("OverallStatus"), deleted.text("StatusMessage")) == ("OK", "Data Extension deleted.")
     assert client.retrieve("DataExtension", ["CustomerKey"]).texts("CustomerKey") == []
 
 
