@@ -1,0 +1,72 @@
+"""Redis comes back without its last writes: what was started in them is found again, not started again."""
+
+from pathlib import Path
+
+from celery import Celery
+
+from tests.stack import Stack, running_stack
+from tests.waiting import eventually
+
+LOSS = "sfmc-import:{sfmc-import:events}:loss"
+
+
+def append_only_file(stack: Stack) -> Path:
+    return next((stack.valkey.folder / "appendonlydir").glob("*.incr.aof"))
+
+
+def send(stack: Stack, key: str, request_id: str) -> None:
+    with Celery("producer", broker=stack.valkey.celery_url, set_as_current=False) as client:
+        client.send_task("imports.start", kwargs={"customer_key": key}, queue="imports", task_id=request_id)
+
+
+def lose_writes_since(stack: Stack, size: int) -> None:
+    """Kill the server and cut its file: what a failover does that loses the last second."""
+    stack.valkey.kill()
+    with append_only_file(stack).open("rb+") as file:
+        file.truncate(size)
+    stack.valkey.start()
+
+
+def test_a_start_that_the_ledger_forgot_is_found_in_marketing_cloud_instead_of_sent_again() -> None:
+    with running_stack() as stack:
+        stack.worker()
+        stack.start("beat")
+        stack.sandbox.control.define("before")
+        stack.sandbox.control.define("forgotten")
+        send(stack, "before", "request-before")
+        stack.await_event("started", "request-before")
+        stack.await_idle()
+        eventually(lambda: any(stack.client.scan_iter("*}:p:*")), 10, "the worker counts aloud")
+        size = append_only_file(stack).stat().st_size
+        send(stack, "forgotten", "request-forgotten")
+        stack.await_event("started", "request-forgotten")
+        stack.await_idle()
+        pulses = next(stack.client.scan_iter("*}:p:*"))
+        seen = int(stack.client.get(pulses) or 0)
+        eventually(lambda: int(stack.client.get(pulses) or 0) > seen, 10, "another pulse")
+
+        lose_writes_since(stack, size)
+        eventually(lambda: stack.client.exists(LOSS), 20, "a worker noticed the loss")
+        assert stack.names("request-forgotten") == []
+        send(stack, "forgotten", "request-forgotten")
+        started = stack.await_event("started", "request-forgotten")
+
+        [perform] = stack.sandbox.control.performs("forgotten")
+        assert started["data"]["task_id"] == perform["task_id"]
+        assert started["data"]["matched"] == "reconciled"
+
+
+def test_after_a_loss_a_definition_that_nobody_started_is_started_once_rows_had_their_time() -> None:
+    with running_stack() as stack:
+        stack.worker()
+        stack.start("beat")
+        stack.sandbox.control.define("untouched")
+        eventually(lambda: any(stack.client.scan_iter("*}:p:*")), 10, "the worker counts aloud")
+        stack.client.flushall()
+        eventually(lambda: stack.client.exists(LOSS), 20, "a worker noticed the loss")
+
+        send(stack, "untouched", "request-after")
+        stack.await_event("started", "request-after")
+
+        assert len(stack.sandbox.control.performs("untouched")) == 1
+        assert "retrying" in stack.names("request-after")
