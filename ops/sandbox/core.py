@@ -66,6 +66,7 @@ class Sandbox:
         self.clients, self.users = list(self.settings.clients), list(self.settings.users)
         self.clock.reset()
         self.conversations.clear()
+        self.pages.clear()
         self.system_status = "OK"
         self._furnish()
 

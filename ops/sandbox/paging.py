@@ -1,7 +1,8 @@
-"""The rest of a Retrieve whose answer came in several batches; keeps a bounded number of them."""
+"""Answers in batches: what is left of a Retrieve is read when it is asked for; keeps a bounded number of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 LARGEST_BATCH = 2500
@@ -10,32 +11,49 @@ _KEPT = 64
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Pending:
-    """Rows that were not sent yet, and how many go into one batch."""
+@dataclass
+class Batch:
+    """Some rows of an answer in a business unit, and the way to those behind them."""
 
     mid: int
     rows: tuple[Row, ...]
-    batch: int
+    size: int
+    rest: Iterator[Row] = field(repr=False)
+    _following: "Batch | None" = None
+    _looked: bool = False
+
+    def following(self) -> "Batch | None":
+        """The next rows; None at the end. Asked again it is the same batch."""
+        if not self._looked:
+            rows = tuple(islice(self.rest, self.size))
+            self._following = Batch(self.mid, rows, self.size, self.rest) if rows else None
+            self._looked = True
+        return self._following
+
+
+def first_batch(mid: int, rows: Iterator[Row], size: int) -> Batch:
+    """The first rows of an answer; `size` 0, or one above the largest there is, means the largest."""
+    size = size if 0 < size < LARGEST_BATCH else LARGEST_BATCH
+    return Batch(mid, tuple(islice(rows, size)), size, rows)
 
 
 class Pages:
     """What may be continued, by RequestID of the answer before."""
 
     def __init__(self) -> None:
-        self._pending: dict[str, Pending] = {}
+        self._kept: dict[str, Batch] = {}
 
-    def split(self, request_id: str, mid: int, rows: tuple[Row, ...], batch: int) -> tuple[tuple[Row, ...], bool]:
-        """The rows to send now and whether there are more; the others are kept under `request_id`."""
-        size = batch if 0 < batch < LARGEST_BATCH else LARGEST_BATCH
-        if len(rows) <= size:
-            return rows, False
-        self._pending[request_id] = Pending(mid, rows[size:], size)
-        while len(self._pending) > _KEPT:
-            del self._pending[next(iter(self._pending))]
-        return rows[:size], True
+    def keep(self, request_id: str, batch: Batch) -> None:
+        """Remember what comes next; the oldest is forgotten where there are too many."""
+        self._kept[request_id] = batch
+        while len(self._kept) > _KEPT:
+            del self._kept[next(iter(self._kept))]
 
-    def take(self, request_id: str, mid: int) -> Pending | None:
-        """What was kept under `request_id`. It stays, so that a batch whose answer was lost can be asked again."""
-        found = self._pending.get(request_id)
+    def find(self, request_id: str, mid: int) -> Batch | None:
+        """What comes after an answer. It stays, so that a batch that got lost on its way can be asked for again."""
+        found = self._kept.get(request_id)
         return found if found is not None and found.mid == mid else None
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()

@@ -8,6 +8,7 @@ from ops.sandbox.filters import FilterError, compile_filter, properties_of, valu
 from ops.sandbox.objects.kind import Readable
 from ops.sandbox.objects.refusal import RefusalError
 from ops.sandbox.operations.call import Call, caller_for
+from ops.sandbox.paging import Batch, first_batch
 from ops.sandbox.wire.decode import decode_message, text_of
 
 _ROWS_OF = "DataExtensionObject"
@@ -45,16 +46,27 @@ def _request(call: Call) -> Row:
 
 
 def _batch(sandbox: Sandbox, call: Call, request: Row) -> tuple[tuple[Row, ...], bool]:
+    """The rows to send now, and whether there are more; those are kept under this call's RequestID."""
     clients = request.get("ClientIDs") or [None]
     mid = caller_for(call.caller, clients[0], sandbox.settings).mid
-    continued = text_of(request, "ContinueRequest")
-    if continued:
-        pending = sandbox.pages.take(continued, mid)
-        if pending is None:
-            raise RetrieveError(_NO_MORE.format(id=continued))
-        return sandbox.pages.split(call.request_id, mid, pending.rows, pending.batch)
+    batch = _continued(sandbox, mid, request) or _begun(sandbox, mid, request)
+    following = batch.following()
+    if following is not None:
+        sandbox.pages.keep(call.request_id, following)
+    return batch.rows, following is not None
+
+
+def _continued(sandbox: Sandbox, mid: int, request: Row) -> Batch | None:
+    asked = text_of(request, "ContinueRequest")
+    found = sandbox.pages.find(asked, mid) if asked else None
+    if asked and found is None:
+        raise RetrieveError(_NO_MORE.format(id=asked))
+    return found
+
+
+def _begun(sandbox: Sandbox, mid: int, request: Row) -> Batch:
     size = int((request.get("Options") or {}).get("BatchSize") or 0)
-    return sandbox.pages.split(call.request_id, mid, tuple(_select(sandbox, mid, request)), size)
+    return first_batch(mid, iter(_select(sandbox, mid, request)), size)
 
 
 def _select(sandbox: Sandbox, mid: int, request: Row) -> Iterable[Row]:
@@ -66,7 +78,7 @@ def _select(sandbox: Sandbox, mid: int, request: Row) -> Iterable[Row]:
     if kind is None or key:
         raise RetrieveError(_NO_HANDLER.format(name=text_of(request, "ObjectType")))
     _check(name, wanted, kind.retrievable, request)
-    return [_shown(name, row, wanted) for row in _filtered(kind, mid, key, request)]
+    return (_shown(name, row, wanted) for row in _filtered(kind, mid, key, request))
 
 
 def _data_rows(sandbox: Sandbox, mid: int, key: str, wanted: list[str], request: Row) -> Iterable[Row]:
@@ -74,7 +86,7 @@ def _data_rows(sandbox: Sandbox, mid: int, key: str, wanted: list[str], request:
     if columns is None:
         raise RetrieveError(_NO_HANDLER.format(name=text_of(request, "ObjectType")))
     _check(_ROWS_OF, wanted, columns, request)
-    return [_data_row(row, wanted) for row in _filtered(sandbox.data_extension_rows, mid, key, request)]
+    return (_data_row(row, wanted) for row in _filtered(sandbox.data_extension_rows, mid, key, request))
 
 
 def _check(kind: str, wanted: list[str], known: tuple[str, ...], request: Row) -> None:

@@ -114,6 +114,20 @@ def test_rows_of_a_data_extension_can_be_filtered(api: Api, sandbox: SandboxProc
     assert [row["Properties"]["Property"][0]["Value"] for row in found["Results"]] == ["b@example.com"]
 
 
+def test_many_rows_come_in_batches_of_2500_and_a_dropped_table_ends_nothing(api: Api, sandbox: SandboxProcess) -> None:
+    sandbox.control.define("many", FileSpec="many.csv")
+    sandbox.drop("many.csv", "key\n" + "".join(f"{number:06}\n" for number in range(6000)))
+    api.service.Perform(Action="start", Definitions={"Definition": [api.ImportDefinition(CustomerKey="many")]})
+    eventually(lambda: sandbox.control.performs()[0]["result"], 30, "the import ended")
+    wish = {"ObjectType": "DataExtensionObject[many]", "Properties": ["key"]}
+    first = api.service.Retrieve(wish)
+    api.service.Delete(Options={}, Objects=[api.DataExtension(CustomerKey="many")])
+    second = api.service.Retrieve({**wish, "ContinueRequest": first["RequestID"]})
+    third = api.service.Retrieve({**wish, "ContinueRequest": second["RequestID"]})
+    assert [found["OverallStatus"] for found in (first, second, third)] == ["MoreDataAvailable"] * 2 + ["OK"]
+    assert [len(found["Results"]) for found in (first, second, third)] == [2500, 2500, 1000]
+
+
 @pytest.mark.parametrize("kind", ["DataExtensionObject[nobody]", "DataExtensionObject", "DataExtensionObject[]"])
 def test_rows_of_no_data_extension_are_an_error_text(api: Api, kind: str) -> None:
     found = api.service.Retrieve({"ObjectType": kind, "Properties": ["x"]})
