@@ -1,6 +1,7 @@
 """Random lives of many requests and workers, written once for any World; the invariants are checked after each step."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -246,8 +247,7 @@ class Interleavings(RuleBasedStateMachine):
         late = set()
         for name, events in by_request(self.world.events()).items():
             states = walk(events)
-            pairs = zip(states, states[1:], strict=False)
-            if any(before in TERMINAL and after == "started" for before, after in pairs):
+            if any(before in TERMINAL and after == "started" for before, after in pairwise(states)):
                 late.add(name)
         return late
 

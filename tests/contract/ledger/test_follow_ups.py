@@ -187,6 +187,18 @@ def test_with_coalesce_latest_one_follow_up_of_any_name_is_kept(story: Story):
     assert (story.last("b")["superseded_by"], story.last("c")["superseded_by"]) == ("d", "d")
 
 
+def test_with_coalesce_latest_a_forced_follow_up_is_kept_too(story: Story):
+    story.decide_by(coalesce="latest")
+    story.arrives_and_starts("a")
+    story.arrives("b", force=True)
+    story.take("b")
+    story.world.advance(1)
+    story.arrives("c")
+    story.take("c")
+
+    assert [story.names(name)[-1] for name in "bc"] == ["deferred", "deferred"]
+
+
 def test_with_coalesce_each_every_follow_up_is_kept(story: Story):
     story.decide_by(coalesce="each")
     story.arrives_and_starts("a")

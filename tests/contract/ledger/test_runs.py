@@ -42,6 +42,15 @@ def test_a_look_is_counted_and_told_only_when_the_status_is_new(story: Story):
     assert (run.status, run.looks) == ("IOWork", 5)
 
 
+def test_the_ids_of_events_count_the_steps_of_their_request(story: Story):
+    story.arrives_and_starts("a")
+    for status in ("New", "Processing"):
+        story.ledger.progressed(story.run("a"), status, 5)
+
+    ids = [event["id"] for event in story.events("a")]
+    assert ids == ["a/1/accepted", "a/2/starting", "a/3/started", "a/4/progressed", "a/5/progressed"]
+
+
 def test_a_run_is_overdue_at_its_deadline(story: Story):
     story.decide_by(follow_deadline=100)
     story.arrives_and_starts("a")

@@ -254,6 +254,7 @@ def test_a_late_task_id_does_not_take_the_definition_from_who_holds_it_now(story
     new = story.sends("b")
 
     assert story.commit(old, "t1") is True
+    assert story.ledger.sending(new) is not None
     assert story.commit(new, "t2") is True
     story.ends("a")
     story.arrives("c")

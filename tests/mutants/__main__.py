@@ -1,0 +1,22 @@
+"""python -m tests.mutants: every wrong ledger with the test that notices it; exit code 1 when one survives."""
+
+import sys
+
+from ops.local.valkey import Valkey
+from tests.mutants.killing import killer_of
+from tests.mutants.wrong_scripts import MUTANTS
+
+
+def main() -> int:
+    survivors = 0
+    with Valkey() as server:
+        for mutant in MUTANTS:
+            killer = killer_of(mutant, server.url)
+            survivors += killer is None
+            sys.stdout.write(f"{mutant.file:11} {mutant.find[:60]!r:64} {killer or 'SURVIVED'}\n")
+    sys.stdout.write(f"{len(MUTANTS)} mutants, {survivors} survived\n")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
