@@ -20,7 +20,7 @@ from tests.sandbox_server import SandboxProcess
 from tests.waiting import eventually
 
 STREAM = "sfmc-import:events"
-DUE = "sfmc-import:{sfmc-import:events}:due"
+DUE = "{sfmc-import:events}:due"
 QUICK = {
     "SFMC_LEASE_SECONDS": "8",
     "SFMC_CONNECT_TIMEOUT": "1",

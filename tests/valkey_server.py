@@ -9,7 +9,7 @@ BOUNDED_KEYS = tuple(
     re.compile(pattern)
     for pattern in (
         r"\Asfmc-import:events\Z",  # the event stream, bounded by MAXLEN
-        r"\Asfmc-import:\{sfmc-import:events\}:due\Z",  # one entry for each unfinished request
+        r"\A\{sfmc-import:events\}:due\Z",  # one entry for each unfinished request
         r"\A_kombu\.binding(_permanent)?\.",  # the broker's lists of queues
         r"\Aimports\Z|\Aimports[\x06:.]",  # the queue and the transport's lists beside it
         r"\Aunacked(_index|_mutex)?\Z",  # deliveries in flight

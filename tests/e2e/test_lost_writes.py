@@ -7,7 +7,7 @@ from celery import Celery
 from tests.stack import Stack, running_stack
 from tests.waiting import eventually
 
-LOSS = "sfmc-import:{sfmc-import:events}:loss"
+LOSS = "{sfmc-import:events}:loss"
 
 
 def append_only_file(stack: Stack) -> Path:

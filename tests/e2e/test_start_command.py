@@ -120,4 +120,4 @@ def test_start_with_wait_gives_up_waiting_after_its_timeout_and_the_request_goes
 
     assert ended.returncode == 1
     assert "no end within 0.5 s; it goes on" in ended.stdout.splitlines()[-1]
-    assert redis.zcard("sfmc-import:{sfmc-import:events}:due") == 1
+    assert redis.zcard("{sfmc-import:events}:due") == 1

@@ -23,7 +23,7 @@ class Keys:
     @property
     def tag(self) -> str:
         """What every other key begins with."""
-        return f"{self.prefix}{{{self.stream}}}:"
+        return f"{{{self.stream}}}:"
 
     @property
     def due(self) -> str:

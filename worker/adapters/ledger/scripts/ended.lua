@@ -6,7 +6,7 @@ if r.state ~= 'started' or r.task ~= a.task then return 0 end
 if a.outcome == 'follow_timed_out' and now < int(r.follow_until) then return 0 end
 local d = record(definition_key(r))
 if a.outcome == 'import_failed' and a.on_error == 'free' then
-  if d.by == a.id then set(definition_key(r), d, {window = d.before, by = d.before_by}) end
+  if d.by == a.id then set(definition_key(r), d, {window = d.before or '0', by = d.before_by or ''}) end
   forget(a.id, r)
 end
 move(a.id, r, a.outcome, a.result)

@@ -113,7 +113,8 @@ end
 
 local function finish(id, r)
   redis.call('ZREM', DUE, id)
-  drop(request_key(id), r, {'owner', 'known', 'sent', 'nb', 'look_until', 'until', 'follow_until', 'looks', 'lost', 'call'})
+  if r.state ~= 'follow_timed_out' then drop(request_key(id), r, {'started', 'fence'}) end
+  drop(request_key(id), r, {'owner', 'known', 'above', 'sent', 'nb', 'look_until', 'until', 'follow_until', 'looks', 'lost', 'call'})
   keep(request_key(id), cfg.request_ttl)
 end
 
@@ -146,10 +147,11 @@ local function wake_next(r, d)
   redis.call('ZADD', DUE, str(forced and now or math.max(now, int(d.window))), first)
 end
 
--- Lets a start use the window; what was before is kept for a start that ends in Error.
+-- Lets a start use the window; an open one before it is kept for a start that ends in Error.
 local function open_window(id, d, ms, key)
   local values = {by = id, window = str(math.max(int(d.window), now + ms))}
-  if d.by ~= id then values.before, values.before_by = str(int(d.window)), d.by or '' end
+  if d.by ~= id and int(d.window) > now then values.before, values.before_by = d.window, d.by or ''
+  elseif d.by ~= id and d.before then drop(key, d, {'before', 'before_by'}) end
   set(key, d, values)
 end
 
