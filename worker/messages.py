@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 QUEUE = "imports"
 START = "imports.start"
@@ -15,6 +15,7 @@ SWEEP = "imports.sweep"
 # Marketing Cloud refuses longer external keys for imports (field-tested by sfmc-devtools).
 MAX_KEY_LENGTH = 36
 MAX_TEXT_LENGTH = 1024
+MAX_COUNT = 2**63 - 1
 _ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
@@ -127,7 +128,7 @@ def _read_mid(value: object, default_mid: str, problems: list[str]) -> str:
 
 def _read_text(message: Mapping[str, Any], name: str, problems: list[str]) -> str | None:
     value = message.get(name)
-    if value is None or (isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH):
+    if value is None or _is_text(value):
         return value
     problems.append(f"{name} must be a text of 1 to {MAX_TEXT_LENGTH} characters")
     return None
@@ -142,7 +143,7 @@ def _read_flag(value: object, problems: list[str]) -> bool:
 def _read_file(value: object, problems: list[str]) -> Arrival | None:
     if value is None:
         return None
-    if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH:
+    if _is_text(value):
         location, _, name = value.rpartition("/")
         return Arrival(location=location, name=name or value)
     if isinstance(value, Mapping):
@@ -156,14 +157,14 @@ def _read_arrival(value: Mapping[str, Any], problems: list[str]) -> Arrival | No
     if unknown:
         problems.append(f"unknown file field {', '.join(unknown)}: a file has {', '.join(sorted(_FILE_FIELDS))}")
     name = value.get("name")
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_TEXT_LENGTH:
+    if not _is_text(name):
         problems.append("file.name is missing")
         return None
     counts = ("size", "modified_ns")
     problems += [f"file.{n} must be a whole number from 0 on" for n in counts if not _is_count(value.get(n))]
     location, version = value.get("location", ""), value.get("version")
-    if not isinstance(location, str) or not (version is None or isinstance(version, str)):
-        problems.append("file.location and file.version must be texts")
+    if not (location == "" or _is_text(location)) or not (version is None or _is_text(version)):
+        problems.append(f"file.location and file.version must be texts of up to {MAX_TEXT_LENGTH} characters")
         return None
     return Arrival(
         location=location, name=name, size=value.get("size"), modified_ns=value.get("modified_ns"), version=version
@@ -171,4 +172,11 @@ def _read_arrival(value: Mapping[str, Any], problems: list[str]) -> Arrival | No
 
 
 def _is_count(value: object) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT)
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Tell whether a value is a text that fits; half a character of UTF-16 is none, for it can be sent nowhere."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_LENGTH:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
