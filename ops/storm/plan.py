@@ -10,8 +10,8 @@ LEASE_SECONDS = 8.0
 GRACE_SECONDS = 15.0
 """From SIGTERM to SIGKILL."""
 
-WINDOW_HOURS = 0.001
-"""The window of some definitions: 3.6 seconds."""
+WINDOW_HOURS = 0.0006
+"""The window of some definitions: about 2 seconds."""
 
 QUICK = {
     "SFMC_LEASE_SECONDS": f"{LEASE_SECONDS:g}",

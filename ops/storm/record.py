@@ -11,13 +11,13 @@ from typing import Any
 import orjson
 import redis
 
-STREAM = "sfmc-import:events"
-TAG = f"sfmc-import:{{{STREAM}}}:"
-DUE = f"{TAG}due"
+from worker.adapters.ledger.keys import Keys
+
+KEYS = Keys()
 QUEUE = "imports"
 _TRANSPORT = r"\{sfmc-import(:events)?\}:transport:"
 BOUNDED = re.compile(
-    rf"{re.escape(STREAM)}\Z|{re.escape(DUE)}\Z|_kombu\.binding|{QUEUE}\Z|unacked|{_TRANSPORT}|{re.escape(TAG)}transport:"
+    rf"{re.escape(KEYS.stream)}\Z|{re.escape(KEYS.due)}\Z|_kombu\.binding|{QUEUE}\Z|unacked|{_TRANSPORT}"
 )
 """Keys without a time to live that something else bounds."""
 
@@ -69,7 +69,7 @@ class Remains:
 
 def read_events(client: "redis.Redis") -> list[Event]:
     """The events of the stream, oldest first."""
-    entries: Any = client.xrange(STREAM)
+    entries: Any = client.xrange(KEYS.stream)
     return [_event(name, orjson.loads(fields[b"event"])) for name, fields in entries]
 
 
@@ -82,7 +82,7 @@ def _event(entry: bytes, event: Mapping[str, Any]) -> Event:
 
 def read_states(client: "redis.Redis") -> dict[str, str]:
     """The state of every request in the ledger."""
-    prefix = f"{TAG}r:"
+    prefix = KEYS.request("")
     names: Any = client.scan_iter(match=f"{prefix}*", count=1000)
     return {name.decode().removeprefix(prefix): _text(client.hget(name, "state")) for name in names}
 
@@ -111,11 +111,11 @@ def read_left(client: "redis.Redis") -> dict[str, int]:
     """How much is in what must be empty at the end."""
     in_flight = sum(int(client.llen(name)) for name in client.scan_iter(match="*transport:inflight:*"))  # type: ignore[arg-type]
     return {
-        "due": int(client.zcard(DUE)),  # type: ignore[arg-type]
+        "due": int(client.zcard(KEYS.due)),  # type: ignore[arg-type]
         "queue": int(client.llen(QUEUE)),  # type: ignore[arg-type]
         "unacked": int(client.hlen("unacked")),  # type: ignore[arg-type]
         "in flight": in_flight,
-        "waiting": sum(1 for _ in client.scan_iter(match=f"{TAG}w:*")),
+        "waiting": sum(1 for _ in client.scan_iter(match=f"{KEYS.tag}w:*")),
         "dead letters": sum(int(client.xlen(name)) for name in client.scan_iter(match="*transport:dead_letters")),  # type: ignore[arg-type]
     }
 

@@ -138,7 +138,7 @@ class Storm:
         kinds = ("imports.start", "imports.wake", "imports.follow")
         queued: list[bytes] = client.lrange(record.QUEUE, 0, -1)  # type: ignore[assignment]
         held: list[bytes] = client.hvals("unacked")  # type: ignore[assignment]
-        return not client.zcard(record.DUE) and not any(kind.encode() in one for kind in kinds for one in queued + held)
+        return not client.zcard(record.KEYS.due) and not any(kind.encode() in one for kind in kinds for one in queued + held)
 
     def remains(self) -> Remains:
         """Read what is left."""
