@@ -49,6 +49,13 @@ def test_numbers_of_an_event_are_exact_and_names_are_unicode(story: Story, world
     assert event["subject"] == KEY
 
 
+def test_a_refusal_of_what_json_cannot_carry_is_told_all_the_same(story: Story):
+    story.ledger.refuse(request("a", key="bad \udc80 key"), "invalid", "unknown argument \udfff")
+
+    assert story.names("a") == ["accepted", "rejected"]
+    assert story.last("a")["customer_key"] == "bad ? key"
+
+
 def test_nanoseconds_travel_as_text(story: Story):
     arrival = file()
     stamped = type(arrival)(location="/in", name="x", size=1, modified_ns=1_800_000_000_123_456_789)

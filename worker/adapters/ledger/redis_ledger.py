@@ -46,7 +46,7 @@ class RedisLedger:
 
     def _run(self, step: str, arguments: dict[str, Any]) -> Any:
         script = self._scripts[step]
-        argv = (2, self.keys.due, self.keys.stream, orjson.dumps(arguments))
+        argv = (2, self.keys.due, self.keys.stream, wire.as_json(arguments))
         with redis_errors():
             try:
                 return self._client.evalsha(script.sha, *argv)
@@ -62,7 +62,7 @@ class RedisLedger:
         with redis_errors():
             self._client.script_load(script.text)
             pipe = self._client.pipeline(transaction=False)
-            pipe.evalsha(script.sha, 2, self.keys.due, self.keys.stream, orjson.dumps(arguments).decode())
+            pipe.evalsha(script.sha, 2, self.keys.due, self.keys.stream, wire.as_json(arguments))
             pipe.execute_command(*command)  # type: ignore[no-untyped-call]
             answer, confirmed = pipe.execute()
         if not self._settings.durability.is_met(confirmed):

@@ -1,5 +1,6 @@
 """Between the scripts and our values: arguments to JSON, answers to decisions; no calls."""
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +16,14 @@ from worker.messages import Arrival, StartRequest
 def milliseconds(seconds: float) -> int:
     """Seconds as whole milliseconds."""
     return round(seconds * 1000)
+
+
+def as_json(arguments: Mapping[str, Any]) -> bytes:
+    """Arguments as a script reads them; what JSON cannot carry is replaced, so that a refusal can always be told."""
+    try:
+        return orjson.dumps(arguments)
+    except TypeError:
+        return json.dumps(arguments, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def request_arguments(request: StartRequest) -> dict[str, Any]:
@@ -130,7 +139,7 @@ def read_followed(row: list[Any]) -> Followed:
 
 def read_due(row: list[Any]) -> Due:
     """Read one row of the script `due`."""
-    return Due(request_id=row[0], mid=row[1], state=row[2], customer_key=row[3])
+    return Due(request_id=row[0], mid=row[1], state=row[2], customer_key=row[3], attempt=int(row[4]))
 
 
 def result_arguments(run: Run | None) -> dict[str, Any]:
