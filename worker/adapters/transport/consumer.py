@@ -1,14 +1,28 @@
 """Celery's consumer and request, taught to set poison aside instead of deleting it or dying of it."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from celery.exceptions import WorkerLostError
+from celery.worker import request as celery_request
 from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.consumer import consumer as celery_consumer
 from celery.worker.request import Request as CeleryRequest
 
 DATA_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What Celery raises over a message of an unexpected shape, before any task code runs."""
+
+CELERY_WORDS = frozenset(
+    getattr(celery_consumer, name)
+    for name in ("UNKNOWN_FORMAT", "UNKNOWN_TASK_ERROR", "INVALID_TASK_ERROR", "MESSAGE_DECODE_ERROR")
+) | {"Task handler raised error: %r"}
+"""What Celery logs about such messages, with bodies and tracebacks."""
+
+CELERY_LOGGERS = tuple(logging.getLogger(module.__name__) for module in (celery_consumer, celery_request))
+log = structlog.get_logger(__name__)
 
 
 class Consumer(CeleryConsumer):
@@ -33,23 +47,23 @@ class Consumer(CeleryConsumer):
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         """No task name in headers or body."""
-        set_aside(message, "no_task_name", "neither headers nor body name a task")
-        super().on_unknown_message(body, message)
+        with told_once(set_aside(message, "no_task_name", "neither headers nor body name a task")):
+            super().on_unknown_message(body, message)
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """A task that this worker does not have."""
-        set_aside(message, "unknown_task", f"no task named {exc.args[0] if exc.args else exc}")
-        super().on_unknown_task(body, message, exc)
+        with told_once(set_aside(message, "unknown_task", f"no task named {exc.args[0] if exc.args else exc}")):
+            super().on_unknown_task(body, message, exc)
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Fields that Celery refuses, and content types that are not accepted."""
-        set_aside(message, "invalid_task", repr(exc))
-        super().on_invalid_task(body, message, exc)
+        with told_once(set_aside(message, "invalid_task", repr(exc))):
+            super().on_invalid_task(body, message, exc)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """A body that is not what its content type says."""
-        set_aside(message, "unreadable_body", repr(exc))
-        super().on_decode_error(message, exc)
+        with told_once(set_aside(message, "unreadable_body", repr(exc))):
+            super().on_decode_error(message, exc)
 
 
 class Request(CeleryRequest):
@@ -58,9 +72,13 @@ class Request(CeleryRequest):
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """As Celery's."""
         wrapped = exc_info.exception
-        if isinstance(getattr(wrapped, "exc", wrapped), (WorkerLostError, SystemExit)):
+        error = getattr(wrapped, "exc", wrapped)
+        died = isinstance(error, (WorkerLostError, SystemExit))
+        if died:
             self.message.worker_died = True
-        return super().on_failure(exc_info, *args, **kwargs)
+            log.error("pool_process_died", message_id=self.id, task=self.name, error=str(error))
+        with told_once(died):
+            return super().on_failure(exc_info, *args, **kwargs)
 
 
 def connect(app: Any) -> None:
@@ -76,6 +94,22 @@ def set_aside(message: Any, reason: str, detail: str) -> bool:
         return False
     move(message, reason, detail)
     return True
+
+
+@contextmanager
+def told_once(is_told: bool) -> Iterator[None]:
+    """Keep Celery's own record of it out of the log when ours `is_told`; only the consumer's thread logs these."""
+    for logger in CELERY_LOGGERS if is_told else ():
+        logger.addFilter(_refuse)
+    try:
+        yield
+    finally:
+        for logger in CELERY_LOGGERS:
+            logger.removeFilter(_refuse)
+
+
+def _refuse(record: logging.LogRecord) -> bool:
+    return record.msg not in CELERY_WORDS
 
 
 def wrong_arguments(tasks: Any, message: Any) -> str | None:

@@ -1,0 +1,145 @@
+"""Messages that no worker can handle, and requests that kill their workers: real processes, both pools."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from celery import Celery
+
+from ops.local.children import spawn, stop
+from tests.e2e import deadly
+from tests.stack import Stack, running_stack
+from tests.waiting import eventually
+
+T = TypeVar("T")
+BRIEF = {
+    "SFMC_CONNECT_TIMEOUT": "0.3",
+    "SFMC_READ_TIMEOUT": "0.7",
+    "SFMC_LEASE_SECONDS": "3",
+    "SFMC_SETTLE_SECONDS": "2",
+    "SFMC_RECONCILE_DEADLINE": "3",
+}
+"""Short leases: what a dead worker held is taken up within seconds."""
+
+
+class Kept:
+    """A system whose worker is started again whenever it dies, as a container platform does."""
+
+    def __init__(self, stack: Stack, pool: str) -> None:
+        self.stack, self.log, self.deadly = stack, stack.folder / "kept.log", stack.folder / "deadly"
+        self.deadly.mkdir()
+        self._pool = pool
+        options = ["-q", "-A", "worker.app", "worker", "-c", "4", "-I", "tests.e2e.deadly", "-l", "INFO"]
+        self._program = [sys.executable, "-m", "celery", *options, "--without-gossip", "--without-mingle"]
+        self._worker: subprocess.Popen[bytes] | None = None
+
+    def watch(self) -> None:
+        """Start the worker unless it lives."""
+        if self._worker is None or self._worker.poll() is not None:
+            environment = self.stack.env | {deadly.FOLDER: str(self.deadly), "SFMC_POOL": self._pool}
+            with self.log.open("ab") as output:
+                self._worker = spawn(self._program, env=environment, output=output, errors=output)
+
+    def until(self, probe: Callable[[], T], within: float, description: str) -> T:
+        """Wait as `eventually`, keeping a worker alive meanwhile."""
+
+        def look() -> T:
+            self.watch()
+            return probe()
+
+        return eventually(look, within, description)
+
+    def last(self, request: str, name: str) -> dict[str, Any]:
+        """Wait for an event of a request and give the last one that there is."""
+        self.until(lambda: name in self.stack.names(request), 60, f"{request} is told {name}")
+        data: dict[str, Any] = self.stack.events(request)[-1]["data"]
+        return data
+
+    def letters(self) -> list[dict[str, Any]]:
+        done = self.stack.run("dead-letters", "--json")
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def end(self) -> None:
+        if self._worker is not None:
+            stop(self._worker, within=15)
+
+
+@pytest.fixture(scope="module", params=["threads", "prefork"])
+def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
+    with running_stack(BRIEF) as stack:
+        made = Kept(stack, request.param)
+        stack.start("beat")
+        yield made
+        made.end()
+
+
+@pytest.fixture
+def send(kept: Kept) -> Iterator[Callable[..., str]]:
+    with Celery("somebody-else", broker=kept.stack.valkey.celery_url, set_as_current=False) as app:
+        yield lambda task, **arguments: str(app.send_task(task, kwargs=arguments, queue="imports").id)
+
+
+def test_what_no_worker_can_handle_is_set_aside_with_its_bytes_and_the_rest_goes_on(
+    kept: Kept, send: Callable[..., str]
+) -> None:
+    stack, key = kept.stack, "behind-the-poison"
+    stack.sandbox.control.define(key)
+    stack.client.lpush("imports", b"\x80 neither text nor JSON", b'{"body": 1}')
+    send("imports.finish", customer_key=key)
+    send("imports.start", customer_key=key, colour="red")
+    send("imports.start")
+    with Celery(broker=stack.valkey.celery_url, set_as_current=False) as app:
+        app.send_task("imports.start", args=[{key}], queue="imports", serializer="pickle")
+
+    request = send("imports.start", customer_key=key)
+    kept.last(request, "started")
+
+    found = kept.letters()
+    assert [each["reason"] for each in found] == [
+        "undecodable",
+        "undecodable",
+        "unknown_task",
+        "wrong_arguments",
+        "wrong_arguments",
+        "invalid_task",
+    ]
+    assert stack.run("dead-letters", "show", found[1]["id"], "--raw").stdout == '{"body": 1}'
+    assert "colour" in found[3]["detail"]
+    assert len(stack.sandbox.control.performs(key)) == 1
+    assert stack.run("dead-letters", "drop", *(each["id"] for each in found)).returncode == 0
+    assert "Traceback" not in kept.log.read_text()
+
+
+def test_what_kills_its_workers_ends_truly_and_blocks_nothing_else(
+    kept: Kept, send: Callable[..., str], tmp_path: Path
+) -> None:
+    stack, note = kept.stack, tmp_path / "note"
+    for key in ("kills-early", "kills-late", "healthy"):
+        stack.sandbox.control.define(key, UpdateType="AddAndUpdate")
+    stack.sandbox.control.add_fault("drop_after_applying", customer_key="kills-late", count=1)
+    late = send("imports.start", customer_key="kills-late")
+    kept.last(late, "reconciling")
+    for name in ("kills-late", "kills-early", "kills-itself"):
+        (kept.deadly / name).touch()
+    send("deadly.unless_mended", name="kills-itself", note=str(note))
+    early = send("imports.start", customer_key="kills-early")
+    healthy = send("imports.start", customer_key="healthy")
+
+    assert kept.last(early, "gave_up")["code"] == "worker_lost"
+    assert kept.last(late, "start_unknown")["code"] == "worker_lost"
+    kept.last(healthy, "started")
+    performed = sorted(perform["customer_key"] for perform in stack.sandbox.control.performs())
+    assert [key for key in performed if key != "behind-the-poison"] == ["healthy", "kills-late"]
+
+    [letter] = kept.until(kept.letters, 60, "the message that kills is set aside")
+    assert (letter["reason"], letter["task"]) == ("returned_too_often", "deadly.unless_mended")
+    (kept.deadly / "kills-itself").unlink()
+    assert stack.run("dead-letters", "replay", letter["id"]).returncode == 0
+    kept.until(note.exists, 30, "the replayed message runs")
+    assert kept.letters() == []
+    assert "Traceback" not in kept.log.read_text()
