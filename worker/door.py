@@ -91,9 +91,7 @@ class Door:
     def start_logging(self, form: Literal["json", "pretty"] | None = None, stream: BinaryIO | None = None) -> None:
         """Log as the settings say, in another `form` or to another `stream` where given; without secrets."""
         settings = self._settings
-        configure(
-            level=settings.log_level, form=form or settings.log_format, secrets=settings.secrets(), stream=stream
-        )
+        configure(level=settings.log_level, form=form or settings.log_format, secrets=settings.secrets(), stream=stream)
 
     def submit(self, request: StartRequest) -> bool:
         """Record a request, then send its message; False when this request_id was known already.
@@ -110,7 +108,12 @@ class Door:
         return new
 
     def _send(self, request: StartRequest) -> None:
-        names = {"request_id": request.request_id, "customer_key": request.customer_key, "mid": request.mid}
+        names = {
+            "request_id": request.request_id,
+            "customer_key": request.customer_key,
+            "mid": request.mid,
+            "attempt": "1",
+        }
         try:
             self._celery.send_task(
                 messages.START,
@@ -163,12 +166,12 @@ class Door:
         position = f"{int(record['accepted_at'] * 1000) - 1}-0"
         deadline = None if within is None else time.monotonic() + within
         while deadline is None or time.monotonic() < deadline:
-            for entry, event in self._read(position):
-                position = entry
-                if event["data"].get("request_id") == request_id:
-                    yield event
-                    if event["type"] in LAST_EVENTS:
-                        return
+            events = self._read(position)
+            position = events[-1][0] if events else position
+            for event in _of_request(request_id, events):
+                yield event
+                if event["type"] in LAST_EVENTS:
+                    return
 
     def _read(self, position: str) -> list[tuple[str, dict[str, Any]]]:
         with suppress(RedisError):
@@ -177,6 +180,10 @@ class Door:
             return [(name.decode(), orjson.loads(fields[b"event"])) for name, fields in entries]
         time.sleep(BLOCK_MS / 1000)
         return []
+
+
+def _of_request(request_id: str, events: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    return (event for _, event in events if event["data"].get("request_id") == request_id)
 
 
 def _entries(answer: Any) -> list[Any]:

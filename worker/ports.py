@@ -19,6 +19,10 @@ class LedgerDownError(RuntimeError):
 class MarketingCloud(Protocol):
     """The SOAP service; every failure is a value. Queries change nothing, so they are never ambiguous."""
 
+    def prepare(self) -> None:
+        """Do beforehand what the first call would wait for; asks nothing of the service."""
+        ...
+
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
         """Send Perform "start" once, on its own connection, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
         ...
@@ -125,6 +129,14 @@ class Ledger(Protocol):
 
     def resume(self, request_id: str, policy: Policy) -> bool:
         """Follow a run again whose following had timed out; False when the request has no run to follow."""
+        ...
+
+    def resolve(self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy) -> bool:
+        """Record what an operator says of a request in `start_unknown`: its Task.ID, or None: nothing was started.
+
+        With a Task.ID it is `started` and followed; without one window, file and source event are free again.
+        False when the request stands elsewhere, or the run belongs to another one.
+        """
         ...
 
     def pulse(self, who: str, count: int) -> bool:

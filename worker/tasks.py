@@ -145,7 +145,8 @@ def _sweep() -> dict[str, Any]:
 
 
 def _send_wake(due: Due) -> None:
-    headers = {"request_id": due.request_id, "customer_key": due.customer_key, "mid": due.mid}
+    names = {"request_id": due.request_id, "customer_key": due.customer_key, "mid": due.mid}
+    headers = names | {"attempt": str(due.attempt + (due.state != "reconciling"))}
     wake.apply_async((due.request_id,), headers=headers, retry=False)
 
 

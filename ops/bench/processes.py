@@ -42,8 +42,9 @@ def sandbox() -> Iterator[str]:
 def ask(url: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
     """Call the sandbox's control API."""
     data = None if body is None else json.dumps(body).encode()
-    request = Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
-    with urlopen(request, timeout=30) as reply:
+    headers = {"Content-Type": "application/json"}
+    request = Request(url, data=data, method=method, headers=headers)  # noqa: S310 - always the sandbox of this machine
+    with urlopen(request, timeout=30) as reply:  # noqa: S310 - always the sandbox of this machine
         return json.loads(reply.read())
 
 
@@ -62,7 +63,7 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of a process and its children so far."""
     process = psutil.Process(pid)
     family = [process, *process.children(recursive=True)]
-    return sum(times.user + times.system for times in (one.cpu_times() for one in family))
+    return float(sum(times.user + times.system for times in (one.cpu_times() for one in family)))
 
 
 def wait_for(done: Callable[[], bool], what: str, seconds: float = 120.0) -> float:

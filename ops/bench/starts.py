@@ -136,7 +136,7 @@ def _length(client: "Redis") -> int:
 def _is_drained(client: "Redis", queue: str) -> bool:
     waiting: Any = client.llen(queue)
     held: Any = client.hlen("unacked")
-    return waiting == 0 and held == 0
+    return bool(waiting == 0 and held == 0)
 
 
 if __name__ == "__main__":

@@ -116,6 +116,9 @@ class FakeMarketingCloud:
         """Make a run visible at once."""
         self._runs[task_id].hidden_looks = 0
 
+    def prepare(self) -> None:
+        """See worker.ports.MarketingCloud.prepare; nothing takes time here."""
+
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
         """Apply a start, or answer as scripted."""
         with self._lock:

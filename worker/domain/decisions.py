@@ -82,9 +82,10 @@ class Followed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """An unfinished request whose next time has come."""
+    """An unfinished request whose next time has come; `attempt` counts the leases it had."""
 
     request_id: str
     mid: str
     customer_key: str
     state: str
+    attempt: int = 0

@@ -6,6 +6,8 @@ NEW = "new"
 UNFINISHED = ("accepted", "deferred", "starting", "retrying", "reconciling", "started")
 RUN_ENDS = ("completed", "completed_with_errors", "completed_empty", "import_failed", "follow_timed_out")
 TERMINAL = ("duplicate", "rejected", "gave_up", "start_unknown", *RUN_ENDS)
+# What an operator may say of a request that has ended as start_unknown; no end of its own.
+NOT_STARTED = "not_started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ LIFE: tuple[Step, ...] = (
     *_steps(("starting", "reconciling"), "retrying", "nothing was applied; due again after a pause"),
     *_steps(("starting",), "reconciling", "a start may have been applied; look before anything is sent again"),
     *_steps(("starting", "reconciling", "retrying"), "started", "Marketing Cloud accepted the start"),
-    *_steps(("start_unknown", "gave_up"), "started", "the Task.ID came late, from a worker that had been frozen"),
+    *_steps(("gave_up",), "started", "the Task.ID came late, from a worker that had been frozen"),
+    *_steps(("start_unknown", NOT_STARTED), "started", "the Task.ID came late, or an operator gives it"),
+    *_steps(("start_unknown",), NOT_STARTED, "an operator says that nothing was started; window and file are free"),
     *_steps(("accepted", "deferred"), "started", "a failover of Redis lost the steps between; the Task.ID is true"),
     *_steps(("reconciling",), "start_unknown", "it cannot be proved whether the start was applied"),
     *_steps(("accepted", "starting"), "rejected", "Marketing Cloud refuses for good, or the request is not valid"),

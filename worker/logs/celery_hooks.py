@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from celery import Celery, signals
 
-BOUND = ("request_id", "customer_key", "mid")
+BOUND = ("request_id", "customer_key", "mid", "attempt")
 """Message headers, and arguments of `imports.start`, that every record of a task carries."""
 
 
@@ -48,12 +48,14 @@ def _tell_shutdown(sig: str = "", how: str = "", **_: Any) -> None:
     structlog.get_logger(__name__).info("worker_shutting_down", signal=sig, how=how.lower())
 
 
-def subject_of(task: Any, kwargs: Any) -> dict[str, str]:
+def subject_of(task: Any, kwargs: Any) -> dict[str, str | int]:
     """Read what a task is about from the headers of its message, else from its arguments."""
     headers = task.request.headers or {}
     arguments = kwargs if isinstance(kwargs, dict) else {}
     found = {name: headers.get(name) or arguments.get(name) for name in BOUND}
-    return {name: str(value) for name, value in found.items() if isinstance(value, (str, int))}
+    told: dict[str, str | int] = {k: str(value) for k, value in found.items() if isinstance(value, (str, int))}
+    attempt = str(told.pop("attempt", ""))
+    return told | ({"attempt": int(attempt)} if attempt.isdecimal() else {})
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -77,6 +77,11 @@ def _logins(settings: Settings) -> Iterator[Finding]:
                 {one, other},
                 f"SFMC_{missing.upper()}: missing beside SFMC_{given.upper()}; give both or neither",
             )
+    if _is_set(settings, "client_id") and _is_set(settings, "username"):
+        yield (
+            {"client_id", "username"},
+            "SFMC_USERNAME: given beside SFMC_CLIENT_ID, which wins; give one login and leave the other out",
+        )
 
 
 def _is_set(settings: Settings, field: str) -> bool:

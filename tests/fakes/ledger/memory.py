@@ -117,6 +117,10 @@ class MemoryLedger:
         with self._lock:
             return self._steps.resume(request_id, policy)
 
+    def resolve(self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy) -> bool:
+        with self._lock:
+            return self._steps.resolve(request_id, task_id, operator, reason, policy)
+
     def due(self, limit: int, pause: float) -> Sequence[Due]:
         with self._lock:
             now = self.store.now
@@ -129,4 +133,4 @@ class MemoryLedger:
             del self.store.due[request_id]
             return Due(request_id=request_id, mid="", customer_key="", state="gone")
         self.store.due[request_id] = again
-        return Due(request_id=request_id, mid=r.mid, customer_key=r.key, state=r.state)
+        return Due(request_id=request_id, mid=r.mid, customer_key=r.key, state=r.state, attempt=r.attempt)

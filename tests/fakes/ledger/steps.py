@@ -192,6 +192,39 @@ class Steps:
         self.store.finish(r)
         self.store.release(r)
 
+    def resolve(self, request_id: str, task: str | None, operator: str, reason: str | None, policy: Policy) -> bool:
+        r = self.store.find(request_id)
+        if r is None:
+            return False
+        if task is None:
+            return self._not_started(r, operator=operator, reason=reason or r.reason)
+        claimed = self.store.tasks.get((r.mid, task), self.store.now)
+        if r.task or r.state not in {"start_unknown", "not_started"} or claimed not in {None, r.id}:
+            return r.task == task
+        self.store.tasks.set((r.mid, task), r.id, self.store.now + self.store.times["request_ttl"])
+        self.store.remember(r)
+        r.task, r.started, r.looks = task, self.store.now, 0
+        r.follow_until = self.store.now + milliseconds(policy.follow_deadline)
+        d = self.store.definition(r)
+        if d.holder is None:
+            d.holder, d.lease = r.id, 0
+        self.store.note_newest(r.mid, task)
+        self.store.keep(d)
+        self.store.due_at(r, self.store.now)
+        self.store.move(r, "started", matched="operator", operator=operator, reason=reason or r.reason)
+        return True
+
+    def _not_started(self, r: Request, **said: str | None) -> bool:
+        if r.state != "start_unknown":
+            return r.state == "not_started"
+        d = self.store.definition(r)
+        if d.by == r.id:
+            d.window, d.by = d.before, d.before_by
+        self.store.forget(r)
+        self.store.move(r, "not_started", **said)
+        self.store.release(r)
+        return True
+
     def resume(self, request_id: str, policy: Policy) -> bool:
         r = self.store.find(request_id)
         if r is None or r.state not in {"started", "follow_timed_out"}:

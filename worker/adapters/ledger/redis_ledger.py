@@ -183,6 +183,12 @@ class RedisLedger:
         deadline = wire.milliseconds(policy.follow_deadline)
         return bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
 
+    def resolve(self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy) -> bool:
+        """See worker.ports.Ledger.resolve."""
+        deadline = wire.milliseconds(policy.follow_deadline)
+        arguments = {"id": request_id, "task": task_id, "operator": operator, "reason": reason}
+        return bool(self._run("resolve", arguments | {"follow_deadline": deadline}))
+
     def report(self, report_id: str, name: str, mid: str, subject: str, data: Mapping[str, Any]) -> bool:
         """Publish an event about an arrival that became no request; False when it was published before."""
         arguments = {"id": report_id, "name": name, "mid": mid, "subject": subject}

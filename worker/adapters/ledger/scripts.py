@@ -21,6 +21,7 @@ STEPS = (
     "progressed",
     "ended",
     "resume",
+    "resolve",
     "due",
     "followed",
     "report",
