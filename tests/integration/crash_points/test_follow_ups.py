@@ -1,0 +1,89 @@
+"""Two files of one definition, the second during the run of the first, while workers die at every call."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.crash_points.mortality import DiedError, Fate, Mortal, fates
+from tests.integration.crash_points.scenarios import KEY, SCENARIOS
+from tests.ledgers import RedisWorld
+from tests.truth import by_request, check_finished, name_of
+from tests.works import MID, Works
+from worker.adapters.ledger import LedgerSettings
+from worker.domain.life import RUN_ENDS, TERMINAL
+from worker.domain.policy import Policy
+from worker.domain.runs import Definition
+from worker.messages import Arrival, StartRequest
+
+NAMES = ("all_is_well", "drop_after_applying", "drop_before_applying", "fault_9", "rejected_43010", "run_ends_in_error")
+CHOSEN = [scenario for scenario in SCENARIOS if scenario.name in NAMES]
+POLICIES = {"no_window": Policy(), "window": Policy(frequency=3), "keep": Policy(frequency=3, on_error="keep")}
+POINTS = 16
+
+
+def wish(name: str) -> StartRequest:
+    file = Arrival(location="/in", name=f"{name}.csv", version=name)
+    return StartRequest(request_id=name, customer_key=KEY, mid=MID, file=file)
+
+
+@pytest.fixture(scope="module")
+def world(redis_server) -> Iterator[RedisWorld]:
+    made = RedisWorld(redis_server.url, LedgerSettings())
+    yield made
+    made.close()
+
+
+def live(world: RedisWorld, scenario, policy: Policy, fate: Fate) -> Works:
+    world.restart()
+    works = Works(world, Definition(customer_key=KEY, update_type="AddAndUpdate"), policy=policy)
+    scenario.prepare(works.cloud)
+    ledger, cloud = Mortal(world.ledger, fate, ledger=True), Mortal(works.cloud, fate, ledger=False)
+    for name in ("a", "b"):
+        works.submit(wish(name))
+    try:
+        works.live(works.deps_over(ledger, cloud))
+    except DiedError:
+        works.messages.clear()
+    works.live()
+    return works
+
+
+def check(works: Works) -> None:
+    check_finished(works.world, ["a", "b"])
+    told = by_request(works.world.events())
+    tasks = [event["data"]["task_id"] for events in told.values() for event in events if name_of(event) == "started"]
+    assert len(tasks) == len(set(tasks))
+    assert len(works.cloud.performs) <= 2
+    assert {perform.task_id for perform in works.cloud.performs} <= set(tasks) | unknown(told)
+    assert_single_flight(works.world.events())
+
+
+def unknown(told) -> set[str]:
+    """What a request that ended as unknown may have started: anything."""
+    ends = {name_of(events[-1]) for events in told.values()}
+    return {str(number) for number in range(129159023, 129159033)} if "start_unknown" in ends else set()
+
+
+def assert_single_flight(events) -> None:
+    flying = None
+    for event in events:
+        name, request_id = name_of(event), event["data"]["request_id"]
+        if name == "starting":
+            assert flying in {None, request_id}
+            flying = request_id
+        elif name in (*RUN_ENDS, *TERMINAL) and flying == request_id:
+            flying = None
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("scenario", CHOSEN, ids=lambda scenario: scenario.name)
+def test_the_second_file_gets_its_turn_whoever_dies(world: RedisWorld, scenario, policy, record_property):
+    healthy = Fate("die_before", 0)
+    check(live(world, scenario, policy, healthy))
+    cases = fates(healthy.calls[:POINTS])
+    for kind, point in cases:
+        try:
+            check(live(world, scenario, policy, Fate(kind, point)))
+        except AssertionError as error:
+            raise AssertionError(f"{kind} at call {point}: {error}") from error
+    record_property("cases", len(cases))

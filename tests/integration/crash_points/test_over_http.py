@@ -1,0 +1,100 @@
+"""The first calls of a life over real HTTP and SOAP: the worker dies around each, the sandbox counts the starts."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.fakes.marketing_cloud import Perform
+from tests.integration.crash_points.mortality import DEATHS, DiedError, Fate, Mortal
+from tests.ledgers import RedisWorld
+from tests.sandbox_server import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, SandboxProcess
+from tests.truth import check_finished, check_truth
+from tests.works import DefinitionsAsked, Works
+from worker.adapters.boot_clock import BootClock
+from worker.adapters.ledger import LedgerSettings
+from worker.adapters.marketing_cloud import Hidden, MarketingCloudConfig, SoapMarketingCloud, connect
+from worker.messages import Arrival, StartRequest
+from worker.service.deps import Deps
+
+MID = str(ACCOUNT_ID)
+POINTS = range(1, 8)
+FAULTS = (
+    None,
+    "drop_before_applying",
+    "drop_after_applying",
+    "http_500",
+    "http_500_after_applying",
+    "fault_2_after_applying",
+    "fault_9",
+    "fault_13",
+    "fault_17",
+    "token_expired",
+    "missing_task",
+    "garbage",
+    "truncated",
+    "error_43010",
+)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess(validate=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def service(sandbox: SandboxProcess) -> SoapMarketingCloud:
+    config = MarketingCloudConfig(
+        soap_url=sandbox.soap_url, auth_url=sandbox.auth_url, client_id=CLIENT_ID, client_secret=Hidden(CLIENT_SECRET)
+    )
+    return connect(config)
+
+
+@pytest.fixture
+def world(redis_server) -> Iterator[RedisWorld]:
+    made = RedisWorld(redis_server.url, LedgerSettings())
+    yield made
+    made.close()
+
+
+def deps_over(works: Works, ledger: Any, cloud: Any) -> Deps:
+    # The adapter holds its deadline against the machine's clock, so the use case must too.
+    deps = works.deps_over(ledger, cloud)
+    return replace(deps, clock=BootClock(), definitions=DefinitionsAsked(cloud))
+
+
+def applied(sandbox: SandboxProcess, key: str) -> list[Perform]:
+    return [Perform(MID, key, perform["task_id"]) for perform in sandbox.control.performs(key)]
+
+
+def live_until_struck(works: Works, request: StartRequest, service: SoapMarketingCloud, fate: Fate) -> None:
+    ledger, cloud = Mortal(works.world.ledger, fate, ledger=True), Mortal(service, fate, ledger=False)
+    works.submit(request)
+    try:
+        works.live(deps_over(works, ledger, cloud))
+    except DiedError:
+        works.messages.clear()
+    works.live(deps_over(works, works.world.ledger, service))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.timeout(240)
+def test_over_http_too_whoever_dies_the_request_ends_once_and_truly(
+    world: RedisWorld, sandbox: SandboxProcess, service: SoapMarketingCloud, fault: str | None, record_property
+):
+    cases = [(kind, point) for kind in sorted(DEATHS) for point in POINTS]
+    for kind, point in cases:
+        world.restart()
+        key = f"{fault or 'well'}-{kind[4:]}-{point}"[-36:]
+        sandbox.control.define(key)
+        if fault:
+            sandbox.control.add_fault(fault, "Perform", key, count=1)
+        request = StartRequest(request_id="r1", customer_key=key, mid=MID, file=Arrival(location="/", name="a.csv"))
+        live_until_struck(Works(world), request, service, Fate(kind, point))
+        performs = applied(sandbox, key)
+        assert len(performs) <= 1, (kind, point)
+        check_finished(world, ["r1"])
+        check_truth(world, "r1", performs)
+    record_property("cases", len(cases))
