@@ -75,7 +75,9 @@ def transport_options(settings: Settings) -> dict[str, Any]:
     return {
         **transport.TRANSPORT_OPTIONS,
         "sfmc_prefix": settings.transport_prefix,
-        "visibility_timeout": 3 * settings.lease_seconds,
+        # What a dead worker held is run by another as soon as its lease would be over.
+        "visibility_timeout": settings.lease_seconds,
+        "unacked_restore_interval": 1,
         **settings.broker.transport_options,
     }
 

@@ -19,7 +19,8 @@ from worker.service.report import Report
 log = structlog.get_logger("worker.tasks")
 T = TypeVar("T")
 
-# A wake-up whose message got lost comes again after so many seconds.
+# A wake-up whose message got lost comes again after so many seconds, or after half a lease when that is less:
+# what a killed worker was about to do must not wait longer than what it was doing.
 WAKE_PAUSE = 30.0
 _LEVELS = {
     "start_unknown": "error",
@@ -136,7 +137,8 @@ def _follow(request_ids: Sequence[str]) -> dict[str, Any]:
 
 def _sweep() -> dict[str, Any]:
     settings = app.settings
-    swept = sweeping.sweep(app.deps.ledger, _send_wake, _send_follow, limit=settings.sweep_batch, pause=WAKE_PAUSE)
+    pause = min(WAKE_PAUSE, settings.lease_seconds / 2)
+    swept = sweeping.sweep(app.deps.ledger, _send_wake, _send_follow, limit=settings.sweep_batch, pause=pause)
     for request_id in swept.gone:
         log.error("request_record_missing", request_id=request_id)
     if swept.woken or swept.followed:

@@ -26,7 +26,8 @@ Celery settings that belong to it:
   waited out instead of ending the worker.
 - `worker_cancel_long_running_tasks_on_connection_loss = False`: a call under way is not cut off.
 - `task_serializer = "json"`, `accept_content = ["json"]`, `task_protocol = 2`.
-- `visibility_timeout` at least three times the longest task.
+- `visibility_timeout` longer than most tasks: one that takes longer is run again beside itself, and one that does
+  so three times becomes a dead letter.
 - `task_acks_on_failure` and `task_acks_on_timeout` stay True, and tasks end by returning: any other way
   either loses the message or runs it again at once. No ETA, no countdown: they outlive the timeout.
 """

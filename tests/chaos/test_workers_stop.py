@@ -1,0 +1,131 @@
+"""Workers told to end, killed and replaced while Perform is under way; each a real process."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from tests.chaos.conftest import LEASE
+from tests.chaos.doings import await_applied, await_ends, await_sending, lines_of
+from tests.stack import Stack
+
+pytestmark = pytest.mark.chaos
+Send = Callable[..., str]
+
+
+def test_a_worker_told_to_end_finishes_its_perform_and_leaves_the_rest_to_others_at_once(
+    stack: Stack, send: Send
+) -> None:
+    control = stack.sandbox.control
+    for key in ("under-way", "rest-1", "rest-2", "rest-3"):
+        control.define(key)
+    control.add_fault("delay", customer_key="under-way", count=1, seconds=2.0)
+    leaving = stack.worker()
+    under_way = send("under-way")
+    await_sending(stack, under_way)
+    stack.worker()
+
+    leaving.send_signal(signal.SIGTERM)
+    rest = [send(f"rest-{number}") for number in (1, 2, 3)]
+
+    for request in rest:
+        stack.await_event("started", request, within=LEASE)
+    assert leaving.wait(15) == 0
+    started = stack.await_event("started", under_way)
+    assert started["data"]["matched"] == "reply"
+    assert stack.names(under_way)[:3] == ["accepted", "starting", "started"]
+    assert len(control.performs("under-way")) == 1
+    assert {line["request_id"] for line in lines_of(stack, leaving, "import_started")} == {under_way}
+
+
+def test_a_worker_killed_at_the_end_of_its_grace_leaves_an_intent_that_another_reconciles(
+    stack: Stack, send: Send
+) -> None:
+    stack.sandbox.control.define("no-grace")
+    stack.sandbox.control.add_fault("delay_after_applying", customer_key="no-grace", count=1, seconds=2.9)
+    leaving = stack.worker()
+    request = send("no-grace")
+    await_sending(stack, request)
+    stack.worker()
+
+    leaving.send_signal(signal.SIGTERM)
+    await_applied(stack, "no-grace")
+    assert leaving.poll() is None
+    stack.kill(leaving)
+
+    started = stack.await_event("started", request, within=30)
+    [perform] = stack.sandbox.control.performs("no-grace")
+    assert (started["data"]["matched"], started["data"]["task_id"]) == ("reconciled", perform["task_id"])
+
+
+def test_a_rolling_restart_of_three_workers_under_load_loses_nothing_and_starts_nothing_twice(
+    stack: Stack, send: Send
+) -> None:
+    keys = [f"rolling-{number}" for number in range(45)]
+    for key in keys:
+        stack.sandbox.control.define(key)
+    stack.sandbox.control.add_fault("delay", customer_key="rolling-*", probability=0.3, seed=1, seconds=0.5)
+    workers = [stack.worker() for _ in range(3)]
+    requests: dict[str, str] = {}
+    for number, worker in enumerate(workers):
+        requests |= {key: send(key) for key in keys[number::3]}
+        worker.send_signal(signal.SIGTERM)
+        stack.worker(ready=False)
+        assert worker.wait(20) == 0
+
+    outcomes = await_ends(stack, requests.values(), 40)
+
+    assert {key: len(stack.sandbox.control.performs(key)) for key in keys} == dict.fromkeys(keys, 1)
+    assert set(outcomes.values()) <= {"completed", "completed_empty", "import_failed"}
+    assert all(stack.names(request).count("starting") == 1 for request in requests.values())
+
+
+def test_a_start_of_a_killed_worker_is_taken_up_within_its_lease_and_two_seconds(stack: Stack, send: Send) -> None:
+    stack.sandbox.control.define("killed-sending")
+    stack.sandbox.control.add_fault("delay", customer_key="killed-sending", count=1, seconds=2.9)
+    victim = stack.worker()
+    request = send("killed-sending")
+    await_sending(stack, request)
+    stack.worker()
+
+    stack.kill(victim)
+
+    stack.await_event("reconciling", request, within=LEASE + 2)
+
+
+def test_a_request_of_a_worker_killed_before_it_sent_is_taken_up_within_its_lease_and_two_seconds(
+    stack: Stack, send: Send
+) -> None:
+    stack.sandbox.control.define("killed-reading")
+    stack.sandbox.control.add_fault("delay", operation="Retrieve", count=1, seconds=2.9)
+    victim = stack.worker()
+    request = send("killed-reading")
+    stack.await_event("starting", request)
+    stack.worker()
+
+    stack.kill(victim)
+
+    stack.await_event("starting", request, count=2, within=LEASE + 2)
+    stack.await_event("started", request)
+    assert len(stack.sandbox.control.performs("killed-reading")) == 1
+
+
+def test_a_killed_pool_process_loses_no_start_and_its_worker_goes_on(stack: Stack, send: Send) -> None:
+    for key in ("child-killed", "after-the-child"):
+        stack.sandbox.control.define(key)
+    stack.sandbox.control.add_fault("delay_after_applying", customer_key="child-killed", count=1, seconds=2.9)
+    worker = stack.worker("--pool", "prefork", "--concurrency", "2")
+    request = send("child-killed")
+    await_applied(stack, "child-killed")
+
+    for child in psutil.Process(worker.pid).children():
+        os.kill(child.pid, signal.SIGKILL)
+
+    after = send("after-the-child")
+    stack.await_event("started", after)
+    started = stack.await_event("started", request, within=30)
+    [perform] = stack.sandbox.control.performs("child-killed")
+    assert started["data"]["task_id"] == perform["task_id"]
+    assert worker.poll() is None
