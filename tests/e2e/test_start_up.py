@@ -175,7 +175,7 @@ def test_health_loads_no_heavy_library(tmp_path: Path) -> None:
 
 
 COMMANDS = ["worker", "beat", "watch", "start", "follow", "status", "events", "doctor", "dead-letters", "health"]
-COMMANDS += ["demo", "sandbox"]
+COMMANDS += ["resolve", "demo", "sandbox"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -26,6 +26,7 @@ COMMANDS = {
     "Keep it well": {
         "doctor": Subcommand("worker.cli.doctor:doctor", "Look at Redis, login and definitions; say how to mend."),
         "dead-letters": Subcommand("worker.cli.dead_letters:letters", "Messages set aside: look, put back, drop."),
+        "resolve": Subcommand("worker.cli.resolve:resolve", "Say what became of a start that could not be proved."),
         "health": Subcommand("worker.cli.health:health", "Whether the worker of this container lives."),
     },
 }

@@ -17,11 +17,12 @@ COLOURS = {
     "reconciling": "yellow",
     "follow_timed_out": "yellow",
     "start_unknown": "red",
+    "not_started": "blue",
     "rejected": "red",
     "gave_up": "red",
     "import_failed": "red",
 }
-SHOWN = ("task_id", "import_status", "why", "held_by", "superseded_by", "window_opens", "code", "text", "candidates")
+SHOWN = ("task_id", "import_status", "why", "held_by", "superseded_by", "window_opens", "code", "text", "candidates", "operator")
 COUNTS = {"rows_total": "rows", "rows_successful": "ok", "rows_duplicated": "duplicated", "rows_failed": "failed"}
 ENDS = frozenset(TERMINAL)
 COMPLETED = frozenset(word for word in RUN_ENDS if word.startswith("completed"))

@@ -1,12 +1,13 @@
 """The table of the life of a request: what code, scripts, documentation and schema read."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from ops.life_page import PAGE, render
-from worker.domain.life import LIFE, NEW, RUN_ENDS, TERMINAL, UNFINISHED, as_lua, event_of
+from worker.domain.life import LIFE, NEW, NOT_STARTED, RUN_ENDS, TERMINAL, UNFINISHED, as_lua, event_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -19,7 +20,7 @@ def test_every_state_can_be_reached_and_every_unfinished_one_can_be_left():
             break
         reached |= more
 
-    assert reached == {NEW, *UNFINISHED, *TERMINAL}
+    assert reached == {NEW, *UNFINISHED, *TERMINAL, NOT_STARTED}
     assert {step.source for step in LIFE} >= set(UNFINISHED)
 
 
@@ -31,8 +32,9 @@ def test_from_every_unfinished_state_an_end_can_be_reached():
     assert ending >= set(UNFINISHED)
 
 
-def test_an_end_is_left_only_for_a_run_that_is_followed():
-    assert {step.target for step in LIFE if step.source in TERMINAL} == {"started"}
+def test_an_end_is_left_only_for_a_run_that_is_followed_or_by_an_operator_who_says_that_there_was_none():
+    assert {step.target for step in LIFE if step.source in TERMINAL} == {"started", NOT_STARTED}
+    assert {step.target for step in LIFE if step.source == NOT_STARTED} == {"started"}
     assert {step.source for step in LIFE if step.source in TERMINAL} == {"start_unknown", "gave_up", "follow_timed_out"}
 
 
@@ -58,7 +60,7 @@ def test_the_scripts_read_the_same_table():
     text = as_lua()
 
     for step in LIFE:
-        row = text.split(f"{step.source}={{", 1)[1].split("}", 1)[0]
+        row = re.split(rf"[{{,]{step.source}={{", text)[1].split("}", 1)[0]
         assert f"{step.target}='{step.event}'" in row
 
 
