@@ -22,7 +22,18 @@ COLOURS = {
     "gave_up": "red",
     "import_failed": "red",
 }
-SHOWN = ("task_id", "import_status", "why", "held_by", "superseded_by", "window_opens", "code", "text", "candidates", "operator")
+SHOWN = (
+    "task_id",
+    "import_status",
+    "why",
+    "held_by",
+    "superseded_by",
+    "window_opens",
+    "code",
+    "text",
+    "candidates",
+    "operator",
+)
 COUNTS = {"rows_total": "rows", "rows_successful": "ok", "rows_duplicated": "duplicated", "rows_failed": "failed"}
 ENDS = frozenset(TERMINAL)
 COMPLETED = frozenset(word for word in RUN_ENDS if word.startswith("completed"))
