@@ -1,0 +1,139 @@
+"""What an operator does by command about starts in doubt and messages set aside, over the running system."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.stack import Stack, running_stack
+from tests.waiting import eventually
+from worker.adapters.transport import Keys
+
+LATE = 9
+"""Seconds until the row of an applied start shows: longer than anybody looks for it."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A running system with two requests that ended as start_unknown: one was applied, one was not."""
+
+    stack: Stack
+    applied: str
+    lost: str
+
+    def perform(self) -> str:
+        [perform] = self.stack.sandbox.control.performs("applied")
+        return perform["task_id"]
+
+    def resolve(self, *words: str) -> tuple[int, str]:
+        """Run the command; its exit code and what it told."""
+        done = self.stack.run("resolve", *words)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+
+def start(stack: Stack, key: str, *options: str) -> str:
+    done = stack.run("start", key, "--json", *options)
+    assert done.returncode == 0, done.stderr
+    receipt: dict[str, Any] = json.loads(done.stdout)
+    return str(receipt["request_id"])
+
+
+@pytest.fixture(scope="module")
+def doubt() -> Iterator[Doubt]:
+    with running_stack({"SFMC_RECONCILE_DEADLINE": "2"}) as stack:
+        control = stack.sandbox.control
+        for key in ("applied", "lost"):
+            control.define(key, FileSpec="a.csv", UpdateType="AddAndUpdate", MaxImportFrequency=1)
+        stack.sandbox.drop("a.csv", "Key,Value\n1,one\n")
+        (stack.folder / "a.csv").write_text("Key,Value\n1,one\n")
+        control.add_fault("late_row", customer_key="applied", seconds=LATE, count=1)
+        control.add_fault("drop_after_applying", customer_key="applied", count=1)
+        control.add_fault("drop_before_applying", customer_key="lost", count=1)
+        stack.worker()
+        stack.start("beat")
+        applied = start(stack, "applied")
+        lost = start(stack, "lost", "--file", str(stack.folder / "a.csv"))
+        stack.await_event("start_unknown", applied)
+        stack.await_event("start_unknown", lost)
+        yield Doubt(stack, applied, lost)
+        for log in stack.folder.glob("*.log"):
+            assert "Traceback" not in log.read_text()
+
+
+def test_a_start_that_was_applied_is_followed_to_its_end_once_its_task_is_told(doubt: Doubt) -> None:
+    code, told = doubt.resolve(doubt.applied, "--task-id", doubt.perform(), "--operator", "ada")
+
+    ended = doubt.stack.await_event("completed", doubt.applied)
+    started = doubt.stack.await_event("started", doubt.applied)
+    assert (code, ended["data"]["rows_total"]) == (0, 1)
+    assert f"sfmc-import follow {doubt.perform()}" in told
+    assert (started["data"]["matched"], started["data"]["operator"]) == ("operator", "ada")
+
+    again, complaint = doubt.resolve(doubt.applied, "--not-started", "--reason", "a mistake")
+    stolen, whose = doubt.resolve(doubt.lost, "--task-id", doubt.perform())
+    assert (again, stolen) == (1, 1)
+    assert f"is completed with Task.ID {doubt.perform()}; only start_unknown can be resolved" in complaint
+    assert f"is the run of request {doubt.applied}" in whose
+
+
+def test_a_start_that_was_not_applied_frees_its_window_and_its_file(doubt: Doubt) -> None:
+    stack, path = doubt.stack, str(doubt.stack.folder / "a.csv")
+    before = start(stack, "lost", "--file", path)
+    stack.await_event("duplicate", before)
+
+    code, told = doubt.resolve(doubt.lost, "--not-started", "--reason", "nothing in the history")
+    after = start(stack, "lost", "--file", path)
+
+    stack.await_event("completed", after)
+    said = stack.await_event("not_started", doubt.lost)
+    assert code == 0
+    assert "sfmc-import start lost" in told
+    assert said["data"]["reason"] == "nothing in the history"
+    assert said["data"]["operator"]
+    assert json.loads(stack.run("status", "--request", doubt.lost, "--json").stdout)["state"] == "not_started"
+    assert len(stack.sandbox.control.performs("lost")) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (["nobody", "--task-id", "1"], 1, "no request nobody"),
+        (["nobody"], 2, "either --task-id N or --not-started"),
+        (["nobody", "--task-id", "1", "--not-started"], 2, "either --task-id N or --not-started"),
+        (["nobody", "--not-started"], 2, "--not-started needs --reason"),
+        (["LOST", "--task-id", "many"], 2, "a Task.ID is a whole number"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_resolved_is_said_in_one_line(doubt: Doubt, words: list[str], code: int, complaint: str) -> None:
+    ended, told = doubt.resolve(*(doubt.lost if word == "LOST" else word for word in words))
+
+    assert ended == code
+    assert complaint in told.splitlines()[0]
+
+
+def test_messages_set_aside_are_listed_shown_dropped_and_what_is_not_there_is_one_line(doubt: Doubt) -> None:
+    stack = doubt.stack
+    set_aside = {"entry": b"\x80?", "queue": "imports", "reason": "undecodable", "detail": "not JSON"}
+    letter = stack.client.xadd(Keys().dead_letters, set_aside).decode()  # type: ignore[arg-type, union-attr]
+
+    listed = stack.run("dead-letters").stdout
+    shown = json.loads(stack.run("dead-letters", "show", letter, "--json").stdout)
+    homeless = stack.run("dead-letters", "replay", "1-1")
+    nothing = stack.run("dead-letters", "replay")
+    assert stack.run("dead-letters", "replay", "--all").returncode == 0
+    back = eventually(
+        lambda: json.loads(stack.run("dead-letters", "--json").stdout or "{}"), 20, "it is set aside anew"
+    )
+    assert stack.run("dead-letters", "drop", back["id"]).returncode == 0
+
+    assert letter in listed
+    assert "1 dead letter\n" in listed
+    assert (shown["entry_base64"], shown["queue"], shown["reason"]) == ("gD8=", "imports", "undecodable")
+    assert (homeless.returncode, nothing.returncode) == (1, 2)
+    assert homeless.stderr == "sfmc-import: there is no dead letter 1-1; see 'sfmc-import dead-letters'\n"
+    assert back["id"] != letter
+    assert stack.run("dead-letters").stdout == "0 dead letters\n"
