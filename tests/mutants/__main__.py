@@ -1,9 +1,11 @@
-"""python -m tests.mutants: every wrong ledger with the test that notices it; exit code 1 when one survives."""
+"""python -m tests.mutants: every wrong script and rule, and whether a test notices; exit code 1 when one survives."""
 
 import sys
 
 from ops.local.valkey import Valkey
 from tests.mutants.killing import killer_of
+from tests.mutants.noticing import is_noticed
+from tests.mutants.wrong_rules import RULES
 from tests.mutants.wrong_scripts import MUTANTS
 
 
@@ -14,7 +16,11 @@ def main() -> int:
             killer = killer_of(mutant, server.url)
             survivors += killer is None
             sys.stdout.write(f"{mutant.file:11} {mutant.find[:60]!r:64} {killer or 'SURVIVED'}\n")
-    sys.stdout.write(f"{len(MUTANTS)} mutants, {survivors} survived\n")
+    for number, (module, find, _) in enumerate(RULES):
+        noticed = is_noticed(number)
+        survivors += not noticed
+        sys.stdout.write(f"{module:27} {find[:48]!r:50} {'noticed' if noticed else 'SURVIVED'}\n")
+    sys.stdout.write(f"{len(MUTANTS) + len(RULES)} mutants, {survivors} survived\n")
     return 1 if survivors else 0
 
 

@@ -120,16 +120,19 @@ def test_a_worker_that_lost_its_lease_before_sending_sends_nothing(works: Works)
     assert len(works.cloud.performs) == 1
 
 
-def test_a_worker_that_was_frozen_before_the_socket_write_sends_nothing(works: Works):
+@pytest.mark.parametrize(("seconds", "performs"), [(148, 1), (149, 0), (180, 0), (3600, 0)])
+def test_a_worker_that_was_frozen_sends_only_while_the_answer_fits_into_its_lease(works: Works, seconds, performs):
+    thaw = iter([seconds])
+
     class Frozen(Mortal):
         def start(self, *args, **more):
-            works.world.advance(180)
+            works.world.advance(next(thaw, 3600))
             return self._port.start(*args, **more)
 
     works.start(wish(), works.deps_over(works.world.ledger, Frozen(works.cloud, Fate("x", 0), ledger=False)))
 
-    assert works.cloud.performs == []
-    assert names(works)[-1] == "retrying"
+    assert len(works.cloud.performs) == performs
+    assert names(works)[-1] == ("started" if performs else "retrying")
 
 
 @pytest.mark.parametrize("kind", ["redis_down", "reply_lost"])
