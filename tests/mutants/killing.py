@@ -9,6 +9,7 @@ from tests.contract.ledger import (
     test_decisions,
     test_follow_ups,
     test_leases,
+    test_losses,
     test_redis_only,
     test_repeated_steps,
     test_runs,
@@ -22,7 +23,16 @@ from worker.adapters.ledger.scripts import read_script
 
 SETTINGS = LedgerSettings(lease=180, settle=60, accept_grace=5, recheck=600, first_look=5)
 SMALL = LedgerSettings(lease=180, settle=60, accept_grace=5, recheck=600, first_look=5, stream_maxlen=100)
-BODIES = (test_leases, test_follow_ups, test_starts, test_decisions, test_runs, test_repeated_steps, test_redis_only)
+BODIES = (
+    test_leases,
+    test_follow_ups,
+    test_starts,
+    test_decisions,
+    test_runs,
+    test_repeated_steps,
+    test_losses,
+    test_redis_only,
+)
 GIVEN = {"story", "world"}
 
 Body = Callable[[RedisWorld], Any]

@@ -51,6 +51,17 @@ MUTANTS = (
     Mutant("sending", "local values = {sent = '1'}", "local values = {sent = '0'}"),
     Mutant("sending", "lease(a.id, r, d, cfg.lease)", ""),
     Mutant("not_sent", "{sent = '0'}", "{sent = '1'}"),
+    # Lost writes.
+    Mutant("pulse", "if found >= a.count - 1 then return 0 end", "if found > a.count - 1 then return 0 end"),
+    Mutant("pulse", "if found >= a.count - 1 then return 0 end", "if true then return 0 end"),
+    Mutant("pulse", "a.count, 'PX', cfg.pulse_ttl)", "a.count)"),
+    Mutant("pulse", "keep(TAG .. 'loss', cfg.loss_ttl)", ""),
+    Mutant("prelude", "if not number or number <= int(newest(mid)) then return end", "if not number then return end"),
+    Mutant("prelude", "  keep(NEWEST, cfg.unfinished_ttl)\n", ""),
+    Mutant("started", "note_newest(r.mid, a.task)", ""),
+    Mutant("sending", "note_newest(r.mid, a.newest)", ""),
+    Mutant("sending", "if a.above or r.above then", "if a.above then"),
+    Mutant("take", "{newest = loss[2] or nil,", "{newest = newest(r.mid),"),
     # Windows.
     Mutant(
         "take", "local shut = int(d.window) > now and not r.force", "local shut = int(d.window) >= now and not r.force"

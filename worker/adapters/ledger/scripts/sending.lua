@@ -4,7 +4,7 @@ if not r or r.state ~= 'starting' then return -1 end
 local values = {sent = '1'}
 if a.known then
   values.known = a.known
-  if a.above then values.above = newest(r.mid) or '' end
+  if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
   note_newest(r.mid, a.newest)
 end
 set(request_key(a.id), r, values)
