@@ -32,10 +32,10 @@ def match(principals: Iterable[Principal], name: str, secret: str) -> Principal 
     return found
 
 
-def authenticate(envelope: Envelope, users: Iterable[Principal], mid: int, tokens: Tokens) -> Caller:
+def authenticate(envelope: Envelope, users: Iterable[Principal], mids: Iterable[int], tokens: Tokens) -> Caller:
     """The caller, by `fueloauth`, legacy `oAuthToken` or UsernameToken; element namespaces do not matter.
 
-    `users` may log in with a password, into the business unit `mid`.
+    `users` may log in with a password, into the first of `mids` they may act in.
     Raises SoapFaultError (Security): `Token Expired`, or `Login Failed` for everything else that is wrong.
     """
     token = _token(envelope)
@@ -43,7 +43,8 @@ def authenticate(envelope: Envelope, users: Iterable[Principal], mid: int, token
         return _by_token(token, tokens)
     name, password = _username_token(envelope)
     user = match(users, name, password)
-    if user is None:
+    mid = next((mid for mid in mids if user is not None and user.may_act_in(mid)), None)
+    if user is None or mid is None:
         raise SoapFaultError("Security", LOGIN_FAILED)
     return Caller(user, mid)
 

@@ -21,6 +21,10 @@ class Principal:
     mids: frozenset[int] | None = None
     """The business units this principal may act in; None means all."""
 
+    def may_act_in(self, mid: int) -> bool:
+        """Whether a business unit is among those."""
+        return self.mids is None or mid in self.mids
+
 
 @dataclass(frozen=True)
 class SandboxSettings:

@@ -7,6 +7,7 @@ from ops.sandbox.clock import Clock
 from ops.sandbox.settings import Principal
 
 _REFRESH_EARLY = 121
+_LEGACY_FACTOR = 3
 _KEPT = 100_000
 
 
@@ -32,10 +33,16 @@ class Tokens:
         """What a client is told: two minutes less than the lifetime, so that it refreshes early."""
         return self._lifetime - _REFRESH_EARLY if self._lifetime > 2 * _REFRESH_EARLY else self._lifetime
 
-    def issue(self, principal: Principal, mid: int) -> str:
+    @property
+    def legacy_lifetime(self) -> int:
+        """Seconds that legacy tokens live, as a client is told: an hour where others live 20 minutes."""
+        return _LEGACY_FACTOR * self._lifetime
+
+    def issue(self, principal: Principal, mid: int, *, legacy: bool = False) -> str:
         """A new token for `principal` in the business unit `mid`."""
         token = secrets.token_urlsafe(48)
-        self._grants[token] = Grant(principal, mid, self._clock.timestamp() + self._lifetime)
+        lifetime = self.legacy_lifetime if legacy else self._lifetime
+        self._grants[token] = Grant(principal, mid, self._clock.timestamp() + lifetime)
         while len(self._grants) > _KEPT:
             del self._grants[next(iter(self._grants))]
         return token

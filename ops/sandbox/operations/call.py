@@ -29,8 +29,7 @@ def caller_for(caller: Caller, client: Any, settings: SandboxSettings) -> Caller
     mid = (client or {}).get("ID") or (client or {}).get("ClientID")
     if not mid or mid == caller.mid:
         return caller
-    allowed = caller.principal.mids
-    if mid not in settings.mids or (allowed is not None and mid not in allowed):
+    if mid not in settings.mids or not caller.principal.may_act_in(mid):
         raise RefusalError(NO_ACCESS, f"No access to the account {mid}.")
     return Caller(caller.principal, mid)
 

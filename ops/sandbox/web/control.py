@@ -14,7 +14,7 @@ from ops.sandbox.faults import CATALOGUE
 from ops.sandbox.runs import Run
 from ops.sandbox.web.asked import ControlError, json_object
 
-# The clock stays so far from the end of time that runs can still begin and end.
+# The clock stays so far from both ends of time that runs can still begin and end.
 _MARGIN = timedelta(days=3660)
 
 
@@ -117,22 +117,25 @@ def _turn(sandbox: Sandbox, wish: Mapping[str, Any]) -> None:
     if wish.get("reset"):
         sandbox.clock.reset()
     if "set" in wish:
-        sandbox.clock.set(_moment(wish["set"]))
+        sandbox.clock.set(_reachable("set", wish["set"], _moment(wish["set"]).timestamp()))
     if "advance" in wish:
         seconds = wish["advance"]
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
             raise ControlError(f"advance is {seconds!r}: it must be a number of seconds")
-        _advance(sandbox, seconds)
+        _reachable("advance", seconds, sandbox.clock.timestamp() + seconds)
+        sandbox.clock.advance(seconds)
     if "freeze" in wish:
         (sandbox.clock.freeze if wish["freeze"] else sandbox.clock.run)()
 
 
-def _advance(sandbox: Sandbox, seconds: float) -> None:
+def _reachable(name: str, asked: Any, timestamp: float) -> datetime:
+    """The moment, where dates are still numbers a while before and after it. Raises ControlError."""
     try:
-        datetime.fromtimestamp(sandbox.clock.timestamp() + seconds, UTC) + _MARGIN
-    except (ValueError, OverflowError) as problem:
-        raise ControlError(f"advance is {seconds!r}: no date is that far away") from problem
-    sandbox.clock.advance(seconds)
+        moment = datetime.fromtimestamp(timestamp, UTC)
+        _ = moment - _MARGIN, moment + _MARGIN
+    except (ValueError, OverflowError, OSError) as problem:
+        raise ControlError(f"{name} is {asked!r}: no date is that far away") from problem
+    return moment
 
 
 def _moment(text: Any) -> datetime:

@@ -109,7 +109,7 @@ def _readable(wish: Mapping[str, Any]) -> dict[str, Any]:
         sent = encode_message(
             etree.Element("sent"), "CreateRequest", {"Objects": [{**wish, "xsi:type": IMPORT_DEFINITION}]}
         )
-    except (TypeError, AttributeError, ValueError) as problem:
+    except (TypeError, AttributeError, ValueError, KeyError) as problem:
         raise ControlError(f"a property has the wrong shape: {problem}") from problem
     read = decode_object(children(sent, "Objects")[0])
     strange = sorted(set(wish) - set(service_schema().types[IMPORT_DEFINITION].by_name))

@@ -82,7 +82,7 @@ async def _with_faults(
 def answer(request: Request, sandbox: Sandbox, envelope: Envelope, action: str, struck: list[Struck]) -> Response:
     """Authenticate, apply and answer."""
     try:
-        caller = authenticate(envelope, sandbox.users, sandbox.settings.mids[0], sandbox.tokens)
+        caller = authenticate(envelope, sandbox.users, sandbox.settings.mids, sandbox.tokens)
         call = Call(caller, envelope.payload, str(uuid.uuid4()), striking.effects(struck))
         operation = striking.refusing(struck) or _OPERATIONS[action]
         values = striking.content(struck, operation(sandbox, call))

@@ -67,14 +67,14 @@ async def issue_legacy(request: Request) -> Response:
         return early
     asked = await _fields(request) or {}
     principal = match(sandbox.clients, str(asked.get("clientId", "")), str(asked.get("clientSecret", "")))
-    if principal is None:
+    mid = _business_unit(sandbox, principal, None)
+    if principal is None or mid is None:
         return JSONResponse(_LEGACY_REFUSED, 401)
-    mid = sandbox.settings.mids[0]
     return JSONResponse(
         {
-            "accessToken": sandbox.tokens.issue(principal, mid),
-            "expiresIn": 3600,
-            "legacyToken": sandbox.tokens.issue(principal, mid),
+            "accessToken": sandbox.tokens.issue(principal, mid, legacy=True),
+            "expiresIn": sandbox.tokens.legacy_lifetime,
+            "legacyToken": sandbox.tokens.issue(principal, mid, legacy=True),
             "refreshToken": secrets.token_urlsafe(24),
         }
     )
@@ -98,7 +98,7 @@ async def _fields(request: Request) -> Mapping[str, Any] | None:
 
 
 def _business_unit(sandbox: Sandbox, principal: Principal | None, asked: Any) -> int | None:
-    allowed = [mid for mid in sandbox.settings.mids if principal and (principal.mids is None or mid in principal.mids)]
-    if asked in {None, ""}:
+    allowed = [mid for mid in sandbox.settings.mids if principal and principal.may_act_in(mid)]
+    if asked is None or asked == "":
         return allowed[0] if allowed else None
     return next((mid for mid in allowed if str(mid) == str(asked)), None)

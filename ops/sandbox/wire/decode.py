@@ -77,14 +77,14 @@ class _Reader:
             values[member.name] = self._items(child, member.item, depth)
             return
         value = self._value(child, member, depth)
-        if value is not _UNREADABLE and member.repeated:
-            values.setdefault(member.name, []).append(value)
+        if member.repeated:
+            values.setdefault(member.name, []).extend(_given(value))
         elif value is not _UNREADABLE:
             values[member.name] = value
 
     def _items(self, wrapper: etree._Element, item: Member, depth: int) -> list[Any]:
         found = (self._value(child, item, depth) for child in wrapper if local_name(child.tag) == item.name)
-        return [value for value in found if value is not _UNREADABLE]
+        return [value for one in found for value in _given(one)]
 
     def _value(self, element: etree._Element, member: Member, depth: int) -> Any:
         if element.get(XSI_NIL, "").strip() in _TRUE:
@@ -119,6 +119,11 @@ class _Reader:
     def _refuse(self, text: str, member: Member) -> object:
         self.problems.append(f"'{text.strip()[:60]}' is not a valid {member.type} value for {member.name}")
         return _UNREADABLE
+
+
+def _given(item: Any) -> list[Any]:
+    """An item of a list, or nothing where it is nil or could not be read."""
+    return [] if item is None or item is _UNREADABLE else [item]
 
 
 def text_of(values: Mapping[str, Any], name: str) -> str:

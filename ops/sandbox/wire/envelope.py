@@ -1,5 +1,6 @@
 """Reads SOAP 1.1 and 1.2 envelopes from bytes, safely; knows neither operations' meaning nor accounts."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,9 @@ from lxml import etree
 
 from ops.sandbox.wire.faults import BadRequestError, SoapFaultError
 from ops.sandbox.wire.vocabulary import OPERATIONS, SOAP_11, SOAP_12, local_name
+
+# What may stand before a document type: white space, the declaration, instructions and comments.
+_DOCUMENT_TYPE = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s++|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,13 @@ def _parser() -> etree.XMLParser:
 
 
 def _parse(body: bytes) -> etree._Element:
-    if b"<!DOCTYPE" in body:
+    if _DOCUMENT_TYPE.match(body):
         raise BadRequestError
     try:
         root = etree.fromstring(body.lstrip(), _parser())
     except (etree.XMLSyntaxError, ValueError) as problem:
         raise BadRequestError from problem
-    # A document type in UTF-16 is not seen by the search above.
+    # A document type in UTF-16 is not seen by the pattern above.
     tree: Any = root.getroottree()
     if tree.docinfo.doctype:
         raise BadRequestError

@@ -5,7 +5,8 @@ import socket
 import pytest
 
 from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import PARTNER, SOAP_11, Conversation, envelope, start
+from tests.soap_conversation import PARTNER, SOAP_11, Conversation, envelope, start, thing
+from tests.waiting import eventually
 
 BOMB = (
     '<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa">'
@@ -96,6 +97,37 @@ def test_a_deeply_nested_object_is_refused_not_followed(client: Conversation) ->
     inner = "<Owner><Client/><User>" * depth + "</User></Owner>" * depth
     reply = client.call("Perform", start(f"<CustomerKey>k</CustomerKey>{inner}"))
     assert reply.text("OverallStatus") == "Error"
+
+
+def test_a_document_type_is_refused_where_it_declares_one_not_where_it_is_text(client: Conversation) -> None:
+    prolog = '<?xml version="1.0"?>\n<!-- <x> -->'
+    body = envelope(start("<CustomerKey><![CDATA[<!DOCTYPE html>]]></CustomerKey>"), client.header())
+    body = prolog + body.partition("?>")[2]
+    assert client.post(body, {"SOAPAction": "Perform"}).text("CustomerKey") == "<!DOCTYPE html>"
+    declared = prolog + "<!DOCTYPE x>" + body.removeprefix(prolog)
+    assert client.post(declared, {"SOAPAction": "Perform"}).status == 400
+
+
+NIL_ITEMS = (
+    ("ImportDefinition", "<FieldMaps><FieldMap xsi:nil='true'/></FieldMaps>"),
+    ("ImportDefinition", "<ControlColumnActions><ControlColumnAction xsi:nil='true'/></ControlColumnActions>"),
+    ("ImportDefinition", "<PartnerProperties xsi:nil='true'/>"),
+    ("DataExtension", "<Name>x</Name><Fields><Field xsi:nil='true'/><Field><Name>a</Name></Field></Fields>"),
+)
+
+
+@pytest.mark.parametrize(("kind", "items"), NIL_ITEMS)
+def test_items_that_are_nil_are_as_if_they_were_not_there(
+    client: Conversation, sandbox: SandboxProcess, kind: str, items: str
+) -> None:
+    client.make_data_extension("people", "key")
+    target = '<DestinationObject xsi:type="DataExtension"><CustomerKey>people</CustomerKey></DestinationObject>'
+    reply = client.create(thing(kind, f"<CustomerKey>nil</CustomerKey>{items}{target}"))
+    assert (reply.status, reply.text("OverallStatus")) == (200, "OK")
+    if kind == "ImportDefinition":
+        assert client.perform("nil").text("OverallStatus") == "OK"
+        ended = eventually(lambda: sandbox.control.performs()[0]["result"], 10, "the run ended")
+        assert ended["message"] == "FileSpec is empty: name a file"
 
 
 def test_a_reply_never_carries_what_a_caller_slipped_in(client: Conversation) -> None:

@@ -54,6 +54,13 @@ def test_a_bad_client_gets_401_and_invalid_client(sandbox: SandboxProcess, chang
     assert set(reply.json()) == {"error", "error_description", "error_uri"}
 
 
+@pytest.mark.parametrize("mid", [[], {}, True, "x", -1])
+def test_a_business_unit_that_is_no_number_gets_401(sandbox: SandboxProcess, mid: object) -> None:
+    wish = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    reply = requests.post(f"{sandbox.url}/v2/token", json={**wish, "account_id": mid}, timeout=5)
+    assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"grant_type": "password"}', b"\xff\xfe"])
 def test_a_token_request_that_makes_no_sense_gets_400(sandbox: SandboxProcess, body: bytes) -> None:
     assert requests.post(f"{sandbox.url}/v2/token", data=body, timeout=5).status_code == 400
@@ -75,6 +82,16 @@ def test_the_legacy_token_is_accepted_beside_star_credentials(client: Conversati
     )
     assert client.call("Perform", PAYLOAD, header=header).text("OverallStatus") == "OK"
     assert legacy["expiresIn"] == 3600
+
+
+def test_a_legacy_token_lives_as_long_as_its_answer_says(client: Conversation, sandbox: SandboxProcess) -> None:
+    wish = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
+    legacy = requests.post(f"{sandbox.url}/v1/requestToken?legacy=1", json=wish, timeout=5).json()
+    header = f"<oAuth><oAuthToken>{legacy['legacyToken']}</oAuthToken></oAuth>"
+    sandbox.control.advance(legacy["expiresIn"] - 5)
+    assert client.call("Perform", PAYLOAD, header=header).status == 200
+    sandbox.control.advance(10)
+    assert _refused(client.call("Perform", PAYLOAD, header=header), "Token Expired")
 
 
 def test_a_bad_legacy_client_gets_401(sandbox: SandboxProcess) -> None:
@@ -156,6 +173,26 @@ def test_a_client_of_one_business_unit_gets_no_token_for_another(tmp_path) -> No
             for mid in (1001, 1002)
         ]
         assert statuses == [401, 200]
+
+
+def test_a_user_or_legacy_client_of_one_business_unit_acts_in_that_one() -> None:
+    with SandboxProcess(["--account-id", "1001", "--account-id", "1002"]) as sandbox:
+        sandbox.control.define("daily", mid=1002)
+        sandbox.control.add_client("narrow", "s", [], mids=[1002])
+        post(f"{sandbox.url}/_sandbox/callers", {"username": "ann", "password": "s", "mids": [1002]})
+        legacy = post(f"{sandbox.url}/v1/requestToken", {"clientId": "narrow", "clientSecret": "s"})["legacyToken"]
+        client = Conversation(sandbox)
+        for header in (_login("ann", "s"), f"<oAuth><oAuthToken>{legacy}</oAuthToken></oAuth>"):
+            assert client.call("Perform", PAYLOAD, header=header).text("OverallStatus") == "OK"
+        post(f"{sandbox.url}/_sandbox/callers", {"username": "bob", "password": "s", "mids": [7]})
+        assert _refused(client.call("Perform", PAYLOAD, header=_login("bob", "s")), "Login Failed")
+
+
+def post(url: str, wish: dict[str, object]) -> dict[str, str]:
+    reply = requests.post(url, json=wish, timeout=5)
+    reply.raise_for_status()
+    answer: dict[str, str] = reply.json()
+    return answer
 
 
 def test_a_token_acts_only_in_its_business_unit() -> None:

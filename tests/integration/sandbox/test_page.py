@@ -71,11 +71,16 @@ def test_the_clock_can_be_set_advanced_frozen_and_reset(sandbox: SandboxProcess)
         ("clock", {"set": "tomorrow"}, "set is 'tomorrow'"),
         ("clock", {"advance": "an hour"}, "advance is 'an hour'"),
         ("clock", {"advance": 1e300}, "advance"),
+        ("clock", {"advance": 1e18}, "advance"),
+        ("clock", {"advance": -1e12}, "advance"),
+        ("clock", {"set": "9999-12-31T23:59:59Z"}, "set is '9999"),
+        ("clock", {"set": "0001-01-01T00:00:00+14:00"}, "set is '0001"),
         ("clock", [], "the body must be a JSON object"),
         ("definitions", {}, "CustomerKey is required"),
         ("definitions", {"CustomerKey": "x", "Colour": 1}, "there is no property Colour"),
         ("definitions", {"CustomerKey": "x", "MaxFileAge": "old"}, "'old' is not a valid int"),
         ("definitions", {"CustomerKey": "x", "FieldMaps": 7}, "wrong shape"),
+        ("definitions", {"CustomerKey": {"a": 1}}, "wrong shape"),
         ("definitions", {"CustomerKey": "x", "mid": 5}, "mid is 5"),
         ("callers", {}, "client_id and client_secret"),
         ("callers", {"client_id": "x", "permissions": ["fly"]}, "permissions has fly"),
@@ -90,6 +95,7 @@ def test_a_control_request_that_makes_no_sense_is_refused_with_a_reason(
     reply = requests.post(f"{sandbox.url}/_sandbox/{path}", json=wish, timeout=5)
     assert reply.status_code == 400
     assert complaint in reply.json()["error"]
+    assert sandbox.control.health()["status"] == "ok"
 
 
 def test_unknown_things_are_not_found(sandbox: SandboxProcess) -> None:
