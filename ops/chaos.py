@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from ops.storm import running, showing
-from ops.storm.judging import Judge
+from ops.storm.judging import SEEN_FROM_OUTSIDE, Judge
 from ops.storm.plan import Plan
 
 REQUESTS_PER_SECOND = 8.0
@@ -50,7 +50,8 @@ def chaos(
         logs.mkdir(parents=True, exist_ok=True)
     after = running.run(plan, lambda words: None if as_json else click.echo(words, err=True), logs)
     judge = Judge(after.remains, plan.windows)
-    flaws = judge.flaws()
+    # The naive worker keeps no ledger: only what can be seen from outside is held against it.
+    flaws = [flaw for flaw in judge.flaws() if control is None or flaw.kind in SEEN_FROM_OUTSIDE]
     outcome = showing.summary(plan, after, judge, flaws)
     click.echo(json.dumps(outcome) if as_json else "\n".join(showing.lines(outcome)))
     raise SystemExit(1 if flaws else 0)

@@ -10,14 +10,14 @@ from worker.door import DoorClosedError
 T = TypeVar("T")
 
 FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 10.0
+LONGEST_PAUSE = 4.0
 
 
 class Outage:
-    """One thing behind the door that may not answer; pauses in seconds double from 1 to 10.
+    """One thing behind the door that may not answer; pauses in seconds double from 1 to 4.
 
-    The longest pause is short because one knock is cheap, and because what waits should go out within seconds of
-    the return.
+    The longest pause is short because one knock is cheap, and because what waits should go out within ten seconds
+    of the return.
     """
 
     def __init__(self, of: str, clock: Callable[[], float]) -> None:

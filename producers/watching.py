@@ -17,6 +17,9 @@ log = structlog.get_logger("producers.watching")
 LEAST_PAUSE = 0.02
 """Seconds between two looks, however often the bell rings: a burst of files is one look, not one each."""
 
+LONGEST_REST = 2.0
+"""Seconds of rest after a look that took long: most of those waited for a Redis that was away, and it is back."""
+
 
 def watch(door: Door, folders: Sequence[Folder], *, rescan: float) -> None:
     """Watch until SIGTERM or SIGINT; `rescan` is the most seconds between two looks.
@@ -36,8 +39,8 @@ def _look_until_the_end(bell: Bell, announcer: Announcer, watches: Sequence[Fold
     while not bell.is_closing:
         begun = time.monotonic()
         waits = [*(_look(each.look) for each in watches), announcer.next_in, rescan]
-        # Never busier than half the time, also where one look takes long.
-        least = max(LEAST_PAUSE, time.monotonic() - begun)
+        # Not busier than half the time where looks take a while.
+        least = max(LEAST_PAUSE, min(time.monotonic() - begun, LONGEST_REST))
         pause = max(least, min(wait for wait in waits if wait is not None))
         if bell.wait(pause) and not bell.is_closing:
             time.sleep(least)

@@ -18,6 +18,8 @@ STATUS_OF = {
     "completed_empty": "Completed",
     "import_failed": "Error",
 }
+SEEN_FROM_OUTSIDE = frozenset({"double", "two at once", "inside the window", "lost"})
+"""Flaws that need no ledger to be seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,106 @@
+"""Redis stops in every way it can and comes back: workers, beat and watcher go on by themselves."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import redis
+
+from tests.stack import Stack
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.chaos
+Send = Callable[..., str]
+RECOVERY_SECONDS = 10
+PAUSE_MS = 2000
+
+
+@dataclass(frozen=True)
+class Running:
+    stack: Stack
+    worker: subprocess.Popen[bytes]
+    watcher: subprocess.Popen[bytes]
+
+
+@pytest.fixture
+def running(stack: Stack) -> Iterator[Running]:
+    folder = stack.folder / "in"
+    folder.mkdir(exist_ok=True)
+    for key in ("sent", "watched"):
+        stack.sandbox.control.define(key)
+    worker = stack.worker()
+    watcher = stack.start("watch", str(folder), "--settle", "0.1", "--rescan", "0.2", "--json", "--key", "watched")
+    eventually(lambda: "watch_started" in stack.log_of(watcher).read_text(), 15, "the watcher looks")
+    yield Running(stack, worker, watcher)
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def is_noticed(running: Running) -> bool:
+    log = running.stack.log_of(running.worker).read_text()
+    return "Error" in log or "got no reply" in log
+
+
+def restart(running: Running) -> None:
+    running.stack.valkey.restart()
+
+
+def crash(running: Running) -> None:
+    running.stack.valkey.kill()
+    eventually(lambda: is_noticed(running), 10, "the worker has met an error")
+    running.stack.valkey.start()
+
+
+def freeze(running: Running) -> None:
+    running.stack.valkey.pause()
+    try:
+        eventually(lambda: is_noticed(running), 20, "the worker misses its answer")
+    finally:
+        running.stack.valkey.resume()
+
+
+def pause_clients(running: Running) -> None:
+    running.stack.client.client_pause(PAUSE_MS)
+
+
+def cut_connections(running: Running) -> None:
+    running.stack.client.client_kill_filter(_type="normal", skipme=True)
+
+
+def send_when_possible(send: Send, key: str) -> str:
+    sent: list[str] = []
+
+    def try_to_send() -> bool:
+        try:
+            sent.append(send(key))
+        except (redis.RedisError, OSError):
+            return False
+        return True
+
+    eventually(try_to_send, RECOVERY_SECONDS, "a message can be sent")
+    return sent[0]
+
+
+def started_files(stack: Stack) -> set[str]:
+    events = [event for event in stack.events() if event["type"] == "sfmc.import.started"]
+    return {event["data"]["file"]["name"] for event in events if event["data"]["file"]}
+
+
+@pytest.mark.parametrize("outage", [restart, crash, freeze, pause_clients, cut_connections])
+def test_workers_beat_and_watcher_recover_within_ten_seconds(
+    running: Running, send: Send, outage: Callable[[Running], None]
+) -> None:
+    stack = running.stack
+    (stack.folder / "in" / f"during-{outage.__name__}.csv").write_text("Key\n1\n")
+
+    outage(running)
+
+    file = f"after-{outage.__name__}.csv"
+    (stack.folder / "in" / file).write_text("Key\n1\n")
+    request = send_when_possible(send, "sent")
+    stack.await_event("started", request, within=RECOVERY_SECONDS)
+    eventually(lambda: file in started_files(stack), RECOVERY_SECONDS, "the watched file is started")
+    stack.await_idle(within=RECOVERY_SECONDS)
+    assert running.worker.poll() is None
+    assert running.watcher.poll() is None

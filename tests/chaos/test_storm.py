@@ -1,0 +1,34 @@
+"""The chaos program in its short form: the product keeps its promises, the control shows that breaking them is seen."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+SEEDS = (1,)
+
+
+def storm(*options: str) -> tuple[int, dict[str, object]]:
+    command = [sys.executable, "-m", "ops.chaos", "--json", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=230, check=False)
+    assert done.returncode in {0, 1}, done.stderr[-3000:]
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_in_a_storm_nothing_is_started_twice_and_nothing_is_lost(seed: int) -> None:
+    code, outcome = storm("--short", "--seed", str(seed))
+
+    assert outcome["examples"] == []
+    assert code == 0
+    assert outcome["performs"]
+    assert outcome["deeds"]
+
+
+def test_the_same_storm_makes_the_usual_worker_start_imports_twice() -> None:
+    code, outcome = storm("--requests", "60", "--seconds", "12", "--fault-rate", "0.6", "--seed", "1", "--control", "naive")
+
+    assert code == 1
+    assert outcome["flaws"]["double"]  # type: ignore[index]

@@ -1,0 +1,53 @@
+"""Workers whose wall clocks are hours off decide as all others: only Redis time counts."""
+
+from collections.abc import Callable
+
+import pytest
+
+from ops.storm.running import SKEW
+from tests.chaos.doings import await_sending
+from tests.stack import Stack
+
+pytestmark = pytest.mark.chaos
+Send = Callable[..., str]
+HOURS = 3600
+
+
+def skewed(seconds: int) -> dict[str, str]:
+    return {"STORM_CLOCK_SKEW": str(seconds), "PYTHONPATH": str(SKEW)}
+
+
+@pytest.mark.parametrize(("first", "second"), [(3 * HOURS, -3 * HOURS), (-3 * HOURS, 3 * HOURS)])
+def test_a_window_opened_by_one_worker_is_as_long_for_a_worker_hours_away(
+    stack: Stack, send: Send, first: int, second: int
+) -> None:
+    key = f"hourly-{first}"
+    stack.sandbox.control.define(key, MaxImportFrequency=2)
+    opener = stack.worker(**skewed(first))
+    holder = send(key)
+    stack.await_event("started", holder)
+    stack.kill(opener)
+
+    stack.worker(**skewed(second))
+    duplicate = stack.await_event("duplicate", send(key))
+
+    assert duplicate["data"]["held_by"] == holder
+    assert 1.9 * HOURS < duplicate["data"]["opens_in"] <= 2 * HOURS
+    assert len(stack.sandbox.control.performs(key)) == 1
+
+
+def test_a_worker_whose_clock_is_ahead_does_not_take_a_lease_over_that_has_not_run_out(
+    stack: Stack, send: Send
+) -> None:
+    stack.sandbox.control.define("leased")
+    stack.sandbox.control.add_fault("delay", customer_key="leased", count=1, seconds=2.5)
+    slow = stack.worker()
+    request = send("leased")
+    await_sending(stack, request)
+
+    stack.worker(**skewed(3 * HOURS))
+
+    started = stack.await_event("started", request)
+    assert started["data"]["matched"] == "reply"
+    assert stack.names(request)[:3] == ["accepted", "starting", "started"]
+    assert slow.poll() is None
