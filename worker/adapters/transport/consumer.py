@@ -1,8 +1,9 @@
-"""Celery's consumer and request, taught to set poison aside instead of deleting it or dying of it."""
+"""Celery's consumer and request, taught to set poison aside instead of dying of it, and to come back soon."""
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -21,14 +22,23 @@ CELERY_WORDS = frozenset(
 ) | {"Task handler raised error: %r"}
 """What Celery logs about such messages, with bodies and tracebacks."""
 
+PAUSES = {"interval_start": 1, "interval_step": 1, "interval_max": 3}
+"""Seconds between two tries to connect, growing to three: with Celery's own pauses, which grow to half a minute, a
+worker would stand idle long after a long outage."""
+
 CELERY_LOGGERS = tuple(logging.getLogger(module.__name__) for module in (celery_consumer, celery_request))
 log = structlog.get_logger(__name__)
 
 
 class Consumer(CeleryConsumer):
-    """Sets aside what Celery would log and delete, and what would end the worker."""
+    """Sets aside what Celery would log and delete, and what would end the worker; connects again within seconds."""
 
     strategies: dict[str, Any]
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """As Celery's, with short pauses between the tries."""
+        conn.ensure_connection = partial(conn.ensure_connection, **PAUSES)
+        return super().ensure_connected(conn)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """As Celery's, with the message's shape and arguments checked first."""
