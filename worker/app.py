@@ -4,6 +4,7 @@ import os
 from functools import cached_property
 from typing import Any
 
+import click
 from celery import Celery
 from celery.signals import celeryd_init
 from kombu import Queue
@@ -12,7 +13,7 @@ from worker import bootstrap, logs, messages
 from worker.adapters import transport
 from worker.logs.celery_hooks import connect_celery
 from worker.service.deps import Deps
-from worker.settings import Settings, load
+from worker.settings import Settings, SettingsError, load
 
 
 class ImportApp(Celery):
@@ -27,6 +28,16 @@ class ImportApp(Celery):
     def deps(self) -> Deps:
         """The parts of the use cases; made on first use, so a pool child has its own connections."""
         return bootstrap.build(self.settings)
+
+
+def configuration(made: ImportApp) -> dict[str, Any]:
+    """Read the settings when Celery first asks; its own command tells a wrong one in a line, as a wrong option."""
+    try:
+        return celery_settings(made.settings)
+    except SettingsError as error:
+        if click.get_current_context(silent=True) is None:
+            raise
+        raise click.UsageError("; ".join(error.problems)) from error
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -85,7 +96,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
 def make_app() -> ImportApp:
     """Make the application; its configuration waits until it is needed."""
     made = ImportApp("sfmc-import", include=["worker.tasks", "worker.health", "worker.vigil"])
-    made.add_defaults(lambda: celery_settings(made.settings))
+    made.add_defaults(lambda: configuration(made))
     connect_celery(made, lambda: set_up_logs(made.settings))
     celeryd_init.connect(lambda **_: prepare_worker(made), weak=False)
     return made

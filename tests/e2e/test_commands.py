@@ -169,13 +169,16 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(stack: Stack, tmp_path: Pa
 
     missing = stack.run("doctor", SFMC_CONFIG=str(policy))
     locked_out = stack.run("doctor", "--json", SFMC_CLIENT_SECRET="wrong")
+    user = {"SFMC_AUTH_URL": "", "SFMC_CLIENT_ID": "", "SFMC_CLIENT_SECRET": "", "SFMC_USERNAME": "demo-user"}
+    wrong_user = stack.run("doctor", "--json", **user, SFMC_PASSWORD="wrong")
 
     assert missing.returncode == 1
     assert "did you mean daily?" in missing.stdout
     assert locked_out.returncode == 1
-    failed = [each for each in json.loads(locked_out.stdout)["findings"] if each["level"] == "fail"]
-    assert [each["check"] for each in failed] == ["login"]
-    assert "SFMC_CLIENT_SECRET" in failed[0]["mend"]
+    for done, variable in ((locked_out, "SFMC_CLIENT_SECRET"), (wrong_user, "SFMC_PASSWORD")):
+        [failed] = [each for each in json.loads(done.stdout)["findings"] if each["level"] == "fail"]
+        assert failed["check"] == "login"
+        assert variable in failed["mend"]
 
 
 def test_health_tells_whether_the_worker_lives(stack: Stack, tmp_path: Path) -> None:

@@ -69,6 +69,17 @@ def test_a_worker_without_a_login_says_all_that_is_missing(tmp_path: Path) -> No
     assert done.stderr.startswith("sfmc-import: 5 settings are wrong")
 
 
+def test_wrong_settings_end_celerys_own_command_without_a_traceback(tmp_path: Path) -> None:
+    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "worker"]
+    wrong = {"PATH": "/usr/bin:/bin", "SFMC_REDIS_URL": "nonsense", "SFMC_CONCURENCY": "3"}
+    done = subprocess.run(celery, env=wrong, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 2
+    assert "SFMC_REDIS_URL: not an address of Redis" in done.stderr
+    assert "did you mean SFMC_CONCURRENCY?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("command", ["worker", "beat"])
 def test_a_redis_that_evicts_is_refused_in_one_line(command: str, tmp_path: Path) -> None:
     with Valkey(options={"maxmemory-policy": "allkeys-lru", "maxmemory": "50mb"}) as server:

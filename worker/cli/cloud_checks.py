@@ -19,6 +19,7 @@ MEND = {
     "dns": "check the subdomain in SFMC_AUTH_URL and SFMC_SOAP_URL",
     "tls": "set SFMC_CA_BUNDLE where a proxy signs with certificates of its own",
 }
+LEGACY_MEND = "check SFMC_USERNAME and SFMC_PASSWORD, or use an installed package (SFMC_CLIENT_ID) instead"
 USUAL_MEND = "check SFMC_AUTH_URL, SFMC_SOAP_URL, the network, and status.salesforce.com"
 
 
@@ -30,10 +31,16 @@ def cloud_findings(settings: Settings, service: SoapMarketingCloud) -> Iterator[
     for mid, keys in _named(settings).items():
         found = service.definitions(mid)
         if isinstance(found, (NotApplied, Rejected)):
-            yield Finding("fail", "login", f"business unit {mid}: {found.text}", MEND.get(found.code, USUAL_MEND))
+            yield Finding("fail", "login", f"business unit {mid}: {found.text}", _mend(found.code, settings))
         else:
             yield Finding("ok", "login", f"business unit {mid} answers: {len(found)} ImportDefinitions")
             yield from _definitions(mid, keys, found)
+
+
+def _mend(code: str, settings: Settings) -> str:
+    if code == "login_failed" and not settings.client_id:
+        return LEGACY_MEND
+    return MEND.get(code, USUAL_MEND)
 
 
 def _plain_http(settings: Settings) -> Iterator[Finding]:
