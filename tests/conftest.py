@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,8 @@ from tests.valkey_server import keys_without_end
 
 scrub_environment(os.environ)
 seal_network()
+# A shell ignores Ctrl-C for what it starts in the background, and the children of these tests would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # How fast examples are made says something about the machine, nothing about the code.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
