@@ -24,6 +24,8 @@ T = TypeVar("T")
 WAKE_PAUSE = 30.0
 _LEVELS = {
     "start_unknown": "error",
+    "request_start_unknown": "error",
+    "request_gave_up": "error",
     "start_not_recorded": "error",
     "start_rejected": "error",
     "start_in_doubt": "warning",
@@ -32,6 +34,8 @@ _LEVELS = {
     "lease_lost": "warning",
     "import_status_unheard_of": "warning",
 }
+# Every request of the account waits until a person mends these.
+_LOUD_CODES = frozenset({"login_failed", "token_refused"})
 
 
 @app.task(name=messages.START, bind=True)
@@ -48,7 +52,11 @@ def start(
     """Carry a request as far as it can go now; gives where it stands and, once started, its task_id."""
     given = {"mid": mid, "file": file, "event_id": event_id, "source": source, "reason": reason}
     message = {"customer_key": customer_key, "force": force} | {k: v for k, v in given.items() if v is not None}
-    return _guarded("imports_start_failed", lambda: _start(_request_id(self), message))
+    outcome = _guarded("imports_start_failed", lambda: _start(_request_id(self), message))
+    if outcome["state"] == "failed" and app.deps.ledger.load(_request_id(self)) is None:
+        # Nothing else remembers this message: it is set aside for a person, not acknowledged away.
+        raise Reject(outcome["error"], requeue=False)
+    return outcome
 
 
 @app.task(name=messages.WAKE)
@@ -123,7 +131,8 @@ def _carry_on(request: StartRequest) -> dict[str, Any]:
 
 
 def _tell(report: Report, **names: Any) -> None:
-    level = _LEVELS.get(report.event, "info")
+    loud = report.facts.get("code") in _LOUD_CODES
+    level = "error" if loud else _LEVELS.get(report.event, "info")
     getattr(log, level)(report.event, state=report.state, **names, **report.facts)
 
 

@@ -12,6 +12,7 @@ if SKEW:  # a machine whose clock is wrong: before anything binds time.time
     time.time = lambda: right_time() + SKEW
 
 from celery import Celery, signals  # noqa: E402 - after the clock is set
+from celery.exceptions import Reject  # noqa: E402
 
 from worker.adapters.transport import TRANSPORT_OPTIONS, connect, install  # noqa: E402
 
@@ -77,6 +78,12 @@ def die(name: str) -> None:
     """Kill the process that runs this."""
     write(f"{name} began")
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(name="probe.refuse")
+def refuse(name: str) -> None:
+    """Refuse the message for good."""
+    raise Reject(name, requeue=False)
 
 
 @app.task(name="probe.noop")

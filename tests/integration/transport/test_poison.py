@@ -41,6 +41,7 @@ POISON = {
     "cut base64": (entry().replace(b'"body": "', b'"body": "x'), "undecodable"),
     "null headers": (entry(headers=None), "undecodable"),
     "not compressed": (entry(headers={"task": "probe.note", "id": "1", "compression": "gzip"}), "undecodable"),
+    "refused by its task": (entry((["no"], {}, {}), headers={"task": "probe.refuse", "id": "1"}), "refused_by_task"),
     "unknown task": (entry(headers={"task": "probe.nothing", "id": "1"}), "unknown_task"),
     "unknown task without id": (entry(headers={"task": "probe.nothing"}), "unknown_task"),
     "task name of a strange type": (entry((["x"], {}, {}), headers={"task": ["x"], "id": "1"}), "invalid_task"),

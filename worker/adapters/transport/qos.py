@@ -59,11 +59,16 @@ class ReliableQoS(stock.QoS):
             self.settle(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Put back or remove, freeing its place as `ack`; counted if its process died with the message."""
+        """Put back, or set aside what its task refuses; frees its place as `ack`.
+
+        Going back is counted if the process of the message died with it.
+        """
         message = self._delivered.get(delivery_tag)
         try:
             if requeue and message is not None and message.worker_died:
                 self._put_back(delivery_tag, last=True, counted=True)
+            elif not requeue and message is not None and message.entry:
+                self._set_aside(delivery_tag, message.source, message.entry, "refused_by_task", "see its log")
             else:
                 super().reject(delivery_tag, requeue=requeue)
         finally:
