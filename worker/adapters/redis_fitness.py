@@ -38,7 +38,13 @@ class Condition:
 def look(client: Redis, now: Callable[[], float] = time.time) -> Condition:
     """Ask a server; raises RedisError when it cannot be asked."""
     asked: Any = client
-    seconds, microseconds = asked.time()
+    try:
+        seconds, microseconds = asked.time()
+    except ResponseError as error:
+        if "HELLO" not in str(error):
+            raise
+        # The greeting of redis-py: servers before 6.0 refuse it, and the connection with it.
+        return Condition({"redis_version": "before 6.0"}, None, 0.0)
     return Condition(asked.info(), _appendfsync(asked), seconds + microseconds / 1e6 - now())
 
 
@@ -52,7 +58,9 @@ def _appendfsync(client: Any) -> str | None:
 
 
 def judge(condition: Condition, *, durability: str = "none", replicas: int = 0) -> list[Finding]:
-    """Judge a server for the ledger with these settings of durability."""
+    """Judge a server for the ledger with these settings of durability; of one that is too old nothing but that."""
+    if _number(condition.info) < LEAST_VERSION:
+        return [_version(condition.info, durability)]
     return [
         _version(condition.info, durability),
         _role(condition.info),
@@ -63,10 +71,14 @@ def judge(condition: Condition, *, durability: str = "none", replicas: int = 0) 
     ]
 
 
+def _number(info: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:2] if part.isdigit())
+
+
 def _version(info: Mapping[str, Any], durability: str) -> Finding:
     told = str(info.get("redis_version", "0"))
     name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {told}"
-    version = tuple(int(part) for part in told.split(".")[:2] if part.isdigit())
+    version = _number(info)
     if version < LEAST_VERSION:
         return Finding("fail", "version", f"{name} is too old", "use Redis 6.2 or later, or Valkey")
     if durability == "waitaof" and version < WAITAOF_VERSION:
