@@ -1,7 +1,7 @@
 """Filters of Retrieve: from the decoded filter to a test of one row; knows no object and no SQL."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,17 +29,16 @@ def properties_of(part: Mapping[str, Any]) -> Iterator[str]:
         yield from properties_of(operand)
 
 
-def values_of(part: Mapping[str, Any]) -> Iterator[str]:
-    """Every value that a filter mentions, as text."""
-    yield from (str(value) for value in part.get("Value", ()) if value is not None)
-    for operand in _operands(part):
-        yield from values_of(operand)
-
-
-def operators_of(part: Mapping[str, Any]) -> set[str]:
-    """Every operator that a filter uses."""
-    own = {str(part["SimpleOperator"])} if "SimpleOperator" in part else set()
-    return own.union(*(operators_of(operand) for operand in _operands(part)))
+def values_wanted(part: Mapping[str, Any], names: Collection[str]) -> set[str] | None:
+    """Texts of which every row that fits has one in one of the properties `names`; None where any row may fit."""
+    if "Property" in part:
+        looked_up = str(part["Property"]).strip() in names and part.get("SimpleOperator") in {"equals", "IN"}
+        return {str(value) for value in part.get("Value", ()) if value is not None} if looked_up else None
+    sides = [values_wanted(operand, names) for operand in _operands(part)]
+    known = [side for side in sides if side is not None]
+    if _is_and(part):
+        return min(known, key=len, default=None)
+    return set().union(*known) if len(known) == len(sides) else None
 
 
 def compile_filter(part: Mapping[str, Any]) -> Test:
@@ -49,8 +48,12 @@ def compile_filter(part: Mapping[str, Any]) -> Test:
     tests = [compile_filter(operand) for operand in _operands(part)]
     if not tests:
         raise FilterError("Error: The filter has neither a property nor operands")
-    every = str(part.get("LogicalOperator", "AND")) == "AND"
+    every = _is_and(part)
     return lambda row: (all if every else any)(test(row) for test in tests)
+
+
+def _is_and(part: Mapping[str, Any]) -> bool:
+    return str(part.get("LogicalOperator", "AND")) == "AND"
 
 
 def _operands(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:

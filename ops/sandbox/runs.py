@@ -1,14 +1,18 @@
 """The life of a run as ImportResultsSummary shows it: New, Processing, IOWork, Completed or Error; imports nothing."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from ops.sandbox.clock import Clock
 from ops.sandbox.store import Store
 
 _FIRST_TASK_ID = 100_001
+_NO_TASK_ID = 2**63
+_SOME = 500
 _COLUMNS = "task_id, mid, customer_key, definition, started, visible, shown, ended, status, outcome, faults"
 
 
@@ -83,17 +87,18 @@ class Runs:
                 (status, self._clock.timestamp(), json.dumps(outcome), task_id),
             )
 
-    def visible(self, mid: int) -> list[Run]:
-        """The runs of a business unit that Retrieve shows now, oldest first."""
-        return self._select("WHERE mid=? AND visible<=? ORDER BY task_id", mid, self._clock.timestamp())
+    def visible(self, mid: int) -> Iterator[Run]:
+        """The runs of a business unit that Retrieve shows now, oldest first; read from the store as they are used."""
+        return self._stream("mid=? AND visible<=?", mid, self._clock.timestamp())
 
-    def visible_among(self, mid: int, names: Sequence[str]) -> list[Run]:
+    def visible_among(self, mid: int, names: Sequence[str]) -> Iterator[Run]:
         """Like `visible`, but only runs whose number or CustomerKey is one of `names`."""
         marks = ",".join("?" * len(names))
-        numbers = [int(name) if name.isdecimal() and len(name) < 19 else -1 for name in names]
-        return self._select(
-            f"WHERE mid=? AND visible<=? AND (customer_key IN ({marks}) OR task_id IN ({marks})) ORDER BY task_id",
-            mid, self._clock.timestamp(), *names, *numbers,
+        numbers = [_task_id(name) for name in names]
+        return self._stream(
+            f"mid=? AND visible<=? AND task_id IN (SELECT task_id FROM runs WHERE mid=? AND customer_key IN ({marks})"  # noqa: S608
+            f" UNION SELECT task_id FROM runs WHERE task_id IN ({marks}))",
+            mid, self._clock.timestamp(), mid, *names, *numbers,
         )  # fmt: skip
 
     def all(self) -> list[Run]:
@@ -120,6 +125,15 @@ class Runs:
             row = self._store.connection.execute(query, (mid, customer_key)).fetchone()
         return None if row is None or row[0] is None else float(row[0])
 
+    def _stream(self, condition: str, *values: float | str) -> Iterator[Run]:
+        """Runs in order of their numbers, some at a time: most callers need only the first batch."""
+        query = f"SELECT task_id FROM runs WHERE {condition} ORDER BY task_id"  # noqa: S608  made of constants
+        with self._store.lock:
+            numbers = [row[0] for row in self._store.connection.execute(query, values)]
+        for first in range(0, len(numbers), _SOME):
+            some = numbers[first : first + _SOME]
+            yield from self._select(f"WHERE task_id IN ({','.join(map(str, some))}) ORDER BY task_id")
+
     def _select(self, condition: str, *values: float | str) -> list[Run]:
         with self._store.lock:
             rows = self._store.connection.execute(f"SELECT {_COLUMNS} FROM runs {condition}", values).fetchall()  # noqa: S608
@@ -130,9 +144,28 @@ class Runs:
         return int(row[0] or _FIRST_TASK_ID - 1)
 
 
+def _task_id(text: str) -> int:
+    """The number that a filter's value means, -1 for one that is none."""
+    try:
+        number = int(float(text))
+    except (ValueError, OverflowError):
+        return -1
+    return number if number < _NO_TASK_ID else -1
+
+
 def _run(row: tuple[Any, ...]) -> Run:
-    outcome = None if row[9] is None else json.loads(row[9])
+    outcome = None if row[9] is None else orjson.loads(row[9])
     task_id, mid, key, definition, started, visible, shown, ended, status, _, faults = row
     return Run(
-        task_id, mid, key, json.loads(definition), started, visible, shown, ended, status, outcome, json.loads(faults)
+        task_id,
+        mid,
+        key,
+        orjson.loads(definition),
+        started,
+        visible,
+        shown,
+        ended,
+        status,
+        outcome,
+        orjson.loads(faults),
     )

@@ -17,6 +17,8 @@ FieldType = Literal[
     "Base16EncryptedEmail",
 ]
 Value = str | int | None
+_DIGITS, _MOST_DIGITS = 18, 38
+_MOST = 2**31 - 1
 Values = Sequence[Value]
 
 
@@ -36,6 +38,17 @@ class Field:
     is_required: bool = False
     default_value: str | None = None
     scale: int | None = None
+
+    def check(self) -> None:
+        """Raise ValueError where no column can be so: SQL Server, which the service keeps rows in, has the limits."""
+        if not self.name:
+            raise ValueError("each field of a data extension needs a Name")
+        if self.max_length is not None and not 0 <= self.max_length <= (
+            _MOST_DIGITS if self.type == "Decimal" else _MOST
+        ):
+            raise ValueError(f"MaxLength of field {self.name!r} is {self.max_length}, which no {self.type} can have")
+        if self.type == "Decimal" and not 0 <= (self.scale or 0) <= (self.max_length or _DIGITS):
+            raise ValueError(f"Scale of field {self.name!r} is {self.scale}: it must be between 0 and MaxLength")
 
     @property
     def needs_value(self) -> bool:

@@ -22,10 +22,12 @@ _COLUMNS = "number, mid, key, object_id, name, fields"
 def create(
     connection: sqlite3.Connection, mid: str, key: str, object_id: str, name: str, fields: Sequence[Field]
 ) -> DataExtension:
-    """Make a data extension with its table; ValueError without fields, for a name twice or a key in use."""
+    """Make a data extension with its table; ValueError without fields, for a wrong field, a name or a key in use."""
     names = [field.name.casefold() for field in fields]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"data extension {key!r} needs fields with different names")
+    for field in fields:
+        field.check()
     text = json.dumps([asdict(field) for field in fields])
     try:
         number = connection.execute(

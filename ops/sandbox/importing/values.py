@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
 from ops.sandbox.importing.fields import Field, Value
 from ops.sandbox.importing.outcome import BadRowError
@@ -112,6 +112,7 @@ def _number(field: Field) -> Converter:
 def _decimal(field: Field) -> Converter:
     digits, scale = field.max_length or 18, field.scale or 0
     unit, limit = Decimal(1).scaleb(-scale), Decimal(1).scaleb(digits - scale)
+    exact = Context(prec=digits + 1)
 
     def read(text: str) -> Value:
         try:
@@ -120,7 +121,8 @@ def _decimal(field: Field) -> Converter:
                 raise BadRowError(f"{field.name}: {_shown(text)} is not a decimal number")
         except InvalidOperation:
             raise BadRowError(f"{field.name}: {_shown(text)} is not a decimal number") from None
-        if abs(value) >= limit or abs(value := value.quantize(unit, ROUND_HALF_UP)) >= limit:
+        # copy_abs, since abs rounds to 28 digits.
+        if value.copy_abs() >= limit or (value := value.quantize(unit, ROUND_HALF_UP, exact)).copy_abs() >= limit:
             raise BadRowError(f"{field.name}: {_shown(text)} has more digits than Decimal({digits},{scale}) holds")
         return f"{value:f}"
 

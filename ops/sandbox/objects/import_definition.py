@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ops.sandbox.clock import Clock, server_date_time
 from ops.sandbox.objects.destination import Destinations
-from ops.sandbox.objects.kind import Created, Values, checked_guid, merged, new_object_id
+from ops.sandbox.objects.kind import Created, Values, by_key_or_object_id, merged, new_object_id
 from ops.sandbox.objects.properties import IMPORT_DEFINITION, READ_ONLY, RETRIEVABLE
 from ops.sandbox.objects.refusal import (
     EXISTS,
@@ -38,13 +38,9 @@ class ImportDefinitions:
 
         Raises RefusalError: 43000 when neither is given, 43010 when there is no such definition.
         """
-        object_id, key = text_of(values, "ObjectID"), text_of(values, "CustomerKey")
-        if object_id:
-            found = self._store.by_object_id(IMPORT_DEFINITION, mid, checked_guid(object_id))
-        elif key:
-            found = self._store.by_key(IMPORT_DEFINITION, mid, key)
-        else:
+        if not text_of(values, "ObjectID") and not text_of(values, "CustomerKey"):
             raise RefusalError(KEY_NOT_SPECIFIED, "Customer Key Not Specified")
+        found = by_key_or_object_id(self._store, IMPORT_DEFINITION, mid, values)
         if found is None:
             raise RefusalError(NOT_FOUND, "ImportDefinition Not Found")
         return found

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from ops.sandbox.objects.refusal import RefusalError
 from ops.sandbox.security import Caller
+from ops.sandbox.store import Store, StoredObject
+from ops.sandbox.wire.decode import text_of
 
 Values = Mapping[str, Any]
 
@@ -61,6 +63,14 @@ def checked_guid(text: str) -> str:
     if not _GUID.fullmatch(text):
         raise RefusalError(None, _NO_GUID)
     return text.strip("{}").lower()
+
+
+def by_key_or_object_id(store: Store, kind: str, mid: int, values: Values) -> StoredObject | None:
+    """The object that ObjectID, or else CustomerKey, names. Raises RefusalError for an ObjectID that is no guid."""
+    object_id, key = text_of(values, "ObjectID"), text_of(values, "CustomerKey")
+    if object_id:
+        return store.by_object_id(kind, mid, checked_guid(object_id))
+    return store.by_key(kind, mid, key) if key else None
 
 
 def merged(old: Values, new: Values) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from ops.sandbox.clock import Clock, server_date_time
 from ops.sandbox.importing import RowStore
 from ops.sandbox.objects.destination import FILE_LOCATION, LIST
-from ops.sandbox.objects.kind import Created, Values, merged, new_object_id
+from ops.sandbox.objects.kind import Created, Values, by_key_or_object_id, merged, new_object_id
 from ops.sandbox.objects.refusal import EXISTS, RefusalError
 from ops.sandbox.security import Caller
 from ops.sandbox.store import Store, StoredObject
@@ -71,9 +71,9 @@ class Lists:
         return ({**thing.document, "Client": {"ID": mid}} for thing in self._store.all(LIST, mid))
 
     def _find(self, caller: Caller, values: Values) -> StoredObject:
-        number, key = values.get("ID"), text_of(values, "CustomerKey")
+        number = values.get("ID")
         found = self._store.by_number(LIST, caller.mid, number) if number else None
-        found = found or (self._store.by_key(LIST, caller.mid, key) if key else None)
+        found = found or by_key_or_object_id(self._store, LIST, caller.mid, values)
         if found is None:
             raise RefusalError(_GENERAL, "The list was not found.")
         return found
@@ -123,7 +123,7 @@ class FileTransferLocations:
         return ({**thing.document, "Client": {"ID": mid}} for thing in self._store.all(FILE_LOCATION, mid))
 
     def _find(self, caller: Caller, values: Values) -> StoredObject:
-        found = self._store.by_key(FILE_LOCATION, caller.mid, text_of(values, "CustomerKey"))
+        found = by_key_or_object_id(self._store, FILE_LOCATION, caller.mid, values)
         if found is None:
             raise RefusalError(_GENERAL, "The file transfer location was not found.")
         return found

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ops.sandbox.clock import Clock, us_date_time
-from ops.sandbox.filters import operators_of, properties_of, values_of
+from ops.sandbox.filters import values_wanted
 from ops.sandbox.importing import RowStore
 from ops.sandbox.objects.kind import Readable, Values
 from ops.sandbox.runs import Run, Runs
@@ -71,12 +71,11 @@ class ImportResultsSummaries:
     def rows(self, mid: int, key: str, values: Values | None) -> Iterable[Values]:
         """Every run that can be seen, oldest first; only those a filter by key or number can want."""
         del key
-        names = list(values_of(values)) if values and set(properties_of(values)) <= _LOOKED_UP else []
-        positive = bool(values) and operators_of(values or {}) <= {"equals", "IN"}
-        usable = positive and 0 < len(names) < _MANY
-        found = self._runs.visible_among(mid, names) if usable else self._runs.visible(mid)
+        names = values_wanted(values, _LOOKED_UP) if values else None
+        usable = names is not None and len(names) < _MANY
+        found = self._runs.visible_among(mid, list(names or ())) if usable else self._runs.visible(mid)
         now = self._clock.timestamp()
-        return [_summary(run, now) for run in found]
+        return (_summary(run, now) for run in found)
 
 
 def _summary(run: Run, now: float) -> Values:

@@ -101,7 +101,7 @@ def _check(kind: str, wanted: list[str], known: tuple[str, ...], request: Row) -
 
 def _filtered(kind: Readable, mid: int, key: str, request: Row) -> Iterable[Row]:
     part = request.get("Filter")
-    if not part:
+    if part is None:
         return kind.rows(mid, key, None)
     test = compile_filter(part)
     return (row for row in kind.rows(mid, key, part) if test(row))

@@ -193,6 +193,33 @@ def test_a_data_extension_is_read_with_its_fields_and_deleted(client: Conversati
     assert client.retrieve("DataExtension", ["CustomerKey"]).texts("CustomerKey") == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [("List", "<ListName>Customers</ListName>"), ("FileTransferLocation", "<CustomerKey>f</CustomerKey>")],
+)
+def test_lists_and_locations_are_changed_and_deleted_by_object_id_too(
+    client: Conversation, kind: str, named: str
+) -> None:
+    object_id = client.create(thing(kind, named)).text("NewObjectID")
+    same = thing(kind, f"<ObjectID>{object_id}</ObjectID>")
+    assert client.update(same).text("StatusMessage") == f"{kind} updated"
+    assert client.delete(same).text("StatusMessage") == f"{kind} deleted"
+    assert client.delete(same).text("OverallStatus") == "Error"
+
+
+def test_a_data_extension_field_has_a_size_that_can_be(client: Conversation) -> None:
+    for size, complaint in (
+        ("<MaxLength>-1</MaxLength>", "MaxLength"),
+        ("<FieldType>Decimal</FieldType><MaxLength>39</MaxLength>", "MaxLength"),
+        ("<FieldType>Decimal</FieldType><MaxLength>5</MaxLength><Scale>6</Scale>", "Scale"),
+        ("<FieldType>Decimal</FieldType><Scale>-1</Scale>", "Scale"),
+    ):
+        field = f"<Fields><Field><Name>size</Name>{size}</Field></Fields>"
+        reply = client.create(thing("DataExtension", f"<CustomerKey>x</CustomerKey><Name>x</Name>{field}"))
+        assert reply.text("OverallStatus") == "Error"
+        assert complaint in reply.text("StatusMessage")
+
+
 def test_a_file_transfer_location_is_a_folder(client: Conversation, sandbox: SandboxProcess) -> None:
     made = client.create(thing("FileTransferLocation", "<CustomerKey>partner sftp</CustomerKey>"))
     assert made.text("OverallStatus") == "OK"

@@ -93,6 +93,17 @@ def test_filters_nest_and_take_more_operands(client: Conversation, sandbox: Sand
     assert client.retrieve("ImportDefinition", ["CustomerKey"], outer).texts("CustomerKey") == ["a", "c"]
 
 
+@pytest.mark.parametrize("kind", ["", ' xsi:type="FilterPart"', ' xsi:type="Bogus"'])
+def test_a_filter_that_says_no_type_is_an_error_not_the_wish_for_everything(
+    client: Conversation, sandbox: SandboxProcess, kind: str
+) -> None:
+    _three(sandbox)
+    part = equals("CustomerKey", "a").replace(' xsi:type="SimpleFilterPart"', kind)
+    reply = client.retrieve("ImportDefinition", ["CustomerKey"], part)
+    assert reply.text("OverallStatus") == "Error: The filter has neither a property nor operands"
+    assert reply.texts("CustomerKey") == []
+
+
 def test_an_operator_without_meaning_here_is_an_error_text(client: Conversation) -> None:
     reply = client.retrieve("ImportDefinition", ["Name"], equals("Name", "x", operator="isAnniversary"))
     assert reply.text("OverallStatus").startswith("Error: ")
@@ -157,6 +168,25 @@ def test_runs_are_listed_by_definition_and_by_many_task_ids_at_once(
     assert client.retrieve("ImportResultsSummary", ["TaskResultID"], some).texts("TaskResultID") == tasks[1::2]
     newer = equals("TaskResultID", tasks[1], operator="greaterThan")
     assert client.retrieve("ImportResultsSummary", ["TaskResultID"], newer).texts("TaskResultID") == tasks[2:]
+
+
+def test_runs_of_one_definition_that_are_newer_than_a_task_are_found(
+    client: Conversation, sandbox: SandboxProcess
+) -> None:
+    _three(sandbox)
+    tasks = [client.perform(key).text("ID") for key in ("a", "b", "a", "c")]
+    newer = equals("TaskResultID", tasks[0], operator="greaterThan")
+    of_a = equals("ImportDefinitionCustomerKey", "a")
+    for left, logic, right, found in (
+        (of_a, "AND", newer, [tasks[2]]),
+        (newer, "AND", of_a, [tasks[2]]),
+        (of_a, "OR", newer, tasks),
+        (of_a, "OR", equals("TaskResultID", tasks[3]), [tasks[0], tasks[2], tasks[3]]),
+        (of_a, "AND", equals("TaskResultID", tasks[1]), []),
+        (of_a, "AND", equals("ImportDefinitionCustomerKey", "a", operator="notEquals"), []),
+    ):
+        reply = client.retrieve("ImportResultsSummary", ["TaskResultID"], _both(left, logic, right))
+        assert (reply.text("OverallStatus"), reply.texts("TaskResultID")) == ("OK", found)
 
 
 def test_number_restricted_is_in_the_wsdl_but_not_retrievable(client: Conversation) -> None:

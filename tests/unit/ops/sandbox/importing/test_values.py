@@ -84,6 +84,12 @@ def test_a_decimal_is_rounded_to_its_scale(text, value):
     assert read(text, "Decimal", max_length=5, scale=2) == value
 
 
+def test_a_decimal_of_the_most_digits_is_kept_to_the_last():
+    digits = "9" * 36
+    assert read(f"{digits}.25", "Decimal", max_length=38, scale=2) == f"{digits}.25"
+    assert "more digits" in reason(f"{digits}9.00", "Decimal", max_length=38, scale=2)
+
+
 @pytest.mark.parametrize("text", ["1000", "999.999", "1e99", "1e999999"])
 def test_a_decimal_with_too_many_digits_is_bad(text):
     assert "more digits than Decimal(5,2) holds" in reason(text, "Decimal", max_length=5, scale=2)
