@@ -80,8 +80,9 @@ def test_events_follow_shows_what_happens_now(stack: Stack) -> None:
     assert json.loads(lines[0])["subject"] == "daily"
 
 
-def test_events_since_something_that_is_no_id_is_wrong_use(stack: Stack) -> None:
-    done = stack.run("events", "--since", "yesterday")
+@pytest.mark.parametrize("given", ["yesterday", "9" * 20 + "-0", "٣-0"])
+def test_events_since_something_that_is_no_id_is_wrong_use(stack: Stack, given: str) -> None:
+    done = stack.run("events", "--since", given)
 
     assert done.returncode == 2
     assert "not an id of the stream" in done.stderr

@@ -9,7 +9,8 @@ from worker.cli.event_stream import Event
 from worker.cli.ledger import look
 from worker.cli.printing import examples, json_option, print_json
 
-_ID = re.compile(r"\d+(-\d+)?")
+# Both parts are numbers of 64 bits; nineteen digits always fit.
+_ID = re.compile(r"[0-9]{1,19}(-[0-9]{1,19})?")
 
 
 def _check_id(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:

@@ -22,7 +22,14 @@ SHOWN_UNFINISHED = 20
 @click.argument("customer_key", metavar="[KEY]", required=False)
 @click.option("--request", "request_id", metavar="ID", help="One request instead of a definition.")
 @click.option("--mid", metavar="MID", help="Business unit.  [default: SFMC_ACCOUNT_ID]")
-@click.option("-n", "--last", default=10, show_default=True, help="How many events of the definition.")
+@click.option(
+    "-n",
+    "--last",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many events of the definition.",
+)
 @json_option
 def status(customer_key: str | None, *, request_id: str | None, mid: str | None, last: int, as_json: bool) -> None:
     """Where things stand: the whole, or one definition (KEY), or one request.
