@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum
 
+TOKEN, WSDL = "Token", "Wsdl"
+"""What rules call the requests that are no SOAP operations."""
+
 
 class Stage(Enum):
     """Where on the way of a call a fault strikes; in this order."""
@@ -21,6 +24,12 @@ class FaultKind:
     stage: Stage
     meaning: str
     parameters: tuple[tuple[str, float | str], ...] = ()
+
+    def fits(self, operation: str) -> bool:
+        """Whether an operation can be struck: only Perform starts runs, and only SOAP calls have error results."""
+        if self.stage in {Stage.ANSWER, Stage.RUN}:
+            return operation == "Perform"
+        return not (self.name.startswith("error_") and operation in {TOKEN, WSDL})
 
     @property
     def ends_the_call(self) -> bool:

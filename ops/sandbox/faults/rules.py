@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ops.sandbox.faults.catalogue import CATALOGUE, FaultKind, Stage
+from ops.sandbox.faults.catalogue import CATALOGUE, TOKEN, WSDL, FaultKind, Stage
 from ops.sandbox.wire.vocabulary import OPERATIONS
 
-TOKEN, WSDL = "Token", "Wsdl"
 _OPERATIONS = {*OPERATIONS, TOKEN, WSDL, "*"}
 _STAGES = list(Stage)
 _OWN = {"operation", "customer_key", "object_type", "fault", "count", "probability", "seed"}
@@ -55,7 +54,9 @@ class Rule:
         }  # fmt: skip
 
     def _fits(self, operation: str, object_type: str, keys: Sequence[str]) -> bool:
-        if self.operation not in {"*", operation} or not fnmatchcase(object_type, self.object_type):
+        if self.operation not in {"*", operation} or not self.kind.fits(operation):
+            return False
+        if not fnmatchcase(object_type, self.object_type):
             return False
         return self.customer_key == "*" or any(fnmatchcase(key, self.customer_key) for key in keys)
 
@@ -67,6 +68,7 @@ class Struck:
     kind: FaultKind
     parameters: Mapping[str, Any]
     rule: Rule
+    operation: str
 
 
 class Faults:
@@ -87,6 +89,8 @@ class Faults:
         operation = str(wish.get("operation", "*"))
         if operation not in _OPERATIONS:
             raise RuleError(f"operation is {operation!r}: it must be one of {', '.join(sorted(_OPERATIONS))}")
+        if operation != "*" and not kind.fits(operation):
+            raise RuleError(f"{kind.name} does not strike {operation}")
         self._made += 1
         seed = _number(wish, "seed", 0)
         rule = Rule(
@@ -105,7 +109,7 @@ class Faults:
         struck: list[Struck] = []
         for rule in sorted(self._rules, key=lambda rule: _STAGES.index(rule.kind.stage)):
             if rule.strikes(operation, object_type, keys):
-                struck.append(Struck(rule.kind, rule.parameters, rule))
+                struck.append(Struck(rule.kind, rule.parameters, rule, operation))
                 if rule.kind.ends_the_call:
                     break
         return struck

@@ -54,29 +54,13 @@ async def endpoint(request: Request) -> Response:
     struck = _strike(sandbox, action, envelope)
     if not struck:
         return answer(request, sandbox, envelope, action, [])
-    return await _with_faults(request, sandbox, envelope, action, struck)
 
+    async def answered() -> Response:
+        return answer(request, sandbox, envelope, action, struck)
 
-async def _with_faults(
-    request: Request, sandbox: Sandbox, envelope: Envelope, action: str, struck: list[Struck]
-) -> Response:
-    for one in struck:
-        if one.kind.stage is not Stage.BEFORE:
-            continue
-        try:
-            early = await striking.before(request, one, sandbox.clock)
-        except SoapFaultError as problem:
-            return _fault(request, sandbox, envelope, problem)
-        if early is not None:
-            return early
-    response = answer(request, sandbox, envelope, action, struck)
-    for one in struck:
-        if one.kind.stage is Stage.AFTER:
-            try:
-                response = await striking.after(request, one, response)
-            except SoapFaultError as problem:
-                response = _fault(request, sandbox, envelope, problem)
-    return response
+    return await striking.around(
+        request, struck, sandbox.clock, answered, lambda problem: _fault(request, sandbox, envelope, problem)
+    )
 
 
 def answer(request: Request, sandbox: Sandbox, envelope: Envelope, action: str, struck: list[Struck]) -> Response:

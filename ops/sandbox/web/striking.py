@@ -1,7 +1,7 @@
 """Carries out the faults of the catalogue on one call; decides not which."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -20,7 +20,7 @@ from ops.sandbox.wire.faults import SoapFaultError
 _MINUTE = 60.0
 _REFUSED = "Not Authorized"
 _SOAP_FAULTS = {
-    "fault_2": ("Server", 2, "Exception occurred during [Perform] ErrorID: 1"),
+    "fault_2": ("Server", 2, "Exception occurred during [{operation}] ErrorID: 1"),
     "fault_9": ("Server", 9, "In Maintenance"),
     "fault_10": ("Server", 10, "Unplanned Outage: queue your calls and ask GetSystemStatus until it is over."),
     "fault_11": ("Client", 11, "Not authorized"),
@@ -45,17 +45,37 @@ _RETRY = {"http_429": (429, "Too Many Requests"), "http_503": (503, "Service Una
 _GONE = Response(status_code=500)
 
 
-async def early(request: Request, sandbox: Sandbox, operation: str) -> Response | None:
-    """Strike a request that is no SOAP call (`Token`, `Wsdl`); a SOAP fault becomes the 401 of those endpoints."""
-    for one in sandbox.faults.strike(operation, "", []):
-        if one.kind.stage is Stage.BEFORE:
-            try:
-                response = await before(request, one, sandbox.clock)
-            except SoapFaultError as problem:
-                return JSONResponse({"documentation": "", "errorcode": problem.code or 0, "message": _REFUSED}, 401)
-            if response is not None:
-                return response
-    return None
+async def around(
+    request: Request,
+    struck: Sequence[Struck],
+    clock: Clock,
+    answer: Callable[[], Awaitable[Response]],
+    refuse: Callable[[SoapFaultError], Response],
+) -> Response:
+    """Answer a request with everything that strikes it before and after; `refuse` writes SOAP faults."""
+    try:
+        for one in struck:
+            early = await before(request, one, clock) if one.kind.stage is Stage.BEFORE else None
+            if early is not None:
+                return early
+        response = await answer()
+        for one in struck:
+            if one.kind.stage is Stage.AFTER:
+                response = await after(request, one, response)
+    except SoapFaultError as problem:
+        return refuse(problem)
+    return response
+
+
+async def around_plain(request: Request, operation: str, answer: Callable[[], Awaitable[Response]]) -> Response:
+    """Like `around` for what is no SOAP call (`Token`, `Wsdl`); a SOAP fault becomes the 401 of those endpoints."""
+    sandbox: Sandbox = request.app.state.sandbox
+    struck = sandbox.faults.strike(operation, "", [])
+    return await around(request, struck, sandbox.clock, answer, _not_authorized)
+
+
+def _not_authorized(problem: SoapFaultError) -> Response:
+    return JSONResponse({"documentation": "", "errorcode": problem.code or 0, "message": _REFUSED}, 401)
 
 
 async def before(request: Request, struck: Struck, clock: Clock) -> Response | None:
@@ -69,7 +89,7 @@ async def before(request: Request, struck: Struck, clock: Clock) -> Response | N
     elif name == "throttle":
         _throttle(struck, clock.timestamp())
     elif name in _SOAP_FAULTS:
-        _raise(name)
+        _raise(name, struck)
     return plain(struck)
 
 
@@ -96,7 +116,7 @@ async def after(request: Request, struck: Struck, response: Response) -> Respons
         await connection.cut_short(request, _half(response))
         return _GONE
     if name == "fault_2_after_applying":
-        _raise("fault_2")
+        _raise("fault_2", struck)
     if name == "delay_after_applying":
         await asyncio.sleep(struck.parameters["seconds"])
         return response
@@ -153,12 +173,12 @@ def _throttle(struck: Struck, now: float) -> None:
     calls[:] = [moment for moment in calls if now - moment < _MINUTE]
     calls.append(now)
     if len(calls) > struck.parameters["calls_per_minute"]:
-        _raise("fault_17")
+        _raise("fault_17", struck)
 
 
-def _raise(name: str) -> None:
+def _raise(name: str, struck: Struck) -> None:
     kind, code, text = _SOAP_FAULTS[name]
-    raise SoapFaultError(kind, text, code=code)
+    raise SoapFaultError(kind, text.format(operation=struck.operation), code=code)
 
 
 def _refused(refusal: RefusalError, call: Call) -> dict[str, Any]:
@@ -174,7 +194,7 @@ def _refused(refusal: RefusalError, call: Call) -> dict[str, Any]:
 
 
 def _half(response: Response) -> bytes:
-    head = f"HTTP/1.1 {response.status_code} OK\r\nContent-Type: text/xml; charset=utf-8\r\n"
+    head = f"HTTP/1.1 {response.status_code} OK\r\nContent-Type: {response.headers['content-type']}\r\n"
     body = bytes(response.body)
     return head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body[: len(body) // 2]
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ops.sandbox.core import Sandbox
-from ops.sandbox.faults.rules import TOKEN
+from ops.sandbox.faults.catalogue import TOKEN
 from ops.sandbox.security import match
 from ops.sandbox.settings import Principal
 from ops.sandbox.web import striking
@@ -35,10 +35,16 @@ _LARGEST = 64 * 1024
 
 async def issue(request: Request) -> Response:
     """`POST /v2/token`: a token for the business unit `account_id`, or 401."""
+    return await striking.around_plain(request, TOKEN, lambda: _issue(request))
+
+
+async def issue_legacy(request: Request) -> Response:
+    """`POST /v1/requestToken`: the old pair of tokens; the legacy one goes into the oAuth header."""
+    return await striking.around_plain(request, TOKEN, lambda: _issue_legacy(request))
+
+
+async def _issue(request: Request) -> Response:
     sandbox: Sandbox = request.app.state.sandbox
-    early = await striking.early(request, sandbox, TOKEN)
-    if early is not None:
-        return early
     asked = await _fields(request)
     if asked is None or asked.get("grant_type") != "client_credentials":
         return JSONResponse({**_BAD_CLIENT, "error": "unsupported_grant_type"}, 400)
@@ -59,12 +65,8 @@ async def issue(request: Request) -> Response:
     )
 
 
-async def issue_legacy(request: Request) -> Response:
-    """`POST /v1/requestToken`: the old pair of tokens; the legacy one goes into the oAuth header."""
+async def _issue_legacy(request: Request) -> Response:
     sandbox: Sandbox = request.app.state.sandbox
-    early = await striking.early(request, sandbox, TOKEN)
-    if early is not None:
-        return early
     asked = await _fields(request) or {}
     principal = match(sandbox.clients, str(asked.get("clientId", "")), str(asked.get("clientSecret", "")))
     mid = _business_unit(sandbox, principal, None)

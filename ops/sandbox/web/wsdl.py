@@ -5,17 +5,18 @@ from email.utils import formatdate
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ops.sandbox.faults.rules import WSDL
+from ops.sandbox.faults.catalogue import WSDL
 from ops.sandbox.web import striking
 from ops.sandbox.wire import wsdl as documents
 
 
 async def wsdl(request: Request) -> Response:
     """`GET|HEAD /etframework.wsdl`."""
-    early = await striking.early(request, request.app.state.sandbox, WSDL)
-    if early is not None:
-        return early
-    return _document(documents.wsdl(str(request.base_url).rstrip("/")))
+
+    async def answer() -> Response:
+        return _document(documents.wsdl(str(request.base_url).rstrip("/")))
+
+    return await striking.around_plain(request, WSDL, answer)
 
 
 async def fault_schema(request: Request) -> Response:

@@ -153,6 +153,55 @@ def test_the_token_endpoint_can_be_down(client: Conversation, sandbox: SandboxPr
 
 
 @pytest.mark.parametrize(
+    ("fault", "seen"),
+    [
+        ("garbage", b"\x00\x01 not xml <<<"),
+        ("wrong_content_type", b"<html><body>Sorry.</body></html>"),
+        ("http_500_after_applying", b"Internal Server Error"),
+        ("truncated", None),
+        ("drop_after_applying", None),
+    ],
+)
+def test_the_token_endpoint_can_answer_nonsense(
+    client: Conversation, sandbox: SandboxProcess, fault: str, seen: bytes | None
+) -> None:
+    wish = {"grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "demo-secret"}
+    sandbox.control.add_fault(fault, operation="Token", count=1)
+    try:
+        content = requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=5).content
+    except requests.RequestException:
+        content = None
+    assert content == seen
+    assert client.token()
+
+
+def test_a_fault_says_which_operation_it_struck(client: Conversation, sandbox: SandboxProcess) -> None:
+    sandbox.control.add_fault("fault_2", operation="Retrieve", count=1)
+    fault = client.retrieve("ImportDefinition", ["Name"]).text("faultstring")
+    assert fault.startswith("Exception occurred during [Retrieve] ErrorID")
+
+
+def test_a_rule_for_any_operation_waits_for_one_it_can_strike(client: Conversation, sandbox: SandboxProcess) -> None:
+    for fault in ("missing_task", "error_43010"):
+        sandbox.control.add_fault(fault, operation="*", count=1)
+    client.token()
+    assert [rule["fired"] for rule in sandbox.control.faults()] == [0, 0]
+    sandbox.control.clear_faults()
+    sandbox.control.add_fault("late_row", operation="*", count=1)
+    client.retrieve("ImportDefinition", ["Name"])
+    assert [rule["fired"] for rule in sandbox.control.faults()] == [0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "operation"), [("missing_task", "Token"), ("late_row", "Retrieve"), ("error_timeout", "Wsdl")]
+)
+def test_a_fault_that_an_operation_cannot_have_is_refused(sandbox: SandboxProcess, fault: str, operation: str) -> None:
+    wish = {"fault": fault, "operation": operation}
+    reply = requests.post(f"{sandbox.url}/_sandbox/faults", json=wish, timeout=5)
+    assert (reply.status_code, reply.json()) == (400, {"error": f"{fault} does not strike {operation}"})
+
+
+@pytest.mark.parametrize(
     ("fault", "text"),
     [("error_timeout", "Error: Timeout expired.  The"), ("error_43010", "Error: ImportDefinition Not Found")],
 )
