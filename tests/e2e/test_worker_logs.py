@@ -63,7 +63,8 @@ def test_printing_libraries_and_tracebacks_become_records_without_secrets(stack:
     log = stack.folder / "chatter.log"
     options = ["-q", "-A", "worker.app", "worker", "-P", pool, "-c", "2", "-I", "tests.e2e.chatter", "-l", "INFO"]
     with log.open("wb") as output:
-        worker = spawn([sys.executable, "-m", "celery", *options], env=stack.env, output=output, errors=output)
+        environment = stack.env | {"SFMC_POOL": pool}  # wins over -P, whose value prefork Celery takes for none
+        worker = spawn([sys.executable, "-m", "celery", *options], env=environment, output=output, errors=output)
     with Celery("talker", broker=stack.valkey.celery_url, set_as_current=False) as client:
         headers = {"request_id": "r-1", "customer_key": "daily", "mid": "7"}
         client.send_task("chatter.talk", queue="imports", headers=headers)
