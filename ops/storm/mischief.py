@@ -157,4 +157,4 @@ class Mischief:
 
     def _command(self, *words: str) -> None:
         with suppress(redis.RedisError), redis.Redis.from_url(self.valkey.url, socket_timeout=5) as client:
-            client.execute_command(*words)  # type: ignore[no-untyped-call]
+            client.execute_command(*words)

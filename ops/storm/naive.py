@@ -36,7 +36,7 @@ app.conf.update(
 
 
 @app.task(name="imports.start", bind=True)
-def start(self: "Task[..., Any]", customer_key: str, **_: Any) -> None:
+def start(self: "Task[..., Any]", /, customer_key: str, **_: Any) -> None:
     """Start an import unless the lock is taken; try again whenever it did not work."""
     request_id = str(self.request.id)
     with redis.Redis.from_url(url) as client:

@@ -46,20 +46,32 @@ class Proxy:
         self._target = target
         self._loop = asyncio.new_event_loop()
         self._links: set[_Link] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
         self._refusing = False
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy-{target}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         serving = asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        asyncio.run_coroutine_threadsafe(serving, self._loop).result(10)
+        self._server = asyncio.run_coroutine_threadsafe(serving, self._loop).result(10)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.strike("cut")
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for link in list(self._links):
+            link.reset()
+        pumps = asyncio.all_tasks() - {asyncio.current_task()}
+        if pumps:
+            await asyncio.wait(pumps, timeout=2)
+        # Aborted transports close their sockets in the loop's next rounds.
+        await asyncio.sleep(0.01)
 
     def strike(self, weather: Weather, share: float = 1.0, chance: random.Random | None = None) -> None:
         """Change the weather of a share of the connections that exist now; new ones are clear."""

@@ -94,7 +94,9 @@ def _text(value: Any) -> str:
 def read_performs(shown: list[dict[str, Any]]) -> list[Perform]:
     """The applied starts from the sandbox's own record."""
     return [
-        Perform(datetime.fromisoformat(p["time"]).timestamp(), p["task_id"], p["customer_key"], p["status"], p["result"])
+        Perform(
+            datetime.fromisoformat(p["time"]).timestamp(), p["task_id"], p["customer_key"], p["status"], p["result"]
+        )
         for p in shown
     ]
 
@@ -109,14 +111,14 @@ def read_journals(folder: Path) -> Iterator[Sent]:
 
 def read_left(client: "redis.Redis") -> dict[str, int]:
     """How much is in what must be empty at the end."""
-    in_flight = sum(int(client.llen(name)) for name in client.scan_iter(match="*transport:inflight:*"))  # type: ignore[arg-type]
+    in_flight = sum(int(client.llen(name)) for name in client.scan_iter(match="*transport:inflight:*"))
     return {
-        "due": int(client.zcard(KEYS.due)),  # type: ignore[arg-type]
-        "queue": int(client.llen(QUEUE)),  # type: ignore[arg-type]
-        "unacked": int(client.hlen("unacked")),  # type: ignore[arg-type]
+        "due": int(client.zcard(KEYS.due)),
+        "queue": int(client.llen(QUEUE)),
+        "unacked": int(client.hlen("unacked")),
         "in flight": in_flight,
         "waiting": sum(1 for _ in client.scan_iter(match=f"{KEYS.tag}w:*")),
-        "dead letters": sum(int(client.xlen(name)) for name in client.scan_iter(match="*transport:dead_letters")),  # type: ignore[arg-type]
+        "dead letters": sum(int(client.xlen(name)) for name in client.scan_iter(match="*transport:dead_letters")),
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -29,6 +30,7 @@ EVERY_SECONDS = 1.5
 """Between two deeds, on average."""
 
 TICK = 0.05
+SWEEP = b"imports.sweep"
 Tell = Callable[[str], None]
 
 
@@ -125,20 +127,22 @@ class Storm:
             while time.monotonic() - begun < self.plan.end_within and quiet < 10:
                 self._tick(producers)
                 quiet = quiet + 1 if not self.agenda and self._is_done(client) else 0
-            for member in self.fleet.members:
-                if member.name.startswith("beat"):
-                    member.busy = True
-                    self.fleet.kill(member)
+            self._end_beats()
             last = time.monotonic() + 15
             while time.monotonic() < last and any(record.read_left(client).values()):
                 self._tick(producers)
         return time.monotonic() - begun
 
-    def _is_done(self, client: "redis.Redis") -> bool:
-        kinds = ("imports.start", "imports.wake", "imports.follow")
-        queued: list[bytes] = client.lrange(record.QUEUE, 0, -1)  # type: ignore[assignment]
-        held: list[bytes] = client.hvals("unacked")  # type: ignore[assignment]
-        return not client.zcard(record.KEYS.due) and not any(kind.encode() in one for kind in kinds for one in queued + held)
+    def _end_beats(self) -> None:
+        for member in self.fleet.members:
+            if member.name.startswith("beat"):
+                member.busy = True
+                self.fleet.kill(member)
+
+    @staticmethod
+    def _is_done(client: Any) -> bool:
+        messages = [*client.lrange(record.QUEUE, 0, -1), *client.hvals("unacked")]
+        return not client.zcard(record.KEYS.due) and not any(one for one in messages if SWEEP not in one)
 
     def remains(self) -> Remains:
         """Read what is left."""
@@ -183,4 +187,5 @@ def run(plan: Plan, tell: Tell, folder: Path | None = None) -> Aftermath:
         storm.before_sandbox.clear()
         tell("the producers have sent everything; no fault from now on")
         settled_in = storm.settle(producers)
-        return Aftermath(storm.remains(), mischief.done, storm.fleet.fallen, struck, time.monotonic() - start, settled_in)
+        spent = time.monotonic() - start
+        return Aftermath(storm.remains(), mischief.done, storm.fleet.fallen, struck, spent, settled_in)

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 from ops.local.children import spawn, stop
 from ops.storm.plan import ACCOUNT_ID, Plan
 
-CLIENT_ID, CLIENT_SECRET = "demo-client", "demo-secret"  # noqa: S105 - the sandbox's own default
+CLIENT_ID, CLIENT_SECRET = "demo-client", "demo-secret"
 FILE = "storm.csv"
 
 SHARES: tuple[tuple[str, str, float, Mapping[str, Any]], ...] = (
@@ -84,7 +84,7 @@ class Sandbox:
     def _ask(self, path: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         url = f"http://127.0.0.1:{self.port}/_sandbox/{path}"
-        request = Request(url, data=data, method=method, headers={"Content-Type": "application/json"})  # noqa: S310
+        request = Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
         with urlopen(request, timeout=60) as reply:  # noqa: S310 - our own address
             return json.loads(reply.read())
 

@@ -28,7 +28,9 @@ def test_in_a_storm_nothing_is_started_twice_and_nothing_is_lost(seed: int) -> N
 
 
 def test_the_same_storm_makes_the_usual_worker_start_imports_twice() -> None:
-    code, outcome = storm("--requests", "60", "--seconds", "12", "--fault-rate", "0.6", "--seed", "1", "--control", "naive")
+    code, outcome = storm(
+        "--requests", "60", "--seconds", "12", "--fault-rate", "0.6", "--seed", "1", "--control", "naive"
+    )
 
     assert code == 1
     assert outcome["flaws"]["double"]  # type: ignore[index]
