@@ -105,7 +105,7 @@ def _settings(
 ) -> SandboxSettings:
     try:
         ZoneInfo(str(rest["time_zone"]))
-    except (ZoneInfoNotFoundError, ValueError) as problem:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as problem:
         raise click.BadParameter(f"{rest['time_zone']!r} is not a time zone", param_hint="--time-zone") from problem
     return SandboxSettings(
         clients=(Principal(client_id, client_secret),),

@@ -33,7 +33,6 @@ class Sandbox:
         self._folder = DataFolder(settings.data)
         self.files = self._folder.path
         self.clock = Clock()
-        self.tokens = Tokens(self.clock, settings.token_lifetime)
         self.faults = Faults()
         self.pages = Pages()
         self.conversations: set[str] = set()
@@ -42,6 +41,8 @@ class Sandbox:
         self.clients = list(settings.clients)
         self.users = list(settings.users)
         self.store, self.rows = _stores(settings.data)
+        known = (*settings.clients, *settings.users)
+        self.tokens = Tokens(self.clock, settings.token_lifetime, self.store, known)
         self.runs = Runs(self.store, self.clock)
         self.executor = Executor(self.runs, Engine(settings, self.store, self.rows, self.files, self.clock))
         self._make_objects()
@@ -60,6 +61,7 @@ class Sandbox:
 
     def reset(self) -> None:
         """Forget objects, rows, runs and faults and show real time; files and issued tokens stay."""
+        self.executor.forget()
         self.store.clear()
         self.rows.clear()
         self.faults.clear()

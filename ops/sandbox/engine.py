@@ -24,6 +24,8 @@ class Engine:
 
     def __call__(self, run: Run, progress: Callable[[str], None]) -> Ending:
         """Import, and return the end with its counts by wire name."""
+        if run.status != "New":
+            self._rows.forget_bad_rows(run.task_id)  # an earlier process was ended in the middle of this run
         if run.faults.get("refused"):
             return Ending("Error", {"message": run.faults["refused"]})
         if run.faults.get("empty"):

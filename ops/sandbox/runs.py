@@ -140,7 +140,8 @@ class Runs:
         return [_run(row) for row in rows]
 
     def _highest(self) -> int:
-        row = self._store.connection.execute("SELECT max(task_id) FROM runs").fetchone()
+        query = "SELECT max(task_id) FROM (SELECT task_id FROM runs UNION ALL SELECT highest FROM forgotten_runs)"
+        row = self._store.connection.execute(query).fetchone()
         return int(row[0] or _FIRST_TASK_ID - 1)
 
 

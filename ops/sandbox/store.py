@@ -19,6 +19,9 @@ CREATE TABLE IF NOT EXISTS runs (
     started REAL NOT NULL, visible REAL NOT NULL, shown REAL NOT NULL, ended REAL, status TEXT NOT NULL,
     outcome TEXT, faults TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS runs_by_key ON runs (mid, customer_key);
+CREATE TABLE IF NOT EXISTS forgotten_runs (highest INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS tokens (
+    token TEXT PRIMARY KEY, principal TEXT NOT NULL, mid INTEGER NOT NULL, expires REAL NOT NULL);
 """
 _COLUMNS = "kind, mid, customer_key, object_id, number, document"
 
@@ -53,9 +56,10 @@ class Store:
             self.connection.close()
 
     def clear(self) -> None:
-        """Forget every object and every run."""
+        """Forget every object and every run, but not which numbers runs have had; tokens stay."""
         with self.lock:
             self.connection.execute("DELETE FROM objects")
+            self.connection.execute("INSERT INTO forgotten_runs SELECT max(task_id) FROM runs HAVING count(*)")
             self.connection.execute("DELETE FROM runs")
 
     def put(self, thing: StoredObject) -> None:

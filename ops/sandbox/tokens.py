@@ -1,10 +1,12 @@
-"""Access tokens: issued, recognised, expired on the sandbox's clock; knows no HTTP and no SOAP."""
+"""Access tokens: issued, recognised, kept, expired on the sandbox's clock; knows no HTTP and no SOAP."""
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ops.sandbox.clock import Clock
 from ops.sandbox.settings import Principal
+from ops.sandbox.store import Store
 
 _REFRESH_EARLY = 121
 _LEGACY_FACTOR = 3
@@ -21,12 +23,20 @@ class Grant:
 
 
 class Tokens:
-    """All tokens issued since the start, oldest forgotten first."""
+    """All tokens issued so far, oldest forgotten first; a data folder keeps them over a restart.
 
-    def __init__(self, clock: Clock, lifetime: int) -> None:
+    `known` are the principals that tokens from before the start may stand for.
+    """
+
+    def __init__(self, clock: Clock, lifetime: int, store: Store, known: Iterable[Principal]) -> None:
         self._clock = clock
         self._lifetime = lifetime
-        self._grants: dict[str, Grant] = {}
+        self._store = store
+        principals = {principal.name: principal for principal in known}
+        rows = store.connection.execute("SELECT token, principal, mid, expires FROM tokens ORDER BY rowid").fetchall()
+        self._grants = {
+            token: Grant(principals[name], mid, expires) for token, name, mid, expires in rows if name in principals
+        }
 
     @property
     def expires_in(self) -> int:
@@ -41,10 +51,13 @@ class Tokens:
     def issue(self, principal: Principal, mid: int, *, legacy: bool = False) -> str:
         """A new token for `principal` in the business unit `mid`."""
         token = secrets.token_urlsafe(48)
-        lifetime = self.legacy_lifetime if legacy else self._lifetime
-        self._grants[token] = Grant(principal, mid, self._clock.timestamp() + lifetime)
+        expires = self._clock.timestamp() + (self.legacy_lifetime if legacy else self._lifetime)
+        self._grants[token] = Grant(principal, mid, expires)
+        self._write("INSERT INTO tokens VALUES (?, ?, ?, ?)", token, principal.name, mid, expires)
         while len(self._grants) > _KEPT:
-            del self._grants[next(iter(self._grants))]
+            oldest = next(iter(self._grants))
+            del self._grants[oldest]
+            self._write("DELETE FROM tokens WHERE token = ?", oldest)
         return token
 
     def find(self, token: str) -> Grant | None:
@@ -58,4 +71,9 @@ class Tokens:
     def expire_all(self) -> int:
         """End every token now; returns how many there were."""
         self._grants = {token: Grant(g.principal, g.mid, 0.0) for token, g in self._grants.items()}
+        self._write("UPDATE tokens SET expires = 0")
         return len(self._grants)
+
+    def _write(self, statement: str, *values: float | str) -> None:
+        with self._store.lock:
+            self._store.connection.execute(statement, values)

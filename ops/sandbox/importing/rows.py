@@ -144,6 +144,11 @@ class RowStore:
         with self.database.reading() as connection:
             return [BadRow(*row) for row in connection.execute(query, (task_id, limit, offset))]
 
+    def forget_bad_rows(self, task_id: int) -> None:
+        """Remove the bad rows of a run that begins anew."""
+        with self.database.writing() as connection:
+            connection.execute("DELETE FROM bad_row WHERE task_id = ?", (task_id,))
+
     def new_run(self) -> int:
         """Return the number that marks the rows one run writes; never given twice, not after a restart either."""
         return next(self._numbers)

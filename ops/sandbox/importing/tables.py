@@ -12,7 +12,7 @@ from ops.sandbox.importing.updating import Action
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS data_extension (
-  number INTEGER PRIMARY KEY, mid TEXT, key TEXT COLLATE NOCASE, object_id TEXT COLLATE NOCASE,
+  number INTEGER PRIMARY KEY AUTOINCREMENT, mid TEXT, key TEXT COLLATE NOCASE, object_id TEXT COLLATE NOCASE,
   name TEXT, fields TEXT, UNIQUE (mid, key), UNIQUE (mid, object_id)
 );
 """

@@ -74,6 +74,30 @@ def test_definitions_runs_and_rows_outlive_the_process(tmp_path: Path) -> None:
         assert int(again.perform("daily").text("ID")) > int(first)
 
 
+def test_a_token_outlives_the_process_like_the_state(tmp_path: Path) -> None:
+    sandbox = SandboxProcess(data=tmp_path).start()
+    sandbox.control.define("daily")
+    header = Conversation(sandbox).header()
+    sandbox.kill()
+    with sandbox.start():
+        client = Conversation(sandbox)
+        payload = start("<CustomerKey>daily</CustomerKey>")
+        assert client.call("Perform", payload, header=header).text("OverallStatus") == "OK"
+        sandbox.control.advance(1201)
+        assert client.call("Perform", payload, header=header).fault == "Token Expired"
+
+
+def test_task_ids_grow_also_after_a_reset_and_a_restart(tmp_path: Path) -> None:
+    sandbox = SandboxProcess(data=tmp_path).start()
+    sandbox.control.define("daily")
+    first = Conversation(sandbox).perform("daily").text("ID")
+    sandbox.control.reset()
+    sandbox.stop()
+    with sandbox.start():
+        sandbox.control.define("daily")
+        assert int(Conversation(sandbox).perform("daily").text("ID")) > int(first)
+
+
 def test_a_run_that_was_queued_when_the_process_died_is_carried_out_by_the_next(tmp_path: Path) -> None:
     sandbox = SandboxProcess(data=tmp_path).start()
     client = Conversation(sandbox)
@@ -104,6 +128,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
         (["--inside-window", "maybe"], "'maybe' is not one of"),
         (["--data", __file__], "is a file"),
         (["--time-zone", "Mars/Olympus"], "Mars/Olympus"),
+        (["--time-zone", "America"], "'America' is not a time zone"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(options: list[str], complaint: str) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from ops.sandbox.clock import Clock, server_date_time, us_date_time
 from ops.sandbox.settings import Principal
+from ops.sandbox.store import Store
 from ops.sandbox.tokens import Tokens
 
 ANN = Principal("ann", "secret")
@@ -36,7 +37,7 @@ def test_a_frozen_clock_moves_only_when_it_is_told_to() -> None:
 def test_a_token_lives_as_long_as_the_setting_says_and_the_client_is_told_less() -> None:
     clock = Clock()
     clock.freeze()
-    tokens = Tokens(clock, 1200)
+    tokens = Tokens(clock, 1200, Store(None), [])
     grant = tokens.find(tokens.issue(ANN, 7))
     assert grant is not None
     assert (grant.principal, grant.mid, tokens.expires_in) == (ANN, 7, 1079)
@@ -44,11 +45,11 @@ def test_a_token_lives_as_long_as_the_setting_says_and_the_client_is_told_less()
     assert not tokens.is_expired(grant)
     clock.advance(0.1)
     assert tokens.is_expired(grant)
-    assert Tokens(clock, 5).expires_in == 5
+    assert Tokens(clock, 5, Store(None), []).expires_in == 5
 
 
 def test_an_invented_token_stands_for_nobody() -> None:
-    assert Tokens(Clock(), 1200).find("invented") is None
+    assert Tokens(Clock(), 1200, Store(None), []).find("invented") is None
 
 
 def test_a_secret_is_never_shown() -> None:
