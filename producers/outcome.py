@@ -7,10 +7,9 @@ from typing import Any
 import click
 
 from producers.publish import Receipt
+from worker.door import COMPLETED, TERMINAL
 
-COMPLETED = {"completed", "completed_with_errors", "completed_empty"}
-ENDS = COMPLETED | {"duplicate", "rejected", "gave_up", "start_unknown", "import_failed", "follow_timed_out"}
-TOLD = ("task_id", "import_status", "why", "held_by", "window_opens", "code", "text", "candidates")
+TOLD = ("task_id", "import_status", "why", "held_by", "superseded_by", "window_opens", "code", "text", "candidates")
 COUNTS = ("rows_total", "rows_successful", "rows_duplicated", "rows_failed")
 
 
@@ -31,7 +30,7 @@ class Printer:
         for event in events:
             last = event["type"].rpartition(".")[2]
             self._print(event, _sentence(last, event["data"]))
-        if last not in ENDS:
+        if last not in TERMINAL:
             limit = "its events are no longer known" if within is None else f"no end within {within:g} s"
             self._close(f"request {request_id}: {limit}; it goes on: see 'sfmc-import status'")
             return 1

@@ -3,12 +3,10 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Self
 
-import orjson
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -16,12 +14,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from worker import messages
+from worker.adapters.event_stream import EventStream, just_before
 from worker.adapters.ledger import RedisLedger
 from worker.adapters.ledger.reading import LedgerReader
 from worker.app import celery_settings
 from worker.bootstrap import ledger_settings, open_marketing_cloud, open_redis
 from worker.domain.faults import NotApplied, Rejected
-from worker.domain.life import TERMINAL
+from worker.domain.life import COMPLETED, TERMINAL
 from worker.domain.routing import AmbiguousRoute, BadRouteError, FileSpecs, Routed, Routes, Routing, Unrouted
 from worker.domain.runs import Definition
 from worker.logs import configure
@@ -30,6 +29,8 @@ from worker.ports import LedgerDownError, MarketingCloud
 from worker.settings import Route, Settings, SettingsError, load
 
 __all__ = [
+    "COMPLETED",
+    "TERMINAL",
     "AmbiguousRoute",
     "BadRouteError",
     "Definition",
@@ -47,7 +48,6 @@ __all__ = [
 
 log = structlog.get_logger("worker.door")
 
-BLOCK_MS = 1000
 LAST_EVENTS = frozenset("sfmc.import." + state for state in TERMINAL)
 
 
@@ -102,7 +102,7 @@ class Door:
         try:
             new = self._ledger.accept(request)
         except LedgerDownError as error:
-            raise DoorClosedError(f"Redis at {self._settings.redis.shown} does not answer: {error}") from error
+            raise self._redis_is_away(error) from error
         if new:
             self._send(request)
         return new
@@ -154,41 +154,34 @@ class Door:
         try:
             self._ledger.report(file.fingerprint, name, self.mid, file.name, data)
         except LedgerDownError as error:
-            raise DoorClosedError(f"Redis at {self._settings.redis.shown} does not answer: {error}") from error
+            raise self._redis_is_away(error) from error
 
     def follow(self, request_id: str, within: float | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield the events of a request from its first on, until its last, or for `within` seconds."""
-        reader = LedgerReader(self._client, self._ledger.keys)
-        record = reader.request(request_id)
+        try:
+            record = LedgerReader(self._client, self._ledger.keys).request(request_id)
+        except LedgerDownError as error:
+            raise self._redis_is_away(error) from error
         if record is None:
             return
-        # Entries of a stream are named by the milliseconds of Redis time at which they were written.
-        position = f"{int(record['accepted_at'] * 1000) - 1}-0"
         deadline = None if within is None else time.monotonic() + within
-        while deadline is None or time.monotonic() < deadline:
-            events = self._read(position)
-            position = events[-1][0] if events else position
-            for event in _of_request(request_id, events):
+        stream = EventStream(self._client, self._ledger.keys.stream)
+        since = just_before(record["accepted_at"])
+        for _, event in stream.live(since, self._tell_outage, lambda: _is_past(deadline)):
+            if event["data"].get("request_id") == request_id:
                 yield event
                 if event["type"] in LAST_EVENTS:
                     return
 
-    def _read(self, position: str) -> list[tuple[str, dict[str, Any]]]:
-        with suppress(RedisError):
-            answer = self._client.xread({self._ledger.keys.stream: position}, count=500, block=BLOCK_MS)
-            entries = next(iter(answer.values()))[0] if isinstance(answer, dict) and answer else _entries(answer)
-            return [(name.decode(), orjson.loads(fields[b"event"])) for name, fields in entries]
-        time.sleep(BLOCK_MS / 1000)
-        return []
+    def _redis_is_away(self, error: LedgerDownError) -> DoorClosedError:
+        return DoorClosedError(f"Redis at {self._settings.redis.shown} does not answer: {error}")
+
+    def _tell_outage(self, reason: str) -> None:
+        log.warning("redis_unreachable", redis=self._settings.redis.shown, error=reason, next="waiting for it")
 
 
-def _of_request(request_id: str, events: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    return (event for _, event in events if event["data"].get("request_id") == request_id)
-
-
-def _entries(answer: Any) -> list[Any]:
-    """Older protocol: a list of (stream, entries)."""
-    return list(answer[0][1]) if answer else []
+def _is_past(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
 
 
 def open_door(environ: Mapping[str, str] | None = None) -> Door:

@@ -62,7 +62,7 @@ def start(
 @app.task(name=messages.WAKE)
 def wake(request_id: str) -> dict[str, Any]:
     """Take a request up again whose time has come."""
-    return _guarded("imports_wake_failed", lambda: _wake(request_id))
+    return _guarded("imports_wake_failed", lambda: _wake(str(request_id)))
 
 
 @app.task(name=messages.FOLLOW)

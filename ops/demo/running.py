@@ -20,7 +20,7 @@ from ops.demo.record import Record
 from ops.demo.showing import View, view_for
 from ops.demo.story import SETTLE_SECONDS, story
 from ops.local.servers import NoServerError
-from worker.cli.event_stream import EventStream
+from worker.adapters.event_stream import EventStream
 
 STREAM = "sfmc-import:events"
 DEADLINE = 120.0

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from worker.domain.life import RUN_ENDS, TERMINAL
+from worker.domain.life import TERMINAL
 
 COLOURS = {
     "completed": "green",
@@ -36,7 +36,6 @@ SHOWN = (
 )
 COUNTS = {"rows_total": "rows", "rows_successful": "ok", "rows_duplicated": "duplicated", "rows_failed": "failed"}
 ENDS = frozenset(TERMINAL)
-COMPLETED = frozenset(word for word in RUN_ENDS if word.startswith("completed"))
 
 
 def kind(event: Mapping[str, Any]) -> str:

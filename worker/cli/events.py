@@ -4,8 +4,8 @@ import re
 
 import click
 
+from worker.adapters.event_stream import Event
 from worker.cli.event_lines import kind, line
-from worker.cli.event_stream import Event
 from worker.cli.ledger import look
 from worker.cli.printing import examples, json_option, print_json
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import click
 
+from worker.adapters.event_stream import Event, just_before
 from worker.adapters.ledger.reading import LedgerReader
 from worker.bootstrap import open_ledger
-from worker.cli.event_lines import COMPLETED, ENDS, kind, line
-from worker.cli.event_stream import Event
+from worker.cli.event_lines import ENDS, kind, line
 from worker.cli.ledger import Looking, look
 from worker.cli.printing import examples, json_option, print_json
+from worker.domain.life import COMPLETED
 
 
 @click.command(epilog=examples("sfmc-import follow 4712", "sfmc-import follow 4712 --json | jq .data.rows_total"))
@@ -63,9 +64,8 @@ def _events(looking: Looking, request_id: str) -> Iterator[Event]:
 
 
 def _past(looking: Looking, request_id: str, record: object, position: str) -> Iterator[tuple[str, Event]]:
-    # Entries of a stream are named by the milliseconds of Redis time at which they were written.
     accepted_at = record.get("accepted_at", 0) if isinstance(record, dict) else 0
-    for entry, event in looking.stream.after(f"{int(accepted_at * 1000) - 1}-0"):
+    for entry, event in looking.stream.after(just_before(accepted_at)):
         if _order(entry) > _order(position):
             return
         if event["data"].get("request_id") == request_id:

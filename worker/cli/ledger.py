@@ -6,10 +6,10 @@ from functools import cached_property
 
 from redis import Redis
 
+from worker.adapters.event_stream import ANSWER_SECONDS, EventStream
 from worker.adapters.ledger.keys import Keys
 from worker.adapters.ledger.reading import LedgerReader
 from worker.adapters.redis_client import connect
-from worker.cli.event_stream import ANSWER_SECONDS, EventStream
 from worker.settings import Settings, load
 
 

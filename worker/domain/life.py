@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 NEW = "new"
 UNFINISHED = ("accepted", "deferred", "starting", "retrying", "reconciling", "started")
-RUN_ENDS = ("completed", "completed_with_errors", "completed_empty", "import_failed", "follow_timed_out")
+COMPLETED = ("completed", "completed_with_errors", "completed_empty")
+RUN_ENDS = (*COMPLETED, "import_failed", "follow_timed_out")
 TERMINAL = ("duplicate", "rejected", "gave_up", "start_unknown", *RUN_ENDS)
 # What an operator may say of a request that has ended as start_unknown; no end of its own.
 NOT_STARTED = "not_started"

@@ -1,4 +1,4 @@
-"""Reading the stream of events, from the past and live; shows nothing."""
+"""Reading the stream of events, from the past and live."""
 
 import time
 from collections import deque
@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-BLOCK_MS = 2000
+BLOCK_MS = 1000
 # redis-py 8 gives up on a silent socket after 5 s by itself: a blocking read must end well before its own limit.
 ANSWER_SECONDS = 10.0
 BATCH = 1000
@@ -48,10 +48,12 @@ class EventStream:
             border = f"({entries[-1][0].decode()}"
         yield from found
 
-    def live(self, position: str, on_outage: Callable[[str], None]) -> Iterator[Entry]:
-        """Yield what comes after an id, for ever; an outage of Redis is told once and waited for."""
+    def live(
+        self, position: str, on_outage: Callable[[str], None], over: Callable[[], bool] = lambda: False
+    ) -> Iterator[Entry]:
+        """Yield what comes after an id until `over`; an outage of Redis is told once and waited for."""
         told = False
-        while True:
+        while not over():
             try:
                 entries = self._wait(position)
             except (RedisConnectionError, RedisTimeoutError) as error:
@@ -71,6 +73,11 @@ class EventStream:
             return []
         # RESP3 answers with a mapping, RESP2 with pairs.
         return list(next(iter(answer.values()))[0] if isinstance(answer, dict) else answer[0][1])
+
+
+def just_before(moment: float) -> str:
+    """Give the id before any entry of this time (seconds since 1970): ids are milliseconds of Redis time."""
+    return f"{int(moment * 1000) - 1}-0"
 
 
 def _entry(raw: Any) -> Entry:
