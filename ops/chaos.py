@@ -11,7 +11,7 @@ from ops.storm.judging import SEEN_FROM_OUTSIDE, Judge
 from ops.storm.plan import Plan
 
 REQUESTS_PER_SECOND = 8.0
-SHORT_REQUESTS = 120
+SHORT_REQUESTS = 80
 REQUESTS = 300
 
 
