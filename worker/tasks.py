@@ -22,6 +22,10 @@ T = TypeVar("T")
 # A wake-up whose message got lost comes again after so many seconds, or after half a lease when that is less:
 # what a killed worker was about to do must not wait longer than what it was doing.
 WAKE_PAUSE = 30.0
+
+# A wake-up that is sent on a connection of before an outage fails once, although the broker is back; without another
+# try the rest of its sweep would wait for the pause. Sent twice it costs a script.
+SEND_AGAIN = {"max_retries": 5, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 1.0}
 _LEVELS = {
     "start_unknown": "error",
     "request_start_unknown": "error",
@@ -158,8 +162,8 @@ def _sweep() -> dict[str, Any]:
 def _send_wake(due: Due) -> None:
     names = {"request_id": due.request_id, "customer_key": due.customer_key, "mid": due.mid}
     headers = names | {"attempt": str(due.attempt + (due.state != "reconciling"))}
-    wake.apply_async((due.request_id,), headers=headers, retry=False)
+    wake.apply_async((due.request_id,), headers=headers, retry=True, retry_policy=SEND_AGAIN)
 
 
 def _send_follow(request_ids: Sequence[str]) -> None:
-    follow.apply_async((list(request_ids),), retry=False)
+    follow.apply_async((list(request_ids),), retry=True, retry_policy=SEND_AGAIN)

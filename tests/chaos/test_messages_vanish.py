@@ -1,20 +1,36 @@
 """Celery messages are wake-ups: deleted, or held by a worker that is gone, they cost seconds and nothing else."""
 
+import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from subprocess import PIPE
 
 import pytest
+import redis
 from kombu import Connection, Consumer, Queue
 
+from ops.local.valkey import Valkey
+from ops.storm.proxy import Proxy
+from producers.publish import submit
 from tests.chaos.conftest import LEASE
-from tests.chaos.doings import await_ends
+from tests.chaos.doings import KEYS, await_ends
 from tests.stack import Stack
 from tests.waiting import eventually
 from worker.adapters.transport import TRANSPORT_OPTIONS, install, install_stock
+from worker.door import open_door
 
 pytestmark = pytest.mark.chaos
 Send = Callable[..., str]
 MOMENTS = 100
+TWO_SWEEPS = """
+import json, sys
+from worker.tasks import sweep
+for _ in range(2):
+    sys.stdin.readline()
+    print("told", json.dumps(sweep()), flush=True)
+"""
 
 
 def delete_messages(stack: Stack) -> int:
@@ -51,6 +67,18 @@ def test_every_request_ends_though_all_messages_are_deleted_at_a_hundred_moments
     assert all(len(stack.sandbox.control.performs(key)) == 1 for key in requests)
 
 
+def let_go(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def told_by(process: "subprocess.Popen[str]") -> object:
+    assert process.stdout
+    told = next(line for line in process.stdout if line.startswith("told"))
+    return json.loads(told.removeprefix("told"))
+
+
 @pytest.fixture
 def gone_worker(stack: Stack) -> Iterator[Callable[[], None]]:
     """Take one message as a worker does, and never be heard of again."""
@@ -82,3 +110,24 @@ def test_a_message_in_the_hands_of_a_killed_worker_is_taken_up_within_a_lease_an
     stack.worker()
 
     stack.await_event("accepted", request, within=LEASE + 2)
+
+
+def test_a_sweep_whose_connection_breaks_while_it_sends_sends_again_on_a_new_one(stack: Stack) -> None:
+    with Valkey(tcp=True) as valkey, Proxy(valkey.port) as proxy, redis.Redis.from_url(valkey.url) as client:
+        apart = stack.env | {"SFMC_REDIS_URL": valkey.url, "SFMC_BROKER_URL": f"redis://127.0.0.1:{proxy.port}/0"}
+        with open_door(apart) as door:
+            request = submit(door, customer_key="swept").request_id
+        command = [sys.executable, "-c", TWO_SWEEPS]
+        with subprocess.Popen(command, env=apart, stdin=PIPE, stdout=PIPE, text=True) as sweeper:
+            client.zadd(KEYS.due, {request: 0})
+            let_go(sweeper)
+            first = told_by(sweeper)
+            client.zadd(KEYS.due, {request: 0})
+            client.delete("imports")
+            proxy.strike("deaf")
+            let_go(sweeper)
+            eventually(lambda: client.llen("imports"), 10, "the wake-up has arrived, and its reply has not")
+            proxy.clear()
+            second = told_by(sweeper)
+
+        assert (first, second) == ({"woken": 1, "followed": 0}, {"woken": 1, "followed": 0})
