@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 # A wake-up whose message got lost comes again after so many seconds, or after half a lease when that is less:
 # what a killed worker was about to do must not wait longer than what it was doing.
-WAKE_PAUSE = 30.0
+WAKE_PAUSE = 10.0
 
 # A wake-up that is sent on a connection of before an outage fails once, although the broker is back; without another
 # try the rest of its sweep would wait for the pause. Sent twice it costs a script.
