@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import Conversation, Reply, equals
+from tests.soap_conversation import Conversation, Reply, equals, thing
 from tests.waiting import eventually
 
 SUMMARY = [
@@ -52,8 +52,8 @@ def test_no_match_is_ok_without_results(client: Conversation) -> None:
         ("lessThan", "MaxImportFrequency", ["1"], ["a"]),
         ("lessThanOrEqual", "MaxImportFrequency", ["1"], ["a", "b"]),
         ("between", "MaxImportFrequency", ["1", "2"], ["b", "c"]),
-        ("isNull", "Description", [], ["a", "b", "c"]),
-        ("isNotNull", "Name", [], ["a", "b", "c"]),
+        ("isNull", "Description", [], ["a", "c"]),
+        ("isNotNull", "Description", [], ["b"]),
         ("like", "Name", ["%a"], ["a"]),
         ("beginsWith", "Name", ["NAME"], ["a", "b", "c"]),
         ("endsWith", "FileSpec", ["b.csv"], ["b"]),
@@ -69,6 +69,7 @@ def test_each_operator_selects(
     client: Conversation, sandbox: SandboxProcess, operator: str, name: str, values: list[str], found: list[str]
 ) -> None:
     _three(sandbox)
+    client.update(thing("ImportDefinition", "<CustomerKey>b</CustomerKey><Description>the second</Description>"))
     reply = client.retrieve("ImportDefinition", ["CustomerKey"], equals(name, *values, operator=operator))
     assert (reply.text("OverallStatus"), reply.texts("CustomerKey")) == ("OK", found)
 
