@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from typing import TypeVar
 
 from redis import Redis
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -18,6 +19,8 @@ from worker.domain.retrying import Backoff
 from worker.ports import LedgerDownError
 from worker.service.deps import Deps, Timing
 from worker.settings import Settings
+
+T = TypeVar("T")
 
 # How long an outcome is kept in hand while Redis is away, in seconds; after that reconciliation finds it.
 PERSIST_SECONDS = 60.0
@@ -87,7 +90,7 @@ def timing(settings: Settings) -> Timing:
     )
 
 
-def persist(step: Callable[[], bool], seconds: float = PERSIST_SECONDS) -> bool:
+def persist(step: Callable[[], T], seconds: float = PERSIST_SECONDS) -> T:
     """Repeat a step of the ledger while Redis is away; raises LedgerDownError when it stays away."""
     attempts = Retrying(
         retry=retry_if_exception_type(LedgerDownError),

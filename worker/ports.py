@@ -88,10 +88,11 @@ class Ledger(Protocol):
         """Commit an accepted start and its window in hours; a late one is accepted if nothing else was started."""
         ...
 
-    def retry(self, grant: Grant, fault: Fault, delay: float) -> bool:
+    def retry(self, grant: Grant, fault: Fault, delay: float) -> str | None:
         """Nothing was applied, or nothing was found and policy allows to repeat: due again after `delay` seconds.
 
-        Ends as `gave_up` when the retry deadline would be over by then.
+        Gives the state after it: `retrying`, or `gave_up` when the retry deadline would be over by then;
+        None when the fence is stale.
         """
         ...
 

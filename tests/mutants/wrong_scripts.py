@@ -134,7 +134,7 @@ MUTANTS = (
     Mutant("started", "if not d.holder or d.holder == id then", "if true then"),
     Mutant("started", "  remember(id, r)\n", ""),
     Mutant("started", "  r = create(id, a)", "  return 0"),
-    Mutant("retry", "if r.state == 'retrying' then return 1 end", ""),
+    Mutant("retry", "if r.state == 'retrying' then return 'retrying' end", ""),
     Mutant("retry", "if now + a.delay > int(r['until']) and", "if now + a.delay >= int(r['until']) and"),
     Mutant("retry", "and r.state == 'starting' then", "then"),
     Mutant("retry", "nb = str(now + a.delay), lost = 0}", "nb = str(now + a.delay)}"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from worker.domain.policy import Policy
 from worker.domain.retrying import Backoff
@@ -22,6 +22,14 @@ class Timing:
     follow: Backoff
 
 
+class Persist(Protocol):
+    """Repeats a step of the ledger while Redis is away."""
+
+    def __call__(self, step: Callable[[], T]) -> T:
+        """Give the answer of the step; raises LedgerDownError when Redis stays away."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
     """The ports and the policies; `persist` repeats a step of the ledger while Redis is away, within its patience.
@@ -34,7 +42,7 @@ class Deps:
     definitions: Definitions
     clock: Clock
     patience: Patience
-    persist: Callable[[Callable[[], bool]], bool]
+    persist: Persist
     policies: Callable[[str, str], Policy]
     chance: Callable[[], float]
     timing: Timing

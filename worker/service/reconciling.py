@@ -6,7 +6,7 @@ from worker.domain.policy import Policy
 from worker.domain.reconciling import Found, Nothing, Several, is_newer, judge
 from worker.domain.runs import Accepted, Definition, Run
 from worker.service.deps import Deps
-from worker.service.report import FENCED, Report, of_fault
+from worker.service.report import FENCED, Report, of_fault, of_retry
 
 _NOTHING_STARTED = NotApplied("nothing_started", "no new run appeared, and the policy allows to repeat the start")
 
@@ -68,8 +68,8 @@ def _nothing(decision: Reconcile, verdict: Nothing, policy: Policy, deps: Deps) 
     if isinstance(definition, NotApplied) or not policy.may_repeat(definition):
         return _unknown(decision, (), policy, deps)
     pause = deps.timing.retry.pause(decision.grant.attempt, deps.chance())
-    recorded = deps.persist(lambda: deps.ledger.retry(decision.grant, _NOTHING_STARTED, pause))
-    return of_fault("start_repeated", "retrying", _NOTHING_STARTED) if recorded else FENCED
+    state = deps.persist(lambda: deps.ledger.retry(decision.grant, _NOTHING_STARTED, pause))
+    return of_retry("start_repeated", state, _NOTHING_STARTED, pause)
 
 
 def _postpone(decision: Reconcile, fault: NotApplied | Rejected, deps: Deps) -> Report:

@@ -21,3 +21,12 @@ def of_fault(event: str, state: str, fault: Fault, **facts: Any) -> Report:
 
 
 FENCED = Report("lease_lost", "fenced")
+
+
+def of_retry(event: str, state: str | None, fault: Fault, pause: float) -> Report:
+    """Tell of a postponed start, or that it was given up; `state` is what the ledger answered."""
+    if state is None:
+        return FENCED
+    if state == "gave_up":
+        return of_fault("request_gave_up", state, fault)
+    return of_fault(event, state, fault, retry_in=round(pause, 1))

@@ -12,7 +12,7 @@ from worker.ports import LedgerDownError
 from worker.service.deps import Deps
 from worker.service.losses import suspect
 from worker.service.reconciling import reconcile
-from worker.service.report import FENCED, Report, of_fault
+from worker.service.report import FENCED, Report, of_fault, of_retry
 
 # What is left of the lease when the last byte may be sent, in seconds: clocks and threads are not exact.
 _MARGIN = 1.0
@@ -96,8 +96,7 @@ def _record(
         return _record_start(grant, answer, definition, policy, deps)
     if isinstance(answer, NotApplied):
         pause = answer.retry_after or deps.timing.retry.pause(grant.attempt, deps.chance())
-        recorded = deps.persist(lambda: deps.ledger.retry(grant, answer, pause))
-        return of_fault("start_postponed", "retrying", answer, retry_in=round(pause, 1)) if recorded else FENCED
+        return of_retry("start_postponed", deps.persist(lambda: deps.ledger.retry(grant, answer, pause)), answer, pause)
     if isinstance(answer, Ambiguous):
         recorded = deps.persist(lambda: deps.ledger.doubt(grant, answer, deps.timing.settle, policy))
         return of_fault("start_in_doubt", "reconciling", answer) if recorded else FENCED

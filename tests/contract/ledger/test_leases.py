@@ -45,7 +45,7 @@ def test_every_step_of_an_old_fence_is_refused_and_leaves_nothing(story: Story):
     assert story.ledger.intend(old, []) is None
     assert story.ledger.sending(old) is None
     assert story.ledger.not_sent(old) is False
-    assert story.ledger.retry(old, BUSY, 1) is False
+    assert story.ledger.retry(old, BUSY, 1) is None
     assert story.ledger.doubt(old, DOUBT, 1, story.policy) is False
     assert story.ledger.look_again(old, 1) is False
     assert story.ledger.unknown(old, [], 0) is False

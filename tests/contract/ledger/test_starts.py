@@ -27,7 +27,7 @@ def test_a_start_without_a_window_names_none(story: Story):
 def test_a_start_that_provably_did_not_happen_is_due_again_and_opens_no_window(story: Story):
     story.decide_by(frequency=24)
     story.arrives("a")
-    assert story.ledger.retry(story.sends("a"), BUSY, 30) is True
+    assert story.ledger.retry(story.sends("a"), BUSY, 30) == "retrying"
 
     assert story.names("a")[-1] == "retrying"
     assert (story.last("a")["code"], story.last("a")["retry_in"]) == ("9", 30)
@@ -53,7 +53,7 @@ def test_retrying_ends_when_the_next_try_would_come_after_the_deadline(story: St
     grant = story.go("a")
     story.ledger.retry(grant, BUSY, 40)
     story.world.advance(40)
-    assert story.ledger.retry(story.go("a"), BUSY, 0.001) is True
+    assert story.ledger.retry(story.go("a"), BUSY, 0.001) == "gave_up"
 
     assert story.names("a")[-1] == "gave_up"
     assert story.last("a")["code"] == "9"
@@ -181,7 +181,7 @@ def test_a_start_of_which_nothing_was_found_may_be_repeated_even_after_the_retry
     story.arrives("a")
     story.in_doubt("a")
     story.world.advance(60)
-    assert story.ledger.retry(story.look("a").grant, BUSY, 10) is True
+    assert story.ledger.retry(story.look("a").grant, BUSY, 10) == "retrying"
 
     assert story.names("a")[-1] == "retrying"
     story.world.advance(10)
@@ -330,7 +330,7 @@ def test_steps_that_do_not_fit_the_state_are_refused(story: Story):
     assert story.ledger.not_sent(grant) is False
     assert story.ledger.reject(grant, Rejected("4", "no")) is False
     story.commit(grant, "t")
-    assert story.ledger.retry(grant, BUSY, 1) is False
+    assert story.ledger.retry(grant, BUSY, 1) is None
     assert story.ledger.doubt(grant, DOUBT, 1, story.policy) is False
     assert story.names("a") == ["accepted", "starting", "reconciling", "started"]
 

@@ -75,7 +75,7 @@ class MemoryLedger:
         with self._lock:
             return self._steps.started(grant, start, window, policy, reconciled=reconciled)
 
-    def retry(self, grant: Grant, fault: Fault, delay: float) -> bool:
+    def retry(self, grant: Grant, fault: Fault, delay: float) -> str | None:
         with self._lock:
             return self._steps.retry(grant, fault, delay)
 

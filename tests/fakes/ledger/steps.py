@@ -100,23 +100,23 @@ class Steps:
         matched = "reconciled" if reconciled else "reply"
         self.store.move(r, "started", window_opens=opens, matched=matched)
 
-    def retry(self, grant: Grant, fault: Fault, delay: float) -> bool:
+    def retry(self, grant: Grant, fault: Fault, delay: float) -> str | None:
         r, found, d = self.granted(grant)
         if r is None or d is None:
-            return found is not None and found.state == "gave_up"
+            return "gave_up" if found is not None and found.state == "gave_up" else None
         if r.state == "retrying":
-            return True
+            return r.state
         if r.state not in {"starting", "reconciling"}:
-            return False
+            return None
         pause = milliseconds(delay)
         r.sent, r.owner, r.lost, r.nb = False, "", 0, self.store.now + pause
         if r.nb > (r.until or 0) and r.state == "starting":
             self._end(r, "gave_up", code=fault.code, text=fault.text)
-            return True
+            return r.state
         self.store.move(r, "retrying", code=fault.code, text=fault.text, retry_in=pause / 1000)
         d.lease = 0
         self.store.due_at(r, r.nb)
-        return True
+        return r.state
 
     def _end(self, r: Request, outcome: str, **extra: Any) -> None:
         """End a request that led to nothing: its file and source event may be announced again."""

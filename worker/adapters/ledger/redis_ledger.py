@@ -131,9 +131,11 @@ class RedisLedger:
             )
         )
 
-    def retry(self, grant: Grant, fault: Fault, delay: float) -> bool:
+    def retry(self, grant: Grant, fault: Fault, delay: float) -> str | None:
         """See worker.ports.Ledger.retry."""
-        return bool(self._step("retry", grant, code=fault.code, text=fault.text, delay=wire.milliseconds(delay)))
+        pause = wire.milliseconds(delay)
+        state = self._step("retry", grant, code=fault.code, text=fault.text, delay=pause)
+        return None if state is None else str(state.decode())
 
     def doubt(self, grant: Grant, fault: Fault, delay: float, policy: Policy) -> bool:
         """See worker.ports.Ledger.doubt."""
