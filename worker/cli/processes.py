@@ -24,7 +24,7 @@ def worker(concurrency: int | None, pool: str | None, name: str, log_level: str 
     """Take requests, start imports, follow runs to their end.
 
     Any number of workers may run, on any number of machines; each needs the same Redis. One process
-    of threads does about 200 starts a second: more is more processes. Stop it with SIGTERM: it
+    of threads uses one core, about 2 ms of it for a start: more is more processes. Stop it with SIGTERM: it
     finishes the call it is in and leaves the rest to others. Logs go to standard error.
     """
     _prefer({"SFMC_CONCURRENCY": concurrency, "SFMC_POOL": pool, "SFMC_LOG_LEVEL": log_level})
