@@ -221,7 +221,9 @@ def test_redis_that_goes_and_comes_back_costs_no_request_and_no_traceback() -> N
     with sound_stack() as stack:
         define(stack, "daily")
         worker = stack.worker()
-        beat = stack.start("beat")
+        pulse = stack.folder / "pulse-of-beat"
+        beat = stack.start("beat", SFMC_HEARTBEAT_FILE=str(pulse))
+        eventually(lambda: pulse.is_file() and pulse.read_text().startswith("ready"), 15, "beat is ready")
         stack.sandbox.control.add_fault("slow_run", customer_key="daily", seconds=2, count=1)
         request = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
         stack.await_event("started", request)
