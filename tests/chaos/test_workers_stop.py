@@ -99,7 +99,8 @@ def test_a_request_of_a_worker_killed_before_it_sent_is_taken_up_within_its_leas
     stack: Stack, send: Send
 ) -> None:
     stack.sandbox.control.define("killed-reading")
-    stack.sandbox.control.add_fault("delay", operation="Retrieve", count=1, seconds=2.9)
+    wish = {"operation": "Retrieve", "object_type": "ImportDefinition", "count": 1, "seconds": 2.9}
+    stack.sandbox.control.add_fault("delay", **wish)
     victim = stack.worker()
     request = send("killed-reading")
     stack.await_event("starting", request)

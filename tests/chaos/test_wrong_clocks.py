@@ -22,7 +22,9 @@ def test_a_window_opened_by_one_worker_is_as_long_for_a_worker_hours_away(
     stack: Stack, send: Send, first: int, second: int
 ) -> None:
     key = f"hourly-{first}"
-    stack.sandbox.control.define(key, MaxImportFrequency=2)
+    # An import that fails would free its window.
+    stack.sandbox.drop("clock.csv", "Key,Value\n1,one\n")
+    stack.sandbox.control.define(key, MaxImportFrequency=2, FileSpec="clock.csv")
     opener = stack.worker(**skewed(first))
     holder = send(key)
     stack.await_event("started", holder)
