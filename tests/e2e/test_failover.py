@@ -1,0 +1,82 @@
+"""The primary dies and Sentinel makes its replica the new one: workers and beat go on there by themselves."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis as redis_py
+
+from ops.local.children import spawn, stop
+from ops.local.servers import find_server
+from ops.local.valkey import Valkey, free_port
+from tests.stack import Stack, running_stack
+from tests.waiting import eventually
+
+MASTER = "imports-master"
+
+
+@pytest.fixture
+def replica() -> Iterator[Valkey]:
+    with Valkey(tcp=True) as server:
+        yield server
+
+
+def follow_primary(primary: Valkey, replica: Valkey) -> None:
+    with redis_py.Redis(port=replica.port) as client:
+        client.replicaof("127.0.0.1", str(primary.port))
+        eventually(lambda: client.info("replication")["master_link_status"] == "up", 10, "the replica follows")
+
+
+def start_sentinel(stack: ExitStack, primary: Valkey, folder: Path) -> int:
+    port = free_port()
+    lines = [f"port {port}", "bind 127.0.0.1", f"dir {folder}", f"sentinel monitor {MASTER} 127.0.0.1 {primary.port} 1"]
+    lines += [f"sentinel down-after-milliseconds {MASTER} 1000", f"sentinel failover-timeout {MASTER} 6000"]
+    settings = folder / "sentinel.conf"
+    settings.write_text("\n".join(lines) + "\n")
+    with (folder / "sentinel.log").open("wb") as log:
+        process = spawn([str(find_server()), str(settings), "--sentinel"], output=log, death_signal=signal.SIGKILL)
+    stack.callback(stop, process)
+    return port
+
+
+def knows_replica(port: int) -> bool:
+    with redis_py.Redis(port=port, socket_timeout=5) as client:
+        try:
+            return bool(client.sentinel_slaves(MASTER))
+        except redis_py.RedisError:
+            return False
+
+
+def fail_over(stack: Stack, port: int, replica: Valkey) -> None:
+    """Kill the primary and wait until the replica has its place; from then on the stack looks there."""
+    stack.valkey.kill()
+    with redis_py.Redis(port=port, socket_timeout=5) as client:
+        eventually(lambda: client.sentinel_get_master_addr_by_name(MASTER)[1] == replica.port, 20, "a new primary")
+    stack.client = redis_py.Redis(port=replica.port, socket_timeout=10)
+
+
+def test_after_a_failover_runs_are_followed_on_and_new_requests_start_once(replica: Valkey) -> None:
+    with running_stack() as stack, ExitStack() as more:
+        follow_primary(stack.valkey, replica)
+        port = start_sentinel(more, stack.valkey, stack.folder)
+        eventually(lambda: knows_replica(port), 20, "the sentinel knows the replica")
+        address = {"SFMC_REDIS_URL": f"sentinel://127.0.0.1:{port}/0?master_name={MASTER}"}
+        worker, beat = stack.worker(**address), stack.start("beat", **address)
+        stack.sandbox.control.define("before", FileSpec="a.csv")
+        stack.sandbox.control.define("after")
+        stack.sandbox.drop("a.csv", "Key,Value\n1,one\n")
+        stack.sandbox.control.add_fault("slow_run", customer_key="before", seconds=6, count=1)
+        assert stack.run("start", "before", **address).returncode == 0
+        stack.await_event("started")
+
+        fail_over(stack, port, replica)
+        eventually(lambda: stack.run("start", "after", **address).returncode == 0, 30, "the door is open again")
+
+        stack.await_event("completed")
+        stack.await_event("started", count=2)
+        stack.await_idle()
+        assert len(stack.sandbox.control.performs("before")) == 1
+        assert len(stack.sandbox.control.performs("after")) == 1
+        assert (worker.poll(), beat.poll()) == (None, None)
