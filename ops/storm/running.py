@@ -128,7 +128,7 @@ class Storm:
                 self._tick(producers)
                 quiet = quiet + 1 if not self.agenda and self._is_done(client) else 0
             self._end_beats()
-            last = time.monotonic() + 15
+            last = time.monotonic() + min(15, self.plan.end_within)
             while time.monotonic() < last and any(record.read_left(client).values()):
                 self._tick(producers)
         return time.monotonic() - begun

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,14 +18,15 @@ def storm(*options: str) -> tuple[int, dict[str, object]]:
     return done.returncode, json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_in_a_storm_nothing_is_started_twice_and_nothing_is_lost(seed: int) -> None:
-    code, outcome = storm("--short", "--seed", str(seed))
+def test_in_a_storm_nothing_is_started_twice_and_nothing_is_lost() -> None:
+    with ThreadPoolExecutor() as side_by_side:
+        storms = list(side_by_side.map(lambda seed: storm("--short", "--seed", str(seed)), SEEDS))
 
-    assert outcome["examples"] == []
-    assert code == 0
-    assert outcome["performs"]
-    assert outcome["deeds"]
+    for code, outcome in storms:
+        assert outcome["examples"] == []
+        assert code == 0
+        assert outcome["performs"]
+        assert outcome["deeds"]
 
 
 def test_the_same_storm_makes_the_usual_worker_start_imports_twice() -> None:
