@@ -56,8 +56,9 @@ def start(
     """Carry a request as far as it can go now; gives where it stands and, once started, its task_id."""
     given = {"mid": mid, "file": file, "event_id": event_id, "source": source, "reason": reason}
     message = {"customer_key": customer_key, "force": force} | {k: v for k, v in given.items() if v is not None}
-    outcome = _guarded("imports_start_failed", lambda: _start(_request_id(self), message))
-    if outcome["state"] == "failed" and app.deps.ledger.load(_request_id(self)) is None:
+    request_id = _request_id(self)
+    outcome = _guarded("imports_start_failed", lambda: _start(request_id, message))
+    if outcome["state"] == "failed" and not _guarded("imports_start_failed", lambda: _lookup(request_id)).get("found"):
         # Nothing else remembers this message: it is set aside for a person, not acknowledged away.
         raise Reject(outcome["error"], requeue=False)
     return outcome
@@ -116,6 +117,10 @@ def _refuse(request_id: str, mid: str, message: Mapping[str, Any], error: BadReq
     app.deps.ledger.refuse(StartRequest(request_id=request_id, customer_key=key, mid=mid), "invalid", str(error))
     log.error("request_refused", request_id=request_id, customer_key=key, problems=error.problems)
     return {"request_id": request_id, "state": "rejected", "text": str(error)}
+
+
+def _lookup(request_id: str) -> dict[str, Any]:
+    return {"found": app.deps.ledger.load(request_id) is not None}
 
 
 def _wake(request_id: str) -> dict[str, Any]:
