@@ -29,17 +29,18 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
-LOCK = ROOT / "requirements.lock"
+LOCKS = ROOT / "ops" / "locks"
+LOCK = LOCKS / "development.lock"
 MADE_FROM = ENVIRONMENT / "made-from"
 UNFINISHED = ENVIRONMENT / "unfinished"
-SAME_AS_ABOVE = ("--constraint", LOCK.name)
-LOCKS = {
-    LOCK.name: ("pyproject.toml", "--extra", "demo", "--group", "dev"),
-    "ops/locks/production.lock": ("pyproject.toml", *SAME_AS_ABOVE),
-    "ops/locks/sandbox.lock": ("pyproject.toml", "--extra", "sandbox", *SAME_AS_ABOVE),
-    "ops/locks/build.lock": ("--group", "build", *SAME_AS_ABOVE),
+PROJECTS = (ROOT, ROOT / "ops" / "sandbox")
+EXPORTS = {
+    "development.lock": ("--all-packages", "--all-extras", "--group", "dev"),
+    "production.lock": ("--package", "sfmc-import", "--no-default-groups"),
+    "sandbox.lock": ("--package", "sfmc-sandbox", "--no-default-groups"),
+    "build.lock": ("--only-group", "build"),
 }
-MOST_TEST_PROCESSES = 4
+MAX_TEST_PROCESSES = 4
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -61,30 +62,31 @@ def demo(arguments: list[str]) -> int:
 
 def bench(arguments: list[str]) -> int:
     """Become the benchmark."""
-    return become([str(PYTHON), "-m", "ops.bench", *arguments])
+    return become([str(PYTHON), "-m", "sfmc_harness.bench", *arguments])
 
 
 def check(arguments: list[str]) -> int:
     """Become the checks that need no test."""
-    return become([str(PYTHON), "-m", "ops.check", *arguments])
+    return become([str(PYTHON), "-m", "sfmc_harness.checks", *arguments])
 
 
 def test(arguments: list[str]) -> int:
     """Run all checks, then all tests; the test summary comes last."""
-    processes = str(min(os.cpu_count() or 1, MOST_TEST_PROCESSES))
-    checked = 0 if arguments else subprocess.call([str(PYTHON), "-m", "ops.check"])
+    processes = str(min(os.cpu_count() or 1, MAX_TEST_PROCESSES))
+    checked = 0 if arguments else subprocess.call([str(PYTHON), "-m", "sfmc_harness.checks"])
     tested = subprocess.call([str(PYTHON), "-m", "pytest", *(arguments or ["-n", processes])])
     return checked or tested
 
 
 def lock(_arguments: list[str]) -> int:
-    """Write the lock files anew from pyproject.toml: first everything, then the parts the image is made of."""
+    """Resolve all dependencies once, then export the lock files from that one answer, so that they cannot differ."""
     if not shutil.which("uv"):
         sys.exit("uv is needed to renew the lock files and is not on PATH: pip install uv")
-    command = ["uv", "pip", "compile", "--universal", "--generate-hashes", "--no-emit-index-url", "--no-header"]
-    command += ["--quiet", "--upgrade"]
-    for target, sources in LOCKS.items():
-        subprocess.check_call([*command, *sources, "--output-file", target])
+    # uv.lock names the address of a package registry in every entry, so it is not kept (ops/docs/adr/0004).
+    subprocess.check_call(["uv", "lock", "--quiet", "--upgrade"])
+    export = ["uv", "export", "--quiet", "--locked", "--no-emit-workspace", "--no-header", "--no-annotate"]
+    for target, options in EXPORTS.items():
+        subprocess.check_call([*export, *options, "--output-file", str(LOCKS / target)])
     return 0
 
 
@@ -125,7 +127,7 @@ def alone() -> Iterator[None]:
 
 def fingerprint() -> str:
     """Return what .venv depends on as one line: the lock, the project's metadata, this Python, this place."""
-    contents = LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    contents = LOCK.read_bytes() + b"".join((project / "pyproject.toml").read_bytes() for project in PROJECTS)
     return f"{hashlib.sha256(contents).hexdigest()} {sys.version_info[0]}.{sys.version_info[1]} {ROOT}"
 
 
@@ -145,7 +147,7 @@ def steps_with_uv() -> list[list[str]]:
     return [
         ["uv", "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(ENVIRONMENT)],
         [*install, "--require-hashes", "-r", str(LOCK)],
-        [*install, "--no-deps", "--no-build-isolation", "--offline", "--editable", "."],
+        [*install, "--no-deps", "--no-build-isolation", "--offline", *editable()],
     ]
 
 
@@ -164,8 +166,13 @@ def steps_with_pip() -> list[list[str]]:
     return [
         venv,
         [*install, "--require-hashes", "-r", str(LOCK)],
-        [*install, "--no-deps", "--no-build-isolation", "--no-index", "--editable", "."],
+        [*install, "--no-deps", "--no-build-isolation", "--no-index", *editable()],
     ]
+
+
+def editable() -> list[str]:
+    """Return the arguments that install both distributions so that changes in the checkout are seen at once."""
+    return [part for project in PROJECTS for part in ("--editable", str(project))]
 
 
 def run_step(command: list[str]) -> None:

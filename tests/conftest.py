@@ -10,10 +10,10 @@ import redis as redis_py
 import structlog
 from hypothesis import HealthCheck, settings
 
-from ops.local.valkey import Valkey
-from tests.event_schema import problems_in
-from tests.sealing import scrub_environment, seal_network
-from tests.valkey_server import keys_without_end
+from sfmc_local.redis_server import Valkey
+from tests.support.event_schema import problems_in
+from tests.support.sealing import scrub_environment, seal_network
+from tests.support.valkey_server import keys_without_end
 
 scrub_environment(os.environ)
 seal_network()

@@ -5,16 +5,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from celery import Celery
 
-from producers.publish import submit
-from tests.stack import Stack, running_stack
-from worker.door import open_door
+from sfmc_import.client import open_client, submit
+from tests.support.processes import RunningSystem, running_stack
 
 LEASE = 6.0
 SHORT = {"SFMC_LEASE_SECONDS": f"{LEASE:g}", "SFMC_DEFINITION_TTL": "30"}
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack() -> Iterator[RunningSystem]:
     """Valkey, a sandbox and a beat; each test starts and ends its own workers."""
     with running_stack(SHORT) as made:
         made.start("beat")
@@ -22,7 +21,7 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture
-def send(stack: Stack) -> Iterator[Callable[..., str]]:
+def send(stack: RunningSystem) -> Iterator[Callable[..., str]]:
     """Send `imports.start` by name, as any Celery client does; gives the request id."""
     with Celery("somebody-else", broker=stack.valkey.celery_url, set_as_current=False) as app:
 
@@ -33,14 +32,14 @@ def send(stack: Stack) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
-def ask(stack: Stack) -> Iterator[Callable[..., str]]:
+def ask(stack: RunningSystem) -> Iterator[Callable[..., str]]:
     """Submit as our producers do: into the ledger first; gives the request id."""
-    with open_door(stack.env) as door:
+    with open_client(stack.env) as door:
         yield lambda key, **more: submit(door, customer_key=key, **more).request_id
 
 
 @pytest.fixture(autouse=True)
-def nobody_left(stack: Stack) -> Iterator[None]:
+def nobody_left(stack: RunningSystem) -> Iterator[None]:
     """End the workers of a test, and with them the faults it asked for."""
     before = len(stack._children)
     yield

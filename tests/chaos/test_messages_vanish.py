@@ -11,34 +11,35 @@ import pytest
 import redis
 from kombu import Connection, Consumer, Queue
 
-from ops.local.valkey import Valkey
-from ops.storm.proxy import Proxy
-from producers.publish import submit
+from sfmc_harness.chaos.faults import Proxy
+from sfmc_import.client import open_client, submit
+from sfmc_local.redis_server import Valkey
+from sfmc_transport import TRANSPORT_OPTIONS, install, install_stock
 from tests.chaos.conftest import LEASE
-from tests.chaos.doings import KEYS, await_ends
-from tests.stack import Stack
-from tests.waiting import eventually
-from worker.adapters.transport import TRANSPORT_OPTIONS, install, install_stock
-from worker.door import open_door
+from tests.chaos.observations import KEYS, await_ends
+from tests.support.processes import RunningSystem
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.chaos
 Send = Callable[..., str]
 MOMENTS = 100
 TWO_SWEEPS = """
 import json, sys
-from worker.tasks import sweep
+from sfmc_import.tasks import sweep
 for _ in range(2):
     sys.stdin.readline()
     print("told", json.dumps(sweep()), flush=True)
 """
 
 
-def delete_messages(stack: Stack) -> int:
+def delete_messages(stack: RunningSystem) -> int:
     in_flight = list(stack.client.scan_iter(match="*transport:inflight:*"))
     return int(stack.client.delete("imports", "unacked", "unacked_index", *in_flight))
 
 
-def test_every_request_ends_though_all_messages_are_deleted_at_a_hundred_moments(stack: Stack, ask: Send) -> None:
+def test_every_request_ends_though_all_messages_are_deleted_at_a_hundred_moments(
+    stack: RunningSystem, ask: Send
+) -> None:
     chance = random.Random(4)
     keys = [f"deleted-{number}" for number in range(20)]
     for key in keys:
@@ -80,7 +81,7 @@ def told_by(process: "subprocess.Popen[str]") -> object:
 
 
 @pytest.fixture
-def gone_worker(stack: Stack) -> Iterator[Callable[[], None]]:
+def gone_worker(stack: RunningSystem) -> Iterator[Callable[[], None]]:
     """Take one message as a worker does, and never be heard of again."""
     install()
     with Connection(stack.valkey.celery_url, transport_options=dict(TRANSPORT_OPTIONS)) as connection:
@@ -88,19 +89,19 @@ def gone_worker(stack: Stack) -> Iterator[Callable[[], None]]:
         consumer = Consumer(connection.channel(), [Queue("imports")], on_message=taken.append, accept=["json"])
         consumer.qos(prefetch_count=1)
 
-        def take() -> None:
+        def claim() -> None:
             consumer.consume()
             connection.drain_events(timeout=10)
             assert taken
             consumer.channel.connection_errors = ()
             connection.transport.cycle.close()
 
-        yield take
+        yield claim
         install_stock()
 
 
 def test_a_message_in_the_hands_of_a_killed_worker_is_taken_up_within_a_lease_and_two_seconds(
-    stack: Stack, send: Send, gone_worker: Callable[[], None]
+    stack: RunningSystem, send: Send, gone_worker: Callable[[], None]
 ) -> None:
     stack.sandbox.control.define("in-dead-hands")
     request = send("in-dead-hands")
@@ -112,10 +113,10 @@ def test_a_message_in_the_hands_of_a_killed_worker_is_taken_up_within_a_lease_an
     stack.await_event("accepted", request, within=LEASE + 2)
 
 
-def test_a_sweep_whose_connection_breaks_while_it_sends_sends_again_on_a_new_one(stack: Stack) -> None:
+def test_a_sweep_whose_connection_breaks_while_it_sends_sends_again_on_a_new_one(stack: RunningSystem) -> None:
     with Valkey(tcp=True) as valkey, Proxy(valkey.port) as proxy, redis.Redis.from_url(valkey.url) as client:
         apart = stack.env | {"SFMC_REDIS_URL": valkey.url, "SFMC_BROKER_URL": f"redis://127.0.0.1:{proxy.port}/0"}
-        with open_door(apart) as door:
+        with open_client(apart) as door:
             request = submit(door, customer_key="swept").request_id
         command = [sys.executable, "-c", TWO_SWEEPS]
         with subprocess.Popen(command, env=apart, stdin=PIPE, stdout=PIPE, text=True) as sweeper:
@@ -124,7 +125,7 @@ def test_a_sweep_whose_connection_breaks_while_it_sends_sends_again_on_a_new_one
             first = told_by(sweeper)
             client.zadd(KEYS.due, {request: 0})
             client.delete("imports")
-            proxy.strike("deaf")
+            proxy.inject("deaf")
             let_go(sweeper)
             eventually(lambda: client.llen("imports"), 10, "the wake-up has arrived, and its reply has not")
             proxy.clear()

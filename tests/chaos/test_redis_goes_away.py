@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from tests.stack import Stack
-from tests.waiting import eventually
+from tests.support.processes import RunningSystem
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.chaos
 Send = Callable[..., str]
@@ -18,19 +18,21 @@ PAUSE_MS = 2000
 
 @dataclass(frozen=True)
 class Running:
-    stack: Stack
+    stack: RunningSystem
     worker: subprocess.Popen[bytes]
     watcher: subprocess.Popen[bytes]
 
 
 @pytest.fixture
-def running(stack: Stack) -> Iterator[Running]:
+def running(stack: RunningSystem) -> Iterator[Running]:
     folder = stack.folder / "in"
     folder.mkdir(exist_ok=True)
     for key in ("sent", "watched"):
         stack.sandbox.control.define(key)
     worker = stack.worker()
-    watcher = stack.start("watch", str(folder), "--settle", "0.1", "--rescan", "0.2", "--json", "--key", "watched")
+    watcher = stack.start(
+        "watch", str(folder), "--stable-seconds", "0.1", "--rescan", "0.2", "--json", "--key", "watched"
+    )
     eventually(lambda: "watch_started" in stack.log_of(watcher).read_text(), 15, "the watcher looks")
     yield Running(stack, worker, watcher)
     for file in folder.iterdir():
@@ -82,7 +84,7 @@ def send_when_possible(send: Send, key: str) -> str:
     return sent[0]
 
 
-def started_files(stack: Stack) -> set[str]:
+def started_files(stack: RunningSystem) -> set[str]:
     events = [event for event in stack.events() if event["type"] == "sfmc.import.started"]
     return {event["data"]["file"]["name"] for event in events if event["data"]["file"]}
 

@@ -8,15 +8,15 @@ import psutil
 import pytest
 
 from tests.chaos.conftest import LEASE
-from tests.chaos.doings import await_applied, await_ends, await_sending, lines_of
-from tests.stack import Stack
+from tests.chaos.observations import await_applied, await_ends, await_sending, lines_of
+from tests.support.processes import RunningSystem
 
 pytestmark = pytest.mark.chaos
 Send = Callable[..., str]
 
 
 def test_a_worker_told_to_end_finishes_its_perform_and_leaves_the_rest_to_others_at_once(
-    stack: Stack, send: Send
+    stack: RunningSystem, send: Send
 ) -> None:
     control = stack.sandbox.control
     for key in ("under-way", "rest-1", "rest-2", "rest-3"):
@@ -41,7 +41,7 @@ def test_a_worker_told_to_end_finishes_its_perform_and_leaves_the_rest_to_others
 
 
 def test_a_worker_killed_at_the_end_of_its_grace_leaves_an_intent_that_another_reconciles(
-    stack: Stack, send: Send
+    stack: RunningSystem, send: Send
 ) -> None:
     stack.sandbox.control.define("no-grace")
     stack.sandbox.control.add_fault("delay_after_applying", customer_key="no-grace", count=1, seconds=2.9)
@@ -61,7 +61,7 @@ def test_a_worker_killed_at_the_end_of_its_grace_leaves_an_intent_that_another_r
 
 
 def test_a_rolling_restart_of_three_workers_under_load_loses_nothing_and_starts_nothing_twice(
-    stack: Stack, send: Send
+    stack: RunningSystem, send: Send
 ) -> None:
     keys = [f"rolling-{number}" for number in range(45)]
     for key in keys:
@@ -82,7 +82,9 @@ def test_a_rolling_restart_of_three_workers_under_load_loses_nothing_and_starts_
     assert all(stack.names(request).count("starting") == 1 for request in requests.values())
 
 
-def test_a_start_of_a_killed_worker_is_taken_up_within_its_lease_and_two_seconds(stack: Stack, send: Send) -> None:
+def test_a_start_of_a_killed_worker_is_taken_up_within_its_lease_and_two_seconds(
+    stack: RunningSystem, send: Send
+) -> None:
     stack.sandbox.control.define("killed-sending")
     stack.sandbox.control.add_fault("delay", customer_key="killed-sending", count=1, seconds=2.9)
     victim = stack.worker()
@@ -96,7 +98,7 @@ def test_a_start_of_a_killed_worker_is_taken_up_within_its_lease_and_two_seconds
 
 
 def test_a_request_of_a_worker_killed_before_it_sent_is_taken_up_within_its_lease_and_two_seconds(
-    stack: Stack, send: Send
+    stack: RunningSystem, send: Send
 ) -> None:
     stack.sandbox.control.define("killed-reading")
     wish = {"operation": "Retrieve", "object_type": "ImportDefinition", "count": 1, "seconds": 2.9}
@@ -113,7 +115,7 @@ def test_a_request_of_a_worker_killed_before_it_sent_is_taken_up_within_its_leas
     assert len(stack.sandbox.control.performs("killed-reading")) == 1
 
 
-def test_a_killed_pool_process_loses_no_start_and_its_worker_goes_on(stack: Stack, send: Send) -> None:
+def test_a_killed_pool_process_loses_no_start_and_its_worker_goes_on(stack: RunningSystem, send: Send) -> None:
     for key in ("child-killed", "after-the-child"):
         stack.sandbox.control.define(key)
     stack.sandbox.control.add_fault("delay_after_applying", customer_key="child-killed", count=1, seconds=2.9)

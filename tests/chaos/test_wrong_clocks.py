@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from ops.storm.running import SKEW
-from tests.chaos.doings import await_sending
-from tests.stack import Stack
+from sfmc_harness.chaos.run import SKEW
+from tests.chaos.observations import await_sending
+from tests.support.processes import RunningSystem
 
 pytestmark = pytest.mark.chaos
 Send = Callable[..., str]
@@ -19,7 +19,7 @@ def skewed(seconds: int) -> dict[str, str]:
 
 @pytest.mark.parametrize(("first", "second"), [(3 * HOURS, -3 * HOURS), (-3 * HOURS, 3 * HOURS)])
 def test_a_window_opened_by_one_worker_is_as_long_for_a_worker_hours_away(
-    stack: Stack, send: Send, first: int, second: int
+    stack: RunningSystem, send: Send, first: int, second: int
 ) -> None:
     key = f"hourly-{first}"
     # An import that fails would free its window.
@@ -39,7 +39,7 @@ def test_a_window_opened_by_one_worker_is_as_long_for_a_worker_hours_away(
 
 
 def test_a_worker_whose_clock_is_ahead_does_not_take_a_lease_over_that_has_not_run_out(
-    stack: Stack, send: Send
+    stack: RunningSystem, send: Send
 ) -> None:
     stack.sandbox.control.define("leased")
     stack.sandbox.control.add_fault("delay", customer_key="leased", count=1, seconds=2.5)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from ops.local.children import stop
+from sfmc_local.processes import stop
 from tests.e2e.test_worker_logs import records
-from tests.event_schema import problems_in
-from tests.sandbox_server import ACCOUNT_ID, PASSWORD, USERNAME
-from tests.stack import Stack, running_stack
-from tests.waiting import eventually
+from tests.support.event_schema import problems_in
+from tests.support.processes import RunningSystem, running_stack
+from tests.support.sandbox_server import ACCOUNT_ID, PASSWORD, USERNAME
+from tests.support.waiting import eventually
 
 ROWS = "Key,Value\n1,one\n"
 OTHER_MID = 510001235
@@ -35,7 +35,7 @@ on_error = "free"
 
 
 @contextmanager
-def sound_stack(settings: Mapping[str, str] | None = None, options: Sequence[str] = ()) -> Iterator[Stack]:
+def sound_stack(settings: Mapping[str, str] | None = None, options: Sequence[str] = ()) -> Iterator[RunningSystem]:
     """A system whose logs and events are judged in the end: records of the schema, and never a traceback."""
     with running_stack(settings, options) as stack:
         yield stack
@@ -49,7 +49,7 @@ def sound_stack(settings: Mapping[str, str] | None = None, options: Sequence[str
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     policy = tmp_path_factory.mktemp("policy") / "policy.toml"
     policy.write_text(POLICY)
     options = ["--token-lifetime", "2", "--account-id", str(ACCOUNT_ID), "--account-id", str(OTHER_MID)]
@@ -60,7 +60,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def client(stack: Stack) -> Iterator[Celery]:
+def client(stack: RunningSystem) -> Iterator[Celery]:
     with Celery("somebody-else", broker=stack.valkey.celery_url, set_as_current=False) as app:
         yield app
 
@@ -69,7 +69,7 @@ def send(client: Celery, key: str, **more: object) -> str:
     return str(client.send_task("imports.start", kwargs={"customer_key": key, **more}, queue="imports").id)
 
 
-def define(stack: Stack, key: str, **properties: Any) -> None:
+def define(stack: RunningSystem, key: str, **properties: Any) -> None:
     stack.sandbox.control.define(key, **{"FileSpec": f"{key}.csv", **properties})
     stack.sandbox.drop(f"{key}.csv", ROWS)
 
@@ -79,11 +79,11 @@ def version(name: str, number: int) -> dict[str, Any]:
     return {"location": "/in", "name": name, "version": f"v{number}"}
 
 
-def performs(stack: Stack, key: str) -> int:
+def performs(stack: RunningSystem, key: str) -> int:
     return len(stack.sandbox.control.performs(key))
 
 
-def test_tokens_that_expire_at_any_time_cost_no_start_and_no_second_one(stack: Stack, client: Celery) -> None:
+def test_tokens_that_expire_at_any_time_cost_no_start_and_no_second_one(stack: RunningSystem, client: Celery) -> None:
     define(stack, "tokens")
     for number in range(3):
         stack.sandbox.control.expire_tokens()
@@ -94,7 +94,9 @@ def test_tokens_that_expire_at_any_time_cost_no_start_and_no_second_one(stack: S
     assert performs(stack, "tokens") == 3
 
 
-def test_a_definition_of_another_business_unit_is_started_there_and_only_there(stack: Stack, client: Celery) -> None:
+def test_a_definition_of_another_business_unit_is_started_there_and_only_there(
+    stack: RunningSystem, client: Celery
+) -> None:
     stack.sandbox.control.define("abroad", mid=OTHER_MID, FileSpec="abroad.csv")
     stack.sandbox.drop("abroad.csv", ROWS, mid=OTHER_MID)
 
@@ -108,7 +110,7 @@ def test_a_definition_of_another_business_unit_is_started_there_and_only_there(s
     assert [perform["mid"] for perform in stack.sandbox.control.performs("abroad")] == [OTHER_MID]
 
 
-def test_a_forced_start_does_not_wait_for_the_window_but_for_the_run(stack: Stack, client: Celery) -> None:
+def test_a_forced_start_does_not_wait_for_the_window_but_for_the_run(stack: RunningSystem, client: Celery) -> None:
     define(stack, "forced", MaxImportFrequency=1)
     first = send(client, "forced")
     stack.await_event("completed", first)
@@ -126,7 +128,9 @@ def test_a_forced_start_does_not_wait_for_the_window_but_for_the_run(stack: Stac
     assert performs(stack, "forced") == 3
 
 
-def test_a_file_inside_the_window_is_dropped_where_the_policy_file_says_so(stack: Stack, client: Celery) -> None:
+def test_a_file_inside_the_window_is_dropped_where_the_policy_file_says_so(
+    stack: RunningSystem, client: Celery
+) -> None:
     define(stack, "drops", MaxImportFrequency=1)
     stack.await_event("started", send(client, "drops", file=version("drops.csv", 1)))
 
@@ -135,7 +139,9 @@ def test_a_file_inside_the_window_is_dropped_where_the_policy_file_says_so(stack
     assert dropped["data"]["why"] == "too_soon"
 
 
-def test_an_import_that_failed_keeps_or_frees_its_window_as_the_policy_file_says(stack: Stack, client: Celery) -> None:
+def test_an_import_that_failed_keeps_or_frees_its_window_as_the_policy_file_says(
+    stack: RunningSystem, client: Celery
+) -> None:
     last = {}
     for key in ("keeps", "frees"):
         define(stack, key, MaxImportFrequency=1)
@@ -147,7 +153,9 @@ def test_an_import_that_failed_keeps_or_frees_its_window_as_the_policy_file_says
     stack.await_event("completed", last["frees"])
 
 
-def test_waiting_files_of_one_name_become_one_start_and_others_follow_in_order(stack: Stack, client: Celery) -> None:
+def test_waiting_files_of_one_name_become_one_start_and_others_follow_in_order(
+    stack: RunningSystem, client: Celery
+) -> None:
     define(stack, "queue")
     stack.sandbox.control.add_fault("slow_run", customer_key="queue", seconds=2, count=1)
     stack.await_event("started", send(client, "queue", file=version("first.csv", 1)))
@@ -257,14 +265,14 @@ def old_redis() -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_redis_that_is_too_old_is_refused_in_one_line(stack: Stack, old_redis: str) -> None:
+def test_a_redis_that_is_too_old_is_refused_in_one_line(stack: RunningSystem, old_redis: str) -> None:
     for command in ("worker", "beat"):
         done = stack.run(command, SFMC_REDIS_URL=old_redis)
         told = [json.loads(line) for line in done.stderr.splitlines()]
-        refusals = [each for each in told if each["event"] == "redis_unfit"]
+        refusals = [each for each in told if each["event"] == "redis_check_failed"]
         assert (done.returncode, len(refusals)) == (1, 1), done.stderr
         assert refusals[0]["found"] == "Redis before 6.0 is too old"
-        assert "6.2" in refusals[0]["mend"]
+        assert "6.2" in refusals[0]["fix"]
     doctor = stack.run("doctor", SFMC_REDIS_URL=old_redis)
     start = stack.run("start", "daily", SFMC_REDIS_URL=old_redis)
 
@@ -274,7 +282,9 @@ def test_a_redis_that_is_too_old_is_refused_in_one_line(stack: Stack, old_redis:
     assert len(start.stderr.splitlines()) <= 2, start.stderr
 
 
-def test_a_message_that_is_no_request_ends_as_rejected_with_all_that_is_wrong(stack: Stack, client: Celery) -> None:
+def test_a_message_that_is_no_request_ends_as_rejected_with_all_that_is_wrong(
+    stack: RunningSystem, client: Celery
+) -> None:
     request = send(client, "k" * 37, mid="north", file={"size": -1, "colour": "red"}, force="yes", reason=7)
 
     rejected = stack.await_event("rejected", request)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox_server import ACCOUNT_ID
-from tests.stack import Stack, running_stack
-from tests.waiting import eventually
+from tests.support.processes import RunningSystem, running_stack
+from tests.support.sandbox_server import ACCOUNT_ID
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack() -> Iterator[RunningSystem]:
     with running_stack() as made:
         made.sandbox.control.define("daily", FileSpec="daily.csv", MaxImportFrequency=2)
         made.sandbox.drop("daily.csv", "Key,Value\n1,one\n2,two\n")
@@ -26,12 +26,12 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture
-def request_id(stack: Stack) -> str:
+def request_id(stack: RunningSystem) -> str:
     """The first request, which ended well."""
     return str(stack.events()[0]["data"]["request_id"])
 
 
-def machine(stack: Stack, *command: str, **settings: str) -> list[dict[str, Any]]:
+def machine(stack: RunningSystem, *command: str, **settings: str) -> list[dict[str, Any]]:
     """Run a command with --json that ends well, and read its lines."""
     done = stack.run(*command, "--json", **settings)
     assert done.returncode == 0, done.stderr
@@ -42,7 +42,7 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"].removeprefix("sfmc.import.") for event in events]
 
 
-def test_events_tell_what_happened_in_order(stack: Stack) -> None:
+def test_events_tell_what_happened_in_order(stack: RunningSystem) -> None:
     events = machine(stack, "events", "--key", "daily")
 
     of_the_first = [event for event in events if event["data"]["request_id"] == events[0]["data"]["request_id"]]
@@ -50,7 +50,7 @@ def test_events_tell_what_happened_in_order(stack: Stack) -> None:
     assert kinds(of_the_first)[-1] == "completed"
 
 
-def test_events_go_on_after_the_last_id_without_a_gap_or_a_repeat(stack: Stack) -> None:
+def test_events_go_on_after_the_last_id_without_a_gap_or_a_repeat(stack: RunningSystem) -> None:
     everything = machine(stack, "events", "--last", "1000")
 
     rest = machine(stack, "events", "--since", everything[1]["stream_id"])
@@ -58,7 +58,7 @@ def test_events_go_on_after_the_last_id_without_a_gap_or_a_repeat(stack: Stack) 
     assert [event["id"] for event in rest] == [event["id"] for event in everything[2:]]
 
 
-def test_events_can_be_few_and_of_one_kind(stack: Stack) -> None:
+def test_events_can_be_few_and_of_one_kind(stack: RunningSystem) -> None:
     started = machine(stack, "events", "--type", "started")
     last = machine(stack, "events", "--last", "1")
 
@@ -66,7 +66,7 @@ def test_events_can_be_few_and_of_one_kind(stack: Stack) -> None:
     assert len(last) == 1
 
 
-def test_events_follow_shows_what_happens_now(stack: Stack) -> None:
+def test_events_follow_shows_what_happens_now(stack: RunningSystem) -> None:
     watching = stack.start("events", "--follow", "--json", "--last", "0")
     shown = stack.log_of(watching)
     numbers = count()
@@ -81,14 +81,14 @@ def test_events_follow_shows_what_happens_now(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("given", ["yesterday", "9" * 20 + "-0", "٣-0"])
-def test_events_since_something_that_is_no_id_is_wrong_use(stack: Stack, given: str) -> None:
+def test_events_since_something_that_is_no_id_is_wrong_use(stack: RunningSystem, given: str) -> None:
     done = stack.run("events", "--since", given)
 
     assert done.returncode == 2
     assert "not an id of the stream" in done.stderr
 
 
-def test_status_of_a_definition_tells_its_window(stack: Stack) -> None:
+def test_status_of_a_definition_tells_its_window(stack: RunningSystem) -> None:
     [status] = machine(stack, "status", "daily")
 
     assert status["holder"] is None
@@ -96,7 +96,7 @@ def test_status_of_a_definition_tells_its_window(stack: Stack) -> None:
     assert "closed for" in stack.run("status", "daily").stdout
 
 
-def test_status_of_a_request_tells_where_it_stands(stack: Stack, request_id: str) -> None:
+def test_status_of_a_request_tells_where_it_stands(stack: RunningSystem, request_id: str) -> None:
     [status] = machine(stack, "status", "--request", request_id)
 
     assert status["state"] == "completed"
@@ -104,14 +104,14 @@ def test_status_of_a_request_tells_where_it_stands(stack: Stack, request_id: str
     assert request_id in stack.run("status", "--request", request_id).stdout
 
 
-def test_status_of_a_request_nobody_knows_is_one_line(stack: Stack) -> None:
+def test_status_of_a_request_nobody_knows_is_one_line(stack: RunningSystem) -> None:
     done = stack.run("status", "--request", "nobody")
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
 
 
-def test_status_of_the_whole_counts(stack: Stack) -> None:
+def test_status_of_the_whole_counts(stack: RunningSystem) -> None:
     stack.client.delete("imports")
     [status] = machine(stack, "status")
 
@@ -120,7 +120,7 @@ def test_status_of_the_whole_counts(stack: Stack) -> None:
     assert status["events"] >= 4
 
 
-def test_follow_of_a_run_that_ended_tells_it_at_once(stack: Stack) -> None:
+def test_follow_of_a_run_that_ended_tells_it_at_once(stack: RunningSystem) -> None:
     [perform] = stack.sandbox.control.performs("daily")
 
     events = machine(stack, "follow", perform["task_id"])
@@ -130,7 +130,7 @@ def test_follow_of_a_run_that_ended_tells_it_at_once(stack: Stack) -> None:
     assert events[-1]["data"]["rows_total"] == 2
 
 
-def test_follow_of_a_task_nobody_started_is_one_line(stack: Stack) -> None:
+def test_follow_of_a_task_nobody_started_is_one_line(stack: RunningSystem) -> None:
     done = stack.run("follow", "99999999")
 
     assert done.returncode == 1
@@ -153,7 +153,7 @@ def test_a_run_given_up_by_its_deadline_is_followed_again() -> None:
     assert kinds(events)[-3:] == ["follow_timed_out", "progressed", "completed"]
 
 
-def test_doctor_finds_a_sound_system_sound(stack: Stack, tmp_path: Path) -> None:
+def test_doctor_finds_a_sound_system_sound(stack: RunningSystem, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('[[definition]]\ncustomer_key = "daily"\non_error = "keep"\n')
 
@@ -164,7 +164,7 @@ def test_doctor_finds_a_sound_system_sound(stack: Stack, tmp_path: Path) -> None
     assert "daily exists" in done.stdout
 
 
-def test_doctor_says_what_is_wrong_and_how_to_mend_it(stack: Stack, tmp_path: Path) -> None:
+def test_doctor_says_what_is_wrong_and_how_to_mend_it(stack: RunningSystem, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('[[route]]\npattern = "d*.csv"\ncustomer_key = "dayly"\n')
 
@@ -179,10 +179,10 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(stack: Stack, tmp_path: Pa
     for done, variable in ((locked_out, "SFMC_CLIENT_SECRET"), (wrong_user, "SFMC_PASSWORD")):
         [failed] = [each for each in json.loads(done.stdout)["findings"] if each["level"] == "fail"]
         assert failed["check"] == "login"
-        assert variable in failed["mend"]
+        assert variable in failed["fix"]
 
 
-def test_health_tells_whether_the_worker_lives(stack: Stack, tmp_path: Path) -> None:
+def test_health_tells_whether_the_worker_lives(stack: RunningSystem, tmp_path: Path) -> None:
     heartbeat = next(stack.folder.glob("heartbeat-*"))
 
     alive = stack.run("health", "--ready", SFMC_HEARTBEAT_FILE=str(heartbeat))
@@ -193,7 +193,7 @@ def test_health_tells_whether_the_worker_lives(stack: Stack, tmp_path: Path) -> 
     assert alive.stdout.startswith("healthy: ready")
 
 
-def test_health_of_a_frozen_worker_is_bad(stack: Stack, tmp_path: Path) -> None:
+def test_health_of_a_frozen_worker_is_bad(stack: RunningSystem, tmp_path: Path) -> None:
     frozen = tmp_path / "heart"
     frozen.write_text("ready 0\n")
 

@@ -15,10 +15,10 @@ import psutil
 import pytest
 import redis as redis_py
 
-from ops.local.valkey import Valkey
-from tests.waiting import eventually
+from sfmc_local.redis_server import Valkey
+from tests.support.waiting import eventually
 
-DEMO = [sys.executable, "-u", "-m", "worker.cli", "demo", "--fast"]
+DEMO = [sys.executable, "-u", "-m", "sfmc_import", "demo", "--fast"]
 PARTS = 5
 EXPECTED = [
     ("contacts", "completed", 500),

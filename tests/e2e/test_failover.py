@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
-from ops.local.children import spawn, stop
-from ops.local.servers import find_server
-from ops.local.valkey import Valkey, free_port
-from tests.stack import Stack, running_stack
-from tests.waiting import eventually
+from sfmc_local.processes import spawn, stop
+from sfmc_local.redis_server import Valkey, find_server, free_port
+from tests.support.processes import RunningSystem, running_stack
+from tests.support.waiting import eventually
 
 MASTER = "imports-master"
 
@@ -49,7 +48,7 @@ def knows_replica(port: int) -> bool:
             return False
 
 
-def fail_over(stack: Stack, port: int, replica: Valkey) -> None:
+def fail_over(stack: RunningSystem, port: int, replica: Valkey) -> None:
     """Kill the primary and wait until the replica has its place; from then on the stack looks there."""
     stack.valkey.kill()
     with redis_py.Redis(port=port, socket_timeout=5) as client:

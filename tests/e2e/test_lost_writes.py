@@ -4,22 +4,22 @@ from pathlib import Path
 
 from celery import Celery
 
-from tests.stack import Stack, running_stack
-from tests.waiting import eventually
+from tests.support.processes import RunningSystem, running_stack
+from tests.support.waiting import eventually
 
 LOSS = "{sfmc-import:events}:loss"
 
 
-def append_only_file(stack: Stack) -> Path:
+def append_only_file(stack: RunningSystem) -> Path:
     return next((stack.valkey.folder / "appendonlydir").glob("*.incr.aof"))
 
 
-def send(stack: Stack, key: str, request_id: str) -> None:
+def send(stack: RunningSystem, key: str, request_id: str) -> None:
     with Celery("producer", broker=stack.valkey.celery_url, set_as_current=False) as client:
         client.send_task("imports.start", kwargs={"customer_key": key}, queue="imports", task_id=request_id)
 
 
-def lose_writes_since(stack: Stack, size: int) -> None:
+def lose_writes_since(stack: RunningSystem, size: int) -> None:
     """Kill the server and cut its file: what a failover does that loses the last second."""
     stack.valkey.kill()
     with append_only_file(stack).open("rb+") as file:

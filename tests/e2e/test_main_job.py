@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery
 
-from tests.stack import Stack, running_stack
-from tests.waiting import eventually
+from tests.support.processes import RunningSystem, running_stack
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack() -> Iterator[RunningSystem]:
     with running_stack() as made:
         made.worker()
         made.start("beat")
@@ -18,7 +18,7 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture
-def client(stack: Stack) -> Iterator[Celery]:
+def client(stack: RunningSystem) -> Iterator[Celery]:
     with Celery("somebody-else", broker=stack.valkey.celery_url, set_as_current=False) as app:
         yield app
 
@@ -29,7 +29,7 @@ def send(client: Celery, key: str, **more: object) -> str:
 
 
 def test_a_message_of_any_celery_client_starts_an_import_and_follows_it_to_its_end(
-    stack: Stack, client: Celery
+    stack: RunningSystem, client: Celery
 ) -> None:
     stack.sandbox.control.define("whole-way", FileSpec="a.csv")
     stack.sandbox.drop("a.csv", "Key,Value\n1,one\n2,two\n")
@@ -43,7 +43,7 @@ def test_a_message_of_any_celery_client_starts_an_import_and_follows_it_to_its_e
     assert ended["data"]["rows_total"] == 2
 
 
-def test_a_caller_that_asks_for_the_result_gets_the_task_id(stack: Stack) -> None:
+def test_a_caller_that_asks_for_the_result_gets_the_task_id(stack: RunningSystem) -> None:
     stack.sandbox.control.define("asked-for")
     url = stack.valkey.celery_url
     with Celery("waiting", broker=url, backend=url, set_as_current=False) as client:
@@ -57,7 +57,9 @@ def test_a_caller_that_asks_for_the_result_gets_the_task_id(stack: Stack) -> Non
     assert outcome["task_id"] == stack.sandbox.control.performs("asked-for")[0]["task_id"]
 
 
-def test_a_second_request_inside_the_window_is_a_duplicate_that_names_the_first(stack: Stack, client: Celery) -> None:
+def test_a_second_request_inside_the_window_is_a_duplicate_that_names_the_first(
+    stack: RunningSystem, client: Celery
+) -> None:
     stack.sandbox.control.define("hourly", MaxImportFrequency=1)
     first = send(client, "hourly")
     stack.await_event("started", first)
@@ -70,7 +72,7 @@ def test_a_second_request_inside_the_window_is_a_duplicate_that_names_the_first(
     assert len(stack.sandbox.control.performs("hourly")) == 1
 
 
-def test_an_unknown_key_ends_as_rejected_without_a_perform(stack: Stack, client: Celery) -> None:
+def test_an_unknown_key_ends_as_rejected_without_a_perform(stack: RunningSystem, client: Celery) -> None:
     request = send(client, "nobody-knows-it")
 
     rejected = stack.await_event("rejected", request)
@@ -80,7 +82,7 @@ def test_an_unknown_key_ends_as_rejected_without_a_perform(stack: Stack, client:
 
 
 @pytest.mark.parametrize("key", ["x" * 37, "", 7, None], ids=["long", "empty", "number", "null"])
-def test_a_key_that_cannot_be_is_rejected_with_the_reason(stack: Stack, client: Celery, key: object) -> None:
+def test_a_key_that_cannot_be_is_rejected_with_the_reason(stack: RunningSystem, client: Celery, key: object) -> None:
     request = send(client, key)  # type: ignore[arg-type]
 
     rejected = stack.await_event("rejected", request)
@@ -89,7 +91,7 @@ def test_a_key_that_cannot_be_is_rejected_with_the_reason(stack: Stack, client: 
     assert "customer_key" in rejected["data"]["text"]
 
 
-def test_a_reply_lost_after_the_start_is_reconciled_to_the_one_run(stack: Stack, client: Celery) -> None:
+def test_a_reply_lost_after_the_start_is_reconciled_to_the_one_run(stack: RunningSystem, client: Celery) -> None:
     stack.sandbox.control.define("cut-off")
     stack.sandbox.control.add_fault("drop_after_applying", customer_key="cut-off", count=1)
 
@@ -102,7 +104,9 @@ def test_a_reply_lost_after_the_start_is_reconciled_to_the_one_run(stack: Stack,
     assert "reconciling" in stack.names(request)
 
 
-def test_a_start_that_never_arrived_ends_as_unknown_not_as_a_second_perform(stack: Stack, client: Celery) -> None:
+def test_a_start_that_never_arrived_ends_as_unknown_not_as_a_second_perform(
+    stack: RunningSystem, client: Celery
+) -> None:
     stack.sandbox.control.define("vanished", UpdateType="AddAndUpdate")
     stack.sandbox.control.add_fault("drop_before_applying", customer_key="vanished", count=1)
 
@@ -112,7 +116,7 @@ def test_a_start_that_never_arrived_ends_as_unknown_not_as_a_second_perform(stac
     assert stack.sandbox.control.performs("vanished") == []
 
 
-def test_a_fault_that_says_not_processed_is_tried_again(stack: Stack, client: Celery) -> None:
+def test_a_fault_that_says_not_processed_is_tried_again(stack: RunningSystem, client: Celery) -> None:
     stack.sandbox.control.define("busy-database")
     stack.sandbox.control.add_fault("fault_13", customer_key="busy-database", count=2)
 
@@ -122,7 +126,7 @@ def test_a_fault_that_says_not_processed_is_tried_again(stack: Stack, client: Ce
     assert len(stack.sandbox.control.performs("busy-database")) == 1
 
 
-def test_nothing_stays_due_when_every_request_has_ended(stack: Stack) -> None:
+def test_nothing_stays_due_when_every_request_has_ended(stack: RunningSystem) -> None:
     stack.await_idle(within=60)
 
     assert eventually(lambda: not stack.client.llen("imports"), 10, "the queue is empty")

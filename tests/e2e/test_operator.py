@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.stack import Stack, running_stack
-from tests.waiting import eventually
-from worker.adapters.transport import Keys
+from sfmc_transport import Keys
+from tests.support.processes import RunningSystem, running_stack
+from tests.support.waiting import eventually
 
 LATE = 9
 """Seconds until the row of an applied start shows: longer than anybody looks for it."""
@@ -19,7 +19,7 @@ LATE = 9
 class Doubt:
     """A running system with two requests that ended as start_unknown: one was applied, one was not."""
 
-    stack: Stack
+    stack: RunningSystem
     applied: str
     lost: str
 
@@ -34,7 +34,7 @@ class Doubt:
         return done.returncode, done.stdout + done.stderr
 
 
-def start(stack: Stack, key: str, *options: str) -> str:
+def start(stack: RunningSystem, key: str, *options: str) -> str:
     done = stack.run("start", key, "--json", *options)
     assert done.returncode == 0, done.stderr
     receipt: dict[str, Any] = json.loads(done.stdout)
@@ -42,7 +42,7 @@ def start(stack: Stack, key: str, *options: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def doubt() -> Iterator[Doubt]:
+def mark_ambiguous() -> Iterator[Doubt]:
     with running_stack({"SFMC_RECONCILE_DEADLINE": "2"}) as stack:
         control = stack.sandbox.control
         for key in ("applied", "lost"):

@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 import pytest
 from celery import Celery
 
-from ops.local.children import spawn, stop
-from tests.e2e import deadly
-from tests.stack import Stack, running_stack
-from tests.waiting import eventually
+from sfmc_local.processes import spawn, stop
+from tests.e2e import crashing_tasks
+from tests.support.processes import RunningSystem, running_stack
+from tests.support.waiting import eventually
 
 T = TypeVar("T")
 BRIEF = {
     "SFMC_CONNECT_TIMEOUT": "0.3",
     "SFMC_READ_TIMEOUT": "0.7",
     "SFMC_LEASE_SECONDS": "3",
-    "SFMC_SETTLE_SECONDS": "2",
+    "SFMC_RESULTS_DELAY": "2",
     "SFMC_RECONCILE_DEADLINE": "3",
 }
 """Short leases: what a dead worker held is taken up within seconds."""
@@ -29,18 +29,29 @@ BRIEF = {
 class Kept:
     """A system whose worker is started again whenever it dies, as a container platform does."""
 
-    def __init__(self, stack: Stack, pool: str) -> None:
+    def __init__(self, stack: RunningSystem, pool: str) -> None:
         self.stack, self.log, self.deadly = stack, stack.folder / "kept.log", stack.folder / "deadly"
         self.deadly.mkdir()
         self._pool = pool
-        options = ["-q", "-A", "worker.app", "worker", "-c", "4", "-I", "tests.e2e.deadly", "-l", "INFO"]
+        options = [
+            "-q",
+            "-A",
+            "sfmc_import.celery_app",
+            "worker",
+            "-c",
+            "4",
+            "-I",
+            "tests.e2e.crashing_tasks",
+            "-l",
+            "INFO",
+        ]
         self._program = [sys.executable, "-m", "celery", *options, "--without-gossip", "--without-mingle"]
         self._worker: subprocess.Popen[bytes] | None = None
 
     def watch(self) -> None:
         """Start the worker unless it lives."""
         if self._worker is None or self._worker.poll() is not None:
-            environment = self.stack.env | {deadly.FOLDER: str(self.deadly), "SFMC_POOL": self._pool}
+            environment = self.stack.env | {crashing_tasks.FOLDER: str(self.deadly), "SFMC_POOL": self._pool}
             with self.log.open("ab") as output:
                 self._worker = spawn(self._program, env=environment, output=output, errors=output)
 

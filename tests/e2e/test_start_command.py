@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import pytest
 import redis as redis_py
 
-from ops.local.children import spawn, stop
-from tests.producer_processes import Place
-from tests.waiting import eventually
-from worker.adapters.ledger import LedgerSettings, RedisLedger
-from worker.domain.faults import Rejected
-from worker.domain.policy import Policy
-from worker.domain.runs import Accepted, Run
+from sfmc_import.faults import Rejected
+from sfmc_import.ledger import LedgerSettings, RedisLedger
+from sfmc_import.policy import Policy
+from sfmc_import.runs import Accepted, Run
+from sfmc_local.processes import spawn, stop
+from tests.support.producer_processes import Place
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -28,18 +28,18 @@ class Worker:
     def __init__(self, client):
         self.ledger, self._client = RedisLedger(client, LedgerSettings()), client
 
-    def take(self):
+    def claim(self):
         [request_id] = eventually(lambda: self._client.zrange(self.ledger.keys.due, 0, -1), 20, "a request is recorded")
         self.request = self.ledger.load(request_id.decode())
-        self.grant = self.ledger.take(self.request, "the-test", Policy()).grant
+        self.grant = self.ledger.claim(self.request, "the-test", Policy()).grant
 
     def reject(self):
-        self.take()
+        self.claim()
         self.ledger.reject(self.grant, Rejected(code="43000", text="no such definition"))
 
     def complete(self):
-        self.take()
-        self.ledger.intend(self.grant, [])
+        self.claim()
+        self.ledger.record_intent(self.grant, [])
         self.ledger.started(self.grant, Accepted(task_id="77"), 0.0, Policy())
         [run] = self.ledger.followed([self.request.request_id])
         result = Run(task_id="77", customer_key="contacts", status="Completed", successful=3, total=3)
@@ -54,7 +54,7 @@ def worker(redis, redis_server):
 
 @contextmanager
 def starting(place, *options):
-    command = [sys.executable, "-m", "worker.cli", "start", "contacts", *options]
+    command = [sys.executable, "-m", "sfmc_import", "start", "contacts", *options]
     child = spawn(command, env=place.env, output=subprocess.PIPE, errors=subprocess.PIPE)
     try:
         yield child
@@ -77,7 +77,7 @@ def test_start_returns_when_the_request_is_recorded(place, redis):
 
 
 def test_a_program_submits_with_one_call_and_the_settings_of_its_environment(place, redis):
-    program = "from producers import publish; print(publish.submit(customer_key='contacts').request_id)"
+    program = "from sfmc_import.client import submit; print(submit(customer_key='contacts').request_id)"
     ended = subprocess.run([sys.executable, "-c", program], env=place.env, capture_output=True, text=True, check=True)
 
     [[_, fields]] = redis.xrange("sfmc-import:events")

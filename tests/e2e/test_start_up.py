@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from ops.local.children import spawn, stop
-from ops.local.valkey import Valkey
-from tests.waiting import eventually
+from sfmc_local.processes import spawn, stop
+from sfmc_local.redis_server import Valkey
+from tests.support.waiting import eventually
 
 LOGIN = {
     "SFMC_AUTH_URL": "http://127.0.0.1:9",
@@ -29,7 +29,7 @@ HEAVY = ("celery", "redis", "zeep", "pydantic", "structlog", "lxml", "kombu", "r
 
 def run(folder: Path, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "worker.cli", *command],
+        [sys.executable, "-m", "sfmc_import", *command],
         env={"PATH": "/usr/bin:/bin", **settings},
         cwd=folder,
         capture_output=True,
@@ -70,7 +70,7 @@ def test_a_worker_without_a_login_says_all_that_is_missing(tmp_path: Path) -> No
 
 
 def test_wrong_settings_end_celerys_own_command_without_a_traceback(tmp_path: Path) -> None:
-    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "worker"]
+    celery = [sys.executable, "-m", "celery", "-A", "sfmc_import.celery_app", "worker"]
     wrong = {"PATH": "/usr/bin:/bin", "SFMC_REDIS_URL": "nonsense", "SFMC_CONCURENCY": "3"}
     done = subprocess.run(celery, env=wrong, capture_output=True, text=True, timeout=60, check=False)
 
@@ -85,7 +85,7 @@ def test_a_redis_that_evicts_is_refused_in_one_line(command: str, tmp_path: Path
     with Valkey(options={"maxmemory-policy": "allkeys-lru", "maxmemory": "50mb"}) as server:
         done = run(tmp_path, command, **LOGIN, SFMC_REDIS_URL=server.url)
 
-    refusals = [line for line in done.stderr.splitlines() if "redis_unfit" in line]
+    refusals = [line for line in done.stderr.splitlines() if "redis_check_failed" in line]
     assert done.returncode == 1
     assert len(refusals) == 1
     assert "allkeys-lru" in refusals[0]
@@ -132,7 +132,7 @@ def test_a_worker_waits_for_a_redis_that_is_away_and_then_begins(tmp_path: Path,
     heartbeat, log = tmp_path / "heart", tmp_path / "log"
     environment = {**LOGIN, "SFMC_REDIS_URL": own_valkey.tcp_url, "SFMC_HEARTBEAT_FILE": str(heartbeat)}
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "worker.cli", "worker"]
+        command = [sys.executable, "-m", "sfmc_import", "worker"]
         worker = spawn(command, env={"PATH": "/usr/bin:/bin", **environment}, output=output, errors=output)
     eventually(lambda: "redis_unreachable" in log.read_text(), 20, "the worker says that it waits")
     alive_while_waiting = heartbeat.read_text()
@@ -147,7 +147,7 @@ def test_a_worker_waits_for_a_redis_that_is_away_and_then_begins(tmp_path: Path,
 
 def test_beat_leaves_nothing_on_disk(tmp_path: Path, own_valkey: Valkey) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "worker.cli", "beat"],
+        [sys.executable, "-m", "sfmc_import", "beat"],
         env={"PATH": "/usr/bin:/bin", "SFMC_REDIS_URL": own_valkey.tcp_url},
         cwd=tmp_path,
         stderr=subprocess.DEVNULL,
@@ -164,7 +164,7 @@ def loaded_by(*arguments: str) -> list[str]:
     """The heavy libraries that a process has loaded when a command has ended."""
     code = f"""
 import sys
-from worker.cli import cli
+from sfmc_import.cli.main import cli
 try:
     cli.main({list(arguments)!r}, standalone_mode=False)
 except SystemExit:

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from ops.local.valkey import Valkey
-from tests.producer_processes import MID, Place
-from tests.waiting import eventually
+from sfmc_local.redis_server import Valkey
+from tests.support.producer_processes import MID, Place
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_route_of_the_policy_file_decides_and_a_file_without_one_waits_while_m
     place.put("stranger.csv")
     with place.watcher() as watcher:
         watcher.await_event("arrival_announced")
-        closed = watcher.await_event("door_closed")
+        closed = watcher.await_event("backend_unavailable")
 
         assert MID in closed["reason"]
     assert [event["subject"] for event in stream(redis)] == ["orders-eu"]
@@ -105,16 +105,16 @@ def test_redis_may_be_away_at_the_start_and_again_later_and_costs_one_line_and_n
     place = Place(tmp_path, own_valkey)
     place.put("first.csv")
     with place.watcher("--key", "contacts") as watcher:
-        watcher.await_event("door_closed", within=40)
+        watcher.await_event("backend_unavailable", within=40)
         own_valkey.restart()
         watcher.await_event("arrival_announced", within=40)
         own_valkey.kill()
         place.put("second.csv")
-        watcher.await_event("door_closed", 2, within=40)
+        watcher.await_event("backend_unavailable", 2, within=40)
         own_valkey.restart()
         watcher.await_event("arrival_announced", 2, within=40)
 
-        assert Counter(watcher.events())["door_closed"] == 2
+        assert Counter(watcher.events())["backend_unavailable"] == 2
         assert "a-secret-of-this-test" not in json.dumps(watcher.lines())
 
 
@@ -136,7 +136,7 @@ def test_a_folder_that_goes_and_returns_is_watched_on(place, redis):
         (["watch", "/", "--mid", "north"], {}, "mid must be the number of a business unit"),
         (["watch", "/,key=" + "k" * 37], {}, "customer_key has 37 characters"),
         (["watch", "/"], {"SFMC_ACCOUNT_ID": ""}, "no business unit; set SFMC_ACCOUNT_ID or give --mid MID"),
-        (["watch", "/", "--settle", "soon"], {}, "'soon' is not a valid float"),
+        (["watch", "/", "--stable-seconds", "soon"], {}, "'soon' is not a valid float"),
         (["watch"], {}, "Missing argument 'DIR"),
         (["watch", "/"], {"SFMC_REDIS_URL": "ftp://x"}, "SFMC_REDIS_URL"),
         (["start", "k" * 37], {}, "customer_key has 37 characters"),

@@ -4,8 +4,8 @@ import json
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from tests.producer_processes import Place
-from tests.sandbox_server import SandboxProcess
+from tests.support.producer_processes import Place
+from tests.support.sandbox_server import SandboxProcess
 
 ZONE = "Pacific/Auckland"
 

@@ -10,10 +10,10 @@ import jsonschema
 import pytest
 from celery import Celery
 
-from ops.local.children import spawn, stop
-from tests.sandbox_server import ACCOUNT_ID, CLIENT_SECRET
-from tests.stack import Stack, running_stack
-from tests.waiting import eventually
+from sfmc_local.processes import spawn, stop
+from tests.support.processes import RunningSystem, running_stack
+from tests.support.sandbox_server import ACCOUNT_ID, CLIENT_SECRET
+from tests.support.waiting import eventually
 
 SCHEMA = json.loads(Path("ops/log.schema.json").read_text())
 
@@ -27,19 +27,19 @@ def records(log: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _messages_sent(stack: Stack) -> int:
+def _messages_sent(stack: RunningSystem) -> int:
     statistics: Any = stack.client.info("commandstats")
     return int(statistics.get("cmdstat_lpush", {}).get("calls", 0))
 
 
 @pytest.fixture
-def stack() -> Iterator[Stack]:
+def stack() -> Iterator[RunningSystem]:
     with running_stack() as made:
         yield made
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_a_run_tells_its_names_in_every_record_from_the_message_to_the_end(stack: Stack, pool: str) -> None:
+def test_a_run_tells_its_names_in_every_record_from_the_message_to_the_end(stack: RunningSystem, pool: str) -> None:
     stack.sandbox.control.define("daily", FileSpec="daily.csv")
     stack.sandbox.drop("daily.csv", "Key,Value\n1,one\n")
     worker, beat = stack.worker("--pool", pool), stack.start("beat")
@@ -48,7 +48,7 @@ def test_a_run_tells_its_names_in_every_record_from_the_message_to_the_end(stack
     codes = [stop(child, within=15) for child in (worker, beat)]
 
     told = records(stack.log_of(worker))
-    own = [each for each in told if each.get("request_id") == request and each["logger"] == "worker.tasks"]
+    own = [each for each in told if each.get("request_id") == request and each["logger"] == "sfmc_import.tasks"]
     assert codes == [0, 0]
     assert len(own) >= 2
     assert {each["customer_key"] for each in own} == {"daily"}
@@ -59,9 +59,10 @@ def test_a_run_tells_its_names_in_every_record_from_the_message_to_the_end(stack
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_printing_libraries_and_tracebacks_become_records_without_secrets(stack: Stack, pool: str) -> None:
+def test_printing_libraries_and_tracebacks_become_records_without_secrets(stack: RunningSystem, pool: str) -> None:
     log = stack.folder / "chatter.log"
-    options = ["-q", "-A", "worker.app", "worker", "-P", pool, "-c", "2", "-I", "tests.e2e.chatter", "-l", "INFO"]
+    options = ["-q", "-A", "sfmc_import.celery_app", "worker", "-P", pool, "-c", "2"]
+    options += ["-I", "tests.e2e.printing_tasks", "-l", "INFO"]
     with log.open("wb") as output:
         environment = stack.env | {"SFMC_POOL": pool}  # wins over -P, whose value prefork Celery takes for none
         worker = spawn([sys.executable, "-m", "celery", *options], env=environment, output=output, errors=output)
@@ -81,9 +82,9 @@ def test_printing_libraries_and_tracebacks_become_records_without_secrets(stack:
     assert CLIENT_SECRET not in log.read_text()
 
 
-def test_the_watcher_writes_records_too(stack: Stack, tmp_path: Path) -> None:
+def test_the_watcher_writes_records_too(stack: RunningSystem, tmp_path: Path) -> None:
     stack.sandbox.control.define("daily", FileSpec="daily.csv")
-    watcher = stack.start("watch", str(tmp_path), "--settle", "0.1")
+    watcher = stack.start("watch", str(tmp_path), "--stable-seconds", "0.1")
     (tmp_path / "daily.csv").write_text("Key,Value\n1,one\n")
     stack.await_event("accepted")
     stop(watcher, within=15)
@@ -92,7 +93,7 @@ def test_the_watcher_writes_records_too(stack: Stack, tmp_path: Path) -> None:
     assert any(each.get("customer_key") == "daily" for each in told)
 
 
-def test_an_outage_of_redis_is_told_in_records_and_without_tracebacks(stack: Stack) -> None:
+def test_an_outage_of_redis_is_told_in_records_and_without_tracebacks(stack: RunningSystem) -> None:
     worker, beat = stack.worker(), stack.start("beat")
     eventually(lambda: _messages_sent(stack) > 1, 20, "beat sends sweeps")
     stack.valkey.kill()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.children import TETHER, spawn, stop
-from tests.waiting import eventually
+from sfmc_local.processes import WITH_PARENT, spawn, stop
+from tests.support.waiting import eventually
 
 STUBBORN = """
 import signal
@@ -20,7 +20,9 @@ while True:
 """
 SLEEPER = [sys.executable, "-c", "import signal; signal.pause()"]
 
-BY_THE_KERNEL = "import sys; from ops.local.children import spawn; print(spawn(sys.argv[1:]).pid, flush=True); input()"
+BY_THE_KERNEL = (
+    "import sys; from sfmc_local.processes import spawn; print(spawn(sys.argv[1:]).pid, flush=True); input()"
+)
 BY_A_WATCHER = """
 import importlib.util, os, signal, sys
 spec = importlib.util.spec_from_file_location("tether", sys.argv[1])
@@ -45,7 +47,7 @@ def has_ended(pid):
 
 
 @pytest.mark.parametrize(
-    "program", [[BY_THE_KERNEL], [BY_A_WATCHER, str(TETHER)]], ids=["by the kernel", "by a watcher"]
+    "program", [[BY_THE_KERNEL], [BY_A_WATCHER, str(WITH_PARENT)]], ids=["by the kernel", "by a watcher"]
 )
 def test_a_child_ends_when_its_parent_is_killed(program):
     command = [sys.executable, "-W", "ignore", "-c", *program, *SLEEPER]

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
-from ops.local.servers import NoServerError
-from ops.local.valkey import Valkey, redis_url
-from tests.waiting import eventually
+from sfmc_local.redis_server import NoServerError, Valkey, redis_url
+from tests.support.waiting import eventually
 
 
 def client_of(server: Valkey) -> redis_py.Redis:
@@ -66,7 +65,7 @@ def test_the_same_data_are_reached_over_tcp(own_valkey):
 
 
 def test_it_ends_when_its_parent_is_killed():
-    program = "from ops.local.valkey import Valkey; s = Valkey().start(); print(s.pid, flush=True); input()"
+    program = "from sfmc_local.redis_server import Valkey; s = Valkey().start(); print(s.pid, flush=True); input()"
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe) as parent:
         pid = int(parent.stdout.readline())

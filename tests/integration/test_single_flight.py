@@ -8,21 +8,21 @@ from uuid import uuid4
 import pytest
 import redis as redis_py
 
-from tests.ledgers import RedisWorld
-from tests.works import MID, Works
-from worker.adapters.ledger import LedgerSettings, RedisLedger
-from worker.domain.decisions import Go
-from worker.domain.policy import Policy
-from worker.domain.runs import Definition
-from worker.messages import Arrival, StartRequest
-from worker.service import starting
+from sfmc_import import service
+from sfmc_import.ledger import LedgerSettings, RedisLedger
+from sfmc_import.policy import Policy
+from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.runs import Definition
+from sfmc_import.states import StartNow
+from tests.support.ledger_world import RedisWorld
+from tests.support.system import MID, System
 
 REQUESTS = 10_000
 KEY = "daily"
-SAME_FILE = Arrival(location="/in", name="daily.csv", size=1, version="v1")
+SAME_FILE = FileInfo(location="/in", name="daily.csv", size=1, version="v1")
 
 
-def wish(number: int, file: Arrival | None) -> StartRequest:
+def wish(number: int, file: FileInfo | None) -> StartRequest:
     return StartRequest(request_id=f"r{number}", customer_key=KEY, mid=MID, file=file)
 
 
@@ -30,16 +30,16 @@ def wish(number: int, file: Arrival | None) -> StartRequest:
 @pytest.mark.timeout(180)
 def test_ten_thousand_simultaneous_requests_for_one_key_perform_once(redis_server, hours: float):
     world = RedisWorld(redis_server.url, LedgerSettings())
-    works = Works(world, Definition(customer_key=KEY), policy=Policy(frequency=hours))
+    system = System(world, Definition(customer_key=KEY), policy=Policy(frequency=hours))
 
     def start(number: int) -> str:
         request = wish(number, SAME_FILE if number % 2 else None)
-        return starting.start(request, uuid4().hex, works.deps).state
+        return service.start(request, uuid4().hex, system.deps).state
 
     with ThreadPoolExecutor(16) as pool:
         states = Counter(pool.map(start, range(REQUESTS), chunksize=50))
 
-    assert len(works.cloud.performs) == 1
+    assert len(system.cloud.performs) == 1
     # While the first request starts, one with the file may come between and wait; it is a duplicate at its turn.
     assert states["started"] == 1
     assert states["duplicate"] + states["started"] + states["deferred"] == REQUESTS
@@ -53,9 +53,9 @@ def take_many(url: str, first: int, count: int) -> int:
     ledger = RedisLedger(client, LedgerSettings())
     with ThreadPoolExecutor(4) as pool:
         decisions = pool.map(
-            lambda number: ledger.take(wish(number, None), uuid4().hex, Policy()), range(first, first + count)
+            lambda number: ledger.claim(wish(number, None), uuid4().hex, Policy()), range(first, first + count)
         )
-        gone = sum(isinstance(decision, Go) for decision in decisions)
+        gone = sum(isinstance(decision, StartNow) for decision in decisions)
     client.close()
     return gone
 

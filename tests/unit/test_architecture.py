@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.check.limits import DEEPEST_NESTING, LONGEST_FUNCTION, LONGEST_TEST_FILE, findings
+from sfmc_harness.checks import MAX_FUNCTION, MAX_NESTING, MAX_TEST_FILE, findings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,10 +33,10 @@ def nested(depth):
 @pytest.mark.parametrize(
     ("path", "text", "complaint"),
     [
-        ("worker/long.py", "x = 1\n" * 251, "251 lines"),
-        ("tests/long.py", "x = 1\n" * (LONGEST_TEST_FILE + 1), "401 lines"),
-        ("worker/a.py", "def f():\n" + "    x = 1\n" * LONGEST_FUNCTION, "f has 31 lines"),
-        ("worker/a.py", nested(DEEPEST_NESTING + 1), "f nests 4 blocks"),
+        ("worker/long.py", "x = 1\n" * 501, "501 lines"),
+        ("tests/long.py", "x = 1\n" * (MAX_TEST_FILE + 1), "501 lines"),
+        ("worker/a.py", "def f():\n" + "    x = 1\n" * MAX_FUNCTION, "f has 31 lines"),
+        ("worker/a.py", nested(MAX_NESTING + 1), "f nests 4 blocks"),
         ("worker/soap_utils.py", "", "says nothing"),
         ("worker/base/a.py", "", "says nothing"),
         ("tests/unit/test_a.py", "time.sleep" + "(1)\n", "sleeps"),

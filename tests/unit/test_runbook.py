@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from worker.cli import COMMANDS
-from worker.domain.life import NOT_STARTED, TERMINAL
+from sfmc_import.cli.main import COMMANDS
+from sfmc_import.states import NOT_STARTED, TERMINAL
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "ops/docs/runbook.md").read_text(encoding="utf-8")

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from tests.ledgers import MemoryWorld, RedisWorld
-from worker.adapters.ledger import LedgerSettings
+from sfmc_import.ledger import LedgerSettings
+from tests.support.ledger_world import MemoryWorld, RedisWorld
 
 
 class BothLedgers:
-    """Implements worker.ports.Ledger twice over."""
+    """Implements sfmc_import.ports.Ledger twice over."""
 
     def __init__(self, twin: Any, real: Any) -> None:
         self._twin, self._real = twin, real

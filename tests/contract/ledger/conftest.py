@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.ledger.story import Story
-from tests.ledgers import MemoryWorld, RedisWorld, World
-from worker.adapters.ledger import LedgerSettings
+from sfmc_import.ledger import LedgerSettings
+from tests.contract.ledger.scenario import Scenario
+from tests.support.ledger_world import MemoryWorld, RedisWorld, World
 
 
 @pytest.fixture
 def settings() -> LedgerSettings:
-    return LedgerSettings(lease=180, settle=60, accept_grace=5, recheck=600, first_look=5)
+    return LedgerSettings(lease=180, results_delay=60, accept_grace=5, recheck=600, first_poll=5)
 
 
 @pytest.fixture(params=["memory", "valkey"])
@@ -27,5 +27,5 @@ def world(request: pytest.FixtureRequest, settings: LedgerSettings) -> Iterator[
 
 
 @pytest.fixture
-def story(world: World) -> Story:
-    return Story(world)
+def scenario(world: World) -> Scenario:
+    return Scenario(world)

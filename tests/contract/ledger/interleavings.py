@@ -16,25 +16,24 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.ledgers import START_MS, World
-from tests.truth import by_request, name_of, walk
-from worker.domain.decisions import Go, Grant, Reconcile
-from worker.domain.faults import Ambiguous, NotApplied, Rejected
-from worker.domain.life import RUN_ENDS, TERMINAL, UNFINISHED
-from worker.domain.policy import Policy
-from worker.domain.runs import Accepted
-from worker.messages import Arrival, StartRequest
+from sfmc_import.faults import Ambiguous, NotApplied, Rejected
+from sfmc_import.policy import Policy
+from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.runs import Accepted
+from sfmc_import.states import RUN_ENDS, TERMINAL, UNFINISHED, Lease, Reconcile, StartNow
+from tests.support.checks import by_request, name_of, walk
+from tests.support.ledger_world import START_MS, World
 
 MID = "1"
 KEYS = ("k", "k:2")
-MOST_REQUESTS = 7
+MAX_REQUESTS = 7
 WINDOW = 1.0
 WAYS = ["applied", "applied", "applied", "applied_and_die", "doubt", "doubt", "die", "not_sent", "retry", "reject"]
 PAUSES = st.sampled_from([0.0, 0.001, 5.0, 60.0, 180.0, 600.0, 3600.0, 30000.0, -50.0])
 FILES = st.one_of(
     st.none(),
     st.builds(
-        lambda name, version: Arrival(location="/", name=name, version=version),
+        lambda name, version: FileInfo(location="/", name=name, version=version),
         st.sampled_from(["a", "b"]),
         st.sampled_from([None, "1", "2"]),
     ),
@@ -44,7 +43,7 @@ POLICIES = st.builds(
     when_too_soon=st.sampled_from(["defer", "defer", "drop"]),
     coalesce=st.sampled_from(["same_name", "latest", "each"]),
     on_error=st.sampled_from(["free", "keep"]),
-    when_in_doubt=st.sampled_from(["unknown", "repeat"]),
+    when_ambiguous=st.sampled_from(["unknown", "repeat"]),
 )
 
 
@@ -66,34 +65,34 @@ class Interleavings(RuleBasedStateMachine):
         self.highest = dict.fromkeys(KEYS, 0)
         self.tasks = 0
 
-    @precondition(lambda self: len(self.requests) < MOST_REQUESTS)
+    @precondition(lambda self: len(self.requests) < MAX_REQUESTS)
     @rule(key=st.sampled_from(KEYS), file=FILES, force=st.booleans(), event=st.sampled_from([None, None, "e1", "2:e"]))
-    def arrive(self, key: str, file: Arrival | None, *, force: bool, event: str | None) -> None:
+    def arrive(self, key: str, file: FileInfo | None, *, force: bool, event: str | None) -> None:
         name = f"r{len(self.requests)}"
         wish = StartRequest(request_id=name, customer_key=key, mid=MID, file=file, force=force, event_id=event)
         self.requests[name] = wish
         assert self.ledger.accept(wish) is True
 
     @rule(target=grants, data=st.data(), again=st.booleans())
-    def take(self, data: Any, *, again: bool) -> Any:
+    def claim(self, data: Any, *, again: bool) -> Any:
         if not self.requests:
             return multiple()
         request = self.requests[data.draw(st.sampled_from(sorted(self.requests)))]
         owner = f"w{data.draw(st.integers(0, 10**6))}"
-        decision = self.ledger.take(request, owner, self.policy)
+        decision = self.ledger.claim(request, owner, self.policy)
         if again:
-            assert self.ledger.take(request, owner, self.policy) == decision
-        if not isinstance(decision, (Go, Reconcile)):
+            assert self.ledger.claim(request, owner, self.policy) == decision
+        if not isinstance(decision, (StartNow, Reconcile)):
             return multiple()
         self._fence_grew(decision.grant)
         return decision
 
-    def _fence_grew(self, grant: Grant) -> None:
+    def _fence_grew(self, grant: Lease) -> None:
         assert grant.fence >= self.highest[grant.customer_key]
         self.highest[grant.customer_key] = grant.fence
 
     @rule(decision=grants, data=st.data())
-    def send(self, decision: Go | Reconcile, data: Any) -> None:
+    def send(self, decision: StartNow | Reconcile, data: Any) -> None:
         """A worker that was away for a while goes on."""
         self._send(decision, data)
 
@@ -108,81 +107,81 @@ class Interleavings(RuleBasedStateMachine):
         if self.world.state(name) == "started":
             self._follow(name, data)
             return multiple()
-        decision = self.ledger.take(self.requests[name], f"d{data.draw(st.integers(0, 10**6))}", self.policy)
-        if not isinstance(decision, (Go, Reconcile)):
+        decision = self.ledger.claim(self.requests[name], f"d{data.draw(st.integers(0, 10**6))}", self.policy)
+        if not isinstance(decision, (StartNow, Reconcile)):
             return multiple()
         self._fence_grew(decision.grant)
         self._send(decision, data)
         self._look(decision, visible=data.draw(st.booleans()), late=data.draw(st.booleans()))
         return decision
 
-    def _send(self, decision: Go | Reconcile, data: Any) -> None:
+    def _send(self, decision: StartNow | Reconcile, data: Any) -> None:
         """Intent, Perform and its outcome; the worker may die, or freeze, after each."""
         grant = decision.grant
         if isinstance(decision, Reconcile) or (grant.request_id, grant.fence) in self.done:
             return
-        if self.ledger.intend(grant, ["old"]) is None:
+        if self.ledger.record_intent(grant, ["old"]) is None:
             return
         what = data.draw(st.sampled_from(WAYS))
         if what != "not_sent":
             self.done.add((grant.request_id, grant.fence))
         getattr(self, f"_{what}")(grant)
 
-    def _die(self, grant: Grant) -> None:
+    def _die(self, grant: Lease) -> None:
         """Nobody hears of it again."""
 
-    def _apply(self, grant: Grant) -> Accepted:
+    def _apply(self, grant: Lease) -> Accepted:
         self.tasks += 1
         task = f"t{self.tasks}"
         self.applied.setdefault(grant.request_id, []).append(task)
         return Accepted(task_id=task, soap_request_id=f"s{task}")
 
-    def _applied(self, grant: Grant) -> None:
+    def _applied(self, grant: Lease) -> None:
         assert self.ledger.started(grant, self._apply(grant), WINDOW, self.policy) is True
 
-    def _applied_and_die(self, grant: Grant) -> None:
+    def _applied_and_die(self, grant: Lease) -> None:
         self._apply(grant)
 
-    def _doubt(self, grant: Grant) -> None:
-        assert self.ledger.doubt(grant, Ambiguous("reset", "reset"), 60, self.policy) is True
+    def _doubt(self, grant: Lease) -> None:
+        assert self.ledger.mark_ambiguous(grant, Ambiguous("reset", "reset"), 60, self.policy) is True
 
-    def _not_sent(self, grant: Grant) -> None:
-        assert self.ledger.not_sent(grant) is True
+    def _not_sent(self, grant: Lease) -> None:
+        assert self.ledger.withdraw_intent(grant) is True
 
-    def _retry(self, grant: Grant) -> None:
+    def _retry(self, grant: Lease) -> None:
         assert self.ledger.retry(grant, NotApplied("9", "later"), 30) in {"retrying", "gave_up"}
 
-    def _reject(self, grant: Grant) -> None:
+    def _reject(self, grant: Lease) -> None:
         assert self.ledger.reject(grant, Rejected("43010", "no")) is True
 
     @rule(decision=grants)
-    def late_started(self, decision: Go | Reconcile) -> None:
+    def late_started(self, decision: StartNow | Reconcile) -> None:
         """A frozen worker comes back with the Task.ID of what it had sent."""
         for task in self.applied.get(decision.grant.request_id, [])[:1]:
             self.ledger.started(decision.grant, Accepted(task_id=task), WINDOW, self.policy)
 
     @rule(decision=grants, visible=st.booleans(), late=st.booleans())
-    def look(self, decision: Go | Reconcile, *, visible: bool, late: bool) -> None:
+    def look(self, decision: StartNow | Reconcile, *, visible: bool, late: bool) -> None:
         self._look(decision, visible=visible, late=late)
 
-    def _look(self, decision: Go | Reconcile, *, visible: bool, late: bool) -> None:
+    def _look(self, decision: StartNow | Reconcile, *, visible: bool, late: bool) -> None:
         if not isinstance(decision, Reconcile):
             return
         grant = decision.grant
         new = self.applied.get(grant.request_id, []) if visible else []
-        free = sorted(self.ledger.unclaimed(MID, new))
+        free = sorted(self.ledger.unassigned_task_ids(MID, new))
         if len(free) == 1:
             self.ledger.started(grant, Accepted(task_id=free[0]), WINDOW, self.policy, reconciled=True)
-        elif free or (late and self.policy.when_in_doubt == "unknown"):
-            self.ledger.unknown(grant, free, WINDOW)
+        elif free or (late and self.policy.when_ambiguous == "unknown"):
+            self.ledger.record_start_unknown(grant, free, WINDOW)
         elif late:
             if self.ledger.retry(grant, NotApplied("nothing_started", "again"), 30):
                 self.repeated.add(grant.request_id)
         else:
-            self.ledger.look_again(grant, 20)
+            self.ledger.reconcile_later(grant, 20)
 
     @rule(decision=consumes(grants))
-    def forget_a_worker(self, decision: Go | Reconcile) -> None:
+    def forget_a_worker(self, decision: StartNow | Reconcile) -> None:
         """It is gone for good."""
 
     @rule(data=st.data())

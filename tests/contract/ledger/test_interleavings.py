@@ -4,12 +4,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from sfmc_import.ledger import LedgerSettings
 from tests.contract.ledger.both import BothWorlds
 from tests.contract.ledger.interleavings import Interleavings
-from tests.ledgers import MemoryWorld
-from worker.adapters.ledger import LedgerSettings
+from tests.support.ledger_world import MemoryWorld
 
-SETTINGS = LedgerSettings(lease=180, settle=60, accept_grace=5, recheck=600, first_look=5)
+SETTINGS = LedgerSettings(lease=180, results_delay=60, accept_grace=5, recheck=600, first_poll=5)
 HEALTH = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 

@@ -1,8 +1,8 @@
 """The contract tests notice every wrong change to the scripts that tests/mutants lists."""
 
-from tests.ledgers import RedisWorld
-from tests.mutants.killing import SETTINGS, bodies, killer_of, notices
-from tests.mutants.wrong_scripts import MUTANTS
+from tests.support.ledger_world import RedisWorld
+from tests.support.mutants.scripts import SETTINGS, bodies, killer_of, notices
+from tests.support.mutants.wrong_scripts import MUTANTS
 
 
 def test_the_right_ledger_passes_what_the_wrong_ones_must_fail(redis_server):

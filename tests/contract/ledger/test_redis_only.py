@@ -7,14 +7,14 @@ import orjson
 import pytest
 import redis as redis_py
 
-from tests.contract.ledger.story import HOUR, KEY, MID, Story, file, request
-from tests.ledgers import RedisWorld
-from worker.adapters.ledger import LedgerSettings, RedisLedger, wire
-from worker.adapters.ledger.scripts import read_script
-from worker.domain.policy import Policy
-from worker.ports import LedgerDownError
+from sfmc_import.ledger import LedgerSettings, RedisLedger, wire
+from sfmc_import.ledger.redis_ledger import read_script
+from sfmc_import.policy import Policy
+from sfmc_import.ports import LedgerUnavailableError
+from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
+from tests.support.ledger_world import RedisWorld
 
-SETTINGS = LedgerSettings(lease=180, settle=60, accept_grace=5, recheck=600, first_look=5)
+SETTINGS = LedgerSettings(lease=180, results_delay=60, accept_grace=5, recheck=600, first_poll=5)
 DAY = 24 * HOUR
 
 
@@ -26,8 +26,8 @@ def world(redis_server) -> Iterator[RedisWorld]:
 
 
 @pytest.fixture
-def story(world: RedisWorld) -> Story:
-    return Story(world)
+def scenario(world: RedisWorld) -> Scenario:
+    return Scenario(world)
 
 
 def test_a_recorded_request_is_new_again_when_only_the_reply_was_lost(world: RedisWorld):
@@ -38,9 +38,9 @@ def test_a_recorded_request_is_new_again_when_only_the_reply_was_lost(world: Red
     assert len(world.events()) == 1
 
 
-def test_numbers_of_an_event_are_exact_and_names_are_unicode(story: Story, world: RedisWorld):
+def test_numbers_of_an_event_are_exact_and_names_are_unicode(scenario: Scenario, world: RedisWorld):
     name = 'ünï "quoted" \\ \u2028 \U0001f600.csv'
-    story.accept(request("a", file(name, size=2**63 - 1)))
+    scenario.accept(request("a", file(name, size=2**63 - 1)))
     (_, fields) = world.client.xrange(world.keys.stream)[0]
     event = orjson.loads(fields[b"event"])
 
@@ -49,20 +49,20 @@ def test_numbers_of_an_event_are_exact_and_names_are_unicode(story: Story, world
     assert event["subject"] == KEY
 
 
-def test_a_refusal_of_what_json_cannot_carry_is_told_all_the_same(story: Story):
-    story.ledger.refuse(request("a", key="bad \udc80 key"), "invalid", "unknown argument \udfff")
+def test_a_refusal_of_what_json_cannot_carry_is_told_all_the_same(scenario: Scenario):
+    scenario.ledger.refuse(request("a", key="bad \udc80 key"), "invalid", "unknown argument \udfff")
 
-    assert story.names("a") == ["accepted", "rejected"]
-    assert story.last("a")["customer_key"] == "bad ? key"
+    assert scenario.names("a") == ["accepted", "rejected"]
+    assert scenario.last("a")["customer_key"] == "bad ? key"
 
 
-def test_nanoseconds_travel_as_text(story: Story):
+def test_nanoseconds_travel_as_text(scenario: Scenario):
     arrival = file()
     stamped = type(arrival)(location="/in", name="x", size=1, modified_ns=1_800_000_000_123_456_789)
-    story.accept(request("a", stamped))
+    scenario.accept(request("a", stamped))
 
-    assert story.last("a")["file"]["modified_ns"] == "1800000000123456789"
-    assert story.ledger.load("a") == story.requests["a"]
+    assert scenario.last("a")["file"]["modified_ns"] == "1800000000123456789"
+    assert scenario.ledger.load("a") == scenario.requests["a"]
 
 
 def test_a_report_is_published_once_and_keeps_empty_lists_and_large_numbers(world: RedisWorld):
@@ -77,11 +77,11 @@ def test_a_report_is_published_once_and_keeps_empty_lists_and_large_numbers(worl
 
 
 @pytest.mark.parametrize("seconds", [0, 86399.999, 58 * DAY, 59 * DAY, 409 * DAY, 36525 * DAY, -9861 * DAY])
-def test_the_time_of_an_event_is_the_time_of_redis(story: Story, world: RedisWorld, seconds: float):
+def test_the_time_of_an_event_is_the_time_of_redis(scenario: Scenario, world: RedisWorld, seconds: float):
     world.advance(seconds)
-    story.arrives("a")
+    scenario.arrives("a")
 
-    told = datetime.fromisoformat(story.events("a")[0]["time"])
+    told = datetime.fromisoformat(scenario.events("a")[0]["time"])
     assert told == datetime.fromtimestamp(world.now_ms() // 1000, UTC).replace(microsecond=world.now_ms() % 1000 * 1000)
 
 
@@ -89,39 +89,39 @@ def ttl(world: RedisWorld, key: str) -> float:
     return world.client.pttl(key) / 1000
 
 
-def test_a_finished_request_is_forgotten_after_its_time_and_an_unfinished_one_much_later(story, world):
-    story.arrives_and_starts("a")
+def test_a_finished_request_is_forgotten_after_its_time_and_an_unfinished_one_much_later(scenario, world):
+    scenario.arrives_and_starts("a")
     assert ttl(world, world.keys.request("a")) > 89 * DAY
-    story.ends("a")
+    scenario.ends("a")
 
     assert 29 * DAY < ttl(world, world.keys.request("a")) <= 30 * DAY
     assert 29 * DAY < ttl(world, world.keys.task(MID, "task-a")) <= 30 * DAY
 
 
-def test_a_definition_outlives_its_window_and_a_follow_up_its_wait(story: Story, world: RedisWorld):
-    story.arrives_and_starts("a", window=24 * 200)
-    story.ends("a")
-    story.arrives("b")
-    story.take("b")
+def test_a_definition_outlives_its_window_and_a_follow_up_its_wait(scenario: Scenario, world: RedisWorld):
+    scenario.arrives_and_starts("a", window=24 * 200)
+    scenario.ends("a")
+    scenario.arrives("b")
+    scenario.claim("b")
 
     assert ttl(world, world.keys.definition(MID, KEY)) > 200 * DAY
     assert ttl(world, world.keys.waiting(MID, KEY)) > 200 * DAY
     assert ttl(world, world.keys.request("b")) > 200 * DAY
 
 
-def test_a_finished_request_keeps_no_field_that_only_work_needs(story: Story, world: RedisWorld):
-    story.arrives("a")
-    story.in_doubt("a", known=tuple(str(number) for number in range(50)))
+def test_a_finished_request_keeps_no_field_that_only_work_needs(scenario: Scenario, world: RedisWorld):
+    scenario.arrives("a")
+    scenario.in_doubt("a", known=tuple(str(number) for number in range(50)))
     world.advance(60)
-    story.ledger.unknown(story.look("a").grant, [], 0)
+    scenario.ledger.record_start_unknown(scenario.look("a").grant, [], 0)
 
     left = set(world.record("a"))
     assert not left & {"owner", "known", "sent", "nb", "look_until", "until", "follow_until", "looks", "lost", "call"}
 
 
-def test_the_memory_of_files_and_source_events_ends(story: Story, world: RedisWorld):
-    story.accept(request("a", file(), event_id="e"))
-    story.go("a")
+def test_the_memory_of_files_and_source_events_ends(scenario: Scenario, world: RedisWorld):
+    scenario.accept(request("a", file(), event_id="e"))
+    scenario.go("a")
     kept = [key for key in world.client.scan_iter() if b":s:" in key or b":e:" in key]
 
     assert len(kept) == 2
@@ -149,11 +149,11 @@ def test_two_prefixes_on_one_server_know_nothing_of_each_other(redis_server):
     client.close()
 
 
-def test_every_key_of_a_request_lies_in_the_slot_of_the_stream(story: Story, world: RedisWorld):
-    story.accept(request("a", file(), key="a{b}c", event_id="{x}"))
-    story.start("a", window=1)
-    story.accept(request("b", file("b.csv"), key="a{b}c"))
-    story.take("b")
+def test_every_key_of_a_request_lies_in_the_slot_of_the_stream(scenario: Scenario, world: RedisWorld):
+    scenario.accept(request("a", file(), key="a{b}c", event_id="{x}"))
+    scenario.start("a", window=1)
+    scenario.accept(request("b", file("b.csv"), key="a{b}c"))
+    scenario.claim("b")
     slot = redis_py.crc.key_slot(world.keys.stream.encode())
     names = [name for name in world.client.scan_iter() if name != b"test:clock"]
 
@@ -166,19 +166,19 @@ def test_a_defect_of_a_script_is_not_taken_for_a_redis_that_is_down(redis_server
         return "local nothing = nil; return nothing.field" if name == "look_again" else read_script(name)
 
     world = RedisWorld(redis_server.url, SETTINGS, broken)
-    story = Story(world)
-    story.arrives("a")
-    grant = story.go("a")
+    scenario = Scenario(world)
+    scenario.arrives("a")
+    grant = scenario.go("a")
 
     with pytest.raises(redis_py.ResponseError):
-        world.ledger.look_again(grant, 1)
+        world.ledger.reconcile_later(grant, 1)
     world.client.close()
 
 
 def test_a_server_that_refuses_to_write_is_down(redis_server, world: RedisWorld):
     world.client.config_set("maxmemory", 1)
     try:
-        with pytest.raises(LedgerDownError, match="memory"):
+        with pytest.raises(LedgerUnavailableError, match="memory"):
             world.ledger.accept(request("a"))
     finally:
         world.client.config_set("maxmemory", 0)
@@ -189,8 +189,12 @@ def test_a_server_that_is_gone_is_down(tmp_path):
     client = redis_py.Redis.from_url(f"unix://{tmp_path}/none.sock")
     ledger = RedisLedger(client, SETTINGS)
 
-    for call in (lambda: ledger.accept(request("a")), lambda: ledger.load("a"), lambda: ledger.unclaimed(MID, ["t"])):
-        with pytest.raises(LedgerDownError):
+    for call in (
+        lambda: ledger.accept(request("a")),
+        lambda: ledger.load("a"),
+        lambda: ledger.unassigned_task_ids(MID, ["t"]),
+    ):
+        with pytest.raises(LedgerUnavailableError):
             call()
     client.close()
 
@@ -202,13 +206,13 @@ def test_scripts_that_the_server_forgot_are_sent_again(world: RedisWorld):
     assert world.ledger.accept(request("b")) is True
 
 
-def test_a_request_of_odd_ids_and_keys_lives_its_life(story: Story, world: RedisWorld):
+def test_a_request_of_odd_ids_and_keys_lives_its_life(scenario: Scenario, world: RedisWorld):
     odd = "it's {odd}:*?[x]\\ \u00fc%s"
-    story.accept(request("a/b:c@d+e=f", file(odd, version=odd), key=odd[:36], event_id=odd))
-    story.start("a/b:c@d+e=f", window=1)
-    story.ends("a/b:c@d+e=f")
+    scenario.accept(request("a/b:c@d+e=f", file(odd, version=odd), key=odd[:36], event_id=odd))
+    scenario.start("a/b:c@d+e=f", window=1)
+    scenario.ends("a/b:c@d+e=f")
 
-    assert story.names("a/b:c@d+e=f") == ["accepted", "starting", "started", "completed"]
+    assert scenario.names("a/b:c@d+e=f") == ["accepted", "starting", "started", "completed"]
     assert world.due() == {}
 
 

@@ -5,158 +5,158 @@ from typing import Any
 
 import pytest
 
-from tests.contract.ledger.story import BUSY, DOUBT, HOUR, Story, file, request
-from worker.domain.faults import Rejected
+from sfmc_import.faults import Rejected
+from tests.contract.ledger.scenario import BUSY, DOUBT, HOUR, Scenario, file, request
 
 Repeatable = Callable[[], Any]
 
 
-def sent(story: Story) -> Any:
-    story.arrives("a")
-    return story.sends("a")
+def sent(scenario: Scenario) -> Any:
+    scenario.arrives("a")
+    return scenario.sends("a")
 
 
-def doubtful(story: Story) -> Any:
-    story.arrives("a")
-    story.in_doubt("a")
-    story.world.advance(60)
-    return story.look("a").grant
+def doubtful(scenario: Scenario) -> Any:
+    scenario.arrives("a")
+    scenario.in_doubt("a")
+    scenario.world.advance(60)
+    return scenario.look("a").grant
 
 
-def first_take(story: Story) -> Repeatable:
-    story.arrives("a")
-    return lambda: story.take("a", "w")
+def first_take(scenario: Scenario) -> Repeatable:
+    scenario.arrives("a")
+    return lambda: scenario.claim("a", "w")
 
 
-def take_of_the_unrecorded(story: Story) -> Repeatable:
-    story.requests["a"] = request("a", file())
-    return lambda: story.take("a", "w")
+def take_of_the_unrecorded(scenario: Scenario) -> Repeatable:
+    scenario.requests["a"] = request("a", file())
+    return lambda: scenario.claim("a", "w")
 
 
-def deferral(story: Story) -> Repeatable:
-    story.arrives_and_starts("b", window=1)
-    story.arrives("a")
-    return lambda: story.take("a", "w")
+def deferral(scenario: Scenario) -> Repeatable:
+    scenario.arrives_and_starts("b", window=1)
+    scenario.arrives("a")
+    return lambda: scenario.claim("a", "w")
 
 
-def duplicate(story: Story) -> Repeatable:
-    story.arrives_and_starts("b", window=1)
-    story.accept(request("a"))
-    return lambda: story.take("a", "w")
+def duplicate(scenario: Scenario) -> Repeatable:
+    scenario.arrives_and_starts("b", window=1)
+    scenario.accept(request("a"))
+    return lambda: scenario.claim("a", "w")
 
 
-def superseded(story: Story) -> Repeatable:
-    story.arrives_and_starts("b")
-    story.arrives("a", name="x.csv")
-    story.world.advance(1)
-    story.arrives("c", name="x.csv")
-    story.take("c")
-    return lambda: story.take("a", "w")
+def superseded(scenario: Scenario) -> Repeatable:
+    scenario.arrives_and_starts("b")
+    scenario.arrives("a", name="x.csv")
+    scenario.world.advance(1)
+    scenario.arrives("c", name="x.csv")
+    scenario.claim("c")
+    return lambda: scenario.claim("a", "w")
 
 
-def takeover(story: Story) -> Repeatable:
-    story.arrives("a")
-    story.go("a")
-    story.world.advance(180)
-    return lambda: story.take("a", "w")
+def takeover(scenario: Scenario) -> Repeatable:
+    scenario.arrives("a")
+    scenario.go("a")
+    scenario.world.advance(180)
+    return lambda: scenario.claim("a", "w")
 
 
-def death_while_sending(story: Story) -> Repeatable:
-    sent(story)
-    story.world.advance(180)
-    return lambda: story.take("a", "w")
+def death_while_sending(scenario: Scenario) -> Repeatable:
+    sent(scenario)
+    scenario.world.advance(180)
+    return lambda: scenario.claim("a", "w")
 
 
-def look(story: Story) -> Repeatable:
-    story.arrives("a")
-    story.in_doubt("a")
-    story.world.advance(60)
-    return lambda: story.take("a", "w")
+def look(scenario: Scenario) -> Repeatable:
+    scenario.arrives("a")
+    scenario.in_doubt("a")
+    scenario.world.advance(60)
+    return lambda: scenario.claim("a", "w")
 
 
-def poison(story: Story) -> Repeatable:
-    story.arrives("a")
+def poison(scenario: Scenario) -> Repeatable:
+    scenario.arrives("a")
     for _ in range(3):
-        story.take("a")
-        story.world.advance(180)
-    return lambda: story.take("a", "w")
+        scenario.claim("a")
+        scenario.world.advance(180)
+    return lambda: scenario.claim("a", "w")
 
 
-def intend(story: Story) -> Repeatable:
-    story.arrives("a")
-    grant = story.go("a")
-    return lambda: story.ledger.intend(grant, ["t"])
+def record_intent(scenario: Scenario) -> Repeatable:
+    scenario.arrives("a")
+    grant = scenario.go("a")
+    return lambda: scenario.ledger.record_intent(grant, ["t"])
 
 
-def sending(story: Story) -> Repeatable:
-    grant = sent(story)
-    return lambda: story.ledger.sending(grant)
+def renew_intent(scenario: Scenario) -> Repeatable:
+    grant = sent(scenario)
+    return lambda: scenario.ledger.renew_intent(grant)
 
 
-def not_sent(story: Story) -> Repeatable:
-    grant = sent(story)
-    return lambda: story.ledger.not_sent(grant)
+def withdraw_intent(scenario: Scenario) -> Repeatable:
+    grant = sent(scenario)
+    return lambda: scenario.ledger.withdraw_intent(grant)
 
 
-def started(story: Story) -> Repeatable:
-    grant = sent(story)
-    return lambda: story.commit(grant, "t", 2)
+def started(scenario: Scenario) -> Repeatable:
+    grant = sent(scenario)
+    return lambda: scenario.commit(grant, "t", 2)
 
 
-def matched(story: Story) -> Repeatable:
-    grant = doubtful(story)
-    return lambda: story.commit(grant, "t", 2, reconciled=True)
+def matched(scenario: Scenario) -> Repeatable:
+    grant = doubtful(scenario)
+    return lambda: scenario.commit(grant, "t", 2, reconciled=True)
 
 
-def retry(story: Story) -> Repeatable:
-    grant = sent(story)
-    return lambda: story.ledger.retry(grant, BUSY, 30)
+def retry(scenario: Scenario) -> Repeatable:
+    grant = sent(scenario)
+    return lambda: scenario.ledger.retry(grant, BUSY, 30)
 
 
-def give_up(story: Story) -> Repeatable:
-    grant = sent(story)
-    return lambda: story.ledger.retry(grant, BUSY, 7 * HOUR)
+def give_up(scenario: Scenario) -> Repeatable:
+    grant = sent(scenario)
+    return lambda: scenario.ledger.retry(grant, BUSY, 7 * HOUR)
 
 
-def repeat_after_doubt(story: Story) -> Repeatable:
-    grant = doubtful(story)
-    return lambda: story.ledger.retry(grant, BUSY, 30)
+def repeat_after_doubt(scenario: Scenario) -> Repeatable:
+    grant = doubtful(scenario)
+    return lambda: scenario.ledger.retry(grant, BUSY, 30)
 
 
-def doubt(story: Story) -> Repeatable:
-    grant = sent(story)
-    return lambda: story.ledger.doubt(grant, DOUBT, 60, story.policy)
+def mark_ambiguous(scenario: Scenario) -> Repeatable:
+    grant = sent(scenario)
+    return lambda: scenario.ledger.mark_ambiguous(grant, DOUBT, 60, scenario.policy)
 
 
-def look_again(story: Story) -> Repeatable:
-    grant = doubtful(story)
-    return lambda: story.ledger.look_again(grant, 30)
+def reconcile_later(scenario: Scenario) -> Repeatable:
+    grant = doubtful(scenario)
+    return lambda: scenario.ledger.reconcile_later(grant, 30)
 
 
-def unknown(story: Story) -> Repeatable:
-    grant = doubtful(story)
-    return lambda: story.ledger.unknown(grant, ["t"], 3)
+def record_start_unknown(scenario: Scenario) -> Repeatable:
+    grant = doubtful(scenario)
+    return lambda: scenario.ledger.record_start_unknown(grant, ["t"], 3)
 
 
-def reject(story: Story) -> Repeatable:
-    grant = sent(story)
-    return lambda: story.ledger.reject(grant, Rejected("43010", "no"))
+def reject(scenario: Scenario) -> Repeatable:
+    grant = sent(scenario)
+    return lambda: scenario.ledger.reject(grant, Rejected("43010", "no"))
 
 
-def refuse(story: Story) -> Repeatable:
-    return lambda: story.ledger.refuse(request("a"), "invalid", "no")
+def refuse(scenario: Scenario) -> Repeatable:
+    return lambda: scenario.ledger.refuse(request("a"), "invalid", "no")
 
 
-def ended(story: Story) -> Repeatable:
-    story.arrives_and_starts("a", window=3)
-    run = story.run("a")
-    return lambda: story.ledger.ended(run, "import_failed", None, story.policy)
+def ended(scenario: Scenario) -> Repeatable:
+    scenario.arrives_and_starts("a", window=3)
+    run = scenario.run("a")
+    return lambda: scenario.ledger.ended(run, "import_failed", None, scenario.policy)
 
 
-def progressed(story: Story) -> Repeatable:
-    story.arrives_and_starts("a")
-    run = story.run("a")
-    return lambda: story.ledger.progressed(run, "Processing", 30)
+def progressed(scenario: Scenario) -> Repeatable:
+    scenario.arrives_and_starts("a")
+    run = scenario.run("a")
+    return lambda: scenario.ledger.progressed(run, "Processing", 30)
 
 
 STEPS = [
@@ -169,17 +169,17 @@ STEPS = [
     death_while_sending,
     look,
     poison,
-    intend,
-    sending,
-    not_sent,
+    record_intent,
+    renew_intent,
+    withdraw_intent,
     started,
     matched,
     retry,
     give_up,
     repeat_after_doubt,
-    doubt,
-    look_again,
-    unknown,
+    mark_ambiguous,
+    reconcile_later,
+    record_start_unknown,
     reject,
     refuse,
     ended,
@@ -188,24 +188,24 @@ STEPS = [
 
 
 @pytest.mark.parametrize("prepare", STEPS, ids=lambda step: step.__name__)
-def test_a_step_whose_reply_was_lost_gives_the_same_answer_and_no_second_event(story: Story, prepare):
-    step = prepare(story)
+def test_a_step_whose_reply_was_lost_gives_the_same_answer_and_no_second_event(scenario: Scenario, prepare):
+    step = prepare(scenario)
     first = step()
-    events, due = story.world.events(), story.world.due()
-    story.world.advance(0)
+    events, due = scenario.world.events(), scenario.world.due()
+    scenario.world.advance(0)
 
     assert step() == first
-    assert story.world.events() == events
-    assert story.world.due() == due
+    assert scenario.world.events() == events
+    assert scenario.world.due() == due
 
 
 @pytest.mark.parametrize("prepare", STEPS, ids=lambda step: step.__name__)
-def test_a_repeated_step_leaves_the_next_request_as_a_single_one_would(story: Story, prepare):
-    step = prepare(story)
+def test_a_repeated_step_leaves_the_next_request_as_a_single_one_would(scenario: Scenario, prepare):
+    step = prepare(scenario)
     step()
     step()
-    story.arrives("next")
-    decision = story.take("next")
+    scenario.arrives("next")
+    decision = scenario.claim("next")
 
     assert decision.state == "deferred" if hasattr(decision, "state") else decision.grant.request_id == "next"
-    assert len(story.names("next")) == 2
+    assert len(scenario.names("next")) == 2

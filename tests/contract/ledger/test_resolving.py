@@ -2,157 +2,159 @@
 
 import pytest
 
-from tests.contract.ledger.story import HOUR, KEY, MID, Story, file, request
-from worker.domain.decisions import Ended, Go
-from worker.domain.runs import Accepted
+from sfmc_import.runs import Accepted
+from sfmc_import.states import AlreadyEnded, StartNow
+from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
 
 
-def unknown(story: Story, window: float = 2.0, **more: object) -> None:
+def record_start_unknown(scenario: Scenario, window: float = 2.0, **more: object) -> None:
     """The request `a` for the file x.csv, started perhaps."""
-    story.accept(request("a", file("x.csv"), **more))
-    story.in_doubt("a", settle=60)
-    story.world.advance(60)
-    assert story.ledger.unknown(story.look("a").grant, (), window)
+    scenario.accept(request("a", file("x.csv"), **more))
+    scenario.in_doubt("a", results_delay=60)
+    scenario.world.advance(60)
+    assert scenario.ledger.record_start_unknown(scenario.look("a").grant, (), window)
 
 
-def resolve(story: Story, task: str | None, request_id: str = "a", reason: str | None = "seen in the log") -> bool:
-    return story.ledger.resolve(request_id, task, "ada", reason, story.policy)
+def resolve(
+    scenario: Scenario, task: str | None, request_id: str = "a", reason: str | None = "seen in the log"
+) -> bool:
+    return scenario.ledger.resolve(request_id, task, "ada", reason, scenario.policy)
 
 
-def test_with_its_task_the_request_is_started_and_followed_to_its_end(story: Story):
-    unknown(story)
+def test_with_its_task_the_request_is_started_and_followed_to_its_end(scenario: Scenario):
+    record_start_unknown(scenario)
 
-    assert resolve(story, "77")
+    assert resolve(scenario, "77")
 
-    assert story.names("a")[-2:] == ["start_unknown", "started"]
-    told = story.last("a")
+    assert scenario.names("a")[-2:] == ["start_unknown", "started"]
+    told = scenario.last("a")
     assert (told["task_id"], told["matched"], told["operator"]) == ("77", "operator", "ada")
     assert told["reason"] == "seen in the log"
-    assert story.due_in("a") == 0
-    assert story.run("a").task_id == "77"
-    story.ends("a")
-    assert story.names("a")[-1] == "completed"
+    assert scenario.due_in("a") == 0
+    assert scenario.run("a").task_id == "77"
+    scenario.ends("a")
+    assert scenario.names("a")[-1] == "completed"
 
 
-def test_a_resolved_run_holds_its_definition(story: Story):
-    unknown(story, window=0)
-    resolve(story, "77")
-    story.arrives("b")
-    story.take("b")
+def test_a_resolved_run_holds_its_definition(scenario: Scenario):
+    record_start_unknown(scenario, window=0)
+    resolve(scenario, "77")
+    scenario.arrives("b")
+    scenario.claim("b")
 
-    assert story.names("b")[-1] == "deferred"
-
-
-def test_a_run_resolved_while_another_one_runs_leaves_that_its_definition(story: Story):
-    unknown(story, window=0)
-    story.arrives_and_starts("b")
-    assert resolve(story, "77")
-    story.ends("a")
-    story.arrives("c")
-    story.take("c")
-
-    assert story.names("c")[-1] == "deferred"
+    assert scenario.names("b")[-1] == "deferred"
 
 
-def test_a_task_of_another_request_is_not_taken(story: Story):
-    story.arrives_and_starts("b")
-    story.ends("b")
-    unknown(story)
+def test_a_run_resolved_while_another_one_runs_leaves_that_its_definition(scenario: Scenario):
+    record_start_unknown(scenario, window=0)
+    scenario.arrives_and_starts("b")
+    assert resolve(scenario, "77")
+    scenario.ends("a")
+    scenario.arrives("c")
+    scenario.claim("c")
 
-    assert not resolve(story, "task-b")
-    assert story.names("a")[-1] == "start_unknown"
+    assert scenario.names("c")[-1] == "deferred"
 
 
-def test_without_a_task_the_window_and_the_file_are_free_again(story: Story):
-    unknown(story, event_id="e1")
-    assert resolve(story, None)
-    told = story.last("a")
-    again = story.accept(request("b", file("x.csv"), event_id="e1"))
+def test_a_task_of_another_request_is_not_taken(scenario: Scenario):
+    scenario.arrives_and_starts("b")
+    scenario.ends("b")
+    record_start_unknown(scenario)
 
-    assert story.names("a")[-2:] == ["start_unknown", "not_started"]
+    assert not resolve(scenario, "task-b")
+    assert scenario.names("a")[-1] == "start_unknown"
+
+
+def test_without_a_task_the_window_and_the_file_are_free_again(scenario: Scenario):
+    record_start_unknown(scenario, event_id="e1")
+    assert resolve(scenario, None)
+    told = scenario.last("a")
+    again = scenario.accept(request("b", file("x.csv"), event_id="e1"))
+
+    assert scenario.names("a")[-2:] == ["start_unknown", "not_started"]
     assert (told["operator"], told["reason"]) == ("ada", "seen in the log")
-    assert story.due_in("a") is None
-    assert isinstance(story.take(again.request_id), Go)
+    assert scenario.due_in("a") is None
+    assert isinstance(scenario.claim(again.request_id), StartNow)
 
 
-def test_the_window_of_an_earlier_start_stays_closed(story: Story):
-    story.arrives_and_starts("b", window=5)
-    story.ends("b")
-    story.accept(request("a", file("x.csv"), force=True, reason="wrong file"))
-    story.in_doubt("a", settle=60)
-    story.world.advance(60)
-    story.ledger.unknown(story.look("a").grant, (), 9)
-    resolve(story, None)
-    story.arrives("c")
-    story.take("c")
+def test_the_window_of_an_earlier_start_stays_closed(scenario: Scenario):
+    scenario.arrives_and_starts("b", window=5)
+    scenario.ends("b")
+    scenario.accept(request("a", file("x.csv"), force=True, reason="wrong file"))
+    scenario.in_doubt("a", results_delay=60)
+    scenario.world.advance(60)
+    scenario.ledger.record_start_unknown(scenario.look("a").grant, (), 9)
+    resolve(scenario, None)
+    scenario.arrives("c")
+    scenario.claim("c")
 
-    assert story.names("c")[-1] == "deferred"
-    assert story.due_in("c") == pytest.approx(5 * HOUR - 60)
-
-
-def test_a_follow_up_that_waited_for_the_window_starts_at_once(story: Story):
-    unknown(story, window=9)
-    story.arrives("b")
-    story.take("b")
-    resolve(story, None)
-
-    assert story.due_in("b") == 0
-    assert isinstance(story.take("b"), Go)
+    assert scenario.names("c")[-1] == "deferred"
+    assert scenario.due_in("c") == pytest.approx(5 * HOUR - 60)
 
 
-def test_a_mistaken_word_can_be_corrected_and_a_late_task_is_the_truth(story: Story):
-    unknown(story)
-    resolve(story, None)
-    assert story.take("a") == Ended(state="not_started")
+def test_a_follow_up_that_waited_for_the_window_starts_at_once(scenario: Scenario):
+    record_start_unknown(scenario, window=9)
+    scenario.arrives("b")
+    scenario.claim("b")
+    resolve(scenario, None)
 
-    assert resolve(story, "77")
-    assert story.names("a")[-2:] == ["not_started", "started"]
-
-
-def test_a_task_that_comes_from_a_frozen_worker_counts_after_a_mistaken_word(story: Story):
-    story.arrives("a")
-    grant = story.in_doubt("a", settle=60)
-    story.world.advance(60)
-    story.ledger.unknown(story.look("a").grant, (), 1)
-    resolve(story, None)
-
-    assert story.ledger.started(grant, Accepted(task_id="77"), 1, story.policy)
-    assert story.last("a")["matched"] == "reply"
+    assert scenario.due_in("b") == 0
+    assert isinstance(scenario.claim("b"), StartNow)
 
 
-@pytest.mark.parametrize("task", ["77", None])
-def test_the_same_word_twice_is_one_event(story: Story, task: str | None):
-    unknown(story)
+def test_a_mistaken_word_can_be_corrected_and_a_late_task_is_the_truth(scenario: Scenario):
+    record_start_unknown(scenario)
+    resolve(scenario, None)
+    assert scenario.claim("a") == AlreadyEnded(state="not_started")
 
-    assert resolve(story, task)
-    assert resolve(story, task)
-    assert len(story.names("a")) == 5
+    assert resolve(scenario, "77")
+    assert scenario.names("a")[-2:] == ["not_started", "started"]
 
 
-def test_the_reason_of_the_request_stays_where_the_operator_gives_none(story: Story):
-    unknown(story, reason="monthly")
-    resolve(story, "77", reason=None)
+def test_a_task_that_comes_from_a_frozen_worker_counts_after_a_mistaken_word(scenario: Scenario):
+    scenario.arrives("a")
+    grant = scenario.in_doubt("a", results_delay=60)
+    scenario.world.advance(60)
+    scenario.ledger.record_start_unknown(scenario.look("a").grant, (), 1)
+    resolve(scenario, None)
 
-    assert story.last("a")["reason"] == "monthly"
+    assert scenario.ledger.started(grant, Accepted(task_id="77"), 1, scenario.policy)
+    assert scenario.last("a")["matched"] == "reply"
 
 
 @pytest.mark.parametrize("task", ["77", None])
-def test_a_request_that_is_not_in_doubt_cannot_be_resolved(story: Story, task: str | None):
-    story.arrives("waits")
-    story.arrives_and_starts("runs", key="other")
-    before = len(story.world.events())
+def test_the_same_word_twice_is_one_event(scenario: Scenario, task: str | None):
+    record_start_unknown(scenario)
 
-    assert not resolve(story, task, "waits")
-    assert not resolve(story, task, "runs")
-    assert not resolve(story, task, "nobody")
-    assert len(story.world.events()) == before
+    assert resolve(scenario, task)
+    assert resolve(scenario, task)
+    assert len(scenario.names("a")) == 5
 
 
-def test_a_run_that_was_given_once_cannot_become_another(story: Story):
-    unknown(story)
-    resolve(story, "77")
+def test_the_reason_of_the_request_stays_where_the_operator_gives_none(scenario: Scenario):
+    record_start_unknown(scenario, reason="monthly")
+    resolve(scenario, "77", reason=None)
 
-    assert not resolve(story, "78")
-    assert not resolve(story, None)
-    assert story.ledger.unclaimed(MID, ["77", "78"]) == {"78"}
-    assert story.run("a").customer_key == KEY
+    assert scenario.last("a")["reason"] == "monthly"
+
+
+@pytest.mark.parametrize("task", ["77", None])
+def test_a_request_that_is_not_in_doubt_cannot_be_resolved(scenario: Scenario, task: str | None):
+    scenario.arrives("waits")
+    scenario.arrives_and_starts("runs", key="other")
+    before = len(scenario.world.events())
+
+    assert not resolve(scenario, task, "waits")
+    assert not resolve(scenario, task, "runs")
+    assert not resolve(scenario, task, "nobody")
+    assert len(scenario.world.events()) == before
+
+
+def test_a_run_that_was_given_once_cannot_become_another(scenario: Scenario):
+    record_start_unknown(scenario)
+    resolve(scenario, "77")
+
+    assert not resolve(scenario, "78")
+    assert not resolve(scenario, None)
+    assert scenario.ledger.unassigned_task_ids(MID, ["77", "78"]) == {"78"}
+    assert scenario.run("a").customer_key == KEY

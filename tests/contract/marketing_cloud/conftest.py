@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret, connect
 from tests.contract.marketing_cloud.subjects import Fake, Real, Subject
-from tests.sandbox_server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, SandboxProcess
-from worker.adapters.marketing_cloud import Hidden, MarketingCloudConfig, connect
+from tests.support.sandbox_server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, SandboxProcess
 
 CREDENTIALS = {
-    "token": {"client_id": CLIENT_ID, "client_secret": Hidden(CLIENT_SECRET)},
-    "user": {"username": USERNAME, "password": Hidden(PASSWORD)},
+    "token": {"client_id": CLIENT_ID, "client_secret": PlainSecret(CLIENT_SECRET)},
+    "user": {"username": USERNAME, "password": PlainSecret(PASSWORD)},
 }
 
 

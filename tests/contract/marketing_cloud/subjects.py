@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from tests.fakes.marketing_cloud import FakeMarketingCloud
-from tests.sandbox_server import ACCOUNT_ID, SandboxProcess
-from worker.adapters.boot_clock import BootClock
-from worker.adapters.marketing_cloud import SoapMarketingCloud
-from worker.domain.faults import Ambiguous, Fault, NotApplied, Rejected
-from worker.domain.runs import Accepted, Definition
-from worker.ports import MarketingCloud
+from sfmc_import.clock import BootClock
+from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
+from sfmc_import.marketing_cloud import SoapMarketingCloud
+from sfmc_import.ports import MarketingCloud
+from sfmc_import.runs import Accepted, Definition
+from tests.support.fake_marketing_cloud import FakeMarketingCloud
+from tests.support.sandbox_server import ACCOUNT_ID, SandboxProcess
 
 MID = str(ACCOUNT_ID)
 

@@ -2,14 +2,14 @@
 
 import pytest
 
+from sfmc_import.faults import Ambiguous, NotApplied, Rejected
+from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret, connect
+from sfmc_import.marketing_cloud.client import IDS_PER_QUERY
+from sfmc_import.runs import Accepted
 from tests.contract.marketing_cloud.conftest import on_sandbox
 from tests.contract.marketing_cloud.subjects import MID, start
-from tests.sandbox_server import CLIENT_ID
-from tests.soap_conversation import Conversation, thing
-from worker.adapters.marketing_cloud import Hidden, MarketingCloudConfig, connect
-from worker.adapters.marketing_cloud.client import IDS_PER_QUERY
-from worker.domain.faults import Ambiguous, NotApplied, Rejected
-from worker.domain.runs import Accepted
+from tests.support.sandbox_server import CLIENT_ID
+from tests.support.soap_conversation import Conversation, thing
 
 BEFORE = {
     "http_400": Rejected,
@@ -58,7 +58,7 @@ def test_a_fault_after_the_start_is_ambiguous_and_nothing_is_sent_again(real, fa
 
 def test_an_answer_that_comes_in_drop_by_drop_is_ambiguous_when_the_time_is_over(sandbox):
     config = MarketingCloudConfig(
-        soap_url=sandbox.soap_url, username="demo-user", password=Hidden("demo-password"), read_timeout=0.5
+        soap_url=sandbox.soap_url, username="demo-user", password=PlainSecret("demo-password"), read_timeout=0.5
     )
     sandbox.control.define("orders")
     sandbox.control.add_fault("slow_drip", count=1, seconds=30)
@@ -104,7 +104,7 @@ def test_a_login_that_stays_refused_is_an_account_wide_failure(sandbox, credenti
 
 def test_a_wrong_client_is_an_account_wide_failure_for_starts_and_queries(sandbox):
     config = MarketingCloudConfig(
-        soap_url=sandbox.soap_url, auth_url=sandbox.auth_url, client_id=CLIENT_ID, client_secret=Hidden("wrong")
+        soap_url=sandbox.soap_url, auth_url=sandbox.auth_url, client_id=CLIENT_ID, client_secret=PlainSecret("wrong")
     )
     service = connect(config)
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from sfmc_import.clock import BootClock
+from sfmc_import.faults import Ambiguous, NotApplied, Rejected
+from sfmc_import.runs import Accepted, Run
 from tests.contract.marketing_cloud.subjects import MID, start
-from tests.waiting import eventually
-from worker.adapters.boot_clock import BootClock
-from worker.domain.faults import Ambiguous, NotApplied, Rejected
-from worker.domain.runs import Accepted, Run
+from tests.support.waiting import eventually
 
 
 def test_a_start_is_applied_once_and_names_its_task(subject):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import Conversation
+from tests.support.sandbox_server import SandboxProcess
+from tests.support.soap_conversation import Conversation
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import PARTNER, SOAP_11, Conversation, envelope, start, thing
-from tests.waiting import eventually
+from tests.support.sandbox_server import SandboxProcess
+from tests.support.soap_conversation import PARTNER, SOAP_11, Conversation, envelope, start, thing
+from tests.support.waiting import eventually
 
 BOMB = (
     '<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa">'

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import PARTNER, Conversation, equals, thing
+from tests.support.sandbox_server import SandboxProcess
+from tests.support.soap_conversation import PARTNER, Conversation, equals, thing
 
 TARGET = '<DestinationObject xsi:type="DataExtension"><CustomerKey>people</CustomerKey></DestinationObject>'
 

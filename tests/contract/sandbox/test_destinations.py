@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import Conversation, thing
-from tests.waiting import eventually
+from tests.support.sandbox_server import SandboxProcess
+from tests.support.soap_conversation import Conversation, thing
+from tests.support.waiting import eventually
 
 
 def _outcome(client: Conversation, sandbox: SandboxProcess, key: str) -> tuple[str, int, str]:

@@ -5,9 +5,9 @@ import http.client
 import pytest
 import requests
 
-from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import Conversation, envelope, equals, start
-from tests.waiting import eventually
+from tests.support.sandbox_server import SandboxProcess
+from tests.support.soap_conversation import Conversation, envelope, equals, start
+from tests.support.waiting import eventually
 
 NOT_APPLIED = {
     "drop_before_applying": "reset",

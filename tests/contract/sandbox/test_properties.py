@@ -4,8 +4,8 @@ import pytest
 from lxml import etree
 
 from tests.contract.sandbox.properties import BY_NAME, DESTINATION, EXAMPLES, READ_ONLY
-from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import PARTNER, XSI, Conversation, equals, thing
+from tests.support.sandbox_server import SandboxProcess
+from tests.support.soap_conversation import PARTNER, XSI, Conversation, equals, thing
 
 NAMES = [example.name for example in EXAMPLES]
 MINIMAL = f"<CustomerKey>daily</CustomerKey>{DESTINATION}"

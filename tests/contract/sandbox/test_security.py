@@ -3,8 +3,8 @@
 import pytest
 import requests
 
-from tests.sandbox_server import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, SandboxProcess
-from tests.soap_conversation import Conversation, Reply, start, thing
+from tests.support.sandbox_server import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME, SandboxProcess
+from tests.support.soap_conversation import Conversation, Reply, start, thing
 
 WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 PAYLOAD = start("<CustomerKey>daily</CustomerKey>")

@@ -5,8 +5,8 @@ import http.client
 import pytest
 import requests
 
-from tests.sandbox_server import CLIENT_ID, CLIENT_SECRET, SandboxProcess
-from tests.soap_conversation import PARTNER, SOAP_11, XSI, Conversation
+from tests.support.sandbox_server import CLIENT_ID, CLIENT_SECRET, SandboxProcess
+from tests.support.soap_conversation import PARTNER, SOAP_11, XSI, Conversation
 
 WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 TEXT = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText"

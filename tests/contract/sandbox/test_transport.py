@@ -3,8 +3,8 @@
 import pytest
 import requests
 
-from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import PARTNER, SOAP_11, SOAP_12, XSI, Conversation, envelope, start
+from tests.support.sandbox_server import SandboxProcess
+from tests.support.soap_conversation import PARTNER, SOAP_11, SOAP_12, XSI, Conversation, envelope, start
 
 KEY = "<CustomerKey>daily</CustomerKey>"
 

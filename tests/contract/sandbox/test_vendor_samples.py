@@ -6,8 +6,8 @@ vendor's page "Start an Import Definition".
 
 import pytest
 
-from tests.sandbox_server import PASSWORD, USERNAME, SandboxProcess
-from tests.soap_conversation import PARTNER, SOAP_11, SOAP_12, XSI, Conversation, Reply
+from tests.support.sandbox_server import PASSWORD, USERNAME, SandboxProcess
+from tests.support.soap_conversation import PARTNER, SOAP_11, SOAP_12, XSI, Conversation, Reply
 
 WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 WSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import Conversation
-from tests.waiting import eventually
+from tests.support.sandbox_server import SandboxProcess
+from tests.support.soap_conversation import Conversation
+from tests.support.waiting import eventually
 
 HOURS = 12
 

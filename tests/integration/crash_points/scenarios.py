@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.fakes.marketing_cloud import FakeMarketingCloud
-from worker.domain.faults import Ambiguous, NotApplied, Rejected
-from worker.domain.policy import Policy
+from sfmc_import.faults import Ambiguous, NotApplied, Rejected
+from sfmc_import.policy import Policy
+from tests.support.fake_marketing_cloud import FakeMarketingCloud
 
 KEY = "daily"
 
@@ -70,7 +70,7 @@ DONE = frozenset({"completed"})
 DONE_OR_UNKNOWN = DONE | {"start_unknown"}
 UNKNOWN = frozenset({"start_unknown"})
 SHORT = Policy(retry_deadline=600, follow_deadline=600)
-REPEAT = Policy(when_in_doubt="repeat")
+REPEAT = Policy(when_ambiguous="repeat")
 
 SCENARIOS = (
     Scenario("all_is_well", nothing, DONE_OR_UNKNOWN),

@@ -4,21 +4,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.crash_points.mortality import DEATHS, DiedError, Fate, Mortal, fates
+from sfmc_import.ledger import LedgerSettings
+from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.runs import Definition
+from tests.integration.crash_points.crash_points import DEATHS, DiedError, Fate, Mortal, fates
 from tests.integration.crash_points.scenarios import KEY, SCENARIOS, Scenario
-from tests.ledgers import RedisWorld
-from tests.truth import by_request, check_finished, check_truth, name_of
-from tests.works import MID, Works
-from worker.adapters.ledger import LedgerSettings
-from worker.domain.runs import Definition
-from worker.messages import Arrival, StartRequest
+from tests.support.checks import by_request, check_finished, check_invariants, name_of
+from tests.support.ledger_world import RedisWorld
+from tests.support.system import MID, System
 
 SETTINGS = LedgerSettings()
 REQUEST = StartRequest(
     request_id="r1",
     customer_key=KEY,
     mid=MID,
-    file=Arrival(location="/in", name="daily.csv", size=3, version="v1"),
+    file=FileInfo(location="/in", name="daily.csv", size=3, version="v1"),
     event_id="e1",
 )
 
@@ -30,55 +30,55 @@ def world(redis_server) -> Iterator[RedisWorld]:
     made.close()
 
 
-def new_works(world: RedisWorld, scenario: Scenario) -> Works:
+def new_works(world: RedisWorld, scenario: Scenario) -> System:
     world.restart()
-    works = Works(world, Definition(customer_key=KEY, update_type="AddAndUpdate"), policy=scenario.policy)
-    scenario.prepare(works.cloud)
-    return works
+    system = System(world, Definition(customer_key=KEY, update_type="AddAndUpdate"), policy=scenario.policy)
+    scenario.prepare(system.cloud)
+    return system
 
 
-def live_with(works: Works, fate: Fate, *, redelivered: bool) -> None:
+def live_with(system: System, fate: Fate, *, redelivered: bool) -> None:
     """One mortal worker, then healthy ones; a message that was being worked on may come again or be lost."""
-    ledger, cloud = Mortal(works.world.ledger, fate, ledger=True), Mortal(works.cloud, fate, ledger=False)
-    works.submit(REQUEST)
+    ledger, cloud = Mortal(system.world.ledger, fate, ledger=True), Mortal(system.cloud, fate, ledger=False)
+    system.submit(REQUEST)
     try:
-        works.live(works.deps_over(ledger, cloud))
+        system.live(system.deps_over(ledger, cloud))
     except DiedError:
-        works.messages.clear()
+        system.messages.clear()
         if redelivered:
-            works.send_start(REQUEST)
-            works.work()
-    works.live()
+            system.send_start(REQUEST)
+            system.work()
+    system.live()
 
 
-def check(works: Works, scenario: Scenario) -> None:
-    world = works.world
+def check(system: System, scenario: Scenario) -> None:
+    world = system.world
     check_finished(world, ["r1"])
-    performs = works.cloud.performs
+    performs = system.cloud.performs
     assert len(performs) <= scenario.most
-    check_truth(world, "r1", performs)
+    check_invariants(world, "r1", performs)
     end = name_of(by_request(world.events())["r1"][-1])
     assert end in scenario.ends
     if performs and scenario.findable:
         assert end != "start_unknown", "the run was there to be found"
-    assert_free(works)
+    assert_free(system)
 
 
-def assert_free(works: Works) -> None:
+def assert_free(system: System) -> None:
     """Nothing holds the definition any longer."""
-    works.cloud.heal()
-    works.cloud.statuses, works.cloud.hidden_looks = ("Completed",), 0
-    before = len(works.cloud.performs)
-    works.submit(StartRequest(request_id="probe", customer_key=KEY, mid=MID, force=True))
-    works.live()
-    assert len(works.cloud.performs) == before + 1
+    system.cloud.heal()
+    system.cloud.statuses, system.cloud.hidden_looks = ("Completed",), 0
+    before = len(system.cloud.performs)
+    system.submit(StartRequest(request_id="probe", customer_key=KEY, mid=MID, force=True))
+    system.live()
+    assert len(system.cloud.performs) == before + 1
 
 
 def calls_of(world: RedisWorld, scenario: Scenario) -> list[bool]:
     fate = Fate("die_before", 0)
-    works = new_works(world, scenario)
-    live_with(works, fate, redelivered=False)
-    check(works, scenario)
+    system = new_works(world, scenario)
+    live_with(system, fate, redelivered=False)
+    check(system, scenario)
     return fate.calls
 
 
@@ -87,10 +87,10 @@ def test_whatever_dies_at_whichever_call_the_request_ends_once_and_truly(world: 
     met = fates(calls_of(world, scenario)[: scenario.points])
     cases = [(*fate, again) for fate in met for again in (False, True) if not again or fate[0] in DEATHS]
     for kind, point, redelivered in cases:
-        works = new_works(world, scenario)
-        live_with(works, Fate(kind, point), redelivered=redelivered)
+        system = new_works(world, scenario)
+        live_with(system, Fate(kind, point), redelivered=redelivered)
         try:
-            check(works, scenario)
+            check(system, scenario)
         except AssertionError as error:
             raise AssertionError(f"{kind} at call {point}, redelivered {redelivered}: {error}") from error
     record_property("cases", len(cases))

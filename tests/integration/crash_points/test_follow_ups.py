@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.crash_points.mortality import DiedError, Fate, Mortal, fates
+from sfmc_import.ledger import LedgerSettings
+from sfmc_import.policy import Policy
+from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.runs import Definition
+from sfmc_import.states import RUN_ENDS, TERMINAL
+from tests.integration.crash_points.crash_points import DiedError, Fate, Mortal, fates
 from tests.integration.crash_points.scenarios import KEY, SCENARIOS
-from tests.ledgers import RedisWorld
-from tests.truth import by_request, check_finished, name_of
-from tests.works import MID, Works
-from worker.adapters.ledger import LedgerSettings
-from worker.domain.life import RUN_ENDS, TERMINAL
-from worker.domain.policy import Policy
-from worker.domain.runs import Definition
-from worker.messages import Arrival, StartRequest
+from tests.support.checks import by_request, check_finished, name_of
+from tests.support.ledger_world import RedisWorld
+from tests.support.system import MID, System
 
 NAMES = ("all_is_well", "drop_after_applying", "drop_before_applying", "fault_9", "rejected_43010", "run_ends_in_error")
 CHOSEN = [scenario for scenario in SCENARIOS if scenario.name in NAMES]
@@ -22,7 +22,7 @@ POINTS = 16
 
 
 def wish(name: str) -> StartRequest:
-    file = Arrival(location="/in", name=f"{name}.csv", version=name)
+    file = FileInfo(location="/in", name=f"{name}.csv", version=name)
     return StartRequest(request_id=name, customer_key=KEY, mid=MID, file=file)
 
 
@@ -33,32 +33,32 @@ def world(redis_server) -> Iterator[RedisWorld]:
     made.close()
 
 
-def live(world: RedisWorld, scenario, policy: Policy, fate: Fate) -> Works:
+def live(world: RedisWorld, scenario, policy: Policy, fate: Fate) -> System:
     world.restart()
-    works = Works(world, Definition(customer_key=KEY, update_type="AddAndUpdate"), policy=policy)
-    scenario.prepare(works.cloud)
-    ledger, cloud = Mortal(world.ledger, fate, ledger=True), Mortal(works.cloud, fate, ledger=False)
+    system = System(world, Definition(customer_key=KEY, update_type="AddAndUpdate"), policy=policy)
+    scenario.prepare(system.cloud)
+    ledger, cloud = Mortal(world.ledger, fate, ledger=True), Mortal(system.cloud, fate, ledger=False)
     for name in ("a", "b"):
-        works.submit(wish(name))
+        system.submit(wish(name))
     try:
-        works.live(works.deps_over(ledger, cloud))
+        system.live(system.deps_over(ledger, cloud))
     except DiedError:
-        works.messages.clear()
-    works.live()
-    return works
+        system.messages.clear()
+    system.live()
+    return system
 
 
-def check(works: Works) -> None:
-    check_finished(works.world, ["a", "b"])
-    told = by_request(works.world.events())
+def check(system: System) -> None:
+    check_finished(system.world, ["a", "b"])
+    told = by_request(system.world.events())
     tasks = [event["data"]["task_id"] for events in told.values() for event in events if name_of(event) == "started"]
     assert len(tasks) == len(set(tasks))
-    assert len(works.cloud.performs) <= 2
-    assert {perform.task_id for perform in works.cloud.performs} <= set(tasks) | unknown(told)
-    assert_single_flight(works.world.events())
+    assert len(system.cloud.performs) <= 2
+    assert {perform.task_id for perform in system.cloud.performs} <= set(tasks) | record_start_unknown(told)
+    assert_single_flight(system.world.events())
 
 
-def unknown(told) -> set[str]:
+def record_start_unknown(told) -> set[str]:
     """What a request that ended as unknown may have started: anything."""
     ends = {name_of(events[-1]) for events in told.values()}
     return {str(number) for number in range(129159023, 129159033)} if "start_unknown" in ends else set()

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.crash_points.mortality import DiedError, Fate, Mortal
-from tests.ledgers import RedisWorld
-from tests.truth import by_request, check_finished, check_truth, name_of
-from tests.works import MID, Works
-from worker.adapters.ledger import LedgerSettings
-from worker.domain.faults import Ambiguous, NotApplied
-from worker.domain.policy import Policy
-from worker.domain.runs import Definition
-from worker.messages import Arrival, StartRequest
+from sfmc_import.faults import Ambiguous, NotApplied
+from sfmc_import.ledger import LedgerSettings
+from sfmc_import.policy import Policy
+from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.runs import Definition
+from tests.integration.crash_points.crash_points import DiedError, Fate, Mortal
+from tests.support.checks import by_request, check_finished, check_invariants, name_of
+from tests.support.ledger_world import RedisWorld
+from tests.support.system import MID, System
 
 RUNS = 100
 FAULTS = (
@@ -36,71 +36,71 @@ def requests(chance: random.Random) -> list[StartRequest]:
             request_id=f"r{number}",
             customer_key=chance.choice(["x", "y"]),
             mid=MID,
-            file=Arrival(location="/in", name=chance.choice(["a", "b"]), version=str(number)),
+            file=FileInfo(location="/in", name=chance.choice(["a", "b"]), version=str(number)),
             force=chance.random() < 0.2,
         )
         for number in range(5)
     ]
 
 
-def works_of(world: RedisWorld, chance: random.Random) -> Works:
+def works_of(world: RedisWorld, chance: random.Random) -> System:
     world.restart()
     policy = Policy(frequency=chance.choice([0, 3]), coalesce=chance.choice(["same_name", "each"]))
-    works = Works(world, Definition(customer_key="x"), Definition(customer_key="y"), policy=policy)
-    works.cloud.hidden_looks = chance.choice([0, 2])
+    system = System(world, Definition(customer_key="x"), Definition(customer_key="y"), policy=policy)
+    system.cloud.hidden_looks = chance.choice([0, 2])
     for _ in range(chance.randrange(3)):
         fault = chance.choice(FAULTS)
-        works.cloud.fail("start", fault, applied=isinstance(fault, Ambiguous) and chance.random() < 0.7)
-    return works
+        system.cloud.fail("start", fault, applied=isinstance(fault, Ambiguous) and chance.random() < 0.7)
+    return system
 
 
-def carry_on_until_struck(works: Works, wishes: list[StartRequest], chance: random.Random) -> None:
+def carry_on_until_struck(system: System, wishes: list[StartRequest], chance: random.Random) -> None:
     """Producers submit while workers work; one of them dies at a random call, and every message is gone then."""
     fate = Fate(chance.choice(["die_before", "die_after", "reply_lost"]), chance.randint(1, 60))
-    mortal = works.deps_over(Mortal(works.world.ledger, fate, ledger=True), Mortal(works.cloud, fate, ledger=False))
+    mortal = system.deps_over(Mortal(system.world.ledger, fate, ledger=True), Mortal(system.cloud, fate, ledger=False))
     try:
         for wish in wishes:
-            works.submit(wish)
+            system.submit(wish)
             if chance.random() < 0.5:
-                works.work(mortal)
-        works.live(mortal)
+                system.work(mortal)
+        system.live(mortal)
     except DiedError:
         for wish in wishes:
-            works.world.ledger.accept(wish)
-    works.messages.clear()
+            system.world.ledger.accept(wish)
+    system.messages.clear()
 
 
 @pytest.mark.parametrize("group", range(4))
 def test_every_request_ends_although_every_message_is_deleted_at_a_random_moment(world, group, record_property):
     for seed in range(group * RUNS // 4, (group + 1) * RUNS // 4):
         chance = random.Random(seed)
-        works, wishes = works_of(world, chance), requests(chance)
-        carry_on_until_struck(works, wishes, chance)
-        works.live()
-        check(works, wishes, seed)
+        system, wishes = works_of(world, chance), requests(chance)
+        carry_on_until_struck(system, wishes, chance)
+        system.live()
+        check(system, wishes, seed)
     record_property("cases", RUNS // 4)
 
 
-def check(works: Works, wishes: list[StartRequest], seed: int) -> None:
-    told = by_request(works.world.events())
-    check_finished(works.world, [wish.request_id for wish in wishes])
+def check(system: System, wishes: list[StartRequest], seed: int) -> None:
+    told = by_request(system.world.events())
+    check_finished(system.world, [wish.request_id for wish in wishes])
     tasks = [event["data"]["task_id"] for events in told.values() for event in events if name_of(event) == "started"]
     assert len(tasks) == len(set(tasks)), f"seed {seed}"
     started = {events[0]["data"]["request_id"] for events in told.values() if len(events) > 2}
-    assert len(works.cloud.performs) <= len(started), f"seed {seed}"
+    assert len(system.cloud.performs) <= len(started), f"seed {seed}"
     for wish in wishes:
-        own = [perform for perform in works.cloud.performs if perform.customer_key == wish.customer_key]
+        own = [perform for perform in system.cloud.performs if perform.customer_key == wish.customer_key]
         if name_of(told[wish.request_id][-1]) == "completed":
-            check_truth(works.world, wish.request_id, own)
+            check_invariants(system.world, wish.request_id, own)
 
 
 def test_a_message_that_is_delivered_many_times_starts_once(world: RedisWorld):
-    works = works_of(world, random.Random(1))
-    works.cloud.heal()
+    system = works_of(world, random.Random(1))
+    system.cloud.heal()
     wish = requests(random.Random(1))[0]
     for _ in range(20):
-        works.submit(wish)
-    works.live()
+        system.submit(wish)
+    system.live()
 
-    assert len(works.cloud.performs) == 1
+    assert len(system.cloud.performs) == 1
     check_finished(world, ["r0"])

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.marketing_cloud import Perform
-from tests.integration.crash_points.mortality import DEATHS, DiedError, Fate, Mortal
-from tests.ledgers import RedisWorld
-from tests.sandbox_server import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, SandboxProcess
-from tests.truth import check_finished, check_truth
-from tests.works import DefinitionsAsked, Works
-from worker.adapters.boot_clock import BootClock
-from worker.adapters.ledger import LedgerSettings
-from worker.adapters.marketing_cloud import Hidden, MarketingCloudConfig, SoapMarketingCloud, connect
-from worker.messages import Arrival, StartRequest
-from worker.service.deps import Deps
+from sfmc_import.clock import BootClock
+from sfmc_import.ledger import LedgerSettings
+from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret, SoapMarketingCloud, connect
+from sfmc_import.ports import Deps
+from sfmc_import.request import FileInfo, StartRequest
+from tests.integration.crash_points.crash_points import DEATHS, DiedError, Fate, Mortal
+from tests.support.checks import check_finished, check_invariants
+from tests.support.fake_marketing_cloud import Perform
+from tests.support.ledger_world import RedisWorld
+from tests.support.sandbox_server import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, SandboxProcess
+from tests.support.system import DefinitionsAsked, System
 
 MID = str(ACCOUNT_ID)
 POINTS = range(1, 8)
@@ -47,7 +47,10 @@ def sandbox() -> Iterator[SandboxProcess]:
 @pytest.fixture(scope="module")
 def service(sandbox: SandboxProcess) -> SoapMarketingCloud:
     config = MarketingCloudConfig(
-        soap_url=sandbox.soap_url, auth_url=sandbox.auth_url, client_id=CLIENT_ID, client_secret=Hidden(CLIENT_SECRET)
+        soap_url=sandbox.soap_url,
+        auth_url=sandbox.auth_url,
+        client_id=CLIENT_ID,
+        client_secret=PlainSecret(CLIENT_SECRET),
     )
     return connect(config)
 
@@ -59,9 +62,9 @@ def world(redis_server) -> Iterator[RedisWorld]:
     made.close()
 
 
-def deps_over(works: Works, ledger: Any, cloud: Any) -> Deps:
+def deps_over(system: System, ledger: Any, cloud: Any) -> Deps:
     # The adapter holds its deadline against the machine's clock, so the use case must too.
-    deps = works.deps_over(ledger, cloud)
+    deps = system.deps_over(ledger, cloud)
     return replace(deps, clock=BootClock(), definitions=DefinitionsAsked(cloud))
 
 
@@ -69,14 +72,14 @@ def applied(sandbox: SandboxProcess, key: str) -> list[Perform]:
     return [Perform(MID, key, perform["task_id"]) for perform in sandbox.control.performs(key)]
 
 
-def live_until_struck(works: Works, request: StartRequest, service: SoapMarketingCloud, fate: Fate) -> None:
-    ledger, cloud = Mortal(works.world.ledger, fate, ledger=True), Mortal(service, fate, ledger=False)
-    works.submit(request)
+def live_until_struck(system: System, request: StartRequest, service: SoapMarketingCloud, fate: Fate) -> None:
+    ledger, cloud = Mortal(system.world.ledger, fate, ledger=True), Mortal(service, fate, ledger=False)
+    system.submit(request)
     try:
-        works.live(deps_over(works, ledger, cloud))
+        system.live(deps_over(system, ledger, cloud))
     except DiedError:
-        works.messages.clear()
-    works.live(deps_over(works, works.world.ledger, service))
+        system.messages.clear()
+    system.live(deps_over(system, system.world.ledger, service))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -91,10 +94,10 @@ def test_over_http_too_whoever_dies_the_request_ends_once_and_truly(
         sandbox.control.define(key)
         if fault:
             sandbox.control.add_fault(fault, "Perform", key, count=1)
-        request = StartRequest(request_id="r1", customer_key=key, mid=MID, file=Arrival(location="/", name="a.csv"))
-        live_until_struck(Works(world), request, service, Fate(kind, point))
+        request = StartRequest(request_id="r1", customer_key=key, mid=MID, file=FileInfo(location="/", name="a.csv"))
+        live_until_struck(System(world), request, service, Fate(kind, point))
         performs = applied(sandbox, key)
         assert len(performs) <= 1, (kind, point)
         check_finished(world, ["r1"])
-        check_truth(world, "r1", performs)
+        check_invariants(world, "r1", performs)
     record_property("cases", len(cases))

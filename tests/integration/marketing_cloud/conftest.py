@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from worker.adapters.marketing_cloud import Hidden, MarketingCloudConfig, SoapMarketingCloud, connect
+from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret, SoapMarketingCloud, connect
 
 Adapter = Callable[..., SoapMarketingCloud]
 
@@ -15,7 +15,7 @@ def adapter() -> Adapter:
     """Make adapters that log in with user and password, unless told otherwise, and never wait between tries."""
 
     def make(url: str, **wish: Any) -> SoapMarketingCloud:
-        user = {} if "client_id" in wish else {"username": "a-user", "password": Hidden("a-password")}
+        user = {} if "client_id" in wish else {"username": "a-user", "password": PlainSecret("a-password")}
         limits = {"connect_timeout": 0.5, "read_timeout": 0.5}
         return connect(MarketingCloudConfig(soap_url=url, **(user | limits | wish)), sleep=lambda _: None)
 

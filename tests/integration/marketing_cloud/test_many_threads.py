@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lxml import etree
 
-from tests.fakes.soap_replies import fault, found, performed, row
+from sfmc_import.faults import Rejected
+from sfmc_import.marketing_cloud import PlainSecret
 from tests.integration.marketing_cloud.misbehaving import MisbehavingServer
-from worker.adapters.marketing_cloud import Hidden
-from worker.domain.faults import Rejected
+from tests.support.fake_soap_replies import fault, found, performed, row
 
 EVER = float("inf")
 
@@ -39,7 +39,9 @@ def _answer(envelope):
 def test_each_of_many_threads_gets_its_own_answers(adapter):
     numbers = range(1, 301)
     with MisbehavingServer(mirror) as server, ThreadPoolExecutor(24) as threads:
-        service = adapter(server.url, auth_url=server.url, client_id="c", client_secret=Hidden("s"), read_timeout=20)
+        service = adapter(
+            server.url, auth_url=server.url, client_id="c", client_secret=PlainSecret("s"), read_timeout=20
+        )
         starts = threads.map(lambda n: service.start(str(n % 3), f"key-{n}", not_after=EVER), numbers)
         queries = threads.map(lambda n: service.definition(str(n % 3), f"key-{n}"), numbers)
         for number, start, definition in zip(numbers, starts, queries, strict=True):

@@ -6,9 +6,9 @@ import sys
 import pytest
 import structlog.testing
 
-from tests.fakes.soap_replies import fault, found, row
+from sfmc_import.faults import NotApplied, Rejected
 from tests.integration.marketing_cloud.misbehaving import CERTIFICATE, MisbehavingServer, refused_address
-from worker.domain.faults import NotApplied, Rejected
+from tests.support.fake_soap_replies import fault, found, row
 
 MID = "510001234"
 ORDERS = found(row(ObjectID=None, CustomerKey="orders", Name="Orders", MaxImportFrequency=3))
@@ -142,7 +142,7 @@ def test_of_keys_that_differ_in_case_the_exact_one_is_taken(adapter):
 
 FORKING = """
 import os, sys
-from worker.adapters.marketing_cloud import Hidden, MarketingCloudConfig, connect
+from sfmc_import.marketing_cloud import Hidden, MarketingCloudConfig, connect
 service = connect(MarketingCloudConfig(soap_url=sys.argv[1], username="u", password=Hidden("p")))
 assert service.definition("1", "orders").name == "Orders"
 child = os.fork()

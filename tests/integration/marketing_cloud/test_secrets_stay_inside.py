@@ -5,16 +5,16 @@ import logging
 
 import pytest
 
-from tests.fakes.soap_replies import fault, found, login_fault, performed, row
+from sfmc_import.marketing_cloud import PlainSecret
 from tests.integration.marketing_cloud.misbehaving import MisbehavingServer, refused_address
-from worker.adapters.marketing_cloud import Hidden
+from tests.support.fake_soap_replies import fault, found, login_fault, performed, row
 
 MID = "510001234"
 TOKEN = "eyJ-the-access-token"
 SECRET = "the-client-secret"
 PASSWORD = "the-password"
-TOKEN_WISH = {"client_id": "a-client", "client_secret": Hidden(SECRET)}
-USER_WISH = {"username": "a-user", "password": Hidden(PASSWORD)}
+TOKEN_WISH = {"client_id": "a-client", "client_secret": PlainSecret(SECRET)}
+USER_WISH = {"username": "a-user", "password": PlainSecret(PASSWORD)}
 
 
 class Service:
@@ -97,7 +97,7 @@ def test_nothing_is_shown_when_nobody_answers(adapter, everything_logged, capfd,
 
 
 def test_a_password_that_cannot_be_sent_is_not_shown(adapter, everything_logged):
-    service = adapter("http://localhost:9/", username="a-user", password=Hidden(f"\x00{PASSWORD}"))
+    service = adapter("http://localhost:9/", username="a-user", password=PlainSecret(f"\x00{PASSWORD}"))
 
     verdict = service.start(MID, "orders", not_after=float("inf"))
 

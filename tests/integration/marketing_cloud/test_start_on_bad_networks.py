@@ -2,15 +2,10 @@
 
 import pytest
 
-from tests.fakes.soap_replies import fault, performed
-from tests.integration.marketing_cloud.misbehaving import (
-    CERTIFICATE,
-    MisbehavingServer,
-    full_queue,
-    refused_address,
-)
-from worker.domain.faults import Ambiguous, NotApplied
-from worker.domain.runs import Accepted
+from sfmc_import.faults import Ambiguous, NotApplied
+from sfmc_import.runs import Accepted
+from tests.integration.marketing_cloud.misbehaving import CERTIFICATE, MisbehavingServer, full_queue, refused_address
+from tests.support.fake_soap_replies import fault, performed
 
 MID = "510001234"
 EVER = float("inf")

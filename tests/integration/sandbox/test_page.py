@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import Conversation
-from tests.waiting import eventually
+from tests.support.sandbox_server import SandboxProcess
+from tests.support.soap_conversation import Conversation
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import Conversation, envelope, equals, start
-from tests.waiting import eventually
+import sfmc_sandbox
+from tests.support.sandbox_server import SandboxProcess
+from tests.support.soap_conversation import Conversation, envelope, equals, start
+from tests.support.waiting import eventually
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
@@ -41,7 +42,7 @@ def test_it_ends_within_its_grace_while_a_call_hangs() -> None:
 
 def test_the_address_is_the_first_line_and_stands_in_the_data_folder(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "ops.sandbox", "--port", "0", "--data", str(tmp_path / "new" / "data")],
+        [sys.executable, "-m", "sfmc_sandbox", "--port", "0", "--data", str(tmp_path / "new" / "data")],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=Path(__file__).parents[3],
     )  # fmt: skip
     assert process.stdout is not None
@@ -159,7 +160,7 @@ def test_a_data_folder_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> 
 def test_options_can_be_set_by_environment() -> None:
     environment = {**os.environ, "SFMC_SANDBOX_CLIENT_ID": "me", "SFMC_SANDBOX_CLIENT_SECRET": "mine"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "ops.sandbox", "--port", "0", "--json"],
+        [sys.executable, "-m", "sfmc_sandbox", "--port", "0", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment, cwd=Path(__file__).parents[3],
     )  # fmt: skip
     assert process.stdout is not None
@@ -174,7 +175,7 @@ def test_options_can_be_set_by_environment() -> None:
 def test_without_a_data_folder_nothing_stays_behind(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "ops.sandbox", "--port", "0"],
+        [sys.executable, "-m", "sfmc_sandbox", "--port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment, cwd=Path(__file__).parents[3],
     )  # fmt: skip
     assert process.stdout is not None
@@ -186,7 +187,7 @@ def test_without_a_data_folder_nothing_stays_behind(tmp_path: Path) -> None:
 
 
 def test_with_tls_only_clients_that_trust_its_certificate_are_served() -> None:
-    certificate = Path(__file__).parents[3] / "ops" / "sandbox" / "tls" / "localhost.pem"
+    certificate = Path(sfmc_sandbox.__file__).parent / "tls" / "localhost.pem"
     with SandboxProcess(["--tls"]) as sandbox:
         assert sandbox.url.startswith("https://127.0.0.1:")
         trusting = requests.get(f"{sandbox.url}/etframework.wsdl", verify=str(certificate), timeout=5)
@@ -207,6 +208,6 @@ def test_a_certificate_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
 
 def _run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ops.sandbox", *options],
+        [sys.executable, "-m", "sfmc_sandbox", *options],
         capture_output=True, text=True, timeout=20, check=False, cwd=Path(__file__).parents[3],
     )  # fmt: skip

@@ -9,9 +9,9 @@ import zeep
 import zeep.exceptions
 from lxml import etree
 
-from tests.sandbox_server import SandboxProcess
-from tests.soap_conversation import Conversation
-from tests.waiting import eventually
+from tests.support.sandbox_server import SandboxProcess
+from tests.support.soap_conversation import Conversation
+from tests.support.waiting import eventually
 
 NS = "{http://exacttarget.com/wsdl/partnerAPI}"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.ops.sandbox.importing.world import World
+from tests.unit.sfmc_sandbox.importing.world import World
 
 
 @pytest.fixture

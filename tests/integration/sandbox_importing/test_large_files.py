@@ -1,7 +1,7 @@
 import threading
 import tracemalloc
 
-from tests.unit.ops.sandbox.importing.world import MID, World, counts
+from tests.unit.sfmc_sandbox.importing.world import MID, World, counts
 
 
 def people(count, start=0):

@@ -8,9 +8,9 @@ import pytest
 import redis as redis_py
 from kombu import Connection
 
-from ops.local.valkey import Valkey
+from sfmc_local.redis_server import Valkey
+from sfmc_transport import TRANSPORT_OPTIONS, Keys, install, install_stock
 from tests.integration.transport.workers import Worker
-from worker.adapters.transport import TRANSPORT_OPTIONS, Keys, install, install_stock
 
 KEYS = Keys()
 

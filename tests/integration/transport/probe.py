@@ -6,15 +6,16 @@ import threading
 import time
 from typing import Any
 
+from celery import Celery, signals
+from celery.exceptions import Reject
+
+from sfmc_transport import TRANSPORT_OPTIONS, connect, install
+
 SKEW = float(os.environ.get("PROBE_CLOCK_SKEW", "0"))
 if SKEW:  # a machine whose clock is wrong: before anything binds time.time
     right_time = time.time
     time.time = lambda: right_time() + SKEW
 
-from celery import Celery, signals  # noqa: E402 - after the clock is set
-from celery.exceptions import Reject  # noqa: E402
-
-from worker.adapters.transport import TRANSPORT_OPTIONS, connect, install  # noqa: E402
 
 OPTIONS = {
     **TRANSPORT_OPTIONS,

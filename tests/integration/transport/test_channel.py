@@ -12,10 +12,10 @@ import redis
 from kombu import Connection, Consumer, Queue
 from kombu.transport import redis as stock
 
+from sfmc_transport import Keys, install, install_stock
+from sfmc_transport.channel import SentinelTransport, Transport
+from sfmc_transport.delivery import Delivery, Limits
 from tests.integration.transport.conftest import KEYS
-from worker.adapters.transport import Keys, install, install_stock
-from worker.adapters.transport.channel import SentinelTransport, Transport
-from worker.adapters.transport.delivery import Delivery, Limits
 
 ENTRY = json.dumps(
     {
@@ -120,7 +120,7 @@ def test_a_message_popped_while_nobody_reads_stays_in_flight(patient, raw):
 def test_what_a_silent_consumer_left_in_flight_goes_back_to_its_queue(patient, raw, delivery):
     raw.lpush("imports", ENTRY)
 
-    returned = delivery.beat(["imports"])
+    returned = delivery.heartbeat(["imports"])
 
     assert list(returned.values()) == [1]
     assert raw.lrange("imports", 0, -1) == [ENTRY]
@@ -128,7 +128,7 @@ def test_what_a_silent_consumer_left_in_flight_goes_back_to_its_queue(patient, r
 
 def test_a_message_that_others_took_back_is_not_delivered_twice(patient, raw, delivery):
     raw.lpush("imports", ENTRY)
-    delivery.beat(["imports"])
+    delivery.heartbeat(["imports"])
 
     patient.drain()
     patient.drain(expected=0)
@@ -154,7 +154,7 @@ def test_several_messages_left_in_flight_return_in_the_order_of_their_arrival(ra
     for _ in range(2):
         raw.execute_command(*command)
 
-    delivery.beat(["imports"])
+    delivery.heartbeat(["imports"])
 
     assert [raw.rpop("imports") for _ in range(3)] == [b"first", b"second", b"third"]
 
@@ -273,7 +273,7 @@ def test_an_overdue_message_returns_by_the_clock_of_the_server(connect_reliably,
     assert places(raw) == only(queue=1, unacked=1, index=1)
 
 
-def test_a_message_whose_workers_keep_dying_is_set_aside(connect_reliably, raw):
+def test_a_message_whose_workers_keep_dying_is_dead_letter(connect_reliably, raw):
     inbox = Inbox(connect_reliably(visibility_timeout=100, sfmc_max_returns=3), "imports")
     publish(inbox.connection, "imports", "killer")
     for delivered in (1, 2, 3):

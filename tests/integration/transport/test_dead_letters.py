@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
+from sfmc_transport import dead_letters
+from sfmc_transport.delivery import Delivery, Limits
+from sfmc_transport.entry import RETURNS_HEADER
 from tests.integration.transport.conftest import KEYS
-from worker.adapters.transport import dead_letters
-from worker.adapters.transport.delivery import Delivery, Limits
-from worker.adapters.transport.entry import RETURNS_HEADER
 
 BYTES = b"\x00 neither text nor JSON \xff"
 
@@ -19,17 +19,17 @@ def delivery(raw: redis.Redis) -> Delivery:
     return Delivery(raw.connection_pool, KEYS, "one", Limits(dead_after=60, dead_letters=5))
 
 
-def set_aside(raw: redis.Redis, delivery: Delivery, entry: bytes = BYTES) -> str:
+def dead_letter(raw: redis.Redis, delivery: Delivery, entry: bytes = BYTES) -> str:
     raw.lpush("imports", entry)
     raw.execute_command(*delivery.pop_command("imports", 1))
-    letter = delivery.set_aside_entry("imports", entry, "undecodable", "not JSON")
+    letter = delivery.dead_letter_entry("imports", entry, "undecodable", "not JSON")
     assert letter
     return letter
 
 
 def test_a_dead_letter_tells_bytes_queue_reason_and_time(raw, delivery):
     before = datetime.fromtimestamp(raw.time()[0], UTC)
-    letter_id = set_aside(raw, delivery)
+    letter_id = dead_letter(raw, delivery)
 
     (letter,) = dead_letters.listed(raw, KEYS)
 
@@ -40,14 +40,14 @@ def test_a_dead_letter_tells_bytes_queue_reason_and_time(raw, delivery):
 
 
 def test_setting_aside_twice_makes_one_dead_letter(raw, delivery):
-    set_aside(raw, delivery)
+    dead_letter(raw, delivery)
 
-    assert delivery.set_aside_entry("imports", BYTES, "undecodable", "not JSON") is None
+    assert delivery.dead_letter_entry("imports", BYTES, "undecodable", "not JSON") is None
     assert dead_letters.count(raw, KEYS) == 1
 
 
 def test_only_the_latest_dead_letters_are_kept(raw, delivery):
-    letters = [set_aside(raw, delivery, str(number).encode()) for number in range(8)]
+    letters = [dead_letter(raw, delivery, str(number).encode()) for number in range(8)]
 
     assert [letter.id for letter in dead_letters.listed(raw, KEYS)] == letters[-5:]
 
@@ -64,7 +64,7 @@ def test_all_pages_are_listed_oldest_first(raw):
 
 
 def test_a_replay_puts_the_bytes_back_behind_the_others_and_drops_the_letter(raw, delivery):
-    letter_id = set_aside(raw, delivery)
+    letter_id = dead_letter(raw, delivery)
     raw.lpush("imports", b"waiting")
 
     assert dead_letters.replay(raw, KEYS, letter_id).entry == BYTES
@@ -74,28 +74,28 @@ def test_a_replay_puts_the_bytes_back_behind_the_others_and_drops_the_letter(raw
 
 
 def test_a_replay_may_go_to_another_queue(raw, delivery):
-    dead_letters.replay(raw, KEYS, set_aside(raw, delivery), queue="imports.repaired")
+    dead_letters.replay(raw, KEYS, dead_letter(raw, delivery), queue="imports.repaired")
 
     assert raw.lrange("imports.repaired", 0, -1) == [BYTES]
 
 
 def test_a_replayed_message_may_be_returned_as_often_as_a_new_one(raw, delivery):
     message = {"headers": {RETURNS_HEADER: 3, "task": "t"}, "properties": {}, "body": ""}
-    dead_letters.replay(raw, KEYS, set_aside(raw, delivery, json.dumps(message).encode()))
+    dead_letters.replay(raw, KEYS, dead_letter(raw, delivery, json.dumps(message).encode()))
 
     assert json.loads(raw.rpop("imports"))["headers"] == {"task": "t"}
 
 
 def test_a_dropped_letter_is_gone(raw, delivery):
-    letter_id = set_aside(raw, delivery)
+    letter_id = dead_letter(raw, delivery)
 
-    dead_letters.drop(raw, KEYS, letter_id)
+    dead_letters.delete(raw, KEYS, letter_id)
 
     assert dead_letters.count(raw, KEYS) == 0
 
 
 @pytest.mark.parametrize("letter_id", ["1-1", "no id at all", ""])
-@pytest.mark.parametrize("act", [dead_letters.read, dead_letters.replay, dead_letters.drop])
+@pytest.mark.parametrize("act", [dead_letters.read, dead_letters.replay, dead_letters.delete])
 def test_an_unknown_letter_is_named_in_one_line(raw, act, letter_id):
-    with pytest.raises(dead_letters.NoSuchLetterError, match="no dead letter"):
+    with pytest.raises(dead_letters.DeadLetterNotFoundError, match="no dead letter"):
         act(raw, KEYS, letter_id)

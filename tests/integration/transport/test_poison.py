@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import redis
 
+from sfmc_transport import dead_letters
 from tests.integration.transport.conftest import KEYS
 from tests.integration.transport.workers import noted
-from tests.waiting import eventually
-from worker.adapters.transport import dead_letters
+from tests.support.waiting import eventually
 
 
 def entry(body: Any = ((), {}, {}), **changes: Any) -> bytes:

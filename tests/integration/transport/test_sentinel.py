@@ -8,12 +8,11 @@ import pytest
 import redis
 from celery import Celery
 
-from ops.local.children import spawn, stop
-from ops.local.servers import find_server
-from ops.local.valkey import Valkey, free_port
+from sfmc_local.processes import spawn, stop
+from sfmc_local.redis_server import Valkey, find_server, free_port
 from tests.integration.transport.conftest import KEYS
 from tests.integration.transport.workers import Worker, noted
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 MASTER = "imports-master"
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from ops.local.valkey import Valkey
+from sfmc_local.redis_server import Valkey
 from tests.integration.transport.conftest import KEYS
 from tests.integration.transport.workers import Worker, noted, publish
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 ROUNDS = int(os.environ.get("TRANSPORT_CHAOS_ROUNDS", "2"))
 CHAOS_POOLS = ["threads", "prefork"] if ROUNDS > 2 else ["threads"]

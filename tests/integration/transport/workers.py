@@ -12,8 +12,8 @@ from typing import Any
 
 from celery import Celery
 
-from ops.local.children import spawn, stop
-from tests.waiting import eventually
+from sfmc_local.processes import spawn, stop
+from tests.support.waiting import eventually
 
 PROGRAM = "tests.integration.transport.probe:app"
 

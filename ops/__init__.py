@@ -1,1 +1,0 @@
-"""What surrounds the product: sandbox, embedded parts, demo, documents and measurements."""

@@ -1,1 +1,0 @@
-"""The demo: the whole system at work on this machine, as real processes; nothing that runs elsewhere."""

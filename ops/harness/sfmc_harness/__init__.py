@@ -1,0 +1,1 @@
+"""Tools of this project that are never shipped: chaos, bench, checks and generated pages."""

@@ -1,0 +1,88 @@
+"""The ledger at size: memory of a million idle definitions, a sweep of a hundred thousand due requests."""
+
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from redis import Redis
+
+from sfmc_harness.bench.figures import Figure
+from sfmc_import.ledger import LedgerSettings, RedisLedger
+from sfmc_import.policy import Policy
+from sfmc_import.request import StartRequest
+from sfmc_import.runs import Accepted, Run
+from sfmc_import.states import StartNow
+from sfmc_local.redis_server import Valkey
+
+DEFINITIONS, DUE, BATCH = 1_000_000, 100_000, 250
+MID = "510001234"
+
+
+def figures(definitions: int = DEFINITIONS) -> Iterator[Figure]:
+    """Measure on a server without persistence: the disk is not what is asked about."""
+    with Valkey(options={"appendonly": "no", "save": ""}) as server:
+        client = Redis(unix_socket_path=str(server.socket_path))
+        yield _memory(client, definitions)
+        client.flushall()
+        yield from _sweep(client)
+
+
+def _ledger(client: "Redis", **settings: Any) -> RedisLedger:
+    return RedisLedger(client, LedgerSettings(stream_maxlen=1000, **settings))
+
+
+def _memory(client: "Redis", definitions: int) -> Figure:
+    """Let each definition have one import that ended, and divide what Redis holds by their number."""
+    ledger, policy = _ledger(client), Policy()
+    before = _used(client)
+    for number in range(definitions):
+        _whole_life(ledger, f"definition-{number:07}", f"{number:032x}", policy)
+        if sys.stderr.isatty() and number % 10_000 == 0:
+            print(f"\r{number} of {definitions} definitions", end="", file=sys.stderr)
+    each = (_used(client) - before) / definitions
+    return Figure("bytes of the ledger for each idle definition", each, 600, f"{definitions} definitions, one run each")
+
+
+def _used(client: "Redis") -> int:
+    info: Any = client.info("memory")
+    return int(info["used_memory"])
+
+
+def _whole_life(ledger: RedisLedger, key: str, request_id: str, policy: Policy) -> None:
+    decision = ledger.claim(StartRequest(request_id=request_id, customer_key=key, mid=MID), "bench", policy)
+    assert isinstance(decision, StartNow)
+    ledger.record_intent(decision.grant, ())
+    ledger.started(decision.grant, Accepted(task_id=request_id[-9:], soap_request_id=None), 24, policy)
+    [run] = ledger.followed([request_id])
+    ledger.ended(run, "completed", Run(task_id=run.task_id, customer_key=key, status="Completed", total=1), policy)
+
+
+def _sweep(client: "Redis") -> Iterator[Figure]:
+    """Make many requests due, take them in batches, and hold each batch against the time Redis was not free."""
+    ledger = _ledger(client, accept_grace=0.0)
+    for number in range(DUE):
+        request = StartRequest(request_id=f"{number:032x}", customer_key=f"definition-{number:07}", mid=MID)
+        ledger.accept(request)
+    client.config_set("slowlog-log-slower-than", 200)
+    client.config_set("slowlog-max-len", 2 * DUE // BATCH)
+    client.slowlog_reset()
+    taken, begun = 0, time.perf_counter()
+    while taken < DUE:
+        taken += len(ledger.due(BATCH, 3600.0))
+    detail = f"batches of {BATCH}"
+    yield Figure(f"seconds to sweep {DUE} due requests", time.perf_counter() - begun, 5.0, detail)
+    blocked = _script_milliseconds(client)
+    detail = f"median {statistics.median(blocked):.1f} of {len(blocked)} calls, by the server's own clock"
+    yield Figure("ms that Redis is blocked by one batch", max(blocked), 20.0, detail)
+
+
+def _script_milliseconds(client: "Redis") -> list[float]:
+    entries: Any = client.slowlog_get(2 * DUE // BATCH)
+    return [entry["duration"] / 1000 for entry in entries if entry["command"].upper().startswith(b"EVAL")]
+
+
+if __name__ == "__main__":
+    for figure in figures():
+        print(figure)

@@ -1,0 +1,76 @@
+"""Processes under measurement: sandbox, workers and their CPU time; no figure is judged here."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.request import Request, urlopen
+
+import psutil
+
+from sfmc_local.processes import spawn, stop
+
+ACCOUNT_ID = "510001234"
+
+
+@contextmanager
+def running(*command: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Python module or command for the length of a block, silent."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SFMC_")} | settings
+    child = spawn([sys.executable, *command], env=env, output=subprocess.DEVNULL, errors=subprocess.DEVNULL)
+    try:
+        yield child
+    finally:
+        stop(child, within=15)
+
+
+@contextmanager
+def sandbox() -> Iterator[str]:
+    """Run a sandbox and give its address."""
+    child = spawn([sys.executable, "-m", "sfmc_sandbox", "--port", "0", "--json"], output=subprocess.PIPE, errors=None)
+    try:
+        assert child.stdout is not None
+        yield str(json.loads(child.stdout.readline())["url"])
+    finally:
+        stop(child)
+
+
+def ask(url: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
+    """Call the sandbox's control API."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = Request(url, data=data, method=method, headers=headers)  # noqa: S310 - always the sandbox of this machine
+    with urlopen(request, timeout=30) as reply:  # noqa: S310 - always the sandbox of this machine
+        return json.loads(reply.read())
+
+
+def login(url: str) -> dict[str, str]:
+    """The settings that lead a worker to the sandbox."""
+    return {
+        "SFMC_AUTH_URL": url,
+        "SFMC_SOAP_URL": f"{url}/Service.asmx",
+        "SFMC_CLIENT_ID": "demo-client",
+        "SFMC_CLIENT_SECRET": "demo-secret",
+        "SFMC_ACCOUNT_ID": ACCOUNT_ID,
+    }
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its children so far."""
+    process = psutil.Process(pid)
+    family = [process, *process.children(recursive=True)]
+    return float(sum(times.user + times.system for times in (one.cpu_times() for one in family)))
+
+
+def wait_for(done: Callable[[], bool], what: str, seconds: float = 120.0) -> float:
+    """Wait until `done` and give the seconds it took; ends the measurement when it takes too long."""
+    begun = time.perf_counter()
+    while not done():
+        if time.perf_counter() - begun > seconds:
+            raise TimeoutError(f"{what}: not within {seconds:g} s")
+        time.sleep(0.002)
+    return time.perf_counter() - begun

@@ -1,0 +1,76 @@
+"""What people and files wait for: the help text, a worker that is ready, a settled file until its Perform."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+from sfmc_harness.bench.figures import Figure
+from sfmc_harness.bench.processes import ask, login, running, sandbox, wait_for
+from sfmc_local.redis_server import Valkey
+
+FILES = 30
+SETTLE = 0.2
+
+
+def figures() -> Iterator[Figure]:
+    """Measure each in turn."""
+    yield _help()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(Valkey())
+        url = stack.enter_context(sandbox())
+        settings = login(url) | {"SFMC_REDIS_URL": server.url, "SFMC_LOG_LEVEL": "warning"}
+        yield _ready(stack, folder, settings)
+        yield _first_perform(stack, folder / "arrivals", url, settings)
+
+
+def _help() -> Figure:
+    times = []
+    for _ in range(7):
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "sfmc_import", "--help"], capture_output=True, check=True)
+        times.append(time.perf_counter() - begun)
+    return Figure("seconds of sfmc-import --help", statistics.median(times), 0.3, "median of 7")
+
+
+def _ready(stack: ExitStack, folder: Path, settings: dict[str, str]) -> Figure:
+    heartbeat = folder / "heartbeat"
+    wish = settings | {"SFMC_HEARTBEAT_FILE": str(heartbeat)}
+    begun = time.perf_counter()
+    stack.enter_context(running("-m", "sfmc_import", "worker", **wish))
+    wait_for(lambda: heartbeat.is_file() and heartbeat.read_text().startswith("ready"), "a ready worker", 30)
+    return Figure("seconds until a worker is ready", time.perf_counter() - begun, 3.0, "from its command on")
+
+
+def _first_perform(stack: ExitStack, arrivals: Path, url: str, settings: dict[str, str]) -> Figure:
+    """Rename settled files in one by one and compare their time with the sandbox's record of the start."""
+    arrivals.mkdir()
+    for number in range(FILES):
+        spec = {"CustomerKey": f"file-{number}", "FileSpec": f"file-{number}.csv"}
+        ask(f"{url}/_sandbox/definitions", "POST", spec)
+    options = ("--stable-seconds", str(SETTLE), "--looks", "2")
+    stack.enter_context(running("-m", "sfmc_import", "watch", str(arrivals), *options, **settings))
+    delays = [_delay(arrivals, url, number) for number in range(FILES)]
+    # The first files pay for connections and tokens that every later one finds open.
+    median = statistics.median(sorted(delays)[: FILES - 3])
+    return Figure("ms from a settled file to Perform", median, 50.0, f"median of {FILES}, least {min(delays):.0f}")
+
+
+def _delay(arrivals: Path, url: str, number: int) -> float:
+    written = time.time()
+    (arrivals / f"file-{number}.csv").write_text("Key,Value\n1,one\n")
+    address = f"{url}/_sandbox/performs?customer_key=file-{number}"
+    wait_for(lambda: bool(ask(address)), f"the start of file {number}", 30)
+    applied = datetime.fromisoformat(ask(address)[0]["time"]).timestamp()
+    return (applied - written - SETTLE) * 1000
+
+
+if __name__ == "__main__":
+    for figure in figures():
+        print(figure)

@@ -1,0 +1,76 @@
+"""The control: a worker as many write it, SET NX with an expiry and retries on any error; it must break promises.
+
+It tells what it does in the events of the product, so that the same judge can count its doubles and losses.
+"""
+
+import os
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import redis
+from celery import Celery, Task
+from tenacity import Retrying, retry_if_not_result, stop_after_attempt, wait_random_exponential
+
+from sfmc_harness.chaos.plan import ACCOUNT_ID, WINDOW_HOURS
+from sfmc_harness.chaos.verdict import KEYS, QUEUE
+from sfmc_import.bootstrap import open_marketing_cloud
+from sfmc_import.runs import Accepted
+from sfmc_import.settings import load
+
+ATTEMPTS = 5
+LOCK_MS = int(WINDOW_HOURS * 3_600_000)
+
+url = os.environ["SFMC_REDIS_URL"]
+app = Celery("naive", broker=url)
+app.conf.update(
+    task_default_queue=QUEUE,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    worker_prefetch_multiplier=1,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={"visibility_timeout": 10, "socket_timeout": 5, "priority_steps": [0]},
+)
+
+
+@app.task(name="imports.start", bind=True)
+def start(self: "Task[..., Any]", /, customer_key: str, **_: Any) -> None:
+    """Start an import unless the lock is taken; try again whenever it did not work."""
+    request_id = str(self.request.id)
+    with redis.Redis.from_url(url) as client:
+        tell(client, request_id, customer_key, "accepted")
+        if not client.set(f"lock:{customer_key}", request_id, nx=True, px=LOCK_MS):
+            tell(client, request_id, customer_key, "duplicate")
+            return
+        tell(client, request_id, customer_key, "starting")
+        answer = perform(customer_key)
+        if isinstance(answer, Accepted):
+            tell(client, request_id, customer_key, "started", task_id=answer.task_id)
+            tell(client, request_id, customer_key, "completed", task_id=answer.task_id)
+        else:
+            tell(client, request_id, customer_key, "gave_up")
+
+
+def perform(customer_key: str) -> object:
+    """Send Perform, again after every kind of failure."""
+    cloud = open_marketing_cloud(load(os.environ))
+    attempts = Retrying(
+        retry=retry_if_not_result(lambda answer: isinstance(answer, Accepted)),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.1, max=1.0),
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+    )
+    return attempts(lambda: cloud.start(ACCOUNT_ID, customer_key, not_after=float("inf")))
+
+
+def tell(client: "redis.Redis", request_id: str, customer_key: str, name: str, **more: str) -> None:
+    """Append an event of the product's shape."""
+    data = {"request_id": request_id, "customer_key": customer_key, "mid": ACCOUNT_ID, **more}
+    event = {"id": f"{request_id}/{uuid4().hex}/{name}", "type": f"sfmc.import.{name}", "subject": customer_key}
+    client.xadd(KEYS.stream, {"event": orjson.dumps({**event, "data": data})})
+
+
+if __name__ == "__main__":
+    app.worker_main(["worker", "-P", "threads", "-c", "8", "--without-gossip", "--without-mingle", "-l", "WARNING"])

@@ -1,0 +1,189 @@
+"""The sandbox put together: every part once, made from the settings; serves no HTTP itself."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sfmc_sandbox.clock import Clock
+from sfmc_sandbox.executor import Ending, Executor
+from sfmc_sandbox.faults import Faults
+from sfmc_sandbox.importing import Account, Outcome, RowStore, run_import
+from sfmc_sandbox.objects.data_extension import DataExtensionFields, DataExtensions
+from sfmc_sandbox.objects.import_definition import FILE_LOCATION, Destinations, ImportDefinitions
+from sfmc_sandbox.objects.kind import Readable, Writable
+from sfmc_sandbox.objects.lists import ENHANCED_FTP, FileTransferLocations, Lists
+from sfmc_sandbox.objects.rows import DataExtensionRows, ImportResultsSummaries, ListSubscribers
+from sfmc_sandbox.runs import Pages, Run, Runs
+from sfmc_sandbox.settings import SandboxSettings
+from sfmc_sandbox.store import DataFolder, DataFolderError, Store
+from sfmc_sandbox.tokens import Tokens
+
+
+class ImportEngine:
+    """Carries out one run; called by the executor."""
+
+    def __init__(self, settings: SandboxSettings, store: Store, rows: RowStore, files: Path, clock: Clock) -> None:
+        self._settings = settings
+        self._store = store
+        self._rows = rows
+        self._files = files
+        self._clock = clock
+
+    def __call__(self, run: Run, progress: Callable[[str], None]) -> Ending:
+        """Import, and return the end with its counts by wire name."""
+        if run.status != "New":
+            self._rows.forget_bad_rows(run.task_id)  # an earlier process was ended in the middle of this run
+        if run.faults.get("refused"):
+            return Ending("Error", {"message": run.faults["refused"]})
+        if run.faults.get("empty"):
+            return Ending("Completed", {"ImportType": "Data Extensions"})
+        number = _list_number(run.definition)
+        if number and self._store.by_number("List", run.mid, number) is None:
+            return Ending("Error", {"message": f"the list {number} does not exist"})
+        folder = self._files / str(run.mid)
+        outcome = run_import(
+            self._located(run), self._account(run.mid), self._rows, folder, run.task_id, self._clock.now(), progress
+        )
+        return Ending(outcome.status, self._counts(run, outcome))
+
+    def _located(self, run: Run) -> Mapping[str, Any]:
+        """The definition with its file transfer location named by CustomerKey, which is the name of its folder."""
+        location = run.definition.get("RetrieveFileTransferLocation") or {}
+        if not location.get("ObjectID") or location.get("CustomerKey"):
+            return run.definition
+        found = self._store.by_object_id("FileTransferLocation", run.mid, location["ObjectID"])
+        if found is None:
+            return run.definition
+        return {**run.definition, "RetrieveFileTransferLocation": {"CustomerKey": found.customer_key}}
+
+    def _account(self, mid: int) -> Account:
+        place = self._settings.mids.index(mid) if mid in self._settings.mids else 0
+        number = self._settings.all_subscribers_list_id + place
+        return Account(str(mid), self._settings.time_zone, number, self._settings.default_encoding)
+
+    def _counts(self, run: Run, outcome: Outcome) -> dict[str, object]:
+        return {
+            "NumberSuccessful": outcome.successful,
+            "NumberDuplicated": outcome.duplicated,
+            "NumberRestricted": outcome.restricted,
+            "NumberErrors": outcome.errors,
+            "TotalRows": outcome.total,
+            "ImportType": outcome.import_type,
+            "DestinationID": self._destination(run, outcome),
+            "message": outcome.message,
+            "file": outcome.file,
+        }
+
+    def _destination(self, run: Run, outcome: Outcome) -> str:
+        """A list's number; of a data extension the key, or by setting its ObjectID."""
+        if self._settings.destination_id == "customer-key":
+            return outcome.destination_id
+        found = self._rows.data_extension(str(run.mid), outcome.destination_id)
+        return outcome.destination_id if found is None else found.object_id
+
+
+def _list_number(definition: Mapping[str, Any]) -> int:
+    """The ID of the list a definition imports into; 0 where it imports into something else."""
+    target = definition.get("DestinationObject") or {}
+    return int(target.get("ID") or 0) if target.get("xsi:type") == "List" else 0
+
+
+class Sandbox:
+    """All state of one sandbox. `files` is where file transfer locations lie, one folder per business unit.
+
+    Raises DataFolderError where the data folder of the settings cannot be used.
+    """
+
+    def __init__(self, settings: SandboxSettings) -> None:
+        self.settings = settings
+        self._folder = DataFolder(settings.data)
+        self.files = self._folder.path
+        self.clock = Clock()
+        self.faults = Faults()
+        self.pages = Pages()
+        self.conversations: set[str] = set()
+        self.invalid_replies: list[str] = []
+        self.system_status = "OK"
+        self.clients = list(settings.clients)
+        self.users = list(settings.users)
+        self.store, self.rows = _stores(settings.data)
+        known = (*settings.clients, *settings.users)
+        self.tokens = Tokens(self.clock, settings.token_lifetime, self.store, known)
+        self.runs = Runs(self.store, self.clock)
+        self.executor = Executor(self.runs, ImportEngine(settings, self.store, self.rows, self.files, self.clock))
+        self._make_objects()
+        self._furnish()
+
+    def start(self) -> None:
+        """Begin to carry out imports."""
+        self.executor.start()
+
+    def stop(self) -> None:
+        """End the import in hand and close all files."""
+        self.executor.stop(within=10)
+        self.store.close()
+        self.rows.close()
+        self._folder.release()
+
+    def reset(self) -> None:
+        """Forget objects, rows, runs and faults and show real time; files and issued tokens stay."""
+        self.executor.forget()
+        self.store.clear()
+        self.rows.clear()
+        self.faults.clear()
+        self.clients, self.users = list(self.settings.clients), list(self.settings.users)
+        self.clock.reset()
+        self.conversations.clear()
+        self.pages.clear()
+        self.system_status = "OK"
+        self._furnish()
+
+    def keys_of(self, object_id: str) -> list[str]:
+        """The CustomerKeys of definitions with this ObjectID, in any business unit."""
+        found = (self.store.by_object_id("ImportDefinition", mid, object_id) for mid in self.settings.mids)
+        return [definition.customer_key for definition in found if definition is not None]
+
+    def _make_objects(self) -> None:
+        destinations = Destinations(self.store, self.rows)
+        self.definitions = ImportDefinitions(self.store, self.clock, destinations)
+        self.locations = FileTransferLocations(self.store, self.clock, self.files)
+        self.lists = Lists(self.store, self.rows, self.clock)
+        extensions = DataExtensions(self.store, self.rows, self.clock, destinations)
+        self.data_extension_rows = DataExtensionRows(self.rows)
+        self.writable: dict[str, Writable] = {
+            "ImportDefinition": self.definitions,
+            "DataExtension": extensions,
+            "List": self.lists,
+            "FileTransferLocation": self.locations,
+        }
+        self.readable: dict[str, Readable] = {
+            "ImportDefinition": self.definitions,
+            "DataExtension": extensions,
+            "DataExtensionField": DataExtensionFields(self.rows),
+            "List": self.lists,
+            "ListSubscriber": ListSubscribers(self.rows, self.lists),
+            "FileTransferLocation": self.locations,
+            "ImportResultsSummary": ImportResultsSummaries(self.runs, self.clock),
+        }
+
+    def _furnish(self) -> None:
+        """What every business unit has from the start: All Subscribers and the Enhanced FTP."""
+        for place, mid in enumerate(self.settings.mids):
+            number = self.settings.all_subscribers_list_id + place
+            if not self.rows.list_exists(str(mid), number):
+                self.rows.create_list(str(mid), "All Subscribers", number, all_subscribers=True)
+            if self.store.by_number("List", mid, number) is None:
+                described = {"ListName": "All Subscribers", "CustomerKey": "All Subscribers", "Type": "Public"}
+                self.lists.put(mid, number, described)
+            if self.store.by_key(FILE_LOCATION, mid, ENHANCED_FTP) is None:
+                self.locations.put(mid, ENHANCED_FTP)
+
+
+def _stores(data: Path | None) -> tuple[Store, RowStore]:
+    if data is None:
+        return Store(None), RowStore()
+    try:
+        return Store(data / "sandbox.sqlite"), RowStore(data / "rows.sqlite")
+    except sqlite3.Error as problem:
+        raise DataFolderError(f"cannot read the state in {data}: {problem}; take another folder") from problem

@@ -1,0 +1,161 @@
+"""The command `sandbox`: options to settings, and a server that ends cleanly; knows no SOAP."""
+
+import asyncio
+import json
+import signal
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+import structlog
+
+from sfmc_sandbox.settings import DEFAULT_MID, Principal, SandboxSettings
+from sfmc_sandbox.store import DataFolderError
+
+_CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"
+_CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_content_width": 110}
+
+
+@click.command(context_settings=_CONTEXT)
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", default=8943, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for state and for files to import; without it everything is gone at the end.",
+)
+@click.option("--client-id", default="demo-client", help="The API client that may ask for tokens.")
+@click.option("--client-secret", default="demo-secret", help="Its secret.")
+@click.option("--username", default="demo-user", help="The user of WS-Security UsernameToken.")
+@click.option("--password", default="demo-password", help="Its password.")
+@click.option(
+    "--account-id",
+    "account_ids",
+    multiple=True,
+    type=int,
+    default=[DEFAULT_MID],
+    envvar="SFMC_SANDBOX_ACCOUNT_ID",
+    help="A business unit (MID) that exists; may be given several times, the first is the default one.",
+)
+@click.option("--time-zone", default="America/Chicago", help="Time zone of the account, for dates in FileSpec.")
+@click.option("--token-lifetime", default=1200, type=click.IntRange(1), help="Seconds until a token expires.")
+@click.option("--row-delay", default=0.0, help="Seconds until Retrieve shows a started run.")
+@click.option("--slowdown", default=0.0, help="Seconds that a run shows as Processing at least.")
+@click.option(
+    "--inside-window",
+    type=click.Choice(["accept", "error-run", "refuse"]),
+    default="accept",
+    help="What a direct start inside MaxImportFrequency does (not publicly known).",
+)
+@click.option(
+    "--conversation-ids",
+    type=click.Choice(["refuse-replay", "ignore"]),
+    default="refuse-replay",
+    help="What Perform does with a ConversationID it has seen (not publicly known).",
+)
+@click.option(
+    "--destination-id",
+    type=click.Choice(["customer-key", "object-id"]),
+    default="customer-key",
+    help="DestinationID of runs into data extensions (documents and captures differ).",
+)
+@click.option("--overall-status-message", default="", help="OverallStatusMessage of a Perform that went well.")
+@click.option("--is-platform-object", is_flag=True, help="Send the element IsPlatformObject that no WSDL declares.")
+@click.option("--tls", is_flag=True, help="Speak HTTPS with the certificate that comes with the sandbox.")
+@click.option(
+    "--tls-pem",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Speak HTTPS with this certificate and key in one PEM file.",
+)
+@click.option("--validate", is_flag=True, help="Check each reply against the WSDL's schema before sending it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the address as JSON.")
+def sandbox(host: str, port: int, *, as_json: bool, **options: Any) -> None:  # fmt: skip
+    """Run a local stand-in for Marketing Cloud's SOAP import service.
+
+    It speaks SOAP at /Service.asmx, gives tokens at /v2/token, serves its WSDL at /etframework.wsdl and really
+    imports files, from DATA/<MID>/<location>/ (of the Enhanced FTP: its folder Import). Open /_sandbox/ in a
+    browser to look at it. Every option can also be set as SFMC_SANDBOX_<OPTION>.
+    """
+    settings = _settings(**options)
+    _log_to_stderr()
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings, host, port, as_json=as_json))
+    except DataFolderError as problem:
+        raise click.ClickException(str(problem)) from problem
+    except ssl.SSLError as problem:
+        raise click.ClickException(f"{settings.tls} is no certificate with its key: {problem.reason}") from problem
+    except OSError as problem:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {problem.strerror or problem}") from problem
+
+
+def _settings(
+    client_id: str,
+    client_secret: str,
+    username: str,
+    password: str,
+    account_ids: tuple[int, ...],
+    *,
+    tls: bool,
+    tls_pem: Path | None,
+    **rest: Any,
+) -> SandboxSettings:
+    try:
+        ZoneInfo(str(rest["time_zone"]))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as problem:
+        raise click.BadParameter(f"{rest['time_zone']!r} is not a time zone", param_hint="--time-zone") from problem
+    return SandboxSettings(
+        clients=(Principal(client_id, client_secret),),
+        users=(Principal(username, password),),
+        mids=tuple(dict.fromkeys(account_ids)),
+        tls=tls_pem or (_CERTIFICATE if tls else None),
+        **rest,
+    )
+
+
+async def _serve(settings: SandboxSettings, host: str, port: int, *, as_json: bool) -> None:
+    # Imported here so that `sfmc-import --help` does not pay for a web server.
+    from sfmc_sandbox.server import SandboxServer  # noqa: PLC0415
+
+    server = SandboxServer(settings, host, port, lambda url: _announce(url, settings.data, as_json=as_json))
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(ending, server.stop)
+    await server.run_until_stopped()
+
+
+def _log_to_stderr() -> None:
+    """One JSON line per event; standard output carries the address alone."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _announce(url: str, data: Path | None, *, as_json: bool) -> None:
+    print(json.dumps({"url": url}) if as_json else url, flush=True)
+    if not as_json:
+        print(f"Sandbox of Marketing Cloud; look at {url}/_sandbox/ and end it with Ctrl-C.", file=sys.stderr)
+    if data is not None:
+        (data / "sandbox.url").write_text(f"{url}\n")
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop  # noqa: PLC0415  not there on Windows
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def main() -> None:
+    """Run the command `sfmc-sandbox` and end the process."""
+    sandbox(prog_name="sfmc-sandbox")

@@ -1,0 +1,87 @@
+"""Cuts connections the way networks do; answers nothing."""
+
+import socket
+import struct
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sfmc_sandbox.faults import RuleError
+from sfmc_sandbox.wire.envelope import BadRequestError
+
+_EXTENSION = "sandbox.connection"
+
+
+class ReachableConnection(HttpToolsProtocol):
+    """uvicorn's protocol, which also hands the application the connection itself."""
+
+    def on_message_begin(self) -> None:
+        """Called by the parser at the start of each request."""
+        super().on_message_begin()
+        extensions: dict[str, Any] = {_EXTENSION: self.transport}
+        self.scope["extensions"] = extensions
+
+
+async def reset(request: Request) -> None:
+    """Reset the connection of `request` at once: the caller sees neither an answer nor a clean end."""
+    transport = request.scope["extensions"][_EXTENSION]
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        # Lingering for zero seconds turns the close into a reset (RST).
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def cut_short(request: Request, sent: bytes) -> None:
+    """Write raw bytes and close: the caller gets the beginning of an answer."""
+    transport = request.scope["extensions"][_EXTENSION]
+    transport.write(sent)
+    transport.close()
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def limited_body(request: Request, limit: int) -> bytes:
+    """The whole body. Raises BadRequestError as soon as it is known to be longer than `limit` bytes."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limit:
+        raise BadRequestError
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise BadRequestError
+        parts.append(part)
+    return b"".join(parts)
+
+
+_LARGEST = 1024 * 1024
+
+
+class ControlError(ValueError):
+    """A control request that makes no sense; answered with HTTP 400 and the text."""
+
+
+CONTROL_ERRORS = (ControlError, RuleError)
+
+
+async def refuse(request: Request, problem: Exception) -> Response:
+    """Turn a one of CONTROL_ERRORS into its answer."""
+    del request
+    return JSONResponse({"error": str(problem)}, 400)
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object. Raises ControlError."""
+    try:
+        body = orjson.loads(await limited_body(request, _LARGEST) or b"{}")
+    except (BadRequestError, ValueError) as problem:
+        raise ControlError("the body must be a JSON object") from problem
+    if not isinstance(body, dict):
+        raise ControlError("the body must be a JSON object")
+    return body

@@ -1,0 +1,258 @@
+"""The control API below `/_sandbox/`: what was applied, faults, clock and reset; JSON only."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lxml import etree
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sfmc_sandbox.account import Sandbox
+from sfmc_sandbox.connection import ControlError, json_object
+from sfmc_sandbox.faults import CATALOGUE
+from sfmc_sandbox.importing import Field
+from sfmc_sandbox.objects.kind import IMPORT_DEFINITION, new_object_id
+from sfmc_sandbox.runs import Run
+from sfmc_sandbox.settings import ALL_PERMISSIONS, Principal
+from sfmc_sandbox.wire.codec import children, decode_object, encode_message, text_of
+from sfmc_sandbox.wire.schema import service_schema
+
+# The clock stays so far from both ends of time that runs can still begin and end.
+_MARGIN = timedelta(days=3660)
+
+
+async def health(request: Request) -> Response:
+    """`GET /_sandbox/health`: whether it serves, and counts that show what happened."""
+    sandbox: Sandbox = request.app.state.sandbox
+    return JSONResponse(
+        {
+            "status": "ok",
+            "time": sandbox.clock.now().isoformat(),
+            "runs": sandbox.runs.count(),
+            "waiting": sandbox.executor.waiting(),
+            "faults": len(sandbox.faults.shown()),
+            "invalid_replies": len(sandbox.invalid_replies),
+        }
+    )
+
+
+async def performs(request: Request) -> Response:
+    """`GET /_sandbox/performs[?customer_key=…]`: every applied start, oldest first."""
+    sandbox: Sandbox = request.app.state.sandbox
+    wanted = request.query_params.get("customer_key")
+    now = sandbox.clock.timestamp()
+    shown = [_shown(run, now) for run in sandbox.runs.all() if wanted in {None, run.customer_key}]
+    return JSONResponse(shown)
+
+
+async def bad_rows(request: Request) -> Response:
+    """`GET /_sandbox/performs/{task_id}/bad-rows`: rows of a run that were not imported, with reasons."""
+    sandbox: Sandbox = request.app.state.sandbox
+    found = sandbox.rows.bad_rows(request.path_params["task_id"], limit=1000)
+    return JSONResponse([asdict(row) for row in found])
+
+
+async def faults(request: Request) -> Response:
+    """`GET /_sandbox/faults`: active rules; `POST` adds one; `DELETE` ends all."""
+    sandbox: Sandbox = request.app.state.sandbox
+    if request.method == "POST":
+        return JSONResponse(sandbox.faults.add(await json_object(request)).shown(), 201)
+    if request.method == "DELETE":
+        sandbox.faults.clear()
+    return JSONResponse(sandbox.faults.shown())
+
+
+async def catalogue(request: Request) -> Response:
+    """`GET /_sandbox/catalogue`: every fault there is, with its meaning and parameters."""
+    del request
+    return JSONResponse(catalogue_entries())
+
+
+async def fault(request: Request) -> Response:
+    """`DELETE /_sandbox/faults/{id}`: end one rule."""
+    sandbox: Sandbox = request.app.state.sandbox
+    if not sandbox.faults.remove(request.path_params["number"]):
+        return JSONResponse({"error": "there is no rule with this id"}, 404)
+    return JSONResponse(sandbox.faults.shown())
+
+
+async def clock(request: Request) -> Response:
+    """`GET /_sandbox/clock`; `POST` with any of `set` (ISO time), `advance` (seconds), `freeze`, `reset`."""
+    sandbox: Sandbox = request.app.state.sandbox
+    if request.method == "POST":
+        _turn(sandbox, await json_object(request))
+    return JSONResponse({"time": sandbox.clock.now().isoformat()})
+
+
+async def reset(request: Request) -> Response:
+    """`POST /_sandbox/reset`: as if just started; files and issued tokens stay."""
+    sandbox: Sandbox = request.app.state.sandbox
+    sandbox.reset()
+    return JSONResponse({"status": "ok"})
+
+
+async def tokens(request: Request) -> Response:
+    """`DELETE /_sandbox/tokens`: every token issued so far is expired from now on."""
+    sandbox: Sandbox = request.app.state.sandbox
+    return JSONResponse({"expired": sandbox.tokens.expire_all()})
+
+
+def _shown(run: Run, now: float) -> dict[str, Any]:
+    return {
+        "task_id": str(run.task_id),
+        "customer_key": run.customer_key,
+        "mid": run.mid,
+        "time": datetime.fromtimestamp(run.started, UTC).isoformat(),
+        "status": run.status_at(now),
+        "result": run.outcome,
+    }
+
+
+def catalogue_entries() -> list[dict[str, Any]]:
+    """Every fault as JSON."""
+    return [
+        {"fault": kind.name, "strikes": kind.stage.value, "meaning": kind.meaning, "parameters": dict(kind.parameters)}
+        for kind in CATALOGUE.values()
+    ]
+
+
+def _turn(sandbox: Sandbox, wish: Mapping[str, Any]) -> None:
+    if wish.get("reset"):
+        sandbox.clock.reset()
+    if "set" in wish:
+        sandbox.clock.set(_reachable("set", wish["set"], _moment(wish["set"]).timestamp()))
+    if "advance" in wish:
+        seconds = wish["advance"]
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+            raise ControlError(f"advance is {seconds!r}: it must be a number of seconds")
+        _reachable("advance", seconds, sandbox.clock.timestamp() + seconds)
+        sandbox.clock.advance(seconds)
+    if "freeze" in wish:
+        (sandbox.clock.freeze if wish["freeze"] else sandbox.clock.run)()
+
+
+def _reachable(name: str, asked: Any, timestamp: float) -> datetime:
+    """The moment, where dates are still numbers a while before and after it. Raises ControlError."""
+    try:
+        moment = datetime.fromtimestamp(timestamp, UTC)
+        _ = moment - _MARGIN, moment + _MARGIN
+    except (ValueError, OverflowError, OSError) as problem:
+        raise ControlError(f"{name} is {asked!r}: no date is that far away") from problem
+    return moment
+
+
+def _moment(text: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError as problem:
+        raise ControlError(f"set is {text!r}: it must be a time such as 2026-01-31T12:00:00Z") from problem
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+async def definitions(request: Request) -> Response:
+    """`POST /_sandbox/definitions`: store an ImportDefinition (JSON with wire names) without asking any rule.
+
+    `mid` chooses the business unit. Without a DestinationObject a data extension of the same key is made, with
+    the one field `key`.
+    """
+    sandbox: Sandbox = request.app.state.sandbox
+    wish = await json_object(request)
+    mid = _business_unit(sandbox, wish.pop("mid", None))
+    values = _readable(wish)
+    key = text_of(values, "CustomerKey")
+    if not key:
+        raise ControlError("CustomerKey is required")
+    if "DestinationObject" not in values:
+        _make_destination(sandbox, mid, key)
+        values["DestinationObject"] = {"xsi:type": "DataExtension", "CustomerKey": key}
+    made = sandbox.definitions.put(mid, key, values)
+    return JSONResponse({"customer_key": key, "object_id": made.object_id, "mid": mid}, 201)
+
+
+async def definition(request: Request) -> Response:
+    """`GET /_sandbox/definitions/{customer_key}[?mid=…]`: a definition as it is kept, with everything in it."""
+    sandbox: Sandbox = request.app.state.sandbox
+    mid = _business_unit(sandbox, request.query_params.get("mid"))
+    found = sandbox.store.by_key("ImportDefinition", mid, request.path_params["customer_key"])
+    if found is None:
+        return JSONResponse({"error": "there is no such definition"}, 404)
+    return JSONResponse(found.document)
+
+
+async def callers(request: Request) -> Response:
+    """`POST /_sandbox/callers`: add an API client (`client_id`, `client_secret`) or a user (`username`, `password`).
+
+    `permissions` is a list of the three roles, default all; `mids` the business units it may act in, default all.
+    """
+    sandbox: Sandbox = request.app.state.sandbox
+    wish = await json_object(request)
+    for group, name, secret in (
+        (sandbox.clients, "client_id", "client_secret"),
+        (sandbox.users, "username", "password"),
+    ):
+        if name in wish:
+            principal = _principal(str(wish[name]), str(wish.get(secret, "")), wish)
+            group[:] = [*(one for one in group if one.name != principal.name), principal]
+            return JSONResponse({"name": principal.name, "permissions": sorted(principal.permissions)}, 201)
+    raise ControlError("client_id and client_secret, or username and password, are required")
+
+
+async def system_status(request: Request) -> Response:
+    """`POST /_sandbox/system-status`: what GetSystemStatus answers from now on."""
+    sandbox: Sandbox = request.app.state.sandbox
+    status = (await json_object(request)).get("status")
+    allowed = service_schema().enums["SystemStatusType"]
+    if status not in allowed:
+        raise ControlError(f"status is {status!r}: it must be one of {', '.join(allowed)}")
+    sandbox.system_status = str(status)
+    return JSONResponse({"status": status})
+
+
+def _principal(name: str, secret: str, wish: Mapping[str, Any]) -> Principal:
+    permissions = frozenset(map(str, _items(wish, "permissions", ALL_PERMISSIONS)))
+    strange = permissions - ALL_PERMISSIONS
+    if strange:
+        known = ", ".join(sorted(ALL_PERMISSIONS))
+        raise ControlError(f"permissions has {', '.join(sorted(strange))}: known are {known}")
+    mids = _items(wish, "mids", None)
+    if mids is not None and not all(isinstance(mid, int) for mid in mids):
+        raise ControlError(f"mids is {mids!r}: it must be a list of numbers")
+    return Principal(name, secret, permissions, None if mids is None else frozenset(mids))
+
+
+def _items(wish: Mapping[str, Any], name: str, default: Any) -> Any:
+    if name in wish and not isinstance(wish[name], list):
+        raise ControlError(f"{name} is {wish[name]!r}: it must be a list")
+    return wish.get(name, default)
+
+
+def _business_unit(sandbox: Sandbox, asked: Any) -> int:
+    known = {str(mid): mid for mid in sandbox.settings.mids}
+    mid = known.get(str(sandbox.settings.mids[0] if asked is None else asked))
+    if mid is None:
+        raise ControlError(f"mid is {asked!r}: it must be one of {', '.join(known)}")
+    return mid
+
+
+def _readable(wish: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties as they would be read from SOAP, so that nothing of a wrong type is ever stored."""
+    try:
+        sent = encode_message(
+            etree.Element("sent"), "CreateRequest", {"Objects": [{**wish, "xsi:type": IMPORT_DEFINITION}]}
+        )
+    except (TypeError, AttributeError, ValueError, KeyError) as problem:
+        raise ControlError(f"a property has the wrong shape: {problem}") from problem
+    read = decode_object(children(sent, "Objects")[0])
+    strange = sorted(set(wish) - set(service_schema().types[IMPORT_DEFINITION].by_name))
+    if read.problems or strange:
+        raise ControlError("; ".join([*read.problems, *(f"there is no property {name}" for name in strange)]))
+    return read.values
+
+
+def _make_destination(sandbox: Sandbox, mid: int, key: str) -> None:
+    if sandbox.rows.data_extension(str(mid), key) is None:
+        fields = [Field("key", is_primary_key=True)]
+        sandbox.rows.create_data_extension(str(mid), key, new_object_id(), key, fields)

@@ -1,0 +1,205 @@
+"""Carries out the faults of the catalogue on one call; decides not which."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from sfmc_sandbox import connection
+from sfmc_sandbox.account import Sandbox
+from sfmc_sandbox.clock import Clock
+from sfmc_sandbox.faults import InjectedFault, Stage
+from sfmc_sandbox.objects.kind import NOT_FOUND, VALIDATION_ERROR, RefusalError
+from sfmc_sandbox.operations import Call, echo, refused
+from sfmc_sandbox.security import LOGIN_FAILED, TOKEN_EXPIRED
+from sfmc_sandbox.wire.codec import children, decode_object
+from sfmc_sandbox.wire.envelope import SoapFaultError
+
+_MINUTE = 60.0
+_REFUSED = "Not Authorized"
+_SOAP_FAULTS = {
+    "fault_2": ("Server", 2, "Exception occurred during [{operation}] ErrorID: 1"),
+    "fault_9": ("Server", 9, "In Maintenance"),
+    "fault_10": ("Server", 10, "Unplanned Outage: queue your calls and ask GetSystemStatus until it is over."),
+    "fault_11": ("Client", 11, "Not authorized"),
+    "fault_12": ("Client", 12, "Bad username or password"),
+    "fault_13": ("Server", 13, "We are experiencing database problems. This request was not processed."),
+    "fault_17": ("Server", 17, "The call volume of this account is limited for the moment. Try again later."),
+    "token_expired": ("Security", None, TOKEN_EXPIRED),
+    "login_failed": ("Security", None, LOGIN_FAILED),
+}
+_TIMEOUT = (
+    "Timeout expired.  The timeout period elapsed prior to completion of the operation or the server is not responding."
+)
+_ERRORS = {
+    "error_43010": (NOT_FOUND, "ImportDefinition Not Found"),
+    "error_43060": (VALIDATION_ERROR, "Validation Error"),
+    "error_timeout": (2, _TIMEOUT),
+}
+_PLAIN = {"http_400": (400, "Bad Request"), "http_500": (500, "Internal Server Error")}
+_RETRY = {"http_429": (429, "Too Many Requests"), "http_503": (503, "Service Unavailable")}
+
+# What a sent Response is not followed by: the connection is gone already.
+_GONE = Response(status_code=500)
+
+
+async def around(
+    request: Request,
+    struck: Sequence[InjectedFault],
+    clock: Clock,
+    answer: Callable[[], Awaitable[Response]],
+    refuse: Callable[[SoapFaultError], Response],
+) -> Response:
+    """Answer a request with everything that strikes it before and after; `refuse` writes SOAP faults."""
+    try:
+        for one in struck:
+            early = await before(request, one, clock) if one.kind.stage is Stage.BEFORE else None
+            if early is not None:
+                return early
+        response = await answer()
+        for one in struck:
+            if one.kind.stage is Stage.AFTER:
+                response = await after(request, one, response)
+    except SoapFaultError as problem:
+        return refuse(problem)
+    return response
+
+
+async def around_plain(request: Request, operation: str, answer: Callable[[], Awaitable[Response]]) -> Response:
+    """Like `around` for what is no SOAP call (`Token`, `Wsdl`); a SOAP fault becomes the 401 of those endpoints."""
+    sandbox: Sandbox = request.app.state.sandbox
+    struck = sandbox.faults.strike(operation, "", [])
+    return await around(request, struck, sandbox.clock, answer, _not_authorized)
+
+
+def _not_authorized(problem: SoapFaultError) -> Response:
+    return JSONResponse({"documentation": "", "errorcode": problem.code or 0, "message": _REFUSED}, 401)
+
+
+async def before(request: Request, struck: InjectedFault, clock: Clock) -> Response | None:
+    """Strike before the call is applied: an early answer, or None to go on. Raises SoapFaultError."""
+    name = struck.kind.name
+    if name == "delay":
+        await asyncio.sleep(struck.parameters["seconds"])
+    elif name == "drop_before_applying":
+        await connection.reset(request)
+        return _GONE
+    elif name == "throttle":
+        _throttle(struck, clock.timestamp())
+    elif name in _SOAP_FAULTS:
+        _raise(name, struck)
+    return plain(struck)
+
+
+def plain(struck: InjectedFault) -> Response | None:
+    """The answer of a fault that is an HTTP status; None for all others."""
+    name = struck.kind.name
+    if name in _PLAIN:
+        status, text = _PLAIN[name]
+        return Response(text, status, media_type="text/plain")
+    if name in _RETRY:
+        status, text = _RETRY[name]
+        wait = {"Retry-After": str(int(struck.parameters["seconds"]))}
+        return Response(text, status, media_type="text/plain", headers=wait)
+    return None
+
+
+async def after(request: Request, struck: InjectedFault, response: Response) -> Response:
+    """Strike after the call was applied: the answer to send instead of `response`. Raises SoapFaultError."""
+    name = struck.kind.name
+    if name == "drop_after_applying":
+        await connection.reset(request)
+        return _GONE
+    if name == "truncated":
+        await connection.cut_short(request, _half(response))
+        return _GONE
+    if name == "fault_2_after_applying":
+        _raise("fault_2", struck)
+    if name == "delay_after_applying":
+        await asyncio.sleep(struck.parameters["seconds"])
+        return response
+    if name == "slow_drip":
+        content = _drip(bytes(response.body), struck.parameters["seconds"])
+        return StreamingResponse(content, response.status_code, media_type=response.headers["content-type"])
+    return _REPLACEMENTS[name]()
+
+
+def effects(struck: list[InjectedFault]) -> dict[str, Any]:
+    """What the runs that a call starts shall do differently."""
+    changes: dict[str, Any] = {}
+    for one in struck:
+        if one.kind.stage is Stage.RUN:
+            changes |= _EFFECTS[one.kind.name](one.parameters)
+    return changes
+
+
+def refusing(struck: list[InjectedFault]) -> Callable[[Sandbox, Call], dict[str, Any]] | None:
+    """The operation that refuses every object, where a rule asks for it."""
+    name = next((one.kind.name for one in struck if one.kind.name in _ERRORS), None)
+    if name is None:
+        return None
+    refusal = RefusalError(*_ERRORS[name])
+    return lambda _, call: _refused(refusal, call)
+
+
+def content(struck: list[InjectedFault], values: dict[str, Any]) -> dict[str, Any]:
+    """The values of an answer after faults in its content."""
+    if any(one.kind.name == "missing_task" for one in struck):
+        results = [{**result, "Task": _LEFT_OUT} for result in values.get("Results", ())]
+        return {**values, "Results": results}
+    return values
+
+
+_LEFT_OUT = None
+_EFFECTS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "late_row": lambda parameters: {"late": parameters["seconds"]},
+    "slow_run": lambda parameters: {"slow": parameters["seconds"]},
+    "status_unknown": lambda _: {"status": "Unknown"},
+    "status_strange": lambda parameters: {"status": parameters["status"]},
+    "empty_run": lambda _: {"empty": True},
+    "error_run": lambda _: {"refused": "an error was asked for"},
+}
+_REPLACEMENTS: Mapping[str, Callable[[], Response]] = {
+    "http_500_after_applying": lambda: Response("Internal Server Error", 500, media_type="text/plain"),
+    "garbage": lambda: Response(b"\x00\x01 not xml <<<", 200, media_type="text/xml; charset=utf-8"),
+    "wrong_content_type": lambda: Response("<html><body>Sorry.</body></html>", 200, media_type="text/html"),
+}
+
+
+def _throttle(struck: InjectedFault, now: float) -> None:
+    calls = struck.rule.calls
+    calls[:] = [moment for moment in calls if now - moment < _MINUTE]
+    calls.append(now)
+    if len(calls) > struck.parameters["calls_per_minute"]:
+        _raise("fault_17", struck)
+
+
+def _raise(name: str, struck: InjectedFault) -> None:
+    kind, code, text = _SOAP_FAULTS[name]
+    raise SoapFaultError(kind, text.format(operation=struck.operation), code=code)
+
+
+def _refused(refusal: RefusalError, call: Call) -> dict[str, Any]:
+    if children(call.payload, "RetrieveRequest"):
+        return {"OverallStatus": f"Error: {refusal.message}", "RequestID": call.request_id}
+    objects = children(call.payload, "Definitions", "Definition") + children(call.payload, "Objects")
+    task = {"StatusCode": "Error", "StatusMessage": refusal.message}
+    results = [{**refused(refusal), "NewID": 0, "Object": echo(decode_object(one)), "Task": task} for one in objects]
+    return {
+        "Results": results, "OverallStatus": "Error", "OverallStatusMessage": refusal.message,
+        "RequestID": call.request_id,
+    }  # fmt: skip
+
+
+def _half(response: Response) -> bytes:
+    head = f"HTTP/1.1 {response.status_code} OK\r\nContent-Type: {response.headers['content-type']}\r\n"
+    body = bytes(response.body)
+    return head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body[: len(body) // 2]
+
+
+async def _drip(body: bytes, seconds: float) -> AsyncIterator[bytes]:
+    for place in range(len(body)):
+        yield body[place : place + 1]
+        await asyncio.sleep(seconds / len(body))

@@ -1,0 +1,150 @@
+"""The SOAP endpoint: from bytes to bytes, with the faults that were asked for on the way."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from typing import Any
+
+import structlog
+from lxml import etree
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sfmc_sandbox import fault_injection
+from sfmc_sandbox.account import Sandbox
+from sfmc_sandbox.connection import limited_body
+from sfmc_sandbox.faults import WSDL, InjectedFault, Stage
+from sfmc_sandbox.operations import Call, create, delete, describe, perform, system_status, update, version_info
+from sfmc_sandbox.retrieve import retrieve
+from sfmc_sandbox.security import authenticate
+from sfmc_sandbox.wire import envelope as envelopes
+from sfmc_sandbox.wire import wsdl as documents
+from sfmc_sandbox.wire.codec import children
+from sfmc_sandbox.wire.envelope import BadRequestError, Envelope, SoapFaultError, action_of, parse_envelope
+from sfmc_sandbox.wire.validate import problems_of
+from sfmc_sandbox.wire.vocabulary import XSI_TYPE, local_name, local_value
+
+
+async def wsdl(request: Request) -> Response:
+    """`GET|HEAD /etframework.wsdl`."""
+
+    async def answer() -> Response:
+        return _document(documents.wsdl(str(request.base_url).rstrip("/")))
+
+    return await fault_injection.around_plain(request, WSDL, answer)
+
+
+async def fault_schema(request: Request) -> Response:
+    """`GET|HEAD /ETFrameworkFault.xsd`."""
+    del request
+    return _document(documents.fault_schema())
+
+
+def _document(content: bytes) -> Response:
+    modified = formatdate(documents.last_modified(), usegmt=True)
+    return Response(content, media_type="text/xml; charset=utf-8", headers={"Last-Modified": modified})
+
+
+_OBJECTS = (("Definitions", "Definition"), ("Objects",), ("DescribeRequests", "ObjectDefinitionRequest"))
+
+
+def subjects_of(sandbox: Sandbox, payload: etree._Element) -> tuple[str, list[str]]:
+    """The object type and all keys a call mentions; an ObjectID stands also for the key it belongs to."""
+    objects = [element for path in _OBJECTS for element in children(payload, *path)]
+    request = children(payload, "RetrieveRequest")
+    if request:
+        kind = "".join(_texts(children(request[0], "ObjectType"))).partition("[")[0]
+        return kind, _with_keys(sandbox, _filter_values(request[0]))
+    types = [local_value(element.get(XSI_TYPE, "")) for element in objects]
+    names = [text for one in objects for name in ("CustomerKey", "ObjectID") for text in _texts(children(one, name))]
+    return (types[0] if types else ""), _with_keys(sandbox, names)
+
+
+def _filter_values(request: etree._Element) -> list[str]:
+    parts = children(request, "Filter")
+    return _texts([node for part in parts for node in part.iter() if local_name(node.tag) == "Value"])
+
+
+def _texts(elements: list[etree._Element]) -> list[str]:
+    return [(element.text or "").strip() for element in elements]
+
+
+def _with_keys(sandbox: Sandbox, names: list[str]) -> list[str]:
+    return [*names, *(key for name in names for key in sandbox.keys_of(name))]
+
+
+XML = "text/xml; charset=utf-8"
+_log = structlog.get_logger("sandbox")
+
+_OPERATIONS: Mapping[str, Callable[[Sandbox, Call], dict[str, Any]]] = {
+    "Create": create,
+    "Retrieve": retrieve,
+    "Update": update,
+    "Delete": delete,
+    "Describe": describe,
+    "Perform": perform,
+    "GetSystemStatus": system_status,
+    "VersionInfo": version_info,
+}
+
+
+async def endpoint(request: Request) -> Response:
+    """`POST /Service.asmx`: 200 for answers, 500 for SOAP faults, 400 for anything that is no SOAP."""
+    sandbox: Sandbox = request.app.state.sandbox
+    try:
+        envelope = parse_envelope(await limited_body(request, sandbox.settings.body_limit))
+    except BadRequestError:
+        return Response("Bad Request", 400, media_type="text/plain")
+    try:
+        action = action_of(envelope, request.headers)
+    except SoapFaultError as problem:
+        return _fault(request, sandbox, envelope, problem)
+    struck = _strike(sandbox, action, envelope)
+    if not struck:
+        return answer(request, sandbox, envelope, action, [])
+
+    async def answered() -> Response:
+        return answer(request, sandbox, envelope, action, struck)
+
+    return await fault_injection.around(
+        request, struck, sandbox.clock, answered, lambda problem: _fault(request, sandbox, envelope, problem)
+    )
+
+
+def answer(
+    request: Request, sandbox: Sandbox, envelope: Envelope, action: str, struck: list[InjectedFault]
+) -> Response:
+    """Authenticate, apply and answer."""
+    try:
+        caller = authenticate(envelope, sandbox.users, sandbox.settings.mids, sandbox.tokens)
+        call = Call(caller, envelope.payload, str(uuid.uuid4()), fault_injection.effects(struck))
+        operation = fault_injection.refusing(struck) or _OPERATIONS[action]
+        values = fault_injection.content(struck, operation(sandbox, call))
+    except SoapFaultError as problem:
+        return _fault(request, sandbox, envelope, problem)
+    body = envelopes.answer(envelope.soap, action, envelope.message_id, sandbox.clock.now(), values)
+    altered = any(one.kind.stage is Stage.ANSWER for one in struck)
+    return _checked(sandbox, body, 200, check=not altered)
+
+
+def _fault(request: Request, sandbox: Sandbox, envelope: Envelope, problem: SoapFaultError) -> Response:
+    actor = f"{str(request.base_url).rstrip('/')}/Service.asmx"
+    body = envelopes.fault(envelope.soap, envelope.message_id, sandbox.clock.now(), problem, actor)
+    return _checked(sandbox, body, 500, check=True)
+
+
+def _checked(sandbox: Sandbox, body: bytes, status: int, *, check: bool) -> Response:
+    if sandbox.settings.validate and check:
+        problems = problems_of(body)
+        if problems:
+            sandbox.invalid_replies.extend(problems)
+            _log.error("reply_invalid", problems=problems)
+            return Response(f"invalid reply: {problems}", 599, media_type="text/plain")
+    return Response(body, status, media_type=XML)
+
+
+def _strike(sandbox: Sandbox, action: str, envelope: Envelope) -> list[InjectedFault]:
+    if not sandbox.faults:
+        return []
+    object_type, keys = subjects_of(sandbox, envelope.payload)
+    return sandbox.faults.strike(action, object_type, keys)

@@ -1,0 +1,119 @@
+"""When a file is finished: the settle rule as a pure function of what was seen; no clock, no file system."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import translate
+from functools import lru_cache
+from typing import Literal
+
+TEMPORARY = ("*.part", "*.partial", "*.tmp", "*.filepart", "*.crdownload", "*.swp", "*~", "~*", ".*")
+"""Names that writers use until they are done: browsers, SFTP clients, editors, rsync (leading dot)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """A file as one look at the folder shows it; `name` is its path within the folder."""
+
+    name: str
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StabilityRule:
+    """When a file counts as finished.
+
+    It must look the same (size and time stamp) in `looks` looks in a row and for `seconds` since the first
+    of them, by the watcher's own clock: a copy that keeps an old time stamp is not taken early. `temporary`
+    are glob patterns of names that never count, in upper or lower case. With `done_suffix` a file also
+    needs a marker beside it: `x.csv` waits for `x.csv.done`. The marker does not replace the settle rule,
+    for it may be left over from an earlier file of the same name. `empty` says whether a file without a
+    byte counts.
+    """
+
+    looks: int = 2
+    seconds: float = 2.0
+    temporary: tuple[str, ...] = TEMPORARY
+    done_suffix: str | None = None
+    empty: Literal["run", "skip"] = "skip"
+
+    def is_candidate(self, name: str) -> bool:
+        """Say whether a file of this name can ever count: neither temporary nor a marker."""
+        if self.done_suffix and name.endswith(self.done_suffix):
+            return False
+        matches = _any_of(self.temporary).match
+        return not any(matches(part.lower()) for part in name.split("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFile:
+    """One state of a file: how often it was seen in a row and since when, in the watcher's seconds."""
+
+    sighting: FileStat
+    looks: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanResult:
+    """What one look yields: `seen` is the memory for the next one.
+
+    `settled` are the finished files, again in every look until they change or go; `empty` those finished
+    without a byte that the rule skips; `gone` the names seen before and not now; `next_in` the seconds
+    until a further look can settle a file, None when none is on the way.
+    """
+
+    seen: Mapping[str, TrackedFile] = field(default_factory=dict)
+    settled: tuple[FileStat, ...] = ()
+    empty: tuple[FileStat, ...] = ()
+    gone: tuple[str, ...] = ()
+    next_in: float | None = None
+
+
+def evaluate(
+    before: Mapping[str, TrackedFile], sightings: Iterable[FileStat], now: float, rule: StabilityRule
+) -> ScanResult:
+    """Take one look: `before` is `seen` of the last one, `now` the seconds of a steady clock."""
+    present = {each.name: each for each in sightings}
+    candidates = (each for each in present.values() if rule.is_candidate(each.name))
+    seen = {each.name: _again(before.get(each.name), each, now) for each in candidates}
+    finished = [each for each in seen.values() if _is_stable(each, now, rule)]
+    marked = [each.sighting for each in finished if _is_marked(each.sighting, present, rule)]
+    waiting = (each for each in seen.values() if not _is_stable(each, now, rule))
+    return ScanResult(
+        seen=seen,
+        settled=tuple(each for each in marked if not _is_skipped(each, rule)),
+        empty=tuple(each for each in marked if _is_skipped(each, rule)),
+        gone=tuple(name for name in before if name not in seen),
+        next_in=min((_pause(each, now, rule) for each in waiting), default=None),
+    )
+
+
+@lru_cache(maxsize=32)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(pattern.lower()) for pattern in patterns) or r"(?!)")
+
+
+def _again(last: TrackedFile | None, sighting: FileStat, now: float) -> TrackedFile:
+    if last is None or last.sighting != sighting:
+        return TrackedFile(sighting, 1, now)
+    return TrackedFile(sighting, last.looks + 1, last.since)
+
+
+def _is_stable(seen: TrackedFile, now: float, rule: StabilityRule) -> bool:
+    return seen.looks >= rule.looks and now - seen.since >= rule.seconds
+
+
+def _is_marked(sighting: FileStat, present: Mapping[str, FileStat], rule: StabilityRule) -> bool:
+    return rule.done_suffix is None or sighting.name + rule.done_suffix in present
+
+
+def _is_skipped(sighting: FileStat, rule: StabilityRule) -> bool:
+    return sighting.size == 0 and rule.empty == "skip"
+
+
+def _pause(seen: TrackedFile, now: float, rule: StabilityRule) -> float:
+    """Spread the looks that are left over the time that is left."""
+    left = max(0.0, rule.seconds - (now - seen.since))
+    return left / max(1, rule.looks - seen.looks)

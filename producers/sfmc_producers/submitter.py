@@ -1,0 +1,176 @@
+"""From an arrival to a recorded request: route, submit, report; waits out closed doors, remembers no files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TypeVar
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from sfmc_import import client
+from sfmc_import.client import Client, ServiceUnavailableError
+from sfmc_import.request import BadRequestError, FileInfo
+from sfmc_import.routing import AmbiguousRoute, FileSpecs, Routed, Routes, Routing, Unrouted
+
+T = TypeVar("T")
+
+FIRST_PAUSE = 1.0
+MAX_PAUSE = 4.0
+
+
+class Circuit:
+    """One thing behind the door that may not answer; pauses in seconds double from 1 to 4.
+
+    The longest pause is short because one knock is cheap, and because what waits should go out within ten seconds
+    of the return.
+    """
+
+    def __init__(self, of: str, clock: Callable[[], float]) -> None:
+        self._log = structlog.get_logger("sfmc_producers.submitter").bind(part=of)
+        self._clock = clock
+        self._since: float | None = None
+        self._pause = 0.0
+        self._next_try = 0.0
+
+    def call(self, action: Callable[[], T]) -> T | None:
+        """Do `action`; None when it is too early to try again or the door is closed. Other errors pass."""
+        if self.is_waiting:
+            return None
+        try:
+            answer = action()
+        except ServiceUnavailableError as error:
+            self._begin_or_go_on(str(error))
+            return None
+        self._end()
+        return answer
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an outage is on and the next try is still ahead."""
+        return self._since is not None and self._clock() < self._next_try
+
+    @property
+    def next_in(self) -> float | None:
+        """Seconds until the next try; None when nothing is out."""
+        return None if self._since is None else max(0.0, self._next_try - self._clock())
+
+    def _begin_or_go_on(self, reason: str) -> None:
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+            self._log.error("backend_unavailable", reason=reason)
+        self._pause = min(MAX_PAUSE, self._pause * 2 or FIRST_PAUSE)
+        self._next_try = self._clock() + self._pause
+
+    def _end(self) -> None:
+        if self._since is not None:
+            self._log.info("backend_available", seconds=round(self._clock() - self._since, 1))
+        self._since, self._pause = None, 0.0
+
+
+# A name space of our own, so that no other program's uuid5 of the same text is equal.
+FILES_NAMESPACE = UUID("5b2f7a2e-3c1d-5e0b-9a57-6f1f4c7d8e90")
+SPECS_FRESH_FOR = 1.0
+"""Seconds in which all files of a look share one reading of the definitions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidRequest:
+    """A request that no ledger would take: the route leads to an impossible key or business unit."""
+
+    problems: tuple[str, ...]
+
+
+def request_id_of(arrival: FileInfo, target: Routed) -> str:
+    """Give the id that every watcher gives this arrival, today and after a restart; the ledger then takes it once."""
+    return str(uuid5(FILES_NAMESPACE, f"{target.mid}\n{target.customer_key}\n{arrival.fingerprint}"))
+
+
+class Submitter:
+    """Speaks to the door for any number of folders; every answer None means "not now, ask again".
+
+    Raises BadRouteError when a route of the settings can never work.
+    """
+
+    def __init__(self, door: Client, clock: Callable[[], float], now: Callable[[], datetime]) -> None:
+        self._door, self._clock, self._now = door, clock, now
+        today = self._today()
+        self._routes = (today, self._read_routes(today))
+        self._ledger = Circuit("ledger", clock)
+        self._definitions: dict[str, Circuit] = {}
+        self._specs: dict[str, tuple[float, FileSpecs]] = {}
+
+    @property
+    def default_mid(self) -> str:
+        """The business unit of the settings."""
+        return self._door.mid
+
+    def route(self, arrival: FileInfo, mid: str | None) -> Routing | None:
+        """Find the definition: explicit routes, then the FileSpecs of the business unit."""
+        found = self._routes_today().find(arrival.location, arrival.name)
+        if found is not None:
+            return found
+        specs = self._specs_of(mid or self._door.mid)
+        return specs.find(arrival.name) if specs else None
+
+    def submit(self, arrival: FileInfo, target: Routed, source: str) -> client.SubmitResult | InvalidRequest | None:
+        """Record the request for this arrival; only a receipt says that the arrival is in safe hands."""
+        try:
+            return self._ledger.call(lambda: self._submit(arrival, target, source))
+        except BadRequestError as error:
+            return InvalidRequest(problems=tuple(error.problems))
+
+    def report(self, arrival: FileInfo, routing: Unrouted | AmbiguousRoute) -> bool:
+        """Put on the stream that an arrival starts nothing; False when the ledger does not take it now."""
+        detail: dict[str, object] = {"text": routing.text, "customer_keys": list(routing.customer_keys)}
+        name = "ambiguous_route" if isinstance(routing, AmbiguousRoute) else "unrouted"
+        if isinstance(routing, Unrouted):
+            detail["reason"] = routing.reason
+        return self._ledger.call(lambda: self._report(name, arrival, detail)) or False
+
+    @property
+    def next_in(self) -> float | None:
+        """Seconds until something that was closed is tried again; None when nothing is."""
+        waits = (circuit.next_in for circuit in (self._ledger, *self._definitions.values()))
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _submit(self, arrival: FileInfo, target: Routed, source: str) -> client.SubmitResult:
+        return client.submit(
+            self._door,
+            customer_key=target.customer_key,
+            mid=target.mid,
+            file=arrival,
+            source=source,
+            request_id=request_id_of(arrival, target),
+        )
+
+    def _report(self, name: str, arrival: FileInfo, detail: dict[str, object]) -> bool:
+        self._door.report(name, file=arrival, detail=detail)
+        return True
+
+    def _specs_of(self, mid: str) -> FileSpecs | None:
+        taken, specs = self._specs.get(mid, (0.0, None))
+        if specs is not None and self._clock() - taken < SPECS_FRESH_FOR:
+            return specs
+        circuit = self._definitions.setdefault(mid, Circuit(f"definitions of {mid}", self._clock))
+        definitions = circuit.call(lambda: self._door.definitions(mid))
+        if definitions is None:
+            return None
+        specs = FileSpecs(definitions, mid, self._today())
+        self._specs[mid] = (self._clock(), specs)
+        return specs
+
+    def _routes_today(self) -> Routes:
+        today = self._today()
+        if self._routes[0] != today:
+            self._routes = (today, self._read_routes(today))
+        return self._routes[1]
+
+    def _read_routes(self, today: date) -> Routes:
+        given = ((each.pattern, each.customer_key, each.mid or self._door.mid) for each in self._door.routes)
+        return Routes(given, today)
+
+    def _today(self) -> date:
+        return self._now().astimezone(ZoneInfo(self._door.time_zone)).date()

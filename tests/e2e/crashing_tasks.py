@@ -1,0 +1,48 @@
+"""What kills a worker from inside, for a worker started with `--include`: a task, and calls for certain definitions."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from celery import signals
+
+from sfmc_import.celery_app import app
+
+FOLDER = "DEADLY_FOLDER"
+"""The variable that names a folder: what a file in it is called kills."""
+
+
+def die() -> None:
+    """End this process as a segmentation fault or the kernel's memory killer does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def deadly_names() -> Iterator[str]:
+    """Give the names that kill now."""
+    yield from (path.name for path in Path(os.environ[FOLDER]).iterdir())
+
+
+def watch(event: str, arguments: tuple[Any, ...]) -> None:
+    """Die just before a query is sent that names a deadly definition."""
+    if event != "http.client.send":
+        return
+    data = bytes(arguments[1])
+    if any(name.encode() in data for name in deadly_names()):
+        die()
+
+
+@app.task(name="deadly.unless_mended")
+def unless_mended(name: str, note: str) -> None:
+    """Die while this name is deadly; then leave a note."""
+    if Path(os.environ[FOLDER], name).exists():
+        die()
+    Path(note).touch()
+
+
+@signals.celeryd_after_setup.connect
+def keep_watch(**_: Any) -> None:
+    """Watch in workers only: an audit hook cannot be taken off again."""
+    sys.addaudithook(watch)

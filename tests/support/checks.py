@@ -1,0 +1,57 @@
+"""What must hold of every request, whatever happened: judged by events, state and what Marketing Cloud applied."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sfmc_import.states import NEW, RUN_ENDS, TERMINAL, TRANSITIONS
+from tests.support.fake_marketing_cloud import Perform
+from tests.support.ledger_world import World
+
+STEPS = {(step.source, step.event, step.target) for step in TRANSITIONS}
+
+
+def by_request(events: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for event in events:
+        found[event["data"]["request_id"]].append(event)
+    return found
+
+
+def name_of(event: dict[str, Any]) -> str:
+    return event["type"].removeprefix("sfmc.import.")
+
+
+def walk(events: Sequence[dict[str, Any]]) -> list[str]:
+    """The states that the events of one request tell, each a step of the life."""
+    states = [NEW]
+    for number, event in enumerate(events, 1):
+        name = name_of(event)
+        assert event["id"] == f"{event['data']['request_id']}/{number}/{name}"
+        target = "started" if name == "progressed" else name
+        assert (states[-1], name, target) in STEPS, f"{states[-1]} has no step {name}"
+        states.append(target)
+    return states
+
+
+def check_finished(world: World, ids: Sequence[str]) -> None:
+    """Every request has ended once, its state is the one its last event told, and nothing is left over."""
+    told = by_request(world.events())
+    assert set(ids) <= set(told)
+    for request_id in ids:
+        states = walk(told[request_id])
+        assert [state for state in states if state in TERMINAL] == states[-1:], (request_id, states)
+        assert world.state(request_id) == states[-1]
+    assert world.due() == {}
+    assert world.endless_keys() == []
+
+
+def check_invariants(world: World, request_id: str, performs: Sequence[Perform]) -> None:
+    """What was told of a request is what happened at Marketing Cloud."""
+    last = by_request(world.events())[request_id][-1]
+    tasks = {perform.task_id for perform in performs}
+    outcome, task = name_of(last), last["data"].get("task_id")
+    if outcome in RUN_ENDS:
+        assert task in tasks, f"{outcome} of {task}, but {tasks} were started"
+    elif outcome != "start_unknown":
+        assert not tasks, f"{outcome}, but {tasks} were started"

@@ -1,0 +1,37 @@
+"""Runs the unit tests of the rules in a process whose worker has one wrong rule."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+TESTS = (
+    "tests/unit/sfmc_import/test_states.py",
+    "tests/unit/sfmc_import/test_faults.py",
+    "tests/unit/sfmc_import/test_runs.py",
+    "tests/unit/sfmc_import/test_routing.py",
+    "tests/unit/sfmc_import/service",
+    "tests/unit/sfmc_import/test_request.py",
+)
+FAILED = 1
+
+
+def is_noticed(number: int) -> bool:
+    """Tell whether a test fails under wrong rule `number`; raises when the tests could not run at all."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "tests.support.mutants.mutated_import",
+        "-p",
+        "no:randomly",
+        "-x",
+        "-q",
+    ]
+    environment = os.environ | {"WRONG_RULE": str(number), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([*command, *TESTS], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode not in {0, FAILED}:
+        raise RuntimeError(f"wrong rule {number}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.returncode == FAILED

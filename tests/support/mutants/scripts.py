@@ -1,0 +1,112 @@
+"""Runs the contract tests over a wrong ledger, in this process, until one of them notices."""
+
+import inspect
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sfmc_import.ledger import LedgerSettings
+from sfmc_import.ledger.redis_ledger import read_script
+from tests.contract.ledger import (
+    test_decisions,
+    test_follow_ups,
+    test_leases,
+    test_losses,
+    test_redis_only,
+    test_repeated_steps,
+    test_runs,
+    test_starts,
+)
+from tests.contract.ledger.scenario import Scenario
+from tests.support.ledger_world import RedisWorld
+from tests.support.mutants.wrong_scripts import Mutant
+
+SETTINGS = LedgerSettings(lease=180, results_delay=60, accept_grace=5, recheck=600, first_poll=5)
+SMALL = LedgerSettings(lease=180, results_delay=60, accept_grace=5, recheck=600, first_poll=5, stream_maxlen=100)
+BODIES = (
+    test_leases,
+    test_follow_ups,
+    test_starts,
+    test_decisions,
+    test_runs,
+    test_repeated_steps,
+    test_losses,
+    test_redis_only,
+)
+GIVEN = {"scenario", "world"}
+
+Body = Callable[[RedisWorld], Any]
+
+
+def reading(mutant: Mutant) -> Callable[[str], str]:
+    """Read the scripts with one wrong change; what is to be changed must stand there exactly once."""
+
+    def read(name: str) -> str:
+        text = read_script(name)
+        if name != mutant.file:
+            return text
+        if text.count(mutant.find) != 1:
+            raise LookupError(f"{mutant.file}.lua has {text.count(mutant.find)} times: {mutant.find}")
+        return text.replace(mutant.find, mutant.replace)
+
+    return read
+
+
+def bodies() -> Iterator[tuple[str, Body]]:
+    """The contract tests that need a world and nothing else, by name."""
+    for module in BODIES:
+        for name, test in inspect.getmembers(module, inspect.isfunction):
+            if name.startswith("test_"):
+                yield from _cases(name, test)
+
+
+def _cases(name: str, test: Callable[..., Any]) -> Iterator[tuple[str, Body]]:
+    marks = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+    choices = [[{mark.args[0]: value} for value in mark.args[1]] for mark in marks]
+    for chosen in itertools.product(*choices):
+        given = {field: value for choice in chosen for field, value in choice.items()}
+        if set(inspect.signature(test).parameters) <= GIVEN | set(given):
+            yield name, _body(test, given)
+
+
+def _body(test: Callable[..., Any], given: dict[str, Any]) -> Body:
+    wanted = GIVEN & set(inspect.signature(test).parameters)
+
+    def run(world: RedisWorld) -> None:
+        parts = {"world": world, "scenario": Scenario(world)}
+        test(**given, **{part: parts[part] for part in wanted})
+        assert world.endless_keys() == []
+
+    return run
+
+
+def stream_stays_bounded(url: str, read: Callable[[str], str]) -> bool:
+    """The one property that needs other settings."""
+    world = RedisWorld(url, SMALL, read)
+    for number in range(500):
+        world.ledger.refuse(test_redis_only.request(f"r{number}"), "invalid", "no")
+    bounded = bool(world.client.xlen(world.keys.stream) < 400)
+    world.close()
+    return bounded
+
+
+def notices(body: Body, world: RedisWorld) -> bool:
+    """Tell whether a test fails over this world."""
+    world.restart()
+    try:
+        body(world)
+    except Exception:  # noqa: BLE001 - whatever a test raises, it has noticed
+        return True
+    return False
+
+
+def killer_of(mutant: Mutant, url: str) -> str | None:
+    """Name the test that notices the wrong change; None when none does."""
+    world = RedisWorld(url, SETTINGS, reading(mutant))
+    try:
+        noticed = next((name for name, body in bodies() if notices(body, world)), None)
+    finally:
+        world.close()
+    if noticed:
+        return noticed
+    return None if stream_stays_bounded(url, reading(mutant)) else "stream_stays_bounded"

@@ -1,0 +1,136 @@
+"""The whole system in one process on a clock that moves: ledger, Marketing Cloud, workers and the sweep."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from sfmc_import import service
+from sfmc_import.faults import Fault, NotApplied
+from sfmc_import.policy import Policy
+from sfmc_import.ports import Deps, LedgerUnavailableError, Timing
+from sfmc_import.request import StartRequest
+from sfmc_import.retrying import Backoff
+from sfmc_import.runs import Accepted, Definition
+from sfmc_import.service import Outcome
+from sfmc_import.states import DueRequest
+from tests.support.fake_marketing_cloud import FakeMarketingCloud
+from tests.support.ledger_world import World
+
+MID = "510001234"
+ATTEMPTS = 3
+PERSISTENCE = 4
+MAX_LIFE = 3000
+"""Wake-ups after which a request counts as stuck."""
+
+
+class DefinitionsAsked:
+    """Implements sfmc_import.ports.Definitions without a memory: each look is a call."""
+
+    def __init__(self, marketing_cloud: Any) -> None:
+        self._marketing_cloud = marketing_cloud
+
+    def get(self, mid: str, customer_key: str) -> Any:
+        return self._marketing_cloud.definition(mid, customer_key)
+
+
+def persist(step: Callable[[], bool]) -> bool:
+    for _ in range(PERSISTENCE - 1):
+        try:
+            return step()
+        except LedgerUnavailableError:
+            continue
+    return step()
+
+
+class System:
+    """Producers, workers and sweep over one world; the messages of Celery are a list."""
+
+    def __init__(self, world: World, *definitions: Definition, policy: Policy | None = None) -> None:
+        self.world = world
+        self.policy = policy or Policy()
+        self.cloud = FakeMarketingCloud(*definitions, mid=MID, boottime=self.boottime)
+        self.messages: list[Callable[[Deps], object]] = []
+        self.owners = 0
+        self.deps = self.deps_over(world.ledger, self.cloud)
+
+    def boottime(self) -> float:
+        return self.world.now_ms() / 1000
+
+    def deps_over(self, ledger: Any, cloud: Any, *, baseline: bool = True) -> Deps:
+        return Deps(
+            marketing_cloud=cloud,
+            ledger=ledger,
+            definitions=DefinitionsAsked(cloud),
+            clock=self,
+            retry_call=self._patience,
+            retry_ledger=persist,
+            policies=lambda _mid, _key: self.policy,
+            chance=lambda: 0.5,
+            timing=Timing(
+                call=30.0,
+                results_delay=60.0,
+                retry=Backoff(floor=10, cap=600),
+                reconcile=Backoff(floor=10, cap=60),
+                follow=Backoff(floor=5, cap=300, factor=1.5),
+            ),
+            baseline=baseline,
+        )
+
+    def _patience(self, attempt: Callable[[], Accepted | Fault | None]) -> Accepted | Fault | None:
+        for _ in range(ATTEMPTS - 1):
+            answer = attempt()
+            if not isinstance(answer, NotApplied) or answer.account_wide:
+                return answer
+            self.world.advance(1)
+        return attempt()
+
+    def submit(self, request: StartRequest, deps: Deps | None = None) -> None:
+        """A producer records a request and sends its message."""
+        (deps or self.deps).ledger.accept(request)
+        self.send_start(request)
+
+    def send_start(self, request: StartRequest) -> None:
+        self.messages.append(lambda deps: self.start(request, deps))
+
+    def start(self, request: StartRequest, deps: Deps | None = None) -> Outcome:
+        self.owners += 1
+        return service.start(request, f"owner-{self.owners}", deps or self.deps)
+
+    def sweep(self, deps: Deps | None = None) -> int:
+        """Wake what is due; the wake-ups lie in `messages` then."""
+        swept = service.sweep((deps or self.deps).ledger, self._send_wake, self._send_follow, limit=1000, pause=30)
+        return swept.woken + swept.followed
+
+    def _send_wake(self, due: DueRequest) -> None:
+        self.messages.append(lambda deps: self._wake(due.request_id, deps))
+
+    def _wake(self, request_id: str, deps: Deps) -> None:
+        request = deps.ledger.load(request_id)
+        if request is not None:
+            self.start(request, deps)
+
+    def _send_follow(self, request_ids: Any) -> None:
+        ids = list(request_ids)
+        self.messages.append(lambda deps: service.follow(ids, deps))
+
+    def work(self, deps: Deps | None = None) -> None:
+        """Carry out every message; one whose worker finds Redis down goes back to the queue."""
+        messages, self.messages = self.messages, []
+        for message in messages:
+            try:
+                message(deps or self.deps)
+            except LedgerUnavailableError:
+                self.messages.append(message)
+
+    def live(self, deps: Deps | None = None) -> None:
+        """Let time pass and workers work until nothing is due."""
+        for _ in range(MAX_LIFE):
+            self.work(deps)
+            times = self.world.due().values()
+            if not times and not self.messages:
+                return
+            if times:
+                self.world.advance(max(0, min(times) - self.world.now_ms()) / 1000)
+                with suppress(LedgerUnavailableError):
+                    self.sweep(deps)
+        raise AssertionError(f"stuck: {self.world.due()}")

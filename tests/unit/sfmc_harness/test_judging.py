@@ -1,0 +1,177 @@
+"""Every promise that can be broken is noticed by the judge of the chaos program, and a clean record is not blamed."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from sfmc_harness.chaos.verdict import Checker, Event, FinalState, Perform, Sent
+
+KEY = "orders"
+
+
+class Story:
+    """Remains in the making: each event comes a second after the one before."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.performs: list[Perform] = []
+        self.sent: list[Sent] = []
+        self.states: dict[str, str] = {}
+        self.left: dict[str, int] = {}
+        self.endless: list[str] = []
+        self.now = 1000.0
+        self.numbers: Counter[str] = Counter()
+
+    def tell(self, request: str, *names: str, **data: Any) -> "Story":
+        for name in names:
+            self.now += 1
+            self.numbers[request] += 1
+            number = self.numbers[request]
+            self.events.append(Event(self.now, f"{request}/{number}/{name}", name, request, KEY, data))
+            self.states[request] = name
+        return self
+
+    def apply(self, task: str, status: str = "Completed", at: float | None = None) -> "Story":
+        self.now += 0.5
+        self.performs.append(Perform(at or self.now, task, KEY, status, None))
+        return self
+
+    def violations(self, **windows: float) -> set[str]:
+        final_state = FinalState(
+            sent=self.sent, events=self.events, states=self.states, performs=self.performs,
+            left=self.left, endless=self.endless,
+        )  # fmt: skip
+        return {violation.kind for violation in Checker(final_state, windows).violations()}
+
+
+def one_good_run(request: str = "a", task: str = "1") -> Story:
+    return Story().tell(request, "accepted", "starting").apply(task).tell(request, "started", "completed", task_id=task)
+
+
+@pytest.fixture
+def story() -> Story:
+    return one_good_run()
+
+
+def test_a_request_that_ran_once_and_ended_is_not_blamed(story: Story) -> None:
+    story.sent.append(Sent("a", KEY, "celery", 1000))
+
+    assert story.violations(orders=5) == set()
+
+
+def test_a_second_perform_for_the_same_request_is_a_double() -> None:
+    story = Story().tell("a", "accepted", "starting").apply("1").apply("2")
+
+    assert "double" in story.tell("a", "started", "completed", task_id="2").violations()
+
+
+def test_a_perform_that_nobody_was_starting_is_a_double(story: Story) -> None:
+    story.apply("9", at=900.0)
+
+    assert story.violations() == {"double"}
+
+
+def test_a_perform_while_another_request_is_followed_is_two_at_once() -> None:
+    story = Story().tell("a", "accepted", "starting").apply("1").tell("a", "started", task_id="1")
+    story.tell("b", "accepted", "starting").apply("2").tell("b", "started", "completed", task_id="2")
+    story.tell("a", "completed", task_id="1")
+
+    assert story.violations() == {"two at once"}
+
+
+@pytest.mark.parametrize(("window", "told"), [(100.0, {"inside the window"}), (1.0, set())])
+def test_a_perform_inside_the_window_of_another_request_is_noticed(story: Story, window: float, told: set[str]) -> None:
+    story.tell("b", "accepted", "starting").apply("2").tell("b", "started", "completed", task_id="2")
+
+    assert story.violations(orders=window) == told
+
+
+def test_a_forced_perform_inside_the_window_is_not_blamed(story: Story) -> None:
+    story.tell("b", "accepted", "starting", force=True).apply("2").tell("b", "started", "completed", task_id="2")
+
+    assert story.violations(orders=100) == set()
+
+
+def test_a_perform_after_an_import_that_failed_is_not_inside_its_window() -> None:
+    story = Story().tell("a", "accepted", "starting").apply("1", "Error")
+    story.tell("a", "started", "import_failed", task_id="1")
+    story.tell("b", "accepted", "starting").apply("2").tell("b", "started", "completed", task_id="2")
+
+    assert story.violations(orders=100) == set()
+
+
+def test_a_request_without_an_end_is_lost() -> None:
+    assert Story().tell("a", "accepted").violations() == {"lost"}
+
+
+def test_a_message_that_left_no_trace_is_lost(story: Story) -> None:
+    story.sent.append(Sent("b", KEY, "celery", 1000))
+
+    assert story.violations() == {"lost"}
+
+
+@pytest.mark.parametrize(
+    ("applied", "data", "told"),
+    [(True, {}, {"unjust unknown"}), (False, {}, set()), (True, {"candidates": ["1", "2"]}, set())],
+    ids=["its row was there", "no row", "several rows"],
+)
+def test_an_unknown_start_is_just_only_without_a_row_or_with_several(
+    applied: bool, data: dict[str, Any], told: set[str]
+) -> None:
+    story = Story().tell("a", "accepted", "starting")
+    if applied:
+        story.apply("1")
+
+    assert story.tell("a", "reconciling").tell("a", "start_unknown", **data).violations() == told
+
+
+def test_a_start_that_was_never_applied_is_untrue() -> None:
+    story = Story().tell("a", "accepted", "starting").tell("a", "started", "completed", task_id="7")
+
+    assert story.violations() == {"untrue"}
+
+
+def test_an_end_that_the_run_did_not_have_is_untrue() -> None:
+    story = Story().tell("a", "accepted", "starting").apply("1", "Error")
+
+    assert story.tell("a", "started", "completed", task_id="1").violations() == {"untrue"}
+
+
+def test_a_run_that_two_requests_claim_is_untrue(story: Story) -> None:
+    story.tell("b", "accepted", "starting").tell("b", "started", "completed", task_id="1")
+
+    assert story.violations() == {"untrue"}
+
+
+def test_a_start_that_is_told_as_given_up_is_untrue() -> None:
+    story = Story().tell("a", "accepted", "starting").apply("1")
+
+    assert story.tell("a", "gave_up").violations() == {"untrue"}
+
+
+@pytest.mark.parametrize("names", [("starting",), ("accepted", "completed"), ("accepted", "duplicate", "duplicate")])
+def test_a_step_that_life_does_not_have_is_impossible(names: tuple[str, ...]) -> None:
+    assert "impossible event" in Story().tell("a", *names).violations()
+
+
+def test_an_event_that_is_missing_or_comes_twice_is_impossible(story: Story) -> None:
+    del story.events[1]
+
+    assert "impossible event" in story.violations()
+
+
+def test_a_state_that_no_event_told_is_noticed(story: Story) -> None:
+    story.states["a"] = "started"
+    story.states["b"] = "accepted"
+
+    assert story.violations() == {"state without event"}
+
+
+def test_what_is_left_over_is_noticed(story: Story) -> None:
+    story.left["unacked"] = 1
+    assert story.violations() == {"left over"}
+
+    story.left["unacked"] = 0
+    story.endless.append("forgotten")
+    assert story.violations() == {"left over"}

@@ -1,0 +1,70 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfmc_import.logs import Redactor
+
+SECRET = "Zt7-geheim/x"
+
+
+def cleaned(**fields: object) -> dict[str, object]:
+    return Redactor([SECRET])(None, "info", fields)
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "SFMC_PASSWORD", "client_secret", "access_token", "Authorization", "fueloauth", "api_key"]
+)
+def test_fields_named_like_secrets_are_hidden(name: str) -> None:
+    assert cleaned(**{name: "anything"}) == {name: "[redacted]"}
+
+
+def test_numbers_under_such_names_stay() -> None:
+    assert cleaned(token_timeout=30, secrets_found=2, token_valid=True) == {
+        "token_timeout": 30,
+        "secrets_found": 2,
+        "token_valid": True,
+    }
+
+
+def test_a_known_secret_is_hidden_wherever_it_stands() -> None:
+    record = cleaned(
+        event=f"said {SECRET}!",
+        deep={"list": [f"a{SECRET}b", {"x": SECRET}], "other": 1},
+        error=ValueError(f"bad {SECRET}"),
+        address="redis://h?x=Zt7-geheim%2Fx",
+    )
+
+    assert "geheim" not in repr(record)
+    assert record["event"] == "said [redacted]!"
+    assert record["error"] == "bad [redacted]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis://user:geheim@host/0",
+        "Authorization: Bearer geheim.geheim-1",
+        "<fueloauth>geheim</fueloauth>",
+        '<wsse:Password Type="…#PasswordText">geheim</wsse:Password>',
+    ],
+)
+def test_secrets_that_nobody_named_are_known_by_their_place(text: str) -> None:
+    assert "geheim" not in str(cleaned(text=text)["text"])
+
+
+def test_secrets_learned_later_are_hidden_from_then_on() -> None:
+    redactor = Redactor()
+    redactor.hide("later-token")
+
+    assert redactor(None, "info", {"event": "got later-token"}) == {"event": "got [redacted]"}
+
+
+def test_ordinary_records_stay_as_they_are() -> None:
+    record = {"event": "import_started", "task_id": "4712", "attempt": 1, "file": None, "url": "https://host/path"}
+
+    assert cleaned(**record) == record
+
+
+@given(secret=st.text(min_size=4), before=st.text(), after=st.text())
+def test_no_text_around_a_secret_keeps_it_visible(secret: str, before: str, after: str) -> None:
+    assert secret not in Redactor([secret]).clean_text(f"{before}{secret}{after}").replace("[redacted]", "")

@@ -1,0 +1,218 @@
+"""Tokens: early renewal, one request at a time, failures in words, and nothing that shows a secret."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sfmc_import.faults import NotApplied
+from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret
+from sfmc_import.marketing_cloud.http import Failed, Reply
+from sfmc_import.marketing_cloud.login import FAILURE_CACHE_SECONDS, Token, TokenSource
+from tests.support.waiting import eventually
+
+CONFIG = MarketingCloudConfig(
+    soap_url="https://t.soap.example/",
+    auth_url="https://t.auth.example/",
+    client_id="the-client",
+    client_secret=PlainSecret("the-secret"),
+)
+
+
+def granted(secret: str, expires_in: float | None = 1000) -> Reply:
+    life = {} if expires_in is None else {"expires_in": expires_in}
+    return Reply(200, {}, json.dumps({"access_token": secret, "token_type": "Bearer", **life}).encode())
+
+
+class Endpoint:
+    """A token endpoint: gives token-1, token-2, … or what is put into `answers`; may be held up by `gate`."""
+
+    def __init__(self) -> None:
+        self.orders: list[dict] = []
+        self.addresses: list[str] = []
+        self.answers: list[Reply | Failed] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, url, body, headers, timeout):
+        assert headers["Content-Type"] == "application/json"
+        assert timeout == CONFIG.token_timeout
+        self.orders.append(json.loads(body))
+        self.addresses.append(url)
+        number = len(self.orders)
+        assert self.gate.wait(10)
+        return self.answers.pop(0) if self.answers else granted(f"token-{number}")
+
+
+class Hands:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def endpoint():
+    return Endpoint()
+
+
+@pytest.fixture
+def clock():
+    return Hands()
+
+
+@pytest.fixture
+def tokens(endpoint, clock):
+    return TokenSource(CONFIG, endpoint, clock)
+
+
+def test_a_token_is_asked_for_with_the_credentials_and_the_business_unit(tokens, endpoint):
+    tokens.get("510001234")
+
+    assert endpoint.addresses == ["https://t.auth.example/v2/token"]
+    assert endpoint.orders == [
+        {
+            "grant_type": "client_credentials",
+            "client_id": "the-client",
+            "client_secret": "the-secret",
+            "account_id": "510001234",
+        }
+    ]
+
+
+def test_a_token_is_used_again_until_four_fifths_of_its_life(tokens, endpoint, clock):
+    first = tokens.get("1")
+    clock.now = 799
+
+    assert tokens.get("1") is first
+    clock.now = 800
+    assert tokens.get("1").secret == "token-2"
+
+
+def test_each_business_unit_has_its_own_token(tokens):
+    assert tokens.get("1").secret != tokens.get("2").secret
+    assert tokens.get("1").secret == "token-1"
+
+
+def test_a_reply_without_a_life_counts_as_the_documented_one(tokens, endpoint):
+    endpoint.answers = [granted("t", expires_in=None)]
+
+    assert tokens.get("1").dies_at == pytest.approx(1079)
+
+
+def test_many_threads_that_need_the_first_token_make_one_request(tokens, endpoint):
+    endpoint.gate.clear()
+    with ThreadPoolExecutor(16) as threads:
+        asked = [threads.submit(tokens.get, "1") for _ in range(16)]
+        eventually(lambda: endpoint.orders, within=5, description="a request is under way")
+        endpoint.gate.set()
+        given = {asking.result().secret for asking in asked}
+
+    assert given == {"token-1"}
+    assert len(endpoint.orders) == 1
+
+
+def test_many_threads_that_are_refused_with_the_same_token_make_one_request(tokens, endpoint):
+    refused = tokens.get("1")
+    with ThreadPoolExecutor(16) as threads:
+        given = {token.secret for token in threads.map(lambda _: tokens.renew("1", refused), range(64))}
+
+    assert given == {"token-2"}
+    assert len(endpoint.orders) == 2
+
+
+def test_while_one_thread_renews_early_the_others_go_on_with_the_token_they_have(tokens, endpoint, clock):
+    tokens.get("1")
+    clock.now = 900
+    endpoint.gate.clear()
+    with ThreadPoolExecutor(1) as threads:
+        renewing = threads.submit(tokens.get, "1")
+        eventually(lambda: len(endpoint.orders) == 2, within=5, description="the renewal is under way")
+
+        assert tokens.get("1").secret == "token-1"
+        endpoint.gate.set()
+        assert renewing.result().secret == "token-2"
+    assert tokens.get("1").secret == "token-2"
+
+
+def test_an_early_renewal_that_fails_does_not_hurt_while_the_token_lives(tokens, endpoint, clock):
+    tokens.get("1")
+    clock.now = 900
+    endpoint.answers = [Reply(503, {}, b""), Reply(503, {}, b"")]
+
+    assert tokens.get("1").secret == "token-1"
+    clock.now = 1000
+    assert tokens.get("1").code == "token_unavailable"
+
+
+def test_a_failed_early_renewal_is_not_repeated_at_once(tokens, endpoint, clock):
+    tokens.get("1")
+    clock.now = 900
+    endpoint.answers = [Reply(503, {}, b"")]
+    for _ in range(3):
+        tokens.get("1")
+    assert len(endpoint.orders) == 2
+
+    clock.now = 900 + FAILURE_CACHE_SECONDS
+    assert tokens.get("1").secret == "token-3"
+
+
+def test_a_refused_client_is_an_account_wide_failure_that_says_what_to_check(tokens, endpoint):
+    content = {"error": "invalid_client", "error_description": "Client authentication failed."}
+    endpoint.answers = [Reply(401, {}, json.dumps(content).encode())]
+
+    fault = tokens.get("510001234")
+
+    assert isinstance(fault, NotApplied)
+    assert (fault.code, fault.account_wide) == ("login_failed", True)
+    for word in ("510001234", "invalid_client", "SFMC_CLIENT_ID", "SFMC_CLIENT_SECRET", "SFMC_AUTH_URL"):
+        assert word in fault.text
+    assert "\n" not in fault.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "account_wide"),
+    [
+        (Failed("dns", "cannot connect"), "token_unavailable", False),
+        (Failed("read_timeout", "no answer"), "token_unavailable", False),
+        (Reply(200, {}, b"<html>maintenance</html>"), "token_unavailable", False),
+        (Reply(200, {}, b'["access_token"]'), "token_unavailable", False),
+        (Reply(200, {}, b'{"access_token": ""}'), "token_unavailable", False),
+        (Reply(200, {}, b'{"access_token": "t", "expires_in": "soon"}'), "token_unavailable", False),
+        (Reply(500, {}, b""), "token_unavailable", False),
+        (Reply(400, {}, b""), "login_failed", True),
+        (Reply(403, {}, b"<html>"), "login_failed", True),
+        (Reply(429, {}, b""), "http_429", True),
+    ],
+)
+def test_a_token_request_that_fails_never_leaves_a_doubt(tokens, endpoint, answer, code, account_wide):
+    endpoint.answers = [answer]
+
+    fault = tokens.get("1")
+
+    assert isinstance(fault, NotApplied)
+    assert (fault.code, fault.account_wide) == (code, account_wide)
+
+
+def test_the_time_that_a_throttled_endpoint_names_is_kept(tokens, endpoint):
+    endpoint.answers = [Reply(429, {"retry-after": "17"}, b"")]
+
+    assert tokens.get("1").retry_after == 17
+
+
+def test_after_a_failure_the_next_call_asks_again(tokens, endpoint):
+    endpoint.answers = [Reply(500, {}, b"")]
+    tokens.get("1")
+
+    assert tokens.get("1").secret == "token-2"
+
+
+def test_a_token_does_not_show_its_secret():
+    token = Token("very-secret", renew_at=1, dies_at=2)
+
+    assert "very-secret" not in f"{token} {token!r} {[token]}"
+    assert "the-secret" not in f"{CONFIG} {CONFIG!r} {CONFIG.client_secret}"

@@ -1,0 +1,110 @@
+import tomllib
+
+import pytest
+
+from sfmc_import.policy import Policy
+from sfmc_import.settings.policy_file import Policies, Route, read_tables
+
+
+def read(text: str) -> tuple[Policies, tuple[Route, ...], list[str]]:
+    problems: list[str] = []
+    return *read_tables(tomllib.loads(text), "policy.toml", problems), problems
+
+
+def test_a_definition_without_a_table_is_treated_as_usual() -> None:
+    policies, _, _ = read("")
+
+    assert policies.of("1", "k", Policy(retry_deadline=5.0)) == Policy(retry_deadline=5.0)
+
+
+def test_the_nearest_table_wins() -> None:
+    policies, _, problems = read(
+        """
+        [defaults]
+        on_error = "keep"
+        when_too_soon = "drop"
+        [[definition]]
+        customer_key = "k"
+        when_too_soon = "defer"
+        coalesce = "each"
+        [[definition]]
+        customer_key = "k"
+        mid = 510
+        coalesce = "latest"
+        """
+    )
+
+    here, elsewhere, other = (policies.of(m, k, Policy()) for m, k in (("510", "k"), ("7", "k"), ("510", "other")))
+    assert problems == []
+    assert (here.on_error, here.when_too_soon, here.coalesce) == ("keep", "defer", "latest")
+    assert (elsewhere.when_too_soon, elsewhere.coalesce) == ("defer", "each")
+    assert (other.when_too_soon, other.coalesce) == ("drop", "same_name")
+
+
+def test_a_frequency_of_zero_overrides_that_of_the_definition() -> None:
+    policies, _, _ = read('[[definition]]\ncustomer_key = "k"\nmax_import_frequency = 0\n')
+
+    assert policies.of("1", "k", Policy()).frequency == 0
+
+
+def test_times_may_have_units() -> None:
+    policies, _, _ = read('[defaults]\nfollow_deadline = "2d"\nreconcile_deadline = 30\n')
+
+    policy = policies.of("1", "k", Policy())
+    assert (policy.follow_deadline, policy.reconcile_deadline) == (172800, 30)
+
+
+def test_routes_keep_their_order() -> None:
+    _, routes, problems = read(
+        """
+        [[route]]
+        pattern = "b*.csv"
+        customer_key = "b"
+        [[route]]
+        pattern = "*.csv"
+        customer_key = "all"
+        mid = "510"
+        name = "the rest"
+        """
+    )
+
+    assert problems == []
+    assert routes == (
+        Route(pattern="b*.csv", customer_key="b"),
+        Route(pattern="*.csv", customer_key="all", mid="510", name="the rest"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[other]\n", "policy.toml other: there is no such setting"),
+        (
+            '[defaults]\non_eror = "keep"\n',
+            "policy.toml [defaults] on_eror: there is no such setting; did you mean on_err",
+        ),
+        (
+            '[defaults]\non_error = "maybe"\n',
+            "policy.toml [defaults] on_error: 'maybe': input should be 'free' or 'keep'",
+        ),
+        ("[[definition]]\nmid = 1\n", "policy.toml [[definition]] 1 customer_key: missing"),
+        (f'[[definition]]\ncustomer_key = "{"k" * 37}"\n', "at most 36 characters"),
+        ('[definition]\ncustomer_key = "k"\n', "must stand in two brackets, [[definition]]"),
+        ('defaults = "x"\n', "must be a table"),
+        ('[[definition]]\ncustomer_key = "k"\nmax_import_frequency = -1\n', "greater than or equal to 0"),
+        ('[[definition]]\ncustomer_key = "k"\nmid = "BU 1"\n', "not the number of a business unit"),
+        ('[[route]]\npattern = "re:("\ncustomer_key = "k"\n', "mend the pattern"),
+    ],
+)
+def test_each_problem_says_where_it_stands(text: str, told: str) -> None:
+    _, _, problems = read(text)
+
+    assert len(problems) == 1
+    assert told in problems[0]
+
+
+def test_a_definition_stands_once() -> None:
+    table = '[[definition]]\ncustomer_key = "k"\n'
+    _, _, problems = read(table + table)
+
+    assert problems == ["policy.toml [[definition]] k: stands twice; keep one"]

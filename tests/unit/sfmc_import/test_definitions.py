@@ -1,0 +1,107 @@
+"""The memory of definitions: how long, for whom, and one question for many who ask."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sfmc_import.definitions import ABSENT_TTL, CachedDefinitions
+from sfmc_import.faults import NotApplied
+from sfmc_import.runs import Definition
+from tests.support.fake_marketing_cloud import FakeMarketingCloud
+from tests.support.waiting import eventually
+
+MID = "510001234"
+ORDERS = Definition(customer_key="orders", max_import_frequency=4)
+
+
+class Hands:
+    """A clock that is set by hand."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class SlowMarketingCloud(FakeMarketingCloud):
+    """Answers when the gate opens."""
+
+    def __init__(self, *definitions):
+        super().__init__(*definitions)
+        self.gate = threading.Event()
+
+    def definition(self, mid, customer_key):
+        answer = super().definition(mid, customer_key)
+        assert self.gate.wait(10)
+        return answer
+
+
+@pytest.fixture
+def clock():
+    return Hands()
+
+
+@pytest.fixture
+def service():
+    return FakeMarketingCloud(ORDERS)
+
+
+@pytest.fixture
+def definitions(service, clock):
+    return CachedDefinitions(service, ttl=60, clock=clock)
+
+
+def test_a_definition_is_read_once_and_then_given_from_memory(definitions, service):
+    assert [definitions.get(MID, "orders") for _ in range(3)] == [ORDERS] * 3
+    assert service.calls == [("definition", "orders")]
+
+
+def test_a_change_is_seen_when_its_time_to_live_is_over(definitions, service, clock):
+    definitions.get(MID, "orders")
+    changed = Definition(customer_key="orders", max_import_frequency=24)
+    service.add(changed)
+
+    clock.now = 59.9
+    assert definitions.get(MID, "orders") == ORDERS
+    clock.now = 60
+    assert definitions.get(MID, "orders") == changed
+
+
+def test_an_unknown_key_is_remembered_for_a_few_seconds_only(definitions, service, clock):
+    assert definitions.get(MID, "new") is None
+    service.add(Definition(customer_key="new"))
+
+    assert definitions.get(MID, "new") is None
+    clock.now = ABSENT_TTL
+    assert definitions.get(MID, "new") == Definition(customer_key="new")
+
+
+def test_a_failure_is_not_remembered(definitions, service):
+    fault = NotApplied("refused", "…")
+    service.fail("definition", fault)
+
+    assert definitions.get(MID, "orders") == fault
+    assert definitions.get(MID, "orders") == ORDERS
+
+
+def test_the_same_key_in_two_business_units_is_two_definitions(definitions, service):
+    other = Definition(customer_key="orders", max_import_frequency=1)
+    service.add(other, mid="2")
+
+    assert definitions.get(MID, "orders") == ORDERS
+    assert definitions.get("2", "orders") == other
+
+
+def test_many_who_ask_at_once_share_one_question_and_its_answer():
+    service = SlowMarketingCloud(ORDERS)
+    definitions = CachedDefinitions(service, ttl=60)
+    with ThreadPoolExecutor(8) as threads:
+        first = threads.submit(definitions.get, MID, "orders")
+        eventually(lambda: service.calls, within=5, description="the question is asked")
+        others = [threads.submit(definitions.get, MID, "orders") for _ in range(7)]
+        service.gate.set()
+
+        assert [asking.result() for asking in (first, *others)] == [ORDERS] * 8
+    assert len(service.calls) == 1

@@ -1,0 +1,79 @@
+from typing import Any
+
+import pytest
+
+from sfmc_import.redis_server import Condition, Finding, check_server
+
+GOOD = {
+    "redis_version": "7.2.4",
+    "role": "master",
+    "maxmemory_policy": "noeviction",
+    "aof_enabled": 1,
+    "aof_last_write_status": "ok",
+    "connected_slaves": 2,
+}
+
+
+def findings(
+    appendfsync: str | None = "always", ahead: float = 0.0, durability: str = "none", replicas: int = 0, **info: Any
+) -> dict[str, Finding]:
+    condition = Condition(GOOD | info, appendfsync, ahead)
+    return {finding.check: finding for finding in check_server(condition, durability=durability, replicas=replicas)}
+
+
+def test_a_sound_server_has_nothing_to_mend() -> None:
+    found = findings()
+
+    assert {finding.level for finding in found.values()} == {"ok"}
+    assert not any(finding.fix for finding in found.values())
+
+
+@pytest.mark.parametrize(("version", "level"), [("6.0.16", "fail"), ("5.0", "fail"), ("6.2.0", "ok"), ("8.2.1", "ok")])
+def test_redis_must_be_6_2_or_later(version: str, level: str) -> None:
+    assert findings(redis_version=version)["version"].level == level
+
+
+def test_confirmation_by_disk_needs_a_server_that_knows_it() -> None:
+    assert findings(redis_version="7.0.15", durability="waitaof")["version"].level == "fail"
+    assert findings(redis_version="7.2.0", durability="waitaof")["version"].level == "ok"
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "volatile-lru", "allkeys-random"])
+def test_a_policy_that_evicts_is_refused(policy: str) -> None:
+    found = findings(maxmemory_policy=policy)["eviction"]
+
+    assert found.level == "fail"
+    assert policy in found.text
+    assert found.fix == "set maxmemory-policy noeviction"
+
+
+def test_a_replica_is_refused() -> None:
+    assert findings(role="slave")["role"].level == "fail"
+
+
+@pytest.mark.parametrize(
+    ("info", "appendfsync", "durability", "level"),
+    [
+        ({"aof_enabled": 0}, "everysec", "none", "warn"),
+        ({"aof_last_write_status": "err"}, "always", "none", "fail"),
+        ({}, "everysec", "none", "warn"),
+        ({}, None, "none", "warn"),
+        ({}, "everysec", "waitaof", "ok"),
+        ({}, "always", "none", "ok"),
+    ],
+)
+def test_persistence_is_judged_with_the_setting_of_durability(
+    info: dict[str, Any], appendfsync: str | None, durability: str, level: str
+) -> None:
+    assert findings(appendfsync, durability=durability, **info)["persistence"].level == level
+
+
+def test_replicas_that_must_confirm_must_be_there() -> None:
+    assert findings(durability="wait", replicas=3)["replicas"].level == "fail"
+    assert "replicas" not in findings(durability="wait", replicas=2)
+    assert "replicas" not in findings(durability="none", replicas=3)
+
+
+@pytest.mark.parametrize(("ahead", "level"), [(4.0, "ok"), (-4.0, "ok"), (60.0, "warn"), (-60.0, "warn")])
+def test_clocks_that_differ_are_told(ahead: float, level: str) -> None:
+    assert findings(ahead=ahead)["clock"].level == level

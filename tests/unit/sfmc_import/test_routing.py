@@ -1,0 +1,149 @@
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfmc_import.routing import AmbiguousRoute, BadRouteError, FileSpecs, Routed, Routes, Unrouted, resolve
+from sfmc_import.runs import Definition
+
+MID = "510001234"
+TODAY = date(2026, 3, 7)
+
+
+def specs(**by_key: str | None) -> FileSpecs:
+    definitions = [Definition(customer_key=key, file_spec=spec) for key, spec in by_key.items()]
+    return FileSpecs(definitions, MID, TODAY)
+
+
+def routed(routes: list[tuple[str, str]], name: str, location: str = "/in") -> str | None:
+    found = Routes([(pattern, key, MID) for pattern, key in routes], TODAY).find(location, name)
+    return found.customer_key if found else None
+
+
+def test_a_file_named_exactly_as_one_file_spec_starts_that_definition():
+    found = specs(contacts="contacts.csv", orders="orders.csv").find("orders.csv")
+
+    assert found == Routed(customer_key="orders", mid=MID, by="file_spec")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["in_%%YEAR%%-%%MONTH%%-%%DAY%%.csv", "in_%%Year%%-%%month%%-%%dAy%%.csv", "in_2026-%%MONTH%%-07.csv"],
+)
+def test_date_parts_in_any_case_mean_the_date_of_today_with_two_digits(spec):
+    assert specs(daily=spec).find("in_2026-03-07.csv") == Routed(customer_key="daily", mid=MID, by="file_spec")
+
+
+@pytest.mark.parametrize("name", ["in_20260306.csv", "in_20260308.csv", "in_20250307.csv"])
+def test_a_file_named_for_another_day_is_reported_with_the_definition_and_the_name_read_now(name):
+    found = specs(daily="in_%%YEAR%%%%MONTH%%%%DAY%%.csv", other="x.csv").find(name)
+
+    assert isinstance(found, Unrouted)
+    assert (found.reason, found.customer_keys) == ("date_differs", ("daily",))
+    assert "in_20260307.csv" in found.text
+
+
+def test_the_special_characters_of_a_file_spec_mean_themselves():
+    assert specs(daily="a+b(1).%%YEAR%%").find("aab1x2025") == specs().find("aab1x2025")
+
+
+def test_a_name_that_differs_in_case_alone_is_reported_rather_than_started():
+    found = specs(contacts="Contacts.csv").find("contacts.CSV")
+
+    assert isinstance(found, Unrouted)
+    assert (found.reason, found.customer_keys) == ("case_differs", ("contacts",))
+
+
+def test_the_exact_name_wins_over_one_that_differs_in_case():
+    assert specs(upper="A.csv", lower="a.csv").find("a.csv") == Routed(customer_key="lower", mid=MID, by="file_spec")
+
+
+def test_a_file_that_nothing_names_is_unrouted():
+    found = specs(contacts="contacts.csv", none=None, empty="").find("stranger.csv")
+
+    assert isinstance(found, Unrouted)
+    assert (found.reason, found.customer_keys) == ("no_match", ())
+
+
+def test_two_definitions_that_read_the_same_name_are_both_named_and_neither_is_started():
+    found = specs(first="same.csv", daily="sa%%DAY%%.csv", second="same.csv").find("same.csv")
+
+    assert isinstance(found, AmbiguousRoute)
+    assert found.customer_keys == ("first", "second")
+
+
+def test_a_dated_and_a_literal_spec_that_mean_the_same_name_today_are_ambiguous():
+    found = specs(daily="in_%%DAY%%.csv", literal="in_07.csv").find("in_07.csv")
+
+    assert isinstance(found, AmbiguousRoute)
+
+
+def test_of_two_definitions_the_one_for_today_is_started_though_the_shape_of_both_fits():
+    found = specs(today="%%YEAR%%%%MONTH%%%%DAY%%.csv", monthly="%%YEAR%%%%MONTH%%01.csv").find("20260307.csv")
+
+    assert found == Routed(customer_key="today", mid=MID, by="file_spec")
+
+
+@given(st.dates(min_value=date(1, 1, 1)), st.dates(min_value=date(1, 1, 1)))
+def test_a_dated_file_is_started_on_its_own_day_and_on_no_other(named_for, today):
+    spec = "in_%%YEAR%%%%MONTH%%%%DAY%%.csv"
+    found = FileSpecs([Definition(customer_key="daily", file_spec=spec)], MID, today).find(resolve(spec, named_for))
+
+    assert isinstance(found, Routed) == (named_for == today)
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_name_and_no_spec_break_the_search(spec, name):
+    found = specs(key=spec).find(name)
+
+    assert isinstance(found, Routed) == (name == resolve(spec, TODAY) and bool(spec))
+
+
+def test_the_first_route_that_matches_wins():
+    routes = [("orders_*.csv", "orders"), ("*.csv", "rest")]
+
+    assert [routed(routes, name) for name in ("orders_1.csv", "x.csv", "x.txt")] == ["orders", "rest", None]
+
+
+def test_wildcards_stay_within_a_folder_and_a_pattern_with_a_slash_looks_at_the_whole_path():
+    assert routed([("/in/*/*.csv", "key")], "a.csv", "/in/eu") == "key"
+    assert routed([("/in/*.csv", "key")], "a.csv", "/in/eu") is None
+    assert routed([("/in/**", "key")], "a.csv", "/in/eu/1") == "key"
+
+
+def test_what_a_wildcard_or_group_matched_can_stand_in_the_key():
+    assert routed([("orders_*_??.csv", "imp-{1}")], "orders_eu_07.csv") == "imp-eu"
+    assert routed([(r"re:(?P<region>[a-z]+)\d*\.csv", "imp-{region}")], "eu42.csv") == "imp-eu"
+
+
+def test_a_group_that_took_no_part_leaves_nothing_in_the_key():
+    assert routed([(r"re:a(b)?\.csv", "imp{1}")], "a.csv") == "imp"
+
+
+def test_sets_of_characters_work_in_globs():
+    assert routed([("[ab].csv", "k")], "a.csv") == "k"
+    assert routed([("[!ab].csv", "k")], "a.csv") is None
+
+
+def test_routes_look_at_upper_and_lower_case_and_at_the_whole_name():
+    assert routed([("a.csv", "k")], "A.csv") is None
+    assert routed([("a.csv", "k")], "aa.csv") is None
+    assert routed([("a.csv", "k")], "axcsv") is None
+
+
+@pytest.mark.parametrize("pattern", ["in_%%YEAR%%%%MONTH%%%%DAY%%*.csv", r"re:in_%%year%%%%month%%%%day%%\.csv"])
+def test_date_parts_of_a_route_mean_today(pattern):
+    assert routed([(pattern, "k")], "in_20260307.csv") == "k"
+    assert routed([(pattern, "k")], "in_20260306.csv") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key"), [("re:(", "k"), ("*.csv", "{2}"), ("*.csv", "{region}"), ("[z-a].csv", "k")]
+)
+def test_a_route_that_can_never_work_is_refused_with_its_pattern_and_key(pattern, key):
+    with pytest.raises(BadRouteError) as refusal:
+        Routes([(pattern, key, MID)], TODAY)
+
+    assert repr(pattern) in str(refusal.value)
+    assert repr(key) in str(refusal.value)

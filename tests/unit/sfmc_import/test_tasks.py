@@ -1,0 +1,68 @@
+"""The edge of the tasks: what fails before anything is recorded stays somewhere, whatever else fails too."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+from celery.exceptions import Reject
+
+from sfmc_import import tasks
+from sfmc_import.policy import Policy
+from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.request import StartRequest
+from sfmc_import.settings import Settings
+
+
+@dataclass
+class BrokenLedger:
+    """Fails to take for a reason nobody foresaw; `load` answers, or fails too."""
+
+    known: StartRequest | None = None
+    down: bool = False
+
+    def claim(self, *_: object) -> None:
+        raise ZeroDivisionError
+
+    def load(self, *_: object) -> StartRequest | None:
+        if self.down:
+            raise LedgerUnavailableError("away")
+        return self.known
+
+
+@pytest.fixture
+def ledger() -> Iterator[BrokenLedger]:
+    broken = BrokenLedger()
+    mine = {"settings": Settings(account_id="510001234"), "deps": SimpleNamespace(ledger=broken)}
+    mine["deps"].policies = lambda _mid, _key: Policy()
+    before = {name: tasks.app.__dict__.pop(name, None) for name in mine}
+    tasks.app.__dict__.update(mine)
+    tasks.start.push_request(id="request-1")
+    yield broken
+    tasks.start.pop_request()
+    for name, value in before.items():
+        tasks.app.__dict__.pop(name)
+        if value is not None:
+            tasks.app.__dict__[name] = value
+
+
+def test_a_message_that_failed_before_it_was_recorded_is_refused_not_acknowledged(ledger: BrokenLedger) -> None:
+    with pytest.raises(Reject) as refused:
+        tasks.start.run("daily")
+
+    assert refused.value.requeue is False
+
+
+def test_such_a_message_goes_back_when_the_ledger_cannot_be_asked_about_it(ledger: BrokenLedger) -> None:
+    ledger.down = True
+
+    with pytest.raises(Reject) as refused:
+        tasks.start.run("daily")
+
+    assert refused.value.requeue is True
+
+
+def test_a_recorded_request_is_left_to_the_ledger(ledger: BrokenLedger) -> None:
+    ledger.known = StartRequest(request_id="request-1", customer_key="daily", mid="510001234")
+
+    assert tasks.start.run("daily")["state"] == "failed"

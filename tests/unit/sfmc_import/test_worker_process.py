@@ -1,0 +1,47 @@
+from pathlib import Path
+
+from sfmc_import.worker_process import Heartbeat
+from tests.support.waiting import eventually
+
+
+def test_the_first_beat_is_there_at_once(tmp_path: Path) -> None:
+    heartbeat = Heartbeat(tmp_path / "run" / "heart", seconds=60)
+    heartbeat.start()
+
+    assert (tmp_path / "run" / "heart").read_text().startswith("starting ")
+    heartbeat.stop()
+
+
+def test_the_heart_goes_on_beating(tmp_path: Path) -> None:
+    file = tmp_path / "heart"
+    heartbeat = Heartbeat(file, seconds=0.01)
+    heartbeat.start()
+    first = file.stat().st_mtime_ns
+
+    eventually(lambda: file.stat().st_mtime_ns > first, 5, "the file is touched again")
+    heartbeat.stop()
+
+
+def test_it_says_when_the_worker_takes_messages(tmp_path: Path) -> None:
+    heartbeat = Heartbeat(tmp_path / "heart", seconds=60)
+    heartbeat.start()
+    heartbeat.ready()
+
+    assert (tmp_path / "heart").read_text().startswith("ready ")
+    heartbeat.stop()
+
+
+def test_a_worker_that_left_leaves_no_sign_of_life(tmp_path: Path) -> None:
+    heartbeat = Heartbeat(tmp_path / "heart", seconds=60)
+    heartbeat.start()
+    heartbeat.stop()
+
+    assert not (tmp_path / "heart").exists()
+
+
+def test_a_file_that_cannot_be_written_does_not_end_the_worker(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    heartbeat = Heartbeat(tmp_path / "file" / "heart", seconds=60)
+
+    heartbeat.start()
+    heartbeat.stop()

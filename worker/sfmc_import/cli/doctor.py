@@ -1,0 +1,159 @@
+"""`sfmc-import doctor`: looks at everything that must be well and says how to mend what is not; changes nothing."""
+
+import difflib
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+import click
+from redis.exceptions import RedisError
+
+from sfmc_import import logs
+from sfmc_import.bootstrap import open_marketing_cloud
+from sfmc_import.cli.output import examples, json_option, mark, print_json
+from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.marketing_cloud import SoapMarketingCloud
+from sfmc_import.redis_server import Finding, check_server, connect
+from sfmc_import.redis_server import inspect_server as look_at_redis
+from sfmc_import.runs import Definition
+from sfmc_import.settings import RedisAddress, Settings, SettingsError, load
+
+# Hosts that a plain http address may have: this machine, and names without a dot (a Compose network).
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+FIXES = {
+    "login_failed": "check SFMC_CLIENT_ID, SFMC_CLIENT_SECRET, SFMC_ACCOUNT_ID and the package's access to it",
+    "token_refused": "check SFMC_ACCOUNT_ID and the rights of the installed package (Imports, Data Extensions, Lists)",
+    "dns": "check the subdomain in SFMC_AUTH_URL and SFMC_SOAP_URL",
+    "tls": "set SFMC_CA_BUNDLE where a proxy signs with certificates of its own",
+}
+LEGACY_FIXES = "check SFMC_USERNAME and SFMC_PASSWORD, or use an installed package (SFMC_CLIENT_ID) instead"
+DEFAULT_FIX = "check SFMC_AUTH_URL, SFMC_SOAP_URL, the network, and status.salesforce.com"
+
+
+def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> Iterator[Finding]:
+    """Ask Marketing Cloud once for each business unit that the settings name."""
+    yield from _plain_http(settings)
+    service.prepare()
+    yield Finding("ok", "WSDL", "the package's own WSDL loads")
+    for mid, keys in _named(settings).items():
+        found = service.definitions(mid)
+        if isinstance(found, (NotApplied, Rejected)):
+            yield Finding("fail", "login", f"business unit {mid}: {found.text}", _fix_for(found.code, settings))
+        else:
+            yield Finding("ok", "login", f"business unit {mid} answers: {len(found)} ImportDefinitions")
+            yield from _definitions(mid, keys, found)
+
+
+def _fix_for(code: str, settings: Settings) -> str:
+    if code == "login_failed" and not settings.client_id:
+        return LEGACY_FIXES
+    return FIXES.get(code, DEFAULT_FIX)
+
+
+def _plain_http(settings: Settings) -> Iterator[Finding]:
+    for name, address in (("SFMC_AUTH_URL", settings.auth_url), ("SFMC_SOAP_URL", settings.soap_url)):
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        if parts.scheme == "http" and host not in LOCAL and "." in host:
+            text = f"{name} is plain http: login and token travel in the open"
+            yield Finding("warn", "encryption", text, "use https://")
+
+
+def _named(settings: Settings) -> dict[str, list[str]]:
+    """Give the CustomerKeys that policy and routes name, by business unit; keys with groups are not known yet."""
+    named: dict[str, list[str]] = defaultdict(list, {settings.account_id: []})
+    pairs = [*settings.policies.definitions, *((route.mid, route.customer_key) for route in settings.routes)]
+    for mid, key in dict.fromkeys(pairs):
+        if "{" not in key:
+            named[mid or settings.account_id].append(key)
+    return named
+
+
+def _definitions(mid: str, keys: Sequence[str], found: Sequence[Definition]) -> Iterator[Finding]:
+    existing = [definition.customer_key for definition in found]
+    for key in keys:
+        if key in existing:
+            yield Finding("ok", "definition", f"{key} exists in business unit {mid}")
+            continue
+        near = difflib.get_close_matches(key, existing, n=1)
+        mend = f"did you mean {near[0]}?" if near else "give the External Key that Marketing Cloud shows"
+        yield Finding("fail", "definition", f"{key} of the policy file is not in business unit {mid}", mend)
+
+
+# A look at something that is down should not take as long as a worker's patience.
+QUERY_SECONDS = 5.0
+
+
+@click.command(
+    epilog=examples("sfmc-import doctor", "sfmc-import doctor --json | jq '.findings[] | select(.level!=\"ok\")'")
+)
+@json_option
+def doctor(*, as_json: bool) -> None:
+    """Look at settings, Redis, the login at Marketing Cloud and the definitions that routes and policy name.
+
+    One line for each thing, marked ok, warn (works, but read it) or FAIL, and below it how to mend it.
+
+    Exit code: 0, or 1 when something fails.
+    """
+    logs.configure(level="error")
+    findings = []
+    for finding in _all():
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
+    failed = sum(finding.level == "fail" for finding in findings)
+    if as_json:
+        rows = [{"level": f.level, "check": f.check, "text": f.text, "fix": f.fix or None} for f in findings]
+        print_json({"healthy": not failed, "findings": rows})
+    elif failed:
+        click.echo(f"{failed} to mend")
+    raise SystemExit(1 if failed else 0)
+
+
+def _show(finding: Finding) -> None:
+    click.echo(f"{mark(finding.level)}  {finding.check:<12}  {finding.text}")
+    if finding.fix:
+        click.echo(f"{'':<20}→ {finding.fix}")
+
+
+def _all() -> Iterator[Finding]:
+    try:
+        settings = load(os.environ, marketing_cloud=True)
+    except SettingsError as error:
+        yield from (Finding("fail", "settings", problem) for problem in error.problems)
+        yield from _check_redis_only()
+        return
+    count, routes = len(settings.policies.definitions), len(settings.routes)
+    yield Finding("ok", "settings", f"all are sound; {count} definitions with a policy of their own, {routes} routes")
+    yield from _redis(settings)
+    patient = settings.model_copy(update={"retry_seconds": QUERY_SECONDS})
+    yield from check_marketing_cloud(settings, open_marketing_cloud(patient))
+
+
+def _check_redis_only() -> Iterator[Finding]:
+    """Look at Redis all the same when only the login at Marketing Cloud is missing."""
+    try:
+        settings = load(os.environ)
+    except SettingsError:
+        return
+    yield from _redis(settings)
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    places = {"Redis": settings.redis}
+    if settings.broker != settings.redis:
+        places["broker"] = settings.broker
+    for name, place in places.items():
+        yield from _one_redis(name, place, settings)
+
+
+def _one_redis(name: str, place: RedisAddress, settings: Settings) -> Iterator[Finding]:
+    with connect(place, retries=0) as client:
+        try:
+            condition = look_at_redis(client)
+        except (RedisError, OSError) as error:
+            yield Finding("fail", name, f"{place.shown} does not answer: {error}", "start it, or set SFMC_REDIS_URL")
+            return
+    yield Finding("ok", name, f"{place.shown} answers")
+    yield from check_server(condition, durability=settings.durability, replicas=settings.wait_replicas)

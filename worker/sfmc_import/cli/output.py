@@ -1,0 +1,97 @@
+"""How commands print: plain lines for people, JSON for machines; decides nothing."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import click
+from redis import Redis
+
+from sfmc_import.events import ANSWER_SECONDS, EventStream
+from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.ledger.schema import Keys
+from sfmc_import.redis_server import connect
+from sfmc_import.settings import Settings, load
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
+
+
+def json_option(command: F) -> F:
+    """Give a command the option --json, as argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="JSON for machines instead of lines for people.")(
+        command
+    )
+
+
+def examples(*lines: str, title: str = "Examples") -> str:
+    """Give an epilog whose lines click leaves as they are."""
+    return "\b\n" + "\n".join([f"{title}:", *(f"  {line}" for line in lines)])
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on one line and hand it on at once, for pipes."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def mark(level: str) -> str:
+    """Give the mark of a finding, in colour on a terminal."""
+    word, colour = MARKS[level]
+    return click.style(word, fg=colour)
+
+
+def seconds(value: float | None) -> str:
+    """Write a time as people say it: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
+    if value is None:
+        return "-"
+    whole = round(value)
+    for unit, size, smaller, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole // 60} min" if whole >= 120 else f"{whole} s"
+
+
+@dataclass(frozen=True)
+class ReadAccess:
+    """What a looking command needs, opened from the settings of the environment; connects on first use."""
+
+    settings: Settings
+
+    @cached_property
+    def client(self) -> Redis:
+        """The client of ledger and stream."""
+        return connect(self.settings.redis, answer_seconds=ANSWER_SECONDS)
+
+    @cached_property
+    def broker(self) -> Redis:
+        """The client of Celery's queue."""
+        return connect(self.settings.broker)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The names of the keys."""
+        return Keys(self.settings.prefix)
+
+    @cached_property
+    def reader(self) -> LedgerReader:
+        """The ledger as plain mappings."""
+        return LedgerReader(self.client, self.keys)
+
+    @cached_property
+    def stream(self) -> EventStream:
+        """The stream of events."""
+        return EventStream(self.client, self.keys.stream)
+
+    def mid(self, given: str | None) -> str:
+        """Give the business unit that is meant: the one given, else that of the settings."""
+        return given or self.settings.account_id
+
+
+def open_for_reading() -> ReadAccess:
+    """Open for looking; raises SettingsError."""
+    return ReadAccess(load(os.environ))

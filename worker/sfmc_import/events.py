@@ -1,0 +1,141 @@
+"""Reading the stream of events, from the past and live."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import click
+import orjson
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from sfmc_import.states import TERMINAL
+
+BLOCK_MS = 1000
+# redis-py 8 gives up on a silent socket after 5 s by itself: a blocking read must end well before its own limit.
+ANSWER_SECONDS = 10.0
+BATCH = 1000
+OUTAGE_PAUSE = 1.0
+
+Event = dict[str, Any]
+Entry = tuple[str, Event]
+
+
+class EventStream:
+    """Entries of the stream as (id, CloudEvent); raises RedisError when Redis cannot be asked."""
+
+    def __init__(self, client: Redis, name: str) -> None:
+        self._client: Any = client
+        self._name = name
+
+    def newest(self) -> str:
+        """Give the id of the newest entry, 0-0 of an empty stream."""
+        entries = self._client.xrevrange(self._name, count=1)
+        return entries[0][0].decode() if entries else "0-0"
+
+    def after(self, position: str) -> Iterator[Entry]:
+        """Yield what stands after an id, oldest first, up to now."""
+        while entries := self._client.xrange(self._name, min=f"({position}", count=BATCH):
+            position = entries[-1][0].decode()
+            yield from map(_entry, entries)
+
+    def last(self, count: int, wanted: Callable[[Event], bool], position: str) -> Iterator[Entry]:
+        """Yield the newest `count` events that are wanted, up to an id, oldest first."""
+        found: deque[Entry] = deque(maxlen=count)
+        border = position
+        while len(found) < count and (entries := self._client.xrevrange(self._name, max=border, count=BATCH)):
+            chosen = [entry for entry in map(_entry, entries) if wanted(entry[1])]
+            found.extendleft(chosen[: count - len(found)])
+            border = f"({entries[-1][0].decode()}"
+        yield from found
+
+    def live(
+        self, position: str, on_outage: Callable[[str], None], over: Callable[[], bool] = lambda: False
+    ) -> Iterator[Entry]:
+        """Yield what comes after an id until `over`; an outage of Redis is told once and waited for."""
+        told = False
+        while not over():
+            try:
+                entries = self._wait(position)
+            except (RedisConnectionError, RedisTimeoutError) as error:
+                if not told:
+                    on_outage(str(error))
+                told = True
+                time.sleep(OUTAGE_PAUSE)
+                continue
+            told = False
+            for entry in map(_entry, entries):
+                position = entry[0]
+                yield entry
+
+    def _wait(self, position: str) -> list[Any]:
+        answer = self._client.xread({self._name: position}, count=BATCH, block=BLOCK_MS)
+        if not answer:
+            return []
+        # RESP3 answers with a mapping, RESP2 with pairs.
+        return list(next(iter(answer.values()))[0] if isinstance(answer, dict) else answer[0][1])
+
+
+def just_before(moment: float) -> str:
+    """Give the id before any entry of this time (seconds since 1970): ids are milliseconds of Redis time."""
+    return f"{int(moment * 1000) - 1}-0"
+
+
+def _entry(raw: Any) -> Entry:
+    name, fields = raw
+    return name.decode(), orjson.loads(fields[b"event"])
+
+
+COLOURS = {
+    "completed": "green",
+    "completed_with_errors": "yellow",
+    "completed_empty": "yellow",
+    "duplicate": "blue",
+    "deferred": "blue",
+    "retrying": "yellow",
+    "reconciling": "yellow",
+    "follow_timed_out": "yellow",
+    "start_unknown": "red",
+    "not_started": "blue",
+    "rejected": "red",
+    "gave_up": "red",
+    "import_failed": "red",
+}
+SHOWN = (
+    "task_id",
+    "import_status",
+    "why",
+    "held_by",
+    "superseded_by",
+    "window_opens",
+    "code",
+    "text",
+    "candidates",
+    "operator",
+)
+COUNTS = {"rows_total": "rows", "rows_successful": "ok", "rows_duplicated": "duplicated", "rows_failed": "failed"}
+ENDS = frozenset(TERMINAL)
+
+
+def kind(event: Mapping[str, Any]) -> str:
+    """Give the last word of the type, such as started."""
+    return str(event["type"]).rpartition(".")[2]
+
+
+def line(event: Mapping[str, Any]) -> str:
+    """Give time (UTC), kind, CustomerKey, file and what else a person wants to know."""
+    word = kind(event)
+    clock = str(event.get("time", ""))[:19].replace("T", " ")
+    data = event.get("data", {})
+    parts = [clock, click.style(f"{word:<21}", fg=COLOURS.get(word)), f"{event.get('subject', ''):<20}"]
+    return "  ".join([*parts, "  ".join(_facts(data))]).rstrip()
+
+
+def _facts(data: Mapping[str, Any]) -> list[str]:
+    file = data.get("file")
+    facts = [str(file["name"])] if isinstance(file, Mapping) and file.get("name") else []
+    facts += [f"{name}={data[name]}" for name in SHOWN if data.get(name) not in (None, "")]
+    counts = [f"{data[name]} {word}" for name, word in COUNTS.items() if isinstance(data.get(name), int)]
+    return facts + ([", ".join(counts)] if counts else [])

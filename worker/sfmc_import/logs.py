@@ -1,0 +1,236 @@
+"""Puts structlog and stdlib logging together: processors, levels and the way out; knows nothing of Celery."""
+
+import json
+import logging
+import re
+import sys
+import threading
+from collections.abc import Iterable
+from typing import Any, BinaryIO, Literal
+from urllib.parse import quote
+
+import orjson
+import structlog
+
+
+class LineHandler(logging.Handler):
+    """The one way out: our own records and those of stdlib logging share its stream and its lock.
+
+    logging renews this lock in forked children, so a pool child cannot inherit a held one.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        # Unbuffered: a signal handler may log in the middle of a write, which a buffer refuses.
+        self._stream: Any = getattr(stream, "raw", stream)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record of stdlib logging."""
+        try:
+            line: str | bytes = self.format(record)
+        except Exception:  # noqa: BLE001 - a record that cannot be formatted must not end its caller
+            self.handleError(record)
+            return
+        self.write(line)
+
+    def write(self, line: str | bytes) -> None:
+        """Write one line at once; a lost terminal or a full disk must not stop an import."""
+        text = line.encode("utf-8", "backslashreplace") if isinstance(line, str) else line
+        rest = memoryview(text + b"\n")
+        self.acquire()
+        try:
+            while rest:
+                rest = rest[self._stream.write(rest) or 0 :]
+        except (OSError, ValueError):
+            return
+        finally:
+            self.release()
+
+
+class LineLogger:
+    """What structlog calls with a finished line; all levels are the same here."""
+
+    __slots__ = ("msg", "name")
+
+    def __init__(self, name: str, handler: LineHandler) -> None:
+        self.name = name
+        self.msg = handler.write
+
+    def __getattr__(self, level: str) -> Any:
+        """Give `info`, `warning`, … which all write."""
+        return self.msg
+
+
+def as_json(_logger: Any, _method: str, event: Any) -> bytes:
+    """Render a record as one line of JSON; what JSON does not know is shown as text."""
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # numbers beyond 64 bits and broken Unicode, which orjson refuses
+        return json.dumps(event, default=str).encode()
+
+
+def as_json_text(logger: Any, method: str, event: Any) -> str:
+    """Render a record for stdlib logging, whose formatters give text."""
+    return as_json(logger, method, event).decode()
+
+
+HIDDEN = "[redacted]"
+SHORTEST = 4
+"""Characters of the shortest secret that is looked for; shorter ones would blank out half of every line."""
+
+_SECRET_NAME = re.compile(r"passw|secret|token|authorization|fueloauth|credential|api_?key|cookie", re.IGNORECASE)
+_PATTERNS = (
+    re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),  # the login of an address
+    re.compile(r"(?<=Bearer )[\w.~+/=-]+", re.IGNORECASE),
+    re.compile(r"(?<=<fueloauth>)[^<]+|(?<=PasswordText\">)[^<]+"),  # what SOAP envelopes carry
+)
+
+
+class Redactor:
+    """Replaces secrets in log records; a structlog processor that other threads may teach new secrets."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._known: set[str] = set()
+        self._lock = threading.Lock()
+        self._search: re.Pattern[str] | None = None
+        self.hide(*secrets)
+
+    def hide(self, *secrets: str) -> None:
+        """Learn texts that must not be seen from now on, as they are and percent-encoded."""
+        texts = {form for text in secrets for form in (text, quote(text, safe="")) if len(form) >= SHORTEST}
+        with self._lock:
+            self._known |= texts
+            longest_first = sorted(self._known, key=len, reverse=True)
+            self._search = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def __call__(self, _logger: Any, _method: str, event: Any) -> Any:
+        """Clean one record."""
+        for name, value in event.items():
+            if isinstance(value, str) and not _SECRET_NAME.search(name):
+                event[name] = self.clean_text(value)
+            elif not isinstance(value, (bool, int, float, type(None))):
+                event[name] = self.clean(name, value)
+        return event
+
+    def clean(self, name: str, value: Any) -> Any:
+        """Clean a value of any shape that stands under `name`."""
+        if isinstance(value, (bool, int, float, type(None))):
+            return value
+        if _SECRET_NAME.search(name):
+            return HIDDEN
+        if isinstance(value, dict):
+            return {key: self.clean(str(key), inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.clean(name, inner) for inner in value]
+        return self.clean_text(value if isinstance(value, str) else str(value))
+
+    def clean_text(self, text: str) -> str:
+        """Replace known secrets, logins in addresses and tokens."""
+        if self._search is not None:
+            text = self._search.sub(HIDDEN, text)
+        if "://" in text or "earer" in text or "<" in text:
+            for pattern in _PATTERNS:
+                text = pattern.sub(HIDDEN, text)
+        return text
+
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+# Whole envelopes, with token and all, are what these tell at debug level: they stay capped whatever is asked for.
+NEVER_BELOW_WARNING = ("zeep", "urllib3", "requests", "redis", "watchdog")
+
+# One line or more for each message, which our own records tell better; shown when debug is asked for.
+TALKATIVE = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "amqp", "asyncio", "uvicorn.access")
+
+
+def configure(
+    *,
+    level: str = "info",
+    form: Literal["auto", "json", "pretty"] = "auto",
+    secrets: Iterable[str] = (),
+    stream: BinaryIO | None = None,
+) -> Redactor:
+    """Send all records of this process to `stream` (standard error by default), from `level` on.
+
+    `form` auto is pretty on a terminal and JSON elsewhere. Returns the redactor, to be taught later secrets.
+    """
+    out = _standard_error() if stream is None else stream
+    pretty = form == "pretty" or (form == "auto" and out.isatty())
+    redactor = Redactor(secrets)
+    handler = LineHandler(out)
+    shared = _shared(redactor)
+    handler.setFormatter(_formatter(shared, pretty=pretty, colors=out.isatty()))
+    _route_stdlib(handler, level)
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, _logger_name, *shared, _renderer(pretty, out.isatty())],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=lambda *names: LineLogger(str(names[0]) if names else "sfmc-import", handler),
+        cache_logger_on_first_use=True,
+    )
+    return redactor
+
+
+def _standard_error() -> BinaryIO:
+    # Celery may have put a proxy without bytes in the place of sys.stderr.
+    plain = sys.stderr if hasattr(sys.stderr, "buffer") else sys.__stderr__
+    if plain is None:
+        raise RuntimeError("this process has no standard error to log to")
+    return plain.buffer
+
+
+def _shared(redactor: Redactor) -> list[Any]:
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redactor,
+    ]
+
+
+def _renderer(pretty: bool, colors: bool) -> Any:
+    if not pretty:
+        return as_json
+    # The renderer's own tracebacks show local variables, and those may hold secrets.
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+
+
+def _formatter(shared: list[Any], *, pretty: bool, colors: bool) -> structlog.stdlib.ProcessorFormatter:
+    last = _renderer(pretty, colors) if pretty else as_json_text
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.contextvars.merge_contextvars, structlog.stdlib.add_logger_name, _task_of_celery],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shared, last],
+    )
+
+
+def _logger_name(logger: LineLogger, _method: str, event: Any) -> Any:
+    event["logger"] = logger.name
+    return event
+
+
+def _task_of_celery(_logger: Any, _method: str, event: Any) -> Any:
+    """Take from Celery's records the id and name of the task; arguments stay in the ledger."""
+    data = getattr(event.get("_record"), "data", None)
+    if isinstance(data, dict):
+        told = {"celery_task_id": data.get("id"), "celery_task": data.get("name")}
+        event |= {name: value for name, value in told.items() if isinstance(value, str)}
+    return event
+
+
+def _route_stdlib(handler: LineHandler, level: str) -> None:
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(LEVELS[level])
+    for name in NEVER_BELOW_WARNING:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
+    logging.captureWarnings(capture=True)
+    # Celery warns at each lost connection of a default that Celery 6 changes; our settings decide it already.
+    logging.getLogger("py.warnings").addFilter(_is_not_of_celery_6)
+
+
+def _is_not_of_celery_6(record: logging.LogRecord) -> bool:
+    return "CPendingDeprecationWarning" not in record.getMessage()
+
+
+__all__ = ["Redactor", "configure"]

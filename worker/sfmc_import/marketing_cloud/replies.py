@@ -1,0 +1,200 @@
+"""Reading what came back, where it is plain: an accepted start, a page of rows; everything else is left to zeep.
+
+zeep reads leniently and would take the half of an answer for the whole, so each reply is first parsed strictly.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lxml import etree
+
+from sfmc_import.faults import Fault, NotApplied, after_code, after_situation
+from sfmc_import.marketing_cloud.envelopes import Row
+from sfmc_import.marketing_cloud.http import Failed, Reply
+from sfmc_import.runs import Accepted
+
+_BODY = "{http://schemas.xmlsoap.org/soap/envelope/}Body"
+_API = "{http://exacttarget.com/wsdl/partnerAPI}"
+_STARTED = f"{_BODY}/{_API}PerformResponseMsg"
+_FOUND = f"{_BODY}/{_API}RetrieveResponseMsg"
+MORE = "MoreDataAvailable"
+
+
+class UnreadableError(ValueError):
+    """A reply that is not one whole, plain XML document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of a query; `continues` is the RequestID to ask for the next page with, None on the last one."""
+
+    rows: tuple[Row, ...]
+    continues: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SoapFault:
+    """A fault as stated: `kind` is Server, Client or Security, empty where no fault code was given."""
+
+    kind: str
+    code: int | None
+    text: str
+
+
+def parse(content: bytes) -> etree._Element:
+    """Parse a reply strictly; raise UnreadableError."""
+    try:
+        # A parser of its own for each reply: libxml2 parsers keep state, and threads share nothing here.
+        root = etree.fromstring(content, _parser())
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise UnreadableError(f"no well-formed XML in {len(content)} bytes") from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise UnreadableError("a document type, which SOAP forbids")
+    return root
+
+
+def plain_start(root: etree._Element) -> Accepted | None:
+    """Read an accepted start: OK throughout and a Task.ID; None for everything else."""
+    message = root.find(_STARTED)
+    if message is None or message.findtext(f"{_API}OverallStatus") != "OK":
+        return None
+    results = message.findall(f"{_API}Results/{_API}Result")
+    if len(results) != 1 or results[0].findtext(f"{_API}StatusCode") != "OK":
+        return None
+    task_id = read_task_id(results[0].findtext(f"{_API}Task/{_API}ID"))
+    request_id = message.findtext(f"{_API}RequestID") or None
+    return Accepted(task_id=task_id, soap_request_id=request_id) if task_id else None
+
+
+def plain_rows(root: etree._Element) -> Page | None:
+    """Read a page of rows; None for everything else."""
+    message = root.find(_FOUND)
+    status = None if message is None else message.findtext(f"{_API}OverallStatus")
+    if message is None or status not in {"OK", MORE}:
+        return None
+    continues = message.findtext(f"{_API}RequestID") if status == MORE else None
+    if status == MORE and not continues:
+        raise UnreadableError("more rows announced, but no RequestID to ask for them with")
+    return Page(tuple(_row(result) for result in message.iterchildren(f"{_API}Results")), continues)
+
+
+def read_task_id(text: str | None) -> str | None:
+    """Give a Task.ID that can be a TaskResultID: a whole number above 0; else None."""
+    task_id = (text or "").strip()
+    return task_id if task_id.isascii() and task_id.isdigit() and int(task_id) > 0 else None
+
+
+def _row(result: etree._Element) -> Row:
+    return {etree.QName(field).localname: field.text for field in result if field.text and len(field) == 0}
+
+
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False, no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
+    )
+
+
+MAX_TEXT = 300
+ERRORS = frozenset({"Error", "Has Errors"})
+LOGIN_TEXTS = ("token expired", "login failed", "soap authorization failed")
+
+Understand = Callable[[str, Reply], Any]
+"""Reads an answer with zeep; see Service.understand."""
+
+
+def parse_start_reply(answer: Reply | Failed, understand: Understand) -> Accepted | Fault:
+    """Judge the answer to Perform "start"."""
+    if isinstance(answer, Failed):
+        return after_situation(answer.situation, answer.text)
+    try:
+        root = parse(answer.content)
+        plain = plain_start(root) if answer.status == 200 else None
+        return plain or _parse_reply(answer, _understood("Perform", answer, understand), _stated_start)
+    except UnreadableError as error:
+        return _by_status(answer, str(error))
+
+
+def parse_page_reply(answer: Reply | Failed, understand: Understand) -> Page | Fault:
+    """Judge the answer to Retrieve; what is ambiguous for a start is to be folded with `after_query`."""
+    if isinstance(answer, Failed):
+        return after_situation(answer.situation, answer.text)
+    try:
+        root = parse(answer.content)
+        plain = plain_rows(root) if answer.status == 200 else None
+        return plain or _parse_reply(answer, _understood("Retrieve", answer, understand), _stated_page)
+    except UnreadableError as error:
+        return _by_status(answer, str(error))
+
+
+def _understood(operation: str, answer: Reply, understand: Understand) -> Any:
+    try:
+        return understand(operation, answer)
+    except Exception as error:
+        # Only the kind of the error is told: zeep puts whole replies into its texts.
+        raise UnreadableError(f"zeep cannot read it: {type(error).__name__}") from error
+
+
+def _parse_reply(answer: Reply, message: Any, stated: Callable[[Any], Fault]) -> Fault:
+    fault = _stated_fault(answer, message) if isinstance(message, SoapFault) else stated(message)
+    if isinstance(fault, NotApplied) and fault.retry_after is None:
+        return replace(fault, retry_after=answer.retry_after)
+    return fault
+
+
+def _stated_fault(answer: Reply, fault: SoapFault) -> Fault:
+    text = _short(fault.text)
+    if fault.code is not None:
+        return after_code(fault.code, text)
+    if fault.kind == "Security" or text.lower().startswith(LOGIN_TEXTS):
+        return after_situation("token_refused", text)
+    if not fault.kind or answer.status == 429:
+        return _by_status(answer, text or "a fault without a code")
+    verdict = after_code(None, text)
+    return after_situation("server_fault", text) if _unexplained(fault, verdict) else verdict
+
+
+def _unexplained(fault: SoapFault, verdict: Fault) -> bool:
+    return fault.kind == "Server" and verdict.code == "no_code"
+
+
+def _stated_start(message: Any) -> Fault:
+    results = _results(message)
+    if message is None or len(results) > 1:
+        raise UnreadableError("not one result for one definition")
+    result = results[0] if results else None
+    status = getattr(result, "StatusCode", None) if result is not None else message.OverallStatus
+    task = getattr(result, "Task", None)
+    if status == "OK":
+        return after_situation("no_task_id", "Marketing Cloud says OK but names no Task.ID to follow")
+    if status not in ERRORS:
+        raise UnreadableError("neither OK nor Error")
+    if read_task_id(getattr(task, "ID", None)):
+        raise UnreadableError("an error and a Task.ID at once")
+    code = getattr(result, "ErrorCode", None) or getattr(task, "ErrorCode", None)
+    text = getattr(result, "StatusMessage", None) or message.OverallStatusMessage
+    return after_code(code, _short(text or "an error without a text"))
+
+
+def _stated_page(message: Any) -> Fault:
+    status = getattr(message, "OverallStatus", None)
+    if not status or status == "OK":
+        raise UnreadableError("no OverallStatus, or one that belongs to another message")
+    return after_code(None, _short(status.removeprefix("Error:")) or "an error without a text")
+
+
+def _results(message: Any) -> list[Any]:
+    return list(getattr(getattr(message, "Results", None), "Result", None) or [])
+
+
+def _by_status(answer: Reply, text: str) -> Fault:
+    told = f"HTTP {answer.status}, {text}"
+    if answer.status == 200:
+        return after_situation("unreadable_reply", told)
+    if answer.status in {400, 429}:
+        return after_situation(f"http_{answer.status}", told, retry_after=answer.retry_after)
+    return after_situation("http_status", told)
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:MAX_TEXT]

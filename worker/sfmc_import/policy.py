@@ -1,0 +1,39 @@
+"""What an operator may decide per definition; plain values, read from the policy file elsewhere."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sfmc_import.runs import Definition
+
+# A second import of the same file changes nothing with these update types (Marketing Cloud object page, UpdateType).
+HARMLESS_TO_REPEAT = frozenset({"Overwrite"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How one definition is treated; times in seconds, frequencies in hours.
+
+    `frequency` overrides MaxImportFrequency, `frequency_floor` is the least that is used;
+    `when_ambiguous` says what follows a start that could not be proved: None decides by UpdateType.
+    """
+
+    frequency: float | None = None
+    frequency_floor: float = 0.0
+    when_too_soon: Literal["defer", "drop"] = "defer"
+    coalesce: Literal["same_name", "latest", "each"] = "same_name"
+    on_error: Literal["free", "keep"] = "free"
+    when_ambiguous: Literal["unknown", "repeat"] | None = None
+    retry_deadline: float = 6 * 3600.0
+    reconcile_deadline: float = 15 * 60.0
+    follow_deadline: float = 24 * 3600.0
+
+    def window(self, definition: Definition) -> float:
+        """Give the hours after an accepted start in which no further start is allowed; 0 means none."""
+        own = definition.max_import_frequency or 0 if self.frequency is None else self.frequency
+        return max(float(own), self.frequency_floor)
+
+    def may_repeat(self, definition: Definition | None) -> bool:
+        """Say whether a start that left no trace may be sent a second time."""
+        if self.when_ambiguous is not None:
+            return self.when_ambiguous == "repeat"
+        return definition is not None and definition.update_type in HARMLESS_TO_REPEAT

@@ -1,0 +1,168 @@
+"""Whether a Redis can carry the ledger: version, eviction, role, persistence; reads and judges, changes nothing."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from sfmc_import.settings import RedisAddress
+
+MIN_VERSION = (6, 2)
+WAITAOF_VERSION = (7, 2)
+CLOCK_DIFFERENCE = 5.0
+"""Seconds between Redis and this machine that are worth a word; decisions use Redis time alone."""
+
+Level = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `mend` says what to do unless the level is ok."""
+
+    level: Level
+    check: str
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a server tells of itself; `appendfsync` is None where CONFIG is forbidden, `ahead` is in seconds."""
+
+    info: Mapping[str, Any]
+    appendfsync: str | None
+    ahead: float
+
+
+def inspect_server(client: Redis, now: Callable[[], float] = time.time) -> Condition:
+    """Ask a server; raises RedisError when it cannot be asked."""
+    asked: Any = client
+    try:
+        seconds, microseconds = asked.time()
+    except ResponseError as error:
+        if "HELLO" not in str(error):
+            raise
+        # The greeting of redis-py: servers before 6.0 refuse it, and the connection with it.
+        return Condition({"redis_version": "before 6.0"}, None, 0.0)
+    return Condition(asked.info(), _appendfsync(asked), seconds + microseconds / 1e6 - now())
+
+
+def _appendfsync(client: Any) -> str | None:
+    try:
+        found = client.config_get("appendfsync")
+    except ResponseError:  # managed services forbid CONFIG
+        return None
+    text = found.get("appendfsync") or found.get(b"appendfsync")
+    return text.decode() if isinstance(text, bytes) else text
+
+
+def check_server(condition: Condition, *, durability: str = "none", replicas: int = 0) -> list[Finding]:
+    """Judge a server for the ledger with these settings of durability; of one that is too old nothing but that."""
+    if _as_number(condition.info) < MIN_VERSION:
+        return [_version(condition.info, durability)]
+    return [
+        _version(condition.info, durability),
+        _role(condition.info),
+        _eviction(condition.info),
+        _persistence(condition, durability),
+        *_replicas(condition.info, durability, replicas),
+        _clock(condition.ahead),
+    ]
+
+
+def _as_number(info: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:2] if part.isdigit())
+
+
+def _version(info: Mapping[str, Any], durability: str) -> Finding:
+    told = str(info.get("redis_version", "0"))
+    name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {told}"
+    version = _as_number(info)
+    if version < MIN_VERSION:
+        return Finding("fail", "version", f"{name} is too old", "use Redis 6.2 or later, or Valkey")
+    if durability == "waitaof" and version < WAITAOF_VERSION:
+        return Finding("fail", "version", f"{name} has no WAITAOF", "use Redis 7.2, Valkey, or SFMC_DURABILITY=none")
+    return Finding("ok", "version", name)
+
+
+def _role(info: Mapping[str, Any]) -> Finding:
+    role = str(info.get("role", "master"))
+    if role == "master":
+        return Finding("ok", "role", "primary")
+    return Finding("fail", "role", "this is a replica and takes no writes", "give the address of the primary")
+
+
+def _eviction(info: Mapping[str, Any]) -> Finding:
+    policy = str(info.get("maxmemory_policy", "noeviction"))
+    if policy == "noeviction":
+        return Finding("ok", "eviction", "nothing is evicted (noeviction)")
+    text = f"maxmemory-policy {policy} throws ledger entries away when memory is full"
+    return Finding("fail", "eviction", text, "set maxmemory-policy noeviction")
+
+
+def _persistence(condition: Condition, durability: str) -> Finding:
+    if not int(condition.info.get("aof_enabled", 0)):
+        text = "no append-only file: a restart of Redis loses the requests since its last snapshot, or all"
+        return Finding("warn", "persistence", text, "set appendonly yes")
+    if condition.info.get("aof_last_write_status", "ok") != "ok":
+        return Finding("fail", "persistence", "the append-only file cannot be written", "make room on its disk")
+    if condition.appendfsync == "always" or durability == "waitaof":
+        return Finding("ok", "persistence", "every start is on disk before it is sent")
+    text = f"append-only file with appendfsync {condition.appendfsync or 'unknown'}: a power loss may cost a second"
+    return Finding("warn", "persistence", text, "set appendfsync always, or SFMC_DURABILITY=waitaof (Redis 7.2)")
+
+
+def _replicas(info: Mapping[str, Any], durability: str, replicas: int) -> list[Finding]:
+    connected = int(info.get("connected_slaves", 0))
+    if durability == "none" or connected >= replicas:
+        return []
+    text = f"{connected} replicas are connected, {replicas} must confirm each start"
+    return [Finding("fail", "replicas", text, "connect the replicas, or lower SFMC_WAIT_REPLICAS")]
+
+
+def _clock(ahead: float) -> Finding:
+    if abs(ahead) <= CLOCK_DIFFERENCE:
+        return Finding("ok", "clock", "Redis and this machine agree")
+    text = f"Redis is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine"
+    return Finding("warn", "clock", text, "synchronise both clocks; log times differ from event times until then")
+
+
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 5.0
+
+
+def connect(address: RedisAddress, *, answer_seconds: float = ANSWER_SECONDS, retries: int = 3) -> Redis:
+    """Open a client that gives bytes; it connects on first use.
+
+    A command whose answer was lost is sent again, so only commands that bear repetition may be used:
+    every script of the ledger does. A blocking command must block for less than `answer_seconds`.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": answer_seconds,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_keepalive": address.scheme != "unix",
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.5), retries),
+        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
+        "health_check_interval": 15,
+    }
+    if address.scheme == "sentinel":
+        return _of_sentinel(address, options)
+    if address.scheme == "unix":
+        options.pop("socket_keepalive")
+    return Redis.from_url(address.client_url, **options)
+
+
+def _of_sentinel(address: RedisAddress, options: dict[str, Any]) -> Redis:
+    login = {"password": address.sentinel_password} if address.sentinel_password else {}
+    sentinel: Any = Sentinel(list(address.hosts), sentinel_kwargs=login, **options)  # type: ignore[no-untyped-call]
+    credentials = {"username": address.username, "password": address.password, "db": address.db}
+    client: Redis = sentinel.master_for(address.master_name or "", **credentials)
+    return client

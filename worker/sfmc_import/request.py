@@ -1,0 +1,182 @@
+"""What crosses a process boundary on its way in: queue and task names, arrivals, start requests; stdlib only."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeGuard
+
+QUEUE = "imports"
+START = "imports.start"
+WAKE = "imports.wake"
+FOLLOW = "imports.follow"
+SWEEP = "imports.sweep"
+
+# Marketing Cloud refuses longer external keys for imports (field-tested by sfmc-devtools).
+MAX_KEY_LENGTH = 36
+MAX_TEXT_LENGTH = 1024
+MAX_COUNT = 2**63 - 1
+_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+
+
+class BadRequestError(ValueError):
+    """A request that can never be carried out; `problems` has one sentence for each fault found."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileInfo:
+    """A file seen by a producer.
+
+    `modified_ns` is the file's own time stamp, `version` an etag or generation where the store has one.
+    Without size, time stamp and version the file is known by name alone: see `has_fingerprint`.
+    """
+
+    location: str
+    name: str
+    size: int | None = None
+    modified_ns: int | None = None
+    version: str | None = None
+
+    @property
+    def has_fingerprint(self) -> bool:
+        """Whether two arrivals with this fingerprint are surely the same content."""
+        return self.version is not None or self.modified_ns is not None
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits that are equal for the same content at the same place."""
+        parts = (self.location, self.name, self.size, self.modified_ns, self.version)
+        return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """One wish to start one definition; `request_id` stays the same however often it is delivered."""
+
+    request_id: str
+    customer_key: str
+    mid: str
+    file: FileInfo | None = None
+    event_id: str | None = None
+    source: str | None = None
+    force: bool = False
+    reason: str | None = None
+
+    def as_message(self) -> dict[str, Any]:
+        """Give the keyword arguments of the task `imports.start`."""
+        message: dict[str, Any] = {"customer_key": self.customer_key, "mid": self.mid}
+        if self.file is not None:
+            message["file"] = {name: value for name, value in asdict(self.file).items() if value is not None}
+        optional = {"event_id": self.event_id, "source": self.source, "reason": self.reason}
+        message |= {name: value for name, value in optional.items() if value is not None}
+        return message | ({"force": True} if self.force else {})
+
+
+def read_request(request_id: str, default_mid: str, message: Mapping[str, Any]) -> StartRequest:
+    """Read the keyword arguments of `imports.start`; raise BadRequestError naming every problem."""
+    problems: list[str] = []
+    unknown = sorted(set(message) - _FIELDS)
+    if unknown:
+        problems.append(f"unknown argument {', '.join(unknown)}: imports.start takes {', '.join(sorted(_FIELDS))}")
+    request = StartRequest(
+        request_id=_read_id(request_id, problems),
+        customer_key=_read_key(message.get("customer_key"), problems),
+        mid=_read_mid(message.get("mid"), default_mid, problems),
+        file=_read_file(message.get("file"), problems),
+        event_id=_read_text(message, "event_id", problems),
+        source=_read_text(message, "source", problems),
+        force=_read_flag(message.get("force", False), problems),
+        reason=_read_text(message, "reason", problems),
+    )
+    if problems:
+        raise BadRequestError(problems)
+    return request
+
+
+_FIELDS = {"customer_key", "mid", "file", "event_id", "source", "force", "reason"}
+_FILE_FIELDS = {"location", "name", "size", "modified_ns", "version"}
+
+
+def _read_id(value: object, problems: list[str]) -> str:
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    problems.append("request id must be 1 to 128 letters, digits or . _ : @ / + = -")
+    return ""
+
+
+def _read_key(value: object, problems: list[str]) -> str:
+    if not isinstance(value, str) or not value.strip():
+        problems.append("customer_key is missing: give the external key of the ImportDefinition")
+        return ""
+    if len(value) > MAX_KEY_LENGTH:
+        problems.append(f"customer_key has {len(value)} characters: Marketing Cloud allows {MAX_KEY_LENGTH}")
+    if not value.isprintable():
+        problems.append("customer_key has unprintable characters")
+    return value
+
+
+def _read_mid(value: object, default_mid: str, problems: list[str]) -> str:
+    mid = default_mid if value is None else str(value)
+    if not (mid.isascii() and mid.isdigit() and len(mid) <= 20) or isinstance(value, bool):
+        problems.append("mid must be the number of a business unit, such as 510001234")
+    return mid
+
+
+def _read_text(message: Mapping[str, Any], name: str, problems: list[str]) -> str | None:
+    value = message.get(name)
+    if value is None or _is_text(value):
+        return value
+    problems.append(f"{name} must be a text of 1 to {MAX_TEXT_LENGTH} characters")
+    return None
+
+
+def _read_flag(value: object, problems: list[str]) -> bool:
+    if not isinstance(value, bool):
+        problems.append("force must be true or false")
+    return value is True
+
+
+def _read_file(value: object, problems: list[str]) -> FileInfo | None:
+    if value is None:
+        return None
+    if _is_text(value):
+        location, _, name = value.rpartition("/")
+        return FileInfo(location=location, name=name or value)
+    if isinstance(value, Mapping):
+        return _read_file_info(value, problems)
+    problems.append("file must be a path or an object with location, name, size, modified_ns, version")
+    return None
+
+
+def _read_file_info(value: Mapping[str, Any], problems: list[str]) -> FileInfo | None:
+    unknown = sorted(set(map(str, value)) - _FILE_FIELDS)
+    if unknown:
+        problems.append(f"unknown file field {', '.join(unknown)}: a file has {', '.join(sorted(_FILE_FIELDS))}")
+    name = value.get("name")
+    if not _is_text(name):
+        problems.append("file.name is missing")
+        return None
+    counts = ("size", "modified_ns")
+    problems += [f"file.{n} must be a whole number from 0 on" for n in counts if not _is_count(value.get(n))]
+    location, version = value.get("location", ""), value.get("version")
+    if not (location == "" or _is_text(location)) or not (version is None or _is_text(version)):
+        problems.append(f"file.location and file.version must be texts of up to {MAX_TEXT_LENGTH} characters")
+        return None
+    return FileInfo(
+        location=location, name=name, size=value.get("size"), modified_ns=value.get("modified_ns"), version=version
+    )
+
+
+def _is_count(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT)
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Tell whether a value is a text that fits; half a character of UTF-16 is none, for it can be sent nowhere."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_LENGTH:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)

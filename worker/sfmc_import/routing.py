@@ -1,0 +1,183 @@
+"""Which definition an arrival is for: explicit routes first, then FileSpecs; no clock, no I/O."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from sfmc_import.runs import Definition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """The arrival starts this definition; `by` says which rule decided."""
+
+    customer_key: str
+    mid: str
+    by: Literal["route", "file_spec"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrouted:
+    """The arrival starts nothing; `customer_keys` are definitions that it nearly names."""
+
+    reason: Literal["no_match", "date_differs", "case_differs"]
+    text: str
+    customer_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmbiguousRoute:
+    """Several definitions read a file of this name, so none is started."""
+
+    customer_keys: tuple[str, ...]
+    text: str
+
+
+Routing = Routed | Unrouted | AmbiguousRoute
+
+
+class BadRouteError(ValueError):
+    """A route that can never work; the message says which and why."""
+
+
+class Routes:
+    """Explicit routes, (pattern, customer_key, mid) in order, as they stand on a day: the first that matches wins.
+
+    A pattern is a glob (`*` and `?` stay within one folder, `**` crosses folders, `[a-z]`), or after `re:` a regular
+    expression. It must match all of the file name, or all of `location/name` when it has a slash. Upper and lower
+    case differ. %%YEAR%%, %%MONTH%% and %%DAY%% mean `today`, as in a FileSpec: a file of another day would start an
+    import that reads another file. `{1}` or `{name}` in a customer_key stands for what that wildcard of a glob, or
+    that group of a regular expression, matched.
+
+    Raises BadRouteError for a route that can never work.
+    """
+
+    def __init__(self, routes: Iterable[tuple[str, str, str]], today: date) -> None:
+        self._routes = [_read_route(*route, today) for route in routes]
+
+    def find(self, location: str, name: str) -> Routed | None:
+        """Give the target of the first route that matches; None when no route does."""
+        return next((found for route in self._routes if (found := route.target(location, name))), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Route:
+    pattern: re.Pattern[str]
+    customer_key: str
+    mid: str
+    whole_path: bool
+
+    def target(self, location: str, name: str) -> Routed | None:
+        match = self.pattern.fullmatch(f"{location}/{name}" if self.whole_path else name)
+        if match is None:
+            return None
+        key = _GROUP.sub(lambda group: match[_group(group[1])] or "", self.customer_key)
+        return Routed(customer_key=key, mid=self.mid, by="route")
+
+
+class FileSpecs:
+    """The file names that the definitions of one business unit read today.
+
+    `today` is the date in the account's time zone: Marketing Cloud resolves %%YEAR%%, %%MONTH%% and %%DAY%%
+    (in any case) on the day of the import and, when no such file exists, takes the nearest-dated one
+    (Salesforce help article 000389700). So a file of another day is not routed: the import that it starts
+    might read another file. Names are compared exactly. Whether Marketing Cloud ignores case is not
+    documented, so a name that differs in case alone is reported rather than started.
+    """
+
+    def __init__(self, definitions: Sequence[Definition], mid: str, today: date) -> None:
+        self._mid, self._today = mid, today
+        self._specs = {each.customer_key: each.file_spec for each in definitions if each.file_spec}
+        self._exact: dict[str, list[str]] = defaultdict(list)
+        self._folded: dict[str, list[str]] = defaultdict(list)
+        self._dated: list[tuple[str, re.Pattern[str]]] | None = None
+        for key, spec in self._specs.items():
+            name = resolve(spec, today)
+            self._exact[name].append(key)
+            self._folded[name.casefold()].append(key)
+
+    def find(self, name: str) -> Routing:
+        """Give the one definition that reads a file of this name today, or say why there is none."""
+        keys = tuple(self._exact.get(name, ()))
+        if len(keys) == 1:
+            return Routed(customer_key=keys[0], mid=self._mid, by="file_spec")
+        if keys:
+            return AmbiguousRoute(customer_keys=keys, text="several definitions read a file of this name")
+        return self._near(name)
+
+    def _near(self, name: str) -> Unrouted:
+        if keys := tuple(self._folded.get(name.casefold(), ())):
+            text = "a FileSpec has this name in other upper and lower case"
+            return Unrouted(reason="case_differs", text=text, customer_keys=keys)
+        if keys := tuple(key for key, shape in self._shapes() if shape.fullmatch(name)):
+            expected = resolve(self._specs[keys[0]], self._today)
+            text = f"named for another day: Marketing Cloud reads {expected} now"
+            return Unrouted(reason="date_differs", text=text, customer_keys=keys)
+        return Unrouted(reason="no_match", text="no route and no FileSpec names this file")
+
+    def _shapes(self) -> list[tuple[str, re.Pattern[str]]]:
+        if self._dated is None:
+            dated = ((key, spec) for key, spec in self._specs.items() if _DATE_PART.search(spec))
+            self._dated = [(key, _shape(spec)) for key, spec in dated]
+        return self._dated
+
+
+def resolve(spec: str, day: date) -> str:
+    """Give the file name that a FileSpec means on a day; month and day have two digits."""
+    values = {"YEAR": f"{day.year:04}", "MONTH": f"{day.month:02}", "DAY": f"{day.day:02}"}
+    return _DATE_PART.sub(lambda part: values[part[1].upper()], spec)
+
+
+def _read_route(pattern: str, customer_key: str, mid: str, today: date) -> _Route:
+    dated = resolve(pattern, today)
+    expression = dated[3:] if dated.startswith("re:") else _from_glob(dated)
+    try:
+        compiled = re.compile(expression)
+        for group in _GROUP.findall(customer_key):
+            _require_group(compiled, group)
+    except (re.error, BadRouteError) as error:
+        raise BadRouteError(f"route {pattern!r} for {customer_key!r}: {error}") from None
+    return _Route(pattern=compiled, customer_key=customer_key, mid=mid, whole_path="/" in dated)
+
+
+_DATE_PART = re.compile(r"%%(YEAR|MONTH|DAY)%%", re.IGNORECASE)
+_GROUP = re.compile(r"\{(\w+)\}")
+_WILDCARD = re.compile(r"(\*\*)|(\*)|(\?)|(\[[^\]]+\])")
+
+
+def _shape(spec: str) -> re.Pattern[str]:
+    literals = _DATE_PART.split(spec)
+    words = [re.escape(word) if at % 2 == 0 else _digits(word) for at, word in enumerate(literals)]
+    return re.compile("".join(words))
+
+
+def _digits(part: str) -> str:
+    return r"\d{4}" if part.upper() == "YEAR" else r"\d{2}"
+
+
+def _from_glob(pattern: str) -> str:
+    parts, end = [], 0
+    for wildcard in _WILDCARD.finditer(pattern):
+        parts += [re.escape(pattern[end : wildcard.start()]), _as_group(wildcard)]
+        end = wildcard.end()
+    return "".join([*parts, re.escape(pattern[end:])])
+
+
+def _as_group(wildcard: re.Match[str]) -> str:
+    crossing, star, one, _ = wildcard.groups()
+    if crossing or star:
+        return "(.*)" if crossing else "([^/]*)"
+    return "([^/])" if one else f"({wildcard[0].replace('[!', '[^')})"
+
+
+def _group(name: str) -> int | str:
+    return int(name) if name.isdigit() else name
+
+
+def _require_group(pattern: re.Pattern[str], name: str) -> None:
+    known = int(name) <= pattern.groups if name.isdigit() else name in pattern.groupindex
+    if not known:
+        raise BadRouteError(f"{{{name}}} names no group of the pattern")

@@ -1,0 +1,120 @@
+"""Plain facts read from Marketing Cloud: definitions, accepted starts and the runs of ImportResultsSummary."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from sfmc_import.states import Followed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What we need to know of an ImportDefinition.
+
+    `max_import_frequency` is in hours, None or 0 when the definition sets none;
+    `update_type` is one of the six words of ImportDefinitionUpdateType, None when not set.
+    """
+
+    customer_key: str
+    name: str | None = None
+    object_id: str | None = None
+    file_spec: str | None = None
+    max_import_frequency: int | None = None
+    update_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A start that Marketing Cloud accepted; `task_id` is the later TaskResultID, `soap_request_id` its RequestID."""
+
+    task_id: str
+    soap_request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One row of ImportResultsSummary; dates stay the opaque texts of the service (no zone is documented)."""
+
+    task_id: str
+    customer_key: str
+    status: str
+    successful: int | None = None
+    duplicated: int | None = None
+    errors: int | None = None
+    total: int | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+    import_type: str | None = None
+    destination_id: str | None = None
+
+
+# Marketing Cloud docs, "ImportResultsSummary": New, Processing, Completed, Error, IOWork, Unknown.
+RUNNING = frozenset({"New", "Processing", "IOWork", "Unknown"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunInProgress:
+    """The run goes on; `status` is None while its row is not visible yet."""
+
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run has ended, or was followed for long enough; `outcome` is one of sfmc_import.states.RUN_ENDS."""
+
+    outcome: str
+
+
+def run_state(run: Followed, row: Run | None) -> RunInProgress | RunEnded:
+    """Say how a run is going; a status nobody knows counts as running."""
+    if row is not None and row.status == "Completed":
+        return RunEnded(_completed(row))
+    if row is not None and row.status == "Error":
+        return RunEnded("import_failed")
+    if run.overdue:
+        return RunEnded("follow_timed_out")
+    return RunInProgress(None if row is None else row.status)
+
+
+def _completed(row: Run) -> str:
+    """Completed does not mean that rows were imported, or that all of them were."""
+    if row.errors:
+        return "completed_with_errors"
+    return "completed_empty" if row.total == 0 else "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class OneMatch:
+    """Exactly one new run that belongs to nobody: ours, or one that did our work."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManyMatches:
+    """More than one new run: which of them is ours cannot be proved."""
+
+    task_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoMatch:
+    """No new run so far; `late` says that rows had all the time they are given."""
+
+    late: bool
+
+
+def is_newer(task_id: str, than: str) -> bool:
+    """Compare two TaskResultIDs; what is not a whole number counts as newer, for nothing is known of it."""
+    if not (task_id.isascii() and task_id.isdigit() and than.isascii() and than.isdigit()):
+        return task_id != than
+    return int(task_id) > int(than)
+
+
+def match_runs(unclaimed: AbstractSet[str], *, late: bool) -> OneMatch | ManyMatches | NoMatch:
+    """Judge by the TaskResultIDs that the intent did not know and no request was given."""
+    if len(unclaimed) == 1:
+        return OneMatch(next(iter(unclaimed)))
+    if unclaimed:
+        return ManyMatches(tuple(sorted(unclaimed)))
+    return NoMatch(late)

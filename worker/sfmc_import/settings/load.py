@@ -1,0 +1,117 @@
+"""Reads the settings from environment, secret files and TOML and reports everything that is wrong at once."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sfmc_import.settings.model import Settings, cross_problems, missing_login
+from sfmc_import.settings.policy_file import Policies, Route, read_tables
+from sfmc_import.settings.problems import SettingsError, field_problems, unknown_name
+
+PREFIX = "SFMC_"
+CONFIG = "SFMC_CONFIG"
+SECRETS_DIR = "SFMC_SECRETS_DIR"
+DEFAULT_CONFIG = "sfmc-import.toml"
+DEFAULT_SECRETS = "/run/secrets"
+# Variables of the Compose file, and of the sandbox: a shell may have them beside ours.
+FOREIGN = frozenset({"SFMC_IMAGE", "SFMC_ARRIVALS", "SFMC_SECRETS"})
+FOREIGN_PREFIX = "SFMC_SANDBOX_"
+FROM_FILE = frozenset({"policies", "routes"})
+NAMES = {PREFIX + field.upper(): field for field in Settings.model_fields if field not in FROM_FILE}
+"""Variables and the fields they set."""
+
+
+def load(environ: Mapping[str, str], *, marketing_cloud: bool = False) -> Settings:
+    """Read all settings; variables win over secret files. `marketing_cloud` asks for a complete login too.
+
+    Raises:
+        SettingsError: with a line for every problem of every source.
+    """
+    problems: list[str] = []
+    given = _secret_files(environ, problems) | _variables(environ)
+    problems += [unknown_name(name, _known(), "in the README") for name in given if name not in _known()]
+    policies, routes = _toml(environ, problems)
+    values: dict[str, Any] = {NAMES[name]: text for name, text in given.items() if name in NAMES}
+    settings, wrong = _settings(values, policies, routes)
+    problems += wrong.values()
+    suspect = set(wrong)
+    for fields, line in chain(cross_problems(settings), missing_login(settings) if marketing_cloud else ()):
+        problems += [] if fields & suspect else [line]
+        suspect |= fields
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def variable(field: str) -> str:
+    """Give the environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def _known() -> set[str]:
+    return {*NAMES, CONFIG, SECRETS_DIR}
+
+
+def _settings(values: dict[str, Any], policies: Policies, routes: tuple[Route, ...]) -> tuple[Settings, dict[str, str]]:
+    """Build the settings; wrong fields take their default and give a line each."""
+    tables = {"policies": policies, "routes": routes}
+    try:
+        return Settings.model_validate(values | tables), {}
+    except ValidationError as error:
+        wrong = field_problems(error, Settings, values, variable)
+    sound = {name: value for name, value in values.items() if name not in wrong}
+    return Settings.model_validate(sound | tables), wrong
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    # An empty variable is how Compose files and unit files say "not set".
+    return {name: text for name, text in environ.items() if _is_ours(name) and text.strip()}
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(PREFIX) and name not in FOREIGN and not name.startswith(FOREIGN_PREFIX)
+
+
+def _secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
+    folder = Path(environ.get(SECRETS_DIR) or DEFAULT_SECRETS)
+    if not folder.is_dir():
+        if environ.get(SECRETS_DIR):
+            problems.append(f"{SECRETS_DIR}: {str(folder)!r} is not a folder; give the folder of the secret files")
+        return {}
+    found: dict[str, str] = {}
+    try:
+        for file in sorted(_ours(folder.iterdir())):
+            found[file.name.upper()] = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(
+            f"{SECRETS_DIR}: a secret file cannot be read ({_reason(error)}); make it readable for this user"
+        )
+    return {name: text for name, text in found.items() if text}
+
+
+def _ours(files: Iterable[Path]) -> list[Path]:
+    return [file for file in files if file.name.upper().startswith(PREFIX) and file.is_file()]
+
+
+def _toml(environ: Mapping[str, str], problems: list[str]) -> tuple[Policies, tuple[Route, ...]]:
+    named = environ.get(CONFIG)
+    file = Path(named or DEFAULT_CONFIG)
+    if not named and not file.is_file():
+        return Policies(), ()
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{CONFIG}: {str(file)!r} cannot be read ({_reason(error)}); give the path of a TOML file")
+        return Policies(), ()
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{file}: not valid TOML: {error}; mend this place of the file")
+        return Policies(), ()
+    return read_tables(document, str(file), problems)
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8"

@@ -1,0 +1,206 @@
+"""The settings themselves: names, kinds, defaults and the sentence that says what to give; no reading here."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, field_validator
+
+from sfmc_import.policy import Policy
+from sfmc_import.redis_address import RedisAddress, parse_redis_url
+from sfmc_import.settings.policy_file import Policies, Route
+from sfmc_import.settings.values import Mid, RedisUrl, Seconds, Url, Zone
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+REDIS_FORMS = "redis://, rediss://, unix:///path or sentinel://host,host/0?master_name=NAME"
+
+
+class Settings(BaseModel):
+    """Everything that can be set, checked and frozen; times in seconds.
+
+    Each field is the variable SFMC_ + its name in capitals, except `policies` and `routes` (TOML file);
+    an empty text or secret means that it is not set.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    redis_url: RedisUrl = Field("redis://127.0.0.1:6379/0", repr=False, description=REDIS_FORMS)
+    broker_url: RedisUrl | None = Field(None, repr=False, description=f"{REDIS_FORMS}; without it SFMC_REDIS_URL")
+    prefix: str = Field("sfmc-import:", pattern=r"^[^\s{}]{1,64}$", description="the beginning of our keys in Redis")
+    wait_replicas: int = Field(0, ge=0, le=16, description="the number of replicas that must confirm an intent")
+    durability: Literal["none", "wait", "waitaof"] = Field(
+        "none", description="none, wait (replicas confirm) or waitaof (written to disk, Redis 7.2)"
+    )
+
+    auth_url: Url = Field("", description="https://SUBDOMAIN.auth.marketingcloudapis.com")
+    soap_url: Url = Field("", description="https://SUBDOMAIN.soap.marketingcloudapis.com/Service.asmx")
+    client_id: str = Field("", description="the client id of the installed package")
+    client_secret: SecretStr = Field(SecretStr(""), description="the client secret of the installed package")
+    account_id: Mid = Field("", description="the MID of the business unit, such as 510001234")
+    username: str = Field("", description="the user of the legacy login")
+    password: SecretStr = Field(SecretStr(""), description="the password of the legacy login")
+    ca_bundle: Path | None = Field(None, description="a file of certificates (PEM) to trust instead of the usual ones")
+    time_zone: Zone = Field(
+        # Marketing Cloud docs, "Time zones": system time is US Central standard, without daylight saving.
+        "Etc/GMT+6", description="the time zone of the account as IANA names it, such as Europe/Berlin"
+    )  # fmt: skip
+
+    connect_timeout: Seconds = Field(5.0, description="seconds to reach Marketing Cloud")
+    read_timeout: Seconds = Field(120.0, description="seconds Marketing Cloud may take to answer")
+    token_timeout: Seconds = Field(30.0, description="seconds the token endpoint may take to answer")
+    call_retry_seconds: Seconds = Field(20.0, description="seconds of repeated attempts inside one try")
+
+    lease_seconds: Seconds = Field(180.0, description="seconds a worker may act before others look after its request")
+    results_delay: Seconds = Field(60.0, description="seconds until a started import shows in ImportResultsSummary")
+    reconcile_deadline: Seconds = Field(900.0, description="seconds to look for a start that left no answer")
+    retry_deadline: Seconds = Field(6 * HOUR, description="seconds until a request that cannot be sent gives up")
+    retry_backoff: Seconds = Field(15.0, description="seconds before the second try")
+    retry_backoff_cap: Seconds = Field(900.0, description="most seconds between two tries")
+    follow_deadline: Seconds = Field(24 * HOUR, description="seconds to follow a run")
+    follow_min_interval: Seconds = Field(5.0, description="seconds before the first look at a run")
+    follow_max_interval: Seconds = Field(60.0, description="most seconds between two looks at a run")
+    sweep_seconds: Seconds = Field(1.0, description="seconds between two sweeps of what is due")
+    sweep_batch: int = Field(250, ge=1, le=10_000, description="how many requests one sweep wakes, 1 to 10000")
+    definition_ttl: Seconds = Field(300.0, description="seconds a definition that was read stays valid")
+    known_runs: Literal["query", "ledger"] = Field(
+        "query", description="query (ask for earlier runs before a start) or ledger (only runs known here)"
+    )
+    stream_maxlen: int = Field(1_000_000, ge=1000, description="how many events the stream keeps, 1000 or more")
+    request_ttl: Seconds = Field(30 * DAY, description="seconds an ended request is remembered")
+    seen_ttl: Seconds = Field(30 * DAY, description="seconds a file or event is remembered as handled")
+
+    concurrency: int = Field(32, ge=1, le=512, description="tasks at the same time in one worker, 1 to 512")
+    pool: Literal["threads", "prefork", "solo"] = Field("threads", description="threads, prefork or solo")
+    transport: Literal["reliable", "stock"] = Field("reliable", description="reliable, or stock (kombu's own)")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    log_format: Literal["auto", "json", "pretty"] = Field(
+        "auto", description="auto (pretty on a terminal), json, pretty"
+    )
+    heartbeat_file: Path | None = Field(None, description="a file the worker touches while it lives")
+
+    policies: InstanceOf[Policies] = Field(
+        default_factory=Policies, description="[defaults] and [[definition]] of the TOML file"
+    )
+    routes: tuple[InstanceOf[Route], ...] = Field((), description="[[route]] of the TOML file")
+
+    @field_validator("durability", "known_runs", "pool", "transport", "log_level", "log_format", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @property
+    def redis(self) -> RedisAddress:
+        """Where ledger and stream are."""
+        return parse_redis_url(self.redis_url)
+
+    @property
+    def broker(self) -> RedisAddress:
+        """Where Celery's messages are; `broker.celery_url` and `broker.transport_options` are for Celery."""
+        return parse_redis_url(self.broker_url or self.redis_url)
+
+    @property
+    def transport_prefix(self) -> str:
+        """What the keys of the reliable transport begin with; its hash tag is the name of the stream."""
+        return f"{{{self.prefix}events}}:transport:"
+
+    def policy(self, mid: str, customer_key: str) -> Policy:
+        """How this definition is treated: its own table, then [defaults], then the settings."""
+        return self.policies.of(mid, customer_key, self._usual())
+
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that must never be seen, for the redaction of logs."""
+        addresses = (self.redis, self.broker)
+        held = [secret.get_secret_value() for secret in (self.client_secret, self.password)]
+        held += [text or "" for one in addresses for text in (one.password, one.sentinel_password)]
+        return tuple(dict.fromkeys(text for text in held if text))
+
+    def _usual(self) -> Policy:
+        return Policy(
+            retry_deadline=self.retry_deadline,
+            reconcile_deadline=self.reconcile_deadline,
+            follow_deadline=self.follow_deadline,
+        )
+
+
+LEASE_MARGIN = 2.0
+"""Seconds a lease outlasts the longest call: the answer still has to be written down."""
+
+Finding = tuple[set[str], str]
+"""The fields that a line is about, and the line."""
+
+
+def cross_problems(settings: Settings) -> Iterator[Finding]:
+    """Yield a line for every pair of settings that cannot both hold."""
+    yield from _lease(settings)
+    yield from _orders(settings)
+    yield from _durability(settings)
+    yield from _logins(settings)
+    if settings.ca_bundle is not None and not settings.ca_bundle.is_file():
+        yield (
+            {"ca_bundle"},
+            f"SFMC_CA_BUNDLE: {str(settings.ca_bundle)!r} is not a file; give a file of certificates (PEM)",
+        )
+
+
+def missing_login(settings: Settings) -> Iterator[Finding]:
+    """Yield a line for everything that is needed to call Marketing Cloud and was not given."""
+    needed = ["soap_url", "account_id"]
+    legacy = _is_set(settings, "username") or _is_set(settings, "password")
+    needed += [] if legacy else ["auth_url", "client_id", "client_secret"]
+    for field in needed:
+        if not _is_set(settings, field):
+            yield {field}, f"SFMC_{field.upper()}: missing; expected: {Settings.model_fields[field].description}"
+
+
+def _lease(settings: Settings) -> Iterator[Finding]:
+    least = settings.connect_timeout + settings.read_timeout + LEASE_MARGIN
+    if settings.lease_seconds < least:
+        parts = (
+            f"connect timeout {settings.connect_timeout:g} + read timeout {settings.read_timeout:g} + {LEASE_MARGIN:g}"
+        )
+        wrong = f"{settings.lease_seconds:.10g} is shorter than one call may take"
+        advice = f"give {least:g} or more ({parts}), or shorten the timeouts"
+        yield {"lease_seconds", "connect_timeout", "read_timeout"}, f"SFMC_LEASE_SECONDS: {wrong}; {advice}"
+
+
+def _orders(settings: Settings) -> Iterator[Finding]:
+    for less, more in (
+        ("follow_min_interval", "follow_max_interval"),
+        ("retry_backoff", "retry_backoff_cap"),
+        ("results_delay", "reconcile_deadline"),
+        ("retry_deadline", "request_ttl"),
+        ("follow_deadline", "request_ttl"),
+    ):
+        small, great = getattr(settings, less), getattr(settings, more)
+        if small > great:
+            wrong = f"{small:.10g} is more than SFMC_{more.upper()} {great:.10g}"
+            yield {less, more}, f"SFMC_{less.upper()}: {wrong}; lower it or raise that"
+
+
+def _durability(settings: Settings) -> Iterator[Finding]:
+    if settings.durability == "wait" and settings.wait_replicas == 0:
+        yield (
+            {"durability", "wait_replicas"},
+            "SFMC_WAIT_REPLICAS: 0 replicas cannot confirm; give the number of replicas, or SFMC_DURABILITY=none",
+        )
+
+
+def _logins(settings: Settings) -> Iterator[Finding]:
+    for one, other in (("client_id", "client_secret"), ("username", "password")):
+        if _is_set(settings, one) != _is_set(settings, other):
+            missing, given = (other, one) if _is_set(settings, one) else (one, other)
+            yield (
+                {one, other},
+                f"SFMC_{missing.upper()}: missing beside SFMC_{given.upper()}; give both or neither",
+            )
+    if _is_set(settings, "client_id") and _is_set(settings, "username"):
+        yield (
+            {"client_id", "username"},
+            "SFMC_USERNAME: given beside SFMC_CLIENT_ID, which wins; give one login and leave the other out",
+        )
+
+
+def _is_set(settings: Settings, field: str) -> bool:
+    value = getattr(settings, field)
+    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)

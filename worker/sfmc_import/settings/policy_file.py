@@ -1,0 +1,138 @@
+"""The TOML file of per-definition policy and routes, as tables that check themselves; opens no file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sfmc_import.policy import Policy
+from sfmc_import.routing import BadRouteError, Routes
+from sfmc_import.settings.problems import field_problems, unknown_name
+from sfmc_import.settings.values import CustomerKey, Hours, Mid, Seconds
+
+T = TypeVar("T", bound=BaseModel)
+
+TABLES = ("defaults", "definition", "route")
+RENAMED = {"max_import_frequency": "frequency"}
+"""Keys of the file that the domain calls otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Files whose name matches `pattern` start the definition; without `mid` that of SFMC_ACCOUNT_ID."""
+
+    pattern: str
+    customer_key: str
+    mid: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What the file says about definitions; `by_definition` is keyed by (MID or None for any, CustomerKey)."""
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    by_definition: Mapping[tuple[str | None, str], Mapping[str, Any]] = field(default_factory=dict)
+
+    def of(self, mid: str, customer_key: str, usual: Policy) -> Policy:
+        """Give `usual` as changed by [defaults], then by the table of any business unit, then by that of this one."""
+        own = self.by_definition.get((mid, customer_key), {})
+        anywhere = self.by_definition.get((None, customer_key), {})
+        return replace(usual, **{**self.defaults, **anywhere, **own})
+
+    @property
+    def definitions(self) -> tuple[tuple[str | None, str], ...]:
+        """The (MID or None, CustomerKey) that the file names."""
+        return tuple(self.by_definition)
+
+
+class PolicyTable(BaseModel):
+    """What can be said in [defaults] and [[definition]]; times in seconds or as "15m", "6h", "2d"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_import_frequency: Hours | None = Field(None, description="hours, instead of what the definition says")
+    frequency_floor: Hours | None = Field(None, description="hours, the least that is used")
+    when_too_soon: Literal["defer", "drop"] | None = Field(None, description="defer or drop")
+    coalesce: Literal["same_name", "latest", "each"] | None = Field(None, description="same_name, latest or each")
+    on_error: Literal["free", "keep"] | None = Field(
+        None, description="free or keep (the window after a failed import)"
+    )
+    when_ambiguous: Literal["unknown", "repeat"] | None = Field(None, description="unknown or repeat")
+    retry_deadline: Seconds | None = Field(None, description='a time such as "6h"')
+    reconcile_deadline: Seconds | None = Field(None, description='a time such as "15m"')
+    follow_deadline: Seconds | None = Field(None, description='a time such as "24h"')
+
+    def changes(self) -> dict[str, Any]:
+        """Give what this table sets, under the names of Policy."""
+        given = self.model_dump(exclude_none=True, exclude={"customer_key", "mid"})
+        return {RENAMED.get(name, name): value for name, value in given.items()}
+
+
+class DefinitionTable(PolicyTable):
+    """One [[definition]]."""
+
+    customer_key: CustomerKey = Field(description="the CustomerKey of an ImportDefinition, 36 characters at most")
+    mid: Mid | None = Field(None, description="the MID of a business unit; without it any")
+
+
+class RouteTable(BaseModel):
+    """One [[route]]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pattern: str = Field(min_length=1, description='a glob such as "orders-*.csv", or a regular expression after re:')
+    customer_key: str = Field(
+        min_length=1, description="the CustomerKey of an ImportDefinition; may hold {1} or {name}"
+    )
+    mid: Mid | None = Field(None, description="the MID of a business unit")
+    name: str | None = Field(None, min_length=1, description="a name for logs")
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        try:
+            Routes([(self.pattern, self.customer_key, self.mid or "")], date.min)
+        except BadRouteError as error:
+            raise ValueError(f"{error}; mend the pattern") from None
+        return self
+
+
+def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) -> tuple[Policies, tuple[Route, ...]]:
+    """Check a parsed TOML document; lines about what is wrong go to `problems`, beginning with `where`."""
+    problems += [f"{where} {unknown_name(name, TABLES, 'above')}" for name in document if name not in TABLES]
+    defaults = _checked(PolicyTable, document.get("defaults", {}), f"{where} [defaults]", problems)
+    definitions = _checked_list(DefinitionTable, document, "definition", where, problems)
+    routes = _checked_list(RouteTable, document, "route", where, problems)
+    named: dict[tuple[str | None, str], Mapping[str, Any]] = {}
+    for table in definitions:
+        place = (table.mid, table.customer_key)
+        if place in named:
+            problems.append(f"{where} [[definition]] {table.customer_key}: stands twice; keep one")
+        named[place] = table.changes()
+    policies = Policies(defaults.changes() if defaults else {}, named)
+    return policies, tuple(Route(**table.model_dump()) for table in routes)
+
+
+def _checked_list(model: type[T], document: Mapping[str, Any], name: str, where: str, problems: list[str]) -> list[T]:
+    tables = document.get(name, [])
+    if not isinstance(tables, list):
+        problems.append(f"{where} [{name}]: must stand in two brackets, [[{name}]]")
+        return []
+    checked = (
+        _checked(model, table, f"{where} [[{name}]] {number}", problems) for number, table in enumerate(tables, start=1)
+    )
+    return [table for table in checked if table is not None]
+
+
+def _checked(model: type[T], table: object, where: str, problems: list[str]) -> T | None:
+    if not isinstance(table, dict):
+        problems.append(f"{where}: must be a table of names and values")
+        return None
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        found = field_problems(error, model, table, str)
+        problems += [f"{where} {line}" for line in found.values()]
+        return None

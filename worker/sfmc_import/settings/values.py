@@ -1,0 +1,67 @@
+"""The kinds of values a setting can have, as types that check themselves; no names of settings here."""
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from sfmc_import.redis_address import parse_redis_url
+from sfmc_import.request import MAX_KEY_LENGTH
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def read_duration(value: object) -> object:
+    """Turn 90, "90", "90s", "15m", "6h" or "30d" into seconds; leave anything else to the next check."""
+    if isinstance(value, bool):
+        raise ValueError("not a time")  # noqa: TRY004 - pydantic collects ValueError only
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    return float(match[1]) * _SECONDS[match[2]] if match else value
+
+
+def check_url(value: str) -> str:
+    """Accept http and https addresses with a host and without a login; the end is freed of slashes."""
+    parts = urlsplit(value.strip())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("not an address: it begins with https:// and a host")
+    if parts.username or parts.password:
+        raise ValueError("carries a login, which belongs into settings of its own")
+    return value.strip().rstrip("/")
+
+
+def check_zone(value: str) -> str:
+    """Accept the names of IANA's time zones."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("not a time zone of the IANA list") from None
+    return value
+
+
+def check_redis_url(value: str) -> str:
+    """Accept the addresses of Redis, in the form of redis-py."""
+    return parse_redis_url(value).client_url
+
+
+def check_mid(value: str) -> str:
+    """Accept the number of a business unit."""
+    if not (value.isascii() and value.isdigit() and len(value) <= 20):
+        raise ValueError("not the number of a business unit")
+    return value
+
+
+def as_text(value: object) -> object:
+    """Read a number written without quotes as text, as people write a MID in TOML."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Seconds = Annotated[float, BeforeValidator(read_duration), Field(gt=0, allow_inf_nan=False)]
+Hours = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Url = Annotated[str, AfterValidator(check_url)]
+RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
+Zone = Annotated[str, AfterValidator(check_zone)]
+Mid = Annotated[str, BeforeValidator(as_text), AfterValidator(check_mid)]
+CustomerKey = Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH)]

@@ -1,0 +1,164 @@
+"""The life of a request as one table: every state, every allowed step, the event it writes; the Lua scripts obey it."""
+
+from dataclasses import dataclass
+
+NEW = "new"
+UNFINISHED = ("accepted", "deferred", "starting", "retrying", "reconciling", "started")
+COMPLETED = ("completed", "completed_with_errors", "completed_empty")
+RUN_ENDS = (*COMPLETED, "import_failed", "follow_timed_out")
+TERMINAL = ("duplicate", "rejected", "gave_up", "start_unknown", *RUN_ENDS)
+# What an operator may say of a request that has ended as start_unknown; no end of its own.
+NOT_STARTED = "not_started"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One allowed step; `why` is the sentence the documentation shows."""
+
+    source: str
+    target: str
+    event: str
+    why: str
+
+
+def _transitions(sources: tuple[str, ...], target: str, why: str, event: str | None = None) -> tuple[Transition, ...]:
+    return tuple(Transition(source, target, event or target, why) for source in sources)
+
+
+TRANSITIONS: tuple[Transition, ...] = (
+    *_transitions((NEW,), "accepted", "the request is recorded"),
+    *_transitions(
+        ("accepted", "deferred"), "duplicate", "handled already, in the window without a new file, or superseded"
+    ),
+    *_transitions(("accepted",), "deferred", "a different file inside the window or during a run waits for its turn"),
+    *_transitions(("accepted", "deferred", "retrying"), "starting", "a worker has the lease"),
+    *_transitions(("starting",), "starting", "the lease ran out before anything was sent; another worker has it now"),
+    *_transitions(("starting", "reconciling"), "retrying", "nothing was applied; due again after a pause"),
+    *_transitions(("starting",), "reconciling", "a start may have been applied; look before anything is sent again"),
+    *_transitions(("starting", "reconciling", "retrying"), "started", "Marketing Cloud accepted the start"),
+    *_transitions(("gave_up",), "started", "the Task.ID came late, from a worker that had been frozen"),
+    *_transitions(("start_unknown", NOT_STARTED), "started", "the Task.ID came late, or an operator gives it"),
+    *_transitions(
+        ("start_unknown",), NOT_STARTED, "an operator says that nothing was started; window and file are free"
+    ),
+    *_transitions(
+        ("accepted", "deferred"), "started", "a failover of Redis lost the steps between; the Task.ID is true"
+    ),
+    *_transitions(("reconciling",), "start_unknown", "it cannot be proved whether the start was applied"),
+    *_transitions(
+        ("accepted", "starting"), "rejected", "Marketing Cloud refuses for good, or the request is not valid"
+    ),
+    *_transitions(("starting",), "gave_up", "the retry deadline is over, or it killed too many workers"),
+    *_transitions(("started",), "started", "the status of the run changed", "progressed"),
+    *(
+        step
+        for end in RUN_ENDS
+        for step in _transitions(("started",), end, "the run ended, or was followed long enough")
+    ),
+    *_transitions(("follow_timed_out",), "started", "an operator follows the run again", "progressed"),
+)
+
+
+def event_of(source: str, target: str) -> str:
+    """Give the event that a step writes; raise KeyError for a step that does not exist."""
+    return {(step.source, step.target): step.event for step in TRANSITIONS}[source, target]
+
+
+def to_lua_table() -> str:
+    """Give the table as a Lua expression: source → target → event."""
+    sources = dict.fromkeys(step.source for step in TRANSITIONS)
+    rows = (
+        f"{source}={{"
+        + ",".join(f"{step.target}='{step.event}'" for step in TRANSITIONS if step.source == source)
+        + "}"
+        for source in sources
+    )
+    return "{" + ",".join(rows) + "}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The lease to act for one request: every later step names its fence and is refused when a newer one exists.
+
+    `attempt` counts the leases of this request; `lease` is in seconds from the answer.
+    """
+
+    request_id: str
+    mid: str
+    customer_key: str
+    fence: int
+    attempt: int
+    lease: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartNow:
+    """Start now: nothing was sent for this request that could still be unknown.
+
+    `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
+    lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived.
+    """
+
+    grant: Lease
+    newest: str | None = None
+    loss_age: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconcile:
+    """Look first: a start may have been applied. `known` are the TaskResultIDs that existed before it was sent.
+
+    `above` stands for them where they were not listed: all up to this one existed.
+    `late` says that the time to look is over: what is not found now will not be looked for again.
+    """
+
+    grant: Lease
+    known: frozenset[str]
+    above: str | None = None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotYet:
+    """Nothing to do now; `state` is where the request stands, `held_by` the request in its way, `opens_in` seconds."""
+
+    state: str
+    held_by: str | None = None
+    opens_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlreadyEnded:
+    """The request has its terminal event already, `state`; nothing is left to do."""
+
+    state: str
+    held_by: str | None = None
+    opens_in: float | None = None
+
+
+Decision = StartNow | Reconcile | NotYet | AlreadyEnded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """A run to be looked at: the request in state `started` with its Task.ID; `age` in seconds since the start."""
+
+    request_id: str
+    mid: str
+    customer_key: str
+    task_id: str
+    status: str | None
+    looks: int
+    age: float
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueRequest:
+    """An unfinished request whose next time has come; `attempt` counts the leases it had."""
+
+    request_id: str
+    mid: str
+    customer_key: str
+    state: str
+    attempt: int = 0

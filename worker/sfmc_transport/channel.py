@@ -1,0 +1,385 @@
+"""The kombu channel and transports whose popped messages cannot be lost; the moves themselves are scripts.
+
+`basic_get` and consumers that want no acknowledgement only (replies of remote control) stay kombu's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from queue import Empty
+from time import monotonic
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import redis
+import structlog
+from kombu.transport import redis as stock
+from kombu.transport import virtual
+from kombu.utils.json import dumps
+
+from sfmc_transport.delivery import DEFAULT_PREFIX, Delivery, Keys, Limits
+from sfmc_transport.entry import (
+    Payload,
+    UndecodableEntryError,
+    count_return,
+    decode,
+    mark_redelivered,
+    read_entry,
+    read_unacked,
+)
+
+log = structlog.get_logger(__name__)
+
+
+class Received(virtual.Message):
+    """A message with the bytes and the queue key it came from; without them it was claimed by kombu's means."""
+
+    entry = b""
+    source = ""
+    worker_died = False
+    """Set when the pool process that ran it died: the message may be the reason."""
+
+
+class ReliableQoS(stock.QoS):
+    """Returns messages by compare-and-move instead of WATCH, overdue by the server's clock, and not for ever."""
+
+    channel: "ReliableChannel"
+    _delivered: Any
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Remember a delivered message; one that the channel claimed is in `unacked` already."""
+        if message.entry:
+            virtual.QoS.append(self, message, delivery_tag)
+        else:
+            super().append(message, delivery_tag)
+
+    def free_slot(self, delivery_tag: str) -> None:
+        """Free the place of a message that Redis does not hold as unacknowledged any more."""
+        virtual.QoS.ack(self, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge; where Redis cannot be reached the message stays held, to return by its timeout.
+
+        Its place is freed in any case. With kombu it stays taken, and once as many acknowledgements failed
+        as there are places, the worker polls no more, meets no connection error, and idles for ever.
+        """
+        try:
+            super().ack(delivery_tag)
+        finally:
+            self.free_slot(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Put back, or set aside what its task refuses; frees its place as `ack`.
+
+        Going back is counted if the process of the message died with it.
+        """
+        message = self._delivered.get(delivery_tag)
+        try:
+            if requeue and message is not None and message.worker_died:
+                self._restore(delivery_tag, last=True, counted=True)
+            elif not requeue and message is not None and message.entry:
+                self._dead_letter(delivery_tag, message.source, message.entry, "refused_by_task", "see its log")
+            else:
+                super().reject(delivery_tag, requeue=requeue)
+        finally:
+            self.free_slot(delivery_tag)
+
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:  # noqa: ARG002 - kombu's signature
+        """Put a held message back in its queue, `leftmost` meaning last in line."""
+        self._restore(tag, last=leftmost, counted=False)
+
+    def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:  # noqa: ARG002 - kombu's signature
+        """Put back what workers have held for longer than the visibility timeout of the server's clock.
+
+        Without kombu's mutex: each return is safe beside others, and a worker killed with the mutex in hand
+        would stop all returns for five minutes.
+        """
+        self._vrestore_count: int = getattr(self, "_vrestore_count", 0) + 1
+        if (self._vrestore_count - 1) % (interval or 1):
+            return
+        for tag in self.channel.delivery.overdue(self.visibility_timeout, num):
+            self._restore(tag, last=False, counted=True)
+
+    def _restore(self, tag: str, *, last: bool, counted: bool) -> None:
+        delivery = self.channel.delivery
+        seen = delivery.unacked(tag)
+        if seen is None:
+            return
+        try:
+            payload, exchange, routing_key = read_unacked(seen)
+        except UndecodableEntryError as flaw:
+            self._dead_letter(tag, "", seen, "undecodable", str(flaw))
+            return
+        sources = self.channel.sources_of(payload, exchange, routing_key)
+        flaw_found = self._reason_to_keep_out(payload, sources, counted=counted)
+        entry = dumps(mark_redelivered(payload)).encode()
+        if flaw_found:
+            self._dead_letter(tag, "".join(sources[:1]), entry, *flaw_found)
+        elif delivery.restore(tag, seen, entry, sources, last=last):
+            log.info("message_requeued", queue=sources[0], message_id=payload["headers"].get("id"), after_death=counted)
+
+    def _reason_to_keep_out(self, payload: Payload, sources: list[str], *, counted: bool) -> tuple[str, str] | None:
+        if not sources:
+            return "no_queue", "no queue is bound to its exchange and routing key"
+        limit = self.channel.sfmc_max_returns
+        if counted and count_return(payload) >= limit:
+            return "returned_too_often", f"its worker died or stalled {limit} times while it ran"
+        return None
+
+    def _dead_letter(self, tag: str, source: str, entry: bytes, reason: str, detail: str) -> None:
+        letter = self.channel.delivery.dead_letter_claimed(tag, source, entry, reason, detail)
+        if letter:
+            report_dead_letter(letter, source, entry, reason, detail)
+
+
+def report_dead_letter(letter: str, source: str, entry: bytes, reason: str, detail: str) -> None:
+    """Say loudly that a message waits for a person; its bytes stay out of the log."""
+    log.error("message_dead_lettered", dead_letter=letter, queue=source, reason=reason, detail=detail, size=len(entry))
+
+
+class ConsumerRegistry:
+    """What one channel told the registry. Beats stand before a pop, so none of its own is outstanding then."""
+
+    def __init__(self) -> None:
+        self._sources: set[str] = set()
+        self._beaten_at = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._sources)
+
+    def beat_if_due(self, delivery: Delivery, sources: Sequence[str], every: float) -> None:
+        """Beat for these queue keys if one of them is new or the last beat was `every` seconds ago."""
+        if self._sources.issuperset(sources) and monotonic() - self._beaten_at < every:
+            return
+        if not self._sources:
+            delivery.check_server()
+        self._sources.update(sources)
+        _report(delivery.heartbeat(sorted(self._sources)))
+        self._beaten_at = monotonic()
+
+    def leave(self, delivery: Delivery) -> None:
+        """Give back what is in flight and strike the consumer off."""
+        _report(delivery.heartbeat(sorted(self._sources), leave=True))
+        self._sources.clear()
+
+
+def _report(returned: Mapping[str, int]) -> None:
+    for in_flight, count in returned.items():
+        consumer, _, queue = in_flight.partition(":")
+        log.warning("in_flight_requeued", consumer=consumer, queue=queue, count=count)
+
+
+OPTIONS = ("sfmc_prefix", "sfmc_dead_after", "sfmc_beat_every", "sfmc_dead_letters_max", "sfmc_max_returns")
+
+
+class Receiver(NamedTuple):
+    """Who gets the messages of a queue."""
+
+    callback: Callable[[Received], object]
+    no_ack: bool
+
+
+class Pop(NamedTuple):
+    """A pop that the server has not answered yet; `sources` maps each queue key to its queue."""
+
+    command: str
+    sources: Mapping[str, str]
+
+
+class ReliableChannel(stock.Channel):
+    """Pops into an in-flight list, claims by script, then delivers; see the package for its options."""
+
+    QoS = ReliableQoS
+    Message = Received
+    from_transport_options = (*stock.Channel.from_transport_options, *OPTIONS)
+
+    sfmc_prefix = DEFAULT_PREFIX
+    sfmc_dead_after = 6.0
+    sfmc_beat_every = 2.0
+    sfmc_dead_letters_max = 10_000
+    sfmc_max_returns = 3
+
+    qos: ReliableQoS
+    connection_errors: tuple[type[Exception], ...]
+    _flush_brpop_reauth: Callable[[], None]
+    _q_for_pri: Callable[[str, int], str]
+    _in_poll: Any
+    _queue_cycle: Any
+    _brpop_sent_at: float | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._consumer_id = uuid4().hex
+        self._receivers: dict[str, Receiver] = {}
+        self._pop: Pop | None = None
+        self._all_empty = False
+        self._membership = ConsumerRegistry()
+        self._delivery: Delivery | None = None
+        super().__init__(*args, **kwargs)
+
+    @property
+    def delivery(self) -> Delivery:
+        """The scripts over this channel's pool; raises redis.ConnectionError on a closed connection."""
+        self._require_connection()
+        pool = self.pool
+        if self._delivery is None or self._delivery.pool is not pool:
+            keys = Keys(self.sfmc_prefix, self.global_keyprefix, self.unacked_key, self.unacked_index_key)
+            limits = Limits(self.sfmc_dead_after, self.sfmc_dead_letters_max)
+            self._delivery = Delivery(pool, keys, self._consumer_id, limits)
+        return self._delivery
+
+    def conn_or_acquire(self, client: Any = None) -> AbstractContextManager[Any]:  # type: ignore[override]
+        """As kombu's; a connection closed meanwhile is an error that Celery recovers from.
+
+        Without this, kombu 5.7.0 meets `None.hostname` while it cleans up after a Redis restart, and the
+        AttributeError ends the worker.
+        """
+        if client is None:
+            self._require_connection()
+        return super().conn_or_acquire(client)
+
+    def basic_consume(  # type: ignore[override]
+        self, queue: str, no_ack: bool, callback: Callable[[Any], object], consumer_tag: str, **kwargs: Any
+    ) -> Any:
+        """Consume a queue; the channel delivers to `callback` itself what it claimed."""
+        self._receivers[queue] = Receiver(callback, no_ack)
+        return super().basic_consume(queue, no_ack, callback, consumer_tag, **kwargs)
+
+    def _basic_cancel(self, consumer_tag: str) -> Any:
+        self._receivers.pop(self._tag_to_queue.get(consumer_tag, ""), None)
+        return super()._basic_cancel(consumer_tag)  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Read the pop that is under way, give back what came, leave the registry, and close as kombu does."""
+        self._closing = True
+        if not self.closed and self._membership:
+            with suppress(*self.connection_errors, redis.ResponseError):
+                self._leave()
+        super().close()
+
+    def dead_letter(self, message: Any, reason: str, detail: str) -> None:
+        """Make a delivered message a dead letter: the bytes as they came, never delivered again."""
+        tag = message.delivery_tag
+        letter = self.delivery.dead_letter_claimed(tag, message.source, message.entry, reason, detail)
+        self.qos.free_slot(tag)
+        if letter:
+            report_dead_letter(letter, message.source, message.entry, reason, detail)
+
+    def sources_of(self, payload: Payload, exchange: str, routing_key: str) -> list[str]:
+        """The keys of the lists into which a message belongs."""
+        priority = self._get_message_priority(payload)
+        return [self._source(queue, priority) for queue in self._lookup(exchange, routing_key) if queue]
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        self._pop = None
+        if not any(not receiver.no_ack for receiver in self._receivers.values()) or not self.ack_emulation:
+            super()._brpop_start(timeout)  # type: ignore[misc]
+            return
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        sources = {self._source(queue, step): queue for step in self.priority_steps for queue in queues}
+        if sources:
+            self._membership.beat_if_due(self.delivery, list(sources), self.sfmc_beat_every)
+            self._send_pop(sources, self.brpop_timeout if timeout is None else timeout)
+
+    def _send_pop(self, sources: Mapping[str, str], timeout: float) -> None:
+        if len(sources) == 1 or self._all_empty:
+            command = self.delivery.pop_command(next(iter(sources)), timeout / len(sources))
+        else:
+            command = self.delivery.take_command(list(sources))
+        self._pop = Pop(str(command[0]), sources)
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self.client.connection.send_command(*command)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        pop, self._pop = self._pop, None
+        if pop is None:
+            return bool(super()._brpop_read(**options))  # type: ignore[misc]
+        try:
+            reply = self._read_reply(pop)
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        self._all_empty = reply is None and pop.command == "EVAL"
+        if reply is None:
+            self._queue_cycle.rotate(next(iter(pop.sources.values())))
+            raise Empty
+        source, raw = reply
+        self._queue_cycle.rotate(pop.sources[source])
+        self._receive_entry(source, pop.sources[source], raw)
+        return True
+
+    def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002 - kombu's name
+        if type == "BRPOP":
+            with suppress(Empty):
+                self._brpop_read()
+        else:
+            super()._poll_error(type, **options)  # type: ignore[misc]
+
+    def _read_reply(self, pop: Pop) -> tuple[str, bytes] | None:
+        try:
+            reply = self.client.parse_response(self.client.connection, pop.command)
+        except self.connection_errors:
+            self.client.connection.disconnect()
+            raise
+        if reply is None or pop.command == "EVAL":
+            return reply and (bytes(reply[0]).decode(), reply[1])
+        return next(iter(pop.sources)), reply
+
+    def _receive_entry(self, source: str, queue: str, raw: bytes) -> None:
+        try:
+            message = decode(lambda: self._message(source, raw))
+        except UndecodableEntryError as flaw:
+            self._dead_letter_entry(source, raw, str(flaw))
+            return
+        receiver = None if self._closing else self._receivers.get(queue)
+        if receiver is None:
+            self.delivery.requeue(source, raw)
+        elif receiver.no_ack:
+            if self.delivery.delete(source, raw):
+                receiver.callback(message)
+        elif self.delivery.claim(source, raw, str(message.delivery_tag), queue):
+            self.qos.append(message, str(message.delivery_tag))
+            receiver.callback(message)
+
+    def _message(self, source: str, raw: bytes) -> Received:
+        payload = read_entry(raw)
+        # a tag of this delivery alone: an acknowledgement of an earlier delivery must not remove this one
+        payload["properties"]["delivery_tag"] = str(uuid4())
+        message: Received = self.Message(payload, channel=self)
+        message.entry, message.source = raw, source
+        return message
+
+    def _dead_letter_entry(self, source: str, raw: bytes, detail: str) -> None:
+        letter = self.delivery.dead_letter_entry(source, raw, "undecodable", detail)
+        if letter:
+            report_dead_letter(letter, source, raw, "undecodable", detail)
+
+    def _leave(self) -> None:
+        if self._in_poll:
+            with suppress(Empty):
+                self._brpop_read()
+        self._membership.leave(self.delivery)
+
+    def _source(self, queue: str, priority: int) -> str:
+        return f"{self.global_keyprefix}{self._q_for_pri(queue, priority)}"
+
+    def _require_connection(self) -> None:
+        if self.connection is None or self.connection.client is None:
+            raise redis.ConnectionError("the broker connection was closed meanwhile")
+
+
+class ReliableSentinelChannel(ReliableChannel, stock.SentinelChannel):
+    """The same over a master found through Sentinel."""
+
+    from_transport_options = (*stock.SentinelChannel.from_transport_options, *OPTIONS)
+
+
+class Transport(stock.Transport):
+    """redis://, rediss:// and redis+socket://."""
+
+    Channel = ReliableChannel
+
+
+class SentinelTransport(stock.SentinelTransport):
+    """sentinel://."""
+
+    Channel = ReliableSentinelChannel

@@ -1,0 +1,151 @@
+"""Celery's consumer and request, taught to set poison aside instead of dying of it, and to come back soon."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import structlog
+from celery.exceptions import WorkerLostError
+from celery.worker import request as celery_request
+from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.consumer import consumer as celery_consumer
+from celery.worker.request import Request as CeleryRequest
+
+DATA_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What Celery raises over a message of an unexpected shape, before any task code runs."""
+
+CELERY_WORDS = frozenset(
+    getattr(celery_consumer, name)
+    for name in ("UNKNOWN_FORMAT", "UNKNOWN_TASK_ERROR", "INVALID_TASK_ERROR", "MESSAGE_DECODE_ERROR")
+) | {"Task handler raised error: %r"}
+"""What Celery logs about such messages, with bodies and tracebacks."""
+
+PAUSES = {"interval_start": 1, "interval_step": 1, "interval_max": 3}
+"""Seconds between two tries to connect, growing to three: with Celery's own pauses, which grow to half a minute, a
+worker would stand idle long after a long outage."""
+
+CELERY_LOGGERS = tuple(logging.getLogger(module.__name__) for module in (celery_consumer, celery_request))
+log = structlog.get_logger(__name__)
+
+
+class Consumer(CeleryConsumer):
+    """Sets aside what Celery would log and delete, and what would end the worker; connects again within seconds."""
+
+    strategies: dict[str, Any]
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """As Celery's, with short pauses between the tries."""
+        conn.ensure_connection = partial(conn.ensure_connection, **PAUSES)
+        return super().ensure_connected(conn)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """As Celery's, with the message's shape and arguments checked first."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def on_task_received(message: Any) -> None:
+            try:
+                flaw = wrong_arguments(self.app.tasks, message)
+                if not (flaw and dead_letter(message, "wrong_arguments", flaw)):
+                    handle(message)
+            except DATA_ERRORS as problem:
+                if not dead_letter(message, "invalid_task", repr(problem)):
+                    raise
+
+        return on_task_received
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """No task name in headers or body."""
+        with logged_once(dead_letter(message, "no_task_name", "neither headers nor body name a task")):
+            super().on_unknown_message(body, message)
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """A task that this worker does not have."""
+        with logged_once(dead_letter(message, "unknown_task", f"no task named {exc.args[0] if exc.args else exc}")):
+            super().on_unknown_task(body, message, exc)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Fields that Celery refuses, and content types that are not accepted."""
+        with logged_once(dead_letter(message, "invalid_task", repr(exc))):
+            super().on_invalid_task(body, message, exc)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """A body that is not what its content type says."""
+        with logged_once(dead_letter(message, "unreadable_body", repr(exc))):
+            super().on_decode_error(message, exc)
+
+
+class Request(CeleryRequest):
+    """Notes on the message that its pool process died, so that its return is counted."""
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+        """As Celery's."""
+        wrapped = exc_info.exception
+        error = getattr(wrapped, "exc", wrapped)
+        died = isinstance(error, (WorkerLostError, SystemExit))
+        if died:
+            self.message.worker_died = True
+            log.error("pool_process_exited", message_id=self.id, task=self.name, error=str(error))
+        with logged_once(died):
+            return super().on_failure(exc_info, *args, **kwargs)
+
+
+def connect(app: Any) -> None:
+    """Make the workers of a Celery app set poison aside; without effect under the stock transport."""
+    app.conf.worker_consumer = f"{__name__}:Consumer"
+    app.Task.Request = f"{__name__}:Request"
+
+
+def dead_letter(message: Any, reason: str, detail: str) -> bool:
+    """Make a delivered message a dead letter; False under a transport that cannot."""
+    move = getattr(message.channel, "dead_letter", None)
+    if move is None or not getattr(message, "entry", b""):
+        return False
+    move(message, reason, detail)
+    return True
+
+
+@contextmanager
+def logged_once(is_told: bool) -> Iterator[None]:
+    """Keep Celery's own record of it out of the log when ours `is_told`; only the consumer's thread logs these."""
+    for logger in CELERY_LOGGERS if is_told else ():
+        logger.addFilter(_refuse)
+    try:
+        yield
+    finally:
+        for logger in CELERY_LOGGERS:
+            logger.removeFilter(_refuse)
+
+
+def _refuse(record: logging.LogRecord) -> bool:
+    return record.msg not in CELERY_WORDS
+
+
+def wrong_arguments(tasks: Any, message: Any) -> str | None:
+    """Say why the arguments of a message (Celery's protocol 2) do not fit its task; None if they do.
+
+    A body that cannot be read, and a task that is unknown, are Celery's to report.
+    """
+    task = tasks.get(message.headers.get("task"))
+    if task is None:
+        return None
+    try:
+        arguments = message.payload
+    except Exception:  # noqa: BLE001 - Celery decodes it again and reports through the hooks above
+        return None
+    return _misfit(task, arguments)
+
+
+def _misfit(task: Any, arguments: Any) -> str | None:
+    if isinstance(arguments, dict):
+        return None
+    shapes = [type(part) for part in arguments] if isinstance(arguments, list) else []
+    if shapes[:2] != [list, dict] or len(shapes) != 3 or shapes[2] not in {dict, type(None)}:
+        return "the body is not [arguments, keyword arguments, options]"
+    header = getattr(task, "__header__", None) if task.typing else None
+    try:
+        _ = header and header(*arguments[0], **arguments[1])
+    except TypeError as problem:
+        return str(problem)
+    return None

@@ -1,0 +1,102 @@
+"""Looking at, replaying and dropping messages that were set aside; plain functions for an operator's command."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+
+from sfmc_transport.delivery import REPLAY, Keys
+from sfmc_transport.entry import without_count
+
+PAGE = 500
+
+Client = Any
+"""redis.Redis with `decode_responses=False`: entries may be any bytes. (Its stubs type replies for both modes.)"""
+
+
+class DeadLetterNotFoundError(LookupError):
+    """No dead letter has this id (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One message set aside: `entry` are its bytes as they stood in the queue (key `queue`)."""
+
+    id: str
+    at: datetime
+    queue: str
+    reason: str
+    detail: str
+    entry: bytes
+
+
+def count(client: Client, keys: Keys) -> int:
+    """How many there are."""
+    return int(client.xlen(keys.dead_letters))
+
+
+def listed(client: Client, keys: Keys) -> Iterator[DeadLetter]:
+    """All of them, oldest first, read in pages. The client must not decode responses."""
+    after = "-"
+    while rows := client.xrange(keys.dead_letters, min=after, count=PAGE):
+        for row in rows:
+            yield _dead_letter(*row)
+        after = f"({rows[-1][0].decode()}"
+
+
+def read(client: Client, keys: Keys, letter_id: str) -> DeadLetter:
+    """One of them.
+
+    Raises:
+        NoSuchLetterError: dropped, replayed or trimmed meanwhile, or never there.
+    """
+    rows = _rows(client, keys, letter_id)
+    if not rows:
+        raise DeadLetterNotFoundError(f"there is no dead letter {letter_id}")
+    return _dead_letter(*rows[0])
+
+
+def replay(client: Client, keys: Keys, letter_id: str, queue: str | None = None) -> DeadLetter:
+    """Put one back as the last of its queue (or of `queue`, a key) and drop it, in one step; returns it.
+
+    Its count of deaths starts again at none.
+
+    Raises:
+        NoSuchLetterError: as `read`.
+    """
+    letter = read(client, keys, letter_id)
+    target = queue or letter.queue
+    if not target:
+        raise DeadLetterNotFoundError(f"dead letter {letter_id} names no queue: say which")
+    move = client.register_script(REPLAY)
+    if not move(keys=[keys.dead_letters, target], args=[letter_id, without_count(letter.entry)]):
+        raise DeadLetterNotFoundError(f"there is no dead letter {letter_id}")
+    return letter
+
+
+def delete(client: Client, keys: Keys, letter_id: str) -> None:
+    """Delete one for good.
+
+    Raises:
+        NoSuchLetterError: as `read`.
+    """
+    read(client, keys, letter_id)
+    client.xdel(keys.dead_letters, letter_id)
+
+
+def _rows(client: Client, keys: Keys, letter_id: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    try:
+        return list(client.xrange(keys.dead_letters, min=letter_id, max=letter_id, count=1))
+    except redis.ResponseError:
+        return []  # not an id of a stream
+
+
+def _dead_letter(letter_id: bytes, fields: dict[bytes, bytes]) -> DeadLetter:
+    name = letter_id.decode()
+    text: dict[str, Any] = {
+        key: fields.get(key.encode(), b"").decode(errors="replace") for key in ("queue", "reason", "detail")
+    }
+    at = datetime.fromtimestamp(int(name.split("-")[0]) / 1000, UTC)
+    return DeadLetter(id=name, at=at, entry=fields.get(b"entry", b""), **text)

@@ -1,0 +1,301 @@
+"""One consumer's hold on its messages in Redis: pop, claim, give back, set aside; knows no kombu, no Celery."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from redis.commands.core import Script
+
+CLAIM = """
+-- KEYS: in-flight list, unacked, unacked_index.  ARGV: entry, delivery tag, what follows the entry in unacked.
+-- 1: this delivery is ours; 0: somebody took the entry back meanwhile.
+if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 1 end
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
+local now = redis.call('TIME')
+redis.call('ZADD', KEYS[3], string.format('%d.%06d', now[1], now[2]), ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[2], '[' .. ARGV[1] .. ARGV[3])
+return 1
+"""
+
+TAKE = """
+-- KEYS: queue, in-flight list, queue, in-flight list, …: pops from the first queue that holds anything.
+for i = 1, #KEYS, 2 do
+    local entry = redis.call('LMOVE', KEYS[i], KEYS[i + 1], 'RIGHT', 'LEFT')
+    if entry then return {KEYS[i], entry} end
+end
+return false
+"""
+
+DELETE = """
+-- KEYS: in-flight list.  ARGV: entry.  For consumers that want no acknowledgement.
+return redis.call('LREM', KEYS[1], 1, ARGV[1])
+"""
+
+REQUEUE = """
+-- KEYS: in-flight list, queue.  ARGV: entry.  Back to the end from which the queue is read.
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
+redis.call('RPUSH', KEYS[2], ARGV[1])
+return 1
+"""
+
+HEARTBEAT = """
+-- KEYS: consumers.
+-- ARGV: prefix of in-flight lists, seconds until dead, seconds until forgotten, leave ('1' or ''), own members…
+-- Own lists are emptied into their queues: the caller has no pop outstanding, so whatever is there was popped
+-- for a connection that is gone. Lists of the dead likewise. A member stays known long after its last beat,
+-- because a pop that was under way in a cut connection may still fill its list.
+-- Returns member, count, member, count, … of what went back.
+local now = redis.call('TIME')
+now = now[1] + now[2] / 1000000
+local returned = {}
+local function empty(member)
+    local queue = string.sub(member, string.find(member, ':', 1, true) + 1)
+    local count = 0
+    while redis.call('LMOVE', ARGV[1] .. member, queue, 'LEFT', 'RIGHT') do count = count + 1 end
+    if count > 0 then
+        returned[#returned + 1] = member
+        returned[#returned + 1] = count
+    end
+end
+for i = 5, #ARGV do
+    if ARGV[4] == '1' then redis.call('ZREM', KEYS[1], ARGV[i])
+    else redis.call('ZADD', KEYS[1], now, ARGV[i]) end
+    empty(ARGV[i])
+end
+local dead = redis.call('ZRANGE', KEYS[1], '-inf', now - ARGV[2], 'BYSCORE')
+for _, member in ipairs(dead) do empty(member) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])
+return returned
+"""
+
+DEAD_LETTER_ENTRY = """
+-- KEYS: in-flight list, dead letters.  ARGV: limit, entry, queue, reason, detail.
+if redis.call('LREM', KEYS[1], 1, ARGV[2]) == 0 then return false end
+return redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[1], '*',
+    'entry', ARGV[2], 'queue', ARGV[3], 'reason', ARGV[4], 'detail', ARGV[5])
+"""
+
+DEAD_LETTER_CLAIMED = """
+-- KEYS: unacked, unacked_index, dead letters.  ARGV: limit, entry, queue, reason, detail, delivery tag.
+if redis.call('HDEL', KEYS[1], ARGV[6]) == 0 then return false end
+redis.call('ZREM', KEYS[2], ARGV[6])
+return redis.call('XADD', KEYS[3], 'MAXLEN', ARGV[1], '*',
+    'entry', ARGV[2], 'queue', ARGV[3], 'reason', ARGV[4], 'detail', ARGV[5])
+"""
+
+RESTORE = """
+-- KEYS: unacked, unacked_index, queue…  ARGV: delivery tag, value as read before, entry to push, end.
+-- 0: acknowledged or put back by somebody else since the value was read.
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+for i = 3, #KEYS do redis.call(ARGV[4], KEYS[i], ARGV[3]) end
+return 1
+"""
+
+OVERDUE = """
+-- KEYS: unacked_index, unacked.  ARGV: visibility timeout in seconds, limit (0: none).
+-- Tags claimed longer ago than the timeout on the server's clock, latest first; an index row without its
+-- message is removed on the way.
+local now = redis.call('TIME')
+local limit = {}
+if ARGV[2] ~= '0' then limit = {'LIMIT', 0, ARGV[2]} end
+local tags = redis.call('ZRANGE', KEYS[1], now[1] + now[2] / 1000000 - ARGV[1], '-inf', 'BYSCORE', 'REV',
+    unpack(limit))
+local overdue = {}
+for _, tag in ipairs(tags) do
+    if redis.call('HEXISTS', KEYS[2], tag) == 1 then overdue[#overdue + 1] = tag
+    else redis.call('ZREM', KEYS[1], tag) end
+end
+return overdue
+"""
+
+REPLAY = """
+-- KEYS: dead letters, queue.  ARGV: id, entry.  Behind what waits in the queue already.
+if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('LPUSH', KEYS[2], ARGV[2])
+return 1
+"""
+
+
+DEFAULT_PREFIX = "{sfmc-import:events}:transport:"
+"""Before every own key; the braces put them into the slot of the stream of events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Full key names; `kombu_prefix` is kombu's `global_keyprefix` and stands before everything.
+
+    No own key carries a TTL, because losing one could lose a message; each is bounded instead:
+    `consumers` forgets a consumer an hour after its last beat, an in-flight list holds what one pop
+    took and is gone when empty, `dead_letters` is trimmed to its limit.
+    """
+
+    prefix: str = DEFAULT_PREFIX
+    kombu_prefix: str = ""
+    unacked: str = "unacked"
+    unacked_index: str = "unacked_index"
+
+    @property
+    def consumers(self) -> str:
+        """Sorted set: member `<consumer id>:<queue key>`, score = server time of its last beat, seconds."""
+        return f"{self.kombu_prefix}{self.prefix}consumers"
+
+    @property
+    def dead_letters(self) -> str:
+        """Stream: one entry per message set aside; the id tells when, on the server's clock."""
+        return f"{self.kombu_prefix}{self.prefix}dead_letters"
+
+    @property
+    def in_flight_prefix(self) -> str:
+        """Before a member of `consumers`: the list of entries popped by it and not yet claimed."""
+        return f"{self.kombu_prefix}{self.prefix}inflight:"
+
+    @property
+    def unacked_key(self) -> str:
+        """Hash of kombu: delivery tag to the message that a worker holds."""
+        return f"{self.kombu_prefix}{self.unacked}"
+
+    @property
+    def unacked_index_key(self) -> str:
+        """Sorted set of kombu: delivery tag by the time it was claimed, seconds."""
+        return f"{self.kombu_prefix}{self.unacked_index}"
+
+    def in_flight(self, member: str) -> str:
+        """The in-flight list of one member of `consumers`."""
+        return f"{self.in_flight_prefix}{member}"
+
+
+FORGET_AFTER = 3600
+"""Seconds after which a silent consumer is struck off; far longer than TCP keeps a cut connection's data."""
+
+MIN_SERVER = (6, 2)
+"""First Redis with BLMOVE and LMOVE."""
+
+
+class ServerTooOldError(RuntimeError):
+    """The server has no BLMOVE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`dead_after`: seconds without a beat; `dead_letters`: entries kept at most."""
+
+    dead_after: float
+    dead_letters: int
+
+
+class Delivery:
+    """The scripts, bound to one connection pool and to one consumer id.
+
+    Every method may raise redis.ConnectionError or redis.TimeoutError; all may be repeated then.
+    """
+
+    def __init__(self, pool: redis.ConnectionPool, keys: Keys, consumer: str, limits: Limits) -> None:
+        self.pool = pool
+        self.keys = keys
+        self._consumer = consumer
+        self._limits = limits
+        # without kombu's key prefixing, which covers only the first key of a script
+        self._client: Any = redis.Redis(connection_pool=pool)
+        register = self._client.register_script
+        self._claim: Script = register(CLAIM)
+        self._drop: Script = register(DELETE)
+        self._give_back: Script = register(REQUEUE)
+        self._beat: Script = register(HEARTBEAT)
+        self._dead_letter_entry: Script = register(DEAD_LETTER_ENTRY)
+        self._set_aside_claimed: Script = register(DEAD_LETTER_CLAIMED)
+        self._restore: Script = register(RESTORE)
+        self._overdue: Script = register(OVERDUE)
+
+    def check_server(self) -> None:
+        """Raise `ServerTooOldError` where BLMOVE is missing."""
+        check_version(str(self._client.info("server").get("redis_version", "0")))
+
+    def in_flight(self, source: str) -> str:
+        """The in-flight list of this consumer for the queue key `source`."""
+        return self.keys.in_flight(self._member(source))
+
+    def pop_command(self, source: str, timeout: float) -> tuple[str | float, ...]:
+        """The command that waits up to `timeout` seconds for an entry of one queue."""
+        return ("BLMOVE", source, self.in_flight(source), "RIGHT", "LEFT", timeout)
+
+    def take_command(self, sources: Sequence[str]) -> tuple[str | int, ...]:
+        """The command that takes the first entry there is in several queues, without waiting."""
+        pairs = [key for source in sources for key in (source, self.in_flight(source))]
+        return ("EVAL", TAKE, len(pairs), *pairs)
+
+    def claim(self, source: str, raw: bytes, tag: str, queue: str) -> bool:
+        """Move an entry from in flight to `unacked` under `tag`; False: somebody took it back before.
+
+        The destination noted for a later return is the queue itself, not exchange and routing key: kombu
+        would look these up in a binding table, and drops the message when the table is gone.
+        """
+        keys = [self.in_flight(source), self.keys.unacked_key, self.keys.unacked_index_key]
+        return bool(self._claim(keys=keys, args=[raw, tag, _destination(queue)]))
+
+    def delete(self, source: str, raw: bytes) -> bool:
+        """Forget an entry that its consumer need not acknowledge; False: taken back before."""
+        return bool(self._drop(keys=[self.in_flight(source)], args=[raw]))
+
+    def requeue(self, source: str, raw: bytes) -> bool:
+        """Move an entry from in flight back to its queue, first in line."""
+        return bool(self._give_back(keys=[self.in_flight(source), source], args=[raw]))
+
+    def heartbeat(self, sources: Sequence[str], *, leave: bool = False) -> dict[str, int]:
+        """Say that this consumer lives (or leaves), and return what it or a dead one left in flight.
+
+        Only while no pop of this consumer is outstanding. Returns the count of entries put back per list.
+        """
+        limits: list[str | float] = [self._limits.dead_after, FORGET_AFTER, "1" if leave else ""]
+        args: list[str | float] = [self.keys.in_flight_prefix, *limits, *map(self._member, sources)]
+        flat = self._beat(keys=[self.keys.consumers], args=args)
+        return {bytes(flat[i]).decode(): int(flat[i + 1]) for i in range(0, len(flat), 2)}
+
+    def dead_letter_entry(self, source: str, raw: bytes, reason: str, detail: str) -> str | None:
+        """Make an entry in flight a dead letter; returns its id, None if somebody took it back before."""
+        keys = [self.in_flight(source), self.keys.dead_letters]
+        return _id(self._dead_letter_entry(keys=keys, args=[self._limits.dead_letters, raw, source, reason, detail]))
+
+    def dead_letter_claimed(self, tag: str, source: str, raw: bytes, reason: str, detail: str) -> str | None:
+        """Make a claimed message a dead letter; returns its id, None if it is not claimed any more."""
+        keys = [self.keys.unacked_key, self.keys.unacked_index_key, self.keys.dead_letters]
+        args: list[bytes | str | int] = [self._limits.dead_letters, raw, source, reason, detail, tag]
+        return _id(self._set_aside_claimed(keys=keys, args=args))
+
+    def unacked(self, tag: str) -> bytes | None:
+        """What `unacked` holds under `tag`: JSON of message, exchange and routing key."""
+        value: bytes | None = self._client.hget(self.keys.unacked_key, tag)
+        return value
+
+    def overdue(self, visibility_timeout: float, limit: int | None) -> list[str]:
+        """Tags claimed longer ago than `visibility_timeout` seconds on the server's clock, latest first."""
+        keys = [self.keys.unacked_index_key, self.keys.unacked_key]
+        return [bytes(tag).decode() for tag in self._overdue(keys=keys, args=[visibility_timeout, limit or 0])]
+
+    def restore(self, tag: str, seen: bytes, raw: bytes, sources: Sequence[str], *, last: bool) -> bool:
+        """Move a claimed message to its queues as `raw`; False if it changed since `seen` was read."""
+        keys = [self.keys.unacked_key, self.keys.unacked_index_key, *sources]
+        return bool(self._restore(keys=keys, args=[tag, seen, raw, "LPUSH" if last else "RPUSH"]))
+
+    def _member(self, source: str) -> str:
+        return f"{self._consumer}:{source}"
+
+
+def check_version(version: str) -> None:
+    """Raise `ServerTooOldError` for a `redis_version` (INFO server) before 6.2; Valkey reports 7.2 there."""
+    if tuple(int(part) for part in version.split(".")[:2]) < MIN_SERVER:
+        raise ServerTooOldError(
+            f"this Redis is version {version}: delivery without loss needs 6.2 or newer (BLMOVE); "
+            "upgrade the server or choose the stock transport"
+        )
+
+
+def _destination(queue: str) -> str:
+    return f',"",{json.dumps(queue)}]'
+
+
+def _id(reply: bytes | None) -> str | None:
+    return None if reply is None else bytes(reply).decode()
