@@ -65,7 +65,7 @@ def _cases() -> Iterator[list[Case]]:
         ask(f"{url}/_sandbox/definitions", "POST", {"CustomerKey": "held", "MaxImportFrequency": 24})
         yield [
             _noop(stack, server),
-            _starts(stack, server, url, "start", 1, "retrieve"),
+            _starts(stack, server, url, "start", 1, "query"),
             _starts(stack, server, url, "start without baseline", 2, "ledger"),
             _duplicates(stack, server, url),
         ]
@@ -116,7 +116,7 @@ def _starts(stack: ExitStack, server: Valkey, url: str, name: str, number: int, 
 
 def _duplicates(stack: ExitStack, server: Valkey, url: str) -> Case:
     client, _, app = _database(stack, server, 3)
-    pid = _worker(stack, server, url, 3, "retrieve")
+    pid = _worker(stack, server, url, 3, "query")
 
     def send(index: int) -> None:
         if index == 0:
