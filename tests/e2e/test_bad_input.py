@@ -19,6 +19,9 @@ from tests.support.waiting import eventually
 
 ROWS = "Key,Value\n1,one\n"
 OTHER_MID = 510001235
+LONG = 600
+"""Seconds of a run that ends when the test lets the sandbox's clock go on."""
+
 POLICY = """
 [[definition]]
 customer_key = "drops"
@@ -114,11 +117,13 @@ def test_a_forced_start_does_not_wait_for_the_window_but_for_the_run(stack: Runn
     define(stack, "forced", MaxImportFrequency=1)
     first = send(client, "forced")
     stack.await_event("completed", first)
-    stack.sandbox.control.add_fault("slow_run", customer_key="forced", seconds=1, count=1)
+    stack.sandbox.control.add_fault("slow_run", customer_key="forced", seconds=LONG, count=1)
 
     inside = send(client, "forced", force=True, reason="the file was wrong")
     stack.await_event("started", inside)
     during = send(client, "forced", force=True, reason="wrong again")
+    stack.await_event("deferred", during)
+    stack.sandbox.control.advance(LONG)
 
     stack.await_event("completed", during)
     assert "deferred" not in stack.names(inside)
@@ -157,7 +162,7 @@ def test_waiting_files_of_one_name_become_one_start_and_others_follow_in_order(
     stack: RunningSystem, client: Celery
 ) -> None:
     define(stack, "queue")
-    stack.sandbox.control.add_fault("slow_run", customer_key="queue", seconds=2, count=1)
+    stack.sandbox.control.add_fault("slow_run", customer_key="queue", seconds=LONG, count=1)
     stack.await_event("started", send(client, "queue", file=version("first.csv", 1)))
 
     older = send(client, "queue", file=version("same.csv", 1))
@@ -167,6 +172,7 @@ def test_waiting_files_of_one_name_become_one_start_and_others_follow_in_order(
     newer = send(client, "queue", file=version("same.csv", 2))
 
     superseded = stack.await_event("duplicate", older)
+    stack.sandbox.control.advance(LONG)
     stack.await_event("completed", other)
     stack.await_event("completed", newer)
     started = [event["data"]["request_id"] for event in stack.events() if event["type"].endswith(".started")]
@@ -176,7 +182,8 @@ def test_waiting_files_of_one_name_become_one_start_and_others_follow_in_order(
 
 
 def test_a_service_that_cannot_be_reached_makes_requests_wait_and_then_give_up() -> None:
-    with sound_stack({"SFMC_SOAP_URL": "http://127.0.0.1:9/Service.asmx", "SFMC_RETRY_DEADLINE": "3"}) as stack:
+    times = {"SFMC_CALL_RETRY_SECONDS": "0.2", "SFMC_RETRY_DEADLINE": "6"}
+    with sound_stack(times | {"SFMC_SOAP_URL": "http://127.0.0.1:9/Service.asmx"}) as stack:
         stack.worker()
         stack.start("beat")
         request = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
@@ -196,7 +203,7 @@ def test_wrong_credentials_are_told_loudly_and_requests_wait_until_they_are_righ
         stack.start("beat")
         request = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
         waiting = stack.await_event("retrying", request)
-        stop(locked_out, within=15)
+        stop(locked_out, within=60)
         told = [each for each in records(stack.log_of(locked_out)) if each.get("code") == "login_failed"]
         doctor = stack.run("doctor", SFMC_CLIENT_SECRET="wrong")
         assert "gave_up" not in stack.names(request)
@@ -231,20 +238,20 @@ def test_redis_that_goes_and_comes_back_costs_no_request_and_no_traceback() -> N
         worker = stack.worker()
         pulse = stack.folder / "pulse-of-beat"
         beat = stack.start("beat", SFMC_HEARTBEAT_FILE=str(pulse))
-        eventually(lambda: pulse.is_file() and pulse.read_text().startswith("ready"), 15, "beat is ready")
+        eventually(lambda: pulse.is_file() and pulse.read_text().startswith("ready"), 60, "beat is ready")
         stack.sandbox.control.add_fault("slow_run", customer_key="daily", seconds=2, count=1)
         request = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
         stack.await_event("started", request)
 
         stack.valkey.kill()
         refused = stack.run("start", "daily")
-        eventually(lambda: "broker_unreachable" in stack.log_of(beat).read_text(), 15, "beat notices")
+        eventually(lambda: "broker_unreachable" in stack.log_of(beat).read_text(), 60, "beat notices")
         stack.valkey.restart()
 
         stack.await_event("completed", request)
         assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
         assert (worker.poll(), beat.poll()) == (None, None)
-        assert stop(worker, within=15) == 0
+        assert stop(worker, within=60) == 0
 
 
 class OldRedis(socketserver.StreamRequestHandler):

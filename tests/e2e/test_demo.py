@@ -50,13 +50,13 @@ class Running:
         return children
 
     def await_parts(self) -> None:
-        eventually(lambda: len(self.parts()) >= PARTS, 30, "all processes of the demo run")
+        eventually(lambda: len(self.parts()) >= PARTS, 60, "all processes of the demo run")
 
     def part(self, word: str) -> psutil.Process:
         return next(child for child in self.parts() if word in child.cmdline())
 
     def await_silence(self) -> None:
-        eventually(lambda: not any(map(lives, self._seen.values())), 20, "every process of the demo has ended")
+        eventually(lambda: not any(map(lives, self._seen.values())), 60, "every process of the demo has ended")
 
 
 def lives(process: psutil.Process) -> bool:
@@ -72,7 +72,7 @@ def running(tmp_path: Path, *options: str, **settings: str) -> Iterator[Running]
         yield Running(process, printed)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(60)
 
 
 def endings(text: str) -> list[tuple[str, str, int | None]]:
@@ -120,7 +120,7 @@ def test_kept_running_it_takes_another_file_and_ends_with_ctrl_c(tmp_path: Path)
         demo.parts()
         demo.process.send_signal(signal.SIGINT)
 
-        assert demo.process.wait(30) == 0
+        assert demo.process.wait(60) == 0
     demo.await_silence()
     assert not Path(target).exists()
 
@@ -131,7 +131,7 @@ def test_however_it_is_ended_no_process_stays_behind(tmp_path: Path, sign: signa
         demo.await_parts()
         demo.process.send_signal(sign)
 
-        assert demo.process.wait(30) == code, demo.text
+        assert demo.process.wait(60) == code, demo.text
     demo.await_silence()
 
 
@@ -147,7 +147,7 @@ def test_a_redis_that_is_not_empty_is_not_touched(tmp_path: Path, own_valkey: Va
         client.set("mine", 1)
 
     with running(tmp_path, SFMC_REDIS_URL=own_valkey.url) as demo:
-        assert demo.process.wait(30) == 1
+        assert demo.process.wait(60) == 1
 
     assert "wants an empty Redis" in demo.text
     assert "Traceback" not in demo.text
@@ -164,7 +164,7 @@ def test_on_a_terminal_the_table_is_shown_too(tmp_path: Path) -> None:
     with subprocess.Popen(DEMO, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"}) as demo:
         os.close(theirs)
         shown = read_to_the_end(ours)
-        assert demo.wait(30) == 0, shown.decode(errors="replace")
+        assert demo.wait(60) == 0, shown.decode(errors="replace")
 
     assert b"\x1b[" in shown
     assert b"none twice" in shown

@@ -23,9 +23,11 @@ def replica() -> Iterator[Valkey]:
 
 
 def follow_primary(primary: Valkey, replica: Valkey) -> None:
+    with redis_py.Redis(port=primary.port) as client:
+        client.config_set("repl-diskless-sync-delay", 0)
     with redis_py.Redis(port=replica.port) as client:
         client.replicaof("127.0.0.1", str(primary.port))
-        eventually(lambda: client.info("replication")["master_link_status"] == "up", 10, "the replica follows")
+        eventually(lambda: client.info("replication")["master_link_status"] == "up", 60, "the replica follows")
 
 
 def start_sentinel(stack: ExitStack, primary: Valkey, folder: Path) -> int:
@@ -52,7 +54,7 @@ def fail_over(stack: RunningSystem, port: int, replica: Valkey) -> None:
     """Kill the primary and wait until the replica has its place; from then on the stack looks there."""
     stack.valkey.kill()
     with redis_py.Redis(port=port, socket_timeout=5) as client:
-        eventually(lambda: client.sentinel_get_master_addr_by_name(MASTER)[1] == replica.port, 20, "a new primary")
+        eventually(lambda: client.sentinel_get_master_addr_by_name(MASTER)[1] == replica.port, 60, "a new primary")
     stack.client = redis_py.Redis(port=replica.port, socket_timeout=10)
 
 
@@ -60,7 +62,7 @@ def test_after_a_failover_runs_are_followed_on_and_new_requests_start_once(repli
     with running_stack() as stack, ExitStack() as more:
         follow_primary(stack.valkey, replica)
         port = start_sentinel(more, stack.valkey, stack.folder)
-        eventually(lambda: knows_replica(port), 20, "the sentinel knows the replica")
+        eventually(lambda: knows_replica(port), 60, "the sentinel knows the replica")
         address = {"SFMC_REDIS_URL": f"sentinel://127.0.0.1:{port}/0?master_name={MASTER}"}
         worker, beat = stack.worker(**address), stack.start("beat", **address)
         stack.sandbox.control.define("before", FileSpec="a.csv")
@@ -71,7 +73,7 @@ def test_after_a_failover_runs_are_followed_on_and_new_requests_start_once(repli
         stack.await_event("started")
 
         fail_over(stack, port, replica)
-        eventually(lambda: stack.run("start", "after", **address).returncode == 0, 30, "the door is open again")
+        eventually(lambda: stack.run("start", "after", **address).returncode == 0, 60, "the door is open again")
 
         stack.await_event("completed")
         stack.await_event("started", count=2)

@@ -36,17 +36,17 @@ def test_a_start_that_the_ledger_forgot_is_found_in_marketing_cloud_instead_of_s
         send(stack, "before", "request-before")
         stack.await_event("started", "request-before")
         stack.await_idle()
-        eventually(lambda: any(stack.client.scan_iter("*}:p:*")), 10, "the worker counts aloud")
+        eventually(lambda: any(stack.client.scan_iter("*}:p:*")), 60, "the worker counts aloud")
         size = append_only_file(stack).stat().st_size
         send(stack, "forgotten", "request-forgotten")
         stack.await_event("started", "request-forgotten")
         stack.await_idle()
         pulses = next(stack.client.scan_iter("*}:p:*"))
         seen = int(stack.client.get(pulses) or 0)
-        eventually(lambda: int(stack.client.get(pulses) or 0) > seen, 10, "another pulse")
+        eventually(lambda: int(stack.client.get(pulses) or 0) > seen, 60, "another pulse")
 
         lose_writes_since(stack, size)
-        eventually(lambda: stack.client.exists(LOSS), 20, "a worker noticed the loss")
+        eventually(lambda: stack.client.exists(LOSS), 60, "a worker noticed the loss")
         assert stack.names("request-forgotten") == []
         send(stack, "forgotten", "request-forgotten")
         started = stack.await_event("started", "request-forgotten")
@@ -61,9 +61,9 @@ def test_after_a_loss_a_definition_that_nobody_started_is_started_once_rows_had_
         stack.worker()
         stack.start("beat")
         stack.sandbox.control.define("untouched")
-        eventually(lambda: any(stack.client.scan_iter("*}:p:*")), 10, "the worker counts aloud")
+        eventually(lambda: any(stack.client.scan_iter("*}:p:*")), 60, "the worker counts aloud")
         stack.client.flushall()
-        eventually(lambda: stack.client.exists(LOSS), 20, "a worker noticed the loss")
+        eventually(lambda: stack.client.exists(LOSS), 60, "a worker noticed the loss")
 
         send(stack, "untouched", "request-after")
         stack.await_event("started", "request-after")

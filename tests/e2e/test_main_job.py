@@ -50,7 +50,7 @@ def test_a_caller_that_asks_for_the_result_gets_the_task_id(stack: RunningSystem
         wish = {"customer_key": "asked-for"}
         sent = client.send_task("imports.start", kwargs=wish, queue="imports", ignore_result=False)
         # Other tests of this process may have left Celery thinking that it runs inside a task.
-        outcome = sent.get(timeout=20, disable_sync_subtasks=False)
+        outcome = sent.get(timeout=60, disable_sync_subtasks=False)
         sent.forget()
 
     assert outcome["state"] == "started"
@@ -129,4 +129,4 @@ def test_a_fault_that_says_not_processed_is_tried_again(stack: RunningSystem, cl
 def test_nothing_stays_due_when_every_request_has_ended(stack: RunningSystem) -> None:
     stack.await_idle(within=60)
 
-    assert eventually(lambda: not stack.client.llen("imports"), 10, "the queue is empty")
+    assert eventually(lambda: not stack.client.llen("imports"), 60, "the queue is empty")

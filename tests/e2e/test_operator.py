@@ -126,7 +126,7 @@ def test_messages_set_aside_are_listed_shown_dropped_and_what_is_not_there_is_on
     nothing = stack.run("dead-letters", "replay")
     assert stack.run("dead-letters", "replay", "--all").returncode == 0
     back = eventually(
-        lambda: json.loads(stack.run("dead-letters", "--json").stdout or "{}"), 20, "it is set aside anew"
+        lambda: json.loads(stack.run("dead-letters", "--json").stdout or "{}"), 60, "it is set aside anew"
     )
     assert stack.run("dead-letters", "drop", back["id"]).returncode == 0
 

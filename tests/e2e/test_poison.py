@@ -79,7 +79,7 @@ class Kept:
 
     def end(self) -> None:
         if self._worker is not None:
-            stop(self._worker, within=15)
+            stop(self._worker, within=60)
 
 
 @pytest.fixture(scope="module", params=["threads", "prefork"])
@@ -153,6 +153,6 @@ def test_what_kills_its_workers_ends_truly_and_blocks_nothing_else(
     assert letter["reason"] == "returned_too_often"
     (kept.deadly / "kills-itself").unlink()
     assert stack.run("dead-letters", "replay", letter["id"]).returncode == 0
-    kept.until(note.exists, 30, "the replayed message runs")
+    kept.until(note.exists, 60, "the replayed message runs")
     assert kept.letters("deadly.unless_mended") == []
     assert "Traceback" not in kept.log.read_text()

@@ -29,7 +29,7 @@ class Worker:
         self.ledger, self._client = RedisLedger(client, LedgerSettings()), client
 
     def claim(self):
-        [request_id] = eventually(lambda: self._client.zrange(self.ledger.keys.due, 0, -1), 20, "a request is recorded")
+        [request_id] = eventually(lambda: self._client.zrange(self.ledger.keys.due, 0, -1), 60, "a request is recorded")
         self.request = self.ledger.load(request_id.decode())
         self.grant = self.ledger.claim(self.request, "the-test", Policy()).grant
 
@@ -98,7 +98,7 @@ def test_start_with_wait_follows_to_a_completed_import_and_ends_with_0(place, wo
     with starting(place, "--wait", "--timeout", "30") as child:
         worker.complete()
 
-        assert child.wait(30) == 0
+        assert child.wait(60) == 0
         lines = child.stdout.read().decode().splitlines()
     assert [line.split(",")[0] for line in lines[1:-1]] == ["accepted", "starting", "started", "completed"]
     assert lines[-1] == f"request {worker.request.request_id}: completed (completed)"
@@ -108,7 +108,7 @@ def test_start_with_wait_ends_with_1_and_the_reason_when_marketing_cloud_refuses
     with starting(place, "--wait", "--json") as child:
         worker.reject()
 
-        assert child.wait(30) == 1
+        assert child.wait(60) == 1
         printed = [json.loads(line) for line in child.stdout.read().splitlines()]
         told = child.stderr.read().decode().splitlines()
     assert printed[-1]["data"]["text"] == "no such definition"

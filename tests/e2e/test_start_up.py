@@ -134,11 +134,11 @@ def test_a_worker_waits_for_a_redis_that_is_away_and_then_begins(tmp_path: Path,
     with log.open("wb") as output:
         command = [sys.executable, "-m", "sfmc_import", "worker"]
         worker = spawn(command, env={"PATH": "/usr/bin:/bin", **environment}, output=output, errors=output)
-    eventually(lambda: "redis_unreachable" in log.read_text(), 20, "the worker says that it waits")
+    eventually(lambda: "redis_unreachable" in log.read_text(), 60, "the worker says that it waits")
     alive_while_waiting = heartbeat.read_text()
     own_valkey.restart()
-    eventually(lambda: heartbeat.read_text().startswith("ready"), 20, "the worker takes messages")
-    code = stop(worker, within=15)
+    eventually(lambda: heartbeat.read_text().startswith("ready"), 60, "the worker takes messages")
+    code = stop(worker, within=60)
 
     assert alive_while_waiting.startswith("starting")
     assert code == 0
@@ -153,7 +153,7 @@ def test_beat_leaves_nothing_on_disk(tmp_path: Path, own_valkey: Valkey) -> None
         stderr=subprocess.DEVNULL,
     ) as beat:
         with redis.Redis.from_url(own_valkey.url, socket_timeout=10) as client:
-            eventually(lambda: client.llen("imports"), 20, "beat sends sweeps")
+            eventually(lambda: client.llen("imports"), 60, "beat sends sweeps")
         beat.terminate()
 
     assert beat.returncode == 0

@@ -32,7 +32,7 @@ def test_files_of_before_and_after_the_start_are_recorded_and_sigterm_ends_the_w
         watcher.await_event("arrival_announced", 2)
         watcher.process.send_signal(signal.SIGTERM)
 
-        assert watcher.process.wait(20) == 0
+        assert watcher.process.wait(60) == 0
         assert watcher.events()[-1] == "watch_ended"
     accepted = [event["data"] for event in stream(redis)]
     assert [(data["customer_key"], data["mid"], data["file"]["name"]) for data in accepted] == [
@@ -47,7 +47,7 @@ def test_ctrl_c_ends_the_watcher_in_order(place, redis):
         watcher.await_event("watch_started")
         watcher.process.send_signal(signal.SIGINT)
 
-        assert watcher.process.wait(20) == 0
+        assert watcher.process.wait(60) == 0
 
 
 def test_two_watchers_on_one_folder_and_a_restart_announce_each_file_once(place, redis):
@@ -61,7 +61,7 @@ def test_two_watchers_on_one_folder_and_a_restart_announce_each_file_once(place,
                 lambda each=watcher: (
                     each.events().count("arrival_announced") + each.events().count("arrival_known") == 20
                 ),
-                20,
+                60,
                 "both watchers have seen all files",
             )
     with place.watcher("--key", "contacts") as third:
@@ -105,14 +105,14 @@ def test_redis_may_be_away_at_the_start_and_again_later_and_costs_one_line_and_n
     place = Place(tmp_path, own_valkey)
     place.put("first.csv")
     with place.watcher("--key", "contacts") as watcher:
-        watcher.await_event("backend_unavailable", within=40)
+        watcher.await_event("backend_unavailable", within=60)
         own_valkey.restart()
-        watcher.await_event("arrival_announced", within=40)
+        watcher.await_event("arrival_announced", within=60)
         own_valkey.kill()
         place.put("second.csv")
-        watcher.await_event("backend_unavailable", 2, within=40)
+        watcher.await_event("backend_unavailable", 2, within=60)
         own_valkey.restart()
-        watcher.await_event("arrival_announced", 2, within=40)
+        watcher.await_event("arrival_announced", 2, within=60)
 
         assert Counter(watcher.events())["backend_unavailable"] == 2
         assert "a-secret-of-this-test" not in json.dumps(watcher.lines())

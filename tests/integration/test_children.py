@@ -55,7 +55,7 @@ def test_a_child_ends_when_its_parent_is_killed(program):
         pid = int(parent.stdout.readline())
         parent.send_signal(signal.SIGKILL)
 
-    eventually(lambda: has_ended(pid), within=10, description="the child has ended")
+    eventually(lambda: has_ended(pid), within=60, description="the child has ended")
 
 
 def test_a_child_that_ignores_the_request_to_end_is_killed():
@@ -69,6 +69,6 @@ def test_a_child_that_ignores_the_request_to_end_is_killed():
 
 def test_a_child_that_has_ended_keeps_its_exit_code():
     child = spawn([sys.executable, "-c", "raise SystemExit(3)"])
-    child.wait(10)
+    child.wait(60)
 
     assert stop(child) == 3

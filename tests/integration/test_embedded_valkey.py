@@ -71,7 +71,7 @@ def test_it_ends_when_its_parent_is_killed():
         pid = int(parent.stdout.readline())
         parent.send_signal(signal.SIGKILL)
 
-    eventually(lambda: is_gone(pid), within=10, description="the server has ended")
+    eventually(lambda: is_gone(pid), within=60, description="the server has ended")
 
 
 def test_an_address_from_the_environment_wins_over_the_embedded_server():

@@ -70,7 +70,7 @@ class RunningSystem:
         child = self.start("worker", *options, SFMC_HEARTBEAT_FILE=str(heartbeat), **settings)
         if ready:
             log = self.log_of(child)
-            eventually(lambda: _is_ready(heartbeat) or _ended(child, log), 20, "the worker is ready")
+            eventually(lambda: _is_ready(heartbeat) or _ended(child, log), 60, "the worker is ready")
         return child
 
     def log_of(self, child: subprocess.Popen[bytes]) -> Path:
@@ -96,7 +96,7 @@ class RunningSystem:
         return [event["type"].removeprefix("sfmc.import.") for event in self.events(request_id)]
 
     def await_event(
-        self, name: str, request_id: str | None = None, *, within: float = 30, count: int = 1
+        self, name: str, request_id: str | None = None, *, within: float = 60, count: int = 1
     ) -> dict[str, Any]:
         """Wait for the `count`-th event of this type and give it."""
 
@@ -106,19 +106,19 @@ class RunningSystem:
 
         return eventually(found, within, f"event {name} number {count} of {request_id or 'any request'}")[0]
 
-    def await_idle(self, within: float = 30) -> None:
+    def await_idle(self, within: float = 60) -> None:
         """Wait until no request is unfinished."""
         eventually(lambda: self.client.zcard(DUE) == 0, within, "nothing is due any more")
 
     def kill(self, child: subprocess.Popen[bytes]) -> None:
         """kill -9 a process and its children."""
         os.killpg(child.pid, signal.SIGKILL)
-        child.wait(10)
+        child.wait(60)
 
     def close(self) -> None:
         """End every process."""
         for child in reversed(self._children):
-            stop(child, within=15)
+            stop(child, within=60)
         wrong: list[str] = []
         # A test may have killed this Redis for good.
         with self.client, suppress(redis_py.RedisError):

@@ -71,7 +71,7 @@ class Watcher:
     def events(self):
         return [each["event"] for each in self.lines()]
 
-    def await_event(self, event, count=1, within=20):
+    def await_event(self, event, count=1, within=60):
         def seen():
             assert self.process.poll() is None, self._log.read_text()
             return self.events().count(event) >= count

@@ -89,7 +89,7 @@ class SandboxProcess:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            _, errors = self._process.communicate(timeout=10)
+            _, errors = self._process.communicate(timeout=60)
             raise AssertionError(f"the sandbox did not start: {errors}")
         self.url = json.loads(line)["url"]
         self._port = int(self.url.rpartition(":")[2])
@@ -104,7 +104,7 @@ class SandboxProcess:
         if process.poll() is None:
             process.send_signal(sign)
         try:
-            code = process.wait(timeout=15)
+            code = process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait()
@@ -220,6 +220,6 @@ class SandboxControl:
         self._call("POST", "callers", json=body)
 
     def _call(self, method: str, path: str, **kwargs: Any) -> Any:
-        reply = requests.request(method, f"{self.url}/_sandbox/{path}", timeout=10, **kwargs)
+        reply = requests.request(method, f"{self.url}/_sandbox/{path}", timeout=60, **kwargs)
         reply.raise_for_status()
         return reply.json()

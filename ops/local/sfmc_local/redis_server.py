@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import random
 import re
 import shutil
 import signal
@@ -78,6 +79,7 @@ def version_of(program: Path) -> tuple[int, ...]:
 START_DEADLINE = 20.0
 """Seconds until a server must answer; reading a large append-only file takes a while."""
 
+SERVER_PORTS = (10_000, 30_000)
 MAX_SOCKET_PATH = 103
 """Bytes of sun_path on macOS less the closing zero; Linux allows four more."""
 
@@ -240,10 +242,17 @@ def short_temporary_folder() -> str:
 
 
 def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that was free a moment ago.
+
+    It lies below the ports that systems give to outgoing connections: none of these can take it before the server
+    does, or while the server is down.
+    """
+    dice = random.SystemRandom()
+    while True:
+        port = dice.randrange(*SERVER_PORTS)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def last_line(log: Path) -> str:

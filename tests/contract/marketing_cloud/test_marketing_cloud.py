@@ -100,7 +100,7 @@ def test_a_run_can_be_looked_up_by_its_task_and_by_its_definition(subject):
         run = subject.service.runs(MID, [task_id]).get(task_id)
         return run if run is not None and run.status in {"Completed", "Error"} else None
 
-    run = eventually(ended, within=20, description="the run has ended")
+    run = eventually(ended, within=60, description="the run has ended")
     assert (run.task_id, run.customer_key) == (task_id, "orders")
     assert [row.task_id for row in subject.service.runs_of(MID, "orders")] == [task_id]
 
@@ -112,7 +112,7 @@ def test_many_runs_are_looked_up_at_once(subject):
     def found() -> bool:
         return set(subject.service.runs(MID, task_ids)) == task_ids
 
-    eventually(found, within=20, description="all five are visible")
+    eventually(found, within=60, description="all five are visible")
     assert subject.service.runs(MID, ["999999999", *sorted(task_ids)[:1]]).keys() == set(sorted(task_ids)[:1])
 
 

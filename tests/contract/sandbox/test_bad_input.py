@@ -58,7 +58,7 @@ def test_what_is_no_soap_is_a_bad_request(client: Conversation, body: bytes) -> 
 
 def test_a_body_of_a_hundred_megabytes_is_refused_before_it_is_read(sandbox: SandboxProcess) -> None:
     host, port = sandbox.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(b"POST /Service.asmx HTTP/1.1\r\nHost: x\r\nContent-Length: 104857600\r\n\r\n<a>")
         assert connection.recv(100).startswith(b"HTTP/1.1 400 Bad Request")
 
@@ -66,7 +66,7 @@ def test_a_body_of_a_hundred_megabytes_is_refused_before_it_is_read(sandbox: San
 def test_a_chunked_body_without_end_is_refused_at_the_limit(sandbox: SandboxProcess) -> None:
     host, port = sandbox.url.removeprefix("http://").split(":")
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(b"POST /Service.asmx HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         answer = _send_until_answered(connection, chunk)
     assert answer.startswith(b"HTTP/1.1 400 Bad Request")
@@ -83,7 +83,7 @@ def _send_until_answered(connection: socket.socket, chunk: bytes) -> bytes:
 
 @pytest.mark.parametrize("method", ["get", "put", "delete"])
 def test_other_methods_are_not_allowed(client: Conversation, method: str) -> None:
-    reply = client.session.request(method, client.sandbox.soap_url, timeout=5)
+    reply = client.session.request(method, client.sandbox.soap_url, timeout=60)
     assert reply.status_code in {404, 405}
 
 
@@ -126,7 +126,7 @@ def test_items_that_are_nil_are_as_if_they_were_not_there(
     assert (reply.status, reply.text("OverallStatus")) == (200, "OK")
     if kind == "ImportDefinition":
         assert client.perform("nil").text("OverallStatus") == "OK"
-        ended = eventually(lambda: sandbox.control.performs()[0]["result"], 10, "the run ended")
+        ended = eventually(lambda: sandbox.control.performs()[0]["result"], 60, "the run ended")
         assert ended["message"] == "FileSpec is empty: name a file"
 
 

@@ -15,7 +15,7 @@ def _outcome(client: Conversation, sandbox: SandboxProcess, key: str) -> tuple[s
         result = run["result"]
         return result and (run["status"], result.get("NumberSuccessful", 0), result["message"])
 
-    return eventually(ended, 10, "the run ended")
+    return eventually(ended, 60, "the run ended")
 
 
 def test_a_file_transfer_location_may_be_named_by_its_object_id(client: Conversation, sandbox: SandboxProcess) -> None:
@@ -71,7 +71,7 @@ def test_a_notification_is_a_mail_in_a_file(client: Conversation, sandbox: Sandb
     written = sandbox.drop("a.csv", "key\n1\n").parents[3] / "notifications"
     _outcome(client, sandbox, "daily")
     task = sandbox.control.performs()[0]["task_id"]
-    mail = eventually(lambda: next(written.glob(f"{task}.eml"), None), 5, "the mail was written")
+    mail = eventually(lambda: next(written.glob(f"{task}.eml"), None), 60, "the mail was written")
     assert "To: ann@example.com" in mail.read_text()
 
 

@@ -92,7 +92,7 @@ def test_faults_after_applying_have_started_the_run(
 
 
 def test_every_fault_of_the_catalogue_is_tried_here(sandbox: SandboxProcess) -> None:
-    known = {entry["fault"] for entry in requests.get(f"{sandbox.url}/_sandbox/catalogue", timeout=5).json()}
+    known = {entry["fault"] for entry in requests.get(f"{sandbox.url}/_sandbox/catalogue", timeout=60).json()}
     assert known == {*NOT_APPLIED, *APPLIED, "throttle"}
 
 
@@ -145,10 +145,10 @@ def test_the_token_endpoint_can_be_down(client: Conversation, sandbox: SandboxPr
     wish = {"grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "demo-secret"}
     sandbox.control.add_fault("http_503", operation="Token", count=1)
     sandbox.control.add_fault("drop_before_applying", operation="Token", count=1)
-    reply = requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=5)
+    reply = requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=60)
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
     with pytest.raises(requests.ConnectionError):
-        requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=5)
+        requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=60)
     assert client.token()
 
 
@@ -168,7 +168,7 @@ def test_the_token_endpoint_can_answer_nonsense(
     wish = {"grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "demo-secret"}
     sandbox.control.add_fault(fault, operation="Token", count=1)
     try:
-        content = requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=5).content
+        content = requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=60).content
     except requests.RequestException:
         content = None
     assert content == seen
@@ -197,7 +197,7 @@ def test_a_rule_for_any_operation_waits_for_one_it_can_strike(client: Conversati
 )
 def test_a_fault_that_an_operation_cannot_have_is_refused(sandbox: SandboxProcess, fault: str, operation: str) -> None:
     wish = {"fault": fault, "operation": operation}
-    reply = requests.post(f"{sandbox.url}/_sandbox/faults", json=wish, timeout=5)
+    reply = requests.post(f"{sandbox.url}/_sandbox/faults", json=wish, timeout=60)
     assert (reply.status_code, reply.json()) == (400, {"error": f"{fault} does not strike {operation}"})
 
 
@@ -216,7 +216,7 @@ def test_a_refused_retrieve_has_a_text_that_begins_with_error(
 
 def test_the_wsdl_can_be_out_of_reach(sandbox: SandboxProcess) -> None:
     sandbox.control.add_fault("http_503", operation="Wsdl", count=1)
-    assert [requests.get(sandbox.wsdl_url, timeout=5).status_code for _ in range(2)] == [503, 200]
+    assert [requests.get(sandbox.wsdl_url, timeout=60).status_code for _ in range(2)] == [503, 200]
 
 
 def test_a_throttled_account_gets_fault_17_until_a_minute_has_passed(
@@ -240,7 +240,7 @@ def test_a_late_row_is_invisible_until_its_time_has_come(client: Conversation, s
 def test_a_slow_run_shows_as_processing_until_its_time_has_come(client: Conversation, sandbox: SandboxProcess) -> None:
     sandbox.control.add_fault("slow_run", seconds=3600)
     task = client.perform("daily").text("ID")
-    eventually(lambda: sandbox.control.performs()[0]["result"], 10, "the import is over")
+    eventually(lambda: sandbox.control.performs()[0]["result"], 60, "the import is over")
     wanted = equals("TaskResultID", task)
     during = client.retrieve("ImportResultsSummary", RUN, wanted)
     sandbox.control.advance(3601)
@@ -263,7 +263,7 @@ def test_runs_can_end_in_unusual_ways(
 ) -> None:
     sandbox.control.add_fault(fault)
     task = client.perform("daily").text("ID")
-    eventually(lambda: sandbox.control.performs()[0]["result"], 10, "the run ended")
+    eventually(lambda: sandbox.control.performs()[0]["result"], 60, "the run ended")
     reply = client.retrieve("ImportResultsSummary", RUN, equals("TaskResultID", task))
     assert (reply.text("ImportStatus"), reply.text("TotalRows")) == (status, total)
 
@@ -271,7 +271,7 @@ def test_runs_can_end_in_unusual_ways(
 def test_a_truncated_answer_stops_in_the_middle_of_the_xml(client: Conversation, sandbox: SandboxProcess) -> None:
     sandbox.control.add_fault("truncated", count=1)
     host = sandbox.url.removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=5)
+    connection = http.client.HTTPConnection(host, timeout=60)
     body = envelope(start("<CustomerKey>daily</CustomerKey>"), client.header())
     connection.request("POST", "/Service.asmx", body, {"SOAPAction": "Perform", "Content-Type": "text/xml"})
     with pytest.raises(http.client.IncompleteRead) as caught:
@@ -295,7 +295,7 @@ def test_a_truncated_answer_stops_in_the_middle_of_the_xml(client: Conversation,
 def test_a_rule_that_makes_no_sense_is_refused_with_a_reason(
     sandbox: SandboxProcess, rule: dict[str, object], complaint: str
 ) -> None:
-    reply = requests.post(f"{sandbox.url}/_sandbox/faults", json=rule, timeout=5)
+    reply = requests.post(f"{sandbox.url}/_sandbox/faults", json=rule, timeout=60)
     assert reply.status_code == 400
     assert complaint in reply.json()["error"]
     assert sandbox.control.faults() == []
@@ -308,4 +308,4 @@ def test_rules_are_ended_one_by_one_or_all_at_once(client: Conversation, sandbox
     assert [rule["fault"] for rule in sandbox.control.faults()] == ["fault_13"]
     sandbox.control.clear_faults()
     assert sandbox.control.faults() == []
-    assert requests.delete(f"{sandbox.url}/_sandbox/faults/999", timeout=5).status_code == 404
+    assert requests.delete(f"{sandbox.url}/_sandbox/faults/999", timeout=60).status_code == 404

@@ -20,7 +20,7 @@ def _three(sandbox: SandboxProcess) -> None:
 def _finished(client: Conversation, sandbox: SandboxProcess, key: str) -> str:
     task = client.perform(key).text("ID")
     eventually(
-        lambda: [p for p in sandbox.control.performs() if p["task_id"] == task and p["result"]], 10, "the run ended"
+        lambda: [p for p in sandbox.control.performs() if p["task_id"] == task and p["result"]], 60, "the run ended"
     )
     return task
 

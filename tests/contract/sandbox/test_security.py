@@ -31,7 +31,7 @@ def _refused(reply: Reply, text: str) -> bool:
 
 def test_a_token_answer_has_the_fields_of_the_live_service(sandbox: SandboxProcess) -> None:
     wish = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    reply = requests.post(f"{sandbox.url}/v2/token", json={**wish, "account_id": ACCOUNT_ID}, timeout=5)
+    reply = requests.post(f"{sandbox.url}/v2/token", json={**wish, "account_id": ACCOUNT_ID}, timeout=60)
     token = reply.json()
     assert list(token) == [
         "access_token", "token_type", "expires_in", "scope", "soap_instance_url", "rest_instance_url",
@@ -39,7 +39,7 @@ def test_a_token_answer_has_the_fields_of_the_live_service(sandbox: SandboxProce
     assert (token["token_type"], token["expires_in"]) == ("Bearer", 1079)
     assert token["scope"].startswith("offline ")
     assert token["soap_instance_url"] == token["rest_instance_url"] == f"{sandbox.url}/"
-    found = requests.get(f"{sandbox.url}/platform/v1/endpoints/soap", timeout=5).json()
+    found = requests.get(f"{sandbox.url}/platform/v1/endpoints/soap", timeout=60).json()
     assert found == {"url": f"{sandbox.url}/Service.asmx"}
 
 
@@ -49,7 +49,7 @@ def test_a_token_answer_has_the_fields_of_the_live_service(sandbox: SandboxProce
 )
 def test_a_bad_client_gets_401_and_invalid_client(sandbox: SandboxProcess, change: dict[str, str | None]) -> None:
     wish = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    reply = requests.post(f"{sandbox.url}/v2/token", json={**wish, **change}, timeout=5)
+    reply = requests.post(f"{sandbox.url}/v2/token", json={**wish, **change}, timeout=60)
     assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")
     assert set(reply.json()) == {"error", "error_description", "error_uri"}
 
@@ -57,13 +57,13 @@ def test_a_bad_client_gets_401_and_invalid_client(sandbox: SandboxProcess, chang
 @pytest.mark.parametrize("mid", [[], {}, True, "x", -1])
 def test_a_business_unit_that_is_no_number_gets_401(sandbox: SandboxProcess, mid: object) -> None:
     wish = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    reply = requests.post(f"{sandbox.url}/v2/token", json={**wish, "account_id": mid}, timeout=5)
+    reply = requests.post(f"{sandbox.url}/v2/token", json={**wish, "account_id": mid}, timeout=60)
     assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"grant_type": "password"}', b"\xff\xfe"])
 def test_a_token_request_that_makes_no_sense_gets_400(sandbox: SandboxProcess, body: bytes) -> None:
-    assert requests.post(f"{sandbox.url}/v2/token", data=body, timeout=5).status_code == 400
+    assert requests.post(f"{sandbox.url}/v2/token", data=body, timeout=60).status_code == 400
 
 
 @pytest.mark.parametrize("namespace", [' xmlns="http://exacttarget.com"', "", ' xmlns="auth"'])
@@ -75,7 +75,7 @@ def test_a_token_is_found_in_any_namespace(client: Conversation, namespace: str)
 @pytest.mark.parametrize("namespace", [' xmlns="http://exacttarget.com"', ""])
 def test_the_legacy_token_is_accepted_beside_star_credentials(client: Conversation, namespace: str) -> None:
     wish = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
-    legacy = requests.post(f"{client.sandbox.url}/v1/requestToken?legacy=1", json=wish, timeout=5).json()
+    legacy = requests.post(f"{client.sandbox.url}/v1/requestToken?legacy=1", json=wish, timeout=60).json()
     header = (
         f'<oAuth xmlns="http://exacttarget.com"><oAuthToken{namespace}>{legacy["legacyToken"]}</oAuthToken></oAuth>'
         + _login("*", "*")
@@ -86,7 +86,7 @@ def test_the_legacy_token_is_accepted_beside_star_credentials(client: Conversati
 
 def test_a_legacy_token_lives_as_long_as_its_answer_says(client: Conversation, sandbox: SandboxProcess) -> None:
     wish = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
-    legacy = requests.post(f"{sandbox.url}/v1/requestToken?legacy=1", json=wish, timeout=5).json()
+    legacy = requests.post(f"{sandbox.url}/v1/requestToken?legacy=1", json=wish, timeout=60).json()
     header = f"<oAuth><oAuthToken>{legacy['legacyToken']}</oAuthToken></oAuth>"
     sandbox.control.advance(legacy["expiresIn"] - 5)
     assert client.call("Perform", PAYLOAD, header=header).status == 200
@@ -95,7 +95,7 @@ def test_a_legacy_token_lives_as_long_as_its_answer_says(client: Conversation, s
 
 
 def test_a_bad_legacy_client_gets_401(sandbox: SandboxProcess) -> None:
-    reply = requests.post(f"{sandbox.url}/v1/requestToken", json={"clientId": "x", "clientSecret": "y"}, timeout=5)
+    reply = requests.post(f"{sandbox.url}/v1/requestToken", json={"clientId": "x", "clientSecret": "y"}, timeout=60)
     assert (reply.status_code, reply.json()) == (401, {"message": "Unauthorized", "errorcode": 1, "documentation": ""})
 
 
@@ -169,7 +169,7 @@ def test_a_client_of_one_business_unit_gets_no_token_for_another(tmp_path) -> No
         sandbox.control.add_client("narrow", "s", [], mids=[1002])
         wish = {"grant_type": "client_credentials", "client_id": "narrow", "client_secret": "s"}
         statuses = [
-            requests.post(f"{sandbox.url}/v2/token", json={**wish, "account_id": mid}, timeout=5).status_code
+            requests.post(f"{sandbox.url}/v2/token", json={**wish, "account_id": mid}, timeout=60).status_code
             for mid in (1001, 1002)
         ]
         assert statuses == [401, 200]
@@ -189,7 +189,7 @@ def test_a_user_or_legacy_client_of_one_business_unit_acts_in_that_one() -> None
 
 
 def post(url: str, wish: dict[str, object]) -> dict[str, str]:
-    reply = requests.post(url, json=wish, timeout=5)
+    reply = requests.post(url, json=wish, timeout=60)
     reply.raise_for_status()
     answer: dict[str, str] = reply.json()
     return answer

@@ -92,15 +92,15 @@ def test_each_client_is_told_token_expired_in_the_words_it_tests_for(
 def test_an_address_that_a_client_checks_by_pattern_can_stand_before_the_path(sandbox: SandboxProcess) -> None:
     wish = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
     address = f"{sandbox.url}/https://mct0000000000000000000000000.auth.marketingcloudapis.com/v2/token"
-    assert requests.post(address, json=wish, timeout=5).json()["token_type"] == "Bearer"
-    assert requests.post(f"{sandbox.url}/tenant/v1/requesttoken?legacy=1", json={}, timeout=5).status_code == 401
-    assert requests.head(f"{sandbox.url}/tenant/ETFramework.WSDL", timeout=5).status_code == 200
-    assert requests.get(f"{sandbox.url}/tenant/v2/token", timeout=5).status_code == 405
+    assert requests.post(address, json=wish, timeout=60).json()["token_type"] == "Bearer"
+    assert requests.post(f"{sandbox.url}/tenant/v1/requesttoken?legacy=1", json={}, timeout=60).status_code == 401
+    assert requests.head(f"{sandbox.url}/tenant/ETFramework.WSDL", timeout=60).status_code == 200
+    assert requests.get(f"{sandbox.url}/tenant/v2/token", timeout=60).status_code == 405
 
 
 def test_one_connection_carries_calls_of_all_operations_in_a_row(client: Conversation) -> None:
     host = client.sandbox.url.removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=5)
+    connection = http.client.HTTPConnection(host, timeout=60)
     body = SFMC_SDK_2.replace("{token}", client.token())
     for action, status in (("Perform", 200), ("Retrieve", 500), ("Perform", 200)):
         connection.request("POST", "/Service.asmx", body, {"SOAPAction": action, "Content-Type": "text/xml"})

@@ -114,13 +114,13 @@ def test_the_path_is_understood_in_any_case(client: Conversation, path: str) -> 
 
 
 def test_the_wsdl_can_be_asked_for_by_head_first(sandbox: SandboxProcess) -> None:
-    head = requests.head(sandbox.wsdl_url, timeout=5)
-    got = requests.get(sandbox.wsdl_url, timeout=5)
+    head = requests.head(sandbox.wsdl_url, timeout=60)
+    got = requests.get(sandbox.wsdl_url, timeout=60)
     assert head.status_code == got.status_code == 200
     assert head.headers["Last-Modified"] == got.headers["Last-Modified"]
     assert f'location="{sandbox.url}/Service.asmx"' in got.text
     assert f'schemaLocation="{sandbox.url}/ETFrameworkFault.xsd"' in got.text
-    assert requests.get(f"{sandbox.url}/ETFrameworkFault.xsd", timeout=5).status_code == 200
+    assert requests.get(f"{sandbox.url}/ETFrameworkFault.xsd", timeout=60).status_code == 200
 
 
 def test_a_connection_serves_many_calls_and_closes_when_asked(client: Conversation) -> None:

@@ -34,5 +34,5 @@ def test_a_start_inside_the_window_is_accepted_refused_or_ends_in_error(
     with SandboxProcess(["--inside-window", setting], data=tmp_path) as sandbox:
         sandbox.drop("daily.csv", "key\n1\n")
         assert _starts(sandbox) == answers
-        eventually(lambda: all(run["result"] for run in sandbox.control.performs()), 10, "all runs ended")
+        eventually(lambda: all(run["result"] for run in sandbox.control.performs()), 60, "all runs ended")
         assert [run["status"] for run in sandbox.control.performs()] == statuses

@@ -7,6 +7,7 @@ import pytest
 import structlog.testing
 
 from sfmc_import.faults import NotApplied, Rejected
+from tests.integration.marketing_cloud.conftest import BRIEF
 from tests.integration.marketing_cloud.misbehaving import CERTIFICATE, MisbehavingServer, refused_address
 from tests.support.fake_soap_replies import fault, found, row
 
@@ -55,7 +56,7 @@ KEEPS_FAILING = {
 def test_a_query_that_keeps_failing_is_not_applied(adapter, name):
     behaviour, code = KEEPS_FAILING[name]
     with MisbehavingServer(behaviour) as server:
-        verdict = adapter(server.url).definition(MID, "orders")
+        verdict = adapter(server.url, **(BRIEF if name == "silence" else {})).definition(MID, "orders")
 
     assert isinstance(verdict, NotApplied)
     assert verdict.code == code

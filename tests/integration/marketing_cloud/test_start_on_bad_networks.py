@@ -4,6 +4,7 @@ import pytest
 
 from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.runs import Accepted
+from tests.integration.marketing_cloud.conftest import BRIEF
 from tests.integration.marketing_cloud.misbehaving import CERTIFICATE, MisbehavingServer, full_queue, refused_address
 from tests.support.fake_soap_replies import fault, performed
 
@@ -51,7 +52,7 @@ def test_a_host_that_nobody_knows_is_not_applied(adapter):
 
 def test_a_connection_that_is_never_made_is_not_applied(adapter):
     with full_queue() as url:
-        assert start(adapter(url)).code == "connect_timeout"
+        assert start(adapter(url, connect_timeout=0.5)).code == "connect_timeout"
 
 
 @pytest.mark.parametrize(
@@ -118,12 +119,13 @@ AFTER_SENDING = {
     "fault 2": answering(fault(2, "Exception occurred during [Schedule::Start] ErrorID: 4"), "500 Oops"),
     "no task": answering(performed(None)),
 }
+ENDLESS = {"silence", "silence after reading", "drops for ever", "drops of a body for ever"}
 
 
 @pytest.mark.parametrize("name", AFTER_SENDING)
 def test_what_fails_after_sending_is_ambiguous_and_sent_only_once(adapter, name):
     with MisbehavingServer(AFTER_SENDING[name]) as server:
-        verdict = start(adapter(server.url))
+        verdict = start(adapter(server.url, **(BRIEF if name in ENDLESS else {})))
 
         assert isinstance(verdict, Ambiguous), verdict
         assert server.connections == 1

@@ -36,7 +36,7 @@ def test_it_ends_within_its_grace_while_a_call_hangs() -> None:
                 f"POST /Service.asmx HTTP/1.1\r\nHost: x\r\nSOAPAction: Perform\r\nContent-Length: {len(body)}\r\n\r\n"
             )
             connection.sendall(head.encode() + body)
-            eventually(lambda: sandbox.control.faults()[0]["fired"], 5, "the call hangs")
+            eventually(lambda: sandbox.control.faults()[0]["fired"], 60, "the call hangs")
             assert sandbox.stop() == 0
 
 
@@ -48,10 +48,10 @@ def test_the_address_is_the_first_line_and_stands_in_the_data_folder(tmp_path: P
     assert process.stdout is not None
     with process.stdout:
         url = process.stdout.readline().strip()
-        assert requests.get(f"{url}/_sandbox/health", timeout=5).json()["status"] == "ok"
+        assert requests.get(f"{url}/_sandbox/health", timeout=60).json()["status"] == "ok"
         assert (tmp_path / "new" / "data" / "sandbox.url").read_text() == f"{url}\n"
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_definitions_runs_and_rows_outlive_the_process(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_definitions_runs_and_rows_outlive_the_process(tmp_path: Path) -> None:
     )
     sandbox.drop("p.csv", "key\n1\n")
     first = client.perform("daily").text("ID")
-    eventually(lambda: sandbox.control.performs()[0]["result"], 10, "the import ended")
+    eventually(lambda: sandbox.control.performs()[0]["result"], 60, "the import ended")
     sandbox.stop()
     with sandbox.start():
         again = Conversation(sandbox)
@@ -167,9 +167,9 @@ def test_options_can_be_set_by_environment() -> None:
     with process.stdout:
         url = json.loads(process.stdout.readline())["url"]
         wish = {"grant_type": "client_credentials", "client_id": "me", "client_secret": "mine"}
-        assert requests.post(f"{url}/v2/token", json=wish, timeout=5).status_code == 200
+        assert requests.post(f"{url}/v2/token", json=wish, timeout=60).status_code == 200
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def test_without_a_data_folder_nothing_stays_behind(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_without_a_data_folder_nothing_stays_behind(tmp_path: Path) -> None:
     with process.stdout:
         assert process.stdout.readline()
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -190,12 +190,12 @@ def test_with_tls_only_clients_that_trust_its_certificate_are_served() -> None:
     certificate = Path(sfmc_sandbox.__file__).parent / "tls" / "localhost.pem"
     with SandboxProcess(["--tls"]) as sandbox:
         assert sandbox.url.startswith("https://127.0.0.1:")
-        trusting = requests.get(f"{sandbox.url}/etframework.wsdl", verify=str(certificate), timeout=5)
+        trusting = requests.get(f"{sandbox.url}/etframework.wsdl", verify=str(certificate), timeout=60)
         assert f'location="{sandbox.url}/Service.asmx"' in trusting.text
         with pytest.raises(requests.exceptions.SSLError):
-            requests.get(f"{sandbox.url}/_sandbox/health", timeout=5)
+            requests.get(f"{sandbox.url}/_sandbox/health", timeout=60)
         with pytest.raises(requests.ConnectionError):
-            requests.get(f"{sandbox.url.replace('https', 'http')}/_sandbox/health", timeout=5)
+            requests.get(f"{sandbox.url.replace('https', 'http')}/_sandbox/health", timeout=60)
 
 
 def test_a_certificate_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
@@ -209,5 +209,5 @@ def test_a_certificate_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
 def _run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "sfmc_sandbox", *options],
-        capture_output=True, text=True, timeout=20, check=False, cwd=Path(__file__).parents[3],
+        capture_output=True, text=True, timeout=60, check=False, cwd=Path(__file__).parents[3],
     )  # fmt: skip

@@ -76,7 +76,7 @@ def test_an_import_from_create_to_rows(api: Api, sandbox: SandboxProcess) -> Non
         Action="start", Definitions={"Definition": [api.ImportDefinition(CustomerKey="daily")]}
     )
     task = started["Results"]["Result"][0]["Task"]["ID"]
-    summary = eventually(lambda: _ended(api, task), 10, "the import ended")
+    summary = eventually(lambda: _ended(api, task), 60, "the import ended")
     assert summary["ImportStatus"] == "Completed"
     assert (summary["NumberSuccessful"], summary["NumberErrors"], summary["TotalRows"]) == (2, 1, 3)
     assert [bad["line"] for bad in sandbox.control.bad_rows(task)] == [3]
@@ -106,7 +106,7 @@ def test_rows_of_a_data_extension_can_be_filtered(api: Api, sandbox: SandboxProc
             Action="start", Definitions={"Definition": [api.ImportDefinition(CustomerKey="daily")]}
         )["Results"]["Result"][0]["Task"]["ID"]
     )
-    eventually(lambda: _ended(api, task), 10, "the import ended")
+    eventually(lambda: _ended(api, task), 60, "the import ended")
     older = api.SimpleFilterPart(Property="age", SimpleOperator="greaterThan", Value=["41"])
     found = api.service.Retrieve(
         {"ObjectType": "DataExtensionObject[people]", "Properties": ["email"], "Filter": older}
@@ -118,7 +118,7 @@ def test_many_rows_come_in_batches_of_2500_and_a_dropped_table_ends_nothing(api:
     sandbox.control.define("many", FileSpec="many.csv")
     sandbox.drop("many.csv", "key\n" + "".join(f"{number:06}\n" for number in range(6000)))
     api.service.Perform(Action="start", Definitions={"Definition": [api.ImportDefinition(CustomerKey="many")]})
-    eventually(lambda: sandbox.control.performs()[0]["result"], 30, "the import ended")
+    eventually(lambda: sandbox.control.performs()[0]["result"], 60, "the import ended")
     wish = {"ObjectType": "DataExtensionObject[many]", "Properties": ["key"]}
     first = api.service.Retrieve(wish)
     api.service.Delete(Options={}, Objects=[api.DataExtension(CustomerKey="many")])
@@ -154,7 +154,7 @@ def test_subscribers_of_a_list_can_be_read_after_an_import(api: Api, sandbox: Sa
     assert api.service.Create(Options={}, Objects=[definition])["OverallStatus"] == "OK"
     sandbox.drop("list.csv", "Email Address\na@example.com\nb@example.com\n")
     api.service.Perform(Action="start", Definitions={"Definition": [api.ImportDefinition(CustomerKey="to-list")]})
-    eventually(lambda: sandbox.control.performs()[0]["result"], 10, "the import ended")
+    eventually(lambda: sandbox.control.performs()[0]["result"], 60, "the import ended")
     summary = api.service.Retrieve(
         {"ObjectType": "ImportResultsSummary", "Properties": ["ImportType", "DestinationID", "ImportStatus"]}
     )["Results"][0]

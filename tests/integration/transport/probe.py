@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, signals
@@ -67,10 +68,11 @@ def note(name: str) -> None:
 
 
 @app.task(name="probe.linger")
-def linger(name: str, seconds: float) -> None:
-    """Note the start, stay, note the end."""
+def linger(name: str) -> None:
+    """Note the start, stay until the test lets it end, note the end."""
     write(f"{name} began")
-    threading.Event().wait(seconds)
+    while not Path(os.environ["PROBE_NOTES"]).with_suffix(".end").exists():
+        threading.Event().wait(0.02)
     write(f"{name} ended")
 
 

@@ -48,7 +48,7 @@ class Inbox:
     def drain(self, expected: int = 1) -> list[Any]:
         """Poll until `expected` messages more came, or long enough to say that none will."""
         wanted = len(self.received) + expected
-        for _ in range(40 if expected else 4):
+        for _ in range(400 if expected else 4):
             with suppress(socket.timeout):
                 self.connection.drain_events(timeout=0.05)
             if expected and len(self.received) >= wanted:

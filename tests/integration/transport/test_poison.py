@@ -77,14 +77,14 @@ def test_poison_is_set_aside_with_its_bytes_and_reason_and_the_worker_goes_on(
         valkey_client.lpush("imports", raw)
     valkey_client.lpush("imports", GOOD)
 
-    eventually(lambda: noted(notes)["good"], 15, "the message behind the poison ran")
+    eventually(lambda: noted(notes)["good"], 60, "the message behind the poison ran")
 
     letters = {letter.entry: letter.reason for letter in dead_letters.listed(valkey_client, KEYS)}
     found = {name: letters.get(raw) for name, (raw, _) in POISON.items()}
     assert found == {name: reason for name, (_, reason) in POISON.items()}
     assert noted(notes).total() == 2, "nothing but the good message ran"
     assert worker.is_alive()
-    eventually(lambda: not valkey_client.exists("imports", "unacked", "unacked_index"), 5, "nothing is held")
+    eventually(lambda: not valkey_client.exists("imports", "unacked", "unacked_index"), 60, "nothing is held")
 
 
 def test_a_replayed_message_runs(own_valkey, valkey_client: redis.Redis, start_worker, notes):
@@ -94,4 +94,4 @@ def test_a_replayed_message_runs(own_valkey, valkey_client: redis.Redis, start_w
 
     dead_letters.replay(valkey_client, KEYS, letter.decode())
 
-    eventually(lambda: noted(notes)["again"] == 1, 10, "the replayed message ran")
+    eventually(lambda: noted(notes)["again"] == 1, 60, "the replayed message ran")

@@ -11,7 +11,7 @@ from celery import Celery
 from sfmc_local.processes import spawn, stop
 from sfmc_local.redis_server import Valkey, find_server, free_port
 from tests.integration.transport.conftest import KEYS
-from tests.integration.transport.workers import Worker, noted
+from tests.integration.transport.workers import Worker, let_end, noted
 from tests.support.waiting import eventually
 
 MASTER = "imports-master"
@@ -26,7 +26,7 @@ def sentinel_port(own_valkey: Valkey, tmp_path: Path) -> Iterator[int]:
     with (tmp_path / "sentinel.log").open("wb") as log:
         process = spawn([str(find_server()), str(settings), "--sentinel"], output=log, death_signal=signal.SIGKILL)
     with redis.Redis(port=port, socket_timeout=5) as client:
-        eventually(lambda: knows_its_master(client), 10, "the sentinel knows its master")
+        eventually(lambda: knows_its_master(client), 60, "the sentinel knows its master")
     yield port
     stop(process)
 
@@ -45,10 +45,11 @@ def test_a_worker_behind_sentinel_holds_its_messages_safely(
     start_worker(broker, master=MASTER).ready()
     with Celery(broker=broker) as app:
         app.conf.broker_transport_options = {"master_name": MASTER}
-        app.send_task("probe.linger", ["a", 0.5], queue="imports")
-        eventually(lambda: noted(notes)["a began"], 10, "the message is delivered")
+        app.send_task("probe.linger", ["a"], queue="imports")
+        eventually(lambda: noted(notes)["a began"], 60, "the message is delivered")
         assert valkey_client.hlen("unacked") == 1
         assert valkey_client.zcard(KEYS.consumers) == 1
+        let_end(notes)
 
-    eventually(lambda: noted(notes)["a ended"], 10, "the message ran")
-    eventually(lambda: not valkey_client.exists("unacked"), 5, "it is acknowledged")
+    eventually(lambda: noted(notes)["a ended"], 60, "the message ran")
+    eventually(lambda: not valkey_client.exists("unacked"), 60, "it is acknowledged")

@@ -15,7 +15,7 @@ import redis
 
 from sfmc_local.redis_server import Valkey
 from tests.integration.transport.conftest import KEYS
-from tests.integration.transport.workers import Worker, noted, publish
+from tests.integration.transport.workers import Worker, let_end, noted, publish
 from tests.support.waiting import eventually
 
 ROUNDS = int(os.environ.get("TRANSPORT_CHAOS_ROUNDS", "2"))
@@ -34,10 +34,10 @@ def nothing_held(client: redis.Redis) -> bool:
 
 def freeze_with_a_message(worker: Worker, broker: str, client: redis.Redis) -> None:
     """Freeze an idle worker and publish one message, which the server hands to its pop (of 30 s)."""
-    eventually(lambda: client.info("clients")["blocked_clients"] == 1, 10, "the worker waits for a message")
+    eventually(lambda: client.info("clients")["blocked_clients"] == 1, 60, "the worker waits for a message")
     worker.signal(signal.SIGSTOP)
     publish(broker, ["precious"])
-    eventually(lambda: not client.exists("imports"), 5, "the server has handed the message out")
+    eventually(lambda: not client.exists("imports"), 60, "the server has handed the message out")
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork", "solo"])
@@ -51,8 +51,8 @@ def test_a_message_handed_to_a_frozen_worker_that_is_then_killed_is_run_by_anoth
 
     start_worker(broker, pool=pool).ready()
 
-    eventually(lambda: noted(notes)["precious"] == 1, 20, "another worker ran the message")
-    eventually(lambda: nothing_held(valkey_client), 5, "nothing is held any more")
+    eventually(lambda: noted(notes)["precious"] == 1, 60, "another worker ran the message")
+    eventually(lambda: nothing_held(valkey_client), 60, "nothing is held any more")
 
 
 def test_a_worker_that_wakes_up_after_its_message_was_taken_back_does_not_run_it_again(
@@ -62,13 +62,13 @@ def test_a_worker_that_wakes_up_after_its_message_was_taken_back_does_not_run_it
     sleeper = start_worker(broker, pop_timeout="30").ready()
     freeze_with_a_message(sleeper, broker, valkey_client)
     other = start_worker(broker).ready()
-    eventually(lambda: noted(notes)["precious"] == 1, 20, "another worker ran the message")
+    eventually(lambda: noted(notes)["precious"] == 1, 60, "another worker ran the message")
     assert other.end() == 0
 
     sleeper.signal(signal.SIGCONT)
     publish(broker, ["next"])
 
-    eventually(lambda: noted(notes)["next"] == 1, 20, "the first worker goes on")
+    eventually(lambda: noted(notes)["next"] == 1, 60, "the first worker goes on")
     assert noted(notes)["precious"] == 1
 
 
@@ -97,13 +97,13 @@ def test_workers_killed_at_random_instants_lose_nothing(
         enough = noted(notes).total() + chance.randrange(20, 100)
         with ThreadPoolExecutor() as producers:
             producers.submit(publish, broker, names[150 * part : 150 * (part + 1)])
-            eventually(lambda least=enough: noted(notes).total() >= least, 20, "the worker is in the midst")
+            eventually(lambda least=enough: noted(notes).total() >= least, 60, "the worker is in the midst")
             worker.kill()
 
     start_worker(broker, pool=pool, visibility="2").ready()
 
-    eventually(lambda: all_ran(notes, names), 30, "every message ran")
-    eventually(lambda: nothing_held(valkey_client), 5, "nothing is held any more")
+    eventually(lambda: all_ran(notes, names), 60, "every message ran")
+    eventually(lambda: nothing_held(valkey_client), 60, "nothing is held any more")
 
 
 def test_a_worker_whose_acknowledgements_all_failed_goes_on_when_the_server_is_back(
@@ -111,15 +111,16 @@ def test_a_worker_whose_acknowledgements_all_failed_goes_on_when_the_server_is_b
 ):
     broker = own_valkey.celery_url
     start_worker(broker, visibility="2").ready()
-    publish(broker, ["a", "b"], "probe.linger", 1.0)
-    eventually(lambda: {"a began", "b began"} <= noted(notes).keys(), 10, "every slot is busy")
+    publish(broker, ["a", "b"], "probe.linger")
+    eventually(lambda: {"a began", "b began"} <= noted(notes).keys(), 60, "every slot is busy")
 
     own_valkey.kill()
-    eventually(lambda: {"a ended", "b ended"} <= noted(notes).keys(), 10, "both ended with no server to tell")
+    let_end(notes)
+    eventually(lambda: {"a ended", "b ended"} <= noted(notes).keys(), 60, "both ended with no server to tell")
     own_valkey.start()
     publish(broker, ["next"])
 
-    eventually(lambda: noted(notes)["next"] == 1, 20, "the worker goes on")
+    eventually(lambda: noted(notes)["next"] == 1, 60, "the worker goes on")
 
 
 @pytest.mark.chaos
@@ -138,10 +139,10 @@ def test_a_worker_outlives_crashes_of_the_server_and_loses_nothing(
         own_valkey.start()
         publish(broker, [f"{part}-after"])
         names.append(f"{part}-after")
-        eventually(lambda known=tuple(names): all_ran(notes, list(known)), 30, "every message ran")
+        eventually(lambda known=tuple(names): all_ran(notes, list(known)), 60, "every message ran")
 
     assert worker.is_alive()
-    eventually(lambda: nothing_held(valkey_client), 5, "nothing is held any more")
+    eventually(lambda: nothing_held(valkey_client), 60, "nothing is held any more")
     assert worker.end() == 0
 
 
@@ -155,9 +156,9 @@ def test_a_worker_whose_connections_are_cut_again_and_again_goes_on(
         publish(broker, names[100 * cut : 100 * (cut + 1)])
         valkey_client.client_kill_filter(_type="normal", skipme=True)
 
-    eventually(lambda: all_ran(notes, names), 30, "every message ran")
+    eventually(lambda: all_ran(notes, names), 60, "every message ran")
     assert worker.is_alive()
-    eventually(lambda: nothing_held(valkey_client), 5, "nothing is held any more")
+    eventually(lambda: nothing_held(valkey_client), 60, "nothing is held any more")
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
@@ -166,10 +167,14 @@ def test_a_worker_told_to_end_finishes_what_runs_and_leaves_the_rest_in_the_queu
 ):
     broker = own_valkey.celery_url
     worker = start_worker(broker, pool=pool).ready()
-    publish(broker, ["a", "b", "c", "d"], "probe.linger", 1.0)
-    eventually(lambda: noted(notes).keys() >= {"a began", "b began"}, 10, "both slots are busy")
+    publish(broker, ["a", "b", "c", "d"], "probe.linger")
+    eventually(lambda: noted(notes).keys() >= {"a began", "b began"}, 60, "both slots are busy")
 
-    assert worker.end() == 0
+    worker.signal(signal.SIGTERM)
+    eventually(worker.is_ending, 60, "the worker has heard it")
+    let_end(notes)
+
+    assert worker.process.wait(60) == 0
 
     assert {"a ended", "b ended"} <= noted(notes).keys()
     assert not {"c began", "d began"} & noted(notes).keys()
@@ -185,22 +190,26 @@ def test_a_message_that_kills_its_process_is_set_aside_and_blocks_nothing(
     publish(broker, ["killer"], "probe.die")
     publish(broker, ["good"])
 
-    eventually(lambda: valkey_client.xlen(KEYS.dead_letters) == 1, 20, "the killer is set aside")
-    eventually(lambda: noted(notes)["good"] == 1, 10, "the other message ran")
+    eventually(lambda: valkey_client.xlen(KEYS.dead_letters) == 1, 60, "the killer is set aside")
+    eventually(lambda: noted(notes)["good"] == 1, 60, "the other message ran")
     assert noted(notes)["killer began"] == 3
     assert worker.is_alive()
 
 
 def test_a_worker_whose_clock_is_hours_ahead_takes_nothing_from_the_others(
-    own_valkey: Valkey, start_worker: StartWorker, notes: Path
+    own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path
 ):
     broker = own_valkey.celery_url
     start_worker(broker).ready()
-    publish(broker, ["long", "longer"], "probe.linger", 2.5)
-    eventually(lambda: {"long began", "longer began"} <= noted(notes).keys(), 10, "the first worker is busy")
+    publish(broker, ["long", "longer"], "probe.linger")
+    eventually(lambda: {"long began", "longer began"} <= noted(notes).keys(), 60, "the first worker is busy")
 
     start_worker(broker, clock_skew="7200").ready()
     publish(broker, ["fresh"])
+    eventually(lambda: noted(notes)["fresh"], 60, "the second worker system")
+    begun = valkey_client.time()[0]
+    eventually(lambda: valkey_client.time()[0] > begun + 2, 60, "it has looked for overdue messages several times")
+    let_end(notes)
 
-    eventually(lambda: {"fresh", "long ended", "longer ended"} <= noted(notes).keys(), 20, "all messages ran")
+    eventually(lambda: {"fresh", "long ended", "longer ended"} <= noted(notes).keys(), 60, "all messages ran")
     assert noted(notes)["long began"] == noted(notes)["longer began"] == 1

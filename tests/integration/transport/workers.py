@@ -43,12 +43,16 @@ class Worker:
 
     def ready(self) -> "Worker":
         """Wait until it consumes."""
-        eventually(lambda: f"ready {self.process.pid}" in noted(self._notes), 20, "the worker is ready")
+        eventually(lambda: f"ready {self.process.pid}" in noted(self._notes), 60, "the worker is ready")
         return self
 
     def is_alive(self) -> bool:
         """Tell whether the process lives."""
         return self.process.poll() is None
+
+    def is_ending(self) -> bool:
+        """Tell whether a worker of this test has said that it was told to end."""
+        return "Warm shutdown" in self._log.read_text()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the main process."""
@@ -63,12 +67,17 @@ class Worker:
     def end(self) -> int:
         """SIGTERM, and SIGKILL if that does not help; returns the exit code."""
         self.signal(signal.SIGCONT)
-        return stop(self.process, within=20)
+        return stop(self.process, within=60)
 
 
 def noted(notes: Path) -> Counter[str]:
     """Each line that the workers wrote, with how often."""
     return Counter(notes.read_text().splitlines()) if notes.exists() else Counter()
+
+
+def let_end(notes: Path) -> None:
+    """Let every task that lingers end."""
+    notes.with_suffix(".end").touch()
 
 
 def publish(broker: str, names: Iterable[str], task: str = "probe.note", *args: Any, queue: str = "imports") -> None:

@@ -27,7 +27,7 @@ def test_a_ring_from_another_thread_wakes_who_waits(wakeup):
     thread = threading.Thread(target=wakeup.set)
     thread.start()
 
-    assert wakeup.wait(30) is True
+    assert wakeup.wait(60) is True
     thread.join()
 
 
@@ -37,7 +37,7 @@ def test_a_signal_rings_for_the_end_and_the_handlers_of_before_return(wakeup, nu
     with ended_by_signals(wakeup):
         os.kill(os.getpid(), number)
 
-        assert wakeup.wait(30) is True
+        assert wakeup.wait(60) is True
         assert wakeup.is_closing
     assert signal.getsignal(number) is before
 
@@ -58,7 +58,7 @@ def test_a_file_that_is_written_or_moved_in_rings(wakeup, tmp_path, arrive):
         assert wakeup.wait(0) is False
         arrive(tmp_path / "made.csv", tmp_path / "in" / "a.csv")
 
-        assert wakeup.wait(30) is True
+        assert wakeup.wait(60) is True
 
 
 def test_where_notifications_fail_the_watch_goes_on_without_them(wakeup, tmp_path):

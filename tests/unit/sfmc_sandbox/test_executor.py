@@ -35,7 +35,7 @@ class HeldImporter:
     def __call__(self, run: Run, progress: Callable[[str], None]) -> Ending:
         self.seen.append(run.task_id)
         self.begun.set()
-        self.let_go.wait(10)
+        self.let_go.wait(60)
         progress("IOWork")
         self._store.connection.execute("SELECT 1")
         return Ending("Completed", {})
@@ -62,11 +62,11 @@ def test_an_import_that_outlasts_the_end_is_left_to_the_next_process_without_a_w
     executor = Executor(runs, importer)
     run = _add(runs)
     executor.start()
-    assert importer.begun.wait(10)
+    assert importer.begun.wait(60)
     executor.stop(within=0.01)
     store.close()
     importer.let_go.set()
-    assert executor.has_ended(within=10)
+    assert executor.has_ended(within=60)
     assert capfd.readouterr().err == ""
     left = Runs(Store(tmp_path / "s.sqlite"), Clock()).unfinished()
     assert [one.task_id for one in left] == [run.task_id]
@@ -78,14 +78,14 @@ def test_runs_that_are_forgotten_while_they_wait_are_never_carried_out(store: St
     executor.start()
     first = _add(runs)
     executor.submit(first)
-    assert importer.begun.wait(10)
+    assert importer.begun.wait(60)
     executor.submit(_add(runs))
     executor.forget()
     last = _add(runs)
     executor.submit(last)
     importer.let_go.set()
-    eventually(lambda: last.task_id in importer.seen, 10, "the last run began")
-    executor.stop(within=10)
+    eventually(lambda: last.task_id in importer.seen, 60, "the last run began")
+    executor.stop(within=60)
     assert importer.seen == [first.task_id, last.task_id]
 
 

@@ -41,7 +41,7 @@ class Endpoint:
         self.orders.append(json.loads(body))
         self.addresses.append(url)
         number = len(self.orders)
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         return self.answers.pop(0) if self.answers else granted(f"token-{number}")
 
 
@@ -108,7 +108,7 @@ def test_many_threads_that_need_the_first_token_make_one_request(tokens, endpoin
     endpoint.gate.clear()
     with ThreadPoolExecutor(16) as threads:
         asked = [threads.submit(tokens.get, "1") for _ in range(16)]
-        eventually(lambda: endpoint.orders, within=5, description="a request is under way")
+        eventually(lambda: endpoint.orders, within=60, description="a request is under way")
         endpoint.gate.set()
         given = {asking.result().secret for asking in asked}
 
@@ -131,7 +131,7 @@ def test_while_one_thread_renews_early_the_others_go_on_with_the_token_they_have
     endpoint.gate.clear()
     with ThreadPoolExecutor(1) as threads:
         renewing = threads.submit(tokens.get, "1")
-        eventually(lambda: len(endpoint.orders) == 2, within=5, description="the renewal is under way")
+        eventually(lambda: len(endpoint.orders) == 2, within=60, description="the renewal is under way")
 
         assert tokens.get("1").secret == "token-1"
         endpoint.gate.set()
