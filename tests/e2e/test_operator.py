@@ -42,7 +42,7 @@ def start(stack: RunningSystem, key: str, *options: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def mark_ambiguous() -> Iterator[Doubt]:
+def doubt() -> Iterator[Doubt]:
     with running_stack({"SFMC_RECONCILE_DEADLINE": "2"}) as stack:
         control = stack.sandbox.control
         for key in ("applied", "lost"):
