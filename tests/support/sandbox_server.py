@@ -22,7 +22,7 @@ ENHANCED_FTP = "ExactTarget Enhanced FTP"
 
 
 class Perform(TypedDict):
-    """One applied start as the sandbox tells it; `status` and `result` as the run stands now."""
+    """One applied start as the sandbox reports it; `status` and `result` as the run stands now."""
 
     task_id: str
     customer_key: str
@@ -36,12 +36,16 @@ class SandboxProcess:
     """A sandbox on a free port. Use as a context manager, or `start` and `stop` it.
 
     `options` are command-line options, for instance `["--token-lifetime", "2"]`. Replies are checked against the
-    WSDL unless `validate` is false. `data` is where files to import lie, see `drop`.
+    WSDL unless `validate` is false. `data` is the folder of the files to import, see `drop`. `command` is the
+    program, run in the folder `cwd`.
     """
 
     def __init__(
-        self, options: Sequence[str] = (), *, data: Path | None = None, port: int = 0, validate: bool = True
-    ) -> None:
+        self, options: Sequence[str] = (), *, data: Path | None = None, port: int = 0, validate: bool = True,
+        command: Sequence[str] = (sys.executable, "-m", "sfmc_sandbox"), cwd: Path = _ROOT,
+    ) -> None:  # fmt: skip
+        self._command = command
+        self._cwd = cwd
         self._options = [*options, *(["--validate"] if validate else [])]
         self._data = data
         self._port = port
@@ -79,12 +83,12 @@ class SandboxProcess:
     def start(self) -> Self:
         """Start and return when calls are answered; a second start takes the same port again."""
         assert self._process is None, "the sandbox is running already"
-        command = [sys.executable, "-m", "sfmc_sandbox", "--port", str(self._port), "--json", *self._options]
+        command = [*self._command, "--port", str(self._port), "--json", *self._options]
         if self._data is not None:
             command += ["--data", str(self._data)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SFMC_")}
         self._process = subprocess.Popen(
-            command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, cwd=self._cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -168,9 +172,9 @@ class SandboxControl:
         found: list[dict[str, Any]] = self._call("GET", "faults")
         return found
 
-    def add_fault(self, fault: str, operation: str = "Perform", customer_key: str = "*", **wish: Any) -> dict[str, Any]:
-        """Ask for a fault; `wish` may hold count, or probability and seed, and the fault's parameters."""
-        rule = {"fault": fault, "operation": operation, "customer_key": customer_key, **wish}
+    def add_fault(self, fault: str, operation: str = "Perform", customer_key: str = "*", **more: Any) -> dict[str, Any]:
+        """Ask for a fault; `more` may hold count, or probability and seed, and the fault's parameters."""
+        rule = {"fault": fault, "operation": operation, "customer_key": customer_key, **more}
         made: dict[str, Any] = self._call("POST", "faults", json=rule)
         return made
 
@@ -178,9 +182,9 @@ class SandboxControl:
         self._call("DELETE", "faults")
 
     @contextmanager
-    def fault(self, fault: str, operation: str = "Perform", customer_key: str = "*", **wish: Any) -> Iterator[None]:
+    def fault(self, fault: str, operation: str = "Perform", customer_key: str = "*", **more: Any) -> Iterator[None]:
         """A fault for the length of a block."""
-        rule = self.add_fault(fault, operation, customer_key, **wish)
+        rule = self.add_fault(fault, operation, customer_key, **more)
         yield
         self._call("DELETE", f"faults/{rule['id']}")
 
@@ -201,7 +205,7 @@ class SandboxControl:
         self._call("DELETE", "tokens")
 
     def define(self, customer_key: str, **properties: Any) -> dict[str, Any]:
-        """Store an ImportDefinition by the back door; without DestinationObject it gets a data extension."""
+        """Store an ImportDefinition without checks; without DestinationObject it gets a data extension."""
         made: dict[str, Any] = self._call("POST", "definitions", json={"CustomerKey": customer_key, **properties})
         return made
 
@@ -214,9 +218,9 @@ class SandboxControl:
         """What GetSystemStatus answers from now on."""
         self._call("POST", "system-status", json={"status": status})
 
-    def add_client(self, client_id: str, client_secret: str, permissions: Sequence[str], **wish: Any) -> None:
+    def add_client(self, client_id: str, client_secret: str, permissions: Sequence[str], **more: Any) -> None:
         """A further API client with only these permissions."""
-        body = {"client_id": client_id, "client_secret": client_secret, "permissions": list(permissions), **wish}
+        body = {"client_id": client_id, "client_secret": client_secret, "permissions": list(permissions), **more}
         self._call("POST", "callers", json=body)
 
     def _call(self, method: str, path: str, **kwargs: Any) -> Any:

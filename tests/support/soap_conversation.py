@@ -60,8 +60,8 @@ class Conversation:
 
     def token(self, **more: Any) -> str:
         client_id, secret = self._client
-        wish = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret, **more}
-        reply = self.session.post(f"{self.sandbox.url}/v2/token", json=wish, timeout=10)
+        fields = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret, **more}
+        reply = self.session.post(f"{self.sandbox.url}/v2/token", json=fields, timeout=10)
         assert reply.status_code == 200, reply.text
         return str(reply.json()["access_token"])
 

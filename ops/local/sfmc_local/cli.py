@@ -24,7 +24,11 @@ def demo(*, keep: bool, as_json: bool, fast: bool) -> None:
 
     Exit code: 0 everything went as it should, 1 it did not, 130 ended by Ctrl-C.
     """
-    from sfmc_local.demo import DemoError, run  # noqa: PLC0415 - Redis and rich: --help must not pay for them
+    try:
+        from sfmc_local.demo import DemoError, run  # noqa: PLC0415 - Redis and rich: --help must not pay for them
+    except ModuleNotFoundError as missing:
+        text = f"demo needs {missing.name}, which is not installed; install the extra: sfmc-import[demo]"
+        raise click.ClickException(text) from missing
 
     try:
         run(keep=keep, as_json=as_json, fast=fast)

@@ -1,1 +1,1 @@
-"""A local stand-in for Marketing Cloud's SOAP import service; shares no code with the worker."""
+"""A local server that answers like the import service of Marketing Cloud's SOAP API, for tests and demos."""

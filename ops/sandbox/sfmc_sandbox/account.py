@@ -1,4 +1,4 @@
-"""The sandbox put together: every part once, made from the settings; serves no HTTP itself."""
+"""Builds one sandbox from its settings: stores, objects, runs, tokens, faults and the import engine."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -9,19 +9,23 @@ from sfmc_sandbox.clock import Clock
 from sfmc_sandbox.executor import Ending, Executor
 from sfmc_sandbox.faults import Faults
 from sfmc_sandbox.importing import Account, Outcome, RowStore, run_import
-from sfmc_sandbox.objects.data_extension import DataExtensionFields, DataExtensions
-from sfmc_sandbox.objects.import_definition import FILE_LOCATION, Destinations, ImportDefinitions
+from sfmc_sandbox.login import Tokens
+from sfmc_sandbox.objects.data_extension import DataExtensionFields, DataExtensionRows, DataExtensions
+from sfmc_sandbox.objects.import_definition import (
+    FILE_LOCATION,
+    Destinations,
+    ImportDefinitions,
+    ImportResultsSummaries,
+)
 from sfmc_sandbox.objects.kind import Readable, Writable
-from sfmc_sandbox.objects.lists import ENHANCED_FTP, FileTransferLocations, Lists
-from sfmc_sandbox.objects.rows import DataExtensionRows, ImportResultsSummaries, ListSubscribers
+from sfmc_sandbox.objects.lists import ENHANCED_FTP, FileTransferLocations, Lists, ListSubscribers
 from sfmc_sandbox.runs import Pages, Run, Runs
 from sfmc_sandbox.settings import SandboxSettings
 from sfmc_sandbox.store import DataFolder, DataFolderError, Store
-from sfmc_sandbox.tokens import Tokens
 
 
 class ImportEngine:
-    """Carries out one run; called by the executor."""
+    """Imports the file of one run; the executor calls it."""
 
     def __init__(self, settings: SandboxSettings, store: Store, rows: RowStore, files: Path, clock: Clock) -> None:
         self._settings = settings
@@ -84,15 +88,15 @@ class ImportEngine:
 
 
 def _list_number(definition: Mapping[str, Any]) -> int:
-    """The ID of the list a definition imports into; 0 where it imports into something else."""
+    """The ID of the list a definition imports into; 0 for any other destination."""
     target = definition.get("DestinationObject") or {}
     return int(target.get("ID") or 0) if target.get("xsi:type") == "List" else 0
 
 
 class Sandbox:
-    """All state of one sandbox. `files` is where file transfer locations lie, one folder per business unit.
+    """All state of one sandbox. `files` holds the file transfer locations, one folder per business unit.
 
-    Raises DataFolderError where the data folder of the settings cannot be used.
+    Raises DataFolderError if the data folder of the settings cannot be used.
     """
 
     def __init__(self, settings: SandboxSettings) -> None:
@@ -113,14 +117,14 @@ class Sandbox:
         self.runs = Runs(self.store, self.clock)
         self.executor = Executor(self.runs, ImportEngine(settings, self.store, self.rows, self.files, self.clock))
         self._make_objects()
-        self._furnish()
+        self._load_initial_data()
 
     def start(self) -> None:
         """Begin to carry out imports."""
         self.executor.start()
 
     def stop(self) -> None:
-        """End the import in hand and close all files."""
+        """Wait for the running import, 10 seconds at most, and close all files."""
         self.executor.stop(within=10)
         self.store.close()
         self.rows.close()
@@ -137,7 +141,7 @@ class Sandbox:
         self.conversations.clear()
         self.pages.clear()
         self.system_status = "OK"
-        self._furnish()
+        self._load_initial_data()
 
     def keys_of(self, object_id: str) -> list[str]:
         """The CustomerKeys of definitions with this ObjectID, in any business unit."""
@@ -167,7 +171,7 @@ class Sandbox:
             "ImportResultsSummary": ImportResultsSummaries(self.runs, self.clock),
         }
 
-    def _furnish(self) -> None:
+    def _load_initial_data(self) -> None:
         """What every business unit has from the start: All Subscribers and the Enhanced FTP."""
         for place, mid in enumerate(self.settings.mids):
             number = self.settings.all_subscribers_list_id + place

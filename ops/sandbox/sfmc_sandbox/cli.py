@@ -1,4 +1,4 @@
-"""The command `sandbox`: options to settings, and a server that ends cleanly; knows no SOAP."""
+"""The command `sfmc-sandbox`: turns options into settings and runs the server until a signal."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for state and for files to import; without it everything is gone at the end.",
+    help="Folder for state and for files to import; without it, nothing is kept.",
 )
 @click.option("--client-id", default="demo-client", help="The API client that may ask for tokens.")
 @click.option("--client-secret", default="demo-secret", help="Its secret.")
@@ -71,13 +71,14 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
     help="Speak HTTPS with this certificate and key in one PEM file.",
 )
 @click.option("--validate", is_flag=True, help="Check each reply against the WSDL's schema before sending it.")
+@click.version_option(package_name="sfmc-sandbox", message="%(package)s %(version)s", allow_from_autoenv=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the address as JSON.")
 def sandbox(host: str, port: int, *, as_json: bool, **options: Any) -> None:  # fmt: skip
     """Run a local stand-in for Marketing Cloud's SOAP import service.
 
-    It speaks SOAP at /Service.asmx, gives tokens at /v2/token, serves its WSDL at /etframework.wsdl and really
-    imports files, from DATA/<MID>/<location>/ (of the Enhanced FTP: its folder Import). Open /_sandbox/ in a
-    browser to look at it. Every option can also be set as SFMC_SANDBOX_<OPTION>.
+    It answers SOAP at /Service.asmx, issues tokens at /v2/token, serves its WSDL at /etframework.wsdl and really
+    imports files, from DATA/<MID>/<location>/ (Enhanced FTP: its folder Import). Open /_sandbox/ in a browser to
+    see definitions, runs and faults. Every option can also be set as SFMC_SANDBOX_<OPTION>.
     """
     settings = _settings(**options)
     _log_to_stderr()
@@ -122,8 +123,8 @@ async def _serve(settings: SandboxSettings, host: str, port: int, *, as_json: bo
 
     server = SandboxServer(settings, host, port, lambda url: _announce(url, settings.data, as_json=as_json))
     loop = asyncio.get_running_loop()
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(ending, server.stop)
+    for received in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(received, server.stop)
     await server.run_until_stopped()
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's own clock, which can be set; formats no other time than Marketing Cloud's."""
+"""The clock of the sandbox, which tests can set, advance and freeze, and Marketing Cloud's date formats."""
 
 import time
 from datetime import UTC, datetime, timedelta, timezone
@@ -26,7 +26,7 @@ class Clock:
         return datetime.fromtimestamp(self.timestamp(), UTC)
 
     def set(self, moment: datetime) -> None:
-        """Go on from `moment` (with a zone)."""
+        """Set the clock to `moment` (with a zone)."""
         with self._lock:
             self._offset = moment.timestamp() - time.time()
             self._frozen = None if self._frozen is None else moment.timestamp()
@@ -38,13 +38,13 @@ class Clock:
             self._frozen = None if self._frozen is None else self._frozen + seconds
 
     def freeze(self) -> None:
-        """Stand still until `run` is called."""
+        """Stand still until `resume` is called."""
         moment = self.timestamp()
         with self._lock:
             self._frozen = moment
 
-    def run(self) -> None:
-        """Go on from where the clock stands."""
+    def resume(self) -> None:
+        """Run on from the time at which the clock was frozen."""
         with self._lock:
             if self._frozen is not None:
                 self._offset = self._frozen - time.time()

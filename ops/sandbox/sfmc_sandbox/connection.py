@@ -1,15 +1,12 @@
-"""Cuts connections the way networks do; answers nothing."""
+"""Reads bodies up to a limit, and resets or cuts connections as broken networks do."""
 
 import socket
 import struct
 from typing import Any
 
-import orjson
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sfmc_sandbox.faults import RuleError
 from sfmc_sandbox.wire.envelope import BadRequestError
 
 _EXTENSION = "sandbox.connection"
@@ -58,30 +55,3 @@ async def limited_body(request: Request, limit: int) -> bytes:
             raise BadRequestError
         parts.append(part)
     return b"".join(parts)
-
-
-_LARGEST = 1024 * 1024
-
-
-class ControlError(ValueError):
-    """A control request that makes no sense; answered with HTTP 400 and the text."""
-
-
-CONTROL_ERRORS = (ControlError, RuleError)
-
-
-async def refuse(request: Request, problem: Exception) -> Response:
-    """Turn a one of CONTROL_ERRORS into its answer."""
-    del request
-    return JSONResponse({"error": str(problem)}, 400)
-
-
-async def json_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object. Raises ControlError."""
-    try:
-        body = orjson.loads(await limited_body(request, _LARGEST) or b"{}")
-    except (BadRequestError, ValueError) as problem:
-        raise ControlError("the body must be a JSON object") from problem
-    if not isinstance(body, dict):
-        raise ControlError("the body must be a JSON object")
-    return body

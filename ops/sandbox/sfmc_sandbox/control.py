@@ -1,4 +1,4 @@
-"""The control API below `/_sandbox/`: what was applied, faults, clock and reset; JSON only."""
+"""The control API below `/_sandbox/`: applied starts, faults, clock, shortcuts and reset, as JSON."""
 
 import math
 from collections.abc import Mapping
@@ -6,19 +6,48 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 from lxml import etree
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sfmc_sandbox.account import Sandbox
-from sfmc_sandbox.connection import ControlError, json_object
-from sfmc_sandbox.faults import CATALOGUE
+from sfmc_sandbox.connection import limited_body
+from sfmc_sandbox.faults import CATALOGUE, RuleError
 from sfmc_sandbox.importing import Field
 from sfmc_sandbox.objects.kind import IMPORT_DEFINITION, new_object_id
 from sfmc_sandbox.runs import Run
 from sfmc_sandbox.settings import ALL_PERMISSIONS, Principal
 from sfmc_sandbox.wire.codec import children, decode_object, encode_message, text_of
+from sfmc_sandbox.wire.envelope import BadRequestError
 from sfmc_sandbox.wire.schema import service_schema
+
+_LARGEST = 1024 * 1024
+
+
+class ControlError(ValueError):
+    """A control request that is not valid; answered with HTTP 400 and the text."""
+
+
+CONTROL_ERRORS = (ControlError, RuleError)
+
+
+async def refuse(request: Request, problem: Exception) -> Response:
+    """Turn one of CONTROL_ERRORS into its answer."""
+    del request
+    return JSONResponse({"error": str(problem)}, 400)
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object. Raises ControlError."""
+    try:
+        body = orjson.loads(await limited_body(request, _LARGEST) or b"{}")
+    except (BadRequestError, ValueError) as problem:
+        raise ControlError("the body must be a JSON object") from problem
+    if not isinstance(body, dict):
+        raise ControlError("the body must be a JSON object")
+    return body
+
 
 # The clock stays so far from both ends of time that runs can still begin and end.
 _MARGIN = timedelta(days=3660)
@@ -119,23 +148,23 @@ def catalogue_entries() -> list[dict[str, Any]]:
     ]
 
 
-def _turn(sandbox: Sandbox, wish: Mapping[str, Any]) -> None:
-    if wish.get("reset"):
+def _turn(sandbox: Sandbox, fields: Mapping[str, Any]) -> None:
+    if fields.get("reset"):
         sandbox.clock.reset()
-    if "set" in wish:
-        sandbox.clock.set(_reachable("set", wish["set"], _moment(wish["set"]).timestamp()))
-    if "advance" in wish:
-        seconds = wish["advance"]
+    if "set" in fields:
+        sandbox.clock.set(_reachable("set", fields["set"], _moment(fields["set"]).timestamp()))
+    if "advance" in fields:
+        seconds = fields["advance"]
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
             raise ControlError(f"advance is {seconds!r}: it must be a number of seconds")
         _reachable("advance", seconds, sandbox.clock.timestamp() + seconds)
         sandbox.clock.advance(seconds)
-    if "freeze" in wish:
-        (sandbox.clock.freeze if wish["freeze"] else sandbox.clock.run)()
+    if "freeze" in fields:
+        (sandbox.clock.freeze if fields["freeze"] else sandbox.clock.resume)()
 
 
 def _reachable(name: str, asked: Any, timestamp: float) -> datetime:
-    """The moment, where dates are still numbers a while before and after it. Raises ControlError."""
+    """The moment, if dates some years before and after it can be computed. Raises ControlError."""
     try:
         moment = datetime.fromtimestamp(timestamp, UTC)
         _ = moment - _MARGIN, moment + _MARGIN
@@ -153,15 +182,15 @@ def _moment(text: Any) -> datetime:
 
 
 async def definitions(request: Request) -> Response:
-    """`POST /_sandbox/definitions`: store an ImportDefinition (JSON with wire names) without asking any rule.
+    """`POST /_sandbox/definitions`: store an ImportDefinition (JSON with wire names) without checks of rules.
 
-    `mid` chooses the business unit. Without a DestinationObject a data extension of the same key is made, with
-    the one field `key`.
+    `mid` chooses the business unit. Without a DestinationObject the sandbox creates a data extension of
+    the same key, with one field `key`.
     """
     sandbox: Sandbox = request.app.state.sandbox
-    wish = await json_object(request)
-    mid = _business_unit(sandbox, wish.pop("mid", None))
-    values = _readable(wish)
+    fields = await json_object(request)
+    mid = _business_unit(sandbox, fields.pop("mid", None))
+    values = _readable(fields)
     key = text_of(values, "CustomerKey")
     if not key:
         raise ControlError("CustomerKey is required")
@@ -173,7 +202,7 @@ async def definitions(request: Request) -> Response:
 
 
 async def definition(request: Request) -> Response:
-    """`GET /_sandbox/definitions/{customer_key}[?mid=…]`: a definition as it is kept, with everything in it."""
+    """`GET /_sandbox/definitions/{customer_key}[?mid=…]`: a definition with all its properties."""
     sandbox: Sandbox = request.app.state.sandbox
     mid = _business_unit(sandbox, request.query_params.get("mid"))
     found = sandbox.store.by_key("ImportDefinition", mid, request.path_params["customer_key"])
@@ -188,13 +217,13 @@ async def callers(request: Request) -> Response:
     `permissions` is a list of the three roles, default all; `mids` the business units it may act in, default all.
     """
     sandbox: Sandbox = request.app.state.sandbox
-    wish = await json_object(request)
+    fields = await json_object(request)
     for group, name, secret in (
         (sandbox.clients, "client_id", "client_secret"),
         (sandbox.users, "username", "password"),
     ):
-        if name in wish:
-            principal = _principal(str(wish[name]), str(wish.get(secret, "")), wish)
+        if name in fields:
+            principal = _principal(str(fields[name]), str(fields.get(secret, "")), fields)
             group[:] = [*(one for one in group if one.name != principal.name), principal]
             return JSONResponse({"name": principal.name, "permissions": sorted(principal.permissions)}, 201)
     raise ControlError("client_id and client_secret, or username and password, are required")
@@ -211,22 +240,22 @@ async def system_status(request: Request) -> Response:
     return JSONResponse({"status": status})
 
 
-def _principal(name: str, secret: str, wish: Mapping[str, Any]) -> Principal:
-    permissions = frozenset(map(str, _items(wish, "permissions", ALL_PERMISSIONS)))
-    strange = permissions - ALL_PERMISSIONS
-    if strange:
+def _principal(name: str, secret: str, fields: Mapping[str, Any]) -> Principal:
+    permissions = frozenset(map(str, _items(fields, "permissions", ALL_PERMISSIONS)))
+    unknown = permissions - ALL_PERMISSIONS
+    if unknown:
         known = ", ".join(sorted(ALL_PERMISSIONS))
-        raise ControlError(f"permissions has {', '.join(sorted(strange))}: known are {known}")
-    mids = _items(wish, "mids", None)
+        raise ControlError(f"permissions has {', '.join(sorted(unknown))}: known are {known}")
+    mids = _items(fields, "mids", None)
     if mids is not None and not all(isinstance(mid, int) for mid in mids):
         raise ControlError(f"mids is {mids!r}: it must be a list of numbers")
     return Principal(name, secret, permissions, None if mids is None else frozenset(mids))
 
 
-def _items(wish: Mapping[str, Any], name: str, default: Any) -> Any:
-    if name in wish and not isinstance(wish[name], list):
-        raise ControlError(f"{name} is {wish[name]!r}: it must be a list")
-    return wish.get(name, default)
+def _items(fields: Mapping[str, Any], name: str, default: Any) -> Any:
+    if name in fields and not isinstance(fields[name], list):
+        raise ControlError(f"{name} is {fields[name]!r}: it must be a list")
+    return fields.get(name, default)
 
 
 def _business_unit(sandbox: Sandbox, asked: Any) -> int:
@@ -237,18 +266,18 @@ def _business_unit(sandbox: Sandbox, asked: Any) -> int:
     return mid
 
 
-def _readable(wish: Mapping[str, Any]) -> dict[str, Any]:
-    """The properties as they would be read from SOAP, so that nothing of a wrong type is ever stored."""
+def _readable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties, read in the same way as from SOAP, so that a wrong type is refused."""
     try:
         sent = encode_message(
-            etree.Element("sent"), "CreateRequest", {"Objects": [{**wish, "xsi:type": IMPORT_DEFINITION}]}
+            etree.Element("sent"), "CreateRequest", {"Objects": [{**fields, "xsi:type": IMPORT_DEFINITION}]}
         )
     except (TypeError, AttributeError, ValueError, KeyError) as problem:
         raise ControlError(f"a property has the wrong shape: {problem}") from problem
     read = decode_object(children(sent, "Objects")[0])
-    strange = sorted(set(wish) - set(service_schema().types[IMPORT_DEFINITION].by_name))
-    if read.problems or strange:
-        raise ControlError("; ".join([*read.problems, *(f"there is no property {name}" for name in strange)]))
+    unknown = sorted(set(fields) - set(service_schema().types[IMPORT_DEFINITION].by_name))
+    if read.problems or unknown:
+        raise ControlError("; ".join([*read.problems, *(f"there is no property {name}" for name in unknown)]))
     return read.values
 
 

@@ -1,4 +1,4 @@
-"""Carries out imports one after another in a thread of its own; knows neither SOAP nor how rows are imported."""
+"""Carries out imports one after another in one thread."""
 
 import contextlib
 import queue
@@ -47,7 +47,7 @@ class Executor:
         self._queue.put(run)
 
     def forget(self) -> None:
-        """Drop the runs that wait; the import in hand goes on."""
+        """Drop the runs that wait; the running import goes on."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._queue.get_nowait()
@@ -57,16 +57,16 @@ class Executor:
         return self._queue.qsize()
 
     def stop(self, within: float) -> None:
-        """Finish the import in hand and leave the others to the next process.
+        """Finish the running import and leave the others to the next process.
 
-        After `within` seconds it too is left as it stands: its stores may be closed, which breaks it off.
+        After `within` seconds the running import is abandoned as well: closing its stores then ends it.
         """
         self._stopping = True
         self._queue.put(None)
         self._abandoned = not self.has_ended(within)
 
     def has_ended(self, within: float) -> bool:
-        """Whether the thread is at its end, after `within` seconds at most."""
+        """Whether the thread has ended, after waiting `within` seconds at most."""
         self._thread.join(within)
         return not self._thread.is_alive()
 

@@ -1,4 +1,4 @@
-"""Carries out the faults of the catalogue on one call; decides not which."""
+"""Carries out the injected faults of one call, before and after the operation."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -11,9 +11,9 @@ from sfmc_sandbox import connection
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.clock import Clock
 from sfmc_sandbox.faults import InjectedFault, Stage
+from sfmc_sandbox.login import LOGIN_FAILED, TOKEN_EXPIRED
 from sfmc_sandbox.objects.kind import NOT_FOUND, VALIDATION_ERROR, RefusalError
 from sfmc_sandbox.operations import Call, echo, refused
-from sfmc_sandbox.security import LOGIN_FAILED, TOKEN_EXPIRED
 from sfmc_sandbox.wire.codec import children, decode_object
 from sfmc_sandbox.wire.envelope import SoapFaultError
 
@@ -41,74 +41,74 @@ _ERRORS = {
 _PLAIN = {"http_400": (400, "Bad Request"), "http_500": (500, "Internal Server Error")}
 _RETRY = {"http_429": (429, "Too Many Requests"), "http_503": (503, "Service Unavailable")}
 
-# What a sent Response is not followed by: the connection is gone already.
+# For a connection that is closed already: Starlette wants a Response, and this one is never sent.
 _GONE = Response(status_code=500)
 
 
 async def around(
     request: Request,
-    struck: Sequence[InjectedFault],
+    injected: Sequence[InjectedFault],
     clock: Clock,
     answer: Callable[[], Awaitable[Response]],
     refuse: Callable[[SoapFaultError], Response],
 ) -> Response:
-    """Answer a request with everything that strikes it before and after; `refuse` writes SOAP faults."""
+    """Answer a request, with its faults before and after; `refuse` turns a SOAP fault into a response."""
     try:
-        for one in struck:
-            early = await before(request, one, clock) if one.kind.stage is Stage.BEFORE else None
+        for fault in injected:
+            early = await before(request, fault, clock) if fault.kind.stage is Stage.BEFORE else None
             if early is not None:
                 return early
         response = await answer()
-        for one in struck:
-            if one.kind.stage is Stage.AFTER:
-                response = await after(request, one, response)
+        for fault in injected:
+            if fault.kind.stage is Stage.AFTER:
+                response = await after(request, fault, response)
     except SoapFaultError as problem:
         return refuse(problem)
     return response
 
 
 async def around_plain(request: Request, operation: str, answer: Callable[[], Awaitable[Response]]) -> Response:
-    """Like `around` for what is no SOAP call (`Token`, `Wsdl`); a SOAP fault becomes the 401 of those endpoints."""
+    """Like `around`, for `Token` and `Wsdl`: a SOAP fault becomes the 401 of those endpoints."""
     sandbox: Sandbox = request.app.state.sandbox
-    struck = sandbox.faults.strike(operation, "", [])
-    return await around(request, struck, sandbox.clock, answer, _not_authorized)
+    injected = sandbox.faults.injected_into(operation, "", [])
+    return await around(request, injected, sandbox.clock, answer, _not_authorized)
 
 
 def _not_authorized(problem: SoapFaultError) -> Response:
     return JSONResponse({"documentation": "", "errorcode": problem.code or 0, "message": _REFUSED}, 401)
 
 
-async def before(request: Request, struck: InjectedFault, clock: Clock) -> Response | None:
-    """Strike before the call is applied: an early answer, or None to go on. Raises SoapFaultError."""
-    name = struck.kind.name
+async def before(request: Request, fault: InjectedFault, clock: Clock) -> Response | None:
+    """Carry out a fault before the call is applied: an early answer, or None to go on. Raises SoapFaultError."""
+    name = fault.kind.name
     if name == "delay":
-        await asyncio.sleep(struck.parameters["seconds"])
+        await asyncio.sleep(fault.parameters["seconds"])
     elif name == "drop_before_applying":
         await connection.reset(request)
         return _GONE
     elif name == "throttle":
-        _throttle(struck, clock.timestamp())
+        _throttle(fault, clock.timestamp())
     elif name in _SOAP_FAULTS:
-        _raise(name, struck)
-    return plain(struck)
+        _raise(name, fault)
+    return plain(fault)
 
 
-def plain(struck: InjectedFault) -> Response | None:
+def plain(fault: InjectedFault) -> Response | None:
     """The answer of a fault that is an HTTP status; None for all others."""
-    name = struck.kind.name
+    name = fault.kind.name
     if name in _PLAIN:
         status, text = _PLAIN[name]
         return Response(text, status, media_type="text/plain")
     if name in _RETRY:
         status, text = _RETRY[name]
-        wait = {"Retry-After": str(int(struck.parameters["seconds"]))}
+        wait = {"Retry-After": str(int(fault.parameters["seconds"]))}
         return Response(text, status, media_type="text/plain", headers=wait)
     return None
 
 
-async def after(request: Request, struck: InjectedFault, response: Response) -> Response:
-    """Strike after the call was applied: the answer to send instead of `response`. Raises SoapFaultError."""
-    name = struck.kind.name
+async def after(request: Request, fault: InjectedFault, response: Response) -> Response:
+    """Carry out a fault after the call was applied: the answer to send instead. Raises SoapFaultError."""
+    name = fault.kind.name
     if name == "drop_after_applying":
         await connection.reset(request)
         return _GONE
@@ -116,37 +116,37 @@ async def after(request: Request, struck: InjectedFault, response: Response) -> 
         await connection.cut_short(request, _half(response))
         return _GONE
     if name == "fault_2_after_applying":
-        _raise("fault_2", struck)
+        _raise("fault_2", fault)
     if name == "delay_after_applying":
-        await asyncio.sleep(struck.parameters["seconds"])
+        await asyncio.sleep(fault.parameters["seconds"])
         return response
     if name == "slow_drip":
-        content = _drip(bytes(response.body), struck.parameters["seconds"])
+        content = _drip(bytes(response.body), fault.parameters["seconds"])
         return StreamingResponse(content, response.status_code, media_type=response.headers["content-type"])
     return _REPLACEMENTS[name]()
 
 
-def effects(struck: list[InjectedFault]) -> dict[str, Any]:
-    """What the runs that a call starts shall do differently."""
+def effects(injected: list[InjectedFault]) -> dict[str, Any]:
+    """What changes in the runs that this call starts."""
     changes: dict[str, Any] = {}
-    for one in struck:
-        if one.kind.stage is Stage.RUN:
-            changes |= _EFFECTS[one.kind.name](one.parameters)
+    for fault in injected:
+        if fault.kind.stage is Stage.RUN:
+            changes |= _EFFECTS[fault.kind.name](fault.parameters)
     return changes
 
 
-def refusing(struck: list[InjectedFault]) -> Callable[[Sandbox, Call], dict[str, Any]] | None:
-    """The operation that refuses every object, where a rule asks for it."""
-    name = next((one.kind.name for one in struck if one.kind.name in _ERRORS), None)
+def refusing(injected: list[InjectedFault]) -> Callable[[Sandbox, Call], dict[str, Any]] | None:
+    """The operation that refuses every object if a rule asks for that, else None."""
+    name = next((fault.kind.name for fault in injected if fault.kind.name in _ERRORS), None)
     if name is None:
         return None
     refusal = RefusalError(*_ERRORS[name])
     return lambda _, call: _refused(refusal, call)
 
 
-def content(struck: list[InjectedFault], values: dict[str, Any]) -> dict[str, Any]:
+def content(injected: list[InjectedFault], values: dict[str, Any]) -> dict[str, Any]:
     """The values of an answer after faults in its content."""
-    if any(one.kind.name == "missing_task" for one in struck):
+    if any(fault.kind.name == "missing_task" for fault in injected):
         results = [{**result, "Task": _LEFT_OUT} for result in values.get("Results", ())]
         return {**values, "Results": results}
     return values
@@ -168,17 +168,17 @@ _REPLACEMENTS: Mapping[str, Callable[[], Response]] = {
 }
 
 
-def _throttle(struck: InjectedFault, now: float) -> None:
-    calls = struck.rule.calls
+def _throttle(fault: InjectedFault, now: float) -> None:
+    calls = fault.rule.calls
     calls[:] = [moment for moment in calls if now - moment < _MINUTE]
     calls.append(now)
-    if len(calls) > struck.parameters["calls_per_minute"]:
-        _raise("fault_17", struck)
+    if len(calls) > fault.parameters["calls_per_minute"]:
+        _raise("fault_17", fault)
 
 
-def _raise(name: str, struck: InjectedFault) -> None:
+def _raise(name: str, fault: InjectedFault) -> None:
     kind, code, text = _SOAP_FAULTS[name]
-    raise SoapFaultError(kind, text.format(operation=struck.operation), code=code)
+    raise SoapFaultError(kind, text.format(operation=fault.operation), code=code)
 
 
 def _refused(refusal: RefusalError, call: Call) -> dict[str, Any]:

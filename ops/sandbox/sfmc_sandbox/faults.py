@@ -1,4 +1,4 @@
-"""Every fault that can be asked for, with its meaning, as one table; no behaviour."""
+"""The faults that can be injected, as one table, and the rules that decide which calls get one."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ from typing import Any
 from sfmc_sandbox.wire.vocabulary import OPERATIONS
 
 TOKEN, WSDL = "Token", "Wsdl"
-"""What rules call the requests that are no SOAP operations."""
+"""What rules call the two requests that are not SOAP operations."""
 
 
 class Stage(Enum):
-    """Where on the way of a call a fault strikes; in this order."""
+    """When during a call a fault happens; in this order."""
 
     BEFORE = "before the call is applied"
     ANSWER = "in the content of the answer"
@@ -24,7 +24,7 @@ class Stage(Enum):
 
 @dataclass(frozen=True)
 class FaultKind:
-    """One fault: its name, when it strikes, what it does, and its parameters with their defaults."""
+    """One fault: its name, when it happens, what it does, and its parameters with their defaults."""
 
     name: str
     stage: Stage
@@ -32,14 +32,14 @@ class FaultKind:
     parameters: tuple[tuple[str, float | str], ...] = ()
 
     def fits(self, operation: str) -> bool:
-        """Whether an operation can be struck: only Perform starts runs, and only SOAP calls have error results."""
+        """Whether an operation can have this fault: only Perform starts runs, only SOAP calls have results."""
         if self.stage in {Stage.ANSWER, Stage.RUN}:
             return operation == "Perform"
         return not (self.name.startswith("error_") and operation in {TOKEN, WSDL})
 
     @property
     def ends_the_call(self) -> bool:
-        """Whether nothing else can strike a call after this."""
+        """Whether this fault decides the answer, so that no other rule is asked."""
         return self.stage in {Stage.BEFORE, Stage.AFTER} and self.name not in _GO_ON
 
 
@@ -71,7 +71,7 @@ _KINDS = (
     FaultKind("late_row", Stage.RUN, "The row of the run is invisible for that long.", (("seconds", 5.0),)),
     FaultKind("slow_run", Stage.RUN, "The run shows as Processing for that long.", (("seconds", 5.0),)),
     FaultKind("status_unknown", Stage.RUN, "The run ends with the status Unknown."),
-    FaultKind("status_strange", Stage.RUN, "The run ends with a status nobody knows.", (("status", "Paused"),)),
+    FaultKind("status_strange", Stage.RUN, "The run ends with an undocumented status.", (("status", "Paused"),)),
     FaultKind("empty_run", Stage.RUN, "The run ends Completed with TotalRows 0; nothing is imported."),
     FaultKind("error_run", Stage.RUN, "The run ends with the status Error; nothing is imported."),
     FaultKind("drop_after_applying", Stage.AFTER, "Applied, then the connection is reset without an answer."),
@@ -96,12 +96,12 @@ _OWN = {"operation", "customer_key", "object_type", "fault", "count", "probabili
 
 
 class RuleError(ValueError):
-    """A rule that makes no sense; the text says why and what would."""
+    """A rule that is not valid; the text says why and what is."""
 
 
 @dataclass
 class Rule:
-    """One wish for a fault. `count` is how often it still strikes, None for ever; `fired` how often it did."""
+    """Which calls get which fault. `count`: how many calls are left (None: no limit); `fired`: how many had it."""
 
     number: int
     kind: FaultKind
@@ -117,7 +117,7 @@ class Rule:
     dice: random.Random = field(default_factory=random.Random, repr=False)
 
     def matches(self, operation: str, object_type: str, keys: Sequence[str]) -> bool:
-        """Whether this call is struck; uses up one count or one throw of the dice if it could be."""
+        """Whether this call gets the fault. A call that fits uses up one of `count`, or one random number."""
         if not self._fits(operation, object_type, keys) or self.count == 0:
             return False
         if self.probability is not None and self.dice.random() >= self.probability:
@@ -144,7 +144,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class InjectedFault:
-    """A fault that strikes this call, with the parameters of its rule."""
+    """A fault of this call, with the parameters of its rule."""
 
     kind: FaultKind
     parameters: Mapping[str, Any]
@@ -153,7 +153,7 @@ class InjectedFault:
 
 
 class Faults:
-    """All active rules, in the order they were made. Used from one thread only."""
+    """All active rules, in the order they were made. Not safe to use from several threads."""
 
     def __init__(self) -> None:
         self._rules: list[Rule] = []
@@ -162,38 +162,38 @@ class Faults:
     def __bool__(self) -> bool:
         return bool(self._rules)
 
-    def add(self, wish: Mapping[str, Any]) -> Rule:
+    def add(self, fields: Mapping[str, Any]) -> Rule:
         """Make a rule from the JSON of the control API. Raises RuleError."""
-        kind = CATALOGUE.get(str(wish.get("fault")))
+        kind = CATALOGUE.get(str(fields.get("fault")))
         if kind is None:
-            raise RuleError(f"fault is {wish.get('fault')!r}: it must be one of {', '.join(CATALOGUE)}")
-        operation = str(wish.get("operation", "*"))
+            raise RuleError(f"fault is {fields.get('fault')!r}: it must be one of {', '.join(CATALOGUE)}")
+        operation = str(fields.get("operation", "*"))
         if operation not in _OPERATIONS:
             raise RuleError(f"operation is {operation!r}: it must be one of {', '.join(sorted(_OPERATIONS))}")
         if operation != "*" and not kind.fits(operation):
-            raise RuleError(f"{kind.name} does not strike {operation}")
+            raise RuleError(f"{kind.name} does not apply to {operation}")
         self._made += 1
-        seed = _number(wish, "seed", 0)
+        seed = _number(fields, "seed", 0)
         rule = Rule(
-            self._made, kind, operation, str(wish.get("customer_key", "*")), str(wish.get("object_type", "*")),
-            _count(wish), _probability(wish), int(seed or 0), _parameters(kind, wish),
+            self._made, kind, operation, str(fields.get("customer_key", "*")), str(fields.get("object_type", "*")),
+            _count(fields), _probability(fields), int(seed or 0), _parameters(kind, fields),
             dice=random.Random(int(seed or 0)),  # noqa: S311  repeatable on purpose
         )  # fmt: skip
         self._rules.append(rule)
         return rule
 
-    def strike(self, operation: str, object_type: str, keys: Sequence[str]) -> list[InjectedFault]:
-        """The faults that strike a call, by stage and then in the order of their rules.
+    def injected_into(self, operation: str, object_type: str, keys: Sequence[str]) -> list[InjectedFault]:
+        """The faults of a call, by stage and then in the order of their rules.
 
-        A rule behind one that ends the call is not asked, so that it keeps its count for the next call.
+        A rule behind one that ends the call is not asked. It keeps its count for the next call.
         """
-        struck: list[InjectedFault] = []
+        found: list[InjectedFault] = []
         for rule in sorted(self._rules, key=lambda rule: _STAGES.index(rule.kind.stage)):
             if rule.matches(operation, object_type, keys):
-                struck.append(InjectedFault(rule.kind, rule.parameters, rule, operation))
+                found.append(InjectedFault(rule.kind, rule.parameters, rule, operation))
                 if rule.kind.ends_the_call:
                     break
-        return struck
+        return found
 
     def shown(self) -> list[dict[str, Any]]:
         """All rules as the control API shows them."""
@@ -211,8 +211,8 @@ class Faults:
         self._rules.clear()
 
 
-def _count(wish: Mapping[str, Any]) -> int | None:
-    count = _number(wish, "count", None)
+def _count(fields: Mapping[str, Any]) -> int | None:
+    count = _number(fields, "count", None)
     if count is None:
         return None
     if count < 0 or count != int(count):
@@ -220,26 +220,26 @@ def _count(wish: Mapping[str, Any]) -> int | None:
     return int(count)
 
 
-def _probability(wish: Mapping[str, Any]) -> float | None:
-    chance = _number(wish, "probability", None)
+def _probability(fields: Mapping[str, Any]) -> float | None:
+    chance = _number(fields, "probability", None)
     if chance is not None and not 0 <= chance <= 1:
         raise RuleError(f"probability is {chance!r}: it must be between 0 and 1")
     return chance
 
 
-def _parameters(kind: FaultKind, wish: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(kind: FaultKind, fields: Mapping[str, Any]) -> dict[str, Any]:
     known = dict(kind.parameters)
-    strange = set(wish) - _OWN - set(known)
-    if strange:
-        raise RuleError(f"{kind.name} has no {', '.join(sorted(strange))}")
+    unknown = set(fields) - _OWN - set(known)
+    if unknown:
+        raise RuleError(f"{kind.name} has no {', '.join(sorted(unknown))}")
     values = {}
     for name, default in known.items():
-        values[name] = str(wish.get(name, default)) if isinstance(default, str) else _number(wish, name, default)
+        values[name] = str(fields.get(name, default)) if isinstance(default, str) else _number(fields, name, default)
     return values
 
 
-def _number(wish: Mapping[str, Any], name: str, default: float | None) -> float | None:
-    value = wish.get(name, default)
+def _number(fields: Mapping[str, Any], name: str, default: float | None) -> float | None:
+    value = fields.get(name, default)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value != value):  # noqa: PLR0124
         raise RuleError(f"{name} is {value!r}: it must be a number")
     return value

@@ -1,4 +1,4 @@
-"""Filters of Retrieve: from the decoded filter to a test of one row; knows no object and no SQL."""
+"""Filters of Retrieve: turns a decoded filter into a test of one row."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -30,7 +30,7 @@ def properties_of(part: Mapping[str, Any]) -> Iterator[str]:
 
 
 def values_wanted(part: Mapping[str, Any], names: Collection[str]) -> set[str] | None:
-    """Texts of which every row that fits has one in one of the properties `names`; None where any row may fit."""
+    """The values of which each matching row has one in a property of `names`; None if any row may match."""
     if "Property" in part:
         looked_up = str(part["Property"]).strip() in names and part.get("SimpleOperator") in {"equals", "IN"}
         return {str(value) for value in part.get("Value", ()) if value is not None} if looked_up else None
@@ -42,7 +42,7 @@ def values_wanted(part: Mapping[str, Any], names: Collection[str]) -> set[str] |
 
 
 def compile_filter(part: Mapping[str, Any]) -> Test:
-    """A test for one row. Raises FilterError for an incomplete filter or an operator that has no meaning here."""
+    """A test for one row. Raises FilterError for an incomplete filter or an operator that is not supported."""
     if "Property" in part or "SimpleOperator" in part:
         return _simple(part)
     tests = [compile_filter(operand) for operand in _operands(part)]

@@ -1,4 +1,4 @@
-"""One authenticated call on its way through an operation; holds data only."""
+"""The operations Create, Update, Delete, Describe, Perform, GetSystemStatus and VersionInfo of one call."""
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -9,6 +9,7 @@ from lxml import etree
 
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.clock import server_date_time
+from sfmc_sandbox.login import Caller
 from sfmc_sandbox.objects.kind import (
     CONVERSATION_USED,
     NO_ACCESS,
@@ -22,12 +23,10 @@ from sfmc_sandbox.objects.kind import (
     Writable,
     properties_of_type,
 )
-from sfmc_sandbox.security import Caller
 from sfmc_sandbox.settings import SandboxSettings
 from sfmc_sandbox.store import StoredObject
 from sfmc_sandbox.wire.codec import Decoded, children, decode_message, decode_object, text_of
-from sfmc_sandbox.wire.schema import service_schema
-from sfmc_sandbox.wire.wsdl import last_modified
+from sfmc_sandbox.wire.schema import last_modified, service_schema
 
 
 @dataclass(frozen=True)
@@ -305,7 +304,7 @@ def system_status(sandbox: Sandbox, call: Call) -> dict[str, Any]:
 
 
 def version_info(sandbox: Sandbox, call: Call) -> dict[str, Any]:
-    """The values of a VersionInfoResponseMsg, with a history of one entry where it is asked for."""
+    """The values of a VersionInfoResponseMsg, with a history of one entry if it is requested."""
     del sandbox
     version = {"Version": _VERSION, "VersionDate": server_date_time(last_modified()), "Notes": ""}
     message = decode_message(call.payload, "VersionInfoRequestMsg")

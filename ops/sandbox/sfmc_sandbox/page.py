@@ -1,4 +1,4 @@
-"""The page at `/_sandbox/`: definitions, runs, bad rows, faults and how to ask for them; plain HTML, read only."""
+"""The page at `/_sandbox/`: definitions, runs, bad rows, destinations, faults and the control API."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -36,7 +36,7 @@ _CONTROL = (
     ("GET, POST, DELETE /_sandbox/faults", "active rules; add one; end all (DELETE /_sandbox/faults/ID for one)"),
     ("GET /_sandbox/catalogue", "the table of faults below as JSON"),
     ("GET, POST /_sandbox/clock", '{"set": "2026-01-31T12:00:00Z"}, {"advance": 3600}, {"freeze": true}'),
-    ("POST /_sandbox/definitions", "store a definition from JSON without asking any rule"),
+    ("POST /_sandbox/definitions", "store a definition from JSON without checks of rules"),
     ("GET /_sandbox/definitions/KEY", "a definition with every property, also those Retrieve does not give"),
     ("POST /_sandbox/callers", "add an API client or a user with only some permissions"),
     ("POST /_sandbox/system-status", '{"status": "InMaintenance"} for GetSystemStatus'),
@@ -46,7 +46,7 @@ _CONTROL = (
 
 
 async def page(request: Request) -> Response:
-    """`GET /_sandbox/`: HTML, or the table of faults as JSON where that is asked for."""
+    """`GET /_sandbox/`: HTML, or the table of faults as JSON if the request accepts JSON."""
     if not request.url.path.endswith("/"):
         return RedirectResponse(f"{request.url.path}/")
     if "application/json" in request.headers.get("accept", ""):
@@ -64,7 +64,7 @@ def _document(sandbox: Sandbox, base: str) -> str:
         "<h2>Bad rows of these runs</h2>", _bad_rows(sandbox, runs),
         "<h2>Data extensions and lists</h2>", _destinations(sandbox),
         "<h2>Active faults</h2>", _active(sandbox),
-        "<h2>Faults that can be asked for</h2>", f"<pre>{escape(_EXAMPLE.format(base=base))}</pre>", _catalogue(),
+        "<h2>Faults that can be injected</h2>", f"<pre>{escape(_EXAMPLE.format(base=base))}</pre>", _catalogue(),
         "<h2>Control API</h2>", _table(("Request", "What it does"), _CONTROL),
     ]  # fmt: skip
     return (
@@ -140,7 +140,7 @@ def _destinations(sandbox: Sandbox) -> str:
 
 
 def _members(sandbox: Sandbox, mid: int, number: int) -> int | str:
-    """How many are on a list; counted so far only that the page stays quick."""
+    """How many are on a list; counting stops at a limit, so that the page stays quick."""
     found = sum(1 for _ in islice(sandbox.rows.subscribers(str(mid), number), _COUNTED + 1))
     return found if found <= _COUNTED else f"more than {_COUNTED}"
 
@@ -155,7 +155,7 @@ def _catalogue() -> str:
         [kind.name, kind.stage.value, kind.meaning, ", ".join(f"{k} ({v})" for k, v in kind.parameters)]
         for kind in CATALOGUE.values()
     )
-    return _table(("Fault", "Strikes", "What happens", "Parameters (default)"), rows)
+    return _table(("Fault", "When", "What happens", "Parameters (default)"), rows)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

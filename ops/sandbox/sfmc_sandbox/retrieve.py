@@ -1,4 +1,4 @@
-"""Retrieve: rows of any readable kind, filtered, cut down to the properties asked for, in batches."""
+"""Retrieve: rows of any readable kind, filtered, with the properties requested, in batches."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -45,7 +45,7 @@ def _request(call: Call) -> Row:
 
 
 def _batch(sandbox: Sandbox, call: Call, request: Row) -> tuple[tuple[Row, ...], bool]:
-    """The rows to send now, and whether there are more; those are kept under this call's RequestID."""
+    """The rows to send now, and whether there are more; the rest is kept under this call's RequestID."""
     clients = request.get("ClientIDs") or [None]
     mid = caller_for(call.caller, clients[0], sandbox.settings).mid
     batch = _continued(sandbox, mid, request) or _begun(sandbox, mid, request)
@@ -107,7 +107,7 @@ def _filtered(kind: Readable, mid: int, key: str, request: Row) -> Iterable[Row]
 
 
 def _shown(kind: str, row: Row, wanted: list[str]) -> Row:
-    """Only what was asked for, and the two that every answer has."""
+    """The requested properties, and the two that every answer has."""
     shown: dict[str, Any] = {"xsi:type": kind, "PartnerKey": None, "ObjectID": row.get("ObjectID")}
     for path in wanted:
         value = value_at(row, path)

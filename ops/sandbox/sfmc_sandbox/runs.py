@@ -1,4 +1,4 @@
-"""The life of a run as ImportResultsSummary shows it: New, Processing, IOWork, Completed or Error; imports nothing."""
+"""Runs as ImportResultsSummary shows them: New, Processing, IOWork, then Completed or Error; and batches of rows."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +21,8 @@ _COLUMNS = "task_id, mid, customer_key, definition, started, visible, shown, end
 class Run:
     """One accepted start. Times are seconds since 1970 on the sandbox's clock.
 
-    `visible`: when Retrieve begins to show it; `shown`: when its end may be seen; `outcome`: the counts, once
-    the import is over; `faults`: what a tester asked this run to do differently.
+    `visible`: when Retrieve begins to show the run; `shown`: when Retrieve may show its end; `outcome`: the counts,
+    after the import; `faults`: the faults injected into this run.
     """
 
     task_id: int
@@ -38,7 +38,7 @@ class Run:
     faults: Mapping[str, Any]
 
     def is_over(self, now: float) -> bool:
-        """Whether the end may be seen."""
+        """Whether Retrieve may show the end."""
         return self.ended is not None and now >= self.shown
 
     def status_at(self, now: float) -> str:
@@ -49,7 +49,7 @@ class Run:
 
 
 class Runs:
-    """All runs, numbered in the order of their starts; a number is never given twice."""
+    """All runs, numbered in the order of their starts; each number is used once."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -74,7 +74,7 @@ class Runs:
         return run
 
     def show_status(self, task_id: int, status: str) -> None:
-        """What a run that is not over yet is doing."""
+        """Store the status of a run that is not over yet."""
         with self._store.lock:
             self._store.connection.execute(
                 "UPDATE runs SET status=? WHERE task_id=? AND ended IS NULL", (status, task_id)
@@ -127,7 +127,7 @@ class Runs:
         return None if row is None or row[0] is None else float(row[0])
 
     def _stream(self, condition: str, *values: float | str) -> Iterator[Run]:
-        """Runs in order of their numbers, some at a time: most callers need only the first batch."""
+        """Runs in order of their numbers, read in parts, because most callers need only the first batch."""
         query = f"SELECT task_id FROM runs WHERE {condition} ORDER BY task_id"  # noqa: S608  made of constants
         with self._store.lock:
             numbers = [row[0] for row in self._store.connection.execute(query, values)]
@@ -147,7 +147,7 @@ class Runs:
 
 
 def _task_id(text: str) -> int:
-    """The number that a filter's value means, -1 for one that is none."""
+    """A filter's value as a number, -1 if it is not a number."""
     try:
         number = int(float(text))
     except (ValueError, OverflowError):
@@ -191,7 +191,7 @@ class Batch:
     _looked: bool = False
 
     def following(self) -> "Batch | None":
-        """The next rows; None at the end. Asked again it is the same batch."""
+        """The next rows; None at the end. A second call returns the same batch."""
         if not self._looked:
             rows = tuple(islice(self.rest, self.size))
             self._following = Batch(self.mid, rows, self.size, self.rest) if rows else None
@@ -206,19 +206,19 @@ def first_batch(mid: int, rows: Iterator[Row], size: int) -> Batch:
 
 
 class Pages:
-    """What may be continued, by RequestID of the answer before."""
+    """The batches that a client can still request, by RequestID of the answer before."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Batch] = {}
 
     def keep(self, request_id: str, batch: Batch) -> None:
-        """Remember what comes next; the oldest is forgotten where there are too many."""
+        """Keep the next batch; above a limit the oldest is removed."""
         self._kept[request_id] = batch
         while len(self._kept) > _KEPT:
             del self._kept[next(iter(self._kept))]
 
     def find(self, request_id: str, mid: int) -> Batch | None:
-        """What comes after an answer. It stays, so that a batch that got lost on its way can be asked for again."""
+        """The batch after an answer. It is kept, so that a client can request a lost batch again."""
         found = self._kept.get(request_id)
         return found if found is not None and found.mid == mid else None
 

@@ -1,4 +1,4 @@
-"""One HTTP server around one sandbox: takes the port, announces the address, ends when told; no routes."""
+"""The HTTP server of one sandbox: routes, port, start and stop."""
 
 import contextlib
 import socket
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sfmc_sandbox import connection, control, page, soap_endpoint, token_endpoint
+from sfmc_sandbox import control, page, soap_endpoint, token_endpoint
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.connection import ReachableConnection
 from sfmc_sandbox.settings import SandboxSettings
@@ -25,7 +25,7 @@ def make_app(sandbox: Sandbox) -> Starlette:
         yield
         sandbox.stop()
 
-    refusals = dict.fromkeys(connection.CONTROL_ERRORS, connection.refuse)
+    refusals = dict.fromkeys(control.CONTROL_ERRORS, control.refuse)
     app = Starlette(routes=_routes(), lifespan=life, exception_handlers=refusals)
     app.state.sandbox = sandbox
     return app
@@ -70,8 +70,8 @@ KNOWN_PATH_SUFFIXES = (
 async def _any_case(request: Request) -> Response:
     """Clients write these paths in other cases, and put others before them when an address is checked by pattern."""
     path = f"/{request.path_params['path'].lower()}"
-    for ending, method, handler in KNOWN_PATH_SUFFIXES:
-        if path.endswith(ending):
+    for suffix, method, handler in KNOWN_PATH_SUFFIXES:
+        if path.endswith(suffix):
             return await handler(request) if request.method in {method, _HEAD.get(method)} else Response("", 405)
     return Response("Not Found", 404, media_type="text/plain")
 
@@ -87,8 +87,8 @@ _BACKLOG = 2048
 class SandboxServer(uvicorn.Server):
     """Serves a sandbox until `stop` is called.
 
-    `announce` hears the address, without a trailing slash, as soon as calls are answered. Raises OSError where the
-    address cannot be taken, and DataFolderError where the data folder cannot be used.
+    `announce` is called with the address, without a trailing slash, as soon as calls are answered. Raises OSError if
+    the address cannot be used, and DataFolderError if the data folder cannot be used.
     """
 
     def __init__(self, settings: SandboxSettings, host: str, port: int, announce: Callable[[str], None]) -> None:
@@ -98,7 +98,7 @@ class SandboxServer(uvicorn.Server):
         super().__init__(_config(settings))
 
     async def run_until_stopped(self) -> None:
-        """Serve; not uvicorn's `serve`, which would put its own signal handlers over the command's."""
+        """Serve until `stop`. Uvicorn's `serve` is not used: it would replace the signal handlers of the command."""
         await self._serve(sockets=[self._listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -108,7 +108,7 @@ class SandboxServer(uvicorn.Server):
             self._announce(self._url)
 
     def stop(self) -> None:
-        """End soon: finish calls in hand for a few seconds, then close."""
+        """Stop: finish running calls for a few seconds, then close."""
         self.should_exit = True
 
 

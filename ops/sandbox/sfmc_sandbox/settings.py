@@ -1,4 +1,4 @@
-"""What can be set about the sandbox, with its defaults; reads no environment and no files."""
+"""The settings of the sandbox, with their defaults."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ class Principal:
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """Everything the sandbox can be told. Times are seconds unless a name says otherwise."""
+    """All settings of the sandbox. Times are seconds unless a name says otherwise."""
 
     clients: tuple[Principal, ...] = (Principal("demo-client", "demo-secret"),)
     users: tuple[Principal, ...] = (Principal("demo-user", "demo-password"),)

@@ -1,4 +1,4 @@
-"""The SOAP endpoint: from bytes to bytes, with the faults that were asked for on the way."""
+"""The SOAP endpoint: reads a request, calls the operation, writes the reply and injects faults."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -14,14 +14,14 @@ from sfmc_sandbox import fault_injection
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.connection import limited_body
 from sfmc_sandbox.faults import WSDL, InjectedFault, Stage
+from sfmc_sandbox.login import authenticate
 from sfmc_sandbox.operations import Call, create, delete, describe, perform, system_status, update, version_info
 from sfmc_sandbox.retrieve import retrieve
-from sfmc_sandbox.security import authenticate
 from sfmc_sandbox.wire import envelope as envelopes
-from sfmc_sandbox.wire import wsdl as documents
+from sfmc_sandbox.wire import schema as documents
 from sfmc_sandbox.wire.codec import children
 from sfmc_sandbox.wire.envelope import BadRequestError, Envelope, SoapFaultError, action_of, parse_envelope
-from sfmc_sandbox.wire.validate import problems_of
+from sfmc_sandbox.wire.schema import problems_of
 from sfmc_sandbox.wire.vocabulary import XSI_TYPE, local_name, local_value
 
 
@@ -49,7 +49,7 @@ _OBJECTS = (("Definitions", "Definition"), ("Objects",), ("DescribeRequests", "O
 
 
 def subjects_of(sandbox: Sandbox, payload: etree._Element) -> tuple[str, list[str]]:
-    """The object type and all keys a call mentions; an ObjectID stands also for the key it belongs to."""
+    """The object type and all keys a call mentions; an ObjectID also counts as the key it belongs to."""
     objects = [element for path in _OBJECTS for element in children(payload, *path)]
     request = children(payload, "RetrieveRequest")
     if request:
@@ -89,7 +89,7 @@ _OPERATIONS: Mapping[str, Callable[[Sandbox, Call], dict[str, Any]]] = {
 
 
 async def endpoint(request: Request) -> Response:
-    """`POST /Service.asmx`: 200 for answers, 500 for SOAP faults, 400 for anything that is no SOAP."""
+    """`POST /Service.asmx`: 200 for answers, 500 for SOAP faults, 400 for anything else than SOAP."""
     sandbox: Sandbox = request.app.state.sandbox
     try:
         envelope = parse_envelope(await limited_body(request, sandbox.settings.body_limit))
@@ -99,31 +99,31 @@ async def endpoint(request: Request) -> Response:
         action = action_of(envelope, request.headers)
     except SoapFaultError as problem:
         return _fault(request, sandbox, envelope, problem)
-    struck = _strike(sandbox, action, envelope)
-    if not struck:
+    injected = _injected_faults(sandbox, action, envelope)
+    if not injected:
         return answer(request, sandbox, envelope, action, [])
 
     async def answered() -> Response:
-        return answer(request, sandbox, envelope, action, struck)
+        return answer(request, sandbox, envelope, action, injected)
 
     return await fault_injection.around(
-        request, struck, sandbox.clock, answered, lambda problem: _fault(request, sandbox, envelope, problem)
+        request, injected, sandbox.clock, answered, lambda problem: _fault(request, sandbox, envelope, problem)
     )
 
 
 def answer(
-    request: Request, sandbox: Sandbox, envelope: Envelope, action: str, struck: list[InjectedFault]
+    request: Request, sandbox: Sandbox, envelope: Envelope, action: str, injected: list[InjectedFault]
 ) -> Response:
     """Authenticate, apply and answer."""
     try:
         caller = authenticate(envelope, sandbox.users, sandbox.settings.mids, sandbox.tokens)
-        call = Call(caller, envelope.payload, str(uuid.uuid4()), fault_injection.effects(struck))
-        operation = fault_injection.refusing(struck) or _OPERATIONS[action]
-        values = fault_injection.content(struck, operation(sandbox, call))
+        call = Call(caller, envelope.payload, str(uuid.uuid4()), fault_injection.effects(injected))
+        operation = fault_injection.refusing(injected) or _OPERATIONS[action]
+        values = fault_injection.content(injected, operation(sandbox, call))
     except SoapFaultError as problem:
         return _fault(request, sandbox, envelope, problem)
     body = envelopes.answer(envelope.soap, action, envelope.message_id, sandbox.clock.now(), values)
-    altered = any(one.kind.stage is Stage.ANSWER for one in struck)
+    altered = any(fault.kind.stage is Stage.ANSWER for fault in injected)
     return _checked(sandbox, body, 200, check=not altered)
 
 
@@ -143,8 +143,8 @@ def _checked(sandbox: Sandbox, body: bytes, status: int, *, check: bool) -> Resp
     return Response(body, status, media_type=XML)
 
 
-def _strike(sandbox: Sandbox, action: str, envelope: Envelope) -> list[InjectedFault]:
+def _injected_faults(sandbox: Sandbox, action: str, envelope: Envelope) -> list[InjectedFault]:
     if not sandbox.faults:
         return []
     object_type, keys = subjects_of(sandbox, envelope.payload)
-    return sandbox.faults.strike(action, object_type, keys)
+    return sandbox.faults.injected_into(action, object_type, keys)

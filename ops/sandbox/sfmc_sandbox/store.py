@@ -1,4 +1,4 @@
-"""Objects that callers created, as documents in SQLite; knows no rule about any of them."""
+"""Stores objects as documents in SQLite, and claims the data folder for one process."""
 
 import contextlib
 import json

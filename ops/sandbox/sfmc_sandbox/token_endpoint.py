@@ -13,7 +13,7 @@ from sfmc_sandbox import fault_injection
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.connection import limited_body
 from sfmc_sandbox.faults import TOKEN
-from sfmc_sandbox.security import match
+from sfmc_sandbox.login import match
 from sfmc_sandbox.settings import Principal
 from sfmc_sandbox.wire.envelope import BadRequestError
 

@@ -198,7 +198,7 @@ def test_a_rule_for_any_operation_waits_for_one_it_can_strike(client: Conversati
 def test_a_fault_that_an_operation_cannot_have_is_refused(sandbox: SandboxProcess, fault: str, operation: str) -> None:
     wish = {"fault": fault, "operation": operation}
     reply = requests.post(f"{sandbox.url}/_sandbox/faults", json=wish, timeout=60)
-    assert (reply.status_code, reply.json()) == (400, {"error": f"{fault} does not strike {operation}"})
+    assert (reply.status_code, reply.json()) == (400, {"error": f"{fault} does not apply to {operation}"})
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from sfmc_sandbox.clock import Clock, server_date_time, us_date_time
+from sfmc_sandbox.login import Tokens
 from sfmc_sandbox.settings import Principal
 from sfmc_sandbox.store import Store
-from sfmc_sandbox.tokens import Tokens
 
 ANN = Principal("ann", "secret")
 MOMENT = datetime(2026, 7, 1, 5, 0, 7, tzinfo=UTC)
@@ -28,7 +28,7 @@ def test_a_frozen_clock_moves_only_when_it_is_told_to() -> None:
     assert clock.now() == MOMENT
     clock.advance(90)
     assert clock.now() == MOMENT + timedelta(seconds=90)
-    clock.run()
+    clock.resume()
     assert timedelta() <= clock.now() - MOMENT - timedelta(seconds=90) < timedelta(seconds=30)
     clock.reset()
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=30)

@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from sfmc_sandbox.wire.codec import children, decode_object, encode_message
-from sfmc_sandbox.wire.schema import Member, service_schema
-from sfmc_sandbox.wire.validate import problems_of
+from sfmc_sandbox.wire.schema import Member, problems_of, service_schema, wsdl
 from sfmc_sandbox.wire.vocabulary import OPERATIONS, PARTNER, XSD
-from sfmc_sandbox.wire.wsdl import wsdl
 
 VENDOR = Path(__file__).parents[4] / "shared" / "reference" / "wsdl" / "etframework.wsdl"
 SCHEMA = service_schema()

@@ -1,4 +1,4 @@
-"""The import engine of the sandbox: files become rows; it knows nothing of SOAP and HTTP."""
+"""The import engine: reads files and writes their rows into data extensions and lists."""
 
 from sfmc_sandbox.importing.columns import DataExtension, Field
 from sfmc_sandbox.importing.lists import MailingList, Subscriber

@@ -1,4 +1,4 @@
-"""Which column of a file goes to which field; pure."""
+"""Which column of a file goes to which field (pure)."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class Field:
     scale: int | None = None
 
     def check(self) -> None:
-        """Raise ValueError where no column can be so: SQL Server, which the service keeps rows in, has the limits."""
+        """Raise ValueError for a size that SQL Server, which the service uses, does not allow."""
         if not self.name:
             raise ValueError("each field of a data extension needs a Name")
         if self.max_length is not None and not 0 <= self.max_length <= (
@@ -78,7 +78,7 @@ class DataExtension:
 
     @property
     def has_primary_key(self) -> bool:
-        """Whether rows can be told apart by a key."""
+        """Whether rows have a key."""
         return any(field.is_primary_key for field in self.fields)
 
 
@@ -102,7 +102,7 @@ class Shape:
     open: bool
 
     def field(self, name: str) -> Field | None:
-        """Return the field called `name` in any case, a new attribute where the shape is open, or None."""
+        """Return the field called `name` in any case, a new attribute if the shape is open, else None."""
         wanted = self.aliases.get(_plain(name), name).casefold() if self.aliases else name.strip().casefold()
         for field in self.fields:
             if field.name.casefold() == wanted:
@@ -124,8 +124,8 @@ def needs_headings(options: Options) -> bool:
 def bind(options: Options, headings: Sequence[str] | None, shape: Shape) -> tuple[Binding, ...]:
     """Return the bindings of a file's columns in file order; `headings` is None for a file without them.
 
-    Raises RefusedError for a map that names no column or no field, for a field filled twice, and where a key
-    or, for rows that may be added, a required field without a default stays empty.
+    Raises RefusedError for a map that names no column or no field, for a field filled twice, and if a key stays
+    empty or, when rows may be added, a required field without a default.
     """
     if options.mapping is MappingType.INFER:
         found = _by_heading(headings or (), shape)
@@ -178,7 +178,7 @@ def _column_named(name: str, mapping: MappingType, headings: Sequence[str] | Non
 def column_of(name: str, headings: Sequence[str] | None, asker: str) -> int:
     """Return the place of the heading `name` in any case; without headings `name` is a number from 1.
 
-    Raises RefusedError, naming the property that asks, where there is no such column.
+    Raises RefusedError with the name of the property `asker` if there is no such column.
     """
     if headings is None:
         if not (name.isascii() and name.isdecimal() and int(name)):

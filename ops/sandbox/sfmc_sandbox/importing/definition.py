@@ -1,4 +1,4 @@
-"""An ImportDefinition as plain wire names becomes typed options with the defaults filled in; pure."""
+"""Turns an ImportDefinition with wire names into typed options, with the defaults filled in (pure)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,12 +38,12 @@ _ACTION_OF = {
 
 
 def action_of_every_row(update_type: UpdateType) -> Action | None:
-    """Return what `update_type` does with each row; None where the row itself says it (ColumnBased)."""
+    """Return what `update_type` does with each row; None if each row has its action (ColumnBased)."""
     return _ACTION_OF.get(update_type)
 
 
 def check_update_type(update_type: UpdateType, *, into_list: bool, has_primary_key: bool) -> None:
-    """Raise RefusedError where the destination cannot take `update_type`.
+    """Raise RefusedError if the destination cannot take `update_type`.
 
     Marketing Cloud docs: Merge is "not used", Overwrite is for data extensions, and a data extension without
     a primary key takes only Overwrite ("Import Activity in Email Studio").
@@ -57,9 +57,9 @@ def check_update_type(update_type: UpdateType, *, into_list: bool, has_primary_k
 
 
 def action_by_value(column: int, actions: Mapping[str, Action], default: Action) -> Callable[[Sequence[str]], Action]:
-    """Return what tells a row's action from its control column (compared without spaces around, any case).
+    """Return the function that reads a row's action from its control column (any case, outer spaces ignored).
 
-    It raises BadRowError for a row that ends before the column, LeftOutError for one to be skipped.
+    The function raises BadRowError for a row that ends before the column, LeftOutError for a row to skip.
     """
     known = {value.strip().casefold(): action for value, action in actions.items()}
 
@@ -106,7 +106,7 @@ class SubscriberType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An object named by type and one of its identifiers; empty text or 0 where one is not given."""
+    """An object named by type and one of its identifiers; empty text or 0 for those that are not given."""
 
     type: str
     customer_key: str

@@ -1,4 +1,4 @@
-"""The two places rows go to, a data extension or a list, behind one face for the run."""
+"""The two places rows go to, a data extension or a list, with one interface for the run."""
 
 import sqlite3
 from collections.abc import Callable, Sequence

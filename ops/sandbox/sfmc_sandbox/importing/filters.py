@@ -1,6 +1,6 @@
-"""The Filter of a definition: which rows of the source belong to the import; pure, compiled once per file.
+"""Which rows and which files belong to an import: the Filter and the FileSpec of a definition (pure).
 
-The vendor documents the property, not its grammar; this is the sandbox's own, see docs/sandbox-imports.md.
+The vendor documents the property Filter, but no grammar. docs/sandbox-imports.md describes the grammar used here.
 """
 
 import operator

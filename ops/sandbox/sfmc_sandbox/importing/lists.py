@@ -1,4 +1,4 @@
-"""What happens to a subscriber of a list: the decisions, and the SQLite rows they are made on."""
+"""Subscribers of lists: decides what a row does to a subscriber, and stores it in SQLite."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ _BARRED = ("Held", "Unsubscribed")
 
 @dataclass(frozen=True, slots=True)
 class MailingList:
-    """A list of a business unit; the All Subscribers list holds everybody who is on any list."""
+    """A list of a business unit; the All Subscribers list holds every subscriber."""
 
     number: int
     mid: str
@@ -60,7 +60,7 @@ class Verdict(Enum):
 def decide(action: Action, *, on_list: bool, barred: bool, touched: bool) -> Verdict:
     """Return what becomes of a row.
 
-    `barred`: the subscriber is held or has unsubscribed, such a one is left alone (removing is allowed).
+    `barred`: the subscriber is held or has unsubscribed, and is not changed (removing is allowed).
     `touched`: this run has written the address already; the last row of a file wins, the address counts once.
     """
     if action is Action.DELETE:
@@ -75,7 +75,7 @@ def decide(action: Action, *, on_list: bool, barred: bool, touched: bool) -> Ver
 
 
 def create(connection: sqlite3.Connection, mid: str, name: str, number: int | None, *, is_all: bool) -> int:
-    """Make a list and return its ID; ValueError where `number` is taken."""
+    """Make a list and return its ID; ValueError if `number` is taken."""
     try:
         made = connection.execute(
             "INSERT INTO list (number, mid, name, is_all) VALUES (?, ?, ?, ?)", (number, mid, name, is_all)
@@ -87,7 +87,7 @@ def create(connection: sqlite3.Connection, mid: str, name: str, number: int | No
 
 
 def find(connection: sqlite3.Connection, mid: str, number: int) -> MailingList | None:
-    """Return the list of a business unit with this ID, None where there is none."""
+    """Return the list of a business unit with this ID, None if there is none."""
     query = "SELECT number, mid, name, is_all FROM list WHERE mid = ? AND number = ?"
     row = connection.execute(query, (mid, number)).fetchone()
     return row and MailingList(row[0], row[1], row[2], bool(row[3]))
@@ -105,7 +105,7 @@ def members(connection: sqlite3.Connection, target: MailingList) -> Iterator[Sub
 
 
 def set_status(connection: sqlite3.Connection, mid: str, address: str, status: str) -> bool:
-    """Set a subscriber's status, such as Unsubscribed; False where nobody has this address."""
+    """Set a subscriber's status, such as Unsubscribed; False if no subscriber has this address."""
     if status not in STATUSES:
         raise ValueError(f"status is {status!r}: it must be one of {', '.join(STATUSES)}")
     query = "UPDATE subscriber SET status = ? WHERE mid = ? AND address = ?"
@@ -129,7 +129,7 @@ class ListWriter:
     def write(
         self, connection: sqlite3.Connection, action: Action, rows: Sequence[Sequence[Value]], tally: Tally
     ) -> None:
-        """Decide on each row in order, count it, and store what is to be stored."""
+        """Decide on each row in order, count it, and store the changes."""
         known = self._look_up(connection, rows)
         mine = _Known(on_list=True, barred=False, run=self._run)
         stranger = decide(action, on_list=False, barred=False, touched=False)

@@ -1,4 +1,4 @@
-"""The message that tells somebody how an import ended, written as a file; nothing is ever sent."""
+"""Writes the notification mail about a run into a file."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 
 def is_wanted(notification: Mapping[str, Any] | None, outcome: Outcome) -> bool:
-    """Return whether a Notification asks to be told of this outcome; an import with bad rows is an error here."""
+    """Return whether a Notification wants a mail about this outcome; an import with bad rows counts as an error."""
     if not notification or not notification.get("ResponseAddress"):
         return False
     if (notification.get("ResponseType") or "None") == "None":
@@ -35,7 +35,7 @@ def is_wanted(notification: Mapping[str, Any] | None, outcome: Outcome) -> bool:
 def compose(
     notification: Mapping[str, Any], key: str, task_id: int, outcome: Outcome, bad: Sequence[BadRow], now: datetime
 ) -> EmailMessage:
-    """Return the mail; `bad` are the rows to show where IncludeResults asks for them."""
+    """Return the mail; `bad` are the rows to show if IncludeResults is set."""
     mail = EmailMessage()
     mail["From"] = "sandbox@sfmc-import.invalid"
     address = _line(notification["ResponseAddress"]).strip()
@@ -70,7 +70,7 @@ def _lines(outcome: Outcome, bad: Sequence[BadRow]) -> list[str]:
 def notify(
     definition: Mapping[str, Any], files: Path, task_id: int, outcome: Outcome, store: RowStore, now: datetime
 ) -> None:
-    """Write the mail a definition's Notification asks for; a folder that refuses it is logged, no more."""
+    """Write the mail a definition's Notification asks for; if the file cannot be written, that is logged."""
     notification, key = definition.get("Notification"), str(definition.get("CustomerKey") or "")
     if not is_wanted(notification, outcome):
         return

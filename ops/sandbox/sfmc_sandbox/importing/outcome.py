@@ -1,4 +1,4 @@
-"""What an import is given and what it hands back; no behaviour of an import lives here."""
+"""The account an import runs in, its counts and outcome, and the errors that end a row or an import."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Delimited text becomes rows of columns, one at a time, with line numbers and raw text for the bad ones."""
+"""Reads delimited text as rows of columns, with line numbers and the raw text of bad rows."""
 
 import codecs
 import csv
@@ -36,7 +36,7 @@ _ISO = {28590 + part: f"iso8859_{part}" for part in (*range(1, 12), *range(13, 1
 
 
 def codec_of(code_page: int, default: str) -> str:
-    """Return the Python codec of a Windows code page, or of the account's `default` where it is 0.
+    """Return the Python codec of a Windows code page, or of the account's `default` if it is 0.
 
     Raises RefusedError for a code page that no codec reads.
     """
@@ -63,7 +63,7 @@ _FORBIDDEN = ('"', "\n", "\r")
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`line_end` is "" where any of CR LF, LF and CR ends a line; `quoted` is StandardQuotedStrings."""
+    """`line_end` is "" if any of CR LF, LF and CR ends a line; `quoted` is StandardQuotedStrings."""
 
     delimiter: str
     line_end: str
@@ -71,7 +71,7 @@ class Dialect:
 
 
 def dialect_of(options: Options) -> Dialect:
-    """Return the dialect a definition describes; RefusedError where FileType Other has no usable Delimiter."""
+    """Return the dialect a definition describes; RefusedError if FileType is Other and Delimiter is not usable."""
     return Dialect(_delimiter(options), _line_end(options.end_of_line), options.quoted_strings)
 
 

@@ -26,7 +26,7 @@ _PRAGMAS = (
 
 
 class Database:
-    """A pool of connections, safe from any thread; without a path the file is private and goes with it."""
+    """A pool of connections, safe from any thread; without a path the file is private and is deleted at the end."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path or _private_file(self)
@@ -42,7 +42,7 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection; it never waits for a writer."""
+        """Give a connection for reading; it does not wait for a writer."""
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:
@@ -54,7 +54,7 @@ class Database:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Lend the one writing connection inside a transaction: committed at the end, undone by an error."""
+        """Give the one connection for writing, in a transaction: committed at the end, rolled back by an error."""
         with self._writing:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -65,7 +65,7 @@ class Database:
             self._writer.execute("COMMIT")
 
     def close(self) -> None:
-        """Close every connection that is not lent."""
+        """Close every connection that is not in use."""
         with self._writing:
             self._writer.close()
         with contextlib.suppress(queue.Empty):
@@ -99,9 +99,9 @@ class BadRow:
 
 
 class RowStore:
-    """Rows and their owners; every method may be called from any thread.
+    """Data extensions, lists and their rows. Safe to use from several threads.
 
-    Without a `path` the rows live in a private temporary file that goes with the store.
+    Without a `path` the rows are in a private temporary file, which is deleted with the store.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -115,7 +115,7 @@ class RowStore:
         self._numbers = count(opening * _RUNS_OF_AN_OPENING)
 
     def clear(self) -> None:
-        """Remove every data extension, list, subscriber and bad row; numbers of lists are not given again."""
+        """Remove every data extension, list, subscriber and bad row; numbers of lists are not used again."""
         with self.database.writing() as connection:
             for extension in tables.everywhere(connection):
                 tables.drop(connection, extension)
@@ -123,7 +123,7 @@ class RowStore:
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608  a constant
 
     def close(self) -> None:
-        """Close the file; the store is of no use afterwards."""
+        """Close the file."""
         self.database.close()
 
     def create_data_extension(
@@ -134,7 +134,7 @@ class RowStore:
             return tables.create(connection, mid, key, object_id, name, fields)
 
     def drop_data_extension(self, mid: str, key: str) -> bool:
-        """Remove the data extension with this key or ObjectID and its rows; False where there is none."""
+        """Remove the data extension with this key or ObjectID and its rows; False if there is none."""
         with self.database.writing() as connection:
             found = tables.find(connection, mid, key)
             if found is not None:
@@ -142,7 +142,7 @@ class RowStore:
             return found is not None
 
     def data_extension(self, mid: str, key: str) -> DataExtension | None:
-        """Return the data extension with this key or ObjectID (any case), None where there is none."""
+        """Return the data extension with this key or ObjectID (any case), None if there is none."""
         with self.database.reading() as connection:
             return tables.find(connection, mid, key)
 
@@ -154,7 +154,7 @@ class RowStore:
     def rows(self, mid: str, key: str, limit: int = _ALL, offset: int = 0) -> Iterator[dict[str, Value | bool]]:
         """Yield rows as field name to value: Number is int, Boolean bool, Date ISO text, Decimal text, null None.
 
-        Raises KeyError where the business unit has no such data extension.
+        Raises KeyError if the business unit has no such data extension.
         """
         extension = self.data_extension(mid, key)
         if extension is None:
@@ -170,7 +170,7 @@ class RowStore:
                 yield dict(zip(names, shown, strict=True))
 
     def row_count(self, mid: str, key: str) -> int:
-        """Return how many rows a data extension holds; KeyError where there is none."""
+        """Return how many rows a data extension holds; KeyError if there is none."""
         extension = self.data_extension(mid, key)
         if extension is None:
             raise KeyError(key)
@@ -179,12 +179,12 @@ class RowStore:
             return found
 
     def create_list(self, mid: str, name: str, list_id: int | None = None, *, all_subscribers: bool = False) -> int:
-        """Make a list and return its ID; ValueError where `list_id` is taken."""
+        """Make a list and return its ID; ValueError if `list_id` is taken."""
         with self.database.writing() as connection:
             return lists.create(connection, mid, name, list_id, is_all=all_subscribers)
 
     def mailing_list(self, mid: str, list_id: int) -> MailingList | None:
-        """Return a list by its ID, None where the business unit has none."""
+        """Return a list by its ID, None if the business unit has none."""
         with self.database.reading() as connection:
             return lists.find(connection, mid, list_id)
 
@@ -193,14 +193,14 @@ class RowStore:
         return self.mailing_list(mid, list_id) is not None
 
     def subscribers(self, mid: str, list_id: int) -> Iterator[Subscriber]:
-        """Yield the subscribers of a list by address; nobody where there is no such list."""
+        """Yield the subscribers of a list by address; none if there is no such list."""
         target = self.mailing_list(mid, list_id)
         if target is not None:
             with self.database.reading() as connection:
                 yield from lists.members(connection, target)
 
     def set_status(self, mid: str, address: str, status: str) -> bool:
-        """Set a subscriber's status (Active, Bounced, Held, Unsubscribed); False where nobody has the address."""
+        """Set a subscriber's status (Active, Bounced, Held, Unsubscribed); False if no subscriber has the address."""
         with self.database.writing() as connection:
             return lists.set_status(connection, mid, address, status)
 
@@ -216,12 +216,12 @@ class RowStore:
             connection.execute("DELETE FROM bad_row WHERE task_id = ?", (task_id,))
 
     def new_run(self) -> int:
-        """Return the number that marks the rows one run writes; never given twice, not after a restart either."""
+        """Return the number that marks the rows of one run; it is unique, also after a restart."""
         return next(self._numbers)
 
     @contextlib.contextmanager
     def alone(self, destination: str) -> Iterator[None]:
-        """Let one run at a time write into a destination: its marks must not mix with another run's."""
+        """Let one run at a time write into a destination, so that the marks of two runs do not mix."""
         with self._guard:
             lock = self._in_use[destination]
         with lock:

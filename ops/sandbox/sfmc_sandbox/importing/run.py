@@ -1,13 +1,14 @@
-"""One import from its definition to its outcome; the order of the steps stands here, their meaning elsewhere."""
+"""Runs one import, from its definition to its outcome."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sfmc_sandbox.importing.batching import Batch
 from sfmc_sandbox.importing.columns import Binding, DataExtension, Values, bind, column_of, columns_needed
 from sfmc_sandbox.importing.definition import (
     Action,
@@ -18,7 +19,7 @@ from sfmc_sandbox.importing.definition import (
     check_update_type,
     read_definition,
 )
-from sfmc_sandbox.importing.destinations import Destination
+from sfmc_sandbox.importing.destinations import Destination, Sink
 from sfmc_sandbox.importing.filters import compile_filter
 from sfmc_sandbox.importing.notification import notify
 from sfmc_sandbox.importing.outcome import Account, BadRowError, LeftOutError, Outcome, RefusedError, Status, Tally
@@ -26,6 +27,47 @@ from sfmc_sandbox.importing.reading import Unreadable
 from sfmc_sandbox.importing.rows import RowStore
 from sfmc_sandbox.importing.sources import Table, destination_of, files_of, open_extension, open_file, source_extension
 from sfmc_sandbox.importing.values import Style, date_reader
+
+_SIZE = 2_000
+_ACTION = itemgetter(0)
+
+
+class Batch:
+    """Collects good and bad rows of one file; `flush` stores both in one transaction. Memory use has a limit."""
+
+    def __init__(self, store: RowStore, sink: Sink, tally: Tally, task_id: int, file: str) -> None:
+        self._store = store
+        self._sink = sink
+        self._tally = tally
+        self._of = (task_id, file)
+        self._good: list[tuple[Action, Values]] = []
+        self._bad: list[tuple[int, int, str, str, str]] = []
+
+    def good(self, row: tuple[Action, Values]) -> None:
+        """Add a row that can be stored."""
+        self._good.append(row)
+        if len(self._good) >= _SIZE:
+            self.flush()
+
+    def bad(self, line: int, raw: str, reason: str) -> None:
+        """Add a row that cannot be stored, with its reason, and count it as an error."""
+        task_id, file = self._of
+        self._tally.errors += 1
+        self._bad.append((task_id, line, raw, reason, file))
+        if len(self._bad) >= _SIZE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store the collected rows, in the order of the file."""
+        if not self._good and not self._bad:
+            return
+        with self._store.database.writing() as connection:
+            for action, rows in groupby(self._good, key=_ACTION):
+                self._sink(connection, action, [values for _, values in rows], self._tally)
+            connection.executemany("INSERT INTO bad_row VALUES (?, ?, ?, ?, ?)", self._bad)
+        self._good.clear()
+        self._bad.clear()
+
 
 Interpreter = Callable[[Sequence[str]], tuple[Action, Values]]
 
@@ -37,10 +79,10 @@ def interpreter(
     destination: Destination,
     style: Style,
 ) -> Interpreter:
-    """Return what reads a row: its action and its values in the order of `bindings`, of keys only for Delete.
+    """Return the function that reads a row: its action, and its values in the order of `bindings` (Delete: keys only).
 
-    It raises BadRowError with the reason, LeftOutError for a row that is left out. Raises RefusedError where
-    the definition speaks of columns that are not there.
+    The function raises BadRowError with the reason, LeftOutError for a row that is left out. Raises RefusedError
+    if the definition names columns that do not exist.
     """
     steps = [(destination.converter(item.field, style), item.column) for item in bindings]
     keys = [step for step, item in zip(steps, bindings, strict=True) if item.field.is_primary_key]
@@ -86,7 +128,7 @@ def _choice_of_action(options: Options, headings: Sequence[str] | None) -> Calla
 
 @dataclass(slots=True)
 class Transfer:
-    """The rows of one run; `names` are the tables read so far, `stopped` says at which row it was given up."""
+    """The rows of one run; `names`: the tables read so far; `stopped`: at which row the run stopped."""
 
     store: RowStore
     task_id: int
@@ -96,7 +138,7 @@ class Transfer:
     _emptied: bool = False
 
     def run(self, options: Options, tables: Iterator[Table], destination: Destination, style: Style) -> None:
-        """Move all rows, or those before the first bad one where AllowErrors is false.
+        """Move all rows, or those before the first bad one if AllowErrors is false.
 
         Raises RefusedError, OSError and UnicodeError; the rows before that are stored and counted.
         """
@@ -122,7 +164,7 @@ class Transfer:
             batch.flush()
 
     def _empty(self, options: Options, destination: Destination) -> None:
-        """Remove the old rows under Overwrite: once, and not before the file is known to fit."""
+        """Remove the old rows under Overwrite: once, after the file is known to fit."""
         if options.update_type is UpdateType.OVERWRITE and not self._emptied:
             with self.store.database.writing() as connection:
                 destination.empty(connection)
@@ -153,11 +195,11 @@ def run_import(
     now: datetime,
     progress: Progress,
 ) -> Outcome:
-    """Run an ImportDefinition to its end and return how it ended; what is wrong with it is in the outcome.
+    """Run an ImportDefinition to its end. Errors of the definition and of the file are in the outcome.
 
     `definition` has the names of the Marketing Cloud WSDL; absent properties mean their defaults. `files`
     holds one folder per file transfer location. `now` (with a zone) is the moment of the start. `progress`
-    hears "Processing" and, when rows are read, "IOWork". Raises sqlite3.Error where the store fails.
+    is called with "Processing" and, when rows are read, "IOWork". Raises sqlite3.Error if the store fails.
     """
     progress("Processing")
     run = _Run(account, rows, files, task_id)

@@ -1,4 +1,4 @@
-"""The tables of data extensions: made, dropped, found, read and written; one connection at a time is given."""
+"""The SQLite tables of data extensions: create, drop, find, read and write."""
 
 import json
 import sqlite3
@@ -32,7 +32,7 @@ def row_statement(
 ) -> str:
     """Return the statement that does `action` with one row.
 
-    The row's values stand in the order of `columns`, for Delete only those of the keys among them.
+    The row's values are in the order of `columns`; for Delete, only those of the keys.
     `run` marks each row it touches. A key that this run has already written is written again (the last row
     of a file wins); under AddButDoNotUpdate that holds only for the run's own rows.
     """
@@ -116,7 +116,7 @@ def drop(connection: sqlite3.Connection, extension: DataExtension) -> None:
 
 
 def find(connection: sqlite3.Connection, mid: str, name: str) -> DataExtension | None:
-    """Return the data extension whose key or ObjectID is `name` (any case), None where there is none."""
+    """Return the data extension whose key or ObjectID is `name` (any case), None if there is none."""
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM data_extension WHERE mid = ?1 AND (key = ?2 OR object_id = ?2)",  # noqa: S608
         (mid, name),
@@ -156,7 +156,7 @@ def read(
 
 
 class TableWriter:
-    """Writes the rows of one run into one data extension and counts what became of them."""
+    """Writes the rows of one run into one data extension and counts the results."""
 
     def __init__(self, extension: DataExtension, run: int) -> None:
         self._extension = extension
@@ -164,7 +164,7 @@ class TableWriter:
         self._written = 0
 
     def statements(self, columns: Sequence[int], defaults: dict[int, Value]) -> Callable[[Action], str]:
-        """Return what gives the statement of an action for rows whose values stand in the order of `columns`."""
+        """Return a function from an action to its SQL, for rows with their values in the order of `columns`."""
         known: dict[Action, str] = {}
 
         def statement(action: Action) -> str:

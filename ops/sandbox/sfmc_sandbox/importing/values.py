@@ -1,4 +1,4 @@
-"""Text of a file becomes a value of a field's type, or a reason why not; pure, compiled once per import."""
+"""Turns text of a file into the value of a field, or into the reason why it is bad (pure)."""
 
 import re
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def converter(field: Field, style: Style) -> Converter:
 
 
 def default_of(field: Field, style: Style) -> Value:
-    """Return the typed default of a field, None where it has none; raises BadRowError for one that is wrong."""
+    """Return the typed default of a field, None if it has none. Raises BadRowError for a default that is not valid."""
     text = field.default_value
     if not text:
         return None
@@ -210,7 +210,7 @@ def order_of(locale: str) -> str:
 
 
 def date_reader(locale: str) -> DateReader:
-    """Return what turns a date, with or without a time, into ISO text of seconds, None where it is no date.
+    """Return a function from a date, with or without a time, to ISO text with seconds; None if it is not a date.
 
     A text that begins with a year of four digits is year, month, day in every locale. Two digits of a year
     mean 1950 to 2049.

@@ -1,1 +1,1 @@
-"""The kinds of objects the service knows: what may be created, changed, deleted and read of each; no SOAP."""
+"""The kinds of objects: what callers can create, change, delete and read of each."""

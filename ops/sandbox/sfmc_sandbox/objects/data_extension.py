@@ -1,13 +1,13 @@
-"""DataExtension and DataExtensionField: created with fields and primary keys, read, deleted; rows live elsewhere."""
+"""DataExtension, DataExtensionField and DataExtensionObject: fields, keys and rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sfmc_sandbox.clock import Clock, server_date_time
 from sfmc_sandbox.importing import DataExtension, Field, RowStore
+from sfmc_sandbox.login import Caller
 from sfmc_sandbox.objects.import_definition import DATA_EXTENSION, Destinations
 from sfmc_sandbox.objects.kind import NO_ACCESS, Created, RefusalError, Values, merged, new_object_id
-from sfmc_sandbox.security import Caller
 from sfmc_sandbox.settings import IMPORT_TO_DATA_EXTENSIONS
 from sfmc_sandbox.store import Store, StoredObject
 from sfmc_sandbox.wire.codec import text_of
@@ -34,7 +34,7 @@ class DataExtensions:
         self._destinations = destinations
 
     def create(self, caller: Caller, values: Values) -> Created:
-        """Make a data extension and its table. A missing key is made up, as Marketing Cloud does."""
+        """Make a data extension and its table. Without a key, the ObjectID becomes the key, as in Marketing Cloud."""
         object_id, name = new_object_id(), text_of(values, "Name")
         key = text_of(values, "CustomerKey") or object_id
         if not name:
@@ -104,6 +104,26 @@ class DataExtensionFields:
         for extension in self._rows.data_extensions(str(mid)):
             for ordinal, field in enumerate(extension.fields):
                 yield _shown(extension, field, ordinal, mid)
+
+
+class DataExtensionRows:
+    """`DataExtensionObject[key]`: the rows of one data extension."""
+
+    retrievable: tuple[str, ...] = ()
+
+    def __init__(self, rows: RowStore) -> None:
+        self._rows = rows
+
+    def columns(self, mid: int, key: str) -> tuple[str, ...] | None:
+        """The names of the fields; None when there is no such data extension."""
+        found = self._rows.data_extension(str(mid), key)
+        return None if found is None else tuple(field.name for field in found.fields)
+
+    def rows(self, mid: int, key: str, values: Values | None) -> Iterator[Values]:
+        """Every row, as field name to text."""
+        del values
+        for row in self._rows.rows(str(mid), key):
+            yield {name: value for name, value in row.items() if value is not None}
 
 
 def permission_to_import(caller: Caller) -> None:

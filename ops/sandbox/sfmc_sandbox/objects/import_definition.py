@@ -1,10 +1,12 @@
-"""ImportDefinition: created, changed, deleted and read by Marketing Cloud's rules; runs no import."""
+"""ImportDefinition with the checks of its destination, and the ImportResultsSummary of its runs."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from sfmc_sandbox.clock import Clock, server_date_time
+from sfmc_sandbox.clock import Clock, server_date_time, us_date_time
+from sfmc_sandbox.filters import values_wanted
 from sfmc_sandbox.importing import DataExtension, RowStore
+from sfmc_sandbox.login import Caller
 from sfmc_sandbox.objects.kind import (
     EXISTS,
     IMPORT_DEFINITION,
@@ -24,7 +26,7 @@ from sfmc_sandbox.objects.kind import (
     merged,
     new_object_id,
 )
-from sfmc_sandbox.security import Caller
+from sfmc_sandbox.runs import Run, Runs
 from sfmc_sandbox.settings import IMPORT_ALL_SUBSCRIBERS, IMPORT_TO_DATA_EXTENSIONS, IMPORT_TO_LISTS
 from sfmc_sandbox.store import Store, StoredObject
 from sfmc_sandbox.wire.codec import text_of
@@ -42,10 +44,10 @@ class Destinations:
         self._rows = rows
 
     def check(self, caller: Caller, values: Values, code: int) -> None:
-        """Whether this caller may import into that destination, and whether it exists.
+        """Check that the destination exists and that this caller may import into it.
 
-        Raises RefusalError with `code` for a destination that cannot be used and 43060 for none at all, and
-        SoapFaultError 11 where the caller lacks the permission that the vendor's page "ImportDefinition" asks for.
+        Raises RefusalError with `code` for a destination that cannot be used, with 43060 if there is none, and
+        SoapFaultError 11 if the caller lacks the permission that the vendor's page "ImportDefinition" requires.
         """
         target = values.get("DestinationObject")
         if not target:
@@ -138,7 +140,7 @@ class ImportDefinitions:
         return self.put(caller.mid, key, values)
 
     def put(self, mid: int, key: str, values: Values) -> Created:
-        """Store a definition without asking any rule."""
+        """Store a definition without checks."""
         object_id, now = new_object_id(), server_date_time(self._clock.timestamp())
         kept = {name: value for name, value in values.items() if name not in READ_ONLY and value is not None}
         document = {**kept, "CustomerKey": key, "ObjectID": object_id, "CreatedDate": now, "ModifiedDate": now}
@@ -185,3 +187,46 @@ class ImportDefinitions:
             if int(values.get(name) or 0) < 0:
                 raise RefusalError(VALIDATION_ERROR, f"{name} must not be negative")
         self._destinations.check(caller, values, code)
+
+
+_LOOKED_UP = {"TaskResultID", "ImportDefinitionCustomerKey"}
+_MANY = 5000
+
+
+class ImportResultsSummaries:
+    """One row per visible run."""
+
+    retrievable = (
+        "ID", "Client.ID", "ObjectID", "DestinationID", "StartDate", "EndDate", "ImportDefinitionCustomerKey",
+        "ImportStatus", "ImportType", "NumberDuplicated", "NumberErrors", "NumberSuccessful", "TaskResultID",
+        "TotalRows",
+    )  # fmt: skip
+
+    def __init__(self, runs: Runs, clock: Clock) -> None:
+        self._runs = runs
+        self._clock = clock
+
+    def rows(self, mid: int, key: str, values: Values | None) -> Iterable[Values]:
+        """Every visible run, oldest first; a filter by key or number reads only those runs from the store."""
+        del key
+        names = values_wanted(values, _LOOKED_UP) if values else None
+        usable = names is not None and len(names) < _MANY
+        found = self._runs.visible_among(mid, list(names or ())) if usable else self._runs.visible(mid)
+        now = self._clock.timestamp()
+        return (_summary(run, now) for run in found)
+
+
+def _summary(run: Run, now: float) -> Values:
+    shown: dict[str, Any] = {
+        "ID": 0,
+        "Client": {"ID": run.mid},
+        "ImportDefinitionCustomerKey": run.customer_key,
+        "StartDate": us_date_time(run.started),
+        "ImportStatus": run.status_at(now),
+        "TaskResultID": run.task_id,
+        **dict.fromkeys(("NumberSuccessful", "NumberDuplicated", "NumberErrors", "TotalRows"), 0),
+    }
+    if run.is_over(now) and run.outcome is not None:
+        shown["EndDate"] = us_date_time(max(run.shown, run.ended or run.started))
+        shown |= run.outcome | run.faults.get("counts", {})
+    return shown

@@ -1,4 +1,4 @@
-"""What every kind of object offers to the operations; implements none of them."""
+"""The interface of every kind of object, with the error codes and helpers they share."""
 
 import re
 import uuid
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sfmc_sandbox.security import Caller
+from sfmc_sandbox.login import Caller
 from sfmc_sandbox.store import Store, StoredObject
 from sfmc_sandbox.wire.codec import text_of
 from sfmc_sandbox.wire.schema import Member, service_schema
@@ -113,7 +113,7 @@ class Readable(Protocol):
 
     @property
     def retrievable(self) -> tuple[str, ...]:
-        """Names of the properties that may be asked for, nested ones with a point."""
+        """Names of the properties that Retrieve may request, nested ones with a point."""
 
     def rows(self, mid: int, key: str, values: Values | None) -> Iterable[Values]:
         """Every row in a business unit as nested values by wire name, in a stable order.

@@ -1,13 +1,22 @@
-"""List and FileTransferLocation: created, changed, deleted and read; subscribers live elsewhere."""
+"""List, ListSubscriber and FileTransferLocation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sfmc_sandbox.clock import Clock, server_date_time
 from sfmc_sandbox.importing import RowStore
+from sfmc_sandbox.login import Caller
 from sfmc_sandbox.objects.import_definition import FILE_LOCATION, LIST
-from sfmc_sandbox.objects.kind import EXISTS, Created, RefusalError, Values, by_key_or_object_id, merged, new_object_id
-from sfmc_sandbox.security import Caller
+from sfmc_sandbox.objects.kind import (
+    EXISTS,
+    Created,
+    Readable,
+    RefusalError,
+    Values,
+    by_key_or_object_id,
+    merged,
+    new_object_id,
+)
 from sfmc_sandbox.store import Store, StoredObject
 from sfmc_sandbox.wire.codec import text_of
 
@@ -78,6 +87,28 @@ class Lists:
         return found
 
 
+class ListSubscribers:
+    """The members of all lists."""
+
+    retrievable = ("ObjectID", "PartnerKey", "ID", "SubscriberKey", "ListID", "Status", "Client.ID")
+
+    def __init__(self, rows: RowStore, lists: Readable) -> None:
+        self._rows = rows
+        self._lists = lists
+
+    def rows(self, mid: int, key: str, values: Values | None) -> Iterator[Values]:
+        """Every membership, list by list."""
+        del values
+        for one in self._lists.rows(mid, key, None):
+            for subscriber in self._rows.subscribers(str(mid), int(one["ID"])):
+                yield {
+                    "SubscriberKey": subscriber.subscriber_key,
+                    "ListID": one["ID"],
+                    "Status": subscriber.status,
+                    "Client": {"ID": mid},
+                }
+
+
 class FileTransferLocations:
     """Places from which imports read; each is a folder below the data folder of its business unit."""
 
@@ -98,7 +129,7 @@ class FileTransferLocations:
         return self.put(caller.mid, key)
 
     def put(self, mid: int, key: str) -> Created:
-        """Make a location without asking any rule; the Enhanced FTP reads from its folder Import."""
+        """Make a location without checks; the Enhanced FTP reads from its folder Import."""
         folder = self._files / str(mid) / key
         (folder / "Import" if key == ENHANCED_FTP else folder).mkdir(parents=True, exist_ok=True)
         object_id, now = new_object_id(), server_date_time(self._clock.timestamp())

@@ -1,1 +1,1 @@
-"""SOAP as bytes: schema, reading of requests and writing of replies; knows nothing of imports or their state."""
+"""SOAP as bytes: the schema, reading of requests, writing of replies."""

@@ -1,4 +1,4 @@
-"""Reads elements into plain mappings: by local name, in any order, unknown elements ignored; judges no meaning."""
+"""Reads elements into plain mappings, liberally, and writes mappings as elements in the order of the schema."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from lxml import etree
 
 from sfmc_sandbox.wire.schema import ComplexType, Member, Schema, service_schema
-from sfmc_sandbox.wire.vocabulary import PARTNER, XSI_NIL, XSI_TYPE, local_name, local_value
+from sfmc_sandbox.wire.vocabulary import PARTNER, PLATFORM_FLAG, XSI_NIL, XSI_TYPE, local_name, local_value
 
 _TRUE, _FALSE = {"true", "1"}, {"false", "0"}
 _RANGES = {"int": 2**31, "long": 2**63, "byte": 2**7}
@@ -52,7 +52,7 @@ class _Reader:
         self.problems: list[str] = []
 
     def complex(self, element: etree._Element, declared: str, depth: int) -> dict[str, Any]:
-        """The values of `element`, with `xsi:type` kept where it was given."""
+        """The values of `element`, with `xsi:type` if it was given."""
         sent = local_value(element.get(XSI_TYPE, ""))
         actual = self._schema.types.get(sent)
         if actual is None or not actual.is_a(declared):
@@ -122,7 +122,7 @@ class _Reader:
 
 
 def _given(item: Any) -> list[Any]:
-    """An item of a list, or nothing where it is nil or could not be read."""
+    """An item of a list, or nothing if it is nil or could not be read."""
     return [] if item is None or item is _UNREADABLE else [item]
 
 
@@ -141,7 +141,6 @@ def children(element: etree._Element, *path: str) -> list[etree._Element]:
 
 
 _UNPREFIXED: Any = {None: PARTNER}
-PLATFORM_FLAG = "IsPlatformObject"
 # Characters that XML 1.0 cannot carry at all.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FLAG_FOLLOWS = "ObjectState"
@@ -174,7 +173,7 @@ def _chosen(of: ComplexType, values: Mapping[str, Any]) -> str:
 
 
 def _empty(member: Member) -> Any:
-    """What stands where the schema demands an element and nobody gave a value."""
+    """The value of an element that the schema requires when there is none."""
     if not member.built_in:
         allowed = service_schema().enums.get(member.type)
         return allowed[0] if allowed else {}

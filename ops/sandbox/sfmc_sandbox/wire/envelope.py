@@ -1,4 +1,4 @@
-"""Reads SOAP 1.1 and 1.2 envelopes from bytes, safely; knows neither operations' meaning nor accounts."""
+"""Reads SOAP 1.1 and 1.2 envelopes from bytes, safely, and writes replies and faults."""
 
 import re
 import uuid
@@ -47,7 +47,7 @@ class Envelope:
 
 
 def parse_envelope(body: bytes) -> Envelope:
-    """Read an envelope; header and body may stand in any order.
+    """Read an envelope; header and body may be in any order.
 
     Raises BadRequestError for anything that is not a well-formed envelope, or that declares a document type.
     """

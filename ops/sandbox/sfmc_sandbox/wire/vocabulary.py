@@ -1,4 +1,4 @@
-"""Namespaces and the table of operations; no behaviour.
+"""Namespaces, names and the table of operations.
 
 Source: Marketing Cloud WSDL (names, SOAPAction values) and captured replies (`wsa:Action`).
 """
@@ -17,6 +17,7 @@ WSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utilit
 
 XSI_TYPE = f"{{{XSI}}}type"
 XSI_NIL = f"{{{XSI}}}nil"
+PLATFORM_FLAG = "IsPlatformObject"
 
 
 @dataclass(frozen=True)
