@@ -143,7 +143,12 @@ def _shown(run: Run, now: float) -> dict[str, Any]:
 def catalogue_entries() -> list[dict[str, Any]]:
     """Every fault as JSON."""
     return [
-        {"fault": kind.name, "strikes": kind.stage.value, "meaning": kind.meaning, "parameters": dict(kind.parameters)}
+        {
+            "fault": kind.name,
+            "strikes": kind.stage.value,  # codespell:ignore strikes
+            "meaning": kind.meaning,
+            "parameters": dict(kind.parameters),
+        }
         for kind in CATALOGUE.values()
     ]
 

@@ -65,7 +65,7 @@ def test_update_and_delete_find_a_definition_by_its_object_id(client: Conversati
 @pytest.mark.parametrize("change", ["update", "delete"])
 def test_changing_what_is_not_there_is_43010(client: Conversation, change: str) -> None:
     call = client.update if change == "update" else client.delete
-    reply = call(thing("ImportDefinition", "<CustomerKey>nobody</CustomerKey>"))
+    reply = call(thing("ImportDefinition", "<CustomerKey>unknown</CustomerKey>"))
     assert (reply.text("OverallStatus"), reply.text("ErrorCode")) == ("Error", "43010")
 
 
@@ -141,7 +141,7 @@ def test_a_definition_that_cannot_be_is_refused(client: Conversation, properties
 
 def test_an_update_that_breaks_the_destination_is_43050_and_changes_nothing(client: Conversation) -> None:
     client.create(_definition("daily", "<Name>old</Name>"))
-    broken = TARGET.replace("people", "nobody")
+    broken = TARGET.replace("people", "unknown")
     reply = client.update(thing("ImportDefinition", f"<CustomerKey>daily</CustomerKey><Name>new</Name>{broken}"))
     assert reply.text("ErrorCode") == "43050"
     after = client.retrieve("ImportDefinition", ["Name"], equals("CustomerKey", "daily"))

@@ -1,4 +1,4 @@
-"""Faults on request: each does what its name says, strikes what it is told to, and nothing else."""
+"""Injected faults: each does what its name says, to the calls that its rule matches, and to no others."""
 
 import http.client
 
@@ -108,25 +108,25 @@ def test_rules_behind_one_that_ends_the_call_wait_for_the_next(client: Conversat
     assert [_what_happens(client) for _ in range(4)] == ["9", 500, "reset", "OK"]
 
 
-def test_a_probability_with_a_seed_strikes_the_same_calls_every_time(
+def test_a_probability_with_a_seed_matches_the_same_calls_every_time(
     client: Conversation, sandbox: SandboxProcess
 ) -> None:
-    def strikes() -> list[object]:
+    def matched() -> list[object]:
         sandbox.control.clear_faults()
         sandbox.control.add_fault("fault_9", probability=0.5, seed=7)
         return [_what_happens(client) for _ in range(20)]
 
-    first = strikes()
-    assert first == strikes()
+    first = matched()
+    assert first == matched()
     assert {"9", "OK"} == set(first)
 
 
-def test_a_rule_strikes_only_the_definition_it_names(client: Conversation, sandbox: SandboxProcess) -> None:
+def test_a_rule_matches_only_the_definition_it_names(client: Conversation, sandbox: SandboxProcess) -> None:
     sandbox.control.add_fault("fault_9", customer_key="daily")
     assert (_what_happens(client, "weekly"), _what_happens(client, "daily")) == ("OK", "9")
 
 
-def test_a_rule_strikes_a_definition_also_when_its_object_id_is_sent(
+def test_a_rule_matches_a_definition_also_when_its_object_id_is_sent(
     client: Conversation, sandbox: SandboxProcess
 ) -> None:
     object_id = client.retrieve("ImportDefinition", ["ObjectID"], equals("CustomerKey", "daily")).text("ObjectID")
@@ -134,7 +134,7 @@ def test_a_rule_strikes_a_definition_also_when_its_object_id_is_sent(
     assert client.call("Perform", start(f"<ObjectID>{object_id}</ObjectID>")).text("Code") == "9"
 
 
-def test_a_rule_strikes_only_its_operation_and_type_of_object(client: Conversation, sandbox: SandboxProcess) -> None:
+def test_a_rule_matches_only_its_operation_and_type_of_object(client: Conversation, sandbox: SandboxProcess) -> None:
     sandbox.control.add_fault("fault_9", operation="Retrieve", object_type="ImportResultsSummary")
     assert _what_happens(client) == "OK"
     assert client.retrieve("ImportDefinition", ["Name"]).status == 200
@@ -142,13 +142,13 @@ def test_a_rule_strikes_only_its_operation_and_type_of_object(client: Conversati
 
 
 def test_the_token_endpoint_can_be_down(client: Conversation, sandbox: SandboxProcess) -> None:
-    wish = {"grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "demo-secret"}
+    fields = {"grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "demo-secret"}
     sandbox.control.add_fault("http_503", operation="Token", count=1)
     sandbox.control.add_fault("drop_before_applying", operation="Token", count=1)
-    reply = requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=60)
+    reply = requests.post(f"{sandbox.url}/v2/token", json=fields, timeout=60)
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
     with pytest.raises(requests.ConnectionError):
-        requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=60)
+        requests.post(f"{sandbox.url}/v2/token", json=fields, timeout=60)
     assert client.token()
 
 
@@ -165,10 +165,10 @@ def test_the_token_endpoint_can_be_down(client: Conversation, sandbox: SandboxPr
 def test_the_token_endpoint_can_answer_nonsense(
     client: Conversation, sandbox: SandboxProcess, fault: str, seen: bytes | None
 ) -> None:
-    wish = {"grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "demo-secret"}
+    fields = {"grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "demo-secret"}
     sandbox.control.add_fault(fault, operation="Token", count=1)
     try:
-        content = requests.post(f"{sandbox.url}/v2/token", json=wish, timeout=60).content
+        content = requests.post(f"{sandbox.url}/v2/token", json=fields, timeout=60).content
     except requests.RequestException:
         content = None
     assert content == seen
@@ -196,8 +196,8 @@ def test_a_rule_for_any_operation_waits_for_one_it_can_strike(client: Conversati
     ("fault", "operation"), [("missing_task", "Token"), ("late_row", "Retrieve"), ("error_timeout", "Wsdl")]
 )
 def test_a_fault_that_an_operation_cannot_have_is_refused(sandbox: SandboxProcess, fault: str, operation: str) -> None:
-    wish = {"fault": fault, "operation": operation}
-    reply = requests.post(f"{sandbox.url}/_sandbox/faults", json=wish, timeout=60)
+    fields = {"fault": fault, "operation": operation}
+    reply = requests.post(f"{sandbox.url}/_sandbox/faults", json=fields, timeout=60)
     assert (reply.status_code, reply.json()) == (400, {"error": f"{fault} does not apply to {operation}"})
 
 

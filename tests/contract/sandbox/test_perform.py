@@ -47,7 +47,7 @@ def test_a_definition_can_be_named_by_its_object_id(client: Conversation, sandbo
 @pytest.mark.parametrize(
     ("identity", "code", "message"),
     [
-        ("<CustomerKey>nobody</CustomerKey>", "43010", "ImportDefinition Not Found"),
+        ("<CustomerKey>unknown</CustomerKey>", "43010", "ImportDefinition Not Found"),
         ("<CustomerKey/>", "43000", "Customer Key Not Specified"),
         ("<CustomerKey>  </CustomerKey>", "43000", "Customer Key Not Specified"),
         ("<CustomerKey xsi:nil='true'/>", "43000", "Customer Key Not Specified"),
@@ -103,7 +103,7 @@ def test_several_definitions_give_one_numbered_result_each(client: Conversation,
     one = '<Definition xsi:type="ImportDefinition"><CustomerKey>{}</CustomerKey></Definition>'
     payload = (
         f'<PerformRequestMsg xmlns="{PARTNER}"><Action>start</Action><Definitions>{one.format("daily")}'
-        f"{one.format('nobody')}{one.format('daily')}</Definitions></PerformRequestMsg>"
+        f"{one.format('unknown')}{one.format('daily')}</Definitions></PerformRequestMsg>"
     )
     reply = client.call("Perform", payload)
     assert reply.text("OverallStatus") == "Has Errors"

@@ -37,7 +37,7 @@ def test_only_what_was_asked_for_comes_back_with_partner_key_and_object_id(
 
 
 def test_no_match_is_ok_without_results(client: Conversation) -> None:
-    reply = client.retrieve("ImportDefinition", ["CustomerKey"], equals("CustomerKey", "nobody"))
+    reply = client.retrieve("ImportDefinition", ["CustomerKey"], equals("CustomerKey", "unknown"))
     assert (reply.status, reply.text("OverallStatus"), reply.elements("Results")) == (200, "OK", [])
 
 

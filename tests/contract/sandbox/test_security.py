@@ -1,4 +1,4 @@
-"""Tokens, passwords and permissions: who is let in and what the others are told."""
+"""Tokens, passwords and permissions: who may call, and the answers to the others."""
 
 import pytest
 import requests
@@ -30,8 +30,8 @@ def _refused(reply: Reply, text: str) -> bool:
 
 
 def test_a_token_answer_has_the_fields_of_the_live_service(sandbox: SandboxProcess) -> None:
-    wish = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    reply = requests.post(f"{sandbox.url}/v2/token", json={**wish, "account_id": ACCOUNT_ID}, timeout=60)
+    fields = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    reply = requests.post(f"{sandbox.url}/v2/token", json={**fields, "account_id": ACCOUNT_ID}, timeout=60)
     token = reply.json()
     assert list(token) == [
         "access_token", "token_type", "expires_in", "scope", "soap_instance_url", "rest_instance_url",
@@ -45,19 +45,19 @@ def test_a_token_answer_has_the_fields_of_the_live_service(sandbox: SandboxProce
 
 @pytest.mark.parametrize(
     "change",
-    [{"client_secret": "wrong"}, {"client_id": "nobody"}, {"account_id": "42"}, {"client_secret": None}],
+    [{"client_secret": "wrong"}, {"client_id": "unknown"}, {"account_id": "42"}, {"client_secret": None}],
 )
 def test_a_bad_client_gets_401_and_invalid_client(sandbox: SandboxProcess, change: dict[str, str | None]) -> None:
-    wish = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    reply = requests.post(f"{sandbox.url}/v2/token", json={**wish, **change}, timeout=60)
+    fields = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    reply = requests.post(f"{sandbox.url}/v2/token", json={**fields, **change}, timeout=60)
     assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")
     assert set(reply.json()) == {"error", "error_description", "error_uri"}
 
 
 @pytest.mark.parametrize("mid", [[], {}, True, "x", -1])
 def test_a_business_unit_that_is_no_number_gets_401(sandbox: SandboxProcess, mid: object) -> None:
-    wish = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    reply = requests.post(f"{sandbox.url}/v2/token", json={**wish, "account_id": mid}, timeout=60)
+    fields = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    reply = requests.post(f"{sandbox.url}/v2/token", json={**fields, "account_id": mid}, timeout=60)
     assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")
 
 
@@ -74,8 +74,8 @@ def test_a_token_is_found_in_any_namespace(client: Conversation, namespace: str)
 
 @pytest.mark.parametrize("namespace", [' xmlns="http://exacttarget.com"', ""])
 def test_the_legacy_token_is_accepted_beside_star_credentials(client: Conversation, namespace: str) -> None:
-    wish = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
-    legacy = requests.post(f"{client.sandbox.url}/v1/requestToken?legacy=1", json=wish, timeout=60).json()
+    fields = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
+    legacy = requests.post(f"{client.sandbox.url}/v1/requestToken?legacy=1", json=fields, timeout=60).json()
     header = (
         f'<oAuth xmlns="http://exacttarget.com"><oAuthToken{namespace}>{legacy["legacyToken"]}</oAuthToken></oAuth>'
         + _login("*", "*")
@@ -85,8 +85,8 @@ def test_the_legacy_token_is_accepted_beside_star_credentials(client: Conversati
 
 
 def test_a_legacy_token_lives_as_long_as_its_answer_says(client: Conversation, sandbox: SandboxProcess) -> None:
-    wish = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
-    legacy = requests.post(f"{sandbox.url}/v1/requestToken?legacy=1", json=wish, timeout=60).json()
+    fields = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
+    legacy = requests.post(f"{sandbox.url}/v1/requestToken?legacy=1", json=fields, timeout=60).json()
     header = f"<oAuth><oAuthToken>{legacy['legacyToken']}</oAuthToken></oAuth>"
     sandbox.control.advance(legacy["expiresIn"] - 5)
     assert client.call("Perform", PAYLOAD, header=header).status == 200
@@ -120,7 +120,7 @@ def test_whoever_is_unknown_gets_login_failed(client: Conversation, sandbox: San
     assert sandbox.control.performs() == []
 
 
-@pytest.mark.parametrize(("name", "password"), [(USERNAME, "wrong"), ("nobody", PASSWORD), ("*", "*"), ("", "")])
+@pytest.mark.parametrize(("name", "password"), [(USERNAME, "wrong"), ("unknown", PASSWORD), ("*", "*"), ("", "")])
 def test_a_wrong_password_gets_login_failed(client: Conversation, name: str, password: str) -> None:
     assert _refused(client.call("Perform", PAYLOAD, header=_login(name, password)), "Login Failed")
 
@@ -167,9 +167,9 @@ def test_a_client_of_one_business_unit_gets_no_token_for_another(tmp_path) -> No
     options = ["--account-id", "1001", "--account-id", "1002"]
     with SandboxProcess(options) as sandbox:
         sandbox.control.add_client("narrow", "s", [], mids=[1002])
-        wish = {"grant_type": "client_credentials", "client_id": "narrow", "client_secret": "s"}
+        fields = {"grant_type": "client_credentials", "client_id": "narrow", "client_secret": "s"}
         statuses = [
-            requests.post(f"{sandbox.url}/v2/token", json={**wish, "account_id": mid}, timeout=60).status_code
+            requests.post(f"{sandbox.url}/v2/token", json={**fields, "account_id": mid}, timeout=60).status_code
             for mid in (1001, 1002)
         ]
         assert statuses == [401, 200]
@@ -188,8 +188,8 @@ def test_a_user_or_legacy_client_of_one_business_unit_acts_in_that_one() -> None
         assert _refused(client.call("Perform", PAYLOAD, header=_login("bob", "s")), "Login Failed")
 
 
-def post(url: str, wish: dict[str, object]) -> dict[str, str]:
-    reply = requests.post(url, json=wish, timeout=60)
+def post(url: str, fields: dict[str, object]) -> dict[str, str]:
+    reply = requests.post(url, json=fields, timeout=60)
     reply.raise_for_status()
     answer: dict[str, str] = reply.json()
     return answer

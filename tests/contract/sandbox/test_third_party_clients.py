@@ -90,9 +90,9 @@ def test_each_client_is_told_token_expired_in_the_words_it_tests_for(
 
 
 def test_an_address_that_a_client_checks_by_pattern_can_stand_before_the_path(sandbox: SandboxProcess) -> None:
-    wish = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    fields = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
     address = f"{sandbox.url}/https://mct0000000000000000000000000.auth.marketingcloudapis.com/v2/token"
-    assert requests.post(address, json=wish, timeout=60).json()["token_type"] == "Bearer"
+    assert requests.post(address, json=fields, timeout=60).json()["token_type"] == "Bearer"
     assert requests.post(f"{sandbox.url}/tenant/v1/requesttoken?legacy=1", json={}, timeout=60).status_code == 401
     assert requests.head(f"{sandbox.url}/tenant/ETFramework.WSDL", timeout=60).status_code == 200
     assert requests.get(f"{sandbox.url}/tenant/v2/token", timeout=60).status_code == 405

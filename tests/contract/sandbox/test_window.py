@@ -1,4 +1,4 @@
-"""MaxImportFrequency on a direct start: nobody outside knows what happens, so it is a setting."""
+"""MaxImportFrequency on a direct start: what happens is not documented, so it is a setting."""
 
 import pytest
 

@@ -36,24 +36,24 @@ def test_the_page_shows_definitions_runs_counts_bad_rows_and_faults(sandbox: San
 
 def test_every_fault_is_documented_on_the_page_and_as_json(sandbox: SandboxProcess) -> None:
     page = requests.get(f"{sandbox.url}/_sandbox/", timeout=60).text
-    told = requests.get(f"{sandbox.url}/_sandbox", headers={"Accept": "application/json"}, timeout=60).json()
-    assert len(told["faults"]) > 25
-    for entry in told["faults"]:
+    answer = requests.get(f"{sandbox.url}/_sandbox", headers={"Accept": "application/json"}, timeout=60).json()
+    assert len(answer["faults"]) > 25
+    for entry in answer["faults"]:
         assert entry["fault"] in page
         assert entry["meaning"]
-        assert entry["strikes"]
+        assert entry["strikes"]  # codespell:ignore strikes
 
 
 def test_every_route_of_the_control_api_is_named_on_the_page(sandbox: SandboxProcess) -> None:
-    told = requests.get(f"{sandbox.url}/_sandbox", headers={"Accept": "application/json"}, timeout=60).json()
-    named = " ".join(told["control"])
+    answer = requests.get(f"{sandbox.url}/_sandbox", headers={"Accept": "application/json"}, timeout=60).json()
+    named = " ".join(answer["control"])
     for route in ("health", "performs", "faults", "catalogue", "clock", "definitions", "callers", "tokens", "reset"):
         assert f"/_sandbox/{route}" in named
 
 
 def test_the_clock_can_be_set_advanced_frozen_and_reset(sandbox: SandboxProcess) -> None:
-    def turn(**wish: object) -> str:
-        reply = requests.post(f"{sandbox.url}/_sandbox/clock", json=wish, timeout=60)
+    def turn(**fields: object) -> str:
+        reply = requests.post(f"{sandbox.url}/_sandbox/clock", json=fields, timeout=60)
         assert reply.status_code == 200
         return str(reply.json()["time"])
 
@@ -66,7 +66,7 @@ def test_the_clock_can_be_set_advanced_frozen_and_reset(sandbox: SandboxProcess)
 
 
 @pytest.mark.parametrize(
-    ("path", "wish", "complaint"),
+    ("path", "fields", "complaint"),
     [
         ("clock", {"set": "tomorrow"}, "set is 'tomorrow'"),
         ("clock", {"advance": "an hour"}, "advance is 'an hour'"),
@@ -90,15 +90,15 @@ def test_the_clock_can_be_set_advanced_frozen_and_reset(sandbox: SandboxProcess)
     ],
 )
 def test_a_control_request_that_makes_no_sense_is_refused_with_a_reason(
-    sandbox: SandboxProcess, path: str, wish: object, complaint: str
+    sandbox: SandboxProcess, path: str, fields: object, complaint: str
 ) -> None:
-    reply = requests.post(f"{sandbox.url}/_sandbox/{path}", json=wish, timeout=60)
+    reply = requests.post(f"{sandbox.url}/_sandbox/{path}", json=fields, timeout=60)
     assert reply.status_code == 400
     assert complaint in reply.json()["error"]
     assert sandbox.control.health()["status"] == "ok"
 
 
 def test_unknown_things_are_not_found(sandbox: SandboxProcess) -> None:
-    for path in ("definitions/nobody", "nothing"):
+    for path in ("definitions/unknown", "nothing"):
         assert requests.get(f"{sandbox.url}/_sandbox/{path}", timeout=60).status_code == 404
     assert sandbox.control.bad_rows("1") == []

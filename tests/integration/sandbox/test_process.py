@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly_when_told_to(sign: int) -> None:
+def test_it_ends_cleanly_after_a_signal(sign: int) -> None:
     sandbox = SandboxProcess().start()
     assert sandbox.stop(sign) == 0
     assert not [line for line in sandbox.errors if "Traceback" in line]
@@ -166,8 +166,8 @@ def test_options_can_be_set_by_environment() -> None:
     assert process.stdout is not None
     with process.stdout:
         url = json.loads(process.stdout.readline())["url"]
-        wish = {"grant_type": "client_credentials", "client_id": "me", "client_secret": "mine"}
-        assert requests.post(f"{url}/v2/token", json=wish, timeout=60).status_code == 200
+        fields = {"grant_type": "client_credentials", "client_id": "me", "client_secret": "mine"}
+        assert requests.post(f"{url}/v2/token", json=fields, timeout=60).status_code == 200
         process.terminate()
         process.wait(timeout=60)
 

@@ -119,16 +119,16 @@ def test_many_rows_come_in_batches_of_2500_and_a_dropped_table_ends_nothing(api:
     sandbox.drop("many.csv", "key\n" + "".join(f"{number:06}\n" for number in range(6000)))
     api.service.Perform(Action="start", Definitions={"Definition": [api.ImportDefinition(CustomerKey="many")]})
     eventually(lambda: sandbox.control.performs()[0]["result"], 60, "the import ended")
-    wish = {"ObjectType": "DataExtensionObject[many]", "Properties": ["key"]}
-    first = api.service.Retrieve(wish)
+    fields = {"ObjectType": "DataExtensionObject[many]", "Properties": ["key"]}
+    first = api.service.Retrieve(fields)
     api.service.Delete(Options={}, Objects=[api.DataExtension(CustomerKey="many")])
-    second = api.service.Retrieve({**wish, "ContinueRequest": first["RequestID"]})
-    third = api.service.Retrieve({**wish, "ContinueRequest": second["RequestID"]})
+    second = api.service.Retrieve({**fields, "ContinueRequest": first["RequestID"]})
+    third = api.service.Retrieve({**fields, "ContinueRequest": second["RequestID"]})
     assert [found["OverallStatus"] for found in (first, second, third)] == ["MoreDataAvailable"] * 2 + ["OK"]
     assert [len(found["Results"]) for found in (first, second, third)] == [2500, 2500, 1000]
 
 
-@pytest.mark.parametrize("kind", ["DataExtensionObject[nobody]", "DataExtensionObject", "DataExtensionObject[]"])
+@pytest.mark.parametrize("kind", ["DataExtensionObject[unknown]", "DataExtensionObject", "DataExtensionObject[]"])
 def test_rows_of_no_data_extension_are_an_error_text(api: Api, kind: str) -> None:
     found = api.service.Retrieve({"ObjectType": kind, "Properties": ["x"]})
     assert found["OverallStatus"].startswith("Error: Unable to find a handler")
@@ -205,9 +205,9 @@ def test_the_element_no_wsdl_declares_breaks_only_strict_readers(tmp_path: Path)
     with SandboxProcess(["--is-platform-object"]) as sandbox:
         sandbox.control.define("daily")
         lenient, strict = Api(sandbox, strict=False), Api(sandbox, strict=True)
-        wish = {"Definition": [lenient.ImportDefinition(CustomerKey="daily")]}
-        assert lenient.service.Perform(Action="start", Definitions=wish)["OverallStatus"] == "OK"
-        wish = {"Definition": [strict.ImportDefinition(CustomerKey="daily")]}
+        fields = {"Definition": [lenient.ImportDefinition(CustomerKey="daily")]}
+        assert lenient.service.Perform(Action="start", Definitions=fields)["OverallStatus"] == "OK"
+        fields = {"Definition": [strict.ImportDefinition(CustomerKey="daily")]}
         with pytest.raises(zeep.exceptions.XMLParseError, match="IsPlatformObject"):
-            strict.service.Perform(Action="start", Definitions=wish)
+            strict.service.Perform(Action="start", Definitions=fields)
         assert len(sandbox.control.performs()) == 2

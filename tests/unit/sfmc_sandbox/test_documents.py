@@ -31,7 +31,7 @@ def test_every_test_the_table_names_exists() -> None:
 
 
 @pytest.mark.parametrize("stage", Stage)
-def test_every_fault_is_named_on_the_page_where_it_strikes(stage: Stage) -> None:
+def test_every_fault_is_named_on_the_page_under_its_stage(stage: Stage) -> None:
     listed = {name for line in PAGE.split("\n\n") for name in re.findall(r"\b[a-z]+_?[a-z0-9_]+\b", line)}
     assert {kind.name for kind in CATALOGUE.values() if kind.stage is stage} <= listed
 

@@ -36,11 +36,11 @@ def test_destination_object_is_a_list_by_id(subscribe, on, news):
 
 
 def test_an_invalid_address_is_an_error_and_a_repeated_one_duplicated(world, subscribe, on):
-    outcome = subscribe("a@example.com,Ann", "nobody,X", ",Y", "A@example.com,Last")
+    outcome = subscribe("a@example.com,Ann", "unknown,X", ",Y", "A@example.com,Last")
     assert counts(outcome) == (1, 1, 0, 2)
     assert on() == {"a@example.com": "Last"}
     assert world.reasons() == [
-        "Email Address: 'nobody' is not an email address",
+        "Email Address: 'unknown' is not an email address",
         "Email Address: a value is required",
     ]
 
@@ -67,9 +67,9 @@ def test_a_subscriber_key_column_is_kept_and_the_address_stands_in_for_it(world,
 
 
 def test_setting_a_status_needs_a_known_one_and_an_address(world):
-    assert not world.store.set_status(MID, "nobody@example.com", "Held")
+    assert not world.store.set_status(MID, "unknown@example.com", "Held")
     with pytest.raises(ValueError, match="status is 'gone'"):
-        world.store.set_status(MID, "nobody@example.com", "gone")
+        world.store.set_status(MID, "unknown@example.com", "gone")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_off_the_all_subscribers_list_is_off_every_list(subscribe, on):
 
 
 def test_subscriber_import_type_sms_takes_mobile_numbers(world, subscribe, on):
-    outcome = subscribe("+1 555 123 4567,Ann", "nobody,Bob", head="Mobile,First Name", SubscriberImportType="SMS")
+    outcome = subscribe("+1 555 123 4567,Ann", "unknown,Bob", head="Mobile,First Name", SubscriberImportType="SMS")
     assert counts(outcome) == (1, 0, 0, 1)
     assert on() == {"+1 555 123 4567": "Ann"}
     assert "fills the required field 'Mobile Number'" in subscribe(TIDY[0], SubscriberImportType="SMS").message

@@ -165,7 +165,7 @@ def test_control_column_actions_say_what_happens_to_each_row(world):
         "both,a@example.com,Anna,1",
         "add,b@example.com,Kept,2",
         "add,d@example.com,Dan,3",
-        "update,e@example.com,Nobody,4",
+        "update,e@example.com,Unknown,4",
         "delete,c@example.com,,not even a number",
         "delete,z@example.com,,",
         "skip,not an address,,",
@@ -177,7 +177,7 @@ def test_control_column_actions_say_what_happens_to_each_row(world):
 @pytest.mark.parametrize(
     ("default", "expected"), [("AddAndUpdate", (1, 0, 0, 0)), ("Skip", (0, 0, 1, 0)), (None, (0, 0, 1, 0))]
 )
-def test_control_column_default_action_is_for_values_nobody_named(world, default, expected):
+def test_control_column_default_action_is_for_values_without_an_action(world, default, expected):
     world.people()
     assert counts(column_based(world, "what,a@example.com,Anna,1", ControlColumnDefaultAction=default)) == expected
 

@@ -55,7 +55,7 @@ class World:
         return run_import(definition, self.account, self.store, self.files, task_id, now, self.seen.append)
 
     def into_people(self, *lines, head="Email,Name,Age", **properties):
-        """Put a file with these rows and import it, going on after errors unless told otherwise."""
+        """Put a file with these rows and import it, going on after errors unless a property says otherwise."""
         self.put("people.csv", *lines, head=head)
         return self.run(**{"AllowErrors": True, **properties})
 
