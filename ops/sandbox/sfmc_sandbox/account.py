@@ -190,4 +190,4 @@ def _stores(data: Path | None) -> tuple[Store, RowStore]:
     try:
         return Store(data / "sandbox.sqlite"), RowStore(data / "rows.sqlite")
     except sqlite3.Error as problem:
-        raise DataFolderError(f"cannot read the state in {data}: {problem}; take another folder") from problem
+        raise DataFolderError(f"cannot read the state in {data}: {problem}; use another folder") from problem

@@ -27,7 +27,7 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for state and for files to import; without it, nothing is kept.",
 )
-@click.option("--client-id", default="demo-client", help="The API client that may ask for tokens.")
+@click.option("--client-id", default="demo-client", help="The API client that may request tokens.")
 @click.option("--client-secret", default="demo-secret", help="Its secret.")
 @click.option("--username", default="demo-user", help="The user of WS-Security UsernameToken.")
 @click.option("--password", default="demo-password", help="Its password.")
@@ -64,11 +64,11 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
 )
 @click.option("--overall-status-message", default="", help="OverallStatusMessage of a Perform that went well.")
 @click.option("--is-platform-object", is_flag=True, help="Send the element IsPlatformObject that no WSDL declares.")
-@click.option("--tls", is_flag=True, help="Speak HTTPS with the certificate that comes with the sandbox.")
+@click.option("--tls", is_flag=True, help="Serve HTTPS with the certificate that comes with the sandbox.")
 @click.option(
     "--tls-pem",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Speak HTTPS with this certificate and key in one PEM file.",
+    help="Serve HTTPS with this certificate and key in one PEM file.",
 )
 @click.option("--validate", is_flag=True, help="Check each reply against the WSDL's schema before sending it.")
 @click.version_option(package_name="sfmc-sandbox", message="%(package)s %(version)s", allow_from_autoenv=False)

@@ -43,7 +43,7 @@ class SandboxSettings:
     body_limit: int = 4 * 1024 * 1024
     """Bytes; a longer request is answered with HTTP 400."""
     tls: Path | None = None
-    """Speak HTTPS with this certificate and key (one PEM file); None means plain HTTP."""
+    """Serve HTTPS with this certificate and key (one PEM file); None means plain HTTP."""
     validate: bool = False
     """Check each reply against the WSDL's schema before it is sent."""
     is_platform_object: bool = False

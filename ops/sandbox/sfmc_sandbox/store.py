@@ -120,7 +120,7 @@ def _stored(row: tuple[Any, ...]) -> StoredObject:
 
 try:
     import fcntl
-except ImportError:  # Windows: two sandboxes on one folder are not noticed there
+except ImportError:  # Windows: two sandboxes on one folder are not detected there
     fcntl = None  # type: ignore[assignment]
 
 _CLAIM = "sandbox.lock"
@@ -157,5 +157,7 @@ def _claim(path: Path) -> TextIO:
             fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as problem:
             claim.close()
-            raise DataFolderError(f"another sandbox uses the data folder {path}: end it or take another") from problem
+            raise DataFolderError(
+                f"another sandbox uses the data folder {path}: end it or use another folder"
+            ) from problem
     return claim

@@ -143,7 +143,9 @@ def test_a_data_folder_belongs_to_one_sandbox_at_a_time(tmp_path: Path) -> None:
     with SandboxProcess(data=tmp_path):
         other = _run("--port", "0", "--data", str(tmp_path))
     assert other.returncode == 1
-    assert other.stderr.strip() == f"Error: another sandbox uses the data folder {tmp_path}: end it or take another"
+    assert (
+        other.stderr.strip() == f"Error: another sandbox uses the data folder {tmp_path}: end it or use another folder"
+    )
 
 
 def test_a_data_folder_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:

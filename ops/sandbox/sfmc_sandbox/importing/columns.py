@@ -182,7 +182,7 @@ def column_of(name: str, headings: Sequence[str] | None, asker: str) -> int:
     """
     if headings is None:
         if not (name.isascii() and name.isdecimal() and int(name)):
-            raise RefusedError(f"{asker}: columns without headings have numbers from 1, {name!r} is none")
+            raise RefusedError(f"{asker}: columns without headings have numbers from 1, and {name!r} is not one")
         return int(name) - 1
     wanted = name.strip().casefold()
     for column, heading in enumerate(headings):

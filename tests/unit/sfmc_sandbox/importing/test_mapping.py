@@ -70,7 +70,7 @@ def test_field_maps_may_stand_in_their_wrapper_and_alone():
         (["Email"], manual(by_place(7, "Email")), "FieldMaps: the file has no column 8 for 'Email'"),
         (None, manual(by_place(-1, "Email")), "FieldMaps: the file has no column 0"),
         (None, manual(by_name("mail", "Email"), kind="MapByOrdinal"), "columns without headings have numbers from 1"),
-        (None, manual(by_name("0", "Email"), kind="MapByOrdinal"), "'0' is none"),
+        (None, manual(by_name("0", "Email"), kind="MapByOrdinal"), "'0' is not one"),
         (["Email"], manual(), "no column of the file belongs to a field"),
     ],
 )
