@@ -1,13 +1,17 @@
 """The watcher asks a real sandbox over SOAP which definition a file is for."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from tests.support.producer_processes import Place
 from tests.support.sandbox_server import SandboxProcess
 
-ZONE = "Pacific/Auckland"
+ZONES = ("Etc/GMT+12", "Pacific/Kiritimati")
+"""Where the day is another than in Greenwich: until noon there, and from ten on."""
+
+FAR_FROM_MIDNIGHT = 11
+"""The hour of Greenwich at which it is evening in the first and early morning in the second."""
 
 
 def test_the_file_specs_of_the_account_decide_and_what_starts_nothing_is_an_event(tmp_path, redis_server, redis):
@@ -16,8 +20,9 @@ def test_the_file_specs_of_the_account_decide_and_what_starts_nothing_is_an_even
         sandbox.control.define("one", FileSpec="same.csv")
         sandbox.control.define("two", FileSpec="same.csv")
         place = Place(tmp_path, redis_server)
-        place.env |= sandbox.settings() | {"SFMC_TIME_ZONE": ZONE}
-        today = datetime.now(ZoneInfo(ZONE))
+        zone = ZONES[datetime.now(UTC).hour >= FAR_FROM_MIDNIGHT]
+        place.env |= sandbox.settings() | {"SFMC_TIME_ZONE": zone}
+        today = datetime.now(ZoneInfo(zone))
         for day in (today, today - timedelta(days=1)):
             place.put(f"in_{day:%Y%m%d}.csv")
         place.put("same.csv")
