@@ -42,8 +42,8 @@ def test_a_worker_whose_clock_is_ahead_does_not_take_a_lease_over_that_has_not_r
     stack: RunningSystem, send: Send
 ) -> None:
     stack.sandbox.control.define("leased")
-    stack.sandbox.control.add_fault("delay", customer_key="leased", count=1, seconds=2.5)
-    slow = stack.worker()
+    stack.sandbox.control.add_fault("delay", customer_key="leased", count=1, seconds=4)
+    slow = stack.worker(SFMC_READ_TIMEOUT="60", SFMC_LEASE_SECONDS="90")
     request = send("leased")
     await_sending(stack, request)
 
