@@ -66,7 +66,7 @@ class Kept:
 
     def last(self, request: str, name: str) -> dict[str, Any]:
         """Wait for an event of a request and give the last one that there is."""
-        self.until(lambda: name in self.stack.names(request), 60, f"{request} is told {name}")
+        self.until(lambda: name in self.stack.names(request), 120, f"{request} is told {name}")
         data: dict[str, Any] = self.stack.events(request)[-1]["data"]
         return data
 
