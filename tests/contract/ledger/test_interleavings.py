@@ -25,7 +25,7 @@ def test_no_interleaving_breaks_the_twin():
     run(lambda: MemoryWorld(SETTINGS), examples=200, steps=60)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_no_interleaving_tells_the_real_ledger_from_its_twin_or_breaks_it(redis_server):
     both = BothWorlds(redis_server.url, SETTINGS)
 
