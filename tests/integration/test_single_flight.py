@@ -27,7 +27,7 @@ def wish(number: int, file: FileInfo | None) -> StartRequest:
 
 
 @pytest.mark.parametrize("hours", [0, 24])
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_ten_thousand_simultaneous_requests_for_one_key_perform_once(redis_server, hours: float):
     world = RedisWorld(redis_server.url, LedgerSettings())
     system = System(world, Definition(customer_key=KEY), policy=Policy(frequency=hours))
@@ -60,7 +60,7 @@ def take_many(url: str, first: int, count: int) -> int:
     return gone
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_of_three_processes_that_ask_at_once_one_may_start(redis_server):
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(3, mp_context=spawn) as pool:

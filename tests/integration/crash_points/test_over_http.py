@@ -83,7 +83,7 @@ def live_until_struck(system: System, request: StartRequest, service: SoapMarket
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_over_http_too_whoever_dies_the_request_ends_once_and_truly(
     world: RedisWorld, sandbox: SandboxProcess, service: SoapMarketingCloud, fault: str | None, record_property
 ):

@@ -8,7 +8,7 @@ from tests.support.mutants.rules import is_noticed
 from tests.support.mutants.wrong_rules import RULES
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_wrong_rule_is_noticed(record_property):
     tried = range(0, len(RULES), 3)
     with ThreadPoolExecutor(2) as pool:
