@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pytest
 from celery import Celery
 
+from sfmc_import.states import TERMINAL
 from sfmc_local.processes import spawn, stop
 from tests.e2e import crashing_tasks
 from tests.support.processes import RunningSystem, running_stack
@@ -65,8 +66,14 @@ class Kept:
         return eventually(look, within, description)
 
     def last(self, request: str, name: str) -> dict[str, Any]:
-        """Wait for an event of a request and give the last one that there is."""
-        self.until(lambda: name in self.stack.names(request), 120, f"{request} is told {name}")
+        """Wait for an event of a request and give the last one that there is; another end fails at once."""
+
+        def told() -> bool:
+            names = self.stack.names(request)
+            assert name in names or not set(TERMINAL) & set(names), names
+            return name in names
+
+        self.until(told, 120, f"{request} is told {name}")
         data: dict[str, Any] = self.stack.events(request)[-1]["data"]
         return data
 
