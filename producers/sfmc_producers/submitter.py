@@ -3,72 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TypeVar
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-import structlog
-
 from sfmc_import import client
-from sfmc_import.client import Client, ServiceUnavailableError
+from sfmc_import.client import Client
 from sfmc_import.request import BadRequestError, FileInfo
 from sfmc_import.routing import AmbiguousRoute, FileSpecs, Routed, Routes, Routing, Unrouted
-
-T = TypeVar("T")
-
-FIRST_PAUSE = 1.0
-MAX_PAUSE = 4.0
-
-
-class Circuit:
-    """One thing behind the door that may not answer; pauses in seconds double from 1 to 4.
-
-    The longest pause is short because one knock is cheap, and because what waits should go out within ten seconds
-    of the return.
-    """
-
-    def __init__(self, of: str, clock: Callable[[], float]) -> None:
-        self._log = structlog.get_logger("sfmc_producers.submitter").bind(part=of)
-        self._clock = clock
-        self._since: float | None = None
-        self._pause = 0.0
-        self._next_try = 0.0
-
-    def call(self, action: Callable[[], T]) -> T | None:
-        """Do `action`; None when it is too early to try again or the door is closed. Other errors pass."""
-        if self.is_waiting:
-            return None
-        try:
-            answer = action()
-        except ServiceUnavailableError as error:
-            self._begin_or_go_on(str(error))
-            return None
-        self._end()
-        return answer
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether an outage is on and the next try is still ahead."""
-        return self._since is not None and self._clock() < self._next_try
-
-    @property
-    def next_in(self) -> float | None:
-        """Seconds until the next try; None when nothing is out."""
-        return None if self._since is None else max(0.0, self._next_try - self._clock())
-
-    def _begin_or_go_on(self, reason: str) -> None:
-        now = self._clock()
-        if self._since is None:
-            self._since = now
-            self._log.error("backend_unavailable", reason=reason)
-        self._pause = min(MAX_PAUSE, self._pause * 2 or FIRST_PAUSE)
-        self._next_try = self._clock() + self._pause
-
-    def _end(self) -> None:
-        if self._since is not None:
-            self._log.info("backend_available", seconds=round(self._clock() - self._since, 1))
-        self._since, self._pause = None, 0.0
-
+from sfmc_producers.circuit import Circuit
 
 # A name space of our own, so that no other program's uuid5 of the same text is equal.
 FILES_NAMESPACE = UUID("5b2f7a2e-3c1d-5e0b-9a57-6f1f4c7d8e90")

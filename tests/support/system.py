@@ -2,23 +2,27 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from sfmc_import import service
-from sfmc_import.faults import Fault, NotApplied
+from sfmc_import.faults import NotApplied
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Timing
 from sfmc_import.request import StartRequest
-from sfmc_import.retrying import Backoff
-from sfmc_import.runs import Accepted, Definition
+from sfmc_import.retrying import RECONCILE, REPEAT, SCHEDULED, Backoff
+from sfmc_import.runs import Definition
 from sfmc_import.service import Outcome
 from sfmc_import.states import DueRequest
 from tests.support.fake_marketing_cloud import FakeMarketingCloud
 from tests.support.ledger_world import World
 
+T = TypeVar("T")
+
 MID = "510001234"
 ATTEMPTS = 3
-PERSISTENCE = 4
+LEDGER_ATTEMPTS = 4
+REQUESTS = Backoff(floor=10, cap=600)
 MAX_LIFE = 3000
 """Wake-ups after which a request counts as stuck."""
 
@@ -33,13 +37,13 @@ class DefinitionsAsked:
         return self._marketing_cloud.definition(mid, customer_key)
 
 
-def persist(step: Callable[[], bool]) -> bool:
-    for _ in range(PERSISTENCE - 1):
+def retry_ledger(attempt: Callable[[], T]) -> T:
+    for _ in range(LEDGER_ATTEMPTS - 1):
         try:
-            return step()
+            return attempt()
         except LedgerUnavailableError:
             continue
-    return step()
+    return attempt()
 
 
 class System:
@@ -62,21 +66,22 @@ class System:
             ledger=ledger,
             definitions=DefinitionsAsked(cloud),
             clock=self,
-            retry_call=self._patience,
-            retry_ledger=persist,
+            retry_call=self._retry_call,
+            retry_ledger=retry_ledger,
             policies=lambda _mid, _key: self.policy,
             chance=lambda: 0.5,
             timing=Timing(
                 call=30.0,
                 results_delay=60.0,
-                retry=Backoff(floor=10, cap=600),
-                reconcile=Backoff(floor=10, cap=60),
+                scheduled=replace(SCHEDULED, backoff=REQUESTS, results_delay=60.0),
+                repeat=replace(REPEAT, backoff=REQUESTS),
+                reconcile=RECONCILE,
                 follow=Backoff(floor=5, cap=300, factor=1.5),
             ),
             baseline=baseline,
         )
 
-    def _patience(self, attempt: Callable[[], Accepted | Fault | None]) -> Accepted | Fault | None:
+    def _retry_call(self, attempt: Callable[[], T]) -> T:
         for _ in range(ATTEMPTS - 1):
             answer = attempt()
             if not isinstance(answer, NotApplied) or answer.account_wide:

@@ -17,6 +17,7 @@ from kombu import Queue
 import sfmc_transport
 from sfmc_import import bootstrap, logs, request
 from sfmc_import.ports import Deps
+from sfmc_import.retrying import BROKER_CONNECT
 from sfmc_import.settings import Settings, SettingsError, load
 
 BOUND = ("request_id", "customer_key", "mid", "attempt")
@@ -148,6 +149,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
     return {
         **sfmc_transport.TRANSPORT_OPTIONS,
         "sfmc_prefix": settings.transport_prefix,
+        "sfmc_connect_pauses": BROKER_CONNECT,
         # What a dead worker held is run by another as soon as its lease would be over.
         "visibility_timeout": settings.lease_seconds,
         "unacked_restore_interval": 1,

@@ -11,13 +11,13 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.states import TERMINAL
 
 BLOCK_MS = 1000
 # redis-py 8 gives up on a silent socket after 5 s by itself: a blocking read must end well before its own limit.
 ANSWER_SECONDS = 10.0
 BATCH = 1000
-OUTAGE_PAUSE = 1.0
 
 Event = dict[str, Any]
 Entry = tuple[str, Event]
@@ -54,18 +54,18 @@ class EventStream:
     def live(
         self, position: str, on_outage: Callable[[str], None], over: Callable[[], bool] = lambda: False
     ) -> Iterator[Entry]:
-        """Yield what comes after an id until `over`; an outage of Redis is told once and waited for."""
-        told = False
+        """Yield what comes after an id until `over`; an outage of Redis is reported once and waited for."""
+        failures = 0
         while not over():
             try:
                 entries = self._wait(position)
             except (RedisConnectionError, RedisTimeoutError) as error:
-                if not told:
+                failures += 1
+                if failures == 1:
                     on_outage(str(error))
-                told = True
-                time.sleep(OUTAGE_PAUSE)
+                time.sleep(CONNECT.pause(failures, NO_JITTER))
                 continue
-            told = False
+            failures = 0
             for entry in map(_entry, entries):
                 position = entry[0]
                 yield entry

@@ -1,4 +1,4 @@
-"""What can go wrong with a call, drawn by what the caller does next; values, never exceptions."""
+"""Sorts the failures of a call into three classes, by what the caller does next."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class NotApplied:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """The call may have been carried out: look before anything is sent again."""
+    """The call may have been carried out: reconcile before anything is sent again."""
 
     code: str
     text: str
@@ -49,7 +49,7 @@ SITUATIONS: Mapping[str, type[Fault]] = {
     "token_unavailable": NotApplied,
     "login_failed": NotApplied,
     "token_refused": NotApplied,
-    # Turned away at the door.
+    # Turned away before any work.
     "http_429": NotApplied,
     "http_400": Rejected,
     "unsendable": Rejected,
@@ -94,36 +94,36 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("request was not processed", "13"),
     # The text of code 2, which often comes without its code.
     ("exception occurred during [", "2"),
-    # The database gave up: nobody knows on what.
+    # The database gave up; what it did before is unknown.
     ("timeout expired", "2"),
 )
 """Texts that stand for a code where none, or a wrong one, is given."""
 
 ACCOUNT_WIDE = frozenset({"login_failed", "token_refused", "http_429", "9", "10", "17"})
-"""Failures that hit every request of the account: trying again at once helps nobody."""
+"""Failures that hit every request of the account: another attempt within seconds would fail as well."""
 
 
 def after_situation(situation: str, text: str, *, retry_after: float | None = None) -> Fault:
-    """Judge what happened on the way; an unknown situation is ambiguous."""
+    """Give the fault for what happened on the way; an unknown situation is ambiguous."""
     return _fault(SITUATIONS.get(situation, Ambiguous), situation, text, retry_after)
 
 
 def after_code(code: int | None, text: str) -> Fault:
-    """Judge an error that Marketing Cloud stated; `code` is None or 0 where it named none."""
+    """Give the fault for an error that Marketing Cloud returned; `code` is None or 0 where it named none."""
     named = _code_of(code, text)
     return _fault(CODES.get(int(named), Rejected) if named else Rejected, named or "no_code", text, None)
 
 
 def after_query(fault: Fault) -> NotApplied | Rejected:
-    """Judge the failure of a query: it changes nothing, so what is ambiguous for a start is asked again."""
+    """Give the fault of a query: it changes nothing, so nothing of it was applied where a start would be ambiguous."""
     return NotApplied(fault.code, fault.text) if isinstance(fault, Ambiguous) else fault
 
 
 def _code_of(code: int | None, text: str) -> str:
     lowered = text.lower()
-    spoken = next((meant for words, meant in TEXTS if words in lowered), "")
-    if spoken and code not in CODES:
-        return spoken
+    from_text = next((meant for words, meant in TEXTS if words in lowered), "")
+    if from_text and code not in CODES:
+        return from_text
     return str(code) if code else ""
 
 

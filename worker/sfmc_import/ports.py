@@ -1,4 +1,4 @@
-"""The whole outside world on one page: what the use cases ask of Marketing Cloud, the ledger and the clock."""
+"""Declares what the use cases call: Marketing Cloud, the ledger, the definitions and the clock."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 from sfmc_import.faults import Fault, NotApplied, Rejected
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
-from sfmc_import.retrying import Backoff
+from sfmc_import.retrying import Backoff, RetryPolicy
 from sfmc_import.runs import Accepted, Definition, Run
 from sfmc_import.states import Decision, DueRequest, Followed, Lease
 
@@ -15,14 +15,14 @@ Refusal = NotApplied | Rejected
 
 
 class LedgerUnavailableError(RuntimeError):
-    """Redis cannot be asked now, or cannot promise durability; nothing is known about the step that was tried."""
+    """Redis is unavailable or cannot confirm durability; the step may or may not have been done."""
 
 
 class MarketingCloud(Protocol):
     """The SOAP service; every failure is a value. Queries change nothing, so they are never ambiguous."""
 
     def prepare(self) -> None:
-        """Do beforehand what the first call would wait for; asks nothing of the service."""
+        """Do beforehand what the first call would wait for, without a call to the service."""
         ...
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
@@ -50,7 +50,7 @@ class Ledger(Protocol):
     """The state in Redis. Each method is one atomic step that writes state and event together, on Redis time.
 
     Every step may be repeated with the same arguments and gives the same answer without a second event.
-    Steps with a grant return False when its fence is stale.
+    Steps with a lease return False when its fencing token is stale.
     """
 
     def accept(self, request: StartRequest) -> bool:
@@ -58,7 +58,7 @@ class Ledger(Protocol):
         ...
 
     def refuse(self, request: StartRequest, code: str, text: str) -> None:
-        """Record a request that can never be carried out, and its end as `rejected`."""
+        """Record an invalid request, and its end as `rejected`."""
         ...
 
     def claim(self, request: StartRequest, owner: str, policy: Policy) -> Decision:
@@ -69,53 +69,53 @@ class Ledger(Protocol):
         """Read a recorded request; None when the ledger does not know it (any more)."""
         ...
 
-    def record_intent(self, grant: Lease, known: Collection[str], *, above: bool = False) -> float | None:
-        """Write the intent before the first attempt; the lease left in seconds, or None when the fence is stale.
+    def record_intent(self, lease: Lease, known: Collection[str], *, above: bool = False) -> float | None:
+        """Write the intent before the first attempt; seconds left of the lease, or None when the token is stale.
 
         With `above` every TaskResultID up to the newest that the ledger knows counts as known too.
         """
         ...
 
-    def renew_intent(self, grant: Lease) -> float | None:
-        """Mark the next attempt as possibly applied and renew the lease; answers as `intend`."""
+    def renew_intent(self, lease: Lease) -> float | None:
+        """Mark the next attempt as possibly applied and renew the lease; answers as `record_intent`."""
         ...
 
-    def withdraw_intent(self, grant: Lease) -> bool:
-        """Take the mark of `sending` back: this attempt provably was not applied."""
+    def withdraw_intent(self, lease: Lease) -> bool:
+        """Withdraw the mark of this attempt: it was provably not applied."""
         ...
 
     def started(
-        self, grant: Lease, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False
+        self, lease: Lease, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False
     ) -> bool:
         """Commit an accepted start and its window in hours; a late one is accepted if nothing else was started."""
         ...
 
-    def retry(self, grant: Lease, fault: Fault, delay: float) -> str | None:
+    def retry(self, lease: Lease, fault: Fault, delay: float) -> str | None:
         """Nothing was applied, or nothing was found and policy allows to repeat: due again after `delay` seconds.
 
         Gives the state after it: `retrying`, or `gave_up` when the retry deadline would be over by then;
-        None when the fence is stale.
+        None when the fencing token is stale.
         """
         ...
 
-    def mark_ambiguous(self, grant: Lease, fault: Fault, delay: float, policy: Policy) -> bool:
-        """A start may have been applied: `reconciling`, first look after `delay` seconds."""
+    def mark_ambiguous(self, lease: Lease, fault: Fault, delay: float, policy: Policy) -> bool:
+        """A start may have been applied: `reconciling`, reconciled first after `delay` seconds."""
         ...
 
-    def reconcile_later(self, grant: Lease, delay: float) -> bool:
-        """Nothing to be seen yet: release the lease and look again after `delay` seconds."""
+    def reconcile_later(self, lease: Lease, delay: float) -> bool:
+        """No run so far: release the lease and reconcile again after `delay` seconds."""
         ...
 
-    def record_start_unknown(self, grant: Lease, candidates: Sequence[str], window: float) -> bool:
+    def record_start_unknown(self, lease: Lease, candidates: Sequence[str], window: float) -> bool:
         """End as `start_unknown`; the window in hours counts as used, for the import may have started."""
         ...
 
-    def reject(self, grant: Lease, fault: Rejected) -> bool:
+    def reject(self, lease: Lease, fault: Rejected) -> bool:
         """End as `rejected` and free the definition."""
         ...
 
     def unassigned_task_ids(self, mid: str, task_ids: Collection[str]) -> frozenset[str]:
-        """Of these TaskResultIDs, those that no request has been given."""
+        """Of these TaskResultIDs, those that are assigned to no request."""
         ...
 
     def followed(self, request_ids: Collection[str]) -> Sequence[Followed]:
@@ -123,11 +123,11 @@ class Ledger(Protocol):
         ...
 
     def progressed(self, run: Followed, status: str | None, delay: float) -> None:
-        """Note a look at a run: an event when `status` is new, next look after `delay` seconds."""
+        """Record a poll of a run: an event when `status` is new, next poll after `delay` seconds."""
         ...
 
     def ended(self, run: Followed, outcome: str, result: Run | None, policy: Policy) -> None:
-        """End a run with its terminal event (`completed`, …, `follow_timed_out`) and let the next follow-up in."""
+        """End a run with its terminal event (`completed`, …, `follow_timed_out`) and wake the next follow-up."""
         ...
 
     def resume(self, request_id: str, policy: Policy) -> bool:
@@ -135,7 +135,7 @@ class Ledger(Protocol):
         ...
 
     def resolve(self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy) -> bool:
-        """Record what an operator says of a request in `start_unknown`: its Task.ID, or None: nothing was started.
+        """Record what an operator found out about a request in `start_unknown`: its Task.ID, or None for no start.
 
         With a Task.ID it is `started` and followed; without one window, file and source event are free again.
         False when the request stands elsewhere, or the run belongs to another one.
@@ -167,37 +167,35 @@ class Clock(Protocol):
         ...
 
 
-RetryCall = Callable[[Callable[[], Accepted | Fault | None]], Accepted | Fault | None]
-"""Calls an attempt again, within seconds, while it answers NotApplied."""
-
-
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Seconds. `call` is the longest a Perform may take, `results_delay` how long a row may take to appear."""
+class RetryCall(Protocol):
+    """Repeats a call within seconds, by one policy of `retrying`."""
 
-    call: float
-    results_delay: float
-    retry: Backoff
-    reconcile: Backoff
-    follow: Backoff
-
-
-class RetryLedger(Protocol):
-    """Repeats a step of the ledger while Redis is away."""
-
-    def __call__(self, step: Callable[[], T]) -> T:
-        """Give the answer of the step; raises LedgerUnavailableError when Redis stays away."""
+    def __call__(self, attempt: Callable[[], T]) -> T:
+        """Return the first answer that is final, or the last one. Raises what the last attempt raised."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deps:
-    """The ports and the policies; `persist` repeats a step of the ledger while Redis is away, within its patience.
+class Timing:
+    """Seconds and pauses. `call` is the longest time of a Perform, `results_delay` that until a row appears."""
 
-    `baseline` says whether the runs of a definition are listed before each first attempt.
+    call: float
+    results_delay: float
+    scheduled: RetryPolicy
+    repeat: RetryPolicy
+    reconcile: RetryPolicy
+    follow: Backoff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """The ports and the policies.
+
+    `retry_call` repeats a Perform while nothing was applied, `retry_ledger` a step of the ledger while Redis is
+    unavailable. `baseline` says whether the runs of a definition are listed before each first attempt.
     """
 
     marketing_cloud: MarketingCloud
@@ -205,7 +203,7 @@ class Deps:
     definitions: Definitions
     clock: Clock
     retry_call: RetryCall
-    retry_ledger: RetryLedger
+    retry_ledger: RetryCall
     policies: Callable[[str, str], Policy]
     chance: Callable[[], float]
     timing: Timing

@@ -13,6 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from sfmc_import.retrying import REDIS_COMMAND, REDIS_COMMAND_RETRIES
 from sfmc_import.settings import RedisAddress
 
 MIN_VERSION = (6, 2)
@@ -139,7 +140,9 @@ CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 5.0
 
 
-def connect(address: RedisAddress, *, answer_seconds: float = ANSWER_SECONDS, retries: int = 3) -> Redis:
+def connect(
+    address: RedisAddress, *, answer_seconds: float = ANSWER_SECONDS, retries: int = REDIS_COMMAND_RETRIES
+) -> Redis:
     """Open a client that gives bytes; it connects on first use.
 
     A command whose answer was lost is sent again, so only commands that bear repetition may be used:
@@ -149,7 +152,7 @@ def connect(address: RedisAddress, *, answer_seconds: float = ANSWER_SECONDS, re
         "socket_timeout": answer_seconds,
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_keepalive": address.scheme != "unix",
-        "retry": Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.5), retries),
+        "retry": Retry(ExponentialWithJitterBackoff(base=REDIS_COMMAND.floor, cap=REDIS_COMMAND.cap), retries),
         "retry_on_error": [RedisConnectionError, RedisTimeoutError],
         "health_check_interval": 15,
     }

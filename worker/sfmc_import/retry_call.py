@@ -1,102 +1,79 @@
-"""Trying again within one call, for seconds, where that is certain to be safe; the hours are the ledger's matter."""
+"""Repeats one call within seconds while `retrying.after` says so; the only file that imports tenacity."""
 
+import random
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
-from tenacity import RetryCallState, Retrying, retry_if_result, wait_random_exponential
+from tenacity import RetryCallState, Retrying
 
-from sfmc_import.faults import NotApplied
-from sfmc_import.ports import RetryCall
+from sfmc_import.faults import Fault, NotApplied
+from sfmc_import.ports import LedgerUnavailableError, RetryCall
+from sfmc_import.retrying import Next, Retry, RetryPolicy, Times, after
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-class RetryQuery(Protocol):
-    """Calls again while the answer is a NotApplied that may pass within seconds."""
-
-    def __call__(self, attempt: Callable[[], T]) -> T:
-        """Give the first answer that is final, or the last one."""
-        ...
-
-
 def retry_call(
+    policy: RetryPolicy,
+    event: str | None = None,
     *,
-    deadline: float,
-    attempts: int,
-    first_wait: float = 0.25,
-    longest_wait: float = 8.0,
     sleep: Callable[[float], None] = time.sleep,
+    chance: Callable[[], float] = random.random,
 ) -> RetryCall:
-    """Make the patience with a start; see `persistence`. Each wait is logged as `start_attempt_failed`."""
-    event = "start_attempt_failed"
-    return retry_query(
-        event,
-        deadline=deadline,
-        attempts=attempts,
-        first_wait=first_wait,
-        longest_wait=longest_wait,
-        sleep=sleep,
-    )
+    """Make a function that repeats calls by `policy`; threads may share it.
 
-
-def retry_query(
-    event: str,
-    *,
-    deadline: float,
-    attempts: int,
-    first_wait: float = 0.25,
-    longest_wait: float = 8.0,
-    sleep: Callable[[float], None] = time.sleep,
-) -> RetryQuery:
-    """Make a Persist that logs `event` before each wait; times in seconds, threads may share it.
-
-    Waits have full jitter, from 0 up to `first_wait`, doubled each time to `longest_wait` at most,
-    and are no shorter than the service asks for. No wait is begun that would end after `deadline`.
-    Failures of the whole account go back at once: trying again within seconds helps nobody.
+    It returns the first answer after which `after` does not say Retry. A LedgerUnavailableError counts as a fault of
+    which nothing was applied; the last one is raised. Each pause is logged as `event`.
     """
-    jitter = wait_random_exponential(multiplier=first_wait, max=longest_wait)
-    retrying = Retrying(
-        retry=retry_if_result(_may_pass),
-        wait=lambda state: max(jitter(state), _asked_for(state)),
-        stop=lambda state: state.attempt_number >= attempts or _spent(state) + state.upcoming_sleep > deadline,
-        before_sleep=lambda state: _log_attempt(event, state),
-        retry_error_callback=_answer,
-        sleep=sleep,
-    )
 
     def call(attempt: Callable[[], T]) -> T:
+        decisions = _Decisions(policy, event, chance)
+        # The policy holds attempts and deadline, so tenacity needs no condition to stop.
+        retrying = Retrying(
+            retry=decisions.is_retry, wait=decisions.pause, before_sleep=decisions.log, sleep=sleep, reraise=True
+        )
         return retrying(attempt)
 
     return call
 
 
-def _may_pass(answer: object) -> bool:
-    return isinstance(answer, NotApplied) and not answer.account_wide
+class _Decisions:
+    """The decisions of one call, one after each attempt."""
+
+    def __init__(self, policy: RetryPolicy, event: str | None, chance: Callable[[], float]) -> None:
+        self._policy = policy
+        self._event = event
+        self._chance = chance
+        self._next: Next | None = None
+
+    def is_retry(self, state: RetryCallState) -> bool:
+        fault = _fault(state)
+        if fault is None:
+            return False
+        # A test sleeps without waiting: there the sum of the pauses is the time.
+        spent = max(state.seconds_since_start or 0.0, state.idle_for)
+        self._next = after(fault, state.attempt_number, Times(chance=self._chance(), spent=spent), self._policy)
+        return isinstance(self._next, Retry)
+
+    def pause(self, _: RetryCallState) -> float:
+        return self._next.after if isinstance(self._next, Retry) else 0.0
+
+    def log(self, state: RetryCallState) -> None:
+        fault = _fault(state)
+        if self._event is not None and fault is not None:
+            pause = round(state.upcoming_sleep, 3)
+            error = type(fault).__name__
+            log.warning(self._event, attempt=state.attempt_number, wait=pause, error=error, code=fault.code)
 
 
-def _asked_for(state: RetryCallState) -> float:
-    answer = _answer(state)
-    return answer.retry_after or 0.0 if isinstance(answer, NotApplied) else 0.0
-
-
-def _spent(state: RetryCallState) -> float:
-    # The sum of the waits is the time of a test whose sleep does not sleep.
-    return max(state.seconds_since_start or 0.0, state.idle_for)
-
-
-def _answer(state: RetryCallState) -> object:
-    return state.outcome.result() if state.outcome is not None else None
-
-
-def _log_attempt(event: str, state: RetryCallState) -> None:
-    answer = _answer(state)
-    log.warning(
-        event,
-        attempt=state.attempt_number,
-        wait=round(state.upcoming_sleep, 3),
-        error=type(answer).__name__,
-        code=getattr(answer, "code", None),
-    )
+def _fault(state: RetryCallState) -> Fault | None:
+    """The fault that an attempt ended with; None for an answer or an unexpected error."""
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    if error is not None:
+        return NotApplied("ledger_down", str(error)) if isinstance(error, LedgerUnavailableError) else None
+    answer = state.outcome.result()
+    return answer if isinstance(answer, Fault) else None

@@ -3,6 +3,7 @@
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from sfmc_import.retrying import Backoff
 from sfmc_import.states import Followed
 
 
@@ -66,7 +67,7 @@ class RunEnded:
 
 
 def run_state(run: Followed, row: Run | None) -> RunInProgress | RunEnded:
-    """Say how a run is going; a status nobody knows counts as running."""
+    """Say how a run is going; an undocumented status counts as running."""
     if row is not None and row.status == "Completed":
         return RunEnded(_completed(row))
     if row is not None and row.status == "Error":
@@ -83,9 +84,14 @@ def _completed(row: Run) -> str:
     return "completed_empty" if row.total == 0 else "completed"
 
 
+def next_poll(run: Followed, backoff: Backoff, chance: float) -> float:
+    """Seconds until the next poll of a run that is in progress; `chance` is a random number from 0 to 1."""
+    return backoff.pause(run.looks, chance)
+
+
 @dataclass(frozen=True, slots=True)
 class OneMatch:
-    """Exactly one new run that belongs to nobody: ours, or one that did our work."""
+    """Exactly one new run that is assigned to no request: ours, or one that imported our file."""
 
     task_id: str
 
@@ -99,22 +105,22 @@ class ManyMatches:
 
 @dataclass(frozen=True, slots=True)
 class NoMatch:
-    """No new run so far; `late` says that rows had all the time they are given."""
+    """No new run so far; `is_last` says that the time to look is over."""
 
-    late: bool
+    is_last: bool
 
 
 def is_newer(task_id: str, than: str) -> bool:
-    """Compare two TaskResultIDs; what is not a whole number counts as newer, for nothing is known of it."""
+    """Compare two TaskResultIDs; what is not a whole number counts as newer, because its order is unknown."""
     if not (task_id.isascii() and task_id.isdigit() and than.isascii() and than.isdigit()):
         return task_id != than
     return int(task_id) > int(than)
 
 
-def match_runs(unclaimed: AbstractSet[str], *, late: bool) -> OneMatch | ManyMatches | NoMatch:
-    """Judge by the TaskResultIDs that the intent did not know and no request was given."""
-    if len(unclaimed) == 1:
-        return OneMatch(next(iter(unclaimed)))
-    if unclaimed:
-        return ManyMatches(tuple(sorted(unclaimed)))
-    return NoMatch(late)
+def match_runs(unassigned: AbstractSet[str], *, is_last: bool) -> OneMatch | ManyMatches | NoMatch:
+    """Decide by the TaskResultIDs that the intent did not know and that are assigned to no request."""
+    if len(unassigned) == 1:
+        return OneMatch(next(iter(unassigned)))
+    if unassigned:
+        return ManyMatches(tuple(sorted(unassigned)))
+    return NoMatch(is_last)

@@ -1,15 +1,17 @@
-"""Use case: carry a request as far as it can go now, to a recorded start or to what stands in its way."""
+"""Carries a request from claim to the end of its run: start, perform, record, reconcile, follow, sweep."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 
+from sfmc_import import retrying
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.policy import Policy
-from sfmc_import.ports import Deps, Ledger, LedgerUnavailableError
+from sfmc_import.ports import Deps, Ledger, LedgerUnavailableError, Refusal
 from sfmc_import.request import StartRequest
+from sfmc_import.retrying import RetryPolicy, Times
 from sfmc_import.runs import (
     RUNNING,
     Accepted,
@@ -21,44 +23,320 @@ from sfmc_import.runs import (
     RunEnded,
     is_newer,
     match_runs,
+    next_poll,
     run_state,
 )
 from sfmc_import.states import Decision, DueRequest, Followed, Lease, Reconcile, StartNow
 
-_WAITING = "Redis lost its last writes; waiting until earlier starts would show"
-_UNDOCUMENTED = "Redis lost its last writes, and a run exists that the ledger does not know"
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a request stands now: the name of the log event, the state, and the fields of the log event."""
+
+    event: str
+    state: str
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
-def check_write_loss(go: StartNow, runs: Sequence[Run], deps: Deps) -> NotApplied | Ambiguous | None:
-    """Say why nothing may be sent now: rows may still be missing, or a run is there that may be ours.
+LEASE_LOST = Outcome("lease_lost", "fenced")
 
-    In the second case the intent is written as it would have been before that run, so that reconciling finds it.
+
+def _of_fault(event: str, state: str, fault: Fault, **facts: Any) -> Outcome:
+    return Outcome(event, state, {"code": fault.code, "text": fault.text, **facts})
+
+
+# --- Start: claim the request and do what the ledger decides.
+
+
+def start(request: StartRequest, owner: str, deps: Deps) -> Outcome:
+    """Carry a request as far as it can go now; `owner` is unique to this call.
+
+    Raises LedgerUnavailableError while Redis is unavailable. What was recorded before stays recorded.
     """
-    if go.loss_age is None:
+    policy = deps.policies(request.mid, request.customer_key)
+    decision = deps.ledger.claim(request, owner, policy)
+    if isinstance(decision, StartNow):
+        return _perform_start(decision, policy, deps)
+    if isinstance(decision, Reconcile):
+        return reconcile(decision, policy, deps)
+    return _explain(decision)
+
+
+def _explain(decision: Decision) -> Outcome:
+    assert not isinstance(decision, (StartNow, Reconcile))
+    facts = {"held_by": decision.held_by, "opens_in": decision.opens_in}
+    return Outcome("request_" + decision.state, decision.state, {k: v for k, v in facts.items() if v is not None})
+
+
+def _perform_start(decision: StartNow, policy: Policy, deps: Deps) -> Outcome:
+    lease = decision.grant
+    definition = deps.definitions.get(lease.mid, lease.customer_key)
+    if definition is None:
+        definition = Rejected("43010", f"business unit {lease.mid} has no ImportDefinition {lease.customer_key}")
+    if not isinstance(definition, Definition):
+        return _record_fault(lease, definition, policy, deps)
+    answer = _send_if_safe(decision, deps)
+    if answer is None:
+        return LEASE_LOST
+    if isinstance(answer, Accepted):
+        return _record_start(lease, answer, definition, policy, deps)
+    return _record_fault(lease, answer, policy, deps)
+
+
+# --- Perform: record the intent, then send. None means that another worker has the lease.
+
+# What must be left of the lease when the last byte is sent, in seconds: clocks and threads are not exact.
+_MARGIN = 1.0
+
+
+def _send_if_safe(decision: StartNow, deps: Deps) -> Accepted | Fault | None:
+    """List the runs that exist, unless the newest is known and that is enough, and send Perform."""
+    lease = decision.grant
+    if not deps.baseline and decision.newest is not None and decision.loss_age is None:
+        return _perform(lease, (), deps, above=True)
+    runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
+    if isinstance(runs, (NotApplied, Rejected)):
+        return runs
+    return _check_write_loss(decision, runs, deps) or _perform(lease, [run.task_id for run in runs], deps)
+
+
+def _perform(lease: Lease, known: Collection[str], deps: Deps, *, above: bool = False) -> Accepted | Fault | None:
+    """Send Perform, more than once only while nothing was applied."""
+    intended = False
+
+    def attempt() -> Accepted | Fault | None:
+        nonlocal intended
+        asked = deps.clock.boottime()
+        try:
+            left = deps.ledger.renew_intent(lease) if intended else deps.ledger.record_intent(lease, known, above=above)
+        except LedgerUnavailableError as error:
+            # Without a recorded intent nothing is sent, and what was not sent was not applied.
+            return NotApplied("ledger_down", str(error))
+        if left is None:
+            return None
+        intended = True
+        return _send(lease, asked + left - deps.timing.call - _MARGIN, deps)
+
+    return deps.retry_call(attempt)
+
+
+def _send(lease: Lease, not_after: float, deps: Deps) -> Accepted | Fault:
+    answer = deps.marketing_cloud.start(lease.mid, lease.customer_key, not_after=not_after)
+    if isinstance(answer, NotApplied):
+        # An intent that is not withdrawn costs one reconciliation after a crash.
+        with suppress(LedgerUnavailableError):
+            deps.ledger.withdraw_intent(lease)
+    return answer
+
+
+_WAITING = "Redis lost its last writes; waiting until earlier starts would show"
+_UNKNOWN_RUN = "Redis lost its last writes, and a run exists that the ledger does not know"
+
+
+def _check_write_loss(decision: StartNow, runs: Sequence[Run], deps: Deps) -> NotApplied | Ambiguous | None:
+    """After Redis lost writes: say why nothing may be sent now; None when a start is safe.
+
+    When an unknown run exists, the intent is recorded as it was before that run, so that reconciling finds it.
+    """
+    if decision.loss_age is None:
         return None
-    if go.loss_age < deps.timing.results_delay:
-        return NotApplied("writes_lost", _WAITING, retry_after=deps.timing.results_delay - go.loss_age)
-    strangers = _unassigned_runs(go, runs, deps)
-    if not strangers:
+    if decision.loss_age < deps.timing.results_delay:
+        return NotApplied("writes_lost", _WAITING, retry_after=deps.timing.results_delay - decision.loss_age)
+    unknown = _unassigned_runs(decision, runs, deps)
+    if not unknown:
         return None
-    known = [run.task_id for run in runs if run.task_id not in strangers]
-    return Ambiguous("writes_lost", _UNDOCUMENTED) if deps.ledger.record_intent(go.grant, known) is not None else None
+    known = [run.task_id for run in runs if run.task_id not in unknown]
+    recorded = deps.ledger.record_intent(decision.grant, known) is not None
+    return Ambiguous("writes_lost", _UNKNOWN_RUN) if recorded else None
 
 
-def _unassigned_runs(go: StartNow, runs: Sequence[Run], deps: Deps) -> Collection[str]:
-    """Runs that belong to no request and began after the last write that survived; without one, those that go on."""
-    unclaimed = deps.ledger.unassigned_task_ids(go.grant.mid, [run.task_id for run in runs])
-    if go.newest is None:
-        return {run.task_id for run in runs if run.task_id in unclaimed and run.status in RUNNING}
-    return {task_id for task_id in unclaimed if is_newer(task_id, go.newest)}
+def _unassigned_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collection[str]:
+    """Runs of no request that began after the last write that survived; those in progress if that is unknown."""
+    unassigned = deps.ledger.unassigned_task_ids(decision.grant.mid, [run.task_id for run in runs])
+    if decision.newest is None:
+        return {run.task_id for run in runs if run.task_id in unassigned and run.status in RUNNING}
+    return {task_id for task_id in unassigned if is_newer(task_id, decision.newest)}
 
 
-FOLLOW_BATCH = 200
+# --- Record: write down how the attempt ended. `retrying.after` decides what follows a fault.
+
+
+def _record_start(lease: Lease, answer: Accepted, definition: Definition, policy: Policy, deps: Deps) -> Outcome:
+    window = policy.window(definition)
+    recorded = deps.retry_ledger(lambda: deps.ledger.started(lease, answer, window, policy))
+    facts = {"task_id": answer.task_id, "soap_request_id": answer.soap_request_id, "window_hours": window}
+    return Outcome("import_started" if recorded else "start_not_recorded", "started", facts)
+
+
+def _record_fault(lease: Lease, fault: Fault, policy: Policy, deps: Deps) -> Outcome:
+    match _after(fault, lease, deps.timing.scheduled, deps):
+        case retrying.Retry(pause) | retrying.GiveUp(pause):
+            return _schedule_retry("start_retry_scheduled", lease, fault, pause, deps)
+        case retrying.Reconcile(pause):
+            recorded = deps.retry_ledger(lambda: deps.ledger.mark_ambiguous(lease, fault, pause, policy))
+            return _of_fault("start_ambiguous", "reconciling", fault) if recorded else LEASE_LOST
+        case retrying.Reject(code, text):
+            recorded = deps.retry_ledger(lambda: deps.ledger.reject(lease, Rejected(code, text)))
+            return _of_fault("start_rejected", "rejected", fault) if recorded else LEASE_LOST
+        case _ as never:
+            assert_never(never)
+
+
+def _after(
+    fault: Fault, lease: Lease, policy: RetryPolicy, deps: Deps, *, left_of_deadline: float = float("inf")
+) -> retrying.Next:
+    times = Times(chance=deps.chance(), left_of_deadline=left_of_deadline)
+    return retrying.after(fault, lease.attempt, times, policy)
+
+
+def _schedule_retry(event: str, lease: Lease, fault: Fault, pause: float, deps: Deps) -> Outcome:
+    """Make the request due again, or end it: the ledger holds the retry deadline and answers which."""
+    state = deps.retry_ledger(lambda: deps.ledger.retry(lease, fault, pause))
+    if state is None:
+        return LEASE_LOST
+    if state == "gave_up":
+        return _of_fault("request_gave_up", state, fault)
+    return _of_fault(event, state, fault, retry_in=round(pause, 1))
+
+
+# --- Reconcile: find out whether an ambiguous start was applied.
+
+_NOTHING_STARTED = NotApplied("nothing_started", "no new run appeared, and the policy allows to repeat the start")
+_NO_RUN_YET = NotApplied("no_run_yet", "no new run appeared so far")
+
+
+def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
+    """Look for a new run of the definition and record what it proves; look again later when it proves nothing."""
+    lease = decision.grant
+    runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
+    if isinstance(runs, (NotApplied, Rejected)):
+        return _after_failed_query(decision, runs, policy, deps)
+    new = frozenset(run.task_id for run in runs if _is_new(run, decision))
+    match match_runs(deps.ledger.unassigned_task_ids(lease.mid, new), is_last=decision.is_last):
+        case OneMatch(task_id):
+            return _record_found(decision, task_id, policy, deps)
+        case ManyMatches(task_ids):
+            return _record_unknown(decision, task_ids, policy, deps)
+        case NoMatch(is_last=True):
+            return _record_nothing(decision, policy, deps)
+        case NoMatch():
+            return _reconcile_later(decision, _NO_RUN_YET, Outcome("reconciling", "reconciling"), policy, deps)
+
+
+def _is_new(run: Run, decision: Reconcile) -> bool:
+    if decision.above is not None and not is_newer(run.task_id, decision.above):
+        return False
+    return run.task_id not in decision.known
+
+
+def _record_found(decision: Reconcile, task_id: str, policy: Policy, deps: Deps) -> Outcome:
+    lease, definition = decision.grant, _definition(decision, deps)
+    if isinstance(definition, NotApplied):
+        return _after_failed_query(decision, definition, policy, deps)
+    start, window = Accepted(task_id=task_id), policy.window(definition)
+    recorded = deps.retry_ledger(lambda: deps.ledger.started(lease, start, window, policy, reconciled=True))
+    return (
+        Outcome("import_started", "started", {"task_id": task_id, "matched": "reconciled"}) if recorded else LEASE_LOST
+    )
+
+
+def _record_unknown(decision: Reconcile, candidates: tuple[str, ...], policy: Policy, deps: Deps) -> Outcome:
+    lease, definition = decision.grant, _definition(decision, deps)
+    if isinstance(definition, NotApplied):
+        return _after_failed_query(decision, definition, policy, deps)
+    window = policy.window(definition)
+    recorded = deps.retry_ledger(lambda: deps.ledger.record_start_unknown(lease, candidates, window))
+    return Outcome("start_unknown", "start_unknown", {"candidates": list(candidates)}) if recorded else LEASE_LOST
+
+
+def _record_nothing(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
+    """The time to look is over and no run appeared: repeat the start where the policy allows it."""
+    definition = _definition(decision, deps)
+    if isinstance(definition, NotApplied) or not policy.may_repeat(definition):
+        return _record_unknown(decision, (), policy, deps)
+    step = _after(_NOTHING_STARTED, decision.grant, deps.timing.repeat, deps)
+    assert isinstance(step, retrying.Retry)
+    return _schedule_retry("start_repeated", decision.grant, _NOTHING_STARTED, step.after, deps)
+
+
+def _definition(decision: Reconcile, deps: Deps) -> Definition | NotApplied:
+    """Read the definition, whose window and UpdateType decide; one that is gone or refused sets neither."""
+    answer = deps.definitions.get(decision.grant.mid, decision.grant.customer_key)
+    if isinstance(answer, (Definition, NotApplied)):
+        return answer
+    return Definition(customer_key=decision.grant.customer_key)
+
+
+def _after_failed_query(decision: Reconcile, fault: Refusal, policy: Policy, deps: Deps) -> Outcome:
+    outcome = _of_fault("reconcile_retry_scheduled", "reconciling", fault)
+    return _reconcile_later(decision, fault, outcome, policy, deps)
+
+
+def _reconcile_later(decision: Reconcile, fault: Refusal, outcome: Outcome, policy: Policy, deps: Deps) -> Outcome:
+    """Look again after a pause, unless `retrying.after` says that the search has ended."""
+    lease, left = decision.grant, 0.0 if decision.is_last else float("inf")
+    step = _after(fault, lease, deps.timing.reconcile, deps, left_of_deadline=left)
+    if isinstance(step, retrying.Reject):
+        return _record_unknown(decision, (), policy, deps)
+    return outcome if deps.retry_ledger(lambda: deps.ledger.reconcile_later(lease, step.after)) else LEASE_LOST
+
+
+# --- Follow: ask how the runs go, many with one query.
+
+# A Retrieve answers at most 2,500 rows in one batch; a filter of this many ids stays a small request.
+_FOLLOW_BATCH = 200
+
+
+def follow(request_ids: Collection[str], deps: Deps) -> list[tuple[Followed, Outcome]]:
+    """Poll the runs of these requests; returns an outcome for each run with news. Safe to run many times at once."""
+    by_unit: dict[str, list[Followed]] = defaultdict(list)
+    for run in deps.ledger.followed(request_ids):
+        by_unit[run.mid].append(run)
+    news = []
+    for mid, runs in by_unit.items():
+        for first in range(0, len(runs), _FOLLOW_BATCH):
+            news += _poll(mid, runs[first : first + _FOLLOW_BATCH], deps)
+    return news
+
+
+def _poll(mid: str, runs: Sequence[Followed], deps: Deps) -> list[tuple[Followed, Outcome]]:
+    rows = deps.marketing_cloud.runs(mid, [run.task_id for run in runs])
+    if isinstance(rows, (NotApplied, Rejected)):
+        fault = _of_fault("follow_retry_scheduled", "started", rows, runs=len(runs))
+        return [(runs[0], fault), *_record_all(runs, {}, deps)]
+    return _record_all(runs, rows, deps)
+
+
+def _record_all(runs: Sequence[Followed], rows: Mapping[str, Run], deps: Deps) -> list[tuple[Followed, Outcome]]:
+    outcomes = ((run, _record_run(run, rows.get(run.task_id), deps)) for run in runs)
+    return [(run, outcome) for run, outcome in outcomes if outcome is not None]
+
+
+def _record_run(run: Followed, row: Run | None, deps: Deps) -> Outcome | None:
+    state = run_state(run, row)
+    if isinstance(state, RunEnded):
+        policy = deps.policies(run.mid, run.customer_key)
+        deps.ledger.ended(run, state.outcome, row, policy)
+        return Outcome("import_ended", state.outcome, _counts(row))
+    deps.ledger.progressed(run, state.status, next_poll(run, deps.timing.follow, deps.chance()))
+    if state.status in {None, run.status}:
+        return None
+    event = "import_progressed" if state.status in RUNNING else "import_status_undocumented"
+    return Outcome(event, "started", {"import_status": state.status})
+
+
+def _counts(row: Run | None) -> dict[str, int | None]:
+    if row is None:
+        return {}
+    return {"rows_successful": row.successful, "rows_failed": row.errors, "rows_total": row.total}
+
+
+# --- Sweep: send wake-ups for what is due.
 
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """How many requests were woken, how many runs are to be looked at, and which records were missing."""
+    """How many requests were woken, how many runs are to be polled, and which records were missing."""
 
     woken: int
     followed: int
@@ -82,256 +360,7 @@ def sweep(
     running = [due.request_id for due in found if due.state == "started"]
     for due in waiting:
         wake(due)
-    for first in range(0, len(running), FOLLOW_BATCH):
-        follow(running[first : first + FOLLOW_BATCH])
+    for first in range(0, len(running), _FOLLOW_BATCH):
+        follow(running[first : first + _FOLLOW_BATCH])
     gone = tuple(due.request_id for due in found if due.state == "gone")
     return SweepResult(len(waiting), len(running), gone)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Where a request stands now: a static event name for the log, the state, and facts worth a field."""
-
-    event: str
-    state: str
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-def of_fault(event: str, state: str, fault: Fault, **facts: Any) -> Outcome:
-    """Tell of a fault by its code and text."""
-    return Outcome(event, state, {"code": fault.code, "text": fault.text, **facts})
-
-
-LEASE_LOST = Outcome("lease_lost", "fenced")
-
-
-def of_retry(event: str, state: str | None, fault: Fault, pause: float) -> Outcome:
-    """Tell of a postponed start, or that it was given up; `state` is what the ledger answered."""
-    if state is None:
-        return LEASE_LOST
-    if state == "gave_up":
-        return of_fault("request_gave_up", state, fault)
-    return of_fault(event, state, fault, retry_in=round(pause, 1))
-
-
-_NOTHING_STARTED = NotApplied("nothing_started", "no new run appeared, and the policy allows to repeat the start")
-
-
-def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
-    """Look for a new run of the definition and record what it proves; look again later when it proves nothing."""
-    grant = decision.grant
-    runs = deps.marketing_cloud.runs_of(grant.mid, grant.customer_key)
-    if isinstance(runs, NotApplied) or (isinstance(runs, Rejected) and not decision.late):
-        return _postpone(decision, runs, deps)
-    if isinstance(runs, Rejected):
-        return _unknown(decision, (), policy, deps)
-    new = frozenset(run.task_id for run in runs if _is_new(run, decision))
-    verdict = match_runs(deps.ledger.unassigned_task_ids(grant.mid, new), late=decision.late)
-    if isinstance(verdict, OneMatch):
-        return _found(decision, verdict, policy, deps)
-    if isinstance(verdict, ManyMatches):
-        return _unknown(decision, verdict.task_ids, policy, deps)
-    return _nothing(decision, verdict, policy, deps)
-
-
-def _is_new(run: Run, decision: Reconcile) -> bool:
-    if decision.above is not None and not is_newer(run.task_id, decision.above):
-        return False
-    return run.task_id not in decision.known
-
-
-def _definition(decision: Reconcile, deps: Deps) -> Definition | NotApplied:
-    """Read the definition, whose window and UpdateType decide; one that is gone or refused sets neither."""
-    answer = deps.definitions.get(decision.grant.mid, decision.grant.customer_key)
-    if isinstance(answer, (Definition, NotApplied)):
-        return answer
-    return Definition(customer_key=decision.grant.customer_key)
-
-
-def _found(decision: Reconcile, verdict: OneMatch, policy: Policy, deps: Deps) -> Outcome:
-    definition = _definition(decision, deps)
-    if isinstance(definition, NotApplied):
-        return _postpone(decision, definition, deps)
-    start, window = Accepted(task_id=verdict.task_id), policy.window(definition)
-    recorded = deps.retry_ledger(lambda: deps.ledger.started(decision.grant, start, window, policy, reconciled=True))
-    facts = {"task_id": verdict.task_id, "matched": "reconciled"}
-    return Outcome("import_started", "started", facts) if recorded else LEASE_LOST
-
-
-def _unknown(decision: Reconcile, candidates: tuple[str, ...], policy: Policy, deps: Deps) -> Outcome:
-    definition = _definition(decision, deps)
-    if isinstance(definition, NotApplied):
-        return _postpone(decision, definition, deps)
-    window = policy.window(definition)
-    recorded = deps.retry_ledger(lambda: deps.ledger.record_start_unknown(decision.grant, candidates, window))
-    return Outcome("start_unknown", "start_unknown", {"candidates": list(candidates)}) if recorded else LEASE_LOST
-
-
-def _nothing(decision: Reconcile, verdict: NoMatch, policy: Policy, deps: Deps) -> Outcome:
-    if not verdict.late:
-        return _reconcile_later(decision, deps, Outcome("reconciling", "reconciling"))
-    definition = _definition(decision, deps)
-    if isinstance(definition, NotApplied) or not policy.may_repeat(definition):
-        return _unknown(decision, (), policy, deps)
-    pause = deps.timing.retry.pause(decision.grant.attempt, deps.chance())
-    state = deps.retry_ledger(lambda: deps.ledger.retry(decision.grant, _NOTHING_STARTED, pause))
-    return of_retry("start_repeated", state, _NOTHING_STARTED, pause)
-
-
-def _postpone(decision: Reconcile, fault: NotApplied | Rejected, deps: Deps) -> Outcome:
-    return _reconcile_later(decision, deps, of_fault("reconcile_retry_scheduled", "reconciling", fault))
-
-
-def _reconcile_later(decision: Reconcile, deps: Deps, report: Outcome) -> Outcome:
-    pause = deps.timing.reconcile.pause(decision.grant.attempt, deps.chance())
-    return report if deps.retry_ledger(lambda: deps.ledger.reconcile_later(decision.grant, pause)) else LEASE_LOST
-
-
-# What is left of the lease when the last byte may be sent, in seconds: clocks and threads are not exact.
-_MARGIN = 1.0
-
-
-def start(request: StartRequest, owner: str, deps: Deps) -> Outcome:
-    """Decide about a request and act on the decision; `owner` is unique to this call.
-
-    Raises LedgerUnavailableError when Redis cannot be asked; what was recorded stays recorded.
-    """
-    policy = deps.policies(request.mid, request.customer_key)
-    decision = deps.ledger.claim(request, owner, policy)
-    if isinstance(decision, StartNow):
-        return _perform_start(decision, policy, deps)
-    if isinstance(decision, Reconcile):
-        return reconcile(decision, policy, deps)
-    return _explain(decision)
-
-
-def _explain(decision: Decision) -> Outcome:
-    assert not isinstance(decision, (StartNow, Reconcile))
-    facts = {"held_by": decision.held_by, "opens_in": decision.opens_in}
-    return Outcome("request_" + decision.state, decision.state, {k: v for k, v in facts.items() if v is not None})
-
-
-def _perform_start(go: StartNow, policy: Policy, deps: Deps) -> Outcome:
-    grant = go.grant
-    definition = deps.definitions.get(grant.mid, grant.customer_key)
-    if definition is None:
-        definition = Rejected("43010", f"business unit {grant.mid} has no ImportDefinition {grant.customer_key}")
-    if not isinstance(definition, Definition):
-        return _record(grant, definition, None, policy, deps)
-    return _record(grant, _answer(go, deps), definition, policy, deps)
-
-
-def _answer(go: StartNow, deps: Deps) -> Accepted | Fault | None:
-    """List the runs that exist, unless the newest is known and that is enough, and send Perform."""
-    if not deps.baseline and go.newest is not None and go.loss_age is None:
-        return _perform(go.grant, (), deps, above=True)
-    runs = deps.marketing_cloud.runs_of(go.grant.mid, go.grant.customer_key)
-    if isinstance(runs, (NotApplied, Rejected)):
-        return runs
-    return check_write_loss(go, runs, deps) or _perform(go.grant, [run.task_id for run in runs], deps)
-
-
-def _perform(grant: Lease, known: Collection[str], deps: Deps, *, above: bool = False) -> Accepted | Fault | None:
-    """Send Perform, again only while nothing was applied; None when another worker has the lease."""
-    intended = False
-
-    def attempt() -> Accepted | Fault | None:
-        nonlocal intended
-        asked = deps.clock.boottime()
-        try:
-            left = deps.ledger.renew_intent(grant) if intended else deps.ledger.record_intent(grant, known, above=above)
-        except LedgerUnavailableError as error:
-            # Without a recorded intent nothing is sent, and what was not sent was not applied.
-            return NotApplied("ledger_down", str(error))
-        if left is None:
-            return None
-        intended = True
-        return _send(grant, asked + left - deps.timing.call - _MARGIN, deps)
-
-    return deps.retry_call(attempt)
-
-
-def _send(grant: Lease, not_after: float, deps: Deps) -> Accepted | Fault:
-    answer = deps.marketing_cloud.start(grant.mid, grant.customer_key, not_after=not_after)
-    if isinstance(answer, NotApplied):
-        # A mark that could not be taken back costs a look after a crash, and nothing else.
-        with suppress(LedgerUnavailableError):
-            deps.ledger.withdraw_intent(grant)
-    return answer
-
-
-def _record(
-    grant: Lease, answer: Accepted | Fault | None, definition: Definition | None, policy: Policy, deps: Deps
-) -> Outcome:
-    if answer is None:
-        return LEASE_LOST
-    if isinstance(answer, Accepted):
-        return _record_start(grant, answer, definition, policy, deps)
-    if isinstance(answer, NotApplied):
-        pause = answer.retry_after or deps.timing.retry.pause(grant.attempt, deps.chance())
-        return of_retry(
-            "start_retry_scheduled", deps.retry_ledger(lambda: deps.ledger.retry(grant, answer, pause)), answer, pause
-        )
-    if isinstance(answer, Ambiguous):
-        recorded = deps.retry_ledger(
-            lambda: deps.ledger.mark_ambiguous(grant, answer, deps.timing.results_delay, policy)
-        )
-        return of_fault("start_ambiguous", "reconciling", answer) if recorded else LEASE_LOST
-    recorded = deps.retry_ledger(lambda: deps.ledger.reject(grant, answer))
-    return of_fault("start_rejected", "rejected", answer) if recorded else LEASE_LOST
-
-
-def _record_start(grant: Lease, answer: Accepted, definition: Definition | None, policy: Policy, deps: Deps) -> Outcome:
-    window = policy.window(definition) if definition else policy.frequency_floor
-    recorded = deps.retry_ledger(lambda: deps.ledger.started(grant, answer, window, policy))
-    facts = {"task_id": answer.task_id, "soap_request_id": answer.soap_request_id, "window_hours": window}
-    return Outcome("import_started" if recorded else "start_not_recorded", "started", facts)
-
-
-# A Retrieve answers at most 2,500 rows in one batch; a filter of this many ids stays a small request.
-_BATCH = 200
-
-
-def follow(request_ids: Collection[str], deps: Deps) -> list[tuple[Followed, Outcome]]:
-    """Look at the runs of these requests; gives a report for each run with news. Safe to run many times at once."""
-    by_unit: dict[str, list[Followed]] = defaultdict(list)
-    for run in deps.ledger.followed(request_ids):
-        by_unit[run.mid].append(run)
-    news = []
-    for mid, runs in by_unit.items():
-        for first in range(0, len(runs), _BATCH):
-            news += _poll(mid, runs[first : first + _BATCH], deps)
-    return news
-
-
-def _poll(mid: str, runs: Sequence[Followed], deps: Deps) -> list[tuple[Followed, Outcome]]:
-    rows = deps.marketing_cloud.runs(mid, [run.task_id for run in runs])
-    if isinstance(rows, (NotApplied, Rejected)):
-        fault = of_fault("follow_retry_scheduled", "started", rows, runs=len(runs))
-        return [(runs[0], fault), *_record_all(runs, {}, deps)]
-    return _record_all(runs, rows, deps)
-
-
-def _record_all(runs: Sequence[Followed], rows: Mapping[str, Run], deps: Deps) -> list[tuple[Followed, Outcome]]:
-    reports = ((run, _record_run(run, rows.get(run.task_id), deps)) for run in runs)
-    return [(run, report) for run, report in reports if report is not None]
-
-
-def _record_run(run: Followed, row: Run | None, deps: Deps) -> Outcome | None:
-    verdict = run_state(run, row)
-    if isinstance(verdict, RunEnded):
-        policy = deps.policies(run.mid, run.customer_key)
-        deps.ledger.ended(run, verdict.outcome, row, policy)
-        return Outcome("import_ended", verdict.outcome, _counts(row))
-    pause = deps.timing.follow.pause(run.looks, deps.chance())
-    deps.ledger.progressed(run, verdict.status, pause)
-    if verdict.status in {None, run.status}:
-        return None
-    event = "import_progressed" if verdict.status in RUNNING else "import_status_undocumented"
-    return Outcome(event, "started", {"import_status": verdict.status})
-
-
-def _counts(row: Run | None) -> dict[str, int | None]:
-    if row is None:
-        return {}
-    return {"rows_successful": row.successful, "rows_failed": row.errors, "rows_total": row.total}

@@ -1,4 +1,4 @@
-"""The life of a request as one table: every state, every allowed step, the event it writes; the Lua scripts obey it."""
+"""Declares the state machine of a request: states, transitions and their events, and the decisions of a claim."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ UNFINISHED = ("accepted", "deferred", "starting", "retrying", "reconciling", "st
 COMPLETED = ("completed", "completed_with_errors", "completed_empty")
 RUN_ENDS = (*COMPLETED, "import_failed", "follow_timed_out")
 TERMINAL = ("duplicate", "rejected", "gave_up", "start_unknown", *RUN_ENDS)
-# What an operator may say of a request that has ended as start_unknown; no end of its own.
+# What an operator may say about a request that ended as start_unknown; it is no terminal state.
 NOT_STARTED = "not_started"
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One allowed step; `why` is the sentence the documentation shows."""
+    """One allowed transition; `why` is its sentence in the documentation."""
 
     source: str
     target: str
@@ -78,7 +78,7 @@ def to_lua_table() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The lease to act for one request: every later step names its fence and is refused when a newer one exists.
+    """The right to act for one request: each later step names its fencing token and is refused when a newer one exists.
 
     `attempt` counts the leases of this request; `lease` is in seconds from the answer.
     """
@@ -106,16 +106,16 @@ class StartNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile:
-    """Look first: a start may have been applied. `known` are the TaskResultIDs that existed before it was sent.
+    """Look for the run first: a start may have been applied. `known` TaskResultIDs existed before it was sent.
 
-    `above` stands for them where they were not listed: all up to this one existed.
-    `late` says that the time to look is over: what is not found now will not be looked for again.
+    `above` replaces them where they were not listed: all up to this one existed.
+    `is_last` says that the time to look is over: this is the last query.
     """
 
     grant: Lease
     known: frozenset[str]
     above: str | None = None
-    late: bool
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ Decision = StartNow | Reconcile | NotYet | AlreadyEnded
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """A run to be looked at: the request in state `started` with its Task.ID; `age` in seconds since the start."""
+    """A run to be polled: the request in state `started` with its Task.ID; `age` in seconds since the start."""
 
     request_id: str
     mid: str

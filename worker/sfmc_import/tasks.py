@@ -12,19 +12,13 @@ from sfmc_import import request, service
 from sfmc_import.celery_app import app
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, StartRequest, read_request
+from sfmc_import.retrying import PUBLISH, WAKE_PAUSE_SECONDS
 from sfmc_import.service import Outcome
 from sfmc_import.states import DueRequest
 
 log = structlog.get_logger("sfmc_import.tasks")
 T = TypeVar("T")
 
-# A wake-up whose message got lost comes again after so many seconds, or after half a lease when that is less:
-# what a killed worker was about to do must not wait longer than what it was doing.
-WAKE_PAUSE = 10.0
-
-# A wake-up that is sent on a connection of before an outage fails once, although the broker is back; without another
-# try the rest of its sweep would wait for the pause. Sent twice it costs a script.
-SEND_AGAIN = {"max_retries": 5, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 1.0}
 _LEVELS = {
     "start_unknown": "error",
     "request_start_unknown": "error",
@@ -156,7 +150,7 @@ def _follow(request_ids: Sequence[str]) -> dict[str, Any]:
 
 def _sweep() -> dict[str, Any]:
     settings = app.settings
-    pause = min(WAKE_PAUSE, settings.lease_seconds / 2)
+    pause = min(WAKE_PAUSE_SECONDS, settings.lease_seconds / 2)
     swept = service.sweep(app.deps.ledger, _send_wake, _send_follow, limit=settings.sweep_batch, pause=pause)
     for request_id in swept.gone:
         log.error("request_record_missing", request_id=request_id)
@@ -168,8 +162,8 @@ def _sweep() -> dict[str, Any]:
 def _send_wake(due: DueRequest) -> None:
     names = {"request_id": due.request_id, "customer_key": due.customer_key, "mid": due.mid}
     headers = names | {"attempt": str(due.attempt + (due.state != "reconciling"))}
-    wake.apply_async((due.request_id,), headers=headers, retry=True, retry_policy=SEND_AGAIN)
+    wake.apply_async((due.request_id,), headers=headers, retry=True, retry_policy=PUBLISH)
 
 
 def _send_follow(request_ids: Sequence[str]) -> None:
-    follow.apply_async((list(request_ids),), retry=True, retry_policy=SEND_AGAIN)
+    follow.apply_async((list(request_ids),), retry=True, retry_policy=PUBLISH)

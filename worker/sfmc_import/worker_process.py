@@ -16,10 +16,10 @@ from redis.exceptions import RedisError
 from sfmc_import.celery_app import ImportApp, app
 from sfmc_import.ports import Ledger, LedgerUnavailableError
 from sfmc_import.redis_server import Finding, check_server, connect, inspect_server
+from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.settings import RedisAddress, Settings, SettingsError, load
 
 BEAT_SECONDS = 5.0
-MAX_PAUSE_SECONDS = 5.0
 log = structlog.get_logger("sfmc_import.worker_process")
 
 
@@ -77,7 +77,7 @@ def wait_for_redis(
             )
         except (RedisError, OSError) as error:
             waited += 1
-            seconds = min(MAX_PAUSE_SECONDS, 0.25 * 2**waited)
+            seconds = CONNECT.pause(waited, NO_JITTER)
             log.warning("redis_unreachable", redis=address.shown, error=str(error), next_try_in=seconds)
             pause(seconds)
         else:

@@ -22,9 +22,11 @@ CELERY_WORDS = frozenset(
 ) | {"Task handler raised error: %r"}
 """What Celery logs about such messages, with bodies and tracebacks."""
 
-PAUSES = {"interval_start": 1, "interval_step": 1, "interval_max": 3}
-"""Seconds between two tries to connect, growing to three: with Celery's own pauses, which grow to half a minute, a
-worker would stand idle long after a long outage."""
+CONNECT_PAUSES = {"interval_start": 1, "interval_step": 1, "interval_max": 3}
+"""Seconds between two tries to connect, unless `broker_transport_options` has `sfmc_connect_pauses`.
+
+Celery's own pauses grow to half a minute: a worker would stand idle after a long outage.
+"""
 
 CELERY_LOGGERS = tuple(logging.getLogger(module.__name__) for module in (celery_consumer, celery_request))
 log = structlog.get_logger(__name__)
@@ -37,7 +39,8 @@ class Consumer(CeleryConsumer):
 
     def ensure_connected(self, conn: Any) -> Any:
         """As Celery's, with short pauses between the tries."""
-        conn.ensure_connection = partial(conn.ensure_connection, **PAUSES)
+        pauses = self.app.conf.broker_transport_options.get("sfmc_connect_pauses", CONNECT_PAUSES)
+        conn.ensure_connection = partial(conn.ensure_connection, **pauses)
         return super().ensure_connected(conn)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:

@@ -79,7 +79,7 @@ def test_a_lease_that_ran_out_after_sending_leads_to_reconciling_after_the_time_
     scenario.world.advance(0.001)
     look = scenario.look("a")
     assert look.known == {"t1", "t2"}
-    assert look.late is False
+    assert look.is_last is False
     assert look.grant.fence == 2
 
 

@@ -86,16 +86,16 @@ def test_a_start_in_doubt_is_looked_for_after_a_pause_and_until_a_deadline(scena
     assert scenario.claim("a") == NotYet(state="reconciling")
     scenario.world.advance(60)
     look = scenario.look("a")
-    assert (look.known, look.late) == ({"t0"}, False)
+    assert (look.known, look.is_last) == ({"t0"}, False)
     assert scenario.ledger.reconcile_later(look.grant, 39.999) is True
     assert scenario.due_in("a") == 39.999
     scenario.world.advance(39.999)
     look = scenario.look("a")
-    assert look.late is False
+    assert look.is_last is False
     scenario.ledger.reconcile_later(look.grant, 0.001)
     scenario.world.advance(0.001)
 
-    assert scenario.look("a").late is True
+    assert scenario.look("a").is_last is True
 
 
 def test_a_start_in_doubt_holds_its_definition(scenario: Scenario):

@@ -227,7 +227,7 @@ class Taking:
             self._take_lease()
         known = frozenset(self.r.known)
         late = now >= self.r.look_until
-        return Reconcile(grant=self._grant(), known=known, above=self.r.above, late=late)
+        return Reconcile(grant=self._grant(), known=known, above=self.r.above, is_last=late)
 
     def _looked_too_often(self) -> bool:
         self.r.lost += 1

@@ -1,10 +1,14 @@
-"""Patience: what is tried again, how long, how the waits grow, and what is told about them."""
+"""Repeating a call: what is made again, how long, how the pauses grow, and what is logged about them."""
+
+from dataclasses import replace
 
 import pytest
 import structlog.testing
 
 from sfmc_import.faults import Ambiguous, NotApplied, Rejected
+from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.retry_call import retry_call
+from sfmc_import.retrying import IN_CALL, LEDGER, QUERY, Backoff
 from sfmc_import.runs import Accepted
 
 PASSING = NotApplied("refused", "connection refused")
@@ -28,8 +32,8 @@ def waits():
     return []
 
 
-def patient(waits, deadline=1000.0, attempts=6, **options):
-    return retry_call(deadline=deadline, attempts=attempts, sleep=waits.append, **options)
+def retrying(waits, policy=IN_CALL, event=None, **changes):
+    return retry_call(replace(policy, **{"deadline": 1000.0, "attempts": 6} | changes), event, sleep=waits.append)
 
 
 @pytest.mark.parametrize(
@@ -45,33 +49,33 @@ def patient(waits, deadline=1000.0, attempts=6, **options):
 def test_what_is_final_or_account_wide_goes_back_at_once(waits, answer):
     attempts = Attempts(answer)
 
-    assert patient(waits)(attempts) is answer
+    assert retrying(waits)(attempts) is answer
     assert (attempts.count, waits) == (1, [])
 
 
 def test_what_was_not_applied_is_tried_again_until_it_works(waits):
-    assert patient(waits)(Attempts(PASSING, PASSING, DONE)) is DONE
+    assert retrying(waits)(Attempts(PASSING, PASSING, DONE)) is DONE
     assert len(waits) == 2
 
 
 def test_a_failure_that_stops_being_safe_ends_the_tries(waits):
-    doubt = Ambiguous("reset", "…")
+    ambiguous = Ambiguous("reset", "…")
 
-    assert patient(waits)(Attempts(PASSING, doubt, DONE)) is doubt
+    assert retrying(waits)(Attempts(PASSING, ambiguous, DONE)) is ambiguous
 
 
 def test_the_last_answer_comes_back_when_the_attempts_are_used_up(waits):
     last = NotApplied("dns", "…")
     attempts = Attempts(PASSING, PASSING, last)
 
-    assert patient(waits, attempts=3)(attempts) is last
+    assert retrying(waits, attempts=3)(attempts) is last
     assert (attempts.count, len(waits)) == (3, 2)
 
 
 def test_no_wait_is_begun_that_would_end_after_the_deadline(waits):
     attempts = Attempts(NotApplied("http_503", "…", retry_after=4.0))
 
-    patient(waits, deadline=10.0, attempts=99, first_wait=0.001, longest_wait=0.001)(attempts)
+    retrying(waits, backoff=Backoff(floor=0, cap=0.001), deadline=10.0, attempts=99)(attempts)
 
     assert waits == [4.0, 4.0]
 
@@ -79,14 +83,14 @@ def test_no_wait_is_begun_that_would_end_after_the_deadline(waits):
 def test_a_time_that_the_service_names_beyond_the_deadline_ends_the_tries_at_once(waits):
     attempts = Attempts(NotApplied("refused", "…", retry_after=3600.0))
 
-    patient(waits, deadline=10.0)(attempts)
+    retrying(waits, deadline=10.0)(attempts)
 
     assert (attempts.count, waits) == (1, [])
 
 
 def test_waits_have_full_jitter_below_a_bound_that_doubles(waits):
     for _ in range(200):
-        patient(waits, attempts=5, first_wait=1.0, longest_wait=4.0)(Attempts(PASSING))
+        retrying(waits, attempts=5, backoff=Backoff(floor=0, first=1.0, cap=4.0))(Attempts(PASSING))
     rounds = list(zip(*[iter(waits)] * 4, strict=True))
     bounds = [max(column) for column in zip(*rounds, strict=True)]
 
@@ -95,17 +99,17 @@ def test_waits_have_full_jitter_below_a_bound_that_doubles(waits):
     assert min(waits) < 0.2
 
 
-def test_one_patience_serves_many_calls_each_with_its_own_count(waits):
-    call = patient(waits, attempts=3)
+def test_one_function_serves_many_calls_each_with_its_own_count(waits):
+    call = retrying(waits, attempts=3)
 
     assert [call(Attempts(PASSING, PASSING, DONE)) for _ in range(3)] == [DONE] * 3
 
 
-def test_each_wait_is_told_with_attempt_wait_code_and_class(waits):
-    with structlog.testing.capture_logs() as told:
-        patient(waits)(Attempts(PASSING, DONE))
+def test_each_pause_is_logged_with_attempt_pause_code_and_class(waits):
+    with structlog.testing.capture_logs() as lines:
+        retrying(waits, event="start_attempt_failed")(Attempts(PASSING, DONE))
 
-    assert told == [
+    assert lines == [
         {
             "event": "start_attempt_failed",
             "log_level": "warning",
@@ -115,3 +119,40 @@ def test_each_wait_is_told_with_attempt_wait_code_and_class(waits):
             "code": "refused",
         }
     ]
+
+
+def test_an_ambiguous_query_is_made_again(waits):
+    assert retrying(waits, QUERY)(Attempts(Ambiguous("reset", "…"), DONE)) is DONE
+
+
+class Unavailable(Attempts):
+    """Raises as many errors as it was given, then answers."""
+
+    def __call__(self):
+        answer = super().__call__()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_a_step_of_the_ledger_is_repeated_until_redis_answers(waits):
+    down = LedgerUnavailableError("down")
+
+    assert retrying(waits, LEDGER)(Unavailable(down, down, True)) is True
+    assert len(waits) == 2
+
+
+def test_a_ledger_that_stays_unavailable_raises_its_last_error_before_the_deadline(waits):
+    last = LedgerUnavailableError("still down")
+
+    with pytest.raises(LedgerUnavailableError, match="still down"):
+        retrying(waits, LEDGER, attempts=float("inf"), deadline=60.0)(Unavailable(LedgerUnavailableError("down"), last))
+    assert 50 < sum(waits) <= 60
+
+
+def test_an_unexpected_error_passes_at_once(waits):
+    step = Unavailable(ValueError("bug"))
+
+    with pytest.raises(ValueError, match="bug"):
+        retrying(waits, LEDGER)(step)
+    assert (step.count, waits) == (1, [])

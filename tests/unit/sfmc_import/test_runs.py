@@ -1,50 +1,44 @@
-"""Pure decisions: backoff, how a run goes, what is proved, what a policy says."""
+"""Pure decisions: the state of a run, its next poll, what new runs prove, what a policy says."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sfmc_import.policy import Policy
 from sfmc_import.retrying import Backoff
-from sfmc_import.runs import Definition, ManyMatches, NoMatch, OneMatch, Run, RunEnded, RunInProgress
-from sfmc_import.runs import match_runs as judge_start
-from sfmc_import.runs import run_state as judge_run
+from sfmc_import.runs import (
+    Definition,
+    ManyMatches,
+    NoMatch,
+    OneMatch,
+    Run,
+    RunEnded,
+    RunInProgress,
+    match_runs,
+    next_poll,
+    run_state,
+)
 from sfmc_import.states import Followed
 
-FOLLOWED = {"request_id": "a", "mid": "1", "customer_key": "k", "task_id": "t", "status": None, "looks": 0, "age": 1.0}
+FOLLOWED = {"request_id": "a", "mid": "1", "customer_key": "k", "task_id": "t", "status": None, "age": 1.0}
 
 
-def followed(*, overdue: bool = False) -> Followed:
-    return Followed(**FOLLOWED, overdue=overdue)
+def followed(*, overdue: bool = False, looks: int = 0) -> Followed:
+    return Followed(**FOLLOWED, overdue=overdue, looks=looks)
 
 
 def row(status: str, **counts: int) -> Run:
     return Run(task_id="t", customer_key="k", status=status, **counts)
 
 
-@given(
-    tries=st.integers(0, 10**6),
-    chance=st.floats(0, 1, exclude_max=True),
-    floor=st.floats(0.1, 100),
-    more=st.floats(0, 1e4),
-)
-def test_a_pause_lies_between_floor_and_cap(tries, chance, floor, more):
-    pause = Backoff(floor=floor, cap=floor + more).pause(tries, chance)
+def test_the_first_poll_comes_after_the_shortest_pause_and_later_ones_wait_longer():
+    backoff = Backoff(floor=5, cap=300, factor=1.5)
 
-    assert floor <= pause <= (floor + more) * (1 + 1e-9)
-
-
-def test_pauses_grow_until_the_cap_and_are_spread_by_chance():
-    backoff = Backoff(floor=10, cap=100)
-
-    assert [backoff.pause(tries, 0.999999) > 10 * 2**tries * 0.99 for tries in (1, 2, 3)] == [True] * 3
-    assert backoff.pause(9, 0.5) == 55
-    assert backoff.pause(9, 0) == 10
-    assert Backoff(floor=10, cap=1000, factor=3).pause(2, 0.999999999) == pytest.approx(90)
+    assert next_poll(followed(looks=0), backoff, 0.9) == 5
+    assert next_poll(followed(looks=1), backoff, 1.0) == 7.5
+    assert next_poll(followed(looks=100), backoff, 1.0) == 300
 
 
 @pytest.mark.parametrize(
-    ("seen", "overdue", "verdict"),
+    ("seen", "overdue", "state"),
     [
         (None, False, RunInProgress(None)),
         (None, True, RunEnded("follow_timed_out")),
@@ -58,15 +52,15 @@ def test_pauses_grow_until_the_cap_and_are_spread_by_chance():
         (row("Error", total=0), True, RunEnded("import_failed")),
     ],
 )
-def test_a_run_is_judged_by_its_row_and_its_deadline(seen, overdue, verdict):
-    assert judge_run(followed(overdue=overdue), seen) == verdict
+def test_the_state_of_a_run_follows_from_its_row_and_its_deadline(seen, overdue, state):
+    assert run_state(followed(overdue=overdue), seen) == state
 
 
-@pytest.mark.parametrize("late", [True, False])
-def test_exactly_one_new_run_proves_a_start(late: bool):
-    assert judge_start(frozenset({"t"}), late=late) == OneMatch("t")
-    assert judge_start(frozenset({"t2", "t1"}), late=late) == ManyMatches(("t1", "t2"))
-    assert judge_start(frozenset(), late=late) == NoMatch(late)
+@pytest.mark.parametrize("is_last", [True, False])
+def test_exactly_one_new_run_proves_a_start(is_last: bool):
+    assert match_runs(frozenset({"t"}), is_last=is_last) == OneMatch("t")
+    assert match_runs(frozenset({"t2", "t1"}), is_last=is_last) == ManyMatches(("t1", "t2"))
+    assert match_runs(frozenset(), is_last=is_last) == NoMatch(is_last)
 
 
 @pytest.mark.parametrize(

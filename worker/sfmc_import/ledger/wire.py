@@ -82,7 +82,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
         case "reconcile":
             known = frozenset(orjson.loads(fields["known"]))
             above = fields.get("above") or None
-            return Reconcile(grant=_lease(request_id, fields), known=known, above=above, late=fields["late"])
+            return Reconcile(grant=_lease(request_id, fields), known=known, above=above, is_last=fields["late"])
         case "wait":
             return NotYet(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
         case _:

@@ -1,4 +1,4 @@
-"""Marketing Cloud as the ports ask for it; every failure is a value, and queries are tried again for seconds."""
+"""Calls Marketing Cloud over SOAP: starts once, queries repeatedly within seconds; returns each failure as a value."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -27,8 +27,9 @@ from sfmc_import.marketing_cloud.envelopes import (
 from sfmc_import.marketing_cloud.http import Failed, PooledPost, Reply, SingleUsePost, tls_context
 from sfmc_import.marketing_cloud.login import Credential, CredentialSource, PasswordSource, TokenSource
 from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_reply, parse_start_reply
-from sfmc_import.ports import Clock, Refusal
-from sfmc_import.retry_call import RetryQuery, retry_query
+from sfmc_import.ports import Clock, Refusal, RetryCall
+from sfmc_import.retry_call import retry_call
+from sfmc_import.retrying import QUERY
 from sfmc_import.runs import Accepted, Definition, Run
 
 Parsed = TypeVar("Parsed", Accepted, Page)
@@ -43,7 +44,7 @@ REFUSED_TWICE = (
 
 
 class SoapCall:
-    """Sends calls for any number of threads; faults never carry what filled a credential slot."""
+    """Sends calls for any number of threads; no fault contains the values of a credential placeholder."""
 
     def __init__(
         self,
@@ -62,29 +63,33 @@ class SoapCall:
     def start(self, mid: str, customer_key: str, may_send: MaySend) -> Accepted | Fault:
         """Send Perform "start" once; twice only where the first was refused for its token."""
 
-        def perform(slots: HeaderValues) -> Accepted | Fault:
-            envelope = self._envelopes.perform(customer_key, slots)
+        def perform(values: HeaderValues) -> Accepted | Fault:
+            envelope = self._envelopes.perform(customer_key, values)
             return parse_start_reply(self._send_start(envelope, may_send), self._understand)
 
-        return self._logged_in(mid, perform)
+        return self._with_login(mid, perform)
 
     def page(self, mid: str, query: Query) -> Page | Fault:
         """Send one Retrieve."""
 
-        def retrieve(slots: HeaderValues) -> Page | Fault:
-            envelope = self._envelopes.retrieve(query, slots)
+        def retrieve(values: HeaderValues) -> Page | Fault:
+            envelope = self._envelopes.retrieve(query, values)
             return parse_page_reply(self._send_query(envelope), self._understand)
 
-        return self._logged_in(mid, retrieve)
+        return self._with_login(mid, retrieve)
 
-    def _logged_in(self, mid: str, call: Callable[[HeaderValues], Parsed | Fault]) -> Parsed | Fault:
+    def _with_login(self, mid: str, call: Callable[[HeaderValues], Parsed | Fault]) -> Parsed | Fault:
         login = self._logins.get(mid)
         if isinstance(login, Fault):
             return login
         answer = _without_secrets(call, login)
-        if not _was_refused(answer):
-            return answer
-        login = self._logins.renew(mid, login)
+        return self._repeat_with_fresh_login(mid, login, call) if _was_refused(answer) else answer
+
+    def _repeat_with_fresh_login(
+        self, mid: str, refused: Credential, call: Callable[[HeaderValues], Parsed | Fault]
+    ) -> Parsed | Fault:
+        """Make the call once more: a refused token means that nothing was done, and a new one may be accepted."""
+        login = self._logins.renew(mid, refused)
         if isinstance(login, Fault):
             return login
         answer = _without_secrets(call, login)
@@ -96,13 +101,13 @@ def _was_refused(answer: object) -> bool:
 
 
 def _without_secrets(call: Callable[[HeaderValues], Parsed | Fault], login: Credential) -> Parsed | Fault:
-    slots = login.header_values()
-    answer = call(slots)
+    values = login.header_values()
+    answer = call(values)
     if not isinstance(answer, Fault):
         return answer
     text = answer.text
     # The service quotes a malformed token in its fault.
-    for secret in filter(None, map(slots.get, SECRET_PLACEHOLDERS)):
+    for secret in filter(None, map(values.get, SECRET_PLACEHOLDERS)):
         text = text.replace(secret, "…")
     return replace(answer, text=text)
 
@@ -119,10 +124,10 @@ log = structlog.get_logger(__name__)
 class SoapMarketingCloud:
     """Implements sfmc_import.ports.MarketingCloud over SOAP; one for each process, used by all its threads."""
 
-    def __init__(self, exchange: SoapCall, envelopes: Envelopes, persist: RetryQuery, clock: Clock) -> None:
-        self._exchange = exchange
+    def __init__(self, soap: SoapCall, envelopes: Envelopes, retry_query: RetryCall, clock: Clock) -> None:
+        self._soap = soap
         self._envelopes = envelopes
-        self._persist = persist
+        self._retry_query = retry_query
         self._clock = clock
 
     def prepare(self) -> None:
@@ -132,13 +137,13 @@ class SoapMarketingCloud:
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
         """Send Perform "start" on a connection of its own, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
         try:
-            return self._exchange.start(mid, customer_key, lambda: self._clock.boottime() < not_after)
+            return self._soap.start(mid, customer_key, lambda: self._clock.boottime() < not_after)
         except UnsendableError as error:
             return after_situation("unsendable", f"customer key or credentials: {error}")
         except Exception as error:  # noqa: BLE001 - whatever happened, the start may have been applied
-            # Only the kind of the error is told: its text might quote an envelope.
+            # The text of the error might quote an envelope, so only its class is logged.
             log.error("start_call_failed", customer_key=customer_key, mid=mid, error=type(error).__name__)
-            return after_situation("unexpected", f"the start broke off: {type(error).__name__}")
+            return after_situation("unexpected", f"the start call failed: {type(error).__name__}")
 
     def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
         """Retrieve one ImportDefinition; None when no such key exists."""
@@ -170,9 +175,9 @@ class SoapMarketingCloud:
     def _facts(self, mid: str, query: Query, read: Callable[[Row], T | None]) -> list[T] | Refusal:
         facts: list[T] = []
         for _ in range(MAX_PAGES):
-            page = self._persist(partial(self._ask, mid, query))
-            if not isinstance(page, Page):
-                return page
+            page = self._retry_query(partial(self._ask, mid, query))
+            if isinstance(page, Fault):
+                return after_query(page)
             try:
                 facts += [fact for fact in map(read, page.rows) if fact is not None]
             except (ValueError, KeyError) as error:
@@ -182,15 +187,14 @@ class SoapMarketingCloud:
             query = query.next_page(page.continues)
         return after_query(Ambiguous("endless_pages", f"more than {MAX_PAGES} pages for one query"))
 
-    def _ask(self, mid: str, query: Query) -> Page | Refusal:
+    def _ask(self, mid: str, query: Query) -> Page | Fault:
         try:
-            answer = self._exchange.page(mid, query)
+            return self._soap.page(mid, query)
         except UnsendableError as error:
-            return after_query(after_situation("unsendable", f"the values of a query: {error}"))
+            return after_situation("unsendable", f"the values of a query: {error}")
         except Exception as error:  # noqa: BLE001 - a query changes nothing, whatever happened
             log.error("query_call_failed", object_type=query.object_type, mid=mid, error=type(error).__name__)
-            return after_query(after_situation("unexpected", f"the query broke off: {type(error).__name__}"))
-        return answer if isinstance(answer, Page) else after_query(answer)
+            return after_situation("unexpected", f"the query failed: {type(error).__name__}")
 
 
 if TYPE_CHECKING:
@@ -200,9 +204,9 @@ if TYPE_CHECKING:
 def connect(
     config: MarketingCloudConfig, *, clock: Clock | None = None, sleep: Callable[[float], None] = time.sleep
 ) -> SoapMarketingCloud:
-    """Make the client of a process; call it in each process, and `prepare` it where the first start must be quick.
+    """Make the client of a process. Call `prepare` where the first start must be quick.
 
-    `clock` is what `not_after` and the life of tokens are held against, `sleep` waits between two tries of a query.
+    `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts of a query.
     """
     clock = clock or BootClock()
     tls = cache(lambda: tls_context(config.verify))
@@ -219,13 +223,11 @@ def connect(
     def send_query(envelope: bytes) -> Reply | Failed:
         return post(config.soap_address, envelope, _headers("Retrieve"), config.read_timeout)
 
-    exchange = SoapCall(
+    soap = SoapCall(
         logins, envelopes, lambda operation, reply: service().understand(operation, reply), send_start, send_query
     )
-    persist = retry_query(
-        "query_attempt_failed", deadline=config.query_deadline, attempts=config.query_attempts, sleep=sleep
-    )
-    return SoapMarketingCloud(exchange, envelopes, persist, clock)
+    policy = replace(QUERY, attempts=config.query_attempts, deadline=config.query_deadline)
+    return SoapMarketingCloud(soap, envelopes, retry_call(policy, "query_attempt_failed", sleep=sleep), clock)
 
 
 def _headers(operation: str) -> dict[str, str]:

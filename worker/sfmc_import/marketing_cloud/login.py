@@ -1,4 +1,4 @@
-"""OAuth2 access tokens, one per business unit, renewed early by one thread while others go on; no SOAP here."""
+"""Gets OAuth2 access tokens, one per business unit; one thread renews a token early while others still use it."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -11,25 +11,24 @@ from sfmc_import.faults import Fault, after_situation
 from sfmc_import.marketing_cloud.config import MarketingCloudConfig
 from sfmc_import.marketing_cloud.envelopes import user_credentials
 from sfmc_import.marketing_cloud.http import Failed, Post, Reply
+from sfmc_import.retrying import LOGIN, NO_JITTER, Retry, Times, after
 
 # Tokens live 20 minutes; replies name 1079 s so that they are renewed early
 # (Marketing Cloud docs, "Access Token for Server-to-Server Integrations").
 DEFAULT_LIFE = 1079.0
 RENEW_AT = 0.8
-FAILURE_CACHE_SECONDS = 5.0
-"""Seconds until a token that is still good is renewed again after a renewal failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token; times in seconds of the clock it was made with. It does not show its secret."""
+    """An access token; times in seconds of the clock it was made with. `repr` hides its secret."""
 
     secret: str = field(repr=False)
     renew_at: float
     dies_at: float
 
     def header_values(self) -> Mapping[str, str]:
-        """Give what fills the credential slot of an envelope."""
+        """Give the values of the credential placeholders of an envelope."""
         return {"token": self.secret}
 
 
@@ -40,12 +39,12 @@ class TokenSource:
         self._config = config
         self._post = post
         self._clock = clock
-        self._refreshs: dict[str, TokenRefresh] = {}
+        self._refreshes: dict[str, TokenRefresh] = {}
 
     def get(self, mid: str) -> Token | Fault:
-        """Give a token that should be good, from memory where possible; `NotApplied` where there is none."""
+        """Give a token that should be valid, from memory if possible; a fault if there is none."""
         refresh = self._refresh(mid)
-        seen = refresh.flights
+        seen = refresh.answers
         now = self._clock()
         held = refresh.held
         if held is not None and now < max(held.renew_at, min(refresh.quiet_until, held.dies_at)):
@@ -53,15 +52,15 @@ class TokenSource:
         return refresh.refresh(seen, instead=held if held is not None and now < held.dies_at else None)
 
     def renew(self, mid: str, refused: object) -> Token | Fault:
-        """Give another token than the one that was refused; a token that somebody renewed meanwhile is taken."""
+        """Give another token than the one that was refused: one that was renewed meanwhile, or a new one."""
         refresh = self._refresh(mid)
-        seen = refresh.flights
+        seen = refresh.answers
         held = refresh.held
         return held if held is not None and held is not refused else refresh.refresh(seen, instead=None)
 
     def _refresh(self, mid: str) -> "TokenRefresh":
         # One atomic step, so that two threads that come first share a refresh.
-        return self._refreshs.get(mid) or self._refreshs.setdefault(
+        return self._refreshes.get(mid) or self._refreshes.setdefault(
             mid, TokenRefresh(lambda: self._ask(mid), self._clock)
         )
 
@@ -76,9 +75,9 @@ class TokenSource:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         asked = self._clock()
         answer = self._post(config.token_address, orjson.dumps(order), headers, config.token_timeout)
-        return self._judge(mid, asked, answer)
+        return self._parse_answer(mid, asked, answer)
 
-    def _judge(self, mid: str, asked: float, answer: Reply | Failed) -> Token | Fault:
+    def _parse_answer(self, mid: str, asked: float, answer: Reply | Failed) -> Token | Fault:
         if isinstance(answer, Failed):
             return after_situation("token_unavailable", f"no token: {answer.text}")
         if answer.status == 200:
@@ -105,35 +104,41 @@ class TokenRefresh:
     def __init__(self, ask: Callable[[], Token | Fault], clock: Callable[[], float]) -> None:
         self._ask = ask
         self._clock = clock
-        self._flying = threading.Lock()
-        self._landed: Token | Fault | None = None
-        self.flights = 0
+        self._renewing = threading.Lock()
+        self._last: Token | Fault | None = None
+        self.answers = 0
         self.held: Token | None = None
         self.quiet_until = 0.0
 
     def refresh(self, seen: int, instead: Token | None) -> Token | Fault:
-        """Ask for a token, or share the answer that came since `flights` was `seen`.
+        """Ask for a token, or share the answer that came since `answers` was `seen`.
 
-        With a token that is good `instead`, nobody waits for another thread's request, nor suffers its failure.
+        If `instead` is still valid, return it at once while another thread renews the token, or when that fails.
         """
-        if not self._flying.acquire(blocking=instead is None):
+        if not self._renewing.acquire(blocking=instead is None):
             return instead  # type: ignore[return-value] # acquire gives False only where there is one
         try:
-            landed = self._landed
-            if landed is None or self.flights == seen:
-                landed = self._store(self._ask())
+            answer = self._last
+            if answer is None or self.answers == seen:
+                answer = self._store(self._ask())
         finally:
-            self._flying.release()
-        return landed if isinstance(landed, Token) or instead is None else instead
+            self._renewing.release()
+        return answer if isinstance(answer, Token) or instead is None else instead
 
     def _store(self, answer: Token | Fault) -> Token | Fault:
         if isinstance(answer, Token):
             self.held = answer
         else:
-            self.quiet_until = self._clock() + FAILURE_CACHE_SECONDS
-        self._landed = answer
-        self.flights += 1
+            self.quiet_until = self._clock() + self._pause(answer)
+        self._last = answer
+        self.answers += 1
         return answer
+
+    @staticmethod
+    def _pause(fault: Fault) -> float:
+        """Seconds in which a token that is still valid is not renewed again."""
+        step = after(fault, 1, Times(chance=NO_JITTER), LOGIN)
+        return step.after if isinstance(step, Retry) else LOGIN.backoff.cap
 
 
 def read_token(asked: float, content: bytes) -> Token | None:
@@ -159,10 +164,10 @@ def _json(content: bytes) -> dict[str, Any]:
 
 
 class Credential(Protocol):
-    """Something that fills the slots; it never shows what it holds."""
+    """A login that fills the credential placeholders; `repr` hides its secret."""
 
     def header_values(self) -> Mapping[str, str]:
-        """Give the values of the credential slots for one call."""
+        """Give the values of the credential placeholders for one call."""
         ...
 
 
@@ -170,11 +175,11 @@ class CredentialSource(Protocol):
     """Logins per business unit (MID); safe for threads."""
 
     def get(self, mid: str) -> Credential | Fault:
-        """Give a login that should be good, or say why there is none."""
+        """Give a login that should be valid, or the fault why there is none."""
         ...
 
     def renew(self, mid: str, refused: Credential) -> Credential | Fault:
-        """Give another login than the one that the service refused, or say why there is none."""
+        """Give another login than the one that the service refused, or the fault why there is none."""
         ...
 
 

@@ -9,7 +9,8 @@ import pytest
 from sfmc_import.faults import NotApplied
 from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret
 from sfmc_import.marketing_cloud.http import Failed, Reply
-from sfmc_import.marketing_cloud.login import FAILURE_CACHE_SECONDS, Token, TokenSource
+from sfmc_import.marketing_cloud.login import Token, TokenSource
+from sfmc_import.retrying import LOGIN
 from tests.support.waiting import eventually
 
 CONFIG = MarketingCloudConfig(
@@ -157,7 +158,20 @@ def test_a_failed_early_renewal_is_not_repeated_at_once(tokens, endpoint, clock)
         tokens.get("1")
     assert len(endpoint.orders) == 2
 
-    clock.now = 900 + FAILURE_CACHE_SECONDS
+    clock.now = 900 + LOGIN.backoff.cap
+    assert tokens.get("1").secret == "token-3"
+
+
+def test_a_renewal_waits_as_long_as_the_token_endpoint_asks(tokens, endpoint, clock):
+    tokens.get("1")
+    clock.now = 900
+    endpoint.answers = [Reply(429, {"retry-after": "60"}, b"")]
+    tokens.get("1")
+    clock.now = 959
+    tokens.get("1")
+    assert len(endpoint.orders) == 2
+
+    clock.now = 960
     assert tokens.get("1").secret == "token-3"
 
 
