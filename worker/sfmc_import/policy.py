@@ -1,4 +1,4 @@
-"""What an operator may decide per definition; plain values, read from the policy file elsewhere."""
+"""Holds what an operator may decide for each definition, and what follows from it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ class Policy:
     """How one definition is treated; times in seconds, frequencies in hours.
 
     `frequency` overrides MaxImportFrequency, `frequency_floor` is the least that is used;
-    `when_ambiguous` says what follows a start that could not be proved: None decides by UpdateType.
+    `when_ambiguous` says what follows a start of which no run was found: None decides by UpdateType.
     """
 
     frequency: float | None = None
@@ -33,7 +33,7 @@ class Policy:
         return max(float(own), self.frequency_floor)
 
     def may_repeat(self, definition: Definition | None) -> bool:
-        """Say whether a start that left no trace may be sent a second time."""
+        """Say whether a start of which no run was found may be sent again."""
         if self.when_ambiguous is not None:
             return self.when_ambiguous == "repeat"
         return definition is not None and definition.update_type in HARMLESS_TO_REPEAT

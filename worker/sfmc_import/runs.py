@@ -1,4 +1,4 @@
-"""Plain facts read from Marketing Cloud: definitions, accepted starts and the runs of ImportResultsSummary."""
+"""Holds what Marketing Cloud returns (definitions, accepted starts, runs), and decides the state of a run from it."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from sfmc_import.states import Followed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """What we need to know of an ImportDefinition.
+    """The fields of an ImportDefinition that are used.
 
     `max_import_frequency` is in hours, None or 0 when the definition sets none;
     `update_type` is one of the six words of ImportDefinitionUpdateType, None when not set.

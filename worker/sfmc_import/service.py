@@ -235,9 +235,8 @@ def _record_found(decision: Reconcile, task_id: str, policy: Policy, deps: Deps)
         return _after_failed_query(decision, definition, policy, deps)
     start, window = Accepted(task_id=task_id), policy.window(definition)
     recorded = deps.retry_ledger(lambda: deps.ledger.started(lease, start, window, policy, reconciled=True))
-    return (
-        Outcome("import_started", "started", {"task_id": task_id, "matched": "reconciled"}) if recorded else LEASE_LOST
-    )
+    facts = {"task_id": task_id, "matched": "reconciled"}
+    return Outcome("import_started", "started", facts) if recorded else LEASE_LOST
 
 
 def _record_unknown(decision: Reconcile, candidates: tuple[str, ...], policy: Policy, deps: Deps) -> Outcome:

@@ -1,4 +1,4 @@
-"""The Celery tasks: read the message, call the use case, log what it says; nothing is decided here."""
+"""Declares the Celery tasks: each reads its message, calls the use case and logs the outcome."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ _LEVELS = {
     "lease_lost": "warning",
     "import_status_undocumented": "warning",
 }
-# Every request of the account waits until a person mends these.
+# Every request of the account waits until a person fixes these.
 _LOUD_CODES = frozenset({"login_failed", "token_refused"})
 
 
@@ -54,20 +54,20 @@ def start(
     if outcome["state"] == "failed" and not run_task_body("imports_start_failed", lambda: _lookup(request_id)).get(
         "found"
     ):
-        # Nothing else remembers this message: it is set aside for a person, not acknowledged away.
+        # Nothing else remembers this message: it becomes a dead letter.
         raise Reject(outcome["error"], requeue=False)
     return outcome
 
 
 @app.task(name=request.WAKE)
 def wake(request_id: str) -> dict[str, Any]:
-    """Take a request up again whose time has come."""
+    """Go on with a request that is due."""
     return run_task_body("imports_wake_failed", lambda: _wake(str(request_id)))
 
 
 @app.task(name=request.FOLLOW)
 def follow(request_ids: list[str]) -> dict[str, Any]:
-    """Look at the runs of these requests with one query each business unit."""
+    """Poll the runs of these requests, with one query for each business unit."""
     return run_task_body("imports_follow_failed", lambda: _follow(request_ids))
 
 
@@ -129,22 +129,22 @@ def _wake(request_id: str) -> dict[str, Any]:
 def _start_request(request: StartRequest) -> dict[str, Any]:
     names = {"request_id": request.request_id, "customer_key": request.customer_key, "mid": request.mid}
     with structlog.contextvars.bound_contextvars(**names):
-        report = service.start(request, uuid4().hex, app.deps)
-        _log_outcome(report)
-    return {"request_id": request.request_id, "state": report.state, **report.facts}
+        outcome = service.start(request, uuid4().hex, app.deps)
+        _log_outcome(outcome)
+    return {"request_id": request.request_id, "state": outcome.state, **outcome.facts}
 
 
-def _log_outcome(report: Outcome, **names: Any) -> None:
-    loud = report.facts.get("code") in _LOUD_CODES
-    level = "error" if loud else _LEVELS.get(report.event, "info")
-    getattr(log, level)(report.event, state=report.state, **names, **report.facts)
+def _log_outcome(outcome: Outcome, **names: Any) -> None:
+    loud = outcome.facts.get("code") in _LOUD_CODES
+    level = "error" if loud else _LEVELS.get(outcome.event, "info")
+    getattr(log, level)(outcome.event, state=outcome.state, **names, **outcome.facts)
 
 
 def _follow(request_ids: Sequence[str]) -> dict[str, Any]:
     news = service.follow(request_ids, app.deps)
-    for run, report in news:
+    for run, outcome in news:
         names = {"request_id": run.request_id, "customer_key": run.customer_key, "mid": run.mid}
-        _log_outcome(report, task_id=run.task_id, **names)
+        _log_outcome(outcome, task_id=run.task_id, **names)
     return {"followed": len(request_ids), "news": len(news)}
 
 

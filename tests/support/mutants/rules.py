@@ -9,6 +9,8 @@ ROOT = Path(__file__).parents[3]
 TESTS = (
     "tests/unit/sfmc_import/test_states.py",
     "tests/unit/sfmc_import/test_faults.py",
+    "tests/unit/sfmc_import/test_retrying.py",
+    "tests/unit/sfmc_import/test_retry_call.py",
     "tests/unit/sfmc_import/test_runs.py",
     "tests/unit/sfmc_import/test_routing.py",
     "tests/unit/sfmc_import/service",

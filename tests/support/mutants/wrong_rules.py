@@ -1,13 +1,34 @@
-"""Wrong changes to the pure rules of the worker; module, what stands there once, what stands there instead."""
+"""Wrong changes to the pure rules of the worker; module, the text that occurs once, its replacement."""
 
 RULES = (
     ("sfmc_import.retrying", "min(self.cap, ", "max(self.cap, "),
     ("sfmc_import.retrying", "self.floor + (longest - self.floor) * chance", "longest * chance"),
+    ("sfmc_import.retrying", "min(max(tries, 0), 64) - 1)", "min(max(tries, 0), 64))"),
+    ("sfmc_import.retrying", "if self.first is None else self.first", "if self.first is None else self.floor"),
+    ("sfmc_import.retrying", "return max(backoff, min(asked, MAX_RETRY_AFTER_SECONDS))", "return asked or backoff"),
+    ("sfmc_import.retrying", "max(backoff, min(asked, MAX_RETRY_AFTER_SECONDS))", "max(backoff, asked)"),
+    ("sfmc_import.retrying", "if asked is None or not isfinite(asked):", "if asked is None:"),
+    ("sfmc_import.retrying", "min(max(times.chance, 0.0), 1.0)", "times.chance"),
+    ("sfmc_import.retrying", "fault.account_wide and not policy.account_wide", "fault.account_wide"),
+    ("sfmc_import.retrying", "fault.account_wide and not policy.account_wide", "not policy.account_wide"),
+    ("sfmc_import.retrying", "fault.account_wide and not policy.account_wide", "False"),
+    ("sfmc_import.retrying", "or pause > left", "or times.spent > left"),
+    ("sfmc_import.retrying", "or pause > left", "or pause >= left"),
+    ("sfmc_import.retrying", "attempt >= policy.attempts", "attempt > policy.attempts"),
+    ("sfmc_import.retrying", "min(policy.deadline - times.spent, times.left_of_deadline)", "policy.deadline"),
+    ("sfmc_import.retrying", "    if policy.sent:\n        return False\n", ""),
+    ("sfmc_import.retrying", 'and policy.on_ambiguous == "reconcile"', "and policy.sent"),
+    ("sfmc_import.retrying", "and times.left_of_deadline <= 0", ""),
+    ("sfmc_import.retrying", "isinstance(fault, Rejected) and times.left_of_deadline", "times.left_of_deadline"),
+    ("sfmc_import.retry_call", "max(state.seconds_since_start or 0.0, state.idle_for)", "0.0"),
+    ("sfmc_import.retry_call", "if isinstance(error, LedgerUnavailableError) else None", "if error else None"),
+    ("sfmc_import.service", "left_of_deadline=left_of_deadline)", "left_of_deadline=0.0)"),
+    ("sfmc_import.service", "deps.timing.repeat, deps)", "deps.timing.reconcile, deps)"),
     ("sfmc_import.runs", 'row.status == "Error"', 'row.status == "Failed"'),
     ("sfmc_import.runs", "if run.overdue:", "if not run.overdue:"),
     ("sfmc_import.runs", "if row.errors:", "if row.errors and row.total:"),
     ("sfmc_import.runs", "if row.total == 0", "if not row.total"),
-    ("sfmc_import.runs", "if len(unclaimed) == 1:", "if len(unclaimed) >= 1:"),
+    ("sfmc_import.runs", "if len(unassigned) == 1:", "if len(unassigned) >= 1:"),
     ("sfmc_import.policy", "max(float(own), self.frequency_floor)", "float(own)"),
     ("sfmc_import.policy", "if self.frequency is None else self.frequency", "or self.frequency or 0"),
     ("sfmc_import.policy", 'return self.when_ambiguous == "repeat"', "return True"),
@@ -16,8 +37,8 @@ RULES = (
     ("sfmc_import.request", '"\\0".join(map(str, parts))', '"".join(map(str, parts))'),
     ("sfmc_import.service", "- deps.timing.call - _MARGIN", ""),
     ("sfmc_import.service", "        with suppress(LedgerUnavailableError):\n", "        if True:\n"),
-    ("sfmc_import.service", "isinstance(runs, Rejected) and not decision.late", "isinstance(runs, Rejected)"),
-    ("sfmc_import.service", "if not verdict.late:", "if verdict.late:"),
+    ("sfmc_import.service", "0.0 if decision.is_last else float", "0.0 if not decision.is_last else float"),
+    ("sfmc_import.service", "case NoMatch(is_last=True):", "case NoMatch(is_last=False):"),
     ("sfmc_import.service", 'if due.state not in {"started", "gone"}', 'if due.state not in {"started"}'),
 )
-"""Each must be noticed by the unit tests of domain, messages and service."""
+"""Each must be noticed by the unit tests that `rules.py` runs."""

@@ -43,11 +43,11 @@ def test_what_would_be_refused_again_is_rejected(situation):
     assert isinstance(after_situation(situation, "…"), Rejected)
 
 
-def test_every_situation_of_the_table_is_judged_above():
+def test_every_situation_of_the_table_has_a_test_above():
     assert set(SITUATIONS) == {*NEVER_SENT, *TURNED_AWAY, *MAY_HAVE_ARRIVED, *REFUSED_FOR_GOOD}
 
 
-def test_a_situation_that_nobody_thought_of_is_ambiguous():
+def test_an_unlisted_situation_is_ambiguous():
     assert after_situation("meteor", "…") == Ambiguous("meteor", "…")
 
 
@@ -66,7 +66,7 @@ def test_code_2_is_ambiguous():
     assert isinstance(after_code(2, "…"), Ambiguous)
 
 
-def test_every_code_of_the_table_is_judged_above():
+def test_every_code_of_the_table_has_a_test_above():
     assert set(CODES) == {2, 4, 5, 6, 9, 10, 11, 12, 13, 17, 43000, 43010, 43020, 43060}
 
 

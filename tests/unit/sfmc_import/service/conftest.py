@@ -11,7 +11,7 @@ from tests.support.system import MID, System
 KEY = "daily"
 
 
-def wish(request_id: str = "a", **more) -> StartRequest:
+def request(request_id: str = "a", **more) -> StartRequest:
     file = FileInfo(location="/in", name=f"{request_id}.csv", size=1, version="1")
     return StartRequest(request_id=request_id, customer_key=KEY, mid=MID, **({"file": file} | more))
 

@@ -11,7 +11,7 @@ from sfmc_import.service import follow
 from sfmc_import.states import DueRequest
 from tests.support.checks import by_request, name_of
 from tests.support.system import MID, System
-from tests.unit.sfmc_import.service.conftest import KEY, wish
+from tests.unit.sfmc_import.service.conftest import KEY, request
 
 
 def last(system: System, request_id: str = "a") -> str:
@@ -19,7 +19,7 @@ def last(system: System, request_id: str = "a") -> str:
 
 
 @pytest.mark.parametrize(
-    ("status", "counts", "outcome"),
+    ("status", "counts", "ended_as"),
     [
         ("Completed", {"total": 3, "successful": 3}, "completed"),
         ("Completed", {"total": 3, "successful": 2, "errors": 1}, "completed_with_errors"),
@@ -28,21 +28,21 @@ def last(system: System, request_id: str = "a") -> str:
         ("Error", {"errors": 1}, "import_failed"),
     ],
 )
-def test_a_run_ends_as_its_row_says(system: System, status, counts, outcome):
-    system.start(wish())
+def test_a_run_ends_as_its_row_says(system: System, status, counts, ended_as):
+    system.start(request())
     system.cloud.end(system.cloud.performs[0].task_id, status, **counts)
-    ((_, report),) = follow(["a"], system.deps)
+    ((_, outcome),) = follow(["a"], system.deps)
 
-    assert (report.event, report.state) == ("import_ended", outcome)
-    assert last(system) == outcome
+    assert (outcome.event, outcome.state) == ("import_ended", ended_as)
+    assert last(system) == ended_as
 
 
-def test_a_status_that_nobody_knows_counts_as_running_and_is_told(system: System):
+def test_an_undocumented_status_counts_as_running_and_is_reported(system: System):
     system.cloud.statuses = ("Queued", "Completed")
-    system.start(wish())
-    ((_, report),) = follow(["a"], system.deps)
+    system.start(request())
+    ((_, outcome),) = follow(["a"], system.deps)
 
-    assert (report.event, report.facts) == ("import_status_undocumented", {"import_status": "Queued"})
+    assert (outcome.event, outcome.facts) == ("import_status_undocumented", {"import_status": "Queued"})
     assert last(system) == "progressed"
     follow(["a"], system.deps)
     assert last(system) == "completed"
@@ -50,21 +50,21 @@ def test_a_status_that_nobody_knows_counts_as_running_and_is_told(system: System
 
 def test_a_row_that_cannot_be_seen_yet_is_no_news(system: System):
     system.cloud.hidden_looks = 1
-    system.start(wish())
+    system.start(request())
 
     assert follow(["a"], system.deps) == []
     assert last(system) == "started"
 
 
 @pytest.mark.parametrize("fault", [NotApplied("9", "in maintenance"), Rejected("4", "no access")])
-def test_a_query_that_fails_is_told_once_and_every_run_is_looked_at_later(system: System, fault):
+def test_a_query_that_fails_is_reported_once_and_every_run_is_polled_later(system: System, fault):
     system.cloud.add(Definition(customer_key="other"))
-    system.start(wish())
+    system.start(request())
     system.start(StartRequest(request_id="b", customer_key="other", mid=MID))
     system.cloud.fail("runs", fault)
     news = follow(["a", "b"], system.deps)
 
-    assert [report.event for _, report in news] == ["follow_retry_scheduled"]
+    assert [outcome.event for _, outcome in news] == ["follow_retry_scheduled"]
     assert min(system.world.due().values()) > system.world.now_ms()
     system.live()
     assert {last(system, "a"), last(system, "b")} == {"completed"}
@@ -72,7 +72,7 @@ def test_a_query_that_fails_is_told_once_and_every_run_is_looked_at_later(system
 
 def test_following_ends_at_its_deadline_even_when_the_service_cannot_be_asked(system: System):
     system.policy = Policy(follow_deadline=3600)
-    system.start(wish())
+    system.start(request())
     system.cloud.fail("runs", NotApplied("9", "in maintenance"), times=10**6)
     system.live()
 
@@ -90,9 +90,9 @@ def test_many_runs_are_asked_for_in_few_queries(system: System):
 
 
 def test_what_is_not_started_is_not_asked_for(system: System):
-    system.world.ledger.accept(wish())
+    system.world.ledger.accept(request())
 
-    assert follow(["a", "nobody"], system.deps) == []
+    assert follow(["a", "absent"], system.deps) == []
     assert system.cloud.calls == []
 
 
@@ -100,8 +100,8 @@ def test_the_sweep_wakes_requests_follows_runs_in_batches_and_names_the_missing(
     for number in range(201):
         system.cloud.add(Definition(customer_key=f"k{number}"))
         system.start(StartRequest(request_id=f"r{number}", customer_key=f"k{number}", mid=MID))
-    system.world.ledger.accept(wish("waits"))
-    system.world.ledger.accept(wish("gone"))
+    system.world.ledger.accept(request("waits"))
+    system.world.ledger.accept(request("gone"))
     system.world.lose("gone")
     system.world.advance(5)
     woken: list[DueRequest] = []
@@ -116,7 +116,7 @@ def test_the_sweep_wakes_requests_follows_runs_in_batches_and_names_the_missing(
 
 
 def test_two_sweeps_at_once_wake_a_request_once(system: System):
-    system.world.ledger.accept(wish())
+    system.world.ledger.accept(request())
     system.world.advance(5)
     woken: list[DueRequest] = []
     for _ in range(2):

@@ -7,7 +7,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.runs import Definition
 from tests.support.checks import by_request, check_finished, name_of
 from tests.support.system import System
-from tests.unit.sfmc_import.service.conftest import KEY, wish
+from tests.unit.sfmc_import.service.conftest import KEY, request
 
 RESET = Ambiguous("reset", "connection reset")
 
@@ -15,7 +15,7 @@ RESET = Ambiguous("reset", "connection reset")
 def mark_ambiguous(system: System, *, applied: bool = True, hidden: int = 0) -> None:
     system.cloud.hidden_looks = hidden
     system.cloud.fail("start", RESET, applied=applied)
-    system.start(wish())
+    system.start(request())
 
 
 def last(system: System, request_id: str = "a") -> tuple[str, dict]:
@@ -61,7 +61,7 @@ def test_of_several_new_runs_none_is_chosen_and_all_are_named(system: System):
     check_finished(system.world, ["a"])
 
 
-def test_a_start_by_somebody_else_at_the_same_time_is_taken_for_ours_and_nothing_is_sent_again(system: System):
+def test_a_start_from_elsewhere_at_the_same_time_is_taken_for_ours_and_nothing_is_sent_again(system: System):
     mark_ambiguous(system, applied=False)
     other = system.cloud.started_elsewhere(KEY)
     system.live()
@@ -125,7 +125,7 @@ def test_a_window_is_never_guessed_while_the_definition_cannot_be_read(system: S
 
     assert len(events) == 1
     assert "window_opens" in events[0]["data"]
-    assert system.start(wish("b", file=None)).state == "duplicate"
+    assert system.start(request("b", file=None)).state == "duplicate"
 
 
 def test_a_definition_that_is_gone_sets_no_window(system: System):

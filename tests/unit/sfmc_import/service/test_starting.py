@@ -11,7 +11,7 @@ from sfmc_import.runs import Definition
 from tests.integration.crash_points.crash_points import Fate, Mortal
 from tests.support.checks import by_request, check_finished, name_of
 from tests.support.system import System
-from tests.unit.sfmc_import.service.conftest import KEY, wish
+from tests.unit.sfmc_import.service.conftest import KEY, request
 
 
 def names(system: System, request_id: str = "a") -> list[str]:
@@ -23,35 +23,35 @@ def starts(system: System) -> int:
 
 
 def test_a_request_is_started_with_its_window(system: System):
-    report = system.start(wish())
+    outcome = system.start(request())
 
-    assert (report.event, report.state) == ("import_started", "started")
-    assert report.facts["window_hours"] == 2
-    assert report.facts["task_id"] == system.cloud.performs[0].task_id
+    assert (outcome.event, outcome.state) == ("import_started", "started")
+    assert outcome.facts["window_hours"] == 2
+    assert outcome.facts["task_id"] == system.cloud.performs[0].task_id
     assert names(system) == ["accepted", "starting", "started"]
 
 
 def test_runs_that_exist_are_listed_before_the_start(system: System):
-    system.start(wish())
+    system.start(request())
 
     assert [operation for operation, _ in system.cloud.calls] == ["definition", "runs_of", "start"]
 
 
 def test_what_stands_in_the_way_is_reported(system: System):
-    system.start(wish("a"))
-    report = system.start(wish("b", file=None))
+    system.start(request("a"))
+    outcome = system.start(request("b", file=None))
 
-    assert (report.event, report.state) == ("request_duplicate", "duplicate")
-    assert report.facts == {"held_by": "a", "opens_in": 7200.0}
-    assert system.start(wish("c")).state == "deferred"
+    assert (outcome.event, outcome.state) == ("request_duplicate", "duplicate")
+    assert outcome.facts == {"held_by": "a", "opens_in": 7200.0}
+    assert system.start(request("c")).state == "deferred"
     assert starts(system) == 1
 
 
 def test_a_definition_that_does_not_exist_rejects_the_request(system: System):
-    report = system.start(replace(wish(), customer_key="nobody"))
+    outcome = system.start(replace(request(), customer_key="absent"))
 
-    assert (report.state, report.facts["code"]) == ("rejected", "43010")
-    assert "nobody" in report.facts["text"]
+    assert (outcome.state, outcome.facts["code"]) == ("rejected", "43010")
+    assert "absent" in outcome.facts["text"]
     assert starts(system) == 0
 
 
@@ -65,9 +65,9 @@ def test_a_definition_that_does_not_exist_rejects_the_request(system: System):
 )
 def test_a_query_before_the_start_that_fails_starts_nothing(system: System, operation, fault, state, event):
     system.cloud.fail(operation, fault)
-    report = system.start(wish())
+    outcome = system.start(request())
 
-    assert (report.event, report.state, report.facts["code"]) == (event, state, fault.code)
+    assert (outcome.event, outcome.state, outcome.facts["code"]) == (event, state, fault.code)
     assert names(system)[-1] == state
     assert system.cloud.performs == []
 
@@ -83,9 +83,9 @@ def test_a_query_before_the_start_that_fails_starts_nothing(system: System, oper
 )
 def test_each_fault_of_the_start_leads_to_its_state(system: System, fault, applied, state, event):
     system.cloud.fail("start", fault, applied=applied)
-    report = system.start(wish())
+    outcome = system.start(request())
 
-    assert (report.event, report.state, report.facts["code"]) == (event, state, fault.code)
+    assert (outcome.event, outcome.state, outcome.facts["code"]) == (event, state, fault.code)
     assert names(system)[-1] == state
     assert starts(system) == 1
 
@@ -93,30 +93,30 @@ def test_each_fault_of_the_start_leads_to_its_state(system: System, fault, appli
 def test_a_start_that_was_not_applied_is_tried_again_within_the_call(system: System):
     system.cloud.fail("start", NotApplied("13", "not processed"), times=2)
 
-    assert system.start(wish()).state == "started"
+    assert system.start(request()).state == "started"
     assert starts(system) == 3
     assert len(system.cloud.performs) == 1
 
 
 def test_a_pause_that_the_service_asks_for_is_kept(system: System):
     system.cloud.fail("start", NotApplied("17", "limited", account_wide=True, retry_after=77.0))
-    report = system.start(wish())
+    outcome = system.start(request())
 
-    assert report.facts["retry_in"] == 77.0
+    assert outcome.facts["retry_in"] == 77.0
     assert system.world.due()["a"] - system.world.now_ms() == 77_000
 
 
 def test_a_worker_that_lost_its_lease_before_sending_sends_nothing(system: System):
     class TakenOver(Mortal):
-        def record_intent(self, grant, known, **more):
+        def record_intent(self, lease, known, **more):
             system.world.advance(180)
-            system.start(wish())
-            return self._port.record_intent(grant, known, **more)
+            system.start(request())
+            return self._port.record_intent(lease, known, **more)
 
     deps = system.deps_over(TakenOver(system.world.ledger, Fate("die_before", 0), ledger=True), system.cloud)
-    report = system.start(wish(), deps)
+    outcome = system.start(request(), deps)
 
-    assert (report.event, report.state) == ("lease_lost", "fenced")
+    assert (outcome.event, outcome.state) == ("lease_lost", "fenced")
     assert len(system.cloud.performs) == 1
 
 
@@ -129,54 +129,54 @@ def test_a_worker_that_was_frozen_sends_only_while_the_answer_fits_into_its_leas
             system.world.advance(next(thaw, 3600))
             return self._port.start(*args, **more)
 
-    system.start(wish(), system.deps_over(system.world.ledger, Frozen(system.cloud, Fate("x", 0), ledger=False)))
+    system.start(request(), system.deps_over(system.world.ledger, Frozen(system.cloud, Fate("x", 0), ledger=False)))
 
     assert len(system.cloud.performs) == performs
     assert names(system)[-1] == ("started" if performs else "retrying")
 
 
 @pytest.mark.parametrize("kind", ["redis_down", "reply_lost"])
-def test_without_a_recorded_intent_nothing_is_sent_and_nothing_is_in_doubt(system: System, kind: str):
+def test_without_a_recorded_intent_nothing_is_sent_and_nothing_is_ambiguous(system: System, kind: str):
     class Forgetful(Mortal):
         def record_intent(self, *args, **more):
             fate = Fate(kind, 1)
             return fate.meet(lambda: self._port.record_intent(*args, **more), ledger=True)
 
     ledger = Forgetful(system.world.ledger, Fate(kind, 0), ledger=True)
-    report = system.start(wish(), system.deps_over(ledger, system.cloud))
+    outcome = system.start(request(), system.deps_over(ledger, system.cloud))
 
-    assert (report.state, report.facts["code"]) == ("retrying", "ledger_down")
+    assert (outcome.state, outcome.facts["code"]) == ("retrying", "ledger_down")
     assert system.cloud.performs == []
     system.live()
     check_finished(system.world, ["a"])
     assert names(system)[-1] == "completed"
 
 
-def test_a_mark_that_cannot_be_taken_back_does_not_end_the_attempt(system: System):
-    class NeverNotSent(Mortal):
+def test_an_intent_that_cannot_be_withdrawn_does_not_end_the_attempt(system: System):
+    class NeverWithdrawn(Mortal):
         def withdraw_intent(self, _):
             raise LedgerUnavailableError("down")
 
     system.cloud.fail("start", NotApplied("13", "not processed"))
-    ledger = NeverNotSent(system.world.ledger, Fate("x", 0), ledger=True)
+    ledger = NeverWithdrawn(system.world.ledger, Fate("x", 0), ledger=True)
 
-    assert system.start(wish(), system.deps_over(ledger, system.cloud)).state == "started"
+    assert system.start(request(), system.deps_over(ledger, system.cloud)).state == "started"
 
 
-def test_an_outcome_is_kept_in_hand_while_redis_is_away(system: System):
+def test_an_outcome_is_recorded_when_redis_answers_again(system: System):
     ledger = Mortal(system.world.ledger, Fate("redis_down", 3), ledger=True)
 
-    assert system.start(wish(), system.deps_over(ledger, system.cloud)).state == "started"
+    assert system.start(request(), system.deps_over(ledger, system.cloud)).state == "started"
 
 
-def test_a_start_that_cannot_be_recorded_is_found_by_looking(system: System):
+def test_a_start_that_cannot_be_recorded_is_found_by_reconciling(system: System):
     class NeverStarted(Mortal):
         def started(self, *_, **__):
             raise LedgerUnavailableError("down")
 
     deps = system.deps_over(NeverStarted(system.world.ledger, Fate("x", 0), ledger=True), system.cloud)
     with pytest.raises(LedgerUnavailableError):
-        system.start(wish(), deps)
+        system.start(request(), deps)
     system.live()
 
     assert names(system) == ["accepted", "starting", "reconciling", "started", "completed"]
@@ -186,14 +186,14 @@ def test_a_start_that_cannot_be_recorded_is_found_by_looking(system: System):
 def test_the_policy_outranks_the_frequency_of_the_definition(system: System):
     system.policy = Policy(frequency=0.5, frequency_floor=0.25)
 
-    assert system.start(wish()).facts["window_hours"] == 0.5
+    assert system.start(request()).facts["window_hours"] == 0.5
 
 
 def test_requests_for_several_definitions_end_one_by_one(system: System):
     for key in ("x", "y"):
         system.cloud.add(Definition(customer_key=key))
     for number, key in enumerate([KEY, "x", "y", "x"]):
-        system.submit(replace(wish(f"r{number}"), customer_key=key))
+        system.submit(replace(request(f"r{number}"), customer_key=key))
     system.live()
 
     check_finished(system.world, ["r0", "r1", "r2", "r3"])

@@ -1,0 +1,152 @@
+"""python -m sfmc_harness.retrying_page: writes ops/docs/retrying.md; each cell is an answer of `retrying.after`."""
+
+from collections.abc import Iterable, Mapping
+from math import inf
+from pathlib import Path
+
+from sfmc_import import retrying
+from sfmc_import.faults import CODES, SITUATIONS, Ambiguous, Fault, NotApplied, Rejected, after_code, after_situation
+from sfmc_import.retrying import Backoff, Next, RetryPolicy, Times, after
+
+PAGE = Path(__file__).parents[2] / "docs" / "retrying.md"
+
+INTRODUCTION = """# What follows a failure
+
+This page is written by `python -m sfmc_harness.retrying_page` from `worker/sfmc_import/retrying.py` and
+`worker/sfmc_import/faults.py`. A fault says what the failure proves, a policy says which call failed, and one function,
+`retrying.after`, decides what follows. Every place that repeats a call asks it.
+"""
+
+USES = {
+    "IN_CALL": "Perform, within one task",
+    "QUERY": "Retrieve, within one task",
+    "LEDGER": "a step of the ledger while Redis is unavailable",
+    "SCHEDULED": "a request, made due again by the ledger",
+    "REPEAT": "a request whose start was sent and left no trace",
+    "RECONCILE": "the query that looks for the run of an ambiguous start",
+    "LOGIN": "a new token while the old one is valid",
+    "WATCHER": "a submit of the watcher",
+}
+
+FAULTS: tuple[tuple[str, Fault], ...] = (
+    ("`NotApplied`", NotApplied("", "")),
+    ("`NotApplied`, account-wide", NotApplied("", "", account_wide=True)),
+    ("`Ambiguous`", Ambiguous("", "")),
+    ("`Rejected`", Rejected("", "")),
+)
+
+WORDS = {
+    retrying.Retry: "retry",
+    retrying.Reconcile: "reconcile",
+    retrying.Reject: "reject",
+    retrying.GiveUp: "give up",
+}
+
+RULES = f"""## Rules
+
+- **retry** makes the same call again after a pause. **reconcile** looks for the run before anything is sent again.
+  **reject** means that this call is never made again.
+- **give up** ends the policy. Within a call the fault goes back, and `SCHEDULED` decides about the request; a request
+  that gives up ends as `gave_up`. The retry deadline of a request is in its record in Redis, so the ledger compares it.
+- What was sent, or may have been sent, is never given up: it is reconciled, and ends as `started` or `start_unknown`.
+- No pause is begun that would end after the deadline.
+- `retry_after` of the service is a minimum: the pause is the longer of it and the backoff. More than
+  {retrying.MAX_RETRY_AFTER_SECONDS:.0f} s, or no finite number, is not believed.
+- What failed for the whole account (login, maintenance, throttling) is not repeated within a call.
+- A refused query does not end the search for a run before the reconcile deadline; at the deadline the request ends as
+  `start_unknown`.
+- A refused token is renewed and the call made once more, because a refused token means that nothing was done.
+- The poll of a run that is in progress is a schedule, no failure: `runs.next_poll`, from SFMC_FOLLOW_MIN_INTERVAL to
+  SFMC_FOLLOW_MAX_INTERVAL.
+"""
+
+
+WITHOUT_JITTER = frozenset({"WATCHER", "CONNECT"})
+
+PAUSES = f"""Defaults, in seconds. `0 to 8` is a random time in between.
+
+The last four belong to no decision: `CONNECT` is for connections to Redis at the start and for readers of events,
+`REDIS_COMMAND` for one command (redis-py repeats it), `PUBLISH` and `BROKER_CONNECT` for kombu. A wake-up that was lost
+is sent again after {retrying.WAKE_PAUSE_SECONDS:g} s, or half a lease if that is less.
+"""
+
+
+def render() -> str:
+    """Give the page as Markdown."""
+    return f"{INTRODUCTION}\n{_decisions()}\n{RULES}\n{_pauses()}\n{_classes()}"
+
+
+def _decisions() -> str:
+    rows = [(f"`{policy.name}`", USES[policy.name], *_row(policy)) for policy in retrying.POLICIES]
+    titles = ("policy", "what failed", *(title for title, _ in FAULTS))
+    return "\n".join(("## Fault and policy → what happens", "", _table(titles, rows)))
+
+
+def _row(policy: RetryPolicy) -> Iterable[str]:
+    return (_cell(fault, policy) for _, fault in FAULTS)
+
+
+def _cell(fault: Fault, policy: RetryPolicy) -> str:
+    """What follows the first failure, and what follows one when all time is over, if that differs."""
+    first = _word(after(fault, 1, Times(chance=0.5), policy))
+    last = _word(after(fault, 10**6, Times(chance=0.5, spent=10**9, left_of_deadline=0.0), policy))
+    has_deadline = policy.deadline < inf or policy.name in {"SCHEDULED", "REPEAT", "RECONCILE"}
+    return first if first == last or not has_deadline else f"{first}; at the deadline {last}"
+
+
+def _word(step: Next) -> str:
+    return WORDS[type(step)]
+
+
+def _pauses() -> str:
+    rows = [(f"`{policy.name}`", _range(policy.backoff, policy.name), *_limits(policy)) for policy in retrying.POLICIES]
+    rows.append(("`CONNECT`", _range(retrying.CONNECT, "CONNECT"), "any number", "none"))
+    rows.append(("`REDIS_COMMAND`", _range(retrying.REDIS_COMMAND), f"{1 + retrying.REDIS_COMMAND_RETRIES}", "none"))
+    rows.append(("`PUBLISH`", _steps(retrying.PUBLISH), f"{1 + retrying.PUBLISH['max_retries']:.0f}", "none"))
+    rows.append(("`BROKER_CONNECT`", _steps(retrying.BROKER_CONNECT), "any number", "none"))
+    table = _table(("policy", "pause after the first failure … longest pause", "attempts", "deadline"), rows)
+    return f"## Pauses\n\n{PAUSES}\n{table}"
+
+
+def _range(backoff: Backoff, name: str = "") -> str:
+    return " … ".join(_bounds(backoff, tries, name) for tries in (1, 64))
+
+
+def _bounds(backoff: Backoff, tries: int, name: str) -> str:
+    bound, least = backoff.pause(tries, 1.0), backoff.pause(tries, 0.0)
+    return f"{bound:g}" if bound == least or name in WITHOUT_JITTER else f"{least:g} to {bound:g}"
+
+
+def _steps(kombu: Mapping[str, float]) -> str:
+    return f"{kombu['interval_start']:g} … {kombu['interval_max']:g}"
+
+
+def _limits(policy: RetryPolicy) -> tuple[str, str]:
+    deadline = "SFMC_RETRY_DEADLINE" if policy.name == "SCHEDULED" else "none"
+    if policy.name == "RECONCILE":
+        deadline = "SFMC_RECONCILE_DEADLINE"
+    return (
+        "any number" if policy.attempts == inf else f"{policy.attempts:.0f}",
+        deadline if policy.deadline == inf else f"{policy.deadline:g}",
+    )
+
+
+def _classes() -> str:
+    rows = [(f"`{name}`", _class(after_situation(name, ""))) for name in SITUATIONS]
+    rows += [(f"{code}", _class(after_code(code, ""))) for code in CODES]
+    note = "Words are what happened on the way, numbers are codes of Marketing Cloud. Other codes are `Rejected`."
+    return "\n".join(("## Class of each fault", "", note, "", _table(("fault", "class"), rows)))
+
+
+def _class(fault: Fault) -> str:
+    wide = isinstance(fault, NotApplied) and fault.account_wide
+    return f"`{type(fault).__name__}`" + (", account-wide" if wide else "")
+
+
+def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(titles)
+    return "".join(f"| {' | '.join(line)} |\n" for line in (head, ["---"] * len(head), *rows))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
