@@ -143,8 +143,8 @@ def test_of_keys_that_differ_in_case_the_exact_one_is_taken(adapter):
 
 FORKING = """
 import os, sys
-from sfmc_import.marketing_cloud import Hidden, MarketingCloudConfig, connect
-service = connect(MarketingCloudConfig(soap_url=sys.argv[1], username="u", password=Hidden("p")))
+from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret, connect
+service = connect(MarketingCloudConfig(soap_url=sys.argv[1], username="u", password=PlainSecret("p")))
 assert service.definition("1", "orders").name == "Orders"
 child = os.fork()
 assert service.definition("1", "orders").name == "Orders"
