@@ -8,7 +8,7 @@ import pytest
 import redis as redis_py
 
 from sfmc_import.ledger import LedgerSettings, RedisLedger, wire
-from sfmc_import.ledger.redis_ledger import read_script
+from sfmc_import.ledger.redis_ledger import read_part
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
@@ -105,7 +105,7 @@ def test_a_definition_outlives_its_window_and_a_follow_up_its_wait(scenario: Sce
     scenario.claim("b")
 
     assert ttl(world, world.keys.definition(MID, KEY)) > 200 * DAY
-    assert ttl(world, world.keys.waiting(MID, KEY)) > 200 * DAY
+    assert ttl(world, world.keys.follow_ups(MID, KEY)) > 200 * DAY
     assert ttl(world, world.keys.request("b")) > 200 * DAY
 
 
@@ -162,8 +162,10 @@ def test_every_key_of_a_request_lies_in_the_slot_of_the_stream(scenario: Scenari
 
 
 def test_a_defect_of_a_script_is_not_taken_for_a_redis_that_is_down(redis_server):
+    begin = "function steps.reconcile_later()"
+
     def broken(name: str) -> str:
-        return "local nothing = nil; return nothing.field" if name == "look_again" else read_script(name)
+        return read_part(name).replace(begin, f"{begin} local none = nil; do return none.field end")
 
     world = RedisWorld(redis_server.url, SETTINGS, broken)
     scenario = Scenario(world)

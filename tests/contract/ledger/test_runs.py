@@ -221,7 +221,7 @@ def test_a_due_request_whose_record_vanished_is_told_once_as_gone(scenario: Scen
     scenario.world.lose("a")
     scenario.world.advance(5)
 
-    assert [(due.request_id, due.state) for due in scenario.ledger.due(10, 30)] == [("a", "gone")]
+    assert [(due.request_id, due.state) for due in scenario.ledger.due(10, 30)] == [("a", "missing_record")]
     assert scenario.world.due() == {}
 
 

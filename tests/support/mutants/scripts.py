@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sfmc_import.ledger import LedgerSettings
-from sfmc_import.ledger.redis_ledger import read_script
+from sfmc_import.ledger.redis_ledger import read_part
 from tests.contract.ledger import (
     test_decisions,
     test_follow_ups,
@@ -42,7 +42,7 @@ def reading(mutant: Mutant) -> Callable[[str], str]:
     """Read the scripts with one wrong change; what is to be changed must stand there exactly once."""
 
     def read(name: str) -> str:
-        text = read_script(name)
+        text = read_part(name)
         if name != mutant.file:
             return text
         if text.count(mutant.find) != 1:

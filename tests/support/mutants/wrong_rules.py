@@ -18,6 +18,6 @@ RULES = (
     ("sfmc_import.service", "        with suppress(LedgerUnavailableError):\n", "        if True:\n"),
     ("sfmc_import.service", "isinstance(runs, Rejected) and not decision.late", "isinstance(runs, Rejected)"),
     ("sfmc_import.service", "if not verdict.late:", "if verdict.late:"),
-    ("sfmc_import.service", 'if due.state not in {"started", "gone"}', 'if due.state not in {"started"}'),
+    ("sfmc_import.service", 'if due.state not in {"started", "missing_record"}', 'if due.state not in {"started"}'),
 )
 """Each must be noticed by the unit tests of domain, messages and service."""

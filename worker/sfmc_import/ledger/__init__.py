@@ -1,4 +1,4 @@
-"""The ledger in Redis: one Lua script for each step, and what reads them; no decisions outside the scripts."""
+"""The ledger in Redis: each step is one Lua script; schema.py describes the keys."""
 
 from sfmc_import.ledger.redis_ledger import RedisLedger
 from sfmc_import.ledger.schema import LedgerSettings
