@@ -8,7 +8,7 @@ import pytest
 import redis as redis_py
 
 from sfmc_import.ledger import LedgerSettings, RedisLedger, wire
-from sfmc_import.ledger.redis_ledger import read_part
+from sfmc_import.ledger.redis_ledger import is_defect, read_part
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
@@ -175,6 +175,26 @@ def test_a_defect_of_a_script_is_not_taken_for_a_redis_that_is_down(redis_server
     with pytest.raises(redis_py.ResponseError):
         world.ledger.reconcile_later(grant, 1)
     world.client.close()
+
+
+BEFORE_REDIS_7 = "Error running script (call to f_5e8b): @user_script:29: @user_script: 29: "
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-OOM command not allowed when used memory > 'maxmemory'.",
+        "-READONLY You can't write against a read only replica.",
+        "-MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.",
+    ],
+)
+def test_a_state_of_the_server_inside_a_script_is_no_defect_of_the_script_before_redis_7(text: str):
+    assert not is_defect(redis_py.ResponseError(BEFORE_REDIS_7 + text))
+
+
+@pytest.mark.parametrize("text", ["no transition from BUSY to OOM", "-WRONGTYPE Operation against a key: OOM"])
+def test_a_defect_of_a_script_stays_one_whatever_words_its_text_has(text: str):
+    assert is_defect(redis_py.ResponseError(BEFORE_REDIS_7 + text))
 
 
 def test_a_server_that_refuses_to_write_is_down(redis_server, world: RedisWorld):

@@ -20,4 +20,4 @@ RULES = (
     ("sfmc_import.service", "if not verdict.late:", "if verdict.late:"),
     ("sfmc_import.service", 'if due.state not in {"started", "missing_record"}', 'if due.state not in {"started"}'),
 )
-"""Each must be noticed by the unit tests of domain, messages and service."""
+"""Each must be detected by the unit tests of domain, messages and service."""

@@ -68,14 +68,18 @@ def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part)
     return {step: "\n".join((lib, *map(read, parts), f"return steps.{step}()")) for step, parts in STEPS.items()}
 
 
-# States of a server that pass: they reach a script as an error of the command that met them.
-_PASSING = re.compile(r"(READONLY|MISCONF|NOREPLICAS|OOM|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|NOPERM)\b")
+# States of a server that pass: they reach a script as an error of the command that met them. Before Redis 7 the
+# code stands behind the place in the script: `…: @user_script: 29: -OOM command not allowed…`.
+_PASSING = re.compile(
+    r"(\A|@user_script: ?\d+: -)"
+    r"(READONLY|MISCONF|NOREPLICAS|OOM|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|NOPERM)\b"
+)
 
 
 def is_defect(error: RedisError) -> bool:
     """Tell whether a script itself failed: repeating it would fail for ever."""
     # Valkey and Redis name the place in the script; subclasses of ResponseError stand for states of the server.
-    return type(error) is ResponseError and "user_script" in str(error) and not _PASSING.match(str(error))
+    return type(error) is ResponseError and "user_script" in str(error) and not _PASSING.search(str(error))
 
 
 @contextmanager
