@@ -1,4 +1,4 @@
-"""The unit tests notice wrong changes to the pure rules; `python -m tests.support.mutants` tries all of them."""
+"""The unit tests detect wrong changes to the pure rules; `python -m tests.support.mutants` tries all of them."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -65,7 +65,27 @@ def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part)
     `read` gives the text of a file by its name; tests read through one that sets the clock or a mutation.
     """
     lib = read("lib").replace("@SETTINGS@", _as_table(settings))
-    return {step: "\n".join((lib, *map(read, parts), f"return steps.{step}()")) for step, parts in STEPS.items()}
+    joined = {step: "\n".join((lib, *map(read, parts), f"return steps.{step}()\n")) for step, parts in STEPS.items()}
+    return {step: _without_unused(text) for step, text in joined.items()}
+
+
+# A function at the left margin, on one line or up to the `end` at the left margin.
+FUNCTION = re.compile(r"^(?:local )?function ((?:steps\.)?\w+)\((?:[^\n]* end|.*?^end)\n", re.MULTILINE | re.DOTALL)
+
+
+def _without_unused(text: str) -> str:
+    """Leave out the functions that no other text of the script names: Redis creates each one anew on each call."""
+    functions = {match[1]: match[0] for match in FUNCTION.finditer(text)}
+    reached: set[str] = set()
+    found = _names(FUNCTION.sub("", text)) & functions.keys()
+    while found:
+        reached |= found
+        found = set().union(*(_names(functions[name]) for name in found)) & functions.keys() - reached
+    return FUNCTION.sub(lambda match: match[0] if match[1] in reached else "", text)
+
+
+def _names(text: str) -> set[str]:
+    return set(re.findall(r"(?:steps\.)?\w+", re.sub(r"--[^\n]*", "", text)))
 
 
 # States of a server that pass: they reach a script as an error of the command that met them. Before Redis 7 the
@@ -219,7 +239,11 @@ class RedisLedger:
 
     def record_start_unknown(self, grant: Lease, candidates: Sequence[str], window: float) -> bool:
         """See sfmc_import.ports.Ledger.record_start_unknown."""
-        return bool(self._step("record_start_unknown", grant, candidates=list(candidates), window=wire.milliseconds(window * 3600)))
+        return bool(
+            self._step(
+                "record_start_unknown", grant, candidates=list(candidates), window=wire.milliseconds(window * 3600)
+            )
+        )
 
     def reject(self, grant: Lease, fault: Rejected) -> bool:
         """See sfmc_import.ports.Ledger.reject."""

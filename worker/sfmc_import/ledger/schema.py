@@ -93,7 +93,9 @@ REQUEST = Key(
         Field(name="source", meaning="which source sent it"),
         Field(name="reason", meaning="why a person asked for it"),
         Field(name="force", kind="flag", meaning="it does not wait for the window"),
-        Field(name="call", kept_at_end=False, meaning="the call that recorded it; the same call again is no second one"),
+        Field(
+            name="call", kept_at_end=False, meaning="the call that recorded it; the same call again is no second one"
+        ),
         Field(name="n", kind="int", attribute="events", meaning="how many events were published about it"),
         Field(
             name="fence",
@@ -106,7 +108,9 @@ REQUEST = Key(
         Field(name="sent", kind="flag", kept_at_end=False, meaning="the attempt of the lease may have been applied"),
         Field(name="retry_until", kind="ms", kept_at_end=False, meaning="no attempt begins after this time"),
         Field(name="not_before", kind="ms", kept_at_end=False, meaning="the next attempt or check is not before"),
-        Field(name="worker_losses", kind="int", kept_at_end=False, meaning="workers lost with it since the last answer"),
+        Field(
+            name="worker_losses", kind="int", kept_at_end=False, meaning="workers lost with it since the last answer"
+        ),
         Field(
             name="known",
             kind="json",
@@ -149,7 +153,9 @@ DEFINITION = Key(
         Field(name="lease", kind="ms", attribute="lease_until", meaning="when the lease is over; 0 when given back"),
         Field(name="window", kind="ms", attribute="window_until", meaning="when the window is over"),
         Field(name="window_by", meaning="the request that opened the window"),
-        Field(name="previous_window", kind="ms", meaning="the end of an earlier window, for a start that ends in Error"),
+        Field(
+            name="previous_window", kind="ms", meaning="the end of an earlier window, for a start that ends in Error"
+        ),
         Field(name="previous_window_by", meaning="the request that opened the earlier window"),
     ),
 )
