@@ -62,7 +62,7 @@ class System:
             ledger=ledger,
             definitions=DefinitionsAsked(cloud),
             clock=self,
-            retry_call=self._patience,
+            retry_call=self._retry_call,
             retry_ledger=persist,
             policies=lambda _mid, _key: self.policy,
             chance=lambda: 0.5,
@@ -76,7 +76,7 @@ class System:
             baseline=baseline,
         )
 
-    def _patience(self, attempt: Callable[[], Accepted | Fault | None]) -> Accepted | Fault | None:
+    def _retry_call(self, attempt: Callable[[], Accepted | Fault | None]) -> Accepted | Fault | None:
         for _ in range(ATTEMPTS - 1):
             answer = attempt()
             if not isinstance(answer, NotApplied) or answer.account_wide:

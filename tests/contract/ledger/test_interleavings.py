@@ -33,4 +33,4 @@ def test_no_interleaving_breaks_the_ledger_in_fakeredis():
 
 @pytest.mark.timeout(240)
 def test_no_interleaving_breaks_the_ledger_on_a_server(redis_server):
-    run(RedisWorld(redis_server.url, SETTINGS), examples=100)
+    run(RedisWorld(redis_server.url, SETTINGS), examples=60)

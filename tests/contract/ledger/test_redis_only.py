@@ -81,8 +81,10 @@ def test_the_time_of_an_event_is_the_time_of_redis(scenario: Scenario, world: Re
     world.advance(seconds)
     scenario.arrives("a")
 
-    told = datetime.fromisoformat(scenario.events("a")[0]["time"])
-    assert told == datetime.fromtimestamp(world.now_ms() // 1000, UTC).replace(microsecond=world.now_ms() % 1000 * 1000)
+    stamped = datetime.fromisoformat(scenario.events("a")[0]["time"])
+    assert stamped == datetime.fromtimestamp(world.now_ms() // 1000, UTC).replace(
+        microsecond=world.now_ms() % 1000 * 1000
+    )
 
 
 def ttl(world: RedisWorld, key: str) -> float:

@@ -1,4 +1,4 @@
-"""python -m tests.support.mutants: which test detects each wrong script and rule; exit code 1 when one is not detected."""
+"""python -m tests.support.mutants: which test detects each wrong script and rule; exit code 1 when none does."""
 
 import sys
 

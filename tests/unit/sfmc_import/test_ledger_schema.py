@@ -1,7 +1,7 @@
 """One description of the ledger: the Lua files use its names only, and keys and readers are made from it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 
