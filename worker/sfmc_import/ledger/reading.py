@@ -72,26 +72,12 @@ class LedgerReader:
         return None if assigned is None else str(assigned.decode())
 
 
+# What a person sees of a request, in this order; the other fields are for the scripts.
+_ALWAYS = ("state", "mid", "customer_key", "attempt", "accepted_at", "since", "due_at", "file")
+_IF_KNOWN = ("task_id", "soap_request_id", "import_status", "held_by", "source", "event_id", "reason")
+
+
 def _request(request_id: str, record: Mapping[str, Any], due: float | None) -> dict[str, Any]:
-    shown = {name: record[name] for name in _SHOWN if name in record}
-    always = {"request_id": request_id, "attempt": 0, "file": None, "due_at": None if due is None else due / 1000}
-    return always | shown
-
-
-# What a person sees of a request; the rest is for the scripts.
-_SHOWN = (
-    "state",
-    "mid",
-    "customer_key",
-    "attempt",
-    "accepted_at",
-    "since",
-    "file",
-    "task_id",
-    "soap_request_id",
-    "import_status",
-    "held_by",
-    "source",
-    "event_id",
-    "reason",
-)
+    known = {"attempt": 0, "due_at": None if due is None else due / 1000, **record}
+    shown = {"request_id": request_id} | {name: known.get(name) for name in _ALWAYS}
+    return shown | {name: known[name] for name in _IF_KNOWN if name in known}
