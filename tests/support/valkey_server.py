@@ -28,8 +28,9 @@ def keys_without_end(client: redis.Redis) -> list[str]:
 
 def permanent_keys(client: redis.Redis) -> Iterator[str]:
     """Yield the names of keys without a time to live, as text."""
-    for name in _names(client):
-        if client.ttl(name) == -1:
+    names = _names(client)
+    for name, life in zip(names, _ask(client, "TTL", names), strict=True):
+        if life == -1:
             yield name
 
 
@@ -43,30 +44,39 @@ def is_bounded(name: str) -> bool:
 
 def undescribed(client: redis.Redis) -> list[str]:
     """Return the keys and fields of the ledger that its schema does not have, and keys of another type."""
-    return sorted(
-        problem for name in _names(client) if name.startswith(LEDGER.tag) for problem in _differences(client, name)
-    )
+    names = [name for name in _names(client) if name.startswith(LEDGER.tag)]
+    types = [_text(kind) for kind in _ask(client, "TYPE", names)]
+    hashes = [name for name, kind in zip(names, types, strict=True) if kind == "hash"]
+    fields = dict(zip(hashes, _ask(client, "HKEYS", hashes), strict=True))
+    found = zip(names, types, strict=True)
+    return sorted(problem for name, kind in found for problem in _differences(name, kind, fields.get(name, [])))
 
 
-def _differences(client: Any, name: str) -> Iterator[str]:
+def _differences(name: str, kind: str, fields: list[bytes | str]) -> Iterator[str]:
     key = LEDGER.describe(name)
     if key is None:
         if not any(pattern.search(name) for pattern in BOUNDED_KEYS):
             yield f"{name} is not described"
-        return
-    kind = _text(client.type(name))
-    if kind not in {key.redis_type, "none"}:
+    elif kind not in {key.redis_type, "none"}:
         yield f"{name} is a {kind}"
-    elif kind == "hash":
-        yield from (f"{name} has {field}" for field in map(_text, client.hkeys(name)) if not _has(key, field))
+    else:
+        yield from (f"{name} has {field}" for field in map(_text, fields) if not _has(key, field))
 
 
 def _has(key: Key, name: str) -> bool:
     return any(field.name in {name, ANY} for field in key.fields)
 
 
-def _names(client: Any) -> Iterator[str]:
-    return map(_text, client.scan_iter(count=1000))
+def _names(client: Any) -> list[str]:
+    return [_text(name) for name in client.scan_iter(count=1000)]
+
+
+def _ask(client: Any, command: str, names: list[str]) -> list[Any]:
+    """One command for each key, in one round trip."""
+    with client.pipeline(transaction=False) as asked:
+        for name in names:
+            asked.execute_command(command, name)
+        return asked.execute()
 
 
 def _text(value: bytes | str) -> str:

@@ -26,11 +26,11 @@ def run(world: World, examples: int) -> None:
     world.close()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_no_interleaving_breaks_the_ledger_in_fakeredis():
     run(FakeRedisWorld(SETTINGS), examples=60)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_no_interleaving_breaks_the_ledger_on_a_server(redis_server):
     run(RedisWorld(redis_server.url, SETTINGS), examples=60)

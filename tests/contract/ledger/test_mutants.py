@@ -14,7 +14,7 @@ def test_the_right_ledger_passes_what_the_wrong_ones_must_fail(redis_server):
     world.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_wrong_ledger_is_detected(redis_server, record_property):
     undetected = [mutant for mutant in MUTANTS if detected_by(mutant, redis_server.url) is None]
     record_property("cases", len(MUTANTS))
