@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from sfmc_local.redis_server import Valkey
 from tests.support.event_schema import problems_in
 from tests.support.sealing import scrub_environment, seal_network
-from tests.support.valkey_server import keys_without_end
+from tests.support.valkey_server import keys_without_end, undescribed
 
 scrub_environment(os.environ)
 seal_network()
@@ -47,7 +47,7 @@ def own_valkey() -> Iterator[Valkey]:
 
 @pytest.fixture(autouse=True)
 def no_key_outlives_its_use(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After each test that used Redis: every key has a time to live or is bounded otherwise; then all go."""
+    """After each test that used Redis: every key has a time to live or is bounded, and is described; then all go."""
     if "redis_server" not in request.fixturenames:
         yield
         return
@@ -55,10 +55,11 @@ def no_key_outlives_its_use(request: pytest.FixtureRequest) -> Iterator[None]:
     with redis_py.Redis.from_url(server.url, socket_timeout=10) as client:
         client.flushall()
         yield
-        left = keys_without_end(client)
+        endless, unknown = keys_without_end(client), undescribed(client)
         client.flushall()
         client.script_flush()
-    assert not left, f"keys without time to live: {left}"
+    assert not endless, f"keys without time to live: {endless}"
+    assert not unknown, f"the schema of the ledger does not have: {unknown}"
 
 
 @pytest.fixture(autouse=True)

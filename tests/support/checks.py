@@ -1,4 +1,4 @@
-"""What must hold of every request, whatever happened: judged by events, state and what Marketing Cloud applied."""
+"""What must hold of every request, whatever happened: checks events, state and what Marketing Cloud applied."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def name_of(event: dict[str, Any]) -> str:
 
 
 def walk(events: Sequence[dict[str, Any]]) -> list[str]:
-    """The states that the events of one request tell, each a step of the life."""
+    """The states that the events of one request show, each an allowed transition."""
     states = [NEW]
     for number, event in enumerate(events, 1):
         name = name_of(event)
@@ -35,11 +35,11 @@ def walk(events: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def check_finished(world: World, ids: Sequence[str]) -> None:
-    """Every request has ended once, its state is the one its last event told, and nothing is left over."""
-    told = by_request(world.events())
-    assert set(ids) <= set(told)
+    """Every request has ended once, its state is the one of its last event, and nothing is left over."""
+    events = by_request(world.events())
+    assert set(ids) <= set(events)
     for request_id in ids:
-        states = walk(told[request_id])
+        states = walk(events[request_id])
         assert [state for state in states if state in TERMINAL] == states[-1:], (request_id, states)
         assert world.state(request_id) == states[-1]
     assert world.due() == {}
@@ -47,7 +47,7 @@ def check_finished(world: World, ids: Sequence[str]) -> None:
 
 
 def check_invariants(world: World, request_id: str, performs: Sequence[Perform]) -> None:
-    """What was told of a request is what happened at Marketing Cloud."""
+    """The last event of a request agrees with what happened at Marketing Cloud."""
     last = by_request(world.events())[request_id][-1]
     tasks = {perform.task_id for perform in performs}
     outcome, task = name_of(last), last["data"].get("task_id")

@@ -339,7 +339,7 @@ class SweepResult:
 
     woken: int
     followed: int
-    gone: tuple[str, ...]
+    missing_record: tuple[str, ...]
 
 
 def sweep(
@@ -355,11 +355,11 @@ def sweep(
     A wake-up that is lost comes again after `pause` seconds.
     """
     found = ledger.due(limit, pause)
-    waiting = [due for due in found if due.state not in {"started", "gone"}]
+    waiting = [due for due in found if due.state not in {"started", "missing_record"}]
     running = [due.request_id for due in found if due.state == "started"]
     for due in waiting:
         wake(due)
     for first in range(0, len(running), _FOLLOW_BATCH):
         follow(running[first : first + _FOLLOW_BATCH])
-    gone = tuple(due.request_id for due in found if due.state == "gone")
-    return SweepResult(len(waiting), len(running), gone)
+    missing_record = tuple(due.request_id for due in found if due.state == "missing_record")
+    return SweepResult(len(waiting), len(running), missing_record)

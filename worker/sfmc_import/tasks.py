@@ -152,7 +152,7 @@ def _sweep() -> dict[str, Any]:
     settings = app.settings
     pause = min(WAKE_PAUSE_SECONDS, settings.lease_seconds / 2)
     swept = service.sweep(app.deps.ledger, _send_wake, _send_follow, limit=settings.sweep_batch, pause=pause)
-    for request_id in swept.gone:
+    for request_id in swept.missing_record:
         log.error("request_record_missing", request_id=request_id)
     if swept.woken or swept.followed:
         log.debug("sweep_done", woken=swept.woken, followed=swept.followed)

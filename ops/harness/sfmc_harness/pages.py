@@ -1,12 +1,15 @@
-"""python -m sfmc_harness.pages: writes ops/docs/states.md from the table of the life of a request; decides nothing."""
+"""python -m sfmc_harness.pages: writes the pages of ops/docs that are made from code; with --check it compares them."""
 
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from sfmc_import.ledger.schema import ANY, KEYS, REQUEST, Field, Key, Keys, LedgerSettings
 from sfmc_import.states import NEW, RUN_ENDS, TERMINAL, TRANSITIONS, Transition
 
-PAGE = Path(__file__).parents[2] / "docs" / "states.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
-INTRODUCTION = """# The life of a request
+STATES = """# The life of a request
 
 This page is written by `python -m sfmc_harness.pages` from `worker/sfmc_import/states.py`. The Lua scripts of the
 ledger read the same table: a step that does not stand here cannot be taken, and each step writes its event in the
@@ -15,7 +18,7 @@ same script that changes the state.
 
 ENDINGS = """## What ends, and what follows an end
 
-A request has ended in {terminal}. Two things may follow an end, and both are told as events:
+A request has ended in {terminal}. Two things may follow an end, and both are published as events:
 
 - A Task.ID that comes late is the truth: `start_unknown` and `gave_up` become `started`, and the run is followed.
 - An operator may follow a run again after `follow_timed_out` (`sfmc-import follow TASK_ID`).
@@ -23,11 +26,24 @@ A request has ended in {terminal}. Two things may follow an end, and both are to
 Every other request has exactly one event of an end, its last one.
 """
 
+LEDGER = """# The keys of the ledger
 
-def render() -> str:
-    """Give the whole page as Markdown."""
+This page is written by `python -m sfmc_harness.pages` from `worker/sfmc_import/ledger/schema.py`. The key names in the
+Lua scripts and the readers in Python are made from the same description.
+
+Every key but the stream begins with the tag `{tag}`; why is in
+[ADR 1](adr/0001-one-slot-and-a-plain-stream-name.md). With the part `event_id` the length of the CustomerKey in bytes
+comes first. The times are the defaults of `LedgerSettings`.
+
+In the tables of fields, `name` is what is stored and `attribute` what Python calls it. `ms` is a time in milliseconds
+since 1970. When a request ends, the fields that are not kept are removed.
+"""
+
+
+def render_states() -> str:
+    """Give the page about the states as Markdown."""
     ends = ", ".join(f"`{state}`" for state in TERMINAL)
-    return "\n".join((INTRODUCTION, _picture(), _table(), ENDINGS.format(terminal=ends)))
+    return "\n".join((STATES, _picture(), _transitions(), ENDINGS.format(terminal=ends)))
 
 
 def _picture() -> str:
@@ -42,10 +58,80 @@ def _arrow(step: Transition) -> str:
     return f"    {source} --> {step.target}{name}"
 
 
-def _table() -> str:
-    rows = [f"| {step.source} | {step.target} | `sfmc.import.{step.event}` | {step.why} |" for step in TRANSITIONS]
-    return "\n".join(("## Every step", "", "| from | to | event | why |", "|---|---|---|---|", *rows, ""))
+def _transitions() -> str:
+    rows = ((step.source, step.target, f"`sfmc.import.{step.event}`", step.why) for step in TRANSITIONS)
+    return "\n".join(("## Every step", "", _table(("from", "to", "event", "why"), rows)))
+
+
+def render_ledger() -> str:
+    """Give the page about the keys of the ledger as Markdown."""
+    rows = ((f"`{_pattern(key)}`", key.redis_type, _life(key), key.meaning) for key in KEYS)
+    parts = [LEDGER.format(tag=Keys().tag), _table(("key", "type", "lives", "meaning"), rows)]
+    return "\n".join(parts + [_fields(key) for key in KEYS if key.fields])
+
+
+def _pattern(key: Key) -> str:
+    if key.redis_type == "stream":
+        return Keys().stream
+    length = ["<length of customer_key>"] if "event_id" in key.parts else []
+    return ":".join([key.letter, *length, *(f"<{part}>" for part in key.parts)])
+
+
+def _life(key: Key) -> str:
+    return ", ".join(f"{_duration(getattr(LedgerSettings(), name))} (`{name}`)" for name in key.ttl) or "bounded"
+
+
+def _duration(seconds: float) -> str:
+    sizes = ((86_400, "d"), (3_600, "h"), (60, "min"))
+    size, unit = next((size, unit) for size, unit in sizes if seconds >= size)
+    return f"{seconds / size:g} {unit}"
+
+
+def _fields(key: Key) -> str:
+    titles = ("name", "kind", "attribute", *(("kept at the end",) if key is REQUEST else ()), "meaning")
+    rows = (_field(field, ends=key is REQUEST) for field in key.fields)
+    return "\n".join((f"## Fields of `{_pattern(key)}`", "", _table(titles, rows)))
+
+
+def _field(field: Field, *, ends: bool) -> Iterable[str]:
+    name, attribute = (f"`{field.name}`", field.attribute or field.name) if field.name != ANY else ("any", "-")
+    return name, field.kind, attribute, *((_kept(field),) if ends else ()), field.meaning
+
+
+def _kept(field: Field) -> str:
+    if isinstance(field.kept_at_end, str):
+        return f"only in `{field.kept_at_end}`"
+    return "yes" if field.kept_at_end else "no"
+
+
+def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(titles)
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --- ", "|---").replace("--- |", "---|")
+
+
+PAGES: Mapping[Path, Callable[[], str]] = {DOCS / "states.md": render_states, DOCS / "ledger.md": render_ledger}
+
+
+def outdated() -> list[str]:
+    """Give the names of the pages that are older than their source."""
+    return [page.name for page, render in PAGES.items() if not _is_current(page, render())]
+
+
+def _is_current(page: Path, text: str) -> bool:
+    return page.is_file() and page.read_text(encoding="utf-8") == text
+
+
+def main(arguments: list[str]) -> int:
+    """Write all pages; with --check write none, exit code 1 if one is older than its source."""
+    if "--check" in arguments:
+        for name in outdated():
+            print(f"ops/docs/{name} is older than its source; write it anew: python -m sfmc_harness.pages")
+        return 1 if outdated() else 0
+    for page, render in PAGES.items():
+        page.write_text(render(), encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8")
+    sys.exit(main(sys.argv[1:]))

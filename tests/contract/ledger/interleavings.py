@@ -69,9 +69,9 @@ class Interleavings(RuleBasedStateMachine):
     @rule(key=st.sampled_from(KEYS), file=FILES, force=st.booleans(), event=st.sampled_from([None, None, "e1", "2:e"]))
     def arrive(self, key: str, file: FileInfo | None, *, force: bool, event: str | None) -> None:
         name = f"r{len(self.requests)}"
-        wish = StartRequest(request_id=name, customer_key=key, mid=MID, file=file, force=force, event_id=event)
-        self.requests[name] = wish
-        assert self.ledger.accept(wish) is True
+        request = StartRequest(request_id=name, customer_key=key, mid=MID, file=file, force=force, event_id=event)
+        self.requests[name] = request
+        assert self.ledger.accept(request) is True
 
     @rule(target=grants, data=st.data(), again=st.booleans())
     def claim(self, data: Any, *, again: bool) -> Any:
@@ -128,7 +128,7 @@ class Interleavings(RuleBasedStateMachine):
         getattr(self, f"_{what}")(grant)
 
     def _die(self, grant: Lease) -> None:
-        """Nobody hears of it again."""
+        """It is not heard of again."""
 
     def _apply(self, grant: Lease) -> Accepted:
         self.tasks += 1
@@ -215,9 +215,9 @@ class Interleavings(RuleBasedStateMachine):
 
     @invariant()
     def every_event_has_its_state_and_every_state_its_event(self) -> None:
-        told = by_request(self.world.events())
-        assert set(told) == set(self.requests)
-        for name, events in told.items():
+        published = by_request(self.world.events())
+        assert set(published) == set(self.requests)
+        for name, events in published.items():
             states = walk(events)
             assert self.world.state(name) == states[-1]
             self._ended_once(name, states)
@@ -237,7 +237,9 @@ class Interleavings(RuleBasedStateMachine):
     def one_request_of_a_definition_is_in_flight(self) -> None:
         late = self._late()
         for key in KEYS:
-            names = [name for name, wish in self.requests.items() if wish.customer_key == key and name not in late]
+            names = [
+                name for name, request in self.requests.items() if request.customer_key == key and name not in late
+            ]
             flying = [n for n in names if self.world.state(n) in {"starting", "retrying", "reconciling", "started"}]
             assert len(flying) <= 1, flying
 

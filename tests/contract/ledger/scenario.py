@@ -1,4 +1,4 @@
-"""Short words for telling a request's scenario to a ledger; asserts nothing by itself."""
+"""Short words for the steps of a request, for tests over any ledger."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ def request(request_id: str, arrival: FileInfo | None = None, key: str = KEY, **
 
 
 class Scenario:
-    """One world and the policy of its definition; requests are told by id, each with its own file by default."""
+    """One world and the policy of its definition; requests are named by id, each with its own file by default."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -40,13 +40,13 @@ class Scenario:
 
     def arrives(self, request_id: str, *, name: str | None = None, **more: Any) -> StartRequest:
         """A request with a file of its own, recorded."""
-        wish = request(request_id, file(name or f"{request_id}.csv", version=request_id), **more)
-        return self.accept(wish)
+        recorded = request(request_id, file(name or f"{request_id}.csv", version=request_id), **more)
+        return self.accept(recorded)
 
-    def accept(self, wish: StartRequest) -> StartRequest:
-        self.requests[wish.request_id] = wish
-        self.ledger.accept(wish)
-        return wish
+    def accept(self, recorded: StartRequest) -> StartRequest:
+        self.requests[recorded.request_id] = recorded
+        self.ledger.accept(recorded)
+        return recorded
 
     def claim(self, request_id: str, owner: str | None = None) -> Decision:
         self.owners += 1
@@ -76,10 +76,15 @@ class Scenario:
         start = Accepted(task_id=task, soap_request_id=f"soap-{task}")
         return self.ledger.started(grant, start, window, self.policy, reconciled=reconciled)
 
-    def requests_grant(self, wish: StartRequest, fence: int = 7) -> Lease:
+    def requests_grant(self, recorded: StartRequest, fence: int = 7) -> Lease:
         """The grant of a worker whose lease Redis has forgotten."""
         return Lease(
-            request_id=wish.request_id, mid=MID, customer_key=wish.customer_key, fence=fence, attempt=1, lease=180.0
+            request_id=recorded.request_id,
+            mid=MID,
+            customer_key=recorded.customer_key,
+            fence=fence,
+            attempt=1,
+            lease=180.0,
         )
 
     def arrives_and_starts(self, request_id: str, window: float = 0.0, **more: Any) -> Lease:

@@ -21,17 +21,17 @@ def test_a_request_id_is_recorded_once(scenario: Scenario):
 
 
 def test_a_message_whose_request_is_not_recorded_is_recorded_first(scenario: Scenario):
-    wish = request("a", file())
+    given = request("a", file())
 
-    decision = scenario.ledger.claim(wish, "w1", scenario.policy)
+    decision = scenario.ledger.claim(given, "w1", scenario.policy)
 
     assert isinstance(decision, StartNow)
     assert scenario.names("a") == ["accepted", "starting"]
-    assert scenario.ledger.load("a") == wish
+    assert scenario.ledger.load("a") == given
 
 
 def test_every_field_of_a_request_comes_back_as_it_was(scenario: Scenario):
-    wish = request(
+    given = request(
         "a",
         file("größe 'quoted'\\.csv", size=2**53 + 1),
         event_id="e:1",
@@ -39,9 +39,9 @@ def test_every_field_of_a_request_comes_back_as_it_was(scenario: Scenario):
         force=True,
         reason="by hand\nbecause",
     )
-    scenario.accept(wish)
+    scenario.accept(given)
 
-    assert scenario.ledger.load("a") == wish
+    assert scenario.ledger.load("a") == given
     assert scenario.ledger.load("b") is None
 
 
@@ -196,9 +196,9 @@ def test_a_finished_request_stays_finished_when_its_message_comes_again(scenario
 
 
 def test_an_invalid_request_ends_as_rejected_with_its_reason(scenario: Scenario):
-    wish = request("a", key="x" * 300)
+    given = request("a", key="x" * 300)
 
-    scenario.ledger.refuse(wish, "invalid", "customer_key is too long")
+    scenario.ledger.refuse(given, "invalid", "customer_key is too long")
 
     assert scenario.names("a") == ["accepted", "rejected"]
     assert (scenario.last("a")["code"], scenario.last("a")["text"]) == ("invalid", "customer_key is too long")

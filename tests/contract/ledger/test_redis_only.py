@@ -8,7 +8,7 @@ import pytest
 import redis as redis_py
 
 from sfmc_import.ledger import LedgerSettings, RedisLedger, wire
-from sfmc_import.ledger.redis_ledger import read_script
+from sfmc_import.ledger.redis_ledger import is_defect, read_part
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
@@ -81,8 +81,10 @@ def test_the_time_of_an_event_is_the_time_of_redis(scenario: Scenario, world: Re
     world.advance(seconds)
     scenario.arrives("a")
 
-    told = datetime.fromisoformat(scenario.events("a")[0]["time"])
-    assert told == datetime.fromtimestamp(world.now_ms() // 1000, UTC).replace(microsecond=world.now_ms() % 1000 * 1000)
+    stamped = datetime.fromisoformat(scenario.events("a")[0]["time"])
+    assert stamped == datetime.fromtimestamp(world.now_ms() // 1000, UTC).replace(
+        microsecond=world.now_ms() % 1000 * 1000
+    )
 
 
 def ttl(world: RedisWorld, key: str) -> float:
@@ -105,7 +107,7 @@ def test_a_definition_outlives_its_window_and_a_follow_up_its_wait(scenario: Sce
     scenario.claim("b")
 
     assert ttl(world, world.keys.definition(MID, KEY)) > 200 * DAY
-    assert ttl(world, world.keys.waiting(MID, KEY)) > 200 * DAY
+    assert ttl(world, world.keys.follow_ups(MID, KEY)) > 200 * DAY
     assert ttl(world, world.keys.request("b")) > 200 * DAY
 
 
@@ -162,8 +164,10 @@ def test_every_key_of_a_request_lies_in_the_slot_of_the_stream(scenario: Scenari
 
 
 def test_a_defect_of_a_script_is_not_taken_for_a_redis_that_is_down(redis_server):
+    begin = "function steps.reconcile_later()"
+
     def broken(name: str) -> str:
-        return "local nothing = nil; return nothing.field" if name == "look_again" else read_script(name)
+        return read_part(name).replace(begin, f"{begin} local none = nil; do return none.field end")
 
     world = RedisWorld(redis_server.url, SETTINGS, broken)
     scenario = Scenario(world)
@@ -173,6 +177,26 @@ def test_a_defect_of_a_script_is_not_taken_for_a_redis_that_is_down(redis_server
     with pytest.raises(redis_py.ResponseError):
         world.ledger.reconcile_later(grant, 1)
     world.client.close()
+
+
+BEFORE_REDIS_7 = "Error running script (call to f_5e8b): @user_script:29: @user_script: 29: "
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-OOM command not allowed when used memory > 'maxmemory'.",
+        "-READONLY You can't write against a read only replica.",
+        "-MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.",
+    ],
+)
+def test_a_state_of_the_server_inside_a_script_is_no_defect_of_the_script_before_redis_7(text: str):
+    assert not is_defect(redis_py.ResponseError(BEFORE_REDIS_7 + text))
+
+
+@pytest.mark.parametrize("text", ["no transition from BUSY to OOM", "-WRONGTYPE Operation against a key: OOM"])
+def test_a_defect_of_a_script_stays_one_whatever_words_its_text_has(text: str):
+    assert is_defect(redis_py.ResponseError(BEFORE_REDIS_7 + text))
 
 
 def test_a_server_that_refuses_to_write_is_down(redis_server, world: RedisWorld):

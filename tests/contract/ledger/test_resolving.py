@@ -27,9 +27,9 @@ def test_with_its_task_the_request_is_started_and_followed_to_its_end(scenario: 
     assert resolve(scenario, "77")
 
     assert scenario.names("a")[-2:] == ["start_unknown", "started"]
-    told = scenario.last("a")
-    assert (told["task_id"], told["matched"], told["operator"]) == ("77", "operator", "ada")
-    assert told["reason"] == "seen in the log"
+    data = scenario.last("a")
+    assert (data["task_id"], data["matched"], data["operator"]) == ("77", "operator", "ada")
+    assert data["reason"] == "seen in the log"
     assert scenario.due_in("a") == 0
     assert scenario.run("a").task_id == "77"
     scenario.ends("a")
@@ -68,11 +68,11 @@ def test_a_task_of_another_request_is_not_taken(scenario: Scenario):
 def test_without_a_task_the_window_and_the_file_are_free_again(scenario: Scenario):
     record_start_unknown(scenario, event_id="e1")
     assert resolve(scenario, None)
-    told = scenario.last("a")
+    data = scenario.last("a")
     again = scenario.accept(request("b", file("x.csv"), event_id="e1"))
 
     assert scenario.names("a")[-2:] == ["start_unknown", "not_started"]
-    assert (told["operator"], told["reason"]) == ("ada", "seen in the log")
+    assert (data["operator"], data["reason"]) == ("ada", "seen in the log")
     assert scenario.due_in("a") is None
     assert isinstance(scenario.claim(again.request_id), StartNow)
 
@@ -146,7 +146,7 @@ def test_a_request_that_is_not_in_doubt_cannot_be_resolved(scenario: Scenario, t
 
     assert not resolve(scenario, task, "waits")
     assert not resolve(scenario, task, "runs")
-    assert not resolve(scenario, task, "nobody")
+    assert not resolve(scenario, task, "none")
     assert len(scenario.world.events()) == before
 
 

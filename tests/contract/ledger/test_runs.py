@@ -14,7 +14,7 @@ def test_a_started_request_is_followed_by_its_task(scenario: Scenario):
     scenario.arrives("b")
     scenario.world.advance(7)
 
-    assert scenario.ledger.followed(["a", "b", "nobody"]) == [
+    assert scenario.ledger.followed(["a", "b", "unknown"]) == [
         Followed(
             request_id="a",
             mid=MID,
@@ -193,7 +193,7 @@ def test_what_has_no_run_cannot_be_resumed(scenario: Scenario):
     scenario.arrives("a")
 
     assert scenario.ledger.resume("a", scenario.policy) is False
-    assert scenario.ledger.resume("nobody", scenario.policy) is False
+    assert scenario.ledger.resume("unknown", scenario.policy) is False
     scenario.start("a")
     scenario.ends("a")
     assert scenario.ledger.resume("a", scenario.policy) is False
@@ -221,7 +221,7 @@ def test_a_due_request_whose_record_vanished_is_told_once_as_gone(scenario: Scen
     scenario.world.lose("a")
     scenario.world.advance(5)
 
-    assert [(due.request_id, due.state) for due in scenario.ledger.due(10, 30)] == [("a", "gone")]
+    assert [(due.request_id, due.state) for due in scenario.ledger.due(10, 30)] == [("a", "missing_record")]
     assert scenario.world.due() == {}
 
 

@@ -298,11 +298,11 @@ def test_a_match_for_a_request_that_redis_lost_is_refused(scenario: Scenario):
 def test_a_task_id_for_a_request_whose_steps_redis_lost_is_the_truth(scenario: Scenario, state: str):
     if state == "deferred":
         scenario.arrives_and_starts("first")
-    wish = scenario.accept(request("a", file("x.csv"), event_id="e"))
+    recorded = scenario.accept(request("a", file("x.csv"), event_id="e"))
     if state == "deferred":
         scenario.claim("a")
         scenario.ends("first")
-    grant = scenario.requests_grant(wish)
+    grant = scenario.requests_grant(recorded)
 
     assert scenario.commit(grant, "t1") is True
     assert scenario.names("a")[-1] == "started"

@@ -1,1 +1,1 @@
-"""Wrong ledgers: single changes to the Lua scripts, each of which the contract tests must notice."""
+"""Wrong ledgers: single changes to the Lua scripts, each of which the contract tests must detect."""

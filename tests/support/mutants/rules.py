@@ -19,7 +19,7 @@ TESTS = (
 FAILED = 1
 
 
-def is_noticed(number: int) -> bool:
+def is_detected(number: int) -> bool:
     """Tell whether a test fails under wrong rule `number`; raises when the tests could not run at all."""
     command = [
         sys.executable,

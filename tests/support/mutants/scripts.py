@@ -1,4 +1,4 @@
-"""Runs the contract tests over a wrong ledger, in this process, until one of them notices."""
+"""Runs the contract tests over a wrong ledger, in this process, until one of them detects."""
 
 import inspect
 import itertools
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sfmc_import.ledger import LedgerSettings
-from sfmc_import.ledger.redis_ledger import read_script
+from sfmc_import.ledger.redis_ledger import read_part
 from tests.contract.ledger import (
     test_decisions,
     test_follow_ups,
@@ -42,7 +42,7 @@ def reading(mutant: Mutant) -> Callable[[str], str]:
     """Read the scripts with one wrong change; what is to be changed must stand there exactly once."""
 
     def read(name: str) -> str:
-        text = read_script(name)
+        text = read_part(name)
         if name != mutant.file:
             return text
         if text.count(mutant.find) != 1:
@@ -90,23 +90,23 @@ def stream_stays_bounded(url: str, read: Callable[[str], str]) -> bool:
     return bounded
 
 
-def notices(body: Body, world: RedisWorld) -> bool:
+def detects(body: Body, world: RedisWorld) -> bool:
     """Tell whether a test fails over this world."""
     world.restart()
     try:
         body(world)
-    except Exception:  # noqa: BLE001 - whatever a test raises, it has noticed
+    except Exception:  # noqa: BLE001 - whatever a test raises, it has detected
         return True
     return False
 
 
-def killer_of(mutant: Mutant, url: str) -> str | None:
-    """Name the test that notices the wrong change; None when none does."""
+def detected_by(mutant: Mutant, url: str) -> str | None:
+    """Name the test that detects the wrong change; None when none does."""
     world = RedisWorld(url, SETTINGS, reading(mutant))
     try:
-        noticed = next((name for name, body in bodies() if notices(body, world)), None)
+        detected = next((name for name, body in bodies() if detects(body, world)), None)
     finally:
         world.close()
-    if noticed:
-        return noticed
+    if detected:
+        return detected
     return None if stream_stays_bounded(url, reading(mutant)) else "stream_stays_bounded"

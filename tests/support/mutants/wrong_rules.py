@@ -39,6 +39,6 @@ RULES = (
     ("sfmc_import.service", "        with suppress(LedgerUnavailableError):\n", "        if True:\n"),
     ("sfmc_import.service", "0.0 if decision.is_last else float", "0.0 if not decision.is_last else float"),
     ("sfmc_import.service", "case NoMatch(is_last=True):", "case NoMatch(is_last=False):"),
-    ("sfmc_import.service", 'if due.state not in {"started", "gone"}', 'if due.state not in {"started"}'),
+    ("sfmc_import.service", 'if due.state not in {"started", "missing_record"}', 'if due.state not in {"started"}'),
 )
-"""Each must be noticed by the unit tests that `rules.py` runs."""
+"""Each must be detected by the unit tests that `rules.py` runs."""

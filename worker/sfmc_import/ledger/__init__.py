@@ -1,6 +1,7 @@
-"""The ledger in Redis: one Lua script for each step, and what reads them; no decisions outside the scripts."""
+"""The ledger in Redis: each step is one Lua script; schema.py describes the keys."""
 
+from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.ledger.redis_ledger import RedisLedger
-from sfmc_import.ledger.schema import LedgerSettings
+from sfmc_import.ledger.schema import Keys, LedgerSettings
 
-__all__ = ["LedgerSettings", "RedisLedger"]
+__all__ = ["Keys", "LedgerReader", "LedgerSettings", "RedisLedger"]

@@ -1,4 +1,4 @@
-"""Looking into the ledger for people: where a request, a definition and the whole stand; changes nothing."""
+"""Reads the ledger for people and monitoring: a request, a definition, the whole."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import orjson
 from redis import Redis
 
 from sfmc_import.ledger.redis_ledger import redis_errors
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.schema import DEFINITION, REQUEST, Keys
 
 
 class LedgerReader:
@@ -26,24 +26,24 @@ class LedgerReader:
     def request(self, request_id: str) -> Mapping[str, Any] | None:
         """Give a request by id: state, customer_key, mid, attempt, file, task_id, times in seconds since 1970."""
         with redis_errors():
-            record = _texts(self._client.hgetall(self.keys.request(request_id)))
+            record = REQUEST.read(self._client.hgetall(self.keys.request(request_id)))
             due = self._client.zscore(self.keys.due, request_id)
         return _request(request_id, record, due) if "state" in record else None
 
     def definition(self, mid: str, customer_key: str) -> Mapping[str, Any]:
         """Say who holds a definition, the seconds left of lease and window, and which follow-ups wait, in order."""
         with redis_errors():
-            record = _texts(self._client.hgetall(self.keys.definition(mid, customer_key)))
-            waiting = self._client.zrange(self.keys.waiting(mid, customer_key), 0, -1)
+            record = DEFINITION.read(self._client.hgetall(self.keys.definition(mid, customer_key)))
+            waiting = self._client.zrange(self.keys.follow_ups(mid, customer_key), 0, -1)
         now = self.now()
         return {
             "mid": mid,
             "customer_key": customer_key,
             "holder": record.get("holder"),
-            "fence": int(record.get("fence", 0)),
-            "lease_left": _left(record.get("lease"), now),
-            "window_left": _left(record.get("window"), now),
-            "window_by": record.get("by"),
+            "fence": record.get("fencing_token", 0),
+            "lease_left": max(0.0, record.get("lease_until", 0.0) - now),
+            "window_left": max(0.0, record.get("window_until", 0.0) - now),
+            "window_by": record.get("window_by"),
             "waiting": [request_id.decode() for request_id in waiting],
         }
 
@@ -66,33 +66,18 @@ class LedgerReader:
         return [event for event, _ in zip(own, range(count), strict=False)]
 
     def request_of(self, mid: str, task_id: str) -> str | None:
-        """Say which request a TaskResultID was given to."""
+        """Say which request a TaskResultID is assigned to."""
         with redis_errors():
-            claim = self._client.get(self.keys.task(mid, task_id))
-        return None if claim is None else str(claim.decode())
+            assigned = self._client.get(self.keys.task(mid, task_id))
+        return None if assigned is None else str(assigned.decode())
 
 
-def _request(request_id: str, record: Mapping[str, str], due: float | None) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "request_id": request_id,
-        "state": record["state"],
-        "mid": record["mid"],
-        "customer_key": record["key"],
-        "attempt": int(record.get("attempt", 0)),
-        "accepted_at": int(record["at"]) / 1000,
-        "since": int(record["since"]) / 1000,
-        "due_at": None if due is None else due / 1000,
-        "file": orjson.loads(record["file"]) if "file" in record else None,
-    }
-    names = {"task": "task_id", "soap": "soap_request_id", "status": "import_status", "held_by": "held_by"}
-    plain = ("source", "event_id", "reason")
-    fields |= {ours: record[theirs] for theirs, ours in names.items() if theirs in record}
-    return fields | {name: record[name] for name in plain if name in record}
+# What a person sees of a request, in this order; the other fields are for the scripts.
+_ALWAYS = ("state", "mid", "customer_key", "attempt", "accepted_at", "since", "due_at", "file")
+_IF_KNOWN = ("task_id", "soap_request_id", "import_status", "held_by", "source", "event_id", "reason")
 
 
-def _texts(record: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in record.items()}
-
-
-def _left(until: str | None, now: float) -> float:
-    return max(0.0, int(until or 0) / 1000 - now)
+def _request(request_id: str, record: Mapping[str, Any], due: float | None) -> dict[str, Any]:
+    known = {"attempt": 0, "due_at": None if due is None else due / 1000, **record}
+    shown = {"request_id": request_id} | {name: known.get(name) for name in _ALWAYS}
+    return shown | {name: known[name] for name in _IF_KNOWN if name in known}

@@ -15,64 +15,91 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sfmc_import.faults import Fault, Rejected
 from sfmc_import.ledger import wire
-from sfmc_import.ledger.schema import Keys, LedgerSettings
+from sfmc_import.ledger.schema import Keys, LedgerSettings, to_lua
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import StartRequest
 from sfmc_import.runs import Accepted, Run
 from sfmc_import.states import Decision, DueRequest, Followed, Lease, to_lua_table
 
-_FIRST_TO_SEE = frozenset({"accept", "refuse", "take", "started"})
-STEPS = (
-    "accept",
-    "refuse",
-    "take",
-    "sending",
-    "not_sent",
-    "started",
-    "retry",
-    "doubt",
-    "look_again",
-    "unknown",
-    "reject",
-    "progressed",
-    "ended",
-    "resume",
-    "resolve",
-    "due",
-    "followed",
-    "report",
-    "pulse",
-)
+_LEASED = ("lease", "starting")
+_ENDING = ("follow_ups", "lease", "duplicates")
+STEPS: Mapping[str, tuple[str, ...]] = {
+    "accept": ("upkeep",),
+    "refuse": ("upkeep",),
+    "claim": (*_ENDING, "claim"),
+    "record_intent": _LEASED,
+    "renew_intent": _LEASED,
+    "withdraw_intent": _LEASED,
+    "started": (*_ENDING, "starting"),
+    "retry": (*_ENDING, "starting"),
+    "mark_ambiguous": _LEASED,
+    "reconcile_later": _LEASED,
+    "record_start_unknown": (*_ENDING, "starting"),
+    "reject": (*_ENDING, "starting"),
+    "resolve": (*_ENDING, "starting"),
+    "progressed": ("following",),
+    "ended": (*_ENDING, "following"),
+    "resume": ("lease", "following"),
+    "due": ("upkeep",),
+    "followed": ("following",),
+    "report": ("upkeep",),
+    "write_probe": ("upkeep",),
+}
+"""The Lua files that a step needs beside lib.lua, in order: each script creates all functions of its files anew."""
 
 
-def read_script(name: str) -> str:
-    """Give the text of one file of Lua in this package."""
-    return (files("sfmc_import.ledger") / "scripts" / f"{name}.lua").read_text("utf-8")
+def read_part(name: str) -> str:
+    """Give one file of Lua of this package, with the keys and the table of transitions filled in."""
+    text = (files("sfmc_import.ledger") / f"{name}.lua").read_text("utf-8")
+    return text.replace("@KEYS@", to_lua()).replace("@TRANSITIONS@", to_lua_table())
 
 
 def _as_table(settings: Mapping[str, int]) -> str:
     return "{" + ",".join(f"{name}={value}" for name, value in settings.items()) + "}"
 
 
-def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_script) -> dict[str, str]:
+def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part) -> dict[str, str]:
     """Give the full text of every script by step; `settings` are whole numbers, times in milliseconds.
 
     `read` gives the text of a file by its name; tests read through one that sets the clock or a mutation.
     """
-    prelude = read("prelude").replace("@LIFE@", to_lua_table()).replace("@SETTINGS@", _as_table(settings))
-    new_request = read("new_request")
-    return {step: "\n".join((prelude, new_request if step in _FIRST_TO_SEE else "", read(step))) for step in STEPS}
+    lib = read("lib").replace("@SETTINGS@", _as_table(settings))
+    joined = {step: "\n".join((lib, *map(read, parts), f"return steps.{step}()\n")) for step, parts in STEPS.items()}
+    return {step: _without_unused(text) for step, text in joined.items()}
 
 
-# States of a server that pass: they reach a script as an error of the command that met them.
-_PASSING = re.compile(r"(READONLY|MISCONF|NOREPLICAS|OOM|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|NOPERM)\b")
+# A function at the left margin, on one line or up to the `end` at the left margin.
+FUNCTION = re.compile(r"^(?:local )?function ((?:steps\.)?\w+)\((?:[^\n]* end|.*?^end)\n", re.MULTILINE | re.DOTALL)
+
+
+def _without_unused(text: str) -> str:
+    """Leave out the functions that no other text of the script names: Redis creates each one anew on each call."""
+    functions = {match[1]: match[0] for match in FUNCTION.finditer(text)}
+    reached: set[str] = set()
+    found = _names(FUNCTION.sub("", text)) & functions.keys()
+    while found:
+        reached |= found
+        found = set().union(*(_names(functions[name]) for name in found)) & functions.keys() - reached
+    return FUNCTION.sub(lambda match: match[0] if match[1] in reached else "", text)
+
+
+def _names(text: str) -> set[str]:
+    return set(re.findall(r"(?:steps\.)?\w+", re.sub(r"--[^\n]*", "", text)))
+
+
+# States of a server that pass: they reach a script as an error of the command that met them. Before Redis 7 the
+# code stands behind the place in the script: `…: @user_script: 29: -OOM command not allowed…`.
+_PASSING = re.compile(
+    r"(\A|@user_script: ?\d+: -)"
+    r"(READONLY|MISCONF|NOREPLICAS|OOM|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|NOPERM)\b"
+)
 
 
 def is_defect(error: RedisError) -> bool:
     """Tell whether a script itself failed: repeating it would fail for ever."""
     # Valkey and Redis name the place in the script; subclasses of ResponseError stand for states of the server.
-    return type(error) is ResponseError and "user_script" in str(error) and not _PASSING.match(str(error))
+    return type(error) is ResponseError and "user_script" in str(error) and not _PASSING.search(str(error))
 
 
 @contextmanager
@@ -116,7 +143,7 @@ class RedisLedger:
             except NoScriptError:
                 return self._client.eval(script.text, *argv)
 
-    def _run_surely(self, step: str, arguments: dict[str, Any]) -> Any:
+    def _run_confirmed(self, step: str, arguments: dict[str, Any]) -> Any:
         """Run a script and have it confirmed on the same connection, as the durability setting asks."""
         command = self._settings.durability.command
         if command is None:
@@ -129,7 +156,7 @@ class RedisLedger:
             pipe.execute_command(*command)  # type: ignore[no-untyped-call]
             answer, confirmed = pipe.execute()
         if not self._settings.durability.is_met(confirmed):
-            self._run("not_sent", arguments)
+            self._run("withdraw_intent", arguments)
             raise LedgerUnavailableError("the intent was not confirmed by replicas or disk; nothing was sent")
         return answer
 
@@ -148,24 +175,23 @@ class RedisLedger:
     def claim(self, request: StartRequest, owner: str, policy: Policy) -> Decision:
         """See sfmc_import.ports.Ledger.claim."""
         arguments = wire.request_arguments(request) | {"owner": owner, "policy": wire.policy_arguments(policy)}
-        return wire.read_decision(request.request_id, self._run("take", arguments))
+        return wire.read_decision(request.request_id, self._run("claim", arguments))
 
     def load(self, request_id: str) -> StartRequest | None:
         """See sfmc_import.ports.Ledger.load."""
         with redis_errors():
             raw: Any = self._client.hgetall(self.keys.request(request_id))
-        record = {name.decode(): value.decode() for name, value in raw.items()}
-        return wire.read_request(request_id, record) if "state" in record else None
+        return wire.read_request(request_id, raw)
 
     def record_intent(self, grant: Lease, known: Collection[str], *, above: bool = False) -> float | None:
         """See sfmc_import.ports.Ledger.record_intent."""
         arguments = {"id": grant.request_id, "fence": grant.fence, **wire.intent_arguments(known, above=above)}
-        return self._lease_left(self._run_surely("sending", arguments))
+        return self._lease_left(self._run_confirmed("record_intent", arguments))
 
     def renew_intent(self, grant: Lease) -> float | None:
         """See sfmc_import.ports.Ledger.renew_intent."""
         arguments = {"id": grant.request_id, "fence": grant.fence}
-        return self._lease_left(self._run_surely("sending", arguments))
+        return self._lease_left(self._run_confirmed("renew_intent", arguments))
 
     @staticmethod
     def _lease_left(answer: Any) -> float | None:
@@ -173,7 +199,7 @@ class RedisLedger:
 
     def withdraw_intent(self, grant: Lease) -> bool:
         """See sfmc_import.ports.Ledger.withdraw_intent."""
-        return bool(self._step("not_sent", grant))
+        return bool(self._step("withdraw_intent", grant))
 
     def started(
         self, grant: Lease, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False
@@ -205,15 +231,19 @@ class RedisLedger:
         deadline = wire.milliseconds(policy.reconcile_deadline)
         pause = wire.milliseconds(delay)
         more = {"code": fault.code, "text": fault.text, "delay": pause, "reconcile_deadline": deadline}
-        return bool(self._step("doubt", grant, **more))
+        return bool(self._step("mark_ambiguous", grant, **more))
 
     def reconcile_later(self, grant: Lease, delay: float) -> bool:
         """See sfmc_import.ports.Ledger.reconcile_later."""
-        return bool(self._step("look_again", grant, delay=wire.milliseconds(delay)))
+        return bool(self._step("reconcile_later", grant, delay=wire.milliseconds(delay)))
 
     def record_start_unknown(self, grant: Lease, candidates: Sequence[str], window: float) -> bool:
         """See sfmc_import.ports.Ledger.record_start_unknown."""
-        return bool(self._step("unknown", grant, candidates=list(candidates), window=wire.milliseconds(window * 3600)))
+        return bool(
+            self._step(
+                "record_start_unknown", grant, candidates=list(candidates), window=wire.milliseconds(window * 3600)
+            )
+        )
 
     def reject(self, grant: Lease, fault: Rejected) -> bool:
         """See sfmc_import.ports.Ledger.reject."""
@@ -261,7 +291,7 @@ class RedisLedger:
 
     def write_probe(self, who: str, count: int) -> bool:
         """See sfmc_import.ports.Ledger.write_probe."""
-        return bool(self._run("pulse", {"who": who, "count": count}))
+        return bool(self._run("write_probe", {"who": who, "count": count}))
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:
         """See sfmc_import.ports.Ledger.due."""

@@ -1,9 +1,283 @@
-"""Names of the keys: all share one hash tag, so that every script stays in one slot of a cluster."""
+"""Describes every key of the ledger once: name, type, fields, time to live.
 
+The key functions of the Lua scripts, the readers in Python and ops/docs/ledger.md are made from it.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sfmc_import.request import StartRequest
+import orjson
+
+Kind = Literal["text", "int", "ms", "flag", "json"]
+ANY = "*"
+"""The name of a field that stands for any name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of a hash: `name` is stored, `attribute` is what Python and `status` call it.
+
+    `ms` is a time in milliseconds since 1970, in Python seconds. At the end of a request the fields that are not
+    `kept_at_end` are removed; a state there means: kept when the request ends in this state.
+    """
+
+    name: str
+    kind: Kind = "text"
+    attribute: str = ""
+    kept_at_end: bool | str = True
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One kind of key: its name is `letter` and then `parts`, joined by colons.
+
+    `ttl` names the settings that say how long it lives; without one, `meaning` says what bounds it.
+    With the part `event_id` the length of the CustomerKey comes first: both may have colons.
+    """
+
+    name: str
+    letter: str
+    parts: tuple[str, ...] = ()
+    redis_type: Literal["string", "hash", "zset", "stream"]
+    fields: tuple[Field, ...] = ()
+    ttl: tuple[str, ...] = ()
+    meaning: str
+
+    def read(self, record: Mapping[bytes, bytes]) -> dict[str, Any]:
+        """Give the fields of a record by attribute, as Python values; times in seconds since 1970."""
+        known = {one.name.encode(): one for one in self.fields}
+        return {
+            known[name].attribute or known[name].name: _READ[known[name].kind](value)
+            for name, value in record.items()
+            if name in known
+        }
+
+
+_READ: Mapping[Kind, Any] = {
+    "text": bytes.decode,
+    "int": int,
+    "ms": lambda value: int(value) / 1000,
+    "flag": lambda value: value == b"1",
+    "json": orjson.loads,
+}
+
+# Names are as short as one or two letters where the field stays in every finished request: long names for these
+# cost 19 bytes of 721 (file of 120 bytes, Valkey 9). The other names are long: they cost 16 bytes of 176 in a
+# definition without a run, up to 76 bytes of 1,072 in an unfinished request, and nothing after its end.
+REQUEST = Key(
+    name="request",
+    letter="r",
+    parts=("request_id",),
+    redis_type="hash",
+    ttl=("unfinished_ttl", "request_ttl"),
+    meaning="A request. The first time counts from its next due time, the second from its end.",
+    fields=(
+        Field(name="state", meaning="where it stands: a state of states.md"),
+        Field(name="since", kind="ms", meaning="when it came into this state"),
+        Field(name="at", kind="ms", attribute="accepted_at", meaning="when it was recorded"),
+        Field(name="attempt", kind="int", meaning="how many leases it had"),
+        Field(name="mid", meaning="the business unit"),
+        Field(name="key", attribute="customer_key", meaning="the CustomerKey of the definition"),
+        Field(name="file", kind="json", meaning="the file that caused it, with its fingerprint"),
+        Field(name="name", attribute="file_name", meaning="the name of the file; follow-ups coalesce by it"),
+        Field(name="fp", attribute="fingerprint", meaning="the fingerprint of the file"),
+        Field(
+            name="exact",
+            kind="flag",
+            attribute="has_fingerprint",
+            meaning="the fingerprint tells versions of the file apart",
+        ),
+        Field(name="event_id", meaning="the id of the source event"),
+        Field(name="source", meaning="which source sent it"),
+        Field(name="reason", meaning="why a person asked for it"),
+        Field(name="force", kind="flag", meaning="it does not wait for the window"),
+        Field(
+            name="call", kept_at_end=False, meaning="the call that recorded it; the same call again is no second one"
+        ),
+        Field(name="n", kind="int", attribute="events", meaning="how many events were published about it"),
+        Field(
+            name="fence",
+            kind="int",
+            attribute="fencing_token",
+            kept_at_end="follow_timed_out",
+            meaning="the newest fencing token that it was given",
+        ),
+        Field(name="owner", kept_at_end=False, meaning="the worker that has the lease; empty when it was given back"),
+        Field(name="sent", kind="flag", kept_at_end=False, meaning="the attempt of the lease may have been applied"),
+        Field(name="retry_until", kind="ms", kept_at_end=False, meaning="no attempt begins after this time"),
+        Field(name="not_before", kind="ms", kept_at_end=False, meaning="the next attempt or check is not before"),
+        Field(
+            name="worker_losses", kind="int", kept_at_end=False, meaning="workers lost with it since the last answer"
+        ),
+        Field(
+            name="known",
+            kind="json",
+            attribute="known_task_ids",
+            kept_at_end=False,
+            meaning="the intent: the TaskResultIDs that existed before the attempt",
+        ),
+        Field(
+            name="above",
+            attribute="known_up_to",
+            kept_at_end=False,
+            meaning="the intent: all TaskResultIDs up to this one existed; instead of a list",
+        ),
+        Field(name="reconcile_until", kind="ms", kept_at_end=False, meaning="the deadline for finding the run"),
+        Field(name="task", attribute="task_id", meaning="the Task.ID of its run"),
+        Field(name="soap", attribute="soap_request_id", meaning="the RequestID of the accepted Perform"),
+        Field(name="status", attribute="import_status", meaning="the last status of the run while it was followed"),
+        Field(name="polls", kind="int", kept_at_end=False, meaning="how often the run was polled"),
+        Field(
+            name="started",
+            kind="ms",
+            attribute="started_at",
+            kept_at_end="follow_timed_out",
+            meaning="when the run was recorded",
+        ),
+        Field(name="follow_until", kind="ms", kept_at_end=False, meaning="the deadline for following the run"),
+        Field(name="held_by", meaning="the request that made this one a duplicate"),
+    ),
+)
+DEFINITION = Key(
+    name="definition",
+    letter="d",
+    parts=("mid", "customer_key"),
+    redis_type="hash",
+    ttl=("unfinished_ttl",),
+    meaning="A definition: who holds it and its window. The time counts from the end of the window.",
+    fields=(
+        Field(name="holder", meaning="the request between `starting` and the end of its run"),
+        Field(name="fence", kind="int", attribute="fencing_token", meaning="the newest fencing token; it only grows"),
+        Field(name="lease", kind="ms", attribute="lease_until", meaning="when the lease is over; 0 when given back"),
+        Field(name="window", kind="ms", attribute="window_until", meaning="when the window is over"),
+        Field(name="window_by", meaning="the request that opened the window"),
+        Field(
+            name="previous_window", kind="ms", meaning="the end of an earlier window, for a start that ends in Error"
+        ),
+        Field(name="previous_window_by", meaning="the request that opened the earlier window"),
+    ),
+)
+FOLLOW_UPS = Key(
+    name="follow_ups",
+    letter="w",
+    parts=("mid", "customer_key"),
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="Follow-ups: request id → time of arrival, forced ones first. The time counts from the next turn.",
+)
+NAMES = Key(
+    name="names",
+    letter="n",
+    parts=("mid", "customer_key"),
+    redis_type="hash",
+    ttl=("unfinished_ttl",),
+    fields=(Field(name=ANY, meaning="file name → request id"),),
+    meaning="The newest follow-up of each file name. The time counts from the next turn.",
+)
+SEEN = Key(
+    name="seen",
+    letter="s",
+    parts=("mid", "customer_key", "fingerprint"),
+    redis_type="string",
+    ttl=("seen_ttl",),
+    meaning="Which request a file was handled by.",
+)
+EVENT = Key(
+    name="event",
+    letter="e",
+    parts=("mid", "customer_key", "event_id"),
+    redis_type="string",
+    ttl=("seen_ttl",),
+    meaning="Which request a source event was handled by.",
+)
+TASK = Key(
+    name="task",
+    letter="t",
+    parts=("mid", "task_id"),
+    redis_type="string",
+    ttl=("request_ttl",),
+    meaning="Which request a TaskResultID is assigned to.",
+)
+REPORT = Key(
+    name="report",
+    letter="a",
+    parts=("report_id", "event_name"),
+    redis_type="string",
+    ttl=("seen_ttl",),
+    meaning="`1`: this event about an arrival that became no request was published.",
+)
+PROBE = Key(
+    name="probe",
+    letter="p",
+    parts=("process",),
+    redis_type="string",
+    ttl=("probe_ttl",),
+    meaning="The last number that a process wrote; a smaller one than before means a write loss.",
+)
+NEWEST = Key(
+    name="newest",
+    letter="newest",
+    redis_type="hash",
+    ttl=("unfinished_ttl",),
+    fields=(Field(name=ANY, meaning="business unit → TaskResultID"),),
+    meaning="The newest TaskResultID known of each business unit.",
+)
+LOSS = Key(
+    name="loss",
+    letter="loss",
+    redis_type="hash",
+    ttl=("loss_ttl",),
+    fields=(
+        Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
+        Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
+    ),
+    meaning="There was a write loss: starts look for existing runs first.",
+)
+DUE = Key(
+    name="due",
+    letter="due",
+    redis_type="zset",
+    meaning="Request id → next time in ms. Bounded: it holds unfinished requests only.",
+)
+STREAM = Key(
+    name="stream",
+    letter="",
+    redis_type="stream",
+    fields=(Field(name="event", kind="json", meaning="a CloudEvent"),),
+    meaning="The events. Bounded by `stream_maxlen`. It keeps its plain name, without the tag.",
+)
+KEYS = (REQUEST, DEFINITION, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST, LOSS, DUE, STREAM)
+
+
+def to_lua() -> str:
+    """Give the Lua lines that name the keys, and the function that lists what `finish` removes from a request."""
+    named = [key for key in KEYS if key not in {DUE, STREAM}]
+    tag = f"local TAG = string.sub(DUE, 1, -{len(DUE.letter) + 1})"
+    return "\n".join(("local DUE, STREAM = KEYS[1], KEYS[2]", tag, *map(_lua_key_function, named), _lua_removed()))
+
+
+def _lua_key_function(key: Key) -> str:
+    of_record = "customer_key" in key.parts
+    names = {one.attribute or one.name: one.name for one in REQUEST.fields}
+    values = [f"r.{names[part]}" if of_record else part for part in key.parts]
+    if "event_id" in key.parts:
+        values.insert(0, f"#r.{names['customer_key']}")
+    text = " .. ':' .. ".join(values)
+    name = f"'{key.letter}:' .. {text}" if values else f"'{key.letter}'"
+    return f"local function {key.name}_key({'r' if of_record else ', '.join(key.parts)}) return TAG .. {name} end"
+
+
+def _lua_removed() -> str:
+    always = ", ".join(f"'{one.name}'" for one in REQUEST.fields if one.kept_at_end is False)
+    lines = ["local function not_kept_at_end(state)", f"  local names = {{{always}}}"]
+    lines += [
+        f"  if state ~= '{one.kept_at_end}' then names[#names + 1] = '{one.name}' end"
+        for one in REQUEST.fields
+        if isinstance(one.kept_at_end, str)
+    ]
+    return "\n".join((*lines, "  return names", "end"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +303,35 @@ class Keys:
     @property
     def due(self) -> str:
         """The sorted set of next times, in milliseconds of Redis time."""
-        return f"{self.tag}due"
+        return self._name(DUE)
 
     def request(self, request_id: str) -> str:
         """The record of a request."""
-        return f"{self.tag}r:{request_id}"
+        return self._name(REQUEST, request_id)
 
     def definition(self, mid: str, customer_key: str) -> str:
-        """Holder, fence, lease and window of a definition."""
-        return f"{self.tag}d:{mid}:{customer_key}"
+        """Holder, fencing token, lease and window of a definition."""
+        return self._name(DEFINITION, mid, customer_key)
 
-    def waiting(self, mid: str, customer_key: str) -> str:
+    def follow_ups(self, mid: str, customer_key: str) -> str:
         """The follow-ups of a definition in order of arrival."""
-        return f"{self.tag}w:{mid}:{customer_key}"
+        return self._name(FOLLOW_UPS, mid, customer_key)
 
     def task(self, mid: str, task_id: str) -> str:
-        """Which request a TaskResultID belongs to."""
-        return f"{self.tag}t:{mid}:{task_id}"
+        """Which request a TaskResultID is assigned to."""
+        return self._name(TASK, mid, task_id)
 
+    def _name(self, key: Key, *parts: str) -> str:
+        return self.tag + ":".join((key.letter, *parts))
 
-def scope(request: StartRequest) -> tuple[str, str]:
-    """What single flight is about: business unit and CustomerKey."""
-    return request.mid, request.customer_key
+    def describe(self, name: str) -> Key | None:
+        """Find the description of a key by its name; None when the ledger has no such key."""
+        if name == self.stream:
+            return STREAM
+        if not name.startswith(self.tag):
+            return None
+        letter, colon, _ = name.removeprefix(self.tag).partition(":")
+        return next((key for key in KEYS if key.letter == letter and bool(key.parts) == bool(colon)), None)
 
 
 # How long replicas and disk may take to confirm, in milliseconds.
@@ -59,14 +340,18 @@ CONFIRM_TIMEOUT_MS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durability:
-    """`wait` asks `replicas` to confirm, `waitaof` (Redis 7.2, Valkey) also the local disk, `none` asks nobody."""
+    """Who confirms an intent before Perform is sent.
+
+    `none`: no confirmation. `wait`: `replicas` replicas must confirm. `waitaof` (Redis 7.2, Valkey): the local disk
+    must confirm as well.
+    """
 
     kind: Literal["none", "wait", "waitaof"] = "none"
     replicas: int = 0
 
     @property
     def command(self) -> tuple[Any, ...] | None:
-        """The command that follows the script on the same connection; None when nobody is asked."""
+        """The command that follows the script on the same connection; None without confirmation."""
         if self.kind == "wait":
             return ("WAIT", self.replicas, CONFIRM_TIMEOUT_MS)
         if self.kind == "waitaof":
@@ -74,7 +359,7 @@ class Durability:
         return None
 
     def is_met(self, answer: Any) -> bool:
-        """Judge the answer of `command`."""
+        """Tell whether the answer of `command` is a confirmation."""
         if self.kind == "wait":
             return int(answer) >= self.replicas
         if self.kind == "waitaof":
@@ -93,7 +378,7 @@ _TIMES = (
     "seen_ttl",
     "unfinished_ttl",
     "loss_ttl",
-    "pulse_ttl",
+    "probe_ttl",
 )
 
 
@@ -103,9 +388,9 @@ class LedgerSettings:
 
     `results_delay` is how long a row of ImportResultsSummary may take to appear,
     `accept_grace` how long a Celery message may take before the sweep sends another,
-    `recheck` how often a follow-up looks although nobody woke it, `first_poll` when a new run is looked at,
-    `loss_ttl` how long starts are careful after Redis lost writes, `pulse_ttl` how long a process may be away
-    before its number is forgotten. `max_lost` workers may die with a request.
+    `recheck` how often a follow-up is tried although it was not woken, `first_poll` when a new run is polled first,
+    `loss_ttl` how long starts look for existing runs after a write loss, `probe_ttl` how long a process may be
+    away before its number is forgotten. `max_lost` workers may die with a request.
     """
 
     prefix: str = "sfmc-import:"
@@ -119,7 +404,7 @@ class LedgerSettings:
     unfinished_ttl: float = 90 * _DAY
     stream_maxlen: int = 1_000_000
     loss_ttl: float = 900.0
-    pulse_ttl: float = 3600.0
+    probe_ttl: float = 3600.0
     max_lost: int = 3
     durability: Durability = field(default_factory=Durability)
 

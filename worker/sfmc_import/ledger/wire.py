@@ -1,4 +1,4 @@
-"""Between the scripts and our values: arguments to JSON, answers to decisions; no calls."""
+"""Turns our values into the arguments of a script, and its answers into our values."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.policy import Policy
 from sfmc_import.request import FileInfo, StartRequest
 from sfmc_import.runs import Definition, Run
@@ -19,7 +20,7 @@ def milliseconds(seconds: float) -> int:
 
 
 def as_json(arguments: Mapping[str, Any]) -> bytes:
-    """Arguments as a script reads them; what JSON cannot carry is replaced, so that a refusal can always be told."""
+    """Arguments as a script reads them; what JSON cannot carry is replaced, so that each refusal can be published."""
     try:
         return orjson.dumps(arguments)
     except TypeError:
@@ -72,10 +73,10 @@ def intent_arguments(known: Collection[str], *, above: bool) -> dict[str, Any]:
 
 
 def read_decision(request_id: str, answer: bytes) -> Decision:
-    """Read the answer of the script `take`."""
+    """Read the answer of the step `claim`."""
     fields = orjson.loads(answer)
-    match fields["verdict"]:
-        case "go":
+    match fields["decision"]:
+        case "start_now":
             return StartNow(
                 grant=_lease(request_id, fields), newest=fields.get("newest"), loss_age=fields.get("loss_age")
             )
@@ -83,7 +84,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
             known = frozenset(orjson.loads(fields["known"]))
             above = fields.get("above") or None
             return Reconcile(grant=_lease(request_id, fields), known=known, above=above, is_last=fields["late"])
-        case "wait":
+        case "not_yet":
             return NotYet(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
         case _:
             return AlreadyEnded(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
@@ -100,24 +101,26 @@ def _lease(request_id: str, fields: Mapping[str, Any]) -> Lease:
     )
 
 
-def read_request(request_id: str, record: Mapping[str, str]) -> StartRequest:
-    """Read a recorded request back."""
+def read_request(request_id: str, record: Mapping[bytes, bytes]) -> StartRequest | None:
+    """Read a recorded request back; None when the ledger does not know it."""
+    fields = REQUEST.read(record)
+    if "state" not in fields:
+        return None
     return StartRequest(
         request_id=request_id,
-        customer_key=record["key"],
-        mid=record["mid"],
-        file=_read_file(record.get("file")),
-        event_id=record.get("event_id"),
-        source=record.get("source"),
-        force=record.get("force") == "1",
-        reason=record.get("reason"),
+        customer_key=fields["customer_key"],
+        mid=fields["mid"],
+        file=_read_file(fields.get("file")),
+        event_id=fields.get("event_id"),
+        source=fields.get("source"),
+        force=fields.get("force", False),
+        reason=fields.get("reason"),
     )
 
 
-def _read_file(text: str | None) -> FileInfo | None:
-    if text is None:
+def _read_file(fields: dict[str, Any] | None) -> FileInfo | None:
+    if fields is None:
         return None
-    fields = orjson.loads(text)
     fields.pop("fingerprint")
     if "modified_ns" in fields:
         fields["modified_ns"] = int(fields["modified_ns"])
@@ -125,7 +128,7 @@ def _read_file(text: str | None) -> FileInfo | None:
 
 
 def read_followed(row: list[Any]) -> Followed:
-    """Read one row of the script `followed`."""
+    """Read one row of the step `followed`."""
     request_id, mid, key, task_id, status, looks, age, overdue = row
     return Followed(
         request_id=request_id,
@@ -140,7 +143,7 @@ def read_followed(row: list[Any]) -> Followed:
 
 
 def read_due(row: list[Any]) -> DueRequest:
-    """Read one row of the script `due`."""
+    """Read one row of the step `due`."""
     return DueRequest(request_id=row[0], mid=row[1], state=row[2], customer_key=row[3], attempt=int(row[4]))
 
 

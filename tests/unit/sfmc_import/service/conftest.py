@@ -1,11 +1,11 @@
-"""The use cases over the ledger's twin and the behaving fake of Marketing Cloud."""
+"""The use cases over the real scripts in fakeredis and over the fake of Marketing Cloud that behaves."""
 
 import pytest
 
 from sfmc_import.ledger import LedgerSettings
 from sfmc_import.request import FileInfo, StartRequest
 from sfmc_import.runs import Definition
-from tests.support.ledger_world import MemoryWorld
+from tests.support.ledger_world import FakeRedisWorld
 from tests.support.system import MID, System
 
 KEY = "daily"
@@ -18,4 +18,4 @@ def request(request_id: str = "a", **more) -> StartRequest:
 
 @pytest.fixture
 def system() -> System:
-    return System(MemoryWorld(LedgerSettings()), Definition(customer_key=KEY, max_import_frequency=2))
+    return System(FakeRedisWorld(LedgerSettings()), Definition(customer_key=KEY, max_import_frequency=2))

@@ -110,7 +110,7 @@ def test_the_sweep_wakes_requests_follows_runs_in_batches_and_names_the_missing(
         system.world.ledger, woken.append, lambda ids: followed.append(len(ids)), limit=1000, pause=30
     )
 
-    assert (swept.woken, swept.followed, swept.gone) == (1, 201, ("gone",))
+    assert (swept.woken, swept.followed, swept.missing_record) == (1, 201, ("gone",))
     assert [(due.request_id, due.customer_key) for due in woken] == [("waits", KEY)]
     assert followed == [200, 1]
 

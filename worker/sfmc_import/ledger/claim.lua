@@ -1,0 +1,179 @@
+-- Decides what happens to a request now; gives the lease if the caller may act. One function for each state.
+local id, policy = a.id, a.policy
+local r, d
+
+local function answer(decision, more)
+  local reply = {decision = decision, state = r.state, mid = r.mid, customer_key = r.key}
+  for field, value in pairs(more or {}) do reply[field] = value end
+  return cjson.encode(reply)
+end
+
+-- Which request and which window are in the way.
+local function blocker()
+  local opens, first = int(d.window) > now and (int(d.window) - now) / 1000 or nil, first_follow_up(r)
+  return {held_by = d.holder or (opens and d.window_by) or (first ~= id and first or nil), opens_in = opens,
+    window_opens = opens and iso(int(d.window)) or nil}
+end
+
+local function not_yet(more) return answer('not_yet', more) end
+
+local function already_ended()
+  return answer('already_ended', {held_by = r.held_by, opens_in = r.state == 'duplicate' and blocker().opens_in or nil})
+end
+
+local function end_as_duplicate(why, held_by)
+  local more = blocker()
+  more.held_by = held_by or more.held_by
+  more.why = why
+  if why == 'superseded' then more.superseded_by = held_by end
+  leave_follow_ups(id, r)
+  if more.held_by then set(request_key(id), r, {held_by = more.held_by}) end
+  move(id, r, 'duplicate', more)
+  finish(id, r)
+  if redis.call('EXISTS', definition_key(r)) == 1 then keep_definition(r, d) end
+  return already_ended()
+end
+
+local function defer()
+  local newer = supersede_older(id, r, policy.coalesce)
+  if newer then return end_as_duplicate('superseded', newer) end
+  remember(id, r)
+  move(id, r, 'deferred', blocker())
+  join_follow_ups(id, r)
+  if r.name and not r.force then redis.call('HSET', names_key(r), r.name, id) end
+  if not d.holder then wake_first_follow_up(r, d) end
+  wait_for_turn(id, r, d)
+  return not_yet(blocker())
+end
+
+local function with_lease(decision, more)
+  more.fence, more.attempt, more.lease = int(r.fence), int(r.attempt), cfg.lease / 1000
+  return answer(decision, more)
+end
+
+-- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
+local function start_now()
+  local loss = redis.call('HMGET', loss_key(), 'at', r.mid)
+  if not loss[1] then return with_lease('start_now', {newest = newest(r.mid)}) end
+  return with_lease('start_now', {newest = loss[2] or nil, loss_age = (now - int(loss[1])) / 1000})
+end
+
+local function begin_attempt()
+  leave_follow_ups(id, r)
+  remember(id, r)
+  take_lease(id, r, d)
+  local values = {attempt = int(r.attempt) + 1, sent = '0'}
+  if not r.retry_until then values.retry_until = str(now + policy.retry_deadline) end
+  set(request_key(id), r, values)
+  move(id, r, 'starting', {fence = r.fence})
+  return start_now()
+end
+
+local function while_accepted()
+  local why, by = seen_before(id, r, d)
+  if why then return end_as_duplicate(why, by) end
+  local window_open = int(d.window) > now and not r.force
+  local first = first_follow_up(r)
+  if not (d.holder or window_open or (first and not r.force)) then return begin_attempt() end
+  if r.force then return defer() end
+  if not r.file then return end_as_duplicate('window') end
+  if policy.when_too_soon == 'drop' then return end_as_duplicate('too_soon') end
+  return defer()
+end
+
+local function while_deferred()
+  join_follow_ups(id, r)
+  if d.holder or (int(d.window) > now and not r.force) then
+    wait_for_turn(id, r, d)
+    return not_yet(blocker())
+  end
+  if first_follow_up(r) ~= id then
+    wake_first_follow_up(r, d)
+    wait_for_turn(id, r, d)
+    return not_yet(blocker())
+  end
+  local why, by = seen_before(id, r, d)
+  if not why then return begin_attempt() end
+  local reply = end_as_duplicate(why, by)
+  wake_first_follow_up(r, d)
+  return reply
+end
+
+-- The worker is gone and its start may have been applied.
+local function expire_ambiguous()
+  set(request_key(id), r, {reconcile_until = str(now + policy.reconcile_deadline),
+    not_before = str(now + cfg.results_delay), owner = ''})
+  set(definition_key(r), d, {holder = id, lease = '0'})
+  keep_definition(r, d)
+  move(id, r, 'reconciling', {code = 'lease_over', text = 'the worker that was sending is gone'})
+  due_at(id, r, int(r.not_before))
+  return not_yet()
+end
+
+local function lease_over()
+  set(request_key(id), r, {worker_losses = int(r.worker_losses) + 1})
+  if r.sent == '1' then return expire_ambiguous() end
+  if int(r.worker_losses) < cfg.max_lost then return begin_attempt() end
+  move(id, r, 'gave_up', {code = 'worker_lost', text = 'too many workers died with this request'})
+  forget(id, r)
+  finish(id, r)
+  release(id, r)
+  return already_ended()
+end
+
+local function mine_again() return r.owner == a.owner and int(d.fence) == int(r.fence) end
+
+local function while_starting()
+  if int(d.lease) <= now or d.holder ~= id then return lease_over() end
+  if mine_again() then return start_now() end
+  return not_yet({held_by = id})
+end
+
+local function while_retrying()
+  if int(r.not_before) > now then return not_yet({opens_in = (int(r.not_before) - now) / 1000}) end
+  return begin_attempt()
+end
+
+local function give_up_reconciling()
+  open_window(id, r, d, policy.window)
+  move(id, r, 'start_unknown', {code = 'worker_lost', text = 'too many workers died while they looked for the run'})
+  finish(id, r)
+  release(id, r)
+  return already_ended()
+end
+
+local function while_reconciling()
+  local leased = int(d.lease) > now
+  if not (leased and mine_again()) then
+    if leased or int(r.not_before) > now then return not_yet() end
+    -- A lease that ran out instead of being given back: the worker that looked is gone.
+    if int(d.lease) > 0 then
+      set(request_key(id), r, {worker_losses = int(r.worker_losses) + 1})
+      if int(r.worker_losses) >= cfg.max_lost then return give_up_reconciling() end
+    end
+    take_lease(id, r, d)
+  end
+  return with_lease('reconcile', {known = r.known or '[]', above = r.above, late = now >= int(r.reconcile_until)})
+end
+
+local HOLDING = {starting = while_starting, retrying = while_retrying, reconciling = while_reconciling}
+
+local function held_by_other() return d.holder and d.holder ~= id end
+
+function steps.claim()
+  r = record(request_key(id))
+  if not r.state then r = create(id, a) end
+  d = record(definition_key(r))
+  -- A holder whose record vanished would block the definition for ever.
+  if held_by_other() and int(d.lease) <= now and redis.call('EXISTS', request_key(d.holder)) == 0 then
+    drop(definition_key(r), d, {'holder', 'lease'})
+  end
+  if r.state == 'accepted' then return while_accepted() end
+  if r.state == 'deferred' then return while_deferred() end
+  if r.state == 'started' then return not_yet() end
+  if not HOLDING[r.state] then return already_ended() end
+  if not held_by_other() then return HOLDING[r.state]() end
+  -- Another request holds the definition: possible only after its record was lost. Single flight comes first.
+  due_at(id, r, now + cfg.recheck)
+  return not_yet({held_by = d.holder})
+end

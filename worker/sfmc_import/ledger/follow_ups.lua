@@ -1,0 +1,37 @@
+-- The follow-ups of a definition: requests that wait until its run and its window are over.
+
+-- The first follow-up; one whose record vanished is removed, so that it does not block the others.
+local function first_follow_up(r)
+  while true do
+    local first = redis.call('ZRANGE', follow_ups_key(r), 0, 0)[1]
+    if not first or redis.call('HGET', request_key(first), 'state') == 'deferred' then return first end
+    redis.call('ZREM', follow_ups_key(r), first)
+  end
+end
+
+-- A forced follow-up does not wait for the window.
+local function wake_first_follow_up(r, d)
+  local first = first_follow_up(r)
+  if not first then return end
+  local forced = redis.call('HGET', request_key(first), 'force')
+  redis.call('ZADD', DUE, str(forced and now or math.max(now, int(d.window))), first)
+end
+
+-- Forced follow-ups go first, then in order of arrival.
+local function join_follow_ups(id, r)
+  redis.call('ZADD', follow_ups_key(r), str(int(r.at) - (r.force and 1e13 or 0)), id)
+end
+
+local function leave_follow_ups(id, r)
+  redis.call('ZREM', follow_ups_key(r), id)
+  if r.name and redis.call('HGET', names_key(r), r.name) == id then redis.call('HDEL', names_key(r), r.name) end
+end
+
+-- Sets the next time of a follow-up: when the window is over, or later when others come first.
+local function wait_for_turn(id, r, d)
+  local at = r.force and now or math.max(int(d.window), now)
+  if d.holder or first_follow_up(r) ~= id then at = math.max(at, now + cfg.recheck) end
+  due_at(id, r, at)
+  keep(follow_ups_key(r), at - now + cfg.unfinished_ttl)
+  if redis.call('EXISTS', names_key(r)) == 1 then keep(names_key(r), at - now + cfg.unfinished_ttl) end
+end

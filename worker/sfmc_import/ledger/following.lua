@@ -1,0 +1,63 @@
+-- Following a run: which runs are polled, what a poll shows, how a run ends.
+
+-- Reads those of the given requests that are started now.
+function steps.followed()
+  local answer = {}
+  for _, id in ipairs(a.ids) do
+    local f = redis.call('HMGET', request_key(id), 'state', 'mid', 'key', 'task', 'status', 'polls', 'started', 'follow_until')
+    if f[1] == 'started' then
+      answer[#answer + 1] = {id, f[2], f[3], f[4], f[5] or '', f[6] or '0', str(now - int(f[7])), now >= int(f[8]) and 1 or 0}
+    end
+  end
+  return answer
+end
+
+-- Notes a poll of a run; an event only when its status is new.
+function steps.progressed()
+  local r = record(request_key(a.id))
+  if r.state ~= 'started' or r.task ~= a.task then return 0 end
+  local news = present(a.status) and a.status ~= r.status
+  set(request_key(a.id), r, {polls = int(r.polls) + 1})
+  if news then
+    set(request_key(a.id), r, {status = a.status})
+    move(a.id, r, 'started', {import_status = a.status})
+  end
+  due_at(a.id, r, now + a.delay)
+  return 1
+end
+
+-- Ends a run and lets the next follow-up in; an import that ended in Error may free its window.
+function steps.ended()
+  local r = record(request_key(a.id))
+  if r.state == a.outcome and r.task == a.task then return 1 end
+  if r.state ~= 'started' or r.task ~= a.task then return 0 end
+  -- Somebody else has resumed the following meanwhile.
+  if a.outcome == 'follow_timed_out' and now < int(r.follow_until) then return 0 end
+  if a.outcome == 'import_failed' and a.on_error == 'free' then
+    restore_window(a.id, r, record(definition_key(r)))
+    forget(a.id, r)
+  end
+  move(a.id, r, a.outcome, a.result)
+  finish(a.id, r)
+  release(a.id, r)
+  return 1
+end
+
+-- Follows a run again whose following had timed out.
+function steps.resume()
+  local r = record(request_key(a.id))
+  if r.state == 'started' then
+    redis.call('ZADD', DUE, str(now), a.id)
+    return 1
+  end
+  if r.state ~= 'follow_timed_out' then return 0 end
+  local d = record(definition_key(r))
+  set(request_key(a.id), r, {follow_until = str(now + a.follow_deadline), polls = 0})
+  if not d.holder then
+    set(definition_key(r), d, {holder = a.id, lease = '0'})
+    keep_definition(r, d)
+  end
+  move(a.id, r, 'started', {import_status = r.status, resumed = true})
+  due_at(a.id, r, now)
+  return 1
+end

@@ -1,0 +1,53 @@
+-- The lease on a definition, its fencing token and its window.
+
+local function keep_definition(r, d)
+  keep(definition_key(r), math.max(int(d.window) - now, 0) + cfg.unfinished_ttl)
+end
+
+-- A request and its definition, when the lease `a.id, a.fence` is the newest; otherwise nil and the request.
+local function current_lease()
+  local r = record(request_key(a.id))
+  if not r.state then return nil end
+  local d = record(definition_key(r))
+  if d.holder ~= a.id or int(d.fence) ~= a.fence then return nil, r end
+  return r, r, d
+end
+
+local function extend_lease(id, r, d)
+  set(definition_key(r), d, {lease = str(now + cfg.lease)})
+  due_at(id, r, now + cfg.lease)
+end
+
+-- The fencing token of the request counts too: the record of the definition may have been lost with the newest one.
+local function take_lease(id, r, d)
+  local fence = math.max(int(d.fence), int(r.fence)) + 1
+  set(definition_key(r), d, {holder = id, fence = fence})
+  set(request_key(id), r, {fence = fence, owner = a.owner})
+  extend_lease(id, r, d)
+  keep_definition(r, d)
+end
+
+-- Frees the definition and lets the next follow-up in.
+local function release(id, r)
+  local d = record(definition_key(r))
+  if d.holder == id then drop(definition_key(r), d, {'holder', 'lease'}) end
+  if not d.holder then wake_first_follow_up(r, d) end
+  if next(d) then keep_definition(r, d) end
+end
+
+-- Lets a start use the window; an open one before it is kept for a start that ends in Error.
+local function open_window(id, r, d, ms)
+  local values = {window_by = id, window = str(math.max(int(d.window), now + ms))}
+  if d.window_by ~= id and int(d.window) > now then
+    values.previous_window, values.previous_window_by = d.window, d.window_by or ''
+  elseif d.window_by ~= id and d.previous_window then
+    drop(definition_key(r), d, {'previous_window', 'previous_window_by'})
+  end
+  set(definition_key(r), d, values)
+end
+
+-- Gives back the window that a request has used.
+local function restore_window(id, r, d)
+  if d.window_by ~= id then return end
+  set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or ''})
+end

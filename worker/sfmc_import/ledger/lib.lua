@@ -1,0 +1,117 @@
+-- The part of every script: time, keys, records, events and the one function that changes a state.
+-- KEYS[1] = <tag>due, KEYS[2] = the stream; all other keys share the hash tag of KEYS[1].
+-- ARGV[1] = JSON arguments of the step. @…@ is filled in from schema.py, states.py and the settings.
+local a = cjson.decode(ARGV[1])
+local cfg = @SETTINGS@
+local TRANSITIONS = @TRANSITIONS@
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local steps = {}
+@KEYS@
+
+local function int(text) return tonumber(text) or 0 end
+local function str(ms) return string.format('%.0f', ms) end
+local function present(value) if value == nil or value == cjson.null or value == '' then return nil end return value end
+
+local function record(key)
+  local flat, fields = redis.call('HGETALL', key), {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end
+
+local function set(key, fields, values)
+  local flat = {}
+  for name, value in pairs(values) do
+    fields[name] = value
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  redis.call('HSET', key, unpack(flat))
+end
+
+local function drop(key, fields, names)
+  for _, name in ipairs(names) do fields[name] = nil end
+  redis.call('HDEL', key, unpack(names))
+end
+
+local function keep(key, ms) redis.call('PEXPIRE', key, str(ms)) end
+
+-- Days to civil date after the proleptic Gregorian calendar, in whole numbers.
+local function iso(ms)
+  local seconds = math.floor(ms / 1000)
+  local days, rest = math.floor(seconds / 86400) + 719468, seconds % 86400
+  local era = math.floor(days / 146097)
+  local doe = days - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
+    math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, ms % 1000)
+end
+
+-- JSON that came as text goes on as it is: decoding would round large numbers and lose empty lists.
+local function with(object, field, text)
+  return string.sub(cjson.encode(object), 1, -2) .. ',"' .. field .. '":' .. text .. '}'
+end
+
+local function publish(id, name, mid, subject, data)
+  local event = {specversion = '1.0', id = id .. '/' .. name, source = '/sfmc-import/' .. mid,
+    type = 'sfmc.import.' .. name, subject = subject, time = iso(now), datacontenttype = 'application/json'}
+  redis.call('XADD', STREAM, 'MAXLEN', '~', cfg.stream_maxlen, '*', 'event', with(event, 'data', data))
+end
+
+local function emit(id, r, name, extra)
+  local data = {request_id = id, customer_key = r.key, mid = r.mid, attempt = int(r.attempt)}
+  for field, value in pairs({task_id = r.task, soap_request_id = r.soap, source = r.source,
+    event_id = r.event_id, reason = r.reason}) do data[field] = value end
+  if r.force then data.force = true end
+  for field, value in pairs(extra or {}) do data[field] = value end
+  r.n = redis.call('HINCRBY', request_key(id), 'n', 1)
+  publish(id .. '/' .. r.n, name, r.mid, r.key, with(data, 'file', r.file or 'null'))
+end
+
+-- The only way a state changes: the transition must stand in the table of sfmc_import.states.
+local function move(id, r, target, extra)
+  local source = r.state or 'new'
+  local name = TRANSITIONS[source] and TRANSITIONS[source][target]
+  if not name then error('no transition from ' .. source .. ' to ' .. target) end
+  set(request_key(id), r, {state = target, since = str(now)})
+  emit(id, r, name, extra)
+end
+
+-- The newest TaskResultID of each business unit: they are whole numbers that grow (seen in samples, not promised).
+local function newest(mid) return redis.call('HGET', newest_key(), mid) or nil end
+local function note_newest(mid, task)
+  local number = tonumber(task or '')
+  if not number or number <= int(newest(mid)) then return end
+  redis.call('HSET', newest_key(), mid, task)
+  keep(newest_key(), cfg.unfinished_ttl)
+end
+
+local function due_at(id, r, at)
+  redis.call('ZADD', DUE, str(at), id)
+  keep(request_key(id), math.max(at - now, 0) + cfg.unfinished_ttl)
+end
+
+local function finish(id, r)
+  redis.call('ZREM', DUE, id)
+  drop(request_key(id), r, not_kept_at_end(r.state))
+  keep(request_key(id), cfg.request_ttl)
+end
+
+-- Records a request that is not known yet; `q` holds the arguments that describe it.
+local function create(id, q)
+  local r = {}
+  local values = {mid = q.mid, key = q.customer_key, at = str(now)}
+  for field, value in pairs({event_id = present(q.event_id), source = present(q.source), reason = present(q.reason),
+    name = present(q.name), fp = present(q.fp), file = present(q.file), call = present(q.call)}) do values[field] = value end
+  if q.exact == true then values.exact = '1' end
+  if q.force == true then values.force = '1' end
+  set(request_key(id), r, values)
+  move(id, r, 'accepted')
+  due_at(id, r, now + cfg.accept_grace)
+  return r
+end

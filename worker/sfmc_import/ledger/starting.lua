@@ -1,0 +1,168 @@
+-- What follows a lease: the intent, each outcome of an attempt, and what an operator says about an unknown start.
+
+-- Marks the next attempt as possibly applied, with the intent if `intent`; answers the lease left in ms, or -1.
+function steps.renew_intent(intent)
+  local r, _, d = current_lease()
+  if not r or r.state ~= 'starting' then return -1 end
+  local values = {sent = '1'}
+  if intent then
+    values.known = a.known
+    if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
+    note_newest(r.mid, a.newest)
+  end
+  set(request_key(a.id), r, values)
+  extend_lease(a.id, r, d)
+  return cfg.lease
+end
+
+function steps.record_intent() return steps.renew_intent(true) end
+
+-- Takes the mark of `renew_intent` back.
+function steps.withdraw_intent()
+  local r = current_lease()
+  if not r or r.state ~= 'starting' then return 0 end
+  set(request_key(a.id), r, {sent = '0'})
+  return 1
+end
+
+-- Commits an accepted start and its window; a late one counts when nothing else was started for the request.
+function steps.started()
+  local id = a.id
+  local r = record(request_key(id))
+  if not r.state then
+    if a.reconciled then return 0 end
+    -- Redis lost the request in a failover: the Task.ID is the truth, so the record begins here.
+    r = create(id, a)
+  end
+  local key = task_key(r.mid, a.task)
+  if a.reconciled then
+    if r.task then return r.task == a.task and 1 or 0 end
+    -- A run that was found by reconciling needs a valid lease, and must be assigned to no request.
+    local assigned = redis.call('GET', key)
+    if not current_lease() or (assigned and assigned ~= id) then return 0 end
+  end
+  redis.call('SET', key, id, 'PX', cfg.request_ttl)
+  if r.task then return r.task == a.task and 1 or 0 end
+  if not (TRANSITIONS[r.state] and TRANSITIONS[r.state].started == 'started') then return 0 end
+  local d = record(definition_key(r))
+  if r.state ~= 'starting' then
+    leave_follow_ups(id, r)
+    remember(id, r)
+  end
+  local values = {task = a.task, started = str(now), follow_until = str(now + a.follow_deadline), polls = 0, sent = '0'}
+  if present(a.soap) then values.soap = a.soap end
+  set(request_key(id), r, values)
+  open_window(id, r, d, a.window)
+  if not d.holder or d.holder == id then set(definition_key(r), d, {holder = id, lease = '0'}) end
+  note_newest(r.mid, a.task)
+  keep_definition(r, d)
+  due_at(id, r, now + a.delay)
+  move(id, r, 'started', {window_opens = a.window > 0 and iso(int(d.window)) or nil,
+    matched = a.reconciled and 'reconciled' or 'reply'})
+  return 1
+end
+
+-- Nothing was applied: due again after a pause, or the end when the retry deadline would be over.
+function steps.retry()
+  local r, found = current_lease()
+  if not r then return found and found.state == 'gave_up' and 'gave_up' end
+  if r.state == 'retrying' then return 'retrying' end
+  if r.state ~= 'starting' and r.state ~= 'reconciling' then return nil end
+  set(request_key(a.id), r, {sent = '0', owner = '', not_before = str(now + a.delay), worker_losses = 0})
+  if now + a.delay > int(r.retry_until) and r.state == 'starting' then
+    move(a.id, r, 'gave_up', {code = a.code, text = a.text})
+    forget(a.id, r)
+    finish(a.id, r)
+    release(a.id, r)
+    return 'gave_up'
+  end
+  move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000})
+  set(definition_key(r), record(definition_key(r)), {lease = '0'})
+  due_at(a.id, r, now + a.delay)
+  return 'retrying'
+end
+
+-- A start may have been applied: it is reconciled first after the time that a row may take to appear.
+function steps.mark_ambiguous()
+  local r, _, d = current_lease()
+  if not r then return 0 end
+  if r.state == 'reconciling' then return 1 end
+  if r.state ~= 'starting' then return 0 end
+  set(request_key(a.id), r, {not_before = str(now + a.delay), reconcile_until = str(now + a.reconcile_deadline), owner = ''})
+  set(definition_key(r), d, {lease = '0'})
+  move(a.id, r, 'reconciling', {code = a.code, text = a.text})
+  due_at(a.id, r, now + a.delay)
+  return 1
+end
+
+-- No run is visible yet: reconciled again after a pause.
+function steps.reconcile_later()
+  local r, _, d = current_lease()
+  if not r or r.state ~= 'reconciling' then return 0 end
+  set(request_key(a.id), r, {not_before = str(now + a.delay), owner = '', worker_losses = 0})
+  set(definition_key(r), d, {lease = '0'})
+  due_at(a.id, r, now + a.delay)
+  return 1
+end
+
+-- Ends as start_unknown; the window counts as used, for the import may have started.
+function steps.record_start_unknown()
+  local r, found, d = current_lease()
+  if not r then return found and found.state == 'start_unknown' and 1 or 0 end
+  if r.state ~= 'reconciling' then return 0 end
+  open_window(a.id, r, d, a.window)
+  local extra = {window_opens = a.window > 0 and iso(int(d.window)) or nil}
+  if #a.candidates > 0 then extra.candidates = a.candidates end
+  move(a.id, r, 'start_unknown', extra)
+  finish(a.id, r)
+  release(a.id, r)
+  return 1
+end
+
+-- Ends as rejected: nothing was started, so the definition, the file and the source event are free again.
+function steps.reject()
+  local r, found = current_lease()
+  if not r then return found and found.state == 'rejected' and 1 or 0 end
+  if r.state ~= 'starting' then return 0 end
+  move(a.id, r, 'rejected', {code = a.code, text = a.text})
+  forget(a.id, r)
+  finish(a.id, r)
+  release(a.id, r)
+  return 1
+end
+
+local function resolve_as_not_started(r, d, said)
+  restore_window(a.id, r, d)
+  forget(a.id, r)
+  move(a.id, r, 'not_started', said)
+  release(a.id, r)
+  return 1
+end
+
+local function resolve_as_started(r, d, said, task)
+  local assigned = redis.call('GET', task_key(r.mid, task))
+  if assigned and assigned ~= a.id then return 0 end
+  redis.call('SET', task_key(r.mid, task), a.id, 'PX', cfg.request_ttl)
+  remember(a.id, r)
+  set(request_key(a.id), r, {task = task, started = str(now), follow_until = str(now + a.follow_deadline), polls = 0})
+  if not d.holder then set(definition_key(r), d, {holder = a.id, lease = '0'}) end
+  note_newest(r.mid, task)
+  keep_definition(r, d)
+  due_at(a.id, r, now)
+  said.matched = 'operator'
+  move(a.id, r, 'started', said)
+  return 1
+end
+
+-- An operator says what became of an ambiguous start: the run `task`, or without one that nothing was started.
+function steps.resolve()
+  local r = record(request_key(a.id))
+  local task = present(a.task)
+  if task and r.task then return r.task == task and 1 or 0 end
+  if not task and r.state == 'not_started' then return 1 end
+  if not (r.state == 'start_unknown' or (task and r.state == 'not_started')) then return 0 end
+  local d = record(definition_key(r))
+  local said = {operator = a.operator, reason = present(a.reason)}
+  if task then return resolve_as_started(r, d, said, task) end
+  return resolve_as_not_started(r, d, said)
+end

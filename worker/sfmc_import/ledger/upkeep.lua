@@ -1,0 +1,55 @@
+-- Steps that need no lease: recording a request, what is due, reports, and the check for write losses.
+
+-- Records a request; answers whether it was new, also when the same call comes again because its reply was lost.
+function steps.accept()
+  local known = redis.call('HMGET', request_key(a.id), 'state', 'call')
+  if known[1] then return known[2] == a.call and 1 or 0 end
+  create(a.id, a)
+  return 1
+end
+
+-- Records a request that can never be carried out, together with its end.
+function steps.refuse()
+  if redis.call('EXISTS', request_key(a.id)) == 1 then return 0 end
+  local r = create(a.id, a)
+  move(a.id, r, 'rejected', {code = a.code, text = a.text})
+  finish(a.id, r)
+  return 1
+end
+
+-- Gives the requests whose time has come; none of them again before the pause is over.
+function steps.due()
+  local found = redis.call('ZRANGEBYSCORE', DUE, '-inf', str(now), 'LIMIT', 0, a.limit)
+  local answer = {}
+  for _, id in ipairs(found) do
+    local fields = redis.call('HMGET', request_key(id), 'state', 'mid', 'key', 'attempt')
+    if fields[1] then
+      redis.call('ZADD', DUE, str(now + a.pause), id)
+      answer[#answer + 1] = {id, fields[2], fields[1], fields[3], fields[4] or '0'}
+    else
+      redis.call('ZREM', DUE, id)
+      answer[#answer + 1] = {id, '', 'missing_record', '', '0'}
+    end
+  end
+  return answer
+end
+
+-- Publishes an event about an arrival that became no request; once for the same id and name.
+function steps.report()
+  if not redis.call('SET', report_key(a.id, a.name), '1', 'NX', 'PX', cfg.seen_ttl) then return 0 end
+  publish(a.id, a.name, a.mid, a.subject, a.data)
+  return 1
+end
+
+-- Writes the next number of a process and compares the one before: a smaller one means that Redis lost writes.
+function steps.write_probe()
+  local key = probe_key(a.who)
+  local found = int(redis.call('GET', key))
+  redis.call('SET', key, a.count, 'PX', cfg.probe_ttl)
+  if found >= a.count - 1 then return 0 end
+  local loss = record(newest_key())
+  loss.at = str(now)
+  set(loss_key(), {}, loss)
+  keep(loss_key(), cfg.loss_ttl)
+  return 1
+end
