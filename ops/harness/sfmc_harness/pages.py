@@ -1,10 +1,11 @@
-"""python -m sfmc_harness.pages: writes ops/docs/states.md from the table of the life of a request; decides nothing."""
+"""Writes the generated pages of ops/docs: `python -m sfmc_harness.pages`; with --check it only compares."""
 
+import sys
 from pathlib import Path
 
 from sfmc_import.states import NEW, RUN_ENDS, TERMINAL, TRANSITIONS, Transition
 
-PAGE = Path(__file__).parents[2] / "docs" / "states.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 INTRODUCTION = """# The life of a request
 
@@ -15,7 +16,7 @@ same script that changes the state.
 
 ENDINGS = """## What ends, and what follows an end
 
-A request has ended in {terminal}. Two things may follow an end, and both are told as events:
+A request has ended in {terminal}. Two things may follow an end, and both have an event:
 
 - A Task.ID that comes late is the truth: `start_unknown` and `gave_up` become `started`, and the run is followed.
 - An operator may follow a run again after `follow_timed_out` (`sfmc-import follow TASK_ID`).
@@ -47,5 +48,22 @@ def _table() -> str:
     return "\n".join(("## Every step", "", "| from | to | event | why |", "|---|---|---|---|", *rows, ""))
 
 
+PAGES = {DOCS / "states.md": render}
+"""Each generated page and the function that writes its text."""
+
+
+def outdated() -> list[str]:
+    """Return the names of the pages that differ from what they are made from."""
+    return [page.name for page, text in PAGES.items() if page.read_text(encoding="utf-8") != text()]
+
+
+def main() -> None:
+    """Write all pages, or with --check end with exit code 1 when one is out of date."""
+    if "--check" in sys.argv[1:]:
+        sys.exit(", ".join(f"{name} is out of date" for name in outdated()))
+    for page, text in PAGES.items():
+        page.write_text(text(), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8")
+    main()
