@@ -1,4 +1,4 @@
-"""Every promise that can be broken is noticed by the judge of the chaos program, and a clean record is not blamed."""
+"""The checker of the chaos program detects every broken promise, and finds nothing in a clean run."""
 
 from collections import Counter
 from typing import Any
@@ -10,8 +10,8 @@ from sfmc_harness.chaos.verdict import Checker, Event, FinalState, Perform, Sent
 KEY = "orders"
 
 
-class Story:
-    """Remains in the making: each event comes a second after the one before."""
+class Scenario:
+    """Builds a final state: each event comes a second after the one before."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -23,7 +23,7 @@ class Story:
         self.now = 1000.0
         self.numbers: Counter[str] = Counter()
 
-    def tell(self, request: str, *names: str, **data: Any) -> "Story":
+    def add(self, request: str, *names: str, **data: Any) -> "Scenario":
         for name in names:
             self.now += 1
             self.numbers[request] += 1
@@ -32,7 +32,7 @@ class Story:
             self.states[request] = name
         return self
 
-    def apply(self, task: str, status: str = "Completed", at: float | None = None) -> "Story":
+    def apply(self, task: str, status: str = "Completed", at: float | None = None) -> "Scenario":
         self.now += 0.5
         self.performs.append(Perform(at or self.now, task, KEY, status, None))
         return self
@@ -45,133 +45,137 @@ class Story:
         return {violation.kind for violation in Checker(final_state, windows).violations()}
 
 
-def one_good_run(request: str = "a", task: str = "1") -> Story:
-    return Story().tell(request, "accepted", "starting").apply(task).tell(request, "started", "completed", task_id=task)
+def one_good_run(request: str = "a", task: str = "1") -> Scenario:
+    return (
+        Scenario().add(request, "accepted", "starting").apply(task).add(request, "started", "completed", task_id=task)
+    )
 
 
 @pytest.fixture
-def story() -> Story:
+def scenario() -> Scenario:
     return one_good_run()
 
 
-def test_a_request_that_ran_once_and_ended_is_not_blamed(story: Story) -> None:
-    story.sent.append(Sent("a", KEY, "celery", 1000))
+def test_a_request_that_ran_once_and_ended_is_not_blamed(scenario: Scenario) -> None:
+    scenario.sent.append(Sent("a", KEY, "celery", 1000))
 
-    assert story.violations(orders=5) == set()
+    assert scenario.violations(orders=5) == set()
 
 
 def test_a_second_perform_for_the_same_request_is_a_double() -> None:
-    story = Story().tell("a", "accepted", "starting").apply("1").apply("2")
+    scenario = Scenario().add("a", "accepted", "starting").apply("1").apply("2")
 
-    assert "double" in story.tell("a", "started", "completed", task_id="2").violations()
+    assert "double" in scenario.add("a", "started", "completed", task_id="2").violations()
 
 
-def test_a_perform_that_nobody_was_starting_is_a_double(story: Story) -> None:
-    story.apply("9", at=900.0)
+def test_a_perform_that_no_request_was_starting_is_a_double(scenario: Scenario) -> None:
+    scenario.apply("9", at=900.0)
 
-    assert story.violations() == {"double"}
+    assert scenario.violations() == {"double"}
 
 
 def test_a_perform_while_another_request_is_followed_is_two_at_once() -> None:
-    story = Story().tell("a", "accepted", "starting").apply("1").tell("a", "started", task_id="1")
-    story.tell("b", "accepted", "starting").apply("2").tell("b", "started", "completed", task_id="2")
-    story.tell("a", "completed", task_id="1")
+    scenario = Scenario().add("a", "accepted", "starting").apply("1").add("a", "started", task_id="1")
+    scenario.add("b", "accepted", "starting").apply("2").add("b", "started", "completed", task_id="2")
+    scenario.add("a", "completed", task_id="1")
 
-    assert story.violations() == {"two at once"}
-
-
-@pytest.mark.parametrize(("window", "told"), [(100.0, {"inside the window"}), (1.0, set())])
-def test_a_perform_inside_the_window_of_another_request_is_noticed(story: Story, window: float, told: set[str]) -> None:
-    story.tell("b", "accepted", "starting").apply("2").tell("b", "started", "completed", task_id="2")
-
-    assert story.violations(orders=window) == told
+    assert scenario.violations() == {"two at once"}
 
 
-def test_a_forced_perform_inside_the_window_is_not_blamed(story: Story) -> None:
-    story.tell("b", "accepted", "starting", force=True).apply("2").tell("b", "started", "completed", task_id="2")
+@pytest.mark.parametrize(("window", "expected"), [(100.0, {"inside the window"}), (1.0, set())])
+def test_a_perform_inside_the_window_of_another_request_is_noticed(
+    scenario: Scenario, window: float, expected: set[str]
+) -> None:
+    scenario.add("b", "accepted", "starting").apply("2").add("b", "started", "completed", task_id="2")
 
-    assert story.violations(orders=100) == set()
+    assert scenario.violations(orders=window) == expected
+
+
+def test_a_forced_perform_inside_the_window_is_not_blamed(scenario: Scenario) -> None:
+    scenario.add("b", "accepted", "starting", force=True).apply("2").add("b", "started", "completed", task_id="2")
+
+    assert scenario.violations(orders=100) == set()
 
 
 def test_a_perform_after_an_import_that_failed_is_not_inside_its_window() -> None:
-    story = Story().tell("a", "accepted", "starting").apply("1", "Error")
-    story.tell("a", "started", "import_failed", task_id="1")
-    story.tell("b", "accepted", "starting").apply("2").tell("b", "started", "completed", task_id="2")
+    scenario = Scenario().add("a", "accepted", "starting").apply("1", "Error")
+    scenario.add("a", "started", "import_failed", task_id="1")
+    scenario.add("b", "accepted", "starting").apply("2").add("b", "started", "completed", task_id="2")
 
-    assert story.violations(orders=100) == set()
+    assert scenario.violations(orders=100) == set()
 
 
 def test_a_request_without_an_end_is_lost() -> None:
-    assert Story().tell("a", "accepted").violations() == {"lost"}
+    assert Scenario().add("a", "accepted").violations() == {"lost"}
 
 
-def test_a_message_that_left_no_trace_is_lost(story: Story) -> None:
-    story.sent.append(Sent("b", KEY, "celery", 1000))
+def test_a_message_that_left_no_trace_is_lost(scenario: Scenario) -> None:
+    scenario.sent.append(Sent("b", KEY, "celery", 1000))
 
-    assert story.violations() == {"lost"}
+    assert scenario.violations() == {"lost"}
 
 
 @pytest.mark.parametrize(
-    ("applied", "data", "told"),
+    ("applied", "data", "expected"),
     [(True, {}, {"unjust unknown"}), (False, {}, set()), (True, {"candidates": ["1", "2"]}, set())],
     ids=["its row was there", "no row", "several rows"],
 )
 def test_an_unknown_start_is_just_only_without_a_row_or_with_several(
-    applied: bool, data: dict[str, Any], told: set[str]
+    applied: bool, data: dict[str, Any], expected: set[str]
 ) -> None:
-    story = Story().tell("a", "accepted", "starting")
+    scenario = Scenario().add("a", "accepted", "starting")
     if applied:
-        story.apply("1")
+        scenario.apply("1")
 
-    assert story.tell("a", "reconciling").tell("a", "start_unknown", **data).violations() == told
+    assert scenario.add("a", "reconciling").add("a", "start_unknown", **data).violations() == expected
 
 
 def test_a_start_that_was_never_applied_is_untrue() -> None:
-    story = Story().tell("a", "accepted", "starting").tell("a", "started", "completed", task_id="7")
+    scenario = Scenario().add("a", "accepted", "starting").add("a", "started", "completed", task_id="7")
 
-    assert story.violations() == {"untrue"}
+    assert scenario.violations() == {"untrue"}
 
 
 def test_an_end_that_the_run_did_not_have_is_untrue() -> None:
-    story = Story().tell("a", "accepted", "starting").apply("1", "Error")
+    scenario = Scenario().add("a", "accepted", "starting").apply("1", "Error")
 
-    assert story.tell("a", "started", "completed", task_id="1").violations() == {"untrue"}
-
-
-def test_a_run_that_two_requests_claim_is_untrue(story: Story) -> None:
-    story.tell("b", "accepted", "starting").tell("b", "started", "completed", task_id="1")
-
-    assert story.violations() == {"untrue"}
+    assert scenario.add("a", "started", "completed", task_id="1").violations() == {"untrue"}
 
 
-def test_a_start_that_is_told_as_given_up_is_untrue() -> None:
-    story = Story().tell("a", "accepted", "starting").apply("1")
+def test_a_run_that_two_requests_claim_is_untrue(scenario: Scenario) -> None:
+    scenario.add("b", "accepted", "starting").add("b", "started", "completed", task_id="1")
 
-    assert story.tell("a", "gave_up").violations() == {"untrue"}
+    assert scenario.violations() == {"untrue"}
+
+
+def test_a_start_that_is_reported_as_given_up_is_untrue() -> None:
+    scenario = Scenario().add("a", "accepted", "starting").apply("1")
+
+    assert scenario.add("a", "gave_up").violations() == {"untrue"}
 
 
 @pytest.mark.parametrize("names", [("starting",), ("accepted", "completed"), ("accepted", "duplicate", "duplicate")])
 def test_a_step_that_life_does_not_have_is_impossible(names: tuple[str, ...]) -> None:
-    assert "impossible event" in Story().tell("a", *names).violations()
+    assert "impossible event" in Scenario().add("a", *names).violations()
 
 
-def test_an_event_that_is_missing_or_comes_twice_is_impossible(story: Story) -> None:
-    del story.events[1]
+def test_an_event_that_is_missing_or_comes_twice_is_impossible(scenario: Scenario) -> None:
+    del scenario.events[1]
 
-    assert "impossible event" in story.violations()
-
-
-def test_a_state_that_no_event_told_is_noticed(story: Story) -> None:
-    story.states["a"] = "started"
-    story.states["b"] = "accepted"
-
-    assert story.violations() == {"state without event"}
+    assert "impossible event" in scenario.violations()
 
 
-def test_what_is_left_over_is_noticed(story: Story) -> None:
-    story.left["unacked"] = 1
-    assert story.violations() == {"left over"}
+def test_a_state_that_no_event_reported_is_noticed(scenario: Scenario) -> None:
+    scenario.states["a"] = "started"
+    scenario.states["b"] = "accepted"
 
-    story.left["unacked"] = 0
-    story.endless.append("forgotten")
-    assert story.violations() == {"left over"}
+    assert scenario.violations() == {"state without event"}
+
+
+def test_what_is_left_over_is_noticed(scenario: Scenario) -> None:
+    scenario.left["unacked"] = 1
+    assert scenario.violations() == {"left over"}
+
+    scenario.left["unacked"] = 0
+    scenario.endless.append("forgotten")
+    assert scenario.violations() == {"left over"}

@@ -264,7 +264,7 @@ class FaultInjector:
         self.schedule.after(self.chance.uniform(0.5, 8), proxy.clear)
 
     def _pick(self, kind: str) -> Process | None:
-        free = [m for m in self.processes.processs if m.name.startswith(kind) and not m.busy and m.is_running]
+        free = [m for m in self.processes.all if m.name.startswith(kind) and not m.busy and m.is_running]
         return self.chance.choice(free) if free else None
 
     def _take_valkey(self, fault: str) -> bool:

@@ -31,14 +31,14 @@ class Process:
     name: str
     command: Sequence[str]
     settings: Mapping[str, str]
-    process: subprocess.Popen[bytes] | None = None
+    child: subprocess.Popen[bytes] | None = None
     busy: bool = False
     lives: int = 0
 
     @property
     def is_running(self) -> bool:
         """Tell whether the process lives (frozen counts as living)."""
-        return self.process is not None and self.process.poll() is None
+        return self.child is not None and self.child.poll() is None
 
 
 @dataclass
@@ -47,56 +47,56 @@ class ProcessGroup:
 
     folder: Path
     environment: Mapping[str, str]
-    members: list[Process] = field(default_factory=list)
+    all: list[Process] = field(default_factory=list)
     unexpected_ends: Counter[str] = field(default_factory=Counter)
 
     def add(self, name: str, *command: str, **settings: str) -> Process:
         """Start a Python module or program as a new process."""
-        member = Process(name, command, settings)
-        self.members.append(member)
-        self.start(member)
-        return member
+        process = Process(name, command, settings)
+        self.all.append(process)
+        self.start(process)
+        return process
 
-    def start(self, member: Process) -> None:
-        """Start a member that does not run; its output goes to a file of its name."""
-        member.lives += 1
-        with (self.folder / f"{member.name}.log").open("ab") as log:
-            env = {**self.environment, **member.settings}
-            member.process = spawn([sys.executable, *member.command], env=env, output=log, errors=log)
-        member.busy = False
+    def start(self, process: Process) -> None:
+        """Start a process that does not run; its output goes to a file of its name."""
+        process.lives += 1
+        with (self.folder / f"{process.name}.log").open("ab") as log:
+            env = {**self.environment, **process.settings}
+            process.child = spawn([sys.executable, *process.command], env=env, output=log, errors=log)
+        process.busy = False
 
-    def signal(self, member: Process, number: signal.Signals) -> None:
-        """Send a signal to a member and its children."""
-        if member.process is not None:
+    def signal(self, process: Process, number: signal.Signals) -> None:
+        """Send a signal to a process and its children."""
+        if process.child is not None:
             with suppress(ProcessLookupError):
-                os.killpg(member.process.pid, number)
+                os.killpg(process.child.pid, number)
 
-    def kill(self, member: Process) -> None:
-        """End a member as a crash does."""
-        self.signal(member, signal.SIGKILL)
-        if member.process is not None:
-            member.process.wait(10)
+    def kill(self, process: Process) -> None:
+        """End a process as a crash does."""
+        self.signal(process, signal.SIGKILL)
+        if process.child is not None:
+            process.child.wait(10)
 
     def restart_dead(self) -> None:
         """Start again each process that ended by itself, as a supervisor does, and count it."""
-        for member in self.members:
-            if not member.busy and not member.is_running:
-                code = None if member.process is None else member.process.returncode
-                self._note(f"{member.name} ended with {code}", member)
-                self.start(member)
+        for process in self.all:
+            if not process.busy and not process.is_running:
+                code = None if process.child is None else process.child.returncode
+                self._note(f"{process.name} ended with {code}", process)
+                self.start(process)
 
-    def _note(self, line: str, member: Process) -> None:
+    def _note(self, line: str, process: Process) -> None:
         self.unexpected_ends[line] += 1
         if self.unexpected_ends.total() > MAX_RESTARTS:
-            last = (self.folder / f"{member.name}.log").read_text(errors="replace").splitlines()[-5:]
+            last = (self.folder / f"{process.name}.log").read_text(errors="replace").splitlines()[-5:]
             raise ChaosError(f"{line}, as others did before: {' | '.join(last)}")
 
     def close(self) -> None:
-        """End every member."""
-        for member in self.members:
-            if member.process is not None:
-                self.signal(member, signal.SIGCONT)
-                stop(member.process, within=20)
+        """End every process."""
+        for process in self.all:
+            if process.child is not None:
+                self.signal(process, signal.SIGCONT)
+                stop(process.child, within=20)
 
 
 CLIENT_ID, CLIENT_SECRET = "demo-client", "demo-secret"

@@ -150,10 +150,10 @@ class ChaosRun:
         return time.monotonic() - begun
 
     def _end_beats(self) -> None:
-        for member in self.processes.members:
-            if member.name.startswith("beat"):
-                member.busy = True
-                self.processes.kill(member)
+        for process in self.processes.all:
+            if process.name.startswith("beat"):
+                process.busy = True
+                self.processes.kill(process)
 
     @staticmethod
     def _is_done(client: Any) -> bool:
