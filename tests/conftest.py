@@ -18,7 +18,7 @@ from tests.support.valkey_server import keys_without_end
 
 TESTS = Path(__file__).parent
 LAYERS = frozenset({"unit", "contract", "integration", "e2e", "chaos"})
-UNIT_EXAMPLES = 20
+UNIT_EXAMPLES = 10
 
 scrub_environment(os.environ)
 seal()
