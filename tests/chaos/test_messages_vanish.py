@@ -19,7 +19,6 @@ from tests.chaos.observations import KEYS, await_ends
 from tests.support.processes import RunningSystem
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.chaos
 Send = Callable[..., str]
 MOMENTS = 100
 TWO_SWEEPS = """

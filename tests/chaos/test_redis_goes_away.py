@@ -10,7 +10,6 @@ import redis
 from tests.support.processes import RunningSystem
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.chaos
 Send = Callable[..., str]
 PAUSE_MS = 2000
 

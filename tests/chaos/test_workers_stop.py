@@ -5,13 +5,11 @@ import signal
 from collections.abc import Callable
 
 import psutil
-import pytest
 
 from tests.chaos.conftest import LEASE
 from tests.chaos.observations import await_applied, await_ends, await_sending, lines_of, seconds_until_due
 from tests.support.processes import RunningSystem
 
-pytestmark = pytest.mark.chaos
 Send = Callable[..., str]
 
 

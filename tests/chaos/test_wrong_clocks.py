@@ -8,7 +8,6 @@ from sfmc_harness.chaos.run import SKEW
 from tests.chaos.observations import await_sending
 from tests.support.processes import RunningSystem
 
-pytestmark = pytest.mark.chaos
 Send = Callable[..., str]
 HOURS = 3600
 

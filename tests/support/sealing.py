@@ -4,7 +4,6 @@ import ipaddress
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 FOREIGN_PREFIXES = ("SFMC_", "CELERY_", "C_FORCE_ROOT", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REDIS_")
@@ -28,7 +27,8 @@ class ProcessStartedError(RuntimeError):
 STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec"})
 """The audit events with which Python starts a process."""
 
-_processes_refused = ContextVar("processes_refused", default=False)
+_refused: set[str] = set()
+"""The audit events that are refused now, in every thread."""
 
 
 def seal() -> None:
@@ -43,17 +43,17 @@ def no_processes() -> Iterator[None]:
     Raises:
         ProcessStartedError: from the call that would start one.
     """
-    token = _processes_refused.set(True)
+    _refused.update(STARTS)
     try:
         yield
     finally:
-        _processes_refused.reset(token)
+        _refused.difference_update(STARTS)
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.connect" and not is_local(arguments[1]):
         raise NetworkSealedError(f"tests may not connect to {arguments[1]!r}")
-    if event in STARTS and _processes_refused.get():
+    if event in _refused:
         raise ProcessStartedError(f"a unit test may not start a process ({event} {arguments[:1]})")
 
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -18,6 +19,11 @@ def test_a_unit_test_cannot_start_a_process() -> None:
         subprocess.run(["true"], check=False)
     with pytest.raises(ProcessStartedError):
         os.fork()
+
+
+def test_a_thread_of_a_unit_test_cannot_start_a_process() -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ProcessStartedError):
+        pool.submit(os.system, "true").result()
 
 
 def test_a_unit_test_cannot_use_the_server_of_the_other_layers(request: pytest.FixtureRequest) -> None:

@@ -1,4 +1,4 @@
-"""What people and files wait for: the help text, a worker that is ready, a settled file until its Perform."""
+"""What people and files wait for: the help text, a worker that is ready, a stable file until its Perform."""
 
 import statistics
 import subprocess

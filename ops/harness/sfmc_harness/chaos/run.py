@@ -92,7 +92,7 @@ class ChaosRun:
                 self.processes.add(f"beat-{number}", "-m", "sfmc_import", "beat")
 
     def await_workers(self) -> None:
-        """Wait until every worker asks for messages, so that a slow machine does not shorten the chaos_run."""
+        """Wait until every worker asks for messages, so that a slow machine does not shorten the run."""
         last = time.monotonic() + READY_WITHIN
         with self.client() as client:
             while client.info("clients")["blocked_clients"] < self.plan.workers and time.monotonic() < last:
