@@ -4,6 +4,9 @@
     python3 ops/dev.py demo [--keep] [--json] [--fast]    watch the system at work on this machine
     python3 ops/dev.py test [PYTEST ARGUMENT …]           everything: all checks, then all tests
     python3 ops/dev.py check                              style, types, import contracts, files of ops/
+    python3 ops/dev.py coverage [FOLDER]                  all tests with branch coverage, compared with its limits;
+                                                          with FOLDER: the data files in it instead of the tests
+    python3 ops/dev.py chaos [ARGUMENT …]                 faults in the whole system, then a count (--help explains)
     python3 ops/dev.py bench [ARGUMENT …]                 the speed figures, side by side
     python3 ops/dev.py lock                               renew the lock files (needs uv)
 
@@ -45,7 +48,9 @@ MAX_TEST_PROCESSES = 4
 
 def main(arguments: list[str]) -> NoReturn:
     """Run the command named first; ends the process with its exit code."""
-    commands = {"demo": demo, "test": test, "check": check, "bench": bench, "lock": lock}
+    commands = {
+        "demo": demo, "test": test, "check": check, "coverage": coverage, "chaos": chaos, "bench": bench, "lock": lock,
+    }  # fmt: skip
     if not arguments or arguments[0] not in commands:
         sys.exit((__doc__ or "").strip())
     os.chdir(ROOT)
@@ -63,6 +68,16 @@ def demo(arguments: list[str]) -> int:
 def bench(arguments: list[str]) -> int:
     """Become the benchmark."""
     return become([str(PYTHON), "-m", "sfmc_harness.bench", *arguments])
+
+
+def coverage(arguments: list[str]) -> int:
+    """Become the measurement of branch coverage."""
+    return become([str(PYTHON), "-m", "sfmc_harness.coverage", *arguments])
+
+
+def chaos(arguments: list[str]) -> int:
+    """Become the chaos program."""
+    return become([str(PYTHON), "-m", "sfmc_harness.chaos", *arguments])
 
 
 def check(arguments: list[str]) -> int:
@@ -180,11 +195,11 @@ def run_step(command: list[str]) -> None:
     answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if answer.returncode:
         say(answer.stdout.strip())
-        sys.exit(f"could not make .venv, code {answer.returncode} (its words above): {' '.join(command)}")
+        sys.exit(f"could not make .venv, code {answer.returncode} (its output is above): {' '.join(command)}")
 
 
 def say(line: str) -> None:
-    """Tell the person at the terminal; standard output belongs to the command itself."""
+    """Print a line for the person at the terminal; standard output belongs to the command itself."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -1,9 +1,10 @@
-"""What every test stands on: clean environment, sealed network, real Valkey, nothing left behind."""
+"""For every test: its layer as a marker, a clean environment, a sealed network, a real Valkey, nothing left behind."""
 
 import logging
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis as redis_py
@@ -12,16 +13,48 @@ from hypothesis import HealthCheck, settings
 
 from sfmc_local.redis_server import Valkey
 from tests.support.event_schema import problems_in
-from tests.support.sealing import scrub_environment, seal_network
+from tests.support.sealing import no_processes, scrub_environment, seal
 from tests.support.valkey_server import keys_without_end, undescribed
 
+TESTS = Path(__file__).parent
+LAYERS = frozenset({"unit", "contract", "integration", "e2e", "chaos"})
+UNIT_EXAMPLES = 10
+
 scrub_environment(os.environ)
-seal_network()
+seal()
 # A shell ignores Ctrl-C for what it starts in the background, and the children of these tests would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # How fast examples are made says something about the machine, nothing about the code.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unit", settings.get_profile("project"), max_examples=UNIT_EXAMPLES)
 settings.load_profile("project")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the unit layer alone quick: `-m unit` tries fewer generated examples than a full run."""
+    if config.option.markexpr == "unit":
+        settings.load_profile("unit")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with its layer, which is its folder; leave `nightly` tests out unless they are asked for."""
+    for item in items:
+        layer = item.path.relative_to(TESTS).parts[0]
+        if layer in LAYERS:
+            item.add_marker(layer)
+    if "nightly" not in config.option.markexpr:
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=nightly)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a unit test fail that starts a process, in its fixtures too."""
+    if item.get_closest_marker("unit"):
+        with no_processes():
+            return (yield)
+    return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +120,7 @@ def logging_as_before() -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell how many cases the enumerating tests went through."""
+    """Print how many cases the enumerating tests went through."""
     passed = terminalreporter.getreports("passed")
     cases = sum(int(value) for report in passed for name, value in report.user_properties if name == "cases")
     if cases:

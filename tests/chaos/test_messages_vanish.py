@@ -19,7 +19,6 @@ from tests.chaos.observations import KEYS, await_ends
 from tests.support.processes import RunningSystem
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.chaos
 Send = Callable[..., str]
 MOMENTS = 100
 TWO_SWEEPS = """
@@ -27,24 +26,24 @@ import json, sys
 from sfmc_import.tasks import sweep
 for _ in range(2):
     sys.stdin.readline()
-    print("told", json.dumps(sweep()), flush=True)
+    print("answer", json.dumps(sweep()), flush=True)
 """
 
 
-def delete_messages(stack: RunningSystem) -> int:
-    in_flight = list(stack.client.scan_iter(match="*transport:inflight:*"))
-    return int(stack.client.delete("imports", "unacked", "unacked_index", *in_flight))
+def delete_messages(system: RunningSystem) -> int:
+    in_flight = list(system.client.scan_iter(match="*transport:inflight:*"))
+    return int(system.client.delete("imports", "unacked", "unacked_index", *in_flight))
 
 
 def test_every_request_ends_though_all_messages_are_deleted_at_a_hundred_moments(
-    stack: RunningSystem, ask: Send
+    system: RunningSystem, ask: Send
 ) -> None:
     chance = random.Random(4)
     keys = [f"deleted-{number}" for number in range(20)]
     for key in keys:
-        stack.sandbox.control.define(key)
-    stack.sandbox.control.add_fault("fault_13", customer_key="deleted-*", probability=0.3, seed=4)
-    stack.worker()
+        system.sandbox.control.define(key)
+    system.sandbox.control.add_fault("fault_13", customer_key="deleted-*", probability=0.3, seed=4)
+    system.worker()
     requests, deleted = {}, 0
     moments = iter(range(MOMENTS))
 
@@ -55,16 +54,16 @@ def test_every_request_ends_though_all_messages_are_deleted_at_a_hundred_moments
             requests[key] = ask(key)
         if chance.random() < 0.7:
             return False
-        deleted += delete_messages(stack)
+        deleted += delete_messages(system)
         return next(moments, None) is None
 
     eventually(all_moments_over, 60, f"messages were deleted at {MOMENTS} moments")
-    outcomes = await_ends(stack, requests.values(), 60)
+    outcomes = await_ends(system, requests.values(), 60)
 
     assert deleted
     assert not keys
     assert set(outcomes.values()) <= {"completed", "completed_empty", "import_failed"}
-    assert all(len(stack.sandbox.control.performs(key)) == 1 for key in requests)
+    assert all(len(system.sandbox.control.performs(key)) == 1 for key in requests)
 
 
 def let_go(process: "subprocess.Popen[str]") -> None:
@@ -73,17 +72,17 @@ def let_go(process: "subprocess.Popen[str]") -> None:
     process.stdin.flush()
 
 
-def told_by(process: "subprocess.Popen[str]") -> object:
+def answer_of(process: "subprocess.Popen[str]") -> object:
     assert process.stdout
-    told = next(line for line in process.stdout if line.startswith("told"))
-    return json.loads(told.removeprefix("told"))
+    answer = next(line for line in process.stdout if line.startswith("answer"))
+    return json.loads(answer.removeprefix("answer"))
 
 
 @pytest.fixture
-def gone_worker(stack: RunningSystem) -> Iterator[Callable[[], None]]:
-    """Take one message as a worker does, and never be heard of again."""
+def gone_worker(system: RunningSystem) -> Iterator[Callable[[], None]]:
+    """Take one message as a worker does, and then do nothing, as a worker that was killed."""
     install()
-    with Connection(stack.valkey.celery_url, transport_options=dict(TRANSPORT_OPTIONS)) as connection:
+    with Connection(system.valkey.celery_url, transport_options=dict(TRANSPORT_OPTIONS)) as connection:
         taken: list[object] = []
         consumer = Consumer(connection.channel(), [Queue("imports")], on_message=taken.append, accept=["json"])
         consumer.qos(prefetch_count=1)
@@ -100,34 +99,34 @@ def gone_worker(stack: RunningSystem) -> Iterator[Callable[[], None]]:
 
 
 def test_a_message_in_the_hands_of_a_killed_worker_is_taken_up_by_another(
-    stack: RunningSystem, send: Send, gone_worker: Callable[[], None]
+    system: RunningSystem, send: Send, gone_worker: Callable[[], None]
 ) -> None:
-    stack.sandbox.control.define("in-dead-hands")
+    system.sandbox.control.define("in-dead-hands")
     request = send("in-dead-hands")
     gone_worker()
-    assert not stack.names(request)
+    assert not system.names(request)
 
-    stack.worker()
+    system.worker()
 
-    stack.await_event("accepted", request)
+    system.await_event("accepted", request)
 
 
-def test_a_sweep_whose_connection_breaks_while_it_sends_sends_again_on_a_new_one(stack: RunningSystem) -> None:
-    with Valkey(tcp=True) as valkey, Proxy(valkey.port) as proxy, redis.Redis.from_url(valkey.url) as client:
-        apart = stack.env | {"SFMC_REDIS_URL": valkey.url, "SFMC_BROKER_URL": f"redis://127.0.0.1:{proxy.port}/0"}
-        with open_client(apart) as door:
-            request = submit(door, customer_key="swept").request_id
+def test_a_sweep_whose_connection_breaks_while_it_sends_sends_again_on_a_new_one(system: RunningSystem) -> None:
+    with Valkey(tcp=True) as valkey, Proxy(valkey.port) as proxy, redis.Redis.from_url(valkey.url) as server:
+        apart = system.env | {"SFMC_REDIS_URL": valkey.url, "SFMC_BROKER_URL": f"redis://127.0.0.1:{proxy.port}/0"}
+        with open_client(apart) as client:
+            request = submit(client, customer_key="swept").request_id
         command = [sys.executable, "-c", TWO_SWEEPS]
         with subprocess.Popen(command, env=apart, stdin=PIPE, stdout=PIPE, text=True) as sweeper:
-            client.zadd(KEYS.due, {request: 0})
+            server.zadd(KEYS.due, {request: 0})
             let_go(sweeper)
-            first = told_by(sweeper)
-            client.zadd(KEYS.due, {request: 0})
-            client.delete("imports")
+            first = answer_of(sweeper)
+            server.zadd(KEYS.due, {request: 0})
+            server.delete("imports")
             proxy.inject("deaf")
             let_go(sweeper)
-            eventually(lambda: client.llen("imports"), 60, "the wake-up has arrived, and its reply has not")
+            eventually(lambda: server.llen("imports"), 60, "the wake-up has arrived, and its reply has not")
             proxy.clear()
-            second = told_by(sweeper)
+            second = answer_of(sweeper)
 
         assert (first, second) == ({"woken": 1, "followed": 0}, {"woken": 1, "followed": 0})

@@ -10,63 +10,62 @@ import redis
 from tests.support.processes import RunningSystem
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.chaos
 Send = Callable[..., str]
 PAUSE_MS = 2000
 
 
 @dataclass(frozen=True)
 class Running:
-    stack: RunningSystem
+    system: RunningSystem
     worker: subprocess.Popen[bytes]
     watcher: subprocess.Popen[bytes]
 
 
 @pytest.fixture
-def running(stack: RunningSystem) -> Iterator[Running]:
-    folder = stack.folder / "in"
+def running(system: RunningSystem) -> Iterator[Running]:
+    folder = system.folder / "in"
     folder.mkdir(exist_ok=True)
     for key in ("sent", "watched"):
-        stack.sandbox.control.define(key)
-    worker = stack.worker()
-    watcher = stack.start(
+        system.sandbox.control.define(key)
+    worker = system.worker()
+    watcher = system.start(
         "watch", str(folder), "--stable-seconds", "0.1", "--rescan", "0.2", "--json", "--key", "watched"
     )
-    eventually(lambda: "watch_started" in stack.log_of(watcher).read_text(), 60, "the watcher looks")
-    yield Running(stack, worker, watcher)
+    eventually(lambda: "watch_started" in system.log_of(watcher).read_text(), 60, "the watcher scans")
+    yield Running(system, worker, watcher)
     for file in folder.iterdir():
         file.unlink()
 
 
 def is_noticed(running: Running) -> bool:
-    log = running.stack.log_of(running.worker).read_text()
+    log = running.system.log_of(running.worker).read_text()
     return "Error" in log or "got no reply" in log
 
 
 def restart(running: Running) -> None:
-    running.stack.valkey.restart()
+    running.system.valkey.restart()
 
 
 def crash(running: Running) -> None:
-    running.stack.valkey.kill()
+    running.system.valkey.kill()
     eventually(lambda: is_noticed(running), 60, "the worker has met an error")
-    running.stack.valkey.start()
+    running.system.valkey.start()
 
 
 def freeze(running: Running) -> None:
-    running.stack.valkey.pause()
+    running.system.valkey.pause()
     try:
         eventually(lambda: is_noticed(running), 60, "the worker misses its answer")
     finally:
-        running.stack.valkey.resume()
+        running.system.valkey.resume()
 
 
 def pause_clients(running: Running) -> None:
-    running.stack.client.client_pause(PAUSE_MS)
+    running.system.client.client_pause(PAUSE_MS)
 
 
 def cut_connections(running: Running) -> None:
-    running.stack.client.client_kill_filter(_type="normal", skipme=True)
+    running.system.client.client_kill_filter(_type="normal", skipme=True)
 
 
 def send_when_possible(send: Send, key: str) -> str:
@@ -83,8 +82,8 @@ def send_when_possible(send: Send, key: str) -> str:
     return sent[0]
 
 
-def started_files(stack: RunningSystem) -> set[str]:
-    events = [event for event in stack.events() if event["type"] == "sfmc.import.started"]
+def started_files(system: RunningSystem) -> set[str]:
+    events = [event for event in system.events() if event["type"] == "sfmc.import.started"]
     return {event["data"]["file"]["name"] for event in events if event["data"]["file"]}
 
 
@@ -92,16 +91,16 @@ def started_files(stack: RunningSystem) -> set[str]:
 def test_workers_beat_and_watcher_recover_by_themselves(
     running: Running, send: Send, outage: Callable[[Running], None]
 ) -> None:
-    stack = running.stack
-    (stack.folder / "in" / f"during-{outage.__name__}.csv").write_text("Key\n1\n")
+    system = running.system
+    (system.folder / "in" / f"during-{outage.__name__}.csv").write_text("Key\n1\n")
 
     outage(running)
 
     file = f"after-{outage.__name__}.csv"
-    (stack.folder / "in" / file).write_text("Key\n1\n")
+    (system.folder / "in" / file).write_text("Key\n1\n")
     request = send_when_possible(send, "sent")
-    stack.await_event("started", request)
-    eventually(lambda: file in started_files(stack), 60, "the watched file is started")
-    stack.await_idle()
+    system.await_event("started", request)
+    eventually(lambda: file in started_files(system), 60, "the watched file is started")
+    system.await_idle()
     assert running.worker.poll() is None
     assert running.watcher.poll() is None

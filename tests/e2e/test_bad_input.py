@@ -13,7 +13,7 @@ from celery import Celery
 from sfmc_local.processes import stop
 from tests.e2e.test_worker_logs import records
 from tests.support.event_schema import problems_in
-from tests.support.processes import RunningSystem, running_stack
+from tests.support.processes import RunningSystem, running_system
 from tests.support.sandbox_server import ACCOUNT_ID, PASSWORD, USERNAME
 from tests.support.waiting import eventually
 
@@ -40,7 +40,7 @@ on_error = "free"
 @contextmanager
 def sound_stack(settings: Mapping[str, str] | None = None, options: Sequence[str] = ()) -> Iterator[RunningSystem]:
     """A system whose logs and events are judged in the end: records of the schema, and never a traceback."""
-    with running_stack(settings, options) as stack:
+    with running_system(settings, options) as stack:
         yield stack
         assert problems_in(stack.client) == []
         stack.close()

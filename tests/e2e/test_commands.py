@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import RunningSystem, running_stack
+from tests.support.processes import RunningSystem, running_system
 from tests.support.sandbox_server import ACCOUNT_ID
 from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[RunningSystem]:
-    with running_stack() as made:
+    with running_system() as made:
         made.sandbox.control.define("daily", FileSpec="daily.csv", MaxImportFrequency=2)
         made.sandbox.drop("daily.csv", "Key,Value\n1,one\n2,two\n")
         made.worker()
@@ -140,7 +140,7 @@ def test_follow_of_a_task_nobody_started_is_one_line(stack: RunningSystem) -> No
 
 
 def test_a_run_given_up_by_its_deadline_is_followed_again() -> None:
-    with running_stack({"SFMC_FOLLOW_DEADLINE": "1"}) as stack:
+    with running_system({"SFMC_FOLLOW_DEADLINE": "1"}) as stack:
         stack.sandbox.control.define("slow", FileSpec="slow.csv")
         stack.worker()
         stack.start("beat")

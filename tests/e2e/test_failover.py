@@ -10,7 +10,7 @@ import redis as redis_py
 
 from sfmc_local.processes import spawn, stop
 from sfmc_local.redis_server import Valkey, find_server, free_port
-from tests.support.processes import RunningSystem, running_stack
+from tests.support.processes import RunningSystem, running_system
 from tests.support.waiting import eventually
 
 MASTER = "imports-master"
@@ -59,7 +59,7 @@ def fail_over(stack: RunningSystem, port: int, replica: Valkey) -> None:
 
 
 def test_after_a_failover_runs_are_followed_on_and_new_requests_start_once(replica: Valkey) -> None:
-    with running_stack() as stack, ExitStack() as more:
+    with running_system() as stack, ExitStack() as more:
         follow_primary(stack.valkey, replica)
         port = start_sentinel(more, stack.valkey, stack.folder)
         eventually(lambda: knows_replica(port), 60, "the sentinel knows the replica")

@@ -4,14 +4,16 @@ from pathlib import Path
 
 from celery import Celery
 
-from tests.support.processes import RunningSystem, running_stack
+from tests.support.processes import RunningSystem, running_system
 from tests.support.waiting import eventually
 
 LOSS = "{sfmc-import:events}:loss"
 
 
 def append_only_file(stack: RunningSystem) -> Path:
-    return next((stack.valkey.folder / "appendonlydir").glob("*.incr.aof"))
+    # Redis 7.0 and newer keep a folder of files, older ones a single file.
+    parts = list((stack.valkey.folder / "appendonlydir").glob("*.incr.aof"))
+    return parts[0] if parts else stack.valkey.folder / "appendonly.aof"
 
 
 def send(stack: RunningSystem, key: str, request_id: str) -> None:
@@ -28,7 +30,7 @@ def lose_writes_since(stack: RunningSystem, size: int) -> None:
 
 
 def test_a_start_that_the_ledger_forgot_is_found_in_marketing_cloud_instead_of_sent_again() -> None:
-    with running_stack() as stack:
+    with running_system() as stack:
         stack.worker()
         stack.start("beat")
         stack.sandbox.control.define("before")
@@ -57,7 +59,7 @@ def test_a_start_that_the_ledger_forgot_is_found_in_marketing_cloud_instead_of_s
 
 
 def test_after_a_loss_a_definition_that_nobody_started_is_started_once_rows_had_their_time() -> None:
-    with running_stack() as stack:
+    with running_system() as stack:
         stack.worker()
         stack.start("beat")
         stack.sandbox.control.define("untouched")

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery
 
-from tests.support.processes import RunningSystem, running_stack
+from tests.support.processes import RunningSystem, running_system
 from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[RunningSystem]:
-    with running_stack() as made:
+    with running_system() as made:
         made.worker()
         made.start("beat")
         yield made

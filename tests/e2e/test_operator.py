@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sfmc_transport import Keys
-from tests.support.processes import RunningSystem, running_stack
+from tests.support.processes import RunningSystem, running_system
 from tests.support.waiting import eventually
 
 LATE = 9
@@ -43,7 +43,7 @@ def start(stack: RunningSystem, key: str, *options: str) -> str:
 
 @pytest.fixture(scope="module")
 def doubt() -> Iterator[Doubt]:
-    with running_stack({"SFMC_RECONCILE_DEADLINE": "2"}) as stack:
+    with running_system({"SFMC_RECONCILE_DEADLINE": "2"}) as stack:
         control = stack.sandbox.control
         for key in ("applied", "lost"):
             control.define(key, FileSpec="a.csv", UpdateType="AddAndUpdate", MaxImportFrequency=1)

@@ -13,7 +13,7 @@ from celery import Celery
 from sfmc_import.states import TERMINAL
 from sfmc_local.processes import spawn, stop
 from tests.e2e import crashing_tasks
-from tests.support.processes import RunningSystem, running_stack
+from tests.support.processes import RunningSystem, running_system
 from tests.support.waiting import eventually
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class Kept:
 
 @pytest.fixture(scope="module", params=["threads", "prefork"])
 def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
-    with running_stack(BRIEF) as stack:
+    with running_system(BRIEF) as stack:
         made = Kept(stack, request.param)
         stack.start("beat")
         yield made

@@ -11,7 +11,7 @@ import pytest
 from celery import Celery
 
 from sfmc_local.processes import spawn, stop
-from tests.support.processes import RunningSystem, running_stack
+from tests.support.processes import RunningSystem, running_system
 from tests.support.sandbox_server import ACCOUNT_ID, CLIENT_SECRET
 from tests.support.waiting import eventually
 
@@ -34,7 +34,7 @@ def _messages_sent(stack: RunningSystem) -> int:
 
 @pytest.fixture
 def stack() -> Iterator[RunningSystem]:
-    with running_stack() as made:
+    with running_system() as made:
         yield made
 
 

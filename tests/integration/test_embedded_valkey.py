@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
-from sfmc_local.redis_server import NoServerError, Valkey, redis_url
+from sfmc_local.redis_server import NoServerError, Valkey, find_server, redis_url, version_of
 from tests.support.waiting import eventually
 
 
@@ -50,6 +50,8 @@ def test_what_was_written_survives_an_orderly_restart(own_valkey):
 def test_what_was_synced_survives_a_kill(own_valkey):
     client = client_of(own_valkey)
     client.set("kept", "yes", ex=60)
+    if version_of(find_server()) < (7, 2):
+        pytest.skip("WAITAOF came with Redis 7.2")
     client.execute_command("WAITAOF", 1, 0, 5000)
 
     own_valkey.kill()

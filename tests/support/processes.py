@@ -1,4 +1,4 @@
-"""The whole system as real processes for tests: Valkey, sandbox, workers, beats, watchers; no test lives here."""
+"""The whole system as real processes for tests: Valkey, sandbox, workers, beats, watchers."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ QUICK = {
 
 
 class RunningSystem:
-    """A Redis, a sandbox, and processes of the product between them; made by `running_stack`."""
+    """A Redis, a sandbox, and processes of the product between them; made by `running_system`."""
 
     def __init__(self, valkey: Valkey, sandbox: SandboxProcess, folder: Path, settings: Mapping[str, str]) -> None:
         self.valkey, self.sandbox, self.folder = valkey, sandbox, folder
@@ -56,7 +56,7 @@ class RunningSystem:
         return kept | QUICK | {"SFMC_REDIS_URL": self.valkey.url} | self.sandbox.settings() | self._settings
 
     def start(self, *command: str, **settings: str) -> subprocess.Popen[bytes]:
-        """Start `sfmc-import COMMAND …`; its output goes to a file of the stack's folder."""
+        """Start `sfmc-import COMMAND …`; its output goes to a file of the system's folder."""
         log = self.folder / f"{command[0]}-{len(self._children)}.log"
         program = [sys.executable, "-m", "sfmc_import", *command]
         with log.open("wb") as output:
@@ -143,12 +143,12 @@ def _ended(child: subprocess.Popen[bytes], log: Path) -> bool:
 
 
 @contextmanager
-def running_stack(
+def running_system(
     settings: Mapping[str, str] | None = None, sandbox_options: Sequence[str] = ()
 ) -> Iterator[RunningSystem]:
     """Start Valkey and a sandbox of their own; the test starts the processes it wants."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sfmc-")))
-        valkey = stack.enter_context(Valkey(tcp=True))
-        sandbox = stack.enter_context(SandboxProcess(sandbox_options, data=folder / "sandbox"))
-        yield stack.enter_context(RunningSystem(valkey, sandbox, folder, settings or {}))
+    with ExitStack() as parts:
+        folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="sfmc-")))
+        valkey = parts.enter_context(Valkey(tcp=True))
+        sandbox = parts.enter_context(SandboxProcess(sandbox_options, data=folder / "sandbox"))
+        yield parts.enter_context(RunningSystem(valkey, sandbox, folder, settings or {}))

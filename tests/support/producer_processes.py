@@ -1,4 +1,4 @@
-"""Producers as real processes beside a Redis, for tests; no worker and no sandbox belong to it."""
+"""Producers as real processes beside a Redis, for tests."""
 
 import json
 import os

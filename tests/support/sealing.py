@@ -1,8 +1,9 @@
-"""What keeps the machine out of the tests: no settings from its environment, no way out to its network."""
+"""Keeps tests apart from the machine: from its environment, its network and, for unit tests, its processes."""
 
 import ipaddress
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 FOREIGN_PREFIXES = ("SFMC_", "CELERY_", "C_FORCE_ROOT", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REDIS_")
@@ -19,14 +20,41 @@ def scrub_environment(environ: MutableMapping[str, str]) -> None:
             del environ[name]
 
 
-def seal_network() -> None:
-    """Refuse every connection of this process that leaves the machine."""
-    sys.addaudithook(_refuse_foreign_connections)
+class ProcessStartedError(RuntimeError):
+    """A unit test tried to start a process."""
 
 
-def _refuse_foreign_connections(event: str, arguments: tuple[Any, ...]) -> None:
+STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec"})
+"""The audit events with which Python starts a process."""
+
+_refused: set[str] = set()
+"""The audit events that are refused now, in every thread."""
+
+
+def seal() -> None:
+    """Refuse every connection of this process that leaves the machine, and processes inside `no_processes`."""
+    sys.addaudithook(_refuse)
+
+
+@contextmanager
+def no_processes() -> Iterator[None]:
+    """Refuse to start a process inside this block.
+
+    Raises:
+        ProcessStartedError: from the call that would start one.
+    """
+    _refused.update(STARTS)
+    try:
+        yield
+    finally:
+        _refused.difference_update(STARTS)
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.connect" and not is_local(arguments[1]):
         raise NetworkSealedError(f"tests may not connect to {arguments[1]!r}")
+    if event in _refused:
+        raise ProcessStartedError(f"a unit test may not start a process ({event} {arguments[:1]})")
 
 
 def is_local(address: object) -> bool:

@@ -18,7 +18,7 @@ same script that changes the state.
 
 ENDINGS = """## What ends, and what follows an end
 
-A request has ended in {terminal}. Two things may follow an end, and both are published as events:
+A request has ended in {terminal}. Two things may follow an end, and both have an event:
 
 - A Task.ID that comes late is the truth: `start_unknown` and `gave_up` become `started`, and the run is followed.
 - An operator may follow a run again after `follow_timed_out` (`sfmc-import follow TASK_ID`).

@@ -1,1 +1,1 @@
-"""The system's parts on one machine: embedded Valkey and tethered child processes; nothing of production."""
+"""The whole system on one machine: an embedded Valkey, child processes that end with their parent, the demo."""

@@ -1,4 +1,4 @@
-"""One run of the demo from first process to last: starts, reads events, tells, judges; holds no detail of either."""
+"""Runs the demo: starts the processes, lets files arrive, shows the events, and compares the result with the plan."""
 
 import contextlib
 import os
@@ -59,36 +59,36 @@ def grow(folder: Path, name: str, text: str) -> Iterator[None]:
         yield
 
 
-SETTLE_SECONDS = 1.0
+STABLE_SECONDS = 1.0
 """How long a file must stay the same; the growing file pauses for less."""
 
 Say = Callable[[str], None]
 
 
-def script(parts: Parts, record: Record, tell: Say, pause: float) -> Iterator[None]:
+def script(parts: Parts, record: Record, say: Say, pause: float) -> Iterator[None]:
     """Act step by step; each `yield` hands over to whoever reads events, and nothing here waits by itself."""
     name, text = contacts()
     announced = drop(parts.arrivals, name, text)
-    tell(f"{name} arrives: 500 rows for a data extension")
+    say(f"{name} arrives: 500 rows for a data extension")
     yield from during(pause)
-    yield from growing(parts, tell)
+    yield from growing(parts, say)
     yield from during(pause)
     name, text = orders()
     drop(parts.arrivals, name, text)
-    tell(f"{name} arrives: 200 rows, four of them bad, AllowErrors is true")
+    say(f"{name} arrives: 200 rows, four of them bad, AllowErrors is true")
     yield from until(lambda: record.has("contacts", "completed"))
     yield from during(pause)
-    tell(f"{announced.name} is announced a second time, by hand")
+    say(f"{announced.name} is announced a second time, by hand")
     parts.run("start", "contacts", "--file", str(announced))
 
 
-def growing(parts: Parts, tell: Say) -> Iterator[None]:
+def growing(parts: Parts, say: Say) -> Iterator[None]:
     """Upload a file slowly."""
     name, text = newsletter()
-    tell(f"{name} begins to arrive: 300 rows for a list, ten of them twice")
+    say(f"{name} begins to arrive: 300 rows for a list, ten of them twice")
     for _ in grow(parts.arrivals, name, text):
-        yield from during(SETTLE_SECONDS / 2)
-    tell(f"{name} is whole now")
+        yield from during(STABLE_SECONDS / 2)
+    say(f"{name} is whole now")
 
 
 def during(seconds: float) -> Iterator[None]:
@@ -111,11 +111,11 @@ OUR_KEYS = ("sfmc-import:*", "{sfmc-import*", "imports*", "_kombu.*", "unacked*"
 
 
 class DemoError(RuntimeError):
-    """The demo could not be shown or did not go as it should; one line says what and where."""
+    """The demo could not run, or had another result than planned; the message is one line."""
 
 
 class Demo:
-    """The parts, what was read of their events, and how it is shown."""
+    """The processes, the events read so far, and the view that shows them."""
 
     def __init__(self, parts: Parts, view: View, record: Record) -> None:
         self.parts, self.view, self.record = parts, view, record
@@ -125,29 +125,29 @@ class Demo:
 
     def tick(self) -> None:
         """Show what is new, keep everything running, and wait a moment."""
-        for name in self.parts.look_after():
-            self.view.tell(f"the {name} has ended and is started again")
+        for name in self.parts.restart_ended():
+            self.view.say(f"the {name} has ended and is started again")
         with contextlib.suppress(RedisError):  # gone for a moment: it was just started again
             self._read()
         time.sleep(TICK)
 
     def play(self, pause: float) -> None:
-        """Let the story happen until every request has ended.
+        """Act out the script until every request has ended.
 
         Raises:
             DemoError: something that should have happened did not.
         """
         deadline = time.monotonic() + DEADLINE
-        steps: Iterator[None] = script(self.parts, self.record, self.view.tell, pause)
-        told = False
-        while not (told and self.record.is_complete()):
-            told = told or next(steps, self) is self
+        steps: Iterator[None] = script(self.parts, self.record, self.view.say, pause)
+        acted = False
+        while not (acted and self.record.is_complete()):
+            acted = acted or next(steps, self) is self
             self.tick()
             if time.monotonic() > deadline:
                 raise DemoError(f"after {DEADLINE:.0f} s still missing: {', '.join(self.record.missing())}")
 
-    def judge(self) -> None:
-        """Compare with what should have happened, and with what Marketing Cloud's stand-in says it did.
+    def verify(self) -> None:
+        """Compare with what should have happened, and with the starts that the sandbox recorded.
 
         Raises:
             DemoError: a request ended otherwise, or a definition was started more than once.
@@ -155,9 +155,9 @@ class Demo:
         performs = Counter(self.parts.account.performs())
         twice = [f"{key} {number} times" for key, number in performs.items() if number > 1]
         if self.record.missing() or twice:
-            raise DemoError("not as it should be: " + ", ".join([*self.record.missing(), *twice]))
+            raise DemoError("not as planned: " + ", ".join([*self.record.missing(), *twice]))
         announced = len(self.record.lines)
-        self.view.tell(f"{announced} requests, {performs.total()} starts in Marketing Cloud, none twice")
+        self.view.say(f"{announced} requests, {performs.total()} starts in Marketing Cloud, none twice")
 
     def stay(self) -> None:
         """Keep everything running until Ctrl-C."""
@@ -182,7 +182,7 @@ class Demo:
             f"    {command} start newsletter --wait",
             f"    {command} events --follow",
         ):
-            self.view.tell(words)
+            self.view.say(words)
 
     def _read(self) -> None:
         for position, event in self._stream.after(self._position):
@@ -195,7 +195,7 @@ def run(*, keep: bool, as_json: bool, fast: bool) -> None:
     """Show the demo.
 
     Raises:
-        DemoError: it could not be shown, or did not go as it should.
+        DemoError: it could not run, or had another result than planned.
         KeyboardInterrupt: it was ended on the way.
     """
     given = os.environ.get("SFMC_REDIS_URL")
@@ -206,10 +206,10 @@ def run(*, keep: bool, as_json: bool, fast: bool) -> None:
         with clean_redis(given), Parts(given) as parts, view_for(record, as_json=as_json) as view:
             demo = Demo(parts, view, record)
             introduce(parts, view)
-            parts.start_product(settle=SETTLE_SECONDS)
+            parts.start_product(stable_seconds=STABLE_SECONDS)
             demo.play(0 if fast else PAUSE)
             view.table()
-            demo.judge()
+            demo.verify()
             if keep:
                 demo.stay()
     except (PartError, AccountError, NoServerError) as error:
@@ -218,15 +218,15 @@ def run(*, keep: bool, as_json: bool, fast: bool) -> None:
 
 def introduce(parts: Parts, view: View) -> None:
     """Say what has been started and where it is."""
-    view.tell(f"Redis:           {parts.redis_url}")
-    view.tell(f"Marketing Cloud: {parts.account.page} (the sandbox, three ImportDefinitions created over SOAP)")
-    view.tell(f"files arrive in: {parts.arrivals}")
-    view.tell("a worker, a beat and a folder watcher start")
+    view.say(f"Redis:           {parts.redis_url}")
+    view.say(f"Marketing Cloud: {parts.account.page} (the sandbox, three ImportDefinitions created over SOAP)")
+    view.say(f"files arrive in: {parts.arrivals}")
+    view.say("a worker, a beat and a folder watcher start")
 
 
 @contextlib.contextmanager
 def clean_redis(given: str | None) -> Iterator[None]:
-    """Make sure that a Redis the user named is empty, and leave it so; the embedded one goes with its folder.
+    """Check that the Redis of the user is empty, and delete our keys at the end; the embedded one goes with its folder.
 
     Raises:
         DemoError: it holds keys already, or cannot be reached.

@@ -1,4 +1,4 @@
-"""The demo's account: destinations and ImportDefinitions, created over SOAP as any customer would; runs nothing."""
+"""The demo's account: destinations and ImportDefinitions, created over SOAP as any customer does."""
 
 import json
 import sys
@@ -87,7 +87,7 @@ class Account:
         """Create two data extensions, a list, and an ImportDefinition for each of them.
 
         Raises:
-            AccountError: with the sandbox's own words.
+            AccountError: with the text of the sandbox.
         """
         token = self._token()
         self._create(token, CONTACTS + ORDERS)
@@ -95,8 +95,8 @@ class Account:
         self._create(token, definitions(list_id))
 
     def _token(self) -> str:
-        wish = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-        body = json.dumps({**wish, "account_id": MID}).encode()
+        login = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        body = json.dumps({**login, "account_id": MID}).encode()
         answer = self._ask(f"{self.url}/v2/token", body, {"Content-Type": "application/json"})
         return str(json.loads(answer)["access_token"])
 

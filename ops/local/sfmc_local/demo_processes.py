@@ -1,4 +1,4 @@
-"""The processes of the demo: started, looked after, and ended together; knows nothing of files and events."""
+"""Starts the processes of the demo, starts them again when they end, and ends them together."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ QUICK = {
     "SFMC_CONCURRENCY": "8",
     "SFMC_LOG_FORMAT": "json",
 }
-"""Times that suit somebody who watches; production keeps the defaults, minutes and hours."""
+"""Short times for a person who watches; production keeps the defaults, minutes and hours."""
 
 
 class PartError(RuntimeError):
@@ -109,18 +109,18 @@ class Parts:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start_product(self, *, settle: float) -> None:
+    def start_product(self, *, stable_seconds: float) -> None:
         """Start the worker, the beat and the folder watcher."""
         self._start("worker", ["worker"])
         self._start("beat", ["beat"])
-        watch = ["watch", str(self.arrivals), "--stable-seconds", str(settle), "--rescan", "0.25"]
+        watch = ["watch", str(self.arrivals), "--stable-seconds", str(stable_seconds), "--rescan", "0.25"]
         self._start("watcher", watch)
 
     def run(self, *arguments: str) -> None:
-        """Run another command of sfmc-import beside the rest; how it ends is nobody's concern here."""
+        """Run another command of sfmc-import beside the rest; its exit code is not used."""
         self._spawn([*product(), *arguments], self.folder / "logs" / f"{arguments[0]}.log")
 
-    def look_after(self) -> list[str]:
+    def restart_ended(self) -> list[str]:
         """Start again what has ended, as a supervisor does in production; returns the names."""
         ended = [part for part in self._parts if part.process.poll() is not None]
         for part in ended:

@@ -1,4 +1,4 @@
-"""How the demo looks: live on a terminal, plain lines in a pipe, JSON lines for machines; decides nothing."""
+"""Shows the demo: a live table on a terminal, plain lines in a pipe, JSON lines for machines."""
 
 import sys
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ class Record:
         return all(ended.count(key) >= number for key, number in expected_endings().items())
 
     def missing(self) -> list[str]:
-        """Return what should have happened and did not, in words."""
+        """Return the expected results that are missing, in words."""
         return [f"{key} {state}" for key, state in sorted(EXPECTED - self.states())]
 
 
@@ -85,9 +85,9 @@ FACTS = ("Definition", "Destination", "File", "Task.ID", "Outcome")
 
 
 class View(Protocol):
-    """What the demo needs of its looks; a context manager, for a live view has to let go of the terminal."""
+    """What the demo needs of a view; a context manager, because a live view must give the terminal back."""
 
-    def tell(self, words: str) -> None:
+    def say(self, words: str) -> None:
         """Say what the demo itself does."""
 
     def event(self, event: Mapping[str, Any]) -> None:
@@ -106,7 +106,7 @@ class View(Protocol):
 class JsonView:
     """The events as they stand in the stream, one JSON line each; nothing else on standard output."""
 
-    def tell(self, words: str) -> None:
+    def say(self, words: str) -> None:
         """Say nothing."""
 
     def event(self, event: Mapping[str, Any]) -> None:
@@ -131,7 +131,7 @@ class PlainView:
         self._record = record
         self._console = Console(width=PIPE_WIDTH, highlight=False)
 
-    def tell(self, words: str) -> None:
+    def say(self, words: str) -> None:
         """Print what the demo does, with the time."""
         click.echo(narrated(words))
 
@@ -158,7 +158,7 @@ class LiveView:
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, refresh_per_second=8, transient=True)
 
-    def tell(self, words: str) -> None:
+    def say(self, words: str) -> None:
         """Print what the demo does, set off from the events."""
         self._console.print(Text(narrated(words), style="bold"), soft_wrap=True)
 

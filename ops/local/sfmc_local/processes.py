@@ -1,4 +1,4 @@
-"""Child processes that never outlive the process that started them; knows nothing of what they run."""
+"""Starts and stops child processes that never outlive the process that started them."""
 
 import os
 import signal
@@ -25,9 +25,9 @@ def spawn(
     With `own_group` a Ctrl-C at the terminal reaches only the parent, which then ends its children in order.
     Linux ties the child to the *thread* that starts it: call this from the main thread.
     """
-    tether = [sys.executable, "-I", "-S", str(WITH_PARENT), str(os.getpid()), str(int(death_signal))]
+    launcher = [sys.executable, "-I", "-S", str(WITH_PARENT), str(os.getpid()), str(int(death_signal))]
     return subprocess.Popen(
-        [*tether, *command],
+        [*launcher, *command],
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=output,

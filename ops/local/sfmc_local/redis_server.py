@@ -85,7 +85,7 @@ MAX_SOCKET_PATH = 103
 
 
 class Valkey:
-    """A server on a unix socket: out of reach for other users, no port to race for, ends with its parent.
+    """A server on a unix socket: other users cannot reach it, there is no race for a port, and it ends with its parent.
 
     `folder` keeps the data over `kill` and `restart`; without one the data go with `stop`.
     With `tcp` it listens on a free loopback port too (for proxies and clients without unix sockets).
@@ -256,6 +256,6 @@ def free_port() -> int:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a log, or a word that it is empty."""
+    """Return the last line of a log, or "it printed nothing"."""
     lines = log.read_text(errors="replace").split("\n") if log.exists() else []
     return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")

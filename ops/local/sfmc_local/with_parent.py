@@ -1,9 +1,9 @@
-"""A launcher that ties a program to the life of its parent; runs as a script, so standard library only.
+"""A launcher: its program ends when the parent process ends. It runs as a script and uses the standard library only.
 
-Usage: python -I -S tether.py PARENT_PID SIGNAL PROGRAM [ARGUMENT …]
+Usage: python -I -S with_parent.py PARENT_PID SIGNAL PROGRAM [ARGUMENT …]
 
 On Linux the kernel sends SIGNAL to PROGRAM when the parent ends (prctl(2), PR_SET_PDEATHSIG).
-Elsewhere a small watcher process looks twice a second and sends it.
+Elsewhere a small watcher process checks twice a second and sends it.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ CHECKS_PER_SECOND = 2
 
 
 def main(arguments: list[str]) -> None:
-    """Become PROGRAM, tied to the parent; does nothing when the parent has already gone."""
+    """Become PROGRAM, which ends with the parent; do nothing if the parent has already ended."""
     parent, signal_number, program = int(arguments[0]), int(arguments[1]), arguments[2:]
     if not die_with_parent(signal_number):
         watch_parent(parent, signal_number)
@@ -44,7 +44,7 @@ def watch_parent(parent: int, signal_number: int) -> None:
 
 
 def watch(parent: int, watched: int, signal_number: int) -> None:
-    """Look at both processes until one has ended; signal `watched` if it was the parent."""
+    """Check both processes until one has ended; signal `watched` if it was the parent."""
     while is_alive(watched):
         if not is_alive(parent):
             os.kill(watched, signal_number)

@@ -1,4 +1,4 @@
-"""The proxy of the chaos program does to connections what it says, seen from both ends."""
+"""The proxy of the chaos program has the faults that it names, seen from both ends."""
 
 import socket
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def still_carries(end: socket.socket) -> bool:
         return False
 
 
-def test_in_clear_weather_bytes_go_both_ways(ends: Ends) -> None:
+def test_without_a_fault_bytes_go_both_ways(ends: Ends) -> None:
     client, server = ends.connect()
 
     with client, server:
@@ -111,14 +111,14 @@ def test_while_it_refuses_new_connections_end_at_once_and_afterwards_they_work(e
     server.close()
 
 
-def test_only_a_share_of_the_connections_is_struck(ends: Ends) -> None:
+def test_only_a_share_of_the_connections_gets_the_fault(ends: Ends) -> None:
     pairs = [ends.connect() for _ in range(12)]
 
     ends.proxy.inject("cut", share=0.5)
 
-    with ExitStack() as stack:
+    with ExitStack() as opened:
         for pair in pairs:
             for end in pair:
-                stack.enter_context(end)
+                opened.enter_context(end)
         cut = [client for client, _ in pairs if not still_carries(client)]
         assert 0 < len(cut) < 12

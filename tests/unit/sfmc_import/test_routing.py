@@ -147,3 +147,11 @@ def test_a_route_that_can_never_work_is_refused_with_its_pattern_and_key(pattern
 
     assert repr(pattern) in str(refusal.value)
     assert repr(key) in str(refusal.value)
+
+
+def test_a_dated_name_of_another_day_is_recognised_each_time_it_is_asked_for() -> None:
+    known = specs(contacts="contacts_%%YEAR%%%%MONTH%%%%DAY%%.csv")
+
+    found = [known.find(f"contacts_{day}.csv") for day in ("20260306", "20260308")]
+
+    assert [isinstance(each, Unrouted) and each.reason for each in found] == ["date_differs", "date_differs"]

@@ -12,6 +12,7 @@ from sfmc_import.runs import (
     Run,
     RunEnded,
     RunInProgress,
+    is_newer,
     match_runs,
     next_poll,
     run_state,
@@ -95,3 +96,13 @@ def test_a_start_in_doubt_is_repeated_only_where_that_is_harmless_or_asked_for(w
 
     assert policy.may_repeat(Definition(customer_key="k", update_type=update_type)) is may
     assert policy.may_repeat(None) is (when_ambiguous == "repeat")
+
+
+@pytest.mark.parametrize(
+    ("task_id", "than", "newer"),
+    [("10", "9", True), ("9", "10", False), ("9", "9", False), ("a", "9", True), ("a", "a", False), ("9", "٩", True)],
+)
+def test_task_ids_are_compared_as_numbers_and_an_unreadable_one_counts_as_newer(
+    task_id: str, than: str, *, newer: bool
+) -> None:
+    assert is_newer(task_id, than) is newer

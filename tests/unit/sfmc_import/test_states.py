@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from sfmc_harness.pages import outdated
 from sfmc_import.states import NEW, NOT_STARTED, RUN_ENDS, TERMINAL, TRANSITIONS, UNFINISHED, event_of, to_lua_table
 
 ROOT = Path(__file__).parents[3]
@@ -72,7 +71,3 @@ def test_the_published_schema_knows_the_event_of_every_step():
     known = json.loads((ROOT / "ops/events/events.schema.json").read_text())["$defs"]
 
     assert {step.event for step in TRANSITIONS} <= set(known)
-
-
-def test_the_pages_that_are_made_from_code_are_as_new_as_their_source():
-    assert outdated() == [], "write them anew: python -m sfmc_harness.pages"

@@ -1,8 +1,5 @@
 import contextlib
-import subprocess
-import sys
 
-import pytest
 from structlog.testing import capture_logs
 
 from sfmc_producers import watch
@@ -54,10 +51,3 @@ def test_whatever_goes_wrong_in_a_look_is_logged_and_costs_that_look_alone():
     with capture_logs() as logs:
         assert watch._scan(look) is None
     assert [(each["event"], each["log_level"]) for each in logs] == [("scan_failed", "error")]
-
-
-@pytest.mark.parametrize("library", ["celery", "structlog", "zeep", "pydantic", "watchdog", "redis"])
-def test_reading_the_commands_help_loads_none_of_the_heavy_libraries(library):
-    program = f"import sys, sfmc_producers.cli; sys.exit({library!r} in sys.modules)"
-
-    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -49,7 +49,6 @@ def _object(kind: str, depth: int) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(required, optional=optional)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 @pytest.mark.parametrize("kind", ["ImportDefinition", "DataExtension", "List", "ImportResultsSummary"])
 def test_what_is_written_is_valid_and_read_back_the_same(kind: str, data: st.DataObject) -> None:

@@ -1,1 +1,1 @@
-"""Measurements, each against its promise; nothing here is used by the product."""
+"""Measurements, each compared with its goal."""

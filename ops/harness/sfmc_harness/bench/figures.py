@@ -1,4 +1,4 @@
-"""What a measurement says: a ratio, the limit it is held to, and the two figures behind it."""
+"""The result of a measurement: a value, its limit, and the details behind it."""
 
 from dataclasses import dataclass
 

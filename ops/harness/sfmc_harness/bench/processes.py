@@ -1,4 +1,4 @@
-"""Processes under measurement: sandbox, workers and their CPU time; no figure is judged here."""
+"""Starts the processes that are measured and reads their CPU time."""
 
 import json
 import os

@@ -65,8 +65,8 @@ def figures() -> Iterator[Figure]:
 
 
 def _caller(url: str) -> Caller:
-    wish = {"grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "demo-secret"}
-    body = _ENVELOPE.format(token=ask(f"{url}/v2/token", "POST", wish)["access_token"], key=KEY).encode()
+    login = {"grant_type": "client_credentials", "client_id": "demo-client", "client_secret": "demo-secret"}
+    body = _ENVELOPE.format(token=ask(f"{url}/v2/token", "POST", login)["access_token"], key=KEY).encode()
     address = urlsplit(url)
     connection = socket.create_connection((str(address.hostname), int(address.port or 80)))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

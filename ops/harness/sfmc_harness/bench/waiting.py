@@ -1,4 +1,4 @@
-"""What people and files wait for: the help text, a worker that is ready, a settled file until its Perform."""
+"""What people and files wait for: the help text, a worker that is ready, a stable file until its Perform."""
 
 import statistics
 import subprocess
@@ -15,7 +15,7 @@ from sfmc_harness.bench.processes import ask, login, running, sandbox, wait_for
 from sfmc_local.redis_server import Valkey
 
 FILES = 30
-SETTLE = 0.2
+STABLE_SECONDS = 0.2
 
 
 def figures() -> Iterator[Figure]:
@@ -41,25 +41,25 @@ def _help() -> Figure:
 
 def _ready(stack: ExitStack, folder: Path, settings: dict[str, str]) -> Figure:
     heartbeat = folder / "heartbeat"
-    wish = settings | {"SFMC_HEARTBEAT_FILE": str(heartbeat)}
+    own = settings | {"SFMC_HEARTBEAT_FILE": str(heartbeat)}
     begun = time.perf_counter()
-    stack.enter_context(running("-m", "sfmc_import", "worker", **wish))
+    stack.enter_context(running("-m", "sfmc_import", "worker", **own))
     wait_for(lambda: heartbeat.is_file() and heartbeat.read_text().startswith("ready"), "a ready worker", 30)
     return Figure("seconds until a worker is ready", time.perf_counter() - begun, 3.0, "from its command on")
 
 
 def _first_perform(stack: ExitStack, arrivals: Path, url: str, settings: dict[str, str]) -> Figure:
-    """Rename settled files in one by one and compare their time with the sandbox's record of the start."""
+    """Write files one by one and compare their time with the sandbox's record of the start."""
     arrivals.mkdir()
     for number in range(FILES):
         spec = {"CustomerKey": f"file-{number}", "FileSpec": f"file-{number}.csv"}
         ask(f"{url}/_sandbox/definitions", "POST", spec)
-    options = ("--stable-seconds", str(SETTLE), "--looks", "2")
+    options = ("--stable-seconds", str(STABLE_SECONDS), "--looks", "2")
     stack.enter_context(running("-m", "sfmc_import", "watch", str(arrivals), *options, **settings))
     delays = [_delay(arrivals, url, number) for number in range(FILES)]
     # The first files pay for connections and tokens that every later one finds open.
     median = statistics.median(sorted(delays)[: FILES - 3])
-    return Figure("ms from a settled file to Perform", median, 50.0, f"median of {FILES}, least {min(delays):.0f}")
+    return Figure("ms from a stable file to Perform", median, 50.0, f"median of {FILES}, least {min(delays):.0f}")
 
 
 def _delay(arrivals: Path, url: str, number: int) -> float:
@@ -68,7 +68,7 @@ def _delay(arrivals: Path, url: str, number: int) -> float:
     address = f"{url}/_sandbox/performs?customer_key=file-{number}"
     wait_for(lambda: bool(ask(address)), f"the start of file {number}", 30)
     applied = datetime.fromisoformat(ask(address)[0]["time"]).timestamp()
-    return (applied - written - SETTLE) * 1000
+    return (applied - written - STABLE_SECONDS) * 1000
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The rooms of the chaos program: what is run, what is done to it, and how it is judged; nothing of production."""
+"""The chaos program: runs the whole system, injects faults, and checks that every promise was kept."""

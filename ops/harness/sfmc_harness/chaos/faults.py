@@ -1,4 +1,4 @@
-"""What is done to the processes and their connections, each deed with its own end; random under a seed."""
+"""Faults of processes, Redis and connections, chosen by a seeded random generator; each fault ends by itself."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from sfmc_harness.chaos.plan import GRACE_SECONDS, LEASE_SECONDS, Schedule
 from sfmc_harness.chaos.processes import Process, ProcessGroup
 from sfmc_local.redis_server import Valkey, free_port
 
-NetworkFault = Literal["clear", "cut", "blackhole", "deaf"]
+NetworkFault = Literal["cut", "blackhole", "deaf"]
 _CHUNK = 65_536
 _RESET = struct.pack("ii", 1, 0)
 
@@ -29,10 +29,10 @@ class _Link:
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
-    weather: NetworkFault = "clear"
+    fault: NetworkFault | None = None
 
-    def swallows(self, *, reply: bool) -> bool:
-        return self.weather == "blackhole" or (self.weather == "deaf" and reply)
+    def drops(self, *, reply: bool) -> bool:
+        return self.fault == "blackhole" or (self.fault == "deaf" and reply)
 
     def reset(self) -> None:
         """End both sides with RST, as a failing network does."""
@@ -45,7 +45,7 @@ class _Link:
 class Proxy:
     """Listens on a loopback port and forwards to `target`; use as a context manager.
 
-    What is swallowed is gone for good: a connection that swallowed anything is reset when the weather clears.
+    Bytes that are dropped are lost. `clear` resets every connection that may have lost some.
     """
 
     def __init__(self, target: int) -> None:
@@ -80,30 +80,30 @@ class Proxy:
         # Aborted transports close their sockets in the loop's next rounds.
         await asyncio.sleep(0.01)
 
-    def inject(self, weather: NetworkFault, share: float = 1.0, chance: random.Random | None = None) -> None:
-        """Change the weather of a share of the connections that exist now; new ones are clear."""
+    def inject(self, fault: NetworkFault, share: float = 1.0, chance: random.Random | None = None) -> None:
+        """Give `fault` to a share of the connections that exist now; new connections have none."""
         dice = chance or random.Random(0)  # noqa: S311 - repeatable on purpose
-        self._loop.call_soon_threadsafe(self._strike, weather, share, dice.random())
+        self._loop.call_soon_threadsafe(self._inject, fault, share, dice.random())
 
     def refuse(self) -> None:
         """Close every new connection at once, until `clear`."""
         self._refusing = True
 
     def clear(self) -> None:
-        """End every trouble; connections that swallowed something are reset."""
+        """End every fault and reset the connections that had one."""
         self._refusing = False
         self._loop.call_soon_threadsafe(self._clear)
 
-    def _strike(self, weather: NetworkFault, share: float, luck: float) -> None:
-        dice = random.Random(luck)  # noqa: S311 - repeatable on purpose
+    def _inject(self, fault: NetworkFault, share: float, seed: float) -> None:
+        dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
         for link in [link for link in self._links if dice.random() < share]:
-            link.weather = weather
-            if weather == "cut":
+            link.fault = fault
+            if fault == "cut":
                 link.reset()
 
     def _clear(self) -> None:
         for link in list(self._links):
-            if link.weather != "clear":
+            if link.fault:
                 link.reset()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -125,11 +125,11 @@ class Proxy:
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(_CHUNK):
-                if not link.swallows(reply=reply):
+                if not link.drops(reply=reply):
                     writer.write(data)
                     await writer.drain()
-        # A deaf or blackholed side stays open and silent: nobody is told.
-        if not link.swallows(reply=reply):
+        # A deaf or blackholed connection stays open and silent: neither end learns of it.
+        if not link.drops(reply=reply):
             for side in (link.client, link.server):
                 side.close()
 
@@ -139,7 +139,7 @@ POLL_SECONDS = 0.1
 
 @dataclass
 class FaultInjector:
-    """The available_faults, and how often each was done. Everything happens on the schedule's thread."""
+    """Injects faults and counts them. Everything happens on the schedule's thread."""
 
     processes: ProcessGroup
     valkey: Valkey
@@ -151,15 +151,12 @@ class FaultInjector:
     _valkey_busy: bool = False
 
     def inject(self) -> None:
-        """Do one deed, chosen by chance."""
-        available_faults = self.available_faults()
-        deed = self.chance.choices([deed for _, deed in available_faults], [weight for weight, _ in available_faults])[
-            0
-        ]
-        deed()
+        """Inject one fault, chosen at random by weight."""
+        weights, faults = zip(*self.available_faults(), strict=True)
+        self.chance.choices(faults, weights)[0]()
 
     def available_faults(self) -> list[tuple[int, Callable[[], None]]]:
-        """Every deed with its weight."""
+        """Every fault with its weight."""
         return [
             (6, self.kill_worker),
             (3, self.end_worker),
@@ -169,57 +166,57 @@ class FaultInjector:
             (1, self.freeze_valkey),
             (2, self.kill_clients),
             (1, self.pause_clients),
-            (6, self.spoil_connections),
+            (6, self.disturb_connections),
         ]
 
     def kill_worker(self) -> None:
         """SIGKILL; back after a moment."""
-        member = self._pick("worker")
-        if member:
+        process = self._pick("worker")
+        if process:
             self.done["workers killed"] += 1
-            member.busy = True
-            self.processes.kill(member)
-            self.schedule.after(self.chance.uniform(0, 2), lambda: self.processes.start(member))
+            process.busy = True
+            self.processes.kill(process)
+            self.schedule.after(self.chance.uniform(0, 2), lambda: self.processes.start(process))
 
     def kill_beat(self) -> None:
         """SIGKILL; back after a moment."""
-        member = self._pick("beat")
-        if member:
+        process = self._pick("beat")
+        if process:
             self.done["beats killed"] += 1
-            member.busy = True
-            self.processes.kill(member)
-            self.schedule.after(self.chance.uniform(0, 3), lambda: self.processes.start(member))
+            process.busy = True
+            self.processes.kill(process)
+            self.schedule.after(self.chance.uniform(0, 3), lambda: self.processes.start(process))
 
     def end_worker(self) -> None:
         """SIGTERM, as a rolling restart does; SIGKILL when the grace period is over."""
-        member = self._pick("worker")
-        if member:
-            self.done["workers told to end"] += 1
-            member.busy = True
-            self.processes.signal(member, signal.SIGTERM)
-            self._await_end(member, GRACE_SECONDS)
+        process = self._pick("worker")
+        if process:
+            self.done["workers terminated"] += 1
+            process.busy = True
+            self.processes.signal(process, signal.SIGTERM)
+            self._await_end(process, GRACE_SECONDS)
 
-    def _await_end(self, member: Process, patience: float) -> None:
-        if member.is_running and patience > 0:
-            self.schedule.after(POLL_SECONDS, lambda: self._await_end(member, patience - POLL_SECONDS))
+    def _await_end(self, process: Process, left: float) -> None:
+        if process.is_running and left > 0:
+            self.schedule.after(POLL_SECONDS, lambda: self._await_end(process, left - POLL_SECONDS))
             return
-        if member.is_running:
+        if process.is_running:
             self.done["killed after the grace period"] += 1
-            self.processes.kill(member)
-        self.processes.start(member)
+            self.processes.kill(process)
+        self.processes.start(process)
 
     def freeze_worker(self) -> None:
         """SIGSTOP, for longer than the lease as often as not."""
-        member = self._pick("worker")
-        if member:
+        process = self._pick("worker")
+        if process:
             self.done["workers frozen"] += 1
-            member.busy = True
-            self.processes.signal(member, signal.SIGSTOP)
-            self.schedule.after(self.chance.uniform(0.5, 2 * LEASE_SECONDS), lambda: self._thaw(member))
+            process.busy = True
+            self.processes.signal(process, signal.SIGSTOP)
+            self.schedule.after(self.chance.uniform(0.5, 2 * LEASE_SECONDS), lambda: self._thaw(process))
 
-    def _thaw(self, member: Process) -> None:
-        self.processes.signal(member, signal.SIGCONT)
-        member.busy = False
+    def _thaw(self, process: Process) -> None:
+        self.processes.signal(process, signal.SIGCONT)
+        process.busy = False
 
     def crash_valkey(self) -> None:
         """SIGKILL of the server; back after up to three seconds."""
@@ -242,7 +239,7 @@ class FaultInjector:
         self._valkey_busy = False
 
     def kill_clients(self) -> None:
-        """CLIENT KILL of everybody."""
+        """CLIENT KILL of every client."""
         if not self._valkey_busy:
             self.done["CLIENT KILL"] += 1
             self._command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -254,25 +251,26 @@ class FaultInjector:
             kind = self.chance.choice(["ALL", "WRITE"])
             self._command("CLIENT", "PAUSE", str(self.chance.randrange(500, 3000)), kind)
 
-    def spoil_connections(self) -> None:
+    def disturb_connections(self) -> None:
         """Cut, blackhole or deafen some connections to Valkey or to the sandbox, or refuse new ones."""
         name, proxy = self.chance.choice([("Valkey", self.before_valkey), ("sandbox", self.before_sandbox)])
-        weather = self.chance.choice(["cut", "blackhole", "deaf", "deaf", "refuse"])
-        self.done[f"connections to {name}: {weather}"] += 1
-        if weather == "refuse":
+        faults: list[NetworkFault | Literal["refuse"]] = ["cut", "blackhole", "deaf", "deaf", "refuse"]
+        fault = self.chance.choice(faults)
+        self.done[f"connections to {name}: {fault}"] += 1
+        if fault == "refuse":
             proxy.refuse()
         else:
-            proxy.inject(weather, self.chance.uniform(0.3, 1), self.chance)  # type: ignore[arg-type]
+            proxy.inject(fault, self.chance.uniform(0.3, 1), self.chance)
         self.schedule.after(self.chance.uniform(0.5, 8), proxy.clear)
 
     def _pick(self, kind: str) -> Process | None:
-        free = [m for m in self.processes.members if m.name.startswith(kind) and not m.busy and m.is_running]
+        free = [m for m in self.processes.all if m.name.startswith(kind) and not m.busy and m.is_running]
         return self.chance.choice(free) if free else None
 
-    def _take_valkey(self, deed: str) -> bool:
+    def _take_valkey(self, fault: str) -> bool:
         if self._valkey_busy:
             return False
-        self.done[deed] += 1
+        self.done[fault] += 1
         self._valkey_busy = True
         return True
 

@@ -1,6 +1,6 @@
-"""The control: a worker as many write it, SET NX with an expiry and retries on any error; it must break promises.
+"""A worker as many people write it: SET NX with an expiry, and a retry after any error. The chaos run must fail.
 
-It tells what it does in the events of the product, so that the same judge can count its doubles and losses.
+It writes the events of the product, so that the same checker can count its double starts and lost requests.
 """
 
 import os
@@ -40,17 +40,17 @@ def start(self: "Task[..., Any]", /, customer_key: str, **_: Any) -> None:
     """Start an import unless the lock is taken; try again whenever it did not work."""
     request_id = str(self.request.id)
     with redis.Redis.from_url(url) as client:
-        tell(client, request_id, customer_key, "accepted")
+        publish(client, request_id, customer_key, "accepted")
         if not client.set(f"lock:{customer_key}", request_id, nx=True, px=LOCK_MS):
-            tell(client, request_id, customer_key, "duplicate")
+            publish(client, request_id, customer_key, "duplicate")
             return
-        tell(client, request_id, customer_key, "starting")
+        publish(client, request_id, customer_key, "starting")
         answer = perform(customer_key)
         if isinstance(answer, Accepted):
-            tell(client, request_id, customer_key, "started", task_id=answer.task_id)
-            tell(client, request_id, customer_key, "completed", task_id=answer.task_id)
+            publish(client, request_id, customer_key, "started", task_id=answer.task_id)
+            publish(client, request_id, customer_key, "completed", task_id=answer.task_id)
         else:
-            tell(client, request_id, customer_key, "gave_up")
+            publish(client, request_id, customer_key, "gave_up")
 
 
 def perform(customer_key: str) -> object:
@@ -65,7 +65,7 @@ def perform(customer_key: str) -> object:
     return attempts(lambda: cloud.start(ACCOUNT_ID, customer_key, not_after=float("inf")))
 
 
-def tell(client: "redis.Redis", request_id: str, customer_key: str, name: str, **more: str) -> None:
+def publish(client: "redis.Redis", request_id: str, customer_key: str, name: str, **more: str) -> None:
     """Append an event of the product's shape."""
     data = {"request_id": request_id, "customer_key": customer_key, "mid": ACCOUNT_ID, **more}
     event = {"id": f"{request_id}/{uuid4().hex}/{name}", "type": f"sfmc.import.{name}", "subject": customer_key}

@@ -1,4 +1,4 @@
-"""What one chaos_run consists of, and the quick times its processes run with; starts nothing."""
+"""What one chaos run consists of: numbers, definitions and policy, the short times of its processes, the schedule."""
 
 import heapq
 import itertools
@@ -38,9 +38,9 @@ QUICK = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How much of everything. `seconds` is how long the producers take to send `requests`; 0 means: no faults.
+    """Size of a run. The producers take `seconds` to send `requests`; with a `fault_rate` of 0 there is no fault.
 
-    `program` is what answers the messages: the product, or the naive worker that shows what the judge can see.
+    `program` is what handles the messages: the product, or the naive worker that shows what the checker detects.
     """
 
     seed: int
@@ -55,15 +55,15 @@ class Plan:
     @property
     def keys(self) -> list[str]:
         """The definitions; each gets a dozen requests on average."""
-        return [f"chaos_run-{number}" for number in range(max(6, self.requests // 12))]
+        return [f"chaos-{number}" for number in range(max(6, self.requests // 12))]
 
     @property
     def end_within(self) -> float:
-        """Seconds that the last request may take after the last fault is over; the control need not end well."""
+        """Seconds that the last request may take after the last fault is over; the naive worker need not end well."""
         return max(60.0, self.seconds) if self.program == "product" else 10.0
 
     def chance(self, purpose: str) -> random.Random:
-        """Dice of their own for each purpose, so that one does not disturb the other."""
+        """A random generator for each purpose, so that one does not change the numbers of another."""
         return random.Random(f"{self.seed}/{purpose}")  # noqa: S311 - repeatable on purpose
 
     @property

@@ -1,4 +1,4 @@
-"""The processes of a chaos_run: started, frozen, ended, killed and started again; chooses nothing by itself."""
+"""Starts, signals, kills and restarts the processes of a chaos run, the sandbox among them."""
 
 import json
 import os
@@ -21,86 +21,86 @@ MAX_RESTARTS = 50
 
 
 class ChaosError(RuntimeError):
-    """The processes do not run even without a deed; the message quotes one of them."""
+    """Processes keep ending without an injected fault; the message quotes the log of one."""
 
 
 @dataclass
 class Process:
-    """A process that is meant to run; `busy` while something is being done to it."""
+    """A process that should run; `busy` while a fault is applied to it."""
 
     name: str
     command: Sequence[str]
     settings: Mapping[str, str]
-    process: subprocess.Popen[bytes] | None = None
+    child: subprocess.Popen[bytes] | None = None
     busy: bool = False
     lives: int = 0
 
     @property
     def is_running(self) -> bool:
         """Tell whether the process lives (frozen counts as living)."""
-        return self.process is not None and self.process.poll() is None
+        return self.child is not None and self.child.poll() is None
 
 
 @dataclass
 class ProcessGroup:
-    """All members; call it from the main thread, to which the kernel ties the children."""
+    """All processes; call it from the main thread, because children end with the thread that started them."""
 
     folder: Path
     environment: Mapping[str, str]
-    members: list[Process] = field(default_factory=list)
-    fallen: Counter[str] = field(default_factory=Counter)
+    all: list[Process] = field(default_factory=list)
+    unexpected_ends: Counter[str] = field(default_factory=Counter)
 
     def add(self, name: str, *command: str, **settings: str) -> Process:
-        """Start a Python module or program as a new member."""
-        member = Process(name, command, settings)
-        self.members.append(member)
-        self.start(member)
-        return member
+        """Start a Python module or program as a new process."""
+        process = Process(name, command, settings)
+        self.all.append(process)
+        self.start(process)
+        return process
 
-    def start(self, member: Process) -> None:
-        """Start a member that does not run; its output goes to a file of its name."""
-        member.lives += 1
-        with (self.folder / f"{member.name}.log").open("ab") as log:
-            env = {**self.environment, **member.settings}
-            member.process = spawn([sys.executable, *member.command], env=env, output=log, errors=log)
-        member.busy = False
+    def start(self, process: Process) -> None:
+        """Start a process that does not run; its output goes to a file of its name."""
+        process.lives += 1
+        with (self.folder / f"{process.name}.log").open("ab") as log:
+            env = {**self.environment, **process.settings}
+            process.child = spawn([sys.executable, *process.command], env=env, output=log, errors=log)
+        process.busy = False
 
-    def signal(self, member: Process, number: signal.Signals) -> None:
-        """Send a signal to a member and its children."""
-        if member.process is not None:
+    def signal(self, process: Process, number: signal.Signals) -> None:
+        """Send a signal to a process and its children."""
+        if process.child is not None:
             with suppress(ProcessLookupError):
-                os.killpg(member.process.pid, number)
+                os.killpg(process.child.pid, number)
 
-    def kill(self, member: Process) -> None:
-        """End a member as a crash does."""
-        self.signal(member, signal.SIGKILL)
-        if member.process is not None:
-            member.process.wait(10)
+    def kill(self, process: Process) -> None:
+        """End a process as a crash does."""
+        self.signal(process, signal.SIGKILL)
+        if process.child is not None:
+            process.child.wait(10)
 
     def restart_dead(self) -> None:
-        """Start again what ended by itself, as a supervisor does, and note it."""
-        for member in self.members:
-            if not member.busy and not member.is_running:
-                code = None if member.process is None else member.process.returncode
-                self._note(f"{member.name} ended with {code}", member)
-                self.start(member)
+        """Start again each process that ended by itself, as a supervisor does, and count it."""
+        for process in self.all:
+            if not process.busy and not process.is_running:
+                code = None if process.child is None else process.child.returncode
+                self._note(f"{process.name} ended with {code}", process)
+                self.start(process)
 
-    def _note(self, line: str, member: Process) -> None:
-        self.fallen[line] += 1
-        if self.fallen.total() > MAX_RESTARTS:
-            last = (self.folder / f"{member.name}.log").read_text(errors="replace").splitlines()[-5:]
+    def _note(self, line: str, process: Process) -> None:
+        self.unexpected_ends[line] += 1
+        if self.unexpected_ends.total() > MAX_RESTARTS:
+            last = (self.folder / f"{process.name}.log").read_text(errors="replace").splitlines()[-5:]
             raise ChaosError(f"{line}, as others did before: {' | '.join(last)}")
 
     def close(self) -> None:
-        """End every member."""
-        for member in self.members:
-            if member.process is not None:
-                self.signal(member, signal.SIGCONT)
-                stop(member.process, within=20)
+        """End every process."""
+        for process in self.all:
+            if process.child is not None:
+                self.signal(process, signal.SIGCONT)
+                stop(process.child, within=20)
 
 
 CLIENT_ID, CLIENT_SECRET = "demo-client", "demo-secret"
-FILE = "chaos_run.csv"
+FILE = "chaos.csv"
 
 SHARES: tuple[tuple[str, str, float, Mapping[str, Any]], ...] = (
     ("Perform", "drop_before_applying", 0.2, {}),
@@ -122,7 +122,7 @@ SHARES: tuple[tuple[str, str, float, Mapping[str, Any]], ...] = (
 )
 """Operation, fault, and its share of the whole fault rate.
 
-Every row appears before looking for it ends: a start that is told as unknown although its row was there is a violation.
+Every row appears before reconciling ends: a start that ends as unknown although its row was there is a violation.
 """
 
 
@@ -153,17 +153,17 @@ class Sandbox:
         for key in plan.keys:
             self._ask("definitions", "POST", {"CustomerKey": key, "FileSpec": FILE, "UpdateType": "AddAndUpdate"})
 
-    def trouble(self, plan: Plan) -> None:
+    def add_faults(self, plan: Plan) -> None:
         """Let calls fail from now on, as often as the plan says."""
         for number, (operation, fault, share, more) in enumerate(SHARES):
             odds = {"probability": min(1.0, share * plan.fault_rate), "seed": plan.seed * 100 + number}
             self._ask("faults", "POST", {"operation": operation, "fault": fault, **odds, **more})
 
-    def calm(self) -> int:
-        """End the trouble; gives how many calls it struck."""
-        struck = sum(int(rule["fired"]) for rule in self._ask("faults"))
+    def clear_faults(self) -> int:
+        """Remove all faults; return how many calls failed because of one."""
+        failed = sum(int(rule["fired"]) for rule in self._ask("faults"))
         self._ask("faults", "DELETE")
-        return struck
+        return failed
 
     def performs(self) -> list[dict[str, Any]]:
         """Every applied start, oldest first."""

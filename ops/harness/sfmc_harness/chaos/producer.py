@@ -1,4 +1,4 @@
-"""One producer of a chaos_run as a process: sends requests and journals what was accepted; judges nothing."""
+"""One producer of a chaos run, as a process: sends requests and writes each accepted one to its journal."""
 
 import json
 import random
@@ -41,37 +41,37 @@ def requests(order: Order, chance: random.Random) -> Iterator[tuple[str, dict[st
         if earlier and chance.random() < 0.08:
             yield chance.choice(earlier)
             continue
-        wish = (str(uuid.UUID(int=chance.getrandbits(128), version=4)), _message(order, chance, number, earlier))
-        earlier.append(wish)
-        yield wish
+        sent = (str(uuid.UUID(int=chance.getrandbits(128), version=4)), _message(order, chance, number, earlier))
+        earlier.append(sent)
+        yield sent
 
 
 def _message(
     order: Order, chance: random.Random, number: int, earlier: list[tuple[str, dict[str, Any]]]
 ) -> dict[str, Any]:
     message: dict[str, Any] = {"customer_key": chance.choice(order.keys), "source": order.way}
-    luck = chance.random()
-    if earlier and luck < 0.08:
+    draw = chance.random()
+    if earlier and draw < 0.08:
         return {**chance.choice(earlier)[1], "source": order.way}
-    if luck < 0.13:
+    if draw < 0.13:
         return message
     name = f"file-{chance.randrange(3)}.csv"
     stamp = int(chance.random() * 1e18)
     message["file"] = {"location": order.way, "name": name, "size": number, "modified_ns": stamp}
-    if luck < 0.16:
+    if draw < 0.16:
         message["force"] = True
-    elif luck < 0.3:
+    elif draw < 0.3:
         message["event_id"] = f"event-{chance.getrandbits(64):x}"
     return message
 
 
-def via_client(door: Client) -> Send:
+def via_client(client: Client) -> Send:
     """Send as our producers do: into the ledger first."""
-    return lambda request_id, message: _submitted(door, request_id, message)
+    return lambda request_id, message: _submitted(client, request_id, message)
 
 
-def _submitted(door: Client, request_id: str, message: Mapping[str, Any]) -> None:
-    submit(door, request_id=request_id, **message)
+def _submitted(client: Client, request_id: str, message: Mapping[str, Any]) -> None:
+    submit(client, request_id=request_id, **message)
 
 
 def via_celery(app: Celery) -> Send:
@@ -84,7 +84,7 @@ def _sent(app: Celery, request_id: str, message: Mapping[str, Any]) -> None:
 
 
 def work(order: Order, send: Send) -> None:
-    """Send every wish until it is accepted, at about even pace, and write each acceptance down."""
+    """Send every request until it is accepted, at about even pace, and write each acceptance to the journal."""
     chance = random.Random(order.seed)  # noqa: S311 - repeatable on purpose
     pace = order.seconds / max(order.count, 1)
     with Path(order.journal).open("a", encoding="utf-8") as journal:
@@ -112,8 +112,8 @@ def main() -> None:
     """Do what the JSON on the command line says."""
     order = Order(**json.loads(sys.argv[1]))
     if order.way == "submit":
-        with open_client() as door:
-            work(order, via_client(door))
+        with open_client() as client:
+            work(order, via_client(client))
     else:
         with Celery(broker=order.broker, set_as_current=False) as app:
             app.conf.update(broker_transport_options=PRODUCER_TIMEOUTS, task_ignore_result=True)

@@ -1,4 +1,4 @@
-"""The chaos program: a chaos_run of faults over real processes, then a count of what was promised and not kept."""
+"""Runs a plan: real processes, faults for a while, then the count of broken promises; the command line too."""
 
 import json
 import os
@@ -26,30 +26,30 @@ from sfmc_local.redis_server import Valkey, short_temporary_folder
 SKEW = Path(__file__).parent / "skewed_clock"
 SKEWED_BY = ("", "7200", "-7200")
 EVERY_SECONDS = 1.5
-"""Between two available_faults, on average."""
+"""Between two faults, on average."""
 
 READY_WITHIN = 60.0
-"""Seconds until the chaos_run breaks in any case."""
+"""Seconds that the workers may take to start; then the faults begin in any case."""
 
 TICK = 0.05
 SWEEP = b"imports.sweep"
-Tell = Callable[[str], None]
+Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class ChaosResult:
-    """What a chaos_run left, and what was done in it."""
+    """The final state of a chaos run, and which faults it had."""
 
     final_state: FinalState
-    available_faults: Counter[str] = field(default_factory=Counter)
-    fallen: Counter[str] = field(default_factory=Counter)
-    faults: int = 0
+    injected: Counter[str] = field(default_factory=Counter)
+    unexpected_ends: Counter[str] = field(default_factory=Counter)
+    sandbox_faults: int = 0
     seconds: float = 0.0
-    settled_in: float = 0.0
+    drained_in: float = 0.0
 
 
 class ChaosRun:
-    """The processes of one plan; made by `begun`."""
+    """The processes of one plan; made by `started`."""
 
     def __init__(self, plan: Plan, folder: Path, parts: ExitStack) -> None:
         self.plan, self.folder = plan, folder
@@ -84,7 +84,7 @@ class ChaosRun:
         )
         for number in range(self.plan.workers):
             skew = SKEWED_BY[number % len(SKEWED_BY)]
-            wrong = {"STORM_CLOCK_SKEW": skew, "PYTHONPATH": str(SKEW)} if skew else {}
+            wrong = {"CHAOS_CLOCK_SKEW": skew, "PYTHONPATH": str(SKEW)} if skew else {}
             heartbeat = str(self.folder / f"worker-{number}.heartbeat")
             self.processes.add(f"worker-{number}", *program, SFMC_HEARTBEAT_FILE=heartbeat, **wrong)
         if self.plan.program == "product":
@@ -92,7 +92,7 @@ class ChaosRun:
                 self.processes.add(f"beat-{number}", "-m", "sfmc_import", "beat")
 
     def await_workers(self) -> None:
-        """Wait until every worker asks for messages, so that a slow machine does not shorten the chaos_run."""
+        """Wait until every worker asks for messages, so that a slow machine does not shorten the run."""
         last = time.monotonic() + READY_WITHIN
         with self.client() as client:
             while client.info("clients")["blocked_clients"] < self.plan.workers and time.monotonic() < last:
@@ -115,7 +115,7 @@ class ChaosRun:
         return self.processes.add(f"producer-{number}", "-m", "sfmc_harness.chaos.producer", json.dumps(asdict(order)))
 
     def inject_faults(self, producers: list[Process]) -> FaultInjector:
-        """Let faults and available_faults loose until every producer has sent what it had to send."""
+        """Inject faults until every producer has sent all its requests."""
         chance = self.plan.chance("injector")
         injector = FaultInjector(
             self.processes, self.valkey, self.before_valkey, self.before_sandbox, self.schedule, chance
@@ -136,7 +136,7 @@ class ChaosRun:
         time.sleep(TICK)
 
     def drain(self, producers: list[Process]) -> float:
-        """Wait until nothing is unfinished, then until nothing is queued; gives the seconds it took."""
+        """Wait until no request is unfinished, then until no message is queued; return the seconds it took."""
         begun = time.monotonic()
         with self.client() as client:
             quiet = 0
@@ -150,10 +150,10 @@ class ChaosRun:
         return time.monotonic() - begun
 
     def _end_beats(self) -> None:
-        for member in self.processes.members:
-            if member.name.startswith("beat"):
-                member.busy = True
-                self.processes.kill(member)
+        for process in self.processes.all:
+            if process.name.startswith("beat"):
+                process.busy = True
+                self.processes.kill(process)
 
     @staticmethod
     def _is_done(client: Any) -> bool:
@@ -180,35 +180,35 @@ class ChaosRun:
 
 
 @contextmanager
-def begun(plan: Plan, folder: Path | None) -> Iterator[ChaosRun]:
+def started(plan: Plan, folder: Path | None) -> Iterator[ChaosRun]:
     """Start Valkey, the sandbox and the proxies of a plan in `folder`, or in one that is gone afterwards."""
     with ExitStack() as parts:
         place = tempfile.TemporaryDirectory(prefix="sfmc-", dir=short_temporary_folder(), ignore_cleanup_errors=True)
         yield ChaosRun(plan, Path(parts.enter_context(place)) if folder is None else folder, parts)
 
 
-def run(plan: Plan, tell: Tell, folder: Path | None = None) -> ChaosResult:
+def run(plan: Plan, say: Say, folder: Path | None = None) -> ChaosResult:
     """Carry a plan out and give what is left; logs and data stay in `folder` when one is given."""
     start = time.monotonic()
-    with begun(plan, folder) as chaos_run:
+    with started(plan, folder) as chaos_run:
         chaos_run.sandbox.define(plan)
         chaos_run.start_workers()
         chaos_run.await_workers()
         if plan.fault_rate:
-            chaos_run.sandbox.trouble(plan)
+            chaos_run.sandbox.add_faults(plan)
         producers = chaos_run.start_producers()
-        tell(f"chaos_run {plan.seed}: {plan.requests} requests, {plan.workers} workers, {plan.producers} producers")
+        say(f"chaos run {plan.seed}: {plan.requests} requests, {plan.workers} workers, {plan.producers} producers")
         injector = chaos_run.inject_faults(producers)
-        # The control need not end well: its calls fail to the last, however late a slow machine makes them.
-        struck = chaos_run.sandbox.calm() if plan.program == "product" else 0
+        # The naive worker need not end well: its calls fail to the end, however late a slow machine makes them.
+        failed_calls = chaos_run.sandbox.clear_faults() if plan.program == "product" else 0
         chaos_run.before_valkey.clear()
         chaos_run.before_sandbox.clear()
-        tell("the producers have sent everything; no fault from now on")
-        settled_in = chaos_run.drain(producers)
-        struck += chaos_run.sandbox.calm()
+        say("the producers have sent everything; no fault from now on")
+        drained_in = chaos_run.drain(producers)
+        failed_calls += chaos_run.sandbox.clear_faults()
         spent = time.monotonic() - start
         return ChaosResult(
-            chaos_run.final_state(), injector.done, chaos_run.processes.fallen, struck, spent, settled_in
+            chaos_run.final_state(), injector.done, chaos_run.processes.unexpected_ends, failed_calls, spent, drained_in
         )
 
 
@@ -217,26 +217,26 @@ KINDS = ("double", "two at once", "inside the window", "lost", "unjust unknown",
          "impossible event", "state without event", "left over")  # fmt: skip
 
 
-def summary(plan: Plan, after: ChaosResult, judge: Checker, violations: list[Violation]) -> dict[str, Any]:
+def summary(plan: Plan, after: ChaosResult, checker: Checker, violations: list[Violation]) -> dict[str, Any]:
     """The outcome as JSON can hold it."""
-    final_state, found, waits = after.final_state, Counter(violation.kind for violation in violations), judge.waits()
+    final_state, found, waits = after.final_state, Counter(violation.kind for violation in violations), checker.waits()
     return {
         "seed": plan.seed,
         "requests": {
             "sent": len(final_state.sent),
             "different": len({sent.request_id for sent in final_state.sent}),
-            "recorded": len(judge.by_request),
+            "recorded": len(checker.by_request),
         },
         "performs": len(final_state.performs),
-        "ended": dict(sorted(judge.outcomes().items())),
+        "ended": dict(sorted(checker.outcomes().items())),
         "violations": {kind: found[kind] for kind in KINDS},
         "examples": [f"{violation.kind}: {violation.text}" for violation in violations[:SHOWN_VIOLATIONS]],
-        "available_faults": dict(sorted(after.available_faults.items())),
-        "sandbox_faults": after.faults,
-        "ended_by_themselves": dict(after.fallen),
+        "injected_faults": dict(sorted(after.injected.items())),
+        "sandbox_faults": after.sandbox_faults,
+        "ended_by_themselves": dict(after.unexpected_ends),
         "first_decision_seconds": {"median": _at(waits, 0.5), "p99": _at(waits, 0.99), "longest": _at(waits, 1.0)},
         "seconds": round(after.seconds, 1),
-        "settled_in_seconds": round(after.settled_in, 1),
+        "drained_in_seconds": round(after.drained_in, 1),
     }
 
 
@@ -249,14 +249,14 @@ def lines(outcome: dict[str, Any]) -> Iterator[str]:
     rows: dict[str, dict[str, Any]] = {
         "requests": {**outcome["requests"], "Performs applied": outcome["performs"]},
         "ended as": outcome["ended"],
-        "done to the processes": {
-            **outcome["available_faults"],
-            "calls struck in the sandbox": outcome["sandbox_faults"],
+        "injected faults": {
+            **outcome["injected_faults"],
+            "failed calls in the sandbox": outcome["sandbox_faults"],
         },
         "ended by themselves": outcome["ended_by_themselves"],
         "first decision after, s": outcome["first_decision_seconds"],
-        "seconds": {"all": outcome["seconds"], "settling": outcome["settled_in_seconds"]},
-        "promises not kept": outcome["violations"],
+        "seconds": {"all": outcome["seconds"], "draining": outcome["drained_in_seconds"]},
+        "broken promises": outcome["violations"],
     }
     for title, numbers in rows.items():
         yield title
@@ -272,10 +272,10 @@ REQUESTS = 300
 
 EXAMPLES = """\b
 Examples:
-  python -m sfmc_harness.chaos.run                     300 requests, about a minute
-  python -m sfmc_harness.chaos.run --requests 10000    the long run
-  python -m sfmc_harness.chaos.run --short --seed 7    as the tests run it
-  python -m sfmc_harness.chaos.run --control naive     shows that doubles are found
+  python3 ops/dev.py chaos                     300 requests, about a minute
+  python3 ops/dev.py chaos --requests 10000    the long run
+  python3 ops/dev.py chaos --short --seed 7    as the tests run it
+  python3 ops/dev.py chaos --control naive     shows that doubles are found
 """
 
 
@@ -289,13 +289,15 @@ Examples:
 @click.option(
     "--seed",
     type=int,
-    help="Same seed, same wishes, available_faults and faults at about the same moments [a new one].",
+    help="Same seed, same requests and faults at about the same moments [a new one].",
 )
 @click.option("--workers", type=click.IntRange(1, 32), default=3, show_default=True)
 @click.option("--producers", type=click.IntRange(1, 32), default=4, show_default=True)
-@click.option("--fault-rate", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="0: calm weather.")
+@click.option("--fault-rate", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="0: no faults.")
 @click.option("--transport", type=click.Choice(["reliable", "stock"]), default="reliable", show_default=True)
-@click.option("--control", type=click.Choice(["naive"]), help="Run a worker that must fail instead of the product.")
+@click.option(
+    "--control", type=click.Choice(["naive"]), help="Run a naive worker, which must fail, instead of the product."
+)
 @click.option("--short", is_flag=True, help="Few requests, for the tests.")
 @click.option("--logs", type=click.Path(file_okay=False, path_type=Path), help="An empty folder for logs and data.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON.")
@@ -303,7 +305,7 @@ def chaos(
     requests: int | None, seconds: float | None, seed: int | None, *, short: bool, as_json: bool,
     control: str | None, logs: Path | None, **rest: float | str,
 ) -> None:  # fmt: skip
-    """Storm the whole system, let it settle, and count. Exit code 1 when a promise was not kept."""
+    """Inject faults into the whole system, let it finish, and count. Exit code 1: a promise was broken."""
     usual = SHORT_REQUESTS if short else REQUESTS
     count = requests or (int(seconds * REQUESTS_PER_SECOND) if seconds else usual)
     plan = Plan(
@@ -314,15 +316,15 @@ def chaos(
         **rest,  # type: ignore[arg-type]
     )
     try:
-        after = run(plan, lambda words: None if as_json else click.echo(words, err=True), prepared(logs))
+        after = run(plan, lambda line: None if as_json else click.echo(line, err=True), prepared(logs))
     except ChaosError as error:
         raise click.ClickException(str(error)) from error
-    judge = Checker(after.final_state, plan.windows)
-    # The naive worker keeps no ledger: only what can be seen from outside is held against it.
+    checker = Checker(after.final_state, plan.windows)
+    # The naive worker keeps no ledger: only what can be seen from outside counts.
     violations = [
-        violation for violation in judge.violations() if control is None or violation.kind in SEEN_FROM_OUTSIDE
+        violation for violation in checker.violations() if control is None or violation.kind in SEEN_FROM_OUTSIDE
     ]
-    outcome = summary(plan, after, judge, violations)
+    outcome = summary(plan, after, checker, violations)
     click.echo(json.dumps(outcome) if as_json else "\n".join(lines(outcome)))
     raise SystemExit(1 if violations else 0)
 
@@ -335,7 +337,3 @@ def prepared(logs: Path | None) -> Path | None:
     if any(logs.iterdir()):
         raise click.UsageError(f"--logs: {logs} is not empty; give a new folder")
     return logs.absolute()
-
-
-if __name__ == "__main__":
-    chaos()

@@ -1,4 +1,4 @@
-"""Whether the promises were kept, judged from what is left after a chaos run; independent of the ledger's code.
+"""Checks whether the promises were kept, from what a chaos run left; shares no decision with the ledger.
 
 A run belongs to the request whose `started` event names it, or else to the one that was starting its definition
 when the sandbox applied it: the definition's last `starting` before that moment.
@@ -43,7 +43,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Perform:
-    """One applied start, as the sandbox tells it; `at` in seconds since 1970 on this machine's clock."""
+    """One applied start, as the sandbox recorded it; `at` in seconds since 1970 on this machine's clock."""
 
     at: float
     task_id: str
@@ -64,7 +64,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalState:
-    """Everything that the judge is given; `left` names what should be empty and holds how much is in it."""
+    """All that the checker reads; `left` has the places that should be empty, with how much is in each."""
 
     sent: list[Sent]
     events: list[Event]
@@ -109,7 +109,7 @@ def read_performs(shown: list[dict[str, Any]]) -> list[Perform]:
 
 
 def read_journals(folder: Path) -> Iterator[Sent]:
-    """What the producers wrote down."""
+    """The requests in the journals of the producers."""
     for journal in sorted(folder.glob("*.journal")):
         for line in journal.read_text("utf-8").splitlines():
             entry = json.loads(line)
@@ -143,7 +143,7 @@ STATUS_OF = {
     "import_failed": "Error",
 }
 SEEN_FROM_OUTSIDE = frozenset({"double", "two at once", "inside the window", "lost"})
-"""Flaws that need no ledger to be seen."""
+"""Kinds of violations that can be seen without the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Checker:
-    """The final_state of a chaos_run, sorted by request and by definition; `windows` are seconds by definition."""
+    """Sorts the final state by request and by definition and finds violations; `windows` are seconds by definition."""
 
     final_state: FinalState
     windows: Mapping[str, float] = field(default_factory=dict)
@@ -288,9 +288,9 @@ class Checker:
     def _mismatches(self) -> Iterator[Violation]:
         for request in self.by_request.keys() | self.final_state.states.keys():
             events, state = self.by_request.get(request), self.final_state.states.get(request)
-            told = None if not events else "started" if events[-1].name == "progressed" else events[-1].name
-            if told != state:
-                yield Violation("state without event", f"request {request} is {state}, its events say {told}")
+            reported = None if not events else "started" if events[-1].name == "progressed" else events[-1].name
+            if reported != state:
+                yield Violation("state without event", f"request {request} is {state}, its events say {reported}")
 
     def _left_over(self) -> Iterator[Violation]:
         for place, count in self.final_state.left.items():

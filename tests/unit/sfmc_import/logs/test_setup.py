@@ -13,7 +13,7 @@ import structlog
 
 from sfmc_import.logs import configure
 
-SCHEMA = json.loads(Path("ops/log.schema.json").read_text())
+SCHEMA = jsonschema.Draft202012Validator(json.loads(Path("ops/log.schema.json").read_text()))
 
 
 class Output(io.BytesIO):
@@ -29,7 +29,7 @@ class Output(io.BytesIO):
     def records(self) -> list[dict[str, Any]]:
         records = [json.loads(line) for line in self.getvalue().splitlines()]
         for record in records:
-            jsonschema.validate(record, SCHEMA)
+            SCHEMA.validate(record)
         return records
 
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sfmc_sandbox.importing import Field
@@ -46,7 +46,6 @@ def run(world, rows, number, definition):
     )
 
 
-@settings(max_examples=60)
 @given(st.lists(st.tuples(lines, definitions), min_size=1, max_size=3))
 def test_every_row_is_counted_as_exactly_one_thing(imports):
     folder = Path(tempfile.mkdtemp())
@@ -70,7 +69,6 @@ def check(world, rows, outcome):
     assert len(emails) == len(set(emails))
 
 
-@settings(max_examples=60)
 @given(
     st.binary(max_size=200),
     st.dictionaries(

@@ -4,7 +4,7 @@ import os
 import time
 
 _right, _right_ns = time.time, time.time_ns
-_skew = float(os.environ.get("STORM_CLOCK_SKEW", "0"))
+_skew = float(os.environ.get("CHAOS_CLOCK_SKEW", "0"))
 
 
 def _wrong() -> float:

@@ -1,0 +1,181 @@
+"""The checker of the chaos program detects every broken promise, and finds nothing in a clean run."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from sfmc_harness.chaos.verdict import Checker, Event, FinalState, Perform, Sent
+
+KEY = "orders"
+
+
+class Scenario:
+    """Builds a final state: each event comes a second after the one before."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.performs: list[Perform] = []
+        self.sent: list[Sent] = []
+        self.states: dict[str, str] = {}
+        self.left: dict[str, int] = {}
+        self.endless: list[str] = []
+        self.now = 1000.0
+        self.numbers: Counter[str] = Counter()
+
+    def add(self, request: str, *names: str, **data: Any) -> "Scenario":
+        for name in names:
+            self.now += 1
+            self.numbers[request] += 1
+            number = self.numbers[request]
+            self.events.append(Event(self.now, f"{request}/{number}/{name}", name, request, KEY, data))
+            self.states[request] = name
+        return self
+
+    def apply(self, task: str, status: str = "Completed", at: float | None = None) -> "Scenario":
+        self.now += 0.5
+        self.performs.append(Perform(at or self.now, task, KEY, status, None))
+        return self
+
+    def violations(self, **windows: float) -> set[str]:
+        final_state = FinalState(
+            sent=self.sent, events=self.events, states=self.states, performs=self.performs,
+            left=self.left, endless=self.endless,
+        )  # fmt: skip
+        return {violation.kind for violation in Checker(final_state, windows).violations()}
+
+
+def one_good_run(request: str = "a", task: str = "1") -> Scenario:
+    return (
+        Scenario().add(request, "accepted", "starting").apply(task).add(request, "started", "completed", task_id=task)
+    )
+
+
+@pytest.fixture
+def scenario() -> Scenario:
+    return one_good_run()
+
+
+def test_a_request_that_ran_once_and_ended_is_not_blamed(scenario: Scenario) -> None:
+    scenario.sent.append(Sent("a", KEY, "celery", 1000))
+
+    assert scenario.violations(orders=5) == set()
+
+
+def test_a_second_perform_for_the_same_request_is_a_double() -> None:
+    scenario = Scenario().add("a", "accepted", "starting").apply("1").apply("2")
+
+    assert "double" in scenario.add("a", "started", "completed", task_id="2").violations()
+
+
+def test_a_perform_that_no_request_was_starting_is_a_double(scenario: Scenario) -> None:
+    scenario.apply("9", at=900.0)
+
+    assert scenario.violations() == {"double"}
+
+
+def test_a_perform_while_another_request_is_followed_is_two_at_once() -> None:
+    scenario = Scenario().add("a", "accepted", "starting").apply("1").add("a", "started", task_id="1")
+    scenario.add("b", "accepted", "starting").apply("2").add("b", "started", "completed", task_id="2")
+    scenario.add("a", "completed", task_id="1")
+
+    assert scenario.violations() == {"two at once"}
+
+
+@pytest.mark.parametrize(("window", "expected"), [(100.0, {"inside the window"}), (1.0, set())])
+def test_a_perform_inside_the_window_of_another_request_is_noticed(
+    scenario: Scenario, window: float, expected: set[str]
+) -> None:
+    scenario.add("b", "accepted", "starting").apply("2").add("b", "started", "completed", task_id="2")
+
+    assert scenario.violations(orders=window) == expected
+
+
+def test_a_forced_perform_inside_the_window_is_not_blamed(scenario: Scenario) -> None:
+    scenario.add("b", "accepted", "starting", force=True).apply("2").add("b", "started", "completed", task_id="2")
+
+    assert scenario.violations(orders=100) == set()
+
+
+def test_a_perform_after_an_import_that_failed_is_not_inside_its_window() -> None:
+    scenario = Scenario().add("a", "accepted", "starting").apply("1", "Error")
+    scenario.add("a", "started", "import_failed", task_id="1")
+    scenario.add("b", "accepted", "starting").apply("2").add("b", "started", "completed", task_id="2")
+
+    assert scenario.violations(orders=100) == set()
+
+
+def test_a_request_without_an_end_is_lost() -> None:
+    assert Scenario().add("a", "accepted").violations() == {"lost"}
+
+
+def test_a_message_that_left_no_trace_is_lost(scenario: Scenario) -> None:
+    scenario.sent.append(Sent("b", KEY, "celery", 1000))
+
+    assert scenario.violations() == {"lost"}
+
+
+@pytest.mark.parametrize(
+    ("applied", "data", "expected"),
+    [(True, {}, {"unjust unknown"}), (False, {}, set()), (True, {"candidates": ["1", "2"]}, set())],
+    ids=["its row was there", "no row", "several rows"],
+)
+def test_an_unknown_start_is_just_only_without_a_row_or_with_several(
+    applied: bool, data: dict[str, Any], expected: set[str]
+) -> None:
+    scenario = Scenario().add("a", "accepted", "starting")
+    if applied:
+        scenario.apply("1")
+
+    assert scenario.add("a", "reconciling").add("a", "start_unknown", **data).violations() == expected
+
+
+def test_a_start_that_was_never_applied_is_untrue() -> None:
+    scenario = Scenario().add("a", "accepted", "starting").add("a", "started", "completed", task_id="7")
+
+    assert scenario.violations() == {"untrue"}
+
+
+def test_an_end_that_the_run_did_not_have_is_untrue() -> None:
+    scenario = Scenario().add("a", "accepted", "starting").apply("1", "Error")
+
+    assert scenario.add("a", "started", "completed", task_id="1").violations() == {"untrue"}
+
+
+def test_a_run_that_two_requests_claim_is_untrue(scenario: Scenario) -> None:
+    scenario.add("b", "accepted", "starting").add("b", "started", "completed", task_id="1")
+
+    assert scenario.violations() == {"untrue"}
+
+
+def test_a_start_that_is_reported_as_given_up_is_untrue() -> None:
+    scenario = Scenario().add("a", "accepted", "starting").apply("1")
+
+    assert scenario.add("a", "gave_up").violations() == {"untrue"}
+
+
+@pytest.mark.parametrize("names", [("starting",), ("accepted", "completed"), ("accepted", "duplicate", "duplicate")])
+def test_a_step_that_life_does_not_have_is_impossible(names: tuple[str, ...]) -> None:
+    assert "impossible event" in Scenario().add("a", *names).violations()
+
+
+def test_an_event_that_is_missing_or_comes_twice_is_impossible(scenario: Scenario) -> None:
+    del scenario.events[1]
+
+    assert "impossible event" in scenario.violations()
+
+
+def test_a_state_that_no_event_reported_is_noticed(scenario: Scenario) -> None:
+    scenario.states["a"] = "started"
+    scenario.states["b"] = "accepted"
+
+    assert scenario.violations() == {"state without event"}
+
+
+def test_what_is_left_over_is_noticed(scenario: Scenario) -> None:
+    scenario.left["unacked"] = 1
+    assert scenario.violations() == {"left over"}
+
+    scenario.left["unacked"] = 0
+    scenario.endless.append("forgotten")
+    assert scenario.violations() == {"left over"}
