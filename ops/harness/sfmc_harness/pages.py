@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from sfmc_harness import retrying_page
 from sfmc_import.ledger.schema import ANY, KEYS, REQUEST, Field, Key, Keys, LedgerSettings
 from sfmc_import.states import NEW, RUN_ENDS, TERMINAL, TRANSITIONS, Transition
 
@@ -110,7 +111,11 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --- ", "|---").replace("--- |", "---|")
 
 
-PAGES: Mapping[Path, Callable[[], str]] = {DOCS / "states.md": render_states, DOCS / "ledger.md": render_ledger}
+PAGES: Mapping[Path, Callable[[], str]] = {
+    DOCS / "states.md": render_states,
+    DOCS / "ledger.md": render_ledger,
+    DOCS / "retrying.md": retrying_page.render,
+}
 
 
 def outdated() -> list[str]:

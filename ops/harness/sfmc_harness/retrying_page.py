@@ -1,18 +1,15 @@
-"""python -m sfmc_harness.retrying_page: writes ops/docs/retrying.md; each cell is an answer of `retrying.after`."""
+"""Renders ops/docs/retrying.md for sfmc_harness.pages; each cell of its table is an answer of `retrying.after`."""
 
 from collections.abc import Iterable, Mapping
 from math import inf
-from pathlib import Path
 
 from sfmc_import import retrying
 from sfmc_import.faults import CODES, SITUATIONS, Ambiguous, Fault, NotApplied, Rejected, after_code, after_situation
 from sfmc_import.retrying import Backoff, Next, RetryPolicy, Times, after
 
-PAGE = Path(__file__).parents[2] / "docs" / "retrying.md"
-
 INTRODUCTION = """# What follows a failure
 
-This page is written by `python -m sfmc_harness.retrying_page` from `worker/sfmc_import/retrying.py` and
+This page is written by `python -m sfmc_harness.pages` from `worker/sfmc_import/retrying.py` and
 `worker/sfmc_import/faults.py`. A fault says what the failure proves, a policy says which call failed, and one function,
 `retrying.after`, decides what follows. Every place that repeats a call asks it.
 """
@@ -146,7 +143,3 @@ def _class(fault: Fault) -> str:
 def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = list(titles)
     return "".join(f"| {' | '.join(line)} |\n" for line in (head, ["---"] * len(head), *rows))
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8")

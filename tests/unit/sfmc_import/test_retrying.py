@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfmc_harness import retrying_page
 from sfmc_import.faults import Ambiguous, NotApplied, Rejected
 from sfmc_import.retrying import (
     CONNECT,
@@ -171,9 +170,3 @@ def test_jitter_from_zero_has_a_first_bound_of_its_own():
 
 def test_connecting_waits_from_half_a_second_up_to_five():
     assert [CONNECT.pause(tries, NO_JITTER) for tries in (1, 2, 3, 4, 5, 99)] == [0.5, 1, 2, 4, 5, 5]
-
-
-def test_the_page_shows_the_decisions_and_pauses_as_they_are():
-    page = retrying_page.PAGE.read_text(encoding="utf-8")
-
-    assert page == retrying_page.render(), "write it anew: python -m sfmc_harness.retrying_page"
