@@ -9,6 +9,6 @@ def test_no_generated_page_is_out_of_date() -> None:
 
 
 def test_the_page_of_states_names_every_step() -> None:
-    page = pages.render()
+    page = pages.render_states()
 
     assert [step for step in TRANSITIONS if f"| {step.source} | {step.target} |" not in page] == []
