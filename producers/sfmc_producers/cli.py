@@ -25,14 +25,14 @@ import click
     type=click.FloatRange(min=0),
     default=2.0,
     show_default=True,
-    help="A file is complete when size and modification time did not change for this long,",
+    help="A file is complete when size and modification time did not change for this long.",
 )
 @click.option(
     "--scans",
     type=click.IntRange(min=1),
     default=2,
     show_default=True,
-    help="and in at least this many scans.",
+    help="Size and modification time must also be the same in this many scans.",
 )
 @click.option(
     "--rescan",

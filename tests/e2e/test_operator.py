@@ -12,7 +12,7 @@ from tests.support.processes import RunningSystem, running_stack
 from tests.support.waiting import eventually
 
 LATE = 9
-"""Seconds until the row of an applied start shows: longer than anybody looks for it."""
+"""Seconds until the row of an applied start shows: longer than a worker looks for it."""
 
 
 @dataclass(frozen=True)

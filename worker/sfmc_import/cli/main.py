@@ -2,9 +2,11 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from sfmc_import.cli.lazy_group import LazyGroup, Subcommand
 from sfmc_import.errors import SfmcImportError, extra_needed
@@ -125,8 +127,34 @@ PIPE_CLOSED = 141
 """What a shell reports for a program that SIGINT (2) or SIGPIPE (13) ended: 128 and the number."""
 
 
+class OutputClosedError(Exception):
+    """The reader of standard output has gone."""
+
+
+@contextmanager
+def _closed_output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise OutputClosedError from None
+
+
+class MainGroup(LazyGroup):
+    """The command itself; click would end with 1 when the reader of standard output has gone."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments; prints the help and the version."""
+        with _closed_output():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand."""
+        with _closed_output():
+            return super().invoke(ctx)
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=MainGroup,
     sections=COMMANDS,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -146,19 +174,14 @@ def main() -> None:
         _end(_usage_lines(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _end(["sfmc-import: stopped"], INTERRUPTED)
-    except BrokenPipeError:
+    except OutputClosedError:
         _end_without_output()
 
 
 def _run() -> int:
-    try:
-        status = cli.main(prog_name="sfmc-import", standalone_mode=False)
-        sys.stdout.flush()  # a closed pipe is noticed here, not while the interpreter ends
-    except SystemExit:
-        # click replaces standard output by this wrapper when the pipe is closed, and ends with 1.
-        if isinstance(sys.stdout, PacifyFlushWrapper):
-            raise BrokenPipeError from None
-        raise
+    status = cli.main(prog_name="sfmc-import", standalone_mode=False)
+    with _closed_output():  # noticed here, not while the interpreter ends
+        sys.stdout.flush()
     return status or 0
 
 

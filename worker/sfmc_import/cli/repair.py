@@ -71,7 +71,7 @@ def dead_letters_group(context: click.Context, *, as_json: bool) -> None:
         raise click.UsageError(f"write --json after {context.invoked_subcommand}")
 
 
-@dead_letters_group.command("list")
+@dead_letters_group.command("list", short_help="List all dead letters, oldest first.")
 @json_option
 def list_all(*, as_json: bool) -> None:
     """List all dead letters, oldest first: id, time, reason, task, detail."""
@@ -108,13 +108,13 @@ def show(letter_id: str, *, raw: bool, as_json: bool) -> None:
         click.echo("\n".join(f"  {name:<8}{value}" for name, value in shown.items()))
 
 
-@dead_letters_group.command()
+@dead_letters_group.command(short_help="Put messages back at the end of the queue.")
 @click.argument("ids", metavar="[ID]…", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Replay every dead letter.")
 @click.option("--queue", metavar="NAME", help="Send to this queue.  [default: the queue it came from]")
 @json_option
 def replay(ids: tuple[str, ...], *, every: bool, queue: str | None, as_json: bool) -> None:
-    """Put messages back at the end of the queue, for use after the bug is fixed.
+    """Put messages back at the end of the queue, after the bug is fixed.
 
     A message that fails again becomes a dead letter again.
     """
