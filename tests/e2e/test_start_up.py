@@ -51,7 +51,7 @@ def test_wrong_settings_end_every_command_with_a_line_for_each(command: str, tmp
     assert "Traceback" not in shown
 
 
-@pytest.mark.parametrize("command", ["status", "events", "follow"])
+@pytest.mark.parametrize("command", ["status", "events", "follow", "dead-letters"])
 def test_a_redis_that_is_away_is_one_clear_line_with_the_way_out(command: str, tmp_path: Path) -> None:
     argument = ["1", "--mid", "7"] if command == "follow" else []
     done = run(tmp_path, command, *argument, SFMC_REDIS_URL="redis://:geheim-1@127.0.0.1:9/0")

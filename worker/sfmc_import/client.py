@@ -140,7 +140,7 @@ class Client:
             return found
         if known is None:
             raise ServiceUnavailableError(
-                f"Marketing Cloud does not tell the definitions of {mid}: {found.text} ({found.code})"
+                f"Cannot read the definitions of business unit {mid}: {found.text} ({found.code})"
             )
         log.warning("definitions_not_refreshed", mid=mid, code=found.code, text=found.text)
         known.read_at = time.monotonic()

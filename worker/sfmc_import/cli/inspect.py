@@ -123,7 +123,7 @@ def _whole(access: ReadAccess) -> tuple[Mapping[str, Any], list[str]]:
 def _queue(access: ReadAccess) -> dict[str, int]:
     broker: Any = access.broker
     keys = sfmc_transport.Keys(access.settings.transport_prefix)
-    with redis_errors(access.settings.broker, "SFMC_BROKER_URL"):
+    with redis_errors(access.settings.broker, access.broker_variable):
         return {
             "queued": broker.llen(request.QUEUE),
             "in_flight": broker.hlen(keys.unacked_key),

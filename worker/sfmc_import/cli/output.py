@@ -75,6 +75,11 @@ class ReadAccess:
         """The client of Celery's queue."""
         return connect(self.settings.broker)
 
+    @property
+    def broker_variable(self) -> str:
+        """The setting that has the address of the queue."""
+        return "SFMC_BROKER_URL" if self.settings.broker_url else "SFMC_REDIS_URL"
+
     @cached_property
     def keys(self) -> Keys:
         """The names of the keys."""

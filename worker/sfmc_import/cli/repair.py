@@ -35,7 +35,7 @@ class Access:
 @contextmanager
 def _open() -> Iterator[Access]:
     """Open the dead letters; also turns an id that is not there into a line for the user."""
-    with open_for_reading() as access, redis_errors(access.settings.broker, "SFMC_BROKER_URL"):
+    with open_for_reading() as access, redis_errors(access.settings.broker, access.broker_variable):
         try:
             yield Access(access.broker, sfmc_transport.Keys(access.settings.transport_prefix))
         except DeadLetterNotFoundError as error:
