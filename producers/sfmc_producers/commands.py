@@ -1,4 +1,4 @@
-"""What the commands `watch` and `start` do; errors of settings, requests and the door are told by who calls them."""
+"""What the commands `watch` and `start` do: read folders and options, submit, follow, print."""
 
 import json
 import os
@@ -11,15 +11,12 @@ import click
 
 from sfmc_import import client
 from sfmc_import.client import Client, SubmitResult, open_client
+from sfmc_import.events import facts
 from sfmc_import.request import BadRequestError, FileInfo, read_request
-from sfmc_import.routing import BadRouteError
 from sfmc_import.states import COMPLETED, TERMINAL
 from sfmc_producers.folder import Folder, check_readable
 from sfmc_producers.stability import TEMPORARY, StabilityRule
 from sfmc_producers.watch import watch
-
-TOLD = ("task_id", "import_status", "why", "held_by", "superseded_by", "window_opens", "code", "text", "candidates")
-COUNTS = ("rows_total", "rows_successful", "rows_duplicated", "rows_failed")
 
 
 class Printer:
@@ -28,10 +25,10 @@ class Printer:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
-    def receipt(self, receipt: SubmitResult, customer_key: str) -> None:
+    def show_result(self, result: SubmitResult, customer_key: str) -> None:
         """Say that the request is recorded."""
-        fields = {"request_id": receipt.request_id, "customer_key": customer_key, "is_new": receipt.is_new}
-        self._print(fields, f"recorded: request {receipt.request_id} for {customer_key}")
+        fields = {"request_id": result.request_id, "customer_key": customer_key, "is_new": result.is_new}
+        self._print(fields, f"recorded: request {result.request_id} for {customer_key}")
 
     def follow(self, events: Iterable[Mapping[str, Any]], request_id: str, within: float | None) -> int:
         """Print each event; 0 if the last says that the import completed, else 1 and a closing line that says why."""
@@ -40,8 +37,8 @@ class Printer:
             last = event["type"].rpartition(".")[2]
             self._print(event, _sentence(last, event["data"]))
         if last not in TERMINAL:
-            limit = "its events are no longer known" if within is None else f"no end within {within:g} s"
-            self._close(f"request {request_id}: {limit}; it goes on: see 'sfmc-import status'")
+            limit = "its events are no longer in the stream" if within is None else f"no end within {within:g} s"
+            self._close(f"request {request_id}: {limit}; it continues, see: sfmc-import status --request {request_id}")
             return 1
         ended = "completed" if last in COMPLETED else "not completed"
         self._close(f"request {request_id}: {ended} ({last})")
@@ -51,30 +48,23 @@ class Printer:
         click.echo(json.dumps(fields, default=str) if self._as_json else sentence)
 
     def _close(self, sentence: str) -> None:
-        # With JSON the lines on standard output stay events; the closing line is for the person beside them.
+        # With JSON standard output has only events; the last line is for a person.
         click.echo(sentence, err=self._as_json)
 
 
 def _sentence(name: str, data: Mapping[str, Any]) -> str:
-    told = [f"{field} {data[field]}" for field in (*TOLD, *COUNTS) if data.get(field) is not None]
-    return ", ".join([name, *told])
+    return ", ".join([name, *facts(data)])
 
 
 # "/data/eu,key=contacts": a comma starts an option only where a known name follows, so paths may have commas.
 _OPTION = re.compile(r",(?=(?:mid|key|pattern|location)=)")
 
 
-class UnusableError(click.ClickException):
-    """Something the user gave cannot be used; one line, exit code 2."""
-
-    exit_code = 2
-
-
 def run_watch(
     given: tuple[str, ...],
     *,
     stable_seconds: float,
-    looks: int,
+    scans: int,
     rescan: float,
     done_suffix: str | None,
     temporary: tuple[str, ...],
@@ -85,7 +75,7 @@ def run_watch(
 ) -> None:
     """Watch folders until a signal ends it."""
     rule = StabilityRule(
-        looks=looks,
+        looks=scans,
         seconds=stable_seconds,
         temporary=TEMPORARY + temporary,
         done_suffix=done_suffix or None,
@@ -96,10 +86,7 @@ def run_watch(
     with open_client(os.environ) as door:
         _check_targets(folders, door)
         door.start_logging("json" if as_json else None)
-        try:
-            watch(door, folders, rescan=rescan)
-        except BadRouteError as error:
-            raise UnusableError(str(error)) from None
+        watch(door, folders, rescan=rescan)
 
 
 def run_start(
@@ -110,7 +97,7 @@ def run_start(
     with open_client(os.environ) as door:
         door.start_logging("json" if as_json else None)
         receipt = client.submit(door, customer_key=customer_key, file=_file_info(file), source="command", **wish)
-        printer.receipt(receipt, customer_key)
+        printer.show_result(receipt, customer_key)
         if wait:
             raise SystemExit(printer.follow(door.follow(receipt.request_id, timeout), receipt.request_id, timeout))
 
@@ -135,25 +122,29 @@ def read_folder(given: str, usual: Mapping[str, str | None], rule: StabilityRule
 def _check_folders(folders: list[Folder]) -> None:
     problems = check_readable(each.path for each in folders)
     places = [each.location for each in folders]
-    problems += [f"location {each} stands for two folders" for each in dict.fromkeys(places) if places.count(each) > 1]
+    problems += [
+        f"location {each} is given for two folders; give each folder its own location"
+        for each in dict.fromkeys(places)
+        if places.count(each) > 1
+    ]
     if problems:
-        raise UnusableError("; ".join(problems))
+        raise click.UsageError("; ".join(problems))
 
 
 def _check_targets(folders: list[Folder], door: Client) -> None:
-    """A folder with an impossible business unit or key would refuse every file, so say it before it is watched."""
+    """Check business unit and key of each folder: a wrong one would refuse every file."""
     for folder in folders:
         if not (folder.mid or door.mid):
-            raise UnusableError(f"folder {folder.path}: no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
+            raise click.UsageError(f"folder {folder.path}: no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
         key = "any" if folder.key is None else folder.key
         try:
             read_request("check", door.mid, {"customer_key": key, "mid": folder.mid})
         except BadRequestError as error:
-            raise UnusableError(f"folder {folder.path}: {error}") from None
+            raise click.UsageError(f"folder {folder.path}: {error}") from None
 
 
 def _file_info(file: Path | None) -> FileInfo | None:
     try:
         return None if file is None else client.file_at(file)
     except OSError as error:
-        raise UnusableError(f"file {file} cannot be read: {error.strerror}") from None
+        raise click.UsageError(f"file {file} cannot be read: {error.strerror}") from None

@@ -71,9 +71,7 @@ def notified(wakeup: Wakeup, folders: Iterable[tuple[Path, bool]]) -> Iterator[N
     try:
         observer.start()
     except OSError as error:
-        log.warning(
-            "file_notifications_unavailable", reason=str(error), effect="files are found by regular looks alone"
-        )
+        log.warning("file_notifications_unavailable", reason=str(error), detail="files are found by regular scans only")
         observer.unschedule_all()
         yield
         return

@@ -1,4 +1,4 @@
-"""What can be wrong around the system, and the rules of the policy file: each ends in one clear line or an event."""
+"""Wrong input and unavailable services end in one clear line or an event; and the rules of the policy file."""
 
 import json
 import socketserver
@@ -196,7 +196,7 @@ def test_a_service_that_cannot_be_reached_makes_requests_wait_and_then_give_up()
     assert ended["data"]["code"] == waiting["data"]["code"]
 
 
-def test_wrong_credentials_are_told_loudly_and_requests_wait_until_they_are_right() -> None:
+def test_wrong_credentials_are_logged_as_an_error_and_requests_wait_until_they_are_right() -> None:
     with sound_stack() as stack:
         define(stack, "daily")
         locked_out = stack.worker(SFMC_CLIENT_SECRET="wrong")
@@ -204,7 +204,7 @@ def test_wrong_credentials_are_told_loudly_and_requests_wait_until_they_are_righ
         request = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
         waiting = stack.await_event("retrying", request)
         stop(locked_out, within=60)
-        told = [each for each in records(stack.log_of(locked_out)) if each.get("code") == "login_failed"]
+        logged = [each for each in records(stack.log_of(locked_out)) if each.get("code") == "login_failed"]
         doctor = stack.run("doctor", SFMC_CLIENT_SECRET="wrong")
         assert "gave_up" not in stack.names(request)
 
@@ -212,7 +212,7 @@ def test_wrong_credentials_are_told_loudly_and_requests_wait_until_they_are_righ
         stack.await_event("completed", request)
 
     assert waiting["data"]["code"] == "login_failed"
-    assert any(each["level"] == "error" for each in told)
+    assert any(each["level"] == "error" for each in logged)
     assert doctor.returncode == 1
     assert "FAIL  login" in doctor.stdout
     assert "SFMC_CLIENT_SECRET" in doctor.stdout
@@ -249,7 +249,7 @@ def test_redis_that_goes_and_comes_back_costs_no_request_and_no_traceback() -> N
         stack.valkey.restart()
 
         stack.await_event("completed", request)
-        assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 2)
         assert (worker.poll(), beat.poll()) == (None, None)
         assert stop(worker, within=60) == 0
 
@@ -275,10 +275,10 @@ def old_redis() -> Iterator[str]:
 def test_a_redis_that_is_too_old_is_refused_in_one_line(stack: RunningSystem, old_redis: str) -> None:
     for command in ("worker", "beat"):
         done = stack.run(command, SFMC_REDIS_URL=old_redis)
-        told = [json.loads(line) for line in done.stderr.splitlines()]
-        refusals = [each for each in told if each["event"] == "redis_check_failed"]
+        logged = [json.loads(line) for line in done.stderr.splitlines()]
+        refusals = [each for each in logged if each["event"] == "redis_check_failed"]
         assert (done.returncode, len(refusals)) == (1, 1), done.stderr
-        assert refusals[0]["found"] == "Redis before 6.0 is too old"
+        assert refusals[0]["detail"] == "Redis before 6.0 is too old"
         assert "6.2" in refusals[0]["fix"]
     doctor = stack.run("doctor", SFMC_REDIS_URL=old_redis)
     start = stack.run("start", "daily", SFMC_REDIS_URL=old_redis)

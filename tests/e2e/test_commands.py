@@ -1,4 +1,4 @@
-"""The commands that look, follow and examine, as real processes over a real run of the system."""
+"""The commands status, events, follow, doctor and health, as real processes over a real run of the system."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"].removeprefix("sfmc.import.") for event in events]
 
 
-def test_events_tell_what_happened_in_order(stack: RunningSystem) -> None:
+def test_events_are_shown_in_order(stack: RunningSystem) -> None:
     events = machine(stack, "events", "--key", "daily")
 
     of_the_first = [event for event in events if event["data"]["request_id"] == events[0]["data"]["request_id"]]
@@ -89,15 +89,17 @@ def test_events_since_something_that_is_no_id_is_wrong_use(stack: RunningSystem,
     assert "not an id of the stream" in done.stderr
 
 
-def test_status_of_a_definition_tells_its_window(stack: RunningSystem) -> None:
+def test_status_of_a_definition_shows_its_window(stack: RunningSystem) -> None:
     [status] = machine(stack, "status", "daily")
 
+    shown = stack.run("status", "daily").stdout
     assert status["holder"] is None
+    assert "held_by  -" in shown
     assert 7000 < status["window_left"] <= 7200
-    assert "closed for" in stack.run("status", "daily").stdout
+    assert "closed for" in shown
 
 
-def test_status_of_a_request_tells_where_it_stands(stack: RunningSystem, request_id: str) -> None:
+def test_status_of_a_request_shows_its_state(stack: RunningSystem, request_id: str) -> None:
     [status] = machine(stack, "status", "--request", request_id)
 
     assert status["state"] == "completed"
@@ -105,8 +107,8 @@ def test_status_of_a_request_tells_where_it_stands(stack: RunningSystem, request
     assert request_id in stack.run("status", "--request", request_id).stdout
 
 
-def test_status_of_a_request_nobody_knows_is_one_line(stack: RunningSystem) -> None:
-    done = stack.run("status", "--request", "nobody")
+def test_status_of_an_unknown_request_is_one_line(stack: RunningSystem) -> None:
+    done = stack.run("status", "--request", "unknown")
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -121,7 +123,7 @@ def test_status_of_the_whole_counts(stack: RunningSystem) -> None:
     assert status["events"] >= 4
 
 
-def test_follow_of_a_run_that_ended_tells_it_at_once(stack: RunningSystem) -> None:
+def test_follow_of_a_run_that_ended_shows_its_events_at_once(stack: RunningSystem) -> None:
     [perform] = stack.sandbox.control.performs("daily")
 
     events = machine(stack, "follow", perform["task_id"])
@@ -131,7 +133,7 @@ def test_follow_of_a_run_that_ended_tells_it_at_once(stack: RunningSystem) -> No
     assert events[-1]["data"]["rows_total"] == 2
 
 
-def test_follow_of_a_task_nobody_started_is_one_line(stack: RunningSystem) -> None:
+def test_follow_of_an_unknown_task_is_one_line(stack: RunningSystem) -> None:
     done = stack.run("follow", "99999999")
 
     assert done.returncode == 1
@@ -161,11 +163,11 @@ def test_doctor_finds_a_sound_system_sound(stack: RunningSystem, tmp_path: Path)
     done = stack.run("doctor", SFMC_CONFIG=str(policy))
 
     assert done.returncode == 0, done.stdout
-    assert f"business unit {ACCOUNT_ID} answers: 1 ImportDefinitions" in done.stdout
+    assert f"business unit {ACCOUNT_ID}: login works, 1 ImportDefinitions" in done.stdout
     assert "daily exists" in done.stdout
 
 
-def test_doctor_says_what_is_wrong_and_how_to_mend_it(stack: RunningSystem, tmp_path: Path) -> None:
+def test_doctor_shows_each_problem_with_its_fix(stack: RunningSystem, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('[[route]]\npattern = "d*.csv"\ncustomer_key = "dayly"\n')
 
@@ -183,7 +185,13 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(stack: RunningSystem, tmp_
         assert variable in failed["fix"]
 
 
-def test_health_tells_whether_the_worker_lives(stack: RunningSystem, tmp_path: Path) -> None:
+def test_doctor_lists_all_settings(stack: RunningSystem) -> None:
+    listed = machine(stack, "doctor", "--settings")
+
+    assert {"name": "SFMC_POOL", "default": "threads", "meaning": "threads, prefork or solo"} in listed
+
+
+def test_health_shows_whether_the_worker_is_alive(stack: RunningSystem, tmp_path: Path) -> None:
     heartbeat = next(stack.folder.glob("heartbeat-*"))
 
     alive = stack.run("health", "--ready", SFMC_HEARTBEAT_FILE=str(heartbeat))

@@ -76,7 +76,7 @@ def running(tmp_path: Path, *options: str, **settings: str) -> Iterator[Running]
 
 
 def endings(text: str) -> list[tuple[str, str, int | None]]:
-    """Definition, outcome and row count of every request that an event stream tells the end of."""
+    """Definition, outcome and row count of every request whose end is in an event stream."""
     events = [json.loads(line) for line in text.splitlines()]
     ended = [e for e in events if e["type"].rpartition(".")[2] in {outcome for _, outcome, _ in EXPECTED}]
     return sorted((e["subject"], e["type"].rpartition(".")[2], e["data"].get("rows_total")) for e in ended)

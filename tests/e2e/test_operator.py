@@ -1,4 +1,4 @@
-"""What an operator does by command about starts in doubt and messages set aside, over the running system."""
+"""What an operator does by command about ambiguous starts and dead letters, over the running system."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.support.processes import RunningSystem, running_system
 from tests.support.waiting import eventually
 
 LATE = 9
-"""Seconds until the row of an applied start shows: longer than anybody looks for it."""
+"""Seconds until the row of an applied start shows: longer than a worker looks for it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Doubt:
         return perform["task_id"]
 
     def resolve(self, *words: str) -> tuple[int, str]:
-        """Run the command; its exit code and what it told."""
+        """Run the command; its exit code and its output."""
         done = self.stack.run("resolve", *words)
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout + done.stderr
@@ -37,8 +37,8 @@ class Doubt:
 def start(stack: RunningSystem, key: str, *options: str) -> str:
     done = stack.run("start", key, "--json", *options)
     assert done.returncode == 0, done.stderr
-    receipt: dict[str, Any] = json.loads(done.stdout)
-    return str(receipt["request_id"])
+    result: dict[str, Any] = json.loads(done.stdout)
+    return str(result["request_id"])
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +63,13 @@ def doubt() -> Iterator[Doubt]:
             assert "Traceback" not in log.read_text()
 
 
-def test_a_start_that_was_applied_is_followed_to_its_end_once_its_task_is_told(doubt: Doubt) -> None:
-    code, told = doubt.resolve(doubt.applied, "--task-id", doubt.perform(), "--operator", "ada")
+def test_a_start_that_was_applied_is_followed_to_its_end_once_its_task_is_given(doubt: Doubt) -> None:
+    code, shown = doubt.resolve(doubt.applied, "--task-id", doubt.perform(), "--operator", "ada")
 
     ended = doubt.stack.await_event("completed", doubt.applied)
     started = doubt.stack.await_event("started", doubt.applied)
     assert (code, ended["data"]["rows_total"]) == (0, 1)
-    assert f"sfmc-import follow {doubt.perform()}" in told
+    assert f"sfmc-import follow {doubt.perform()}" in shown
     assert (started["data"]["matched"], started["data"]["operator"]) == ("operator", "ada")
 
     again, complaint = doubt.resolve(doubt.applied, "--not-started", "--reason", "a mistake")
@@ -84,13 +84,13 @@ def test_a_start_that_was_not_applied_frees_its_window_and_its_file(doubt: Doubt
     before = start(stack, "lost", "--file", path)
     stack.await_event("duplicate", before)
 
-    code, told = doubt.resolve(doubt.lost, "--not-started", "--reason", "nothing in the history")
+    code, shown = doubt.resolve(doubt.lost, "--not-started", "--reason", "nothing in the history")
     after = start(stack, "lost", "--file", path)
 
     stack.await_event("completed", after)
     said = stack.await_event("not_started", doubt.lost)
     assert code == 0
-    assert "sfmc-import start lost" in told
+    assert "sfmc-import start lost" in shown
     assert said["data"]["reason"] == "nothing in the history"
     assert said["data"]["operator"]
     assert json.loads(stack.run("status", "--request", doubt.lost, "--json").stdout)["state"] == "not_started"
@@ -100,25 +100,25 @@ def test_a_start_that_was_not_applied_frees_its_window_and_its_file(doubt: Doubt
 @pytest.mark.parametrize(
     ("words", "code", "complaint"),
     [
-        (["nobody", "--task-id", "1"], 1, "no request nobody"),
-        (["nobody"], 2, "either --task-id N or --not-started"),
-        (["nobody", "--task-id", "1", "--not-started"], 2, "either --task-id N or --not-started"),
-        (["nobody", "--not-started"], 2, "--not-started needs --reason"),
+        (["missing", "--task-id", "1"], 1, "there is no request missing"),
+        (["missing"], 2, "either --task-id N or --not-started"),
+        (["missing", "--task-id", "1", "--not-started"], 2, "either --task-id N or --not-started"),
+        (["missing", "--not-started"], 2, "--not-started needs --reason"),
         (["LOST", "--task-id", "many"], 2, "a Task.ID is a whole number"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_what_cannot_be_resolved_is_said_in_one_line(doubt: Doubt, words: list[str], code: int, complaint: str) -> None:
-    ended, told = doubt.resolve(*(doubt.lost if word == "LOST" else word for word in words))
+    ended, shown = doubt.resolve(*(doubt.lost if word == "LOST" else word for word in words))
 
     assert ended == code
-    assert complaint in told.splitlines()[0]
+    assert complaint in shown.splitlines()[0]
 
 
-def test_messages_set_aside_are_listed_shown_dropped_and_what_is_not_there_is_one_line(doubt: Doubt) -> None:
+def test_dead_letters_are_listed_shown_and_deleted_and_an_unknown_id_is_one_line(doubt: Doubt) -> None:
     stack = doubt.stack
-    set_aside = {"entry": b"\x80?", "queue": "imports", "reason": "undecodable", "detail": "not JSON"}
-    letter = stack.client.xadd(Keys().dead_letters, set_aside).decode()  # type: ignore[arg-type, union-attr]
+    fields = {"entry": b"\x80?", "queue": "imports", "reason": "undecodable", "detail": "not JSON"}
+    letter = stack.client.xadd(Keys().dead_letters, fields).decode()  # type: ignore[arg-type, union-attr]
 
     listed = stack.run("dead-letters").stdout
     shown = json.loads(stack.run("dead-letters", "show", letter, "--json").stdout)
@@ -126,14 +126,14 @@ def test_messages_set_aside_are_listed_shown_dropped_and_what_is_not_there_is_on
     nothing = stack.run("dead-letters", "replay")
     assert stack.run("dead-letters", "replay", "--all").returncode == 0
     back = eventually(
-        lambda: json.loads(stack.run("dead-letters", "--json").stdout or "{}"), 60, "it is set aside anew"
+        lambda: json.loads(stack.run("dead-letters", "--json").stdout or "{}"), 60, "it is a dead letter again"
     )
-    assert stack.run("dead-letters", "drop", back["id"]).returncode == 0
+    assert stack.run("dead-letters", "delete", back["id"]).returncode == 0
 
     assert letter in listed
     assert "1 dead letter\n" in listed
     assert (shown["entry_base64"], shown["queue"], shown["reason"]) == ("gD8=", "imports", "undecodable")
     assert (homeless.returncode, nothing.returncode) == (1, 2)
-    assert homeless.stderr == "sfmc-import: there is no dead letter 1-1; see 'sfmc-import dead-letters'\n"
+    assert homeless.stderr == "sfmc-import: there is no dead letter 1-1; list them with: sfmc-import dead-letters\n"
     assert back["id"] != letter
     assert stack.run("dead-letters").stdout == "0 dead letters\n"

@@ -68,11 +68,11 @@ def test_start_returns_when_the_request_is_recorded(place, redis):
     (place.folder / "a.csv").write_text("id\n")
     ended = place.run("start", "contacts", "--file", str(place.folder / "a.csv"), "--event-id", "e1", "--json")
 
-    receipt = json.loads(ended.stdout)
-    assert (ended.returncode, receipt["customer_key"], receipt["is_new"]) == (0, "contacts", True)
+    result = json.loads(ended.stdout)
+    assert (ended.returncode, result["customer_key"], result["is_new"]) == (0, "contacts", True)
     [[_, fields]] = redis.xrange("sfmc-import:events")
     data = json.loads(fields["event"])["data"]
-    assert (data["request_id"], data["event_id"], data["source"]) == (receipt["request_id"], "e1", "command")
+    assert (data["request_id"], data["event_id"], data["source"]) == (result["request_id"], "e1", "command")
     assert (data["file"]["name"], data["file"]["location"], data["file"]["size"]) == ("a.csv", str(place.folder), 3)
 
 
@@ -110,14 +110,14 @@ def test_start_with_wait_ends_with_1_and_the_reason_when_marketing_cloud_refuses
 
         assert child.wait(60) == 1
         printed = [json.loads(line) for line in child.stdout.read().splitlines()]
-        told = child.stderr.read().decode().splitlines()
+        shown = child.stderr.read().decode().splitlines()
     assert printed[-1]["data"]["text"] == "no such definition"
-    assert told == [f"request {worker.request.request_id}: not completed (rejected)"]
+    assert shown == [f"request {worker.request.request_id}: not completed (rejected)"]
 
 
-def test_start_with_wait_gives_up_waiting_after_its_timeout_and_the_request_goes_on(place, redis):
+def test_start_with_wait_gives_up_waiting_after_its_timeout_and_the_request_continues(place, redis):
     ended = place.run("start", "contacts", "--wait", "--timeout", "0.5")
 
     assert ended.returncode == 1
-    assert "no end within 0.5 s; it goes on" in ended.stdout.splitlines()[-1]
+    assert "no end within 0.5 s; it continues" in ended.stdout.splitlines()[-1]
     assert redis.zcard("{sfmc-import:events}:due") == 1

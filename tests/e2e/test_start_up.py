@@ -1,4 +1,4 @@
-"""How worker and beat begin: what they refuse, what they wait for; and what asking for help must not cost."""
+"""How commands start: wrong settings, a Redis that is unavailable or too old, and the help of each command."""
 
 import re
 import socket
@@ -44,14 +44,14 @@ def test_wrong_settings_end_every_command_with_a_line_for_each(command: str, tmp
     argument = {"follow": ["1"], "watch": ["."], "start": ["key"]}.get(command, [])
     done = run(tmp_path, command, *argument, SFMC_REDIS_URL="nonsense", SFMC_CONCURENCY="3")
 
-    told = done.stdout + done.stderr
+    shown = done.stdout + done.stderr
     assert done.returncode == (1 if command == "doctor" else 2)
-    assert "SFMC_REDIS_URL: not an address of Redis" in told
-    assert "did you mean SFMC_CONCURRENCY?" in told
-    assert "Traceback" not in told
+    assert "SFMC_REDIS_URL: not an address of Redis" in shown
+    assert "did you mean SFMC_CONCURRENCY?" in shown
+    assert "Traceback" not in shown
 
 
-@pytest.mark.parametrize("command", ["status", "events", "follow"])
+@pytest.mark.parametrize("command", ["status", "events", "follow", "dead-letters"])
 def test_a_redis_that_is_away_is_one_clear_line_with_the_way_out(command: str, tmp_path: Path) -> None:
     argument = ["1", "--mid", "7"] if command == "follow" else []
     done = run(tmp_path, command, *argument, SFMC_REDIS_URL="redis://:geheim-1@127.0.0.1:9/0")
@@ -95,7 +95,7 @@ def test_a_redis_that_evicts_is_refused_in_one_line(command: str, tmp_path: Path
 
 @contextmanager
 def older_than_it_is(server: Valkey) -> Iterator[str]:
-    """Yield the address of a server that says Redis 6.0.9 of itself, and is `server` otherwise."""
+    """Yield the address of a server that reports Redis 6.0.9, and is `server` otherwise."""
 
     class Pretender(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -120,11 +120,11 @@ def test_a_redis_older_than_6_2_is_refused_in_one_line(command: str, tmp_path: P
     with older_than_it_is(own_valkey) as address:
         done = run(tmp_path, command, **LOGIN, SFMC_REDIS_URL=address)
 
-    told = done.stdout + done.stderr
+    shown = done.stdout + done.stderr
     assert done.returncode == 1
-    assert [line.count("too old") for line in told.splitlines() if "too old" in line] == [1]
-    assert "6.2" in told
-    assert "Traceback" not in told
+    assert [line.count("too old") for line in shown.splitlines() if "too old" in line] == [1]
+    assert "6.2" in shown
+    assert "Traceback" not in shown
 
 
 def test_a_worker_waits_for_a_redis_that_is_away_and_then_begins(tmp_path: Path, own_valkey: Valkey) -> None:
@@ -209,4 +209,4 @@ def test_a_mistyped_command_is_guessed(tmp_path: Path) -> None:
     done = run(tmp_path, "wroker")
 
     assert done.returncode == 2
-    assert "did you mean worker?" in done.stderr
+    assert "Did you mean 'worker'?" in done.stderr

@@ -18,6 +18,7 @@ from uuid_utils import uuid7
 
 from sfmc_import.bootstrap import ledger_settings, open_marketing_cloud, open_redis
 from sfmc_import.celery_app import celery_settings
+from sfmc_import.errors import ServiceUnavailableError, SettingsError
 from sfmc_import.events import EventStream, just_before
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger import RedisLedger
@@ -27,7 +28,7 @@ from sfmc_import.ports import LedgerUnavailableError, MarketingCloud
 from sfmc_import.request import QUEUE, START, FileInfo, StartRequest, read_request
 from sfmc_import.routing import AmbiguousRoute, BadRouteError, FileSpecs, Routed, Routes, Routing, Unrouted
 from sfmc_import.runs import Definition
-from sfmc_import.settings import Route, Settings, SettingsError, load
+from sfmc_import.settings import Route, Settings, load
 from sfmc_import.states import COMPLETED, TERMINAL
 
 __all__ = [
@@ -51,10 +52,6 @@ __all__ = [
 log = structlog.get_logger("sfmc_import.client")
 
 LAST_EVENTS = frozenset("sfmc.import." + state for state in TERMINAL)
-
-
-class ServiceUnavailableError(RuntimeError):
-    """Redis or Marketing Cloud cannot be asked now; the text says which, where and what to do."""
 
 
 @dataclass(slots=True)
@@ -127,7 +124,7 @@ class Client:
                 retry=False,
             )
         except (OperationalError, RedisError, OSError) as error:
-            log.warning("message_not_sent", error=str(error), next="the sweep wakes the request", **names)
+            log.warning("message_not_sent", error=str(error), action="sweep_will_retry", **names)
 
     def definitions(self, mid: str) -> Sequence[Definition]:
         """Give all definitions of a business unit, as read within the last minutes.
@@ -143,7 +140,7 @@ class Client:
             return found
         if known is None:
             raise ServiceUnavailableError(
-                f"Marketing Cloud does not tell the definitions of {mid}: {found.text} ({found.code})"
+                f"Cannot read the definitions of business unit {mid}: {found.text} ({found.code})"
             )
         log.warning("definitions_not_refreshed", mid=mid, code=found.code, text=found.text)
         known.read_at = time.monotonic()
@@ -179,7 +176,7 @@ class Client:
         return ServiceUnavailableError(f"Redis at {self._settings.redis.shown} does not answer: {error}")
 
     def _tell_outage(self, reason: str) -> None:
-        log.warning("redis_unreachable", redis=self._settings.redis.shown, error=reason, next="waiting for it")
+        log.warning("redis_unreachable", redis=self._settings.redis.shown, error=reason, action="waiting")
 
 
 def _is_past(deadline: float | None) -> bool:

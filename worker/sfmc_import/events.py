@@ -103,19 +103,21 @@ COLOURS = {
     "gave_up": "red",
     "import_failed": "red",
 }
-SHOWN = (
-    "task_id",
-    "import_status",
-    "why",
-    "held_by",
-    "superseded_by",
-    "window_opens",
-    "code",
-    "text",
-    "candidates",
-    "operator",
-)
-COUNTS = {"rows_total": "rows", "rows_successful": "ok", "rows_duplicated": "duplicated", "rows_failed": "failed"}
+EVENT_TEXT = {
+    "task_id": "Task.ID {}",
+    "import_status": "status {}",
+    "why": "because of {}",
+    "held_by": "held by request {}",
+    "superseded_by": "superseded by request {}",
+    "window_opens": "window opens {}",
+    "code": "code {}",
+    "text": "{}",
+    "candidates": "candidates {}",
+    "operator": "operator {}",
+}
+"""The fields of an event that a person wants to read, in this order, and how they are written."""
+
+ROW_COUNTS = {"rows_total": "rows", "rows_successful": "ok", "rows_duplicated": "duplicated", "rows_failed": "failed"}
 ENDS = frozenset(TERMINAL)
 
 
@@ -130,12 +132,20 @@ def line(event: Mapping[str, Any]) -> str:
     clock = str(event.get("time", ""))[:19].replace("T", " ")
     data = event.get("data", {})
     parts = [clock, click.style(f"{word:<21}", fg=COLOURS.get(word)), f"{event.get('subject', ''):<20}"]
-    return "  ".join([*parts, "  ".join(_facts(data))]).rstrip()
+    return "  ".join([*parts, "  ".join([*_file_name(data), *facts(data)])]).rstrip()
 
 
-def _facts(data: Mapping[str, Any]) -> list[str]:
+def facts(data: Mapping[str, Any]) -> list[str]:
+    """Give the data of an event as short texts: what EVENT_TEXT has, then the row counts."""
+    given = [text.format(_plain(data[name])) for name, text in EVENT_TEXT.items() if data.get(name) not in (None, "")]
+    counts = [f"{data[name]} {word}" for name, word in ROW_COUNTS.items() if isinstance(data.get(name), int)]
+    return given + ([", ".join(counts)] if counts else [])
+
+
+def _plain(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _file_name(data: Mapping[str, Any]) -> list[str]:
     file = data.get("file")
-    facts = [str(file["name"])] if isinstance(file, Mapping) and file.get("name") else []
-    facts += [f"{name}={data[name]}" for name in SHOWN if data.get(name) not in (None, "")]
-    counts = [f"{data[name]} {word}" for name, word in COUNTS.items() if isinstance(data.get(name), int)]
-    return facts + ([", ".join(counts)] if counts else [])
+    return [str(file["name"])] if isinstance(file, Mapping) and file.get("name") else []

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from sfmc_import.errors import SfmcImportError
 from sfmc_import.faults import Fault, NotApplied, Rejected
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
@@ -14,7 +15,7 @@ from sfmc_import.states import Decision, DueRequest, Followed, Lease
 Refusal = NotApplied | Rejected
 
 
-class LedgerUnavailableError(RuntimeError):
+class LedgerUnavailableError(SfmcImportError):
     """Redis is unavailable or cannot confirm durability; the step may or may not have been done."""
 
 

@@ -1,4 +1,4 @@
-"""Whether a Redis can carry the ledger: version, eviction, role, persistence; reads and judges, changes nothing."""
+"""Opens Redis clients, and checks whether a server is fit for the ledger: version, role, eviction, persistence."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,14 +19,14 @@ from sfmc_import.settings import RedisAddress
 MIN_VERSION = (6, 2)
 WAITAOF_VERSION = (7, 2)
 CLOCK_DIFFERENCE = 5.0
-"""Seconds between Redis and this machine that are worth a word; decisions use Redis time alone."""
+"""Seconds of difference between Redis and this machine that are reported; decisions use Redis time alone."""
 
 Level = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at; `mend` says what to do unless the level is ok."""
+    """The result of one check; `fix` says what to do unless the level is ok."""
 
     level: Level
     check: str
@@ -36,7 +36,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a server tells of itself; `appendfsync` is None where CONFIG is forbidden, `ahead` is in seconds."""
+    """What a server reports; `appendfsync` is None where CONFIG is forbidden, `ahead` is in seconds."""
 
     info: Mapping[str, Any]
     appendfsync: str | None
@@ -44,7 +44,7 @@ class Condition:
 
 
 def inspect_server(client: Redis, now: Callable[[], float] = time.time) -> Condition:
-    """Ask a server; raises RedisError when it cannot be asked."""
+    """Read the state of a server; raises RedisError when it does not answer."""
     asked: Any = client
     try:
         seconds, microseconds = asked.time()
@@ -66,7 +66,7 @@ def _appendfsync(client: Any) -> str | None:
 
 
 def check_server(condition: Condition, *, durability: str = "none", replicas: int = 0) -> list[Finding]:
-    """Judge a server for the ledger with these settings of durability; of one that is too old nothing but that."""
+    """Check a server for these settings of durability; of a server that is too old only the version is checked."""
     if _as_number(condition.info) < MIN_VERSION:
         return [_version(condition.info, durability)]
     return [
@@ -84,13 +84,15 @@ def _as_number(info: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _version(info: Mapping[str, Any], durability: str) -> Finding:
-    told = str(info.get("redis_version", "0"))
-    name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {told}"
+    reported = str(info.get("redis_version", "0"))
+    name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {reported}"
     version = _as_number(info)
     if version < MIN_VERSION:
         return Finding("fail", "version", f"{name} is too old", "use Redis 6.2 or later, or Valkey")
     if durability == "waitaof" and version < WAITAOF_VERSION:
-        return Finding("fail", "version", f"{name} has no WAITAOF", "use Redis 7.2, Valkey, or SFMC_DURABILITY=none")
+        return Finding(
+            "fail", "version", f"{name} has no WAITAOF", "use Redis 7.2 or later, Valkey, or SFMC_DURABILITY=none"
+        )
     return Finding("ok", "version", name)
 
 
@@ -98,42 +100,51 @@ def _role(info: Mapping[str, Any]) -> Finding:
     role = str(info.get("role", "master"))
     if role == "master":
         return Finding("ok", "role", "primary")
-    return Finding("fail", "role", "this is a replica and takes no writes", "give the address of the primary")
+    return Finding(
+        "fail",
+        "role",
+        "this server is a replica, which takes no writes",
+        "set SFMC_REDIS_URL to the primary, or to sentinel://…",
+    )
 
 
 def _eviction(info: Mapping[str, Any]) -> Finding:
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy == "noeviction":
-        return Finding("ok", "eviction", "nothing is evicted (noeviction)")
-    text = f"maxmemory-policy {policy} throws ledger entries away when memory is full"
-    return Finding("fail", "eviction", text, "set maxmemory-policy noeviction")
+        return Finding("ok", "eviction", "no key is evicted (noeviction)")
+    text = f"maxmemory-policy {policy} deletes records of the ledger when memory is full"
+    return Finding("fail", "eviction", text, "set maxmemory-policy noeviction in the configuration of Redis")
 
 
 def _persistence(condition: Condition, durability: str) -> Finding:
     if not int(condition.info.get("aof_enabled", 0)):
-        text = "no append-only file: a restart of Redis loses the requests since its last snapshot, or all"
-        return Finding("warn", "persistence", text, "set appendonly yes")
+        text = "no append-only file: a restart of Redis loses the requests since its last snapshot, or all requests"
+        return Finding("warn", "persistence", text, "set appendonly yes in the configuration of Redis")
     if condition.info.get("aof_last_write_status", "ok") != "ok":
-        return Finding("fail", "persistence", "the append-only file cannot be written", "make room on its disk")
+        return Finding(
+            "fail", "persistence", "Redis cannot write its append-only file", "free space on the disk of Redis"
+        )
     if condition.appendfsync == "always" or durability == "waitaof":
         return Finding("ok", "persistence", "every start is on disk before it is sent")
-    text = f"append-only file with appendfsync {condition.appendfsync or 'unknown'}: a power loss may cost a second"
-    return Finding("warn", "persistence", text, "set appendfsync always, or SFMC_DURABILITY=waitaof (Redis 7.2)")
+    text = f"appendfsync is {condition.appendfsync or 'unknown'}: a power failure can lose the last second of writes"
+    return Finding(
+        "warn", "persistence", text, "set appendfsync always in Redis, or SFMC_DURABILITY=waitaof (Redis 7.2 or later)"
+    )
 
 
 def _replicas(info: Mapping[str, Any], durability: str, replicas: int) -> list[Finding]:
     connected = int(info.get("connected_slaves", 0))
     if durability == "none" or connected >= replicas:
         return []
-    text = f"{connected} replicas are connected, {replicas} must confirm each start"
+    text = f"{connected} replicas are connected, but {replicas} must confirm each start"
     return [Finding("fail", "replicas", text, "connect the replicas, or lower SFMC_WAIT_REPLICAS")]
 
 
 def _clock(ahead: float) -> Finding:
     if abs(ahead) <= CLOCK_DIFFERENCE:
-        return Finding("ok", "clock", "Redis and this machine agree")
-    text = f"Redis is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine"
-    return Finding("warn", "clock", text, "synchronise both clocks; log times differ from event times until then")
+        return Finding("ok", "clock", "the clocks of Redis and of this machine agree")
+    text = f"the clock of Redis is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine"
+    return Finding("warn", "clock", text, "synchronise both clocks (NTP); until then log times and event times differ")
 
 
 CONNECT_SECONDS = 3.0
@@ -145,8 +156,8 @@ def connect(
 ) -> Redis:
     """Open a client that gives bytes; it connects on first use.
 
-    A command whose answer was lost is sent again, so only commands that bear repetition may be used:
-    every script of the ledger does. A blocking command must block for less than `answer_seconds`.
+    A command whose answer was lost is sent again, so only commands that may run twice can be used:
+    every script of the ledger can. A blocking command must block for less than `answer_seconds`.
     """
     options: dict[str, Any] = {
         "socket_timeout": answer_seconds,

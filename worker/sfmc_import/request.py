@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeGuard
 
+from sfmc_import.errors import USAGE, SfmcImportError
+
 QUEUE = "imports"
 START = "imports.start"
 WAKE = "imports.wake"
@@ -19,8 +21,10 @@ MAX_COUNT = 2**63 - 1
 _ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
-class BadRequestError(ValueError):
+class BadRequestError(SfmcImportError, ValueError):
     """A request that can never be carried out; `problems` has one sentence for each fault found."""
+
+    exit_code = USAGE
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from sfmc_import.errors import USAGE, SfmcImportError
 from sfmc_import.runs import Definition
 
 
@@ -39,8 +40,10 @@ class AmbiguousRoute:
 Routing = Routed | Unrouted | AmbiguousRoute
 
 
-class BadRouteError(ValueError):
+class BadRouteError(SfmcImportError, ValueError):
     """A route that can never work; the message says which and why."""
+
+    exit_code = USAGE
 
 
 class Routes:

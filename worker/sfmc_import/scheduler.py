@@ -19,7 +19,7 @@ class LoggingScheduler(Scheduler):
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
             if not self._missed:
-                log.warning("broker_unreachable", error=str(error), next="the sweeps go on when it is back")
+                log.warning("broker_unreachable", error=str(error), action="waiting")
             self._missed += 1
         else:
             if self._missed:

@@ -82,7 +82,7 @@ def run_task_body(event: str, work: Callable[[], dict[str, Any]]) -> dict[str, A
     try:
         return work()
     except LedgerUnavailableError as error:
-        log.error("ledger_unreachable", error=str(error), next="the message goes back to the queue")
+        log.error("ledger_unreachable", error=str(error), action="requeued")
         raise Reject(str(error), requeue=True) from error
     except Exception as error:
         # A task that ends by exception would be lost: the ledger wakes the request again when its time comes.

@@ -135,7 +135,7 @@ class WorkerHealth:
 
 
 def _log_finding(finding: Finding, place: RedisAddress) -> None:
-    facts = {"redis": place.shown, "check": finding.check, "found": finding.text, "fix": finding.fix}
+    facts = {"redis": place.shown, "check": finding.check, "detail": finding.text, "fix": finding.fix}
     if finding.level == "fail":
         log.error("redis_check_failed", **facts)
     elif finding.level == "warn":
@@ -174,7 +174,7 @@ class WriteLossWatch:
             return False
         self._count += 1
         if lost:
-            log.error("write_loss_detected", next="starts wait, and look for runs that the ledger does not know")
+            log.error("write_loss_detected", detail="for 15 minutes starts look for runs that the ledger does not have")
         return lost
 
     def _run(self) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
+from sfmc_import.errors import SfmcImportError
 from sfmc_import.events import EventStream
 from sfmc_local.demo_account import AccountError
 from sfmc_local.demo_processes import PartError, Parts
 from sfmc_local.demo_view import Record, View, view_for
-from sfmc_local.redis_server import NoServerError
 
 CITIES = ("Oslo", "Lyon", "Graz", "Turin", "Ghent")
 PIECES = 6
@@ -110,7 +110,7 @@ PAUSE = 1.0
 OUR_KEYS = ("sfmc-import:*", "{sfmc-import*", "imports*", "_kombu.*", "unacked*", "celery-task-meta-*")
 
 
-class DemoError(RuntimeError):
+class DemoError(SfmcImportError):
     """The demo could not run, or had another result than planned; the message is one line."""
 
 
@@ -212,7 +212,7 @@ def run(*, keep: bool, as_json: bool, fast: bool) -> None:
             demo.verify()
             if keep:
                 demo.stay()
-    except (PartError, AccountError, NoServerError) as error:
+    except (PartError, AccountError) as error:
         raise DemoError(str(error)) from None
 
 

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sfmc_import.events import COLOURS, COUNTS, ENDS, kind, line
+from sfmc_import.events import COLOURS, ENDS, ROW_COUNTS, kind, line
 
 DESTINATIONS = {"contacts": "data extension", "newsletter": "list", "orders": "data extension"}
 EXPECTED = {
@@ -53,7 +53,7 @@ class Record:
         line.state = state
         line.file = str((data.get("file") or {}).get("name") or line.file)
         line.task_id = str(data.get("task_id") or line.task_id)
-        line.counts |= {name: data[name] for name in COUNTS if isinstance(data.get(name), int)}
+        line.counts |= {name: data[name] for name in ROW_COUNTS if isinstance(data.get(name), int)}
 
     def has(self, customer_key: str, state: str) -> bool:
         """Tell whether a request of this definition is in this state."""
@@ -193,11 +193,11 @@ def table_of(record: Record, width: int) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in shown:
         table.add_column(heading, overflow="fold")
-    for heading in COUNTS.values():
+    for heading in ROW_COUNTS.values():
         table.add_column(heading, justify="right")
     for each in record.lines.values():
         facts = facts_of(each)
-        table.add_row(*(facts[name] for name in shown), *(str(each.counts.get(name, "")) for name in COUNTS))
+        table.add_row(*(facts[name] for name in shown), *(str(each.counts.get(name, "")) for name in ROW_COUNTS))
     return table
 
 

@@ -17,13 +17,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sfmc_import.errors import SfmcImportError
 from sfmc_local.processes import spawn, stop
 
 MIN_VERSION = (6, 2)
 """The first server with everything the ledger and Celery 5.7 need (BLMOVE, XAUTOCLAIM, GETEX)."""
 
 
-class NoServerError(RuntimeError):
+class NoServerError(SfmcImportError):
     """No usable server program; the message says what to do."""
 
 

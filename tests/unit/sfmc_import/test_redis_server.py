@@ -21,7 +21,7 @@ def findings(
     return {finding.check: finding for finding in check_server(condition, durability=durability, replicas=replicas)}
 
 
-def test_a_sound_server_has_nothing_to_mend() -> None:
+def test_a_suitable_server_needs_no_fix() -> None:
     found = findings()
 
     assert {finding.level for finding in found.values()} == {"ok"}
@@ -44,7 +44,7 @@ def test_a_policy_that_evicts_is_refused(policy: str) -> None:
 
     assert found.level == "fail"
     assert policy in found.text
-    assert found.fix == "set maxmemory-policy noeviction"
+    assert found.fix == "set maxmemory-policy noeviction in the configuration of Redis"
 
 
 def test_a_replica_is_refused() -> None:
@@ -62,7 +62,7 @@ def test_a_replica_is_refused() -> None:
         ({}, "always", "none", "ok"),
     ],
 )
-def test_persistence_is_judged_with_the_setting_of_durability(
+def test_persistence_is_checked_with_the_setting_of_durability(
     info: dict[str, Any], appendfsync: str | None, durability: str, level: str
 ) -> None:
     assert findings(appendfsync, durability=durability, **info)["persistence"].level == level
@@ -75,5 +75,5 @@ def test_replicas_that_must_confirm_must_be_there() -> None:
 
 
 @pytest.mark.parametrize(("ahead", "level"), [(4.0, "ok"), (-4.0, "ok"), (60.0, "warn"), (-60.0, "warn")])
-def test_clocks_that_differ_are_told(ahead: float, level: str) -> None:
+def test_clocks_that_differ_are_reported(ahead: float, level: str) -> None:
     assert findings(ahead=ahead)["clock"].level == level

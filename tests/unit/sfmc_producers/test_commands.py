@@ -44,7 +44,7 @@ def test_the_place_of_a_relative_path_is_absolute_and_keeps_links(tmp_path):
     assert location == f"{tmp_path}/link"
 
 
-def test_whatever_goes_wrong_in_a_look_is_logged_and_costs_that_look_alone():
+def test_an_error_in_a_scan_is_logged_and_ends_that_scan_only():
     def look():
         raise RuntimeError("never seen before")
 

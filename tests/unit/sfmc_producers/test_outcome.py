@@ -17,7 +17,7 @@ def test_an_import_that_completed_is_success_and_the_closing_line_says_how(name,
     assert code == 0
     assert capsys.readouterr().out.splitlines() == [
         "accepted",
-        f"{name}, rows_total 3",
+        f"{name}, 3 rows",
         f"request r1: completed ({name})",
     ]
 
@@ -27,20 +27,20 @@ def test_an_import_that_completed_is_success_and_the_closing_line_says_how(name,
 )
 def test_any_other_end_is_failure(name, capsys):
     assert Printer(as_json=False).follow([event(name, text="so it is")], "r1", None) == 1
-    assert capsys.readouterr().out.splitlines() == [f"{name}, text so it is", f"request r1: not completed ({name})"]
+    assert capsys.readouterr().out.splitlines() == [f"{name}, so it is", f"request r1: not completed ({name})"]
 
 
-def test_no_end_in_time_is_failure_and_says_that_the_request_goes_on(capsys):
+def test_no_end_in_time_is_failure_and_says_that_the_request_continues(capsys):
     assert Printer(as_json=False).follow([event("deferred")], "r1", 30) == 1
-    assert "no end within 30 s; it goes on" in capsys.readouterr().out
+    assert "no end within 30 s; it continues, see: sfmc-import status --request r1" in capsys.readouterr().out
 
 
-def test_with_json_standard_output_has_the_receipt_and_the_events_alone(capsys):
+def test_with_json_standard_output_has_the_result_and_the_events_alone(capsys):
     printer, events = Printer(as_json=True), [event("accepted"), event("completed")]
-    printer.receipt(SubmitResult(request_id="r1", is_new=True), "k")
+    printer.show_result(SubmitResult(request_id="r1", is_new=True), "k")
     printer.follow(events, "r1", None)
 
     printed = capsys.readouterr()
-    receipt = {"request_id": "r1", "customer_key": "k", "is_new": True}
-    assert [json.loads(line) for line in printed.out.splitlines()] == [receipt, *events]
+    result = {"request_id": "r1", "customer_key": "k", "is_new": True}
+    assert [json.loads(line) for line in printed.out.splitlines()] == [result, *events]
     assert printed.err == "request r1: completed (completed)\n"

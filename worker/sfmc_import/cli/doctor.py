@@ -1,4 +1,4 @@
-"""`sfmc-import doctor`: looks at everything that must be well and says how to mend what is not; changes nothing."""
+"""`sfmc-import doctor`: checks settings, Redis, login and definitions, and prints a fix for each problem."""
 
 import difflib
 import os
@@ -14,18 +14,17 @@ from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.cli.output import examples, json_option, mark, print_json
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.marketing_cloud import SoapMarketingCloud
-from sfmc_import.redis_server import Finding, check_server, connect
-from sfmc_import.redis_server import inspect_server as look_at_redis
+from sfmc_import.redis_server import Finding, check_server, connect, inspect_server
 from sfmc_import.runs import Definition
-from sfmc_import.settings import RedisAddress, Settings, SettingsError, load
+from sfmc_import.settings import RedisAddress, Settings, SettingsError, described, load
 
 # Hosts that a plain http address may have: this machine, and names without a dot (a Compose network).
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 FIXES = {
-    "login_failed": "check SFMC_CLIENT_ID, SFMC_CLIENT_SECRET, SFMC_ACCOUNT_ID and the package's access to it",
+    "login_failed": "check SFMC_CLIENT_ID, SFMC_CLIENT_SECRET, SFMC_ACCOUNT_ID, and the access of the package",
     "token_refused": "check SFMC_ACCOUNT_ID and the rights of the installed package (Imports, Data Extensions, Lists)",
     "dns": "check the subdomain in SFMC_AUTH_URL and SFMC_SOAP_URL",
-    "tls": "set SFMC_CA_BUNDLE where a proxy signs with certificates of its own",
+    "tls": "if a proxy replaces certificates, set SFMC_CA_BUNDLE to the file of its certificates",
 }
 LEGACY_FIXES = "check SFMC_USERNAME and SFMC_PASSWORD, or use an installed package (SFMC_CLIENT_ID) instead"
 DEFAULT_FIX = "check SFMC_AUTH_URL, SFMC_SOAP_URL, the network, and status.salesforce.com"
@@ -35,13 +34,13 @@ def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> It
     """Ask Marketing Cloud once for each business unit that the settings name."""
     yield from _plain_http(settings)
     service.prepare()
-    yield Finding("ok", "WSDL", "the package's own WSDL loads")
+    yield Finding("ok", "WSDL", "the built-in WSDL can be loaded")
     for mid, keys in _named(settings).items():
         found = service.definitions(mid)
         if isinstance(found, (NotApplied, Rejected)):
             yield Finding("fail", "login", f"business unit {mid}: {found.text}", _fix_for(found.code, settings))
         else:
-            yield Finding("ok", "login", f"business unit {mid} answers: {len(found)} ImportDefinitions")
+            yield Finding("ok", "login", f"business unit {mid}: login works, {len(found)} ImportDefinitions")
             yield from _definitions(mid, keys, found)
 
 
@@ -56,7 +55,7 @@ def _plain_http(settings: Settings) -> Iterator[Finding]:
         parts = urlsplit(address)
         host = parts.hostname or ""
         if parts.scheme == "http" and host not in LOCAL and "." in host:
-            text = f"{name} is plain http: login and token travel in the open"
+            text = f"{name} is plain http: login and token are sent without encryption"
             yield Finding("warn", "encryption", text, "use https://")
 
 
@@ -77,25 +76,29 @@ def _definitions(mid: str, keys: Sequence[str], found: Sequence[Definition]) -> 
             yield Finding("ok", "definition", f"{key} exists in business unit {mid}")
             continue
         near = difflib.get_close_matches(key, existing, n=1)
-        mend = f"did you mean {near[0]}?" if near else "give the External Key that Marketing Cloud shows"
-        yield Finding("fail", "definition", f"{key} of the policy file is not in business unit {mid}", mend)
+        fix = f"did you mean {near[0]}?" if near else "use the External Key that Marketing Cloud shows"
+        yield Finding("fail", "definition", f"{key} of the policy file does not exist in business unit {mid}", fix)
 
 
-# A look at something that is down should not take as long as a worker's patience.
+# A check should not take as long as a worker waits.
 QUERY_SECONDS = 5.0
 
 
 @click.command(
     epilog=examples("sfmc-import doctor", "sfmc-import doctor --json | jq '.findings[] | select(.level!=\"ok\")'")
 )
+@click.option("--settings", "list_settings", is_flag=True, help="List all settings with default and meaning, and end.")
 @json_option
-def doctor(*, as_json: bool) -> None:
-    """Look at settings, Redis, the login at Marketing Cloud and the definitions that routes and policy name.
+def doctor(*, list_settings: bool, as_json: bool) -> None:
+    """Check settings, Redis, the login at Marketing Cloud, and the definitions that routes and policy name.
 
-    One line for each thing, marked ok, warn (works, but read it) or FAIL, and below it how to mend it.
+    Prints one line for each check: ok, warn (works, but read it) or FAIL, with a fix in the next line.
 
-    Exit code: 0, or 1 when something fails.
+    Exit code: 0, or 1 if a check failed.
     """
+    if list_settings:
+        _list_settings(as_json=as_json)
+        return
     logs.configure(level="error")
     findings = []
     for finding in _all():
@@ -107,7 +110,7 @@ def doctor(*, as_json: bool) -> None:
         rows = [{"level": f.level, "check": f.check, "text": f.text, "fix": f.fix or None} for f in findings]
         print_json({"healthy": not failed, "findings": rows})
     elif failed:
-        click.echo(f"{failed} to mend")
+        click.echo(f"{failed} failed")
     raise SystemExit(1 if failed else 0)
 
 
@@ -115,6 +118,14 @@ def _show(finding: Finding) -> None:
     click.echo(f"{mark(finding.level)}  {finding.check:<12}  {finding.text}")
     if finding.fix:
         click.echo(f"{'':<20}→ {finding.fix}")
+
+
+def _list_settings(*, as_json: bool) -> None:
+    for name, default, meaning in described():
+        if as_json:
+            print_json({"name": name, "default": default or None, "meaning": meaning})
+        else:
+            click.echo(f"{name:<26}{default or '-':<26}{meaning}")
 
 
 def _all() -> Iterator[Finding]:
@@ -125,14 +136,14 @@ def _all() -> Iterator[Finding]:
         yield from _check_redis_only()
         return
     count, routes = len(settings.policies.definitions), len(settings.routes)
-    yield Finding("ok", "settings", f"all are sound; {count} definitions with a policy of their own, {routes} routes")
+    yield Finding("ok", "settings", f"all are valid; policy for {count} definitions, {routes} routes")
     yield from _redis(settings)
-    patient = settings.model_copy(update={"retry_seconds": QUERY_SECONDS})
-    yield from check_marketing_cloud(settings, open_marketing_cloud(patient))
+    quick = settings.model_copy(update={"call_retry_seconds": QUERY_SECONDS})
+    yield from check_marketing_cloud(settings, open_marketing_cloud(quick))
 
 
 def _check_redis_only() -> Iterator[Finding]:
-    """Look at Redis all the same when only the login at Marketing Cloud is missing."""
+    """Check Redis if only the login at Marketing Cloud is missing."""
     try:
         settings = load(os.environ)
     except SettingsError:
@@ -141,19 +152,17 @@ def _check_redis_only() -> Iterator[Finding]:
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:
-    places = {"Redis": settings.redis}
+    yield from _one_redis("Redis", settings.redis, "SFMC_REDIS_URL", settings)
     if settings.broker != settings.redis:
-        places["broker"] = settings.broker
-    for name, place in places.items():
-        yield from _one_redis(name, place, settings)
+        yield from _one_redis("broker", settings.broker, "SFMC_BROKER_URL", settings)
 
 
-def _one_redis(name: str, place: RedisAddress, settings: Settings) -> Iterator[Finding]:
+def _one_redis(name: str, place: RedisAddress, variable: str, settings: Settings) -> Iterator[Finding]:
     with connect(place, retries=0) as client:
         try:
-            condition = look_at_redis(client)
+            condition = inspect_server(client)
         except (RedisError, OSError) as error:
-            yield Finding("fail", name, f"{place.shown} does not answer: {error}", "start it, or set SFMC_REDIS_URL")
+            yield Finding("fail", name, f"{place.shown} does not answer: {error}", f"start it, or set {variable}")
             return
     yield Finding("ok", name, f"{place.shown} answers")
     yield from check_server(condition, durability=settings.durability, replicas=settings.wait_replicas)

@@ -1,4 +1,4 @@
-"""`sfmc-import status`: where the whole, a definition or a request stands; reads only."""
+"""`sfmc-import status`, `events` and `follow`: show state and events of the system, a definition or a request."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,15 @@ import click
 import sfmc_transport
 from sfmc_import import request
 from sfmc_import.bootstrap import open_ledger
-from sfmc_import.cli.output import ReadAccess, examples, json_option, open_for_reading, print_json, seconds
+from sfmc_import.cli.output import (
+    ReadAccess,
+    examples,
+    json_option,
+    open_for_reading,
+    print_json,
+    redis_errors,
+    seconds,
+)
 from sfmc_import.events import ENDS, Event, just_before, kind, line
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.states import COMPLETED
@@ -23,42 +31,44 @@ SHOWN_UNFINISHED = 20
     epilog=examples("sfmc-import status", "sfmc-import status Daily_Orders", "sfmc-import status --request 0199f3a2-…")
 )
 @click.argument("customer_key", metavar="[KEY]", required=False)
-@click.option("--request", "request_id", metavar="ID", help="One request instead of a definition.")
-@click.option("--mid", metavar="MID", help="Business unit.  [default: SFMC_ACCOUNT_ID]")
+@click.option("--request", "request_id", metavar="ID", help="Show this request.")
+@click.option("--mid", metavar="MID", help="MID of the business unit.  [default: SFMC_ACCOUNT_ID]")
 @click.option(
     "-n",
     "--last",
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="How many events of the definition.",
+    help="How many events of the definition to show.",
 )
 @json_option
 def status(customer_key: str | None, *, request_id: str | None, mid: str | None, last: int, as_json: bool) -> None:
-    """Where things stand: the whole, or one definition (KEY), or one request.
+    """Show the state of the system, of one definition (KEY), or of one request (--request).
 
-    For a definition: who holds it and for how long, how long its window is closed (no further start), which
-    follow-ups wait, and what happened last.
+    For a definition: the request that holds it, how long its window is closed (no start until then), the
+    follow-ups that wait, and the last events.
 
-    Exit code: 0, or 1 when the request is not known.
+    Exit code: 0, or 1 if the request is not known or Redis does not answer.
     """
-    looking = open_for_reading()
-    if request_id is not None:
-        found, lines = _request(looking, request_id)
-    elif customer_key is not None:
-        found, lines = _definition(looking, looking.mid(mid), customer_key, last)
-    else:
-        found, lines = _whole(looking)
+    with open_for_reading() as access:
+        if request_id is not None:
+            found, lines = _request(access, request_id)
+        elif customer_key is not None:
+            found, lines = _definition(access, access.mid(mid), customer_key, last)
+        else:
+            found, lines = _whole(access)
     if as_json:
         print_json(found)
     else:
         click.echo("\n".join(lines))
 
 
-def _request(looking: ReadAccess, request_id: str) -> tuple[Mapping[str, Any], list[str]]:
-    record = looking.reader.request(request_id)
+def _request(access: ReadAccess, request_id: str) -> tuple[Mapping[str, Any], list[str]]:
+    record = access.reader.request(request_id)
     if record is None:
-        raise click.ClickException(f"no request {request_id}: never recorded here, or ended and forgotten since")
+        raise click.ClickException(
+            f"there is no request {request_id}: wrong id, or it ended more than SFMC_REQUEST_TTL ago"
+        )
     return record, [f"  {name:<16}{_shown(name, value)}" for name, value in record.items() if value is not None]
 
 
@@ -68,25 +78,25 @@ def _shown(name: str, value: Any) -> str:
     return str(value.get("name", value)) if isinstance(value, Mapping) else str(value)
 
 
-def _definition(looking: ReadAccess, mid: str, key: str, last: int) -> tuple[Mapping[str, Any], list[str]]:
+def _definition(access: ReadAccess, mid: str, key: str, last: int) -> tuple[Mapping[str, Any], list[str]]:
     if not mid:
-        raise click.UsageError("no business unit: set SFMC_ACCOUNT_ID or give --mid")
-    record = looking.reader.definition(mid, key)
-    recent = looking.reader.recent(mid, key, last)
-    waiting = [found for found in map(looking.reader.request, record["waiting"]) if found]
+        raise click.UsageError("no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
+    record = access.reader.definition(mid, key)
+    recent = access.reader.recent(mid, key, last)
+    waiting = [found for found in map(access.reader.request, record["waiting"]) if found]
     found = {**record, "waiting": waiting, "recent": recent}
-    held = _holder(looking, record)
-    lines = [f"{key} of business unit {mid}", f"  holder   {held}", f"  window   {_window(record)}"]
+    held = _holder(access, record)
+    lines = [f"{key} of business unit {mid}", f"  held_by  {held}", f"  window   {_window(record)}"]
     return found, [*lines, *_waiting_lines(waiting), *(f"  {line(event)}" for event in reversed(recent))]
 
 
-def _holder(looking: ReadAccess, record: Mapping[str, Any]) -> str:
+def _holder(access: ReadAccess, record: Mapping[str, Any]) -> str:
     if record["holder"] is None:
-        return "nobody"
-    request = looking.reader.request(record["holder"]) or {}
+        return "-"
+    request = access.reader.request(record["holder"]) or {}
     task = f", Task.ID {request['task_id']}" if "task_id" in request else ""
     lease = f", lease for {seconds(record['lease_left'])}" if record["lease_left"] else ""
-    return f"request {record['holder']}: {request.get('state', 'gone')}{task}{lease}"
+    return f"request {record['holder']}: {request.get('state', 'no longer recorded')}{task}{lease}"
 
 
 def _window(record: Mapping[str, Any]) -> str:
@@ -101,29 +111,30 @@ def _waiting_lines(waiting: list[Mapping[str, Any]]) -> list[str]:
     return [f"  waiting  {len(waiting)}", *lines]
 
 
-def _whole(looking: ReadAccess) -> tuple[Mapping[str, Any], list[str]]:
-    counts = {**looking.reader.overview(), **_queue(looking)}
-    unfinished = list(_unfinished(looking))
-    place = looking.settings.redis.shown
+def _whole(access: ReadAccess) -> tuple[Mapping[str, Any], list[str]]:
+    counts = {**access.reader.overview(), **_queue(access)}
+    unfinished = list(_unfinished(access))
+    place = access.settings.redis.shown
     lines = [place, *(f"  {name.replace('_', ' '):<14}{number}" for name, number in counts.items())]
     lines += [_unfinished_line(request) for request in unfinished]
     return {"redis": place, **counts, "next": unfinished}, lines
 
 
-def _queue(looking: ReadAccess) -> dict[str, int]:
-    broker: Any = looking.broker
-    keys = sfmc_transport.Keys(looking.settings.transport_prefix)
-    return {
-        "queued": broker.llen(request.QUEUE),
-        "in_flight": broker.hlen(keys.unacked_key),
-        "dead_letters": dead_letters.count(broker, keys),
-    }
+def _queue(access: ReadAccess) -> dict[str, int]:
+    broker: Any = access.broker
+    keys = sfmc_transport.Keys(access.settings.transport_prefix)
+    with redis_errors(access.settings.broker, access.broker_variable):
+        return {
+            "queued": broker.llen(request.QUEUE),
+            "in_flight": broker.hlen(keys.unacked_key),
+            "dead_letters": dead_letters.count(broker, keys),
+        }
 
 
-def _unfinished(looking: ReadAccess) -> Iterator[Mapping[str, Any]]:
-    client: Any = looking.client
-    ids = client.zrange(looking.keys.due, 0, SHOWN_UNFINISHED - 1)
-    yield from (found for request_id in ids if (found := looking.reader.request(request_id.decode())))
+def _unfinished(access: ReadAccess) -> Iterator[Mapping[str, Any]]:
+    client: Any = access.client
+    ids = client.zrange(access.keys.due, 0, SHOWN_UNFINISHED - 1)
+    yield from (found for request_id in ids if (found := access.reader.request(request_id.decode())))
 
 
 def _unfinished_line(request: Mapping[str, Any]) -> str:
@@ -137,7 +148,7 @@ _ID = re.compile(r"[0-9]{1,19}(-[0-9]{1,19})?")
 
 def _check_id(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     if value is not None and not _ID.fullmatch(value):
-        raise click.BadParameter("not an id of the stream, such as 1767225600000-0")
+        raise click.BadParameter("not an id of the stream; give one such as 1767225600000-0")
     return value
 
 
@@ -148,23 +159,37 @@ def _check_id(_context: click.Context, _option: click.Parameter, value: str | No
         "sfmc-import events --json --since 1767225600000-0 | jq .type",
     )
 )
-@click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
+@click.option("-f", "--follow", is_flag=True, help="Then wait for new events and show them.")
 @click.option(
-    "--since", metavar="ID", callback=_check_id, help="Only what came after this id of the stream, as --json shows it."
+    "--since", metavar="ID", callback=_check_id, help="Only events after this id of the stream (stream_id of --json)."
 )
-@click.option("-k", "--key", help="Only this CustomerKey.")
-@click.option("-t", "--type", "types", multiple=True, help="Only this kind, such as started; may be repeated.")
-@click.option("-n", "--last", type=click.IntRange(min=0), default=50, show_default=True, help="How many at most.")
+@click.option("-k", "--key", help="Only events of this CustomerKey.")
+@click.option(
+    "-t",
+    "--type",
+    "types",
+    multiple=True,
+    help="Only events of this type, such as started; may be given several times.",
+)
+@click.option(
+    "-n",
+    "--last",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="At most this many of the newest events.",
+)
 @json_option
 def events(
     *, follow: bool, since: str | None, key: str | None, types: tuple[str, ...], last: int, as_json: bool
 ) -> None:
-    """What happened: one line for each event, oldest first.
+    """Show events, one a line, oldest first.
 
-    With --json each line is a CloudEvent with its `stream_id`; give the last one to --since and nothing is
-    missed or told twice. --since lists everything after it, whatever --last says.
+    With --json each line is a CloudEvent with its `stream_id`. To continue later without a gap or a repeated
+    event, give the last `stream_id` to --since. With --since the option --last has no effect.
+
+    Exit code: 0, or 1 if Redis does not answer.
     """
-    stream = open_for_reading().stream
 
     def wanted(event: Event) -> bool:
         return (key is None or event.get("subject") == key) and (not types or kind(event) in types)
@@ -173,16 +198,18 @@ def events(
         if wanted(event):
             _show(entry, event, as_json=as_json)
 
-    position = since or stream.newest()
-    for entry, event in stream.after(since) if since else stream.last(last, wanted, position):
-        position = entry
-        show(entry, event)
-    for entry, event in stream.live(position, on_outage=_log_outage) if follow else ():
-        show(entry, event)
+    with open_for_reading() as access:
+        stream = access.stream
+        position = since or stream.newest()
+        for entry, event in stream.after(since) if since else stream.last(last, wanted, position):
+            position = entry
+            show(entry, event)
+        for entry, event in stream.live(position, on_outage=_log_outage) if follow else ():
+            show(entry, event)
 
 
 def _log_outage(reason: str) -> None:
-    click.echo(f"sfmc-import: Redis does not answer ({reason}); waiting for it", err=True)
+    click.echo(f"sfmc-import: Redis does not answer ({reason}); waiting until it does", err=True)
 
 
 def _show(entry: str, event: Event, *, as_json: bool) -> None:
@@ -194,47 +221,49 @@ def _show(entry: str, event: Event, *, as_json: bool) -> None:
 
 @click.command(epilog=examples("sfmc-import follow 4712", "sfmc-import follow 4712 --json | jq .data.rows_total"))
 @click.argument("task_id", metavar="TASK_ID")
-@click.option("--mid", metavar="MID", help="Business unit.  [default: SFMC_ACCOUNT_ID]")
+@click.option("--mid", metavar="MID", help="MID of the business unit.  [default: SFMC_ACCOUNT_ID]")
 @json_option
 def follow(task_id: str, *, mid: str | None, as_json: bool) -> None:
-    """Follow one run to its end, by the Task.ID that Marketing Cloud gave it.
+    """Show the events of one run until it ends. TASK_ID is the Task.ID that Marketing Cloud gave the run.
 
-    A run that was followed long enough (follow_timed_out) is followed again; workers and beat do that, this
-    command watches them. A run that has ended already is told at once.
+    If following has ended (follow_timed_out), the workers follow the run again. The events of a run that has
+    ended are shown at once.
 
-    Exit code: 0 the import completed, 1 it did not, or nobody knows this Task.ID.
+    Exit code: 0 the import completed, 1 it did not complete, or the Task.ID is not known.
     """
-    looking = open_for_reading()
-    request_id = _request_of(looking.reader, looking.mid(mid), task_id)
     last = ""
-    for event in _events(looking, request_id):
-        last = kind(event)
-        if as_json:
-            print_json(event)
-        else:
-            click.echo(line(event))
+    with open_for_reading() as access:
+        request_id = _request_of(access.reader, access.mid(mid), task_id)
+        for event in _events(access, request_id):
+            last = kind(event)
+            if as_json:
+                print_json(event)
+            else:
+                click.echo(line(event))
     raise SystemExit(0 if last in COMPLETED else 1)
 
 
 def _request_of(reader: LedgerReader, mid: str, task_id: str) -> str:
     if not mid:
-        raise click.UsageError("no business unit: set SFMC_ACCOUNT_ID or give --mid")
+        raise click.UsageError("no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
     request_id = reader.request_of(mid, task_id)
     if request_id is None:
-        raise click.ClickException(f"no request of business unit {mid} was given Task.ID {task_id}; see 'events'")
+        raise click.ClickException(
+            f"no request of business unit {mid} has Task.ID {task_id}; find it with: sfmc-import events --type started"
+        )
     return request_id
 
 
-def _events(looking: ReadAccess, request_id: str) -> Iterator[Event]:
-    """Yield what the request went through, and then what it goes through, to its end."""
-    position = looking.stream.newest()
-    record = looking.reader.request(request_id) or {}
+def _events(access: ReadAccess, request_id: str) -> Iterator[Event]:
+    """Yield the past events of the request, then new ones, until its last."""
+    position = access.stream.newest()
+    record = access.reader.request(request_id) or {}
     ended = record.get("state") in ENDS
     if record.get("state") == "follow_timed_out":
-        policy = looking.settings.policy(record["mid"], record["customer_key"])
-        ended = not open_ledger(looking.settings).resume(request_id, policy)
-    yield from (event for _, event in _past(looking, request_id, record, position))
-    live = () if ended else looking.stream.live(position, on_outage=_log_outage)
+        policy = access.settings.policy(record["mid"], record["customer_key"])
+        ended = not open_ledger(access.settings).resume(request_id, policy)
+    yield from (event for _, event in _past(access, request_id, record, position))
+    live = () if ended else access.stream.live(position, on_outage=_log_outage)
     for _, event in live:
         if event["data"].get("request_id") == request_id:
             yield event
@@ -242,9 +271,9 @@ def _events(looking: ReadAccess, request_id: str) -> Iterator[Event]:
                 return
 
 
-def _past(looking: ReadAccess, request_id: str, record: object, position: str) -> Iterator[tuple[str, Event]]:
+def _past(access: ReadAccess, request_id: str, record: object, position: str) -> Iterator[tuple[str, Event]]:
     accepted_at = record.get("accepted_at", 0) if isinstance(record, dict) else 0
-    for entry, event in looking.stream.after(just_before(accepted_at)):
+    for entry, event in access.stream.after(just_before(accepted_at)):
         if _order(entry) > _order(position):
             return
         if event["data"].get("request_id") == request_id:

@@ -1,47 +1,160 @@
-"""The command `sfmc-import`: which subcommands there are and how errors end; each loads its code when it is called."""
+"""The command `sfmc-import`: lists the subcommands, loads the one that is called, and turns errors into exit codes."""
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
 from sfmc_import.cli.lazy_group import LazyGroup, Subcommand
-from sfmc_import.cli.mistakes import ErrorLines, error_lines
+from sfmc_import.errors import SfmcImportError, extra_needed
+
+# Each function imports one command when it is called: its libraries take up to half a second to load.
+
+
+def _demo() -> click.Command:
+    from sfmc_local.cli import demo
+
+    return demo
+
+
+def _sandbox() -> click.Command:
+    with extra_needed("sandbox"):
+        from sfmc_sandbox.cli import sandbox
+    return sandbox
+
+
+def _worker() -> click.Command:
+    from sfmc_import.cli.run import worker
+
+    return worker
+
+
+def _beat() -> click.Command:
+    from sfmc_import.cli.run import beat
+
+    return beat
+
+
+def _watch() -> click.Command:
+    from sfmc_producers.cli import watch
+
+    return watch
+
+
+def _start() -> click.Command:
+    from sfmc_producers.cli import start
+
+    return start
+
+
+def _follow() -> click.Command:
+    from sfmc_import.cli.inspect import follow
+
+    return follow
+
+
+def _status() -> click.Command:
+    from sfmc_import.cli.inspect import status
+
+    return status
+
+
+def _events() -> click.Command:
+    from sfmc_import.cli.inspect import events
+
+    return events
+
+
+def _doctor() -> click.Command:
+    from sfmc_import.cli.doctor import doctor
+
+    return doctor
+
+
+def _dead_letters() -> click.Command:
+    from sfmc_import.cli.repair import dead_letters_group
+
+    return dead_letters_group
+
+
+def _resolve() -> click.Command:
+    from sfmc_import.cli.repair import resolve
+
+    return resolve
+
+
+def _health() -> click.Command:
+    from sfmc_import.cli.run import health
+
+    return health
+
 
 COMMANDS = {
-    "Try it": {
-        "demo": Subcommand("sfmc_local.cli:demo", "Everything on this machine: files in, imports out, live."),
-        "sandbox": Subcommand("sfmc_sandbox.cli:sandbox", "A local stand-in for Marketing Cloud's import service."),
+    "Demo": {
+        "demo": Subcommand(_demo, "Run the whole system on this machine for 15 seconds and show it."),
+        "sandbox": Subcommand(_sandbox, "Run a local substitute for Marketing Cloud's import service."),
     },
-    "Run it": {
-        "worker": Subcommand("sfmc_import.cli.run:worker", "Start imports and follow them to their end."),
-        "beat": Subcommand("sfmc_import.cli.run:beat", "Wake what is due; any number may run."),
-        "watch": Subcommand("sfmc_producers.cli:watch", "Announce files that arrive in folders."),
+    "Services": {
+        "worker": Subcommand(_worker, "Start imports and follow them to their end."),
+        "beat": Subcommand(_beat, "Send workers what is due; any number may run."),
+        "watch": Subcommand(_watch, "Submit a request for each file that arrives in folders."),
     },
-    "Use it": {
-        "start": Subcommand("sfmc_producers.cli:start", "Ask for the start of one ImportDefinition."),
-        "follow": Subcommand("sfmc_import.cli.inspect:follow", "Follow one run to its end, also after a time-out."),
-        "status": Subcommand("sfmc_import.cli.inspect:status", "Where a definition, a request or the whole stands."),
-        "events": Subcommand("sfmc_import.cli.inspect:events", "What happened, and what happens now."),
+    "Requests": {
+        "start": Subcommand(_start, "Submit a request to start one ImportDefinition."),
+        "follow": Subcommand(_follow, "Follow one run to its end, also after a timeout."),
+        "status": Subcommand(_status, "Show the state of the system, a definition or a request."),
+        "events": Subcommand(_events, "Show what happened, and with --follow what happens now."),
     },
-    "Keep it well": {
-        "doctor": Subcommand("sfmc_import.cli.doctor:doctor", "Look at Redis, login and definitions; say how to mend."),
-        "dead-letters": Subcommand(
-            "sfmc_import.cli.repair:dead_letters_group", "Messages set aside: look, put back, drop."
-        ),
-        "resolve": Subcommand("sfmc_import.cli.repair:resolve", "Say what became of a start that could not be proved."),
-        "health": Subcommand("sfmc_import.cli.run:health", "Whether the worker of this container lives."),
+    "Operations": {
+        "doctor": Subcommand(_doctor, "Check settings, Redis, login, definitions; print fixes."),
+        "dead-letters": Subcommand(_dead_letters, "List, replay or delete messages that no worker could handle."),
+        "resolve": Subcommand(_resolve, "Record whether an unproved start (start_unknown) happened."),
+        "health": Subcommand(_health, "Check that the worker of this container is alive."),
     },
 }
 
 EPILOG = """\b
 Settings are environment variables SFMC_…, files in /run/secrets and sfmc-import.toml.
-A first look, with nothing but this command:  sfmc-import demo
-Exit codes: 0 success, 1 failure, 2 usage or settings error.
+To try it without an account or a server:  sfmc-import demo
+Exit codes: 0 success, 1 failure, 2 usage or settings error, 130 Ctrl-C.
 """
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""What a shell reports for a program that SIGINT (2) or SIGPIPE (13) ended: 128 and the number."""
+
+
+class OutputClosedError(Exception):
+    """The reader of standard output has gone."""
+
+
+@contextmanager
+def _closed_output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise OutputClosedError from None
+
+
+class MainGroup(LazyGroup):
+    """The command itself; click would end with 1 when the reader of standard output has gone."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments; prints the help and the version."""
+        with _closed_output():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand."""
+        with _closed_output():
+            return super().invoke(ctx)
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=MainGroup,
     sections=COMMANDS,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -52,17 +165,43 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command and end the process; what a user can mend is told in plain lines, never as a traceback."""
+    """Run the command and end the process; an error that a user can fix is a few lines on standard error."""
     try:
-        sys.exit(cli.main(prog_name="sfmc-import", standalone_mode=False) or 0)
-    except Exception as error:  # the edge of the process
-        answer = error_lines(error)
-        if answer is None:
-            raise
-        _end(answer)
+        sys.exit(_run())
+    except SfmcImportError as error:
+        _end(error.lines(), error.exit_code)
+    except click.ClickException as error:
+        _end(_usage_lines(error), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _end(["sfmc-import: stopped"], INTERRUPTED)
+    except OutputClosedError:
+        _end_without_output()
 
 
-def _end(answer: ErrorLines) -> None:
-    for line in answer.lines:
+def _run() -> int:
+    status = cli.main(prog_name="sfmc-import", standalone_mode=False)
+    with _closed_output():  # noticed here, not while the interpreter ends
+        sys.stdout.flush()
+    return status or 0
+
+
+def _usage_lines(error: click.ClickException) -> list[str]:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return [error.format_message()]
+    lines = [f"sfmc-import: {error.format_message()}"]
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        lines.append(f"try: {error.ctx.command_path} --help")
+    return lines
+
+
+def _end(lines: list[str], exit_code: int) -> None:
+    for line in lines:
         click.echo(line, err=True)
-    sys.exit(answer.exit_code)
+    sys.exit(exit_code)
+
+
+def _end_without_output() -> None:
+    """End as usual tools do whose reader has gone: silently, with the code of SIGPIPE."""
+    # What is still in the buffer goes nowhere; otherwise the interpreter would complain while it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(PIPE_CLOSED)

@@ -1,18 +1,23 @@
-"""How commands print: plain lines for people, JSON for machines; decides nothing."""
+"""What the commands share: printing for people and as JSON, and access to Redis with its errors in plain lines."""
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
 import click
 from redis import Redis
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events import ANSWER_SECONDS, EventStream
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.ledger.schema import Keys
+from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_server import connect
 from sfmc_import.settings import Settings, load
 
@@ -23,9 +28,7 @@ MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "
 
 def json_option(command: F) -> F:
     """Give a command the option --json, as argument `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="JSON for machines instead of lines for people.")(
-        command
-    )
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
 
 
 def examples(*lines: str, title: str = "Examples") -> str:
@@ -34,7 +37,7 @@ def examples(*lines: str, title: str = "Examples") -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document on one line and hand it on at once, for pipes."""
+    """Print one JSON document on one line, without buffering."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
@@ -45,7 +48,7 @@ def mark(level: str) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Write a time as people say it: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
+    """Write a time in the units that fit it: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
     if value is None:
         return "-"
     whole = round(value)
@@ -58,7 +61,7 @@ def seconds(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class ReadAccess:
-    """What a looking command needs, opened from the settings of the environment; connects on first use."""
+    """Ledger, event stream and queue, for commands that read; connects on first use."""
 
     settings: Settings
 
@@ -71,6 +74,11 @@ class ReadAccess:
     def broker(self) -> Redis:
         """The client of Celery's queue."""
         return connect(self.settings.broker)
+
+    @property
+    def broker_variable(self) -> str:
+        """The setting that has the address of the queue."""
+        return "SFMC_BROKER_URL" if self.settings.broker_url else "SFMC_REDIS_URL"
 
     @cached_property
     def keys(self) -> Keys:
@@ -88,10 +96,27 @@ class ReadAccess:
         return EventStream(self.client, self.keys.stream)
 
     def mid(self, given: str | None) -> str:
-        """Give the business unit that is meant: the one given, else that of the settings."""
+        """Give the business unit: the one given, else that of the settings."""
         return given or self.settings.account_id
 
 
-def open_for_reading() -> ReadAccess:
-    """Open for looking; raises SettingsError."""
-    return ReadAccess(load(os.environ))
+@contextmanager
+def open_for_reading() -> Iterator[ReadAccess]:
+    """Open ledger and queue with the settings of the environment; raises SettingsError, ServiceUnavailableError."""
+    settings = load(os.environ)
+    with redis_errors(settings.redis, "SFMC_REDIS_URL"):
+        yield ReadAccess(settings)
+
+
+@contextmanager
+def redis_errors(place: RedisAddress, variable: str) -> Iterator[None]:
+    """Turn any error of this Redis into ServiceUnavailableError; `variable` is the setting that has its address."""
+    try:
+        yield
+    except (LedgerUnavailableError, RedisError) as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, (AuthenticationError, ResponseError)):
+            text = f"Redis at {place.shown} refused a command: {error}"
+            raise ServiceUnavailableError(text, f"check user, password and rights in {variable}") from error
+        text = f"Redis at {place.shown} does not answer: {error}"
+        raise ServiceUnavailableError(text, f"start it, or set {variable}") from error

@@ -1,4 +1,4 @@
-"""`sfmc-import dead-letters`: messages that were set aside, to look at, put back or drop; decides nothing itself."""
+"""`sfmc-import dead-letters` and `resolve`: what an operator does about messages and starts that need a decision."""
 
 import base64
 import getpass
@@ -12,7 +12,7 @@ import click
 
 import sfmc_transport
 from sfmc_import.bootstrap import open_ledger
-from sfmc_import.cli.output import ReadAccess, examples, json_option, open_for_reading, print_json
+from sfmc_import.cli.output import ReadAccess, examples, json_option, open_for_reading, print_json, redis_errors
 from sfmc_transport import dead_letters
 from sfmc_transport.dead_letters import DeadLetter, DeadLetterNotFoundError
 from sfmc_transport.entry import UndecodableEntryError, read_entry
@@ -32,9 +32,14 @@ class Access:
         return dead_letters.listed(self.client, self.keys)
 
 
-def _open() -> Access:
-    looking = open_for_reading()
-    return Access(looking.broker, sfmc_transport.Keys(looking.settings.transport_prefix))
+@contextmanager
+def _open() -> Iterator[Access]:
+    """Open the dead letters; also turns an id that is not there into a line for the user."""
+    with open_for_reading() as access, redis_errors(access.settings.broker, access.broker_variable):
+        try:
+            yield Access(access.broker, sfmc_transport.Keys(access.settings.transport_prefix))
+        except DeadLetterNotFoundError as error:
+            raise click.ClickException(f"{error}; list them with: sfmc-import dead-letters") from error
 
 
 @click.group(
@@ -52,47 +57,47 @@ def _open() -> Access:
 @json_option
 @click.pass_context
 def dead_letters_group(context: click.Context, *, as_json: bool) -> None:
-    """Messages of the queue that no worker could handle: set aside with their bytes and the reason.
+    """List, show, replay or delete dead letters: messages of the queue that no worker could handle.
 
-    A message is set aside when it cannot be read, names a task or arguments that the worker does not know, or
-    was in the hands of three workers when they died. The others go on. Each stays here until it is replayed or
-    dropped; the oldest go when there are more than 10,000. Without a subcommand: list.
+    A message becomes a dead letter if it cannot be read, if it names a task or arguments that the worker does
+    not know, or if three workers died while they had it. It is kept, with its bytes and the reason, until you
+    replay or delete it; if there are more than 10,000, the oldest are deleted. Without a subcommand: list.
 
-    Exit code: 0, or 1 when there is no such message.
+    Exit code: 0, or 1 if there is no such dead letter.
     """
     if context.invoked_subcommand is None:
         _list(as_json=as_json)
     elif as_json:
-        raise click.UsageError(f"put --json behind {context.invoked_subcommand}")
+        raise click.UsageError(f"write --json after {context.invoked_subcommand}")
 
 
-@dead_letters_group.command("list")
+@dead_letters_group.command("list", short_help="List all dead letters, oldest first.")
 @json_option
 def list_all(*, as_json: bool) -> None:
-    """All of them, oldest first: id, time, reason, task, detail."""
+    """List all dead letters, oldest first: id, time, reason, task, detail."""
     _list(as_json=as_json)
 
 
 def _list(*, as_json: bool) -> None:
     found = 0
-    for found, letter in enumerate(_open().all(), 1):  # noqa: B007 - counts
-        if as_json:
-            print_json(_fields(letter))
-        else:
-            click.echo(_line(letter))
+    with _open() as access:
+        for found, letter in enumerate(access.all(), 1):  # noqa: B007 - counts
+            if as_json:
+                print_json(_fields(letter))
+            else:
+                click.echo(_line(letter))
     if not as_json:
         click.echo(f"{found} dead letters" if found != 1 else "1 dead letter")
 
 
 @dead_letters_group.command()
 @click.argument("letter_id", metavar="ID")
-@click.option("--raw", is_flag=True, help="Only the bytes as they stood in the queue.")
+@click.option("--raw", is_flag=True, help="Print only the bytes of the message.")
 @json_option
 def show(letter_id: str, *, raw: bool, as_json: bool) -> None:
-    """One of them with its bytes."""
-    box = _open()
-    with _reporting_missing():
-        letter = dead_letters.read(box.client, box.keys, letter_id)
+    """Show one dead letter with its message."""
+    with _open() as access:
+        letter = dead_letters.read(access.client, access.keys, letter_id)
     if raw:
         click.echo(letter.entry, nl=False)
     elif as_json:
@@ -103,41 +108,34 @@ def show(letter_id: str, *, raw: bool, as_json: bool) -> None:
         click.echo("\n".join(f"  {name:<8}{value}" for name, value in shown.items()))
 
 
-@dead_letters_group.command()
+@dead_letters_group.command(short_help="Put messages back at the end of the queue.")
 @click.argument("ids", metavar="[ID]…", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="Every message that is set aside now.")
-@click.option("--queue", metavar="NAME", help="Into this queue instead of the one it came from.")
+@click.option("--all", "every", is_flag=True, help="Replay every dead letter.")
+@click.option("--queue", metavar="NAME", help="Send to this queue.  [default: the queue it came from]")
 @json_option
 def replay(ids: tuple[str, ...], *, every: bool, queue: str | None, as_json: bool) -> None:
-    """Put messages back, last in line: after the worker was mended. What still cannot be handled comes back here."""
+    """Put messages back at the end of the queue, after the bug is fixed.
+
+    A message that fails again becomes a dead letter again.
+    """
     if every == bool(ids):
-        raise click.UsageError("name the messages to put back, or give --all")
-    box = _open()
-    for letter_id in [letter.id for letter in box.all()] if every else ids:
-        with _reporting_missing():
-            letter = dead_letters.replay(box.client, box.keys, letter_id, queue)
-        _report_changed("replayed", letter, queue or letter.queue, as_json=as_json)
+        raise click.UsageError("give the ids of the dead letters, or --all")
+    with _open() as access:
+        for letter_id in [letter.id for letter in access.all()] if every else ids:
+            letter = dead_letters.replay(access.client, access.keys, letter_id, queue)
+            _report_changed("replayed", letter, queue or letter.queue, as_json=as_json)
 
 
 @dead_letters_group.command()
 @click.argument("ids", metavar="ID…", nargs=-1, required=True)
 @json_option
 def delete(ids: Sequence[str], *, as_json: bool) -> None:
-    """Delete messages for good. A request that the ledger knows goes on without its message."""
-    box = _open()
-    for letter_id in ids:
-        with _reporting_missing():
-            letter = dead_letters.read(box.client, box.keys, letter_id)
-            dead_letters.delete(box.client, box.keys, letter_id)
-        _report_changed("dropped", letter, letter.queue, as_json=as_json)
-
-
-@contextmanager
-def _reporting_missing() -> Iterator[None]:
-    try:
-        yield
-    except DeadLetterNotFoundError as error:
-        raise click.ClickException(f"{error}; see 'sfmc-import dead-letters'") from error
+    """Delete dead letters for ever. A request in the ledger does not need its message and continues."""
+    with _open() as access:
+        for letter_id in ids:
+            letter = dead_letters.read(access.client, access.keys, letter_id)
+            dead_letters.delete(access.client, access.keys, letter_id)
+            _report_changed("deleted", letter, letter.queue, as_json=as_json)
 
 
 def _report_changed(done: str, letter: DeadLetter, queue: str, *, as_json: bool) -> None:
@@ -170,7 +168,7 @@ def _line(letter: DeadLetter) -> str:
 
 
 def _message(entry: bytes) -> tuple[str | None, str | None]:
-    """Give task name and decoded body of a message as far as they can be read."""
+    """Give the name of the task and the decoded body of a message; None for what cannot be read."""
     try:
         payload = read_entry(entry)
     except UndecodableEntryError:
@@ -206,33 +204,33 @@ MAX_REASON = 1024
     )
 )
 @click.argument("request_id", metavar="REQUEST_ID")
-@click.option("--task-id", metavar="N", help="It was started: this is the Task.ID (TaskResultID) of its run.")
+@click.option("--task-id", metavar="N", help="It was started: the Task.ID (TaskResultID) of its run.")
 @click.option("--not-started", is_flag=True, help="It was not started; needs --reason.")
-@click.option("--reason", metavar="TEXT", help="How you know; kept in the event.")
-@click.option("--operator", metavar="NAME", help="Who says so; kept in the event.  [default: your login name]")
+@click.option("--reason", metavar="TEXT", help="How you know; stored in the event.")
+@click.option("--operator", metavar="NAME", help="Who decided; stored in the event.  [default: your login name]")
 @json_option
 def resolve(
     request_id: str, *, task_id: str | None, not_started: bool, reason: str | None, operator: str | None, as_json: bool
 ) -> None:
-    """Say what became of a request that ended as start_unknown.
+    """Record whether the start of a request that ended as start_unknown happened.
 
-    Look in Marketing Cloud (Imports, the activity's history, or ImportResultsSummary) for a run of the definition
-    at the time of the request; the event names candidates if there were several.
+    First look in Marketing Cloud (Imports, history of the activity, or ImportResultsSummary) for a run of the
+    definition at the time of the request. If several runs are possible, the event lists them as candidates.
 
-    With --task-id the request is started: workers follow the run to its end, and nothing is sent. With
-    --not-started its window is open again and its file may be announced again; nothing is sent by itself: start
-    it with 'sfmc-import start KEY --file PATH'. A wrong --not-started can be corrected with --task-id.
+    With --task-id the request counts as started: the workers follow the run to its end. With --not-started its
+    window opens, and the same file can be submitted again with 'sfmc-import start KEY --file PATH'. In both cases
+    no start is sent to Marketing Cloud. A wrong --not-started can be corrected with --task-id.
 
-    Exit code: 0 recorded, 1 the request is not in doubt or the run belongs to another request.
+    Exit code: 0 recorded, 1 the request is not start_unknown, or the run belongs to another request.
     """
     if (task_id is None) != not_started:
-        raise click.UsageError("say either --task-id N or --not-started")
+        raise click.UsageError("give either --task-id N or --not-started")
     if not_started and not reason:
-        raise click.UsageError("--not-started needs --reason: say how you know")
-    looking = open_for_reading()
-    record = _ambiguous(looking, request_id, task_id)
+        raise click.UsageError("--not-started needs --reason TEXT: how you know")
     operator = operator or _login()
-    _record(looking, record, task_id, operator[:MAX_REASON], reason and reason[:MAX_REASON])
+    with open_for_reading() as access:
+        record = _ambiguous(access, request_id, task_id)
+        _record(access, record, task_id, operator[:MAX_REASON], reason and reason[:MAX_REASON])
     state = "not_started" if task_id is None else "started"
     if as_json:
         print_json({"request_id": request_id, "state": state, "task_id": task_id, "operator": operator})
@@ -240,26 +238,28 @@ def resolve(
         click.echo(f"request {request_id}: {state}; {_next(record, task_id)}")
 
 
-def _ambiguous(looking: ReadAccess, request_id: str, task_id: str | None) -> Mapping[str, Any]:
-    """Give the request if this can be said of it; raise ClickException with the reason if not."""
-    record = looking.reader.request(request_id)
+def _ambiguous(access: ReadAccess, request_id: str, task_id: str | None) -> Mapping[str, Any]:
+    """Give the record of the request; raise ClickException if there is none, or if another request has this run."""
+    record = access.reader.request(request_id)
     if record is None:
-        raise click.ClickException(f"no request {request_id}: never recorded here, or ended and forgotten since")
+        raise click.ClickException(
+            f"there is no request {request_id}: wrong id, or it ended more than SFMC_REQUEST_TTL ago"
+        )
     if task_id is not None and not (task_id.isascii() and task_id.isdigit()):
         raise click.UsageError(f"a Task.ID is a whole number, not {task_id!r}")
-    owner = None if task_id is None else looking.reader.request_of(record["mid"], task_id)
+    owner = None if task_id is None else access.reader.request_of(record["mid"], task_id)
     if owner not in {None, request_id}:
         raise click.ClickException(f"Task.ID {task_id} is the run of request {owner}")
     return record
 
 
 def _record(
-    looking: ReadAccess, record: Mapping[str, Any], task_id: str | None, operator: str, reason: str | None
+    access: ReadAccess, record: Mapping[str, Any], task_id: str | None, operator: str, reason: str | None
 ) -> None:
-    policy = looking.settings.policy(record["mid"], record["customer_key"])
-    ledger = open_ledger(looking.settings)
+    policy = access.settings.policy(record["mid"], record["customer_key"])
+    ledger = open_ledger(access.settings)
     if not ledger.resolve(record["request_id"], task_id, operator, reason, policy):
-        now = looking.reader.request(record["request_id"]) or record
+        now = access.reader.request(record["request_id"]) or record
         task = f" with Task.ID {now['task_id']}" if "task_id" in now else ""
         raise click.ClickException(
             f"request {now['request_id']} is {now['state']}{task}; only start_unknown can be resolved"
@@ -269,7 +269,7 @@ def _record(
 def _next(record: Mapping[str, Any], task_id: str | None) -> str:
     if task_id is not None:
         return f"follow it with: sfmc-import follow {task_id}"
-    return f"its file may be announced again: sfmc-import start {record['customer_key']}"
+    return f"start it with: sfmc-import start {record['customer_key']}"
 
 
 def _login() -> str:

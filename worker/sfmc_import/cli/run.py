@@ -18,16 +18,33 @@ from sfmc_import.settings import load
         "SFMC_LOG_FORMAT=json sfmc-import worker 2>worker.log",
     )
 )
-@click.option("-c", "--concurrency", type=click.IntRange(1, 512), help="Tasks at the same time [SFMC_CONCURRENCY, 32].")
-@click.option("-P", "--pool", type=click.Choice(["threads", "prefork", "solo"]), help="Kind of pool [SFMC_POOL].")
-@click.option("-n", "--name", help="Name of this worker, for logs; %h is the host, %n a number.", default="imports@%h")
-@click.option("-l", "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[SFMC_LOG_LEVEL]")
+@click.option(
+    "-c",
+    "--concurrency",
+    type=click.IntRange(1, 512),
+    help="Tasks at the same time.  [default: SFMC_CONCURRENCY, or 32]",
+)
+@click.option(
+    "-P",
+    "--pool",
+    type=click.Choice(["threads", "prefork", "solo"]),
+    help="Kind of pool.  [default: SFMC_POOL, or threads]",
+)
+@click.option("-n", "--name", help="Name of this worker in logs; %h is the host name.", default="imports@%h")
+@click.option(
+    "-l",
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Least level to log.  [default: SFMC_LOG_LEVEL, or info]",
+)
 def worker(concurrency: int | None, pool: str | None, name: str, log_level: str | None) -> None:
-    """Take requests, start imports, follow runs to their end.
+    """Take requests from the queue, start imports and follow their runs to the end.
 
-    Any number of workers may run, on any number of machines; each needs the same Redis. One process
-    of threads uses one core, about 2 ms of it for a start: more is more processes. Stop it with SIGTERM: it
-    finishes the call it is in and leaves the rest to others. Logs go to standard error.
+    Any number of workers can run, on any number of machines, with the same Redis. One process uses one core,
+    about 2 ms for each start; if that is not enough, run more processes. To stop it, send SIGTERM: it finishes
+    the current calls, and other workers take the rest. Logs go to standard error.
+
+    Exit code: 0 stopped, 1 Redis is not usable, 2 usage or settings error.
     """
     _prefer({"SFMC_CONCURRENCY": concurrency, "SFMC_POOL": pool, "SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ, marketing_cloud=True)
@@ -52,11 +69,18 @@ def worker(concurrency: int | None, pool: str | None, name: str, log_level: str 
 
 
 @click.command(epilog=examples("sfmc-import beat"))
-@click.option("-l", "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[SFMC_LOG_LEVEL]")
+@click.option(
+    "-l",
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Least level to log.  [default: SFMC_LOG_LEVEL, or info]",
+)
 def beat(log_level: str | None) -> None:
-    """Wake whatever is due: retries, follow-ups, runs to be looked at, and what a dead worker left.
+    """Send workers what is due: retries, follow-ups, polls of runs, and requests of workers that died.
 
-    At least one must run; any number may, on any machine. Nothing is kept on disk.
+    At least one beat must run. Any number can run, on any machine. Beat stores nothing on disk.
+
+    Exit code: 0 stopped, 1 Redis is not usable, 2 usage or settings error.
     """
     _prefer({"SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ)
@@ -77,15 +101,24 @@ MAX_AGE = 120.0
 
 
 @click.command(epilog=examples("healthcheck:", "  test: [CMD, sfmc-import, health]", title="In docker-compose.yml"))
-@click.option("--file", "path", type=click.Path(path_type=Path), help="The file; without it SFMC_HEARTBEAT_FILE.")
-@click.option("--max-age", default=MAX_AGE, show_default=True, help="Seconds after which the worker counts as dead.")
-@click.option("--ready", is_flag=True, help="Ask also that it takes messages, not only that it lives.")
+@click.option(
+    "--file", "path", type=click.Path(path_type=Path), help="The heartbeat file.  [default: SFMC_HEARTBEAT_FILE]"
+)
+@click.option(
+    "--max-age",
+    default=MAX_AGE,
+    show_default=True,
+    help="Seconds without a heartbeat after which the worker counts as dead.",
+)
+@click.option("--ready", is_flag=True, help="Check also that it takes messages.")
 @json_option
 def health(path: Path | None, max_age: float, *, ready: bool, as_json: bool) -> None:
-    """Whether the worker of this container lives: exit code 0, else 1.
+    """Check that the worker or beat of this container is alive.
 
-    The worker and beat touch SFMC_HEARTBEAT_FILE every few seconds, also while Redis is away; so a
-    restart by this check means a process that really hangs. Ask for --ready where traffic waits for it.
+    Both touch SFMC_HEARTBEAT_FILE every few seconds, also while Redis is unavailable. So the check fails only
+    if the process has ended or hangs. Use --ready if others wait until it takes messages.
+
+    Exit code: 0 alive (with --ready: and ready), 1 not, 2 usage error.
     """
     path = path or _from_environment()
     age, word = _read(path)
@@ -102,7 +135,7 @@ def health(path: Path | None, max_age: float, *, ready: bool, as_json: bool) -> 
 def _from_environment() -> Path:
     named = os.environ.get("SFMC_HEARTBEAT_FILE")
     if not named:
-        raise click.UsageError("no heartbeat file: set SFMC_HEARTBEAT_FILE for the worker and for this command")
+        raise click.UsageError("no heartbeat file; set SFMC_HEARTBEAT_FILE for the worker and for this command")
     return Path(named)
 
 
@@ -116,9 +149,9 @@ def _read(path: Path) -> tuple[float | None, str | None]:
 
 def _say(path: Path, age: float | None, word: str | None, max_age: float, *, well: bool) -> str:
     if age is None:
-        return f"not healthy: {path} is not there; is the worker running with SFMC_HEARTBEAT_FILE?"
+        return f"not healthy: there is no file {path}; start the worker with SFMC_HEARTBEAT_FILE={path}"
     if well:
-        return f"healthy: {word}, last sign of life {age:.0f} s ago"
+        return f"healthy: {word}, last heartbeat {age:.0f} s ago"
     if age > max_age:
-        return f"not healthy: last sign of life {age:.0f} s ago, {max_age:.0f} s are allowed"
-    return f"not ready: {word}, last sign of life {age:.0f} s ago"
+        return f"not healthy: last heartbeat {age:.0f} s ago, more than {max_age:.0f} s"
+    return f"not ready: {word}, last heartbeat {age:.0f} s ago"

@@ -1,22 +1,24 @@
 """Reads the settings from environment, secret files and TOML and reports everything that is wrong at once."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
+from sfmc_import.errors import SettingsError
 from sfmc_import.settings.model import Settings, cross_problems, missing_login
 from sfmc_import.settings.policy_file import Policies, Route, read_tables
-from sfmc_import.settings.problems import SettingsError, field_problems, unknown_name
+from sfmc_import.settings.problems import field_problems, unknown_name
 
 PREFIX = "SFMC_"
 CONFIG = "SFMC_CONFIG"
 SECRETS_DIR = "SFMC_SECRETS_DIR"
 DEFAULT_CONFIG = "sfmc-import.toml"
 DEFAULT_SECRETS = "/run/secrets"
+SEE = "list all settings with: sfmc-import doctor --settings"
 # Variables of the Compose file, and of the sandbox: a shell may have them beside ours.
 FOREIGN = frozenset({"SFMC_IMAGE", "SFMC_ARRIVALS", "SFMC_SECRETS"})
 FOREIGN_PREFIX = "SFMC_SANDBOX_"
@@ -33,7 +35,7 @@ def load(environ: Mapping[str, str], *, marketing_cloud: bool = False) -> Settin
     """
     problems: list[str] = []
     given = _secret_files(environ, problems) | _variables(environ)
-    problems += [unknown_name(name, _known(), "in the README") for name in given if name not in _known()]
+    problems += [unknown_name(name, _known(), SEE, PREFIX) for name in given if name not in _known()]
     policies, routes = _toml(environ, problems)
     values: dict[str, Any] = {NAMES[name]: text for name, text in given.items() if name in NAMES}
     settings, wrong = _settings(values, policies, routes)
@@ -50,6 +52,17 @@ def load(environ: Mapping[str, str], *, marketing_cloud: bool = False) -> Settin
 def variable(field: str) -> str:
     """Give the environment variable of a field."""
     return PREFIX + field.upper()
+
+
+def described() -> Iterator[tuple[str, str, str]]:
+    """Yield name, default as text and meaning of every variable; a secret and what is not set have no default."""
+    for name, field in NAMES.items():
+        described_field = Settings.model_fields[field]
+        default = described_field.get_default()
+        shown = "" if default is None or isinstance(default, SecretStr) else default
+        yield name, f"{shown:g}" if isinstance(shown, float) else str(shown), described_field.description or ""
+    yield CONFIG, DEFAULT_CONFIG, "the policy file"
+    yield SECRETS_DIR, DEFAULT_SECRETS, "the folder of the secret files"
 
 
 def _known() -> set[str]:
@@ -80,7 +93,9 @@ def _secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, 
     folder = Path(environ.get(SECRETS_DIR) or DEFAULT_SECRETS)
     if not folder.is_dir():
         if environ.get(SECRETS_DIR):
-            problems.append(f"{SECRETS_DIR}: {str(folder)!r} is not a folder; give the folder of the secret files")
+            problems.append(
+                f"{SECRETS_DIR}: {str(folder)!r} is not a folder; give the folder that has the secret files"
+            )
         return {}
     found: dict[str, str] = {}
     try:
@@ -108,7 +123,7 @@ def _toml(environ: Mapping[str, str], problems: list[str]) -> tuple[Policies, tu
         problems.append(f"{CONFIG}: {str(file)!r} cannot be read ({_reason(error)}); give the path of a TOML file")
         return Policies(), ()
     except tomllib.TOMLDecodeError as error:
-        problems.append(f"{file}: not valid TOML: {error}; mend this place of the file")
+        problems.append(f"{file}: not valid TOML: {error}; correct this line")
         return Policies(), ()
     return read_tables(document, str(file), problems)
 

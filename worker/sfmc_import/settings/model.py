@@ -1,10 +1,10 @@
-"""The settings themselves: names, kinds, defaults and the sentence that says what to give; no reading here."""
+"""The settings: names, types, defaults, what to give for each, and which of them exclude each other."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FilePath, InstanceOf, SecretStr, field_validator
 
 from sfmc_import.policy import Policy
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
@@ -27,10 +27,13 @@ class Settings(BaseModel):
 
     redis_url: RedisUrl = Field("redis://127.0.0.1:6379/0", repr=False, description=REDIS_FORMS)
     broker_url: RedisUrl | None = Field(None, repr=False, description=f"{REDIS_FORMS}; without it SFMC_REDIS_URL")
-    prefix: str = Field("sfmc-import:", pattern=r"^[^\s{}]{1,64}$", description="the beginning of our keys in Redis")
-    wait_replicas: int = Field(0, ge=0, le=16, description="the number of replicas that must confirm an intent")
+    prefix: str = Field("sfmc-import:", pattern=r"^[^\s{}]{1,64}$", description="the beginning of all keys in Redis")
+    wait_replicas: int = Field(
+        0, ge=0, le=16, description="how many replicas must confirm that a start is recorded, before it is sent"
+    )
     durability: Literal["none", "wait", "waitaof"] = Field(
-        "none", description="none, wait (replicas confirm) or waitaof (written to disk, Redis 7.2)"
+        "none",
+        description="none, wait (replicas confirm) or waitaof (the local disk confirms too; Redis 7.2 or later)",
     )
 
     auth_url: Url = Field("", description="https://SUBDOMAIN.auth.marketingcloudapis.com")
@@ -40,7 +43,9 @@ class Settings(BaseModel):
     account_id: Mid = Field("", description="the MID of the business unit, such as 510001234")
     username: str = Field("", description="the user of the legacy login")
     password: SecretStr = Field(SecretStr(""), description="the password of the legacy login")
-    ca_bundle: Path | None = Field(None, description="a file of certificates (PEM) to trust instead of the usual ones")
+    ca_bundle: FilePath | None = Field(
+        None, description="a file of certificates (PEM) to trust instead of the usual ones"
+    )
     time_zone: Zone = Field(
         # Marketing Cloud docs, "Time zones": system time is US Central standard, without daylight saving.
         "Etc/GMT+6", description="the time zone of the account as IANA names it, such as Europe/Berlin"
@@ -49,22 +54,29 @@ class Settings(BaseModel):
     connect_timeout: Seconds = Field(5.0, description="seconds to reach Marketing Cloud")
     read_timeout: Seconds = Field(120.0, description="seconds Marketing Cloud may take to answer")
     token_timeout: Seconds = Field(30.0, description="seconds the token endpoint may take to answer")
-    call_retry_seconds: Seconds = Field(20.0, description="seconds of repeated attempts inside one try")
+    call_retry_seconds: Seconds = Field(
+        20.0, description="seconds in which one call is repeated, before the request waits for its next attempt"
+    )
 
-    lease_seconds: Seconds = Field(180.0, description="seconds a worker may act before others look after its request")
-    results_delay: Seconds = Field(60.0, description="seconds until a started import shows in ImportResultsSummary")
-    reconcile_deadline: Seconds = Field(900.0, description="seconds to look for a start that left no answer")
-    retry_deadline: Seconds = Field(6 * HOUR, description="seconds until a request that cannot be sent gives up")
-    retry_backoff: Seconds = Field(15.0, description="seconds before the second try")
-    retry_backoff_cap: Seconds = Field(900.0, description="most seconds between two tries")
+    lease_seconds: Seconds = Field(180.0, description="seconds after which another worker may take over a request")
+    results_delay: Seconds = Field(60.0, description="most seconds until a started run shows in ImportResultsSummary")
+    reconcile_deadline: Seconds = Field(900.0, description="seconds to look for the run of a start that got no answer")
+    retry_deadline: Seconds = Field(
+        6 * HOUR, description="seconds until a request that cannot be started ends as gave_up"
+    )
+    retry_backoff: Seconds = Field(15.0, description="seconds before the second attempt")
+    retry_backoff_cap: Seconds = Field(900.0, description="most seconds between two attempts")
     follow_deadline: Seconds = Field(24 * HOUR, description="seconds to follow a run")
-    follow_min_interval: Seconds = Field(5.0, description="seconds before the first look at a run")
-    follow_max_interval: Seconds = Field(60.0, description="most seconds between two looks at a run")
-    sweep_seconds: Seconds = Field(1.0, description="seconds between two sweeps of what is due")
+    follow_min_interval: Seconds = Field(5.0, description="seconds before the first poll of a run")
+    follow_max_interval: Seconds = Field(60.0, description="most seconds between two polls of a run")
+    sweep_seconds: Seconds = Field(
+        1.0, description="seconds between two sweeps; a sweep wakes the requests that are due"
+    )
     sweep_batch: int = Field(250, ge=1, le=10_000, description="how many requests one sweep wakes, 1 to 10000")
-    definition_ttl: Seconds = Field(300.0, description="seconds a definition that was read stays valid")
+    definition_ttl: Seconds = Field(300.0, description="seconds until a definition is read again")
     known_runs: Literal["query", "ledger"] = Field(
-        "query", description="query (ask for earlier runs before a start) or ledger (only runs known here)"
+        "query",
+        description="query (ask Marketing Cloud for earlier runs before a start) or ledger (only runs in the ledger)",
     )
     stream_maxlen: int = Field(1_000_000, ge=1000, description="how many events the stream keeps, 1000 or more")
     request_ttl: Seconds = Field(30 * DAY, description="seconds an ended request is remembered")
@@ -77,7 +89,7 @@ class Settings(BaseModel):
     log_format: Literal["auto", "json", "pretty"] = Field(
         "auto", description="auto (pretty on a terminal), json, pretty"
     )
-    heartbeat_file: Path | None = Field(None, description="a file the worker touches while it lives")
+    heartbeat_file: Path | None = Field(None, description="a file that worker and beat touch while they live")
 
     policies: InstanceOf[Policies] = Field(
         default_factory=Policies, description="[defaults] and [[definition]] of the TOML file"
@@ -136,15 +148,10 @@ def cross_problems(settings: Settings) -> Iterator[Finding]:
     yield from _orders(settings)
     yield from _durability(settings)
     yield from _logins(settings)
-    if settings.ca_bundle is not None and not settings.ca_bundle.is_file():
-        yield (
-            {"ca_bundle"},
-            f"SFMC_CA_BUNDLE: {str(settings.ca_bundle)!r} is not a file; give a file of certificates (PEM)",
-        )
 
 
 def missing_login(settings: Settings) -> Iterator[Finding]:
-    """Yield a line for everything that is needed to call Marketing Cloud and was not given."""
+    """Yield a line for each missing setting of the login at Marketing Cloud."""
     needed = ["soap_url", "account_id"]
     legacy = _is_set(settings, "username") or _is_set(settings, "password")
     needed += [] if legacy else ["auth_url", "client_id", "client_secret"]
@@ -159,7 +166,7 @@ def _lease(settings: Settings) -> Iterator[Finding]:
         parts = (
             f"connect timeout {settings.connect_timeout:g} + read timeout {settings.read_timeout:g} + {LEASE_MARGIN:g}"
         )
-        wrong = f"{settings.lease_seconds:.10g} is shorter than one call may take"
+        wrong = f"{settings.lease_seconds:.10g} is shorter than one call can take"
         advice = f"give {least:g} or more ({parts}), or shorten the timeouts"
         yield {"lease_seconds", "connect_timeout", "read_timeout"}, f"SFMC_LEASE_SECONDS: {wrong}; {advice}"
 
@@ -175,14 +182,14 @@ def _orders(settings: Settings) -> Iterator[Finding]:
         small, great = getattr(settings, less), getattr(settings, more)
         if small > great:
             wrong = f"{small:.10g} is more than SFMC_{more.upper()} {great:.10g}"
-            yield {less, more}, f"SFMC_{less.upper()}: {wrong}; lower it or raise that"
+            yield {less, more}, f"SFMC_{less.upper()}: {wrong}; lower it, or raise SFMC_{more.upper()}"
 
 
 def _durability(settings: Settings) -> Iterator[Finding]:
     if settings.durability == "wait" and settings.wait_replicas == 0:
         yield (
             {"durability", "wait_replicas"},
-            "SFMC_WAIT_REPLICAS: 0 replicas cannot confirm; give the number of replicas, or SFMC_DURABILITY=none",
+            "SFMC_WAIT_REPLICAS: SFMC_DURABILITY=wait needs at least 1; give that, or set SFMC_DURABILITY=none",
         )
 
 
@@ -192,12 +199,12 @@ def _logins(settings: Settings) -> Iterator[Finding]:
             missing, given = (other, one) if _is_set(settings, one) else (one, other)
             yield (
                 {one, other},
-                f"SFMC_{missing.upper()}: missing beside SFMC_{given.upper()}; give both or neither",
+                f"SFMC_{missing.upper()}: missing, but SFMC_{given.upper()} is given; give both or neither",
             )
     if _is_set(settings, "client_id") and _is_set(settings, "username"):
         yield (
             {"client_id", "username"},
-            "SFMC_USERNAME: given beside SFMC_CLIENT_ID, which wins; give one login and leave the other out",
+            "SFMC_USERNAME: given together with SFMC_CLIENT_ID; give one login and remove the other",
         )
 
 

@@ -1,4 +1,4 @@
-"""The TOML file of per-definition policy and routes, as tables that check themselves; opens no file."""
+"""The tables of the policy file: checks policy per definition, and routes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +15,7 @@ from sfmc_import.settings.values import CustomerKey, Hours, Mid, Seconds
 T = TypeVar("T", bound=BaseModel)
 
 TABLES = ("defaults", "definition", "route")
+SEE_TABLES = "use [defaults], [[definition]] or [[route]]"
 RENAMED = {"max_import_frequency": "frequency"}
 """Keys of the file that the domain calls otherwise."""
 
@@ -95,13 +96,13 @@ class RouteTable(BaseModel):
         try:
             Routes([(self.pattern, self.customer_key, self.mid or "")], date.min)
         except BadRouteError as error:
-            raise ValueError(f"{error}; mend the pattern") from None
+            raise ValueError(f"{error}; correct the pattern") from None
         return self
 
 
 def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) -> tuple[Policies, tuple[Route, ...]]:
     """Check a parsed TOML document; lines about what is wrong go to `problems`, beginning with `where`."""
-    problems += [f"{where} {unknown_name(name, TABLES, 'above')}" for name in document if name not in TABLES]
+    problems += [f"{where} {unknown_name(name, TABLES, SEE_TABLES)}" for name in document if name not in TABLES]
     defaults = _checked(PolicyTable, document.get("defaults", {}), f"{where} [defaults]", problems)
     definitions = _checked_list(DefinitionTable, document, "definition", where, problems)
     routes = _checked_list(RouteTable, document, "route", where, problems)
@@ -109,7 +110,7 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
     for table in definitions:
         place = (table.mid, table.customer_key)
         if place in named:
-            problems.append(f"{where} [[definition]] {table.customer_key}: stands twice; keep one")
+            problems.append(f"{where} [[definition]] {table.customer_key}: given twice; keep one")
         named[place] = table.changes()
     policies = Policies(defaults.changes() if defaults else {}, named)
     return policies, tuple(Route(**table.model_dump()) for table in routes)
@@ -118,7 +119,7 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
 def _checked_list(model: type[T], document: Mapping[str, Any], name: str, where: str, problems: list[str]) -> list[T]:
     tables = document.get(name, [])
     if not isinstance(tables, list):
-        problems.append(f"{where} [{name}]: must stand in two brackets, [[{name}]]")
+        problems.append(f"{where} [{name}]: write it in two brackets: [[{name}]]")
         return []
     checked = (
         _checked(model, table, f"{where} [[{name}]] {number}", problems) for number, table in enumerate(tables, start=1)
@@ -128,7 +129,7 @@ def _checked_list(model: type[T], document: Mapping[str, Any], name: str, where:
 
 def _checked(model: type[T], table: object, where: str, problems: list[str]) -> T | None:
     if not isinstance(table, dict):
-        problems.append(f"{where}: must be a table of names and values")
+        problems.append(f"{where}: not a table; write {where} on a line of its own, then name = value lines")
         return None
     try:
         return model.model_validate(table)

@@ -1,4 +1,4 @@
-"""How wrong settings are told: all at once, one line each, without the value of a secret; nothing is read here."""
+"""Writes one line for each wrong setting: its name, what is wrong, what to give; never the value of a secret."""
 
 import difflib
 from collections.abc import Callable, Collection, Mapping
@@ -6,24 +6,20 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-MAX_SHOWN = 80
+MAX_SHOWN = 200
 """Characters of a wrong value that a line repeats."""
 
 _MARK = "Value error, "
 
 
-class SettingsError(Exception):
-    """Settings that cannot be used; `problems` has one line for each: name, what is wrong, what to do."""
+def unknown_name(name: str, known: Collection[str], see: str, prefix: str = "") -> str:
+    """Say that there is no setting `name`, and which of `known` was probably meant; else what to `see`.
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
-def unknown_name(name: str, known: Collection[str], where: str) -> str:
-    """Tell that nobody reads `name`, and which known name was probably meant."""
-    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-    advice = f"did you mean {near[0]}?" if near else f"remove it, or see the list of settings {where}"
+    `prefix` begins all names, so it says nothing about what was meant.
+    """
+    by_rest = {each.removeprefix(prefix): each for each in sorted(known)}
+    near = difflib.get_close_matches(name.removeprefix(prefix), by_rest, n=1, cutoff=0.7)
+    advice = f"did you mean {by_rest[near[0]]}?" if near else f"remove it, or {see}"
     return f"{name}: there is no such setting; {advice}"
 
 
@@ -39,7 +35,7 @@ def field_problems(
         elif field in model.model_fields:
             problems.setdefault(field, _line(model, field, values.get(field), name_of(field), detail["msg"]))
         else:
-            problems[field] = unknown_name(field, model.model_fields, "in this table")
+            problems[field] = unknown_name(field, model.model_fields, f"use one of {', '.join(model.model_fields)}")
     return problems
 
 

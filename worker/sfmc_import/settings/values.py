@@ -1,4 +1,4 @@
-"""The kinds of values a setting can have, as types that check themselves; no names of settings here."""
+"""Types of settings that check their values: times, addresses, time zones, keys."""
 
 import re
 from typing import Annotated
@@ -23,12 +23,12 @@ def read_duration(value: object) -> object:
 
 
 def check_url(value: str) -> str:
-    """Accept http and https addresses with a host and without a login; the end is freed of slashes."""
+    """Accept http and https addresses with a host and without a login; slashes at the end are removed."""
     parts = urlsplit(value.strip())
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("not an address: it begins with https:// and a host")
+        raise ValueError("not an address such as https://host")
     if parts.username or parts.password:
-        raise ValueError("carries a login, which belongs into settings of its own")
+        raise ValueError("contains a login; give it in SFMC_CLIENT_ID and SFMC_CLIENT_SECRET")
     return value.strip().rstrip("/")
 
 

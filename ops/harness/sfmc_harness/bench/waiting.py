@@ -54,7 +54,7 @@ def _first_perform(stack: ExitStack, arrivals: Path, url: str, settings: dict[st
     for number in range(FILES):
         spec = {"CustomerKey": f"file-{number}", "FileSpec": f"file-{number}.csv"}
         ask(f"{url}/_sandbox/definitions", "POST", spec)
-    options = ("--stable-seconds", str(STABLE_SECONDS), "--looks", "2")
+    options = ("--stable-seconds", str(STABLE_SECONDS), "--scans", "2")
     stack.enter_context(running("-m", "sfmc_import", "watch", str(arrivals), *options, **settings))
     delays = [_delay(arrivals, url, number) for number in range(FILES)]
     # The first files pay for connections and tokens that every later one finds open.

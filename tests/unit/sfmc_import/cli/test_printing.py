@@ -14,7 +14,7 @@ from sfmc_import.events import line
         (90000, "1 d 1 h"), (172800, "2 d"),
     ],
 )  # fmt: skip
-def test_a_time_is_said_as_people_say_it(value: float | None, text: str) -> None:
+def test_a_time_has_the_units_that_fit_it(value: float | None, text: str) -> None:
     assert seconds(value) == text
 
 
@@ -30,12 +30,12 @@ def test_an_event_is_one_line() -> None:
     text = shown("completed", file={"name": "a.csv"}, task_id="7", rows_total=10, rows_successful=9, rows_failed=1)
 
     assert text.split("  ")[0] == "2026-11-22 01:02:03"
-    assert text.endswith("Daily                 a.csv  task_id=7  10 rows, 9 ok, 1 failed")
+    assert text.endswith("Daily                 a.csv  Task.ID 7  10 rows, 9 ok, 1 failed")
 
 
 def test_an_event_without_particulars_is_a_short_line() -> None:
     assert shown("accepted", file=None) == "2026-11-22 01:02:03  accepted               Daily"
 
 
-def test_an_event_of_a_kind_unheard_of_is_shown_too() -> None:
+def test_an_event_of_an_unknown_kind_is_shown_too() -> None:
     assert "unrouted" in shown("unrouted", why="no route")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sfmc_import.settings import SettingsError, load
+from sfmc_import.settings import SettingsError, described, load
 
 LOGIN = {
     "SFMC_AUTH_URL": "https://tenant.auth.marketingcloudapis.com/",
@@ -64,7 +64,7 @@ def test_words_may_be_written_in_any_case() -> None:
     assert load({"SFMC_LOG_LEVEL": "INFO", "SFMC_POOL": " Solo "}).log_level == "info"
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     found = problems(
         {
             "SFMC_REDIS_URL": "http://x",
@@ -96,6 +96,22 @@ def test_a_mistyped_name_is_guessed() -> None:
     (line,) = problems({"SFMC_ACOUNT_ID": "1"})
 
     assert line == "SFMC_ACOUNT_ID: there is no such setting; did you mean SFMC_ACCOUNT_ID?"
+
+
+def test_a_name_that_is_like_no_other_leads_to_the_list_of_all_settings() -> None:
+    (line,) = problems({"SFMC_FOO": "1"})
+
+    advice = "remove it, or list all settings with: sfmc-import doctor --settings"
+    assert line == f"SFMC_FOO: there is no such setting; {advice}"
+
+
+def test_every_variable_is_described_with_its_default() -> None:
+    listed = {name: (default, meaning) for name, default, meaning in described()}
+
+    assert listed["SFMC_RETRY_DEADLINE"][0] == "21600"
+    assert listed["SFMC_CLIENT_SECRET"][0] == ""
+    assert set(LOGIN) | {"SFMC_CONFIG", "SFMC_SECRETS_DIR"} <= set(listed)
+    assert all(meaning for _, meaning in listed.values())
 
 
 @pytest.mark.parametrize(
@@ -132,18 +148,18 @@ def test_a_user_and_a_password_replace_the_client() -> None:
     assert load(legacy, marketing_cloud=True).username == "u"
 
 
-def test_half_a_login_is_told_once() -> None:
+def test_half_a_login_is_reported_once() -> None:
     half = {name: value for name, value in LOGIN.items() if name != "SFMC_CLIENT_SECRET"}
 
     assert problems(half, marketing_cloud=True) == [
-        "SFMC_CLIENT_SECRET: missing beside SFMC_CLIENT_ID; give both or neither"
+        "SFMC_CLIENT_SECRET: missing, but SFMC_CLIENT_ID is given; give both or neither"
     ]
 
 
 def test_a_lease_must_outlast_a_call() -> None:
     (line,) = problems({"SFMC_LEASE_SECONDS": "60"})
 
-    assert line.startswith("SFMC_LEASE_SECONDS: 60 is shorter than one call may take; give 127 or more")
+    assert line.startswith("SFMC_LEASE_SECONDS: 60 is shorter than one call can take; give 127 or more")
     assert load({"SFMC_LEASE_SECONDS": "60", "SFMC_READ_TIMEOUT": "30"}).lease_seconds == 60
 
 
@@ -153,7 +169,7 @@ def test_confirmation_by_no_replica_is_refused() -> None:
     assert line.startswith("SFMC_WAIT_REPLICAS")
 
 
-def test_a_missing_ca_bundle_is_told(tmp_path: Path) -> None:
+def test_a_missing_ca_bundle_is_reported(tmp_path: Path) -> None:
     (line,) = problems({"SFMC_CA_BUNDLE": str(tmp_path / "none.pem")})
 
     assert "none.pem" in line
@@ -186,7 +202,7 @@ def test_a_variable_wins_over_a_file(secrets_dir: Callable[..., dict[str, str]])
     assert load(environ).account_id == "2"
 
 
-def test_a_file_with_a_wrong_name_is_told(secrets_dir: Callable[..., dict[str, str]]) -> None:
+def test_a_file_with_a_wrong_name_is_reported(secrets_dir: Callable[..., dict[str, str]]) -> None:
     (line,) = problems(secrets_dir(sfmc_client_sekret="geheim"))
 
     assert "did you mean SFMC_CLIENT_SECRET?" in line
@@ -206,14 +222,15 @@ def test_the_policy_file_is_found_in_the_current_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [("a = = 1", "not valid TOML"), ("[default]\n", "did you mean defaults?"), (None, "cannot be")]
+    ("content", "complaint"),
+    [("a = = 1", "not valid TOML"), ("[default]\n", "did you mean defaults?"), (None, "cannot be")],
 )
-def test_an_unusable_policy_file_is_told(tmp_path: Path, content: Any, told: str) -> None:
+def test_an_unusable_policy_file_is_reported(tmp_path: Path, content: Any, complaint: str) -> None:
     file = tmp_path / "policy.toml"
     if content is not None:
         file.write_text(content)
 
     (line,) = problems({"SFMC_CONFIG": str(file)})
 
-    assert told in line
+    assert complaint in line
     assert "policy.toml" in line

@@ -76,9 +76,12 @@ def test_routes_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "complaint"),
     [
-        ("[other]\n", "policy.toml other: there is no such setting"),
+        (
+            "[other]\n",
+            "policy.toml other: there is no such setting; remove it, or use [defaults], [[definition]] or [[route]]",
+        ),
         (
             '[defaults]\non_eror = "keep"\n',
             "policy.toml [defaults] on_eror: there is no such setting; did you mean on_err",
@@ -89,22 +92,22 @@ def test_routes_keep_their_order() -> None:
         ),
         ("[[definition]]\nmid = 1\n", "policy.toml [[definition]] 1 customer_key: missing"),
         (f'[[definition]]\ncustomer_key = "{"k" * 37}"\n', "at most 36 characters"),
-        ('[definition]\ncustomer_key = "k"\n', "must stand in two brackets, [[definition]]"),
-        ('defaults = "x"\n', "must be a table"),
+        ('[definition]\ncustomer_key = "k"\n', "write it in two brackets: [[definition]]"),
+        ('defaults = "x"\n', "policy.toml [defaults]: not a table"),
         ('[[definition]]\ncustomer_key = "k"\nmax_import_frequency = -1\n', "greater than or equal to 0"),
         ('[[definition]]\ncustomer_key = "k"\nmid = "BU 1"\n', "not the number of a business unit"),
-        ('[[route]]\npattern = "re:("\ncustomer_key = "k"\n', "mend the pattern"),
+        ('[[route]]\npattern = "re:("\ncustomer_key = "k"\n', "correct the pattern"),
     ],
 )
-def test_each_problem_says_where_it_stands(text: str, told: str) -> None:
+def test_each_problem_says_where_it_stands(text: str, complaint: str) -> None:
     _, _, problems = read(text)
 
     assert len(problems) == 1
-    assert told in problems[0]
+    assert complaint in problems[0]
 
 
-def test_a_definition_stands_once() -> None:
+def test_a_definition_is_given_once() -> None:
     table = '[[definition]]\ncustomer_key = "k"\n'
     _, _, problems = read(table + table)
 
-    assert problems == ["policy.toml [[definition]] k: stands twice; keep one"]
+    assert problems == ["policy.toml [[definition]] k: given twice; keep one"]

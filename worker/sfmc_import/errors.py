@@ -1,0 +1,64 @@
+"""Errors that a person can fix: each has the lines that the command line prints, and the exit code it ends with."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+FAILURE = 1
+USAGE = 2
+"""Exit codes: 1 for a failure, 2 for wrong usage or wrong settings."""
+
+OUR_PACKAGES = frozenset({"sfmc_import", "sfmc_transport", "sfmc_producers", "sfmc_local"})
+
+
+class SfmcImportError(Exception):
+    """What was wrong and where, as the text; `fix` says what to do about it, unless the text does."""
+
+    exit_code = FAILURE
+    fix = ""
+
+    def __init__(self, text: str, fix: str | None = None) -> None:
+        super().__init__(text)
+        if fix is not None:
+            self.fix = fix
+
+    def lines(self) -> list[str]:
+        """Give the lines for standard error: the text first, then what to do."""
+        return [f"sfmc-import: {self}", *([f"  {self.fix}"] if self.fix else [])]
+
+
+class SettingsError(SfmcImportError):
+    """Settings that cannot be used; `problems` has one line for each: name, what is wrong, what to do."""
+
+    exit_code = USAGE
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+    def lines(self) -> list[str]:
+        """Give the number of problems, then one line for each."""
+        count = "1 setting is wrong" if len(self.problems) == 1 else f"{len(self.problems)} settings are wrong"
+        return [f"sfmc-import: {count}", *(f"  {problem}" for problem in self.problems)]
+
+
+class ServiceUnavailableError(SfmcImportError):
+    """Redis or Marketing Cloud does not answer now; the text says which and where."""
+
+    fix = "find the cause with: sfmc-import doctor"
+
+
+class MissingExtraError(SfmcImportError):
+    """A command needs a package that is not installed; the text names both and the extra that brings it."""
+
+
+@contextmanager
+def extra_needed(command: str, extra: str = "demo") -> Iterator[None]:
+    """Turn a failed import of another's package into MissingExtraError; a missing module of ours stays what it is."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in OUR_PACKAGES:
+            raise
+        text = f"{command} needs {missing}, which is not installed; install it with: pip install 'sfmc-import[{extra}]'"
+        raise MissingExtraError(text) from error
