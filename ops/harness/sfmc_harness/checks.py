@@ -132,6 +132,7 @@ def steps() -> list[Step]:
         Step("compose file against its schema", tool(*SCHEMA_CHECK)),
         *linux_only_steps(),
         Step("import contracts", tool("lint-imports", "--no-logo")),
+        Step("generated pages", (sys.executable, "-m", "sfmc_harness.pages", "--check")),
         Step("types", tool("mypy")),
     ]
 
