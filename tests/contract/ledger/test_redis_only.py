@@ -118,7 +118,8 @@ def test_a_finished_request_keeps_no_field_that_only_work_needs(scenario: Scenar
     scenario.ledger.record_start_unknown(scenario.look("a").grant, [], 0)
 
     left = set(world.record("a"))
-    assert not left & {"owner", "known", "sent", "nb", "look_until", "until", "follow_until", "looks", "lost", "call"}
+    assert not left & {"owner", "known", "sent", "not_before", "reconcile_until", "retry_until", "follow_until"}
+    assert not left & {"polls", "worker_losses", "call", "started", "fence"}
 
 
 def test_the_memory_of_files_and_source_events_ends(scenario: Scenario, world: RedisWorld):
