@@ -1,1 +1,1 @@
-"""What turns arrivals into requests; knows of the worker only its wire form and its door."""
+"""Turns files that arrive into requests."""

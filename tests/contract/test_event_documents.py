@@ -121,7 +121,7 @@ def test_a_right_event_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "problem"),
     [
         ("time", "2026-11-22 01:02:03", "does not match"),
         ("source", "somewhere", "does not match"),
@@ -130,12 +130,12 @@ def test_a_right_event_has_no_problem() -> None:
         ("specversion", "0.3", "was expected"),
     ],
 )
-def test_a_wrong_envelope_is_found(field: str, value: str, told: str) -> None:
-    assert any(told in line for line in problems([STARTED | {field: value}]))
+def test_a_wrong_envelope_is_found(field: str, value: str, problem: str) -> None:
+    assert any(problem in line for line in problems([STARTED | {field: value}]))
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "problem"),
     [
         ("task_id", None, "is not of type"),
         ("matched", "guessed", "is not one of"),
@@ -144,11 +144,11 @@ def test_a_wrong_envelope_is_found(field: str, value: str, told: str) -> None:
         ("colour", "red", "does not name: ['colour']"),
     ],
 )
-def test_wrong_data_are_found(field: str, value: Any, told: str) -> None:
+def test_wrong_data_are_found(field: str, value: Any, problem: str) -> None:
     event = deepcopy(STARTED)
     event["data"][field] = value
 
-    assert any(told in line for line in problems([event]))
+    assert any(problem in line for line in problems([event]))
 
 
 def test_an_event_without_its_task_is_found() -> None:

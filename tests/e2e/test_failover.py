@@ -73,7 +73,7 @@ def test_after_a_failover_runs_are_followed_on_and_new_requests_start_once(repli
         stack.await_event("started")
 
         fail_over(stack, port, replica)
-        eventually(lambda: stack.run("start", "after", **address).returncode == 0, 60, "the door is open again")
+        eventually(lambda: stack.run("start", "after", **address).returncode == 0, 60, "Redis is available again")
 
         stack.await_event("completed")
         stack.await_event("started", count=2)

@@ -47,8 +47,8 @@ def test_a_caller_that_asks_for_the_result_gets_the_task_id(stack: RunningSystem
     stack.sandbox.control.define("asked-for")
     url = stack.valkey.celery_url
     with Celery("waiting", broker=url, backend=url, set_as_current=False) as client:
-        wish = {"customer_key": "asked-for"}
-        sent = client.send_task("imports.start", kwargs=wish, queue="imports", ignore_result=False)
+        message = {"customer_key": "asked-for"}
+        sent = client.send_task("imports.start", kwargs=message, queue="imports", ignore_result=False)
         # Other tests of this process may have left Celery thinking that it runs inside a task.
         outcome = sent.get(timeout=60, disable_sync_subtasks=False)
         sent.forget()
@@ -73,12 +73,12 @@ def test_a_second_request_inside_the_window_is_a_duplicate_that_names_the_first(
 
 
 def test_an_unknown_key_ends_as_rejected_without_a_perform(stack: RunningSystem, client: Celery) -> None:
-    request = send(client, "nobody-knows-it")
+    request = send(client, "unknown-definition")
 
     rejected = stack.await_event("rejected", request)
 
     assert rejected["data"]["code"] == "43010"
-    assert stack.sandbox.control.performs("nobody-knows-it") == []
+    assert stack.sandbox.control.performs("unknown-definition") == []
 
 
 @pytest.mark.parametrize("key", ["x" * 37, "", 7, None], ids=["long", "empty", "number", "null"])

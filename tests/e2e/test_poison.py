@@ -68,12 +68,12 @@ class Kept:
     def last(self, request: str, name: str) -> dict[str, Any]:
         """Wait for an event of a request and give the last one that there is; another end fails at once."""
 
-        def told() -> bool:
+        def has_ended() -> bool:
             names = self.stack.names(request)
             assert name in names or not set(TERMINAL) & set(names), names
             return name in names
 
-        self.until(told, 120, f"{request} is told {name}")
+        self.until(has_ended, 120, f"{request} is {name}")
         data: dict[str, Any] = self.stack.events(request)[-1]["data"]
         return data
 

@@ -32,12 +32,12 @@ def test_the_file_specs_of_the_account_decide_and_what_starts_nothing_is_an_even
             watcher.await_event("arrival_not_routed", 3)
 
     events = [json.loads(fields["event"]) for _, fields in redis.xrange("sfmc-import:events")]
-    told = {event["data"]["file"]["name"]: event for event in events}
-    assert told[f"in_{today:%Y%m%d}.csv"]["subject"] == "daily"
-    assert told[f"in_{today - timedelta(days=1):%Y%m%d}.csv"]["data"]["reason"] == "date_differs"
-    assert told["same.csv"]["type"] == "sfmc.import.ambiguous_route"
-    assert sorted(told["same.csv"]["data"]["customer_keys"]) == ["one", "two"]
-    assert (told["stranger.csv"]["type"], told["stranger.csv"]["data"]["reason"]) == (
+    reported = {event["data"]["file"]["name"]: event for event in events}
+    assert reported[f"in_{today:%Y%m%d}.csv"]["subject"] == "daily"
+    assert reported[f"in_{today - timedelta(days=1):%Y%m%d}.csv"]["data"]["reason"] == "date_differs"
+    assert reported["same.csv"]["type"] == "sfmc.import.ambiguous_route"
+    assert sorted(reported["same.csv"]["data"]["customer_keys"]) == ["one", "two"]
+    assert (reported["stranger.csv"]["type"], reported["stranger.csv"]["data"]["reason"]) == (
         "sfmc.import.unrouted",
         "no_match",
     )

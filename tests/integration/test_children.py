@@ -25,12 +25,12 @@ BY_THE_KERNEL = (
 )
 BY_A_WATCHER = """
 import importlib.util, os, signal, sys
-spec = importlib.util.spec_from_file_location("tether", sys.argv[1])
-tether = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tether)
+spec = importlib.util.spec_from_file_location("with_parent", sys.argv[1])
+with_parent = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(with_parent)
 parent, child = os.getpid(), os.fork()
 if child == 0:
-    tether.tether_by_watcher(parent, signal.SIGTERM)
+    with_parent.watch_parent(parent, signal.SIGTERM)
     os.execvp(sys.argv[2], sys.argv[2:])
 print(child, flush=True)
 input()

@@ -22,7 +22,7 @@ KEY = "daily"
 SAME_FILE = FileInfo(location="/in", name="daily.csv", size=1, version="v1")
 
 
-def wish(number: int, file: FileInfo | None) -> StartRequest:
+def request_number(number: int, file: FileInfo | None) -> StartRequest:
     return StartRequest(request_id=f"r{number}", customer_key=KEY, mid=MID, file=file)
 
 
@@ -33,7 +33,7 @@ def test_ten_thousand_simultaneous_requests_for_one_key_perform_once(redis_serve
     system = System(world, Definition(customer_key=KEY), policy=Policy(frequency=hours))
 
     def start(number: int) -> str:
-        request = wish(number, SAME_FILE if number % 2 else None)
+        request = request_number(number, SAME_FILE if number % 2 else None)
         return service.start(request, uuid4().hex, system.deps).state
 
     with ThreadPoolExecutor(16) as pool:
@@ -53,7 +53,8 @@ def take_many(url: str, first: int, count: int) -> int:
     ledger = RedisLedger(client, LedgerSettings())
     with ThreadPoolExecutor(4) as pool:
         decisions = pool.map(
-            lambda number: ledger.claim(wish(number, None), uuid4().hex, Policy()), range(first, first + count)
+            lambda number: ledger.claim(request_number(number, None), uuid4().hex, Policy()),
+            range(first, first + count),
         )
         gone = sum(isinstance(decision, StartNow) for decision in decisions)
     client.close()

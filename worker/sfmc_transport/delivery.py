@@ -169,7 +169,7 @@ class Keys:
 
 
 FORGET_AFTER = 3600
-"""Seconds after which a silent consumer is struck off; far longer than TCP keeps a cut connection's data."""
+"""Seconds after which a silent consumer is forgotten; far longer than TCP keeps a cut connection's data."""
 
 MIN_SERVER = (6, 2)
 """First Redis with BLMOVE and LMOVE."""

@@ -1,4 +1,4 @@
-"""The two Marketing Clouds of these tests, told what to do in the same words; no test lives here."""
+"""The two Marketing Clouds of these tests, set up by the same calls."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -30,7 +30,7 @@ SANDBOX_FAULTS = {
 
 
 class Subject(Protocol):
-    """A Marketing Cloud that can be told what exists and what shall go wrong."""
+    """A Marketing Cloud for which a test says what exists and what goes wrong."""
 
     service: MarketingCloud
 

@@ -27,7 +27,7 @@ def test_each_start_is_a_run_of_its_own(subject):
 
 
 def test_an_unknown_key_is_rejected_with_the_vendors_code(subject):
-    fault = start(subject, "nobody")
+    fault = start(subject, "missing")
 
     assert isinstance(fault, Rejected)
     assert fault.code == "43010"
@@ -80,7 +80,7 @@ def test_a_definition_is_read_with_its_frequency(subject):
 
 
 def test_a_definition_may_be_absent(subject):
-    assert subject.service.definition(MID, "nobody") is None
+    assert subject.service.definition(MID, "missing") is None
 
 
 def test_all_definitions_of_a_business_unit_are_listed(subject):

@@ -21,7 +21,7 @@ POLICIES = {"no_window": Policy(), "window": Policy(frequency=3), "keep": Policy
 POINTS = 16
 
 
-def wish(name: str) -> StartRequest:
+def request_for(name: str) -> StartRequest:
     file = FileInfo(location="/in", name=f"{name}.csv", version=name)
     return StartRequest(request_id=name, customer_key=KEY, mid=MID, file=file)
 
@@ -39,7 +39,7 @@ def live(world: RedisWorld, scenario, policy: Policy, fate: Fate) -> System:
     scenario.prepare(system.cloud)
     ledger, cloud = Mortal(world.ledger, fate, ledger=True), Mortal(system.cloud, fate, ledger=False)
     for name in ("a", "b"):
-        system.submit(wish(name))
+        system.submit(request_for(name))
     try:
         system.live(system.deps_over(ledger, cloud))
     except DiedError:
@@ -50,17 +50,19 @@ def live(world: RedisWorld, scenario, policy: Policy, fate: Fate) -> System:
 
 def check(system: System) -> None:
     check_finished(system.world, ["a", "b"])
-    told = by_request(system.world.events())
-    tasks = [event["data"]["task_id"] for events in told.values() for event in events if name_of(event) == "started"]
+    events_of = by_request(system.world.events())
+    tasks = [
+        event["data"]["task_id"] for events in events_of.values() for event in events if name_of(event) == "started"
+    ]
     assert len(tasks) == len(set(tasks))
     assert len(system.cloud.performs) <= 2
-    assert {perform.task_id for perform in system.cloud.performs} <= set(tasks) | record_start_unknown(told)
+    assert {perform.task_id for perform in system.cloud.performs} <= set(tasks) | possibly_started(events_of)
     assert_single_flight(system.world.events())
 
 
-def record_start_unknown(told) -> set[str]:
+def possibly_started(events_of) -> set[str]:
     """What a request that ended as unknown may have started: anything."""
-    ends = {name_of(events[-1]) for events in told.values()}
+    ends = {name_of(events[-1]) for events in events_of.values()}
     return {str(number) for number in range(129159023, 129159033)} if "start_unknown" in ends else set()
 
 

@@ -54,19 +54,19 @@ def works_of(world: RedisWorld, chance: random.Random) -> System:
     return system
 
 
-def carry_on_until_struck(system: System, wishes: list[StartRequest], chance: random.Random) -> None:
+def work_with_lost_messages(system: System, asked: list[StartRequest], chance: random.Random) -> None:
     """Producers submit while workers work; one of them dies at a random call, and every message is gone then."""
     fate = Fate(chance.choice(["die_before", "die_after", "reply_lost"]), chance.randint(1, 60))
     mortal = system.deps_over(Mortal(system.world.ledger, fate, ledger=True), Mortal(system.cloud, fate, ledger=False))
     try:
-        for wish in wishes:
-            system.submit(wish)
+        for request in asked:
+            system.submit(request)
             if chance.random() < 0.5:
                 system.work(mortal)
         system.live(mortal)
     except DiedError:
-        for wish in wishes:
-            system.world.ledger.accept(wish)
+        for request in asked:
+            system.world.ledger.accept(request)
     system.messages.clear()
 
 
@@ -74,32 +74,34 @@ def carry_on_until_struck(system: System, wishes: list[StartRequest], chance: ra
 def test_every_request_ends_although_every_message_is_deleted_at_a_random_moment(world, group, record_property):
     for seed in range(group * RUNS // 4, (group + 1) * RUNS // 4):
         chance = random.Random(seed)
-        system, wishes = works_of(world, chance), requests(chance)
-        carry_on_until_struck(system, wishes, chance)
+        system, asked = works_of(world, chance), requests(chance)
+        work_with_lost_messages(system, asked, chance)
         system.live()
-        check(system, wishes, seed)
+        check(system, asked, seed)
     record_property("cases", RUNS // 4)
 
 
-def check(system: System, wishes: list[StartRequest], seed: int) -> None:
-    told = by_request(system.world.events())
-    check_finished(system.world, [wish.request_id for wish in wishes])
-    tasks = [event["data"]["task_id"] for events in told.values() for event in events if name_of(event) == "started"]
+def check(system: System, asked: list[StartRequest], seed: int) -> None:
+    events_of = by_request(system.world.events())
+    check_finished(system.world, [request.request_id for request in asked])
+    tasks = [
+        event["data"]["task_id"] for events in events_of.values() for event in events if name_of(event) == "started"
+    ]
     assert len(tasks) == len(set(tasks)), f"seed {seed}"
-    started = {events[0]["data"]["request_id"] for events in told.values() if len(events) > 2}
+    started = {events[0]["data"]["request_id"] for events in events_of.values() if len(events) > 2}
     assert len(system.cloud.performs) <= len(started), f"seed {seed}"
-    for wish in wishes:
-        own = [perform for perform in system.cloud.performs if perform.customer_key == wish.customer_key]
-        if name_of(told[wish.request_id][-1]) == "completed":
-            check_invariants(system.world, wish.request_id, own)
+    for request in asked:
+        own = [perform for perform in system.cloud.performs if perform.customer_key == request.customer_key]
+        if name_of(events_of[request.request_id][-1]) == "completed":
+            check_invariants(system.world, request.request_id, own)
 
 
 def test_a_message_that_is_delivered_many_times_starts_once(world: RedisWorld):
     system = works_of(world, random.Random(1))
     system.cloud.heal()
-    wish = requests(random.Random(1))[0]
+    request = requests(random.Random(1))[0]
     for _ in range(20):
-        system.submit(wish)
+        system.submit(request)
     system.live()
 
     assert len(system.cloud.performs) == 1

@@ -14,11 +14,11 @@ BRIEF = {"read_timeout": 0.5}
 
 @pytest.fixture
 def adapter() -> Adapter:
-    """Make adapters that log in with user and password, unless told otherwise, and never wait between tries."""
+    """Make adapters that log in with user and password, unless asked otherwise, and never wait between tries."""
 
-    def make(url: str, **wish: Any) -> SoapMarketingCloud:
-        user = {} if "client_id" in wish else {"username": "a-user", "password": PlainSecret("a-password")}
+    def make(url: str, **given: Any) -> SoapMarketingCloud:
+        user = {} if "client_id" in given else {"username": "a-user", "password": PlainSecret("a-password")}
         limits = {"connect_timeout": 20, "read_timeout": 20}
-        return connect(MarketingCloudConfig(soap_url=url, **(user | limits | wish)), sleep=lambda _: None)
+        return connect(MarketingCloudConfig(soap_url=url, **(user | limits | given)), sleep=lambda _: None)
 
     return make

@@ -1,4 +1,4 @@
-"""A TCP server that behaves as it is told, call by call; it knows just enough HTTP to find the end of a request."""
+"""A TCP server that misbehaves as a test asks, call by call."""
 
 import contextlib
 import socket
@@ -107,7 +107,7 @@ class MisbehavingServer:
 
 
 def refused_address() -> str:
-    """Give an address where nobody listens."""
+    """Give an address where no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/"
 

@@ -32,11 +32,11 @@ def reset(connection):
 
 
 def test_a_query_is_asked_again_after_a_reset_and_each_try_is_told(adapter):
-    with MisbehavingServer(reset, reset, answering(ORDERS)) as server, structlog.testing.capture_logs() as told:
+    with MisbehavingServer(reset, reset, answering(ORDERS)) as server, structlog.testing.capture_logs() as logged:
         definition = adapter(server.url).definition(MID, "orders")
 
     assert definition.max_import_frequency == 3
-    assert [(line["event"], line["code"]) for line in told] == [("query_attempt_failed", "reset")] * 2
+    assert [(line["event"], line["code"]) for line in logged] == [("query_attempt_failed", "reset")] * 2
 
 
 KEEPS_FAILING = {

@@ -13,8 +13,8 @@ MID = "510001234"
 TOKEN = "eyJ-the-access-token"
 SECRET = "the-client-secret"
 PASSWORD = "the-password"
-TOKEN_WISH = {"client_id": "a-client", "client_secret": PlainSecret(SECRET)}
-USER_WISH = {"username": "a-user", "password": PlainSecret(PASSWORD)}
+WITH_TOKEN = {"client_id": "a-client", "client_secret": PlainSecret(SECRET)}
+WITH_USER = {"username": "a-user", "password": PlainSecret(PASSWORD)}
 
 
 class Service:
@@ -70,10 +70,10 @@ def no_secret_in(text: str, *own: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-@pytest.mark.parametrize(("wish", "own"), [(TOKEN_WISH, TOKEN), (USER_WISH, PASSWORD)], ids=["token", "user"])
-def test_nothing_is_shown_whatever_the_service_answers(adapter, everything_logged, capfd, name, wish, own):
+@pytest.mark.parametrize(("login", "own"), [(WITH_TOKEN, TOKEN), (WITH_USER, PASSWORD)], ids=["token", "user"])
+def test_nothing_is_shown_whatever_the_service_answers(adapter, everything_logged, capfd, name, login, own):
     with MisbehavingServer(SERVICES[name]) as server:
-        service = adapter(server.url, auth_url=server.url, **wish)
+        service = adapter(server.url, auth_url=server.url, **login)
         shown = [
             service.start(MID, "orders", not_after=float("inf")),
             service.definition(MID, "orders"),
@@ -86,10 +86,10 @@ def test_nothing_is_shown_whatever_the_service_answers(adapter, everything_logge
     no_secret_in("".join(capfd.readouterr()), own)
 
 
-@pytest.mark.parametrize(("wish", "own"), [(TOKEN_WISH, TOKEN), (USER_WISH, PASSWORD)], ids=["token", "user"])
-def test_nothing_is_shown_when_nobody_answers(adapter, everything_logged, capfd, wish, own):
+@pytest.mark.parametrize(("login", "own"), [(WITH_TOKEN, TOKEN), (WITH_USER, PASSWORD)], ids=["token", "user"])
+def test_nothing_is_shown_when_no_server_answers(adapter, everything_logged, capfd, login, own):
     url = refused_address()
-    service = adapter(url, auth_url=url, **wish)
+    service = adapter(url, auth_url=url, **login)
 
     shown = [service.start(MID, "orders", not_after=float("inf")), service.definition(MID, "orders")]
 

@@ -1,4 +1,4 @@
-"""Perform on connections that fail in every way: what was surely not sent, and what nobody can know."""
+"""Perform on connections that fail in every way: what was surely not sent, and what may have been applied."""
 
 import pytest
 
@@ -109,7 +109,7 @@ AFTER_SENDING = {
     "an empty 200": answering(b""),
     "a page": answering(b"<html><body>Maintenance</body></html>"),
     "half of an envelope": answering(WHOLE[:400]),
-    "a packed envelope nobody asked for": answering(b"\x1f\x8b\x08\x00garbage", Content_Encoding="gzip"),
+    "a packed envelope that was not asked for": answering(b"\x1f\x8b\x08\x00garbage", Content_Encoding="gzip"),
     "an empty 202": answering(b"", "202 Accepted"),
     "an empty 204": answering(b"", "204 No Content"),
     "500": answering(b"", "500 Internal Server Error"),

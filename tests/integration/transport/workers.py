@@ -51,7 +51,7 @@ class Worker:
         return self.process.poll() is None
 
     def is_ending(self) -> bool:
-        """Tell whether a worker of this test has said that it was told to end."""
+        """Tell whether a worker of this test has logged that it was asked to end."""
         return "Warm shutdown" in self._log.read_text()
 
     def signal(self, number: signal.Signals) -> None:

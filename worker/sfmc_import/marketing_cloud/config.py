@@ -1,4 +1,4 @@
-"""What the adapter has to be told: addresses, credentials, time limits; it reads no environment."""
+"""The configuration of the SOAP adapter: addresses, credentials and time limits."""
 
 from dataclasses import dataclass
 from typing import Protocol

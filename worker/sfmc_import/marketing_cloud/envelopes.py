@@ -196,7 +196,7 @@ def _number(row: Row, name: str) -> int | None:
     try:
         return int(value)
     except ValueError:
-        # Not quoted: nobody knows what stands there.
+        # Not quoted: what stands there may be a secret.
         raise ValueError(f"{name} is not a number") from None
 
 
@@ -258,9 +258,9 @@ class QueryShape:
 class Envelopes:
     """Writes envelopes; safe for threads, and zeep is not loaded before the first one."""
 
-    def __init__(self, config: MarketingCloudConfig, scribe: Callable[[], EnvelopeBuilder]) -> None:
+    def __init__(self, config: MarketingCloudConfig, builder: Callable[[], EnvelopeBuilder]) -> None:
         self._config = config
-        self._scribe = scribe
+        self._builder = builder
         self._templates: dict[QueryShape | str, Template] = {}
         self._lock = threading.Lock()
 
@@ -288,9 +288,9 @@ class Envelopes:
 
     def _make(self, shape: QueryShape | str) -> Template:
         if isinstance(shape, QueryShape):
-            envelope = self._scribe().retrieve(shape.query(), header_blocks(self._config, "Retrieve"))
+            envelope = self._builder().retrieve(shape.query(), header_blocks(self._config, "Retrieve"))
         else:
-            envelope = self._scribe().perform(placeholder("value0"), header_blocks(self._config, "Perform"))
+            envelope = self._builder().perform(placeholder("value0"), header_blocks(self._config, "Perform"))
         text = etree.tostring(envelope, encoding="unicode")
         return Template(f'<?xml version="1.0" encoding="utf-8"?>\n{text}')
 

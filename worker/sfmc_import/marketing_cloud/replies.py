@@ -131,7 +131,7 @@ def _understood(operation: str, answer: Reply, understand: Understand) -> Any:
     try:
         return understand(operation, answer)
     except Exception as error:
-        # Only the kind of the error is told: zeep puts whole replies into its texts.
+        # Only the kind of the error is given: zeep puts whole replies into its texts.
         raise UnreadableError(f"zeep cannot read it: {type(error).__name__}") from error
 
 
@@ -188,12 +188,12 @@ def _results(message: Any) -> list[Any]:
 
 
 def _by_status(answer: Reply, text: str) -> Fault:
-    told = f"HTTP {answer.status}, {text}"
+    described = f"HTTP {answer.status}, {text}"
     if answer.status == 200:
-        return after_situation("unreadable_reply", told)
+        return after_situation("unreadable_reply", described)
     if answer.status in {400, 429}:
-        return after_situation(f"http_{answer.status}", told, retry_after=answer.retry_after)
-    return after_situation("http_status", told)
+        return after_situation(f"http_{answer.status}", described, retry_after=answer.retry_after)
+    return after_situation("http_status", described)
 
 
 def _short(text: str) -> str:

@@ -78,7 +78,7 @@ class Service:
 
     def understand(self, operation: str, reply: Reply) -> Any:
         """Read an answer: zeep's object, or a SoapFault; raise whatever zeep raises where it cannot read."""
-        binding = self._client.service._binding  # noqa: SLF001 - zeep has no public door to process_reply
+        binding = self._client.service._binding  # noqa: SLF001 - zeep has no public way to process_reply
         answer = _ForZeep(reply.status, reply.content)
         try:
             return binding.process_reply(self._client, binding.get(operation), answer)
