@@ -9,13 +9,15 @@ from typing import Any
 
 import click
 
-from sfmc_import import client
-from sfmc_import.client import Client, SubmitResult, open_client
+from sfmc_import import logs
+from sfmc_import.client import Client, SubmitResult, file_at
 from sfmc_import.events import facts
 from sfmc_import.request import BadRequestError, FileInfo, read_request
+from sfmc_import.settings import Settings, load
 from sfmc_import.states import COMPLETED, TERMINAL
 from sfmc_producers.folder import Folder, check_readable
 from sfmc_producers.stability import TEMPORARY, StabilityRule
+from sfmc_producers.submitter import RoutingRules
 from sfmc_producers.watch import watch
 
 
@@ -81,25 +83,43 @@ def run_watch(
         done_suffix=done_suffix or None,
         empty=empty,
     )
-    folders = [read_folder(each, usual, rule, recursive=recursive) for each in given]
+    _watch([read_folder(each, usual, rule, recursive=recursive) for each in given], rescan=rescan, as_json=as_json)
+
+
+def _watch(folders: list[Folder], *, rescan: float, as_json: bool) -> None:
     _check_folders(folders)
-    with open_client(os.environ) as door:
-        _check_targets(folders, door)
-        door.start_logging("json" if as_json else None)
-        watch(door, folders, rescan=rescan)
+    settings = load(os.environ)
+    with Client.from_settings(settings) as client:
+        _check_targets(folders, client.mid)
+        _start_logging(settings, as_json=as_json)
+        watch(client, _routing_rules(settings), folders, rescan=rescan)
 
 
 def run_start(
-    customer_key: str, *, wait: bool, timeout: float | None, as_json: bool, file: Path | None, **wish: Any
+    customer_key: str, *, wait: bool, timeout: float | None, as_json: bool, file: Path | None, **given: Any
 ) -> None:
     """Submit one request and, with `wait`, follow it; ends the process with the exit code."""
     printer = Printer(as_json=as_json)
-    with open_client(os.environ) as door:
-        door.start_logging("json" if as_json else None)
-        receipt = client.submit(door, customer_key=customer_key, file=_file_info(file), source="command", **wish)
+    settings = load(os.environ)
+    with Client.from_settings(settings) as client:
+        _start_logging(settings, as_json=as_json)
+        receipt = client.submit(customer_key=customer_key, file=_file_info(file), source="command", **given)
         printer.show_result(receipt, customer_key)
         if wait:
-            raise SystemExit(printer.follow(door.follow(receipt.request_id, timeout), receipt.request_id, timeout))
+            raise SystemExit(
+                printer.follow(client.follow(receipt.request_id, within=timeout), receipt.request_id, timeout)
+            )
+
+
+def _start_logging(settings: Settings, *, as_json: bool) -> None:
+    form = "json" if as_json else settings.log_format
+    logs.configure(level=settings.log_level, form=form, secrets=settings.secrets())
+
+
+def _routing_rules(settings: Settings) -> RoutingRules:
+    from sfmc_import.bootstrap import open_definitions  # noqa: PLC0415 - the SOAP library, which `start` does not need
+
+    return RoutingRules(definitions=open_definitions(settings), routes=settings.routes, time_zone=settings.time_zone)
 
 
 def read_folder(given: str, usual: Mapping[str, str | None], rule: StabilityRule, *, recursive: bool) -> Folder:
@@ -131,20 +151,20 @@ def _check_folders(folders: list[Folder]) -> None:
         raise click.UsageError("; ".join(problems))
 
 
-def _check_targets(folders: list[Folder], door: Client) -> None:
+def _check_targets(folders: list[Folder], default_mid: str) -> None:
     """Check business unit and key of each folder: a wrong one would refuse every file."""
     for folder in folders:
-        if not (folder.mid or door.mid):
+        if not (folder.mid or default_mid):
             raise click.UsageError(f"folder {folder.path}: no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
         key = "any" if folder.key is None else folder.key
         try:
-            read_request("check", door.mid, {"customer_key": key, "mid": folder.mid})
+            read_request("check", default_mid, {"customer_key": key, "mid": folder.mid})
         except BadRequestError as error:
             raise click.UsageError(f"folder {folder.path}: {error}") from None
 
 
 def _file_info(file: Path | None) -> FileInfo | None:
     try:
-        return None if file is None else client.file_at(file)
+        return None if file is None else file_at(file)
     except OSError as error:
         raise click.UsageError(f"file {file} cannot be read: {error.strerror}") from None

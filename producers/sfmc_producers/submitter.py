@@ -1,15 +1,19 @@
-"""From an arrival to a recorded request: route, submit, report; waits out closed doors, remembers no files."""
+"""From a file to a recorded request: routes, submits and reports; pauses while a backend is unavailable."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from sfmc_import import client
-from sfmc_import.client import Client
+from sfmc_import.client import Client, SubmitResult
+from sfmc_import.definitions import CachedDefinitions
+from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.request import BadRequestError, FileInfo
 from sfmc_import.routing import AmbiguousRoute, FileSpecs, Routed, Routes, Routing, Unrouted
+from sfmc_import.runs import Definition
+from sfmc_import.settings import Route
 from sfmc_producers.circuit import Circuit
 
 # A name space of our own, so that no other program's uuid5 of the same text is equal.
@@ -30,14 +34,28 @@ def request_id_of(arrival: FileInfo, target: Routed) -> str:
     return str(uuid5(FILES_NAMESPACE, f"{target.mid}\n{target.customer_key}\n{arrival.fingerprint}"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingRules:
+    """How files find their definition: the routes of the policy file, else the FileSpecs of the business unit.
+
+    `time_zone` is that of the account, for the dates in patterns.
+    """
+
+    definitions: CachedDefinitions
+    routes: Sequence[Route] = ()
+    time_zone: str = "UTC"
+
+
 class Submitter:
-    """Speaks to the door for any number of folders; every answer None means "not now, ask again".
+    """Routes and submits the files of any number of folders; every answer None means "not now, ask again".
 
     Raises BadRouteError when a route of the settings can never work.
     """
 
-    def __init__(self, door: Client, clock: Callable[[], float], now: Callable[[], datetime]) -> None:
-        self._door, self._clock, self._now = door, clock, now
+    def __init__(
+        self, client: Client, rules: RoutingRules, clock: Callable[[], float], now: Callable[[], datetime]
+    ) -> None:
+        self._client, self._rules, self._clock, self._now = client, rules, clock, now
         today = self._today()
         self._routes = (today, self._read_routes(today))
         self._ledger = Circuit("ledger", clock)
@@ -47,18 +65,18 @@ class Submitter:
     @property
     def default_mid(self) -> str:
         """The business unit of the settings."""
-        return self._door.mid
+        return self._client.mid
 
     def route(self, arrival: FileInfo, mid: str | None) -> Routing | None:
         """Find the definition: explicit routes, then the FileSpecs of the business unit."""
         found = self._routes_today().find(arrival.location, arrival.name)
         if found is not None:
             return found
-        specs = self._specs_of(mid or self._door.mid)
+        specs = self._specs_of(mid or self._client.mid)
         return specs.find(arrival.name) if specs else None
 
-    def submit(self, arrival: FileInfo, target: Routed, source: str) -> client.SubmitResult | InvalidRequest | None:
-        """Record the request for this arrival; only a receipt says that the arrival is in safe hands."""
+    def submit(self, arrival: FileInfo, target: Routed, source: str) -> SubmitResult | InvalidRequest | None:
+        """Record the request for this arrival; only a result says that it is in the ledger."""
         try:
             return self._ledger.call(lambda: self._submit(arrival, target, source))
         except BadRequestError as error:
@@ -74,13 +92,12 @@ class Submitter:
 
     @property
     def next_in(self) -> float | None:
-        """Seconds until something that was closed is tried again; None when nothing is."""
+        """Seconds until an unavailable backend is tried again; None when all answer."""
         waits = (circuit.next_in for circuit in (self._ledger, *self._definitions.values()))
         return min((wait for wait in waits if wait is not None), default=None)
 
-    def _submit(self, arrival: FileInfo, target: Routed, source: str) -> client.SubmitResult:
-        return client.submit(
-            self._door,
+    def _submit(self, arrival: FileInfo, target: Routed, source: str) -> SubmitResult:
+        return self._client.submit(
             customer_key=target.customer_key,
             mid=target.mid,
             file=arrival,
@@ -89,7 +106,7 @@ class Submitter:
         )
 
     def _report(self, name: str, arrival: FileInfo, detail: dict[str, object]) -> bool:
-        self._door.report(name, file=arrival, detail=detail)
+        self._client.report(name, file=arrival, detail=detail)
         return True
 
     def _specs_of(self, mid: str) -> FileSpecs | None:
@@ -97,12 +114,19 @@ class Submitter:
         if specs is not None and self._clock() - taken < SPECS_FRESH_FOR:
             return specs
         circuit = self._definitions.setdefault(mid, Circuit(f"definitions of {mid}", self._clock))
-        definitions = circuit.call(lambda: self._door.definitions(mid))
+        definitions = circuit.call(lambda: self._read_definitions(mid))
         if definitions is None:
             return None
         specs = FileSpecs(definitions, mid, self._today())
         self._specs[mid] = (self._clock(), specs)
         return specs
+
+    def _read_definitions(self, mid: str) -> Sequence[Definition]:
+        found = self._rules.definitions.all_of(mid)
+        if isinstance(found, (NotApplied, Rejected)):
+            text = f"Cannot read the definitions of business unit {mid}: {found.text} ({found.code})"
+            raise ServiceUnavailableError(text)
+        return found
 
     def _routes_today(self) -> Routes:
         today = self._today()
@@ -111,8 +135,8 @@ class Submitter:
         return self._routes[1]
 
     def _read_routes(self, today: date) -> Routes:
-        given = ((each.pattern, each.customer_key, each.mid or self._door.mid) for each in self._door.routes)
+        given = ((each.pattern, each.customer_key, each.mid or self._client.mid) for each in self._rules.routes)
         return Routes(given, today)
 
     def _today(self) -> date:
-        return self._now().astimezone(ZoneInfo(self._door.time_zone)).date()
+        return self._now().astimezone(ZoneInfo(self._rules.time_zone)).date()

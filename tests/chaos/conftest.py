@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from celery import Celery
 
-from sfmc_import.client import open_client, submit
+from sfmc_import.client import Client
 from tests.support.processes import RunningSystem, running_system
 
 LEASE = 6.0
@@ -34,8 +34,8 @@ def send(system: RunningSystem) -> Iterator[Callable[..., str]]:
 @pytest.fixture
 def ask(system: RunningSystem) -> Iterator[Callable[..., str]]:
     """Submit as our producers do: into the ledger first; gives the request id."""
-    with open_client(system.env) as client:
-        yield lambda key, **more: submit(client, customer_key=key, **more).request_id
+    with Client.from_env(system.env) as client:
+        yield lambda key, **more: client.submit(customer_key=key, **more).request_id
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ import redis
 from kombu import Connection, Consumer, Queue
 
 from sfmc_harness.chaos.faults import Proxy
-from sfmc_import.client import open_client, submit
+from sfmc_import.client import Client
 from sfmc_local.redis_server import Valkey
-from sfmc_transport import TRANSPORT_OPTIONS, install, install_stock
+from sfmc_transport import TRANSPORT_OPTIONS, celery_settings
 from tests.chaos.observations import KEYS, await_ends
 from tests.support.processes import RunningSystem
 from tests.support.waiting import eventually
@@ -81,8 +81,9 @@ def answer_of(process: "subprocess.Popen[str]") -> object:
 @pytest.fixture
 def gone_worker(system: RunningSystem) -> Iterator[Callable[[], None]]:
     """Take one message as a worker does, and then do nothing, as a worker that was killed."""
-    install()
-    with Connection(system.valkey.celery_url, transport_options=dict(TRANSPORT_OPTIONS)) as connection:
+    chosen = celery_settings(system.valkey.celery_url)
+    address, transport = chosen["broker_url"], chosen["broker_transport"]
+    with Connection(address, transport=transport, transport_options=dict(TRANSPORT_OPTIONS)) as connection:
         taken: list[object] = []
         consumer = Consumer(connection.channel(), [Queue("imports")], on_message=taken.append, accept=["json"])
         consumer.qos(prefetch_count=1)
@@ -95,7 +96,6 @@ def gone_worker(system: RunningSystem) -> Iterator[Callable[[], None]]:
             connection.transport.cycle.close()
 
         yield claim
-        install_stock()
 
 
 def test_a_message_in_the_hands_of_a_killed_worker_is_taken_up_by_another(
@@ -114,8 +114,8 @@ def test_a_message_in_the_hands_of_a_killed_worker_is_taken_up_by_another(
 def test_a_sweep_whose_connection_breaks_while_it_sends_sends_again_on_a_new_one(system: RunningSystem) -> None:
     with Valkey(tcp=True) as valkey, Proxy(valkey.port) as proxy, redis.Redis.from_url(valkey.url) as server:
         apart = system.env | {"SFMC_REDIS_URL": valkey.url, "SFMC_BROKER_URL": f"redis://127.0.0.1:{proxy.port}/0"}
-        with open_client(apart) as client:
-            request = submit(client, customer_key="swept").request_id
+        with Client.from_env(apart) as client:
+            request = client.submit(customer_key="swept").request_id
         command = [sys.executable, "-c", TWO_SWEEPS]
         with subprocess.Popen(command, env=apart, stdin=PIPE, stdout=PIPE, text=True) as sweeper:
             server.zadd(KEYS.due, {request: 0})

@@ -1,18 +1,19 @@
-"""A door in memory that behaves as the real one: it records once, forgets nothing, and closes when told to."""
+"""A client and a cache of definitions in memory: records each request once and can be made unavailable."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sfmc_import.client import ServiceUnavailableError
-from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.client import ServiceUnavailableError, SubmitResult
+from sfmc_import.faults import NotApplied
+from sfmc_import.request import FileInfo, StartRequest, read_request
 from sfmc_import.runs import Definition
-from sfmc_import.settings.policy_file import Route
+from sfmc_import.settings import Route
 
 
 @dataclass
 class FakeClient:
-    """`ledger_is_down` and `cloud_is_down` close it; `reported` and `requests` are what came in."""
+    """`ledger_is_down` and `cloud_is_down` make it unavailable; `reported` and `requests` are what came in."""
 
     mid: str = "510001234"
     time_zone: str = "Europe/Berlin"
@@ -22,26 +23,28 @@ class FakeClient:
     requests: dict[str, StartRequest] = field(default_factory=dict)
     reported: list[tuple[str, FileInfo, Mapping[str, Any]]] = field(default_factory=list)
     followed_within: float | None = None
-    knocks: int = 0
+    calls: int = 0
     ledger_is_down: bool = False
     cloud_is_down: bool = False
 
-    def submit(self, request: StartRequest) -> bool:
-        self._knock()
-        is_new = request.request_id not in self.requests
-        self.requests.setdefault(request.request_id, request)
-        return is_new
+    def submit(self, *, request_id: str, file: FileInfo, **fields: Any) -> SubmitResult:
+        known = {name: value for name, value in asdict(file).items() if value is not None}
+        request = read_request(request_id, self.mid, {**fields, "file": known})
+        self._call()
+        is_new = request_id not in self.requests
+        self.requests.setdefault(request_id, request)
+        return SubmitResult(request_id=request_id, is_new=is_new)
 
-    def definitions(self, mid: str) -> Sequence[Definition]:
+    def all_of(self, mid: str) -> Sequence[Definition] | NotApplied:
         if self.cloud_is_down:
-            raise ServiceUnavailableError("Marketing Cloud does not answer")
+            return NotApplied(code="connection", text="Marketing Cloud does not answer")
         return self.by_mid.get(mid, [])
 
     def report(self, name: str, *, file: FileInfo, detail: Mapping[str, Any]) -> None:
-        self._knock()
+        self._call()
         self.reported.append((name, file, detail))
 
-    def follow(self, request_id: str, within: float | None = None) -> Iterator[Mapping[str, Any]]:
+    def follow(self, request_id: str, *, within: float | None = None) -> Iterator[Mapping[str, Any]]:
         self.followed_within = within
         return (event for event in self.events if event["data"]["request_id"] == request_id)
 
@@ -53,7 +56,7 @@ class FakeClient:
         """The files and the definitions they start, in order."""
         return [(each.file.name if each.file else "", each.customer_key) for each in self.requests.values()]
 
-    def _knock(self) -> None:
-        self.knocks += 1
+    def _call(self) -> None:
+        self.calls += 1
         if self.ledger_is_down:
             raise ServiceUnavailableError("Redis at 127.0.0.1:6379 does not answer")

@@ -1,45 +1,17 @@
-"""Opens the parts of the product from the settings: Redis, ledger, Marketing Cloud, and the use cases over them."""
+"""Puts the parts of the use cases together from the settings; each part connects on first use."""
 
 import random
 from dataclasses import replace
 
-from redis import Redis
-
 from sfmc_import import marketing_cloud
 from sfmc_import.clock import BootClock
 from sfmc_import.definitions import CachedDefinitions
-from sfmc_import.ledger import LedgerSettings, RedisLedger
-from sfmc_import.ledger.schema import Durability
+from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
 from sfmc_import.ports import Deps, Timing
-from sfmc_import.redis_server import connect
 from sfmc_import.retry_call import retry_call
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.settings import Settings
-
-
-def ledger_settings(settings: Settings) -> LedgerSettings:
-    """Choose the settings of the ledger."""
-    return LedgerSettings(
-        prefix=settings.prefix,
-        lease=settings.lease_seconds,
-        results_delay=settings.results_delay,
-        first_poll=settings.follow_min_interval,
-        request_ttl=settings.request_ttl,
-        seen_ttl=settings.seen_ttl,
-        stream_maxlen=settings.stream_maxlen,
-        durability=Durability(kind=settings.durability, replicas=settings.wait_replicas),
-    )
-
-
-def open_redis(settings: Settings) -> Redis:
-    """Open the client for ledger and stream."""
-    return connect(settings.redis)
-
-
-def open_ledger(settings: Settings) -> RedisLedger:
-    """Open the ledger; it connects on first use."""
-    return RedisLedger(open_redis(settings), ledger_settings(settings))
 
 
 def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
@@ -66,6 +38,11 @@ def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
 def open_marketing_cloud(settings: Settings) -> SoapMarketingCloud:
     """Open the SOAP adapter; it connects on first use."""
     return marketing_cloud.connect(marketing_cloud_config(settings))
+
+
+def open_definitions(settings: Settings) -> CachedDefinitions:
+    """Open the cache of definitions with a connection to Marketing Cloud of its own."""
+    return CachedDefinitions(open_marketing_cloud(settings), ttl=settings.definition_ttl)
 
 
 def timing(settings: Settings) -> Timing:

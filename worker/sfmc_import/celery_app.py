@@ -1,17 +1,17 @@
-"""The Celery application and its configuration; settings are read when Celery first asks, not at import."""
+"""The Celery application `sfmc-import`: its configuration, logging, task class, loader and bootsteps, on this one app.
+
+Settings are read when Celery first asks for them, not at import, and no other app of the process is changed.
+"""
 
 import os
-import sys
-import threading
-from collections.abc import Callable
 from functools import cached_property
-from types import TracebackType
 from typing import Any
 
 import click
 import structlog
-from celery import Celery, signals
-from celery.signals import celeryd_init
+from celery import Celery, Task
+from celery.app.log import Logging
+from celery.loaders.app import AppLoader
 from kombu import Queue
 
 import sfmc_transport
@@ -19,44 +19,54 @@ from sfmc_import import bootstrap, logs, request
 from sfmc_import.ports import Deps
 from sfmc_import.retrying import BROKER_CONNECT
 from sfmc_import.settings import Settings, SettingsError, load
+from sfmc_import.worker_process import ReadyMark, WorkerLifecycle
 
 BOUND = ("request_id", "customer_key", "mid", "attempt")
-"""Message headers, and arguments of `imports.start`, that every record of a task carries."""
+"""Message headers, and arguments of `imports.start`, that every log record of a task carries."""
 
 
-def configure_worker_logging(app: Celery, set_up: Callable[[], object]) -> None:
-    """Let `set_up` configure the logs of worker and beat instead of Celery, and bind what each task is about.
+class ImportLogging(Logging):
+    """Configures structlog in each process that Celery starts, at times twice, instead of Celery's own loggers."""
 
-    `set_up` is called in each process that Celery starts, at times twice; after it, `print` makes records too.
-    """
-
-    def take_over(**_: Any) -> None:
-        set_up()
-        app.log.redirect_stdouts_to_logger(app.log.get_default_logger("celery.redirected"), loglevel="WARNING")
-        # Celery prints its farewell there, past all logging; records tell the same.
-        sys.__stdout__ = None  # type: ignore[misc]
-        sys.excepthook = _log_uncaught
-        threading.excepthook = _log_thread_end
-
-    # Before Celery's first warning, and again when it would set up its own.
-    signals.celeryd_init.connect(lambda **_: set_up(), weak=False)
-    signals.setup_logging.connect(take_over, weak=False)
-    signals.task_prerun.connect(_bind, weak=False)
-    signals.task_postrun.connect(_unbind, weak=False)
-    signals.worker_shutting_down.connect(_log_shutdown, weak=False)
+    def setup(
+        self,
+        loglevel: Any = None,  # noqa: ARG002 - Celery's signature; the level is a setting
+        logfile: Any = None,  # noqa: ARG002
+        redirect_stdouts: Any = False,
+        redirect_level: Any = "WARNING",
+        colorize: Any = None,  # noqa: ARG002
+        hostname: Any = None,  # noqa: ARG002
+    ) -> Any:
+        """Configure the logs as the settings say; False leaves the standard streams to Celery's own setting."""
+        app: Any = self.app
+        set_up_logs(app.settings)
+        if redirect_stdouts:
+            self.redirect_stdouts(redirect_level)
+        return False
 
 
-def _bind(task_id: str = "", task: Any = None, kwargs: Any = None, **_: Any) -> None:
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(celery_task_id=task_id, celery_task=task.name, **subject_of(task, kwargs))
+class ImportLoader(AppLoader):
+    """Celery's loader; logs are configured before the first warning of a starting worker or beat."""
+
+    def on_worker_init(self) -> None:
+        """Configure the logs of this process."""
+        self.app.log.setup()
 
 
-def _unbind(**_: Any) -> None:
-    structlog.contextvars.clear_contextvars()
+class ImportTask(Task):  # type: ignore[type-arg]
+    """A task whose log records name what it is about."""
 
+    Request = sfmc_transport.REQUEST
 
-def _log_shutdown(sig: str = "", how: str = "", **_: Any) -> None:
-    structlog.get_logger(__name__).info("worker_shutting_down", signal=sig, how=how.lower())
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Bind the names of this task to all records of its thread."""
+        structlog.contextvars.clear_contextvars()
+        subject = subject_of(self, kwargs)
+        structlog.contextvars.bind_contextvars(celery_task_id=task_id, celery_task=self.name, **subject)
+
+    def after_return(self, *_: Any) -> None:
+        """Forget the names; those of a task that failed go when the next one starts."""
+        structlog.contextvars.clear_contextvars()
 
 
 def subject_of(task: Any, kwargs: Any) -> dict[str, str | int]:
@@ -64,19 +74,9 @@ def subject_of(task: Any, kwargs: Any) -> dict[str, str | int]:
     headers = task.request.headers or {}
     arguments = kwargs if isinstance(kwargs, dict) else {}
     found = {name: headers.get(name) or arguments.get(name) for name in BOUND}
-    told: dict[str, str | int] = {k: str(value) for k, value in found.items() if isinstance(value, (str, int))}
-    attempt = str(told.pop("attempt", ""))
-    return told | ({"attempt": int(attempt)} if attempt.isdecimal() else {})
-
-
-def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    structlog.get_logger(__name__).critical("uncaught_exception", exc_info=(kind, error, trace))
-
-
-def _log_thread_end(ended: threading.ExceptHookArgs) -> None:
-    name = ended.thread.name if ended.thread else None
-    exc_info = (ended.exc_type, ended.exc_value, ended.exc_traceback)
-    structlog.get_logger(__name__).critical("thread_crashed", thread=name, exc_info=exc_info)
+    subject: dict[str, str | int] = {k: str(value) for k, value in found.items() if isinstance(value, (str, int))}
+    attempt = str(subject.pop("attempt", ""))
+    return subject | ({"attempt": int(attempt)} if attempt.isdecimal() else {})
 
 
 class ImportApp(Celery):
@@ -92,9 +92,16 @@ class ImportApp(Celery):
         """The parts of the use cases; made on first use, so a pool child has its own connections."""
         return bootstrap.build(self.settings)
 
+    @cached_property
+    def Beat(self) -> Any:  # noqa: N802 - Celery's name
+        """The class of beat, which checks Redis before it begins."""
+        from sfmc_import.scheduler import ImportBeat  # noqa: PLC0415 - Celery's scheduler is needed in beat alone
+
+        return self.subclass_with_self(ImportBeat)
+
 
 def configuration(made: ImportApp) -> dict[str, Any]:
-    """Read the settings when Celery first asks; its own command tells a wrong one in a line, as a wrong option."""
+    """Read the settings when Celery first asks; Celery's own command shows a wrong one in a line, as a wrong option."""
     try:
         return celery_settings(made.settings)
     except SettingsError as error:
@@ -104,7 +111,7 @@ def configuration(made: ImportApp) -> dict[str, Any]:
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
-    """Celery's configuration for our settings; ops/docs/adr tells why each differs from the default."""
+    """Celery's configuration for our settings; ops/docs/adr/0003 says why each differs from the default."""
     return {
         **_broker_settings(settings),
         "task_ignore_result": True,
@@ -132,8 +139,10 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 
 def _broker_settings(settings: Settings) -> dict[str, Any]:
     broker = settings.broker
+    reliable = settings.transport == "reliable"
     return {
         "broker_url": broker.celery_url,
+        **(sfmc_transport.celery_settings(broker.celery_url) if reliable else {}),
         "broker_transport_options": transport_options(settings),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -159,25 +168,24 @@ def transport_options(settings: Settings) -> dict[str, Any]:
 
 def make_app() -> ImportApp:
     """Make the application; its configuration waits until it is needed."""
-    made = ImportApp("sfmc-import", include=["sfmc_import.tasks", "sfmc_import.worker_process"])
+    made = ImportApp(
+        "sfmc-import",
+        set_as_current=False,
+        log=ImportLogging,
+        loader=ImportLoader,
+        task_cls=ImportTask,
+        # Celery loads the tasks by name when a worker starts: they need the app, so the app cannot import them.
+        include=["sfmc_import.tasks"],
+    )
     made.add_defaults(lambda: configuration(made))
-    configure_worker_logging(made, lambda: set_up_logs(made.settings))
-    celeryd_init.connect(lambda **_: prepare_worker(made), weak=False)
+    made.steps["worker"].add(WorkerLifecycle)
+    made.steps["consumer"].add(ReadyMark)
     return made
 
 
 def set_up_logs(settings: Settings) -> None:
     """Log as the settings say, without their secrets."""
     logs.configure(level=settings.log_level, form=settings.log_format, secrets=settings.secrets())
-
-
-def prepare_worker(made: ImportApp) -> None:
-    """Choose the transport before a worker connects; every other process keeps kombu's own."""
-    if made.settings.transport == "reliable":
-        sfmc_transport.install()
-        sfmc_transport.connect(made)
-    # zeep and its WSDL take a quarter of a second that the first start should not wait for.
-    made.deps.marketing_cloud.prepare()
 
 
 app = make_app()

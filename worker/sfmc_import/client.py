@@ -1,78 +1,158 @@
-"""What producers may use: recording a request and sending its message, definitions to route by, events to follow."""
+"""Client and submit(): record a request in the ledger, wake the workers, follow the events; for hosts and producers.
 
+    from sfmc_import.client import Client
+
+    with Client("redis://redis:6379/0", mid="510001234") as client:
+        client.submit(customer_key="contacts", file="/in/contacts.csv")
+
+Importing this module changes nothing in the program that does, and loads neither Celery nor the SOAP library.
+A client may be shared by threads and used after a fork. In an asyncio program call it in a thread:
+`await asyncio.to_thread(client.submit, customer_key="contacts")`.
+"""
+
+import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import structlog
-from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu import Connection, Producer
+from kombu.exceptions import KombuError
 from redis import Redis
 from redis.exceptions import RedisError
 from uuid_utils import uuid7
 
-from sfmc_import.bootstrap import ledger_settings, open_marketing_cloud, open_redis
-from sfmc_import.celery_app import celery_settings
-from sfmc_import.errors import ServiceUnavailableError, SettingsError
-from sfmc_import.events import EventStream, just_before
-from sfmc_import.faults import NotApplied, Rejected
-from sfmc_import.ledger import RedisLedger
+from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.events import Event, EventStream, just_before
+from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.logs import configure
-from sfmc_import.ports import LedgerUnavailableError, MarketingCloud
-from sfmc_import.request import QUEUE, START, FileInfo, StartRequest, read_request
-from sfmc_import.routing import AmbiguousRoute, BadRouteError, FileSpecs, Routed, Routes, Routing, Unrouted
-from sfmc_import.runs import Definition
-from sfmc_import.settings import Route, Settings, load
-from sfmc_import.states import COMPLETED, TERMINAL
+from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.redis_address import parse_redis_url
+from sfmc_import.redis_server import connect
+from sfmc_import.request import QUEUE, FileInfo, StartRequest, celery_headers, read_request
+from sfmc_import.states import TERMINAL
+from sfmc_transport import TRANSPORT_OPTIONS
 
-__all__ = [
-    "COMPLETED",
-    "TERMINAL",
-    "AmbiguousRoute",
-    "BadRouteError",
-    "Client",
-    "Definition",
-    "FileSpecs",
-    "Route",
-    "Routed",
-    "Routes",
-    "Routing",
-    "ServiceUnavailableError",
-    "SettingsError",
-    "Unrouted",
-    "open_client",
-]
+if TYPE_CHECKING:
+    from sfmc_import.settings import Settings
 
-log = structlog.get_logger("sfmc_import.client")
+__all__ = ["Client", "ServiceUnavailableError", "SubmitResult", "file_at", "submit"]
+
+# Stdlib logging: structlog, where a host has not configured it, would print to the host's standard output.
+log = logging.getLogger("sfmc_import.client")
 
 LAST_EVENTS = frozenset("sfmc.import." + state for state in TERMINAL)
 
+CONNECT_SECONDS = 1.0
+ANSWER_SECONDS = 3.0
+"""How long the ledger may be silent before a step is tried once more; a request thread of a host waits for it."""
 
-@dataclass(slots=True)
-class _Known:
-    definitions: Sequence[Definition]
-    read_at: float
+SEND_SECONDS = 1.0
+"""How long the broker may be silent: less, for the sweep sends what it does not take."""
+
+SEND_OPTIONS = {**TRANSPORT_OPTIONS, "socket_connect_timeout": SEND_SECONDS, "socket_timeout": SEND_SECONDS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitResult:
+    """What became of a request: it is in the ledger; `is_new` is False when it was there before."""
+
+    request_id: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Connections:
+    """What one process has open. A sender is used by one thread at a time; one that failed is not used again."""
+
+    redis: Redis
+    ledger: RedisLedger
+    broker: Connection
+    idle: deque[Producer] = field(default_factory=deque)
+    process: int = field(default_factory=os.getpid)
+
+    @contextmanager
+    def sender(self) -> Iterator[Producer]:
+        """Lend a producer with a connection to the broker; raises RedisError or OSError when there is none."""
+        producer = self._idle_or_new()
+        try:
+            yield producer
+        except BaseException:
+            _release(producer)
+            raise
+        self.idle.append(producer)
+
+    def close(self) -> None:
+        """Close everything that no thread is using now."""
+        with suppress(IndexError):
+            while True:
+                _release(self.idle.pop())
+        self.redis.close()
+
+    def _idle_or_new(self) -> Producer:
+        with suppress(IndexError):
+            return self.idle.pop()
+        connection = self.broker.clone()
+        try:
+            # One try, without kombu's pause of two seconds; its default channel would be tried for without end.
+            connection.ensure_connection(max_retries=0)
+            return Producer(connection.channel(), serializer="json", auto_declare=False)
+        except BaseException:
+            connection.release()
+            raise
+
+
+def _release(producer: Producer) -> None:
+    channel: Any = producer.channel
+    with suppress(KombuError, RedisError, OSError):
+        channel.connection.client.release()
 
 
 class Client:
-    """The way in for producers; safe for one thread. `mid` is the default business unit, `routes` the policy file's."""
+    """Records requests and wakes the workers.
 
-    def __init__(self, settings: Settings, client: Redis, celery: Celery, service: MarketingCloud) -> None:
-        self.mid = settings.account_id or ""
-        self.time_zone = settings.time_zone
-        self.routes: Sequence[Route] = settings.routes
-        self._settings = settings
-        self._client: Any = client
-        self._celery = celery
-        self._service = service
-        self._ledger = RedisLedger(client, ledger_settings(settings))
-        self._known: dict[str, _Known] = {}
+    `redis_url` is a redis://, rediss://, unix:// or sentinel:// address; `broker_url` is Celery's where that is
+    another one. `mid` is the business unit of requests that name none, `prefix` the beginning of all keys
+    (SFMC_PREFIX of the workers). `transport_options` go to kombu, over those of `sfmc_transport`.
+    Connections open on first use. Raises ValueError for an address that cannot be read.
+    """
+
+    def __init__(
+        self,
+        redis_url: str,
+        *,
+        broker_url: str | None = None,
+        mid: str | None = None,
+        prefix: str = "sfmc-import:",
+        transport_options: Mapping[str, object] | None = None,
+    ) -> None:
+        self.mid = mid or ""
+        self._address = parse_redis_url(redis_url)
+        self._broker = parse_redis_url(broker_url or redis_url)
+        self._options = {**SEND_OPTIONS, **self._broker.transport_options, **(transport_options or {})}
+        self._ledger_settings = LedgerSettings(prefix=prefix)
+        self._opened: _Connections | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Open a client with the settings SFMC_*; raises SettingsError naming every problem."""
+        from sfmc_import.settings import load  # noqa: PLC0415 - pydantic, which hosts with an address do not need
+
+        return cls.from_settings(load(os.environ if environ is None else environ))
+
+    @classmethod
+    def from_settings(cls, settings: "Settings") -> Self:
+        """Open a client with settings that were read already."""
+        from sfmc_import.ledger.opening import ledger_settings  # noqa: PLC0415 - as above
+
+        client = cls(settings.redis_url, broker_url=settings.broker_url, mid=settings.account_id)
+        client._ledger_settings = ledger_settings(settings)
+        return client
 
     def __enter__(self) -> Self:
         return self
@@ -83,125 +163,117 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Give back the connections."""
-        self._celery.close()
-        self._client.close()
+        """Close the connections of this process; the next use opens new ones."""
+        opened, self._opened = self._opened, None
+        if opened is not None and opened.process == os.getpid():
+            opened.close()
 
-    def start_logging(self, form: Literal["json", "pretty"] | None = None, stream: BinaryIO | None = None) -> None:
-        """Log as the settings say, in another `form` or to another `stream` where given; without secrets."""
-        settings = self._settings
-        configure(level=settings.log_level, form=form or settings.log_format, secrets=settings.secrets(), stream=stream)
+    def submit(
+        self,
+        *,
+        customer_key: str,
+        mid: str | None = None,
+        file: FileInfo | str | Mapping[str, Any] | None = None,
+        event_id: str | None = None,
+        source: str | None = None,
+        force: bool = False,
+        reason: str | None = None,
+        request_id: str | None = None,
+    ) -> SubmitResult:
+        """Ask for one start of the ImportDefinition `customer_key`; returns once the ledger has the request.
 
-    def submit(self, request: StartRequest) -> bool:
-        """Record a request, then send its message; False when this request_id was known already.
+        `file` is the file that is to be imported, or its path as text; `event_id` is the source's own, the same one
+        counts once; `mid` is the business unit. The same `request_id` is one request however often it comes; without
+        one it is new. A broker that does not take the message costs seconds: the sweep wakes what is recorded.
 
-        A broker that refuses the message costs nothing: the sweep wakes what is recorded.
-        Raises ServiceUnavailableError when Redis refuses the record; then nothing was accepted.
+        Raises BadRequestError for what can never be carried out, and ServiceUnavailableError when the ledger does not
+        take it: then the caller keeps the file and submits again, best with the same `request_id`.
         """
-        try:
-            new = self._ledger.accept(request)
-        except LedgerUnavailableError as error:
-            raise self._redis_is_away(error) from error
-        if new:
-            self._send(request)
-        return new
+        given = {"mid": mid, "file": _as_field(file), "event_id": event_id, "source": source, "reason": reason}
+        message = {name: value for name, value in given.items() if value is not None}
+        message |= {"customer_key": customer_key, "force": force}
+        return self._record(read_request(str(uuid7()) if request_id is None else request_id, self.mid, message))
 
-    def _send(self, request: StartRequest) -> None:
-        names = {
-            "request_id": request.request_id,
-            "customer_key": request.customer_key,
-            "mid": request.mid,
-            "attempt": "1",
-        }
-        try:
-            self._celery.send_task(
-                START,
-                kwargs=request.as_message(),
-                task_id=request.request_id,
-                queue=QUEUE,
-                headers=names,
-                ignore_result=True,
-                retry=False,
-            )
-        except (OperationalError, RedisError, OSError) as error:
-            log.warning("message_not_sent", error=str(error), action="sweep_will_retry", **names)
-
-    def definitions(self, mid: str) -> Sequence[Definition]:
-        """Give all definitions of a business unit, as read within the last minutes.
-
-        Raises ServiceUnavailableError when Marketing Cloud cannot be asked and nothing is known from before.
-        """
-        known = self._known.get(mid)
-        if known is not None and time.monotonic() - known.read_at < self._settings.definition_ttl:
-            return known.definitions
-        found = self._service.definitions(mid)
-        if not isinstance(found, (NotApplied, Rejected)):
-            self._known[mid] = _Known(found, time.monotonic())
-            return found
-        if known is None:
-            raise ServiceUnavailableError(
-                f"Cannot read the definitions of business unit {mid}: {found.text} ({found.code})"
-            )
-        log.warning("definitions_not_refreshed", mid=mid, code=found.code, text=found.text)
-        known.read_at = time.monotonic()
-        return known.definitions
+    def _record(self, request: StartRequest) -> SubmitResult:
+        connections = self._connections()
+        with self._redis_errors():
+            is_new = connections.ledger.accept(request)
+        if is_new:
+            self._send(connections, request)
+        return SubmitResult(request_id=request.request_id, is_new=is_new)
 
     def report(self, name: str, *, file: FileInfo, detail: Mapping[str, Any]) -> None:
-        """Publish once that an arrival became no request: `unrouted` or `ambiguous_route`."""
+        """Publish once that a file became no request: `unrouted` or `ambiguous_route`."""
         fields = {"location": file.location, "name": file.name, "fingerprint": file.fingerprint}
         data = {"mid": self.mid, "file": fields, **detail}
-        try:
-            self._ledger.report(file.fingerprint, name, self.mid, file.name, data)
-        except LedgerUnavailableError as error:
-            raise self._redis_is_away(error) from error
+        with self._redis_errors():
+            self._connections().ledger.report(file.fingerprint, name, self.mid, file.name, data)
 
-    def follow(self, request_id: str, within: float | None = None) -> Iterator[Mapping[str, Any]]:
-        """Yield the events of a request from its first on, until its last, or for `within` seconds."""
-        try:
-            record = LedgerReader(self._client, self._ledger.keys).request(request_id)
-        except LedgerUnavailableError as error:
-            raise self._redis_is_away(error) from error
+    def follow(self, request_id: str, *, within: float | None = None) -> Iterator[Event]:
+        """Yield the events of a request from its first on, until its last, or for `within` seconds.
+
+        While Redis is unavailable it waits; raises ServiceUnavailableError when that is so at the beginning.
+        """
+        connections = self._connections()
+        keys = connections.ledger.keys
+        with self._redis_errors():
+            record = LedgerReader(connections.redis, keys).request(request_id)
         if record is None:
             return
         deadline = None if within is None else time.monotonic() + within
-        stream = EventStream(self._client, self._ledger.keys.stream)
+        stream = EventStream(connections.redis, keys.stream)
         since = just_before(record["accepted_at"])
-        for _, event in stream.live(since, self._tell_outage, lambda: _is_past(deadline)):
+        for _, event in stream.live(since, self._log_outage, lambda: _is_past(deadline)):
             if event["data"].get("request_id") == request_id:
                 yield event
                 if event["type"] in LAST_EVENTS:
                     return
 
-    def _redis_is_away(self, error: LedgerUnavailableError) -> ServiceUnavailableError:
-        return ServiceUnavailableError(f"Redis at {self._settings.redis.shown} does not answer: {error}")
+    def _connections(self) -> _Connections:
+        """Give what is open in this process: sockets of a parent process are not used, nor closed, by its child."""
+        opened = self._opened
+        if opened is None or opened.process != os.getpid():
+            limits = {"connect_seconds": CONNECT_SECONDS, "answer_seconds": ANSWER_SECONDS}
+            redis = connect(self._address, retries=1, **limits)
+            broker = Connection(self._broker.celery_url, transport_options=self._options)
+            opened = self._opened = _Connections(redis, RedisLedger(redis, self._ledger_settings), broker)
+        return opened
 
-    def _tell_outage(self, reason: str) -> None:
-        log.warning("redis_unreachable", redis=self._settings.redis.shown, error=reason, action="waiting")
+    def _send(self, connections: _Connections, request: StartRequest) -> None:
+        body = ((), request.as_message(), {"callbacks": None, "errbacks": None, "chain": None, "chord": None})
+        try:
+            with connections.sender() as producer:
+                producer.publish(
+                    body,
+                    exchange="",
+                    routing_key=QUEUE,
+                    headers=celery_headers(request),
+                    correlation_id=request.request_id,
+                    delivery_mode=2,
+                    retry=False,
+                )
+        except (KombuError, RedisError, OSError) as error:
+            names = {"request_id": request.request_id, "customer_key": request.customer_key, "mid": request.mid}
+            facts = {"error": str(error), "action": "sweep_will_retry"}
+            log.warning("message_not_sent", extra=names | facts)
+
+    @contextmanager
+    def _redis_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except LedgerUnavailableError as error:
+            raise ServiceUnavailableError(f"Redis at {self._address.shown} does not answer: {error}") from error
+
+    def _log_outage(self, reason: str) -> None:
+        facts = {"redis": self._address.shown, "error": reason, "action": "waiting"}
+        log.warning("redis_unreachable", extra=facts)
 
 
 def _is_past(deadline: float | None) -> bool:
     return deadline is not None and time.monotonic() >= deadline
 
 
-def open_client(environ: Mapping[str, str] | None = None) -> Client:
-    """Open the door with the settings of the environment; raises SettingsError naming every problem."""
-    settings = load(os.environ if environ is None else environ)
-    celery = Celery("sfmc-import-door", set_as_current=False)
-    celery.conf.update(celery_settings(settings))
-    return Client(settings, open_redis(settings), celery, open_marketing_cloud(settings))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitResult:
-    """What became of a wish: its request is in the ledger; `is_new` is False when it was there before."""
-
-    request_id: str
-    is_new: bool
-
-
 def submit(
-    door: Client | None = None,
-    /,
     *,
     customer_key: str,
     mid: str | None = None,
@@ -212,21 +284,21 @@ def submit(
     reason: str | None = None,
     request_id: str | None = None,
 ) -> SubmitResult:
-    """Ask for one start of the ImportDefinition `customer_key`; returns once the ledger has the request.
+    """Submit one request with the settings of the environment (SFMC_*); see `Client.submit`.
 
-    `file` is the arrival that gives the reason, or its path as text; `event_id` is the source's own, the same one
-    counts once; `mid` is the business unit, by default that of the settings. The same `request_id` is one request
-    however often it comes; without one it is new. Without a `client` one is opened from the environment (SFMC_*).
-
-    Raises BadRequestError for what can never be carried out, and ServiceUnavailableError when the ledger does not
-    take it: then nothing is recorded and the caller keeps the file.
+    It opens a client for this one call: a program that submits often keeps a `Client`.
     """
-    given = {"mid": mid, "file": _as_field(file), "event_id": event_id, "source": source, "reason": reason}
-    message = {name: value for name, value in given.items() if value is not None}
-    message |= {"customer_key": customer_key, "force": force}
-    with open_client(os.environ) if door is None else nullcontext(door) as way_in:
-        request = read_request(str(uuid7()) if request_id is None else request_id, way_in.mid, message)
-        return SubmitResult(request_id=request.request_id, is_new=way_in.submit(request))
+    with Client.from_env() as client:
+        return client.submit(
+            customer_key=customer_key,
+            mid=mid,
+            file=file,
+            event_id=event_id,
+            source=source,
+            force=force,
+            reason=reason,
+            request_id=request_id,
+        )
 
 
 def file_at(path: Path, location: str | None = None) -> FileInfo:

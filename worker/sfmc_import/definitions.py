@@ -1,10 +1,13 @@
-"""Definitions as last read, kept in the memory of one process; how they are read is not known here."""
+"""Definitions as last read, by key and by business unit, in the memory of one process."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
+from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ports import MarketingCloud, Refusal
 from sfmc_import.runs import Definition
 
@@ -13,7 +16,11 @@ ABSENT_TTL = 3.0
 LOCK_COUNT = 256
 MAX_KEPT = 10_000
 
-Answer = Definition | Refusal | None
+Answer = Definition | Sequence[Definition] | Refusal | None
+Name = tuple[str, str | None]
+"""Business unit and CustomerKey; without a key, all definitions of the business unit."""
+
+log = structlog.get_logger("sfmc_import.definitions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,40 +34,65 @@ class CacheEntry:
 class CachedDefinitions:
     """Implements sfmc_import.ports.Definitions; safe for threads, and one thread asks while others wait for its answer.
 
-    `ttl` is how long a definition is kept, in seconds; a refusal is shared by those who wait for it, not kept.
+    `ttl` is how long an answer is kept, in seconds; a refusal is shared by those who wait for it, not kept.
     """
 
     def __init__(self, service: MarketingCloud, *, ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._service = service
         self._ttl = ttl
         self._clock = clock
-        self._kept: dict[tuple[str, str], CacheEntry] = {}
+        self._kept: dict[Name, CacheEntry] = {}
         # A fixed number of locks, so that keys that were asked for once leave nothing behind.
         self._asking = [threading.Lock() for _ in range(LOCK_COUNT)]
 
-    def get(self, mid: str, customer_key: str) -> Answer:
+    def get(self, mid: str, customer_key: str) -> Definition | Refusal | None:
         """Give a definition from memory, or ask Marketing Cloud; None when no such key exists."""
-        kept = self._kept.get((mid, customer_key))
-        if kept is not None and self._clock() < kept.until:
-            return kept.answer
-        return self._ask((mid, customer_key), kept)
+        answer: Definition | Refusal | None = self._answer(  # type: ignore[assignment]
+            (mid, customer_key), lambda _: self._service.definition(mid, customer_key)
+        )
+        return answer
 
-    def _ask(self, name: tuple[str, str], outdated: CacheEntry | None) -> Answer:
+    def all_of(self, mid: str) -> Sequence[Definition] | Refusal:
+        """Give all definitions of a business unit from memory, or ask Marketing Cloud.
+
+        When it cannot be asked, what was known before is given for another `ttl`, with a warning in the log.
+        """
+        answer: Sequence[Definition] | Refusal = self._answer(  # type: ignore[assignment]
+            (mid, None), lambda outdated: self._read_all(mid, outdated)
+        )
+        return answer
+
+    def _read_all(self, mid: str, outdated: Answer) -> Answer:
+        found = self._service.definitions(mid)
+        if not isinstance(found, (NotApplied, Rejected)) or outdated is None:
+            return found
+        log.warning("definitions_not_refreshed", mid=mid, code=found.code, text=found.text)
+        return outdated
+
+    def _answer(self, name: Name, ask: Callable[[Answer], Answer]) -> Answer:
+        outdated = self._kept.get(name)
+        if outdated is not None and self._clock() < outdated.until:
+            return outdated.answer
         with self._asking[hash(name) % LOCK_COUNT]:
             kept = self._kept.get(name)
             if kept is not None and kept is not outdated:
                 return kept.answer
-            answer = self._service.definition(*name)
+            known = None if outdated is None or _is_refusal(outdated.answer) else outdated.answer
+            answer = ask(known)
             self._keep(name, CacheEntry(answer, self._clock() + self._life(answer)))
             return answer
 
     def _life(self, answer: Answer) -> float:
         if answer is None:
             return min(ABSENT_TTL, self._ttl)
-        return self._ttl if isinstance(answer, Definition) else 0.0
+        return 0.0 if _is_refusal(answer) else self._ttl
 
-    def _keep(self, name: tuple[str, str], kept: CacheEntry) -> None:
+    def _keep(self, name: Name, kept: CacheEntry) -> None:
         if len(self._kept) >= MAX_KEPT:
             # Rare enough that reading everything anew costs less than keeping an order of use.
             self._kept.clear()
         self._kept[name] = kept
+
+
+def _is_refusal(answer: Answer) -> bool:
+    return isinstance(answer, (NotApplied, Rejected))

@@ -1,11 +1,10 @@
-"""Reading the stream of events, from the past and live."""
+"""Reads the stream of events, past and live, and shows one event as one line of text."""
 
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import click
 import orjson
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -128,6 +127,8 @@ def kind(event: Mapping[str, Any]) -> str:
 
 def line(event: Mapping[str, Any]) -> str:
     """Give time (UTC), kind, CustomerKey, file and what else a person wants to know."""
+    import click  # noqa: PLC0415 - programs that only follow events need no colours
+
     word = kind(event)
     clock = str(event.get("time", ""))[:19].replace("T", " ")
     data = event.get("data", {})

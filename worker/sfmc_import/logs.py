@@ -1,4 +1,4 @@
-"""Puts structlog and stdlib logging together: processors, levels and the way out; knows nothing of Celery."""
+"""Configures structlog and stdlib logging of a process: processors, levels, redaction and the output stream."""
 
 import json
 import logging
@@ -87,7 +87,7 @@ _PATTERNS = (
 
 
 class Redactor:
-    """Replaces secrets in log records; a structlog processor that other threads may teach new secrets."""
+    """Replaces secrets in log records; a structlog processor; threads may add secrets later."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: set[str] = set()
@@ -134,12 +134,15 @@ class Redactor:
         return text
 
 
+CLIENT_FIELDS = ("request_id", "customer_key", "mid", "redis", "error", "action")
+"""What `sfmc_import.client` adds to its records: it logs by stdlib logging, because it runs in host programs."""
+
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-# Whole envelopes, with token and all, are what these tell at debug level: they stay capped whatever is asked for.
+# Whole envelopes, with token and all, are what these log at debug level: they stay capped whatever is asked for.
 NEVER_BELOW_WARNING = ("zeep", "urllib3", "requests", "redis", "watchdog")
 
-# One line or more for each message, which our own records tell better; shown when debug is asked for.
+# One line or more for each message, which our own records say better; shown when debug is asked for.
 TALKATIVE = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "amqp", "asyncio", "uvicorn.access")
 
 
@@ -152,7 +155,7 @@ def configure(
 ) -> Redactor:
     """Send all records of this process to `stream` (standard error by default), from `level` on.
 
-    `form` auto is pretty on a terminal and JSON elsewhere. Returns the redactor, to be taught later secrets.
+    `form` auto is pretty on a terminal and JSON elsewhere. Returns the redactor, to which secrets can be added later.
     """
     out = _standard_error() if stream is None else stream
     pretty = form == "pretty" or (form == "auto" and out.isatty())
@@ -197,7 +200,12 @@ def _renderer(pretty: bool, colors: bool) -> Any:
 def _formatter(shared: list[Any], *, pretty: bool, colors: bool) -> structlog.stdlib.ProcessorFormatter:
     last = _renderer(pretty, colors) if pretty else as_json_text
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.contextvars.merge_contextvars, structlog.stdlib.add_logger_name, _task_of_celery],
+        foreign_pre_chain=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_logger_name,
+            _task_of_celery,
+            structlog.stdlib.ExtraAdder(CLIENT_FIELDS),
+        ],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shared, last],
     )
 
@@ -211,8 +219,8 @@ def _task_of_celery(_logger: Any, _method: str, event: Any) -> Any:
     """Take from Celery's records the id and name of the task; arguments stay in the ledger."""
     data = getattr(event.get("_record"), "data", None)
     if isinstance(data, dict):
-        told = {"celery_task_id": data.get("id"), "celery_task": data.get("name")}
-        event |= {name: value for name, value in told.items() if isinstance(value, str)}
+        found = {"celery_task_id": data.get("id"), "celery_task": data.get("name")}
+        event |= {name: value for name, value in found.items() if isinstance(value, str)}
     return event
 
 

@@ -13,8 +13,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from sfmc_import.redis_address import RedisAddress
 from sfmc_import.retrying import REDIS_COMMAND, REDIS_COMMAND_RETRIES
-from sfmc_import.settings import RedisAddress
 
 MIN_VERSION = (6, 2)
 WAITAOF_VERSION = (7, 2)
@@ -152,7 +152,11 @@ ANSWER_SECONDS = 5.0
 
 
 def connect(
-    address: RedisAddress, *, answer_seconds: float = ANSWER_SECONDS, retries: int = REDIS_COMMAND_RETRIES
+    address: RedisAddress,
+    *,
+    connect_seconds: float = CONNECT_SECONDS,
+    answer_seconds: float = ANSWER_SECONDS,
+    retries: int = REDIS_COMMAND_RETRIES,
 ) -> Redis:
     """Open a client that gives bytes; it connects on first use.
 
@@ -161,7 +165,7 @@ def connect(
     """
     options: dict[str, Any] = {
         "socket_timeout": answer_seconds,
-        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_connect_timeout": connect_seconds,
         "socket_keepalive": address.scheme != "unix",
         "retry": Retry(ExponentialWithJitterBackoff(base=REDIS_COMMAND.floor, cap=REDIS_COMMAND.cap), retries),
         "retry_on_error": [RedisConnectionError, RedisTimeoutError],

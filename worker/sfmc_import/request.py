@@ -1,4 +1,4 @@
-"""What crosses a process boundary on its way in: queue and task names, arrivals, start requests; stdlib only."""
+"""What crosses a process boundary on its way in: queue and task names, files, start requests and their messages."""
 
 import hashlib
 import re
@@ -59,7 +59,7 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """One wish to start one definition; `request_id` stays the same however often it is delivered."""
+    """One request to start one definition; `request_id` stays the same however often it is delivered."""
 
     request_id: str
     customer_key: str
@@ -78,6 +78,44 @@ class StartRequest:
         optional = {"event_id": self.event_id, "source": self.source, "reason": self.reason}
         message |= {name: value for name, value in optional.items() if value is not None}
         return message | ({"force": True} if self.force else {})
+
+
+MAX_REPR = 1024
+
+
+def celery_headers(request: StartRequest) -> dict[str, Any]:
+    """Give the headers of the Celery message (protocol 2) of a request, as `send_task` writes them, and its names.
+
+    The two texts for people, `argsrepr` and `kwargsrepr`, are cut after 1024 characters; Celery cuts inside them.
+    """
+    identity = {"id": request.request_id, "root_id": request.request_id, "parent_id": None, "group": None}
+    names = {"request_id": request.request_id, "customer_key": request.customer_key, "mid": request.mid, "attempt": "1"}
+    return {
+        "lang": "py",
+        "task": START,
+        **identity,
+        "group_index": None,
+        "shadow": None,
+        "eta": None,
+        "expires": None,
+        "retries": 0,
+        "timelimit": [None, None],
+        "argsrepr": "()",
+        "kwargsrepr": _shown(request.as_message()),
+        "origin": "sfmc-import",
+        "ignore_result": True,
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
+        **names,
+    }
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{_shown(key)}: {_shown(inner)}" for key, inner in value.items())
+        return f"{{{inside}}}"[:MAX_REPR]
+    return "'" + value.replace("'", "\\'") + "'" if isinstance(value, str) else str(value)
 
 
 def read_request(request_id: str, default_mid: str, message: Mapping[str, Any]) -> StartRequest:

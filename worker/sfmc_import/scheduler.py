@@ -1,15 +1,19 @@
-"""Beat's scheduler: nothing on disk, and an outage of the broker is told once instead of with each sweep."""
+"""Beat as this product runs it: checks Redis first, keeps no file, and logs an outage of the broker once."""
 
+import os
 from typing import Any
 
 import structlog
+from celery.apps.beat import Beat
 from celery.beat import Scheduler, SchedulingError
 
-log = structlog.get_logger("worker.beat")
+from sfmc_import import worker_process
+
+log = structlog.get_logger("sfmc_import.scheduler")
 
 
 class LoggingScheduler(Scheduler):
-    """Celery's scheduler in memory; the schedule is fixed, so there is nothing to keep between two lives."""
+    """Celery's scheduler in memory; the schedule is fixed, so there is nothing to keep between two runs."""
 
     _missed = 0
 
@@ -25,3 +29,20 @@ class LoggingScheduler(Scheduler):
             if self._missed:
                 log.info("broker_reachable_again", sweeps_missed=self._missed)
             self._missed = 0
+
+
+class ImportBeat(Beat):
+    """Celery's beat with our scheduler; a process has one, in its main thread."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options | {"scheduler_cls": LoggingScheduler})
+
+    def start_scheduler(self) -> Any:
+        """Wait until Redis can be used, then schedule until a signal.
+
+        Celery's handler of SIGTERM, which asks the scheduler, is set after the wait: so a signal ends the wait.
+        """
+        heartbeat = worker_process.begin(os.environ, marketing_cloud=False)
+        if heartbeat is not None:
+            heartbeat.ready()
+        return super().start_scheduler()

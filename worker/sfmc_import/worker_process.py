@@ -1,25 +1,26 @@
-"""A worker's own health: looks at Redis before it starts and leaves a heartbeat for containers; imported by Celery."""
+"""What a worker process does besides tasks: checks Redis, touches a heartbeat file, watches for lost writes."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
 import structlog
-from celery import signals
+from celery.bootsteps import StartStopStep
 from redis.exceptions import RedisError
 
-from sfmc_import.celery_app import ImportApp, app
-from sfmc_import.ports import Ledger, LedgerUnavailableError
+from sfmc_import.ports import Deps, Ledger, LedgerUnavailableError
 from sfmc_import.redis_server import Finding, check_server, connect, inspect_server
 from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.settings import RedisAddress, Settings, SettingsError, load
 
-BEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0
 log = structlog.get_logger("sfmc_import.worker_process")
 
 
@@ -30,7 +31,7 @@ class Heartbeat:
     and every worker would be restarted in every outage.
     """
 
-    def __init__(self, file: Path, seconds: float = BEAT_SECONDS) -> None:
+    def __init__(self, file: Path, seconds: float = HEARTBEAT_SECONDS) -> None:
         self._file = file
         self._seconds = seconds
         self._word = "starting"
@@ -85,53 +86,32 @@ def wait_for_redis(
             return found
 
 
-class WorkerHealth:
-    """What one worker or beat process does for its health, hung on Celery's signals by `connect`."""
+def begin(environ: Mapping[str, str], *, marketing_cloud: bool) -> Heartbeat | None:
+    """Start the heartbeat of a worker or beat process and wait until its Redis can carry the ledger.
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self._heartbeat: Heartbeat | None = None
+    `marketing_cloud` asks for a complete login in the settings.
+    Ends the process: code 2 for wrong settings, 1 for a Redis that cannot be used; the log says why.
+    """
+    settings = _settings(environ, marketing_cloud=marketing_cloud)
+    heartbeat = None if settings.heartbeat_file is None else Heartbeat(settings.heartbeat_file)
+    if heartbeat is not None:
+        heartbeat.start()
+    places = {place.client_url: place for place in (settings.redis, settings.broker)}
+    found = [(finding, place) for place in places.values() for finding in wait_for_redis(place, settings)]
+    for finding, place in found:
+        _log_finding(finding, place)
+    if any(finding.level == "fail" for finding, _ in found):
+        raise SystemExit(1)
+    return heartbeat
 
-    def connect(self) -> None:
-        """Take part in the life of this process: after its logs are set up, before it connects."""
-        signals.celeryd_after_setup.connect(self._before_worker, weak=False)
-        signals.beat_init.connect(self._before_beat, weak=False)
-        signals.worker_ready.connect(self._say_ready, weak=False)
-        signals.worker_shutdown.connect(self._end, weak=False)
 
-    def _before_worker(self, **_: Any) -> None:
-        self._begin(self._settings(marketing_cloud=True))
-
-    def _before_beat(self, **_: Any) -> None:
-        self._begin(self._settings(marketing_cloud=False))
-        self._say_ready()
-
-    def _settings(self, *, marketing_cloud: bool) -> Settings:
-        try:
-            return load(self._environ, marketing_cloud=marketing_cloud)
-        except SettingsError as error:
-            for problem in error.problems:
-                log.error("setting_invalid", problem=problem)
-            raise SystemExit(2) from None
-
-    def _begin(self, settings: Settings) -> None:
-        if settings.heartbeat_file is not None:
-            self._heartbeat = Heartbeat(settings.heartbeat_file)
-            self._heartbeat.start()
-        places = {place.client_url: place for place in (settings.redis, settings.broker)}
-        found = [(finding, place) for place in places.values() for finding in wait_for_redis(place, settings)]
-        for finding, place in found:
-            _log_finding(finding, place)
-        if any(finding.level == "fail" for finding, _ in found):
-            raise SystemExit(1)
-
-    def _say_ready(self, **_: Any) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat.ready()
-
-    def _end(self, **_: Any) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat.stop()
+def _settings(environ: Mapping[str, str], *, marketing_cloud: bool) -> Settings:
+    try:
+        return load(environ, marketing_cloud=marketing_cloud)
+    except SettingsError as error:
+        for problem in error.problems:
+            log.error("setting_invalid", problem=problem)
+        raise SystemExit(2) from None
 
 
 def _log_finding(finding: Finding, place: RedisAddress) -> None:
@@ -140,9 +120,6 @@ def _log_finding(finding: Finding, place: RedisAddress) -> None:
         log.error("redis_check_failed", **facts)
     elif finding.level == "warn":
         log.warning("redis_check_warning", **facts)
-
-
-WorkerHealth(os.environ).connect()
 
 
 PROBE_SECONDS = 1.0
@@ -160,10 +137,10 @@ class WriteLossWatch:
 
     def start(self) -> None:
         """Begin in a thread of its own."""
-        threading.Thread(target=self._run, name="vigil", daemon=True).start()
+        threading.Thread(target=self._run, name="write-loss-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """End it at the next pulse."""
+        """End it before the next number."""
         self._over.set()
 
     def beat(self) -> bool:
@@ -182,20 +159,72 @@ class WriteLossWatch:
             self.beat()
 
 
-def connect_write_loss_watch(made: ImportApp) -> None:
-    """Keep vigil from the moment a worker is ready until it ends."""
-    vigils: list[WriteLossWatch] = []
+def log_everything(app: Any) -> None:
+    """Make log records of all that this process prints and of all that ends it.
 
-    def begin(**_: Any) -> None:
-        vigils.append(WriteLossWatch(made.deps.ledger))
-        vigils[-1].start()
-
-    def end(**_: Any) -> None:
-        for vigil in vigils:
-            vigil.stop()
-
-    signals.worker_ready.connect(begin, weak=False)
-    signals.worker_shutdown.connect(end, weak=False)
+    For processes that are ours alone: the command `sfmc-import worker` or `beat`, before Celery begins.
+    """
+    app.log.setup(redirect_stdouts=True)
+    # Celery prints its farewell there, past all logging; records say the same.
+    sys.__stdout__ = None  # type: ignore[misc]
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_thread_end
 
 
-connect_write_loss_watch(app)
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    log.critical("uncaught_exception", exc_info=(kind, error, trace))
+
+
+def _log_thread_end(ended: threading.ExceptHookArgs) -> None:
+    name = ended.thread.name if ended.thread else None
+    log.critical("thread_crashed", thread=name, exc_info=(ended.exc_type, ended.exc_value, ended.exc_traceback))
+
+
+class WorkerLifecycle(StartStopStep):
+    """Bootstep of our workers: checks Redis before the worker connects, then runs heartbeat and write-loss watch."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        worker.lifecycle = self
+        self._deps: Deps = worker.app.deps
+        self._heartbeat = begin(os.environ, marketing_cloud=True)
+        self._watch: WriteLossWatch | None = None
+        # zeep and its WSDL take a quarter of a second that the first start should not wait for.
+        self._deps.marketing_cloud.prepare()
+
+    def start(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Start the watch; the pool runs, its processes are forked."""
+        self._watch = WriteLossWatch(self._deps.ledger)
+        self._watch.start()
+
+    def ready(self) -> None:
+        """Say in the heartbeat that this worker takes messages."""
+        if self._heartbeat is not None:
+            self._heartbeat.ready()
+
+    def close(self, worker: Any) -> None:
+        """Log that the worker begins to end."""
+        log.info("worker_shutting_down", worker=worker.hostname)
+
+    def stop(self, worker: Any) -> None:  # noqa: ARG002
+        """End watch and heartbeat."""
+        if self._watch is not None:
+            self._watch.stop()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+
+    def terminate(self, worker: Any) -> None:
+        """End at once."""
+        self.stop(worker)
+
+
+class ReadyMark(StartStopStep):
+    """Bootstep of our consumers: the worker is ready when it begins to take messages."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        """Mark the worker of this consumer as ready; again after each reconnection."""
+        consumer.controller.lifecycle.ready()

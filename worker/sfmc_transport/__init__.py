@@ -1,15 +1,16 @@
-"""Delivery without loss over Redis for Celery workers; knows nothing of imports or of the ledger.
+"""Delivery without loss over Redis for Celery workers.
 
 Kombu's Redis transport pops a message and only then, in a second round trip, writes down who holds it; a
 worker that dies in between takes the message along. Here the pop moves it into a list of its consumer, one
 script claims it from there, and others return what a dead consumer left. Messages that cannot be handled
 become dead letters (`dead_letters`) instead of ending the worker or vanishing.
 
-In a worker, before it connects::
+For one Celery app, before it connects; other apps of the process keep kombu's transport::
 
-    install()                        # redis://, rediss://, redis+socket://, sentinel://
-    connect(app)                     # unknown tasks, bad bodies, wrong arguments become dead letters
+    connect(app)                     # redis://, rediss://, redis+socket:// or sentinel:// as its broker_url
     app.conf.broker_transport_options = {**TRANSPORT_OPTIONS}
+
+`celery_settings` gives the same as settings, for an app that is configured from a mapping.
 
 Needs Redis 6.2 or any Valkey. Producers keep kombu's transport: what they push is the same.
 
@@ -21,7 +22,7 @@ Celery settings that belong to it:
 
 - `task_acks_late` and `task_reject_on_worker_lost`: acknowledged when done, returned when a child dies.
 - `worker_prefetch_multiplier = 1`: nothing waits in a worker that another could do.
-- `broker_connection_retry_on_startup = True`, `broker_connection_max_retries = None`: no end of patience.
+- `broker_connection_retry_on_startup = True`, `broker_connection_max_retries = None`: try to connect without end.
 - `broker_channel_error_retry = True`: an answer such as READONLY after a failover, or out of memory, is
   waited out instead of ending the worker.
 - `worker_cancel_long_running_tasks_on_connection_loss = False`: a call under way is not cut off.
@@ -34,11 +35,13 @@ Celery settings that belong to it:
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
+
+import kombu.transport
 
 from sfmc_transport.delivery import DEFAULT_PREFIX, Keys
-from sfmc_transport.install import install, install_stock
 
-__all__ = ["DEFAULT_PREFIX", "TRANSPORT_OPTIONS", "Keys", "connect", "install", "install_stock"]
+__all__ = ["DEFAULT_PREFIX", "REQUEST", "TRANSPORT_OPTIONS", "Keys", "celery_settings", "connect"]
 
 TRANSPORT_OPTIONS: Mapping[str, object] = MappingProxyType(
     {
@@ -60,8 +63,34 @@ TRANSPORT_OPTIONS: Mapping[str, object] = MappingProxyType(
 """Recommended `broker_transport_options`; seconds where they are times."""
 
 
-def connect(app: object) -> None:
-    """Make the workers of a Celery app set poison aside; see `sfmc_transport.consumer`."""
-    from sfmc_transport.consumer import connect as connect_consumer  # noqa: PLC0415 - loads Celery
+# Celery and kombu take these as names, and load them in the process that needs them.
+TRANSPORT = "sfmc_transport.channel:Transport"
+SENTINEL_TRANSPORT = "sfmc_transport.channel:SentinelTransport"
+CONSUMER = "sfmc_transport.consumer:Consumer"
+REQUEST = "sfmc_transport.consumer:Request"
+"""What `Task.Request` of an app must be, so that the death of a pool process is counted."""
 
-    connect_consumer(app)
+ALIAS = "sfmc"
+"""Our own name in kombu's table of transports, for addresses of a unix socket."""
+
+
+def celery_settings(broker_url: str) -> dict[str, str]:
+    """Give the Celery settings that serve this broker without loss: URL, transport and consumer of one app.
+
+    For a unix socket kombu looks up what stands before the `+` and ignores `broker_transport`; so that one kind of
+    address gets a name of its own in kombu's table, and `redis` keeps its meaning for the rest of the process.
+    """
+    if broker_url.startswith("redis+socket://"):
+        kombu.transport.TRANSPORT_ALIASES.setdefault(ALIAS, TRANSPORT)
+        broker_url = ALIAS + broker_url.removeprefix("redis")
+    transport = SENTINEL_TRANSPORT if broker_url.startswith("sentinel://") else TRANSPORT
+    return {"broker_url": broker_url, "broker_transport": transport, "worker_consumer": CONSUMER}
+
+
+def connect(app: Any) -> None:
+    """Serve a Celery app by this transport, and let its workers dead-letter what cannot be handled.
+
+    Call it when `broker_url` is set and before the app connects.
+    """
+    app.conf.update(celery_settings(app.conf.broker_url))
+    app.Task.Request = REQUEST

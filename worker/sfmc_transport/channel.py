@@ -137,7 +137,7 @@ def report_dead_letter(letter: str, source: str, entry: bytes, reason: str, deta
 
 
 class ConsumerRegistry:
-    """What one channel told the registry. Beats stand before a pop, so none of its own is outstanding then."""
+    """What one channel wrote to the registry. Beats stand before a pop, so none of its own is outstanding then."""
 
     def __init__(self) -> None:
         self._sources: set[str] = set()
@@ -157,7 +157,7 @@ class ConsumerRegistry:
         self._beaten_at = monotonic()
 
     def leave(self, delivery: Delivery) -> None:
-        """Give back what is in flight and strike the consumer off."""
+        """Give back what is in flight and remove the consumer."""
         _report(delivery.heartbeat(sorted(self._sources), leave=True))
         self._sources.clear()
 
@@ -374,7 +374,7 @@ class ReliableSentinelChannel(ReliableChannel, stock.SentinelChannel):
 
 
 class Transport(stock.Transport):
-    """redis://, rediss:// and redis+socket://."""
+    """redis://, rediss:// and, as sfmc+socket://, a unix socket."""
 
     Channel = ReliableChannel
 

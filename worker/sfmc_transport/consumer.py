@@ -1,4 +1,4 @@
-"""Celery's consumer and request, taught to set poison aside instead of dying of it, and to come back soon."""
+"""Celery's consumer and request; messages that cannot be handled become dead letters, and it reconnects soon."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class Consumer(CeleryConsumer):
-    """Sets aside what Celery would log and delete, and what would end the worker; connects again within seconds."""
+    """Dead-letters what Celery would log and delete, and what would end the worker; reconnects within seconds."""
 
     strategies: dict[str, Any]
 
@@ -94,12 +94,6 @@ class Request(CeleryRequest):
             return super().on_failure(exc_info, *args, **kwargs)
 
 
-def connect(app: Any) -> None:
-    """Make the workers of a Celery app set poison aside; without effect under the stock transport."""
-    app.conf.worker_consumer = f"{__name__}:Consumer"
-    app.Task.Request = f"{__name__}:Request"
-
-
 def dead_letter(message: Any, reason: str, detail: str) -> bool:
     """Make a delivered message a dead letter; False under a transport that cannot."""
     move = getattr(message.channel, "dead_letter", None)
@@ -110,9 +104,9 @@ def dead_letter(message: Any, reason: str, detail: str) -> bool:
 
 
 @contextmanager
-def logged_once(is_told: bool) -> Iterator[None]:
-    """Keep Celery's own record of it out of the log when ours `is_told`; only the consumer's thread logs these."""
-    for logger in CELERY_LOGGERS if is_told else ():
+def logged_once(is_logged: bool) -> Iterator[None]:
+    """Keep Celery's own record of it out of the log when ours `is_logged`; only the consumer's thread logs these."""
+    for logger in CELERY_LOGGERS if is_logged else ():
         logger.addFilter(_refuse)
     try:
         yield

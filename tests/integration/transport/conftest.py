@@ -9,7 +9,7 @@ import redis as redis_py
 from kombu import Connection
 
 from sfmc_local.redis_server import Valkey
-from sfmc_transport import TRANSPORT_OPTIONS, Keys, install, install_stock
+from sfmc_transport import TRANSPORT_OPTIONS, Keys, celery_settings
 from tests.integration.transport.workers import Worker
 
 KEYS = Keys()
@@ -26,12 +26,13 @@ def raw(redis: redis_py.Redis, redis_server: Valkey) -> Iterator[redis_py.Redis]
 def connect_reliably(raw: redis_py.Redis, redis_server: Valkey) -> Iterator[Callable[..., Connection]]:
     """Make kombu connections over the reliable transport; all are closed in the end."""
     with ExitStack() as stack:
-        install()
-        stack.callback(install_stock)
+        address = celery_settings(redis_server.celery_url)
 
         def make(**options: object) -> Connection:
             chosen = {**TRANSPORT_OPTIONS, "polling_interval": 0.05, **options}
-            connection = Connection(redis_server.celery_url, transport_options=chosen)
+            connection = Connection(
+                address["broker_url"], transport=address["broker_transport"], transport_options=chosen
+            )
             stack.callback(connection.release)
             return connection
 

@@ -10,7 +10,7 @@ from typing import Any
 from celery import Celery, signals
 from celery.exceptions import Reject
 
-from sfmc_transport import TRANSPORT_OPTIONS, connect, install
+from sfmc_transport import TRANSPORT_OPTIONS, connect
 
 SKEW = float(os.environ.get("PROBE_CLOCK_SKEW", "0"))
 if SKEW:  # a machine whose clock is wrong: before anything binds time.time
@@ -44,7 +44,6 @@ app.conf.update(
     accept_content=["json"],
 )
 if os.environ.get("PROBE_TRANSPORT") == "reliable":
-    install()
     connect(app)
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import kombu.transport
 import pytest
 import redis
+from celery import Celery
 from kombu import Connection, Consumer, Queue
 from kombu.transport import redis as stock
 
-from sfmc_transport import Keys, install, install_stock
+from sfmc_transport import Keys, celery_settings, connect
 from sfmc_transport.channel import SentinelTransport, Transport
 from sfmc_transport.delivery import Delivery, Limits
 from tests.integration.transport.conftest import KEYS
@@ -320,14 +321,32 @@ def test_a_claim_whose_reply_was_lost_may_be_asked_for_again(raw, delivery):
     assert places(raw) == only(unacked=1, index=1)
 
 
-def test_installing_replaces_a_transport_that_was_looked_up_before():
-    before = kombu.transport.get_transport_cls("redis")
-    install()
-    try:
-        chosen = [kombu.transport.get_transport_cls(scheme) for scheme in ("redis", "rediss", "sentinel")]
-    finally:
-        install_stock()
+SENTINEL = "sentinel://127.0.0.1:26379/0"
 
-    assert before is stock.Transport
-    assert chosen == [Transport, Transport, SentinelTransport]
-    assert kombu.transport.get_transport_cls("sentinel") is stock.SentinelTransport
+
+@pytest.mark.parametrize(
+    ("address", "transport"),
+    [
+        ("redis://127.0.0.1:6379/0", Transport),
+        ("rediss://127.0.0.1:6379/0", Transport),
+        ("redis+socket:///tmp/v.sock?virtual_host=0", Transport),
+        (f"{SENTINEL};{SENTINEL}", SentinelTransport),
+    ],
+)
+def test_one_app_is_served_by_this_transport_and_every_other_app_by_kombus(address: str, transport: type) -> None:
+    with Celery("ours", broker=address, set_as_current=False) as ours:
+        connect(ours)
+        with Celery("theirs", broker=address, set_as_current=False) as theirs:
+            chosen = [type(app.connection_for_write().transport) for app in (ours, theirs)]
+
+    assert chosen[0] is transport
+    assert issubclass(chosen[1], stock.Transport)
+    assert chosen[1].__module__ == stock.__name__
+
+
+def test_kombus_table_of_transports_keeps_its_names() -> None:
+    celery_settings("redis+socket:///tmp/v.sock")
+
+    before = {"redis": "kombu.transport.redis:Transport", "sentinel": "kombu.transport.redis:SentinelTransport"}
+    assert {name: kombu.transport.TRANSPORT_ALIASES[name] for name in before} == before
+    assert kombu.transport.get_transport_cls("redis") is stock.Transport

@@ -105,3 +105,26 @@ def test_many_who_ask_at_once_share_one_question_and_its_answer():
 
         assert [asking.result() for asking in (first, *others)] == [ORDERS] * 8
     assert len(service.calls) == 1
+
+
+def test_all_definitions_of_a_business_unit_are_read_once_and_then_given_from_memory(definitions, service):
+    assert [list(definitions.all_of(MID)) for _ in range(3)] == [[ORDERS]] * 3
+    assert len(service.calls) == 1
+
+
+def test_known_definitions_are_given_on_while_marketing_cloud_cannot_be_asked(definitions, service, clock):
+    definitions.all_of(MID)
+    service.fail("definitions", NotApplied("refused", "…"))
+    clock.now = 60
+
+    assert list(definitions.all_of(MID)) == [ORDERS]
+    assert list(definitions.all_of(MID)) == [ORDERS]
+    assert len(service.calls) == 2, "it is asked again after another time to live"
+
+
+def test_a_business_unit_that_was_never_read_gives_the_failure_and_is_asked_again(definitions, service):
+    fault = NotApplied("refused", "…")
+    service.fail("definitions", fault)
+
+    assert definitions.all_of(MID) == fault
+    assert list(definitions.all_of(MID)) == [ORDERS]

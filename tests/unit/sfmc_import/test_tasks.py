@@ -16,7 +16,7 @@ from sfmc_import.settings import Settings
 
 @dataclass
 class BrokenLedger:
-    """Fails to take for a reason nobody foresaw; `load` answers, or fails too."""
+    """Fails to take for an unexpected reason; `load` answers, or fails too."""
 
     known: StartRequest | None = None
     down: bool = False

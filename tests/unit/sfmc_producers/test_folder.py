@@ -10,7 +10,7 @@ from sfmc_import.routing import BadRouteError
 from sfmc_import.settings.policy_file import Route
 from sfmc_producers.folder import Folder, FolderScanner, check_readable
 from sfmc_producers.stability import StabilityRule
-from sfmc_producers.submitter import Submitter
+from sfmc_producers.submitter import RoutingRules, Submitter
 from tests.support.fake_client import FakeClient
 
 NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
@@ -20,14 +20,15 @@ QUICK = StabilityRule(looks=2, seconds=2.0)
 class Watched:
     """A folder, its watcher and a clock that moves only when told."""
 
-    def __init__(self, path, door, **options):
-        self.path, self.door, self.now = path, door, 0.0
+    def __init__(self, path, client, **options):
+        self.path, self.client, self.now = path, client, 0.0
         self.options = {"rule": QUICK, "location": str(path)} | options
         self.restart()
 
     def restart(self):
-        announcer = Submitter(self.door, lambda: self.now, lambda: NOON + timedelta(seconds=self.now))
-        self.watch = FolderScanner(Folder(path=self.path, **self.options), announcer, lambda: self.now)
+        rules = RoutingRules(definitions=self.client, routes=self.client.routes, time_zone=self.client.time_zone)
+        submitter = Submitter(self.client, rules, lambda: self.now, lambda: NOON + timedelta(seconds=self.now))
+        self.watch = FolderScanner(Folder(path=self.path, **self.options), submitter, lambda: self.now)
 
     def put(self, name, text="id\n1\n"):
         (self.path / name).parent.mkdir(exist_ok=True)
@@ -45,204 +46,205 @@ class Watched:
 
 
 @pytest.fixture
-def door():
-    door = FakeClient()
-    door.define("contacts", "contacts.csv")
-    door.define("orders", "orders.csv")
-    return door
+def client():
+    client = FakeClient()
+    client.define("contacts", "contacts.csv")
+    client.define("orders", "orders.csv")
+    return client
 
 
 @pytest.fixture
-def watched(tmp_path, door):
-    return Watched(tmp_path, door)
+def watched(tmp_path, client):
+    return Watched(tmp_path, client)
 
 
-def test_a_file_that_settles_starts_the_definition_that_names_it_once(watched, door):
+def test_a_file_that_settles_starts_the_definition_that_names_it_once(watched, client):
     watched.put("contacts.csv")
 
     assert watched.pass_time(1, 1, 5, 60) == ["arrival_announced"]
-    [request] = door.requests.values()
-    assert (request.customer_key, request.mid, request.file.name) == ("contacts", door.mid, "contacts.csv")
+    [request] = client.requests.values()
+    assert (request.customer_key, request.mid, request.file.name) == ("contacts", client.mid, "contacts.csv")
     assert (request.file.location, request.file.size) == (str(watched.path), 5)
     assert request.source == f"folder:{watched.path}"
 
 
-def test_files_present_before_the_start_are_announced(watched, door):
+def test_files_present_before_the_start_are_announced(watched, client):
     watched.put("contacts.csv")
     watched.put("orders.csv")
     watched.pass_time(2)
 
-    assert sorted(door.started) == [("contacts.csv", "contacts"), ("orders.csv", "orders")]
+    assert sorted(client.started) == [("contacts.csv", "contacts"), ("orders.csv", "orders")]
 
 
-def test_files_are_announced_in_the_order_of_their_time_stamps(watched, door):
+def test_files_are_announced_in_the_order_of_their_time_stamps(watched, client):
     for age, name in ((1, "orders.csv"), (2, "contacts.csv")):
         watched.put(name)
         os.utime(watched.path / name, ns=(0, 10**18 - age))
     watched.pass_time(2)
 
-    assert [name for name, _ in door.started] == ["contacts.csv", "orders.csv"]
+    assert [name for name, _ in client.started] == ["contacts.csv", "orders.csv"]
 
 
-def test_a_file_that_grows_waits_until_it_stays_the_same(watched, door):
+def test_a_file_that_grows_waits_until_it_stays_the_same(watched, client):
     watched.put("contacts.csv", "id\n")
     watched.pass_time(1)
     watched.put("contacts.csv", "id\n1\n")
     watched.pass_time(1.5)
 
-    assert door.requests == {}
+    assert client.requests == {}
     assert watched.pass_time(0.6) == ["arrival_announced"]
 
 
-def test_a_changed_file_is_announced_again_as_another_request(watched, door):
+def test_a_changed_file_is_announced_again_as_another_request(watched, client):
     watched.put("contacts.csv")
     watched.pass_time(2)
     watched.put("contacts.csv", "id\n1\n2\n")
 
     assert watched.pass_time(2) == ["arrival_announced"]
-    assert len(door.requests) == 2
+    assert len(client.requests) == 2
 
 
-def test_after_a_restart_the_same_file_has_the_same_request_so_the_ledger_knows_it(watched, door):
+def test_after_a_restart_the_same_file_has_the_same_request_so_the_ledger_knows_it(watched, client):
     watched.put("contacts.csv")
     watched.pass_time(2)
     watched.restart()
 
     assert watched.pass_time(2, 2) == ["arrival_known"]
-    assert len(door.requests) == 1
+    assert len(client.requests) == 1
 
 
-def test_the_same_folder_under_two_paths_gives_the_same_requests_when_both_use_one_location(tmp_path, door):
+def test_the_same_folder_under_two_paths_gives_the_same_requests_when_both_use_one_location(tmp_path, client):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        watched = Watched(tmp_path / name, door, location="drop")
+        watched = Watched(tmp_path / name, client, location="drop")
         watched.put("contacts.csv")
         os.utime(tmp_path / name / "contacts.csv", ns=(0, 10**18))
         watched.pass_time(2)
 
-    assert len(door.requests) == 1
+    assert len(client.requests) == 1
 
 
-def test_while_redis_is_away_the_file_is_kept_and_the_outage_is_told_once(watched, door):
-    door.ledger_is_down = True
+def test_while_redis_is_away_the_file_is_kept_and_the_outage_is_told_once(watched, client):
+    client.ledger_is_down = True
     watched.put("contacts.csv")
     watched.put("orders.csv")
 
     assert watched.pass_time(2, *[1] * 60) == ["backend_unavailable"]
-    assert 5 < door.knocks < 20
-    door.ledger_is_down = False
+    assert 5 < client.calls < 20
+    client.ledger_is_down = False
     assert watched.pass_time(10) == ["backend_available", "arrival_announced", "arrival_announced"]
 
 
-def test_a_file_counts_as_announced_only_after_the_ledger_took_it(watched, door):
-    door.ledger_is_down = True
+def test_a_file_counts_as_announced_only_after_the_ledger_took_it(watched, client):
+    client.ledger_is_down = True
     watched.put("contacts.csv")
     watched.pass_time(2)
-    door.ledger_is_down = False
+    client.ledger_is_down = False
     watched.pass_time(1)
 
-    assert door.started == [("contacts.csv", "contacts")]
+    assert client.started == [("contacts.csv", "contacts")]
 
 
-def test_while_definitions_cannot_be_read_files_with_a_route_or_a_key_still_go(tmp_path, door):
-    door.cloud_is_down = True
-    door.routes = [Route(pattern="orders*", customer_key="by-route")]
-    watched = Watched(tmp_path, door)
+def test_while_definitions_cannot_be_read_files_with_a_route_or_a_key_still_go(tmp_path, client):
+    client.cloud_is_down = True
+    client.routes = [Route(pattern="orders*", customer_key="by-route")]
+    watched = Watched(tmp_path, client)
     watched.put("contacts.csv")
     watched.put("orders.csv")
 
     assert watched.pass_time(2, 1, 1) == ["backend_unavailable", "arrival_announced"]
-    door.cloud_is_down = False
+    client.cloud_is_down = False
     watched.pass_time(10)
-    assert door.started == [("orders.csv", "by-route"), ("contacts.csv", "contacts")]
+    assert client.started == [("orders.csv", "by-route"), ("contacts.csv", "contacts")]
 
 
-def test_a_folder_with_a_key_routes_nothing(tmp_path, door):
-    watched = Watched(tmp_path, door, key="fixed", mid="7")
+def test_a_folder_with_a_key_routes_nothing(tmp_path, client):
+    watched = Watched(tmp_path, client, key="fixed", mid="7")
     watched.put("contacts.csv")
     watched.pass_time(2)
 
-    assert [(each.customer_key, each.mid) for each in door.requests.values()] == [("fixed", "7")]
+    assert [(each.customer_key, each.mid) for each in client.requests.values()] == [("fixed", "7")]
 
 
-def test_a_file_that_nothing_names_is_reported_once_and_announced_when_a_definition_appears(watched, door):
+def test_a_file_that_nothing_names_is_reported_once_and_announced_when_a_definition_appears(watched, client):
     watched.put("new.csv")
 
     assert watched.pass_time(2, 5, 5) == ["arrival_not_routed"]
-    assert [(name, file.name, detail["reason"]) for name, file, detail in door.reported] == [
+    assert [(name, file.name, detail["reason"]) for name, file, detail in client.reported] == [
         ("unrouted", "new.csv", "no_match")
     ]
-    door.define("new", "new.csv")
+    client.define("new", "new.csv")
     assert watched.pass_time(5) == ["arrival_announced"]
 
 
-def test_a_report_that_redis_did_not_take_is_made_again(watched, door):
-    door.ledger_is_down = True
+def test_a_report_that_redis_did_not_take_is_made_again(watched, client):
+    client.ledger_is_down = True
     watched.put("new.csv")
     watched.pass_time(2)
-    door.ledger_is_down = False
+    client.ledger_is_down = False
     watched.pass_time(5)
 
-    assert [name for name, _, _ in door.reported] == ["unrouted"]
+    assert [name for name, _, _ in client.reported] == ["unrouted"]
 
 
-def test_a_file_that_two_definitions_read_is_reported_with_both_keys_and_starts_neither(watched, door):
-    door.define("orders-too", "orders.csv")
+def test_a_file_that_two_definitions_read_is_reported_with_both_keys_and_starts_neither(watched, client):
+    client.define("orders-too", "orders.csv")
     watched.put("orders.csv")
     watched.pass_time(2, 5)
 
-    assert [(name, detail["customer_keys"]) for name, _, detail in door.reported] == [
+    assert [(name, detail["customer_keys"]) for name, _, detail in client.reported] == [
         ("ambiguous_route", ["orders", "orders-too"])
     ]
-    assert door.requests == {}
+    assert client.requests == {}
 
 
-def test_the_date_of_a_file_is_that_of_the_account_and_a_file_for_tomorrow_goes_when_its_day_comes(watched, door):
-    door.time_zone = "Pacific/Kiritimati"  # fourteen hours ahead of UTC: there it is already the 8th
-    door.define("daily", "d%%YEAR%%%%MONTH%%%%DAY%%.csv")
+def test_the_date_of_a_file_is_that_of_the_account_and_a_file_for_tomorrow_goes_when_its_day_comes(watched, client):
+    client.time_zone = "Pacific/Kiritimati"  # fourteen hours ahead of UTC: there it is already the 8th
+    watched.restart()
+    client.define("daily", "d%%YEAR%%%%MONTH%%%%DAY%%.csv")
     watched.put("d20260308.csv")
     watched.put("d20260309.csv")
     watched.pass_time(2)
 
-    assert door.started == [("d20260308.csv", "daily")]
-    assert [detail["reason"] for _, _, detail in door.reported] == ["date_differs"]
+    assert client.started == [("d20260308.csv", "daily")]
+    assert [detail["reason"] for _, _, detail in client.reported] == ["date_differs"]
     watched.pass_time(24 * 3600)
-    assert door.started == [("d20260308.csv", "daily"), ("d20260309.csv", "daily")]
+    assert client.started == [("d20260308.csv", "daily"), ("d20260309.csv", "daily")]
 
 
-def test_a_route_that_leads_to_an_impossible_key_is_refused_once_and_other_files_go_on(tmp_path, door):
-    door.routes = [Route(pattern="long_*.csv", customer_key="k{1}")]
-    watched = Watched(tmp_path, door)
+def test_a_route_that_leads_to_an_impossible_key_is_refused_once_and_other_files_go_on(tmp_path, client):
+    client.routes = [Route(pattern="long_*.csv", customer_key="k{1}")]
+    watched = Watched(tmp_path, client)
     watched.put(f"long_{'x' * 40}.csv")
     watched.put("orders.csv")
 
     assert sorted(watched.pass_time(2, 5, 5)) == ["arrival_announced", "file_rejected"]
-    assert door.started == [("orders.csv", "orders")]
+    assert client.started == [("orders.csv", "orders")]
 
 
-def test_a_route_that_can_never_work_stops_the_watcher_at_its_start(tmp_path, door):
-    door.routes = [Route(pattern="re:(", customer_key="k")]
+def test_a_route_that_can_never_work_stops_the_watcher_at_its_start(tmp_path, client):
+    client.routes = [Route(pattern="re:(", customer_key="k")]
 
     with pytest.raises(BadRouteError):
-        Watched(tmp_path, door)
+        Watched(tmp_path, client)
 
 
-def test_a_file_that_vanishes_before_it_settled_is_told_and_nothing_starts(watched, door):
+def test_a_file_that_vanishes_before_it_settled_is_told_and_nothing_starts(watched, client):
     watched.put("contacts.csv")
     watched.pass_time(1)
     (watched.path / "contacts.csv").unlink()
 
     assert watched.pass_time(1) == ["file_gone"]
     assert (watched.logs[0]["file"], watched.logs[0]["was_announced"]) == ("contacts.csv", False)
-    assert door.requests == {}
+    assert client.requests == {}
 
 
-class ThievingDoor(FakeClient):
+class ThievingClient(FakeClient):
     """While it is asked for definitions, the file goes or changes."""
 
-    def definitions(self, mid):
+    def all_of(self, mid):
         self.steal()
-        return super().definitions(mid)
+        return super().all_of(mid)
 
 
 @pytest.mark.parametrize(
@@ -250,17 +252,17 @@ class ThievingDoor(FakeClient):
     [(lambda file: file.unlink(), ["file_gone_before_announced"]), (lambda file: file.write_text("longer"), [])],
 )
 def test_a_file_that_goes_or_changes_between_look_and_submit_is_not_announced(tmp_path, steal, told):
-    door = ThievingDoor()
-    door.define("contacts", "contacts.csv")
-    watched = Watched(tmp_path, door)
+    client = ThievingClient()
+    client.define("contacts", "contacts.csv")
+    watched = Watched(tmp_path, client)
     watched.put("contacts.csv", "short")
-    door.steal = lambda: steal(tmp_path / "contacts.csv")
+    client.steal = lambda: steal(tmp_path / "contacts.csv")
 
     assert watched.pass_time(2) == told
-    assert door.requests == {}
+    assert client.requests == {}
 
 
-def test_a_folder_that_becomes_unreadable_is_told_once_and_watched_on_when_it_returns(watched, door):
+def test_a_folder_that_becomes_unreadable_is_told_once_and_watched_on_when_it_returns(watched, client):
     watched.pass_time()
     watched.path.rename(watched.path.with_name("away"))
 
@@ -270,8 +272,8 @@ def test_a_folder_that_becomes_unreadable_is_told_once_and_watched_on_when_it_re
     assert watched.pass_time(2) == ["folder_readable_again", "arrival_announced"]
 
 
-def test_temporary_and_unwanted_names_and_other_kinds_of_files_are_never_announced(tmp_path, door):
-    watched = Watched(tmp_path, door, pattern="*.csv", key="any")
+def test_temporary_and_unwanted_names_and_other_kinds_of_files_are_never_announced(tmp_path, client):
+    watched = Watched(tmp_path, client, pattern="*.csv", key="any")
     for name in ("a.csv.part", "a.tmp", ".a.csv", "a.txt", "sub/a.csv"):
         watched.put(name)
     (tmp_path / "dangling.csv").symlink_to(tmp_path / "nowhere")
@@ -280,27 +282,27 @@ def test_temporary_and_unwanted_names_and_other_kinds_of_files_are_never_announc
     assert watched.pass_time(2, 5) == []
 
 
-def test_with_recursion_files_of_subfolders_have_the_subfolder_as_their_location(tmp_path, door):
-    watched = Watched(tmp_path, door, recursive=True)
+def test_with_recursion_files_of_subfolders_have_the_subfolder_as_their_location(tmp_path, client):
+    watched = Watched(tmp_path, client, recursive=True)
     watched.put("eu/contacts.csv")
     (tmp_path / "loop").symlink_to(tmp_path)
     watched.pass_time(2)
 
-    assert [each.file.location for each in door.requests.values()] == [f"{tmp_path}/eu"]
+    assert [each.file.location for each in client.requests.values()] == [f"{tmp_path}/eu"]
 
 
-def test_a_link_to_a_file_counts_as_that_file_under_the_name_of_the_link(tmp_path, door):
+def test_a_link_to_a_file_counts_as_that_file_under_the_name_of_the_link(tmp_path, client):
     (tmp_path / "in").mkdir()
-    watched = Watched(tmp_path / "in", door)
+    watched = Watched(tmp_path / "in", client)
     (tmp_path / "elsewhere").write_text("12345678")
     (tmp_path / "in" / "contacts.csv").symlink_to(tmp_path / "elsewhere")
     watched.pass_time(2)
 
-    assert [(each.file.name, each.file.size) for each in door.requests.values()] == [("contacts.csv", 8)]
+    assert [(each.file.name, each.file.size) for each in client.requests.values()] == [("contacts.csv", 8)]
 
 
-def test_a_marker_lets_its_file_go_also_where_a_pattern_hides_the_marker(tmp_path, door):
-    watched = Watched(tmp_path, door, pattern="*.csv", rule=StabilityRule(done_suffix=".done"))
+def test_a_marker_lets_its_file_go_also_where_a_pattern_hides_the_marker(tmp_path, client):
+    watched = Watched(tmp_path, client, pattern="*.csv", rule=StabilityRule(done_suffix=".done"))
     watched.put("contacts.csv")
     assert watched.pass_time(2, 5) == []
     watched.put("contacts.csv.done", "")
@@ -308,7 +310,7 @@ def test_a_marker_lets_its_file_go_also_where_a_pattern_hides_the_marker(tmp_pat
     assert watched.pass_time(0) == ["arrival_announced"]
 
 
-def test_an_empty_file_is_passed_over_with_one_warning(watched, door):
+def test_an_empty_file_is_passed_over_with_one_warning(watched, client):
     watched.put("contacts.csv", "")
 
     assert watched.pass_time(2, 5, 5) == ["file_empty_skipped"]
@@ -316,15 +318,15 @@ def test_an_empty_file_is_passed_over_with_one_warning(watched, door):
     assert watched.pass_time(2) == ["arrival_announced"]
 
 
-def test_a_name_that_is_no_text_is_told_once_and_stops_nothing(watched, door):
+def test_a_name_that_is_no_text_is_told_once_and_stops_nothing(watched, client):
     Path(os.fsdecode(os.fsencode(watched.path) + b"/bad\xff.csv")).touch()
     watched.put("contacts.csv")
 
     assert sorted(watched.pass_time(2, 5)) == ["arrival_announced", "file_name_undecodable"]
 
 
-def test_a_subfolder_that_cannot_be_listed_is_told_once_and_stops_nothing(tmp_path, door):
-    watched = Watched(tmp_path, door, recursive=True)
+def test_a_subfolder_that_cannot_be_listed_is_told_once_and_stops_nothing(tmp_path, client):
+    watched = Watched(tmp_path, client, recursive=True)
     watched.put("contacts.csv")
     (tmp_path / "shut").mkdir()
     fill_with_paths_too_long_to_list(tmp_path / "shut")

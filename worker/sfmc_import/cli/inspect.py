@@ -9,7 +9,6 @@ import click
 
 import sfmc_transport
 from sfmc_import import request
-from sfmc_import.bootstrap import open_ledger
 from sfmc_import.cli.output import (
     ReadAccess,
     examples,
@@ -20,6 +19,7 @@ from sfmc_import.cli.output import (
     seconds,
 )
 from sfmc_import.events import ENDS, Event, just_before, kind, line
+from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.states import COMPLETED
 from sfmc_transport import dead_letters

@@ -1,4 +1,4 @@
-"""`sfmc-import worker` and `beat`: Celery in this process, with the options that suit the work; no Celery settings."""
+"""`sfmc-import worker` and `beat`: Celery in this process, with the options that suit the work."""
 
 import os
 import time
@@ -51,8 +51,10 @@ def worker(concurrency: int | None, pool: str | None, name: str, log_level: str 
     # Celery and our app take 400 ms to load, which --help must not pay.
     from celery.utils.nodenames import default_nodename, host_format  # noqa: PLC0415
 
+    from sfmc_import import worker_process  # noqa: PLC0415
     from sfmc_import.celery_app import app  # noqa: PLC0415
 
+    worker_process.log_everything(app)
     process = app.Worker(
         hostname=host_format(default_nodename(name)),
         pool_cls=settings.pool,
@@ -84,12 +86,11 @@ def beat(log_level: str | None) -> None:
     """
     _prefer({"SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ)
-    from celery.apps.beat import Beat  # noqa: PLC0415 - start-up cost, as above
-
+    from sfmc_import import worker_process  # noqa: PLC0415 - start-up cost, as above
     from sfmc_import.celery_app import app  # noqa: PLC0415
 
-    scheduler = "sfmc_import.scheduler:LoggingScheduler"
-    Beat(app=app, scheduler_cls=scheduler, loglevel=settings.log_level.upper(), quiet=True).run()
+    worker_process.log_everything(app)
+    app.Beat(loglevel=settings.log_level.upper(), quiet=True).run()
 
 
 def _prefer(given: dict[str, Any]) -> None:

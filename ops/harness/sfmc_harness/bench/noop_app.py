@@ -4,7 +4,7 @@ import os
 
 from celery import Celery
 
-app = Celery("noop", broker=os.environ.get("BENCH_BROKER", ""))
+app = Celery("noop", broker=os.environ.get("BENCH_BROKER", ""), set_as_current=False)
 app.conf.update(
     task_ignore_result=True,
     task_acks_late=True,

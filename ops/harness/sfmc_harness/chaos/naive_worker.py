@@ -21,8 +21,8 @@ from sfmc_import.settings import load
 ATTEMPTS = 5
 LOCK_MS = int(WINDOW_HOURS * 3_600_000)
 
-url = os.environ["SFMC_REDIS_URL"]
-app = Celery("naive", broker=url)
+url = os.environ.get("SFMC_REDIS_URL", "redis://127.0.0.1:6379/0")
+app = Celery("naive", broker=url, set_as_current=False)
 app.conf.update(
     task_default_queue=QUEUE,
     task_acks_late=True,

@@ -14,7 +14,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from sfmc_import.client import Client, ServiceUnavailableError, open_client, submit
+from sfmc_import.client import Client, ServiceUnavailableError
 
 PRODUCER_TIMEOUTS = {"socket_timeout": 5, "socket_connect_timeout": 3, "priority_steps": [0]}
 REFUSED = (ServiceUnavailableError, OperationalError, RedisError, OSError)
@@ -71,7 +71,7 @@ def via_client(client: Client) -> Send:
 
 
 def _submitted(client: Client, request_id: str, message: Mapping[str, Any]) -> None:
-    submit(client, request_id=request_id, **message)
+    client.submit(request_id=request_id, **message)
 
 
 def via_celery(app: Celery) -> Send:
@@ -112,7 +112,7 @@ def main() -> None:
     """Do what the JSON on the command line says."""
     order = Order(**json.loads(sys.argv[1]))
     if order.way == "submit":
-        with open_client() as client:
+        with Client.from_env() as client:
             work(order, via_client(client))
     else:
         with Celery(broker=order.broker, set_as_current=False) as app:

@@ -162,7 +162,7 @@ def test_a_lost_output_does_not_stop_the_program(out: Output) -> None:
     out.close()
 
     log.info("nobody_listens")
-    logging.getLogger("library").info("nobody listens")
+    logging.getLogger("library").info("no listener")
 
 
 @pytest.mark.parametrize(
@@ -191,3 +191,16 @@ def test_pretty_lines_hide_secrets_in_tracebacks_too() -> None:
 
     assert b"ValueError" in out.getvalue()
     assert b"geheim-1" not in out.getvalue()
+
+
+def test_the_client_which_logs_by_stdlib_logging_names_its_request_in_our_records() -> None:
+    output = Output()
+    configure(form="json", stream=output)
+    logging.getLogger("sfmc_import.client").warning(
+        "message_not_sent",
+        extra={"request_id": "r", "customer_key": "k", "mid": "1", "error": "e", "action": "waiting"},
+    )
+
+    [record] = output.records()
+    assert (record["event"], record["request_id"], record["customer_key"]) == ("message_not_sent", "r", "k")
+    assert (record["mid"], record["error"], record["action"]) == ("1", "e", "waiting")

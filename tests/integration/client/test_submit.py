@@ -1,0 +1,126 @@
+"""What `Client` takes, refuses and tells, over a real server."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import redis as redis_py
+
+from sfmc_import.client import Client
+from sfmc_import.faults import Rejected
+from sfmc_import.ledger import LedgerSettings, RedisLedger
+from sfmc_import.policy import Policy
+from sfmc_import.request import BadRequestError, FileInfo
+from sfmc_local.redis_server import Valkey
+
+FILE = FileInfo(location="/in", name="a.csv", size=3, modified_ns=7)
+
+
+@pytest.fixture
+def client(redis: redis_py.Redis, redis_server: Valkey) -> Iterator[Client]:
+    with Client(redis_server.url, mid="42") as made:
+        yield made
+
+
+def recorded(redis: redis_py.Redis) -> list[dict]:
+    return [json.loads(fields["event"])["data"] for _, fields in redis.xrange("sfmc-import:events")]
+
+
+def test_a_request_is_recorded_with_all_that_was_said(client: Client, redis: redis_py.Redis) -> None:
+    result = client.submit(
+        customer_key="k", mid="7", file=FILE, event_id="e1", source="shop", force=True, reason="again"
+    )
+
+    [data] = recorded(redis)
+    assert (result.request_id, result.is_new) == (data["request_id"], True)
+    assert (data["customer_key"], data["mid"], data["file"]["name"]) == ("k", "7", "a.csv")
+    assert (data["event_id"], data["source"], data["force"], data["reason"]) == ("e1", "shop", True, "again")
+
+
+def test_the_business_unit_is_that_of_the_client_unless_given(client: Client, redis: redis_py.Redis) -> None:
+    client.submit(customer_key="k")
+
+    assert [data["mid"] for data in recorded(redis)] == ["42"]
+
+
+def test_each_request_is_new_unless_it_brings_its_id(client: Client, redis: redis_py.Redis) -> None:
+    first, second = client.submit(customer_key="k"), client.submit(customer_key="k")
+    third = client.submit(customer_key="k", request_id=first.request_id)
+
+    assert first.request_id != second.request_id
+    assert (third.request_id, third.is_new) == (first.request_id, False)
+    assert redis.llen("imports") == 2
+
+
+def test_a_path_as_text_is_a_file_known_by_name(client: Client, redis: redis_py.Redis) -> None:
+    client.submit(customer_key="k", file="/in/a.csv")
+
+    [data] = recorded(redis)
+    assert (data["file"]["location"], data["file"]["name"]) == ("/in", "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"customer_key": ""}, "customer_key is missing"),
+        ({"customer_key": "k" * 37}, "37 characters"),
+        ({"customer_key": "k", "mid": "north"}, "mid must be the number"),
+        ({"customer_key": "k", "file": {"location": "/in"}}, "file.name is missing"),
+        ({"customer_key": "k", "file": 7}, "file must be a path"),
+        ({"customer_key": "k", "request_id": "two words"}, "request id"),
+        ({"customer_key": "k", "event_id": ""}, "event_id"),
+    ],
+)
+def test_an_impossible_request_is_refused_with_every_problem_and_nothing_is_recorded(
+    client: Client, redis: redis_py.Redis, given: dict, complaint: str
+) -> None:
+    with pytest.raises(BadRequestError, match=complaint):
+        client.submit(**given)
+
+    assert redis.keys() == []
+
+
+def test_a_client_without_a_business_unit_asks_for_one(redis: redis_py.Redis, redis_server: Valkey) -> None:
+    with Client(redis_server.url) as client, pytest.raises(BadRequestError, match="mid must be the number"):
+        client.submit(customer_key="k")
+
+
+def test_the_events_of_a_request_are_followed_to_its_end(
+    client: Client, redis: redis_py.Redis, redis_server: Valkey
+) -> None:
+    request_id = client.submit(customer_key="k").request_id
+    client.submit(customer_key="other")
+    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as raw:
+        ledger = RedisLedger(raw, LedgerSettings())
+        grant = ledger.claim(ledger.load(request_id), "the-test", Policy()).grant
+        ledger.reject(grant, Rejected(code="43000", text="no such definition"))
+
+    kinds = [event["type"].rpartition(".")[2] for event in client.follow(request_id, within=30)]
+
+    assert (kinds[0], kinds[-1]) == ("accepted", "rejected")
+
+
+def test_an_unknown_request_has_no_events(client: Client) -> None:
+    assert list(client.follow("unknown", within=30)) == []
+
+
+def test_a_closed_client_opens_new_connections_when_it_is_used_again(client: Client, redis: redis_py.Redis) -> None:
+    client.submit(customer_key="k")
+    client.close()
+    client.submit(customer_key="k")
+
+    assert redis.llen("imports") == 2
+
+
+def test_another_prefix_keeps_its_own_keys(redis: redis_py.Redis, redis_server: Valkey) -> None:
+    with Client(redis_server.url, mid="42", prefix="elsewhere:") as client:
+        client.submit(customer_key="k")
+
+    assert redis.delete("elsewhere:events") == 1
+    assert redis.delete("{elsewhere:events}:due") == 1
+
+
+@pytest.mark.parametrize("address", ["http://example.com", "redis://127.0.0.1:port/0", "sentinel://127.0.0.1/0"])
+def test_an_address_that_cannot_be_read_is_refused_at_once(address: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        Client(address)

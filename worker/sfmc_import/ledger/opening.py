@@ -1,0 +1,32 @@
+"""Opens Redis and the ledger as the settings say."""
+
+from redis import Redis
+
+from sfmc_import.ledger.redis_ledger import RedisLedger
+from sfmc_import.ledger.schema import Durability, LedgerSettings
+from sfmc_import.redis_server import connect
+from sfmc_import.settings import Settings
+
+
+def ledger_settings(settings: Settings) -> LedgerSettings:
+    """Choose what the ledger needs of the settings."""
+    return LedgerSettings(
+        prefix=settings.prefix,
+        lease=settings.lease_seconds,
+        results_delay=settings.results_delay,
+        first_poll=settings.follow_min_interval,
+        request_ttl=settings.request_ttl,
+        seen_ttl=settings.seen_ttl,
+        stream_maxlen=settings.stream_maxlen,
+        durability=Durability(kind=settings.durability, replicas=settings.wait_replicas),
+    )
+
+
+def open_redis(settings: Settings) -> Redis:
+    """Open the client for ledger and stream; it connects on first use."""
+    return connect(settings.redis)
+
+
+def open_ledger(settings: Settings) -> RedisLedger:
+    """Open the ledger; it connects on first use."""
+    return RedisLedger(open_redis(settings), ledger_settings(settings))
