@@ -44,7 +44,7 @@ class Wakeup:
         return bool(rang)
 
     def close(self) -> None:
-        """Give the pipe back; nobody may ring any more."""
+        """Close the pipe; it must not be set after that."""
         os.close(self._in)
         os.close(self._out)
 

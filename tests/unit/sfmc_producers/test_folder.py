@@ -18,7 +18,7 @@ QUICK = StabilityRule(looks=2, seconds=2.0)
 
 
 class Watched:
-    """A folder, its watcher and a clock that moves only when told."""
+    """A folder, its watcher and a clock that moves only in `pass_time`."""
 
     def __init__(self, path, client, **options):
         self.path, self.client, self.now = path, client, 0.0
@@ -248,17 +248,17 @@ class ThievingClient(FakeClient):
 
 
 @pytest.mark.parametrize(
-    ("steal", "told"),
+    ("steal", "reported"),
     [(lambda file: file.unlink(), ["file_gone_before_announced"]), (lambda file: file.write_text("longer"), [])],
 )
-def test_a_file_that_goes_or_changes_between_look_and_submit_is_not_announced(tmp_path, steal, told):
+def test_a_file_that_goes_or_changes_between_look_and_submit_is_not_announced(tmp_path, steal, reported):
     client = ThievingClient()
     client.define("contacts", "contacts.csv")
     watched = Watched(tmp_path, client)
     watched.put("contacts.csv", "short")
     client.steal = lambda: steal(tmp_path / "contacts.csv")
 
-    assert watched.pass_time(2) == told
+    assert watched.pass_time(2) == reported
     assert client.requests == {}
 
 
