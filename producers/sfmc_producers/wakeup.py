@@ -1,11 +1,10 @@
 """What wakes the watcher: a wakeup that file notifications and signals ring; it carries no news, only "look now"."""
 
 import contextlib
-import os
-import select
 import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 import structlog
@@ -16,19 +15,17 @@ SCAN_AFTER: list[type[FileSystemEvent]] = [FileCreatedEvent, FileClosedEvent, Fi
 
 
 class Wakeup:
-    """Waits for a ring. A pipe, since ringing must be safe from other threads and from signal handlers."""
+    """Waits for a notice; safe from other threads and from signal handlers, since SimpleQueue.put is reentrant."""
 
     def __init__(self) -> None:
-        self._out, self._in = os.pipe()
-        os.set_blocking(self._in, False)
-        os.set_blocking(self._out, False)
+        self._notices: SimpleQueue[None] = SimpleQueue()
         self.is_closing = False
 
     def set(self) -> None:
-        """Wake who waits; any number of rings before that count as one."""
-        # A full pipe has rung enough.
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._in, b"!")
+        """Wake who waits; any number of notices before that count as one."""
+        # A notice that is still there is enough.
+        if self._notices.empty():
+            self._notices.put(None)
 
     def stop(self) -> None:
         """Wake who waits, for the last time."""
@@ -36,17 +33,12 @@ class Wakeup:
         self.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a ring; False when none came in `seconds`."""
-        rang, _, _ = select.select([self._out], [], [], seconds)
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._out, 4096):
-                pass
-        return bool(rang)
-
-    def close(self) -> None:
-        """Close the pipe; it must not be set after that."""
-        os.close(self._in)
-        os.close(self._out)
+        """Wait for a notice; False when none came in `seconds`."""
+        try:
+            self._notices.get(timeout=seconds)
+        except Empty:
+            return False
+        return True
 
 
 class _Notifier(FileSystemEventHandler):
@@ -54,7 +46,7 @@ class _Notifier(FileSystemEventHandler):
         self._wakeup = wakeup
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Ring whatever happened: the look finds out what."""
+        """Wake the watcher, whatever happened: the scan finds out what."""
         del event
         self._wakeup.set()
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 
 import structlog
@@ -29,7 +28,8 @@ def watch(client: Client, rules: RoutingRules, folders: Sequence[Folder], *, res
     submitter = Submitter(client, rules, time.monotonic, lambda: datetime.now(UTC))
     watches = [FolderScanner(each, submitter, time.monotonic) for each in folders]
     notifying = [(each.path, each.recursive) for each in folders]
-    with closing(Wakeup()) as wakeup, ended_by_signals(wakeup), notified(wakeup, notifying):
+    wakeup = Wakeup()
+    with ended_by_signals(wakeup), notified(wakeup, notifying):
         log.info("watch_started", folders=[str(each.path) for each in folders], rescan_seconds=rescan)
         _run_loop(wakeup, submitter, watches, rescan)
     log.info("watch_ended")

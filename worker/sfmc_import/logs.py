@@ -165,7 +165,12 @@ def configure(
     handler.setFormatter(_formatter(shared, pretty=pretty, colors=out.isatty()))
     _route_stdlib(handler, level)
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, _logger_name, *shared, _renderer(pretty, out.isatty())],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_logger_name,
+            *shared,
+            _renderer(pretty, out.isatty()),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=lambda *names: LineLogger(str(names[0]) if names else "sfmc-import", handler),
         cache_logger_on_first_use=True,
@@ -208,11 +213,6 @@ def _formatter(shared: list[Any], *, pretty: bool, colors: bool) -> structlog.st
         ],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shared, last],
     )
-
-
-def _logger_name(logger: LineLogger, _method: str, event: Any) -> Any:
-    event["logger"] = logger.name
-    return event
 
 
 def _task_of_celery(_logger: Any, _method: str, event: Any) -> Any:

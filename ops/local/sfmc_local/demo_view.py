@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
-import click
 import orjson
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -124,38 +123,14 @@ class JsonView:
         """Nothing was taken."""
 
 
-class PlainView:
-    """One line for each thing that happens, and the table at the end."""
-
-    def __init__(self, record: Record) -> None:
-        self._record = record
-        self._console = Console(width=PIPE_WIDTH, highlight=False)
-
-    def say(self, words: str) -> None:
-        """Print what the demo does, with the time."""
-        click.echo(narrated(words))
-
-    def event(self, event: Mapping[str, Any]) -> None:
-        """Print the event as `sfmc-import events` does."""
-        click.echo(line(event))
-
-    def table(self) -> None:
-        """Print the table."""
-        self._console.print(table_of(self._record, self._console.width))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing was taken."""
-
-
-class LiveView:
-    """Events scroll by above a table that is always up to date."""
+class ConsoleView:
+    """Events scroll by; on a terminal above a table that is always up to date, in a pipe before the table."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
         self._console = Console(highlight=False)
+        if not self._console.is_terminal:
+            self._console = Console(highlight=False, width=PIPE_WIDTH)
         self._live = Live(console=self._console, refresh_per_second=8, transient=True)
 
     def say(self, words: str) -> None:
@@ -165,7 +140,8 @@ class LiveView:
     def event(self, event: Mapping[str, Any]) -> None:
         """Print the event in its colour and renew the table."""
         self._console.print(Text.from_ansi(line(event)), soft_wrap=True)
-        self._live.update(Group("", table_of(self._record, self._console.width)))
+        if self._console.is_terminal:
+            self._live.update(Group("", table_of(self._record, self._console.width)))
 
     def table(self) -> None:
         """Print the table for good."""
@@ -180,11 +156,9 @@ class LiveView:
         self._live.stop()
 
 
-def view_for(record: Record, *, as_json: bool) -> JsonView | PlainView | LiveView:
-    """Choose the view that suits where standard output goes."""
-    if as_json:
-        return JsonView()
-    return LiveView(record) if Console().is_terminal else PlainView(record)
+def view_for(record: Record, *, as_json: bool) -> View:
+    """Choose the view that suits who reads."""
+    return JsonView() if as_json else ConsoleView(record)
 
 
 def table_of(record: Record, width: int) -> Table:

@@ -1,7 +1,6 @@
 import os
 import signal
 import threading
-from contextlib import closing
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,8 +10,7 @@ from sfmc_producers.wakeup import Wakeup, ended_by_signals, notified
 
 @pytest.fixture
 def wakeup():
-    with closing(Wakeup()) as wakeup:
-        yield wakeup
+    return Wakeup()
 
 
 def test_any_number_of_rings_is_one(wakeup):

@@ -9,15 +9,8 @@ import click
 
 import sfmc_transport
 from sfmc_import import request
-from sfmc_import.cli.output import (
-    ReadAccess,
-    examples,
-    json_option,
-    open_for_reading,
-    print_json,
-    redis_errors,
-    seconds,
-)
+from sfmc_import.cli.output import examples, json_option, print_json, seconds
+from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_errors
 from sfmc_import.events import ENDS, Event, just_before, kind, line
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader

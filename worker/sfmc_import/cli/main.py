@@ -87,7 +87,7 @@ def _resolve() -> click.Command:
 
 
 def _health() -> click.Command:
-    from sfmc_import.cli.run import health
+    from sfmc_import.cli.health import health
 
     return health
 

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 import sfmc_transport
-from sfmc_import.cli.output import ReadAccess, examples, json_option, open_for_reading, print_json, redis_errors
+from sfmc_import.cli.output import examples, json_option, print_json
+from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_errors
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_transport import dead_letters
 from sfmc_transport.dead_letters import DeadLetter, DeadLetterNotFoundError
