@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sfmc_import.clock import BootClock
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
+from sfmc_import.marketing_cloud.http import BootClock
 from sfmc_import.ports import Refusal
 from sfmc_import.runs import Accepted, Definition, Run
 

@@ -4,10 +4,10 @@ import random
 from dataclasses import replace
 
 from sfmc_import import marketing_cloud
-from sfmc_import.clock import BootClock
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
+from sfmc_import.marketing_cloud.http import BootClock
 from sfmc_import.ports import Deps, Timing
 from sfmc_import.retry_call import retry_call
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff

@@ -1,7 +1,8 @@
 """Holds what an operator may decide for each definition, and what follows from it."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from sfmc_import.runs import Definition
 
@@ -37,3 +38,22 @@ class Policy:
         if self.when_ambiguous is not None:
             return self.when_ambiguous == "repeat"
         return definition is not None and definition.update_type in HARMLESS_TO_REPEAT
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What the file says about definitions; `by_definition` is keyed by (MID or None for any, CustomerKey)."""
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    by_definition: Mapping[tuple[str | None, str], Mapping[str, Any]] = field(default_factory=dict)
+
+    def of(self, mid: str, customer_key: str, usual: Policy) -> Policy:
+        """Give `usual` as changed by [defaults], then by the table of any business unit, then by that of this one."""
+        own = self.by_definition.get((mid, customer_key), {})
+        anywhere = self.by_definition.get((None, customer_key), {})
+        return replace(usual, **{**self.defaults, **anywhere, **own})
+
+    @property
+    def definitions(self) -> tuple[tuple[str | None, str], ...]:
+        """The (MID or None, CustomerKey) that the file names."""
+        return tuple(self.by_definition)

@@ -16,8 +16,11 @@ from kombu.transport import redis as stock
 from kombu.transport import virtual
 from kombu.utils.json import dumps
 
-from sfmc_transport.delivery import DEFAULT_PREFIX, Delivery, Keys, Limits
-from sfmc_transport.entry import (
+from sfmc_transport.delivery import (
+    DEFAULT_PREFIX,
+    Delivery,
+    Keys,
+    Limits,
     Payload,
     UndecodableEntryError,
     count_return,

@@ -7,8 +7,7 @@ from typing import Any
 
 import redis
 
-from sfmc_transport.delivery import REPLAY, Keys
-from sfmc_transport.entry import without_count
+from sfmc_transport.delivery import REPLAY, Keys, without_count
 
 PAGE = 500
 

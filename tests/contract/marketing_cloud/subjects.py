@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from sfmc_import.clock import BootClock
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.marketing_cloud import SoapMarketingCloud
+from sfmc_import.marketing_cloud.http import BootClock
 from sfmc_import.ports import MarketingCloud
 from sfmc_import.runs import Accepted, Definition
 from tests.support.fake_marketing_cloud import FakeMarketingCloud

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sfmc_import.clock import BootClock
 from sfmc_import.faults import Ambiguous, NotApplied, Rejected
+from sfmc_import.marketing_cloud.http import BootClock
 from sfmc_import.runs import Accepted, Run
 from tests.contract.marketing_cloud.subjects import MID, start
 from tests.support.waiting import eventually

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sfmc_import.clock import BootClock
 from sfmc_import.ledger import LedgerSettings
 from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret, SoapMarketingCloud, connect
+from sfmc_import.marketing_cloud.http import BootClock
 from sfmc_import.ports import Deps
 from sfmc_import.request import FileInfo, StartRequest
 from tests.integration.crash_points.crash_points import DEATHS, DiedError, Fate, Mortal

@@ -7,8 +7,7 @@ import pytest
 import redis
 
 from sfmc_transport import dead_letters
-from sfmc_transport.delivery import Delivery, Limits
-from sfmc_transport.entry import RETURNS_HEADER
+from sfmc_transport.delivery import RETURNS_HEADER, Delivery, Limits
 from tests.integration.transport.conftest import KEYS
 
 BYTES = b"\x00 neither text nor JSON \xff"

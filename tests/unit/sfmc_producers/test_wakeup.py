@@ -5,7 +5,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
-from sfmc_producers.wakeup import Wakeup, ended_by_signals, notified
+from sfmc_producers.watch import Wakeup, ended_by_signals, notified
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from kombu.transport.virtual import Message
 from kombu.transport.virtual.base import Base64
 from kombu.utils.json import dumps, loads
 
-from sfmc_transport.entry import (
+from sfmc_transport.delivery import (
     RETURNS_HEADER,
     UndecodableEntryError,
     count_return,

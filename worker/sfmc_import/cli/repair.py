@@ -16,7 +16,7 @@ from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_erro
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_transport import dead_letters
 from sfmc_transport.dead_letters import DeadLetter, DeadLetterNotFoundError
-from sfmc_transport.entry import UndecodableEntryError, read_entry
+from sfmc_transport.delivery import UndecodableEntryError, read_entry
 
 MAX_DETAIL = 100
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from sfmc_import.clock import BootClock
 from sfmc_import.faults import Ambiguous, Fault, after_query, after_situation
-from sfmc_import.marketing_cloud.config import MarketingCloudConfig
 from sfmc_import.marketing_cloud.envelopes import (
     Envelopes,
     Query,
@@ -24,8 +22,14 @@ from sfmc_import.marketing_cloud.envelopes import (
     runs_by_definition,
     runs_by_task,
 )
-from sfmc_import.marketing_cloud.http import Failed, PooledPost, Reply, SingleUsePost, tls_context
-from sfmc_import.marketing_cloud.login import Credential, CredentialSource, PasswordSource, TokenSource
+from sfmc_import.marketing_cloud.http import BootClock, Failed, PooledPost, Reply, SingleUsePost, tls_context
+from sfmc_import.marketing_cloud.login import (
+    Credential,
+    CredentialSource,
+    MarketingCloudConfig,
+    PasswordSource,
+    TokenSource,
+)
 from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_reply, parse_start_reply
 from sfmc_import.ports import Clock, Refusal, RetryCall
 from sfmc_import.retry_call import retry_call

@@ -1,4 +1,4 @@
-"""What HTTP can answer, as values, and the TLS both ways of asking share; no SOAP is known here, nothing is logged."""
+"""HTTP with Marketing Cloud: a connection for each Perform, pooled ones for the rest, and the clock of deadlines."""
 
 import http.client
 import io
@@ -14,6 +14,17 @@ from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError, SSLError
+
+# Only Linux has CLOCK_BOOTTIME; elsewhere the monotonic clock stands in and may stop while a machine sleeps.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class BootClock:
+    """CLOCK_BOOTTIME: steady, never set back, and counting while the machine sleeps."""
+
+    def boottime(self) -> float:
+        """Seconds since an arbitrary start."""
+        return time.clock_gettime(_CLOCK)
 
 
 @dataclass(frozen=True, slots=True)

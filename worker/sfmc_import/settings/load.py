@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from sfmc_import.errors import SettingsError
+from sfmc_import.policy import Policies
 from sfmc_import.settings.model import Settings, cross_problems, missing_login
-from sfmc_import.settings.policy_file import Policies, Route, read_tables
+from sfmc_import.settings.policy_file import Route, read_tables
 from sfmc_import.settings.problems import field_problems, unknown_name
 
 PREFIX = "SFMC_"

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FilePath, InstanceOf, SecretStr, field_validator
 
-from sfmc_import.policy import Policy
+from sfmc_import.policy import Policies, Policy
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
-from sfmc_import.settings.policy_file import Policies, Route
+from sfmc_import.settings.policy_file import Route
 from sfmc_import.settings.values import Mid, RedisUrl, Seconds, Url, Zone
 
 HOUR = 3600.0

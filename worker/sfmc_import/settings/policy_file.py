@@ -1,13 +1,13 @@
 """The tables of the policy file: checks policy per definition, and routes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sfmc_import.policy import Policy
+from sfmc_import.policy import Policies
 from sfmc_import.routing import BadRouteError, Routes
 from sfmc_import.settings.problems import field_problems, unknown_name
 from sfmc_import.settings.values import CustomerKey, Hours, Mid, Seconds
@@ -28,25 +28,6 @@ class Route:
     customer_key: str
     mid: str | None = None
     name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Policies:
-    """What the file says about definitions; `by_definition` is keyed by (MID or None for any, CustomerKey)."""
-
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    by_definition: Mapping[tuple[str | None, str], Mapping[str, Any]] = field(default_factory=dict)
-
-    def of(self, mid: str, customer_key: str, usual: Policy) -> Policy:
-        """Give `usual` as changed by [defaults], then by the table of any business unit, then by that of this one."""
-        own = self.by_definition.get((mid, customer_key), {})
-        anywhere = self.by_definition.get((None, customer_key), {})
-        return replace(usual, **{**self.defaults, **anywhere, **own})
-
-    @property
-    def definitions(self) -> tuple[tuple[str | None, str], ...]:
-        """The (MID or None, CustomerKey) that the file names."""
-        return tuple(self.by_definition)
 
 
 class PolicyTable(BaseModel):

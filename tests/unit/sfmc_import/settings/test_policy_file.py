@@ -2,8 +2,8 @@ import tomllib
 
 import pytest
 
-from sfmc_import.policy import Policy
-from sfmc_import.settings.policy_file import Policies, Route, read_tables
+from sfmc_import.policy import Policies, Policy
+from sfmc_import.settings.policy_file import Route, read_tables
 
 
 def read(text: str) -> tuple[Policies, tuple[Route, ...], list[str]]:
