@@ -22,11 +22,18 @@ from sfmc_import.marketing_cloud.envelopes import (
     runs_by_definition,
     runs_by_task,
 )
-from sfmc_import.marketing_cloud.http import BootClock, Failed, PooledPost, Reply, SingleUsePost, tls_context
+from sfmc_import.marketing_cloud.http import (
+    BootClock,
+    Failed,
+    MarketingCloudConfig,
+    PooledPost,
+    Reply,
+    SingleUsePost,
+    tls_context,
+)
 from sfmc_import.marketing_cloud.login import (
     Credential,
     CredentialSource,
-    MarketingCloudConfig,
     PasswordSource,
     TokenSource,
 )

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
-from sfmc_import.marketing_cloud.login import MarketingCloudConfig
+from sfmc_import.marketing_cloud.http import MarketingCloudConfig
 from sfmc_import.runs import Definition, Run
 
 WSA = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
