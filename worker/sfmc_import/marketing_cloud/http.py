@@ -1,4 +1,4 @@
-"""HTTP with Marketing Cloud: addresses and time limits, a connection for each Perform, pooled connections for the rest."""
+"""HTTP with Marketing Cloud: addresses and time limits, a connection for each Perform, pooled ones for the rest."""
 
 import http.client
 import io
