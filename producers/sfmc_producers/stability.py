@@ -1,4 +1,4 @@
-"""When a file is finished: the settle rule as a pure function of what was seen; no clock, no file system."""
+"""When a file is stable: a pure function of what was seen of it."""
 
 import re
 from collections.abc import Iterable, Mapping

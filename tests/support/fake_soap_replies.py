@@ -1,4 +1,4 @@
-"""Replies as Marketing Cloud writes them, for tests that play the service by hand; no test lives here."""
+"""Replies as Marketing Cloud writes them, for tests that play the service by hand."""
 
 from xml.sax.saxutils import escape
 

@@ -1,4 +1,4 @@
-"""The sandbox as a real process for tests, and a small client for its control API; asserts nothing."""
+"""The sandbox as a real process for tests, and a small client for its control API."""
 
 import json
 import os

@@ -1,1 +1,1 @@
-"""The engine: deduplicates requests, starts ImportDefinitions, follows runs; knows no producer, no sandbox."""
+"""Deduplicates requests, starts ImportDefinitions and follows their runs."""

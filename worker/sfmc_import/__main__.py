@@ -1,4 +1,4 @@
-"""`python -m sfmc_import`, for places where the command is not installed; nothing else lives here."""
+"""`python -m sfmc_import`, for places where the command is not installed."""
 
 from sfmc_import.cli.main import main
 

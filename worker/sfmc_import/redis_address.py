@@ -1,4 +1,4 @@
-"""One address of Redis in the forms that redis-py, kombu and people need; pure text work, no connection."""
+"""One address of Redis in the forms that redis-py, kombu and people need."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

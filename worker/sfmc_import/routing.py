@@ -1,4 +1,4 @@
-"""Which definition an arrival is for: explicit routes first, then FileSpecs; no clock, no I/O."""
+"""Finds the definition that a file is for: by explicit routes first, then by FileSpecs."""
 
 import re
 from collections import defaultdict

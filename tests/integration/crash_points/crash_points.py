@@ -1,4 +1,4 @@
-"""Workers that die, lose replies or lose Redis at their n-th call to the outside; asserts nothing."""
+"""Workers that die, lose replies or lose Redis at their n-th call to the outside."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A Celery program for the tests: its tasks write one line each into the file $PROBE_NOTES; no test lives here."""
+"""A Celery program for the tests: its tasks write one line each into the file $PROBE_NOTES."""
 
 import os
 import signal

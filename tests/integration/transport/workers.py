@@ -1,4 +1,4 @@
-"""Real Celery worker processes of the program `probe`, and what they noted; no test lives here."""
+"""Real Celery worker processes of the program `probe`, and what they noted."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Runs in the hands of the executor: interrupted, taken up again, forgotten; nothing is served."""
+"""Runs in the hands of the executor: interrupted, taken up again, forgotten."""
 
 import threading
 from collections.abc import Callable
