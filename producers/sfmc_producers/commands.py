@@ -77,7 +77,7 @@ def run_watch(
 ) -> None:
     """Watch folders until a signal ends it."""
     rule = StabilityRule(
-        looks=scans,
+        scans=scans,
         seconds=stable_seconds,
         temporary=TEMPORARY + temporary,
         done_suffix=done_suffix or None,

@@ -1,4 +1,4 @@
-"""One watched folder: look, settle, route, submit; the folder is the truth, what is kept here is only a cache."""
+"""Scans one folder, waits until files are stable, routes and submits them; what it remembers is only a cache."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -98,31 +98,31 @@ class Folder:
 
 
 class FolderScanner:
-    """Takes looks at one folder; a file is done only when the ledger has it, so whatever fails is tried again."""
+    """Scans one folder. A file is done only when the ledger has it, so whatever fails is tried again."""
 
-    def __init__(self, folder: Folder, announcer: Submitter, clock: Callable[[], float]) -> None:
-        self._folder, self._announcer, self._clock = folder, announcer, clock
+    def __init__(self, folder: Folder, submitter: Submitter, clock: Callable[[], float]) -> None:
+        self._folder, self._submitter, self._clock = folder, submitter, clock
         self._log = structlog.get_logger("sfmc_producers.folder").bind(folder=str(folder.path))
         self._seen: dict[str, TrackedFile] = {}
         self._done: dict[str, FileStat] = {}
-        self._told: dict[str, object] = {}
+        self._logged: dict[str, object] = {}
         self._odd: set[str] = set()
         self._is_unreadable = False
 
     def scan(self) -> float | None:
-        """Take one look and announce what has settled; returns the seconds until a further look can settle a file."""
+        """Scan once and submit stable files; returns the seconds until a further scan can find a stable file."""
         listing = self._list()
         if listing is None:
             return None
-        self._tell_oddities(listing)
+        self._log_unusual_files(listing)
         files = [each for each in listing.files if self._is_wanted(each.name)]
         taken = evaluate(self._seen, files, self._clock(), self._folder.rule)
         self._seen = dict(taken.seen)
         self._forget(taken)
         for each in taken.empty:
-            self._tell(each.name, ("empty", each), "file_empty_skipped")
+            self._log_once(each.name, ("empty", each), "file_empty_skipped")
         # The oldest first, so that follow-ups of one definition come in the order of arrival.
-        for each in sorted(taken.settled, key=lambda file: (file.modified_ns, file.name)):
+        for each in sorted(taken.stable, key=lambda file: (file.modified_ns, file.name)):
             if self._done.get(each.name) != each:
                 self._on_stable_file(each)
         return taken.next_in
@@ -133,7 +133,7 @@ class FolderScanner:
         except OSError as error:
             if not self._is_unreadable:
                 self._log.error("folder_unreadable", reason=error.strerror, action="trying again until it is readable")
-            # What happened meanwhile is unknown, so every file settles anew.
+            # What happened meanwhile is unknown, so every file must become stable again.
             self._is_unreadable, self._seen = True, {}
             return None
         if self._is_unreadable:
@@ -147,58 +147,58 @@ class FolderScanner:
         is_marker = suffix is not None and last.endswith(suffix)
         return is_marker or fnmatchcase(last, self._folder.pattern)
 
-    def _on_stable_file(self, sighting: FileStat) -> None:
-        """Bring one finished file as far as possible; what is not done now comes again with the next look."""
-        arrival = self._arrival(sighting)
-        routing = self._route(arrival)
-        if routing is None or not self._is_unchanged(sighting):
+    def _on_stable_file(self, file_stat: FileStat) -> None:
+        """Bring one finished file as far as possible; what is not done now comes again with the next scan."""
+        file_info = self._arrival(file_stat)
+        routing = self._route(file_info)
+        if routing is None or not self._is_unchanged(file_stat):
             return
         if isinstance(routing, Routed):
-            self._submit(sighting, arrival, routing)
-        elif self._told.get(sighting.name) != (sighting, routing) and self._announcer.report(arrival, routing):
+            self._submit(file_stat, file_info, routing)
+        elif self._logged.get(file_stat.name) != (file_stat, routing) and self._submitter.report(file_info, routing):
             text, keys = routing.text, list(routing.customer_keys)
-            self._tell(sighting.name, (sighting, routing), "arrival_not_routed", reason=text, customer_keys=keys)
+            self._log_once(file_stat.name, (file_stat, routing), "file_not_routed", reason=text, customer_keys=keys)
 
-    def _route(self, arrival: FileInfo) -> Routing | None:
+    def _route(self, file_info: FileInfo) -> Routing | None:
         if self._folder.key is None:
-            return self._announcer.route(arrival, self._folder.mid)
-        mid = self._folder.mid or self._announcer.default_mid
+            return self._submitter.route(file_info, self._folder.mid)
+        mid = self._folder.mid or self._submitter.default_mid
         return Routed(customer_key=self._folder.key, mid=mid, by="route")
 
-    def _submit(self, sighting: FileStat, arrival: FileInfo, target: Routed) -> None:
-        answer = self._announcer.submit(arrival, target, f"folder:{self._folder.location}")
+    def _submit(self, file_stat: FileStat, file_info: FileInfo, target: Routed) -> None:
+        answer = self._submitter.submit(file_info, target, f"folder:{self._folder.location}")
         if answer is None:
             return
-        log = self._log.bind(file=sighting.name, customer_key=target.customer_key, mid=target.mid)
+        log = self._log.bind(file=file_stat.name, customer_key=target.customer_key, mid=target.mid)
         if isinstance(answer, InvalidRequest):
             log.error("file_rejected", problems=list(answer.problems))
         elif isinstance(answer, SubmitResult):
-            event = "arrival_announced" if answer.is_new else "arrival_known"
-            log.info(event, request_id=answer.request_id, size=sighting.size)
-        self._done[sighting.name] = sighting
+            event = "file_submitted" if answer.is_new else "file_known"
+            log.info(event, request_id=answer.request_id, size=file_stat.size)
+        self._done[file_stat.name] = file_stat
 
-    def _is_unchanged(self, sighting: FileStat) -> bool:
+    def _is_unchanged(self, file_stat: FileStat) -> bool:
         """Look once more just before submitting: routing may have taken long."""
         try:
-            status = os.stat(self._folder.path / sighting.name)  # noqa: PTH116 - the plain call, as in scandir
+            status = os.stat(self._folder.path / file_stat.name)  # noqa: PTH116 - the plain call, as in scandir
         except OSError as error:
-            self._tell(sighting.name, ("gone", sighting), "file_gone_before_announced", reason=error.strerror)
+            self._log_once(file_stat.name, ("gone", file_stat), "file_gone_before_submit", reason=error.strerror)
             return False
-        return (status.st_size, status.st_mtime_ns) == (sighting.size, sighting.modified_ns)
+        return (status.st_size, status.st_mtime_ns) == (file_stat.size, file_stat.modified_ns)
 
-    def _arrival(self, sighting: FileStat) -> FileInfo:
-        within, _, name = sighting.name.rpartition("/")
+    def _arrival(self, file_stat: FileStat) -> FileInfo:
+        within, _, name = file_stat.name.rpartition("/")
         location = f"{self._folder.location}/{within}" if within else self._folder.location
-        return FileInfo(location=location, name=name, size=sighting.size, modified_ns=sighting.modified_ns)
+        return FileInfo(location=location, name=name, size=file_stat.size, modified_ns=file_stat.modified_ns)
 
     def _forget(self, taken: ScanResult) -> None:
         for name in taken.gone:
-            self._log.info("file_gone", file=name, was_announced=name in self._done)
-        for memory in (self._done, self._told):
+            self._log.info("file_gone", file=name, was_submitted=name in self._done)
+        for memory in (self._done, self._logged):
             for name in memory.keys() - taken.seen.keys():
                 del memory[name]
 
-    def _tell_oddities(self, listing: Listing) -> None:
+    def _log_unusual_files(self, listing: Listing) -> None:
         for name in listing.unnamable:
             if name not in self._odd:
                 self._log.warning("file_name_undecodable", file=name)
@@ -207,11 +207,11 @@ class FolderScanner:
                 self._log.warning("subfolder_unreadable", subfolder=name, reason=reason)
         self._odd = {*listing.unnamable, *listing.unreadable}
 
-    def _tell(self, name: str, state: object, event: str, **fields: object) -> None:
+    def _log_once(self, name: str, state: object, event: str, **fields: object) -> None:
         """Say something about a file once, and again only when its state has changed."""
-        if self._told.get(name) != state:
+        if self._logged.get(name) != state:
             self._log.warning(event, file=name, **fields)
-        self._told[name] = state
+        self._logged[name] = state
 
 
 def check_readable(paths: Iterable[Path]) -> list[str]:

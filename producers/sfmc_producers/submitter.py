@@ -73,7 +73,7 @@ class Circuit:
 # A name space of our own, so that no other program's uuid5 of the same text is equal.
 FILES_NAMESPACE = UUID("5b2f7a2e-3c1d-5e0b-9a57-6f1f4c7d8e90")
 SPECS_FRESH_FOR = 1.0
-"""Seconds in which all files of a look share one reading of the definitions."""
+"""Seconds in which all files of a scan share one reading of the definitions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +83,9 @@ class InvalidRequest:
     problems: tuple[str, ...]
 
 
-def request_id_of(arrival: FileInfo, target: Routed) -> str:
-    """Give the id that every watcher gives this arrival, today and after a restart; the ledger then takes it once."""
-    return str(uuid5(FILES_NAMESPACE, f"{target.mid}\n{target.customer_key}\n{arrival.fingerprint}"))
+def request_id_of(file_info: FileInfo, target: Routed) -> str:
+    """Give the id that every watcher gives this file_info, today and after a restart; the ledger then takes it once."""
+    return str(uuid5(FILES_NAMESPACE, f"{target.mid}\n{target.customer_key}\n{file_info.fingerprint}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,28 +121,28 @@ class Submitter:
         """The business unit of the settings."""
         return self._client.mid
 
-    def route(self, arrival: FileInfo, mid: str | None) -> Routing | None:
+    def route(self, file_info: FileInfo, mid: str | None) -> Routing | None:
         """Find the definition: explicit routes, then the FileSpecs of the business unit."""
-        found = self._routes_today().find(arrival.location, arrival.name)
+        found = self._routes_today().find(file_info.location, file_info.name)
         if found is not None:
             return found
         specs = self._specs_of(mid or self._client.mid)
-        return specs.find(arrival.name) if specs else None
+        return specs.find(file_info.name) if specs else None
 
-    def submit(self, arrival: FileInfo, target: Routed, source: str) -> SubmitResult | InvalidRequest | None:
-        """Record the request for this arrival; only a result says that it is in the ledger."""
+    def submit(self, file_info: FileInfo, target: Routed, source: str) -> SubmitResult | InvalidRequest | None:
+        """Record the request for this file_info; only a result says that it is in the ledger."""
         try:
-            return self._ledger.call(lambda: self._submit(arrival, target, source))
+            return self._ledger.call(lambda: self._submit(file_info, target, source))
         except BadRequestError as error:
             return InvalidRequest(problems=tuple(error.problems))
 
-    def report(self, arrival: FileInfo, routing: Unrouted | AmbiguousRoute) -> bool:
-        """Put on the stream that an arrival starts nothing; False when the ledger does not take it now."""
+    def report(self, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> bool:
+        """Put on the stream that an file_info starts nothing; False when the ledger does not take it now."""
         detail: dict[str, object] = {"text": routing.text, "customer_keys": list(routing.customer_keys)}
         name = "ambiguous_route" if isinstance(routing, AmbiguousRoute) else "unrouted"
         if isinstance(routing, Unrouted):
             detail["reason"] = routing.reason
-        return self._ledger.call(lambda: self._report(name, arrival, detail)) or False
+        return self._ledger.call(lambda: self._report(name, file_info, detail)) or False
 
     @property
     def next_in(self) -> float | None:
@@ -150,17 +150,17 @@ class Submitter:
         waits = (circuit.next_in for circuit in (self._ledger, *self._definitions.values()))
         return min((wait for wait in waits if wait is not None), default=None)
 
-    def _submit(self, arrival: FileInfo, target: Routed, source: str) -> SubmitResult:
+    def _submit(self, file_info: FileInfo, target: Routed, source: str) -> SubmitResult:
         return self._client.submit(
             customer_key=target.customer_key,
             mid=target.mid,
-            file=arrival,
+            file=file_info,
             source=source,
-            request_id=request_id_of(arrival, target),
+            request_id=request_id_of(file_info, target),
         )
 
-    def _report(self, name: str, arrival: FileInfo, detail: dict[str, object]) -> bool:
-        self._client.report(name, file=arrival, detail=detail)
+    def _report(self, name: str, file_info: FileInfo, detail: dict[str, object]) -> bool:
+        self._client.report(name, file=file_info, detail=detail)
         return True
 
     def _specs_of(self, mid: str) -> FileSpecs | None:

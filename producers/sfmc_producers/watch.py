@@ -61,7 +61,7 @@ class _Notifier(FileSystemEventHandler):
 def notified(wakeup: Wakeup, folders: Iterable[tuple[Path, bool]]) -> Iterator[None]:
     """Ring when a file of these (folder, recursive) is created, closed after writing or moved in.
 
-    Where the system cannot tell, say so once and leave it to the regular looks.
+    Where the system cannot tell, say so once and leave it to the regular scans.
     """
     observer, log = Observer(), structlog.get_logger("sfmc_producers.watch")
     for folder, recursive in folders:
@@ -82,7 +82,7 @@ def notified(wakeup: Wakeup, folders: Iterable[tuple[Path, bool]]) -> Iterator[N
 
 @contextlib.contextmanager
 def ended_by_signals(wakeup: Wakeup) -> Iterator[None]:
-    """Ring for the end on SIGTERM and SIGINT, so that a look is finished and nothing is torn apart."""
+    """Ring for the end on SIGTERM and SIGINT, so that a scan is finished and nothing is torn apart."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         wakeup.stop()

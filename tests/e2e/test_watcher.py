@@ -27,9 +27,9 @@ def kinds(redis):
 def test_files_of_before_and_after_the_start_are_recorded_and_sigterm_ends_the_watcher_in_order(place, redis):
     place.put("before.csv")
     with place.watcher("--key", "contacts") as watcher:
-        watcher.await_event("arrival_announced")
+        watcher.await_event("file_submitted")
         place.put("after.csv")
-        watcher.await_event("arrival_announced", 2)
+        watcher.await_event("file_submitted", 2)
         watcher.process.send_signal(signal.SIGTERM)
 
         assert watcher.process.wait(60) == 0
@@ -58,14 +58,12 @@ def test_two_watchers_on_one_folder_and_a_restart_announce_each_file_once(place,
             place.put(f"{number}.csv")
         for watcher in (first, second):
             eventually(
-                lambda each=watcher: (
-                    each.events().count("arrival_announced") + each.events().count("arrival_known") == 20
-                ),
+                lambda each=watcher: each.events().count("file_submitted") + each.events().count("file_known") == 20,
                 60,
                 "both watchers have seen all files",
             )
     with place.watcher("--key", "contacts") as third:
-        third.await_event("arrival_known", 20)
+        third.await_event("file_known", 20)
 
     assert kinds(redis) == {"accepted": 20}
     assert redis.llen("imports") == 20
@@ -78,7 +76,7 @@ def test_a_route_of_the_policy_file_decides_and_a_file_without_one_waits_while_m
     place.put("orders_eu.csv")
     place.put("stranger.csv")
     with place.watcher() as watcher:
-        watcher.await_event("arrival_announced")
+        watcher.await_event("file_submitted")
         closed = watcher.await_event("backend_unavailable")
 
         assert MID in closed["reason"]
@@ -92,7 +90,7 @@ def test_options_of_a_folder_win_over_those_of_the_command(place, redis):
     (other / "b.csv").write_text("id\n")
     dirs = [str(place.folder), f"{other},key=theirs,mid=7,location=drop"]
     with place.watcher("--key", "ours", dirs=dirs) as watcher:
-        watcher.await_event("arrival_announced", 2)
+        watcher.await_event("file_submitted", 2)
 
     data = {event["data"]["file"]["name"]: event["data"] for event in stream(redis)}
     assert (data["a.csv"]["customer_key"], data["a.csv"]["mid"]) == ("ours", MID)
@@ -107,12 +105,12 @@ def test_redis_may_be_away_at_the_start_and_again_later_and_costs_one_line_and_n
     with place.watcher("--key", "contacts") as watcher:
         watcher.await_event("backend_unavailable", within=60)
         own_valkey.restart()
-        watcher.await_event("arrival_announced", within=60)
+        watcher.await_event("file_submitted", within=60)
         own_valkey.kill()
         place.put("second.csv")
         watcher.await_event("backend_unavailable", 2, within=60)
         own_valkey.restart()
-        watcher.await_event("arrival_announced", 2, within=60)
+        watcher.await_event("file_submitted", 2, within=60)
 
         assert Counter(watcher.events())["backend_unavailable"] == 2
         assert "a-secret-of-this-test" not in json.dumps(watcher.lines())
@@ -125,7 +123,7 @@ def test_a_folder_that_goes_and_returns_is_watched_on(place, redis):
         watcher.await_event("folder_unreadable")
         place.folder.mkdir()
         place.put("a.csv")
-        watcher.await_event("arrival_announced")
+        watcher.await_event("file_submitted")
 
 
 @pytest.mark.parametrize(

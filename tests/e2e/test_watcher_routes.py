@@ -28,8 +28,8 @@ def test_the_file_specs_of_the_account_decide_and_what_starts_nothing_is_an_even
         place.put("same.csv")
         place.put("stranger.csv")
         with place.watcher() as watcher:
-            watcher.await_event("arrival_announced")
-            watcher.await_event("arrival_not_routed", 3)
+            watcher.await_event("file_submitted")
+            watcher.await_event("file_not_routed", 3)
 
     events = [json.loads(fields["event"]) for _, fields in redis.xrange("sfmc-import:events")]
     reported = {event["data"]["file"]["name"]: event for event in events}

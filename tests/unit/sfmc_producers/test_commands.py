@@ -45,9 +45,9 @@ def test_the_place_of_a_relative_path_is_absolute_and_keeps_links(tmp_path):
 
 
 def test_an_error_in_a_scan_is_logged_and_ends_that_scan_only():
-    def look():
+    def scan():
         raise RuntimeError("never seen before")
 
     with capture_logs() as logs:
-        assert watch._scan(look) is None
+        assert watch._scan(scan) is None
     assert [(each["event"], each["log_level"]) for each in logs] == [("scan_failed", "error")]

@@ -14,7 +14,7 @@ from sfmc_producers.submitter import RoutingRules, Submitter
 from tests.support.fake_client import FakeClient
 
 NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
-QUICK = StabilityRule(looks=2, seconds=2.0)
+QUICK = StabilityRule(scans=2, seconds=2.0)
 
 
 class Watched:
@@ -35,7 +35,7 @@ class Watched:
         (self.path / name).write_text(text)
 
     def pass_time(self, *seconds):
-        """Look, then look again after each of these pauses; returns the names of the log events."""
+        """Look, then scan again after each of these pauses; returns the names of the log events."""
         with capture_logs() as logs:
             self.watch.scan()
             for pause in seconds:
@@ -61,7 +61,7 @@ def watched(tmp_path, client):
 def test_a_file_that_settles_starts_the_definition_that_names_it_once(watched, client):
     watched.put("contacts.csv")
 
-    assert watched.pass_time(1, 1, 5, 60) == ["arrival_announced"]
+    assert watched.pass_time(1, 1, 5, 60) == ["file_submitted"]
     [request] = client.requests.values()
     assert (request.customer_key, request.mid, request.file.name) == ("contacts", client.mid, "contacts.csv")
     assert (request.file.location, request.file.size) == (str(watched.path), 5)
@@ -92,7 +92,7 @@ def test_a_file_that_grows_waits_until_it_stays_the_same(watched, client):
     watched.pass_time(1.5)
 
     assert client.requests == {}
-    assert watched.pass_time(0.6) == ["arrival_announced"]
+    assert watched.pass_time(0.6) == ["file_submitted"]
 
 
 def test_a_changed_file_is_announced_again_as_another_request(watched, client):
@@ -100,7 +100,7 @@ def test_a_changed_file_is_announced_again_as_another_request(watched, client):
     watched.pass_time(2)
     watched.put("contacts.csv", "id\n1\n2\n")
 
-    assert watched.pass_time(2) == ["arrival_announced"]
+    assert watched.pass_time(2) == ["file_submitted"]
     assert len(client.requests) == 2
 
 
@@ -109,7 +109,7 @@ def test_after_a_restart_the_same_file_has_the_same_request_so_the_ledger_knows_
     watched.pass_time(2)
     watched.restart()
 
-    assert watched.pass_time(2, 2) == ["arrival_known"]
+    assert watched.pass_time(2, 2) == ["file_known"]
     assert len(client.requests) == 1
 
 
@@ -132,7 +132,7 @@ def test_while_redis_is_away_the_file_is_kept_and_the_outage_is_told_once(watche
     assert watched.pass_time(2, *[1] * 60) == ["backend_unavailable"]
     assert 5 < client.calls < 20
     client.ledger_is_down = False
-    assert watched.pass_time(10) == ["backend_available", "arrival_announced", "arrival_announced"]
+    assert watched.pass_time(10) == ["backend_available", "file_submitted", "file_submitted"]
 
 
 def test_a_file_counts_as_announced_only_after_the_ledger_took_it(watched, client):
@@ -152,7 +152,7 @@ def test_while_definitions_cannot_be_read_files_with_a_route_or_a_key_still_go(t
     watched.put("contacts.csv")
     watched.put("orders.csv")
 
-    assert watched.pass_time(2, 1, 1) == ["backend_unavailable", "arrival_announced"]
+    assert watched.pass_time(2, 1, 1) == ["backend_unavailable", "file_submitted"]
     client.cloud_is_down = False
     watched.pass_time(10)
     assert client.started == [("orders.csv", "by-route"), ("contacts.csv", "contacts")]
@@ -169,12 +169,12 @@ def test_a_folder_with_a_key_routes_nothing(tmp_path, client):
 def test_a_file_that_nothing_names_is_reported_once_and_announced_when_a_definition_appears(watched, client):
     watched.put("new.csv")
 
-    assert watched.pass_time(2, 5, 5) == ["arrival_not_routed"]
+    assert watched.pass_time(2, 5, 5) == ["file_not_routed"]
     assert [(name, file.name, detail["reason"]) for name, file, detail in client.reported] == [
         ("unrouted", "new.csv", "no_match")
     ]
     client.define("new", "new.csv")
-    assert watched.pass_time(5) == ["arrival_announced"]
+    assert watched.pass_time(5) == ["file_submitted"]
 
 
 def test_a_report_that_redis_did_not_take_is_made_again(watched, client):
@@ -218,7 +218,7 @@ def test_a_route_that_leads_to_an_impossible_key_is_refused_once_and_other_files
     watched.put(f"long_{'x' * 40}.csv")
     watched.put("orders.csv")
 
-    assert sorted(watched.pass_time(2, 5, 5)) == ["arrival_announced", "file_rejected"]
+    assert sorted(watched.pass_time(2, 5, 5)) == ["file_rejected", "file_submitted"]
     assert client.started == [("orders.csv", "orders")]
 
 
@@ -235,7 +235,7 @@ def test_a_file_that_vanishes_before_it_settled_is_told_and_nothing_starts(watch
     (watched.path / "contacts.csv").unlink()
 
     assert watched.pass_time(1) == ["file_gone"]
-    assert (watched.logs[0]["file"], watched.logs[0]["was_announced"]) == ("contacts.csv", False)
+    assert (watched.logs[0]["file"], watched.logs[0]["was_submitted"]) == ("contacts.csv", False)
     assert client.requests == {}
 
 
@@ -249,7 +249,7 @@ class ThievingClient(FakeClient):
 
 @pytest.mark.parametrize(
     ("steal", "reported"),
-    [(lambda file: file.unlink(), ["file_gone_before_announced"]), (lambda file: file.write_text("longer"), [])],
+    [(lambda file: file.unlink(), ["file_gone_before_submit"]), (lambda file: file.write_text("longer"), [])],
 )
 def test_a_file_that_goes_or_changes_between_look_and_submit_is_not_announced(tmp_path, steal, reported):
     client = ThievingClient()
@@ -269,7 +269,7 @@ def test_a_folder_that_becomes_unreadable_is_told_once_and_watched_on_when_it_re
     assert watched.pass_time(5, 5) == ["folder_unreadable"]
     watched.path.with_name("away").rename(watched.path)
     watched.put("contacts.csv")
-    assert watched.pass_time(2) == ["folder_readable_again", "arrival_announced"]
+    assert watched.pass_time(2) == ["folder_readable_again", "file_submitted"]
 
 
 def test_temporary_and_unwanted_names_and_other_kinds_of_files_are_never_announced(tmp_path, client):
@@ -307,7 +307,7 @@ def test_a_marker_lets_its_file_go_also_where_a_pattern_hides_the_marker(tmp_pat
     assert watched.pass_time(2, 5) == []
     watched.put("contacts.csv.done", "")
 
-    assert watched.pass_time(0) == ["arrival_announced"]
+    assert watched.pass_time(0) == ["file_submitted"]
 
 
 def test_an_empty_file_is_passed_over_with_one_warning(watched, client):
@@ -315,14 +315,14 @@ def test_an_empty_file_is_passed_over_with_one_warning(watched, client):
 
     assert watched.pass_time(2, 5, 5) == ["file_empty_skipped"]
     watched.put("contacts.csv", "id\n")
-    assert watched.pass_time(2) == ["arrival_announced"]
+    assert watched.pass_time(2) == ["file_submitted"]
 
 
 def test_a_name_that_is_no_text_is_told_once_and_stops_nothing(watched, client):
     Path(os.fsdecode(os.fsencode(watched.path) + b"/bad\xff.csv")).touch()
     watched.put("contacts.csv")
 
-    assert sorted(watched.pass_time(2, 5)) == ["arrival_announced", "file_name_undecodable"]
+    assert sorted(watched.pass_time(2, 5)) == ["file_name_undecodable", "file_submitted"]
 
 
 def test_a_subfolder_that_cannot_be_listed_is_told_once_and_stops_nothing(tmp_path, client):
@@ -331,7 +331,7 @@ def test_a_subfolder_that_cannot_be_listed_is_told_once_and_stops_nothing(tmp_pa
     (tmp_path / "shut").mkdir()
     fill_with_paths_too_long_to_list(tmp_path / "shut")
 
-    assert sorted(watched.pass_time(2, 5)) == ["arrival_announced", "subfolder_unreadable"]
+    assert sorted(watched.pass_time(2, 5)) == ["file_submitted", "subfolder_unreadable"]
 
 
 def fill_with_paths_too_long_to_list(folder):

@@ -4,50 +4,50 @@ from hypothesis import strategies as st
 
 from sfmc_producers.stability import FileStat, ScanResult, StabilityRule, evaluate
 
-RULE = StabilityRule(looks=2, seconds=2.0)
+RULE = StabilityRule(scans=2, seconds=2.0)
 A = FileStat("a.csv", 10, 1_000)
 
 
-def looks(rule: StabilityRule, *at: tuple[float, list[FileStat]]) -> list[ScanResult]:
+def scans(rule: StabilityRule, *at: tuple[float, list[FileStat]]) -> list[ScanResult]:
     seen, taken = {}, []
-    for now, sightings in at:
-        taken.append(evaluate(seen, sightings, now, rule))
+    for now, file_stats in at:
+        taken.append(evaluate(seen, file_stats, now, rule))
         seen = taken[-1].seen
     return taken
 
 
-def settled(rule: StabilityRule, *at: tuple[float, list[FileStat]]) -> list[list[str]]:
-    return [[each.name for each in one.settled] for one in looks(rule, *at)]
+def stable(rule: StabilityRule, *at: tuple[float, list[FileStat]]) -> list[list[str]]:
+    return [[each.name for each in one.stable] for one in scans(rule, *at)]
 
 
 def test_a_file_is_finished_after_the_looks_and_the_seconds():
-    assert settled(RULE, (0, [A]), (1, [A]), (2, [A])) == [[], [], ["a.csv"]]
+    assert stable(RULE, (0, [A]), (1, [A]), (2, [A])) == [[], [], ["a.csv"]]
 
 
 def test_the_seconds_alone_do_not_finish_a_file():
-    assert settled(StabilityRule(looks=3, seconds=2.0), (0, [A]), (60, [A]), (61, [A])) == [[], [], ["a.csv"]]
+    assert stable(StabilityRule(scans=3, seconds=2.0), (0, [A]), (60, [A]), (61, [A])) == [[], [], ["a.csv"]]
 
 
 @pytest.mark.parametrize("changed", [FileStat("a.csv", 11, 1_000), FileStat("a.csv", 10, 1_001)])
 def test_a_change_of_size_or_time_stamp_starts_the_wait_anew(changed):
-    assert settled(RULE, (0, [A]), (2, [changed]), (3, [changed]), (4, [changed])) == [[], [], [], ["a.csv"]]
+    assert stable(RULE, (0, [A]), (2, [changed]), (3, [changed]), (4, [changed])) == [[], [], [], ["a.csv"]]
 
 
 def test_an_old_time_stamp_does_not_make_a_file_finished_at_first_sight():
     ancient = FileStat("a.csv", 10, 0)
 
-    assert settled(RULE, (1_000_000, [ancient]), (1_000_001, [ancient])) == [[], []]
+    assert stable(RULE, (1_000_000, [ancient]), (1_000_001, [ancient])) == [[], []]
 
 
 def test_a_finished_file_stays_finished_until_it_changes_and_then_finishes_again():
     changed = FileStat("a.csv", 20, 2_000)
     at = [(0, [A]), (2, [A]), (3, [A]), (4, [changed]), (6, [changed])]
 
-    assert settled(RULE, *at) == [[], ["a.csv"], ["a.csv"], [], ["a.csv"]]
+    assert stable(RULE, *at) == [[], ["a.csv"], ["a.csv"], [], ["a.csv"]]
 
 
 def test_a_file_that_vanishes_is_told_once_and_starts_anew_when_it_returns():
-    first, second, third, fourth = looks(RULE, (0, [A]), (1, []), (2, []), (3, [A]))
+    first, second, third, fourth = scans(RULE, (0, [A]), (1, []), (2, []), (3, [A]))
 
     assert [one.gone for one in (first, second, third, fourth)] == [(), ("a.csv",), (), ()]
     assert fourth.next_in == 2.0
@@ -68,42 +68,42 @@ def test_a_file_that_vanishes_is_told_once_and_starts_anew_when_it_returns():
     ],
 )
 def test_temporary_names_never_count(name):
-    assert settled(RULE, (0, [FileStat(name, 1, 1)]), (9, [FileStat(name, 1, 1)])) == [[], []]
+    assert stable(RULE, (0, [FileStat(name, 1, 1)]), (9, [FileStat(name, 1, 1)])) == [[], []]
 
 
 def test_the_temporary_names_are_a_choice():
-    rule = StabilityRule(seconds=0, looks=1, temporary=("*.WORK",))
+    rule = StabilityRule(seconds=0, scans=1, temporary=("*.WORK",))
 
-    assert settled(rule, (0, [FileStat("a.work", 1, 1), FileStat("b.part", 1, 1)])) == [["b.part"]]
-    assert settled(StabilityRule(seconds=0, looks=1, temporary=()), (0, [FileStat("b.part", 1, 1)])) == [["b.part"]]
+    assert stable(rule, (0, [FileStat("a.work", 1, 1), FileStat("b.part", 1, 1)])) == [["b.part"]]
+    assert stable(StabilityRule(seconds=0, scans=1, temporary=()), (0, [FileStat("b.part", 1, 1)])) == [["b.part"]]
 
 
 def test_with_a_marker_suffix_a_settled_file_waits_for_its_marker_and_the_marker_itself_never_counts():
-    rule, done = StabilityRule(looks=2, seconds=2.0, done_suffix=".done"), FileStat("a.csv.done", 0, 5)
+    rule, done = StabilityRule(scans=2, seconds=2.0, done_suffix=".done"), FileStat("a.csv.done", 0, 5)
 
-    assert settled(rule, (0, [A]), (2, [A]), (3, [A, done]), (9, [A, done])) == [[], [], ["a.csv"], ["a.csv"]]
+    assert stable(rule, (0, [A]), (2, [A]), (3, [A, done]), (9, [A, done])) == [[], [], ["a.csv"], ["a.csv"]]
 
 
 def test_a_marker_does_not_replace_the_settle_rule():
-    rule, done = StabilityRule(looks=2, seconds=2.0, done_suffix=".done"), FileStat("a.csv.done", 0, 5)
+    rule, done = StabilityRule(scans=2, seconds=2.0, done_suffix=".done"), FileStat("a.csv.done", 0, 5)
 
-    assert settled(rule, (0, [A, done]), (1, [A, done])) == [[], []]
+    assert stable(rule, (0, [A, done]), (1, [A, done])) == [[], []]
 
 
 def test_empty_files_are_set_apart_unless_the_rule_runs_them():
     empty = FileStat("a.csv", 0, 1)
-    skipping = evaluate({}, [empty], 0, StabilityRule(looks=1, seconds=0))
-    running = evaluate({}, [empty], 0, StabilityRule(looks=1, seconds=0, empty="run"))
+    skipping = evaluate({}, [empty], 0, StabilityRule(scans=1, seconds=0))
+    running = evaluate({}, [empty], 0, StabilityRule(scans=1, seconds=0, empty="run"))
 
-    assert (skipping.settled, skipping.empty) == ((), (empty,))
-    assert (running.settled, running.empty) == ((empty,), ())
+    assert (skipping.stable, skipping.empty) == ((), (empty,))
+    assert (running.stable, running.empty) == ((empty,), ())
 
 
 def test_the_next_look_is_due_when_the_first_file_can_settle_and_looks_are_spread_over_that_time():
     b = FileStat("b.csv", 1, 1)
 
-    assert [one.next_in for one in looks(RULE, (0, [A]), (1.5, [A, b]), (4, [A, b]))] == [2.0, 0.5, None]
-    assert evaluate({}, [A], 0, StabilityRule(looks=3, seconds=2.0)).next_in == 1.0
+    assert [one.next_in for one in scans(RULE, (0, [A]), (1.5, [A, b]), (4, [A, b]))] == [2.0, 0.5, None]
+    assert evaluate({}, [A], 0, StabilityRule(scans=3, seconds=2.0)).next_in == 1.0
 
 
 FOLDER = st.dictionaries(
@@ -113,7 +113,7 @@ FOLDER = st.dictionaries(
 HISTORY = st.lists(st.tuples(st.floats(0, 3), FOLDER), min_size=1, max_size=30)
 RULES = st.builds(
     StabilityRule,
-    looks=st.integers(1, 4),
+    scans=st.integers(1, 4),
     seconds=st.floats(0, 5),
     done_suffix=st.sampled_from([None, ".done"]),
     empty=st.sampled_from(["run", "skip"]),
@@ -126,21 +126,21 @@ def test_whatever_happens_in_a_folder_only_files_unchanged_for_the_whole_rule_ar
     for pause, folder in history:
         now += pause
         at.append((now, [FileStat(name, *state) for name, state in folder.items()]))
-    for index, taken in enumerate(looks(rule, *at)):
+    for index, taken in enumerate(scans(rule, *at)):
         expected = {each for each in at[index][1] if is_finished(each, at[: index + 1], rule)}
-        assert set(taken.settled) | set(taken.empty) == expected
+        assert set(taken.stable) | set(taken.empty) == expected
         assert all(each.size == 0 for each in taken.empty)
 
 
 def is_finished(file: FileStat, history: list[tuple[float, list[FileStat]]], rule: StabilityRule) -> bool:
-    """The rule in words that need no memory: count back over the looks that show the same state."""
+    """The rule in words that need no memory: count back over the scans that show the same state."""
     if file.name.endswith(".tmp") or (rule.done_suffix and file.name.endswith(".done")):
         return False
     same = []
-    for now, sightings in reversed(history):
-        if file not in sightings:
+    for now, file_stats in reversed(history):
+        if file not in file_stats:
             break
         same.append(now)
     names = {each.name for each in history[-1][1]}
     marked = rule.done_suffix is None or file.name + rule.done_suffix in names
-    return marked and len(same) >= rule.looks and same[0] - same[-1] >= rule.seconds
+    return marked and len(same) >= rule.scans and same[0] - same[-1] >= rule.seconds
