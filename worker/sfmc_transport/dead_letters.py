@@ -49,7 +49,7 @@ def read(client: Client, keys: Keys, letter_id: str) -> DeadLetter:
     """One of them.
 
     Raises:
-        NoSuchLetterError: dropped, replayed or trimmed meanwhile, or never there.
+        DeadLetterNotFoundError: dropped, replayed or trimmed meanwhile, or never there.
     """
     rows = _rows(client, keys, letter_id)
     if not rows:
@@ -63,7 +63,7 @@ def replay(client: Client, keys: Keys, letter_id: str, queue: str | None = None)
     Its count of deaths starts again at none.
 
     Raises:
-        NoSuchLetterError: as `read`.
+        DeadLetterNotFoundError: as `read`.
     """
     letter = read(client, keys, letter_id)
     target = queue or letter.queue
@@ -79,7 +79,7 @@ def delete(client: Client, keys: Keys, letter_id: str) -> None:
     """Delete one for good.
 
     Raises:
-        NoSuchLetterError: as `read`.
+        DeadLetterNotFoundError: as `read`.
     """
     read(client, keys, letter_id)
     client.xdel(keys.dead_letters, letter_id)
