@@ -6,11 +6,10 @@ import jsonschema
 import pytest
 import yaml
 
-from sfmc_import.states import TRANSITIONS
+from sfmc_import.states import REPORTS, TRANSITIONS
 from tests.support.event_schema import FOLDER, problems, schema
 
-ARRIVALS = {"unrouted", "ambiguous_route"}
-KINDS = {step.event for step in TRANSITIONS} | ARRIVALS
+KINDS = {step.event for step in TRANSITIONS} | set(REPORTS)
 SHARED = {"time", "file", "envelope", "request", "arrival"}
 ASYNCAPI: dict[str, Any] = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text())
 REFERENCE = {"type": "object", "required": ["$ref"], "maxProperties": 1}

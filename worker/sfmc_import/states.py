@@ -10,6 +10,9 @@ TERMINAL = ("duplicate", "rejected", "gave_up", "start_unknown", *RUN_ENDS)
 # What an operator may say about a request that ended as start_unknown; it is no terminal state.
 NOT_STARTED = "not_started"
 
+REPORTS = ("unrouted", "ambiguous_route")
+"""Events that change no state: a file that became no request."""
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:

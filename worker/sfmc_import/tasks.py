@@ -1,4 +1,8 @@
-"""Declares the Celery tasks: each reads its message, calls the use case and logs the outcome."""
+"""Declares the Celery tasks: each reads its message, calls the use case and logs the outcome.
+
+All are in the queue `imports`: producers send `imports.start`, beat sends `imports.sweep`, and the sweep sends
+`imports.wake` and `imports.follow`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sfmc_harness import retrying_page
 from sfmc_import.ledger.schema import ANY, KEYS, REQUEST, Field, Key, Keys, LedgerSettings
-from sfmc_import.states import NEW, RUN_ENDS, TERMINAL, TRANSITIONS, Transition
+from sfmc_import.states import NEW, REPORTS, RUN_ENDS, TERMINAL, TRANSITIONS, Transition
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -19,12 +19,18 @@ same script that changes the state.
 
 ENDINGS = """## What ends, and what follows an end
 
-A request has ended in {terminal}. Two things may follow an end, and both have an event:
+A request has ended in {terminal}. Three things may follow an end, and each has an event:
 
-- A Task.ID that comes late is the truth: `start_unknown` and `gave_up` become `started`, and the run is followed.
+- A Task.ID that comes late is accepted: `start_unknown` and `gave_up` become `started`, and the run is followed.
+- An operator may record after `start_unknown` that nothing was started (`not_started`). A Task.ID that comes later
+  makes it `started`.
 - An operator may follow a run again after `follow_timed_out` (`sfmc-import follow TASK_ID`).
 
 Every other request has exactly one event of an end, its last one.
+
+## Events without a step
+
+These events report a file that became no request: {reports}.
 """
 
 LEDGER = """# The keys of the ledger
@@ -44,7 +50,14 @@ since 1970. When a request ends, the fields that are not kept are removed.
 def render_states() -> str:
     """Give the page about the states as Markdown."""
     ends = ", ".join(f"`{state}`" for state in TERMINAL)
-    return "\n".join((STATES, _picture(), _transitions(), ENDINGS.format(terminal=ends)))
+    return "\n".join(
+        (
+            STATES,
+            _picture(),
+            _transitions(),
+            ENDINGS.format(terminal=ends, reports=", ".join(f"`sfmc.import.{name}`" for name in REPORTS)),
+        )
+    )
 
 
 def _picture() -> str:

@@ -1,4 +1,4 @@
-"""Marketing Cloud's SOAP API behind sfmc_import.ports.MarketingCloud; the only room that knows SOAP."""
+"""Marketing Cloud over SOAP: the adapter behind the port `MarketingCloud`."""
 
 from sfmc_import.marketing_cloud.client import SoapMarketingCloud, connect
 from sfmc_import.marketing_cloud.http import MarketingCloudConfig, PlainSecret, SecretValue

@@ -43,7 +43,7 @@ class Service:
     """A zeep client on the WSDL of this package; made once per process, used by all threads."""
 
     def __init__(self) -> None:
-        # zeep would log envelopes at DEBUG, and at ERROR the tracebacks of replies that are judged elsewhere.
+        # zeep would log envelopes at DEBUG, and at ERROR the tracebacks of replies that `replies` reads.
         logging.getLogger("zeep").setLevel(logging.CRITICAL)
         settings = zeep.Settings(
             # The live service sends an element that no WSDL declares (IsPlatformObject).
