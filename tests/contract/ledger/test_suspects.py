@@ -109,15 +109,15 @@ def test_what_is_no_suspect_starts_beside_a_suspect_and_leaves_it_alone(scenario
 def test_an_answer_lets_the_suspect_in_that_waits_longest(scenario: Scenario, way: str):
     lose(scenario, "a", "gone", "b", "c")
     for name in ("c", "b"):
-        scenario.world.client.hset(scenario.world.keys.request(name), "since", {"c": 2, "b": 1}[name])
+        scenario.world.client.hset(scenario.world.keys.request(name), "since", {"c": 1, "b": 2}[name])
     grant = scenario.go("a")
-    for name in ("c", "b"):
+    for name in ("b", "c"):
         scenario.claim(name)
     answer(scenario, grant, way)
 
-    assert (scenario.due_in("b"), scenario.due_in("c")) == (0, 180)
-    assert isinstance(scenario.claim("b"), StartNow)
-    assert isinstance(scenario.claim("c"), NotYet)
+    assert (scenario.due_in("c"), scenario.due_in("b")) == (0, 180)
+    assert isinstance(scenario.claim("c"), StartNow)
+    assert isinstance(scenario.claim("b"), NotYet)
 
 
 def answer(scenario: Scenario, grant: Lease, way: str) -> None:
@@ -239,3 +239,15 @@ def test_a_suspect_that_ends_as_its_own_fault_lets_the_next_in(scenario: Scenari
     assert scenario.claim("a") == AlreadyEnded(state="gave_up")
     assert scenario.due_in("b") == 0
     assert isinstance(scenario.claim("b"), StartNow)
+
+
+def test_a_suspect_that_acted_after_its_wait_waits_no_more(scenario: Scenario):
+    lose(scenario, "a", "b", "c")
+    scenario.go("a")
+    scenario.claim("b")
+    scenario.world.advance(180)
+    grant = scenario.sends("b")
+    scenario.claim("c")
+    answer(scenario, grant, "ambiguous")
+
+    assert (scenario.due_in("b"), scenario.due_in("c")) == (60, 0)

@@ -120,7 +120,7 @@ end
 
 -- Another suspect acts now. The worker that was lost may come back: what it still does for this one is refused.
 local function wait_as_suspect(other)
-  if int(d.lease) > 0 or d.holder ~= id then new_fence(id, r, d) end
+  new_fence(id, r, d)
   set(definition_key(r), d, {lease = '0'})
   keep_definition(r, d)
   redis.call('ZADD', suspects_key(), r.since, id)
