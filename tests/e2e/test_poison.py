@@ -73,7 +73,7 @@ class Kept:
             assert name in names or not set(TERMINAL) & set(names), names
             return name in names
 
-        self.until(has_ended, 120, f"{request} is {name}")
+        self.until(has_ended, 240, f"{request} is {name}")
         data: dict[str, Any] = self.stack.events(request)[-1]["data"]
         return data
 
@@ -135,6 +135,7 @@ def test_what_no_worker_can_handle_is_set_aside_with_its_bytes_and_the_rest_goes
     assert "Traceback" not in kept.log.read_text()
 
 
+@pytest.mark.timeout(600)
 def test_what_kills_its_workers_ends_truly_and_blocks_nothing_else(
     kept: Kept, send: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -1,4 +1,7 @@
-"""Celery's consumer and request; messages that cannot be handled become dead letters, and it reconnects soon."""
+"""Celery's consumer and request; messages that cannot be handled become dead letters, and it reconnects soon.
+
+A worker that was told to end takes no further message.
+"""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -9,6 +12,7 @@ from typing import Any
 import structlog
 from celery.exceptions import WorkerLostError
 from celery.worker import request as celery_request
+from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.consumer import consumer as celery_consumer
 from celery.worker.request import Request as CeleryRequest
@@ -44,10 +48,17 @@ class Consumer(CeleryConsumer):
         return super().ensure_connected(conn)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """As Celery's, with the message's shape and arguments checked first."""
+        """As Celery's, with the message's shape and arguments checked first.
+
+        Celery looks whether it was told to end between two rounds of its loop: a message that arrives in the round
+        of the signal would still be run.
+        """
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_task_received(message: Any) -> None:
+            if is_ending():
+                message.requeue()
+                return
             try:
                 flaw = wrong_arguments(self.app.tasks, message)
                 if not (flaw and dead_letter(message, "wrong_arguments", flaw)):
@@ -92,6 +103,12 @@ class Request(CeleryRequest):
             log.error("pool_process_exited", message_id=self.id, task=self.name, error=str(error))
         with logged_once(died):
             return super().on_failure(exc_info, *args, **kwargs)
+
+
+def is_ending() -> bool:
+    """Tell whether this worker was told to end."""
+    flags: list[Any] = [state.should_stop, state.should_terminate]
+    return any(flag is not None and flag is not False for flag in flags)
 
 
 def dead_letter(message: Any, reason: str, detail: str) -> bool:

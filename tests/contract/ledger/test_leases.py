@@ -104,35 +104,35 @@ def test_a_repeated_attempt_is_in_doubt_again(scenario: Scenario):
     assert scenario.look("a").known == {"t1"}
 
 
-def test_a_request_that_killed_three_workers_is_set_aside(scenario: Scenario):
+def test_a_request_that_killed_three_workers_as_a_suspect_is_set_aside(scenario: Scenario):
     scenario.arrives("a")
-    for _ in range(3):
+    for _ in range(4):
         assert isinstance(scenario.claim("a"), StartNow)
         scenario.world.advance(180)
 
     assert scenario.claim("a") == AlreadyEnded(state="gave_up")
-    assert scenario.names("a") == ["accepted", "starting", "starting", "starting", "gave_up"]
+    assert scenario.names("a") == ["accepted", *["starting"] * 4, "gave_up"]
     assert scenario.last("a")["code"] == "worker_lost"
     assert scenario.due_in("a") is None
 
 
 def test_a_pause_that_was_recorded_forgives_the_dead_workers(scenario: Scenario):
     scenario.arrives("a")
-    for _ in range(2):
+    for _ in range(3):
         scenario.go("a")
         scenario.world.advance(180)
     scenario.ledger.retry(scenario.go("a"), BUSY, 10)
-    for _ in range(3):
+    for _ in range(4):
         scenario.world.advance(180)
         assert isinstance(scenario.claim("a"), StartNow)
 
 
-def test_a_request_that_kills_three_workers_while_they_look_is_unknown(scenario: Scenario):
+def test_a_request_that_kills_three_workers_as_a_suspect_while_they_look_is_unknown(scenario: Scenario):
     scenario.decide_by(frequency_floor=2)
     scenario.arrives("a")
     scenario.in_doubt("a")
     scenario.world.advance(60)
-    for _ in range(3):
+    for _ in range(4):
         assert isinstance(scenario.claim("a"), Reconcile)
         scenario.world.advance(180)
 
@@ -147,12 +147,12 @@ def test_a_look_that_was_recorded_forgives_the_dead_workers(scenario: Scenario):
     scenario.arrives("a")
     scenario.in_doubt("a")
     scenario.world.advance(60)
-    for _ in range(2):
+    for _ in range(3):
         scenario.look("a")
         scenario.world.advance(180)
     scenario.ledger.reconcile_later(scenario.look("a").grant, 10)
     scenario.world.advance(10)
-    for _ in range(3):
+    for _ in range(4):
         assert isinstance(scenario.claim("a"), Reconcile)
         scenario.world.advance(180)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sfmc_import.faults import Rejected
-from tests.contract.ledger.scenario import BUSY, DOUBT, HOUR, Scenario, file, request
+from tests.contract.ledger.scenario import BUSY, DOUBT, HOUR, KEY, Scenario, file, request
 
 Repeatable = Callable[[], Any]
 
@@ -74,9 +74,30 @@ def look(scenario: Scenario) -> Repeatable:
     return lambda: scenario.claim("a", "w")
 
 
+def suspect_behind(scenario: Scenario) -> None:
+    """The request `a` lost its worker together with another one, which acts now."""
+    for name in ("other", "a"):
+        scenario.arrives(name, key="Other" if name == "other" else KEY)
+        scenario.go(name)
+    scenario.world.advance(180)
+    scenario.go("other")
+
+
+def wait_of_a_suspect(scenario: Scenario) -> Repeatable:
+    suspect_behind(scenario)
+    return lambda: scenario.claim("a", "w")
+
+
+def turn_of_a_suspect(scenario: Scenario) -> Repeatable:
+    suspect_behind(scenario)
+    scenario.claim("a")
+    scenario.world.advance(180)
+    return lambda: scenario.claim("a", "w")
+
+
 def poison(scenario: Scenario) -> Repeatable:
     scenario.arrives("a")
-    for _ in range(3):
+    for _ in range(4):
         scenario.claim("a")
         scenario.world.advance(180)
     return lambda: scenario.claim("a", "w")
@@ -167,6 +188,8 @@ STEPS = [
     superseded,
     takeover,
     death_while_sending,
+    wait_of_a_suspect,
+    turn_of_a_suspect,
     look,
     poison,
     record_intent,

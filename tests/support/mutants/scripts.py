@@ -16,6 +16,7 @@ from tests.contract.ledger import (
     test_repeated_steps,
     test_runs,
     test_starts,
+    test_suspects,
 )
 from tests.contract.ledger.scenario import Scenario
 from tests.support.ledger_world import RedisWorld
@@ -32,6 +33,7 @@ BODIES = (
     test_repeated_steps,
     test_losses,
     test_redis_only,
+    test_suspects,
 )
 GIVEN = {"scenario", "world"}
 

@@ -110,10 +110,30 @@ local function expire_ambiguous()
   return not_yet()
 end
 
-local function lease_over()
+-- A lease that ran out instead of being given back: its worker is gone. True when the request is to blame: the first
+-- loss only makes it a suspect, for another request of the same worker may have been the cause; later it was alone.
+local function lost_too_many()
+  if int(d.lease) == 0 then return false end
   set(request_key(id), r, {worker_losses = int(r.worker_losses) + 1})
+  return int(r.worker_losses) > cfg.max_lost
+end
+
+-- Another suspect acts now. The worker that was lost may come back: what it still does for this one is refused.
+local function wait_as_suspect(other)
+  new_fence(id, r, d)
+  set(definition_key(r), d, {lease = '0'})
+  keep_definition(r, d)
+  redis.call('ZADD', suspects_key(), r.since, id)
+  keep(suspects_key(), cfg.unfinished_ttl)
+  due_at(id, r, int(other.lease))
+  return not_yet({held_by = other.holder, opens_in = (int(other.lease) - now) / 1000})
+end
+
+local function lease_over()
+  local to_blame = lost_too_many()
   if r.sent == '1' then return expire_ambiguous() end
-  if int(r.worker_losses) < cfg.max_lost then return begin_attempt() end
+  local other = is_suspect(r) and other_suspect(id)
+  if not to_blame then return other and wait_as_suspect(other) or begin_attempt() end
   move(id, r, 'gave_up', {code = 'worker_lost', text = 'too many workers died with this request'})
   forget(id, r)
   finish(id, r)
@@ -146,11 +166,9 @@ local function while_reconciling()
   local leased = int(d.lease) > now
   if not (leased and mine_again()) then
     if leased or int(r.not_before) > now then return not_yet() end
-    -- A lease that ran out instead of being given back: the worker that looked is gone.
-    if int(d.lease) > 0 then
-      set(request_key(id), r, {worker_losses = int(r.worker_losses) + 1})
-      if int(r.worker_losses) >= cfg.max_lost then return give_up_reconciling() end
-    end
+    if lost_too_many() then return give_up_reconciling() end
+    local other = is_suspect(r) and other_suspect(id)
+    if other then return wait_as_suspect(other) end
     take_lease(id, r, d)
   end
   return with_lease('reconcile', {known = r.known or '[]', above = r.above, late = now >= int(r.reconcile_until)})

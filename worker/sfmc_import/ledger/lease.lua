@@ -1,4 +1,4 @@
--- The lease on a definition, its fencing token and its window.
+-- The lease on a definition, its fencing token and its window; suspects, of which one at a time has a lease.
 
 local function keep_definition(r, d)
   keep(definition_key(r), math.max(int(d.window) - now, 0) + cfg.unfinished_ttl)
@@ -13,16 +13,49 @@ local function current_lease()
   return r, r, d
 end
 
+-- A request whose worker was lost is a suspect until it is answered. Only one at a time acts, so that it dies alone.
+local function is_suspect(r) return int(r.worker_losses) > 0 end
+
+-- Another suspect that acts now.
+local function other_suspect(id)
+  local s = record(suspect_key())
+  if s.holder and s.holder ~= id and int(s.lease) > now then return s end
+end
+
+local function admit_suspect(id)
+  set(suspect_key(), {}, {holder = id, lease = str(now + cfg.lease)})
+  keep(suspect_key(), cfg.lease)
+  redis.call('ZREM', suspects_key(), id)
+end
+
+-- The suspect no longer acts: wakes the first of those that wait.
+local function release_suspect(id)
+  if redis.call('HGET', suspect_key(), 'holder') ~= id then return end
+  redis.call('DEL', suspect_key())
+  local first, state
+  repeat
+    first = redis.call('ZPOPMIN', suspects_key())[1]
+    state = first and redis.call('HGET', request_key(first), 'state')
+  until not first or state == 'starting' or state == 'reconciling'
+  if first then redis.call('ZADD', DUE, str(now), first) end
+end
+
 local function extend_lease(id, r, d)
   set(definition_key(r), d, {lease = str(now + cfg.lease)})
   due_at(id, r, now + cfg.lease)
+  if is_suspect(r) then admit_suspect(id) end
 end
 
 -- The fencing token of the request counts too: the record of the definition may have been lost with the newest one.
-local function take_lease(id, r, d)
+local function new_fence(id, r, d)
   local fence = math.max(int(d.fence), int(r.fence)) + 1
   set(definition_key(r), d, {holder = id, fence = fence})
-  set(request_key(id), r, {fence = fence, owner = a.owner})
+  set(request_key(id), r, {fence = fence})
+end
+
+local function take_lease(id, r, d)
+  new_fence(id, r, d)
+  set(request_key(id), r, {owner = a.owner})
   extend_lease(id, r, d)
   keep_definition(r, d)
 end
@@ -33,6 +66,7 @@ local function release(id, r)
   if d.holder == id then drop(definition_key(r), d, {'holder', 'lease'}) end
   if not d.holder then wake_first_follow_up(r, d) end
   if next(d) then keep_definition(r, d) end
+  release_suspect(id)
 end
 
 -- Lets a start use the window; an open one before it is kept for a start that ends in Error.

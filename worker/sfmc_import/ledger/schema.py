@@ -109,7 +109,10 @@ REQUEST = Key(
         Field(name="retry_until", kind="ms", kept_at_end=False, meaning="no attempt begins after this time"),
         Field(name="not_before", kind="ms", kept_at_end=False, meaning="the next attempt or check is not before"),
         Field(
-            name="worker_losses", kind="int", kept_at_end=False, meaning="workers lost with it since the last answer"
+            name="worker_losses",
+            kind="int",
+            kept_at_end=False,
+            meaning="workers lost with it since the last answer; above 0 it is a suspect",
         ),
         Field(
             name="known",
@@ -235,6 +238,24 @@ LOSS = Key(
     ),
     meaning="There was a write loss: starts look for existing runs first.",
 )
+SUSPECT = Key(
+    name="suspect",
+    letter="suspect",
+    redis_type="hash",
+    ttl=("lease",),
+    fields=(
+        Field(name="holder", meaning="the request id"),
+        Field(name="lease", kind="ms", attribute="lease_until", meaning="when its lease is over"),
+    ),
+    meaning="The only suspect that has a lease. The time counts from the newest renewal of the lease.",
+)
+SUSPECTS = Key(
+    name="suspects",
+    letter="suspects",
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="Suspects that wait: request id → since when it is in its state. The time counts from the newest entry.",
+)
 DUE = Key(
     name="due",
     letter="due",
@@ -248,7 +269,23 @@ STREAM = Key(
     fields=(Field(name="event", kind="json", meaning="a CloudEvent"),),
     meaning="The events. Bounded by `stream_maxlen`. It keeps its plain name, without the tag.",
 )
-KEYS = (REQUEST, DEFINITION, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST, LOSS, DUE, STREAM)
+KEYS = (
+    REQUEST,
+    DEFINITION,
+    FOLLOW_UPS,
+    NAMES,
+    SEEN,
+    EVENT,
+    TASK,
+    REPORT,
+    PROBE,
+    NEWEST,
+    LOSS,
+    SUSPECT,
+    SUSPECTS,
+    DUE,
+    STREAM,
+)
 
 
 def to_lua() -> str:
@@ -316,6 +353,11 @@ class Keys:
     def follow_ups(self, mid: str, customer_key: str) -> str:
         """The follow-ups of a definition in order of arrival."""
         return self._name(FOLLOW_UPS, mid, customer_key)
+
+    @property
+    def suspect(self) -> str:
+        """The only suspect that has a lease."""
+        return self._name(SUSPECT)
 
     def task(self, mid: str, task_id: str) -> str:
         """Which request a TaskResultID is assigned to."""
@@ -390,7 +432,8 @@ class LedgerSettings:
     `accept_grace` how long a Celery message may take before the sweep sends another,
     `recheck` how often a follow-up is tried although it was not woken, `first_poll` when a new run is polled first,
     `loss_ttl` how long starts look for existing runs after a write loss, `probe_ttl` how long a process may be
-    away before its number is forgotten. `max_lost` workers may die with a request.
+    away before its number is forgotten. `max_lost` workers may die with a request
+    while it is the only suspect; the loss that made it a suspect is not counted.
     """
 
     prefix: str = "sfmc-import:"

@@ -4,6 +4,8 @@
 function steps.renew_intent(intent)
   local r, _, d = current_lease()
   if not r or r.state ~= 'starting' then return -1 end
+  -- Its lease ran out unnoticed, and another suspect acts now.
+  if is_suspect(r) and other_suspect(a.id) then return -1 end
   local values = {sent = '1'}
   if intent then
     values.known = a.known
@@ -59,6 +61,7 @@ function steps.started()
   due_at(id, r, now + a.delay)
   move(id, r, 'started', {window_opens = a.window > 0 and iso(int(d.window)) or nil,
     matched = a.reconciled and 'reconciled' or 'reply'})
+  release_suspect(id)
   return 1
 end
 
@@ -79,6 +82,7 @@ function steps.retry()
   move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000})
   set(definition_key(r), record(definition_key(r)), {lease = '0'})
   due_at(a.id, r, now + a.delay)
+  release_suspect(a.id)
   return 'retrying'
 end
 
@@ -92,6 +96,7 @@ function steps.mark_ambiguous()
   set(definition_key(r), d, {lease = '0'})
   move(a.id, r, 'reconciling', {code = a.code, text = a.text})
   due_at(a.id, r, now + a.delay)
+  release_suspect(a.id)
   return 1
 end
 
@@ -102,6 +107,7 @@ function steps.reconcile_later()
   set(request_key(a.id), r, {not_before = str(now + a.delay), owner = '', worker_losses = 0})
   set(definition_key(r), d, {lease = '0'})
   due_at(a.id, r, now + a.delay)
+  release_suspect(a.id)
   return 1
 end
 

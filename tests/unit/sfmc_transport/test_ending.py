@@ -1,0 +1,47 @@
+"""What a worker does with a message that reaches it after it was told to end."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.worker import state
+
+from sfmc_transport import consumer
+
+
+class Message:
+    """A delivered message that notes what becomes of it."""
+
+    headers: dict[str, Any]
+
+    def __init__(self) -> None:
+        self.headers = {"task": "probe"}
+        self.became: list[str] = []
+
+    def requeue(self) -> None:
+        self.became.append("requeued")
+
+
+@pytest.fixture
+def handle(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    def handler(*_: object) -> Any:
+        return lambda message: message.became.append("handled")
+
+    monkeypatch.setattr(consumer.CeleryConsumer, "create_task_handler", handler)
+    monkeypatch.setattr(consumer, "wrong_arguments", lambda *_: None)
+    with Celery("ending", broker="memory://", set_as_current=False) as app:
+        worker = app.WorkController(pool_cls="solo", consumer_cls=consumer.Consumer)
+        yield worker.consumer.create_task_handler()
+
+
+@pytest.mark.parametrize("flag", ["should_stop", "should_terminate"])
+@pytest.mark.parametrize(("value", "became"), [(None, "handled"), (False, "handled"), (0, "requeued"), (1, "requeued")])
+def test_a_worker_told_to_end_puts_a_message_back(
+    handle: Any, monkeypatch: pytest.MonkeyPatch, flag: str, value: Any, became: str
+) -> None:
+    monkeypatch.setattr(state, flag, value)
+    message = Message()
+    handle(message)
+
+    assert message.became == [became]
