@@ -34,8 +34,8 @@ def watch(event: str, arguments: tuple[Any, ...]) -> None:
         die()
 
 
-@app.task(name="deadly.unless_mended")
-def unless_mended(name: str, note: str) -> None:
+@app.task(name="deadly.unless_fixed")
+def unless_fixed(name: str, note: str) -> None:
     """Die while this name is deadly; then leave a note."""
     if Path(os.environ[FOLDER], name).exists():
         die()

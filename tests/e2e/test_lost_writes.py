@@ -58,7 +58,7 @@ def test_a_start_that_the_ledger_forgot_is_found_in_marketing_cloud_instead_of_s
         assert started["data"]["matched"] == "reconciled"
 
 
-def test_after_a_loss_a_definition_that_nobody_started_is_started_once_rows_had_their_time() -> None:
+def test_after_a_loss_a_definition_that_no_one_started_is_started_once_rows_had_their_time() -> None:
     with running_system() as stack:
         stack.worker()
         stack.start("beat")

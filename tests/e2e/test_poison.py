@@ -147,7 +147,7 @@ def test_what_kills_its_workers_ends_truly_and_blocks_nothing_else(
     kept.last(late, "reconciling")
     for name in ("kills-late", "kills-early", "kills-itself"):
         (kept.deadly / name).touch()
-    send("deadly.unless_mended", name="kills-itself", note=str(note))
+    send("deadly.unless_fixed", name="kills-itself", note=str(note))
     early = send("imports.start", customer_key="kills-early")
     healthy = send("imports.start", customer_key="healthy")
 
@@ -157,10 +157,10 @@ def test_what_kills_its_workers_ends_truly_and_blocks_nothing_else(
     performed = sorted(perform["customer_key"] for perform in stack.sandbox.control.performs())
     assert [key for key in performed if key != "behind-the-poison"] == ["healthy", "kills-late"]
 
-    [letter] = kept.until(lambda: kept.letters("deadly.unless_mended"), 60, "the message that kills is set aside")
+    [letter] = kept.until(lambda: kept.letters("deadly.unless_fixed"), 60, "the message that kills is set aside")
     assert letter["reason"] == "returned_too_often"
     (kept.deadly / "kills-itself").unlink()
     assert stack.run("dead-letters", "replay", letter["id"]).returncode == 0
     kept.until(note.exists, 60, "the replayed message runs")
-    assert kept.letters("deadly.unless_mended") == []
+    assert kept.letters("deadly.unless_fixed") == []
     assert "Traceback" not in kept.log.read_text()

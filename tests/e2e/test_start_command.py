@@ -31,16 +31,16 @@ class Worker:
     def claim(self):
         [request_id] = eventually(lambda: self._client.zrange(self.ledger.keys.due, 0, -1), 60, "a request is recorded")
         self.request = self.ledger.load(request_id.decode())
-        self.grant = self.ledger.claim(self.request, "the-test", Policy()).grant
+        self.lease = self.ledger.claim(self.request, "the-test", Policy()).lease
 
     def reject(self):
         self.claim()
-        self.ledger.reject(self.grant, Rejected(code="43000", text="no such definition"))
+        self.ledger.reject(self.lease, Rejected(code="43000", text="no such definition"))
 
     def complete(self):
         self.claim()
-        self.ledger.record_intent(self.grant, [])
-        self.ledger.started(self.grant, Accepted(task_id="77"), 0.0, Policy())
+        self.ledger.record_intent(self.lease, [])
+        self.ledger.started(self.lease, Accepted(task_id="77"), 0.0, Policy())
         [run] = self.ledger.followed([self.request.request_id])
         result = Run(task_id="77", customer_key="contacts", status="Completed", successful=3, total=3)
         self.ledger.ended(run, "completed", result, Policy())

@@ -167,7 +167,7 @@ REPEAT = RetryPolicy(name="REPEAT", backoff=SCHEDULED.backoff, on_ambiguous="rec
 """A request whose start was sent and left no trace, where the policy of the definition allows to repeat it."""
 
 RECONCILE = RetryPolicy(name="RECONCILE", backoff=Backoff(floor=10.0, cap=60.0), sent=True, looks_for_run=True)
-"""The query that looks for the run of an ambiguous start. The cap is SFMC_RESULTS_DELAY."""
+"""The query that polls for the run of an ambiguous start. The cap is SFMC_RESULTS_DELAY."""
 
 LOGIN = RetryPolicy(name="LOGIN", backoff=Backoff(floor=5.0, cap=5.0))
 """A new token while the old one is still valid."""

@@ -86,7 +86,7 @@ def _completed(row: Run) -> str:
 
 def next_poll(run: Followed, backoff: Backoff, chance: float) -> float:
     """Seconds until the next poll of a run that is in progress; `chance` is a random number from 0 to 1."""
-    return backoff.pause(run.looks, chance)
+    return backoff.pause(run.polls, chance)
 
 
 @dataclass(frozen=True, slots=True)

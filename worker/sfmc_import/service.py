@@ -69,7 +69,7 @@ def _explain(decision: Decision) -> Outcome:
 
 
 def _perform_start(decision: StartNow, policy: Policy, deps: Deps) -> Outcome:
-    lease = decision.grant
+    lease = decision.lease
     definition = deps.definitions.get(lease.mid, lease.customer_key)
     if definition is None:
         definition = Rejected("43010", f"business unit {lease.mid} has no ImportDefinition {lease.customer_key}")
@@ -91,7 +91,7 @@ _MARGIN = 1.0
 
 def _send_if_safe(decision: StartNow, deps: Deps) -> Accepted | Fault | None:
     """List the runs that exist, unless the newest is known and that is enough, and send Perform."""
-    lease = decision.grant
+    lease = decision.lease
     if not deps.baseline and decision.newest is not None and decision.loss_age is None:
         return _perform(lease, (), deps, above=True)
     runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
@@ -146,13 +146,13 @@ def _check_write_loss(decision: StartNow, runs: Sequence[Run], deps: Deps) -> No
     if not unknown:
         return None
     known = [run.task_id for run in runs if run.task_id not in unknown]
-    recorded = deps.ledger.record_intent(decision.grant, known) is not None
+    recorded = deps.ledger.record_intent(decision.lease, known) is not None
     return Ambiguous("writes_lost", _UNKNOWN_RUN) if recorded else None
 
 
 def _unassigned_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collection[str]:
     """Runs of no request that began after the last write that survived; those in progress if that is unknown."""
-    unassigned = deps.ledger.unassigned_task_ids(decision.grant.mid, [run.task_id for run in runs])
+    unassigned = deps.ledger.unassigned_task_ids(decision.lease.mid, [run.task_id for run in runs])
     if decision.newest is None:
         return {run.task_id for run in runs if run.task_id in unassigned and run.status in RUNNING}
     return {task_id for task_id in unassigned if is_newer(task_id, decision.newest)}
@@ -207,7 +207,7 @@ _NO_RUN_YET = NotApplied("no_run_yet", "no new run appeared so far")
 
 def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
     """Look for a new run of the definition and record what it proves; look again later when it proves nothing."""
-    lease = decision.grant
+    lease = decision.lease
     runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
     if isinstance(runs, (NotApplied, Rejected)):
         return _after_failed_query(decision, runs, policy, deps)
@@ -230,7 +230,7 @@ def _is_new(run: Run, decision: Reconcile) -> bool:
 
 
 def _record_found(decision: Reconcile, task_id: str, policy: Policy, deps: Deps) -> Outcome:
-    lease, definition = decision.grant, _definition(decision, deps)
+    lease, definition = decision.lease, _definition(decision, deps)
     if isinstance(definition, NotApplied):
         return _after_failed_query(decision, definition, policy, deps)
     start, window = Accepted(task_id=task_id), policy.window(definition)
@@ -240,7 +240,7 @@ def _record_found(decision: Reconcile, task_id: str, policy: Policy, deps: Deps)
 
 
 def _record_unknown(decision: Reconcile, candidates: tuple[str, ...], policy: Policy, deps: Deps) -> Outcome:
-    lease, definition = decision.grant, _definition(decision, deps)
+    lease, definition = decision.lease, _definition(decision, deps)
     if isinstance(definition, NotApplied):
         return _after_failed_query(decision, definition, policy, deps)
     window = policy.window(definition)
@@ -253,17 +253,17 @@ def _record_nothing(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
     definition = _definition(decision, deps)
     if isinstance(definition, NotApplied) or not policy.may_repeat(definition):
         return _record_unknown(decision, (), policy, deps)
-    step = _after(_NOTHING_STARTED, decision.grant, deps.timing.repeat, deps)
+    step = _after(_NOTHING_STARTED, decision.lease, deps.timing.repeat, deps)
     assert isinstance(step, retrying.Retry)
-    return _schedule_retry("start_repeated", decision.grant, _NOTHING_STARTED, step.after, deps)
+    return _schedule_retry("start_repeated", decision.lease, _NOTHING_STARTED, step.after, deps)
 
 
 def _definition(decision: Reconcile, deps: Deps) -> Definition | NotApplied:
     """Read the definition, whose window and UpdateType decide; one that is gone or refused sets neither."""
-    answer = deps.definitions.get(decision.grant.mid, decision.grant.customer_key)
+    answer = deps.definitions.get(decision.lease.mid, decision.lease.customer_key)
     if isinstance(answer, (Definition, NotApplied)):
         return answer
-    return Definition(customer_key=decision.grant.customer_key)
+    return Definition(customer_key=decision.lease.customer_key)
 
 
 def _after_failed_query(decision: Reconcile, fault: Refusal, policy: Policy, deps: Deps) -> Outcome:
@@ -273,7 +273,7 @@ def _after_failed_query(decision: Reconcile, fault: Refusal, policy: Policy, dep
 
 def _reconcile_later(decision: Reconcile, fault: Refusal, outcome: Outcome, policy: Policy, deps: Deps) -> Outcome:
     """Look again after a pause, unless `retrying.after` says that the search has ended."""
-    lease, left = decision.grant, 0.0 if decision.is_last else float("inf")
+    lease, left = decision.lease, 0.0 if decision.is_last else float("inf")
     step = _after(fault, lease, deps.timing.reconcile, deps, left_of_deadline=left)
     if isinstance(step, retrying.Reject):
         return _record_unknown(decision, (), policy, deps)

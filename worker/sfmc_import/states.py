@@ -83,7 +83,7 @@ def to_lua_table() -> str:
 class Lease:
     """The right to act for one request: each later step names its fencing token and is refused when a newer one exists.
 
-    `attempt` counts the leases of this request; `lease` is in seconds from the answer.
+    `attempt` counts the leases of this request; `seconds` is how long it lasts from the answer.
     """
 
     request_id: str
@@ -91,7 +91,7 @@ class Lease:
     customer_key: str
     fence: int
     attempt: int
-    lease: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class StartNow:
     lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived.
     """
 
-    grant: Lease
+    lease: Lease
     newest: str | None = None
     loss_age: float | None = None
 
@@ -115,7 +115,7 @@ class Reconcile:
     `is_last` says that the time to look is over: this is the last query.
     """
 
-    grant: Lease
+    lease: Lease
     known: frozenset[str]
     above: str | None = None
     is_last: bool
@@ -151,7 +151,7 @@ class Followed:
     customer_key: str
     task_id: str
     status: str | None
-    looks: int
+    polls: int
     age: float
     overdue: bool
 

@@ -1,6 +1,6 @@
 """Celery's consumer and request; messages that cannot be handled become dead letters, and it reconnects soon.
 
-A worker that was told to end takes no further message.
+A worker that was asked to end takes no further message.
 """
 
 import logging
@@ -50,7 +50,7 @@ class Consumer(CeleryConsumer):
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """As Celery's, with the message's shape and arguments checked first.
 
-        Celery looks whether it was told to end between two rounds of its loop: a message that arrives in the round
+        Celery looks whether it was asked to end between two rounds of its loop: a message that arrives in the round
         of the signal would still be run.
         """
         handle = super().create_task_handler(*args, **kwargs)
@@ -106,7 +106,7 @@ class Request(CeleryRequest):
 
 
 def is_ending() -> bool:
-    """Tell whether this worker was told to end."""
+    """Tell whether this worker was asked to end."""
     flags: list[Any] = [state.should_stop, state.should_terminate]
     return any(flag is not None and flag is not False for flag in flags)
 

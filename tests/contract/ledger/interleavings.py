@@ -48,9 +48,9 @@ POLICIES = st.builds(
 
 
 class Interleavings(RuleBasedStateMachine):
-    """Workers are grants that may be used, kept, used again or forgotten at any time."""
+    """Workers are leases that may be used, kept, used again or forgotten at any time."""
 
-    grants = Bundle("grants")
+    leases = Bundle("leases")
     new_world: Callable[[], World]
 
     @initialize(policy=POLICIES)
@@ -73,7 +73,7 @@ class Interleavings(RuleBasedStateMachine):
         self.requests[name] = request
         assert self.ledger.accept(request) is True
 
-    @rule(target=grants, data=st.data(), again=st.booleans())
+    @rule(target=leases, data=st.data(), again=st.booleans())
     def claim(self, data: Any, *, again: bool) -> Any:
         if not self.requests:
             return multiple()
@@ -84,19 +84,19 @@ class Interleavings(RuleBasedStateMachine):
             assert self.ledger.claim(request, owner, self.policy) == decision
         if not isinstance(decision, (StartNow, Reconcile)):
             return multiple()
-        self._fence_grew(decision.grant)
+        self._fence_grew(decision.lease)
         return decision
 
-    def _fence_grew(self, grant: Lease) -> None:
-        assert grant.fence >= self.highest[grant.customer_key]
-        self.highest[grant.customer_key] = grant.fence
+    def _fence_grew(self, lease: Lease) -> None:
+        assert lease.fence >= self.highest[lease.customer_key]
+        self.highest[lease.customer_key] = lease.fence
 
-    @rule(decision=grants, data=st.data())
+    @rule(decision=leases, data=st.data())
     def send(self, decision: StartNow | Reconcile, data: Any) -> None:
         """A worker that was away for a while goes on."""
         self._send(decision, data)
 
-    @rule(data=st.data(), target=grants)
+    @rule(data=st.data(), target=leases)
     def work_on_what_is_due_next(self, data: Any) -> Any:
         """Time passes to the next due time; a worker takes that request and acts at once."""
         due = self.world.due()
@@ -110,77 +110,77 @@ class Interleavings(RuleBasedStateMachine):
         decision = self.ledger.claim(self.requests[name], f"d{data.draw(st.integers(0, 10**6))}", self.policy)
         if not isinstance(decision, (StartNow, Reconcile)):
             return multiple()
-        self._fence_grew(decision.grant)
+        self._fence_grew(decision.lease)
         self._send(decision, data)
         self._look(decision, visible=data.draw(st.booleans()), late=data.draw(st.booleans()))
         return decision
 
     def _send(self, decision: StartNow | Reconcile, data: Any) -> None:
         """Intent, Perform and its outcome; the worker may die, or freeze, after each."""
-        grant = decision.grant
-        if isinstance(decision, Reconcile) or (grant.request_id, grant.fence) in self.done:
+        lease = decision.lease
+        if isinstance(decision, Reconcile) or (lease.request_id, lease.fence) in self.done:
             return
-        if self.ledger.record_intent(grant, ["old"]) is None:
+        if self.ledger.record_intent(lease, ["old"]) is None:
             return
         what = data.draw(st.sampled_from(WAYS))
         if what != "not_sent":
-            self.done.add((grant.request_id, grant.fence))
-        getattr(self, f"_{what}")(grant)
+            self.done.add((lease.request_id, lease.fence))
+        getattr(self, f"_{what}")(lease)
 
-    def _die(self, grant: Lease) -> None:
+    def _die(self, lease: Lease) -> None:
         """It is not heard of again."""
 
-    def _apply(self, grant: Lease) -> Accepted:
+    def _apply(self, lease: Lease) -> Accepted:
         self.tasks += 1
         task = f"t{self.tasks}"
-        self.applied.setdefault(grant.request_id, []).append(task)
+        self.applied.setdefault(lease.request_id, []).append(task)
         return Accepted(task_id=task, soap_request_id=f"s{task}")
 
-    def _applied(self, grant: Lease) -> None:
-        assert self.ledger.started(grant, self._apply(grant), WINDOW, self.policy) is True
+    def _applied(self, lease: Lease) -> None:
+        assert self.ledger.started(lease, self._apply(lease), WINDOW, self.policy) is True
 
-    def _applied_and_die(self, grant: Lease) -> None:
-        self._apply(grant)
+    def _applied_and_die(self, lease: Lease) -> None:
+        self._apply(lease)
 
-    def _doubt(self, grant: Lease) -> None:
-        assert self.ledger.mark_ambiguous(grant, Ambiguous("reset", "reset"), 60, self.policy) is True
+    def _doubt(self, lease: Lease) -> None:
+        assert self.ledger.mark_ambiguous(lease, Ambiguous("reset", "reset"), 60, self.policy) is True
 
-    def _not_sent(self, grant: Lease) -> None:
-        assert self.ledger.withdraw_intent(grant) is True
+    def _not_sent(self, lease: Lease) -> None:
+        assert self.ledger.withdraw_intent(lease) is True
 
-    def _retry(self, grant: Lease) -> None:
-        assert self.ledger.retry(grant, NotApplied("9", "later"), 30) in {"retrying", "gave_up"}
+    def _retry(self, lease: Lease) -> None:
+        assert self.ledger.retry(lease, NotApplied("9", "later"), 30) in {"retrying", "gave_up"}
 
-    def _reject(self, grant: Lease) -> None:
-        assert self.ledger.reject(grant, Rejected("43010", "no")) is True
+    def _reject(self, lease: Lease) -> None:
+        assert self.ledger.reject(lease, Rejected("43010", "no")) is True
 
-    @rule(decision=grants)
+    @rule(decision=leases)
     def late_started(self, decision: StartNow | Reconcile) -> None:
         """A frozen worker comes back with the Task.ID of what it had sent."""
-        for task in self.applied.get(decision.grant.request_id, [])[:1]:
-            self.ledger.started(decision.grant, Accepted(task_id=task), WINDOW, self.policy)
+        for task in self.applied.get(decision.lease.request_id, [])[:1]:
+            self.ledger.started(decision.lease, Accepted(task_id=task), WINDOW, self.policy)
 
-    @rule(decision=grants, visible=st.booleans(), late=st.booleans())
+    @rule(decision=leases, visible=st.booleans(), late=st.booleans())
     def look(self, decision: StartNow | Reconcile, *, visible: bool, late: bool) -> None:
         self._look(decision, visible=visible, late=late)
 
     def _look(self, decision: StartNow | Reconcile, *, visible: bool, late: bool) -> None:
         if not isinstance(decision, Reconcile):
             return
-        grant = decision.grant
-        new = self.applied.get(grant.request_id, []) if visible else []
+        lease = decision.lease
+        new = self.applied.get(lease.request_id, []) if visible else []
         free = sorted(self.ledger.unassigned_task_ids(MID, new))
         if len(free) == 1:
-            self.ledger.started(grant, Accepted(task_id=free[0]), WINDOW, self.policy, reconciled=True)
+            self.ledger.started(lease, Accepted(task_id=free[0]), WINDOW, self.policy, reconciled=True)
         elif free or (late and self.policy.when_ambiguous == "unknown"):
-            self.ledger.record_start_unknown(grant, free, WINDOW)
+            self.ledger.record_start_unknown(lease, free, WINDOW)
         elif late:
-            if self.ledger.retry(grant, NotApplied("nothing_started", "again"), 30):
-                self.repeated.add(grant.request_id)
+            if self.ledger.retry(lease, NotApplied("nothing_started", "again"), 30):
+                self.repeated.add(lease.request_id)
         else:
-            self.ledger.reconcile_later(grant, 20)
+            self.ledger.reconcile_later(lease, 20)
 
-    @rule(decision=consumes(grants))
+    @rule(decision=consumes(leases))
     def forget_a_worker(self, decision: StartNow | Reconcile) -> None:
         """It is gone for good."""
 

@@ -55,7 +55,7 @@ class Scenario:
     def go(self, request_id: str) -> Lease:
         decision = self.claim(request_id)
         assert isinstance(decision, StartNow), decision
-        return decision.grant
+        return decision.lease
 
     def look(self, request_id: str) -> Reconcile:
         decision = self.claim(request_id)
@@ -63,28 +63,28 @@ class Scenario:
         return decision
 
     def sends(self, request_id: str, known: tuple[str, ...] = ()) -> Lease:
-        grant = self.go(request_id)
-        assert self.ledger.record_intent(grant, known) is not None
-        return grant
+        lease = self.go(request_id)
+        assert self.ledger.record_intent(lease, known) is not None
+        return lease
 
     def start(self, request_id: str, task: str | None = None, window: float = 0.0) -> Lease:
-        grant = self.sends(request_id)
-        assert self.commit(grant, task or f"task-{request_id}", window)
-        return grant
+        lease = self.sends(request_id)
+        assert self.commit(lease, task or f"task-{request_id}", window)
+        return lease
 
-    def commit(self, grant: Lease, task: str, window: float = 0.0, *, reconciled: bool = False) -> bool:
+    def commit(self, lease: Lease, task: str, window: float = 0.0, *, reconciled: bool = False) -> bool:
         start = Accepted(task_id=task, soap_request_id=f"soap-{task}")
-        return self.ledger.started(grant, start, window, self.policy, reconciled=reconciled)
+        return self.ledger.started(lease, start, window, self.policy, reconciled=reconciled)
 
-    def requests_grant(self, recorded: StartRequest, fence: int = 7) -> Lease:
-        """The grant of a worker whose lease Redis has forgotten."""
+    def forgotten_lease(self, recorded: StartRequest, fence: int = 7) -> Lease:
+        """The lease of a worker whose lease Redis has forgotten."""
         return Lease(
             request_id=recorded.request_id,
             mid=MID,
             customer_key=recorded.customer_key,
             fence=fence,
             attempt=1,
-            lease=180.0,
+            seconds=180.0,
         )
 
     def arrives_and_starts(self, request_id: str, window: float = 0.0, **more: Any) -> Lease:
@@ -92,9 +92,9 @@ class Scenario:
         return self.start(request_id, window=window)
 
     def in_doubt(self, request_id: str, known: tuple[str, ...] = (), results_delay: float = 60.0) -> Lease:
-        grant = self.sends(request_id, known)
-        assert self.ledger.mark_ambiguous(grant, DOUBT, results_delay, self.policy)
-        return grant
+        lease = self.sends(request_id, known)
+        assert self.ledger.mark_ambiguous(lease, DOUBT, results_delay, self.policy)
+        return lease
 
     def run(self, request_id: str) -> Followed:
         (followed,) = self.ledger.followed([request_id])

@@ -48,10 +48,10 @@ def test_every_field_of_a_request_comes_back_as_it_was(scenario: Scenario):
 def test_a_grant_names_its_definition_fence_attempt_and_lease(scenario: Scenario):
     scenario.arrives("a")
 
-    grant = scenario.go("a")
+    lease = scenario.go("a")
 
-    assert (grant.request_id, grant.mid, grant.customer_key) == ("a", MID, KEY)
-    assert (grant.fence, grant.attempt, grant.lease) == (1, 1, 180.0)
+    assert (lease.request_id, lease.mid, lease.customer_key) == ("a", MID, KEY)
+    assert (lease.fence, lease.attempt, lease.seconds) == (1, 1, 180.0)
     assert scenario.due_in("a") == 180
 
 

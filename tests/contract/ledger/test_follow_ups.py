@@ -33,8 +33,8 @@ def test_a_deferred_request_taken_too_early_goes_on_waiting_without_a_further_ev
 
 def end_of_holder(scenario: Scenario, how: str) -> None:
     if how in {"completed", "import_failed", "follow_timed_out"}:
-        grant = scenario.sends("a")
-        scenario.commit(grant, "t1")
+        lease = scenario.sends("a")
+        scenario.commit(lease, "t1")
         scenario.world.advance(24 * HOUR)
         scenario.ends("a", how)
         return
@@ -47,10 +47,10 @@ def end_of_holder(scenario: Scenario, how: str) -> None:
     if how == "poison":
         die_until_it_ends(scenario)
         return
-    grant = scenario.in_doubt("a")
+    lease = scenario.in_doubt("a")
     scenario.world.advance(60)
-    scenario.ledger.record_start_unknown(scenario.look("a").grant, [], 0.0)
-    assert grant.fence
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, [], 0.0)
+    assert lease.fence
 
 
 def die_until_it_ends(scenario: Scenario) -> None:
@@ -87,7 +87,7 @@ def test_the_next_follow_up_is_due_when_the_window_of_the_last_run_opens(scenari
     assert scenario.due_in("b") == 3 * HOUR
 
 
-def test_a_follow_up_looks_again_although_nobody_woke_it(scenario: Scenario):
+def test_a_follow_up_looks_again_although_no_one_woke_it(scenario: Scenario):
     scenario.arrives_and_starts("a")
     scenario.arrives("b")
     scenario.claim("b")

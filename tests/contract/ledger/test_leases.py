@@ -24,14 +24,14 @@ def test_a_lease_that_ran_out_before_anything_was_sent_goes_to_another_worker_wi
 
 def test_an_attempt_renews_the_lease(scenario: Scenario):
     scenario.arrives("a")
-    grant = scenario.go("a")
+    lease = scenario.go("a")
     scenario.world.advance(100)
 
-    assert scenario.ledger.record_intent(grant, []) == 180.0
+    assert scenario.ledger.record_intent(lease, []) == 180.0
     scenario.world.advance(100)
     assert scenario.claim("a") == NotYet(state="starting", held_by="a")
     assert scenario.due_in("a") == 80
-    assert scenario.ledger.renew_intent(grant) == 180.0
+    assert scenario.ledger.renew_intent(lease) == 180.0
     assert scenario.due_in("a") == 180
 
 
@@ -80,13 +80,13 @@ def test_a_lease_that_ran_out_after_sending_leads_to_reconciling_after_the_time_
     look = scenario.look("a")
     assert look.known == {"t1", "t2"}
     assert look.is_last is False
-    assert look.grant.fence == 2
+    assert look.lease.fence == 2
 
 
 def test_after_not_sent_a_lease_that_ran_out_needs_no_reconciling(scenario: Scenario):
     scenario.arrives("a")
-    grant = scenario.sends("a")
-    assert scenario.ledger.withdraw_intent(grant) is True
+    lease = scenario.sends("a")
+    assert scenario.ledger.withdraw_intent(lease) is True
     scenario.world.advance(180)
 
     assert isinstance(scenario.claim("a"), StartNow)
@@ -94,9 +94,9 @@ def test_after_not_sent_a_lease_that_ran_out_needs_no_reconciling(scenario: Scen
 
 def test_a_repeated_attempt_is_in_doubt_again(scenario: Scenario):
     scenario.arrives("a")
-    grant = scenario.sends("a", known=("t1",))
-    scenario.ledger.withdraw_intent(grant)
-    scenario.ledger.renew_intent(grant)
+    lease = scenario.sends("a", known=("t1",))
+    scenario.ledger.withdraw_intent(lease)
+    scenario.ledger.renew_intent(lease)
     scenario.world.advance(180)
     assert scenario.claim("a") == NotYet(state="reconciling")
     scenario.world.advance(60)
@@ -150,7 +150,7 @@ def test_a_look_that_was_recorded_forgives_the_dead_workers(scenario: Scenario):
     for _ in range(3):
         scenario.look("a")
         scenario.world.advance(180)
-    scenario.ledger.reconcile_later(scenario.look("a").grant, 10)
+    scenario.ledger.reconcile_later(scenario.look("a").lease, 10)
     scenario.world.advance(10)
     for _ in range(4):
         assert isinstance(scenario.claim("a"), Reconcile)
@@ -166,7 +166,7 @@ def test_a_look_takes_the_lease_and_only_one_worker_has_it(scenario: Scenario):
     assert scenario.claim("a") == NotYet(state="reconciling")
     assert scenario.due_in("a") == 180
     scenario.world.advance(180)
-    assert scenario.look("a").grant.fence == look.grant.fence + 1
+    assert scenario.look("a").lease.fence == look.lease.fence + 1
 
 
 def test_a_crash_blocks_the_definition_for_the_lease_and_not_for_the_window(scenario: Scenario):
@@ -214,12 +214,12 @@ def test_a_lost_record_of_the_definition_never_lets_two_requests_act(scenario: S
         scenario.in_doubt("a", results_delay=1)
     scenario.world.lose_definition(MID, KEY)
     scenario.arrives("b")
-    grant = scenario.go("b")
+    lease = scenario.go("b")
     scenario.world.advance(1)
 
     assert scenario.claim("a") == NotYet(state=state, held_by="b")
     assert scenario.due_in("a") == 600
-    assert scenario.ledger.record_intent(grant, []) is not None
+    assert scenario.ledger.record_intent(lease, []) is not None
 
 
 def test_a_lost_record_of_the_definition_does_not_stop_the_reconciliation(scenario: Scenario):
@@ -231,9 +231,9 @@ def test_a_lost_record_of_the_definition_does_not_stop_the_reconciliation(scenar
     assert isinstance(scenario.claim("a"), Reconcile)
 
 
-def test_a_worker_whose_lease_ended_silently_may_go_on_while_nobody_took_over(scenario: Scenario):
+def test_a_worker_whose_lease_ended_silently_may_go_on_while_no_one_took_over(scenario: Scenario):
     scenario.arrives("a")
-    grant = scenario.sends("a")
+    lease = scenario.sends("a")
     scenario.world.advance(1000)
 
-    assert scenario.ledger.started(grant, Accepted(task_id="t"), 0, scenario.policy) is True
+    assert scenario.ledger.started(lease, Accepted(task_id="t"), 0, scenario.policy) is True

@@ -10,19 +10,19 @@ def take_go(scenario: Scenario, name: str) -> StartNow:
     return decision
 
 
-def test_the_newest_run_of_the_business_unit_is_told_with_the_lease(scenario: Scenario):
+def test_the_newest_run_of_the_business_unit_is_reported_with_the_lease(scenario: Scenario):
     scenario.arrives("a")
     assert take_go(scenario, "a").newest is None
     scenario.arrives("b", key="Other")
-    grant = take_go(scenario, "b").grant
-    scenario.ledger.record_intent(grant, ["9", "101", "odd"])
+    lease = take_go(scenario, "b").lease
+    scenario.ledger.record_intent(lease, ["9", "101", "odd"])
     scenario.arrives("c", key="Third")
     assert take_go(scenario, "c").newest == "101"
-    scenario.commit(grant, "102")
+    scenario.commit(lease, "102")
     scenario.arrives("d", key="Fourth")
     assert take_go(scenario, "d").newest == "102"
     scenario.arrives("e", key="Fifth")
-    scenario.ledger.record_intent(take_go(scenario, "e").grant, ["7"])
+    scenario.ledger.record_intent(take_go(scenario, "e").lease, ["7"])
     scenario.arrives("f", key="Sixth")
 
     assert take_go(scenario, "f").newest == "102"
@@ -32,8 +32,8 @@ def test_an_intent_may_stand_for_all_runs_up_to_the_newest(scenario: Scenario):
     scenario.arrives("first", key="Other")
     scenario.start("first", task="50")
     scenario.arrives("a")
-    grant = scenario.go("a")
-    scenario.ledger.record_intent(grant, [], above=True)
+    lease = scenario.go("a")
+    scenario.ledger.record_intent(lease, [], above=True)
     scenario.world.advance(180)
     scenario.claim("a")
     scenario.world.advance(60)
@@ -47,12 +47,12 @@ def test_a_later_intent_that_lists_the_runs_forgets_the_newest_of_the_one_before
     scenario.arrives("first", key="Other")
     scenario.start("first", task="50")
     scenario.arrives("a")
-    grant = scenario.go("a")
-    scenario.ledger.record_intent(grant, [], above=True)
-    scenario.ledger.retry(grant, BUSY, 1)
+    lease = scenario.go("a")
+    scenario.ledger.record_intent(lease, [], above=True)
+    scenario.ledger.retry(lease, BUSY, 1)
     scenario.world.advance(1)
-    grant = scenario.go("a")
-    scenario.ledger.record_intent(grant, ["50", "60"])
+    lease = scenario.go("a")
+    scenario.ledger.record_intent(lease, ["50", "60"])
     scenario.world.advance(180)
     scenario.claim("a")
     scenario.world.advance(60)
@@ -73,7 +73,7 @@ def test_a_number_that_is_missing_is_a_loss_and_starts_are_careful_for_a_while(s
     scenario.ledger.write_probe("w1", 1)
     assert scenario.ledger.write_probe("w1", 3) is True
     scenario.arrives("later", key="Later")
-    scenario.commit(take_go(scenario, "later").grant, "70")
+    scenario.commit(take_go(scenario, "later").lease, "70")
     scenario.world.advance(30)
     scenario.arrives("a")
 

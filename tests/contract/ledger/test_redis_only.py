@@ -49,7 +49,7 @@ def test_numbers_of_an_event_are_exact_and_names_are_unicode(scenario: Scenario,
     assert event["subject"] == KEY
 
 
-def test_a_refusal_of_what_json_cannot_carry_is_told_all_the_same(scenario: Scenario):
+def test_a_refusal_of_what_json_cannot_carry_is_reported_all_the_same(scenario: Scenario):
     scenario.ledger.refuse(request("a", key="bad \udc80 key"), "invalid", "unknown argument \udfff")
 
     assert scenario.names("a") == ["accepted", "rejected"]
@@ -115,7 +115,7 @@ def test_a_finished_request_keeps_no_field_that_only_work_needs(scenario: Scenar
     scenario.arrives("a")
     scenario.in_doubt("a", known=tuple(str(number) for number in range(50)))
     world.advance(60)
-    scenario.ledger.record_start_unknown(scenario.look("a").grant, [], 0)
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, [], 0)
 
     left = set(world.record("a"))
     assert not left & {"owner", "known", "sent", "not_before", "reconcile_until", "retry_until", "follow_until"}
@@ -173,10 +173,10 @@ def test_a_defect_of_a_script_is_not_taken_for_a_redis_that_is_down(redis_server
     world = RedisWorld(redis_server.url, SETTINGS, broken)
     scenario = Scenario(world)
     scenario.arrives("a")
-    grant = scenario.go("a")
+    lease = scenario.go("a")
 
     with pytest.raises(redis_py.ResponseError):
-        world.ledger.reconcile_later(grant, 1)
+        world.ledger.reconcile_later(lease, 1)
     world.client.close()
 
 

@@ -20,7 +20,7 @@ def doubtful(scenario: Scenario) -> Any:
     scenario.arrives("a")
     scenario.in_doubt("a")
     scenario.world.advance(60)
-    return scenario.look("a").grant
+    return scenario.look("a").lease
 
 
 def first_take(scenario: Scenario) -> Repeatable:
@@ -105,63 +105,63 @@ def poison(scenario: Scenario) -> Repeatable:
 
 def record_intent(scenario: Scenario) -> Repeatable:
     scenario.arrives("a")
-    grant = scenario.go("a")
-    return lambda: scenario.ledger.record_intent(grant, ["t"])
+    lease = scenario.go("a")
+    return lambda: scenario.ledger.record_intent(lease, ["t"])
 
 
 def renew_intent(scenario: Scenario) -> Repeatable:
-    grant = sent(scenario)
-    return lambda: scenario.ledger.renew_intent(grant)
+    lease = sent(scenario)
+    return lambda: scenario.ledger.renew_intent(lease)
 
 
 def withdraw_intent(scenario: Scenario) -> Repeatable:
-    grant = sent(scenario)
-    return lambda: scenario.ledger.withdraw_intent(grant)
+    lease = sent(scenario)
+    return lambda: scenario.ledger.withdraw_intent(lease)
 
 
 def started(scenario: Scenario) -> Repeatable:
-    grant = sent(scenario)
-    return lambda: scenario.commit(grant, "t", 2)
+    lease = sent(scenario)
+    return lambda: scenario.commit(lease, "t", 2)
 
 
 def matched(scenario: Scenario) -> Repeatable:
-    grant = doubtful(scenario)
-    return lambda: scenario.commit(grant, "t", 2, reconciled=True)
+    lease = doubtful(scenario)
+    return lambda: scenario.commit(lease, "t", 2, reconciled=True)
 
 
 def retry(scenario: Scenario) -> Repeatable:
-    grant = sent(scenario)
-    return lambda: scenario.ledger.retry(grant, BUSY, 30)
+    lease = sent(scenario)
+    return lambda: scenario.ledger.retry(lease, BUSY, 30)
 
 
 def give_up(scenario: Scenario) -> Repeatable:
-    grant = sent(scenario)
-    return lambda: scenario.ledger.retry(grant, BUSY, 7 * HOUR)
+    lease = sent(scenario)
+    return lambda: scenario.ledger.retry(lease, BUSY, 7 * HOUR)
 
 
 def repeat_after_doubt(scenario: Scenario) -> Repeatable:
-    grant = doubtful(scenario)
-    return lambda: scenario.ledger.retry(grant, BUSY, 30)
+    lease = doubtful(scenario)
+    return lambda: scenario.ledger.retry(lease, BUSY, 30)
 
 
 def mark_ambiguous(scenario: Scenario) -> Repeatable:
-    grant = sent(scenario)
-    return lambda: scenario.ledger.mark_ambiguous(grant, DOUBT, 60, scenario.policy)
+    lease = sent(scenario)
+    return lambda: scenario.ledger.mark_ambiguous(lease, DOUBT, 60, scenario.policy)
 
 
 def reconcile_later(scenario: Scenario) -> Repeatable:
-    grant = doubtful(scenario)
-    return lambda: scenario.ledger.reconcile_later(grant, 30)
+    lease = doubtful(scenario)
+    return lambda: scenario.ledger.reconcile_later(lease, 30)
 
 
 def record_start_unknown(scenario: Scenario) -> Repeatable:
-    grant = doubtful(scenario)
-    return lambda: scenario.ledger.record_start_unknown(grant, ["t"], 3)
+    lease = doubtful(scenario)
+    return lambda: scenario.ledger.record_start_unknown(lease, ["t"], 3)
 
 
 def reject(scenario: Scenario) -> Repeatable:
-    grant = sent(scenario)
-    return lambda: scenario.ledger.reject(grant, Rejected("43010", "no"))
+    lease = sent(scenario)
+    return lambda: scenario.ledger.reject(lease, Rejected("43010", "no"))
 
 
 def refuse(scenario: Scenario) -> Repeatable:
@@ -230,5 +230,5 @@ def test_a_repeated_step_leaves_the_next_request_as_a_single_one_would(scenario:
     scenario.arrives("next")
     decision = scenario.claim("next")
 
-    assert decision.state == "deferred" if hasattr(decision, "state") else decision.grant.request_id == "next"
+    assert decision.state == "deferred" if hasattr(decision, "state") else decision.lease.request_id == "next"
     assert len(scenario.names("next")) == 2

@@ -12,7 +12,7 @@ def record_start_unknown(scenario: Scenario, window: float = 2.0, **more: object
     scenario.accept(request("a", file("x.csv"), **more))
     scenario.in_doubt("a", results_delay=60)
     scenario.world.advance(60)
-    assert scenario.ledger.record_start_unknown(scenario.look("a").grant, (), window)
+    assert scenario.ledger.record_start_unknown(scenario.look("a").lease, (), window)
 
 
 def resolve(
@@ -83,7 +83,7 @@ def test_the_window_of_an_earlier_start_stays_closed(scenario: Scenario):
     scenario.accept(request("a", file("x.csv"), force=True, reason="wrong file"))
     scenario.in_doubt("a", results_delay=60)
     scenario.world.advance(60)
-    scenario.ledger.record_start_unknown(scenario.look("a").grant, (), 9)
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, (), 9)
     resolve(scenario, None)
     scenario.arrives("c")
     scenario.claim("c")
@@ -113,12 +113,12 @@ def test_a_mistaken_word_can_be_corrected_and_a_late_task_is_the_truth(scenario:
 
 def test_a_task_that_comes_from_a_frozen_worker_counts_after_a_mistaken_word(scenario: Scenario):
     scenario.arrives("a")
-    grant = scenario.in_doubt("a", results_delay=60)
+    lease = scenario.in_doubt("a", results_delay=60)
     scenario.world.advance(60)
-    scenario.ledger.record_start_unknown(scenario.look("a").grant, (), 1)
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, (), 1)
     resolve(scenario, None)
 
-    assert scenario.ledger.started(grant, Accepted(task_id="77"), 1, scenario.policy)
+    assert scenario.ledger.started(lease, Accepted(task_id="77"), 1, scenario.policy)
     assert scenario.last("a")["matched"] == "reply"
 
 

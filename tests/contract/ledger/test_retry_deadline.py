@@ -33,7 +33,7 @@ def test_a_start_that_was_sent_is_repeated_after_the_deadline(scenario: Scenario
     scenario.arrives("a")
     scenario.in_doubt("a")
     scenario.world.advance(60)
-    lease = scenario.look("a").grant
+    lease = scenario.look("a").lease
     step = after(BUSY, lease.attempt, Times(chance=0.5, left_of_deadline=-59.0), policy(REPEAT, 10.0))
 
     assert step == Retry(10.0, BUSY.code)

@@ -21,7 +21,7 @@ def test_a_started_request_is_followed_by_its_task(scenario: Scenario):
             customer_key=KEY,
             task_id="task-a",
             status=None,
-            looks=0,
+            polls=0,
             age=7.0,
             overdue=False,
         )
@@ -29,7 +29,7 @@ def test_a_started_request_is_followed_by_its_task(scenario: Scenario):
     assert list(scenario.ledger.followed([])) == []
 
 
-def test_a_look_is_counted_and_told_only_when_the_status_is_new(scenario: Scenario):
+def test_a_look_is_counted_and_reported_only_when_the_status_is_new(scenario: Scenario):
     scenario.arrives_and_starts("a")
     for status, pause in ((None, 1), ("Processing", 2), ("Processing", 3), (None, 4), ("IOWork", 9)):
         scenario.ledger.progressed(scenario.run("a"), status, pause)
@@ -38,7 +38,7 @@ def test_a_look_is_counted_and_told_only_when_the_status_is_new(scenario: Scenar
     assert scenario.last("a")["import_status"] == "IOWork"
     assert scenario.due_in("a") == 9
     run = scenario.run("a")
-    assert (run.status, run.looks) == ("IOWork", 5)
+    assert (run.status, run.polls) == ("IOWork", 5)
 
 
 def test_the_ids_of_events_count_the_steps_of_their_request(scenario: Scenario):
@@ -100,7 +100,7 @@ def test_the_end_of_a_run_tells_the_counts_and_dates_that_are_known(scenario: Sc
 
 def test_the_end_of_another_run_is_not_the_end_of_this_one(scenario: Scenario):
     scenario.arrives_and_starts("a")
-    other = Followed(request_id="a", mid=MID, customer_key=KEY, task_id="x", status=None, looks=0, age=0, overdue=False)
+    other = Followed(request_id="a", mid=MID, customer_key=KEY, task_id="x", status=None, polls=0, age=0, overdue=False)
     scenario.ledger.ended(other, "completed", None, scenario.policy)
     scenario.ledger.progressed(other, "New", 5)
 
@@ -149,7 +149,7 @@ def test_following_that_timed_out_is_resumed_with_a_new_deadline(scenario: Scena
     assert scenario.names("a")[-2:] == ["follow_timed_out", "progressed"]
     assert scenario.last("a")["resumed"] is True
     assert scenario.due_in("a") == 0
-    assert (scenario.run("a").overdue, scenario.run("a").looks) == (False, 0)
+    assert (scenario.run("a").overdue, scenario.run("a").polls) == (False, 0)
     scenario.arrives("b")
     assert scenario.claim("b") == NotYet(state="deferred", held_by="a")
     scenario.ends("a")
@@ -180,13 +180,13 @@ def test_a_follower_that_still_thinks_of_the_old_deadline_does_not_end_a_resumed
 
 def test_a_resumed_run_does_not_take_the_definition_from_who_holds_it_now(scenario: Scenario):
     timed_out(scenario)
-    grant = scenario.arrives_and_starts("b")
+    lease = scenario.arrives_and_starts("b")
     scenario.ledger.resume("a", scenario.policy)
     scenario.ends("a")
     scenario.arrives("c")
 
     assert scenario.claim("c") == NotYet(state="deferred", held_by="b")
-    assert grant.fence == 2
+    assert lease.fence == 2
 
 
 def test_what_has_no_run_cannot_be_resumed(scenario: Scenario):
@@ -216,7 +216,7 @@ def test_what_is_due_is_given_once_until_its_pause_is_over(scenario: Scenario):
     assert len(scenario.ledger.due(10, 30)) == 1
 
 
-def test_a_due_request_whose_record_vanished_is_told_once_as_gone(scenario: Scenario):
+def test_a_due_request_whose_record_vanished_is_reported_once_as_gone(scenario: Scenario):
     scenario.arrives("a")
     scenario.world.lose("a")
     scenario.world.advance(5)
@@ -225,7 +225,7 @@ def test_a_due_request_whose_record_vanished_is_told_once_as_gone(scenario: Scen
     assert scenario.world.due() == {}
 
 
-def test_every_state_of_an_unfinished_request_is_told_to_the_sweep(scenario: Scenario):
+def test_every_state_of_an_unfinished_request_is_reported_to_the_sweep(scenario: Scenario):
     scenario.arrives("a")
     scenario.in_doubt("a", results_delay=1)
     scenario.arrives("b")

@@ -7,7 +7,7 @@ from sfmc_import.states import AlreadyEnded, NotYet, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, DOUBT, HOUR, KEY, MID, Scenario, file, request
 
 
-def test_an_accepted_start_is_told_with_its_task_and_is_due_for_the_first_look(scenario: Scenario):
+def test_an_accepted_start_is_reported_with_its_task_and_is_due_for_the_first_look(scenario: Scenario):
     scenario.arrives_and_starts("a", window=1)
 
     data = scenario.last("a")
@@ -50,8 +50,8 @@ def test_retrying_ends_when_the_next_try_would_come_after_the_deadline(scenario:
     scenario.arrives("a")
     scenario.ledger.retry(scenario.sends("a"), BUSY, 60)
     scenario.world.advance(60)
-    grant = scenario.go("a")
-    scenario.ledger.retry(grant, BUSY, 40)
+    lease = scenario.go("a")
+    scenario.ledger.retry(lease, BUSY, 40)
     scenario.world.advance(40)
     assert scenario.ledger.retry(scenario.go("a"), BUSY, 0.001) == "gave_up"
 
@@ -63,12 +63,12 @@ def test_retrying_ends_when_the_next_try_would_come_after_the_deadline(scenario:
 @pytest.mark.parametrize("end", ["gave_up", "rejected"])
 def test_what_was_never_started_may_be_announced_again(scenario: Scenario, end: str):
     scenario.accept(request("a", file(), event_id="e1"))
-    grant = scenario.sends("a")
+    lease = scenario.sends("a")
     if end == "rejected":
-        assert scenario.ledger.reject(grant, Rejected("43010", "not found")) is True
+        assert scenario.ledger.reject(lease, Rejected("43010", "not found")) is True
         assert (scenario.last("a")["code"], scenario.last("a")["text"]) == ("43010", "not found")
     else:
-        scenario.ledger.retry(grant, BUSY, 7 * HOUR)
+        scenario.ledger.retry(lease, BUSY, 7 * HOUR)
     assert scenario.names("a")[-1] == end
     assert scenario.due_in("a") is None
     scenario.accept(request("b", file(), event_id="e1"))
@@ -87,12 +87,12 @@ def test_a_start_in_doubt_is_looked_for_after_a_pause_and_until_a_deadline(scena
     scenario.world.advance(60)
     look = scenario.look("a")
     assert (look.known, look.is_last) == ({"t0"}, False)
-    assert scenario.ledger.reconcile_later(look.grant, 39.999) is True
+    assert scenario.ledger.reconcile_later(look.lease, 39.999) is True
     assert scenario.due_in("a") == 39.999
     scenario.world.advance(39.999)
     look = scenario.look("a")
     assert look.is_last is False
-    scenario.ledger.reconcile_later(look.grant, 0.001)
+    scenario.ledger.reconcile_later(look.lease, 0.001)
     scenario.world.advance(0.001)
 
     assert scenario.look("a").is_last is True
@@ -110,8 +110,8 @@ def test_a_run_that_was_found_is_the_start(scenario: Scenario):
     scenario.arrives("a")
     scenario.in_doubt("a")
     scenario.world.advance(60)
-    grant = scenario.look("a").grant
-    assert scenario.commit(grant, "t9", 2, reconciled=True) is True
+    lease = scenario.look("a").lease
+    assert scenario.commit(lease, "t9", 2, reconciled=True) is True
 
     assert scenario.names("a")[-1] == "started"
     assert (scenario.last("a")["task_id"], scenario.last("a")["matched"]) == ("t9", "reconciled")
@@ -125,12 +125,12 @@ def test_a_run_that_another_request_has_is_not_matched(scenario: Scenario):
     scenario.arrives("b")
     scenario.in_doubt("b")
     scenario.world.advance(60)
-    grant = scenario.look("b").grant
+    lease = scenario.look("b").lease
 
     assert scenario.ledger.unassigned_task_ids(MID, ["task-a", "t2"]) == {"t2"}
-    assert scenario.commit(grant, "task-a", reconciled=True) is False
+    assert scenario.commit(lease, "task-a", reconciled=True) is False
     assert scenario.names("b")[-1] == "reconciling"
-    assert scenario.commit(grant, "t2", reconciled=True) is True
+    assert scenario.commit(lease, "t2", reconciled=True) is True
     assert scenario.ledger.unassigned_task_ids(MID, ["task-a", "t2"]) == frozenset()
 
 
@@ -138,7 +138,7 @@ def test_a_match_from_an_old_fence_claims_nothing(scenario: Scenario):
     scenario.arrives("a")
     scenario.in_doubt("a")
     scenario.world.advance(60)
-    old = scenario.look("a").grant
+    old = scenario.look("a").lease
     scenario.world.advance(180)
     scenario.look("a")
 
@@ -157,7 +157,7 @@ def test_a_start_that_cannot_be_proved_ends_as_unknown_and_uses_the_window(scena
     scenario.arrives("a")
     scenario.in_doubt("a")
     scenario.world.advance(60)
-    assert scenario.ledger.record_start_unknown(scenario.look("a").grant, ["t1", "t2"], 2) is True
+    assert scenario.ledger.record_start_unknown(scenario.look("a").lease, ["t1", "t2"], 2) is True
 
     assert scenario.names("a")[-1] == "start_unknown"
     assert scenario.last("a")["candidates"] == ["t1", "t2"]
@@ -171,7 +171,7 @@ def test_an_unknown_start_without_candidates_and_window_names_neither(scenario: 
     scenario.arrives("a")
     scenario.in_doubt("a")
     scenario.world.advance(60)
-    scenario.ledger.record_start_unknown(scenario.look("a").grant, [], 0)
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, [], 0)
 
     assert not {"candidates", "window_opens"} & set(scenario.last("a"))
 
@@ -181,7 +181,7 @@ def test_a_start_of_which_nothing_was_found_may_be_repeated_even_after_the_retry
     scenario.arrives("a")
     scenario.in_doubt("a")
     scenario.world.advance(60)
-    assert scenario.ledger.retry(scenario.look("a").grant, BUSY, 10) == "retrying"
+    assert scenario.ledger.retry(scenario.look("a").lease, BUSY, 10) == "retrying"
 
     assert scenario.names("a")[-1] == "retrying"
     scenario.world.advance(10)
@@ -206,7 +206,7 @@ def test_a_late_task_id_stops_the_worker_that_was_about_to_send_again(scenario: 
     scenario.world.advance(180)
     scenario.claim("a")
     scenario.world.advance(60)
-    scenario.ledger.retry(scenario.look("a").grant, BUSY, 0)
+    scenario.ledger.retry(scenario.look("a").lease, BUSY, 0)
     new = scenario.go("a")
     assert scenario.commit(old, "t1") is True
 
@@ -218,24 +218,24 @@ def test_a_late_task_id_stops_the_worker_that_was_about_to_send_again(scenario: 
 
 def record_start_unknown(scenario: Scenario) -> None:
     scenario.world.advance(60)
-    scenario.ledger.record_start_unknown(scenario.look("a").grant, [], 2)
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, [], 2)
 
 
 def given_up(scenario: Scenario) -> None:
     scenario.world.advance(60)
-    scenario.ledger.retry(scenario.look("a").grant, BUSY, 1)
+    scenario.ledger.retry(scenario.look("a").lease, BUSY, 1)
     scenario.world.advance(1)
     scenario.ledger.retry(scenario.go("a"), BUSY, 7 * HOUR)
 
 
 @pytest.mark.parametrize("end", [record_start_unknown, given_up])
-def test_a_late_task_id_after_the_end_is_still_told_and_followed(scenario: Scenario, end):
+def test_a_late_task_id_after_the_end_is_still_reported_and_followed(scenario: Scenario, end):
     scenario.accept(request("a", file()))
-    grant = scenario.in_doubt("a")
+    lease = scenario.in_doubt("a")
     end(scenario)
     assert scenario.due_in("a") is None
 
-    assert scenario.commit(grant, "t1") is True
+    assert scenario.commit(lease, "t1") is True
     assert scenario.names("a")[-1] == "started"
     assert scenario.due_in("a") == 5
     assert scenario.run("a").overdue is False
@@ -249,7 +249,7 @@ def test_a_late_task_id_does_not_take_the_definition_from_who_holds_it_now(scena
     scenario.arrives("a")
     old = scenario.in_doubt("a")
     scenario.world.advance(60)
-    scenario.ledger.record_start_unknown(scenario.look("a").grant, [], 0)
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, [], 0)
     scenario.arrives("b")
     new = scenario.sends("b")
 
@@ -263,10 +263,10 @@ def test_a_late_task_id_does_not_take_the_definition_from_who_holds_it_now(scena
 
 def test_a_run_that_ends_in_error_after_it_was_unknown_opens_its_window_again(scenario: Scenario):
     scenario.arrives("a")
-    grant = scenario.in_doubt("a")
+    lease = scenario.in_doubt("a")
     scenario.world.advance(60)
-    scenario.ledger.record_start_unknown(scenario.look("a").grant, [], 5)
-    scenario.commit(grant, "t1", 5)
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, [], 5)
+    scenario.commit(lease, "t1", 5)
     scenario.ends("a", "import_failed")
     scenario.accept(request("b"))
 
@@ -275,23 +275,23 @@ def test_a_run_that_ends_in_error_after_it_was_unknown_opens_its_window_again(sc
 
 def test_a_task_id_for_a_request_that_redis_lost_begins_its_record(scenario: Scenario):
     scenario.arrives("a")
-    grant = scenario.sends("a")
+    lease = scenario.sends("a")
     scenario.world.lose("a")
     scenario.world.lose_definition(MID, KEY)
 
-    assert scenario.commit(grant, "t1", 1) is True
+    assert scenario.commit(lease, "t1", 1) is True
     assert scenario.names("a")[-2:] == ["accepted", "started"]
     assert scenario.claim("a") == NotYet(state="started")
-    assert scenario.commit(grant, "t1", 1) is True
+    assert scenario.commit(lease, "t1", 1) is True
     assert scenario.names("a").count("started") == 1
 
 
 def test_a_match_for_a_request_that_redis_lost_is_refused(scenario: Scenario):
     scenario.arrives("a")
-    grant = scenario.in_doubt("a")
+    lease = scenario.in_doubt("a")
     scenario.world.lose("a")
 
-    assert scenario.commit(grant, "t1", reconciled=True) is False
+    assert scenario.commit(lease, "t1", reconciled=True) is False
 
 
 @pytest.mark.parametrize("state", ["accepted", "deferred"])
@@ -302,9 +302,9 @@ def test_a_task_id_for_a_request_whose_steps_redis_lost_is_the_truth(scenario: S
     if state == "deferred":
         scenario.claim("a")
         scenario.ends("first")
-    grant = scenario.requests_grant(recorded)
+    lease = scenario.forgotten_lease(recorded)
 
-    assert scenario.commit(grant, "t1") is True
+    assert scenario.commit(lease, "t1") is True
     assert scenario.names("a")[-1] == "started"
     scenario.ends("a")
     scenario.accept(request("b", file("x.csv")))
@@ -313,25 +313,25 @@ def test_a_task_id_for_a_request_whose_steps_redis_lost_is_the_truth(scenario: S
 
 def test_a_request_that_was_refused_is_not_started_by_a_late_task_id(scenario: Scenario):
     scenario.arrives("a")
-    grant = scenario.sends("a")
-    scenario.ledger.reject(grant, Rejected("43010", "no"))
+    lease = scenario.sends("a")
+    scenario.ledger.reject(lease, Rejected("43010", "no"))
 
-    assert scenario.commit(grant, "t1") is False
+    assert scenario.commit(lease, "t1") is False
     assert scenario.names("a")[-1] == "rejected"
 
 
 def test_steps_that_do_not_fit_the_state_are_refused(scenario: Scenario):
     scenario.arrives("a")
-    grant = scenario.sends("a")
-    assert scenario.ledger.reconcile_later(grant, 1) is False
-    assert scenario.ledger.record_start_unknown(grant, [], 0) is False
-    scenario.ledger.mark_ambiguous(grant, DOUBT, 60, scenario.policy)
-    assert scenario.ledger.record_intent(grant, []) is None
-    assert scenario.ledger.withdraw_intent(grant) is False
-    assert scenario.ledger.reject(grant, Rejected("4", "no")) is False
-    scenario.commit(grant, "t")
-    assert scenario.ledger.retry(grant, BUSY, 1) is None
-    assert scenario.ledger.mark_ambiguous(grant, DOUBT, 1, scenario.policy) is False
+    lease = scenario.sends("a")
+    assert scenario.ledger.reconcile_later(lease, 1) is False
+    assert scenario.ledger.record_start_unknown(lease, [], 0) is False
+    scenario.ledger.mark_ambiguous(lease, DOUBT, 60, scenario.policy)
+    assert scenario.ledger.record_intent(lease, []) is None
+    assert scenario.ledger.withdraw_intent(lease) is False
+    assert scenario.ledger.reject(lease, Rejected("4", "no")) is False
+    scenario.commit(lease, "t")
+    assert scenario.ledger.retry(lease, BUSY, 1) is None
+    assert scenario.ledger.mark_ambiguous(lease, DOUBT, 1, scenario.policy) is False
     assert scenario.names("a") == ["accepted", "starting", "reconciling", "started"]
 
 

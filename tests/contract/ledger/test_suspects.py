@@ -23,12 +23,12 @@ def lose(scenario: Scenario, *names: str) -> None:
 def sweep(scenario: Scenario, names: list[str], killers: set[str]) -> None:
     """One process takes all that is due; a killer among it ends the process before anything is sent."""
     taken = [(name, scenario.claim(name)) for name in names if (scenario.due_in(name) or 0) <= 0]
-    grants = [(name, decision.grant) for name, decision in taken if isinstance(decision, StartNow)]
-    if killers & {name for name, _ in grants}:
+    leases = [(name, decision.lease) for name, decision in taken if isinstance(decision, StartNow)]
+    if killers & {name for name, _ in leases}:
         return
-    for name, grant in grants:
-        scenario.ledger.record_intent(grant, [])
-        scenario.commit(grant, f"task-{name}")
+    for name, lease in leases:
+        scenario.ledger.record_intent(lease, [])
+        scenario.commit(lease, f"task-{name}")
 
 
 def play(scenario: Scenario, names: list[str], killers: set[str]) -> None:
@@ -69,14 +69,14 @@ def test_a_healthy_request_beside_a_suspect_is_lost_with_it_once(scenario: Scena
 
 def test_one_suspect_at_a_time_acts_and_the_others_wait_for_its_lease_uncounted(scenario: Scenario):
     lose(scenario, "a", "b", "c")
-    grant = scenario.go("a")
+    lease = scenario.go("a")
     for name in "bc":
         assert scenario.claim(name) == NotYet(state="starting", held_by="a", opens_in=180.0)
         scenario.claim(name)
         assert (scenario.due_in(name), scenario.world.record(name)["worker_losses"]) == (180, "1")
         assert scenario.names(name) == ["accepted", "starting"]
     scenario.world.advance(100)
-    scenario.ledger.record_intent(grant, [])
+    scenario.ledger.record_intent(lease, [])
     scenario.world.advance(100)
 
     assert scenario.claim("b") == NotYet(state="starting", held_by="a", opens_in=80.0)
@@ -110,41 +110,41 @@ def test_an_answer_lets_the_suspect_in_that_waits_longest(scenario: Scenario, wa
     lose(scenario, "a", "gone", "b", "c")
     for name in ("c", "b"):
         scenario.world.client.hset(scenario.world.keys.request(name), "since", {"c": 1, "b": 2}[name])
-    grant = scenario.go("a")
+    lease = scenario.go("a")
     for name in ("b", "c"):
         scenario.claim(name)
-    answer(scenario, grant, way)
+    answer(scenario, lease, way)
 
     assert (scenario.due_in("c"), scenario.due_in("b")) == (0, 180)
     assert isinstance(scenario.claim("c"), StartNow)
     assert isinstance(scenario.claim("b"), NotYet)
 
 
-def answer(scenario: Scenario, grant: Lease, way: str) -> None:
+def answer(scenario: Scenario, lease: Lease, way: str) -> None:
     """Record one of the answers that an attempt can get."""
     match way:
         case "started":
-            assert scenario.commit(grant, "t")
+            assert scenario.commit(lease, "t")
         case "retry":
-            assert scenario.ledger.retry(grant, BUSY, 1) == "retrying"
+            assert scenario.ledger.retry(lease, BUSY, 1) == "retrying"
         case "gave_up":
-            assert scenario.ledger.retry(grant, BUSY, 10**6) == "gave_up"
+            assert scenario.ledger.retry(lease, BUSY, 10**6) == "gave_up"
         case "rejected":
-            assert scenario.ledger.reject(grant, Rejected("43010", "no"))
+            assert scenario.ledger.reject(lease, Rejected("43010", "no"))
         case _:
-            assert scenario.ledger.mark_ambiguous(grant, DOUBT, 60, scenario.policy)
+            assert scenario.ledger.mark_ambiguous(lease, DOUBT, 60, scenario.policy)
 
 
 def test_a_suspect_that_was_answered_late_or_is_gone_is_passed_over(scenario: Scenario):
     lose(scenario, "a", "started-late", "gone", "b")
-    late = scenario.requests_grant(scenario.requests["started-late"], fence=1)
-    grant = scenario.go("a")
+    late = scenario.forgotten_lease(scenario.requests["started-late"], fence=1)
+    lease = scenario.go("a")
     for name in ("started-late", "gone", "b"):
         scenario.claim(name)
         scenario.world.client.hset(scenario.world.keys.request("b"), "since", scenario.world.now_ms())
     scenario.commit(late, "t-late")
     scenario.world.lose("gone")
-    scenario.commit(grant, "t")
+    scenario.commit(lease, "t")
 
     assert scenario.due_in("b") == 0
 
@@ -202,14 +202,14 @@ def test_suspects_look_for_their_runs_one_at_a_time_too(scenario: Scenario):
     for name in "ab":
         scenario.in_doubt(name)
     scenario.world.advance(60)
-    old = [scenario.look(name).grant for name in "ab"]
+    old = [scenario.look(name).lease for name in "ab"]
     scenario.world.advance(180)
-    grant = scenario.look("a").grant
+    lease = scenario.look("a").lease
     for _ in range(2):
         assert scenario.claim("b") == NotYet(state="reconciling", held_by="a", opens_in=180.0)
     assert scenario.world.record("b")["worker_losses"] == "1"
     assert scenario.ledger.reconcile_later(old[1], 1) is False
-    assert scenario.ledger.reconcile_later(grant, 10) is True
+    assert scenario.ledger.reconcile_later(lease, 10) is True
 
     assert scenario.due_in("b") == 0
     assert isinstance(scenario.claim("b"), Reconcile)
@@ -222,9 +222,9 @@ def test_a_suspect_whose_start_is_unknown_lets_the_next_in(scenario: Scenario):
     scenario.world.advance(60)
     scenario.look("a")
     scenario.world.advance(180)
-    grant = scenario.look("a").grant
+    lease = scenario.look("a").lease
     scenario.claim("b")
-    assert scenario.ledger.record_start_unknown(grant, [], 0) is True
+    assert scenario.ledger.record_start_unknown(lease, [], 0) is True
 
     assert isinstance(scenario.claim("b"), StartNow)
 
@@ -246,8 +246,8 @@ def test_a_suspect_that_acted_after_its_wait_waits_no_more(scenario: Scenario):
     scenario.go("a")
     scenario.claim("b")
     scenario.world.advance(180)
-    grant = scenario.sends("b")
+    lease = scenario.sends("b")
     scenario.claim("c")
-    answer(scenario, grant, "ambiguous")
+    answer(scenario, lease, "ambiguous")
 
     assert (scenario.due_in("b"), scenario.due_in("c")) == (60, 0)

@@ -175,13 +175,13 @@ def test_the_token_endpoint_can_answer_nonsense(
     assert client.token()
 
 
-def test_a_fault_says_which_operation_it_struck(client: Conversation, sandbox: SandboxProcess) -> None:
+def test_a_fault_says_which_operation_it_applies_to(client: Conversation, sandbox: SandboxProcess) -> None:
     sandbox.control.add_fault("fault_2", operation="Retrieve", count=1)
     fault = client.retrieve("ImportDefinition", ["Name"]).text("faultstring")
     assert fault.startswith("Exception occurred during [Retrieve] ErrorID")
 
 
-def test_a_rule_for_any_operation_waits_for_one_it_can_strike(client: Conversation, sandbox: SandboxProcess) -> None:
+def test_a_rule_for_any_operation_waits_for_one_it_can_apply_to(client: Conversation, sandbox: SandboxProcess) -> None:
     for fault in ("missing_task", "error_43010"):
         sandbox.control.add_fault(fault, operation="*", count=1)
     client.token()

@@ -95,7 +95,7 @@ def test_filters_nest_and_take_more_operands(client: Conversation, sandbox: Sand
 
 
 @pytest.mark.parametrize("kind", ["", ' xsi:type="FilterPart"', ' xsi:type="Bogus"'])
-def test_a_filter_that_says_no_type_is_an_error_not_the_wish_for_everything(
+def test_a_filter_that_says_no_type_is_an_error_not_the_request_for_everything(
     client: Conversation, sandbox: SandboxProcess, kind: str
 ) -> None:
     _three(sandbox)

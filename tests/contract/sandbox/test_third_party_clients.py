@@ -77,7 +77,7 @@ def test_each_client_starts_the_import_and_finds_the_literal_names_it_looks_for(
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_each_client_is_told_token_expired_in_the_words_it_tests_for(
+def test_each_client_reads_token_expired_in_the_words_it_tests_for(
     client: Conversation, sandbox: SandboxProcess, name: str
 ) -> None:
     body, headers = CLIENTS[name]

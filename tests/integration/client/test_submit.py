@@ -92,8 +92,8 @@ def test_the_events_of_a_request_are_followed_to_its_end(
     client.submit(customer_key="other")
     with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as raw:
         ledger = RedisLedger(raw, LedgerSettings())
-        grant = ledger.claim(ledger.load(request_id), "the-test", Policy()).grant
-        ledger.reject(grant, Rejected(code="43000", text="no such definition"))
+        lease = ledger.claim(ledger.load(request_id), "the-test", Policy()).lease
+        ledger.reject(lease, Rejected(code="43000", text="no such definition"))
 
     kinds = [event["type"].rpartition(".")[2] for event in client.follow(request_id, within=30)]
 

@@ -72,7 +72,7 @@ def applied(sandbox: SandboxProcess, key: str) -> list[Perform]:
     return [Perform(MID, key, perform["task_id"]) for perform in sandbox.control.performs(key)]
 
 
-def live_until_struck(system: System, request: StartRequest, service: SoapMarketingCloud, fate: Fate) -> None:
+def live_until_it_fails(system: System, request: StartRequest, service: SoapMarketingCloud, fate: Fate) -> None:
     ledger, cloud = Mortal(system.world.ledger, fate, ledger=True), Mortal(service, fate, ledger=False)
     system.submit(request)
     try:
@@ -95,7 +95,7 @@ def test_over_http_too_whoever_dies_the_request_ends_once_and_truly(
         if fault:
             sandbox.control.add_fault(fault, "Perform", key, count=1)
         request = StartRequest(request_id="r1", customer_key=key, mid=MID, file=FileInfo(location="/", name="a.csv"))
-        live_until_struck(System(world), request, service, Fate(kind, point))
+        live_until_it_fails(System(world), request, service, Fate(kind, point))
         performs = applied(sandbox, key)
         assert len(performs) <= 1, (kind, point)
         check_finished(world, ["r1"])

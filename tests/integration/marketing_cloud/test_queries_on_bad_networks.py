@@ -31,7 +31,7 @@ def reset(connection):
     connection.reset()
 
 
-def test_a_query_is_asked_again_after_a_reset_and_each_try_is_told(adapter):
+def test_a_query_is_asked_again_after_a_reset_and_each_try_is_reported(adapter):
     with MisbehavingServer(reset, reset, answering(ORDERS)) as server, structlog.testing.capture_logs() as logged:
         definition = adapter(server.url).definition(MID, "orders")
 

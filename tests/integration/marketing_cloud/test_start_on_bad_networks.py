@@ -38,11 +38,11 @@ def reset_at_the_first_bytes(connection):
     connection.reset()
 
 
-def test_a_port_that_nobody_listens_on_is_not_applied(adapter):
+def test_a_port_that_no_one_listens_on_is_not_applied(adapter):
     assert start(adapter(refused_address())).code == "refused"
 
 
-def test_a_host_that_nobody_knows_is_not_applied(adapter):
+def test_a_host_that_no_one_knows_is_not_applied(adapter):
     verdict = start(adapter("http://no-such-tenant.soap.invalid/"))
 
     assert isinstance(verdict, NotApplied)

@@ -112,7 +112,7 @@ def test_a_delivered_message_is_held_as_unacknowledged_until_it_is_acknowledged(
     assert places(raw) == only()
 
 
-def test_a_message_popped_while_nobody_reads_stays_in_flight(patient, raw):
+def test_a_message_popped_while_no_one_reads_stays_in_flight(patient, raw):
     raw.lpush("imports", ENTRY)
 
     assert in_flight(raw) == [ENTRY]

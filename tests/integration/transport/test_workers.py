@@ -162,7 +162,7 @@ def test_a_worker_whose_connections_are_cut_again_and_again_goes_on(
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_a_worker_told_to_end_finishes_what_runs_and_leaves_the_rest_in_the_queue(
+def test_a_worker_asked_to_end_finishes_what_runs_and_leaves_the_rest_in_the_queue(
     own_valkey: Valkey, valkey_client: redis.Redis, start_worker: StartWorker, notes: Path, pool: str
 ):
     broker = own_valkey.celery_url

@@ -14,6 +14,7 @@ from tests.contract.ledger import (
     test_losses,
     test_redis_only,
     test_repeated_steps,
+    test_resolving,
     test_runs,
     test_starts,
     test_suspects,
@@ -33,6 +34,7 @@ BODIES = (
     test_repeated_steps,
     test_losses,
     test_redis_only,
+    test_resolving,
     test_suspects,
 )
 GIVEN = {"scenario", "world"}

@@ -105,13 +105,11 @@ MUTANTS = (
     # Windows.
     Mutant(
         "claim",
-        "local window_open = int(d.window) > now and not r.force",
-        "local window_open = int(d.window) >= now and not r.force",
+        "local in_window = int(d.window) > now and not r.force",
+        "local in_window = int(d.window) >= now and not r.force",
     ),
-    Mutant(
-        "claim", "local window_open = int(d.window) > now and not r.force", "local window_open = int(d.window) > now"
-    ),
-    Mutant("claim", "local window_open = int(d.window) > now and not r.force", "local window_open = false"),
+    Mutant("claim", "local in_window = int(d.window) > now and not r.force", "local in_window = int(d.window) > now"),
+    Mutant("claim", "local in_window = int(d.window) > now and not r.force", "local in_window = false"),
     Mutant("lease", "str(math.max(int(d.window), now + ms))", "str(now + ms)"),
     Mutant("lease", "if d.window_by ~= id and int(d.window) > now then", "if int(d.window) > now then"),
     Mutant(
@@ -126,7 +124,7 @@ MUTANTS = (
     ),
     Mutant("following", "a.outcome == 'import_failed' and a.on_error == 'free'", "a.on_error == 'free'"),
     Mutant("following", "a.outcome == 'import_failed' and a.on_error == 'free'", "a.outcome == 'import_failed'"),
-    Mutant("starting", "open_window(a.id, r, d, a.window)", ""),
+    Mutant("starting", "begin_window(a.id, r, d, a.window)", ""),
     # Duplicates and follow-ups.
     Mutant("duplicates", "if file and file ~= id and (r.exact or blocked) then", "if file and file ~= id then"),
     Mutant(

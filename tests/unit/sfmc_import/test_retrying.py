@@ -73,7 +73,7 @@ ROWS = [
     (REQUEST, REJECTED, 1, MIDDLE, Reject("43010", "not found")),
     # A request whose start was sent and left no trace.
     (REPEAT, TRANSIENT, 1, ENDED, Retry(22.5, "13")),
-    # The query that looks for the run of an ambiguous start.
+    # The query that polls for the run of an ambiguous start.
     (RECONCILE, TRANSIENT, 1, MIDDLE, Reconcile(15.0, "13")),
     (RECONCILE, TRANSIENT, 1, ENDED, Reconcile(15.0, "13")),
     (RECONCILE, THROTTLED, 1, ENDED, Reconcile(77.0, "http_429")),

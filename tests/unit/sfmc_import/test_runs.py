@@ -22,8 +22,8 @@ from sfmc_import.states import Followed
 FOLLOWED = {"request_id": "a", "mid": "1", "customer_key": "k", "task_id": "t", "status": None, "age": 1.0}
 
 
-def followed(*, overdue: bool = False, looks: int = 0) -> Followed:
-    return Followed(**FOLLOWED, overdue=overdue, looks=looks)
+def followed(*, overdue: bool = False, polls: int = 0) -> Followed:
+    return Followed(**FOLLOWED, overdue=overdue, polls=polls)
 
 
 def row(status: str, **counts: int) -> Run:
@@ -33,9 +33,9 @@ def row(status: str, **counts: int) -> Run:
 def test_the_first_poll_comes_after_the_shortest_pause_and_later_ones_wait_longer():
     backoff = Backoff(floor=5, cap=300, factor=1.5)
 
-    assert next_poll(followed(looks=0), backoff, 0.9) == 5
-    assert next_poll(followed(looks=1), backoff, 1.0) == 7.5
-    assert next_poll(followed(looks=100), backoff, 1.0) == 300
+    assert next_poll(followed(polls=0), backoff, 0.9) == 5
+    assert next_poll(followed(polls=1), backoff, 1.0) == 7.5
+    assert next_poll(followed(polls=100), backoff, 1.0) == 300
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_the_same_folder_under_two_paths_gives_the_same_requests_when_both_use_o
     assert len(client.requests) == 1
 
 
-def test_while_redis_is_away_the_file_is_kept_and_the_outage_is_told_once(watched, client):
+def test_while_redis_is_away_the_file_is_kept_and_the_outage_is_reported_once(watched, client):
     client.ledger_is_down = True
     watched.put("contacts.csv")
     watched.put("orders.csv")
@@ -229,7 +229,7 @@ def test_a_route_that_can_never_work_stops_the_watcher_at_its_start(tmp_path, cl
         Watched(tmp_path, client)
 
 
-def test_a_file_that_vanishes_before_it_settled_is_told_and_nothing_starts(watched, client):
+def test_a_file_that_vanishes_before_it_is_stable_is_reported_and_nothing_starts(watched, client):
     watched.put("contacts.csv")
     watched.pass_time(1)
     (watched.path / "contacts.csv").unlink()
@@ -262,7 +262,7 @@ def test_a_file_that_goes_or_changes_between_look_and_submit_is_not_announced(tm
     assert client.requests == {}
 
 
-def test_a_folder_that_becomes_unreadable_is_told_once_and_watched_on_when_it_returns(watched, client):
+def test_a_folder_that_becomes_unreadable_is_reported_once_and_watched_on_when_it_returns(watched, client):
     watched.pass_time()
     watched.path.rename(watched.path.with_name("away"))
 
@@ -318,14 +318,14 @@ def test_an_empty_file_is_passed_over_with_one_warning(watched, client):
     assert watched.pass_time(2) == ["file_submitted"]
 
 
-def test_a_name_that_is_no_text_is_told_once_and_stops_nothing(watched, client):
+def test_a_name_that_is_no_text_is_reported_once_and_stops_nothing(watched, client):
     Path(os.fsdecode(os.fsencode(watched.path) + b"/bad\xff.csv")).touch()
     watched.put("contacts.csv")
 
     assert sorted(watched.pass_time(2, 5)) == ["file_name_undecodable", "file_submitted"]
 
 
-def test_a_subfolder_that_cannot_be_listed_is_told_once_and_stops_nothing(tmp_path, client):
+def test_a_subfolder_that_cannot_be_listed_is_reported_once_and_stops_nothing(tmp_path, client):
     watched = Watched(tmp_path, client, recursive=True)
     watched.put("contacts.csv")
     (tmp_path / "shut").mkdir()

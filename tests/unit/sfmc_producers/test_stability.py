@@ -46,7 +46,7 @@ def test_a_finished_file_stays_finished_until_it_changes_and_then_finishes_again
     assert stable(RULE, *at) == [[], ["a.csv"], ["a.csv"], [], ["a.csv"]]
 
 
-def test_a_file_that_vanishes_is_told_once_and_starts_anew_when_it_returns():
+def test_a_file_that_vanishes_is_reported_once_and_starts_anew_when_it_returns():
     first, second, third, fourth = scans(RULE, (0, [A]), (1, []), (2, []), (3, [A]))
 
     assert [one.gone for one in (first, second, third, fourth)] == [(), ("a.csv",), (), ()]

@@ -21,7 +21,7 @@ def test_midnight_and_noon_are_twelve() -> None:
     assert us_date_time(datetime(2024, 5, 9, 18, tzinfo=UTC).timestamp()) == "5/9/2024 12:00:00 PM"
 
 
-def test_a_frozen_clock_moves_only_when_it_is_told_to() -> None:
+def test_a_frozen_clock_moves_only_when_it_is_asked_to() -> None:
     clock = Clock()
     clock.freeze()
     clock.set(MOMENT)
@@ -34,7 +34,7 @@ def test_a_frozen_clock_moves_only_when_it_is_told_to() -> None:
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=30)
 
 
-def test_a_token_lives_as_long_as_the_setting_says_and_the_client_is_told_less() -> None:
+def test_a_token_lives_as_long_as_the_setting_says_and_the_client_gets_less() -> None:
     clock = Clock()
     clock.freeze()
     tokens = Tokens(clock, 1200, Store(None), [])
@@ -48,7 +48,7 @@ def test_a_token_lives_as_long_as_the_setting_says_and_the_client_is_told_less()
     assert Tokens(clock, 5, Store(None), []).expires_in == 5
 
 
-def test_an_invented_token_stands_for_nobody() -> None:
+def test_an_invented_token_stands_for_no_one() -> None:
     assert Tokens(Clock(), 1200, Store(None), []).find("invented") is None
 
 

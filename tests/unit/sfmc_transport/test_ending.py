@@ -1,4 +1,4 @@
-"""What a worker does with a message that reaches it after it was told to end."""
+"""What a worker does with a message that reaches it after it was asked to end."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,7 +37,7 @@ def handle(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.mark.parametrize("flag", ["should_stop", "should_terminate"])
 @pytest.mark.parametrize(("value", "became"), [(None, "handled"), (False, "handled"), (0, "requeued"), (1, "requeued")])
-def test_a_worker_told_to_end_puts_a_message_back(
+def test_a_worker_asked_to_end_puts_a_message_back(
     handle: Any, monkeypatch: pytest.MonkeyPatch, flag: str, value: Any, became: str
 ) -> None:
     monkeypatch.setattr(state, flag, value)

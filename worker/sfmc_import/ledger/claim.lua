@@ -72,9 +72,9 @@ end
 local function while_accepted()
   local why, by = seen_before(id, r, d)
   if why then return end_as_duplicate(why, by) end
-  local window_open = int(d.window) > now and not r.force
+  local in_window = int(d.window) > now and not r.force
   local first = first_follow_up(r)
-  if not (d.holder or window_open or (first and not r.force)) then return begin_attempt() end
+  if not (d.holder or in_window or (first and not r.force)) then return begin_attempt() end
   if r.force then return defer() end
   if not r.file then return end_as_duplicate('window') end
   if policy.when_too_soon == 'drop' then return end_as_duplicate('too_soon') end
@@ -155,7 +155,7 @@ local function while_retrying()
 end
 
 local function give_up_reconciling()
-  open_window(id, r, d, policy.window)
+  begin_window(id, r, d, policy.window)
   move(id, r, 'start_unknown', {code = 'worker_lost', text = 'too many workers died while they looked for the run'})
   finish(id, r)
   release(id, r)

@@ -70,7 +70,7 @@ local function release(id, r)
 end
 
 -- Lets a start use the window; an open one before it is kept for a start that ends in Error.
-local function open_window(id, r, d, ms)
+local function begin_window(id, r, d, ms)
   local values = {window_by = id, window = str(math.max(int(d.window), now + ms))}
   if d.window_by ~= id and int(d.window) > now then
     values.previous_window, values.previous_window_by = d.window, d.window_by or ''

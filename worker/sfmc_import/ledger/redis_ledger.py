@@ -160,8 +160,8 @@ class RedisLedger:
             raise LedgerUnavailableError("the intent was not confirmed by replicas or disk; nothing was sent")
         return answer
 
-    def _step(self, step: str, grant: Lease, **more: Any) -> Any:
-        return self._run(step, {"id": grant.request_id, "fence": grant.fence, **more})
+    def _step(self, step: str, lease: Lease, **more: Any) -> Any:
+        return self._run(step, {"id": lease.request_id, "fence": lease.fence, **more})
 
     def accept(self, request: StartRequest) -> bool:
         """See sfmc_import.ports.Ledger.accept."""
@@ -183,34 +183,34 @@ class RedisLedger:
             raw: Any = self._client.hgetall(self.keys.request(request_id))
         return wire.read_request(request_id, raw)
 
-    def record_intent(self, grant: Lease, known: Collection[str], *, above: bool = False) -> float | None:
+    def record_intent(self, lease: Lease, known: Collection[str], *, above: bool = False) -> float | None:
         """See sfmc_import.ports.Ledger.record_intent."""
-        arguments = {"id": grant.request_id, "fence": grant.fence, **wire.intent_arguments(known, above=above)}
+        arguments = {"id": lease.request_id, "fence": lease.fence, **wire.intent_arguments(known, above=above)}
         return self._lease_left(self._run_confirmed("record_intent", arguments))
 
-    def renew_intent(self, grant: Lease) -> float | None:
+    def renew_intent(self, lease: Lease) -> float | None:
         """See sfmc_import.ports.Ledger.renew_intent."""
-        arguments = {"id": grant.request_id, "fence": grant.fence}
+        arguments = {"id": lease.request_id, "fence": lease.fence}
         return self._lease_left(self._run_confirmed("renew_intent", arguments))
 
     @staticmethod
     def _lease_left(answer: Any) -> float | None:
         return None if int(answer) < 0 else int(answer) / 1000
 
-    def withdraw_intent(self, grant: Lease) -> bool:
+    def withdraw_intent(self, lease: Lease) -> bool:
         """See sfmc_import.ports.Ledger.withdraw_intent."""
-        return bool(self._step("withdraw_intent", grant))
+        return bool(self._step("withdraw_intent", lease))
 
     def started(
-        self, grant: Lease, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False
+        self, lease: Lease, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False
     ) -> bool:
         """See sfmc_import.ports.Ledger.started."""
         return bool(
             self._step(
                 "started",
-                grant,
-                mid=grant.mid,
-                customer_key=grant.customer_key,
+                lease,
+                mid=lease.mid,
+                customer_key=lease.customer_key,
                 task=start.task_id,
                 soap=start.soap_request_id,
                 window=wire.milliseconds(window * 3600),
@@ -220,34 +220,34 @@ class RedisLedger:
             )
         )
 
-    def retry(self, grant: Lease, fault: Fault, delay: float) -> str | None:
+    def retry(self, lease: Lease, fault: Fault, delay: float) -> str | None:
         """See sfmc_import.ports.Ledger.retry."""
         pause = wire.milliseconds(delay)
-        state = self._step("retry", grant, code=fault.code, text=fault.text, delay=pause)
+        state = self._step("retry", lease, code=fault.code, text=fault.text, delay=pause)
         return None if state is None else str(state.decode())
 
-    def mark_ambiguous(self, grant: Lease, fault: Fault, delay: float, policy: Policy) -> bool:
+    def mark_ambiguous(self, lease: Lease, fault: Fault, delay: float, policy: Policy) -> bool:
         """See sfmc_import.ports.Ledger.mark_ambiguous."""
         deadline = wire.milliseconds(policy.reconcile_deadline)
         pause = wire.milliseconds(delay)
         more = {"code": fault.code, "text": fault.text, "delay": pause, "reconcile_deadline": deadline}
-        return bool(self._step("mark_ambiguous", grant, **more))
+        return bool(self._step("mark_ambiguous", lease, **more))
 
-    def reconcile_later(self, grant: Lease, delay: float) -> bool:
+    def reconcile_later(self, lease: Lease, delay: float) -> bool:
         """See sfmc_import.ports.Ledger.reconcile_later."""
-        return bool(self._step("reconcile_later", grant, delay=wire.milliseconds(delay)))
+        return bool(self._step("reconcile_later", lease, delay=wire.milliseconds(delay)))
 
-    def record_start_unknown(self, grant: Lease, candidates: Sequence[str], window: float) -> bool:
+    def record_start_unknown(self, lease: Lease, candidates: Sequence[str], window: float) -> bool:
         """See sfmc_import.ports.Ledger.record_start_unknown."""
         return bool(
             self._step(
-                "record_start_unknown", grant, candidates=list(candidates), window=wire.milliseconds(window * 3600)
+                "record_start_unknown", lease, candidates=list(candidates), window=wire.milliseconds(window * 3600)
             )
         )
 
-    def reject(self, grant: Lease, fault: Rejected) -> bool:
+    def reject(self, lease: Lease, fault: Rejected) -> bool:
         """See sfmc_import.ports.Ledger.reject."""
-        return bool(self._step("reject", grant, code=fault.code, text=fault.text))
+        return bool(self._step("reject", lease, code=fault.code, text=fault.text))
 
     def unassigned_task_ids(self, mid: str, task_ids: Collection[str]) -> frozenset[str]:
         """See sfmc_import.ports.Ledger.unassigned_task_ids."""

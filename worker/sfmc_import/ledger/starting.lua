@@ -54,7 +54,7 @@ function steps.started()
   local values = {task = a.task, started = str(now), follow_until = str(now + a.follow_deadline), polls = 0, sent = '0'}
   if present(a.soap) then values.soap = a.soap end
   set(request_key(id), r, values)
-  open_window(id, r, d, a.window)
+  begin_window(id, r, d, a.window)
   if not d.holder or d.holder == id then set(definition_key(r), d, {holder = id, lease = '0'}) end
   note_newest(r.mid, a.task)
   keep_definition(r, d)
@@ -116,7 +116,7 @@ function steps.record_start_unknown()
   local r, found, d = current_lease()
   if not r then return found and found.state == 'start_unknown' and 1 or 0 end
   if r.state ~= 'reconciling' then return 0 end
-  open_window(a.id, r, d, a.window)
+  begin_window(a.id, r, d, a.window)
   local extra = {window_opens = a.window > 0 and iso(int(d.window)) or nil}
   if #a.candidates > 0 then extra.candidates = a.candidates end
   move(a.id, r, 'start_unknown', extra)

@@ -78,12 +78,12 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
     match fields["decision"]:
         case "start_now":
             return StartNow(
-                grant=_lease(request_id, fields), newest=fields.get("newest"), loss_age=fields.get("loss_age")
+                lease=_lease(request_id, fields), newest=fields.get("newest"), loss_age=fields.get("loss_age")
             )
         case "reconcile":
             known = frozenset(orjson.loads(fields["known"]))
             above = fields.get("above") or None
-            return Reconcile(grant=_lease(request_id, fields), known=known, above=above, is_last=fields["late"])
+            return Reconcile(lease=_lease(request_id, fields), known=known, above=above, is_last=fields["late"])
         case "not_yet":
             return NotYet(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
         case _:
@@ -97,7 +97,7 @@ def _lease(request_id: str, fields: Mapping[str, Any]) -> Lease:
         customer_key=fields["customer_key"],
         fence=fields["fence"],
         attempt=fields["attempt"],
-        lease=float(fields["lease"]),
+        seconds=float(fields["lease"]),
     )
 
 
@@ -129,14 +129,14 @@ def _read_file(fields: dict[str, Any] | None) -> FileInfo | None:
 
 def read_followed(row: list[Any]) -> Followed:
     """Read one row of the step `followed`."""
-    request_id, mid, key, task_id, status, looks, age, overdue = row
+    request_id, mid, key, task_id, status, polls, age, overdue = row
     return Followed(
         request_id=request_id,
         mid=mid,
         customer_key=key,
         task_id=task_id,
         status=status or None,
-        looks=int(looks),
+        polls=int(polls),
         age=int(age) / 1000,
         overdue=overdue == 1,
     )

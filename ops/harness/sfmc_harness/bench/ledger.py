@@ -53,8 +53,8 @@ def _used(client: "Redis") -> int:
 def _whole_life(ledger: RedisLedger, key: str, request_id: str, policy: Policy) -> None:
     decision = ledger.claim(StartRequest(request_id=request_id, customer_key=key, mid=MID), "bench", policy)
     assert isinstance(decision, StartNow)
-    ledger.record_intent(decision.grant, ())
-    ledger.started(decision.grant, Accepted(task_id=request_id[-9:], soap_request_id=None), 24, policy)
+    ledger.record_intent(decision.lease, ())
+    ledger.started(decision.lease, Accepted(task_id=request_id[-9:], soap_request_id=None), 24, policy)
     [run] = ledger.followed([request_id])
     ledger.ended(run, "completed", Run(task_id=run.task_id, customer_key=key, status="Completed", total=1), policy)
 

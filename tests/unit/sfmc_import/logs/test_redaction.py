@@ -48,7 +48,7 @@ def test_a_known_secret_is_hidden_wherever_it_stands() -> None:
         '<wsse:Password Type="…#PasswordText">geheim</wsse:Password>',
     ],
 )
-def test_secrets_that_nobody_named_are_known_by_their_place(text: str) -> None:
+def test_secrets_that_no_one_named_are_known_by_their_place(text: str) -> None:
     assert "geheim" not in str(cleaned(text=text)["text"])
 
 

@@ -161,7 +161,7 @@ def test_a_lost_output_does_not_stop_the_program(out: Output) -> None:
     log = logging_to(out)
     out.close()
 
-    log.info("nobody_listens")
+    log.info("no_one_listens")
     logging.getLogger("library").info("no listener")
 
 

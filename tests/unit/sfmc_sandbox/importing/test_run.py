@@ -91,7 +91,7 @@ def test_any_bytes_and_texts_end_in_an_outcome(content, texts, file_type, code_p
         shutil.rmtree(folder)
 
 
-def test_progress_is_told_before_anything_can_go_wrong(world):
+def test_progress_is_reported_before_anything_can_go_wrong(world):
     world.run(UpdateType="Upsert")
     assert world.seen == ["Processing"]
 
