@@ -208,23 +208,23 @@ class WorkerLifecycle(StartStopStep):
         """Log that the worker begins to end."""
         log.info("worker_shutting_down", worker=worker.hostname)
 
-    def stop(self, worker: Any) -> None:  # noqa: ARG002
+    def end(self) -> None:
         """End watch and heartbeat."""
         if self._watch is not None:
             self._watch.stop()
         if self._heartbeat is not None:
             self._heartbeat.stop()
 
-    def terminate(self, worker: Any) -> None:
-        """End at once."""
-        self.stop(worker)
-
 
 class ReadyMark(StartStopStep):
-    """Bootstep of our consumers: the worker is ready when it begins to take messages."""
+    """Bootstep of our consumers: tells the lifecycle when the worker takes messages and when all has stopped."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, consumer: Any) -> None:
         """Mark the worker of this consumer as ready; again after each reconnection."""
         consumer.controller.lifecycle.ready()
+
+    def shutdown(self, consumer: Any) -> None:
+        """End watch and heartbeat after everything else has stopped: until then tasks may still run in the pool."""
+        consumer.controller.lifecycle.end()
