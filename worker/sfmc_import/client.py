@@ -12,6 +12,7 @@ A client may be shared by threads and used after a fork. In an asyncio program c
 
 import logging
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -74,7 +75,7 @@ class _Connections:
     ledger: RedisLedger
     broker: Connection
     idle: deque[Producer] = field(default_factory=deque)
-    process: int = field(default_factory=os.getpid)
+    closed: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def sender(self) -> Iterator[Producer]:
@@ -86,13 +87,16 @@ class _Connections:
             _release(producer)
             raise
         self.idle.append(producer)
+        if self.closed.is_set():
+            self.close()
 
     def close(self) -> None:
-        """Close everything that no thread is using now."""
+        """Close everything that no thread is using now; a thread that sends closes what it used when it is done."""
+        self.closed.set()
         with suppress(IndexError):
             while True:
                 _release(self.idle.pop())
-        self.redis.close()
+        self.redis.connection_pool.disconnect(inuse_connections=False)
 
     def _idle_or_new(self) -> Producer:
         with suppress(IndexError):
@@ -136,7 +140,8 @@ class Client:
         self._broker = parse_redis_url(broker_url or redis_url)
         self._options = {**SEND_OPTIONS, **self._broker.transport_options, **(transport_options or {})}
         self._ledger_settings = LedgerSettings(prefix=prefix)
-        self._opened: _Connections | None = None
+        # By process: a child neither uses nor closes the sockets of its parent.
+        self._opened: dict[int, _Connections] = {}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -164,8 +169,8 @@ class Client:
 
     def close(self) -> None:
         """Close the connections of this process; the next use opens new ones."""
-        opened, self._opened = self._opened, None
-        if opened is not None and opened.process == os.getpid():
+        opened = self._opened.pop(os.getpid(), None)
+        if opened is not None:
             opened.close()
 
     def submit(
@@ -230,14 +235,15 @@ class Client:
                     return
 
     def _connections(self) -> _Connections:
-        """Give what is open in this process: sockets of a parent process are not used, nor closed, by its child."""
-        opened = self._opened
-        if opened is None or opened.process != os.getpid():
-            limits = {"connect_seconds": CONNECT_SECONDS, "answer_seconds": ANSWER_SECONDS}
-            redis = connect(self._address, retries=1, **limits)
-            broker = Connection(self._broker.celery_url, transport_options=self._options)
-            opened = self._opened = _Connections(redis, RedisLedger(redis, self._ledger_settings), broker)
-        return opened
+        """Give what is open in this process."""
+        process = os.getpid()
+        # setdefault is atomic: threads that come first together share one; nothing is connected before it is used.
+        return self._opened.get(process) or self._opened.setdefault(process, self._open())
+
+    def _open(self) -> _Connections:
+        redis = connect(self._address, retries=1, connect_seconds=CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS)
+        broker = Connection(self._broker.celery_url, transport_options=self._options)
+        return _Connections(redis, RedisLedger(redis, self._ledger_settings), broker)
 
     def _send(self, connections: _Connections, request: StartRequest) -> None:
         body = ((), request.as_message(), {"callbacks": None, "errbacks": None, "chain": None, "chord": None})

@@ -1,12 +1,17 @@
 """Host programs that share one client among their workers: `python -m tests.integration.client.programs NAME URL`."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 
-from sfmc_import.client import Client
+import psutil
+
+from sfmc_import.client import Client, ServiceUnavailableError
 
 WORKERS = 8
 EACH = 25
@@ -72,8 +77,51 @@ async def _main(client: Client) -> None:
     await asyncio.gather(*calls)
 
 
+def closing(client: Client) -> None:
+    """Threads that submit while another closes the client again and again."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        running = [pool.submit(_submit_or_unavailable, client) for _ in range(WORKERS)]
+        while wait(running, timeout=0.01).not_done:
+            client.close()
+        for each in running:
+            each.result()
+    client.close()
+    if psutil.Process().net_connections("all"):
+        raise SystemExit("connections stayed open")
+
+
+def _submit_or_unavailable(client: Client) -> None:
+    for _ in range(EACH):
+        with suppress(ServiceUnavailableError):
+            client.submit(customer_key="contacts")
+
+
+def first_use(client: Client) -> None:
+    """Threads that use a new client for the first time at the same moment, often."""
+    sys.setswitchinterval(1e-5)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for _ in range(EACH):
+            _use_at_once(client, pool)
+            client.close()
+    gc.collect()
+
+
+def _use_at_once(client: Client, pool: ThreadPoolExecutor) -> None:
+    barrier = threading.Barrier(WORKERS)
+
+    def use(_: int) -> object:
+        barrier.wait()
+        client.submit(customer_key="contacts")
+        return client._connections()
+
+    found = set(map(id, list(pool.map(use, range(WORKERS)))))
+    if len(found) > 1:
+        raise SystemExit(f"{len(found)} sets of connections were opened")
+
+
 PROGRAMS = {"threads": threads, "fork": fork, "processes": processes, "coroutines": coroutines}
+CLOSING_PROGRAMS = {"closing": closing, "first_use": first_use}
 
 if __name__ == "__main__":
     with Client(sys.argv[2], mid="510001234") as shared:
-        PROGRAMS[sys.argv[1]](shared)
+        (PROGRAMS | CLOSING_PROGRAMS)[sys.argv[1]](shared)
