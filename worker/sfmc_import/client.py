@@ -260,8 +260,9 @@ class Client:
                 )
         except (KombuError, RedisError, OSError) as error:
             names = {"request_id": request.request_id, "customer_key": request.customer_key, "mid": request.mid}
-            facts = {"error": str(error), "action": "sweep_will_retry"}
-            log.warning("message_not_sent", extra=names | facts)
+            facts = {"event": "message_not_sent", "error": str(error), "action": "sweep_will_retry"}
+            text = "request %s is recorded, its message was not sent (%s); the sweep sends it"
+            log.warning(text, request.request_id, error, extra=names | facts)
 
     @contextmanager
     def _redis_errors(self) -> Iterator[None]:
@@ -271,8 +272,9 @@ class Client:
             raise ServiceUnavailableError(f"Redis at {self._address.shown} does not answer: {error}") from error
 
     def _log_outage(self, reason: str) -> None:
-        facts = {"redis": self._address.shown, "error": reason, "action": "waiting"}
-        log.warning("redis_unreachable", extra=facts)
+        shown = self._address.shown
+        facts = {"event": "redis_unreachable", "redis": shown, "error": reason, "action": "waiting"}
+        log.warning("Redis at %s does not answer (%s); the client waits for it", shown, reason, extra=facts)
 
 
 def _is_past(deadline: float | None) -> bool:

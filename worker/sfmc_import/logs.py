@@ -134,8 +134,11 @@ class Redactor:
         return text
 
 
-CLIENT_FIELDS = ("request_id", "customer_key", "mid", "redis", "error", "action")
-"""What `sfmc_import.client` adds to its records: it logs by stdlib logging, because it runs in host programs."""
+CLIENT_FIELDS = ("event", "request_id", "customer_key", "mid", "redis", "error", "action")
+"""What `sfmc_import.client` adds to its records: it logs by stdlib logging, because it runs in host programs.
+
+Its `event` is the static name, which our records have in the place of the sentence that a host prints.
+"""
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 

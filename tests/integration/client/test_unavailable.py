@@ -65,7 +65,9 @@ def test_a_request_is_recorded_while_the_broker_cannot_be_reached(
     assert result.is_new
     assert redis.zcard("{sfmc-import:events}:due") == 1, "the sweep will wake it"
     [record] = [each for each in caplog.records if each.name == "sfmc_import.client"]
-    assert (record.message, record.request_id) == ("message_not_sent", result.request_id)
+    assert (record.event, record.request_id) == ("message_not_sent", result.request_id)  # type: ignore[attr-defined]
+    assert record.message.startswith(f"request {result.request_id} is recorded, its message was not sent (")
+    assert record.message.endswith("); the sweep sends it")
 
 
 @pytest.mark.parametrize("used_before", [True, False])

@@ -197,8 +197,16 @@ def test_the_client_which_logs_by_stdlib_logging_names_its_request_in_our_record
     output = Output()
     configure(form="json", stream=output)
     logging.getLogger("sfmc_import.client").warning(
-        "message_not_sent",
-        extra={"request_id": "r", "customer_key": "k", "mid": "1", "error": "e", "action": "waiting"},
+        "request %s is recorded",
+        "r",
+        extra={
+            "event": "message_not_sent",
+            "request_id": "r",
+            "customer_key": "k",
+            "mid": "1",
+            "error": "e",
+            "action": "waiting",
+        },
     )
 
     [record] = output.records()
