@@ -29,14 +29,14 @@ from redis.exceptions import RedisError
 from uuid_utils import uuid7
 
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.events import Event, EventStream, just_before
+from sfmc_import.events import ENDS, Entry, Event, EventStream, just_before, kind
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.ledger.redis_ledger import is_defect
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redis_address import parse_redis_url
 from sfmc_import.redis_server import connect
 from sfmc_import.request import QUEUE, FileInfo, StartRequest, celery_headers, read_request
-from sfmc_import.states import TERMINAL
 from sfmc_transport import TRANSPORT_OPTIONS
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ __all__ = ["Client", "ServiceUnavailableError", "SubmitResult", "file_at", "subm
 
 # Stdlib logging: structlog, where a host has not configured it, would print to the host's standard output.
 log = logging.getLogger("sfmc_import.client")
-
-LAST_EVENTS = frozenset("sfmc.import." + state for state in TERMINAL)
 
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 3.0
@@ -217,7 +215,8 @@ class Client:
     def follow(self, request_id: str, *, within: float | None = None) -> Iterator[Event]:
         """Yield the events of a request from its first on, until its last, or for `within` seconds.
 
-        While Redis is unavailable it waits; raises ServiceUnavailableError when that is so at the beginning.
+        While Redis is unavailable it waits; raises ServiceUnavailableError when that is so at the beginning, and when
+        Redis refuses to be read.
         """
         connections = self._connections()
         keys = connections.ledger.keys
@@ -228,11 +227,17 @@ class Client:
         deadline = None if within is None else time.monotonic() + within
         stream = EventStream(connections.redis, keys.stream)
         since = just_before(record["accepted_at"])
-        for _, event in stream.live(since, self._log_outage, lambda: _is_past(deadline)):
+        entries = stream.live(since, self._log_outage, lambda: _is_past(deadline))
+        while (event := self._next(entries)) is not None:
             if event["data"].get("request_id") == request_id:
                 yield event
-                if event["type"] in LAST_EVENTS:
+                if kind(event) in ENDS:
                     return
+
+    def _next(self, entries: Iterator[Entry]) -> Event | None:
+        with self._redis_errors():
+            _, event = next(entries, (None, None))
+        return event
 
     def _connections(self) -> _Connections:
         """Give what is open in this process."""
@@ -270,6 +275,10 @@ class Client:
             yield
         except LedgerUnavailableError as error:
             raise ServiceUnavailableError(f"Redis at {self._address.shown} does not answer: {error}") from error
+        except RedisError as error:
+            if is_defect(error):
+                raise
+            raise ServiceUnavailableError(f"Redis at {self._address.shown} refused a command: {error}") from error
 
     def _log_outage(self, reason: str) -> None:
         shown = self._address.shown

@@ -25,6 +25,12 @@ def make() -> Iterator[Make]:
         yield lambda url, **more: stack.enter_context(Client(url, mid="510001234", **more))
 
 
+def forbid_xread(server: Valkey) -> None:
+    """Make the user `limited` with the password `word`, who may do all else."""
+    with redis_py.Redis.from_url(server.url, socket_timeout=10) as admin:
+        admin.execute_command("ACL", "SETUSER", "limited", "on", ">word", "~*", "&*", "+@all", "-xread")
+
+
 @contextmanager
 def frozen(server: Valkey) -> Iterator[None]:
     """Stop the process: it accepts connections and answers nothing."""
@@ -115,3 +121,39 @@ def test_a_frozen_ledger_is_an_error_and_the_next_request_is_taken(make: Make, o
         client.submit(customer_key="contacts")
 
     assert client.submit(customer_key="contacts").is_new
+
+
+def test_a_user_who_may_not_read_events_gets_an_error_that_says_so(make: Make, own_valkey: Valkey) -> None:
+    client = make(own_valkey.tcp_url.replace("//", "//limited:word@", 1))
+    forbid_xread(own_valkey)
+    request_id = client.submit(customer_key="contacts").request_id
+
+    with pytest.raises(ServiceUnavailableError, match=r"refused a command: .*xread"):
+        list(client.follow(request_id, within=30))
+
+
+def test_an_error_of_the_program_that_follows_stays_what_it_is(make: Make, own_valkey: Valkey) -> None:
+    client = make(own_valkey.tcp_url)
+    request_id = client.submit(customer_key="contacts").request_id
+
+    def follow() -> None:
+        for _ in client.follow(request_id, within=30):
+            raise redis_py.ResponseError("the program's own")
+
+    with pytest.raises(redis_py.ResponseError, match="own"):
+        follow()
+
+
+def test_an_outage_while_events_are_followed_is_a_sentence_with_its_name(
+    make: Make, own_valkey: Valkey, caplog
+) -> None:
+    client = make(own_valkey.tcp_url)
+    events = client.follow(client.submit(customer_key="contacts").request_id, within=0.5)
+    next(events)
+    own_valkey.kill()
+    with caplog.at_level(logging.WARNING):
+        assert list(events) == []
+
+    [record] = [each for each in caplog.records if each.name == "sfmc_import.client"]
+    assert record.event == "redis_unreachable"  # type: ignore[attr-defined]
+    assert record.message.startswith(f"Redis at {own_valkey.tcp_url} does not answer (")
