@@ -102,6 +102,8 @@ def run_start(
     printer = Printer(as_json=as_json)
     settings = load(os.environ)
     with Client.from_settings(settings) as client:
+        if not (given.get("mid") or client.mid):
+            raise click.UsageError("no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
         _start_logging(settings, as_json=as_json)
         receipt = client.submit(customer_key=customer_key, file=_file_info(file), source="command", **given)
         printer.show_result(receipt, customer_key)

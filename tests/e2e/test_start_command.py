@@ -121,3 +121,22 @@ def test_start_with_wait_gives_up_waiting_after_its_timeout_and_the_request_cont
     assert ended.returncode == 1
     assert "no end within 0.5 s; it continues" in ended.stdout.splitlines()[-1]
     assert redis.zcard("{sfmc-import:events}:due") == 1
+
+
+def test_start_without_a_business_unit_says_what_gives_one(place, redis):
+    ended = place.run("start", "contacts", SFMC_ACCOUNT_ID="")
+
+    assert ended.returncode == 2
+    assert "no business unit; set SFMC_ACCOUNT_ID or give --mid MID" in ended.stderr
+    assert redis.keys() == []
+
+
+def test_start_with_wait_ends_in_one_line_when_its_user_may_not_read_events(tmp_path, own_valkey):
+    with redis_py.Redis.from_url(own_valkey.url, socket_timeout=10) as admin:
+        admin.execute_command("ACL", "SETUSER", "limited", "on", ">word", "~*", "&*", "+@all", "-xread")
+    limited = own_valkey.tcp_url.replace("//", "//limited:word@", 1)
+    ended = Place(tmp_path, own_valkey).run("start", "contacts", "--wait", SFMC_REDIS_URL=limited)
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"sfmc-import: Redis at {own_valkey.tcp_url} refused a command: ")
+    assert ended.stderr.splitlines()[1:] == ["  find the cause with: sfmc-import doctor"]
