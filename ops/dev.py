@@ -158,7 +158,7 @@ def works(python: Path) -> bool:
 
 def steps_with_uv() -> list[list[str]]:
     """Return the commands that make .venv with uv."""
-    install = ["uv", "pip", "install", "--quiet", "--python", str(PYTHON)]
+    install = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(PYTHON)]
     return [
         ["uv", "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(ENVIRONMENT)],
         [*install, "--require-hashes", "-r", str(LOCK)],
