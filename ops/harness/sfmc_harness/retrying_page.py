@@ -48,7 +48,7 @@ RULES = f"""## Rules
 - What was sent, or may have been sent, is never given up: it is reconciled, and ends as `started` or `start_unknown`.
 - No pause is begun that would end after the deadline.
 - `retry_after` of the service is a minimum: the pause is the longer of it and the backoff. More than
-  {retrying.MAX_RETRY_AFTER_SECONDS:.0f} s, or no finite number, is not believed.
+  {retrying.MAX_RETRY_AFTER_SECONDS:.0f} s, or no finite number, is ignored.
 - What failed for the whole account (login, maintenance, throttling) is not repeated within a call.
 - A refused query does not end the search for a run before the reconcile deadline; at the deadline the request ends as
   `start_unknown`.
@@ -62,7 +62,7 @@ WITHOUT_JITTER = frozenset({"WATCHER", "CONNECT"})
 
 PAUSES = f"""Defaults, in seconds. `0 to 8` is a random time in between.
 
-The last four belong to no decision: `CONNECT` is for connections to Redis at the start and for readers of events,
+The last four are pauses only: `CONNECT` is for connections to Redis at the start and for readers of events,
 `REDIS_COMMAND` for one command (redis-py repeats it), `PUBLISH` and `BROKER_CONNECT` for kombu. A wake-up that was lost
 is sent again after {retrying.WAKE_PAUSE_SECONDS:g} s, or half a lease if that is less.
 """
@@ -88,6 +88,8 @@ def _cell(fault: Fault, policy: RetryPolicy) -> str:
     first = _word(after(fault, 1, Times(chance=0.5), policy))
     last = _word(after(fault, 10**6, Times(chance=0.5, spent=10**9, left_of_deadline=0.0), policy))
     has_deadline = policy.deadline < inf or policy.name in {"SCHEDULED", "REPEAT", "RECONCILE"}
+    if policy.name == "RECONCILE" and last == "reject":
+        last = "the search ends (`start_unknown`)"
     return first if first == last or not has_deadline else f"{first}; at the deadline {last}"
 
 
