@@ -131,7 +131,7 @@ def test_what_no_worker_can_handle_is_set_aside_with_its_bytes_and_the_rest_goes
     assert stack.run("dead-letters", "show", found[1]["id"], "--raw").stdout == '{"body": 1}'
     assert "colour" in found[3]["detail"]
     assert len(stack.sandbox.control.performs(key)) == 1
-    assert stack.run("dead-letters", "drop", *(each["id"] for each in found)).returncode == 0
+    assert stack.run("dead-letters", "delete", *(each["id"] for each in found)).returncode == 0
     assert "Traceback" not in kept.log.read_text()
 
 

@@ -130,7 +130,7 @@ def test_a_folder_that_goes_and_returns_is_watched_on(place, redis):
     ("command", "env", "complaint"),
     [
         (["watch", "/no/such/folder"], {}, "folder /no/such/folder cannot be read: No such file or directory"),
-        (["watch", "/", "/"], {}, "location / stands for two folders"),
+        (["watch", "/", "/"], {}, "location / is given for two folders"),
         (["watch", "/", "--mid", "north"], {}, "mid must be the number of a business unit"),
         (["watch", "/,key=" + "k" * 37], {}, "customer_key has 37 characters"),
         (["watch", "/"], {"SFMC_ACCOUNT_ID": ""}, "no business unit; set SFMC_ACCOUNT_ID or give --mid MID"),
@@ -162,8 +162,10 @@ def stopped_valkey(tmp_path):
         yield server
 
 
-def test_start_without_redis_ends_in_one_clear_line(tmp_path, stopped_valkey):
+def test_start_without_redis_ends_in_one_clear_line_and_its_fix(tmp_path, stopped_valkey):
     ended = Place(tmp_path, stopped_valkey).run("start", "contacts")
 
-    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
-    assert "does not answer" in ended.stderr
+    error, advice = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert "does not answer" in error
+    assert advice == "  find the cause with: sfmc-import doctor"

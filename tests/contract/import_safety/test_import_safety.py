@@ -52,6 +52,7 @@ def test_importing_a_public_module_changes_nothing_in_a_host_that_has_set_up_eve
     assert answer.shared_task == "host"
 
 
+@pytest.mark.nightly
 def test_every_module_can_be_imported_alone_and_changes_nothing_in_a_bare_interpreter(cache: Path) -> None:
     answers = import_alone(every_module(), cache=cache)
 
