@@ -9,6 +9,7 @@ import psutil
 from tests.chaos.conftest import LEASE
 from tests.chaos.observations import await_applied, await_ends, await_sending, lines_of, seconds_until_due
 from tests.support.processes import RunningSystem
+from tests.support.waiting import eventually
 
 Send = Callable[..., str]
 
@@ -25,6 +26,8 @@ def test_a_terminated_worker_finishes_its_perform_and_leaves_the_rest_to_others_
     await_sending(system, under_way)
 
     leaving.send_signal(signal.SIGTERM)
+    # What reaches the worker before the signal does is rightly its own.
+    eventually(lambda: lines_of(system, leaving, "worker_shutting_down"), 60, "the worker has noticed the signal")
     rest = [send(f"rest-{number}") for number in (1, 2, 3)]
     system.worker()
 
