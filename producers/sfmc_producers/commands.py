@@ -92,6 +92,7 @@ def _watch(folders: list[Folder], *, rescan: float, as_json: bool) -> None:
     with Client.from_settings(settings) as client:
         _check_targets(folders, client.mid)
         _start_logging(settings, as_json=as_json)
+        client.prepare()
         watch(client, _routing_rules(settings), folders, rescan=rescan)
 
 

@@ -8,7 +8,7 @@ import orjson
 import redis as redis_py
 
 from sfmc_import.ledger import LedgerSettings, RedisLedger
-from sfmc_import.ledger.redis_ledger import read_part, sources
+from sfmc_import.ledger.scripts import read_part, sources
 from tests.support.valkey_server import keys_without_end, undescribed
 
 START_MS = 1_800_000_000_000

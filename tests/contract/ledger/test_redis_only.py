@@ -7,8 +7,9 @@ import orjson
 import pytest
 import redis as redis_py
 
-from sfmc_import.ledger import LedgerSettings, RedisLedger, wire
-from sfmc_import.ledger.redis_ledger import is_defect, read_part
+from sfmc_import.ledger import LedgerSettings, RedisLedger
+from sfmc_import.ledger.redis_ledger import is_defect, policy_arguments, request_arguments
+from sfmc_import.ledger.scripts import read_part
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
@@ -31,7 +32,7 @@ def scenario(world: RedisWorld) -> Scenario:
 
 
 def test_a_recorded_request_is_new_again_when_only_the_reply_was_lost(world: RedisWorld):
-    arguments = wire.request_arguments(request("a", file())) | {"call": "c1"}
+    arguments = request_arguments(request("a", file())) | {"call": "c1"}
 
     assert [world.ledger._run("accept", arguments) for _ in range(2)] == [1, 1]
     assert world.ledger._run("accept", arguments | {"call": "c2"}) == 0
@@ -242,4 +243,4 @@ def test_a_request_of_odd_ids_and_keys_lives_its_life(scenario: Scenario, world:
 
 
 def test_policies_reach_the_scripts_as_they_are():
-    assert wire.policy_arguments(Policy(frequency_floor=1.5))["window"] == 5_400_000
+    assert policy_arguments(Policy(frequency_floor=1.5))["window"] == 5_400_000

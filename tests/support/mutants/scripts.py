@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sfmc_import.ledger import LedgerSettings
-from sfmc_import.ledger.redis_ledger import read_part
+from sfmc_import.ledger.scripts import read_part
 from tests.contract.ledger import (
     test_decisions,
     test_follow_ups,

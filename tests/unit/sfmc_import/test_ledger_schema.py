@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sfmc_import.ledger.redis_ledger import FUNCTION, STEPS, read_part, sources
+from sfmc_import.ledger.redis_ledger import read_request, request_arguments
 from sfmc_import.ledger.schema import (
     ANY,
     DEFINITION,
@@ -18,7 +18,7 @@ from sfmc_import.ledger.schema import (
     LedgerSettings,
     to_lua,
 )
-from sfmc_import.ledger.wire import read_request, request_arguments
+from sfmc_import.ledger.scripts import FUNCTION, STEPS, read_part, sources
 from sfmc_import.request import FileInfo, StartRequest
 
 PARTS = sorted({"lib", *(part for parts in STEPS.values() for part in parts)})

@@ -1,11 +1,11 @@
 """The ledger on Redis or Valkey ≥ 6.2: each step is one script; connection trouble becomes LedgerUnavailableError."""
 
 import hashlib
+import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.resources import files
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -14,79 +14,13 @@ from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sfmc_import.faults import Fault, Rejected
-from sfmc_import.ledger import wire
-from sfmc_import.ledger.schema import Keys, LedgerSettings, to_lua
+from sfmc_import.ledger.schema import REQUEST, Keys, LedgerSettings
+from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
-from sfmc_import.request import StartRequest
-from sfmc_import.runs import Accepted, Run
-from sfmc_import.states import Decision, DueRequest, Followed, Lease, to_lua_table
-
-_LEASED = ("lease", "starting")
-_ENDING = ("follow_ups", "lease", "duplicates")
-STEPS: Mapping[str, tuple[str, ...]] = {
-    "accept": ("upkeep",),
-    "refuse": ("upkeep",),
-    "claim": (*_ENDING, "claim"),
-    "record_intent": _LEASED,
-    "renew_intent": _LEASED,
-    "withdraw_intent": _LEASED,
-    "started": (*_ENDING, "starting"),
-    "retry": (*_ENDING, "starting"),
-    "mark_ambiguous": _LEASED,
-    "reconcile_later": _LEASED,
-    "record_start_unknown": (*_ENDING, "starting"),
-    "reject": (*_ENDING, "starting"),
-    "resolve": (*_ENDING, "starting"),
-    "progressed": ("following",),
-    "ended": (*_ENDING, "following"),
-    "resume": ("lease", "following"),
-    "due": ("upkeep",),
-    "followed": ("following",),
-    "report": ("upkeep",),
-    "write_probe": ("upkeep",),
-}
-"""The Lua files that a step needs beside lib.lua, in order: each script creates all functions of its files anew."""
-
-
-def read_part(name: str) -> str:
-    """Give one file of Lua of this package, with the keys and the table of transitions filled in."""
-    text = (files("sfmc_import.ledger") / f"{name}.lua").read_text("utf-8")
-    return text.replace("@KEYS@", to_lua()).replace("@TRANSITIONS@", to_lua_table())
-
-
-def _as_table(settings: Mapping[str, int]) -> str:
-    return "{" + ",".join(f"{name}={value}" for name, value in settings.items()) + "}"
-
-
-def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part) -> dict[str, str]:
-    """Give the full text of every script by step; `settings` are whole numbers, times in milliseconds.
-
-    `read` gives the text of a file by its name; tests read through one that sets the clock or a mutation.
-    """
-    lib = read("lib").replace("@SETTINGS@", _as_table(settings))
-    joined = {step: "\n".join((lib, *map(read, parts), f"return steps.{step}()\n")) for step, parts in STEPS.items()}
-    return {step: _without_unused(text) for step, text in joined.items()}
-
-
-# A function at the left margin, on one line or up to the `end` at the left margin.
-FUNCTION = re.compile(r"^(?:local )?function ((?:steps\.)?\w+)\((?:[^\n]* end|.*?^end)\n", re.MULTILINE | re.DOTALL)
-
-
-def _without_unused(text: str) -> str:
-    """Leave out the functions that no other text of the script names: Redis creates each one anew on each call."""
-    functions = {match[1]: match[0] for match in FUNCTION.finditer(text)}
-    reached: set[str] = set()
-    found = _names(FUNCTION.sub("", text)) & functions.keys()
-    while found:
-        reached |= found
-        found = set().union(*(_names(functions[name]) for name in found)) & functions.keys() - reached
-    return FUNCTION.sub(lambda match: match[0] if match[1] in reached else "", text)
-
-
-def _names(text: str) -> set[str]:
-    return set(re.findall(r"(?:steps\.)?\w+", re.sub(r"--[^\n]*", "", text)))
-
+from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.runs import Accepted, Definition, Run
+from sfmc_import.states import AlreadyEnded, Decision, DueRequest, Followed, Lease, NotYet, Reconcile, StartNow
 
 # States of a server that pass: they reach a script as an error of the command that met them. Before Redis 7 the
 # code stands behind the place in the script: `…: @user_script: 29: -OOM command not allowed…`.
@@ -136,7 +70,7 @@ class RedisLedger:
 
     def _run(self, step: str, arguments: dict[str, Any]) -> Any:
         script = self._scripts[step]
-        argv = (2, self.keys.due, self.keys.stream, wire.as_json(arguments))
+        argv = (2, self.keys.due, self.keys.stream, as_json(arguments))
         with redis_errors():
             try:
                 return self._client.evalsha(script.sha, *argv)
@@ -152,7 +86,7 @@ class RedisLedger:
         with redis_errors():
             self._client.script_load(script.text)
             pipe = self._client.pipeline(transaction=False)
-            pipe.evalsha(script.sha, 2, self.keys.due, self.keys.stream, wire.as_json(arguments))
+            pipe.evalsha(script.sha, 2, self.keys.due, self.keys.stream, as_json(arguments))
             pipe.execute_command(*command)  # type: ignore[no-untyped-call]
             answer, confirmed = pipe.execute()
         if not self._settings.durability.is_met(confirmed):
@@ -166,26 +100,26 @@ class RedisLedger:
     def accept(self, request: StartRequest) -> bool:
         """See sfmc_import.ports.Ledger.accept."""
         # The call has a name: when its reply got lost and redis-py repeats it, the request is still new.
-        return bool(self._run("accept", wire.request_arguments(request) | {"call": uuid4().hex}))
+        return bool(self._run("accept", request_arguments(request) | {"call": uuid4().hex}))
 
     def refuse(self, request: StartRequest, code: str, text: str) -> None:
         """See sfmc_import.ports.Ledger.refuse."""
-        self._run("refuse", wire.request_arguments(request) | {"code": code, "text": text})
+        self._run("refuse", request_arguments(request) | {"code": code, "text": text})
 
     def claim(self, request: StartRequest, owner: str, policy: Policy) -> Decision:
         """See sfmc_import.ports.Ledger.claim."""
-        arguments = wire.request_arguments(request) | {"owner": owner, "policy": wire.policy_arguments(policy)}
-        return wire.read_decision(request.request_id, self._run("claim", arguments))
+        arguments = request_arguments(request) | {"owner": owner, "policy": policy_arguments(policy)}
+        return read_decision(request.request_id, self._run("claim", arguments))
 
     def load(self, request_id: str) -> StartRequest | None:
         """See sfmc_import.ports.Ledger.load."""
         with redis_errors():
             raw: Any = self._client.hgetall(self.keys.request(request_id))
-        return wire.read_request(request_id, raw)
+        return read_request(request_id, raw)
 
     def record_intent(self, lease: Lease, known: Collection[str], *, above: bool = False) -> float | None:
         """See sfmc_import.ports.Ledger.record_intent."""
-        arguments = {"id": lease.request_id, "fence": lease.fence, **wire.intent_arguments(known, above=above)}
+        arguments = {"id": lease.request_id, "fence": lease.fence, **intent_arguments(known, above=above)}
         return self._lease_left(self._run_confirmed("record_intent", arguments))
 
     def renew_intent(self, lease: Lease) -> float | None:
@@ -213,36 +147,34 @@ class RedisLedger:
                 customer_key=lease.customer_key,
                 task=start.task_id,
                 soap=start.soap_request_id,
-                window=wire.milliseconds(window * 3600),
-                follow_deadline=wire.milliseconds(policy.follow_deadline),
-                delay=wire.milliseconds(self._settings.first_poll),
+                window=milliseconds(window * 3600),
+                follow_deadline=milliseconds(policy.follow_deadline),
+                delay=milliseconds(self._settings.first_poll),
                 reconciled=reconciled,
             )
         )
 
     def retry(self, lease: Lease, fault: Fault, delay: float) -> str | None:
         """See sfmc_import.ports.Ledger.retry."""
-        pause = wire.milliseconds(delay)
+        pause = milliseconds(delay)
         state = self._step("retry", lease, code=fault.code, text=fault.text, delay=pause)
         return None if state is None else str(state.decode())
 
     def mark_ambiguous(self, lease: Lease, fault: Fault, delay: float, policy: Policy) -> bool:
         """See sfmc_import.ports.Ledger.mark_ambiguous."""
-        deadline = wire.milliseconds(policy.reconcile_deadline)
-        pause = wire.milliseconds(delay)
+        deadline = milliseconds(policy.reconcile_deadline)
+        pause = milliseconds(delay)
         more = {"code": fault.code, "text": fault.text, "delay": pause, "reconcile_deadline": deadline}
         return bool(self._step("mark_ambiguous", lease, **more))
 
     def reconcile_later(self, lease: Lease, delay: float) -> bool:
         """See sfmc_import.ports.Ledger.reconcile_later."""
-        return bool(self._step("reconcile_later", lease, delay=wire.milliseconds(delay)))
+        return bool(self._step("reconcile_later", lease, delay=milliseconds(delay)))
 
     def record_start_unknown(self, lease: Lease, candidates: Sequence[str], window: float) -> bool:
         """See sfmc_import.ports.Ledger.record_start_unknown."""
         return bool(
-            self._step(
-                "record_start_unknown", lease, candidates=list(candidates), window=wire.milliseconds(window * 3600)
-            )
+            self._step("record_start_unknown", lease, candidates=list(candidates), window=milliseconds(window * 3600))
         )
 
     def reject(self, lease: Lease, fault: Rejected) -> bool:
@@ -261,26 +193,26 @@ class RedisLedger:
     def followed(self, request_ids: Collection[str]) -> Sequence[Followed]:
         """See sfmc_import.ports.Ledger.followed."""
         rows = self._run("followed", {"ids": list(request_ids)}) if request_ids else []
-        return [wire.read_followed(_texts(row)) for row in rows]
+        return [read_followed(_texts(row)) for row in rows]
 
     def progressed(self, run: Followed, status: str | None, delay: float) -> None:
         """See sfmc_import.ports.Ledger.progressed."""
-        pause = wire.milliseconds(delay)
+        pause = milliseconds(delay)
         self._run("progressed", {"id": run.request_id, "task": run.task_id, "status": status, "delay": pause})
 
     def ended(self, run: Followed, outcome: str, result: Run | None, policy: Policy) -> None:
         """See sfmc_import.ports.Ledger.ended."""
         arguments = {"id": run.request_id, "task": run.task_id, "outcome": outcome, "on_error": policy.on_error}
-        self._run("ended", arguments | {"result": wire.result_arguments(result)})
+        self._run("ended", arguments | {"result": result_arguments(result)})
 
     def resume(self, request_id: str, policy: Policy) -> bool:
         """Follow a run again whose following had timed out; False when the request has no run to follow."""
-        deadline = wire.milliseconds(policy.follow_deadline)
+        deadline = milliseconds(policy.follow_deadline)
         return bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
 
     def resolve(self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy) -> bool:
         """See sfmc_import.ports.Ledger.resolve."""
-        deadline = wire.milliseconds(policy.follow_deadline)
+        deadline = milliseconds(policy.follow_deadline)
         arguments = {"id": request_id, "task": task_id, "operator": operator, "reason": reason}
         return bool(self._run("resolve", arguments | {"follow_deadline": deadline}))
 
@@ -295,9 +227,163 @@ class RedisLedger:
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:
         """See sfmc_import.ports.Ledger.due."""
-        rows = self._run("due", {"limit": limit, "pause": wire.milliseconds(pause)})
-        return [wire.read_due(_texts(row)) for row in rows]
+        rows = self._run("due", {"limit": limit, "pause": milliseconds(pause)})
+        return [read_due(_texts(row)) for row in rows]
 
 
 def _texts(row: list[Any]) -> list[Any]:
     return [value.decode() if isinstance(value, bytes) else value for value in row]
+
+
+# --- Arguments of the scripts and their answers.
+
+
+def milliseconds(seconds: float) -> int:
+    """Seconds as whole milliseconds."""
+    return round(seconds * 1000)
+
+
+def as_json(arguments: Mapping[str, Any]) -> bytes:
+    """Arguments as a script reads them; what JSON cannot carry is replaced, so that each refusal can be published."""
+    try:
+        return orjson.dumps(arguments)
+    except TypeError:
+        return json.dumps(arguments, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def request_arguments(request: StartRequest) -> dict[str, Any]:
+    """What a script needs to record a request."""
+    file = request.file
+    return {
+        "id": request.request_id,
+        "mid": request.mid,
+        "customer_key": request.customer_key,
+        "event_id": request.event_id,
+        "source": request.source,
+        "reason": request.reason,
+        "force": request.force,
+        "file": None if file is None else orjson.dumps(_file_fields(file)).decode(),
+        "name": None if file is None else file.name,
+        "fp": None if file is None else file.fingerprint,
+        "exact": file is not None and file.has_fingerprint,
+    }
+
+
+def _file_fields(file: FileInfo) -> dict[str, Any]:
+    fields = {name: value for name, value in asdict(file).items() if value is not None}
+    if "modified_ns" in fields:
+        # Lua numbers are doubles: nanoseconds since 1970 do not fit, so they travel as text.
+        fields["modified_ns"] = str(fields["modified_ns"])
+    return fields | {"fingerprint": file.fingerprint}
+
+
+def policy_arguments(policy: Policy) -> dict[str, Any]:
+    """What a decision needs of the policy."""
+    return {
+        "when_too_soon": policy.when_too_soon,
+        "coalesce": policy.coalesce,
+        # The least window that is known without Marketing Cloud, for requests that no worker survives.
+        "window": milliseconds(policy.window(Definition(customer_key="")) * 3600),
+        "retry_deadline": milliseconds(policy.retry_deadline),
+        "reconcile_deadline": milliseconds(policy.reconcile_deadline),
+    }
+
+
+def intent_arguments(known: Collection[str], *, above: bool) -> dict[str, Any]:
+    """What the intent keeps: the ids known by now, and the newest of them."""
+    numbers = [task_id for task_id in known if task_id.isascii() and task_id.isdigit()]
+    newest = max(numbers, key=int, default="")
+    return {"known": orjson.dumps(sorted(known)).decode(), "newest": newest, "above": above}
+
+
+def read_decision(request_id: str, answer: bytes) -> Decision:
+    """Read the answer of the step `claim`."""
+    fields = orjson.loads(answer)
+    match fields["decision"]:
+        case "start_now":
+            return StartNow(
+                lease=_lease(request_id, fields), newest=fields.get("newest"), loss_age=fields.get("loss_age")
+            )
+        case "reconcile":
+            known = frozenset(orjson.loads(fields["known"]))
+            above = fields.get("above") or None
+            return Reconcile(lease=_lease(request_id, fields), known=known, above=above, is_last=fields["late"])
+        case "not_yet":
+            return NotYet(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
+        case _:
+            return AlreadyEnded(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
+
+
+def _lease(request_id: str, fields: Mapping[str, Any]) -> Lease:
+    return Lease(
+        request_id=request_id,
+        mid=fields["mid"],
+        customer_key=fields["customer_key"],
+        fence=fields["fence"],
+        attempt=fields["attempt"],
+        seconds=float(fields["lease"]),
+    )
+
+
+def read_request(request_id: str, record: Mapping[bytes, bytes]) -> StartRequest | None:
+    """Read a recorded request back; None when the ledger does not know it."""
+    fields = REQUEST.read(record)
+    if "state" not in fields:
+        return None
+    return StartRequest(
+        request_id=request_id,
+        customer_key=fields["customer_key"],
+        mid=fields["mid"],
+        file=_read_file(fields.get("file")),
+        event_id=fields.get("event_id"),
+        source=fields.get("source"),
+        force=fields.get("force", False),
+        reason=fields.get("reason"),
+    )
+
+
+def _read_file(fields: dict[str, Any] | None) -> FileInfo | None:
+    if fields is None:
+        return None
+    fields.pop("fingerprint")
+    if "modified_ns" in fields:
+        fields["modified_ns"] = int(fields["modified_ns"])
+    return FileInfo(**fields)
+
+
+def read_followed(row: list[Any]) -> Followed:
+    """Read one row of the step `followed`."""
+    request_id, mid, key, task_id, status, polls, age, overdue = row
+    return Followed(
+        request_id=request_id,
+        mid=mid,
+        customer_key=key,
+        task_id=task_id,
+        status=status or None,
+        polls=int(polls),
+        age=int(age) / 1000,
+        overdue=overdue == 1,
+    )
+
+
+def read_due(row: list[Any]) -> DueRequest:
+    """Read one row of the step `due`."""
+    return DueRequest(request_id=row[0], mid=row[1], state=row[2], customer_key=row[3], attempt=int(row[4]))
+
+
+def result_arguments(run: Run | None) -> dict[str, Any]:
+    """Row counts and dates for a terminal event; what Marketing Cloud did not say is left out."""
+    if run is None:
+        return {}
+    fields = {
+        "import_status": run.status,
+        "rows_successful": run.successful,
+        "rows_duplicated": run.duplicated,
+        "rows_failed": run.errors,
+        "rows_total": run.total,
+        "start_date": run.start_date,
+        "end_date": run.end_date,
+        "import_type": run.import_type,
+        "destination_id": run.destination_id,
+    }
+    return {name: value for name, value in fields.items() if value is not None}

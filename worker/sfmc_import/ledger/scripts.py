@@ -1,0 +1,73 @@
+"""Joins the Lua files by topic into one script for each step."""
+
+import re
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+
+from sfmc_import.ledger.schema import to_lua
+from sfmc_import.states import to_lua_table
+
+_LEASED = ("lease", "starting")
+_ENDING = ("follow_ups", "lease", "duplicates")
+STEPS: Mapping[str, tuple[str, ...]] = {
+    "accept": ("upkeep",),
+    "refuse": ("upkeep",),
+    "claim": (*_ENDING, "claim"),
+    "record_intent": _LEASED,
+    "renew_intent": _LEASED,
+    "withdraw_intent": _LEASED,
+    "started": (*_ENDING, "starting"),
+    "retry": (*_ENDING, "starting"),
+    "mark_ambiguous": _LEASED,
+    "reconcile_later": _LEASED,
+    "record_start_unknown": (*_ENDING, "starting"),
+    "reject": (*_ENDING, "starting"),
+    "resolve": (*_ENDING, "starting"),
+    "progressed": ("following",),
+    "ended": (*_ENDING, "following"),
+    "resume": ("lease", "following"),
+    "due": ("upkeep",),
+    "followed": ("following",),
+    "report": ("upkeep",),
+    "write_probe": ("upkeep",),
+}
+"""The Lua files that a step needs beside lib.lua, in order: each script creates all functions of its files anew."""
+
+
+def read_part(name: str) -> str:
+    """Give one file of Lua of this package, with the keys and the table of transitions filled in."""
+    text = (files("sfmc_import.ledger") / f"{name}.lua").read_text("utf-8")
+    return text.replace("@KEYS@", to_lua()).replace("@TRANSITIONS@", to_lua_table())
+
+
+def _as_table(settings: Mapping[str, int]) -> str:
+    return "{" + ",".join(f"{name}={value}" for name, value in settings.items()) + "}"
+
+
+def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part) -> dict[str, str]:
+    """Give the full text of every script by step; `settings` are whole numbers, times in milliseconds.
+
+    `read` gives the text of a file by its name; tests read through one that sets the clock or a mutation.
+    """
+    lib = read("lib").replace("@SETTINGS@", _as_table(settings))
+    joined = {step: "\n".join((lib, *map(read, parts), f"return steps.{step}()\n")) for step, parts in STEPS.items()}
+    return {step: _without_unused(text) for step, text in joined.items()}
+
+
+# A function at the left margin, on one line or up to the `end` at the left margin.
+FUNCTION = re.compile(r"^(?:local )?function ((?:steps\.)?\w+)\((?:[^\n]* end|.*?^end)\n", re.MULTILINE | re.DOTALL)
+
+
+def _without_unused(text: str) -> str:
+    """Leave out the functions that no other text of the script names: Redis creates each one anew on each call."""
+    functions = {match[1]: match[0] for match in FUNCTION.finditer(text)}
+    reached: set[str] = set()
+    found = _names(FUNCTION.sub("", text)) & functions.keys()
+    while found:
+        reached |= found
+        found = set().union(*(_names(functions[name]) for name in found)) & functions.keys() - reached
+    return FUNCTION.sub(lambda match: match[0] if match[1] in reached else "", text)
+
+
+def _names(text: str) -> set[str]:
+    return set(re.findall(r"(?:steps\.)?\w+", re.sub(r"--[^\n]*", "", text)))
