@@ -11,7 +11,7 @@ TERMINAL = ("duplicate", "rejected", "gave_up", "start_unknown", *RUN_ENDS)
 NOT_STARTED = "not_started"
 
 REPORTS = ("unrouted", "ambiguous_route")
-"""Events that change no state: a file that became no request."""
+"""Events that change no state; each has its sentence in ENDINGS of ops/harness/sfmc_harness/pages.py."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,7 @@ def follow(task_id: str, *, mid: str | None, as_json: bool) -> None:
     with open_for_reading() as access:
         request_id = _request_of(access.reader, access.mid(mid), task_id)
         for event in _events(access, request_id):
-            last = kind(event)
+            last = kind(event) if kind(event) in ENDS else last
             if as_json:
                 print_json(event)
             else:
