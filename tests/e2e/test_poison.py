@@ -140,8 +140,10 @@ def test_what_kills_its_workers_ends_truly_and_blocks_nothing_else(
     kept: Kept, send: Callable[..., str], tmp_path: Path
 ) -> None:
     stack, note = kept.stack, tmp_path / "note"
-    for key in ("kills-early", "kills-late", "healthy"):
+    for key in ("kills-early", "kills-late"):
         stack.sandbox.control.define(key, UpdateType="AddAndUpdate")
+    # Its worker may die between its intent and its Perform: the policy allows to repeat what surely began no run.
+    stack.sandbox.control.define("healthy", UpdateType="Overwrite")
     stack.sandbox.control.add_fault("drop_after_applying", customer_key="kills-late", count=1)
     late = send("imports.start", customer_key="kills-late")
     kept.last(late, "reconciling")
