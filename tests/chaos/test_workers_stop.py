@@ -38,7 +38,9 @@ def test_a_terminated_worker_finishes_its_perform_and_leaves_the_rest_to_others_
     assert started["data"]["matched"] == "reply"
     assert system.names(under_way)[:3] == ["accepted", "starting", "started"]
     assert len(control.performs("under-way")) == 1
-    assert {line["request_id"] for line in lines_of(system, leaving, "import_started")} == {under_way}
+    # Requests of an earlier test may become due meanwhile: only these four are asked about.
+    by_leaving = {line["request_id"] for line in lines_of(system, leaving, "import_started")}
+    assert by_leaving & {under_way, *rest} == {under_way}
 
 
 def test_a_worker_killed_at_the_end_of_its_grace_leaves_an_intent_that_another_reconciles(
