@@ -200,6 +200,18 @@ class SandboxControl:
         """Set the sandbox's clock to an ISO time."""
         self._call("POST", "clock", json={"set": moment})
 
+    def set_zone(self, name: str) -> None:
+        """The zone in which the dates of FileSpec are read."""
+        self._call("POST", "clock", json={"zone": name})
+
+    def set_before_midnight(self, seconds: float) -> str:
+        """Set the clock so many seconds before the next midnight of the zone; returns the local time."""
+        return str(self._call("POST", "clock", json={"before_midnight": seconds})["local"])
+
+    def set_token_length(self, length: int) -> None:
+        """Characters of the tokens issued from now on."""
+        self._call("POST", "tokens", json={"length": length})
+
     def expire_tokens(self) -> None:
         """Every token issued so far is expired from now on."""
         self._call("DELETE", "tokens")

@@ -64,7 +64,7 @@ class ImportEngine:
     def _account(self, mid: int) -> Account:
         place = self._settings.mids.index(mid) if mid in self._settings.mids else 0
         number = self._settings.all_subscribers_list_id + place
-        return Account(str(mid), self._settings.time_zone, number, self._settings.default_encoding)
+        return Account(str(mid), self._clock.zone, number, self._settings.default_encoding)
 
     def _counts(self, run: Run, outcome: Outcome) -> dict[str, object]:
         return {
@@ -103,7 +103,7 @@ class Sandbox:
         self.settings = settings
         self._folder = DataFolder(settings.data)
         self.files = self._folder.path
-        self.clock = Clock()
+        self.clock = Clock(settings.time_zone)
         self.faults = Faults()
         self.pages = Pages()
         self.conversations: set[str] = set()
@@ -113,7 +113,7 @@ class Sandbox:
         self.users = list(settings.users)
         self.store, self.rows = _stores(settings.data)
         known = (*settings.clients, *settings.users)
-        self.tokens = Tokens(self.clock, settings.token_lifetime, self.store, known)
+        self.tokens = Tokens(self.clock, settings.token_lifetime, self.store, known, settings.token_length)
         self.runs = Runs(self.store, self.clock)
         self.executor = Executor(self.runs, ImportEngine(settings, self.store, self.rows, self.files, self.clock))
         self._make_objects()
@@ -138,6 +138,7 @@ class Sandbox:
         self.faults.clear()
         self.clients, self.users = list(self.settings.clients), list(self.settings.users)
         self.clock.reset()
+        self.tokens.length = self.settings.token_length
         self.conversations.clear()
         self.pages.clear()
         self.system_status = "OK"

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 import structlog
 
-from sfmc_sandbox.settings import DEFAULT_MID, Principal, SandboxSettings
+from sfmc_sandbox.settings import DEFAULT_MID, LONGEST_TOKEN, SHORTEST_TOKEN, Principal, SandboxSettings
 from sfmc_sandbox.store import DataFolderError
 
 _CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"
@@ -42,6 +42,12 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
 )
 @click.option("--time-zone", default="America/Chicago", help="Time zone of the account, for dates in FileSpec.")
 @click.option("--token-lifetime", default=1200, type=click.IntRange(1), help="Seconds until a token expires.")
+@click.option(
+    "--token-length",
+    default=64,
+    type=click.IntRange(SHORTEST_TOKEN, LONGEST_TOKEN),
+    help="Characters of an access token.",
+)
 @click.option("--row-delay", default=0.0, help="Seconds until Retrieve shows a started run.")
 @click.option("--slowdown", default=0.0, help="Seconds that a run shows as Processing at least.")
 @click.option(

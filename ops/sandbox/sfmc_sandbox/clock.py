@@ -2,16 +2,23 @@
 
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from datetime import time as time_of_day
 from threading import Lock
+from zoneinfo import ZoneInfo
 
 SERVER_ZONE = timezone(timedelta(hours=-6))
 """Marketing Cloud's server time: US Central standard time, without daylight saving."""
 
 
 class Clock:
-    """Real time plus an offset, or a standing time when frozen. Safe to use from several threads."""
+    """Real time plus an offset, or a standing time when frozen. Safe to use from several threads.
 
-    def __init__(self) -> None:
+    `zone` is the time zone in which the dates of FileSpec are read (an IANA name).
+    """
+
+    def __init__(self, zone: str = "UTC") -> None:
+        self.zone = zone
+        self._first_zone = zone
         self._lock = Lock()
         self._offset = 0.0
         self._frozen: float | None = None
@@ -24,6 +31,16 @@ class Clock:
     def now(self) -> datetime:
         """The time by this clock, in UTC."""
         return datetime.fromtimestamp(self.timestamp(), UTC)
+
+    def local(self) -> datetime:
+        """The time by this clock, in its zone."""
+        return self.now().astimezone(ZoneInfo(self.zone))
+
+    def next_midnight(self) -> datetime:
+        """The end of the present day in the zone, in UTC."""
+        zone = ZoneInfo(self.zone)
+        tomorrow = self.local().date() + timedelta(days=1)
+        return datetime.combine(tomorrow, time_of_day(), zone).astimezone(UTC)
 
     def set(self, moment: datetime) -> None:
         """Set the clock to `moment` (with a zone)."""
@@ -51,9 +68,9 @@ class Clock:
                 self._frozen = None
 
     def reset(self) -> None:
-        """Show real time again."""
+        """Show real time again, in the first zone."""
         with self._lock:
-            self._offset, self._frozen = 0.0, None
+            self._offset, self._frozen, self.zone = 0.0, None, self._first_zone
 
 
 def server_date_time(timestamp: float) -> str:

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
@@ -30,8 +31,24 @@ async def reset(request: Request) -> None:
         # Lingering for zero seconds turns the close into a reset (RST).
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
+    await until_closed(request)
+
+
+async def until_closed(request: Request) -> None:
+    """Wait until the caller closes the connection of `request`."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+async def write_slowly(request: Request, pieces: AsyncIterator[bytes]) -> None:
+    """Write raw bytes as they come, then close; a caller that closes first ends it."""
+    transport = request.scope["extensions"][_EXTENSION]
+    async for piece in pieces:
+        if transport.is_closing():
+            break
+        transport.write(piece)
+    transport.close()
+    await until_closed(request)
 
 
 async def cut_short(request: Request, sent: bytes) -> None:
@@ -39,8 +56,7 @@ async def cut_short(request: Request, sent: bytes) -> None:
     transport = request.scope["extensions"][_EXTENSION]
     transport.write(sent)
     transport.close()
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    await until_closed(request)
 
 
 async def limited_body(request: Request, limit: int) -> bytes:

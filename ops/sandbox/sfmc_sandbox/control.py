@@ -1,9 +1,8 @@
 """The control API below `/_sandbox/`: applied starts, faults, clock, shortcuts and reset, as JSON."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -13,11 +12,12 @@ from starlette.responses import JSONResponse, Response
 
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.connection import limited_body
-from sfmc_sandbox.faults import CATALOGUE, RuleError
+from sfmc_sandbox.fault_catalogue import CATALOGUE
+from sfmc_sandbox.faults import RuleError
 from sfmc_sandbox.importing import Field
 from sfmc_sandbox.objects.kind import IMPORT_DEFINITION, new_object_id
 from sfmc_sandbox.runs import Run
-from sfmc_sandbox.settings import ALL_PERMISSIONS, Principal
+from sfmc_sandbox.settings import ALL_PERMISSIONS, LONGEST_TOKEN, SHORTEST_TOKEN, Principal
 from sfmc_sandbox.wire.codec import children, decode_object, encode_message, text_of
 from sfmc_sandbox.wire.envelope import BadRequestError
 from sfmc_sandbox.wire.schema import service_schema
@@ -47,10 +47,6 @@ async def json_object(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ControlError("the body must be a JSON object")
     return body
-
-
-# The clock stays so far from both ends of time that runs can still begin and end.
-_MARGIN = timedelta(days=3660)
 
 
 async def health(request: Request) -> Response:
@@ -108,14 +104,6 @@ async def fault(request: Request) -> Response:
     return JSONResponse(sandbox.faults.shown())
 
 
-async def clock(request: Request) -> Response:
-    """`GET /_sandbox/clock`; `POST` with any of `set` (ISO time), `advance` (seconds), `freeze`, `reset`."""
-    sandbox: Sandbox = request.app.state.sandbox
-    if request.method == "POST":
-        _turn(sandbox, await json_object(request))
-    return JSONResponse({"time": sandbox.clock.now().isoformat()})
-
-
 async def reset(request: Request) -> Response:
     """`POST /_sandbox/reset`: as if just started; files and issued tokens stay."""
     sandbox: Sandbox = request.app.state.sandbox
@@ -124,9 +112,18 @@ async def reset(request: Request) -> Response:
 
 
 async def tokens(request: Request) -> Response:
-    """`DELETE /_sandbox/tokens`: every token issued so far is expired from now on."""
+    """`DELETE /_sandbox/tokens`: every token issued so far is expired; `POST`: set the `length` of new ones."""
     sandbox: Sandbox = request.app.state.sandbox
+    if request.method == "POST":
+        sandbox.tokens.length = _token_length((await json_object(request)).get("length"))
+        return JSONResponse({"length": sandbox.tokens.length})
     return JSONResponse({"expired": sandbox.tokens.expire_all()})
+
+
+def _token_length(asked: Any) -> int:
+    if isinstance(asked, bool) or not isinstance(asked, int) or not SHORTEST_TOKEN <= asked <= LONGEST_TOKEN:
+        raise ControlError(f"length is {asked!r}: it must be between {SHORTEST_TOKEN} and {LONGEST_TOKEN}")
+    return asked
 
 
 def _shown(run: Run, now: float) -> dict[str, Any]:
@@ -151,39 +148,6 @@ def catalogue_entries() -> list[dict[str, Any]]:
         }
         for kind in CATALOGUE.values()
     ]
-
-
-def _turn(sandbox: Sandbox, fields: Mapping[str, Any]) -> None:
-    if fields.get("reset"):
-        sandbox.clock.reset()
-    if "set" in fields:
-        sandbox.clock.set(_reachable("set", fields["set"], _moment(fields["set"]).timestamp()))
-    if "advance" in fields:
-        seconds = fields["advance"]
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
-            raise ControlError(f"advance is {seconds!r}: it must be a number of seconds")
-        _reachable("advance", seconds, sandbox.clock.timestamp() + seconds)
-        sandbox.clock.advance(seconds)
-    if "freeze" in fields:
-        (sandbox.clock.freeze if fields["freeze"] else sandbox.clock.resume)()
-
-
-def _reachable(name: str, asked: Any, timestamp: float) -> datetime:
-    """The moment, if dates some years before and after it can be computed. Raises ControlError."""
-    try:
-        moment = datetime.fromtimestamp(timestamp, UTC)
-        _ = moment - _MARGIN, moment + _MARGIN
-    except (ValueError, OverflowError, OSError) as problem:
-        raise ControlError(f"{name} is {asked!r}: no date is that far away") from problem
-    return moment
-
-
-def _moment(text: Any) -> datetime:
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError as problem:
-        raise ControlError(f"set is {text!r}: it must be a time such as 2026-01-31T12:00:00Z") from problem
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 async def definitions(request: Request) -> Response:

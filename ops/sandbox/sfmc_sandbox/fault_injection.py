@@ -1,16 +1,18 @@
 """Carries out the injected faults of one call, before and after the operation."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
-from sfmc_sandbox import connection
+from sfmc_sandbox import connection, slow_answers
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.clock import Clock
-from sfmc_sandbox.faults import InjectedFault, Stage
+from sfmc_sandbox.fault_catalogue import TOKEN_REFUSED, Stage
+from sfmc_sandbox.faults import InjectedFault
 from sfmc_sandbox.login import LOGIN_FAILED, TOKEN_EXPIRED
 from sfmc_sandbox.objects.kind import NOT_FOUND, VALIDATION_ERROR, RefusalError
 from sfmc_sandbox.operations import Call, echo, refused
@@ -40,6 +42,10 @@ _ERRORS = {
 }
 _PLAIN = {"http_400": (400, "Bad Request"), "http_500": (500, "Internal Server Error")}
 _RETRY = {"http_429": (429, "Too Many Requests"), "http_503": (503, "Service Unavailable")}
+_ANY_STATUS = {"http_any", "account_wide"}
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_DOCS = "https://developer.salesforce.com/docs"
 
 # For a connection that is closed already: Starlette wants a Response, and this one is never sent.
 _GONE = Response(status_code=500)
@@ -67,10 +73,12 @@ async def around(
     return response
 
 
-async def around_plain(request: Request, operation: str, answer: Callable[[], Awaitable[Response]]) -> Response:
+async def around_plain(
+    request: Request, operation: str, answer: Callable[[], Awaitable[Response]], mid: str = ""
+) -> Response:
     """Like `around`, for `Token` and `Wsdl`: a SOAP fault becomes the 401 of those endpoints."""
     sandbox: Sandbox = request.app.state.sandbox
-    injected = sandbox.faults.injected_into(operation, "", [])
+    injected = sandbox.faults.injected_into(operation, "", [], mid)
     return await around(request, injected, sandbox.clock, answer, _not_authorized)
 
 
@@ -86,10 +94,15 @@ async def before(request: Request, fault: InjectedFault, clock: Clock) -> Respon
     elif name == "drop_before_applying":
         await connection.reset(request)
         return _GONE
+    elif name == "hang":
+        await connection.until_closed(request)
+        return _GONE
     elif name == "throttle":
         _throttle(fault, clock.timestamp())
     elif name in _SOAP_FAULTS:
         _raise(name, fault)
+    elif name == "fault_any":
+        raise SoapFaultError("Server", fault.parameters["text"], code=int(fault.parameters["code"]))
     return plain(fault)
 
 
@@ -101,9 +114,21 @@ def plain(fault: InjectedFault) -> Response | None:
         return Response(text, status, media_type="text/plain")
     if name in _RETRY:
         status, text = _RETRY[name]
-        wait = {"Retry-After": str(int(fault.parameters["seconds"]))}
-        return Response(text, status, media_type="text/plain", headers=wait)
+        wait = fault.parameters["retry_after"] or str(int(fault.parameters["seconds"]))
+        return Response(text, status, media_type="text/plain", headers={"Retry-After": wait})
+    if name in _ANY_STATUS:
+        return _any_status(fault.parameters)
+    if name == TOKEN_REFUSED:
+        refused = {key: fault.parameters[key] for key in ("error", "error_description")}
+        return JSONResponse({**refused, "error_uri": _DOCS}, int(fault.parameters["status"]))
     return None
+
+
+def _any_status(parameters: Mapping[str, Any]) -> Response:
+    status, wait = int(parameters["status"]), parameters["retry_after"]
+    text = parameters.get("text") or _PHRASES.get(status, "Refused")
+    headers = {"Retry-After": wait} if wait else {}
+    return Response(text, status, media_type="text/plain", headers=headers)
 
 
 async def after(request: Request, fault: InjectedFault, response: Response) -> Response:
@@ -111,19 +136,21 @@ async def after(request: Request, fault: InjectedFault, response: Response) -> R
     name = fault.kind.name
     if name == "drop_after_applying":
         await connection.reset(request)
-        return _GONE
-    if name == "truncated":
-        await connection.cut_short(request, _half(response))
-        return _GONE
-    if name == "fault_2_after_applying":
+    elif name == "truncated":
+        await connection.cut_short(request, slow_answers.half(response))
+    elif name == "hang_after_applying":
+        await connection.until_closed(request)
+    elif name == "trickle_all":
+        pieces = slow_answers.pieces(slow_answers.as_sent(response), fault.parameters["bytes_per_second"])
+        await connection.write_slowly(request, pieces)
+    elif name == "fault_2_after_applying":
         _raise("fault_2", fault)
-    if name == "delay_after_applying":
+    elif name == "delay_after_applying":
         await asyncio.sleep(fault.parameters["seconds"])
         return response
-    if name == "slow_drip":
-        content = _drip(bytes(response.body), fault.parameters["seconds"])
-        return StreamingResponse(content, response.status_code, media_type=response.headers["content-type"])
-    return _REPLACEMENTS[name]()
+    else:
+        return slow_answers.changed(name, fault.parameters, response) or _REPLACEMENTS[name]()
+    return _GONE
 
 
 def effects(injected: list[InjectedFault]) -> dict[str, Any]:
@@ -137,11 +164,14 @@ def effects(injected: list[InjectedFault]) -> dict[str, Any]:
 
 def refusing(injected: list[InjectedFault]) -> Callable[[Sandbox, Call], dict[str, Any]] | None:
     """The operation that refuses every object if a rule asks for that, else None."""
-    name = next((fault.kind.name for fault in injected if fault.kind.name in _ERRORS), None)
-    if name is None:
-        return None
-    refusal = RefusalError(*_ERRORS[name])
-    return lambda _, call: _refused(refusal, call)
+    refusal = next((_refusal(fault) for fault in injected if fault.kind.name in {*_ERRORS, "error_any"}), None)
+    return None if refusal is None else lambda _, call: _refused(refusal, call)
+
+
+def _refusal(fault: InjectedFault) -> RefusalError:
+    if fault.kind.name == "error_any":
+        return RefusalError(int(fault.parameters["code"]), fault.parameters["text"])
+    return RefusalError(*_ERRORS[fault.kind.name])
 
 
 def content(injected: list[InjectedFault], values: dict[str, Any]) -> dict[str, Any]:
@@ -191,15 +221,3 @@ def _refused(refusal: RefusalError, call: Call) -> dict[str, Any]:
         "Results": results, "OverallStatus": "Error", "OverallStatusMessage": refusal.message,
         "RequestID": call.request_id,
     }  # fmt: skip
-
-
-def _half(response: Response) -> bytes:
-    head = f"HTTP/1.1 {response.status_code} OK\r\nContent-Type: {response.headers['content-type']}\r\n"
-    body = bytes(response.body)
-    return head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body[: len(body) // 2]
-
-
-async def _drip(body: bytes, seconds: float) -> AsyncIterator[bytes]:
-    for place in range(len(body)):
-        yield body[place : place + 1]
-        await asyncio.sleep(seconds / len(body))

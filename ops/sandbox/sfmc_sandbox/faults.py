@@ -1,98 +1,29 @@
-"""The faults that can be injected, as one table, and the rules that decide which calls get one."""
+"""The rules that decide which calls get an injected fault."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any
 
+from sfmc_sandbox.fault_catalogue import CATALOGUE, TOKEN, WSDL, FaultKind, Stage
 from sfmc_sandbox.wire.vocabulary import OPERATIONS
-
-TOKEN, WSDL = "Token", "Wsdl"
-"""What rules call the two requests that are not SOAP operations."""
-
-
-class Stage(Enum):
-    """When during a call a fault happens; in this order."""
-
-    BEFORE = "before the call is applied"
-    ANSWER = "in the content of the answer"
-    RUN = "in the run that the call starts"
-    AFTER = "after the call is applied"
-
-
-@dataclass(frozen=True)
-class FaultKind:
-    """One fault: its name, when it happens, what it does, and its parameters with their defaults."""
-
-    name: str
-    stage: Stage
-    meaning: str
-    parameters: tuple[tuple[str, float | str], ...] = ()
-
-    def fits(self, operation: str) -> bool:
-        """Whether an operation can have this fault: only Perform starts runs, only SOAP calls have results."""
-        if self.stage in {Stage.ANSWER, Stage.RUN}:
-            return operation == "Perform"
-        return not (self.name.startswith("error_") and operation in {TOKEN, WSDL})
-
-    @property
-    def ends_the_call(self) -> bool:
-        """Whether this fault decides the answer, so that no other rule is asked."""
-        return self.stage in {Stage.BEFORE, Stage.AFTER} and self.name not in _GO_ON
-
-
-_GO_ON = {"delay", "delay_after_applying", "throttle"}
-_KINDS = (
-    FaultKind("delay", Stage.BEFORE, "Waits before anything else.", (("seconds", 1.0),)),
-    FaultKind("drop_before_applying", Stage.BEFORE, "Resets the connection; nothing happens."),
-    FaultKind("http_400", Stage.BEFORE, "HTTP 400 with the text Bad Request; nothing happens."),
-    FaultKind("http_500", Stage.BEFORE, "HTTP 500 without a SOAP fault; nothing happens."),
-    FaultKind("http_429", Stage.BEFORE, "HTTP 429 with Retry-After; nothing happens.", (("seconds", 1.0),)),
-    FaultKind("http_503", Stage.BEFORE, "HTTP 503 with Retry-After; nothing happens.", (("seconds", 1.0),)),
-    FaultKind("fault_2", Stage.BEFORE, "SOAP fault 2 (unexpected error); nothing happens."),
-    FaultKind("fault_9", Stage.BEFORE, "SOAP fault 9 (in maintenance); nothing happens."),
-    FaultKind("fault_10", Stage.BEFORE, "SOAP fault 10 (outage); nothing happens."),
-    FaultKind("fault_11", Stage.BEFORE, "SOAP fault 11 (not authorised); nothing happens."),
-    FaultKind("fault_12", Stage.BEFORE, "SOAP fault 12 (bad user name or password); nothing happens."),
-    FaultKind("fault_13", Stage.BEFORE, "SOAP fault 13 (database problem, not processed); nothing happens."),
-    FaultKind("fault_17", Stage.BEFORE, "SOAP fault 17 (rate limited); nothing happens."),
-    FaultKind("token_expired", Stage.BEFORE, "Security fault Token Expired; nothing happens."),
-    FaultKind("login_failed", Stage.BEFORE, "Security fault Login Failed; nothing happens."),
-    FaultKind(
-        "throttle", Stage.BEFORE, "SOAP fault 17 for every call after so many in one minute of the clock.",
-        (("calls_per_minute", 60.0),),
-    ),
-    FaultKind("error_43010", Stage.BEFORE, "Result Error 43010 for each object; nothing happens."),
-    FaultKind("error_timeout", Stage.BEFORE, "Retrieve answers Error: Timeout expired; all else Error 2."),
-    FaultKind("error_43060", Stage.BEFORE, "Result Error 43060 for each object; nothing happens."),
-    FaultKind("missing_task", Stage.ANSWER, "Applied and answered OK, but without Task."),
-    FaultKind("late_row", Stage.RUN, "The row of the run is invisible for that long.", (("seconds", 5.0),)),
-    FaultKind("slow_run", Stage.RUN, "The run shows as Processing for that long.", (("seconds", 5.0),)),
-    FaultKind("status_unknown", Stage.RUN, "The run ends with the status Unknown."),
-    FaultKind("status_strange", Stage.RUN, "The run ends with an undocumented status.", (("status", "Paused"),)),
-    FaultKind("empty_run", Stage.RUN, "The run ends Completed with TotalRows 0; nothing is imported."),
-    FaultKind("error_run", Stage.RUN, "The run ends with the status Error; nothing is imported."),
-    FaultKind("drop_after_applying", Stage.AFTER, "Applied, then the connection is reset without an answer."),
-    FaultKind("http_500_after_applying", Stage.AFTER, "Applied, then HTTP 500 without a SOAP fault."),
-    FaultKind("fault_2_after_applying", Stage.AFTER, "Applied, then SOAP fault 2."),
-    FaultKind("delay_after_applying", Stage.AFTER, "Applied, then waits before it answers.", (("seconds", 1.0),)),
-    FaultKind("garbage", Stage.AFTER, "Applied, then HTTP 200 with bytes that are no XML."),
-    FaultKind("truncated", Stage.AFTER, "Applied, then half of the answer and a closed connection."),
-    FaultKind("wrong_content_type", Stage.AFTER, "Applied, then HTTP 200 with an HTML page."),
-    FaultKind(
-        "slow_drip", Stage.AFTER, "Applied, then the answer byte by byte, spread over that long.",
-        (("seconds", 5.0),),
-    ),
-)  # fmt: skip
-CATALOGUE = {kind.name: kind for kind in _KINDS}
-"""All faults by name."""
-
 
 _OPERATIONS = {*OPERATIONS, TOKEN, WSDL, "*"}
 _STAGES = list(Stage)
-_OWN = {"operation", "customer_key", "object_type", "fault", "count", "probability", "seed"}
+_OWN = {"operation", "customer_key", "object_type", "mid", "fault", "count", "probability", "seed"}
+_RANGES = {
+    "seconds": (0, 10_000_000),
+    "bytes_per_second": (0.01, 1_000_000),
+    "megabytes": (0, 100_000),
+    "calls_per_minute": (0, 1_000_000),
+    "status": (400, 599),
+    "code": (0, 2**31 - 1),
+    "seed": (0, 2**63),
+    "count": (0, 2**63),
+}
+_LONGEST_TEXT = 10_000
 
 
 class RuleError(ValueError):
@@ -108,6 +39,7 @@ class Rule:
     operation: str
     customer_key: str
     object_type: str
+    mid: str
     count: int | None
     probability: float | None
     seed: int
@@ -116,9 +48,9 @@ class Rule:
     calls: list[float] = field(default_factory=list)
     dice: random.Random = field(default_factory=random.Random, repr=False)
 
-    def matches(self, operation: str, object_type: str, keys: Sequence[str]) -> bool:
+    def matches(self, operation: str, object_type: str, keys: Sequence[str], mid: str) -> bool:
         """Whether this call gets the fault. A call that fits uses up one of `count`, or one random number."""
-        if not self._fits(operation, object_type, keys) or self.count == 0:
+        if not self._fits(operation, object_type, keys) or not fnmatchcase(mid, self.mid) or self.count == 0:
             return False
         if self.probability is not None and self.dice.random() >= self.probability:
             return False
@@ -130,8 +62,9 @@ class Rule:
         """The rule as the control API shows it."""
         return {
             "id": self.number, "fault": self.kind.name, "operation": self.operation,
-            "customer_key": self.customer_key, "object_type": self.object_type, "count": self.count,
-            "probability": self.probability, "seed": self.seed, "fired": self.fired, **self.parameters,
+            "customer_key": self.customer_key, "object_type": self.object_type, "mid": self.mid,
+            "count": self.count, "probability": self.probability, "seed": self.seed, "fired": self.fired,
+            **self.parameters,
         }  # fmt: skip
 
     def _fits(self, operation: str, object_type: str, keys: Sequence[str]) -> bool:
@@ -175,21 +108,22 @@ class Faults:
         self._made += 1
         seed = _number(fields, "seed", 0)
         rule = Rule(
-            self._made, kind, operation, str(fields.get("customer_key", "*")), str(fields.get("object_type", "*")),
+            self._made, kind, operation, _pattern(fields, "customer_key"), _pattern(fields, "object_type"),
+            _pattern(fields, "mid"),
             _count(fields), _probability(fields), int(seed or 0), _parameters(kind, fields),
             dice=random.Random(int(seed or 0)),  # noqa: S311  repeatable on purpose
         )  # fmt: skip
         self._rules.append(rule)
         return rule
 
-    def injected_into(self, operation: str, object_type: str, keys: Sequence[str]) -> list[InjectedFault]:
-        """The faults of a call, by stage and then in the order of their rules.
+    def injected_into(self, operation: str, object_type: str, keys: Sequence[str], mid: str) -> list[InjectedFault]:
+        """The faults of a call in the business unit `mid` (empty: unknown), by stage, then in the order of their rules.
 
         A rule behind one that ends the call is not asked. It keeps its count for the next call.
         """
         found: list[InjectedFault] = []
         for rule in sorted(self._rules, key=lambda rule: _STAGES.index(rule.kind.stage)):
-            if rule.matches(operation, object_type, keys):
+            if rule.matches(operation, object_type, keys, mid):
                 found.append(InjectedFault(rule.kind, rule.parameters, rule, operation))
                 if rule.kind.ends_the_call:
                     break
@@ -211,12 +145,16 @@ class Faults:
         self._rules.clear()
 
 
+def _pattern(fields: Mapping[str, Any], name: str) -> str:
+    return str(fields.get(name, "*"))
+
+
 def _count(fields: Mapping[str, Any]) -> int | None:
     count = _number(fields, "count", None)
     if count is None:
         return None
-    if count < 0 or count != int(count):
-        raise RuleError(f"count is {count!r}: it must be a whole number, 0 or more")
+    if count != int(count):
+        raise RuleError(f"count is {count!r}: it must be a whole number")
     return int(count)
 
 
@@ -232,17 +170,33 @@ def _parameters(kind: FaultKind, fields: Mapping[str, Any]) -> dict[str, Any]:
     unknown = set(fields) - _OWN - set(known)
     if unknown:
         raise RuleError(f"{kind.name} has no {', '.join(sorted(unknown))}")
-    values = {}
-    for name, default in known.items():
-        values[name] = str(fields.get(name, default)) if isinstance(default, str) else _number(fields, name, default)
-    return values
+    return {
+        name: _text(fields, name, default) if isinstance(default, str) else _number(fields, name, default)
+        for name, default in known.items()
+    }
 
 
-def _number(fields: Mapping[str, Any], name: str, default: float | None) -> float | None:
-    value = fields.get(name, default)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value != value):  # noqa: PLR0124
-        raise RuleError(f"{name} is {value!r}: it must be a number")
+def _text(fields: Mapping[str, Any], name: str, default: str) -> str:
+    """A text that can stand in one header or in XML."""
+    given = fields.get(name)
+    value = default if given is None else str(given)
+    if len(value) > _LONGEST_TEXT or not value.isprintable() or (name == "retry_after" and not value.isascii()):
+        raise RuleError(
+            f"{name} is {value[:60]!r}: it must be one printable line of {_LONGEST_TEXT} characters at most"
+        )
     return value
 
 
-__all__ = ["CATALOGUE", "FaultKind", "Faults", "InjectedFault", "Rule", "RuleError", "Stage"]
+def _number(fields: Mapping[str, Any], name: str, default: float | None) -> float | None:
+    value = fields.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise RuleError(f"{name} is {value!r}: it must be a number")
+    least, most = _RANGES.get(name, (value, value))
+    if not least <= value <= most:
+        raise RuleError(f"{name} is {value!r}: it must be between {least} and {most}")
+    return value
+
+
+__all__ = ["Faults", "InjectedFault", "Rule", "RuleError"]

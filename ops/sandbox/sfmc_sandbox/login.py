@@ -30,10 +30,11 @@ class Grant:
 class Tokens:
     """All tokens issued so far; above a limit the oldest are removed. A data folder keeps them over a restart.
 
-    `known`: the principals whose tokens from earlier processes stay valid.
+    `known`: the principals whose tokens from earlier processes stay valid; `length`: characters of a new token.
     """
 
-    def __init__(self, clock: Clock, lifetime: int, store: Store, known: Iterable[Principal]) -> None:
+    def __init__(self, clock: Clock, lifetime: int, store: Store, known: Iterable[Principal], length: int = 64) -> None:
+        self.length = length
         self._clock = clock
         self._lifetime = lifetime
         self._store = store
@@ -55,7 +56,7 @@ class Tokens:
 
     def issue(self, principal: Principal, mid: int, *, legacy: bool = False) -> str:
         """A new token for `principal` in the business unit `mid`."""
-        token = secrets.token_urlsafe(48)
+        token = secrets.token_urlsafe(self.length)[: self.length]
         expires = self._clock.timestamp() + (self.legacy_lifetime if legacy else self._lifetime)
         self._grants[token] = Grant(principal, mid, expires)
         self._write("INSERT INTO tokens VALUES (?, ?, ?, ?)", token, principal.name, mid, expires)

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.clock import server_date_time
 from sfmc_sandbox.control import catalogue_entries
-from sfmc_sandbox.faults import CATALOGUE
+from sfmc_sandbox.fault_catalogue import CATALOGUE
 from sfmc_sandbox.runs import Run
 
 _NEWEST = 100
@@ -36,11 +36,12 @@ _CONTROL = (
     ("GET, POST, DELETE /_sandbox/faults", "active rules; add one; end all (DELETE /_sandbox/faults/ID for one)"),
     ("GET /_sandbox/catalogue", "the table of faults below as JSON"),
     ("GET, POST /_sandbox/clock", '{"set": "2026-01-31T12:00:00Z"}, {"advance": 3600}, {"freeze": true}'),
+    ("POST /_sandbox/clock", '{"zone": "Asia/Tokyo"} for dates in FileSpec, {"before_midnight": 5} there'),
     ("POST /_sandbox/definitions", "store a definition from JSON without checks of rules"),
     ("GET /_sandbox/definitions/KEY", "a definition with every property, also those Retrieve does not give"),
     ("POST /_sandbox/callers", "add an API client or a user with only some permissions"),
     ("POST /_sandbox/system-status", '{"status": "InMaintenance"} for GetSystemStatus'),
-    ("DELETE /_sandbox/tokens", "expire every token"),
+    ("DELETE, POST /_sandbox/tokens", 'expire every token; {"length": 700} for new ones'),
     ("POST /_sandbox/reset", "forget objects, runs and faults"),
 )
 
@@ -146,7 +147,7 @@ def _members(sandbox: Sandbox, mid: int, number: int) -> int | str:
 
 
 def _active(sandbox: Sandbox) -> str:
-    names = ("id", "fault", "operation", "customer_key", "object_type", "count", "probability", "seed", "fired")
+    names = ("id", "fault", "operation", "customer_key", "object_type", "mid", "count", "probability", "seed", "fired")
     return _table(names, ([rule[name] for name in names] for rule in sandbox.faults.shown()))
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sfmc_sandbox import control, page, soap_endpoint, token_endpoint
+from sfmc_sandbox import control, control_clock, page, soap_endpoint, token_endpoint
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.connection import ReachableConnection
 from sfmc_sandbox.settings import SandboxSettings
@@ -47,9 +47,9 @@ def _routes() -> list[Route]:
         Route("/_sandbox/faults", control.faults, methods=["GET", "POST", "DELETE"]),
         Route("/_sandbox/faults/{number:int}", control.fault, methods=["DELETE"]),
         Route("/_sandbox/catalogue", control.catalogue),
-        Route("/_sandbox/clock", control.clock, methods=["GET", "POST"]),
+        Route("/_sandbox/clock", control_clock.clock, methods=["GET", "POST"]),
         Route("/_sandbox/reset", control.reset, methods=["POST"]),
-        Route("/_sandbox/tokens", control.tokens, methods=["DELETE"]),
+        Route("/_sandbox/tokens", control.tokens, methods=["POST", "DELETE"]),
         Route("/_sandbox/definitions", control.definitions, methods=["POST"]),
         Route("/_sandbox/definitions/{customer_key:path}", control.definition),
         Route("/_sandbox/callers", control.callers, methods=["POST"]),

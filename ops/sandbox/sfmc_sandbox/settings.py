@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_MID = 510001234
+SHORTEST_TOKEN, LONGEST_TOKEN = 32, 16_384
 IMPORT_TO_LISTS = "list-import"
 IMPORT_TO_DATA_EXTENSIONS = "data-extension-import"
 IMPORT_ALL_SUBSCRIBERS = "all-subscribers-import"
@@ -35,11 +36,14 @@ class SandboxSettings:
     mids: tuple[int, ...] = (DEFAULT_MID,)
     """Business units that exist; the first is the one of callers that name none."""
     time_zone: str = "America/Chicago"
+    """The zone in which the dates of FileSpec are read; the control API can change it."""
     all_subscribers_list_id: int = 1
     default_encoding: str = "utf-8"
     data: Path | None = None
     """Where state and file transfer locations live; None means memory and a temporary folder."""
     token_lifetime: int = 1200
+    token_length: int = 64
+    """Characters of an access token; those of the live service have some hundreds."""
     body_limit: int = 4 * 1024 * 1024
     """Bytes; a longer request is answered with HTTP 400."""
     tls: Path | None = None

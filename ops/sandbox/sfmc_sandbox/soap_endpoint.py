@@ -13,7 +13,8 @@ from starlette.responses import Response
 from sfmc_sandbox import fault_injection
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.connection import limited_body
-from sfmc_sandbox.faults import WSDL, InjectedFault, Stage
+from sfmc_sandbox.fault_catalogue import WSDL, Stage
+from sfmc_sandbox.faults import InjectedFault
 from sfmc_sandbox.login import authenticate
 from sfmc_sandbox.operations import Call, create, delete, describe, perform, system_status, update, version_info
 from sfmc_sandbox.retrieve import retrieve
@@ -147,4 +148,12 @@ def _injected_faults(sandbox: Sandbox, action: str, envelope: Envelope) -> list[
     if not sandbox.faults:
         return []
     object_type, keys = subjects_of(sandbox, envelope.payload)
-    return sandbox.faults.injected_into(action, object_type, keys)
+    return sandbox.faults.injected_into(action, object_type, keys, _mid_of(sandbox, envelope))
+
+
+def _mid_of(sandbox: Sandbox, envelope: Envelope) -> str:
+    """The business unit of the login; empty if the login is refused."""
+    try:
+        return str(authenticate(envelope, sandbox.users, sandbox.settings.mids, sandbox.tokens).mid)
+    except SoapFaultError:
+        return ""

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from sfmc_sandbox import fault_injection
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.connection import limited_body
-from sfmc_sandbox.faults import TOKEN
+from sfmc_sandbox.fault_catalogue import TOKEN
 from sfmc_sandbox.login import match
 from sfmc_sandbox.settings import Principal
 from sfmc_sandbox.wire.envelope import BadRequestError
@@ -35,17 +35,29 @@ _LARGEST = 64 * 1024
 
 async def issue(request: Request) -> Response:
     """`POST /v2/token`: a token for the business unit `account_id`, or 401."""
-    return await fault_injection.around_plain(request, TOKEN, lambda: _issue(request))
+    asked = await _fields(request)
+    return await fault_injection.around_plain(request, TOKEN, lambda: _issue(request, asked), _mid_of(request, asked))
 
 
 async def issue_legacy(request: Request) -> Response:
     """`POST /v1/requestToken`: the old pair of tokens; the legacy one goes into the oAuth header."""
-    return await fault_injection.around_plain(request, TOKEN, lambda: _issue_legacy(request))
+    asked = await _fields(request) or {}
+    mid = _mid_of(request, {"client_id": asked.get("clientId")})
+    return await fault_injection.around_plain(request, TOKEN, lambda: _issue_legacy(request, asked), mid)
 
 
-async def _issue(request: Request) -> Response:
+def _mid_of(request: Request, asked: Mapping[str, Any] | None) -> str:
+    """The business unit that a request for a token names, or the one that its client acts in."""
     sandbox: Sandbox = request.app.state.sandbox
-    asked = await _fields(request)
+    asked = asked or {}
+    if asked.get("account_id"):
+        return str(asked["account_id"])
+    client = next((one for one in sandbox.clients if one.name == asked.get("client_id")), None)
+    return str(_business_unit(sandbox, client, None) or "")
+
+
+async def _issue(request: Request, asked: Mapping[str, Any] | None) -> Response:
+    sandbox: Sandbox = request.app.state.sandbox
     if asked is None or asked.get("grant_type") != "client_credentials":
         return JSONResponse({**_BAD_CLIENT, "error": "unsupported_grant_type"}, 400)
     principal = match(sandbox.clients, str(asked.get("client_id", "")), str(asked.get("client_secret", "")))
@@ -65,9 +77,8 @@ async def _issue(request: Request) -> Response:
     )
 
 
-async def _issue_legacy(request: Request) -> Response:
+async def _issue_legacy(request: Request, asked: Mapping[str, Any]) -> Response:
     sandbox: Sandbox = request.app.state.sandbox
-    asked = await _fields(request) or {}
     principal = match(sandbox.clients, str(asked.get("clientId", "")), str(asked.get("clientSecret", "")))
     mid = _business_unit(sandbox, principal, None)
     if principal is None or mid is None:

@@ -15,6 +15,10 @@ NOT_APPLIED = {
     "http_500": 500,
     "http_429": 429,
     "http_503": 503,
+    "http_any": 401,
+    "account_wide": 503,
+    "fault_any": "99",
+    "error_any": "99999",
     "fault_2": "2",
     "fault_9": "9",
     "fault_10": "10",
@@ -93,7 +97,8 @@ def test_faults_after_applying_have_started_the_run(
 
 def test_every_fault_of_the_catalogue_is_tried_here(sandbox: SandboxProcess) -> None:
     known = {entry["fault"] for entry in requests.get(f"{sandbox.url}/_sandbox/catalogue", timeout=60).json()}
-    assert known == {*NOT_APPLIED, *APPLIED, "throttle"}
+    slow = {"hang", "hang_after_applying", "trickle", "trickle_all", "gzip_bomb", "padded"}  # test_slow_faults.py
+    assert known == {*NOT_APPLIED, *APPLIED, *slow, "throttle", "token_refused"}
 
 
 def test_a_count_runs_out(client: Conversation, sandbox: SandboxProcess) -> None:
