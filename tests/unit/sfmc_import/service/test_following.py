@@ -80,11 +80,11 @@ def test_following_ends_at_its_deadline_even_when_the_service_cannot_be_asked(sy
 
 
 def test_many_runs_are_asked_for_in_few_queries(system: System):
-    for number in range(250):
+    for number in range(201):
         system.cloud.add(Definition(customer_key=f"k{number}"))
         system.start(StartRequest(request_id=f"r{number}", customer_key=f"k{number}", mid=MID))
     system.cloud.calls.clear()
-    follow([f"r{number}" for number in range(250)], system.deps)
+    follow([f"r{number}" for number in range(201)], system.deps)
 
     assert [operation for operation, _ in system.cloud.calls] == ["runs", "runs"]
 

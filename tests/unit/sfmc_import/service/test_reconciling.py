@@ -95,7 +95,7 @@ def test_a_start_that_left_no_trace_is_repeated_only_where_that_is_allowed(
 
 def test_while_the_service_cannot_be_asked_nothing_is_concluded(system: System):
     mark_ambiguous(system)
-    system.cloud.fail("runs_of", NotApplied("9", "in maintenance"), times=200)
+    system.cloud.fail("runs_of", NotApplied("9", "in maintenance"), times=40)
     system.live()
 
     assert last(system)[0] == "completed"
