@@ -34,6 +34,7 @@ on_error = "keep"
 [[definition]]
 customer_key = "frees"
 on_error = "free"
+error_pause = "1s"
 """
 
 

@@ -109,6 +109,7 @@ EVENT_TEXT = {
     "held_by": "held by request {}",
     "superseded_by": "superseded by request {}",
     "window_opens": "window opens {}",
+    "consecutive_errors": "errors in a row: {}",
     "code": "code {}",
     "text": "{}",
     "candidates": "candidates {}",

@@ -15,6 +15,8 @@ class Policy:
     """How one definition is treated; times in seconds, frequencies in hours.
 
     `frequency` overrides MaxImportFrequency, `frequency_floor` is the least that is used;
+    `on_error` says whether a pause replaces the rest of the window after an import that ended in Error (free):
+    `error_pause` after the first, longer after each further one in a row, at most until the window is over.
     `when_ambiguous` says what follows a start of which no run was found: None decides by UpdateType.
     """
 
@@ -23,6 +25,7 @@ class Policy:
     when_too_soon: Literal["defer", "drop"] = "defer"
     coalesce: Literal["same_name", "latest", "each"] = "same_name"
     on_error: Literal["free", "keep"] = "free"
+    error_pause: float = 60.0
     when_ambiguous: Literal["unknown", "repeat"] | None = None
     retry_deadline: float = 6 * 3600.0
     reconcile_deadline: float = 15 * 60.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.faults import Fault, NotApplied, Rejected
@@ -127,8 +127,11 @@ class Ledger(Protocol):
         """Record a poll of a run: an event when `status` is new, next poll after `delay` seconds."""
         ...
 
-    def ended(self, run: Followed, outcome: str, result: Run | None, policy: Policy) -> None:
-        """End a run with its terminal event (`completed`, …, `follow_timed_out`) and wake the next follow-up."""
+    def ended(self, run: Followed, outcome: str, result: Run | None, policy: Policy) -> Mapping[str, Any]:
+        """End a run with its terminal event (`completed`, …, `follow_timed_out`) and wake the next follow-up.
+
+        After an Error it gives `consecutive_errors` of the definition, and `window_opens` where a start must wait.
+        """
         ...
 
     def resume(self, request_id: str, policy: Policy) -> bool:

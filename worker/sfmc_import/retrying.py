@@ -177,6 +177,17 @@ WATCHER = RetryPolicy(name="WATCHER", backoff=Backoff(floor=1.0, first=1.0, cap=
 
 POLICIES = (IN_CALL, QUERY, LEDGER, SCHEDULED, REPEAT, RECONCILE, LOGIN, WATCHER)
 
+ERROR_STEPS = (1, 5, 15, 45, 135, 405, 1215)
+
+
+def pauses_after_errors(first: float) -> tuple[float, ...]:
+    """Seconds that a definition waits after so many imports in a row ended in Error; beyond the last, its window.
+
+    One error may be the file's fault, and a corrected file must not wait for hours. Several are the definition's.
+    """
+    return tuple(first * step for step in ERROR_STEPS)
+
+
 NO_JITTER = 1.0
 """The `chance` of a caller that need not spread its attempts; the pause is the bound itself."""
 

@@ -315,8 +315,8 @@ def _record_run(run: Followed, row: Run | None, deps: Deps) -> Outcome | None:
     state = run_state(run, row)
     if isinstance(state, RunEnded):
         policy = deps.policies(run.mid, run.customer_key)
-        deps.ledger.ended(run, state.outcome, row, policy)
-        return Outcome("import_ended", state.outcome, _counts(row))
+        errors = deps.ledger.ended(run, state.outcome, row, policy)
+        return Outcome("import_ended", state.outcome, {**_counts(row), **errors})
     deps.ledger.progressed(run, state.status, next_poll(run, deps.timing.follow, deps.chance()))
     if state.status in {None, run.status}:
         return None

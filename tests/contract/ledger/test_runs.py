@@ -111,6 +111,7 @@ def test_an_import_that_ended_in_error_frees_window_file_and_source_event(scenar
     scenario.accept(request("a", file(), event_id="e"))
     scenario.start("a", window=5)
     scenario.ends("a", "import_failed")
+    scenario.world.advance(scenario.policy.error_pause)
     scenario.accept(request("b", file(), event_id="e"))
 
     assert isinstance(scenario.claim("b"), StartNow)

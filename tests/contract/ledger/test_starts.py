@@ -268,6 +268,7 @@ def test_a_run_that_ends_in_error_after_it_was_unknown_opens_its_window_again(sc
     scenario.ledger.record_start_unknown(scenario.look("a").lease, [], 5)
     scenario.commit(lease, "t1", 5)
     scenario.ends("a", "import_failed")
+    scenario.world.advance(scenario.policy.error_pause)
     scenario.accept(request("b"))
 
     assert isinstance(scenario.claim("b"), StartNow)

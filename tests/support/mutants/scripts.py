@@ -9,6 +9,7 @@ from sfmc_import.ledger import LedgerSettings
 from sfmc_import.ledger.scripts import read_part
 from tests.contract.ledger import (
     test_decisions,
+    test_errors_in_a_row,
     test_follow_ups,
     test_leases,
     test_losses,
@@ -36,6 +37,7 @@ BODIES = (
     test_redis_only,
     test_resolving,
     test_suspects,
+    test_errors_in_a_row,
 )
 GIVEN = {"scenario", "world"}
 

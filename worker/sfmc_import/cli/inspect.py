@@ -79,7 +79,7 @@ def _definition(access: ReadAccess, mid: str, key: str, last: int) -> tuple[Mapp
     waiting = [found for found in map(access.reader.request, record["waiting"]) if found]
     found = {**record, "waiting": waiting, "recent": recent}
     held = _holder(access, record)
-    lines = [f"{key} of business unit {mid}", f"  held_by  {held}", f"  window   {_window(record)}"]
+    lines = [f"{key} of business unit {mid}", f"  held_by  {held}", f"  window   {window_text(record)}"]
     return found, [*lines, *_waiting_lines(waiting), *(f"  {line(event)}" for event in reversed(recent))]
 
 
@@ -92,10 +92,13 @@ def _holder(access: ReadAccess, record: Mapping[str, Any]) -> str:
     return f"request {record['holder']}: {request.get('state', 'no longer recorded')}{task}{lease}"
 
 
-def _window(record: Mapping[str, Any]) -> str:
+def window_text(record: Mapping[str, Any]) -> str:
+    """Say how long the window is closed, by which request, and how many imports in a row ended in Error."""
+    errors = record["consecutive_errors"]
+    after = f", after {errors} {'import' if errors == 1 else 'imports in a row'} that ended in Error" if errors else ""
     if not record["window_left"]:
-        return "open"
-    return f"closed for {seconds(record['window_left'])}, by request {record['window_by']}"
+        return f"open{after}"
+    return f"closed for {seconds(record['window_left'])}, by request {record['window_by']}{after}"
 
 
 def _waiting_lines(waiting: list[Mapping[str, Any]]) -> list[str]:

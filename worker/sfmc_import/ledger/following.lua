@@ -26,21 +26,41 @@ function steps.progressed()
   return 1
 end
 
--- Ends a run and lets the next follow-up in; an import that ended in Error may free its window.
+-- What a run that ended in Error means for its definition: how many did so in a row, and when the next may start.
+local function errors_so_far(d)
+  return {consecutive_errors = int(d.errors), window_opens = int(d.window) > now and iso(int(d.window)) or nil}
+end
+
+-- Counts a run that ended in Error. With on_error = free the file may come again, after a pause instead of the window.
+local function note_error(r, d)
+  set(definition_key(r), d, {errors = int(d.errors) + 1})
+  if a.on_error ~= 'free' then return end
+  restore_window(a.id, r, d, a.pauses[int(d.errors)] or int(d.window))
+  forget(a.id, r)
+end
+
+local function note_end(r, d)
+  if a.outcome == 'import_failed' then return note_error(r, d) end
+  if a.completed and d.errors then drop(definition_key(r), d, {'errors'}) end
+end
+
+-- Ends a run and lets the next follow-up in.
 function steps.ended()
   local r = record(request_key(a.id))
-  if r.state == a.outcome and r.task == a.task then return 1 end
-  if r.state ~= 'started' or r.task ~= a.task then return 0 end
+  local d = record(definition_key(r))
+  if r.state == a.outcome and r.task == a.task then return cjson.encode(errors_so_far(d)) end
+  if r.state ~= 'started' or r.task ~= a.task then return nil end
   -- Somebody else has resumed the following meanwhile.
-  if a.outcome == 'follow_timed_out' and now < int(r.follow_until) then return 0 end
-  if a.outcome == 'import_failed' and a.on_error == 'free' then
-    restore_window(a.id, r, record(definition_key(r)))
-    forget(a.id, r)
+  if a.outcome == 'follow_timed_out' and now < int(r.follow_until) then return nil end
+  note_end(r, d)
+  local result = a.result
+  if a.outcome == 'import_failed' then
+    for field, value in pairs(errors_so_far(d)) do result[field] = value end
   end
-  move(a.id, r, a.outcome, a.result)
+  move(a.id, r, a.outcome, result)
   finish(a.id, r)
   release(a.id, r)
-  return 1
+  return cjson.encode(errors_so_far(d))
 end
 
 -- Follows a run again whose following had timed out.

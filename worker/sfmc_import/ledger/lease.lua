@@ -80,8 +80,14 @@ local function begin_window(id, r, d, ms)
   set(definition_key(r), d, values)
 end
 
--- Gives back the window that a request has used.
-local function restore_window(id, r, d)
+-- Gives back the window that a request has used; with a pause, what follows now is closed for so long, at most for the
+-- rest of the window.
+local function restore_window(id, r, d, pause)
   if d.window_by ~= id then return end
-  set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or ''})
+  local closed = pause and math.min(int(d.window), now + pause) or 0
+  if closed > int(d.previous_window) then
+    set(definition_key(r), d, {window = str(closed)})
+  else
+    set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or ''})
+  end
 end

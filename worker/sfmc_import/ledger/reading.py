@@ -44,6 +44,7 @@ class LedgerReader:
             "lease_left": max(0.0, record.get("lease_until", 0.0) - now),
             "window_left": max(0.0, record.get("window_until", 0.0) - now),
             "window_by": record.get("window_by"),
+            "consecutive_errors": record.get("consecutive_errors", 0),
             "waiting": [request_id.decode() for request_id in waiting],
         }
 

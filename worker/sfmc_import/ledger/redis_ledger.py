@@ -19,8 +19,19 @@ from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.retrying import pauses_after_errors
 from sfmc_import.runs import Accepted, Definition, Run
-from sfmc_import.states import AlreadyEnded, Decision, DueRequest, Followed, Lease, NotYet, Reconcile, StartNow
+from sfmc_import.states import (
+    COMPLETED,
+    AlreadyEnded,
+    Decision,
+    DueRequest,
+    Followed,
+    Lease,
+    NotYet,
+    Reconcile,
+    StartNow,
+)
 
 # States of a server that pass: they reach a script as an error of the command that met them. Before Redis 7 the
 # code stands behind the place in the script: `…: @user_script: 29: -OOM command not allowed…`.
@@ -200,10 +211,13 @@ class RedisLedger:
         pause = milliseconds(delay)
         self._run("progressed", {"id": run.request_id, "task": run.task_id, "status": status, "delay": pause})
 
-    def ended(self, run: Followed, outcome: str, result: Run | None, policy: Policy) -> None:
+    def ended(self, run: Followed, outcome: str, result: Run | None, policy: Policy) -> Mapping[str, Any]:
         """See sfmc_import.ports.Ledger.ended."""
-        arguments = {"id": run.request_id, "task": run.task_id, "outcome": outcome, "on_error": policy.on_error}
-        self._run("ended", arguments | {"result": result_arguments(result)})
+        arguments = {"id": run.request_id, "task": run.task_id, "outcome": outcome, "completed": outcome in COMPLETED}
+        pauses = [milliseconds(pause) for pause in pauses_after_errors(policy.error_pause)]
+        arguments |= {"on_error": policy.on_error, "pauses": pauses, "result": result_arguments(result)}
+        answer = self._run("ended", arguments)
+        return orjson.loads(answer) if answer and outcome == "import_failed" else {}
 
     def resume(self, request_id: str, policy: Policy) -> bool:
         """Follow a run again whose following had timed out; False when the request has no run to follow."""

@@ -160,6 +160,12 @@ DEFINITION = Key(
             name="previous_window", kind="ms", meaning="the end of an earlier window, for a start that ends in Error"
         ),
         Field(name="previous_window_by", meaning="the request that opened the earlier window"),
+        Field(
+            name="errors",
+            kind="int",
+            attribute="consecutive_errors",
+            meaning="how many runs in a row ended in Error; the pause after each is longer",
+        ),
     ),
 )
 FOLLOW_UPS = Key(

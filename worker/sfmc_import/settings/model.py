@@ -69,6 +69,9 @@ class Settings(BaseModel):
     follow_deadline: Seconds = Field(24 * HOUR, description="seconds to follow a run")
     follow_min_interval: Seconds = Field(5.0, description="seconds before the first poll of a run")
     follow_max_interval: Seconds = Field(60.0, description="most seconds between two polls of a run")
+    error_pause: Seconds = Field(
+        60.0, description="seconds a definition waits after an import that ended in Error; longer after each in a row"
+    )
     sweep_seconds: Seconds = Field(
         1.0, description="seconds between two sweeps; a sweep wakes the requests that are due"
     )
@@ -132,6 +135,7 @@ class Settings(BaseModel):
             retry_deadline=self.retry_deadline,
             reconcile_deadline=self.reconcile_deadline,
             follow_deadline=self.follow_deadline,
+            error_pause=self.error_pause,
         )
 
 

@@ -42,6 +42,7 @@ class PolicyTable(BaseModel):
     on_error: Literal["free", "keep"] | None = Field(
         None, description="free or keep (the window after a failed import)"
     )
+    error_pause: Seconds | None = Field(None, description='a time such as "1m"')
     when_ambiguous: Literal["unknown", "repeat"] | None = Field(None, description="unknown or repeat")
     retry_deadline: Seconds | None = Field(None, description='a time such as "6h"')
     reconcile_deadline: Seconds | None = Field(None, description='a time such as "15m"')
