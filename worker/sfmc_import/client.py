@@ -30,6 +30,7 @@ from uuid_utils import uuid7
 
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events import ENDS, Entry, Event, EventStream, just_before, kind
+from sfmc_import.file_content import content_hash_at
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.ledger.redis_ledger import is_defect
@@ -325,7 +326,7 @@ def submit(
 def file_at(path: Path, location: str | None = None) -> FileInfo:
     """Describe the file at `path` as the folder watcher would; `location` stands for its folder.
 
-    Raises OSError when there is no such file.
+    Raises OSError when there is no such file. A file that may not be read is described without its content.
     """
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links and change the identity
     status = absolute.stat()
@@ -334,6 +335,7 @@ def file_at(path: Path, location: str | None = None) -> FileInfo:
         name=absolute.name,
         size=status.st_size,
         modified_ns=status.st_mtime_ns,
+        content_hash=content_hash_at(absolute, status.st_size),
     )
 
 

@@ -18,6 +18,8 @@ SWEEP = "imports.sweep"
 MAX_KEY_LENGTH = 36
 MAX_TEXT_LENGTH = 1024
 MAX_COUNT = 2**63 - 1
+MAX_TIME_NS = 2**63 * 10**9
+"""Nanoseconds before or after 1970: as far as a file system of 64 bits can date a file."""
 _ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
@@ -37,6 +39,8 @@ class FileInfo:
 
     `modified_ns` is the file's own time stamp, `version` an etag or generation where the store has one.
     Without size, time stamp and version the file is known by name alone: see `has_fingerprint`.
+    `content_hash` is what `file_content` gives, where the producer read the file: a file that is replaced by one of
+    the same size and time has the same fingerprint, but another hash.
     """
 
     location: str
@@ -44,6 +48,7 @@ class FileInfo:
     size: int | None = None
     modified_ns: int | None = None
     version: str | None = None
+    content_hash: str | None = None
 
     @property
     def has_fingerprint(self) -> bool:
@@ -140,7 +145,8 @@ def read_request(request_id: str, default_mid: str, message: Mapping[str, Any]) 
 
 
 _FIELDS = {"customer_key", "mid", "file", "event_id", "source", "force", "reason"}
-_FILE_FIELDS = {"location", "name", "size", "modified_ns", "version"}
+_FILE_FIELDS = {"location", "name", "size", "modified_ns", "version", "content_hash"}
+_FILE_TEXTS = ("version", "content_hash")
 
 
 def _read_id(value: object, problems: list[str]) -> str:
@@ -190,7 +196,7 @@ def _read_file(value: object, problems: list[str]) -> FileInfo | None:
         return FileInfo(location=location, name=name or value)
     if isinstance(value, Mapping):
         return _read_file_info(value, problems)
-    problems.append("file must be a path or an object with location, name, size, modified_ns, version")
+    problems.append("file must be a path or an object with location, name, size, modified_ns, version, content_hash")
     return None
 
 
@@ -202,19 +208,20 @@ def _read_file_info(value: Mapping[str, Any], problems: list[str]) -> FileInfo |
     if not _is_text(name):
         problems.append("file.name is missing")
         return None
-    counts = ("size", "modified_ns")
-    problems += [f"file.{n} must be a whole number from 0 on" for n in counts if not _is_count(value.get(n))]
-    location, version = value.get("location", ""), value.get("version")
-    if not (location == "" or _is_text(location)) or not (version is None or _is_text(version)):
-        problems.append(f"file.location and file.version must be texts of up to {MAX_TEXT_LENGTH} characters")
+    if not _is_number_within(value.get("size"), 0, MAX_COUNT):
+        problems.append("file.size must be a whole number from 0 on")
+    if not _is_number_within(value.get("modified_ns"), -MAX_TIME_NS, MAX_TIME_NS):
+        problems.append("file.modified_ns must be a whole number of nanoseconds, below 0 before 1970")
+    location, texts = value.get("location", ""), [value.get(each) for each in _FILE_TEXTS]
+    if not (location == "" or _is_text(location)) or not all(each is None or _is_text(each) for each in texts):
+        names = "file.location, file.version and file.content_hash"
+        problems.append(f"{names} must be texts of up to {MAX_TEXT_LENGTH} characters")
         return None
-    return FileInfo(
-        location=location, name=name, size=value.get("size"), modified_ns=value.get("modified_ns"), version=version
-    )
+    return FileInfo(**{each: value[each] for each in _FILE_FIELDS if each in value} | {"location": location})
 
 
-def _is_count(value: object) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT)
+def _is_number_within(value: object, least: int, most: int) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most)
 
 
 def _is_text(value: object) -> TypeGuard[str]:

@@ -1,7 +1,10 @@
 """What the ledger answers to a request that is seen for the first time, or again."""
 
+import dataclasses
+
 import pytest
 
+from sfmc_import.request import FileInfo
 from sfmc_import.states import AlreadyEnded, NotYet, StartNow
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
 
@@ -53,6 +56,29 @@ def test_a_grant_names_its_definition_fence_attempt_and_lease(scenario: Scenario
     assert (lease.request_id, lease.mid, lease.customer_key) == ("a", MID, KEY)
     assert (lease.fence, lease.attempt, lease.seconds) == (1, 1, 180.0)
     assert scenario.due_in("a") == 180
+
+
+def replaced(scenario: Scenario, before: str | None, after: str | None) -> object:
+    """Start a file, then decide about one of the same name, size and time, with these hashes of their content."""
+    first = FileInfo(location="/in", name="a.csv", size=4, modified_ns=7, content_hash=before)
+    scenario.accept(request("a", first))
+    scenario.start("a")
+    scenario.ends("a")
+    scenario.accept(request("b", dataclasses.replace(first, content_hash=after)))
+    return scenario.claim("b")
+
+
+def test_a_file_that_was_replaced_by_one_of_the_same_size_and_time_starts_by_its_content(scenario: Scenario):
+    assert isinstance(replaced(scenario, "one", "other"), StartNow)
+
+
+@pytest.mark.parametrize("hashes", [("one", "one"), ("one", None), (None, "one"), (None, None)])
+def test_a_file_of_the_same_size_and_time_is_a_duplicate_unless_its_content_says_otherwise(
+    scenario: Scenario, hashes: tuple[str | None, str | None]
+):
+    replaced(scenario, *hashes)
+
+    assert (scenario.names("b")[-1], scenario.last("b")["why"]) == ("duplicate", "file")
 
 
 def test_a_second_worker_waits_while_the_lease_holds(scenario: Scenario):

@@ -30,6 +30,10 @@ MUTANTS = (
     Mutant("claim", "return int(r.worker_losses) > cfg.max_lost", "return int(r.worker_losses) > cfg.max_lost + 1"),
     Mutant("claim", "if lost_too_many() then return give_up_reconciling() end", "lost_too_many()"),
     Mutant("claim", "if not to_blame then", "if true then"),
+    # Files that were replaced.
+    Mutant("duplicates", "and not has_other_content(r, file)", ""),
+    Mutant("duplicates", "return theirs and theirs ~= mine", "return theirs"),
+    Mutant("duplicates", "return theirs and theirs ~= mine", "return theirs ~= mine"),
     Mutant(
         "claim", "if leased or int(r.not_before) > now then return not_yet() end", "if leased then return not_yet() end"
     ),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfmc_import.request import MAX_TEXT_LENGTH, BadRequestError, FileInfo, StartRequest, read_request
+from sfmc_import.request import MAX_TEXT_LENGTH, MAX_TIME_NS, BadRequestError, FileInfo, StartRequest, read_request
 
 MID = "510001234"
 SURROGATE = "\udc80"
@@ -26,8 +26,15 @@ def test_the_least_message_names_a_definition_of_the_default_business_unit():
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 counts = st.none() | st.integers(0, 2**63 - 1)
+times = st.none() | st.integers(-MAX_TIME_NS, MAX_TIME_NS)
 arrivals = st.builds(
-    FileInfo, location=texts | st.just(""), name=texts, size=counts, modified_ns=counts, version=st.none() | texts
+    FileInfo,
+    location=texts | st.just(""),
+    name=texts,
+    size=counts,
+    modified_ns=times,
+    version=st.none() | texts,
+    content_hash=st.none() | texts,
 )
 
 
@@ -78,10 +85,10 @@ def test_a_file_may_be_a_plain_path(path, location, name):
         ({"file": {"name": "a", "size": 1.5}}, "file.size must be"),
         ({"file": {"name": "a", "size": 2**63}}, "file.size must be"),
         ({"file": {"name": "a", "modified_ns": "1"}}, "file.modified_ns must be"),
-        ({"file": {"name": "a", "location": 3}}, "file.location and file.version"),
-        ({"file": {"name": "a", "location": SURROGATE}}, "file.location and file.version"),
-        ({"file": {"name": "a", "version": 3}}, "file.location and file.version"),
-        ({"file": {"name": "a", "version": "x" * (MAX_TEXT_LENGTH + 1)}}, "file.location and file.version"),
+        ({"file": {"name": "a", "location": 3}}, "file.location, file.version and"),
+        ({"file": {"name": "a", "location": SURROGATE}}, "file.location, file.version and"),
+        ({"file": {"name": "a", "version": 3}}, "file.location, file.version and"),
+        ({"file": {"name": "a", "version": "x" * (MAX_TEXT_LENGTH + 1)}}, "file.location, file.version and"),
         ({"file": {"name": "a", "colour": 1}}, "unknown file field colour"),
         ({"colour": 1}, "unknown argument colour"),
     ],

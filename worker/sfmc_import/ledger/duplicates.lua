@@ -12,13 +12,21 @@ local function forget(id, r)
   if r.event_id and redis.call('GET', event_key(r)) == id then redis.call('DEL', event_key(r)) end
 end
 
+-- A file that was replaced by one of the same size and time has the same fingerprint; only its content tells.
+local function has_other_content(r, other)
+  local mine = r.file and present(cjson.decode(r.file).content_hash)
+  local file = mine and redis.call('HGET', request_key(other), 'file')
+  local theirs = file and present(cjson.decode(file).content_hash)
+  return theirs and theirs ~= mine
+end
+
 -- Why a request is a duplicate, and of which request; nil when it is none.
 local function seen_before(id, r, d)
   local event = r.event_id and redis.call('GET', event_key(r))
   if event and event ~= id then return 'event', event end
   local file = r.fp and not r.force and redis.call('GET', seen_key(r))
   local blocked = d.holder or int(d.window) > now
-  if file and file ~= id and (r.exact or blocked) then return 'file', file end
+  if file and file ~= id and (r.exact or blocked) and not has_other_content(r, file) then return 'file', file end
 end
 
 -- Newest wins among follow-ups that announce the same name (or all, with coalesce = latest).
