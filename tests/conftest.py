@@ -11,6 +11,7 @@ import redis as redis_py
 import structlog
 from hypothesis import HealthCheck, settings
 
+from sfmc_import.redaction import KNOWN
 from sfmc_local.redis_server import Valkey
 from tests.support.event_schema import problems_in
 from tests.support.sealing import no_processes, scrub_environment, seal
@@ -110,13 +111,14 @@ def every_event_keeps_its_schema(request: pytest.FixtureRequest, no_key_outlives
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """Give each test the logging configuration of a fresh process."""
+    """Give each test the logging configuration of a fresh process, which has learned no secrets."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = handlers, level
     structlog.contextvars.clear_contextvars()
     structlog.reset_defaults()
+    KNOWN.forget()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,15 +2,16 @@
 
 import json
 import logging
-import re
+import os
 import sys
-import threading
 from collections.abc import Iterable
 from typing import Any, BinaryIO, Literal
-from urllib.parse import quote
 
 import orjson
 import structlog
+
+from sfmc_import.display import json_escaped, one_line, wants_colours
+from sfmc_import.redaction import KNOWN, Redactor
 
 
 class LineHandler(logging.Handler):
@@ -64,9 +65,10 @@ class LineLogger:
 def as_json(_logger: Any, _method: str, event: Any) -> bytes:
     """Render a record as one line of JSON; what JSON does not know is shown as text."""
     try:
-        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+        line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:  # numbers beyond 64 bits and broken Unicode, which orjson refuses
-        return json.dumps(event, default=str).encode()
+        line = json.dumps(event, default=str).encode()
+    return line if line.isascii() and b"\x7f" not in line else json_escaped(line.decode()).encode()
 
 
 def as_json_text(logger: Any, method: str, event: Any) -> str:
@@ -74,70 +76,26 @@ def as_json_text(logger: Any, method: str, event: Any) -> str:
     return as_json(logger, method, event).decode()
 
 
-HIDDEN = "[redacted]"
-SHORTEST = 4
-"""Characters of the shortest secret that is looked for; shorter ones would blank out half of every line."""
-
-_SECRET_NAME = re.compile(r"passw|secret|token|authorization|fueloauth|credential|api_?key|cookie", re.IGNORECASE)
-_PATTERNS = (
-    re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),  # the login of an address
-    re.compile(r"(?<=Bearer )[\w.~+/=-]+", re.IGNORECASE),
-    re.compile(r"(?<=<fueloauth>)[^<]+|(?<=PasswordText\">)[^<]+"),  # what SOAP envelopes carry
-)
+TRACEBACKS = ("exception", "stack")
 
 
-class Redactor:
-    """Replaces secrets in log records; a structlog processor; threads may add secrets later."""
-
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._known: set[str] = set()
-        self._lock = threading.Lock()
-        self._search: re.Pattern[str] | None = None
-        self.hide(*secrets)
-
-    def hide(self, *secrets: str) -> None:
-        """Learn texts that must not be seen from now on, as they are and percent-encoded."""
-        texts = {form for text in secrets for form in (text, quote(text, safe="")) if len(form) >= SHORTEST}
-        with self._lock:
-            self._known |= texts
-            longest_first = sorted(self._known, key=len, reverse=True)
-            self._search = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
-
-    def __call__(self, _logger: Any, _method: str, event: Any) -> Any:
-        """Clean one record."""
-        for name, value in event.items():
-            if isinstance(value, str) and not _SECRET_NAME.search(name):
-                event[name] = self.clean_text(value)
-            elif not isinstance(value, (bool, int, float, type(None))):
-                event[name] = self.clean(name, value)
-        return event
-
-    def clean(self, name: str, value: Any) -> Any:
-        """Clean a value of any shape that stands under `name`."""
-        if isinstance(value, (bool, int, float, type(None))):
-            return value
-        if _SECRET_NAME.search(name):
-            return HIDDEN
-        if isinstance(value, dict):
-            return {key: self.clean(str(key), inner) for key, inner in value.items()}
-        if isinstance(value, (list, tuple, set, frozenset)):
-            return [self.clean(name, inner) for inner in value]
-        return self.clean_text(value if isinstance(value, str) else str(value))
-
-    def clean_text(self, text: str) -> str:
-        """Replace known secrets, logins in addresses and tokens."""
-        if self._search is not None:
-            text = self._search.sub(HIDDEN, text)
-        if "://" in text or "earer" in text or "<" in text:
-            for pattern in _PATTERNS:
-                text = pattern.sub(HIDDEN, text)
-        return text
+def as_lines(_logger: Any, _method: str, event: Any) -> Any:
+    """Make each text of a record one line, before it is shown to a person; the lines of a traceback stay lines."""
+    shown = {}
+    for name, value in event.items():
+        lines = str(value).split("\n") if name in TRACEBACKS else [value]
+        # Further lines are indented: a text of several lines must not look like further records.
+        text = "\n    ".join(map(one_line, lines)) if isinstance(value, str) else value
+        shown[one_line(name)] = text
+    return shown
 
 
+OUR_LOGGERS = "sfmc_import."
 CLIENT_FIELDS = ("event", "request_id", "customer_key", "mid", "redis", "error", "action")
 """What `sfmc_import.client` adds to its records: it logs by stdlib logging, because it runs in host programs.
 
-Its `event` is the static name, which our records have in the place of the sentence that a host prints.
+Its `event` is the static name, which our records have in the place of the sentence that a host prints. What other
+loggers add under such names means something else.
 """
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -162,17 +120,19 @@ def configure(
     """
     out = _standard_error() if stream is None else stream
     pretty = form == "pretty" or (form == "auto" and out.isatty())
-    redactor = Redactor(secrets)
+    colours = wants_colours(os.environ, is_terminal=out.isatty())
+    KNOWN.learn(*secrets)
+    redactor = Redactor()
     handler = LineHandler(out)
     shared = _shared(redactor)
-    handler.setFormatter(_formatter(shared, pretty=pretty, colors=out.isatty()))
+    handler.setFormatter(_formatter(shared, pretty=pretty, colours=colours))
     _route_stdlib(handler, level)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.stdlib.add_logger_name,
             *shared,
-            _renderer(pretty, out.isatty()),
+            *_last(pretty, colours=colours),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=lambda *names: LineLogger(str(names[0]) if names else "sfmc-import", handler),
@@ -198,24 +158,35 @@ def _shared(redactor: Redactor) -> list[Any]:
     ]
 
 
-def _renderer(pretty: bool, colors: bool) -> Any:
+def _last(pretty: bool, *, colours: bool) -> list[Any]:
     if not pretty:
-        return as_json
+        return [as_json]
     # The renderer's own tracebacks show local variables, and those may hold secrets.
-    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+    return [
+        as_lines,
+        structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback),
+    ]
 
 
-def _formatter(shared: list[Any], *, pretty: bool, colors: bool) -> structlog.stdlib.ProcessorFormatter:
-    last = _renderer(pretty, colors) if pretty else as_json_text
+def _formatter(shared: list[Any], *, pretty: bool, colours: bool) -> structlog.stdlib.ProcessorFormatter:
+    last = _last(pretty, colours=colours) if pretty else [as_json_text]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.contextvars.merge_contextvars,
             structlog.stdlib.add_logger_name,
             _task_of_celery,
-            structlog.stdlib.ExtraAdder(CLIENT_FIELDS),
+            _fields_of_the_client,
         ],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shared, last],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shared, *last],
     )
+
+
+def _fields_of_the_client(_logger: Any, _method: str, event: Any) -> Any:
+    """Take the fields of our own records that come by stdlib logging."""
+    record = event.get("_record")
+    if record is not None and record.name.startswith(OUR_LOGGERS):
+        event |= {name: vars(record)[name] for name in CLIENT_FIELDS if name in vars(record)}
+    return event
 
 
 def _task_of_celery(_logger: Any, _method: str, event: Any) -> Any:
