@@ -118,12 +118,12 @@ def _runs(sandbox: Sandbox, runs: Sequence[Run]) -> str:
 
 def _bad_rows(sandbox: Sandbox, runs: Sequence[Run]) -> str:
     rows = (
-        [run.task_id, bad.file, bad.line, bad.raw[:200], bad.reason]
+        [run.task_id, bad.file, bad.row, bad.line, bad.raw[:200], bad.reason]
         for run in runs
         if (run.outcome or {}).get("NumberErrors")
         for bad in sandbox.rows.bad_rows(run.task_id, limit=_BAD_ROWS)
     )
-    return _table(("Task", "File", "Line", "Row", "Reason"), rows)
+    return _table(("Task", "File", "Row", "Line", "Text", "Reason"), rows)
 
 
 def _destinations(sandbox: Sandbox) -> str:

@@ -23,7 +23,7 @@ from sfmc_sandbox.wire import schema as documents
 from sfmc_sandbox.wire.codec import children
 from sfmc_sandbox.wire.envelope import BadRequestError, Envelope, SoapFaultError, action_of, parse_envelope
 from sfmc_sandbox.wire.schema import problems_of
-from sfmc_sandbox.wire.vocabulary import XSI_TYPE, local_name, local_value
+from sfmc_sandbox.wire.vocabulary import SOAP_12, XSI_TYPE, local_name, local_value
 
 
 async def wsdl(request: Request) -> Response:
@@ -74,7 +74,7 @@ def _with_keys(sandbox: Sandbox, names: list[str]) -> list[str]:
     return [*names, *(key for name in names for key in sandbox.keys_of(name))]
 
 
-XML = "text/xml; charset=utf-8"
+XML, SOAP_XML = "text/xml; charset=utf-8", "application/soap+xml; charset=utf-8"
 _log = structlog.get_logger("sandbox")
 
 _OPERATIONS: Mapping[str, Callable[[Sandbox, Call], dict[str, Any]]] = {
@@ -125,23 +125,28 @@ def answer(
         return _fault(request, sandbox, envelope, problem)
     body = envelopes.answer(envelope.soap, action, envelope.message_id, sandbox.clock.now(), values)
     altered = any(fault.kind.stage is Stage.ANSWER for fault in injected)
-    return _checked(sandbox, body, 200, check=not altered)
+    return _checked(sandbox, Response(body, 200, media_type=_kind(request, envelope)), check=not altered)
 
 
 def _fault(request: Request, sandbox: Sandbox, envelope: Envelope, problem: SoapFaultError) -> Response:
     actor = f"{str(request.base_url).rstrip('/')}/Service.asmx"
     body = envelopes.fault(envelope.soap, envelope.message_id, sandbox.clock.now(), problem, actor)
-    return _checked(sandbox, body, 500, check=True)
+    return _checked(sandbox, Response(body, 500, media_type=_kind(request, envelope)), check=True)
 
 
-def _checked(sandbox: Sandbox, body: bytes, status: int, *, check: bool) -> Response:
-    if sandbox.settings.validate and check:
-        problems = problems_of(body)
-        if problems:
-            sandbox.invalid_replies.extend(problems)
-            _log.error("reply_invalid", problems=problems)
-            return Response(f"invalid reply: {problems}", 599, media_type="text/plain")
-    return Response(body, status, media_type=XML)
+def _kind(request: Request, envelope: Envelope) -> str:
+    """The content type of the answer: that of SOAP 1.2 for a request which names it, `text/xml` for all others."""
+    named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return SOAP_XML if named == "application/soap+xml" and envelope.soap == SOAP_12 else XML
+
+
+def _checked(sandbox: Sandbox, response: Response, *, check: bool) -> Response:
+    problems = problems_of(bytes(response.body)) if sandbox.settings.validate and check else []
+    if not problems:
+        return response
+    sandbox.invalid_replies.extend(problems)
+    _log.error("reply_invalid", problems=problems)
+    return Response(f"invalid reply: {problems}", 599, media_type="text/plain")
 
 
 def _injected_faults(sandbox: Sandbox, action: str, envelope: Envelope) -> list[InjectedFault]:

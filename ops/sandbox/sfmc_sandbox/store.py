@@ -100,12 +100,6 @@ class Store:
             rows = self.connection.execute(query, (kind, mid)).fetchall()
         return map(_stored, rows)
 
-    def next_number(self, kind: str, first: int) -> int:
-        """A numeric ID that no object of this kind has, in any business unit."""
-        with self.lock:
-            row = self.connection.execute("SELECT max(number) FROM objects WHERE kind=?", (kind,)).fetchone()
-        return max(first, (row[0] or 0) + 1)
-
     def _one(self, column: str, kind: str, mid: int, value: str | int) -> StoredObject | None:
         query = f"SELECT {_COLUMNS} FROM objects WHERE kind=? AND mid=? AND {column}=?"  # noqa: S608  a constant
         with self.lock:

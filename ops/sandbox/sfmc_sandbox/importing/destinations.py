@@ -91,6 +91,8 @@ _ALIASES = {"subscriberkey": _KEY_FIELD.name, "status": _STATUS_FIELD.name}
 _EMAIL_ALIASES = dict.fromkeys(("emailaddress", "email", "emailaddr"), EMAIL_FIELD.name)
 _MOBILE_ALIASES = dict.fromkeys(("mobilenumber", "mobile", "phone", "phonenumber", "mobilephone"), MOBILE_FIELD.name)
 
+_ADDRESSES = {SubscriberType.EMAIL: (EMAIL_FIELD, _EMAIL_ALIASES), SubscriberType.SMS: (MOBILE_FIELD, _MOBILE_ALIASES)}
+
 
 class IntoList:
     """Rows become subscribers of a list; columns that are no field of a subscriber are attributes."""
@@ -100,9 +102,8 @@ class IntoList:
     has_primary_key = True
 
     def __init__(self, target: MailingList, run: int, subscribers: SubscriberType) -> None:
-        by_email = subscribers is SubscriberType.EMAIL
-        address = EMAIL_FIELD if by_email else MOBILE_FIELD
-        aliases = _ALIASES | (_EMAIL_ALIASES if by_email else _MOBILE_ALIASES)
+        address, names = _ADDRESSES[subscribers]
+        aliases = _ALIASES | names
         self._writer = ListWriter(target, run)
         self.identifier = str(target.number)
         self.shape = Shape((address, _KEY_FIELD, _STATUS_FIELD), aliases, open=True)

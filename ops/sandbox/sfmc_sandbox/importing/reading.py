@@ -10,11 +10,11 @@ from sfmc_sandbox.importing.definition import FileType, Options
 from sfmc_sandbox.importing.outcome import RefusedError
 
 _NAMED = {
-    65001: "utf-8-sig",  # a byte order mark at the start is not part of the first heading
+    65001: "utf-8",
     65000: "utf-7",
-    1200: "utf-16",  # with a byte order mark that decides, else little-endian on the machines this runs on
+    1200: "utf-16-le",
     1201: "utf-16-be",
-    12000: "utf-32",
+    12000: "utf-32-le",
     12001: "utf-32-be",
     20127: "ascii",
     932: "cp932",
@@ -41,7 +41,7 @@ def codec_of(code_page: int, default: str) -> str:
     Raises RefusedError for a code page that no codec reads.
     """
     if not code_page:
-        return _without_mark(default)
+        return codecs.lookup(default).name
     if code_page in _NAMED:
         return _NAMED[code_page]
     if code_page in _ISO:
@@ -51,9 +51,20 @@ def codec_of(code_page: int, default: str) -> str:
     raise RefusedError(f"EncodingCodePage {code_page} is not a code page this sandbox reads (65001 is UTF-8)")
 
 
-def _without_mark(name: str) -> str:
-    codec = codecs.lookup(name).name
-    return "utf-8-sig" if codec == "utf-8" else codec
+# Those of UTF-32 first: that of UTF-16 is the beginning of one.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+LONGEST_MARK = 4
+
+
+def marked_codec(beginning: bytes, codec: str) -> str:
+    """Return the codec that a byte order mark at the beginning of a file names, else `codec`; no mark is text."""
+    return next((named for mark, named in _MARKS if beginning.startswith(mark)), codec)
 
 
 _LINE_ENDS = {"CRLF": "\r\n", "LF": "\n", "CR": "\r", "\\r\\n": "\r\n", "\\n": "\n", "\\r": "\r"}
@@ -76,10 +87,8 @@ def dialect_of(options: Options) -> Dialect:
 
 
 def _delimiter(options: Options) -> str:
-    if options.file_type is FileType.CSV:
-        return ","
-    if options.file_type is FileType.TAB:
-        return "\t"
+    if options.file_type is not FileType.OTHER:
+        return "," if options.file_type is FileType.CSV else "\t"
     delimiter = _NAMED_DELIMITERS.get(options.delimiter, options.delimiter)
     if not delimiter or any(letter in delimiter for letter in _FORBIDDEN):
         raise RefusedError(f"FileType Other needs a Delimiter, not {options.delimiter!r}")
@@ -126,7 +135,7 @@ class Unreadable(list[str]):
 class Rows:
     """The rows of one text, read once from front to back; blank lines are no rows.
 
-    `line` is the number of the last line read, counted from 1, `raw` the text of the latest row.
+    `line` is the number of the line at which the latest row begins, counted from 1, `raw` its text.
     """
 
     def __init__(self, lines: Iterator[str], dialect: Dialect) -> None:
@@ -145,8 +154,8 @@ class Rows:
 
     @property
     def line(self) -> int:
-        """The number of the last line read."""
-        return self._skipped + self._reader.line_num
+        """The number of the line at which the latest row begins."""
+        return self._skipped + self._reader.line_num - max(len(self._latest) - 1, 0)
 
     @property
     def raw(self) -> str:

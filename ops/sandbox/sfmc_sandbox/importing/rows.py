@@ -80,7 +80,9 @@ def _private_file(owner: object) -> Path:
 
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS bad_row (task_id INTEGER, line INTEGER, raw TEXT, reason TEXT, file TEXT);
+CREATE TABLE IF NOT EXISTS bad_row (
+  task_id INTEGER, line INTEGER, raw TEXT, reason TEXT, file TEXT, number INTEGER
+);
 CREATE INDEX IF NOT EXISTS bad_row_of_task ON bad_row (task_id);
 CREATE TABLE IF NOT EXISTS opening (number INTEGER PRIMARY KEY AUTOINCREMENT);
 """
@@ -90,12 +92,16 @@ _RUNS_OF_AN_OPENING = 2**32
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that could not be imported: where it ends in the file, its text, and why."""
+    """A row that could not be imported: the line at which it begins in the file, its text, and why.
+
+    `row` counts the rows of the file from 1, without headings and blank lines; a row may have several lines.
+    """
 
     line: int
     raw: str
     reason: str
     file: str
+    row: int
 
 
 class RowStore:
@@ -206,7 +212,7 @@ class RowStore:
 
     def bad_rows(self, task_id: int, limit: int = 100, offset: int = 0) -> list[BadRow]:
         """Return bad rows of a run in the order of the file."""
-        query = "SELECT line, raw, reason, file FROM bad_row WHERE task_id = ? ORDER BY rowid LIMIT ? OFFSET ?"
+        query = "SELECT line, raw, reason, file, number FROM bad_row WHERE task_id = ? ORDER BY rowid LIMIT ? OFFSET ?"
         with self.database.reading() as connection:
             return [BadRow(*row) for row in connection.execute(query, (task_id, limit, offset))]
 

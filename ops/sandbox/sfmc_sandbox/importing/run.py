@@ -41,7 +41,7 @@ class Batch:
         self._tally = tally
         self._of = (task_id, file)
         self._good: list[tuple[Action, Values]] = []
-        self._bad: list[tuple[int, int, str, str, str]] = []
+        self._bad: list[tuple[int, int, str, str, str, int]] = []
 
     def good(self, row: tuple[Action, Values]) -> None:
         """Add a row that can be stored."""
@@ -49,11 +49,11 @@ class Batch:
         if len(self._good) >= _SIZE:
             self.flush()
 
-    def bad(self, line: int, raw: str, reason: str) -> None:
+    def bad(self, number: int, line: int, raw: str, reason: str) -> None:
         """Add a row that cannot be stored, with its reason, and count it as an error."""
         task_id, file = self._of
         self._tally.errors += 1
-        self._bad.append((task_id, line, raw, reason, file))
+        self._bad.append((task_id, line, raw, reason, file, number))
         if len(self._bad) >= _SIZE:
             self.flush()
 
@@ -64,7 +64,7 @@ class Batch:
         with self._store.database.writing() as connection:
             for action, rows in groupby(self._good, key=_ACTION):
                 self._sink(connection, action, [values for _, values in rows], self._tally)
-            connection.executemany("INSERT INTO bad_row VALUES (?, ?, ?, ?, ?)", self._bad)
+            connection.executemany("INSERT INTO bad_row VALUES (?, ?, ?, ?, ?, ?)", self._bad)
         self._good.clear()
         self._bad.clear()
 
@@ -171,13 +171,13 @@ class Transfer:
         self._emptied = True
 
     def _rows(self, table: Table, read: Interpreter, batch: Batch, *, allow_errors: bool) -> None:
-        for row in table.rows:
+        for number, row in enumerate(table.rows, start=1):
             try:
                 batch.good(read(row))
             except LeftOutError:
                 self.tally.restricted += 1
             except BadRowError as error:
-                batch.bad(table.rows.line, table.rows.raw, str(error))
+                batch.bad(number, table.rows.line, table.rows.raw, str(error))
                 if not allow_errors:
                     self.stopped = f"line {table.rows.line} of {table.name}: {error}"
                     return

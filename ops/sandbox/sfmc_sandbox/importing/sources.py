@@ -16,7 +16,16 @@ from sfmc_sandbox.importing.definition import FROM_DATA_EXTENSION, FieldMap, Opt
 from sfmc_sandbox.importing.destinations import Destination, IntoDataExtension, IntoList
 from sfmc_sandbox.importing.filters import Entry, select, young_enough
 from sfmc_sandbox.importing.outcome import Account, RefusedError
-from sfmc_sandbox.importing.reading import Rows, Unreadable, codec_of, dialect_of, lines_of, newline_mode
+from sfmc_sandbox.importing.reading import (
+    LONGEST_MARK,
+    Rows,
+    Unreadable,
+    codec_of,
+    dialect_of,
+    lines_of,
+    marked_codec,
+    newline_mode,
+)
 from sfmc_sandbox.importing.rows import RowStore
 
 
@@ -25,7 +34,7 @@ class RowReader(Protocol):
 
     @property
     def line(self) -> int:
-        """Where the latest row ends, counted from 1."""
+        """The line at which the latest row begins, counted from 1."""
 
     @property
     def raw(self) -> str:
@@ -47,11 +56,14 @@ class Table:
 def open_file(path: Path, options: Options, account: Account) -> Iterator[Table | None]:
     """Open a file as the definition describes it; None if the line of headings is missing.
 
-    Raises RefusedError for a delimiter or code page that cannot be read, OSError and UnicodeError for the file.
+    A byte order mark names the encoding of its file, whatever EncodingCodePage says. Raises RefusedError for a
+    delimiter or code page that cannot be read, OSError and UnicodeError for the file.
     """
     dialect = dialect_of(options)
     codec = codec_of(options.code_page, account.default_encoding)
-    with path.open(encoding=codec, errors="surrogateescape", newline=newline_mode(dialect)) as text:
+    with path.open("rb") as content:
+        codec = marked_codec(content.peek(LONGEST_MARK)[:LONGEST_MARK], codec)
+        text = io.TextIOWrapper(content, codec, "surrogateescape", newline_mode(dialect))
         rows = Rows(lines_of(text, dialect), dialect)
         if not needs_headings(options):
             rows.skip_lines(options.header_lines)
@@ -102,7 +114,8 @@ ENHANCED_FTP = "ExactTarget Enhanced FTP"
 def folder_of(files: Path, location: Reference | None) -> Path:
     """Return the folder of a RetrieveFileTransferLocation below `files`, the Enhanced FTP's if none is named.
 
-    Raises RefusedError if there is no such location, or if its name cannot be the name of a folder.
+    Raises RefusedError if there is no such location, if its name cannot be the name of a folder, or if a link leads
+    out of `files`.
     """
     name = (location and (location.customer_key or location.object_id)) or ENHANCED_FTP
     if name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:
@@ -110,7 +123,14 @@ def folder_of(files: Path, location: Reference | None) -> Path:
     folder = files / name / "Import" if name == ENHANCED_FTP else files / name
     if not folder.is_dir():
         raise RefusedError(f"RetrieveFileTransferLocation {name!r} has no folder here")
+    if not _is_below(folder, files):
+        raise RefusedError(f"RetrieveFileTransferLocation {name!r} is a link that leads out of {files.name}")
     return folder
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    """Return whether a path is in a folder after all links are followed."""
+    return path.resolve().is_relative_to(root.resolve())
 
 
 def listing(folder: Path) -> list[Entry]:
@@ -140,10 +160,16 @@ def files_of(options: Options, files: Path, moment: datetime) -> list[Path]:
     young = young_enough(everything, moment, options.max_file_age, options.max_file_age_offset)
     names = select(options.file_spec, young, moment.date(), several=options.multiple_files)
     if names:
-        return [folder / name for name in names]
+        return [_inside(folder / name, files) for name in names]
     if select(options.file_spec, everything, moment.date(), several=options.multiple_files):
         raise RefusedError(f"every file for {options.file_spec!r} is older than MaxFileAge allows")
     raise RefusedError(f"no file for {options.file_spec!r} in the file transfer location")
+
+
+def _inside(path: Path, root: Path) -> Path:
+    if not _is_below(path, root):
+        raise RefusedError(f"the file {path.name!r} is a link that leads out of {root.name}")
+    return path
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from sfmc_sandbox.clock import Clock, server_date_time
 from sfmc_sandbox.importing import DataExtension, Field, RowStore
 from sfmc_sandbox.login import Caller
 from sfmc_sandbox.objects.import_definition import DATA_EXTENSION, Destinations
-from sfmc_sandbox.objects.kind import NO_ACCESS, Created, RefusalError, Values, merged, new_object_id
-from sfmc_sandbox.settings import IMPORT_TO_DATA_EXTENSIONS
+from sfmc_sandbox.objects.kind import Created, RefusalError, Values, merged, new_object_id
 from sfmc_sandbox.store import Store, StoredObject
 from sfmc_sandbox.wire.codec import text_of
 
@@ -124,12 +123,6 @@ class DataExtensionRows:
         del values
         for row in self._rows.rows(str(mid), key):
             yield {name: value for name, value in row.items() if value is not None}
-
-
-def permission_to_import(caller: Caller) -> None:
-    """Raises RefusalError unless the caller may manage data of data extensions."""
-    if IMPORT_TO_DATA_EXTENSIONS not in caller.principal.permissions:
-        raise RefusalError(NO_ACCESS, "No access to data extensions.")
 
 
 def _field(item: Values) -> Field:

@@ -1,5 +1,6 @@
 """Each property that chooses or describes the file changes what a whole import does."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -52,6 +53,33 @@ def test_retrieve_file_transfer_location_is_a_folder_by_key_or_object_id(world):
 def test_retrieve_file_transfer_location_never_leaves_its_root(world, name):
     world.people()
     assert "is not the name of a location" in world.run(RetrieveFileTransferLocation={"CustomerKey": name}).message
+
+
+@pytest.mark.parametrize("link", ["ExactTarget Enhanced FTP", "ExactTarget Enhanced FTP/Import", "My SFTP"])
+def test_a_location_that_is_a_link_out_of_its_root_is_refused(world, tmp_path, link):
+    world.people()
+    outside = tmp_path / "elsewhere"
+    (outside / "Import").mkdir(parents=True)
+    for folder in (outside, outside / "Import"):
+        (folder / "people.csv").write_text("Email\na@example.com\n")
+    name = link.partition("/")[0]
+    shutil.rmtree(world.files / link, ignore_errors=True)
+    (world.files / link).symlink_to(outside)
+    outcome = world.run(RetrieveFileTransferLocation={"CustomerKey": name})
+    assert outcome.message == f"RetrieveFileTransferLocation {name!r} is a link that leads out of files"
+    assert world.rows() == []
+
+
+def test_a_file_that_is_a_link_out_of_its_root_is_refused_and_one_within_is_read(world, tmp_path):
+    world.people()
+    (tmp_path / "secret.csv").write_text("Email\na@example.com\n")
+    (world.imports / "people.csv").symlink_to(tmp_path / "secret.csv")
+    assert world.run(DeleteFile=True).message == "the file 'people.csv' is a link that leads out of files"
+    assert (tmp_path / "secret.csv").exists()
+    world.put("real.csv", *TIDY)
+    (world.imports / "people.csv").unlink()
+    (world.imports / "people.csv").symlink_to("real.csv")
+    assert world.run().successful == 2
 
 
 def test_max_file_age_leaves_old_files_out(world):

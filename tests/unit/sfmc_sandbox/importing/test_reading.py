@@ -63,7 +63,7 @@ def test_blank_lines_are_no_rows():
 def test_line_and_raw_speak_of_the_latest_row():
     rows = rows_of('skipped\n"a\nb",1\nc,2\n')
     rows.skip_lines(1)
-    assert [(row[0], rows.line, rows.raw) for row in rows] == [("a\nb", 3, '"a\nb",1'), ("c", 4, "c,2")]
+    assert [(row[0], rows.line, rows.raw) for row in rows] == [("a\nb", 2, '"a\nb",1'), ("c", 4, "c,2")]
 
 
 def test_bytes_that_are_no_text_make_their_row_unreadable_and_no_other():
