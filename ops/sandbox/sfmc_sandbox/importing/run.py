@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sfmc_sandbox.importing.columns import Binding, DataExtension, Values, bind, column_of, columns_needed
+from sfmc_sandbox.importing.dates import date_reader
 from sfmc_sandbox.importing.definition import (
     Action,
     Options,
@@ -26,7 +27,7 @@ from sfmc_sandbox.importing.outcome import Account, BadRowError, LeftOutError, O
 from sfmc_sandbox.importing.reading import Unreadable
 from sfmc_sandbox.importing.rows import RowStore
 from sfmc_sandbox.importing.sources import Table, destination_of, files_of, open_extension, open_file, source_extension
-from sfmc_sandbox.importing.values import Style, date_reader
+from sfmc_sandbox.importing.values import Style
 
 _SIZE = 2_000
 _ACTION = itemgetter(0)

@@ -3,12 +3,10 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
-from functools import lru_cache
 
 from sfmc_sandbox.importing.columns import Field, Value
-from sfmc_sandbox.importing.outcome import BadRowError, RefusedError
+from sfmc_sandbox.importing.outcome import BadRowError
 
 Converter = Callable[[str], Value]
 
@@ -180,80 +178,3 @@ def _date(field: Field, style: Style) -> Converter:
         return value
 
     return read
-
-
-DateReader = Callable[[str], str | None]
-
-_MONTH_FIRST = ("en-us", "es-us", "fil-ph", "en-ph")
-_YEAR_FIRST = ("ja", "zh", "ko", "hu", "lt", "mn", "sv", "en-ca", "fr-ca", "en-za")
-_DAY_FIRST = (
-    *("en", "de", "fr", "es", "it", "pt", "nl", "da", "nb", "nn", "no", "fi", "pl", "cs", "sk", "sl", "hr", "sr"),
-    *("ro", "bg", "el", "tr", "ru", "uk", "et", "lv", "he", "ar", "hi", "id", "ms", "th", "vi", "is", "ga", "ca"),
-)
-_ORDERS = {"mdy": (3, 1, 2), "dmy": (3, 2, 1), "ymd": (1, 2, 3)}
-_NUMBERS = re.compile(
-    r"([0-9]{1,4})[/.\- ]([0-9]{1,2})[/.\- ]([0-9]{1,4})\.?"
-    r"(?:[ T]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,7})?)?(?: ?([AaPp])\.?[Mm]\.?)?)?"
-)
-_PIVOT = 50
-_NOON = 12
-
-
-def order_of(locale: str) -> str:
-    """Return "mdy", "dmy" or "ymd" for a locale code such as "en-US" or "de"; RefusedError for an unknown one."""
-    code = locale.strip().replace("_", "-").casefold()
-    language = code.partition("-")[0]
-    for order, codes in (("mdy", _MONTH_FIRST), ("ymd", _YEAR_FIRST), ("dmy", _DAY_FIRST)):
-        if code in codes or (language in codes and code not in _MONTH_FIRST + _YEAR_FIRST):
-            return order
-    raise RefusedError(f"DateFormattingLocale {locale!r} is not known here: use a code such as en-US or de-DE")
-
-
-def date_reader(locale: str) -> DateReader:
-    """Return a function from a date, with or without a time, to ISO text with seconds; None if it is not a date.
-
-    A text that begins with a year of four digits is year, month, day in every locale. Two digits of a year
-    mean 1950 to 2049.
-    """
-    order = _ORDERS[order_of(locale)]
-
-    @lru_cache(maxsize=65_536)
-    def read(text: str) -> str | None:
-        found = _NUMBERS.fullmatch(text.strip())
-        if found is None:
-            return _iso_with_zone(text)
-        year, month, day = (1, 2, 3) if len(found[1]) == len("2024") else order
-        try:
-            moment = datetime(_year(found[year]), int(found[month]), int(found[day]), *_time(found))  # noqa: DTZ001 - a file's dates have no zone
-        except ValueError:
-            return None
-        return moment.isoformat(timespec="seconds")
-
-    return read
-
-
-def _year(text: str) -> int:
-    year = int(text)
-    if len(text) > len("24"):
-        return year
-    return year + (2000 if year < _PIVOT else 1900)
-
-
-def _time(found: re.Match[str]) -> tuple[int, int, int]:
-    hour, minute, second = (int(found[group] or 0) for group in (4, 5, 6))
-    if found[7]:
-        if not 1 <= hour <= _NOON:
-            raise ValueError
-        hour = hour % _NOON + (_NOON if found[7] in "pP" else 0)
-    return hour, minute, second
-
-
-def _iso_with_zone(text: str) -> str | None:
-    """Read the remaining ISO forms; a moment with a zone is kept as UTC."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC)
-    return moment.replace(tzinfo=None).isoformat(timespec="seconds")

@@ -262,3 +262,11 @@ def test_values_of_every_type_come_back_typed(world):
         {"Email": "a", "Yes": True, "Price": "1.50", "Born": "2024-05-09T00:00:00"},
         {"Email": "b", "Yes": None, "Price": None, "Born": None},
     ]
+
+
+def test_a_bad_row_of_several_lines_is_reported_by_its_row_and_its_first_line(world):
+    world.people()
+    long = '"Ann\nof\nCleves"'
+    world.into_people(f"a@example.com,{long},30", "", f"b@example.com,{long},old", "c@example.com,Cy,older")
+    found = [(bad.row, bad.line, bad.raw.count("\n")) for bad in world.store.bad_rows(world.task_id)]
+    assert found == [(2, 6, 2), (3, 9, 0)]

@@ -2,12 +2,13 @@
 
 import pytest
 
+from sfmc_sandbox.importing.dates import date_reader
 from sfmc_sandbox.importing.definition import read_definition
 from sfmc_sandbox.importing.destinations import IntoDataExtension
 from sfmc_sandbox.importing.outcome import RefusedError, Tally
 from sfmc_sandbox.importing.run import Transfer
 from sfmc_sandbox.importing.sources import Table
-from sfmc_sandbox.importing.values import Style, date_reader
+from sfmc_sandbox.importing.values import Style
 from tests.unit.sfmc_sandbox.importing.world import MID
 
 

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfmc_sandbox.importing.columns import Field
+from sfmc_sandbox.importing.dates import date_reader
 from sfmc_sandbox.importing.outcome import BadRowError
-from sfmc_sandbox.importing.values import Style, converter, date_reader, default_of
+from sfmc_sandbox.importing.values import Style, converter, default_of
 
 
 def style(null_text="", locale="en-US"):
