@@ -68,6 +68,19 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
     default="customer-key",
     help="DestinationID of runs into data extensions (documents and captures differ).",
 )
+@click.option(
+    "--single-in",
+    type=click.Choice(["refuse", "accept"]),
+    default="refuse",
+    help="What Retrieve does with the operator IN and one value.",
+)
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    envvar="SFMC_SANDBOX_ALLOW_HOST",
+    help="A name by which the control API may be called beside localhost and addresses; may be given several times.",
+)
 @click.option("--overall-status-message", default="", help="OverallStatusMessage of a Perform that went well.")
 @click.option("--is-platform-object", is_flag=True, help="Send the element IsPlatformObject that no WSDL declares.")
 @click.option("--tls", is_flag=True, help="Serve HTTPS with the certificate that comes with the sandbox.")
@@ -86,6 +99,7 @@ def sandbox(host: str, port: int, *, as_json: bool, **options: Any) -> None:  # 
     imports files, from DATA/<MID>/<location>/ (Enhanced FTP: its folder Import). Open /_sandbox/ in a browser to
     see definitions, runs and faults. Every option can also be set as SFMC_SANDBOX_<OPTION>.
     """
+    options["allowed_hosts"] = (*options["allowed_hosts"], host)
     settings = _settings(**options)
     _log_to_stderr()
     try:

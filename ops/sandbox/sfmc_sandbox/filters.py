@@ -41,11 +41,14 @@ def values_wanted(part: Mapping[str, Any], names: Collection[str]) -> set[str] |
     return set().union(*known) if len(known) == len(sides) else None
 
 
-def compile_filter(part: Mapping[str, Any]) -> Test:
-    """A test for one row. Raises FilterError for an incomplete filter or an operator that is not supported."""
+def compile_filter(part: Mapping[str, Any], *, single_in: bool = False) -> Test:
+    """A test for one row; `single_in` allows IN with one value.
+
+    Raises FilterError for an incomplete filter or an operator that is not supported.
+    """
     if "Property" in part or "SimpleOperator" in part:
-        return _simple(part)
-    tests = [compile_filter(operand) for operand in _operands(part)]
+        return _simple(part, single_in=single_in)
+    tests = [compile_filter(operand, single_in=single_in) for operand in _operands(part)]
     if not tests:
         raise FilterError("Error: The filter has neither a property nor operands")
     every = _is_and(part)
@@ -61,13 +64,15 @@ def _operands(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [side for side in sides if isinstance(side, Mapping)]
 
 
-def _simple(part: Mapping[str, Any]) -> Test:
+def _simple(part: Mapping[str, Any], *, single_in: bool) -> Test:
     name, operator = str(part.get("Property", "")).strip(), str(part.get("SimpleOperator", ""))
     dates = [value for value in part.get("DateValue", ()) if value is not None]
     wanted = [str(value) for value in part.get("Value", ()) if value is not None] or dates
     compare = _OPERATORS.get(operator)
     if compare is None:
-        raise FilterError(f"Error: The operator '{operator}' is not supported for {name}")
+        raise FilterError(f'Error: "{operator}" is not a valid SimpleOperator for a retrieve Filter.')
+    if operator == "IN" and len(wanted) == 1 and not single_in:
+        raise FilterError(f"Error: The operator IN on {name} needs two values or more; use equals for one")
     if not wanted and operator not in _WITHOUT_VALUE:
         raise FilterError(f"Error: The filter on {name} has no value")
     return lambda row: compare(value_at(row, name), wanted)
@@ -142,8 +147,6 @@ _OPERATORS: dict[str, Callable[[Any, list[str]], bool]] = {
     "existsInString": _texts(lambda value, part: part in value),
     "existsInStringAsAWord": _texts(_has_word),
     "notExistsInString": _texts(lambda value, part: part not in value),
-    "contains": _texts(lambda value, part: part in value),
-    "notContains": _texts(lambda value, part: part not in value),
     "beginsWith": _texts(lambda value, part: value.startswith(part)),
     "endsWith": _texts(lambda value, part: value.endswith(part)),
 }

@@ -77,7 +77,7 @@ def _select(sandbox: Sandbox, mid: int, request: Row) -> Iterable[Row]:
     if kind is None or key:
         raise RetrieveError(_NO_HANDLER.format(name=text_of(request, "ObjectType")))
     _check(name, wanted, kind.retrievable, request)
-    return (_shown(name, row, wanted) for row in _filtered(kind, mid, key, request))
+    return (_shown(name, row, wanted) for row in _filtered(sandbox, kind, mid, key, request))
 
 
 def _data_rows(sandbox: Sandbox, mid: int, key: str, wanted: list[str], request: Row) -> Iterable[Row]:
@@ -85,7 +85,7 @@ def _data_rows(sandbox: Sandbox, mid: int, key: str, wanted: list[str], request:
     if columns is None:
         raise RetrieveError(_NO_HANDLER.format(name=text_of(request, "ObjectType")))
     _check(_ROWS_OF, wanted, columns, request)
-    return (_data_row(row, wanted) for row in _filtered(sandbox.data_extension_rows, mid, key, request))
+    return (_data_row(row, wanted) for row in _filtered(sandbox, sandbox.data_extension_rows, mid, key, request))
 
 
 def _check(kind: str, wanted: list[str], known: tuple[str, ...], request: Row) -> None:
@@ -98,11 +98,11 @@ def _check(kind: str, wanted: list[str], known: tuple[str, ...], request: Row) -
         raise RetrieveError(f"Error: The Request has no Property for the {kind} retrieve")
 
 
-def _filtered(kind: Readable, mid: int, key: str, request: Row) -> Iterable[Row]:
+def _filtered(sandbox: Sandbox, kind: Readable, mid: int, key: str, request: Row) -> Iterable[Row]:
     part = request.get("Filter")
     if part is None:
         return kind.rows(mid, key, None)
-    test = compile_filter(part)
+    test = compile_filter(part, single_in=sandbox.settings.single_in == "accept")
     return (row for row in kind.rows(mid, key, part) if test(row))
 
 

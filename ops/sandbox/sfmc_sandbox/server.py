@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -13,6 +14,7 @@ from starlette.routing import Route
 from sfmc_sandbox import control, control_clock, page, soap_endpoint, token_endpoint
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.connection import ReachableConnection
+from sfmc_sandbox.guard import ControlGuard
 from sfmc_sandbox.settings import SandboxSettings
 
 
@@ -26,7 +28,8 @@ def make_app(sandbox: Sandbox) -> Starlette:
         sandbox.stop()
 
     refusals = dict.fromkeys(control.CONTROL_ERRORS, control.refuse)
-    app = Starlette(routes=_routes(), lifespan=life, exception_handlers=refusals)
+    guard = Middleware(ControlGuard, allowed=sandbox.settings.allowed_hosts)
+    app = Starlette(routes=_routes(), lifespan=life, exception_handlers=refusals, middleware=[guard])
     app.state.sandbox = sandbox
     return app
 

@@ -62,5 +62,9 @@ class SandboxSettings:
     """OverallStatusMessage of a Perform that went well: empty today, `OK` on the vendor's older page."""
     conversation_ids: str = "refuse-replay"
     """What Perform does with Options/ConversationID: refuse-replay (code 211) or ignore."""
+    single_in: str = "refuse"
+    """What Retrieve does with the operator IN and one value: refuse or accept."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names, beside localhost and IP addresses, by which the control API may be called."""
     destination_id: str = "customer-key"
     """DestinationID of a run into a data extension: customer-key or object-id."""

@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -198,6 +200,21 @@ def test_with_tls_only_clients_that_trust_its_certificate_are_served() -> None:
             requests.get(f"{sandbox.url}/_sandbox/health", timeout=60)
         with pytest.raises(requests.ConnectionError):
             requests.get(f"{sandbox.url.replace('https', 'http')}/_sandbox/health", timeout=60)
+
+
+def test_its_certificate_is_for_servers_on_this_machine_and_no_authority() -> None:
+    certificate = Path(sfmc_sandbox.__file__).parent / "tls" / "localhost.pem"
+    content = ssl.PEM_cert_to_DER_cert(certificate.read_text().partition("-----BEGIN PRIVATE")[0])
+    no_authority = bytes.fromhex("0603551d130101ff04023000")  # basicConstraints, critical, without cA
+    for_servers = bytes.fromhex("06082b06010505070301")  # serverAuth
+    assert (no_authority in content, for_servers in content) == (True, True)
+    strict = ssl.create_default_context(cafile=certificate)
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    with SandboxProcess(["--tls"]) as sandbox:
+        for name in ("127.0.0.1", "localhost"):
+            url = sandbox.url.replace("127.0.0.1", name)
+            with urllib.request.urlopen(f"{url}/_sandbox/health", context=strict, timeout=60) as reply:
+                assert reply.status == 200
 
 
 def test_a_certificate_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
