@@ -15,7 +15,7 @@ from celery.loaders.app import AppLoader
 from kombu import Queue
 
 import sfmc_transport
-from sfmc_import import bootstrap, logs, request
+from sfmc_import import bootstrap, logs, redis_client, request
 from sfmc_import.ports import Deps
 from sfmc_import.retrying import BROKER_CONNECT
 from sfmc_import.settings import Settings, SettingsError, load
@@ -143,6 +143,8 @@ def _broker_settings(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": broker.celery_url,
         **(sfmc_transport.celery_settings(broker.celery_url) if reliable else {}),
+        "broker_use_ssl": broker.celery_tls,
+        "redis_backend_use_ssl": broker.celery_tls,
         "broker_transport_options": transport_options(settings),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -162,7 +164,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
         # What a dead worker held is run by another as soon as its lease would be over.
         "visibility_timeout": settings.lease_seconds,
         "unacked_restore_interval": 1,
-        **settings.broker.transport_options,
+        **redis_client.transport_options(settings.broker),
     }
 
 

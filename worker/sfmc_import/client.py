@@ -35,8 +35,10 @@ from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.ledger.redis_ledger import is_defect
 from sfmc_import.ports import LedgerUnavailableError
-from sfmc_import.redis_address import parse_redis_url
-from sfmc_import.redis_server import connect
+from sfmc_import.redis_address import checked_address
+from sfmc_import.redis_client import connect
+from sfmc_import.redis_client import transport_options as broker_options
+from sfmc_import.redis_errors import trouble
 from sfmc_import.request import QUEUE, FileInfo, StartRequest, celery_headers, read_request
 from sfmc_transport import TRANSPORT_OPTIONS
 
@@ -135,9 +137,9 @@ class Client:
         transport_options: Mapping[str, object] | None = None,
     ) -> None:
         self.mid = mid or ""
-        self._address = parse_redis_url(redis_url)
-        self._broker = parse_redis_url(broker_url or redis_url)
-        self._options = {**SEND_OPTIONS, **self._broker.transport_options, **(transport_options or {})}
+        self._address = checked_address(redis_url)
+        self._broker = checked_address(broker_url or redis_url)
+        self._options = {**SEND_OPTIONS, **broker_options(self._broker), **(transport_options or {})}
         self._ledger_settings = LedgerSettings(prefix=prefix)
         # By process: a child neither uses nor closes the sockets of its parent.
         self._opened: dict[int, _Connections] = {}
@@ -154,7 +156,7 @@ class Client:
         """Open a client with settings that were read already."""
         from sfmc_import.ledger.opening import ledger_settings  # noqa: PLC0415 - as above
 
-        client = cls(settings.redis_url, broker_url=settings.broker_url, mid=settings.account_id)
+        client = cls(settings.redis.client_url, broker_url=settings.broker.client_url, mid=settings.account_id)
         client._ledger_settings = ledger_settings(settings)
         return client
 
@@ -252,7 +254,7 @@ class Client:
 
     def _open(self) -> _Connections:
         redis = connect(self._address, retries=1, connect_seconds=CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS)
-        broker = Connection(self._broker.celery_url, transport_options=self._options)
+        broker = Connection(self._broker.celery_url, ssl=self._broker.celery_tls, transport_options=self._options)
         return _Connections(redis, RedisLedger(redis, self._ledger_settings), broker)
 
     def _send(self, connections: _Connections, request: StartRequest) -> None:
@@ -279,11 +281,14 @@ class Client:
         try:
             yield
         except LedgerUnavailableError as error:
-            raise ServiceUnavailableError(f"Redis at {self._address.shown} does not answer: {error}") from error
+            raise ServiceUnavailableError(self._explain(error.__cause__ or error)) from error
         except RedisError as error:
             if is_defect(error):
                 raise
-            raise ServiceUnavailableError(f"Redis at {self._address.shown} refused a command: {error}") from error
+            raise ServiceUnavailableError(self._explain(error)) from error
+
+    def _explain(self, error: BaseException) -> str:
+        return trouble(error, self._address, "SFMC_REDIS_URL").text
 
     def _log_outage(self, reason: str) -> None:
         shown = self._address.shown

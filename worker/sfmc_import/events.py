@@ -14,8 +14,6 @@ from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.states import TERMINAL
 
 BLOCK_MS = 1000
-# redis-py 8 gives up on a silent socket after 5 s by itself: a blocking read must end well before its own limit.
-ANSWER_SECONDS = 10.0
 BATCH = 1000
 
 Event = dict[str, Any]

@@ -1,9 +1,11 @@
 """One address of Redis in the forms that redis-py, kombu and people need."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
+from urllib.parse import quote, unquote, urlencode
+
+from sfmc_import.redis_options import Tls, check_files, read_flag, read_options, read_tls
 
 SCHEMES = {
     "redis": "redis",
@@ -20,7 +22,7 @@ REDIS_PORT = 6379
 class RedisAddress:
     """Where Redis is and how to log in; `hosts` are the Sentinels when the scheme is sentinel.
 
-    `options` are the remaining parameters of the address, such as ssl_ca_certs.
+    `tls` says how to talk TLS to Redis, None without it; `sentinel_tls` that the Sentinels are talked to likewise.
     """
 
     scheme: Literal["redis", "rediss", "unix", "sentinel"]
@@ -30,38 +32,59 @@ class RedisAddress:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     master_name: str | None = None
+    sentinel_username: str | None = None
     sentinel_password: str | None = field(default=None, repr=False)
-    options: Mapping[str, str] = field(default_factory=dict)
+    tls: Tls | None = None
+    sentinel_tls: bool = False
 
     @property
     def client_url(self) -> str:
-        """The form of redis-py's from_url; a sentinel:// address keeps its form, redis-py has none for it."""
+        """The address in one form, whatever form it was given in."""
         if self.scheme == "unix":
-            return f"unix://{self._login()}{quote(self.path)}{_query({'db': str(self.db), **self.options})}"
-        names = {"master_name": self.master_name, "sentinel_password": self.sentinel_password}
-        given = {name: value for name, value in names.items() if value is not None}
+            return f"unix://{self._login()}{quote(self.path)}{_query({'db': str(self.db)})}"
         hosts = ",".join(_host(*host) for host in self.hosts)
-        return f"{self.scheme}://{self._login()}{hosts}/{self.db}{_query(given | dict(self.options))}"
+        options = self._sentinel_options() | (self.tls.options if self.tls else {})
+        return f"{self.scheme}://{self._login()}{hosts}/{self.db}{_query(options)}"
+
+    def _sentinel_options(self) -> dict[str, str]:
+        flags = {"ssl": self.tls is not None, "sentinel_ssl": self.sentinel_tls} if self.tls else {}
+        names = {
+            "master_name": self.master_name,
+            "sentinel_username": self.sentinel_username,
+            "sentinel_password": self.sentinel_password,
+            **{name: str(value).lower() for name, value in flags.items()},
+        }
+        return {name: value for name, value in names.items() if value is not None and self.scheme == "sentinel"}
 
     @property
     def celery_url(self) -> str:
-        """The form of kombu; rediss:// checks the certificate unless the address says otherwise."""
+        """The form of kombu; what it needs for TLS is in `celery_tls`."""
         if self.scheme == "unix":
-            query = _query({"virtual_host": str(self.db), **self.options})
-            return f"redis+socket://{self._login()}{quote(self.path)}{query}"
+            return f"redis+socket://{self._login()}{quote(self.path)}{_query({'virtual_host': str(self.db)})}"
         if self.scheme == "sentinel":
             return ";".join(f"sentinel://{self._login()}{_host(*host)}/{self.db}" for host in self.hosts)
-        # kombu checks no certificate when a rediss address carries no ssl option.
-        checked = {"ssl_cert_reqs": "required"} if self.scheme == "rediss" else {}
-        return f"{self.scheme}://{self._login()}{_host(*self.hosts[0])}/{self.db}{_query(checked | dict(self.options))}"
+        return f"{self.scheme}://{self._login()}{_host(*self.hosts[0])}/{self.db}"
 
     @property
-    def transport_options(self) -> dict[str, Any]:
-        """What kombu wants beside the address: the name of the master and the login of the Sentinels."""
-        if self.scheme != "sentinel":
-            return {}
-        login = {} if self.sentinel_password is None else {"password": self.sentinel_password}
-        return {"master_name": self.master_name, "sentinel_kwargs": login}
+    def celery_tls(self) -> dict[str, Any] | Literal[False]:
+        """The `broker_use_ssl` of Celery, the `ssl` of kombu: in the address kombu would leave some options out."""
+        return False if self.tls is None else self.tls.arguments
+
+    @property
+    def sentinel_arguments(self) -> dict[str, Any]:
+        """How redis-py logs in to the Sentinels."""
+        login = {"username": self.sentinel_username, "password": self.sentinel_password}
+        given: dict[str, Any] = {name: value for name, value in login.items() if value is not None}
+        return given | ({"ssl": True, **self.tls.arguments} if self.tls and self.sentinel_tls else {})
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts of it that must never be seen."""
+        return tuple(text for text in (self.password, self.sentinel_password) if text)
+
+    def with_password(self, password: str) -> Self:
+        """Give the same address with this password, unless it has one or there is none to give."""
+        return replace(self, password=password) if password and not self.password else self
 
     @property
     def shown(self) -> str:
@@ -83,18 +106,26 @@ def parse_redis_url(url: str) -> RedisAddress:
     if not separator or scheme not in SCHEMES:
         raise ValueError("not an address of Redis")
     rest, _, query = rest.partition("?")
-    options = dict(parse_qsl(query))
+    options = read_options(SCHEMES[scheme], query)
     if SCHEMES[scheme] == "unix":
         return _unix(rest, options)
     return _sentinel(rest, options) if scheme == "sentinel" else _tcp(scheme, rest, options)
+
+
+def checked_address(url: str) -> RedisAddress:
+    """Read an address whose files of certificates must be usable too; raise ValueError as `parse_redis_url`."""
+    address = parse_redis_url(url)
+    if address.tls is not None:
+        check_files(address.tls)
+    return address
 
 
 def _unix(rest: str, options: dict[str, str]) -> RedisAddress:
     login, _, path = rest.rpartition("@")
     if not path.startswith("/"):
         raise ValueError("the path of the socket is missing: it begins with / after unix://")
-    db = options.pop("virtual_host", "") or options.pop("db", "")
-    return RedisAddress(scheme="unix", path=unquote(path), db=_db(db), **_user(login), options=options)
+    db = options.get("virtual_host") or options.get("db", "")
+    return RedisAddress(scheme="unix", path=unquote(path), db=_db(db), **_user(login))
 
 
 def _tcp(scheme: str, rest: str, options: dict[str, str]) -> RedisAddress:
@@ -102,23 +133,31 @@ def _tcp(scheme: str, rest: str, options: dict[str, str]) -> RedisAddress:
     if "," in host:
         raise ValueError("several hosts: that is the form of sentinel:// addresses")
     kind: Literal["redis", "rediss"] = "rediss" if scheme == "rediss" else "redis"
-    db = options.pop("db", "") or db
-    return RedisAddress(scheme=kind, hosts=(_address(host, REDIS_PORT),), db=_db(db), **_user(login), options=options)
+    tls = read_tls(options) if kind == "rediss" else None
+    place = _address(host, REDIS_PORT)
+    return RedisAddress(scheme=kind, hosts=(place,), db=_db(options.get("db") or db), **_user(login), tls=tls)
 
 
 def _sentinel(rest: str, options: dict[str, str]) -> RedisAddress:
     parts = [_split(part.removeprefix("sentinel://")) for part in rest.split(";") if part]
     login = next((login for login, _, _ in parts if login), "")
-    db = next((db for _, _, db in parts if db), "")
+    db = options.get("db") or next((db for _, _, db in parts if db), "")
     hosts = tuple(_address(host, SENTINEL_PORT) for _, names, _ in parts for host in names.split(",") if host)
-    master = options.pop("master_name", None)
+    master = options.get("master_name")
     if not hosts or not master:
         raise ValueError("write sentinel://host:26379,host:26379/0?master_name=NAME")
-    password = options.pop("sentinel_password", None)
+    tls = _sentinel_tls(options)
     return RedisAddress(
-        scheme="sentinel", hosts=hosts, db=_db(db), master_name=master, sentinel_password=password,
-        **_user(login), options=options,
+        scheme="sentinel", hosts=hosts, db=_db(db), master_name=master, **_user(login),
+        sentinel_username=options.get("sentinel_username"), sentinel_password=options.get("sentinel_password"),
+        tls=tls, sentinel_tls=tls is not None and read_flag(options, "sentinel_ssl", usual=True),
     )  # fmt: skip
+
+
+def _sentinel_tls(options: dict[str, str]) -> Tls | None:
+    """TLS behind sentinel://, which has no second scheme for it: asked for by `ssl`, or by any option about it."""
+    about = any(name.startswith("ssl_") for name in options) or "sentinel_ssl" in options
+    return read_tls(options) if read_flag(options, "ssl", usual=about) else None
 
 
 def _split(rest: str) -> tuple[str, str, str]:

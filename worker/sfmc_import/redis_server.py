@@ -1,4 +1,4 @@
-"""Opens Redis clients, and checks whether a server is fit for the ledger: version, role, eviction, persistence."""
+"""Checks whether a server is fit for the ledger: version, role, eviction, persistence."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,15 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from redis import Redis
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
-from redis.sentinel import Sentinel
-
-from sfmc_import.redis_address import RedisAddress
-from sfmc_import.retrying import REDIS_COMMAND, REDIS_COMMAND_RETRIES
 
 MIN_VERSION = (6, 2)
 WAITAOF_VERSION = (7, 2)
@@ -145,42 +137,3 @@ def _clock(ahead: float) -> Finding:
         return Finding("ok", "clock", "the clocks of Redis and of this machine agree")
     text = f"the clock of Redis is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine"
     return Finding("warn", "clock", text, "synchronise both clocks (NTP); until then log times and event times differ")
-
-
-CONNECT_SECONDS = 3.0
-ANSWER_SECONDS = 5.0
-
-
-def connect(
-    address: RedisAddress,
-    *,
-    connect_seconds: float = CONNECT_SECONDS,
-    answer_seconds: float = ANSWER_SECONDS,
-    retries: int = REDIS_COMMAND_RETRIES,
-) -> Redis:
-    """Open a client that gives bytes; it connects on first use.
-
-    A command whose answer was lost is sent again, so only commands that may run twice can be used:
-    every script of the ledger can. A blocking command must block for less than `answer_seconds`.
-    """
-    options: dict[str, Any] = {
-        "socket_timeout": answer_seconds,
-        "socket_connect_timeout": connect_seconds,
-        "socket_keepalive": address.scheme != "unix",
-        "retry": Retry(ExponentialWithJitterBackoff(base=REDIS_COMMAND.floor, cap=REDIS_COMMAND.cap), retries),
-        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
-        "health_check_interval": 15,
-    }
-    if address.scheme == "sentinel":
-        return _of_sentinel(address, options)
-    if address.scheme == "unix":
-        options.pop("socket_keepalive")
-    return Redis.from_url(address.client_url, **options)
-
-
-def _of_sentinel(address: RedisAddress, options: dict[str, Any]) -> Redis:
-    login = {"password": address.sentinel_password} if address.sentinel_password else {}
-    sentinel: Any = Sentinel(list(address.hosts), sentinel_kwargs=login, **options)  # type: ignore[no-untyped-call]
-    credentials = {"username": address.username, "password": address.password, "db": address.db}
-    client: Redis = sentinel.master_for(address.master_name or "", **credentials)
-    return client

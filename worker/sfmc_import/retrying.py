@@ -206,7 +206,8 @@ of the sweep would wait for the next one. A wake-up that is sent twice costs one
 
 REDIS_COMMAND = Backoff(floor=0.02, cap=0.5)
 REDIS_COMMAND_RETRIES = 3
-"""One command, repeated by redis-py when its answer was lost."""
+REDIS_COMMAND_SECONDS = 5.0
+"""One command, repeated when its answer was lost; after so many seconds no further try begins."""
 
 WAKE_PAUSE_SECONDS = 10.0
 """After this time, or half a lease if that is less, the sweep sends a wake-up again that was lost."""

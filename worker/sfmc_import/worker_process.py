@@ -16,7 +16,9 @@ from celery.bootsteps import StartStopStep
 from redis.exceptions import RedisError
 
 from sfmc_import.ports import Deps, Ledger, LedgerUnavailableError
-from sfmc_import.redis_server import Finding, check_server, connect, inspect_server
+from sfmc_import.redis_client import connect
+from sfmc_import.redis_errors import trouble
+from sfmc_import.redis_server import Finding, check_server, inspect_server
 from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.settings import RedisAddress, Settings, SettingsError, load
 
@@ -66,9 +68,12 @@ class Heartbeat:
 
 
 def wait_for_redis(
-    address: RedisAddress, settings: Settings, pause: Callable[[float], object] = time.sleep
+    address: RedisAddress, variable: str, settings: Settings, pause: Callable[[float], object] = time.sleep
 ) -> list[Finding]:
-    """Wait until this Redis answers, and say what is wrong with it; waiting is logged and has no end."""
+    """Wait until this Redis answers, and say what is wrong with it; waiting is logged.
+
+    It has no end, unless waiting cannot help: a wrong password, a port of something else.
+    """
     client = connect(address, retries=0)
     waited = 0
     while True:
@@ -77,6 +82,9 @@ def wait_for_redis(
                 inspect_server(client), durability=settings.durability, replicas=settings.wait_replicas
             )
         except (RedisError, OSError) as error:
+            wrong = trouble(error, address, variable, probe=True)
+            if wrong.lasts:
+                return [Finding("fail", "connection", wrong.text, wrong.fix)]
             waited += 1
             seconds = CONNECT.pause(waited, NO_JITTER)
             log.warning("redis_unreachable", redis=address.shown, error=str(error), next_try_in=seconds)
@@ -96,8 +104,9 @@ def begin(environ: Mapping[str, str], *, marketing_cloud: bool) -> Heartbeat | N
     heartbeat = None if settings.heartbeat_file is None else Heartbeat(settings.heartbeat_file)
     if heartbeat is not None:
         heartbeat.start()
-    places = {place.client_url: place for place in (settings.redis, settings.broker)}
-    found = [(finding, place) for place in places.values() for finding in wait_for_redis(place, settings)]
+    named = ((settings.redis, "SFMC_REDIS_URL"), (settings.broker, settings.broker_variable))
+    places = {place.client_url: (place, variable) for place, variable in named}
+    found = [(finding, place) for place, name in places.values() for finding in wait_for_redis(place, name, settings)]
     for finding, place in found:
         _log_finding(finding, place)
     if any(finding.level == "fail" for finding, _ in found):

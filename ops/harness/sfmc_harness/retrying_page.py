@@ -63,8 +63,8 @@ WITHOUT_JITTER = frozenset({"WATCHER", "CONNECT"})
 PAUSES = f"""Defaults, in seconds. `0 to 8` is a random time in between.
 
 The last four are pauses only: `CONNECT` is for connections to Redis at the start and for readers of events,
-`REDIS_COMMAND` for one command (redis-py repeats it), `PUBLISH` and `BROKER_CONNECT` for kombu. A wake-up that was lost
-is sent again after {retrying.WAKE_PAUSE_SECONDS:g} s, or half a lease if that is less.
+`REDIS_COMMAND` for one command with the connection that it needs, `PUBLISH` and `BROKER_CONNECT` for kombu. A wake-up
+that was lost is sent again after {retrying.WAKE_PAUSE_SECONDS:g} s, or half a lease if that is less.
 """
 
 
@@ -100,7 +100,8 @@ def _word(step: Next) -> str:
 def _pauses() -> str:
     rows = [(f"`{policy.name}`", _range(policy.backoff, policy.name), *_limits(policy)) for policy in retrying.POLICIES]
     rows.append(("`CONNECT`", _range(retrying.CONNECT, "CONNECT"), "any number", "none"))
-    rows.append(("`REDIS_COMMAND`", _range(retrying.REDIS_COMMAND), f"{1 + retrying.REDIS_COMMAND_RETRIES}", "none"))
+    deadline = f"{retrying.REDIS_COMMAND_SECONDS:g}"
+    rows.append(("`REDIS_COMMAND`", _range(retrying.REDIS_COMMAND), f"{1 + retrying.REDIS_COMMAND_RETRIES}", deadline))
     rows.append(("`PUBLISH`", _steps(retrying.PUBLISH), f"{1 + retrying.PUBLISH['max_retries']:.0f}", "none"))
     rows.append(("`BROKER_CONNECT`", _steps(retrying.BROKER_CONNECT), "any number", "none"))
     table = _table(("policy", "pause after the first failure … longest pause", "attempts", "deadline"), rows)

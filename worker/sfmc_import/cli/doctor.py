@@ -14,7 +14,9 @@ from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.cli.output import examples, json_option, mark, print_json
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.marketing_cloud import SoapMarketingCloud
-from sfmc_import.redis_server import Finding, check_server, connect, inspect_server
+from sfmc_import.redis_client import connect
+from sfmc_import.redis_errors import trouble
+from sfmc_import.redis_server import Finding, check_server, inspect_server
 from sfmc_import.runs import Definition
 from sfmc_import.settings import RedisAddress, Settings, SettingsError, described, load
 
@@ -162,7 +164,8 @@ def _one_redis(name: str, place: RedisAddress, variable: str, settings: Settings
         try:
             condition = inspect_server(client)
         except (RedisError, OSError) as error:
-            yield Finding("fail", name, f"{place.shown} does not answer: {error}", f"start it, or set {variable}")
+            wrong = trouble(error, place, variable, probe=True)
+            yield Finding("fail", name, wrong.text, wrong.fix)
             return
     yield Finding("ok", name, f"{place.shown} answers")
     yield from check_server(condition, durability=settings.durability, replicas=settings.wait_replicas)

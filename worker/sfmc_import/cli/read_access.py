@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from redis import Redis
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.events import ANSWER_SECONDS, EventStream
+from sfmc_import.events import EventStream
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.ledger.schema import Keys
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redis_address import RedisAddress
-from sfmc_import.redis_server import connect
+from sfmc_import.redis_client import connect
+from sfmc_import.redis_errors import trouble
 from sfmc_import.settings import Settings, load
 
 
@@ -28,7 +29,7 @@ class ReadAccess:
     @cached_property
     def client(self) -> Redis:
         """The client of ledger and stream."""
-        return connect(self.settings.redis, answer_seconds=ANSWER_SECONDS)
+        return connect(self.settings.redis)
 
     @cached_property
     def broker(self) -> Redis:
@@ -38,7 +39,7 @@ class ReadAccess:
     @property
     def broker_variable(self) -> str:
         """The setting that has the address of the queue."""
-        return "SFMC_BROKER_URL" if self.settings.broker_url else "SFMC_REDIS_URL"
+        return self.settings.broker_variable
 
     @cached_property
     def keys(self) -> Keys:
@@ -74,9 +75,5 @@ def redis_errors(place: RedisAddress, variable: str) -> Iterator[None]:
     try:
         yield
     except (LedgerUnavailableError, RedisError) as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, (AuthenticationError, ResponseError)):
-            text = f"Redis at {place.shown} refused a command: {error}"
-            raise ServiceUnavailableError(text, f"check user, password and rights in {variable}") from error
-        text = f"Redis at {place.shown} does not answer: {error}"
-        raise ServiceUnavailableError(text, f"start it, or set {variable}") from error
+        wrong = trouble(error.__cause__ or error, place, variable, probe=True)
+        raise ServiceUnavailableError(wrong.text, wrong.fix) from error

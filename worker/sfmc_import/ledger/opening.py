@@ -4,7 +4,7 @@ from redis import Redis
 
 from sfmc_import.ledger.redis_ledger import RedisLedger
 from sfmc_import.ledger.schema import Durability, LedgerSettings
-from sfmc_import.redis_server import connect
+from sfmc_import.redis_client import connect
 from sfmc_import.settings import Settings
 
 

@@ -27,6 +27,9 @@ class Settings(BaseModel):
 
     redis_url: RedisUrl = Field("redis://127.0.0.1:6379/0", repr=False, description=REDIS_FORMS)
     broker_url: RedisUrl | None = Field(None, repr=False, description=f"{REDIS_FORMS}; without it SFMC_REDIS_URL")
+    redis_password: SecretStr = Field(
+        SecretStr(""), description="the password of Redis, for addresses that have none; best as a secret file"
+    )
     prefix: str = Field("sfmc-import:", pattern=r"^[^\s{}]{1,64}$", description="the beginning of all keys in Redis")
     wait_replicas: int = Field(
         0, ge=0, le=16, description="how many replicas must confirm that a start is recorded, before it is sent"
@@ -107,12 +110,18 @@ class Settings(BaseModel):
     @property
     def redis(self) -> RedisAddress:
         """Where ledger and stream are."""
-        return parse_redis_url(self.redis_url)
+        return parse_redis_url(self.redis_url).with_password(self.redis_password.get_secret_value())
 
     @property
     def broker(self) -> RedisAddress:
-        """Where Celery's messages are; `broker.celery_url` and `broker.transport_options` are for Celery."""
-        return parse_redis_url(self.broker_url or self.redis_url)
+        """Where Celery's messages are; `broker.celery_url` and `broker.celery_tls` are for Celery."""
+        address = parse_redis_url(self.broker_url or self.redis_url)
+        return address.with_password(self.redis_password.get_secret_value())
+
+    @property
+    def broker_variable(self) -> str:
+        """The setting that has the address of Celery's messages."""
+        return "SFMC_BROKER_URL" if self.broker_url else "SFMC_REDIS_URL"
 
     @property
     def transport_prefix(self) -> str:
@@ -126,8 +135,8 @@ class Settings(BaseModel):
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be seen, for the redaction of logs."""
         addresses = (self.redis, self.broker)
-        held = [secret.get_secret_value() for secret in (self.client_secret, self.password)]
-        held += [text or "" for one in addresses for text in (one.password, one.sentinel_password)]
+        held = [secret.get_secret_value() for secret in (self.client_secret, self.password, self.redis_password)]
+        held += [text for one in addresses for text in one.secrets]
         return tuple(dict.fromkeys(text for text in held if text))
 
     def _usual(self) -> Policy:

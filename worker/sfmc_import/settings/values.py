@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from sfmc_import.redis_address import parse_redis_url
+from sfmc_import.redis_address import checked_address
 from sfmc_import.request import MAX_KEY_LENGTH
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
@@ -42,8 +42,8 @@ def check_zone(value: str) -> str:
 
 
 def check_redis_url(value: str) -> str:
-    """Accept the addresses of Redis, in the form of redis-py."""
-    return parse_redis_url(value).client_url
+    """Accept the addresses of Redis whose certificates can be used, in one form."""
+    return checked_address(value).client_url
 
 
 def check_mid(value: str) -> str:

@@ -1,0 +1,49 @@
+import pytest
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from sfmc_import.redis_client import CommandRetry
+
+
+class Silent:
+    """A server that never answers, asked as redis-py asks: for the connection within the command."""
+
+    def __init__(self, retry: CommandRetry) -> None:
+        self.retry, self.asked = retry, 0
+
+    def ask(self) -> None:
+        self.asked += 1
+        raise RedisConnectionError("silence")
+
+    def connect(self) -> None:
+        self.retry.call_with_retry(self.ask, lambda _error: None)
+
+    def command(self) -> None:
+        self.retry.call_with_retry(self.connect, lambda _error, _count: None, with_failure_count=True)
+
+
+def test_a_connection_within_a_command_is_tried_as_often_as_the_command() -> None:
+    server = Silent(CommandRetry(NoBackoff(), 3, seconds=60))
+
+    with pytest.raises(RedisConnectionError):
+        server.command()
+
+    assert server.asked == 4
+
+
+def test_no_try_begins_after_the_deadline() -> None:
+    server = Silent(CommandRetry(NoBackoff(), 1000, seconds=0.0))
+
+    with pytest.raises(RedisConnectionError):
+        server.command()
+
+    assert server.asked == 1
+
+
+def test_a_command_after_one_that_failed_has_its_own_time() -> None:
+    retry = CommandRetry(NoBackoff(), 3, seconds=60)
+    for _ in range(2):
+        server = Silent(retry)
+        with pytest.raises(RedisConnectionError):
+            server.command()
+        assert server.asked == 4

@@ -1,0 +1,159 @@
+"""Opens clients of Redis whose every command has one deadline over all its parts, for redis-py and for kombu."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from redis import Redis
+from redis.backoff import AbstractBackoff, ExponentialWithJitterBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from sfmc_import.redis_address import RedisAddress
+from sfmc_import.retrying import REDIS_COMMAND, REDIS_COMMAND_RETRIES, REDIS_COMMAND_SECONDS
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 4.0
+SENTINEL_TIMES = {"socket_timeout": 3.0, "socket_connect_timeout": 1.0}
+"""Seconds that one Sentinel may be silent: with two that are gone the third is still asked in time."""
+
+
+class _Command(threading.local):
+    """The command that this thread carries out: when it began, and whether a policy of repetition runs already."""
+
+    begun: float | None = None
+    is_repeated = False
+
+
+_command = _Command()
+
+
+@contextmanager
+def _one_command() -> Iterator[float]:
+    """Give when the command began of which this call is a part, or that it begins now."""
+    if _command.begun is not None:
+        yield _command.begun
+        return
+    _command.begun = time.monotonic()
+    try:
+        yield _command.begun
+    finally:
+        _command.begun = None
+
+
+class CommandRetry(Retry):
+    """Repeats a command, and begins no try later than `seconds` after its first.
+
+    redis-py asks the same policy for the command and, within it, for the connection, its greeting and its health
+    check: with four tries of each a frozen server would be waited for a minute and longer. Here the outermost repeats.
+    """
+
+    __hash__ = Retry.__hash__
+
+    def __init__(self, backoff: AbstractBackoff, retries: int, seconds: float) -> None:
+        super().__init__(backoff, retries)
+        self._seconds = seconds
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) and isinstance(other, CommandRetry) and self._seconds == other._seconds
+
+    def call_with_retry(
+        self,
+        do: Callable[[], T],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> T:
+        """As redis-py's, within the deadline of the command."""
+        with _one_command() as begun:
+            is_part, _command.is_repeated = _command.is_repeated, True
+            try:
+                answer: T = self._repeat(do, fail, is_retryable, with_failure_count, None if is_part else begun)
+                return answer
+            finally:
+                _command.is_repeated = is_part
+
+    def _repeat(self, do: Any, fail: Any, is_retryable: Any, counted: bool, begun: float | None) -> Any:
+        self._backoff.reset()  # type: ignore[no-untyped-call]
+        failures = 0
+        while True:
+            try:
+                return do()
+            except self._supported_errors as error:
+                if is_retryable and not is_retryable(error):
+                    raise
+                failures += 1
+                fail(*((error, failures) if counted else (error,)))
+                pause = self._backoff.compute(failures)
+                if begun is None or failures > self._retries or time.monotonic() + pause > begun + self._seconds:
+                    raise
+                time.sleep(pause)
+
+
+class CommandClient(Redis):
+    """A client that counts the time for taking a connection as part of the command."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """As redis-py's, within one deadline."""
+        with _one_command():
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+
+def connect(
+    address: RedisAddress,
+    *,
+    connect_seconds: float = CONNECT_SECONDS,
+    answer_seconds: float = ANSWER_SECONDS,
+    retries: int = REDIS_COMMAND_RETRIES,
+) -> Redis:
+    """Open a client that gives bytes; it connects on first use.
+
+    A command whose answer was lost is sent again, so only commands that may run twice can be used:
+    every script of the ledger can. A blocking command must block for less than `answer_seconds`.
+    A Redis that is silent is an error after `answer_seconds` and one more try, below ten seconds.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": answer_seconds,
+        "socket_connect_timeout": connect_seconds,
+        "retry": _retry(retries),
+        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
+        "health_check_interval": 15,
+        "username": address.username,
+        "password": address.password,
+        "db": address.db,
+        **({"ssl": True, **address.tls.arguments} if address.tls else {}),
+    }
+    if address.scheme == "sentinel":
+        return _of_sentinel(address, options)
+    if address.scheme == "unix":
+        return CommandClient(unix_socket_path=address.path, **options)
+    host, port = address.hosts[0]
+    return CommandClient(host=host, port=port, **options)
+
+
+def _retry(retries: int) -> CommandRetry:
+    backoff = ExponentialWithJitterBackoff(base=REDIS_COMMAND.floor, cap=REDIS_COMMAND.cap)
+    return CommandRetry(backoff, retries, REDIS_COMMAND_SECONDS)
+
+
+def _of_sentinel(address: RedisAddress, options: dict[str, Any]) -> Redis:
+    sentinel: Any = Sentinel(list(address.hosts), sentinel_kwargs=_sentinel_options(address))  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(address.master_name or "", redis_class=CommandClient, **options)
+    return client
+
+
+def _sentinel_options(address: RedisAddress) -> dict[str, Any]:
+    return {**SENTINEL_TIMES, **address.sentinel_arguments, "retry": CommandRetry(NoBackoff(), 0, 0.0)}
+
+
+def transport_options(address: RedisAddress) -> dict[str, Any]:
+    """What kombu wants beside the address: the name of the master, and how to reach the Sentinels."""
+    if address.scheme != "sentinel":
+        return {}
+    return {"master_name": address.master_name, "sentinel_kwargs": _sentinel_options(address)}

@@ -1,0 +1,113 @@
+"""Says what an error of Redis means: whether it lasts, and what a person can do about it."""
+
+import socket
+import ssl
+from dataclasses import dataclass
+
+from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, ResponseError
+
+from sfmc_import.redis_address import RedisAddress
+
+PROBE_SECONDS = 2.0
+
+ENCODE = "a password with : / ? # @ or % must be percent-encoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One line of what is wrong, one of what to do; `lasts` if waiting cannot help."""
+
+    text: str
+    fix: str
+    lasts: bool = True
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe: bool = False) -> Trouble:
+    """Explain what a client of this address met; `variable` is the setting that has the address.
+
+    With `probe` a server that closes the connection is asked whether it speaks TLS, which takes up to two seconds.
+    """
+    place, reason = f"Redis at {address.shown}", " ".join(str(error).split())
+    for found in (_login(error, reason), _database(reason), _tls(address, reason), _no_redis(error, reason)):
+        if found is not None:
+            text, fix = found
+            return Trouble(f"{place} {text}", fix.format(variable=variable))
+    if isinstance(error, ResponseError):
+        return Trouble(f"{place} refused a command: {reason}", f"check what {variable} points to", lasts=False)
+    if probe and _speaks_tls(address, reason):
+        return Trouble(f"{place} closes the connection: it speaks TLS", f"write rediss:// in {variable}")
+    if probe and _speaks_plain(address):
+        return Trouble(f"{place} does not speak TLS", f"write redis:// in {variable}, or give the port of TLS")
+    if "No master found" in reason:
+        fix = f"check master_name and the Sentinels in {variable}, or wait for the failover"
+        return Trouble(f"{place} is not known to a Sentinel: {reason}", fix, lasts=False)
+    return Trouble(f"{place} does not answer: {reason}", f"start it, or set {variable}", lasts=False)
+
+
+def _login(error: BaseException, reason: str) -> tuple[str, str] | None:
+    if isinstance(error, NoPermissionError) or "NOPERM" in reason:
+        fix = "give its user the rights of ops/docs/redis.md; sfmc-import doctor names each one that is missing"
+        return f"refused a command: {reason}", fix
+    words = ("WRONGPASS", "invalid username-password", "invalid password", "NOAUTH", "Authentication required")
+    if isinstance(error, AuthenticationError) or any(word in reason for word in words):
+        return f"refuses the login: {reason}", "check user and password in {variable}; " + ENCODE
+    return None
+
+
+def _database(reason: str) -> tuple[str, str] | None:
+    if "DB index" in reason or "SELECT is not allowed" in reason:
+        return f"has no such database: {reason}", "end {variable} with the number of a database that it has, such as /0"
+    return None
+
+
+def _tls(address: RedisAddress, reason: str) -> tuple[str, str] | None:
+    if address.tls is None:
+        return None
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return f"has a certificate that is not trusted: {reason}", "set ssl_ca_certs in {variable}"
+    if any(word in reason for word in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "record layer failure")):
+        return f"does not speak TLS: {reason}", "write redis:// in {variable}, or give the port of TLS"
+    if "ALERT" in reason or "CERTIFICATE_REQUIRED" in reason:
+        return f"refuses the TLS handshake: {reason}", "check ssl_certfile and ssl_keyfile in {variable}"
+    return None
+
+
+def _no_redis(error: BaseException, reason: str) -> tuple[str, str] | None:
+    if isinstance(error, InvalidResponse) or "Protocol Error" in reason or "Protocol error" in reason:
+        return f"is no Redis: {reason}", "check host and port in {variable}"
+    return None
+
+
+def _speaks_plain(address: RedisAddress) -> bool:
+    """Ask a server that did not answer the TLS handshake without TLS: a Redis takes the handshake for a long line."""
+    if address.scheme != "rediss":
+        return False
+    try:
+        with socket.create_connection(address.hosts[0], PROBE_SECONDS) as plain:
+            plain.settimeout(PROBE_SECONDS)
+            plain.sendall(b"PING\r\n")
+            return plain.recv(1) in {b"+", b"-"}
+    except OSError:
+        return False
+
+
+def _speaks_tls(address: RedisAddress, reason: str) -> bool:
+    """Ask a server that closed the connection for a TLS handshake: any answer to it, also a refusal, is TLS."""
+    if address.scheme != "redis" or not any(word in reason for word in ("closed", "reset")):
+        return False
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(address.hosts[0], PROBE_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=address.hosts[0][0]),
+        ):
+            return True
+    except ssl.SSLError as error:
+        return "ALERT" in str(error)
+    except OSError:
+        return False
