@@ -51,8 +51,13 @@ def main(arguments: list[str]) -> NoReturn:
     commands = {
         "demo": demo, "test": test, "check": check, "coverage": coverage, "chaos": chaos, "bench": bench, "lock": lock,
     }  # fmt: skip
+    usage = (__doc__ or "").strip()
+    if arguments[:1] in (["--help"], ["-h"]):
+        print(usage)
+        sys.exit(0)
     if not arguments or arguments[0] not in commands:
-        sys.exit((__doc__ or "").strip())
+        say(f"ops/dev.py: there is no command {arguments[0]!r}\n\n{usage}" if arguments else usage)
+        sys.exit(2)
     os.chdir(ROOT)
     command = commands[arguments[0]]
     if command is not lock:

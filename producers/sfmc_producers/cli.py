@@ -73,7 +73,7 @@ def watch(folders: tuple[str, ...], **options: Any) -> None:
 
     Ignored names: *.part *.partial *.tmp *.filepart *.crdownload *.swp *~ ~* and names that begin with a dot.
 
-    To stop it, press Ctrl-C or send SIGTERM. Exit code: 0 stopped, 2 usage or settings error.
+    To stop it, press Ctrl-C or send SIGTERM. Exit code: 0 stopped by SIGTERM, 130 Ctrl-C, 2 usage or settings error.
     """
     from sfmc_producers.commands import run_watch  # noqa: PLC0415 - start-up cost, see above
 

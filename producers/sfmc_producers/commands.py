@@ -1,6 +1,5 @@
 """What the commands `watch` and `start` do: read folders and options, submit, follow, print."""
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from sfmc_import import logs
+from sfmc_import.cli.output import print_json, print_line
 from sfmc_import.client import Client, SubmitResult, file_at
 from sfmc_import.events import facts
 from sfmc_import.request import BadRequestError, FileInfo, read_request
@@ -47,11 +47,14 @@ class Printer:
         return 0 if last in COMPLETED else 1
 
     def _print(self, fields: Mapping[str, Any], sentence: str) -> None:
-        click.echo(json.dumps(fields, default=str) if self._as_json else sentence)
+        if self._as_json:
+            print_json(fields)
+        else:
+            print_line(sentence)
 
     def _close(self, sentence: str) -> None:
         # With JSON standard output has only events; the last line is for a person.
-        click.echo(sentence, err=self._as_json)
+        print_line(sentence, err=self._as_json)
 
 
 def _sentence(name: str, data: Mapping[str, Any]) -> str:

@@ -81,15 +81,20 @@ def notified(wakeup: Wakeup, folders: Iterable[tuple[Path, bool]]) -> Iterator[N
 
 
 @contextlib.contextmanager
-def ended_by_signals(wakeup: Wakeup) -> Iterator[None]:
-    """Ring for the end on SIGTERM and SIGINT, so that a scan is finished and nothing is torn apart."""
+def ended_by_signals(wakeup: Wakeup) -> Iterator[list[int]]:
+    """Ring for the end on SIGTERM and SIGINT, so that a scan is finished and nothing is torn apart.
 
-    def end(_number: int, _frame: FrameType | None) -> None:
+    Yields the list of the signals received.
+    """
+    received: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
         wakeup.stop()
 
     before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield received
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
@@ -107,16 +112,18 @@ MAX_REST_SECONDS = 2.0
 def watch(client: Client, rules: RoutingRules, folders: Sequence[Folder], *, rescan: float) -> None:
     """Watch until SIGTERM or SIGINT; `rescan` is the most seconds between two scans.
 
-    Raises BadRouteError when a route of the settings can never work.
+    Raises KeyboardInterrupt in the end if it was SIGINT, and BadRouteError when a route of the settings can never work.
     """
     submitter = Submitter(client, rules, time.monotonic, lambda: datetime.now(UTC))
     watches = [FolderScanner(each, submitter, time.monotonic) for each in folders]
     notifying = [(each.path, each.recursive) for each in folders]
     wakeup = Wakeup()
-    with ended_by_signals(wakeup), notified(wakeup, notifying):
+    with ended_by_signals(wakeup) as received, notified(wakeup, notifying):
         log.info("watch_started", folders=[str(each.path) for each in folders], rescan_seconds=rescan)
         _run_loop(wakeup, submitter, watches, rescan)
     log.info("watch_ended")
+    if signal.SIGINT in received:
+        raise KeyboardInterrupt
 
 
 def _run_loop(wakeup: Wakeup, submitter: Submitter, watches: Sequence[FolderScanner], rescan: float) -> None:

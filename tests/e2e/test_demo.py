@@ -120,7 +120,7 @@ def test_kept_running_it_takes_another_file_and_ends_with_ctrl_c(tmp_path: Path)
         demo.parts()
         demo.process.send_signal(signal.SIGINT)
 
-        assert demo.process.wait(60) == 0
+        assert demo.process.wait(60) == 130
     demo.await_silence()
     assert not Path(target).exists()
 

@@ -47,7 +47,7 @@ def test_ctrl_c_ends_the_watcher_in_order(place, redis):
         watcher.await_event("watch_started")
         watcher.process.send_signal(signal.SIGINT)
 
-        assert watcher.process.wait(60) == 0
+        assert watcher.process.wait(60) == 130
 
 
 def test_two_watchers_on_one_folder_and_a_restart_announce_each_file_once(place, redis):

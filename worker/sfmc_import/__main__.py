@@ -1,5 +1,5 @@
 """`python -m sfmc_import`, for places where the command is not installed."""
 
-from sfmc_import.cli.main import main
+from sfmc_import.cli.entry import main
 
 main()

@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from sfmc_import.display import Coloured
 from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.states import TERMINAL
 
@@ -124,15 +125,13 @@ def kind(event: Mapping[str, Any]) -> str:
     return str(event["type"]).rpartition(".")[2]
 
 
-def line(event: Mapping[str, Any]) -> str:
-    """Give time (UTC), kind, CustomerKey, file and what else a person wants to know."""
-    import click  # noqa: PLC0415 - programs that only follow events need no colours
-
+def line(event: Mapping[str, Any]) -> list[Coloured]:
+    """Give one line in parts: time (UTC), kind, CustomerKey, file and what else a person wants to know."""
     word = kind(event)
     clock = str(event.get("time", ""))[:19].replace("T", " ")
     data = event.get("data", {})
-    parts = [clock, click.style(f"{word:<21}", fg=COLOURS.get(word)), f"{event.get('subject', ''):<20}"]
-    return "  ".join([*parts, "  ".join([*_file_name(data), *facts(data)])]).rstrip()
+    rest = "  ".join([f"{event.get('subject', ''):<20}", *_file_name(data), *facts(data)])
+    return [Coloured(f"{clock} UTC  "), Coloured(f"{word:<21}", COLOURS.get(word)), Coloured(f"  {rest}")]
 
 
 def facts(data: Mapping[str, Any]) -> list[str]:

@@ -128,12 +128,7 @@ def configure(
     handler.setFormatter(_formatter(shared, pretty=pretty, colours=colours))
     _route_stdlib(handler, level)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.stdlib.add_logger_name,
-            *shared,
-            *_last(pretty, colours=colours),
-        ],
+        processors=[*_named(), *shared, *_last(pretty, colours=colours)],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=lambda *names: LineLogger(str(names[0]) if names else "sfmc-import", handler),
         cache_logger_on_first_use=True,
@@ -147,6 +142,10 @@ def _standard_error() -> BinaryIO:
     if plain is None:
         raise RuntimeError("this process has no standard error to log to")
     return plain.buffer
+
+
+def _named() -> list[Any]:
+    return [structlog.contextvars.merge_contextvars, structlog.stdlib.add_logger_name]
 
 
 def _shared(redactor: Redactor) -> list[Any]:
@@ -172,8 +171,7 @@ def _formatter(shared: list[Any], *, pretty: bool, colours: bool) -> structlog.s
     last = _last(pretty, colours=colours) if pretty else [as_json_text]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
-            structlog.contextvars.merge_contextvars,
-            structlog.stdlib.add_logger_name,
+            *_named(),
             _task_of_celery,
             _fields_of_the_client,
         ],

@@ -1,6 +1,8 @@
 """Beat as this product runs it: checks Redis first, keeps no file, and logs an outage of the broker once."""
 
 import os
+import signal
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -36,6 +38,7 @@ class ImportBeat(Beat):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options | {"scheduler_cls": LoggingScheduler})
+        self.interrupted = False
 
     def start_scheduler(self) -> Any:
         """Wait until Redis can be used, then schedule until a signal.
@@ -46,3 +49,13 @@ class ImportBeat(Beat):
         if heartbeat is not None:
             heartbeat.ready()
         return super().start_scheduler()
+
+    def install_sync_handler(self, service: Any) -> None:
+        """End at SIGTERM and SIGINT as Celery does, and note that it was SIGINT."""
+        super().install_sync_handler(service)
+
+        def interrupt(_number: int, _frame: FrameType | None) -> None:
+            self.interrupted = True
+            raise SystemExit
+
+        signal.signal(signal.SIGINT, interrupt)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -159,12 +160,11 @@ class Demo:
         announced = len(self.record.lines)
         self.view.say(f"{announced} requests, {performs.total()} starts in Marketing Cloud, none twice")
 
-    def stay(self) -> None:
+    def stay(self) -> NoReturn:
         """Keep everything running until Ctrl-C."""
         self.explain()
-        with contextlib.suppress(KeyboardInterrupt):
-            while True:
-                self.tick()
+        while True:
+            self.tick()
 
     def explain(self) -> None:
         """Say where files go and what to type."""

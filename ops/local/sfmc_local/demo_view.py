@@ -1,18 +1,20 @@
 """Shows the demo: a live table on a terminal, plain lines in a pipe, JSON lines for machines."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol, Self
+from typing import IO, Any, Protocol, Self
 
-import orjson
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sfmc_import.cli.output import print_json
+from sfmc_import.display import one_line, wants_colours
 from sfmc_import.events import COLOURS, ENDS, ROW_COUNTS, kind, line
 
 DESTINATIONS = {"contacts": "data extension", "newsletter": "list", "orders": "data extension"}
@@ -110,8 +112,7 @@ class JsonView:
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Print the event."""
-        sys.stdout.buffer.write(orjson.dumps(event) + b"\n")
-        sys.stdout.flush()
+        print_json(event)
 
     def table(self) -> None:
         """Show nothing."""
@@ -128,19 +129,19 @@ class ConsoleView:
 
     def __init__(self, record: Record) -> None:
         self._record = record
-        self._console = Console(highlight=False)
-        if not self._console.is_terminal:
-            self._console = Console(highlight=False, width=PIPE_WIDTH)
+        self._is_live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        self._console = console_for(sys.stdout, is_live=self._is_live)
         self._live = Live(console=self._console, refresh_per_second=8, transient=True)
 
     def say(self, words: str) -> None:
         """Print what the demo does, set off from the events."""
-        self._console.print(Text(narrated(words), style="bold"), soft_wrap=True)
+        self._console.print(Text(one_line(narrated(words)), style="bold"), soft_wrap=True)
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Print the event in its colour and renew the table."""
-        self._console.print(Text.from_ansi(line(event)), soft_wrap=True)
-        if self._console.is_terminal:
+        parts = ((one_line(part.text), part.colour or "") for part in line(event))
+        self._console.print(Text.assemble(*parts), soft_wrap=True)
+        if self._is_live:
             self._live.update(Group("", table_of(self._record, self._console.width)))
 
     def table(self) -> None:
@@ -149,11 +150,25 @@ class ConsoleView:
         self._console.print("", table_of(self._record, self._console.width))
 
     def __enter__(self) -> Self:
-        self._live.start()
+        if self._is_live:
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+
+
+def console_for(stream: IO[str], *, is_live: bool) -> Console:
+    """Make the console of this stream; rich takes FORCE_COLOR for a terminal, and would move the cursor of a file."""
+    colours = wants_colours(os.environ, is_terminal=stream.isatty())
+    width = None if is_live else PIPE_WIDTH
+    return Console(
+        file=stream,
+        highlight=False,
+        width=width,
+        force_terminal=is_live or colours,
+        color_system="auto" if colours else None,
+    )
 
 
 def view_for(record: Record, *, as_json: bool) -> View:
@@ -175,13 +190,15 @@ def table_of(record: Record, width: int) -> Table:
     return table
 
 
-def facts_of(request: Line) -> dict[str, str | Text]:
+def facts_of(request: Line) -> dict[str, Text]:
     """Return what the table says of one request, apart from its counts."""
-    outcome = Text(request.state, style=COLOURS.get(request.state, ""))
+    outcome = Text(one_line(request.state), style=COLOURS.get(request.state, ""))
     destination = DESTINATIONS.get(request.customer_key, "")
-    return dict(zip(FACTS, (request.customer_key, destination, request.file, request.task_id, outcome), strict=True))
+    texts = (request.customer_key, destination, request.file, request.task_id)
+    # As Text: rich would take [brackets] in a str for its own markup.
+    return dict(zip(FACTS, (*(Text(one_line(text)) for text in texts), outcome), strict=True))
 
 
 def narrated(words: str) -> str:
     """Return what the demo says in the columns of the events; times are UTC as theirs."""
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}  {'demo':<21}  {words}"
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC  {'demo':<21}  {words}"

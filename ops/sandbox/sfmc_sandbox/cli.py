@@ -2,18 +2,24 @@
 
 import asyncio
 import json
+import os
 import signal
 import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 import structlog
 
+from sfmc_sandbox.entry import INTERRUPTED
 from sfmc_sandbox.settings import DEFAULT_MID, LONGEST_TOKEN, SHORTEST_TOKEN, Principal, SandboxSettings
 from sfmc_sandbox.store import DataFolderError
+
+if TYPE_CHECKING:
+    from sfmc_sandbox.server import SandboxServer
 
 _CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"
 _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_content_width": 110}
@@ -98,13 +104,22 @@ def sandbox(host: str, port: int, *, as_json: bool, **options: Any) -> None:  # 
     It answers SOAP at /Service.asmx, issues tokens at /v2/token, serves its WSDL at /etframework.wsdl and really
     imports files, from DATA/<MID>/<location>/ (Enhanced FTP: its folder Import). Open /_sandbox/ in a browser to
     see definitions, runs and faults. Every option can also be set as SFMC_SANDBOX_<OPTION>.
+
+    Exit code: 0 stopped by SIGTERM, 130 Ctrl-C, 1 it cannot listen or use its folder, 2 usage error.
     """
     options["allowed_hosts"] = (*options["allowed_hosts"], host)
     settings = _settings(**options)
     _log_to_stderr()
+    # Imported here so that `sfmc-import --help` does not pay for a web server; and before there is a loop, in which
+    # Ctrl-C would wait until the import is over.
+    from sfmc_sandbox.server import SandboxServer  # noqa: PLC0415
+
+    def serve() -> SandboxServer:
+        return SandboxServer(settings, host, port, lambda url: _announce(url, settings.data, as_json=as_json))
+
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings, host, port, as_json=as_json))
+            raise SystemExit(runner.run(_run(serve)))
     except DataFolderError as problem:
         raise click.ClickException(str(problem)) from problem
     except ssl.SSLError as problem:
@@ -137,15 +152,21 @@ def _settings(
     )
 
 
-async def _serve(settings: SandboxSettings, host: str, port: int, *, as_json: bool) -> None:
-    # Imported here so that `sfmc-import --help` does not pay for a web server.
-    from sfmc_sandbox.server import SandboxServer  # noqa: PLC0415
+async def _run(make: "Callable[[], SandboxServer]") -> int:
+    """Serve until a signal; give the exit code."""
+    received: list[int] = []
 
-    server = SandboxServer(settings, host, port, lambda url: _announce(url, settings.data, as_json=as_json))
+    def end(number: int) -> None:
+        received.append(number)
+        server.stop()
+
     loop = asyncio.get_running_loop()
-    for received in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(received, server.stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # The loop calls this at the next `await`, when there is a server.
+        loop.add_signal_handler(number, end, number)
+    server = make()
     await server.run_until_stopped()
+    return INTERRUPTED if signal.SIGINT in received else 0
 
 
 def _log_to_stderr() -> None:
@@ -162,7 +183,10 @@ def _log_to_stderr() -> None:
 
 
 def _announce(url: str, data: Path | None, *, as_json: bool) -> None:
-    print(json.dumps({"url": url}) if as_json else url, flush=True)
+    try:
+        print(json.dumps({"url": url}) if as_json else url, flush=True)
+    except OSError as problem:
+        raise click.ClickException(f"cannot write to standard output: {problem.strerror}") from problem
     if not as_json:
         print(f"Sandbox of Marketing Cloud; look at {url}/_sandbox/ and end it with Ctrl-C.", file=sys.stderr)
     if data is not None:
@@ -179,4 +203,11 @@ def _loop_factory() -> Any:
 
 def main() -> None:
     """Run the command `sfmc-sandbox` and end the process."""
-    sandbox(prog_name="sfmc-sandbox")
+    if not sys.stdout:
+        sys.exit("sfmc-sandbox: standard output is closed; open it, for the address is printed there")
+    try:
+        sandbox(prog_name="sfmc-sandbox")
+    except OSError as problem:
+        # What is still in the buffer goes nowhere; otherwise the interpreter would complain while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(f"sfmc-sandbox: cannot write to standard output: {problem.strerror}")

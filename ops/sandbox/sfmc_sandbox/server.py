@@ -98,17 +98,24 @@ class SandboxServer(uvicorn.Server):
         self._listener = _listen(host, port)
         self._url = _url("https" if settings.tls else "http", host, self._listener.getsockname()[1])
         self._announce = announce
+        self._failure: Exception | None = None
         super().__init__(_config(settings))
 
     async def run_until_stopped(self) -> None:
         """Serve until `stop`. Uvicorn's `serve` is not used: it would replace the signal handlers of the command."""
         await self._serve(sockets=[self._listener])
+        if self._failure is not None:
+            raise self._failure
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn to begin listening."""
         await super().startup(sockets)
-        if self.started:
+        if not self.started:
+            return
+        try:
             self._announce(self._url)
+        except Exception as error:  # noqa: BLE001 - raised again when uvicorn has closed what it opened
+            self._failure, self.should_exit = error, True
 
     def stop(self) -> None:
         """Stop: finish running calls for a few seconds, then close."""

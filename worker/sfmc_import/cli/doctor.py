@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from sfmc_import import logs
 from sfmc_import.bootstrap import open_marketing_cloud
-from sfmc_import.cli.output import examples, json_option, mark, print_json
+from sfmc_import.cli.output import examples, json_option, mark, print_json, print_line
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.marketing_cloud import SoapMarketingCloud
 from sfmc_import.redis_client import connect
@@ -112,14 +112,14 @@ def doctor(*, list_settings: bool, as_json: bool) -> None:
         rows = [{"level": f.level, "check": f.check, "text": f.text, "fix": f.fix or None} for f in findings]
         print_json({"healthy": not failed, "findings": rows})
     elif failed:
-        click.echo(f"{failed} failed")
+        print_line(f"{failed} failed")
     raise SystemExit(1 if failed else 0)
 
 
 def _show(finding: Finding) -> None:
-    click.echo(f"{mark(finding.level)}  {finding.check:<12}  {finding.text}")
+    print_line(mark(finding.level), f"  {finding.check:<12}  {finding.text}")
     if finding.fix:
-        click.echo(f"{'':<20}→ {finding.fix}")
+        print_line(f"{'':<20}→ {finding.fix}")
 
 
 def _list_settings(*, as_json: bool) -> None:
@@ -127,7 +127,7 @@ def _list_settings(*, as_json: bool) -> None:
         if as_json:
             print_json({"name": name, "default": default or None, "meaning": meaning})
         else:
-            click.echo(f"{name:<26}{default or '-':<26}{meaning}")
+            print_line(f"{name:<26}{default or '-':<26}{meaning}")
 
 
 def _all() -> Iterator[Finding]:

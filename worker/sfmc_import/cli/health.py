@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sfmc_import.cli.output import examples, json_option, print_json
+from sfmc_import.cli.output import examples, json_option, print_json, print_line
 
 MAX_AGE = 120.0
 
@@ -39,7 +39,7 @@ def health(path: Path | None, max_age: float, *, ready: bool, as_json: bool) -> 
     if as_json:
         print_json({"healthy": well, "state": word, "age": age, "file": str(path)})
     else:
-        click.echo(text)
+        print_line(text)
     raise SystemExit(0 if well else 1)
 
 

@@ -1,7 +1,7 @@
 """`sfmc-import status`, `events` and `follow`: show state and events of the system, a definition or a request."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +9,9 @@ import click
 
 import sfmc_transport
 from sfmc_import import request
-from sfmc_import.cli.output import examples, json_option, print_json, seconds
+from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines, seconds
 from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_errors
+from sfmc_import.display import Coloured
 from sfmc_import.events import ENDS, Event, just_before, kind, line
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
@@ -53,10 +54,10 @@ def status(customer_key: str | None, *, request_id: str | None, mid: str | None,
     if as_json:
         print_json(found)
     else:
-        click.echo("\n".join(lines))
+        print_lines(lines)
 
 
-def _request(access: ReadAccess, request_id: str) -> tuple[Mapping[str, Any], list[str]]:
+def _request(access: ReadAccess, request_id: str) -> tuple[Mapping[str, Any], Sequence[Line]]:
     record = access.reader.request(request_id)
     if record is None:
         raise click.ClickException(
@@ -71,7 +72,7 @@ def _shown(name: str, value: Any) -> str:
     return str(value.get("name", value)) if isinstance(value, Mapping) else str(value)
 
 
-def _definition(access: ReadAccess, mid: str, key: str, last: int) -> tuple[Mapping[str, Any], list[str]]:
+def _definition(access: ReadAccess, mid: str, key: str, last: int) -> tuple[Mapping[str, Any], Sequence[Line]]:
     if not mid:
         raise click.UsageError("no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
     record = access.reader.definition(mid, key)
@@ -80,7 +81,8 @@ def _definition(access: ReadAccess, mid: str, key: str, last: int) -> tuple[Mapp
     found = {**record, "waiting": waiting, "recent": recent}
     held = _holder(access, record)
     lines = [f"{key} of business unit {mid}", f"  held_by  {held}", f"  window   {window_text(record)}"]
-    return found, [*lines, *_waiting_lines(waiting), *(f"  {line(event)}" for event in reversed(recent))]
+    events = ([Coloured("  "), *line(event)] for event in reversed(recent))
+    return found, [*lines, *_waiting_lines(waiting), *events]
 
 
 def _holder(access: ReadAccess, record: Mapping[str, Any]) -> str:
@@ -107,7 +109,7 @@ def _waiting_lines(waiting: list[Mapping[str, Any]]) -> list[str]:
     return [f"  waiting  {len(waiting)}", *lines]
 
 
-def _whole(access: ReadAccess) -> tuple[Mapping[str, Any], list[str]]:
+def _whole(access: ReadAccess) -> tuple[Mapping[str, Any], Sequence[Line]]:
     counts = {**access.reader.overview(), **_queue(access)}
     unfinished = list(_unfinished(access))
     place = access.settings.redis.shown
@@ -205,14 +207,14 @@ def events(
 
 
 def _log_outage(reason: str) -> None:
-    click.echo(f"sfmc-import: Redis does not answer ({reason}); waiting until it does", err=True)
+    print_line(f"sfmc-import: Redis does not answer ({reason}); waiting until it does", err=True)
 
 
 def _show(entry: str, event: Event, *, as_json: bool) -> None:
     if as_json:
         print_json({"stream_id": entry, **event})
     else:
-        click.echo(line(event))
+        print_line(*line(event))
 
 
 @click.command(epilog=examples("sfmc-import follow 4712", "sfmc-import follow 4712 --json | jq .data.rows_total"))
@@ -235,7 +237,7 @@ def follow(task_id: str, *, mid: str | None, as_json: bool) -> None:
             if as_json:
                 print_json(event)
             else:
-                click.echo(line(event))
+                print_line(*line(event))
     raise SystemExit(0 if last in COMPLETED else 1)
 
 

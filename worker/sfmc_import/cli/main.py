@@ -1,15 +1,15 @@
 """The command `sfmc-import`: lists the subcommands, loads the one that is called, and turns errors into exit codes."""
 
-import os
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import click
 
+from sfmc_import.cli.entry import INTERRUPTED, leave_quietly_on_ctrl_c
 from sfmc_import.cli.lazy_group import LazyGroup, Subcommand
-from sfmc_import.errors import SfmcImportError, extra_needed
+from sfmc_import.cli.output import print_line
+from sfmc_import.cli.streams import OutputLostError, end_without_output, open_streams
+from sfmc_import.errors import FAILURE, SfmcImportError, extra_needed
 
 # Each function imports one command when it is called: its libraries take up to half a second to load.
 
@@ -119,42 +119,13 @@ COMMANDS = {
 EPILOG = """\b
 Settings are environment variables SFMC_…, files in /run/secrets and sfmc-import.toml.
 To try it without an account or a server:  sfmc-import demo
-Exit codes: 0 success, 1 failure, 2 usage or settings error, 130 Ctrl-C.
+Exit codes: 0 success, 1 failure, 2 usage or settings error, 130 Ctrl-C, 141 the reader of the output has gone.
+Colours: on a terminal; never with NO_COLOR=1, always with FORCE_COLOR=1.
 """
-
-INTERRUPTED = 130
-PIPE_CLOSED = 141
-"""What a shell reports for a program that SIGINT (2) or SIGPIPE (13) ended: 128 and the number."""
-
-
-class OutputClosedError(Exception):
-    """The reader of standard output has gone."""
-
-
-@contextmanager
-def _closed_output() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise OutputClosedError from None
-
-
-class MainGroup(LazyGroup):
-    """The command itself; click would end with 1 when the reader of standard output has gone."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Read the arguments; prints the help and the version."""
-        with _closed_output():
-            return super().make_context(*args, **kwargs)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand."""
-        with _closed_output():
-            return super().invoke(ctx)
 
 
 @click.group(
-    cls=MainGroup,
+    cls=LazyGroup,
     sections=COMMANDS,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -164,30 +135,35 @@ def cli() -> None:
     """Start imports of Salesforce Marketing Cloud when files arrive: once, not too often, and followed to the end."""
 
 
+PIPE_CLOSED = 141
+"""What a shell reports for a program that SIGPIPE (13) ended."""
+
+
 def main() -> None:
     """Run the command and end the process; an error that a user can fix is a few lines on standard error."""
     try:
-        sys.exit(_run())
+        try:
+            open_streams()
+            # Ctrl-C is an exception from here on, so that what is open can be closed.
+            if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            status = cli.main(prog_name="sfmc-import", standalone_mode=False)
+        finally:
+            leave_quietly_on_ctrl_c()
+        sys.exit(status or 0)
     except SfmcImportError as error:
         _end(error.lines(), error.exit_code)
     except click.ClickException as error:
         _end(_usage_lines(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _end(["sfmc-import: stopped"], INTERRUPTED)
-    except OutputClosedError:
-        _end_without_output()
-
-
-def _run() -> int:
-    status = cli.main(prog_name="sfmc-import", standalone_mode=False)
-    with _closed_output():  # noticed here, not while the interpreter ends
-        sys.stdout.flush()
-    return status or 0
+    except OutputLostError as lost:
+        end_without_output(lost, PIPE_CLOSED if lost.reader_is_gone else FAILURE)
 
 
 def _usage_lines(error: click.ClickException) -> list[str]:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        return [error.format_message()]
+        return error.format_message().splitlines()
     lines = [f"sfmc-import: {error.format_message()}"]
     if isinstance(error, click.UsageError) and error.ctx is not None:
         lines.append(f"try: {error.ctx.command_path} --help")
@@ -196,12 +172,5 @@ def _usage_lines(error: click.ClickException) -> list[str]:
 
 def _end(lines: list[str], exit_code: int) -> None:
     for line in lines:
-        click.echo(line, err=True)
+        print_line(line, err=True)
     sys.exit(exit_code)
-
-
-def _end_without_output() -> None:
-    """End as usual tools do whose reader has gone: silently, with the code of SIGPIPE."""
-    # What is still in the buffer goes nowhere; otherwise the interpreter would complain while it ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(PIPE_CLOSED)

@@ -1,11 +1,17 @@
-"""What the commands share when they print: JSON, marks, times and examples."""
+"""How the commands print: lines that no text from outside can break, JSON, marks, times and examples."""
 
 import json
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import click
 
+from sfmc_import.display import Coloured, json_escaped, one_line, wants_colours
+from sfmc_import.redaction import hidden
+
+Line = str | Sequence[Coloured]
 F = TypeVar("F", bound=Callable[..., Any])
 
 MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
@@ -21,15 +27,33 @@ def examples(*lines: str, title: str = "Examples") -> str:
     return "\b\n" + "\n".join([f"{title}:", *(f"  {line}" for line in lines)])
 
 
+def print_line(*parts: str | Coloured, err: bool = False) -> None:
+    """Print one line; whatever its parts contain, they stay in it, and nothing in them steers the terminal."""
+    stream = sys.stderr if err else sys.stdout
+    colours = wants_colours(os.environ, is_terminal=stream.isatty())
+    click.echo("".join(_shown(part, colours=colours) for part in parts).rstrip(), file=stream, color=colours)
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Print several lines."""
+    for line in lines:
+        print_line(*([line] if isinstance(line, str) else line))
+
+
+def _shown(part: str | Coloured, *, colours: bool) -> str:
+    text, colour = (part.text, part.colour) if isinstance(part, Coloured) else (part, None)
+    text = one_line(hidden(text))
+    return click.style(text, fg=colour) if colours and colour else text
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document on one line, without buffering."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    click.echo(json_escaped(json.dumps(value, ensure_ascii=False, default=str)))
 
 
-def mark(level: str) -> str:
+def mark(level: str) -> Coloured:
     """Give the mark of a finding, in colour on a terminal."""
-    word, colour = MARKS[level]
-    return click.style(word, fg=colour)
+    return Coloured(*MARKS[level])
 
 
 def seconds(value: float | None) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 import sfmc_transport
-from sfmc_import.cli.output import examples, json_option, print_json
+from sfmc_import.cli.output import examples, json_option, print_json, print_line, print_lines
 from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_errors
 from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.redaction import hidden
 from sfmc_transport import dead_letters
 from sfmc_transport.dead_letters import DeadLetter, DeadLetterNotFoundError
 from sfmc_transport.delivery import UndecodableEntryError, read_entry
@@ -86,9 +87,9 @@ def _list(*, as_json: bool) -> None:
             if as_json:
                 print_json(_fields(letter))
             else:
-                click.echo(_line(letter))
+                print_line(_line(letter))
     if not as_json:
-        click.echo(f"{found} dead letters" if found != 1 else "1 dead letter")
+        print_line(f"{found} dead letters" if found != 1 else "1 dead letter")
 
 
 @dead_letters_group.command()
@@ -100,13 +101,13 @@ def show(letter_id: str, *, raw: bool, as_json: bool) -> None:
     with _open() as access:
         letter = dead_letters.read(access.client, access.keys, letter_id)
     if raw:
-        click.echo(letter.entry, nl=False)
+        click.echo(letter.entry, nl=False)  # the bytes as they are: this is for a program
     elif as_json:
         print_json(_fields(letter))
     else:
         shown = {name: value for name, value in _fields(letter).items() if name != "entry_base64" and value is not None}
         shown["entry"] = _text(letter.entry) or repr(letter.entry)
-        click.echo("\n".join(f"  {name:<8}{value}" for name, value in shown.items()))
+        print_lines(f"  {name:<8}{value}" for name, value in shown.items())
 
 
 @dead_letters_group.command(short_help="Put messages back at the end of the queue.")
@@ -143,7 +144,7 @@ def _report_changed(done: str, letter: DeadLetter, queue: str, *, as_json: bool)
     if as_json:
         print_json({"id": letter.id, "done": done, "queue": queue})
     else:
-        click.echo(f"{done}  {letter.id}  {queue}".rstrip())
+        print_line(f"{done}  {letter.id}  {queue}".rstrip())
 
 
 def _fields(letter: DeadLetter) -> dict[str, Any]:
@@ -164,8 +165,8 @@ def _fields(letter: DeadLetter) -> dict[str, Any]:
 
 def _line(letter: DeadLetter) -> str:
     task, _ = _message(letter.entry)
-    parts = [letter.id, f"{letter.at:%Y-%m-%d %H:%M:%S}", f"{letter.reason:<18}", task or "-"]
-    return "  ".join([*parts, letter.detail[:MAX_DETAIL]]).rstrip()
+    parts = [letter.id, f"{letter.at:%Y-%m-%d %H:%M:%S} UTC", f"{letter.reason:<18}", task or "-"]
+    return "  ".join([*parts, hidden(letter.detail)[:MAX_DETAIL]])
 
 
 def _message(entry: bytes) -> tuple[str | None, str | None]:
@@ -236,7 +237,7 @@ def resolve(
     if as_json:
         print_json({"request_id": request_id, "state": state, "task_id": task_id, "operator": operator})
     else:
-        click.echo(f"request {request_id}: {state}; {_next(record, task_id)}")
+        print_line(f"request {request_id}: {state}; {_next(record, task_id)}")
 
 
 def _ambiguous(access: ReadAccess, request_id: str, task_id: str | None) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from sfmc_import.cli.entry import INTERRUPTED
 from sfmc_import.cli.output import examples
 from sfmc_import.settings import load
 
@@ -42,16 +43,19 @@ def worker(concurrency: int | None, pool: str | None, name: str, log_level: str 
     about 2 ms for each start; if that is not enough, run more processes. To stop it, send SIGTERM: it finishes
     the current calls, and other workers take the rest. Logs go to standard error.
 
-    Exit code: 0 stopped, 1 Redis is not usable, 2 usage or settings error.
+    Exit code: 0 stopped by SIGTERM, 130 Ctrl-C, 1 Redis is not usable, 2 usage or settings error.
     """
     _prefer({"SFMC_CONCURRENCY": concurrency, "SFMC_POOL": pool, "SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ, marketing_cloud=True)
+    from celery.signals import worker_shutting_down  # noqa: PLC0415
     from celery.utils.nodenames import default_nodename, host_format  # noqa: PLC0415 - 400 ms that --help must not pay
 
     from sfmc_import import worker_process  # noqa: PLC0415
     from sfmc_import.celery_app import app  # noqa: PLC0415
 
     worker_process.log_everything(app)
+    interrupted: list[str] = []
+    worker_shutting_down.connect(lambda sig, **_: interrupted.append(sig) if sig == "SIGINT" else None, weak=False)
     process = app.Worker(
         hostname=host_format(default_nodename(name)),
         pool_cls=settings.pool,
@@ -64,7 +68,7 @@ def worker(concurrency: int | None, pool: str | None, name: str, log_level: str 
         without_heartbeat=True,
     )
     process.start()
-    raise SystemExit(process.exitcode)
+    raise SystemExit(INTERRUPTED if interrupted else process.exitcode)
 
 
 @click.command(epilog=examples("sfmc-import beat"))
@@ -79,7 +83,7 @@ def beat(log_level: str | None) -> None:
 
     At least one beat must run. Any number can run, on any machine. Beat stores nothing on disk.
 
-    Exit code: 0 stopped, 1 Redis is not usable, 2 usage or settings error.
+    Exit code: 0 stopped by SIGTERM, 130 Ctrl-C, 1 Redis is not usable, 2 usage or settings error.
     """
     _prefer({"SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ)
@@ -87,7 +91,9 @@ def beat(log_level: str | None) -> None:
     from sfmc_import.celery_app import app  # noqa: PLC0415
 
     worker_process.log_everything(app)
-    app.Beat(loglevel=settings.log_level.upper(), quiet=True).run()
+    process = app.Beat(loglevel=settings.log_level.upper(), quiet=True)
+    process.run()
+    raise SystemExit(INTERRUPTED if process.interrupted else 0)
 
 
 def _prefer(given: dict[str, Any]) -> None:

@@ -1,10 +1,17 @@
+import ast
+import json
+from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
-from sfmc_import.cli.output import seconds
+from sfmc_import.cli.output import print_json, print_line, seconds
+from sfmc_import.display import Coloured
 from sfmc_import.events import line
+from sfmc_import.redaction import KNOWN
+
+ROOT = Path(__file__).parents[4]
+EVIL = "a\x1b[2J\nb\u202e\x9b\ud800"
 
 
 @pytest.mark.parametrize(
@@ -23,19 +30,73 @@ def event(name: str, **data: Any) -> dict[str, Any]:
 
 
 def shown(name: str, **data: Any) -> str:
-    return click.unstyle(line(event(name, **data)))
+    return "".join(part.text for part in line(event(name, **data))).rstrip()
 
 
 def test_an_event_is_one_line() -> None:
     text = shown("completed", file={"name": "a.csv"}, task_id="7", rows_total=10, rows_successful=9, rows_failed=1)
 
-    assert text.split("  ")[0] == "2026-11-22 01:02:03"
+    assert text.split("  ")[0] == "2026-11-22 01:02:03 UTC"
     assert text.endswith("Daily                 a.csv  Task.ID 7  10 rows, 9 ok, 1 failed")
 
 
 def test_an_event_without_particulars_is_a_short_line() -> None:
-    assert shown("accepted", file=None) == "2026-11-22 01:02:03  accepted               Daily"
+    assert shown("accepted", file=None) == "2026-11-22 01:02:03 UTC  accepted               Daily"
 
 
 def test_an_event_of_an_unknown_kind_is_shown_too() -> None:
     assert "unrouted" in shown("unrouted", why="no route")
+
+
+def test_a_line_stays_one_line_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    print_line(*line(event("rejected", file={"name": EVIL}, text=EVIL) | {"subject": EVIL, "type": f"x.{EVIL}"}))
+
+    shown = capsys.readouterr().out
+    assert shown.count("\n") == 1
+    assert not {"\x1b", "\u202e", "\x9b"} & set(shown)
+
+
+def test_a_line_has_colours_where_they_are_wanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print_line(Coloured("plain", "red"))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    print_line(Coloured("forced", "red"), err=True)
+
+    assert capsys.readouterr() == ("plain\n", "\x1b[31mforced\x1b[0m\n")
+
+
+def test_json_keeps_its_value_and_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"name": EVIL, "more": "é"})
+
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == {"name": EVIL, "more": "é"}
+    assert shown.count("\n") == 1
+    assert not {"\x1b", "\u202e", "\x9b"} & set(shown)
+
+
+def test_a_line_shows_no_secret_that_this_process_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    KNOWN.learn("geheim-geheim-geheim")
+    print_line("redis://:pw@host and geheim-geheim-geheim")
+
+    assert capsys.readouterr().out == "redis://[redacted]@host and [redacted]\n"
+
+
+PRINTERS = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write"}
+ALLOWED = {
+    ("worker/sfmc_import/cli/output.py", "click.echo"),
+    ("worker/sfmc_import/cli/streams.py", "click.echo"),
+    ("worker/sfmc_import/cli/repair.py", "click.echo"),  # the bytes of a dead letter, for a program
+}
+
+
+def test_nothing_prints_past_the_printer_that_escapes() -> None:
+    found = {
+        (str(path.relative_to(ROOT)), ast.unparse(node.func))
+        for folder in ("worker", "producers", "ops/local")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in PRINTERS
+    }
+
+    assert found == ALLOWED

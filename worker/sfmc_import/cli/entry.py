@@ -1,0 +1,29 @@
+"""Where the process of the command begins: Ctrl-C ends it quietly, also while everything else is still imported."""
+
+import os
+import signal
+from types import FrameType
+
+INTERRUPTED = 130
+"""What a shell reports for a program that Ctrl-C (SIGINT, 2) ended: 128 and the number."""
+
+
+def main() -> None:
+    """Run the command `sfmc-import`."""
+    leave_quietly_on_ctrl_c()
+    from sfmc_import.cli.main import main as run  # noqa: PLC0415 - takes a tenth of a second
+
+    run()
+
+
+def leave_quietly_on_ctrl_c() -> None:
+    """Let Ctrl-C end this process at once, while there is nothing to finish; one that ignores Ctrl-C goes on to."""
+    if signal.getsignal(signal.SIGINT) not in {signal.SIG_IGN, None}:
+        signal.signal(signal.SIGINT, _leave)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    try:
+        os.write(2, b"sfmc-import: stopped\n")
+    finally:
+        os._exit(INTERRUPTED)
