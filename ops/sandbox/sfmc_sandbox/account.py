@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sfmc_sandbox.clock import Clock
+from sfmc_sandbox.comparing import FOLDS, Fold
 from sfmc_sandbox.executor import Ending, Executor
 from sfmc_sandbox.faults import Faults
 from sfmc_sandbox.importing import Account, Outcome, RowStore, run_import
@@ -54,9 +55,11 @@ class ImportEngine:
     def _located(self, run: Run) -> Mapping[str, Any]:
         """The definition with its file transfer location named by CustomerKey, which is the name of its folder."""
         location = run.definition.get("RetrieveFileTransferLocation") or {}
-        if not location.get("ObjectID") or location.get("CustomerKey"):
+        key, object_id = location.get("CustomerKey"), location.get("ObjectID")
+        if not key and not object_id:
             return run.definition
-        found = self._store.by_object_id("FileTransferLocation", run.mid, location["ObjectID"])
+        look_up = self._store.by_key if key else self._store.by_object_id
+        found = look_up(FILE_LOCATION, run.mid, str(key or object_id))
         if found is None:
             return run.definition
         return {**run.definition, "RetrieveFileTransferLocation": {"CustomerKey": found.customer_key}}
@@ -111,7 +114,7 @@ class Sandbox:
         self.system_status = "OK"
         self.clients = list(settings.clients)
         self.users = list(settings.users)
-        self.store, self.rows = _stores(settings.data)
+        self.store, self.rows = _stores(settings.data, FOLDS[settings.key_comparison])
         known = (*settings.clients, *settings.users)
         self.tokens = Tokens(self.clock, settings.token_lifetime, self.store, known, settings.token_length)
         self.runs = Runs(self.store, self.clock)
@@ -144,9 +147,10 @@ class Sandbox:
         self.system_status = "OK"
         self._load_initial_data()
 
-    def keys_of(self, object_id: str) -> list[str]:
-        """The CustomerKeys of definitions with this ObjectID, in any business unit."""
-        found = (self.store.by_object_id("ImportDefinition", mid, object_id) for mid in self.settings.mids)
+    def keys_of(self, name: str) -> list[str]:
+        """The CustomerKeys of definitions with this ObjectID or key, as they are spelled, in any business unit."""
+        kind, mids = "ImportDefinition", self.settings.mids
+        found = [self.store.by_object_id(kind, mid, name) or self.store.by_key(kind, mid, name) for mid in mids]
         return [definition.customer_key for definition in found if definition is not None]
 
     def _make_objects(self) -> None:
@@ -185,10 +189,10 @@ class Sandbox:
                 self.locations.put(mid, ENHANCED_FTP)
 
 
-def _stores(data: Path | None) -> tuple[Store, RowStore]:
+def _stores(data: Path | None, fold: Fold) -> tuple[Store, RowStore]:
     if data is None:
-        return Store(None), RowStore()
+        return Store(None, fold), RowStore(None, fold)
     try:
-        return Store(data / "sandbox.sqlite"), RowStore(data / "rows.sqlite")
+        return Store(data / "sandbox.sqlite", fold), RowStore(data / "rows.sqlite", fold)
     except sqlite3.Error as problem:
         raise DataFolderError(f"cannot read the state in {data}: {problem}; use another folder") from problem

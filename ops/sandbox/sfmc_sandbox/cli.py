@@ -75,6 +75,12 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
     help="DestinationID of runs into data extensions (documents and captures differ).",
 )
 @click.option(
+    "--key-comparison",
+    type=click.Choice(["database", "exact"]),
+    default="database",
+    help="How keys and texts in filters compare: in any case and without blanks at the end, or exactly.",
+)
+@click.option(
     "--single-in",
     type=click.Choice(["refuse", "accept"]),
     default="refuse",

@@ -18,7 +18,7 @@ from sfmc_sandbox.importing import Field
 from sfmc_sandbox.objects.kind import IMPORT_DEFINITION, new_object_id
 from sfmc_sandbox.runs import Run
 from sfmc_sandbox.settings import ALL_PERMISSIONS, LONGEST_TOKEN, SHORTEST_TOKEN, Principal
-from sfmc_sandbox.wire.codec import children, decode_object, encode_message, text_of
+from sfmc_sandbox.wire.codec import children, decode_object, encode_message, key_of
 from sfmc_sandbox.wire.envelope import BadRequestError
 from sfmc_sandbox.wire.schema import service_schema
 
@@ -67,9 +67,10 @@ async def health(request: Request) -> Response:
 async def performs(request: Request) -> Response:
     """`GET /_sandbox/performs[?customer_key=…]`: every applied start, oldest first."""
     sandbox: Sandbox = request.app.state.sandbox
-    wanted = request.query_params.get("customer_key")
+    fold, asked = sandbox.store.fold, request.query_params.get("customer_key")
+    wanted = None if asked is None else fold(asked)
     now = sandbox.clock.timestamp()
-    shown = [_shown(run, now) for run in sandbox.runs.all() if wanted in {None, run.customer_key}]
+    shown = [_shown(run, now) for run in sandbox.runs.all() if wanted in {None, fold(run.customer_key)}]
     return JSONResponse(shown)
 
 
@@ -160,7 +161,7 @@ async def definitions(request: Request) -> Response:
     fields = await json_object(request)
     mid = _business_unit(sandbox, fields.pop("mid", None))
     values = _readable(fields)
-    key = text_of(values, "CustomerKey")
+    key = key_of(values)
     if not key:
         raise ControlError("CustomerKey is required")
     if "DestinationObject" not in values:

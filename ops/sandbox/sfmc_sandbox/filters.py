@@ -2,11 +2,22 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from sfmc_sandbox.comparing import Fold, as_database
+
 Row = Mapping[str, Any]
 Test = Callable[[Row], bool]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """What the service leaves open: how texts compare, and whether IN may have one value."""
+
+    fold: Fold = as_database
+    single_in: bool = False
 
 
 class FilterError(Exception):
@@ -41,14 +52,11 @@ def values_wanted(part: Mapping[str, Any], names: Collection[str]) -> set[str] |
     return set().union(*known) if len(known) == len(sides) else None
 
 
-def compile_filter(part: Mapping[str, Any], *, single_in: bool = False) -> Test:
-    """A test for one row; `single_in` allows IN with one value.
-
-    Raises FilterError for an incomplete filter or an operator that is not supported.
-    """
+def compile_filter(part: Mapping[str, Any], manner: Manner) -> Test:
+    """A test for one row. Raises FilterError for an incomplete filter or an operator that is not supported."""
     if "Property" in part or "SimpleOperator" in part:
-        return _simple(part, single_in=single_in)
-    tests = [compile_filter(operand, single_in=single_in) for operand in _operands(part)]
+        return _simple(part, manner)
+    tests = [compile_filter(operand, manner) for operand in _operands(part)]
     if not tests:
         raise FilterError("Error: The filter has neither a property nor operands")
     every = _is_and(part)
@@ -64,21 +72,22 @@ def _operands(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [side for side in sides if isinstance(side, Mapping)]
 
 
-def _simple(part: Mapping[str, Any], *, single_in: bool) -> Test:
+def _simple(part: Mapping[str, Any], manner: Manner) -> Test:
     name, operator = str(part.get("Property", "")).strip(), str(part.get("SimpleOperator", ""))
     dates = [value for value in part.get("DateValue", ()) if value is not None]
     wanted = [str(value) for value in part.get("Value", ()) if value is not None] or dates
     compare = _OPERATORS.get(operator)
     if compare is None:
         raise FilterError(f'Error: "{operator}" is not a valid SimpleOperator for a retrieve Filter.')
-    if operator == "IN" and len(wanted) == 1 and not single_in:
+    if operator == "IN" and len(wanted) == 1 and not manner.single_in:
         raise FilterError(f"Error: The operator IN on {name} needs two values or more; use equals for one")
     if not wanted and operator not in _WITHOUT_VALUE:
         raise FilterError(f"Error: The filter on {name} has no value")
-    return lambda row: compare(value_at(row, name), wanted)
+    fold = manner.fold
+    return lambda row: compare(value_at(row, name), wanted, fold)
 
 
-def _sides(value: Any, wanted: str) -> tuple[Any, Any]:
+def _sides(value: Any, wanted: str, fold: Fold) -> tuple[Any, Any]:
     """Both sides in a common type: numbers, truth values, dates, else text."""
     if isinstance(value, bool):
         return value, wanted.strip().lower() in {"true", "1"}
@@ -86,11 +95,11 @@ def _sides(value: Any, wanted: str) -> tuple[Any, Any]:
         try:
             return float(value), float(wanted)
         except ValueError:
-            return str(value), wanted
+            return str(value), fold(wanted)
     left, right = _moment(str(value)), _moment(wanted)
     if left is not None and right is not None:
         return left, right
-    return str(value), wanted
+    return fold(str(value)), fold(wanted)
 
 
 def _moment(text: str) -> datetime | None:
@@ -103,22 +112,25 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, list[str]], bool]:
-    return lambda value, wanted: value is not None and compare(*_sides(value, wanted[0]))
+_Compare = Callable[[Any, list[str], Fold], bool]
 
 
-def _texts(compare: Callable[[str, str], bool]) -> Callable[[Any, list[str]], bool]:
-    return lambda value, wanted: compare("" if value is None else str(value).casefold(), wanted[0].casefold())
+def _ordered(compare: Callable[[Any, Any], bool]) -> _Compare:
+    return lambda value, wanted, fold: value is not None and compare(*_sides(value, wanted[0], fold))
 
 
-def _is_in(value: Any, wanted: list[str]) -> bool:
-    return value is not None and any(left == right for left, right in (_sides(value, one) for one in wanted))
+def _texts(compare: Callable[[str, str], bool]) -> _Compare:
+    return lambda value, wanted, _: compare("" if value is None else str(value).casefold(), wanted[0].casefold())
 
 
-def _between(value: Any, wanted: list[str]) -> bool:
+def _is_in(value: Any, wanted: list[str], fold: Fold) -> bool:
+    return value is not None and any(left == right for left, right in (_sides(value, one, fold) for one in wanted))
+
+
+def _between(value: Any, wanted: list[str], fold: Fold) -> bool:
     if value is None or len(wanted) < 2:
         return False
-    (low_side, low), (high_side, high) = _sides(value, wanted[0]), _sides(value, wanted[1])
+    (low_side, low), (high_side, high) = _sides(value, wanted[0], fold), _sides(value, wanted[1], fold)
     return bool(low <= low_side and high_side <= high)
 
 
@@ -132,17 +144,17 @@ def _has_word(value: str, word: str) -> bool:
 
 
 _WITHOUT_VALUE = {"isNull", "isNotNull"}
-_OPERATORS: dict[str, Callable[[Any, list[str]], bool]] = {
+_OPERATORS: dict[str, _Compare] = {
     "equals": _is_in,
     "IN": _is_in,
-    "notEquals": lambda value, wanted: not _is_in(value, wanted[:1]),
+    "notEquals": lambda value, wanted, fold: not _is_in(value, wanted[:1], fold),
     "greaterThan": _ordered(lambda left, right: left > right),
     "lessThan": _ordered(lambda left, right: left < right),
     "greaterThanOrEqual": _ordered(lambda left, right: left >= right),
     "lessThanOrEqual": _ordered(lambda left, right: left <= right),
     "between": _between,
-    "isNull": lambda value, _: value is None,
-    "isNotNull": lambda value, _: value is not None,
+    "isNull": lambda value, *_: value is None,
+    "isNotNull": lambda value, *_: value is not None,
     "like": _texts(_like),
     "existsInString": _texts(lambda value, part: part in value),
     "existsInStringAsAWord": _texts(_has_word),

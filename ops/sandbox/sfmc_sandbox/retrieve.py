@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sfmc_sandbox.account import Sandbox
-from sfmc_sandbox.filters import FilterError, compile_filter, properties_of, value_at
+from sfmc_sandbox.filters import FilterError, Manner, compile_filter, properties_of, value_at
 from sfmc_sandbox.objects.kind import Readable, RefusalError
 from sfmc_sandbox.operations import Call, caller_for
 from sfmc_sandbox.runs import Batch, first_batch
@@ -102,7 +102,7 @@ def _filtered(sandbox: Sandbox, kind: Readable, mid: int, key: str, request: Row
     part = request.get("Filter")
     if part is None:
         return kind.rows(mid, key, None)
-    test = compile_filter(part, single_in=sandbox.settings.single_in == "accept")
+    test = compile_filter(part, Manner(sandbox.store.fold, sandbox.settings.single_in == "accept"))
     return (row for row in kind.rows(mid, key, part) if test(row))
 
 

@@ -67,9 +67,9 @@ class Runs:
             self._last += 1
             run = Run(self._last, mid, customer_key, definition, now, visible, shown, None, "New", None, faults)
             self._store.connection.execute(
-                f"INSERT INTO runs ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608  a constant
+                f"INSERT INTO runs ({_COLUMNS}, folded) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608  a constant
                 (run.task_id, mid, customer_key, json.dumps(definition), now, visible, shown, None, "New", None,
-                 json.dumps(faults)),
+                 json.dumps(faults), self._store.fold(customer_key)),
             )  # fmt: skip
         return run
 
@@ -97,9 +97,9 @@ class Runs:
         marks = ",".join("?" * len(names))
         numbers = [_task_id(name) for name in names]
         return self._stream(
-            f"mid=? AND visible<=? AND task_id IN (SELECT task_id FROM runs WHERE mid=? AND customer_key IN ({marks})"  # noqa: S608
+            f"mid=? AND visible<=? AND task_id IN (SELECT task_id FROM runs WHERE mid=? AND folded IN ({marks})"  # noqa: S608
             f" UNION SELECT task_id FROM runs WHERE task_id IN ({marks}))",
-            mid, self._clock.timestamp(), mid, *names, *numbers,
+            mid, self._clock.timestamp(), mid, *map(self._store.fold, names), *numbers,
         )  # fmt: skip
 
     def all(self) -> list[Run]:
@@ -121,9 +121,9 @@ class Runs:
 
     def last_start(self, mid: int, customer_key: str) -> float | None:
         """When this definition was last started; None when never."""
-        query = "SELECT max(started) FROM runs WHERE mid=? AND customer_key=?"
+        query = "SELECT max(started) FROM runs WHERE mid=? AND folded=?"
         with self._store.lock:
-            row = self._store.connection.execute(query, (mid, customer_key)).fetchone()
+            row = self._store.connection.execute(query, (mid, self._store.fold(customer_key))).fetchone()
         return None if row is None or row[0] is None else float(row[0])
 
     def _stream(self, condition: str, *values: float | str) -> Iterator[Run]:

@@ -62,6 +62,8 @@ class SandboxSettings:
     """OverallStatusMessage of a Perform that went well: empty today, `OK` on the vendor's older page."""
     conversation_ids: str = "refuse-replay"
     """What Perform does with Options/ConversationID: refuse-replay (code 211) or ignore."""
+    key_comparison: str = "database"
+    """How keys and texts in filters are compared: database (any case, blanks at the end do not count) or exact."""
     single_in: str = "refuse"
     """What Retrieve does with the operator IN and one value: refuse or accept."""
     allowed_hosts: tuple[str, ...] = ()

@@ -50,7 +50,7 @@ _OBJECTS = (("Definitions", "Definition"), ("Objects",), ("DescribeRequests", "O
 
 
 def subjects_of(sandbox: Sandbox, payload: etree._Element) -> tuple[str, list[str]]:
-    """The object type and all keys a call mentions; an ObjectID also counts as the key it belongs to."""
+    """The object type and all keys a call mentions; an ObjectID or another spelling also counts as its definition."""
     objects = [element for path in _OBJECTS for element in children(payload, *path)]
     request = children(payload, "RetrieveRequest")
     if request:

@@ -10,17 +10,20 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, TextIO
 
+from sfmc_sandbox.comparing import Fold, as_database
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS objects (
     kind TEXT NOT NULL, mid INTEGER NOT NULL, customer_key TEXT NOT NULL, object_id TEXT NOT NULL,
-    number INTEGER NOT NULL, document TEXT NOT NULL, PRIMARY KEY (kind, mid, customer_key)) WITHOUT ROWID;
+    number INTEGER NOT NULL, document TEXT NOT NULL, folded TEXT NOT NULL,
+    PRIMARY KEY (kind, mid, folded)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_object_id ON objects (kind, mid, object_id);
 CREATE INDEX IF NOT EXISTS by_number ON objects (kind, mid, number);
 CREATE TABLE IF NOT EXISTS runs (
     task_id INTEGER PRIMARY KEY, mid INTEGER NOT NULL, customer_key TEXT NOT NULL, definition TEXT NOT NULL,
     started REAL NOT NULL, visible REAL NOT NULL, shown REAL NOT NULL, ended REAL, status TEXT NOT NULL,
-    outcome TEXT, faults TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS runs_by_key ON runs (mid, customer_key);
+    outcome TEXT, faults TEXT NOT NULL, folded TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS runs_by_folded_key ON runs (mid, folded);
 CREATE TABLE IF NOT EXISTS forgotten_runs (highest INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tokens (
     token TEXT PRIMARY KEY, principal TEXT NOT NULL, mid INTEGER NOT NULL, expires REAL NOT NULL);
@@ -41,10 +44,14 @@ class StoredObject:
 
 
 class Store:
-    """The sandbox's SQLite file, or memory when no path is given. Safe to use from several threads."""
+    """The sandbox's SQLite file, or memory when no path is given. Safe to use from several threads.
 
-    def __init__(self, path: Path | None) -> None:
+    Keys with the same folded form are the same key.
+    """
+
+    def __init__(self, path: Path | None, fold: Fold = as_database) -> None:
         self.lock = RLock()
+        self.fold = fold
         self.connection = sqlite3.connect(
             str(path or ":memory:"), check_same_thread=False, isolation_level=None, cached_statements=256
         )
@@ -69,21 +76,22 @@ class Store:
         document = json.dumps(thing.document, separators=(",", ":"))
         with self.lock:
             self.connection.execute(
-                f"INSERT OR REPLACE INTO objects ({_COLUMNS}) VALUES (?,?,?,?,?,?)",  # noqa: S608  a constant
-                (thing.kind, thing.mid, thing.customer_key, thing.object_id, thing.number, document),
-            )
+                f"INSERT OR REPLACE INTO objects ({_COLUMNS}, folded) VALUES (?,?,?,?,?,?,?)",  # noqa: S608  a constant
+                (thing.kind, thing.mid, thing.customer_key, thing.object_id, thing.number, document,
+                 self.fold(thing.customer_key)),
+            )  # fmt: skip
 
     def remove(self, thing: StoredObject) -> None:
         """Forget an object; unknown ones are no error."""
         with self.lock:
             self.connection.execute(
-                "DELETE FROM objects WHERE kind=? AND mid=? AND customer_key=?",
-                (thing.kind, thing.mid, thing.customer_key),
+                "DELETE FROM objects WHERE kind=? AND mid=? AND folded=?",
+                (thing.kind, thing.mid, self.fold(thing.customer_key)),
             )
 
     def by_key(self, kind: str, mid: int, customer_key: str) -> StoredObject | None:
-        """The object with this CustomerKey, compared exactly."""
-        return self._one("customer_key", kind, mid, customer_key)
+        """The object with this CustomerKey, in any spelling that is the same key."""
+        return self._one("folded", kind, mid, self.fold(customer_key))
 
     def by_object_id(self, kind: str, mid: int, object_id: str) -> StoredObject | None:
         """The object with this ObjectID (lower-case guid)."""

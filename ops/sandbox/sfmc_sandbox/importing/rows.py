@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from sfmc_sandbox.comparing import Fold, as_database
 from sfmc_sandbox.importing import lists, tables
 from sfmc_sandbox.importing.columns import DataExtension, Field, Value
 from sfmc_sandbox.importing.lists import MailingList, Subscriber
@@ -28,8 +29,9 @@ _PRAGMAS = (
 class Database:
     """A pool of connections, safe from any thread; without a path the file is private and is deleted at the end."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, fold: Fold) -> None:
         self.path = path or _private_file(self)
+        self._fold = fold
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._writing = threading.Lock()
         self._writer = self._connect()
@@ -38,6 +40,7 @@ class Database:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        connection.create_function("fold", 1, self._fold, deterministic=True)
         return connection
 
     @contextlib.contextmanager
@@ -107,11 +110,12 @@ class BadRow:
 class RowStore:
     """Data extensions, lists and their rows. Safe to use from several threads.
 
-    Without a `path` the rows are in a private temporary file, which is deleted with the store.
+    Without a `path` the rows are in a private temporary file, which is deleted with the store. Keys with the same
+    folded form are the same key.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.database = Database(path)
+    def __init__(self, path: Path | None = None, fold: Fold = as_database) -> None:
+        self.database = Database(path, fold)
         self._guard = threading.Lock()
         self._in_use: dict[str, threading.Lock] = defaultdict(threading.Lock)
         with self.database.writing() as connection:
@@ -148,7 +152,7 @@ class RowStore:
             return found is not None
 
     def data_extension(self, mid: str, key: str) -> DataExtension | None:
-        """Return the data extension with this key or ObjectID (any case), None if there is none."""
+        """Return the data extension with this key or ObjectID, None if there is none."""
         with self.database.reading() as connection:
             return tables.find(connection, mid, key)
 

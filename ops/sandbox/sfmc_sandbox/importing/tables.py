@@ -13,18 +13,25 @@ _AFFINITY = {"Number": "INTEGER", "Boolean": "INTEGER"}
 
 
 def create_table(extension: DataExtension) -> str:
-    """Return the CREATE TABLE of an extension; keys compare without case, as the service's database does."""
-    columns = [_column(index, field) for index, field in enumerate(extension.fields)]
-    keys = [f"c{index}" for index, field in enumerate(extension.fields) if field.is_primary_key]
+    """Return the CREATE TABLE of an extension; a key of text has a second column with its folded form."""
+    columns = [f"c{index} {_AFFINITY.get(field.type, 'TEXT')}" for index, field in enumerate(extension.fields)]
+    folded = [f"k{index} TEXT" for index in _folded_keys(extension)]
+    keys = _key_columns(extension)
     key = f", PRIMARY KEY ({', '.join(keys)})" if keys else ""
     rowid = " WITHOUT ROWID" if keys else ""
-    return f"CREATE TABLE {extension.table} ({', '.join(columns)}, run INTEGER{key}){rowid}"
+    return f"CREATE TABLE {extension.table} ({', '.join([*columns, *folded])}, run INTEGER{key}){rowid}"
 
 
-def _column(index: int, field: Field) -> str:
-    affinity = _AFFINITY.get(field.type, "TEXT")
-    collation = " COLLATE NOCASE" if field.is_primary_key and affinity == "TEXT" else ""
-    return f"c{index} {affinity}{collation}"
+def _folded_keys(extension: DataExtension) -> list[int]:
+    fields = enumerate(extension.fields)
+    return [index for index, field in fields if field.is_primary_key and field.type not in _AFFINITY]
+
+
+def _key_columns(extension: DataExtension) -> list[str]:
+    """The columns of the primary key, in the order of the fields."""
+    folded = _folded_keys(extension)
+    keys = [index for index, field in enumerate(extension.fields) if field.is_primary_key]
+    return [f"k{index}" if index in folded else f"c{index}" for index in keys]
 
 
 def row_statement(
@@ -40,9 +47,12 @@ def row_statement(
         return _insert(extension, columns, defaults, run) + _on_conflict(extension, columns, action, run)
     if action is Action.DELETE:
         columns = [column for column in columns if extension.fields[column].is_primary_key]
+    folded = _folded_keys(extension)
     sets = [f"c{column} = ?{place}" for place, column in _places(columns)]
     keys = " AND ".join(
-        text for text, column in zip(sets, columns, strict=True) if extension.fields[column].is_primary_key
+        f"k{column} = fold(?{place})" if column in folded else f"c{column} = ?{place}"
+        for place, column in _places(columns)
+        if extension.fields[column].is_primary_key
     )
     if action is Action.DELETE:
         return f"DELETE FROM {extension.table} WHERE {keys}"  # noqa: S608 - numbers only
@@ -54,8 +64,13 @@ def _places(columns: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _insert(extension: DataExtension, columns: Sequence[int], defaults: dict[int, Value], run: int) -> str:
-    names = [f"c{column}" for column in (*columns, *defaults)]
-    values = [*(f"?{place}" for place, _ in _places(columns)), *map(_literal, defaults.values())]
+    folded = [(place, column) for place, column in _places(columns) if column in _folded_keys(extension)]
+    names = [*(f"c{column}" for column in (*columns, *defaults)), *(f"k{column}" for _, column in folded)]
+    values = [
+        *(f"?{place}" for place, _ in _places(columns)),
+        *map(_literal, defaults.values()),
+        *(f"fold(?{place})" for place, _ in folded),
+    ]
     return (
         f"INSERT INTO {extension.table} ({', '.join(names)}, run)"  # noqa: S608 - numbers and quoted text only
         f" VALUES ({', '.join(values)}, {run})"
@@ -65,7 +80,7 @@ def _insert(extension: DataExtension, columns: Sequence[int], defaults: dict[int
 def _on_conflict(extension: DataExtension, columns: Sequence[int], action: Action, run: int) -> str:
     if not extension.has_primary_key:
         return ""
-    keys = [f"c{index}" for index, field in enumerate(extension.fields) if field.is_primary_key]
+    keys = _key_columns(extension)
     sets = [f"c{column} = excluded.c{column}" for column in columns]
     guard = f" WHERE {extension.table}.run = {run}" if action is Action.ADD_BUT_DO_NOT_UPDATE else ""
     return f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(sets)}, run = {run}{guard}"
@@ -79,8 +94,8 @@ def _literal(value: Value) -> str:
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS data_extension (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, mid TEXT, key TEXT COLLATE NOCASE, object_id TEXT COLLATE NOCASE,
-  name TEXT, fields TEXT, UNIQUE (mid, key), UNIQUE (mid, object_id)
+  number INTEGER PRIMARY KEY AUTOINCREMENT, mid TEXT, key TEXT, object_id TEXT COLLATE NOCASE, name TEXT, fields TEXT,
+  folded TEXT, UNIQUE (mid, folded), UNIQUE (mid, object_id)
 );
 """
 _COLUMNS = "number, mid, key, object_id, name, fields"
@@ -98,7 +113,8 @@ def create(
     text = json.dumps([asdict(field) for field in fields])
     try:
         number = connection.execute(
-            "INSERT INTO data_extension (mid, key, object_id, name, fields) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO data_extension (mid, key, object_id, name, fields, folded)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, fold(?2))",
             (mid, key, object_id, name, text),
         ).lastrowid
     except sqlite3.IntegrityError:
@@ -116,9 +132,9 @@ def drop(connection: sqlite3.Connection, extension: DataExtension) -> None:
 
 
 def find(connection: sqlite3.Connection, mid: str, name: str) -> DataExtension | None:
-    """Return the data extension whose key or ObjectID is `name` (any case), None if there is none."""
+    """Return the data extension whose key or ObjectID is `name`, None if there is none."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM data_extension WHERE mid = ?1 AND (key = ?2 OR object_id = ?2)",  # noqa: S608
+        f"SELECT {_COLUMNS} FROM data_extension WHERE mid = ?1 AND (folded = fold(?2) OR object_id = ?2)",  # noqa: S608
         (mid, name),
     ).fetchone()
     return row and _described(row)

@@ -9,7 +9,7 @@ from sfmc_sandbox.login import Caller
 from sfmc_sandbox.objects.import_definition import DATA_EXTENSION, Destinations
 from sfmc_sandbox.objects.kind import Created, RefusalError, Values, merged, new_object_id
 from sfmc_sandbox.store import Store, StoredObject
-from sfmc_sandbox.wire.codec import text_of
+from sfmc_sandbox.wire.codec import key_of, text_of
 
 NAME_EXISTS = 1
 _GENERAL = 2
@@ -35,7 +35,7 @@ class DataExtensions:
     def create(self, caller: Caller, values: Values) -> Created:
         """Make a data extension and its table. Without a key, the ObjectID becomes the key, as in Marketing Cloud."""
         object_id, name = new_object_id(), text_of(values, "Name")
-        key = text_of(values, "CustomerKey") or object_id
+        key = key_of(values) or object_id
         if not name:
             raise RefusalError(_GENERAL, "Name is required for a data extension.")
         if self._rows.data_extension(str(caller.mid), key) is not None:

@@ -29,7 +29,7 @@ from sfmc_sandbox.objects.kind import (
 from sfmc_sandbox.runs import Run, Runs
 from sfmc_sandbox.settings import IMPORT_ALL_SUBSCRIBERS, IMPORT_TO_DATA_EXTENSIONS, IMPORT_TO_LISTS
 from sfmc_sandbox.store import Store, StoredObject
-from sfmc_sandbox.wire.codec import text_of
+from sfmc_sandbox.wire.codec import key_of, text_of
 from sfmc_sandbox.wire.envelope import SoapFaultError
 
 DATA_EXTENSION, LIST, FILE_LOCATION = "DataExtension", "List", "FileTransferLocation"
@@ -64,7 +64,7 @@ class Destinations:
     def data_extension(self, mid: int, target: Values) -> DataExtension | None:
         """The data extension that ObjectID or CustomerKey names, also one that an import generated."""
         object_id = text_of(target, "ObjectID")
-        name = checked_guid(object_id) if object_id else text_of(target, "CustomerKey")
+        name = checked_guid(object_id) if object_id else key_of(target)
         return self._rows.data_extension(str(mid), name) if name else None
 
     def identities(self, mid: int, values: Values) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Destinations:
 
     def location(self, mid: int, target: Values) -> dict[str, Any]:
         """A file transfer location with its ObjectID."""
-        found = self._store.by_key(FILE_LOCATION, mid, text_of(target, "CustomerKey"))
+        found = self._store.by_key(FILE_LOCATION, mid, key_of(target))
         return dict(target) if found is None else {**target, "ObjectID": found.object_id}
 
     def _check_list(self, caller: Caller, target: Values, code: int) -> None:
@@ -91,7 +91,7 @@ class Destinations:
             raise RefusalError(code, f"The list with ID {number} does not exist.")
 
     def _check_data_extension(self, caller: Caller, target: Values, code: int) -> None:
-        if not text_of(target, "ObjectID") and not text_of(target, "CustomerKey"):
+        if not text_of(target, "ObjectID") and not key_of(target):
             raise RefusalError(code, _EMPTY_ID)
         _demand(caller, IMPORT_TO_DATA_EXTENSIONS)
         if self.data_extension(caller.mid, target) is None:
@@ -122,7 +122,7 @@ class ImportDefinitions:
 
         Raises RefusalError: 43000 when neither is given, 43010 when there is no such definition.
         """
-        if not text_of(values, "ObjectID") and not text_of(values, "CustomerKey"):
+        if not text_of(values, "ObjectID") and not key_of(values):
             raise RefusalError(KEY_NOT_SPECIFIED, "Customer Key Not Specified")
         found = by_key_or_object_id(self._store, IMPORT_DEFINITION, mid, values)
         if found is None:
@@ -131,7 +131,7 @@ class ImportDefinitions:
 
     def create(self, caller: Caller, values: Values) -> Created:
         """Store a new definition."""
-        key = text_of(values, "CustomerKey")
+        key = key_of(values)
         if not key:
             raise RefusalError(KEY_NOT_SPECIFIED, "Customer Key Not Specified")
         if self._store.by_key(IMPORT_DEFINITION, caller.mid, key):
@@ -181,7 +181,7 @@ class ImportDefinitions:
         return row
 
     def _check(self, caller: Caller, values: Values, code: int) -> None:
-        if len(text_of(values, "CustomerKey")) > _MAX_KEY:
+        if len(key_of(values)) > _MAX_KEY:
             raise RefusalError(VALIDATION_ERROR, f"CustomerKey is longer than {_MAX_KEY} characters")
         for name in _HOURS:
             if int(values.get(name) or 0) < 0:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sfmc_sandbox.login import Caller
 from sfmc_sandbox.store import Store, StoredObject
-from sfmc_sandbox.wire.codec import text_of
+from sfmc_sandbox.wire.codec import key_of, text_of
 from sfmc_sandbox.wire.schema import Member, service_schema
 
 IMPORT_DEFINITION = "ImportDefinition"
@@ -150,7 +150,7 @@ def checked_guid(text: str) -> str:
 
 def by_key_or_object_id(store: Store, kind: str, mid: int, values: Values) -> StoredObject | None:
     """The object that ObjectID, or else CustomerKey, names. Raises RefusalError for an ObjectID that is no guid."""
-    object_id, key = text_of(values, "ObjectID"), text_of(values, "CustomerKey")
+    object_id, key = text_of(values, "ObjectID"), key_of(values)
     if object_id:
         return store.by_object_id(kind, mid, checked_guid(object_id))
     return store.by_key(kind, mid, key) if key else None

@@ -18,7 +18,7 @@ from sfmc_sandbox.objects.kind import (
     new_object_id,
 )
 from sfmc_sandbox.store import Store, StoredObject
-from sfmc_sandbox.wire.codec import text_of
+from sfmc_sandbox.wire.codec import key_of, text_of
 
 ENHANCED_FTP = "ExactTarget Enhanced FTP"
 _GENERAL = 2
@@ -42,7 +42,7 @@ class Lists:
         name = text_of(values, "ListName")
         if not name:
             raise RefusalError(_GENERAL, "ListName is required for a list.")
-        key = text_of(values, "CustomerKey")
+        key = key_of(values)
         if key and self._store.by_key(LIST, caller.mid, key):
             raise RefusalError(_GENERAL, f"A list with the CustomerKey {key} already exists.")
         number = self._rows.create_list(str(caller.mid), name)
@@ -121,7 +121,7 @@ class FileTransferLocations:
 
     def create(self, caller: Caller, values: Values) -> Created:
         """Make a location and its folder."""
-        key = text_of(values, "CustomerKey")
+        key = key_of(values)
         if not key or key.startswith(".") or not set(key).isdisjoint('/\\:*?"<>|\0'):
             raise RefusalError(_GENERAL, "CustomerKey must be usable as the name of a folder.")
         if self._store.by_key(FILE_LOCATION, caller.mid, key):

@@ -132,6 +132,12 @@ def text_of(values: Mapping[str, Any], name: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def key_of(values: Mapping[str, Any]) -> str:
+    """The CustomerKey as it was sent, with its blanks; empty when absent, nil or blank."""
+    value = values.get("CustomerKey")
+    return value if isinstance(value, str) and value.strip() else ""
+
+
 def children(element: etree._Element, *path: str) -> list[etree._Element]:
     """The elements at `path` below `element`, by local names; every step may match several elements."""
     found = [element]
