@@ -132,9 +132,19 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "timezone": "UTC",
         "beat_schedule": {
-            "sweep": {"task": request.SWEEP, "schedule": settings.sweep_seconds, "options": {"ignore_result": True}}
+            "sweep": {"task": request.SWEEP, "schedule": settings.sweep_seconds, "options": sweep_options(settings)}
         },
     }
+
+
+def sweep_options(settings: Settings) -> dict[str, Any]:
+    """How beat sends a sweep: it takes the place of one that still waits.
+
+    Kombu's own transport cannot do that: there a sweep expires, by the clocks of two machines, which may differ.
+    """
+    if settings.transport == "reliable":
+        return {"ignore_result": True, "headers": {sfmc_transport.NEWEST_HEADER: "sweep"}}
+    return {"ignore_result": True, "expires": max(10 * settings.sweep_seconds, 60.0)}
 
 
 def _broker_settings(settings: Settings) -> dict[str, Any]:
@@ -151,6 +161,7 @@ def _broker_settings(settings: Settings) -> dict[str, Any]:
         "broker_channel_error_retry": True,
         "result_backend": broker.celery_url if broker.scheme in {"redis", "rediss", "unix"} else None,
         "result_expires": 86_400,
+        "result_backend_transport_options": {"global_keyprefix": settings.broker_prefix},
         "redis_socket_timeout": 5.0,
     }
 
@@ -159,6 +170,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
     """How kombu talks to Redis: short waits, so that a silent connection is noticed."""
     return {
         **sfmc_transport.TRANSPORT_OPTIONS,
+        "global_keyprefix": settings.broker_prefix,
         "sfmc_prefix": settings.transport_prefix,
         "sfmc_connect_pauses": BROKER_CONNECT,
         # What a dead worker held is run by another as soon as its lease would be over.

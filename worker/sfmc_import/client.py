@@ -39,7 +39,15 @@ from sfmc_import.redis_address import checked_address
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_client import transport_options as broker_options
 from sfmc_import.redis_errors import trouble
-from sfmc_import.request import QUEUE, FileInfo, StartRequest, celery_headers, read_request
+from sfmc_import.request import (
+    DEFAULT_PREFIX,
+    QUEUE,
+    FileInfo,
+    StartRequest,
+    broker_prefix,
+    celery_headers,
+    read_request,
+)
 from sfmc_transport import TRANSPORT_OPTIONS
 
 if TYPE_CHECKING:
@@ -133,13 +141,14 @@ class Client:
         *,
         broker_url: str | None = None,
         mid: str | None = None,
-        prefix: str = "sfmc-import:",
+        prefix: str = DEFAULT_PREFIX,
         transport_options: Mapping[str, object] | None = None,
     ) -> None:
         self.mid = mid or ""
         self._address = checked_address(redis_url)
         self._broker = checked_address(broker_url or redis_url)
-        self._options = {**SEND_OPTIONS, **broker_options(self._broker), **(transport_options or {})}
+        keys = {"global_keyprefix": broker_prefix(prefix)}
+        self._options = {**SEND_OPTIONS, **keys, **broker_options(self._broker), **(transport_options or {})}
         self._ledger_settings = LedgerSettings(prefix=prefix)
         # By process: a child neither uses nor closes the sockets of its parent.
         self._opened: dict[int, _Connections] = {}
@@ -156,7 +165,12 @@ class Client:
         """Open a client with settings that were read already."""
         from sfmc_import.ledger.opening import ledger_settings  # noqa: PLC0415 - as above
 
-        client = cls(settings.redis.client_url, broker_url=settings.broker.client_url, mid=settings.account_id)
+        client = cls(
+            settings.redis.client_url,
+            broker_url=settings.broker.client_url,
+            mid=settings.account_id,
+            prefix=settings.prefix,
+        )
         client._ledger_settings = ledger_settings(settings)
         return client
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.faults import Fault, NotApplied, Rejected
 from sfmc_import.policy import Policy
+from sfmc_import.processes import Process
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import Backoff, RetryPolicy
 from sfmc_import.runs import Accepted, Definition, Run
@@ -148,6 +149,14 @@ class Ledger(Protocol):
 
     def write_probe(self, who: str, count: int) -> bool:
         """Write `count`, one more each time, for the process `who`; True when the number before it was lost."""
+        ...
+
+    def present(self, process: Process) -> str:
+        """Note that a process lives; gives the account that the ledger belongs to, empty before the first worker."""
+        ...
+
+    def absent(self, process: Process) -> None:
+        """Note that a process has ended."""
         ...
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:

@@ -1,4 +1,4 @@
-"""Checks whether a server is fit for the ledger: version, role, eviction, persistence."""
+"""Checks whether a server is fit for the ledger: version, mode, role, eviction, persistence, memory."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +14,8 @@ CLOCK_DIFFERENCE = 5.0
 """Seconds of difference between Redis and this machine that are reported; decisions use Redis time alone."""
 
 Level = Literal["ok", "warn", "fail"]
+MEMORY = "memory"
+"""The check that ends no process: workers make room in a Redis that is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,12 @@ def check_server(condition: Condition, *, durability: str = "none", replicas: in
         return [_version(condition.info, durability)]
     return [
         _version(condition.info, durability),
+        _cluster(condition.info),
         _role(condition.info),
         _eviction(condition.info),
         _persistence(condition, durability),
         *_replicas(condition.info, durability, replicas),
+        _memory(condition.info),
         _clock(condition.ahead),
     ]
 
@@ -98,6 +102,31 @@ def _role(info: Mapping[str, Any]) -> Finding:
         "this server is a replica, which takes no writes",
         "set SFMC_REDIS_URL to the primary, or to sentinel://…",
     )
+
+
+def _cluster(info: Mapping[str, Any]) -> Finding:
+    if not int(info.get("cluster_enabled", 0)) and info.get("redis_mode") != "cluster":
+        return Finding("ok", "mode", "no cluster")
+    text = "this server is part of a cluster, over whose slots Celery's queue cannot be spread"
+    return Finding("fail", "mode", text, "use one primary with replicas: Sentinel, or a service with cluster mode off")
+
+
+FULL, NEARLY_FULL = 1.0, 0.8
+MEGABYTE = 2**20
+
+
+def _memory(info: Mapping[str, Any]) -> Finding:
+    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    bound = limit or int(info.get("total_system_memory", 0))
+    of = f" of {bound / MEGABYTE:.0f} MB {'(maxmemory)' if limit else 'of the machine'}" if bound else ""
+    text = f"{used / MEGABYTE:.0f} MB{of} are used"
+    share = used / bound if bound else 0.0
+    if share < NEARLY_FULL:
+        return Finding("ok", MEMORY, text)
+    fix = "give Redis more memory, or lower SFMC_REQUEST_TTL, SFMC_SEEN_TTL or SFMC_STREAM_MAXLEN"
+    if share < FULL or not limit:
+        return Finding("warn", MEMORY, text, fix)
+    return Finding("fail", MEMORY, f"{text}: new requests are refused, those accepted are worked off", fix)
 
 
 def _eviction(info: Mapping[str, Any]) -> Finding:

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from sfmc_import.errors import USAGE, SfmcImportError
 
 QUEUE = "imports"
+DEFAULT_PREFIX = "sfmc-import:"
 START = "imports.start"
 WAKE = "imports.wake"
 FOLLOW = "imports.follow"
@@ -21,6 +22,11 @@ MAX_COUNT = 2**63 - 1
 MAX_TIME_NS = 2**63 * 10**9
 """Nanoseconds before or after 1970: as far as a file system of 64 bits can date a file."""
 _ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+
+
+def broker_prefix(prefix: str) -> str:
+    """Give what Celery's keys begin with, the queue's included; under the usual prefix any Celery client reaches it."""
+    return "" if prefix == DEFAULT_PREFIX else prefix
 
 
 class BadRequestError(SfmcImportError, ValueError):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from types import FrameType
 from typing import Any
 
@@ -10,6 +11,8 @@ from celery.apps.beat import Beat
 from celery.beat import Scheduler, SchedulingError
 
 from sfmc_import import worker_process
+from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.presence import Presence
 
 log = structlog.get_logger("sfmc_import.scheduler")
 
@@ -48,7 +51,14 @@ class ImportBeat(Beat):
         heartbeat = worker_process.begin(os.environ, marketing_cloud=False)
         if heartbeat is not None:
             heartbeat.ready()
-        return super().start_scheduler()
+        app: Any = self.app
+        presence = Presence(open_ledger(app.settings), "beat", f"beat@{socket.gethostname()}")
+        presence.announce()
+        presence.start(stop=lambda: None)
+        try:
+            return super().start_scheduler()
+        finally:
+            presence.end()
 
     def install_sync_handler(self, service: Any) -> None:
         """End at SIGTERM and SIGINT as Celery does, and note that it was SIGINT."""

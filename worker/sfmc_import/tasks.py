@@ -19,6 +19,7 @@ from sfmc_import.request import BadRequestError, StartRequest, read_request
 from sfmc_import.retrying import PUBLISH, WAKE_PAUSE_SECONDS
 from sfmc_import.service import Outcome
 from sfmc_import.states import DueRequest
+from sfmc_transport import ONCE_HEADER
 
 log = structlog.get_logger("sfmc_import.tasks")
 T = TypeVar("T")
@@ -165,9 +166,13 @@ def _sweep() -> dict[str, Any]:
 
 def _send_wake(due: DueRequest) -> None:
     names = {"request_id": due.request_id, "customer_key": due.customer_key, "mid": due.mid}
-    headers = names | {"attempt": str(due.attempt + (due.state != "reconciling"))}
+    headers = names | {
+        "attempt": str(due.attempt + (due.state != "reconciling")),
+        ONCE_HEADER: [f"wake/{due.request_id}"],
+    }
     wake.apply_async((due.request_id,), headers=headers, retry=True, retry_policy=PUBLISH)
 
 
 def _send_follow(request_ids: Sequence[str]) -> None:
-    follow.apply_async((list(request_ids),), retry=True, retry_policy=PUBLISH)
+    headers = {ONCE_HEADER: [f"follow/{request_id}" for request_id in request_ids]}
+    follow.apply_async((list(request_ids),), headers=headers, retry=True, retry_policy=PUBLISH)

@@ -13,12 +13,15 @@ from uuid import uuid4
 
 import structlog
 from celery.bootsteps import StartStopStep
+from celery.worker import state
 from redis.exceptions import RedisError
 
+from sfmc_import.errors import FAILURE
 from sfmc_import.ports import Deps, Ledger, LedgerUnavailableError
+from sfmc_import.presence import Presence
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
-from sfmc_import.redis_server import Finding, check_server, inspect_server
+from sfmc_import.redis_server import MEMORY, Finding, check_server, inspect_server
 from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.settings import RedisAddress, Settings, SettingsError, load
 
@@ -109,9 +112,13 @@ def begin(environ: Mapping[str, str], *, marketing_cloud: bool) -> Heartbeat | N
     found = [(finding, place) for place, name in places.values() for finding in wait_for_redis(place, name, settings)]
     for finding, place in found:
         _log_finding(finding, place)
-    if any(finding.level == "fail" for finding, _ in found):
+    if any(_ends_the_process(finding) for finding, _ in found):
         raise SystemExit(1)
     return heartbeat
+
+
+def _ends_the_process(finding: Finding) -> bool:
+    return finding.level == "fail" and finding.check != MEMORY
 
 
 def _settings(environ: Mapping[str, str], *, marketing_cloud: bool) -> Settings:
@@ -125,9 +132,9 @@ def _settings(environ: Mapping[str, str], *, marketing_cloud: bool) -> Settings:
 
 def _log_finding(finding: Finding, place: RedisAddress) -> None:
     facts = {"redis": place.shown, "check": finding.check, "detail": finding.text, "fix": finding.fix}
-    if finding.level == "fail":
+    if _ends_the_process(finding):
         log.error("redis_check_failed", **facts)
-    elif finding.level == "warn":
+    elif finding.level != "ok":
         log.warning("redis_check_warning", **facts)
 
 
@@ -199,6 +206,10 @@ class WorkerLifecycle(StartStopStep):
         worker.lifecycle = self
         self._deps: Deps = worker.app.deps
         self._heartbeat = begin(os.environ, marketing_cloud=True)
+        self._presence = Presence(self._deps.ledger, "worker", worker.hostname, worker.app.settings.account)
+        if not self._presence.announce():
+            self._presence.end()
+            raise SystemExit(1)
         self._watch: WriteLossWatch | None = None
         # zeep and its WSDL take a quarter of a second that the first start should not wait for.
         self._deps.marketing_cloud.prepare()
@@ -207,6 +218,7 @@ class WorkerLifecycle(StartStopStep):
         """Start the watch; the pool runs, its processes are forked."""
         self._watch = WriteLossWatch(self._deps.ledger)
         self._watch.start()
+        self._presence.start(_end_this_worker)
 
     def ready(self) -> None:
         """Say in the heartbeat that this worker takes messages."""
@@ -221,8 +233,15 @@ class WorkerLifecycle(StartStopStep):
         """End watch and heartbeat."""
         if self._watch is not None:
             self._watch.stop()
+        self._presence.end()
         if self._heartbeat is not None:
             self._heartbeat.stop()
+
+
+def _end_this_worker() -> None:
+    """Let the worker end as after SIGTERM, with the exit code of a failure."""
+    flags: Any = state
+    flags.should_stop = FAILURE
 
 
 class ReadyMark(StartStopStep):

@@ -18,6 +18,9 @@ Options of its own, beside kombu's: `sfmc_prefix` (before its keys), `sfmc_dead_
 beat until a consumer's in-flight messages return), `sfmc_beat_every` (seconds), `sfmc_dead_letters_max`,
 `sfmc_max_returns` (how often a worker may die with a message before that is set aside).
 
+A message with the header `sfmc_newest` (a name) takes the place of the one of this name that still waits, one with
+`sfmc_once` (a list of names) is not sent while one waits for each of them.
+
 Celery settings that belong to it:
 
 - `task_acks_late` and `task_reject_on_worker_lost`: acknowledged when done, returned when a child dies.
@@ -40,8 +43,18 @@ from typing import Any
 import kombu.transport
 
 from sfmc_transport.delivery import DEFAULT_PREFIX, Keys
+from sfmc_transport.waiting import NEWEST_HEADER, ONCE_HEADER
 
-__all__ = ["DEFAULT_PREFIX", "REQUEST", "TRANSPORT_OPTIONS", "Keys", "celery_settings", "connect"]
+__all__ = [
+    "DEFAULT_PREFIX",
+    "NEWEST_HEADER",
+    "ONCE_HEADER",
+    "REQUEST",
+    "TRANSPORT_OPTIONS",
+    "Keys",
+    "celery_settings",
+    "connect",
+]
 
 TRANSPORT_OPTIONS: Mapping[str, object] = MappingProxyType(
     {

@@ -18,6 +18,7 @@ from kombu.utils.json import dumps
 
 from sfmc_transport.delivery import (
     DEFAULT_PREFIX,
+    NO_NAMES,
     Delivery,
     Keys,
     Limits,
@@ -29,8 +30,12 @@ from sfmc_transport.delivery import (
     read_entry,
     read_unacked,
 )
+from sfmc_transport.waiting import names_of
 
 log = structlog.get_logger(__name__)
+
+FULL_SECONDS = 5.0
+"""How long pops go without BLMOVE after the server refused one because its memory is full."""
 
 
 class Received(virtual.Message):
@@ -38,6 +43,7 @@ class Received(virtual.Message):
 
     entry = b""
     source = ""
+    names = NO_NAMES
     worker_died = False
     """Set when the pool process that ran it died: the message may be the reason."""
 
@@ -214,6 +220,7 @@ class ReliableChannel(stock.Channel):
         self._receivers: dict[str, Receiver] = {}
         self._pop: Pop | None = None
         self._all_empty = False
+        self._full_until = 0.0
         self._membership = ConsumerRegistry()
         self._delivery: Delivery | None = None
         super().__init__(*args, **kwargs)
@@ -266,6 +273,23 @@ class ReliableChannel(stock.Channel):
         if letter:
             report_dead_letter(letter, message.source, message.entry, reason, detail)
 
+    def _put(self, queue: str, message: Payload, **options: Any) -> None:
+        names = names_of(message)
+        if not names:
+            super()._put(queue, message, **options)
+            return
+        source = self._source(queue, self._get_message_priority(message, reverse=False))
+        self.delivery.push(source, dumps(message).encode(), names)
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+        except redis.OutOfMemoryError:
+            # Without these tables kombu would send our wake-ups nowhere; a worker that starts now makes room.
+            tables = (self.keyprefix_queue, self.keyprefix_binding_permanent)
+            names = [f"{self.global_keyprefix}{table % (exchange,)}" for table in tables]
+            self.delivery.bind(names, self.sep.join([routing_key or "", pattern or "", queue or ""]))
+
     def sources_of(self, payload: Payload, exchange: str, routing_key: str) -> list[str]:
         """The keys of the lists into which a message belongs."""
         priority = self._get_message_priority(payload)
@@ -283,14 +307,20 @@ class ReliableChannel(stock.Channel):
             self._send_pop(sources, self.brpop_timeout if timeout is None else timeout)
 
     def _send_pop(self, sources: Mapping[str, str], timeout: float) -> None:
-        if len(sources) == 1 or self._all_empty:
+        if monotonic() < self._full_until:
+            # BLMOVE is refused by a server without memory: look by script, and wait in between.
+            command = self.delivery.wait_command(timeout) if self._all_empty else self._take(sources)
+        elif len(sources) == 1 or self._all_empty:
             command = self.delivery.pop_command(next(iter(sources)), timeout / len(sources))
         else:
-            command = self.delivery.take_command(list(sources))
+            command = self._take(sources)
         self._pop = Pop(str(command[0]), sources)
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
         self.client.connection.send_command(*command)
+
+    def _take(self, sources: Mapping[str, str]) -> tuple[str | float, ...]:
+        return self.delivery.take_command(list(sources))
 
     def _brpop_read(self, **options: Any) -> bool:
         pop, self._pop = self._pop, None
@@ -323,6 +353,9 @@ class ReliableChannel(stock.Channel):
         except self.connection_errors:
             self.client.connection.disconnect()
             raise
+        except redis.OutOfMemoryError:
+            self._full_until = monotonic() + FULL_SECONDS
+            return None
         if reply is None or pop.command == "EVAL":
             return reply and (bytes(reply[0]).decode(), reply[1])
         return next(iter(pop.sources)), reply
@@ -339,7 +372,7 @@ class ReliableChannel(stock.Channel):
         elif receiver.no_ack:
             if self.delivery.delete(source, raw):
                 receiver.callback(message)
-        elif self.delivery.claim(source, raw, str(message.delivery_tag), queue):
+        elif self.delivery.claim(source, raw, str(message.delivery_tag), queue, message.names):
             self.qos.append(message, str(message.delivery_tag))
             receiver.callback(message)
 
@@ -348,7 +381,7 @@ class ReliableChannel(stock.Channel):
         # a tag of this delivery alone: an acknowledgement of an earlier delivery must not remove this one
         payload["properties"]["delivery_tag"] = str(uuid4())
         message: Received = self.Message(payload, channel=self)
-        message.entry, message.source = raw, source
+        message.entry, message.source, message.names = raw, source, names_of(payload)
         return message
 
     def _dead_letter_entry(self, source: str, raw: bytes, detail: str) -> None:

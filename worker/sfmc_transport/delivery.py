@@ -9,7 +9,10 @@ import redis
 from kombu.utils.json import dumps, loads
 from redis.commands.core import Script
 
+from sfmc_transport.waiting import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, Names
+
 Built = TypeVar("Built")
+NO_NAMES = Names()
 
 Payload = dict[str, Any]
 """A message as kombu writes it: body, content-type, content-encoding, headers, properties."""
@@ -113,11 +116,13 @@ def _require(condition: bool, otherwise: str) -> None:
         raise UndecodableEntryError(otherwise)
 
 
-CLAIM = """
--- KEYS: in-flight list, unacked, unacked_index.  ARGV: entry, delivery tag, what follows the entry in unacked.
+CLAIM = f"""{FORGET}
+-- KEYS: in-flight list, unacked, unacked_index, newest, waiting.
+-- ARGV: entry, delivery tag, what follows the entry in unacked, name of the newest, names that wait.
 -- 1: this delivery is ours; 0: somebody took the entry back meanwhile.
 if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 1 end
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
+if ARGV[4] then forget_waiting(KEYS[4], KEYS[5], 4) end
 local now = redis.call('TIME')
 redis.call('ZADD', KEYS[3], string.format('%d.%06d', now[1], now[2]), ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[2], '[' .. ARGV[1] .. ARGV[3])
@@ -126,6 +131,8 @@ return 1
 
 TAKE = """
 -- KEYS: queue, in-flight list, queue, in-flight list, …: pops from the first queue that holds anything.
+-- The first write needs no memory: so a full server does not refuse the others.
+redis.call('LREM', KEYS[2], 1, '')
 for i = 1, #KEYS, 2 do
     local entry = redis.call('LMOVE', KEYS[i], KEYS[i + 1], 'RIGHT', 'LEFT')
     if entry then return {KEYS[i], entry} end
@@ -152,6 +159,8 @@ HEARTBEAT = """
 -- for a connection that is gone. Lists of the dead likewise. A member stays known long after its last beat,
 -- because a pop that was under way in a cut connection may still fill its list.
 -- Returns member, count, member, count, … of what went back.
+-- The first write needs no memory: so a full server does not refuse the others.
+redis.call('ZREM', KEYS[1], '')
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000
 local returned = {}
@@ -217,6 +226,15 @@ end
 return overdue
 """
 
+BIND = """
+-- KEYS: kombu's two tables of an exchange.  ARGV: what it notes about a queue.  Works while the server is full.
+for _, table in ipairs(KEYS) do
+    redis.call('SREM', table, '')
+    redis.call('SADD', table, ARGV[1])
+end
+return 1
+"""
+
 REPLAY = """
 -- KEYS: dead letters, queue.  ARGV: id, entry.  Behind what waits in the queue already.
 if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
@@ -254,6 +272,21 @@ class Keys:
         return f"{self.kombu_prefix}{self.prefix}dead_letters"
 
     @property
+    def newest(self) -> str:
+        """Hash: name to the message of this name that waits."""
+        return f"{self.kombu_prefix}{self.prefix}newest"
+
+    @property
+    def waiting(self) -> str:
+        """Hash: name to the time since which a message waits for it, seconds."""
+        return f"{self.kombu_prefix}{self.prefix}waiting"
+
+    @property
+    def nothing(self) -> str:
+        """A list that never exists."""
+        return f"{self.kombu_prefix}{self.prefix}nothing"
+
+    @property
     def in_flight_prefix(self) -> str:
         """Before a member of `consumers`: the list of entries popped by it and not yet claimed."""
         return f"{self.kombu_prefix}{self.prefix}inflight:"
@@ -267,6 +300,10 @@ class Keys:
     def unacked_index_key(self) -> str:
         """Sorted set of kombu: delivery tag by the time it was claimed, seconds."""
         return f"{self.kombu_prefix}{self.unacked_index}"
+
+    def queue(self, name: str) -> str:
+        """The list of a queue, without priority."""
+        return f"{self.kombu_prefix}{name}"
 
     def in_flight(self, member: str) -> str:
         """The in-flight list of one member of `consumers`."""
@@ -307,6 +344,9 @@ class Delivery:
         self._client: Any = redis.Redis(connection_pool=pool)
         register = self._client.register_script
         self._claim: Script = register(CLAIM)
+        self._push_newest: Script = register(PUSH_NEWEST)
+        self._push_once: Script = register(PUSH_ONCE)
+        self._bind: Script = register(BIND)
         self._drop: Script = register(DELETE)
         self._give_back: Script = register(REQUEUE)
         self._beat: Script = register(HEARTBEAT)
@@ -332,14 +372,32 @@ class Delivery:
         pairs = [key for source in sources for key in (source, self.in_flight(source))]
         return ("EVAL", TAKE, len(pairs), *pairs)
 
-    def claim(self, source: str, raw: bytes, tag: str, queue: str) -> bool:
+    def wait_command(self, timeout: float) -> tuple[str | float, ...]:
+        """The command that waits `timeout` seconds for nothing, which needs no memory of the server."""
+        return ("BLPOP", self.keys.nothing, timeout)
+
+    def push(self, source: str, raw: bytes, names: Names) -> bool:
+        """Push a message that waits at most once; False: it waits already."""
+        if names.newest:
+            return bool(self._push_newest(keys=[source, self.keys.newest], args=[raw, names.newest, FORGET_AFTER]))
+        return bool(self._push_once(keys=[source, self.keys.waiting], args=[raw, STALE_SECONDS, *names.once]))
+
+    def bind(self, tables: Sequence[str], member: str) -> None:
+        """Note in kombu's tables which queue belongs to an exchange."""
+        self._bind(keys=list(tables), args=[member])
+
+    def claim(self, source: str, raw: bytes, tag: str, queue: str, names: Names = NO_NAMES) -> bool:
         """Move an entry from in flight to `unacked` under `tag`; False: somebody took it back before.
 
         The destination noted for a later return is the queue itself, not exchange and routing key: kombu
         would look these up in a binding table, and drops the message when the table is gone.
         """
         keys = [self.in_flight(source), self.keys.unacked_key, self.keys.unacked_index_key]
-        return bool(self._claim(keys=keys, args=[raw, tag, _destination(queue)]))
+        args: list[bytes | str] = [raw, tag, _destination(queue)]
+        if names:
+            keys += [self.keys.newest, self.keys.waiting]
+            args += names.arguments
+        return bool(self._claim(keys=keys, args=args))
 
     def delete(self, source: str, raw: bytes) -> bool:
         """Forget an entry that its consumer need not acknowledge; False: taken back before."""

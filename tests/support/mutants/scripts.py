@@ -13,6 +13,7 @@ from tests.contract.ledger import (
     test_follow_ups,
     test_leases,
     test_losses,
+    test_processes,
     test_redis_only,
     test_repeated_steps,
     test_resolving,
@@ -38,6 +39,7 @@ BODIES = (
     test_resolving,
     test_suspects,
     test_errors_in_a_row,
+    test_processes,
 )
 GIVEN = {"scenario", "world"}
 

@@ -258,4 +258,18 @@ MUTANTS = (
     Mutant("upkeep", "'LIMIT', 0, a.limit", "'LIMIT', 0, -1"),
     Mutant("following", "if f[1] == 'started' then", "if f[1] then"),
     Mutant("following", "now >= int(f[8])", "now > int(f[8])"),
+    # Processes and accounts.
+    Mutant("processes", "redis.call('ZADD', processes_key(), str(now), a.process)", ""),
+    Mutant("processes", "redis.call('ZREMRANGEBYSCORE', processes_key(), '-inf', str(now - cfg.probe_ttl))", ""),
+    Mutant("processes", "keep(processes_key(), cfg.probe_ttl)", ""),
+    Mutant("processes", "if present(a.account) and owner() == '' then", "if present(a.account) then"),
+    Mutant("processes", "if present(a.account) and owner() == '' then", "if owner() == '' then"),
+    Mutant("processes", "return redis.call('ZREM', processes_key(), a.process)", "return 1"),
+    Mutant("processes", "if before == a.account then return 'taken' end", ""),
+    Mutant("processes", "if other.kind == 'worker' and", "if"),
+    Mutant("processes", "and other.account ~= a.account then return 'workers'", "then return 'workers'"),
+    Mutant("processes", "str(now - a.alive), '+inf'", "'-inf', '+inf'"),
+    Mutant("processes", "if string.match(before, unit) ~= string.match(a.account, unit) and", "if"),
+    Mutant("processes", "and redis.call('ZCARD', DUE) > 0 then", "then"),
+    Mutant("processes", "before = before", "before = ''"),
 )

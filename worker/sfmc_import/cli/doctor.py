@@ -7,18 +7,17 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 import click
-from redis.exceptions import RedisError
 
 from sfmc_import import logs
 from sfmc_import.bootstrap import open_marketing_cloud
+from sfmc_import.cli.doctor_redis import check_redis
+from sfmc_import.cli.doctor_redis import move_ledger as take_ledger
 from sfmc_import.cli.output import examples, json_option, mark, print_json, print_line
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.marketing_cloud import SoapMarketingCloud
-from sfmc_import.redis_client import connect
-from sfmc_import.redis_errors import trouble
-from sfmc_import.redis_server import Finding, check_server, inspect_server
+from sfmc_import.redis_server import Finding
 from sfmc_import.runs import Definition
-from sfmc_import.settings import RedisAddress, Settings, SettingsError, described, load
+from sfmc_import.settings import Settings, SettingsError, described, load
 
 # Hosts that a plain http address may have: this machine, and names without a dot (a Compose network).
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -90,16 +89,25 @@ QUERY_SECONDS = 5.0
     epilog=examples("sfmc-import doctor", "sfmc-import doctor --json | jq '.findings[] | select(.level!=\"ok\")'")
 )
 @click.option("--settings", "list_settings", is_flag=True, help="List all settings with default and meaning, and end.")
+@click.option(
+    "--move-ledger", is_flag=True, help="Give the ledger of another account to the account of these settings, and end."
+)
 @json_option
-def doctor(*, list_settings: bool, as_json: bool) -> None:
+def doctor(*, list_settings: bool, move_ledger: bool, as_json: bool) -> None:
     """Check settings, Redis, the login at Marketing Cloud, and the definitions that routes and policy name.
 
     Prints one line for each check: ok, warn (works, but read it) or FAIL, with a fix in the next line.
+
+    A ledger belongs to the business unit and the host of its first worker (SFMC_ACCOUNT_ID, SFMC_SOAP_URL); workers
+    of others refuse to start. --move-ledger is for a host that has a new name, or a ledger that is used anew.
 
     Exit code: 0, or 1 if a check failed.
     """
     if list_settings:
         _list_settings(as_json=as_json)
+        return
+    if move_ledger:
+        _move_ledger(as_json=as_json)
         return
     logs.configure(level="error")
     findings = []
@@ -122,6 +130,15 @@ def _show(finding: Finding) -> None:
         print_line(f"{'':<20}→ {finding.fix}")
 
 
+def _move_ledger(*, as_json: bool) -> None:
+    settings = load(os.environ)
+    sentence = take_ledger(settings)
+    if as_json:
+        print_json({"account": settings.account})
+    else:
+        click.echo(sentence)
+
+
 def _list_settings(*, as_json: bool) -> None:
     for name, default, meaning in described():
         if as_json:
@@ -139,7 +156,7 @@ def _all() -> Iterator[Finding]:
         return
     count, routes = len(settings.policies.definitions), len(settings.routes)
     yield Finding("ok", "settings", f"all are valid; policy for {count} definitions, {routes} routes")
-    yield from _redis(settings)
+    yield from check_redis(settings)
     quick = settings.model_copy(update={"call_retry_seconds": QUERY_SECONDS})
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick))
 
@@ -150,22 +167,4 @@ def _check_redis_only() -> Iterator[Finding]:
         settings = load(os.environ)
     except SettingsError:
         return
-    yield from _redis(settings)
-
-
-def _redis(settings: Settings) -> Iterator[Finding]:
-    yield from _one_redis("Redis", settings.redis, "SFMC_REDIS_URL", settings)
-    if settings.broker != settings.redis:
-        yield from _one_redis("broker", settings.broker, "SFMC_BROKER_URL", settings)
-
-
-def _one_redis(name: str, place: RedisAddress, variable: str, settings: Settings) -> Iterator[Finding]:
-    with connect(place, retries=0) as client:
-        try:
-            condition = inspect_server(client)
-        except (RedisError, OSError) as error:
-            wrong = trouble(error, place, variable, probe=True)
-            yield Finding("fail", name, wrong.text, wrong.fix)
-            return
-    yield Finding("ok", name, f"{place.shown} answers")
-    yield from check_server(condition, durability=settings.durability, replicas=settings.wait_replicas)
+    yield from check_redis(settings)

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-import sfmc_transport
 from sfmc_import import request
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines, seconds
 from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_errors
@@ -120,10 +119,10 @@ def _whole(access: ReadAccess) -> tuple[Mapping[str, Any], Sequence[Line]]:
 
 def _queue(access: ReadAccess) -> dict[str, int]:
     broker: Any = access.broker
-    keys = sfmc_transport.Keys(access.settings.transport_prefix)
+    keys = access.broker_keys
     with redis_errors(access.settings.broker, access.broker_variable):
         return {
-            "queued": broker.llen(request.QUEUE),
+            "queued": broker.llen(keys.queue(request.QUEUE)),
             "in_flight": broker.hlen(keys.unacked_key),
             "dead_letters": dead_letters.count(broker, keys),
         }

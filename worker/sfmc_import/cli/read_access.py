@@ -9,6 +9,7 @@ from functools import cached_property
 from redis import Redis
 from redis.exceptions import RedisError
 
+import sfmc_transport
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events import EventStream
 from sfmc_import.ledger.reading import LedgerReader
@@ -55,6 +56,11 @@ class ReadAccess:
     def stream(self) -> EventStream:
         """The stream of events."""
         return EventStream(self.client, self.keys.stream)
+
+    @property
+    def broker_keys(self) -> sfmc_transport.Keys:
+        """The names of the keys of the queue."""
+        return sfmc_transport.Keys(self.settings.transport_prefix, self.settings.broker_prefix)
 
     def mid(self, given: str | None) -> str:
         """Give the business unit: the one given, else that of the settings."""

@@ -39,7 +39,7 @@ def _open() -> Iterator[Access]:
     """Open the dead letters; also turns an id that is not there into a line for the user."""
     with open_for_reading() as access, redis_errors(access.settings.broker, access.broker_variable):
         try:
-            yield Access(access.broker, sfmc_transport.Keys(access.settings.transport_prefix))
+            yield Access(access.broker, access.broker_keys)
         except DeadLetterNotFoundError as error:
             raise click.ClickException(f"{error}; list them with: sfmc-import dead-letters") from error
 
@@ -124,7 +124,8 @@ def replay(ids: tuple[str, ...], *, every: bool, queue: str | None, as_json: boo
         raise click.UsageError("give the ids of the dead letters, or --all")
     with _open() as access:
         for letter_id in [letter.id for letter in access.all()] if every else ids:
-            letter = dead_letters.replay(access.client, access.keys, letter_id, queue)
+            target = None if queue is None else access.keys.queue(queue)
+            letter = dead_letters.replay(access.client, access.keys, letter_id, target)
             _report_changed("replayed", letter, queue or letter.queue, as_json=as_json)
 
 

@@ -8,6 +8,7 @@ from redis import Redis
 
 from sfmc_import.ledger.redis_ledger import redis_errors
 from sfmc_import.ledger.schema import DEFINITION, REQUEST, Keys
+from sfmc_import.processes import Running, running
 
 
 class LedgerReader:
@@ -57,6 +58,25 @@ class LedgerReader:
                 "overdue": self._client.zcount(self.keys.due, "-inf", now),
                 "events": self._client.xlen(self.keys.stream),
             }
+
+    def running(self) -> Running:
+        """Count the workers and beats that live."""
+        now = self.now()
+        with redis_errors():
+            found = self._client.zrange(self.keys.processes, 0, -1, withscores=True)
+        return running((name.decode(), now - at / 1000) for name, at in found)
+
+    def account(self) -> str:
+        """Say which account the ledger belongs to; empty before its first worker."""
+        with redis_errors():
+            found = self._client.hget(self.keys.account, "account")
+        return "" if found is None else str(found.decode())
+
+    def longest_overdue(self) -> float:
+        """Give the seconds since which the oldest due request waits; 0 without one."""
+        with redis_errors():
+            oldest = self._client.zrange(self.keys.due, 0, 0, withscores=True)
+        return max(0.0, self.now() - oldest[0][1] / 1000) if oldest else 0.0
 
     def recent(self, mid: str, customer_key: str, count: int, among: int = 5000) -> list[Mapping[str, Any]]:
         """Give the newest `count` events of a definition, newest first, found among the last `among` events."""

@@ -18,6 +18,7 @@ from sfmc_import.ledger.schema import REQUEST, Keys, LedgerSettings
 from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
 from sfmc_import.request import FileInfo, StartRequest
 from sfmc_import.retrying import pauses_after_errors
 from sfmc_import.runs import Accepted, Definition, Run
@@ -238,6 +239,19 @@ class RedisLedger:
     def write_probe(self, who: str, count: int) -> bool:
         """See sfmc_import.ports.Ledger.write_probe."""
         return bool(self._run("write_probe", {"who": who, "count": count}))
+
+    def present(self, process: Process) -> str:
+        """See sfmc_import.ports.Ledger.present."""
+        return str(self._run("present", {"process": process.as_text(), "account": process.account}).decode())
+
+    def absent(self, process: Process) -> None:
+        """See sfmc_import.ports.Ledger.absent."""
+        self._run("absent", {"process": process.as_text()})
+
+    def take_over(self, account: str) -> TakeOver:
+        """Give the ledger to this account, after its workers have ended and, for another unit, its requests."""
+        answer: TakeOver = self._run("take_over", {"account": account, "alive": milliseconds(ALIVE_SECONDS)}).decode()
+        return answer
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:
         """See sfmc_import.ports.Ledger.due."""

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import orjson
 
+from sfmc_import.request import DEFAULT_PREFIX
+
 Kind = Literal["text", "int", "ms", "flag", "json"]
 ANY = "*"
 """The name of a field that stands for any name."""
@@ -262,6 +264,24 @@ SUSPECTS = Key(
     ttl=("unfinished_ttl",),
     meaning="Suspects that wait: request id → since when it is in its state. The time counts from the newest entry.",
 )
+PROCESSES = Key(
+    name="processes",
+    letter="processes",
+    redis_type="zset",
+    ttl=("probe_ttl",),
+    meaning="Workers and beats: a JSON text → time of the last heartbeat. The time counts from the newest.",
+)
+ACCOUNT = Key(
+    name="account",
+    letter="account",
+    redis_type="hash",
+    fields=(
+        Field(name="account", meaning="business unit and host of the SOAP API"),
+        Field(name="since", kind="ms", meaning="since when"),
+        Field(name="before", meaning="the account it was taken from by an operator"),
+    ),
+    meaning="The account that the ledger belongs to. Bounded: one key.",
+)
 DUE = Key(
     name="due",
     letter="due",
@@ -289,6 +309,8 @@ KEYS = (
     LOSS,
     SUSPECT,
     SUSPECTS,
+    PROCESSES,
+    ACCOUNT,
     DUE,
     STREAM,
 )
@@ -331,7 +353,7 @@ class Keys:
     which puts them into the slot of the stream.
     """
 
-    prefix: str = "sfmc-import:"
+    prefix: str = DEFAULT_PREFIX
 
     @property
     def stream(self) -> str:
@@ -359,6 +381,16 @@ class Keys:
     def follow_ups(self, mid: str, customer_key: str) -> str:
         """The follow-ups of a definition in order of arrival."""
         return self._name(FOLLOW_UPS, mid, customer_key)
+
+    @property
+    def processes(self) -> str:
+        """Workers and beats by their last heartbeat, in milliseconds of Redis time."""
+        return self._name(PROCESSES)
+
+    @property
+    def account(self) -> str:
+        """The account that the ledger belongs to."""
+        return self._name(ACCOUNT)
 
     @property
     def suspect(self) -> str:
@@ -442,7 +474,7 @@ class LedgerSettings:
     while it is the only suspect; the loss that made it a suspect is not counted.
     """
 
-    prefix: str = "sfmc-import:"
+    prefix: str = DEFAULT_PREFIX
     lease: float = 180.0
     results_delay: float = 60.0
     accept_grace: float = 5.0

@@ -30,8 +30,19 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "followed": ("following",),
     "report": ("upkeep",),
     "write_probe": ("upkeep",),
+    "present": ("processes",),
+    "absent": ("processes",),
+    "take_over": ("processes",),
 }
 """The Lua files that a step needs beside lib.lua, in order: each script creates all functions of its files anew."""
+
+
+REFUSED_WHEN_FULL = frozenset({"accept", "report"})
+"""Steps that bring something new: a Redis without memory refuses them. All others work off what is there."""
+
+WORKS_WHEN_FULL = """-- A Redis that is full refuses a script whose first write may need memory; this one needs none.
+redis.call('ZREM', DUE, '')
+"""
 
 
 def read_part(name: str) -> str:
@@ -50,8 +61,15 @@ def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part)
     `read` gives the text of a file by its name; tests read through one that sets the clock or a mutation.
     """
     lib = read("lib").replace("@SETTINGS@", _as_table(settings))
-    joined = {step: "\n".join((lib, *map(read, parts), f"return steps.{step}()\n")) for step, parts in STEPS.items()}
+    joined = {
+        step: "\n".join((lib, *map(read, parts), _first_write(step), f"return steps.{step}()\n"))
+        for step, parts in STEPS.items()
+    }
     return {step: _without_unused(text) for step, text in joined.items()}
+
+
+def _first_write(step: str) -> str:
+    return "" if step in REFUSED_WHEN_FULL or step == "followed" else WORKS_WHEN_FULL
 
 
 # A function at the left margin, on one line or up to the `end` at the left margin.

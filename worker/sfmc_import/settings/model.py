@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, FilePath, InstanceOf, SecretStr, field_validator
 
 from sfmc_import.policy import Policies, Policy
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
+from sfmc_import.request import DEFAULT_PREFIX, broker_prefix
 from sfmc_import.settings.policy_file import Route
 from sfmc_import.settings.values import Mid, RedisUrl, Seconds, Url, Zone
 
@@ -30,7 +32,7 @@ class Settings(BaseModel):
     redis_password: SecretStr = Field(
         SecretStr(""), description="the password of Redis, for addresses that have none; best as a secret file"
     )
-    prefix: str = Field("sfmc-import:", pattern=r"^[^\s{}]{1,64}$", description="the beginning of all keys in Redis")
+    prefix: str = Field(DEFAULT_PREFIX, pattern=r"^[^\s{}]{1,64}$", description="the beginning of all keys in Redis")
     wait_replicas: int = Field(
         0, ge=0, le=16, description="how many replicas must confirm that a start is recorded, before it is sent"
     )
@@ -122,6 +124,17 @@ class Settings(BaseModel):
     def broker_variable(self) -> str:
         """The setting that has the address of Celery's messages."""
         return "SFMC_BROKER_URL" if self.broker_url else "SFMC_REDIS_URL"
+
+    @property
+    def account(self) -> str:
+        """Whose requests this process starts: the business unit and the host; empty without a login."""
+        host = urlsplit(self.soap_url).hostname
+        return f"{self.account_id} at {host}" if self.account_id and host else ""
+
+    @property
+    def broker_prefix(self) -> str:
+        """What Celery's own keys begin with: kombu's `global_keyprefix`."""
+        return broker_prefix(self.prefix)
 
     @property
     def transport_prefix(self) -> str:

@@ -1,0 +1,101 @@
+"""What `doctor` finds out about Redis: the server, the rights of this user, the ledger and its processes."""
+
+from collections.abc import Generator, Iterator
+
+import click
+from redis import Redis
+from redis.exceptions import RedisError
+
+from sfmc_import.cli.output import seconds
+from sfmc_import.cli.read_access import redis_errors
+from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.ledger.schema import Keys
+from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.processes import Running
+from sfmc_import.redis_client import connect
+from sfmc_import.redis_errors import trouble
+from sfmc_import.redis_server import Finding, check_server, inspect_server
+from sfmc_import.settings import RedisAddress, Settings
+
+MAX_OVERDUE = 60.0
+MOVE = "if this deployment shall have it: sfmc-import doctor --move-ledger; else give it its own SFMC_PREFIX or Redis"
+NOT_MOVED = {
+    "workers": "its workers still run; stop them, wait 20 seconds, and move it then",
+    "unfinished": "it has unfinished requests of another business unit; let its workers finish them first",
+}
+
+
+def check_redis(settings: Settings) -> Iterator[Finding]:
+    """Check ledger and broker, one server or two."""
+    with connect(settings.redis, retries=0) as client:
+        answered = yield from _server("Redis", client, settings.redis, "SFMC_REDIS_URL", settings)
+        if answered:
+            yield from _ledger(client, settings)
+    if settings.broker != settings.redis:
+        with connect(settings.broker, retries=0) as client:
+            yield from _server("broker", client, settings.broker, "SFMC_BROKER_URL", settings)
+
+
+def _server(
+    name: str, client: Redis, place: RedisAddress, variable: str, settings: Settings
+) -> Generator[Finding, None, bool]:
+    try:
+        condition = inspect_server(client)
+    except (RedisError, OSError) as error:
+        wrong = trouble(error, place, variable, probe=True)
+        yield Finding("fail", name, wrong.text, wrong.fix)
+        return False
+    yield Finding("ok", name, f"{place.shown} answers")
+    yield from check_server(condition, durability=settings.durability, replicas=settings.wait_replicas)
+    return True
+
+
+def _ledger(client: Redis, settings: Settings) -> Iterator[Finding]:
+    reader = LedgerReader(client, Keys(settings.prefix))
+    try:
+        owner, running, overdue = reader.account(), reader.running(), reader.longest_overdue()
+    except LedgerUnavailableError as error:
+        yield Finding("fail", "ledger", f"cannot be read: {error}", "see the findings above")
+        return
+    yield check_account(owner, settings.account)
+    yield check_processes(running)
+    yield check_overdue(overdue)
+
+
+def check_account(owner: str, account: str) -> Finding:
+    """Compare the account of the ledger with that of the settings."""
+    if not owner:
+        return Finding("ok", "account", "the ledger belongs to no account yet; its first worker makes it its own")
+    if not account or owner == account:
+        return Finding("ok", "account", f"the ledger belongs to {owner}")
+    text = f"the ledger belongs to {owner}, but these settings are for {account}: workers refuse to start"
+    return Finding("fail", "account", text, MOVE)
+
+
+def check_processes(running: Running) -> Finding:
+    """Say which processes carry requests on."""
+    if running.missing:
+        fix = "start sfmc-import worker and sfmc-import beat, and see sfmc-import status"
+        return Finding("warn", "processes", "; ".join(running.missing), fix)
+    seen = f"last heartbeats {running.worker_seen:.0f} and {running.beat_seen:.0f} s ago"
+    return Finding("ok", "processes", f"workers: {running.workers}, beats: {running.beats}, {seen}")
+
+
+def check_overdue(longest: float) -> Finding:
+    """Say how long the oldest request that is due has waited."""
+    if longest <= MAX_OVERDUE:
+        return Finding("ok", "due", "nothing that is due waits long")
+    text = f"the oldest request that is due has waited for {seconds(longest)}"
+    return Finding("warn", "due", text, "see that a beat and enough workers run: sfmc-import status")
+
+
+def move_ledger(settings: Settings) -> str:
+    """Give the ledger to the account of these settings; raise ClickException with the reason if it must stay."""
+    if not settings.account:
+        raise click.UsageError("the account is SFMC_ACCOUNT_ID at the host of SFMC_SOAP_URL; set both")
+    with redis_errors(settings.redis, "SFMC_REDIS_URL"):
+        answer = open_ledger(settings).take_over(settings.account)
+    if answer != "taken":
+        raise click.ClickException(f"the ledger was not moved: {NOT_MOVED[answer]}")
+    return f"the ledger belongs to {settings.account} now"
