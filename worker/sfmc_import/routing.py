@@ -1,7 +1,8 @@
 """Finds the definition that a file is for: by explicit routes first, then by FileSpecs."""
 
 import re
-from collections import defaultdict
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +25,7 @@ class Routed:
 class Unrouted:
     """The arrival starts nothing; `customer_keys` are definitions that it nearly names."""
 
-    reason: Literal["no_match", "date_differs", "case_differs"]
+    reason: Literal["no_match", "date_differs", "case_differs", "blanks_differ"]
     text: str
     customer_keys: tuple[str, ...] = ()
 
@@ -53,7 +54,7 @@ class Routes:
     expression. It must match all of the file name, or all of `location/name` when it has a slash. Upper and lower
     case differ. %%YEAR%%, %%MONTH%% and %%DAY%% mean `today`, as in a FileSpec: a file of another day would start an
     import that reads another file. `{1}` or `{name}` in a customer_key stands for what that wildcard of a glob, or
-    that group of a regular expression, matched.
+    that group of a regular expression, matched. The forms in which Unicode writes one character count as the same.
 
     Raises BadRouteError for a route that can never work.
     """
@@ -74,7 +75,7 @@ class _Route:
     whole_path: bool
 
     def target(self, location: str, name: str) -> Routed | None:
-        match = self.pattern.fullmatch(f"{location}/{name}" if self.whole_path else name)
+        match = self.pattern.fullmatch(composed(f"{location}/{name}" if self.whole_path else name))
         if match is None:
             return None
         key = _GROUP.sub(lambda group: match[_group(group[1])] or "", self.customer_key)
@@ -87,8 +88,9 @@ class FileSpecs:
     `today` is the date in the account's time zone: Marketing Cloud resolves %%YEAR%%, %%MONTH%% and %%DAY%%
     (in any case) on the day of the import and, when no such file exists, takes the nearest-dated one
     (Salesforce help article 000389700). So a file of another day is not routed: the import that it starts
-    might read another file. Names are compared exactly. Whether Marketing Cloud ignores case is not
-    documented, so a name that differs in case alone is reported rather than started.
+    might read another file. Names are compared exactly, except that a letter with an accent is the same as one
+    character and as two: macOS and SMB write two, a browser one. Whether Marketing Cloud ignores case or blanks is
+    not documented, so a name that differs in these alone is reported rather than started.
     """
 
     def __init__(self, definitions: Sequence[Definition], mid: str, today: date) -> None:
@@ -96,14 +98,17 @@ class FileSpecs:
         self._specs = {each.customer_key: each.file_spec for each in definitions if each.file_spec}
         self._exact: dict[str, list[str]] = defaultdict(list)
         self._folded: dict[str, list[str]] = defaultdict(list)
+        self._blank_free: dict[str, list[str]] = defaultdict(list)
         self._dated: list[tuple[str, re.Pattern[str]]] | None = None
         for key, spec in self._specs.items():
-            name = resolve(spec, today)
+            name = composed(resolve(spec, today))
             self._exact[name].append(key)
             self._folded[name.casefold()].append(key)
+            self._blank_free[_without_blanks(name)].append(key)
 
     def find(self, name: str) -> Routing:
         """Give the one definition that reads a file of this name today, or say why there is none."""
+        name = composed(name)
         keys = tuple(self._exact.get(name, ()))
         if len(keys) == 1:
             return Routed(customer_key=keys[0], mid=self._mid, by="file_spec")
@@ -119,12 +124,18 @@ class FileSpecs:
             expected = resolve(self._specs[keys[0]], self._today)
             text = f"named for another day: Marketing Cloud reads {expected} now"
             return Unrouted(reason="date_differs", text=text, customer_keys=keys)
+        if keys := tuple(self._blank_free.get(_without_blanks(name), ())):
+            text = f"a FileSpec has this name without, or with other {_blanks_between(name, self._name_of(keys[0]))}"
+            return Unrouted(reason="blanks_differ", text=text, customer_keys=keys)
         return Unrouted(reason="no_match", text="no route and no FileSpec names this file")
+
+    def _name_of(self, key: str) -> str:
+        return composed(resolve(self._specs[key], self._today))
 
     def _shapes(self) -> list[tuple[str, re.Pattern[str]]]:
         if self._dated is None:
             dated = ((key, spec) for key, spec in self._specs.items() if _DATE_PART.search(spec))
-            self._dated = [(key, _shape(spec)) for key, spec in dated]
+            self._dated = [(key, _shape(composed(spec))) for key, spec in dated]
         return self._dated
 
 
@@ -134,8 +145,29 @@ def resolve(spec: str, day: date) -> str:
     return _DATE_PART.sub(lambda part: values[part[1].upper()], spec)
 
 
+def composed(name: str) -> str:
+    """Give the form of a name in which an accent and its letter are one character (NFC), for comparing."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) in {"Cc", "Cf"}
+
+
+def _without_blanks(name: str) -> str:
+    return "".join(each for each in name if not _is_blank(each)).casefold()
+
+
+def _blanks_between(name: str, other: str) -> str:
+    """Name the blanks and invisible characters that one of two names has and the other has not, or elsewhere."""
+    ours, theirs = (Counter(filter(_is_blank, each)) for each in (name, other))
+    differing = (ours - theirs) + (theirs - ours) or ours
+    codes = ", ".join(f"U+{ord(each):04X}" for each in sorted(differing))
+    return f"blanks or invisible characters: {codes}"
+
+
 def _read_route(pattern: str, customer_key: str, mid: str, today: date) -> _Route:
-    dated = resolve(pattern, today)
+    dated = composed(resolve(pattern, today))
     expression = dated[3:] if dated.startswith("re:") else _from_glob(dated)
     try:
         compiled = re.compile(expression)

@@ -55,6 +55,49 @@ def test_a_name_that_differs_in_case_alone_is_reported_rather_than_started():
     assert (found.reason, found.customer_keys) == ("case_differs", ("contacts",))
 
 
+ONE, TWO = "K\u00fcndigungen.csv", "Ku\u0308ndigungen.csv"
+
+
+@pytest.mark.parametrize(("spec", "name"), [(ONE, TWO), (TWO, ONE), (ONE, ONE), (TWO, TWO)])
+def test_an_accented_letter_may_be_one_character_or_two(spec, name):
+    assert specs(k=spec, other="x.csv").find(name) == Routed(customer_key="k", mid=MID, by="file_spec")
+    assert routed([(spec.replace("K", "*"), "k")], name) == "k"
+    assert routed([(f"/in/{spec}", "k")], name) == "k"
+
+
+def test_a_dated_name_may_have_accents_of_two_characters():
+    found = specs(daily=f"%%DAY%%_{ONE}").find(f"06_{TWO}")
+
+    assert isinstance(found, Unrouted)
+    assert found.reason == "date_differs"
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        (" contacts.csv", "U+0020"),
+        ("contacts.csv ", "U+0020"),
+        ("contacts .csv", "U+0020"),
+        ("contacts\u00a0.csv", "U+00A0"),
+        ("contacts\u200b.csv\t", "U+0009, U+200B"),
+        ("Contacts .csv", "U+0020"),
+    ],
+)
+def test_a_name_that_differs_in_blanks_or_invisible_characters_is_reported_with_their_codes(name, codes):
+    found = specs(contacts="contacts.csv").find(name)
+
+    assert isinstance(found, Unrouted)
+    assert (found.reason, found.customer_keys) == ("blanks_differ", ("contacts",))
+    assert found.text.endswith(f"characters: {codes}")
+
+
+def test_blanks_at_another_place_are_named_too():
+    found = specs(contacts="con tacts.csv").find("cont acts.csv")
+
+    assert isinstance(found, Unrouted)
+    assert found.text.endswith("U+0020")
+
+
 def test_the_exact_name_wins_over_one_that_differs_in_case():
     assert specs(upper="A.csv", lower="a.csv").find("a.csv") == Routed(customer_key="lower", mid=MID, by="file_spec")
 
