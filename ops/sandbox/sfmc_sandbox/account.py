@@ -1,6 +1,7 @@
 """Builds one sandbox from its settings: stores, objects, runs, tokens, faults and the import engine."""
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from sfmc_sandbox.comparing import FOLDS, Fold
 from sfmc_sandbox.executor import Ending, Executor
 from sfmc_sandbox.faults import Faults
 from sfmc_sandbox.importing import Account, Outcome, RowStore, run_import
+from sfmc_sandbox.limits import TooMuchError
 from sfmc_sandbox.login import Tokens
 from sfmc_sandbox.objects.data_extension import DataExtensionFields, DataExtensionRows, DataExtensions
 from sfmc_sandbox.objects.import_definition import (
@@ -23,6 +25,8 @@ from sfmc_sandbox.objects.lists import ENHANCED_FTP, FileTransferLocations, List
 from sfmc_sandbox.runs import Pages, Run, Runs
 from sfmc_sandbox.settings import SandboxSettings
 from sfmc_sandbox.store import DataFolder, DataFolderError, Store
+
+_PROBLEMS = 1000
 
 
 class ImportEngine:
@@ -109,12 +113,14 @@ class Sandbox:
         self.clock = Clock(settings.time_zone)
         self.faults = Faults()
         self.pages = Pages()
-        self.conversations: set[str] = set()
-        self.invalid_replies: list[str] = []
+        self.limits = settings.limits
+        self.conversations: dict[str, None] = {}
+        self.invalid_replies: deque[str] = deque(maxlen=_PROBLEMS)
         self.system_status = "OK"
         self.clients = list(settings.clients)
         self.users = list(settings.users)
         self.store, self.rows = _stores(settings.data, FOLDS[settings.key_comparison])
+        self.rows.most_rows, self.rows.most_bad_rows = settings.limits.rows, settings.limits.bad_rows
         known = (*settings.clients, *settings.users)
         self.tokens = Tokens(self.clock, settings.token_lifetime, self.store, known, settings.token_length)
         self.runs = Runs(self.store, self.clock)
@@ -137,6 +143,7 @@ class Sandbox:
         """Forget objects, rows, runs and faults and show real time; files and issued tokens stay."""
         self.executor.forget()
         self.store.clear()
+        self.runs.start_over()
         self.rows.clear()
         self.faults.clear()
         self.clients, self.users = list(self.settings.clients), list(self.settings.users)
@@ -146,6 +153,18 @@ class Sandbox:
         self.pages.clear()
         self.system_status = "OK"
         self._load_initial_data()
+
+    def check_room(self, key: str = "", mid: int = 0) -> None:
+        """Raises TooMuchError if no object can be added; a definition that is there already takes no room."""
+        if key and self.store.by_key("ImportDefinition", mid, key):
+            return
+        if self.store.count() >= self.limits.objects:
+            raise TooMuchError("objects", self.limits.objects, "--max-objects", ": delete some first")
+
+    def check_room_for_run(self) -> None:
+        """Raises TooMuchError if no run can be added."""
+        if self.runs.count() >= self.limits.runs:
+            raise TooMuchError("runs", self.limits.runs, "--max-runs", ": POST /_sandbox/reset forgets all")
 
     def keys_of(self, name: str) -> list[str]:
         """The CustomerKeys of definitions with this ObjectID or key, as they are spelled, in any business unit."""

@@ -15,6 +15,7 @@ import click
 import structlog
 
 from sfmc_sandbox.entry import INTERRUPTED
+from sfmc_sandbox.limits import Limits
 from sfmc_sandbox.settings import DEFAULT_MID, LONGEST_TOKEN, SHORTEST_TOKEN, Principal, SandboxSettings
 from sfmc_sandbox.store import DataFolderError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sfmc_sandbox.server import SandboxServer
 
 _CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"
+_LIMITS = ("max_objects", "max_runs", "max_rows", "max_bad_rows")
 _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_content_width": 110}
 
 
@@ -101,6 +103,13 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Serve HTTPS with this certificate and key in one PEM file.",
 )
+@click.option("--max-request", default=4, type=click.IntRange(1, 1024), help="MiB of one request, also unpacked.")
+@click.option(
+    "--max-objects", default=20_000, type=click.IntRange(1), help="Definitions, destinations and locations kept."
+)
+@click.option("--max-runs", default=250_000, type=click.IntRange(1), help="Runs kept; then Perform is refused.")
+@click.option("--max-rows", default=10_000_000, type=click.IntRange(1), help="Rows kept in one destination.")
+@click.option("--max-bad-rows", default=100_000, type=click.IntRange(0), help="Bad rows kept of one run.")
 @click.option("--validate", is_flag=True, help="Check each reply against the WSDL's schema before sending it.")
 @click.version_option(package_name="sfmc-sandbox", message="%(package)s %(version)s", allow_from_autoenv=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the address as JSON.")
@@ -154,6 +163,7 @@ def _settings(
         users=(Principal(username, password),),
         mids=tuple(dict.fromkeys(account_ids)),
         tls=tls_pem or (_CERTIFICATE if tls else None),
+        limits=Limits(rest.pop("max_request") * 1024 * 1024, *(rest.pop(name) for name in _LIMITS)),
         **rest,
     )
 

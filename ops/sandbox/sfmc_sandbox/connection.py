@@ -2,14 +2,14 @@
 
 import socket
 import struct
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sfmc_sandbox.wire.envelope import BadRequestError
-
+_MOST_DIGITS = 15
 _EXTENSION = "sandbox.connection"
 
 
@@ -59,15 +59,57 @@ async def cut_short(request: Request, sent: bytes) -> None:
     await until_closed(request)
 
 
+class BodyRefusedError(Exception):
+    """The body is not read: the status and the text that say why."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
 async def limited_body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises BadRequestError as soon as it is known to be longer than `limit` bytes."""
+    """The whole body, decompressed if it says so.
+
+    Raises BodyRefusedError as soon as it is known to be longer than `limit` bytes, before or after decompression, or
+    to be compressed in a way that is not known or not right.
+    """
     declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limit:
-        raise BadRequestError
-    parts, size = [], 0
+    if declared.isdecimal() and (len(declared) > _MOST_DIGITS or int(declared) > limit):
+        raise _too_long(limit)
+    unpack = _unpacker(request.headers.get("content-encoding", "identity"))
+    parts, size, sent = [], 0, 0
     async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise BadRequestError
-        parts.append(part)
+        sent += len(part)
+        unpacked = _unpacked(unpack, part, limit - size + 1) if unpack else part
+        size += len(unpacked)
+        if size > limit or sent > limit:
+            raise _too_long(limit)
+        parts.append(unpacked)
+    if unpack and not unpack.eof:
+        raise _not_compressed()
     return b"".join(parts)
+
+
+def _too_long(limit: int) -> BodyRefusedError:
+    return BodyRefusedError(413, f"the request is longer than {limit} bytes")
+
+
+def _unpacker(named: str) -> Any:
+    encoding = named.strip().lower()
+    if encoding in {"", "identity"}:
+        return None
+    if encoding not in {"gzip", "deflate"}:
+        raise BodyRefusedError(415, f"Content-Encoding {named[:40]!r} is not known: send gzip, deflate or nothing")
+    return zlib.decompressobj(zlib.MAX_WBITS | 32)
+
+
+def _unpacked(unpack: Any, part: bytes, most: int) -> bytes:
+    try:
+        return bytes(unpack.decompress(part, max(most, 1)))
+    except zlib.error as problem:
+        raise _not_compressed() from problem
+
+
+def _not_compressed() -> BodyRefusedError:
+    return BodyRefusedError(400, "the body is not compressed as Content-Encoding says")

@@ -1,35 +1,38 @@
 """The control API below `/_sandbox/`: applied starts, faults, clock, shortcuts and reset, as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import orjson
 from lxml import etree
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.connection import limited_body
 from sfmc_sandbox.fault_catalogue import CATALOGUE
 from sfmc_sandbox.faults import RuleError
 from sfmc_sandbox.importing import Field
+from sfmc_sandbox.limits import TooMuchError
 from sfmc_sandbox.objects.kind import IMPORT_DEFINITION, new_object_id
 from sfmc_sandbox.runs import Run
 from sfmc_sandbox.settings import ALL_PERMISSIONS, LONGEST_TOKEN, SHORTEST_TOKEN, Principal
 from sfmc_sandbox.wire.codec import children, decode_object, encode_message, key_of
-from sfmc_sandbox.wire.envelope import BadRequestError
 from sfmc_sandbox.wire.schema import service_schema
 
 _LARGEST = 1024 * 1024
+_AT_ONCE = 500
 
 
 class ControlError(ValueError):
     """A control request that is not valid; answered with HTTP 400 and the text."""
 
 
-CONTROL_ERRORS = (ControlError, RuleError)
+CONTROL_ERRORS = (ControlError, RuleError, TooMuchError)
+_MOST_CALLERS = 1000
 
 
 async def refuse(request: Request, problem: Exception) -> Response:
@@ -42,7 +45,7 @@ async def json_object(request: Request) -> dict[str, Any]:
     """The body as a JSON object. Raises ControlError."""
     try:
         body = orjson.loads(await limited_body(request, _LARGEST) or b"{}")
-    except (BadRequestError, ValueError) as problem:
+    except ValueError as problem:
         raise ControlError("the body must be a JSON object") from problem
     if not isinstance(body, dict):
         raise ControlError("the body must be a JSON object")
@@ -70,8 +73,22 @@ async def performs(request: Request) -> Response:
     fold, asked = sandbox.store.fold, request.query_params.get("customer_key")
     wanted = None if asked is None else fold(asked)
     now = sandbox.clock.timestamp()
-    shown = [_shown(run, now) for run in sandbox.runs.all() if wanted in {None, fold(run.customer_key)}]
-    return JSONResponse(shown)
+    found = (_shown(run, now) for run in sandbox.runs.all() if wanted in {None, fold(run.customer_key)})
+    return StreamingResponse(_listed(found), media_type="application/json")
+
+
+def _listed(items: Iterator[Mapping[str, Any]]) -> Iterator[bytes]:
+    """A JSON array in parts, so that a long one needs no memory."""
+    yield b"["
+    for number, part in enumerate(_batched(items, _AT_ONCE)):
+        yield (b"," if number else b"") + orjson.dumps(part)[1:-1]
+    yield b"]"
+
+
+def _batched(items: Iterator[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+    """The items in lists of `size`."""
+    while some := list(islice(items, size)):
+        yield some
 
 
 async def bad_rows(request: Request) -> Response:
@@ -103,6 +120,13 @@ async def fault(request: Request) -> Response:
     if not sandbox.faults.remove(request.path_params["number"]):
         return JSONResponse({"error": "there is no rule with this id"}, 404)
     return JSONResponse(sandbox.faults.shown())
+
+
+async def limits(request: Request) -> Response:
+    """`GET /_sandbox/limits`: how much is kept at most, and of objects and runs how many there are now."""
+    sandbox: Sandbox = request.app.state.sandbox
+    kept = {"objects": sandbox.store.count(), "runs": sandbox.runs.count()}
+    return JSONResponse({"limits": asdict(sandbox.limits), "kept": kept})
 
 
 async def reset(request: Request) -> Response:
@@ -164,6 +188,7 @@ async def definitions(request: Request) -> Response:
     key = key_of(values)
     if not key:
         raise ControlError("CustomerKey is required")
+    sandbox.check_room(key, mid)
     if "DestinationObject" not in values:
         _make_destination(sandbox, mid, key)
         values["DestinationObject"] = {"xsi:type": "DataExtension", "CustomerKey": key}
@@ -194,7 +219,8 @@ async def callers(request: Request) -> Response:
     ):
         if name in fields:
             principal = _principal(str(fields[name]), str(fields.get(secret, "")), fields)
-            group[:] = [*(one for one in group if one.name != principal.name), principal]
+            others = [one for one in group if one.name != principal.name]
+            group[:] = [*others[-_MOST_CALLERS:], principal]
             return JSONResponse({"name": principal.name, "permissions": sorted(principal.permissions)}, 201)
     raise ControlError("client_id and client_secret, or username and password, are required")
 

@@ -201,9 +201,9 @@ _REPLACEMENTS: Mapping[str, Callable[[], Response]] = {
 def _throttle(fault: InjectedFault, now: float) -> None:
     calls = fault.rule.calls
     calls[:] = [moment for moment in calls if now - moment < _MINUTE]
-    calls.append(now)
-    if len(calls) > fault.parameters["calls_per_minute"]:
+    if len(calls) >= fault.parameters["calls_per_minute"]:
         _raise("fault_17", fault)
+    calls.append(now)
 
 
 def _raise(name: str, fault: InjectedFault) -> None:

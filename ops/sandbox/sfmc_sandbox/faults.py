@@ -24,6 +24,7 @@ _RANGES = {
     "count": (0, 2**63),
 }
 _LONGEST_TEXT = 10_000
+_MOST_RULES = 1000
 
 
 class RuleError(ValueError):
@@ -105,6 +106,8 @@ class Faults:
             raise RuleError(f"operation is {operation!r}: it must be one of {', '.join(sorted(_OPERATIONS))}")
         if operation != "*" and not kind.fits(operation):
             raise RuleError(f"{kind.name} does not apply to {operation}")
+        if len(self._rules) >= _MOST_RULES:
+            raise RuleError(f"there are {_MOST_RULES} rules already: end some first")
         self._made += 1
         seed = _number(fields, "seed", 0)
         rule = Rule(

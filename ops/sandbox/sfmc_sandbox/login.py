@@ -15,7 +15,7 @@ from sfmc_sandbox.wire.vocabulary import local_name
 
 _REFRESH_EARLY = 121
 _LEGACY_FACTOR = 3
-_KEPT = 100_000
+_KEPT_CHARACTERS = 64 * 100_000
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Tokens:
         expires = self._clock.timestamp() + (self.legacy_lifetime if legacy else self._lifetime)
         self._grants[token] = Grant(principal, mid, expires)
         self._write("INSERT INTO tokens VALUES (?, ?, ?, ?)", token, principal.name, mid, expires)
-        while len(self._grants) > _KEPT:
+        while len(self._grants) * self.length > _KEPT_CHARACTERS:
             oldest = next(iter(self._grants))
             del self._grants[oldest]
             self._write("DELETE FROM tokens WHERE token = ?", oldest)

@@ -9,6 +9,7 @@ from lxml import etree
 
 from sfmc_sandbox.account import Sandbox
 from sfmc_sandbox.clock import server_date_time
+from sfmc_sandbox.limits import TooMuchError
 from sfmc_sandbox.login import Caller
 from sfmc_sandbox.objects.kind import (
     CONVERSATION_USED,
@@ -82,6 +83,7 @@ _DONE_OF = {
     }
 }
 """Texts of the live service, as its own SDKs' tests and captures show them."""
+_LONGEST_OBJECT = 256 * 1024
 _Step = Callable[[Writable, Caller, Decoded], dict[str, Any]]
 
 
@@ -127,6 +129,7 @@ def _change_one(sandbox: Sandbox, call: Call, method: str, step: _Step, element:
     sent = decode_object(element)
     try:
         kind = _kind(sandbox, method, sent)
+        _check_size(sandbox, method, element)
         caller = caller_for(call.caller, sent.values.get("Client"), sandbox.settings)
         done = step(kind, caller, sent)
     except RefusalError as refusal:
@@ -134,6 +137,20 @@ def _change_one(sandbox: Sandbox, call: Call, method: str, step: _Step, element:
     if sandbox.settings.is_platform_object and sent.type == "ImportDefinition":
         done["Object"]["IsPlatformObject"] = False
     return {"StatusCode": "OK", "StatusMessage": _DONE_OF.get(sent.type, _DONE)[method].format(kind=sent.type), **done}
+
+
+def _check_size(sandbox: Sandbox, method: str, element: etree._Element) -> None:
+    if sum(len(text) for text in element.itertext()) > _LONGEST_OBJECT:
+        raise RefusalError(VALIDATION_ERROR, f"An object may hold {_LONGEST_OBJECT} characters at most.")
+    if method == "create":
+        _room(sandbox.check_room)
+
+
+def _room(check: Callable[[], None]) -> None:
+    try:
+        check()
+    except TooMuchError as problem:
+        raise RefusalError(VALIDATION_ERROR, str(problem)) from problem
 
 
 def _kind(sandbox: Sandbox, method: str, sent: Decoded) -> Writable:
@@ -185,6 +202,7 @@ def _definitions(properties: Iterable[Property]) -> Iterable[Mapping[str, Any]]:
 
 
 _HOUR = 3600
+_CONVERSATIONS = 100_000
 _WRONG_ACTION = "{action} is not an action that can be Performed on a InteractionDefinition. ErrorID = {number}"
 
 
@@ -237,10 +255,13 @@ def _guard_replay(sandbox: Sandbox, message: Mapping[str, Any]) -> None:
         return
     if conversation in sandbox.conversations:
         raise RefusalError(CONVERSATION_USED, "The ConversationID has already been used.")
-    sandbox.conversations.add(conversation)
+    sandbox.conversations[conversation] = None
+    if len(sandbox.conversations) > _CONVERSATIONS:
+        del sandbox.conversations[next(iter(sandbox.conversations))]
 
 
 def _started(sandbox: Sandbox, call: Call, sent: Decoded, definition: StoredObject) -> dict[str, Any]:
+    _room(sandbox.check_room_for_run)
     effects = {**call.effects, **_frequency(sandbox, definition)}
     settings = sandbox.settings
     visible_after = float(effects.get("late", settings.row_delay))

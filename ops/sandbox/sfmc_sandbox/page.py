@@ -42,6 +42,7 @@ _CONTROL = (
     ("POST /_sandbox/callers", "add an API client or a user with only some permissions"),
     ("POST /_sandbox/system-status", '{"status": "InMaintenance"} for GetSystemStatus'),
     ("DELETE, POST /_sandbox/tokens", 'expire every token; {"length": 700} for new ones'),
+    ("GET /_sandbox/limits", "how much is kept at most, and how much there is"),
     ("POST /_sandbox/reset", "forget objects, runs and faults"),
 )
 

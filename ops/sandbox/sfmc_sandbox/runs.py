@@ -54,7 +54,10 @@ class Runs:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._last = self._highest()
+        self._last = (
+            self._highest("runs", "task_id") or self._highest("forgotten_runs", "highest") or _FIRST_TASK_ID - 1
+        )
+        self._cleared = self._highest("forgotten_runs", "highest") or _FIRST_TASK_ID - 1
 
     def add(
         self, mid: int, customer_key: str, definition: Mapping[str, Any], delays: tuple[float, float],
@@ -102,9 +105,9 @@ class Runs:
             mid, self._clock.timestamp(), mid, *map(self._store.fold, names), *numbers,
         )  # fmt: skip
 
-    def all(self) -> list[Run]:
-        """Every run of every business unit, oldest first."""
-        return self._select("ORDER BY task_id")
+    def all(self) -> Iterator[Run]:
+        """Every run of every business unit, oldest first; read from the store as they are used."""
+        return self._stream("1")
 
     def newest(self, most: int) -> list[Run]:
         """The last runs, newest first, `most` of them at most."""
@@ -112,8 +115,11 @@ class Runs:
 
     def count(self) -> int:
         """How many runs there are."""
-        with self._store.lock:
-            return int(self._store.connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+        return self._last - self._cleared
+
+    def start_over(self) -> None:
+        """Count anew, after the store was cleared; numbers go on."""
+        self._cleared = self._last
 
     def unfinished(self) -> list[Run]:
         """Runs whose import has not ended, oldest first."""
@@ -140,10 +146,9 @@ class Runs:
             rows = self._store.connection.execute(f"SELECT {_COLUMNS} FROM runs {condition}", values).fetchall()  # noqa: S608
         return [_run(row) for row in rows]
 
-    def _highest(self) -> int:
-        query = "SELECT max(task_id) FROM (SELECT task_id FROM runs UNION ALL SELECT highest FROM forgotten_runs)"
-        row = self._store.connection.execute(query).fetchone()
-        return int(row[0] or _FIRST_TASK_ID - 1)
+    def _highest(self, table: str, column: str) -> int:
+        row = self._store.connection.execute(f"SELECT max({column}) FROM {table}").fetchone()  # noqa: S608  constants
+        return int(row[0] or 0)
 
 
 def _task_id(text: str) -> int:

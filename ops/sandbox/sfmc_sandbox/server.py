@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from sfmc_sandbox import control, control_clock, page, soap_endpoint, token_endpoint
 from sfmc_sandbox.account import Sandbox
-from sfmc_sandbox.connection import ReachableConnection
+from sfmc_sandbox.connection import BodyRefusedError, ReachableConnection
 from sfmc_sandbox.guard import ControlGuard
 from sfmc_sandbox.settings import SandboxSettings
 
@@ -27,11 +27,17 @@ def make_app(sandbox: Sandbox) -> Starlette:
         yield
         sandbox.stop()
 
-    refusals = dict.fromkeys(control.CONTROL_ERRORS, control.refuse)
+    refusals = {**dict.fromkeys(control.CONTROL_ERRORS, control.refuse), BodyRefusedError: _body_refused}
     guard = Middleware(ControlGuard, allowed=sandbox.settings.allowed_hosts)
     app = Starlette(routes=_routes(), lifespan=life, exception_handlers=refusals, middleware=[guard])
     app.state.sandbox = sandbox
     return app
+
+
+async def _body_refused(request: Request, problem: Exception) -> Response:
+    del request
+    assert isinstance(problem, BodyRefusedError)
+    return Response(problem.text, problem.status, media_type="text/plain")
 
 
 def _routes() -> list[Route]:
@@ -51,6 +57,7 @@ def _routes() -> list[Route]:
         Route("/_sandbox/faults/{number:int}", control.fault, methods=["DELETE"]),
         Route("/_sandbox/catalogue", control.catalogue),
         Route("/_sandbox/clock", control_clock.clock, methods=["GET", "POST"]),
+        Route("/_sandbox/limits", control.limits),
         Route("/_sandbox/reset", control.reset, methods=["POST"]),
         Route("/_sandbox/tokens", control.tokens, methods=["POST", "DELETE"]),
         Route("/_sandbox/definitions", control.definitions, methods=["POST"]),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sfmc_sandbox.limits import Limits
+
 DEFAULT_MID = 510001234
 SHORTEST_TOKEN, LONGEST_TOKEN = 32, 16_384
 IMPORT_TO_LISTS = "list-import"
@@ -44,8 +46,8 @@ class SandboxSettings:
     token_lifetime: int = 1200
     token_length: int = 64
     """Characters of an access token; those of the live service have some hundreds."""
-    body_limit: int = 4 * 1024 * 1024
-    """Bytes; a longer request is answered with HTTP 400."""
+    limits: Limits = field(default_factory=Limits)
+    """How much is kept and how long a request may be."""
     tls: Path | None = None
     """Serve HTTPS with this certificate and key (one PEM file); None means plain HTTP."""
     validate: bool = False

@@ -93,7 +93,7 @@ async def endpoint(request: Request) -> Response:
     """`POST /Service.asmx`: 200 for answers, 500 for SOAP faults, 400 for anything else than SOAP."""
     sandbox: Sandbox = request.app.state.sandbox
     try:
-        envelope = parse_envelope(await limited_body(request, sandbox.settings.body_limit))
+        envelope = parse_envelope(await limited_body(request, sandbox.limits.request_bytes))
     except BadRequestError:
         return Response("Bad Request", 400, media_type="text/plain")
     try:

@@ -71,6 +71,11 @@ class Store:
             self.connection.execute("INSERT INTO forgotten_runs SELECT max(task_id) FROM runs HAVING count(*)")
             self.connection.execute("DELETE FROM runs")
 
+    def count(self) -> int:
+        """How many objects there are, of all kinds and business units."""
+        with self.lock:
+            return int(self.connection.execute("SELECT count(*) FROM objects").fetchone()[0])
+
     def put(self, thing: StoredObject) -> None:
         """Write an object, replacing the one with the same kind, business unit and key."""
         document = json.dumps(thing.document, separators=(",", ":"))

@@ -15,7 +15,6 @@ from sfmc_sandbox.connection import limited_body
 from sfmc_sandbox.fault_catalogue import TOKEN
 from sfmc_sandbox.login import match
 from sfmc_sandbox.settings import Principal
-from sfmc_sandbox.wire.envelope import BadRequestError
 
 _SCOPE = (
     "offline automations_execute automations_read automations_write data_extensions_read data_extensions_write "
@@ -105,7 +104,7 @@ async def _fields(request: Request) -> Mapping[str, Any] | None:
         if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return dict(parse_qsl(body.decode()))
         fields = orjson.loads(body)
-    except (BadRequestError, ValueError):
+    except ValueError:
         return None
     return fields if isinstance(fields, dict) else None
 

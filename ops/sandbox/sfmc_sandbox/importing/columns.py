@@ -1,6 +1,7 @@
 """Which column of a file goes to which field (pure)."""
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -192,11 +193,11 @@ def column_of(name: str, headings: Sequence[str] | None, asker: str) -> int:
 
 
 def _check(found: Sequence[Binding], shape: Shape, *, adding: bool) -> None:
-    names = [binding.field.name.casefold() for binding in found]
+    names = Counter(binding.field.name.casefold() for binding in found)
     if not names:
         raise RefusedError("no column of the file belongs to a field of the destination")
-    for name in names:
-        if names.count(name) > 1:
+    for name, times in names.items():
+        if times > 1:
             raise RefusedError(f"more than one column of the file goes to the field {name!r}")
     for field in shape.fields:
         wanted = field.is_primary_key or (adding and field.is_required and field.default_value is None)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import orjson
 
+from sfmc_sandbox.importing import tables
 from sfmc_sandbox.importing.columns import Binding, DataExtension, Field, Shape, Value, Values
 from sfmc_sandbox.importing.definition import Action, SubscriberType
 from sfmc_sandbox.importing.lists import STATUSES, ListWriter, MailingList
@@ -33,6 +34,9 @@ class Destination(Protocol):
 
     def empty(self, connection: sqlite3.Connection) -> None:
         """Remove all rows."""
+
+    def count(self, connection: sqlite3.Connection) -> int:
+        """Return how many rows there are."""
 
     def finish(self, connection: sqlite3.Connection, tally: Tally) -> None:
         """Complete the count."""
@@ -77,6 +81,10 @@ class IntoDataExtension:
     def empty(self, connection: sqlite3.Connection) -> None:
         """Remove all rows."""
         self._writer.empty(connection)
+
+    def count(self, connection: sqlite3.Connection) -> int:
+        """Return how many rows there are."""
+        return tables.row_count(connection, self._extension)
 
     def finish(self, connection: sqlite3.Connection, tally: Tally) -> None:
         """Count keys once."""
@@ -131,6 +139,10 @@ class IntoList:
     def empty(self, connection: sqlite3.Connection) -> None:  # noqa: ARG002 - it is never emptied
         """Refuse: a list is never emptied by an import."""
         raise RefusedError("UpdateType Overwrite is for data extensions")
+
+    def count(self, connection: sqlite3.Connection) -> int:
+        """Return how many subscribers the list has."""
+        return self._writer.count(connection)
 
     def finish(self, connection: sqlite3.Connection, tally: Tally) -> None:
         """Nothing is left to count: each row was counted when it was decided on."""

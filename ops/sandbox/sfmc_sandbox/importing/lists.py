@@ -148,6 +148,17 @@ class ListWriter:
         self._store(connection, written)
         self._remove(connection, removed)
 
+    def count(self, connection: sqlite3.Connection) -> int:
+        """Return how many subscribers the list has."""
+        whole = "SELECT count(*) FROM subscriber WHERE mid = ?1"
+        part = "SELECT count(*) FROM membership WHERE mid = ?1 AND list = ?2"
+        target = self._list
+        if target.is_all:
+            found: int = connection.execute(whole, (target.mid,)).fetchone()[0]
+        else:
+            found = connection.execute(part, (target.mid, target.number)).fetchone()[0]
+        return found
+
     def _judge(self, known: _Known, action: Action) -> Verdict:
         touched = known.run == self._run
         return decide(action, on_list=known.on_list, barred=known.barred, touched=touched)

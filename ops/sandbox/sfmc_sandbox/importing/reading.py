@@ -101,6 +101,7 @@ def _line_end(text: str) -> str:
 
 
 _CHUNK = 65_536
+_LONGEST_LINE = 1024 * 1024
 _STAND_IN = "\x1f"  # the "unit separator" control character; stands for a delimiter of several characters
 _OWN_LINE_ENDS = ("", "\n", "\r", "\r\n")
 
@@ -111,8 +112,22 @@ def newline_mode(dialect: Dialect) -> str:
 
 
 def lines_of(text: TextIO, dialect: Dialect) -> Iterator[str]:
-    """Return the lines of an open text; an end that no text file knows is cut off."""
-    return iter(text) if dialect.line_end in _OWN_LINE_ENDS else _split(text, dialect.line_end)
+    """Return the lines of an open text; an end that no text file knows is cut off.
+
+    Raises RefusedError for a line so long that it would fill the memory.
+    """
+    return _limited(text) if dialect.line_end in _OWN_LINE_ENDS else _split(text, dialect.line_end)
+
+
+def _limited(text: TextIO) -> Iterator[str]:
+    while line := text.readline(_LONGEST_LINE + 1):
+        if len(line) > _LONGEST_LINE:
+            raise _too_long()
+        yield line
+
+
+def _too_long() -> RefusedError:
+    return RefusedError(f"the file has a line of more than {_LONGEST_LINE} characters")
 
 
 def _split(text: TextIO, line_end: str) -> Iterator[str]:
@@ -120,6 +135,8 @@ def _split(text: TextIO, line_end: str) -> Iterator[str]:
     while chunk := text.read(_CHUNK):
         *whole, rest = (rest + chunk).split(line_end)
         yield from whole
+        if len(rest) > _LONGEST_LINE:
+            raise _too_long()
     if rest.strip("\r\n"):
         yield rest
 
@@ -135,13 +152,15 @@ class Unreadable(list[str]):
 class Rows:
     """The rows of one text, read once from front to back; blank lines are no rows.
 
-    `line` is the number of the line at which the latest row begins, counted from 1, `raw` its text.
+    `line` is the number of the line at which the latest row begins, counted from 1, `raw` its text; `characters` is
+    how much was read so far.
     """
 
     def __init__(self, lines: Iterator[str], dialect: Dialect) -> None:
         self._lines = lines
         self._dialect = dialect
         self._wide = len(dialect.delimiter) > 1
+        self.characters = 0
         self._skipped = 0
         self._latest: list[str] = []
         self._damaged = False
@@ -193,6 +212,7 @@ class Rows:
         latest = self._latest
         for line in self._lines:
             latest.append(line)
+            self.characters += len(line)
             if not line.isascii() and _has_undecoded_bytes(line):
                 self._damaged = True
             yield line.replace(self._dialect.delimiter, _STAND_IN) if self._wide else line

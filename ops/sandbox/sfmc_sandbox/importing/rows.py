@@ -90,6 +90,7 @@ CREATE INDEX IF NOT EXISTS bad_row_of_task ON bad_row (task_id);
 CREATE TABLE IF NOT EXISTS opening (number INTEGER PRIMARY KEY AUTOINCREMENT);
 """
 _ALL = -1
+_MANY = 2**63
 _RUNS_OF_AN_OPENING = 2**32
 
 
@@ -110,12 +111,14 @@ class BadRow:
 class RowStore:
     """Data extensions, lists and their rows. Safe to use from several threads.
 
+    `most_rows` is how many rows one destination may hold, `most_bad_rows` how many bad rows of one run are kept.
     Without a `path` the rows are in a private temporary file, which is deleted with the store. Keys with the same
     folded form are the same key.
     """
 
     def __init__(self, path: Path | None = None, fold: Fold = as_database) -> None:
         self.database = Database(path, fold)
+        self.most_rows, self.most_bad_rows = _MANY, _MANY
         self._guard = threading.Lock()
         self._in_use: dict[str, threading.Lock] = defaultdict(threading.Lock)
         with self.database.writing() as connection:

@@ -1,5 +1,6 @@
 """Runs one import, from its definition to its outcome."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,17 +31,26 @@ from sfmc_sandbox.importing.sources import Table, destination_of, files_of, open
 from sfmc_sandbox.importing.values import Style
 
 _SIZE = 2_000
+_CHARACTERS_AT_ONCE = 16 * 1024 * 1024
+_LONGEST_RAW = 4_000
 _ACTION = itemgetter(0)
 
 
 class Batch:
-    """Collects good and bad rows of one file; `flush` stores both in one transaction. Memory use has a limit."""
+    """Collects good and bad rows of one file; `flush` stores both in one transaction. Memory use has a limit.
 
-    def __init__(self, store: RowStore, sink: Sink, tally: Tally, task_id: int, file: str) -> None:
+    Raises RefusedError when the destination would have more rows than the store allows.
+    """
+
+    def __init__(
+        self, store: RowStore, sink: Sink, count: Callable[[sqlite3.Connection], int], tally: Tally, of: tuple[int, str]
+    ) -> None:
         self._store = store
         self._sink = sink
+        self._count = count
         self._tally = tally
-        self._of = (task_id, file)
+        self._of = of
+        self._at_most: int | None = None
         self._good: list[tuple[Action, Values]] = []
         self._bad: list[tuple[int, int, str, str, str, int]] = []
 
@@ -54,7 +64,9 @@ class Batch:
         """Add a row that cannot be stored, with its reason, and count it as an error."""
         task_id, file = self._of
         self._tally.errors += 1
-        self._bad.append((task_id, line, raw, reason, file, number))
+        if self._tally.errors > self._store.most_bad_rows:
+            return
+        self._bad.append((task_id, line, raw[:_LONGEST_RAW], reason, file, number))
         if len(self._bad) >= _SIZE:
             self.flush()
 
@@ -65,9 +77,21 @@ class Batch:
         with self._store.database.writing() as connection:
             for action, rows in groupby(self._good, key=_ACTION):
                 self._sink(connection, action, [values for _, values in rows], self._tally)
+            self._check_room(connection)
             connection.executemany("INSERT INTO bad_row VALUES (?, ?, ?, ?, ?, ?)", self._bad)
         self._good.clear()
         self._bad.clear()
+
+    def _check_room(self, connection: sqlite3.Connection) -> None:
+        """Count the rows when there may be too many; until then the sum of all batches is enough."""
+        most = self._store.most_rows
+        if self._at_most is not None:
+            self._at_most += len(self._good)
+        if self._at_most is None or self._at_most > most:
+            self._at_most = self._count(connection)
+        if self._at_most > most:
+            self._good.clear()
+            raise RefusedError(f"the destination would have more than {most} rows (--max-rows)")
 
 
 Interpreter = Callable[[Sequence[str]], tuple[Action, Values]]
@@ -157,7 +181,8 @@ class Transfer:
     def _move(self, table: Table, options: Options, destination: Destination, style: Style) -> None:
         bindings = bind(options, table.headings, destination.shape)
         read = interpreter(options, table.headings, bindings, destination, style)
-        batch = Batch(self.store, destination.sink(bindings, style), self.tally, self.task_id, table.name)
+        of = (self.task_id, table.name)
+        batch = Batch(self.store, destination.sink(bindings, style), destination.count, self.tally, of)
         self._empty(options, destination)
         try:
             self._rows(table, read, batch, allow_errors=options.allow_errors)
@@ -172,7 +197,11 @@ class Transfer:
         self._emptied = True
 
     def _rows(self, table: Table, read: Interpreter, batch: Batch, *, allow_errors: bool) -> None:
+        stored = 0
         for number, row in enumerate(table.rows, start=1):
+            if table.rows.characters - stored > _CHARACTERS_AT_ONCE:
+                batch.flush()
+                stored = table.rows.characters
             try:
                 batch.good(read(row))
             except LeftOutError:
@@ -236,7 +265,9 @@ class _Run:
         if options.delete_file:
             _delete(paths)
         tally = self._transfer.tally
-        return self.outcome("Completed", f"{tally.successful} of {tally.total} rows imported")
+        lost = tally.errors - self._store.most_bad_rows
+        more = f"; {lost} bad rows are counted and not kept (--max-bad-rows)" if lost > 0 else ""
+        return self.outcome("Completed", f"{tally.successful} of {tally.total} rows imported{more}")
 
     def _fill(self, options: Options, source: DataExtension | None, paths: Sequence[Path], style: Style) -> None:
         def tables() -> Iterator[Table]:

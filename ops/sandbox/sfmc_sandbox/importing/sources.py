@@ -30,7 +30,9 @@ from sfmc_sandbox.importing.rows import RowStore
 
 
 class RowReader(Protocol):
-    """An iterator over rows; `line` and `raw` belong to the latest row."""
+    """An iterator over rows; `line` and `raw` belong to the latest row, `characters` is how much was read."""
+
+    characters: int
 
     @property
     def line(self) -> int:
@@ -83,6 +85,7 @@ class _StoredRows:
         self._rows = rows
         self._latest: list[str] = []
         self.line = 0
+        self.characters = 0
 
     @property
     def raw(self) -> str:
@@ -95,6 +98,7 @@ class _StoredRows:
         for row in self._rows:
             self.line += 1
             self._latest = row
+            self.characters += sum(map(len, row))
             yield row
 
 

@@ -9,6 +9,7 @@ from sfmc_sandbox.importing.columns import DataExtension, Field, Value, Values
 from sfmc_sandbox.importing.definition import Action
 from sfmc_sandbox.importing.outcome import RefusedError, Tally
 
+_MOST_FIELDS, _MOST_KEYS = 1000, 50
 _AFFINITY = {"Number": "INTEGER", "Boolean": "INTEGER"}
 
 
@@ -108,6 +109,9 @@ def create(
     names = [field.name.casefold() for field in fields]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"data extension {key!r} needs fields with different names")
+    keys = sum(field.is_primary_key for field in fields)
+    if len(names) > _MOST_FIELDS or keys > _MOST_KEYS:
+        raise ValueError(f"data extension {key!r} may have {_MOST_FIELDS} fields and {_MOST_KEYS} keys at most")
     for field in fields:
         field.check()
     text = json.dumps([asdict(field) for field in fields])
@@ -169,6 +173,12 @@ def read(
         f"SELECT {columns} FROM {extension.table} LIMIT ? OFFSET ?",  # noqa: S608
         (limit, offset),
     )
+
+
+def row_count(connection: sqlite3.Connection, extension: DataExtension) -> int:
+    """Return how many rows a data extension has."""
+    found: int = connection.execute(f"SELECT count(*) FROM {extension.table}").fetchone()[0]  # noqa: S608
+    return found
 
 
 class TableWriter:

@@ -20,6 +20,7 @@ class Rows:
         self._then = then
         self.line = 0
         self.raw = ""
+        self.characters = 0
 
     def __iter__(self):
         while self.line < 2 * self._calm:
