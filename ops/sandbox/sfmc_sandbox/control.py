@@ -25,6 +25,7 @@ from sfmc_sandbox.wire.schema import service_schema
 
 _LARGEST = 1024 * 1024
 _AT_ONCE = 500
+_NO_TASK_ID = 2**63 - 1
 
 
 class ControlError(ValueError):
@@ -94,7 +95,8 @@ def _batched(items: Iterator[Mapping[str, Any]], size: int) -> Iterator[list[Map
 async def bad_rows(request: Request) -> Response:
     """`GET /_sandbox/performs/{task_id}/bad-rows`: rows of a run that were not imported, with reasons."""
     sandbox: Sandbox = request.app.state.sandbox
-    found = sandbox.rows.bad_rows(request.path_params["task_id"], limit=1000)
+    number = min(request.path_params["task_id"], _NO_TASK_ID)
+    found = sandbox.rows.bad_rows(number, limit=1000)
     return JSONResponse([asdict(row) for row in found])
 
 

@@ -26,7 +26,7 @@ code,pre{font:13px ui-monospace,monospace;background:#f1f4f7;padding:.1rem .3rem
 .Completed{color:#116329}.Error{color:#a40e26;font-weight:600}.none{color:#5b6875}
 """
 _EXAMPLE = (
-    "curl -X POST {base}/_sandbox/faults -d "
+    "curl {base}/_sandbox/faults -H 'Content-Type: application/json' -d "
     '\'{{"operation": "Perform", "customer_key": "*", "fault": "drop_after_applying", "count": 3}}\''
 )
 _CONTROL = (

@@ -50,6 +50,25 @@ def test_soap_12_is_answered_in_soap_12_with_the_same_prefix(client: Conversatio
     assert reply.text("OverallStatus") == "OK"
 
 
+@pytest.mark.parametrize("header", ["", None])
+@pytest.mark.parametrize("kind", ["application/soap+xml", "Application/SOAP+XML; charset=utf-8"])
+def test_soap_12_is_answered_with_the_content_type_of_its_request(
+    client: Conversation, kind: str, header: str | None
+) -> None:
+    body = envelope(start(KEY), client.header() if header is None else header, SOAP_12)
+    for sent, answered in ((kind, "application/soap+xml"), ("text/xml", "text/xml")):
+        reply = client.post(body, {"SOAPAction": "Perform", "Content-Type": sent})
+        assert reply.headers["content-type"] == f"{answered}; charset=utf-8"
+        assert reply.envelope.tag == f"{{{SOAP_12}}}Envelope"
+
+
+def test_soap_11_is_answered_as_text_whatever_its_request_is_called(client: Conversation) -> None:
+    body = envelope(start(KEY), client.header())
+    reply = client.post(body, {"SOAPAction": "Perform", "Content-Type": "application/soap+xml"})
+    assert reply.headers["content-type"] == "text/xml; charset=utf-8"
+    assert reply.envelope.tag == f"{{{SOAP_11}}}Envelope"
+
+
 def test_a_soap_12_fault_has_the_structure_of_soap_12(client: Conversation) -> None:
     reply = client.post(envelope(start(KEY), "", SOAP_12), {"SOAPAction": "Perform"})
     assert reply.status == 500

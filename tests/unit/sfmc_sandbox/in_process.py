@@ -33,9 +33,12 @@ class InProcess:
         self._loop.close()
 
     def post(self, body: bytes, headers: dict[str, str] | None = None, path: str = "/Service.asmx") -> Answer:
-        return self._loop.run_until_complete(self._call(body, headers or {}, path))
+        return self.ask("POST", path, body, headers or {})
 
-    async def _call(self, body: bytes, headers: dict[str, str], path: str) -> Answer:
+    def ask(self, method: str, path: str, body: bytes, headers: dict[str, str], query: bytes = b"") -> Answer:
+        return self._loop.run_until_complete(self._call(method, path, body, headers, query))
+
+    async def _call(self, method: str, path: str, body: bytes, headers: dict[str, str], query: bytes) -> Answer:
         sent: list[dict[str, Any]] = []
         received = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -47,9 +50,9 @@ class InProcess:
 
         names = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "path": path,
-            "raw_path": path.encode(), "root_path": "", "scheme": "http", "query_string": b"",
-            "headers": [(b"host", b"sandbox"), *names], "client": ("127.0.0.1", 1), "server": ("sandbox", 80),
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
+            "raw_path": path.encode(), "root_path": "", "scheme": "http", "query_string": query,
+            "headers": [(b"host", b"127.0.0.1"), *names], "client": ("127.0.0.1", 1), "server": ("sandbox", 80),
         }  # fmt: skip
         await self._app(scope, receive, send)
         content = b"".join(message.get("body", b"") for message in sent[1:])

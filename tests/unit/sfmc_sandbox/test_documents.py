@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sfmc_sandbox.cli import sandbox
-from sfmc_sandbox.faults import CATALOGUE, Stage
+from sfmc_sandbox.fault_catalogue import CATALOGUE, Stage
 from sfmc_sandbox.objects.kind import IMPORT_DEFINITION
 from sfmc_sandbox.wire.schema import service_schema
 
