@@ -1,0 +1,114 @@
+"""What actors do: workers carry out messages, sources and clients ask for starts, operators step in."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sfmc_harness.simulation.calls import SECOND, Calls
+from sfmc_harness.simulation.cloud import Cloud
+from sfmc_harness.simulation.messages import Message, Queue
+from sfmc_harness.simulation.ports import open_deps
+from sfmc_import import service
+from sfmc_import.ledger import RedisLedger
+from sfmc_import.policy import Policy
+from sfmc_import.ports import Deps, LedgerUnavailableError
+from sfmc_import.request import StartRequest
+from sfmc_import.retrying import WAKE_PAUSE_SECONDS
+from sfmc_import.states import DueRequest
+
+SWEEP_BATCH = 250
+SOURCE_PAUSE = 2.0
+"""Seconds after which a source submits again what Redis did not take."""
+
+
+@dataclass(frozen=True)
+class Actions:
+    """The bodies of actors over the shared ledger, queue and clock."""
+
+    calls: Calls
+    cloud: Cloud
+    queue: Queue
+    ledger: RedisLedger
+    policy: Policy
+    owners: Iterator[int] = field(default_factory=itertools.count)
+
+    def new_process(self) -> Deps:
+        """What a worker process has that starts now."""
+        return open_deps(self.calls.plan, self.ledger, self.cloud, self.calls)
+
+    # --- Workers, as sfmc_import.tasks does it.
+
+    def carry_out(self, message: Message, deps: Deps) -> None:
+        """Carry out one message; one that finds no Redis goes back to the queue, and beat sends another sweep."""
+        try:
+            self._task(message, deps)
+        except LedgerUnavailableError:
+            if message.kind != "sweep":
+                self._put(message, seconds=1.0)
+
+    def _task(self, message: Message, deps: Deps) -> None:
+        if message.kind == "start":
+            assert message.request is not None
+            self._start(message.request, deps)
+        elif message.kind == "wake":
+            request = deps.ledger.load(message.ids[0])
+            if request is not None:
+                self._start(request, deps)
+        elif message.kind == "follow":
+            service.follow(message.ids, deps)
+        else:
+            service.sweep(deps.ledger, self._wake, self._follow, limit=SWEEP_BATCH, pause=WAKE_PAUSE_SECONDS)
+
+    def _start(self, request: StartRequest, deps: Deps) -> None:
+        service.start(request, f"owner-{next(self.owners)}", deps)
+
+    def _wake(self, due: DueRequest) -> None:
+        self.queue.put(Message(kind="wake", ids=(due.request_id,), deliver_at=self.calls.clock.now))
+
+    def _follow(self, requests: Sequence[str]) -> None:
+        self.queue.put(Message(kind="follow", ids=tuple(requests), deliver_at=self.calls.clock.now))
+
+    def _put(self, message: Message, *, seconds: float = 0.0) -> None:
+        at = self.calls.clock.now + round(seconds * SECOND)
+        self.queue.put(
+            Message(
+                kind=message.kind,
+                request=message.request,
+                ids=message.ids,
+                is_foreign=message.is_foreign,
+                deliver_at=at,
+            )
+        )
+
+    # --- Sources and clients.
+
+    def submit(self, request: StartRequest, note: Callable[[str], None]) -> None:
+        """Record a request and send its message, as sfmc_import.client does; `note` is called once it is accepted."""
+        while True:
+            try:
+                is_new = self.ledger.accept(request)
+                break
+            except LedgerUnavailableError:
+                self.calls.sleep(SOURCE_PAUSE)
+        note(request.request_id)
+        if is_new:
+            self.queue.put(Message(kind="start", request=request, deliver_at=self.calls.clock.now))
+
+    # --- Operators.
+
+    def resolve(self, request: str) -> None:
+        """An operator looks at Marketing Cloud and says what became of a start."""
+        runs = self.cloud.of_request(request)
+        task = runs[0].task_id if runs else None
+        self._try(lambda: self.ledger.resolve(request, task, "operator", "looked it up", self.policy))
+
+    def resume(self, request: str) -> None:
+        """An operator has a run followed again."""
+        self._try(lambda: self.ledger.resume(request, self.policy))
+
+    @staticmethod
+    def _try(command: Callable[[], object]) -> None:
+        try:
+            command()
+        except LedgerUnavailableError:
+            return

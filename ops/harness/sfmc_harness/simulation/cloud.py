@@ -1,0 +1,144 @@
+"""A model of Marketing Cloud: which starts it applied, which file each of them reads, when their rows appear and end."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sfmc_harness.simulation.chance import unit
+from sfmc_harness.simulation.plan import DefinitionPlan, Plan
+from sfmc_import.runs import Definition, Run
+
+ZONE_HOURS = -6
+"""The zone of the account: US Central Standard Time without daylight saving."""
+
+FIRST_TASK_ID = 129_159_023
+NEVER = 2**62
+_COUNTS = {"completed": (3, 0), "completed_with_errors": (2, 1), "completed_empty": (0, 0)}
+_ODD_ENDS = ("import_failed", "import_failed", "import_failed", "completed_with_errors", "completed_empty")
+_DATE_PART = re.compile(r"%%(YEAR|MONTH|DAY)%%")
+_FORMS = {"YEAR": "%Y", "MONTH": "%m", "DAY": "%d"}
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One start that was applied, in milliseconds; `request` is empty when somebody else asked for it.
+
+    `read` is the name of the file that the run reads, None when there is no file for it. `end` is how it ends, as
+    the product calls it.
+    """
+
+    task_id: str
+    key: str
+    request: str
+    at: int
+    read: str | None
+    visible_at: int
+    ends_at: int
+    end: str
+
+    def row(self, now: int) -> Run:
+        """The row as it shows now."""
+        status = "New" if now < self.at + 2000 else "Processing"
+        run = Run(task_id=self.task_id, customer_key=self.key, status=status)
+        if now < self.ends_at:
+            return run
+        if self.end == "import_failed":
+            return replace(run, status="Error")
+        successful, errors = _COUNTS[self.end]
+        return replace(run, status="Completed", successful=successful, errors=errors, total=successful + errors)
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    at: int
+    key: str
+    request: str
+
+
+class Cloud:
+    """Definitions, files and runs of one business unit. Times are milliseconds of the virtual clock."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.plans: Mapping[str, DefinitionPlan] = {each.key: each for each in plan.definitions}
+        self.applied: list[Applied] = []
+        self._files: set[str] = set()
+        self._late: list[_Late] = []
+        self.down_until = 0
+
+    def arrive(self, name: str) -> None:
+        """A file lies where the definitions read."""
+        self._files.add(name)
+
+    def definition(self, key: str) -> Definition | None:
+        """The definition as a Retrieve shows it."""
+        found = self.plans.get(key)
+        return None if found is None else self.definition_of(found)
+
+    def definition_of(self, found: DefinitionPlan) -> Definition:
+        """Each definition has an ObjectID of its own."""
+        return Definition(
+            customer_key=found.key,
+            name=found.key,
+            object_id=f"object-{found.key}",
+            file_spec=found.file_spec,
+            max_import_frequency=found.hours,
+            update_type=found.update_type,
+        )
+
+    def apply(self, now: int, key: str, request: str) -> Applied:
+        """Start a run."""
+        plan, number = self._plan, len(self.applied)
+        chance = [unit(plan.seed, 1, number, draw) for draw in range(4)]
+        is_hidden = chance[3] < plan.hidden_rows
+        odd = chance[2] / plan.odd_runs if plan.odd_runs else 1.0
+        applied = Applied(
+            task_id=str(FIRST_TASK_ID + number),
+            key=key,
+            request=request,
+            at=now,
+            read=self._file_for(self.plans[key].file_spec, now),
+            visible_at=NEVER if is_hidden else now + round(plan.lag * 1000 * chance[0]),
+            ends_at=now + round(plan.run * 1000 * chance[1]),
+            end=_ODD_ENDS[int(odd * len(_ODD_ENDS))] if odd < 1 else "completed",
+        )
+        self.applied.append(applied)
+        return applied
+
+    def apply_later(self, at: int, key: str, request: str) -> None:
+        """A Perform whose caller no longer waits is applied at that time."""
+        self._late.append(_Late(at, key, request))
+
+    def next_late(self) -> int | None:
+        """When the next of them is applied."""
+        return min((late.at for late in self._late), default=None)
+
+    def settle(self, now: int) -> None:
+        """Apply what is due by now."""
+        for late in sorted((late for late in self._late if late.at <= now), key=lambda late: late.at):
+            self._late.remove(late)
+            self.apply(late.at, late.key, late.request)
+
+    def is_pending(self, request: str) -> bool:
+        """Tell whether a Perform of a request may still be applied."""
+        return any(late.request == request for late in self._late)
+
+    def rows(self, now: int) -> Iterator[Run]:
+        """All rows that show now."""
+        return (applied.row(now) for applied in self.applied if applied.visible_at <= now)
+
+    def of_request(self, request: str) -> list[Applied]:
+        """What was applied for a request."""
+        return [applied for applied in self.applied if applied.request == request]
+
+    def name_on(self, spec: str, now: int, days: int = 0) -> str:
+        """The file name that a FileSpec means at a time, or some days after it."""
+        day = datetime.fromtimestamp(now / 1000, UTC) + timedelta(hours=ZONE_HOURS, days=days)
+        return _DATE_PART.sub(lambda part: day.strftime(_FORMS[part[1]]), spec)
+
+    def _file_for(self, spec: str, now: int) -> str | None:
+        """The file of today; without one, the one whose date is nearest."""
+        by_distance = sorted(range(-3, 4), key=abs)
+        names = (self.name_on(spec, now, days) for days in by_distance)
+        return next((name for name in names if name in self._files), None)

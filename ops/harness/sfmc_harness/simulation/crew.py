@@ -1,0 +1,106 @@
+"""Actors that run code of the product in threads of which only one moves at a time; each pauses before its next call."""
+
+import threading
+from collections.abc import Callable
+
+
+class KilledError(BaseException):
+    """Stands for kill -9: nothing of the product may catch it."""
+
+
+class Actor:
+    """One task of a worker, one submit of a source or one command of an operator; `host` is the process it runs in.
+
+    `request` is the request that it works on. It goes on at `ready_at`, in milliseconds of the virtual clock.
+    """
+
+    def __init__(self, host: str, request: str = "") -> None:
+        self.host = host
+        self.request = request
+        self.ready_at = 0
+        self.about = ""
+        self.is_killed = False
+        self.has_ended = False
+        self.error: BaseException | None = None
+
+
+def _taken_lock() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+class Crew:
+    """Gives the turn to one actor and takes it back when that actor pauses or ends."""
+
+    def __init__(self) -> None:
+        self.current: Actor | None = None
+        self._back = _taken_lock()
+        self._idle: list[_Seat] = []
+        self._seats: dict[Actor, _Seat] = {}
+
+    def begin(self, actor: Actor, body: Callable[[], None]) -> None:
+        """Prepare an actor; it runs from its first turn on."""
+        seat = self._idle.pop() if self._idle else _Seat(self)
+        self._seats[actor] = seat
+        seat.given = (actor, body)
+
+    def turn(self, actor: Actor) -> None:
+        """Let an actor run until it pauses or ends."""
+        self.current = actor
+        seat = self._seats[actor]
+        seat.go.release()
+        self._back.acquire()
+        self.current = None
+        if actor.has_ended:
+            self._idle.append(self._seats.pop(actor))
+
+    def pause(self) -> None:
+        """Give the turn back; called by the actor that has it. Raises KilledError when it was killed meanwhile."""
+        actor = self.current
+        assert actor is not None
+        seat = self._seats[actor]
+        self._back.release()
+        seat.go.acquire()
+        if actor.is_killed:
+            raise KilledError
+
+    def kill(self, actor: Actor) -> None:
+        """End a paused actor at the place where it stands."""
+        actor.is_killed = True
+        self.turn(actor)
+
+    def give_back(self) -> None:
+        """Called by a seat whose actor has ended."""
+        self._back.release()
+
+    def close(self) -> None:
+        """End the threads; every actor must have ended."""
+        for seat in self._idle:
+            seat.given = None
+            seat.go.release()
+        self._idle.clear()
+
+
+class _Seat:
+    """A thread that actors use one after another."""
+
+    def __init__(self, crew: Crew) -> None:
+        self.go = _taken_lock()
+        self.given: tuple[Actor, Callable[[], None]] | None = None
+        threading.Thread(target=self._serve, args=(crew,), daemon=True).start()
+
+    def _serve(self, crew: Crew) -> None:
+        while True:
+            self.go.acquire()
+            if self.given is None:
+                return
+            actor, body = self.given
+            try:
+                if actor.is_killed:
+                    raise KilledError
+                body()
+            except BaseException as error:  # noqa: BLE001 - the simulation judges whatever ended it
+                actor.error = error
+            actor.has_ended = True
+            crew.give_back()

@@ -1,0 +1,138 @@
+"""Draws a plan from a seed."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from sfmc_harness.simulation.plan import LEASE, DefinitionPlan, Fault, Happening, Plan
+
+REDIS_FAULTS = ("redis_down", "reply_lost", "repeated", "no_script")
+CLOUD_FAULTS = (
+    "refused",
+    "cut_before_applying",
+    "applied_then_cut",
+    "applied_then_cut",
+    "applied_later",
+    "trickle",
+    "no_task_id",
+    "busy",
+    "limited",
+    "token",
+    "rejected",
+)
+ANYWHERE = ("kill", "kill", "kill", "freeze", "freeze", "delay", "power_loss")
+FREEZES = (1.0, LEASE * 0.5, LEASE, LEASE + 0.01, LEASE * 1.5, LEASE * 3, 3600.0)
+SHORT = (0.0, 0.05, 0.5, 2.0)
+JUMPS = (1.0, 60.0, LEASE, 600.0, 3600.0, 7200.0)
+KINDS = {
+    "submit": 10,
+    "event": 2,
+    "message": 3,
+    "force": 1.5,
+    "time": 3,
+    "lose_messages": 2,
+    "double_messages": 2,
+    "outage": 1,
+    "redis_outage": 1,
+    "elsewhere": 0.2,
+}
+CALLS = (
+    *("Perform",) * 6,
+    *("record_intent", "started") * 3,
+    *("claim", "ended", "mark_ambiguous", "retry", "runs_of", "definition") * 2,
+    *("accept", "due", "followed", "progressed", "renew_intent", "withdraw_intent", "reconcile_later"),
+    *("record_start_unknown", "reject", "resolve", "resume", "mget", "hgetall", "runs"),
+)
+"""The calls that faults look for, the ones that matter most several times."""
+
+POISON = 0.1
+"""How often a request kills each worker that comes to a certain call for it."""
+
+CALLS_OF_POISON = ("definition", "runs_of", "Perform", "record_intent", "started")
+DEFINITIONS = (
+    DefinitionPlan(key="daily", file_spec="daily.csv"),
+    DefinitionPlan(key="hourly", file_spec="hourly.csv", hours=1),
+    DefinitionPlan(key="whole", file_spec="whole.csv", update_type="Overwrite"),
+    DefinitionPlan(key="dated", file_spec="dated_%%YEAR%%%%MONTH%%%%DAY%%.csv", hours=1),
+)
+MAX_REQUESTS = 7
+
+
+def draw(seed: int, steps: int) -> Plan:
+    """Give the plan of a seed."""
+    dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    definitions = tuple(dice.sample(DEFINITIONS, k=dice.choice([1, 1, 2])))
+    return Plan(
+        seed=seed,
+        steps=steps,
+        definitions=definitions,
+        policy=_policy(dice),
+        baseline=dice.random() < 0.7,
+        workers=dice.choice([1, 2, 2, 3]),
+        odd_runs=dice.choice([0.0, 0.0, 0.4]),
+        hidden_rows=dice.choice([0.0, 0.0, 0.0, 0.0, 0.5]),
+        slots=dice.choice([1, 1, 2, 3]),
+        operator=dice.random() < 0.4,
+        lag=dice.choice([0.0, 20.0, 59.0]),
+        run=dice.choice([1.0, 60.0, 900.0]),
+        begins=dice.choice([43_200.0, 43_200.0, 30.0, 300.0, 3600.0]),
+        happenings=tuple(_happenings(dice, definitions, steps)),
+        faults=tuple(_faults(dice, steps)),
+    )
+
+
+def _policy(dice: random.Random) -> dict[str, object]:
+    choices: dict[str, list[object]] = {
+        "when_too_soon": ["defer", "defer", "defer", "drop"],
+        "coalesce": ["same_name", "same_name", "each", "latest"],
+        "on_error": ["free", "keep"],
+        "when_ambiguous": [None, "unknown", "repeat"],
+        "frequency": [None, None, 0.5],
+        "retry_deadline": [600.0, 6 * 3600.0],
+        "reconcile_deadline": [240.0],
+        "follow_deadline": [600.0, 3600.0],
+    }
+    return {name: dice.choice(values) for name, values in choices.items()}
+
+
+def _happenings(dice: random.Random, definitions: tuple[DefinitionPlan, ...], steps: int) -> Iterator[Happening]:
+    requests = 0
+    for _ in range(dice.randint(2, 12)):
+        kind = dice.choices(list(KINDS), weights=list(KINDS.values()))[0] if requests else "submit"
+        definition, step = dice.choice(definitions), dice.randrange(steps * 2 // 3) if requests else 0
+        happening = Happening(step=step, kind=kind, key=definition.key)
+        if kind in {"submit", "event", "message", "force"}:
+            if requests < MAX_REQUESTS:
+                requests += 1
+                name = "" if kind != "submit" and dice.random() < 0.3 else definition.file_spec
+                version = dice.choice([requests, requests, 1])
+                yield Happening(
+                    step=step, kind=kind, key=definition.key, request=f"r{requests}", name=name, version=version
+                )
+        elif kind in {"time", "outage", "redis_outage"}:
+            seconds = dice.choice(JUMPS if kind != "redis_outage" else (1.0, 5.0, 90.0))
+            yield Happening(step=step, kind=kind, seconds=seconds)
+        else:
+            yield happening
+
+
+def _faults(dice: random.Random, steps: int) -> Iterator[Fault]:
+    rate = dice.choice([0.0, 0.02, 0.05, 0.1])
+    for step in range(1, steps + 1):
+        if dice.random() < rate:
+            yield _fault(dice, step=step)
+    for _ in range(dice.choice([0, 1, 2, 3, 5])):
+        step, call = dice.randint(1, steps * 2 // 3), dice.choice(CALLS)
+        yield _fault(dice, step=step, call=call, times=dice.choice([1, 1, 1, 2, 4]))
+    if dice.random() < POISON:
+        call, request = dice.choice(CALLS_OF_POISON), f"r{dice.choice([1, 1, 2, 3])}"
+        yield Fault(step=1, on_redis="kill", on_cloud="kill", call=call, request=request, times=20)
+
+
+def _fault(dice: random.Random, **place: Any) -> Fault:
+    if dice.random() < 0.4:
+        kind = dice.choice(ANYWHERE)
+        seconds = dice.choice(FREEZES) if kind == "freeze" else dice.choice(SHORT)
+        return Fault(on_redis=kind, on_cloud=kind, seconds=seconds, **place)
+    seconds = dice.choice(SHORT) if dice.random() < 0.8 else 60.0
+    return Fault(on_redis=dice.choice(REDIS_FAULTS), on_cloud=dice.choice(CLOUD_FAULTS), seconds=seconds, **place)

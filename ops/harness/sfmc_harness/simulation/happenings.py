@@ -1,0 +1,101 @@
+"""What begins at which step: requests and messages, operators, outages, jumps of time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sfmc_harness.simulation.calls import SECOND
+from sfmc_harness.simulation.messages import Message
+from sfmc_harness.simulation.plan import Happening
+from sfmc_harness.simulation.ports import MID
+from sfmc_import.request import FileInfo, StartRequest
+
+if TYPE_CHECKING:
+    from sfmc_harness.simulation.schedule import Schedule
+
+
+class Happenings:
+    """The happenings of a plan in the order of their steps; those of one step begin together."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._coming = sorted(schedule.plan.happenings, key=lambda happening: happening.step)
+
+    def begin_due(self) -> None:
+        """Begin what belongs to this step."""
+        while self._coming and self._coming[0].step <= self._schedule.calls.step:
+            self._begin(self._coming.pop(0))
+
+    def hurry(self) -> bool:
+        """Nothing else moves: begin the next one at once; False when none is left."""
+        if not self._coming:
+            return False
+        self._begin(self._coming.pop(0))
+        return True
+
+    def stop(self) -> None:
+        """Outages are over, and nothing begins any more."""
+        self._coming.clear()
+        self._schedule.cloud.down_until = self._schedule.calls.redis_down_until = 0
+
+    def _begin(self, happening: Happening) -> None:
+        getattr(self, f"_{happening.kind}")(happening)
+
+    def _request(self, happening: Happening, **more: object) -> StartRequest:
+        name = self._schedule.cloud.name_on(happening.name, self._schedule.clock.now)
+        file = None
+        if name:
+            file = FileInfo(location="/in", name=name, size=3, version=str(happening.version) or None)
+            self._schedule.cloud.arrive(name)
+        fields = {"request_id": happening.request, "customer_key": happening.key, "mid": MID, "file": file}
+        request = StartRequest(**(fields | more))  # type: ignore[arg-type]
+        self._schedule.invariants.requests[request.request_id] = request
+        return request
+
+    def _submit(self, happening: Happening) -> None:
+        """A source announces a file."""
+        self._ask(self._request(happening, source="folder"))
+
+    def _ask(self, request: StartRequest) -> None:
+        note = self._schedule.invariants.submitted.add
+        actions = self._schedule.actions
+        self._schedule.begin("source", request.request_id, lambda: actions.submit(request, note))
+
+    def _event(self, happening: Happening) -> None:
+        """A source announces an event that it may announce again."""
+        self._ask(self._request(happening, event_id=f"event-{happening.version}"))
+
+    def _force(self, happening: Happening) -> None:
+        """An operator forces a start."""
+        self._ask(self._request(happening, force=True, reason="asked for"))
+
+    def _message(self, happening: Happening) -> None:
+        """Another Celery client sends a message; nothing else knows of it."""
+        request = self._request(happening)
+        self._schedule.invariants.submitted.add(request.request_id)
+        message = Message(kind="start", request=request, is_foreign=True, deliver_at=self._schedule.clock.now)
+        self._schedule.queue.put(message)
+
+    def _lose_messages(self, _: Happening) -> None:
+        self._schedule.queue.lose_own()
+
+    def _double_messages(self, _: Happening) -> None:
+        self._schedule.queue.double(self._schedule.clock.now)
+
+    def _elsewhere(self, happening: Happening) -> None:
+        """Somebody else starts the definition."""
+        self._schedule.cloud.apply(self._schedule.clock.now, happening.key, "")
+
+    def _outage(self, happening: Happening) -> None:
+        """Marketing Cloud refuses every call of the account for some time."""
+        self._schedule.cloud.down_until = self._until(happening)
+
+    def _redis_outage(self, happening: Happening) -> None:
+        self._schedule.calls.redis_down_until = self._until(happening)
+
+    def _time(self, happening: Happening) -> None:
+        """Time passes while nobody moves."""
+        self._schedule.advance_to(self._until(happening))
+
+    def _until(self, happening: Happening) -> int:
+        return self._schedule.clock.now + round(happening.seconds * SECOND)

@@ -1,0 +1,55 @@
+"""What the events of a schedule tell: each request's way through its states, one allowed transition after another."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from sfmc_import.states import NEW, NOT_STARTED, TERMINAL, TRANSITIONS
+
+_STEPS = {(step.source, step.event, step.target) for step in TRANSITIONS}
+
+
+class ViolationError(Exception):
+    """A promise that was not kept; `kind` is the invariant."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(f"{kind}: {text}")
+        self.kind = kind
+
+
+def name_of(event: Mapping[str, Any]) -> str:
+    """The last part of its type."""
+    return str(event["type"]).removeprefix("sfmc.import.")
+
+
+class History:
+    """The events so far, by request."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, str] = {}
+        self.events: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        self.times: dict[tuple[str, str], int] = {}
+
+    def add(self, event: Mapping[str, Any], now: int) -> None:
+        """Go one event on; raises ViolationError for a step that does not exist, or a second end."""
+        name, request = name_of(event), str(event["data"]["request_id"])
+        before = self.states.get(request, NEW)
+        target = "started" if name == "progressed" else name
+        number = len(self.events[request]) + 1
+        if (before, name, target) not in _STEPS or event["id"] != f"{request}/{number}/{name}":
+            raise ViolationError("impossible event", f"{event['id']} of a request that is {before}")
+        self.states[request] = target
+        self.events[request].append(event)
+        self.times[request, name] = now
+
+    def last(self, request: str) -> Mapping[str, Any]:
+        """The last event of a request."""
+        return self.events[request][-1]
+
+    def has_ended(self, request: str) -> bool:
+        """Tell whether its last event is an end, or what an operator said after one."""
+        return self.states.get(request) in {*TERMINAL, NOT_STARTED}
+
+    def went_through(self, request: str, name: str) -> bool:
+        """Tell whether it has had such an event."""
+        return (request, name) in self.times

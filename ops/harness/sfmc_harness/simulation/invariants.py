@@ -1,0 +1,220 @@
+"""What must hold after each step of a schedule, and what must hold when the faults have stopped and all has ended."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from sfmc_harness.simulation.cloud import NEVER, Applied, Cloud
+from sfmc_harness.simulation.history import History, ViolationError, name_of
+from sfmc_harness.simulation.plan import Plan
+from sfmc_harness.simulation.store import View
+from sfmc_import.ledger import LedgerSettings
+from sfmc_import.policy import Policy
+from sfmc_import.request import StartRequest
+from sfmc_import.retrying import MAX_RETRY_AFTER_SECONDS, WAKE_PAUSE_SECONDS
+from sfmc_import.states import RUN_ENDS, UNFINISHED
+
+FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
+SLACK_MS = 1000
+
+
+class Invariants:
+    """Checks one schedule; `requests` grows as sources, clients and operators ask."""
+
+    def __init__(self, plan: Plan, cloud: Cloud, history: History, settings: LedgerSettings) -> None:
+        self._plan = plan
+        self._cloud = cloud
+        self._history = history
+        self._settings = settings
+        self._policy = Policy(**plan.policy)
+        self._checked = 0
+        self.requests: dict[str, StartRequest] = {}
+        self.submitted: set[str] = set()
+
+    # --- After each step.
+
+    def after_step(self, view: View) -> None:
+        """Raise ViolationError for the first invariant that does not hold now."""
+        for event in view.events:
+            self._history.add(event, view.now)
+        self._states_and_events_agree(view)
+        self._one_in_flight(view)
+        self._all_have_a_next_time(view)
+        self._deferred_for_a_reason(view)
+        if view.endless:
+            raise ViolationError("key without end", ", ".join(view.endless))
+
+    def applied(self) -> None:
+        """Check the starts that were applied since the last call, with the history from before them."""
+        for new in self._cloud.applied[self._checked :]:
+            if new.request:
+                self._not_too_often(new)
+                self._file_is_the_requested_one(new)
+        self._checked = len(self._cloud.applied)
+
+    def _states_and_events_agree(self, view: View) -> None:
+        for request, fields in view.requests.items():
+            told = self._history.states.get(request)
+            if fields.get("state") != told:
+                raise ViolationError("state without event", f"{request} is {fields.get('state')}, its events say {told}")
+        if lost := self._history.states.keys() - view.requests.keys():
+            raise ViolationError("record lost", f"{sorted(lost)}")
+
+    def _one_in_flight(self, view: View) -> None:
+        flying = defaultdict(list)
+        for request, fields in view.requests.items():
+            if fields["state"] in FLYING and not self._came_back(request):
+                flying[fields["key"]].append(request)
+        for key, requests in flying.items():
+            if len(requests) > 1:
+                raise ViolationError("two in flight", f"{requests} of {key}")
+
+    def _came_back(self, request: str) -> bool:
+        """It was started, or followed again, after its end: the truth outranks single flight."""
+        names = [name_of(event) for event in self._history.events[request]]
+        ends = {"gave_up", "start_unknown", "not_started", "follow_timed_out"}
+        return any(before in ends and after in {"started", "progressed"} for before, after in pairwise(names))
+
+    def _all_have_a_next_time(self, view: View) -> None:
+        unfinished = {request for request, fields in view.requests.items() if fields["state"] in UNFINISHED}
+        if unfinished != view.due.keys():
+            odd = sorted(unfinished ^ view.due.keys())
+            raise ViolationError("no next time", f"due and unfinished differ: {odd}")
+        settings, windows = self._settings, [int(fields.get("window", 0)) for fields in view.definitions.values()]
+        longest = max(settings.lease, settings.recheck, MAX_RETRY_AFTER_SECONDS) * 1000
+        latest = max([view.now, *windows]) + longest + SLACK_MS
+        for request, at in view.due.items():
+            if at > latest:
+                raise ViolationError("waits too long", f"{request} is due in {(at - view.now) / 1000:.0f} s")
+
+    def _deferred_for_a_reason(self, view: View) -> None:
+        for name, definition in view.definitions.items():
+            waiting = [each for each in view.follow_ups.get(name, ()) if self._is_deferred(view, each)]
+            if not waiting or "holder" in definition:
+                continue
+            first = view.requests[waiting[0]]
+            is_blocked = int(definition.get("window", 0)) > view.now and "force" not in first
+            soon = view.now + WAKE_PAUSE_SECONDS * 1000 + SLACK_MS
+            if not is_blocked and view.due.get(waiting[0], 0) > soon:
+                raise ViolationError("waits for nothing", f"{waiting[0]} is the first follow-up of a free {name}")
+
+    @staticmethod
+    def _is_deferred(view: View, request: str) -> bool:
+        return view.requests.get(request, {}).get("state") == "deferred"
+
+    # --- Each applied start.
+
+    def _not_too_often(self, new: Applied) -> None:
+        for earlier in self._cloud.applied:
+            if earlier is new:
+                return
+            if earlier.key == new.key and earlier.request and not self._is_foreign(new.key):
+                self._compare(earlier, new)
+
+    def _is_foreign(self, key: str) -> bool:
+        """Somebody else started the definition too: a single new run is taken for ours, as guarantees.md says."""
+        return any(applied.key == key and not applied.request for applied in self._cloud.applied)
+
+    def _compare(self, earlier: Applied, new: Applied) -> None:
+        if earlier.visible_at == NEVER and self._may_repeat(new.key):
+            return
+        if earlier.request == new.request:
+            raise ViolationError("double start", f"{new.request}: runs {earlier.task_id} and {new.task_id}")
+        if self._history.states.get(earlier.request) in FLYING and not self._came_back(earlier.request):
+            text = f"{new.key}: run {new.task_id} of {new.request} during {earlier.task_id} of {earlier.request}"
+            raise ViolationError("two at once", text)
+        is_forced = self.requests[new.request].force
+        if not is_forced and new.at - earlier.at < self.window_ms(new.key) and not self._is_freed(earlier):
+            text = f"{new.key}: run {new.task_id} of {new.request} after {earlier.task_id} of {earlier.request}"
+            raise ViolationError("inside the window", text)
+
+    def _may_repeat(self, key: str) -> bool:
+        return self._policy.may_repeat(self._cloud.definition(key))
+
+    def window_ms(self, key: str) -> int:
+        """The window of a definition."""
+        definition = self._cloud.definition(key)
+        return 0 if definition is None else round(self._policy.window(definition) * 3_600_000)
+
+    def _is_freed(self, earlier: Applied) -> bool:
+        failed = self._history.went_through(earlier.request, "import_failed")
+        return earlier.end == "import_failed" and failed and self._policy.on_error == "free"
+
+    def _file_is_the_requested_one(self, new: Applied) -> None:
+        file = self.requests[new.request].file
+        if file is not None and new.read != file.name:
+            raise ViolationError("another file", f"{new.request} asked for {file.name}, run {new.task_id} read {new.read}")
+
+    # --- When all has ended.
+
+    def at_the_end(self, view: View) -> None:
+        """Raise ViolationError for the first promise that was not kept in the end."""
+        for kind, text in (*self._lost(), *self._left_over(view), *self._untrue(), *self._unjust()):
+            raise ViolationError(kind, text)
+
+    def _lost(self) -> Iterator[tuple[str, str]]:
+        for request in sorted(self.submitted - self._history.states.keys()):
+            yield "lost", f"{request} was accepted and left no trace"
+        for request, state in self._history.states.items():
+            if not self._history.has_ended(request):
+                yield "lost", f"{request} stands at {state}"
+
+    def _left_over(self, view: View) -> Iterator[tuple[str, str]]:
+        for name, fields in view.definitions.items():
+            if "holder" in fields:
+                yield "left over", f"{name} is held by {fields['holder']}"
+        for name, requests in view.follow_ups.items():
+            yield "left over", f"{requests} wait for {name}"
+
+    def _untrue(self) -> Iterator[tuple[str, str]]:
+        runs = {applied.task_id: applied for applied in self._cloud.applied}
+        for request in self._history.states:
+            last = self._history.last(request)
+            outcome, task = name_of(last), last["data"].get("task_id")
+            own = self._cloud.of_request(request)
+            if outcome in RUN_ENDS:
+                yield from self._run_is_true(request, outcome, runs.get(str(task)))
+            elif outcome != "start_unknown" and own:
+                yield "untrue", f"{request} is {outcome}, but {[run.task_id for run in own]} was started"
+
+    def _run_is_true(self, request: str, outcome: str, run: Applied | None) -> Iterator[tuple[str, str]]:
+        if run is None:
+            yield "untrue", f"{request} is {outcome} with a run that was never started"
+        elif run.request != request and not self._is_foreign(run.key):
+            yield "untrue", f"{request} is {outcome} with the run {run.task_id} of {run.request}"
+        elif outcome not in {"follow_timed_out", run.end}:
+            yield "untrue", f"{request} is {outcome}, run {run.task_id} is {run.end}"
+
+    def _unjust(self) -> Iterator[tuple[str, str]]:
+        """A duplicate must be one, of the request that it names."""
+        for request, state in self._history.states.items():
+            if state == "duplicate":
+                why = self._why_no_duplicate(request, self._history.last(request)["data"])
+                if why:
+                    yield "unjust duplicate", f"{request}: {why}"
+
+    def _why_no_duplicate(self, request: str, told: Mapping[str, Any]) -> str | None:
+        mine, other = self.requests[request], self.requests.get(str(told.get("held_by")))
+        match told.get("why"):
+            case "file":
+                same = other and other.file and mine.file and other.file.fingerprint == mine.file.fingerprint
+                return None if same else f"{told.get('held_by')} has another file"
+            case "event":
+                return None if other and other.event_id == mine.event_id else "no such event"
+            case "superseded":
+                return self._why_not_superseded(mine, other)
+            case "window":
+                return None if mine.file is None else "it has a file"
+            case "too_soon":
+                return None if self._policy.when_too_soon == "drop" else "the policy is to wait"
+            case why:
+                return f"the reason is {why}"
+
+    def _why_not_superseded(self, mine: StartRequest, other: StartRequest | None) -> str | None:
+        if other is None or mine.file is None or other.file is None or mine.force:
+            return "it could not be superseded"
+        if self._policy.coalesce == "each":
+            return "the policy is to keep each"
+        same = self._policy.coalesce == "latest" or mine.file.name == other.file.name
+        return None if same else f"{other.request_id} has another name"

@@ -1,0 +1,168 @@
+"""The ports of the product in a simulation: the real ledger and cache over calls that wait for their turn."""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar, cast
+
+from sfmc_harness.simulation.calls import SECOND, Calls
+from sfmc_harness.simulation.chance import unit
+from sfmc_harness.simulation.cloud import Cloud
+from sfmc_harness.simulation.plan import CALL, RESULTS_DELAY, Plan
+from sfmc_harness.simulation.store import Store
+from sfmc_import.definitions import CachedDefinitions
+from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
+from sfmc_import.ledger import RedisLedger
+from sfmc_import.policy import Policy
+from sfmc_import.ports import Deps, Refusal, Timing
+from sfmc_import.retry_call import retry_call
+from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
+from sfmc_import.runs import Accepted, Definition, Run
+
+T = TypeVar("T")
+
+MID = "510001234"
+_SLOW = frozenset({"trickle", "applied_later"})
+"""Faults whose call lasts as long as a call may."""
+
+REQUESTS = Backoff(floor=15.0, cap=300.0)
+TIMING = Timing(
+    call=CALL,
+    results_delay=RESULTS_DELAY,
+    scheduled=replace(SCHEDULED, backoff=REQUESTS, results_delay=RESULTS_DELAY),
+    repeat=replace(REPEAT, backoff=REQUESTS, results_delay=RESULTS_DELAY),
+    reconcile=RECONCILE,
+    follow=Backoff(floor=10.0, cap=600.0, factor=3.0),
+)
+
+
+class SteppedRedis:
+    """Stands for redis.Redis: each command is a step, and each script is given the virtual time."""
+
+    def __init__(self, store: Store, calls: Calls) -> None:
+        self._client = store.client
+        self._calls = calls
+        self._names = {
+            hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(): name for name, text in store.scripts.items()
+        }
+
+    def evalsha(self, sha: str, count: int, *given: Any) -> Any:
+        """See redis.Redis.evalsha."""
+        return self._calls.redis(self._names[sha], lambda now: self._client.evalsha(sha, count, *given, now))
+
+    def eval(self, text: str, count: int, *given: Any) -> Any:
+        """See redis.Redis.eval."""
+        return self._calls.redis("script", lambda now: self._client.eval(text, count, *given, now))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Any other command."""
+        command = getattr(self._client, name)
+        return lambda *given, **options: self._calls.redis(name, lambda _: command(*given, **options))
+
+
+class SteppedCloud:
+    """Implements sfmc_import.ports.MarketingCloud over the model."""
+
+    def __init__(self, cloud: Cloud, calls: Calls) -> None:
+        self._cloud = cloud
+        self._calls = calls
+
+    def prepare(self) -> None:
+        """See sfmc_import.ports.MarketingCloud.prepare."""
+
+    def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
+        """See sfmc_import.ports.MarketingCloud.start."""
+        fault = self._calls.cloud("Perform")
+        if self._calls.clock.boottime() >= not_after:
+            return NotApplied("lease_over", "the time to send this start is over")
+        answer, seconds = self._perform(customer_key, fault.on_cloud, fault.seconds)
+        self._calls.reply(seconds=seconds)
+        return answer
+
+    def _perform(self, key: str, fault: str, seconds: float) -> tuple[Accepted | Fault, float | None]:
+        refusal = self._refusal(fault, seconds)
+        if refusal is not None:
+            return refusal, None
+        if self._cloud.definition(key) is None:
+            return Rejected("43010", "not found"), None
+        if fault == "rejected":
+            return Rejected("43060", "not valid"), None
+        request, now = self._calls.actor.request, self._calls.clock.now
+        if fault == "cut_before_applying":
+            return Ambiguous("reset", "reset"), None
+        if fault == "applied_later":
+            self._cloud.apply_later(now + round((CALL + seconds) * SECOND), key, request)
+            return Ambiguous("read_timeout", "no answer"), CALL
+        applied = self._cloud.apply(now, key, request)
+        if fault == "trickle":
+            return Ambiguous("read_timeout", "no answer"), CALL
+        if fault == "applied_then_cut":
+            return Ambiguous("reset", "reset"), None
+        if fault == "no_task_id":
+            return Ambiguous("no_task_id", "OK without Task.ID"), None
+        return Accepted(task_id=applied.task_id, soap_request_id=f"soap-{applied.task_id}"), None
+
+    def _refusal(self, fault: str, seconds: float) -> NotApplied | None:
+        if self._calls.clock.now < self._cloud.down_until or fault == "token":
+            return NotApplied("token_refused", "the token was refused", account_wide=True)
+        if fault == "refused":
+            return NotApplied("refused", "connection refused")
+        if fault == "limited":
+            return NotApplied("17", "rate limited", account_wide=True, retry_after=seconds)
+        return NotApplied("13", "not processed") if fault == "busy" else None
+
+    def _query(self, what: str, read: Callable[[], T]) -> T | Refusal:
+        """The answer is as of the time when Marketing Cloud gave it, before it arrives."""
+        fault = self._calls.cloud(what)
+        name = fault.on_cloud
+        refusal = self._refusal(name, fault.seconds)
+        if refusal is None and name not in {"", "freeze", "delay"}:
+            refusal = NotApplied("read_timeout" if name in _SLOW else "reset", "no answer")
+        answer = refusal or read()
+        self._calls.reply(seconds=CALL if name in _SLOW else None)
+        return answer
+
+    def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
+        """See sfmc_import.ports.MarketingCloud.definition."""
+        return self._query("definition", lambda: self._cloud.definition(customer_key))
+
+    def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
+        """See sfmc_import.ports.MarketingCloud.definitions."""
+        return self._query("definitions", lambda: list(map(self._cloud.definition_of, self._cloud.plans.values())))
+
+    def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
+        """See sfmc_import.ports.MarketingCloud.runs_of."""
+        return self._query("runs_of", lambda: [r for r in self._rows() if r.customer_key == customer_key])
+
+    def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
+        """See sfmc_import.ports.MarketingCloud.runs."""
+        return self._query("runs", lambda: {row.task_id: row for row in self._rows() if row.task_id in task_ids})
+
+    def _rows(self) -> Iterator[Run]:
+        return self._cloud.rows(self._calls.clock.now)
+
+
+def open_ledger(store: Store, calls: Calls) -> RedisLedger:
+    """The ledger of the product over stepped commands."""
+    return RedisLedger(cast("Any", SteppedRedis(store, calls)), store.settings, store.scripts)
+
+
+def open_deps(plan: Plan, ledger: RedisLedger, cloud: Cloud, calls: Calls) -> Deps:
+    """What one worker process has: a cache of definitions of its own, over the ledger that all share."""
+    port, policy = SteppedCloud(cloud, calls), Policy(**plan.policy)
+
+    def chance() -> float:
+        return unit(plan.seed, 3, calls.step)
+
+    return Deps(
+        marketing_cloud=port,
+        ledger=ledger,
+        definitions=CachedDefinitions(port, ttl=300.0, clock=calls.clock.boottime),
+        clock=calls.clock,
+        retry_call=retry_call(IN_CALL, sleep=calls.sleep, chance=chance),
+        retry_ledger=retry_call(LEDGER, sleep=calls.sleep, chance=chance),
+        policies=lambda _mid, _key: policy,
+        chance=chance,
+        timing=TIMING,
+        baseline=plan.baseline,
+    )

@@ -1,0 +1,268 @@
+"""Runs one plan: who moves next, what befalls them, and after each step the invariants."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+
+from sfmc_harness.simulation.actions import Actions
+from sfmc_harness.simulation.calls import SECOND, Calls, Clock, TraceLine
+from sfmc_harness.simulation.chance import below, unit
+from sfmc_harness.simulation.cloud import ZONE_HOURS, Cloud
+from sfmc_harness.simulation.crew import Actor, Crew, KilledError
+from sfmc_harness.simulation.happenings import Happenings
+from sfmc_harness.simulation.history import History, ViolationError, name_of
+from sfmc_harness.simulation.invariants import Invariants
+from sfmc_harness.simulation.messages import Message, Queue
+from sfmc_harness.simulation.plan import Plan
+from sfmc_harness.simulation.ports import open_ledger
+from sfmc_harness.simulation.store import Store, View
+from sfmc_import.policy import Policy
+from sfmc_import.ports import Deps
+
+DAY_MS = 86_400_000
+FIRST_MIDNIGHT_MS = 20_834 * DAY_MS - ZONE_HOURS * 3_600_000
+OPERATOR_ACTS = {"start_unknown": "resolve", "follow_timed_out": "resume"}
+MAX_STEPS_OF_REST = 6000
+"""Steps after the last fault within which every request must have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a schedule went: the violation that ended it, if one did, and its steps; `ends` are the final states."""
+
+    kind: str | None
+    text: str
+    steps: int
+    trace: tuple[TraceLine, ...]
+    ends: dict[str, str]
+
+
+@dataclass
+class Slot:
+    """A thread of a worker process, which is down until `up_at`.
+
+    It has a cache of its own: in the product the threads share one, and one waits while another asks.
+    """
+
+    host: str
+    up_at: int = 0
+    deps: Deps | None = None
+    message: Message | None = None
+    actor: Actor | None = None
+
+
+@dataclass
+class Again:
+    """A source or an operator that was killed begins anew."""
+
+    at: int
+    begin: Callable[[], None] = field(repr=False)
+
+
+class Schedule:
+    """One plan over one store, which is wiped."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan = plan
+        self.clock = Clock(FIRST_MIDNIGHT_MS - round(plan.begins * SECOND))
+        store.wipe(self.clock.now)
+        self.store = store
+        self.crew = Crew()
+        self.cloud = Cloud(plan)
+        self.queue = Queue()
+        self.calls = Calls(plan, self.crew, self.clock, on_freeze=self._redeliver)
+        self.history = History()
+        self.invariants = Invariants(plan, self.cloud, self.history, store.settings)
+        self.actions = Actions(
+            self.calls, self.cloud, self.queue, open_ledger(store, self.calls), Policy(**plan.policy)
+        )
+        hosts = [f"worker-{number}" for number in range(1, plan.workers + 1)]
+        self.slots = [Slot(host) for host in hosts for _ in range(plan.slots)]
+        self.actors: list[Actor] = []
+        self.again: list[Again] = []
+        self.happenings = Happenings(self)
+        self._bodies: dict[Actor, Callable[[], None]] = {}
+        self._operated: set[tuple[str, str]] = set()
+        self._swept_at = 0
+        self._due: int | None = None
+
+    def run(self) -> Verdict:
+        """Carry the plan out, let the faults stop, and wait for rest."""
+        kind, text = None, ""
+        try:
+            self._until(lambda: self.calls.step >= self.plan.steps)
+            self.happenings.stop()
+            self._until(lambda: False)
+            self.invariants.at_the_end(self.store.look(self.clock.now))
+        except ViolationError as violation:
+            kind, text = violation.kind, str(violation)
+        finally:
+            for actor in self.actors:
+                self.crew.kill(actor)
+            self.crew.close()
+        return Verdict(kind, text, self.calls.step, tuple(self.calls.trace), dict(self.history.states))
+
+    def _until(self, is_over: Callable[[], bool]) -> None:
+        limit = self.plan.steps + MAX_STEPS_OF_REST
+        while not is_over():
+            if self.calls.step > limit:
+                raise ViolationError("no rest", f"after {limit} steps {self.history.states} goes on")
+            self.happenings.begin_due()
+            if not self._turn() and not self.happenings.hurry():
+                return
+
+    # --- Whose turn it is.
+
+    def _turn(self) -> bool:
+        """Let one actor make one call; False when nothing at all is to come."""
+        while not (ready := self._ready()):
+            following = self._next_time()
+            if following is None:
+                return False
+            self.advance_to(following)
+        actor = ready[below(len(ready), self.plan.seed, 4, self.calls.step, self.clock.now)]
+        self.crew.turn(actor)
+        if actor.has_ended:
+            self._end(actor)
+        if self.calls.has_lost_power:
+            self.calls.has_lost_power = False
+            self._stop({slot.host for slot in self.slots})
+        self._check()
+        return True
+
+    def _ready(self) -> list[Actor]:
+        self._send_sweep()
+        self._begin_anew()
+        self._deliver()
+        return [actor for actor in self.actors if actor.ready_at <= self.clock.now]
+
+    def _next_time(self) -> int | None:
+        times = [actor.ready_at for actor in self.actors]
+        times += [again.at for again in self.again]
+        idle = [slot.up_at for slot in self.slots if slot.actor is None]
+        delivery = self.queue.next_time()
+        if idle and delivery is not None:
+            times.append(max(delivery, min(idle)))
+        times += [time for time in (self._sweep_time(), self.cloud.next_late()) if time is not None]
+        return min(times, default=None)
+
+    def advance_to(self, at: int) -> None:
+        """Let time pass."""
+        self.clock.now = max(self.clock.now, at)
+        self.cloud.settle(self.clock.now)
+        self.store.age(self.clock.now)
+
+    # --- Workers and beat.
+
+    def _sweep_time(self) -> int | None:
+        """Beat sends a sweep every second; those that find nothing due are left out."""
+        if self._due is None or self.queue.has("sweep"):
+            return None
+        return max(self._due, self._swept_at + SECOND, self.calls.redis_down_until)
+
+    def _send_sweep(self) -> None:
+        at = self._sweep_time()
+        if at is not None and at <= self.clock.now:
+            self._swept_at = self.clock.now
+            several = 2 if unit(self.plan.seed, 5, self.calls.step) < 0.1 else 1
+            for _ in range(several):
+                self.queue.put(Message(kind="sweep", deliver_at=self.clock.now))
+
+    def _deliver(self) -> None:
+        for slot in self.slots:
+            if slot.actor is None and slot.up_at <= self.clock.now:
+                message = self.queue.take(self.clock.now, self._choose)
+                if message is not None:
+                    self._work(slot, message)
+
+    def _choose(self, count: int) -> int:
+        return below(count, self.plan.seed, 6, self.calls.step, self.clock.now)
+
+    def _work(self, slot: Slot, message: Message) -> None:
+        deps = slot.deps = slot.deps or self.actions.new_process()
+        slot.message = message
+        slot.actor = self.begin(slot.host, message.about, lambda: self.actions.carry_out(message, deps))
+
+    def _redeliver(self, actor: Actor) -> None:
+        """The messages of a worker that does not move are given to another one."""
+        for slot in self.slots:
+            if slot.actor is actor and slot.message is not None:
+                self._return(slot.message)
+
+    def _return(self, message: Message) -> None:
+        pause = 1 + round(unit(self.plan.seed, 7, self.calls.step) * 60)
+        self.queue.put(replace(message, deliver_at=self.clock.now + pause * SECOND))
+
+    # --- Actors.
+
+    def begin(self, host: str, request: str, body: Callable[[], None]) -> Actor:
+        """Let an actor begin now."""
+        actor = Actor(host, request)
+        actor.ready_at = self.clock.now
+        self.actors.append(actor)
+        self._bodies[actor] = body
+        self.crew.begin(actor, body)
+        return actor
+
+    def _end(self, actor: Actor) -> None:
+        self.actors.remove(actor)
+        body = self._bodies.pop(actor)
+        is_killed = isinstance(actor.error, KilledError)
+        if actor.error is not None and not is_killed:
+            raise ViolationError("defect", f"{actor.host} with {actor.request}: {actor.error!r}")
+        slot = next((slot for slot in self.slots if slot.actor is actor), None)
+        if slot is None and is_killed:
+            self.again.append(Again(self.clock.now + 5 * SECOND, lambda: self._restart(actor, body)))
+        if slot is not None:
+            self._free(slot, is_dead=is_killed)
+        if slot is not None and is_killed:
+            self._stop({slot.host})
+
+    def _restart(self, actor: Actor, body: Callable[[], None]) -> None:
+        self.begin(actor.host, actor.request, body)
+
+    def _free(self, slot: Slot, *, is_dead: bool) -> None:
+        message, slot.message, slot.actor = slot.message, None, None
+        if is_dead and message is not None:
+            self._return(message)
+
+    def _stop(self, hosts: Collection[str]) -> None:
+        """Worker processes die with all that they have in their hands, and come back."""
+        stopped = [slot for slot in self.slots if slot.host in hosts]
+        for slot in stopped:
+            slot.deps, slot.up_at = None, self.clock.now + 2 * SECOND
+        for slot in stopped:
+            if slot.actor is not None:
+                self.crew.kill(slot.actor)
+                self._end(slot.actor)
+
+    def _begin_anew(self) -> None:
+        for again in [again for again in self.again if again.at <= self.clock.now]:
+            self.again.remove(again)
+            again.begin()
+
+    # --- Invariants.
+
+    def _check(self) -> None:
+        self.invariants.applied()
+        if self.calls.changed:
+            self.calls.changed = False
+            view = self.store.look(self.clock.now)
+            self._due = min(view.due.values(), default=None)
+            self.invariants.after_step(view)
+            if self.plan.operator:
+                self._operate(view)
+
+    def _operate(self, view: View) -> None:
+        """An operator sees an end that needs a person, and acts some time later, once for each."""
+        for event in view.events:
+            request, name = str(event["data"]["request_id"]), name_of(event)
+            if name in OPERATOR_ACTS and (request, name) not in self._operated:
+                self._operated.add((request, name))
+                at = self.clock.now + round(unit(self.plan.seed, 8, self.calls.step) * 600 * SECOND)
+                self.again.append(Again(at, lambda request=request, name=name: self._act(request, name)))
+
+    def _act(self, request: str, name: str) -> None:
+        if self.cloud.is_pending(request):
+            return
+        command = getattr(self.actions, OPERATOR_ACTS[name])
+        self.begin("operator", request, lambda: command(request))

@@ -1,0 +1,126 @@
+"""The ledger's own scripts on a real server, on virtual time: the caller gives the time of each call, keys age with it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from redis import Redis
+
+from sfmc_import.ledger import LedgerSettings
+from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.scripts import read_part, sources
+
+REAL_CLOCK = "redis.call('TIME')"
+GIVEN_CLOCK = "{math.floor(ARGV[2] / 1000), ARGV[2] % 1000 * 1000}"
+AGE_STEP_MS = 10_000
+"""Keys age in steps of this length: each of them costs a look at every key."""
+
+_AGE = """
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local left = redis.call('PTTL', key)
+  if left > 0 then redis.call('PEXPIRE', key, string.format('%.0f', left - ARGV[1])) end
+end
+"""
+
+_LOOK = """
+local requests, definitions, waiting, endless = {}, {}, {}, {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local is_ours = string.sub(key, 1, #ARGV[1]) == ARGV[1]
+  local letter = is_ours and string.sub(key, #ARGV[1] + 1, #ARGV[1] + 2)
+  if letter == 'r:' then
+    requests[#requests + 1] = {string.sub(key, #ARGV[1] + 3), redis.call('HGETALL', key)}
+  elseif letter == 'd:' then
+    definitions[#definitions + 1] = {string.sub(key, #ARGV[1] + 3), redis.call('HGETALL', key)}
+  elseif letter == 'w:' then
+    waiting[#waiting + 1] = {string.sub(key, #ARGV[1] + 3), redis.call('ZRANGE', key, 0, -1)}
+  end
+  if redis.call('TTL', key) == -1 then endless[#endless + 1] = key end
+end
+return {requests, definitions, waiting, endless, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'),
+  redis.call('XRANGE', KEYS[2], ARGV[2], '+')}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What stands in Redis at one moment; `events` are those that are new since the last view."""
+
+    now: int
+    requests: Mapping[str, Mapping[str, str]]
+    definitions: Mapping[str, Mapping[str, str]]
+    follow_ups: Mapping[str, tuple[str, ...]]
+    endless: tuple[str, ...]
+    due: Mapping[str, int]
+    events: tuple[Mapping[str, Any], ...]
+
+
+def on_given_time(read: Callable[[str], str]) -> Callable[[str], str]:
+    """Read the scripts with the time of Redis replaced by the second argument of the call."""
+
+    def given(name: str) -> str:
+        text = read(name)
+        if name == "lib" and text.count(REAL_CLOCK) != 1:
+            raise AssertionError("lib.lua must ask for the time in one place")
+        return text.replace(REAL_CLOCK, GIVEN_CLOCK)
+
+    return given
+
+
+class Store:
+    """One server whose data may be wiped, and the scripts of the ledger in it.
+
+    `read` gives the text of a Lua file by its name; those of the product unless given.
+    """
+
+    def __init__(self, url: str, settings: LedgerSettings, read: Callable[[str], str] = read_part) -> None:
+        self.client = Redis.from_url(url, socket_timeout=20)
+        self.settings = settings
+        self.keys = Keys(settings.prefix)
+        self.scripts = sources(settings.for_scripts(), on_given_time(read))
+        # A script that the server does not know yet would cost a step more.
+        for text in self.scripts.values():
+            self.client.script_load(text)
+        self._look = self.client.register_script(_LOOK)
+        self._age = self.client.register_script(_AGE)
+        self.wipe(0)
+
+    def wipe(self, now: int) -> None:
+        """Forget everything; it is `now`, in milliseconds."""
+        self.client.flushdb()
+        self._last_event = "-"
+        self._aged = now
+
+    def age(self, now: int) -> None:
+        """Let keys expire whose time is over."""
+        if now - self._aged >= AGE_STEP_MS:
+            self._age(args=[now - self._aged])
+            self._aged = now
+
+    def look(self, now: int) -> View:
+        """Read everything that the invariants speak of."""
+        answer = self._look(keys=[self.keys.due, self.keys.stream], args=[self.keys.tag, self._last_event])
+        requests, definitions, follow_ups, endless, due, entries = answer
+        if entries:
+            self._last_event = "(" + entries[-1][0].decode()
+        return View(
+            now,
+            {name.decode(): _fields(flat) for name, flat in requests},
+            {name.decode(): _fields(flat) for name, flat in definitions},
+            {name.decode(): tuple(each.decode() for each in ids) for name, ids in follow_ups},
+            tuple(key.decode() for key in endless if not self._is_bounded(key.decode())),
+            {due[at].decode(): int(float(due[at + 1])) for at in range(0, len(due), 2)},
+            tuple(orjson.loads(fields[1]) for _, fields in entries),
+        )
+
+    def _is_bounded(self, name: str) -> bool:
+        key = self.keys.describe(name)
+        return key is not None and not key.ttl
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.client.close()
+
+
+def _fields(flat: list[bytes]) -> dict[str, str]:
+    return {flat[at].decode(): flat[at + 1].decode() for at in range(0, len(flat), 2)}
