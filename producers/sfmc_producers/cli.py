@@ -81,7 +81,8 @@ def watch(folders: tuple[str, ...], **options: Any) -> None:
 
 
 @click.command()
-@click.argument("customer_key", metavar="KEY")
+@click.argument("customer_key", metavar="[KEY]", required=False)
+@click.option("--object-id", metavar="GUID", help="Name the ImportDefinition by its ObjectID.")
 @click.option(
     "--file",
     metavar="PATH",
@@ -96,8 +97,9 @@ def watch(folders: tuple[str, ...], **options: Any) -> None:
 @click.option("--timeout", metavar="SECONDS", type=click.FloatRange(min=0), help="With --wait: wait at most this long.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: the request, and with --wait each event.")
 def start(
-    customer_key: str,
+    customer_key: str | None,
     *,
+    object_id: str | None,
     wait: bool,
     timeout: float | None,
     force: bool,
@@ -105,7 +107,7 @@ def start(
     as_json: bool,
     **what: Any,
 ) -> None:
-    """Submit a request to start the ImportDefinition with the external key KEY.
+    """Submit a request to start the ImportDefinition with the external key KEY, or with the ObjectID of --object-id.
 
     The command ends when the request is recorded. The request then ends with exactly one final event, also if
     processes die. With --file a second request for the same content is a duplicate. Without --file a request
@@ -118,4 +120,7 @@ def start(
 
     if force and not reason:
         raise click.UsageError("--force needs --reason TEXT: why the window does not count")
-    run_start(customer_key, wait=wait, timeout=timeout, force=force, reason=reason, as_json=as_json, **what)
+    if not (customer_key or object_id):
+        raise click.UsageError("no ImportDefinition: give its external key, or --object-id GUID")
+    what |= {"customer_key": customer_key, "object_id": object_id, "force": force, "reason": reason}
+    run_start(wait=wait, timeout=timeout, as_json=as_json, **what)

@@ -12,7 +12,7 @@ from sfmc_import import logs
 from sfmc_import.cli.output import print_json, print_line
 from sfmc_import.client import Client, SubmitResult, file_at
 from sfmc_import.events import facts
-from sfmc_import.request import BadRequestError, FileInfo, read_request
+from sfmc_import.request import BadRequestError, FileInfo, plain_mid, read_request
 from sfmc_import.settings import Settings, load
 from sfmc_import.states import COMPLETED, TERMINAL
 from sfmc_producers.folder import Folder, check_readable
@@ -94,27 +94,36 @@ def _watch(folders: list[Folder], *, rescan: float, as_json: bool) -> None:
     settings = load(os.environ)
     with Client.from_settings(settings) as client:
         _check_targets(folders, client.mid)
+        for folder in folders:
+            _check_mid(settings, folder.mid)
         _start_logging(settings, as_json=as_json)
         client.prepare()
         watch(client, _routing_rules(settings), folders, rescan=rescan)
 
 
-def run_start(
-    customer_key: str, *, wait: bool, timeout: float | None, as_json: bool, file: Path | None, **given: Any
-) -> None:
+def run_start(*, wait: bool, timeout: float | None, as_json: bool, file: Path | None, **given: Any) -> None:
     """Submit one request and, with `wait`, follow it; ends the process with the exit code."""
     printer = Printer(as_json=as_json)
     settings = load(os.environ)
     with Client.from_settings(settings) as client:
         if not (given.get("mid") or client.mid):
             raise click.UsageError("no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
+        _check_mid(settings, given.get("mid"))
         _start_logging(settings, as_json=as_json)
-        receipt = client.submit(customer_key=customer_key, file=_file_info(file), source="command", **given)
-        printer.show_result(receipt, customer_key)
+        receipt = client.submit(file=_file_info(file), source="command", **given)
+        printer.show_result(receipt, given["customer_key"] or given["object_id"])
         if wait:
             raise SystemExit(
                 printer.follow(client.follow(receipt.request_id, within=timeout), receipt.request_id, timeout)
             )
+
+
+def _check_mid(settings: Settings, mid: str | None) -> None:
+    if mid is not None and not settings.may_use(plain_mid(mid)):
+        raise click.UsageError(
+            f"the login of SFMC_USERNAME cannot choose the business unit {mid}; leave --mid out, or use an installed"
+            " package (SFMC_CLIENT_ID)"
+        )
 
 
 def _start_logging(settings: Settings, *, as_json: bool) -> None:
@@ -137,7 +146,7 @@ def read_folder(given: str, usual: Mapping[str, str | None], rule: StabilityRule
     return Folder(
         path=absolute,
         location=options.get("location") or absolute.as_posix(),
-        mid=options.get("mid"),
+        mid=plain_mid(options.get("mid") or "") or None,
         key=options.get("key"),
         pattern=options.get("pattern") or "*",
         recursive=recursive,

@@ -32,6 +32,10 @@ customer_key = "keeps"
 on_error = "keep"
 
 [[definition]]
+customer_key = "queue"
+when_mismatch = "start"
+
+[[definition]]
 customer_key = "frees"
 on_error = "free"
 error_pause = "1s"

@@ -9,6 +9,7 @@ from typing import Any
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.marketing_cloud.http import BootClock
 from sfmc_import.ports import Refusal
+from sfmc_import.request import fold_key
 from sfmc_import.runs import Accepted, Definition, Run
 
 
@@ -54,7 +55,7 @@ class Kept:
 
 
 class FakeMarketingCloud:
-    """Implements sfmc_import.ports.MarketingCloud.
+    """Implements sfmc_import.ports.MarketingCloud; keys are compared as a database does, without case and last blanks.
 
     `statuses` are what each look at a run shows, one after the other, the last for ever;
     `hidden_looks` is how many looks a new run stays invisible. Both may be changed for later starts.
@@ -73,7 +74,7 @@ class FakeMarketingCloud:
         self.statuses = statuses
         self.hidden_looks = hidden_looks
         self._boottime = boottime or BootClock().boottime
-        self._definitions = {(mid, definition.customer_key): definition for definition in definitions}
+        self._definitions = {(mid, fold_key(definition.customer_key)): definition for definition in definitions}
         self._runs: dict[str, Kept] = {}
         self._faults: list[Scripted] = []
         self._task_ids = itertools.count(129159023)
@@ -81,7 +82,11 @@ class FakeMarketingCloud:
 
     def add(self, definition: Definition, mid: str = "510001234") -> None:
         """Keep a definition, in place of an earlier one with this key."""
-        self._definitions[mid, definition.customer_key] = definition
+        self._definitions[mid, fold_key(definition.customer_key)] = definition
+
+    def remove(self, customer_key: str, mid: str = "510001234") -> None:
+        """Delete a definition."""
+        del self._definitions[mid, fold_key(customer_key)]
 
     def fail(
         self,
@@ -130,15 +135,22 @@ class FakeMarketingCloud:
                 if scripted.applied:
                     self._apply(mid, customer_key)
                 return scripted.fault
-            if (mid, customer_key) not in self._definitions:
+            definition = self._definitions.get((mid, fold_key(customer_key)))
+            if definition is None:
                 return Rejected("43010", "ImportDefinition Not Found")
-            task_id = self._apply(mid, customer_key)
+            task_id = self._apply(mid, definition.customer_key)
             return Accepted(task_id=task_id, soap_request_id=f"request-{task_id}")
 
     def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
         """Give one definition."""
         with self._lock:
-            return self._refusal("definition", customer_key) or self._definitions.get((mid, customer_key))
+            return self._refusal("definition", customer_key) or self._definitions.get((mid, fold_key(customer_key)))
+
+    def definition_of_object(self, mid: str, object_id: str) -> Definition | Refusal | None:
+        """Give one definition by its ObjectID."""
+        with self._lock:
+            mine = (one for (owner, _), one in self._definitions.items() if owner == mid and one.object_id == object_id)
+            return self._refusal("definition", None) or next(mine, None)
 
     def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
         """Give all definitions of a business unit."""

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from sfmc_import import service
+from sfmc_import.checking import Days
 from sfmc_import.faults import NotApplied
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Timing
@@ -20,6 +22,7 @@ from tests.support.ledger_world import World
 T = TypeVar("T")
 
 MID = "510001234"
+ZONE = "Europe/Berlin"
 ATTEMPTS = 3
 LEDGER_ATTEMPTS = 4
 REQUESTS = Backoff(floor=10, cap=600)
@@ -28,13 +31,28 @@ MAX_LIFE = 3000
 
 
 class DefinitionsAsked:
-    """Implements sfmc_import.ports.Definitions without a memory: each look is a call."""
+    """Implements sfmc_import.ports.Definitions: each look is a call, unless one that is not too old will do."""
 
-    def __init__(self, marketing_cloud: Any) -> None:
+    def __init__(self, marketing_cloud: Any, clock: Callable[[], float]) -> None:
         self._marketing_cloud = marketing_cloud
+        self._clock = clock
+        self._read: dict[tuple[str, str], tuple[float, Definition]] = {}
 
-    def get(self, mid: str, customer_key: str) -> Any:
-        return self._marketing_cloud.definition(mid, customer_key)
+    def get(self, mid: str, customer_key: str, *, object_id: str | None = None, max_age: float | None = None) -> Any:
+        at, kept = self._read.get((mid, customer_key), (0.0, None))
+        if max_age is not None and kept is not None and self._clock() - at <= max_age:
+            return kept
+        answer = (
+            self._marketing_cloud.definition(mid, customer_key)
+            if object_id is None
+            else self._marketing_cloud.definition_of_object(mid, object_id)
+        )
+        if isinstance(answer, Definition):
+            self._read[mid, answer.customer_key] = (self._clock(), answer)
+        return answer
+
+    def known(self, mid: str, customer_key: str, object_id: str | None = None) -> None:
+        """Nothing is known before it is asked for."""
 
 
 def retry_ledger(attempt: Callable[[], T]) -> T:
@@ -64,7 +82,7 @@ class System:
         return Deps(
             marketing_cloud=cloud,
             ledger=ledger,
-            definitions=DefinitionsAsked(cloud),
+            definitions=DefinitionsAsked(cloud, self.boottime),
             clock=self,
             retry_call=self._retry_call,
             retry_ledger=retry_ledger,
@@ -72,6 +90,8 @@ class System:
             chance=lambda: 0.5,
             timing=Timing(
                 call=30.0,
+                check_age=10.0,
+                days=Days(zone=ZoneInfo(ZONE), margin=60.0),
                 results_delay=60.0,
                 scheduled=replace(SCHEDULED, backoff=REQUESTS, results_delay=60.0),
                 repeat=replace(REPEAT, backoff=REQUESTS),

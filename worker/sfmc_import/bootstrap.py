@@ -2,8 +2,10 @@
 
 import random
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 from sfmc_import import marketing_cloud
+from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
@@ -52,6 +54,8 @@ def timing(settings: Settings) -> Timing:
     queries = RECONCILE.backoff
     return Timing(
         call=settings.connect_timeout + settings.read_timeout,
+        check_age=settings.definition_check_ttl,
+        days=Days(zone=ZoneInfo(settings.time_zone), margin=settings.midnight_margin),
         results_delay=delay,
         scheduled=replace(SCHEDULED, backoff=requests, results_delay=delay),
         repeat=replace(REPEAT, backoff=requests, results_delay=delay),

@@ -46,6 +46,7 @@ from sfmc_import.request import (
     StartRequest,
     broker_prefix,
     celery_headers,
+    plain_mid,
     read_request,
 )
 from sfmc_transport import TRANSPORT_OPTIONS
@@ -144,7 +145,7 @@ class Client:
         prefix: str = DEFAULT_PREFIX,
         transport_options: Mapping[str, object] | None = None,
     ) -> None:
-        self.mid = mid or ""
+        self.mid = plain_mid(mid or "")
         self._address = checked_address(redis_url)
         self._broker = checked_address(broker_url or redis_url)
         keys = {"global_keyprefix": broker_prefix(prefix)}
@@ -195,7 +196,8 @@ class Client:
     def submit(
         self,
         *,
-        customer_key: str,
+        customer_key: str | None = None,
+        object_id: str | None = None,
         mid: str | None = None,
         file: FileInfo | str | Mapping[str, Any] | None = None,
         event_id: str | None = None,
@@ -204,7 +206,7 @@ class Client:
         reason: str | None = None,
         request_id: str | None = None,
     ) -> SubmitResult:
-        """Ask for one start of the ImportDefinition `customer_key`; returns once the ledger has the request.
+        """Ask for one start of an ImportDefinition, by key or ObjectID; returns once the ledger has the request.
 
         `file` is the file that is to be imported, or its path as text; `event_id` is the source's own, the same one
         counts once; `mid` is the business unit. The same `request_id` is one request however often it comes; without
@@ -214,8 +216,8 @@ class Client:
         take it: then the caller keeps the file and submits again, best with the same `request_id`.
         """
         given = {"mid": mid, "file": _as_field(file), "event_id": event_id, "source": source, "reason": reason}
-        message = {name: value for name, value in given.items() if value is not None}
-        message |= {"customer_key": customer_key, "force": force}
+        given |= {"customer_key": customer_key, "object_id": object_id}
+        message = {name: value for name, value in given.items() if value is not None} | {"force": force}
         return self._record(read_request(str(uuid7()) if request_id is None else request_id, self.mid, message))
 
     def _record(self, request: StartRequest) -> SubmitResult:
@@ -316,7 +318,8 @@ def _is_past(deadline: float | None) -> bool:
 
 def submit(
     *,
-    customer_key: str,
+    customer_key: str | None = None,
+    object_id: str | None = None,
     mid: str | None = None,
     file: FileInfo | str | Mapping[str, Any] | None = None,
     event_id: str | None = None,
@@ -332,6 +335,7 @@ def submit(
     with Client.from_env() as client:
         return client.submit(
             customer_key=customer_key,
+            object_id=object_id,
             mid=mid,
             file=file,
             event_id=event_id,

@@ -17,18 +17,23 @@ LOCK_COUNT = 256
 MAX_KEPT = 10_000
 
 Answer = Definition | Sequence[Definition] | Refusal | None
-Name = tuple[str, str | None]
-"""Business unit and CustomerKey; without a key, all definitions of the business unit."""
+Name = tuple[str, str, str]
+"""Business unit, and either "key" and the CustomerKey, "object" and the ObjectID, or "all"."""
 
 log = structlog.get_logger("sfmc_import.definitions")
 
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """An answer and the time until which it may be given again."""
+    """An answer, the time when it was asked for and the time until which it may be given again."""
 
     answer: Answer
+    asked_at: float
     until: float
+
+    def is_fresh(self, now: float, max_age: float | None) -> bool:
+        """Tell whether the answer may be given again to somebody who wants none older than `max_age` seconds."""
+        return now < self.until and (max_age is None or now - self.asked_at <= max_age)
 
 
 class CachedDefinitions:
@@ -45,12 +50,26 @@ class CachedDefinitions:
         # A fixed number of locks, so that keys that were asked for once leave nothing behind.
         self._asking = [threading.Lock() for _ in range(LOCK_COUNT)]
 
-    def get(self, mid: str, customer_key: str) -> Definition | Refusal | None:
-        """Give a definition from memory, or ask Marketing Cloud; None when no such key exists."""
+    def get(
+        self, mid: str, customer_key: str, *, object_id: str | None = None, max_age: float | None = None
+    ) -> Definition | Refusal | None:
+        """See sfmc_import.ports.Definitions.get."""
+
+        def ask(_: Answer) -> Definition | Refusal | None:
+            if object_id is not None:
+                return self._service.definition_of_object(mid, object_id)
+            return self._service.definition(mid, customer_key)
+
         answer: Definition | Refusal | None = self._answer(  # type: ignore[assignment]
-            (mid, customer_key), lambda _: self._service.definition(mid, customer_key)
+            _name(mid, customer_key, object_id), ask, max_age
         )
         return answer
+
+    def known(self, mid: str, customer_key: str, object_id: str | None = None) -> Definition | None:
+        """See sfmc_import.ports.Definitions.known."""
+        kept = self._kept.get(_name(mid, customer_key, object_id))
+        fresh = kept is not None and kept.is_fresh(self._clock(), None)
+        return kept.answer if fresh and kept is not None and isinstance(kept.answer, Definition) else None
 
     def all_of(self, mid: str) -> Sequence[Definition] | Refusal:
         """Give all definitions of a business unit from memory, or ask Marketing Cloud.
@@ -58,7 +77,7 @@ class CachedDefinitions:
         When it cannot be asked, what was known before is given for another `ttl`, with a warning in the log.
         """
         answer: Sequence[Definition] | Refusal = self._answer(  # type: ignore[assignment]
-            (mid, None), lambda outdated: self._read_all(mid, outdated)
+            (mid, "all", ""), lambda outdated: self._read_all(mid, outdated)
         )
         return answer
 
@@ -69,17 +88,22 @@ class CachedDefinitions:
         log.warning("definitions_not_refreshed", mid=mid, code=found.code, text=found.text)
         return outdated
 
-    def _answer(self, name: Name, ask: Callable[[Answer], Answer]) -> Answer:
+    def _answer(self, name: Name, ask: Callable[[Answer], Answer], max_age: float | None = None) -> Answer:
         outdated = self._kept.get(name)
-        if outdated is not None and self._clock() < outdated.until:
+        if outdated is not None and outdated.is_fresh(self._clock(), max_age):
             return outdated.answer
         with self._asking[hash(name) % LOCK_COUNT]:
             kept = self._kept.get(name)
             if kept is not None and kept is not outdated:
                 return kept.answer
             known = None if outdated is None or _is_refusal(outdated.answer) else outdated.answer
+            asked_at = self._clock()
             answer = ask(known)
-            self._keep(name, CacheEntry(answer, self._clock() + self._life(answer)))
+            entry = CacheEntry(answer, asked_at, self._clock() + self._life(answer))
+            self._keep(name, entry)
+            if isinstance(answer, Definition):
+                # Found by its ObjectID or by another spelling: the next question is for the key as it is spelled there.
+                self._keep((name[0], "key", answer.customer_key), entry)
             return answer
 
     def _life(self, answer: Answer) -> float:
@@ -92,6 +116,10 @@ class CachedDefinitions:
             # Rare enough that reading everything anew costs less than keeping an order of use.
             self._kept.clear()
         self._kept[name] = kept
+
+
+def _name(mid: str, customer_key: str, object_id: str | None) -> Name:
+    return (mid, "key", customer_key) if object_id is None else (mid, "object", object_id)
 
 
 def _is_refusal(answer: Answer) -> bool:

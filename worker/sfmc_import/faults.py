@@ -53,6 +53,8 @@ SITUATIONS: Mapping[str, type[Fault]] = {
     "http_429": NotApplied,
     "http_400": Rejected,
     "unsendable": Rejected,
+    # The login cannot work in the business unit that the request names.
+    "other_business_unit": Rejected,
     # The request may have arrived.
     "read_timeout": Ambiguous,
     "reset": Ambiguous,

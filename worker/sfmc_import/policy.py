@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from sfmc_import.request import fold_key
 from sfmc_import.runs import Definition
 
 # A second import of the same file changes nothing with these update types (Marketing Cloud object page, UpdateType).
@@ -18,6 +19,7 @@ class Policy:
     `on_error` says whether a pause replaces the rest of the window after an import that ended in Error (free):
     `error_pause` after the first, longer after each further one in a row, at most until the window is over.
     `when_ambiguous` says what follows a start of which no run was found: None decides by UpdateType.
+    `when_mismatch` says what follows when a start would import another file than that of the request.
     """
 
     frequency: float | None = None
@@ -27,6 +29,7 @@ class Policy:
     on_error: Literal["free", "keep"] = "free"
     error_pause: float = 60.0
     when_ambiguous: Literal["unknown", "repeat"] | None = None
+    when_mismatch: Literal["reject", "wait", "start"] = "reject"
     retry_deadline: float = 6 * 3600.0
     reconcile_deadline: float = 15 * 60.0
     follow_deadline: float = 24 * 3600.0
@@ -45,18 +48,18 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What the file says about definitions; `by_definition` is keyed by (MID or None for any, CustomerKey)."""
+    """What the file says about definitions.
+
+    `by_definition` is keyed by (MID or None for any, CustomerKey folded by `fold_key`); `definitions` are the names as
+    the file has them.
+    """
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
     by_definition: Mapping[tuple[str | None, str], Mapping[str, Any]] = field(default_factory=dict)
+    definitions: tuple[tuple[str | None, str], ...] = ()
 
     def of(self, mid: str, customer_key: str, usual: Policy) -> Policy:
         """Give `usual` as changed by [defaults], then by the table of any business unit, then by that of this one."""
-        own = self.by_definition.get((mid, customer_key), {})
-        anywhere = self.by_definition.get((None, customer_key), {})
+        own = self.by_definition.get((mid, fold_key(customer_key)), {})
+        anywhere = self.by_definition.get((None, fold_key(customer_key)), {})
         return replace(usual, **{**self.defaults, **anywhere, **own})
-
-    @property
-    def definitions(self) -> tuple[tuple[str | None, str], ...]:
-        """The (MID or None, CustomerKey) that the file names."""
-        return tuple(self.by_definition)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from sfmc_import.checking import Days
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.faults import Fault, NotApplied, Rejected
 from sfmc_import.policy import Policy
@@ -35,6 +36,10 @@ class MarketingCloud(Protocol):
         """Retrieve one ImportDefinition; None when no such key exists."""
         ...
 
+    def definition_of_object(self, mid: str, object_id: str) -> Definition | Refusal | None:
+        """Retrieve one ImportDefinition by its ObjectID; None when there is none."""
+        ...
+
     def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
         """Retrieve all ImportDefinitions of a business unit."""
         ...
@@ -63,8 +68,21 @@ class Ledger(Protocol):
         """Record an invalid request, and its end as `rejected`."""
         ...
 
-    def claim(self, request: StartRequest, owner: str, policy: Policy) -> Decision:
-        """Record the request if it is new, decide, and give a lease to `owner` where it may act."""
+    def claim(
+        self, request: StartRequest, owner: str, policy: Policy, definition: Definition | None = None
+    ) -> Decision:
+        """Record the request if it is new, decide, and give a lease to `owner` where it may act.
+
+        `definition` is what Marketing Cloud says about a request that was not resolved before; it is noted with it.
+        """
+        ...
+
+    def unresolved(self, request: StartRequest, fault: Refusal, delay: float, policy: Policy) -> str:
+        """Record that the definition of a request is refused, or cannot be read now; gives the state after it.
+
+        `rejected` for a refusal; else `retrying`, due again after `delay` seconds, or `gave_up` at the deadline.
+        Where the request stands elsewhere nothing changes.
+        """
         ...
 
     def load(self, request_id: str) -> StartRequest | None:
@@ -92,9 +110,10 @@ class Ledger(Protocol):
         """Commit an accepted start and its window in hours; a late one is accepted if nothing else was started."""
         ...
 
-    def retry(self, lease: Lease, fault: Fault, delay: float) -> str | None:
+    def retry(self, lease: Lease, fault: Fault, delay: float, *, let_go: bool = False) -> str | None:
         """Nothing was applied, or nothing was found and policy allows to repeat: due again after `delay` seconds.
 
+        With `let_go` other requests may have the definition until then, and the window is asked again.
         Gives the state after it: `retrying`, or `gave_up` when the retry deadline would be over by then;
         None when the fencing token is stale.
         """
@@ -167,8 +186,17 @@ class Ledger(Protocol):
 class Definitions(Protocol):
     """Definitions as last read, with a time to live."""
 
-    def get(self, mid: str, customer_key: str) -> Definition | Refusal | None:
-        """Give a definition from memory, or ask Marketing Cloud; None when no such key exists."""
+    def get(
+        self, mid: str, customer_key: str, *, object_id: str | None = None, max_age: float | None = None
+    ) -> Definition | Refusal | None:
+        """Give a definition from memory, if it is not older than `max_age` seconds, or ask Marketing Cloud.
+
+        With `object_id` it is found by that. None when there is none.
+        """
+        ...
+
+    def known(self, mid: str, customer_key: str, object_id: str | None = None) -> Definition | None:
+        """Give a definition from memory; None when Marketing Cloud would have to be asked."""
         ...
 
 
@@ -193,9 +221,14 @@ class RetryCall(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds and pauses. `call` is the longest time of a Perform, `results_delay` that until a row appears."""
+    """Seconds and pauses. `call` is the longest time of a Perform, `results_delay` that until a row appears.
+
+    `check_age` is how old a definition may be right before a start; `days` says how dates in FileSpec are read.
+    """
 
     call: float
+    check_age: float
+    days: Days
     results_delay: float
     scheduled: RetryPolicy
     repeat: RetryPolicy

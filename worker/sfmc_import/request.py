@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeGuard
 
 from sfmc_import.errors import USAGE, SfmcImportError
@@ -22,6 +22,7 @@ MAX_COUNT = 2**63 - 1
 MAX_TIME_NS = 2**63 * 10**9
 """Nanoseconds before or after 1970: as far as a file system of 64 bits can date a file."""
 _ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+_GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def broker_prefix(prefix: str) -> str:
@@ -70,23 +71,36 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """One request to start one definition; `request_id` stays the same however often it is delivered."""
+    """One request to start one definition; `request_id` stays the same however often it is delivered.
+
+    The definition is named by `customer_key`, or by `object_id`: then `customer_key` repeats it until the ledger has
+    the key. `is_resolved` says that the ledger has the key as Marketing Cloud spells it; `attempt` counts its attempts.
+    """
 
     request_id: str
     customer_key: str
     mid: str
+    object_id: str | None = None
     file: FileInfo | None = None
     event_id: str | None = None
     source: str | None = None
     force: bool = False
     reason: str | None = None
+    is_resolved: bool = field(default=False, compare=False)
+    attempt: int = field(default=0, compare=False)
+
+    @property
+    def named(self) -> str:
+        """How the request names its definition, for texts."""
+        return self.customer_key if self.object_id is None else f"with ObjectID {self.object_id}"
 
     def as_message(self) -> dict[str, Any]:
         """Give the keyword arguments of the task `imports.start`."""
         message: dict[str, Any] = {"customer_key": self.customer_key, "mid": self.mid}
         if self.file is not None:
             message["file"] = {name: value for name, value in asdict(self.file).items() if value is not None}
-        optional = {"event_id": self.event_id, "source": self.source, "reason": self.reason}
+        optional = {"object_id": self.object_id, "event_id": self.event_id, "source": self.source}
+        optional |= {"reason": self.reason}
         message |= {name: value for name, value in optional.items() if value is not None}
         return message | ({"force": True} if self.force else {})
 
@@ -135,9 +149,11 @@ def read_request(request_id: str, default_mid: str, message: Mapping[str, Any]) 
     unknown = sorted(set(message) - _FIELDS)
     if unknown:
         problems.append(f"unknown argument {', '.join(unknown)}: imports.start takes {', '.join(sorted(_FIELDS))}")
+    object_id = _read_object_id(message.get("object_id"), problems)
     request = StartRequest(
         request_id=_read_id(request_id, problems),
-        customer_key=_read_key(message.get("customer_key"), problems),
+        customer_key=_read_key(message.get("customer_key") or object_id, problems),
+        object_id=object_id,
         mid=_read_mid(message.get("mid"), default_mid, problems),
         file=_read_file(message.get("file"), problems),
         event_id=_read_text(message, "event_id", problems),
@@ -150,7 +166,7 @@ def read_request(request_id: str, default_mid: str, message: Mapping[str, Any]) 
     return request
 
 
-_FIELDS = {"customer_key", "mid", "file", "event_id", "source", "force", "reason"}
+_FIELDS = {"customer_key", "object_id", "mid", "file", "event_id", "source", "force", "reason"}
 _FILE_FIELDS = {"location", "name", "size", "modified_ns", "version", "content_hash"}
 _FILE_TEXTS = ("version", "content_hash")
 
@@ -164,7 +180,7 @@ def _read_id(value: object, problems: list[str]) -> str:
 
 def _read_key(value: object, problems: list[str]) -> str:
     if not isinstance(value, str) or not value.strip():
-        problems.append("customer_key is missing: give the external key of the ImportDefinition")
+        problems.append("customer_key is missing: give the external key of the ImportDefinition, or its object_id")
         return ""
     if len(value) > MAX_KEY_LENGTH:
         problems.append(f"customer_key has {len(value)} characters: Marketing Cloud allows {MAX_KEY_LENGTH}")
@@ -173,11 +189,33 @@ def _read_key(value: object, problems: list[str]) -> str:
     return value
 
 
+def _read_object_id(value: object, problems: list[str]) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and _GUID.fullmatch(value.strip("{}")):
+        return value.strip("{}").lower()
+    problems.append("object_id must be the ObjectID of the ImportDefinition: 32 hex digits with 4 dashes")
+    return None
+
+
 def _read_mid(value: object, default_mid: str, problems: list[str]) -> str:
-    mid = default_mid if value is None else str(value)
+    mid = plain_mid(default_mid if value is None else str(value))
     if not (mid.isascii() and mid.isdigit() and len(mid) <= 20) or isinstance(value, bool):
         problems.append("mid must be the number of a business unit, such as 510001234")
     return mid
+
+
+def plain_mid(mid: str) -> str:
+    """Give the number of a business unit without leading zeros: Marketing Cloud reads it as a number."""
+    return mid.lstrip("0") or mid[-1:]
+
+
+def fold_key(customer_key: str) -> str:
+    """Give what all spellings of a CustomerKey have in common that a database usually finds by each other.
+
+    For what a person wrote about a definition. Which definition a request is for, Marketing Cloud says itself.
+    """
+    return customer_key.rstrip(" ").lower()
 
 
 def _read_text(message: Mapping[str, Any], name: str, problems: list[str]) -> str | None:

@@ -166,6 +166,20 @@ def _blanks_between(name: str, other: str) -> str:
     return f"blanks or invisible characters: {codes}"
 
 
+def is_dated(spec: str) -> bool:
+    """Tell whether a FileSpec means another file on another day."""
+    return _DATE_PART.search(spec) is not None
+
+
+def selected_name(spec: str, day: date) -> str | None:
+    """Give the file name that a FileSpec selects on a day; None where it says nothing that can be compared.
+
+    That is: no FileSpec, the import of a data extension, and parts or wildcards that no document explains for a start.
+    """
+    name = resolve(spec, day)
+    return None if not name or name == _NO_FILE or _UNKNOWN_PART.search(name) else name
+
+
 def _read_route(pattern: str, customer_key: str, mid: str, today: date) -> _Route:
     dated = composed(resolve(pattern, today))
     expression = dated[3:] if dated.startswith("re:") else _from_glob(dated)
@@ -179,6 +193,8 @@ def _read_route(pattern: str, customer_key: str, mid: str, today: date) -> _Rout
 
 
 _DATE_PART = re.compile(r"%%(YEAR|MONTH|DAY)%%", re.IGNORECASE)
+_NO_FILE = "_CustomObject"
+_UNKNOWN_PART = re.compile(r"%%\w+%%|[*?]")
 _GROUP = re.compile(r"\{(\w+)\}")
 _WILDCARD = re.compile(r"(\*\*)|(\*)|(\?)|(\[[^\]]+\])")
 

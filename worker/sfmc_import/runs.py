@@ -12,7 +12,8 @@ class Definition:
     """The fields of an ImportDefinition that are used.
 
     `max_import_frequency` is in hours, None or 0 when the definition sets none;
-    `update_type` is one of the six words of ImportDefinitionUpdateType, None when not set.
+    `update_type` is one of the six words of ImportDefinitionUpdateType, None when not set;
+    `destination` and `location` are the ids of DestinationObject and RetrieveFileTransferLocation.
     """
 
     customer_key: str
@@ -21,6 +22,8 @@ class Definition:
     file_spec: str | None = None
     max_import_frequency: int | None = None
     update_type: str | None = None
+    destination: str | None = None
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

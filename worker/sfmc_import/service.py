@@ -3,11 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, assert_never
 
 from sfmc_import import retrying
+from sfmc_import.checking import Holds, NearMidnight, check
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
+from sfmc_import.identity import Identified, NotIdentified, identify
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, Ledger, LedgerUnavailableError, Refusal
 from sfmc_import.request import StartRequest
@@ -38,6 +41,7 @@ class Outcome:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+MayStart = Callable[[], Holds | Refusal]
 LEASE_LOST = Outcome("lease_lost", "fenced")
 
 
@@ -53,13 +57,43 @@ def start(request: StartRequest, owner: str, deps: Deps) -> Outcome:
 
     Raises LedgerUnavailableError while Redis is unavailable. What was recorded before stays recorded.
     """
-    policy = deps.policies(request.mid, request.customer_key)
-    decision = deps.ledger.claim(request, owner, policy)
+    found = identify(request, deps)
+    if isinstance(found, NotIdentified):
+        return _record_unresolved(found, deps)
+    outcome = _act(found, owner, deps)
+    if found.customer_key == request.customer_key:
+        return outcome
+    # The log names the definition as Marketing Cloud spells it, and beside it how it was asked for.
+    return replace(outcome, facts={"customer_key": found.customer_key, "asked_key": request.named, **outcome.facts})
+
+
+def _act(found: Identified, owner: str, deps: Deps) -> Outcome:
+    policy = deps.policies(found.request.mid, found.customer_key)
+    asked = deps.clock.boottime()
+    decision = deps.ledger.claim(found.request, owner, policy, found.definition)
     if isinstance(decision, StartNow):
-        return _perform_start(decision, policy, deps)
+        return _perform_start(decision, asked, policy, deps)
     if isinstance(decision, Reconcile):
         return reconcile(decision, policy, deps)
     return _explain(decision)
+
+
+_UNRESOLVED_EVENTS = {
+    "retrying": "start_retry_scheduled",
+    "rejected": "start_rejected",
+    "gave_up": "request_gave_up",
+}
+
+
+def _record_unresolved(found: NotIdentified, deps: Deps) -> Outcome:
+    """Without the definition there is no window to ask: the request waits in the ledger, or ends."""
+    request, fault = found.request, found.fault
+    policy = deps.policies(request.mid, request.customer_key)
+    step = retrying.after(fault, request.attempt + 1, Times(chance=deps.chance()), deps.timing.scheduled)
+    pause = step.after if isinstance(step, retrying.Retry) else 0.0
+    state = deps.retry_ledger(lambda: deps.ledger.unresolved(request, fault, pause, policy))
+    facts = {"retry_in": round(pause, 1)} if state == "retrying" else {}
+    return _of_fault(_UNRESOLVED_EVENTS.get(state, "request_" + state), state, fault, **facts)
 
 
 def _explain(decision: Decision) -> Outcome:
@@ -68,19 +102,40 @@ def _explain(decision: Decision) -> Outcome:
     return Outcome("request_" + decision.state, decision.state, {k: v for k, v in facts.items() if v is not None})
 
 
-def _perform_start(decision: StartNow, policy: Policy, deps: Deps) -> Outcome:
+def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> Outcome:
     lease = decision.lease
-    definition = deps.definitions.get(lease.mid, lease.customer_key)
+    definition = deps.definitions.get(lease.mid, lease.customer_key, max_age=deps.timing.check_age)
     if definition is None:
         definition = Rejected("43010", f"business unit {lease.mid} has no ImportDefinition {lease.customer_key}")
     if not isinstance(definition, Definition):
         return _record_fault(lease, definition, policy, deps)
-    answer = _send_if_safe(decision, deps)
+    answer = _send_if_safe(decision, partial(_may_start, decision, definition, asked, policy, deps), deps)
     if answer is None:
         return LEASE_LOST
     if isinstance(answer, Accepted):
         return _record_start(lease, answer, definition, policy, deps)
     return _record_fault(lease, answer, policy, deps)
+
+
+# --- Check: what was true at arrival must be true at use.
+
+_LETS_GO = frozenset({"pattern_mismatch", "near_midnight"})
+"""Reasons to wait that are the request's own: others may have the definition meanwhile."""
+
+
+def _may_start(decision: StartNow, definition: Definition, asked: float, policy: Policy, deps: Deps) -> Holds | Refusal:
+    """Say for how long a start would import the file of the request; on Redis time, counted on since `asked`."""
+    now = decision.now + deps.clock.boottime() - asked
+    verdict = check(definition, decision.first, decision.file_name, now, deps.timing.days)
+    if isinstance(verdict, Holds):
+        return verdict
+    if policy.when_mismatch == "start":
+        return Holds()
+    if isinstance(verdict, NearMidnight):
+        return NotApplied("near_midnight", verdict.text, retry_after=verdict.seconds)
+    if policy.when_mismatch == "wait":
+        return NotApplied("pattern_mismatch", verdict.text)
+    return Rejected("pattern_mismatch", verdict.text)
 
 
 # --- Perform: record the intent, then send. None means that another worker has the lease.
@@ -89,24 +144,31 @@ def _perform_start(decision: StartNow, policy: Policy, deps: Deps) -> Outcome:
 _MARGIN = 1.0
 
 
-def _send_if_safe(decision: StartNow, deps: Deps) -> Accepted | Fault | None:
+def _send_if_safe(decision: StartNow, may_start: MayStart, deps: Deps) -> Accepted | Fault | None:
     """List the runs that exist, unless the newest is known and that is enough, and send Perform."""
-    lease = decision.lease
+    lease, holds = decision.lease, may_start()
+    if not isinstance(holds, Holds):
+        return holds
     if not deps.baseline and decision.newest is not None and decision.loss_age is None:
-        return _perform(lease, (), deps, above=True)
+        return _perform(lease, (), may_start, deps, above=True)
     runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
-    return _check_write_loss(decision, runs, deps) or _perform(lease, [run.task_id for run in runs], deps)
+    known = [run.task_id for run in runs]
+    return _check_write_loss(decision, runs, deps) or _perform(lease, known, may_start, deps)
 
 
-def _perform(lease: Lease, known: Collection[str], deps: Deps, *, above: bool = False) -> Accepted | Fault | None:
+def _perform(
+    lease: Lease, known: Collection[str], may_start: MayStart, deps: Deps, *, above: bool = False
+) -> Accepted | Fault | None:
     """Send Perform, more than once only while nothing was applied."""
     intended = False
 
     def attempt() -> Accepted | Fault | None:
         nonlocal intended
-        asked = deps.clock.boottime()
+        asked, holds = deps.clock.boottime(), may_start()
+        if not isinstance(holds, Holds):
+            return holds
         try:
             left = deps.ledger.renew_intent(lease) if intended else deps.ledger.record_intent(lease, known, above=above)
         except LedgerUnavailableError as error:
@@ -115,7 +177,7 @@ def _perform(lease: Lease, known: Collection[str], deps: Deps, *, above: bool = 
         if left is None:
             return None
         intended = True
-        return _send(lease, asked + left - deps.timing.call - _MARGIN, deps)
+        return _send(lease, asked + min(left - deps.timing.call - _MARGIN, holds.seconds), deps)
 
     return deps.retry_call(attempt)
 
@@ -191,7 +253,7 @@ def _after(
 
 def _schedule_retry(event: str, lease: Lease, fault: Fault, pause: float, deps: Deps) -> Outcome:
     """Make the request due again, or end it: the ledger holds the retry deadline and answers which."""
-    state = deps.retry_ledger(lambda: deps.ledger.retry(lease, fault, pause))
+    state = deps.retry_ledger(lambda: deps.ledger.retry(lease, fault, pause, let_go=fault.code in _LETS_GO))
     if state is None:
         return LEASE_LOST
     if state == "gave_up":

@@ -31,12 +31,17 @@ def _transitions(sources: tuple[str, ...], target: str, why: str, event: str | N
 TRANSITIONS: tuple[Transition, ...] = (
     *_transitions((NEW,), "accepted", "the request is recorded"),
     *_transitions(
-        ("accepted", "deferred"), "duplicate", "handled already, in the window without a new file, or superseded"
+        ("accepted", "deferred", "retrying"),
+        "duplicate",
+        "handled already, in the window without a new file, or superseded",
     ),
-    *_transitions(("accepted",), "deferred", "a different file inside the window or during a run waits for its turn"),
+    *_transitions(
+        ("accepted", "retrying"), "deferred", "a different file inside the window or during a run waits for its turn"
+    ),
     *_transitions(("accepted", "deferred", "retrying"), "starting", "a worker has the lease"),
     *_transitions(("starting",), "starting", "the lease ran out before anything was sent; another worker has it now"),
     *_transitions(("starting", "reconciling"), "retrying", "nothing was applied; due again after a pause"),
+    *_transitions(("accepted", "retrying"), "retrying", "its definition cannot be read; due again after a pause"),
     *_transitions(("starting",), "reconciling", "a start may have been applied; look before anything is sent again"),
     *_transitions(("starting", "reconciling", "retrying"), "started", "Marketing Cloud accepted the start"),
     *_transitions(("gave_up",), "started", "the Task.ID came late, from a worker that had been frozen"),
@@ -49,9 +54,13 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     *_transitions(("reconciling",), "start_unknown", "it cannot be proved whether the start was applied"),
     *_transitions(
-        ("accepted", "starting"), "rejected", "Marketing Cloud refuses for good, or the request is not valid"
+        ("accepted", "retrying", "starting"),
+        "rejected",
+        "Marketing Cloud refuses for good, another file would be imported, or the request is not valid",
     ),
-    *_transitions(("starting",), "gave_up", "the retry deadline is over, or it killed too many workers"),
+    *_transitions(
+        ("accepted", "retrying", "starting"), "gave_up", "the retry deadline is over, or it killed too many workers"
+    ),
     *_transitions(("started",), "started", "the status of the run changed", "progressed"),
     *(
         step
@@ -95,14 +104,29 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstRead:
+    """What a definition was like when it was read first for a request; fields as in sfmc_import.runs.Definition."""
+
+    object_id: str | None = None
+    file_spec: str | None = None
+    update_type: str | None = None
+    destination: str | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartNow:
     """Start now: nothing was sent for this request that could still be unknown.
 
+    `now` is Redis time in seconds since 1970, `file_name` the file of the request, `first` its definition as it was.
     `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
     lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived.
     """
 
     lease: Lease
+    now: float
+    file_name: str | None = None
+    first: FirstRead | None = None
     newest: str | None = None
     loss_age: float | None = None
 

@@ -43,17 +43,19 @@ _LOUD_CODES = frozenset({"login_failed", "token_refused"})
 @app.task(name=request.START, bind=True)
 def start(
     self: "Task[..., Any]",
-    customer_key: Any,
+    customer_key: Any = None,
     mid: Any = None,
     file: Any = None,
     event_id: Any = None,
     source: Any = None,
     force: Any = False,
     reason: Any = None,
+    object_id: Any = None,
 ) -> dict[str, Any]:
     """Carry a request as far as it can go now; gives where it stands and, once started, its task_id."""
     given = {"mid": mid, "file": file, "event_id": event_id, "source": source, "reason": reason}
-    message = {"customer_key": customer_key, "force": force} | {k: v for k, v in given.items() if v is not None}
+    given |= {"customer_key": customer_key, "object_id": object_id}
+    message = {"force": force} | {k: v for k, v in given.items() if v is not None}
     request_id = _request_id(self)
     outcome = run_task_body("imports_start_failed", lambda: _start(request_id, message))
     if outcome["state"] == "failed" and not run_task_body("imports_start_failed", lambda: _lookup(request_id)).get(
@@ -113,7 +115,7 @@ def _start(request_id: str, message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse(request_id: str, mid: str, message: Mapping[str, Any], error: BadRequestError) -> dict[str, Any]:
-    key = str(message["customer_key"] or "(none)")[: request.MAX_TEXT_LENGTH]
+    key = str(message.get("customer_key") or message.get("object_id") or "(none)")[: request.MAX_TEXT_LENGTH]
     app.deps.ledger.refuse(StartRequest(request_id=request_id, customer_key=key, mid=mid), "invalid", str(error))
     log.error("request_refused", request_id=request_id, customer_key=key, problems=error.problems)
     return {"request_id": request_id, "state": "rejected", "text": str(error)}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sfmc_import.faults import Rejected
+from sfmc_import.runs import Definition
 from tests.contract.ledger.scenario import BUSY, DOUBT, HOUR, KEY, Scenario, file, request
 
 Repeatable = Callable[[], Any]
@@ -144,6 +145,24 @@ def repeat_after_doubt(scenario: Scenario) -> Repeatable:
     return lambda: scenario.ledger.retry(lease, BUSY, 30)
 
 
+def let_go(scenario: Scenario) -> Repeatable:
+    lease = sent(scenario)
+    return lambda: scenario.ledger.retry(lease, BUSY, 15, let_go=True)
+
+
+def unresolved(scenario: Scenario) -> Repeatable:
+    return lambda: scenario.ledger.unresolved(request("a", file()), BUSY, 15, scenario.policy)
+
+
+def refused_definition(scenario: Scenario) -> Repeatable:
+    return lambda: scenario.ledger.unresolved(request("a", file()), Rejected("4", "no"), 0, scenario.policy)
+
+
+def resolved(scenario: Scenario) -> Repeatable:
+    definition = Definition(customer_key=KEY, object_id="o")
+    return lambda: scenario.ledger.claim(request("a", file(), key="x"), "w", scenario.policy, definition)
+
+
 def mark_ambiguous(scenario: Scenario) -> Repeatable:
     lease = sent(scenario)
     return lambda: scenario.ledger.mark_ambiguous(lease, DOUBT, 60, scenario.policy)
@@ -198,6 +217,10 @@ STEPS = [
     started,
     matched,
     retry,
+    let_go,
+    unresolved,
+    refused_definition,
+    resolved,
     give_up,
     repeat_after_doubt,
     mark_ambiguous,

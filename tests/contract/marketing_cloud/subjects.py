@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Protocol
+from uuid import NAMESPACE_OID, uuid5
 
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.marketing_cloud import SoapMarketingCloud
@@ -36,6 +37,10 @@ class Subject(Protocol):
 
     def define(self, customer_key: str, max_import_frequency: int | None = None) -> None: ...
 
+    def object_id(self, customer_key: str) -> str:
+        """Give the ObjectID of a definition."""
+        ...
+
     def applied(self, customer_key: str) -> Sequence[str]:
         """Give the task ids of the starts that really happened."""
         ...
@@ -65,7 +70,14 @@ class Fake:
         self.service = self.fake = FakeMarketingCloud(mid=MID)
 
     def define(self, customer_key: str, max_import_frequency: int | None = None) -> None:
-        self.fake.add(Definition(customer_key=customer_key, max_import_frequency=max_import_frequency), MID)
+        object_id = str(uuid5(NAMESPACE_OID, customer_key))
+        definition = Definition(
+            customer_key=customer_key, max_import_frequency=max_import_frequency, object_id=object_id
+        )
+        self.fake.add(definition, MID)
+
+    def object_id(self, customer_key: str) -> str:
+        return str(uuid5(NAMESPACE_OID, customer_key))
 
     def applied(self, customer_key: str) -> Sequence[str]:
         return [perform.task_id for perform in self.fake.performs if perform.customer_key == customer_key]
@@ -92,6 +104,9 @@ class Real:
     def define(self, customer_key: str, max_import_frequency: int | None = None) -> None:
         frequency = {} if max_import_frequency is None else {"MaxImportFrequency": max_import_frequency}
         self.control.define(customer_key, **frequency)
+
+    def object_id(self, customer_key: str) -> str:
+        return str(self.control.definition(customer_key)["ObjectID"])
 
     def applied(self, customer_key: str) -> Sequence[str]:
         return [perform["task_id"] for perform in self.control.performs(customer_key)]

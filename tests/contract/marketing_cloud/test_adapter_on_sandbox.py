@@ -158,3 +158,9 @@ def test_a_key_that_xml_cannot_carry_is_rejected_and_nothing_is_sent(real):
 
     assert isinstance(fault, Rejected)
     assert fault.code == "unsendable"
+
+
+def test_destination_and_location_of_a_definition_are_read(real):
+    real.define("orders")
+
+    assert real.service.definition(MID, "orders").destination

@@ -153,3 +153,17 @@ def test_a_query_that_keeps_failing_is_not_applied(subject, ask):
 
     assert isinstance(fault, NotApplied)
     assert fault.code == "13"
+
+
+def test_a_definition_is_found_by_other_spellings_and_named_as_it_is_spelled(subject):
+    subject.define("Orders")
+
+    assert [subject.service.definition(MID, key).customer_key for key in ("ORDERS", "orders  ")] == ["Orders"] * 2
+
+
+def test_a_definition_is_found_by_its_object_id(subject):
+    subject.define("orders")
+    object_id = subject.object_id("orders")
+
+    assert subject.service.definition_of_object(MID, object_id).customer_key == "orders"
+    assert subject.service.definition_of_object(MID, "00000000-0000-0000-0000-000000000000") is None

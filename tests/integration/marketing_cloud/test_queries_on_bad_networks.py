@@ -158,3 +158,28 @@ def test_a_forked_process_does_not_write_into_its_parents_connection():
         subprocess.run([sys.executable, "-c", FORKING, server.url], check=True, timeout=60)
 
     assert (server.connections, len(server.requests)) == (2, 3)
+
+
+PLAIN = found(row(ObjectID="o", CustomerKey="orders"))
+REFUSED = found(
+    status="Error: The Request Property(s) DestinationObject.ID, DestinationObject.ObjectID do not match with the"
+    " fields of ImportDefinition retrieve"
+)
+
+
+def test_properties_that_the_service_refuses_are_not_asked_for_again(adapter):
+    asked = []
+
+    def behave(connection):
+        while request := connection.read():
+            asked.append(b"DestinationObject" in request)
+            connection.answer(REFUSED if asked[-1] else PLAIN)
+
+    with MisbehavingServer(behave) as server, structlog.testing.capture_logs() as logged:
+        service = adapter(server.url)
+        found_ones = [service.definition(MID, "orders"), service.definition_of_object(MID, "o")]
+
+    assert [(each.customer_key, each.destination) for each in found_ones] == [("orders", None)] * 2
+    assert asked.count(False) == 2
+    assert asked[-1] is False
+    assert [line["event"] for line in logged].count("definition_properties_refused") == 1

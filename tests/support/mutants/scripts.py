@@ -9,6 +9,7 @@ from sfmc_import.ledger import LedgerSettings
 from sfmc_import.ledger.scripts import read_part
 from tests.contract.ledger import (
     test_decisions,
+    test_definitions_resolved,
     test_errors_in_a_row,
     test_follow_ups,
     test_leases,
@@ -40,6 +41,7 @@ BODIES = (
     test_suspects,
     test_errors_in_a_row,
     test_processes,
+    test_definitions_resolved,
 )
 GIVEN = {"scenario", "world"}
 

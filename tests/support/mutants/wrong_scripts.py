@@ -84,7 +84,6 @@ MUTANTS = (
     Mutant("lease", "  release_suspect(id)\nend", "end"),
     Mutant("starting", "  if is_suspect(r) and other_suspect(a.id) then return -1 end\n", ""),
     Mutant("starting", "  release_suspect(id)\n", ""),
-    Mutant("starting", "  release_suspect(a.id)\n  return 'retrying'", "  return 'retrying'"),
     Mutant(
         "starting",
         "  release_suspect(a.id)\n  return 1\nend\n\n-- No run",
@@ -105,7 +104,7 @@ MUTANTS = (
     Mutant("starting", "note_newest(r.mid, a.task)", ""),
     Mutant("starting", "note_newest(r.mid, a.newest)", ""),
     Mutant("starting", "if a.above or r.above then", "if a.above then"),
-    Mutant("claim", "{newest = loss[2] or nil,", "{newest = newest(r.mid),"),
+    Mutant("claim", "more.loss_age = loss[2] or nil,", "more.loss_age = more.newest,"),
     # Windows.
     Mutant(
         "claim",
@@ -139,6 +138,29 @@ MUTANTS = (
     Mutant("lease", "if closed > int(d.previous_window) then", "if pause then"),
     Mutant("lease", "if closed > int(d.previous_window) then", "if false then"),
     Mutant("starting", "begin_window(a.id, r, d, a.window)", ""),
+    # Definitions: resolved once, waited for without a lease.
+    Mutant("claim", "if r.definition or not present(a.definition)", "if not present(a.definition)"),
+    Mutant("claim", "or not (r.state == 'accepted' or r.postponed) then return end", "then return end"),
+    Mutant("claim", "not (r.state == 'accepted' or r.postponed)", "not (r.state == 'accepted')"),
+    Mutant("claim", "local values = {key = a.resolved_key, definition", "local values = {definition"),
+    Mutant("claim", "if r.key ~= a.resolved_key and r.key ~= r.object then", "if r.key ~= a.resolved_key then"),
+    Mutant("claim", "if r.key ~= a.resolved_key and r.key ~= r.object then", "if true then"),
+    Mutant("claim", "  if r.postponed then return while_postponed() end\n", ""),
+    Mutant("claim", "  drop(request_key(id), r, {'postponed'})\n", ""),
+    Mutant("claim", "now = now / 1000, file_name = r.name,", "now = now, file_name = r.name,"),
+    Mutant("upkeep", "r.state == 'accepted' or (r.postponed and not r.definition)", "r.state == 'accepted'"),
+    Mutant("upkeep", "(r.postponed and not r.definition)", "r.postponed"),
+    Mutant("upkeep", "if not waits or int(r.attempt) > a.attempt then", "if not waits then"),
+    Mutant("upkeep", "if not waits or int(r.attempt) > a.attempt then", "if int(r.attempt) > a.attempt then"),
+    Mutant("upkeep", "if now + a.delay > int(r.retry_until) then", "if now + a.delay >= int(r.retry_until) then"),
+    Mutant("upkeep", "if now + a.delay > int(r.retry_until) then", "if false then"),
+    Mutant("upkeep", "  if not r.retry_until then set", "  if true then set"),
+    Mutant("upkeep", ", postponed = '1'})", "})"),
+    Mutant("starting", "  if a.let_go then set(request_key(a.id), r, {postponed = '1'}) end\n", ""),
+    Mutant("starting", "if a.let_go then release(a.id, r) else release_suspect(a.id) end", "release_suspect(a.id)"),
+    Mutant("starting", "if a.let_go then release(a.id, r) else release_suspect(a.id) end", "release(a.id, r)"),
+    Mutant("starting", "or found.postponed and int(found.fence) == a.fence", ""),
+    Mutant("starting", "found.postponed and int(found.fence) == a.fence", "found.postponed"),
     # Duplicates and follow-ups.
     Mutant("duplicates", "if file and file ~= id and (r.exact or blocked) then", "if file and file ~= id then"),
     Mutant(

@@ -128,3 +128,42 @@ def test_a_business_unit_that_was_never_read_gives_the_failure_and_is_asked_agai
 
     assert definitions.all_of(MID) == fault
     assert list(definitions.all_of(MID)) == [ORDERS]
+
+
+OBJECT_ID = "5e1ad037-29c3-de11-9a36-001e0bfba5bd"
+
+
+def test_a_definition_that_must_be_fresh_is_read_again_when_it_is_older(definitions, service, clock):
+    definitions.get(MID, "orders")
+    changed = Definition(customer_key="orders", max_import_frequency=24)
+    service.add(changed)
+
+    clock.now = 10
+    assert definitions.get(MID, "orders", max_age=10) == ORDERS
+    clock.now = 10.1
+    assert definitions.get(MID, "orders", max_age=10) == changed
+    assert definitions.get(MID, "orders") == changed
+
+
+def test_what_is_known_is_given_without_a_question(definitions, service, clock):
+    assert definitions.known(MID, "orders") is None
+    definitions.get(MID, "orders")
+    definitions.get(MID, "missing")
+    service.calls.clear()
+
+    assert definitions.known(MID, "orders") == ORDERS
+    assert definitions.known(MID, "missing") is None
+    clock.now = 60
+    assert definitions.known(MID, "orders") is None
+    assert service.calls == []
+
+
+def test_a_definition_found_by_its_object_id_or_another_spelling_is_known_by_its_key(definitions, service):
+    named = Definition(customer_key="Daily", object_id=OBJECT_ID)
+    service.add(named)
+
+    assert definitions.get(MID, "x", object_id=OBJECT_ID) == named
+    assert definitions.known(MID, "x", OBJECT_ID) == named
+    assert definitions.known(MID, "Daily") == named
+    assert definitions.known(MID, "daily") is None
+    assert definitions.get(MID, "DAILY") == named

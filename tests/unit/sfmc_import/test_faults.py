@@ -25,7 +25,7 @@ MAY_HAVE_ARRIVED = (
     "server_fault",
     "unexpected",
 )
-REFUSED_FOR_GOOD = ("http_400", "unsendable")
+REFUSED_FOR_GOOD = ("http_400", "unsendable", "other_business_unit")
 
 
 @pytest.mark.parametrize("situation", [*NEVER_SENT, *TURNED_AWAY])

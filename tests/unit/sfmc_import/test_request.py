@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfmc_import.request import MAX_TEXT_LENGTH, MAX_TIME_NS, BadRequestError, FileInfo, StartRequest, read_request
+from sfmc_import.request import (
+    MAX_TEXT_LENGTH,
+    MAX_TIME_NS,
+    BadRequestError,
+    FileInfo,
+    StartRequest,
+    fold_key,
+    plain_mid,
+    read_request,
+)
 
 MID = "510001234"
 SURROGATE = "\udc80"
@@ -136,3 +145,52 @@ def test_a_fingerprint_is_equal_for_the_same_content_only():
 )
 def test_a_file_known_by_name_and_size_alone_is_not_surely_the_same(arrival, exact):
     assert arrival.has_fingerprint is exact
+
+
+OBJECT_ID = "5e1ad037-29c3-de11-9a36-001e0bfba5bd"
+
+
+@pytest.mark.parametrize("given", [OBJECT_ID, OBJECT_ID.upper(), "{" + OBJECT_ID + "}"])
+def test_a_definition_may_be_named_by_its_object_id(given: str):
+    request = read_request("r1", MID, {"object_id": given})
+
+    assert (request.object_id, request.customer_key) == (OBJECT_ID, OBJECT_ID)
+    assert request.named == f"with ObjectID {OBJECT_ID}"
+    assert read_request("r1", MID, request.as_message()) == request
+
+
+def test_key_and_object_id_may_both_be_given():
+    request = read(object_id=OBJECT_ID)
+
+    assert (request.object_id, request.customer_key, request.named) == (
+        OBJECT_ID,
+        "daily",
+        f"with ObjectID {OBJECT_ID}",
+    )
+
+
+@pytest.mark.parametrize("given", ["", "no guid", OBJECT_ID[:-1], 5, True, [OBJECT_ID]])
+def test_what_is_no_object_id_is_refused(given: object):
+    assert "32 hex digits with 4 dashes" in problems(object_id=given)
+
+
+def test_a_request_that_names_no_definition_says_what_is_missing():
+    with pytest.raises(BadRequestError, match="external key of the ImportDefinition, or its object_id"):
+        read_request("r1", MID, {})
+
+
+@pytest.mark.parametrize("mid", ["00510001234", "0510001234", 510001234])
+def test_leading_zeros_of_a_business_unit_do_not_count(mid: object):
+    assert read(mid=mid).mid == MID
+    assert read_request("r1", f"00{MID}", {"customer_key": "k"}).mid == MID
+
+
+def test_a_business_unit_of_zeros_stays_a_number():
+    assert plain_mid("000") == "0"
+    assert plain_mid("") == ""
+
+
+@given(key=texts)
+def test_a_folded_key_is_equal_for_all_spellings_that_a_database_takes_for_one(key: str):
+    assert fold_key(key + "  ") == fold_key(key)
+    assert fold_key("Daily_ORDERS ") == "daily_orders"

@@ -4,7 +4,9 @@ import difflib
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -16,6 +18,8 @@ from sfmc_import.cli.output import examples, json_option, mark, print_json, prin
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.marketing_cloud import SoapMarketingCloud
 from sfmc_import.redis_server import Finding
+from sfmc_import.request import fold_key
+from sfmc_import.routing import is_dated
 from sfmc_import.runs import Definition
 from sfmc_import.settings import Settings, SettingsError, described, load
 
@@ -43,6 +47,7 @@ def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> It
         else:
             yield Finding("ok", "login", f"business unit {mid}: login works, {len(found)} ImportDefinitions")
             yield from _definitions(mid, keys, found)
+            yield from _dated(mid, settings, found)
 
 
 def _fix_for(code: str, settings: Settings) -> str:
@@ -72,13 +77,26 @@ def _named(settings: Settings) -> dict[str, list[str]]:
 
 def _definitions(mid: str, keys: Sequence[str], found: Sequence[Definition]) -> Iterator[Finding]:
     existing = [definition.customer_key for definition in found]
+    folded = set(map(fold_key, existing))
     for key in keys:
-        if key in existing:
+        if fold_key(key) in folded:
             yield Finding("ok", "definition", f"{key} exists in business unit {mid}")
             continue
         near = difflib.get_close_matches(key, existing, n=1)
         fix = f"did you mean {near[0]}?" if near else "use the External Key that Marketing Cloud shows"
         yield Finding("fail", "definition", f"{key} of the policy file does not exist in business unit {mid}", fix)
+
+
+def _dated(mid: str, settings: Settings, found: Sequence[Definition]) -> Iterator[Finding]:
+    """Say which day a FileSpec with a date means now: no document says in which zone Marketing Cloud reads it."""
+    count = sum(is_dated(definition.file_spec or "") for definition in found)
+    if not count:
+        return
+    today = datetime.now(ZoneInfo(settings.time_zone)).date()
+    text = f"business unit {mid}: {count} FileSpecs have a date, which means {today} now (zone {settings.time_zone})"
+    fix = "set SFMC_TIME_ZONE to the time zone of the API user; for starts by API it is not documented which one counts"
+    is_set = "time_zone" in settings.model_fields_set
+    yield Finding("ok", "dates", text) if is_set else Finding("warn", "dates", text, fix)
 
 
 # A check should not take as long as a worker waits.

@@ -74,6 +74,7 @@ def _shown(name: str, value: Any) -> str:
 def _definition(access: ReadAccess, mid: str, key: str, last: int) -> tuple[Mapping[str, Any], Sequence[Line]]:
     if not mid:
         raise click.UsageError("no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
+    key = access.reader.spelled(mid, key)
     record = access.reader.definition(mid, key)
     recent = access.reader.recent(mid, key, last)
     waiting = [found for found in map(access.reader.request, record["waiting"]) if found]
@@ -189,7 +190,9 @@ def events(
     """
 
     def wanted(event: Event) -> bool:
-        return (key is None or event.get("subject") == key) and (not types or kind(event) in types)
+        subject = str(event.get("subject"))
+        has_key = key is None or request.fold_key(subject) == request.fold_key(key)
+        return has_key and (not types or kind(event) in types)
 
     def show(entry: str, event: Event) -> None:
         if wanted(event):

@@ -18,6 +18,7 @@ from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
+from sfmc_import.request import plain_mid
 from sfmc_import.settings import Settings, load
 
 
@@ -64,7 +65,7 @@ class ReadAccess:
 
     def mid(self, given: str | None) -> str:
         """Give the business unit: the one given, else that of the settings."""
-        return given or self.settings.account_id
+        return plain_mid(given or self.settings.account_id)
 
 
 @contextmanager

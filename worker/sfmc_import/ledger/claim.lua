@@ -54,8 +54,9 @@ end
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
   local loss = redis.call('HMGET', loss_key(), 'at', r.mid)
-  if not loss[1] then return with_lease('start_now', {newest = newest(r.mid)}) end
-  return with_lease('start_now', {newest = loss[2] or nil, loss_age = (now - int(loss[1])) / 1000})
+  local more = {now = now / 1000, file_name = r.name, definition = r.definition, newest = newest(r.mid)}
+  if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
+  return with_lease('start_now', more)
 end
 
 local function begin_attempt()
@@ -154,6 +155,13 @@ local function while_retrying()
   return begin_attempt()
 end
 
+-- It let the definition go while it waited, so that others could act.
+local function while_postponed()
+  if int(r.not_before) > now then return not_yet({opens_in = (int(r.not_before) - now) / 1000}) end
+  drop(request_key(id), r, {'postponed'})
+  return while_accepted()
+end
+
 local function give_up_reconciling()
   begin_window(id, r, d, policy.window)
   move(id, r, 'start_unknown', {code = 'worker_lost', text = 'too many workers died while they looked for the run'})
@@ -178,9 +186,18 @@ local HOLDING = {starting = while_starting, retrying = while_retrying, reconcili
 
 local function held_by_other() return d.holder and d.holder ~= id end
 
+-- Notes the definition as Marketing Cloud names it: all decisions are about this key.
+local function resolve_key()
+  if r.definition or not present(a.definition) or not (r.state == 'accepted' or r.postponed) then return end
+  local values = {key = a.resolved_key, definition = a.definition}
+  if r.key ~= a.resolved_key and r.key ~= r.object then values.asked = r.key end
+  set(request_key(id), r, values)
+end
+
 function steps.claim()
   r = record(request_key(id))
   if not r.state then r = create(id, a) end
+  resolve_key()
   d = record(definition_key(r))
   -- A holder whose record vanished would block the definition for ever.
   if held_by_other() and int(d.lease) <= now and redis.call('EXISTS', request_key(d.holder)) == 0 then
@@ -188,6 +205,7 @@ function steps.claim()
   end
   if r.state == 'accepted' then return while_accepted() end
   if r.state == 'deferred' then return while_deferred() end
+  if r.postponed then return while_postponed() end
   if r.state == 'started' then return not_yet() end
   if not HOLDING[r.state] then return already_ended() end
   if not held_by_other() then return HOLDING[r.state]() end

@@ -65,8 +65,8 @@ end
 
 local function emit(id, r, name, extra)
   local data = {request_id = id, customer_key = r.key, mid = r.mid, attempt = int(r.attempt)}
-  for field, value in pairs({task_id = r.task, soap_request_id = r.soap, source = r.source,
-    event_id = r.event_id, reason = r.reason}) do data[field] = value end
+  for field, value in pairs({task_id = r.task, soap_request_id = r.soap, source = r.source, event_id = r.event_id,
+    reason = r.reason, asked_key = r.asked, object_id = r.object}) do data[field] = value end
   if r.force then data.force = true end
   for field, value in pairs(extra or {}) do data[field] = value end
   r.n = redis.call('HINCRBY', request_key(id), 'n', 1)
@@ -107,7 +107,7 @@ local function create(id, q)
   local r = {}
   local values = {mid = q.mid, key = q.customer_key, at = str(now)}
   for field, value in pairs({event_id = present(q.event_id), source = present(q.source), reason = present(q.reason),
-    name = present(q.name), fp = present(q.fp), file = present(q.file), call = present(q.call)}) do values[field] = value end
+    object = present(q.object_id), name = present(q.name), fp = present(q.fp), file = present(q.file), call = present(q.call)}) do values[field] = value end
   if q.exact == true then values.exact = '1' end
   if q.force == true then values.force = '1' end
   set(request_key(id), r, values)

@@ -1,5 +1,6 @@
 """Reads the ledger for people and monitoring: a request, a definition, the whole."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from redis import Redis
 from sfmc_import.ledger.redis_ledger import redis_errors
 from sfmc_import.ledger.schema import DEFINITION, REQUEST, Keys
 from sfmc_import.processes import Running, running
+from sfmc_import.request import fold_key
 
 
 class LedgerReader:
@@ -30,6 +32,16 @@ class LedgerReader:
             record = REQUEST.read(self._client.hgetall(self.keys.request(request_id)))
             due = self._client.zscore(self.keys.due, request_id)
         return _request(request_id, record, due) if "state" in record else None
+
+    def spelled(self, mid: str, customer_key: str) -> str:
+        """Give the spelling of a CustomerKey under which the ledger knows its definition; else the one given."""
+        with redis_errors():
+            if self._client.exists(self.keys.definition(mid, customer_key)):
+                return customer_key
+            prefix = self.keys.definition(mid, "")
+            names = self._client.scan_iter(match=glob_escaped(prefix) + "*", count=1000)
+            keys = (name.decode().removeprefix(prefix) for name in names)
+            return next((key for key in keys if fold_key(key) == fold_key(customer_key)), customer_key)
 
     def definition(self, mid: str, customer_key: str) -> Mapping[str, Any]:
         """Say who holds a definition, the seconds left of lease and window, and which follow-ups wait, in order."""
@@ -93,9 +105,17 @@ class LedgerReader:
         return None if assigned is None else str(assigned.decode())
 
 
+def glob_escaped(text: str) -> str:
+    """Write a text as a pattern of Redis that matches this text alone."""
+    return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)
+
+
 # What a person sees of a request, in this order; the other fields are for the scripts.
 _ALWAYS = ("state", "mid", "customer_key", "attempt", "accepted_at", "since", "due_at", "file")
-_IF_KNOWN = ("task_id", "soap_request_id", "import_status", "held_by", "source", "event_id", "reason")
+_IF_KNOWN = (
+    *("asked_key", "object_id", "task_id", "soap_request_id", "import_status", "held_by"),
+    *("source", "event_id", "reason"),
+)
 
 
 def _request(request_id: str, record: Mapping[str, Any], due: float | None) -> dict[str, Any]:

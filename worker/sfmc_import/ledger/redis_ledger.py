@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from sfmc_import.faults import Fault, Rejected
 from sfmc_import.ledger.schema import REQUEST, Keys, LedgerSettings
 from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
-from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
 from sfmc_import.request import FileInfo, StartRequest
 from sfmc_import.retrying import pauses_after_errors
@@ -27,6 +28,7 @@ from sfmc_import.states import (
     AlreadyEnded,
     Decision,
     DueRequest,
+    FirstRead,
     Followed,
     Lease,
     NotYet,
@@ -118,10 +120,21 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.refuse."""
         self._run("refuse", request_arguments(request) | {"code": code, "text": text})
 
-    def claim(self, request: StartRequest, owner: str, policy: Policy) -> Decision:
+    def claim(
+        self, request: StartRequest, owner: str, policy: Policy, definition: Definition | None = None
+    ) -> Decision:
         """See sfmc_import.ports.Ledger.claim."""
         arguments = request_arguments(request) | {"owner": owner, "policy": policy_arguments(policy)}
+        if definition is not None:
+            arguments |= {"resolved_key": definition.customer_key, "definition": as_first_read(definition)}
         return read_decision(request.request_id, self._run("claim", arguments))
+
+    def unresolved(self, request: StartRequest, fault: Refusal, delay: float, policy: Policy) -> str:
+        """See sfmc_import.ports.Ledger.unresolved."""
+        arguments = request_arguments(request) | {"attempt": request.attempt, "code": fault.code, "text": fault.text}
+        arguments |= {"delay": milliseconds(delay), "retry_deadline": milliseconds(policy.retry_deadline)}
+        state = self._run("unresolved", arguments | {"final": isinstance(fault, Rejected)})
+        return str(state.decode())
 
     def load(self, request_id: str) -> StartRequest | None:
         """See sfmc_import.ports.Ledger.load."""
@@ -166,10 +179,10 @@ class RedisLedger:
             )
         )
 
-    def retry(self, lease: Lease, fault: Fault, delay: float) -> str | None:
+    def retry(self, lease: Lease, fault: Fault, delay: float, *, let_go: bool = False) -> str | None:
         """See sfmc_import.ports.Ledger.retry."""
         pause = milliseconds(delay)
-        state = self._step("retry", lease, code=fault.code, text=fault.text, delay=pause)
+        state = self._step("retry", lease, code=fault.code, text=fault.text, delay=pause, let_go=let_go)
         return None if state is None else str(state.decode())
 
     def mark_ambiguous(self, lease: Lease, fault: Fault, delay: float, policy: Policy) -> bool:
@@ -286,6 +299,7 @@ def request_arguments(request: StartRequest) -> dict[str, Any]:
         "id": request.request_id,
         "mid": request.mid,
         "customer_key": request.customer_key,
+        "object_id": request.object_id,
         "event_id": request.event_id,
         "source": request.source,
         "reason": request.reason,
@@ -330,7 +344,12 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
     match fields["decision"]:
         case "start_now":
             return StartNow(
-                lease=_lease(request_id, fields), newest=fields.get("newest"), loss_age=fields.get("loss_age")
+                lease=_lease(request_id, fields),
+                now=fields["now"],
+                file_name=fields.get("file_name"),
+                first=_first_read(fields.get("definition")),
+                newest=fields.get("newest"),
+                loss_age=fields.get("loss_age"),
             )
         case "reconcile":
             known = frozenset(orjson.loads(fields["known"]))
@@ -340,6 +359,16 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
             return NotYet(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
         case _:
             return AlreadyEnded(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
+
+
+def as_first_read(definition: Definition) -> str:
+    """Write what a request notes of its definition."""
+    values = {one.name: getattr(definition, one.name) for one in dataclass_fields(FirstRead)}
+    return orjson.dumps({name: value for name, value in values.items() if value is not None}).decode()
+
+
+def _first_read(noted: str | None) -> FirstRead | None:
+    return None if noted is None else FirstRead(**orjson.loads(noted))
 
 
 def _lease(request_id: str, fields: Mapping[str, Any]) -> Lease:
@@ -362,11 +391,14 @@ def read_request(request_id: str, record: Mapping[bytes, bytes]) -> StartRequest
         request_id=request_id,
         customer_key=fields["customer_key"],
         mid=fields["mid"],
+        object_id=fields.get("object_id"),
         file=_read_file(fields.get("file")),
         event_id=fields.get("event_id"),
         source=fields.get("source"),
         force=fields.get("force", False),
         reason=fields.get("reason"),
+        is_resolved="first_read" in fields,
+        attempt=fields.get("attempt", 0),
     )
 
 

@@ -12,6 +12,7 @@ _ENDING = ("follow_ups", "lease", "duplicates")
 STEPS: Mapping[str, tuple[str, ...]] = {
     "accept": ("upkeep",),
     "refuse": ("upkeep",),
+    "unresolved": ("upkeep",),
     "claim": (*_ENDING, "claim"),
     "record_intent": _LEASED,
     "renew_intent": _LEASED,

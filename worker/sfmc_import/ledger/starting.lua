@@ -66,9 +66,13 @@ function steps.started()
 end
 
 -- Nothing was applied: due again after a pause, or the end when the retry deadline would be over.
+-- With `let_go` others may have the definition meanwhile.
 function steps.retry()
   local r, found = current_lease()
-  if not r then return found and found.state == 'gave_up' and 'gave_up' end
+  if not r then
+    local was_this = found and (found.state == 'gave_up' or found.postponed and int(found.fence) == a.fence)
+    return was_this and found.state
+  end
   if r.state == 'retrying' then return 'retrying' end
   if r.state ~= 'starting' and r.state ~= 'reconciling' then return nil end
   set(request_key(a.id), r, {sent = '0', owner = '', not_before = str(now + a.delay), worker_losses = 0})
@@ -79,10 +83,11 @@ function steps.retry()
     release(a.id, r)
     return 'gave_up'
   end
+  if a.let_go then set(request_key(a.id), r, {postponed = '1'}) end
   move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000})
   set(definition_key(r), record(definition_key(r)), {lease = '0'})
   due_at(a.id, r, now + a.delay)
-  release_suspect(a.id)
+  if a.let_go then release(a.id, r) else release_suspect(a.id) end
   return 'retrying'
 end
 

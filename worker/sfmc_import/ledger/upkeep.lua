@@ -17,6 +17,34 @@ function steps.refuse()
   return 1
 end
 
+local function retry_unresolved(r)
+  if not r.retry_until then set(request_key(a.id), r, {retry_until = str(now + a.retry_deadline)}) end
+  if now + a.delay > int(r.retry_until) then
+    move(a.id, r, 'gave_up', {code = a.code, text = a.text})
+    finish(a.id, r)
+    return
+  end
+  set(request_key(a.id), r, {attempt = a.attempt + 1, not_before = str(now + a.delay), postponed = '1'})
+  move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000})
+  due_at(a.id, r, now + a.delay)
+end
+
+-- The definition of a request is refused, or cannot be read: the end, or due again after a pause. Answers the state.
+function steps.unresolved()
+  local r = record(request_key(a.id))
+  if not r.state then r = create(a.id, a) end
+  local waits = r.state == 'accepted' or (r.postponed and not r.definition)
+  -- Another worker had the same answer for the same attempt, or a better one.
+  if not waits or int(r.attempt) > a.attempt then return r.state end
+  if a.final then
+    move(a.id, r, 'rejected', {code = a.code, text = a.text})
+    finish(a.id, r)
+  else
+    retry_unresolved(r)
+  end
+  return r.state
+end
+
 -- Gives the requests whose time has come; none of them again before the pause is over.
 function steps.due()
   local found = redis.call('ZRANGEBYSCORE', DUE, '-inf', str(now), 'LIMIT', 0, a.limit)

@@ -17,6 +17,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     UnsendableError,
     all_definitions,
     definition_by_key,
+    definition_by_object,
     read_definition,
     read_run,
     runs_by_definition,
@@ -128,6 +129,8 @@ T = TypeVar("T")
 # No documented limit for IN; answers have at most 2,500 rows each (Marketing Cloud docs, "Retrieve").
 IDS_PER_QUERY = 200
 MAX_PAGES = 400
+# "Error: The Request Property(s) A, B do not match with the fields of X retrieve"
+REFUSED_PROPERTIES = "Request Property(s)"
 
 log = structlog.get_logger(__name__)
 
@@ -140,10 +143,12 @@ class SoapMarketingCloud:
         self._envelopes = envelopes
         self._retry_query = retry_query
         self._clock = clock
+        # What definitions refer to is asked for until the service refuses it once.
+        self._asks_inner = True
 
     def prepare(self) -> None:
         """Load zeep and make the common envelopes now, so that the first start does not wait for it (0.2 s)."""
-        self._envelopes.prepare(definition_by_key(""), runs_by_definition(""), runs_by_task([""]))
+        self._envelopes.prepare(replace(definition_by_key(""), inner=True), runs_by_definition(""), runs_by_task([""]))
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
         """Send Perform "start" on a connection of its own, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
@@ -158,11 +163,16 @@ class SoapMarketingCloud:
 
     def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
         """Retrieve one ImportDefinition; None when no such key exists."""
-        found = self._facts(mid, definition_by_key(customer_key), read_definition)
+        found = self._definitions(mid, definition_by_key(customer_key))
         if not isinstance(found, list):
             return found
         exact = (definition for definition in found if definition.customer_key == customer_key)
         return next(exact, found[0] if found else None)
+
+    def definition_of_object(self, mid: str, object_id: str) -> Definition | Refusal | None:
+        """Retrieve one ImportDefinition by its ObjectID; None when there is none."""
+        found = self._definitions(mid, definition_by_object(object_id))
+        return next(iter(found), None) if isinstance(found, list) else found
 
     def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
         """Retrieve all ImportDefinitions of a business unit."""
@@ -182,6 +192,17 @@ class SoapMarketingCloud:
                 return answer
             found |= {run.task_id: run for run in answer}
         return found
+
+    def _definitions(self, mid: str, query: Query) -> list[Definition] | Refusal:
+        """Ask for definitions with what they refer to, or without that where the service refuses these properties."""
+        if not self._asks_inner:
+            return self._facts(mid, query, read_definition)
+        found = self._facts(mid, replace(query, inner=True), read_definition)
+        if isinstance(found, list) or REFUSED_PROPERTIES not in found.text:
+            return found
+        log.warning("definition_properties_refused", mid=mid, text=found.text)
+        self._asks_inner = False
+        return self._facts(mid, query, read_definition)
 
     def _facts(self, mid: str, query: Query, read: Callable[[Row], T | None]) -> list[T] | Refusal:
         facts: list[T] = []

@@ -98,7 +98,7 @@ def _element(
 
 
 Row = Mapping[str, str]
-"""The plain properties of one retrieved object by name; what is nil or empty is absent."""
+"""The properties of one retrieved object by name, those of an inner object as Outer.Inner; nil or empty is absent."""
 
 DEFINITION = "ImportDefinition"
 SUMMARY = "ImportResultsSummary"
@@ -123,14 +123,30 @@ PROPERTIES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+INNER_PROPERTIES: Mapping[str, tuple[str, ...]] = {
+    DEFINITION: ("DestinationObject.ID", "DestinationObject.ObjectID", "RetrieveFileTransferLocation.ObjectID"),
+}
+"""What a definition refers to: listed as retrievable by Describe, but by no document of the vendor."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A Retrieve: all objects of a type, or those whose `filter_by` is one of `values`, or the next page of them."""
+    """A Retrieve: all objects of a type, or those whose `filter_by` is one of `values`, or the next page of them.
+
+    With `inner` it asks for INNER_PROPERTIES too.
+    """
 
     object_type: str
+    inner: bool = False
     filter_by: str | None = None
     values: tuple[str, ...] = ()
     continues: str | None = None
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """The names of the properties that it asks for."""
+        inner = INNER_PROPERTIES.get(self.object_type, ()) if self.inner else ()
+        return PROPERTIES[self.object_type] + inner
 
     def next_page(self, request_id: str) -> "Query":
         """Give the query that fetches what the answer `request_id` left over."""
@@ -140,6 +156,11 @@ class Query:
 def definition_by_key(customer_key: str) -> Query:
     """Ask for one ImportDefinition."""
     return Query(object_type=DEFINITION, filter_by="CustomerKey", values=(customer_key,))
+
+
+def definition_by_object(object_id: str) -> Query:
+    """Ask for one ImportDefinition by its ObjectID."""
+    return Query(object_type=DEFINITION, filter_by="ObjectID", values=(object_id,))
 
 
 def all_definitions() -> Query:
@@ -166,6 +187,8 @@ def read_definition(row: Row) -> Definition:
         file_spec=row.get("FileSpec"),
         max_import_frequency=_number(row, "MaxImportFrequency"),
         update_type=row.get("UpdateType"),
+        destination=row.get("DestinationObject.ObjectID") or row.get("DestinationObject.ID"),
+        location=row.get("RetrieveFileTransferLocation.ObjectID"),
     )
 
 
@@ -244,11 +267,13 @@ class QueryShape:
     filter_by: str | None
     values: int
     continues: bool
+    inner: bool
 
     def query(self) -> Query:
         """Give the query with slots for values."""
         return Query(
             object_type=self.object_type,
+            inner=self.inner,
             filter_by=self.filter_by,
             values=tuple(placeholder(f"value{number}") for number in range(self.values)),
             continues=placeholder("continues") if self.continues else None,
@@ -296,7 +321,7 @@ class Envelopes:
 
 
 def _shape(query: Query) -> QueryShape:
-    return QueryShape(query.object_type, query.filter_by, len(query.values), query.continues is not None)
+    return QueryShape(query.object_type, query.filter_by, len(query.values), query.continues is not None, query.inner)
 
 
 def _fill(template: Template, credentials: Mapping[str, str], values: Mapping[str, str]) -> bytes:

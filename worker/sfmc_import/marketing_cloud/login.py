@@ -194,15 +194,21 @@ class PasswordCredential:
 
 
 class PasswordSource:
-    """The one login of a user name and password, the same for every business unit; it cannot be renewed."""
+    """The one login of a user name and password, for the business unit of the user alone; it cannot be renewed."""
 
     def __init__(self, config: MarketingCloudConfig) -> None:
         self._login = PasswordCredential(config)
+        self._mid = config.account_id
 
     def get(self, mid: str) -> Credential | Fault:
-        """Give the user's login."""
-        del mid
-        return self._login
+        """Give the user's login; with it no other business unit can be chosen, and the service would not say so."""
+        if mid in {"", self._mid} or not self._mid:
+            return self._login
+        return after_situation(
+            "other_business_unit",
+            f"the login of SFMC_USERNAME works in business unit {self._mid} (SFMC_ACCOUNT_ID) and cannot choose {mid}:"
+            " leave mid out, or use an installed package (SFMC_CLIENT_ID)",
+        )
 
     def renew(self, mid: str, refused: Credential) -> Credential | Fault:
         """Say that the user was refused."""

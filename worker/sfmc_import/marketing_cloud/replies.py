@@ -86,7 +86,14 @@ def read_task_id(text: str | None) -> str | None:
 
 
 def _row(result: etree._Element) -> Row:
-    return {etree.QName(field).localname: field.text for field in result if field.text and len(field) == 0}
+    row: dict[str, str] = {}
+    for field in result:
+        name = etree.QName(field).localname
+        if len(field):
+            row |= {f"{name}.{etree.QName(one).localname}": one.text for one in field if one.text and len(one) == 0}
+        elif field.text:
+            row[name] = field.text
+    return row
 
 
 def _parser() -> etree.XMLParser:

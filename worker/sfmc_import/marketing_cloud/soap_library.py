@@ -11,7 +11,7 @@ import zeep.transports
 from lxml import etree
 from zeep.exceptions import Fault
 
-from sfmc_import.marketing_cloud.envelopes import PROPERTIES, Query
+from sfmc_import.marketing_cloud.envelopes import Query
 from sfmc_import.marketing_cloud.http import Reply
 from sfmc_import.marketing_cloud.replies import SoapFault
 
@@ -68,7 +68,7 @@ class Service:
         """Make the envelope of a query."""
         request: dict[str, Any] = {
             "ObjectType": query.object_type,
-            "Properties": list(PROPERTIES[query.object_type]),
+            "Properties": list(query.properties),
         }
         if query.filter_by is not None:
             request["Filter"] = self._filter(query.filter_by, query.values)

@@ -53,8 +53,11 @@ class Settings(BaseModel):
     )
     time_zone: Zone = Field(
         # Marketing Cloud docs, "Time zones": system time is US Central standard, without daylight saving.
-        "Etc/GMT+6", description="the time zone of the account as IANA names it, such as Europe/Berlin"
+        "Etc/GMT+6", description="the time zone of dates in FileSpec as IANA names it, such as Europe/Berlin"
     )  # fmt: skip
+    midnight_margin: Seconds = Field(
+        60.0, le=6 * HOUR, description="seconds before and after midnight without a start whose FileSpec has a date"
+    )
 
     connect_timeout: Seconds = Field(5.0, description="seconds to reach Marketing Cloud")
     read_timeout: Seconds = Field(120.0, description="seconds Marketing Cloud may take to answer")
@@ -82,6 +85,7 @@ class Settings(BaseModel):
     )
     sweep_batch: int = Field(250, ge=1, le=10_000, description="how many requests one sweep wakes, 1 to 10000")
     definition_ttl: Seconds = Field(300.0, description="seconds until a definition is read again")
+    definition_check_ttl: Seconds = Field(10.0, description="seconds that a definition may be old right before a start")
     known_runs: Literal["query", "ledger"] = Field(
         "query",
         description="query (ask Marketing Cloud for earlier runs before a start) or ledger (only runs in the ledger)",
@@ -145,6 +149,10 @@ class Settings(BaseModel):
         """How this definition is treated: its own table, then [defaults], then the settings."""
         return self.policies.of(mid, customer_key, self._usual())
 
+    def may_use(self, mid: str) -> bool:
+        """Tell whether the login can work in a business unit: a user name works in its own one alone."""
+        return not self.username or mid in {"", self.account_id}
+
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be seen, for the redaction of logs."""
         addresses = (self.redis, self.broker)
@@ -174,6 +182,7 @@ def cross_problems(settings: Settings) -> Iterator[Finding]:
     yield from _orders(settings)
     yield from _durability(settings)
     yield from _logins(settings)
+    yield from _legacy_business_units(settings)
 
 
 def missing_login(settings: Settings) -> Iterator[Finding]:
@@ -232,6 +241,15 @@ def _logins(settings: Settings) -> Iterator[Finding]:
             {"client_id", "username"},
             "SFMC_USERNAME: given together with SFMC_CLIENT_ID; give one login and remove the other",
         )
+
+
+def _legacy_business_units(settings: Settings) -> Iterator[Finding]:
+    named = [mid for mid, _ in settings.policies.definitions] + [route.mid for route in settings.routes]
+    others = dict.fromkeys(mid for mid in named if mid is not None and not settings.may_use(mid))
+    if others:
+        wrong = f"this login cannot choose the business unit {', '.join(others)} that the policy file names"
+        advice = "remove that mid, or use an installed package (SFMC_CLIENT_ID)"
+        yield {"username", "account_id"}, f"SFMC_USERNAME: {wrong}; {advice}"
 
 
 def _is_set(settings: Settings, field: str) -> bool:

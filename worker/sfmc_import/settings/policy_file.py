@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sfmc_import.policy import Policies
+from sfmc_import.request import fold_key
 from sfmc_import.routing import BadRouteError, Routes
 from sfmc_import.settings.problems import field_problems, unknown_name
 from sfmc_import.settings.values import CustomerKey, Hours, Mid, Seconds
@@ -44,6 +45,9 @@ class PolicyTable(BaseModel):
     )
     error_pause: Seconds | None = Field(None, description='a time such as "1m"')
     when_ambiguous: Literal["unknown", "repeat"] | None = Field(None, description="unknown or repeat")
+    when_mismatch: Literal["reject", "wait", "start"] | None = Field(
+        None, description="reject, wait or start (when another file than that of the request would be imported)"
+    )
     retry_deadline: Seconds | None = Field(None, description='a time such as "6h"')
     reconcile_deadline: Seconds | None = Field(None, description='a time such as "15m"')
     follow_deadline: Seconds | None = Field(None, description='a time such as "24h"')
@@ -90,11 +94,12 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
     routes = _checked_list(RouteTable, document, "route", where, problems)
     named: dict[tuple[str | None, str], Mapping[str, Any]] = {}
     for table in definitions:
-        place = (table.mid, table.customer_key)
+        place = (table.mid, fold_key(table.customer_key))
         if place in named:
             problems.append(f"{where} [[definition]] {table.customer_key}: given twice; keep one")
         named[place] = table.changes()
-    policies = Policies(defaults.changes() if defaults else {}, named)
+    names = tuple((table.mid, table.customer_key) for table in definitions)
+    policies = Policies(defaults.changes() if defaults else {}, named, names)
     return policies, tuple(Route(**table.model_dump()) for table in routes)
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from sfmc_import.redis_address import checked_address
-from sfmc_import.request import MAX_KEY_LENGTH
+from sfmc_import.request import MAX_KEY_LENGTH, plain_mid
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -50,7 +50,7 @@ def check_mid(value: str) -> str:
     """Accept the number of a business unit."""
     if not (value.isascii() and value.isdigit() and len(value) <= 20):
         raise ValueError("not the number of a business unit")
-    return value
+    return plain_mid(value)
 
 
 def as_text(value: object) -> object:

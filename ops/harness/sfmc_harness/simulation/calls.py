@@ -17,7 +17,6 @@ READS = frozenset({"followed", "hgetall", "mget"})
 """Commands that change nothing, so that nothing need be checked after them."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class TraceLine:
     """One step of the schedule, for people."""

@@ -57,14 +57,17 @@ class Invariants:
         for request, fields in view.requests.items():
             told = self._history.states.get(request)
             if fields.get("state") != told:
-                raise ViolationError("state without event", f"{request} is {fields.get('state')}, its events say {told}")
+                raise ViolationError(
+                    "state without event", f"{request} is {fields.get('state')}, its events say {told}"
+                )
         if lost := self._history.states.keys() - view.requests.keys():
             raise ViolationError("record lost", f"{sorted(lost)}")
 
     def _one_in_flight(self, view: View) -> None:
         flying = defaultdict(list)
         for request, fields in view.requests.items():
-            if fields["state"] in FLYING and not self._came_back(request):
+            # A postponed request waits without its definition.
+            if fields["state"] in FLYING and "postponed" not in fields and not self._came_back(request):
                 flying[fields["key"]].append(request)
         for key, requests in flying.items():
             if len(requests) > 1:
@@ -144,7 +147,9 @@ class Invariants:
     def _file_is_the_requested_one(self, new: Applied) -> None:
         file = self.requests[new.request].file
         if file is not None and new.read != file.name:
-            raise ViolationError("another file", f"{new.request} asked for {file.name}, run {new.task_id} read {new.read}")
+            raise ViolationError(
+                "another file", f"{new.request} asked for {file.name}, run {new.task_id} read {new.read}"
+            )
 
     # --- When all has ended.
 

@@ -3,13 +3,15 @@
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta, timezone
 from typing import Any, TypeVar, cast
 
 from sfmc_harness.simulation.calls import SECOND, Calls
 from sfmc_harness.simulation.chance import unit
-from sfmc_harness.simulation.cloud import Cloud
+from sfmc_harness.simulation.cloud import ZONE_HOURS, Cloud
 from sfmc_harness.simulation.plan import CALL, RESULTS_DELAY, Plan
 from sfmc_harness.simulation.store import Store
+from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.ledger import RedisLedger
@@ -25,9 +27,14 @@ MID = "510001234"
 _SLOW = frozenset({"trickle", "applied_later"})
 """Faults whose call lasts as long as a call may."""
 
+MARGIN = 60.0
+"""The midnight margin of the product's default."""
+
 REQUESTS = Backoff(floor=15.0, cap=300.0)
 TIMING = Timing(
     call=CALL,
+    check_age=10.0,
+    days=Days(zone=timezone(timedelta(hours=ZONE_HOURS)), margin=MARGIN),
     results_delay=RESULTS_DELAY,
     scheduled=replace(SCHEDULED, backoff=REQUESTS, results_delay=RESULTS_DELAY),
     repeat=replace(REPEAT, backoff=REQUESTS, results_delay=RESULTS_DELAY),
@@ -125,6 +132,10 @@ class SteppedCloud:
     def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
         """See sfmc_import.ports.MarketingCloud.definition."""
         return self._query("definition", lambda: self._cloud.definition(customer_key))
+
+    def definition_of_object(self, mid: str, object_id: str) -> Definition | Refusal | None:
+        """See sfmc_import.ports.MarketingCloud.definition_of_object."""
+        return self.definition(mid, object_id.removeprefix("object-"))
 
     def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
         """See sfmc_import.ports.MarketingCloud.definitions."""

@@ -1,6 +1,7 @@
 """What is sent: equal to the golden files, to zeep without templates, and to the vendor's own WSDL and sample."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     UnsendableError,
     all_definitions,
     definition_by_key,
+    definition_by_object,
     header_blocks,
     runs_by_definition,
     runs_by_task,
@@ -69,6 +71,8 @@ def test_a_start_with_user_and_password_is_the_golden_file(service):
         (runs_by_task(["129159023", "129159024"]), "retrieve_runs.xml"),
         (runs_by_definition("orders").next_page("request-1"), "retrieve_next_page.xml"),
         (definition_by_key("orders"), "retrieve_definition.xml"),
+        (replace(definition_by_key("orders"), inner=True), "retrieve_definition_and_destination.xml"),
+        (definition_by_object("5e1ad037-29c3-de11-9a36-001e0bfba5bd"), "retrieve_definition_by_object.xml"),
     ],
 )
 def test_a_query_is_the_golden_file(envelopes, query, name):

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sfmc_import.faults import NotApplied
+from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret
 from sfmc_import.marketing_cloud.http import Failed, Reply
-from sfmc_import.marketing_cloud.login import Token, TokenSource
+from sfmc_import.marketing_cloud.login import PasswordSource, Token, TokenSource
 from sfmc_import.retrying import LOGIN
 from tests.support.waiting import eventually
 
@@ -230,3 +230,26 @@ def test_a_token_does_not_show_its_secret():
 
     assert "very-secret" not in f"{token} {token!r} {[token]}"
     assert "the-secret" not in f"{CONFIG} {CONFIG!r} {CONFIG.client_secret}"
+
+
+USER_CONFIG = MarketingCloudConfig(soap_url="https://t.soap.example", username="u", account_id="510")
+
+
+@pytest.mark.parametrize("mid", ["510", ""])
+def test_a_user_name_works_in_its_own_business_unit(mid: str):
+    assert not isinstance(PasswordSource(USER_CONFIG).get(mid), Rejected)
+
+
+def test_a_user_name_cannot_choose_another_business_unit():
+    refused = PasswordSource(USER_CONFIG).get("99")
+
+    assert isinstance(refused, Rejected)
+    assert refused.code == "other_business_unit"
+    assert "510" in refused.text
+    assert "99" in refused.text
+
+
+def test_a_user_name_without_a_known_business_unit_is_not_judged():
+    config = MarketingCloudConfig(soap_url="https://t.soap.example", username="u")
+
+    assert not isinstance(PasswordSource(config).get("99"), Rejected)

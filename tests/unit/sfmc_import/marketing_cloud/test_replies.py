@@ -298,3 +298,12 @@ def test_zeep_reads_the_same_rows(understand):
     (theirs,) = understand("Retrieve", reply(content)).Results
 
     assert ours == {name: str(getattr(theirs, name)) for name in values}
+
+
+def test_the_properties_of_inner_objects_are_read_with_the_name_of_the_outer_one(understand):
+    inner = (
+        "<DestinationObject><PartnerKey/><ObjectID>o</ObjectID><Fields><Field>x</Field></Fields></DestinationObject>"
+    )
+    page = parse_page_reply(reply(found(row(CustomerKey="k") + inner)), understand)
+
+    assert page == Page(({"CustomerKey": "k", "DestinationObject.ObjectID": "o"},))

@@ -148,6 +148,19 @@ def test_a_user_and_a_password_replace_the_client() -> None:
     assert load(legacy, marketing_cloud=True).username == "u"
 
 
+def test_a_policy_file_must_not_name_business_units_that_a_user_name_cannot_choose(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        '[[definition]]\ncustomer_key = "k"\nmid = "510001234"\n[[route]]\npattern = "*"\ncustomer_key = "k"\n'
+    )
+    legacy = {"SFMC_USERNAME": "u", "SFMC_PASSWORD": "p", "SFMC_ACCOUNT_ID": "0510001234", "SFMC_CONFIG": str(policy)}
+    assert load(legacy).account_id == "510001234"
+
+    policy.write_text('[[route]]\npattern = "*"\ncustomer_key = "k"\nmid = "7"\n')
+    (line,) = problems(legacy)
+    assert line.startswith("SFMC_USERNAME: this login cannot choose the business unit 7")
+
+
 def test_half_a_login_is_reported_once() -> None:
     half = {name: value for name, value in LOGIN.items() if name != "SFMC_CLIENT_SECRET"}
 

@@ -111,3 +111,35 @@ def test_a_definition_is_given_once() -> None:
     _, _, problems = read(table + table)
 
     assert problems == ["policy.toml [[definition]] k: given twice; keep one"]
+
+
+def test_a_table_is_found_by_every_spelling_of_its_key() -> None:
+    policies, _, problems = read('[[definition]]\ncustomer_key = "Daily"\ncoalesce = "each"\n')
+
+    assert problems == []
+    assert [policies.of("1", key, Policy()).coalesce for key in ("DAILY", "daily  ", "Daily")] == ["each"] * 3
+    assert policies.definitions == ((None, "Daily"),)
+
+
+def test_two_spellings_of_one_key_are_one_definition_given_twice() -> None:
+    *_, problems = read('[[definition]]\ncustomer_key = "Daily"\n[[definition]]\ncustomer_key = "daily "\n')
+
+    assert problems == ["policy.toml [[definition]] daily : given twice; keep one"]
+
+
+def test_a_business_unit_is_a_number_whose_leading_zeros_do_not_count() -> None:
+    policies, routes, _ = read(
+        """
+        [[definition]]
+        customer_key = "k"
+        mid = "00510"
+        coalesce = "each"
+        [[route]]
+        pattern = "*.csv"
+        customer_key = "k"
+        mid = "0510"
+        """
+    )
+
+    assert policies.of("510", "k", Policy()).coalesce == "each"
+    assert routes[0].mid == "510"

@@ -1,0 +1,144 @@
+"""What a start would import is what the request is for: names by day and zone, midnight, changed definitions."""
+
+from datetime import datetime
+from math import inf
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfmc_import.checking import Days, Holds, Mismatch, NearMidnight, check
+from sfmc_import.routing import resolve
+from sfmc_import.runs import Definition
+from sfmc_import.states import FirstRead
+
+DATED = "in_%%Year%%%%MONTH%%%%DAY%%.csv"
+MARGIN = 60.0
+
+
+def days(zone: str = "Europe/Berlin", margin: float = MARGIN) -> Days:
+    return Days(zone=ZoneInfo(zone), margin=margin)
+
+
+def at(text: str, zone: str = "Europe/Berlin") -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()
+
+
+def verdict(name: str | None, spec: str | None, when: str, **more: str):
+    zone = more.get("zone", "Europe/Berlin")
+    return check(Definition(customer_key="k", file_spec=spec), None, name, at(when, zone), days(zone))
+
+
+def test_the_file_of_today_holds_until_the_margin_before_midnight():
+    assert verdict("in_20260301.csv", DATED, "2026-03-01T23:00:00") == Holds(3600 - MARGIN)
+
+
+def test_the_file_of_yesterday_is_not_what_a_start_imports_today():
+    found = verdict("in_20260301.csv", DATED, "2026-03-02T12:00:00")
+
+    assert isinstance(found, Mismatch)
+    assert "in_20260301.csv" in found.text
+    assert "in_20260302.csv" in found.text
+    assert "Europe/Berlin" in found.text
+
+
+def test_the_zone_decides_which_day_it_is():
+    moment = at("2026-03-02T03:00:00", "UTC")
+    definition = Definition(customer_key="k", file_spec=DATED)
+
+    assert isinstance(check(definition, None, "in_20260301.csv", moment, days("America/Chicago")), Holds)
+    assert isinstance(check(definition, None, "in_20260301.csv", moment, days("UTC")), Mismatch)
+
+
+@pytest.mark.parametrize(
+    ("when", "wait"),
+    [("2026-03-01T23:59:00", 120.0), ("2026-03-01T23:59:59", 61.0), ("2026-03-02T00:00:00", 60.0)],
+)
+@pytest.mark.parametrize("name", ["in_20260301.csv", "in_20260302.csv"])
+def test_near_midnight_neither_the_file_before_nor_the_one_after_is_started(name: str, when: str, wait: float):
+    found = verdict(name, DATED, when)
+
+    assert isinstance(found, NearMidnight)
+    assert found.seconds == wait
+
+
+def test_after_the_margin_the_new_day_holds():
+    assert isinstance(verdict("in_20260302.csv", DATED, "2026-03-02T00:01:00"), Holds)
+    assert isinstance(verdict("in_20260301.csv", DATED, "2026-03-02T00:01:00"), Mismatch)
+
+
+def test_a_name_that_is_the_same_on_both_sides_of_midnight_does_not_wait():
+    assert verdict("m_03.csv", "m_%%MONTH%%.csv", "2026-03-01T23:59:30") == Holds(86400 - 60 + 30)
+    assert isinstance(verdict("m_03.csv", "m_%%MONTH%%.csv", "2026-03-31T23:59:30"), NearMidnight)
+
+
+def test_a_name_of_neither_side_is_a_mismatch_even_near_midnight():
+    assert isinstance(verdict("in_20260228.csv", DATED, "2026-03-01T23:59:30"), Mismatch)
+
+
+def test_a_name_without_a_date_holds_for_ever():
+    assert verdict("orders.csv", "orders.csv", "2026-03-01T23:59:59") == Holds(inf)
+    assert isinstance(verdict("orders_1.csv", "orders.csv", "2026-03-01T12:00:00"), Mismatch)
+    assert isinstance(verdict("Orders.csv", "orders.csv", "2026-03-01T12:00:00"), Mismatch)
+
+
+@pytest.mark.parametrize("spec", [None, "", "_CustomObject", "%%FILENAME_FROM_TRIGGER%%", "in_*.csv", "in_?.csv"])
+def test_a_file_spec_that_says_nothing_comparable_leaves_the_word_to_who_routed(spec: str | None):
+    assert verdict("anything.csv", spec, "2026-03-01T23:59:59") == Holds(inf)
+
+
+def test_a_request_without_a_file_asks_for_what_the_definition_imports_now():
+    changed = Definition(customer_key="k", file_spec=DATED, update_type="Overwrite")
+
+    assert check(changed, FirstRead(update_type="AddAndUpdate"), None, 0.0, days()) == Holds()
+
+
+@pytest.mark.parametrize("offset", range(-12, 15))
+def test_the_wait_ends_where_the_new_day_holds_in_every_zone(offset: int):
+    zone = f"Etc/GMT{-offset:+d}" if offset else "UTC"
+    found = verdict("in_20260302.csv", DATED, "2026-03-01T23:59:10", zone=zone)
+    assert isinstance(found, NearMidnight)
+    later = at("2026-03-01T23:59:10", zone) + found.seconds
+
+    now = Definition(customer_key="k", file_spec=DATED)
+    assert isinstance(check(now, None, "in_20260302.csv", later, days(zone)), Holds)
+
+
+@pytest.mark.parametrize("zone", ["Africa/Cairo", "America/Havana", "Asia/Beirut", "America/Santiago", "Europe/Berlin"])
+@given(moment=st.floats(1.7e9, 1.9e9), margin=st.sampled_from([1.0, 60.0, 3600.0]))
+def test_while_it_holds_the_name_is_that_of_every_moment_within_the_margin(zone: str, moment: float, margin: float):
+    read = days(zone, margin)
+    name = resolve(DATED, read.day(moment))
+    found = check(Definition(customer_key="k", file_spec=DATED), None, name, moment, read)
+
+    assert not isinstance(found, Mismatch)
+    if isinstance(found, Holds):
+        for beyond in (-margin, 0.0, found.seconds, found.seconds + margin - 0.001):
+            assert resolve(DATED, read.day(moment + beyond)) == name
+
+
+FIRST = FirstRead(object_id="o", file_spec="x.csv", update_type="AddAndUpdate", destination="d", location="l")
+NOW = {"object_id": "o", "file_spec": "x.csv", "update_type": "AddAndUpdate", "destination": "d", "location": "l"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"update_type": "Overwrite"}, "UpdateType was AddAndUpdate and is Overwrite"),
+        ({"update_type": None}, "UpdateType was AddAndUpdate and is not set"),
+        ({"destination": "other"}, "DestinationObject was d and is other"),
+        ({"location": "other"}, "RetrieveFileTransferLocation was l and is other"),
+        ({"object_id": "other"}, "ObjectID was o and is other"),
+    ],
+)
+def test_a_definition_that_changed_in_what_matters_is_not_started_for_the_file(change: dict, said: str):
+    found = check(Definition(customer_key="k", **{**NOW, **change}), FIRST, "x.csv", 0.0, days())
+
+    assert isinstance(found, Mismatch)
+    assert said in found.text
+
+
+@pytest.mark.parametrize("change", [{}, {"destination": None}, {"location": None}, {"max_import_frequency": 3}])
+def test_what_is_the_same_or_cannot_be_read_or_does_not_matter_is_no_change(change: dict):
+    assert check(Definition(customer_key="k", **{**NOW, **change}), FIRST, "x.csv", 0.0, days()) == Holds(inf)

@@ -1,0 +1,64 @@
+"""Finds out which definition a request is for, in the words of Marketing Cloud: before that no window is asked.
+
+Marketing Cloud may find one definition by several spellings of its CustomerKey, and by its ObjectID.
+"""
+
+from dataclasses import dataclass
+
+from sfmc_import.faults import Rejected
+from sfmc_import.ports import Deps, Refusal
+from sfmc_import.request import StartRequest, fold_key
+from sfmc_import.runs import Definition
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A request and its definition; None when the ledger has resolved it before."""
+
+    request: StartRequest
+    definition: Definition | None
+
+    @property
+    def customer_key(self) -> str:
+        """The CustomerKey as Marketing Cloud spells it."""
+        return self.definition.customer_key if self.definition else self.request.customer_key
+
+
+@dataclass(frozen=True, slots=True)
+class NotIdentified:
+    """The definition of a request cannot be read now, or there is none."""
+
+    request: StartRequest
+    fault: Refusal
+
+
+def identify(request: StartRequest, deps: Deps) -> Identified | NotIdentified:
+    """Resolve a request. It is in the ledger before Marketing Cloud is asked, so that the answer may take its time."""
+    if request.is_resolved:
+        return Identified(request, None)
+    found: Definition | Refusal | None = deps.definitions.known(request.mid, request.customer_key, request.object_id)
+    if found is None:
+        request = _recorded(request, deps)
+        if request.is_resolved:
+            return Identified(request, None)
+        found = deps.definitions.get(request.mid, request.customer_key, object_id=request.object_id)
+    if isinstance(found, Definition) and not _is_meant(request, found):
+        found = Rejected("two_definitions", _named_twice(request, found))
+    if found is None:
+        found = Rejected("43010", f"business unit {request.mid} has no ImportDefinition {request.named}")
+    return Identified(request, found) if isinstance(found, Definition) else NotIdentified(request, found)
+
+
+def _recorded(request: StartRequest, deps: Deps) -> StartRequest:
+    is_new = deps.ledger.accept(request)
+    return request if is_new else deps.ledger.load(request.request_id) or request
+
+
+def _is_meant(request: StartRequest, found: Definition) -> bool:
+    """Tell whether a definition found by ObjectID is the one that the CustomerKey, if given too, names."""
+    only_id = request.object_id is None or request.customer_key == request.object_id
+    return only_id or fold_key(request.customer_key) == fold_key(found.customer_key)
+
+
+def _named_twice(request: StartRequest, found: Definition) -> str:
+    return f"ObjectID {request.object_id} is {found.customer_key}, and not {request.customer_key}; give one of them"
