@@ -13,10 +13,11 @@ from uuid import uuid4
 
 import structlog
 from celery.bootsteps import StartStopStep
+from celery.signals import worker_shutting_down
 from celery.worker import state
 from redis.exceptions import RedisError
 
-from sfmc_import.errors import FAILURE
+from sfmc_import.errors import FAILURE, INTERRUPTED
 from sfmc_import.ports import Deps, Ledger, LedgerUnavailableError
 from sfmc_import.presence import Presence
 from sfmc_import.redis_client import connect
@@ -173,6 +174,18 @@ class WriteLossWatch:
     def _run(self) -> None:
         while not self._over.wait(self._seconds):
             self.beat()
+
+
+def run_until_signal(worker: Any) -> int:
+    """Run Celery's worker to its end and give the exit code."""
+    received: list[str] = []
+
+    def note(sig: str, **_: Any) -> None:
+        received.append(sig)
+
+    worker_shutting_down.connect(note)
+    worker.start()
+    return INTERRUPTED if "SIGINT" in received else int(worker.exitcode or 0)
 
 
 def log_everything(app: Any) -> None:

@@ -4,8 +4,7 @@ import os
 import signal
 from types import FrameType
 
-INTERRUPTED = 130
-"""What a shell reports for a program that Ctrl-C (SIGINT, 2) ended: 128 and the number."""
+from sfmc_import.errors import INTERRUPTED
 
 
 def main() -> None:

@@ -5,11 +5,11 @@ import sys
 
 import click
 
-from sfmc_import.cli.entry import INTERRUPTED, leave_quietly_on_ctrl_c
+from sfmc_import.cli.entry import leave_quietly_on_ctrl_c
 from sfmc_import.cli.lazy_group import LazyGroup, Subcommand
 from sfmc_import.cli.output import print_line
 from sfmc_import.cli.streams import OutputLostError, end_without_output, open_streams
-from sfmc_import.errors import FAILURE, SfmcImportError, extra_needed
+from sfmc_import.errors import FAILURE, INTERRUPTED, PIPE_CLOSED, SfmcImportError, extra_needed
 
 # Each function imports one command when it is called: its libraries take up to half a second to load.
 
@@ -133,10 +133,6 @@ Colours: on a terminal; never with NO_COLOR=1, always with FORCE_COLOR=1.
 @click.version_option(package_name="sfmc-import", message="%(package)s %(version)s")
 def cli() -> None:
     """Start imports of Salesforce Marketing Cloud when files arrive: once, not too often, and followed to the end."""
-
-
-PIPE_CLOSED = 141
-"""What a shell reports for a program that SIGPIPE (13) ended."""
 
 
 def main() -> None:

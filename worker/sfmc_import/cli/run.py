@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from sfmc_import.cli.entry import INTERRUPTED
 from sfmc_import.cli.output import examples
+from sfmc_import.errors import INTERRUPTED
 from sfmc_import.settings import load
 
 
@@ -47,15 +47,12 @@ def worker(concurrency: int | None, pool: str | None, name: str, log_level: str 
     """
     _prefer({"SFMC_CONCURRENCY": concurrency, "SFMC_POOL": pool, "SFMC_LOG_LEVEL": log_level})
     settings = load(os.environ, marketing_cloud=True)
-    from celery.signals import worker_shutting_down  # noqa: PLC0415
     from celery.utils.nodenames import default_nodename, host_format  # noqa: PLC0415 - 400 ms that --help must not pay
 
     from sfmc_import import worker_process  # noqa: PLC0415
     from sfmc_import.celery_app import app  # noqa: PLC0415
 
     worker_process.log_everything(app)
-    interrupted: list[str] = []
-    worker_shutting_down.connect(lambda sig, **_: interrupted.append(sig) if sig == "SIGINT" else None, weak=False)
     process = app.Worker(
         hostname=host_format(default_nodename(name)),
         pool_cls=settings.pool,
@@ -67,8 +64,7 @@ def worker(concurrency: int | None, pool: str | None, name: str, log_level: str 
         without_mingle=True,
         without_heartbeat=True,
     )
-    process.start()
-    raise SystemExit(INTERRUPTED if interrupted else process.exitcode)
+    raise SystemExit(worker_process.run_until_signal(process))
 
 
 @click.command(epilog=examples("sfmc-import beat"))

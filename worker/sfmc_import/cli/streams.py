@@ -10,7 +10,7 @@ import click
 
 
 class OutputLostError(Exception):
-    """Nobody reads standard output any more, or it cannot be written; not an OSError, which click and others catch."""
+    """Standard output has no reader any more, or cannot be written; not an OSError, which click and others catch."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(error.strerror)
