@@ -20,7 +20,7 @@ START_SECONDS = 30.0
 END_SECONDS = 10.0
 MAX_RESTARTS = 5
 IMPORT_FOLDER = f"account/{MID}/ExactTarget Enhanced FTP/Import"
-"""Where imports of the sandbox read, below the demo's folder; the arrivals folder stands in its place."""
+"""Where imports of the sandbox read, below the demo's folder; the arrivals folder is a link to it."""
 
 QUICK = {
     "SFMC_SWEEP_SECONDS": "0.25",
@@ -148,12 +148,13 @@ class Parts:
         signal.signal(signal.SIGINT, before)
 
     def _lay_out(self) -> None:
-        for folder in (self.arrivals, self.folder / "logs", self.folder / "samples", self.folder / "secrets"):
+        for folder in (self.folder / "logs", self.folder / "samples", self.folder / "secrets"):
             folder.mkdir()
         (self.folder / "sfmc-import.toml").write_text("# Policies and routes of the demo: none.\n")
         imports = self.folder / IMPORT_FOLDER
-        imports.parent.mkdir(parents=True)
-        imports.symlink_to(self.arrivals)
+        imports.mkdir(parents=True)
+        # A short name for people; the other way round the sandbox would refuse a link that leads out of its folder.
+        self.arrivals.symlink_to(imports)
 
     def _start_sandbox(self) -> None:
         port = self.account.url.rpartition(":")[2]
