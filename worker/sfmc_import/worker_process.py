@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from sfmc_import.errors import FAILURE, INTERRUPTED
 from sfmc_import.ports import Deps, Ledger, LedgerUnavailableError
 from sfmc_import.presence import Presence
+from sfmc_import.private_files import make_private_folder, write_private
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
 from sfmc_import.redis_server import MEMORY, Finding, check_server, inspect_server
@@ -65,8 +66,8 @@ class Heartbeat:
 
     def _beat(self) -> None:
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._file.write_text(f"{self._word} {time.time():.0f}\n", encoding="ascii")
+            make_private_folder(self._file.parent)
+            write_private(self._file, f"{self._word} {time.time():.0f}\n".encode("ascii"))
         except OSError as error:
             log.warning("heartbeat_not_written", file=str(self._file), error=str(error))
 

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.events import EventStream
+from sfmc_import.private_files import write_private
 from sfmc_local.demo_account import AccountError
 from sfmc_local.demo_processes import PartError, Parts
 from sfmc_local.demo_view import Record, View, view_for
@@ -171,7 +172,7 @@ class Demo:
         folder = self.parts.folder
         name, text = newsletter()
         (folder / "samples" / name).write_text(text)
-        (folder / "env").write_text(exports(self.parts.settings))
+        write_private(folder / "env", exports(self.parts.settings).encode())
         command = Path(sys.executable).with_name("sfmc-import")
         for words in (
             "everything keeps running; Ctrl-C ends it",

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from sfmc_import.errors import SfmcImportError
+from sfmc_import.private_files import make_private_folder, open_private
 from sfmc_local.processes import spawn, stop
 
 MIN_VERSION = (6, 2)
@@ -138,9 +139,9 @@ class Valkey:
         Raises:
             NoServerError: it ended or did not answer in time; the message quotes its log.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.folder)
         self.socket_path.unlink(missing_ok=True)
-        with self.log_path.open("ab") as log:
+        with os.fdopen(open_private(self.log_path, os.O_APPEND), "ab") as log:
             self._process = spawn(self._command(), output=log)
         self._await_answer()
         return self

@@ -16,6 +16,7 @@ import structlog
 
 from sfmc_sandbox.entry import INTERRUPTED
 from sfmc_sandbox.limits import Limits
+from sfmc_sandbox.private_files import write_private
 from sfmc_sandbox.settings import DEFAULT_MID, LONGEST_TOKEN, SHORTEST_TOKEN, Principal, SandboxSettings
 from sfmc_sandbox.store import DataFolderError
 
@@ -206,7 +207,7 @@ def _announce(url: str, data: Path | None, *, as_json: bool) -> None:
     if not as_json:
         print(f"Sandbox of Marketing Cloud; look at {url}/_sandbox/ and end it with Ctrl-C.", file=sys.stderr)
     if data is not None:
-        (data / "sandbox.url").write_text(f"{url}\n")
+        write_private(data / "sandbox.url", f"{url}\n".encode())
 
 
 def _loop_factory() -> Any:

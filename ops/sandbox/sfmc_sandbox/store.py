@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from threading import RLock
 from typing import Any, TextIO
 
 from sfmc_sandbox.comparing import Fold, as_database
+from sfmc_sandbox.private_files import make_private_folder, open_private
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -131,6 +133,8 @@ except ImportError:  # Windows: two sandboxes on one folder are not detected the
     fcntl = None  # type: ignore[assignment]
 
 _CLAIM = "sandbox.lock"
+_DATABASES = ("sandbox.sqlite", "rows.sqlite")
+_OURS = ("sandbox.", "rows.")
 
 
 class DataFolderError(Exception):
@@ -153,10 +157,21 @@ class DataFolder:
                 self._temporary.cleanup()
 
 
+def _check_links(path: Path) -> None:
+    """Refuse a folder in which a file of ours is a link: tokens and rows would go where it leads."""
+    for file in path.iterdir():
+        if file.name.startswith(_OURS) and file.is_symlink():
+            raise OSError(f"{file.name} in it is a link, and links are not followed here")
+    for name in _DATABASES:
+        # SQLite would make it readable for everybody.
+        os.close(open_private(path / name, empty=False))
+
+
 def _claim(path: Path) -> TextIO:
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        claim = (path / _CLAIM).open("w")
+        make_private_folder(path)
+        _check_links(path)
+        claim = os.fdopen(open_private(path / _CLAIM, empty=False), "w")
     except OSError as problem:
         raise DataFolderError(f"cannot use the data folder {path}: {problem.strerror or problem}") from problem
     if fcntl is not None:

@@ -90,6 +90,26 @@ def test_a_token_outlives_the_process_like_the_state(tmp_path: Path) -> None:
         assert client.call("Perform", payload, header=header).fault == "Token Expired"
 
 
+def test_what_the_sandbox_keeps_is_for_its_user_alone(tmp_path: Path) -> None:
+    with SandboxProcess(data=tmp_path / "new" / "data") as sandbox:
+        Conversation(sandbox).header()
+        modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "new" / "data").glob("*.*")}
+
+    assert {"sandbox.sqlite", "sandbox.lock", "rows.sqlite"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "new", tmp_path / "new" / "data")] == [0o700] * 2
+
+
+@pytest.mark.parametrize("name", ["sandbox.lock", "sandbox.url", "sandbox.sqlite-wal"])
+def test_a_data_folder_with_a_link_in_the_place_of_a_file_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to(tmp_path / "precious")
+    result = _run("--data", str(tmp_path), "--port", "0")
+
+    assert result.returncode == 1
+    assert f"{name} in it is a link" in result.stderr
+    assert not (tmp_path / "precious").exists()
+
+
 def test_task_ids_grow_also_after_a_reset_and_a_restart(tmp_path: Path) -> None:
     sandbox = SandboxProcess(data=tmp_path).start()
     sandbox.control.define("daily")

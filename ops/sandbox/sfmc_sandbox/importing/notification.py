@@ -12,6 +12,7 @@ import structlog
 
 from sfmc_sandbox.importing.outcome import Outcome
 from sfmc_sandbox.importing.rows import BadRow, RowStore
+from sfmc_sandbox.private_files import make_private_folder, write_private
 
 _ALWAYS = ("", "Always", "OnConversationComplete", "OnCallComplete")
 _ON_ERROR = ("OnError", "OnConversationError")
@@ -93,7 +94,7 @@ def notification_file(files: Path, task_id: int) -> Path:
 
 def write(mail: EmailMessage, path: Path) -> None:
     """Write a mail; it appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     unfinished = path.with_suffix(".part")
-    unfinished.write_bytes(bytes(mail))
+    write_private(unfinished, bytes(mail))
     unfinished.replace(path)
