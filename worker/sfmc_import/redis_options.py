@@ -54,6 +54,9 @@ def read_options(scheme: str, query: str) -> dict[str, str]:
     """Read what stands behind the `?`; raise ValueError for what is not on the list, empty or given twice."""
     options: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in KNOWN[scheme] and "@" in query:
+            # The rest of a password, probably: it is not repeated.
+            raise ValueError("an option is unknown (a password with / ? # @ must be percent-encoded)")
         if name not in KNOWN[scheme]:
             raise ValueError(_unknown(scheme, name))
         if name in options or not value:

@@ -11,6 +11,8 @@ from tests.support.fake_soap_replies import fault, found, login_fault, performed
 
 MID = "510001234"
 TOKEN = "eyJ-the-access-token"
+LENGTHS = (64, 700, 3000)
+"""Characters of access tokens: of a legacy one, of one of today, and of one with many scopes."""
 SECRET = "the-client-secret"
 PASSWORD = "the-password"
 WITH_TOKEN = {"client_id": "a-client", "client_secret": PlainSecret(SECRET)}
@@ -103,3 +105,36 @@ def test_a_password_that_cannot_be_sent_is_not_shown(adapter, everything_logged)
 
     assert verdict.code == "unsendable"
     no_secret_in(f"{verdict!r} {everything_logged.text}", PASSWORD)
+
+
+def long_token(length: int) -> str:
+    return "".join(f"{number:04x}." for number in range(length))[:length]
+
+
+class Quoting:
+    """Grants a token of this length and quotes it, or its beginning, in every fault, after some words."""
+
+    def __init__(self, length: int, words: int, part: float) -> None:
+        self.token = long_token(length)
+        self.quote = self.token[: max(20, int(length * part))]
+        self.text = "word " * words + f"SOAP Authorization failed for Oauth token: {self.quote} Reason: ParseError."
+
+    def __call__(self, connection):
+        while request := connection.read():
+            if b"/v2/token" in request.partition(b"\r\n")[0]:
+                connection.answer(json.dumps({"access_token": self.token, "expires_in": 1000}).encode())
+            else:
+                connection.answer(fault(None, self.text), "500 Oops")
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize(("words", "part"), [(0, 1), (45, 1), (51, 1), (0, 0.3)])
+def test_no_half_of_a_token_is_shown_where_a_long_text_is_cut(adapter, everything_logged, length, words, part):
+    service = Quoting(length, words, part)
+    with MisbehavingServer(service) as server:
+        shown = adapter(server.url, auth_url=server.url, **WITH_TOKEN)
+        verdicts = [shown.start(MID, "orders", not_after=float("inf")), shown.definition(MID, "orders")]
+
+    text = f"{verdicts!r} {everything_logged.text}"
+    assert service.token[:8] not in text
+    assert len(verdicts[0].text) <= 300

@@ -53,7 +53,7 @@ def test_no_link_leads_the_writing_elsewhere(tmp_path: Path) -> None:
 def test_a_pipe_or_a_folder_in_the_place_of_the_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
-    for path, why in ((tmp_path / "pipe", "No such device"), (tmp_path, "directory")):
+    for path, why in ((tmp_path / "pipe", "[Dd]evice"), (tmp_path, "directory")):
         with pytest.raises(OSError, match=why):
             open_private(path)
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)

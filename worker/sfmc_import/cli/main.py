@@ -7,7 +7,7 @@ import click
 
 from sfmc_import.cli.entry import leave_quietly_on_ctrl_c
 from sfmc_import.cli.lazy_group import LazyGroup, Subcommand
-from sfmc_import.cli.output import print_line
+from sfmc_import.cli.output import print_line, print_traceback
 from sfmc_import.cli.streams import OutputLostError, end_without_output, open_streams
 from sfmc_import.errors import FAILURE, INTERRUPTED, PIPE_CLOSED, SfmcImportError, extra_needed
 
@@ -140,6 +140,7 @@ def main() -> None:
     try:
         try:
             open_streams()
+            sys.excepthook = print_traceback
             # Ctrl-C is an exception from here on, so that what is open can be closed.
             if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
                 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,7 +3,9 @@
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
 from typing import Any, TypeVar
 
 import click
@@ -38,6 +40,12 @@ def print_lines(lines: Iterable[Line]) -> None:
     """Print several lines."""
     for line in lines:
         print_line(*([line] if isinstance(line, str) else line))
+
+
+def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an error that is a bug as Python does, without secrets and control characters."""
+    for line in "".join(traceback.format_exception(kind, error, trace)).splitlines():
+        print_line(line, err=True)
 
 
 def _shown(part: str | Coloured, *, colours: bool) -> str:

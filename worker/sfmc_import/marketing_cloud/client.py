@@ -38,8 +38,9 @@ from sfmc_import.marketing_cloud.login import (
     PasswordSource,
     TokenSource,
 )
-from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_reply, parse_start_reply
+from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_reply, parse_start_reply, short
 from sfmc_import.ports import Clock, Refusal, RetryCall
+from sfmc_import.redaction import KNOWN, hidden
 from sfmc_import.retry_call import retry_call
 from sfmc_import.retrying import QUERY
 from sfmc_import.runs import Accepted, Definition, Run
@@ -121,7 +122,7 @@ def _without_secrets(call: Callable[[HeaderValues], Parsed | Fault], login: Cred
     # The service quotes a malformed token in its fault.
     for secret in filter(None, map(values.get, SECRET_PLACEHOLDERS)):
         text = text.replace(secret, "…")
-    return replace(answer, text=text)
+    return replace(answer, text=hidden(text))
 
 
 T = TypeVar("T")
@@ -213,7 +214,7 @@ class SoapMarketingCloud:
             try:
                 facts += [fact for fact in map(read, page.rows) if fact is not None]
             except (ValueError, KeyError) as error:
-                return after_query(Ambiguous("unreadable_reply", f"a row cannot be read: {error!r}"))
+                return after_query(Ambiguous("unreadable_reply", short(f"a row cannot be read: {error!r}")))
             if page.continues is None:
                 return facts
             query = query.next_page(page.continues)
@@ -241,6 +242,7 @@ def connect(
     `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts of a query.
     """
     clock = clock or BootClock()
+    KNOWN.learn(config.client_secret.get_secret_value(), config.password.get_secret_value())
     tls = cache(lambda: tls_context(config.verify))
     service = cache(_load_service)
     post = PooledPost(tls, config.connect_timeout)

@@ -28,7 +28,7 @@ class SecretValue(Protocol):
 
 
 class PlainSecret:
-    """The plainest Secret, for programs without pydantic."""
+    """The plainest Secret, for programs without pydantic; it shows itself as pydantic's SecretStr does."""
 
     __slots__ = ("_value",)
 
@@ -40,7 +40,10 @@ class PlainSecret:
         return self._value
 
     def __repr__(self) -> str:
-        return "Hidden(…)"
+        return f"PlainSecret('{self}')"
+
+    def __str__(self) -> str:
+        return "**********" if self._value else ""
 
 
 NO_SECRET = PlainSecret("")

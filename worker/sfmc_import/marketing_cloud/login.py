@@ -10,6 +10,7 @@ import orjson
 from sfmc_import.faults import Fault, after_situation
 from sfmc_import.marketing_cloud.envelopes import user_credentials
 from sfmc_import.marketing_cloud.http import Failed, MarketingCloudConfig, Post, Reply
+from sfmc_import.redaction import KNOWN, hidden
 from sfmc_import.retrying import LOGIN, NO_JITTER, Retry, Times, after
 
 # Tokens live 20 minutes; replies name 1079 s so that they are renewed early
@@ -25,6 +26,10 @@ class Token:
     secret: str = field(repr=False)
     renew_at: float
     dies_at: float
+
+    def __post_init__(self) -> None:
+        # Whatever quotes this token from now on, a fault or a library's log, is shown without it.
+        KNOWN.learn(self.secret, passing=True)
 
     def header_values(self) -> Mapping[str, str]:
         """Give the values of the credential placeholders of an envelope."""
@@ -151,7 +156,8 @@ def read_token(asked: float, content: bytes) -> Token | None:
 
 def _reason(content: bytes) -> str:
     reason = _json(content).get("error")
-    return f", {reason[:40]}" if isinstance(reason, str) and reason.replace("_", "").isalnum() else ""
+    known = hidden(reason) if isinstance(reason, str) else ""
+    return f", {known[:40]}" if known.replace("_", "").isalnum() else ""
 
 
 def _json(content: bytes) -> dict[str, Any]:

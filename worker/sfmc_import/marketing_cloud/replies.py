@@ -12,6 +12,7 @@ from lxml import etree
 from sfmc_import.faults import Fault, NotApplied, after_code, after_situation
 from sfmc_import.marketing_cloud.envelopes import Row
 from sfmc_import.marketing_cloud.http import Failed, Reply
+from sfmc_import.redaction import hidden
 from sfmc_import.runs import Accepted
 
 _BODY = "{http://schemas.xmlsoap.org/soap/envelope/}Body"
@@ -150,7 +151,7 @@ def _parse_reply(answer: Reply, message: Any, stated: Callable[[Any], Fault]) ->
 
 
 def _stated_fault(answer: Reply, fault: SoapFault) -> Fault:
-    text = _short(fault.text)
+    text = short(fault.text)
     if fault.code is not None:
         return after_code(fault.code, text)
     if fault.kind == "Security" or text.lower().startswith(LOGIN_TEXTS):
@@ -180,14 +181,14 @@ def _stated_start(message: Any) -> Fault:
         raise UnreadableError("an error and a Task.ID at once")
     code = getattr(result, "ErrorCode", None) or getattr(task, "ErrorCode", None)
     text = getattr(result, "StatusMessage", None) or message.OverallStatusMessage
-    return after_code(code, _short(text or "an error without a text"))
+    return after_code(code, short(text or "an error without a text"))
 
 
 def _stated_page(message: Any) -> Fault:
     status = getattr(message, "OverallStatus", None)
     if not status or status == "OK":
         raise UnreadableError("no OverallStatus, or one that belongs to another message")
-    return after_code(None, _short(status.removeprefix("Error:")) or "an error without a text")
+    return after_code(None, short(status.removeprefix("Error:")) or "an error without a text")
 
 
 def _results(message: Any) -> list[Any]:
@@ -203,5 +204,6 @@ def _by_status(answer: Reply, text: str) -> Fault:
     return after_situation("http_status", described)
 
 
-def _short(text: str) -> str:
-    return " ".join(text.split())[:MAX_TEXT]
+def short(text: str) -> str:
+    """Make a text of the service fit into an event: one line, without secrets, and only then cut."""
+    return " ".join(hidden(text).split())[:MAX_TEXT]

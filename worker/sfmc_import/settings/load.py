@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from sfmc_import.errors import SettingsError
 from sfmc_import.policy import Policies
+from sfmc_import.redaction import KNOWN
 from sfmc_import.settings.model import Settings, cross_problems, missing_login
 from sfmc_import.settings.policy_file import Route, read_tables
 from sfmc_import.settings.problems import field_problems, unknown_name
@@ -47,6 +48,7 @@ def load(environ: Mapping[str, str], *, marketing_cloud: bool = False) -> Settin
         suspect |= fields
     if problems:
         raise SettingsError(problems)
+    KNOWN.learn(*settings.secrets())
     return settings
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from sfmc_import.redaction import hidden
+
 MAX_SHOWN = 200
 """Characters of a wrong value that a line repeats."""
 
@@ -45,6 +47,6 @@ def _line(model: type[BaseModel], field: str, value: object, name: str, message:
     wrong = wrong[:1].lower() + wrong[1:]
     if value is None:
         return f"{name}: missing; expected: {described.description}"
-    hidden = described.repr is False or "SecretStr" in str(described.annotation)
-    shown = "" if hidden or isinstance(value, SecretStr) else f"{value!r:.{MAX_SHOWN}}: "
+    is_secret = described.repr is False or "SecretStr" in str(described.annotation) or isinstance(value, SecretStr)
+    shown = "" if is_secret else f"{hidden(repr(value))[:MAX_SHOWN]}: "
     return f"{name}: {shown}{wrong}; expected: {described.description}"
