@@ -3,7 +3,7 @@
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from sfmc_import.redaction import KNOWN
 from sfmc_local.redis_server import Valkey
 from tests.support.event_schema import problems_in
 from tests.support.sealing import no_processes, scrub_environment, seal
+from tests.support.secrets_watch import WATCH
 from tests.support.valkey_server import keys_without_end, undescribed
 
 TESTS = Path(__file__).parent
@@ -56,6 +57,23 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         with no_processes():
             return (yield)
     return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what a test printed and logged, for the look at the end."""
+    report = yield
+    if report.when == "teardown":
+        WATCH.keep(item.nodeid, "\n".join(text for _, text in report.sections))
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_test_shows_a_secret() -> Iterator[None]:
+    """At the end of the run: no test printed or logged a secret that was used in any test of this process."""
+    yield
+    seen = WATCH.seen_at_the_end()
+    assert not seen, "\n".join(seen[:20])
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,10 @@ import redis as redis_py
 
 from sfmc_local.processes import spawn, stop
 from sfmc_local.redis_server import Valkey
+from tests.support import secrets_watch
 from tests.support.event_schema import problems_in
 from tests.support.sandbox_server import SandboxProcess
+from tests.support.secrets_watch import WATCH
 from tests.support.waiting import eventually
 
 STREAM = "sfmc-import:events"
@@ -48,6 +50,7 @@ class RunningSystem:
         self.client = redis_py.Redis.from_url(valkey.url, socket_timeout=10)
         self._settings = dict(settings)
         self._children: list[subprocess.Popen[bytes]] = []
+        self._printed: list[tuple[str, str]] = []
 
     @property
     def env(self) -> dict[str, str]:
@@ -81,9 +84,11 @@ class RunningSystem:
     def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `sfmc-import` to its end."""
         program = [sys.executable, "-m", "sfmc_import", *command]
-        return subprocess.run(
+        done = subprocess.run(
             program, env=self.env | settings, capture_output=True, text=True, timeout=60, check=False, cwd=self.folder
         )
+        self._printed.append((" ".join(command), done.stdout + done.stderr))
+        return done
 
     def events(self, request_id: str | None = None) -> list[dict[str, Any]]:
         """The events so far, of one request or of all, oldest first."""
@@ -124,6 +129,13 @@ class RunningSystem:
         with self.client, suppress(redis_py.RedisError):
             wrong = problems_in(self.client)
         assert not wrong, "\n".join(wrong[:10])
+        self._look_for_secrets()
+
+    def _look_for_secrets(self) -> None:
+        WATCH.use(*secrets_watch.tokens_of(self.folder / "sandbox"))
+        texts = [*self._printed, *secrets_watch.files_of(self.folder), *secrets_watch.writes_to(self.valkey)]
+        seen = WATCH.seen_in([*texts, ("the sandbox", "".join(self.sandbox.errors))])
+        assert not seen, "\n".join(seen[:10])
 
     def __enter__(self) -> Self:
         return self
@@ -150,5 +162,6 @@ def running_system(
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="sfmc-")))
         valkey = parts.enter_context(Valkey(tcp=True))
-        sandbox = parts.enter_context(SandboxProcess(sandbox_options, data=folder / "sandbox"))
+        options = ["--token-length", str(next(WATCH.lengths)), *sandbox_options]
+        sandbox = parts.enter_context(SandboxProcess(options, data=folder / "sandbox"))
         yield parts.enter_context(RunningSystem(valkey, sandbox, folder, settings or {}))

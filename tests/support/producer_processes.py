@@ -7,6 +7,8 @@ import sys
 from contextlib import contextmanager
 
 from sfmc_local.processes import spawn, stop
+from tests.support import secrets_watch
+from tests.support.secrets_watch import WATCH
 from tests.support.waiting import eventually
 
 MID = "510001234"
@@ -46,10 +48,11 @@ class Place:
             yield Watcher(child, log)
         finally:
             stop(child)
+            assert not WATCH.seen_in(secrets_watch.files_of(self.logs))
 
     def run(self, *command, **env):
         """Run a command to its end."""
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "sfmc_import", *command],
             env=self.env | env,
             capture_output=True,
@@ -57,6 +60,8 @@ class Place:
             timeout=60,
             check=False,
         )
+        assert not WATCH.seen_in([(" ".join(command), done.stdout + done.stderr)])
+        return done
 
 
 class Watcher:
