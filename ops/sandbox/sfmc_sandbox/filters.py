@@ -135,8 +135,31 @@ def _between(value: Any, wanted: list[str], fold: Fold) -> bool:
 
 
 def _like(value: str, pattern: str) -> bool:
-    parts = (".*" if char == "%" else "." if char == "_" else re.escape(char) for char in pattern)
-    return re.fullmatch("".join(parts), value, re.DOTALL) is not None
+    """Whether a value has the pieces of a pattern between its `%` one after another; `_` is any one character.
+
+    Each piece is taken where it comes first, since a single expression could take years for some patterns.
+    """
+    first, *others = pattern.split("%")
+    if not others:
+        return len(first) == len(value) and _has_at(value, first, 0)
+    last = others.pop()
+    end = len(value) - len(last)
+    if end < len(first) or not _has_at(value, first, 0) or not _has_at(value, last, end):
+        return False
+    place = len(first)
+    for piece in others:
+        found = next((at for at in range(place, end - len(piece) + 1) if _has_at(value, piece, at)), None)
+        if found is None:
+            return False
+        place = found + len(piece)
+    return True
+
+
+def _has_at(value: str, piece: str, place: int) -> bool:
+    if "_" not in piece:
+        return value.startswith(piece, place)
+    found = value[place : place + len(piece)]
+    return len(found) == len(piece) and all(char in {"_", met} for char, met in zip(piece, found, strict=True))
 
 
 def _has_word(value: str, word: str) -> bool:

@@ -15,7 +15,7 @@ from sfmc_sandbox.wire.vocabulary import local_name
 
 _REFRESH_EARLY = 121
 _LEGACY_FACTOR = 3
-_KEPT_CHARACTERS = 64 * 100_000
+_KEPT_CHARACTERS = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
