@@ -95,6 +95,7 @@ def watch(folders: tuple[str, ...], **options: Any) -> None:
 @click.option("--event-id", metavar="ID", help="Id of the event that is the cause: the same id starts one import.")
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 0 only if the import completed.")
 @click.option("--timeout", metavar="SECONDS", type=click.FloatRange(min=0), help="With --wait: wait at most this long.")
+@click.option("--record-only", is_flag=True, help="Exit code 0 also while no worker or no beat runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: the request, and with --wait each event.")
 def start(
     customer_key: str | None,
@@ -104,6 +105,7 @@ def start(
     timeout: float | None,
     force: bool,
     reason: str | None,
+    record_only: bool,
     as_json: bool,
     **what: Any,
 ) -> None:
@@ -113,8 +115,11 @@ def start(
     processes die. With --file a second request for the same content is a duplicate. Without --file a request
     inside the window (MaxImportFrequency) is a duplicate.
 
-    Exit code: 0 recorded (with --wait: the import completed), 1 not recorded (with --wait: or not completed in
-    time), 2 usage or settings error.
+    If no worker or no beat runs, the request is kept until one does; the command says so and ends with 1, unless
+    --record-only is given.
+
+    Exit code: 0 recorded (with --wait: the import completed), 1 not recorded, or no worker or beat runs (with
+    --wait: not completed in time), 2 usage or settings error.
     """
     from sfmc_producers.commands import run_start  # noqa: PLC0415 - start-up cost, see above
 
@@ -123,4 +128,4 @@ def start(
     if not (customer_key or object_id):
         raise click.UsageError("no ImportDefinition: give its external key, or --object-id GUID")
     what |= {"customer_key": customer_key, "object_id": object_id, "force": force, "reason": reason}
-    run_start(wait=wait, timeout=timeout, as_json=as_json, **what)
+    run_start(wait=wait, timeout=timeout, record_only=record_only, as_json=as_json, **what)

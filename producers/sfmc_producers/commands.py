@@ -11,7 +11,9 @@ import click
 from sfmc_import import logs
 from sfmc_import.cli.output import print_json, print_line
 from sfmc_import.client import Client, SubmitResult, file_at
+from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events import facts
+from sfmc_import.processes import Running
 from sfmc_import.request import BadRequestError, FileInfo, plain_mid, read_request
 from sfmc_import.settings import Settings, load
 from sfmc_import.states import COMPLETED, TERMINAL
@@ -27,10 +29,13 @@ class Printer:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
-    def show_result(self, result: SubmitResult, customer_key: str) -> None:
-        """Say that the request is recorded."""
+    def show_result(self, result: SubmitResult, customer_key: str, running: Running | None) -> None:
+        """Say that the request is recorded, and what does not run; None where that is not known."""
         fields = {"request_id": result.request_id, "customer_key": customer_key, "is_new": result.is_new}
-        self._print(fields, f"recorded: request {result.request_id} for {customer_key}")
+        counts = {"workers": running and running.workers, "beats": running and running.beats}
+        self._print(fields | counts, f"recorded: request {result.request_id} for {customer_key}")
+        for sentence in running.missing if running else ():
+            self._close(sentence)
 
     def follow(self, events: Iterable[Mapping[str, Any]], request_id: str, within: float | None) -> int:
         """Print each event; 0 if the last says that the import completed, else 1 and a closing line that says why."""
@@ -101,7 +106,9 @@ def _watch(folders: list[Folder], *, rescan: float, as_json: bool) -> None:
         watch(client, _routing_rules(settings), folders, rescan=rescan)
 
 
-def run_start(*, wait: bool, timeout: float | None, as_json: bool, file: Path | None, **given: Any) -> None:
+def run_start(
+    *, wait: bool, timeout: float | None, record_only: bool, as_json: bool, file: Path | None, **given: Any
+) -> None:
     """Submit one request and, with `wait`, follow it; ends the process with the exit code."""
     printer = Printer(as_json=as_json)
     settings = load(os.environ)
@@ -111,11 +118,22 @@ def run_start(*, wait: bool, timeout: float | None, as_json: bool, file: Path | 
         _check_mid(settings, given.get("mid"))
         _start_logging(settings, as_json=as_json)
         receipt = client.submit(file=_file_info(file), source="command", **given)
-        printer.show_result(receipt, given["customer_key"] or given["object_id"])
+        running = _running(client)
+        printer.show_result(receipt, given["customer_key"] or given["object_id"], running)
         if wait:
             raise SystemExit(
                 printer.follow(client.follow(receipt.request_id, within=timeout), receipt.request_id, timeout)
             )
+    if running is not None and running.missing and not record_only:
+        raise SystemExit(1)
+
+
+def _running(client: Client) -> Running | None:
+    """Give what runs; None if this user may not ask: the request is recorded all the same."""
+    try:
+        return client.running()
+    except ServiceUnavailableError:
+        return None
 
 
 def _check_mid(settings: Settings, mid: str | None) -> None:

@@ -17,6 +17,7 @@ from kombu import Queue
 import sfmc_transport
 from sfmc_import import bootstrap, logs, redis_client, request
 from sfmc_import.ports import Deps
+from sfmc_import.results import backend_url
 from sfmc_import.retrying import BROKER_CONNECT
 from sfmc_import.settings import Settings, SettingsError, load
 from sfmc_import.worker_process import ReadyMark, WorkerLifecycle
@@ -159,7 +160,7 @@ def _broker_settings(settings: Settings) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,
-        "result_backend": broker.celery_url if broker.scheme in {"redis", "rediss", "unix"} else None,
+        "result_backend": backend_url(broker.celery_url) if broker.scheme in {"redis", "rediss", "unix"} else None,
         "result_expires": 86_400,
         "result_backend_transport_options": {"global_keyprefix": settings.broker_prefix},
         "redis_socket_timeout": 5.0,

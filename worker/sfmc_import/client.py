@@ -35,6 +35,7 @@ from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.ledger.redis_ledger import is_defect
 from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.processes import Running
 from sfmc_import.redis_address import checked_address
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_client import transport_options as broker_options
@@ -227,6 +228,15 @@ class Client:
         if is_new:
             self._send(connections, request)
         return SubmitResult(request_id=request.request_id, is_new=is_new)
+
+    def running(self) -> Running:
+        """Count the workers and beats that live: without a worker nothing is started, without a beat nothing followed.
+
+        Raises ServiceUnavailableError when the ledger does not say it.
+        """
+        connections = self._connections()
+        with self._redis_errors():
+            return LedgerReader(connections.redis, connections.ledger.keys).running()
 
     def report(self, name: str, *, file: FileInfo, detail: Mapping[str, Any]) -> None:
         """Publish once that a file became no request: `unrouted` or `ambiguous_route`."""

@@ -168,13 +168,14 @@ def _sweep() -> dict[str, Any]:
 
 def _send_wake(due: DueRequest) -> None:
     names = {"request_id": due.request_id, "customer_key": due.customer_key, "mid": due.mid}
-    headers = names | {
-        "attempt": str(due.attempt + (due.state != "reconciling")),
-        ONCE_HEADER: [f"wake/{due.request_id}"],
-    }
-    wake.apply_async((due.request_id,), headers=headers, retry=True, retry_policy=PUBLISH)
+    attempt = str(due.attempt + (due.state != "reconciling"))
+    _send(wake, due.request_id, names | {"attempt": attempt}, [f"wake/{due.request_id}"])
 
 
 def _send_follow(request_ids: Sequence[str]) -> None:
-    headers = {ONCE_HEADER: [f"follow/{request_id}" for request_id in request_ids]}
-    follow.apply_async((list(request_ids),), headers=headers, retry=True, retry_policy=PUBLISH)
+    _send(follow, list(request_ids), {}, [f"follow/{request_id}" for request_id in request_ids])
+
+
+def _send(task: "Task[..., Any]", argument: object, headers: Mapping[str, str], once: list[str]) -> None:
+    """Send a wake-up, unless one for the same waits already."""
+    task.apply_async((argument,), headers={**headers, ONCE_HEADER: once}, retry=True, retry_policy=PUBLISH)  # type: ignore[dict-item]

@@ -208,6 +208,7 @@ class ReliableChannel(stock.Channel):
     sfmc_max_returns = 3
 
     qos: ReliableQoS
+    keyprefix_binding_permanent: str
     connection_errors: tuple[type[Exception], ...]
     _flush_brpop_reauth: Callable[[], None]
     _q_for_pri: Callable[[str, int], str]
@@ -283,7 +284,7 @@ class ReliableChannel(stock.Channel):
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         try:
-            super()._queue_bind(exchange, routing_key, pattern, queue)
+            super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[misc]
         except redis.OutOfMemoryError:
             # Without these tables kombu would send our wake-ups nowhere; a worker that starts now makes room.
             tables = (self.keyprefix_queue, self.keyprefix_binding_permanent)
