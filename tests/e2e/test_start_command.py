@@ -11,6 +11,7 @@ import redis as redis_py
 from sfmc_import.faults import Rejected
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.policy import Policy
+from sfmc_import.processes import Process
 from sfmc_import.runs import Accepted, Run
 from sfmc_local.processes import spawn, stop
 from tests.support.producer_processes import Place
@@ -27,6 +28,8 @@ class Worker:
 
     def __init__(self, client):
         self.ledger, self._client = RedisLedger(client, LedgerSettings()), client
+        self.ledger.present(Process(kind="worker", name="the-test", id="w"))
+        self.ledger.present(Process(kind="beat", name="the-test", id="b"))
 
     def claim(self):
         [request_id] = eventually(lambda: self._client.zrange(self.ledger.keys.due, 0, -1), 60, "a request is recorded")
@@ -66,7 +69,9 @@ def starting(place, *options):
 
 def test_start_returns_when_the_request_is_recorded(place, redis):
     (place.folder / "a.csv").write_text("id\n")
-    ended = place.run("start", "contacts", "--file", str(place.folder / "a.csv"), "--event-id", "e1", "--json")
+    ended = place.run(
+        "start", "contacts", "--file", str(place.folder / "a.csv"), "--event-id", "e1", "--json", "--record-only"
+    )
 
     result = json.loads(ended.stdout)
     assert (ended.returncode, result["customer_key"], result["is_new"]) == (0, "contacts", True)
@@ -74,6 +79,20 @@ def test_start_returns_when_the_request_is_recorded(place, redis):
     data = json.loads(fields["event"])["data"]
     assert (data["request_id"], data["event_id"], data["source"]) == (result["request_id"], "e1", "command")
     assert (data["file"]["name"], data["file"]["location"], data["file"]["size"]) == ("a.csv", str(place.folder), 3)
+
+
+def test_a_start_that_is_only_recorded_says_what_does_not_run_and_ends_with_1(place, redis):
+    nothing_runs = place.run("start", "contacts", "--json")
+    with redis_py.Redis.from_url(place.env["SFMC_REDIS_URL"]) as client:
+        Worker(client)
+    all_runs = place.run("start", "contacts", "--json")
+
+    assert (nothing_runs.returncode, all_runs.returncode) == (1, 0)
+    assert [json.loads(ended.stdout)[name] for ended in (nothing_runs, all_runs) for name in ("workers", "beats")] == [
+        0, 0, 1, 1,
+    ]  # fmt: skip
+    assert [line.partition(":")[0] for line in nothing_runs.stderr.splitlines()] == ["no worker runs", "no beat runs"]
+    assert redis.zcard("{sfmc-import:events}:due") == 2
 
 
 def test_a_program_submits_with_one_call_and_the_settings_of_its_environment(place, redis):
@@ -86,7 +105,7 @@ def test_a_program_submits_with_one_call_and_the_settings_of_its_environment(pla
 
 
 def test_a_forced_start_keeps_its_reason(place, redis):
-    ended = place.run("start", "contacts", "--force", "--reason", "the file was wrong")
+    ended = place.run("start", "contacts", "--force", "--reason", "the file was wrong", "--record-only")
 
     assert ended.returncode == 0
     [[_, fields]] = redis.xrange("sfmc-import:events")
@@ -138,5 +157,5 @@ def test_start_with_wait_ends_in_one_line_when_its_user_may_not_read_events(tmp_
     ended = Place(tmp_path, own_valkey).run("start", "contacts", "--wait", SFMC_REDIS_URL=limited)
 
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"sfmc-import: Redis at {own_valkey.tcp_url} refused a command: ")
-    assert ended.stderr.splitlines()[1:] == ["  find the cause with: sfmc-import doctor"]
+    assert f"\nsfmc-import: Redis at {own_valkey.tcp_url} refused a command: " in ended.stderr
+    assert ended.stderr.splitlines()[-1:] == ["  find the cause with: sfmc-import doctor"]

@@ -127,7 +127,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_concurrency": settings.concurrency,
         "worker_pool": settings.pool,
-        "worker_enable_remote_control": False,
+        "worker_enable_remote_control": settings.remote_control,
         "worker_send_task_events": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_hijack_root_logger": False,

@@ -3,12 +3,15 @@
 import socket
 import ssl
 from dataclasses import dataclass
+from typing import Literal
 
 from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, ResponseError
 
 from sfmc_import.redis_address import RedisAddress
 
 PROBE_SECONDS = 2.0
+SILENCE_SECONDS = 0.5
+"""A server that refuses a certificate says so right after the handshake; Redis itself waits for a command."""
 
 ENCODE = "a password with : / ? # @ or % must be percent-encoded"
 
@@ -35,16 +38,26 @@ def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe
         if found is not None:
             text, fix = found
             return Trouble(f"{place} {text}", fix.format(variable=variable))
-    if isinstance(error, ResponseError):
-        return Trouble(f"{place} refused a command: {reason}", f"check what {variable} points to", lasts=False)
     if probe and _speaks_tls(address, reason):
         return Trouble(f"{place} closes the connection: it speaks TLS", f"write rediss:// in {variable}")
+    if probe and _wants_a_certificate(address, reason):
+        return Trouble(f"{place} refuses the TLS handshake", f"check ssl_certfile and ssl_keyfile in {variable}")
     if probe and _speaks_plain(address):
         return Trouble(f"{place} does not speak TLS", f"write redis:// in {variable}, or give the port of TLS")
+    text, fix = _passing(error, reason)
+    return Trouble(f"{place} {text}", fix.format(variable=variable), lasts=False)
+
+
+def _passing(error: BaseException, reason: str) -> tuple[str, str]:
+    if "used memory > 'maxmemory'" in reason:
+        fix = "give it more memory (maxmemory), or wait: what is accepted is worked off"
+        return "has no memory left and takes nothing new", fix
+    if isinstance(error, ResponseError):
+        return f"refused a command: {reason}", "check what {variable} points to"
     if "No master found" in reason:
-        fix = f"check master_name and the Sentinels in {variable}, or wait for the failover"
-        return Trouble(f"{place} is not known to a Sentinel: {reason}", fix, lasts=False)
-    return Trouble(f"{place} does not answer: {reason}", f"start it, or set {variable}", lasts=False)
+        fix = "check master_name and the Sentinels in {variable}, or wait for the failover"
+        return f"is not known to a Sentinel: {reason}", fix
+    return f"does not answer: {reason}", "start it, or set {variable}"
 
 
 def _login(error: BaseException, reason: str) -> tuple[str, str] | None:
@@ -96,18 +109,34 @@ def _speaks_plain(address: RedisAddress) -> bool:
 
 def _speaks_tls(address: RedisAddress, reason: str) -> bool:
     """Ask a server that closed the connection for a TLS handshake: any answer to it, also a refusal, is TLS."""
-    if address.scheme != "redis" or not any(word in reason for word in ("closed", "reset")):
-        return False
+    return address.scheme == "redis" and _was_cut(reason) and _handshake(address) is not None
+
+
+def _wants_a_certificate(address: RedisAddress, reason: str) -> bool:
+    """Ask a server that cut a TLS connection again: some say only after the handshake that they refuse it."""
+    return address.scheme == "rediss" and _was_cut(reason) and _handshake(address) == "refused"
+
+
+def _was_cut(reason: str) -> bool:
+    return any(word in reason for word in ("closed", "reset", "EOF", "Broken pipe"))
+
+
+def _handshake(address: RedisAddress) -> Literal["done", "refused"] | None:
+    """Do a TLS handshake without a certificate; None if the server does not speak TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
         with (
             socket.create_connection(address.hosts[0], PROBE_SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=address.hosts[0][0]),
+            context.wrap_socket(plain, server_hostname=address.hosts[0][0]) as secured,
         ):
-            return True
+            secured.settimeout(SILENCE_SECONDS)
+            secured.recv(1)
+    except TimeoutError:
+        return "done"
     except ssl.SSLError as error:
-        return "ALERT" in str(error)
+        return "refused" if "ALERT" in str(error).upper() else None
     except OSError:
-        return False
+        return None
+    return "done"

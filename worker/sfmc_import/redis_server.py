@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
+
+from sfmc_import.redis_rights import NEWER, RoleName, tries
 
 MIN_VERSION = (6, 2)
 WAITAOF_VERSION = (7, 2)
@@ -166,3 +168,40 @@ def _clock(ahead: float) -> Finding:
         return Finding("ok", "clock", "the clocks of Redis and of this machine agree")
     text = f"the clock of Redis is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine"
     return Finding("warn", "clock", text, "synchronise both clocks (NTP); until then log times and event times differ")
+
+
+def check_rights(client: Redis, role: RoleName, prefix: str) -> Finding:
+    """Try every right of a role in a transaction that is thrown away, and name those that are missing."""
+    tried = list(tries(role, prefix))
+    connection: Any = client.connection_pool.get_connection()
+    try:
+        connection.send_command("MULTI")
+        refused = _refusal(connection)
+        if refused:
+            return _missing_rights(role, ["+multi"])
+        for one in tried:
+            connection.send_command(*one.words)
+        missing = [one.right for one in tried if "NOPERM" in _refusal(connection)]
+    finally:
+        # Without EXEC nothing of it is done.
+        connection.disconnect()
+        client.connection_pool.release(connection)
+    needed = [right for right in missing if right[1:] not in NEWER]
+    if needed:
+        return _missing_rights(role, needed)
+    return Finding("ok", "rights", f"this user has the rights of a {role}")
+
+
+def _refusal(connection: Any) -> str:
+    try:
+        connection.read_response()
+    except NoPermissionError as error:
+        return f"NOPERM {error}"
+    except ResponseError as error:
+        return str(error)
+    return ""
+
+
+def _missing_rights(role: str, missing: list[str]) -> Finding:
+    text = f"this user lacks rights of a {role}: {' '.join(dict.fromkeys(missing))}"
+    return Finding("fail", "rights", text, "give them with ACL SETUSER, as ops/docs/redis.md says")

@@ -23,7 +23,8 @@ from sfmc_import.presence import Presence
 from sfmc_import.private_files import make_private_folder, write_private
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
-from sfmc_import.redis_server import MEMORY, Finding, check_server, inspect_server
+from sfmc_import.redis_rights import RoleName
+from sfmc_import.redis_server import MEMORY, Finding, check_rights, check_server, inspect_server
 from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.settings import RedisAddress, Settings, SettingsError, load
 
@@ -73,9 +74,13 @@ class Heartbeat:
 
 
 def wait_for_redis(
-    address: RedisAddress, variable: str, settings: Settings, pause: Callable[[float], object] = time.sleep
+    address: RedisAddress,
+    variable: str,
+    settings: Settings,
+    role: RoleName = "worker",
+    pause: Callable[[float], object] = time.sleep,
 ) -> list[Finding]:
-    """Wait until this Redis answers, and say what is wrong with it; waiting is logged.
+    """Wait until this Redis answers, and say what is wrong with it or with the rights there; waiting is logged.
 
     It has no end, unless waiting cannot help: a wrong password, a port of something else.
     """
@@ -83,9 +88,10 @@ def wait_for_redis(
     waited = 0
     while True:
         try:
-            found = check_server(
-                inspect_server(client), durability=settings.durability, replicas=settings.wait_replicas
-            )
+            condition = inspect_server(client)
+            found = check_server(condition, durability=settings.durability, replicas=settings.wait_replicas)
+            # With two servers each user has a part of the rights, which is no list of its own.
+            rights = [check_rights(client, role, settings.prefix)] if settings.broker == settings.redis else []
         except (RedisError, OSError) as error:
             wrong = trouble(error, address, variable, probe=True)
             if wrong.lasts:
@@ -96,7 +102,7 @@ def wait_for_redis(
             pause(seconds)
         else:
             client.close()
-            return found
+            return found + rights
 
 
 def begin(environ: Mapping[str, str], *, marketing_cloud: bool) -> Heartbeat | None:
@@ -111,7 +117,10 @@ def begin(environ: Mapping[str, str], *, marketing_cloud: bool) -> Heartbeat | N
         heartbeat.start()
     named = ((settings.redis, "SFMC_REDIS_URL"), (settings.broker, settings.broker_variable))
     places = {place.client_url: (place, variable) for place, variable in named}
-    found = [(finding, place) for place, name in places.values() for finding in wait_for_redis(place, name, settings)]
+    role: RoleName = "worker" if marketing_cloud else "beat"
+    found = [
+        (finding, place) for place, name in places.values() for finding in wait_for_redis(place, name, settings, role)
+    ]
     for finding, place in found:
         _log_finding(finding, place)
     if any(_ends_the_process(finding) for finding, _ in found):

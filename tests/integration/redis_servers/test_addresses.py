@@ -4,7 +4,6 @@ import http.server
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import quote
 
 import pytest
@@ -45,8 +44,8 @@ def strict_tls(valkey: Valkey) -> Iterator[int]:
         yield port
 
 
-@contextmanager
-def web_server() -> Iterator[int]:
+@pytest.fixture(scope="module")
+def web() -> Iterator[int]:
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
@@ -113,10 +112,9 @@ def test_an_address_that_is_read_works_for_both_libraries(url: str, valkey: Valk
     ],
 )
 def test_what_cannot_work_is_one_line_within_seconds(
-    url: str, line: str, fix: str, valkey: Valkey, tls: int, strict_tls: int
+    url: str, line: str, fix: str, valkey: Valkey, tls: int, strict_tls: int, web: int
 ) -> None:
-    with web_server() as web:
-        found = what_is_wrong(url.format(plain=valkey.port, tls=tls, strict=strict_tls, web=web, ca=CA))
+    found = what_is_wrong(url.format(plain=valkey.port, tls=tls, strict=strict_tls, web=web, ca=CA))
 
     assert line in found.text
     assert "\n" not in found.text

@@ -17,6 +17,7 @@ from sfmc_import.cli.doctor_redis import move_ledger as take_ledger
 from sfmc_import.cli.output import examples, json_option, mark, print_json, print_line
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.marketing_cloud import SoapMarketingCloud
+from sfmc_import.redis_rights import ROLES, RoleName
 from sfmc_import.redis_server import Finding
 from sfmc_import.request import fold_key
 from sfmc_import.routing import is_dated
@@ -108,10 +109,17 @@ QUERY_SECONDS = 5.0
 )
 @click.option("--settings", "list_settings", is_flag=True, help="List all settings with default and meaning, and end.")
 @click.option(
+    "--role",
+    type=click.Choice(list(ROLES)),
+    default="worker",
+    show_default=True,
+    help="Whose rights in Redis this user must have.",
+)
+@click.option(
     "--move-ledger", is_flag=True, help="Give the ledger of another account to the account of these settings, and end."
 )
 @json_option
-def doctor(*, list_settings: bool, move_ledger: bool, as_json: bool) -> None:
+def doctor(*, list_settings: bool, role: RoleName, move_ledger: bool, as_json: bool) -> None:
     """Check settings, Redis, the login at Marketing Cloud, and the definitions that routes and policy name.
 
     Prints one line for each check: ok, warn (works, but read it) or FAIL, with a fix in the next line.
@@ -129,7 +137,7 @@ def doctor(*, list_settings: bool, move_ledger: bool, as_json: bool) -> None:
         return
     logs.configure(level="error")
     findings = []
-    for finding in _all():
+    for finding in _all(role):
         findings.append(finding)
         if not as_json:
             _show(finding)
@@ -165,24 +173,24 @@ def _list_settings(*, as_json: bool) -> None:
             print_line(f"{name:<26}{default or '-':<26}{meaning}")
 
 
-def _all() -> Iterator[Finding]:
+def _all(role: RoleName) -> Iterator[Finding]:
     try:
         settings = load(os.environ, marketing_cloud=True)
     except SettingsError as error:
         yield from (Finding("fail", "settings", problem) for problem in error.problems)
-        yield from _check_redis_only()
+        yield from _check_redis_only(role)
         return
     count, routes = len(settings.policies.definitions), len(settings.routes)
     yield Finding("ok", "settings", f"all are valid; policy for {count} definitions, {routes} routes")
-    yield from check_redis(settings)
+    yield from check_redis(settings, role)
     quick = settings.model_copy(update={"call_retry_seconds": QUERY_SECONDS})
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick))
 
 
-def _check_redis_only() -> Iterator[Finding]:
+def _check_redis_only(role: RoleName) -> Iterator[Finding]:
     """Check Redis if only the login at Marketing Cloud is missing."""
     try:
         settings = load(os.environ)
     except SettingsError:
         return
-    yield from check_redis(settings)
+    yield from check_redis(settings, role)

@@ -15,7 +15,8 @@ from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.processes import Running
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
-from sfmc_import.redis_server import Finding, check_server, inspect_server
+from sfmc_import.redis_rights import RoleName
+from sfmc_import.redis_server import Finding, check_rights, check_server, inspect_server
 from sfmc_import.settings import RedisAddress, Settings
 
 MAX_OVERDUE = 60.0
@@ -26,11 +27,13 @@ NOT_MOVED = {
 }
 
 
-def check_redis(settings: Settings) -> Iterator[Finding]:
-    """Check ledger and broker, one server or two."""
+def check_redis(settings: Settings, role: RoleName) -> Iterator[Finding]:
+    """Check ledger and broker, one server or two, for a user of this role."""
     with connect(settings.redis, retries=0) as client:
         answered = yield from _server("Redis", client, settings.redis, "SFMC_REDIS_URL", settings)
         if answered:
+            if settings.broker == settings.redis:
+                yield check_rights(client, role, settings.prefix)
             yield from _ledger(client, settings)
     if settings.broker != settings.redis:
         with connect(settings.broker, retries=0) as client:

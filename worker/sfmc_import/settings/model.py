@@ -97,6 +97,9 @@ class Settings(BaseModel):
     concurrency: int = Field(32, ge=1, le=512, description="tasks at the same time in one worker, 1 to 512")
     pool: Literal["threads", "prefork", "solo"] = Field("threads", description="threads, prefork or solo")
     transport: Literal["reliable", "stock"] = Field("reliable", description="reliable, or stock (kombu's own)")
+    remote_control: bool = Field(
+        False, description="true or false: whether workers answer Celery's inspect and control, and Flower"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
     log_format: Literal["auto", "json", "pretty"] = Field(
         "auto", description="auto (pretty on a terminal), json, pretty"

@@ -1,0 +1,119 @@
+"""Each kind of process with exactly the rights that the page about Redis gives it, on a real server."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from sfmc_import.client import Client
+from sfmc_import.redis_address import parse_redis_url
+from sfmc_import.redis_client import connect
+from sfmc_import.redis_rights import ARGUMENTS, NEWER, ROLES, UNTRIED, RoleName, rules
+from sfmc_import.redis_server import check_rights
+from tests.support.processes import RunningSystem, running_system
+from tests.support.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "ops" / "docs" / "redis.md").read_text()
+PREFIX = "sfmc-import:"
+
+
+def set_user(stack: RunningSystem, name: str, *acl: str) -> None:
+    version = tuple(map(int, str(stack.client.info("server")["redis_version"]).split(".")[:2]))
+    known = [rule for rule in acl if rule != "+waitaof" or version >= (7, 2)]
+    stack.client.execute_command("ACL", "SETUSER", name, "reset", ">pw", *known)
+
+
+def url_of(stack: RunningSystem, name: str) -> str:
+    return f"redis://{name}:pw@127.0.0.1:{stack.valkey.port}/0"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[RunningSystem]:
+    with running_system() as system:
+        for name in ROLES:
+            set_user(system, name, *rules(name, PREFIX))
+        system.worker(SFMC_REDIS_URL=url_of(system, "worker"))
+        system.start("beat", SFMC_REDIS_URL=url_of(system, "beat"))
+        yield system
+
+
+def rights_of(stack: RunningSystem, user: str, role: RoleName) -> str:
+    with connect(parse_redis_url(url_of(stack, user))) as client:
+        return check_rights(client, role, PREFIX).text
+
+
+def refused(stack: RunningSystem) -> list[str]:
+    """What the server refused to whom."""
+    log = stack.client.execute_command("ACL", "LOG")
+    entries = [dict(zip(entry[::2], entry[1::2], strict=True)) if isinstance(entry, list) else entry for entry in log]
+    found = [(entry[b"username"].decode(), entry[b"object"].decode()) for entry in entries]
+    # Whether a start is on disk before it is sent is asked for, and need not be answered.
+    return [f"{user} {what}" for user, what in found if user in ROLES and what != "config|get"]
+
+
+def test_every_path_works_with_the_rights_of_its_role(stack: RunningSystem) -> None:
+    stack.sandbox.control.define("asked", FileSpec="a.csv")
+    stack.sandbox.control.define("submitted")
+    stack.sandbox.drop("a.csv", "Key,Value\n1,one\n")
+    producer, reader = url_of(stack, "producer"), {"SFMC_REDIS_URL": url_of(stack, "reader")}
+
+    with Celery(broker=producer, backend=producer, set_as_current=False) as other:
+        message = {"kwargs": {"customer_key": "asked"}, "queue": "imports", "ignore_result": False}
+        asked = other.send_task("imports.start", **message)
+        assert asked.get(timeout=60, disable_sync_subtasks=False)["state"] == "started"
+        other.send_task("no.such.task", queue="imports", ignore_result=True)
+    with Client(producer, mid="510001234") as client:
+        client.submit(customer_key="submitted", file="a.csv")
+        eventually(lambda: client.running().missing == (), 30, "worker and beat have said that they live")
+    followed = stack.run("start", "asked", "--force", "--reason", "again", "--wait", SFMC_REDIS_URL=producer)
+    stack.await_idle()
+
+    assert followed.returncode == 0
+    assert stack.names().count("completed") == 2
+    commands = (["status", "asked"], ["events"], ["dead-letters"])
+    assert [stack.run(*command, **reader).returncode for command in commands] == [0] * 3
+    assert refused(stack) == []
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_user_with_the_rights_of_a_role_is_told_so(stack: RunningSystem, name: RoleName) -> None:
+    assert rights_of(stack, name, name) == f"this user has the rights of a {name}"
+
+
+def test_each_right_that_is_missing_is_named(stack: RunningSystem) -> None:
+    for name in ROLES:
+        for right in [rule for rule in rules(name, PREFIX) if rule[0] in "+~" and rule[1:] not in UNTRIED | NEWER]:
+            left = [rule for rule in rules(name, PREFIX) if rule != right]
+            set_user(stack, "poor", *left)
+            assert right in rights_of(stack, "poor", name).split(), (name, right)
+    set_user(stack, "poor", *(rule for rule in rules("reader", PREFIX) if rule != "+multi"))
+    assert rights_of(stack, "poor", "reader") == "this user lacks rights of a reader: +multi"
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_the_page_gives_each_role_its_rules(name: str) -> None:
+    [line] = re.findall(rf"^    ACL SETUSER sfmc-{name} (.*)$", PAGE, re.MULTILINE)
+
+    assert line.split()[1:] == list(rules(name, PREFIX))
+
+
+def test_every_command_of_a_script_is_one_of_a_worker() -> None:
+    files = [*ROOT.glob("worker/sfmc_import/ledger/*.lua"), *ROOT.glob("worker/sfmc_transport/*.py")]
+    called = {found.lower() for file in files for found in re.findall(r"redis\.call\('(\w+)'", file.read_text())}
+
+    assert called - set(ROLES["worker"].commands) == {"xdel"}  # an operator replays a dead letter
+
+
+def test_every_command_of_a_role_is_tried_or_needs_no_try() -> None:
+    commands = {command for role in ROLES.values() for command in role.commands}
+
+    assert commands <= set(ARGUMENTS) | UNTRIED
+
+
+def test_a_prefix_stands_before_every_key_of_a_role() -> None:
+    keys = [rule for rule in rules("worker", "acme:") if rule[0] in "~&"]
+
+    assert all(rule[1:].startswith(("acme:", "{acme:")) for rule in keys)

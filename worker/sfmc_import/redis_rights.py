@@ -1,0 +1,118 @@
+"""The least rights in Redis of each kind of process: as rules of its ACL, and as commands to try."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sfmc_import.request import QUEUE, broker_prefix
+
+RoleName = Literal["worker", "beat", "producer", "reader"]
+
+LEDGER, STREAM = "{{{prefix}events}}:*", "{prefix}events"
+QUEUES, HELD, BINDINGS = "{queue}*", "{celery}unacked*", "{celery}_kombu.binding*"
+RESULTS = "{celery}celery-task-meta-*"
+
+CONNECTING = ("hello", "ping", "select", "client|setinfo", "info", "time", "multi")
+SCRIPTS = ("eval", "evalsha", "script|load")
+READING = (
+    "get", "hget", "hgetall", "hlen", "hmget", "llen", "xlen", "xrange", "xread", "xrevrange", "zcard", "zcount",
+    "zrange", "zrangebyscore", "zscore",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a kind of process does: its commands, and the keys and channels that it does it with."""
+
+    commands: tuple[str, ...]
+    keys: tuple[str, ...]
+    channels: tuple[str, ...] = ()
+
+
+ROLES: Mapping[RoleName, Role] = {
+    "worker": Role(
+        (*CONNECTING, *SCRIPTS, *READING, "exec", "blmove", "blpop", "del", "exists", "expire", "hdel", "hexists",
+         "hincrby", "hset", "lmove", "lpush", "lrem", "mget", "pexpire", "publish", "rpush", "sadd", "set", "setex",
+         "smembers", "srem", "wait", "waitaof", "xadd", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
+        (STREAM, LEDGER, QUEUES, HELD, BINDINGS, RESULTS),
+        (RESULTS,),
+    ),
+    "beat": Role(
+        (*CONNECTING, *SCRIPTS, "exec", "expire", "hdel", "hget", "hset", "llen", "lrem", "pexpire", "rpush", "sadd",
+         "smembers", "srem", "zadd", "zrange", "zrem", "zremrangebyscore"),
+        (STREAM, LEDGER, QUEUES, BINDINGS),
+    ),
+    "producer": Role(
+        (*CONNECTING, *SCRIPTS, "exec", "get", "hget", "hgetall", "hincrby", "hmget", "hset", "llen", "lpush",
+         "pexpire", "sadd", "set", "smembers", "subscribe", "unsubscribe", "xadd", "xread", "zadd", "zrange", "zscore"),
+        (STREAM, LEDGER, QUEUES, BINDINGS, RESULTS),
+        (RESULTS,),
+    ),
+    "reader": Role((*CONNECTING, *READING), (STREAM, LEDGER, QUEUES, HELD)),
+}  # fmt: skip
+
+
+def patterns(kinds: tuple[str, ...], prefix: str) -> tuple[str, ...]:
+    """Give the patterns of keys or channels under a prefix (SFMC_PREFIX)."""
+    celery = broker_prefix(prefix)
+    return tuple(kind.format(prefix=prefix, celery=celery, queue=f"{celery}{QUEUE}") for kind in kinds)
+
+
+def rules(name: RoleName, prefix: str) -> tuple[str, ...]:
+    """Give the rules of a role, as ACL SETUSER takes them after name and password."""
+    role = ROLES[name]
+    keys = (f"~{pattern}" for pattern in patterns(role.keys, prefix))
+    channels = (f"&{pattern}" for pattern in patterns(role.channels, prefix))
+    return ("on", "resetchannels", *keys, *channels, "-@all", *(f"+{command}" for command in role.commands))
+
+
+# What stands behind a command so that Redis checks its rights; {key} is a key, other words mean nothing.
+ARGUMENTS: Mapping[str, str] = {
+    "hello": "", "ping": "", "select": "0", "client|setinfo": "lib-name sfmc-import", "info": "server", "time": "",
+    "multi": "", "exec": "", "eval": "return 1 {key}", "evalsha": "0 1 {key}", "script|load": "return", "get": "{key}",
+    "hget": "{key} f", "hgetall": "{key}", "hlen": "{key}", "hmget": "{key} f", "llen": "{key}", "xlen": "{key}",
+    "xrange": "{key} - +", "xread": "STREAMS {key} 0", "xrevrange": "{key} + -", "zcard": "{key}",
+    "zcount": "{key} 0 1", "zrange": "{key} 0 1", "zrangebyscore": "{key} 0 1", "zscore": "{key} m",
+    "blmove": "{key} {key} LEFT LEFT 0", "blpop": "{key} 0", "del": "{key}", "exists": "{key}", "expire": "{key} 1",
+    "hdel": "{key} f", "hexists": "{key} f", "hincrby": "{key} f 1", "hset": "{key} f v",
+    "lmove": "{key} {key} LEFT LEFT",
+    "lpush": "{key} v", "lrem": "{key} 1 v", "mget": "{key}", "pexpire": "{key} 1", "rpush": "{key} v",
+    "sadd": "{key} m", "set": "{key} v", "setex": "{key} 1 v", "smembers": "{key}", "srem": "{key} m", "wait": "0 1",
+    "waitaof": "0 0 1", "xadd": "{key} * f v", "zadd": "{key} 1 m", "zpopmin": "{key}", "zrem": "{key} m",
+    "zremrangebyscore": "{key} 0 1", "publish": "{channel} m",
+}  # fmt: skip
+UNTRIED = frozenset({"hello", "multi", "exec", "subscribe", "unsubscribe"})
+"""Commands that are not tried: the connection needs them before, or they would leave the transaction."""
+NEWER = frozenset({"waitaof", "client|setinfo"})
+"""Commands that not every server has, and that only some settings need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One command that must be permitted; `right` is the rule that permits it."""
+
+    words: tuple[str, ...]
+    right: str
+
+
+def tries(name: RoleName, prefix: str) -> Iterator[Try]:
+    """Give commands that together need every right of a role; for a transaction that is never carried out."""
+    role = ROLES[name]
+    keys, channels = patterns(role.keys, prefix), patterns(role.channels, prefix)
+    own = _example(keys[1])
+    for command in role.commands:
+        if command not in UNTRIED and command != "publish":
+            yield Try(_words(command, own), f"+{command}")
+    for pattern in keys:
+        yield Try(_words("llen" if name != "producer" else "lpush", _example(pattern)), f"~{pattern}")
+    for pattern in channels if "publish" in role.commands else ():
+        yield Try(("publish", _example(pattern), "m"), f"+publish &{pattern}")
+
+
+def _example(pattern: str) -> str:
+    return pattern.replace("*", "-")
+
+
+def _words(command: str, key: str) -> tuple[str, ...]:
+    arguments = (word.format(key=key) for word in ARGUMENTS[command].split())
+    return (*command.split("|"), *arguments)
