@@ -5,10 +5,12 @@ from typing import Any
 
 import click
 
+from sfmc_producers.names import IGNORED_NAMES
+
 # Imports inside the commands keep `sfmc-import --help` fast: Celery, zeep and structlog take half a second.
 
 
-@click.command()
+@click.command(epilog=f"Ignored names: {' '.join(IGNORED_NAMES)}")
 @click.argument("folders", metavar="DIR…", nargs=-1, required=True)
 @click.option("--mid", metavar="MID", help="MID of the business unit of these files.  [default: SFMC_ACCOUNT_ID]")
 @click.option("--key", metavar="KEY", help="Start this definition for every file; no routing.")
@@ -23,16 +25,15 @@ import click
     "--stable-seconds",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    default=2.0,
-    show_default=True,
-    help="A file is complete when size and modification time did not change for this long.",
+    help="A file is complete when its size and times did not change for this long."
+    "  [default: 10; on a network file system 60]",
 )
 @click.option(
     "--scans",
     type=click.IntRange(min=1),
     default=2,
     show_default=True,
-    help="Size and modification time must also be the same in this many scans.",
+    help="Size and times must also be the same in this many scans.",
 )
 @click.option(
     "--rescan",
@@ -43,10 +44,26 @@ import click
     help="Most seconds between two scans; file notifications start a scan earlier.",
 )
 @click.option(
-    "--done-suffix", metavar="SUFFIX", help="A file is complete when its marker file exists; .done means x.csv.done."
+    "--hanging-after",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.1),
+    default=30.0,
+    show_default=True,
+    help="Report a folder whose file system does not answer for this long.",
 )
 @click.option(
-    "--temporary", metavar="GLOB", multiple=True, help="Further names of incomplete files; may be given several times."
+    "--marker", metavar="SUFFIX", help="A file is complete only when its marker file exists: .done means x.csv.done."
+)
+@click.option("--temporary", metavar="GLOB", multiple=True, help="Further names to ignore; may be given several times.")
+@click.option(
+    "--complete", metavar="GLOB", multiple=True, help="Names not to ignore (see below); may be given several times."
+)
+@click.option(
+    "--open-files",
+    type=click.Choice(["wait", "run"]),
+    default="wait",
+    show_default=True,
+    help="Local files that a program has open for writing: wait until it closes them, or start the import.",
 )
 @click.option(
     "--empty",
@@ -66,12 +83,20 @@ def watch(folders: tuple[str, ...], **options: Any) -> None:
     A folder can have its own options: '/data/eu,mid=510001234,key=contacts'. Possible are mid, key, pattern and
     location.
 
-    Files that are in a folder at the start are submitted too. A file with the same location, name, size and
-    modification time is imported once, also after a restart and with several watchers. This is remembered for
-    SFMC_REQUEST_TTL (30 days): move files away before that. The command changes nothing in the folders. A link to
-    a file counts as the file.
+    A file is complete when its size and times stay the same: 10 seconds, on a network file system 60 (NFS, SMB,
+    sshfs and others, on Linux recognised by type). A file that a program has open for writing is not complete;
+    Linux tells this about local files of the same user, and to root about all. Best is a writer that renames its
+    file when it is done, or a marker file (--marker).
 
-    Ignored names: *.part *.partial *.tmp *.filepart *.crdownload *.swp *~ ~* and names that begin with a dot.
+    Files that are in a folder at the start are submitted too. A file with the same location, name, size,
+    modification time and content is imported once, also after a restart and with several watchers. This is
+    remembered for SFMC_REQUEST_TTL (30 days): move files away before that. The command changes nothing in the
+    folders. A link to a file counts as the file.
+
+    Each folder has a thread of its own: one that does not answer keeps no other waiting. `sfmc-import status` shows
+    files that wait and folders that hang, with the reason.
+
+    Names of incomplete and of handled files are ignored, in upper or lower case; see the end of this page.
 
     To stop it, press Ctrl-C or send SIGTERM. Exit code: 0 stopped by SIGTERM, 130 Ctrl-C, 2 usage or settings error.
     """

@@ -2,7 +2,10 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,9 @@ from sfmc_import.request import BadRequestError, FileInfo, plain_mid, read_reque
 from sfmc_import.settings import Settings, load
 from sfmc_import.states import COMPLETED, TERMINAL
 from sfmc_producers.folder import Folder, check_readable
-from sfmc_producers.stability import TEMPORARY, StabilityRule
+from sfmc_producers.listing import shown
+from sfmc_producers.names import IGNORED_NAMES
+from sfmc_producers.stability import LOCAL_SECONDS, NETWORK_SECONDS, StabilityRule
 from sfmc_producers.submitter import RoutingRules
 from sfmc_producers.watch import watch
 
@@ -73,12 +78,15 @@ _OPTION = re.compile(r",(?=(?:mid|key|pattern|location)=)")
 def run_watch(
     given: tuple[str, ...],
     *,
-    stable_seconds: float,
+    stable_seconds: float | None,
     scans: int,
     rescan: float,
-    done_suffix: str | None,
+    hanging_after: float,
+    marker: str | None,
     temporary: tuple[str, ...],
+    complete: tuple[str, ...],
     empty: Any,
+    open_files: Any,
     recursive: bool,
     as_json: bool,
     **usual: str | None,
@@ -86,16 +94,25 @@ def run_watch(
     """Watch folders until a signal ends it."""
     rule = StabilityRule(
         scans=scans,
-        seconds=stable_seconds,
-        temporary=TEMPORARY + temporary,
-        done_suffix=done_suffix or None,
+        seconds=LOCAL_SECONDS if stable_seconds is None else stable_seconds,
+        ignored=IGNORED_NAMES + temporary,
+        complete=complete,
+        marker=marker or None,
         empty=empty,
+        open_files=open_files,
     )
-    _watch([read_folder(each, usual, rule, recursive=recursive) for each in given], rescan=rescan, as_json=as_json)
+    folders = [read_folder(each, usual, rule, recursive=recursive) for each in given]
+    on_network = NETWORK_SECONDS if stable_seconds is None else stable_seconds
+    folders = [replace(each, network_seconds=on_network) for each in folders]
+    _watch(folders, rescan=rescan, hanging_after=hanging_after, as_json=as_json)
 
 
-def _watch(folders: list[Folder], *, rescan: float, as_json: bool) -> None:
-    _check_folders(folders)
+CHECK_SECONDS = 5.0
+"""How long a folder may take to be opened at the start; one that takes longer is watched, and reported if it hangs."""
+
+
+def _watch(folders: list[Folder], *, rescan: float, hanging_after: float, as_json: bool) -> None:
+    _check_folders(folders, min(CHECK_SECONDS, hanging_after))
     settings = load(os.environ)
     with Client.from_settings(settings) as client:
         _check_targets(folders, client.mid)
@@ -103,7 +120,7 @@ def _watch(folders: list[Folder], *, rescan: float, as_json: bool) -> None:
             _check_mid(settings, folder.mid)
         _start_logging(settings, as_json=as_json)
         client.prepare()
-        watch(client, _routing_rules(settings), folders, rescan=rescan)
+        watch(client, _routing_rules(settings), folders, rescan=rescan, hanging_after=hanging_after)
 
 
 def run_start(
@@ -172,8 +189,13 @@ def read_folder(given: str, usual: Mapping[str, str | None], rule: StabilityRule
     )
 
 
-def _check_folders(folders: list[Folder]) -> None:
-    problems = check_readable(each.path for each in folders)
+def _check_folders(folders: list[Folder], seconds: float) -> None:
+    problems = _check_readable([each.path for each in folders], seconds)
+    problems += [
+        f"folder {shown(str(each.path))}: its name is no text; give it one of its own, as in DIR,location=NAME"
+        for each in folders
+        if shown(each.location) != each.location
+    ]
     places = [each.location for each in folders]
     problems += [
         f"location {each} is given for two folders; give each folder its own location"
@@ -182,6 +204,22 @@ def _check_folders(folders: list[Folder]) -> None:
     ]
     if problems:
         raise click.UsageError("; ".join(problems))
+
+
+def _check_readable(paths: Sequence[Path], seconds: float) -> list[str]:
+    problems: list[str | None] = [None] * len(paths)
+
+    def check(number: int) -> None:
+        problems[number] = check_readable(paths[number])
+
+    # In threads: a folder of a mount that hangs must not stop the others.
+    threads = [threading.Thread(target=check, args=(number,), daemon=True) for number in range(len(paths))]
+    for each in threads:
+        each.start()
+    deadline = time.monotonic() + seconds
+    for each in threads:
+        each.join(max(0.0, deadline - time.monotonic()))
+    return [each for each in problems if each is not None]
 
 
 def _check_targets(folders: list[Folder], default_mid: str) -> None:

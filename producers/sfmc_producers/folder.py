@@ -1,82 +1,34 @@
 """Scans one folder, waits until files are stable, routes and submits them; what it remembers is only a cache."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from sfmc_import.client import SubmitResult
 from sfmc_import.request import FileInfo
-from sfmc_import.routing import Routed, Routing
-from sfmc_producers.stability import FileStat, ScanResult, StabilityRule, TrackedFile, evaluate
+from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
+from sfmc_producers.last_look import LastLook, look_again
+from sfmc_producers.listing import Listing, list_folder, reason_of
+from sfmc_producers.mounts import is_network, types_of
+from sfmc_producers.progress import Progress
+from sfmc_producers.stability import (
+    NETWORK_SECONDS,
+    FileStat,
+    Reason,
+    ScanResult,
+    StabilityRule,
+    TrackedFile,
+    WaitingFile,
+    evaluate,
+)
 from sfmc_producers.submitter import InvalidRequest, Submitter
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """What one listing found.
-
-    `unnamable` are files whose names are no text in this system's encoding (as ASCII with escapes), `unreadable` the
-    subfolders that could not be listed, with the system's reason.
-    """
-
-    files: list[FileStat] = field(default_factory=list)
-    unnamable: list[str] = field(default_factory=list)
-    unreadable: dict[str, str] = field(default_factory=dict)
-
-
-def list_folder(folder: Path, *, recursive: bool = False) -> Listing:
-    """List the regular files of a folder, with `recursive` those of its subfolders too.
-
-    A link to a file counts as that file (its size and time stamp, the link's name); a link to a folder is not
-    entered; a file that goes while the folder is listed is left out.
-    Raises OSError when the folder itself cannot be listed.
-    """
-    listing = Listing()
-    _list_into(listing, folder, "", recursive=recursive)
-    return listing
-
-
-def _list_into(listing: Listing, folder: Path, within: str, *, recursive: bool) -> None:
-    subfolders = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_file():
-                _add(listing, entry, within)
-            elif recursive and entry.is_dir(follow_symlinks=False):
-                subfolders.append(entry.name)
-    for name in subfolders:
-        try:
-            _list_into(listing, folder / name, f"{within}{name}/", recursive=True)
-        except OSError as error:
-            listing.unreadable[within + name] = error.strerror or type(error).__name__
-
-
-def _add(listing: Listing, entry: os.DirEntry[str], within: str) -> None:
-    name = within + entry.name
-    if not _is_text(name):
-        listing.unnamable.append(ascii(name))
-        return
-    for status in _status(entry):
-        listing.files.append(FileStat(name, status.st_size, status.st_mtime_ns))
-
-
-def _status(entry: os.DirEntry[str]) -> Iterator[os.stat_result]:
-    try:
-        yield entry.stat()
-    except FileNotFoundError:
-        return
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+MOUNTINFO = Path("/proc/self/mountinfo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +38,7 @@ class Folder:
     `location` is what stands for the folder in the identity of its files: by default its absolute path, a name of
     one's own where the same folder is mounted at different places. With `key` every file starts that definition and
     nothing is routed; only names that `pattern` matches (a glob, upper and lower case differ) are looked at.
+    `network_seconds` takes the place of the seconds of the rule on a network file system.
     """
 
     path: Path
@@ -95,117 +48,220 @@ class Folder:
     pattern: str = "*"
     recursive: bool = False
     rule: StabilityRule = field(default_factory=StabilityRule)
+    network_seconds: float = NETWORK_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """Since when a folder cannot be listed, in the watcher's seconds, and why."""
+
+    since: float
+    text: str
 
 
 class FolderScanner:
-    """Scans one folder. A file is done only when the ledger has it, so whatever fails is tried again."""
+    """Scans one folder. A file is done only when the ledger has it, so whatever fails is tried again.
 
-    def __init__(self, folder: Folder, submitter: Submitter, clock: Callable[[], float]) -> None:
-        self._folder, self._submitter, self._clock = folder, submitter, clock
+    One thread scans; others may read `progress`, `waiting` and `outage`. `mountinfo` names the mounts of this system.
+    """
+
+    def __init__(
+        self, folder: Folder, submitter: Submitter, clock: Callable[[], float], mountinfo: Path = MOUNTINFO
+    ) -> None:
+        self.folder, self._submitter, self._clock, self._mountinfo = folder, submitter, clock, mountinfo
         self._log = structlog.get_logger("sfmc_producers.folder").bind(folder=str(folder.path))
         self._seen: dict[str, TrackedFile] = {}
         self._done: dict[str, FileStat] = {}
+        self._refused: dict[str, str] = {}
         self._logged: dict[str, object] = {}
-        self._odd: set[str] = set()
-        self._is_unreadable = False
+        self._held: dict[str, WaitingFile] = {}
+        self.progress = Progress(clock)
+        self.waiting: tuple[WaitingFile, ...] = ()
+        self.outage: Outage | None = None
+        self.is_network = False
+        self.identity: object = None
+        """What tells this folder from another at the same path, after a mount or a removal."""
 
     def scan(self) -> float | None:
         """Scan once and submit stable files; returns the seconds until a further scan can find a stable file."""
+        try:
+            return self._scan()
+        finally:
+            self.progress.answered()
+
+    def _scan(self) -> float | None:
         listing = self._list()
         if listing is None:
             return None
-        self._log_unusual_files(listing)
+        before, self._held = self._held, {}
+        self._hold_unreadable(listing, before)
         files = [each for each in listing.files if self._is_wanted(each.name)]
-        taken = evaluate(self._seen, files, self._clock(), self._folder.rule)
+        taken = evaluate(self._seen, files, self._clock(), self._rule())
         self._seen = dict(taken.seen)
-        self._forget(taken)
-        for each in taken.empty:
-            self._log_once(each.name, ("empty", each), "file_empty_skipped")
+        self._forget(taken, listing)
+        for each in taken.waiting:
+            self._hold_unfinished(each)
         # The oldest first, so that follow-ups of one definition come in the order of arrival.
-        for each in sorted(taken.stable, key=lambda file: (file.modified_ns, file.name)):
-            if self._done.get(each.name) != each:
-                self._on_stable_file(each)
+        for file in sorted(taken.stable, key=lambda file: (file.modified_ns, file.name)):
+            if self._done.get(file.name) != file:
+                self._on_stable_file(file)
+            elif file.name in self._refused:
+                self._hold(file, "refused", self._refused[file.name])
+        self.waiting = tuple(self._held.values())
         return taken.next_in
 
     def _list(self) -> Listing | None:
+        path = self.folder.path
         try:
-            listing = list_folder(self._folder.path, recursive=self._folder.recursive)
+            self.progress.at(str(path))
+            self._recognize(os.stat(path))  # noqa: PTH116 - the plain call, as in scandir
+            listing = list_folder(path, self.progress, recursive=self.folder.recursive)
         except OSError as error:
-            if not self._is_unreadable:
-                self._log.error("folder_unreadable", reason=error.strerror, action="trying again until it is readable")
+            if self.outage is None:
+                self.outage = Outage(since=self._clock(), text=reason_of(error))
+                self._log.error("folder_unreadable", reason=reason_of(error), action="waiting")
             # What happened meanwhile is unknown, so every file must become stable again.
-            self._is_unreadable, self._seen = True, {}
+            self._seen, self._held, self.waiting, self.identity = {}, {}, (), None
             return None
-        if self._is_unreadable:
+        finally:
+            self.progress.answered()
+        if self.outage is not None:
             self._log.info("folder_readable_again")
-        self._is_unreadable = False
+        self.outage = None
         return listing
 
+    def _recognize(self, status: os.stat_result) -> None:
+        """Find out whether this is a network file system: at first, and when another is mounted there."""
+        identity = (status.st_dev, status.st_ino)
+        if identity == self.identity and not self.folder.recursive:
+            return
+        self.identity = identity
+        try:
+            text = self._mountinfo.read_text("utf-8", "surrogateescape")
+        except OSError:
+            text = ""
+        kinds = types_of(text, os.path.realpath(self.folder.path), recursive=self.folder.recursive)
+        was_network, self.is_network = self.is_network, any(map(is_network, kinds))
+        if self.is_network and not was_network:
+            seconds = self._rule().seconds
+            self._log.info("network_folder_recognized", file_systems=sorted(set(kinds)), stable_seconds=seconds)
+
+    def _rule(self) -> StabilityRule:
+        if not self.is_network:
+            return self.folder.rule
+        # A network file system refuses leases for reasons of its own, so it cannot say who has a file open.
+        return replace(self.folder.rule, seconds=self.folder.network_seconds, open_files="run")
+
     def _is_wanted(self, name: str) -> bool:
-        suffix = self._folder.rule.done_suffix
+        marker = self.folder.rule.marker
         last = name.rpartition("/")[2]
-        is_marker = suffix is not None and last.endswith(suffix)
-        return is_marker or fnmatchcase(last, self._folder.pattern)
+        is_marker = marker is not None and last.endswith(marker)
+        return is_marker or fnmatchcase(last, self.folder.pattern)
 
     def _on_stable_file(self, file_stat: FileStat) -> None:
         """Bring one finished file as far as possible; what is not done now comes again with the next scan."""
         file_info = self._arrival(file_stat)
         routing = self._route(file_info)
-        if routing is None or not self._is_unchanged(file_stat):
-            return
-        if isinstance(routing, Routed):
-            self._submit(file_stat, file_info, routing)
-        elif self._logged.get(file_stat.name) != (file_stat, routing) and self._submitter.report(file_info, routing):
-            text, keys = routing.text, list(routing.customer_keys)
-            self._log_once(file_stat.name, (file_stat, routing), "file_not_routed", reason=text, customer_keys=keys)
+        if isinstance(routing, Routed) and not self._submitter.is_ledger_waiting:
+            self._look_and_submit(file_stat, file_info, routing)
+        elif isinstance(routing, (Unrouted, AmbiguousRoute)):
+            self._report(file_stat, file_info, routing)
+        else:
+            self._hold(file_stat, "unavailable")
 
     def _route(self, file_info: FileInfo) -> Routing | None:
-        if self._folder.key is None:
-            return self._submitter.route(file_info, self._folder.mid)
-        mid = self._folder.mid or self._submitter.default_mid
-        return Routed(customer_key=self._folder.key, mid=mid, by="route")
+        if self.folder.key is None:
+            return self._submitter.route(file_info, self.folder.mid)
+        mid = self.folder.mid or self._submitter.default_mid
+        return Routed(customer_key=self.folder.key, mid=mid, by="route")
+
+    def _report(self, file_stat: FileStat, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> None:
+        self._hold(file_stat, "unmatched" if isinstance(routing, Unrouted) else "ambiguous", routing.text)
+        state = (file_stat, routing)
+        if self._logged.get(file_stat.name) != state and self._submitter.report(file_info, routing):
+            keys = list(routing.customer_keys)
+            self._log_once(file_stat.name, state, "file_not_routed", reason=routing.text, customer_keys=keys)
+
+    def _look_and_submit(self, file_stat: FileStat, file_info: FileInfo, target: Routed) -> None:
+        path = self.folder.path / file_stat.name
+        self.progress.at(str(path))
+        look = look_again(path, file_stat, open_files=self._rule().open_files)
+        self.progress.answered()
+        if look.outcome == "unchanged":
+            self._submit(file_stat, replace(file_info, content_hash=look.content_hash), target)
+        else:
+            self._on_look(file_stat, look)
+
+    def _on_look(self, file_stat: FileStat, look: LastLook) -> None:
+        state = (look.outcome, file_stat)
+        if look.outcome == "gone":
+            self._log_once(file_stat.name, state, "file_gone_before_submit", reason=look.text)
+        elif look.outcome == "unreadable":
+            self._hold(file_stat, "unreadable", look.text)
+            self._log_once(file_stat.name, state, "entry_unreadable", reason=look.text)
+        elif look.outcome == "open":
+            self._hold(file_stat, "open", look.text)
+            if self._logged.get(file_stat.name) != state:
+                self._log.info("file_open_for_writing", file=file_stat.name, action="waiting")
+            self._logged[file_stat.name] = state
+        else:
+            self._hold(file_stat, "growing")
 
     def _submit(self, file_stat: FileStat, file_info: FileInfo, target: Routed) -> None:
-        answer = self._submitter.submit(file_info, target, f"folder:{self._folder.location}")
+        answer = self._submitter.submit(file_info, target, f"folder:{self.folder.location}")
         if answer is None:
+            self._hold(file_stat, "unavailable")
             return
         log = self._log.bind(file=file_stat.name, customer_key=target.customer_key, mid=target.mid)
         if isinstance(answer, InvalidRequest):
             log.error("file_rejected", problems=list(answer.problems))
+            self._refused[file_stat.name] = "; ".join(answer.problems)
+            self._hold(file_stat, "refused", self._refused[file_stat.name])
         elif isinstance(answer, SubmitResult):
             event = "file_submitted" if answer.is_new else "file_known"
             log.info(event, request_id=answer.request_id, size=file_stat.size)
+            self._refused.pop(file_stat.name, None)
         self._done[file_stat.name] = file_stat
-
-    def _is_unchanged(self, file_stat: FileStat) -> bool:
-        """Look once more just before submitting: routing may have taken long."""
-        try:
-            status = os.stat(self._folder.path / file_stat.name)  # noqa: PTH116 - the plain call, as in scandir
-        except OSError as error:
-            self._log_once(file_stat.name, ("gone", file_stat), "file_gone_before_submit", reason=error.strerror)
-            return False
-        return (status.st_size, status.st_mtime_ns) == (file_stat.size, file_stat.modified_ns)
 
     def _arrival(self, file_stat: FileStat) -> FileInfo:
         within, _, name = file_stat.name.rpartition("/")
-        location = f"{self._folder.location}/{within}" if within else self._folder.location
+        location = f"{self.folder.location}/{within}" if within else self.folder.location
         return FileInfo(location=location, name=name, size=file_stat.size, modified_ns=file_stat.modified_ns)
 
-    def _forget(self, taken: ScanResult) -> None:
+    def _forget(self, taken: ScanResult, listing: Listing) -> None:
         for name in taken.gone:
-            self._log.info("file_gone", file=name, was_submitted=name in self._done)
-        for memory in (self._done, self._logged):
-            for name in memory.keys() - taken.seen.keys():
+            if not _lies_in(name, listing.unreadable):
+                self._log.info("file_gone", file=name, was_submitted=name in self._done)
+        memories: tuple[dict[str, Any], ...] = (self._done, self._refused, self._logged)
+        for memory in memories:
+            for name in memory.keys() - taken.seen.keys() - self._held.keys():
                 del memory[name]
 
-    def _log_unusual_files(self, listing: Listing) -> None:
+    def _hold(self, file_stat: FileStat, reason: Reason, text: str = "") -> None:
+        name, since = file_stat.name, self._seen[file_stat.name].waiting_since
+        self._held[name] = WaitingFile(name=name, reason=reason, since=since, size=file_stat.size, text=text)
+
+    def _hold_unfinished(self, file: WaitingFile) -> None:
+        file_stat = self._seen[file.name].file_stat
+        if self._done.get(file.name) == file_stat:
+            return
+        self._held[file.name] = file
+        if file.reason == "empty":
+            self._log_once(file.name, ("empty", file_stat), "file_empty_skipped")
+
+    def _hold_unreadable(self, listing: Listing, before: dict[str, WaitingFile]) -> None:
         for name in listing.unnamable:
-            if name not in self._odd:
-                self._log.warning("file_name_undecodable", file=name)
+            self._hold_unseen(name, "unnamable", "", before)
+            self._log_once(name, "unnamable", "file_name_undecodable")
         for name, reason in listing.unreadable.items():
-            if name not in self._odd:
-                self._log.warning("subfolder_unreadable", subfolder=name, reason=reason)
-        self._odd = {*listing.unnamable, *listing.unreadable}
+            if self.folder.rule.is_candidate(name):
+                self._hold_unseen(name, "unreadable", reason, before)
+                self._log_once(name, ("unreadable", reason), "entry_unreadable", reason=reason)
+
+    def _hold_unseen(self, name: str, reason: Reason, text: str, before: dict[str, WaitingFile]) -> None:
+        known = before.get(name)
+        since = known.since if known is not None and known.reason == reason else self._clock()
+        self._held[name] = WaitingFile(name=name, reason=reason, since=since, text=text)
 
     def _log_once(self, name: str, state: object, event: str, **fields: object) -> None:
         """Say something about a file once, and again only when its state has changed."""
@@ -214,12 +270,15 @@ class FolderScanner:
         self._logged[name] = state
 
 
-def check_readable(paths: Iterable[Path]) -> list[str]:
-    """Give one sentence for each folder that cannot be watched now."""
-    problems = []
-    for path in paths:
-        try:
-            list_folder(path)
-        except OSError as error:
-            problems.append(f"folder {path} cannot be read: {error.strerror}")
-    return problems
+def _lies_in(name: str, unreadable: dict[str, str]) -> bool:
+    """Say whether a file is among these, or in a subfolder that is."""
+    return name in unreadable or any(name.startswith(f"{each}/") for each in unreadable)
+
+
+def check_readable(path: Path) -> str | None:
+    """Give a sentence if the folder cannot be watched now."""
+    try:
+        with os.scandir(path):
+            return None
+    except OSError as error:
+        return f"folder {path} cannot be read: {reason_of(error)}"

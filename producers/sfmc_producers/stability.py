@@ -1,72 +1,115 @@
 """When a file is stable: a pure function of what was seen of it."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import translate
-from functools import lru_cache
 from typing import Literal
 
-TEMPORARY = ("*.part", "*.partial", "*.tmp", "*.filepart", "*.crdownload", "*.swp", "*~", "~*", ".*")
-"""Names that writers use until they are done: browsers, SFTP clients, editors, rsync (leading dot)."""
+from sfmc_producers.names import IGNORED_NAMES, is_named
+
+LOCAL_SECONDS = 10.0
+"""Writers pause: a copy over a network for seconds, an export between two queries. On a local file system the last
+look also sees who has the file open, so this is for writers that close a file and open it again."""
+
+NETWORK_SECONDS = 60.0
+"""A client of a network file system sees old attributes: NFS for up to 60 s (acregmax), sshfs for 20 s (dcache)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """A file as one scan of the folder shows it; `name` is its path within the folder."""
+    """A file as one scan of the folder shows it; `name` is its path within the folder.
+
+    `changed_ns` is when its content or its attributes were last changed (ctime): unlike the time stamp, no program
+    can set it. So it tells that a file was replaced by one of the same size and time stamp.
+    """
 
     name: str
     size: int
     modified_ns: int
+    changed_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StabilityRule:
     """When a file counts as finished.
 
-    Its size and time must be the same in `scans` scans in a row and for `seconds` since the first
-    of them, by the watcher's own clock: a copy that keeps an old time stamp is not taken early. `temporary`
-    are glob patterns of names that never count, in upper or lower case. With `done_suffix` a file also
-    needs a marker beside it: `x.csv` waits for `x.csv.done`. The marker does not replace the stability rule,
-    for it may be left over from an earlier file of the same name. `empty` says whether a file without a
-    byte counts.
+    Its size and times must be the same in `scans` scans in a row and for `seconds` since the first
+    of them, by the watcher's own clock: a copy that keeps an old time stamp is not taken early. `ignored`
+    are glob patterns of names that never count, in upper or lower case, `complete` those that count all the same.
+    With `marker` a file also needs a file beside it: with ".done" `x.csv` waits for `x.csv.done`. The marker does
+    not replace the stability rule, for it may be left over from an earlier file of the same name. `empty` says
+    whether a file without a byte counts, `open_files` whether one counts that a program has open for writing.
     """
 
     scans: int = 2
-    seconds: float = 2.0
-    temporary: tuple[str, ...] = TEMPORARY
-    done_suffix: str | None = None
+    seconds: float = LOCAL_SECONDS
+    ignored: tuple[str, ...] = IGNORED_NAMES
+    complete: tuple[str, ...] = ()
+    marker: str | None = None
     empty: Literal["run", "skip"] = "skip"
+    open_files: Literal["run", "wait"] = "wait"
 
     def is_candidate(self, name: str) -> bool:
-        """Say whether a file of this name can ever count: neither temporary nor a marker."""
-        if self.done_suffix and name.endswith(self.done_suffix):
+        """Say whether a file of this name can ever count: neither ignored nor a marker."""
+        if self.marker and name.endswith(self.marker):
             return False
-        matches = _any_of(self.temporary).match
-        return not any(matches(part.lower()) for part in name.split("/"))
+        *folders, last = name.split("/")
+        if any(is_named(part, self.ignored) for part in folders):
+            return False
+        return is_named(last, self.complete) or not is_named(last, self.ignored)
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedFile:
-    """One state of a file: how often it was seen in a row and since when, in the watcher's seconds."""
+    """One state of a file: how often it was seen in a row and since when, in the watcher's seconds.
+
+    `waiting_since` is when the file was first seen, or changed after it had been stable.
+    """
 
     file_stat: FileStat
     scans: int
     since: float
+    waiting_since: float
+    is_stable: bool
+
+
+Reason = Literal[
+    "growing",
+    "no_marker",
+    "empty",
+    "open",
+    "unmatched",
+    "ambiguous",
+    "refused",
+    "unavailable",
+    "unreadable",
+    "unnamable",
+]
+"""Why a file waits: the first three are known from scans, the others from what followed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingFile:
+    """A file that starts nothing yet, since when, in the watcher's seconds, and in words what else is known."""
+
+    name: str
+    reason: Reason
+    since: float
+    size: int | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanResult:
     """What one scan yields: `seen` is the memory for the next one.
 
-    `stable` are the finished files, again in every scan until they change or go; `empty` those finished
-    without a byte that the rule skips; `gone` the names seen before and not now; `next_in` the seconds
-    until a further scan can find a stable file, None when none is on the way.
+    `stable` are the finished files, again in every scan until they change or go; `waiting` those that are not
+    finished, have no marker, or are empty and skipped; `gone` the names seen before and not now; `next_in` the
+    seconds until a further scan can find a stable file, None when none is on the way.
     """
 
     seen: Mapping[str, TrackedFile] = field(default_factory=dict)
     stable: tuple[FileStat, ...] = ()
-    empty: tuple[FileStat, ...] = ()
+    waiting: tuple[WaitingFile, ...] = ()
     gone: tuple[str, ...] = ()
     next_in: float | None = None
 
@@ -77,40 +120,38 @@ def evaluate(
     """Take one scan: `before` is `seen` of the last one, `now` the seconds of a steady clock."""
     present = {each.name: each for each in file_stats}
     candidates = (each for each in present.values() if rule.is_candidate(each.name))
-    seen = {each.name: _again(before.get(each.name), each, now) for each in candidates}
-    finished = [each for each in seen.values() if _is_stable(each, now, rule)]
-    marked = [each.file_stat for each in finished if _is_marked(each.file_stat, present, rule)]
-    waiting = (each for each in seen.values() if not _is_stable(each, now, rule))
+    seen = {each.name: _again(before.get(each.name), each, now, rule) for each in candidates}
+    reasons = {name: _reason(each, present, rule) for name, each in seen.items()}
     return ScanResult(
         seen=seen,
-        stable=tuple(each for each in marked if not _is_skipped(each, rule)),
-        empty=tuple(each for each in marked if _is_skipped(each, rule)),
+        stable=tuple(each.file_stat for name, each in seen.items() if reasons[name] is None),
+        waiting=tuple(_waiting(seen[name], reason) for name, reason in reasons.items() if reason),
         gone=tuple(name for name in before if name not in seen),
-        next_in=min((_pause(each, now, rule) for each in waiting), default=None),
+        next_in=min((_pause(each, now, rule) for each in seen.values() if not each.is_stable), default=None),
     )
 
 
-@lru_cache(maxsize=32)
-def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(translate(pattern.lower()) for pattern in patterns) or r"(?!)")
+def _again(last: TrackedFile | None, file_stat: FileStat, now: float, rule: StabilityRule) -> TrackedFile:
+    if last is None:
+        scans, since, waiting_since = 1, now, now
+    elif last.file_stat != file_stat:
+        scans, since, waiting_since = 1, now, now if last.is_stable else last.waiting_since
+    else:
+        scans, since, waiting_since = last.scans + 1, last.since, last.waiting_since
+    is_stable = scans >= rule.scans and now - since >= rule.seconds
+    return TrackedFile(file_stat, scans, since, waiting_since, is_stable)
 
 
-def _again(last: TrackedFile | None, file_stat: FileStat, now: float) -> TrackedFile:
-    if last is None or last.file_stat != file_stat:
-        return TrackedFile(file_stat, 1, now)
-    return TrackedFile(file_stat, last.scans + 1, last.since)
+def _reason(seen: TrackedFile, present: Mapping[str, FileStat], rule: StabilityRule) -> Reason | None:
+    if not seen.is_stable:
+        return "growing"
+    if rule.marker is not None and seen.file_stat.name + rule.marker not in present:
+        return "no_marker"
+    return "empty" if seen.file_stat.size == 0 and rule.empty == "skip" else None
 
 
-def _is_stable(seen: TrackedFile, now: float, rule: StabilityRule) -> bool:
-    return seen.scans >= rule.scans and now - seen.since >= rule.seconds
-
-
-def _is_marked(file_stat: FileStat, present: Mapping[str, FileStat], rule: StabilityRule) -> bool:
-    return rule.done_suffix is None or file_stat.name + rule.done_suffix in present
-
-
-def _is_skipped(file_stat: FileStat, rule: StabilityRule) -> bool:
-    return file_stat.size == 0 and rule.empty == "skip"
+def _waiting(seen: TrackedFile, reason: Reason) -> WaitingFile:
+    return WaitingFile(name=seen.file_stat.name, reason=reason, since=seen.waiting_since, size=seen.file_stat.size)
 
 
 def _pause(seen: TrackedFile, now: float, rule: StabilityRule) -> float:

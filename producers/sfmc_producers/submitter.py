@@ -1,6 +1,7 @@
 """From a file to a recorded request: routes, submits and reports; pauses while a backend is unavailable."""
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypeVar
@@ -23,30 +24,37 @@ T = TypeVar("T")
 
 
 class Circuit:
-    """One backend: the ledger, or the definitions of a business unit. `clock` gives seconds."""
+    """One backend: the ledger, or the definitions of a business unit. `clock` gives seconds; safe for threads."""
 
     def __init__(self, of: str, clock: Callable[[], float]) -> None:
         self._log = structlog.get_logger(__name__).bind(part=of)
         self._clock = clock
         self._since: float | None = None
         self._failures = 0
+        self._failed_at = 0.0
         self._next_try = 0.0
+        # Held for the lines of `_open` and `_close` only, never while the backend is asked.
+        self._lock = threading.Lock()
 
     def call(self, action: Callable[[], T]) -> T | None:
         """Do `action`; None during a pause or when the backend is unavailable. Other errors pass."""
         if self.is_waiting:
             return None
+        begun = self._clock()
         try:
             answer = action()
         except ServiceUnavailableError as error:
-            self._open(str(error))
+            with self._lock:
+                self._open(str(error), begun)
             return None
-        self._close()
+        with self._lock:
+            self._close()
         return answer
 
     @property
     def is_waiting(self) -> bool:
         """Whether an outage is on and the next try is still ahead."""
+        # Each field is read once: another thread may close the circuit at any moment.
         return self._since is not None and self._clock() < self._next_try
 
     @property
@@ -54,10 +62,14 @@ class Circuit:
         """Seconds until the next try; None without an outage."""
         return None if self._since is None else max(0.0, self._next_try - self._clock())
 
-    def _open(self, reason: str) -> None:
+    def _open(self, reason: str, begun: float) -> None:
         if self._since is None:
             self._since = self._clock()
             self._log.error("backend_unavailable", reason=reason)
+        elif begun < self._failed_at:
+            # Another thread asked at the same time and has counted this failure.
+            return
+        self._failed_at = self._clock()
         self._failures += 1
         # All files of a watcher share a circuit, so its tries need not be spread.
         step = after(NotApplied("unavailable", reason), self._failures, Times(chance=NO_JITTER), WATCHER)
@@ -85,7 +97,8 @@ class InvalidRequest:
 
 def request_id_of(file_info: FileInfo, target: Routed) -> str:
     """Give the id that every watcher gives this file_info, today and after a restart; the ledger then takes it once."""
-    return str(uuid5(FILES_NAMESPACE, f"{target.mid}\n{target.customer_key}\n{file_info.fingerprint}"))
+    parts = (target.mid, target.customer_key, file_info.fingerprint, file_info.content_hash or "")
+    return str(uuid5(FILES_NAMESPACE, "\n".join(parts)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +116,7 @@ class RoutingRules:
 class Submitter:
     """Routes and submits the files of any number of folders; every answer None means "not now, ask again".
 
+    Safe for threads, one for each folder: a backend that does not answer one of them keeps none of the others waiting.
     Raises BadRouteError when a route of the settings can never work.
     """
 
@@ -129,6 +143,11 @@ class Submitter:
         specs = self._specs_of(mid or self._client.mid)
         return specs.find(file_info.name) if specs else None
 
+    @property
+    def is_ledger_waiting(self) -> bool:
+        """Whether Redis is unavailable and the next try is still ahead."""
+        return self._ledger.is_waiting
+
     def submit(self, file_info: FileInfo, target: Routed, source: str) -> SubmitResult | InvalidRequest | None:
         """Record the request for this file_info; only a result says that it is in the ledger."""
         try:
@@ -144,10 +163,14 @@ class Submitter:
             detail["reason"] = routing.reason
         return self._ledger.call(lambda: self._report(name, file_info, detail)) or False
 
+    def note_folders(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
+        """Tell the ledger what a watcher says of its folders; False when it does not take it now."""
+        return self._ledger.call(lambda: self._note(watcher, folders)) or False
+
     @property
     def next_in(self) -> float | None:
         """Seconds until an unavailable backend is tried again; None when all answer."""
-        waits = (circuit.next_in for circuit in (self._ledger, *self._definitions.values()))
+        waits = (circuit.next_in for circuit in (self._ledger, *tuple(self._definitions.values())))
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _submit(self, file_info: FileInfo, target: Routed, source: str) -> SubmitResult:
@@ -161,6 +184,10 @@ class Submitter:
 
     def _report(self, name: str, file_info: FileInfo, detail: dict[str, object]) -> bool:
         self._client.report(name, file=file_info, detail=detail)
+        return True
+
+    def _note(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
+        self._client.note_folders(watcher, folders)
         return True
 
     def _specs_of(self, mid: str) -> FileSpecs | None:

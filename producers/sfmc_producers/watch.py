@@ -1,83 +1,34 @@
-"""Scans all folders, then waits for a file notification, a signal or the next scan."""
+"""Watches folders, each in a thread of its own: a folder whose file system does not answer keeps no other waiting."""
 
 import contextlib
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from queue import Empty, SimpleQueue
 from types import FrameType
 
 import structlog
-from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
 
 from sfmc_import.client import Client
 from sfmc_producers.folder import Folder, FolderScanner
+from sfmc_producers.listing import shown
+from sfmc_producers.notifications import Notifications
+from sfmc_producers.observing import HangingFolders, Reporter
 from sfmc_producers.submitter import RoutingRules, Submitter
+from sfmc_producers.wakeup import Wakeup
 
-SCAN_AFTER: list[type[FileSystemEvent]] = [FileCreatedEvent, FileClosedEvent, FileMovedEvent]
+log = structlog.get_logger("sfmc_producers.watch")
 
+MIN_PAUSE_SECONDS = 0.02
+"""Seconds between two scans, however many notifications come: a burst of files is one scan, not one each."""
 
-class Wakeup:
-    """Waits for a notice; safe from other threads and from signal handlers, since SimpleQueue.put is reentrant."""
+MAX_REST_SECONDS = 2.0
+"""Seconds of rest after a scan that took long: most of those waited for a Redis that was unavailable."""
 
-    def __init__(self) -> None:
-        self._notices: SimpleQueue[None] = SimpleQueue()
-        self.is_closing = False
-
-    def set(self) -> None:
-        """Wake who waits; any number of notices before that count as one."""
-        # A notice that is still there is enough.
-        if self._notices.empty():
-            self._notices.put(None)
-
-    def stop(self) -> None:
-        """Wake who waits, for the last time."""
-        self.is_closing = True
-        self.set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for a notice; False when none came in `seconds`."""
-        try:
-            self._notices.get(timeout=seconds)
-        except Empty:
-            return False
-        return True
-
-
-class _Notifier(FileSystemEventHandler):
-    def __init__(self, wakeup: Wakeup) -> None:
-        self._wakeup = wakeup
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Wake the watcher, whatever happened: the scan finds out what."""
-        del event
-        self._wakeup.set()
-
-
-@contextlib.contextmanager
-def notified(wakeup: Wakeup, folders: Iterable[tuple[Path, bool]]) -> Iterator[None]:
-    """Ring when a file of these (folder, recursive) is created, closed after writing or moved in.
-
-    Where the system cannot tell, say so once and leave it to the regular scans.
-    """
-    observer, log = Observer(), structlog.get_logger("sfmc_producers.watch")
-    for folder, recursive in folders:
-        observer.schedule(_Notifier(wakeup), str(folder), recursive=recursive, event_filter=SCAN_AFTER)
-    try:
-        observer.start()
-    except OSError as error:
-        log.warning("file_notifications_unavailable", reason=str(error), detail="files are found by regular scans only")
-        observer.unschedule_all()
-        yield
-        return
-    try:
-        yield
-    finally:
-        observer.stop()
-        observer.join()
+END_SECONDS = 5.0
+"""How long a watcher that ends waits for its folders. It waits for none that hangs, for what it did not submit it
+finds again at its next start."""
 
 
 @contextlib.contextmanager
@@ -100,41 +51,76 @@ def ended_by_signals(wakeup: Wakeup) -> Iterator[list[int]]:
             signal.signal(each, handler)
 
 
-log = structlog.get_logger("sfmc_producers.watch")
+class FolderThread(threading.Thread):
+    """Scans one folder until it is stopped: after a file notification, and every `rescan` seconds.
 
-MIN_PAUSE_SECONDS = 0.02
-"""Seconds between two scans, however many notifications come: a burst of files is one scan, not one each."""
+    A daemon: the process can end while the file system of this folder does not answer.
+    """
 
-MAX_REST_SECONDS = 2.0
-"""Seconds of rest after a scan that took long: most of those waited for a Redis that was unavailable."""
+    def __init__(self, scanner: FolderScanner, submitter: Submitter, rescan: float) -> None:
+        super().__init__(name="sfmc-folder", daemon=True)
+        self.scanner, self._submitter, self._rescan = scanner, submitter, rescan
+        self.wakeup = Wakeup()
+        folder = scanner.folder
+        self._notifications = Notifications(folder.path, self.wakeup, recursive=folder.recursive)
+
+    def run(self) -> None:
+        """Scan, then wait for a file notification, the end or the next scan."""
+        while not self.wakeup.is_closing:
+            begun = time.monotonic()
+            waits = [_scan(self.scanner.scan), self._submitter.next_in, self._rescan]
+            self._keep_notifications()
+            # Not busier than half the time where scans take a while.
+            least = max(MIN_PAUSE_SECONDS, min(time.monotonic() - begun, MAX_REST_SECONDS))
+            pause = max(least, min(wait for wait in waits if wait is not None))
+            if self.wakeup.wait(pause) and not self.wakeup.is_closing:
+                time.sleep(least)
+
+    def stop(self) -> None:
+        """Let it end after its scan."""
+        self._notifications.stop()
+        self.wakeup.stop()
+
+    def _keep_notifications(self) -> None:
+        # A client of a network file system has no notifications of what other machines write.
+        if self.scanner.identity is not None and not self.scanner.is_network:
+            self._notifications.keep(self.scanner.identity)
 
 
-def watch(client: Client, rules: RoutingRules, folders: Sequence[Folder], *, rescan: float) -> None:
-    """Watch until SIGTERM or SIGINT; `rescan` is the most seconds between two scans.
+def watch(
+    client: Client, rules: RoutingRules, folders: Sequence[Folder], *, rescan: float, hanging_after: float
+) -> None:
+    """Watch until SIGTERM or SIGINT; `rescan` is the most seconds between two scans of a folder.
 
+    A folder whose file system gives no answer for `hanging_after` seconds is reported.
     Raises KeyboardInterrupt in the end if it was SIGINT, and BadRouteError when a route of the settings can never work.
     """
     submitter = Submitter(client, rules, time.monotonic, lambda: datetime.now(UTC))
-    watches = [FolderScanner(each, submitter, time.monotonic) for each in folders]
-    notifying = [(each.path, each.recursive) for each in folders]
+    threads = [FolderThread(FolderScanner(each, submitter, time.monotonic), submitter, rescan) for each in folders]
+    hanging = HangingFolders([each.scanner for each in threads], hanging_after, time.monotonic)
+    reporter = Reporter(submitter, hanging, time.monotonic)
     wakeup = Wakeup()
-    with ended_by_signals(wakeup) as received, notified(wakeup, notifying):
-        log.info("watch_started", folders=[str(each.path) for each in folders], rescan_seconds=rescan)
-        _run_loop(wakeup, submitter, watches, rescan)
-    log.info("watch_ended")
+    with ended_by_signals(wakeup) as received:
+        log.info("watch_started", folders=[shown(str(each.path)) for each in folders], rescan_seconds=rescan)
+        for each in (*threads, reporter):
+            each.start()
+        while not wakeup.is_closing:
+            wakeup.wait(min(1.0, hanging_after / 2))
+            hanging.look()
+        _end(threads, reporter, hanging)
+    log.info("watch_ended", hanging=[shown(str(each.folder.path)) for each in hanging.found])
     if signal.SIGINT in received:
         raise KeyboardInterrupt
 
 
-def _run_loop(wakeup: Wakeup, submitter: Submitter, watches: Sequence[FolderScanner], rescan: float) -> None:
-    while not wakeup.is_closing:
-        begun = time.monotonic()
-        waits = [*(_scan(each.scan) for each in watches), submitter.next_in, rescan]
-        # Not busier than half the time where scans take a while.
-        least = max(MIN_PAUSE_SECONDS, min(time.monotonic() - begun, MAX_REST_SECONDS))
-        pause = max(least, min(wait for wait in waits if wait is not None))
-        if wakeup.wait(pause) and not wakeup.is_closing:
-            time.sleep(least)
+def _end(threads: Sequence[FolderThread], reporter: Reporter, hanging: HangingFolders) -> None:
+    for each in threads:
+        each.stop()
+    reporter.stop()
+    deadline = time.monotonic() + END_SECONDS
+    answering: list[threading.Thread] = [each for each in threads if hanging.step(each.scanner) is None]
+    for thread in (reporter, *answering):
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _scan(scan: Callable[[], float | None]) -> float | None:

@@ -22,6 +22,7 @@ class FakeClient:
     events: list[Mapping[str, Any]] = field(default_factory=list)
     requests: dict[str, StartRequest] = field(default_factory=dict)
     reported: list[tuple[str, FileInfo, Mapping[str, Any]]] = field(default_factory=list)
+    folders: dict[str, Sequence[Mapping[str, Any]] | None] = field(default_factory=dict)
     followed_within: float | None = None
     calls: int = 0
     ledger_is_down: bool = False
@@ -43,6 +44,10 @@ class FakeClient:
     def report(self, name: str, *, file: FileInfo, detail: Mapping[str, Any]) -> None:
         self._call()
         self.reported.append((name, file, detail))
+
+    def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
+        self._call()
+        self.folders[watcher] = folders
 
     def follow(self, request_id: str, *, within: float | None = None) -> Iterator[Mapping[str, Any]]:
         self.followed_within = within

@@ -37,11 +37,12 @@ class Place:
         (self.folder / name).write_text(text)
 
     @contextmanager
-    def watcher(self, *options, dirs=None):
-        """Keep a watcher of the folder, or of `dirs`, running."""
+    def watcher(self, *options, dirs=None, within=()):
+        """Keep a watcher of the folder, or of `dirs`, running; `within` is a command that starts it."""
         self.count += 1
         log = self.logs / f"watch-{self.count}.log"
-        command = [sys.executable, "-m", "sfmc_import", "watch", *(dirs or [str(self.folder)]), *QUICK, *options]
+        watch = [sys.executable, "-m", "sfmc_import", "watch", *(dirs or [str(self.folder)]), *QUICK, *options]
+        command = [*within, *watch]
         with log.open("wb") as output:
             child = spawn(command, env=self.env, output=output)
         try:

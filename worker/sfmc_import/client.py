@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -244,6 +244,11 @@ class Client:
         data = {"mid": self.mid, "file": fields, **detail}
         with self._redis_errors():
             self._connections().ledger.report(file.fingerprint, name, self.mid, file.name, data)
+
+    def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
+        """Say what a watcher knows of its folders, for `sfmc-import status`; None when it ends."""
+        with self._redis_errors():
+            self._connections().ledger.note_folders(watcher, folders)
 
     def follow(self, request_id: str, *, within: float | None = None) -> Iterator[Event]:
         """Yield the events of a request from its first on, until its last, or for `within` seconds.

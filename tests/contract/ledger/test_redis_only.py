@@ -8,6 +8,7 @@ import pytest
 import redis as redis_py
 
 from sfmc_import.ledger import LedgerSettings, RedisLedger
+from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.ledger.redis_ledger import is_defect, policy_arguments, request_arguments
 from sfmc_import.ledger.scripts import read_part
 from sfmc_import.policy import Policy
@@ -55,6 +56,49 @@ def test_a_refusal_of_what_json_cannot_carry_is_reported_all_the_same(scenario: 
 
     assert scenario.names("a") == ["accepted", "rejected"]
     assert scenario.last("a")["customer_key"] == "bad ? key"
+
+
+FOLDER = {"folder": "/in", "location": "/in", "state": "watched", "files": [], "more": 0}
+WAITING = {"name": "ü.csv", "reason": "growing", "age": 7.5, "size": 2**53 + 1}
+
+
+def test_what_a_watcher_says_of_its_folders_is_read_with_times(world: RedisWorld):
+    hanging = FOLDER | {"state": "hanging", "age": 60.0, "text": "/in/x", "files": [WAITING], "more": 3}
+    world.ledger.note_folders("one", [hanging])
+    world.ledger.note_folders("two", [FOLDER])
+
+    one, two = LedgerReader(world.client, world.keys).watchers()
+    now = world.now_ms() / 1000
+    assert (one["watcher"], one["seen_at"]) == ("one", now)
+    (folder,) = one["folders"]
+    assert (folder["state"], folder["since"], folder["text"], folder["more"]) == ("hanging", now - 60, "/in/x", 3)
+    assert folder["files"] == [{"name": "ü.csv", "reason": "growing", "size": 2**53 + 1, "since": now - 7.5}]
+    assert two["folders"] == [FOLDER]
+
+
+def test_what_a_watcher_says_replaces_what_it_said_and_goes_when_it_ends(world: RedisWorld):
+    reader = LedgerReader(world.client, world.keys)
+    for folders in ([FOLDER, FOLDER], [FOLDER]):
+        world.ledger.note_folders("one", folders)
+    assert [len(each["folders"]) for each in reader.watchers()] == [1]
+
+    for _ in range(2):
+        world.ledger.note_folders("one", None)
+        assert reader.watchers() == []
+    assert world.events() == []
+
+
+def test_a_watcher_that_is_gone_is_forgotten_after_a_minute(world: RedisWorld):
+    reader = LedgerReader(world.client, world.keys)
+    world.ledger.note_folders("gone", [FOLDER])
+    world.advance(59.999)
+    world.ledger.note_folders("live", [FOLDER])
+    assert [each["watcher"] for each in reader.watchers()] == ["gone", "live"]
+    assert 59 < world.client.pttl(world.keys.watchers) / 1000 <= 60
+
+    world.advance(0.001)
+    world.ledger.note_folders("live", [FOLDER])
+    assert [each["watcher"] for each in reader.watchers()] == ["live"]
 
 
 def test_nanoseconds_travel_as_text(scenario: Scenario):

@@ -30,6 +30,11 @@ MUTANTS = (
     Mutant("claim", "return int(r.worker_losses) > cfg.max_lost", "return int(r.worker_losses) > cfg.max_lost + 1"),
     Mutant("claim", "if lost_too_many() then return give_up_reconciling() end", "lost_too_many()"),
     Mutant("claim", "if not to_blame then", "if true then"),
+    # What watchers say.
+    Mutant("upkeep", "+ cfg.watch_ttl <= now then redis", "+ cfg.watch_ttl < now then redis"),
+    Mutant("upkeep", "+ cfg.watch_ttl <= now then redis", "+ cfg.watch_ttl <= now and false then redis"),
+    Mutant("upkeep", "if not present(a.text) then", "if false then"),
+    Mutant("upkeep", "keep(watchers_key(), cfg.watch_ttl)", ""),
     # Files that were replaced.
     Mutant("duplicates", "and not has_other_content(r, file)", ""),
     Mutant("duplicates", "return theirs and theirs ~= mine", "return theirs"),

@@ -1,61 +1,15 @@
 import contextlib
 import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from sfmc_import.routing import BadRouteError
 from sfmc_import.settings.policy_file import Route
-from sfmc_producers.folder import Folder, FolderScanner, check_readable
+from sfmc_producers.folder import check_readable
 from sfmc_producers.stability import StabilityRule
-from sfmc_producers.submitter import RoutingRules, Submitter
 from tests.support.fake_client import FakeClient
-
-NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
-QUICK = StabilityRule(scans=2, seconds=2.0)
-
-
-class Watched:
-    """A folder, its watcher and a clock that moves only in `pass_time`."""
-
-    def __init__(self, path, client, **options):
-        self.path, self.client, self.now = path, client, 0.0
-        self.options = {"rule": QUICK, "location": str(path)} | options
-        self.restart()
-
-    def restart(self):
-        rules = RoutingRules(definitions=self.client, routes=self.client.routes, time_zone=self.client.time_zone)
-        submitter = Submitter(self.client, rules, lambda: self.now, lambda: NOON + timedelta(seconds=self.now))
-        self.watch = FolderScanner(Folder(path=self.path, **self.options), submitter, lambda: self.now)
-
-    def put(self, name, text="id\n1\n"):
-        (self.path / name).parent.mkdir(exist_ok=True)
-        (self.path / name).write_text(text)
-
-    def pass_time(self, *seconds):
-        """Look, then scan again after each of these pauses; returns the names of the log events."""
-        with capture_logs() as logs:
-            self.watch.scan()
-            for pause in seconds:
-                self.now += pause
-                self.watch.scan()
-        self.logs = logs
-        return [each["event"] for each in logs]
-
-
-@pytest.fixture
-def client():
-    client = FakeClient()
-    client.define("contacts", "contacts.csv")
-    client.define("orders", "orders.csv")
-    return client
-
-
-@pytest.fixture
-def watched(tmp_path, client):
-    return Watched(tmp_path, client)
+from tests.support.watched_folder import Watched
 
 
 def test_a_file_that_settles_starts_the_definition_that_names_it_once(watched, client):
@@ -302,7 +256,7 @@ def test_a_link_to_a_file_counts_as_that_file_under_the_name_of_the_link(tmp_pat
 
 
 def test_a_marker_lets_its_file_go_also_where_a_pattern_hides_the_marker(tmp_path, client):
-    watched = Watched(tmp_path, client, pattern="*.csv", rule=StabilityRule(done_suffix=".done"))
+    watched = Watched(tmp_path, client, pattern="*.csv", rule=StabilityRule(seconds=2.0, marker=".done"))
     watched.put("contacts.csv")
     assert watched.pass_time(2, 5) == []
     watched.put("contacts.csv.done", "")
@@ -331,7 +285,7 @@ def test_a_subfolder_that_cannot_be_listed_is_reported_once_and_stops_nothing(tm
     (tmp_path / "shut").mkdir()
     fill_with_paths_too_long_to_list(tmp_path / "shut")
 
-    assert sorted(watched.pass_time(2, 5)) == ["file_submitted", "subfolder_unreadable"]
+    assert sorted(watched.pass_time(2, 5)) == ["entry_unreadable", "file_submitted"]
 
 
 def fill_with_paths_too_long_to_list(folder):
@@ -345,7 +299,6 @@ def fill_with_paths_too_long_to_list(folder):
 def test_what_cannot_be_watched_is_said_with_the_reason(tmp_path):
     (tmp_path / "file").write_text("")
 
-    assert check_readable([tmp_path]) == []
-    [no_folder, no_such] = check_readable([tmp_path / "file", tmp_path / "missing"])
-    assert "Not a directory" in no_folder
-    assert "No such file or directory" in no_such
+    assert check_readable(tmp_path) is None
+    assert "Not a directory" in (check_readable(tmp_path / "file") or "")
+    assert "No such file or directory" in (check_readable(tmp_path / "missing") or "")

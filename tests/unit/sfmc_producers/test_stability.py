@@ -20,6 +20,10 @@ def stable(rule: StabilityRule, *at: tuple[float, list[FileStat]]) -> list[list[
     return [[each.name for each in one.stable] for one in scans(rule, *at)]
 
 
+def reasons(one: ScanResult) -> dict[str, str]:
+    return {each.name: each.reason for each in one.waiting}
+
+
 def test_a_file_is_finished_after_the_looks_and_the_seconds():
     assert stable(RULE, (0, [A]), (1, [A]), (2, [A])) == [[], [], ["a.csv"]]
 
@@ -28,7 +32,9 @@ def test_the_seconds_alone_do_not_finish_a_file():
     assert stable(StabilityRule(scans=3, seconds=2.0), (0, [A]), (60, [A]), (61, [A])) == [[], [], ["a.csv"]]
 
 
-@pytest.mark.parametrize("changed", [FileStat("a.csv", 11, 1_000), FileStat("a.csv", 10, 1_001)])
+@pytest.mark.parametrize(
+    "changed", [FileStat("a.csv", 11, 1_000), FileStat("a.csv", 10, 1_001), FileStat("a.csv", 10, 1_000, 5)]
+)
 def test_a_change_of_size_or_time_stamp_starts_the_wait_anew(changed):
     assert stable(RULE, (0, [A]), (2, [changed]), (3, [changed]), (4, [changed])) == [[], [], [], ["a.csv"]]
 
@@ -65,27 +71,71 @@ def test_a_file_that_vanishes_is_reported_once_and_starts_anew_when_it_returns()
         "a.csv~",
         "~a.csv",
         ".d/a.csv",
+        "a.csv.writing",
+        "a.csv._COPYING_",
+        "a.csv.inprogress",
+        "a.csv.download",
+        "a.csv.uploading",
+        "a.csv.temp",
+        "a.csv.incomplete",
+        "a.csv.wip",
+        "a.csv.!sync",
+        "a.csv.aria2",
+        "a.csv.lock",
+        "a.csv.processed",
+        "a.csv.DONE",
+        "a.csv.imported",
+        "a.csv.ok",
+        "a.csv.md5",
+        "a.csv.bak",
+        "old.processed/a.csv",
     ],
 )
-def test_temporary_names_never_count(name):
+def test_names_of_unfinished_and_of_handled_files_never_count(name):
     assert stable(RULE, (0, [FileStat(name, 1, 1)]), (9, [FileStat(name, 1, 1)])) == [[], []]
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.csv.pgp", "done.csv", "a.part.csv", "ok", "a.csv.ok.csv"])
+def test_other_names_count(name):
+    assert stable(RULE, (0, [FileStat(name, 1, 1)]), (9, [FileStat(name, 1, 1)])) == [[], [name]]
+
+
+def test_a_name_that_is_given_as_complete_counts_all_the_same():
+    rule = StabilityRule(seconds=0, scans=1, complete=("*.READY",))
+    names = ["a.ready", "b.done", ".hidden/c.ready"]
+
+    assert stable(rule, (0, [FileStat(name, 1, 1) for name in names])) == [["a.ready"]]
+
+
+def test_every_file_that_is_not_stable_says_why_and_since_when_it_waits():
+    rule = StabilityRule(scans=2, seconds=2.0, marker=".go")
+    grown = FileStat("a.csv", 20, 1_000)
+    taken = scans(rule, (0, [A]), (1, [grown]), (3, [grown]), (9, [grown, FileStat("a.csv.go", 0, 1)]), (10, [A]))
+
+    assert [[(each.reason, each.since, each.size) for each in one.waiting] for one in taken] == [
+        [("growing", 0, 10)],
+        [("growing", 0, 20)],
+        [("no_marker", 0, 20)],
+        [],
+        [("growing", 10, 10)],
+    ]
+
+
 def test_the_temporary_names_are_a_choice():
-    rule = StabilityRule(seconds=0, scans=1, temporary=("*.WORK",))
+    rule = StabilityRule(seconds=0, scans=1, ignored=("*.WORK",))
 
     assert stable(rule, (0, [FileStat("a.work", 1, 1), FileStat("b.part", 1, 1)])) == [["b.part"]]
-    assert stable(StabilityRule(seconds=0, scans=1, temporary=()), (0, [FileStat("b.part", 1, 1)])) == [["b.part"]]
+    assert stable(StabilityRule(seconds=0, scans=1, ignored=()), (0, [FileStat("b.part", 1, 1)])) == [["b.part"]]
 
 
 def test_with_a_marker_suffix_a_settled_file_waits_for_its_marker_and_the_marker_itself_never_counts():
-    rule, done = StabilityRule(scans=2, seconds=2.0, done_suffix=".done"), FileStat("a.csv.done", 0, 5)
+    rule, done = StabilityRule(scans=2, seconds=2.0, marker=".done"), FileStat("a.csv.done", 0, 5)
 
     assert stable(rule, (0, [A]), (2, [A]), (3, [A, done]), (9, [A, done])) == [[], [], ["a.csv"], ["a.csv"]]
 
 
 def test_a_marker_does_not_replace_the_settle_rule():
-    rule, done = StabilityRule(scans=2, seconds=2.0, done_suffix=".done"), FileStat("a.csv.done", 0, 5)
+    rule, done = StabilityRule(scans=2, seconds=2.0, marker=".done"), FileStat("a.csv.done", 0, 5)
 
     assert stable(rule, (0, [A, done]), (1, [A, done])) == [[], []]
 
@@ -95,8 +145,8 @@ def test_empty_files_are_set_apart_unless_the_rule_runs_them():
     skipping = evaluate({}, [empty], 0, StabilityRule(scans=1, seconds=0))
     running = evaluate({}, [empty], 0, StabilityRule(scans=1, seconds=0, empty="run"))
 
-    assert (skipping.stable, skipping.empty) == ((), (empty,))
-    assert (running.stable, running.empty) == ((empty,), ())
+    assert (skipping.stable, reasons(skipping)) == ((), {"a.csv": "empty"})
+    assert (running.stable, reasons(running)) == ((empty,), {})
 
 
 def test_the_next_look_is_due_when_the_first_file_can_settle_and_looks_are_spread_over_that_time():
@@ -115,7 +165,7 @@ RULES = st.builds(
     StabilityRule,
     scans=st.integers(1, 4),
     seconds=st.floats(0, 5),
-    done_suffix=st.sampled_from([None, ".done"]),
+    marker=st.sampled_from([None, ".done"]),
     empty=st.sampled_from(["run", "skip"]),
 )
 
@@ -128,13 +178,17 @@ def test_whatever_happens_in_a_folder_only_files_unchanged_for_the_whole_rule_ar
         at.append((now, [FileStat(name, *state) for name, state in folder.items()]))
     for index, taken in enumerate(scans(rule, *at)):
         expected = {each for each in at[index][1] if is_finished(each, at[: index + 1], rule)}
-        assert set(taken.stable) | set(taken.empty) == expected
-        assert all(each.size == 0 for each in taken.empty)
+        empty = {name for name, reason in reasons(taken).items() if reason == "empty"}
+        assert {each.name for each in taken.stable} | empty == {each.name for each in expected}
+        assert all(each in expected for each in taken.stable)
+        assert {each.name: each.reason for each in taken.waiting}.keys() | {each.name for each in taken.stable} == {
+            each.name for each in at[index][1] if rule.is_candidate(each.name)
+        }
 
 
 def is_finished(file: FileStat, history: list[tuple[float, list[FileStat]]], rule: StabilityRule) -> bool:
     """The rule in words that need no memory: count back over the scans that show the same state."""
-    if file.name.endswith(".tmp") or (rule.done_suffix and file.name.endswith(".done")):
+    if file.name.endswith((".tmp", ".done")):
         return False
     same = []
     for now, file_stats in reversed(history):
@@ -142,5 +196,5 @@ def is_finished(file: FileStat, history: list[tuple[float, list[FileStat]]], rul
             break
         same.append(now)
     names = {each.name for each in history[-1][1]}
-    marked = rule.done_suffix is None or file.name + rule.done_suffix in names
+    marked = rule.marker is None or file.name + rule.marker in names
     return marked and len(same) >= rule.scans and same[0] - same[-1] >= rule.seconds

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sfmc_import import request
+from sfmc_import.cli.folder_lines import watcher_lines
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines, seconds
 from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_errors
 from sfmc_import.display import Coloured
@@ -37,6 +38,9 @@ SHOWN_UNFINISHED = 20
 @json_option
 def status(customer_key: str | None, *, request_id: str | None, mid: str | None, last: int, as_json: bool) -> None:
     """Show the state of the system, of one definition (KEY), or of one request (--request).
+
+    For the system: numbers, the requests that are due next, and what the folder watchers say: which files wait,
+    why and since when, and which folders cannot be read now.
 
     For a definition: the request that holds it, how long its window is closed (no start until then), the
     follow-ups that wait, and the last events.
@@ -113,9 +117,11 @@ def _whole(access: ReadAccess) -> tuple[Mapping[str, Any], Sequence[Line]]:
     counts = {**access.reader.overview(), **_queue(access)}
     unfinished = list(_unfinished(access))
     place = access.settings.redis.shown
+    watchers = access.reader.watchers()
     lines = [place, *(f"  {name.replace('_', ' '):<14}{number}" for name, number in counts.items())]
     lines += [_unfinished_line(request) for request in unfinished]
-    return {"redis": place, **counts, "next": unfinished}, lines
+    lines += watcher_lines(watchers)
+    return {"redis": place, **counts, "next": unfinished, "watchers": watchers}, lines
 
 
 def _queue(access: ReadAccess) -> dict[str, int]:

@@ -90,6 +90,12 @@ class LedgerReader:
             oldest = self._client.zrange(self.keys.due, 0, 0, withscores=True)
         return max(0.0, self.now() - oldest[0][1] / 1000) if oldest else 0.0
 
+    def watchers(self) -> list[dict[str, Any]]:
+        """Give what each live watcher says of its folders: their state, and the files that wait, since when."""
+        with redis_errors():
+            said: Mapping[bytes, bytes] = self._client.hgetall(self.keys.watchers)
+        return [_watcher(watcher.decode(), text) for watcher, text in sorted(said.items())]
+
     def recent(self, mid: str, customer_key: str, count: int, among: int = 5000) -> list[Mapping[str, Any]]:
         """Give the newest `count` events of a definition, newest first, found among the last `among` events."""
         with redis_errors():
@@ -108,6 +114,22 @@ class LedgerReader:
 def glob_escaped(text: str) -> str:
     """Write a text as a pattern of Redis that matches this text alone."""
     return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)
+
+
+def _watcher(name: str, said: bytes) -> dict[str, Any]:
+    at, _, text = said.partition(b" ")
+    seconds = int(at) / 1000
+    return {"watcher": name, "seen_at": seconds, "folders": [_folder(each, seconds) for each in orjson.loads(text)]}
+
+
+def _folder(noted: dict[str, Any], at: float) -> dict[str, Any]:
+    return _dated(noted, at) | {"files": [_dated(file, at) for file in noted["files"]]}
+
+
+def _dated(noted: Mapping[str, Any], at: float) -> dict[str, Any]:
+    """Put the time since when in the place of the age."""
+    since = {"since": at - noted["age"]} if "age" in noted else {}
+    return {name: value for name, value in noted.items() if name != "age"} | since
 
 
 # What a person sees of a request, in this order; the other fields are for the scripts.

@@ -249,6 +249,11 @@ class RedisLedger:
         arguments = {"id": report_id, "name": name, "mid": mid, "subject": subject}
         return bool(self._run("report", arguments | {"data": orjson.dumps(data).decode()}))
 
+    def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
+        """Keep for a while what a watcher says of its folders; None when it ends."""
+        text = None if folders is None else as_json(folders).decode()
+        self._run("note_folders", {"watcher": watcher, "text": text})
+
     def write_probe(self, who: str, count: int) -> bool:
         """See sfmc_import.ports.Ledger.write_probe."""
         return bool(self._run("write_probe", {"who": who, "count": count}))
@@ -284,7 +289,7 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def as_json(arguments: Mapping[str, Any]) -> bytes:
+def as_json(arguments: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
     """Arguments as a script reads them; what JSON cannot carry is replaced, so that each refusal can be published."""
     try:
         return orjson.dumps(arguments)

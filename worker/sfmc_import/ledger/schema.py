@@ -301,6 +301,14 @@ ACCOUNT = Key(
     ),
     meaning="The account that the ledger belongs to. Bounded: one key.",
 )
+WATCHERS = Key(
+    name="watchers",
+    letter="watchers",
+    redis_type="hash",
+    ttl=("watch_ttl",),
+    fields=(Field(name=ANY, meaning="watcher → when it said so in ms, a blank, its folders as JSON"),),
+    meaning="What each folder watcher says of its folders and of files that wait. Older entries are removed.",
+)
 DUE = Key(
     name="due",
     letter="due",
@@ -330,6 +338,7 @@ KEYS = (
     SUSPECTS,
     PROCESSES,
     ACCOUNT,
+    WATCHERS,
     DUE,
     STREAM,
 )
@@ -416,6 +425,11 @@ class Keys:
         """The only suspect that has a lease."""
         return self._name(SUSPECT)
 
+    @property
+    def watchers(self) -> str:
+        """What each folder watcher says of its folders."""
+        return self._name(WATCHERS)
+
     def task(self, mid: str, task_id: str) -> str:
         """Which request a TaskResultID is assigned to."""
         return self._name(TASK, mid, task_id)
@@ -478,6 +492,7 @@ _TIMES = (
     "unfinished_ttl",
     "loss_ttl",
     "probe_ttl",
+    "watch_ttl",
 )
 
 
@@ -489,8 +504,8 @@ class LedgerSettings:
     `accept_grace` how long a Celery message may take before the sweep sends another,
     `recheck` how often a follow-up is tried although it was not woken, `first_poll` when a new run is polled first,
     `loss_ttl` how long starts look for existing runs after a write loss, `probe_ttl` how long a process may be
-    away before its number is forgotten. `max_lost` workers may die with a request
-    while it is the only suspect; the loss that made it a suspect is not counted.
+    away before its number is forgotten, `watch_ttl` how long what a watcher said of its folders is kept.
+    `max_lost` workers may die with a request while it is the only suspect; the loss that made it one is not counted.
     """
 
     prefix: str = DEFAULT_PREFIX
@@ -505,6 +520,7 @@ class LedgerSettings:
     stream_maxlen: int = 1_000_000
     loss_ttl: float = 900.0
     probe_ttl: float = 3600.0
+    watch_ttl: float = 60.0
     max_lost: int = 3
     durability: Durability = field(default_factory=Durability)
 

@@ -30,6 +30,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "due": ("upkeep",),
     "followed": ("following",),
     "report": ("upkeep",),
+    "note_folders": ("upkeep",),
     "write_probe": ("upkeep",),
     "present": ("processes",),
     "absent": ("processes",),

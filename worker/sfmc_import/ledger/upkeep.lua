@@ -69,6 +69,20 @@ function steps.report()
   return 1
 end
 
+-- Keeps what a watcher says of its folders, and forgets what others said too long ago; without a text it ends.
+function steps.note_folders()
+  for watcher, said in pairs(record(watchers_key())) do
+    if int(string.match(said, '^%d+')) + cfg.watch_ttl <= now then redis.call('HDEL', watchers_key(), watcher) end
+  end
+  if not present(a.text) then
+    redis.call('HDEL', watchers_key(), a.watcher)
+  else
+    redis.call('HSET', watchers_key(), a.watcher, str(now) .. ' ' .. a.text)
+    keep(watchers_key(), cfg.watch_ttl)
+  end
+  return 1
+end
+
 -- Writes the next number of a process and compares the one before: a smaller one means that Redis lost writes.
 function steps.write_probe()
   local key = probe_key(a.who)

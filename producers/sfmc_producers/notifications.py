@@ -1,0 +1,85 @@
+"""File notifications of one folder: they wake its scans; where there are none, the regular scans find the files."""
+
+import threading
+from pathlib import Path
+
+import structlog
+from watchdog.events import FileClosedEvent, FileCreatedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+
+from sfmc_producers.wakeup import Wakeup
+
+SCAN_AFTER: list[type[FileSystemEvent]] = [FileCreatedEvent, FileClosedEvent, FileMovedEvent]
+
+log = structlog.get_logger("sfmc_producers.notifications")
+
+
+class _Notifier(FileSystemEventHandler):
+    def __init__(self, wakeup: Wakeup) -> None:
+        self._wakeup = wakeup
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Wake the watcher, whatever happened: the scan finds out what."""
+        del event
+        self._wakeup.set()
+
+
+class Notifications:
+    """Wakes when a file of `folder` is created, closed after writing or moved in."""
+
+    def __init__(self, folder: Path, wakeup: Wakeup, *, recursive: bool) -> None:
+        self._folder, self._wakeup, self._recursive = folder, wakeup, recursive
+        self._of: object = None
+        self._observer: BaseObserver | None = None
+        self._is_unavailable = False
+        self._lock = threading.Lock()
+
+    def keep(self, identity: object) -> None:
+        """Have notifications of the folder with this identity: after a mount or a removal it is another one."""
+        if identity == self._of and not self._has_ended():
+            return
+        self._of = identity
+        # In a thread of its own: to watch a folder of a mount that hangs does not return.
+        threading.Thread(target=self._renew, args=(identity,), name="sfmc-notifications", daemon=True).start()
+
+    def stop(self) -> None:
+        """End them; nothing is waited for."""
+        self._of, observer, self._observer = None, self._observer, None
+        if observer is not None:
+            observer.stop()
+
+    def _has_ended(self) -> bool:
+        # The kernel ends the watch of a folder that is removed; a new one may have the identity of the old one.
+        return self._observer is not None and not all(each.is_alive() for each in self._observer.emitters)
+
+    def _renew(self, identity: object) -> None:
+        with self._lock:
+            if identity != self._of:
+                return
+            before, self._observer = self._observer, None
+            if before is not None:
+                before.stop()
+            try:
+                self._observer = self._start()
+            except OSError as error:
+                self._say_unavailable(error)
+
+    def _start(self) -> BaseObserver:
+        # The constructor takes an instance of inotify, `schedule` and `start` the watches: each may be used up.
+        observer = Observer()
+        try:
+            observer.schedule(
+                _Notifier(self._wakeup), str(self._folder), recursive=self._recursive, event_filter=SCAN_AFTER
+            )
+            observer.start()
+        except BaseException:
+            observer.stop()
+            raise
+        return observer
+
+    def _say_unavailable(self, error: OSError) -> None:
+        if not self._is_unavailable:
+            detail = "files are found by regular scans only"
+            log.warning("file_notifications_unavailable", folder=str(self._folder), reason=str(error), detail=detail)
+        self._is_unavailable = True

@@ -1,0 +1,80 @@
+import shutil
+
+import pytest
+from structlog.testing import capture_logs
+
+from sfmc_producers.notifications import Notifications
+from sfmc_producers.wakeup import Wakeup
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def wakeup():
+    return Wakeup()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "made.csv").write_text("x")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def notifications(folder, wakeup):
+    notifications = Notifications(folder, wakeup, recursive=False)
+    yield notifications
+    notifications.stop()
+
+
+def await_observer(notifications):
+    eventually(lambda: notifications._observer and notifications._observer.is_alive(), 60, "notifications have begun")
+
+
+def written(made, to):
+    to.write_bytes(made.read_bytes())
+
+
+def moved_in(made, to):
+    made.rename(to)
+
+
+@pytest.mark.parametrize("arrive", [written, moved_in])
+def test_a_file_that_is_written_or_moved_in_rings(wakeup, folder, notifications, arrive):
+    notifications.keep(1)
+    await_observer(notifications)
+    assert wakeup.wait(0) is False
+    arrive(folder.with_name("made.csv"), folder / "a.csv")
+
+    assert wakeup.wait(60) is True
+
+
+@pytest.mark.parametrize("identity", [1, 2])
+def test_a_folder_that_is_removed_and_made_anew_rings_again(wakeup, folder, notifications, identity):
+    notifications.keep(1)
+    await_observer(notifications)
+    before = notifications._observer
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+    def is_renewed():
+        notifications.keep(identity)
+        return notifications._observer not in {None, before} and notifications._observer.is_alive()
+
+    eventually(is_renewed, 60, "the new folder is watched")
+    wakeup.wait(0)
+    (folder / "a.csv").write_text("x")
+
+    assert wakeup.wait(60) is True
+
+
+def test_where_notifications_fail_it_is_said_once(wakeup, tmp_path):
+    notifications = Notifications(tmp_path / "missing", wakeup, recursive=False)
+    with capture_logs() as logs:
+        notifications.keep(1)
+        eventually(lambda: logs, 60, "the failure is logged")
+        notifications.keep(2)
+        eventually(lambda: notifications._lock.acquire(timeout=60), 60, "the second try is over")
+    notifications._lock.release()
+
+    assert [each["event"] for each in logs] == ["file_notifications_unavailable"]

@@ -1,0 +1,161 @@
+"""Files and entries that start nothing yet: each says why, and none harms another."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from sfmc_import.settings.policy_file import Route
+from sfmc_producers.stability import StabilityRule
+from tests.support.watched_folder import Watched
+
+
+def test_a_link_to_itself_is_reported_once_and_stops_nothing(watched, client):
+    watched.put("contacts.csv")
+    (watched.path / "loop.csv").symlink_to("loop.csv")
+
+    assert sorted(watched.pass_time(2, 5)) == ["entry_unreadable", "file_submitted"]
+    assert watched.waiting == {"loop.csv": ("unreadable", 0)}
+    (watched.path / "loop.csv").unlink()
+    assert watched.pass_time(1) == []
+    assert watched.waiting == {}
+
+
+def test_an_unreadable_entry_of_an_ignored_name_is_not_reported(watched):
+    (watched.path / ".loop").symlink_to(".loop")
+
+    assert watched.pass_time(2) == []
+
+
+def test_a_tree_deeper_than_a_program_can_call_is_scanned(tmp_path, client):
+    watched = Watched(tmp_path, client, recursive=True)
+    watched.put("contacts.csv")
+    with contextlib.chdir(tmp_path):
+        for _ in range(1000):
+            Path("d").mkdir()
+            os.chdir("d")
+        Path("orders.csv").write_text("id\n")
+        try:
+            seen = watched.pass_time(2)
+        finally:
+            # pytest could not remove such a tree.
+            Path("orders.csv").unlink()
+            for _ in range(1000):
+                os.chdir("..")
+                Path("d").rmdir()
+
+    # The path of the deepest file is too long for a request.
+    assert sorted(seen) == ["file_rejected", "file_submitted"]
+
+
+def test_files_of_a_subfolder_that_becomes_unreadable_are_not_called_gone(tmp_path, client):
+    watched = Watched(tmp_path, client, recursive=True)
+    watched.put("sub/contacts.csv")
+    watched.pass_time(1)
+    # A link in the place of the folder, so that listing it fails for every user.
+    (tmp_path / "sub").rename(tmp_path / ".away")
+    (tmp_path / "sub").symlink_to("sub")
+
+    assert watched.pass_time(1) == ["entry_unreadable"]
+
+
+def test_a_name_that_is_no_text_waits_with_its_bytes_escaped(watched, client):
+    Path(os.fsdecode(os.fsencode(watched.path) + b"/bad\xff.csv")).touch()
+    watched.pass_time(2, 5)
+
+    assert watched.waiting == {"bad\\xff.csv": ("unnamable", 0)}
+
+
+def test_a_file_that_a_program_has_open_for_writing_waits_until_it_is_closed(watched, client):
+    with (watched.path / "contacts.csv").open("w") as writer:
+        writer.write("id\n")
+        writer.flush()
+
+        assert watched.pass_time(2, 60, 60) == ["file_open_for_writing"]
+        assert watched.waiting == {"contacts.csv": ("open", 0)}
+    assert watched.pass_time(2) == ["file_submitted"]
+    assert watched.waiting == {}
+
+
+def test_a_file_that_a_program_reads_does_not_wait(watched, client):
+    watched.put("contacts.csv")
+    with (watched.path / "contacts.csv").open():
+        assert watched.pass_time(2) == ["file_submitted"]
+
+
+def test_open_files_can_be_started_all_the_same(tmp_path, client):
+    watched = Watched(tmp_path, client, rule=StabilityRule(seconds=2.0, open_files="run"))
+    with (tmp_path / "contacts.csv").open("w") as writer:
+        writer.write("id\n")
+        writer.flush()
+
+        assert watched.pass_time(2) == ["file_submitted"]
+
+
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_another_request(watched, client):
+    for content in ("AAAA", "BBBB"):
+        watched.put(".copy", content)
+        os.utime(watched.path / ".copy", ns=(0, 10**18))
+        (watched.path / ".copy").rename(watched.path / "contacts.csv")
+        watched.pass_time(2)
+
+    assert len(client.requests) == 2
+    assert len({each.file.content_hash for each in client.requests.values()}) == 2
+    assert len({each.file.fingerprint for each in client.requests.values()}) == 1
+
+
+def test_a_file_whose_rights_change_is_the_same_file(watched, client):
+    watched.put("contacts.csv")
+    watched.pass_time(2)
+    (watched.path / "contacts.csv").chmod(0o600)
+
+    assert watched.pass_time(2) == ["file_known"]
+    assert len(client.requests) == 1
+
+
+MOUNTS = "27 1 254:0 / / rw - ext4 /dev/vda rw\n40 27 0:35 / {folder} rw - fuse.sshfs in@host:/ rw\n"
+
+
+def test_on_a_network_file_system_files_wait_longer_and_openers_are_not_asked_for(tmp_path, client):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (tmp_path / "mountinfo").write_text(MOUNTS.format(folder=folder))
+    watched = Watched(folder, client, mountinfo=tmp_path / "mountinfo", network_seconds=60)
+    with (folder / "contacts.csv").open("w") as writer:
+        writer.write("id\n")
+        writer.flush()
+
+        assert watched.pass_time(2, 57) == ["network_folder_recognized"]
+        assert watched.logs[0]["file_systems"] == ["fuse.sshfs"]
+        assert watched.pass_time(1) == ["file_submitted"]
+
+
+def test_every_file_that_starts_nothing_waits_with_its_reason(watched, client):
+    client.routes = [Route(pattern="long_*.csv", customer_key="k{1}")]
+    watched.restart()
+    client.define("orders-too", "orders.csv")
+    watched.put("contacts.csv", "")
+    watched.put("orders.csv")
+    watched.put("stranger.csv")
+    watched.put(f"long_{'x' * 40}.csv")
+    watched.pass_time(2, 5)
+    watched.put("new.csv")
+    watched.pass_time()
+
+    assert watched.waiting == {
+        "contacts.csv": ("empty", 0),
+        "orders.csv": ("ambiguous", 0),
+        "stranger.csv": ("unmatched", 0),
+        f"long_{'x' * 40}.csv": ("refused", 0),
+        "new.csv": ("growing", 7),
+    }
+
+
+def test_files_wait_while_redis_or_the_definitions_are_unavailable(watched, client):
+    client.ledger_is_down = client.cloud_is_down = True
+    watched.put("contacts.csv")
+    watched.pass_time(2)
+
+    assert watched.waiting == {"contacts.csv": ("unavailable", 0)}
+    client.ledger_is_down = client.cloud_is_down = False
+    watched.pass_time(10)
+    assert watched.waiting == {}
