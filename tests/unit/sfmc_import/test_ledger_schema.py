@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.redis_ledger import read_request, request_arguments
 from sfmc_import.ledger.schema import (
     ANY,
@@ -15,7 +16,6 @@ from sfmc_import.ledger.schema import (
     REQUEST,
     Key,
     Keys,
-    LedgerSettings,
     to_lua,
 )
 from sfmc_import.ledger.scripts import FUNCTION, STEPS, read_part, sources

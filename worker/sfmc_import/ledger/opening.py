@@ -2,8 +2,8 @@
 
 from redis import Redis
 
+from sfmc_import.ledger.ledger_settings import Durability, LedgerSettings
 from sfmc_import.ledger.redis_ledger import RedisLedger
-from sfmc_import.ledger.schema import Durability, LedgerSettings
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import Settings
 

@@ -15,7 +15,8 @@ from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sfmc_import.faults import Fault, Rejected
-from sfmc_import.ledger.schema import REQUEST, Keys, LedgerSettings
+from sfmc_import.ledger.ledger_settings import LedgerSettings
+from sfmc_import.ledger.schema import REQUEST, Keys
 from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal

@@ -1,0 +1,88 @@
+"""The settings of the ledger: its times, its limits, and who confirms what it writes."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sfmc_import.request import DEFAULT_PREFIX
+
+# How long replicas and disk may take to confirm, in milliseconds.
+CONFIRM_TIMEOUT_MS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Durability:
+    """Who confirms an intent before Perform is sent.
+
+    `none`: no confirmation. `wait`: `replicas` replicas must confirm. `waitaof` (Redis 7.2, Valkey): the local disk
+    must confirm as well.
+    """
+
+    kind: Literal["none", "wait", "waitaof"] = "none"
+    replicas: int = 0
+
+    @property
+    def command(self) -> tuple[Any, ...] | None:
+        """The command that follows the script on the same connection; None without confirmation."""
+        if self.kind == "wait":
+            return ("WAIT", self.replicas, CONFIRM_TIMEOUT_MS)
+        if self.kind == "waitaof":
+            return ("WAITAOF", 1, self.replicas, CONFIRM_TIMEOUT_MS)
+        return None
+
+    def is_met(self, answer: Any) -> bool:
+        """Tell whether the answer of `command` is a confirmation."""
+        if self.kind == "wait":
+            return int(answer) >= self.replicas
+        if self.kind == "waitaof":
+            local, replicas = answer
+            return int(local) >= 1 and int(replicas) >= self.replicas
+        return True
+
+
+_DAY = 86_400.0
+_TIMES = (
+    "lease",
+    "results_delay",
+    "accept_grace",
+    "recheck",
+    "request_ttl",
+    "seen_ttl",
+    "unfinished_ttl",
+    "loss_ttl",
+    "probe_ttl",
+    "watch_ttl",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """Times of the ledger in seconds.
+
+    `results_delay` is how long a row of ImportResultsSummary may take to appear,
+    `accept_grace` how long a Celery message may take before the sweep sends another,
+    `recheck` how often a follow-up is tried although it was not woken, `first_poll` when a new run is polled first,
+    `loss_ttl` how long starts look for existing runs after a write loss, `probe_ttl` how long a process may be
+    away before its number is forgotten, `watch_ttl` how long what a watcher said of its folders is kept.
+    `max_lost` workers may die with a request while it is the only suspect; the loss that made it one is not counted.
+    """
+
+    prefix: str = DEFAULT_PREFIX
+    lease: float = 180.0
+    results_delay: float = 60.0
+    accept_grace: float = 5.0
+    recheck: float = 600.0
+    first_poll: float = 5.0
+    request_ttl: float = 30 * _DAY
+    seen_ttl: float = 30 * _DAY
+    unfinished_ttl: float = 90 * _DAY
+    stream_maxlen: int = 1_000_000
+    loss_ttl: float = 900.0
+    probe_ttl: float = 3600.0
+    watch_ttl: float = 60.0
+    max_lost: int = 3
+    durability: Durability = field(default_factory=Durability)
+
+    def for_scripts(self) -> dict[str, int]:
+        """The whole numbers the scripts read."""
+        numbers = {name: round(getattr(self, name) * 1000) for name in _TIMES}
+        return numbers | {"stream_maxlen": self.stream_maxlen, "max_lost": self.max_lost}
