@@ -254,7 +254,8 @@ class FolderScanner:
             self._hold_unseen(name, "unnamable", "", before)
             self._log_once(name, "unnamable", "file_name_undecodable")
         for name, reason in listing.unreadable.items():
-            if self.folder.rule.is_candidate(name):
+            may_be_subfolder = self.folder.recursive
+            if self.folder.rule.is_candidate(name) and (may_be_subfolder or self._is_wanted(name)):
                 self._hold_unseen(name, "unreadable", reason, before)
                 self._log_once(name, ("unreadable", reason), "entry_unreadable", reason=reason)
 

@@ -250,7 +250,7 @@ def _read_file_info(value: Mapping[str, Any], problems: list[str]) -> FileInfo |
         problems.append(f"unknown file field {', '.join(unknown)}: a file has {', '.join(sorted(_FILE_FIELDS))}")
     name = value.get("name")
     if not _is_text(name):
-        problems.append("file.name is missing")
+        problems.append(f"file.name is missing, or no text of up to {MAX_TEXT_LENGTH} characters")
         return None
     if not _is_number_within(value.get("size"), 0, MAX_COUNT):
         problems.append("file.size must be a whole number from 0 on")

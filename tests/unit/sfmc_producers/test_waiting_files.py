@@ -26,6 +26,13 @@ def test_an_unreadable_entry_of_an_ignored_name_is_not_reported(watched):
     assert watched.pass_time(2) == []
 
 
+def test_an_unreadable_entry_that_the_pattern_leaves_out_is_not_reported(tmp_path, client):
+    watched = Watched(tmp_path, client, pattern="*.csv")
+    (tmp_path / "loop.txt").symlink_to("loop.txt")
+
+    assert watched.pass_time(2) == []
+
+
 def test_a_tree_deeper_than_a_program_can_call_is_scanned(tmp_path, client):
     watched = Watched(tmp_path, client, recursive=True)
     watched.put("contacts.csv")
