@@ -1,5 +1,7 @@
 """Reads bodies up to a limit, and resets or cuts connections as broken networks do."""
 
+import asyncio
+import contextlib
 import socket
 import struct
 import zlib
@@ -7,9 +9,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _MOST_DIGITS = 15
+_TURNS = 5
 _EXTENSION = "sandbox.connection"
 
 
@@ -23,15 +27,38 @@ class ReachableConnection(HttpToolsProtocol):
         self.scope["extensions"] = extensions
 
 
+class QuietEnd:
+    """Resets the connections of calls that still hang when the server ends, which would log a traceback for each."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+            _abort(Request(scope, receive))
+            for _ in range(_TURNS):  # until the server knows that the connection is gone
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
+
+
 async def reset(request: Request) -> None:
     """Reset the connection of `request` at once: the caller sees neither an answer nor a clean end."""
+    _abort(request)
+    await until_closed(request)
+
+
+def _abort(request: Request) -> None:
     transport = request.scope["extensions"][_EXTENSION]
     connection = transport.get_extra_info("socket")
     if connection is not None:
         # Lingering for zero seconds turns the close into a reset (RST).
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
-    await until_closed(request)
 
 
 async def until_closed(request: Request) -> None:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from sfmc_sandbox import control, control_clock, page, soap_endpoint, token_endpoint
 from sfmc_sandbox.account import Sandbox
-from sfmc_sandbox.connection import BodyRefusedError, ReachableConnection
+from sfmc_sandbox.connection import BodyRefusedError, QuietEnd, ReachableConnection
 from sfmc_sandbox.guard import ControlGuard
 from sfmc_sandbox.settings import SandboxSettings
 
@@ -28,8 +28,8 @@ def make_app(sandbox: Sandbox) -> Starlette:
         sandbox.stop()
 
     refusals = {**dict.fromkeys(control.CONTROL_ERRORS, control.refuse), BodyRefusedError: _body_refused}
-    guard = Middleware(ControlGuard, allowed=sandbox.settings.allowed_hosts)
-    app = Starlette(routes=_routes(), lifespan=life, exception_handlers=refusals, middleware=[guard])
+    around = [Middleware(QuietEnd), Middleware(ControlGuard, allowed=sandbox.settings.allowed_hosts)]
+    app = Starlette(routes=_routes(), lifespan=life, exception_handlers=refusals, middleware=around)
     app.state.sandbox = sandbox
     return app
 

@@ -15,7 +15,7 @@ from sfmc_sandbox.wire.vocabulary import OPERATIONS
 from tests.support.waiting import eventually
 from tests.unit.sfmc_sandbox.in_process import Answer, InProcess
 
-RELAXED = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 JSON = {"Content-Type": "application/json"}
 MEMBERS = service_schema().types["ImportDefinition"].by_name
 WORDS = st.sampled_from(

@@ -117,6 +117,23 @@ def test_a_definition_can_hang_until_the_caller_goes_and_no_other_one_does(
     eventually(lambda: len(sandbox.control.performs("daily")) == applied * len(callers), 20, "all were applied")
 
 
+@pytest.mark.nightly
+def test_a_sandbox_with_hanging_calls_ends_in_seconds_and_quietly() -> None:
+    with SandboxProcess() as sandbox:
+        sandbox.control.define("daily")
+        header = Conversation(sandbox).header()
+        with contextlib.ExitStack() as open_connections:
+            for fault in ("hang", "trickle", "trickle_all", "delay"):
+                sandbox.control.clear_faults()
+                sandbox.control.add_fault(fault, **({"seconds": 60} if fault == "delay" else {}))
+                host = sandbox.url.removeprefix("http://")
+                connection = open_connections.enter_context(contextlib.closing(http.client.HTTPConnection(host)))
+                _send(connection, "Perform", header)
+                eventually(lambda: sandbox.control.faults()[0]["fired"] == 1, 20, "the call hangs")
+            assert sandbox.stop() == 0
+        assert "Traceback" not in "".join(sandbox.errors)
+
+
 @pytest.mark.parametrize("text", ["0", "86400", "9" * 400, "-1", "NaN", "Wed, 21 Oct 2037 07:28:00 GMT", "soon"])
 @pytest.mark.parametrize("fault", ["http_429", "http_503", "http_any", "account_wide"])
 def test_retry_after_is_sent_as_it_was_given(sandbox: SandboxProcess, fault: str, text: str) -> None:
