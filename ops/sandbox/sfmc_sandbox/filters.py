@@ -12,6 +12,9 @@ Row = Mapping[str, Any]
 Test = Callable[[Row], bool]
 
 
+_MOST_CONDITIONS = 500
+
+
 @dataclass(frozen=True)
 class Manner:
     """What the service leaves open: how texts compare, and whether IN may have one value."""
@@ -53,10 +56,20 @@ def values_wanted(part: Mapping[str, Any], names: Collection[str]) -> set[str] |
 
 
 def compile_filter(part: Mapping[str, Any], manner: Manner) -> Test:
-    """A test for one row. Raises FilterError for an incomplete filter or an operator that is not supported."""
+    """A test for one row.
+
+    Raises FilterError for a filter that is incomplete or has too many conditions, and for an operator that is not
+    supported.
+    """
+    if sum(1 for _ in properties_of(part)) > _MOST_CONDITIONS:
+        raise FilterError(f"Error: The filter has more than {_MOST_CONDITIONS} conditions")
+    return _compiled(part, manner)
+
+
+def _compiled(part: Mapping[str, Any], manner: Manner) -> Test:
     if "Property" in part or "SimpleOperator" in part:
         return _simple(part, manner)
-    tests = [compile_filter(operand, manner) for operand in _operands(part)]
+    tests = [_compiled(operand, manner) for operand in _operands(part)]
     if not tests:
         raise FilterError("Error: The filter has neither a property nor operands")
     every = _is_and(part)
@@ -76,15 +89,17 @@ def _simple(part: Mapping[str, Any], manner: Manner) -> Test:
     name, operator = str(part.get("Property", "")).strip(), str(part.get("SimpleOperator", ""))
     dates = [value for value in part.get("DateValue", ()) if value is not None]
     wanted = [str(value) for value in part.get("Value", ()) if value is not None] or dates
-    compare = _OPERATORS.get(operator)
-    if compare is None:
+    if operator not in {*_OPERATORS, *_MEMBERSHIP}:
         raise FilterError(f'Error: "{operator}" is not a valid SimpleOperator for a retrieve Filter.')
     if operator == "IN" and len(wanted) == 1 and not manner.single_in:
         raise FilterError(f"Error: The operator IN on {name} needs two values or more; use equals for one")
     if not wanted and operator not in _WITHOUT_VALUE:
         raise FilterError(f"Error: The filter on {name} has no value")
     fold = manner.fold
-    return lambda row: compare(value_at(row, name), wanted, fold)
+    if operator in _MEMBERSHIP:
+        members = _Members(wanted[:1] if operator == "notEquals" else wanted, fold)
+        return lambda row: members.has(value_at(row, name)) is (operator != "notEquals")
+    return lambda row: _OPERATORS[operator](value_at(row, name), wanted, fold)
 
 
 def _sides(value: Any, wanted: str, fold: Fold) -> tuple[Any, Any]:
@@ -100,6 +115,34 @@ def _sides(value: Any, wanted: str, fold: Fold) -> tuple[Any, Any]:
     if left is not None and right is not None:
         return left, right
     return fold(str(value)), fold(wanted)
+
+
+class _Members:
+    """The values of equals and IN, in the types that `_sides` compares, so that many cost no more than one."""
+
+    def __init__(self, wanted: list[str], fold: Fold) -> None:
+        self._fold = fold
+        self._texts = {fold(text) for text in wanted}
+        self._truths = {text.strip().lower() in {"true", "1"} for text in wanted}
+        self._numbers = {number for text in wanted if (number := _as_number(text)) is not None}
+        self._moments = {moment for text in wanted if (moment := _moment(text)) is not None}
+
+    def has(self, value: Any) -> bool:
+        """Whether one of them equals the value of a row."""
+        if value is None:
+            return False
+        if isinstance(value, bool):
+            return value in self._truths
+        if isinstance(value, int):
+            return float(value) in self._numbers
+        return self._fold(str(value)) in self._texts or _moment(str(value)) in self._moments
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _moment(text: str) -> datetime | None:
@@ -121,10 +164,6 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> _Compare:
 
 def _texts(compare: Callable[[str, str], bool]) -> _Compare:
     return lambda value, wanted, _: compare("" if value is None else str(value).casefold(), wanted[0].casefold())
-
-
-def _is_in(value: Any, wanted: list[str], fold: Fold) -> bool:
-    return value is not None and any(left == right for left, right in (_sides(value, one, fold) for one in wanted))
 
 
 def _between(value: Any, wanted: list[str], fold: Fold) -> bool:
@@ -166,11 +205,9 @@ def _has_word(value: str, word: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", value) is not None
 
 
+_MEMBERSHIP = {"equals", "IN", "notEquals"}
 _WITHOUT_VALUE = {"isNull", "isNotNull"}
 _OPERATORS: dict[str, _Compare] = {
-    "equals": _is_in,
-    "IN": _is_in,
-    "notEquals": lambda value, wanted, fold: not _is_in(value, wanted[:1], fold),
     "greaterThan": _ordered(lambda left, right: left > right),
     "lessThan": _ordered(lambda left, right: left < right),
     "greaterThanOrEqual": _ordered(lambda left, right: left >= right),

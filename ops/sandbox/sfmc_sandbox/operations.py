@@ -27,6 +27,7 @@ from sfmc_sandbox.objects.kind import (
 from sfmc_sandbox.settings import SandboxSettings
 from sfmc_sandbox.store import StoredObject
 from sfmc_sandbox.wire.codec import Decoded, children, decode_message, decode_object, text_of
+from sfmc_sandbox.wire.envelope import SoapFaultError
 from sfmc_sandbox.wire.schema import last_modified, service_schema
 
 
@@ -84,6 +85,7 @@ _DONE_OF = {
 }
 """Texts of the live service, as its own SDKs' tests and captures show them."""
 _LONGEST_OBJECT = 256 * 1024
+_MOST_OBJECTS = 2000
 _Step = Callable[[Writable, Caller, Decoded], dict[str, Any]]
 
 
@@ -119,7 +121,7 @@ def _delete(kind: Writable, caller: Caller, sent: Decoded) -> dict[str, Any]:
 
 
 def _answer(sandbox: Sandbox, call: Call, method: str, step: _Step) -> dict[str, Any]:
-    objects = children(call.payload, "Objects")
+    objects = _not_too_many(children(call.payload, "Objects"))
     results = [_change_one(sandbox, call, method, step, element) for element in objects] or [_nothing()]
     numbered = [{**result, "OrdinalID": place} for place, result in enumerate(results)]
     return {"Results": numbered, "RequestID": call.request_id, "OverallStatus": overall(numbered)}
@@ -137,6 +139,13 @@ def _change_one(sandbox: Sandbox, call: Call, method: str, step: _Step, element:
     if sandbox.settings.is_platform_object and sent.type == "ImportDefinition":
         done["Object"]["IsPlatformObject"] = False
     return {"StatusCode": "OK", "StatusMessage": _DONE_OF.get(sent.type, _DONE)[method].format(kind=sent.type), **done}
+
+
+def _not_too_many(elements: list[etree._Element]) -> list[etree._Element]:
+    """The objects of one call. Raises SoapFaultError (Client) for so many that other calls would wait for long."""
+    if len(elements) > _MOST_OBJECTS:
+        raise SoapFaultError("Client", f"A call may have {_MOST_OBJECTS} objects at most.")
+    return elements
 
 
 def _check_size(sandbox: Sandbox, method: str, element: etree._Element) -> None:
@@ -169,6 +178,7 @@ def _nothing() -> dict[str, Any]:
 
 def describe(sandbox: Sandbox, call: Call) -> dict[str, Any]:
     """The values of a DefinitionResponseMsg; an unknown type is answered with its name and no properties."""
+    _not_too_many(children(call.payload, "DescribeRequests", "ObjectDefinitionRequest"))
     message = decode_message(call.payload, "DefinitionRequestMsg")
     asked = (message.values.get("DescribeRequests") or {}).get("ObjectDefinitionRequest") or []
     names = [text_of(request, "ObjectType") for request in asked if request]
@@ -209,7 +219,7 @@ _WRONG_ACTION = "{action} is not an action that can be Performed on a Interactio
 def perform(sandbox: Sandbox, call: Call) -> dict[str, Any]:
     """The values of a PerformResponseMsg; each definition gets its own result."""
     message = decode_message(call.payload, "PerformRequestMsg")
-    definitions = children(call.payload, "Definitions", "Definition")
+    definitions = _not_too_many(children(call.payload, "Definitions", "Definition"))
     if not definitions:
         results = [_nothing_given()]
     else:

@@ -70,7 +70,7 @@ def _begun(sandbox: Sandbox, mid: int, request: Row) -> Batch:
 
 def _select(sandbox: Sandbox, mid: int, request: Row) -> Iterable[Row]:
     name, _, key = text_of(request, "ObjectType").partition("[")
-    wanted = [asked.strip() for asked in request.get("Properties") or () if asked]
+    wanted = list(dict.fromkeys(asked.strip() for asked in request.get("Properties") or () if asked))
     if name == _ROWS_OF:
         return _data_rows(sandbox, mid, key.removesuffix("]"), wanted, request)
     kind = sandbox.readable.get(name)

@@ -9,7 +9,7 @@ import requests
 
 from sfmc_sandbox.faults import Faults, RuleError
 from tests.support.sandbox_server import SandboxProcess
-from tests.support.soap_conversation import Conversation, envelope, start, thing
+from tests.support.soap_conversation import Conversation, envelope, equals, start, thing
 from tests.support.waiting import eventually
 
 MIB = 1024 * 1024
@@ -116,6 +116,26 @@ def test_what_is_not_compressed_as_it_says_is_refused(
     client: Conversation, encoding: str, content: bytes, status: int
 ) -> None:
     assert client.post(content, {**HTTP, "Content-Encoding": encoding}).status == status
+
+
+def test_objects_of_one_call(client: Conversation) -> None:
+    many = start(DAILY).replace(
+        "</Definitions>", f'<Definition xsi:type="ImportDefinition">{DAILY}</Definition>' * 2000
+    )
+    reply = client.call("Perform", f"{many.removesuffix('</PerformRequestMsg>')}</Definitions></PerformRequestMsg>")
+    assert (reply.status, reply.fault) == (500, "A call may have 2000 objects at most.")
+    assert client.sandbox.control.performs() == []
+
+
+def test_conditions_of_a_filter(client: Conversation) -> None:
+    one = equals("Name", "x").replace("Filter ", "Operand ").replace("/Filter", "/Operand")
+    left = equals("Name", "y").replace("Filter ", "LeftOperand ").replace("/Filter", "/LeftOperand")
+    whole = (
+        f'<Filter xsi:type="ComplexFilterPart">{left}<LogicalOperator>OR</LogicalOperator>'
+        f"<AdditionalOperands>{one * 500}</AdditionalOperands></Filter>"
+    )
+    reply = client.retrieve("ImportDefinition", ["Name"], whole)
+    assert reply.text("OverallStatus") == "Error: The filter has more than 500 conditions"
 
 
 def test_rules() -> None:
