@@ -85,7 +85,7 @@ _DONE_OF = {
 }
 """Texts of the live service, as its own SDKs' tests and captures show them."""
 _LONGEST_OBJECT = 256 * 1024
-_MOST_OBJECTS = 2000
+_MOST_OBJECTS, _MOST_TYPES = 2000, 50
 _Step = Callable[[Writable, Caller, Decoded], dict[str, Any]]
 
 
@@ -141,10 +141,10 @@ def _change_one(sandbox: Sandbox, call: Call, method: str, step: _Step, element:
     return {"StatusCode": "OK", "StatusMessage": _DONE_OF.get(sent.type, _DONE)[method].format(kind=sent.type), **done}
 
 
-def _not_too_many(elements: list[etree._Element]) -> list[etree._Element]:
+def _not_too_many(elements: list[etree._Element], most: int = _MOST_OBJECTS) -> list[etree._Element]:
     """The objects of one call. Raises SoapFaultError (Client) for so many that other calls would wait for long."""
-    if len(elements) > _MOST_OBJECTS:
-        raise SoapFaultError("Client", f"A call may have {_MOST_OBJECTS} objects at most.")
+    if len(elements) > most:
+        raise SoapFaultError("Client", f"A call may have {most} objects at most.")
     return elements
 
 
@@ -178,7 +178,7 @@ def _nothing() -> dict[str, Any]:
 
 def describe(sandbox: Sandbox, call: Call) -> dict[str, Any]:
     """The values of a DefinitionResponseMsg; an unknown type is answered with its name and no properties."""
-    _not_too_many(children(call.payload, "DescribeRequests", "ObjectDefinitionRequest"))
+    _not_too_many(children(call.payload, "DescribeRequests", "ObjectDefinitionRequest"), _MOST_TYPES)
     message = decode_message(call.payload, "DefinitionRequestMsg")
     asked = (message.values.get("DescribeRequests") or {}).get("ObjectDefinitionRequest") or []
     names = [text_of(request, "ObjectType") for request in asked if request]
