@@ -7,6 +7,7 @@
     python3 ops/dev.py coverage [FOLDER]                  all tests with branch coverage, compared with its limits;
                                                           with FOLDER: the data files in it instead of the tests
     python3 ops/dev.py chaos [ARGUMENT …]                 faults in the whole system, then a count (--help explains)
+    python3 ops/dev.py simulate [ARGUMENT …]              faults on virtual time, by seed (--help explains)
     python3 ops/dev.py bench [ARGUMENT …]                 the speed figures, side by side
     python3 ops/dev.py lock                               renew the lock files (needs uv)
 
@@ -49,7 +50,8 @@ MAX_TEST_PROCESSES = 4
 def main(arguments: list[str]) -> NoReturn:
     """Run the command named first; ends the process with its exit code."""
     commands = {
-        "demo": demo, "test": test, "check": check, "coverage": coverage, "chaos": chaos, "bench": bench, "lock": lock,
+        "demo": demo, "test": test, "check": check, "coverage": coverage, "chaos": chaos, "simulate": simulate,
+        "bench": bench, "lock": lock,
     }  # fmt: skip
     usage = (__doc__ or "").strip()
     if arguments[:1] in (["--help"], ["-h"]):
@@ -83,6 +85,12 @@ def coverage(arguments: list[str]) -> int:
 def chaos(arguments: list[str]) -> int:
     """Become the chaos program."""
     return become([str(PYTHON), "-m", "sfmc_harness.chaos", *arguments])
+
+
+def simulate(arguments: list[str]) -> int:
+    """Become the simulation, or with --mutants the count of wrong scripts and rules that it detects."""
+    module = "tests.support.mutants.simulated" if "--mutants" in arguments else "sfmc_harness.simulation"
+    return become([str(PYTHON), "-m", module, *(word for word in arguments if word != "--mutants")])
 
 
 def check(arguments: list[str]) -> int:

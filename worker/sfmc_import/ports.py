@@ -89,9 +89,12 @@ class Ledger(Protocol):
         """Read a recorded request; None when the ledger does not know it (any more)."""
         ...
 
-    def record_intent(self, lease: Lease, known: Collection[str], *, above: bool = False) -> float | None:
+    def record_intent(
+        self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
+    ) -> float | None:
         """Write the intent before the first attempt; seconds left of the lease, or None when the token is stale.
 
+        `window` is that of the start, in hours: whoever ends the request later may not be able to read the definition.
         With `above` every TaskResultID up to the newest that the ledger knows counts as known too.
         """
         ...

@@ -109,7 +109,8 @@ def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps)
         definition = Rejected("43010", f"business unit {lease.mid} has no ImportDefinition {lease.customer_key}")
     if not isinstance(definition, Definition):
         return _record_fault(lease, definition, policy, deps)
-    answer = _send_if_safe(decision, partial(_may_start, decision, definition, asked, policy, deps), deps)
+    may_start = partial(_may_start, decision, definition, asked, policy, deps)
+    answer = _send_if_safe(decision, policy.window(definition), may_start, deps)
     if answer is None:
         return LEASE_LOST
     if isinstance(answer, Accepted):
@@ -144,22 +145,22 @@ def _may_start(decision: StartNow, definition: Definition, asked: float, policy:
 _MARGIN = 1.0
 
 
-def _send_if_safe(decision: StartNow, may_start: MayStart, deps: Deps) -> Accepted | Fault | None:
+def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: Deps) -> Accepted | Fault | None:
     """List the runs that exist, unless the newest is known and that is enough, and send Perform."""
     lease, holds = decision.lease, may_start()
     if not isinstance(holds, Holds):
         return holds
     if not deps.baseline and decision.newest is not None and decision.loss_age is None:
-        return _perform(lease, (), may_start, deps, above=True)
+        return _perform(lease, (), window, may_start, deps, above=True)
     runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
     known = [run.task_id for run in runs]
-    return _check_write_loss(decision, runs, deps) or _perform(lease, known, may_start, deps)
+    return _check_write_loss(decision, runs, window, deps) or _perform(lease, known, window, may_start, deps)
 
 
 def _perform(
-    lease: Lease, known: Collection[str], may_start: MayStart, deps: Deps, *, above: bool = False
+    lease: Lease, known: Collection[str], window: float, may_start: MayStart, deps: Deps, *, above: bool = False
 ) -> Accepted | Fault | None:
     """Send Perform, more than once only while nothing was applied."""
     intended = False
@@ -170,7 +171,10 @@ def _perform(
         if not isinstance(holds, Holds):
             return holds
         try:
-            left = deps.ledger.renew_intent(lease) if intended else deps.ledger.record_intent(lease, known, above=above)
+            if intended:
+                left = deps.ledger.renew_intent(lease)
+            else:
+                left = deps.ledger.record_intent(lease, known, window=window, above=above)
         except LedgerUnavailableError as error:
             # Without a recorded intent nothing is sent, and what was not sent was not applied.
             return NotApplied("ledger_down", str(error))
@@ -195,7 +199,9 @@ _WAITING = "Redis lost its last writes; waiting until earlier starts would show"
 _UNKNOWN_RUN = "Redis lost its last writes, and a run exists that the ledger does not know"
 
 
-def _check_write_loss(decision: StartNow, runs: Sequence[Run], deps: Deps) -> NotApplied | Ambiguous | None:
+def _check_write_loss(
+    decision: StartNow, runs: Sequence[Run], window: float, deps: Deps
+) -> NotApplied | Ambiguous | None:
     """After Redis lost writes: say why nothing may be sent now; None when a start is safe.
 
     When an unknown run exists, the intent is recorded as it was before that run, so that reconciling finds it.
@@ -208,7 +214,7 @@ def _check_write_loss(decision: StartNow, runs: Sequence[Run], deps: Deps) -> No
     if not unknown:
         return None
     known = [run.task_id for run in runs if run.task_id not in unknown]
-    recorded = deps.ledger.record_intent(decision.lease, known) is not None
+    recorded = deps.ledger.record_intent(decision.lease, known, window=window) is not None
     return Ambiguous("writes_lost", _UNKNOWN_RUN) if recorded else None
 
 

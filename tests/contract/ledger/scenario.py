@@ -62,9 +62,9 @@ class Scenario:
         assert isinstance(decision, Reconcile), decision
         return decision
 
-    def sends(self, request_id: str, known: tuple[str, ...] = ()) -> Lease:
+    def sends(self, request_id: str, known: tuple[str, ...] = (), window: float = 0.0) -> Lease:
         lease = self.go(request_id)
-        assert self.ledger.record_intent(lease, known) is not None
+        assert self.ledger.record_intent(lease, known, window=window) is not None
         return lease
 
     def start(self, request_id: str, task: str | None = None, window: float = 0.0) -> Lease:
@@ -91,8 +91,10 @@ class Scenario:
         self.arrives(request_id, **more)
         return self.start(request_id, window=window)
 
-    def in_doubt(self, request_id: str, known: tuple[str, ...] = (), results_delay: float = 60.0) -> Lease:
-        lease = self.sends(request_id, known)
+    def in_doubt(
+        self, request_id: str, known: tuple[str, ...] = (), results_delay: float = 60.0, window: float = 0.0
+    ) -> Lease:
+        lease = self.sends(request_id, known, window)
         assert self.ledger.mark_ambiguous(lease, DOUBT, results_delay, self.policy)
         return lease
 

@@ -143,6 +143,19 @@ def test_a_request_that_kills_three_workers_as_a_suspect_while_they_look_is_unkn
     assert scenario.claim("b") == AlreadyEnded(state="duplicate", held_by="a", opens_in=2 * HOUR)
 
 
+def test_a_start_whose_workers_die_while_they_look_uses_the_window_that_its_intent_names(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.in_doubt("a", window=2)
+    scenario.world.advance(60)
+    for _ in range(4):
+        assert isinstance(scenario.claim("a"), Reconcile)
+        scenario.world.advance(180)
+    assert scenario.claim("a") == AlreadyEnded(state="start_unknown")
+
+    scenario.accept(request("b"))
+    assert scenario.claim("b") == AlreadyEnded(state="duplicate", held_by="a", opens_in=2 * HOUR)
+
+
 def test_a_look_that_was_recorded_forgives_the_dead_workers(scenario: Scenario):
     scenario.arrives("a")
     scenario.in_doubt("a")

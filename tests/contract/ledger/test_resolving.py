@@ -7,10 +7,10 @@ from sfmc_import.states import AlreadyEnded, StartNow
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
 
 
-def record_start_unknown(scenario: Scenario, window: float = 2.0, **more: object) -> None:
+def record_start_unknown(scenario: Scenario, window: float = 2.0, intended: float = 0.0, **more: object) -> None:
     """The request `a` for the file x.csv, started perhaps."""
     scenario.accept(request("a", file("x.csv"), **more))
-    scenario.in_doubt("a", results_delay=60)
+    scenario.in_doubt("a", results_delay=60, window=intended)
     scenario.world.advance(60)
     assert scenario.ledger.record_start_unknown(scenario.look("a").lease, (), window)
 
@@ -158,3 +158,20 @@ def test_a_run_that_was_given_once_cannot_become_another(scenario: Scenario):
     assert not resolve(scenario, None)
     assert scenario.ledger.unassigned_task_ids(MID, ["77", "78"]) == {"78"}
     assert scenario.run("a").customer_key == KEY
+
+
+def test_a_start_that_was_denied_and_then_found_uses_its_window_after_all(scenario: Scenario):
+    record_start_unknown(scenario, window=2, intended=2)
+    assert resolve(scenario, None)
+    assert resolve(scenario, "77")
+    scenario.ends("a")
+    scenario.accept(request("b"))
+
+    assert scenario.claim("b") == AlreadyEnded(state="duplicate", held_by="a", opens_in=2 * HOUR)
+
+
+def test_a_start_that_cannot_be_proved_uses_the_window_of_its_intent_when_no_one_can_read_it_now(scenario: Scenario):
+    record_start_unknown(scenario, window=0, intended=2)
+    scenario.accept(request("b"))
+
+    assert scenario.claim("b") == AlreadyEnded(state="duplicate", held_by="a", opens_in=2 * HOUR)

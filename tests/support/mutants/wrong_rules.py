@@ -35,6 +35,7 @@ RULES = (
     ("sfmc_import.states", '(("starting",), "reconciling"', '(("retrying",), "reconciling"'),
     ("sfmc_import.request", "return self.version is not None or self.modified_ns is not None", "return True"),
     ("sfmc_import.request", '"\\0".join(map(str, parts))', '"".join(map(str, parts))'),
+    ("sfmc_import.service", "policy.window(definition), may_start", "0.0, may_start"),
     ("sfmc_import.service", "- deps.timing.call - _MARGIN", ""),
     ("sfmc_import.service", "        with suppress(LedgerUnavailableError):\n", "        if True:\n"),
     ("sfmc_import.service", "0.0 if decision.is_last else float", "0.0 if not decision.is_last else float"),

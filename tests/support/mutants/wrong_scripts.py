@@ -142,7 +142,6 @@ MUTANTS = (
     Mutant("lease", "pause and math.min(int(d.window), now + pause) or 0", "math.min(int(d.window), now + 60000)"),
     Mutant("lease", "if closed > int(d.previous_window) then", "if pause then"),
     Mutant("lease", "if closed > int(d.previous_window) then", "if false then"),
-    Mutant("starting", "begin_window(a.id, r, d, a.window)", ""),
     # Definitions: resolved once, waited for without a lease.
     Mutant("claim", "if r.definition or not present(a.definition)", "if not present(a.definition)"),
     Mutant("claim", "or not (r.state == 'accepted' or r.postponed) then return end", "then return end"),
@@ -166,6 +165,10 @@ MUTANTS = (
     Mutant("starting", "if a.let_go then release(a.id, r) else release_suspect(a.id) end", "release(a.id, r)"),
     Mutant("starting", "or found.postponed and int(found.fence) == a.fence", ""),
     Mutant("starting", "found.postponed and int(found.fence) == a.fence", "found.postponed"),
+    Mutant("starting", "begin_window(a.id, r, d, a.window)", "nil"),
+    Mutant("lease", "  ms = math.max(ms, int(r.window))\n", ""),
+    Mutant("starting", "values.known, values.window = a.known, a.window", "values.known = a.known"),
+    Mutant("starting", "  if d.window_by ~= a.id then begin_window(a.id, r, d, 0) end\n", ""),
     # Duplicates and follow-ups.
     Mutant("duplicates", "if file and file ~= id and (r.exact or blocked) then", "if file and file ~= id then"),
     Mutant(

@@ -163,8 +163,8 @@ local function while_postponed()
 end
 
 local function give_up_reconciling()
-  begin_window(id, r, d, policy.window)
-  move(id, r, 'start_unknown', {code = 'worker_lost', text = 'too many workers died while they looked for the run'})
+  move(id, r, 'start_unknown', {code = 'worker_lost', text = 'too many workers died while they looked for the run',
+    window_opens = begin_window(id, r, d, policy.window)})
   finish(id, r)
   release(id, r)
   return already_ended()

@@ -69,8 +69,10 @@ local function release(id, r)
   release_suspect(id)
 end
 
--- Lets a start use the window; an open one before it is kept for a start that ends in Error.
+-- Lets a start use the window, at least the one that its intent names: the caller may not know it. An open one before
+-- it is kept for a start that ends in Error. Answers when the window opens, nil when the start has none.
 local function begin_window(id, r, d, ms)
+  ms = math.max(ms, int(r.window))
   local values = {window_by = id, window = str(math.max(int(d.window), now + ms))}
   if d.window_by ~= id and int(d.window) > now then
     values.previous_window, values.previous_window_by = d.window, d.window_by or ''
@@ -78,6 +80,7 @@ local function begin_window(id, r, d, ms)
     drop(definition_key(r), d, {'previous_window', 'previous_window_by'})
   end
   set(definition_key(r), d, values)
+  return ms > 0 and iso(int(d.window)) or nil
 end
 
 -- Gives back the window that a request has used; with a pause, what follows now is closed for so long, at most for the

@@ -143,9 +143,15 @@ class RedisLedger:
             raw: Any = self._client.hgetall(self.keys.request(request_id))
         return read_request(request_id, raw)
 
-    def record_intent(self, lease: Lease, known: Collection[str], *, above: bool = False) -> float | None:
+    def record_intent(
+        self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
+    ) -> float | None:
         """See sfmc_import.ports.Ledger.record_intent."""
-        arguments = {"id": lease.request_id, "fence": lease.fence, **intent_arguments(known, above=above)}
+        arguments = {
+            "id": lease.request_id,
+            "fence": lease.fence,
+            **intent_arguments(known, window=window, above=above),
+        }
         return self._lease_left(self._run_confirmed("record_intent", arguments))
 
     def renew_intent(self, lease: Lease) -> float | None:
@@ -337,11 +343,13 @@ def policy_arguments(policy: Policy) -> dict[str, Any]:
     }
 
 
-def intent_arguments(known: Collection[str], *, above: bool) -> dict[str, Any]:
+def intent_arguments(known: Collection[str], *, window: float, above: bool) -> dict[str, Any]:
     """What the intent keeps: the ids known by now, and the newest of them."""
     numbers = [task_id for task_id in known if task_id.isascii() and task_id.isdigit()]
     newest = max(numbers, key=int, default="")
-    return {"known": orjson.dumps(sorted(known)).decode(), "newest": newest, "above": above}
+    return {"known": orjson.dumps(sorted(known)).decode(), "newest": newest, "above": above} | {
+        "window": milliseconds(window * 3600)
+    }
 
 
 def read_decision(request_id: str, answer: bytes) -> Decision:

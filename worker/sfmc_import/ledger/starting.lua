@@ -8,7 +8,7 @@ function steps.renew_intent(intent)
   if is_suspect(r) and other_suspect(a.id) then return -1 end
   local values = {sent = '1'}
   if intent then
-    values.known = a.known
+    values.known, values.window = a.known, a.window
     if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
     note_newest(r.mid, a.newest)
   end
@@ -54,13 +54,12 @@ function steps.started()
   local values = {task = a.task, started = str(now), follow_until = str(now + a.follow_deadline), polls = 0, sent = '0'}
   if present(a.soap) then values.soap = a.soap end
   set(request_key(id), r, values)
-  begin_window(id, r, d, a.window)
+  local opens = begin_window(id, r, d, a.window)
   if not d.holder or d.holder == id then set(definition_key(r), d, {holder = id, lease = '0'}) end
   note_newest(r.mid, a.task)
   keep_definition(r, d)
   due_at(id, r, now + a.delay)
-  move(id, r, 'started', {window_opens = a.window > 0 and iso(int(d.window)) or nil,
-    matched = a.reconciled and 'reconciled' or 'reply'})
+  move(id, r, 'started', {window_opens = opens, matched = a.reconciled and 'reconciled' or 'reply'})
   release_suspect(id)
   return 1
 end
@@ -121,8 +120,7 @@ function steps.record_start_unknown()
   local r, found, d = current_lease()
   if not r then return found and found.state == 'start_unknown' and 1 or 0 end
   if r.state ~= 'reconciling' then return 0 end
-  begin_window(a.id, r, d, a.window)
-  local extra = {window_opens = a.window > 0 and iso(int(d.window)) or nil}
+  local extra = {window_opens = begin_window(a.id, r, d, a.window)}
   if #a.candidates > 0 then extra.candidates = a.candidates end
   move(a.id, r, 'start_unknown', extra)
   finish(a.id, r)
@@ -157,6 +155,8 @@ local function resolve_as_started(r, d, said, task)
   remember(a.id, r)
   set(request_key(a.id), r, {task = task, started = str(now), follow_until = str(now + a.follow_deadline), polls = 0})
   if not d.holder then set(definition_key(r), d, {holder = a.id, lease = '0'}) end
+  -- An operator had said before that nothing was started, and the window was given back.
+  if d.window_by ~= a.id then begin_window(a.id, r, d, 0) end
   note_newest(r.mid, task)
   keep_definition(r, d)
   due_at(a.id, r, now)

@@ -1,4 +1,4 @@
-"""A model of Marketing Cloud: which starts it applied, which file each of them reads, when their rows appear and end."""
+"""A model of Marketing Cloud: the starts it applied, the file that each of them reads, and when their rows change."""
 
 import re
 from collections.abc import Iterator, Mapping

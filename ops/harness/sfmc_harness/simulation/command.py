@@ -1,4 +1,4 @@
-"""python3 ops/dev.py simulate: runs seeds, or one seed, or one plan from a file; exit code 1 when a promise was broken."""
+"""python3 ops/dev.py simulate: runs many seeds, one seed, or a plan from a file; code 1 when a promise was broken."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sfmc_harness.simulation.drawing import draw
 from sfmc_harness.simulation.plan import Plan, from_json, to_json
-from sfmc_harness.simulation.running import Tally, open_store, run_seeds, shortened, told
+from sfmc_harness.simulation.running import Tally, as_text, open_store, run_seeds, shortened
 from sfmc_harness.simulation.schedule import Schedule, Verdict
 
 BATCH = 50
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="dev.py simulate",
         description="Runs the real scripts and the real service over a modelled Marketing Cloud on virtual time. "
         "A seed decides who dies, freezes, loses a reply or Redis, and at which call. After each step the promises "
-        "of ops/docs/guarantees.md are checked.",
+        "of ops/docs/guarantees.md are checked. With --mutants it counts which wrong scripts and rules it detects.",
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="how many schedules (2000)")
     parser.add_argument("--seed", type=int, metavar="S", help="the first seed; without --seeds only this one")
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 def _replay(plan: Plan) -> int:
     with open_store() as store:
         verdict = Schedule(plan, store).run()
-    print(told(verdict) if verdict.kind else f"nothing was broken in {verdict.steps} steps")
+    print(as_text(verdict) if verdict.kind else f"nothing was broken in {verdict.steps} steps")
     return 1 if verdict.kind else 0
 
 
@@ -93,6 +93,8 @@ def _report(plan: Plan, verdict: Verdict, save: Path | None) -> int:
     file = save or Path("var") / "simulation" / f"seed-{plan.seed}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(to_json(short), "utf-8")
-    print(f"the shortened schedule, to be replayed with: python3 ops/dev.py simulate --trace {file}\n{told(verdict)}")
+    print(
+        f"the shortened schedule, to be replayed with: python3 ops/dev.py simulate --trace {file}\n{as_text(verdict)}"
+    )
     print(to_json(short), end="")
     return 1

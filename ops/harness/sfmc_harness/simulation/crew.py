@@ -1,4 +1,4 @@
-"""Actors that run code of the product in threads of which only one moves at a time; each pauses before its next call."""
+"""Actors that run code of the product, each in a thread, of which one moves at a time; it pauses before each call."""
 
 import threading
 from collections.abc import Callable
@@ -82,6 +82,14 @@ class Crew:
         self._idle.clear()
 
 
+def _error_of(body: Callable[[], None]) -> BaseException | None:
+    try:
+        body()
+    except BaseException as error:  # noqa: BLE001 - the simulation judges whatever ended it
+        return error
+    return None
+
+
 class _Seat:
     """A thread that actors use one after another."""
 
@@ -96,11 +104,6 @@ class _Seat:
             if self.given is None:
                 return
             actor, body = self.given
-            try:
-                if actor.is_killed:
-                    raise KilledError
-                body()
-            except BaseException as error:  # noqa: BLE001 - the simulation judges whatever ended it
-                actor.error = error
+            actor.error = KilledError() if actor.is_killed else _error_of(body)
             actor.has_ended = True
             crew.give_back()

@@ -94,7 +94,7 @@ class Happenings:
         self._schedule.calls.redis_down_until = self._until(happening)
 
     def _time(self, happening: Happening) -> None:
-        """Time passes while nobody moves."""
+        """Time passes while all stand still."""
         self._schedule.advance_to(self._until(happening))
 
     def _until(self, happening: Happening) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
+from sfmc_harness.simulation.calls import SECOND
 from sfmc_harness.simulation.cloud import NEVER, Applied, Cloud
 from sfmc_harness.simulation.history import History, ViolationError, name_of
 from sfmc_harness.simulation.plan import Plan
@@ -55,10 +56,10 @@ class Invariants:
 
     def _states_and_events_agree(self, view: View) -> None:
         for request, fields in view.requests.items():
-            told = self._history.states.get(request)
-            if fields.get("state") != told:
+            reported = self._history.states.get(request)
+            if fields.get("state") != reported:
                 raise ViolationError(
-                    "state without event", f"{request} is {fields.get('state')}, its events say {told}"
+                    "state without event", f"{request} is {fields.get('state')}, its events say {reported}"
                 )
         if lost := self._history.states.keys() - view.requests.keys():
             raise ViolationError("record lost", f"{sorted(lost)}")
@@ -66,8 +67,7 @@ class Invariants:
     def _one_in_flight(self, view: View) -> None:
         flying = defaultdict(list)
         for request, fields in view.requests.items():
-            # A postponed request waits without its definition.
-            if fields["state"] in FLYING and "postponed" not in fields and not self._came_back(request):
+            if fields["state"] in FLYING and not self._came_back(request):
                 flying[fields["key"]].append(request)
         for key, requests in flying.items():
             if len(requests) > 1:
@@ -127,8 +127,7 @@ class Invariants:
         if self._history.states.get(earlier.request) in FLYING and not self._came_back(earlier.request):
             text = f"{new.key}: run {new.task_id} of {new.request} during {earlier.task_id} of {earlier.request}"
             raise ViolationError("two at once", text)
-        is_forced = self.requests[new.request].force
-        if not is_forced and new.at - earlier.at < self.window_ms(new.key) and not self._is_freed(earlier):
+        if not self.requests[new.request].force and new.at < self._opens(earlier):
             text = f"{new.key}: run {new.task_id} of {new.request} after {earlier.task_id} of {earlier.request}"
             raise ViolationError("inside the window", text)
 
@@ -136,13 +135,17 @@ class Invariants:
         return self._policy.may_repeat(self._cloud.definition(key))
 
     def window_ms(self, key: str) -> int:
-        """The window of a definition."""
+        """The window of a definition, in milliseconds."""
         definition = self._cloud.definition(key)
         return 0 if definition is None else round(self._policy.window(definition) * 3_600_000)
 
-    def _is_freed(self, earlier: Applied) -> bool:
-        failed = self._history.went_through(earlier.request, "import_failed")
-        return earlier.end == "import_failed" and failed and self._policy.on_error == "free"
+    def _opens(self, earlier: Applied) -> int:
+        """When the next start is allowed: after the window, or after the pause that follows an Error."""
+        window = earlier.at + self.window_ms(earlier.key)
+        failed = self._history.times.get((earlier.request, "import_failed"))
+        if failed is None or earlier.end != "import_failed" or self._policy.on_error != "free":
+            return window
+        return min(window, failed + round(self._policy.error_pause * SECOND))
 
     def _file_is_the_requested_one(self, new: Applied) -> None:
         file = self.requests[new.request].file
@@ -199,12 +202,12 @@ class Invariants:
                 if why:
                     yield "unjust duplicate", f"{request}: {why}"
 
-    def _why_no_duplicate(self, request: str, told: Mapping[str, Any]) -> str | None:
-        mine, other = self.requests[request], self.requests.get(str(told.get("held_by")))
-        match told.get("why"):
+    def _why_no_duplicate(self, request: str, details: Mapping[str, Any]) -> str | None:
+        mine, other = self.requests[request], self.requests.get(str(details.get("held_by")))
+        match details.get("why"):
             case "file":
                 same = other and other.file and mine.file and other.file.fingerprint == mine.file.fingerprint
-                return None if same else f"{told.get('held_by')} has another file"
+                return None if same else f"{details.get('held_by')} has another file"
             case "event":
                 return None if other and other.event_id == mine.event_id else "no such event"
             case "superseded":

@@ -99,7 +99,8 @@ def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_json(text: str) -> Plan:
     """Read a plan; raises ValueError or TypeError for a text that is none."""
-    fields = json.loads(text)
+    fields: dict[str, Any] = json.loads(text)
     kinds = {"definitions": DefinitionPlan, "happenings": Happening, "faults": Fault}
-    read = {name: tuple(kind(**entry) for entry in fields.pop(name)) for name, kind in kinds.items()}
-    return Plan(**fields, **read)
+    for name, kind in kinds.items():
+        fields[name] = tuple(kind(**entry) for entry in fields[name])
+    return Plan(**fields)

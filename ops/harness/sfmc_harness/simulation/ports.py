@@ -82,18 +82,20 @@ class SteppedCloud:
         fault = self._calls.cloud("Perform")
         if self._calls.clock.boottime() >= not_after:
             return NotApplied("lease_over", "the time to send this start is over")
+        refusal = self._refusal(mid, fault.on_cloud, fault.seconds) or self._rejection(customer_key, fault.on_cloud)
+        if refusal is not None:
+            self._calls.reply()
+            return refusal
         answer, seconds = self._perform(customer_key, fault.on_cloud, fault.seconds)
         self._calls.reply(seconds=seconds)
         return answer
 
-    def _perform(self, key: str, fault: str, seconds: float) -> tuple[Accepted | Fault, float | None]:
-        refusal = self._refusal(fault, seconds)
-        if refusal is not None:
-            return refusal, None
+    def _rejection(self, key: str, fault: str) -> Rejected | None:
         if self._cloud.definition(key) is None:
-            return Rejected("43010", "not found"), None
-        if fault == "rejected":
-            return Rejected("43060", "not valid"), None
+            return Rejected("43010", "not found")
+        return Rejected("43060", "not valid") if fault == "rejected" else None
+
+    def _perform(self, key: str, fault: str, seconds: float) -> tuple[Accepted | Fault, float | None]:
         request, now = self._calls.actor.request, self._calls.clock.now
         if fault == "cut_before_applying":
             return Ambiguous("reset", "reset"), None
@@ -109,7 +111,9 @@ class SteppedCloud:
             return Ambiguous("no_task_id", "OK without Task.ID"), None
         return Accepted(task_id=applied.task_id, soap_request_id=f"soap-{applied.task_id}"), None
 
-    def _refusal(self, fault: str, seconds: float) -> NotApplied | None:
+    def _refusal(self, mid: str, fault: str, seconds: float) -> Refusal | None:
+        if mid != MID:
+            return Rejected("4", "no access to this business unit")
         if self._calls.clock.now < self._cloud.down_until or fault == "token":
             return NotApplied("token_refused", "the token was refused", account_wide=True)
         if fault == "refused":
@@ -118,11 +122,11 @@ class SteppedCloud:
             return NotApplied("17", "rate limited", account_wide=True, retry_after=seconds)
         return NotApplied("13", "not processed") if fault == "busy" else None
 
-    def _query(self, what: str, read: Callable[[], T]) -> T | Refusal:
+    def _query(self, mid: str, what: str, read: Callable[[], T]) -> T | Refusal:
         """The answer is as of the time when Marketing Cloud gave it, before it arrives."""
         fault = self._calls.cloud(what)
         name = fault.on_cloud
-        refusal = self._refusal(name, fault.seconds)
+        refusal = self._refusal(mid, name, fault.seconds)
         if refusal is None and name not in {"", "freeze", "delay"}:
             refusal = NotApplied("read_timeout" if name in _SLOW else "reset", "no answer")
         answer = refusal or read()
@@ -131,7 +135,7 @@ class SteppedCloud:
 
     def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
         """See sfmc_import.ports.MarketingCloud.definition."""
-        return self._query("definition", lambda: self._cloud.definition(customer_key))
+        return self._query(mid, "definition", lambda: self._cloud.definition(customer_key))
 
     def definition_of_object(self, mid: str, object_id: str) -> Definition | Refusal | None:
         """See sfmc_import.ports.MarketingCloud.definition_of_object."""
@@ -139,15 +143,15 @@ class SteppedCloud:
 
     def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
         """See sfmc_import.ports.MarketingCloud.definitions."""
-        return self._query("definitions", lambda: list(map(self._cloud.definition_of, self._cloud.plans.values())))
+        return self._query(mid, "definitions", lambda: list(map(self._cloud.definition_of, self._cloud.plans.values())))
 
     def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
         """See sfmc_import.ports.MarketingCloud.runs_of."""
-        return self._query("runs_of", lambda: [r for r in self._rows() if r.customer_key == customer_key])
+        return self._query(mid, "runs_of", lambda: [r for r in self._rows() if r.customer_key == customer_key])
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
         """See sfmc_import.ports.MarketingCloud.runs."""
-        return self._query("runs", lambda: {row.task_id: row for row in self._rows() if row.task_id in task_ids})
+        return self._query(mid, "runs", lambda: {row.task_id: row for row in self._rows() if row.task_id in task_ids})
 
     def _rows(self) -> Iterator[Run]:
         return self._cloud.rows(self._calls.clock.now)

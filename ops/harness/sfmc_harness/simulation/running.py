@@ -62,13 +62,13 @@ def run_seeds(store: Store, seeds: Iterable[int], steps: int) -> Tally:
     return tally
 
 
-def shortened(store: Store, plan: Plan, verdict: Verdict) -> tuple[Plan, Verdict]:
-    """The shortest plan found that breaks the same promise."""
-    short = shrink(plan, lambda smaller: Schedule(smaller, store).run().kind == verdict.kind, SHRINK_TRIES)
+def shortened(store: Store, plan: Plan, verdict: Verdict, tries: int = SHRINK_TRIES) -> tuple[Plan, Verdict]:
+    """The shortest plan found in so many tries that breaks the same promise."""
+    short = shrink(plan, lambda smaller: Schedule(smaller, store).run().kind == verdict.kind, tries)
     return short, Schedule(short, store).run()
 
 
-def told(verdict: Verdict) -> str:
+def as_text(verdict: Verdict) -> str:
     """The violation and the steps that lead to it."""
     first = verdict.trace[0].now if verdict.trace else 0
     return "\n".join([verdict.text, *(_line(line, first) for line in verdict.trace)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from sfmc_harness.simulation.actions import Actions
 from sfmc_harness.simulation.calls import SECOND, Calls, Clock, TraceLine
@@ -211,7 +212,7 @@ class Schedule:
             raise ViolationError("defect", f"{actor.host} with {actor.request}: {actor.error!r}")
         slot = next((slot for slot in self.slots if slot.actor is actor), None)
         if slot is None and is_killed:
-            self.again.append(Again(self.clock.now + 5 * SECOND, lambda: self._restart(actor, body)))
+            self.again.append(Again(self.clock.now + 5 * SECOND, partial(self._restart, actor, body)))
         if slot is not None:
             self._free(slot, is_dead=is_killed)
         if slot is not None and is_killed:
@@ -259,7 +260,7 @@ class Schedule:
             if name in OPERATOR_ACTS and (request, name) not in self._operated:
                 self._operated.add((request, name))
                 at = self.clock.now + round(unit(self.plan.seed, 8, self.calls.step) * 600 * SECOND)
-                self.again.append(Again(at, lambda request=request, name=name: self._act(request, name)))
+                self.again.append(Again(at, partial(self._act, request, name)))
 
     def _act(self, request: str, name: str) -> None:
         if self.cloud.is_pending(request):

@@ -45,6 +45,7 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
             for first in range(0, len(entries), size):
                 yield _with(plan, name, entries[:first] + entries[first + size :])
             size //= 2
+    yield from _earlier(plan)
     for name, value in PLAIN.items():
         if getattr(plan, name) != value:
             yield _with(plan, name, value)
@@ -54,6 +55,16 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
     needed = tuple(definition for definition in plan.definitions if definition.key in used)
     if needed and len(needed) < len(plan.definitions):
         yield _with(plan, "definitions", needed)
+
+
+def _earlier(plan: Plan) -> Iterator[Plan]:
+    for at, happening in enumerate(plan.happenings):
+        if happening.step:
+            moved = replace(happening, step=0)
+            yield _with(plan, "happenings", (*plan.happenings[:at], moved, *plan.happenings[at + 1 :]))
+    for at, fault in enumerate(plan.faults):
+        if fault.call and fault.step > 1:
+            yield _with(plan, "faults", (*plan.faults[:at], replace(fault, step=1), *plan.faults[at + 1 :]))
 
 
 def _with(plan: Plan, name: str, value: object) -> Plan:

@@ -1,4 +1,4 @@
-"""The ledger's own scripts on a real server, on virtual time: the caller gives the time of each call, keys age with it."""
+"""The ledger's own scripts on a real server, on virtual time, which each call brings along and by which keys age."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

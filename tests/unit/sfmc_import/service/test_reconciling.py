@@ -128,9 +128,10 @@ def test_a_window_is_never_guessed_while_the_definition_cannot_be_read(system: S
     assert system.start(request("b", file=None)).state == "duplicate"
 
 
-def test_a_definition_that_is_gone_sets_no_window(system: System):
+def test_a_definition_that_is_gone_meanwhile_leaves_the_start_the_window_of_its_intent(system: System):
     mark_ambiguous(system)
     system.cloud.fail("definition", Rejected("4", "no access"), times=10**6)
     system.live()
 
     assert last(system)[0] == "completed"
+    assert system.start(request("b", file=None)).state == "duplicate"

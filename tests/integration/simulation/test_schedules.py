@@ -1,0 +1,83 @@
+"""Schedules of faults on virtual time keep every promise, and a promise that a wrong script breaks is found."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sfmc_harness.simulation.drawing import draw
+from sfmc_harness.simulation.plan import from_json, to_json
+from sfmc_harness.simulation.running import as_text, open_store, run_seeds, shortened
+from sfmc_harness.simulation.schedule import Schedule
+from sfmc_harness.simulation.store import Store
+from tests.support.mutants.scripts import reading
+from tests.support.mutants.wrong_scripts import Mutant
+
+PLANS = Path(__file__).with_name("plans")
+STEPS = 60
+SCHEDULES = 200
+PARTS = 2
+SENT_IS_FORGOTTEN = Mutant("starting", "local values = {sent = '1'}", "local values = {sent = '0'}")
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    with open_store() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_schedule_breaks_a_promise(store: Store, part: int, record_property):
+    tally = run_seeds(store, range(part * SCHEDULES, (part + 1) * SCHEDULES), STEPS)
+
+    assert not tally.failed, f"seed {tally.failed[0][0].seed}: {as_text(tally.failed[0][1])}"
+    record_property("cases", tally.schedules)
+
+
+@pytest.mark.parametrize("file", sorted(PLANS.glob("*.json")), ids=lambda file: file.stem)
+def test_a_schedule_that_broke_a_promise_once_breaks_none_now(store: Store, file: Path):
+    verdict = Schedule(from_json(file.read_text("utf-8")), store).run()
+
+    assert verdict.kind is None, as_text(verdict)
+
+
+def test_a_seed_gives_the_same_schedule_every_time(store: Store):
+    first, second = (Schedule(draw(7, STEPS), store).run() for _ in range(2))
+
+    assert first == second
+
+
+def test_a_broken_promise_is_found_shortened_and_replayed_from_text():
+    with open_store(reading(SENT_IS_FORGOTTEN)) as store:
+        tally = run_seeds(store, range(200), STEPS)
+        (failed,) = tally.failed
+        plan, verdict = shortened(store, *failed, tries=60)
+
+        assert verdict.kind == "double start"
+        assert len(plan.faults) + len(plan.happenings) <= len(failed[0].faults) + len(failed[0].happenings)
+        assert Schedule(from_json(to_json(plan)), store).run() == verdict
+
+
+def test_the_command_says_its_rate_and_how_requests_ended():
+    done = run_command("--seeds", "6", "--processes", "2")
+
+    assert done.returncode == 0, done.stdout
+    assert "6 schedules" in done.stdout
+    assert "schedules a second" in done.stdout
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+def test_two_thousand_schedules_break_no_promise(record_property):
+    done = run_command("--seeds", "2000")
+    sys.stdout.write(done.stdout)
+
+    assert done.returncode == 0, done.stdout
+    record_property("cases", 2000)
+
+
+def run_command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "sfmc_harness.simulation", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
