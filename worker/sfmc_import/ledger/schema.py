@@ -149,11 +149,7 @@ REQUEST = Key(
             meaning="the intent: all TaskResultIDs up to this one existed; instead of a list",
         ),
         Field(
-            name="window",
-            kind="int",
-            attribute="window_ms",
-            kept_at_end="start_unknown",
-            meaning="the intent: how long the window of its start is, in ms",
+            name="window", kind="int", kept_at_end="start_unknown", meaning="the intent: the window of its start in ms"
         ),
         Field(name="reconcile_until", kind="ms", kept_at_end=False, meaning="the deadline for finding the run"),
         Field(name="task", attribute="task_id", meaning="the Task.ID of its run"),
