@@ -43,6 +43,7 @@ class Actions:
         try:
             self._task(message, deps)
         except LedgerUnavailableError:
+            self.calls.abandoned[message.about] += 1
             if message.kind != "sweep":
                 self._put(message, seconds=1.0)
 

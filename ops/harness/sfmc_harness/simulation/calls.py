@@ -1,5 +1,6 @@
 """What an actor's call to the outside goes through: it waits for its turn, meets the fault of its step, takes time."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +57,10 @@ class Clock:
 
 @dataclass
 class Calls:
-    """Counts the steps of a schedule and lets each meet its fault. A step is one call of an actor to the outside."""
+    """Counts the steps of a schedule and lets each meet its fault. A step is one call of an actor to the outside.
+
+    `abandoned` counts by request how often a worker died, stood still or lost Redis while it worked on it.
+    """
 
     plan: Plan
     crew: Crew
@@ -66,6 +70,7 @@ class Calls:
     has_lost_power: bool = False
     changed: bool = False
     trace: list[TraceLine] = field(default_factory=list)
+    abandoned: Counter[str] = field(default_factory=Counter)
     on_freeze: Callable[[Actor], None] = lambda _: None
 
     def __post_init__(self) -> None:
@@ -141,5 +146,6 @@ class Calls:
             raise KilledError
         if name in {"freeze", "delay"}:
             if name == "freeze":
+                self.abandoned[self.actor.request] += 1
                 self.on_freeze(self.actor)
             self.sleep(fault.seconds)

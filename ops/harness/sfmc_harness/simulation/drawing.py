@@ -45,8 +45,8 @@ CALLS = (
 )
 """The calls that faults look for, the ones that matter most several times."""
 
-POISON = 0.1
-"""How often a request kills each worker that comes to a certain call for it."""
+POISON = 0.05
+"""How often a request kills each worker that comes to a certain call for it; as often again there is no other fault."""
 
 CALLS_OF_POISON = ("definition", "runs_of", "Perform", "record_intent", "started")
 DEFINITIONS = (
@@ -86,7 +86,7 @@ def _policy(dice: random.Random) -> dict[str, object]:
         "coalesce": ["same_name", "same_name", "each", "latest"],
         "on_error": ["free", "keep"],
         "when_ambiguous": [None, "unknown", "repeat"],
-        "frequency": [None, None, 0.5],
+        "frequency": [None, None, 0.5, 1.0],
         "retry_deadline": [600.0, 6 * 3600.0],
         "reconcile_deadline": [240.0],
         "follow_deadline": [600.0, 3600.0],
@@ -104,7 +104,7 @@ def _happenings(dice: random.Random, definitions: tuple[DefinitionPlan, ...], st
             if requests < MAX_REQUESTS:
                 requests += 1
                 name = "" if kind != "submit" and dice.random() < 0.3 else definition.file_spec
-                version = dice.choice([requests, requests, 1])
+                version = dice.choice([requests, requests, requests, 1, 1, 0])
                 yield Happening(
                     step=step, kind=kind, key=definition.key, request=f"r{requests}", name=name, version=version
                 )
@@ -116,6 +116,9 @@ def _happenings(dice: random.Random, definitions: tuple[DefinitionPlan, ...], st
 
 
 def _faults(dice: random.Random, steps: int) -> Iterator[Fault]:
+    if dice.random() < POISON:
+        yield _poison(dice)
+        return
     rate = dice.choice([0.0, 0.02, 0.05, 0.1])
     for step in range(1, steps + 1):
         if dice.random() < rate:
@@ -124,8 +127,12 @@ def _faults(dice: random.Random, steps: int) -> Iterator[Fault]:
         step, call = dice.randint(1, steps * 2 // 3), dice.choice(CALLS)
         yield _fault(dice, step=step, call=call, times=dice.choice([1, 1, 1, 2, 4]))
     if dice.random() < POISON:
-        call, request = dice.choice(CALLS_OF_POISON), f"r{dice.choice([1, 1, 2, 3])}"
-        yield Fault(step=1, on_redis="kill", on_cloud="kill", call=call, request=request, times=20)
+        yield _poison(dice)
+
+
+def _poison(dice: random.Random) -> Fault:
+    call, request = dice.choice(CALLS_OF_POISON), f"r{dice.choice([1, 1, 2, 3])}"
+    return Fault(step=1, on_redis="kill", on_cloud="kill", call=call, request=request, times=20)
 
 
 def _fault(dice: random.Random, **place: Any) -> Fault:

@@ -45,7 +45,7 @@ class Happenings:
         name = self._schedule.cloud.name_on(happening.name, self._schedule.clock.now)
         file = None
         if name:
-            file = FileInfo(location="/in", name=name, size=3, version=str(happening.version) or None)
+            file = FileInfo(location="/in", name=name, size=3, version=str(happening.version or "") or None)
             self._schedule.cloud.arrive(name)
         fields = {"request_id": happening.request, "customer_key": happening.key, "mid": MID, "file": file}
         request = StartRequest(**(fields | more))  # type: ignore[arg-type]

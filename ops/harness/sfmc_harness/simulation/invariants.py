@@ -14,21 +14,31 @@ from sfmc_import.ledger import LedgerSettings
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import MAX_RETRY_AFTER_SECONDS, WAKE_PAUSE_SECONDS
-from sfmc_import.states import RUN_ENDS, UNFINISHED
+from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED
 
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
 SLACK_MS = 1000
+_HANDLED = frozenset({"started", *COMPLETED, "follow_timed_out"})
+
+
+def _same_file(one: StartRequest, other: StartRequest) -> bool:
+    if one.file is None or other.file is None or not one.file.has_fingerprint:
+        return False
+    return one.file.fingerprint == other.file.fingerprint
 
 
 class Invariants:
     """Checks one schedule; `requests` grows as sources, clients and operators ask."""
 
-    def __init__(self, plan: Plan, cloud: Cloud, history: History, settings: LedgerSettings) -> None:
+    def __init__(
+        self, plan: Plan, cloud: Cloud, history: History, settings: LedgerSettings, abandoned: Mapping[str, int]
+    ) -> None:
         self._plan = plan
         self._cloud = cloud
         self._history = history
         self._settings = settings
         self._policy = Policy(**plan.policy)
+        self._abandoned = abandoned
         self._checked = 0
         self.requests: dict[str, StartRequest] = {}
         self.submitted: set[str] = set()
@@ -43,6 +53,7 @@ class Invariants:
         self._one_in_flight(view)
         self._all_have_a_next_time(view)
         self._deferred_for_a_reason(view)
+        self._one_suspect_acts(view)
         if view.endless:
             raise ViolationError("key without end", ", ".join(view.endless))
 
@@ -51,6 +62,7 @@ class Invariants:
         for new in self._cloud.applied[self._checked :]:
             if new.request:
                 self._not_too_often(new)
+                self._not_handled_before(new)
                 self._file_is_the_requested_one(new)
         self._checked = len(self._cloud.applied)
 
@@ -106,6 +118,13 @@ class Invariants:
     def _is_deferred(view: View, request: str) -> bool:
         return view.requests.get(request, {}).get("state") == "deferred"
 
+    @staticmethod
+    def _one_suspect_acts(view: View) -> None:
+        holders = [each.get("holder", "") for each in view.definitions.values() if int(each.get("lease", 0)) > view.now]
+        suspects = [holder for holder in holders if int(view.requests.get(holder, {}).get("worker_losses", 0))]
+        if len(suspects) > 1:
+            raise ViolationError("two suspects act", f"{suspects}")
+
     # --- Each applied start.
 
     def _not_too_often(self, new: Applied) -> None:
@@ -147,6 +166,18 @@ class Invariants:
             return window
         return min(window, failed + round(self._policy.error_pause * SECOND))
 
+    def _not_handled_before(self, new: Applied) -> None:
+        """The same file, or the same source event, is not imported again, unless the first led to nothing."""
+        mine = self.requests[new.request]
+        for other in self.requests.values():
+            if other.request_id == mine.request_id or other.customer_key != mine.customer_key:
+                continue
+            if self._history.states.get(other.request_id) in _HANDLED and not self._came_back(other.request_id):
+                same_event = mine.event_id is not None and mine.event_id == other.event_id
+                if same_event or (not mine.force and _same_file(mine, other)):
+                    text = f"{mine.request_id} starts what {other.request_id} has started"
+                    raise ViolationError("handled twice", text)
+
     def _file_is_the_requested_one(self, new: Applied) -> None:
         file = self.requests[new.request].file
         if file is not None and new.read != file.name:
@@ -158,7 +189,13 @@ class Invariants:
 
     def at_the_end(self, view: View) -> None:
         """Raise ViolationError for the first promise that was not kept in the end."""
-        for kind, text in (*self._lost(), *self._left_over(view), *self._untrue(), *self._unjust()):
+        for kind, text in (
+            *self._lost(),
+            *self._left_over(view),
+            *self._untrue(),
+            *self._unjust(),
+            *self._wrongly_lost(),
+        ):
             raise ViolationError(kind, text)
 
     def _lost(self) -> Iterator[tuple[str, str]]:
@@ -201,6 +238,17 @@ class Invariants:
                 why = self._why_no_duplicate(request, self._history.last(request)["data"])
                 if why:
                     yield "unjust duplicate", f"{request}: {why}"
+
+    def _wrongly_lost(self) -> Iterator[tuple[str, str]]:
+        """A request is set aside for the workers that it lost only when it lost them, and while it acted alone."""
+        for request in self._history.states:
+            data = self._history.last(request)["data"]
+            if data.get("code") != "worker_lost":
+                continue
+            if self._abandoned.get(request, 0) <= self._settings.max_lost:
+                yield "wrongly set aside", f"{request} lost {self._abandoned.get(request, 0)} workers"
+            if self._plan.faults and all(fault.request not in {"", request} for fault in self._plan.faults):
+                yield "wrongly set aside", f"{request} died with a killer"
 
     def _why_no_duplicate(self, request: str, details: Mapping[str, Any]) -> str | None:
         mine, other = self.requests[request], self.requests.get(str(details.get("held_by")))

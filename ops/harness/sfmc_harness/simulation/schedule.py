@@ -72,7 +72,7 @@ class Schedule:
         self.queue = Queue()
         self.calls = Calls(plan, self.crew, self.clock, on_freeze=self._redeliver)
         self.history = History()
-        self.invariants = Invariants(plan, self.cloud, self.history, store.settings)
+        self.invariants = Invariants(plan, self.cloud, self.history, store.settings, self.calls.abandoned)
         self.actions = Actions(
             self.calls, self.cloud, self.queue, open_ledger(store, self.calls), Policy(**plan.policy)
         )
@@ -224,6 +224,7 @@ class Schedule:
     def _free(self, slot: Slot, *, is_dead: bool) -> None:
         message, slot.message, slot.actor = slot.message, None, None
         if is_dead and message is not None:
+            self.calls.abandoned[message.about] += 1
             self._return(message)
 
     def _stop(self, hosts: Collection[str]) -> None:
