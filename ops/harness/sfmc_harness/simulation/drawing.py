@@ -53,6 +53,7 @@ DEFINITIONS = (
     DefinitionPlan(key="daily", file_spec="daily.csv"),
     DefinitionPlan(key="hourly", file_spec="hourly.csv", hours=1),
     DefinitionPlan(key="whole", file_spec="whole.csv", update_type="Overwrite"),
+    DefinitionPlan(key="dated", file_spec="dated_%%YEAR%%%%MONTH%%%%DAY%%.csv", hours=1),
 )
 MAX_REQUESTS = 7
 

@@ -95,6 +95,7 @@ class Happenings:
 
     def _time(self, happening: Happening) -> None:
         """Time passes while all stand still."""
+        self._schedule.calls.abandoned.update(actor.request for actor in self._schedule.actors)
         self._schedule.advance_to(self._until(happening))
 
     def _until(self, happening: Happening) -> int:

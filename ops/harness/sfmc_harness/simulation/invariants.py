@@ -79,7 +79,8 @@ class Invariants:
     def _one_in_flight(self, view: View) -> None:
         flying = defaultdict(list)
         for request, fields in view.requests.items():
-            if fields["state"] in FLYING and not self._came_back(request):
+            # A postponed request waits without its definition.
+            if fields["state"] in FLYING and "postponed" not in fields and not self._came_back(request):
                 flying[fields["key"]].append(request)
         for key, requests in flying.items():
             if len(requests) > 1:
@@ -139,7 +140,7 @@ class Invariants:
         return any(applied.key == key and not applied.request for applied in self._cloud.applied)
 
     def _compare(self, earlier: Applied, new: Applied) -> None:
-        if earlier.visible_at == NEVER and self._may_repeat(new.key):
+        if self._is_excused(earlier):
             return
         if earlier.request == new.request:
             raise ViolationError("double start", f"{new.request}: runs {earlier.task_id} and {new.task_id}")
@@ -150,8 +151,9 @@ class Invariants:
             text = f"{new.key}: run {new.task_id} of {new.request} after {earlier.task_id} of {earlier.request}"
             raise ViolationError("inside the window", text)
 
-    def _may_repeat(self, key: str) -> bool:
-        return self._policy.may_repeat(self._cloud.definition(key))
+    def _is_excused(self, run: Applied) -> bool:
+        """Its row never appears, and the policy is to repeat such a start."""
+        return run.visible_at == NEVER and self._policy.may_repeat(self._cloud.definition(run.key))
 
     def window_ms(self, key: str) -> int:
         """The window of a definition, in milliseconds."""
@@ -220,7 +222,7 @@ class Invariants:
             own = self._cloud.of_request(request)
             if outcome in RUN_ENDS:
                 yield from self._run_is_true(request, outcome, runs.get(str(task)))
-            elif outcome != "start_unknown" and own:
+            elif outcome != "start_unknown" and any(not self._is_excused(run) for run in own):
                 yield "untrue", f"{request} is {outcome}, but {[run.task_id for run in own]} was started"
 
     def _run_is_true(self, request: str, outcome: str, run: Applied | None) -> Iterator[tuple[str, str]]:
@@ -247,8 +249,12 @@ class Invariants:
                 continue
             if self._abandoned.get(request, 0) <= self._settings.max_lost:
                 yield "wrongly set aside", f"{request} lost {self._abandoned.get(request, 0)} workers"
-            if self._plan.faults and all(fault.request not in {"", request} for fault in self._plan.faults):
+            if self._only_others_kill(request):
                 yield "wrongly set aside", f"{request} died with a killer"
+
+    def _only_others_kill(self, request: str) -> bool:
+        stops = {happening.kind for happening in self._plan.happenings} & {"time", "redis_outage"}
+        return not stops and all(fault.request not in {"", request} for fault in self._plan.faults)
 
     def _why_no_duplicate(self, request: str, details: Mapping[str, Any]) -> str | None:
         mine, other = self.requests[request], self.requests.get(str(details.get("held_by")))

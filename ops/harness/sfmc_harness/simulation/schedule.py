@@ -65,7 +65,7 @@ class Schedule:
     def __init__(self, plan: Plan, store: Store) -> None:
         self.plan = plan
         self.clock = Clock(FIRST_MIDNIGHT_MS - round(plan.begins * SECOND))
-        store.wipe(self.clock.now)
+        store.wipe()
         self.store = store
         self.crew = Crew()
         self.cloud = Cloud(plan)
@@ -150,7 +150,7 @@ class Schedule:
         """Let time pass."""
         self.clock.now = max(self.clock.now, at)
         self.cloud.settle(self.clock.now)
-        self.store.age(self.clock.now)
+        self.store.expire(self.clock.now)
 
     # --- Workers and beat.
 

@@ -1,5 +1,6 @@
 """The ledger's own scripts on a real server, on virtual time, which each call brings along and by which keys age."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,18 +14,27 @@ from sfmc_import.ledger.scripts import read_part, sources
 
 REAL_CLOCK = "redis.call('TIME')"
 GIVEN_CLOCK = "{math.floor(ARGV[2] / 1000), ARGV[2] % 1000 * 1000}"
-AGE_STEP_MS = 10_000
-"""Keys age in steps of this length: each of them costs a look at every key."""
+AHEAD_MS = 10 * 365 * 86_400_000
+"""Keys expire so long after their virtual time, so that the clock of the server never removes one."""
 
-_AGE = """
+_LIVES = (
+    (re.compile(r"'PEXPIRE', key, str\(ms\)"), f"'PEXPIREAT', key, str(now + ms + {AHEAD_MS})"),
+    (re.compile(r"'PX', (cfg\.\w+)"), rf"'PXAT', str(now + \1 + {AHEAD_MS})"),
+)
+"""How the scripts say how long a key lives, and what stands for it here."""
+
+_EXPIRE = """
+local clock = redis.call('TIME')
+local gone = clock[1] * 1000 + math.floor(clock[2] / 1000) - ARGV[1]
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local left = redis.call('PTTL', key)
-  if left > 0 then redis.call('PEXPIRE', key, string.format('%.0f', left - ARGV[1])) end
+  if left >= 0 and left + gone <= 0 then redis.call('DEL', key) end
 end
 """
 
 _LOOK = """
-local requests, definitions, waiting, endless = {}, {}, {}, {}
+local requests, definitions, waiting, endless, soonest = {}, {}, {}, {}, 1e15
+local clock = redis.call('TIME')
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local is_ours = string.sub(key, 1, #ARGV[1]) == ARGV[1]
   local letter = is_ours and string.sub(key, #ARGV[1] + 1, #ARGV[1] + 2)
@@ -35,9 +45,11 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   elseif letter == 'w:' then
     waiting[#waiting + 1] = {string.sub(key, #ARGV[1] + 3), redis.call('ZRANGE', key, 0, -1)}
   end
-  if redis.call('TTL', key) == -1 then endless[#endless + 1] = key end
+  local left = redis.call('PTTL', key)
+  if left == -1 then endless[#endless + 1] = key else soonest = math.min(soonest, left) end
 end
-return {requests, definitions, waiting, endless, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'),
+soonest = string.format('%.0f', soonest + clock[1] * 1000 + math.floor(clock[2] / 1000))
+return {requests, definitions, waiting, endless, soonest, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'),
   redis.call('XRANGE', KEYS[2], ARGV[2], '+')}
 """
 
@@ -56,12 +68,14 @@ class View:
 
 
 def on_given_time(read: Callable[[str], str]) -> Callable[[str], str]:
-    """Read the scripts with the time of Redis replaced by the second argument of the call."""
+    """Read the scripts with the time of Redis replaced by the second argument of the call, by which keys live too."""
 
     def given(name: str) -> str:
         text = read(name)
         if name == "lib" and text.count(REAL_CLOCK) != 1:
             raise AssertionError("lib.lua must ask for the time in one place")
+        for life, stands in _LIVES:
+            text = life.sub(stands, text)
         return text.replace(REAL_CLOCK, GIVEN_CLOCK)
 
     return given
@@ -82,25 +96,25 @@ class Store:
         for text in self.scripts.values():
             self.client.script_load(text)
         self._look = self.client.register_script(_LOOK)
-        self._age = self.client.register_script(_AGE)
-        self.wipe(0)
+        self._expire = self.client.register_script(_EXPIRE)
+        self.wipe()
 
-    def wipe(self, now: int) -> None:
-        """Forget everything; it is `now`, in milliseconds."""
+    def wipe(self) -> None:
+        """Forget everything."""
         self.client.flushdb()
         self._last_event = "-"
-        self._aged = now
+        self._soonest = 0
 
-    def age(self, now: int) -> None:
-        """Let keys expire whose time is over."""
-        if now - self._aged >= AGE_STEP_MS:
-            self._age(args=[now - self._aged])
-            self._aged = now
+    def expire(self, now: int) -> None:
+        """Remove the keys whose time is over."""
+        if now >= self._soonest:
+            self._expire(args=[now + AHEAD_MS])
 
     def look(self, now: int) -> View:
         """Read everything that the invariants speak of."""
         answer = self._look(keys=[self.keys.due, self.keys.stream], args=[self.keys.tag, self._last_event])
-        requests, definitions, follow_ups, endless, due, entries = answer
+        requests, definitions, follow_ups, endless, soonest, due, entries = answer
+        self._soonest = int(soonest) - AHEAD_MS
         if entries:
             self._last_event = "(" + entries[-1][0].decode()
         return View(
