@@ -1,5 +1,6 @@
 """The commands `watch` and `start`: their options and help. What they need is imported when they run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +149,13 @@ def start(
     """
     from sfmc_producers.commands import run_start  # noqa: PLC0415 - start-up cost, see above
 
-    if force and not reason:
-        raise click.UsageError("--force needs --reason TEXT: why the window does not count")
-    if not (customer_key or object_id):
-        raise click.UsageError("no ImportDefinition: give its external key, or --object-id GUID")
     what |= {"customer_key": customer_key, "object_id": object_id, "force": force, "reason": reason}
+    _require_complete(what)
     run_start(wait=wait, timeout=timeout, record_only=record_only, as_json=as_json, **what)
+
+
+def _require_complete(what: Mapping[str, Any]) -> None:
+    if what["force"] and not what["reason"]:
+        raise click.UsageError("--force needs --reason TEXT: why the window does not count")
+    if not (what["customer_key"] or what["object_id"]):
+        raise click.UsageError("no ImportDefinition: give its external key, or --object-id GUID")

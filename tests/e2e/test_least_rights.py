@@ -79,7 +79,7 @@ def test_every_path_works_with_the_rights_of_its_role(stack: RunningSystem) -> N
 
 
 @pytest.mark.parametrize("name", ROLES)
-def test_a_user_with_the_rights_of_a_role_is_told_so(stack: RunningSystem, name: RoleName) -> None:
+def test_doctor_says_of_a_user_with_the_rights_of_a_role_that_it_has_them(stack: RunningSystem, name: RoleName) -> None:
     assert rights_of(stack, name, name) == f"this user has the rights of a {name}"
 
 

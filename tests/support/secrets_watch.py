@@ -12,7 +12,7 @@ TOKEN_LENGTHS = (64, 700, 3000)
 """Characters of access tokens: of a legacy one, of one of today, and of one with many scopes."""
 
 PIECE = 16
-"""Characters of a piece of a secret that nobody may see either."""
+"""Characters of a piece of a secret that must not be shown either."""
 
 
 class SecretsWatch:

@@ -15,7 +15,8 @@ BOUNDED_KEYS = tuple(
         r"\A_kombu\.binding(_permanent)?\.",  # the broker's lists of queues
         r"\Aimports\Z|\Aimports[\x06:.]",  # the queue and the transport's lists beside it
         r"\Aunacked(_index|_mutex)?\Z",  # deliveries in flight
-        r"\A\{sfmc-import(:events)?\}:transport:(consumers\Z|dead_letters\Z|newest\Z|waiting\Z|inflight:)",  # the transport
+        # the transport
+        r"\A\{sfmc-import(:events)?\}:transport:(consumers\Z|dead_letters\Z|newest\Z|waiting\Z|inflight:)",
     )
 )
 """Keys outside the ledger that may live without a time to live, because something else bounds them."""
