@@ -65,7 +65,7 @@ def world(redis_server) -> Iterator[RedisWorld]:
 def deps_over(system: System, ledger: Any, cloud: Any) -> Deps:
     # The adapter holds its deadline against the machine's clock, so the use case must too.
     deps = system.deps_over(ledger, cloud)
-    return replace(deps, clock=BootClock(), definitions=DefinitionsAsked(cloud))
+    return replace(deps, clock=BootClock(), definitions=DefinitionsAsked(cloud, system.boottime))
 
 
 def applied(sandbox: SandboxProcess, key: str) -> list[Perform]:
