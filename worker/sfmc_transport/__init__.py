@@ -15,8 +15,9 @@ For one Celery app, before it connects; other apps of the process keep kombu's t
 Needs Redis 6.2 or any Valkey. Producers keep kombu's transport: what they push is the same.
 
 Options of its own, beside kombu's: `sfmc_prefix` (before its keys), `sfmc_dead_after` (seconds without a
-beat until a consumer's in-flight messages return), `sfmc_beat_every` (seconds), `sfmc_dead_letters_max`,
-`sfmc_max_returns` (how often a worker may die with a message before that is set aside).
+beat until a consumer's in-flight messages return), `sfmc_beat_every` (seconds), `sfmc_look_every` (seconds that an
+idle worker waits for the highest priority before it looks for others; while it finds some, it goes on at once),
+`sfmc_dead_letters_max`, `sfmc_max_returns` (how often a worker may die with a message before that is set aside).
 
 A message with the header `sfmc_newest` (a name) takes the place of the one of this name that still waits, one with
 `sfmc_once` (a list of names) is not sent while one waits for each of them.
@@ -43,6 +44,7 @@ from typing import Any
 import kombu.transport
 
 from sfmc_transport.delivery import DEFAULT_PREFIX, Keys
+from sfmc_transport.queues import PRIORITIES
 from sfmc_transport.waiting import NEWEST_HEADER, ONCE_HEADER
 
 __all__ = [
@@ -65,10 +67,11 @@ TRANSPORT_OPTIONS: Mapping[str, object] = MappingProxyType(
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
         "health_check_interval": 5,
-        "priority_steps": [0],
+        "priority_steps": PRIORITIES,
         "sfmc_prefix": DEFAULT_PREFIX,
         "sfmc_dead_after": 6.0,
         "sfmc_beat_every": 2.0,
+        "sfmc_look_every": 1.0,
         "sfmc_dead_letters_max": 10_000,
         "sfmc_max_returns": 3,
     }

@@ -30,6 +30,7 @@ from sfmc_transport.delivery import (
     read_entry,
     read_unacked,
 )
+from sfmc_transport.queues import lists_of
 from sfmc_transport.waiting import names_of
 
 log = structlog.get_logger(__name__)
@@ -145,8 +146,12 @@ def report_dead_letter(letter: str, source: str, entry: bytes, reason: str, deta
     log.error("message_dead_lettered", dead_letter=letter, queue=source, reason=reason, detail=detail, size=len(entry))
 
 
-class ConsumerRegistry:
-    """What one channel wrote to the registry. Beats stand before a pop, so none of its own is outstanding then."""
+class Membership:
+    """What one channel wrote to the registry. Beats stand before a pop, so none of its own is outstanding then.
+
+    Lists of lower priorities are entered by the script that pops from them, and need no beat: an entry is in flight
+    for far less time than a consumer may be silent.
+    """
 
     def __init__(self) -> None:
         self._sources: set[str] = set()
@@ -167,7 +172,8 @@ class ConsumerRegistry:
 
     def leave(self, delivery: Delivery) -> None:
         """Give back what is in flight and remove the consumer."""
-        _report(delivery.heartbeat(sorted(self._sources), leave=True))
+        every = [key for source in sorted(self._sources) for key in lists_of(source)]
+        _report(delivery.heartbeat(every, leave=True))
         self._sources.clear()
 
 
@@ -177,7 +183,14 @@ def _report(returned: Mapping[str, int]) -> None:
         log.warning("in_flight_requeued", consumer=consumer, queue=queue, count=count)
 
 
-OPTIONS = ("sfmc_prefix", "sfmc_dead_after", "sfmc_beat_every", "sfmc_dead_letters_max", "sfmc_max_returns")
+OPTIONS = (
+    "sfmc_prefix",
+    "sfmc_dead_after",
+    "sfmc_beat_every",
+    "sfmc_look_every",
+    "sfmc_dead_letters_max",
+    "sfmc_max_returns",
+)
 
 
 class Receiver(NamedTuple):
@@ -188,7 +201,7 @@ class Receiver(NamedTuple):
 
 
 class Pop(NamedTuple):
-    """A pop that the server has not answered yet; `sources` maps each queue key to its queue."""
+    """A pop that the server has not answered yet; `sources` maps the key of each list to its queue."""
 
     command: str
     sources: Mapping[str, str]
@@ -204,6 +217,7 @@ class ReliableChannel(stock.Channel):
     sfmc_prefix = DEFAULT_PREFIX
     sfmc_dead_after = 6.0
     sfmc_beat_every = 2.0
+    sfmc_look_every = 1.0
     sfmc_dead_letters_max = 10_000
     sfmc_max_returns = 3
 
@@ -222,7 +236,8 @@ class ReliableChannel(stock.Channel):
         self._pop: Pop | None = None
         self._all_empty = False
         self._full_until = 0.0
-        self._membership = ConsumerRegistry()
+        self._next_look = 0.0
+        self._membership = Membership()
         self._delivery: Delivery | None = None
         super().__init__(*args, **kwargs)
 
@@ -304,15 +319,17 @@ class ReliableChannel(stock.Channel):
         queues = self._queue_cycle.consume(len(self.active_queues))
         sources = {self._source(queue, step): queue for step in self.priority_steps for queue in queues}
         if sources:
-            self._membership.beat_if_due(self.delivery, list(sources), self.sfmc_beat_every)
-            self._send_pop(sources, self.brpop_timeout if timeout is None else timeout)
+            highest = list(sources)[: len(queues)]
+            self._membership.beat_if_due(self.delivery, highest, self.sfmc_beat_every)
+            self._send_pop(sources, highest, self.brpop_timeout if timeout is None else timeout)
 
-    def _send_pop(self, sources: Mapping[str, str], timeout: float) -> None:
+    def _send_pop(self, sources: Mapping[str, str], highest: Sequence[str], timeout: float) -> None:
+        until_look = self._next_look - monotonic()
         if monotonic() < self._full_until:
             # BLMOVE is refused by a server without memory: look by script, and wait in between.
             command = self.delivery.wait_command(timeout) if self._all_empty else self._take(sources)
-        elif len(sources) == 1 or self._all_empty:
-            command = self.delivery.pop_command(next(iter(sources)), timeout / len(sources))
+        elif until_look > 0 and (len(highest) == 1 or self._all_empty):
+            command = self.delivery.pop_command(highest[0], min(timeout, max(until_look, 0.01)) / len(highest))
         else:
             command = self._take(sources)
         self._pop = Pop(str(command[0]), sources)
@@ -332,14 +349,20 @@ class ReliableChannel(stock.Channel):
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
-        self._all_empty = reply is None and pop.command == "EVAL"
+        self._plan_look(pop, reply)
         if reply is None:
             self._queue_cycle.rotate(next(iter(pop.sources.values())))
             raise Empty
-        source, raw = reply
+        source, raw = reply[:2]
         self._queue_cycle.rotate(pop.sources[source])
         self._receive_entry(source, pop.sources[source], raw)
         return True
+
+    def _plan_look(self, pop: Pop, reply: Sequence[Any] | None) -> None:
+        self._all_empty = reply is None and pop.command == "EVAL"
+        if pop.command == "EVAL":
+            more = reply is not None and bool(reply[2])
+            self._next_look = monotonic() + (0.0 if more else self.sfmc_look_every)
 
     def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002 - kombu's name
         if type == "BRPOP":
@@ -348,7 +371,7 @@ class ReliableChannel(stock.Channel):
         else:
             super()._poll_error(type, **options)  # type: ignore[misc]
 
-    def _read_reply(self, pop: Pop) -> tuple[str, bytes] | None:
+    def _read_reply(self, pop: Pop) -> tuple[str, bytes, int] | None:
         try:
             reply = self.client.parse_response(self.client.connection, pop.command)
         except self.connection_errors:
@@ -358,8 +381,8 @@ class ReliableChannel(stock.Channel):
             self._full_until = monotonic() + FULL_SECONDS
             return None
         if reply is None or pop.command == "EVAL":
-            return reply and (bytes(reply[0]).decode(), reply[1])
-        return next(iter(pop.sources)), reply
+            return reply and (bytes(reply[0]).decode(), reply[1], reply[2])
+        return next(iter(pop.sources)), reply, 0
 
     def _receive_entry(self, source: str, queue: str, raw: bytes) -> None:
         try:

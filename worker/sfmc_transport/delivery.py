@@ -130,12 +130,20 @@ return 1
 """
 
 TAKE = """
--- KEYS: queue, in-flight list, queue, in-flight list, …: pops from the first queue that holds anything.
+-- KEYS: consumers, list, in-flight list, list, in-flight list, …  ARGV: the member of each list.
+-- Pops from the first list that holds anything and enters its member, so that the entry is found if its consumer
+-- dies. Returns list, entry, and whether a list behind it holds something too (1 or 0).
 -- The first write needs no memory: so a full server does not refuse the others.
-redis.call('LREM', KEYS[2], 1, '')
-for i = 1, #KEYS, 2 do
+redis.call('LREM', KEYS[3], 1, '')
+for i = 2, #KEYS, 2 do
     local entry = redis.call('LMOVE', KEYS[i], KEYS[i + 1], 'RIGHT', 'LEFT')
-    if entry then return {KEYS[i], entry} end
+    if entry then
+        local now = redis.call('TIME')
+        redis.call('ZADD', KEYS[1], now[1] + now[2] / 1000000, ARGV[i / 2])
+        local others = 0
+        for other = i, #KEYS, 2 do others = others + redis.call('EXISTS', KEYS[other]) end
+        return {KEYS[i], entry, others > 0 and 1 or 0}
+    end
 end
 return false
 """
@@ -347,11 +355,11 @@ class Delivery:
         self._push_newest: Script = register(PUSH_NEWEST)
         self._push_once: Script = register(PUSH_ONCE)
         self._bind: Script = register(BIND)
-        self._drop: Script = register(DELETE)
-        self._give_back: Script = register(REQUEUE)
+        self._delete: Script = register(DELETE)
+        self._requeue: Script = register(REQUEUE)
         self._beat: Script = register(HEARTBEAT)
         self._dead_letter_entry: Script = register(DEAD_LETTER_ENTRY)
-        self._set_aside_claimed: Script = register(DEAD_LETTER_CLAIMED)
+        self._dead_letter_claimed: Script = register(DEAD_LETTER_CLAIMED)
         self._restore: Script = register(RESTORE)
         self._overdue: Script = register(OVERDUE)
 
@@ -368,9 +376,9 @@ class Delivery:
         return ("BLMOVE", source, self.in_flight(source), "RIGHT", "LEFT", timeout)
 
     def take_command(self, sources: Sequence[str]) -> tuple[str | int, ...]:
-        """The command that takes the first entry there is in several queues, without waiting."""
+        """The command that takes the first entry there is in several lists, without waiting."""
         pairs = [key for source in sources for key in (source, self.in_flight(source))]
-        return ("EVAL", TAKE, len(pairs), *pairs)
+        return ("EVAL", TAKE, 1 + len(pairs), self.keys.consumers, *pairs, *map(self._member, sources))
 
     def wait_command(self, timeout: float) -> tuple[str | float, ...]:
         """The command that waits `timeout` seconds for nothing, which needs no memory of the server."""
@@ -401,11 +409,11 @@ class Delivery:
 
     def delete(self, source: str, raw: bytes) -> bool:
         """Forget an entry that its consumer need not acknowledge; False: taken back before."""
-        return bool(self._drop(keys=[self.in_flight(source)], args=[raw]))
+        return bool(self._delete(keys=[self.in_flight(source)], args=[raw]))
 
     def requeue(self, source: str, raw: bytes) -> bool:
         """Move an entry from in flight back to its queue, first in line."""
-        return bool(self._give_back(keys=[self.in_flight(source), source], args=[raw]))
+        return bool(self._requeue(keys=[self.in_flight(source), source], args=[raw]))
 
     def heartbeat(self, sources: Sequence[str], *, leave: bool = False) -> dict[str, int]:
         """Say that this consumer lives (or leaves), and return what it or a dead one left in flight.
@@ -426,7 +434,7 @@ class Delivery:
         """Make a claimed message a dead letter; returns its id, None if it is not claimed any more."""
         keys = [self.keys.unacked_key, self.keys.unacked_index_key, self.keys.dead_letters]
         args: list[bytes | str | int] = [self._limits.dead_letters, raw, source, reason, detail, tag]
-        return _id(self._set_aside_claimed(keys=keys, args=args))
+        return _id(self._dead_letter_claimed(keys=keys, args=args))
 
     def unacked(self, tag: str) -> bytes | None:
         """What `unacked` holds under `tag`: JSON of message, exchange and routing key."""

@@ -65,7 +65,8 @@ def inbox(connect_reliably: Callable[..., Connection]) -> Inbox:
 @pytest.fixture
 def patient(connect_reliably: Callable[..., Connection]) -> Inbox:
     """A consumer whose pop is under way, for longer than any test takes."""
-    inbox = Inbox(connect_reliably(polling_interval=2), "imports")
+    inbox = Inbox(connect_reliably(polling_interval=2, sfmc_look_every=60), "imports")
+    inbox.drain(expected=0)  # the look into all lists; after it a pop waits
     inbox.connection.transport.cycle.on_poll_start()
     return inbox
 

@@ -16,7 +16,7 @@ from sfmc_import.events import ENDS, Event, just_before, kind, line
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.states import COMPLETED
-from sfmc_transport import dead_letters
+from sfmc_transport import dead_letters, queues
 
 SHOWN_UNFINISHED = 20
 
@@ -129,7 +129,7 @@ def _queue(access: ReadAccess) -> dict[str, int]:
     keys = access.broker_keys
     with redis_errors(access.settings.broker, access.broker_variable):
         return {
-            "queued": broker.llen(keys.queue(request.QUEUE)),
+            "queued": queues.length(broker, keys.queue(request.QUEUE)),
             "in_flight": broker.hlen(keys.unacked_key),
             "dead_letters": dead_letters.count(broker, keys),
         }

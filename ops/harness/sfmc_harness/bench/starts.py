@@ -13,6 +13,7 @@ from redis import Redis
 from sfmc_harness.bench.figures import Figure
 from sfmc_harness.bench.processes import ask, cpu_seconds, login, running, sandbox, wait_for
 from sfmc_local.redis_server import Valkey
+from sfmc_transport.queues import length
 
 ROUNDS, MESSAGES, THREADS = 3, 400, "32"
 STREAM = "sfmc-import:events"
@@ -134,7 +135,7 @@ def _length(client: "Redis") -> int:
 
 
 def _is_drained(client: "Redis", queue: str) -> bool:
-    waiting: Any = client.llen(queue)
+    waiting = length(client, queue)
     held: Any = client.hlen("unacked")
     return bool(waiting == 0 and held == 0)
 

@@ -22,6 +22,7 @@ from sfmc_harness.chaos.processes import ChaosError, Process, ProcessGroup, Sand
 from sfmc_harness.chaos.producer import Order
 from sfmc_harness.chaos.verdict import SEEN_FROM_OUTSIDE, Checker, FinalState, Violation
 from sfmc_local.redis_server import Valkey, short_temporary_folder
+from sfmc_transport.queues import lists_of
 
 SKEW = Path(__file__).parent / "skewed_clock"
 SKEWED_BY = ("", "7200", "-7200")
@@ -157,7 +158,8 @@ class ChaosRun:
 
     @staticmethod
     def _is_done(client: Any) -> bool:
-        messages = [*client.lrange(verdict.QUEUE, 0, -1), *client.hvals("unacked")]
+        lists = [message for key in lists_of(verdict.QUEUE) for message in client.lrange(key, 0, -1)]
+        messages = [*lists, *client.hvals("unacked")]
         return not client.zcard(verdict.KEYS.due) and not any(one for one in messages if SWEEP not in one)
 
     def final_state(self) -> FinalState:

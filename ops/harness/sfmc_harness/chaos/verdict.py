@@ -19,12 +19,13 @@ import redis
 
 from sfmc_import.ledger.schema import Keys
 from sfmc_import.states import NEW, TERMINAL, event_of
+from sfmc_transport.queues import SEPARATOR, length
 
 KEYS = Keys()
 QUEUE = "imports"
 _TRANSPORT = r"\{sfmc-import(:events)?\}:transport:"
 BOUNDED = re.compile(
-    rf"{re.escape(KEYS.stream)}\Z|{re.escape(KEYS.due)}\Z|_kombu\.binding|{QUEUE}\Z|unacked|{_TRANSPORT}"
+    rf"{re.escape(KEYS.stream)}\Z|{re.escape(KEYS.due)}\Z|_kombu\.binding|{QUEUE}({SEPARATOR}\d)?\Z|unacked|{_TRANSPORT}"
 )
 """Keys without a time to live that something else bounds."""
 
@@ -121,7 +122,7 @@ def read_left(client: "redis.Redis") -> dict[str, int]:
     in_flight = sum(int(client.llen(name)) for name in client.scan_iter(match="*transport:inflight:*"))
     return {
         "due": int(client.zcard(KEYS.due)),
-        "queue": int(client.llen(QUEUE)),
+        "queue": length(client, QUEUE),
         "unacked": int(client.hlen("unacked")),
         "in flight": in_flight,
         "waiting": sum(1 for _ in client.scan_iter(match=f"{KEYS.tag}w:*")),
