@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -14,12 +14,13 @@ from sfmc_import.client import Client, SubmitResult
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
-from sfmc_import.request import BadRequestError, FileInfo
+from sfmc_import.request import BadRequestError, FileInfo, IdTakenError
 from sfmc_import.retrying import NO_JITTER, WATCHER, Retry, Times, after
 from sfmc_import.routing import AmbiguousRoute, FileSpecs, Routed, Routes, Routing, Unrouted
 from sfmc_import.runs import Definition
 from sfmc_import.settings import Route
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
@@ -174,13 +175,14 @@ class Submitter:
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _submit(self, file_info: FileInfo, target: Routed, source: str) -> SubmitResult:
-        return self._client.submit(
-            customer_key=target.customer_key,
-            mid=target.mid,
-            file=file_info,
-            source=source,
-            request_id=request_id_of(file_info, target),
-        )
+        """Submit under the id that the file always has; under a new one where another request has taken that."""
+        given = {"customer_key": target.customer_key, "mid": target.mid, "file": file_info, "source": source}
+        usual = request_id_of(file_info, target)
+        try:
+            return self._client.submit(request_id=usual, **given)  # type: ignore[arg-type]
+        except IdTakenError:
+            log.warning("file_id_taken", file=file_info.name, request_id=usual, customer_key=target.customer_key)
+            return self._client.submit(request_id=str(uuid4()), **given)  # type: ignore[arg-type]
 
     def _report(self, name: str, file_info: FileInfo, detail: dict[str, object]) -> bool:
         self._client.report(name, file=file_info, detail=detail)

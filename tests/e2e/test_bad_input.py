@@ -292,15 +292,3 @@ def test_a_redis_that_is_too_old_is_refused_in_one_line(stack: RunningSystem, ol
     assert (doctor.returncode, start.returncode) == (1, 1)
     assert "Traceback" not in doctor.stderr + start.stderr
     assert len(start.stderr.splitlines()) <= 2, start.stderr
-
-
-def test_a_message_that_is_no_request_ends_as_rejected_with_all_that_is_wrong(
-    stack: RunningSystem, client: Celery
-) -> None:
-    request = send(client, "k" * 37, mid="north", file={"size": -1, "colour": "red"}, force="yes", reason=7)
-
-    rejected = stack.await_event("rejected", request)
-
-    assert rejected["data"]["code"] == "invalid"
-    for word in ("37 characters", "mid", "colour", "file.name", "force", "reason"):
-        assert word in rejected["data"]["text"]

@@ -85,9 +85,9 @@ def test_an_unknown_key_ends_as_rejected_without_a_perform(stack: RunningSystem,
 def test_a_key_that_cannot_be_is_rejected_with_the_reason(stack: RunningSystem, client: Celery, key: object) -> None:
     request = send(client, key)  # type: ignore[arg-type]
 
-    rejected = stack.await_event("rejected", request)
+    rejected = stack.await_event("message_rejected", request)
 
-    assert rejected["data"]["code"] == "invalid"
+    assert rejected["data"]["reason"] == "invalid_request"
     assert "customer_key" in rejected["data"]["text"]
 
 

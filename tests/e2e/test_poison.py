@@ -111,8 +111,8 @@ def test_what_no_worker_can_handle_is_set_aside_with_its_bytes_and_the_rest_goes
     stack.sandbox.control.define(key)
     stack.client.lpush("imports", b"\x80 neither text nor JSON", b'{"body": 1}')
     send("imports.finish", customer_key=key)
-    send("imports.start", customer_key=key, colour="red")
-    send("imports.start")
+    send("imports.start", colour="red")
+    send("imports.start", customer_key=key, force=True)
     with Celery(broker=stack.valkey.celery_url, set_as_current=False) as app:
         app.send_task("imports.start", args=[{key}], queue="imports", serializer="pickle")
 
@@ -124,12 +124,13 @@ def test_what_no_worker_can_handle_is_set_aside_with_its_bytes_and_the_rest_goes
         "undecodable",
         "undecodable",
         "unknown_task",
-        "wrong_arguments",
-        "wrong_arguments",
+        "invalid_request",
+        "invalid_request",
         "invalid_task",
     ]
     assert stack.run("dead-letters", "show", found[1]["id"], "--raw").stdout == '{"body": 1}'
-    assert "colour" in found[3]["detail"]
+    assert "customer_key is missing" in found[3]["detail"]
+    assert "force needs a reason" in found[4]["detail"]
     assert len(stack.sandbox.control.performs(key)) == 1
     assert stack.run("dead-letters", "delete", *(each["id"] for each in found)).returncode == 0
     assert "Traceback" not in kept.log.read_text()

@@ -6,7 +6,7 @@ from typing import Any
 
 from sfmc_import.client import ServiceUnavailableError, SubmitResult
 from sfmc_import.faults import NotApplied
-from sfmc_import.request import FileInfo, StartRequest, read_request
+from sfmc_import.request import FileInfo, IdTakenError, StartRequest, read_request
 from sfmc_import.runs import Definition
 from sfmc_import.settings import Route
 
@@ -33,6 +33,8 @@ class FakeClient:
         request = read_request(request_id, self.mid, {**fields, "file": known})
         self._call()
         is_new = request_id not in self.requests
+        if not is_new and self.requests[request_id].content != request.content:
+            raise IdTakenError(request_id)
         self.requests.setdefault(request_id, request)
         return SubmitResult(request_id=request_id, is_new=is_new)
 

@@ -13,6 +13,7 @@ from celery import Celery, Task
 from celery.app.log import Logging
 from celery.loaders.app import AppLoader
 from kombu import Queue
+from redis import Redis
 
 import sfmc_transport
 from sfmc_import import bootstrap, logs, redis_client, request
@@ -59,6 +60,10 @@ class ImportTask(Task):  # type: ignore[type-arg]
 
     Request = sfmc_transport.REQUEST
 
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the task; an argument of a message may be named `self`, and Celery has no room for it."""
+        return super().__call__(*args, **{name: value for name, value in kwargs.items() if name != "self"})
+
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:  # noqa: ARG002 - Celery's signature
         """Bind the names of this task to all records of its thread."""
         structlog.contextvars.clear_contextvars()
@@ -72,7 +77,7 @@ class ImportTask(Task):  # type: ignore[type-arg]
 
 def subject_of(task: Any, kwargs: Any) -> dict[str, str | int]:
     """Read what a task is about from the headers of its message, else from its arguments."""
-    headers = task.request.headers or {}
+    headers = task.request.headers if isinstance(task.request.headers, dict) else {}
     arguments = kwargs if isinstance(kwargs, dict) else {}
     found = {name: headers.get(name) or arguments.get(name) for name in BOUND}
     subject: dict[str, str | int] = {k: str(value) for k, value in found.items() if isinstance(value, (str, int))}
@@ -92,6 +97,11 @@ class ImportApp(Celery):
     def deps(self) -> Deps:
         """The parts of the use cases; made on first use, so a pool child has its own connections."""
         return bootstrap.build(self.settings)
+
+    @cached_property
+    def broker_redis(self) -> Redis:
+        """A client of the broker's Redis, for its dead letters; it connects on first use."""
+        return redis_client.connect(self.settings.broker)
 
     @cached_property
     def Beat(self) -> Any:  # noqa: N802 - Celery's name

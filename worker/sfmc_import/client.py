@@ -43,12 +43,14 @@ from sfmc_import.redis_errors import trouble
 from sfmc_import.request import (
     DEFAULT_PREFIX,
     QUEUE,
+    BadRequestError,
     FileInfo,
     StartRequest,
     broker_prefix,
     celery_headers,
     plain_mid,
     read_request,
+    unknown_names,
 )
 from sfmc_transport import TRANSPORT_OPTIONS
 
@@ -213,12 +215,15 @@ class Client:
         counts once; `mid` is the business unit. The same `request_id` is one request however often it comes; without
         one it is new. A broker that does not take the message costs seconds: the sweep wakes what is recorded.
 
-        Raises BadRequestError for what can never be carried out, and ServiceUnavailableError when the ledger does not
+        `force` needs a `reason`. Raises BadRequestError for what can never be carried out, IdTakenError (one of these)
+        when `request_id` was accepted with other content, and ServiceUnavailableError when the ledger does not
         take it: then the caller keeps the file and submits again, best with the same `request_id`.
         """
         given = {"mid": mid, "file": _as_field(file), "event_id": event_id, "source": source, "reason": reason}
         given |= {"customer_key": customer_key, "object_id": object_id}
         message = {name: value for name, value in given.items() if value is not None} | {"force": force}
+        if unknown := unknown_names(message):
+            raise BadRequestError([f"a file has no field {name.removeprefix('file.')}" for name in unknown])
         return self._record(read_request(str(uuid7()) if request_id is None else request_id, self.mid, message))
 
     def _record(self, request: StartRequest) -> SubmitResult:

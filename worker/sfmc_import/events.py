@@ -99,6 +99,8 @@ COLOURS = {
     "not_started": "blue",
     "rejected": "red",
     "gave_up": "red",
+    "expired": "yellow",
+    "message_rejected": "red",
     "import_failed": "red",
 }
 EVENT_TEXT = {
@@ -111,6 +113,8 @@ EVENT_TEXT = {
     "consecutive_errors": "errors in a row: {}",
     "code": "code {}",
     "text": "{}",
+    "expires": "deadline {}",
+    "dead_letter": "dead letter {}",
     "candidates": "candidates {}",
     "operator": "operator {}",
 }

@@ -12,7 +12,7 @@ from sfmc_import.processes import Process
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import Backoff, RetryPolicy
 from sfmc_import.runs import Accepted, Definition, Run
-from sfmc_import.states import Decision, DueRequest, Followed, Lease
+from sfmc_import.states import Decision, DueRequest, Followed, Lease, Result
 
 Refusal = NotApplied | Rejected
 
@@ -61,11 +61,10 @@ class Ledger(Protocol):
     """
 
     def accept(self, request: StartRequest) -> bool:
-        """Record a request; False when this request_id was recorded before."""
-        ...
+        """Record a request; False when this request_id was recorded before.
 
-    def refuse(self, request: StartRequest, code: str, text: str) -> None:
-        """Record an invalid request, and its end as `rejected`."""
+        Raises IdTakenError, and publishes an event, when it was recorded with other content.
+        """
         ...
 
     def claim(
@@ -74,6 +73,7 @@ class Ledger(Protocol):
         """Record the request if it is new, decide, and give a lease to `owner` where it may act.
 
         `definition` is what Marketing Cloud says about a request that was not resolved before; it is noted with it.
+        Raises IdTakenError when this request_id was recorded with other content; nothing is changed then.
         """
         ...
 
@@ -81,7 +81,7 @@ class Ledger(Protocol):
         """Record that the definition of a request is refused, or cannot be read now; gives the state after it.
 
         `rejected` for a refusal; else `retrying`, due again after `delay` seconds, or `gave_up` at the deadline.
-        Where the request stands elsewhere nothing changes.
+        Where the request stands elsewhere nothing changes. Raises IdTakenError as `claim` does.
         """
         ...
 
@@ -169,6 +169,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def report(self, report_id: str, name: str, mid: str, subject: str, data: Mapping[str, Any]) -> bool:
+        """Publish an event about an arrival or a message that became no request; False when it was published before."""
+        ...
+
     def write_probe(self, who: str, count: int) -> bool:
         """Write `count`, one more each time, for the process `who`; True when the number before it was lost."""
         ...
@@ -179,6 +183,14 @@ class Ledger(Protocol):
 
     def absent(self, process: Process) -> None:
         """Note that a process has ended."""
+        ...
+
+    def results(self, limit: int) -> Sequence[Result]:
+        """Requests that have started or ended and whose sender waits for the result: about `limit` of them."""
+        ...
+
+    def result_stored(self, result: Result) -> None:
+        """Note that the sender has it."""
         ...
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:

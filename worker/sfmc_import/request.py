@@ -2,9 +2,11 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, TypeGuard
+from uuid import NAMESPACE_OID, uuid5
 
 from sfmc_import.errors import USAGE, SfmcImportError
 
@@ -30,6 +32,12 @@ def broker_prefix(prefix: str) -> str:
     return "" if prefix == DEFAULT_PREFIX else prefix
 
 
+def request_id_of(task_id: object) -> str:
+    """Give the request id of a Celery task: its own id, or a digest of one that cannot name a key and an event."""
+    identity = str(task_id)
+    return identity if _ID.fullmatch(identity) else str(uuid5(NAMESPACE_OID, identity))
+
+
 class BadRequestError(SfmcImportError, ValueError):
     """A request that can never be carried out; `problems` has one sentence for each fault found."""
 
@@ -38,6 +46,13 @@ class BadRequestError(SfmcImportError, ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+class IdTakenError(BadRequestError):
+    """The id of a request was accepted with other content; that request goes on as it was."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__([f"request id {request_id} was accepted with other content: give each request its own id"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +90,10 @@ class StartRequest:
 
     The definition is named by `customer_key`, or by `object_id`: then `customer_key` repeats it until the ledger has
     the key. `is_resolved` says that the ledger has the key as Marketing Cloud spells it; `attempt` counts its attempts.
+
+    `not_before` and `expires` are times in seconds since 1970. `content` is a digest of what was asked for, by which
+    the ledger tells the same request from another one under its id; a request read from the ledger has none. `caller`
+    is the Celery task whose sender waits for the result.
     """
 
     request_id: str
@@ -86,6 +105,10 @@ class StartRequest:
     source: str | None = None
     force: bool = False
     reason: str | None = None
+    not_before: float | None = None
+    expires: float | None = None
+    content: str | None = field(default=None, compare=False)
+    caller: str | None = None
     is_resolved: bool = field(default=False, compare=False)
     attempt: int = field(default=0, compare=False)
 
@@ -143,13 +166,44 @@ def _shown(value: object) -> str:
     return "'" + value.replace("'", "\\'") + "'" if isinstance(value, str) else str(value)
 
 
-def read_request(request_id: str, default_mid: str, message: Mapping[str, Any]) -> StartRequest:
-    """Read the keyword arguments of `imports.start`; raise BadRequestError naming every problem."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """When a sender wants its message to be run, as Celery's headers say it: ISO times."""
+
+    eta: object = None
+    expires: object = None
+
+
+def arguments_by_name(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the arguments of a message by name; positional ones stand in the order of FIELDS. None is not given.
+
+    Raises BadRequestError when an argument is given twice, with two values.
+    """
+    positional = {name: value for name, value in zip(FIELDS, args, strict=False) if value is not None}
+    named = {name: value for name, value in kwargs.items() if value is not None}
+    twice = [name for name in positional if named.get(name, positional[name]) != positional[name]]
+    if twice:
+        raise BadRequestError([f"{name} is given twice, by position and by name" for name in twice])
+    return {**positional, **named}
+
+
+def unknown_names(message: Mapping[str, Any]) -> list[str]:
+    """Name what a message has beside the arguments of `imports.start` and the fields of a file."""
+    file = message.get("file")
+    inside = set(map(str, file)) - _FILE_FIELDS if isinstance(file, Mapping) else set()
+    return [*sorted(set(message) - set(FIELDS)), *(f"file.{name}" for name in sorted(inside))]
+
+
+def read_request(
+    request_id: str, default_mid: str, message: Mapping[str, Any], delivery: Delivery | None = None
+) -> StartRequest:
+    """Read the arguments of `imports.start`; raise BadRequestError naming every problem.
+
+    What is unknown in `message` is not read; a caller that refuses it asks `unknown_names`.
+    """
     problems: list[str] = []
-    unknown = sorted(set(message) - _FIELDS)
-    if unknown:
-        problems.append(f"unknown argument {', '.join(unknown)}: imports.start takes {', '.join(sorted(_FIELDS))}")
     object_id = _read_object_id(message.get("object_id"), problems)
+    delivery = delivery or Delivery()
     request = StartRequest(
         request_id=_read_id(request_id, problems),
         customer_key=_read_key(message.get("customer_key") or object_id, problems),
@@ -160,13 +214,27 @@ def read_request(request_id: str, default_mid: str, message: Mapping[str, Any]) 
         source=_read_text(message, "source", problems),
         force=_read_flag(message.get("force", False), problems),
         reason=_read_text(message, "reason", problems),
+        not_before=_read_time(delivery.eta, "eta", problems),
+        expires=_read_time(delivery.expires, "expires", problems),
     )
+    if request.force and not (request.reason or "").strip():
+        problems.append("force needs a reason: a text that says why the window does not count")
     if problems:
         raise BadRequestError(problems)
-    return request
+    return replace(request, content=_digest(request))
 
 
-_FIELDS = {"customer_key", "object_id", "mid", "file", "event_id", "source", "force", "reason"}
+def _digest(request: StartRequest) -> str:
+    """Sum up what decides what is started and when; who sent it (source) and why (reason) make no other request."""
+    file = None if request.file is None else request.file.fingerprint
+    times = (request.not_before, request.expires)
+    parts = (request.mid, request.customer_key, request.object_id, file, request.event_id, request.force, *times)
+    return hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+FIELDS = ("customer_key", "mid", "file", "event_id", "source", "force", "reason", "object_id")
+"""The arguments of `imports.start`, in the order in which a message may give them by position."""
+
 _FILE_FIELDS = {"location", "name", "size", "modified_ns", "version", "content_hash"}
 _FILE_TEXTS = ("version", "content_hash")
 
@@ -226,6 +294,18 @@ def _read_text(message: Mapping[str, Any], name: str, problems: list[str]) -> st
     return None
 
 
+def _read_time(value: object, name: str, problems: list[str]) -> float | None:
+    """Read an ISO time as seconds since 1970; one without a zone is UTC, as Celery's are."""
+    if value is None:
+        return None
+    try:
+        time = datetime.fromisoformat(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        problems.append(f"{name} must be an ISO time, such as 2026-03-01T06:00:00+00:00")
+        return None
+    return max(0.0, (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
+
+
 def _read_flag(value: object, problems: list[str]) -> bool:
     if not isinstance(value, bool):
         problems.append("force must be true or false")
@@ -245,9 +325,6 @@ def _read_file(value: object, problems: list[str]) -> FileInfo | None:
 
 
 def _read_file_info(value: Mapping[str, Any], problems: list[str]) -> FileInfo | None:
-    unknown = sorted(set(map(str, value)) - _FILE_FIELDS)
-    if unknown:
-        problems.append(f"unknown file field {', '.join(unknown)}: a file has {', '.join(sorted(_FILE_FIELDS))}")
     name = value.get("name")
     if not _is_text(name):
         problems.append(f"file.name is missing, or no text of up to {MAX_TEXT_LENGTH} characters")

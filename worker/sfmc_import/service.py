@@ -55,8 +55,14 @@ def _of_fault(event: str, state: str, fault: Fault, **facts: Any) -> Outcome:
 def start(request: StartRequest, owner: str, deps: Deps) -> Outcome:
     """Carry a request as far as it can go now; `owner` is unique to this call.
 
-    Raises LedgerUnavailableError while Redis is unavailable. What was recorded before stays recorded.
+    A message with an ETA is recorded only: it is due at its ETA, and the next sweep wakes it.
+
+    Raises LedgerUnavailableError while Redis is unavailable. What was recorded before stays recorded. Raises
+    IdTakenError for a message with the id of another request, which goes on as it was.
     """
+    if request.not_before is not None:
+        deps.ledger.accept(request)
+        return Outcome("request_accepted", "accepted")
     found = identify(request, deps)
     if isinstance(found, NotIdentified):
         return _record_unresolved(found, deps)

@@ -6,11 +6,11 @@ NEW = "new"
 UNFINISHED = ("accepted", "deferred", "starting", "retrying", "reconciling", "started")
 COMPLETED = ("completed", "completed_with_errors", "completed_empty")
 RUN_ENDS = (*COMPLETED, "import_failed", "follow_timed_out")
-TERMINAL = ("duplicate", "rejected", "gave_up", "start_unknown", *RUN_ENDS)
+TERMINAL = ("duplicate", "rejected", "gave_up", "expired", "start_unknown", *RUN_ENDS)
 # What an operator may say about a request that ended as start_unknown; it is no terminal state.
 NOT_STARTED = "not_started"
 
-REPORTS = ("unrouted", "ambiguous_route")
+REPORTS = ("unrouted", "ambiguous_route", "message_rejected")
 """Events that change no state; each has its sentence in ENDINGS of ops/harness/sfmc_harness/pages.py."""
 
 
@@ -60,6 +60,11 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     *_transitions(
         ("accepted", "retrying", "starting"), "gave_up", "the retry deadline is over, or it killed too many workers"
+    ),
+    *_transitions(
+        ("accepted", "deferred", "retrying", "starting"),
+        "expired",
+        "the deadline of its sender is over, and nothing was sent",
     ),
     *_transitions(("started",), "started", "the status of the run changed", "progressed"),
     *(
@@ -161,6 +166,17 @@ class AlreadyEnded:
     state: str
     held_by: str | None = None
     opens_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The outcome of a start for whose Celery task `caller` somebody waits."""
+
+    request_id: str
+    caller: str
+    state: str
+    task_id: str | None = None
+    held_by: str | None = None
 
 
 Decision = StartNow | Reconcile | NotYet | AlreadyEnded

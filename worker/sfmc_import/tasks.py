@@ -5,21 +5,35 @@ All are in the queue `imports`: producers send `imports.start`, beat sends `impo
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
-from uuid import NAMESPACE_OID, uuid4, uuid5
+from uuid import uuid4
 
 import structlog
 from celery import Task
 from celery.exceptions import Reject
+from redis.exceptions import RedisError
 
-from sfmc_import import request, service
+from sfmc_import import callers, rejections, request, service
 from sfmc_import.celery_app import app
+from sfmc_import.message_times import ASKED_TIMES
 from sfmc_import.ports import LedgerUnavailableError
-from sfmc_import.request import BadRequestError, StartRequest, read_request
+from sfmc_import.request import (
+    FIELDS,
+    BadRequestError,
+    Delivery,
+    IdTakenError,
+    StartRequest,
+    arguments_by_name,
+    read_request,
+    request_id_of,
+    unknown_names,
+)
 from sfmc_import.retrying import PUBLISH, WAKE_PAUSE_SECONDS
 from sfmc_import.service import Outcome
-from sfmc_import.states import DueRequest
+from sfmc_import.states import NOT_STARTED, TERMINAL, DueRequest
 from sfmc_transport import ONCE_HEADER
+from sfmc_transport.refusal import RefusedError
 
 log = structlog.get_logger("sfmc_import.tasks")
 T = TypeVar("T")
@@ -36,33 +50,36 @@ _LEVELS = {
     "lease_lost": "warning",
     "import_status_undocumented": "warning",
 }
+OUTCOMES = frozenset({"started", NOT_STARTED, *TERMINAL})
+"""States in which the outcome of a start is known."""
+
+MAX_NAMES = 20
+"""How many unknown names of one message are logged."""
+
 # Every request of the account waits until a person fixes these.
 _LOUD_CODES = frozenset({"login_failed", "token_refused"})
 
 
-@app.task(name=request.START, bind=True)
-def start(
-    self: "Task[..., Any]",
-    customer_key: Any = None,
-    mid: Any = None,
-    file: Any = None,
-    event_id: Any = None,
-    source: Any = None,
-    force: Any = False,
-    reason: Any = None,
-    object_id: Any = None,
-) -> dict[str, Any]:
+# Any arguments are taken: what a sender may write is wider than what is read, and `request` says what is wrong. If all
+# else fails, the message is kept as a dead letter.
+@app.task(
+    name=request.START,
+    bind=True,
+    typing=False,
+    acks_on_failure=False,
+    Request="sfmc_import.message_times:MessageRequest",
+)
+def start(self: "Task[..., Any]", /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Carry a request as far as it can go now; gives where it stands and, once started, its task_id."""
-    given = {"mid": mid, "file": file, "event_id": event_id, "source": source, "reason": reason}
-    given |= {"customer_key": customer_key, "object_id": object_id}
-    message = {"force": force} | {k: v for k, v in given.items() if v is not None}
-    request_id = _request_id(self)
-    outcome = run_task_body("imports_start_failed", lambda: _start(request_id, message))
+    request_id = request_id_of(self.request.id)
+    outcome = run_task_body("imports_start_failed", lambda: _start(request_id, args, kwargs, self.request))
     if outcome["state"] == "failed" and not run_task_body("imports_start_failed", lambda: _lookup(request_id)).get(
         "found"
     ):
         # Nothing else remembers this message: it becomes a dead letter.
-        raise Reject(outcome["error"], requeue=False)
+        raise RefusedError("task_failed", f"{outcome['error']}; the log has more")
+    if outcome["state"] not in OUTCOMES and callers.caller_of(self.request):
+        self.request.ignore_result = True  # not yet: the sweep stores it when the outcome is known
     return outcome
 
 
@@ -91,34 +108,28 @@ def run_task_body(event: str, work: Callable[[], dict[str, Any]]) -> dict[str, A
     except LedgerUnavailableError as error:
         log.error("ledger_unreachable", error=str(error), action="requeued")
         raise Reject(str(error), requeue=True) from error
+    except RefusedError:
+        raise
     except Exception as error:
         # A task that ends by exception would be lost: the ledger wakes the request again when its time comes.
         log.exception(event)
         return {"state": "failed", "error": type(error).__name__}
 
 
-def _request_id(task: "Task[..., Any]") -> str:
-    identity = str(task.request.id)
-    # Foreign clients may choose any id; ours name keys and event ids.
-    return (
-        identity if len(identity) <= 64 and identity.replace("-", "").isalnum() else str(uuid5(NAMESPACE_OID, identity))
-    )
-
-
-def _start(request_id: str, message: Mapping[str, Any]) -> dict[str, Any]:
-    default_mid = app.settings.account_id or ""
+def _start(request_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    delivery = Delivery(**getattr(context, ASKED_TIMES, {}))
     try:
-        request = read_request(request_id, default_mid, message)
+        message = arguments_by_name(args, kwargs)
+        found = read_request(request_id, app.settings.account_id or "", message, delivery)
+        outcome = _start_request(replace(found, caller=callers.caller_of(context)))
     except BadRequestError as error:
-        return _refuse(request_id, default_mid, message, error)
-    return _start_request(request)
-
-
-def _refuse(request_id: str, mid: str, message: Mapping[str, Any], error: BadRequestError) -> dict[str, Any]:
-    key = str(message.get("customer_key") or message.get("object_id") or "(none)")[: request.MAX_TEXT_LENGTH]
-    app.deps.ledger.refuse(StartRequest(request_id=request_id, customer_key=key, mid=mid), "invalid", str(error))
-    log.error("request_refused", request_id=request_id, customer_key=key, problems=error.problems)
-    return {"request_id": request_id, "state": "rejected", "text": str(error)}
+        log.error("request_refused", request_id=request_id, problems=error.problems)
+        code = "id_taken" if isinstance(error, IdTakenError) else "invalid_request"
+        raise RefusedError(code, str(error)) from error
+    ignored = [*unknown_names(message), *(f"argument {place}" for place in range(len(FIELDS) + 1, len(args) + 1))]
+    if ignored:
+        log.warning("arguments_ignored", request_id=request_id, names=ignored[:MAX_NAMES])
+    return outcome
 
 
 def _lookup(request_id: str) -> dict[str, Any]:
@@ -161,9 +172,20 @@ def _sweep() -> dict[str, Any]:
     swept = service.sweep(app.deps.ledger, _send_wake, _send_follow, limit=settings.sweep_batch, pause=pause)
     for request_id in swept.missing_record:
         log.error("request_record_missing", request_id=request_id)
+    published = _report(lambda: rejections.publish_rejections(app.broker_redis, settings, app.deps.ledger))
+    stored = _report(lambda: callers.store_results(app.backend, app.deps.ledger))
     if swept.woken or swept.followed:
         log.debug("sweep_done", woken=swept.woken, followed=swept.followed)
-    return {"woken": swept.woken, "followed": swept.followed}
+    return {"woken": swept.woken, "followed": swept.followed, "rejections": published, "results": stored}
+
+
+def _report(action: Callable[[], int]) -> int:
+    """Report to senders; where their Redis fails the next sweep goes on."""
+    try:
+        return action()
+    except RedisError as error:
+        log.warning("reports_not_sent", redis=app.settings.broker.shown, error=str(error))
+        return 0
 
 
 def _send_wake(due: DueRequest) -> None:

@@ -47,6 +47,8 @@ class Received(virtual.Message):
     names = NO_NAMES
     worker_died = False
     """Set when the pool process that ran it died: the message may be the reason."""
+    refusal = ("refused_by_task", "see its log")
+    """Reason and detail of its dead letter, when its task refuses it."""
 
 
 class ReliableQoS(stock.QoS):
@@ -87,7 +89,7 @@ class ReliableQoS(stock.QoS):
             if requeue and message is not None and message.worker_died:
                 self._restore(delivery_tag, last=True, counted=True)
             elif not requeue and message is not None and message.entry:
-                self._dead_letter(delivery_tag, message.source, message.entry, "refused_by_task", "see its log")
+                self._dead_letter(delivery_tag, message.source, message.entry, *message.refusal)
             else:
                 super().reject(delivery_tag, requeue=requeue)
         finally:

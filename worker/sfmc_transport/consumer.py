@@ -10,12 +10,14 @@ from functools import partial
 from typing import Any
 
 import structlog
-from celery.exceptions import WorkerLostError
+from celery.exceptions import Reject, WorkerLostError
 from celery.worker import request as celery_request
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.consumer import consumer as celery_consumer
 from celery.worker.request import Request as CeleryRequest
+
+from sfmc_transport.refusal import RefusedError
 
 DATA_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What Celery raises over a message of an unexpected shape, before any task code runs."""
@@ -91,12 +93,16 @@ class Consumer(CeleryConsumer):
 
 
 class Request(CeleryRequest):
-    """Notes on the message that its pool process died, so that its return is counted."""
+    """Notes on the message what its task said of it: that it is refused, or that its pool process died with it."""
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """As Celery's."""
         wrapped = exc_info.exception
         error = getattr(wrapped, "exc", wrapped)
+        if isinstance(error, RefusedError):
+            self.message.refusal = (error.code, error.detail)
+        elif not isinstance(error, Reject):
+            self.message.refusal = ("task_failed", f"{type(error).__name__}; the log has more")
         died = isinstance(error, (WorkerLostError, SystemExit))
         if died:
             self.message.worker_died = True

@@ -57,6 +57,21 @@ def read(client: Client, keys: Keys, letter_id: str) -> DeadLetter:
     return _dead_letter(*rows[0])
 
 
+def unreported(client: Client, keys: Keys, limit: int) -> Iterator[tuple[str, DeadLetter | None]]:
+    """Yield the oldest ids that were not reported, up to `limit`, each with its dead letter; None: it is gone.
+
+    After each the caller says `reported`, or it comes again.
+    """
+    for name in client.lrange(keys.unreported, 0, limit - 1):
+        rows = _rows(client, keys, name.decode())
+        yield name.decode(), _dead_letter(*rows[0]) if rows else None
+
+
+def reported(client: Client, keys: Keys, letter_id: str) -> None:
+    """Note that a dead letter was reported."""
+    client.lrem(keys.unreported, 1, letter_id)
+
+
 def replay(client: Client, keys: Keys, letter_id: str, queue: str | None = None) -> DeadLetter:
     """Put one back as the last of its queue (or of `queue`, a key) and drop it, in one step; returns it.
 

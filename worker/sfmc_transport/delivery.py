@@ -192,20 +192,31 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])
 return returned
 """
 
-DEAD_LETTER_ENTRY = """
--- KEYS: in-flight list, dead letters.  ARGV: limit, entry, queue, reason, detail.
-if redis.call('LREM', KEYS[1], 1, ARGV[2]) == 0 then return false end
-return redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[1], '*',
+_ADD_DEAD_LETTER = """
+local letters, unreported = KEYS[#KEYS - 1], KEYS[#KEYS]
+local id = redis.call('XADD', letters, 'MAXLEN', ARGV[1], '*',
     'entry', ARGV[2], 'queue', ARGV[3], 'reason', ARGV[4], 'detail', ARGV[5])
+redis.call('RPUSH', unreported, id)
+redis.call('LTRIM', unreported, -ARGV[1], -1)
+return id
 """
 
-DEAD_LETTER_CLAIMED = """
--- KEYS: unacked, unacked_index, dead letters.  ARGV: limit, entry, queue, reason, detail, delivery tag.
+DEAD_LETTER_ENTRY = (
+    """
+-- KEYS: in-flight list, dead letters, unreported.  ARGV: limit, entry, queue, reason, detail.
+if redis.call('LREM', KEYS[1], 1, ARGV[2]) == 0 then return false end
+"""
+    + _ADD_DEAD_LETTER
+)
+
+DEAD_LETTER_CLAIMED = (
+    """
+-- KEYS: unacked, unacked_index, dead letters, unreported.  ARGV: limit, entry, queue, reason, detail, delivery tag.
 if redis.call('HDEL', KEYS[1], ARGV[6]) == 0 then return false end
 redis.call('ZREM', KEYS[2], ARGV[6])
-return redis.call('XADD', KEYS[3], 'MAXLEN', ARGV[1], '*',
-    'entry', ARGV[2], 'queue', ARGV[3], 'reason', ARGV[4], 'detail', ARGV[5])
 """
+    + _ADD_DEAD_LETTER
+)
 
 RESTORE = """
 -- KEYS: unacked, unacked_index, queue…  ARGV: delivery tag, value as read before, entry to push, end.
@@ -261,7 +272,7 @@ class Keys:
 
     No own key carries a TTL, because losing one could lose a message; each is bounded instead:
     `consumers` forgets a consumer an hour after its last beat, an in-flight list holds what one pop
-    took and is gone when empty, `dead_letters` is trimmed to its limit.
+    took and is gone when empty, `dead_letters` and `unreported` are trimmed to one limit.
     """
 
     prefix: str = DEFAULT_PREFIX
@@ -293,6 +304,11 @@ class Keys:
     def nothing(self) -> str:
         """A list that never exists."""
         return f"{self.kombu_prefix}{self.prefix}nothing"
+
+    @property
+    def unreported(self) -> str:
+        """List: the ids of the dead letters that were not reported yet, oldest first."""
+        return f"{self.kombu_prefix}{self.prefix}unreported"
 
     @property
     def in_flight_prefix(self) -> str:
@@ -427,12 +443,12 @@ class Delivery:
 
     def dead_letter_entry(self, source: str, raw: bytes, reason: str, detail: str) -> str | None:
         """Make an entry in flight a dead letter; returns its id, None if somebody took it back before."""
-        keys = [self.in_flight(source), self.keys.dead_letters]
+        keys = [self.in_flight(source), self.keys.dead_letters, self.keys.unreported]
         return _id(self._dead_letter_entry(keys=keys, args=[self._limits.dead_letters, raw, source, reason, detail]))
 
     def dead_letter_claimed(self, tag: str, source: str, raw: bytes, reason: str, detail: str) -> str | None:
         """Make a claimed message a dead letter; returns its id, None if it is not claimed any more."""
-        keys = [self.keys.unacked_key, self.keys.unacked_index_key, self.keys.dead_letters]
+        keys = [self.keys.unacked_key, self.keys.unacked_index_key, self.keys.dead_letters, self.keys.unreported]
         args: list[bytes | str | int] = [self._limits.dead_letters, raw, source, reason, detail, tag]
         return _id(self._dead_letter_claimed(keys=keys, args=args))
 

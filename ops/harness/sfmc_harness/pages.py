@@ -31,7 +31,8 @@ Every other request has exactly one event of an end, its last one.
 
 ## Events without a step
 
-These events report a file that became no request: {reports}.
+These events report a file or a message that became no request: {reports}. `message_rejected` may name a request that
+was accepted: another message had its id. That request continues, and this event is no end of it.
 """
 
 LEDGER = """# The keys of the ledger

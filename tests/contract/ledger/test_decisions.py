@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from sfmc_import.faults import Rejected
 from sfmc_import.request import FileInfo
 from sfmc_import.states import AlreadyEnded, NotYet, StartNow
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
@@ -205,8 +206,9 @@ def test_a_finished_request_stays_finished_when_its_message_comes_again(scenario
         scenario.accept(request("a"))
         scenario.claim("a")
     elif state == "rejected":
-        scenario.requests["a"] = request("a")
-        scenario.ledger.refuse(scenario.requests["a"], "invalid", "no")
+        scenario.ends("first")
+        scenario.arrives("a")
+        scenario.ledger.reject(scenario.go("a"), Rejected("43010", "no"))
     else:
         scenario.ends("first")
         scenario.arrives_and_starts("a")
@@ -218,14 +220,4 @@ def test_a_finished_request_stays_finished_when_its_message_comes_again(scenario
     assert isinstance(decision, AlreadyEnded)
     assert decision.state == state
     assert scenario.names("a") == before
-    assert scenario.due_in("a") is None
-
-
-def test_an_invalid_request_ends_as_rejected_with_its_reason(scenario: Scenario):
-    given = request("a", key="x" * 300)
-
-    scenario.ledger.refuse(given, "invalid", "customer_key is too long")
-
-    assert scenario.names("a") == ["accepted", "rejected"]
-    assert (scenario.last("a")["code"], scenario.last("a")["text"]) == ("invalid", "customer_key is too long")
     assert scenario.due_in("a") is None

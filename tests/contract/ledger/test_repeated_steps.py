@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sfmc_import.faults import Rejected
+from sfmc_import.request import IdTakenError
 from sfmc_import.runs import Definition
 from tests.contract.ledger.scenario import BUSY, DOUBT, HOUR, KEY, Scenario, file, request
 
@@ -183,8 +184,37 @@ def reject(scenario: Scenario) -> Repeatable:
     return lambda: scenario.ledger.reject(lease, Rejected("43010", "no"))
 
 
-def refuse(scenario: Scenario) -> Repeatable:
-    return lambda: scenario.ledger.refuse(request("a"), "invalid", "no")
+def arrival_before_its_eta(scenario: Scenario) -> Repeatable:
+    scenario.requests["a"] = request("a", not_before=(scenario.world.now_ms() + 60_000) / 1000)
+    return lambda: scenario.claim("a", "w")
+
+
+def expiry(scenario: Scenario) -> Repeatable:
+    scenario.arrives("a", expires=(scenario.world.now_ms() - 1000) / 1000)
+    return lambda: scenario.claim("a", "w")
+
+
+def refusal_of_other_content(scenario: Scenario) -> Repeatable:
+    scenario.accept(request("a", content="one"))
+
+    def accept_other() -> str:
+        with pytest.raises(IdTakenError) as raised:
+            scenario.ledger.accept(request("a", content="two"))
+        return str(raised.value)
+
+    return accept_other
+
+
+def message_with_other_content(scenario: Scenario) -> Repeatable:
+    scenario.accept(request("a", content="one"))
+    scenario.requests["a"] = request("a", content="two")
+
+    def claim_other() -> str:
+        with pytest.raises(IdTakenError) as raised:
+            scenario.claim("a")
+        return str(raised.value)
+
+    return claim_other
 
 
 def ended(scenario: Scenario) -> Repeatable:
@@ -201,6 +231,7 @@ def progressed(scenario: Scenario) -> Repeatable:
 
 STEPS = [
     first_take,
+    arrival_before_its_eta,
     take_of_the_unrecorded,
     deferral,
     duplicate,
@@ -227,7 +258,9 @@ STEPS = [
     reconcile_later,
     record_start_unknown,
     reject,
-    refuse,
+    expiry,
+    refusal_of_other_content,
+    message_with_other_content,
     ended,
     progressed,
 ]

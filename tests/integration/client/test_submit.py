@@ -10,7 +10,7 @@ from sfmc_import.client import Client
 from sfmc_import.faults import Rejected
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.policy import Policy
-from sfmc_import.request import BadRequestError, FileInfo
+from sfmc_import.request import BadRequestError, FileInfo, IdTakenError, request_id_of
 from sfmc_local.redis_server import Valkey
 
 FILE = FileInfo(location="/in", name="a.csv", size=3, modified_ns=7)
@@ -50,6 +50,37 @@ def test_each_request_is_new_unless_it_brings_its_id(client: Client, redis: redi
     assert first.request_id != second.request_id
     assert (third.request_id, third.is_new) == (first.request_id, False)
     assert redis.llen("imports") == 2
+
+
+def test_the_message_of_a_request_names_the_request_whatever_its_id(client: Client, redis: redis_py.Redis) -> None:
+    client.submit(customer_key="k", request_id="order:4/2@shop")
+
+    message = json.loads(redis.lindex("imports", 0))
+    assert request_id_of(message["headers"]["id"]) == "order:4/2@shop"
+
+
+def test_an_id_with_other_content_is_refused_and_is_an_event(client: Client, redis: redis_py.Redis) -> None:
+    client.submit(customer_key="k", file=FILE, request_id="r1")
+
+    with pytest.raises(IdTakenError, match="r1 was accepted with other content"):
+        client.submit(customer_key="other", file=FILE, request_id="r1")
+
+    first, rejected = recorded(redis)
+    assert (first["customer_key"], rejected["customer_key"]) == ("k", "other")
+    assert (rejected["request_id"], rejected["reason"]) == ("r1", "id_taken")
+    assert redis.llen("imports") == 1
+
+
+def test_force_without_a_reason_is_refused(client: Client, redis: redis_py.Redis) -> None:
+    with pytest.raises(BadRequestError, match="force needs a reason"):
+        client.submit(customer_key="k", force=True)
+
+    assert recorded(redis) == []
+
+
+def test_a_file_with_an_unknown_field_is_refused_where_a_program_can_correct_it(client: Client) -> None:
+    with pytest.raises(BadRequestError, match="a file has no field colour"):
+        client.submit(customer_key="k", file={"name": "a", "colour": "red"})
 
 
 def test_a_path_as_text_is_a_file_known_by_name(client: Client, redis: redis_py.Redis) -> None:

@@ -98,3 +98,25 @@ def test_a_dropped_letter_is_gone(raw, delivery):
 def test_an_unknown_letter_is_named_in_one_line(raw, act, letter_id):
     with pytest.raises(dead_letters.DeadLetterNotFoundError, match="no dead letter"):
         act(raw, KEYS, letter_id)
+
+
+def test_each_dead_letter_is_unreported_until_it_is_said_to_be_reported(raw, delivery):
+    letters = [dead_letter(raw, delivery, str(number).encode()) for number in range(3)]
+
+    assert [name for name, _ in dead_letters.unreported(raw, KEYS, 2)] == letters[:2]
+    assert [letter.entry for _, letter in dead_letters.unreported(raw, KEYS, 9) if letter] == [b"0", b"1", b"2"]
+    dead_letters.reported(raw, KEYS, letters[1])
+    assert [name for name, _ in dead_letters.unreported(raw, KEYS, 9)] == [letters[0], letters[2]]
+
+
+def test_a_dead_letter_that_was_deleted_before_it_was_reported_is_still_named(raw, delivery):
+    letter = dead_letter(raw, delivery)
+    dead_letters.delete(raw, KEYS, letter)
+
+    assert list(dead_letters.unreported(raw, KEYS, 9)) == [(letter, None)]
+
+
+def test_what_is_unreported_is_bounded_like_the_dead_letters(raw, delivery):
+    letters = [dead_letter(raw, delivery, str(number).encode()) for number in range(8)]
+
+    assert [name for name, _ in dead_letters.unreported(raw, KEYS, 99)] == letters[-5:]

@@ -191,7 +191,7 @@ MUTANTS = (
     Mutant("claim", "  if not why then return begin_attempt() end\n", "  if true then return begin_attempt() end\n"),
     Mutant("duplicates", "  forget(other, o)\n", ""),
     Mutant("lease", "if not d.holder then wake_first_follow_up(r, d) end\n  if next(d)", "if next(d)"),
-    Mutant("follow_ups", "str(forced and now or math.max(now, int(d.window)))", "str(math.max(now, int(d.window)))"),
+    Mutant("follow_ups", "f[1] and now or math.max(now, int(d.window))", "math.max(now, int(d.window))"),
     Mutant(
         "follow_ups",
         "redis.call('HGET', request_key(first), 'state') == 'deferred' then return first end",
@@ -216,7 +216,7 @@ MUTANTS = (
         "  return 1\nend\n\n-- Ends as rejected",
     ),
     # Events and states.
-    Mutant("lib", "  emit(id, r, name, extra)\nend\n", "end\n"),
+    Mutant("lib", "  emit(id, r, name, extra)\n  note_result(id, r)\n", "  note_result(id, r)\n"),
     Mutant("lib", "'HINCRBY', request_key(id), 'n', 1)", "'HINCRBY', request_key(id), 'n', 0)"),
     Mutant("following", "local news = present(a.status) and a.status ~= r.status", "local news = present(a.status)"),
     Mutant(
@@ -262,9 +262,8 @@ MUTANTS = (
     Mutant(
         "starting", "{lease = '0'})\n  move(a.id, r, 'reconciling'", "{lease = d.lease})\n  move(a.id, r, 'reconciling'"
     ),
-    Mutant("upkeep", "return known[2] == a.call and 1 or 0", "return 0"),
-    Mutant("upkeep", "return known[2] == a.call and 1 or 0", "return 1"),
-    Mutant("upkeep", "if redis.call('EXISTS', request_key(a.id)) == 1 then return 0 end", ""),
+    Mutant("upkeep", "  if known[2] == a.call then return 1 end\n", ""),
+    Mutant("upkeep", "  if known[2] == a.call then return 1 end\n", "  if true then return 1 end\n"),
     Mutant("following", "if r.state ~= 'follow_timed_out' then return 0 end", ""),
     Mutant("following", "if not d.holder then", "if true then"),
     # What is due, and for how long things are kept.
@@ -302,4 +301,66 @@ MUTANTS = (
     Mutant("processes", "if string.match(before, unit) ~= string.match(a.account, unit) and", "if"),
     Mutant("processes", "and redis.call('ZCARD', DUE) > 0 then", "then"),
     Mutant("processes", "before = before", "before = ''"),
+    # What a sender may ask for, and what it may not.
+    Mutant("upkeep", "or known[3] == a.content then return 0 end", "then return 0 end"),
+    Mutant("upkeep", "or known[3] == a.content then return 0 end", "or true then return 0 end"),
+    Mutant("upkeep", "if not (present(a.content) and known[3])", "if not known[3]"),
+    Mutant("upkeep", "  refuse_other_content()\n  return 2", "  return 2"),
+    Mutant("upkeep", "a.id .. '/' .. a.content, 'message_rejected'", "a.id, 'message_rejected'"),
+    Mutant(
+        "upkeep",
+        "  if not redis.call('SET', report_key(id, name), '1', 'NX', 'PX', cfg.seen_ttl) then return end\n",
+        "",
+    ),
+    Mutant("claim", "if present(a.content) and r.c and r.c ~= a.content then", "if false then"),
+    Mutant("claim", "if present(a.content) and r.c and r.c ~= a.content then", "if present(a.content) and r.c then"),
+    Mutant("claim", "if present(a.content) and r.c and r.c ~= a.content then", "if r.c and r.c ~= a.content then"),
+    Mutant("claim", "  if int(r.not_before) > now then\n", "  if false then\n"),
+    Mutant("claim", "  if int(r.not_before) > now then\n", "  if int(r.not_before) >= now then\n"),
+    Mutant("claim", "    waits_until(id, r, int(r.not_before))\n", ""),
+    Mutant("claim", "return r.expires and int(r.expires) <= now end", "return r.expires and int(r.expires) < now end"),
+    Mutant("claim", "return r.expires and int(r.expires) <= now end", "return false end"),
+    Mutant("claim", "if is_over() and EXPIRES[r.state] then", "if is_over() then"),
+    Mutant("claim", "  if is_over() then return expire() end\n", ""),
+    Mutant("claim", "{accepted = true, deferred = true, retrying = true}", "{accepted = true, retrying = true}"),
+    Mutant("claim", "{accepted = true, deferred = true, retrying = true}", "{accepted = true, deferred = true}"),
+    Mutant("claim", "  leave_follow_ups(id, r)\n  move(id, r, 'expired'", "  move(id, r, 'expired'"),
+    Mutant(
+        "claim",
+        "iso(int(r.expires))})\n  forget(id, r)\n  finish(id, r)\n  release(id, r)",
+        "iso(int(r.expires))})\n  finish(id, r)\n  release(id, r)",
+    ),
+    Mutant(
+        "claim",
+        "iso(int(r.expires))})\n  forget(id, r)\n  finish(id, r)\n  release(id, r)",
+        "iso(int(r.expires))})\n  forget(id, r)\n  release(id, r)",
+    ),
+    Mutant(
+        "claim",
+        "iso(int(r.expires))})\n  forget(id, r)\n  finish(id, r)\n  release(id, r)",
+        "iso(int(r.expires))})\n  forget(id, r)\n  finish(id, r)",
+    ),
+    Mutant("lib", "due_at(id, r, r.expires and math.min(at, int(r.expires)) or at)", "due_at(id, r, at)"),
+    Mutant(
+        "lib", "r.not_before and math.max(now, int(r.not_before)) or now + cfg.accept_grace", "now + cfg.accept_grace"
+    ),
+    Mutant(
+        "lib",
+        "math.max(now, int(r.not_before)) or now + cfg.accept_grace",
+        "int(r.not_before) or now + cfg.accept_grace",
+    ),
+    Mutant("upkeep", "if present(a.content) and r.c and r.c ~= a.content then return 'other_content' end", ""),
+    Mutant("upkeep", "  if r.expires and int(r.expires) <= now then\n", "  if false then\n"),
+    Mutant(
+        "upkeep", "  if r.expires and int(r.expires) <= now then\n", "  if r.expires and int(r.expires) < now then\n"
+    ),
+    Mutant("upkeep", "  waits_until(a.id, r, now + a.delay)\n", "  due_at(a.id, r, now + a.delay)\n"),
+    Mutant("lib", "  if not r.caller or OPEN[r.state] then return end\n", "  if not r.caller then return end\n"),
+    Mutant("lib", "  if not r.caller or OPEN[r.state] then return end\n", "  if true then return end\n"),
+    Mutant("lib", "  keep(results_key(), cfg.unfinished_ttl)\n", ""),
+    Mutant("lib", "  drop(request_key(id), r, {'caller'})\n", ""),
+    Mutant("claim", "if present(a.caller) and not r.caller and OPEN[r.state] then", "if false then"),
+    Mutant("follow_ups", "str(f[2] and math.min(at, int(f[2])) or at)", "str(at)"),
+    Mutant("follow_ups", "  waits_until(id, r, at)\n", "  due_at(id, r, at)\n"),
+    Mutant("starting", "  waits_until(a.id, r, now + a.delay)\n", "  due_at(a.id, r, now + a.delay)\n"),
 )

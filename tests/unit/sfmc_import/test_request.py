@@ -5,14 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfmc_import.request import (
+    FIELDS,
     MAX_TEXT_LENGTH,
     MAX_TIME_NS,
     BadRequestError,
+    Delivery,
     FileInfo,
     StartRequest,
+    arguments_by_name,
     fold_key,
     plain_mid,
     read_request,
+    request_id_of,
+    unknown_names,
 )
 
 MID = "510001234"
@@ -47,10 +52,16 @@ arrivals = st.builds(
 )
 
 
-@given(file=st.none() | arrivals, event_id=st.none() | texts, reason=st.none() | texts, force=st.booleans())
+@given(
+    file=st.none() | arrivals,
+    event_id=st.none() | texts,
+    reason=texts.filter(str.strip) | st.none(),
+    force=st.booleans(),
+)
 def test_what_is_written_is_read_back(file, event_id, reason, force):
+    forced = force and reason is not None
     request = StartRequest(
-        request_id="r", customer_key="k", mid="7", file=file, event_id=event_id, reason=reason, force=force
+        request_id="r", customer_key="k", mid="7", file=file, event_id=event_id, reason=reason, force=forced
     )
 
     assert read_request("r", MID, request.as_message()) == request
@@ -98,12 +109,109 @@ def test_a_file_may_be_a_plain_path(path, location, name):
         ({"file": {"name": "a", "location": SURROGATE}}, "file.location, file.version and"),
         ({"file": {"name": "a", "version": 3}}, "file.location, file.version and"),
         ({"file": {"name": "a", "version": "x" * (MAX_TEXT_LENGTH + 1)}}, "file.location, file.version and"),
-        ({"file": {"name": "a", "colour": 1}}, "unknown file field colour"),
-        ({"colour": 1}, "unknown argument colour"),
+        ({"force": True}, "force needs a reason"),
+        ({"force": True, "reason": "  "}, "force needs a reason"),
     ],
 )
 def test_each_fault_of_a_message_is_named(message, complaint):
     assert complaint in problems(**message)
+
+
+ALL_GIVEN = dict(zip(FIELDS, ("k", "7", "f", "e", "s", True, "why", "o"), strict=True))
+
+
+def test_what_is_not_known_is_not_read_and_can_be_named():
+    message = {"customer_key": "daily", "colour": 1, "a": 2, "file": {"name": "a", "fingerprint": "f"}}
+
+    assert read(**message) == read(file={"name": "a"})
+    assert unknown_names(message) == ["a", "colour", "file.fingerprint"]
+    assert unknown_names({"customer_key": "daily", "file": "/in/a.csv"}) == []
+
+
+@pytest.mark.parametrize(
+    ("eta", "seconds"),
+    [
+        (None, None),
+        ("2026-03-01T06:00:00+00:00", 1772344800.0),
+        ("2026-03-01T06:00:00.5Z", 1772344800.5),
+        ("2026-03-01T07:00:00+01:00", 1772344800.0),
+        ("2026-03-01T06:00:00", 1772344800.0),
+        ("9999-12-31T23:59:59-12:00", 253402343999.0),
+        ("0001-01-01T00:00:00+12:00", 0.0),
+    ],
+)
+def test_a_sender_may_say_when_as_celery_writes_it(eta, seconds):
+    read_times = read_request("r1", MID, {"customer_key": "daily"}, Delivery(eta=eta, expires=eta))
+
+    assert (read_times.not_before, read_times.expires) == (seconds, seconds)
+
+
+@pytest.mark.parametrize("time", ["", "soon", 5, 1.5, True, [], {}, "2026-13-01T00:00:00", float("inf")], ids=repr)
+def test_a_time_that_is_none_is_named(time):
+    with pytest.raises(BadRequestError) as raised:
+        read_request("r1", MID, {"customer_key": "daily"}, Delivery(eta=time, expires=time))
+
+    assert [problem.partition(" ")[0] for problem in raised.value.problems] == ["eta", "expires"]
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "found"),
+    [
+        (["daily"], {}, {"customer_key": "daily"}),
+        (["daily", 7, "/in/a"], {"force": None}, {"customer_key": "daily", "mid": 7, "file": "/in/a"}),
+        (["daily"], {"customer_key": "daily"}, {"customer_key": "daily"}),
+        ([None], {"customer_key": "daily"}, {"customer_key": "daily"}),
+        (["k", "7", "f", "e", "s", True, "why", "o", "more"], {}, ALL_GIVEN),
+        ([], {"self": 1, "task_id": 2}, {"self": 1, "task_id": 2}),
+    ],
+)
+def test_arguments_may_come_by_position_and_by_name(args, kwargs, found):
+    assert arguments_by_name(args, kwargs) == found
+
+
+def test_an_argument_with_two_values_is_a_fault():
+    with pytest.raises(BadRequestError, match="customer_key is given twice"):
+        arguments_by_name(["daily"], {"customer_key": "weekly"})
+
+
+def test_the_content_of_a_request_is_what_is_started_and_when():
+    later = Delivery(eta="2026-03-01T06:00:00+00:00")
+    first = read(file="/in/a.csv", source="watch", reason="why")
+    same = read(file={"location": "/in", "name": "a.csv"}, source="other", reason="because", mid=int(MID))
+    others = [
+        read(file="/in/b.csv"),
+        read(),
+        read(file="/in/a.csv", customer_key="weekly"),
+        read(file="/in/a.csv", mid="7"),
+        read(file="/in/a.csv", event_id="e"),
+        read(file="/in/a.csv", force=True, reason="why"),
+        read_request("r1", MID, {"customer_key": "daily", "file": "/in/a.csv"}, later),
+        read_request("r1", MID, {"customer_key": "daily", "file": "/in/a.csv"}, Delivery(expires=later.eta)),
+    ]
+
+    assert first.content == same.content == read("r2", file="/in/a.csv").content
+    assert len({request.content for request in (first, *others)}) == 1 + len(others)
+
+
+@pytest.mark.parametrize(
+    ("task_id", "kept"),
+    [
+        ("0199-abc", True),
+        ("order:4/2@shop", True),
+        ("x" * 128, True),
+        ("x" * 129, False),
+        ("", False),
+        ("ключ", False),
+        ("a b", False),
+        (5, True),
+    ],
+)
+def test_a_task_id_that_cannot_name_a_key_becomes_a_digest(task_id, kept):
+    found = request_id_of(task_id)
+
+    assert (found == str(task_id)) is kept
+    assert found == request_id_of(task_id)
+    assert read(found).request_id == found
 
 
 @pytest.mark.parametrize("request_id", ["", "a b", "x" * 129, "ü", "a\n"])

@@ -22,6 +22,19 @@ def test_a_file_that_settles_starts_the_definition_that_names_it_once(watched, c
     assert request.source == f"folder:{watched.path}"
 
 
+def test_a_file_whose_id_another_request_took_is_submitted_under_a_new_one(watched, client):
+    watched.put("contacts.csv")
+    watched.pass_time(2)
+    (usual, announced) = client.requests.popitem()
+    client.submit(request_id=usual, file=announced.file, customer_key="orders", mid=client.mid)
+    watched.restart()
+
+    assert watched.pass_time(2, 60) == ["file_id_taken", "file_submitted"]
+    (taken, own) = client.requests.values()
+    assert (taken.request_id, taken.customer_key) == (usual, "orders")
+    assert (own.customer_key, own.file) == ("contacts", announced.file)
+
+
 def test_files_present_before_the_start_are_announced(watched, client):
     watched.put("contacts.csv")
     watched.put("orders.csv")

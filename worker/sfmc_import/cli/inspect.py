@@ -70,7 +70,7 @@ def _request(access: ReadAccess, request_id: str) -> tuple[Mapping[str, Any], Se
 
 
 def _shown(name: str, value: Any) -> str:
-    if name in {"accepted_at", "since", "due_at"}:
+    if name in {"accepted_at", "since", "due_at", "not_before", "expires"}:
         return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return str(value.get("name", value)) if isinstance(value, Mapping) else str(value)
 

@@ -70,7 +70,25 @@ local function begin_attempt()
   return start_now()
 end
 
+-- States in which a request waits for its start: the deadline of its sender ends it.
+local EXPIRES = {accepted = true, deferred = true, retrying = true}
+local function is_over() return r.expires and int(r.expires) <= now end
+
+-- The deadline of the sender is over, and nothing was sent.
+local function expire()
+  leave_follow_ups(id, r)
+  move(id, r, 'expired', {expires = iso(int(r.expires))})
+  forget(id, r)
+  finish(id, r)
+  release(id, r)
+  return already_ended()
+end
+
 local function while_accepted()
+  if int(r.not_before) > now then
+    waits_until(id, r, int(r.not_before))
+    return not_yet({opens_in = (int(r.not_before) - now) / 1000})
+  end
   local why, by = seen_before(id, r, d)
   if why then return end_as_duplicate(why, by) end
   local in_window = int(d.window) > now and not r.force
@@ -133,6 +151,7 @@ end
 local function lease_over()
   local to_blame = lost_too_many()
   if r.sent == '1' then return expire_ambiguous() end
+  if is_over() then return expire() end
   local other = is_suspect(r) and other_suspect(id)
   if not to_blame then return other and wait_as_suspect(other) or begin_attempt() end
   move(id, r, 'gave_up', {code = 'worker_lost', text = 'too many workers died with this request'})
@@ -197,12 +216,15 @@ end
 function steps.claim()
   r = record(request_key(id))
   if not r.state then r = create(id, a) end
+  if present(a.content) and r.c and r.c ~= a.content then return answer('other_content') end
   resolve_key()
+  if present(a.caller) and not r.caller and OPEN[r.state] then set(request_key(id), r, {caller = a.caller}) end
   d = record(definition_key(r))
   -- A holder whose record vanished would block the definition for ever.
   if held_by_other() and int(d.lease) <= now and redis.call('EXISTS', request_key(d.holder)) == 0 then
     drop(definition_key(r), d, {'holder', 'lease'})
   end
+  if is_over() and EXPIRES[r.state] then return expire() end
   if r.state == 'accepted' then return while_accepted() end
   if r.state == 'deferred' then return while_deferred() end
   if r.postponed then return while_postponed() end

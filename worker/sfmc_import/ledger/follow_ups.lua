@@ -13,8 +13,9 @@ end
 local function wake_first_follow_up(r, d)
   local first = first_follow_up(r)
   if not first then return end
-  local forced = redis.call('HGET', request_key(first), 'force')
-  redis.call('ZADD', DUE, str(forced and now or math.max(now, int(d.window))), first)
+  local f = redis.call('HMGET', request_key(first), 'force', 'expires')
+  local at = f[1] and now or math.max(now, int(d.window))
+  redis.call('ZADD', DUE, str(f[2] and math.min(at, int(f[2])) or at), first)
 end
 
 -- Forced follow-ups go first, then in order of arrival.
@@ -31,7 +32,7 @@ end
 local function wait_for_turn(id, r, d)
   local at = r.force and now or math.max(int(d.window), now)
   if d.holder or first_follow_up(r) ~= id then at = math.max(at, now + cfg.recheck) end
-  due_at(id, r, at)
+  waits_until(id, r, at)
   keep(follow_ups_key(r), at - now + cfg.unfinished_ttl)
   if redis.call('EXISTS', names_key(r)) == 1 then keep(names_key(r), at - now + cfg.unfinished_ttl) end
 end

@@ -73,6 +73,17 @@ local function emit(id, r, name, extra)
   publish(id .. '/' .. r.n, name, r.mid, r.key, with(data, 'file', r.file or 'null'))
 end
 
+-- States in which the outcome of a start is not known yet.
+local OPEN = {accepted = true, deferred = true, starting = true, retrying = true, reconciling = true}
+
+-- Notes that the sender of a message, who waits for the result, can have it.
+local function note_result(id, r)
+  if not r.caller or OPEN[r.state] then return end
+  redis.call('HSET', results_key(), id, r.caller)
+  keep(results_key(), cfg.unfinished_ttl)
+  drop(request_key(id), r, {'caller'})
+end
+
 -- The only way a state changes: the transition must stand in the table of sfmc_import.states.
 local function move(id, r, target, extra)
   local source = r.state or 'new'
@@ -80,6 +91,7 @@ local function move(id, r, target, extra)
   if not name then error('no transition from ' .. source .. ' to ' .. target) end
   set(request_key(id), r, {state = target, since = str(now)})
   emit(id, r, name, extra)
+  note_result(id, r)
 end
 
 -- The newest TaskResultID of each business unit: they are whole numbers that grow (seen in samples, not promised).
@@ -96,6 +108,11 @@ local function due_at(id, r, at)
   keep(request_key(id), math.max(at - now, 0) + cfg.unfinished_ttl)
 end
 
+-- A request that waits for its start is due when the deadline of its sender is over, so that it ends then.
+local function waits_until(id, r, at)
+  due_at(id, r, r.expires and math.min(at, int(r.expires)) or at)
+end
+
 local function finish(id, r)
   redis.call('ZREM', DUE, id)
   drop(request_key(id), r, not_kept_at_end(r.state))
@@ -107,11 +124,15 @@ local function create(id, q)
   local r = {}
   local values = {mid = q.mid, key = q.customer_key, at = str(now)}
   for field, value in pairs({event_id = present(q.event_id), source = present(q.source), reason = present(q.reason),
-    object = present(q.object_id), name = present(q.name), fp = present(q.fp), file = present(q.file), call = present(q.call)}) do values[field] = value end
+    object = present(q.object_id), name = present(q.name), fp = present(q.fp), file = present(q.file),
+    call = present(q.call), c = present(q.content), caller = present(q.caller)}) do values[field] = value end
+  for _, field in ipairs({'not_before', 'expires'}) do
+    if present(q[field]) then values[field] = str(q[field]) end
+  end
   if q.exact == true then values.exact = '1' end
   if q.force == true then values.force = '1' end
   set(request_key(id), r, values)
   move(id, r, 'accepted')
-  due_at(id, r, now + cfg.accept_grace)
+  waits_until(id, r, r.not_before and math.max(now, int(r.not_before)) or now + cfg.accept_grace)
   return r
 end

@@ -21,7 +21,7 @@ from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
-from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.request import FileInfo, IdTakenError, StartRequest
 from sfmc_import.retrying import pauses_after_errors
 from sfmc_import.runs import Accepted, Definition, Run
 from sfmc_import.states import (
@@ -34,6 +34,7 @@ from sfmc_import.states import (
     Lease,
     NotYet,
     Reconcile,
+    Result,
     StartNow,
 )
 
@@ -66,6 +67,10 @@ def redis_errors() -> Iterator[None]:
 class _Script:
     text: str
     sha: str
+
+
+OTHER_CONTENT = 2
+"""What the step `accept` answers when the id was accepted with other content."""
 
 
 class RedisLedger:
@@ -115,11 +120,11 @@ class RedisLedger:
     def accept(self, request: StartRequest) -> bool:
         """See sfmc_import.ports.Ledger.accept."""
         # The call has a name: when its reply got lost and redis-py repeats it, the request is still new.
-        return bool(self._run("accept", request_arguments(request) | {"call": uuid4().hex}))
-
-    def refuse(self, request: StartRequest, code: str, text: str) -> None:
-        """See sfmc_import.ports.Ledger.refuse."""
-        self._run("refuse", request_arguments(request) | {"code": code, "text": text})
+        more = {"call": uuid4().hex, "refusal": str(IdTakenError(request.request_id))}
+        answer = int(self._run("accept", request_arguments(request) | more))
+        if answer == OTHER_CONTENT:
+            raise IdTakenError(request.request_id)
+        return answer == 1
 
     def claim(
         self, request: StartRequest, owner: str, policy: Policy, definition: Definition | None = None
@@ -134,8 +139,10 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.unresolved."""
         arguments = request_arguments(request) | {"attempt": request.attempt, "code": fault.code, "text": fault.text}
         arguments |= {"delay": milliseconds(delay), "retry_deadline": milliseconds(policy.retry_deadline)}
-        state = self._run("unresolved", arguments | {"final": isinstance(fault, Rejected)})
-        return str(state.decode())
+        state = str(self._run("unresolved", arguments | {"final": isinstance(fault, Rejected)}).decode())
+        if state == "other_content":
+            raise IdTakenError(request.request_id)
+        return state
 
     def load(self, request_id: str) -> StartRequest | None:
         """See sfmc_import.ports.Ledger.load."""
@@ -252,7 +259,7 @@ class RedisLedger:
         return bool(self._run("resolve", arguments | {"follow_deadline": deadline}))
 
     def report(self, report_id: str, name: str, mid: str, subject: str, data: Mapping[str, Any]) -> bool:
-        """Publish an event about an arrival that became no request; False when it was published before."""
+        """See sfmc_import.ports.Ledger.report."""
         arguments = {"id": report_id, "name": name, "mid": mid, "subject": subject}
         return bool(self._run("report", arguments | {"data": orjson.dumps(data).decode()}))
 
@@ -277,6 +284,21 @@ class RedisLedger:
         """Give the ledger to this account, after its workers have ended and, for another unit, its requests."""
         answer: TakeOver = self._run("take_over", {"account": account, "alive": milliseconds(ALIVE_SECONDS)}).decode()
         return answer
+
+    def results(self, limit: int) -> Sequence[Result]:
+        """See sfmc_import.ports.Ledger.results."""
+        with redis_errors():
+            client: Any = self._client
+            _, found = client.hscan(self.keys.results, count=limit)
+            return [read_result(name, caller, client.hgetall(self._key_of(name))) for name, caller in found.items()]
+
+    def result_stored(self, result: Result) -> None:
+        """See sfmc_import.ports.Ledger.result_stored."""
+        with redis_errors():
+            self._client.hdel(self.keys.results, result.request_id)
+
+    def _key_of(self, name: bytes) -> str:
+        return self.keys.request(name.decode())
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:
         """See sfmc_import.ports.Ledger.due."""
@@ -320,6 +342,10 @@ def request_arguments(request: StartRequest) -> dict[str, Any]:
         "name": None if file is None else file.name,
         "fp": None if file is None else file.fingerprint,
         "exact": file is not None and file.has_fingerprint,
+        "not_before": None if request.not_before is None else milliseconds(request.not_before),
+        "expires": None if request.expires is None else milliseconds(request.expires),
+        "content": request.content,
+        "caller": request.caller,
     }
 
 
@@ -371,6 +397,8 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
             return Reconcile(lease=_lease(request_id, fields), known=known, above=above, is_last=fields["late"])
         case "not_yet":
             return NotYet(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
+        case "other_content":
+            raise IdTakenError(request_id)
         case _:
             return AlreadyEnded(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
 
@@ -438,6 +466,14 @@ def read_followed(row: list[Any]) -> Followed:
         age=int(age) / 1000,
         overdue=overdue == 1,
     )
+
+
+def read_result(name: bytes, caller: bytes, record: Mapping[bytes, bytes]) -> Result:
+    """Read a result that somebody waits for; a record that is gone says so."""
+    fields = REQUEST.read(record)
+    known = {field: fields[field] for field in ("task_id", "held_by") if field in fields}
+    state = fields.get("state", "gone")
+    return Result(request_id=name.decode(), caller=caller.decode(), state=state, **known)
 
 
 def read_due(row: list[Any]) -> DueRequest:

@@ -114,6 +114,9 @@ REQUEST = Key(
         Field(name="source", meaning="which source sent it"),
         Field(name="reason", meaning="why a person asked for it"),
         Field(name="force", kind="flag", meaning="it does not wait for the window"),
+        Field(name="c", attribute="content", meaning="a digest of what was asked for; the id is refused for any other"),
+        Field(name="caller", kept_at_end=False, meaning="the Celery task whose sender waits for its result"),
+        Field(name="expires", kind="ms", kept_at_end=False, meaning="the deadline of the sender: no start after it"),
         Field(
             name="call", kept_at_end=False, meaning="the call that recorded it; the same call again is no second one"
         ),
@@ -286,6 +289,14 @@ SUSPECTS = Key(
     ttl=("unfinished_ttl",),
     meaning="Suspects that wait: request id → since when it is in its state. The time counts from the newest entry.",
 )
+RESULTS = Key(
+    name="results",
+    letter="results",
+    redis_type="hash",
+    ttl=("unfinished_ttl",),
+    fields=(Field(name=ANY, meaning="request id → Celery task id"),),
+    meaning="Requests that have started or ended, and whose sender waits for the result. The next sweep stores it.",
+)
 PROCESSES = Key(
     name="processes",
     letter="processes",
@@ -339,6 +350,7 @@ KEYS = (
     LOSS,
     SUSPECT,
     SUSPECTS,
+    RESULTS,
     PROCESSES,
     ACCOUNT,
     WATCHERS,
@@ -432,6 +444,11 @@ class Keys:
     def watchers(self) -> str:
         """What each folder watcher says of its folders."""
         return self._name(WATCHERS)
+
+    @property
+    def results(self) -> str:
+        """The results that senders wait for."""
+        return self._name(RESULTS)
 
     def task(self, mid: str, task_id: str) -> str:
         """Which request a TaskResultID is assigned to."""

@@ -11,7 +11,6 @@ _LEASED = ("lease", "starting")
 _ENDING = ("follow_ups", "lease", "duplicates")
 STEPS: Mapping[str, tuple[str, ...]] = {
     "accept": ("upkeep",),
-    "refuse": ("upkeep",),
     "unresolved": ("upkeep",),
     "claim": (*_ENDING, "claim"),
     "record_intent": _LEASED,

@@ -85,7 +85,7 @@ function steps.retry()
   if a.let_go then set(request_key(a.id), r, {postponed = '1'}) end
   move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000})
   set(definition_key(r), record(definition_key(r)), {lease = '0'})
-  due_at(a.id, r, now + a.delay)
+  waits_until(a.id, r, now + a.delay)
   if a.let_go then release(a.id, r) else release_suspect(a.id) end
   return 'retrying'
 end

@@ -1,20 +1,26 @@
 -- Steps that need no lease: recording a request, what is due, reports, and the check for write losses.
 
--- Records a request; answers whether it was new, also when the same call comes again because its reply was lost.
-function steps.accept()
-  local known = redis.call('HMGET', request_key(a.id), 'state', 'call')
-  if known[1] then return known[2] == a.call and 1 or 0 end
-  create(a.id, a)
-  return 1
+-- Publishes once that the id of a request was accepted with other content.
+local function refuse_other_content()
+  local id, name = a.id .. '/' .. a.content, 'message_rejected'
+  if not redis.call('SET', report_key(id, name), '1', 'NX', 'PX', cfg.seen_ttl) then return end
+  local data = {request_id = a.id, customer_key = a.customer_key, mid = a.mid, attempt = 0, reason = 'id_taken',
+    text = a.refusal, source = present(a.source), event_id = present(a.event_id)}
+  publish(id, name, a.mid, a.customer_key, with(data, 'file', present(a.file) or 'null'))
 end
 
--- Records a request that can never be carried out, together with its end.
-function steps.refuse()
-  if redis.call('EXISTS', request_key(a.id)) == 1 then return 0 end
-  local r = create(a.id, a)
-  move(a.id, r, 'rejected', {code = a.code, text = a.text})
-  finish(a.id, r)
-  return 1
+-- Records a request; answers 1 if it was new, also when the same call comes again because its reply was lost, 0 if it
+-- was known, and 2 if the id was accepted with other content.
+function steps.accept()
+  local known = redis.call('HMGET', request_key(a.id), 'state', 'call', 'c')
+  if not known[1] then
+    create(a.id, a)
+    return 1
+  end
+  if known[2] == a.call then return 1 end
+  if not (present(a.content) and known[3]) or known[3] == a.content then return 0 end
+  refuse_other_content()
+  return 2
 end
 
 local function retry_unresolved(r)
@@ -26,17 +32,21 @@ local function retry_unresolved(r)
   end
   set(request_key(a.id), r, {attempt = a.attempt + 1, not_before = str(now + a.delay), postponed = '1'})
   move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000})
-  due_at(a.id, r, now + a.delay)
+  waits_until(a.id, r, now + a.delay)
 end
 
 -- The definition of a request is refused, or cannot be read: the end, or due again after a pause. Answers the state.
 function steps.unresolved()
   local r = record(request_key(a.id))
   if not r.state then r = create(a.id, a) end
+  if present(a.content) and r.c and r.c ~= a.content then return 'other_content' end
   local waits = r.state == 'accepted' or (r.postponed and not r.definition)
   -- Another worker had the same answer for the same attempt, or a better one.
   if not waits or int(r.attempt) > a.attempt then return r.state end
-  if a.final then
+  if r.expires and int(r.expires) <= now then
+    move(a.id, r, 'expired', {expires = iso(int(r.expires))})
+    finish(a.id, r)
+  elseif a.final then
     move(a.id, r, 'rejected', {code = a.code, text = a.text})
     finish(a.id, r)
   else

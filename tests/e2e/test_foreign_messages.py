@@ -1,0 +1,235 @@
+"""Whatever a stock Celery client may write into the queue ends in the events of a request, or in message_rejected."""
+
+import json
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from celery import Celery
+
+from tests.support.event_schema import problems_in
+from tests.support.processes import RunningSystem, running_system
+from tests.support.waiting import eventually
+
+ROWS = "Key,Value\n1,one\n"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[RunningSystem]:
+    with running_system() as made:
+        made.worker()
+        made.start("beat")
+        yield made
+        assert problems_in(made.client) == []
+
+
+@pytest.fixture
+def client(stack: RunningSystem) -> Iterator[Celery]:
+    url = stack.valkey.celery_url
+    with Celery("somebody-else", broker=url, backend=url, set_as_current=False) as app:
+        yield app
+
+
+def define(stack: RunningSystem, key: str, **properties: Any) -> None:
+    stack.sandbox.control.define(key, FileSpec=f"{key}.csv", **properties)
+    stack.sandbox.drop(f"{key}.csv", ROWS)
+
+
+def send(client: Celery, *args: object, key: str | None = None, options: dict[str, Any] | None = None, **more) -> str:
+    kwargs = more if key is None else {"customer_key": key, **more}
+    return str(client.send_task("imports.start", args=args, kwargs=kwargs, queue="imports", **(options or {})).id)
+
+
+def rejection(stack: RunningSystem, **data: object) -> dict[str, Any]:
+    """The one event about a message that has these data."""
+
+    def found() -> list[dict[str, Any]]:
+        rejected = (event for event in stack.events() if event["type"].endswith(".message_rejected"))
+        return [event for event in rejected if data.items() <= event["data"].items()]
+
+    (event,) = eventually(found, 30, f"a message is rejected with {data}")
+    return event
+
+
+def dead_letter(stack: RunningSystem, event: dict[str, Any]) -> dict[str, Any]:
+    shown = stack.run("dead-letters", "show", event["data"]["dead_letter"], "--json")
+    return json.loads(shown.stdout)
+
+
+def performs(stack: RunningSystem, key: str) -> int:
+    return len(stack.sandbox.control.performs(key))
+
+
+def test_messages_of_every_priority_are_started(stack: RunningSystem, client: Celery) -> None:
+    keys = {priority: f"priority-{priority}" for priority in range(10)}
+    for key in keys.values():
+        define(stack, key)
+
+    sent = [send(client, key=key, options={"priority": priority}) for priority, key in keys.items()]
+
+    for request in sent:
+        stack.await_event("completed", request)
+    assert [performs(stack, key) for key in keys.values()] == [1] * 10
+
+
+def test_a_message_with_a_countdown_is_recorded_at_once_and_starts_when_it_is_over(
+    stack: RunningSystem, client: Celery
+) -> None:
+    define(stack, "countdown")
+
+    request = send(client, key="countdown", options={"countdown": 3})
+    accepted = stack.await_event("accepted", request)
+    eventually(lambda: not stack.client.hlen("unacked"), 30, "the worker holds no message")
+    started = stack.await_event("started", request)
+
+    waited = datetime.fromisoformat(started["time"]) - datetime.fromisoformat(accepted["time"])
+    assert timedelta(seconds=2) < waited < timedelta(seconds=20)
+    stack.await_event("completed", request)
+
+
+def test_a_message_with_an_eta_of_next_year_is_in_the_ledger_and_nowhere_else(
+    stack: RunningSystem, client: Celery
+) -> None:
+    request = send(client, key="next-year", options={"eta": datetime.now(UTC) + timedelta(days=365)})
+
+    stack.await_event("accepted", request)
+
+    shown = json.loads(stack.run("status", "--request", request, "--json").stdout)
+    assert shown["state"] == "accepted"
+    assert shown["due_at"] == shown["not_before"] > datetime.now(UTC).timestamp() + 300 * 86_400
+    eventually(lambda: not stack.client.hlen("unacked"), 30, "the worker holds no message")
+
+
+def test_a_message_that_expired_ends_in_an_event(stack: RunningSystem, client: Celery) -> None:
+    define(stack, "expired")
+
+    before = send(client, key="expired", options={"expires": datetime.now(UTC) - timedelta(hours=1)})
+    waiting = send(client, key="expired", options={"expires": 2, "countdown": 3600})
+
+    for request in (before, waiting):
+        stack.await_event("expired", request)
+        assert stack.names(request) == ["accepted", "expired"]
+    assert performs(stack, "expired") == 0
+
+
+def test_a_time_limit_of_the_sender_does_not_end_a_start(stack: RunningSystem, client: Celery) -> None:
+    define(stack, "limited")
+
+    request = send(client, key="limited", options={"time_limit": 0.001, "soft_time_limit": 0.0005, "retries": 3})
+
+    stack.await_event("completed", request)
+
+
+def test_unknown_arguments_are_ignored_and_named_in_the_log(stack: RunningSystem, client: Celery) -> None:
+    define(stack, "wide")
+    file = {"name": "wide.csv", "colour": "red"}
+
+    request = send(client, "wide", None, file, tenant="seven", self=1, task_id="x")
+
+    stack.await_event("completed", request)
+    (log,) = [path for path in stack.folder.glob("worker-*.log") if "arguments_ignored" in path.read_text()]
+    (line,) = [json.loads(each) for each in log.read_text().splitlines() if "arguments_ignored" in each]
+    assert (line["level"], line["request_id"]) == ("warning", request)
+    assert line["names"] == ["task_id", "tenant", "file.colour"]
+
+
+def test_headers_of_any_kind_do_no_harm(stack: RunningSystem, client: Celery) -> None:
+    define(stack, "headers")
+    odd = {"headers": "text", "get": 1, "customer_key": ["x"], "sfmc_asked_times": 5, "stamped_headers": "ab"}
+
+    request = send(client, key="headers", options={"headers": odd})
+
+    stack.await_event("completed", request)
+
+
+def test_a_second_message_under_one_task_id_is_refused_and_the_first_goes_on(
+    stack: RunningSystem, client: Celery
+) -> None:
+    for key in ("one", "two"):
+        define(stack, key, MaxImportFrequency=1)
+    task_id = str(uuid4())
+
+    send(client, key="one", options={"task_id": task_id})
+    send(client, key="one", options={"task_id": task_id})
+    stack.await_event("completed", task_id)
+    send(client, key="two", options={"task_id": task_id})
+    send(client, key="one", force=True, reason="mine", options={"task_id": task_id})
+
+    first = rejection(stack, request_id=task_id, customer_key="two")
+    second = rejection(stack, request_id=task_id, customer_key="one")
+    assert {event["data"]["reason"] for event in (first, second)} == {"id_taken"}
+    assert dead_letter(stack, first)["task"] == "imports.start"
+    assert (performs(stack, "one"), performs(stack, "two")) == (1, 0)
+    assert [name for name in stack.names(task_id) if name != "message_rejected"][-1] == "completed"
+
+
+def test_what_cannot_be_accepted_is_a_dead_letter_and_an_event(stack: RunningSystem, client: Celery) -> None:
+    refused = send(client, key="k" * 37, mid="north", file=[1], force="yes", reason=7)
+    forced = send(client, key="forced", force=True)
+    no_key = send(client, 5)
+    unknown = client.send_task("imports.stop", kwargs={"customer_key": "one"}, queue="imports").id
+    pickled = client.send_task("imports.start", ["one"], queue="imports", serializer="pickle").id
+    stack.client.lpush("imports", b"not a message")
+
+    event = rejection(stack, request_id=refused)
+    for word in ("37 characters", "mid", "file", "force", "reason"):
+        assert word in event["data"]["text"]
+    assert event["data"]["reason"] == "invalid_request"
+    assert "force needs a reason" in rejection(stack, request_id=forced)["data"]["text"]
+    assert "customer_key is missing" in rejection(stack, request_id=no_key)["data"]["text"]
+    assert rejection(stack, message_id=unknown)["data"]["reason"] == "unknown_task"
+    assert rejection(stack, message_id=pickled)["data"]["reason"] == "invalid_task"
+    garbage = rejection(stack, reason="undecodable")
+    assert dead_letter(stack, garbage)["entry"] == "not a message"
+
+
+def test_a_caller_that_waits_learns_why_its_message_was_refused(stack: RunningSystem, client: Celery) -> None:
+    sent = client.send_task("imports.start", kwargs={"force": True}, queue="imports", ignore_result=False)
+
+    with pytest.raises(Exception, match="customer_key is missing"):
+        sent.get(timeout=30, disable_sync_subtasks=False)
+
+
+def test_a_caller_that_waits_gets_the_outcome_of_the_start_when_it_is_known(
+    stack: RunningSystem, client: Celery
+) -> None:
+    define(stack, "asked")
+    options = {"queue": "imports", "ignore_result": False}
+
+    later = client.send_task("imports.start", ["asked"], countdown=2, **options)
+    never = client.send_task("imports.start", ["asked"], countdown=3600, expires=1, **options)
+
+    outcome = later.get(timeout=30, disable_sync_subtasks=False)
+    assert (outcome["state"], outcome["request_id"]) == ("started", later.id)
+    assert outcome["task_id"] == stack.sandbox.control.performs("asked")[0]["task_id"]
+    assert never.get(timeout=30, disable_sync_subtasks=False) == {"request_id": never.id, "state": "expired"}
+
+
+def test_a_forced_start_is_an_event_that_says_why(stack: RunningSystem, client: Celery) -> None:
+    define(stack, "forced", MaxImportFrequency=1)
+    stack.await_event("completed", send(client, key="forced"))
+
+    request = send(client, key="forced", force=True, reason="the file was wrong")
+
+    started = stack.await_event("started", request)
+    assert (started["data"]["force"], started["data"]["reason"]) == (True, "the file was wrong")
+
+
+def test_a_request_with_an_eta_survives_the_worker_that_took_it() -> None:
+    with running_system() as stack, Celery(broker=stack.valkey.celery_url, set_as_current=False) as client:
+        define(stack, "late")
+        worker = stack.worker()
+        stack.start("beat")
+        request = send(client, key="late", options={"countdown": 4, "priority": 9})
+        stack.await_event("accepted", request)
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        stack.worker()
+
+        stack.await_event("completed", request)
+
+        assert performs(stack, "late") == 1
+        assert stack.names(request)[:3] == ["accepted", "starting", "started"]

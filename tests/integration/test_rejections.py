@@ -1,0 +1,75 @@
+"""The events of dead letters over a real server: each comes once, whoever dies in between."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis as redis_py
+
+from sfmc_import.ledger import LedgerSettings, RedisLedger
+from sfmc_import.rejections import publish_rejections
+from sfmc_import.settings import Settings
+from sfmc_local.redis_server import Valkey
+from sfmc_transport import Keys
+from sfmc_transport.delivery import Delivery, Limits
+from tests.support.event_schema import problems_in
+
+SETTINGS = Settings(account_id="510001234")
+KEYS = Keys(SETTINGS.transport_prefix, SETTINGS.broker_prefix)
+
+
+@pytest.fixture
+def raw(redis: redis_py.Redis, redis_server: Valkey) -> Iterator[redis_py.Redis]:
+    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def ledger(raw: redis_py.Redis) -> RedisLedger:
+    return RedisLedger(raw, LedgerSettings())
+
+
+def dead_letter(raw: redis_py.Redis, entry: bytes) -> str:
+    delivery = Delivery(raw.connection_pool, KEYS, "one", Limits(dead_after=60, dead_letters=100))
+    raw.lpush("imports", entry)
+    raw.execute_command(*delivery.pop_command("imports", 1))
+    letter = delivery.dead_letter_entry("imports", entry, "undecodable", "not JSON")
+    assert letter
+    return letter
+
+
+def events(raw: redis_py.Redis) -> list[dict[str, Any]]:
+    return [json.loads(fields[b"event"]) for _, fields in raw.xrange("sfmc-import:events")]
+
+
+class DiedBeforeTheNoteError(RuntimeError):
+    """The process ends between the event and the note that it was published."""
+
+
+def test_each_dead_letter_is_one_event(raw: redis_py.Redis, ledger: RedisLedger) -> None:
+    letters = [dead_letter(raw, entry) for entry in (b"one", b"two")]
+
+    assert publish_rejections(raw, SETTINGS, ledger) == 2
+    assert publish_rejections(raw, SETTINGS, ledger) == 0
+
+    assert [event["data"]["dead_letter"] for event in events(raw)] == letters
+    assert {event["type"] for event in events(raw)} == {"sfmc.import.message_rejected"}
+    assert problems_in(raw) == []
+
+
+def test_a_process_that_dies_after_the_event_costs_no_second_one(raw: redis_py.Redis, ledger: RedisLedger) -> None:
+    dead_letter(raw, b"one")
+
+    class Dying:
+        keys = ledger.keys
+
+        def report(self, *arguments: Any) -> bool:
+            ledger.report(*arguments)
+            raise DiedBeforeTheNoteError
+
+    with pytest.raises(DiedBeforeTheNoteError):
+        publish_rejections(raw, SETTINGS, Dying())  # type: ignore[arg-type]
+
+    assert publish_rejections(raw, SETTINGS, ledger) == 1
+    assert len(events(raw)) == 1

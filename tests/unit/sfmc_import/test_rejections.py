@@ -1,0 +1,115 @@
+"""What the event of a dead letter says of its message, as far as that can be read."""
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sfmc_import.rejections import read_message, rejection_of
+from sfmc_import.request import request_id_of
+from sfmc_transport.dead_letters import DeadLetter
+
+MID = "510001234"
+DELIVERY: dict[str, Any] = {"delivery_tag": "t", "delivery_info": {}}
+
+
+def entry(body: object, headers: dict[str, Any] | None = None, *, encoded: bool = True) -> bytes:
+    text = json.dumps(body)
+    shown = base64.b64encode(text.encode()).decode() if encoded else text
+    properties = {**DELIVERY, **({"body_encoding": "base64"} if encoded else {})}
+    message = {"body": shown, "headers": headers or {}, "properties": properties}
+    return json.dumps({"content-type": "application/json", "content-encoding": "utf-8", **message}).encode()
+
+
+def letter(raw: bytes) -> DeadLetter:
+    when = datetime(2026, 3, 1, tzinfo=UTC)
+    return DeadLetter(id="1-0", at=when, queue="imports", reason="invalid_request", detail="no", entry=raw)
+
+
+def said(raw: bytes) -> dict[str, Any]:
+    return rejection_of("1-0", letter(raw), MID)
+
+
+START = {"task": "imports.start", "id": "request-1"}
+
+
+def test_a_start_is_named_with_its_request_and_its_definition():
+    arguments = {"customer_key": "daily", "mid": 7, "source": "shop"}
+
+    assert said(entry([[], arguments, {}], START)) == {
+        "request_id": "request-1",
+        "customer_key": "daily",
+        "mid": "7",
+        "file": None,
+        "attempt": 0,
+        "task": "imports.start",
+        "message_id": "request-1",
+        "source": "shop",
+        "queue": "imports",
+        "reason": "invalid_request",
+        "text": "no",
+        "dead_letter": "1-0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        (entry([["daily", 7], {}, None], START), "daily"),
+        (entry([["daily"], {}, None], START, encoded=False), "daily"),
+        (entry({"task": "imports.start", "id": "x", "args": ["daily"], "kwargs": {}}), "daily"),
+        (entry([["r"], {}, {}], {"task": "imports.wake", "request_id": "r", "customer_key": "daily"}), "daily"),
+        (entry([[5], {}, {}], START), None),
+        (entry([5, 6, 7], START), None),
+        (entry("text", START), None),
+        (entry(5, START), None),
+        (entry([[], {"customer_key": ["x"]}, {}], START), None),
+    ],
+)
+def test_the_definition_is_read_where_a_sender_may_have_written_it(raw, key):
+    assert said(raw)["customer_key"] == key
+
+
+def test_a_message_of_the_first_protocol_has_its_names_in_its_body():
+    data = said(entry({"task": "imports.start", "id": "request-1", "args": [], "kwargs": {"customer_key": "k"}}))
+
+    assert (data["request_id"], data["task"]) == ("request-1", "imports.start")
+
+
+def test_a_wake_up_is_named_with_the_request_in_its_headers():
+    headers = {"task": "imports.wake", "id": "m", "request_id": "r", "customer_key": "daily", "mid": "8"}
+    data = said(entry([["r"], {}, {}], headers))
+
+    assert (data["request_id"], data["message_id"], data["mid"]) == ("r", "m", "8")
+
+
+def test_an_id_that_cannot_name_a_request_is_shown_beside_the_one_that_it_gets():
+    data = said(entry([[], {}, {}], {"task": "imports.start", "id": "a b"}))
+
+    assert (data["message_id"], data["request_id"]) == ("a b", request_id_of("a b"))
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x80", b"[]", b'{"body": 1}', entry([[], {}, {}])[:-5]], ids=repr)
+def test_bytes_that_no_one_can_read_are_still_an_event(raw):
+    data = said(raw)
+
+    assert (data["request_id"], data["customer_key"], data["mid"]) == (None, None, MID)
+    assert (data["reason"], data["dead_letter"]) == ("invalid_request", "1-0")
+    assert read_message(raw) == ({}, {})
+
+
+def test_a_dead_letter_that_is_gone_is_still_an_event():
+    data = rejection_of("1-0", None, MID)
+
+    assert (data["reason"], data["dead_letter"], data["text"]) == ("unknown", "1-0", "no longer kept")
+
+
+def test_texts_are_cut_and_can_be_written_as_json():
+    data = said(entry([[], {"customer_key": "\udc80" + "x" * 5000, "mid": "\udc80"}, {}], START))
+
+    assert data["customer_key"].startswith("?x")
+    assert len(data["customer_key"]) == 1024
+    assert data["mid"] == MID
+    json.dumps(data).encode()

@@ -1,0 +1,97 @@
+"""Publishes an event for each dead letter: a message that was not accepted ends in an event too."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from redis import Redis
+
+from sfmc_import.ports import Ledger
+from sfmc_import.request import MAX_TEXT_LENGTH, START, request_id_of
+from sfmc_import.settings import Settings
+from sfmc_transport import Keys, dead_letters
+from sfmc_transport.dead_letters import DeadLetter
+from sfmc_transport.delivery import UndecodableEntryError, read_entry
+
+EVENT = "message_rejected"
+BATCH = 100
+
+
+def publish_rejections(broker: Redis, settings: Settings, ledger: Ledger) -> int:
+    """Publish the events of dead letters that have none, and count them; each comes once, whoever dies in between."""
+    keys, count = Keys(settings.transport_prefix, settings.broker_prefix), 0
+    for name, letter in dead_letters.unreported(broker, keys, BATCH):
+        data = rejection_of(name, letter, settings.account_id)
+        ledger.report(f"dead-letter/{name}", EVENT, data["mid"], data["customer_key"] or "(none)", data)
+        dead_letters.reported(broker, keys, name)
+        count += 1
+    return count
+
+
+def rejection_of(name: str, letter: DeadLetter | None, default_mid: str) -> dict[str, Any]:
+    """Give what an event says of a dead letter, as far as its message can be read."""
+    if letter is None:
+        return _facts({}, {}, default_mid) | {"reason": "unknown", "text": "no longer kept", "dead_letter": name}
+    headers, arguments = read_message(letter.entry)
+    known = {"reason": letter.reason, "text": letter.detail or letter.reason, "queue": letter.queue}
+    texts = {field: _text(value) for field, value in known.items() if value}
+    return _facts(headers, arguments, default_mid) | texts | {"dead_letter": name}
+
+
+def _facts(headers: Mapping[str, Any], arguments: Mapping[str, Any], default_mid: str) -> dict[str, Any]:
+    task, message_id = headers.get("task"), headers.get("id")
+    own = request_id_of(message_id) if task == START and message_id else None
+    mid = str(arguments.get("mid") or headers.get("mid") or "")
+    named = {"task": task, "message_id": message_id, "source": arguments.get("source")}
+    return {
+        "request_id": _text(headers.get("request_id")) or own,
+        "customer_key": _text(arguments.get("customer_key")) or _text(headers.get("customer_key")),
+        "mid": mid if mid.isascii() and mid.isdigit() else default_mid,
+        "file": None,
+        "attempt": 0,
+        **{field: _text(value) for field, value in named.items() if _text(value)},
+    }
+
+
+def read_message(entry: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Give the headers and the named arguments of a Celery message of either protocol; empty where unreadable.
+
+    The first argument of `imports.start` counts as named: it is the CustomerKey.
+    """
+    try:
+        payload = read_entry(entry)
+        headers = payload.get("headers", {})
+        return _read_body(headers, _body(payload))
+    except UndecodableEntryError:
+        return {}, {}
+    except (ValueError, RecursionError):
+        return headers, {}
+
+
+def _read_body(headers: Mapping[str, Any], body: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    if isinstance(body, Mapping):
+        headers = {**body, **headers}
+        return headers, _named(headers, body.get("args"), body.get("kwargs"))
+    if isinstance(body, list) and len(body) > 1:
+        return headers, _named(headers, body[0], body[1])
+    return headers, {}
+
+
+def _named(headers: Mapping[str, Any], args: Any, kwargs: Any) -> Mapping[str, Any]:
+    found = dict(kwargs) if isinstance(kwargs, Mapping) else {}
+    is_start = headers.get("task") == START and isinstance(args, list) and args
+    return {"customer_key": args[0], **found} if is_start else found
+
+
+def _body(payload: Mapping[str, Any]) -> Any:
+    body = payload.get("body", "")
+    is_base64 = payload["properties"].get("body_encoding") == "base64"
+    return json.loads(base64.b64decode(body) if is_base64 else body)
+
+
+def _text(value: Any) -> str | None:
+    """Give a text that JSON can carry, cut; None for what is no text."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode()
