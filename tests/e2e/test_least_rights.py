@@ -117,3 +117,4 @@ def test_a_prefix_stands_before_every_key_of_a_role() -> None:
     keys = [rule for rule in rules("worker", "acme:") if rule[0] in "~&"]
 
     assert all(rule[1:].startswith(("acme:", "{acme:")) for rule in keys)
+    assert "~acme:{acme:events}:transport:*" in keys

@@ -9,6 +9,7 @@ from sfmc_import.request import QUEUE, broker_prefix
 RoleName = Literal["worker", "beat", "producer", "reader"]
 
 LEDGER, STREAM = "{{{prefix}events}}:*", "{prefix}events"
+MOVES = "{celery}{{{prefix}events}}:transport:*"
 QUEUES, HELD, BINDINGS = "{queue}*", "{celery}unacked*", "{celery}_kombu.binding*"
 RESULTS = "{celery}celery-task-meta-*"
 
@@ -34,28 +35,30 @@ ROLES: Mapping[RoleName, Role] = {
         (*CONNECTING, *SCRIPTS, *READING, "exec", "blmove", "blpop", "del", "exists", "expire", "hdel", "hexists",
          "hincrby", "hset", "lmove", "lpush", "lrem", "mget", "pexpire", "publish", "rpush", "sadd", "set", "setex",
          "smembers", "srem", "wait", "waitaof", "xadd", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
-        (STREAM, LEDGER, QUEUES, HELD, BINDINGS, RESULTS),
+        (STREAM, LEDGER, MOVES, QUEUES, HELD, BINDINGS, RESULTS),
         (RESULTS,),
     ),
     "beat": Role(
         (*CONNECTING, *SCRIPTS, "exec", "expire", "hdel", "hget", "hset", "llen", "lrem", "pexpire", "rpush", "sadd",
          "smembers", "srem", "zadd", "zrange", "zrem", "zremrangebyscore"),
-        (STREAM, LEDGER, QUEUES, BINDINGS),
+        (STREAM, LEDGER, MOVES, QUEUES, BINDINGS),
     ),
     "producer": Role(
         (*CONNECTING, *SCRIPTS, "exec", "get", "hget", "hgetall", "hincrby", "hmget", "hset", "llen", "lpush",
          "pexpire", "sadd", "set", "smembers", "subscribe", "unsubscribe", "xadd", "xread", "zadd", "zrange", "zscore"),
-        (STREAM, LEDGER, QUEUES, BINDINGS, RESULTS),
+        (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),
-    "reader": Role((*CONNECTING, *READING), (STREAM, LEDGER, QUEUES, HELD)),
+    "reader": Role((*CONNECTING, *READING), (STREAM, LEDGER, MOVES, QUEUES, HELD)),
 }  # fmt: skip
 
 
 def patterns(kinds: tuple[str, ...], prefix: str) -> tuple[str, ...]:
     """Give the patterns of keys or channels under a prefix (SFMC_PREFIX)."""
     celery = broker_prefix(prefix)
-    return tuple(kind.format(prefix=prefix, celery=celery, queue=f"{celery}{QUEUE}") for kind in kinds)
+    # Without a prefix of Celery the keys of the transport are among those of the ledger.
+    needed = (kind for kind in kinds if celery or kind != MOVES)
+    return tuple(kind.format(prefix=prefix, celery=celery, queue=f"{celery}{QUEUE}") for kind in needed)
 
 
 def rules(name: RoleName, prefix: str) -> tuple[str, ...]:

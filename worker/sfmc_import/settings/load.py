@@ -22,7 +22,7 @@ DEFAULT_CONFIG = "sfmc-import.toml"
 DEFAULT_SECRETS = "/run/secrets"
 SEE = "list all settings with: sfmc-import doctor --settings"
 # Variables of the Compose file, and of the sandbox: a shell may have them beside ours.
-FOREIGN = frozenset({"SFMC_IMAGE", "SFMC_ARRIVALS", "SFMC_SECRETS"})
+FOREIGN = frozenset({"SFMC_IMAGE", "SFMC_ARRIVALS", "SFMC_SECRETS", "SFMC_ENV_FILE", "SFMC_POLICY_FILE"})
 FOREIGN_PREFIX = "SFMC_SANDBOX_"
 FROM_FILE = frozenset({"policies", "routes"})
 NAMES = {PREFIX + field.upper(): field for field in Settings.model_fields if field not in FROM_FILE}

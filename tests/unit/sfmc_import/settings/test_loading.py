@@ -57,7 +57,9 @@ def test_variables_of_other_programs_are_left_alone() -> None:
 
 
 def test_variables_of_the_compose_file_and_of_the_sandbox_are_left_alone() -> None:
-    assert load({"SFMC_IMAGE": "x", "SFMC_ARRIVALS": "/in", "SFMC_SANDBOX_CLIENT_ID": "x"}).concurrency == 32
+    names = ("IMAGE", "ARRIVALS", "ENV_FILE", "POLICY_FILE", "SANDBOX_CLIENT_ID")
+
+    assert load({f"SFMC_{name}": "x" for name in names}).concurrency == 32
 
 
 def test_words_may_be_written_in_any_case() -> None:
