@@ -94,8 +94,8 @@ def watch(folders: tuple[str, ...], **options: Any) -> None:
     remembered for SFMC_REQUEST_TTL (30 days): move files away before that. The command changes nothing in the
     folders. A link to a file counts as the file.
 
-    Each folder has a thread of its own: one that does not answer keeps no other waiting. `sfmc-import status` shows
-    files that wait and folders that hang, with the reason.
+    Each DIR has a thread of its own: one that does not answer keeps no other waiting, so give each mount a DIR of
+    its own. `sfmc-import status` shows files that wait and folders that hang, with the reason.
 
     Names of incomplete and of handled files are ignored, in upper or lower case; see the end of this page.
 

@@ -68,8 +68,7 @@ class FolderThread(threading.Thread):
         """Scan, then wait for a file notification, the end or the next scan."""
         while not self.wakeup.is_closing:
             begun = time.monotonic()
-            waits = [_scan(self.scanner.scan), self._submitter.next_in, self._rescan]
-            self._keep_notifications()
+            waits = [_scan(self._scan_and_listen), self._submitter.next_in, self._rescan]
             # Not busier than half the time where scans take a while.
             least = max(MIN_PAUSE_SECONDS, min(time.monotonic() - begun, MAX_REST_SECONDS))
             pause = max(least, min(wait for wait in waits if wait is not None))
@@ -81,10 +80,12 @@ class FolderThread(threading.Thread):
         self._notifications.stop()
         self.wakeup.stop()
 
-    def _keep_notifications(self) -> None:
+    def _scan_and_listen(self) -> float | None:
+        next_in = self.scanner.scan()
         # A client of a network file system has no notifications of what other machines write.
         if self.scanner.identity is not None and not self.scanner.is_network:
             self._notifications.keep(self.scanner.identity)
+        return next_in
 
 
 def watch(
