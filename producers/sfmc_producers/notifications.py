@@ -1,6 +1,8 @@
 """File notifications of one folder: they wake its scans; where there are none, the regular scans find the files."""
 
+import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -62,6 +64,8 @@ class Notifications:
                 before.stop()
             try:
                 self._observer = self._start()
+                if self._recursive:
+                    self._require_all(self._observer)
             except OSError as error:
                 self._say_unavailable(error)
 
@@ -77,6 +81,20 @@ class Notifications:
             observer.stop()
             raise
         return observer
+
+    def _require_all(self, observer: BaseObserver) -> None:
+        """Raise OSError when subfolders have no watch: the library says nothing when the limit is reached.
+
+        It adds them in the order of os.walk, so the last one has none first.
+        """
+        last = None
+        for folder, names, _ in os.walk(self._folder):
+            last = next((each for name in reversed(names) if not (each := Path(folder, name)).is_symlink()), last)
+        # It may be gone by now.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if last is not None:
+                again = observer.schedule(_Notifier(self._wakeup), str(last), event_filter=SCAN_AFTER)
+                observer.unschedule(again)
 
     def _say_unavailable(self, error: OSError) -> None:
         if not self._is_unavailable:

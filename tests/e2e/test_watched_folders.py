@@ -99,20 +99,27 @@ def test_status_shows_files_that_wait_with_their_reason_until_they_go_on(place, 
     assert noted(place) == {}
 
 
-LIMITED = 'echo 0 > /proc/sys/user/$0 && exec "$@"'
+NIGHTLY = pytest.mark.nightly
 
 
 @pytest.mark.parametrize(
-    "limit", ["max_inotify_instances", pytest.param("max_inotify_watches", marks=pytest.mark.nightly)]
+    ("limit", "number"),
+    [
+        ("max_inotify_instances", 0),
+        pytest.param("max_inotify_watches", 0, marks=NIGHTLY),
+        pytest.param("max_inotify_watches", 2, marks=NIGHTLY),
+    ],
 )
-def test_without_notifications_the_regular_scans_find_the_files(place, redis, limit):
+def test_without_notifications_the_regular_scans_find_the_files(place, redis, limit, number):
     # The limits of a user namespace: no other program is touched.
-    begun = subprocess.run(["unshare", "-Ur", "sh", "-c", LIMITED, limit, "true"], capture_output=True, check=False)
-    if begun.returncode:
+    limited = ["unshare", "-Ur", "sh", "-c", f'echo {number} > /proc/sys/user/{limit} && exec "$0" "$@"']
+    if subprocess.run([*limited, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine allows no user namespaces")
-    with place.watcher("--key", "contacts", within=["unshare", "-Ur", "sh", "-c", LIMITED, limit]) as watcher:
+    for name in ("a", "b", "c"):
+        (place.folder / name).mkdir()
+    with place.watcher("--key", "contacts", "--recursive", within=limited) as watcher:
         said = watcher.await_event("file_notifications_unavailable")
-        place.put("a.csv")
+        place.put("c/a.csv")
         watcher.await_event("file_submitted")
 
         assert "inotify" in said["reason"]

@@ -68,6 +68,23 @@ def test_a_folder_that_is_removed_and_made_anew_rings_again(wakeup, folder, noti
     assert wakeup.wait(60) is True
 
 
+def test_files_of_subfolders_ring_too(wakeup, folder):
+    for name in ("a", "b/c"):
+        (folder / name).mkdir(parents=True)
+    (folder / "b" / "link").symlink_to(folder)
+    notifications = Notifications(folder, wakeup, recursive=True)
+    with capture_logs() as logs:
+        notifications.keep(1)
+        await_observer(notifications)
+        with notifications._lock:
+            assert wakeup.wait(0) is False
+        (folder / "b" / "c" / "a.csv").write_text("x")
+
+        assert wakeup.wait(60) is True
+    notifications.stop()
+    assert logs == []
+
+
 def test_where_notifications_fail_it_is_said_once(wakeup, tmp_path):
     notifications = Notifications(tmp_path / "missing", wakeup, recursive=False)
     with capture_logs() as logs:
