@@ -134,4 +134,5 @@ def test_a_definition_that_is_gone_meanwhile_leaves_the_start_the_window_of_its_
     system.live()
 
     assert last(system)[0] == "completed"
+    system.cloud.heal()
     assert system.start(request("b", file=None)).state == "duplicate"
