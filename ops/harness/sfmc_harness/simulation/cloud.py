@@ -1,7 +1,7 @@
 """A model of Marketing Cloud: the starts it applied, the file that each of them reads, and when their rows change."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +14,9 @@ ZONE_HOURS = -6
 
 FIRST_TASK_ID = 129_159_023
 NEVER = 2**62
+OBJECT = "object-"
+"""What every ObjectID begins with; the key follows."""
+
 _COUNTS = {"completed": (3, 0), "completed_with_errors": (2, 1), "completed_empty": (0, 0)}
 _ODD_ENDS = ("import_failed", "import_failed", "import_failed", "completed_with_errors", "completed_empty")
 _DATE_PART = re.compile(r"%%(YEAR|MONTH|DAY)%%")
@@ -32,6 +35,7 @@ class Applied:
     key: str
     request: str
     at: int
+    sent_at: int
     read: str | None
     visible_at: int
     ends_at: int
@@ -54,6 +58,7 @@ class _Late:
     at: int
     key: str
     request: str
+    sent_at: int
 
 
 class Cloud:
@@ -61,7 +66,8 @@ class Cloud:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self.plans: Mapping[str, DefinitionPlan] = {each.key: each for each in plan.definitions}
+        self.plans = {each.key: each for each in plan.definitions}
+        self.changed_at = dict.fromkeys(self.plans, -NEVER)
         self.applied: list[Applied] = []
         self._files: set[str] = set()
         self._late: list[_Late] = []
@@ -72,22 +78,30 @@ class Cloud:
         self._files.add(name)
 
     def definition(self, key: str) -> Definition | None:
-        """The definition as a Retrieve shows it."""
-        found = self.plans.get(key)
+        """The definition as a Retrieve shows it; it is found as a database finds it, or by its ObjectID."""
+        found = self.plans.get(key.removeprefix(OBJECT).casefold())
         return None if found is None else self.definition_of(found)
+
+    def change(self, now: int, key: str) -> None:
+        """Somebody lets a definition read another file, or the first one again."""
+        plan, other = self.plans[key], "other-"
+        is_other = plan.file_spec.startswith(other)
+        spec = plan.file_spec.removeprefix(other) if is_other else other + plan.file_spec
+        self.plans[key] = replace(plan, file_spec=spec)
+        self.changed_at[key] = now
 
     def definition_of(self, found: DefinitionPlan) -> Definition:
         """Each definition has an ObjectID of its own."""
         return Definition(
             customer_key=found.key,
             name=found.key,
-            object_id=f"object-{found.key}",
+            object_id=OBJECT + found.key,
             file_spec=found.file_spec,
             max_import_frequency=found.hours,
             update_type=found.update_type,
         )
 
-    def apply(self, now: int, key: str, request: str) -> Applied:
+    def apply(self, now: int, key: str, request: str, sent_at: int | None = None) -> Applied:
         """Start a run."""
         plan, number = self._plan, len(self.applied)
         chance = [unit(plan.seed, 1, number, draw) for draw in range(4)]
@@ -98,6 +112,7 @@ class Cloud:
             key=key,
             request=request,
             at=now,
+            sent_at=now if sent_at is None else sent_at,
             read=self._file_for(self.plans[key].file_spec, now),
             visible_at=NEVER if is_hidden else now + round(plan.lag * 1000 * chance[0]),
             ends_at=now + round(plan.run * 1000 * chance[1]),
@@ -106,9 +121,9 @@ class Cloud:
         self.applied.append(applied)
         return applied
 
-    def apply_later(self, at: int, key: str, request: str) -> None:
+    def apply_later(self, at: int, key: str, request: str, sent_at: int) -> None:
         """A Perform whose caller no longer waits is applied at that time."""
-        self._late.append(_Late(at, key, request))
+        self._late.append(_Late(at, key, request, sent_at))
 
     def next_late(self) -> int | None:
         """When the next of them is applied."""
@@ -118,7 +133,7 @@ class Cloud:
         """Apply what is due by now."""
         for late in sorted((late for late in self._late if late.at <= now), key=lambda late: late.at):
             self._late.remove(late)
-            self.apply(late.at, late.key, late.request)
+            self.apply(late.at, late.key, late.request, late.sent_at)
 
     def is_pending(self, request: str) -> bool:
         """Tell whether a Perform of a request may still be applied."""

@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from sfmc_harness.simulation.plan import LEASE, DefinitionPlan, Fault, Happening, Plan
 
@@ -35,6 +36,7 @@ KINDS = {
     "outage": 1,
     "redis_outage": 1,
     "elsewhere": 0.2,
+    "change": 0.4,
 }
 CALLS = (
     *("Perform",) * 6,
@@ -56,6 +58,7 @@ DEFINITIONS = (
     DefinitionPlan(key="dated", file_spec="dated_%%YEAR%%%%MONTH%%%%DAY%%.csv", hours=1),
 )
 MAX_REQUESTS = 7
+SPELLINGS: tuple[Literal["", "upper", "object"], ...] = ("", "", "", "", "", "upper", "object")
 
 
 def draw(seed: int, steps: int) -> Plan:
@@ -92,7 +95,8 @@ def _policy(dice: random.Random) -> dict[str, object]:
         "reconcile_deadline": [240.0],
         "follow_deadline": [600.0, 3600.0],
     }
-    return {name: dice.choice(values) for name, values in choices.items()}
+    drawn = {name: dice.choice(values) for name, values in choices.items()}
+    return drawn | dice.choice([{}, {}, {"when_mismatch": "wait", "retry_deadline": 600.0}])
 
 
 def _happenings(dice: random.Random, definitions: tuple[DefinitionPlan, ...], steps: int) -> Iterator[Happening]:
@@ -106,9 +110,9 @@ def _happenings(dice: random.Random, definitions: tuple[DefinitionPlan, ...], st
                 requests += 1
                 name = "" if kind != "submit" and dice.random() < 0.3 else definition.file_spec
                 version = dice.choice([requests, requests, requests, 1, 1, 0])
-                yield Happening(
-                    step=step, kind=kind, key=definition.key, request=f"r{requests}", name=name, version=version
-                )
+                spelling = dice.choice(SPELLINGS)
+                request = f"r{requests}"
+                yield replace(happening, request=request, name=name, version=version, spelling=spelling)
         elif kind in {"time", "outage", "redis_outage"}:
             seconds = dice.choice(JUMPS if kind != "redis_outage" else (1.0, 5.0, 90.0))
             yield Happening(step=step, kind=kind, seconds=seconds)

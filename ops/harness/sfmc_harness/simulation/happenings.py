@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sfmc_harness.simulation.calls import SECOND
+from sfmc_harness.simulation.cloud import OBJECT
 from sfmc_harness.simulation.messages import Message
 from sfmc_harness.simulation.plan import Happening
 from sfmc_harness.simulation.ports import MID
@@ -47,8 +48,13 @@ class Happenings:
         if name:
             file = FileInfo(location="/in", name=name, size=3, version=str(happening.version or "") or None)
             self._schedule.cloud.arrive(name)
-        fields = {"request_id": happening.request, "customer_key": happening.key, "mid": MID, "file": file}
-        request = StartRequest(**(fields | more))  # type: ignore[arg-type]
+        key, object_id = happening.key, None
+        if happening.spelling == "upper":
+            key = key.upper()
+        elif happening.spelling == "object":
+            key = object_id = OBJECT + key
+        fields = {"request_id": happening.request, "customer_key": key, "object_id": object_id, "file": file}
+        request = StartRequest(mid=MID, **(fields | more))  # type: ignore[arg-type]
         self._schedule.invariants.requests[request.request_id] = request
         return request
 
@@ -85,6 +91,10 @@ class Happenings:
     def _elsewhere(self, happening: Happening) -> None:
         """Somebody else starts the definition."""
         self._schedule.cloud.apply(self._schedule.clock.now, happening.key, "")
+
+    def _change(self, happening: Happening) -> None:
+        """Somebody changes the FileSpec of a definition."""
+        self._schedule.cloud.change(self._schedule.clock.now, happening.key)
 
     def _outage(self, happening: Happening) -> None:
         """Marketing Cloud refuses every call of the account for some time."""

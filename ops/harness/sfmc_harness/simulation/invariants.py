@@ -18,6 +18,7 @@ from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED
 
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
 SLACK_MS = 1000
+UNSEEN_MS = 150_000
 _HANDLED = frozenset({"started", *COMPLETED, "follow_timed_out"})
 
 
@@ -81,7 +82,7 @@ class Invariants:
         for request, fields in view.requests.items():
             # A postponed request waits without its definition.
             if fields["state"] in FLYING and "postponed" not in fields and not self._came_back(request):
-                flying[fields["key"]].append(request)
+                flying[self._key(fields["key"])].append(request)
         for key, requests in flying.items():
             if len(requests) > 1:
                 raise ViolationError("two in flight", f"{requests} of {key}")
@@ -155,6 +156,11 @@ class Invariants:
         """Its row never appears, and the policy is to repeat such a start."""
         return run.visible_at == NEVER and self._policy.may_repeat(self._cloud.definition(run.key))
 
+    def _key(self, spelled: str) -> str:
+        """The CustomerKey as Marketing Cloud spells it."""
+        found = self._cloud.definition(spelled)
+        return spelled if found is None else found.customer_key
+
     def window_ms(self, key: str) -> int:
         """The window of a definition, in milliseconds."""
         definition = self._cloud.definition(key)
@@ -172,7 +178,7 @@ class Invariants:
         """The same file, or the same source event, is not imported again, unless the first led to nothing."""
         mine = self.requests[new.request]
         for other in self.requests.values():
-            if other.request_id == mine.request_id or other.customer_key != mine.customer_key:
+            if other is mine or self._key(other.customer_key) != self._key(mine.customer_key):
                 continue
             if self._history.states.get(other.request_id) in _HANDLED and not self._came_back(other.request_id):
                 same_event = mine.event_id is not None and mine.event_id == other.event_id
@@ -182,7 +188,9 @@ class Invariants:
 
     def _file_is_the_requested_one(self, new: Applied) -> None:
         file = self.requests[new.request].file
-        if file is not None and new.read != file.name:
+        # A change of the definition is seen at the next reading, and a start that was checked is sent within a lease.
+        is_unseen = new.sent_at - self._cloud.changed_at[new.key] < UNSEEN_MS
+        if file is not None and new.read != file.name and not is_unseen:
             raise ViolationError(
                 "another file", f"{new.request} asked for {file.name}, run {new.task_id} read {new.read}"
             )

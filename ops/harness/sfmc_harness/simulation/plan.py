@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 LEASE = 180.0
 RESULTS_DELAY = 60.0
@@ -25,13 +25,15 @@ class DefinitionPlan:
 class Happening:
     """Something that begins at a step: a request, a message, an outage, a jump of time.
 
-    `request` is the id of the request that it makes, `name` the FileSpec that its file is named by.
+    `request` is the id of the request that it makes, `name` the FileSpec that its file is named by; `spelling` says
+    how the request names its definition.
     """
 
     step: int
     kind: str
     request: str = ""
     key: str = ""
+    spelling: Literal["", "upper", "object"] = ""
     name: str = ""
     version: int = 0
     seconds: float = 0.0

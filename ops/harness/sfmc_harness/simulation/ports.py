@@ -100,7 +100,7 @@ class SteppedCloud:
         if fault == "cut_before_applying":
             return Ambiguous("reset", "reset"), None
         if fault == "applied_later":
-            self._cloud.apply_later(now + round((CALL + seconds) * SECOND), key, request)
+            self._cloud.apply_later(now + round((CALL + seconds) * SECOND), key, request, now)
             return Ambiguous("read_timeout", "no answer"), CALL
         applied = self._cloud.apply(now, key, request)
         if fault == "trickle":
@@ -139,7 +139,7 @@ class SteppedCloud:
 
     def definition_of_object(self, mid: str, object_id: str) -> Definition | Refusal | None:
         """See sfmc_import.ports.MarketingCloud.definition_of_object."""
-        return self.definition(mid, object_id.removeprefix("object-"))
+        return self.definition(mid, object_id)
 
     def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
         """See sfmc_import.ports.MarketingCloud.definitions."""
