@@ -76,6 +76,8 @@ class Plan:
         return "\n".join(self._policy_lines()) + "\n"
 
     def _policy_lines(self) -> Iterator[str]:
+        # Files have several names, for follow-ups that coalesce or do not; the sandbox has one file for all.
+        yield from ("[defaults]", 'when_mismatch = "start"')
         for number, key in enumerate(self.keys):
             yield from ("[[definition]]", f'customer_key = "{key}"')
             if key in self.windows:
