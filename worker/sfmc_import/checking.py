@@ -31,9 +31,13 @@ class Days:
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """The file of the request is imported by a start within so many `seconds`."""
+    """The file of the request is imported by a start within so many `seconds`.
+
+    `despite` says what speaks against it, where the policy lets it start all the same.
+    """
 
     seconds: float = inf
+    despite: str = ""
 
 
 @dataclass(frozen=True, slots=True)

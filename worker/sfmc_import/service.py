@@ -116,12 +116,16 @@ def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps)
     if not isinstance(definition, Definition):
         return _record_fault(lease, definition, policy, deps)
     may_start = partial(_may_start, decision, definition, asked, policy, deps)
+    holds = may_start()
+    if not isinstance(holds, Holds):
+        return _record_fault(lease, holds, policy, deps)
     answer = _send_if_safe(decision, policy.window(definition), may_start, deps)
     if answer is None:
         return LEASE_LOST
-    if isinstance(answer, Accepted):
-        return _record_start(lease, answer, definition, policy, deps)
-    return _record_fault(lease, answer, policy, deps)
+    if not isinstance(answer, Accepted):
+        return _record_fault(lease, answer, policy, deps)
+    outcome = _record_start(lease, answer, definition, policy, deps)
+    return replace(outcome, facts={**outcome.facts, "despite": holds.despite}) if holds.despite else outcome
 
 
 # --- Check: what was true at arrival must be true at use.
@@ -137,7 +141,7 @@ def _may_start(decision: StartNow, definition: Definition, asked: float, policy:
     if isinstance(verdict, Holds):
         return verdict
     if policy.when_mismatch == "start":
-        return Holds()
+        return Holds(despite=verdict.text)
     if isinstance(verdict, NearMidnight):
         return NotApplied("near_midnight", verdict.text, retry_after=verdict.seconds)
     if policy.when_mismatch == "wait":

@@ -48,7 +48,7 @@ def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> It
         else:
             yield Finding("ok", "login", f"business unit {mid}: login works, {len(found)} ImportDefinitions")
             yield from _definitions(mid, keys, found)
-            yield from _dated(mid, settings, found)
+            yield from check_dates(mid, settings, found)
 
 
 def _fix_for(code: str, settings: Settings) -> str:
@@ -88,7 +88,7 @@ def _definitions(mid: str, keys: Sequence[str], found: Sequence[Definition]) -> 
         yield Finding("fail", "definition", f"{key} of the policy file does not exist in business unit {mid}", fix)
 
 
-def _dated(mid: str, settings: Settings, found: Sequence[Definition]) -> Iterator[Finding]:
+def check_dates(mid: str, settings: Settings, found: Sequence[Definition]) -> Iterator[Finding]:
     """Say which day a FileSpec with a date means now: no document says in which zone Marketing Cloud reads it."""
     count = sum(is_dated(definition.file_spec or "") for definition in found)
     if not count:

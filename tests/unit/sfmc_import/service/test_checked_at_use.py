@@ -185,10 +185,11 @@ def test_with_wait_files_of_today_pass_the_one_that_waits(system: System):
 
 def test_with_start_an_operator_takes_what_the_definition_imports(system: System):
     system.policy = Policy(when_mismatch="start")
-    system.submit(dated(system, "a", days=-1))
+    outcome = system.start(dated(system, "a", days=-1))
     system.live()
 
     assert names(system, "a")[-1] == "completed"
+    assert named(system) in outcome.facts["despite"]
 
 
 @pytest.mark.parametrize("changes", [{"update_type": "Overwrite"}, {"destination": "other"}, {"object_id": "other"}])
