@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from redis import Redis
 from redis.backoff import AbstractBackoff, ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
@@ -150,6 +151,16 @@ def _of_sentinel(address: RedisAddress, options: dict[str, Any]) -> Redis:
 
 def _sentinel_options(address: RedisAddress) -> dict[str, Any]:
     return {**SENTINEL_TIMES, **address.sentinel_arguments, "retry": CommandRetry(NoBackoff(), 0, 0.0)}
+
+
+def known_masters(address: RedisAddress) -> frozenset[str] | None:
+    """Ask the Sentinels which primaries they know; None if no Sentinel answers."""
+    found: frozenset[str] | None = None
+    for host, port in address.hosts:
+        client: Any = CommandClient(host=host, port=port, **_sentinel_options(address))
+        with suppress(RedisError, OSError), client:
+            found = (found or frozenset()) | frozenset(client.sentinel_masters())
+    return found
 
 
 def transport_options(address: RedisAddress) -> dict[str, Any]:

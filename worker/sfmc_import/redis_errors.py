@@ -8,6 +8,7 @@ from typing import Literal
 from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, ResponseError
 
 from sfmc_import.redis_address import RedisAddress
+from sfmc_import.redis_client import known_masters
 
 PROBE_SECONDS = 2.0
 SILENCE_SECONDS = 0.5
@@ -38,6 +39,8 @@ def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe
         if found is not None:
             text, fix = found
             return Trouble(f"{place} {text}", fix.format(variable=variable))
+    if "No master found" in reason and (told := _sentinels(address, reason, probe=probe)):
+        return Trouble(f"{place} {told[0]}", told[1].format(variable=variable))
     if probe and _speaks_tls(address, reason):
         return Trouble(f"{place} closes the connection: it speaks TLS", f"write rediss:// in {variable}")
     if probe and _wants_a_certificate(address, reason):
@@ -55,8 +58,8 @@ def _passing(error: BaseException, reason: str) -> tuple[str, str]:
     if isinstance(error, ResponseError):
         return f"refused a command: {reason}", "check what {variable} points to"
     if "No master found" in reason:
-        fix = "check master_name and the Sentinels in {variable}, or wait for the failover"
-        return f"is not known to a Sentinel: {reason}", fix
+        fix = "start the Sentinels, or wait for the end of the failover; they stand in {variable}"
+        return "has no primary that a Sentinel names now", fix
     return f"does not answer: {reason}", "start it, or set {variable}"
 
 
@@ -64,6 +67,8 @@ def _login(error: BaseException, reason: str) -> tuple[str, str] | None:
     if isinstance(error, NoPermissionError) or "NOPERM" in reason:
         fix = "give its user the rights of ops/docs/redis.md; sfmc-import doctor names each one that is missing"
         return f"refused a command: {reason}", fix
+    if "No master found" in reason:
+        return None
     words = ("WRONGPASS", "invalid username-password", "invalid password", "NOAUTH", "Authentication required")
     if isinstance(error, AuthenticationError) or any(word in reason for word in words):
         return f"refuses the login: {reason}", "check user and password in {variable}; " + ENCODE
@@ -92,6 +97,19 @@ def _no_redis(error: BaseException, reason: str) -> tuple[str, str] | None:
     if isinstance(error, InvalidResponse) or "Protocol Error" in reason or "Protocol error" in reason:
         return f"is no Redis: {reason}", "check host and port in {variable}"
     return None
+
+
+def _sentinels(address: RedisAddress, reason: str, *, probe: bool) -> tuple[str, str] | None:
+    if "AuthenticationError" in reason:
+        return "has Sentinels that refuse the login", "check sentinel_username and sentinel_password in {variable}"
+    known = known_masters(address) if probe else None
+    if known is None or address.master_name in known:
+        return None
+    names = ", ".join(sorted(known)) or "none"
+    return (
+        f"has no primary named {address.master_name}; its Sentinels know {names}",
+        "correct master_name in {variable}",
+    )
 
 
 def _speaks_plain(address: RedisAddress) -> bool:

@@ -1,9 +1,11 @@
 """Addresses against real servers: each that works works for both libraries, and each that cannot is one line soon."""
 
 import http.server
+import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
@@ -15,8 +17,10 @@ from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.redis_address import checked_address
 from sfmc_import.redis_client import connect, transport_options
 from sfmc_import.redis_errors import Trouble, trouble
-from sfmc_local.redis_server import Valkey
+from sfmc_local.processes import spawn, stop
+from sfmc_local.redis_server import Valkey, find_server, free_port
 from tests.support.tls_proxy import CERTIFICATE, tls_in_front_of
+from tests.support.waiting import eventually
 
 ODD = "aB+/9=#?%zz@:x"
 CA = f"ssl_ca_certs={CERTIFICATE}"
@@ -120,6 +124,45 @@ def test_what_cannot_work_is_one_line_within_seconds(
     assert "\n" not in found.text
     assert fix in found.fix
     assert found.lasts
+
+
+@pytest.fixture(scope="module")
+def sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis and a Sentinel that both ask for user and password; the form of their address."""
+    folder = tmp_path_factory.mktemp("sentinel")
+    with Valkey(tcp=True) as server:
+        with redis_py.Redis.from_url(server.url) as admin:
+            admin.execute_command("ACL", "SETUSER", "app", "on", ">p/w", "~*", "&*", "+@all")
+            admin.execute_command("ACL", "SETUSER", "default", "off")
+        port, settings = free_port(), folder / "sentinel.conf"
+        lines = (
+            f"port {port}", "bind 127.0.0.1", f"dir {folder}", f"sentinel monitor ours 127.0.0.1 {server.port} 1",
+            "sentinel auth-user ours app", "sentinel auth-pass ours p/w", "user default off",
+            "user watcher on >sp ~* &* +@all",
+        )  # fmt: skip
+        settings.write_text("\n".join(lines) + "\n")
+        with (folder / "log").open("wb") as log:
+            process = spawn([str(find_server()), str(settings), "--sentinel"], output=log, death_signal=signal.SIGKILL)
+        yield f"sentinel://app:p%2Fw@127.0.0.1:{port}/0?master_name="
+        stop(process)
+
+
+LOGIN = "&sentinel_username=watcher&sentinel_password=sp"
+
+
+def test_user_and_password_of_redis_and_of_its_sentinels_are_two_logins(sentinel: str) -> None:
+    eventually(lambda: reaches(f"{sentinel}ours{LOGIN}"), 30, "the Sentinel knows its primary")
+
+    assert answers_both(f"{sentinel}ours{LOGIN}")
+    refused, unknown = what_is_wrong(f"{sentinel}ours"), what_is_wrong(f"{sentinel}other{LOGIN}")
+    assert (refused.lasts, "Sentinels that refuse the login" in refused.text) == (True, True)
+    assert (unknown.lasts, "no primary named other; its Sentinels know ours" in unknown.text) == (True, True)
+
+
+def reaches(url: str) -> bool:
+    with connect(checked_address(url), retries=0) as client, suppress(redis_py.RedisError):
+        return bool(client.ping())
+    return False
 
 
 def test_a_redis_that_is_away_may_come(valkey: Valkey) -> None:
