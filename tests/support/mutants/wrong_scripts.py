@@ -170,9 +170,9 @@ MUTANTS = (
     Mutant("starting", "values.known, values.window = a.known, a.window", "values.known = a.known"),
     Mutant("starting", "  if d.window_by ~= a.id then begin_window(a.id, r, d, 0) end\n", ""),
     # Duplicates and follow-ups.
-    Mutant("duplicates", "if file and file ~= id and (r.exact or blocked) then", "if file and file ~= id then"),
+    Mutant("duplicates", "if file and file ~= id and (r.exact or blocked) and", "if file and file ~= id and"),
     Mutant(
-        "duplicates", "if file and file ~= id and (r.exact or blocked) then", "if file and file ~= id and r.exact then"
+        "duplicates", "if file and file ~= id and (r.exact or blocked) and", "if file and file ~= id and r.exact and"
     ),
     Mutant("duplicates", "if event and event ~= id then", "if false then"),
     Mutant("duplicates", "local file = r.fp and not r.force and", "local file = r.fp and"),
