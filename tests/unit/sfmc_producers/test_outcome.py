@@ -37,10 +37,10 @@ def test_no_end_in_time_is_failure_and_says_that_the_request_continues(capsys):
 
 def test_with_json_standard_output_has_the_result_and_the_events_alone(capsys):
     printer, events = Printer(as_json=True), [event("accepted"), event("completed")]
-    printer.show_result(SubmitResult(request_id="r1", is_new=True), "k")
+    printer.show_result(SubmitResult(request_id="r1", is_new=True), "k", None)
     printer.follow(events, "r1", None)
 
     printed = capsys.readouterr()
-    result = {"request_id": "r1", "customer_key": "k", "is_new": True}
+    result = {"request_id": "r1", "customer_key": "k", "is_new": True, "workers": None, "beats": None}
     assert [json.loads(line) for line in printed.out.splitlines()] == [result, *events]
     assert printed.err == "request r1: completed (completed)\n"
