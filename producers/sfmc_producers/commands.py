@@ -15,7 +15,7 @@ from sfmc_import import logs
 from sfmc_import.cli.output import print_json, print_line
 from sfmc_import.client import Client, SubmitResult, file_at
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.events import facts
+from sfmc_import.events import facts, next_step
 from sfmc_import.processes import Running
 from sfmc_import.request import BadRequestError, FileInfo, plain_mid, read_request
 from sfmc_import.settings import Settings, load
@@ -47,7 +47,7 @@ class Printer:
         last = ""
         for event in events:
             last = event["type"].rpartition(".")[2]
-            self._print(event, _sentence(last, event["data"]))
+            self._print(event, _sentence(last, event))
         if last not in TERMINAL:
             limit = "its events are no longer in the stream" if within is None else f"no end within {within:g} s"
             self._close(f"request {request_id}: {limit}; it continues, see: sfmc-import status --request {request_id}")
@@ -67,8 +67,8 @@ class Printer:
         print_line(sentence, err=self._as_json)
 
 
-def _sentence(name: str, data: Mapping[str, Any]) -> str:
-    return ", ".join([name, *facts(data)])
+def _sentence(name: str, event: Mapping[str, Any]) -> str:
+    return ", ".join([name, *facts(event["data"]), *next_step(event)])
 
 
 # "/data/eu,key=contacts": a comma starts an option only where a known name follows, so paths may have commas.

@@ -114,6 +114,31 @@ def test_status_of_an_unknown_request_is_one_line(stack: RunningSystem) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (["status", "Dayly"], 1, "does not know a definition Dayly of business unit 510001234; did you mean daily?"),
+        (["status", "something-else"], 1, "does not know a definition something-else"),
+        (["events", "--key", "Dayly"], 1, "no event names a definition Dayly; did you mean daily?"),
+        (["events", "--type", "startd"], 2, "there is no event type startd; did you mean started"),
+        (["events", "--type", "x"], 2, "there is no event type x; there are: accepted, "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistyped_name_is_an_error_that_says_what_was_probably_meant(
+    stack: RunningSystem, words: list[str], code: int, complaint: str
+) -> None:
+    done = stack.run(*words)
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert complaint in done.stderr
+
+
+def test_a_type_of_events_may_be_written_whole_and_a_known_key_may_have_none(stack: RunningSystem) -> None:
+    assert kinds(machine(stack, "events", "--type", "sfmc.import.started")) == ["started"]
+    assert machine(stack, "events", "--key", "daily", "--type", "gave_up") == []
+
+
 def test_status_of_the_whole_counts(stack: RunningSystem) -> None:
     stack.client.delete("imports")
     [status] = machine(stack, "status")

@@ -63,6 +63,13 @@ def doubt() -> Iterator[Doubt]:
             assert "Traceback" not in log.read_text()
 
 
+def test_an_unproved_start_is_shown_with_its_request_and_what_to_type(doubt: Doubt) -> None:
+    shown = doubt.stack.run("events", "--type", "start_unknown").stdout
+
+    for request in (doubt.applied, doubt.lost):
+        assert f"sfmc-import resolve {request} --task-id N (or --not-started --reason TEXT)" in shown
+
+
 def test_a_start_that_was_applied_is_followed_to_its_end_once_its_task_is_given(doubt: Doubt) -> None:
     code, shown = doubt.resolve(doubt.applied, "--task-id", doubt.perform(), "--operator", "ada")
 
@@ -131,7 +138,8 @@ def test_dead_letters_are_listed_shown_and_deleted_and_an_unknown_id_is_one_line
     assert stack.run("dead-letters", "delete", back["id"]).returncode == 0
 
     assert letter in listed
-    assert "1 dead letter\n" in listed
+    assert f"1 dead letter\nlook at one with: sfmc-import dead-letters show {letter}\n" in listed
+    assert " UTC  " in listed
     assert (shown["entry_base64"], shown["queue"], shown["reason"]) == ("gD8=", "imports", "undecodable")
     assert (homeless.returncode, nothing.returncode) == (1, 2)
     assert homeless.stderr == "sfmc-import: there is no dead letter 1-1; list them with: sfmc-import dead-letters\n"

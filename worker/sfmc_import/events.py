@@ -1,5 +1,6 @@
 """Reads the stream of events, past and live, and shows one event as one line of text."""
 
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -120,6 +121,16 @@ EVENT_TEXT = {
 }
 """The fields of an event that a person wants to read, in this order, and how they are written."""
 
+NEXT = {
+    "start_unknown": "request {request_id}; find out whether it ran, then: sfmc-import resolve {request_id} --task-id N"
+    " (or --not-started --reason TEXT)",
+    "gave_up": "request {request_id}; when the cause is gone: sfmc-import start {key} --mid {mid}{file}",
+    "rejected": "request {request_id}; when the cause is gone: sfmc-import start {key} --mid {mid}{file}",
+    "follow_timed_out": "request {request_id}; follow it again: sfmc-import follow {task_id} --mid {mid}",
+    "import_failed": "request {request_id}",
+}
+"""What a person needs to go on after such an event: the request, and the command to type."""
+
 ROW_COUNTS = {"rows_total": "rows", "rows_successful": "ok", "rows_duplicated": "duplicated", "rows_failed": "failed"}
 ENDS = frozenset(TERMINAL)
 
@@ -134,7 +145,7 @@ def line(event: Mapping[str, Any]) -> list[Coloured]:
     word = kind(event)
     clock = str(event.get("time", ""))[:19].replace("T", " ")
     data = event.get("data", {})
-    rest = "  ".join([f"{event.get('subject', ''):<20}", *_file_name(data), *facts(data)])
+    rest = "  ".join([f"{event.get('subject', ''):<20}", *_file_name(data), *facts(data), *next_step(event)])
     return [Coloured(f"{clock} UTC  "), Coloured(f"{word:<21}", COLOURS.get(word)), Coloured(f"  {rest}")]
 
 
@@ -143,6 +154,20 @@ def facts(data: Mapping[str, Any]) -> list[str]:
     given = [text.format(_plain(data[name])) for name, text in EVENT_TEXT.items() if data.get(name) not in (None, "")]
     counts = [f"{data[name]} {word}" for name, word in ROW_COUNTS.items() if isinstance(data.get(name), int)]
     return given + ([", ".join(counts)] if counts else [])
+
+
+def next_step(event: Mapping[str, Any]) -> list[str]:
+    """Give what a person needs to go on; nothing where the event asks for nothing."""
+    data, text = event.get("data", {}), NEXT.get(kind(event))
+    if text is None or not data.get("request_id"):
+        return []
+    file = data.get("file") or {}
+    path = f"{file.get('location')}/{file.get('name')}"
+    words = {name: shlex.quote(str(data.get(name) or "")) for name in ("request_id", "task_id", "mid")}
+    words["key"] = shlex.quote(str(event.get("subject", "")))
+    # Of a file elsewhere than in a folder there is no path that a person could type here.
+    words["file"] = f" --file {shlex.quote(path)}" if path.startswith("/") else ""
+    return [text.format(**words)]
 
 
 def _plain(value: Any) -> str:

@@ -27,7 +27,9 @@ def test_an_import_that_completed_is_success_and_the_closing_line_says_how(name,
 )
 def test_any_other_end_is_failure(name, capsys):
     assert Printer(as_json=False).follow([event(name, text="so it is")], "r1", None) == 1
-    assert capsys.readouterr().out.splitlines() == [f"{name}, so it is", f"request r1: not completed ({name})"]
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{name}, so it is")
+    assert last == f"request r1: not completed ({name})"
 
 
 def test_no_end_in_time_is_failure_and_says_that_the_request_continues(capsys):

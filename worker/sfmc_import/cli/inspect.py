@@ -1,7 +1,7 @@
 """`sfmc-import status`, `events` and `follow`: show state and events of the system, a definition or a request."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +9,11 @@ import click
 
 from sfmc_import import request
 from sfmc_import.cli.folder_lines import watcher_lines
+from sfmc_import.cli.naming import check_key, check_known, check_types
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines, seconds
 from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_errors
 from sfmc_import.display import Coloured
-from sfmc_import.events import ENDS, Event, just_before, kind, line
+from sfmc_import.events import ENDS, Entry, Event, just_before, kind, line, next_step
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.states import COMPLETED
@@ -45,7 +46,7 @@ def status(customer_key: str | None, *, request_id: str | None, mid: str | None,
     For a definition: the request that holds it, how long its window is closed (no start until then), the
     follow-ups that wait, and the last events.
 
-    Exit code: 0, or 1 if the request is not known or Redis does not answer.
+    Exit code: 0, or 1 if the definition or request is not known or Redis does not answer.
     """
     with open_for_reading() as access:
         if request_id is not None:
@@ -66,7 +67,9 @@ def _request(access: ReadAccess, request_id: str) -> tuple[Mapping[str, Any], Se
         raise click.ClickException(
             f"there is no request {request_id}: wrong id, or it ended more than SFMC_REQUEST_TTL ago"
         )
-    return record, [f"  {name:<16}{_shown(name, value)}" for name, value in record.items() if value is not None]
+    lines = [f"  {name:<16}{_shown(name, value)}" for name, value in record.items() if value is not None]
+    ended = {"type": record["state"], "subject": record["customer_key"], "data": record}
+    return record, [*lines, *(f"  {'next':<16}{step}" for step in next_step(ended))]
 
 
 def _shown(name: str, value: Any) -> str:
@@ -80,6 +83,7 @@ def _definition(access: ReadAccess, mid: str, key: str, last: int) -> tuple[Mapp
         raise click.UsageError("no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
     key = access.reader.spelled(mid, key)
     record = access.reader.definition(mid, key)
+    check_known(access, mid, key, record)
     recent = access.reader.recent(mid, key, last)
     waiting = [found for found in map(access.reader.request, record["waiting"]) if found]
     found = {**record, "waiting": waiting, "recent": recent}
@@ -119,6 +123,7 @@ def _whole(access: ReadAccess) -> tuple[Mapping[str, Any], Sequence[Line]]:
     place = access.settings.redis.shown
     watchers = access.reader.watchers()
     lines = [place, *(f"  {name.replace('_', ' '):<14}{number}" for name, number in counts.items())]
+    lines += ["  list them with: sfmc-import dead-letters"] if counts["dead_letters"] else []
     lines += [_unfinished_line(request) for request in unfinished]
     lines += watcher_lines(watchers)
     return {"redis": place, **counts, "next": unfinished, "watchers": watchers}, lines
@@ -173,6 +178,7 @@ def _check_id(_context: click.Context, _option: click.Parameter, value: str | No
     "--type",
     "types",
     multiple=True,
+    callback=check_types,
     help="Only events of this type, such as started; may be given several times.",
 )
 @click.option(
@@ -192,7 +198,7 @@ def events(
     With --json each line is a CloudEvent with its `stream_id`. To continue later without a gap or a repeated
     event, give the last `stream_id` to --since. With --since the option --last has no effect.
 
-    Exit code: 0, or 1 if Redis does not answer.
+    Exit code: 0, or 1 if no request ever named the CustomerKey of --key or Redis does not answer.
     """
 
     def wanted(event: Event) -> bool:
@@ -200,18 +206,20 @@ def events(
         has_key = key is None or request.fold_key(subject) == request.fold_key(key)
         return has_key and (not types or kind(event) in types)
 
-    def show(entry: str, event: Event) -> None:
-        if wanted(event):
-            _show(entry, event, as_json=as_json)
+    def show(entries: Iterable[Entry]) -> str:
+        position = ""
+        for position, event in entries:
+            if wanted(event):
+                _show(position, event, as_json=as_json)
+        return position
 
     with open_for_reading() as access:
         stream = access.stream
-        position = since or stream.newest()
-        for entry, event in stream.after(since) if since else stream.last(last, wanted, position):
-            position = entry
-            show(entry, event)
-        for entry, event in stream.live(position, on_outage=_log_outage) if follow else ():
-            show(entry, event)
+        newest = stream.newest()
+        position = show(stream.after(since) if since else stream.last(last, wanted, newest))
+        if key is not None and not follow:
+            check_key(access, key, newest)
+        show(stream.live(position or since or newest, on_outage=_log_outage) if follow else ())
 
 
 def _log_outage(reason: str) -> None:

@@ -90,6 +90,8 @@ def _list(*, as_json: bool) -> None:
                 print_line(_line(letter))
     if not as_json:
         print_line(f"{found} dead letters" if found != 1 else "1 dead letter")
+    if found and not as_json:
+        print_line(f"look at one with: sfmc-import dead-letters show {letter.id}")
 
 
 @dead_letters_group.command()

@@ -52,6 +52,7 @@ class LedgerReader:
         return {
             "mid": mid,
             "customer_key": customer_key,
+            "known": bool(record or waiting),
             "holder": record.get("holder"),
             "fence": record.get("fencing_token", 0),
             "lease_left": max(0.0, record.get("lease_until", 0.0) - now),
@@ -103,6 +104,14 @@ class LedgerReader:
         events = (orjson.loads(fields[b"event"]) for _, fields in entries)
         own = (e for e in events if e["subject"] == customer_key and e["data"].get("mid") == mid)
         return [event for event, _ in zip(own, range(count), strict=False)]
+
+    def keys_in_events(self, mid: str | None = None, among: int = 5000) -> set[str]:
+        """Give the CustomerKeys, of a business unit or of all, that the last `among` events name."""
+        with redis_errors():
+            entries = self._client.xrevrange(self.keys.stream, count=among)
+        events = (orjson.loads(fields[b"event"]) for _, fields in entries)
+        own = (e for e in events if e["data"].get("request_id") and mid in {None, e["data"].get("mid")})
+        return {str(event["subject"]) for event in own}
 
     def request_of(self, mid: str, task_id: str) -> str | None:
         """Say which request a TaskResultID is assigned to."""

@@ -48,6 +48,31 @@ def test_an_event_of_an_unknown_kind_is_shown_too() -> None:
     assert "unrouted" in shown("unrouted", why="no route")
 
 
+FILE = {"location": "/in/a b", "name": "x.csv"}
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "ending"),
+    [
+        (
+            "start_unknown",
+            {},
+            "find out whether it ran, then: sfmc-import resolve r-1 --task-id N (or --not-started --reason TEXT)",
+        ),
+        ("gave_up", {}, "when the cause is gone: sfmc-import start Daily --mid 7"),
+        ("rejected", {"file": FILE}, "sfmc-import start Daily --mid 7 --file '/in/a b/x.csv'"),
+        ("rejected", {"file": {"location": "s3://bucket", "name": "x.csv"}}, "sfmc-import start Daily --mid 7"),
+        ("follow_timed_out", {"task_id": "4711"}, "request r-1; follow it again: sfmc-import follow 4711 --mid 7"),
+        ("import_failed", {}, "request r-1"),
+        ("completed", {}, "Daily"),
+    ],
+)
+def test_a_line_after_which_a_person_must_act_has_the_request_and_the_command(
+    name: str, more: dict[str, Any], ending: str
+) -> None:
+    assert shown(name, request_id="r-1", mid="7", **more).endswith(ending)
+
+
 def test_a_line_stays_one_line_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     print_line(*line(event("rejected", file={"name": EVIL}, text=EVIL) | {"subject": EVIL, "type": f"x.{EVIL}"}))
 
