@@ -162,7 +162,7 @@ def _move_ledger(*, as_json: bool) -> None:
     if as_json:
         print_json({"account": settings.account})
     else:
-        click.echo(sentence)
+        print_line(sentence)
 
 
 def _list_settings(*, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sfmc_import.redaction import hidden
 from sfmc_import.settings import SettingsError, described, load
 
 LOGIN = {
@@ -249,3 +250,26 @@ def test_an_unusable_policy_file_is_reported(tmp_path: Path, content: Any, compl
 
     assert complaint in line
     assert "policy.toml" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SFMC_AUTH_URL", "http://user:geheim@host"),
+        ("SFMC_ACCOUNT_ID", "a" * 150 + "?x=https://user:" + "geheim" * 40 + "@host"),
+        ("SFMC_TIME_ZONE", "redis://:geheim@host/0"),
+        ("SFMC_REDIS_URL", "redis://:ge?heim=1@host/0"),
+        ("SFMC_REDIS_URL", "redis://:x/geheim@host/0"),
+    ],
+)
+def test_a_wrong_value_is_shown_without_the_login_in_it(name: str, value: str) -> None:
+    [problem] = problems({name: value})
+
+    assert problem.startswith(name)
+    assert "heim" not in problem
+
+
+def test_the_secrets_of_the_settings_are_known_to_whatever_prints() -> None:
+    load({**LOGIN, "SFMC_REDIS_URL": "redis://:geheim@host/0"})
+
+    assert hidden("very secret and geheim") == "[redacted] and [redacted]"
