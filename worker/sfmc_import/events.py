@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from sfmc_import.display import Coloured
+from sfmc_import.display import Coloured, one_line
 from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.states import TERMINAL
 
@@ -163,11 +163,20 @@ def next_step(event: Mapping[str, Any]) -> list[str]:
         return []
     file = data.get("file") or {}
     path = f"{file.get('location')}/{file.get('name')}"
-    words = {name: shlex.quote(str(data.get(name) or "")) for name in ("request_id", "task_id", "mid")}
-    words["key"] = shlex.quote(str(event.get("subject", "")))
+    words = {name: _typed(str(data.get(name) or "")) for name in ("request_id", "task_id", "mid")}
+    words["key"] = _typed(str(event.get("subject", "")))
     # Of a file elsewhere than in a folder there is no path that a person could type here.
-    words["file"] = f" --file {shlex.quote(path)}" if path.startswith("/") else ""
+    words["file"] = f" --file {_typed(path)}" if path.startswith("/") else ""
     return [text.format(**words)]
+
+
+def _typed(text: str) -> str:
+    """Write a text as a shell takes it, also when it is shown with escapes."""
+    shown = one_line(text)
+    if shown == text:
+        return shlex.quote(text)
+    inside = text.replace("\\", r"\\").replace("'", r"\'")
+    return f"$'{one_line(inside)}'"
 
 
 def _plain(value: Any) -> str:
