@@ -40,7 +40,7 @@ class Printer:
         counts = {"workers": running and running.workers, "beats": running and running.beats}
         self._print(fields | counts, f"recorded: request {result.request_id} for {customer_key}")
         for sentence in running.missing if running else ():
-            click.echo(sentence, err=True)
+            print_line(sentence, err=True)
 
     def follow(self, events: Iterable[Mapping[str, Any]], request_id: str, within: float | None) -> int:
         """Print each event; 0 if the last says that the import completed, else 1 and a closing line that says why."""
