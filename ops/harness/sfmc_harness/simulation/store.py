@@ -32,6 +32,9 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
 end
 """
 
+FIELDS = ("state", "key", "force", "postponed", "worker_losses")
+"""The fields of a request that the invariants speak of."""
+
 _LOOK = """
 local requests, definitions, waiting, endless, soonest = {}, {}, {}, {}, 1e15
 local clock = redis.call('TIME')
@@ -39,7 +42,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   local is_ours = string.sub(key, 1, #ARGV[1]) == ARGV[1]
   local letter = is_ours and string.sub(key, #ARGV[1] + 1, #ARGV[1] + 2)
   if letter == 'r:' then
-    requests[#requests + 1] = {string.sub(key, #ARGV[1] + 3), redis.call('HGETALL', key)}
+    requests[#requests + 1] = {string.sub(key, #ARGV[1] + 3), redis.call('HMGET', key, @FIELDS@)}
   elseif letter == 'd:' then
     definitions[#definitions + 1] = {string.sub(key, #ARGV[1] + 3), redis.call('HGETALL', key)}
   elseif letter == 'w:' then
@@ -95,7 +98,7 @@ class Store:
         # A script that the server does not know yet would cost a step more.
         for text in self.scripts.values():
             self.client.script_load(text)
-        self._look = self.client.register_script(_LOOK)
+        self._look = self.client.register_script(_LOOK.replace("@FIELDS@", ", ".join(map(repr, FIELDS))))
         self._expire = self.client.register_script(_EXPIRE)
         self.wipe()
 
@@ -119,7 +122,7 @@ class Store:
             self._last_event = "(" + entries[-1][0].decode()
         return View(
             now,
-            {name.decode(): _fields(flat) for name, flat in requests},
+            {name.decode(): _named(values) for name, values in requests},
             {name.decode(): _fields(flat) for name, flat in definitions},
             {name.decode(): tuple(each.decode() for each in ids) for name, ids in follow_ups},
             tuple(key.decode() for key in endless if not self._is_bounded(key.decode())),
@@ -134,6 +137,10 @@ class Store:
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
+
+
+def _named(values: list[bytes | None]) -> dict[str, str]:
+    return {name: value.decode() for name, value in zip(FIELDS, values, strict=True) if value is not None}
 
 
 def _fields(flat: list[bytes]) -> dict[str, str]:
