@@ -12,7 +12,7 @@ from sfmc_import import service
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError
-from sfmc_import.request import StartRequest
+from sfmc_import.request import IdTakenError, StartRequest
 from sfmc_import.retrying import WAKE_PAUSE_SECONDS
 from sfmc_import.states import DueRequest
 
@@ -42,6 +42,9 @@ class Actions:
         """Carry out one message; one that finds no Redis goes back to the queue, and beat sends another sweep."""
         try:
             self._task(message, deps)
+        except IdTakenError:
+            # The transport keeps it as a dead letter.
+            return
         except LedgerUnavailableError:
             self.calls.abandoned[message.about] += 1
             if message.kind != "sweep":

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_OID, uuid5
 
 from sfmc_harness.simulation.chance import unit
 from sfmc_harness.simulation.plan import DefinitionPlan, Plan
@@ -14,13 +15,15 @@ ZONE_HOURS = -6
 
 FIRST_TASK_ID = 129_159_023
 NEVER = 2**62
-OBJECT = "object-"
-"""What every ObjectID begins with; the key follows."""
-
 _COUNTS = {"completed": (3, 0), "completed_with_errors": (2, 1), "completed_empty": (0, 0)}
 _ODD_ENDS = ("import_failed", "import_failed", "import_failed", "completed_with_errors", "completed_empty")
 _DATE_PART = re.compile(r"%%(YEAR|MONTH|DAY)%%")
 _FORMS = {"YEAR": "%Y", "MONTH": "%m", "DAY": "%d"}
+
+
+def object_id(key: str) -> str:
+    """The ObjectID of a definition."""
+    return str(uuid5(NAMESPACE_OID, key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Cloud:
         self._plan = plan
         self.plans = {each.key: each for each in plan.definitions}
         self.changed_at = dict.fromkeys(self.plans, -NEVER)
+        self._objects = {object_id(key): key for key in self.plans}
         self.applied: list[Applied] = []
         self._files: set[str] = set()
         self._late: list[_Late] = []
@@ -79,7 +83,7 @@ class Cloud:
 
     def definition(self, key: str) -> Definition | None:
         """The definition as a Retrieve shows it; it is found as a database finds it, or by its ObjectID."""
-        found = self.plans.get(key.removeprefix(OBJECT).casefold())
+        found = self.plans.get(self._objects.get(key, key).casefold())
         return None if found is None else self.definition_of(found)
 
     def change(self, now: int, key: str) -> None:
@@ -95,7 +99,7 @@ class Cloud:
         return Definition(
             customer_key=found.key,
             name=found.key,
-            object_id=OBJECT + found.key,
+            object_id=object_id(found.key),
             file_spec=found.file_spec,
             max_import_frequency=found.hours,
             update_type=found.update_type,

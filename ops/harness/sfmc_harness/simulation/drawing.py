@@ -37,6 +37,7 @@ KINDS = {
     "redis_outage": 1,
     "elsewhere": 0.2,
     "change": 0.4,
+    "steal": 0.4,
 }
 CALLS = (
     *("Perform",) * 6,
@@ -112,12 +113,20 @@ def _happenings(dice: random.Random, definitions: tuple[DefinitionPlan, ...], st
                 version = dice.choice([requests, requests, requests, 1, 1, 0])
                 spelling = dice.choice(SPELLINGS)
                 request = f"r{requests}"
-                yield replace(happening, request=request, name=name, version=version, spelling=spelling)
+                times = _times(dice) if kind == "message" else {}
+                yield replace(happening, request=request, name=name, version=version, spelling=spelling, **times)
         elif kind in {"time", "outage", "redis_outage"}:
             seconds = dice.choice(JUMPS if kind != "redis_outage" else (1.0, 5.0, 90.0))
             yield Happening(step=step, kind=kind, seconds=seconds)
         else:
             yield happening
+
+
+def _times(dice: random.Random) -> dict[str, Any]:
+    return {
+        "eta": dice.choice([None, None, None, -5.0, 60.0, 4000.0, 100_000.0]),
+        "expires": dice.choice([None, None, None, 0.0, 30.0, 300.0, 4000.0]),
+    }
 
 
 def _faults(dice: random.Random, steps: int) -> Iterator[Fault]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sfmc_harness.simulation.calls import SECOND
-from sfmc_harness.simulation.cloud import OBJECT
+from sfmc_harness.simulation.cloud import object_id
 from sfmc_harness.simulation.messages import Message
 from sfmc_harness.simulation.plan import Happening
 from sfmc_harness.simulation.ports import MID
-from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.request import Delivery, StartRequest, read_request
 
 if TYPE_CHECKING:
     from sfmc_harness.simulation.schedule import Schedule
@@ -43,20 +44,23 @@ class Happenings:
         getattr(self, f"_{happening.kind}")(happening)
 
     def _request(self, happening: Happening, **more: object) -> StartRequest:
+        """Read a request as every way in does; its file lies where the definitions read."""
         name = self._schedule.cloud.name_on(happening.name, self._schedule.clock.now)
-        file = None
         if name:
-            file = FileInfo(location="/in", name=name, size=3, version=str(happening.version or "") or None)
             self._schedule.cloud.arrive(name)
-        key, object_id = happening.key, None
-        if happening.spelling == "upper":
-            key = key.upper()
-        elif happening.spelling == "object":
-            key = object_id = OBJECT + key
-        fields = {"request_id": happening.request, "customer_key": key, "object_id": object_id, "file": file}
-        request = StartRequest(mid=MID, **(fields | more))  # type: ignore[arg-type]
+            version = {"version": str(happening.version)} if happening.version else {}
+            more["file"] = {"location": "/in", "name": name, "size": 3, **version}
+        request = read_request(happening.request, MID, _named(happening) | more, self._delivery(happening))
         self._schedule.invariants.requests[request.request_id] = request
         return request
+
+    def _delivery(self, happening: Happening) -> Delivery:
+        now = self._schedule.clock.boottime()
+        times = (happening.eta, happening.expires)
+        eta, expires = (
+            None if seconds is None else datetime.fromtimestamp(now + seconds, UTC).isoformat() for seconds in times
+        )
+        return Delivery(eta=eta, expires=expires)
 
     def _submit(self, happening: Happening) -> None:
         """A source announces a file."""
@@ -81,6 +85,14 @@ class Happenings:
         self._schedule.invariants.submitted.add(request.request_id)
         message = Message(kind="start", request=request, is_foreign=True, deliver_at=self._schedule.clock.now)
         self._schedule.queue.put(message)
+
+    def _steal(self, happening: Happening) -> None:
+        """Another client sends a message with the id of a request, and other content."""
+        message = {"customer_key": happening.key, "file": "/in/stolen.csv", "force": True, "reason": "to be first"}
+        request = read_request("r1", MID, message)
+        if "r1" in self._schedule.history.states:
+            now = self._schedule.clock.now
+            self._schedule.queue.put(Message(kind="start", request=request, is_foreign=True, deliver_at=now))
 
     def _lose_messages(self, _: Happening) -> None:
         self._schedule.queue.lose_own()
@@ -110,3 +122,9 @@ class Happenings:
 
     def _until(self, happening: Happening) -> int:
         return self._schedule.clock.now + round(happening.seconds * SECOND)
+
+
+def _named(happening: Happening) -> dict[str, object]:
+    if happening.spelling == "object":
+        return {"object_id": object_id(happening.key)}
+    return {"customer_key": happening.key.upper() if happening.spelling == "upper" else happening.key}

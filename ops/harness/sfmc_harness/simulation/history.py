@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from sfmc_import.states import NEW, NOT_STARTED, TERMINAL, TRANSITIONS
+from sfmc_import.states import NEW, NOT_STARTED, REPORTS, TERMINAL, TRANSITIONS
 
 _AFTER_LOST_WRITES = {("accepted", "started"), ("deferred", "started")}
 """Allowed by the table, but only after a failover; a schedule loses no writes."""
@@ -40,6 +40,8 @@ class History:
     def add(self, event: Mapping[str, Any], now: int) -> None:
         """Go one event on; raises ViolationError for a step that does not exist, or a second end."""
         name, request = name_of(event), str(event["data"]["request_id"])
+        if name in REPORTS:
+            return
         before = self.states.get(request, NEW)
         target = "started" if name == "progressed" else name
         number = len(self.events[request]) + 1

@@ -50,6 +50,8 @@ class Invariants:
         """Raise ViolationError for the first invariant that does not hold now."""
         for event in view.events:
             self._history.add(event, view.now)
+            if name_of(event) == "starting":
+                self._within_its_times(str(event["data"]["request_id"]), view.now)
         self._states_and_events_agree(view)
         self._one_in_flight(view)
         self._all_have_a_next_time(view)
@@ -77,6 +79,14 @@ class Invariants:
         if lost := self._history.states.keys() - view.requests.keys():
             raise ViolationError("record lost", f"{sorted(lost)}")
 
+    def _within_its_times(self, request: str, now: int) -> None:
+        """No attempt begins before the time, or after the deadline, that the sender of a message gave."""
+        asked = self.requests[request]
+        if asked.not_before is not None and now < asked.not_before * SECOND:
+            raise ViolationError("before its time", f"{request} begins {asked.not_before * SECOND - now:.0f} ms early")
+        if asked.expires is not None and now >= asked.expires * SECOND:
+            raise ViolationError("after its deadline", f"{request} begins {now - asked.expires * SECOND:.0f} ms late")
+
     def _one_in_flight(self, view: View) -> None:
         flying = defaultdict(list)
         for request, fields in view.requests.items():
@@ -100,7 +110,8 @@ class Invariants:
             raise ViolationError("no next time", f"due and unfinished differ: {odd}")
         settings, windows = self._settings, [int(fields.get("window", 0)) for fields in view.definitions.values()]
         longest = max(settings.lease, settings.recheck, MAX_RETRY_AFTER_SECONDS) * 1000
-        latest = max([view.now, *windows]) + longest + SLACK_MS
+        etas = [round(each.not_before * SECOND) for each in self.requests.values() if each.not_before is not None]
+        latest = max([view.now, *windows, *etas]) + longest + SLACK_MS
         for request, at in view.due.items():
             if at > latest:
                 raise ViolationError("waits too long", f"{request} is due in {(at - view.now) / 1000:.0f} s")

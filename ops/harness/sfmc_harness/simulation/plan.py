@@ -26,7 +26,7 @@ class Happening:
     """Something that begins at a step: a request, a message, an outage, a jump of time.
 
     `request` is the id of the request that it makes, `name` the FileSpec that its file is named by; `spelling` says
-    how the request names its definition.
+    how the request names its definition. `eta` and `expires` are those of a Celery message, in seconds from then.
     """
 
     step: int
@@ -37,6 +37,8 @@ class Happening:
     name: str = ""
     version: int = 0
     seconds: float = 0.0
+    eta: float | None = None
+    expires: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,10 @@ class Plan:
     faults: tuple[Fault, ...] = ()
 
 
+ALWAYS = frozenset({"step", "eta", "expires"})
+"""Fields of a happening whose 0 means something."""
+
+
 def to_json(plan: Plan) -> str:
     """Give a plan as text, one happening or fault a line."""
     fields = asdict(plan)
@@ -95,8 +101,12 @@ def to_json(plan: Plan) -> str:
 
 
 def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:
-    usual = {"call": "", "times": 1, "hours": 0, "update_type": "AddAndUpdate"}
-    return {name: value for name, value in entry.items() if value not in {"", usual.get(name, 0)} or name == "step"}
+    usual = {"times": 1, "update_type": "AddAndUpdate"}
+    return {
+        name: value
+        for name, value in entry.items()
+        if value is not None and (name in ALWAYS or value not in {"", usual.get(name, 0)})
+    }
 
 
 def from_json(text: str) -> Plan:
