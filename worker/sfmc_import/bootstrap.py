@@ -33,6 +33,8 @@ def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
         read_timeout=settings.read_timeout,
         token_timeout=settings.token_timeout,
         query_deadline=settings.call_retry_seconds,
+        reading_timeout=settings.reading_timeout,
+        proxies=settings.proxies,
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
 
@@ -44,7 +46,9 @@ def open_marketing_cloud(settings: Settings) -> SoapMarketingCloud:
 
 def open_definitions(settings: Settings) -> CachedDefinitions:
     """Open the cache of definitions with a connection to Marketing Cloud of its own."""
-    return CachedDefinitions(open_marketing_cloud(settings), ttl=settings.definition_ttl)
+    return CachedDefinitions(
+        open_marketing_cloud(settings), ttl=settings.definition_ttl, longest_wait=settings.reading_timeout
+    )
 
 
 def timing(settings: Settings) -> Timing:
@@ -72,7 +76,7 @@ def build(settings: Settings) -> Deps:
     return Deps(
         marketing_cloud=service,
         ledger=open_ledger(settings),
-        definitions=CachedDefinitions(service, ttl=settings.definition_ttl),
+        definitions=CachedDefinitions(service, ttl=settings.definition_ttl, longest_wait=settings.reading_timeout),
         clock=BootClock(),
         retry_call=retry_call(replace(IN_CALL, deadline=settings.call_retry_seconds), "start_attempt_failed"),
         retry_ledger=retry_call(LEDGER),

@@ -21,6 +21,7 @@ from sfmc_import.ports import Deps
 from sfmc_import.results import backend_url
 from sfmc_import.retrying import BROKER_CONNECT
 from sfmc_import.settings import Settings, SettingsError, load
+from sfmc_import.slow_calls import SlowCalls
 from sfmc_import.worker_process import ReadyMark, WorkerLifecycle
 
 BOUND = ("request_id", "customer_key", "mid", "attempt")
@@ -104,6 +105,13 @@ class ImportApp(Celery):
         return redis_client.connect(self.settings.broker)
 
     @cached_property
+    def slow_calls(self) -> SlowCalls[dict[str, Any]]:
+        """What keeps threads free; only a pool of threads has some to keep."""
+        settings = self.settings
+        limit = settings.slow_calls if settings.pool == "threads" else 0
+        return SlowCalls(settings.slow_call_seconds, limit, settings.concurrency)
+
+    @cached_property
     def Beat(self) -> Any:  # noqa: N802 - Celery's name
         """The class of beat, which checks Redis before it begins."""
         from sfmc_import.scheduler import ImportBeat  # noqa: PLC0415 - Celery's scheduler is needed in beat alone
@@ -127,7 +135,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         **_broker_settings(settings),
         "task_ignore_result": True,
         "task_default_queue": request.QUEUE,
-        "task_queues": [Queue(request.QUEUE)],
+        "task_queues": [Queue(request.QUEUE), Queue(request.UPKEEP_QUEUE)],
+        "task_routes": {name: {"queue": request.UPKEEP_QUEUE} for name in (request.SWEEP, request.FOLLOW)},
         "task_create_missing_queues": False,
         "task_serializer": "json",
         "result_serializer": "json",

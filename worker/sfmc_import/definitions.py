@@ -13,7 +13,6 @@ from sfmc_import.runs import Definition
 
 # An unknown key may be created any moment: remembered just long enough to break a flood of requests for it.
 ABSENT_TTL = 3.0
-LOCK_COUNT = 256
 MAX_KEPT = 10_000
 
 Answer = Definition | Sequence[Definition] | Refusal | None
@@ -40,15 +39,24 @@ class CachedDefinitions:
     """Implements sfmc_import.ports.Definitions; safe for threads, and one thread asks while others wait for its answer.
 
     `ttl` is how long an answer is kept, in seconds; a refusal is shared by those who wait for it, not kept.
+    A thread waits at most `longest_wait` seconds for the answer of another.
     """
 
-    def __init__(self, service: MarketingCloud, *, ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        service: MarketingCloud,
+        *,
+        ttl: float,
+        clock: Callable[[], float] = time.monotonic,
+        longest_wait: float = 60.0,
+    ) -> None:
         self._service = service
         self._ttl = ttl
         self._clock = clock
         self._kept: dict[Name, CacheEntry] = {}
-        # A fixed number of locks, so that keys that were asked for once leave nothing behind.
-        self._asking = [threading.Lock() for _ in range(LOCK_COUNT)]
+        self._longest_wait = longest_wait
+        # Only while they are asked for: one definition that hangs must not hold another, nor leave a lock behind.
+        self._asking: dict[Name, threading.Lock] = {}
 
     def get(
         self, mid: str, customer_key: str, *, object_id: str | None = None, max_age: float | None = None
@@ -92,19 +100,26 @@ class CachedDefinitions:
         outdated = self._kept.get(name)
         if outdated is not None and outdated.is_fresh(self._clock(), max_age):
             return outdated.answer
-        with self._asking[hash(name) % LOCK_COUNT]:
+        asking = self._asking.setdefault(name, threading.Lock())
+        if not asking.acquire(timeout=self._longest_wait):
+            return NotApplied("read_timeout", "another call is still reading this definition")
+        try:
             kept = self._kept.get(name)
-            if kept is not None and kept is not outdated:
-                return kept.answer
-            known = None if outdated is None or _is_refusal(outdated.answer) else outdated.answer
-            asked_at = self._clock()
-            answer = ask(known)
-            entry = CacheEntry(answer, asked_at, self._clock() + self._life(answer))
-            self._keep(name, entry)
-            if isinstance(answer, Definition):
-                # Found by its ObjectID or by another spelling: the next question is for the key as it is spelled there.
-                self._keep((name[0], "key", answer.customer_key), entry)
-            return answer
+            return kept.answer if kept is not None and kept is not outdated else self._ask(name, outdated, ask)
+        finally:
+            self._asking.pop(name, None)
+            asking.release()
+
+    def _ask(self, name: Name, outdated: CacheEntry | None, ask: Callable[[Answer], Answer]) -> Answer:
+        known = None if outdated is None or _is_refusal(outdated.answer) else outdated.answer
+        asked_at = self._clock()
+        answer = ask(known)
+        entry = CacheEntry(answer, asked_at, self._clock() + self._life(answer))
+        self._keep(name, entry)
+        if isinstance(answer, Definition):
+            # Found by its ObjectID or by another spelling: the next question is for the key as it is spelled there.
+            self._keep((name[0], "key", answer.customer_key), entry)
+        return answer
 
     def _life(self, answer: Answer) -> float:
         if answer is None:

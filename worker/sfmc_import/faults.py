@@ -20,10 +20,17 @@ class NotApplied:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """The call may have been carried out: reconcile before anything is sent again."""
+    """The call may have been carried out: reconcile before anything is sent again.
+
+    `denied` marks answers that say that nothing was done, in words or codes that are not known well enough to be
+    believed: one look is enough, and if no run has appeared by then, the call is made again.
+    """
 
     code: str
     text: str
+    denied: bool = False
+    account_wide: bool = False
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +51,32 @@ SITUATIONS: Mapping[str, type[Fault]] = {
     "dns": NotApplied,
     "connect_timeout": NotApplied,
     "tls": NotApplied,
+    "proxy_refused": NotApplied,
     "lease_over": NotApplied,
+    # The end of the request was not written, and without its end no XML can be carried out.
+    "not_sent": NotApplied,
     # No token, so nothing was sent; or the token was turned away, which happens before any work.
     "token_unavailable": NotApplied,
     "login_failed": NotApplied,
     "token_refused": NotApplied,
-    # Turned away before any work.
+    # Turned away before any work: throttled; sent elsewhere; any other refusal by HTTP itself (RFC 9110, 15.5).
     "http_429": NotApplied,
+    "redirected": NotApplied,
+    "http_4xx": NotApplied,
     "http_400": Rejected,
     "unsendable": Rejected,
     # The login cannot work in the business unit that the request names.
     "other_business_unit": Rejected,
+    # Texts of the service that name a lasting cause.
+    "permission_failed": Rejected,
+    "not_retrievable": Rejected,
+    # Says that it is not available; a server between may say so for one that has acted.
+    "http_503": Ambiguous,
     # The request may have arrived.
     "read_timeout": Ambiguous,
     "reset": Ambiguous,
     "broken_reply": Ambiguous,
+    "oversized_reply": Ambiguous,
     "http_status": Ambiguous,
     "unreadable_reply": Ambiguous,
     "no_task_id": Ambiguous,
@@ -98,11 +116,29 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("exception occurred during [", "2"),
     # The database gave up; what it did before is unknown.
     ("timeout expired", "2"),
+    ("permission failed", "permission_failed"),
+    ("insufficient privileges", "permission_failed"),
+    # A query of ours that can never be answered.
+    ("do not match with the fields", "not_retrievable"),
+    ("unable to find a handler for object type", "not_retrievable"),
 )
 """Texts that stand for a code where none, or a wrong one, is given."""
 
-ACCOUNT_WIDE = frozenset({"login_failed", "token_refused", "http_429", "9", "10", "17"})
-"""Failures that hit every request of the account: another attempt within seconds would fail as well."""
+ACCOUNT_WIDE = frozenset({"login_failed", "token_refused", "proxy_refused", "http_429", "http_503", "9", "10", "17"})
+"""Failures that hit every request of the account: another attempt within seconds would fail as well.
+
+They are no reason to end a single request: the time in which the account cannot be used does not count against the
+retry deadline of a request, nor against the deadline to look for or to follow its run.
+"""
+
+DENIED = frozenset({"http_503"})
+"""Ambiguous situations in which the answer says that nothing was done."""
+
+ADVICE: Mapping[str, str] = {
+    "permission_failed": "the installed package, or the API user, lacks a right: Automations, and Data Extensions or"
+    " Lists and Subscribers, in this business unit",
+}
+"""What a person can do about a text of the service that does not say it."""
 
 
 def after_situation(situation: str, text: str, *, retry_after: float | None = None) -> Fault:
@@ -111,14 +147,24 @@ def after_situation(situation: str, text: str, *, retry_after: float | None = No
 
 
 def after_code(code: int | None, text: str) -> Fault:
-    """Give the fault for an error that Marketing Cloud returned; `code` is None or 0 where it named none."""
+    """Give the fault for an error that Marketing Cloud returned; `code` is None or 0 where it named none.
+
+    An error that is not known is denied: it is looked up and tried again before it can reject.
+    """
     named = _code_of(code, text)
-    return _fault(CODES.get(int(named), Rejected) if named else Rejected, named or "no_code", text, None)
+    kind = CODES.get(int(named)) if named.isdigit() else SITUATIONS.get(named)
+    if kind is None:
+        return Ambiguous(named or "no_code", text, denied=True)
+    return _fault(kind, named, f"{text} ({ADVICE[named]})" if named in ADVICE else text, None)
 
 
 def after_query(fault: Fault) -> NotApplied | Rejected:
-    """Give the fault of a query: it changes nothing, so nothing of it was applied where a start would be ambiguous."""
-    return NotApplied(fault.code, fault.text) if isinstance(fault, Ambiguous) else fault
+    """Give the fault of a query: it changes nothing, so only a named, lasting cause is final."""
+    if isinstance(fault, Ambiguous) or fault.code == "http_400":
+        wide = not isinstance(fault, Rejected) and fault.account_wide
+        asked = None if isinstance(fault, Rejected) else fault.retry_after
+        return NotApplied(fault.code, fault.text, account_wide=wide, retry_after=asked)
+    return fault
 
 
 def _code_of(code: int | None, text: str) -> str:
@@ -132,4 +178,7 @@ def _code_of(code: int | None, text: str) -> str:
 def _fault(kind: type[Fault], code: str, text: str, retry_after: float | None) -> Fault:
     if kind is NotApplied:
         return NotApplied(code, text, account_wide=code in ACCOUNT_WIDE, retry_after=retry_after)
-    return kind(code, text)
+    if kind is Ambiguous:
+        wide = code in ACCOUNT_WIDE
+        return Ambiguous(code, text, denied=code in DENIED, account_wide=wide, retry_after=retry_after)
+    return Rejected(code, text)

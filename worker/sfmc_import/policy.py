@@ -11,6 +11,10 @@ from sfmc_import.runs import Definition
 HARMLESS_TO_REPEAT = frozenset({"Overwrite"})
 
 
+MAX_WINDOW_HOURS = 10 * 365 * 24.0
+"""What MaxImportFrequency can ask for at most: Redis keeps no time that is further away than it can count."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How one definition is treated; times in seconds, frequencies in hours.
@@ -37,7 +41,7 @@ class Policy:
     def window(self, definition: Definition) -> float:
         """Give the hours after an accepted start in which no further start is allowed; 0 means none."""
         own = definition.max_import_frequency or 0 if self.frequency is None else self.frequency
-        return max(float(own), self.frequency_floor)
+        return min(max(float(own), self.frequency_floor), MAX_WINDOW_HOURS)
 
     def may_repeat(self, definition: Definition | None) -> bool:
         """Say whether a start of which no run was found may be sent again."""

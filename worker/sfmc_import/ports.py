@@ -117,17 +117,24 @@ class Ledger(Protocol):
         """Nothing was applied, or nothing was found and policy allows to repeat: due again after `delay` seconds.
 
         With `let_go` other requests may have the definition until then, and the window is asked again.
+        What hit the whole account moves the retry deadline by the time that it took.
         Gives the state after it: `retrying`, or `gave_up` when the retry deadline would be over by then;
         None when the fencing token is stale.
         """
         ...
 
     def mark_ambiguous(self, lease: Lease, fault: Fault, delay: float, policy: Policy) -> bool:
-        """A start may have been applied: `reconciling`, reconciled first after `delay` seconds."""
+        """A start may have been applied: `reconciling`, reconciled first after `delay` seconds.
+
+        A start that was denied is looked for once; the claims that follow name the code of the answer.
+        """
         ...
 
-    def reconcile_later(self, lease: Lease, delay: float) -> bool:
-        """No run so far: release the lease and reconcile again after `delay` seconds."""
+    def reconcile_later(self, lease: Lease, fault: Fault, delay: float) -> bool:
+        """No run so far: release the lease and reconcile again after `delay` seconds.
+
+        What hit the whole account moves the deadline by this pause.
+        """
         ...
 
     def record_start_unknown(self, lease: Lease, candidates: Sequence[str], window: float) -> bool:
@@ -194,7 +201,10 @@ class Ledger(Protocol):
         ...
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:
-        """Requests whose time has come, at most `limit`, each not given again for `pause` seconds."""
+        """Requests whose time has come, each not given again for `pause` seconds.
+
+        First those that have a run to be polled, four times `limit` at most, then at most `limit` of all others.
+        """
         ...
 
 

@@ -11,6 +11,8 @@ from uuid import NAMESPACE_OID, uuid5
 from sfmc_import.errors import USAGE, SfmcImportError
 
 QUEUE = "imports"
+UPKEEP_QUEUE = "imports.upkeep"
+"""Sweeps and polls, which must not wait behind thousands of starts. Workers take from both queues in turn."""
 DEFAULT_PREFIX = "sfmc-import:"
 START = "imports.start"
 WAKE = "imports.wake"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Literal
 
-from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
+from sfmc_import.faults import Ambiguous, Fault, Rejected
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """The longest pause that a `retry_after` of the service can ask for. After it one more call costs little."""
@@ -74,11 +74,13 @@ class Times:
     """What is known about time when a call failed, in seconds; `chance` is a random number from 0 to 1.
 
     `spent` counts from the first attempt of the call, `left_of_deadline` until the deadline of the request.
+    `looked_up` is the code of a denied start after which no run appeared.
     """
 
     chance: float
     spent: float = 0.0
     left_of_deadline: float = inf
+    looked_up: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +113,17 @@ def after(fault: Fault, attempt: int, times: Times, policy: RetryPolicy) -> Next
     if isinstance(fault, Rejected):
         return Reject(fault.code, fault.text)
     if isinstance(fault, Ambiguous) and policy.on_ambiguous == "reconcile":
-        return Reconcile(policy.results_delay, fault.code)
+        return _after_ambiguous(fault, times, policy)
     if _is_over(fault, attempt, pause, times, policy):
         return GiveUp(pause, fault.code, fault.text)
     return Retry(pause, fault.code)
+
+
+def _after_ambiguous(fault: Ambiguous, times: Times, policy: RetryPolicy) -> Next:
+    # The same refusal a second time, and no run after the first: now it is believed.
+    if fault.denied and not fault.account_wide and times.looked_up == fault.code:
+        return Reject(fault.code, fault.text)
+    return Reconcile(max(policy.results_delay, pause_asked(fault)), fault.code)
 
 
 def _after_reconciling(fault: Fault, pause: float, times: Times) -> Next:
@@ -126,20 +135,29 @@ def _after_reconciling(fault: Fault, pause: float, times: Times) -> Next:
 
 def _pause(fault: Fault, attempt: int, times: Times, policy: RetryPolicy) -> float:
     """The pause of the policy, and never less than the service asks for."""
-    asked = fault.retry_after if isinstance(fault, NotApplied) else None
     backoff = policy.backoff.pause(attempt, min(max(times.chance, 0.0), 1.0))
-    if asked is None or not isfinite(asked):
-        return backoff
-    return max(backoff, min(asked, MAX_RETRY_AFTER_SECONDS))
+    return max(backoff, pause_asked(fault))
+
+
+def pause_asked(fault: Fault) -> float:
+    """Give the seconds that the service asks to wait, finite and bounded; 0 where it names no time."""
+    asked = None if isinstance(fault, Rejected) else fault.retry_after
+    return 0.0 if asked is None or not isfinite(asked) else min(max(0.0, asked), MAX_RETRY_AFTER_SECONDS)
 
 
 def _is_over(fault: Fault, attempt: int, pause: float, times: Times, policy: RetryPolicy) -> bool:
     if policy.sent:
         return False
-    if isinstance(fault, NotApplied) and fault.account_wide and not policy.account_wide:
+    wide = is_account_wide(fault)
+    if wide and not policy.account_wide:
         return True
-    left = min(policy.deadline - times.spent, times.left_of_deadline)
+    left = min(policy.deadline - times.spent, inf if wide else times.left_of_deadline)
     return attempt >= policy.attempts or pause > left
+
+
+def is_account_wide(fault: Fault) -> bool:
+    """Tell whether a fault hits every request of the account, so that it cannot end a single one."""
+    return not isinstance(fault, Rejected) and fault.account_wide
 
 
 IN_CALL = RetryPolicy(

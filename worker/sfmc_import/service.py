@@ -1,7 +1,7 @@
 """Carries a request from claim to the end of its run: start, perform, record, reconcile, follow, sweep."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -114,16 +114,16 @@ def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps)
     if definition is None:
         definition = Rejected("43010", f"business unit {lease.mid} has no ImportDefinition {lease.customer_key}")
     if not isinstance(definition, Definition):
-        return _record_fault(lease, definition, policy, deps)
+        return _record_fault(decision, definition, policy, deps)
     may_start = partial(_may_start, decision, definition, asked, policy, deps)
     holds = may_start()
     if not isinstance(holds, Holds):
-        return _record_fault(lease, holds, policy, deps)
+        return _record_fault(decision, holds, policy, deps)
     answer = _send_if_safe(decision, policy.window(definition), may_start, deps)
     if answer is None:
         return LEASE_LOST
     if not isinstance(answer, Accepted):
-        return _record_fault(lease, answer, policy, deps)
+        return _record_fault(decision, answer, policy, deps)
     outcome = _record_start(lease, answer, definition, policy, deps)
     return replace(outcome, facts={**outcome.facts, "despite": holds.despite}) if holds.despite else outcome
 
@@ -246,8 +246,9 @@ def _record_start(lease: Lease, answer: Accepted, definition: Definition, policy
     return Outcome("import_started" if recorded else "start_not_recorded", "started", facts)
 
 
-def _record_fault(lease: Lease, fault: Fault, policy: Policy, deps: Deps) -> Outcome:
-    match _after(fault, lease, deps.timing.scheduled, deps):
+def _record_fault(decision: StartNow, fault: Fault, policy: Policy, deps: Deps) -> Outcome:
+    lease = decision.lease
+    match _after(fault, lease, deps.timing.scheduled, deps, looked_up=decision.denied):
         case retrying.Retry(pause) | retrying.GiveUp(pause):
             return _schedule_retry("start_retry_scheduled", lease, fault, pause, deps)
         case retrying.Reconcile(pause):
@@ -261,9 +262,15 @@ def _record_fault(lease: Lease, fault: Fault, policy: Policy, deps: Deps) -> Out
 
 
 def _after(
-    fault: Fault, lease: Lease, policy: RetryPolicy, deps: Deps, *, left_of_deadline: float = float("inf")
+    fault: Fault,
+    lease: Lease,
+    policy: RetryPolicy,
+    deps: Deps,
+    *,
+    left_of_deadline: float = float("inf"),
+    looked_up: str | None = None,
 ) -> retrying.Next:
-    times = Times(chance=deps.chance(), left_of_deadline=left_of_deadline)
+    times = Times(chance=deps.chance(), left_of_deadline=left_of_deadline, looked_up=looked_up)
     return retrying.after(fault, lease.attempt, times, policy)
 
 
@@ -280,6 +287,7 @@ def _schedule_retry(event: str, lease: Lease, fault: Fault, pause: float, deps: 
 # --- Reconcile: find out whether an ambiguous start was applied.
 
 _NOTHING_STARTED = NotApplied("nothing_started", "no new run appeared, and the policy allows to repeat the start")
+_DENIED = NotApplied("nothing_started", "Marketing Cloud denied the start, and no new run appeared")
 _NO_RUN_YET = NotApplied("no_run_yet", "no new run appeared so far")
 
 
@@ -327,13 +335,19 @@ def _record_unknown(decision: Reconcile, candidates: tuple[str, ...], policy: Po
 
 
 def _record_nothing(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
-    """The time to look is over and no run appeared: repeat the start where the policy allows it."""
+    """The time to look is over and no run appeared: repeat the start if it was denied, or the policy allows it."""
+    if decision.denied:
+        return _repeat(decision, _DENIED, deps)
     definition = _definition(decision, deps)
     if isinstance(definition, NotApplied) or not policy.may_repeat(definition):
         return _record_unknown(decision, (), policy, deps)
-    step = _after(_NOTHING_STARTED, decision.lease, deps.timing.repeat, deps)
+    return _repeat(decision, _NOTHING_STARTED, deps)
+
+
+def _repeat(decision: Reconcile, why: NotApplied, deps: Deps) -> Outcome:
+    step = _after(why, decision.lease, deps.timing.repeat, deps)
     assert isinstance(step, retrying.Retry)
-    return _schedule_retry("start_repeated", decision.lease, _NOTHING_STARTED, step.after, deps)
+    return _schedule_retry("start_repeated", decision.lease, why, step.after, deps)
 
 
 def _definition(decision: Reconcile, deps: Deps) -> Definition | NotApplied:
@@ -355,7 +369,7 @@ def _reconcile_later(decision: Reconcile, fault: Refusal, outcome: Outcome, poli
     step = _after(fault, lease, deps.timing.reconcile, deps, left_of_deadline=left)
     if isinstance(step, retrying.Reject):
         return _record_unknown(decision, (), policy, deps)
-    return outcome if deps.retry_ledger(lambda: deps.ledger.reconcile_later(lease, step.after)) else LEASE_LOST
+    return outcome if deps.retry_ledger(lambda: deps.ledger.reconcile_later(lease, fault, step.after)) else LEASE_LOST
 
 
 # --- Follow: ask how the runs go, many with one query.
@@ -380,13 +394,21 @@ def _poll(mid: str, runs: Sequence[Followed], deps: Deps) -> list[tuple[Followed
     rows = deps.marketing_cloud.runs(mid, [run.task_id for run in runs])
     if isinstance(rows, (NotApplied, Rejected)):
         fault = _of_fault("follow_retry_scheduled", "started", rows, runs=len(runs))
-        return [(runs[0], fault), *_record_all(runs, {}, deps)]
-    return _record_all(runs, rows, deps)
+        return [(runs[0], fault), *_with_news((run, _postpone(run, rows, deps)) for run in runs)]
+    return _with_news((run, _record_run(run, rows.get(run.task_id), deps)) for run in runs)
 
 
-def _record_all(runs: Sequence[Followed], rows: Mapping[str, Run], deps: Deps) -> list[tuple[Followed, Outcome]]:
-    outcomes = ((run, _record_run(run, rows.get(run.task_id), deps)) for run in runs)
+def _with_news(outcomes: Iterable[tuple[Followed, Outcome | None]]) -> list[tuple[Followed, Outcome]]:
     return [(run, outcome) for run, outcome in outcomes if outcome is not None]
+
+
+def _postpone(run: Followed, fault: Refusal, deps: Deps) -> Outcome | None:
+    """Poll later what could not be polled; what hits the whole account ends no run, though its deadline is over."""
+    if run.overdue and not retrying.is_account_wide(fault):
+        return _record_run(run, None, deps)
+    pause = next_poll(run, deps.timing.follow, deps.chance())
+    deps.ledger.progressed(run, None, max(pause, retrying.pause_asked(fault)))
+    return None
 
 
 def _record_run(run: Followed, row: Run | None, deps: Deps) -> Outcome | None:
@@ -434,10 +456,15 @@ def sweep(
     """
     found = ledger.due(limit, pause)
     waiting = [due for due in found if due.state not in {"started", "missing_record"}]
-    running = [due.request_id for due in found if due.state == "started"]
+    # One message for each business unit: one that does not answer must not keep the runs of another from being polled.
+    running: dict[str, list[str]] = defaultdict(list)
+    for due in found:
+        if due.state == "started":
+            running[due.mid].append(due.request_id)
+    for ids in running.values():
+        for first in range(0, len(ids), _FOLLOW_BATCH):
+            follow(ids[first : first + _FOLLOW_BATCH])
     for due in waiting:
         wake(due)
-    for first in range(0, len(running), _FOLLOW_BATCH):
-        follow(running[first : first + _FOLLOW_BATCH])
     missing_record = tuple(due.request_id for due in found if due.state == "missing_record")
-    return SweepResult(len(waiting), len(running), missing_record)
+    return SweepResult(len(waiting), sum(map(len, running.values())), missing_record)

@@ -126,6 +126,7 @@ class StartNow:
     `now` is Redis time in seconds since 1970, `file_name` the file of the request, `first` its definition as it was.
     `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
     lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived.
+    `denied` is the code with which Marketing Cloud denied an earlier start, after which no run appeared.
     """
 
     lease: Lease
@@ -134,6 +135,7 @@ class StartNow:
     first: FirstRead | None = None
     newest: str | None = None
     loss_age: float | None = None
+    denied: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +144,14 @@ class Reconcile:
 
     `above` replaces them where they were not listed: all up to this one existed.
     `is_last` says that the time to look is over: this is the last query.
+    `denied` is the code of an answer that said, without proof, that nothing was started.
     """
 
     lease: Lease
     known: frozenset[str]
     above: str | None = None
     is_last: bool
+    denied: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,12 @@
 """Declares the Celery tasks: each reads its message, calls the use case and logs the outcome.
 
-All are in the queue `imports`: producers send `imports.start`, beat sends `imports.sweep`, and the sweep sends
-`imports.wake` and `imports.follow`.
+Producers send `imports.start` to the queue `imports`, and the sweep sends `imports.wake` there. Beat sends
+`imports.sweep` and the sweep `imports.follow` to the queue `imports.upkeep`, where they wait behind no start.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -31,6 +33,7 @@ from sfmc_import.request import (
 )
 from sfmc_import.retrying import PUBLISH, WAKE_PAUSE_SECONDS
 from sfmc_import.service import Outcome
+from sfmc_import.slow_calls import TooManySlowCallsError
 from sfmc_import.states import NOT_STARTED, TERMINAL, DueRequest
 from sfmc_transport import ONCE_HEADER
 from sfmc_transport.refusal import RefusedError
@@ -146,10 +149,43 @@ def _wake(request_id: str) -> dict[str, Any]:
 
 def _start_request(request: StartRequest) -> dict[str, Any]:
     names = {"request_id": request.request_id, "customer_key": request.customer_key, "mid": request.mid}
+
+    def is_recorded() -> bool:
+        # The message is acknowledged when its thread takes other work: from then on only the ledger remembers it.
+        with suppress(LedgerUnavailableError, BadRequestError):
+            app.deps.ledger.accept(request)
+            return True
+        return False
+
     with structlog.contextvars.bound_contextvars(**names):
-        outcome = service.start(request, uuid4().hex, app.deps)
-        _log_outcome(outcome)
+        try:
+            outcome = _without_waiting(lambda: _carry(request), is_recorded)
+        except TooManySlowCallsError:
+            app.deps.ledger.accept(request)
+            log.warning("start_postponed", reason="slow_calls", limit=app.settings.slow_calls)
+            return {"request_id": request.request_id, "state": "postponed"}
+    return outcome or {"request_id": request.request_id, "state": "starting"}
+
+
+def _carry(request: StartRequest) -> dict[str, Any]:
+    outcome = service.start(request, uuid4().hex, app.deps)
+    _log_outcome(outcome)
     return {"request_id": request.request_id, "state": outcome.state, **outcome.facts}
+
+
+def _without_waiting(work: Callable[[], dict[str, Any]], may_detach: Callable[[], bool]) -> dict[str, Any] | None:
+    """Give the outcome of this work; None when it takes some seconds and goes on by itself."""
+    return app.slow_calls.run(work, may_detach, _log_late_error)
+
+
+def _log_late_error(ended: "Future[dict[str, Any]]") -> None:
+    """Log how work failed that went on by itself; the sweep wakes what it was about."""
+    try:
+        ended.result()
+    except LedgerUnavailableError as error:
+        log.error("ledger_unreachable", error=str(error), action="left_to_the_sweep")
+    except Exception:
+        log.exception("imports_slow_call_failed")
 
 
 def _log_outcome(outcome: Outcome, **names: Any) -> None:
@@ -159,6 +195,14 @@ def _log_outcome(outcome: Outcome, **names: Any) -> None:
 
 
 def _follow(request_ids: Sequence[str]) -> dict[str, Any]:
+    try:
+        return _without_waiting(lambda: _poll(request_ids), lambda: True) or {"followed": 0, "news": 0}
+    except TooManySlowCallsError:
+        log.warning("poll_postponed", reason="slow_calls", limit=app.settings.slow_calls)
+        return {"followed": 0, "news": 0}
+
+
+def _poll(request_ids: Sequence[str]) -> dict[str, Any]:
     news = service.follow(request_ids, app.deps)
     for run, outcome in news:
         names = {"request_id": run.request_id, "customer_key": run.customer_key, "mid": run.mid}

@@ -228,6 +228,7 @@ class WorkerLifecycle(StartStopStep):
         super().__init__(worker, **options)
         worker.lifecycle = self
         self._deps: Deps = worker.app.deps
+        self._app: Any = worker.app
         self._heartbeat = begin(os.environ, marketing_cloud=True)
         self._presence = Presence(self._deps.ledger, "worker", worker.hostname, worker.app.settings.account)
         if not self._presence.announce():
@@ -253,7 +254,8 @@ class WorkerLifecycle(StartStopStep):
         log.info("worker_shutting_down", worker=worker.hostname)
 
     def end(self) -> None:
-        """End watch and heartbeat."""
+        """Wait for calls that go on without a thread of the pool, then end watch and heartbeat."""
+        self._app.slow_calls.close()
         if self._watch is not None:
             self._watch.stop()
         self._presence.end()

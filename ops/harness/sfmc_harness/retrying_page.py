@@ -29,6 +29,7 @@ FAULTS: tuple[tuple[str, Fault], ...] = (
     ("`NotApplied`", NotApplied("", "")),
     ("`NotApplied`, account-wide", NotApplied("", "", account_wide=True)),
     ("`Ambiguous`", Ambiguous("", "")),
+    ("`Ambiguous`, denied", Ambiguous("", "", denied=True)),
     ("`Rejected`", Rejected("", "")),
 )
 
@@ -47,9 +48,17 @@ RULES = f"""## Rules
   that gives up ends as `gave_up`. The retry deadline of a request is in its record in Redis, so the ledger compares it.
 - What was sent, or may have been sent, is never given up: it is reconciled, and ends as `started` or `start_unknown`.
 - No pause is begun that would end after the deadline.
-- `retry_after` of the service is a minimum: the pause is the longer of it and the backoff. More than
-  {retrying.MAX_RETRY_AFTER_SECONDS:.0f} s, or no finite number, is ignored.
-- What failed for the whole account (login, maintenance, throttling) is not repeated within a call.
+- `retry_after` of the service (429, 503, any fault, the token endpoint) is a minimum: the pause is the longer of it and
+  the backoff. It counts as {retrying.MAX_RETRY_AFTER_SECONDS:.0f} s if it is more, and not at all if it is no finite
+  number. Until it is over, a worker makes no other call either, if the answer hits the whole account.
+- What failed for the whole account (login, proxy, maintenance, throttling, HTTP 503) is not repeated within a call, and
+  ends no single request: the time does not count against the retry deadline, nor against the deadlines to look for a
+  run and to follow it. Connections that fail do count: after `SFMC_RETRY_DEADLINE` a request gives up.
+- A query changes nothing. No answer to it is final unless it names a lasting cause: a missing right, an unknown object
+  or property, a code that is `Rejected`. A bare HTTP 400 is tried again.
+- **denied**: Marketing Cloud says that it did not start, in words or with a code that are not known, or with HTTP 503.
+  One look after the results delay shows whether a run has appeared; if not, the start is sent again, whatever
+  `when_ambiguous` says. The same unknown refusal a second time is believed and rejects. HTTP 503 never rejects.
 - A refused query does not end the search for a run before the reconcile deadline; at the deadline the request ends as
   `start_unknown`.
 - A refused token is renewed and the call made once more, because a refused token means that nothing was done.
@@ -87,6 +96,9 @@ def _cell(fault: Fault, policy: RetryPolicy) -> str:
     """What follows the first failure, and what follows one when all time is over, if that differs."""
     first = _word(after(fault, 1, Times(chance=0.5), policy))
     last = _word(after(fault, 10**6, Times(chance=0.5, spent=10**9, left_of_deadline=0.0), policy))
+    again = _word(after(fault, 2, Times(chance=0.5, looked_up=fault.code), policy))
+    if again != first:
+        return f"{first}; the second time {again}"
     has_deadline = policy.deadline < inf or policy.name in {"SCHEDULED", "REPEAT", "RECONCILE"}
     if policy.name == "RECONCILE" and last == "reject":
         last = "the search ends (`start_unknown`)"
@@ -134,13 +146,18 @@ def _limits(policy: RetryPolicy) -> tuple[str, str]:
 def _classes() -> str:
     rows = [(f"`{name}`", _class(after_situation(name, ""))) for name in SITUATIONS]
     rows += [(f"{code}", _class(after_code(code, ""))) for code in CODES]
-    note = "Words are what happened on the way, numbers are codes of Marketing Cloud. Other codes are `Rejected`."
+    note = (
+        "Words are what happened on the way, numbers are codes of Marketing Cloud. Other codes, and texts without"
+        " a code, are `Ambiguous`, denied."
+    )
     return "\n".join(("## Class of each fault", "", note, "", _table(("fault", "class"), rows)))
 
 
 def _class(fault: Fault) -> str:
-    wide = isinstance(fault, NotApplied) and fault.account_wide
-    return f"`{type(fault).__name__}`" + (", account-wide" if wide else "")
+    words = [f"`{type(fault).__name__}`"]
+    words += ["account-wide"] if retrying.is_account_wide(fault) else []
+    words += ["denied"] if isinstance(fault, Ambiguous) and fault.denied else []
+    return ", ".join(words)
 
 
 def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

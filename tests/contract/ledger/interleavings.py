@@ -178,7 +178,7 @@ class Interleavings(RuleBasedStateMachine):
             if self.ledger.retry(lease, NotApplied("nothing_started", "again"), 30):
                 self.repeated.add(lease.request_id)
         else:
-            self.ledger.reconcile_later(lease, 20)
+            self.ledger.reconcile_later(lease, NotApplied("no_run_yet", "…"), 20)
 
     @rule(decision=consumes(leases))
     def forget_a_worker(self, decision: StartNow | Reconcile) -> None:

@@ -47,7 +47,7 @@ def test_every_step_of_an_old_fence_is_refused_and_leaves_nothing(scenario: Scen
     assert scenario.ledger.withdraw_intent(old) is False
     assert scenario.ledger.retry(old, BUSY, 1) is None
     assert scenario.ledger.mark_ambiguous(old, DOUBT, 1, scenario.policy) is False
-    assert scenario.ledger.reconcile_later(old, 1) is False
+    assert scenario.ledger.reconcile_later(old, BUSY, 1) is False
     assert scenario.ledger.record_start_unknown(old, [], 0) is False
     assert scenario.ledger.reject(old, Rejected("43010", "no")) is False
     assert (scenario.world.events(), scenario.world.due()) == (before, due)
@@ -163,7 +163,7 @@ def test_a_look_that_was_recorded_forgives_the_dead_workers(scenario: Scenario):
     for _ in range(3):
         scenario.look("a")
         scenario.world.advance(180)
-    scenario.ledger.reconcile_later(scenario.look("a").lease, 10)
+    scenario.ledger.reconcile_later(scenario.look("a").lease, BUSY, 10)
     scenario.world.advance(10)
     for _ in range(4):
         assert isinstance(scenario.claim("a"), Reconcile)

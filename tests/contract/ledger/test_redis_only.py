@@ -13,7 +13,7 @@ from sfmc_import.ledger.redis_ledger import is_defect, policy_arguments, request
 from sfmc_import.ledger.scripts import read_part
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
-from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
+from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario, file, request
 from tests.support.ledger_world import RedisWorld
 
 SETTINGS = LedgerSettings(lease=180, results_delay=60, accept_grace=5, recheck=600, first_poll=5)
@@ -220,7 +220,7 @@ def test_a_defect_of_a_script_is_not_taken_for_a_redis_that_is_down(redis_server
     lease = scenario.go("a")
 
     with pytest.raises(redis_py.ResponseError):
-        world.ledger.reconcile_later(lease, 1)
+        world.ledger.reconcile_later(lease, BUSY, 1)
     world.client.close()
 
 

@@ -171,7 +171,7 @@ def mark_ambiguous(scenario: Scenario) -> Repeatable:
 
 def reconcile_later(scenario: Scenario) -> Repeatable:
     lease = doubtful(scenario)
-    return lambda: scenario.ledger.reconcile_later(lease, 30)
+    return lambda: scenario.ledger.reconcile_later(lease, BUSY, 30)
 
 
 def record_start_unknown(scenario: Scenario) -> Repeatable:

@@ -217,6 +217,42 @@ def test_what_is_due_is_given_once_until_its_pause_is_over(scenario: Scenario):
     assert len(scenario.ledger.due(10, 30)) == 1
 
 
+def test_runs_are_given_before_any_number_of_requests_that_wait_for_their_start(scenario: Scenario):
+    scenario.arrives_and_starts("run")
+    for number in range(6):
+        scenario.arrives(f"older-{number}", key=f"key-{number}")
+    scenario.world.advance(60)
+    scenario.world.client.zadd(scenario.world.keys.due, {f"older-{number}": 1 for number in range(6)})
+
+    found = scenario.ledger.due(2, 30)
+
+    assert (found[0].request_id, found[0].state, len(found)) == ("run", "started", 3)
+    assert "run" not in {one.request_id for one in scenario.ledger.due(10, 30)}
+
+
+def test_a_run_whose_following_is_resumed_is_given_first_too(scenario: Scenario):
+    scenario.arrives_and_starts("run")
+    scenario.world.advance(10**6)
+    scenario.ends("run", "follow_timed_out")
+    scenario.ledger.resume("run", scenario.policy)
+    scenario.arrives("older", key="other")
+    scenario.world.advance(60)
+    scenario.world.client.zadd(scenario.world.keys.due, {"older": 1})
+
+    assert [one.request_id for one in scenario.ledger.due(10, 30)] == ["run", "older"]
+
+
+def test_a_run_that_has_ended_or_lost_its_record_is_polled_no_more(scenario: Scenario):
+    for name in ("a", "b"):
+        scenario.arrives_and_starts(name, key=name)
+    scenario.ends("a", "completed")
+    scenario.world.lose("b")
+    scenario.world.advance(60)
+
+    assert [(one.request_id, one.state) for one in scenario.ledger.due(10, 30)] == [("b", "missing_record")]
+    assert scenario.world.client.exists(scenario.world.keys.follows) == 0
+
+
 def test_a_due_request_whose_record_vanished_is_reported_once_as_gone(scenario: Scenario):
     scenario.arrives("a")
     scenario.world.lose("a")

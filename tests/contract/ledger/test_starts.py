@@ -87,12 +87,12 @@ def test_a_start_in_doubt_is_looked_for_after_a_pause_and_until_a_deadline(scena
     scenario.world.advance(60)
     look = scenario.look("a")
     assert (look.known, look.is_last) == ({"t0"}, False)
-    assert scenario.ledger.reconcile_later(look.lease, 39.999) is True
+    assert scenario.ledger.reconcile_later(look.lease, BUSY, 39.999) is True
     assert scenario.due_in("a") == 39.999
     scenario.world.advance(39.999)
     look = scenario.look("a")
     assert look.is_last is False
-    scenario.ledger.reconcile_later(look.lease, 0.001)
+    scenario.ledger.reconcile_later(look.lease, BUSY, 0.001)
     scenario.world.advance(0.001)
 
     assert scenario.look("a").is_last is True
@@ -324,7 +324,7 @@ def test_a_request_that_was_refused_is_not_started_by_a_late_task_id(scenario: S
 def test_steps_that_do_not_fit_the_state_are_refused(scenario: Scenario):
     scenario.arrives("a")
     lease = scenario.sends("a")
-    assert scenario.ledger.reconcile_later(lease, 1) is False
+    assert scenario.ledger.reconcile_later(lease, BUSY, 1) is False
     assert scenario.ledger.record_start_unknown(lease, [], 0) is False
     scenario.ledger.mark_ambiguous(lease, DOUBT, 60, scenario.policy)
     assert scenario.ledger.record_intent(lease, []) is None

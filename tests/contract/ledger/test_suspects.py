@@ -208,8 +208,8 @@ def test_suspects_look_for_their_runs_one_at_a_time_too(scenario: Scenario):
     for _ in range(2):
         assert scenario.claim("b") == NotYet(state="reconciling", held_by="a", opens_in=180.0)
     assert scenario.world.record("b")["worker_losses"] == "1"
-    assert scenario.ledger.reconcile_later(old[1], 1) is False
-    assert scenario.ledger.reconcile_later(lease, 10) is True
+    assert scenario.ledger.reconcile_later(old[1], BUSY, 1) is False
+    assert scenario.ledger.reconcile_later(lease, BUSY, 10) is True
 
     assert scenario.due_in("b") == 0
     assert isinstance(scenario.claim("b"), Reconcile)

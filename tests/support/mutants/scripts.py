@@ -10,6 +10,7 @@ import pytest
 from sfmc_import.ledger import LedgerSettings
 from sfmc_import.ledger.scripts import read_part
 from tests.contract.ledger import (
+    test_answers_without_proof,
     test_decisions,
     test_definitions_resolved,
     test_errors_in_a_row,
@@ -46,6 +47,7 @@ BODIES = (
     test_errors_in_a_row,
     test_processes,
     test_definitions_resolved,
+    test_answers_without_proof,
 )
 GIVEN = {"scenario", "world"}
 

@@ -12,6 +12,35 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = (
+    Mutant("upkeep", "if a.account_wide then", "if false then"),
+    Mutant("upkeep", "if a.account_wide then", "if true then"),
+    Mutant("upkeep", "{retry_until = str(int(r.retry_until) + a.delay)}", "{retry_until = r.retry_until}"),
+    # Runs to be polled come first.
+    Mutant("lib", "  if r.task then\n", "  if false then\n"),
+    Mutant("lib", "redis.call('ZREM', follows_key(), id)", ""),
+    Mutant("lib", "keep(follows_key(), math.max(at - now, 0) + cfg.unfinished_ttl)", ""),
+    Mutant(
+        "upkeep", "if fields[1] == 'started' then redis.call('ZADD', follows_key(), str(now + a.pause), id) end", ""
+    ),
+    Mutant("upkeep", "redis.call('ZREM', follows_key(), id)", ""),
+    Mutant("upkeep", "ipairs({follows_key(), DUE})", "ipairs({DUE, follows_key()})"),
+    Mutant("following", "    due_at(a.id, r, now)\n    return 1", "    return 1"),
+    # Answers that hit the whole account, and answers that deny a start without proof.
+    Mutant("starting", "if a.account_wide then", "if false then"),
+    Mutant("starting", "if a.account_wide then", "if true then"),
+    Mutant("starting", "+ now - int(r.since) + a.delay)})", "+ a.delay)})"),
+    Mutant("starting", "+ now - int(r.since) + a.delay)})", "+ now - int(r.since))})"),
+    Mutant("starting", "if a.account_wide and r.owner ~= '' then", "if r.owner ~= '' then"),
+    Mutant("starting", "if a.account_wide and r.owner ~= '' then", "if a.account_wide then"),
+    Mutant("starting", "if a.account_wide and r.owner ~= '' then", "if false then"),
+    Mutant("starting", "denied = a.denied", ""),
+    Mutant("claim", "owner = '', denied = ''})", "owner = ''})"),
+    Mutant(
+        "claim",
+        "'start_now', {denied = present(r.denied), newest = newest(r.mid)",
+        "'start_now', {newest = newest(r.mid)",
+    ),
+    Mutant("claim", "above = r.above, denied = present(r.denied),", "above = r.above,"),
     # Fences and leases.
     Mutant("lease", "if d.holder ~= a.id or int(d.fence) ~= a.fence then", "if d.holder ~= a.id then"),
     Mutant("lease", "if d.holder ~= a.id or int(d.fence) ~= a.fence then", "if int(d.fence) ~= a.fence then"),
@@ -284,7 +313,7 @@ MUTANTS = (
     Mutant("follow_ups", "keep(names_key(r), at - now + cfg.unfinished_ttl)", "local none = 1"),
     Mutant("upkeep", "redis.call('ZADD', DUE, str(now + a.pause), id)", ""),
     Mutant("upkeep", "redis.call('ZREM', DUE, id)", ""),
-    Mutant("upkeep", "'LIMIT', 0, a.limit", "'LIMIT', 0, -1"),
+    Mutant("upkeep", "key == DUE and a.limit or 4 * a.limit", "-1"),
     Mutant("following", "if f[1] == 'started' then", "if f[1] then"),
     Mutant("following", "now >= int(f[8])", "now > int(f[8])"),
     # Processes and accounts.

@@ -167,3 +167,35 @@ def test_a_definition_found_by_its_object_id_or_another_spelling_is_known_by_its
     assert definitions.known(MID, "Daily") == named
     assert definitions.known(MID, "daily") is None
     assert definitions.get(MID, "DAILY") == named
+
+
+def test_a_thread_waits_only_so_long_for_the_answer_of_another(clock):
+    service = SlowMarketingCloud(ORDERS)
+    definitions = CachedDefinitions(service, ttl=60, clock=clock, longest_wait=0.05)
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(definitions.get, MID, "orders")
+        eventually(lambda: service.calls, within=60, description="a thread is reading")
+
+        fault = definitions.get(MID, "orders")
+        service.gate.set()
+
+        assert isinstance(fault, NotApplied)
+        assert reading.result(60) == ORDERS
+
+
+def test_any_number_of_definitions_that_hang_hold_no_other(clock):
+    class Hanging(SlowMarketingCloud):
+        def definition(self, mid, customer_key):
+            return super().definition(mid, customer_key) if customer_key != "orders" else ORDERS
+
+    service = Hanging(ORDERS)
+    definitions = CachedDefinitions(service, ttl=60, clock=clock)
+    with ThreadPoolExecutor(40) as threads:
+        for number in range(40):
+            threads.submit(definitions.get, MID, f"slow-{number}")
+        eventually(lambda: len(service.calls) == 40, within=60, description="all of them hang")
+
+        assert len(definitions._asking) == 40
+        assert definitions.get(MID, "orders") == ORDERS
+        service.gate.set()
+    assert definitions._asking == {}

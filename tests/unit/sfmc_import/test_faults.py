@@ -13,19 +13,31 @@ from sfmc_import.faults import (
     after_situation,
 )
 
-NEVER_SENT = ("refused", "unreachable", "dns", "connect_timeout", "tls", "lease_over", "token_unavailable")
-TURNED_AWAY = ("login_failed", "token_refused", "http_429")
+NEVER_SENT = (
+    "refused",
+    "unreachable",
+    "dns",
+    "connect_timeout",
+    "tls",
+    "proxy_refused",
+    "lease_over",
+    "not_sent",
+    "token_unavailable",
+)
+TURNED_AWAY = ("login_failed", "token_refused", "http_429", "redirected", "http_4xx")
 MAY_HAVE_ARRIVED = (
     "read_timeout",
     "reset",
     "broken_reply",
+    "oversized_reply",
+    "http_503",
     "http_status",
     "unreadable_reply",
     "no_task_id",
     "server_fault",
     "unexpected",
 )
-REFUSED_FOR_GOOD = ("http_400", "unsendable", "other_business_unit")
+REFUSED_FOR_GOOD = ("http_400", "unsendable", "other_business_unit", "permission_failed", "not_retrievable")
 
 
 @pytest.mark.parametrize("situation", [*NEVER_SENT, *TURNED_AWAY])
@@ -71,13 +83,27 @@ def test_every_code_of_the_table_has_a_test_above():
 
 
 @pytest.mark.parametrize("code", [1, 8, 211, 99999])
-def test_an_unknown_code_is_rejected(code):
-    assert after_code(code, "why") == Rejected(str(code), "why")
+def test_an_unknown_code_is_looked_up_and_tried_again_before_it_rejects(code):
+    assert after_code(code, "why") == Ambiguous(str(code), "why", denied=True)
 
 
 @pytest.mark.parametrize("code", [None, 0])
-def test_an_error_without_a_code_is_rejected(code):
-    assert after_code(code, "Guid should contain 32 digits") == Rejected("no_code", "Guid should contain 32 digits")
+def test_an_error_without_a_code_is_looked_up_and_tried_again_before_it_rejects(code):
+    text = "Guid should contain 32 digits"
+
+    assert after_code(code, text) == Ambiguous("no_code", text, denied=True)
+
+
+@pytest.mark.parametrize("text", ["API Permission Failed", "Insufficient privileges"])
+def test_a_missing_right_is_rejected_with_advice(text):
+    fault = after_code(None, text)
+
+    assert fault.code == "permission_failed"
+    assert fault.text.startswith(f"{text} (")
+
+
+def test_only_a_503_among_the_situations_says_that_nothing_was_done():
+    assert [name for name in MAY_HAVE_ARRIVED if after_situation(name, "…").denied] == ["http_503"]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +120,7 @@ def test_a_known_text_stands_for_a_code_that_is_missing_or_unknown(code, text, e
     assert isinstance(after_code(code, text), expected)
 
 
-@pytest.mark.parametrize("situation", ["login_failed", "token_refused", "http_429"])
+@pytest.mark.parametrize("situation", ["login_failed", "token_refused", "proxy_refused", "http_429", "http_503"])
 def test_login_and_throttling_hit_the_whole_account(situation):
     assert after_situation(situation, "…").account_wide
 
@@ -110,7 +136,13 @@ def test_the_time_that_the_service_named_is_kept():
 
 @pytest.mark.parametrize("situation", MAY_HAVE_ARRIVED)
 def test_a_query_is_never_ambiguous(situation):
-    assert after_query(after_situation(situation, "why")) == NotApplied(situation, "why")
+    fault = after_query(after_situation(situation, "why", retry_after=7.0))
+
+    assert fault == NotApplied(situation, "why", account_wide=situation == "http_503", retry_after=7.0)
+
+
+def test_a_bare_400_is_final_for_a_start_but_not_for_a_query():
+    assert after_query(after_situation("http_400", "why")) == NotApplied("http_400", "why")
 
 
 def test_a_query_that_is_refused_stays_refused():

@@ -28,12 +28,15 @@ from sfmc_import.retrying import (
     Retry,
     Times,
     after,
+    is_account_wide,
 )
 
 TRANSIENT = NotApplied("13", "not processed")
 THROTTLED = NotApplied("http_429", "limited", account_wide=True, retry_after=77.0)
 LOGGED_OUT = NotApplied("login_failed", "no token", account_wide=True)
 AMBIGUOUS = Ambiguous("reset", "connection reset")
+DENIED = Ambiguous("77777", "what is this", denied=True)
+UNAVAILABLE = Ambiguous("http_503", "busy", denied=True, account_wide=True, retry_after=300.0)
 REJECTED = Rejected("43010", "not found")
 BUSY = NotApplied("http_503", "busy", retry_after=4.0)
 REQUEST = replace(SCHEDULED, results_delay=60.0)
@@ -41,6 +44,7 @@ REQUEST = replace(SCHEDULED, results_delay=60.0)
 MIDDLE = Times(chance=0.5)
 LATE = Times(chance=0.5, spent=19.9)
 ENDED = Times(chance=0.5, left_of_deadline=0.0)
+LOOKED_UP = Times(chance=0.5, looked_up="77777")
 
 ROWS = [
     # A Perform, within the task.
@@ -71,6 +75,16 @@ ROWS = [
     (REQUEST, TRANSIENT, 1, Times(chance=0.5, left_of_deadline=22.4), GiveUp(22.5, "13", "not processed")),
     (REQUEST, AMBIGUOUS, 1, ENDED, Reconcile(60.0, "reset")),
     (REQUEST, REJECTED, 1, MIDDLE, Reject("43010", "not found")),
+    # What hits the whole account ends no single request.
+    (REQUEST, LOGGED_OUT, 9, ENDED, Retry(457.5, "login_failed")),
+    (REQUEST, THROTTLED, 1, ENDED, Retry(77.0, "http_429")),
+    # What Marketing Cloud denies is looked up and tried again, and rejected when it is denied again.
+    (REQUEST, DENIED, 1, MIDDLE, Reconcile(60.0, "77777")),
+    (REQUEST, DENIED, 2, replace(LOOKED_UP, looked_up="8"), Reconcile(60.0, "77777")),
+    (REQUEST, DENIED, 2, LOOKED_UP, Reject("77777", "what is this")),
+    (REQUEST, AMBIGUOUS, 2, replace(LOOKED_UP, looked_up="reset"), Reconcile(60.0, "reset")),
+    (REQUEST, UNAVAILABLE, 2, replace(LOOKED_UP, looked_up="http_503"), Reconcile(300.0, "http_503")),
+    (QUERY, DENIED, 1, LOOKED_UP, Retry(0.125, "77777")),
     # A request whose start was sent and left no trace.
     (REPEAT, TRANSIENT, 1, ENDED, Retry(22.5, "13")),
     # The query that polls for the run of an ambiguous start.
@@ -103,6 +117,8 @@ FAULTS = st.one_of(
         st.none() | st.floats(allow_nan=True, allow_infinity=True),
     ),
     st.just(AMBIGUOUS),
+    st.just(DENIED),
+    st.just(UNAVAILABLE),
     st.just(REJECTED),
 )
 TIMES = st.builds(Times, chance=st.floats(-1, 2), spent=st.floats(0, 1e6), left_of_deadline=st.floats(0, 1e6))
@@ -119,7 +135,8 @@ def test_every_pause_is_finite_and_no_shorter_than_the_floor_of_its_policy(fault
 def test_no_pause_of_what_was_not_sent_ends_after_the_deadline(fault, attempt, times, policy):
     step = after(fault, attempt, times, policy)
     if isinstance(step, Retry) and not policy.sent:
-        assert step.after <= min(policy.deadline - times.spent, times.left_of_deadline)
+        left = inf if is_account_wide(fault) else times.left_of_deadline
+        assert step.after <= min(policy.deadline - times.spent, left)
 
 
 @given(fault=FAULTS, attempt=st.integers(1, 10**9), times=TIMES, policy=st.sampled_from(POLICIES))

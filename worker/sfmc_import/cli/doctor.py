@@ -31,6 +31,14 @@ FIXES = {
     "token_refused": "check SFMC_ACCOUNT_ID and the rights of the installed package (Imports, Data Extensions, Lists)",
     "dns": "check the subdomain in SFMC_AUTH_URL and SFMC_SOAP_URL",
     "tls": "if a proxy replaces certificates, set SFMC_CA_BUNDLE to the file of its certificates",
+    "proxy_refused": "check the address, user and password of the proxy: SFMC_PROXY, or HTTPS_PROXY and HTTP_PROXY",
+    "permission_failed": "give the installed package (or the API user) the rights Automations, and Data Extensions or"
+    " Lists and Subscribers, in this business unit",
+    "http_429": "wait: the account is throttled; other programs with this package may be the cause",
+    "17": "wait: the account is throttled; other programs with this package may be the cause",
+    "http_503": "wait: Marketing Cloud is not available; see status.salesforce.com",
+    "http_4xx": "check SFMC_SOAP_URL and SFMC_AUTH_URL: the address is not one of Marketing Cloud's",
+    "redirected": "check SFMC_SOAP_URL: it answers with another address",
 }
 LEGACY_FIXES = "check SFMC_USERNAME and SFMC_PASSWORD, or use an installed package (SFMC_CLIENT_ID) instead"
 DEFAULT_FIX = "check SFMC_AUTH_URL, SFMC_SOAP_URL, the network, and status.salesforce.com"
@@ -102,6 +110,7 @@ def check_dates(mid: str, settings: Settings, found: Sequence[Definition]) -> It
 
 # A check should not take as long as a worker waits.
 QUERY_SECONDS = 5.0
+CALL_SECONDS = 20.0
 
 
 @click.command(
@@ -183,7 +192,8 @@ def _all(role: RoleName) -> Iterator[Finding]:
     count, routes = len(settings.policies.definitions), len(settings.routes)
     yield Finding("ok", "settings", f"all are valid; policy for {count} definitions, {routes} routes")
     yield from check_redis(settings, role)
-    quick = settings.model_copy(update={"call_retry_seconds": QUERY_SECONDS})
+    limits = {"call_retry_seconds": QUERY_SECONDS, "token_timeout": CALL_SECONDS, "read_timeout": CALL_SECONDS}
+    quick = settings.model_copy(update={name: min(most, getattr(settings, name)) for name, most in limits.items()})
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick))
 
 

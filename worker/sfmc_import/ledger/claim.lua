@@ -54,7 +54,8 @@ end
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
   local loss = redis.call('HMGET', loss_key(), 'at', r.mid)
-  local more = {now = now / 1000, file_name = r.name, definition = r.definition, newest = newest(r.mid)}
+  local more = {now = now / 1000, file_name = r.name, definition = r.definition, denied = present(r.denied),
+    newest = newest(r.mid)}
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
   return with_lease('start_now', more)
 end
@@ -121,7 +122,7 @@ end
 -- The worker is gone and its start may have been applied.
 local function expire_ambiguous()
   set(request_key(id), r, {reconcile_until = str(now + policy.reconcile_deadline),
-    not_before = str(now + cfg.results_delay), owner = ''})
+    not_before = str(now + cfg.results_delay), owner = '', denied = ''})
   set(definition_key(r), d, {holder = id, lease = '0'})
   keep_definition(r, d)
   move(id, r, 'reconciling', {code = 'lease_over', text = 'the worker that was sending is gone'})
@@ -198,7 +199,8 @@ local function while_reconciling()
     if other then return wait_as_suspect(other) end
     take_lease(id, r, d)
   end
-  return with_lease('reconcile', {known = r.known or '[]', above = r.above, late = now >= int(r.reconcile_until)})
+  return with_lease('reconcile', {known = r.known or '[]', above = r.above, denied = present(r.denied),
+    late = now >= int(r.reconcile_until)})
 end
 
 local HOLDING = {starting = while_starting, retrying = while_retrying, reconciling = while_reconciling}

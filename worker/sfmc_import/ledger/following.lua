@@ -67,7 +67,7 @@ end
 function steps.resume()
   local r = record(request_key(a.id))
   if r.state == 'started' then
-    redis.call('ZADD', DUE, str(now), a.id)
+    due_at(a.id, r, now)
     return 1
   end
   if r.state ~= 'follow_timed_out' then return 0 end

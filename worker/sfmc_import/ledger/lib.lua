@@ -105,6 +105,10 @@ end
 
 local function due_at(id, r, at)
   redis.call('ZADD', DUE, str(at), id)
+  if r.task then
+    redis.call('ZADD', follows_key(), str(at), id)
+    keep(follows_key(), math.max(at - now, 0) + cfg.unfinished_ttl)
+  end
   keep(request_key(id), math.max(at - now, 0) + cfg.unfinished_ttl)
 end
 
@@ -115,6 +119,7 @@ end
 
 local function finish(id, r)
   redis.call('ZREM', DUE, id)
+  redis.call('ZREM', follows_key(), id)
   drop(request_key(id), r, not_kept_at_end(r.state))
   keep(request_key(id), cfg.request_ttl)
 end

@@ -14,7 +14,7 @@ import orjson
 from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from sfmc_import.faults import Fault, Rejected
+from sfmc_import.faults import Ambiguous, Fault, Rejected
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.schema import REQUEST, Keys
 from sfmc_import.ledger.scripts import sources
@@ -22,7 +22,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
 from sfmc_import.request import FileInfo, IdTakenError, StartRequest
-from sfmc_import.retrying import pauses_after_errors
+from sfmc_import.retrying import is_account_wide, pauses_after_errors
 from sfmc_import.runs import Accepted, Definition, Run
 from sfmc_import.states import (
     COMPLETED,
@@ -139,7 +139,8 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.unresolved."""
         arguments = request_arguments(request) | {"attempt": request.attempt, "code": fault.code, "text": fault.text}
         arguments |= {"delay": milliseconds(delay), "retry_deadline": milliseconds(policy.retry_deadline)}
-        state = str(self._run("unresolved", arguments | {"final": isinstance(fault, Rejected)}).decode())
+        arguments |= {"final": isinstance(fault, Rejected), "account_wide": is_account_wide(fault)}
+        state = str(self._run("unresolved", arguments).decode())
         if state == "other_content":
             raise IdTakenError(request.request_id)
         return state
@@ -196,19 +197,23 @@ class RedisLedger:
     def retry(self, lease: Lease, fault: Fault, delay: float, *, let_go: bool = False) -> str | None:
         """See sfmc_import.ports.Ledger.retry."""
         pause = milliseconds(delay)
-        state = self._step("retry", lease, code=fault.code, text=fault.text, delay=pause, let_go=let_go)
+        more = {"delay": pause, "let_go": let_go, "account_wide": is_account_wide(fault)}
+        state = self._step("retry", lease, code=fault.code, text=fault.text, **more)
         return None if state is None else str(state.decode())
 
     def mark_ambiguous(self, lease: Lease, fault: Fault, delay: float, policy: Policy) -> bool:
         """See sfmc_import.ports.Ledger.mark_ambiguous."""
-        deadline = milliseconds(policy.reconcile_deadline)
+        denied = isinstance(fault, Ambiguous) and fault.denied
         pause = milliseconds(delay)
+        # What was denied is looked for once.
+        deadline = pause if denied else milliseconds(policy.reconcile_deadline)
         more = {"code": fault.code, "text": fault.text, "delay": pause, "reconcile_deadline": deadline}
-        return bool(self._step("mark_ambiguous", lease, **more))
+        return bool(self._step("mark_ambiguous", lease, denied=fault.code if denied else "", **more))
 
-    def reconcile_later(self, lease: Lease, delay: float) -> bool:
+    def reconcile_later(self, lease: Lease, fault: Fault, delay: float) -> bool:
         """See sfmc_import.ports.Ledger.reconcile_later."""
-        return bool(self._step("reconcile_later", lease, delay=milliseconds(delay)))
+        pause = milliseconds(delay)
+        return bool(self._step("reconcile_later", lease, delay=pause, account_wide=is_account_wide(fault)))
 
     def record_start_unknown(self, lease: Lease, candidates: Sequence[str], window: float) -> bool:
         """See sfmc_import.ports.Ledger.record_start_unknown."""
@@ -390,11 +395,16 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
                 first=_first_read(fields.get("definition")),
                 newest=fields.get("newest"),
                 loss_age=fields.get("loss_age"),
+                denied=fields.get("denied"),
             )
         case "reconcile":
-            known = frozenset(orjson.loads(fields["known"]))
-            above = fields.get("above") or None
-            return Reconcile(lease=_lease(request_id, fields), known=known, above=above, is_last=fields["late"])
+            return Reconcile(
+                lease=_lease(request_id, fields),
+                known=frozenset(orjson.loads(fields["known"])),
+                above=fields.get("above") or None,
+                denied=fields.get("denied"),
+                is_last=fields["late"],
+            )
         case "not_yet":
             return NotYet(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
         case "other_content":

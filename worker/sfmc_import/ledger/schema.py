@@ -155,6 +155,11 @@ REQUEST = Key(
             name="window", kind="int", kept_at_end="start_unknown", meaning="the intent: the window of its start in ms"
         ),
         Field(name="reconcile_until", kind="ms", kept_at_end=False, meaning="the deadline for finding the run"),
+        Field(
+            name="denied",
+            kept_at_end=False,
+            meaning="the code of a start that Marketing Cloud denied without proof; empty after any other doubt",
+        ),
         Field(name="task", attribute="task_id", meaning="the Task.ID of its run"),
         Field(name="soap", attribute="soap_request_id", meaning="the RequestID of the accepted Perform"),
         Field(name="status", attribute="import_status", meaning="the last status of the run while it was followed"),
@@ -323,6 +328,13 @@ WATCHERS = Key(
     fields=(Field(name=ANY, meaning="watcher → when it said so in ms, a blank, its folders as JSON"),),
     meaning="What each folder watcher says of its folders and of files that wait. Older entries are removed.",
 )
+FOLLOWS = Key(
+    name="follows",
+    letter="follows",
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="Those of `due` that have a run to be polled, with the same times. The time counts from the newest entry.",
+)
 DUE = Key(
     name="due",
     letter="due",
@@ -354,6 +366,7 @@ KEYS = (
     PROCESSES,
     ACCOUNT,
     WATCHERS,
+    FOLLOWS,
     DUE,
     STREAM,
 )
@@ -412,6 +425,11 @@ class Keys:
     def due(self) -> str:
         """The sorted set of next times, in milliseconds of Redis time."""
         return self._name(DUE)
+
+    @property
+    def follows(self) -> str:
+        """Those of `due` that have a run to be polled."""
+        return self._name(FOLLOWS)
 
     def request(self, request_id: str) -> str:
         """The record of a request."""

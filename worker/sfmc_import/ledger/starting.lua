@@ -75,7 +75,10 @@ function steps.retry()
   if r.state == 'retrying' then return 'retrying' end
   if r.state ~= 'starting' and r.state ~= 'reconciling' then return nil end
   set(request_key(a.id), r, {sent = '0', owner = '', not_before = str(now + a.delay), worker_losses = 0})
-  if now + a.delay > int(r.retry_until) and r.state == 'starting' then
+  -- What hits the whole account ends no single request: this attempt and its pause do not count.
+  if a.account_wide then
+    set(request_key(a.id), r, {retry_until = str(int(r.retry_until) + now - int(r.since) + a.delay)})
+  elseif now + a.delay > int(r.retry_until) and r.state == 'starting' then
     move(a.id, r, 'gave_up', {code = a.code, text = a.text})
     forget(a.id, r)
     finish(a.id, r)
@@ -96,7 +99,8 @@ function steps.mark_ambiguous()
   if not r then return 0 end
   if r.state == 'reconciling' then return 1 end
   if r.state ~= 'starting' then return 0 end
-  set(request_key(a.id), r, {not_before = str(now + a.delay), reconcile_until = str(now + a.reconcile_deadline), owner = ''})
+  set(request_key(a.id), r, {not_before = str(now + a.delay), reconcile_until = str(now + a.reconcile_deadline), owner = '',
+    denied = a.denied})
   set(definition_key(r), d, {lease = '0'})
   move(a.id, r, 'reconciling', {code = a.code, text = a.text})
   due_at(a.id, r, now + a.delay)
@@ -108,6 +112,10 @@ end
 function steps.reconcile_later()
   local r, _, d = current_lease()
   if not r or r.state ~= 'reconciling' then return 0 end
+  -- The empty owner: the same call came before.
+  if a.account_wide and r.owner ~= '' then
+    set(request_key(a.id), r, {reconcile_until = str(int(r.reconcile_until) + a.delay)})
+  end
   set(request_key(a.id), r, {not_before = str(now + a.delay), owner = '', worker_losses = 0})
   set(definition_key(r), d, {lease = '0'})
   due_at(a.id, r, now + a.delay)

@@ -25,7 +25,10 @@ end
 
 local function retry_unresolved(r)
   if not r.retry_until then set(request_key(a.id), r, {retry_until = str(now + a.retry_deadline)}) end
-  if now + a.delay > int(r.retry_until) then
+  -- What hits the whole account ends no single request: its pause does not count.
+  if a.account_wide then
+    set(request_key(a.id), r, {retry_until = str(int(r.retry_until) + a.delay)})
+  elseif now + a.delay > int(r.retry_until) then
     move(a.id, r, 'gave_up', {code = a.code, text = a.text})
     finish(a.id, r)
     return
@@ -55,19 +58,26 @@ function steps.unresolved()
   return r.state
 end
 
--- Gives the requests whose time has come; none of them again before the pause is over.
+local function take_due(id, answer)
+  local fields = redis.call('HMGET', request_key(id), 'state', 'mid', 'key', 'attempt')
+  if fields[1] then
+    redis.call('ZADD', DUE, str(now + a.pause), id)
+    if fields[1] == 'started' then redis.call('ZADD', follows_key(), str(now + a.pause), id) end
+    answer[#answer + 1] = {id, fields[2], fields[1], fields[3], fields[4] or '0'}
+  else
+    redis.call('ZREM', DUE, id)
+    redis.call('ZREM', follows_key(), id)
+    answer[#answer + 1] = {id, '', 'missing_record', '', '0'}
+  end
+end
+
+-- Gives the requests whose time has come; none of them again before the pause is over. Runs to be polled come first,
+-- up to four times the limit: any number of requests that wait for their start must not keep a run from being followed.
 function steps.due()
-  local found = redis.call('ZRANGEBYSCORE', DUE, '-inf', str(now), 'LIMIT', 0, a.limit)
   local answer = {}
-  for _, id in ipairs(found) do
-    local fields = redis.call('HMGET', request_key(id), 'state', 'mid', 'key', 'attempt')
-    if fields[1] then
-      redis.call('ZADD', DUE, str(now + a.pause), id)
-      answer[#answer + 1] = {id, fields[2], fields[1], fields[3], fields[4] or '0'}
-    else
-      redis.call('ZREM', DUE, id)
-      answer[#answer + 1] = {id, '', 'missing_record', '', '0'}
-    end
+  for _, key in ipairs({follows_key(), DUE}) do
+    local found = redis.call('ZRANGEBYSCORE', key, '-inf', str(now), 'LIMIT', 0, key == DUE and a.limit or 4 * a.limit)
+    for _, id in ipairs(found) do take_due(id, answer) end
   end
   return answer
 end

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from sfmc_import.faults import Ambiguous, Fault, after_query, after_situation
+from sfmc_import.faults import Ambiguous, Fault, NotApplied, after_query, after_situation
+from sfmc_import.marketing_cloud.connecting import Connector
 from sfmc_import.marketing_cloud.envelopes import (
     Envelopes,
     Query,
@@ -23,15 +24,8 @@ from sfmc_import.marketing_cloud.envelopes import (
     runs_by_definition,
     runs_by_task,
 )
-from sfmc_import.marketing_cloud.http import (
-    BootClock,
-    Failed,
-    MarketingCloudConfig,
-    PooledPost,
-    Reply,
-    SingleUsePost,
-    tls_context,
-)
+from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, Limits, PooledPost, Post, SingleUsePost
+from sfmc_import.marketing_cloud.http import BootClock, Failed, MarketingCloudConfig, Reply, tls_context
 from sfmc_import.marketing_cloud.login import (
     Credential,
     CredentialSource,
@@ -42,12 +36,11 @@ from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_rep
 from sfmc_import.ports import Clock, Refusal, RetryCall
 from sfmc_import.redaction import KNOWN, hidden
 from sfmc_import.retry_call import retry_call
-from sfmc_import.retrying import QUERY
+from sfmc_import.retrying import QUERY, is_account_wide, pause_asked
 from sfmc_import.runs import Accepted, Definition, Run
 
 Parsed = TypeVar("Parsed", Accepted, Page)
 HeaderValues = Mapping[str, str]
-MaySend = Callable[[], bool]
 
 SECRET_PLACEHOLDERS = ("token", "password", "nonce")
 REFUSED_TWICE = (
@@ -56,8 +49,31 @@ REFUSED_TWICE = (
 )
 
 
+class RequestedPause:
+    """Remembers that the service asked this account to wait: until then no call is made, by any thread."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._fault = NotApplied("", "")
+        self._until = 0.0
+
+    def note(self, answer: object) -> None:
+        """Begin to wait, if this answer asks the whole account for it."""
+        if isinstance(answer, Fault) and is_account_wide(answer) and (seconds := pause_asked(answer)):
+            self._fault = NotApplied(answer.code, answer.text, account_wide=True)
+            self._until = self._clock() + seconds
+
+    def fault(self) -> NotApplied | None:
+        """Give the answer again that asked to wait, with the time that is left; None when it is over."""
+        left = self._until - self._clock()
+        return replace(self._fault, retry_after=left) if left > 0 else None
+
+
 class SoapCall:
-    """Sends calls for any number of threads; no fault contains the values of a credential placeholder."""
+    """Sends calls for any number of threads; no fault contains the values of a credential placeholder.
+
+    Times are in seconds from now.
+    """
 
     def __init__(
         self,
@@ -65,48 +81,61 @@ class SoapCall:
         envelopes: Envelopes,
         understand: Understand,
         send_start: SingleUsePost,
-        send_query: Callable[[bytes], Reply | Failed],
+        send_query: Callable[[bytes, float], Reply | Failed],
+        clock: Callable[[], float],
     ) -> None:
         self._logins = logins
         self._envelopes = envelopes
         self._understand = understand
         self._send_start = send_start
         self._send_query = send_query
+        self._clock = clock
+        self._pause = RequestedPause(clock)
 
-    def start(self, mid: str, customer_key: str, may_send: MaySend) -> Accepted | Fault:
+    def start(self, mid: str, customer_key: str, not_after: float) -> Accepted | Fault:
         """Send Perform "start" once; twice only where the first was refused for its token."""
+
+        def may_send() -> bool:
+            return self._clock() < not_after
 
         def perform(values: HeaderValues) -> Accepted | Fault:
             envelope = self._envelopes.perform(customer_key, values)
             return parse_start_reply(self._send_start(envelope, may_send), self._understand)
 
-        return self._with_login(mid, perform)
+        if not may_send():
+            return after_situation("lease_over", "the time to send this start was over before a login was there")
+        return self._pause.fault() or self._with_login(mid, perform, not_after)
 
-    def page(self, mid: str, query: Query) -> Page | Fault:
+    def page(self, mid: str, query: Query, not_after: float) -> Page | Fault:
         """Send one Retrieve."""
 
         def retrieve(values: HeaderValues) -> Page | Fault:
             envelope = self._envelopes.retrieve(query, values)
-            return parse_page_reply(self._send_query(envelope), self._understand)
+            return parse_page_reply(self._send_query(envelope, not_after - self._clock()), self._understand)
 
-        return self._with_login(mid, retrieve)
+        return self._pause.fault() or self._with_login(mid, retrieve, not_after)
 
-    def _with_login(self, mid: str, call: Callable[[HeaderValues], Parsed | Fault]) -> Parsed | Fault:
-        login = self._logins.get(mid)
+    def _with_login(self, mid: str, call: Callable[[HeaderValues], Parsed | Fault], not_after: float) -> Parsed | Fault:
+        login = self._logins.get(mid, not_after - self._clock())
         if isinstance(login, Fault):
             return login
         answer = _without_secrets(call, login)
-        return self._repeat_with_fresh_login(mid, login, call) if _was_refused(answer) else answer
+        if _was_refused(answer):
+            answer = self._repeat_with_fresh_login(mid, login, call, not_after)
+        self._pause.note(answer)
+        return answer
 
     def _repeat_with_fresh_login(
-        self, mid: str, refused: Credential, call: Callable[[HeaderValues], Parsed | Fault]
+        self, mid: str, refused: Credential, call: Callable[[HeaderValues], Parsed | Fault], not_after: float
     ) -> Parsed | Fault:
         """Make the call once more: a refused token means that nothing was done, and a new one may be accepted."""
-        login = self._logins.renew(mid, refused)
+        login = self._logins.renew(mid, refused, not_after - self._clock())
         if isinstance(login, Fault):
             return login
         answer = _without_secrets(call, login)
-        return after_situation("login_failed", REFUSED_TWICE) if _was_refused(answer) else answer
+        if isinstance(answer, Fault) and _was_refused(answer):
+            return after_situation("login_failed", f"{answer.text}: {REFUSED_TWICE}")
+        return answer
 
 
 def _was_refused(answer: object) -> bool:
@@ -139,13 +168,16 @@ log = structlog.get_logger(__name__)
 class SoapMarketingCloud:
     """Implements sfmc_import.ports.MarketingCloud over SOAP; one for each process, used by all its threads."""
 
-    def __init__(self, soap: SoapCall, envelopes: Envelopes, retry_query: RetryCall, clock: Clock) -> None:
+    def __init__(
+        self, soap: SoapCall, envelopes: Envelopes, retry_query: RetryCall, clock: Clock, reading_timeout: float
+    ) -> None:
         self._soap = soap
         self._envelopes = envelopes
         self._retry_query = retry_query
         self._clock = clock
         # What definitions refer to is asked for until the service refuses it once.
         self._asks_inner = True
+        self._reading_timeout = reading_timeout
 
     def prepare(self) -> None:
         """Load zeep and make the common envelopes now, so that the first start does not wait for it (0.2 s)."""
@@ -154,7 +186,7 @@ class SoapMarketingCloud:
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
         """Send Perform "start" on a connection of its own, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
         try:
-            return self._soap.start(mid, customer_key, lambda: self._clock.boottime() < not_after)
+            return self._soap.start(mid, customer_key, not_after)
         except UnsendableError as error:
             return after_situation("unsendable", f"customer key or credentials: {error}")
         except Exception as error:  # noqa: BLE001 - whatever happened, the start may have been applied
@@ -207,8 +239,10 @@ class SoapMarketingCloud:
 
     def _facts(self, mid: str, query: Query, read: Callable[[Row], T | None]) -> list[T] | Refusal:
         facts: list[T] = []
-        for _ in range(MAX_PAGES):
-            page = self._retry_query(partial(self._ask, mid, query))
+        pages = SeenPages()
+        not_after = self._clock.boottime() + self._reading_timeout
+        while True:
+            page = self._retry_query(partial(self._ask, mid, query, not_after))
             if isinstance(page, Fault):
                 return after_query(page)
             try:
@@ -217,17 +251,35 @@ class SoapMarketingCloud:
                 return after_query(Ambiguous("unreadable_reply", short(f"a row cannot be read: {error!r}")))
             if page.continues is None:
                 return facts
+            if not pages.is_new(page):
+                return after_query(Ambiguous("endless_pages", "a page of a query brings nothing new"))
             query = query.next_page(page.continues)
-        return after_query(Ambiguous("endless_pages", f"more than {MAX_PAGES} pages for one query"))
 
-    def _ask(self, mid: str, query: Query) -> Page | Fault:
+    def _ask(self, mid: str, query: Query, not_after: float) -> Page | Fault:
+        if self._clock.boottime() >= not_after:
+            return NotApplied("read_timeout", f"the answer was not read in {self._reading_timeout:g} s")
         try:
-            return self._soap.page(mid, query)
+            return self._soap.page(mid, query, not_after)
         except UnsendableError as error:
             return after_situation("unsendable", f"the values of a query: {error}")
         except Exception as error:  # noqa: BLE001 - a query changes nothing, whatever happened
             log.error("query_call_failed", object_type=query.object_type, mid=mid, error=type(error).__name__)
             return after_situation("unexpected", f"the query failed: {type(error).__name__}")
+
+
+class SeenPages:
+    """The pages of one query so far: one that brings no new row, or is one page too many, ends the reading."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._rows: set[int] = set()
+
+    def is_new(self, page: Page) -> bool:
+        """Note a page; False when it should be the last one."""
+        rows = {hash(frozenset(row.items())) for row in page.rows} - self._rows
+        self._rows |= rows
+        self._count += 1
+        return bool(rows) and self._count < MAX_PAGES
 
 
 if TYPE_CHECKING:
@@ -242,26 +294,31 @@ def connect(
     `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts of a query.
     """
     clock = clock or BootClock()
-    KNOWN.learn(config.client_secret.get_secret_value(), config.password.get_secret_value())
-    tls = cache(lambda: tls_context(config.verify))
+    KNOWN.learn(config.client_secret.get_secret_value(), config.password.get_secret_value(), *config.proxies.secrets())
     service = cache(_load_service)
-    post = PooledPost(tls, config.connect_timeout)
+    connector = Connector(cache(lambda: tls_context(config.verify)), config.proxies, config.connect_timeout)
+    post = PooledPost(connector)
     logins: CredentialSource = (
         TokenSource(config, post, clock.boottime) if config.uses_tokens else PasswordSource(config)
     )
     envelopes = Envelopes(config, service)
-    send_start = SingleUsePost(
-        config.soap_address, _headers("Perform"), tls, config.connect_timeout, config.read_timeout
-    )
-
-    def send_query(envelope: bytes) -> Reply | Failed:
-        return post(config.soap_address, envelope, _headers("Retrieve"), config.read_timeout)
-
     soap = SoapCall(
-        logins, envelopes, lambda operation, reply: service().understand(operation, reply), send_start, send_query
+        logins,
+        envelopes,
+        lambda operation, reply: service().understand(operation, reply),
+        SingleUsePost(config.soap_address, _headers("Perform"), connector, config.read_timeout),
+        partial(_send_query, config, post),
+        clock.boottime,
     )
     policy = replace(QUERY, attempts=config.query_attempts, deadline=config.query_deadline)
-    return SoapMarketingCloud(soap, envelopes, retry_call(policy, "query_attempt_failed", sleep=sleep), clock)
+    retry_query = retry_call(policy, "query_attempt_failed", sleep=sleep)
+    return SoapMarketingCloud(soap, envelopes, retry_query, clock, config.reading_timeout)
+
+
+def _send_query(config: MarketingCloudConfig, post: Post, envelope: bytes, seconds: float) -> Reply | Failed:
+    whole = min(seconds, config.connect_timeout + config.read_timeout)
+    limits = Limits(whole=whole, answer=config.read_timeout, size=MAX_PAGE_BYTES)
+    return post(config.soap_address, envelope, _headers("Retrieve"), limits)
 
 
 def _headers(operation: str) -> dict[str, str]:

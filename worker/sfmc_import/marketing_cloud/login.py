@@ -1,22 +1,40 @@
 """Gets OAuth2 access tokens, one per business unit; one thread renews a token early while others still use it."""
 
+import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import isnan, nan
 from typing import Any, Protocol
 
 import orjson
 
-from sfmc_import.faults import Fault, after_situation
+from sfmc_import.faults import Fault, NotApplied, after_query, after_situation
 from sfmc_import.marketing_cloud.envelopes import user_credentials
-from sfmc_import.marketing_cloud.http import Failed, MarketingCloudConfig, Post, Reply
+from sfmc_import.marketing_cloud.exchange import Limits, Post
+from sfmc_import.marketing_cloud.http import Failed, MarketingCloudConfig, Reply
 from sfmc_import.redaction import KNOWN, hidden
 from sfmc_import.retrying import LOGIN, NO_JITTER, Retry, Times, after
 
 # Tokens live 20 minutes; replies name 1079 s so that they are renewed early
 # (Marketing Cloud docs, "Access Token for Server-to-Server Integrations").
 DEFAULT_LIFE = 1079.0
+MIN_LIFE, MAX_LIFE = 1.0, 86_400.0
 RENEW_AT = 0.8
+
+ADVICE: Mapping[str, str] = {
+    # The six errors of a token endpoint (RFC 6749, 5.2).
+    "invalid_client": "check SFMC_CLIENT_ID and SFMC_CLIENT_SECRET, and that SFMC_AUTH_URL is of the same tenant",
+    "invalid_request": "check SFMC_ACCOUNT_ID, and that SFMC_AUTH_URL is the address of /v2/token",
+    "invalid_grant": "check that the installed package may act in this business unit (SFMC_ACCOUNT_ID, or mid)",
+    "invalid_scope": "give the installed package the rights that it needs (Imports, Data Extensions, Lists)",
+    "unauthorized_client": "use an installed package with an API integration of the kind server-to-server",
+    "unsupported_grant_type": "use an installed package with an API integration of the kind server-to-server",
+}
+USUAL_ADVICE = (
+    "check SFMC_AUTH_URL, SFMC_CLIENT_ID and SFMC_CLIENT_SECRET,"
+    " and that the installed package may act in this business unit"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +55,11 @@ class Token:
 
 
 class TokenSource:
-    """Gives tokens to any number of threads; at most one request per business unit (MID) is under way."""
+    """Gives tokens to any number of threads; at most one request per business unit (MID) is under way.
+
+    A thread waits for the request of another one at most as long as for a connection: a token that is slow to come
+    must not hold the threads that other business units need.
+    """
 
     def __init__(self, config: MarketingCloudConfig, post: Post, clock: Callable[[], float]) -> None:
         self._config = config
@@ -45,30 +67,30 @@ class TokenSource:
         self._clock = clock
         self._refreshes: dict[str, TokenRefresh] = {}
 
-    def get(self, mid: str) -> Token | Fault:
-        """Give a token that should be valid, from memory if possible; a fault if there is none."""
+    def get(self, mid: str, seconds: float) -> Token | Fault:
+        """Give a token that should be valid, from memory if possible; a fault if there is none in so many seconds."""
         refresh = self._refresh(mid)
         seen = refresh.answers
         now = self._clock()
         held = refresh.held
         if held is not None and now < max(held.renew_at, min(refresh.quiet_until, held.dies_at)):
             return held
-        return refresh.refresh(seen, instead=held if held is not None and now < held.dies_at else None)
+        return refresh.refresh(seen, seconds, instead=held if held is not None and now < held.dies_at else None)
 
-    def renew(self, mid: str, refused: object) -> Token | Fault:
+    def renew(self, mid: str, refused: object, seconds: float) -> Token | Fault:
         """Give another token than the one that was refused: one that was renewed meanwhile, or a new one."""
         refresh = self._refresh(mid)
         seen = refresh.answers
         held = refresh.held
-        return held if held is not None and held is not refused else refresh.refresh(seen, instead=None)
+        return held if held is not None and held is not refused else refresh.refresh(seen, seconds, instead=None)
 
     def _refresh(self, mid: str) -> "TokenRefresh":
         # One atomic step, so that two threads that come first share a refresh.
         return self._refreshes.get(mid) or self._refreshes.setdefault(
-            mid, TokenRefresh(lambda: self._ask(mid), self._clock)
+            mid, TokenRefresh(lambda seconds: self._ask(mid, seconds), self._clock, self._config.connect_timeout)
         )
 
-    def _ask(self, mid: str) -> Token | Fault:
+    def _ask(self, mid: str, seconds: float) -> Token | Fault:
         config = self._config
         order = {
             "grant_type": "client_credentials",
@@ -78,56 +100,76 @@ class TokenSource:
         }
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         asked = self._clock()
-        answer = self._post(config.token_address, orjson.dumps(order), headers, config.token_timeout)
-        return self._parse_answer(mid, asked, answer)
+        whole = min(seconds, config.connect_timeout + config.token_timeout)
+        limits = Limits(whole=whole, answer=config.token_timeout)
+        return self._parse_answer(mid, asked, self._post(config.token_address, orjson.dumps(order), headers, limits))
 
     def _parse_answer(self, mid: str, asked: float, answer: Reply | Failed) -> Token | Fault:
         if isinstance(answer, Failed):
-            return after_situation("token_unavailable", f"no token: {answer.text}")
+            situation = answer.situation if answer.situation == "proxy_refused" else "token_unavailable"
+            return after_situation(situation, f"no token: {answer.text}")
         if answer.status == 200:
             return read_token(asked, answer.content) or after_situation(
                 "token_unavailable", "no token: the answer of the token endpoint cannot be read"
             )
-        if answer.status == 429 or answer.status >= 500:
-            situation = "http_429" if answer.status == 429 else "token_unavailable"
-            text = f"no token: the token endpoint answers HTTP {answer.status}"
-            return after_situation(situation, text, retry_after=answer.retry_after)
-        return after_situation("login_failed", self._refused(mid, answer))
+        if 400 <= answer.status < 500 and answer.status not in PASSING_STATUSES:
+            return after_situation("login_failed", self._refused(mid, answer))
+        situation = f"http_{answer.status}" if answer.status in {429, 503} else "token_unavailable"
+        text = f"no token: the token endpoint answers HTTP {answer.status}"
+        return after_query(after_situation(situation, text, retry_after=answer.retry_after))
 
     def _refused(self, mid: str, answer: Reply) -> str:
+        error, words = _reason(answer.content)
+        quoted = f": {words.replace(self._config.client_secret.get_secret_value() or '…', '…')}" if words else ""
         return (
             f"Marketing Cloud gives no token for MID {mid or 'of the package'} (HTTP {answer.status}"
-            f"{_reason(answer.content)}): check SFMC_AUTH_URL, SFMC_CLIENT_ID and SFMC_CLIENT_SECRET,"
-            " and that the installed package may act in this business unit"
+            f"{f', {error}' if error else ''}{quoted}): {ADVICE.get(error, USUAL_ADVICE)}"
         )
+
+
+PASSING_STATUSES = frozenset({408, 425, 429})
+"""Refusals of the token endpoint that are not about the login."""
+
+
+WAITED = "no token: another call is still waiting for the token of this business unit"
 
 
 class TokenRefresh:
     """The token of one business unit and the right to ask for the next."""
 
-    def __init__(self, ask: Callable[[], Token | Fault], clock: Callable[[], float]) -> None:
+    def __init__(self, ask: Callable[[float], Token | Fault], clock: Callable[[], float], longest_wait: float) -> None:
         self._ask = ask
         self._clock = clock
+        self._longest_wait = longest_wait
         self._renewing = threading.Lock()
         self._last: Token | Fault | None = None
         self.answers = 0
         self.held: Token | None = None
         self.quiet_until = 0.0
 
-    def refresh(self, seen: int, instead: Token | None) -> Token | Fault:
-        """Ask for a token, or share the answer that came since `answers` was `seen`.
+    def refresh(self, seen: int, seconds: float, instead: Token | None) -> Token | Fault:
+        """Ask for a token, or share the answer that came since `answers` was `seen`; all within so many seconds.
 
         If `instead` is still valid, return it at once while another thread renews the token, or when that fails.
         """
-        if not self._renewing.acquire(blocking=instead is None):
-            return instead  # type: ignore[return-value] # acquire gives False only where there is one
+        until = self._clock() + seconds
+        wait = 0.0 if instead is not None else max(0.0, min(seconds, self._longest_wait))
+        if not self._renewing.acquire(timeout=wait):
+            return instead or after_situation("token_unavailable", WAITED)
         try:
             answer = self._last
             if answer is None or self.answers == seen:
-                answer = self._store(self._ask())
+                answer = self._asked_to_wait() or self._store(self._ask(max(0.0, until - self._clock())))
         finally:
             self._renewing.release()
         return answer if isinstance(answer, Token) or instead is None else instead
+
+    def _asked_to_wait(self) -> Fault | None:
+        """Give the last failure again until the time is over that the service named with it."""
+        left = self.quiet_until - self._clock()
+        if not isinstance(self._last, NotApplied) or self._last.retry_after is None or left <= 0:
+            return None
+        return replace(self._last, retry_after=left)
 
     def _store(self, answer: Token | Fault) -> Token | Fault:
         if isinstance(answer, Token):
@@ -148,22 +190,40 @@ class TokenRefresh:
 def read_token(asked: float, content: bytes) -> Token | None:
     """Read the answer of the token endpoint; its life counts from when it was `asked` for; None when unreadable."""
     fields = _json(content)
-    secret, life = fields.get("access_token"), fields.get("expires_in", DEFAULT_LIFE)
-    if not isinstance(secret, str) or not secret or isinstance(life, bool) or not isinstance(life, int | float):
+    secret, life = fields.get("access_token"), read_life(fields.get("expires_in", DEFAULT_LIFE))
+    if not isinstance(secret, str) or not secret:
         return None
     return Token(secret, renew_at=asked + RENEW_AT * life, dies_at=asked + life)
 
 
-def _reason(content: bytes) -> str:
-    reason = _json(content).get("error")
-    known = hidden(reason) if isinstance(reason, str) else ""
-    return f", {known[:40]}" if known.replace("_", "").isalnum() else ""
+def read_life(value: object) -> float:
+    """Read the life of a token in seconds, finite and bounded; what is no number counts as the documented life."""
+    try:
+        life = float(value) if isinstance(value, float | str) else nan
+    except ValueError:
+        return DEFAULT_LIFE
+    return DEFAULT_LIFE if isnan(life) else min(max(life, MIN_LIFE), MAX_LIFE)
+
+
+MAX_WORDS = 200
+
+
+def _reason(content: bytes) -> tuple[str, str]:
+    """Give the error of a refusal and the service's own words, where it says them in the forms that are known."""
+    fields = _json(content)
+    error = fields.get("error")
+    known = hidden(error)[:40] if isinstance(error, str) else ""
+    known = known if known.replace("_", "").isalnum() else ""
+    words = next((fields[name] for name in ("error_description", "message") if isinstance(fields.get(name), str)), "")
+    # Hidden before anything is cut; a secret that was cut is not known any more.
+    return known, " ".join("".join(filter(str.isprintable, hidden(words).replace("\n", " "))).split())[:MAX_WORDS]
 
 
 def _json(content: bytes) -> dict[str, Any]:
     try:
-        fields = orjson.loads(content)
-    except orjson.JSONDecodeError:
+        # Every number as a float: one of 400 digits is no reason to do without the token beside it.
+        fields = json.loads(content, parse_int=float)
+    except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
 
@@ -179,11 +239,11 @@ class Credential(Protocol):
 class CredentialSource(Protocol):
     """Logins per business unit (MID); safe for threads."""
 
-    def get(self, mid: str) -> Credential | Fault:
-        """Give a login that should be valid, or the fault why there is none."""
+    def get(self, mid: str, seconds: float) -> Credential | Fault:
+        """Give a login that should be valid within so many seconds, or the fault why there is none."""
         ...
 
-    def renew(self, mid: str, refused: Credential) -> Credential | Fault:
+    def renew(self, mid: str, refused: Credential, seconds: float) -> Credential | Fault:
         """Give another login than the one that the service refused, or the fault why there is none."""
         ...
 
@@ -206,8 +266,9 @@ class PasswordSource:
         self._login = PasswordCredential(config)
         self._mid = config.account_id
 
-    def get(self, mid: str) -> Credential | Fault:
+    def get(self, mid: str, seconds: float) -> Credential | Fault:
         """Give the user's login; with it no other business unit can be chosen, and the service would not say so."""
+        del seconds
         if mid in {"", self._mid} or not self._mid:
             return self._login
         return after_situation(
@@ -216,9 +277,9 @@ class PasswordSource:
             " leave mid out, or use an installed package (SFMC_CLIENT_ID)",
         )
 
-    def renew(self, mid: str, refused: Credential) -> Credential | Fault:
+    def renew(self, mid: str, refused: Credential, seconds: float) -> Credential | Fault:
         """Say that the user was refused."""
-        del refused
+        del refused, seconds
         return after_situation(
             "login_failed",
             f"Marketing Cloud refuses the user name or password (MID {mid}): check SFMC_USERNAME and SFMC_PASSWORD,"

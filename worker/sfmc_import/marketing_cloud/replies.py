@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import etree
 
-from sfmc_import.faults import Fault, NotApplied, after_code, after_situation
+from sfmc_import.faults import Fault, Rejected, after_code, after_situation
 from sfmc_import.marketing_cloud.envelopes import Row
 from sfmc_import.marketing_cloud.http import Failed, Reply
 from sfmc_import.redaction import hidden
@@ -80,10 +80,15 @@ def plain_rows(root: etree._Element) -> Page | None:
     return Page(tuple(_row(result) for result in message.iterchildren(f"{_API}Results")), continues)
 
 
+MAX_ID_DIGITS = 18
+"""Longer numbers are no ids: Redis and JSON would round them."""
+
+
 def read_task_id(text: str | None) -> str | None:
     """Give a Task.ID that can be a TaskResultID: a whole number above 0; else None."""
     task_id = (text or "").strip()
-    return task_id if task_id.isascii() and task_id.isdigit() and int(task_id) > 0 else None
+    is_number = task_id.isascii() and task_id.isdigit() and len(task_id) <= MAX_ID_DIGITS
+    return task_id if is_number and int(task_id) > 0 else None
 
 
 def _row(result: etree._Element) -> Row:
@@ -145,7 +150,7 @@ def _understood(operation: str, answer: Reply, understand: Understand) -> Any:
 
 def _parse_reply(answer: Reply, message: Any, stated: Callable[[Any], Fault]) -> Fault:
     fault = _stated_fault(answer, message) if isinstance(message, SoapFault) else stated(message)
-    if isinstance(fault, NotApplied) and fault.retry_after is None:
+    if not isinstance(fault, Rejected) and fault.retry_after is None:
         return replace(fault, retry_after=answer.retry_after)
     return fault
 
@@ -156,7 +161,7 @@ def _stated_fault(answer: Reply, fault: SoapFault) -> Fault:
         return after_code(fault.code, text)
     if fault.kind == "Security" or text.lower().startswith(LOGIN_TEXTS):
         return after_situation("token_refused", text)
-    if not fault.kind or answer.status == 429:
+    if not fault.kind or answer.status in {429, 503}:
         return _by_status(answer, text or "a fault without a code")
     verdict = after_code(None, text)
     return after_situation("server_fault", text) if _unexplained(fault, verdict) else verdict
@@ -181,14 +186,20 @@ def _stated_start(message: Any) -> Fault:
         raise UnreadableError("an error and a Task.ID at once")
     code = getattr(result, "ErrorCode", None) or getattr(task, "ErrorCode", None)
     text = getattr(result, "StatusMessage", None) or message.OverallStatusMessage
-    return after_code(code, short(text or "an error without a text"))
+    return _stated_error(code, short(text or "an error without a text"))
 
 
 def _stated_page(message: Any) -> Fault:
     status = getattr(message, "OverallStatus", None)
     if not status or status == "OK":
         raise UnreadableError("no OverallStatus, or one that belongs to another message")
-    return after_code(None, short(status.removeprefix("Error:")) or "an error without a text")
+    return _stated_error(None, short(status.removeprefix("Error:")) or "an error without a text")
+
+
+def _stated_error(code: int | None, text: str) -> Fault:
+    if not code and text.lower().startswith(LOGIN_TEXTS):
+        return after_situation("token_refused", text)
+    return after_code(code, text)
 
 
 def _results(message: Any) -> list[Any]:
@@ -197,11 +208,18 @@ def _results(message: Any) -> list[Any]:
 
 def _by_status(answer: Reply, text: str) -> Fault:
     described = f"HTTP {answer.status}, {text}"
-    if answer.status == 200:
-        return after_situation("unreadable_reply", described)
-    if answer.status in {400, 429}:
-        return after_situation(f"http_{answer.status}", described, retry_after=answer.retry_after)
-    return after_situation("http_status", described)
+    return after_situation(_situation(answer.status), described, retry_after=answer.retry_after)
+
+
+def _situation(status: int) -> str:
+    """Name what an HTTP status without a fault means; 302 and 303 may follow a call that was carried out."""
+    if status == 200:
+        return "unreadable_reply"
+    if status in {400, 429, 503}:
+        return f"http_{status}"
+    if 400 < status < 500:
+        return {401: "token_refused", 403: "token_refused", 407: "proxy_refused"}.get(status, "http_4xx")
+    return "redirected" if status in {301, 307, 308} else "http_status"
 
 
 def short(text: str) -> str:

@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from sfmc_import.errors import SettingsError
 from sfmc_import.policy import Policies
+from sfmc_import.proxies import read_proxies
 from sfmc_import.redaction import KNOWN
 from sfmc_import.settings.model import Settings, cross_problems, missing_login
 from sfmc_import.settings.policy_file import Route, read_tables
@@ -24,7 +25,7 @@ SEE = "list all settings with: sfmc-import doctor --settings"
 # Variables of the Compose file, and of the sandbox: a shell may have them beside ours.
 FOREIGN = frozenset({"SFMC_IMAGE", "SFMC_ARRIVALS", "SFMC_SECRETS", "SFMC_ENV_FILE", "SFMC_POLICY_FILE"})
 FOREIGN_PREFIX = "SFMC_SANDBOX_"
-FROM_FILE = frozenset({"policies", "routes"})
+FROM_FILE = frozenset({"policies", "routes", "proxies"})
 NAMES = {PREFIX + field.upper(): field for field in Settings.model_fields if field not in FROM_FILE}
 """Variables and the fields they set."""
 
@@ -42,6 +43,7 @@ def load(environ: Mapping[str, str], *, marketing_cloud: bool = False) -> Settin
     values: dict[str, Any] = {NAMES[name]: text for name, text in given.items() if name in NAMES}
     settings, wrong = _settings(values, policies, routes)
     problems += wrong.values()
+    settings = _with_proxies(settings, environ, problems if marketing_cloud else [])
     suspect = set(wrong)
     for fields, line in chain(cross_problems(settings), missing_login(settings) if marketing_cloud else ()):
         problems += [] if fields & suspect else [line]
@@ -50,6 +52,15 @@ def load(environ: Mapping[str, str], *, marketing_cloud: bool = False) -> Settin
         raise SettingsError(problems)
     KNOWN.learn(*settings.secrets())
     return settings
+
+
+def _with_proxies(settings: Settings, environ: Mapping[str, str], problems: list[str]) -> Settings:
+    try:
+        proxies = read_proxies(settings.proxy.get_secret_value(), environ)
+    except ValueError as error:
+        problems.append(str(error))
+        return settings
+    return settings.model_copy(update={"proxies": proxies})
 
 
 def variable(field: str) -> str:

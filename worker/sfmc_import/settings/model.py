@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, InstanceOf, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, field_validator
 
 from sfmc_import.policy import Policies, Policy
+from sfmc_import.proxies import Proxies
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
 from sfmc_import.request import DEFAULT_PREFIX, broker_prefix
 from sfmc_import.settings.policy_file import Route
-from sfmc_import.settings.values import Mid, RedisUrl, Seconds, Url, Zone
+from sfmc_import.settings.values import CaBundle, Mid, ProxyAddress, RedisUrl, Seconds, Url, Zone
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -48,8 +49,13 @@ class Settings(BaseModel):
     account_id: Mid = Field("", description="the MID of the business unit, such as 510001234")
     username: str = Field("", description="the user of the legacy login")
     password: SecretStr = Field(SecretStr(""), description="the password of the legacy login")
-    ca_bundle: FilePath | None = Field(
+    ca_bundle: CaBundle | None = Field(
         None, description="a file of certificates (PEM) to trust instead of the usual ones"
+    )
+    proxy: ProxyAddress = Field(
+        SecretStr(""),
+        description="http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, the proxy for all calls to Marketing Cloud, or"
+        " none; without it HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
     )
     time_zone: Zone = Field(
         # Marketing Cloud docs, "Time zones": system time is US Central standard, without daylight saving.
@@ -95,6 +101,12 @@ class Settings(BaseModel):
     seen_ttl: Seconds = Field(30 * DAY, description="seconds a file or event is remembered as handled")
 
     concurrency: int = Field(32, ge=1, le=512, description="tasks at the same time in one worker, 1 to 512")
+    slow_call_seconds: Seconds = Field(
+        2.0, description="seconds after which a start or a poll gives its thread to other work and goes on by itself"
+    )
+    slow_calls: int = Field(
+        128, ge=0, le=4096, description="starts and polls of one worker that may go on by themselves, 0 to 4096"
+    )
     pool: Literal["threads", "prefork", "solo"] = Field("threads", description="threads, prefork or solo")
     transport: Literal["reliable", "stock"] = Field("reliable", description="reliable, or stock (kombu's own)")
     remote_control: bool = Field(
@@ -110,6 +122,9 @@ class Settings(BaseModel):
         default_factory=Policies, description="[defaults] and [[definition]] of the TOML file"
     )
     routes: tuple[InstanceOf[Route], ...] = Field((), description="[[route]] of the TOML file")
+    proxies: InstanceOf[Proxies] = Field(
+        default_factory=Proxies, repr=False, description="SFMC_PROXY, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+    )
 
     @field_validator("durability", "known_runs", "pool", "transport", "log_level", "log_format", mode="before")
     @classmethod
@@ -161,7 +176,13 @@ class Settings(BaseModel):
         addresses = (self.redis, self.broker)
         held = [secret.get_secret_value() for secret in (self.client_secret, self.password, self.redis_password)]
         held += [text for one in addresses for text in one.secrets]
+        held += [self.proxy.get_secret_value() if "@" in self.proxy.get_secret_value() else "", *self.proxies.secrets()]
         return tuple(dict.fromkeys(text for text in held if text))
+
+    @property
+    def reading_timeout(self) -> float:
+        """Seconds for all attempts and pages of one query: up to three of them happen under one lease."""
+        return max(0.1, (self.lease_seconds - LEASE_MARGIN) / 3)
 
     def _usual(self) -> Policy:
         return Policy(

@@ -1,12 +1,15 @@
 """Types of settings that check their values: times, addresses, time zones, keys."""
 
 import re
+import ssl
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr
 
+from sfmc_import.proxies import NONE, parse_proxy
 from sfmc_import.redis_address import checked_address
 from sfmc_import.request import MAX_KEY_LENGTH, plain_mid
 
@@ -53,11 +56,33 @@ def check_mid(value: str) -> str:
     return plain_mid(value)
 
 
+def check_certificates(file: Path) -> Path:
+    """Accept files that have a certificate: without one every call would fail, and only then."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cafile=file)
+    except OSError as error:
+        reason = "" if isinstance(error, ssl.SSLError) else f" ({error.strerror})"
+        raise ValueError(f"has no certificate that can be read{reason}") from None
+    if not context.cert_store_stats()["x509"]:
+        raise ValueError("has no certificate")
+    return file
+
+
+def check_proxy(value: SecretStr) -> SecretStr:
+    """Accept what `read_proxies` can use."""
+    if value.get_secret_value().strip().lower() not in {"", *NONE}:
+        parse_proxy(value.get_secret_value())
+    return value
+
+
 def as_text(value: object) -> object:
     """Read a number written without quotes as text, as people write a MID in TOML."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+CaBundle = Annotated[FilePath, AfterValidator(check_certificates)]
+ProxyAddress = Annotated[SecretStr, AfterValidator(check_proxy)]
 Seconds = Annotated[float, BeforeValidator(read_duration), Field(gt=0, allow_inf_nan=False)]
 Hours = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Url = Annotated[str, AfterValidator(check_url)]

@@ -3,11 +3,13 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret
+from sfmc_import.marketing_cloud.exchange import Limits
 from sfmc_import.marketing_cloud.http import Failed, Reply
 from sfmc_import.marketing_cloud.login import PasswordSource, Token, TokenSource
 from sfmc_import.retrying import LOGIN
@@ -36,11 +38,14 @@ class Endpoint:
         self.gate = threading.Event()
         self.gate.set()
 
-    def __call__(self, url, body, headers, timeout):
+    def __call__(self, url, body, headers, limits):
         assert headers["Content-Type"] == "application/json"
-        assert timeout == CONFIG.token_timeout
-        self.orders.append(json.loads(body))
+        assert limits == Limits(whole=CONFIG.connect_timeout + CONFIG.token_timeout, answer=CONFIG.token_timeout)
         self.addresses.append(url)
+        return self.held(url, body)
+
+    def held(self, _url, body, *_):
+        self.orders.append(json.loads(body))
         number = len(self.orders)
         assert self.gate.wait(60)
         return self.answers.pop(0) if self.answers else granted(f"token-{number}")
@@ -72,7 +77,7 @@ def tokens(endpoint, clock):
 
 
 def test_a_token_is_asked_for_with_the_credentials_and_the_business_unit(tokens, endpoint):
-    tokens.get("510001234")
+    tokens.get("510001234", 60)
 
     assert endpoint.addresses == ["https://t.auth.example/v2/token"]
     assert endpoint.orders == [
@@ -86,29 +91,29 @@ def test_a_token_is_asked_for_with_the_credentials_and_the_business_unit(tokens,
 
 
 def test_a_token_is_used_again_until_four_fifths_of_its_life(tokens, endpoint, clock):
-    first = tokens.get("1")
+    first = tokens.get("1", 60)
     clock.now = 799
 
-    assert tokens.get("1") is first
+    assert tokens.get("1", 60) is first
     clock.now = 800
-    assert tokens.get("1").secret == "token-2"
+    assert tokens.get("1", 60).secret == "token-2"
 
 
 def test_each_business_unit_has_its_own_token(tokens):
-    assert tokens.get("1").secret != tokens.get("2").secret
-    assert tokens.get("1").secret == "token-1"
+    assert tokens.get("1", 60).secret != tokens.get("2", 60).secret
+    assert tokens.get("1", 60).secret == "token-1"
 
 
 def test_a_reply_without_a_life_counts_as_the_documented_one(tokens, endpoint):
     endpoint.answers = [granted("t", expires_in=None)]
 
-    assert tokens.get("1").dies_at == pytest.approx(1079)
+    assert tokens.get("1", 60).dies_at == pytest.approx(1079)
 
 
 def test_many_threads_that_need_the_first_token_make_one_request(tokens, endpoint):
     endpoint.gate.clear()
     with ThreadPoolExecutor(16) as threads:
-        asked = [threads.submit(tokens.get, "1") for _ in range(16)]
+        asked = [threads.submit(tokens.get, "1", 60) for _ in range(16)]
         eventually(lambda: endpoint.orders, within=60, description="a request is under way")
         endpoint.gate.set()
         given = {asking.result().secret for asking in asked}
@@ -118,68 +123,68 @@ def test_many_threads_that_need_the_first_token_make_one_request(tokens, endpoin
 
 
 def test_many_threads_that_are_refused_with_the_same_token_make_one_request(tokens, endpoint):
-    refused = tokens.get("1")
+    refused = tokens.get("1", 60)
     with ThreadPoolExecutor(16) as threads:
-        given = {token.secret for token in threads.map(lambda _: tokens.renew("1", refused), range(64))}
+        given = {token.secret for token in threads.map(lambda _: tokens.renew("1", refused, 60), range(64))}
 
     assert given == {"token-2"}
     assert len(endpoint.orders) == 2
 
 
 def test_while_one_thread_renews_early_the_others_go_on_with_the_token_they_have(tokens, endpoint, clock):
-    tokens.get("1")
+    tokens.get("1", 60)
     clock.now = 900
     endpoint.gate.clear()
     with ThreadPoolExecutor(1) as threads:
-        renewing = threads.submit(tokens.get, "1")
+        renewing = threads.submit(tokens.get, "1", 60)
         eventually(lambda: len(endpoint.orders) == 2, within=60, description="the renewal is under way")
 
-        assert tokens.get("1").secret == "token-1"
+        assert tokens.get("1", 60).secret == "token-1"
         endpoint.gate.set()
         assert renewing.result().secret == "token-2"
-    assert tokens.get("1").secret == "token-2"
+    assert tokens.get("1", 60).secret == "token-2"
 
 
 def test_an_early_renewal_that_fails_does_not_hurt_while_the_token_lives(tokens, endpoint, clock):
-    tokens.get("1")
+    tokens.get("1", 60)
     clock.now = 900
-    endpoint.answers = [Reply(503, {}, b""), Reply(503, {}, b"")]
+    endpoint.answers = [Reply(500, {}, b""), Reply(500, {}, b"")]
 
-    assert tokens.get("1").secret == "token-1"
+    assert tokens.get("1", 60).secret == "token-1"
     clock.now = 1000
-    assert tokens.get("1").code == "token_unavailable"
+    assert tokens.get("1", 60).code == "token_unavailable"
 
 
 def test_a_failed_early_renewal_is_not_repeated_at_once(tokens, endpoint, clock):
-    tokens.get("1")
+    tokens.get("1", 60)
     clock.now = 900
     endpoint.answers = [Reply(503, {}, b"")]
     for _ in range(3):
-        tokens.get("1")
+        tokens.get("1", 60)
     assert len(endpoint.orders) == 2
 
     clock.now = 900 + LOGIN.backoff.cap
-    assert tokens.get("1").secret == "token-3"
+    assert tokens.get("1", 60).secret == "token-3"
 
 
 def test_a_renewal_waits_as_long_as_the_token_endpoint_asks(tokens, endpoint, clock):
-    tokens.get("1")
+    tokens.get("1", 60)
     clock.now = 900
     endpoint.answers = [Reply(429, {"retry-after": "60"}, b"")]
-    tokens.get("1")
+    tokens.get("1", 60)
     clock.now = 959
-    tokens.get("1")
+    tokens.get("1", 60)
     assert len(endpoint.orders) == 2
 
     clock.now = 960
-    assert tokens.get("1").secret == "token-3"
+    assert tokens.get("1", 60).secret == "token-3"
 
 
 def test_a_refused_client_is_an_account_wide_failure_that_says_what_to_check(tokens, endpoint):
     content = {"error": "invalid_client", "error_description": "Client authentication failed."}
     endpoint.answers = [Reply(401, {}, json.dumps(content).encode())]
 
-    fault = tokens.get("510001234")
+    fault = tokens.get("510001234", 60)
 
     assert isinstance(fault, NotApplied)
     assert (fault.code, fault.account_wide) == ("login_failed", True)
@@ -196,8 +201,11 @@ def test_a_refused_client_is_an_account_wide_failure_that_says_what_to_check(tok
         (Reply(200, {}, b"<html>maintenance</html>"), "token_unavailable", False),
         (Reply(200, {}, b'["access_token"]'), "token_unavailable", False),
         (Reply(200, {}, b'{"access_token": ""}'), "token_unavailable", False),
-        (Reply(200, {}, b'{"access_token": "t", "expires_in": "soon"}'), "token_unavailable", False),
+        (Failed("proxy_refused", "407"), "proxy_refused", True),
         (Reply(500, {}, b""), "token_unavailable", False),
+        (Reply(302, {}, b""), "token_unavailable", False),
+        (Reply(408, {}, b""), "token_unavailable", False),
+        (Reply(503, {}, b""), "http_503", True),
         (Reply(400, {}, b""), "login_failed", True),
         (Reply(403, {}, b"<html>"), "login_failed", True),
         (Reply(429, {}, b""), "http_429", True),
@@ -206,7 +214,7 @@ def test_a_refused_client_is_an_account_wide_failure_that_says_what_to_check(tok
 def test_a_token_request_that_fails_never_leaves_a_doubt(tokens, endpoint, answer, code, account_wide):
     endpoint.answers = [answer]
 
-    fault = tokens.get("1")
+    fault = tokens.get("1", 60)
 
     assert isinstance(fault, NotApplied)
     assert (fault.code, fault.account_wide) == (code, account_wide)
@@ -215,14 +223,14 @@ def test_a_token_request_that_fails_never_leaves_a_doubt(tokens, endpoint, answe
 def test_the_time_that_a_throttled_endpoint_names_is_kept(tokens, endpoint):
     endpoint.answers = [Reply(429, {"retry-after": "17"}, b"")]
 
-    assert tokens.get("1").retry_after == 17
+    assert tokens.get("1", 60).retry_after == 17
 
 
 def test_after_a_failure_the_next_call_asks_again(tokens, endpoint):
     endpoint.answers = [Reply(500, {}, b"")]
-    tokens.get("1")
+    tokens.get("1", 60)
 
-    assert tokens.get("1").secret == "token-2"
+    assert tokens.get("1", 60).secret == "token-2"
 
 
 def test_a_token_does_not_show_its_secret():
@@ -237,11 +245,11 @@ USER_CONFIG = MarketingCloudConfig(soap_url="https://t.soap.example", username="
 
 @pytest.mark.parametrize("mid", ["510", ""])
 def test_a_user_name_works_in_its_own_business_unit(mid: str):
-    assert not isinstance(PasswordSource(USER_CONFIG).get(mid), Rejected)
+    assert not isinstance(PasswordSource(USER_CONFIG).get(mid, 60), Rejected)
 
 
 def test_a_user_name_cannot_choose_another_business_unit():
-    refused = PasswordSource(USER_CONFIG).get("99")
+    refused = PasswordSource(USER_CONFIG).get("99", 60)
 
     assert isinstance(refused, Rejected)
     assert refused.code == "other_business_unit"
@@ -252,4 +260,74 @@ def test_a_user_name_cannot_choose_another_business_unit():
 def test_a_user_name_without_a_known_business_unit_is_not_judged():
     config = MarketingCloudConfig(soap_url="https://t.soap.example", username="u")
 
-    assert not isinstance(PasswordSource(config).get("99"), Rejected)
+    assert not isinstance(PasswordSource(config).get("99", 60), Rejected)
+
+
+REFUSALS = {
+    "invalid_client": "SFMC_CLIENT_SECRET",
+    "invalid_request": "SFMC_ACCOUNT_ID",
+    "invalid_grant": "business unit",
+    "invalid_scope": "rights",
+    "unauthorized_client": "server-to-server",
+    "unsupported_grant_type": "server-to-server",
+}
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_a_refusal_has_the_words_of_the_service_and_advice_of_its_own(tokens, endpoint, error):
+    content = {"error": error, "error_description": "As the service\nputs it \x1b[31m with the-secret"}
+    endpoint.answers = [Reply(401, {}, json.dumps(content).encode())]
+
+    text = tokens.get("1", 60).text
+
+    assert f"{error}: As the service puts it" in text
+    assert REFUSALS[error] in text.partition("): ")[2]
+    assert "the-secret" not in text
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("life", "expected"),
+    [
+        ("9" * 400, 86_400),
+        ("-5", 1),
+        ("0", 1),
+        ("NaN", 1079),
+        ("Infinity", 86_400),
+        ("1e999", 86_400),
+        ('"600"', 600),
+        ('"soon"', 1079),
+        ("true", 1079),
+        ("null", 1079),
+    ],
+)
+def test_the_life_of_a_token_is_finite_and_bounded_whatever_the_answer_says(tokens, endpoint, life, expected):
+    endpoint.answers = [Reply(200, {}, b'{"access_token": "t", "expires_in": %s}' % life.encode())]
+
+    assert tokens.get("1", 60).dies_at == pytest.approx(expected)
+
+
+def test_before_the_time_is_over_that_the_token_endpoint_named_it_is_not_asked(tokens, endpoint, clock):
+    endpoint.answers = [Reply(503, {"retry-after": "60"}, b"")]
+    tokens.get("1", 60)
+    clock.now = 20
+
+    fault = tokens.get("1", 60)
+
+    assert (fault.code, fault.retry_after, len(endpoint.orders)) == ("http_503", 40, 1)
+    clock.now = 60
+    assert tokens.get("1", 60).secret == "token-2"
+
+
+def test_a_thread_does_not_wait_long_for_a_token_that_another_one_asks_for(endpoint, clock):
+    quick = TokenSource(replace(CONFIG, connect_timeout=0.05), endpoint.held, clock)
+    endpoint.gate.clear()
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(quick.get, "1", 60)
+        eventually(lambda: endpoint.orders, within=60, description="a request is under way")
+
+        fault = quick.get("1", 60)
+        endpoint.gate.set()
+
+    assert isinstance(fault, NotApplied)
+    assert fault.code == "token_unavailable"

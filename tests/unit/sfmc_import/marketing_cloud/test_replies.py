@@ -40,7 +40,7 @@ def test_a_start_is_accepted_with_white_space_in_the_reply(understand):
     assert parse_start_reply(reply(spaced), understand).task_id == "129159023"
 
 
-@pytest.mark.parametrize("task_id", [None, "", "0", "none", "-1", "\uff11\uff12"])
+@pytest.mark.parametrize("task_id", [None, "", "0", "none", "-1", "9" * 19, "9" * 5000, "\uff11\uff12"])
 def test_ok_without_a_task_id_to_follow_is_ambiguous(understand, task_id):
     verdict = parse_start_reply(reply(performed(task_id)), understand)
 
@@ -78,7 +78,7 @@ def test_ok_without_any_result_is_ambiguous(understand):
         (43010, Rejected),
         (43020, Rejected),
         (43060, Rejected),
-        (77777, Rejected),
+        (77777, Ambiguous),
     ],
 )
 @pytest.mark.parametrize("overall", ["Error", "Has Errors", "OK"])
@@ -91,20 +91,39 @@ def test_an_error_code_in_a_result_is_judged_by_the_table(understand, code, kind
     assert (verdict.code, verdict.text) == (str(code), "as it is")
 
 
-def test_an_error_without_a_code_is_rejected_with_its_text(understand):
+def test_an_error_without_a_code_is_denied_with_its_text(understand):
     text = "go is not an action that can be Performed on a InteractionDefinition. ErrorID = 4711"
 
     verdict = parse_start_reply(reply(performed(None, overall="Error", status="Error", text=text)), understand)
 
-    assert verdict == Rejected("no_code", text)
+    assert verdict == Ambiguous("no_code", text, denied=True)
 
 
-def test_an_error_without_results_is_rejected_with_the_overall_text(understand):
+def test_an_error_without_results_is_denied_with_the_overall_text(understand):
     content = performed(None, overall="Error", results=0).replace(
         b"<OverallStatusMessage/>", b"<OverallStatusMessage>nothing to do</OverallStatusMessage>"
     )
 
-    assert parse_start_reply(reply(content), understand) == Rejected("no_code", "nothing to do")
+    assert parse_start_reply(reply(content), understand) == Ambiguous("no_code", "nothing to do", denied=True)
+
+
+@pytest.mark.parametrize("text", ["API Permission Failed", "Insufficient Privileges for this operation"])
+def test_a_missing_right_is_rejected_in_the_words_of_the_service_with_advice(understand, text):
+    start = parse_start_reply(reply(performed(None, overall="Error", status="Error", text=text)), understand)
+    query = parse_page_reply(reply(found(status=f"Error: {text}")), understand)
+
+    assert start == query
+    assert isinstance(start, Rejected)
+    assert start.text.startswith(text)
+    assert "lacks a right" in start.text
+
+
+@pytest.mark.parametrize("text", ["Token Expired", "Login Failed"])
+def test_a_refused_token_is_not_applied_wherever_it_is_said(understand, text):
+    start = parse_start_reply(reply(performed(None, overall="Error", status="Error", text=text)), understand)
+    query = parse_page_reply(reply(found(status=f"Error: {text}")), understand)
+
+    assert start.code == query.code == "token_refused"
 
 
 @pytest.mark.parametrize("status", [500, 200])
@@ -118,7 +137,7 @@ def test_a_fault_with_a_code_is_judged_by_the_table_whatever_the_status(understa
     assert verdict.code == str(code)
 
 
-@pytest.mark.parametrize("code", [11, 12, 8, 4242])
+@pytest.mark.parametrize("code", [11, 12])
 def test_a_fault_with_the_code_of_a_refusal_is_rejected(understand, code):
     assert parse_start_reply(reply(fault(code, "no", "soap:Client"), 500), understand) == Rejected(str(code), "no")
 
@@ -140,10 +159,11 @@ def test_a_server_fault_whose_text_says_that_nothing_was_processed_is_not_applie
     assert isinstance(verdict, NotApplied)
 
 
-def test_a_client_fault_without_a_code_is_rejected(understand):
-    text = "Server did not recognize the value of HTTP Header SOAPAction: Test."
+@pytest.mark.parametrize(("code", "named"), [(None, "no_code"), (8, "8"), (4242, "4242")])
+def test_a_client_fault_that_is_not_known_is_denied(understand, code, named):
+    verdict = parse_start_reply(reply(fault(code, "no", "soap:Client"), 500), understand)
 
-    assert parse_start_reply(reply(fault(None, text, "soap:Client"), 500), understand) == Rejected("no_code", text)
+    assert verdict == Ambiguous(named, "no", denied=True)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -152,8 +172,16 @@ def test_a_5xx_without_a_fault_is_ambiguous(understand, status, content):
     assert isinstance(parse_start_reply(reply(content, status), understand), Ambiguous)
 
 
-def test_a_5xx_that_names_a_time_is_still_ambiguous(understand):
-    assert isinstance(parse_start_reply(reply(b"", 503, retry_after="5"), understand), Ambiguous)
+def test_a_503_is_ambiguous_and_denied_and_keeps_the_time(understand):
+    verdict = parse_start_reply(reply(b"", 503, retry_after="5"), understand)
+
+    assert isinstance(verdict, Ambiguous)
+    assert (verdict.denied, verdict.account_wide, verdict.retry_after) == (True, True, 5)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_another_5xx_without_a_fault_denies_nothing(understand, status):
+    assert not parse_start_reply(reply(b"", status, retry_after="5"), understand).denied
 
 
 def test_http_400_is_rejected(understand):
@@ -171,9 +199,52 @@ def test_a_throttling_fault_keeps_the_time_that_the_header_names(understand):
     assert parse_start_reply(reply(fault(17, "…"), 500, retry_after="30"), understand).retry_after == 30
 
 
-@pytest.mark.parametrize("status", [301, 307, 401, 403, 404, 407])
+@pytest.mark.parametrize("status", [100, 202, 204, 300, 302, 303, 304, 600])
 def test_any_other_status_is_ambiguous(understand, status):
     assert isinstance(parse_start_reply(reply(b"<html/>", status), understand), Ambiguous)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (301, "redirected"),
+        (307, "redirected"),
+        (308, "redirected"),
+        (401, "token_refused"),
+        (403, "token_refused"),
+        (404, "http_4xx"),
+        (407, "proxy_refused"),
+        (408, "http_4xx"),
+        (421, "http_4xx"),
+    ],
+)
+def test_a_status_that_turns_the_request_away_is_not_applied(understand, status, code):
+    verdict = parse_start_reply(reply(b"<html/>", status), understand)
+
+    assert isinstance(verdict, NotApplied)
+    assert verdict.code == code
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("9" * 400, 3600),
+        ("864000", 3600),
+        ("-5", None),
+        ("NaN", None),
+        ("inf", None),
+        ("1e3", None),
+        ("soon", None),
+        ("", None),
+        ("\uff11", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 3600),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("Mon, 01 Jan 0001 00:00:00 GMT", 0),
+    ],
+)
+def test_a_time_to_wait_is_finite_and_bounded_whatever_the_header_says(understand, given, seconds):
+    assert parse_start_reply(reply(b"", 429, retry_after=given), understand).retry_after == seconds
 
 
 WHOLE = performed()
@@ -215,7 +286,7 @@ def test_a_reply_that_zeep_breaks_on_is_ambiguous_and_not_quoted():
 def test_an_error_whose_code_is_no_number_is_an_error_without_a_code(understand):
     content = performed(None, status="Error", text="odd").replace(b"<Object", b"<ErrorCode>x</ErrorCode><Object")
 
-    assert parse_start_reply(reply(content), understand) == Rejected("no_code", "odd")
+    assert parse_start_reply(reply(content), understand) == Ambiguous("no_code", "odd", denied=True)
 
 
 def test_an_error_code_counts_wherever_it_stands(understand):
@@ -274,8 +345,9 @@ def test_more_data_without_a_request_id_cannot_be_read():
     [
         (
             "Error: Unable to find a handler for object type: X.",
-            Rejected("no_code", "Unable to find a handler for object type: X."),
+            Rejected("not_retrievable", "Unable to find a handler for object type: X."),
         ),
+        ("Error: Something new", Ambiguous("no_code", "Something new", denied=True)),
         (
             "Error: Timeout expired.  The timeout period elapsed.",
             Ambiguous("2", "Timeout expired. The timeout period elapsed."),

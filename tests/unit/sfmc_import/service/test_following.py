@@ -70,6 +70,19 @@ def test_a_query_that_fails_is_reported_once_and_every_run_is_polled_later(syste
     assert {last(system, "a"), last(system, "b")} == {"completed"}
 
 
+def test_what_hits_the_whole_account_ends_no_run_though_its_deadline_is_over(system: System):
+    system.policy = Policy(follow_deadline=3600)
+    system.start(request())
+    system.world.advance(7200)
+    system.cloud.fail("runs", NotApplied("http_429", "too many calls", account_wide=True, retry_after=900))
+    follow(["a"], system.deps)
+
+    assert last(system) == "started"
+    assert min(system.world.due().values()) == system.world.now_ms() + 900_000
+    system.live()
+    assert last(system) == "completed"
+
+
 def test_following_ends_at_its_deadline_even_when_the_service_cannot_be_asked(system: System):
     system.policy = Policy(follow_deadline=3600)
     system.start(request())

@@ -12,7 +12,7 @@ from sfmc_import.settings.policy_file import DefinitionTable
 
 PAGE = (Path(__file__).parents[4] / "ops" / "docs" / "settings.md").read_text()
 ROWS = dict(re.findall(r"^\| `SFMC_(\w+)` \| `?([^|`]*)`? \|", PAGE, re.MULTILINE))
-VARIABLES = sorted(set(Settings.model_fields) - {"policies", "routes"})
+VARIABLES = sorted(set(Settings.model_fields) - {"policies", "routes", "proxies"})
 
 
 def test_it_has_a_row_for_every_variable_and_no_other():

@@ -1,0 +1,276 @@
+"""Posts and reads the whole answer within one deadline and one size, on a new connection or on one that was kept."""
+
+import http.client
+import os
+import socket
+import ssl
+import weakref
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+from urllib.parse import SplitResult, urlsplit
+
+from sfmc_import.marketing_cloud.connecting import (
+    MAX_HEAD_BYTES,
+    Connector,
+    Deadline,
+    NotConnectedError,
+    OversizedError,
+    TimedReader,
+    proxy_headers,
+    send_all,
+)
+from sfmc_import.marketing_cloud.http import Failed, Reply, boottime, describe_error, place
+
+MAX_ANSWER_BYTES = 1_048_576
+"""An answer to Perform or from the token endpoint, before and after decompression; usual ones have 2,000 bytes."""
+
+MAX_PAGE_BYTES = 8_388_608
+"""A page of rows. 2,500 rows, the most that the service gives, have about 2,000,000 bytes."""
+
+MAX_KEPT = 64
+MAX_IDLE_SECONDS = 30.0
+"""Routers forget a connection that says nothing, some without telling; the next call would wait for nothing."""
+
+LAST_BYTES = 16
+"""Sent after everything else of a Perform: without the end of its XML a request cannot be carried out."""
+
+# Alerts of a handshake: the server has not accepted the connection, so it has decrypted nothing (RFC 8446, 6.2).
+HANDSHAKE_ALERTS = frozenset({
+    "CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "PROTOCOL_VERSION",
+    "CERTIFICATE_EXPIRED", "CERTIFICATE_UNKNOWN", "CERTIFICATE_REVOKED", "UNSUPPORTED_CERTIFICATE", "ACCESS_DENIED",
+    "INSUFFICIENT_SECURITY", "UNRECOGNIZED_NAME",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one call may take: seconds in all, seconds from the first byte sent, and bytes of the answer."""
+
+    whole: float
+    answer: float
+    size: int = MAX_ANSWER_BYTES
+
+
+class Post(Protocol):
+    """Sends one POST."""
+
+    def __call__(self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> Reply | Failed:
+        """Give the complete answer, or why there is none."""
+        ...
+
+
+class SingleUsePost:
+    """Posts to one address, each time over a new connection; `read_timeout` is for sending and the whole answer."""
+
+    def __init__(self, url: str, headers: Mapping[str, str], connector: Connector, read_timeout: float) -> None:
+        self._address = urlsplit(url)
+        self._head = _head(self._address, headers, connector, keep=False)
+        self._connector = connector
+        self._read_timeout = read_timeout
+
+    def __call__(self, body: bytes, may_send: Callable[[], bool]) -> Reply | Failed:
+        """Connect, ask `may_send` one last time, send, and read the whole answer."""
+        request = b"%s%d\r\n\r\n%s" % (self._head, len(body), body)
+        try:
+            connection = self._connector.connect(self._address, Deadline(float("inf")))
+        except NotConnectedError as error:
+            return error.failed
+        with connection:
+            if not may_send():
+                return Failed("lease_over", "the time to send this start was over before it was sent")
+            return self._exchange(connection, request)
+
+    def _exchange(self, connection: socket.socket, request: bytes) -> Reply | Failed:
+        call = Call(place(self._address), Deadline(self._read_timeout), MAX_ANSWER_BYTES)
+        early = call.send(connection, request[:-LAST_BYTES])
+        if isinstance(early, Failed):
+            return early
+        if early:
+            # The server answers a request that it does not have: whatever it says, the rest stays here.
+            reply = call.read(connection, early).reply
+            return replace(reply, situation="not_sent") if isinstance(reply, Failed) else reply
+        late = call.send(connection, request[-LAST_BYTES:], is_last=True)
+        return late if isinstance(late, Failed) else call.read(connection, late).reply
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; `is_reusable` says whether the connection may carry another call."""
+
+    reply: Reply | Failed
+    is_reusable: bool = False
+
+
+class Call:
+    """One request and its answer on a connection that exists."""
+
+    def __init__(self, server: str, deadline: Deadline, limit: int) -> None:
+        self._server = server
+        self._deadline = deadline
+        self._limit = limit
+
+    def send(self, connection: socket.socket, request: bytes, *, is_last: bool = False) -> bytes | Failed:
+        """Send a part of a request; give what the server has answered before the next part, or that it took no more.
+
+        After the last part nothing is looked at: from then on only the answer counts.
+        """
+        try:
+            send_all(connection, request, self._deadline)
+            return b"" if is_last else received(connection)
+        except OSError as error:
+            text = f"{self._server} did not take the whole request: {describe_error(error)}"
+            return Failed("not_sent", text)
+
+    def read(self, connection: socket.socket, early: bytes = b"") -> Answer:
+        """Read the whole answer."""
+        source = TimedReader(connection, self._deadline, self._limit + MAX_HEAD_BYTES, early)
+        try:
+            return _read(source, self._limit)
+        except TimeoutError:
+            return self._failed("read_timeout", "gave no whole answer in time")
+        except ssl.SSLError as error:
+            return self._failed("tls" if _ended_handshake(error) else "reset", f"broke off: {describe_error(error)}")
+        except OSError as error:
+            return self._failed("reset", f"cut the connection: {describe_error(error)}")
+        except OversizedError:
+            return self._failed("oversized_reply", f"sent an answer of more than {self._limit} bytes")
+        except (http.client.HTTPException, zlib.error, ValueError) as error:
+            return self._failed("broken_reply", f"sent a broken answer: {type(error).__name__}")
+
+    def _failed(self, situation: str, text: str) -> Answer:
+        return Answer(Failed(situation, f"{self._server} {text}"))
+
+
+def received(connection: socket.socket) -> bytes:
+    """Give what has come in by now without waiting; raise ConnectionError when the other side has closed."""
+    connection.settimeout(0)
+    try:
+        data = connection.recv(65536)
+    except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return b""
+    if not data:
+        raise ConnectionAbortedError("closed")
+    return data
+
+
+def _ended_handshake(error: ssl.SSLError) -> bool:
+    return str(error.reason or "").partition("ALERT_")[2] in HANDSHAKE_ALERTS
+
+
+def _read(source: TimedReader, limit: int) -> Answer:
+    # HTTPResponse asks of its socket nothing but makefile.
+    response = http.client.HTTPResponse(source, method="POST")  # type: ignore[arg-type]
+    response.begin()
+    content = _content(response, limit)
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    reusable = not response.will_close and response.length in {None, 0} and not source.has_more()
+    return Answer(Reply(response.status, headers, content), reusable)
+
+
+def _content(response: http.client.HTTPResponse, limit: int) -> bytes:
+    """Read and unpack the body, never more than `limit` bytes of it."""
+    packed = response.headers.get("Content-Encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}
+    # 32 more than the window size: zlib recognises both forms by their beginning.
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed else None
+    pieces: list[bytes] = []
+    size = 0
+    while piece := response.read(65536):
+        whole = piece if unpack is None else unpack.decompress(piece, limit - size + 1)
+        size += len(whole)
+        if size > limit:
+            raise OversizedError
+        pieces.append(whole)
+    if response.length or (unpack is not None and size and not unpack.eof):
+        raise http.client.IncompleteRead(b"")
+    return b"".join(pieces)
+
+
+def _head(address: SplitResult, headers: Mapping[str, str], connector: Connector, *, keep: bool) -> bytes:
+    target = (address.path or "/") + (f"?{address.query}" if address.query else "")
+    host = address.netloc.rpartition("@")[2]
+    proxy = connector.proxy_to(address) if address.scheme == "http" else None
+    if proxy is not None:
+        # Without TLS there is no tunnel: the proxy gets the whole address (RFC 9112, 3.2.2).
+        target = f"http://{host}{target}"
+    lines = [f"POST {target} HTTP/1.1", f"Host: {host}", "Accept-Encoding: identity"]
+    lines += [] if keep else ["Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [] if proxy is None else proxy_headers(proxy)
+    return "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
+
+
+Kept = dict[tuple[str, str], list[tuple[float, socket.socket]]]
+"""Connections that wait for their next call, by scheme and host, with the time of their last one."""
+
+
+def _close_all(kept: Kept) -> None:
+    for pool in kept.values():
+        while pool:
+            pool.pop()[1].close()
+
+
+class PooledPost:
+    """The connections of a process that are used again; no retries, no redirects; safe for threads and after a fork."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._kept: Kept = defaultdict(list)
+        self._process = os.getpid()
+        weakref.finalize(self, _close_all, self._kept)
+
+    def __call__(self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> Reply | Failed:
+        """Send one POST and read the whole answer."""
+        address = urlsplit(url)
+        deadline = Deadline(limits.whole)
+        request = b"%s%d\r\n\r\n%s" % (_head(address, headers, self._connector, keep=True), len(body), body)
+
+        def exchange(connection: socket.socket) -> Reply | Failed:
+            call = Call(place(address), deadline.at_most(limits.answer), limits.size)
+            return self._exchange(address, connection, request, call)
+
+        while kept := self._kept_connection(address):
+            answer = exchange(kept)
+            if not (isinstance(answer, Failed) and answer.situation == "not_sent"):
+                return answer
+        try:
+            return exchange(self._connector.connect(address, deadline))
+        except NotConnectedError as error:
+            return error.failed
+
+    def _exchange(self, address: SplitResult, connection: socket.socket, request: bytes, call: Call) -> Reply | Failed:
+        sent = call.send(connection, request, is_last=True)
+        answer = Answer(sent) if isinstance(sent, Failed) else call.read(connection)
+        if answer.is_reusable and len(self._pool(address)) < MAX_KEPT:
+            self._pool(address).append((boottime(), connection))
+        else:
+            connection.close()
+        return answer.reply
+
+    def _kept_connection(self, address: SplitResult) -> socket.socket | None:
+        pool = self._pool(address)
+        while pool:
+            try:
+                since, connection = pool.pop()
+            except IndexError:
+                return None
+            if boottime() - since < MAX_IDLE_SECONDS and _is_open(connection):
+                return connection
+            connection.close()
+        return None
+
+    def _pool(self, address: SplitResult) -> list[tuple[float, socket.socket]]:
+        # A child process must not write into its parent's connections; to close them does the parent no harm.
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            _close_all(self._kept)
+        return self._kept[address.scheme, address.netloc]
+
+
+def _is_open(connection: socket.socket) -> bool:
+    try:
+        return not received(connection)
+    except OSError:
+        return False
