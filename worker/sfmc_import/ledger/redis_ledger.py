@@ -16,6 +16,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sfmc_import.faults import Ambiguous, Fault, Rejected
 from sfmc_import.ledger.ledger_settings import LedgerSettings
+from sfmc_import.ledger.run_results import result_arguments
 from sfmc_import.ledger.schema import REQUEST, Keys
 from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
@@ -489,21 +490,3 @@ def read_result(name: bytes, caller: bytes, record: Mapping[bytes, bytes]) -> Re
 def read_due(row: list[Any]) -> DueRequest:
     """Read one row of the step `due`."""
     return DueRequest(request_id=row[0], mid=row[1], state=row[2], customer_key=row[3], attempt=int(row[4]))
-
-
-def result_arguments(run: Run | None) -> dict[str, Any]:
-    """Row counts and dates for a terminal event; what Marketing Cloud did not say is left out."""
-    if run is None:
-        return {}
-    fields = {
-        "import_status": run.status,
-        "rows_successful": run.successful,
-        "rows_duplicated": run.duplicated,
-        "rows_failed": run.errors,
-        "rows_total": run.total,
-        "start_date": run.start_date,
-        "end_date": run.end_date,
-        "import_type": run.import_type,
-        "destination_id": run.destination_id,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
