@@ -39,8 +39,8 @@ def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe
         if found is not None:
             text, fix = found
             return Trouble(f"{place} {text}", fix.format(variable=variable))
-    if "No master found" in reason and (told := _sentinels(address, reason, probe=probe)):
-        return Trouble(f"{place} {told[0]}", told[1].format(variable=variable))
+    if "No master found" in reason and (found_there := _sentinels(address, reason, probe=probe)):
+        return Trouble(f"{place} {found_there[0]}", found_there[1].format(variable=variable))
     if probe and _speaks_tls(address, reason):
         return Trouble(f"{place} closes the connection: it speaks TLS", f"write rediss:// in {variable}")
     if probe and _wants_a_certificate(address, reason):
