@@ -53,7 +53,7 @@ def doubt() -> Iterator[Doubt]:
         control.add_fault("drop_after_applying", customer_key="applied", count=1)
         control.add_fault("drop_before_applying", customer_key="lost", count=1)
         stack.worker()
-        stack.start("beat")
+        stack.beat()
         applied = start(stack, "applied")
         lost = start(stack, "lost", "--file", str(stack.folder / "a.csv"))
         stack.await_event("start_unknown", applied)

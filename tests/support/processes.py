@@ -76,6 +76,14 @@ class RunningSystem:
             eventually(lambda: _is_ready(heartbeat) or _ended(child, log), 60, "the worker is ready")
         return child
 
+    def beat(self, **settings: str) -> subprocess.Popen[bytes]:
+        """Start a beat and wait until it schedules: before that `start` says that none runs."""
+        heartbeat = self.folder / f"heartbeat-{len(self._children)}"
+        child = self.start("beat", SFMC_HEARTBEAT_FILE=str(heartbeat), **settings)
+        log = self.log_of(child)
+        eventually(lambda: _is_ready(heartbeat) or _ended(child, log), 60, "the beat is ready")
+        return child
+
     def log_of(self, child: subprocess.Popen[bytes]) -> Path:
         """The file with what a process printed."""
         number = self._children.index(child)

@@ -49,11 +49,11 @@ class ImportBeat(Beat):
         Celery's handler of SIGTERM, which asks the scheduler, is set after the wait: so a signal ends the wait.
         """
         heartbeat = worker_process.begin(os.environ, marketing_cloud=False)
-        if heartbeat is not None:
-            heartbeat.ready()
         app: Any = self.app
         presence = Presence(open_ledger(app.settings), "beat", f"beat@{socket.gethostname()}")
         presence.announce()
+        if heartbeat is not None:
+            heartbeat.ready()
         presence.start(stop=lambda: None)
         try:
             return super().start_scheduler()
