@@ -138,7 +138,7 @@ def test_a_folder_that_goes_and_returns_is_watched_on(place, redis):
         (["watch"], {}, "Missing argument 'DIR"),
         (["watch", "/"], {"SFMC_REDIS_URL": "ftp://x"}, "SFMC_REDIS_URL"),
         (["start", "k" * 37], {}, "customer_key has 37 characters"),
-        (["start", ""], {}, "customer_key is missing"),
+        (["start", ""], {}, "no ImportDefinition: give its external key"),
         (["start", "k", "--force"], {}, "--force needs --reason"),
         (["start", "k", "--file", "/no/such.csv"], {}, "file /no/such.csv cannot be read: No such file or directory"),
         (["start", "k"], {"SFMC_REDIS_URL": "ftp://x", "SFMC_ACCOUNT_ID": "north"}, "SFMC_ACCOUNT_ID"),
