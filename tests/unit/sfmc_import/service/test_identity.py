@@ -135,11 +135,11 @@ def test_while_the_service_is_down_the_request_waits_in_the_ledger(system: Syste
 
 def test_a_request_whose_definition_stays_unreadable_gives_up_at_its_deadline(system: System):
     system.policy = Policy(retry_deadline=3600)
-    system.cloud.fail("definition", DOWN, times=10**6)
+    system.cloud.fail("definition", NotApplied("refused", "connection refused"), times=10**6)
     system.submit(asking("a"))
     system.live()
 
-    assert (names(system, "a")[-1], last(system, "a")["code"]) == ("gave_up", "9")
+    assert (names(system, "a")[-1], last(system, "a")["code"]) == ("gave_up", "refused")
     check_finished(system.world, ["a"])
 
 
