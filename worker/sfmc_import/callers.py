@@ -16,7 +16,8 @@ def caller_of(context: Any) -> str | None:
     Whoever chained something to the task gets what is known at once: Celery goes on when the task returns.
     """
     chained = any(getattr(context, name, None) for name in ("callbacks", "chain", "chord"))
-    waits = context.ignore_result is False and not chained
+    # The attribute would also be False for a message that does not say it.
+    waits = vars(context).get("ignore_result") is False and not chained
     return str(context.id) if waits and context.id else None
 
 

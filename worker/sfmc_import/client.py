@@ -229,7 +229,7 @@ class Client:
     def _record(self, request: StartRequest) -> SubmitResult:
         connections = self._connections()
         with self._redis_errors():
-            is_new = connections.ledger.accept(request)
+            is_new = connections.ledger.accept(request, report=True)
         if is_new:
             self._send(connections, request)
         return SubmitResult(request_id=request.request_id, is_new=is_new)

@@ -11,8 +11,8 @@ ASKED_TIMES = "sfmc_asked_times"
 class MessageRequest(Request):
     """Takes a message when it is first seen: the ledger keeps its ETA and its expiry, not the memory of a worker.
 
-    Celery would hold a message with an ETA in this process, drop one that expired, and end a start that takes longer
-    than its sender allows.
+    Celery would hold a message with an ETA in this process, drop one that expired or was revoked, and end a start that
+    takes longer than its sender allows.
     """
 
     def __init__(self, message: Any, *, headers: Any = None, **options: Any) -> None:
@@ -20,3 +20,7 @@ class MessageRequest(Request):
         times = {name: given.pop(name, None) for name in ("eta", "expires")}
         given |= {ASKED_TIMES: times, "timelimit": None}
         super().__init__(message, headers=given, **options)
+
+    def revoked(self) -> bool:
+        """No: whether a request starts is for the ledger to say, and Celery would drop the message without an event."""
+        return False

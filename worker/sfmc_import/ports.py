@@ -60,10 +60,11 @@ class Ledger(Protocol):
     Steps with a lease return False when its fencing token is stale.
     """
 
-    def accept(self, request: StartRequest) -> bool:
+    def accept(self, request: StartRequest, *, report: bool = False) -> bool:
         """Record a request; False when this request_id was recorded before.
 
-        Raises IdTakenError, and publishes an event, when it was recorded with other content.
+        Raises IdTakenError when it was recorded with other content, and publishes an event of it if `report`: not for
+        a message, which becomes a dead letter and has its event then.
         """
         ...
 
@@ -193,7 +194,7 @@ class Ledger(Protocol):
         ...
 
     def results(self, limit: int) -> Sequence[Result]:
-        """Requests that have started or ended and whose sender waits for the result: about `limit` of them."""
+        """Requests that have started or ended and whose sender waits for the result: at most `limit` of them."""
         ...
 
     def result_stored(self, result: Result) -> None:

@@ -132,7 +132,7 @@ return 1
 TAKE = """
 -- KEYS: consumers, list, in-flight list, list, in-flight list, …  ARGV: the member of each list.
 -- Pops from the first list that holds anything and enters its member, so that the entry is found if its consumer
--- dies. Returns list, entry, and whether a list behind it holds something too (1 or 0).
+-- dies. Returns list, entry, and whether a list behind the first holds something too (1 or 0).
 -- The first write needs no memory: so a full server does not refuse the others.
 redis.call('LREM', KEYS[3], 1, '')
 for i = 2, #KEYS, 2 do
@@ -140,9 +140,10 @@ for i = 2, #KEYS, 2 do
     if entry then
         local now = redis.call('TIME')
         redis.call('ZADD', KEYS[1], now[1] + now[2] / 1000000, ARGV[i / 2])
-        local others = 0
-        for other = i, #KEYS, 2 do others = others + redis.call('EXISTS', KEYS[other]) end
-        return {KEYS[i], entry, others > 0 and 1 or 0}
+        local others = {}
+        for other = math.max(i, 4), #KEYS, 2 do others[#others + 1] = KEYS[other] end
+        local more = #others > 0 and redis.call('EXISTS', unpack(others)) > 0
+        return {KEYS[i], entry, more and 1 or 0}
     end
 end
 return false

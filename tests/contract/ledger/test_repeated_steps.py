@@ -199,7 +199,7 @@ def refusal_of_other_content(scenario: Scenario) -> Repeatable:
 
     def accept_other() -> str:
         with pytest.raises(IdTakenError) as raised:
-            scenario.ledger.accept(request("a", content="two"))
+            scenario.ledger.accept(request("a", content="two"), report=True)
         return str(raised.value)
 
     return accept_other

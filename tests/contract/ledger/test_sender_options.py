@@ -335,7 +335,7 @@ def test_a_submission_with_the_id_of_another_request_is_an_event_once(scenario: 
 
     for _ in range(3):
         with pytest.raises(IdTakenError):
-            scenario.ledger.accept(other)
+            scenario.ledger.accept(other, report=True)
 
     assert scenario.names("a") == ["accepted", "message_rejected"]
     event = scenario.events("a")[-1]
@@ -347,10 +347,18 @@ def test_a_submission_with_the_id_of_another_request_is_an_event_once(scenario: 
     assert event["data"]["file"]["name"] == "x.csv"
 
 
+def test_a_message_with_the_id_of_another_request_has_its_event_as_a_dead_letter(scenario: Scenario):
+    scenario.accept(request("a", content="one"))
+    with pytest.raises(IdTakenError):
+        scenario.ledger.accept(request("a", content="two"))
+
+    assert scenario.names("a") == ["accepted"]
+
+
 def test_two_others_under_one_id_are_two_events(scenario: Scenario):
     scenario.accept(request("a", content="one"))
     for content in ("two", "three"):
         with pytest.raises(IdTakenError):
-            scenario.ledger.accept(request("a", content=content))
+            scenario.ledger.accept(request("a", content=content), report=True)
 
     assert scenario.names("a") == ["accepted", "message_rejected", "message_rejected"]

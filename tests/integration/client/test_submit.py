@@ -149,6 +149,7 @@ def test_another_prefix_keeps_its_own_keys(redis: redis_py.Redis, redis_server: 
 
     assert redis.delete("elsewhere:events") == 1
     assert redis.delete("{elsewhere:events}:due") == 1
+    assert redis.delete("elsewhere:imports") == 1
 
 
 @pytest.mark.parametrize("address", ["http://example.com", "redis://127.0.0.1:port/0", "sentinel://127.0.0.1/0"])

@@ -334,7 +334,8 @@ MUTANTS = (
     Mutant("upkeep", "or known[3] == a.content then return 0 end", "then return 0 end"),
     Mutant("upkeep", "or known[3] == a.content then return 0 end", "or true then return 0 end"),
     Mutant("upkeep", "if not (present(a.content) and known[3])", "if not known[3]"),
-    Mutant("upkeep", "  refuse_other_content()\n  return 2", "  return 2"),
+    Mutant("upkeep", "  if a.refusal then refuse_other_content() end\n", ""),
+    Mutant("upkeep", "  if a.refusal then refuse_other_content() end\n", "  refuse_other_content()\n"),
     Mutant("upkeep", "a.id .. '/' .. a.content, 'message_rejected'", "a.id, 'message_rejected'"),
     Mutant(
         "upkeep",

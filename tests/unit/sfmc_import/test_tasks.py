@@ -1,17 +1,20 @@
 """The edge of the tasks: what fails before anything is recorded stays somewhere, whatever else fails too."""
 
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
+from celery.app.task import Context
 from celery.exceptions import Reject
 
-from sfmc_import import tasks
+from sfmc_import import callers, tasks
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import StartRequest
 from sfmc_import.settings import Settings
+from sfmc_transport.refusal import RefusedError
 
 
 @dataclass
@@ -60,6 +63,24 @@ def test_such_a_message_goes_back_when_the_ledger_cannot_be_asked_about_it(ledge
         tasks.start.run("daily")
 
     assert refused.value.requeue is True
+
+
+def test_such_a_refusal_says_why(ledger: BrokenLedger) -> None:
+    with pytest.raises(RefusedError) as refused:
+        tasks.start.run("daily")
+
+    copy = pickle.loads(pickle.dumps(refused.value))
+    assert (copy.code, copy.requeue) == ("task_failed", False)
+    assert copy.detail.endswith("Error; the log has more")
+
+
+@pytest.mark.parametrize("headers", [{}, {"callbacks": [{"task": "x"}]}, {"chord": {"task": "x"}}, {"chain": [{}]}])
+def test_a_sender_who_chained_something_does_not_wait_for_the_outcome(headers: dict[str, object]) -> None:
+    context = Context(id="task-1", ignore_result=False, **headers)
+
+    assert callers.caller_of(context) == (None if headers else "task-1")
+    assert callers.caller_of(Context(id="task-1", ignore_result=True)) is None
+    assert callers.caller_of(Context(id="task-1")) is None
 
 
 def test_a_recorded_request_is_left_to_the_ledger(ledger: BrokenLedger) -> None:

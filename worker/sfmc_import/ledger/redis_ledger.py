@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
+from itertools import islice
 from typing import Any
 from uuid import uuid4
 
@@ -118,10 +119,10 @@ class RedisLedger:
     def _step(self, step: str, lease: Lease, **more: Any) -> Any:
         return self._run(step, {"id": lease.request_id, "fence": lease.fence, **more})
 
-    def accept(self, request: StartRequest) -> bool:
+    def accept(self, request: StartRequest, *, report: bool = False) -> bool:
         """See sfmc_import.ports.Ledger.accept."""
         # The call has a name: when its reply got lost and redis-py repeats it, the request is still new.
-        more = {"call": uuid4().hex, "refusal": str(IdTakenError(request.request_id))}
+        more = {"call": uuid4().hex, "refusal": str(IdTakenError(request.request_id)) if report else False}
         answer = int(self._run("accept", request_arguments(request) | more))
         if answer == OTHER_CONTENT:
             raise IdTakenError(request.request_id)
@@ -295,8 +296,8 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.results."""
         with redis_errors():
             client: Any = self._client
-            _, found = client.hscan(self.keys.results, count=limit)
-            return [read_result(name, caller, client.hgetall(self._key_of(name))) for name, caller in found.items()]
+            found = islice(client.hgetall(self.keys.results).items(), limit)
+            return [read_result(name, caller, client.hgetall(self._key_of(name))) for name, caller in found]
 
     def result_stored(self, result: Result) -> None:
         """See sfmc_import.ports.Ledger.result_stored."""

@@ -10,7 +10,8 @@ local function refuse_other_content()
 end
 
 -- Records a request; answers 1 if it was new, also when the same call comes again because its reply was lost, 0 if it
--- was known, and 2 if the id was accepted with other content.
+-- was known, and 2 if the id was accepted with other content. An event says so with `refusal`, a text: without it the
+-- caller has a message that becomes a dead letter and has its event then.
 function steps.accept()
   local known = redis.call('HMGET', request_key(a.id), 'state', 'call', 'c')
   if not known[1] then
@@ -19,7 +20,7 @@ function steps.accept()
   end
   if known[2] == a.call then return 1 end
   if not (present(a.content) and known[3]) or known[3] == a.content then return 0 end
-  refuse_other_content()
+  if a.refusal then refuse_other_content() end
   return 2
 end
 
