@@ -117,7 +117,7 @@ def connect(
 
     A command whose answer was lost is sent again, so only commands that may run twice can be used:
     every script of the ledger can. A blocking command must block for less than `answer_seconds`.
-    A Redis that is silent is an error after `answer_seconds` and one more try, below ten seconds.
+    A Redis that is silent is an error after `answer_seconds`: it is not asked again within this command.
     """
     options: dict[str, Any] = {
         "socket_timeout": answer_seconds,

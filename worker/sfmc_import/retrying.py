@@ -224,8 +224,9 @@ of the sweep would wait for the next one. A wake-up that is sent twice costs one
 
 REDIS_COMMAND = Backoff(floor=0.02, cap=0.5)
 REDIS_COMMAND_RETRIES = 3
-REDIS_COMMAND_SECONDS = 5.0
-"""One command, repeated when its answer was lost; after so many seconds no further try begins."""
+REDIS_COMMAND_SECONDS = 3.0
+"""One command, repeated when its connection was lost. After so many seconds no further try begins: so a server that
+is silent until a time limit is asked once."""
 
 WAKE_PAUSE_SECONDS = 10.0
 """After this time, or half a lease if that is less, the sweep sends a wake-up again that was lost."""

@@ -271,7 +271,7 @@ DEFAULT_PREFIX = "{sfmc-import:events}:transport:"
 class Keys:
     """Full key names; `kombu_prefix` is kombu's `global_keyprefix` and stands before everything.
 
-    No own key carries a TTL, because losing one could lose a message; each is bounded instead:
+    No own key that holds messages carries a TTL, because losing one could lose a message; each is bounded instead:
     `consumers` forgets a consumer an hour after its last beat, an in-flight list holds what one pop
     took and is gone when empty, `dead_letters` and `unreported` are trimmed to one limit.
     """

@@ -77,3 +77,26 @@ def test_replicas_that_must_confirm_must_be_there() -> None:
 @pytest.mark.parametrize(("ahead", "level"), [(4.0, "ok"), (-4.0, "ok"), (60.0, "warn"), (-60.0, "warn")])
 def test_clocks_that_differ_are_reported(ahead: float, level: str) -> None:
     assert findings(ahead=ahead)["clock"].level == level
+
+
+@pytest.mark.parametrize("info", [{"cluster_enabled": 1}, {"redis_mode": "cluster"}])
+def test_a_cluster_is_refused(info: dict[str, Any]) -> None:
+    assert findings(**info)["mode"].level == "fail"
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "machine", "level"),
+    [
+        (79, 100, 1000, "ok"),
+        (80, 100, 1000, "warn"),
+        (100, 100, 1000, "fail"),
+        (90, 0, 100, "warn"),
+        (100, 0, 100, "warn"),
+        (90, 0, 0, "ok"),
+    ],
+)
+def test_memory_that_runs_out_is_reported(used: int, limit: int, machine: int, level: str) -> None:
+    found = findings(used_memory=used, maxmemory=limit, total_system_memory=machine)["memory"]
+
+    assert found.level == level
+    assert bool(found.fix) == (level != "ok")

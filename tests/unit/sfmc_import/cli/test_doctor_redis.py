@@ -1,0 +1,29 @@
+from sfmc_import.cli.doctor_redis import check_account, check_overdue, check_processes
+from sfmc_import.processes import Running, running
+
+OURS, THEIRS = "1 at ours", "2 at theirs"
+
+
+def test_a_ledger_of_another_account_fails_and_says_how_to_move_it() -> None:
+    assert [check_account(owner, OURS).level for owner in ("", OURS, THEIRS)] == ["ok", "ok", "fail"]
+    assert check_account(THEIRS, "").level == "ok"
+    assert "--move-ledger" in check_account(THEIRS, OURS).fix
+
+
+def test_processes_that_are_missing_are_a_warning_with_what_does_not_happen() -> None:
+    all_run = check_processes(Running(workers=2, beats=1, worker_seen=1.0, beat_seen=3.4))
+
+    assert (all_run.level, all_run.text) == ("ok", "workers: 2, beats: 1, last heartbeats 1 and 3 s ago")
+    assert "no beat runs" in check_processes(Running(workers=2, beats=0)).text
+
+
+def test_a_request_that_is_due_for_long_is_a_warning() -> None:
+    assert [check_overdue(seconds).level for seconds in (0, 60, 61)] == ["ok", "ok", "warn"]
+
+
+def test_what_no_process_of_ours_wrote_is_not_counted() -> None:
+    texts = ['{"kind":"worker"}', '{"kind":"beat"}', '{"kind":"other"}', "[]", "no json", '{"kind":"worker"}']
+
+    found = running((text, number * 5.0) for number, text in enumerate(texts))
+
+    assert (found.workers, found.beats, found.worker_seen, found.beat_seen) == (1, 1, 0.0, 5.0)
