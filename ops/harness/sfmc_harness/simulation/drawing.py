@@ -40,11 +40,11 @@ KINDS = {
     "steal": 0.4,
 }
 CALLS = (
-    *("Perform",) * 6,
-    *("record_intent", "started") * 3,
-    *("claim", "ended", "mark_ambiguous", "retry", "runs_of", "definition") * 2,
-    *("accept", "due", "followed", "progressed", "renew_intent", "withdraw_intent", "reconcile_later"),
-    *("record_start_unknown", "reject", "resolve", "resume", "mget", "hgetall", "runs"),
+    *("Perform", "started") * 6,
+    *("record_intent", "mark_ambiguous") * 3,
+    *("claim", "ended", "retry", "runs_of", "mget", "definition", "reconcile_later") * 2,
+    *("accept", "due", "followed", "progressed", "renew_intent", "withdraw_intent", "unresolved"),
+    *("record_start_unknown", "reject", "resolve", "resume", "hgetall", "runs"),
 )
 """The calls that faults look for, the ones that matter most several times."""
 
@@ -133,12 +133,12 @@ def _faults(dice: random.Random, steps: int) -> Iterator[Fault]:
     if dice.random() < POISON:
         yield _poison(dice)
         return
-    rate = dice.choice([0.0, 0.02, 0.05, 0.1])
+    rate = dice.choice([0.0, 0.02, 0.04, 0.08])
     for step in range(1, steps + 1):
         if dice.random() < rate:
             yield _fault(dice, step=step)
-    for _ in range(dice.choice([0, 1, 2, 3, 5])):
-        step, call = dice.randint(1, steps * 2 // 3), dice.choice(CALLS)
+    for _ in range(dice.choice([0, 1, 2, 3, 4, 6])):
+        step, call = dice.randint(1, steps // 2), dice.choice(CALLS)
         yield _fault(dice, step=step, call=call, times=dice.choice([1, 1, 1, 2, 4]))
     if dice.random() < POISON:
         yield _poison(dice)
@@ -150,7 +150,7 @@ def _poison(dice: random.Random) -> Fault:
 
 
 def _fault(dice: random.Random, **place: Any) -> Fault:
-    if dice.random() < 0.4:
+    if dice.random() < 0.5:
         kind = dice.choice(ANYWHERE)
         seconds = dice.choice(FREEZES) if kind == "freeze" else dice.choice(SHORT)
         return Fault(on_redis=kind, on_cloud=kind, seconds=seconds, **place)
