@@ -218,6 +218,7 @@ def test_a_forced_start_is_an_event_that_says_why(stack: RunningSystem, client: 
     assert (started["data"]["force"], started["data"]["reason"]) == (True, "the file was wrong")
 
 
+@pytest.mark.nightly
 def test_a_request_with_an_eta_survives_the_worker_that_took_it() -> None:
     with running_system() as stack, Celery(broker=stack.valkey.celery_url, set_as_current=False) as client:
         define(stack, "late")

@@ -120,17 +120,12 @@ def test_what_no_worker_can_handle_is_set_aside_with_its_bytes_and_the_rest_goes
     kept.last(request, "started")
 
     found = [each for each in kept.letters() if each["reason"] != "returned_too_often"]
-    assert [each["reason"] for each in found] == [
-        "undecodable",
-        "undecodable",
-        "unknown_task",
-        "invalid_request",
-        "invalid_request",
-        "invalid_task",
-    ]
+    reasons = ["invalid_request", "invalid_request", "invalid_task", "undecodable", "undecodable", "unknown_task"]
+    assert sorted(each["reason"] for each in found) == reasons
     assert stack.run("dead-letters", "show", found[1]["id"], "--raw").stdout == '{"body": 1}'
-    assert "customer_key is missing" in found[3]["detail"]
-    assert "force needs a reason" in found[4]["detail"]
+    details = " ".join(each["detail"] for each in found)
+    assert "customer_key is missing" in details
+    assert "force needs a reason" in details
     assert len(stack.sandbox.control.performs(key)) == 1
     assert stack.run("dead-letters", "delete", *(each["id"] for each in found)).returncode == 0
     assert "Traceback" not in kept.log.read_text()

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from celery.app import trace
 from celery.exceptions import Reject, WorkerLostError
 from celery.worker import request as celery_request
 from celery.worker import state
@@ -42,6 +43,11 @@ class Consumer(CeleryConsumer):
     """Dead-letters what Celery would log and delete, and what would end the worker; reconnects within seconds."""
 
     strategies: dict[str, Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Celery logs a refusal with its traceback; the task and the dead letter say what is wrong.
+        logging.getLogger(trace.__name__).addFilter(_is_no_refusal)
 
     def ensure_connected(self, conn: Any) -> Any:
         """As Celery's, with short pauses between the tries."""
@@ -136,6 +142,11 @@ def logged_once(is_logged: bool) -> Iterator[None]:
     finally:
         for logger in CELERY_LOGGERS:
             logger.removeFilter(_refuse)
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    return not isinstance(getattr(error, "exc", error), RefusedError)
 
 
 def _refuse(record: logging.LogRecord) -> bool:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-HIGHEST_PRIORITY = 0
 PRIORITIES = tuple(range(10))
 """The priorities that Celery sends, first the one that is read first: on Redis 0 comes before 9."""
 
