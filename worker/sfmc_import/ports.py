@@ -119,8 +119,8 @@ class Ledger(Protocol):
 
         With `let_go` other requests may have the definition until then, and the window is asked again.
         What hit the whole account moves the retry deadline by the time that it took.
-        Gives the state after it: `retrying`, or `gave_up` when the retry deadline would be over by then;
-        None when the fencing token is stale.
+        Gives the state after it: `retrying`, or `gave_up` when the retry deadline would be over by then
+        (`start_unknown` as in `reject`); None when the fencing token is stale.
         """
         ...
 
@@ -142,8 +142,11 @@ class Ledger(Protocol):
         """End as `start_unknown`; the window in hours counts as used, for the import may have started."""
         ...
 
-    def reject(self, lease: Lease, fault: Rejected) -> bool:
-        """End as `rejected` and free the definition."""
+    def reject(self, lease: Lease, fault: Rejected) -> str | None:
+        """End as `rejected` and free the definition; gives the state of the end, None for an old lease.
+
+        It is `start_unknown` where an earlier attempt was repeated without proof that it was not applied.
+        """
         ...
 
     def unassigned_task_ids(self, mid: str, task_ids: Collection[str]) -> frozenset[str]:

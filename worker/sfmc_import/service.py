@@ -255,8 +255,8 @@ def _record_fault(decision: StartNow, fault: Fault, policy: Policy, deps: Deps) 
             recorded = deps.retry_ledger(lambda: deps.ledger.mark_ambiguous(lease, fault, pause, policy))
             return _of_fault("start_ambiguous", "reconciling", fault) if recorded else LEASE_LOST
         case retrying.Reject(code, text):
-            recorded = deps.retry_ledger(lambda: deps.ledger.reject(lease, Rejected(code, text)))
-            return _of_fault("start_rejected", "rejected", fault) if recorded else LEASE_LOST
+            state = deps.retry_ledger(lambda: deps.ledger.reject(lease, Rejected(code, text)))
+            return _of_end("start_rejected", state, fault) if state else LEASE_LOST
         case _ as never:
             assert_never(never)
 
@@ -279,9 +279,14 @@ def _schedule_retry(event: str, lease: Lease, fault: Fault, pause: float, deps: 
     state = deps.retry_ledger(lambda: deps.ledger.retry(lease, fault, pause, let_go=fault.code in _LETS_GO))
     if state is None:
         return LEASE_LOST
-    if state == "gave_up":
-        return _of_fault("request_gave_up", state, fault)
-    return _of_fault(event, state, fault, retry_in=round(pause, 1))
+    if state == "retrying":
+        return _of_fault(event, state, fault, retry_in=round(pause, 1))
+    return _of_end("request_gave_up", state, fault)
+
+
+def _of_end(event: str, state: str, fault: Fault) -> Outcome:
+    """An end without a run; an earlier attempt that was repeated without proof makes it an unknown start."""
+    return _of_fault("start_unknown" if state == "start_unknown" else event, state, fault)
 
 
 # --- Reconcile: find out whether an ambiguous start was applied.

@@ -54,6 +54,11 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     *_transitions(("reconciling",), "start_unknown", "it cannot be proved whether the start was applied"),
     *_transitions(
+        ("starting", "retrying"),
+        "start_unknown",
+        "it ends without a run, and an earlier attempt that was repeated without proof may have been applied",
+    ),
+    *_transitions(
         ("accepted", "retrying", "starting"),
         "rejected",
         "Marketing Cloud refuses for good, another file would be imported, or the request is not valid",

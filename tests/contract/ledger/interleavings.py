@@ -152,7 +152,7 @@ class Interleavings(RuleBasedStateMachine):
         assert self.ledger.retry(lease, NotApplied("9", "later"), 30) in {"retrying", "gave_up"}
 
     def _reject(self, lease: Lease) -> None:
-        assert self.ledger.reject(lease, Rejected("43010", "no")) is True
+        assert self.ledger.reject(lease, Rejected("43010", "no")) == "rejected"
 
     @rule(decision=leases)
     def late_started(self, decision: StartNow | Reconcile) -> None:

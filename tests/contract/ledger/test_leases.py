@@ -49,7 +49,7 @@ def test_every_step_of_an_old_fence_is_refused_and_leaves_nothing(scenario: Scen
     assert scenario.ledger.mark_ambiguous(old, DOUBT, 1, scenario.policy) is False
     assert scenario.ledger.reconcile_later(old, BUSY, 1) is False
     assert scenario.ledger.record_start_unknown(old, [], 0) is False
-    assert scenario.ledger.reject(old, Rejected("43010", "no")) is False
+    assert scenario.ledger.reject(old, Rejected("43010", "no")) is None
     assert (scenario.world.events(), scenario.world.due()) == (before, due)
     assert scenario.ledger.record_intent(new, []) == 180.0
 

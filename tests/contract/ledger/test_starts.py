@@ -65,7 +65,7 @@ def test_what_was_never_started_may_be_announced_again(scenario: Scenario, end: 
     scenario.accept(request("a", file(), event_id="e1"))
     lease = scenario.sends("a")
     if end == "rejected":
-        assert scenario.ledger.reject(lease, Rejected("43010", "not found")) is True
+        assert scenario.ledger.reject(lease, Rejected("43010", "not found")) == "rejected"
         assert (scenario.last("a")["code"], scenario.last("a")["text"]) == ("43010", "not found")
     else:
         scenario.ledger.retry(lease, BUSY, 7 * HOUR)
@@ -329,7 +329,7 @@ def test_steps_that_do_not_fit_the_state_are_refused(scenario: Scenario):
     scenario.ledger.mark_ambiguous(lease, DOUBT, 60, scenario.policy)
     assert scenario.ledger.record_intent(lease, []) is None
     assert scenario.ledger.withdraw_intent(lease) is False
-    assert scenario.ledger.reject(lease, Rejected("4", "no")) is False
+    assert scenario.ledger.reject(lease, Rejected("4", "no")) is None
     scenario.commit(lease, "t")
     assert scenario.ledger.retry(lease, BUSY, 1) is None
     assert scenario.ledger.mark_ambiguous(lease, DOUBT, 1, scenario.policy) is False

@@ -19,6 +19,7 @@ from tests.contract.ledger import (
     test_losses,
     test_processes,
     test_redis_only,
+    test_repeated_in_doubt,
     test_repeated_steps,
     test_resolving,
     test_runs,
@@ -48,6 +49,7 @@ BODIES = (
     test_processes,
     test_definitions_resolved,
     test_answers_without_proof,
+    test_repeated_in_doubt,
 )
 GIVEN = {"scenario", "world"}
 

@@ -66,6 +66,16 @@ MUTANTS = (
     Mutant("upkeep", "keep(watchers_key(), cfg.watch_ttl)", ""),
     # Files that were replaced.
     Mutant("duplicates", "and not has_other_content(r, file)", ""),
+    Mutant("duplicates", "if r.doubted then", "if false then"),
+    Mutant("duplicates", "extra.window_opens = begin_window", "local _ = begin_window"),
+    Mutant("starting", "r.state == 'reconciling' and not present(r.denied)", "r.state == 'reconciling'"),
+    Mutant("starting", "r.state == 'reconciling' and not present(r.denied)", "false"),
+    Mutant("starting", "(found.state == 'gave_up' or found.state == 'start_unknown')", "found.state == 'gave_up'"),
+    Mutant(
+        "starting",
+        "found and (found.state == 'rejected' or found.state == 'start_unknown')",
+        "found and found.state == 'rejected'",
+    ),
     Mutant("duplicates", "return theirs and theirs ~= mine", "return theirs"),
     Mutant("duplicates", "return theirs and theirs ~= mine", "return theirs ~= mine"),
     Mutant(

@@ -78,10 +78,7 @@ local function is_over() return r.expires and int(r.expires) <= now end
 -- The deadline of the sender is over, and nothing was sent.
 local function expire()
   leave_follow_ups(id, r)
-  move(id, r, 'expired', {expires = iso(int(r.expires))})
-  forget(id, r)
-  finish(id, r)
-  release(id, r)
+  end_unstarted(id, r, 'expired', {expires = iso(int(r.expires))})
   return already_ended()
 end
 
@@ -155,10 +152,7 @@ local function lease_over()
   if is_over() then return expire() end
   local other = is_suspect(r) and other_suspect(id)
   if not to_blame then return other and wait_as_suspect(other) or begin_attempt() end
-  move(id, r, 'gave_up', {code = 'worker_lost', text = 'too many workers died with this request'})
-  forget(id, r)
-  finish(id, r)
-  release(id, r)
+  end_unstarted(id, r, 'gave_up', {code = 'worker_lost', text = 'too many workers died with this request'})
   return already_ended()
 end
 

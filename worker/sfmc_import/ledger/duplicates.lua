@@ -20,6 +20,20 @@ local function has_other_content(r, other)
   return theirs and theirs ~= mine
 end
 
+-- Ends a request of which nothing was started. An earlier attempt that was repeated without proof may have been: then
+-- the end says so, and the window counts as used.
+local function end_unstarted(id, r, state, extra)
+  if r.doubted then
+    state = 'start_unknown'
+    extra.window_opens = begin_window(id, r, record(definition_key(r)), 0)
+  else
+    forget(id, r)
+  end
+  move(id, r, state, extra)
+  finish(id, r)
+  release(id, r)
+end
+
 -- Why a request is a duplicate, and of which request; nil when it is none.
 local function seen_before(id, r, d)
   local event = r.event_id and redis.call('GET', event_key(r))

@@ -223,9 +223,10 @@ class RedisLedger:
             self._step("record_start_unknown", lease, candidates=list(candidates), window=milliseconds(window * 3600))
         )
 
-    def reject(self, lease: Lease, fault: Rejected) -> bool:
+    def reject(self, lease: Lease, fault: Rejected) -> str | None:
         """See sfmc_import.ports.Ledger.reject."""
-        return bool(self._step("reject", lease, code=fault.code, text=fault.text))
+        state = self._step("reject", lease, code=fault.code, text=fault.text)
+        return None if state is None else str(state.decode())
 
     def unassigned_task_ids(self, mid: str, task_ids: Collection[str]) -> frozenset[str]:
         """See sfmc_import.ports.Ledger.unassigned_task_ids."""

@@ -160,6 +160,12 @@ REQUEST = Key(
             kept_at_end=False,
             meaning="the code of a start that Marketing Cloud denied without proof; empty after any other doubt",
         ),
+        Field(
+            name="doubted",
+            kind="flag",
+            kept_at_end=False,
+            meaning="an attempt that may have been applied was repeated; an end without a run is start_unknown",
+        ),
         Field(name="task", attribute="task_id", meaning="the Task.ID of its run"),
         Field(name="soap", attribute="soap_request_id", meaning="the RequestID of the accepted Perform"),
         Field(name="status", attribute="import_status", meaning="the last status of the run while it was followed"),

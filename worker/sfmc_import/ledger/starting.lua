@@ -69,8 +69,8 @@ end
 function steps.retry()
   local r, found = current_lease()
   if not r then
-    local was_this = found and (found.state == 'gave_up' or found.postponed and int(found.fence) == a.fence)
-    return was_this and found.state
+    local ended = found and (found.state == 'gave_up' or found.state == 'start_unknown')
+    return (ended or found and found.postponed and int(found.fence) == a.fence) and found.state
   end
   if r.state == 'retrying' then return 'retrying' end
   if r.state ~= 'starting' and r.state ~= 'reconciling' then return nil end
@@ -79,12 +79,10 @@ function steps.retry()
   if a.account_wide then
     set(request_key(a.id), r, {retry_until = str(int(r.retry_until) + now - int(r.since) + a.delay)})
   elseif now + a.delay > int(r.retry_until) and r.state == 'starting' then
-    move(a.id, r, 'gave_up', {code = a.code, text = a.text})
-    forget(a.id, r)
-    finish(a.id, r)
-    release(a.id, r)
-    return 'gave_up'
+    end_unstarted(a.id, r, 'gave_up', {code = a.code, text = a.text})
+    return r.state
   end
+  if r.state == 'reconciling' and not present(r.denied) then set(request_key(a.id), r, {doubted = '1'}) end
   if a.let_go then set(request_key(a.id), r, {postponed = '1'}) end
   move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000})
   set(definition_key(r), record(definition_key(r)), {lease = '0'})
@@ -136,16 +134,14 @@ function steps.record_start_unknown()
   return 1
 end
 
--- Ends as rejected: nothing was started, so the definition, the file and the source event are free again.
+-- Ends as rejected: nothing was started, so the definition, the file and the source event are free again. Answers the
+-- state of the end.
 function steps.reject()
   local r, found = current_lease()
-  if not r then return found and found.state == 'rejected' and 1 or 0 end
-  if r.state ~= 'starting' then return 0 end
-  move(a.id, r, 'rejected', {code = a.code, text = a.text})
-  forget(a.id, r)
-  finish(a.id, r)
-  release(a.id, r)
-  return 1
+  if not r then return found and (found.state == 'rejected' or found.state == 'start_unknown') and found.state end
+  if r.state ~= 'starting' then return nil end
+  end_unstarted(a.id, r, 'rejected', {code = a.code, text = a.text})
+  return r.state
 end
 
 local function resolve_as_not_started(r, d, said)
