@@ -35,7 +35,7 @@ RULES = (
     ("sfmc_import.retrying", "isinstance(fault, Rejected) and times.left_of_deadline", "times.left_of_deadline"),
     ("sfmc_import.retry_call", "max(state.seconds_since_start or 0.0, state.idle_for)", "0.0"),
     ("sfmc_import.retry_call", "if isinstance(error, LedgerUnavailableError) else None", "if error else None"),
-    ("sfmc_import.service", "left_of_deadline=left_of_deadline)", "left_of_deadline=0.0)"),
+    ("sfmc_import.service", "left_of_deadline=left_of_deadline,", "left_of_deadline=0.0,"),
     ("sfmc_import.service", "deps.timing.repeat, deps)", "deps.timing.reconcile, deps)"),
     ("sfmc_import.runs", 'row.status == "Error"', 'row.status == "Failed"'),
     ("sfmc_import.runs", "if run.overdue:", "if not run.overdue:"),

@@ -37,8 +37,8 @@ MUTANTS = (
     Mutant("claim", "owner = '', denied = ''})", "owner = ''})"),
     Mutant(
         "claim",
-        "'start_now', {denied = present(r.denied), newest = newest(r.mid)",
-        "'start_now', {newest = newest(r.mid)",
+        "definition = r.definition, denied = present(r.denied),\n    newest",
+        "definition = r.definition,\n    newest",
     ),
     Mutant("claim", "above = r.above, denied = present(r.denied),", "above = r.above,"),
     # Fences and leases.
@@ -202,7 +202,7 @@ MUTANTS = (
     Mutant("starting", "  if a.let_go then set(request_key(a.id), r, {postponed = '1'}) end\n", ""),
     Mutant("starting", "if a.let_go then release(a.id, r) else release_suspect(a.id) end", "release_suspect(a.id)"),
     Mutant("starting", "if a.let_go then release(a.id, r) else release_suspect(a.id) end", "release(a.id, r)"),
-    Mutant("starting", "or found.postponed and int(found.fence) == a.fence", ""),
+    Mutant("starting", "(ended or found and found.postponed and int(found.fence) == a.fence)", "ended"),
     Mutant("starting", "found.postponed and int(found.fence) == a.fence", "found.postponed"),
     Mutant("starting", "begin_window(a.id, r, d, a.window)", "nil"),
     Mutant("lease", "  ms = math.max(ms, int(r.window))\n", ""),
@@ -237,17 +237,9 @@ MUTANTS = (
         "true then return first end",
     ),
     Mutant("lib", "'e:' .. #r.key .. ':' ..", "'e:' .."),
-    Mutant(
-        "starting",
-        "'rejected', {code = a.code, text = a.text})\n  forget(a.id, r)\n",
-        "'rejected', {code = a.code, text = a.text})\n",
-    ),
-    Mutant("starting", "    forget(a.id, r)\n", ""),
-    Mutant(
-        "starting",
-        "  release(a.id, r)\n  return 1\nend\n\nlocal function resolve_as_not_started",
-        "  return 1\nend\n\nlocal function resolve_as_not_started",
-    ),
+    Mutant("duplicates", "  else\n    forget(id, r)\n", "  else\n"),
+    Mutant("duplicates", "  move(id, r, state, extra)\n  finish(id, r)\n", "  move(id, r, state, extra)\n"),
+    Mutant("duplicates", "  finish(id, r)\n  release(id, r)\n", "  finish(id, r)\n"),
     Mutant("following", "release(a.id, r)\n", ""),
     Mutant(
         "starting",
@@ -364,22 +356,7 @@ MUTANTS = (
     Mutant("claim", "  if is_over() then return expire() end\n", ""),
     Mutant("claim", "{accepted = true, deferred = true, retrying = true}", "{accepted = true, retrying = true}"),
     Mutant("claim", "{accepted = true, deferred = true, retrying = true}", "{accepted = true, deferred = true}"),
-    Mutant("claim", "  leave_follow_ups(id, r)\n  move(id, r, 'expired'", "  move(id, r, 'expired'"),
-    Mutant(
-        "claim",
-        "iso(int(r.expires))})\n  forget(id, r)\n  finish(id, r)\n  release(id, r)",
-        "iso(int(r.expires))})\n  finish(id, r)\n  release(id, r)",
-    ),
-    Mutant(
-        "claim",
-        "iso(int(r.expires))})\n  forget(id, r)\n  finish(id, r)\n  release(id, r)",
-        "iso(int(r.expires))})\n  forget(id, r)\n  release(id, r)",
-    ),
-    Mutant(
-        "claim",
-        "iso(int(r.expires))})\n  forget(id, r)\n  finish(id, r)\n  release(id, r)",
-        "iso(int(r.expires))})\n  forget(id, r)\n  finish(id, r)",
-    ),
+    Mutant("claim", "  leave_follow_ups(id, r)\n  end_unstarted(id, r, 'expired'", "  end_unstarted(id, r, 'expired'"),
     Mutant("lib", "due_at(id, r, r.expires and math.min(at, int(r.expires)) or at)", "due_at(id, r, at)"),
     Mutant(
         "lib", "r.not_before and math.max(now, int(r.not_before)) or now + cfg.accept_grace", "now + cfg.accept_grace"
