@@ -115,6 +115,17 @@ def test_a_message_that_expired_ends_in_an_event(stack: RunningSystem, client: C
     assert performs(stack, "expired") == 0
 
 
+def test_a_message_of_the_first_protocol_is_taken_with_its_times(stack: RunningSystem, client: Celery) -> None:
+    define(stack, "old")
+    client.conf.task_protocol = 1
+
+    request = send(client, "old", options={"countdown": 1, "priority": 5})
+    expired = send(client, "old", options={"expires": datetime.now(UTC) - timedelta(hours=1)})
+
+    stack.await_event("expired", expired)
+    stack.await_event("completed", request)
+
+
 def test_a_time_limit_of_the_sender_does_not_end_a_start(stack: RunningSystem, client: Celery) -> None:
     define(stack, "limited")
 
