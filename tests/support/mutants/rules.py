@@ -15,6 +15,7 @@ TESTS = (
     "tests/unit/sfmc_import/test_routing.py",
     "tests/unit/sfmc_import/service",
     "tests/unit/sfmc_import/test_request.py",
+    "tests/unit/sfmc_import/test_checking.py",
 )
 FAILED = 1
 

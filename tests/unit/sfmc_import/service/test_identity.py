@@ -143,6 +143,23 @@ def test_a_request_whose_definition_stays_unreadable_gives_up_at_its_deadline(sy
     check_finished(system.world, ["a"])
 
 
+def test_the_pauses_of_a_request_that_waits_for_the_service_grow(system: System):
+    system.cloud.fail("definition", DOWN, times=3)
+    system.submit(asking("a"))
+    system.live()
+    pauses = [e["data"]["retry_in"] for e in by_request(system.world.events())["a"] if name_of(e) == "retrying"]
+
+    assert pauses == sorted(set(pauses))
+    assert len(pauses) == 3
+
+
+def test_a_request_that_is_tried_again_keeps_its_definition(system: System):
+    system.cloud.fail("start", NotApplied("17", "limited", account_wide=True))
+    system.start(asking("a"))
+
+    assert system.start(asking("b")).facts["held_by"] == "a"
+
+
 def test_a_refusal_to_read_the_definition_rejects_also_after_a_wait(system: System):
     system.cloud.fail("definition", DOWN)
     system.start(asking("a"))
@@ -177,7 +194,7 @@ def test_a_message_that_comes_again_while_the_service_is_down_goes_by_the_record
     system.start(asking("b", "DAILY_ORDERS"))
     system.cloud.fail("definition", DOWN, times=10**6)
 
-    assert system.start(asking("b", "DAILY_ORDERS")).state == "deferred"
+    assert system.start(asking("b", "DAILY_ORDERS")).facts["held_by"] == "a"
 
 
 def test_the_policy_of_a_definition_holds_for_every_spelling(system: System):
