@@ -65,7 +65,11 @@ RULES = (
     ("sfmc_import.identity", "request if is_new else deps.ledger.load(request.request_id) or request", "request"),
     ("sfmc_import.identity", "fold_key(request.customer_key) == fold_key(found.customer_key)", "True"),
     ("sfmc_import.identity", "object_id=request.object_id)", "object_id=None)"),
-    ("sfmc_import.checking", "days.day(now - days.margin), days.day(now + days.margin)", "days.day(now), days.day(now)"),
+    (
+        "sfmc_import.checking",
+        "days.day(now - days.margin), days.day(now + days.margin)",
+        "days.day(now), days.day(now)",
+    ),
     ("sfmc_import.checking", "days.day(now - days.margin), ", "days.day(now), "),
     ("sfmc_import.checking", "if names[0] != names[1]:", "if False:"),
     ("sfmc_import.checking", "    if None in names:\n        return Holds()\n", ""),
@@ -74,6 +78,10 @@ RULES = (
     ("sfmc_import.checking", "if is_dated(spec) else inf", "if spec else inf"),
     ("sfmc_import.checking", "old != new and (always or (old and new))", "old != new"),
     ("sfmc_import.checking", "old != new and (always or (old and new))", "old != new and old and new"),
-    ("sfmc_import.checking", "    if file_name is None:\n        return Holds()\n", '    file_name = file_name or ""\n'),
+    (
+        "sfmc_import.checking",
+        "    if file_name is None:\n        return Holds()\n",
+        '    file_name = file_name or ""\n',
+    ),
 )
 """Each must be detected by the unit tests that `rules.py` runs."""
