@@ -110,12 +110,10 @@ def _explain(decision: Decision) -> Outcome:
 
 def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> Outcome:
     lease = decision.lease
-    definition = deps.definitions.get(lease.mid, lease.customer_key, max_age=deps.timing.check_age)
-    if definition is None:
-        definition = Rejected("43010", f"business unit {lease.mid} has no ImportDefinition {lease.customer_key}")
+    definition = _definition_now(lease, deps)
     if not isinstance(definition, Definition):
         return _record_fault(decision, definition, policy, deps)
-    may_start = partial(_may_start, decision, definition, asked, policy, deps)
+    may_start = partial(_may_start, decision, asked, policy, deps)
     holds = may_start()
     if not isinstance(holds, Holds):
         return _record_fault(decision, holds, policy, deps)
@@ -134,8 +132,22 @@ _LETS_GO = frozenset({"pattern_mismatch", "near_midnight"})
 """Reasons to wait that are the request's own: others may have the definition meanwhile."""
 
 
-def _may_start(decision: StartNow, definition: Definition, asked: float, policy: Policy, deps: Deps) -> Holds | Refusal:
-    """Say for how long a start would import the file of the request; on Redis time, counted on since `asked`."""
+def _definition_now(lease: Lease, deps: Deps) -> Definition | Refusal:
+    """Read the definition, unless it was read a moment ago."""
+    found = deps.definitions.get(lease.mid, lease.customer_key, max_age=deps.timing.check_age)
+    if found is None:
+        return Rejected("43010", f"business unit {lease.mid} has no ImportDefinition {lease.customer_key}")
+    return found
+
+
+def _may_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> Holds | Refusal:
+    """Say for how long a start would import the file of the request; on Redis time, counted on since `asked`.
+
+    The definition is asked for anew before each attempt: between two of them a worker may have stood still for hours.
+    """
+    definition = _definition_now(decision.lease, deps)
+    if not isinstance(definition, Definition):
+        return definition
     now = decision.now + deps.clock.boottime() - asked
     verdict = check(definition, decision.first, decision.file_name, now, deps.timing.days)
     if isinstance(verdict, Holds):

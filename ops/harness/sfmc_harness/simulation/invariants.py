@@ -22,8 +22,12 @@ UNSEEN_MS = 150_000
 _HANDLED = frozenset({"started", *COMPLETED, "follow_timed_out"})
 
 
+def _same_event(one: StartRequest, other: StartRequest) -> bool:
+    return one.event_id is not None and one.event_id == other.event_id
+
+
 def _same_file(one: StartRequest, other: StartRequest) -> bool:
-    if one.file is None or other.file is None or not one.file.has_fingerprint:
+    if one.force or one.file is None or other.file is None or not one.file.has_fingerprint:
         return False
     return one.file.fingerprint == other.file.fingerprint
 
@@ -186,16 +190,20 @@ class Invariants:
         return min(window, failed + round(self._policy.error_pause * SECOND))
 
     def _not_handled_before(self, new: Applied) -> None:
-        """The same file, or the same source event, is not imported again, unless the first led to nothing."""
+        """The same file, or the same source event, is not imported again, unless it led to nothing the last time."""
         mine = self.requests[new.request]
-        for other in self.requests.values():
-            if other is mine or self._key(other.customer_key) != self._key(mine.customer_key):
-                continue
-            if self._history.states.get(other.request_id) in _HANDLED and not self._came_back(other.request_id):
-                same_event = mine.event_id is not None and mine.event_id == other.event_id
-                if same_event or (not mine.force and _same_file(mine, other)):
-                    text = f"{mine.request_id} starts what {other.request_id} has started"
-                    raise ViolationError("handled twice", text)
+        for is_same in (_same_event, _same_file):
+            begun = [
+                (self._history.times[other.request_id, "starting"], other.request_id)
+                for other in self.requests.values()
+                if other is not mine
+                and (other.request_id, "starting") in self._history.times
+                and self._key(other.customer_key) == self._key(mine.customer_key)
+                and is_same(mine, other)
+            ]
+            _, last = max(begun, default=(0, ""))
+            if self._history.states.get(last) in _HANDLED and not self._came_back(last):
+                raise ViolationError("handled twice", f"{mine.request_id} starts what {last} has started")
 
     def _file_is_the_requested_one(self, new: Applied) -> None:
         file = self.requests[new.request].file

@@ -251,3 +251,18 @@ def test_a_request_without_a_file_starts_also_near_midnight(system: System):
     system.work()
 
     assert names(system, "a")[-1] == "started"
+
+
+def test_a_definition_that_changed_while_the_worker_stood_still_between_two_attempts_is_seen(system: System):
+    def after_a_freeze(attempt):
+        assert isinstance(attempt(), NotApplied)
+        system.world.advance(3600)
+        system.cloud.add(replace(DEFINITION, file_spec="other.csv"))
+        return attempt()
+
+    system.cloud.fail("start", NotApplied("refused", "connection refused"))
+    system.submit(dated(system, "a"))
+    system.work(replace(system.deps, retry_call=after_a_freeze))
+
+    assert last(system, "a")["code"] == "pattern_mismatch"
+    assert system.cloud.performs == []
