@@ -83,8 +83,11 @@ class Cloud:
 
     def definition(self, key: str) -> Definition | None:
         """The definition as a Retrieve shows it; it is found as a database finds it, or by its ObjectID."""
-        found = self.plans.get(self._objects.get(key, key).casefold())
+        found = self.plans.get(self._canonical(key))
         return None if found is None else self.definition_of(found)
+
+    def _canonical(self, key: str) -> str:
+        return self._objects.get(key, key).casefold()
 
     def change(self, now: int, key: str) -> None:
         """Somebody lets a definition read another file, or the first one again."""
@@ -107,6 +110,7 @@ class Cloud:
 
     def apply(self, now: int, key: str, request: str, sent_at: int | None = None) -> Applied:
         """Start a run."""
+        key = self._canonical(key)
         plan, number = self._plan, len(self.applied)
         chance = [unit(plan.seed, 1, number, draw) for draw in range(4)]
         is_hidden = chance[3] < plan.hidden_rows

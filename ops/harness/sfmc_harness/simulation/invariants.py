@@ -1,6 +1,6 @@
 """What must hold after each step of a schedule, and what must hold when the faults have stopped and all has ended."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,9 @@ from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
 SLACK_MS = 1000
 UNSEEN_MS = 150_000
+PAUSES = (1, 5, 15, 45)
+"""The pauses after errors in a row, in units of the first; a longer one is over the windows of these definitions."""
+
 _HANDLED = frozenset({"started", *COMPLETED, "follow_timed_out"})
 
 
@@ -44,6 +47,8 @@ class Invariants:
         self._settings = settings
         self._policy = Policy(**plan.policy)
         self._abandoned = abandoned
+        self._errors: Counter[str] = Counter()
+        self._pauses: dict[str, int] = {}
         self._checked = 0
         self.requests: dict[str, StartRequest] = {}
         self.submitted: set[str] = set()
@@ -54,8 +59,11 @@ class Invariants:
         """Raise ViolationError for the first invariant that does not hold now."""
         for event in view.events:
             self._history.add(event, view.now)
-            if name_of(event) == "starting":
-                self._within_its_times(str(event["data"]["request_id"]), view.now)
+            request, name = str(event["data"]["request_id"]), name_of(event)
+            if name == "starting":
+                self._within_its_times(request, view.now)
+            elif name in RUN_ENDS:
+                self._count_error(request, self._key(str(event["subject"])), name, view.now)
         self._states_and_events_agree(view)
         self._one_in_flight(view)
         self._all_have_a_next_time(view)
@@ -181,13 +189,22 @@ class Invariants:
         definition = self._cloud.definition(key)
         return 0 if definition is None else round(self._policy.window(definition) * 3_600_000)
 
+    def _count_error(self, request: str, key: str, end: str, now: int) -> None:
+        """After each Error in a row the pause is longer."""
+        if end == "import_failed":
+            self._errors[key] += 1
+            at = min(self._errors[key], len(PAUSES)) - 1
+            self._pauses[request] = now + round(self._policy.error_pause * SECOND * PAUSES[at])
+        elif end in COMPLETED:
+            self._errors[key] = 0
+
     def _opens(self, earlier: Applied) -> int:
         """When the next start is allowed: after the window, or after the pause that follows an Error."""
         window = earlier.at + self.window_ms(earlier.key)
-        failed = self._history.times.get((earlier.request, "import_failed"))
-        if failed is None or earlier.end != "import_failed" or self._policy.on_error != "free":
+        pause = self._pauses.get(earlier.request)
+        if pause is None or earlier.end != "import_failed" or self._policy.on_error != "free":
             return window
-        return min(window, failed + round(self._policy.error_pause * SECOND))
+        return 0 if self._came_back(earlier.request) else min(window, pause)
 
     def _not_handled_before(self, new: Applied) -> None:
         """The same file, or the same source event, is not imported again, unless it led to nothing the last time."""
