@@ -1,4 +1,4 @@
-"""Runs seeds over the wrong rule that WRONG_RULE numbers; prints the seed and the violation, or nothing."""
+"""Searches with the wrong rule that WRONG_RULE numbers; prints the schedule and the violation, or nothing."""
 
 import sys
 
@@ -7,6 +7,4 @@ import tests.support.mutants.mutated_import  # noqa: F401 - it must stand before
 if __name__ == "__main__":
     from tests.support.mutants.simulated import search
 
-    failed = search(int(sys.argv[1]))
-    if failed:
-        sys.stdout.write(f"{failed[0]} {failed[1]}\n")
+    sys.stdout.write(search(int(sys.argv[1])))

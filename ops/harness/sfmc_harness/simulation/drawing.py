@@ -27,7 +27,7 @@ SHORT = (0.0, 0.05, 0.5, 2.0)
 JUMPS = (1.0, 60.0, LEASE, 600.0, 3600.0, 7200.0)
 KINDS = {
     "submit": 10,
-    "event": 2,
+    "event": 3,
     "message": 3,
     "force": 1.5,
     "time": 3,
@@ -110,7 +110,7 @@ def _happenings(dice: random.Random, definitions: tuple[DefinitionPlan, ...], st
             if requests < MAX_REQUESTS:
                 requests += 1
                 name = "" if kind != "submit" and dice.random() < 0.3 else definition.file_spec
-                version = dice.choice([requests, requests, requests, 1, 1, 0])
+                version = dice.choice([1, 2] if kind == "event" else [requests, requests, requests, 1, 1, 0])
                 spelling = dice.choice(SPELLINGS)
                 request = f"r{requests}"
                 times = _times(dice) if kind == "message" else {}

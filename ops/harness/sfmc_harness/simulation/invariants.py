@@ -304,8 +304,7 @@ class Invariants:
         mine, other = self.requests[request], self.requests.get(str(details.get("held_by")))
         match details.get("why"):
             case "file":
-                same = other and other.file and mine.file and other.file.fingerprint == mine.file.fingerprint
-                return None if same else f"{details.get('held_by')} has another file"
+                return self._why_not_handled(mine, other)
             case "event":
                 return None if other and other.event_id == mine.event_id else "no such event"
             case "superseded":
@@ -322,5 +321,18 @@ class Invariants:
             return "it could not be superseded"
         if self._policy.coalesce == "each":
             return "the policy is to keep each"
+        if self._accepted_at(other) < self._accepted_at(mine):
+            return f"{other.request_id} came first"
         same = self._policy.coalesce == "latest" or mine.file.name == other.file.name
         return None if same else f"{other.request_id} has another name"
+
+    def _accepted_at(self, request: StartRequest) -> int:
+        return self._history.times[request.request_id, "accepted"]
+
+    def _why_not_handled(self, mine: StartRequest, other: StartRequest | None) -> str | None:
+        if other is None or other.file is None or mine.file is None or other.file.fingerprint != mine.file.fingerprint:
+            return "the other request has another file"
+        ends = {"rejected", "gave_up", "expired"} | ({"import_failed"} if self._policy.on_error == "free" else set())
+        times, mine_at = self._history.times, self._history.times[mine.request_id, "duplicate"]
+        ended = any(times.get((other.request_id, end), mine_at) < mine_at for end in ends)
+        return f"{other.request_id} had led to nothing" if ended and not self._came_back(other.request_id) else None
