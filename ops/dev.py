@@ -8,7 +8,7 @@
                                                           with FOLDER: the data files in it instead of the tests
     python3 ops/dev.py chaos [ARGUMENT …]                 faults in the whole system, then a count (--help explains)
     python3 ops/dev.py simulate [ARGUMENT …]              faults on virtual time, by seed (--help explains)
-    python3 ops/dev.py bench [ARGUMENT …]                 the speed figures, side by side
+    python3 ops/dev.py bench [ARGUMENT …]                 the figures of speed, each with its goal (--help explains)
     python3 ops/dev.py lock                               renew the lock files (needs uv)
 
 Standard library only. uv is used where it is on PATH.

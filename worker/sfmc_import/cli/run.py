@@ -39,9 +39,9 @@ from sfmc_import.settings import load
 def worker(concurrency: int | None, pool: str | None, name: str, log_level: str | None) -> None:
     """Take requests from the queue, start imports and follow their runs to the end.
 
-    Any number of workers can run, on any number of machines, with the same Redis. One process uses one core,
-    about 2 ms for each start; if that is not enough, run more processes. To stop it, send SIGTERM: it finishes
-    the current calls, and other workers take the rest. Logs go to standard error.
+    Any number of workers can run, on any number of machines, with the same Redis. One process uses one core at
+    most; if that is not enough, run more processes. To stop it, send SIGTERM: it finishes the current calls, and
+    other workers take the rest. Logs go to standard error.
 
     Exit code: 0 stopped by SIGTERM, 130 Ctrl-C, 1 Redis is not usable, 2 usage or settings error.
     """

@@ -1,4 +1,4 @@
-"""The ledger at size: memory of a million idle definitions, a sweep of a hundred thousand due requests."""
+"""The ledger at size: what a start with a file leaves, a sweep of a hundred thousand due requests."""
 
 import statistics
 import sys
@@ -8,15 +8,17 @@ from typing import Any
 
 from redis import Redis
 
-from sfmc_harness.bench.figures import Figure
+from sfmc_harness.bench.figures import Figure, expect
+from sfmc_harness.bench.stand_in import file_of
 from sfmc_import.ledger import LedgerSettings, RedisLedger
+from sfmc_import.ledger.schema import Keys
 from sfmc_import.policy import Policy
-from sfmc_import.request import StartRequest
+from sfmc_import.request import FileInfo, StartRequest
 from sfmc_import.runs import Accepted, Run
 from sfmc_import.states import StartNow
 from sfmc_local.redis_server import Valkey
 
-DEFINITIONS, DUE, BATCH = 1_000_000, 100_000, 250
+DEFINITIONS, DUE, BATCH = 200_000, 100_000, 250
 MID = "510001234"
 
 
@@ -34,7 +36,7 @@ def _ledger(client: "Redis", **settings: Any) -> RedisLedger:
 
 
 def _memory(client: "Redis", definitions: int) -> Figure:
-    """Let each definition have one import that ended, and divide what Redis holds by their number."""
+    """Let each definition have one import of a file that ended, and divide what Redis holds by their number."""
     ledger, policy = _ledger(client), Policy()
     before = _used(client)
     for number in range(definitions):
@@ -42,7 +44,10 @@ def _memory(client: "Redis", definitions: int) -> Figure:
         if sys.stderr.isatty() and number % 10_000 == 0:
             print(f"\r{number} of {definitions} definitions", end="", file=sys.stderr)
     each = (_used(client) - before) / definitions
-    return Figure("bytes of the ledger for each idle definition", each, 600, f"{definitions} definitions, one run each")
+    records = sum(1 for _ in client.scan_iter(Keys().request("*"), count=10_000))
+    expect("starts that ended", {"records": definitions}, {"records": records})
+    detail = f"{definitions} definitions, one run each, names of 60 characters"
+    return Figure("bytes that a start with a file leaves", each, 600, detail, 3000)
 
 
 def _used(client: "Redis") -> int:
@@ -51,7 +56,9 @@ def _used(client: "Redis") -> int:
 
 
 def _whole_life(ledger: RedisLedger, key: str, request_id: str, policy: Policy) -> None:
-    decision = ledger.claim(StartRequest(request_id=request_id, customer_key=key, mid=MID), "bench", policy)
+    file = FileInfo(location="sftp://import", name=file_of(key), size=1_234_567, modified_ns=1_764_061_455_123_456_789)
+    request = StartRequest(request_id=request_id, customer_key=key, mid=MID, file=file)
+    decision = ledger.claim(request, "bench", policy)
     assert isinstance(decision, StartNow)
     ledger.record_intent(decision.lease, ())
     ledger.started(decision.lease, Accepted(task_id=request_id[-9:], soap_request_id=None), 24, policy)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from urllib.request import Request, urlopen
 
 import psutil
 
+from sfmc_harness.bench.stand_in import CERTIFICATE
 from sfmc_local.processes import spawn, stop
 
 ACCOUNT_ID = "510001234"
@@ -34,28 +36,43 @@ def sandbox() -> Iterator[str]:
     child = spawn([sys.executable, "-m", "sfmc_sandbox", "--port", "0", "--json"], output=subprocess.PIPE, errors=None)
     try:
         assert child.stdout is not None
-        yield str(json.loads(child.stdout.readline())["url"])
+        with child.stdout as printed:
+            yield str(json.loads(printed.readline())["url"])
+    finally:
+        stop(child)
+
+
+@contextmanager
+def stand_in() -> Iterator[str]:
+    """Run the stand-in for Marketing Cloud and give its address."""
+    child = spawn([sys.executable, "-m", "sfmc_harness.bench.stand_in"], output=subprocess.PIPE, errors=None)
+    try:
+        assert child.stdout is not None
+        with child.stdout as printed:
+            yield printed.readline().decode().strip()
     finally:
         stop(child)
 
 
 def ask(url: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
-    """Call the sandbox's control API."""
+    """Call the control API of the sandbox or of the stand-in."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
-    request = Request(url, data=data, method=method, headers=headers)  # noqa: S310 - always the sandbox of this machine
-    with urlopen(request, timeout=30) as reply:  # noqa: S310 - always the sandbox of this machine
+    request = Request(url, data=data, method=method, headers=headers)  # noqa: S310 - always a server of this machine
+    trust = ssl.create_default_context(cafile=CERTIFICATE) if url.startswith("https:") else None
+    with urlopen(request, timeout=30, context=trust) as reply:  # noqa: S310 - always a server of this machine
         return json.loads(reply.read())
 
 
 def login(url: str) -> dict[str, str]:
-    """The settings that lead a worker to the sandbox."""
+    """The settings that lead a worker to the sandbox or to the stand-in."""
     return {
         "SFMC_AUTH_URL": url,
         "SFMC_SOAP_URL": f"{url}/Service.asmx",
         "SFMC_CLIENT_ID": "demo-client",
         "SFMC_CLIENT_SECRET": "demo-secret",
         "SFMC_ACCOUNT_ID": ACCOUNT_ID,
+        "SFMC_CA_BUNDLE": str(CERTIFICATE),
     }
 
 
@@ -66,11 +83,11 @@ def cpu_seconds(pid: int) -> float:
     return float(sum(times.user + times.system for times in (one.cpu_times() for one in family)))
 
 
-def wait_for(done: Callable[[], bool], what: str, seconds: float = 120.0) -> float:
+def wait_for(done: Callable[[], bool], what: str, seconds: float = 120.0, *, pause: float = 0.002) -> float:
     """Wait until `done` and give the seconds it took; ends the measurement when it takes too long."""
     begun = time.perf_counter()
     while not done():
         if time.perf_counter() - begun > seconds:
             raise TimeoutError(f"{what}: not within {seconds:g} s")
-        time.sleep(0.002)
+        time.sleep(pause)
     return time.perf_counter() - begun

@@ -1,146 +1,127 @@
-"""CPU of a worker for each started import and each refused duplicate, against a Celery no-op on the same server."""
+"""What a start, and a message that starts nothing, cost beside a Celery task that does nothing: rounds in turn.
 
-import os
+Over HTTPS, with a file in each request and 730 earlier runs of each definition, which the worker has not read before.
+"""
+
 import statistics
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from celery import Celery
-from redis import Redis
+from sfmc_harness.bench.figures import Figure, MeasurementError
+from sfmc_harness.bench.processes import ask
+from sfmc_harness.bench.rounds import STREAM, Bench, Spent, Worker, all_started, bench, starts_of
+from sfmc_harness.bench.stand_in import HISTORY
 
-from sfmc_harness.bench.figures import Figure
-from sfmc_harness.bench.processes import ask, cpu_seconds, login, running, sandbox, wait_for
-from sfmc_local.redis_server import Valkey
-from sfmc_transport.queues import length
-
-ROUNDS, MESSAGES, THREADS = 3, 400, "32"
-STREAM = "sfmc-import:events"
-WITHOUT = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-LONG = "3600"
+LONG_HISTORY = 9000
 
 
-@dataclass
-class Case:
-    """One kind of message on a database of its own; `per_message` are CPU seconds of its worker, one each round."""
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured: counted rounds, messages of a round, and of one whose messages cost much."""
 
-    name: str
-    pid: int
-    client: "Redis"
-    send: Callable[[int], None]
-    done: Callable[[], bool]
-    per_message: list[float] = field(default_factory=list)
-
-    def measure(self) -> None:
-        """Send the messages and note what the worker spent on them."""
-        before = cpu_seconds(self.pid)
-        for number in range(MESSAGES):
-            self.send(number)
-        wait_for(self.done, self.name)
-        self.per_message.append((cpu_seconds(self.pid) - before) / MESSAGES)
+    rounds: int = 5
+    messages: int = 400
+    costly: int = 20
 
 
-def figures() -> Iterator[Figure]:
-    """Measure all kinds in turn, several rounds, and give the ratios to the no-op."""
-    with _cases() as cases:
-        for case in cases:
-            case.measure()
-            case.per_message.clear()
-        for _ in range(ROUNDS):
-            for case in cases:
-                case.measure()
-    cost = {case.name: statistics.median(case.per_message) for case in cases}
-    for name, limit in (("start", 5.0), ("start without baseline", 4.0), ("duplicate", 1.6)):
-        detail = f"{cost[name] * 1e6:.0f} µs against {cost['no-op'] * 1e6:.0f} µs of CPU"
-        yield Figure(f"CPU of a {name} / of a Celery no-op", cost[name] / cost["no-op"], limit, detail)
+@dataclass(slots=True)
+class Rounds:
+    """The cases, measured in turn so that what else the machine does meets them alike; `spent` is by their names."""
+
+    on: Bench
+    size: Size
+    no_op: Worker
+    ours: Worker
+    duplicates: Worker
+    spent: dict[str, list[Spent]] = field(default_factory=lambda: defaultdict(list))
+    number: int = 0
+
+    def run(self) -> None:
+        """Measure each case once."""
+        self.number += 1
+        size = self.size
+        self._measure("no-op", self.no_op, [{"customer_key": key} for key in self._keys("n", size.messages)], {})
+        self._start("start", size.messages)
+        self._refuse(size.messages)
+        for name, rows in (("no history", 0), ("long history", LONG_HISTORY)):
+            ask(f"{self.on.url}/set?history={rows}")
+            self._start(name, size.costly)
+        ask(f"{self.on.url}/set?history={HISTORY}")
+        self._start("1 at once", 1)
+        self._start("50 at once", 50)
+
+    def ratio(self, part: str, above: str, below: str) -> float:
+        """Divide two cases round by round and give the median."""
+        pairs = list(zip(self._costs(part, above), self._costs(part, below), strict=True))
+        if not all(other for _, other in pairs):
+            raise MeasurementError(f"{below}: too few messages to measure {part}")
+        return statistics.median(one / other for one, other in pairs)
+
+    def typical(self, part: str, case: str) -> float:
+        """Give the median of a case."""
+        return statistics.median(self._costs(part, case))
+
+    def _costs(self, part: str, case: str) -> list[float]:
+        return [getattr(spent, part) for spent in self.spent[case]]
+
+    def _keys(self, kind: str, number: int) -> list[str]:
+        return [f"{kind}-{self.number}-{one}" for one in range(number)]
+
+    def _start(self, name: str, number: int) -> None:
+        messages = starts_of(self._keys(name.replace(" ", "-"), number))
+        self._measure(name, self.ours, messages, all_started(number))
+
+    def _refuse(self, number: int) -> None:
+        """Start one import, then announce the same file many times."""
+        [message] = starts_of(self._keys("held", 1))
+        self.on.measure(self.duplicates, "the first start", [message], all_started(1))
+        self._measure("duplicate", self.duplicates, [message] * number, {"duplicate": number, "Performs": 0})
+
+    def _measure(self, name: str, worker: Worker, messages: Sequence[dict[str, Any]], expected: dict[str, int]) -> None:
+        self.spent[name].append(self.on.measure(worker, name, messages, expected))
 
 
-@contextmanager
-def _cases() -> Iterator[list[Case]]:
-    with ExitStack() as stack:
-        server = stack.enter_context(Valkey())
-        url = stack.enter_context(sandbox())
-        for number in range(MESSAGES):
-            ask(f"{url}/_sandbox/definitions", "POST", {"CustomerKey": f"bench-{number}"})
-        ask(f"{url}/_sandbox/definitions", "POST", {"CustomerKey": "held", "MaxImportFrequency": 24})
-        yield [
-            _noop(stack, server),
-            _starts(stack, server, url, "start", 1, "query"),
-            _starts(stack, server, url, "start without baseline", 2, "ledger"),
-            _duplicates(stack, server, url),
-        ]
+def figures(size: Size = Size()) -> Iterator[Figure]:
+    """Measure all cases several times, after a round that is not counted."""
+    with bench() as on:
+        rounds = Rounds(on, size, on.no_op(0), on.worker(1), on.worker(2))
+        rounds.run()
+        rounds.spent.clear()
+        for _ in range(size.rounds):
+            rounds.run()
+        yield from _costs(rounds)
+        yield from _calls(rounds)
+        yield _event(rounds.ours)
 
 
-def _database(stack: ExitStack, server: Valkey, number: int) -> tuple["Redis", str, Celery]:
-    client = Redis(unix_socket_path=str(server.socket_path), db=number)
-    address = f"redis+socket://{server.socket_path}?virtual_host={number}"
-    app = stack.enter_context(Celery(f"bench-{number}", broker=address, set_as_current=False))
-    return client, address, app
+def _costs(rounds: Rounds) -> Iterator[Figure]:
+    detail = f"{HISTORY} rows of history, a file, HTTPS; {_microseconds(rounds, 'cpu', 'start')}"
+    yield Figure("CPU of a start ÷ no-op", rounds.ratio("cpu", "start", "no-op"), 2.6, detail, 40)
+    detail = f"median of {rounds.size.rounds} rounds of {rounds.size.costly}"
+    ratio = rounds.ratio("cpu", "long history", "no history")
+    yield Figure(f"CPU of a start at {LONG_HISTORY} rows of history ÷ at 0", ratio, 1.1, detail, 100)
+    rate = rounds.ratio("seconds", "no-op", "duplicate")
+    detail = f"{1 / rounds.typical('seconds', 'duplicate'):.0f} a second"
+    yield Figure("duplicates ÷ no-op, messages a second", rate, 0.87, detail, 0.3, at_least=True)
+    for case, goal, floor in (("start", 3.0, 9.0), ("duplicate", 1.6, 5.0)):
+        ratio = rounds.ratio("redis_cpu", case, "no-op")
+        yield Figure(f"CPU of Redis for a {case} ÷ no-op", ratio, goal, _microseconds(rounds, "redis_cpu", case), floor)
 
 
-def _noop(stack: ExitStack, server: Valkey) -> Case:
-    client, address, app = _database(stack, server, 0)
-    command = ("-m", "celery", "-A", "sfmc_harness.bench.noop_app", "worker", "-P", "threads", "-c", THREADS, *WITHOUT)
-    child = stack.enter_context(running(*command, "-l", "WARNING", BENCH_BROKER=address))
-
-    def send(number: int) -> None:
-        app.send_task("noop", kwargs={"customer_key": f"bench-{number}"}, queue="noop")
-
-    return Case("no-op", child.pid, client, send, lambda: _is_drained(client, "noop"))
+def _calls(rounds: Rounds) -> Iterator[Figure]:
+    for case, goal in (("1 at once", 2.0), ("50 at once", 1.2), ("start", 1.1)):
+        number = rounds.size.messages if case == "start" else int(case.split()[0])
+        calls = rounds.typical("calls", case)
+        yield Figure(f"SOAP calls of a start, {number} at once", calls, goal, "without polls and tokens", 3.0)
 
 
-def _worker(stack: ExitStack, server: Valkey, url: str, number: int, baseline: str) -> int:
-    settings = login(url) | {
-        "SFMC_REDIS_URL": f"unix://{server.socket_path}?db={number}",
-        "SFMC_KNOWN_RUNS": baseline,
-        "SFMC_CONCURRENCY": THREADS,
-        "SFMC_FOLLOW_MIN_INTERVAL": LONG,
-        "SFMC_FOLLOW_MAX_INTERVAL": LONG,
-        "SFMC_DEFINITION_TTL": LONG,
-        "SFMC_LOG_LEVEL": "warning",
-    }
-    return stack.enter_context(running("-m", "sfmc_import", "worker", **settings)).pid
+def _event(worker: Worker) -> Figure:
+    size: Any = worker.client.memory_usage(STREAM, samples=0)
+    number: Any = worker.client.xlen(STREAM)
+    return Figure("bytes of Redis for an event of the stream", size / number, 300, f"{number} events", 600)
 
 
-def _starts(stack: ExitStack, server: Valkey, url: str, name: str, number: int, baseline: str) -> Case:
-    client, _, app = _database(stack, server, number)
-    pid = _worker(stack, server, url, number, baseline)
-
-    def send(index: int) -> None:
-        if index == 0:
-            client.flushdb()
-        app.send_task("imports.start", kwargs={"customer_key": f"bench-{index}"}, queue="imports", ignore_result=True)
-
-    return Case(name, pid, client, send, lambda: _length(client) >= 3 * MESSAGES and _is_drained(client, "imports"))
-
-
-def _duplicates(stack: ExitStack, server: Valkey, url: str) -> Case:
-    client, _, app = _database(stack, server, 3)
-    pid = _worker(stack, server, url, 3, "query")
-
-    def send(index: int) -> None:
-        if index == 0:
-            client.flushdb()
-            app.send_task("imports.start", kwargs={"customer_key": "held"}, queue="imports", ignore_result=True)
-            wait_for(lambda: _length(client) >= 3, "the first start")
-        app.send_task("imports.start", kwargs={"customer_key": "held"}, queue="imports", ignore_result=True)
-
-    return Case("duplicate", pid, client, send, lambda: _length(client) >= 3 + 2 * MESSAGES)
-
-
-def _length(client: "Redis") -> int:
-    length: Any = client.xlen(STREAM)
-    return int(length)
-
-
-def _is_drained(client: "Redis", queue: str) -> bool:
-    waiting = length(client, queue)
-    held: Any = client.hlen("unacked")
-    return bool(waiting == 0 and held == 0)
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    for figure in figures():
-        print(figure)
+def _microseconds(rounds: Rounds, part: str, case: str) -> str:
+    return f"{rounds.typical(part, case) * 1e6:.0f} µs against {rounds.typical(part, 'no-op') * 1e6:.0f} µs"

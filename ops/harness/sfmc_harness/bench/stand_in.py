@@ -1,0 +1,186 @@
+"""Stands in for Marketing Cloud over HTTPS with as little work as possible, and counts what it was asked for.
+
+`GET /counts` gives the calls by kind, `GET /performs` each start as [CustomerKey, time], and `GET /set?history=N`
+changes a setting: rows of history of each definition, seconds of `latency` of a Perform, how many `definitions`.
+Any CustomerKey is known; its file is `file_of(key)`.
+"""
+
+import asyncio
+import itertools
+import json
+import re
+import ssl
+import time
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+from uuid import NAMESPACE_OID, uuid5
+
+import sfmc_sandbox
+
+CERTIFICATE = Path(sfmc_sandbox.__file__).parent / "tls" / "localhost.pem"
+"""Certificate and key, and what a client must trust."""
+
+HISTORY = 730
+"""Rows: an import each hour for a month."""
+
+PAGE = 2500
+NAME_LENGTH = 60
+
+_API = 'xmlns="http://exacttarget.com/wsdl/partnerAPI"'
+_ENVELOPE = (
+    '<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" '
+    'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soap:Header></soap:Header><soap:Body>{body}'
+    "</soap:Body></soap:Envelope>"
+)
+_PERFORMED = (
+    "<Result><StatusCode>OK</StatusCode><StatusMessage>ImportDefinition performed</StatusMessage>"
+    '<Object xsi:type="ImportDefinition"><PartnerKey xsi:nil="true"/><ObjectID xsi:nil="true"/>'
+    "<CustomerKey>{key}</CustomerKey></Object><Task><StatusCode>OK</StatusCode><StatusMessage>OK</StatusMessage>"
+    "<ID>{task_id}</ID></Task></Result>"
+)
+_DEFINITION = (
+    '<Results xsi:type="ImportDefinition"><PartnerKey xsi:nil="true"/><ObjectID>{object_id}</ObjectID>'
+    "<CustomerKey>{key}</CustomerKey><Name>{key}</Name><FileSpec>{file}</FileSpec><UpdateType>Overwrite</UpdateType>"
+    "<MaxImportFrequency>24</MaxImportFrequency></Results>"
+)
+_RUN = (
+    '<Results xsi:type="ImportResultsSummary"><PartnerKey xsi:nil="true"/><ObjectID xsi:nil="true"/>'
+    "<ImportDefinitionCustomerKey>KEY</ImportDefinitionCustomerKey><StartDate>11/25/2026 7:04:15 PM</StartDate>"
+    "<EndDate>11/25/2026 7:04:15 PM</EndDate><DestinationID>people</DestinationID><NumberSuccessful>5"
+    "</NumberSuccessful><NumberDuplicated>0</NumberDuplicated><NumberErrors>0</NumberErrors><TotalRows>5</TotalRows>"
+    "<ImportType>Data Extensions</ImportType><ImportStatus>Completed</ImportStatus>"
+    "<TaskResultID>{task_id}</TaskResultID></Results>"
+)
+_TOKEN = json.dumps({"access_token": "V" * 64, "token_type": "Bearer", "expires_in": 1079, "scope": ""})
+_VALUE = re.compile(rb"<(?:\w+:)?Value>([^<]*)</")
+_KEY = re.compile(rb"<(?:\w+:)?CustomerKey>([^<]*)</")
+_CONTINUE = re.compile(rb"<(?:\w+:)?ContinueRequest>([^<]*)</")
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+
+
+def file_of(key: str) -> str:
+    """Name the file that the definition `key` imports."""
+    return key.ljust(NAME_LENGTH - 4, "-") + ".csv"
+
+
+class StandIn:
+    """What it knows: its settings, and what it was asked for."""
+
+    def __init__(self) -> None:
+        self.settings = {"history": HISTORY, "latency": 0.0, "definitions": 0}
+        self.counts: Counter[str] = Counter()
+        self.performs: list[tuple[str, float]] = []
+        self._task_ids = itertools.count(10_000_001)
+
+    def answer(self, path: str, body: bytes) -> str:
+        """Answer one request."""
+        address = urlsplit(path)
+        if address.path == "/Service.asmx":
+            return _ENVELOPE.format(body=self._perform(body) if b"PerformRequestMsg" in body else self._retrieve(body))
+        if address.path == "/v2/token":
+            self.counts["token"] += 1
+            return _TOKEN
+        if address.path == "/set":
+            self.settings |= {name: float(value) for name, value in parse_qsl(address.query)}
+        return json.dumps(self.performs if address.path == "/performs" else self.counts)
+
+    def _perform(self, body: bytes) -> str:
+        self.counts["Perform calls"] += 1
+        results = "".join(map(self._start, _KEY.findall(body)))
+        status = "<OverallStatus>OK</OverallStatus><RequestID>p</RequestID>"
+        return f"<PerformResponseMsg {_API}><Results>{results}</Results>{status}</PerformResponseMsg>"
+
+    def _start(self, key: bytes) -> str:
+        self.counts["Performs"] += 1
+        self.performs.append((key.decode(), time.time()))
+        return _PERFORMED.format(key=key.decode(), task_id=next(self._task_ids))
+
+    def _retrieve(self, body: bytes) -> str:
+        self.counts["Retrieve calls"] += 1
+        values = [value.decode() for value in _VALUE.findall(body)]
+        if b"ObjectType>ImportDefinition<" in body:
+            keys = values or [f"file-{number}" for number in range(int(self.settings["definitions"]))]
+            return _page("".join(map(_definition, keys)))
+        if b"Property>TaskResultID<" in body:
+            return _page("".join(_RUN.format(task_id=value).replace("KEY", "") for value in values))
+        return self._history(body, values)
+
+    def _history(self, body: bytes, values: list[str]) -> str:
+        """Give a page of the history; the id of its answer says where the next one begins, and of what."""
+        asked = _CONTINUE.search(body)
+        begin, key = asked.group(1).decode().split(":", 1) if asked else ("0", values[0])
+        rows = int(self.settings["history"])
+        end = min(int(begin) + PAGE, rows)
+        runs = _runs(int(begin), end).replace("KEY", key)
+        return _page(runs, f"{end}:{key}" if end < rows else None)
+
+
+def _definition(key: str) -> str:
+    return _DEFINITION.format(object_id=uuid5(NAMESPACE_OID, key), key=key, file=file_of(key))
+
+
+@lru_cache(maxsize=16)
+def _runs(begin: int, end: int) -> str:
+    return "".join(_RUN.format(task_id=100_000 + number) for number in range(begin, end))
+
+
+def _page(rows: str, continues: str | None = None) -> str:
+    status = "OK" if continues is None else "MoreDataAvailable"
+    return (
+        f"<RetrieveResponseMsg {_API}><OverallStatus>{status}</OverallStatus><RequestID>{continues or 'r'}</RequestID>"
+        f"{rows}</RetrieveResponseMsg>"
+    )
+
+
+class _Connection(asyncio.Protocol):
+    """Reads requests of HTTP/1.1 one after the other."""
+
+    def __init__(self, service: StandIn) -> None:
+        self._service = service
+        self._read = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._read += data
+        while (end := self._read.find(b"\r\n\r\n")) >= 0:
+            head = self._read[:end]
+            length = _LENGTH.search(head)
+            whole = end + 4 + (int(length.group(1)) if length else 0)
+            if len(self._read) < whole:
+                return
+            body, self._read = self._read[end + 4 : whole], self._read[whole:]
+            self._answer(head, body)
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        path = head.split(b" ", 2)[1].decode()
+        kind = b"text/xml; charset=utf-8" if path == "/Service.asmx" else b"application/json"
+        text = self._service.answer(path, body).encode()
+        reply = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (kind, len(text)) + text
+        delay = self._service.settings["latency"] if b"PerformRequestMsg" in body else 0.0
+        asyncio.get_running_loop().call_later(delay, self._send, reply, b"onnection: close" in head)
+
+    def _send(self, reply: bytes, closes: bool) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(reply)
+            if closes:
+                self._transport.close()
+
+
+async def serve() -> None:
+    """Serve on a free port until the process ends, and print the address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    service = StandIn()
+    make = asyncio.get_running_loop().create_server
+    server = await make(lambda: _Connection(service), "127.0.0.1", 0, ssl=context, backlog=1024)
+    print(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

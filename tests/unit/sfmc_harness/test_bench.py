@@ -1,0 +1,74 @@
+"""A figure knows its goal and its floor, and a count that differs from the expected one is no measurement."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from sfmc_harness.bench import __main__ as command
+from sfmc_harness.bench import idle
+from sfmc_harness.bench.figures import Figure, MeasurementError, expect
+
+MET = Figure("cost", 2.0, 2.6, floor=5.0)
+MISSED = Figure("cost", 3.0, 2.6, floor=5.0)
+WORSE = Figure("cost", 6.0, 2.6, floor=5.0)
+
+
+@pytest.mark.parametrize(("figure", "word"), [(MET, "met"), (MISSED, "missed"), (WORSE, "WORSE")])
+def test_a_line_begins_with_what_became_of_its_goal(figure: Figure, word: str) -> None:
+    assert str(figure).split()[0] == word
+
+
+def test_a_rate_must_be_at_least_its_goal_and_its_floor() -> None:
+    rates = [Figure("rate", value, 0.9, floor=0.5, at_least=True) for value in (1.0, 0.7, 0.4)]
+
+    assert [(rate.is_met, rate.holds) for rate in rates] == [(True, True), (False, True), (False, False)]
+
+
+def test_a_figure_without_a_floor_must_reach_its_goal() -> None:
+    assert not Figure("seconds", 1.0, 0.5).holds
+
+
+def test_a_start_that_sent_no_perform_is_no_measurement_of_starts() -> None:
+    with pytest.raises(MeasurementError, match="Expected 400 Performs, 0 retrying; counted 131 Performs, 269 retrying"):
+        expect("start", {"Performs": 400, "retrying": 0}, {"Performs": 131, "retrying": 269})
+
+
+@pytest.mark.parametrize(
+    ("figure", "arguments", "code"),
+    [(MET, [], 0), (MISSED, [], 0), (MISSED, ["--strict"], 1), (WORSE, [], 1), (MET, ["--strict"], 0)],
+)
+def test_the_exit_code_is_1_below_the_floor_and_with_strict_for_a_missed_goal(
+    monkeypatch: pytest.MonkeyPatch, figure: Figure, arguments: list[str], code: int
+) -> None:
+    monkeypatch.setattr(idle, "figures", lambda: iter([figure]))
+
+    assert command.main(["idle", *arguments]) == code
+
+
+def test_a_failed_measurement_is_a_line_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def figures() -> Iterator[Figure]:
+        raise MeasurementError("start: 131 Performs")
+        yield MET
+
+    monkeypatch.setattr(idle, "figures", figures)
+
+    assert command.main(["idle"]) == 1
+    assert capsys.readouterr().err == "bench idle failed: start: 131 Performs\n"
+
+
+def test_the_table_for_machines_has_line_value_goal_and_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(idle, "figures", lambda: iter([MISSED]))
+
+    command.main(["idle", "--json"])
+
+    [line] = json.loads(capsys.readouterr().out)
+    assert line == {"line": "cost", "value": 3.0, "goal": 2.6, "met": False, "floor": 5.0, "holds": True, "detail": ""}
+
+
+def test_an_unknown_bench_is_a_usage_error() -> None:
+    assert command.main(["nothing"]) == 2
