@@ -18,7 +18,7 @@ LOSS = f"{Keys().tag}loss"
 
 @pytest.fixture(scope="module")
 def on() -> Iterator[Bench]:
-    with bench() as made:
+    with bench(settle_seconds=1.5) as made:
         yield made
 
 

@@ -9,17 +9,17 @@ from typing import Any
 from redis import Redis
 
 from sfmc_harness.bench.figures import Figure, expect
-from sfmc_harness.bench.stand_in import file_of
+from sfmc_harness.bench.processes import ACCOUNT_ID
+from sfmc_harness.bench.rounds import request_for
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.schema import Keys
 from sfmc_import.policy import Policy
-from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.request import StartRequest
 from sfmc_import.runs import Accepted, Run
 from sfmc_import.states import StartNow
 from sfmc_local.redis_server import Valkey
 
 DEFINITIONS, DUE, BATCH = 200_000, 100_000, 250
-MID = "510001234"
 
 
 def figures(definitions: int = DEFINITIONS) -> Iterator[Figure]:
@@ -56,9 +56,7 @@ def _used(client: "Redis") -> int:
 
 
 def _whole_life(ledger: RedisLedger, key: str, request_id: str, policy: Policy) -> None:
-    file = FileInfo(location="sftp://import", name=file_of(key), size=1_234_567, modified_ns=1_764_061_455_123_456_789)
-    request = StartRequest(request_id=request_id, customer_key=key, mid=MID, file=file)
-    decision = ledger.claim(request, "bench", policy)
+    decision = ledger.claim(request_for(key, request_id), "bench", policy)
     assert isinstance(decision, StartNow)
     ledger.record_intent(decision.lease, ())
     ledger.started(decision.lease, Accepted(task_id=request_id[-9:], soap_request_id=None), 24, policy)
@@ -70,7 +68,7 @@ def _sweep(client: "Redis") -> Iterator[Figure]:
     """Make many requests due, take them in batches, and hold each batch against the time Redis was not free."""
     ledger = _ledger(client, accept_grace=0.0)
     for number in range(DUE):
-        request = StartRequest(request_id=f"{number:032x}", customer_key=f"definition-{number:07}", mid=MID)
+        request = StartRequest(request_id=f"{number:032x}", customer_key=f"definition-{number:07}", mid=ACCOUNT_ID)
         ledger.accept(request)
     client.config_set("slowlog-log-slower-than", 200)
     client.config_set("slowlog-max-len", 2 * DUE // BATCH)

@@ -4,25 +4,25 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
 from redis import Redis
 
-from sfmc_harness.bench.figures import expect
+from sfmc_harness.bench.figures import MeasurementError, expect
 from sfmc_harness.bench.processes import ACCOUNT_ID, ask, cpu_seconds, login, running, stand_in, wait_for
 from sfmc_harness.bench.stand_in import file_of
 from sfmc_import.request import QUEUE, START, FileInfo, StartRequest
 from sfmc_local.redis_server import Valkey
-from sfmc_transport.queues import length
+from sfmc_transport.queues import lists_of
 
 STREAM = "sfmc-import:events"
 THREADS = "32"
 _QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING")
 _OUTBOX = 15
-_ROUND_SECONDS, _SETTLE_SECONDS = 900.0, 2.0
+_ROUND_SECONDS, _AT_ONCE = 900.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,12 @@ class Worker:
 
     @property
     def is_drained(self) -> bool:
-        """Whether no message waits or is worked on."""
-        held: Any = self.client.hlen("unacked")
-        return bool(length(self.client, self.queue) == 0 and held == 0)
+        """Whether no message waits or is worked on; one between two lists is not seen."""
+        with self.client.pipeline() as pipe:
+            for key in lists_of(self.queue):
+                pipe.llen(key)
+            pipe.hlen("unacked")
+            return not any(pipe.execute())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,13 @@ class _Meter:
 class Bench:
     """A Redis with the persistence of production, a stand-in over HTTPS, and workers; a worker keeps its database.
 
-    Nothing is deleted between two rounds: each round has keys of its own.
+    Nothing is deleted between two rounds: each round has keys of its own. A round in which nothing happens for
+    `settle_seconds` is over.
     """
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, settle_seconds: float) -> None:
         self._stack = stack
+        self._settle_seconds = settle_seconds
         self._server = stack.enter_context(Valkey())
         self.url = stack.enter_context(stand_in())
         self._outbox = self._client(_OUTBOX)
@@ -84,13 +89,12 @@ class Bench:
 
     def worker(self, database: int, **settings: str) -> Worker:
         """Start a worker of ours with its usual settings."""
-        own = login(self.url) | {
-            "SFMC_REDIS_URL": f"unix://{self._server.socket_path}?db={database}",
-            "SFMC_CONCURRENCY": THREADS,
-            "SFMC_LOG_FORMAT": "json",
-        }
-        pid = self._start("-m", "sfmc_import", "worker", **own | settings)
+        pid = self._start("-m", "sfmc_import", "worker", **self._settings(database) | settings)
         return Worker(pid, self._client(database), database, START, QUEUE)
+
+    def beat(self, worker: Worker) -> None:
+        """Start a beat beside a worker of ours."""
+        self._start("-m", "sfmc_import", "beat", **self._settings(worker.database))
 
     def measure(
         self, worker: Worker, what: str, messages: Sequence[dict[str, Any]], expected: Mapping[str, int]
@@ -101,29 +105,34 @@ class Bench:
         """
         for message in messages:
             self._sender.send_task(worker.task, kwargs=message, queue=worker.queue, ignore_result=True)
-        newest: Any = worker.client.xrevrange(STREAM, count=1)
-        since = f"({newest[0][0].decode()}" if newest else "-"
+        since = _after_newest(worker)
         before = self._read(worker, since)
-        self._outbox.move(worker.queue, worker.database)
-        wait_for(lambda: worker.is_drained, what, _ROUND_SECONDS, pause=0.01)
-        cost = self._read(worker, since)
-        happened = self._settled(worker, since, before, expected)
-        expect(what, expected, happened)
-        return _each(before, cost, happened, len(messages))
+        if not self._outbox.move(worker.queue, worker.database):
+            raise MeasurementError(f"{what}: the messages of the round before are not read")
+        _wait_until_drained(worker, what)
+        drained = time.perf_counter()
+        after = self._settled(worker, since, before, expected)
+        expect(what, expected, after.counts - before.counts)
+        end = drained if after.time - drained < _AT_ONCE else after.time
+        return _each(before, after, end - before.time, len(messages))
 
-    def _settled(self, worker: Worker, since: str, before: _Meter, expected: Mapping[str, int]) -> Counter[str]:
-        """Count what happened; a message between two lists may have looked like none."""
+    def _settled(self, worker: Worker, since: str, before: _Meter, expected: Mapping[str, int]) -> _Meter:
+        """Read the meter when what is expected has happened, or nothing happens any more.
 
-        def happened() -> Counter[str]:
-            return self._read(worker, since).counts - before.counts
+        A worker gives a message back whose call takes long, and goes on with its request.
+        """
+        after = newest = self._read(worker, since)
 
-        def is_expected() -> bool:
-            found = happened()
-            return all(found[name] == number for name, number in expected.items())
+        def is_over() -> bool:
+            nonlocal after, newest
+            if all((after.counts - before.counts)[name] == number for name, number in expected.items()):
+                return True
+            newest = newest if newest.counts == after.counts else after
+            after = self._read(worker, since)
+            return after.time - newest.time > self._settle_seconds
 
-        with suppress(TimeoutError):
-            wait_for(is_expected, "the rest", _SETTLE_SECONDS, pause=0.05)
-        return happened()
+        wait_for(is_over, "the rest of the round", _ROUND_SECONDS, pause=0.25)
+        return after
 
     def _read(self, worker: Worker, since: str) -> _Meter:
         info: Any = worker.client.info("cpu")
@@ -132,6 +141,14 @@ class Bench:
         entries: Any = worker.client.xrange(STREAM, min=since)
         events = Counter(json.loads(fields[b"event"])["type"].split("import.", 1)[1] for _, fields in entries)
         return _Meter(cpu, redis_cpu, now, events + Counter(ask(f"{self.url}/counts")))
+
+    def _settings(self, database: int) -> dict[str, str]:
+        address = f"unix://{self._server.socket_path}?db={database}"
+        return login(self.url) | {
+            "SFMC_REDIS_URL": address,
+            "SFMC_CONCURRENCY": THREADS,
+            "SFMC_LOG_FORMAT": "json",
+        }
 
     def _start(self, *command: str, **settings: str) -> int:
         return self._stack.enter_context(running(*command, **settings)).pid
@@ -145,27 +162,46 @@ class Bench:
         return f"redis+socket://{self._server.socket_path}?virtual_host={database}"
 
 
-def _each(before: _Meter, after: _Meter, happened: Counter[str], messages: int) -> Spent:
+def _after_newest(worker: Worker) -> str:
+    newest: Any = worker.client.xrevrange(STREAM, count=1)
+    return f"({newest[0][0].decode()}" if newest else "-"
+
+
+def _wait_until_drained(worker: Worker, what: str) -> None:
+    """Wait until two looks in a row see no message."""
+    empty = 0
+
+    def is_over() -> bool:
+        nonlocal empty
+        empty = empty + 1 if worker.is_drained else 0
+        return empty > 1
+
+    wait_for(is_over, what, _ROUND_SECONDS, pause=0.02)
+
+
+def _each(before: _Meter, after: _Meter, seconds: float, messages: int) -> Spent:
+    happened = after.counts - before.counts
     calls = happened["Perform calls"] + happened["Retrieve calls"]
-    spent = (after.cpu - before.cpu, after.redis_cpu - before.redis_cpu, after.time - before.time, calls)
+    spent = (after.cpu - before.cpu, after.redis_cpu - before.redis_cpu, seconds, calls)
     return Spent(*(part / messages for part in spent))
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench(settle_seconds: float = 15.0) -> Iterator[Bench]:
     """Make a bench for the length of a block."""
     with ExitStack() as stack:
-        yield Bench(stack)
+        yield Bench(stack, settle_seconds)
 
 
 def starts_of(keys: Sequence[str]) -> list[dict[str, Any]]:
     """Make a message for each definition, with the file that it imports."""
-    return [_request(key).as_message() for key in keys]
+    return [request_for(key, key).as_message() for key in keys]
 
 
-def _request(key: str) -> StartRequest:
+def request_for(key: str, request_id: str) -> StartRequest:
+    """Make a request with the file that the definition imports."""
     file = FileInfo(location="sftp://import", name=file_of(key), size=1_234_567, modified_ns=1_764_061_455_123_456_789)
-    return StartRequest(request_id=key, customer_key=key, mid=ACCOUNT_ID, file=file)
+    return StartRequest(request_id=request_id, customer_key=key, mid=ACCOUNT_ID, file=file)
 
 
 def all_started(number: int) -> dict[str, int]:
