@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sfmc_harness.bench import __main__ as command
-from sfmc_harness.bench import idle
+from sfmc_harness.bench.__main__ import main
 from sfmc_harness.bench.figures import Figure, MeasurementError, expect
 
 MET = Figure("cost", 2.0, 2.6, floor=5.0)
@@ -39,36 +38,28 @@ def test_a_start_that_sent_no_perform_is_no_measurement_of_starts() -> None:
     [(MET, [], 0), (MISSED, [], 0), (MISSED, ["--strict"], 1), (WORSE, [], 1), (MET, ["--strict"], 0)],
 )
 def test_the_exit_code_is_1_below_the_floor_and_with_strict_for_a_missed_goal(
-    monkeypatch: pytest.MonkeyPatch, figure: Figure, arguments: list[str], code: int
+    figure: Figure, arguments: list[str], code: int
 ) -> None:
-    monkeypatch.setattr(idle, "figures", lambda: iter([figure]))
-
-    assert command.main(["idle", *arguments]) == code
+    assert main(["idle", *arguments], lambda _: iter([figure])) == code
 
 
-def test_a_failed_measurement_is_a_line_and_an_exit_code(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def figures() -> Iterator[Figure]:
+def test_a_failed_measurement_is_a_line_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    def measure(_: str) -> Iterator[Figure]:
         raise MeasurementError("start: 131 Performs")
         yield MET
 
-    monkeypatch.setattr(idle, "figures", figures)
-
-    assert command.main(["idle"]) == 1
+    assert main(["idle"], measure) == 1
     assert capsys.readouterr().err == "bench idle failed: start: 131 Performs\n"
 
 
 def test_the_table_for_machines_has_line_value_goal_and_verdict(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(idle, "figures", lambda: iter([MISSED]))
-
-    command.main(["idle", "--json"])
+    main(["idle", "--json"], lambda _: iter([MISSED]))
 
     [line] = json.loads(capsys.readouterr().out)
     assert line == {"line": "cost", "value": 3.0, "goal": 2.6, "met": False, "floor": 5.0, "holds": True, "detail": ""}
 
 
 def test_an_unknown_bench_is_a_usage_error() -> None:
-    assert command.main(["nothing"]) == 2
+    assert main(["nothing"]) == 2

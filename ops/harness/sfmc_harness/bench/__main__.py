@@ -7,14 +7,20 @@ import argparse
 import importlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sfmc_harness.bench.figures import Figure, MeasurementError
 
 ALL = ("waiting", "starts", "perform", "concurrency", "backlog", "files", "idle", "ledger", "importing", "sandbox")
 
 
-def main(arguments: list[str]) -> int:
+def figures_of(name: str) -> Iterator[Figure]:
+    """Measure one bench."""
+    found: Iterator[Figure] = importlib.import_module(f"sfmc_harness.bench.{name}").figures()
+    return found
+
+
+def main(arguments: list[str], measure: Callable[[str], Iterator[Figure]] = figures_of) -> int:
     """Print every figure; 1 if one is below its floor, a measurement failed, or with --strict a goal was missed."""
     options = _options(arguments)
     unknown = [name for name in options.names if name not in ALL]
@@ -24,7 +30,7 @@ def main(arguments: list[str]) -> int:
     figures, failed = [], False
     for name in options.names or ALL:
         try:
-            figures += list(_run(name, show=not options.json))
+            figures += list(_shown(name, measure(name), show=not options.json))
         except (MeasurementError, TimeoutError) as error:
             print(f"bench {name} failed: {error}", file=sys.stderr)
             failed = True
@@ -43,10 +49,10 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _run(name: str, *, show: bool) -> Iterator[Figure]:
+def _shown(name: str, figures: Iterator[Figure], *, show: bool) -> Iterator[Figure]:
     if show:
         print(f"{name}:", flush=True)
-    for figure in importlib.import_module(f"sfmc_harness.bench.{name}").figures():
+    for figure in figures:
         if show:
             print(f"  {figure}", flush=True)
         yield figure
