@@ -2,7 +2,7 @@
 
 import os
 import signal
-import sys
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,8 @@ def deadly_names() -> Iterator[str]:
     yield from (path.name for path in Path(os.environ[FOLDER]).iterdir())
 
 
-def watch(event: str, arguments: tuple[Any, ...]) -> None:
+def watch(data: bytes) -> None:
     """Die just before a query is sent that names a deadly definition."""
-    if event != "http.client.send":
-        return
-    data = bytes(arguments[1])
     if any(name.encode() in data for name in deadly_names()):
         die()
 
@@ -44,5 +41,11 @@ def unless_fixed(name: str, note: str) -> None:
 
 @signals.celeryd_after_setup.connect
 def keep_watch(**_: Any) -> None:
-    """Watch in workers only: an audit hook cannot be taken off again."""
-    sys.addaudithook(watch)
+    """Look at what workers send over plain sockets; the connections to Redis send in another way."""
+    plain_send = socket.socket.send
+
+    def send(connection: socket.socket, data: Any, *flags: int) -> int:
+        watch(bytes(data))
+        return plain_send(connection, data, *flags)
+
+    socket.socket.send = send  # type: ignore[method-assign, assignment]
