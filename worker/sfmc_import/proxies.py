@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-EXPECTED = "http://HOST:PORT or http://USER:PASSWORD@HOST:PORT"
+EXPECTED = "http://HOST:PORT, with USER:PASSWORD@ before HOST if it asks for a login"
 NONE = frozenset({"none", "off", "direct"})
 
 

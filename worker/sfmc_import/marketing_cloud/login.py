@@ -114,6 +114,8 @@ class TokenSource:
             )
         if 400 <= answer.status < 500 and answer.status not in PASSING_STATUSES:
             return after_situation("login_failed", self._refused(mid, answer))
+        if answer.status == 407:
+            return after_situation("proxy_refused", "no token: the proxy wants another user and password (HTTP 407)")
         situation = f"http_{answer.status}" if answer.status in {429, 503} else "token_unavailable"
         text = f"no token: the token endpoint answers HTTP {answer.status}"
         return after_query(after_situation(situation, text, retry_after=answer.retry_after))
@@ -127,7 +129,7 @@ class TokenSource:
         )
 
 
-PASSING_STATUSES = frozenset({408, 425, 429})
+PASSING_STATUSES = frozenset({407, 408, 425, 429})
 """Refusals of the token endpoint that are not about the login."""
 
 

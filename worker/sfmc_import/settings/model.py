@@ -54,8 +54,8 @@ class Settings(BaseModel):
     )
     proxy: ProxyAddress = Field(
         SecretStr(""),
-        description="http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, the proxy for all calls to Marketing Cloud, or"
-        " none; without it HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
+        description="http://HOST:PORT of the proxy for all calls to Marketing Cloud, with USER:PASSWORD@ before HOST if"
+        " it asks for a login, or none; without it HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
     )
     time_zone: Zone = Field(
         # Marketing Cloud docs, "Time zones": system time is US Central standard, without daylight saving.

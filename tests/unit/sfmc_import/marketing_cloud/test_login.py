@@ -204,6 +204,7 @@ def test_a_refused_client_is_an_account_wide_failure_that_says_what_to_check(tok
         (Failed("proxy_refused", "407"), "proxy_refused", True),
         (Reply(500, {}, b""), "token_unavailable", False),
         (Reply(302, {}, b""), "token_unavailable", False),
+        (Reply(407, {}, b""), "proxy_refused", True),
         (Reply(408, {}, b""), "token_unavailable", False),
         (Reply(503, {}, b""), "http_503", True),
         (Reply(400, {}, b""), "login_failed", True),
