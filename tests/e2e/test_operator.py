@@ -35,7 +35,7 @@ class Doubt:
 
 
 def start(stack: RunningSystem, key: str, *options: str) -> str:
-    done = stack.run("start", key, "--json", *options)
+    done = stack.run("start", key, "--json", "--record-only", *options)
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     return str(result["request_id"])

@@ -16,8 +16,8 @@ RESULTS = "{celery}celery-task-meta-*"
 CONNECTING = ("hello", "ping", "select", "client|setinfo", "info", "time", "multi")
 SCRIPTS = ("eval", "evalsha", "script|load")
 READING = (
-    "get", "hget", "hgetall", "hlen", "hmget", "llen", "xlen", "xrange", "xread", "xrevrange", "zcard", "zcount",
-    "zrange", "zrangebyscore", "zscore",
+    "exists", "scan", "get", "hget", "hgetall", "hlen", "hmget", "llen", "xlen", "xrange", "xread", "xrevrange",
+    "zcard", "zcount", "zrange", "zrangebyscore", "zscore",
 )  # fmt: skip
 
 
@@ -32,10 +32,10 @@ class Role:
 
 ROLES: Mapping[RoleName, Role] = {
     "worker": Role(
-        (*CONNECTING, *SCRIPTS, *READING, "exec", "blmove", "blpop", "del", "exists", "expire", "hdel", "hexists",
-         "hincrby", "hset", "lmove", "lpush", "lrange", "lrem", "ltrim", "mget", "pexpire", "publish",
-         "rpush", "sadd", "set", "setex",
-         "smembers", "srem", "wait", "waitaof", "xadd", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
+        (*CONNECTING, *SCRIPTS, *READING, "exec", "blmove", "blpop", "del", "expire", "hdel", "hexists",
+         "hincrby", "hscan", "hset", "lmove",
+         "lpush", "lrange", "lrem", "ltrim", "mget", "pexpire", "publish", "rpush", "sadd", "set",
+         "setex", "smembers", "srem", "wait", "waitaof", "xadd", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
         (STREAM, LEDGER, MOVES, QUEUES, HELD, BINDINGS, RESULTS),
         (RESULTS,),
     ),
@@ -80,8 +80,9 @@ ARGUMENTS: Mapping[str, str] = {
     "blmove": "{key} {key} LEFT LEFT 0", "blpop": "{key} 0", "del": "{key}", "exists": "{key}", "expire": "{key} 1",
     "hdel": "{key} f", "hexists": "{key} f", "hincrby": "{key} f 1", "hset": "{key} f v",
     "lmove": "{key} {key} LEFT LEFT",
-    "lpush": "{key} v", "lrange": "{key} 0 1", "lrem": "{key} 1 v", "ltrim": "{key} 0 1", "mget": "{key}",
-    "pexpire": "{key} 1", "rpush": "{key} v",
+    "lpush": "{key} v", "lrem": "{key} 1 v",
+    "ltrim": "{key} 0 1", "scan": "0", "hscan": "{key} 0", "lrange": "{key} 0 1",
+    "mget": "{key}", "pexpire": "{key} 1", "rpush": "{key} v",
     "sadd": "{key} m", "set": "{key} v", "setex": "{key} 1 v", "smembers": "{key}", "srem": "{key} m", "wait": "0 1",
     "waitaof": "0 0 1", "xadd": "{key} * f v", "zadd": "{key} 1 m", "zpopmin": "{key}", "zrem": "{key} m",
     "zremrangebyscore": "{key} 0 1", "publish": "{channel} m",

@@ -78,11 +78,20 @@ OTHER_CONTENT = 2
 class RedisLedger:
     """Implements sfmc_import.ports.Ledger; safe for many threads, `client` must not decode replies.
 
-    `scripts` are the texts by step, those of this package unless given.
+    `scripts` are the texts by step, those of this package unless given. With `works_off` it is that of a worker:
+    what it accepts waits in the queue already, and is taken also while the memory of Redis is full.
     """
 
-    def __init__(self, client: Redis, settings: LedgerSettings, scripts: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        settings: LedgerSettings,
+        scripts: Mapping[str, str] | None = None,
+        *,
+        works_off: bool = False,
+    ) -> None:
         self._client = client
+        self._works_off = works_off
         self._settings = settings
         self.keys = Keys(settings.prefix)
         self._scripts = {
@@ -122,7 +131,8 @@ class RedisLedger:
     def accept(self, request: StartRequest, *, report: bool = False) -> bool:
         """See sfmc_import.ports.Ledger.accept."""
         # The call has a name: when its reply got lost and redis-py repeats it, the request is still new.
-        more = {"call": uuid4().hex, "refusal": str(IdTakenError(request.request_id)) if report else False}
+        refusal = str(IdTakenError(request.request_id)) if report else False
+        more = {"call": uuid4().hex, "refusal": refusal, "works_off": self._works_off}
         answer = int(self._run("accept", request_arguments(request) | more))
         if answer == OTHER_CONTENT:
             raise IdTakenError(request.request_id)

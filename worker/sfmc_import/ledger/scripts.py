@@ -38,12 +38,13 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 """The Lua files that a step needs beside lib.lua, in order: each script creates all functions of its files anew."""
 
 
-REFUSED_WHEN_FULL = frozenset({"accept", "report"})
-"""Steps that bring something new: a Redis without memory refuses them. All others work off what is there."""
+BRING_NEW = frozenset({"accept", "report"})
+"""Steps that bring something new: a Redis without memory refuses them, unless a worker works off its queue."""
 
-WORKS_WHEN_FULL = """-- A Redis that is full refuses a script whose first write may need memory; this one needs none.
+NEEDS_NO_MEMORY = """-- A Redis that is full refuses a script whose first write may need memory; this one needs none.
 redis.call('ZREM', DUE, '')
 """
+FOR_WORKERS = "if a.works_off == true then redis.call('ZREM', DUE, '') end\n"
 
 
 def read_part(name: str) -> str:
@@ -70,7 +71,9 @@ def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part)
 
 
 def _first_write(step: str) -> str:
-    return "" if step in REFUSED_WHEN_FULL or step == "followed" else WORKS_WHEN_FULL
+    if step == "followed":
+        return ""
+    return FOR_WORKERS if step in BRING_NEW else NEEDS_NO_MEMORY
 
 
 # A function at the left margin, on one line or up to the `end` at the left margin.
