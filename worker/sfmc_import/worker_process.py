@@ -15,6 +15,7 @@ import structlog
 from celery.bootsteps import StartStopStep
 from celery.signals import worker_shutting_down
 from celery.worker import state
+from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import.errors import FAILURE, INTERRUPTED
@@ -88,10 +89,7 @@ def wait_for_redis(
     waited = 0
     while True:
         try:
-            condition = inspect_server(client)
-            found = check_server(condition, durability=settings.durability, replicas=settings.wait_replicas)
-            # With two servers each user has a part of the rights, which is no list of its own.
-            rights = [check_rights(client, role, settings.prefix)] if settings.broker == settings.redis else []
+            found = _findings(client, settings, role)
         except (RedisError, OSError) as error:
             wrong = trouble(error, address, variable, probe=True)
             if wrong.lasts:
@@ -102,7 +100,16 @@ def wait_for_redis(
             pause(seconds)
         else:
             client.close()
-            return found + rights
+            return found
+
+
+def _findings(client: Redis, settings: Settings, role: RoleName) -> list[Finding]:
+    condition = inspect_server(client)
+    found = check_server(condition, durability=settings.durability, replicas=settings.wait_replicas)
+    # With two servers each user has a part of the rights, which is no list of its own.
+    if settings.broker == settings.redis and not any(map(_ends_the_process, found)):
+        found.append(check_rights(client, role, settings.prefix))
+    return found
 
 
 def begin(environ: Mapping[str, str], *, marketing_cloud: bool) -> Heartbeat | None:

@@ -78,8 +78,7 @@ OTHER_CONTENT = 2
 class RedisLedger:
     """Implements sfmc_import.ports.Ledger; safe for many threads, `client` must not decode replies.
 
-    `scripts` are the texts by step, those of this package unless given. With `works_off` it is that of a worker:
-    what it accepts waits in the queue already, and is taken also while the memory of Redis is full.
+    `scripts` are the texts by step, those of this package unless given. A worker `works_off` also a full Redis.
     """
 
     def __init__(
