@@ -29,4 +29,6 @@ def open_redis(settings: Settings) -> Redis:
 
 def open_ledger(settings: Settings) -> RedisLedger:
     """Open the ledger of a worker or of an operator; it connects on first use."""
-    return RedisLedger(open_redis(settings), ledger_settings(settings), works_off=True)
+    ledger = RedisLedger(open_redis(settings), ledger_settings(settings))
+    ledger.works_off = True
+    return ledger

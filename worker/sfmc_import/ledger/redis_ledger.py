@@ -81,16 +81,10 @@ class RedisLedger:
     `scripts` are the texts by step, those of this package unless given. A worker `works_off` also a full Redis.
     """
 
-    def __init__(
-        self,
-        client: Redis,
-        settings: LedgerSettings,
-        scripts: Mapping[str, str] | None = None,
-        *,
-        works_off: bool = False,
-    ) -> None:
+    works_off = False
+
+    def __init__(self, client: Redis, settings: LedgerSettings, scripts: Mapping[str, str] | None = None) -> None:
         self._client = client
-        self._works_off = works_off
         self._settings = settings
         self.keys = Keys(settings.prefix)
         self._scripts = {
@@ -131,7 +125,7 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.accept."""
         # The call has a name: when its reply got lost and redis-py repeats it, the request is still new.
         refusal = str(IdTakenError(request.request_id)) if report else False
-        more = {"call": uuid4().hex, "refusal": refusal, "works_off": self._works_off}
+        more = {"call": uuid4().hex, "refusal": refusal, "works_off": self.works_off}
         answer = int(self._run("accept", request_arguments(request) | more))
         if answer == OTHER_CONTENT:
             raise IdTakenError(request.request_id)
