@@ -36,7 +36,7 @@ def _help() -> Figure:
         begun = time.perf_counter()
         subprocess.run([sys.executable, "-m", "sfmc_import", "--help"], capture_output=True, check=True)
         times.append(time.perf_counter() - begun)
-    return Figure("seconds of sfmc-import --help", statistics.median(times), 0.3, "median of 7")
+    return Figure("seconds of sfmc-import --help", statistics.median(times), 0.3, "median of 7", 1.0)
 
 
 def _ready(stack: ExitStack, folder: Path, settings: dict[str, str]) -> Figure:
@@ -45,7 +45,7 @@ def _ready(stack: ExitStack, folder: Path, settings: dict[str, str]) -> Figure:
     begun = time.perf_counter()
     stack.enter_context(running("-m", "sfmc_import", "worker", **own))
     wait_for(lambda: heartbeat.is_file() and heartbeat.read_text().startswith("ready"), "a ready worker", 30)
-    return Figure("seconds until a worker is ready", time.perf_counter() - begun, 3.0, "from its command on")
+    return Figure("seconds until a worker is ready", time.perf_counter() - begun, 3.0, "from its command on", 10.0)
 
 
 def _first_perform(stack: ExitStack, arrivals: Path, url: str, settings: dict[str, str]) -> Figure:
