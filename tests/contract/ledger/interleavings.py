@@ -149,10 +149,14 @@ class Interleavings(RuleBasedStateMachine):
         assert self.ledger.withdraw_intent(lease) is True
 
     def _retry(self, lease: Lease) -> None:
-        assert self.ledger.retry(lease, NotApplied("9", "later"), 30) in {"retrying", "gave_up"}
+        assert self.ledger.retry(lease, NotApplied("9", "later"), 30) in {"retrying", self._end(lease, "gave_up")}
 
     def _reject(self, lease: Lease) -> None:
-        assert self.ledger.reject(lease, Rejected("43010", "no")) == "rejected"
+        assert self.ledger.reject(lease, Rejected("43010", "no")) == self._end(lease, "rejected")
+
+    def _end(self, lease: Lease, without_doubt: str) -> str:
+        """The end of a request without a run: unknown when an attempt was repeated without proof."""
+        return "start_unknown" if lease.request_id in self.repeated else without_doubt
 
     @rule(decision=leases)
     def late_started(self, decision: StartNow | Reconcile) -> None:
