@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from sfmc_import.request import UPKEEP_QUEUE
 from sfmc_local.processes import spawn, stop
 from sfmc_local.redis_server import Valkey
 from tests.support.waiting import eventually
@@ -152,9 +153,11 @@ def test_beat_leaves_nothing_on_disk(tmp_path: Path, own_valkey: Valkey) -> None
         cwd=tmp_path,
         stderr=subprocess.DEVNULL,
     ) as beat:
-        with redis.Redis.from_url(own_valkey.url, socket_timeout=10) as client:
-            eventually(lambda: client.llen("imports"), 60, "beat sends sweeps")
-        beat.terminate()
+        try:
+            with redis.Redis.from_url(own_valkey.url, socket_timeout=10) as client:
+                eventually(lambda: client.llen(UPKEEP_QUEUE), 60, "beat sends sweeps")
+        finally:
+            beat.terminate()
 
     assert beat.returncode == 0
     assert list(tmp_path.iterdir()) == []
