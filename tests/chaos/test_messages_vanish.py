@@ -32,7 +32,7 @@ for _ in range(2):
 
 def delete_messages(system: RunningSystem) -> int:
     in_flight = list(system.client.scan_iter(match="*transport:inflight:*"))
-    return int(system.client.delete("imports", "unacked", "unacked_index", *in_flight))
+    return int(system.client.delete("imports", "imports.upkeep", "unacked", "unacked_index", *in_flight))
 
 
 def test_every_request_ends_though_all_messages_are_deleted_at_a_hundred_moments(
