@@ -9,6 +9,7 @@ from sfmc_import.faults import Rejected
 from sfmc_import.ports import Deps, Refusal
 from sfmc_import.request import StartRequest, fold_key
 from sfmc_import.runs import Definition
+from sfmc_import.states import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,12 @@ class NotIdentified:
     fault: Refusal
 
 
-def identify(request: StartRequest, deps: Deps) -> Identified | NotIdentified:
-    """Resolve a request. It is in the ledger before Marketing Cloud is asked, so that the answer may take its time."""
+def identify(request: StartRequest, owner: str, deps: Deps) -> Identified | NotIdentified | Decision:
+    """Resolve a request, or say why `owner` must not now.
+
+    It is in the ledger before Marketing Cloud is asked, so that the answer may take its time, and is held meanwhile, so
+    that a request whose definition kills workers is noticed.
+    """
     if request.is_resolved:
         return Identified(request, None)
     found: Definition | Refusal | None = deps.definitions.known(request.mid, request.customer_key, request.object_id)
@@ -41,6 +46,8 @@ def identify(request: StartRequest, deps: Deps) -> Identified | NotIdentified:
         request = _recorded(request, deps)
         if request.is_resolved:
             return Identified(request, None)
+        if (held := deps.ledger.resolving(request, owner)) is not None:
+            return held
         found = deps.definitions.get(request.mid, request.customer_key, object_id=request.object_id)
     if isinstance(found, Definition) and not _is_meant(request, found):
         found = Rejected("two_definitions", _named_twice(request, found))

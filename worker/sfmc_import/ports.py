@@ -78,6 +78,14 @@ class Ledger(Protocol):
         """
         ...
 
+    def resolving(self, request: StartRequest, owner: str) -> Decision | None:
+        """Hold a recorded request for `owner`, for one lease, while its definition is read: a lost worker is counted.
+
+        None when the worker may go on; `claim` or `unresolved` ends the hold. Otherwise why it must not read now:
+        another worker does, another suspect acts, or the request waits or has ended.
+        """
+        ...
+
     def unresolved(self, request: StartRequest, fault: Refusal, delay: float, policy: Policy) -> str:
         """Record that the definition of a request is refused, or cannot be read now; gives the state after it.
 

@@ -63,9 +63,11 @@ def start(request: StartRequest, owner: str, deps: Deps) -> Outcome:
     if request.not_before is not None:
         deps.ledger.accept(request)
         return Outcome("request_accepted", "accepted")
-    found = identify(request, deps)
+    found = identify(request, owner, deps)
     if isinstance(found, NotIdentified):
         return _record_unresolved(found, deps)
+    if not isinstance(found, Identified):
+        return _explain(found)
     outcome = _act(found, owner, deps)
     if found.customer_key == request.customer_key:
         return outcome

@@ -18,6 +18,7 @@ from tests.contract.ledger import (
     test_leases,
     test_losses,
     test_processes,
+    test_reading_definitions,
     test_redis_only,
     test_repeated_in_doubt,
     test_repeated_steps,
@@ -48,6 +49,7 @@ BODIES = (
     test_errors_in_a_row,
     test_processes,
     test_definitions_resolved,
+    test_reading_definitions,
     test_answers_without_proof,
     test_repeated_in_doubt,
 )

@@ -127,27 +127,18 @@ local function expire_ambiguous()
   return not_yet()
 end
 
--- A lease that ran out instead of being given back: its worker is gone. True when the request is to blame: the first
--- loss only makes it a suspect, for another request of the same worker may have been the cause; later it was alone.
-local function lost_too_many()
-  if int(d.lease) == 0 then return false end
-  set(request_key(id), r, {worker_losses = int(r.worker_losses) + 1})
-  return int(r.worker_losses) > cfg.max_lost
-end
-
 -- Another suspect acts now. The worker that was lost may come back: what it still does for this one is refused.
 local function wait_as_suspect(other)
   new_fence(id, r, d)
   set(definition_key(r), d, {lease = '0'})
   keep_definition(r, d)
-  redis.call('ZADD', suspects_key(), r.since, id)
-  keep(suspects_key(), cfg.unfinished_ttl)
+  join_suspects(id, r)
   due_at(id, r, int(other.lease))
   return not_yet({held_by = other.holder, opens_in = (int(other.lease) - now) / 1000})
 end
 
 local function lease_over()
-  local to_blame = lost_too_many()
+  local to_blame = lost_too_many(id, r, d.lease)
   if r.sent == '1' then return expire_ambiguous() end
   if is_over() then return expire() end
   local other = is_suspect(r) and other_suspect(id)
@@ -188,7 +179,7 @@ local function while_reconciling()
   local leased = int(d.lease) > now
   if not (leased and mine_again()) then
     if leased or int(r.not_before) > now then return not_yet() end
-    if lost_too_many() then return give_up_reconciling() end
+    if lost_too_many(id, r, d.lease) then return give_up_reconciling() end
     local other = is_suspect(r) and other_suspect(id)
     if other then return wait_as_suspect(other) end
     take_lease(id, r, d)
@@ -207,6 +198,7 @@ local function resolve_key()
   local values = {key = a.resolved_key, definition = a.definition}
   if r.key ~= a.resolved_key and r.key ~= r.object then values.asked = r.key end
   set(request_key(id), r, values)
+  end_resolving(id, r)
 end
 
 function steps.claim()
@@ -214,7 +206,7 @@ function steps.claim()
   if not r.state then r = create(id, a) end
   if present(a.content) and r.c and r.c ~= a.content then return answer('other_content') end
   resolve_key()
-  if present(a.caller) and not r.caller and OPEN[r.state] then set(request_key(id), r, {caller = a.caller}) end
+  note_caller(id, r)
   d = record(definition_key(r))
   -- A holder whose record vanished would block the definition for ever.
   if held_by_other() and int(d.lease) <= now and redis.call('EXISTS', request_key(d.holder)) == 0 then

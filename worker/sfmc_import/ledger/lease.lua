@@ -16,6 +16,15 @@ end
 -- A request whose worker was lost is a suspect until it is answered. Only one at a time acts, so that it dies alone.
 local function is_suspect(r) return int(r.worker_losses) > 0 end
 
+-- Counts a lease that ran out at `over` instead of being given back: its worker is gone. True when the request is to
+-- blame: the first loss only makes it a suspect, for another request of the same worker may have been the cause; later
+-- it was alone.
+local function lost_too_many(id, r, over)
+  if int(over) == 0 then return false end
+  set(request_key(id), r, {worker_losses = int(r.worker_losses) + 1})
+  return int(r.worker_losses) > cfg.max_lost
+end
+
 -- Another suspect that acts now.
 local function other_suspect(id)
   local s = record(suspect_key())
@@ -28,16 +37,27 @@ local function admit_suspect(id)
   redis.call('ZREM', suspects_key(), id)
 end
 
+local function join_suspects(id, r)
+  redis.call('ZADD', suspects_key(), r.since, id)
+  keep(suspects_key(), cfg.unfinished_ttl)
+end
+
 -- The suspect no longer acts: wakes the first of those that wait.
 local function release_suspect(id)
   if redis.call('HGET', suspect_key(), 'holder') ~= id then return end
   redis.call('DEL', suspect_key())
-  local first, state
+  local first, state, resolving
   repeat
     first = redis.call('ZPOPMIN', suspects_key())[1]
-    state = first and redis.call('HGET', request_key(first), 'state')
-  until not first or state == 'starting' or state == 'reconciling'
+    if first then state, resolving = unpack(redis.call('HMGET', request_key(first), 'state', 'resolving')) end
+  until not first or state == 'starting' or state == 'reconciling' or resolving
   if first then redis.call('ZADD', DUE, str(now), first) end
+end
+
+-- What became of reading the definition is known: the worker that read it lives.
+local function end_resolving(id, r)
+  drop(request_key(id), r, {'resolving', 'worker_losses'})
+  release_suspect(id)
 end
 
 local function extend_lease(id, r, d)

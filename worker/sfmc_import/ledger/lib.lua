@@ -76,6 +76,11 @@ end
 -- States in which the outcome of a start is not known yet.
 local OPEN = {accepted = true, deferred = true, starting = true, retrying = true, reconciling = true}
 
+-- Notes whose sender waits for the result.
+local function note_caller(id, r)
+  if present(a.caller) and not r.caller and OPEN[r.state] then set(request_key(id), r, {caller = a.caller}) end
+end
+
 -- Notes that the sender of a message, who waits for the result, can have it.
 local function note_result(id, r)
   if not r.caller or OPEN[r.state] then return end

@@ -140,6 +140,11 @@ class RedisLedger:
             arguments |= {"resolved_key": definition.customer_key, "definition": as_first_read(definition)}
         return read_decision(request.request_id, self._run("claim", arguments))
 
+    def resolving(self, request: StartRequest, owner: str) -> Decision | None:
+        """See sfmc_import.ports.Ledger.resolving."""
+        answer = self._run("resolving", {"id": request.request_id, "caller": request.caller, "owner": owner})
+        return None if answer is None else read_decision(request.request_id, answer)
+
     def unresolved(self, request: StartRequest, fault: Refusal, delay: float, policy: Policy) -> str:
         """See sfmc_import.ports.Ledger.unresolved."""
         arguments = request_arguments(request) | {"attempt": request.attempt, "code": fault.code, "text": fault.text}
@@ -160,11 +165,8 @@ class RedisLedger:
         self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
     ) -> float | None:
         """See sfmc_import.ports.Ledger.record_intent."""
-        arguments = {
-            "id": lease.request_id,
-            "fence": lease.fence,
-            **intent_arguments(known, window=window, above=above),
-        }
+        given = intent_arguments(known, window=window, above=above)
+        arguments = {"id": lease.request_id, "fence": lease.fence, **given}
         return self._lease_left(self._run_confirmed("record_intent", arguments))
 
     def renew_intent(self, lease: Lease) -> float | None:

@@ -129,6 +129,13 @@ REQUEST = Key(
             meaning="the newest fencing token that it was given",
         ),
         Field(name="owner", kept_at_end=False, meaning="the worker that has the lease; empty when it was given back"),
+        Field(
+            name="resolving",
+            kind="ms",
+            attribute="resolving_until",
+            kept_at_end=False,
+            meaning="a worker reads its definition: until when it holds the request for that; 0 while a suspect waits",
+        ),
         Field(name="sent", kind="flag", kept_at_end=False, meaning="the attempt of the lease may have been applied"),
         Field(name="retry_until", kind="ms", kept_at_end=False, meaning="no attempt begins after this time"),
         Field(name="not_before", kind="ms", kept_at_end=False, meaning="the next attempt or check is not before"),
@@ -291,7 +298,7 @@ SUSPECT = Key(
         Field(name="holder", meaning="the request id"),
         Field(name="lease", kind="ms", attribute="lease_until", meaning="when its lease is over"),
     ),
-    meaning="The only suspect that has a lease. The time counts from the newest renewal of the lease.",
+    meaning="The only suspect that acts: it has a lease or is held. The time counts from the newest renewal.",
 )
 SUSPECTS = Key(
     name="suspects",

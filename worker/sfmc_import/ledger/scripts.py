@@ -11,7 +11,8 @@ _LEASED = ("lease", "starting")
 _ENDING = ("follow_ups", "lease", "duplicates")
 STEPS: Mapping[str, tuple[str, ...]] = {
     "accept": ("upkeep",),
-    "unresolved": ("upkeep",),
+    "resolving": (*_ENDING, "upkeep"),
+    "unresolved": ("lease", "upkeep"),
     "claim": (*_ENDING, "claim"),
     "record_intent": _LEASED,
     "renew_intent": _LEASED,

@@ -1,4 +1,4 @@
--- Steps that need no lease: recording a request, what is due, reports, and the check for write losses.
+-- Steps that need no lease: recording a request, reading its definition, what is due, reports, and the check for write losses.
 
 -- Publishes once that the id of a request was accepted with other content.
 local function refuse_other_content()
@@ -24,6 +24,51 @@ function steps.accept()
   return 2
 end
 
+local function is_unresolved(r) return r.state == 'accepted' or (r.postponed and not r.definition) end
+
+local function reply(r, decision, held_by, at)
+  return cjson.encode({decision = decision, state = r.state, held_by = held_by, opens_in = at and (at - now) / 1000})
+end
+
+local function end_unresolved(r, state, extra)
+  end_unstarted(a.id, r, state, extra)
+  return reply(r, 'already_ended')
+end
+
+local function wait_unresolved(r, other)
+  set(request_key(a.id), r, {resolving = '0'})
+  join_suspects(a.id, r)
+  waits_until(a.id, r, int(other.lease))
+  return reply(r, 'not_yet', other.holder, int(other.lease))
+end
+
+-- The worker that had it before, if any, is gone.
+local function hold_unresolved(r)
+  if lost_too_many(a.id, r, r.resolving) then
+    return end_unresolved(r, 'gave_up', {code = 'worker_lost', text = 'too many workers died with this request'})
+  end
+  local other = is_suspect(r) and other_suspect(a.id)
+  if other then return wait_unresolved(r, other) end
+  set(request_key(a.id), r, {owner = a.owner, resolving = str(now + cfg.lease)})
+  waits_until(a.id, r, now + cfg.lease)
+  if is_suspect(r) then admit_suspect(a.id) end
+  return false
+end
+
+-- A worker is about to read the definition of a request: it holds the request for one lease, so that its loss is
+-- noticed. Answers nothing when it may go on; then the claim decides.
+function steps.resolving()
+  local r = record(request_key(a.id))
+  if not r.state then return false end
+  note_caller(a.id, r)
+  if not (OPEN[r.state] or r.state == 'started') then return reply(r, 'already_ended', r.held_by) end
+  if not is_unresolved(r) then return false end
+  if r.expires and int(r.expires) <= now then return end_unresolved(r, 'expired', {expires = iso(int(r.expires))}) end
+  if int(r.not_before) > now then return reply(r, 'not_yet', nil, int(r.not_before)) end
+  if int(r.resolving) <= now then return hold_unresolved(r) end
+  return r.owner ~= a.owner and reply(r, 'not_yet', a.id, int(r.resolving))
+end
+
 local function retry_unresolved(r)
   if not r.retry_until then set(request_key(a.id), r, {retry_until = str(now + a.retry_deadline)}) end
   -- What hits the whole account ends no single request: its pause does not count.
@@ -44,9 +89,9 @@ function steps.unresolved()
   local r = record(request_key(a.id))
   if not r.state then r = create(a.id, a) end
   if present(a.content) and r.c and r.c ~= a.content then return 'other_content' end
-  local waits = r.state == 'accepted' or (r.postponed and not r.definition)
   -- Another worker had the same answer for the same attempt, or a better one.
-  if not waits or int(r.attempt) > a.attempt then return r.state end
+  if not is_unresolved(r) or int(r.attempt) > a.attempt then return r.state end
+  end_resolving(a.id, r)
   if r.expires and int(r.expires) <= now then
     move(a.id, r, 'expired', {expires = iso(int(r.expires))})
     finish(a.id, r)

@@ -146,6 +146,7 @@ class Invariants:
     @staticmethod
     def _one_suspect_acts(view: View) -> None:
         holders = [each.get("holder", "") for each in view.definitions.values() if int(each.get("lease", 0)) > view.now]
+        holders += [name for name, each in view.requests.items() if int(each.get("resolving", 0)) > view.now]
         suspects = [holder for holder in holders if int(view.requests.get(holder, {}).get("worker_losses", 0))]
         if len(suspects) > 1:
             raise ViolationError("two suspects act", f"{suspects}")

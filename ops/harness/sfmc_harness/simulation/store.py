@@ -32,7 +32,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
 end
 """
 
-FIELDS = ("state", "key", "force", "postponed", "worker_losses")
+FIELDS = ("state", "key", "force", "postponed", "worker_losses", "resolving")
 """The fields of a request that the invariants speak of."""
 
 _LOOK = """

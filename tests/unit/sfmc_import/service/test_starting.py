@@ -164,7 +164,7 @@ def test_an_intent_that_cannot_be_withdrawn_does_not_end_the_attempt(system: Sys
 
 
 def test_an_outcome_is_recorded_when_redis_answers_again(system: System):
-    ledger = Mortal(system.world.ledger, Fate("redis_down", 3), ledger=True)
+    ledger = Mortal(system.world.ledger, Fate("redis_down", 5), ledger=True)
 
     assert system.start(request(), system.deps_over(ledger, system.cloud)).state == "started"
 
