@@ -16,6 +16,6 @@ def talk() -> None:
 
 
 @app.task(name="chatter.fail")
-def fail(secret: str) -> None:
-    """End by exception, with a secret in its text."""
-    raise RuntimeError(f"cannot log in with {secret}")
+def fail() -> None:
+    """End by exception, with a secret of the settings in its text."""
+    raise RuntimeError(f"cannot log in with {app.settings.client_secret.get_secret_value()}")
