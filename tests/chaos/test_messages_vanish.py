@@ -129,4 +129,4 @@ def test_a_sweep_whose_connection_breaks_while_it_sends_sends_again_on_a_new_one
             proxy.clear()
             second = answer_of(sweeper)
 
-        assert (first, second) == ({"woken": 1, "followed": 0}, {"woken": 1, "followed": 0})
+        assert [(each["woken"], each["followed"]) for each in (first, second)] == [(1, 0), (1, 0)]

@@ -104,7 +104,7 @@ def test_a_request_of_a_worker_killed_before_it_sent_is_taken_up_when_its_lease_
     system: RunningSystem, send: Send
 ) -> None:
     system.sandbox.control.define("killed-reading")
-    fault = {"operation": "Retrieve", "object_type": "ImportDefinition", "count": 1, "seconds": 2.9}
+    fault = {"operation": "Retrieve", "object_type": "ImportResultsSummary", "count": 1, "seconds": 2.9}
     system.sandbox.control.add_fault("delay", **fault)
     victim = system.worker()
     request = send("killed-reading")
