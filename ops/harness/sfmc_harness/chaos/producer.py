@@ -59,7 +59,7 @@ def _message(
     stamp = int(chance.random() * 1e18)
     message["file"] = {"location": order.way, "name": name, "size": number, "modified_ns": stamp}
     if draw < 0.16:
-        message["force"] = True
+        message |= {"force": True, "reason": "asked for by a person"}
     elif draw < 0.3:
         message["event_id"] = f"event-{chance.getrandbits(64):x}"
     return message

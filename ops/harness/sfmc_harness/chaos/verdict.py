@@ -25,7 +25,7 @@ KEYS = Keys()
 QUEUE = "imports"
 _TRANSPORT = r"\{sfmc-import(:events)?\}:transport:"
 BOUNDED = re.compile(
-    rf"{re.escape(KEYS.stream)}\Z|{re.escape(KEYS.due)}\Z|_kombu\.binding|"
+    rf"{re.escape(KEYS.stream)}\Z|{re.escape(KEYS.due)}\Z|{re.escape(KEYS.account)}\Z|_kombu\.binding|"
     rf"{QUEUE}(\.upkeep)?({SEPARATOR}\d)?\Z|unacked|{_TRANSPORT}"
 )
 """Keys without a time to live that something else bounds."""
