@@ -89,7 +89,7 @@ class Kept:
             stop(self._worker, within=60)
 
 
-@pytest.fixture(scope="module", params=["threads", "prefork"])
+@pytest.fixture(scope="module", params=["threads", pytest.param("prefork", marks=pytest.mark.nightly)])
 def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
     with running_system(BRIEF) as stack:
         made = Kept(stack, request.param)

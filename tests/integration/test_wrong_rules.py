@@ -7,10 +7,14 @@ import pytest
 from tests.support.mutants.rules import is_detected
 from tests.support.mutants.wrong_rules import RULES
 
+PARTS = 24
+"""The test command tries one part; the others run nightly, and all by `python -m tests.support.mutants`."""
+
 
 @pytest.mark.timeout(600)
-def test_a_wrong_rule_is_detected(record_property):
-    tried = range(0, len(RULES), 6)
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.nightly) for part in range(1, PARTS))])
+def test_a_wrong_rule_is_detected(record_property, part):
+    tried = range(part, len(RULES), PARTS)
     with ThreadPoolExecutor(2) as pool:
         detected = list(pool.map(is_detected, tried))
     record_property("cases", len(tried))

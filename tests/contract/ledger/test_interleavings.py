@@ -28,7 +28,7 @@ def run(world: World, examples: int) -> None:
 
 @pytest.mark.timeout(600)
 def test_no_interleaving_breaks_the_ledger_in_fakeredis():
-    run(FakeRedisWorld(SETTINGS), examples=60)
+    run(FakeRedisWorld(SETTINGS), examples=15)
 
 
 @pytest.mark.timeout(600)
