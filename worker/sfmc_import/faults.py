@@ -95,9 +95,10 @@ CODES: Mapping[int, type[Fault]] = {
     # In maintenance; outage.
     9: NotApplied,
     10: NotApplied,
-    # Not authorised; wrong user name or password.
+    # Not authorised.
     11: Rejected,
-    12: Rejected,
+    # Wrong user name or password: not the request is wrong but the login, as while a password is being changed.
+    12: NotApplied,
     # Database problems: "This request was not processed". Rate limited after a call-volume spike.
     13: NotApplied,
     17: NotApplied,
@@ -124,7 +125,9 @@ TEXTS: tuple[tuple[str, str], ...] = (
 )
 """Texts that stand for a code where none, or a wrong one, is given."""
 
-ACCOUNT_WIDE = frozenset({"login_failed", "token_refused", "proxy_refused", "http_429", "http_503", "9", "10", "17"})
+ACCOUNT_WIDE = frozenset(
+    {"login_failed", "token_refused", "proxy_refused", "http_429", "http_503", "9", "10", "12", "17"}
+)
 """Failures that hit every request of the account: another attempt within seconds would fail as well.
 
 They are no reason to end a single request: the time in which the account cannot be used does not count against the

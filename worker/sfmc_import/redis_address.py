@@ -185,7 +185,18 @@ def _address(text: str, default_port: int) -> tuple[str, int]:
         host, port = text, str(default_port)
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError("the port is not a number from 1 to 65535 (a password with / ? # @ must be percent-encoded)")
-    return host.strip("[]") or "127.0.0.1", int(port)
+    return _lookable(host.strip("[]") or "127.0.0.1"), int(port)
+
+
+def _lookable(host: str) -> str:
+    """Give a host that the libraries can look up: from others they raise errors of many kinds, at any later time."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError("the host cannot be looked up: a label of its name is empty or too long") from error
+    if not host.isprintable() or any(map(str.isspace, host)):
+        raise ValueError("the host has blanks or control characters")
+    return host
 
 
 def _host(name: str, port: int) -> str:

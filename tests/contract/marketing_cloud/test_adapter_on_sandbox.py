@@ -20,7 +20,7 @@ BEFORE = {
     "fault_9": NotApplied,
     "fault_10": NotApplied,
     "fault_11": Rejected,
-    "fault_12": Rejected,
+    "fault_12": NotApplied,
     "fault_13": NotApplied,
     "fault_17": NotApplied,
     "error_43010": Rejected,

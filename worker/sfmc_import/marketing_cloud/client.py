@@ -60,8 +60,10 @@ class RequestedPause:
     def note(self, answer: object) -> None:
         """Begin to wait, if this answer asks the whole account for it."""
         if isinstance(answer, Fault) and is_account_wide(answer) and (seconds := pause_asked(answer)):
-            self._fault = NotApplied(answer.code, answer.text, account_wide=True)
-            self._until = self._clock() + seconds
+            until = self._clock() + seconds
+            # A shorter pause that another answer asks for does not end a longer one.
+            if until > self._until:
+                self._fault, self._until = NotApplied(answer.code, answer.text, account_wide=True), until
 
     def fault(self) -> NotApplied | None:
         """Give the answer again that asked to wait, with the time that is left; None when it is over."""

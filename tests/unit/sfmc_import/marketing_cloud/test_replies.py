@@ -73,7 +73,7 @@ def test_ok_without_any_result_is_ambiguous(understand):
         (5, Rejected),
         (6, Rejected),
         (11, Rejected),
-        (12, Rejected),
+        (12, NotApplied),
         (43000, Rejected),
         (43010, Rejected),
         (43020, Rejected),
@@ -137,9 +137,15 @@ def test_a_fault_with_a_code_is_judged_by_the_table_whatever_the_status(understa
     assert verdict.code == str(code)
 
 
-@pytest.mark.parametrize("code", [11, 12])
+@pytest.mark.parametrize("code", [4, 11])
 def test_a_fault_with_the_code_of_a_refusal_is_rejected(understand, code):
     assert parse_start_reply(reply(fault(code, "no", "soap:Client"), 500), understand) == Rejected(str(code), "no")
+
+
+def test_a_wrong_password_is_a_fault_of_the_account_and_not_of_the_request(understand):
+    verdict = parse_start_reply(reply(fault(12, "no", "soap:Client"), 500), understand)
+
+    assert verdict == NotApplied("12", "no", account_wide=True)
 
 
 @pytest.mark.parametrize(

@@ -155,3 +155,9 @@ def test_any_password_survives_both_forms(password: str, username: str) -> None:
 
     assert (of_redis["username"], of_redis["password"]) == (username, password)
     assert (of_kombu.userid, of_kombu.password) == (username, password)
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{'x' * 70}.example", "h\x1b[31m", "two words", "line\nbreak"])
+def test_a_host_that_cannot_be_looked_up_is_refused_at_load(host: str) -> None:
+    with pytest.raises(ValueError, match="the host"):
+        parse_redis_url(f"redis://{host}/0")
