@@ -104,8 +104,9 @@ def test_a_request_of_a_worker_killed_before_it_sent_is_taken_up_when_its_lease_
     system: RunningSystem, send: Send
 ) -> None:
     system.sandbox.control.define("killed-reading")
+    # Only for this definition: following asks for runs of earlier tests meanwhile.
     fault = {"operation": "Retrieve", "object_type": "ImportResultsSummary", "count": 1, "seconds": 2.9}
-    system.sandbox.control.add_fault("delay", **fault)
+    system.sandbox.control.add_fault("delay", customer_key="killed-reading", **fault)
     victim = system.worker()
     request = send("killed-reading")
     system.await_event("starting", request)
