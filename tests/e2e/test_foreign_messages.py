@@ -214,7 +214,9 @@ def test_a_caller_that_waits_gets_the_outcome_of_the_start_when_it_is_known(
     never = client.send_task("imports.start", ["asked"], countdown=3600, expires=1, **options)
 
     outcome = later.get(timeout=30, disable_sync_subtasks=False)
-    assert (outcome["state"], outcome["request_id"]) == ("started", later.id)
+    # The short import may have ended when the sweep looks for what to answer.
+    assert outcome["state"] in {"started", "completed"}
+    assert outcome["request_id"] == later.id
     assert outcome["task_id"] == stack.sandbox.control.performs("asked")[0]["task_id"]
     assert never.get(timeout=30, disable_sync_subtasks=False) == {"request_id": never.id, "state": "expired"}
 
