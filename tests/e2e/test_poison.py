@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import pytest
 from celery import Celery
 
-from sfmc_import.client import Client
 from sfmc_import.states import TERMINAL
 from sfmc_local.processes import spawn, stop
 from tests.e2e import crashing_tasks
@@ -85,11 +84,6 @@ class Kept:
         found = [json.loads(line) for line in done.stdout.splitlines()]
         return [each for each in found if task in {"", each["task"]}]
 
-    def submit(self, key: str) -> str:
-        """Record a request first, as our producers do; a bare message is set aside after three deaths of its worker."""
-        with Client.from_env(self.stack.env) as client:
-            return client.submit(customer_key=key).request_id
-
     def end(self) -> None:
         if self._worker is not None:
             stop(self._worker, within=60)
@@ -153,7 +147,7 @@ def test_what_kills_its_workers_ends_truly_and_blocks_nothing_else(
         (kept.deadly / name).touch()
     send("deadly.unless_fixed", name="kills-itself", note=str(note))
     early = send("imports.start", customer_key="kills-early")
-    healthy = kept.submit("healthy")
+    healthy = send("imports.start", customer_key="healthy")
 
     assert kept.last(early, "gave_up")["code"] == "worker_lost"
     assert kept.last(late, "start_unknown")["code"] == "worker_lost"

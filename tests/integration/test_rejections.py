@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import redis as redis_py
+from celery import Celery
 
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.rejections import publish_rejections
@@ -30,11 +31,11 @@ def ledger(raw: redis_py.Redis) -> RedisLedger:
     return RedisLedger(raw, LedgerSettings())
 
 
-def dead_letter(raw: redis_py.Redis, entry: bytes) -> str:
+def dead_letter(raw: redis_py.Redis, entry: bytes, reason: str = "undecodable") -> str:
     delivery = Delivery(raw.connection_pool, KEYS, "one", Limits(dead_after=60, dead_letters=100))
     raw.lpush("imports", entry)
     raw.execute_command(*delivery.pop_command("imports", 1))
-    letter = delivery.dead_letter_entry("imports", entry, "undecodable", "not JSON")
+    letter = delivery.dead_letter_entry("imports", entry, reason, "why")
     assert letter
     return letter
 
@@ -73,3 +74,64 @@ def test_a_process_that_dies_after_the_event_costs_no_second_one(raw: redis_py.R
 
     assert publish_rejections(raw, SETTINGS, ledger) == 1
     assert len(events(raw)) == 1
+
+
+def start_message(raw: redis_py.Redis, url: str, *args: Any, **kwargs: Any) -> bytes:
+    """What a stock Celery client writes for `imports.start`."""
+    with Celery("somebody-else", broker=url, set_as_current=False) as app:
+        app.send_task("imports.start", args=args, kwargs=kwargs, queue="imports", task_id="r-1")
+    entry: Any = raw.rpop("imports")
+    return bytes(entry)
+
+
+def names(raw: redis_py.Redis) -> list[str]:
+    return [event["type"].removeprefix("sfmc.import.") for event in events(raw)]
+
+
+def test_a_request_whose_message_died_with_its_workers_goes_on_from_the_ledger(
+    raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey
+) -> None:
+    dead_letter(raw, start_message(raw, redis_server.celery_url, "daily", source="s"), "returned_too_often")
+
+    assert publish_rejections(raw, SETTINGS, ledger) == 0
+    assert publish_rejections(raw, SETTINGS, ledger) == 0
+
+    assert names(raw) == ["accepted"]
+    assert raw.zscore(ledger.keys.due, "r-1") is not None
+    recorded = ledger.load("r-1")
+    assert recorded is not None
+    assert (recorded.customer_key, recorded.source) == ("daily", "s")
+
+
+def test_a_request_that_the_ledger_has_is_not_called_rejected_for_its_message(
+    raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey
+) -> None:
+    entry = start_message(raw, redis_server.celery_url, customer_key="daily")
+    for _ in range(2):
+        dead_letter(raw, entry, "returned_too_often")
+        publish_rejections(raw, SETTINGS, ledger)
+
+    assert names(raw) == ["accepted"]
+
+
+@pytest.mark.parametrize("given", [{"customer_key": ""}, {"customer_key": "daily", "force": True}])
+def test_a_message_that_is_no_request_is_rejected_also_when_its_workers_died(
+    raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey, given: dict[str, Any]
+) -> None:
+    dead_letter(raw, start_message(raw, redis_server.celery_url, **given), "returned_too_often")
+
+    assert publish_rejections(raw, SETTINGS, ledger) == 1
+    assert names(raw) == ["message_rejected"]
+
+
+def test_a_taken_id_is_rejected_and_the_first_request_stays(
+    raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey
+) -> None:
+    for key in ("daily", "weekly"):
+        dead_letter(raw, start_message(raw, redis_server.celery_url, customer_key=key), "returned_too_often")
+        publish_rejections(raw, SETTINGS, ledger)
+
+    assert names(raw) == ["accepted", "message_rejected"]
+    recorded = ledger.load("r-1")
+    assert recorded is not None
+    assert recorded.customer_key == "daily"

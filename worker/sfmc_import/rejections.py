@@ -1,20 +1,31 @@
-"""Publishes an event for each dead letter: a message that was not accepted ends in an event too."""
+"""Publishes an event for each dead letter whose request the ledger does not have, or takes the request in."""
 
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from redis import Redis
 
 from sfmc_import.ports import Ledger
-from sfmc_import.request import MAX_TEXT_LENGTH, START, request_id_of
+from sfmc_import.request import (
+    MAX_TEXT_LENGTH,
+    START,
+    WAKE,
+    BadRequestError,
+    Delivery,
+    arguments_by_name,
+    read_request,
+    request_id_of,
+)
 from sfmc_import.settings import Settings
 from sfmc_transport import Keys, dead_letters
 from sfmc_transport.dead_letters import DeadLetter
 from sfmc_transport.delivery import UndecodableEntryError, read_entry
 
 EVENT = "message_rejected"
+RETURNED = "returned_too_often"
 BATCH = 100
 
 
@@ -22,11 +33,35 @@ def publish_rejections(broker: Redis, settings: Settings, ledger: Ledger) -> int
     """Publish the events of dead letters that have none, and count them; each comes once, whoever dies in between."""
     keys, count = Keys(settings.transport_prefix, settings.broker_prefix), 0
     for name, letter in dead_letters.unreported(broker, keys, BATCH):
-        data = rejection_of(name, letter, settings.account_id)
-        ledger.report(f"dead-letter/{name}", EVENT, data["mid"], data["customer_key"] or "(none)", data)
+        if letter is None or not _goes_on(letter, settings.account_id or "", ledger):
+            data = rejection_of(name, letter, settings.account_id)
+            ledger.report(f"dead-letter/{name}", EVENT, data["mid"], data["customer_key"] or "(none)", data)
+            count += 1
         dead_letters.reported(broker, keys, name)
-        count += 1
     return count
+
+
+def _goes_on(letter: DeadLetter, default_mid: str, ledger: Ledger) -> bool:
+    """Tell whether the ledger has the request of a message whose workers died; one that is new is recorded.
+
+    Another message may have ended these workers, before the first word about this one was written. From the ledger
+    a request starts without its message, and of those that lost a worker only one acts at a time.
+    """
+    headers, arguments = read_message(letter.entry)
+    if letter.reason != RETURNED or not headers.get("id"):
+        return False
+    if headers.get("task") == WAKE:
+        return ledger.load(str(headers.get("request_id"))) is not None
+    if headers.get("task") != START:
+        return False
+    times = Delivery(eta=headers.get("eta"), expires=headers.get("expires"))
+    try:
+        request = read_request(request_id_of(headers["id"]), default_mid, arguments, times)
+        waits = headers.get("ignore_result") is False
+        ledger.accept(replace(request, caller=str(headers["id"]) if waits else None))
+    except BadRequestError:
+        return False
+    return True
 
 
 def rejection_of(name: str, letter: DeadLetter | None, default_mid: str) -> dict[str, Any]:
@@ -57,7 +92,7 @@ def _facts(headers: Mapping[str, Any], arguments: Mapping[str, Any], default_mid
 def read_message(entry: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Give the headers and the named arguments of a Celery message of either protocol; empty where unreadable.
 
-    The first argument of `imports.start` counts as named: it is the CustomerKey.
+    The positional arguments of `imports.start` count as named.
     """
     try:
         payload = read_entry(entry)
@@ -80,8 +115,12 @@ def _read_body(headers: Mapping[str, Any], body: Any) -> tuple[Mapping[str, Any]
 
 def _named(headers: Mapping[str, Any], args: Any, kwargs: Any) -> Mapping[str, Any]:
     found = dict(kwargs) if isinstance(kwargs, Mapping) else {}
-    is_start = headers.get("task") == START and isinstance(args, list) and args
-    return {"customer_key": args[0], **found} if is_start else found
+    if headers.get("task") != START or not isinstance(args, list):
+        return found
+    try:
+        return arguments_by_name(args, found)
+    except BadRequestError:
+        return found
 
 
 def _body(payload: Mapping[str, Any]) -> Any:
