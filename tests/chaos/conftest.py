@@ -16,7 +16,7 @@ SHORT = {"SFMC_LEASE_SECONDS": f"{LEASE:g}", "SFMC_DEFINITION_TTL": "30"}
 def system() -> Iterator[RunningSystem]:
     """Valkey, a sandbox and a beat; each test starts and ends its own workers."""
     with running_system(SHORT) as made:
-        made.start("beat")
+        made.beat()
         yield made
 
 

@@ -63,7 +63,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     options = ["--token-lifetime", "2", "--account-id", str(ACCOUNT_ID), "--account-id", str(OTHER_MID)]
     with sound_stack({"SFMC_CONFIG": str(policy)}, options) as made:
         made.worker()
-        made.start("beat")
+        made.beat()
         yield made
 
 
@@ -190,7 +190,7 @@ def test_a_service_that_cannot_be_reached_makes_requests_wait_and_then_give_up()
     times = {"SFMC_CALL_RETRY_SECONDS": "0.2", "SFMC_RETRY_DEADLINE": "6"}
     with sound_stack(times | {"SFMC_SOAP_URL": "http://127.0.0.1:9/Service.asmx"}) as stack:
         stack.worker()
-        stack.start("beat")
+        stack.beat()
         request = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
 
         waiting = stack.await_event("retrying", request)
@@ -205,7 +205,7 @@ def test_wrong_credentials_are_logged_as_an_error_and_requests_wait_until_they_a
     with sound_stack() as stack:
         define(stack, "daily")
         locked_out = stack.worker(SFMC_CLIENT_SECRET="wrong")
-        stack.start("beat")
+        stack.beat()
         request = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
         waiting = stack.await_event("retrying", request)
         stop(locked_out, within=60)
@@ -228,7 +228,7 @@ def test_the_legacy_login_with_user_and_password_goes_the_whole_way() -> None:
     with sound_stack({**legacy, "SFMC_USERNAME": USERNAME, "SFMC_PASSWORD": PASSWORD}) as stack:
         define(stack, "daily")
         worker = stack.worker()
-        stack.start("beat")
+        stack.beat()
 
         done = stack.run("start", "daily", "--wait")
 

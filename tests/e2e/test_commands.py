@@ -19,7 +19,7 @@ def stack() -> Iterator[RunningSystem]:
         made.sandbox.control.define("daily", FileSpec="daily.csv", MaxImportFrequency=2)
         made.sandbox.drop("daily.csv", "Key,Value\n1,one\n2,two\n")
         made.worker()
-        made.start("beat")
+        made.beat()
         first = made.run("start", "daily", "--wait")
         assert first.returncode == 0, first.stderr
         yield made
@@ -170,7 +170,7 @@ def test_a_run_given_up_by_its_deadline_is_followed_again() -> None:
     with running_system({"SFMC_FOLLOW_DEADLINE": "1"}) as stack:
         stack.sandbox.control.define("slow", FileSpec="slow.csv")
         stack.worker()
-        stack.start("beat")
+        stack.beat()
         stack.sandbox.drop("slow.csv", "Key,Value\n1,one\n")
         stack.sandbox.control.add_fault("late_row", seconds=4, count=1)
         request = json.loads(stack.run("start", "slow", "--json").stdout)["request_id"]

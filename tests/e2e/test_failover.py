@@ -64,7 +64,7 @@ def test_after_a_failover_runs_are_followed_on_and_new_requests_start_once(repli
         port = start_sentinel(more, stack.valkey, stack.folder)
         eventually(lambda: knows_replica(port), 60, "the sentinel knows the replica")
         address = {"SFMC_REDIS_URL": f"sentinel://127.0.0.1:{port}/0?master_name={MASTER}"}
-        worker, beat = stack.worker(**address), stack.start("beat", **address)
+        worker, beat = stack.worker(**address), stack.beat(**address)
         stack.sandbox.control.define("before", FileSpec="a.csv")
         stack.sandbox.control.define("after")
         stack.sandbox.drop("a.csv", "Key,Value\n1,one\n")

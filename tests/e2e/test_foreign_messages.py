@@ -21,7 +21,7 @@ ROWS = "Key,Value\n1,one\n"
 def stack() -> Iterator[RunningSystem]:
     with running_system() as made:
         made.worker()
-        made.start("beat")
+        made.beat()
         yield made
         assert problems_in(made.client) == []
 
@@ -236,7 +236,7 @@ def test_a_request_with_an_eta_survives_the_worker_that_took_it() -> None:
     with running_system() as stack, Celery(broker=stack.valkey.celery_url, set_as_current=False) as client:
         define(stack, "late")
         worker = stack.worker()
-        stack.start("beat")
+        stack.beat()
         request = send(client, key="late", options={"countdown": 4, "priority": 9})
         stack.await_event("accepted", request)
         worker.send_signal(signal.SIGKILL)

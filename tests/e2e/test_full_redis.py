@@ -31,7 +31,7 @@ def test_what_was_accepted_is_worked_off_while_memory_is_full_and_what_is_new_is
 
         # Both begin on the full server.
         worker = stack.worker()
-        stack.start("beat")
+        stack.beat()
         refused = stack.run("start", "new", "--record-only")
         eventually(lambda: is_worked_off(stack), 60, "everything accepted is worked off and acknowledged")
 

@@ -36,7 +36,7 @@ def stack() -> Iterator[RunningSystem]:
         for name in ROLES:
             set_user(system, name, *rules(name, PREFIX))
         system.worker(SFMC_REDIS_URL=url_of(system, "worker"))
-        system.start("beat", SFMC_REDIS_URL=url_of(system, "beat"))
+        system.beat(SFMC_REDIS_URL=url_of(system, "beat"))
         yield system
 
 

@@ -32,7 +32,7 @@ def lose_writes_since(stack: RunningSystem, size: int) -> None:
 def test_a_start_that_the_ledger_forgot_is_found_in_marketing_cloud_instead_of_sent_again() -> None:
     with running_system() as stack:
         stack.worker()
-        stack.start("beat")
+        stack.beat()
         stack.sandbox.control.define("before")
         stack.sandbox.control.define("forgotten")
         send(stack, "before", "request-before")
@@ -61,7 +61,7 @@ def test_a_start_that_the_ledger_forgot_is_found_in_marketing_cloud_instead_of_s
 def test_after_a_loss_a_definition_that_no_one_started_is_started_once_rows_had_their_time() -> None:
     with running_system() as stack:
         stack.worker()
-        stack.start("beat")
+        stack.beat()
         stack.sandbox.control.define("untouched")
         eventually(lambda: any(stack.client.scan_iter("*}:p:*")), 60, "the worker counts aloud")
         stack.client.flushall()

@@ -13,7 +13,7 @@ from tests.support.waiting import eventually
 def stack() -> Iterator[RunningSystem]:
     with running_system() as made:
         made.worker()
-        made.start("beat")
+        made.beat()
         yield made
 
 

@@ -30,7 +30,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     policy.write_text(POLICY)
     with running_system({"SFMC_CONFIG": str(policy), "SFMC_MIDNIGHT_MARGIN": "0.5"}) as made:
         made.worker()
-        made.start("beat")
+        made.beat()
         yield made
 
 
@@ -175,7 +175,7 @@ def test_a_file_that_waited_beyond_midnight_starts_no_import_of_the_next_days_fi
         stack.sandbox.drop(f"in_{tomorrow}.csv", ROWS * 3)
         eventually(lambda: time.time() > midnight.timestamp() + 1.5, 60, "midnight is over")
         stack.worker()
-        stack.start("beat")
+        stack.beat()
 
         rejected = stack.await_event("rejected")
 

@@ -93,7 +93,7 @@ class Kept:
 def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
     with running_system(BRIEF) as stack:
         made = Kept(stack, request.param)
-        stack.start("beat")
+        stack.beat()
         yield made
         made.end()
 

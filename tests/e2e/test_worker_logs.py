@@ -43,7 +43,7 @@ def stack() -> Iterator[RunningSystem]:
 def test_a_run_tells_its_names_in_every_record_from_the_message_to_the_end(stack: RunningSystem, pool: str) -> None:
     stack.sandbox.control.define("daily", FileSpec="daily.csv")
     stack.sandbox.drop("daily.csv", "Key,Value\n1,one\n")
-    worker, beat = stack.worker("--pool", pool), stack.start("beat")
+    worker, beat = stack.worker("--pool", pool), stack.beat()
     request = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
     ended = stack.await_event("completed", request)
     codes = [stop(child, within=60) for child in (worker, beat)]
@@ -97,7 +97,7 @@ def test_the_watcher_writes_records_too(stack: RunningSystem, tmp_path: Path) ->
 
 
 def test_an_outage_of_redis_is_reported_in_records_and_without_tracebacks(stack: RunningSystem) -> None:
-    worker, beat = stack.worker(), stack.start("beat")
+    worker, beat = stack.worker(), stack.beat()
     eventually(lambda: _messages_sent(stack) > 1, 60, "beat sends sweeps")
     stack.valkey.kill()
     eventually(lambda: "broker_unreachable" in stack.log_of(beat).read_text(), 60, "beat notices")
