@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from sfmc_producers.names import IGNORED_NAMES
+from sfmc_producers.stability import IGNORED_NAMES
 
 # Imports inside the commands keep `sfmc-import --help` fast: Celery, zeep and structlog take half a second.
 

@@ -22,8 +22,7 @@ from sfmc_import.settings import Settings, load
 from sfmc_import.states import COMPLETED, TERMINAL
 from sfmc_producers.folder import Folder, check_readable
 from sfmc_producers.listing import shown
-from sfmc_producers.names import IGNORED_NAMES
-from sfmc_producers.stability import LOCAL_SECONDS, NETWORK_SECONDS, StabilityRule
+from sfmc_producers.stability import IGNORED_NAMES, LOCAL_SECONDS, NETWORK_SECONDS, StabilityRule
 from sfmc_producers.submitter import RoutingRules
 from sfmc_producers.watch import watch
 

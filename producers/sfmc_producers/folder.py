@@ -12,10 +12,8 @@ import structlog
 from sfmc_import.client import SubmitResult
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
-from sfmc_producers.last_look import LastLook, look_again
-from sfmc_producers.listing import Listing, list_folder, reason_of
+from sfmc_producers.listing import LastLook, Listing, Progress, list_folder, look_again, reason_of
 from sfmc_producers.mounts import is_network, types_of
-from sfmc_producers.progress import Progress
 from sfmc_producers.stability import (
     NETWORK_SECONDS,
     FileStat,

@@ -1,10 +1,72 @@
-"""When a file is stable: a pure function of what was seen of it."""
+"""Which files are arrivals, and since when they are stable."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import translate
+from functools import lru_cache
 from typing import Literal
 
-from sfmc_producers.names import IGNORED_NAMES, is_named
+UNFINISHED_NAMES = (
+    ".*",  # rsync writes .NAME.XXXXXX, and many others hide what is not done
+    "*~",
+    "~*",
+    "*.part",
+    "*.partial",
+    "*.filepart",
+    "*.tmp",
+    "*.temp",
+    "*.crdownload",
+    "*.opdownload",
+    "*.download",
+    "*.aria2",
+    "*.!*",  # synchronisation and peer-to-peer programs
+    "*._copying_",  # hdfs dfs -put
+    "*.writing",
+    "*.inprogress",
+    "*.in_progress",
+    "*.incomplete",
+    "*.uploading",
+    "*.wip",
+    "*.swp",
+    "*.lock",
+    "*.lck",
+)
+"""Names that writers use until they are done, in lower case."""
+
+HANDLED_NAMES = (
+    "*.done",
+    "*.ok",
+    "*.ready",
+    "*.processed",
+    "*.imported",
+    "*.archived",
+    "*.completed",
+    "*.finished",
+    "*.failed",
+    "*.error",
+    "*.rejected",
+    "*.bak",
+    "*.old",
+    "*.orig",
+    "*.md5",
+    "*.sha1",
+    "*.sha256",
+)
+"""Names of markers and of files that another program has handled, in lower case."""
+
+IGNORED_NAMES = UNFINISHED_NAMES + HANDLED_NAMES
+
+
+def is_named(name: str, patterns: Sequence[str]) -> bool:
+    """Say whether one of these globs means the whole name, in upper or lower case."""
+    return _any_of(tuple(patterns)).match(name.lower()) is not None
+
+
+@lru_cache(maxsize=32)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(pattern.lower()) for pattern in patterns) or r"(?!)")
+
 
 LOCAL_SECONDS = 10.0
 """Writers pause: a copy over a network for seconds, an export between two queries. On a local file system the last

@@ -9,7 +9,7 @@ import redis as redis_py
 from celery import Celery
 
 from sfmc_import.ledger import LedgerSettings, RedisLedger
-from sfmc_import.rejections import publish_rejections
+from sfmc_import.messages import publish_rejections
 from sfmc_import.settings import Settings
 from sfmc_local.redis_server import Valkey
 from sfmc_transport import Keys

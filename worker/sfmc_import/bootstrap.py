@@ -5,13 +5,13 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from sfmc_import import marketing_cloud
+from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
 from sfmc_import.marketing_cloud.http import BootClock
 from sfmc_import.ports import Deps, Timing
-from sfmc_import.retry_call import retry_call
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.settings import Settings
 

@@ -17,11 +17,11 @@ from redis import Redis
 
 import sfmc_transport
 from sfmc_import import bootstrap, logs, redis_client, request
+from sfmc_import.calls import SlowCalls
 from sfmc_import.ports import Deps
 from sfmc_import.results import backend_url
 from sfmc_import.retrying import BROKER_CONNECT
 from sfmc_import.settings import Settings, SettingsError, load
-from sfmc_import.slow_calls import SlowCalls
 from sfmc_import.worker_process import ReadyMark, WorkerLifecycle
 
 BOUND = ("request_id", "customer_key", "mid", "attempt")

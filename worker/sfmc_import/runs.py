@@ -2,6 +2,7 @@
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 from sfmc_import.retrying import Backoff
 from sfmc_import.states import Followed
@@ -127,3 +128,21 @@ def match_runs(unassigned: AbstractSet[str], *, is_last: bool) -> OneMatch | Man
     if unassigned:
         return ManyMatches(tuple(sorted(unassigned)))
     return NoMatch(is_last)
+
+
+def result_arguments(run: Run | None) -> dict[str, Any]:
+    """Row counts and dates for a terminal event; what Marketing Cloud did not say is left out."""
+    if run is None:
+        return {}
+    fields = {
+        "import_status": run.status,
+        "rows_successful": run.successful,
+        "rows_duplicated": run.duplicated,
+        "rows_failed": run.errors,
+        "rows_total": run.total,
+        "start_date": run.start_date,
+        "end_date": run.end_date,
+        "import_type": run.import_type,
+        "destination_id": run.destination_id,
+    }
+    return {name: value for name, value in fields.items() if value is not None}

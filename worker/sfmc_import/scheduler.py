@@ -12,7 +12,7 @@ from celery.beat import Scheduler, SchedulingError
 
 from sfmc_import import worker_process
 from sfmc_import.ledger.opening import open_ledger
-from sfmc_import.presence import Presence
+from sfmc_import.worker_process import Presence
 
 log = structlog.get_logger("sfmc_import.scheduler")
 

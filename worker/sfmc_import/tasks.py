@@ -16,9 +16,9 @@ from celery import Task
 from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
-from sfmc_import import callers, rejections, request, service
+from sfmc_import import messages, request, service
+from sfmc_import.calls import TooManySlowCallsError
 from sfmc_import.celery_app import app
-from sfmc_import.message_times import ASKED_TIMES
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import (
     FIELDS,
@@ -33,10 +33,9 @@ from sfmc_import.request import (
 )
 from sfmc_import.retrying import PUBLISH, WAKE_PAUSE_SECONDS
 from sfmc_import.service import Outcome
-from sfmc_import.slow_calls import TooManySlowCallsError
 from sfmc_import.states import NOT_STARTED, TERMINAL, DueRequest
 from sfmc_transport import ONCE_HEADER
-from sfmc_transport.refusal import RefusedError
+from sfmc_transport.consumer import RefusedError
 
 log = structlog.get_logger("sfmc_import.tasks")
 T = TypeVar("T")
@@ -70,7 +69,7 @@ _LOUD_CODES = frozenset({"login_failed", "token_refused"})
     bind=True,
     typing=False,
     acks_on_failure=False,
-    Request="sfmc_import.message_times:MessageRequest",
+    Request="sfmc_import.messages:MessageRequest",
 )
 def start(self: "Task[..., Any]", /, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Carry a request as far as it can go now; gives where it stands and, once started, its task_id."""
@@ -81,7 +80,7 @@ def start(self: "Task[..., Any]", /, *args: Any, **kwargs: Any) -> dict[str, Any
     ):
         # Nothing else remembers this message: it becomes a dead letter.
         raise RefusedError("task_failed", f"{outcome['error']}; the log has more")
-    if outcome["state"] not in OUTCOMES and callers.caller_of(self.request):
+    if outcome["state"] not in OUTCOMES and messages.caller_of(self.request):
         self.request.ignore_result = True  # not yet: the sweep stores it when the outcome is known
     return outcome
 
@@ -120,11 +119,11 @@ def run_task_body(event: str, work: Callable[[], dict[str, Any]]) -> dict[str, A
 
 
 def _start(request_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    delivery = Delivery(**getattr(context, ASKED_TIMES, {}))
+    delivery = Delivery(**getattr(context, messages.ASKED_TIMES, {}))
     try:
         message = arguments_by_name(args, kwargs)
         found = read_request(request_id, app.settings.account_id or "", message, delivery)
-        outcome = _start_request(replace(found, caller=callers.caller_of(context)))
+        outcome = _start_request(replace(found, caller=messages.caller_of(context)))
     except BadRequestError as error:
         log.error("request_refused", request_id=request_id, problems=error.problems)
         code = "id_taken" if isinstance(error, IdTakenError) else "invalid_request"
@@ -216,8 +215,8 @@ def _sweep() -> dict[str, Any]:
     swept = service.sweep(app.deps.ledger, _send_wake, _send_follow, limit=settings.sweep_batch, pause=pause)
     for request_id in swept.missing_record:
         log.error("request_record_missing", request_id=request_id)
-    published = _report(lambda: rejections.publish_rejections(app.broker_redis, settings, app.deps.ledger))
-    stored = _report(lambda: callers.store_results(app.backend, app.deps.ledger))
+    published = _report(lambda: messages.publish_rejections(app.broker_redis, settings, app.deps.ledger))
+    stored = _report(lambda: messages.store_results(app.backend, app.deps.ledger))
     if swept.woken or swept.followed:
         log.debug("sweep_done", woken=swept.woken, followed=swept.followed)
     return {"woken": swept.woken, "followed": swept.followed, "rejections": published, "results": stored}

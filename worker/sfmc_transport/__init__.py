@@ -44,8 +44,7 @@ from typing import Any
 import kombu.transport
 
 from sfmc_transport.delivery import DEFAULT_PREFIX, Keys
-from sfmc_transport.queues import PRIORITIES
-from sfmc_transport.waiting import NEWEST_HEADER, ONCE_HEADER
+from sfmc_transport.queues import NEWEST_HEADER, ONCE_HEADER, PRIORITIES
 
 __all__ = [
     "DEFAULT_PREFIX",

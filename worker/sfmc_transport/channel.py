@@ -30,8 +30,7 @@ from sfmc_transport.delivery import (
     read_entry,
     read_unacked,
 )
-from sfmc_transport.queues import lists_of
-from sfmc_transport.waiting import names_of
+from sfmc_transport.queues import lists_of, names_of
 
 log = structlog.get_logger(__name__)
 

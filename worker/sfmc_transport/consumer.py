@@ -18,7 +18,18 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.consumer import consumer as celery_consumer
 from celery.worker.request import Request as CeleryRequest
 
-from sfmc_transport.refusal import RefusedError
+
+class RefusedError(Reject):
+    """Makes the message of a task a dead letter; `code` is a short word, `detail` a text for people."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}", requeue=False)
+        # A caller that waits for the result makes the exception anew from these.
+        self.args = self.code, self.detail = code, detail
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.code, self.detail)
+
 
 DATA_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What Celery raises over a message of an unexpected shape, before any task code runs."""

@@ -9,7 +9,7 @@ import redis
 from kombu.utils.json import dumps, loads
 from redis.commands.core import Script
 
-from sfmc_transport.waiting import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, Names
+from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, Names
 
 Built = TypeVar("Built")
 NO_NAMES = Names()

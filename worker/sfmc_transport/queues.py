@@ -1,5 +1,7 @@
-"""The lists of a queue: kombu keeps the messages of each priority in a list of their own."""
+"""The lists of a queue, one for each priority, and the messages that wait in them at most once."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 PRIORITIES = tuple(range(10))
@@ -24,3 +26,79 @@ def length(client: Any, queue: str) -> int:
         for key in lists_of(queue):
             pipe.llen(key)
         return sum(map(int, pipe.execute()))
+
+
+NEWEST_HEADER = "sfmc_newest"
+"""A name: the message takes the place of the one of this name that waits, and is the first in line."""
+
+ONCE_HEADER = "sfmc_once"
+"""A list of names: the message is not sent if one waits already for each of them."""
+
+STALE_SECONDS = 600
+"""A name that has waited for longer is sent again: somebody may have deleted the message."""
+
+PUSH_NEWEST = """
+-- KEYS: queue, newest.  ARGV: entry, name, seconds to live.
+local before = redis.call('HGET', KEYS[2], ARGV[2])
+-- the first write needs no memory: so a full server does not refuse the others
+redis.call('HDEL', KEYS[2], ARGV[2])
+if before then redis.call('LREM', KEYS[1], -1, before) end
+redis.call('RPUSH', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[1])
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return 1
+"""
+
+PUSH_ONCE = """
+-- KEYS: queue, waiting.  ARGV: entry, seconds to live, name…
+local now = tonumber(redis.call('TIME')[1])
+local is_new = redis.call('LLEN', KEYS[1]) == 0
+-- the first write needs no memory: so a full server does not refuse the others
+if is_new then redis.call('DEL', KEYS[2]) else redis.call('HDEL', KEYS[2], '') end
+for i = 3, #ARGV do
+    local since = tonumber(redis.call('HGET', KEYS[2], ARGV[i]) or 0)
+    if now - since >= tonumber(ARGV[2]) then is_new = true end
+end
+if not is_new then return 0 end
+for i = 3, #ARGV do redis.call('HSET', KEYS[2], ARGV[i], now) end
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+redis.call('LPUSH', KEYS[1], ARGV[1])
+return 1
+"""
+
+FORGET = """
+-- The end of a claim.  KEYS: …, newest, waiting.  ARGV: entry, …, name of the newest or '', name…
+local function forget_waiting(newest, waiting, first)
+    local name = ARGV[first]
+    if name ~= '' and redis.call('HGET', newest, name) == ARGV[1] then redis.call('HDEL', newest, name) end
+    for i = first + 1, #ARGV do redis.call('HDEL', waiting, ARGV[i]) end
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a message says about waiting."""
+
+    newest: str = ""
+    once: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.newest or self.once)
+
+    @property
+    def arguments(self) -> Sequence[str]:
+        """The last arguments of a claim."""
+        return (self.newest, *self.once)
+
+
+def names_of(payload: Mapping[str, Any]) -> Names:
+    """Read the headers of a message; what is of another shape says nothing."""
+    headers = payload.get("headers")
+    if not isinstance(headers, Mapping):
+        return Names()
+    newest, once = headers.get(NEWEST_HEADER), headers.get(ONCE_HEADER)
+    return Names(
+        newest=newest if isinstance(newest, str) else "",
+        once=tuple(map(str, once)) if isinstance(once, list) and once else (),
+    )

@@ -10,10 +10,9 @@ import zlib
 import pytest
 
 from sfmc_import.faults import Ambiguous, NotApplied
-from sfmc_import.marketing_cloud import PlainSecret, connecting
-from sfmc_import.marketing_cloud.connecting import Connector, Deadline, Resolver
+from sfmc_import.marketing_cloud import PlainSecret, http
 from sfmc_import.marketing_cloud.exchange import MAX_ANSWER_BYTES, MAX_PAGE_BYTES, SingleUsePost
-from sfmc_import.marketing_cloud.http import Failed, Reply, tls_context
+from sfmc_import.marketing_cloud.http import Connector, Deadline, Failed, Reply, Resolver, tls_context
 from sfmc_import.proxies import Proxies
 from sfmc_import.runs import Accepted
 from tests.integration.marketing_cloud.misbehaving import CERTIFICATE, MisbehavingServer
@@ -79,7 +78,7 @@ def test_a_tls_handshake_that_trickles_ends_at_the_deadline(adapter):
 
 def test_a_name_that_is_not_found_in_time_ends_at_the_deadline_and_holds_one_thread(monkeypatch):
     gate = threading.Event()
-    monkeypatch.setattr(connecting.socket, "getaddrinfo", lambda *_, **__: gate.wait(60))
+    monkeypatch.setattr(http.socket, "getaddrinfo", lambda *_, **__: gate.wait(60))
     resolver = Resolver()
     for _ in range(3):
         with pytest.raises(socket.gaierror):

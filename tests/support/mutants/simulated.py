@@ -20,7 +20,7 @@ from tests.support.mutants.wrong_scripts import MUTANTS
 
 PLANS = Path(__file__).parents[2] / "integration" / "simulation" / "plans"
 STEPS = 60
-SIMULATED = frozenset({"retrying", "retry_call", "service", "runs", "policy", "states"})
+SIMULATED = frozenset({"retrying", "calls", "service", "runs", "policy", "states"})
 """The modules of rules that a schedule runs."""
 
 

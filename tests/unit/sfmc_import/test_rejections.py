@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sfmc_import.rejections import read_message, rejection_of
+from sfmc_import.messages import read_message, rejection_of
 from sfmc_import.request import request_id_of
 from sfmc_transport.dead_letters import DeadLetter
 

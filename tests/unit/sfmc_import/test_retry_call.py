@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import structlog.testing
 
+from sfmc_import.calls import retry_call
 from sfmc_import.faults import Ambiguous, NotApplied, Rejected
 from sfmc_import.ports import LedgerUnavailableError
-from sfmc_import.retry_call import retry_call
 from sfmc_import.retrying import IN_CALL, LEDGER, QUERY, Backoff
 from sfmc_import.runs import Accepted
 

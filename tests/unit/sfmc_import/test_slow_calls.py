@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from sfmc_import.slow_calls import SlowCalls, TooManySlowCallsError
+from sfmc_import.calls import SlowCalls, TooManySlowCallsError
 from tests.support.waiting import eventually
 
 SOON = 0.02

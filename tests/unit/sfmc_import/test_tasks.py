@@ -9,12 +9,12 @@ import pytest
 from celery.app.task import Context
 from celery.exceptions import Reject
 
-from sfmc_import import callers, tasks
+from sfmc_import import messages, tasks
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import StartRequest
 from sfmc_import.settings import Settings
-from sfmc_transport.refusal import RefusedError
+from sfmc_transport.consumer import RefusedError
 
 
 @dataclass
@@ -78,9 +78,9 @@ def test_such_a_refusal_says_why(ledger: BrokenLedger) -> None:
 def test_a_sender_who_chained_something_does_not_wait_for_the_outcome(headers: dict[str, object]) -> None:
     context = Context(id="task-1", ignore_result=False, **headers)
 
-    assert callers.caller_of(context) == (None if headers else "task-1")
-    assert callers.caller_of(Context(id="task-1", ignore_result=True)) is None
-    assert callers.caller_of(Context(id="task-1")) is None
+    assert messages.caller_of(context) == (None if headers else "task-1")
+    assert messages.caller_of(Context(id="task-1", ignore_result=True)) is None
+    assert messages.caller_of(Context(id="task-1")) is None
 
 
 def test_a_recorded_request_is_left_to_the_ledger(ledger: BrokenLedger) -> None:

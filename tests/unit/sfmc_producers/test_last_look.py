@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from sfmc_producers.last_look import look_again
+from sfmc_producers.listing import look_again
 from sfmc_producers.stability import FileStat
 
 

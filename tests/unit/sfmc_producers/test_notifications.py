@@ -3,8 +3,7 @@ import shutil
 import pytest
 from structlog.testing import capture_logs
 
-from sfmc_producers.notifications import Notifications
-from sfmc_producers.wakeup import Wakeup
+from sfmc_producers.notifications import Notifications, Wakeup
 from tests.support.waiting import eventually
 
 

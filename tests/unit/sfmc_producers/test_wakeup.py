@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from sfmc_producers.wakeup import Wakeup
+from sfmc_producers.notifications import Wakeup
 from sfmc_producers.watch import ended_by_signals
 
 

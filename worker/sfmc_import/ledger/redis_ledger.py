@@ -17,7 +17,6 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sfmc_import.faults import Ambiguous, Fault, Rejected
 from sfmc_import.ledger.ledger_settings import LedgerSettings
-from sfmc_import.ledger.run_results import result_arguments
 from sfmc_import.ledger.schema import REQUEST, Keys
 from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
@@ -25,7 +24,7 @@ from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
 from sfmc_import.request import FileInfo, IdTakenError, StartRequest
 from sfmc_import.retrying import is_account_wide, pauses_after_errors
-from sfmc_import.runs import Accepted, Definition, Run
+from sfmc_import.runs import Accepted, Definition, Run, result_arguments
 from sfmc_import.states import (
     COMPLETED,
     AlreadyEnded,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from sfmc_import.calls import retry_call
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, after_query, after_situation
-from sfmc_import.marketing_cloud.connecting import Connector
 from sfmc_import.marketing_cloud.envelopes import (
     Envelopes,
     Query,
@@ -25,7 +25,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     runs_by_task,
 )
 from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, Limits, PooledPost, Post, SingleUsePost
-from sfmc_import.marketing_cloud.http import BootClock, Failed, MarketingCloudConfig, Reply, tls_context
+from sfmc_import.marketing_cloud.http import BootClock, Connector, Failed, MarketingCloudConfig, Reply, tls_context
 from sfmc_import.marketing_cloud.login import (
     Credential,
     CredentialSource,
@@ -35,7 +35,6 @@ from sfmc_import.marketing_cloud.login import (
 from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_reply, parse_start_reply, short
 from sfmc_import.ports import Clock, Refusal, RetryCall
 from sfmc_import.redaction import KNOWN, hidden
-from sfmc_import.retry_call import retry_call
 from sfmc_import.retrying import QUERY, is_account_wide, pause_asked
 from sfmc_import.runs import Accepted, Definition, Run
 

@@ -12,17 +12,21 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from sfmc_import.marketing_cloud.connecting import (
+from sfmc_import.marketing_cloud.http import (
     MAX_HEAD_BYTES,
     Connector,
     Deadline,
+    Failed,
     NotConnectedError,
     OversizedError,
+    Reply,
     TimedReader,
+    boottime,
+    describe_error,
+    place,
     proxy_headers,
     send_all,
 )
-from sfmc_import.marketing_cloud.http import Failed, Reply, boottime, describe_error, place
 
 MAX_ANSWER_BYTES = 1_048_576
 """An answer to Perform or from the token endpoint, before and after decompression; usual ones have 2,000 bytes."""

@@ -1,15 +1,22 @@
 """Where Marketing Cloud is, who we are there, and what comes back over HTTP: an answer, or why there is none."""
 
+import http.client
+import io
+import ipaddress
+import os
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from sfmc_import.proxies import Proxies
+from sfmc_import.proxies import Proxies, Proxy
 from sfmc_import.retrying import MAX_RETRY_AFTER_SECONDS
 
 TOKEN_PATH = "/v2/token"  # noqa: S105 - a path, not a secret
@@ -185,3 +192,246 @@ def _before_sending(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "connect_timeout"
     return "refused" if isinstance(error, ConnectionRefusedError) else "unreachable"
+
+
+MAX_HEAD_BYTES = 131_072
+"""The status line and all headers of an answer."""
+
+
+class OversizedError(Exception):
+    """An answer has more bytes than it may have."""
+
+
+class NotConnectedError(Exception):
+    """There is no connection; `failed` says why."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.text)
+        self.failed = failed
+
+
+class Deadline:
+    """One end for all parts of a call."""
+
+    def __init__(self, seconds: float) -> None:
+        self._at = boottime() + seconds
+
+    def left(self) -> float:
+        """Seconds until the end; raises TimeoutError when it has come."""
+        left = self._at - boottime()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def at_most(self, seconds: float) -> "Deadline":
+        """Give the earlier one of this deadline and one `seconds` from now."""
+        sooner = Deadline(seconds)
+        sooner._at = min(sooner._at, self._at)
+        return sooner
+
+
+class TimedReader(io.RawIOBase):
+    """A socket to read from until one deadline and up to `limit` bytes, however slowly or fast they come in."""
+
+    def __init__(self, connection: socket.socket, deadline: Deadline, limit: int, first: bytes = b"") -> None:
+        self._connection = connection
+        self._deadline = deadline
+        self._left = limit
+        self._first = first
+        self.buffered: io.BufferedReader | None = None
+        self.is_done = False
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Give the file that http.client reads from."""
+        self.buffered = _KeptOpen(self)
+        return self.buffered
+
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read what is there, within the time that is left."""
+        if self.is_done:
+            return None
+        if self._first:
+            size = min(len(buffer), len(self._first))
+            buffer[:size], self._first = self._first[:size], self._first[size:]
+            return size
+        if self._left <= 0:
+            raise OversizedError
+        self._connection.settimeout(self._deadline.left())
+        size = self._connection.recv_into(buffer)
+        self._left -= size
+        return size
+
+    def has_more(self) -> bool:
+        """Tell whether bytes came in that belong to no answer."""
+        self.is_done = True
+        return bool(self.buffered is not None and self.buffered.peek())
+
+
+class _KeptOpen(io.BufferedReader):
+    """Is looked into after http.client has closed its file."""
+
+    def close(self) -> None:
+        """Do nothing: the socket is closed by its owner."""
+
+
+def send_all(connection: socket.socket, data: bytes, deadline: Deadline) -> None:
+    """Send until one deadline; `sendall` of a TLS socket would begin a new time limit with each piece."""
+    view = memoryview(data)
+    while view:
+        connection.settimeout(deadline.left())
+        view = view[connection.send(view) :]
+
+
+class Resolver:
+    """Looks up names in threads, one for each name: getaddrinfo has no time limit of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: dict[tuple[str, int], Future[Any]] = {}
+        self._process = os.getpid()
+
+    def addresses(self, host: str, port: int, deadline: Deadline) -> Sequence[Any]:
+        """Give what getaddrinfo gives, or raise what it raises; a gaierror too at the deadline."""
+        if _is_address(host):
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        try:
+            found: Sequence[Any] = self._looking_up((host, port)).result(deadline.left())
+        except TimeoutError:
+            raise socket.gaierror(socket.EAI_AGAIN, "its name was not found in time") from None
+        return found
+
+    def _looking_up(self, name: tuple[str, int]) -> "Future[Any]":
+        if self._process != os.getpid():
+            # The threads of the parent process do not live on in its child.
+            self._pending, self._lock, self._process = {}, threading.Lock(), os.getpid()
+        with self._lock:
+            answer = self._pending.get(name)
+            if answer is None:
+                answer = self._pending[name] = Future()
+                threading.Thread(target=self._look_up, args=(name, answer), name="resolver", daemon=True).start()
+        return answer
+
+    def _look_up(self, name: tuple[str, int], answer: "Future[Any]") -> None:
+        try:
+            found = socket.getaddrinfo(*name, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            self._pending.pop(name, None)
+            answer.set_exception(error)
+        else:
+            self._pending.pop(name, None)
+            answer.set_result(found)
+
+
+def _is_address(host: str) -> bool:
+    with suppress(ValueError):
+        return bool(ipaddress.ip_address(host))
+    return False
+
+
+class Connector:
+    """Makes connections to any server, through a proxy where one leads there; safe for threads."""
+
+    def __init__(self, tls: Callable[[], ssl.SSLContext], proxies: Proxies, seconds: float) -> None:
+        self._tls = tls
+        self._proxies = proxies
+        self._seconds = seconds
+        self._resolver = Resolver()
+
+    def proxy_to(self, address: SplitResult) -> Proxy | None:
+        """Give the proxy that leads to this address."""
+        return self._proxies.to(address.scheme, address.hostname or "", port_of(address))
+
+    def connect(self, address: SplitResult, deadline: Deadline) -> socket.socket:
+        """Connect within the time limit for that, and not after the deadline; raise NotConnectedError."""
+        try:
+            own = deadline.at_most(self._seconds)
+            proxy = self.proxy_to(address)
+            if proxy is None:
+                return self._secured(self._open(address.hostname or "", port_of(address), own), address, own)
+            return self._through(proxy, address, own)
+        except (OSError, UnicodeError) as error:
+            raise NotConnectedError(not_connected(place(address), error)) from error
+
+    def _through(self, proxy: Proxy, address: SplitResult, deadline: Deadline) -> socket.socket:
+        try:
+            connection = self._open(proxy.host, proxy.port, deadline)
+        except (OSError, UnicodeError) as error:
+            raise NotConnectedError(not_connected(f"the proxy {proxy.shown}", error)) from error
+        if address.scheme == "http":
+            return connection
+        try:
+            ask_for_tunnel(connection, proxy, address, deadline)
+        except BaseException:
+            connection.close()
+            raise
+        return self._secured(connection, address, deadline)
+
+    def _open(self, host: str, port: int, deadline: Deadline) -> socket.socket:
+        found = self._resolver.addresses(host, port, deadline)
+        for number, (family, kind, protocol, _, target) in enumerate(found, start=1):
+            # A share of the time for each address: the first may be one that does not answer.
+            share = deadline.left() / (len(found) - number + 1)
+            try:
+                return _connected(socket.socket(family, kind, protocol), target, share)
+            except OSError:
+                if number == len(found):
+                    raise
+        raise OSError("the name has no address")
+
+    def _secured(self, connection: socket.socket, address: SplitResult, deadline: Deadline) -> socket.socket:
+        if address.scheme != "https":
+            return connection
+        try:
+            host = address.hostname
+            connection = self._tls().wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
+            connection.settimeout(deadline.left())
+            connection.do_handshake()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _connected(connection: socket.socket, target: Any, seconds: float) -> socket.socket:
+    try:
+        connection.settimeout(seconds)
+        connection.connect(target)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def ask_for_tunnel(connection: socket.socket, proxy: Proxy, address: SplitResult, deadline: Deadline) -> None:
+    """Ask a proxy for a way to the server; raise NotConnectedError with the answer of a proxy that refuses."""
+    host = address.hostname or ""
+    target = f"{f'[{host}]' if ':' in host else host}:{port_of(address)}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", *proxy_headers(proxy)]
+    try:
+        send_all(connection, ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), deadline)
+        answer = http.client.HTTPResponse(  # it asks of its socket nothing but makefile
+            TimedReader(connection, deadline, MAX_HEAD_BYTES),  # type: ignore[arg-type]
+            method="CONNECT",
+        )
+        answer.begin()
+    except (OSError, http.client.HTTPException, OversizedError) as error:
+        text = f"the proxy {proxy.shown} gives no way to {target}: {describe_error(error)}"
+        raise NotConnectedError(Failed("proxy_refused", text)) from error
+    if not 200 <= answer.status < 300:
+        # The words of a proxy are not shown: it may quote the login.
+        text = f"the proxy {proxy.shown} refuses the way to {target}: HTTP {answer.status}{_hint(answer.status)}"
+        raise NotConnectedError(Failed("proxy_refused", text))
+
+
+def proxy_headers(proxy: Proxy) -> list[str]:
+    """Give the header line that logs in at a proxy, if it has a login."""
+    return [f"Proxy-Authorization: {proxy.authorization}"] if proxy.authorization else []
+
+
+def _hint(status: int) -> str:
+    return ", it wants another user and password" if status == 407 else ""

@@ -11,13 +11,13 @@ from sfmc_harness.simulation.chance import unit
 from sfmc_harness.simulation.cloud import ZONE_HOURS, Cloud
 from sfmc_harness.simulation.plan import CALL, RESULTS_DELAY, Plan
 from sfmc_harness.simulation.store import Store
+from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, Refusal, Timing
-from sfmc_import.retry_call import retry_call
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.runs import Accepted, Definition, Run
 

@@ -1,4 +1,4 @@
-"""Publishes an event for each dead letter whose request the ledger does not have, or takes the request in."""
+"""The messages of imports.start: their times, who waits for their result, and what becomes of one that is refused."""
 
 import base64
 import json
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from celery.backends.base import DisabledBackend
+from celery.states import READY_STATES, SUCCESS
 from redis import Redis
 
 from sfmc_import.ports import Ledger
@@ -21,8 +23,31 @@ from sfmc_import.request import (
 )
 from sfmc_import.settings import Settings
 from sfmc_transport import Keys, dead_letters
+from sfmc_transport.consumer import Request
 from sfmc_transport.dead_letters import DeadLetter
 from sfmc_transport.delivery import UndecodableEntryError, read_entry
+
+ASKED_TIMES = "sfmc_asked_times"
+"""The name under which a task finds the times that its sender asked for."""
+
+
+class MessageRequest(Request):
+    """Takes a message when it is first seen: the ledger keeps its ETA and its expiry, not the memory of a worker.
+
+    Celery would hold a message with an ETA in this process, drop one that expired or was revoked, and end a start that
+    takes longer than its sender allows.
+    """
+
+    def __init__(self, message: Any, *, headers: Any = None, **options: Any) -> None:
+        given: dict[str, Any] = dict(message.headers if headers is None else headers)
+        times = {name: given.pop(name, None) for name in ("eta", "expires")}
+        given |= {ASKED_TIMES: times, "timelimit": None}
+        super().__init__(message, headers=given, **options)
+
+    def revoked(self) -> bool:
+        """No: whether a request starts is for the ledger to say, and Celery would drop the message without an event."""
+        return False
+
 
 EVENT = "message_rejected"
 RETURNED = "returned_too_often"
@@ -134,3 +159,29 @@ def _text(value: Any) -> str | None:
     if not isinstance(value, str) or not value:
         return None
     return value[:MAX_TEXT_LENGTH].encode("utf-8", "replace").decode()
+
+
+def caller_of(context: Any) -> str | None:
+    """Give the id of a task whose sender waits for the outcome.
+
+    Whoever chained something to the task gets what is known at once: Celery goes on when the task returns.
+    """
+    chained = any(getattr(context, name, None) for name in ("callbacks", "chain", "chord"))
+    # The attribute would also be False for a message that does not say it.
+    waits = vars(context).get("ignore_result") is False and not chained
+    return str(context.id) if waits and context.id else None
+
+
+def store_results(backend: Any, ledger: Ledger) -> int:
+    """Store the results of requests that have started or ended meanwhile, and count them."""
+    found = () if isinstance(backend, DisabledBackend) else ledger.results(BATCH)
+    for result in found:
+        # The task itself has stored it where the outcome was known at once.
+        if backend.get_state(result.caller) not in READY_STATES:
+            given = {"task_id": result.task_id, "held_by": result.held_by}
+            facts = {name: value for name, value in given.items() if value is not None}
+            backend.store_result(
+                result.caller, {"request_id": result.request_id, "state": result.state, **facts}, SUCCESS
+            )
+        ledger.result_stored(result)
+    return len(found)
