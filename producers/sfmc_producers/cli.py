@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from sfmc_import.cli.output import examples, json_option
 from sfmc_producers.stability import IGNORED_NAMES
 
 # Imports inside the commands keep `sfmc-import --help` fast: Celery, zeep and structlog take half a second.
@@ -159,3 +160,30 @@ def _require_complete(what: Mapping[str, Any]) -> None:
         raise click.UsageError("--force needs --reason TEXT: why the window does not count")
     if not (what["customer_key"] or what["object_id"]):
         raise click.UsageError("no ImportDefinition: give its external key, or --object-id GUID")
+
+
+@click.command(
+    epilog=examples("sfmc-import source drop", "sfmc-import source drop events --json"), short_help="Run sources."
+)
+@click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@json_option
+def source(names: tuple[str, ...], *, as_json: bool) -> None:
+    """Run sources of the policy file until SIGTERM: each submits a request for every file that arrives.
+
+    A source lets go of an arrival (acknowledges, deletes the message, moves the file) only after its request is
+    recorded. One that is refused (a wrong password, an unknown host key) stops and says so; the others go on.
+
+    Exit code: 0 stopped by SIGTERM, 130 Ctrl-C, 1 every source was refused, 2 usage or settings error.
+    """
+    from sfmc_producers.sources.commands import run_named  # noqa: PLC0415
+
+    run_named(names, as_json=as_json)
+
+
+@click.command(epilog=examples("sfmc-import sources"), short_help="Run all sources.")
+@json_option
+def sources(*, as_json: bool) -> None:
+    """Run all sources of the policy file in one process, until SIGTERM; see `sfmc-import source --help`."""
+    from sfmc_producers.sources.commands import run_named  # noqa: PLC0415
+
+    run_named((), as_json=as_json)

@@ -96,10 +96,11 @@ class InvalidRequest:
     problems: tuple[str, ...]
 
 
-def request_id_of(file_info: FileInfo, target: Routed) -> str:
+def request_id_of(file_info: FileInfo, target: Routed, event_id: str | None = None) -> str:
     """Give the id that every watcher gives this file_info, today and after a restart; the ledger then takes it once."""
     parts = (target.mid, target.customer_key, file_info.fingerprint, file_info.content_hash or "")
-    return str(uuid5(FILES_NAMESPACE, "\n".join(parts)))
+    own = () if event_id is None else (event_id,)
+    return str(uuid5(FILES_NAMESPACE, "\n".join((*parts, *own))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +150,16 @@ class Submitter:
         """Whether Redis is unavailable and the next try is still ahead."""
         return self._ledger.is_waiting
 
-    def submit(self, file_info: FileInfo, target: Routed, source: str) -> SubmitResult | InvalidRequest | None:
-        """Record the request for this file_info; only a result says that it is in the ledger."""
+    def submit(
+        self, file_info: FileInfo, target: Routed, source: str, event_id: str | None = None
+    ) -> SubmitResult | InvalidRequest | None:
+        """Record the request for this file_info; only a result says that it is in the ledger.
+
+        `event_id` counts for a file of which nothing else says whether it was handled.
+        """
+        own = None if file_info.has_fingerprint else event_id
         try:
-            return self._ledger.call(lambda: self._submit(file_info, target, source))
+            return self._ledger.call(lambda: self._submit(file_info, target, source, own))
         except BadRequestError as error:
             return InvalidRequest(problems=tuple(error.problems))
 
@@ -174,10 +181,11 @@ class Submitter:
         waits = (circuit.next_in for circuit in (self._ledger, *tuple(self._definitions.values())))
         return min((wait for wait in waits if wait is not None), default=None)
 
-    def _submit(self, file_info: FileInfo, target: Routed, source: str) -> SubmitResult:
+    def _submit(self, file_info: FileInfo, target: Routed, source: str, event_id: str | None) -> SubmitResult:
         """Submit under the id that the file always has; under a new one where another request has taken that."""
         given = {"customer_key": target.customer_key, "mid": target.mid, "file": file_info, "source": source}
-        usual = request_id_of(file_info, target)
+        given |= {"event_id": event_id}
+        usual = request_id_of(file_info, target, event_id)
         try:
             return self._client.submit(request_id=usual, **given)  # type: ignore[arg-type]
         except IdTakenError:

@@ -90,6 +90,33 @@ def replay(client: Client, keys: Keys, letter_id: str, queue: str | None = None)
     return letter
 
 
+ADD = """
+-- KEYS: dead letters, unreported, mark.  ARGV: most, seconds, entry, queue, reason, detail.
+if not redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2]) then return false end
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
+    'entry', ARGV[3], 'queue', ARGV[4], 'reason', ARGV[5], 'detail', ARGV[6])
+redis.call('RPUSH', KEYS[2], id)
+redis.call('LTRIM', KEYS[2], -ARGV[1], -1)
+return id
+"""
+
+MOST = 10_000
+"""Dead letters that are kept, as in TRANSPORT_OPTIONS."""
+
+
+def add(
+    client: Client, keys: Keys, entry: bytes, *, queue: str, reason: str, detail: str, once: tuple[str, int]
+) -> str | None:
+    """Set bytes aside that came from elsewhere; returns the id, None where `once` (a key, seconds) stands already.
+
+    A replay puts them at the end of `queue`, a key that their source reads.
+    """
+    mark, seconds = once
+    arguments = [MOST, seconds, entry, queue, reason, detail]
+    found = client.register_script(ADD)(keys=[keys.dead_letters, keys.unreported, mark], args=arguments)
+    return None if found is None else found.decode()
+
+
 def delete(client: Client, keys: Keys, letter_id: str) -> None:
     """Delete one for good.
 

@@ -47,6 +47,18 @@ def _watch() -> click.Command:
     return watch
 
 
+def _source() -> click.Command:
+    from sfmc_producers.cli import source
+
+    return source
+
+
+def _sources() -> click.Command:
+    from sfmc_producers.cli import sources
+
+    return sources
+
+
 def _start() -> click.Command:
     from sfmc_producers.cli import start
 
@@ -104,6 +116,8 @@ COMMANDS = {
         "worker": Subcommand(_worker, "Start imports and follow them to their end."),
         "beat": Subcommand(_beat, "Send workers what is due; any number may run."),
         "watch": Subcommand(_watch, "Submit a request for each file that arrives in folders."),
+        "source": Subcommand(_source, "Run sources of the policy file by name."),
+        "sources": Subcommand(_sources, "Run all sources of the policy file."),
     },
     "Requests": {
         "start": Subcommand(_start, "Submit a request to start one ImportDefinition."),

@@ -9,11 +9,10 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from sfmc_import.errors import SettingsError
-from sfmc_import.policy import Policies
 from sfmc_import.proxies import read_proxies
 from sfmc_import.redaction import KNOWN
 from sfmc_import.settings.model import Settings, cross_problems, missing_login
-from sfmc_import.settings.policy_file import Route, read_tables
+from sfmc_import.settings.policy_file import Tables, read_tables
 from sfmc_import.settings.problems import field_problems, unknown_name
 
 PREFIX = "SFMC_"
@@ -25,7 +24,10 @@ SEE = "list all settings with: sfmc-import doctor --settings"
 # Variables of the Compose file, and of the sandbox: a shell may have them beside ours.
 FOREIGN = frozenset({"SFMC_IMAGE", "SFMC_ARRIVALS", "SFMC_SECRETS", "SFMC_ENV_FILE", "SFMC_POLICY_FILE"})
 FOREIGN_PREFIX = "SFMC_SANDBOX_"
-FROM_FILE = frozenset({"policies", "routes", "proxies"})
+SOURCE_PREFIX = "SFMC_SOURCE_"
+"""Begins the secrets of sources: SFMC_SOURCE_NAME_PASSWORD, with the name of the source in capitals, _ for -."""
+
+FROM_FILE = frozenset({"policies", "routes", "proxies", "sources", "source_secrets"})
 NAMES = {PREFIX + field.upper(): field for field in Settings.model_fields if field not in FROM_FILE}
 """Variables and the fields they set."""
 
@@ -38,10 +40,12 @@ def load(environ: Mapping[str, str], *, marketing_cloud: bool = False) -> Settin
     """
     problems: list[str] = []
     given = _secret_files(environ, problems) | _variables(environ)
+    secrets = {name: given.pop(name) for name in list(given) if name.startswith(SOURCE_PREFIX)}
     problems += [unknown_name(name, _known(), SEE, PREFIX) for name in given if name not in _known()]
-    policies, routes = _toml(environ, problems)
+    tables = _toml(environ, problems)
     values: dict[str, Any] = {NAMES[name]: text for name, text in given.items() if name in NAMES}
-    settings, wrong = _settings(values, policies, routes)
+    settings, wrong = _settings(values, tables, secrets)
+    problems += _unused(secrets, tables)
     problems += wrong.values()
     settings = _with_proxies(settings, environ, problems if marketing_cloud else [])
     suspect = set(wrong)
@@ -83,15 +87,25 @@ def _known() -> set[str]:
     return {*NAMES, CONFIG, SECRETS_DIR}
 
 
-def _settings(values: dict[str, Any], policies: Policies, routes: tuple[Route, ...]) -> tuple[Settings, dict[str, str]]:
+def _settings(values: dict[str, Any], tables: Tables, secrets: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
     """Build the settings; wrong fields take their default and give a line each."""
-    tables = {"policies": policies, "routes": routes}
+    beside = {"policies": tables.policies, "routes": tables.routes, "sources": tables.sources}
+    beside |= {"source_secrets": {name: SecretStr(text) for name, text in secrets.items()}}
     try:
-        return Settings.model_validate(values | tables), {}
+        return Settings.model_validate(values | beside), {}
     except ValidationError as error:
         wrong = field_problems(error, Settings, values, variable)
     sound = {name: value for name, value in values.items() if name not in wrong}
-    return Settings.model_validate(sound | tables), wrong
+    return Settings.model_validate(sound | beside), wrong
+
+
+def _unused(secrets: Mapping[str, str], tables: Tables) -> list[str]:
+    """Name the secrets of sources that there are not; a process without a policy file may have them all the same."""
+    if not tables.sources:
+        return []
+    known = tuple(f"{SOURCE_PREFIX}{each.name.upper().replace('-', '_')}_" for each in tables.sources)
+    names = ", ".join(each.name for each in tables.sources)
+    return [f"{name}: no source has this name; there are: {names}" for name in secrets if not name.startswith(known)]
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
@@ -126,19 +140,19 @@ def _ours(files: Iterable[Path]) -> list[Path]:
     return [file for file in files if file.name.upper().startswith(PREFIX) and file.is_file()]
 
 
-def _toml(environ: Mapping[str, str], problems: list[str]) -> tuple[Policies, tuple[Route, ...]]:
+def _toml(environ: Mapping[str, str], problems: list[str]) -> Tables:
     named = environ.get(CONFIG)
     file = Path(named or DEFAULT_CONFIG)
     if not named and not file.is_file():
-        return Policies(), ()
+        return Tables()
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{CONFIG}: {str(file)!r} cannot be read ({_reason(error)}); give the path of a TOML file")
-        return Policies(), ()
+        return Tables()
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{file}: not valid TOML: {error}; correct this line")
-        return Policies(), ()
+        return Tables()
     return read_tables(document, str(file), problems)
 
 

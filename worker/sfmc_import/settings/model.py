@@ -1,6 +1,6 @@
 """The settings: names, types, defaults, what to give for each, and which of them exclude each other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from sfmc_import.policy import Policies, Policy
 from sfmc_import.proxies import Proxies
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
 from sfmc_import.request import DEFAULT_PREFIX, broker_prefix
-from sfmc_import.settings.policy_file import Route
+from sfmc_import.settings.policy_file import Route, SourceTable
 from sfmc_import.settings.values import CaBundle, Mid, ProxyAddress, RedisUrl, Seconds, Url, Zone
 
 HOUR = 3600.0
@@ -22,7 +22,7 @@ REDIS_FORMS = "redis://, rediss://, unix:///path or sentinel://host,host/0?maste
 class Settings(BaseModel):
     """Everything that can be set, checked and frozen; times in seconds.
 
-    Each field is the variable SFMC_ + its name in capitals, except `policies` and `routes` (TOML file);
+    Each field is the variable SFMC_ + its name in capitals, except `policies`, `routes` and `sources` (TOML file);
     an empty text or secret means that it is not set.
     """
 
@@ -122,6 +122,10 @@ class Settings(BaseModel):
         default_factory=Policies, description="[defaults] and [[definition]] of the TOML file"
     )
     routes: tuple[InstanceOf[Route], ...] = Field((), description="[[route]] of the TOML file")
+    sources: tuple[InstanceOf[SourceTable], ...] = Field((), description="[[source]] of the TOML file")
+    source_secrets: Mapping[str, SecretStr] = Field(
+        default_factory=dict, repr=False, description="SFMC_SOURCE_NAME_…: the secrets of sources"
+    )
     proxies: InstanceOf[Proxies] = Field(
         default_factory=Proxies, repr=False, description="SFMC_PROXY, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
     )
@@ -175,9 +179,14 @@ class Settings(BaseModel):
         """Texts that must never be seen, for the redaction of logs."""
         addresses = (self.redis, self.broker)
         held = [secret.get_secret_value() for secret in (self.client_secret, self.password, self.redis_password)]
+        held += [secret.get_secret_value() for secret in self.source_secrets.values()]
         held += [text for one in addresses for text in one.secrets]
         held += [self.proxy.get_secret_value() if "@" in self.proxy.get_secret_value() else "", *self.proxies.secrets()]
         return tuple(dict.fromkeys(text for text in held if text))
+
+    def secret_of(self, source: str, what: str) -> SecretStr | None:
+        """Give the secret SFMC_SOURCE_<source>_<what>, from the environment or a secret file; None without one."""
+        return self.source_secrets.get(f"SFMC_SOURCE_{source.upper().replace('-', '_')}_{what.upper()}")
 
     @property
     def reading_timeout(self) -> float:

@@ -1,7 +1,7 @@
 """The tables of the policy file: checks policy per definition, and routes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal, Self, TypeVar
 
@@ -15,8 +15,8 @@ from sfmc_import.settings.values import CustomerKey, Hours, Mid, Seconds
 
 T = TypeVar("T", bound=BaseModel)
 
-TABLES = ("defaults", "definition", "route")
-SEE_TABLES = "use [defaults], [[definition]] or [[route]]"
+TABLES = ("defaults", "definition", "route", "source")
+SEE_TABLES = "use [defaults], [[definition]], [[route]] or [[source]]"
 RENAMED = {"max_import_frequency": "frequency"}
 """Keys of the file that the domain calls otherwise."""
 
@@ -29,6 +29,29 @@ class Route:
     customer_key: str
     mid: str | None = None
     name: str | None = None
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """One [[source]]: its name, its kind, and the other lines as they stand; the producers check those.
+
+    `where` begins what is said about it.
+    """
+
+    name: str
+    kind: str
+    lines: Mapping[str, Any]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the policy file says."""
+
+    policies: Policies = field(default_factory=Policies)
+    routes: tuple[Route, ...] = ()
+    sources: tuple[SourceTable, ...] = ()
 
 
 class PolicyTable(BaseModel):
@@ -76,6 +99,11 @@ class RouteTable(BaseModel):
     )
     mid: Mid | None = Field(None, description="the MID of a business unit")
     name: str | None = Field(None, min_length=1, description="a name for logs")
+    priority: int | None = Field(None, ge=0, le=9, description="0 to 9: which of the waiting messages is taken first")
+
+    def as_route(self) -> Route:
+        """Give the route that this table describes."""
+        return Route(**self.model_dump())
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:
@@ -86,7 +114,19 @@ class RouteTable(BaseModel):
         return self
 
 
-def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) -> tuple[Policies, tuple[Route, ...]]:
+class SourceHead(BaseModel):
+    """What every [[source]] has; the kinds have more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
+        description="a name: up to 40 small letters, digits and dashes",
+    )
+    kind: str = Field(min_length=1, description="what it is, such as folder, sftp, sqs or push")
+
+
+def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) -> Tables:
     """Check a parsed TOML document; lines about what is wrong go to `problems`, beginning with `where`."""
     problems += [f"{where} {unknown_name(name, TABLES, SEE_TABLES)}" for name in document if name not in TABLES]
     defaults = _checked(PolicyTable, document.get("defaults", {}), f"{where} [defaults]", problems)
@@ -99,8 +139,25 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
             problems.append(f"{where} [[definition]] {table.customer_key}: given twice; keep one")
         named[place] = table.changes()
     names = tuple((table.mid, table.customer_key) for table in definitions)
-    policies = Policies(defaults.changes() if defaults else {}, named, names)
-    return policies, tuple(Route(**table.model_dump()) for table in routes)
+    return Tables(
+        Policies(defaults.changes() if defaults else {}, named, names),
+        tuple(table.as_route() for table in routes),
+        _read_sources(document, where, problems),
+    )
+
+
+def _read_sources(document: Mapping[str, Any], where: str, problems: list[str]) -> tuple[SourceTable, ...]:
+    tables = document.get("source", [])
+    heads = _checked_list(SourceHead, document, "source", where, problems)
+    if len(heads) != len(tables):
+        return ()
+    found: dict[str, SourceTable] = {}
+    for head, lines in zip(heads, tables, strict=True):
+        if head.name in found:
+            problems.append(f"{where} [[source]] {head.name}: given twice; give each source its own name")
+        rest = {name: value for name, value in lines.items() if name not in SourceHead.model_fields}
+        found[head.name] = SourceTable(head.name, head.kind, rest, f"{where} [[source]] {head.name}")
+    return tuple(found.values())
 
 
 def _checked_list(model: type[T], document: Mapping[str, Any], name: str, where: str, problems: list[str]) -> list[T]:

@@ -8,7 +8,8 @@ from sfmc_import.settings.policy_file import Route, read_tables
 
 def read(text: str) -> tuple[Policies, tuple[Route, ...], list[str]]:
     problems: list[str] = []
-    return *read_tables(tomllib.loads(text), "policy.toml", problems), problems
+    tables = read_tables(tomllib.loads(text), "policy.toml", problems)
+    return tables.policies, tables.routes, problems
 
 
 def test_a_definition_without_a_table_is_treated_as_usual() -> None:
@@ -80,7 +81,7 @@ def test_routes_keep_their_order() -> None:
     [
         (
             "[other]\n",
-            "policy.toml other: there is no such setting; remove it, or use [defaults], [[definition]] or [[route]]",
+            "other: there is no such setting; remove it, or use [defaults], [[definition]], [[route]] or [[source]]",
         ),
         (
             '[defaults]\non_eror = "keep"\n',
@@ -143,3 +144,18 @@ def test_a_business_unit_is_a_number_whose_leading_zeros_do_not_count() -> None:
 
     assert policies.of("510", "k", Policy()).coalesce == "each"
     assert routes[0].mid == "510"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('[[source]]\nkind = "stream"\n', "policy.toml [[source]] 1 name: missing"),
+        ('[[source]]\nname = "A b"\nkind = "stream"\n', "up to 40 small letters, digits and dashes"),
+        ('[[source]]\nname = "a"\n', "policy.toml [[source]] 1 kind: missing"),
+        ('[source]\nname = "a"\n', "write it in two brackets: [[source]]"),
+        ('[[source]]\nname = "a"\nkind = "x"\n' * 2, "policy.toml [[source]] a: given twice"),
+    ],
+)
+def test_each_source_has_a_name_of_its_own_and_a_kind(text: str, complaint: str) -> None:
+    _, _, problems = read(text)
+    assert any(complaint in each for each in problems), problems

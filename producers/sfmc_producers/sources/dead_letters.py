@@ -1,0 +1,46 @@
+"""Sets records aside that no source can read, as dead letters beside those of the queue."""
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from sfmc_transport import Keys
+from sfmc_transport.dead_letters import add
+
+REASON = "source_record"
+MOST_AT_ONCE = 10
+REMEMBERED_SECONDS = 7 * 86400
+"""How long a record that comes again makes no second dead letter: longer than queues keep a message in their hands."""
+
+
+class SourceDeadLetters:
+    """Dead letters of sources; `redis` is the broker's, where the dead letters of the queue are."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis, self._keys = redis, keys
+
+    def add(self, source: str, record_id: str, body: bytes, text: str) -> bool:
+        """Keep the bytes once for each id; False when Redis does not take them now."""
+        try:
+            queue, once = self._queue(source), self._key(f"set-aside:{source}:{record_id}")
+            add(self._redis, self._keys, body, queue=queue, reason=REASON, detail=text, once=(once, REMEMBERED_SECONDS))
+        except RedisError:
+            return False
+        return True
+
+    def replayed(self, source: str) -> list[bytes]:
+        """Give what `sfmc-import dead-letters replay` sent back to this source; nothing while Redis is away."""
+        try:
+            found: list[bytes] = self._redis.lrange(self._queue(source), 0, MOST_AT_ONCE - 1)  # type: ignore[assignment]
+        except RedisError:
+            return []
+        return found
+
+    def done(self, source: str, body: bytes) -> None:
+        """Forget one that was sent back."""
+        self._redis.lrem(self._queue(source), 1, body)  # type: ignore[arg-type]
+
+    def _queue(self, source: str) -> str:
+        return self._key(f"source:{source}")
+
+    def _key(self, name: str) -> str:
+        return f"{self._keys.kombu_prefix}{self._keys.prefix}{name}"

@@ -1,0 +1,15 @@
+"""The kinds of sources; each is imported when the policy file has one: its library may be missing."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from sfmc_producers.sources.tables import Kind
+
+
+def _stream() -> Kind:
+    from sfmc_producers.sources import stream  # noqa: PLC0415
+
+    return stream.KIND
+
+
+KINDS: Mapping[str, Callable[[], Kind]] = MappingProxyType({"stream": _stream})

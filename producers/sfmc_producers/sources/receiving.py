@@ -1,0 +1,159 @@
+"""Receives messages from a queue of any kind: takes what is in them, then acknowledges; nothing is lost in between."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from sfmc_import.errors import SfmcImportError
+from sfmc_import.retrying import Backoff
+from sfmc_producers.notifications import Wakeup
+from sfmc_producers.sources.arrivals import Arrival, Ignored, Parse, Record, Unreadable
+from sfmc_producers.sources.intake import Intake, SetAside
+from sfmc_producers.submitter import InvalidRequest
+
+PAUSES = Backoff(floor=1.0, cap=60.0)
+"""Seconds between two tries to reach a source that does not answer."""
+
+RETRY_SECONDS = 1.0
+"""Seconds until messages that Redis did not take are tried again, at least."""
+
+
+class SourceUnavailableError(Exception):
+    """The source does not answer now; the text says which and why."""
+
+
+class SourceRefusedError(SfmcImportError):
+    """The source refuses us for good (login, host key, rights): it is not tried again, a person must act."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a queue; `id` stays the same over redeliveries, `receipt` is what acknowledging needs.
+
+    `deliveries` counts how often it was given to somebody, this time included.
+    """
+
+    id: str
+    body: bytes
+    receipt: Any = None
+    deliveries: int = 1
+
+
+class Mailbox(Protocol):
+    """A queue of messages. Every call has a deadline, and raises SourceUnavailableError or SourceRefusedError."""
+
+    def receive(self) -> Sequence[Message]:
+        """Wait a few seconds for messages and give them; they stay ours until acknowledged or too old."""
+        ...
+
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Say that we are still at these, so that nobody else gets them."""
+        ...
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Remove messages whose arrivals the ledger has."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class Receiver:
+    """A source that is a queue. Messages are handled in order; while Redis is away they are kept, not given back.
+
+    A message that was delivered more than `max_deliveries` times ends the processes that read it: it is set aside
+    unread. `chance` gives numbers from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        set_aside: SetAside,
+        parse: Parse,
+        open_mailbox: Callable[[], Mailbox],
+        *,
+        chance: Callable[[], float],
+        max_deliveries: int,
+    ) -> None:
+        self.name = intake.source
+        self._intake, self._set_aside, self._parse = intake, set_aside, parse
+        self._open, self._chance, self._max_deliveries = open_mailbox, chance, max_deliveries
+        self._mailbox: Mailbox | None = None
+        self._log = structlog.get_logger("sfmc_producers.sources").bind(source=self.name)
+
+    def run(self, wakeup: Wakeup) -> None:
+        """Receive until `wakeup` closes; raises SourceRefusedError."""
+        failures = 0
+        try:
+            while not wakeup.is_closing:
+                try:
+                    self._round(wakeup)
+                except SourceUnavailableError as error:
+                    failures += 1
+                    self._say_unavailable(error, failures)
+                    self._drop_mailbox()
+                    wakeup.wait(PAUSES.pause(failures, self._chance()))
+                    continue
+                if failures:
+                    self._log.info("source_available", failures=failures)
+                failures = 0
+        finally:
+            self._drop_mailbox()
+
+    def _round(self, wakeup: Wakeup) -> None:
+        self._mailbox = self._mailbox or self._open()
+        for body in self._set_aside.replayed(self.name):
+            if self._take(Message(hashlib.sha256(body).hexdigest(), body)):
+                self._set_aside.done(self.name, body)
+        left = list(self._mailbox.receive())
+        while left and not wakeup.is_closing:
+            done = [message for message in left if self._take(message)]
+            if done:
+                self._mailbox.acknowledge(done)
+            left = [message for message in left if message not in done]
+            if left:
+                self._mailbox.keep(left)
+                wakeup.wait(max(RETRY_SECONDS, self._intake.submitter.next_in or 0.0))
+
+    def _take(self, message: Message) -> bool:
+        """Take all records of a message; False when the ledger does not take one of them now."""
+        taken = [self._take_record(message, *numbered) for numbered in enumerate(self._records(message), start=1)]
+        return all(taken)
+
+    def _records(self, message: Message) -> Sequence[Record]:
+        if message.deliveries > self._max_deliveries:
+            return [Unreadable(f"it was delivered {message.deliveries} times and never acknowledged")]
+        try:
+            return self._parse(message.body)
+        except Exception:  # noqa: BLE001 - the edge to text from outside: it costs this message alone, which is kept
+            self._log.exception("message_not_understood", message_id=message.id)
+            return [Unreadable("it cannot be read; the log of the source has the reason")]
+
+    def _take_record(self, message: Message, number: int, record: Record) -> bool:
+        if isinstance(record, Arrival):
+            taken = self._intake.take(record)
+            if not isinstance(taken, InvalidRequest):
+                return taken
+            record = Unreadable("; ".join(taken.problems))
+        if isinstance(record, Ignored):
+            self._log.info("record_ignored", reason=record.reason, message_id=message.id)
+            return True
+        if not self._set_aside.add(
+            self.name, f"{message.id}:{number}", message.body, f"record {number}: {record.text}"
+        ):
+            return False
+        self._log.warning("record_set_aside", message_id=message.id, record=number, reason=record.text)
+        return True
+
+    def _say_unavailable(self, error: SourceUnavailableError, failures: int) -> None:
+        if failures == 1:
+            self._log.error("source_unavailable", reason=str(error), action="waiting")
+
+    def _drop_mailbox(self) -> None:
+        mailbox, self._mailbox = self._mailbox, None
+        if mailbox is not None:
+            mailbox.close()

@@ -1,0 +1,194 @@
+"""The source `stream`: a Redis stream with a consumer group; entries of consumers that died are claimed."""
+
+import os
+import random
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import structlog
+from pydantic import Field
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from sfmc_import.redis_address import RedisAddress, parse_redis_url
+from sfmc_import.redis_client import connect
+from sfmc_import.redis_errors import trouble
+from sfmc_import.request import BadRequestError, read_request, unknown_names
+from sfmc_import.settings.values import RedisUrl, Seconds
+from sfmc_producers.sources.arrivals import Arrival, Record, Unreadable
+from sfmc_producers.sources.receiving import Message, Receiver, SourceUnavailableError
+from sfmc_producers.sources.tables import Kind, Options, Parts
+
+FIELD = b"event"
+BATCH = 100
+BLOCK_MS = 2000
+FORGOTTEN_AFTER_MS = 3600 * 1000
+"""A consumer that holds nothing and was silent for so long is removed from the group."""
+
+
+class StreamOptions(Options):
+    """The lines of a [[source]] of kind `stream`."""
+
+    key: str = Field(min_length=1, max_length=512, description="the key of the Redis stream, such as drop:arrivals")
+    redis_url: RedisUrl | None = Field(None, repr=False, description="its Redis; without it SFMC_REDIS_URL")
+    group: str = Field("sfmc-import", min_length=1, max_length=128, description="the name of the consumer group")
+    claim_after: Seconds = Field(60.0, description="seconds after which the entries of a silent consumer are claimed")
+    max_deliveries: int = Field(
+        10, ge=2, le=1000, description="how often an entry may be delivered before it is set aside"
+    )
+
+
+class StreamMailbox:
+    """One consumer of a group; pending entries are its own until another claims them."""
+
+    def __init__(self, address: RedisAddress, options: StreamOptions) -> None:
+        self._address, self._options = address, options
+        self._redis: Redis = connect(address)
+        self._consumer = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}"
+        self._log = structlog.get_logger("sfmc_producers.sources").bind(stream=options.key)
+        self._has_group = False
+
+    def receive(self) -> Sequence[Message]:
+        """Claim what a dead consumer left, else wait for new entries."""
+        with self._errors():
+            if not self._has_group:
+                self._create_group()
+            return self._claimed() or self._new()
+
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Claim them again for ourselves: they look fresh, and their deliveries are not counted."""
+        ids: Any = [message.id for message in messages]
+        with self._errors():
+            self._redis.xclaim(*self._group(), self._consumer, 0, ids, justid=True)
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Take them out of the pending list of the group; the stream keeps its entries."""
+        with self._errors():
+            self._redis.xack(*self._group(), *(message.id for message in messages))
+
+    def close(self) -> None:
+        """Leave the group unless entries are pending, and close the connection."""
+        with suppress(RedisError):
+            self._remove_consumers(lambda each: each["name"] == self._consumer.encode())
+        self._redis.close()
+
+    def _group(self) -> tuple[str, str]:
+        return self._options.key, self._options.group
+
+    def _create_group(self) -> None:
+        try:
+            # From the first entry on: what lies there already has arrived as well.
+            self._redis.xgroup_create(*self._group(), id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+        self._has_group = True
+        self._remove_consumers(lambda each: each["idle"] > FORGOTTEN_AFTER_MS)
+
+    def _remove_consumers(self, is_gone: Callable[[Mapping[str, Any]], bool]) -> None:
+        for each in self._redis.xinfo_consumers(*self._group()):
+            if not each["pending"] and is_gone(each):
+                self._redis.xgroup_delconsumer(*self._group(), each["name"])
+
+    def _claimed(self) -> list[Message]:
+        """Claim what a consumer has held for too long; what came back too often kills consumers and is set aside."""
+        least = int(self._options.claim_after * 1000)
+        answer: Any = self._redis.xautoclaim(*self._group(), self._consumer, least, count=BATCH)
+        _, entries, *gone = answer
+        if gone and gone[0]:
+            self._log.warning("stream_entries_trimmed", entries=len(gone[0]), detail="pending, deleted by its MAXLEN")
+        return self._messages(entries, self._deliveries(entries))
+
+    def _deliveries(self, entries: Sequence[Any]) -> dict[bytes, int]:
+        if not entries:
+            return {}
+        first, last = entries[0][0], entries[-1][0]
+        held: Any = self._redis.xpending_range(*self._group(), first, last, BATCH, consumername=self._consumer)
+        return {each["message_id"]: each["times_delivered"] for each in held}
+
+    def _new(self) -> list[Message]:
+        stream, group = self._group()
+        answer: Any = self._redis.xreadgroup(group, self._consumer, {stream: ">"}, count=BATCH, block=BLOCK_MS)
+        return self._messages([entry for _, entries in _pairs(answer) for entry in entries], {})
+
+    def _messages(self, entries: Sequence[Any], deliveries: Mapping[bytes, int]) -> list[Message]:
+        # An entry that was deleted while it was pending has no fields.
+        found = [(entry_id, _body(fields)) for entry_id, fields in entries if fields]
+        return [Message(each.decode(), body, deliveries=deliveries.get(each, 1)) for each, body in found]
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except RedisError as error:
+            self._has_group = False
+            raise SourceUnavailableError(trouble(error, self._address, "redis_url").text) from error
+
+
+def _pairs(answer: Any) -> Any:
+    return answer.items() if isinstance(answer, Mapping) else answer or ()
+
+
+def _body(fields: Mapping[bytes, bytes]) -> bytes:
+    """Give the event of an entry; of one that has none, everything, to be looked at."""
+    if FIELD in fields:
+        return fields[FIELD]
+    return orjson.dumps({_text(name): _text(value) for name, value in fields.items()})
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "backslashreplace")
+
+
+def parse(body: bytes) -> Sequence[Record]:
+    """Read one entry: the arguments of `imports.start` as JSON; `file` is required."""
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return [Unreadable(f"the field `event` is not JSON: {error}")]
+    if not isinstance(event, Mapping):
+        return [Unreadable("the field `event` is no JSON object")]
+    return [read_event(event)]
+
+
+def read_event(event: Mapping[str, Any]) -> Record:
+    """Read an event in the product's own form: the arguments of `imports.start`, with `file`."""
+    unknown = [name for name in unknown_names(event) if not name.startswith("file.")]
+    if unknown:
+        return Unreadable(f"there is no field {', '.join(unknown)}")
+    if event.get("file") is None:
+        return Unreadable("file is missing: an object with location, name, size, modified_ns or version")
+    try:
+        # Where the event names no definition, one stands in: here only its other fields are of interest.
+        request = read_request("arrival", "0", {**event, "customer_key": event.get("customer_key") or "any"})
+    except BadRequestError as error:
+        return Unreadable("; ".join(error.problems))
+    assert request.file is not None
+    return Arrival(
+        file=request.file,
+        event_id=request.event_id,
+        customer_key=event.get("customer_key"),
+        mid=request.mid if event.get("mid") else None,
+    )
+
+
+def open_stream(options: StreamOptions, parts: Parts) -> Receiver:
+    """Open the source; it connects on first use."""
+    given = parse_redis_url(options.redis_url) if options.redis_url else parts.settings.redis
+    password = parts.settings.secret_of(parts.name, "password")
+    address = given.with_password(password.get_secret_value()) if password else given
+    return Receiver(
+        parts.intake,
+        parts.set_aside,
+        parse,
+        lambda: StreamMailbox(address, options),
+        chance=random.random,
+        max_deliveries=options.max_deliveries,
+    )
+
+
+KIND = Kind(StreamOptions, open_stream)

@@ -1,0 +1,92 @@
+"""The lines of a [[source]]: what every kind has, and how each kind is checked; all that is wrong is said at once."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sfmc_import.errors import SettingsError
+from sfmc_import.settings import Settings
+from sfmc_import.settings.policy_file import RouteTable, SourceTable
+from sfmc_import.settings.problems import field_problems
+from sfmc_import.settings.values import CustomerKey, Mid
+from sfmc_producers.notifications import Wakeup
+from sfmc_producers.sources.intake import Intake, SetAside
+
+
+class Options(BaseModel):
+    """What every [[source]] can say; times in seconds or as "15m", "6h", "2d"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    mid: Mid | None = Field(None, description="the MID of the business unit of its files; without it SFMC_ACCOUNT_ID")
+    customer_key: CustomerKey | None = Field(
+        None, description="the definition that every file starts; without it the routes decide"
+    )
+    route: tuple[RouteTable, ...] = Field((), description="[[source.route]]: tried before the other routes")
+
+
+class Source(Protocol):
+    """A source that runs in a thread of its own."""
+
+    name: str
+
+    def run(self, wakeup: Wakeup) -> None:
+        """Yield arrivals until `wakeup` closes; raises SourceRefusedError when a person must act."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a source is put together from; `secrets` gives SFMC_SOURCE_<name>_<what>."""
+
+    name: str
+    settings: Settings
+    intake: Intake
+    set_aside: SetAside
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of source: its lines, and how it is opened; opening connects to nothing."""
+
+    options: type[Options]
+    open: Callable[[Any, Parts], Source]
+
+
+def read_options(tables: Iterable[SourceTable], kinds: Mapping[str, Callable[[], Kind]]) -> list[tuple[Kind, Options]]:
+    """Check the lines of sources.
+
+    Raises SettingsError with a line for everything that is wrong in any of them.
+    """
+    problems: list[str] = []
+    found = [_read(table, kinds, problems) for table in tables]
+    if problems:
+        raise SettingsError(problems)
+    return [each for each in found if each is not None]
+
+
+def _read(
+    table: SourceTable, kinds: Mapping[str, Callable[[], Kind]], problems: list[str]
+) -> tuple[Kind, Options] | None:
+    if table.kind not in kinds:
+        problems.append(f"{table.where} kind: {table.kind!r}: there is no such kind; use one of {', '.join(kinds)}")
+        return None
+    kind = kinds[table.kind]()
+    try:
+        return kind, kind.options.model_validate(table.lines)
+    except ValidationError as error:
+        found = field_problems(error, kind.options, table.lines, str)
+        problems += [f"{table.where} {line}" for line in found.values()]
+        return None
+
+
+def chosen(settings: Settings, names: Sequence[str]) -> list[SourceTable]:
+    """Give the tables of these sources, or all; raises SettingsError when there is none of a name."""
+    known = {table.name: table for table in settings.sources}
+    if not known:
+        raise SettingsError(["there is no [[source]] in the policy file (SFMC_CONFIG, or sfmc-import.toml): add one"])
+    if missing := [name for name in names if name not in known]:
+        raise SettingsError([f"source {name}: the policy file has only {', '.join(known)}" for name in missing])
+    return [known[name] for name in names or known]
