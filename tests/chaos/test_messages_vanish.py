@@ -13,6 +13,7 @@ from kombu import Connection, Consumer, Queue
 
 from sfmc_harness.chaos.faults import Proxy
 from sfmc_import.client import Client
+from sfmc_import.request import UNACKED, UNACKED_INDEX
 from sfmc_local.redis_server import Valkey
 from sfmc_transport import TRANSPORT_OPTIONS, celery_settings
 from tests.chaos.observations import KEYS, await_ends
@@ -32,7 +33,7 @@ for _ in range(2):
 
 def delete_messages(system: RunningSystem) -> int:
     in_flight = list(system.client.scan_iter(match="*transport:inflight:*"))
-    return int(system.client.delete("imports", "imports.upkeep", "unacked", "unacked_index", *in_flight))
+    return int(system.client.delete("imports", "imports.upkeep", UNACKED, UNACKED_INDEX, *in_flight))
 
 
 def test_every_request_ends_though_all_messages_are_deleted_at_a_hundred_moments(
@@ -83,7 +84,8 @@ def gone_worker(system: RunningSystem) -> Iterator[Callable[[], None]]:
     """Take one message as a worker does, and then do nothing, as a worker that was killed."""
     chosen = celery_settings(system.valkey.celery_url)
     address, transport = chosen["broker_url"], chosen["broker_transport"]
-    with Connection(address, transport=transport, transport_options=dict(TRANSPORT_OPTIONS)) as connection:
+    options = {**TRANSPORT_OPTIONS, "unacked_key": UNACKED, "unacked_index_key": UNACKED_INDEX}
+    with Connection(address, transport=transport, transport_options=options) as connection:
         taken: list[object] = []
         consumer = Consumer(connection.channel(), [Queue("imports")], on_message=taken.append, accept=["json"])
         consumer.qos(prefetch_count=1)

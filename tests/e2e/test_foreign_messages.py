@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 
+from sfmc_import.request import UNACKED
 from tests.support.event_schema import problems_in
 from tests.support.processes import RunningSystem, running_system
 from tests.support.waiting import eventually
@@ -82,7 +83,7 @@ def test_a_message_with_a_countdown_is_recorded_at_once_and_starts_when_it_is_ov
 
     request = send(client, key="countdown", options={"countdown": 3})
     accepted = stack.await_event("accepted", request)
-    eventually(lambda: not stack.client.hlen("unacked"), 30, "the worker holds no message")
+    eventually(lambda: not stack.client.hlen(UNACKED), 30, "the worker holds no message")
     started = stack.await_event("started", request)
 
     waited = datetime.fromisoformat(started["time"]) - datetime.fromisoformat(accepted["time"])
@@ -100,7 +101,7 @@ def test_a_message_with_an_eta_of_next_year_is_in_the_ledger_and_nowhere_else(
     shown = json.loads(stack.run("status", "--request", request, "--json").stdout)
     assert shown["state"] == "accepted"
     assert shown["due_at"] == shown["not_before"] > datetime.now(UTC).timestamp() + 300 * 86_400
-    eventually(lambda: not stack.client.hlen("unacked"), 30, "the worker holds no message")
+    eventually(lambda: not stack.client.hlen(UNACKED), 30, "the worker holds no message")
 
 
 def test_a_message_that_expired_ends_in_an_event(stack: RunningSystem, client: Celery) -> None:
@@ -175,6 +176,20 @@ def test_a_second_message_under_one_task_id_is_refused_and_the_first_goes_on(
     assert dead_letter(stack, first)["task"] == "imports.start"
     assert (performs(stack, "one"), performs(stack, "two")) == (1, 0)
     assert [name for name in stack.names(task_id) if name != "message_rejected"][-1] == "completed"
+
+
+def test_messages_that_another_celery_app_holds_stay_with_it(stack: RunningSystem) -> None:
+    held = json.dumps([{"body": "", "headers": {"id": "theirs"}, "properties": {}}, "", "theirs"]).encode()
+    stack.client.hset("unacked", "theirs", held)
+    stack.client.zadd("unacked_index", {"theirs": 0})
+    request = json.loads(stack.run("start", "no-such-key", "--json").stdout)["request_id"]
+
+    # A worker looks for what the dead left whenever it looks for messages.
+    stack.await_event("rejected", request)
+
+    assert stack.client.hget("unacked", "theirs") == held
+    assert stack.client.zscore("unacked_index", "theirs") == 0
+    stack.client.delete("unacked", "unacked_index")
 
 
 def test_what_cannot_be_accepted_is_a_dead_letter_and_an_event(stack: RunningSystem, client: Celery) -> None:

@@ -3,6 +3,7 @@
 from celery import Celery
 
 from sfmc_import.client import Client
+from sfmc_import.request import UNACKED
 from tests.support.processes import DUE, RunningSystem, running_system
 from tests.support.waiting import eventually
 
@@ -11,7 +12,7 @@ KEYS = [*RECORDED, "foreign", "asked"]
 
 
 def is_worked_off(stack: RunningSystem) -> bool:
-    left = stack.client.zcard(DUE), stack.client.hlen("unacked")
+    left = stack.client.zcard(DUE), stack.client.hlen(UNACKED)
     return stack.names().count("import_failed") == len(KEYS) and not any(left)
 
 

@@ -13,7 +13,7 @@ from tests.support.waiting import eventually
 
 ACME = "acme:"
 THIRD = ("third:", "{third:")
-USUAL = ("imports", "unacked", "_kombu.binding", "celery-task-meta-", "sfmc-import:", "{sfmc-import:")
+USUAL = ("imports", "_kombu.binding", "celery-task-meta-", "sfmc-import:", "{sfmc-import:")
 
 
 @pytest.fixture(scope="module")

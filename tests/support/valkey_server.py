@@ -14,7 +14,7 @@ BOUNDED_KEYS = tuple(
     for pattern in (
         r"\A_kombu\.binding(_permanent)?\.",  # the broker's lists of queues
         r"\Aimports\Z|\Aimports[\x06:.]",  # the queue and the transport's lists beside it
-        r"\Aunacked(_index|_mutex)?\Z",  # deliveries in flight
+        r"\A(imports\.)?unacked(_index|_mutex)?\Z",  # deliveries in flight
         # the transport
         r"\A\{sfmc-import(:events)?\}:transport:(consumers\Z|dead_letters\Z|unreported\Z|newest\Z|waiting\Z|inflight:)",
     )

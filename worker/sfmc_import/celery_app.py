@@ -19,6 +19,7 @@ import sfmc_transport
 from sfmc_import import bootstrap, logs, redis_client, request
 from sfmc_import.calls import SlowCalls
 from sfmc_import.ports import Deps
+from sfmc_import.request import UNACKED, UNACKED_INDEX
 from sfmc_import.results import backend_url
 from sfmc_import.retrying import BROKER_CONNECT
 from sfmc_import.settings import Settings, SettingsError, load
@@ -193,6 +194,9 @@ def transport_options(settings: Settings) -> dict[str, Any]:
         "global_keyprefix": settings.broker_prefix,
         "sfmc_prefix": settings.transport_prefix,
         "sfmc_connect_pauses": BROKER_CONNECT,
+        "unacked_key": UNACKED,
+        "unacked_index_key": UNACKED_INDEX,
+        "unacked_mutex_key": f"{UNACKED}_mutex",
         # What a dead worker held is run by another as soon as its lease would be over.
         "visibility_timeout": settings.lease_seconds,
         "unacked_restore_interval": 1,

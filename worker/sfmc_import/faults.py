@@ -59,9 +59,8 @@ SITUATIONS: Mapping[str, type[Fault]] = {
     "token_unavailable": NotApplied,
     "login_failed": NotApplied,
     "token_refused": NotApplied,
-    # Turned away before any work: throttled; sent elsewhere; any other refusal by HTTP itself (RFC 9110, 15.5).
+    # Turned away before any work: throttled; any other refusal by HTTP itself (RFC 9110, 15.5).
     "http_429": NotApplied,
-    "redirected": NotApplied,
     "http_4xx": NotApplied,
     "http_400": Rejected,
     "unsendable": Rejected,
@@ -76,6 +75,9 @@ SITUATIONS: Mapping[str, type[Fault]] = {
     "read_timeout": Ambiguous,
     "reset": Ambiguous,
     "broken_reply": Ambiguous,
+    # Sent elsewhere: usually before any work, but some servers act and then point to the outcome. With a wrong address
+    # no start gets so far, for the definition is read there before.
+    "redirected": Ambiguous,
     "oversized_reply": Ambiguous,
     "http_status": Ambiguous,
     "unreadable_reply": Ambiguous,

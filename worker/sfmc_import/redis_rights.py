@@ -10,7 +10,7 @@ RoleName = Literal["worker", "beat", "producer", "reader"]
 
 LEDGER, STREAM = "{{{prefix}events}}:*", "{prefix}events"
 MOVES = "{celery}{{{prefix}events}}:transport:*"
-QUEUES, HELD, BINDINGS = "{queue}*", "{celery}unacked*", "{celery}_kombu.binding*"
+QUEUES, BINDINGS = "{queue}*", "{celery}_kombu.binding*"
 RESULTS = "{celery}celery-task-meta-*"
 
 CONNECTING = ("hello", "ping", "select", "client|setinfo", "info", "time", "multi")
@@ -36,7 +36,7 @@ ROLES: Mapping[RoleName, Role] = {
          "hincrby", "hscan", "hset", "lmove",
          "lpush", "lrange", "lrem", "ltrim", "mget", "pexpire", "publish", "rpush", "sadd", "set",
          "setex", "smembers", "srem", "wait", "waitaof", "xadd", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
-        (STREAM, LEDGER, MOVES, QUEUES, HELD, BINDINGS, RESULTS),
+        (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),
     "beat": Role(
@@ -50,7 +50,7 @@ ROLES: Mapping[RoleName, Role] = {
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),
-    "reader": Role((*CONNECTING, *READING), (STREAM, LEDGER, MOVES, QUEUES, HELD)),
+    "reader": Role((*CONNECTING, *READING), (STREAM, LEDGER, MOVES, QUEUES)),
 }  # fmt: skip
 
 

@@ -109,7 +109,7 @@ STREAM = "sfmc-import:events"
 DEADLINE = 120.0
 TICK = 0.05
 PAUSE = 1.0
-OUR_KEYS = ("sfmc-import:*", "{sfmc-import*", "imports*", "_kombu.*", "unacked*", "celery-task-meta-*")
+OUR_KEYS = ("sfmc-import:*", "{sfmc-import*", "imports*", "_kombu.*", "celery-task-meta-*")
 
 
 class DemoError(SfmcImportError):

@@ -50,7 +50,7 @@ class Mailbox(Protocol):
         ...
 
     def keep(self, messages: Sequence[Message]) -> None:
-        """Say that we are still at these, so that nobody else gets them."""
+        """Say that we are still at these, so that no other gets them."""
         ...
 
     def acknowledge(self, messages: Sequence[Message]) -> None:

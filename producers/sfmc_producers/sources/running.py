@@ -21,7 +21,7 @@ log = structlog.get_logger("sfmc_producers.sources")
 
 
 class SourceThread(threading.Thread):
-    """Runs one source until its end; what nobody foresaw starts it again after a pause."""
+    """Runs one source until its end; an error that was not foreseen starts it again after a pause."""
 
     def __init__(self, source: Source, ended: Callable[[], None], chance: Callable[[], float]) -> None:
         super().__init__(name=f"sfmc-source-{source.name}", daemon=True)

@@ -62,8 +62,8 @@ def test_an_entry_that_cannot_be_read_is_set_aside_with_its_bytes_and_harms_no_o
     letters = map(json.loads, system.run("dead-letters", "list", "--json").stdout.splitlines())
     [letter] = [each for each in letters if "not JSON" in each["detail"]]
     assert system.run("dead-letters", "show", letter["id"], "--raw").stdout == "no JSON"
-    told = eventually(lambda: [e for e in system.events() if e["data"].get("dead_letter") == letter["id"]], 30, "told")
-    assert [event["type"] for event in told] == ["sfmc.import.message_rejected"]
+    found = eventually(lambda: [e for e in system.events() if e["data"].get("dead_letter") == letter["id"]], 30, "said")
+    assert [event["type"] for event in found] == ["sfmc.import.message_rejected"]
 
 
 def test_entries_of_a_source_that_was_killed_are_claimed_by_another(system) -> None:

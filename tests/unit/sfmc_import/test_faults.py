@@ -24,12 +24,13 @@ NEVER_SENT = (
     "not_sent",
     "token_unavailable",
 )
-TURNED_AWAY = ("login_failed", "token_refused", "http_429", "redirected", "http_4xx")
+TURNED_AWAY = ("login_failed", "token_refused", "http_429", "http_4xx")
 MAY_HAVE_ARRIVED = (
     "read_timeout",
     "reset",
     "broken_reply",
     "oversized_reply",
+    "redirected",
     "http_503",
     "http_status",
     "unreadable_reply",

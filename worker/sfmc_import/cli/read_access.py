@@ -18,7 +18,7 @@ from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
-from sfmc_import.request import plain_mid
+from sfmc_import.request import UNACKED, UNACKED_INDEX, plain_mid
 from sfmc_import.settings import Settings, load
 
 
@@ -61,7 +61,7 @@ class ReadAccess:
     @property
     def broker_keys(self) -> sfmc_transport.Keys:
         """The names of the keys of the queue."""
-        return sfmc_transport.Keys(self.settings.transport_prefix, self.settings.broker_prefix)
+        return sfmc_transport.Keys(self.settings.transport_prefix, self.settings.broker_prefix, UNACKED, UNACKED_INDEX)
 
     def mid(self, given: str | None) -> str:
         """Give the business unit: the one given, else that of the settings."""

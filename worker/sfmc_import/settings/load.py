@@ -1,5 +1,7 @@
 """Reads the settings from environment, secret files and TOML and reports everything that is wrong at once."""
 
+import errno
+import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -128,7 +130,7 @@ def _secret_files(environ: Mapping[str, str], problems: list[str]) -> dict[str, 
     found: dict[str, str] = {}
     try:
         for file in sorted(_ours(folder.iterdir())):
-            found[file.name.upper()] = file.read_text(encoding="utf-8").strip()
+            found[file.name.upper()] = _text_of(file).strip()
     except (OSError, UnicodeDecodeError) as error:
         problems.append(
             f"{SECRETS_DIR}: a secret file cannot be read ({_reason(error)}); make it readable for this user"
@@ -146,7 +148,7 @@ def _toml(environ: Mapping[str, str], problems: list[str]) -> Tables:
     if not named and not file.is_file():
         return Tables()
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = tomllib.loads(_text_of(file))
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{CONFIG}: {str(file)!r} cannot be read ({_reason(error)}); give the path of a TOML file")
         return Tables()
@@ -154,6 +156,13 @@ def _toml(environ: Mapping[str, str], problems: list[str]) -> Tables:
         problems.append(f"{file}: not valid TOML: {error}; correct this line")
         return Tables()
     return read_tables(document, str(file), problems)
+
+
+def _text_of(file: Path) -> str:
+    """Read a file of settings; a pipe or a device would be waited for, or read, without end."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    return file.read_text(encoding="utf-8")
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

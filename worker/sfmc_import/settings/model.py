@@ -96,7 +96,9 @@ class Settings(BaseModel):
         "query",
         description="query (ask Marketing Cloud for earlier runs before a start) or ledger (only runs in the ledger)",
     )
-    stream_maxlen: int = Field(1_000_000, ge=1000, description="how many events the stream keeps, 1000 or more")
+    stream_maxlen: int = Field(
+        1_000_000, ge=1000, le=10**9, description="how many events the stream keeps, 1000 to 1000000000"
+    )
     request_ttl: Seconds = Field(30 * DAY, description="seconds an ended request is remembered")
     seen_ttl: Seconds = Field(30 * DAY, description="seconds a file or event is remembered as handled")
 

@@ -14,6 +14,10 @@ from sfmc_import.redis_address import checked_address
 from sfmc_import.request import MAX_KEY_LENGTH, plain_mid
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
+_HOST = re.compile(r"[^\s/?#@\\]+")
+MAX_SECONDS = 10 * 365 * 86400.0
+"""Ten years: beyond that a time means nothing, and Redis and the calendar cannot count it."""
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -28,7 +32,8 @@ def read_duration(value: object) -> object:
 def check_url(value: str) -> str:
     """Accept http and https addresses with a host and without a login; slashes at the end are removed."""
     parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    # Reading the port refuses one that is no number.
+    if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(parts.hostname or "") or parts.port == 0:
         raise ValueError("not an address such as https://host")
     if parts.username or parts.password:
         raise ValueError("contains a login; give it in SFMC_CLIENT_ID and SFMC_CLIENT_SECRET")
@@ -83,7 +88,7 @@ def as_text(value: object) -> object:
 
 CaBundle = Annotated[FilePath, AfterValidator(check_certificates)]
 ProxyAddress = Annotated[SecretStr, AfterValidator(check_proxy)]
-Seconds = Annotated[float, BeforeValidator(read_duration), Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(read_duration), Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Hours = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Url = Annotated[str, AfterValidator(check_url)]
 RedisUrl = Annotated[str, AfterValidator(check_redis_url)]

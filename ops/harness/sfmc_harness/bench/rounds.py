@@ -14,7 +14,7 @@ from redis import Redis
 from sfmc_harness.bench.figures import MeasurementError, expect
 from sfmc_harness.bench.processes import ACCOUNT_ID, ask, cpu_seconds, login, running, stand_in, wait_for
 from sfmc_harness.bench.stand_in import file_of
-from sfmc_import.request import QUEUE, START, FileInfo, StartRequest
+from sfmc_import.request import QUEUE, START, UNACKED, FileInfo, StartRequest
 from sfmc_local.redis_server import Valkey
 from sfmc_transport.queues import lists_of
 
@@ -41,6 +41,7 @@ class Worker:
         with self.client.pipeline() as pipe:
             for key in lists_of(self.queue):
                 pipe.llen(key)
+            pipe.hlen(UNACKED)
             pipe.hlen("unacked")
             return not any(pipe.execute())
 

@@ -21,6 +21,7 @@ from sfmc_harness.chaos.plan import QUICK, Plan, Schedule
 from sfmc_harness.chaos.processes import ChaosError, Process, ProcessGroup, Sandbox, login
 from sfmc_harness.chaos.producer import Order
 from sfmc_harness.chaos.verdict import SEEN_FROM_OUTSIDE, Checker, FinalState, Violation
+from sfmc_import.request import UNACKED
 from sfmc_local.redis_server import Valkey, short_temporary_folder
 from sfmc_transport.queues import lists_of
 
@@ -159,7 +160,7 @@ class ChaosRun:
     @staticmethod
     def _is_done(client: Any) -> bool:
         lists = [message for key in lists_of(verdict.QUEUE) for message in client.lrange(key, 0, -1)]
-        messages = [*lists, *client.hvals("unacked")]
+        messages = [*lists, *client.hvals(UNACKED)]
         return not client.zcard(verdict.KEYS.due) and not any(one for one in messages if SWEEP not in one)
 
     def final_state(self) -> FinalState:

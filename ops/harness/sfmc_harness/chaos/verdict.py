@@ -18,6 +18,7 @@ import orjson
 import redis
 
 from sfmc_import.ledger.schema import Keys
+from sfmc_import.request import UNACKED
 from sfmc_import.states import NEW, TERMINAL, event_of
 from sfmc_transport.queues import SEPARATOR, length
 
@@ -26,7 +27,7 @@ QUEUE = "imports"
 _TRANSPORT = r"\{sfmc-import(:events)?\}:transport:"
 BOUNDED = re.compile(
     rf"{re.escape(KEYS.stream)}\Z|{re.escape(KEYS.due)}\Z|{re.escape(KEYS.account)}\Z|_kombu\.binding|"
-    rf"{QUEUE}(\.upkeep)?({SEPARATOR}\d)?\Z|unacked|{_TRANSPORT}"
+    rf"{QUEUE}(\.upkeep)?({SEPARATOR}\d)?\Z|{re.escape(UNACKED)}|{_TRANSPORT}"
 )
 """Keys without a time to live that something else bounds."""
 
@@ -124,7 +125,7 @@ def read_left(client: "redis.Redis") -> dict[str, int]:
     return {
         "due": int(client.zcard(KEYS.due)),
         "queue": length(client, QUEUE),
-        "unacked": int(client.hlen("unacked")),
+        "unacked": int(client.hlen(UNACKED)),
         "in flight": in_flight,
         "waiting": sum(1 for _ in client.scan_iter(match=f"{KEYS.tag}w:*")),
         "dead letters": sum(int(client.xlen(name)) for name in client.scan_iter(match="*transport:dead_letters")),

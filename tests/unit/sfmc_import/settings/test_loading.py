@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,26 @@ def test_the_secrets_of_the_settings_are_known_to_whatever_prints() -> None:
     load({**LOGIN, "SFMC_REDIS_URL": "redis://:geheim@host/0"})
 
     assert hidden("very secret and geheim") == "[redacted] and [redacted]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SFMC_REQUEST_TTL", "1e308"),
+        ("SFMC_LEASE_SECONDS", "1000000000000000000"),
+        ("SFMC_STREAM_MAXLEN", "1" + "0" * 23),
+        ("SFMC_SOAP_URL", "https://x:abc/Service.asmx"),
+        ("SFMC_SOAP_URL", "https://x:99999/Service.asmx"),
+        ("SFMC_SOAP_URL", "https://a b/Service.asmx"),
+    ],
+)
+def test_a_value_that_no_part_could_use_is_refused_when_the_settings_are_read(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load({name: value})
+
+
+def test_a_policy_file_that_has_no_end_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for endless in ("/dev/zero", str(tmp_path / "pipe")):
+        with pytest.raises(SettingsError, match="not a regular file"):
+            load({"SFMC_CONFIG": endless})
