@@ -1,6 +1,7 @@
 """The real scripts of the ledger on a clock that tests move: in this process (fakeredis) or on a server."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import fakeredis
@@ -30,6 +31,12 @@ def reading_with_moved_clock(read: Callable[[str], str] = read_part) -> Callable
     return moved
 
 
+@lru_cache(maxsize=8)
+def scripts(settings: LedgerSettings, read: Callable[[str], str]) -> Mapping[str, str]:
+    """Give the scripts on the moved clock; they are joined once for all tests with these settings."""
+    return sources(settings.for_scripts(), reading_with_moved_clock(read))
+
+
 class World:
     """A ledger over `client`, whose data may be wiped, and what a test may look at.
 
@@ -39,8 +46,7 @@ class World:
     def __init__(self, client: Any, settings: LedgerSettings, read: Callable[[str], str] = read_part) -> None:
         self.client = client
         self.settings = settings
-        scripts = sources(settings.for_scripts(), reading_with_moved_clock(read))
-        self.ledger = RedisLedger(client, settings, scripts)
+        self.ledger = RedisLedger(client, settings, scripts(settings, read))
         self.keys = self.ledger.keys
         self.restart()
 

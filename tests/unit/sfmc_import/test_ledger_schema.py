@@ -27,6 +27,16 @@ KEYS_OF_LUA = {"request_key": REQUEST, "definition_key": DEFINITION, "loss_key":
 SETTINGS = LedgerSettings().for_scripts()
 
 
+@pytest.fixture(scope="module")
+def scripts() -> dict[str, str]:
+    return sources(SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def known_functions() -> set[str]:
+    return {match[1] for part in PARTS for match in FUNCTION.finditer(read_part(part))}
+
+
 def field_names(key: Key) -> set[str]:
     return {field.name for field in key.fields}
 
@@ -73,13 +83,14 @@ def test_every_field_that_is_described_is_used_by_a_script():
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_script_has_every_function_that_it_names_and_no_other(step: str):
-    known = {match[1] for part in PARTS for match in FUNCTION.finditer(read_part(part))}
-    script = re.sub(r"--[^\n]*", "", sources(SETTINGS)[step])
+def test_a_script_has_every_function_that_it_names_and_no_other(
+    scripts: dict[str, str], known_functions: set[str], step: str
+):
+    script = re.sub(r"--[^\n]*", "", scripts[step])
     own = {match[1] for match in FUNCTION.finditer(script)}
     called = set(re.findall(r"(?<![\w.])((?:steps\.)?\w+)\(", script))
 
-    assert called & known <= own
+    assert called & known_functions <= own
     assert [name for name in own if len(re.findall(rf"\b{re.escape(name)}\b", script)) < 2] == []
 
 
@@ -89,8 +100,8 @@ def test_every_step_is_a_function_and_every_function_of_a_step_is_in_the_table()
     assert found == set(STEPS)
 
 
-def test_no_placeholder_is_left_in_a_script():
-    assert [step for step, text in sources(SETTINGS).items() if re.search(r"@[A-Z]+@", text)] == []
+def test_no_placeholder_is_left_in_a_script(scripts: dict[str, str]):
+    assert [step for step, text in scripts.items() if re.search(r"@[A-Z]+@", text)] == []
 
 
 def test_the_key_functions_of_the_scripts_are_those_of_the_description():

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.resources import files
 
 from sfmc_import.ledger.schema import to_lua
@@ -64,11 +65,13 @@ def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part)
     `read` gives the text of a file by its name; tests read through one that sets the clock or a mutation.
     """
     lib = read("lib").replace("@SETTINGS@", _as_table(settings))
+    topics = {part: read(part) for part in set().union(*STEPS.values())}
+    names = cache(_names)  # most functions belong to many scripts
     joined = {
-        step: "\n".join((lib, *map(read, parts), _first_write(step), f"return steps.{step}()\n"))
+        step: "\n".join((lib, *(topics[part] for part in parts), _first_write(step), f"return steps.{step}()\n"))
         for step, parts in STEPS.items()
     }
-    return {step: _without_unused(text) for step, text in joined.items()}
+    return {step: _without_unused(text, names) for step, text in joined.items()}
 
 
 def _first_write(step: str) -> str:
@@ -81,14 +84,14 @@ def _first_write(step: str) -> str:
 FUNCTION = re.compile(r"^(?:local )?function ((?:steps\.)?\w+)\((?:[^\n]* end|.*?^end)\n", re.MULTILINE | re.DOTALL)
 
 
-def _without_unused(text: str) -> str:
+def _without_unused(text: str, names: Callable[[str], set[str]]) -> str:
     """Leave out the functions that no other text of the script names: Redis creates each one anew on each call."""
     functions = {match[1]: match[0] for match in FUNCTION.finditer(text)}
     reached: set[str] = set()
-    found = _names(FUNCTION.sub("", text)) & functions.keys()
+    found = names(FUNCTION.sub("", text)) & functions.keys()
     while found:
         reached |= found
-        found = set().union(*(_names(functions[name]) for name in found)) & functions.keys() - reached
+        found = set().union(*(names(functions[name]) for name in found)) & functions.keys() - reached
     return FUNCTION.sub(lambda match: match[0] if match[1] in reached else "", text)
 
 
