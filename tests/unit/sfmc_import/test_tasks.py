@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from celery.app.task import Context
 from celery.exceptions import Reject
+from structlog.testing import capture_logs
 
 from sfmc_import import messages, tasks
 from sfmc_import.policy import Policy
@@ -41,7 +42,8 @@ def ledger() -> Iterator[BrokenLedger]:
     before = {name: tasks.app.__dict__.pop(name, None) for name in mine}
     tasks.app.__dict__.update(mine)
     tasks.start.push_request(id="request-1")
-    yield broken
+    with capture_logs():  # structlog alone would colour every traceback, which takes longer than all these tests
+        yield broken
     tasks.start.pop_request()
     for name, value in before.items():
         tasks.app.__dict__.pop(name)

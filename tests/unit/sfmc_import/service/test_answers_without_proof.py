@@ -58,8 +58,11 @@ def test_a_service_that_is_not_available_for_hours_ends_no_request_and_is_not_as
 
 def test_an_account_that_is_refused_for_days_ends_no_request(system: System):
     system.policy = Policy(retry_deadline=600)
-    system.cloud.fail("definition", NotApplied("login_failed", "no token", account_wide=True), times=300)
+    refused = NotApplied("login_failed", "no token", account_wide=True, retry_after=3600)
+    system.cloud.fail("definition", refused, times=60)
     system.start(request())
+    began = system.world.now_ms()
     system.live()
 
     assert names(system)[-1] == "completed"
+    assert system.world.now_ms() - began > 2 * 86_400_000

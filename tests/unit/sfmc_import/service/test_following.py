@@ -1,5 +1,7 @@
 """Following and sweeping: batches, ends, postponements."""
 
+from collections.abc import Collection
+
 import pytest
 
 from sfmc_import import service
@@ -8,7 +10,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.runs import Definition
 from sfmc_import.service import follow
-from sfmc_import.states import DueRequest
+from sfmc_import.states import DueRequest, Followed
 from tests.support.checks import by_request, name_of
 from tests.support.system import MID, System
 from tests.unit.sfmc_import.service.conftest import KEY, request
@@ -92,14 +94,40 @@ def test_following_ends_at_its_deadline_even_when_the_service_cannot_be_asked(sy
     assert last(system) == "follow_timed_out"
 
 
-def test_many_runs_are_asked_for_in_few_queries(system: System):
-    for number in range(201):
-        system.cloud.add(Definition(customer_key=f"k{number}"))
-        system.start(StartRequest(request_id=f"r{number}", customer_key=f"k{number}", mid=MID))
-    system.cloud.calls.clear()
-    follow([f"r{number}" for number in range(201)], system.deps)
+class RunningLedger:
+    """A ledger (sfmc_import.ports) that has this many runs in each business unit, all of them due."""
 
-    assert [operation for operation, _ in system.cloud.calls] == ["runs", "runs"]
+    def __init__(self, **runs: int) -> None:
+        self.ids = [(mid, f"{mid}-{number}") for mid, count in runs.items() for number in range(count)]
+        self.polled: list[str] = []
+
+    def due(self, _limit: int, _pause: float) -> list[DueRequest]:
+        return [DueRequest(request_id=name, mid=mid, customer_key=name, state="started") for mid, name in self.ids]
+
+    def followed(self, request_ids: Collection[str]) -> list[Followed]:
+        more = {"status": None, "polls": 0, "age": 1.0, "overdue": False}
+        known = [(mid, name) for mid, name in self.ids if name in request_ids]
+        return [Followed(request_id=name, mid=mid, customer_key=name, task_id=name, **more) for mid, name in known]
+
+    def progressed(self, run: Followed, _status: str | None, _pause: float) -> None:
+        self.polled.append(run.request_id)
+
+
+def test_many_runs_are_asked_for_in_few_queries_and_each_business_unit_on_its_own(system: System):
+    ledger = RunningLedger(a=201, b=1)
+    follow([name for _, name in ledger.ids], system.deps_over(ledger, system.cloud))
+
+    assert [operation for operation, _ in system.cloud.calls] == ["runs"] * 3
+    assert ledger.polled == [name for _, name in ledger.ids]
+
+
+def test_the_sweep_sends_runs_in_batches_of_one_business_unit():
+    ledger, followed = RunningLedger(a=201, b=1), []
+    swept = service.sweep(ledger, lambda _: None, followed.append, limit=1000, pause=30)
+
+    assert (swept.woken, swept.followed) == (0, 202)
+    assert [len(ids) for ids in followed] == [200, 1, 1]
+    assert [name for ids in followed for name in ids] == [name for _, name in ledger.ids]
 
 
 def test_what_is_not_started_is_not_asked_for(system: System):
@@ -109,8 +137,8 @@ def test_what_is_not_started_is_not_asked_for(system: System):
     assert system.cloud.calls == []
 
 
-def test_the_sweep_wakes_requests_follows_runs_in_batches_and_names_the_missing(system: System):
-    for number in range(201):
+def test_the_sweep_wakes_requests_follows_runs_and_names_the_missing(system: System):
+    for number in range(2):
         system.cloud.add(Definition(customer_key=f"k{number}"))
         system.start(StartRequest(request_id=f"r{number}", customer_key=f"k{number}", mid=MID))
     system.world.ledger.accept(request("waits"))
@@ -118,14 +146,12 @@ def test_the_sweep_wakes_requests_follows_runs_in_batches_and_names_the_missing(
     system.world.lose("gone")
     system.world.advance(5)
     woken: list[DueRequest] = []
-    followed: list[int] = []
-    swept = service.sweep(
-        system.world.ledger, woken.append, lambda ids: followed.append(len(ids)), limit=1000, pause=30
-    )
+    followed: list[list[str]] = []
+    swept = service.sweep(system.world.ledger, woken.append, followed.append, limit=1000, pause=30)
 
-    assert (swept.woken, swept.followed, swept.missing_record) == (1, 201, ("gone",))
+    assert (swept.woken, swept.followed, swept.missing_record) == (1, 2, ("gone",))
     assert [(due.request_id, due.customer_key) for due in woken] == [("waits", KEY)]
-    assert followed == [200, 1]
+    assert [sorted(ids) for ids in followed] == [["r0", "r1"]]
 
 
 def test_two_sweeps_at_once_wake_a_request_once(system: System):

@@ -1,5 +1,7 @@
 """Reconciling: what the runs that appeared prove, and what is done about it."""
 
+from dataclasses import replace
+
 import pytest
 
 from sfmc_import.faults import Ambiguous, NotApplied, Rejected
@@ -8,6 +10,9 @@ from sfmc_import.runs import Definition
 from tests.support.checks import by_request, check_finished, name_of
 from tests.support.system import System
 from tests.unit.sfmc_import.service.conftest import KEY, request
+
+BRIEF = 300.0
+"""Seconds in which a run is looked for, where how long does not matter."""
 
 RESET = Ambiguous("reset", "connection reset")
 
@@ -83,7 +88,7 @@ def test_a_start_from_elsewhere_at_the_same_time_is_taken_for_ours_and_nothing_i
 def test_a_start_that_left_no_trace_is_repeated_only_where_that_is_allowed(
     system: System, policy, update_type, performs
 ):
-    system.policy = policy
+    system.policy = replace(policy, reconcile_deadline=BRIEF)
     system.cloud.add(Definition(customer_key=KEY, update_type=update_type))
     mark_ambiguous(system, applied=False)
     system.live()
@@ -118,8 +123,9 @@ def test_a_query_that_stays_refused_leaves_the_start_unknown(system: System):
 
 @pytest.mark.parametrize("applied", [True, False])
 def test_a_window_is_never_guessed_while_the_definition_cannot_be_read(system: System, applied: bool):
+    system.policy = Policy(reconcile_deadline=BRIEF)
     mark_ambiguous(system, applied=applied)
-    system.cloud.fail("definition", NotApplied("9", "in maintenance"), times=90)
+    system.cloud.fail("definition", NotApplied("9", "in maintenance"), times=30)
     system.live()
     events = [e for e in by_request(system.world.events())["a"] if name_of(e) in {"started", "start_unknown"}]
 
