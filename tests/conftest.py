@@ -20,7 +20,8 @@ from tests.support.valkey_server import keys_without_end, undescribed
 
 TESTS = Path(__file__).parent
 LAYERS = frozenset({"unit", "contract", "integration", "e2e", "chaos"})
-UNIT_EXAMPLES = 10
+EXAMPLES = {"unit": 10, "thorough": 1000}
+"""How many examples hypothesis generates when the unit layer runs alone, and nightly; 100 otherwise."""
 
 scrub_environment(os.environ)
 seal()
@@ -28,14 +29,21 @@ seal()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # How fast examples are made says something about the machine, nothing about the code.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("unit", settings.get_profile("project"), max_examples=UNIT_EXAMPLES)
+for _name, _examples in EXAMPLES.items():
+    settings.register_profile(_name, settings.get_profile("project"), max_examples=_examples)
 settings.load_profile("project")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the unit layer alone quick: `-m unit` tries fewer generated examples than a full run."""
-    if config.option.markexpr == "unit":
+    """Make the unit layer alone quick: it tries fewer generated examples, unless `--hypothesis-profile` says more."""
+    if is_unit_alone(config) and not config.getoption("--hypothesis-profile"):
         settings.load_profile("unit")
+
+
+def is_unit_alone(config: pytest.Config) -> bool:
+    """Tell whether a run is of the unit layer, by `-m unit` or by its paths."""
+    paths = [config.invocation_params.dir / given.partition("::")[0] for given in config.args]
+    return config.option.markexpr == "unit" or all(path.is_relative_to(TESTS / "unit") for path in paths)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ TESTS = (
     "tests/unit/sfmc_import/test_states.py",
     "tests/unit/sfmc_import/test_faults.py",
     "tests/unit/sfmc_import/test_retrying.py",
-    "tests/unit/sfmc_import/test_retry_call.py",
+    "tests/unit/sfmc_import/test_calls.py",
     "tests/unit/sfmc_import/test_runs.py",
     "tests/unit/sfmc_import/test_routing.py",
     "tests/unit/sfmc_import/service",
@@ -30,6 +30,7 @@ def is_detected(number: int) -> bool:
         "tests.support.mutants.mutated_import",
         "-p",
         "no:randomly",
+        "--hypothesis-profile=project",
         "-x",
         "-q",
     ]

@@ -2,11 +2,16 @@
 
 import contextlib
 import os
+import sys
 from pathlib import Path
+
+import pytest
 
 from sfmc_import.settings.policy_file import Route
 from sfmc_producers.stability import StabilityRule
 from tests.support.watched_folder import Watched
+
+FRAMES = 300
 
 
 def test_a_link_to_itself_is_reported_once_and_stops_nothing(watched, client):
@@ -33,22 +38,32 @@ def test_an_unreadable_entry_that_the_pattern_leaves_out_is_not_reported(tmp_pat
     assert watched.pass_time(2) == []
 
 
+@pytest.fixture
+def few_frames():
+    """Let calls go 300 deep only: a tree deeper than that is made and removed quickly."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(FRAMES)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("few_frames")
 def test_a_tree_deeper_than_a_program_can_call_is_scanned(tmp_path, client):
     watched = Watched(tmp_path, client, recursive=True)
     watched.put("contacts.csv")
     with contextlib.chdir(tmp_path):
-        for _ in range(1000):
-            Path("d").mkdir()
-            os.chdir("d")
+        for _ in range(FRAMES):
+            Path("level").mkdir()
+            os.chdir("level")
         Path("orders.csv").write_text("id\n")
         try:
             seen = watched.pass_time(2)
         finally:
             # pytest could not remove such a tree.
             Path("orders.csv").unlink()
-            for _ in range(1000):
+            for _ in range(FRAMES):
                 os.chdir("..")
-                Path("d").rmdir()
+                Path("level").rmdir()
 
     # The path of the deepest file is too long for a request.
     assert sorted(seen) == ["file_rejected", "file_submitted"]
