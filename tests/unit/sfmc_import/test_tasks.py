@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
-from celery.app.task import Context
 from celery.exceptions import Reject
 from structlog.testing import capture_logs
 
-from sfmc_import import messages, tasks
+from sfmc_import import tasks
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import StartRequest
@@ -74,15 +73,6 @@ def test_such_a_refusal_says_why(ledger: BrokenLedger) -> None:
     copy = pickle.loads(pickle.dumps(refused.value))
     assert (copy.code, copy.requeue) == ("task_failed", False)
     assert copy.detail.endswith("Error; the log has more")
-
-
-@pytest.mark.parametrize("headers", [{}, {"callbacks": [{"task": "x"}]}, {"chord": {"task": "x"}}, {"chain": [{}]}])
-def test_a_sender_who_chained_something_does_not_wait_for_the_outcome(headers: dict[str, object]) -> None:
-    context = Context(id="task-1", ignore_result=False, **headers)
-
-    assert messages.caller_of(context) == (None if headers else "task-1")
-    assert messages.caller_of(Context(id="task-1", ignore_result=True)) is None
-    assert messages.caller_of(Context(id="task-1")) is None
 
 
 def test_a_recorded_request_is_left_to_the_ledger(ledger: BrokenLedger) -> None:

@@ -1,4 +1,4 @@
-"""What the event of a dead letter says of its message, as far as that can be read."""
+"""What the event of a dead letter says of its message, as far as that can be read, and who waits for an answer."""
 
 import base64
 import json
@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from celery.app.task import Context
 
-from sfmc_import.messages import read_message, rejection_of
+from sfmc_import.messages import caller_of, read_message, rejection_of
 from sfmc_import.request import request_id_of
 from sfmc_transport.dead_letters import DeadLetter
 
@@ -113,3 +114,12 @@ def test_texts_are_cut_and_can_be_written_as_json():
     assert len(data["customer_key"]) == 1024
     assert data["mid"] == MID
     json.dumps(data).encode()
+
+
+@pytest.mark.parametrize("headers", [{}, {"callbacks": [{"task": "x"}]}, {"chord": {"task": "x"}}, {"chain": [{}]}])
+def test_a_sender_who_chained_something_does_not_wait_for_the_outcome(headers: dict[str, object]) -> None:
+    context = Context(id="task-1", ignore_result=False, **headers)
+
+    assert caller_of(context) == (None if headers else "task-1")
+    assert caller_of(Context(id="task-1", ignore_result=True)) is None
+    assert caller_of(Context(id="task-1")) is None
