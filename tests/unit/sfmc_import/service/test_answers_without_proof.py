@@ -7,7 +7,7 @@ from tests.support.system import System
 from tests.unit.sfmc_import.service.conftest import request
 
 STRANGE = Ambiguous("77777", "what is this", denied=True)
-UNAVAILABLE = Ambiguous("http_503", "busy", denied=True, account_wide=True, retry_after=300)
+UNAVAILABLE = Ambiguous("http_503", "busy", denied=True, account_wide=True, retry_after=1800)
 
 
 def names(system: System) -> list[str]:
@@ -46,20 +46,20 @@ def test_a_run_that_was_started_although_it_was_denied_is_found(system: System):
 
 def test_a_service_that_is_not_available_for_hours_ends_no_request_and_is_not_asked_before_its_time(system: System):
     system.policy = Policy(retry_deadline=600, reconcile_deadline=600)
-    system.cloud.fail("start", UNAVAILABLE, times=20)
+    system.cloud.fail("start", UNAVAILABLE, times=5)
     system.start(request())
     began = system.world.now_ms()
     system.live()
 
     assert names(system)[-1] == "completed"
     assert len(system.cloud.performs) == 1
-    assert system.world.now_ms() - began > 20 * 300_000
+    assert system.world.now_ms() - began > 5 * 1_800_000
 
 
 def test_an_account_that_is_refused_for_days_ends_no_request(system: System):
     system.policy = Policy(retry_deadline=600)
     refused = NotApplied("login_failed", "no token", account_wide=True, retry_after=3600)
-    system.cloud.fail("definition", refused, times=60)
+    system.cloud.fail("definition", refused, times=50)
     system.start(request())
     began = system.world.now_ms()
     system.live()

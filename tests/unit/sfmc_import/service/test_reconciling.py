@@ -40,6 +40,7 @@ def test_the_one_new_run_is_the_start(system: System):
 
 
 def test_a_run_that_was_there_before_is_not_taken_for_the_start(system: System):
+    system.policy = Policy(reconcile_deadline=BRIEF)
     system.cloud.started_elsewhere(KEY)
     mark_ambiguous(system, applied=False)
     system.live()
@@ -99,8 +100,9 @@ def test_a_start_that_left_no_trace_is_repeated_only_where_that_is_allowed(
 
 
 def test_while_the_service_cannot_be_asked_nothing_is_concluded(system: System):
+    system.policy = Policy(reconcile_deadline=BRIEF)
     mark_ambiguous(system)
-    system.cloud.fail("runs_of", NotApplied("9", "in maintenance"), times=40)
+    system.cloud.fail("runs_of", NotApplied("9", "in maintenance"), times=20)
     system.live()
 
     assert last(system)[0] == "completed"
@@ -114,6 +116,7 @@ def test_a_refused_query_is_asked_again_until_the_time_is_over(system: System):
 
 
 def test_a_query_that_stays_refused_leaves_the_start_unknown(system: System):
+    system.policy = Policy(reconcile_deadline=BRIEF)
     mark_ambiguous(system)
     system.cloud.fail("runs_of", Rejected("4", "no access"), times=10**6)
     system.live()
