@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[3]
-RULES = ("states", "faults", "retrying", "routing", "runs", "policy", "request")
+RULES = ("states", "faults", "retrying", "routing", "runs", "policy", "request", "checking")
 PURE = (
     *(f"worker/sfmc_import/{name}.py" for name in RULES),
-    "producers/sfmc_producers/stability.py",
     "producers/sfmc_producers/stability.py",
     "producers/sfmc_producers/mounts.py",
 )

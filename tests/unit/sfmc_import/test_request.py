@@ -13,6 +13,7 @@ from sfmc_import.request import (
     FileInfo,
     StartRequest,
     arguments_by_name,
+    celery_headers,
     fold_key,
     plain_mid,
     read_request,
@@ -302,3 +303,21 @@ def test_a_business_unit_of_zeros_stays_a_number():
 def test_a_folded_key_is_equal_for_all_spellings_that_a_database_takes_for_one(key: str):
     assert fold_key(key + "  ") == fold_key(key)
     assert fold_key("Daily_ORDERS ") == "daily_orders"
+
+
+def test_the_headers_of_a_message_name_the_request_and_show_its_arguments_as_celery_does():
+    arrival = FileInfo(location="/in", name="it's.csv", size=7)
+    headers = celery_headers(StartRequest(request_id="r1", customer_key="daily", mid=MID, file=arrival, force=True))
+
+    assert (headers["task"], headers["id"], headers["root_id"]) == ("imports.start", "r1", "r1")
+    assert (headers["request_id"], headers["customer_key"], headers["mid"]) == ("r1", "daily", MID)
+    assert headers["kwargsrepr"] == (
+        "{'customer_key': 'daily', 'mid': '510001234', "
+        "'file': {'location': '/in', 'name': 'it\\'s.csv', 'size': 7}, 'force': True}"
+    )
+
+
+def test_the_headers_of_a_message_show_arguments_up_to_a_length():
+    headers = celery_headers(StartRequest(request_id="r1", customer_key="k" * 5000, mid=MID))
+
+    assert len(headers["kwargsrepr"]) == 1024
