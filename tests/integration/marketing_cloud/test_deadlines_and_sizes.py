@@ -11,8 +11,10 @@ import pytest
 
 from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.marketing_cloud import PlainSecret, http
+from sfmc_import.marketing_cloud.client import MAX_BYTES, MAX_PAGES, MAX_ROWS
 from sfmc_import.marketing_cloud.exchange import MAX_ANSWER_BYTES, MAX_PAGE_BYTES, SingleUsePost
 from sfmc_import.marketing_cloud.http import Connector, Deadline, Failed, Reply, Resolver, tls_context
+from sfmc_import.marketing_cloud.replies import MAX_TAGS, MAX_VALUE
 from sfmc_import.proxies import Proxies
 from sfmc_import.runs import Accepted
 from tests.integration.marketing_cloud.misbehaving import CERTIFICATE, MisbehavingServer
@@ -151,6 +153,73 @@ def test_pages_that_bring_nothing_new_end_the_reading(adapter):
 
     assert (type(verdict), verdict.code) == (NotApplied, "endless_pages")
     assert len(server.requests) == 2
+
+
+def pages_of(rows_of_page, *, last=None):
+    """Answer with pages of these rows, for ever or up to page `last`, each packed by gzip."""
+    numbers = iter(range(10**9))
+
+    def behave(connection):
+        while connection.read():
+            page = next(numbers)
+            status = "OK" if page == last else "MoreDataAvailable"
+            connection.answer(gzip.compress(found(*rows_of_page(page), status=status), 1), Content_Encoding="gzip")
+
+    return behave
+
+
+def runs(count, **more):
+    return lambda page: [row(TaskResultID=page * count + each + 1, ImportStatus="New", **more) for each in range(count)]
+
+
+TOO_MUCH = {
+    "rows": (runs(9_000), f"more than {MAX_ROWS} rows"),
+    "bytes": (runs(700, ImportType="x" * 9_900), f"more than {MAX_BYTES} bytes"),
+    "pages": (runs(1), f"more than {MAX_PAGES} pages"),
+}
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+@pytest.mark.parametrize("query", ["definitions", "definition", "runs_of", "runs"])
+def test_the_pages_of_one_query_have_one_limit_for_all_of_them(adapter, what, query):
+    rows, text = TOO_MUCH[what]
+
+    def rows_of(page):
+        return (
+            [each.replace("TaskResultID", "CustomerKey") for each in rows(page)]
+            if "definition" in query
+            else rows(page)
+        )
+
+    argument = {"definitions": (), "runs": (["1"],)}.get(query, ("orders",))
+    with MisbehavingServer(pages_of(rows_of)) as server:
+        verdict = getattr(adapter(server.url), query)(MID, *argument)
+
+    assert (type(verdict), verdict.code) == (NotApplied, "oversized_query")
+    assert verdict.text == f"the answer to one query has {text}"
+
+
+def test_a_property_that_is_too_long_is_not_kept(adapter):
+    with MisbehavingServer(packed(gzip.compress(found(row(CustomerKey="k" * (MAX_VALUE + 1)))))) as server:
+        verdict = adapter(server.url, query_attempts=1).definition(MID, "orders")
+
+    assert verdict.code == "unreadable_reply"
+    assert f"more than {MAX_VALUE} characters" in verdict.text
+
+
+def test_runs_that_were_not_asked_for_are_not_kept(adapter):
+    with MisbehavingServer(pages_of(runs(3), last=0)) as server:
+        assert set(adapter(server.url).runs(MID, ["2"])) == {"2"}
+
+
+@pytest.mark.parametrize("filling", [b"<a/>" * 500_000, b"<a %s/>" % b" ".join(b'b%d=""' % n for n in range(500_000))])
+def test_a_page_of_nothing_but_tags_is_not_made_into_a_tree(adapter, filling):
+    page = found(row(CustomerKey="orders")).replace(b"</Results>", filling + b"</Results>")
+    with MisbehavingServer(packed(gzip.compress(page, 1))) as server:
+        verdict = adapter(server.url, query_attempts=1).definition(MID, "orders")
+
+    assert verdict.code == "unreadable_reply"
+    assert f"more than {MAX_TAGS} tags" in verdict.text
 
 
 def test_pages_under_one_request_id_are_read_while_they_bring_new_rows(adapter):

@@ -20,6 +20,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     definition_by_key,
     definition_by_object,
     read_definition,
+    read_known_run,
     read_run,
     runs_by_definition,
     runs_by_task,
@@ -160,6 +161,11 @@ T = TypeVar("T")
 # No documented limit for IN; answers have at most 2,500 rows each (Marketing Cloud docs, "Retrieve").
 IDS_PER_QUERY = 200
 MAX_PAGES = 400
+MAX_ROWS = 100_000
+"""Rows of all pages of one query; a definition that runs every quarter of an hour has so many in three years."""
+MAX_BYTES = 100_000_000
+"""Bytes of all pages of one query, unpacked; so many rows have about 80,000,000."""
+
 # "Error: The Request Property(s) A, B do not match with the fields of X retrieve"
 REFUSED_PROPERTIES = "Request Property(s)"
 
@@ -213,8 +219,8 @@ class SoapMarketingCloud:
         return self._facts(mid, all_definitions(), read_definition)
 
     def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
-        """List all rows of ImportResultsSummary that name this definition and have a TaskResultID by now."""
-        return self._facts(mid, runs_by_definition(customer_key), read_run)
+        """List the runs of this definition that have a TaskResultID by now, without their counts and dates."""
+        return self._facts(mid, runs_by_definition(customer_key), read_known_run)
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
         """Look up runs by TaskResultID, many in one query; what is not visible yet is absent."""
@@ -224,7 +230,7 @@ class SoapMarketingCloud:
             answer = self._facts(mid, runs_by_task(batch), read_run)
             if not isinstance(answer, list):
                 return answer
-            found |= {run.task_id: run for run in answer}
+            found |= {run.task_id: run for run in answer if run.task_id in batch}
         return found
 
     def _definitions(self, mid: str, query: Query) -> list[Definition] | Refusal:
@@ -240,20 +246,19 @@ class SoapMarketingCloud:
 
     def _facts(self, mid: str, query: Query, read: Callable[[Row], T | None]) -> list[T] | Refusal:
         facts: list[T] = []
-        pages = SeenPages()
+        pages = PagesRead()
         not_after = self._clock.boottime() + self._reading_timeout
         while True:
             page = self._retry_query(partial(self._ask, mid, query, not_after))
-            if isinstance(page, Fault):
-                return after_query(page)
+            flaw = page if isinstance(page, Fault) else pages.add(page)
+            if isinstance(page, Fault) or flaw is not None:
+                return after_query(flaw or page)
             try:
                 facts += [fact for fact in map(read, page.rows) if fact is not None]
             except (ValueError, KeyError) as error:
                 return after_query(Ambiguous("unreadable_reply", short(f"a row cannot be read: {error!r}")))
             if page.continues is None:
                 return facts
-            if not pages.is_new(page):
-                return after_query(Ambiguous("endless_pages", "a page of a query brings nothing new"))
             query = query.next_page(page.continues)
 
     def _ask(self, mid: str, query: Query, not_after: float) -> Page | Fault:
@@ -268,19 +273,27 @@ class SoapMarketingCloud:
             return after_situation("unexpected", f"the query failed: {type(error).__name__}")
 
 
-class SeenPages:
-    """The pages of one query so far: one that brings no new row, or is one page too many, ends the reading."""
+class PagesRead:
+    """What the pages of one query have brought so far, and what ends the reading."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._pages = self._bytes = self._count = 0
         self._rows: set[int] = set()
 
-    def is_new(self, page: Page) -> bool:
-        """Note a page; False when it should be the last one."""
+    def add(self, page: Page) -> Fault | None:
+        """Note a page before its rows are read; give the fault if it is too much, or brings nothing new."""
+        self._pages += 1
+        self._bytes += page.size
+        self._count += len(page.rows)
+        sums = {"pages": (self._pages, MAX_PAGES), "rows": (self._count, MAX_ROWS), "bytes": (self._bytes, MAX_BYTES)}
+        over = [f"more than {limit} {what}" for what, (read, limit) in sums.items() if read > limit]
+        if over:
+            return Ambiguous("oversized_query", f"the answer to one query has {' and '.join(over)}")
         rows = {hash(frozenset(row.items())) for row in page.rows} - self._rows
         self._rows |= rows
-        self._count += 1
-        return bool(rows) and self._count < MAX_PAGES
+        if page.continues is not None and not rows:
+            return Ambiguous("endless_pages", "a page of a query brings nothing new")
+        return None
 
 
 if TYPE_CHECKING:

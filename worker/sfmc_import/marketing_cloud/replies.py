@@ -4,7 +4,7 @@ zeep reads leniently and would take the half of an answer for the whole, so each
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lxml import etree
@@ -22,16 +22,28 @@ _FOUND = f"{_BODY}/{_API}RetrieveResponseMsg"
 MORE = "MoreDataAvailable"
 
 
+MAX_TAGS = 400_000
+"""Signs < and = of a reply. A page of 2,500 rows has about 80,000."""
+
+
+MAX_VALUE = 10_000
+"""Characters of one property of a row; no one that is asked for may have so many."""
+
+
 class UnreadableError(ValueError):
     """A reply that is not one whole, plain XML document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of a query; `continues` is the RequestID to ask for the next page with, None on the last one."""
+    """Rows of a query; `continues` is the RequestID to ask for the next page with, None on the last one.
+
+    `size` is in bytes, unpacked.
+    """
 
     rows: tuple[Row, ...]
     continues: str | None = None
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,9 @@ class SoapFault:
 
 def parse(content: bytes) -> etree._Element:
     """Parse a reply strictly; raise UnreadableError."""
+    if content.count(b"<") + content.count(b"=") > MAX_TAGS:
+        # Each becomes a node of a tree, of a hundred bytes or more.
+        raise UnreadableError(f"more than {MAX_TAGS} tags and attributes")
     try:
         # A parser of its own for each reply: libxml2 parsers keep state, and threads share nothing here.
         root = etree.fromstring(content, _parser())
@@ -93,12 +108,14 @@ def read_task_id(text: str | None) -> str | None:
 
 def _row(result: etree._Element) -> Row:
     row: dict[str, str] = {}
-    for field in result:
-        name = etree.QName(field).localname
-        if len(field):
-            row |= {f"{name}.{etree.QName(one).localname}": one.text for one in field if one.text and len(one) == 0}
-        elif field.text:
-            row[name] = field.text
+    for part in result:
+        name = etree.QName(part).localname
+        if len(part):
+            row |= {f"{name}.{etree.QName(one).localname}": one.text for one in part if one.text and len(one) == 0}
+        elif part.text:
+            row[name] = part.text
+    if any(len(value) > MAX_VALUE for value in row.values()):
+        raise UnreadableError(f"a property of more than {MAX_VALUE} characters")
     return row
 
 
@@ -135,7 +152,9 @@ def parse_page_reply(answer: Reply | Failed, understand: Understand) -> Page | F
     try:
         root = parse(answer.content)
         plain = plain_rows(root) if answer.status == 200 else None
-        return plain or _parse_reply(answer, _understood("Retrieve", answer, understand), _stated_page)
+        if plain is not None:
+            return replace(plain, size=len(answer.content))
+        return _parse_reply(answer, _understood("Retrieve", answer, understand), _stated_page)
     except UnreadableError as error:
         return _by_status(answer, str(error))
 
