@@ -49,7 +49,7 @@ def rejection(stack: RunningSystem, **data: object) -> dict[str, Any]:
 
     def found() -> list[dict[str, Any]]:
         rejected = (event for event in stack.events() if event["type"].endswith(".message_rejected"))
-        return [event for event in rejected if data.items() <= event["data"].items()]
+        return [event for event in rejected if data.items() <= {**dict.fromkeys(data), **event["data"]}.items()]
 
     (event,) = eventually(found, 30, f"a message is rejected with {data}")
     return event
@@ -210,6 +210,29 @@ def test_what_cannot_be_accepted_is_a_dead_letter_and_an_event(stack: RunningSys
     assert rejection(stack, message_id=pickled)["data"]["reason"] == "invalid_task"
     garbage = rejection(stack, reason="undecodable")
     assert dead_letter(stack, garbage)["entry"] == "not a message"
+
+
+@pytest.mark.parametrize("compression", ["gzip", "bzip2", "lzma"])
+def test_a_packed_message_is_started_and_one_that_is_huge_unpacked_is_refused(
+    stack: RunningSystem, client: Celery, compression: str
+) -> None:
+    define(stack, compression)
+    options = {"compression": compression}
+
+    huge = send(client, key=compression, padding=" " * 50_000_000, options=options)
+    request = send(client, key=compression, options=options)
+
+    stack.await_event("completed", request)
+    event = rejection(stack, message_id=huge)
+    assert event["data"]["reason"] == "too_large"
+    assert event["data"]["text"] == "its body has more than 1048576 bytes unpacked"
+    assert dead_letter(stack, event)["task"] == "imports.start"
+
+
+def test_a_message_that_is_huge_as_it_is_is_refused(stack: RunningSystem, client: Celery) -> None:
+    send(client, key="huge", padding=" " * 2_000_000)
+
+    assert "more than 1048576" in rejection(stack, reason="too_large", message_id=None)["data"]["text"]
 
 
 def test_a_caller_that_waits_learns_why_its_message_was_refused(stack: RunningSystem, client: Celery) -> None:

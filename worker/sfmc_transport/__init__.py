@@ -22,6 +22,9 @@ idle worker waits for the highest priority before it looks for others; while it 
 A message with the header `sfmc_newest` (a name) takes the place of the one of this name that still waits, one with
 `sfmc_once` (a list of names) is not sent while one waits for each of them.
 
+A message may have 1 MiB as it stands in its queue, and its body 1 MiB unpacked from gzip, bzip2, xz or zstd
+(`unpacking`); any other becomes a dead letter, also one that is packed in another way.
+
 Celery settings that belong to it:
 
 - `task_acks_late` and `task_reject_on_worker_lost`: acknowledged when done, returned when a child dies.

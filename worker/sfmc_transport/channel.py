@@ -3,6 +3,7 @@
 `basic_get` and consumers that want no acknowledgement only (replies of remote control) stay kombu's.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from queue import Empty
@@ -12,12 +13,14 @@ from uuid import uuid4
 
 import redis
 import structlog
+from kombu import serialization
 from kombu.transport import redis as stock
 from kombu.transport import virtual
 from kombu.utils.json import dumps
 
 from sfmc_transport.delivery import (
     DEFAULT_PREFIX,
+    MAX_DETAIL,
     NO_NAMES,
     Delivery,
     Keys,
@@ -31,15 +34,27 @@ from sfmc_transport.delivery import (
     read_unacked,
 )
 from sfmc_transport.queues import lists_of, names_of
+from sfmc_transport.unpacking import unpacked
 
 log = structlog.get_logger(__name__)
+
+BINARY = frozenset({"binary", "ascii-8bit"})
+"""Content encodings under which kombu leaves bytes as they are."""
 
 FULL_SECONDS = 5.0
 """How long pops go without BLMOVE after the server refused one because its memory is full."""
 
 
 class Received(virtual.Message):
-    """A message with the bytes and the queue key it came from; without them it was claimed by kombu's means."""
+    """A message with the bytes and the queue key it came from; without them it was claimed by kombu's means.
+
+    Its body is unpacked here and not by kombu, which would unpack it whatever its size.
+    """
+
+    errors: list[Any] | None
+    body: Any
+    content_type: str | None
+    content_encoding: str | None
 
     entry = b""
     source = ""
@@ -48,6 +63,32 @@ class Received(virtual.Message):
     """Set when the pool process that ran it died: the message may be the reason."""
     refusal = ("refused_by_task", "see its log")
     """Reason and detail of its dead letter, when its task refuses it."""
+
+    def __init__(self, payload: Payload, channel: Any = None, **options: Any) -> None:
+        headers = payload.get("headers") or {}
+        try:
+            plain = _with_plain_body(payload, headers, channel)
+        except Exception:  # noqa: BLE001 - whatever a decoder says; kombu too keeps it for who reads the message
+            plain, self.errors = payload, [sys.exc_info()]
+        super().__init__(plain, channel=channel, **options)
+        self.headers = headers
+
+    def _decode(self) -> Any:
+        # Content that is no JSON is text or bytes for kombu, and its content-encoding the name of any codec of Python:
+        # also of one that unpacks without a limit (zlib), or takes minutes (punycode).
+        encoding = self.content_encoding if self.content_encoding in BINARY else "utf-8"
+        content_type: Any = self.content_type
+        return serialization.loads(self.body, content_type, encoding, accept=self.accept)
+
+
+def _with_plain_body(payload: Payload, headers: Mapping[str, Any], channel: Any) -> Payload:
+    if not headers.get("compression"):
+        return payload
+    properties = payload["properties"]
+    body = channel.decode_body(payload.get("body") or "", properties.get("body_encoding"))
+    plain = {name: value for name, value in headers.items() if name != "compression"}
+    encodings = {**properties, "body_encoding": None}
+    return {**payload, "body": unpacked(body, headers["compression"]), "headers": plain, "properties": encodings}
 
 
 class ReliableQoS(stock.QoS):
@@ -118,7 +159,7 @@ class ReliableQoS(stock.QoS):
         try:
             payload, exchange, routing_key = read_unacked(seen)
         except UndecodableEntryError as flaw:
-            self._dead_letter(tag, "", seen, "undecodable", str(flaw))
+            self._dead_letter(tag, "", seen, flaw.reason, str(flaw))
             return
         sources = self.channel.sources_of(payload, exchange, routing_key)
         flaw_found = self._reason_to_keep_out(payload, sources, counted=counted)
@@ -144,7 +185,8 @@ class ReliableQoS(stock.QoS):
 
 def report_dead_letter(letter: str, source: str, entry: bytes, reason: str, detail: str) -> None:
     """Say loudly that a message waits for a person; its bytes stay out of the log."""
-    log.error("message_dead_lettered", dead_letter=letter, queue=source, reason=reason, detail=detail, size=len(entry))
+    known = {"dead_letter": letter, "queue": source, "reason": reason, "detail": detail[:MAX_DETAIL]}
+    log.error("message_dead_lettered", **known, size=len(entry))
 
 
 class Membership:
@@ -389,7 +431,7 @@ class ReliableChannel(stock.Channel):
         try:
             message = decode(lambda: self._message(source, raw))
         except UndecodableEntryError as flaw:
-            self._dead_letter_entry(source, raw, str(flaw))
+            self._dead_letter_entry(source, raw, flaw.reason, str(flaw))
             return
         receiver = None if self._closing else self._receivers.get(queue)
         if receiver is None:
@@ -409,10 +451,10 @@ class ReliableChannel(stock.Channel):
         message.entry, message.source, message.names = raw, source, names_of(payload)
         return message
 
-    def _dead_letter_entry(self, source: str, raw: bytes, detail: str) -> None:
-        letter = self.delivery.dead_letter_entry(source, raw, "undecodable", detail)
+    def _dead_letter_entry(self, source: str, raw: bytes, reason: str, detail: str) -> None:
+        letter = self.delivery.dead_letter_entry(source, raw, reason, detail)
         if letter:
-            report_dead_letter(letter, source, raw, "undecodable", detail)
+            report_dead_letter(letter, source, raw, reason, detail)
 
     def _leave(self) -> None:
         if self._in_poll:

@@ -10,6 +10,8 @@ from kombu.utils.json import dumps, loads
 from redis.commands.core import Script
 
 from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, Names
+from sfmc_transport.server_version import check_version
+from sfmc_transport.unpacking import MAX_MESSAGE_BYTES, OversizedError
 
 Built = TypeVar("Built")
 NO_NAMES = Names()
@@ -23,6 +25,14 @@ RETURNS_HEADER = "sfmc_returns"
 
 class UndecodableEntryError(Exception):
     """An entry that kombu could not deliver, or could not put back later; the text says why."""
+
+    reason = "undecodable"
+
+
+class OversizedEntryError(UndecodableEntryError):
+    """An entry with more bytes than a message may have."""
+
+    reason = "too_large"
 
 
 def read_entry(raw: bytes) -> Payload:
@@ -50,12 +60,16 @@ def decode(build: Callable[[], Built]) -> Built:
     """Return what `build` makes of a message, an undecodable body being an `UndecodableEntryError`."""
     try:
         message = build()
+    except UndecodableEntryError:
+        raise
     except Exception as problem:
         raise UndecodableEntryError(f"the body cannot be decoded: {problem!r}") from problem
     errors = getattr(message, "errors", None)
-    if errors:
-        raise UndecodableEntryError(f"the body cannot be decoded: {errors[0][1]!r}")
-    return message
+    if not errors:
+        return message
+    if isinstance(errors[0][1], OversizedError):
+        raise OversizedEntryError(str(errors[0][1]))
+    raise UndecodableEntryError(f"the body cannot be decoded: {errors[0][1]!r}")
 
 
 def count_return(payload: Payload) -> int:
@@ -85,6 +99,8 @@ def without_count(raw: bytes) -> bytes:
 
 
 def _parsed(raw: bytes) -> Any:
+    if len(raw) > MAX_MESSAGE_BYTES:
+        raise OversizedEntryError(f"it has {len(raw)} bytes, more than {MAX_MESSAGE_BYTES}")
     try:
         return loads(raw)
     except Exception as problem:  # foreign bytes: json, the type hooks of kombu and recursion all may raise
@@ -335,15 +351,11 @@ class Keys:
         return f"{self.in_flight_prefix}{member}"
 
 
+MAX_DETAIL = 1000
+"""Characters of the detail of a dead letter; some errors quote the whole message."""
+
 FORGET_AFTER = 3600
 """Seconds after which a silent consumer is forgotten; far longer than TCP keeps a cut connection's data."""
-
-MIN_SERVER = (6, 2)
-"""First Redis with BLMOVE and LMOVE."""
-
-
-class ServerTooOldError(RuntimeError):
-    """The server has no BLMOVE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,12 +457,13 @@ class Delivery:
     def dead_letter_entry(self, source: str, raw: bytes, reason: str, detail: str) -> str | None:
         """Make an entry in flight a dead letter; returns its id, None if somebody took it back before."""
         keys = [self.in_flight(source), self.keys.dead_letters, self.keys.unreported]
-        return _id(self._dead_letter_entry(keys=keys, args=[self._limits.dead_letters, raw, source, reason, detail]))
+        args: list[bytes | str | int] = [self._limits.dead_letters, raw, source, reason, detail[:MAX_DETAIL]]
+        return _id(self._dead_letter_entry(keys=keys, args=args))
 
     def dead_letter_claimed(self, tag: str, source: str, raw: bytes, reason: str, detail: str) -> str | None:
         """Make a claimed message a dead letter; returns its id, None if it is not claimed any more."""
         keys = [self.keys.unacked_key, self.keys.unacked_index_key, self.keys.dead_letters, self.keys.unreported]
-        args: list[bytes | str | int] = [self._limits.dead_letters, raw, source, reason, detail, tag]
+        args: list[bytes | str | int] = [self._limits.dead_letters, raw, source, reason, detail[:MAX_DETAIL], tag]
         return _id(self._dead_letter_claimed(keys=keys, args=args))
 
     def unacked(self, tag: str) -> bytes | None:
@@ -470,15 +483,6 @@ class Delivery:
 
     def _member(self, source: str) -> str:
         return f"{self._consumer}:{source}"
-
-
-def check_version(version: str) -> None:
-    """Raise `ServerTooOldError` for a `redis_version` (INFO server) before 6.2; Valkey reports 7.2 there."""
-    if tuple(int(part) for part in version.split(".")[:2]) < MIN_SERVER:
-        raise ServerTooOldError(
-            f"this Redis is version {version}: delivery without loss needs 6.2 or newer (BLMOVE); "
-            "upgrade the server or choose the stock transport"
-        )
 
 
 def _destination(queue: str) -> str:

@@ -13,9 +13,7 @@ from kombu.utils.json import dumps, loads
 
 from sfmc_transport.delivery import (
     RETURNS_HEADER,
-    ServerTooOldError,
     UndecodableEntryError,
-    check_version,
     count_return,
     decode,
     mark_redelivered,
@@ -179,20 +177,3 @@ def test_what_kombu_holds_as_unacknowledged_is_read_with_its_destination():
 def test_a_spoiled_record_of_kombu_is_named(held):
     with pytest.raises(UndecodableEntryError):
         read_unacked(held)
-
-
-@pytest.mark.parametrize("version", ["6.2.0", "6.2.14", "7.2.4", "8.2.3", "10.0.0-rc1"])
-def test_servers_with_blmove_are_taken(version):
-    check_version(version)
-
-
-@pytest.mark.parametrize("version", ["6.0.16", "5.0.14", "2.8.4"])
-def test_a_server_without_blmove_is_refused_in_one_line_that_says_what_to_do(version):
-    with pytest.raises(ServerTooOldError) as refused:
-        check_version(version)
-
-    text = str(refused.value)
-    assert version in text
-    assert "6.2" in text
-    assert "stock transport" in text
-    assert "\n" not in text
