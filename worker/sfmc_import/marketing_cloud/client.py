@@ -250,9 +250,11 @@ class SoapMarketingCloud:
         not_after = self._clock.boottime() + self._reading_timeout
         while True:
             page = self._retry_query(partial(self._ask, mid, query, not_after))
-            flaw = page if isinstance(page, Fault) else pages.add(page)
-            if isinstance(page, Fault) or flaw is not None:
-                return after_query(flaw or page)
+            if isinstance(page, Fault):
+                return after_query(page)
+            flaw = pages.add(page)
+            if flaw is not None:
+                return after_query(flaw)
             try:
                 facts += [fact for fact in map(read, page.rows) if fact is not None]
             except (ValueError, KeyError) as error:

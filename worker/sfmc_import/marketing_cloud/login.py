@@ -13,7 +13,7 @@ from sfmc_import.faults import Fault, NotApplied, after_query, after_situation
 from sfmc_import.marketing_cloud.envelopes import user_credentials
 from sfmc_import.marketing_cloud.exchange import Limits, Post
 from sfmc_import.marketing_cloud.http import Failed, MarketingCloudConfig, Reply
-from sfmc_import.redaction import KNOWN, hidden
+from sfmc_import.redaction import KNOWN, MAX_LOOKED_AT, hidden
 from sfmc_import.retrying import LOGIN, NO_JITTER, Retry, Times, after
 
 # Tokens live 20 minutes; replies name 1079 s so that they are renewed early
@@ -21,6 +21,15 @@ from sfmc_import.retrying import LOGIN, NO_JITTER, Retry, Times, after
 DEFAULT_LIFE = 1079.0
 MIN_LIFE, MAX_LIFE = 1.0, 86_400.0
 RENEW_AT = 0.8
+
+MAX_TOKEN = 8_192
+"""Characters of an access token. Those seen have 24 to 3,000; no document of the vendor names a limit."""
+
+MAX_BUSINESS_UNITS = 1_000
+"""Beyond so many, those without a token are forgotten."""
+
+QUOTED_SECONDS = 600.0
+"""How long after its end a token may still be quoted, by an answer to a call that began before."""
 
 ADVICE: Mapping[str, str] = {
     # The six errors of a token endpoint (RFC 6749, 5.2).
@@ -47,7 +56,7 @@ class Token:
 
     def __post_init__(self) -> None:
         # Whatever quotes this token from now on, a fault or a library's log, is shown without it.
-        KNOWN.learn(self.secret, passing=True)
+        KNOWN.learn_passing(self.secret)
 
     def header_values(self) -> Mapping[str, str]:
         """Give the values of the credential placeholders of an envelope."""
@@ -66,6 +75,8 @@ class TokenSource:
         self._post = post
         self._clock = clock
         self._refreshes: dict[str, TokenRefresh] = {}
+        self._given: list[Token] = []
+        self._lock = threading.Lock()
 
     def get(self, mid: str, seconds: float) -> Token | Fault:
         """Give a token that should be valid, from memory if possible; a fault if there is none in so many seconds."""
@@ -85,10 +96,21 @@ class TokenSource:
         return held if held is not None and held is not refused else refresh.refresh(seen, seconds, instead=None)
 
     def _refresh(self, mid: str) -> "TokenRefresh":
-        # One atomic step, so that two threads that come first share a refresh.
-        return self._refreshes.get(mid) or self._refreshes.setdefault(
-            mid, TokenRefresh(lambda seconds: self._ask(mid, seconds), self._clock, self._config.connect_timeout)
-        )
+        found = self._refreshes.get(mid)
+        if found is None:
+            found = TokenRefresh(lambda seconds: self._ask(mid, seconds), self._clock, self._config.connect_timeout)
+            with self._lock:
+                self._make_room()
+                # One step, so that two threads that come first share a refresh.
+                found = self._refreshes.setdefault(mid, found)
+        return found
+
+    def _make_room(self) -> None:
+        """Forget business units without a token: a message may name any number of them."""
+        if len(self._refreshes) >= MAX_BUSINESS_UNITS:
+            idle = [mid for mid, refresh in self._refreshes.items() if refresh.is_idle()]
+            for mid in idle:
+                del self._refreshes[mid]
 
     def _ask(self, mid: str, seconds: float) -> Token | Fault:
         config = self._config
@@ -109,9 +131,10 @@ class TokenSource:
             situation = answer.situation if answer.situation == "proxy_refused" else "token_unavailable"
             return after_situation(situation, f"no token: {answer.text}")
         if answer.status == 200:
-            return read_token(asked, answer.content) or after_situation(
-                "token_unavailable", "no token: the answer of the token endpoint cannot be read"
-            )
+            token = read_token(asked, answer.content)
+            if isinstance(token, Token):
+                self._note(token)
+            return token
         if 400 <= answer.status < 500 and answer.status not in PASSING_STATUSES:
             return after_situation("login_failed", self._refused(mid, answer))
         if answer.status == 407:
@@ -119,6 +142,15 @@ class TokenSource:
         situation = f"http_{answer.status}" if answer.status in {429, 503} else "token_unavailable"
         text = f"no token: the token endpoint answers HTTP {answer.status}"
         return after_query(after_situation(situation, text, retry_after=answer.retry_after))
+
+    def _note(self, token: Token) -> None:
+        """Let redaction forget the tokens of all business units that ended some time ago."""
+        ended = self._clock() - QUOTED_SECONDS
+        with self._lock:
+            for old in self._given:
+                if old.dies_at < ended:
+                    KNOWN.forget_passing(old.secret)
+            self._given = [*(old for old in self._given if old.dies_at >= ended), token]
 
     def _refused(self, mid: str, answer: Reply) -> str:
         error, words = _reason(answer.content)
@@ -148,6 +180,13 @@ class TokenRefresh:
         self.answers = 0
         self.held: Token | None = None
         self.quiet_until = 0.0
+
+    def is_idle(self) -> bool:
+        """Tell whether no thread asks for a token, none is valid, and no time is over that the service named."""
+        now = self._clock()
+        return (
+            not self._renewing.locked() and now >= self.quiet_until and (self.held is None or now >= self.held.dies_at)
+        )
 
     def refresh(self, seen: int, seconds: float, instead: Token | None) -> Token | Fault:
         """Ask for a token, or share the answer that came since `answers` was `seen`; all within so many seconds.
@@ -189,12 +228,15 @@ class TokenRefresh:
         return step.after if isinstance(step, Retry) else LOGIN.backoff.cap
 
 
-def read_token(asked: float, content: bytes) -> Token | None:
-    """Read the answer of the token endpoint; its life counts from when it was `asked` for; None when unreadable."""
+def read_token(asked: float, content: bytes) -> Token | Fault:
+    """Read the answer of the token endpoint; its life counts from when it was `asked` for; a fault if unreadable."""
     fields = _json(content)
     secret, life = fields.get("access_token"), read_life(fields.get("expires_in", DEFAULT_LIFE))
     if not isinstance(secret, str) or not secret:
-        return None
+        return after_situation("token_unavailable", "no token: the answer of the token endpoint cannot be read")
+    if len(secret) > MAX_TOKEN:
+        text = f"no token: that of the token endpoint has {len(secret)} characters, more than {MAX_TOKEN}"
+        return after_situation("token_unavailable", text)
     return Token(secret, renew_at=asked + RENEW_AT * life, dies_at=asked + life)
 
 
@@ -214,11 +256,13 @@ def _reason(content: bytes) -> tuple[str, str]:
     """Give the error of a refusal and the service's own words, where it says them in the forms that are known."""
     fields = _json(content)
     error = fields.get("error")
-    known = hidden(error)[:40] if isinstance(error, str) else ""
+    known = hidden(error[:MAX_LOOKED_AT])[:40] if isinstance(error, str) else ""
     known = known if known.replace("_", "").isalnum() else ""
     words = next((fields[name] for name in ("error_description", "message") if isinstance(fields.get(name), str)), "")
     # Hidden before anything is cut; a secret that was cut is not known any more.
-    return known, " ".join("".join(filter(str.isprintable, hidden(words).replace("\n", " "))).split())[:MAX_WORDS]
+    return known, " ".join("".join(filter(str.isprintable, hidden(words[:MAX_LOOKED_AT]).replace("\n", " "))).split())[
+        :MAX_WORDS
+    ]
 
 
 def _json(content: bytes) -> dict[str, Any]:

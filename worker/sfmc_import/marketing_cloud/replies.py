@@ -12,7 +12,7 @@ from lxml import etree
 from sfmc_import.faults import Fault, Rejected, after_code, after_situation
 from sfmc_import.marketing_cloud.envelopes import Row
 from sfmc_import.marketing_cloud.http import Failed, Reply
-from sfmc_import.redaction import hidden
+from sfmc_import.redaction import MAX_LOOKED_AT, hidden
 from sfmc_import.runs import Accepted
 
 _BODY = "{http://schemas.xmlsoap.org/soap/envelope/}Body"
@@ -243,4 +243,4 @@ def _situation(status: int) -> str:
 
 def short(text: str) -> str:
     """Make a text of the service fit into an event: one line, without secrets, and only then cut."""
-    return " ".join(hidden(text).split())[:MAX_TEXT]
+    return " ".join(hidden(text[:MAX_LOOKED_AT]).split())[:MAX_TEXT]

@@ -1,8 +1,16 @@
+import json
+import tracemalloc
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from html import escape
+from urllib.parse import quote, quote_plus, urlencode
+from xml.sax.saxutils import quoteattr
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfmc_import.redaction import KNOWN, MOST_PASSING, Redactor, Secrets, hidden
+from sfmc_import.redaction import KNOWN, MAX_PASSING_BYTES, Redactor, Secrets, hidden
 
 SECRET = "Zt7-geheim/x"
 
@@ -77,7 +85,7 @@ LONG = "".join(f"{number:04x}" for number in range(800))
 @pytest.mark.parametrize("length", [64, 700, 3000])
 @pytest.mark.parametrize("cut", [20, 64, 300, 3000])
 def test_a_token_is_hidden_also_where_somebody_else_has_cut_off_its_end(length: int, cut: int) -> None:
-    KNOWN.learn(LONG[:length], passing=True)
+    KNOWN.learn_passing(LONG[:length])
 
     shown = hidden(f"Token {LONG[:length][:cut]} is not valid")
 
@@ -86,11 +94,51 @@ def test_a_token_is_hidden_also_where_somebody_else_has_cut_off_its_end(length: 
 
 def test_tokens_come_and_go_and_the_secrets_of_the_settings_stay() -> None:
     secrets = Secrets(["of-the-settings"])
-    for number in range(MOST_PASSING + 1):
-        secrets.learn(f"{number:06}-passing-token", passing=True)
+    tokens = [f"{number:06}-passing-token{'x' * 1000}" for number in range(MAX_PASSING_BYTES // 1000)]
+    for token in tokens:
+        secrets.learn_passing(token)
 
-    assert secrets.hide("of-the-settings 000000-passing-token") == "[redacted] 000000-passing-token"
-    assert secrets.hide(f"{MOST_PASSING:06}-passing-token") == "[redacted]"
+    assert secrets.hide(f"of-the-settings {tokens[0]}") == f"[redacted] {tokens[0]}"
+    assert secrets.hide(f"{tokens[-1]} {tokens[500]}") == "[redacted] [redacted]"
+
+
+def test_tokens_of_any_length_take_the_room_of_one_another() -> None:
+    secrets = Secrets()
+    tracemalloc.start()
+    try:
+        for number in range(64):
+            secrets.learn_passing(f"{number:03}{'x' * 100_000}")
+        assert tracemalloc.get_traced_memory()[0] < 4 * MAX_PASSING_BYTES
+    finally:
+        tracemalloc.stop()
+
+    assert secrets.hide(f"063{'x' * 100_000}") == "[redacted]"
+
+
+def test_a_token_is_known_until_it_is_forgotten_as_often_as_it_was_learned() -> None:
+    secrets = Secrets()
+    for _ in range(2):
+        secrets.learn_passing("one-passing-token")
+    secrets.learn_passing("one-passing-taken")
+
+    secrets.forget_passing("one-passing-token")
+    assert secrets.hide("one-passing-token") == "[redacted]"
+    secrets.forget_passing("one-passing-token")
+    secrets.forget_passing("one-passing-token")
+
+    assert secrets.hide("one-passing-token one-passing-taken") == "[redacted]oken [redacted]"
+
+
+def test_a_token_that_is_a_secret_of_the_settings_too_stays_known() -> None:
+    secrets = Secrets(["the-same-text"])
+    secrets.learn_passing("the-same-text")
+    secrets.forget_passing("the-same-text")
+
+    assert secrets.hide("the-same-text") == "[redacted]"
+
+
+def test_secrets_that_overlap_are_hidden_as_one() -> None:
+    assert Secrets(["abcdef", "defghi"]).hide("xabcdefghix") == "x[redacted]x"
 
 
 @pytest.mark.parametrize(
@@ -111,3 +159,86 @@ def test_tokens_come_and_go_and_the_secrets_of_the_settings_stay() -> None:
 )
 def test_the_login_of_an_address_is_hidden_and_the_rest_stays(text: str, shown: str) -> None:
     assert hidden(text) == shown
+
+
+WRITERS = {
+    "JSON": json.dumps,
+    "JSON in UTF-8": lambda text: json.dumps(text, ensure_ascii=False),
+    "JSON of PHP": lambda text: json.dumps(text).replace("/", "\\/"),
+    "JSON of a fault": lambda text: json.dumps({"error": f"said '{text}' or \"{text}\""}),
+    "repr": repr,
+    "repr with both quotes": lambda text: repr(f"'{text}\""),
+    "repr with one quote": lambda text: repr(f"'{text}'"),
+    "repr with the other quote": lambda text: repr(f'"{text}"'),
+    "repr of an error": lambda text: repr(ValueError(f"no login: '{text}'")),
+    "ascii": ascii,
+    "repr of bytes": lambda text: repr(text.encode()),
+    "repr of bytes with both quotes": lambda text: repr(f"'\"{text}".encode()),
+    "an address": lambda text: f"https://host/?x={quote(text, safe='')}",
+    "a path": lambda text: f"https://host/{quote(text)}",
+    "a form": lambda text: urlencode({"x": text}),
+    "a form in lower case": lambda text: quote_plus(text).lower() if text.islower() else quote_plus(text),
+    "XML": escape,
+    "text of XML": lambda text: escape(text, quote=False),
+    "an attribute": quoteattr,
+    "XML in ASCII": lambda text: escape(text, quote=False).encode("ascii", "xmlcharrefreplace").decode(),
+    "text": str,
+}
+AWKWARD = st.text(st.sampled_from("ab3\"'\\/&<>%+ =:;{}\né€ü\u2028😀\x7f"), min_size=8, max_size=40).filter(
+    lambda text: len(set(text)) > 3
+)
+
+
+def is_hidden(secret: str, write: Callable[[str], str]) -> bool:
+    """Whether of what was written only that is left which does not come from the secret; quotes may be escaped."""
+    shown = Secrets([secret]).hide(write(secret))
+    without = write("QQQQ").replace("QQQQ", "")
+    return "[redacted]" in shown and len(shown.replace("[redacted]", "")) <= len(without) + 2
+
+
+@pytest.mark.parametrize("inner", WRITERS)
+@given(secret=AWKWARD)
+@settings(max_examples=15)
+def test_a_secret_is_hidden_however_it_was_written(inner: str, secret: str) -> None:
+    assert is_hidden(secret, WRITERS[inner])
+
+
+TWICE = [
+    (outer, inner) for outer in ("JSON", "repr", "XML", "a form") for inner in ("JSON", "repr", "XML", "an address")
+]
+
+
+@pytest.mark.parametrize(("outer", "inner"), TWICE)
+@given(secret=AWKWARD)
+@settings(max_examples=15)
+def test_a_secret_is_hidden_where_a_written_text_was_written_again(outer: str, inner: str, secret: str) -> None:
+    assert is_hidden(secret, lambda text: WRITERS[outer](f"<{WRITERS[inner](text)}>"))
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+@given(
+    before=st.binary(max_size=40),
+    secret=st.text(min_size=10, max_size=60).filter(lambda text: len(set(text)) > 3),
+    after=st.binary(max_size=5),
+)
+@settings(max_examples=15)
+def test_a_secret_inside_base64_is_hidden(encode, before: bytes, secret: str, after: bytes) -> None:
+    raw = secret.encode()
+
+    shown = Secrets([secret]).hide(encode(before + raw + after).decode())
+
+    assert len(shown.replace("[redacted]", "")) <= (len(before) + len(after)) * 4 / 3 + 8
+
+
+def test_the_login_of_basic_authentication_is_hidden_without_its_word() -> None:
+    login = b64encode(b"client-id:a-client-secret").decode()
+
+    assert Secrets(["a-client-secret"]).hide(login) == "Y2xpZW50LWlkOm[redacted]A=="
+
+
+@pytest.mark.parametrize(
+    "unit", ["://a:", "tokentoken", "token=", "a-", "Bearer ", "Basic ", "<fueloauth>", "a@b.", "sig="]
+)
+def test_a_long_text_from_outside_takes_a_time_that_grows_with_its_length(unit: str) -> None:
+    # With a time that grows with the square of the length this would take minutes.
+    assert hidden(unit * 20_000)

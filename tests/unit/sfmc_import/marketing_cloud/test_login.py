@@ -11,7 +11,15 @@ from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret
 from sfmc_import.marketing_cloud.exchange import Limits
 from sfmc_import.marketing_cloud.http import Failed, Reply
-from sfmc_import.marketing_cloud.login import PasswordSource, Token, TokenSource
+from sfmc_import.marketing_cloud.login import (
+    MAX_BUSINESS_UNITS,
+    MAX_TOKEN,
+    QUOTED_SECONDS,
+    PasswordSource,
+    Token,
+    TokenSource,
+)
+from sfmc_import.redaction import hidden
 from sfmc_import.retrying import LOGIN
 from tests.support.waiting import eventually
 
@@ -332,3 +340,44 @@ def test_a_thread_does_not_wait_long_for_a_token_that_another_one_asks_for(endpo
 
     assert isinstance(fault, NotApplied)
     assert fault.code == "token_unavailable"
+
+
+@pytest.mark.parametrize("size", [MAX_TOKEN + 1, 1_000_000])
+def test_a_token_that_is_too_long_is_refused_and_not_remembered(tokens, endpoint, size):
+    secret = "long-token-" + "x" * (size - 11)
+    endpoint.answers = [granted(secret)]
+
+    fault = tokens.get("1", 60)
+
+    assert (type(fault), fault.code) == (NotApplied, "token_unavailable")
+    assert fault.text == f"no token: that of the token endpoint has {size} characters, more than {MAX_TOKEN}"
+    assert hidden(secret) == secret
+
+
+def test_a_token_of_the_greatest_length_is_taken_and_hidden(tokens, endpoint):
+    secret = "long-token-" + "x" * (MAX_TOKEN - 11)
+    endpoint.answers = [granted(secret)]
+
+    assert tokens.get("1", 60).secret == secret
+    assert hidden(secret) == "[redacted]"
+
+
+def test_tokens_that_ended_some_time_ago_are_forgotten_whichever_business_unit_asks_next(tokens, endpoint, clock):
+    endpoint.answers = [granted("the-first-token"), granted("the-other-token"), granted("the-third-token")]
+    tokens.get("1", 60)
+    clock.now = 900
+    tokens.get("2", 60)
+    clock.now = 1000 + QUOTED_SECONDS + 1
+
+    tokens.get("3", 60)
+
+    assert hidden("the-first-token, the-other-token, the-third-token") == "the-first-token, [redacted], [redacted]"
+
+
+def test_business_units_without_a_token_are_not_remembered_for_ever(tokens, endpoint, clock):
+    endpoint.answers = [Reply(401, {}, b"{}") for _ in range(3 * MAX_BUSINESS_UNITS)]
+    for number in range(3 * MAX_BUSINESS_UNITS):
+        tokens.get(str(number), 60)
+        clock.now += 60
+
+    assert len(tokens._refreshes) <= MAX_BUSINESS_UNITS
