@@ -205,7 +205,7 @@ def test_what_cannot_be_accepted_is_a_dead_letter_and_an_event(stack: RunningSys
         assert word in event["data"]["text"]
     assert event["data"]["reason"] == "invalid_request"
     assert "force needs a reason" in rejection(stack, request_id=forced)["data"]["text"]
-    assert "customer_key is missing" in rejection(stack, request_id=no_key)["data"]["text"]
+    assert "it is a number" in rejection(stack, request_id=no_key)["data"]["text"]
     assert rejection(stack, message_id=unknown)["data"]["reason"] == "unknown_task"
     assert rejection(stack, message_id=pickled)["data"]["reason"] == "invalid_task"
     garbage = rejection(stack, reason="undecodable")

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 from uuid import NAMESPACE_OID, uuid5
@@ -25,6 +25,7 @@ SWEEP = "imports.sweep"
 # Marketing Cloud refuses longer external keys for imports (field-tested by sfmc-devtools).
 MAX_KEY_LENGTH = 36
 MAX_TEXT_LENGTH = 1024
+MAX_MID_LENGTH = 20
 MAX_COUNT = 2**63 - 1
 MAX_TIME_NS = 2**63 * 10**9
 """Nanoseconds before or after 1970: as far as a file system of 64 bits can date a file."""
@@ -211,7 +212,7 @@ def read_request(
     delivery = delivery or Delivery()
     request = StartRequest(
         request_id=_read_id(request_id, problems),
-        customer_key=_read_key(message.get("customer_key") or object_id, problems),
+        customer_key=_read_key(message, object_id, problems),
         object_id=object_id,
         mid=_read_mid(message.get("mid"), default_mid, problems),
         file=_read_file(message.get("file"), problems),
@@ -230,8 +231,11 @@ def read_request(
 
 
 def _digest(request: StartRequest) -> str:
-    """Sum up what decides what is started and when; who sent it (source) and why (reason) make no other request."""
-    file = None if request.file is None else request.file.fingerprint
+    """Sum up what decides what is started and when; who sent it (source) and why (reason) make no other request.
+
+    Each field of the file counts: one that is replaced by one of the same size and time has the same fingerprint.
+    """
+    file = None if request.file is None else astuple(request.file)
     times = (request.not_before, request.expires)
     parts = (request.mid, request.customer_key, request.object_id, file, request.event_id, request.force, *times)
     return hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:16]
@@ -251,9 +255,34 @@ def _read_id(value: object, problems: list[str]) -> str:
     return ""
 
 
-def _read_key(value: object, problems: list[str]) -> str:
+_KINDS = ((bool, "true or false"), (int, "a number"), (float, "a number with a point"), ((list, tuple), "a list"))
+"""The words for values that are no text, in the order in which they are tried: in Python true is a number too."""
+
+
+def _what_is(value: object) -> str:
+    """Say in the words of JSON what a value is that is not what is needed."""
+    if isinstance(value, str):
+        return _what_text(value)
+    return next((words for kind, words in _KINDS if isinstance(value, kind)), "null" if value is None else "an object")
+
+
+def _what_text(value: str) -> str:
+    if not value.strip():
+        return "a text of blanks" if value else "empty"
+    if len(value) > MAX_TEXT_LENGTH:
+        return f"a text of {len(value)} characters"
+    return "a text with half a character of UTF-16" if _has_half_character(value) else "a text"
+
+
+def _read_key(message: Mapping[str, Any], object_id: str | None, problems: list[str]) -> str:
+    value = message.get("customer_key")
+    if value is None:
+        if message.get("object_id") is None:
+            problems.append("customer_key is missing: give the external key of the ImportDefinition, or its object_id")
+        return object_id or ""
     if not isinstance(value, str) or not value.strip():
-        problems.append("customer_key is missing: give the external key of the ImportDefinition, or its object_id")
+        expected = "a text, the external key of the ImportDefinition"
+        problems.append(f"customer_key must be {expected}; it is {_what_is(value)}")
         return ""
     if len(value) > MAX_KEY_LENGTH:
         problems.append(f"customer_key has {len(value)} characters: Marketing Cloud allows {MAX_KEY_LENGTH}")
@@ -267,15 +296,38 @@ def _read_object_id(value: object, problems: list[str]) -> str | None:
         return None
     if isinstance(value, str) and _GUID.fullmatch(value.strip("{}")):
         return value.strip("{}").lower()
-    problems.append("object_id must be the ObjectID of the ImportDefinition: 32 hex digits with 4 dashes")
+    expected = "the ObjectID of the ImportDefinition: 32 hex digits with 4 dashes"
+    problems.append(f"object_id must be {expected}; it is {_what_is(value)}")
     return None
 
 
 def _read_mid(value: object, default_mid: str, problems: list[str]) -> str:
-    mid = plain_mid(default_mid if value is None else str(value))
-    if not (mid.isascii() and mid.isdigit() and len(mid) <= 20) or isinstance(value, bool):
-        problems.append("mid must be the number of a business unit, such as 510001234")
+    given = default_mid if value is None else value
+    mid = _as_mid(given)
+    if not is_mid(mid):
+        problems.append(f"mid must be the number of a business unit, such as 510001234; it is {_what_is_mid(given)}")
     return mid
+
+
+def _as_mid(given: object) -> str:
+    if isinstance(given, str):
+        return plain_mid(given)
+    is_whole = isinstance(given, int) and not isinstance(given, bool)
+    return str(given) if is_whole and 0 < given < 10**MAX_MID_LENGTH else ""  # type: ignore[operator]
+
+
+def _what_is_mid(given: object) -> str:
+    if given == "":
+        return "missing: give it, or set SFMC_ACCOUNT_ID"
+    is_whole = isinstance(given, int) and not isinstance(given, bool)
+    if is_whole or (isinstance(given, str) and given.isascii() and given.isdigit()):
+        return f"not above 0, or has more than {MAX_MID_LENGTH} digits"
+    return _what_is(given)
+
+
+def is_mid(mid: str) -> bool:
+    """Tell whether a text without leading zeros can be the number of a business unit; 0 is none."""
+    return mid.isascii() and mid.isdigit() and len(mid) <= MAX_MID_LENGTH and mid != "0"
 
 
 def plain_mid(mid: str) -> str:
@@ -295,7 +347,7 @@ def _read_text(message: Mapping[str, Any], name: str, problems: list[str]) -> st
     value = message.get(name)
     if value is None or _is_text(value):
         return value
-    problems.append(f"{name} must be a text of 1 to {MAX_TEXT_LENGTH} characters")
+    problems.append(f"{name} must be a text of 1 to {MAX_TEXT_LENGTH} characters; it is {_what_is(value)}")
     return None
 
 
@@ -313,7 +365,7 @@ def _read_time(value: object, name: str, problems: list[str]) -> float | None:
 
 def _read_flag(value: object, problems: list[str]) -> bool:
     if not isinstance(value, bool):
-        problems.append("force must be true or false")
+        problems.append(f"force must be true or false; it is {_what_is(value)}")
     return value is True
 
 
@@ -325,14 +377,16 @@ def _read_file(value: object, problems: list[str]) -> FileInfo | None:
         return FileInfo(location=location, name=name or value)
     if isinstance(value, Mapping):
         return _read_file_info(value, problems)
-    problems.append("file must be a path or an object with location, name, size, modified_ns, version, content_hash")
+    fields = "location, name, size, modified_ns, version, content_hash"
+    problems.append(f"file must be a path or an object with {fields}; it is {_what_is(value)}")
     return None
 
 
 def _read_file_info(value: Mapping[str, Any], problems: list[str]) -> FileInfo | None:
     name = value.get("name")
     if not _is_text(name):
-        problems.append(f"file.name is missing, or no text of up to {MAX_TEXT_LENGTH} characters")
+        is_what = "missing" if name is None else _what_is(name)
+        problems.append(f"file.name must be a text of 1 to {MAX_TEXT_LENGTH} characters; it is {is_what}")
         return None
     if not _is_number_within(value.get("size"), 0, MAX_COUNT):
         problems.append("file.size must be a whole number from 0 on")
@@ -354,4 +408,8 @@ def _is_text(value: object) -> TypeGuard[str]:
     """Tell whether a value is a text that fits; half a character of UTF-16 is none, for it can be sent nowhere."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_LENGTH:
         return False
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    return not _has_half_character(value)
+
+
+def _has_half_character(value: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in value)

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import redis as redis_py
@@ -71,6 +73,18 @@ def test_an_id_with_other_content_is_refused_and_is_an_event(client: Client, red
     assert redis.llen("imports") == 1
 
 
+def test_an_id_whose_file_has_new_content_of_the_same_size_and_time_is_refused(
+    client: Client, redis: redis_py.Redis
+) -> None:
+    for name, accepted in (("before", True), ("before", True), ("after", False)):
+        with nullcontext() if accepted else pytest.raises(IdTakenError):
+            client.submit(customer_key="k", file=replace(FILE, content_hash=name), request_id="r1")
+
+    accepted_first, rejected = recorded(redis)
+    assert accepted_first["file"]["content_hash"] == "before"
+    assert (rejected["file"]["content_hash"], rejected["reason"]) == ("after", "id_taken")
+
+
 def test_force_without_a_reason_is_refused(client: Client, redis: redis_py.Redis) -> None:
     with pytest.raises(BadRequestError, match="force needs a reason"):
         client.submit(customer_key="k", force=True)
@@ -93,10 +107,10 @@ def test_a_path_as_text_is_a_file_known_by_name(client: Client, redis: redis_py.
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ({"customer_key": ""}, "customer_key is missing"),
+        ({"customer_key": ""}, "customer_key must be a text"),
         ({"customer_key": "k" * 37}, "37 characters"),
         ({"customer_key": "k", "mid": "north"}, "mid must be the number"),
-        ({"customer_key": "k", "file": {"location": "/in"}}, "file.name is missing"),
+        ({"customer_key": "k", "file": {"location": "/in"}}, "file.name must be a text"),
         ({"customer_key": "k", "file": 7}, "file must be a path"),
         ({"customer_key": "k", "request_id": "two words"}, "request id"),
         ({"customer_key": "k", "event_id": ""}, "event_id"),

@@ -23,6 +23,7 @@ from sfmc_import.request import (
 
 MID = "510001234"
 SURROGATE = "\udc80"
+OBJECT_ID = "5e1ad037-29c3-de11-9a36-001e0bfba5bd"
 
 
 def read(request_id: str = "r1", **message) -> StartRequest:
@@ -80,27 +81,45 @@ def test_a_file_may_be_a_plain_path(path, location, name):
     ("message", "complaint"),
     [
         ({"customer_key": None}, "customer_key is missing"),
-        ({"customer_key": "  "}, "customer_key is missing"),
-        ({"customer_key": 5}, "customer_key is missing"),
+        ({"customer_key": ""}, "ImportDefinition; it is empty"),
+        ({"customer_key": "  "}, "ImportDefinition; it is a text of blanks"),
+        ({"customer_key": 5}, "customer_key must be a text, the external key of the ImportDefinition; it is a number"),
+        ({"customer_key": 1.5}, "it is a number with a point"),
+        ({"customer_key": True}, "it is true or false"),
+        ({"customer_key": ["daily"]}, "it is a list"),
+        ({"customer_key": {"key": "daily"}}, "it is an object"),
+        ({"customer_key": 0, "object_id": OBJECT_ID}, "it is a number"),
+        ({"customer_key": "", "object_id": OBJECT_ID}, "it is empty"),
         ({"customer_key": "x" * 37}, "37 characters"),
         ({"customer_key": "a\nb"}, "unprintable"),
         ({"customer_key": SURROGATE}, "unprintable"),
         ({"mid": "x"}, "mid must be"),
         ({"mid": True}, "mid must be"),
         ({"mid": "٣"}, "mid must be"),
-        ({"mid": "1" * 21}, "mid must be"),
+        ({"mid": "1" * 21}, "not above 0, or has more than 20 digits"),
+        ({"mid": 10**5000}, "not above 0, or has more than 20 digits"),
+        ({"mid": 0}, "not above 0"),
+        ({"mid": "000"}, "not above 0"),
+        ({"mid": -7}, "not above 0"),
+        ({"mid": 7.0}, "such as 510001234; it is a number with a point"),
+        ({"mid": False}, "it is true or false"),
+        ({"mid": ["7"]}, "it is a list"),
+        ({"mid": ""}, "it is missing: give it, or set SFMC_ACCOUNT_ID"),
+        ({"mid": " 7 "}, "such as 510001234; it is a text"),
         ({"event_id": ""}, "event_id must be"),
-        ({"event_id": 3}, "event_id must be"),
-        ({"source": "x" * (MAX_TEXT_LENGTH + 1)}, "source must be"),
-        ({"reason": SURROGATE}, "reason must be"),
+        ({"event_id": 3}, "event_id must be a text of 1 to 1024 characters; it is a number"),
+        ({"source": "x" * (MAX_TEXT_LENGTH + 1)}, "it is a text of 1025 characters"),
+        ({"reason": SURROGATE}, "it is a text with half a character of UTF-16"),
         ({"force": "yes"}, "force must be"),
-        ({"force": 1}, "force must be"),
-        ({"file": 3}, "file must be"),
+        ({"force": 1}, "force must be true or false; it is a number"),
+        ({"force": "true"}, "force must be true or false; it is a text"),
+        ({"object_id": 5}, "with 4 dashes; it is a number"),
+        ({"file": 3}, "content_hash; it is a number"),
         ({"file": ""}, "file must be"),
         ({"file": SURROGATE}, "file must be"),
-        ({"file": {}}, "file.name is missing"),
-        ({"file": {"name": ""}}, "file.name is missing"),
-        ({"file": {"name": SURROGATE}}, "file.name is missing"),
+        ({"file": {}}, "file.name must be a text of 1 to 1024 characters; it is missing"),
+        ({"file": {"name": ""}}, "characters; it is empty"),
+        ({"file": {"name": SURROGATE}}, "half a character of UTF-16"),
         ({"file": {"name": "a", "size": -1}}, "file.size must be"),
         ({"file": {"name": "a", "size": True}}, "file.size must be"),
         ({"file": {"name": "a", "size": 1.5}}, "file.size must be"),
@@ -119,6 +138,10 @@ def test_each_fault_of_a_message_is_named(message, complaint):
 
 
 ALL_GIVEN = dict(zip(FIELDS, ("k", "7", "f", "e", "s", True, "why", "o"), strict=True))
+
+
+def test_a_key_of_null_is_one_that_was_not_given():
+    assert read(customer_key=None, object_id=OBJECT_ID).customer_key == OBJECT_ID
 
 
 def test_what_is_not_known_is_not_read_and_can_be_named():
@@ -194,6 +217,22 @@ def test_the_content_of_a_request_is_what_is_started_and_when():
     assert len({request.content for request in (first, *others)}) == 1 + len(others)
 
 
+def test_files_that_differ_in_one_field_make_other_requests():
+    first = {"location": "/in", "name": "a.csv", "size": 4, "modified_ns": 7, "content_hash": "one"}
+    others: list[dict[str, object]] = [
+        {"content_hash": "two"},
+        {"version": "None"},
+        {"size": 5},
+        {"modified_ns": 8},
+        {"location": "/in\0a", "name": "csv"},
+        {"location": "/in", "name": "a\0csv"},
+    ]
+
+    found = [read(file=first | other).content for other in ({}, *others)]
+
+    assert len(set(found)) == len(found)
+
+
 @pytest.mark.parametrize(
     ("task_id", "kept"),
     [
@@ -254,9 +293,6 @@ def test_a_fingerprint_is_equal_for_the_same_content_only():
 )
 def test_a_file_known_by_name_and_size_alone_is_not_surely_the_same(arrival, exact):
     assert arrival.has_fingerprint is exact
-
-
-OBJECT_ID = "5e1ad037-29c3-de11-9a36-001e0bfba5bd"
 
 
 @pytest.mark.parametrize("given", [OBJECT_ID, OBJECT_ID.upper(), "{" + OBJECT_ID + "}"])

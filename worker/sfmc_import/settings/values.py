@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr
 
 from sfmc_import.proxies import NONE, parse_proxy
 from sfmc_import.redis_address import checked_address
-from sfmc_import.request import MAX_KEY_LENGTH, plain_mid
+from sfmc_import.request import MAX_KEY_LENGTH, is_mid, plain_mid
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
 _HOST = re.compile(r"[^\s/?#@\\]+")
@@ -56,9 +56,10 @@ def check_redis_url(value: str) -> str:
 
 def check_mid(value: str) -> str:
     """Accept the number of a business unit."""
-    if not (value.isascii() and value.isdigit() and len(value) <= 20):
+    mid = plain_mid(value)
+    if not is_mid(mid):
         raise ValueError("not the number of a business unit")
-    return plain_mid(value)
+    return mid
 
 
 def check_certificates(file: Path) -> Path:
