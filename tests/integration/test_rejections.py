@@ -10,6 +10,7 @@ from celery import Celery
 
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.messages import publish_rejections
+from sfmc_import.request import StartRequest
 from sfmc_import.settings import Settings
 from sfmc_local.redis_server import Valkey
 from sfmc_transport import Keys
@@ -63,7 +64,7 @@ def test_a_process_that_dies_after_the_event_costs_no_second_one(raw: redis_py.R
     dead_letter(raw, b"one")
 
     class Dying:
-        keys = ledger.keys
+        keys, load = ledger.keys, ledger.load
 
         def report(self, *arguments: Any) -> bool:
             ledger.report(*arguments)
@@ -135,3 +136,41 @@ def test_a_taken_id_is_rejected_and_the_first_request_stays(
     recorded = ledger.load("r-1")
     assert recorded is not None
     assert recorded.customer_key == "daily"
+
+
+def rejections(raw: redis_py.Redis) -> list[dict[str, Any]]:
+    return [event["data"] for event in events(raw) if event["type"].endswith("message_rejected")]
+
+
+@pytest.mark.parametrize("reason", ["invalid_request", "wrong_arguments", "unreadable_body", "task_failed"])
+def test_a_message_that_is_no_request_does_not_speak_under_the_id_of_another_request(
+    raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey, reason: str
+) -> None:
+    ledger.accept(StartRequest(request_id="r-1", customer_key="daily", mid="510001234", content="one"))
+
+    dead_letter(raw, start_message(raw, redis_server.celery_url, customer_key=7), reason)
+    publish_rejections(raw, SETTINGS, ledger)
+
+    [data] = rejections(raw)
+    assert (data["request_id"], data["message_id"], data["reason"]) == (None, "r-1", reason)
+    assert problems_in(raw) == []
+
+
+def test_a_message_that_is_no_request_names_the_request_that_it_would_have_been(
+    raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey
+) -> None:
+    dead_letter(raw, start_message(raw, redis_server.celery_url, customer_key=7), "invalid_request")
+    publish_rejections(raw, SETTINGS, ledger)
+
+    assert [data["request_id"] for data in rejections(raw)] == ["r-1"]
+
+
+def test_the_event_of_a_taken_id_names_the_request_that_has_it(
+    raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey
+) -> None:
+    ledger.accept(StartRequest(request_id="r-1", customer_key="daily", mid="510001234", content="one"))
+
+    dead_letter(raw, start_message(raw, redis_server.celery_url, "weekly"), "id_taken")
+    publish_rejections(raw, SETTINGS, ledger)
+
+    assert [data["request_id"] for data in rejections(raw)] == ["r-1"]

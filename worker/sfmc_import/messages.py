@@ -18,6 +18,8 @@ from sfmc_import.request import (
     BadRequestError,
     Delivery,
     arguments_by_name,
+    is_mid,
+    plain_mid,
     read_request,
     request_id_of,
 )
@@ -51,6 +53,9 @@ class MessageRequest(Request):
 
 EVENT = "message_rejected"
 RETURNED = "returned_too_often"
+ID_TAKEN = "id_taken"
+"""Why a message is refused whose id was accepted with other content."""
+
 BATCH = 100
 
 
@@ -59,11 +64,20 @@ def publish_rejections(broker: Redis, settings: Settings, ledger: Ledger) -> int
     keys, count = Keys(settings.transport_prefix, settings.broker_prefix), 0
     for name, letter in dead_letters.unreported(broker, keys, BATCH):
         if letter is None or not _goes_on(letter, settings.account_id or "", ledger):
-            data = rejection_of(name, letter, settings.account_id)
+            data = _without_a_foreign_id(rejection_of(name, letter, settings.account_id), ledger)
             ledger.report(f"dead-letter/{name}", EVENT, data["mid"], data["customer_key"] or "(none)", data)
             count += 1
         dead_letters.reported(broker, keys, name)
     return count
+
+
+def _without_a_foreign_id(data: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
+    """Let an event name a request that the ledger has only if the message was compared with it and is another one.
+
+    What cannot be read, or is no request, could name any: its id stays in `message_id`.
+    """
+    known = data["request_id"] is not None and ledger.load(data["request_id"]) is not None
+    return data | {"request_id": None} if known and data["reason"] != ID_TAKEN else data
 
 
 def _goes_on(letter: DeadLetter, default_mid: str, ledger: Ledger) -> bool:
@@ -101,17 +115,23 @@ def rejection_of(name: str, letter: DeadLetter | None, default_mid: str) -> dict
 
 def _facts(headers: Mapping[str, Any], arguments: Mapping[str, Any], default_mid: str) -> dict[str, Any]:
     task, message_id = headers.get("task"), headers.get("id")
-    own = request_id_of(message_id) if task == START and message_id else None
-    mid = str(arguments.get("mid") or headers.get("mid") or "")
+    mid = plain_mid(str(arguments.get("mid") or headers.get("mid") or ""))
     named = {"task": task, "message_id": message_id, "source": arguments.get("source")}
     return {
-        "request_id": _text(headers.get("request_id")) or own,
+        "request_id": _request_id(headers),
         "customer_key": _text(arguments.get("customer_key")) or _text(headers.get("customer_key")),
-        "mid": mid if mid.isascii() and mid.isdigit() else default_mid,
+        "mid": mid if is_mid(mid) else default_mid,
         "file": None,
         "attempt": 0,
         **{field: _text(value) for field, value in named.items() if _text(value)},
     }
+
+
+def _request_id(headers: Mapping[str, Any]) -> str | None:
+    """Give the id of the request that a message is about: a start is its own, a wake-up names one."""
+    if headers.get("task") == WAKE:
+        return _text(headers.get("request_id"))
+    return request_id_of(headers["id"]) if headers.get("task") == START and headers.get("id") else None
 
 
 def read_message(entry: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

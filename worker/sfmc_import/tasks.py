@@ -126,7 +126,7 @@ def _start(request_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], cont
         outcome = _start_request(replace(found, caller=messages.caller_of(context)))
     except BadRequestError as error:
         log.error("request_refused", request_id=request_id, problems=error.problems)
-        code = "id_taken" if isinstance(error, IdTakenError) else "invalid_request"
+        code = messages.ID_TAKEN if isinstance(error, IdTakenError) else "invalid_request"
         raise RefusedError(code, str(error)) from error
     ignored = [*unknown_names(message), *(f"argument {place}" for place in range(len(FIELDS) + 1, len(args) + 1))]
     if ignored:

@@ -32,7 +32,8 @@ Every other request has exactly one event of an end, its last one.
 ## Events without a step
 
 These events report a file or a message that became no request: {reports}. `message_rejected` may name a request that
-was accepted: another message had its id. That request continues, and this event is no end of it.
+was accepted (reason `id_taken`): another message had its id. That request continues, and this event is no end of it. A
+message that is no request names no request that was accepted: its id stands in `message_id`.
 """
 
 LEDGER = """# The keys of the ledger

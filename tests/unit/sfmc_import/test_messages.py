@@ -86,6 +86,27 @@ def test_a_wake_up_is_named_with_the_request_in_its_headers():
     assert (data["request_id"], data["message_id"], data["mid"]) == ("r", "m", "8")
 
 
+def test_a_header_of_a_start_does_not_name_another_request():
+    data = said(entry([[], {"force": True}, {}], START | {"request_id": "another"}))
+
+    assert (data["request_id"], data["message_id"]) == ("request-1", "request-1")
+
+
+@pytest.mark.parametrize("task", ["imports.stop", "imports.follow", "other.task", None])
+def test_a_message_that_is_no_request_names_none(task):
+    data = said(entry([[], {}, {}], {"task": task, "id": "m", "request_id": "another"}))
+
+    assert (data["request_id"], data["message_id"]) == (None, "m")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("007", "7"), (7, "7"), ("0", MID), (True, MID), ("1" * 21, MID), (["8"], MID), (-8, MID), (None, MID)],
+)
+def test_the_business_unit_of_an_event_is_one_that_can_be(given, shown):
+    assert said(entry([[], {"mid": given}, {}], START))["mid"] == shown
+
+
 def test_an_id_that_cannot_name_a_request_is_shown_beside_the_one_that_it_gets():
     data = said(entry([[], {}, {}], {"task": "imports.start", "id": "a b"}))
 
