@@ -34,11 +34,11 @@ class Printer:
         self._as_json = as_json
 
     def show_result(self, result: SubmitResult, customer_key: str, running: Running | None) -> None:
-        """Say that the request is recorded, and what does not run; None where that is not known."""
+        """Say that the request is recorded, and what does not run or may stand still; None where that is not known."""
         fields = {"request_id": result.request_id, "customer_key": customer_key, "is_new": result.is_new}
         counts = {"workers": running and running.workers, "beats": running and running.beats}
         self._print(fields | counts, f"recorded: request {result.request_id} for {customer_key}")
-        for sentence in running.missing if running else ():
+        for sentence in (*running.missing, *running.late) if running else ():
             print_line(sentence, err=True)
 
     def follow(self, events: Iterable[Mapping[str, Any]], request_id: str, within: float | None) -> int:

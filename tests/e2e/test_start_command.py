@@ -1,6 +1,8 @@
 """The command `start` as a real process; the test plays the worker by taking its steps in the real ledger."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.processes import Process
 from sfmc_import.runs import Accepted, Run
 from sfmc_local.processes import spawn, stop
+from tests.support.processes import running_system
 from tests.support.producer_processes import Place
 from tests.support.waiting import eventually
 
@@ -93,6 +96,21 @@ def test_a_start_that_is_only_recorded_says_what_does_not_run_and_ends_with_1(pl
     ]  # fmt: skip
     assert [line.partition(":")[0] for line in nothing_runs.stderr.splitlines()] == ["no worker runs", "no beat runs"]
     assert redis.zcard("{sfmc-import:events}:due") == 2
+
+
+def test_a_start_says_how_long_ago_its_frozen_worker_was_seen():
+    with running_system() as stack:
+        worker = stack.worker()
+        stack.beat()
+        os.kill(worker.pid, signal.SIGSTOP)
+        try:
+            late = eventually(lambda: stack.run("start", "contacts").stderr, 60, "the worker is late")
+            gone = eventually(lambda: (ended := stack.run("start", "contacts")).returncode and ended, 60, "it is gone")
+        finally:
+            os.kill(worker.pid, signal.SIGCONT)
+
+    assert late.startswith(("the newest heartbeat of a worker is", "no worker runs (the last one was seen"))
+    assert gone.stderr.startswith("no worker runs (the last one was seen")
 
 
 def test_a_program_submits_with_one_call_and_the_settings_of_its_environment(place, redis):

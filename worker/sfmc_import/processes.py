@@ -5,8 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+HEARTBEAT_SECONDS = 2.0
+LATE_SECONDS = 2 * HEARTBEAT_SECONDS
+"""A newest heartbeat that is older is shown with its age: the process may be busy, stopped or dead."""
+GONE_SECONDS = 5 * HEARTBEAT_SECONDS
+"""A process that was silent for longer is not counted."""
 ALIVE_SECONDS = 20.0
-"""A process that was silent for longer counts as gone: four heartbeats."""
+"""A ledger is taken from workers that were silent for longer: one that was frozen for a moment may act again."""
+
+_WITHOUT_A_WORKER = "the request is kept, and is started when one runs"
+_WITHOUT_A_BEAT = "what waits, is tried again or is followed is kept until one runs"
 
 TakeOver = Literal["taken", "workers", "unfinished"]
 """What became of giving a ledger to another account: done, its workers live still, it has requests of the other."""
@@ -28,7 +36,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """How many workers and beats live, and the seconds since the newest heartbeat of each; None without one."""
+    """How many workers and beats live, and the seconds since the newest heartbeat of each, also of one that is gone."""
 
     workers: int
     beats: int
@@ -39,13 +47,30 @@ class Running:
     def missing(self) -> tuple[str, ...]:
         """What does not happen now because no process does it, one sentence each."""
         return tuple(
-            sentence
-            for number, sentence in (
-                (self.workers, "no worker runs: the request is kept, and is started when one runs"),
-                (self.beats, "no beat runs: what waits, is tried again or is followed is kept until one runs"),
+            f"no {kind} runs{_last_seen(seen)}: {what}"
+            for kind, number, seen, what in (
+                ("worker", self.workers, self.worker_seen, _WITHOUT_A_WORKER),
+                ("beat", self.beats, self.beat_seen, _WITHOUT_A_BEAT),
             )
             if not number
         )
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """Which kind of process counts as living although its heartbeats have stopped, one sentence each."""
+        return tuple(
+            f"the newest heartbeat of a {kind} is {seen:.0f} s old, and one comes every {HEARTBEAT_SECONDS:.0f} s:"
+            f" it may be stopped or overloaded"
+            for kind, number, seen in (
+                ("worker", self.workers, self.worker_seen),
+                ("beat", self.beats, self.beat_seen),
+            )
+            if number and seen is not None and seen > LATE_SECONDS
+        )
+
+
+def _last_seen(seconds: float | None) -> str:
+    return "" if seconds is None else f" (the last one was seen {seconds:.0f} s ago)"
 
 
 def running(processes: Iterable[tuple[str, float]]) -> Running:
@@ -53,15 +78,19 @@ def running(processes: Iterable[tuple[str, float]]) -> Running:
     seen: dict[str, list[float]] = {"worker": [], "beat": []}
     for text, seconds in processes:
         kind = str(_read(text).get("kind"))
-        if kind in seen and seconds <= ALIVE_SECONDS:
+        if kind in seen:
             seen[kind].append(seconds)
     workers, beats = seen["worker"], seen["beat"]
     return Running(
-        workers=len(workers),
-        beats=len(beats),
+        workers=_living(workers),
+        beats=_living(beats),
         worker_seen=min(workers, default=None),
         beat_seen=min(beats, default=None),
     )
+
+
+def _living(seen: Iterable[float]) -> int:
+    return sum(seconds <= GONE_SECONDS for seconds in seen)
 
 
 def _read(text: str) -> Mapping[str, object]:

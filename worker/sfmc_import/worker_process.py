@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from sfmc_import.errors import FAILURE, INTERRUPTED
 from sfmc_import.ports import Deps, Ledger, LedgerUnavailableError
 from sfmc_import.private_files import make_private_folder, write_private
-from sfmc_import.processes import Process
+from sfmc_import.processes import HEARTBEAT_SECONDS, Process
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
 from sfmc_import.redis_rights import RoleName
@@ -29,7 +29,7 @@ from sfmc_import.redis_server import MEMORY, Finding, check_rights, check_server
 from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.settings import RedisAddress, Settings, SettingsError, load
 
-HEARTBEAT_SECONDS = 5.0
+FILE_SECONDS = 5.0
 log = structlog.get_logger("sfmc_import.worker_process")
 
 
@@ -40,7 +40,7 @@ class Heartbeat:
     and every worker would be restarted in every outage.
     """
 
-    def __init__(self, file: Path, seconds: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(self, file: Path, seconds: float = FILE_SECONDS) -> None:
         self._file = file
         self._seconds = seconds
         self._word = "starting"
@@ -290,7 +290,6 @@ class ReadyMark(StartStopStep):
         consumer.controller.lifecycle.end()
 
 
-PRESENCE_SECONDS = 5.0
 FIX = "give this deployment its own SFMC_PREFIX or Redis; to move the ledger: sfmc-import doctor --move-ledger"
 
 
@@ -303,7 +302,7 @@ class Presence:
         kind: Literal["worker", "beat"],
         name: str,
         account: str = "",
-        seconds: float = PRESENCE_SECONDS,
+        seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         self._ledger = ledger
         self._process = Process(kind=kind, name=name, id=uuid4().hex[:12], account=account)

@@ -30,7 +30,7 @@ class Reader(LedgerReader):
         return self.world.now_ms() / 1000
 
 
-def test_a_process_lives_until_it_leaves_or_is_silent_for_four_heartbeats(scenario: Scenario):
+def test_a_process_lives_until_it_leaves_or_is_silent_for_five_heartbeats(scenario: Scenario):
     for process in (worker(), worker(name="w2"), BEAT, worker()):
         scenario.ledger.present(process)
     assert alive(scenario) == (2, 1)
@@ -39,11 +39,13 @@ def test_a_process_lives_until_it_leaves_or_is_silent_for_four_heartbeats(scenar
     scenario.ledger.absent(worker(name="w2"))
     assert alive(scenario) == (1, 1)
 
-    scenario.world.advance(15)
+    scenario.world.advance(5)
     scenario.ledger.present(BEAT)
     scenario.world.advance(6)
     found = Reader(scenario).running()
-    assert (found.workers, found.worker_seen, found.beats, found.beat_seen) == (0, None, 1, 6.0)
+    assert (found.workers, found.worker_seen, found.beats, found.beat_seen) == (0, 11.0, 1, 6.0)
+    assert found.missing[0].startswith("no worker runs (the last one was seen 11 s ago)")
+    assert found.late[0].startswith("the newest heartbeat of a beat is 6 s old")
 
 
 def test_a_process_that_is_silent_for_an_hour_is_forgotten(scenario: Scenario):
@@ -108,6 +110,22 @@ def test_unfinished_requests_go_with_their_business_unit_to_another_host(scenari
 
     assert scenario.ledger.take_over(OURS) == "taken"
     assert Reader(scenario).account() == OURS
+
+
+def test_a_process_counts_for_five_heartbeats_and_is_called_late_after_two():
+    def late(seen: float) -> tuple[str, ...]:
+        return Running(workers=1, beats=1, worker_seen=seen, beat_seen=0.0).late
+
+    assert (late(2.1), late(4.0)) == ((), ())
+    assert [line.partition(" s old")[0][-2:] for line in late(9.9)] == ["10"]
+
+
+def test_a_frozen_worker_may_come_back_before_its_ledger_is_given_away(scenario: Scenario):
+    scenario.ledger.present(worker(THEIRS))
+    scenario.world.advance(15)
+
+    assert alive(scenario) == (0, 0)
+    assert scenario.ledger.take_over(OURS) == "workers"
 
 
 def test_what_is_missing_is_said_in_a_sentence_each():

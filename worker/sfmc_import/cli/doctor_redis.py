@@ -80,9 +80,10 @@ def check_account(owner: str, account: str) -> Finding:
 
 def check_processes(running: Running) -> Finding:
     """Say which processes carry requests on."""
-    if running.missing:
-        fix = "start sfmc-import worker and sfmc-import beat, and see sfmc-import status"
-        return Finding("warn", "processes", "; ".join(running.missing), fix)
+    wrong = (*running.missing, *running.late)
+    if wrong:
+        fix = "start sfmc-import worker and sfmc-import beat, or find out why they stand still"
+        return Finding("warn", "processes", "; ".join(wrong), fix)
     seen = f"last heartbeats {running.worker_seen:.0f} and {running.beat_seen:.0f} s ago"
     return Finding("ok", "processes", f"workers: {running.workers}, beats: {running.beats}, {seen}")
 

@@ -15,6 +15,8 @@ def test_processes_that_are_missing_are_a_warning_with_what_does_not_happen() ->
 
     assert (all_run.level, all_run.text) == ("ok", "workers: 2, beats: 1, last heartbeats 1 and 3 s ago")
     assert "no beat runs" in check_processes(Running(workers=2, beats=0)).text
+    late = check_processes(Running(workers=2, beats=1, worker_seen=7.0, beat_seen=1.0))
+    assert (late.level, "heartbeat of a worker is 7 s old" in late.text) == ("warn", True)
 
 
 def test_a_request_that_is_due_for_long_is_a_warning() -> None:
