@@ -51,10 +51,45 @@ def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe
     return Trouble(f"{place} {text}", fix.format(variable=variable), lasts=False)
 
 
+_NO_WRITES = (
+    (
+        "used memory > 'maxmemory'",
+        "has no memory left and takes nothing new",
+        "give it more memory (maxmemory), or wait: what is accepted is worked off",
+    ),
+    (
+        "NOREPLICAS",
+        "takes no writes: fewer replicas are connected than min-replicas-to-write asks for",
+        "connect the replicas and see their lag, or lower min-replicas-to-write in the configuration of Redis",
+    ),
+    (
+        "AOF",
+        "takes no writes: it cannot write its append-only file",
+        "free space on the disk of Redis and see its log",
+    ),
+    (
+        "MISCONF",
+        "takes no writes: its last snapshot to disk failed (stop-writes-on-bgsave-error)",
+        "free space on the disk of Redis, see its log, and let it write a snapshot (BGSAVE)",
+    ),
+    (
+        "read only replica",
+        "is a replica, which takes no writes",
+        "set {variable} to the primary, or to sentinel://…",
+    ),
+    (
+        "MASTERDOWN",
+        "is a replica that has lost its primary",
+        "set {variable} to the primary, or to sentinel://…",
+    ),
+)
+"""States in which a server answers and yet takes no writes: a part of its error, what that means, what to do."""
+
+
 def _passing(error: BaseException, reason: str) -> tuple[str, str]:
-    if "used memory > 'maxmemory'" in reason:
-        fix = "give it more memory (maxmemory), or wait: what is accepted is worked off"
-        return "has no memory left and takes nothing new", fix
+    for sign, text, fix in _NO_WRITES:
+        if isinstance(error, ResponseError) and sign in reason:
+            return text, fix
     if isinstance(error, ResponseError):
         return f"refused a command: {reason}", "check what {variable} points to"
     if "No master found" in reason:

@@ -1,6 +1,7 @@
 """What `doctor` finds out about Redis: the server, the rights of this user, the ledger and its processes."""
 
 from collections.abc import Generator, Iterator
+from uuid import uuid4
 
 import click
 from redis import Redis
@@ -17,6 +18,7 @@ from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
 from sfmc_import.redis_rights import RoleName
 from sfmc_import.redis_server import Finding, check_rights, check_server, inspect_server
+from sfmc_import.request import QUEUE
 from sfmc_import.settings import RedisAddress, Settings
 
 MAX_OVERDUE = 60.0
@@ -34,10 +36,15 @@ def check_redis(settings: Settings, role: RoleName) -> Iterator[Finding]:
         if answered:
             if settings.broker == settings.redis:
                 yield check_rights(client, role, settings.prefix)
+            if role != "reader":
+                yield check_writes(client, Keys(settings.prefix).tag, settings.redis, "SFMC_REDIS_URL")
             yield from _ledger(client, settings)
     if settings.broker != settings.redis:
         with connect(settings.broker, retries=0) as client:
-            yield from _server("broker", client, settings.broker, "SFMC_BROKER_URL", settings)
+            answered = yield from _server("broker", client, settings.broker, "SFMC_BROKER_URL", settings)
+            if answered and role != "reader":
+                queue = f"{settings.broker_prefix}{QUEUE}:"
+                yield check_writes(client, queue, settings.broker, "SFMC_BROKER_URL")
 
 
 def _server(
@@ -54,6 +61,24 @@ def _server(
     yield from found
     # A server that is too old is asked nothing else.
     return len(found) > 1
+
+
+def check_writes(client: Redis, begin: str, place: RedisAddress, variable: str) -> Finding:
+    """Write a key of its own, whose name has this beginning, and delete it in the same transaction.
+
+    A server may answer all questions and yet refuse every write. Of the rights it needs those that each role has.
+    """
+    name = f"{begin}doctor:{uuid4().hex}"
+    try:
+        with client.pipeline(transaction=True) as pipe:
+            pipe.hset(name, "written", "1")
+            # An end at once deletes it; only a worker may use DEL.
+            pipe.pexpire(name, 0)
+            pipe.execute()
+    except (RedisError, OSError) as error:
+        wrong = trouble(error, place, variable)
+        return Finding("fail", "writes", wrong.text, wrong.fix)
+    return Finding("ok", "writes", "a key was written and deleted again")
 
 
 def _ledger(client: Redis, settings: Settings) -> Iterator[Finding]:
