@@ -84,6 +84,7 @@ class Reporter(threading.Thread):
         self._wakeup = Wakeup()
         self._noted: object = None
         self._noted_at = 0.0
+        self._failures = 0
 
     def run(self) -> None:
         """Tell what is new every second, and everything again before it is forgotten."""
@@ -98,14 +99,23 @@ class Reporter(threading.Thread):
 
     def _tell(self) -> None:
         try:
-            now = self._clock()
-            found = self._state()
-            if found == self._noted and now - self._noted_at < REPEAT_SECONDS:
-                return
-            if self._submitter.note_folders(self._watcher, describe(self._hanging, now)):
-                self._noted, self._noted_at = found, now
+            self._tell_what_is_new()
         except Exception:
-            log.exception("watcher_report_failed")
+            # Only what `status` shows depends on it: whatever a defect here raises, the folders are watched on. The
+            # scanners change what is read here at any time, so what may come cannot be listed.
+            self._failures += 1
+            if not self._failures & (self._failures - 1):
+                log.exception("watcher_report_failed", failures=self._failures, action="tried_again")
+        else:
+            self._failures = 0
+
+    def _tell_what_is_new(self) -> None:
+        now = self._clock()
+        found = self._state()
+        if found == self._noted and now - self._noted_at < REPEAT_SECONDS:
+            return
+        if self._submitter.note_folders(self._watcher, describe(self._hanging, now)):
+            self._noted, self._noted_at = found, now
 
     def _state(self) -> object:
         return tuple((each.waiting, each.outage, self._hanging.step(each)) for each in self._hanging.scanners)

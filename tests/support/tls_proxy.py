@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CERTIFICATE = Path(__file__).parents[1] / "integration" / "marketing_cloud" / "localhost.pem"
-"""Certificate and key of localhost and 127.0.0.1, signed by itself."""
+"""Certificate and key of localhost, 127.0.0.1 and ::1, signed by itself; it can sign no other."""
 
 
 @contextlib.contextmanager

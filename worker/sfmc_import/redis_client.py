@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from redis import Redis
 from redis.backoff import AbstractBackoff, ExponentialWithJitterBackoff, NoBackoff
@@ -25,27 +25,30 @@ SENTINEL_TIMES = {"socket_timeout": 3.0, "socket_connect_timeout": 1.0}
 """Seconds that one Sentinel may be silent: with two that are gone the third is still asked in time."""
 
 
-class _Command(threading.local):
-    """The command that this thread carries out: when it began, and whether a policy of repetition runs already."""
+class RunningCommand(threading.local):
+    """The command that a thread carries out: when it began, and whether a policy of repetition runs already.
+
+    A client and the policies of its connections share one.
+    """
 
     begun: float | None = None
     is_repeated = False
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Stay one: redis-py copies the policy of repetition for each connection."""
+        return self
 
-_command = _Command()
-
-
-@contextmanager
-def _one_command() -> Iterator[float]:
-    """Give when the command began of which this call is a part, or that it begins now."""
-    if _command.begun is not None:
-        yield _command.begun
-        return
-    _command.begun = time.monotonic()
-    try:
-        yield _command.begun
-    finally:
-        _command.begun = None
+    @contextmanager
+    def part(self) -> Iterator[float]:
+        """Give when the command began of which this call is a part, or that it begins now."""
+        if self.begun is not None:
+            yield self.begun
+            return
+        self.begun = time.monotonic()
+        try:
+            yield self.begun
+        finally:
+            self.begun = None
 
 
 class CommandRetry(Retry):
@@ -60,6 +63,7 @@ class CommandRetry(Retry):
     def __init__(self, backoff: AbstractBackoff, retries: int, seconds: float) -> None:
         super().__init__(backoff, retries)
         self._seconds = seconds
+        self.command = RunningCommand()
 
     def __eq__(self, other: object) -> bool:
         return super().__eq__(other) and isinstance(other, CommandRetry) and self._seconds == other._seconds
@@ -72,13 +76,14 @@ class CommandRetry(Retry):
         with_failure_count: bool = False,
     ) -> T:
         """As redis-py's, within the deadline of the command."""
-        with _one_command() as begun:
-            is_part, _command.is_repeated = _command.is_repeated, True
+        command = self.command
+        with command.part() as begun:
+            is_part, command.is_repeated = command.is_repeated, True
             try:
                 answer: T = self._repeat(do, fail, is_retryable, with_failure_count, None if is_part else begun)
                 return answer
             finally:
-                _command.is_repeated = is_part
+                command.is_repeated = is_part
 
     def _repeat(self, do: Any, fail: Any, is_retryable: Any, counted: bool, begun: float | None) -> Any:
         self._backoff.reset()  # type: ignore[no-untyped-call]
@@ -98,11 +103,12 @@ class CommandRetry(Retry):
 
 
 class CommandClient(Redis):
-    """A client that counts the time for taking a connection as part of the command."""
+    """A client that counts the time for taking a connection as part of the command; its `retry` is a CommandRetry."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """As redis-py's, within one deadline."""
-        with _one_command():
+        retry: Any = self.get_retry()
+        with retry.command.part():
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
 

@@ -63,7 +63,7 @@ _NO_WRITES = (
         "connect the replicas and see their lag, or lower min-replicas-to-write in the configuration of Redis",
     ),
     (
-        "AOF",
+        "writing to the AOF",
         "takes no writes: it cannot write its append-only file",
         "free space on the disk of Redis and see its log",
     ),

@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -47,3 +49,23 @@ def test_a_command_after_one_that_failed_has_its_own_time() -> None:
         with pytest.raises(RedisConnectionError):
             server.command()
         assert server.asked == 4
+
+
+def test_the_copies_of_a_policy_repeat_within_one_command_and_two_policies_do_not() -> None:
+    class Outer(Silent):
+        def __init__(self, inner: CommandRetry) -> None:
+            super().__init__(CommandRetry(NoBackoff(), 3, seconds=60))
+            self._inner = inner
+
+        def connect(self) -> None:
+            self._inner.call_with_retry(self.ask, lambda _error: None)
+
+    other = Outer(CommandRetry(NoBackoff(), 1, seconds=60))
+    copied = Silent(CommandRetry(NoBackoff(), 3, seconds=60))
+    policy, copied.retry = copied.retry, deepcopy(copied.retry)
+
+    for server in (other, copied):
+        with pytest.raises(RedisConnectionError):
+            policy.call_with_retry(server.connect, lambda _error: None)
+
+    assert (other.asked, copied.asked) == (8, 4)

@@ -96,3 +96,17 @@ def test_with_json_standard_output_has_the_result_and_the_events_alone(capsys):
     result = {"request_id": "r1", "customer_key": "k", "is_new": True, "workers": None, "beats": None}
     assert [json.loads(line) for line in printed.out.splitlines()] == [result, *events]
     assert printed.err == "request r1: completed (completed)\n"
+
+
+def test_a_defect_in_what_is_told_of_the_folders_is_counted_and_said_ever_more_rarely():
+    class Broken:
+        def note_folders(self, *_):
+            raise RuntimeError("never seen before")
+
+    reporter = watch.Reporter(Broken(), watch.HangingFolders([], 1.0, lambda: 0.0), lambda: 0.0)
+    with capture_logs() as logs:
+        for _ in range(5):
+            reporter._tell()
+
+    assert {each["event"] for each in logs} == {"watcher_report_failed"}
+    assert [each["failures"] for each in logs] == [1, 2, 4]
