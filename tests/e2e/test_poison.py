@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 from celery import Celery
 
-from sfmc_import.states import TERMINAL
+from sfmc_import.states import COMPLETED, TERMINAL
 from sfmc_local.processes import spawn, stop
 from tests.e2e import crashing_tasks
 from tests.support.processes import RunningSystem, running_system
@@ -162,3 +162,25 @@ def test_what_kills_its_workers_ends_truly_and_blocks_nothing_else(
     kept.until(note.exists, 60, "the replayed message runs")
     assert kept.letters("deadly.unless_fixed") == []
     assert "Traceback" not in kept.log.read_text()
+
+
+@pytest.mark.timeout(600)
+def test_a_run_whose_answer_kills_its_workers_is_followed_no_more_and_others_are(
+    kept: Kept, send: Callable[..., str]
+) -> None:
+    stack, keys = kept.stack, ["killing-answer", "beside-it", "beside-it-too"]
+    for key in keys:
+        stack.sandbox.control.define(key)
+    (kept.deadly / f"{crashing_tasks.ANSWER}{keys[0]}").touch()
+
+    killer, *healthy = [send("imports.start", customer_key=key) for key in keys]
+
+    assert kept.last(killer, "follow_timed_out")["code"] == "worker_lost"
+    for request in healthy:
+        kept.until(lambda request=request: set(stack.names(request)) & {*COMPLETED, "import_failed"}, 60, "it ended")
+    assert [len(stack.sandbox.control.performs(key)) for key in keys] == [1, 1, 1]
+    assert kept.log.read_text().count("follow_lost") == 1
+
+    (kept.deadly / f"{crashing_tasks.ANSWER}{keys[0]}").unlink()
+    assert stack.run("follow", stack.events(killer)[-1]["data"]["task_id"]).returncode in {0, 1}
+    kept.until(lambda: set(stack.names(killer)) & {*COMPLETED, "import_failed"}, 60, "it is followed to its end")

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from sfmc_import import service
+from sfmc_import import following, service
 from sfmc_import.checking import Days
 from sfmc_import.faults import NotApplied
 from sfmc_import.policy import Policy
@@ -136,7 +137,7 @@ class System:
 
     def _send_follow(self, request_ids: Any) -> None:
         ids = list(request_ids)
-        self.messages.append(lambda deps: service.follow(ids, deps))
+        self.messages.append(lambda deps: following.follow(ids, uuid4().hex, deps))
 
     def work(self, deps: Deps | None = None) -> None:
         """Carry out every message; one whose worker finds Redis down goes back to the queue."""

@@ -12,7 +12,7 @@ from sfmc_import.processes import Process
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import Backoff, RetryPolicy
 from sfmc_import.runs import Accepted, Definition, Run
-from sfmc_import.states import Decision, DueRequest, Followed, Lease, Result
+from sfmc_import.states import Decision, DueRequest, Followed, Lease, Result, Turn
 
 Refusal = NotApplied | Rejected
 
@@ -163,6 +163,14 @@ class Ledger(Protocol):
 
     def followed(self, request_ids: Collection[str]) -> Sequence[Followed]:
         """Of these requests, those that are `started` now."""
+        ...
+
+    def polling(self, request_ids: Collection[str], owner: str) -> Turn:
+        """Hold runs for one lease, because their answer may kill the worker: it counts when no answer is recorded.
+
+        A run that lost a worker is a suspect and gets a turn of its own, when no other suspect acts. One that lost too
+        many ends as `follow_timed_out`.
+        """
         ...
 
     def progressed(self, run: Followed, status: str | None, delay: float) -> None:

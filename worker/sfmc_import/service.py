@@ -1,7 +1,7 @@
-"""Carries a request from claim to the end of its run: start, perform, record, reconcile, follow, sweep."""
+"""Carries a request from claim to its run: start, perform, record, reconcile; and the sweep. Then see `following`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,13 +23,10 @@ from sfmc_import.runs import (
     NoMatch,
     OneMatch,
     Run,
-    RunEnded,
     is_newer,
     match_runs,
-    next_poll,
-    run_state,
 )
-from sfmc_import.states import Decision, DueRequest, Followed, Lease, Reconcile, StartNow
+from sfmc_import.states import Decision, DueRequest, Lease, Reconcile, StartNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,65 +388,10 @@ def _reconcile_later(decision: Reconcile, fault: Refusal, outcome: Outcome, poli
     return outcome if deps.retry_ledger(lambda: deps.ledger.reconcile_later(lease, fault, step.after)) else LEASE_LOST
 
 
-# --- Follow: ask how the runs go, many with one query.
-
-# A Retrieve answers at most 2,500 rows in one batch; a filter of this many ids stays a small request.
-_FOLLOW_BATCH = 200
-
-
-def follow(request_ids: Collection[str], deps: Deps) -> list[tuple[Followed, Outcome]]:
-    """Poll the runs of these requests; returns an outcome for each run with news. Safe to run many times at once."""
-    by_unit: dict[str, list[Followed]] = defaultdict(list)
-    for run in deps.ledger.followed(request_ids):
-        by_unit[run.mid].append(run)
-    news = []
-    for mid, runs in by_unit.items():
-        for first in range(0, len(runs), _FOLLOW_BATCH):
-            news += _poll(mid, runs[first : first + _FOLLOW_BATCH], deps)
-    return news
-
-
-def _poll(mid: str, runs: Sequence[Followed], deps: Deps) -> list[tuple[Followed, Outcome]]:
-    rows = deps.marketing_cloud.runs(mid, [run.task_id for run in runs])
-    if isinstance(rows, (NotApplied, Rejected)):
-        fault = _of_fault("follow_retry_scheduled", "started", rows, runs=len(runs))
-        return [(runs[0], fault), *_with_news((run, _postpone(run, rows, deps)) for run in runs)]
-    return _with_news((run, _record_run(run, rows.get(run.task_id), deps)) for run in runs)
-
-
-def _with_news(outcomes: Iterable[tuple[Followed, Outcome | None]]) -> list[tuple[Followed, Outcome]]:
-    return [(run, outcome) for run, outcome in outcomes if outcome is not None]
-
-
-def _postpone(run: Followed, fault: Refusal, deps: Deps) -> Outcome | None:
-    """Poll later what could not be polled; what hits the whole account ends no run, though its deadline is over."""
-    if run.overdue and not retrying.is_account_wide(fault):
-        return _record_run(run, None, deps)
-    pause = next_poll(run, deps.timing.follow, deps.chance())
-    deps.ledger.progressed(run, None, max(pause, retrying.pause_asked(fault)))
-    return None
-
-
-def _record_run(run: Followed, row: Run | None, deps: Deps) -> Outcome | None:
-    state = run_state(run, row)
-    if isinstance(state, RunEnded):
-        policy = deps.policies(run.mid, run.customer_key)
-        errors = deps.ledger.ended(run, state.outcome, row, policy)
-        return Outcome("import_ended", state.outcome, {**_counts(row), **errors})
-    deps.ledger.progressed(run, state.status, next_poll(run, deps.timing.follow, deps.chance()))
-    if state.status in {None, run.status}:
-        return None
-    event = "import_progressed" if state.status in RUNNING else "import_status_undocumented"
-    return Outcome(event, "started", {"import_status": state.status})
-
-
-def _counts(row: Run | None) -> dict[str, int | None]:
-    if row is None:
-        return {}
-    return {"rows_successful": row.successful, "rows_failed": row.errors, "rows_total": row.total}
-
-
 # --- Sweep: send wake-ups for what is due.
+
+FOLLOW_BATCH = 200
+"""Runs of one message, and of one query: a Retrieve answers at most 2,500 rows in one batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,8 +423,8 @@ def sweep(
         if due.state == "started":
             running[due.mid].append(due.request_id)
     for ids in running.values():
-        for first in range(0, len(ids), _FOLLOW_BATCH):
-            follow(ids[first : first + _FOLLOW_BATCH])
+        for first in range(0, len(ids), FOLLOW_BATCH):
+            follow(ids[first : first + FOLLOW_BATCH])
     for due in waiting:
         wake(due)
     missing_record = tuple(due.request_id for due in found if due.state == "missing_record")

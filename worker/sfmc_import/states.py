@@ -206,6 +206,14 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """Which runs may be asked for now, with one query, and which ended because too many workers died over them."""
+
+    granted: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueRequest:
     """An unfinished request whose next time has come; `attempt` counts the leases it had."""
 

@@ -16,7 +16,7 @@ from celery import Task
 from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
-from sfmc_import import messages, request, service
+from sfmc_import import following, messages, request, service
 from sfmc_import.calls import TooManySlowCallsError
 from sfmc_import.celery_app import app
 from sfmc_import.ports import LedgerUnavailableError
@@ -45,6 +45,7 @@ _LEVELS = {
     "request_start_unknown": "error",
     "request_gave_up": "error",
     "start_not_recorded": "error",
+    "follow_lost": "error",
     "start_rejected": "error",
     "start_ambiguous": "warning",
     "start_retry_scheduled": "warning",
@@ -202,7 +203,7 @@ def _follow(request_ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _poll(request_ids: Sequence[str]) -> dict[str, Any]:
-    news = service.follow(request_ids, app.deps)
+    news = following.follow(request_ids, uuid4().hex, app.deps)
     for run, outcome in news:
         names = {"request_id": run.request_id, "customer_key": run.customer_key, "mid": run.mid}
         _log_outcome(outcome, task_id=run.task_id, **names)

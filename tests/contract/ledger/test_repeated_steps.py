@@ -260,6 +260,33 @@ def progressed(scenario: Scenario) -> Repeatable:
     return lambda: scenario.ledger.progressed(run, "Processing", 30)
 
 
+def losing_polls(scenario: Scenario, *names: str, times: int = 1) -> None:
+    """So many workers were lost while they asked for these runs."""
+    for _ in range(times):
+        scenario.ledger.polling(names, "lost")
+        scenario.world.advance(180)
+
+
+def poll(scenario: Scenario) -> Repeatable:
+    for name in "ab":
+        scenario.arrives_and_starts(name, key=f"key of {name}")
+    losing_polls(scenario, "b")
+    return lambda: scenario.ledger.polling("ab", "w")
+
+
+def poll_of_a_suspect(scenario: Scenario) -> Repeatable:
+    for name in "ab":
+        scenario.arrives_and_starts(name, key=f"key of {name}")
+    losing_polls(scenario, "a", "b")
+    return lambda: scenario.ledger.polling("ab", "w")
+
+
+def poisonous_run(scenario: Scenario) -> Repeatable:
+    scenario.arrives_and_starts("a")
+    losing_polls(scenario, "a", times=4)
+    return lambda: scenario.ledger.polling("a", "w")
+
+
 STEPS = [
     first_take,
     arrival_before_its_eta,
@@ -297,6 +324,9 @@ STEPS = [
     refusal_of_other_content,
     message_with_other_content,
     ended,
+    poll,
+    poll_of_a_suspect,
+    poisonous_run,
     progressed,
 ]
 

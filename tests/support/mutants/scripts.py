@@ -17,6 +17,7 @@ from tests.contract.ledger import (
     test_follow_ups,
     test_leases,
     test_losses,
+    test_polling,
     test_processes,
     test_reading_definitions,
     test_redis_only,
@@ -52,6 +53,7 @@ BODIES = (
     test_reading_definitions,
     test_answers_without_proof,
     test_repeated_in_doubt,
+    test_polling,
 )
 GIVEN = {"scenario", "world"}
 

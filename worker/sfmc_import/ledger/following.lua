@@ -12,11 +12,63 @@ function steps.followed()
   return answer
 end
 
+-- Ends the following of a run whose workers died while they asked for it; it may run still.
+local function end_lost(id, r)
+  move(id, r, 'follow_timed_out', {code = 'worker_lost', text = 'too many workers died while they asked for this run'})
+  finish(id, r)
+  release(id, r)
+end
+
+-- Whether a worker may ask for a run: `free`; a `suspect`, whose worker was lost before; `lost` with too many of them;
+-- nothing while another worker asks.
+local function poll_of(id)
+  local f = redis.call('HMGET', request_key(id), 'state', 'resolving', 'owner', 'worker_losses')
+  local held, losses = int(f[2]), int(f[4])
+  if f[1] == 'follow_timed_out' and losses > cfg.max_lost then return 'lost' end
+  if f[1] ~= 'started' then return 'over' end
+  if held > now then return f[3] == a.owner and 'free' or 'held' end
+  if held == 0 then return losses > 0 and 'suspect' or 'free' end
+  local r = record(request_key(id))
+  if lost_too_many(id, r, held) then
+    end_lost(id, r)
+    return 'lost'
+  end
+  set(request_key(id), r, {resolving = '0'})
+  return 'suspect'
+end
+
+-- Lets the first of these suspects be asked for, alone and if no other acts; the others wait.
+local function admit_one(suspects)
+  local first = suspects[1]
+  local one = first and not other_suspect(first) and first or nil
+  for _, id in ipairs(suspects) do
+    if id ~= one then join_suspects(id, {since = redis.call('HGET', request_key(id), 'since')}) end
+  end
+  if one then admit_suspect(one) end
+  return {one}
+end
+
+-- A worker is about to ask for these runs: it holds them for one lease, so that its loss is noticed. Answers those that
+-- it may ask for with one query, and those whose following has ended for the workers they lost.
+function steps.polling()
+  local lists = {free = {}, suspect = {}, lost = {}, held = {}, over = {}}
+  for _, id in ipairs(a.ids) do
+    local list = lists[poll_of(id)]
+    list[#list + 1] = id
+  end
+  local granted = #lists.free > 0 and lists.free or admit_one(lists.suspect)
+  for _, id in ipairs(granted) do
+    redis.call('HSET', request_key(id), 'resolving', str(now + cfg.lease), 'owner', a.owner)
+  end
+  return {granted, lists.lost}
+end
+
 -- Notes a poll of a run; an event only when its status is new.
 function steps.progressed()
   local r = record(request_key(a.id))
   if r.state ~= 'started' or r.task ~= a.task then return 0 end
   local news = present(a.status) and a.status ~= r.status
+  end_resolving(a.id, r)
   set(request_key(a.id), r, {polls = int(r.polls) + 1})
   if news then
     set(request_key(a.id), r, {status = a.status})
@@ -72,7 +124,9 @@ function steps.resume()
   end
   if r.state ~= 'follow_timed_out' then return 0 end
   local d = record(definition_key(r))
-  set(request_key(a.id), r, {follow_until = str(now + a.follow_deadline), polls = 0})
+  -- One that lost its workers is still a suspect.
+  local losses = math.min(int(r.worker_losses), 1)
+  set(request_key(a.id), r, {follow_until = str(now + a.follow_deadline), polls = 0, worker_losses = losses})
   if not d.holder then
     set(definition_key(r), d, {holder = a.id, lease = '0'})
     keep_definition(r, d)

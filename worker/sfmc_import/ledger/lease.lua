@@ -52,9 +52,10 @@ local function release_suspect(id)
     if first then state, resolving = unpack(redis.call('HMGET', request_key(first), 'state', 'resolving')) end
   until not first or state == 'starting' or state == 'reconciling' or resolving
   if first then redis.call('ZADD', DUE, str(now), first) end
+  if first and state == 'started' then redis.call('ZADD', follows_key(), str(now), first) end
 end
 
--- What became of reading the definition is known: the worker that read it lives.
+-- What became of reading the definition, or how a run goes, is known: the worker that read it lives.
 local function end_resolving(id, r)
   drop(request_key(id), r, {'resolving', 'worker_losses'})
   release_suspect(id)

@@ -37,6 +37,7 @@ from sfmc_import.states import (
     Reconcile,
     Result,
     StartNow,
+    Turn,
 )
 
 # States of a server that pass: they reach a script as an error of the command that met them. Before Redis 7 the
@@ -185,20 +186,10 @@ class RedisLedger:
         self, lease: Lease, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False
     ) -> bool:
         """See sfmc_import.ports.Ledger.started."""
-        return bool(
-            self._step(
-                "started",
-                lease,
-                mid=lease.mid,
-                customer_key=lease.customer_key,
-                task=start.task_id,
-                soap=start.soap_request_id,
-                window=milliseconds(window * 3600),
-                follow_deadline=milliseconds(policy.follow_deadline),
-                delay=milliseconds(self._settings.first_poll),
-                reconciled=reconciled,
-            )
-        )
+        more: dict[str, Any] = {"mid": lease.mid, "customer_key": lease.customer_key, "task": start.task_id}
+        more |= {"soap": start.soap_request_id, "reconciled": reconciled, "window": milliseconds(window * 3600)}
+        more |= {"follow_deadline": milliseconds(policy.follow_deadline)}
+        return bool(self._step("started", lease, delay=milliseconds(self._settings.first_poll), **more))
 
     def retry(self, lease: Lease, fault: Fault, delay: float, *, let_go: bool = False) -> str | None:
         """See sfmc_import.ports.Ledger.retry."""
@@ -223,9 +214,8 @@ class RedisLedger:
 
     def record_start_unknown(self, lease: Lease, candidates: Sequence[str], window: float) -> bool:
         """See sfmc_import.ports.Ledger.record_start_unknown."""
-        return bool(
-            self._step("record_start_unknown", lease, candidates=list(candidates), window=milliseconds(window * 3600))
-        )
+        more: dict[str, Any] = {"candidates": list(candidates), "window": milliseconds(window * 3600)}
+        return bool(self._step("record_start_unknown", lease, **more))
 
     def reject(self, lease: Lease, fault: Rejected) -> str | None:
         """See sfmc_import.ports.Ledger.reject."""
@@ -245,6 +235,11 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.followed."""
         rows = self._run("followed", {"ids": list(request_ids)}) if request_ids else []
         return [read_followed(_texts(row)) for row in rows]
+
+    def polling(self, request_ids: Collection[str], owner: str) -> Turn:
+        """See sfmc_import.ports.Ledger.polling."""
+        granted, lost = self._run("polling", {"ids": list(request_ids), "owner": owner})
+        return Turn(granted=tuple(_texts(granted)), lost=tuple(_texts(lost)))
 
     def progressed(self, run: Followed, status: str | None, delay: float) -> None:
         """See sfmc_import.ports.Ledger.progressed."""

@@ -134,7 +134,7 @@ REQUEST = Key(
             kind="ms",
             attribute="resolving_until",
             kept_at_end=False,
-            meaning="a worker reads its definition: until when it holds the request for that; 0 while a suspect waits",
+            meaning="a worker reads its definition or its run, and holds the request for so long; 0: a suspect waits",
         ),
         Field(name="sent", kind="flag", kept_at_end=False, meaning="the attempt of the lease may have been applied"),
         Field(name="retry_until", kind="ms", kept_at_end=False, meaning="no attempt begins after this time"),
@@ -142,7 +142,7 @@ REQUEST = Key(
         Field(
             name="worker_losses",
             kind="int",
-            kept_at_end=False,
+            kept_at_end="follow_timed_out",
             meaning="workers lost with it since the last answer; above 0 it is a suspect",
         ),
         Field(

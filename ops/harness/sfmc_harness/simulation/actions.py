@@ -8,7 +8,7 @@ from sfmc_harness.simulation.calls import SECOND, Calls
 from sfmc_harness.simulation.cloud import Cloud
 from sfmc_harness.simulation.messages import Message, Queue
 from sfmc_harness.simulation.ports import open_deps
-from sfmc_import import service
+from sfmc_import import following, service
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError
@@ -59,7 +59,7 @@ class Actions:
             if request is not None:
                 self._start(request, deps)
         elif message.kind == "follow":
-            service.follow(message.ids, deps)
+            following.follow(message.ids, f"owner-{next(self.owners)}", deps)
         else:
             service.sweep(deps.ledger, self._wake, self._follow, limit=SWEEP_BATCH, pause=WAKE_PAUSE_SECONDS)
 

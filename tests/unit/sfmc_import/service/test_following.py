@@ -4,13 +4,12 @@ from collections.abc import Collection
 
 import pytest
 
-from sfmc_import import service
+from sfmc_import import following, service
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.runs import Definition
-from sfmc_import.service import follow
-from sfmc_import.states import DueRequest, Followed
+from sfmc_import.states import DueRequest, Followed, Turn
 from tests.support.checks import by_request, name_of
 from tests.support.system import MID, System
 from tests.unit.sfmc_import.service.conftest import KEY, request
@@ -33,7 +32,7 @@ def last(system: System, request_id: str = "a") -> str:
 def test_a_run_ends_as_its_row_says(system: System, status, counts, ended_as):
     system.start(request())
     system.cloud.end(system.cloud.performs[0].task_id, status, **counts)
-    ((_, outcome),) = follow(["a"], system.deps)
+    ((_, outcome),) = following.follow(["a"], "w", system.deps)
 
     assert (outcome.event, outcome.state) == ("import_ended", ended_as)
     assert last(system) == ended_as
@@ -42,11 +41,11 @@ def test_a_run_ends_as_its_row_says(system: System, status, counts, ended_as):
 def test_an_undocumented_status_counts_as_running_and_is_reported(system: System):
     system.cloud.statuses = ("Queued", "Completed")
     system.start(request())
-    ((_, outcome),) = follow(["a"], system.deps)
+    ((_, outcome),) = following.follow(["a"], "w", system.deps)
 
     assert (outcome.event, outcome.facts) == ("import_status_undocumented", {"import_status": "Queued"})
     assert last(system) == "progressed"
-    follow(["a"], system.deps)
+    following.follow(["a"], "w", system.deps)
     assert last(system) == "completed"
 
 
@@ -54,7 +53,7 @@ def test_a_row_that_cannot_be_seen_yet_is_no_news(system: System):
     system.cloud.hidden_looks = 1
     system.start(request())
 
-    assert follow(["a"], system.deps) == []
+    assert following.follow(["a"], "w", system.deps) == []
     assert last(system) == "started"
 
 
@@ -64,7 +63,7 @@ def test_a_query_that_fails_is_reported_once_and_every_run_is_polled_later(syste
     system.start(request())
     system.start(StartRequest(request_id="b", customer_key="other", mid=MID))
     system.cloud.fail("runs", fault)
-    news = follow(["a", "b"], system.deps)
+    news = following.follow(["a", "b"], "w", system.deps)
 
     assert [outcome.event for _, outcome in news] == ["follow_retry_scheduled"]
     assert min(system.world.due().values()) > system.world.now_ms()
@@ -77,7 +76,7 @@ def test_what_hits_the_whole_account_ends_no_run_though_its_deadline_is_over(sys
     system.start(request())
     system.world.advance(7200)
     system.cloud.fail("runs", NotApplied("http_429", "too many calls", account_wide=True, retry_after=900))
-    follow(["a"], system.deps)
+    following.follow(["a"], "w", system.deps)
 
     assert last(system) == "started"
     assert min(system.world.due().values()) == system.world.now_ms() + 900_000
@@ -109,13 +108,16 @@ class RunningLedger:
         known = [(mid, name) for mid, name in self.ids if name in request_ids]
         return [Followed(request_id=name, mid=mid, customer_key=name, task_id=name, **more) for mid, name in known]
 
+    def polling(self, request_ids: Collection[str], _owner: str) -> Turn:
+        return Turn(granted=tuple(request_ids))
+
     def progressed(self, run: Followed, _status: str | None, _pause: float) -> None:
         self.polled.append(run.request_id)
 
 
 def test_many_runs_are_asked_for_in_few_queries_and_each_business_unit_on_its_own(system: System):
     ledger = RunningLedger(a=201, b=1)
-    follow([name for _, name in ledger.ids], system.deps_over(ledger, system.cloud))
+    following.follow([name for _, name in ledger.ids], "w", system.deps_over(ledger, system.cloud))
 
     assert [operation for operation, _ in system.cloud.calls] == ["runs"] * 3
     assert ledger.polled == [name for _, name in ledger.ids]
@@ -133,7 +135,7 @@ def test_the_sweep_sends_runs_in_batches_of_one_business_unit():
 def test_what_is_not_started_is_not_asked_for(system: System):
     system.world.ledger.accept(request())
 
-    assert follow(["a", "absent"], system.deps) == []
+    assert following.follow(["a", "absent"], "w", system.deps) == []
     assert system.cloud.calls == []
 
 
