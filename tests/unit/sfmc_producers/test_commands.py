@@ -98,7 +98,7 @@ def test_with_json_standard_output_has_the_result_and_the_events_alone(capsys):
     assert printed.err == "request r1: completed (completed)\n"
 
 
-def test_a_defect_in_what_is_told_of_the_folders_is_counted_and_said_ever_more_rarely():
+def test_a_defect_in_the_report_of_the_folders_is_counted_and_logged_ever_more_rarely():
     class Broken:
         def note_folders(self, *_):
             raise RuntimeError("never seen before")

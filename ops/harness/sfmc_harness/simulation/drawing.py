@@ -43,7 +43,7 @@ CALLS = (
     *("Perform", "started") * 6,
     *("record_intent", "mark_ambiguous") * 3,
     *("claim", "ended", "retry", "runs_of", "mget", "definition", "reconcile_later") * 2,
-    *("accept", "due", "followed", "progressed", "renew_intent", "withdraw_intent"),
+    *("accept", "due", "followed", "polling", "progressed", "renew_intent", "withdraw_intent"),
     *("resolving", "unresolved"),
     *("record_start_unknown", "reject", "resolve", "resume", "hgetall", "runs"),
 )

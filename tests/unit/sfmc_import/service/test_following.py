@@ -132,6 +132,51 @@ def test_the_sweep_sends_runs_in_batches_of_one_business_unit():
     assert [name for ids in followed for name in ids] == [name for _, name in ledger.ids]
 
 
+def start_many(system: System, count: int) -> list[str]:
+    for number in range(count):
+        system.cloud.add(Definition(customer_key=f"k{number}"))
+        system.start(StartRequest(request_id=f"r{number}", customer_key=f"k{number}", mid=MID))
+    system.cloud.calls.clear()
+    return [f"r{number}" for number in range(count)]
+
+
+def lose_a_worker(system: System, names: list[str]) -> None:
+    """A worker dies after it asked for these runs."""
+    system.world.ledger.polling(names, "lost")
+    system.world.advance(system.world.settings.lease)
+
+
+def test_runs_whose_worker_was_lost_are_asked_for_alone_and_after_the_others(system: System):
+    names = start_many(system, 4)
+    lose_a_worker(system, names[:2])
+    following.follow(names, "w", system.deps)
+
+    assert len(system.cloud.calls) == 3
+    assert {last(system, name) for name in names} == {"completed"}
+
+
+def test_with_many_suspects_the_next_sweep_goes_on(system: System):
+    names = start_many(system, following.MAX_TURNS + 5)
+    lose_a_worker(system, names)
+    following.follow(names, "w", system.deps)
+    assert len(system.cloud.calls) == following.MAX_TURNS
+    system.live()
+
+    assert {last(system, name) for name in names} == {"completed"}
+
+
+def test_a_run_that_cost_too_many_workers_is_news_and_the_others_are_asked_for(system: System):
+    killer, healthy = start_many(system, 2)
+    for _ in range(4):
+        lose_a_worker(system, [killer])
+    news = following.follow([killer, healthy], "w", system.deps)
+
+    assert [(run.request_id, outcome.event) for run, outcome in news if run.request_id == killer] == [
+        (killer, "follow_lost")
+    ]
+    assert (last(system, killer), len(system.cloud.calls)) == ("follow_timed_out", 1)
+
+
 def test_what_is_not_started_is_not_asked_for(system: System):
     system.world.ledger.accept(request())
 
