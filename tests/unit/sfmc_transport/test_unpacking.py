@@ -12,7 +12,7 @@ from kombu import compression
 from sfmc_transport.channel import Received
 from sfmc_transport.delivery import MAX_MESSAGE_BYTES, OversizedEntryError, UndecodableEntryError, decode, read_entry
 from sfmc_transport.unpacking import UNPACKERS, OversizedError, unpacked
-from tests.unit.sfmc_transport.test_entry import Codec, encoded, message
+from tests.unit.sfmc_transport.test_delivery import Codec, encoded, message
 
 PLAIN = b'[["daily"], {}, null]'
 PACKERS = {
