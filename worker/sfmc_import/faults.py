@@ -128,7 +128,10 @@ TEXTS: tuple[tuple[str, str], ...] = (
 """Texts that stand for a code where none, or a wrong one, is given."""
 
 ACCOUNT_WIDE = frozenset(
-    {"login_failed", "token_refused", "proxy_refused", "http_429", "http_503", "9", "10", "12", "17"}
+    {
+        *("token_unavailable", "login_failed", "token_refused", "proxy_refused"),
+        *("http_429", "http_503", "9", "10", "12", "17"),
+    }
 )
 """Failures that hit every request of the account: another attempt within seconds would fail as well.
 

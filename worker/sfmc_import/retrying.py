@@ -187,8 +187,8 @@ REPEAT = RetryPolicy(name="REPEAT", backoff=SCHEDULED.backoff, on_ambiguous="rec
 RECONCILE = RetryPolicy(name="RECONCILE", backoff=Backoff(floor=10.0, cap=60.0), sent=True, looks_for_run=True)
 """The query that polls for the run of an ambiguous start. The cap is SFMC_RESULTS_DELAY."""
 
-LOGIN = RetryPolicy(name="LOGIN", backoff=Backoff(floor=5.0, cap=5.0))
-"""A new token while the old one is still valid."""
+LOGIN = RetryPolicy(name="LOGIN", backoff=Backoff(floor=1.0, first=1.0, cap=60.0))
+"""A login that fails, by one process for all its requests: none of them tries it before the pause is over."""
 
 WATCHER = RetryPolicy(name="WATCHER", backoff=Backoff(floor=1.0, first=1.0, cap=4.0))
 """A submit of the watcher. The cap is short: a try is cheap, and files should go out within ten seconds."""

@@ -21,7 +21,7 @@ USES = {
     "SCHEDULED": "a request, made due again by the ledger",
     "REPEAT": "a request whose start was sent and left no trace",
     "RECONCILE": "the query that looks for the run of an ambiguous start",
-    "LOGIN": "a new token while the old one is valid",
+    "LOGIN": "a login that fails, for all requests of a worker process",
     "WATCHER": "a submit of the watcher",
 }
 
@@ -51,9 +51,16 @@ RULES = f"""## Rules
 - `retry_after` of the service (429, 503, any fault, the token endpoint) is a minimum: the pause is the longer of it and
   the backoff. It counts as {retrying.MAX_RETRY_AFTER_SECONDS:.0f} s if it is more, and not at all if it is no finite
   number. Until it is over, a worker makes no other call either, if the answer hits the whole account.
-- What failed for the whole account (login, proxy, maintenance, throttling, HTTP 503) is not repeated within a call, and
-  ends no single request: the time does not count against the retry deadline, nor against the deadlines to look for a
-  run and to follow it. Connections that fail do count: after `SFMC_RETRY_DEADLINE` a request gives up.
+- What failed for the whole account (login, token endpoint, proxy, maintenance, throttling, HTTP 503) is not repeated
+  within a call, and ends no single request: the time does not count against the retry deadline, nor against the
+  deadlines to look for a run and to follow it. Connections to the SOAP API that fail do count: after
+  `SFMC_RETRY_DEADLINE` a request gives up.
+- A login waits as a whole, in each worker process. While the token endpoint fails (any HTTP 5xx, 408, 425, 429, no
+  connection, no whole answer), the pause of `LOGIN` is that of all business units, because the limit is that of the
+  installed package. While a login is refused (`login_failed`, error 12), it is that of its business unit. Until the
+  pause is over no call tries it; then one call does, alone. A token that is still valid is used meanwhile.
+- Error 11 (not authorised) is `Rejected`: the request ends at once. Error 12 (wrong user name or password) is not: the
+  login is wrong and not the request, as while a password is being changed, so requests wait until it is right.
 - A query changes nothing. No answer to it is final unless it names a lasting cause: a missing right, an unknown object
   or property, a code that is `Rejected`. A bare HTTP 400 is tried again.
 - **denied**: Marketing Cloud says that it did not start, in words or with a code that are not known, or with HTTP 503.

@@ -1,6 +1,7 @@
 """Wrong changes to the pure rules of the worker; module, the text that occurs once, its replacement."""
 
 RULES = (
+    ("sfmc_import.faults", '*("token_unavailable", "login_failed"', '*("login_failed"'),
     ("sfmc_import.retrying", "min(self.cap, ", "max(self.cap, "),
     ("sfmc_import.retrying", "self.floor + (longest - self.floor) * chance", "longest * chance"),
     ("sfmc_import.retrying", "min(max(tries, 0), 64) - 1)", "min(max(tries, 0), 64))"),

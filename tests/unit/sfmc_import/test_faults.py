@@ -121,7 +121,9 @@ def test_a_known_text_stands_for_a_code_that_is_missing_or_unknown(code, text, e
     assert isinstance(after_code(code, text), expected)
 
 
-@pytest.mark.parametrize("situation", ["login_failed", "token_refused", "proxy_refused", "http_429", "http_503"])
+@pytest.mark.parametrize(
+    "situation", ["token_unavailable", "login_failed", "token_refused", "proxy_refused", "http_429", "http_503"]
+)
 def test_login_and_throttling_hit_the_whole_account(situation):
     assert after_situation(situation, "…").account_wide
 

@@ -93,8 +93,10 @@ ROWS = [
     (RECONCILE, THROTTLED, 1, ENDED, Reconcile(77.0, "http_429")),
     (RECONCILE, REJECTED, 1, MIDDLE, Reconcile(15.0, "43010")),
     (RECONCILE, REJECTED, 1, ENDED, Reject("43010", "not found")),
-    # A token while the old one is valid.
-    (LOGIN, LOGGED_OUT, 1, MIDDLE, Retry(5.0, "login_failed")),
+    # A login that fails, for a whole process.
+    (LOGIN, LOGGED_OUT, 1, MIDDLE, Retry(1.0, "login_failed")),
+    (LOGIN, LOGGED_OUT, 4, Times(chance=NO_JITTER), Retry(8.0, "login_failed")),
+    (LOGIN, LOGGED_OUT, 40, Times(chance=NO_JITTER), Retry(60.0, "login_failed")),
     (LOGIN, THROTTLED, 1, MIDDLE, Retry(77.0, "http_429")),
     # The watcher, which spreads nothing.
     (WATCHER, TRANSIENT, 1, Times(chance=NO_JITTER), Retry(1.0, "13")),

@@ -33,6 +33,7 @@ from sfmc_import.marketing_cloud.login import (
     PasswordSource,
     TokenSource,
 )
+from sfmc_import.marketing_cloud.outage import Outage
 from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_reply, parse_start_reply, short
 from sfmc_import.ports import Clock, Refusal, RetryCall
 from sfmc_import.redaction import KNOWN, hidden
@@ -42,6 +43,7 @@ from sfmc_import.runs import Accepted, Definition, Run
 Parsed = TypeVar("Parsed", Accepted, Page)
 HeaderValues = Mapping[str, str]
 
+LOGIN_REFUSED = frozenset({"login_failed", "12"})
 SECRET_PLACEHOLDERS = ("token", "password", "nonce")
 REFUSED_TWICE = (
     "Marketing Cloud refuses the login, also with a fresh token: check that SFMC_SOAP_URL and SFMC_AUTH_URL are of"
@@ -93,6 +95,7 @@ class SoapCall:
         self._send_query = send_query
         self._clock = clock
         self._pause = RequestedPause(clock)
+        self._outages: dict[str, Outage] = {}
 
     def start(self, mid: str, customer_key: str, not_after: float) -> Accepted | Fault:
         """Send Perform "start" once; twice only where the first was refused for its token."""
@@ -118,6 +121,11 @@ class SoapCall:
         return self._pause.fault() or self._with_login(mid, retrieve, not_after)
 
     def _with_login(self, mid: str, call: Callable[[HeaderValues], Parsed | Fault], not_after: float) -> Parsed | Fault:
+        # A login that is refused is refused for each request of its business unit: one of them tries it at a time.
+        outage = self._outages.get(mid) or self._outages.setdefault(mid, Outage(self._clock, LOGIN_REFUSED, mid=mid))
+        return outage.attempt(lambda: self._call(mid, call, not_after))
+
+    def _call(self, mid: str, call: Callable[[HeaderValues], Parsed | Fault], not_after: float) -> Parsed | Fault:
         login = self._logins.get(mid, not_after - self._clock())
         if isinstance(login, Fault):
             return login

@@ -3,16 +3,18 @@
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from math import isnan, nan
 from typing import Any, Protocol
 
 import orjson
 
-from sfmc_import.faults import Fault, NotApplied, after_query, after_situation
+from sfmc_import.faults import Fault, after_query, after_situation
 from sfmc_import.marketing_cloud.envelopes import user_credentials
 from sfmc_import.marketing_cloud.exchange import Limits, Post
 from sfmc_import.marketing_cloud.http import Failed, MarketingCloudConfig, Reply
+from sfmc_import.marketing_cloud.outage import Outage
 from sfmc_import.redaction import KNOWN, MAX_LOOKED_AT, hidden
 from sfmc_import.retrying import LOGIN, NO_JITTER, Retry, Times, after
 
@@ -67,13 +69,15 @@ class TokenSource:
     """Gives tokens to any number of threads; at most one request per business unit (MID) is under way.
 
     A thread waits for the request of another one at most as long as for a connection: a token that is slow to come
-    must not hold the threads that other business units need.
+    must not hold the threads that other business units need. A token endpoint that fails, or wants to be left alone,
+    does so for all business units: its pause is that of the login as a whole, and one thread tries whether it is over.
     """
 
     def __init__(self, config: MarketingCloudConfig, post: Post, clock: Callable[[], float]) -> None:
         self._config = config
         self._post = post
         self._clock = clock
+        self._outage = Outage(clock, UNAVAILABLE)
         self._refreshes: dict[str, TokenRefresh] = {}
         self._given: list[Token] = []
         self._lock = threading.Lock()
@@ -98,7 +102,7 @@ class TokenSource:
     def _refresh(self, mid: str) -> "TokenRefresh":
         found = self._refreshes.get(mid)
         if found is None:
-            found = TokenRefresh(lambda seconds: self._ask(mid, seconds), self._clock, self._config.connect_timeout)
+            found = TokenRefresh(partial(self._ask, mid), self._clock, self._config.connect_timeout)
             with self._lock:
                 self._make_room()
                 # One step, so that two threads that come first share a refresh.
@@ -113,6 +117,9 @@ class TokenSource:
                 del self._refreshes[mid]
 
     def _ask(self, mid: str, seconds: float) -> Token | Fault:
+        return self._outage.attempt(lambda: self._send(mid, seconds))
+
+    def _send(self, mid: str, seconds: float) -> Token | Fault:
         config = self._config
         order = {
             "grant_type": "client_credentials",
@@ -165,6 +172,9 @@ PASSING_STATUSES = frozenset({407, 408, 425, 429})
 """Refusals of the token endpoint that are not about the login."""
 
 
+UNAVAILABLE = frozenset({"token_unavailable", "http_429", "http_503", "proxy_refused"})
+"""Faults of the token endpoint that are those of every business unit."""
+
 WAITED = "no token: another call is still waiting for the token of this business unit"
 
 
@@ -200,17 +210,10 @@ class TokenRefresh:
         try:
             answer = self._last
             if answer is None or self.answers == seen:
-                answer = self._asked_to_wait() or self._store(self._ask(max(0.0, until - self._clock())))
+                answer = self._store(self._ask(max(0.0, until - self._clock())))
         finally:
             self._renewing.release()
         return answer if isinstance(answer, Token) or instead is None else instead
-
-    def _asked_to_wait(self) -> Fault | None:
-        """Give the last failure again until the time is over that the service named with it."""
-        left = self.quiet_until - self._clock()
-        if not isinstance(self._last, NotApplied) or self._last.retry_after is None or left <= 0:
-            return None
-        return replace(self._last, retry_after=left)
 
     def _store(self, answer: Token | Fault) -> Token | Fault:
         if isinstance(answer, Token):

@@ -204,16 +204,16 @@ def test_a_refused_client_is_an_account_wide_failure_that_says_what_to_check(tok
 @pytest.mark.parametrize(
     ("answer", "code", "account_wide"),
     [
-        (Failed("dns", "cannot connect"), "token_unavailable", False),
-        (Failed("read_timeout", "no answer"), "token_unavailable", False),
-        (Reply(200, {}, b"<html>maintenance</html>"), "token_unavailable", False),
-        (Reply(200, {}, b'["access_token"]'), "token_unavailable", False),
-        (Reply(200, {}, b'{"access_token": ""}'), "token_unavailable", False),
+        (Failed("dns", "cannot connect"), "token_unavailable", True),
+        (Failed("read_timeout", "no answer"), "token_unavailable", True),
+        (Reply(200, {}, b"<html>maintenance</html>"), "token_unavailable", True),
+        (Reply(200, {}, b'["access_token"]'), "token_unavailable", True),
+        (Reply(200, {}, b'{"access_token": ""}'), "token_unavailable", True),
         (Failed("proxy_refused", "407"), "proxy_refused", True),
-        (Reply(500, {}, b""), "token_unavailable", False),
-        (Reply(302, {}, b""), "token_unavailable", False),
+        (Reply(500, {}, b""), "token_unavailable", True),
+        (Reply(302, {}, b""), "token_unavailable", True),
         (Reply(407, {}, b""), "proxy_refused", True),
-        (Reply(408, {}, b""), "token_unavailable", False),
+        (Reply(408, {}, b""), "token_unavailable", True),
         (Reply(503, {}, b""), "http_503", True),
         (Reply(400, {}, b""), "login_failed", True),
         (Reply(403, {}, b"<html>"), "login_failed", True),
@@ -235,9 +235,10 @@ def test_the_time_that_a_throttled_endpoint_names_is_kept(tokens, endpoint):
     assert tokens.get("1", 60).retry_after == 17
 
 
-def test_after_a_failure_the_next_call_asks_again(tokens, endpoint):
+def test_after_a_failure_the_login_is_tried_again_when_its_pause_is_over(tokens, endpoint, clock):
     endpoint.answers = [Reply(500, {}, b"")]
-    tokens.get("1", 60)
+    failed = tokens.get("1", 60)
+    clock.now = failed.retry_after
 
     assert tokens.get("1", 60).secret == "token-2"
 
