@@ -1,10 +1,11 @@
 """Decides right before a start whether the definition still imports the file that the request is for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from math import inf
 
-from sfmc_import.routing import composed, is_dated, selected_name
+from sfmc_import.file_spec import Selection, is_dated, selection, unknown_parts
 from sfmc_import.runs import Definition
 from sfmc_import.states import FirstRead
 
@@ -33,11 +34,13 @@ class Days:
 class Holds:
     """The file of the request is imported by a start within so many `seconds`.
 
-    `despite` says what speaks against it, where the policy lets it start all the same.
+    `despite` says what speaks against it, where the policy lets it start all the same. `not_compared` names the parts
+    of FileSpec that cannot be compared with a name.
     """
 
     seconds: float = inf
     despite: str = ""
+    not_compared: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def check(definition: Definition, first: FirstRead | None, file_name: str | None
         return Holds()
     changes = _changes(first, definition)
     if changes:
-        return Mismatch(f"the definition was changed after the request: {changes}")
+        return Mismatch(f"the definition is not what it was when it was read for the request: {changes}")
     return _check_name(definition.file_spec or "", file_name, now, days)
 
 
@@ -90,16 +93,24 @@ def _changes(first: FirstRead | None, now: Definition) -> str:
 
 def _check_name(spec: str, file_name: str, now: float, days: Days) -> Verdict:
     before, after = days.day(now - days.margin), days.day(now + days.margin)
-    names = (selected_name(spec, before), selected_name(spec, after))
-    if None in names:
+    sides = [side for side in (selection(spec, before), selection(spec, after)) if side is not None]
+    if not sides:
         return Holds()
-    if composed(file_name) not in {composed(name) for name in names if name}:
-        return Mismatch(f"the request is for {file_name}, but FileSpec {spec} selects {_said(names, days)}")
-    if names[0] != names[1]:
-        text = f"from midnight on FileSpec {spec} selects {_said(names[1:], days)}; no start is sent so near to it"
+    selecting = [side for side in sides if side.selects(file_name)]
+    if not selecting:
+        return Mismatch(_other_name(spec, file_name, sides, days))
+    if len(selecting) < len(sides):
+        text = f"from midnight on FileSpec {spec} selects {_said(sides[1:], days)}; no start is sent so near to it"
         return NearMidnight(days.begin(after) + days.margin - now, text)
-    return Holds(days.begin(after + timedelta(days=1)) - days.margin - now if is_dated(spec) else inf)
+    until = days.begin(after + timedelta(days=1)) - days.margin - now if is_dated(spec) else inf
+    return Holds(until, not_compared=", ".join(unknown_parts(spec)))
 
 
-def _said(names: tuple[str | None, ...], days: Days) -> str:
-    return f"{' or '.join(str(name) for name in dict.fromkeys(names))} (dates in {days.zone})"
+def _other_name(spec: str, file_name: str, sides: Sequence[Selection], days: Days) -> str:
+    text = f"the request is for {file_name}, but FileSpec {spec} selects {_said(sides, days)}"
+    differs = any(side.selects(file_name, any_case=True) for side in sides)
+    return f"{text}: they differ in upper and lower case" if differs else text
+
+
+def _said(sides: Sequence[Selection], days: Days) -> str:
+    return f"{' or '.join(dict.fromkeys(side.text for side in sides))} (dates in {days.zone})"

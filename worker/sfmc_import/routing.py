@@ -9,6 +9,7 @@ from datetime import date
 from typing import Literal
 
 from sfmc_import.errors import USAGE, SfmcImportError
+from sfmc_import.file_spec import DATE_PART, composed, resolve
 from sfmc_import.runs import Definition
 
 
@@ -134,20 +135,9 @@ class FileSpecs:
 
     def _shapes(self) -> list[tuple[str, re.Pattern[str]]]:
         if self._dated is None:
-            dated = ((key, spec) for key, spec in self._specs.items() if _DATE_PART.search(spec))
+            dated = ((key, spec) for key, spec in self._specs.items() if DATE_PART.search(spec))
             self._dated = [(key, _shape(composed(spec))) for key, spec in dated]
         return self._dated
-
-
-def resolve(spec: str, day: date) -> str:
-    """Give the file name that a FileSpec means on a day; month and day have two digits."""
-    values = {"YEAR": f"{day.year:04}", "MONTH": f"{day.month:02}", "DAY": f"{day.day:02}"}
-    return _DATE_PART.sub(lambda part: values[part[1].upper()], spec)
-
-
-def composed(name: str) -> str:
-    """Give the form of a name in which an accent and its letter are one character (NFC), for comparing."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _is_blank(character: str) -> bool:
@@ -166,20 +156,6 @@ def _blanks_between(name: str, other: str) -> str:
     return f"blanks or invisible characters: {codes}"
 
 
-def is_dated(spec: str) -> bool:
-    """Tell whether a FileSpec means another file on another day."""
-    return _DATE_PART.search(spec) is not None
-
-
-def selected_name(spec: str, day: date) -> str | None:
-    """Give the file name that a FileSpec selects on a day; None where it says nothing that can be compared.
-
-    That is: no FileSpec, the import of a data extension, and parts or wildcards that no document explains for a start.
-    """
-    name = resolve(spec, day)
-    return None if not name or name == _NO_FILE or _UNKNOWN_PART.search(name) else name
-
-
 def _read_route(pattern: str, customer_key: str, mid: str, today: date) -> _Route:
     dated = composed(resolve(pattern, today))
     expression = dated[3:] if dated.startswith("re:") else _from_glob(dated)
@@ -192,15 +168,12 @@ def _read_route(pattern: str, customer_key: str, mid: str, today: date) -> _Rout
     return _Route(pattern=compiled, customer_key=customer_key, mid=mid, whole_path="/" in dated)
 
 
-_DATE_PART = re.compile(r"%%(YEAR|MONTH|DAY)%%", re.IGNORECASE)
-_NO_FILE = "_CustomObject"
-_UNKNOWN_PART = re.compile(r"%%\w+%%|[*?]")
 _GROUP = re.compile(r"\{(\w+)\}")
 _WILDCARD = re.compile(r"(\*\*)|(\*)|(\?)|(\[[^\]]+\])")
 
 
 def _shape(spec: str) -> re.Pattern[str]:
-    literals = _DATE_PART.split(spec)
+    literals = DATE_PART.split(spec)
     words = [re.escape(word) if at % 2 == 0 else _digits(word) for at, word in enumerate(literals)]
     return re.compile("".join(words))
 

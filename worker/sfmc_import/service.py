@@ -122,7 +122,8 @@ def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps)
     if not isinstance(answer, Accepted):
         return _record_fault(decision, answer, policy, deps)
     outcome = _record_start(lease, answer, definition, policy, deps)
-    return replace(outcome, facts={**outcome.facts, "despite": holds.despite}) if holds.despite else outcome
+    hints = {"despite": holds.despite, "not_compared": holds.not_compared}
+    return replace(outcome, facts={**outcome.facts, **{name: text for name, text in hints.items() if text}})
 
 
 # --- Check: what was true at arrival must be true at use.

@@ -16,6 +16,7 @@ TESTS = (
     "tests/unit/sfmc_import/service",
     "tests/unit/sfmc_import/test_request.py",
     "tests/unit/sfmc_import/test_checking.py",
+    "tests/unit/sfmc_import/test_file_spec.py",
 )
 FAILED = 1
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfmc_import.checking import Days, Holds, Mismatch, NearMidnight, check
-from sfmc_import.routing import resolve
+from sfmc_import.file_spec import resolve
 from sfmc_import.runs import Definition
 from sfmc_import.states import FirstRead
 
@@ -83,9 +83,38 @@ def test_a_name_without_a_date_holds_for_ever():
     assert isinstance(verdict("Orders.csv", "orders.csv", "2026-03-01T12:00:00"), Mismatch)
 
 
-@pytest.mark.parametrize("spec", [None, "", "_CustomObject", "%%FILENAME_FROM_TRIGGER%%", "in_*.csv", "in_?.csv"])
-def test_a_file_spec_that_says_nothing_comparable_leaves_the_word_to_who_routed(spec: str | None):
-    assert verdict("anything.csv", spec, "2026-03-01T23:59:59") == Holds(inf)
+@pytest.mark.parametrize("spec", [None, "", "_CustomObject", "*", "in_*.csv", "in_?.csv"])
+def test_a_file_spec_without_a_date_that_can_mean_the_file_leaves_the_word_to_who_routed(spec: str | None):
+    assert verdict("in_1.csv", spec, "2026-03-01T23:59:59") == Holds(inf)
+
+
+def test_a_file_spec_with_a_date_and_a_wildcard_selects_the_files_of_today_until_midnight():
+    spec = "in_%%YEAR%%%%MONTH%%%%DAY%%_*.csv"
+
+    assert verdict("in_20260301_17.csv", spec, "2026-03-01T23:00:00") == Holds(3600 - MARGIN)
+    assert isinstance(verdict("in_20260228_17.csv", spec, "2026-03-01T23:00:00"), Mismatch)
+    assert isinstance(verdict("in_20260301_17.csv", spec, "2026-03-01T23:59:30"), NearMidnight)
+    assert isinstance(verdict("in_20260302_17.csv", spec, "2026-03-01T23:59:30"), NearMidnight)
+    assert isinstance(verdict("out_20260301_17.csv", spec, "2026-03-01T23:59:30"), Mismatch)
+
+
+def test_a_name_that_a_wildcard_lets_hold_on_both_sides_of_midnight_does_not_wait():
+    assert verdict("in_0102.csv", "in_*%%DAY%%*.csv", "2026-03-01T23:59:30") == Holds(86400 - 60 + 30)
+
+
+def test_an_unknown_part_is_left_open_and_named_and_the_rest_is_compared():
+    spec = "%%NAME%%_%%DAY%%.csv"
+
+    assert verdict("in_01.csv", spec, "2026-03-01T23:00:00") == Holds(3600 - MARGIN, not_compared="%%NAME%%")
+    assert isinstance(verdict("in_02.csv", spec, "2026-03-01T23:00:00"), Mismatch)
+
+
+def test_a_name_that_differs_in_case_alone_is_a_mismatch_that_says_so():
+    found = verdict("IN_20260301.csv", DATED, "2026-03-01T12:00:00")
+
+    assert isinstance(found, Mismatch)
+    assert "differ in upper and lower case" in found.text
+    assert "upper and lower" not in verdict("in_20260302.csv", DATED, "2026-03-01T12:00:00").text
 
 
 def test_a_request_without_a_file_asks_for_what_the_definition_imports_now():

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfmc_import.file_spec import resolve
 from sfmc_import.routing import (
     AmbiguousRoute,
     BadRouteError,
@@ -11,9 +12,6 @@ from sfmc_import.routing import (
     Routed,
     Routes,
     Unrouted,
-    is_dated,
-    resolve,
-    selected_name,
 )
 from sfmc_import.runs import Definition
 
@@ -208,23 +206,3 @@ def test_a_dated_name_of_another_day_is_recognised_each_time_it_is_asked_for() -
     found = [known.find(f"contacts_{day}.csv") for day in ("20260306", "20260308")]
 
     assert [isinstance(each, Unrouted) and each.reason for each in found] == ["date_differs", "date_differs"]
-
-
-@pytest.mark.parametrize(
-    ("spec", "name"),
-    [
-        ("x.csv", "x.csv"),
-        ("x_%%year%%-%%Month%%-%%DAY%%.csv", "x_2026-03-01.csv"),
-        ("", None),
-        ("_CustomObject", None),
-        ("%%BASEFILENAME_FROM_TRIGGER%%.csv", None),
-        ("x_%%YEAR%%_*.csv", None),
-    ],
-)
-def test_a_file_spec_selects_a_name_or_says_nothing_that_can_be_compared(spec: str, name: str | None):
-    assert selected_name(spec, date(2026, 3, 1)) == name
-
-
-def test_a_file_spec_is_dated_if_it_means_another_file_on_another_day():
-    assert is_dated("x_%%DAY%%.csv")
-    assert not is_dated("x_%%FILENAME_FROM_TRIGGER%%.csv")

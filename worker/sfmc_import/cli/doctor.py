@@ -16,11 +16,11 @@ from sfmc_import.cli.doctor_redis import check_redis
 from sfmc_import.cli.doctor_redis import move_ledger as take_ledger
 from sfmc_import.cli.output import examples, json_option, mark, print_json, print_line
 from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.file_spec import is_dated, unknown_parts
 from sfmc_import.marketing_cloud import SoapMarketingCloud
 from sfmc_import.redis_rights import ROLES, RoleName
 from sfmc_import.redis_server import Finding
 from sfmc_import.request import fold_key
-from sfmc_import.routing import is_dated
 from sfmc_import.runs import Definition
 from sfmc_import.settings import Settings, SettingsError, described, load
 
@@ -57,6 +57,7 @@ def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> It
             yield Finding("ok", "login", f"business unit {mid}: login works, {len(found)} ImportDefinitions")
             yield from _definitions(mid, keys, found)
             yield from check_dates(mid, settings, found)
+            yield from check_unknown_parts(mid, found)
 
 
 def _fix_for(code: str, settings: Settings) -> str:
@@ -107,6 +108,21 @@ def check_dates(mid: str, settings: Settings, found: Sequence[Definition]) -> It
     is_set = "time_zone" in settings.model_fields_set
     yield Finding("ok", "dates", text) if is_set else Finding("warn", "dates", text, fix)
 
+
+def check_unknown_parts(mid: str, found: Sequence[Definition]) -> Iterator[Finding]:
+    """Name the definitions whose FileSpec cannot be compared as a whole with the name of a file."""
+    parts = {each.customer_key: unknown_parts(each.file_spec or "") for each in found}
+    unclear = [f"{key} ({', '.join(unknown)})" for key, unknown in parts.items() if unknown]
+    if not unclear:
+        return
+    named = f"{', '.join(unclear[:SHOWN])}{' …' if len(unclear) > SHOWN else ''}"
+    text = f"business unit {mid}: FileSpec has parts that no document explains for a start by API: {named}"
+    fix = "these parts of a name are not compared before a start; if you can, use %%YEAR%%, %%MONTH%%, %%DAY%% instead"
+    yield Finding("warn", "file_spec", text, fix)
+
+
+SHOWN = 5
+"""Definitions that one line names."""
 
 # A check should not take as long as a worker waits.
 QUERY_SECONDS = 5.0

@@ -1,4 +1,4 @@
-"""Lets a login that fails rest: for growing pauses nobody tries it, then one caller alone."""
+"""Lets a login that fails rest: for growing pauses no caller tries it, then one alone."""
 
 import threading
 from collections.abc import Callable, Collection

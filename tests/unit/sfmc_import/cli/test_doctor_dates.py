@@ -1,6 +1,6 @@
 """What `doctor` says about the dates of FileSpec: no document says in which time zone they are read."""
 
-from sfmc_import.cli.doctor import check_dates
+from sfmc_import.cli.doctor import check_dates, check_unknown_parts
 from sfmc_import.runs import Definition
 from sfmc_import.settings import load
 
@@ -26,3 +26,18 @@ def test_a_zone_that_was_chosen_is_said_once() -> None:
 
 def test_without_dates_there_is_nothing_to_say() -> None:
     assert list(check_dates("510", load({}), [PLAIN])) == []
+
+
+def test_definitions_whose_file_spec_cannot_be_compared_as_a_whole_are_named_with_the_parts() -> None:
+    unclear = [Definition(customer_key=f"u{number}", file_spec="a_%%HOUR%%.csv") for number in range(7)]
+    [finding] = check_unknown_parts("510", [DATED, PLAIN, *unclear])
+
+    assert finding.level == "warn"
+    assert "u0 (%%HOUR%%)" in finding.text
+    assert finding.text.endswith("u4 (%%HOUR%%) …")
+
+
+def test_wildcards_and_known_dates_are_nothing_to_say() -> None:
+    known = Definition(customer_key="w", file_spec="a_%%DAY%%_*.csv")
+
+    assert list(check_unknown_parts("510", [DATED, PLAIN, known])) == []

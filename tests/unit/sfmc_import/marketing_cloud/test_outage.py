@@ -170,7 +170,7 @@ def test_a_probe_that_raises_leaves_the_next_one_to_try(clock):
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from([DOWN, Rejected("43010", "no"), "token"])), max_size=30))
-def test_nobody_calls_within_a_pause_and_no_pause_is_longer_than_the_cap(steps):
+def test_no_call_is_made_within_a_pause_and_no_pause_is_longer_than_the_cap(steps):
     clock = Clock()
     outage = Outage(clock, {DOWN.code})
     until = 0.0
