@@ -140,7 +140,8 @@ def start(
 
     The command ends when the request is recorded. The request then ends with exactly one final event, also if
     processes die. With --file a second request for the same content is a duplicate. Without --file a request
-    inside the window (MaxImportFrequency) is a duplicate.
+    inside the window (MaxImportFrequency) is a duplicate. A duplicate of a request that then comes to nothing is
+    taken up; --wait waits until that is known.
 
     If no worker or no beat runs, the request is kept until one does; the command says so and ends with 1, unless
     --record-only is given.

@@ -29,7 +29,7 @@ from redis.exceptions import RedisError
 from uuid_utils import uuid7
 
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.events import ENDS, Entry, Event, EventStream, just_before, kind
+from sfmc_import.events import Entry, Event, EventStream, Life, just_before
 from sfmc_import.file_content import content_hash_at
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.reading import LedgerReader
@@ -258,6 +258,7 @@ class Client:
     def follow(self, request_id: str, *, within: float | None = None) -> Iterator[Event]:
         """Yield the events of a request from its first on, until its last, or for `within` seconds.
 
+        After a duplicate that may be taken up it waits until the other request has started.
         While Redis is unavailable it waits; raises ServiceUnavailableError when that is so at the beginning, and when
         Redis refuses to be read.
         """
@@ -271,11 +272,10 @@ class Client:
         stream = EventStream(connections.redis, keys.stream)
         since = just_before(record["accepted_at"])
         entries = stream.live(since, self._log_outage, lambda: _is_past(deadline))
-        while (event := self._next(entries)) is not None:
-            if event["data"].get("request_id") == request_id:
+        life = Life(request_id)
+        while not life.is_over and (event := self._next(entries)) is not None:
+            if life.add(event):
                 yield event
-                if kind(event) in ENDS:
-                    return
 
     def _next(self, entries: Iterator[Entry]) -> Event | None:
         with self._redis_errors():

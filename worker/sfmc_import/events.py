@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sfmc_import.display import Coloured, one_line
 from sfmc_import.retrying import CONNECT, NO_JITTER
-from sfmc_import.states import TERMINAL
+from sfmc_import.states import TERMINAL, UNSTARTED
 
 BLOCK_MS = 1000
 BATCH = 1000
@@ -110,6 +110,8 @@ EVENT_TEXT = {
     "why": "because of {}",
     "held_by": "held by request {}",
     "superseded_by": "superseded by request {}",
+    "final": "taken up if that does not start",
+    "instead_of": "taken up instead of request {}",
     "window_opens": "window opens {}",
     "consecutive_errors": "errors in a row: {}",
     "code": "code {}",
@@ -138,6 +140,40 @@ ENDS = frozenset(TERMINAL)
 def kind(event: Mapping[str, Any]) -> str:
     """Give the last word of the type, such as started."""
     return str(event["type"]).rpartition(".")[2]
+
+
+class Life:
+    """Tells of each event of the stream, in order, whether it is about one request, and when the last one has come.
+
+    A duplicate whose event is not final has not ended before the other request has started, or one of them otherwise.
+    """
+
+    def __init__(self, request_id: str) -> None:
+        self._own = self._counts = request_id
+        self._came_to_nothing = False
+        self.is_over = False
+
+    def add(self, event: Event) -> bool:
+        """Go one event on; True when it is one of the request."""
+        data = event["data"]
+        name = data.get("request_id")
+        if name == self._own or data.get("instead_of") == self._counts:
+            self._counts, self._came_to_nothing = name, False
+        elif self._came_to_nothing:
+            # What is taken up is the next event: nothing was.
+            self.is_over = True
+        if name == self._counts:
+            self._judge(kind(event), data)
+        return bool(name == self._own)
+
+    def _judge(self, word: str, data: Mapping[str, Any]) -> None:
+        is_own = self._counts == self._own
+        if word == "duplicate" and data.get("final") is False:
+            self._counts = str(data["held_by"])
+        elif word in UNSTARTED and not is_own:
+            self._came_to_nothing = True
+        elif word in ENDS or (word == "started" and not is_own):
+            self.is_over = True
 
 
 def line(event: Mapping[str, Any]) -> list[Coloured]:

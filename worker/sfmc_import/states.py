@@ -9,6 +9,8 @@ RUN_ENDS = (*COMPLETED, "import_failed", "follow_timed_out")
 TERMINAL = ("duplicate", "rejected", "gave_up", "expired", "start_unknown", *RUN_ENDS)
 # What an operator may say about a request that ended as start_unknown; it is no terminal state.
 NOT_STARTED = "not_started"
+UNSTARTED = ("rejected", "gave_up", "expired", NOT_STARTED)
+"""States of which nothing was started: a duplicate of the request is taken up."""
 
 REPORTS = ("unrouted", "ambiguous_route", "message_rejected")
 """Events that change no state; each has its sentence in ENDINGS of ops/harness/sfmc_harness/pages.py."""
@@ -35,6 +37,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "duplicate",
         "handled already, in the window without a new file, or superseded",
     ),
+    *_transitions(("duplicate",), "accepted", "the request that it repeated ended without a start; it is decided anew"),
     *_transitions(
         ("accepted", "retrying"), "deferred", "a different file inside the window or during a run waits for its turn"
     ),

@@ -20,11 +20,14 @@ same script that changes the state.
 
 ENDINGS = """## What ends, and what follows an end
 
-A request has ended in {terminal}. Three things may follow an end, and each has an event:
+A request has ended in {terminal}. Four things may follow an end, and each has an event:
 
 - A Task.ID that comes late is accepted: `start_unknown` and `gave_up` become `started`, and the run is followed.
 - An operator may record after `start_unknown` that nothing was started (`not_started`). A Task.ID that comes later
   makes it `started`.
+- A `duplicate` whose event says `final: false` repeats a request that has not started. If that one ends without a
+  start, its newest duplicate is taken up: it is `accepted` again (`instead_of` names the other) and decided anew. The
+  next one is taken up if this one comes to nothing too ([ADR 13](adr/0013-duplicates-are-taken-up.md)).
 - An operator may follow a run again after `follow_timed_out` (`sfmc-import follow TASK_ID`).
 
 Every other request has exactly one event of an end, its last one.

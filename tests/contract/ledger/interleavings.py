@@ -20,8 +20,8 @@ from sfmc_import.faults import Ambiguous, NotApplied, Rejected
 from sfmc_import.policy import Policy
 from sfmc_import.request import FileInfo, StartRequest
 from sfmc_import.runs import Accepted
-from sfmc_import.states import RUN_ENDS, TERMINAL, UNFINISHED, Lease, Reconcile, StartNow
-from tests.support.checks import by_request, name_of, walk
+from sfmc_import.states import RUN_ENDS, TERMINAL, UNFINISHED, UNSTARTED, Lease, Reconcile, StartNow
+from tests.support.checks import by_request, name_of, stands_for, walk
 from tests.support.ledger_world import START_MS, World
 
 MID = "1"
@@ -232,7 +232,14 @@ class Interleavings(RuleBasedStateMachine):
         ends = [number for number, state in enumerate(states) if state in TERMINAL]
         for number in ends[:-1]:
             following = states[number + 1] if number + 1 < len(states) else "started"
-            assert following == "started", (name, states)
+            assert following == "started" or (states[number], following) == ("duplicate", "accepted"), (name, states)
+
+    @invariant()
+    def what_was_asked_for_again_is_not_forgotten(self) -> None:
+        events = by_request(self.world.events())
+        for name in self.requests:
+            other = stands_for(name, events)
+            assert other == name or name_of(events[other][-1]) not in UNSTARTED, (name, other)
 
     @invariant()
     def due_has_exactly_the_unfinished_requests(self) -> None:

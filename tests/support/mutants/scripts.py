@@ -13,6 +13,7 @@ from tests.contract.ledger import (
     test_answers_without_proof,
     test_decisions,
     test_definitions_resolved,
+    test_duplicates_taken_up,
     test_errors_in_a_row,
     test_follow_ups,
     test_leases,
@@ -54,6 +55,7 @@ BODIES = (
     test_answers_without_proof,
     test_repeated_in_doubt,
     test_polling,
+    test_duplicates_taken_up,
 )
 GIVEN = {"scenario", "world"}
 

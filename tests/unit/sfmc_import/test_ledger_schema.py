@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from sfmc_import.ledger.ledger_settings import LedgerSettings
+from sfmc_import.ledger.lua_names import to_lua
 from sfmc_import.ledger.redis_ledger import read_request, request_arguments
 from sfmc_import.ledger.schema import (
     ANY,
@@ -16,7 +17,6 @@ from sfmc_import.ledger.schema import (
     REQUEST,
     Key,
     Keys,
-    to_lua,
 )
 from sfmc_import.ledger.scripts import FUNCTION, STEPS, read_part, sources
 from sfmc_import.request import FileInfo, StartRequest

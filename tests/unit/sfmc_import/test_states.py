@@ -32,13 +32,18 @@ def test_from_every_unfinished_state_an_end_can_be_reached():
 
 
 def test_an_end_is_left_only_for_a_run_that_is_followed_or_by_an_operator_who_says_that_there_was_none():
-    assert {step.target for step in TRANSITIONS if step.source in TERMINAL} == {"started", NOT_STARTED}
+    ends = set(TERMINAL) - {"duplicate"}
+    assert {step.target for step in TRANSITIONS if step.source in ends} == {"started", NOT_STARTED}
     assert {step.target for step in TRANSITIONS if step.source == NOT_STARTED} == {"started"}
-    assert {step.source for step in TRANSITIONS if step.source in TERMINAL} == {
+    assert {step.source for step in TRANSITIONS if step.source in ends} == {
         "start_unknown",
         "gave_up",
         "follow_timed_out",
     }
+
+
+def test_a_duplicate_is_taken_up_as_if_it_had_just_come():
+    assert {step.target for step in TRANSITIONS if step.source == "duplicate"} == {"accepted"}
 
 
 def test_a_step_stands_in_the_table_once():

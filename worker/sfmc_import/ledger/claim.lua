@@ -26,10 +26,7 @@ local function end_as_duplicate(why, held_by)
   more.held_by = held_by or more.held_by
   more.why = why
   if why == 'superseded' then more.superseded_by = held_by end
-  leave_follow_ups(id, r)
-  if more.held_by then set(request_key(id), r, {held_by = more.held_by}) end
-  move(id, r, 'duplicate', more)
-  finish(id, r)
+  end_duplicate(id, r, more)
   if redis.call('EXISTS', definition_key(r)) == 1 then keep_definition(r, d) end
   return already_ended()
 end

@@ -1,4 +1,5 @@
--- What was handled before: files, source events, and follow-ups that a newer one replaces.
+-- What was handled before: files, source events, and follow-ups that a newer one replaces; and the duplicates of a
+-- request that comes to nothing, of which one is taken up.
 
 -- The file and the source event of a request that starts or waits are not announced again.
 local function remember(id, r)
@@ -20,6 +21,59 @@ local function has_other_content(r, other)
   return theirs and theirs ~= mine
 end
 
+local MAX_DUPLICATES = 10
+
+-- The older duplicates are forgotten: each of the newer ones is tried before them.
+local function keep_newest(key)
+  local older = redis.call('ZCARD', key) - MAX_DUPLICATES
+  if older > 0 then redis.call('ZPOPMIN', key, older) end
+  keep(key, cfg.request_ttl)
+end
+
+-- What one request would take up belongs to another from now on.
+local function pass_duplicates(from, to)
+  local found = redis.call('ZRANGE', duplicates_key(from), 0, -1, 'WITHSCORES')
+  if #found == 0 then return end
+  for i = 1, #found, 2 do redis.call('ZADD', duplicates_key(to), found[i + 1], found[i]) end
+  redis.call('DEL', duplicates_key(from))
+  keep_newest(duplicates_key(to))
+end
+
+-- Notes a duplicate, and its own, with the request that is in its way; false when that has started: then it is final.
+local function note_duplicate(id, r, other)
+  local state = redis.call('HGET', request_key(other), 'state')
+  if not (OPEN[state] or state == 'start_unknown') then return false end
+  redis.call('ZADD', duplicates_key(other), r.at, id)
+  keep_newest(duplicates_key(other))
+  pass_duplicates(id, other)
+  return true
+end
+
+-- The only end as a duplicate. A file or an event that it has announced is free: the other request has it, or none.
+local function end_duplicate(id, r, more)
+  leave_follow_ups(id, r)
+  forget(id, r)
+  local stays = more.held_by and note_duplicate(id, r, more.held_by)
+  if more.held_by then set(request_key(id), r, {held_by = more.held_by}) end
+  if stays then more.final = false end
+  move(id, r, 'duplicate', more)
+  finish(id, r, stays)
+end
+
+-- A request came to nothing: its newest duplicate takes its place, is decided anew, and has the other ones.
+local function take_up_duplicate(id)
+  for _, next_one in ipairs(redis.call('ZRANGE', duplicates_key(id), 0, -1, 'REV')) do
+    redis.call('ZREM', duplicates_key(id), next_one)
+    local o = record(request_key(next_one))
+    if o.state == 'duplicate' then
+      pass_duplicates(id, next_one)
+      drop(request_key(next_one), o, {'held_by', 'retry_until'})
+      move(next_one, o, 'accepted', {instead_of = id})
+      return waits_until(next_one, o, now)
+    end
+  end
+end
+
 -- Ends a request of which nothing was started. An earlier attempt that was repeated without proof may have been: then
 -- the end says so, and the window counts as used.
 local function end_unstarted(id, r, state, extra)
@@ -32,6 +86,7 @@ local function end_unstarted(id, r, state, extra)
   move(id, r, state, extra)
   finish(id, r)
   release(id, r)
+  if state ~= 'start_unknown' then take_up_duplicate(id) end
 end
 
 -- Why a request is a duplicate, and of which request; nil when it is none.
@@ -53,11 +108,7 @@ end
 
 local function supersede(other, id)
   local o = record(request_key(other))
-  leave_follow_ups(other, o)
-  forget(other, o)
-  set(request_key(other), o, {held_by = id})
-  move(other, o, 'duplicate', {why = 'superseded', superseded_by = id, held_by = id})
-  finish(other, o)
+  end_duplicate(other, o, {why = 'superseded', superseded_by = id, held_by = id})
 end
 
 -- Ends the older follow-ups; gives the newer one when there is one.

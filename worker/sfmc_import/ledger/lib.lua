@@ -122,10 +122,11 @@ local function waits_until(id, r, at)
   due_at(id, r, r.expires and math.min(at, int(r.expires)) or at)
 end
 
-local function finish(id, r)
+-- With `stays` the record keeps all its fields: the request may be taken up again.
+local function finish(id, r, stays)
   redis.call('ZREM', DUE, id)
   redis.call('ZREM', follows_key(), id)
-  drop(request_key(id), r, not_kept_at_end(r.state))
+  if not stays then drop(request_key(id), r, not_kept_at_end(r.state)) end
   keep(request_key(id), cfg.request_ttl)
 end
 

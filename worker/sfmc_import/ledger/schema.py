@@ -1,6 +1,6 @@
 """Describes every key of the ledger once: name, type, fields, time to live.
 
-The key functions of the Lua scripts, the readers in Python and ops/docs/ledger.md are made from it.
+The key functions of the Lua scripts (lua_names.py), the readers in Python and ops/docs/ledger.md are made from it.
 """
 
 from collections.abc import Mapping
@@ -341,6 +341,15 @@ WATCHERS = Key(
     fields=(Field(name=ANY, meaning="watcher → when it said so in ms, a blank, its folders as JSON"),),
     meaning="What each folder watcher says of its folders and of files that wait. Older entries are removed.",
 )
+DUPLICATES = Key(
+    name="duplicates",
+    letter="u",
+    parts=("request_id",),
+    redis_type="zset",
+    ttl=("request_ttl",),
+    meaning="The newest ten duplicates of a request that has not started: request id → time of arrival. One is taken up"
+    " if that request ends without a start. Until then their records keep all fields.",
+)
 FOLLOWS = Key(
     name="follows",
     letter="follows",
@@ -379,39 +388,11 @@ KEYS = (
     PROCESSES,
     ACCOUNT,
     WATCHERS,
+    DUPLICATES,
     FOLLOWS,
     DUE,
     STREAM,
 )
-
-
-def to_lua() -> str:
-    """Give the Lua lines that name the keys, and the function that lists what `finish` removes from a request."""
-    named = [key for key in KEYS if key not in {DUE, STREAM}]
-    tag = f"local TAG = string.sub(DUE, 1, -{len(DUE.letter) + 1})"
-    return "\n".join(("local DUE, STREAM = KEYS[1], KEYS[2]", tag, *map(_lua_key_function, named), _lua_removed()))
-
-
-def _lua_key_function(key: Key) -> str:
-    of_record = "customer_key" in key.parts
-    names = {one.attribute or one.name: one.name for one in REQUEST.fields}
-    values = [f"r.{names[part]}" if of_record else part for part in key.parts]
-    if "event_id" in key.parts:
-        values.insert(0, f"#r.{names['customer_key']}")
-    text = " .. ':' .. ".join(values)
-    name = f"'{key.letter}:' .. {text}" if values else f"'{key.letter}'"
-    return f"local function {key.name}_key({'r' if of_record else ', '.join(key.parts)}) return TAG .. {name} end"
-
-
-def _lua_removed() -> str:
-    always = ", ".join(f"'{one.name}'" for one in REQUEST.fields if one.kept_at_end is False)
-    lines = ["local function not_kept_at_end(state)", f"  local names = {{{always}}}"]
-    lines += [
-        f"  if state ~= '{one.kept_at_end}' then names[#names + 1] = '{one.name}' end"
-        for one in REQUEST.fields
-        if isinstance(one.kept_at_end, str)
-    ]
-    return "\n".join((*lines, "  return names", "end"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 
-from sfmc_import.ledger.schema import to_lua
+from sfmc_import.ledger.lua_names import to_lua
 from sfmc_import.states import to_lua_table
 
 _LEASED = ("lease", "starting")
@@ -13,7 +13,7 @@ _ENDING = ("follow_ups", "lease", "duplicates")
 STEPS: Mapping[str, tuple[str, ...]] = {
     "accept": ("upkeep",),
     "resolving": (*_ENDING, "upkeep"),
-    "unresolved": ("lease", "upkeep"),
+    "unresolved": (*_ENDING, "upkeep"),
     "claim": (*_ENDING, "claim"),
     "record_intent": _LEASED,
     "renew_intent": _LEASED,

@@ -150,6 +150,7 @@ local function resolve_as_not_started(r, d, said)
   forget(a.id, r)
   move(a.id, r, 'not_started', said)
   release(a.id, r)
+  take_up_duplicate(a.id)
   return 1
 end
 

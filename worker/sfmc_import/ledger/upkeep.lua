@@ -75,9 +75,7 @@ local function retry_unresolved(r)
   if a.account_wide then
     set(request_key(a.id), r, {retry_until = str(int(r.retry_until) + a.delay)})
   elseif now + a.delay > int(r.retry_until) then
-    move(a.id, r, 'gave_up', {code = a.code, text = a.text})
-    finish(a.id, r)
-    return
+    return end_unstarted(a.id, r, 'gave_up', {code = a.code, text = a.text})
   end
   set(request_key(a.id), r, {attempt = a.attempt + 1, not_before = str(now + a.delay), postponed = '1'})
   move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000})
@@ -93,11 +91,9 @@ function steps.unresolved()
   if not is_unresolved(r) or int(r.attempt) > a.attempt then return r.state end
   end_resolving(a.id, r)
   if r.expires and int(r.expires) <= now then
-    move(a.id, r, 'expired', {expires = iso(int(r.expires))})
-    finish(a.id, r)
+    end_unstarted(a.id, r, 'expired', {expires = iso(int(r.expires))})
   elseif a.final then
-    move(a.id, r, 'rejected', {code = a.code, text = a.text})
-    finish(a.id, r)
+    end_unstarted(a.id, r, 'rejected', {code = a.code, text = a.text})
   else
     retry_unresolved(r)
   end

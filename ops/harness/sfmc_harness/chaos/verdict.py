@@ -229,7 +229,7 @@ class Checker:
         for request, events in self.by_request.items():
             begun = next((e.at for e in events if e.name == "starting"), None)
             if begun is not None:
-                over = next((e.at for e in events if e.name in TERMINAL), float("inf"))
+                over = next((e.at for e in events if e.name in TERMINAL and e.at >= begun), float("inf"))
                 spans[events[0].key].append((begun, over, request))
         for run in self.final_state.performs:
             owner = self.owners[run.task_id]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from sfmc_import.states import NEW, NOT_STARTED, REPORTS, TERMINAL, TRANSITIONS
+from sfmc_import.states import NEW, NOT_STARTED, REPORTS, TERMINAL, TRANSITIONS, UNSTARTED
 
 _AFTER_LOST_WRITES = {("accepted", "started"), ("deferred", "started")}
 """Allowed by the table, but only after a failover; a schedule loses no writes."""
@@ -36,6 +36,8 @@ class History:
         self.states: dict[str, str] = {}
         self.events: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self.times: dict[tuple[str, str], int] = {}
+        self.accepted: dict[str, int] = {}
+        self._taken_up: dict[str, str] = {}
 
     def add(self, event: Mapping[str, Any], now: int) -> None:
         """Go one event on; raises ViolationError for a step that does not exist, or a second end."""
@@ -50,10 +52,24 @@ class History:
         self.states[request] = target
         self.events[request].append(event)
         self.times[request, name] = now
+        self.accepted.setdefault(request, now)
+        if "instead_of" in event["data"]:
+            self._taken_up[event["data"]["instead_of"]] = request
 
     def last(self, request: str) -> Mapping[str, Any]:
         """The last event of a request."""
         return self.events[request][-1]
+
+    def stands_for(self, request: str) -> str:
+        """Say whose fate counts: its own, that of the one that it repeated, or that was taken up for that one."""
+        passed = []
+        while request not in passed:
+            passed.append(request)
+            if self.states[request] == "duplicate":
+                request = str(self.last(request)["data"]["held_by"])
+            elif self.states[request] in UNSTARTED:
+                request = self._taken_up.get(request, request)
+        return request
 
     def has_ended(self, request: str) -> bool:
         """Tell whether its last event is an end, or what an operator said after one."""

@@ -14,7 +14,7 @@ from sfmc_import.ledger import LedgerSettings
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import MAX_RETRY_AFTER_SECONDS, WAKE_PAUSE_SECONDS
-from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED
+from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED, UNSTARTED
 
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
 SLACK_MS = 1000
@@ -242,6 +242,7 @@ class Invariants:
             *self._untrue(),
             *self._unjust(),
             *self._wrongly_lost(),
+            *self._forgotten(),
         ):
             raise ViolationError(kind, text)
 
@@ -286,6 +287,13 @@ class Invariants:
                 if why:
                     yield "unjust duplicate", f"{request}: {why}"
 
+    def _forgotten(self) -> Iterator[tuple[str, str]]:
+        """What was asked for again after a request that came to nothing is started, or has an end of its own."""
+        for request, state in self._history.states.items():
+            other = self._history.stands_for(request)
+            if state == "duplicate" and self._history.states[other] in {*UNSTARTED, "duplicate"}:
+                yield "forgotten", f"{request} is a duplicate of {other}, which is {self._history.states[other]}"
+
     def _wrongly_lost(self) -> Iterator[tuple[str, str]]:
         """A request is set aside for the workers that it lost only when it lost them, and while it acted alone."""
         for request in self._history.states:
@@ -328,7 +336,7 @@ class Invariants:
         return None if same else f"{other.request_id} has another name"
 
     def _accepted_at(self, request: StartRequest) -> int:
-        return self._history.times[request.request_id, "accepted"]
+        return self._history.accepted[request.request_id]
 
     def _why_not_handled(self, mine: StartRequest, other: StartRequest | None) -> str | None:
         if other is None or other.file is None or mine.file is None or other.file.fingerprint != mine.file.fingerprint:

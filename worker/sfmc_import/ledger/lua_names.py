@@ -1,0 +1,32 @@
+"""The Lua lines that the scripts get from the schema: the names of the keys, and what the end of a request removes."""
+
+from sfmc_import.ledger.schema import DUE, KEYS, REQUEST, STREAM, Key
+
+
+def to_lua() -> str:
+    """Give the Lua lines that name the keys, and the function that lists what `finish` removes from a request."""
+    named = [key for key in KEYS if key not in {DUE, STREAM}]
+    tag = f"local TAG = string.sub(DUE, 1, -{len(DUE.letter) + 1})"
+    return "\n".join(("local DUE, STREAM = KEYS[1], KEYS[2]", tag, *map(_lua_key_function, named), _lua_removed()))
+
+
+def _lua_key_function(key: Key) -> str:
+    of_record = "customer_key" in key.parts
+    names = {one.attribute or one.name: one.name for one in REQUEST.fields}
+    values = [f"r.{names[part]}" if of_record else part for part in key.parts]
+    if "event_id" in key.parts:
+        values.insert(0, f"#r.{names['customer_key']}")
+    text = " .. ':' .. ".join(values)
+    name = f"'{key.letter}:' .. {text}" if values else f"'{key.letter}'"
+    return f"local function {key.name}_key({'r' if of_record else ', '.join(key.parts)}) return TAG .. {name} end"
+
+
+def _lua_removed() -> str:
+    always = ", ".join(f"'{one.name}'" for one in REQUEST.fields if one.kept_at_end is False)
+    lines = ["local function not_kept_at_end(state)", f"  local names = {{{always}}}"]
+    lines += [
+        f"  if state ~= '{one.kept_at_end}' then names[#names + 1] = '{one.name}' end"
+        for one in REQUEST.fields
+        if isinstance(one.kept_at_end, str)
+    ]
+    return "\n".join((*lines, "  return names", "end"))
