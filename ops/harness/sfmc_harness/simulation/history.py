@@ -49,6 +49,8 @@ class History:
         number = len(self.events[request]) + 1
         if (before, name, target) not in _STEPS or event["id"] != f"{request}/{number}/{name}":
             raise ViolationError("impossible event", f"{event['id']} of a request that is {before}")
+        if before == "duplicate" and self.last(request)["data"].get("final") is not False:
+            raise ViolationError("impossible event", f"{event['id']} after an end that was final")
         self.states[request] = target
         self.events[request].append(event)
         self.times[request, name] = now
