@@ -62,6 +62,17 @@ def test_a_request_that_ran_once_and_ended_is_not_blamed(scenario: Scenario) -> 
     assert scenario.violations(orders=5) == set()
 
 
+def test_a_duplicate_of_a_request_that_came_to_nothing_is_forgotten_unless_one_was_taken_up() -> None:
+    scenario = Scenario().add("a", "accepted", "starting")
+    for name in "bc":
+        scenario.add(name, "accepted").add(name, "duplicate", held_by="a", final=False)
+    scenario.add("a", "rejected")
+    assert scenario.violations() == {"forgotten"}
+
+    scenario.add("c", "accepted", instead_of="a").add("c", "starting").apply("1")
+    assert scenario.add("c", "started", "completed", task_id="1").violations() == set()
+
+
 def test_a_second_perform_for_the_same_request_is_a_double() -> None:
     scenario = Scenario().add("a", "accepted", "starting").apply("1").apply("2")
 

@@ -19,7 +19,7 @@ import redis
 
 from sfmc_import.ledger.schema import Keys
 from sfmc_import.request import UNACKED
-from sfmc_import.states import NEW, TERMINAL, event_of
+from sfmc_import.states import NEW, TERMINAL, UNSTARTED, event_of
 from sfmc_transport.queues import SEPARATOR, length
 
 KEYS = Keys()
@@ -207,7 +207,7 @@ class Checker:
         """Every promise that was not kept."""
         kinds = (
             self._doubles, self._overlaps, self._windows, self._lost, self._unjust_unknowns,
-            self._untrue, self._steps, self._mismatches, self._left_over,
+            self._untrue, self._steps, self._mismatches, self._left_over, self._forgotten,
         )  # fmt: skip
         return [violation for kind in kinds for violation in kind()]
 
@@ -301,6 +301,14 @@ class Checker:
                 yield Violation("left over", f"{place} holds {count}")
         for name in self.final_state.endless:
             yield Violation("left over", f"key without a time to live: {name}")
+
+    def _forgotten(self) -> Iterator[Violation]:
+        """A duplicate of a request that came to nothing, and none was taken up in the place of that one."""
+        taken_up = {event.data.get("instead_of") for event in self.final_state.events}
+        for request, events in self.by_request.items():
+            other = str(events[-1].data.get("held_by"))
+            if events[-1].name == "duplicate" and other not in taken_up and self._ended_as(other) in UNSTARTED:
+                yield Violation("forgotten", f"request {request} is a duplicate of {other}: {self._ended_as(other)}")
 
     def _is_forced(self, request: str | None) -> bool:
         return any(event.data.get("force") for event in self.by_request.get(str(request), []))
