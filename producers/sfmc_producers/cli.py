@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from sfmc_import.cli.output import examples, json_option
+from sfmc_import.cli.output import SecondsRange, examples, json_option
 from sfmc_producers.stability import IGNORED_NAMES
 
 # Imports inside the commands keep `sfmc-import --help` fast: Celery, zeep and structlog take half a second.
@@ -26,7 +26,7 @@ from sfmc_producers.stability import IGNORED_NAMES
 @click.option(
     "--stable-seconds",
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=SecondsRange(min=0),
     help="A file is complete when its size and times did not change for this long."
     "  [default: 10; on a network file system 60]",
 )
@@ -40,7 +40,7 @@ from sfmc_producers.stability import IGNORED_NAMES
 @click.option(
     "--rescan",
     metavar="SECONDS",
-    type=click.FloatRange(min=0.1),
+    type=SecondsRange(min=0.1),
     default=5.0,
     show_default=True,
     help="Most seconds between two scans; file notifications start a scan earlier.",
@@ -48,7 +48,7 @@ from sfmc_producers.stability import IGNORED_NAMES
 @click.option(
     "--hanging-after",
     metavar="SECONDS",
-    type=click.FloatRange(min=0.1),
+    type=SecondsRange(min=0.1),
     default=30.0,
     show_default=True,
     help="Report a folder whose file system does not answer for this long.",
@@ -121,7 +121,7 @@ def watch(folders: tuple[str, ...], **options: Any) -> None:
 @click.option("--reason", metavar="TEXT", help="Why; stored with the request.")
 @click.option("--event-id", metavar="ID", help="Id of the event that is the cause: the same id starts one import.")
 @click.option("--wait", is_flag=True, help="Wait for the end; exit code 0 only if the import completed.")
-@click.option("--timeout", metavar="SECONDS", type=click.FloatRange(min=0), help="With --wait: wait at most this long.")
+@click.option("--timeout", metavar="SECONDS", type=SecondsRange(min=0), help="With --wait: wait at most this long.")
 @click.option("--record-only", is_flag=True, help="Exit code 0 also while no worker or no beat runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: the request, and with --wait each event.")
 def start(

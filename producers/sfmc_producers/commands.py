@@ -4,7 +4,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ CHECK_SECONDS = 5.0
 
 
 def _watch(folders: list[Folder], *, rescan: float, hanging_after: float, as_json: bool) -> None:
-    _check_folders(folders, min(CHECK_SECONDS, hanging_after))
+    check_folders(folders, min(CHECK_SECONDS, hanging_after))
     settings = load(os.environ)
     with Client.from_settings(settings) as client:
         _check_targets(folders, client.mid)
@@ -188,13 +188,15 @@ def read_folder(given: str, usual: Mapping[str, str | None], rule: StabilityRule
     )
 
 
-def _check_folders(folders: list[Folder], seconds: float) -> None:
+def check_folders(folders: list[Folder], seconds: float) -> None:
+    """Refuse folders that cannot be read within so many seconds, and one that is given twice."""
     problems = _check_readable([each.path for each in folders], seconds)
     problems += [
         f"folder {shown(str(each.path))}: its name is no text; give it one of its own, as in DIR,location=NAME"
         for each in folders
         if shown(each.location) != each.location
     ]
+    problems += [f"{one.path} and {other.path} are the same folder; give it once" for one, other in _same(folders)]
     places = [each.location for each in folders]
     problems += [
         f"location {each} is given for two folders; give each folder its own location"
@@ -203,6 +205,15 @@ def _check_folders(folders: list[Folder], seconds: float) -> None:
     ]
     if problems:
         raise click.UsageError("; ".join(problems))
+
+
+def _same(folders: Sequence[Folder]) -> Iterator[tuple[Folder, Folder]]:
+    """Yield the pairs that are one folder under two names: each would announce its files as its own."""
+    real = [os.path.realpath(each.path) for each in folders]
+    for number, folder in enumerate(folders):
+        first = real.index(real[number])
+        if first != number and folders[first].location != folder.location:
+            yield folders[first], folder
 
 
 def _check_readable(paths: Sequence[Path], seconds: float) -> list[str]:

@@ -57,10 +57,33 @@ class ImportLoader(AppLoader):
         self.app.log.setup()
 
 
+class Without:
+    """A limit of Celery that a task has not, and that an operator's command cannot give it."""
+
+    def __init__(self, limit: str, instead: str) -> None:
+        self._limit, self._instead = limit, instead
+
+    def __get__(self, task: object, kind: type | None = None) -> "Without | None":
+        """Give none for a task; Celery puts the limit of its settings into a class that seems to have none."""
+        return self if task is None else None
+
+    def __set__(self, task: object, value: object) -> None:
+        """Refuse one."""
+        if value is not None:
+            raise ValueError(f"imports have no {self._limit}: {self._instead}")
+
+
 class ImportTask(Task):  # type: ignore[type-arg]
-    """A task whose log records name what it is about."""
+    """A task whose log records name what it is about.
+
+    A message that waits for its turn by a rate limit takes a place of the worker until its lease is over, and a start
+    that is cut by a time limit has to be looked for: the window and the deadlines of each call limit starts.
+    """
 
     Request = sfmc_transport.REQUEST
+    rate_limit = Without("rate limit", "max_import_frequency limits how often a definition is started")  # type: ignore[assignment]
+    time_limit = Without("time limit", "SFMC_READ_TIMEOUT limits how long a call may take")  # type: ignore[assignment]
+    soft_time_limit = Without("time limit", "SFMC_READ_TIMEOUT limits how long a call may take")  # type: ignore[assignment]
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the task; an argument of a message may be named `self`, and Celery has no room for it."""

@@ -10,8 +10,10 @@ A client may be shared by threads and used after a fork. In an asyncio program c
 `await asyncio.to_thread(client.submit, customer_key="contacts")`.
 """
 
+import errno
 import logging
 import os
+import stat
 import threading
 import time
 from collections import deque
@@ -369,10 +371,13 @@ def submit(
 def file_at(path: Path, location: str | None = None) -> FileInfo:
     """Describe the file at `path` as the folder watcher would; `location` stands for its folder.
 
-    Raises OSError when there is no such file. A file that may not be read is described without its content.
+    Raises OSError when there is no such file, or when it is a folder, a pipe or a device. A file that may not be read
+    is described without its content.
     """
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links and change the identity
     status = absolute.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
     return FileInfo(
         location=absolute.parent.as_posix() if location is None else location,
         name=absolute.name,

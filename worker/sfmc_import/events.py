@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -23,7 +23,7 @@ Entry = tuple[str, Event]
 
 
 class EventStream:
-    """Entries of the stream as (id, CloudEvent); raises RedisError when Redis cannot be asked."""
+    """Events of the stream as (id, CloudEvent); raises RedisError when Redis cannot be asked."""
 
     def __init__(self, client: Redis, name: str) -> None:
         self._client: Any = client
@@ -38,14 +38,14 @@ class EventStream:
         """Yield what stands after an id, oldest first, up to now."""
         while entries := self._client.xrange(self._name, min=f"({position}", count=BATCH):
             position = entries[-1][0].decode()
-            yield from map(_entry, entries)
+            yield from _events(entries)
 
     def last(self, count: int, wanted: Callable[[Event], bool], position: str) -> Iterator[Entry]:
         """Yield the newest `count` events that are wanted, up to an id, oldest first."""
         found: deque[Entry] = deque(maxlen=count)
         border = position
         while len(found) < count and (entries := self._client.xrevrange(self._name, max=border, count=BATCH)):
-            chosen = [entry for entry in map(_entry, entries) if wanted(entry[1])]
+            chosen = [entry for entry in _events(entries) if wanted(entry[1])]
             found.extendleft(chosen[: count - len(found)])
             border = f"({entries[-1][0].decode()}"
         yield from found
@@ -65,9 +65,9 @@ class EventStream:
                 time.sleep(CONNECT.pause(failures, NO_JITTER))
                 continue
             failures = 0
-            for entry in map(_entry, entries):
-                position = entry[0]
-                yield entry
+            for raw in entries:
+                position = raw[0].decode()
+                yield from _events([raw])
 
     def _wait(self, position: str) -> list[Any]:
         answer = self._client.xread({self._name: position}, count=BATCH, block=BLOCK_MS)
@@ -82,9 +82,23 @@ def just_before(moment: float) -> str:
     return f"{int(moment * 1000) - 1}-0"
 
 
-def _entry(raw: Any) -> Entry:
-    name, fields = raw
-    return name.decode(), orjson.loads(fields[b"event"])
+def _events(entries: Iterable[Any]) -> Iterator[Entry]:
+    """Yield the entries that are events of ours; what another program put into the stream is passed over."""
+    for name, fields in entries:
+        try:
+            event = orjson.loads(fields.get(b"event", b""))
+        except orjson.JSONDecodeError:
+            continue
+        if _is_event(event):
+            yield name.decode(), event
+
+
+def _is_event(event: Any) -> bool:
+    return (
+        isinstance(event, dict)
+        and all(isinstance(event.get(name), str) for name in ("type", "subject", "time"))
+        and isinstance(event.get("data"), dict)
+    )
 
 
 COLOURS = {

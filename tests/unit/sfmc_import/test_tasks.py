@@ -79,3 +79,11 @@ def test_a_recorded_request_is_left_to_the_ledger(ledger: BrokenLedger) -> None:
     ledger.known = StartRequest(request_id="request-1", customer_key="daily", mid="510001234")
 
     assert tasks.start.run("daily")["state"] == "failed"
+
+
+@pytest.mark.parametrize("name", ["rate_limit", "time_limit", "soft_time_limit"])
+def test_an_operator_cannot_give_a_task_a_limit_that_would_hold_or_cut_starts(name: str) -> None:
+    for task in (tasks.start, tasks.sweep, tasks.follow):
+        with pytest.raises(ValueError, match=r"imports have no (rate|time) limit"):
+            setattr(task, name, "1/h")
+        assert getattr(task, name) is None

@@ -1,12 +1,13 @@
 import contextlib
 import json
 
+import click
 import pytest
 from structlog.testing import capture_logs
 
 from sfmc_import.client import SubmitResult
 from sfmc_producers import watch
-from sfmc_producers.commands import Printer, read_folder
+from sfmc_producers.commands import Printer, check_folders, read_folder
 from sfmc_producers.stability import StabilityRule
 
 USUAL = {"mid": "1", "key": None, "pattern": "*.csv", "location": None}
@@ -36,6 +37,15 @@ def test_options_behind_the_path_are_for_this_folder_alone():
 
 def test_a_comma_in_a_path_is_part_of_it():
     assert str(folder("/data/a,b=c,mid").path) == "/data/a,b=c,mid"
+
+
+def test_one_folder_under_two_names_is_refused_unless_one_name_stands_for_both(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    spelled = [folder(str(tmp_path / name)) for name in ("real", "link")]
+
+    with pytest.raises(click.UsageError, match="are the same folder; give it once"):
+        check_folders(spelled, 5.0)
 
 
 def test_the_place_of_a_relative_path_is_absolute_and_keeps_links(tmp_path):

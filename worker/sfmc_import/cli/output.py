@@ -1,6 +1,7 @@
 """How the commands print: lines that no text from outside can break, JSON, marks, times and examples."""
 
 import json
+import math
 import os
 import sys
 import traceback
@@ -22,6 +23,17 @@ MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "
 def json_option(command: F) -> F:
     """Give a command the option --json, as argument `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+class SecondsRange(click.FloatRange):
+    """A time: `nan` and `inf` are numbers for Python, and no times."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it; fails as click does."""
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no time.", param, ctx)
+        return seconds
 
 
 def examples(*lines: str, title: str = "Examples") -> str:
