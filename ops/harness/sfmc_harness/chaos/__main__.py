@@ -1,5 +1,5 @@
 """`python -m sfmc_harness.chaos`: the command of the chaos program."""
 
-from sfmc_harness.chaos.run import chaos
+from sfmc_harness.chaos.command import chaos
 
 chaos()

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, Self
 
 import redis
 
-from sfmc_harness.chaos.plan import GRACE_SECONDS, LEASE_SECONDS, Schedule
+from sfmc_harness.chaos.plan import GRACE_SECONDS, LEASE_SECONDS, Plan, Schedule
 from sfmc_harness.chaos.processes import Process, ProcessGroup
+from sfmc_harness.chaos.sandbox import OUTAGES, Sandbox
 from sfmc_local.redis_server import Valkey, free_port
 
 NetworkFault = Literal["cut", "blackhole", "deaf"]
@@ -141,10 +143,12 @@ POLL_SECONDS = 0.1
 class FaultInjector:
     """Injects faults and counts them. Everything happens on the schedule's thread."""
 
+    plan: Plan
     processes: ProcessGroup
     valkey: Valkey
     before_valkey: Proxy
     before_sandbox: Proxy
+    sandbox: Sandbox
     schedule: Schedule
     chance: random.Random
     done: Counter[str] = field(default_factory=Counter)
@@ -152,22 +156,27 @@ class FaultInjector:
 
     def inject(self) -> None:
         """Inject one fault, chosen at random by weight."""
-        weights, faults = zip(*self.available_faults(), strict=True)
-        self.chance.choices(faults, weights)[0]()
+        available = self.available_faults()
+        if available:
+            weights, faults = zip(*available, strict=True)
+            self.chance.choices(faults, weights)[0]()
 
     def available_faults(self) -> list[tuple[int, Callable[[], None]]]:
-        """Every fault with its weight."""
-        return [
-            (6, self.kill_worker),
-            (3, self.end_worker),
-            (3, self.freeze_worker),
-            (1, self.kill_beat),
-            (2, self.crash_valkey),
-            (1, self.freeze_valkey),
-            (2, self.kill_clients),
-            (1, self.pause_clients),
-            (6, self.disturb_connections),
+        """The faults of the plan with their weights."""
+        known: list[tuple[str, int, Callable[[], None]]] = [
+            ("workers", 6, self.kill_worker),
+            ("workers", 3, self.end_worker),
+            ("workers", 3, self.freeze_worker),
+            ("beats", 1, self.kill_beat),
+            ("valkey", 2, self.crash_valkey),
+            ("valkey", 1, self.freeze_valkey),
+            ("clients", 2, self.kill_clients),
+            ("clients", 1, self.pause_clients),
+            ("connections", 6, self.disturb_connections),
+            ("full-redis", 2, self.fill_valkey),
+            *((name, 2, partial(self.refuse, name)) for name in OUTAGES),
         ]
+        return [(weight, fault) for name, weight, fault in known if self.plan.has(name)]
 
     def kill_worker(self) -> None:
         """SIGKILL; back after a moment."""
@@ -238,6 +247,24 @@ class FaultInjector:
         self.valkey.resume()
         self._valkey_busy = False
 
+    def fill_valkey(self) -> None:
+        """No memory left, with noeviction, for up to six seconds: whatever needs memory is refused."""
+        if self._take_valkey("Valkey full"):
+            self._command("CONFIG", "SET", "maxmemory", "1")
+            self.schedule.after(self.chance.uniform(1, 6), self._empty_valkey)
+
+    def _empty_valkey(self) -> None:
+        if self._command("CONFIG", "SET", "maxmemory", "0"):
+            self._valkey_busy = False
+        else:
+            self.schedule.after(POLL_SECONDS, self._empty_valkey)
+
+    def refuse(self, name: str) -> None:
+        """Let all calls of one kind fail for up to eight seconds."""
+        self.done[f"outages: {name}"] += 1
+        number = self.sandbox.begin_outage(name)
+        self.schedule.after(self.chance.uniform(1, 8), lambda: self.sandbox.end_outage(number))
+
     def kill_clients(self) -> None:
         """CLIENT KILL of every client."""
         if not self._valkey_busy:
@@ -274,6 +301,8 @@ class FaultInjector:
         self._valkey_busy = True
         return True
 
-    def _command(self, *words: str) -> None:
+    def _command(self, *words: str) -> bool:
         with suppress(redis.RedisError), redis.Redis.from_url(self.valkey.url, socket_timeout=5) as client:
             client.execute_command(*words)
+            return True
+        return False

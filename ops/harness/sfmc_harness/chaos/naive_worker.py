@@ -12,15 +12,18 @@ import redis
 from celery import Celery, Task
 from tenacity import Retrying, retry_if_not_result, stop_after_attempt, wait_random_exponential
 
-from sfmc_harness.chaos.plan import ACCOUNT_ID, WINDOW_HOURS
-from sfmc_harness.chaos.verdict import KEYS, QUEUE
+from sfmc_harness.chaos.final_state import QUEUE
+from sfmc_harness.chaos.plan import WINDOW_HOURS
 from sfmc_import.bootstrap import open_marketing_cloud
+from sfmc_import.ledger.schema import Keys
 from sfmc_import.runs import Accepted
 from sfmc_import.settings import load
 
 ATTEMPTS = 5
 LOCK_MS = int(WINDOW_HOURS * 3_600_000)
 
+account_id = os.environ.get("SFMC_ACCOUNT_ID", "")
+keys = Keys(os.environ.get("SFMC_PREFIX", Keys().prefix))
 url = os.environ.get("SFMC_REDIS_URL", "redis://127.0.0.1:6379/0")
 app = Celery("naive", broker=url, set_as_current=False)
 app.conf.update(
@@ -36,11 +39,15 @@ app.conf.update(
 
 
 @app.task(name="imports.start", bind=True)
-def start(self: "Task[..., Any]", /, customer_key: str, **_: Any) -> None:
+def start(  # noqa: PLR0913 - the arguments that a message may have
+    self: "Task[..., Any]", /, customer_key: str, file: dict[str, Any] | None = None, event_id: str = "",
+    source: str = "", reason: str = "", *, force: bool = False,
+) -> None:  # fmt: skip
     """Start an import unless the lock is taken; try again whenever it did not work."""
+    del event_id, source, reason, force
     request_id = str(self.request.id)
     with redis.Redis.from_url(url) as client:
-        publish(client, request_id, customer_key, "accepted")
+        publish(client, request_id, customer_key, "accepted", file=file)
         if not client.set(f"lock:{customer_key}", request_id, nx=True, px=LOCK_MS):
             publish(client, request_id, customer_key, "duplicate")
             return
@@ -62,14 +69,14 @@ def perform(customer_key: str) -> object:
         wait=wait_random_exponential(multiplier=0.1, max=1.0),
         retry_error_callback=lambda state: state.outcome and state.outcome.result(),
     )
-    return attempts(lambda: cloud.start(ACCOUNT_ID, customer_key, not_after=float("inf")))
+    return attempts(lambda: cloud.start(account_id, customer_key, not_after=float("inf")))
 
 
-def publish(client: "redis.Redis", request_id: str, customer_key: str, name: str, **more: str) -> None:
+def publish(client: "redis.Redis", request_id: str, customer_key: str, name: str, **more: Any) -> None:
     """Append an event of the product's shape."""
-    data = {"request_id": request_id, "customer_key": customer_key, "mid": ACCOUNT_ID, **more}
+    data = {"request_id": request_id, "customer_key": customer_key, "mid": account_id, **more}
     event = {"id": f"{request_id}/{uuid4().hex}/{name}", "type": f"sfmc.import.{name}", "subject": customer_key}
-    client.xadd(KEYS.stream, {"event": orjson.dumps({**event, "data": data})})
+    client.xadd(keys.stream, {"event": orjson.dumps({**event, "data": data})})
 
 
 if __name__ == "__main__":

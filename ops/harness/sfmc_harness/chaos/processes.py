@@ -1,19 +1,15 @@
-"""Starts, signals, kills and restarts the processes of a chaos run, the sandbox among them."""
+"""Starts, signals, kills and restarts the processes of a chaos run."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
-from urllib.request import Request, urlopen
 
-from sfmc_harness.chaos.plan import ACCOUNT_ID, Plan
 from sfmc_local.processes import spawn, stop
 
 MAX_RESTARTS = 50
@@ -97,90 +93,3 @@ class ProcessGroup:
             if process.child is not None:
                 self.signal(process, signal.SIGCONT)
                 stop(process.child, within=20)
-
-
-CLIENT_ID, CLIENT_SECRET = "demo-client", "demo-secret"
-FILE = "chaos.csv"
-
-SHARES: tuple[tuple[str, str, float, Mapping[str, Any]], ...] = (
-    ("Perform", "drop_before_applying", 0.2, {}),
-    ("Perform", "drop_after_applying", 0.2, {}),
-    ("Perform", "late_row", 0.2, {"seconds": 3.0}),
-    ("Perform", "http_500", 0.1, {}),
-    ("Perform", "http_500_after_applying", 0.1, {}),
-    ("Perform", "fault_13", 0.1, {}),
-    ("Perform", "fault_2_after_applying", 0.05, {}),
-    ("Perform", "truncated", 0.05, {}),
-    ("Perform", "delay_after_applying", 0.1, {"seconds": 4.0}),
-    ("Perform", "slow_run", 0.2, {"seconds": 2.0}),
-    ("Perform", "error_run", 0.1, {}),
-    ("Retrieve", "http_500", 0.1, {}),
-    ("Retrieve", "drop_before_applying", 0.1, {}),
-    ("Retrieve", "fault_17", 0.1, {}),
-    ("Retrieve", "delay", 0.2, {"seconds": 0.5}),
-    ("Token", "http_500", 0.1, {}),
-)
-"""Operation, fault, and its share of the whole fault rate.
-
-Every row appears before reconciling ends: a start that ends as unknown although its row was there is a violation.
-"""
-
-
-class Sandbox:
-    """The process and its control API; use as a context manager."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        self.port = 0
-
-    def __enter__(self) -> Self:
-        import_folder = self._folder / ACCOUNT_ID / "ExactTarget Enhanced FTP" / "Import"
-        import_folder.mkdir(parents=True)
-        (import_folder / FILE).write_text("Key,Value\n1,one\n2,two\n")
-        command = [sys.executable, "-m", "sfmc_sandbox", "--port", "0", "--json", "--data", str(self._folder)]
-        self._process = spawn(command, output=subprocess.PIPE, errors=subprocess.DEVNULL)
-        assert self._process.stdout is not None
-        self.port = int(json.loads(self._process.stdout.readline())["url"].rpartition(":")[2])
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            stop(self._process)
-
-    def define(self, plan: Plan) -> None:
-        """Make the definitions of a plan."""
-        for key in plan.keys:
-            self._ask("definitions", "POST", {"CustomerKey": key, "FileSpec": FILE, "UpdateType": "AddAndUpdate"})
-
-    def add_faults(self, plan: Plan) -> None:
-        """Let calls fail from now on, as often as the plan says."""
-        for number, (operation, fault, share, more) in enumerate(SHARES):
-            odds = {"probability": min(1.0, share * plan.fault_rate), "seed": plan.seed * 100 + number}
-            self._ask("faults", "POST", {"operation": operation, "fault": fault, **odds, **more})
-
-    def clear_faults(self) -> int:
-        """Remove all faults; return how many calls failed because of one."""
-        failed = sum(int(rule["fired"]) for rule in self._ask("faults"))
-        self._ask("faults", "DELETE")
-        return failed
-
-    def performs(self) -> list[dict[str, Any]]:
-        """Every applied start, oldest first."""
-        return list(self._ask("performs"))
-
-    def _ask(self, path: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        url = f"http://127.0.0.1:{self.port}/_sandbox/{path}"
-        request = Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
-        with urlopen(request, timeout=60) as reply:  # noqa: S310 - our own address
-            return json.loads(reply.read())
-
-
-def login(port: int) -> Iterator[tuple[str, str]]:
-    """Yield the settings that lead a process to the sandbox, or to a proxy before it."""
-    yield "SFMC_AUTH_URL", f"http://127.0.0.1:{port}"
-    yield "SFMC_SOAP_URL", f"http://127.0.0.1:{port}/Service.asmx"
-    yield "SFMC_CLIENT_ID", CLIENT_ID
-    yield "SFMC_CLIENT_SECRET", CLIENT_SECRET
-    yield "SFMC_ACCOUNT_ID", ACCOUNT_ID

@@ -4,83 +4,40 @@ import json
 import random
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from sfmc_harness.chaos.messages import Message, Messages, Order
 from sfmc_import.client import Client, ServiceUnavailableError
 
-PRODUCER_TIMEOUTS = {"socket_timeout": 5, "socket_connect_timeout": 3, "priority_steps": [0]}
+PRODUCER_TIMEOUTS = {"socket_timeout": 5, "socket_connect_timeout": 3}
 REFUSED = (ServiceUnavailableError, OperationalError, RedisError, OSError)
-Send = Callable[[str, Mapping[str, Any]], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a producer does: how many requests in how many seconds, for which definitions, by which way."""
-
-    way: str
-    seed: str
-    count: int
-    seconds: float
-    keys: list[str]
-    journal: str
-    broker: str
-
-
-def requests(order: Order, chance: random.Random) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give requests: mostly new files, some known ones, some sent again, some without a file, some forced."""
-    earlier: list[tuple[str, dict[str, Any]]] = []
-    for number in range(order.count):
-        if earlier and chance.random() < 0.08:
-            yield chance.choice(earlier)
-            continue
-        sent = (str(uuid.UUID(int=chance.getrandbits(128), version=4)), _message(order, chance, number, earlier))
-        earlier.append(sent)
-        yield sent
-
-
-def _message(
-    order: Order, chance: random.Random, number: int, earlier: list[tuple[str, dict[str, Any]]]
-) -> dict[str, Any]:
-    message: dict[str, Any] = {"customer_key": chance.choice(order.keys), "source": order.way}
-    draw = chance.random()
-    if earlier and draw < 0.08:
-        return {**chance.choice(earlier)[1], "source": order.way}
-    if draw < 0.13:
-        return message
-    name = f"file-{chance.randrange(3)}.csv"
-    stamp = int(chance.random() * 1e18)
-    message["file"] = {"location": order.way, "name": name, "size": number, "modified_ns": stamp}
-    if draw < 0.16:
-        message |= {"force": True, "reason": "asked for by a person"}
-    elif draw < 0.3:
-        message["event_id"] = f"event-{chance.getrandbits(64):x}"
-    return message
+Send = Callable[[Message], None]
 
 
 def via_client(client: Client) -> Send:
     """Send as our producers do: into the ledger first."""
-    return lambda request_id, message: _submitted(client, request_id, message)
 
+    def send(message: Message) -> None:
+        client.submit(request_id=message.request_id, **message.arguments)
 
-def _submitted(client: Client, request_id: str, message: Mapping[str, Any]) -> None:
-    client.submit(request_id=request_id, **message)
+    return send
 
 
 def via_celery(app: Celery) -> Send:
     """Send as any Celery client does: the message alone, by name."""
-    return lambda request_id, message: _sent(app, request_id, message)
 
+    def send(message: Message) -> None:
+        app.send_task(
+            message.task, kwargs=dict(message.arguments), task_id=message.request_id, queue="imports", retry=False,
+            **message.options,
+        )  # fmt: skip
 
-def _sent(app: Celery, request_id: str, message: Mapping[str, Any]) -> None:
-    app.send_task("imports.start", kwargs=dict(message), task_id=request_id, queue="imports", retry=False)
+    return send
 
 
 def work(order: Order, send: Send) -> None:
@@ -88,19 +45,25 @@ def work(order: Order, send: Send) -> None:
     chance = random.Random(order.seed)  # noqa: S311 - repeatable on purpose
     pace = order.seconds / max(order.count, 1)
     with Path(order.journal).open("a", encoding="utf-8") as journal:
-        for request_id, message in requests(order, chance):
-            tries = _send_with_retry(send, request_id, message)
-            line = {"id": request_id, "key": message["customer_key"], "way": order.way, "at": time.time()}
-            journal.write(json.dumps({**line, "tries": tries}) + "\n")
+        for message in Messages(order, chance, time.time):
+            tries = _send_with_retry(send, message)
+            journal.write(json.dumps(line_of(order, message, tries)) + "\n")
             journal.flush()
             time.sleep(pace * 2 * chance.random())
 
 
-def _send_with_retry(send: Send, request_id: str, message: Mapping[str, Any]) -> int:
+def line_of(order: Order, message: Message, tries: int) -> dict[str, object]:
+    """What the journal says of a message: times as seconds since 1970."""
+    times = {name: message.options[name].timestamp() for name in ("eta", "expires") if name in message.options}
+    line = {"id": message.request_id, "key": message.key, "way": order.way, "at": time.time(), "tries": tries}
+    return {**line, "refused": message.is_refused, **times}
+
+
+def _send_with_retry(send: Send, message: Message) -> int:
     tries = 1
     while True:
         try:
-            send(request_id, message)
+            send(message)
         except REFUSED:
             tries += 1
             time.sleep(0.3)
@@ -115,8 +78,10 @@ def main() -> None:
         with Client.from_env() as client:
             work(order, via_client(client))
     else:
+        steps = {} if order.steps is None else {"priority_steps": list(order.steps)}
+        options = {**PRODUCER_TIMEOUTS, **steps, "global_keyprefix": order.prefix}
         with Celery(broker=order.broker, set_as_current=False) as app:
-            app.conf.update(broker_transport_options=PRODUCER_TIMEOUTS, task_ignore_result=True)
+            app.conf.update(broker_transport_options=options, task_ignore_result=True)
             work(order, via_celery(app))
 
 

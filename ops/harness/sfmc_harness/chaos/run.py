@@ -1,26 +1,26 @@
-"""Runs a plan: real processes, faults for a while, then the count of broken promises; the command line too."""
+"""Runs a plan: real processes, faults for a while, then what is left."""
 
 import json
 import os
-import random
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
+import psutil
 import redis
 
-from sfmc_harness.chaos import verdict
 from sfmc_harness.chaos.faults import FaultInjector, Proxy
-from sfmc_harness.chaos.plan import QUICK, Plan, Schedule
-from sfmc_harness.chaos.processes import ChaosError, Process, ProcessGroup, Sandbox, login
-from sfmc_harness.chaos.producer import Order
-from sfmc_harness.chaos.verdict import SEEN_FROM_OUTSIDE, Checker, FinalState, Violation
+from sfmc_harness.chaos.final_state import QUEUE, FinalState, Reader, performs_of, read_journals
+from sfmc_harness.chaos.messages import PRIORITIES, Order
+from sfmc_harness.chaos.midnight import write_zone
+from sfmc_harness.chaos.plan import QUICK, SECOND, Deployment, Midnight, Plan, Schedule
+from sfmc_harness.chaos.processes import Process, ProcessGroup
+from sfmc_harness.chaos.sandbox import Sandbox, login
 from sfmc_import.request import UNACKED
 from sfmc_local.redis_server import Valkey, short_temporary_folder
 from sfmc_transport.queues import lists_of
@@ -30,24 +30,30 @@ SKEWED_BY = ("", "7200", "-7200")
 EVERY_SECONDS = 1.5
 """Between two faults, on average."""
 
+START_UP_SECONDS = 12.0
+"""What workers take to start, about; midnight comes in the middle of what follows."""
+
 READY_WITHIN = 60.0
 """Seconds that the workers may take to start; then the faults begin in any case."""
 
 TICK = 0.05
+WEIGH_SECONDS = 0.5
 SWEEP = b"imports.sweep"
 Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class ChaosResult:
-    """The final state of a chaos run, and which faults it had."""
+    """The final state of each deployment of a chaos run, and which faults it had; `peak_mb` is of one worker."""
 
-    final_state: FinalState
+    final_states: dict[Deployment, FinalState]
+    midnight: Midnight
     injected: Counter[str] = field(default_factory=Counter)
     unexpected_ends: Counter[str] = field(default_factory=Counter)
     sandbox_faults: int = 0
     seconds: float = 0.0
     drained_in: float = 0.0
+    peak_mb: float = 0.0
 
 
 class ChaosRun:
@@ -55,13 +61,16 @@ class ChaosRun:
 
     def __init__(self, plan: Plan, folder: Path, parts: ExitStack) -> None:
         self.plan, self.folder = plan, folder
-        self.sandbox = parts.enter_context(Sandbox(folder / "sandbox"))
+        zones = folder / "zones"
+        self.midnight = write_zone(zones, time.time() + START_UP_SECONDS + plan.seconds / 2)
+        self.sandbox = parts.enter_context(Sandbox(folder / "sandbox", zones, self.midnight))
         self.valkey = parts.enter_context(Valkey(folder / "valkey", tcp=True))
         self.before_valkey = parts.enter_context(Proxy(self.valkey.port))
         self.before_sandbox = parts.enter_context(Proxy(self.sandbox.port))
-        self.processes = ProcessGroup(folder, self._environment())
+        self.processes = ProcessGroup(folder, {**self._environment(), "PYTHONTZPATH": str(zones)})
         parts.callback(self.processes.close)
         self.schedule = Schedule()
+        self.peak_mb, self._weighed = 0.0, 0.0
 
     def _environment(self) -> dict[str, str]:
         config = self.folder / "sfmc-import.toml"
@@ -78,20 +87,25 @@ class ChaosRun:
         return {**kept, **QUICK, **own, **dict(login(self.before_sandbox.port))}
 
     def start_workers(self) -> None:
-        """Start workers, every third ahead or behind by hours, and two beats."""
-        program = (
-            ["-m", "sfmc_import", "worker"]
-            if self.plan.program == "product"
-            else ["-m", "sfmc_harness.chaos.naive_worker"]
-        )
+        """Start workers, every third ahead or behind by hours, and beats: two for the first deployment."""
         for number in range(self.plan.workers):
             skew = SKEWED_BY[number % len(SKEWED_BY)]
             wrong = {"CHAOS_CLOCK_SKEW": skew, "PYTHONPATH": str(SKEW)} if skew else {}
             heartbeat = str(self.folder / f"worker-{number}.heartbeat")
-            self.processes.add(f"worker-{number}", *program, SFMC_HEARTBEAT_FILE=heartbeat, **wrong)
-        if self.plan.program == "product":
-            for number in range(2):
-                self.processes.add(f"beat-{number}", "-m", "sfmc_import", "beat")
+            settings = {"SFMC_HEARTBEAT_FILE": heartbeat, **wrong, **_settings_of(self._deployment(number))}
+            self.processes.add(f"worker-{number}", *self._program(), **settings)
+        if self.plan.program != "naive":
+            for number, deployment in enumerate((*self.plan.deployments[:1], *self.plan.deployments)):
+                self.processes.add(f"beat-{number}", "-m", "sfmc_import", "beat", **_settings_of(deployment))
+
+    def _deployment(self, number: int) -> Deployment:
+        """The deployment of a worker: every third, or the only other one, is of the second."""
+        of_second = number % 3 == 1 or self.plan.workers == number + 1 == 1
+        return self.plan.deployments[-1 if of_second else 0]
+
+    def _program(self) -> list[str]:
+        usual = {"product": ["-m", "sfmc_import", "worker"], "naive": ["-m", "sfmc_harness.chaos.naive_worker"]}
+        return usual.get(self.plan.program, ["-m", "sfmc_harness.chaos.wrong_worker", self.plan.program])
 
     def await_workers(self) -> None:
         """Wait until every worker asks for messages, so that a slow machine does not shorten the run."""
@@ -102,26 +116,34 @@ class ChaosRun:
                 time.sleep(TICK)
 
     def start_producers(self) -> list[Process]:
-        """Start the producers, half of them ours, half of them any Celery client."""
+        """Start the producers, half of them ours, half of them any Celery client; every fourth for the second."""
         return [self._producer(number) for number in range(self.plan.producers)]
 
     def _producer(self, number: int) -> Process:
         plan = self.plan
-        count = len(range(number, plan.requests, plan.producers))
-        way = "celery" if number % 2 or plan.program == "naive" else "submit"
+        deployment = plan.deployments[-1 if number % 4 == 3 else 0]
         order = Order(
-            way=way, seed=f"{plan.seed}/producer/{number}", count=count, seconds=plan.seconds, keys=plan.keys,
-            journal=str(self.folder / f"producer-{number}.journal"),
+            way="celery" if number % 2 or plan.program == "naive" else "submit",
+            seed=f"{plan.seed}/producer/{number}", count=len(range(number, plan.requests, plan.producers)),
+            seconds=plan.seconds, file_specs=plan.file_specs,
+            journal=str(self.folder / f"{deployment.name}-{number}.journal"),
             broker=f"redis://127.0.0.1:{self.before_valkey.port}/0",
+            # Two deployments of a worker that knows no prefix share one queue.
+            prefix="" if plan.program == "naive" else deployment.broker_prefix,
+            midnight=self.midnight.at, days=self.midnight.days,
+            features=[name for name in ("priorities", "times", "arguments", "refusals") if plan.has(name)],
+            steps=tuple(range(PRIORITIES)) if number % 4 == 3 else None,
         )  # fmt: skip
-        return self.processes.add(f"producer-{number}", "-m", "sfmc_harness.chaos.producer", json.dumps(asdict(order)))
+        command = ("-m", "sfmc_harness.chaos.producer", json.dumps(asdict(order)))
+        return self.processes.add(f"producer-{number}", *command, **_settings_of(deployment))
 
     def inject_faults(self, producers: list[Process]) -> FaultInjector:
         """Inject faults until every producer has sent all its requests."""
         chance = self.plan.chance("injector")
         injector = FaultInjector(
-            self.processes, self.valkey, self.before_valkey, self.before_sandbox, self.schedule, chance
-        )
+            self.plan, self.processes, self.valkey, self.before_valkey, self.before_sandbox, self.sandbox,
+            self.schedule, chance,
+        )  # fmt: skip
         following = 0.0
         while any(producer.is_running for producer in producers):
             if self.plan.fault_rate and time.monotonic() >= following:
@@ -135,19 +157,31 @@ class ChaosRun:
             producer.busy = producer.busy or not producer.is_running
         self.schedule.do_due()
         self.processes.restart_dead()
+        if time.monotonic() >= self._weighed + WEIGH_SECONDS:
+            self._weighed = time.monotonic()
+            self.peak_mb = max(self.peak_mb, *self._weights())
         time.sleep(TICK)
+
+    def _weights(self) -> Iterator[float]:
+        """Megabytes of each worker."""
+        yield 0.0
+        for process in self.processes.all:
+            if process.name.startswith("worker") and process.child is not None:
+                with suppress(psutil.Error):
+                    yield psutil.Process(process.child.pid).memory_info().rss / 1e6
 
     def drain(self, producers: list[Process]) -> float:
         """Wait until no request is unfinished, then until no message is queued; return the seconds it took."""
         begun = time.monotonic()
         with self.client() as client:
+            readers = [Reader(client, deployment) for deployment in self.plan.deployments]
             quiet = 0
             while time.monotonic() - begun < self.plan.end_within and quiet < 10:
                 self._tick(producers)
-                quiet = quiet + 1 if not self.schedule and self._is_done(client) else 0
+                quiet = quiet + 1 if not self.schedule and all(_is_done(reader) for reader in readers) else 0
             self._end_beats()
             last = time.monotonic() + min(15, self.plan.end_within)
-            while time.monotonic() < last and any(verdict.read_left(client).values()):
+            while time.monotonic() < last and any(any(reader.left().values()) for reader in readers):
                 self._tick(producers)
         return time.monotonic() - begun
 
@@ -157,29 +191,42 @@ class ChaosRun:
                 process.busy = True
                 self.processes.kill(process)
 
-    @staticmethod
-    def _is_done(client: Any) -> bool:
-        lists = [message for key in lists_of(verdict.QUEUE) for message in client.lrange(key, 0, -1)]
-        messages = [*lists, *client.hvals(UNACKED)]
-        return not client.zcard(verdict.KEYS.due) and not any(one for one in messages if SWEEP not in one)
-
-    def final_state(self) -> FinalState:
+    def final_states(self) -> dict[Deployment, FinalState]:
         """Read what is left."""
+        shown = self.sandbox.performs()
         with self.client() as client:
-            return FinalState(
-                sent=list(verdict.read_journals(self.folder)),
-                events=verdict.read_events(client),
-                states=verdict.read_states(client),
-                performs=verdict.read_performs(self.sandbox.performs()),
-                left=verdict.read_left(client),
-                endless=verdict.read_endless(client),
-            )
+            return {one: self._final_state(Reader(client, one), shown) for one in self.plan.deployments}
+
+    def _final_state(self, reader: Reader, shown: list[dict[str, Any]]) -> FinalState:
+        others = [one for one in self.plan.deployments if one != reader.deployment]
+        foreign = {sent.request_id for other in others for sent in read_journals(self.folder, other)}
+        return FinalState(
+            sent=list(read_journals(self.folder, reader.deployment)),
+            events=reader.events(),
+            states=reader.states(),
+            performs=performs_of(shown, reader.deployment.account_id),
+            left=reader.left(),
+            endless=reader.endless() if reader.deployment != SECOND else [],
+            foreign=frozenset(foreign),
+            waiting=reader.waiting(),
+        )
 
     @contextmanager
     def client(self) -> Iterator["redis.Redis"]:
         """A client beside the proxy."""
         with redis.Redis.from_url(self.valkey.url, socket_timeout=30) as client:
             yield client
+
+
+def _settings_of(deployment: Deployment) -> dict[str, str]:
+    return {"SFMC_PREFIX": deployment.prefix, "SFMC_ACCOUNT_ID": deployment.account_id}
+
+
+def _is_done(reader: Reader) -> bool:
+    prefix = reader.deployment.broker_prefix
+    lists = [message for key in lists_of(f"{prefix}{QUEUE}") for message in reader.client.lrange(key, 0, -1)]
+    messages = [*lists, *reader.client.hvals(f"{prefix}{UNACKED}")]
+    return not reader.left()["due"] and not any(one for one in messages if SWEEP not in one)
 
 
 @contextmanager
@@ -202,8 +249,8 @@ def run(plan: Plan, say: Say, folder: Path | None = None) -> ChaosResult:
         producers = chaos_run.start_producers()
         say(f"chaos run {plan.seed}: {plan.requests} requests, {plan.workers} workers, {plan.producers} producers")
         injector = chaos_run.inject_faults(producers)
-        # The naive worker need not end well: its calls fail to the end, however late a slow machine makes them.
-        failed_calls = chaos_run.sandbox.clear_faults() if plan.program == "product" else 0
+        # What is wrong on purpose need not end well: its calls fail to the end, however late they come.
+        failed_calls = chaos_run.sandbox.clear_faults() if plan.ends_well else 0
         chaos_run.before_valkey.clear()
         chaos_run.before_sandbox.clear()
         say("the producers have sent everything; no fault from now on")
@@ -211,132 +258,6 @@ def run(plan: Plan, say: Say, folder: Path | None = None) -> ChaosResult:
         failed_calls += chaos_run.sandbox.clear_faults()
         spent = time.monotonic() - start
         return ChaosResult(
-            chaos_run.final_state(), injector.done, chaos_run.processes.unexpected_ends, failed_calls, spent, drained_in
-        )
-
-
-SHOWN_VIOLATIONS = 20
-KINDS = ("double", "two at once", "inside the window", "lost", "unjust unknown", "untrue",
-         "impossible event", "state without event", "left over")  # fmt: skip
-
-
-def summary(plan: Plan, after: ChaosResult, checker: Checker, violations: list[Violation]) -> dict[str, Any]:
-    """The outcome as JSON can hold it."""
-    final_state, found, waits = after.final_state, Counter(violation.kind for violation in violations), checker.waits()
-    return {
-        "seed": plan.seed,
-        "requests": {
-            "sent": len(final_state.sent),
-            "different": len({sent.request_id for sent in final_state.sent}),
-            "recorded": len(checker.by_request),
-        },
-        "performs": len(final_state.performs),
-        "ended": dict(sorted(checker.outcomes().items())),
-        "violations": {kind: found[kind] for kind in KINDS},
-        "examples": [f"{violation.kind}: {violation.text}" for violation in violations[:SHOWN_VIOLATIONS]],
-        "injected_faults": dict(sorted(after.injected.items())),
-        "sandbox_faults": after.sandbox_faults,
-        "ended_by_themselves": dict(after.unexpected_ends),
-        "first_decision_seconds": {"median": _at(waits, 0.5), "p99": _at(waits, 0.99), "longest": _at(waits, 1.0)},
-        "seconds": round(after.seconds, 1),
-        "drained_in_seconds": round(after.drained_in, 1),
-    }
-
-
-def _at(ordered: list[float], share: float) -> float:
-    return round(ordered[min(int(len(ordered) * share), len(ordered) - 1)], 3) if ordered else 0.0
-
-
-def lines(outcome: dict[str, Any]) -> Iterator[str]:
-    """The outcome as a table, one line at a time; the seed comes last."""
-    rows: dict[str, dict[str, Any]] = {
-        "requests": {**outcome["requests"], "Performs applied": outcome["performs"]},
-        "ended as": outcome["ended"],
-        "injected faults": {
-            **outcome["injected_faults"],
-            "failed calls in the sandbox": outcome["sandbox_faults"],
-        },
-        "ended by themselves": outcome["ended_by_themselves"],
-        "first decision after, s": outcome["first_decision_seconds"],
-        "seconds": {"all": outcome["seconds"], "draining": outcome["drained_in_seconds"]},
-        "broken promises": outcome["violations"],
-    }
-    for title, numbers in rows.items():
-        yield title
-        yield from (f"    {name:<34}{number:>10}" for name, number in numbers.items())
-    yield from outcome["examples"]
-    yield f"seed {outcome['seed']}"
-
-
-REQUESTS_PER_SECOND = 8.0
-SHORT_REQUESTS = 80
-REQUESTS = 300
-
-
-EXAMPLES = """\b
-Examples:
-  python3 ops/dev.py chaos                     300 requests, about a minute
-  python3 ops/dev.py chaos --requests 10000    the long run
-  python3 ops/dev.py chaos --short --seed 7    as the tests run it
-  python3 ops/dev.py chaos --control naive     shows that doubles are found
-"""
-
-
-@click.command(epilog=EXAMPLES)
-@click.option(
-    "--requests", type=click.IntRange(1), help=f"How many requests are sent [{REQUESTS}; short: {SHORT_REQUESTS}]."
-)
-@click.option(
-    "--seconds", type=click.FloatRange(1), help="How long the producers take; they send about 8 requests a second."
-)
-@click.option(
-    "--seed",
-    type=int,
-    help="Same seed, same requests and faults at about the same moments [a new one].",
-)
-@click.option("--workers", type=click.IntRange(1, 32), default=3, show_default=True)
-@click.option("--producers", type=click.IntRange(1, 32), default=4, show_default=True)
-@click.option("--fault-rate", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="0: no faults.")
-@click.option("--transport", type=click.Choice(["reliable", "stock"]), default="reliable", show_default=True)
-@click.option(
-    "--control", type=click.Choice(["naive"]), help="Run a naive worker, which must fail, instead of the product."
-)
-@click.option("--short", is_flag=True, help="Few requests, for the tests.")
-@click.option("--logs", type=click.Path(file_okay=False, path_type=Path), help="An empty folder for logs and data.")
-@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON.")
-def chaos(
-    requests: int | None, seconds: float | None, seed: int | None, *, short: bool, as_json: bool,
-    control: str | None, logs: Path | None, **rest: float | str,
-) -> None:  # fmt: skip
-    """Inject faults into the whole system, let it finish, and count. Exit code 1: a promise was broken."""
-    usual = SHORT_REQUESTS if short else REQUESTS
-    count = requests or (int(seconds * REQUESTS_PER_SECOND) if seconds else usual)
-    plan = Plan(
-        seed=random.SystemRandom().randrange(10**6) if seed is None else seed,
-        requests=count,
-        seconds=seconds or count / REQUESTS_PER_SECOND,
-        program="naive" if control else "product",
-        **rest,  # type: ignore[arg-type]
-    )
-    try:
-        after = run(plan, lambda line: None if as_json else click.echo(line, err=True), prepared(logs))
-    except ChaosError as error:
-        raise click.ClickException(str(error)) from error
-    checker = Checker(after.final_state, plan.windows)
-    # The naive worker keeps no ledger: only what can be seen from outside counts.
-    violations = [
-        violation for violation in checker.violations() if control is None or violation.kind in SEEN_FROM_OUTSIDE
-    ]
-    outcome = summary(plan, after, checker, violations)
-    click.echo(json.dumps(outcome) if as_json else "\n".join(lines(outcome)))
-    raise SystemExit(1 if violations else 0)
-
-
-def prepared(logs: Path | None) -> Path | None:
-    """Make the folder for logs; raises click.UsageError when something is in it."""
-    if logs is None:
-        return None
-    logs.mkdir(parents=True, exist_ok=True)
-    if any(logs.iterdir()):
-        raise click.UsageError(f"--logs: {logs} is not empty; give a new folder")
-    return logs.absolute()
+            chaos_run.final_states(), chaos_run.midnight, injector.done, chaos_run.processes.unexpected_ends,
+            failed_calls, spent, drained_in, chaos_run.peak_mb,
+        )  # fmt: skip

@@ -4,140 +4,14 @@ A run belongs to the request whose `started` event names it, or else to the one 
 when the sandbox applied it: the definition's last `starting` before that moment.
 """
 
-import json
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
-import orjson
-import redis
-
-from sfmc_import.ledger.schema import Keys
-from sfmc_import.request import UNACKED
-from sfmc_import.states import NEW, TERMINAL, UNSTARTED, event_of
-from sfmc_transport.queues import SEPARATOR, length
-
-KEYS = Keys()
-QUEUE = "imports"
-_TRANSPORT = r"\{sfmc-import(:events)?\}:transport:"
-BOUNDED = re.compile(
-    rf"{re.escape(KEYS.stream)}\Z|{re.escape(KEYS.due)}\Z|{re.escape(KEYS.account)}\Z|_kombu\.binding|"
-    rf"{QUEUE}(\.upkeep)?({SEPARATOR}\d)?\Z|{re.escape(UNACKED)}|{_TRANSPORT}"
-)
-"""Keys without a time to live that something else bounds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event; `at` is the Redis time at which it was written, in seconds since 1970."""
-
-    at: float
-    id: str
-    name: str
-    request_id: str
-    key: str
-    data: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Perform:
-    """One applied start, as the sandbox recorded it; `at` in seconds since 1970 on this machine's clock."""
-
-    at: float
-    task_id: str
-    key: str
-    status: str
-    result: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A request that a producer counts as accepted."""
-
-    request_id: str
-    key: str
-    way: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinalState:
-    """All that the checker reads; `left` has the places that should be empty, with how much is in each."""
-
-    sent: list[Sent]
-    events: list[Event]
-    states: Mapping[str, str]
-    performs: list[Perform]
-    left: Mapping[str, int]
-    endless: list[str]
-
-
-def read_events(client: "redis.Redis") -> list[Event]:
-    """The events of the stream, oldest first."""
-    entries: Any = client.xrange(KEYS.stream)
-    return [_event(name, orjson.loads(fields[b"event"])) for name, fields in entries]
-
-
-def _event(entry: bytes, event: Mapping[str, Any]) -> Event:
-    data = event["data"]
-    at = int(entry.partition(b"-")[0]) / 1000
-    name = str(event["type"]).removeprefix("sfmc.import.")
-    return Event(at, str(event["id"]), name, str(data.get("request_id")), str(event["subject"]), data)
-
-
-def read_states(client: "redis.Redis") -> dict[str, str]:
-    """The state of every request in the ledger."""
-    prefix = KEYS.request("")
-    names: Any = client.scan_iter(match=f"{prefix}*", count=1000)
-    return {name.decode().removeprefix(prefix): _text(client.hget(name, "state")) for name in names}
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else ""
-
-
-def read_performs(shown: list[dict[str, Any]]) -> list[Perform]:
-    """The applied starts from the sandbox's own record."""
-    return [
-        Perform(
-            datetime.fromisoformat(p["time"]).timestamp(), p["task_id"], p["customer_key"], p["status"], p["result"]
-        )
-        for p in shown
-    ]
-
-
-def read_journals(folder: Path) -> Iterator[Sent]:
-    """The requests in the journals of the producers."""
-    for journal in sorted(folder.glob("*.journal")):
-        for line in journal.read_text("utf-8").splitlines():
-            entry = json.loads(line)
-            yield Sent(entry["id"], entry["key"], entry["way"], entry["at"])
-
-
-def read_left(client: "redis.Redis") -> dict[str, int]:
-    """How much is in what must be empty at the end."""
-    in_flight = sum(int(client.llen(name)) for name in client.scan_iter(match="*transport:inflight:*"))
-    return {
-        "due": int(client.zcard(KEYS.due)),
-        "queue": length(client, QUEUE),
-        "unacked": int(client.hlen(UNACKED)),
-        "in flight": in_flight,
-        "waiting": sum(1 for _ in client.scan_iter(match=f"{KEYS.tag}w:*")),
-        "dead letters": sum(int(client.xlen(name)) for name in client.scan_iter(match="*transport:dead_letters")),
-    }
-
-
-def read_endless(client: "redis.Redis") -> list[str]:
-    """The keys that would stay for ever."""
-    names: Any = client.scan_iter(count=1000)
-    permanent = (name.decode() for name in names if client.ttl(name) == -1)
-    return sorted(name for name in permanent if not BOUNDED.match(name))
-
+from sfmc_harness.chaos.final_state import REFUSAL, Event, FinalState, Perform, Sent
+from sfmc_harness.chaos.plan import ANY_FILE, MIDNIGHT_MARGIN, Midnight
+from sfmc_import.states import NEW, REPORTS, TERMINAL, UNSTARTED, event_of
 
 STATUS_OF = {
     "completed": "Completed",
@@ -145,8 +19,19 @@ STATUS_OF = {
     "completed_empty": "Completed",
     "import_failed": "Error",
 }
-SEEN_FROM_OUTSIDE = frozenset({"double", "two at once", "inside the window", "lost"})
+KINDS = (
+    "double", "two at once", "inside the window", "lost", "other account", "another file", "too early", "too late",
+    "refused in silence", "unjust end", "unjust unknown", "untrue", "impossible event", "state without event",
+    "left over", "forgotten", "too much memory",
+)  # fmt: skip
+SEEN_FROM_OUTSIDE = frozenset(KINDS[: KINDS.index("unjust unknown")])
 """Kinds of violations that can be seen without the ledger."""
+
+CLOCK_SECONDS = 0.2
+"""By how much the times of Redis, sandbox and senders may differ: all are on one machine, some cut to milliseconds."""
+
+ONE_DECISION_SECONDS = 3.0
+"""From the decision that a request is in time to the event of its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +44,31 @@ class Violation:
 
 @dataclass(frozen=True)
 class Checker:
-    """Sorts the final state by request and by definition and finds violations; `windows` are seconds by definition."""
+    """Sorts the final state by request and by definition and finds violations.
+
+    `windows` are seconds by definition. `file_specs` say which file each definition imports, by `midnight`.
+    """
 
     final_state: FinalState
     windows: Mapping[str, float] = field(default_factory=dict)
+    file_specs: Mapping[str, str] = field(default_factory=dict)
+    midnight: Midnight = Midnight(float("inf"), ("", ""))
 
     @cached_property
     def by_request(self) -> dict[str, list[Event]]:
         """The events of each request, oldest first."""
         found: dict[str, list[Event]] = defaultdict(list)
         for event in self.final_state.events:
-            found[event.request_id].append(event)
+            if event.name not in REPORTS:
+                found[event.request_id].append(event)
+        return found
+
+    @cached_property
+    def sent(self) -> dict[str, list[Sent]]:
+        """What was sent under each request id: more than once, and with other content as well."""
+        found: dict[str, list[Sent]] = defaultdict(list)
+        for sent in self.final_state.sent:
+            found[sent.request_id].append(sent)
         return found
 
     @cached_property
@@ -206,14 +105,20 @@ class Checker:
     def violations(self) -> list[Violation]:
         """Every promise that was not kept."""
         kinds = (
-            self._doubles, self._overlaps, self._windows, self._lost, self._unjust_unknowns,
-            self._untrue, self._steps, self._mismatches, self._left_over, self._forgotten,
+            self._doubles, self._overlaps, self._windows, self._lost, self._strangers, self._files, self._times,
+            self._refusals, self._unjust_ends, self._unjust_unknowns, self._untrue, self._steps, self._mismatches,
+            self._left_over, self._forgotten,
         )  # fmt: skip
         return [violation for kind in kinds for violation in kind()]
 
     def outcomes(self) -> Counter[str]:
         """How many requests ended in which way."""
         return Counter(events[-1].name for events in self.by_request.values())
+
+    def unknowns(self) -> Counter[str]:
+        """The last reason why it was not known whether a start was applied, of each that ended as start_unknown."""
+        ended = (events for events in self.by_request.values() if events[-1].name == "start_unknown")
+        return Counter(_doubt(events) for events in ended)
 
     def waits(self) -> list[float]:
         """Seconds from `accepted` to the first decision, of each request, shortest first."""
@@ -227,10 +132,7 @@ class Checker:
     def _overlaps(self) -> Iterator[Violation]:
         spans = defaultdict(list)
         for request, events in self.by_request.items():
-            begun = next((e.at for e in events if e.name == "starting"), None)
-            if begun is not None:
-                over = next((e.at for e in events if e.name in TERMINAL and e.at >= begun), float("inf"))
-                spans[events[0].key].append((begun, over, request))
+            spans[events[0].key] += [(begun, over, request) for begun, over in _spans(events)]
         for run in self.final_state.performs:
             owner = self.owners[run.task_id]
             others = [r for begun, over, r in spans[run.key] if begun < run.at < over and r != owner]
@@ -248,12 +150,72 @@ class Checker:
                 earlier[run.key] = run
 
     def _lost(self) -> Iterator[Violation]:
-        for sent in {sent.request_id: sent for sent in self.final_state.sent}.values():
-            if sent.request_id not in self.by_request:
-                yield Violation("lost", f"request {sent.request_id} of {sent.key} by {sent.way} left no trace")
+        for request, messages in self.sent.items():
+            if request not in self.by_request and not all(message.refused for message in messages):
+                yield Violation("lost", f"request {request} of {messages[0].key} by {messages[0].way} left no trace")
         for request, events in self.by_request.items():
-            if events[-1].name not in TERMINAL:
+            if events[-1].name not in TERMINAL and not self._waits_rightly(request):
                 yield Violation("lost", f"request {request} of {events[0].key} stands at {events[-1].name}")
+
+    def _waits_rightly(self, request: str) -> bool:
+        due = self.final_state.waiting.get(request)
+        return due is not None and any(sent.eta and abs(sent.eta - due) < CLOCK_SECONDS for sent in self.sent[request])
+
+    def _strangers(self) -> Iterator[Violation]:
+        for request, events in self.by_request.items():
+            if request in self.final_state.foreign:
+                names = [event.name for event in events]
+                yield Violation("other account", f"request {request} of another deployment: {names}")
+
+    def _files(self) -> Iterator[Violation]:
+        for run in self.final_state.performs:
+            wanted = self._file_of(self.owners[run.task_id])
+            if self.file_specs.get(run.key, ANY_FILE) != ANY_FILE and run.file and wanted not in {None, run.file}:
+                text = f"{run.key}: run {run.task_id} imported {run.file} for a request of {wanted}"
+                yield Violation("another file", text)
+
+    def _file_of(self, request: str | None) -> str | None:
+        files = (event.data.get("file") for event in self.by_request.get(str(request), []))
+        return next((str(file["name"]) for file in files if file), None)
+
+    def _times(self) -> Iterator[Violation]:
+        for request, events in self.by_request.items():
+            begun = [event.at for event in events if event.name == "starting"]
+            # Under an id that was sent with other content, either may be the one that was accepted.
+            messages = [] if any(sent.refused for sent in self.sent[request]) else self.sent[request]
+            for sent in messages[:1]:
+                if sent.eta and begun and begun[0] < sent.eta - CLOCK_SECONDS:
+                    yield Violation("too early", f"request {request} was started {sent.eta - begun[0]:.1f} s early")
+                if sent.expires and begun and begun[0] > sent.expires + ONE_DECISION_SECONDS:
+                    yield Violation("too late", f"request {request} was started {begun[0] - sent.expires:.1f} s late")
+
+    def _refusals(self) -> Iterator[Violation]:
+        reports = [event.data for event in self.final_state.events if event.name == REFUSAL]
+        reported = Counter(str(data.get("message_id") or data.get("request_id")) for data in reports)
+        for request, messages in self.sent.items():
+            refused = [sent for sent in messages if sent.refused]
+            most = sum(sent.tries for sent in messages)
+            if refused and not len(refused) <= reported[request] <= most:
+                text = f"{len(refused)} messages {request} have {reported[request]} events, sent {most} times at most"
+                yield Violation("refused in silence", text)
+        for request in reported.keys() - {sent.request_id for sent in self.final_state.sent if sent.refused}:
+            yield Violation("unjust end", f"message {request} was refused, and it can be accepted")
+
+    def _unjust_ends(self) -> Iterator[Violation]:
+        for request, events in self.by_request.items():
+            last = events[-1]
+            if last.name == "gave_up" and last.data.get("code") != "worker_lost":
+                yield Violation("unjust end", f"request {request} gave up: {last.data.get('text')}")
+            if last.name == "rejected" and not self._is_another_file(request, last):
+                yield Violation("unjust end", f"request {request} was rejected: {last.data.get('text')}")
+            if last.name == "expired" and not any(s.expires and s.expires <= last.at for s in self.sent[request]):
+                yield Violation("unjust end", f"request {request} expired without a deadline that was over")
+
+    def _is_another_file(self, request: str, rejected: Event) -> bool:
+        spec, name = self.file_specs.get(rejected.key, ANY_FILE), self._file_of(request)
+        around = (rejected.at - MIDNIGHT_MARGIN, rejected.at + MIDNIGHT_MARGIN)
+        selected = [self.midnight.name(spec, at) for at in around]
+        return spec != ANY_FILE and rejected.data.get("code") == "pattern_mismatch" and selected != [name, name]
 
     def _unjust_unknowns(self) -> Iterator[Violation]:
         for request, events in self.by_request.items():
@@ -328,3 +290,22 @@ def _is_step(source: str, target: str, name: str) -> bool:
         return event_of(source, target) == name
     except KeyError:
         return False
+
+
+def _spans(events: list[Event]) -> Iterator[tuple[float, float]]:
+    """When a request held its definition. One that waits for the other side of midnight lets others go first."""
+    begun: float | None = None
+    for event in events:
+        lets_go = event.name == "retrying" and event.data.get("code") == "near_midnight"
+        if begun is not None and (lets_go or event.name in TERMINAL):
+            yield begun, event.at
+            begun = None
+        elif begun is None and event.name == "starting":
+            begun = event.at
+    if begun is not None:
+        yield begun, float("inf")
+
+
+def _doubt(events: list[Event]) -> str:
+    doubts = [str(event.data.get("code")) for event in events if event.name == "reconciling"]
+    return doubts[-1] if doubts else "worker_lost"
