@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from sfmc_harness.chaos.plan import FAULTS
+
 pytestmark = pytest.mark.timeout(600)
 SEEDS = (1, pytest.param(2, marks=pytest.mark.nightly), pytest.param(3, marks=pytest.mark.nightly))
 
@@ -35,3 +37,43 @@ def test_the_same_faults_make_the_usual_worker_start_imports_twice() -> None:
 
     assert code == 1
     assert outcome["violations"]["double"]  # type: ignore[index]
+
+
+NAIVE, LOST = "naive", "lost"
+CONTROLS = (
+    ("sends-again", ("hang",), "double"),
+    ("sends-again", ("trickle",), "double"),
+    ("sends-again", ("bomb",), "double"),
+    ("unlimited", ("bomb",), "too much memory"),
+    (NAIVE, ("token-refused",), "unjust end"),
+    ("account-wide-ends", ("account-wide",), "unjust end"),
+    ("failed-look-is-last", ("slow-polls", "calls"), "unjust unknown"),
+    ("unchecked", ("midnight", "times"), "another file"),
+    ("one-priority", ("priorities",), LOST),
+    ("early", ("times",), "too early"),
+    ("early", ("times",), "too late"),
+    (NAIVE, ("times",), LOST),
+    (NAIVE, ("arguments",), LOST),
+    (NAIVE, ("refusals",), "refused in silence"),
+    ("one-queue", ("two-deployments",), "other account"),
+    (NAIVE, ("full-redis",), LOST),
+    (NAIVE, ("workers",), "double"),
+)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("control", "faults", "kind"), CONTROLS)
+def test_each_fault_breaks_a_promise_where_one_rule_is_wrong(control: str, faults: tuple[str, ...], kind: str) -> None:
+    only = [word for fault in faults for word in ("--only", fault)]
+    size = ("--requests", "160", "--seconds", "10", "--fault-rate", "0.9", "--seed", "1")
+
+    code, outcome = chaos_run(*size, "--control", control, *only)
+
+    assert code == 1
+    assert outcome["violations"][kind]  # type: ignore[index]
+
+
+def test_each_fault_of_the_plan_has_a_control() -> None:
+    shown = {fault for _, faults, _ in CONTROLS for fault in faults}
+
+    assert shown >= set(FAULTS) - {"beats", "valkey", "clients", "connections"}

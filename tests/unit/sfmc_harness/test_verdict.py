@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
-from sfmc_harness.chaos.verdict import Checker, Event, FinalState, Perform, Sent
+from sfmc_harness.chaos.final_state import Event, FinalState, Perform, Sent
+from sfmc_harness.chaos.plan import DATED_FILE, EXACT_FILE, Midnight
+from sfmc_harness.chaos.verdict import Checker
 
 KEY = "orders"
+MIDNIGHT = Midnight(1100.0, ("20260630", "20260701"))
+BEFORE, AFTER = "dated_20260630.csv", "dated_20260701.csv"
 
 
 class Scenario:
@@ -20,6 +24,9 @@ class Scenario:
         self.states: dict[str, str] = {}
         self.left: dict[str, int] = {}
         self.endless: list[str] = []
+        self.foreign: set[str] = set()
+        self.waiting: dict[str, float | None] = {}
+        self.file_spec = EXACT_FILE
         self.now = 1000.0
         self.numbers: Counter[str] = Counter()
 
@@ -32,17 +39,29 @@ class Scenario:
             self.states[request] = name
         return self
 
-    def apply(self, task: str, status: str = "Completed", at: float | None = None) -> "Scenario":
+    def apply(
+        self, task: str, status: str = "Completed", at: float | None = None, file: str | None = None
+    ) -> "Scenario":
         self.now += 0.5
-        self.performs.append(Perform(at or self.now, task, KEY, status, None))
+        self.performs.append(Perform(at or self.now, task, KEY, status, {"file": file}))
+        return self
+
+    def send(self, request: str, **more: Any) -> "Scenario":
+        self.sent.append(Sent(request, KEY, "celery", self.now, **more))
+        return self
+
+    def refuse(self, request: str) -> "Scenario":
+        data = {"message_id": request, "request_id": None}
+        self.events.append(Event(self.now, f"dead-letter/{len(self.events)}", "message_rejected", "None", KEY, data))
         return self
 
     def violations(self, **windows: float) -> set[str]:
         final_state = FinalState(
             sent=self.sent, events=self.events, states=self.states, performs=self.performs,
-            left=self.left, endless=self.endless,
+            left=self.left, endless=self.endless, foreign=frozenset(self.foreign), waiting=self.waiting,
         )  # fmt: skip
-        return {violation.kind for violation in Checker(final_state, windows).violations()}
+        checker = Checker(final_state, windows, {KEY: self.file_spec}, MIDNIGHT)
+        return {violation.kind for violation in checker.violations()}
 
 
 def one_good_run(request: str = "a", task: str = "1") -> Scenario:
@@ -162,7 +181,7 @@ def test_a_run_that_two_requests_claim_is_untrue(scenario: Scenario) -> None:
 def test_a_start_that_is_reported_as_given_up_is_untrue() -> None:
     scenario = Scenario().add("a", "accepted", "starting").apply("1")
 
-    assert scenario.add("a", "gave_up").violations() == {"untrue"}
+    assert scenario.add("a", "gave_up", code="worker_lost").violations() == {"untrue"}
 
 
 @pytest.mark.parametrize("names", [("starting",), ("accepted", "completed"), ("accepted", "duplicate", "duplicate")])
@@ -190,3 +209,114 @@ def test_what_is_left_over_is_noticed(scenario: Scenario) -> None:
     scenario.left["unacked"] = 0
     scenario.endless.append("forgotten")
     assert scenario.violations() == {"left over"}
+
+
+def test_a_request_that_waits_for_the_other_side_of_midnight_holds_nothing() -> None:
+    scenario = Scenario().add("a", "accepted", "starting").add("a", "retrying", code="near_midnight")
+    scenario.add("b", "accepted", "starting").apply("1").add("b", "started", "completed", task_id="1")
+    scenario.add("a", "starting").apply("2").add("a", "started", "completed", task_id="2")
+
+    assert scenario.violations() == set()
+
+
+@pytest.mark.parametrize(("due", "expected"), [({"a": 5000.0}, set()), ({"a": 4000.0}, {"lost"}), ({}, {"lost"})])
+def test_a_request_may_be_unfinished_only_while_it_waits_for_the_time_of_its_sender(
+    due: dict[str, float | None], expected: set[str]
+) -> None:
+    scenario = Scenario().send("a", eta=5000.0).add("a", "accepted")
+    scenario.waiting = due
+
+    assert scenario.violations() == expected
+
+
+def test_a_start_before_the_time_that_its_sender_named_is_too_early() -> None:
+    scenario = one_good_run().send("a", eta=1001.0)
+    assert scenario.violations() == set()
+
+    scenario.sent[:] = []
+    assert scenario.send("a", eta=1003.0).violations() == {"too early"}
+
+
+@pytest.mark.parametrize(("deadline", "expected"), [(1002.0, set()), (990.0, {"too late"})])
+def test_a_start_after_the_deadline_of_its_sender_is_too_late(deadline: float, expected: set[str]) -> None:
+    assert one_good_run().send("a", expires=deadline).violations() == expected
+
+
+@pytest.mark.parametrize(("deadline", "expected"), [(1000.5, set()), (2000.0, {"unjust end"}), (None, {"unjust end"})])
+def test_a_request_expires_only_when_the_deadline_of_its_sender_is_over(
+    deadline: float | None, expected: set[str]
+) -> None:
+    assert Scenario().send("a", expires=deadline).add("a", "accepted", "expired").violations() == expected
+
+
+def test_a_request_of_another_deployment_is_noticed(scenario: Scenario) -> None:
+    scenario.foreign.add("a")
+
+    assert scenario.violations() == {"other account"}
+
+
+@pytest.mark.parametrize(("imported", "expected"), [(AFTER, set()), (BEFORE, {"another file"}), (None, set())])
+def test_a_run_that_took_another_file_than_that_of_its_request_is_noticed(
+    imported: str | None, expected: set[str]
+) -> None:
+    file = {"file": {"name": AFTER}}
+    scenario = Scenario().add("a", "accepted", "starting", **file).apply("1", file=imported)
+
+    assert scenario.add("a", "started", "completed", task_id="1", **file).violations() == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "at", "expected"),
+    [
+        (DATED_FILE, BEFORE, 1150.0, set()),
+        (DATED_FILE, BEFORE, 1101.0, set()),
+        (DATED_FILE, BEFORE, 1050.0, {"unjust end"}),
+        (DATED_FILE, AFTER, 1150.0, {"unjust end"}),
+        (EXACT_FILE, "other.csv", 1050.0, set()),
+        (EXACT_FILE, EXACT_FILE, 1050.0, {"unjust end"}),
+        (EXACT_FILE, None, 1050.0, {"unjust end"}),
+    ],
+)
+def test_a_request_is_rejected_only_for_a_file_that_file_spec_does_not_select(
+    spec: str, name: str | None, at: float, expected: set[str]
+) -> None:
+    scenario = Scenario()
+    scenario.now, scenario.file_spec = at, spec
+    scenario.add("a", "accepted", file={"name": name} if name else None).add("a", "rejected", code="pattern_mismatch")
+
+    assert scenario.violations() == expected
+
+
+def test_a_request_gives_up_only_for_workers_that_were_lost() -> None:
+    assert Scenario().add("a", "accepted", "gave_up", code="worker_lost").violations() == set()
+    assert Scenario().add("a", "accepted", "gave_up", code="login_failed").violations() == {"unjust end"}
+
+
+@pytest.mark.parametrize(
+    ("events", "tries", "expected"),
+    [(1, 1, set()), (2, 2, set()), (0, 1, {"refused in silence"}), (2, 1, {"refused in silence"})],
+)
+def test_each_message_that_no_one_can_accept_ends_in_one_event(events: int, tries: int, expected: set[str]) -> None:
+    scenario = Scenario().send("a", refused=True, tries=tries)
+    for _ in range(events):
+        scenario.refuse("a")
+
+    assert scenario.violations() == expected
+
+
+def test_a_refused_message_under_the_id_of_a_request_leaves_the_request_as_it_is(scenario: Scenario) -> None:
+    scenario.send("a").send("a", refused=True).refuse("a")
+
+    assert scenario.violations() == set()
+
+
+def test_a_message_that_can_be_accepted_is_not_refused(scenario: Scenario) -> None:
+    assert scenario.send("a").refuse("a").violations() == {"unjust end"}
+
+
+def test_unknown_starts_are_counted_by_the_last_reason_of_the_doubt() -> None:
+    scenario = Scenario().add("a", "accepted", "starting").add("a", "reconciling", code="reset")
+    scenario.add("a", "start_unknown").add("b", "accepted", "starting", "start_unknown")
+
+    state = FinalState(sent=[], events=scenario.events, states={}, performs=[], left={}, endless=[])
+    assert Checker(state).unknowns() == {"reset": 1, "worker_lost": 1}

@@ -1,4 +1,4 @@
-"""What a chaos run left, of one deployment: journals of the producers, events, records, and the sandbox's own record."""
+"""What a chaos run left, of one deployment: the producers' journals, events, records, the sandbox's own record."""
 
 import json
 import re
@@ -135,7 +135,7 @@ class Reader:
         return sorted(name for name in permanent if not BOUNDED.match(name))
 
     def _far(self) -> float:
-        seconds, _ = self.client.time()  # type: ignore[misc]
+        seconds, _ = self.client.time()
         return (float(seconds) + FAR / 3) * 1000
 
     def _field(self, name: Any, of: str) -> str:

@@ -39,7 +39,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: its id, the arguments, Celery's options, and whether nobody can accept it."""
+    """One message: its id, the arguments, Celery's options, and whether no one can accept it."""
 
     request_id: str
     arguments: Mapping[str, Any]
@@ -138,7 +138,7 @@ class Messages:
         return datetime.fromtimestamp(self._now(), UTC) + timedelta(seconds=seconds)
 
     def _refused(self) -> Message:
-        """A message that nobody can accept; each must end in one event."""
+        """A message that no one can accept; each must end in one event."""
         key = self._chance.choice(self._keys)
         known = self._chance.choice(self._earlier) if self._earlier else None
         others = [other for other in self._keys if known is not None and other != known.key]

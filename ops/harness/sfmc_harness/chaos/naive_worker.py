@@ -39,7 +39,7 @@ app.conf.update(
 
 
 @app.task(name="imports.start", bind=True)
-def start(  # noqa: PLR0913 - the arguments that a message may have
+def start(
     self: "Task[..., Any]", /, customer_key: str, file: dict[str, Any] | None = None, event_id: str = "",
     source: str = "", reason: str = "", *, force: bool = False,
 ) -> None:  # fmt: skip

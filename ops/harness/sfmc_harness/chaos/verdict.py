@@ -30,6 +30,7 @@ SEEN_FROM_OUTSIDE = frozenset(KINDS[: KINDS.index("unjust unknown")])
 CLOCK_SECONDS = 0.2
 """By how much the times of Redis, sandbox and senders may differ: all are on one machine, some cut to milliseconds."""
 
+NO_MIDNIGHT = Midnight(float("inf"), ("", ""))
 ONE_DECISION_SECONDS = 3.0
 """From the decision that a request is in time to the event of its start."""
 
@@ -52,7 +53,7 @@ class Checker:
     final_state: FinalState
     windows: Mapping[str, float] = field(default_factory=dict)
     file_specs: Mapping[str, str] = field(default_factory=dict)
-    midnight: Midnight = Midnight(float("inf"), ("", ""))
+    midnight: Midnight = NO_MIDNIGHT
 
     @cached_property
     def by_request(self) -> dict[str, list[Event]]:
@@ -121,8 +122,10 @@ class Checker:
         return Counter(_doubt(events) for events in ended)
 
     def waits(self) -> list[float]:
-        """Seconds from `accepted` to the first decision, of each request, shortest first."""
-        return sorted(events[1].at - events[0].at for events in self.by_request.values() if len(events) > 1)
+        """Seconds from `accepted` to the first decision, of each request that may start at once, shortest first."""
+        asked_later = {sent.request_id for sent in self.final_state.sent if sent.eta}
+        decided = (events for events in self.by_request.values() if len(events) > 1)
+        return sorted(e[1].at - e[0].at for e in decided if e[0].request_id not in asked_later)
 
     def _doubles(self) -> Iterator[Violation]:
         for request, runs in self.runs_of.items():
@@ -130,7 +133,7 @@ class Checker:
                 yield Violation("double", f"request {request} of {runs[0].key}: runs {[run.task_id for run in runs]}")
 
     def _overlaps(self) -> Iterator[Violation]:
-        spans = defaultdict(list)
+        spans: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
         for request, events in self.by_request.items():
             spans[events[0].key] += [(begun, over, request) for begun, over in _spans(events)]
         for run in self.final_state.performs:
@@ -215,7 +218,8 @@ class Checker:
         spec, name = self.file_specs.get(rejected.key, ANY_FILE), self._file_of(request)
         around = (rejected.at - MIDNIGHT_MARGIN, rejected.at + MIDNIGHT_MARGIN)
         selected = [self.midnight.name(spec, at) for at in around]
-        return spec != ANY_FILE and rejected.data.get("code") == "pattern_mismatch" and selected != [name, name]
+        is_checked = spec != ANY_FILE and name is not None
+        return is_checked and rejected.data.get("code") == "pattern_mismatch" and selected != [name, name]
 
     def _unjust_unknowns(self) -> Iterator[Violation]:
         for request, events in self.by_request.items():
