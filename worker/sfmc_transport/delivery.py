@@ -312,10 +312,12 @@ class Keys:
         """Hash: name to the message of this name that waits."""
         return f"{self.kombu_prefix}{self.prefix}newest"
 
-    @property
-    def waiting(self) -> str:
-        """Hash: name to the time since which a message waits for it, seconds."""
-        return f"{self.kombu_prefix}{self.prefix}waiting"
+    def waiting(self, source: str) -> str:
+        """Hash: name to the time since which a message waits for it, seconds; one for each list of a queue.
+
+        When a list is empty nothing waits in it, so its names are forgotten, and no other's.
+        """
+        return f"{self.kombu_prefix}{self.prefix}waiting:{source}"
 
     @property
     def nothing(self) -> str:
@@ -417,7 +419,7 @@ class Delivery:
         """Push a message that waits at most once; False: it waits already."""
         if names.newest:
             return bool(self._push_newest(keys=[source, self.keys.newest], args=[raw, names.newest, FORGET_AFTER]))
-        return bool(self._push_once(keys=[source, self.keys.waiting], args=[raw, STALE_SECONDS, *names.once]))
+        return bool(self._push_once(keys=[source, self.keys.waiting(source)], args=[raw, STALE_SECONDS, *names.once]))
 
     def bind(self, tables: Sequence[str], member: str) -> None:
         """Note in kombu's tables which queue belongs to an exchange."""
@@ -432,7 +434,7 @@ class Delivery:
         keys = [self.in_flight(source), self.keys.unacked_key, self.keys.unacked_index_key]
         args: list[bytes | str] = [raw, tag, _destination(queue)]
         if names:
-            keys += [self.keys.newest, self.keys.waiting]
+            keys += [self.keys.newest, self.keys.waiting(source)]
             args += names.arguments
         return bool(self._claim(keys=keys, args=args))
 

@@ -19,8 +19,8 @@ class Sender:
     def __init__(self, connection: Connection) -> None:
         self.producer = Producer(connection.channel(), serializer="json", auto_declare=False)
 
-    def send(self, body: str, **headers: Any) -> None:
-        self.producer.publish(body, routing_key="imports", exchange="", headers=headers)
+    def send(self, body: str, queue: str = "imports", **headers: Any) -> None:
+        self.producer.publish(body, routing_key=queue, exchange="", headers=headers)
 
     def sweep(self, number: int) -> None:
         self.send(f"sweep {number}", **{NEWEST_HEADER: "sweep"})
@@ -81,9 +81,20 @@ def test_a_wake_up_waits_once_until_it_is_taken(raw: redis.Redis, connect_reliab
     sender.wake("c", "d")
 
     assert bodies(consumer, 3) == ["wake a", "wake b c", "wake c d"]
-    assert raw.hlen(KEYS.waiting) == 0
+    assert raw.hlen(KEYS.waiting("imports")) == 0
     sender.wake("a")
     assert bodies(consumer, 1) == ["wake a"]
+
+
+def test_what_waits_in_an_empty_queue_makes_no_wake_up_of_another_queue_wait_twice(
+    raw: redis.Redis, connect_reliably: Connect
+):
+    sender = Sender(connect_reliably())
+    sender.wake("a")
+    sender.send("follow b", "imports.upkeep", **{ONCE_HEADER: ["b"]})
+    sender.wake("a")
+
+    assert (raw.llen("imports"), raw.llen("imports.upkeep")) == (1, 1)
 
 
 def test_a_wake_up_that_somebody_deleted_is_sent_again(raw: redis.Redis, connect_reliably: Connect):
@@ -98,7 +109,7 @@ def test_a_wake_up_that_somebody_deleted_is_sent_again(raw: redis.Redis, connect
 def test_a_wake_up_that_waits_for_very_long_is_sent_again(raw: redis.Redis, connect_reliably: Connect):
     sender = Sender(connect_reliably())
     sender.wake("a")
-    raw.hset(KEYS.waiting, "a", 1)
+    raw.hset(KEYS.waiting("imports"), "a", 1)
     sender.wake("a")
 
     assert raw.llen("imports") == 2
