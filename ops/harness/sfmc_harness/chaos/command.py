@@ -41,6 +41,7 @@ def summary(
     """The outcome as JSON can hold it."""
     states, found = list(after.final_states.values()), Counter(violation.kind for violation in violations)
     waits = sorted(wait for checker in checkers for wait in checker.waits())
+    unknown = _added(checker.unknowns() for checker in checkers)
     return {
         "seed": plan.seed,
         "requests": {
@@ -53,11 +54,11 @@ def summary(
         "messages_refused": sum(event.name == REFUSAL for state in states for event in state.events),
         "performs": sum(len(state.performs) for state in states),
         "ended": _added(checker.outcomes() for checker in checkers),
-        "start_unknown": _added(checker.unknowns() for checker in checkers),
+        "start_unknown": {**unknown, "% of the requests that were started": _share(unknown, checkers)},
         "violations": {kind: found[kind] for kind in KINDS},
         "examples": [f"{violation.kind}: {violation.text}" for violation in violations[:SHOWN_VIOLATIONS]],
         "injected_faults": dict(sorted(after.injected.items())),
-        "sandbox_faults": after.sandbox_faults,
+        "sandbox_faults": dict(sorted(after.sandbox_faults.items())),
         "ended_by_themselves": dict(after.unexpected_ends),
         "first_decision_seconds": {"median": _at(waits, 0.5), "p99": _at(waits, 0.99), "longest": _at(waits, 1.0)},
         "peak_mb": round(after.peak_mb),
@@ -68,6 +69,11 @@ def summary(
 
 def _added(counts: Iterator[Counter[str]]) -> dict[str, int]:
     return dict(sorted(sum(counts, Counter()).items()))
+
+
+def _share(unknown: dict[str, int], checkers: list[Checker]) -> float:
+    begun = sum(checker.begun() for checker in checkers)
+    return round(100 * sum(unknown.values()) / max(begun, 1), 1)
 
 
 def _at(ordered: list[float], share: float) -> float:
@@ -81,10 +87,8 @@ def lines(outcome: dict[str, Any]) -> Iterator[str]:
         "requests": {**outcome["requests"], **refused, "Performs applied": outcome["performs"]},
         "ended as": outcome["ended"],
         "start_unknown because of": outcome["start_unknown"],
-        "injected faults": {
-            **outcome["injected_faults"],
-            "failed calls in the sandbox": outcome["sandbox_faults"],
-        },
+        "injected faults": outcome["injected_faults"],
+        "calls with a fault in the sandbox": outcome["sandbox_faults"],
         "ended by themselves": outcome["ended_by_themselves"],
         "first decision after, s": outcome["first_decision_seconds"],
         "seconds": {"all": outcome["seconds"], "draining": outcome["drained_in_seconds"]},

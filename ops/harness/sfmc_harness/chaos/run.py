@@ -50,7 +50,7 @@ class ChaosResult:
     midnight: Midnight
     injected: Counter[str] = field(default_factory=Counter)
     unexpected_ends: Counter[str] = field(default_factory=Counter)
-    sandbox_faults: int = 0
+    sandbox_faults: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     drained_in: float = 0.0
     peak_mb: float = 0.0
@@ -250,7 +250,7 @@ def run(plan: Plan, say: Say, folder: Path | None = None) -> ChaosResult:
         say(f"chaos run {plan.seed}: {plan.requests} requests, {plan.workers} workers, {plan.producers} producers")
         injector = chaos_run.inject_faults(producers)
         # What is wrong on purpose need not end well: its calls fail to the end, however late they come.
-        failed_calls = chaos_run.sandbox.clear_faults() if plan.ends_well else 0
+        failed_calls = chaos_run.sandbox.clear_faults() if plan.ends_well else Counter()
         chaos_run.before_valkey.clear()
         chaos_run.before_sandbox.clear()
         say("the producers have sent everything; no fault from now on")

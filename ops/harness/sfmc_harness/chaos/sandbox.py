@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -68,7 +69,7 @@ class Sandbox:
     def __init__(self, folder: Path, zones: Path, midnight: Midnight) -> None:
         self._folder, self._zones, self._midnight = folder, zones, midnight
         self._process: subprocess.Popen[bytes] | None = None
-        self._fired = 0
+        self._fired: Counter[str] = Counter()
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -116,12 +117,12 @@ class Sandbox:
         found = [rule for rule in rules if rule["id"] == number]
         if found:
             self._ask(f"faults/{number}", "DELETE")
-            self._fired += int(found[0]["fired"])
+            self._fired += _fired(found)
 
-    def clear_faults(self) -> int:
-        """Remove all faults; return how many calls failed because of one since the last time."""
-        failed = self._fired + sum(int(rule["fired"]) for rule in self._ask("faults"))
-        self._fired = 0
+    def clear_faults(self) -> Counter[str]:
+        """Remove all faults; return how many calls failed because of each since the last time."""
+        failed = self._fired + _fired(self._ask("faults"))
+        self._fired = Counter()
         self._ask("faults", "DELETE")
         return failed
 
@@ -135,6 +136,13 @@ class Sandbox:
         request = Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
         with urlopen(request, timeout=60) as reply:  # noqa: S310 - our own address
             return json.loads(reply.read())
+
+
+def _fired(rules: list[dict[str, Any]]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for rule in rules:
+        found[f"{rule['operation']}: {rule['fault']}"] += int(rule["fired"])
+    return +found
 
 
 def login(port: int) -> Iterator[tuple[str, str]]:

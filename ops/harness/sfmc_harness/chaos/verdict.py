@@ -116,6 +116,10 @@ class Checker:
         """How many requests ended in which way."""
         return Counter(events[-1].name for events in self.by_request.values())
 
+    def begun(self) -> int:
+        """How many requests came to a start."""
+        return sum(any(event.name == "starting" for event in events) for events in self.by_request.values())
+
     def unknowns(self) -> Counter[str]:
         """The last reason why it was not known whether a start was applied, of each that ended as start_unknown."""
         ended = (events for events in self.by_request.values() if events[-1].name == "start_unknown")
