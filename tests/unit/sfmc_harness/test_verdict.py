@@ -85,7 +85,7 @@ def test_a_duplicate_of_a_request_that_came_to_nothing_is_forgotten_unless_one_w
     scenario = Scenario().add("a", "accepted", "starting")
     for name in "bc":
         scenario.add(name, "accepted").add(name, "duplicate", held_by="a", final=False)
-    scenario.add("a", "rejected")
+    scenario.add("a", "gave_up", code="worker_lost")
     assert scenario.violations() == {"forgotten"}
 
     scenario.add("c", "accepted", instead_of="a").add("c", "starting").apply("1")
