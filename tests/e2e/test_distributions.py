@@ -12,6 +12,7 @@ from tests.support.soap_conversation import Conversation
 PACKAGES = {
     "sfmc_import": [
         "worker/sfmc_import", "worker/sfmc_transport", "producers/sfmc_producers", "ops/local/sfmc_local",
+        "ops/server/sfmc_server",
     ],
     "sfmc_sandbox": ["ops/sandbox/sfmc_sandbox"],
 }  # fmt: skip

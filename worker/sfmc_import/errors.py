@@ -9,7 +9,7 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 """Exit codes: 1 for a failure, 2 for wrong usage or wrong settings; as shells report SIGINT (2) and SIGPIPE (13)."""
 
-OUR_PACKAGES = frozenset({"sfmc_import", "sfmc_transport", "sfmc_producers", "sfmc_local"})
+OUR_PACKAGES = frozenset({"sfmc_import", "sfmc_transport", "sfmc_producers", "sfmc_local", "sfmc_server"})
 
 
 class SfmcImportError(Exception):

@@ -10,6 +10,7 @@ from sfmc_import import logs
 from sfmc_import.bootstrap import open_definitions
 from sfmc_import.client import Client
 from sfmc_import.definitions import CachedDefinitions
+from sfmc_import.errors import SettingsError
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
@@ -17,7 +18,7 @@ from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.running import run_sources
-from sfmc_producers.sources.tables import Options, Parts, Source, chosen, read_options
+from sfmc_producers.sources.tables import Kind, Options, Parts, Source, chosen, read_options
 from sfmc_producers.submitter import RoutingRules, Submitter
 from sfmc_transport import Keys
 
@@ -27,6 +28,7 @@ def run_named(names: Sequence[str], *, as_json: bool) -> None:
     settings = load(os.environ)
     tables = chosen(settings, names)
     read = read_options(tables, KINDS)
+    require_run(tables, read, names)
     logs.configure(
         level=settings.log_level, form="json" if as_json else settings.log_format, secrets=settings.secrets()
     )
@@ -38,9 +40,19 @@ def run_named(names: Sequence[str], *, as_json: bool) -> None:
         definitions = open_definitions(settings)
         sources: list[Source] = []
         for table, (kind, options) in zip(tables, read, strict=True):
-            intake = open_intake(table, options, settings, client, definitions)
-            sources.append(kind.open(options, Parts(table.name, settings, intake, set_aside)))
+            if kind.open is not None:
+                intake = open_intake(table, options, settings, client, definitions)
+                sources.append(kind.open(options, Parts(table.name, settings, intake, set_aside)))
         raise SystemExit(run_sources(sources))
+
+
+def require_run(tables: Sequence[SourceTable], read: Sequence[tuple[Kind, Options]], names: Sequence[str]) -> None:
+    """Raise SettingsError for a source that is named and for `serve`, or when all are."""
+    served = [table.name for table, (kind, _) in zip(tables, read, strict=True) if kind.open is None]
+    if wrong := [name for name in served if name in names or len(served) == len(tables)]:
+        raise SettingsError(
+            [f"source {name}: its senders post to it; run it with: sfmc-import serve" for name in wrong]
+        )
 
 
 def open_intake(

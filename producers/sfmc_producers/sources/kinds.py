@@ -12,4 +12,10 @@ def _stream() -> Kind:
     return stream.KIND
 
 
-KINDS: Mapping[str, Callable[[], Kind]] = MappingProxyType({"stream": _stream})
+def _push() -> Kind:
+    from sfmc_producers.push import options  # noqa: PLC0415
+
+    return options.KIND
+
+
+KINDS: Mapping[str, Callable[[], Kind]] = MappingProxyType({"push": _push, "stream": _stream})

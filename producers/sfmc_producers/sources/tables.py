@@ -49,10 +49,13 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of source: its lines, and how it is opened; opening connects to nothing."""
+    """A kind of source: its lines, and how it is opened; opening connects to nothing.
+
+    One that is not opened has senders of its own: `sfmc-import serve` takes what they post.
+    """
 
     options: type[Options]
-    open: Callable[[Any, Parts], Source]
+    open: Callable[[Any, Parts], Source] | None
 
 
 def read_options(tables: Iterable[SourceTable], kinds: Mapping[str, Callable[[], Kind]]) -> list[tuple[Kind, Options]]:

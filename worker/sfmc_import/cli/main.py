@@ -59,6 +59,12 @@ def _sources() -> click.Command:
     return sources
 
 
+def _serve() -> click.Command:
+    from sfmc_server.cli import serve
+
+    return serve
+
+
 def _start() -> click.Command:
     from sfmc_producers.cli import start
 
@@ -118,6 +124,7 @@ COMMANDS = {
         "watch": Subcommand(_watch, "Submit a request for each file that arrives in folders."),
         "source": Subcommand(_source, "Run sources of the policy file by name."),
         "sources": Subcommand(_sources, "Run all sources of the policy file."),
+        "serve": Subcommand(_serve, "Take what senders post to push sources."),
     },
     "Requests": {
         "start": Subcommand(_start, "Submit a request to start one ImportDefinition."),

@@ -1,0 +1,143 @@
+"""Tells whether a POST is from its sender: signatures, tokens. Comparisons take the same time for any wrong value."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sfmc_import.errors import SettingsError
+
+MIN_SECRET = 16
+"""Characters of a token, or bytes of a key, at least."""
+
+MAX_SIGNATURES = 16
+"""Signatures of one POST that are looked at; senders that change their secret send two."""
+
+WEBHOOK_PREFIX = "whsec_"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A POST as it came: header names in lower case, the query, the body before it is unpacked."""
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    raw: bytes
+
+
+class Verifier(Protocol):
+    """Knows the senders of one source."""
+
+    def accepts(self, received: Received) -> bool:
+        """Tell whether a POST is from one of them; raises NotNowError when that cannot be found out now."""
+        ...
+
+
+class NotNowError(Exception):
+    """Whose a POST is cannot be found out now: keys or certificates cannot be fetched."""
+
+
+class Everybody:
+    """`auth = "none"`."""
+
+    def accepts(self, received: Received) -> bool:
+        """Say yes."""
+        del received
+        return True
+
+
+def bearer_token(headers: Mapping[str, str]) -> str:
+    """Give the token of `Authorization: Bearer`; empty without one."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+class BearerTokens:
+    """One of several tokens, in the header or, where that is allowed, as `access_token` of the query."""
+
+    def __init__(self, secrets: Sequence[str], *, in_query: bool) -> None:
+        self._secrets = [each.encode() for each in secrets]
+        self._in_query = in_query
+
+    def accepts(self, received: Received) -> bool:
+        """Compare with all of them."""
+        token = bearer_token(received.headers)
+        if not token and self._in_query:
+            token = received.query.get("access_token", "")
+        return _is_one_of(token.encode("utf-8", "surrogateescape"), self._secrets)
+
+
+class HmacSignatures:
+    """HMAC-SHA256 of the raw body in a header, as hex digits after a prefix."""
+
+    def __init__(self, secrets: Sequence[str], header: str, prefix: str) -> None:
+        self._secrets = [each.encode() for each in secrets]
+        self._header, self._prefix = header, prefix
+
+    def accepts(self, received: Received) -> bool:
+        """Compare with the signature under each secret."""
+        given = received.headers.get(self._header, "")
+        if not given.startswith(self._prefix):
+            return False
+        expected = [hmac.new(key, received.raw, hashlib.sha256).hexdigest().encode() for key in self._secrets]
+        return _is_one_of(given[len(self._prefix) :].lower().encode("utf-8", "surrogateescape"), expected)
+
+
+class StandardWebhooks:
+    """HMAC-SHA256 over id, time and raw body; the time must be near ours, so that nobody can keep a POST for later."""
+
+    def __init__(self, keys: Sequence[bytes], tolerance: float, now: Callable[[], float]) -> None:
+        self._keys, self._tolerance, self._now = keys, tolerance, now
+
+    def accepts(self, received: Received) -> bool:
+        """Compare each signature with that under each key."""
+        message_id, time = (received.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp"))
+        if not message_id or not self._is_near(time):
+            return False
+        signed = f"{message_id}.{time}.".encode("latin-1", "replace") + received.raw
+        expected = [base64.b64encode(hmac.digest(key, signed, "sha256")) for key in self._keys]
+        given = received.headers.get("webhook-signature", "").split()[:MAX_SIGNATURES]
+        values = [each.removeprefix("v1,").encode("utf-8", "replace") for each in given if each.startswith("v1,")]
+        return True in [_is_one_of(value, expected) for value in values]
+
+    def _is_near(self, time: str) -> bool:
+        if not (time.isascii() and time.isdigit() and len(time) <= 12):
+            return False
+        return abs(self._now() - int(time)) <= self._tolerance
+
+
+def webhook_key(secret: str) -> bytes:
+    """Give the key of a secret `whsec_…`: its decoded bytes. Raises ValueError."""
+    text = secret.removeprefix(WEBHOOK_PREFIX)
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("not whsec_ and base64") from None
+    if len(key) < MIN_SECRET:
+        raise ValueError(f"has {len(key)} bytes, at least {MIN_SECRET} are needed")
+    return key
+
+
+def read_secrets(source: str, text: str, *, webhooks: bool) -> list[str]:
+    """Give the secrets of a source, written with blanks or line ends between them; raises SettingsError."""
+    name = f"SFMC_SOURCE_{source.upper().replace('-', '_')}_SECRET"
+    secrets = text.split()
+    if not secrets:
+        raise SettingsError([f"{name}: missing; give the secret of the sender, or two while it changes"])
+    for each in secrets:
+        if webhooks:
+            try:
+                webhook_key(each)
+            except ValueError as error:
+                raise SettingsError([f"{name}: {error}; give whsec_ and base64 as the sender shows it"]) from None
+        elif len(each) < MIN_SECRET:
+            raise SettingsError([f"{name}: a secret has fewer than {MIN_SECRET} characters; give a longer one"])
+    return secrets
+
+
+def _is_one_of(value: bytes, expected: Sequence[bytes]) -> bool:
+    # A list: all are compared, so the time says nothing about which one was near.
+    return True in [hmac.compare_digest(value, each) for each in expected]

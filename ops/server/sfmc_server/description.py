@@ -1,0 +1,132 @@
+"""What the OpenAPI document says beside the paths: bodies, answers, how senders show who they are."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+TEXT = "Takes what file stores and event buses post, and says how it is. Problems are written as in RFC 9457."
+
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+_SOURCE = {
+    "name": "source",
+    "in": "path",
+    "required": True,
+    "description": "The name of a [[source]] of kind push.",
+    "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,39}$"},
+}
+
+
+def _problem(text: str, headers: dict[str, Any] | None = None) -> dict[str, Any]:
+    answer = {"description": text, "content": {"application/problem+json": {"schema": _PROBLEM}}}
+    return answer | ({"headers": headers} if headers else {})
+
+
+def _json(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+_COUNT = {"type": "integer", "minimum": 0}
+_TAKEN = _object(taken=_COUNT, ignored=_COUNT, set_aside=_COUNT)
+_VALIDATED = _object(validationResponse={"type": "string"})
+_STATUS = _object(status={"const": "ok"})
+_LATER = _problem("Not now: the ledger is away, or too much is worked on. Post it again.", _RETRY_AFTER)
+_UNKNOWN = _problem("There is no such source.")
+_LOGIN = {"WWW-Authenticate": {"description": "Bearer.", "schema": {"type": "string"}}}
+_ANY: dict[str, Any] = {"schema": {}}
+_BODIES = dict.fromkeys(
+    (
+        "application/json",
+        "application/cloudevents+json",
+        "application/cloudevents-batch+json",
+        "text/plain",
+        "application/octet-stream",
+    ),
+    _ANY,
+)
+
+POST: dict[str, Any] = {
+    "summary": "Take events",
+    "description": "Answers 200 once each event is in the ledger, starts nothing, or is set aside.",
+    "responses": {
+        200: _json("Everything is taken, or the handshake of Event Grid is answered.", {"anyOf": [_TAKEN, _VALIDATED]}),
+        400: _problem("It can never be taken: it cannot be unpacked, or headers are missing."),
+        401: _problem("It is not from the sender.", _LOGIN),
+        404: _UNKNOWN,
+        408: _problem("The body did not arrive in time."),
+        413: _problem("The body is too large, as it was sent or unpacked, or has too many events."),
+        415: _problem("It is of another form, or packed in another way."),
+        503: _LATER,
+    },
+    "openapi_extra": {
+        "parameters": [_SOURCE],
+        "requestBody": {"required": False, "content": _BODIES},
+        "security": [{"bearer": []}, {"token": []}, {"webhook": []}, {"signature": []}, {}],
+    },
+}
+
+_TEXT_HEADER = {"schema": {"type": "string"}}
+
+OPTIONS: dict[str, Any] = {
+    "summary": "Answer the handshake of CloudEvents",
+    "responses": {
+        200: _json("The origin may post.", {"type": "object", "maxProperties": 0})
+        | {
+            "headers": {
+                "Allow": _TEXT_HEADER,
+                "WebHook-Allowed-Origin": _TEXT_HEADER,
+                "WebHook-Allowed-Rate": _TEXT_HEADER,
+            }
+        },
+        403: _problem("The origin may not post."),
+        404: _UNKNOWN,
+    },
+    "openapi_extra": {
+        "parameters": [_SOURCE, {"name": "WebHook-Request-Origin", "in": "header", "required": False, **_TEXT_HEADER}],
+        "security": [{}],
+    },
+}
+
+HEALTHZ: dict[str, Any] = {"summary": "Say that the process answers", "responses": {200: _json("It does.", _STATUS)}}
+READYZ: dict[str, Any] = {
+    "summary": "Say whether events can be taken",
+    "responses": {200: _json("They can.", _STATUS), 503: _LATER},
+}
+
+_COMPONENTS = {
+    "schemas": {
+        "Problem": {
+            "type": "object",
+            "required": ["type", "title", "status"],
+            "properties": {
+                "type": {"type": "string", "format": "uri-reference"},
+                "title": {"type": "string"},
+                "status": {"type": "integer", "minimum": 400, "maximum": 599},
+                "detail": {"type": "string"},
+            },
+        }
+    },
+    "securitySchemes": {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "A token, or a JWT of Google."},
+        "token": {"type": "apiKey", "in": "query", "name": "access_token", "description": 'With token_in = "query".'},
+        "webhook": {"type": "apiKey", "in": "header", "name": "webhook-signature", "description": "Standard Webhooks."},
+        "signature": {"type": "apiKey", "in": "header", "name": "X-Hub-Signature-256", "description": "HMAC-SHA256."},
+    },
+}
+
+
+def complete(app: FastAPI) -> None:
+    """Add to the document of an application what is described here, once."""
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, openapi_version="3.1.0"
+    )
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+    document["components"] = _COMPONENTS
+    app.openapi_schema = document

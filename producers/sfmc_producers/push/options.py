@@ -1,0 +1,107 @@
+"""The lines of a [[source]] of kind `push`; its requests are taken by `sfmc-import serve`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from sfmc_import.settings.values import Seconds
+from sfmc_producers.push.sns import TOPIC
+from sfmc_producers.sources.tables import Kind, Options
+
+MEBIBYTE = 1_048_576
+GOOGLE_KEYS = "https://www.googleapis.com/oauth2/v3/certs"
+AZURE = "eventgrid.azure.net"
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,100}")
+_ORIGIN = re.compile(r"[a-z0-9.-]{1,253}")
+
+
+def check_topic(value: str) -> str:
+    """Accept the ARN of a topic: its region says which host is believed."""
+    if TOPIC.fullmatch(value) is None:
+        raise ValueError("not the ARN of a topic, such as arn:aws:sns:eu-central-1:111122223333:drop")
+    return value
+
+
+def check_keys(value: str) -> str:
+    """Accept an https address, or a file that is there."""
+    parts = urlsplit(value)
+    if parts.scheme and parts.netloc:
+        if parts.scheme != "https" or not parts.hostname or parts.username is not None:
+            raise ValueError("not an https address without a login")
+        return value
+    if not Path(value).is_file():
+        raise ValueError("there is no such file")
+    return value
+
+
+def check_header(value: str) -> str:
+    """Accept the name of a header, in any case."""
+    if _HEADER.fullmatch(value) is None:
+        raise ValueError("not the name of a header")
+    return value.lower()
+
+
+def check_origin(value: str) -> str:
+    """Accept the name of a host, in any case."""
+    if _ORIGIN.fullmatch(value.lower()) is None:
+        raise ValueError("not the name of a host")
+    return value.lower()
+
+
+Topic = Annotated[str, AfterValidator(check_topic)]
+Keys = Annotated[str, AfterValidator(check_keys)]
+Header = Annotated[str, AfterValidator(check_header)]
+Origin = Annotated[str, AfterValidator(check_origin)]
+
+
+class PushOptions(Options):
+    """The lines of a [[source]] of kind `push`."""
+
+    form: Literal["auto", "cloudevents", "event-grid", "pubsub", "s3-webhook", "sftpgo", "sns"] = Field(
+        description="auto, cloudevents, event-grid, pubsub, s3-webhook, sftpgo or sns"
+    )
+    auth: Literal["standard-webhooks", "hmac", "bearer", "google-oidc", "none"] | None = Field(
+        None, description="standard-webhooks, hmac, bearer, google-oidc or none"
+    )
+    header: Header = Field("x-hub-signature-256", description="with hmac: the header that has the signature")
+    prefix: str = Field("sha256=", max_length=32, description="with hmac: what stands before the hex digits")
+    tolerance: Annotated[Seconds, Field(le=3600)] = Field(
+        300.0, description="with standard-webhooks: how old a signature may be, up to 1h"
+    )
+    token_in: Literal["header", "query"] = Field("header", description="with bearer: header, or query to allow both")
+    audience: str | None = Field(None, min_length=1, description="with google-oidc: the audience of the subscription")
+    email: str | None = Field(None, min_length=3, description="with google-oidc: the service account of the sender")
+    keys: Keys = Field(GOOGLE_KEYS, description="with google-oidc: https address or file of the keys (JWKS)")
+    topics: tuple[Topic, ...] = Field((), description="with sns: the ARNs of the topics")
+    origins: tuple[Origin, ...] = Field(
+        (), description="who may ask by OPTIONS whether events are wanted; with event-grid also eventgrid.azure.net"
+    )
+    location: str = Field("", max_length=512, description="with sftpgo: where its files are, as sftp://HOST:PORT")
+    max_body: int = Field(4 * MEBIBYTE, ge=1, le=64 * MEBIBYTE, description="bytes of a body as it is sent")
+    max_unpacked: int = Field(16 * MEBIBYTE, ge=1, le=256 * MEBIBYTE, description="bytes of a body that is unpacked")
+    max_events: int = Field(10_000, ge=1, le=100_000, description="events of a body")
+    body_deadline: Annotated[Seconds, Field(le=300)] = Field(
+        10.0, description="seconds in which the whole body must arrive"
+    )
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Who may ask by OPTIONS."""
+        return frozenset(self.origins) | ({AZURE} if self.form == "event-grid" else set())
+
+    @model_validator(mode="after")
+    def _says_who_may_post(self) -> Self:
+        if self.form == "sns":
+            if self.auth is not None or not self.topics:
+                raise ValueError("form sns: give topics, and no auth: SNS signs what it sends")
+        elif self.auth is None:
+            raise ValueError('auth: missing; say how senders are known, or auth = "none" for everybody')
+        elif self.auth == "google-oidc" and not (self.audience and self.email):
+            raise ValueError("auth google-oidc: give audience and email, or any account of Google could post")
+        return self
+
+
+KIND = Kind(PushOptions, None)

@@ -1,0 +1,188 @@
+"""What a POST is answered, and what of it is taken."""
+
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+
+import orjson
+import pytest
+
+from tests.support import posts
+from tests.support.push_servers import Push, pushing
+
+BATCH = {"content_type": "application/cloudevents-batch+json"}
+
+
+@pytest.fixture
+def push():
+    with pushing() as made:
+        yield made
+
+
+def counts(taken: int = 0, ignored: int = 0, set_aside: int = 0) -> dict[str, int]:
+    return {"taken": taken, "ignored": ignored, "set_aside": set_aside}
+
+
+def test_a_post_is_answered_200_with_what_became_of_its_events(push: Push) -> None:
+    answer = push.post([posts.cloudevent(), posts.cloudevent("b.csv"), posts.cloudevent(data=1)], **BATCH)
+
+    assert (answer.status_code, answer.json()) == (200, counts(taken=2, set_aside=1))
+    assert push.client.started == [("orders.csv", "orders"), ("b.csv", "orders")]
+
+
+def test_events_that_come_three_times_and_out_of_order_are_one_request_each(push: Push) -> None:
+    for names in ("abc", "cab", "bca"):
+        events = [posts.cloudevent(f"{name}.csv", id=name) for name in names]
+        assert push.post(events, **BATCH).json() == counts(taken=3)
+
+    assert sorted(push.client.started) == [("a.csv", "orders"), ("b.csv", "orders"), ("c.csv", "orders")]
+
+
+def test_the_same_name_with_new_content_is_a_second_request(push: Push) -> None:
+    with pushing(form="s3-webhook") as s3:
+        for tag in ("one", "two", "one"):
+            record = posts.s3_record()
+            record["s3"]["object"]["eTag"] = tag
+            s3.post(posts.minio(record))
+        assert len(s3.client.requests) == 2
+
+
+def test_an_event_that_cannot_be_read_is_set_aside_alone_with_its_bytes_and_once(push: Push) -> None:
+    bad = posts.cloudevent(specversion="2.0")
+    for batch in ([bad, posts.cloudevent()], [posts.cloudevent("b.csv"), bad]):
+        assert push.post(batch, **BATCH).json() == counts(taken=1, set_aside=1)
+
+    [(body, text)] = push.letters.kept.values()
+    assert orjson.loads(body) == bad
+    assert text == "specversion is not 1.0"
+
+
+def test_a_body_that_is_not_json_is_set_aside_whole_and_the_sender_need_not_send_it_again(push: Push) -> None:
+    answer = push.post(b"{", content_type="application/cloudevents+json")
+
+    assert answer.json() == counts(set_aside=1)
+    assert [body for body, _ in push.letters.kept.values()] == [b"{"]
+
+
+def test_a_file_that_no_request_can_carry_is_set_aside(push: Push) -> None:
+    event = posts.cloudevent(data={"file": {"name": "x" * 2000, "size": 1}})
+
+    assert push.post(event).json() == counts(set_aside=1)
+
+
+def test_while_the_ledger_is_away_the_answer_is_503_with_retry_after_and_later_nothing_is_twice(push: Push) -> None:
+    push.client.ledger_is_down = True
+    answer = push.post([posts.cloudevent(), posts.cloudevent("b.csv")], **BATCH)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+
+    push.client.ledger_is_down = False
+    for _ in range(20):
+        answer = push.post([posts.cloudevent(), posts.cloudevent("b.csv")], **BATCH)
+    assert answer.json() == counts(taken=2)
+    assert len(push.client.requests) == 2
+
+
+def test_while_dead_letters_cannot_be_kept_the_answer_is_503(push: Push) -> None:
+    push.letters.is_down = True
+
+    assert push.post(b"{").status_code == 503
+
+
+def test_an_unknown_source_is_404_as_a_problem(push: Push) -> None:
+    answer = push.post(posts.cloudevent(), path="/events/other")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert answer.json()["status"] == 404
+
+
+@pytest.mark.parametrize(("name", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_a_packed_body_is_unpacked(push: Push, name: str, pack) -> None:
+    answer = push.post(pack(posts.packed(posts.cloudevent())), content_encoding=name)
+
+    assert answer.json() == counts(taken=1)
+
+
+def test_a_body_over_the_limit_is_413_whether_it_says_so_or_not() -> None:
+    with pushing(max_body=100) as small:
+        assert small.post(posts.cloudevent()).status_code == 413
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for _ in range(3):
+                yield b" " * 60
+
+        assert small.http.request("POST", "/events/drop", content=chunks()).status_code == 413
+        assert small.client.requests == {}
+
+
+def test_a_gzip_bomb_is_413_and_unpacked_only_up_to_the_limit() -> None:
+    with pushing(max_unpacked=100_000) as small:
+        bomb = gzip.compress(b" " * 50_000_000)
+        assert small.post(bomb, content_encoding="gzip").status_code == 413
+
+
+def test_too_many_events_are_413(push: Push) -> None:
+    with pushing(max_events=2) as small:
+        assert small.post([posts.cloudevent()] * 3, **BATCH).status_code == 413
+        assert small.post([posts.cloudevent()] * 2, **BATCH).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"x", {"content_encoding": "br"}, 415),
+        (b"x", {"content_encoding": "gzip, gzip"}, 415),
+        (b"x", {"content_encoding": "gzip"}, 400),
+        (gzip.compress(b"{}")[:-4], {"content_encoding": "gzip"}, 400),
+        (b"{}", {"ce_id": "1"}, 400),
+        (b"{}", {}, 415),
+        (b"<a/>", {"content_type": "application/cloudevents+xml"}, 415),
+    ],
+)
+def test_what_can_never_be_taken_is_400_or_415(push: Push, body: bytes, headers: dict[str, str], status: int) -> None:
+    assert push.post(body, **headers).status_code == status
+    assert push.letters.kept == {}
+
+
+def test_what_an_operator_sends_back_is_taken_and_what_still_cannot_be_read_is_kept_again(push: Push) -> None:
+    push.letters.sent_back = [posts.packed(posts.cloudevent()), b"{"]
+    push.source.replay()
+    push.letters.sent_back.append(b"{")
+    push.source.replay()
+
+    assert push.letters.sent_back == []
+    assert push.client.started == [("orders.csv", "orders")]
+    assert [body for body, _ in push.letters.kept.values()] == [b"{", b"{"]
+
+
+def test_a_source_that_ends_takes_no_further_event(push: Push) -> None:
+    push.source.close()
+
+    assert not push.source._take_events([posts.cloudevent()]).is_complete
+    assert push.client.requests == {}
+
+
+def test_the_handshake_of_event_grid_is_answered_with_its_code() -> None:
+    with pushing(form="event-grid") as azure:
+        answer = azure.post([posts.validation("512d38b6")], aeg_event_type="SubscriptionValidation")
+        assert (answer.status_code, answer.json()) == (200, {"validationResponse": "512d38b6"})
+
+
+@pytest.mark.parametrize(("origin", "status"), [("eventgrid.azure.net", 200), ("evil.example.com", 403)])
+def test_the_handshake_of_cloudevents_is_for_the_origins_of_the_source(origin: str, status: int) -> None:
+    with pushing(form="event-grid") as azure:
+        answer = azure.http.request("OPTIONS", "/events/drop", headers={"WebHook-Request-Origin": origin})
+        assert answer.status_code == status
+        assert answer.headers.get("webhook-allowed-origin") == (origin if status == 200 else None)
+
+
+def test_ready_is_503_while_redis_does_not_answer_and_alive_all_the_same() -> None:
+    with pushing(is_ready=lambda: False) as away:
+        assert away.http.request("GET", "/readyz").status_code == 503
+        assert away.http.request("GET", "/healthz").status_code == 200
+
+
+def test_another_method_is_405_as_a_problem(push: Push) -> None:
+    answer = push.http.request("GET", "/events/drop")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
