@@ -79,7 +79,9 @@ def post(push: Push, envelope: Any) -> int:
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
-def test_a_notification_is_accepted_by_either_signature_and_its_certificate_is_fetched_once(push, amazon, version) -> None:
+def test_a_notification_is_accepted_by_either_signature_and_its_certificate_is_fetched_once(
+    push, amazon, version
+) -> None:
     assert [post(push, amazon.signed(SignatureVersion=version)) for _ in range(2)] == [200, 200]
     assert push.client.started == [("orders.csv", "orders")]
     assert amazon.asked == [f"{HOST}/SimpleNotificationService-0a1b.pem"]
@@ -91,7 +93,13 @@ def test_a_notification_without_a_subject_is_accepted(push, amazon) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"Message": "{}"}, {"MessageId": "other"}, {"SignatureVersion": "1"}, {"SignatureVersion": "3"}, {"Signature": "AAAA"}],
+    [
+        {"Message": "{}"},
+        {"MessageId": "other"},
+        {"SignatureVersion": "1"},
+        {"SignatureVersion": "3"},
+        {"Signature": "AAAA"},
+    ],
     ids=str,
 )
 def test_a_changed_notification_is_401(push, amazon, change: dict[str, str]) -> None:
