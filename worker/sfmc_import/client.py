@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -120,10 +120,17 @@ class _Connections:
         try:
             # One try, without kombu's pause of two seconds; its default channel would be tried for without end.
             connection.ensure_connection(max_retries=0)
-            return Producer(connection.channel(), serializer="json", auto_declare=False)
+            return Producer(_with_one_client(connection.channel()), serializer="json", auto_declare=False)
         except BaseException:
             connection.release()
             raise
+
+
+def _with_one_client(channel: Any) -> Any:
+    """Let a channel keep its Redis client: kombu makes one for each message, which costs more than to send it."""
+    made = channel._create_client()
+    channel._create_client = lambda asynchronous=False: made
+    return channel
 
 
 def _release(producer: Producer) -> None:
@@ -388,6 +395,4 @@ def file_at(path: Path, location: str | None = None) -> FileInfo:
 
 
 def _as_field(file: FileInfo | str | Mapping[str, Any] | None) -> object:
-    if isinstance(file, FileInfo):
-        return {name: value for name, value in asdict(file).items() if value is not None}
-    return file
+    return file.known if isinstance(file, FileInfo) else file

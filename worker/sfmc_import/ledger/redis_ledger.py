@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from itertools import islice
 from typing import Any
@@ -357,7 +357,7 @@ def request_arguments(request: StartRequest) -> dict[str, Any]:
 
 
 def _file_fields(file: FileInfo) -> dict[str, Any]:
-    fields = {name: value for name, value in asdict(file).items() if value is not None}
+    fields = file.known
     if "modified_ns" in fields:
         # Lua numbers are doubles: nanoseconds since 1970 do not fit, so they travel as text.
         fields["modified_ns"] = str(fields["modified_ns"])
