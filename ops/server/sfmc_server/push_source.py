@@ -25,7 +25,7 @@ from sfmc_server.answers import NOT_ALLOWED, Answer, RefusedError, later, proble
 from sfmc_server.authentication import NotNowError, Received, Verifier
 from sfmc_server.bodies import unpacked
 
-THREADS = 8
+THREADS = 4
 """Of each source: one whose backend hangs keeps no other source waiting."""
 
 MAX_WAITING = 64
@@ -76,8 +76,8 @@ class PushSource:
         self._log = structlog.get_logger("sfmc_server.push").bind(source=self.name)
 
     async def take(self, received: Received) -> Answer:
-        """Do all that blocks in a thread; raises RefusedError when too many wait already."""
-        if self._waiting >= MAX_WAITING:
+        """Do all that blocks in a thread; raises RefusedError when too many wait already, and at the end."""
+        if self._is_ending or self._waiting >= MAX_WAITING:
             raise RefusedError(later(1.0))
         self._waiting += 1
         try:

@@ -158,6 +158,7 @@ def test_what_an_operator_sends_back_is_taken_and_what_still_cannot_be_read_is_k
 def test_a_source_that_ends_takes_no_further_event(push: Push) -> None:
     push.source.close()
 
+    assert push.post(posts.cloudevent()).status_code == 503
     assert not push.source._take_events([posts.cloudevent()]).is_complete
     assert push.client.requests == {}
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 
 from sfmc_harness.bench.figures import Figure, MeasurementError
 
-ALL = ("waiting", "starts", "perform", "concurrency", "backlog", "files", "idle", "ledger", "importing", "sandbox")
+ALL = (
+    "waiting", "starts", "perform", "concurrency", "backlog", "files", "push", "idle", "ledger", "importing", "sandbox",
+)  # fmt: skip
 
 
 def figures_of(name: str) -> Iterator[Figure]:
