@@ -18,7 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -128,8 +128,8 @@ class _Connections:
 
 def _with_one_client(channel: Any) -> Any:
     """Let a channel keep its Redis client: kombu makes one for each message, which costs more than to send it."""
-    made = channel._create_client()
-    channel._create_client = lambda asynchronous=False: made
+    with channel.conn_or_acquire() as made:
+        channel.conn_or_acquire = lambda client=None: nullcontext(client or made)
     return channel
 
 

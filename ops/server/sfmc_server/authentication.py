@@ -87,7 +87,7 @@ class HmacSignatures:
 
 
 class StandardWebhooks:
-    """HMAC-SHA256 over id, time and raw body; the time must be near ours, so that nobody can keep a POST for later."""
+    """HMAC-SHA256 over id, time and raw body; the time must be near ours, so that no POST can be kept for later."""
 
     def __init__(self, keys: Sequence[bytes], tolerance: float, now: Callable[[], float]) -> None:
         self._keys, self._tolerance, self._now = keys, tolerance, now

@@ -52,18 +52,22 @@ async def read_body(
     """Read a body as it is sent; raises RefusedError as soon as it is too large or too slow."""
     if declared is not None and declared.isdigit() and int(declared[:20]) > limit:
         raise RefusedError(too_large(f"a body may have {limit} bytes"))
-    parts: list[bytes] = []
-    size = 0
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > limit:
-                    raise RefusedError(too_large(f"a body may have {limit} bytes"))
-                share.add(len(chunk))
-                parts.append(chunk)
+            return await _joined(chunks, limit, share)
     except TimeoutError:
         raise RefusedError(problem(408, "the body did not arrive in time", Connection="close")) from None
+
+
+async def _joined(chunks: AsyncIterator[bytes], limit: int, share: Share) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise RefusedError(too_large(f"a body may have {limit} bytes"))
+        share.add(len(chunk))
+        parts.append(chunk)
     return b"".join(parts)
 
 
