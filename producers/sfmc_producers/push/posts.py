@@ -11,6 +11,7 @@ import orjson
 
 from sfmc_import.request import BadRequestError, read_request
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Record, Unreadable
+from sfmc_producers.sources.stream import ANY_MID
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def arrival(root: str, path: str, **known: Any) -> Record:
     event_id = file.pop("event_id", None)
     given = {"customer_key": "any", "event_id": event_id, "file": {n: v for n, v in file.items() if v is not None}}
     try:
-        request = read_request("arrival", "0", given)
+        request = read_request("arrival", ANY_MID, given)
     except BadRequestError as error:
         raise NotReadableError("; ".join(error.problems)) from None
     assert request.file is not None
