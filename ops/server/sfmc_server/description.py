@@ -3,7 +3,6 @@
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 TEXT = "Takes what file stores and event buses post, and says how it is. Problems are written as in RFC 9457."
 
@@ -51,31 +50,33 @@ _BODIES = dict.fromkeys(
 )
 
 POST: dict[str, Any] = {
+    "operationId": "post_events",
     "summary": "Take events",
     "description": "Answers 200 once each event is in the ledger, starts nothing, or is set aside.",
     "responses": {
-        200: _json("Everything is taken, or the handshake of Event Grid is answered.", {"anyOf": [_TAKEN, _VALIDATED]}),
-        400: _problem("It can never be taken: it cannot be unpacked, or headers are missing."),
-        401: _problem("It is not from the sender.", _LOGIN),
-        404: _UNKNOWN,
-        408: _problem("The body did not arrive in time."),
-        413: _problem("The body is too large, as it was sent or unpacked, or has too many events."),
-        415: _problem("It is of another form, or packed in another way."),
-        503: _LATER,
+        "200": _json(
+            "Everything is taken, or the handshake of Event Grid is answered.", {"anyOf": [_TAKEN, _VALIDATED]}
+        ),
+        "400": _problem("It can never be taken: it cannot be unpacked, or headers are missing."),
+        "401": _problem("It is not from the sender.", _LOGIN),
+        "404": _UNKNOWN,
+        "408": _problem("The body did not arrive in time."),
+        "413": _problem("The body is too large, as it was sent or unpacked, or has too many events."),
+        "415": _problem("It is of another form, or packed in another way."),
+        "503": _LATER,
     },
-    "openapi_extra": {
-        "parameters": [_SOURCE],
-        "requestBody": {"required": False, "content": _BODIES},
-        "security": [{"bearer": []}, {"token": []}, {"webhook": []}, {"signature": []}, {}],
-    },
+    "parameters": [_SOURCE],
+    "requestBody": {"required": False, "content": _BODIES},
+    "security": [{"bearer": []}, {"token": []}, {"webhook": []}, {"signature": []}, {}],
 }
 
 _TEXT_HEADER = {"schema": {"type": "string"}}
 
 OPTIONS: dict[str, Any] = {
+    "operationId": "ask_for_events",
     "summary": "Answer the handshake of CloudEvents",
     "responses": {
-        200: _json("The origin may post.", {"type": "object", "maxProperties": 0})
+        "200": _json("The origin may post.", {"type": "object", "maxProperties": 0})
         | {
             "headers": {
                 "Allow": _TEXT_HEADER,
@@ -83,13 +84,11 @@ OPTIONS: dict[str, Any] = {
                 "WebHook-Allowed-Rate": _TEXT_HEADER,
             }
         },
-        403: _problem("The origin may not post."),
-        404: _UNKNOWN,
+        "403": _problem("The origin may not post."),
+        "404": _UNKNOWN,
     },
-    "openapi_extra": {
-        "parameters": [_SOURCE, {"name": "WebHook-Request-Origin", "in": "header", "required": False, **_TEXT_HEADER}],
-        "security": [{}],
-    },
+    "parameters": [_SOURCE, {"name": "WebHook-Request-Origin", "in": "header", "required": False, **_TEXT_HEADER}],
+    "security": [{}],
 }
 
 HEALTHZ: dict[str, Any] = {"summary": "Say that the process answers", "responses": {200: _json("It does.", _STATUS)}}
@@ -120,13 +119,13 @@ _COMPONENTS = {
 }
 
 
-def complete(app: FastAPI) -> None:
-    """Add to the document of an application what is described here, once."""
-    document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes, openapi_version="3.1.0"
-    )
-    for path in document["paths"].values():
-        for operation in path.values():
-            operation["responses"].pop("422", None)
-    document["components"] = _COMPONENTS
-    app.openapi_schema = document
+class DescribedApp(FastAPI):
+    """An application whose document has what is described here."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the document; routes that come later are in it too."""
+        document = super().openapi()
+        document["paths"]["/events/{source}"] = {"post": POST, "options": OPTIONS}
+        schemas = document.get("components", {}).get("schemas", {})
+        document["components"] = _COMPONENTS | {"schemas": schemas | _COMPONENTS["schemas"]}
+        return document
