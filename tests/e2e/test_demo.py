@@ -19,9 +19,10 @@ from sfmc_local.redis_server import Valkey
 from tests.support.waiting import eventually
 
 DEMO = [sys.executable, "-u", "-m", "sfmc_import", "demo", "--fast"]
-PARTS = 5
+PARTS = 6
 EXPECTED = [
     ("contacts", "completed", 500),
+    ("contacts", "duplicate", None),
     ("contacts", "duplicate", None),
     ("newsletter", "completed", 300),
     ("orders", "completed_with_errors", 200),
@@ -90,7 +91,7 @@ def test_it_ends_with_a_table_of_every_request_and_code_0(tmp_path: Path) -> Non
     assert code == 0, demo.text
     table = [re.sub(r"100\d\d\d", "ID", line).split() for line in demo.text.splitlines()]
     assert ["newsletter", "list", "newsletter.csv", "ID", "completed", "300", "290", "10", "0"] in table
-    assert "4 requests, 3 starts in Marketing Cloud, none twice" in demo.text
+    assert "5 requests, 3 starts in Marketing Cloud, none twice" in demo.text
     demo.await_silence()
 
 

@@ -19,10 +19,11 @@ Examples:
 def demo(*, keep: bool, as_json: bool, fast: bool) -> None:
     """Run the whole system on this machine and show it, in about fifteen seconds.
 
-    The demo starts an embedded Valkey, the sandbox instead of Marketing Cloud, a worker, a beat and a folder
-    watcher. It creates three ImportDefinitions by SOAP, writes files (one is submitted twice, one grows slowly, one
-    has bad rows) and shows every event until the last import has ended. It needs no account and no network, and
-    changes nothing outside a temporary folder. If SFMC_REDIS_URL is set, it uses that Redis, which must be empty.
+    The demo starts an embedded Valkey, the sandbox instead of Marketing Cloud, a worker, a beat, a folder watcher
+    and, with the extra `serve`, a push source. It creates three ImportDefinitions by SOAP, writes files (one is
+    announced again by hand and by an event, one grows slowly, one has bad rows) and shows every event until the last
+    import has ended. It needs no account and no network, and changes nothing outside a temporary folder. If
+    SFMC_REDIS_URL is set, it uses that Redis, which must be empty.
 
     Exit code: 0 success, 1 failure, 130 Ctrl-C.
     """

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -82,6 +82,19 @@ def script(parts: Parts, record: Record, say: Say, pause: float) -> Iterator[Non
     yield from during(pause)
     say(f"{announced.name} is announced a second time, by hand")
     parts.run("start", "contacts", "--file", str(announced))
+    if parts.has_server:
+        yield from until(lambda: record.has("contacts", "duplicate"))
+        say(f"{announced.name} is announced a third time, by an event that a program posts to a push source")
+        yield from until(lambda: parts.post(event_of(announced)))
+
+
+def event_of(file: Path) -> dict[str, Any]:
+    """Return the CloudEvent of a file, as a program would write that knows name, size and time of it."""
+    status = file.stat()
+    facts: dict[str, Any] = {"location": file.parent.as_posix(), "name": file.name}
+    facts |= {"size": status.st_size, "modified_ns": status.st_mtime_ns}
+    head = {"specversion": "1.0", "id": "1", "source": "/demo", "type": "demo.file.arrived"}
+    return {**head, "data": {"customer_key": "contacts", "file": facts}}
 
 
 def growing(parts: Parts, say: Say) -> Iterator[None]:
@@ -222,6 +235,8 @@ def introduce(parts: Parts, view: View) -> None:
     view.say(f"Redis:           {parts.redis_url}")
     view.say(f"Marketing Cloud: {parts.account.page} (the sandbox, three ImportDefinitions created over SOAP)")
     view.say(f"files arrive in: {parts.arrivals}")
+    if parts.has_server:
+        view.say(f"events go to:    {parts.server}/events/events (a push source)")
     view.say("a worker, a beat and a folder watcher start")
 
 

@@ -1,5 +1,6 @@
 """Starts the processes of the demo, starts them again when they end, and ends them together."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from sfmc_local.demo_account import CLIENT_ID, CLIENT_SECRET, MID, Account
+from sfmc_local.demo_account import ANSWER_SECONDS, CLIENT_ID, CLIENT_SECRET, MID, Account
 from sfmc_local.processes import spawn
 from sfmc_local.redis_server import Valkey, free_port, last_line, short_temporary_folder
 
@@ -37,6 +40,16 @@ QUICK = {
     "SFMC_LOG_FORMAT": "json",
 }
 """Short times for a person who watches; production keeps the defaults, minutes and hours."""
+
+
+SENDER_TOKEN = "demo-token-of-the-sender"  # noqa: S105 - of the demo alone
+POLICY = """# Policies and routes of the demo: none. Events are posted to the source `events`.
+[[source]]
+name = "events"
+kind = "push"
+form = "cloudevents"
+auth = "bearer"
+"""
 
 
 class PartError(RuntimeError):
@@ -66,6 +79,9 @@ class Parts:
     def __post_init__(self) -> None:
         self.arrivals = self.folder / "arrivals"
         self.account = Account(f"http://127.0.0.1:{free_port()}")
+        self.server = f"http://127.0.0.1:{free_port()}"
+        # An extra of its own: without it the demo has no push source.
+        self.has_server = find_spec("fastapi") is not None and find_spec("jwt") is not None
         self._valkey: Valkey | None = None
         self._parts: list[Part] = []
 
@@ -88,6 +104,7 @@ class Parts:
             "SFMC_TIME_ZONE": "UTC",
             "SFMC_CONFIG": str(self.folder / "sfmc-import.toml"),
             "SFMC_SECRETS_DIR": str(self.folder / "secrets"),
+            "SFMC_SOURCE_EVENTS_SECRET": SENDER_TOKEN,
         }
 
     @property
@@ -110,15 +127,28 @@ class Parts:
         self.close()
 
     def start_product(self, *, stable_seconds: float) -> None:
-        """Start the worker, the beat and the folder watcher."""
+        """Start the worker, the beat, the folder watcher and the server of the push source."""
         self._start("worker", ["worker"])
         self._start("beat", ["beat"])
         watch = ["watch", str(self.arrivals), "--stable-seconds", str(stable_seconds), "--rescan", "0.25"]
         self._start("watcher", watch)
+        if self.has_server:
+            self._start("server", ["serve", "--port", self.server.rpartition(":")[2]])
 
     def run(self, *arguments: str) -> None:
         """Run another command of sfmc-import beside the rest; its exit code is not used."""
         self._spawn([*product(), *arguments], self.folder / "logs" / f"{arguments[0]}.log")
+
+    def post(self, event: Mapping[str, Any]) -> bool:
+        """Post an event to the push source; False while its server does not take it yet."""
+        headers = {"Content-Type": "application/cloudevents+json", "Authorization": f"Bearer {SENDER_TOKEN}"}
+        body = json.dumps(event).encode()
+        request = urllib.request.Request(f"{self.server}/events/events", body, headers)  # noqa: S310 - our own server
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS):  # noqa: S310 - as above
+                return True
+        except OSError:
+            return False
 
     def restart_ended(self) -> list[str]:
         """Start again what has ended, as a supervisor does in production; returns the names."""
@@ -150,7 +180,7 @@ class Parts:
     def _lay_out(self) -> None:
         for folder in (self.folder / "logs", self.folder / "samples", self.folder / "secrets"):
             folder.mkdir()
-        (self.folder / "sfmc-import.toml").write_text("# Policies and routes of the demo: none.\n")
+        (self.folder / "sfmc-import.toml").write_text(POLICY)
         imports = self.folder / IMPORT_FOLDER
         imports.mkdir(parents=True)
         # A short name for people; the other way round the sandbox would refuse a link that leads out of its folder.

@@ -65,9 +65,11 @@ class Record:
         return {(line.customer_key, line.state) for line in self.lines.values()}
 
     def is_complete(self) -> bool:
-        """Tell whether every request that is expected has ended, well or not."""
+        """Tell whether every request has ended, well or not, and all that are expected are there."""
         ended = [line.customer_key for line in self.lines.values() if line.state in ENDS]
-        return all(ended.count(key) >= number for key, number in expected_endings().items())
+        return len(ended) == len(self.lines) and all(
+            ended.count(key) >= number for key, number in expected_endings().items()
+        )
 
     def missing(self) -> list[str]:
         """Return the expected results that are missing, in words."""
