@@ -141,13 +141,17 @@ class PushSource:
             raise UnusablePostError("SubscribeURL is not one of the topic")
 
     def _take_events(self, events: Sequence[Any], again: str = "") -> Outcome:
-        """Take all events; one that is not taken now keeps no other waiting."""
+        """Take all events; one that is not taken now keeps no other waiting. Raises UnusablePostError after that."""
         counts: Counter[str] = Counter()
         for event in events:
             if self._is_ending:
                 return Outcome(counts, is_complete=False)
             counts[self._take_event(event, again)] += 1
-        return Outcome(counts, is_complete=not counts["not_now"])
+        if counts["not_now"]:
+            return Outcome(counts, is_complete=False)
+        if counts["unusable"]:
+            raise UnusablePostError("an event is nested too deeply")
+        return Outcome(counts, is_complete=True)
 
     def _take_event(self, event: Any, again: str) -> str:
         record = self._read(event)
@@ -159,7 +163,12 @@ class PushSource:
         if isinstance(record, Ignored):
             self._log.info("record_ignored", reason=record.reason)
             return "ignored"
-        return "set_aside" if self._put_aside(orjson.dumps(event), record.text, again) else "not_now"
+        try:
+            body = orjson.dumps(event)
+        except orjson.JSONEncodeError:
+            # What is read may be nested more deeply than what is written.
+            return "unusable"
+        return "set_aside" if self._put_aside(body, record.text, again) else "not_now"
 
     def _read(self, event: Any) -> Record:
         try:

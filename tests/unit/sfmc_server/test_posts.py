@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
+from sfmc_server.answers import RefusedError
+from sfmc_server.bodies import Budget
+from sfmc_server.push_source import MAX_WAITING
 from tests.support import posts
 from tests.support.push_servers import Push, pushing
 
@@ -187,3 +190,29 @@ def test_another_method_is_405_as_a_problem(push: Push) -> None:
     answer = push.http.request("GET", "/events/drop")
 
     assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
+
+
+def test_an_event_that_is_nested_too_deeply_to_be_kept_is_400_and_the_others_are_taken(push: Push) -> None:
+    deep = b'{"specversion": "2.0", "data": ' + b"[" * 600 + b"]" * 600 + b"}"
+    answer = push.post(b"[" + deep + b"," + posts.packed(posts.cloudevent()) + b"]", **BATCH)
+
+    assert answer.status_code == 400
+    assert push.client.started == [("orders.csv", "orders")]
+
+
+def test_more_posts_than_the_threads_of_a_source_can_work_off_are_asked_to_come_later(push: Push) -> None:
+    push.source._waiting = MAX_WAITING
+
+    answer = push.post(posts.cloudevent())
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_bodies_of_all_senders_share_the_memory_and_give_it_back() -> None:
+    budget = Budget(100)
+    for _ in range(3):
+        with budget.share() as one, budget.share() as two:
+            one.add(60)
+            with pytest.raises(RefusedError) as refused:
+                two.add(60)
+    assert refused.value.answer.status == 503
