@@ -40,7 +40,12 @@ UNFINISHED = ENVIRONMENT / "unfinished"
 PROJECTS = (ROOT, ROOT / "ops" / "sandbox")
 EXPORTS = {
     "development.lock": ("--all-packages", "--all-extras", "--group", "dev"),
-    "production.lock": ("--package", "sfmc-import", "--no-default-groups"),
+    "production.lock": (
+        "--package",
+        "sfmc-import",
+        "--no-default-groups",
+        *(f"--extra={name}" for name in ("sftp", "aws", "azure", "serve", "pgp")),
+    ),
     "sandbox.lock": ("--package", "sfmc-sandbox", "--no-default-groups"),
     "build.lock": ("--only-group", "build"),
 }

@@ -60,10 +60,22 @@ def test_an_entry_that_cannot_be_read_is_set_aside_with_its_bytes_and_harms_no_o
         eventually(lambda: len(system.sandbox.control.performs("orders-1")) == 1, 30, "the other one is started")
         eventually(lambda: lag(system) == 0, 30, "both are acknowledged")
     letters = map(json.loads, system.run("dead-letters", "list", "--json").stdout.splitlines())
-    [letter] = [each for each in letters if "not JSON" in each["detail"]]
+    [letter] = [each for each in letters if each["size"] == len(b"no JSON")]
     assert system.run("dead-letters", "show", letter["id"], "--raw").stdout == "no JSON"
     found = eventually(lambda: [e for e in system.events() if e["data"].get("dead_letter") == letter["id"]], 30, "said")
     assert [event["type"] for event in found] == ["sfmc.import.message_rejected"]
+
+
+def test_a_dead_letter_that_is_replayed_and_still_cannot_be_read_is_a_dead_letter_again(system) -> None:
+    def letters() -> set[str]:
+        found = map(json.loads, system.run("dead-letters", "list", "--json").stdout.splitlines())
+        return {each["id"] for each in found if each["size"] == len(b"still no JSON")}
+
+    system.client.xadd(KEY, {"event": "still no JSON"})
+    with running_source(system, "arrivals", example_of("stream")):
+        for _ in range(3):
+            [letter] = eventually(letters, 30, "it is a dead letter")
+            assert system.run("dead-letters", "replay", letter).returncode == 0
 
 
 def test_entries_of_a_source_that_was_killed_are_claimed_by_another(system) -> None:
