@@ -7,7 +7,7 @@ import yaml
 
 FILE = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())
 SERVICES = FILE["services"]
-OURS = ("worker", "beat", "watcher")
+OURS = ("worker", "beat", "watcher", "sources", "serve")
 LOGINS = {"SFMC_CLIENT_ID", "SFMC_CLIENT_SECRET", "SFMC_USERNAME", "SFMC_PASSWORD"}
 
 

@@ -24,7 +24,9 @@ DEFAULT_CONFIG = "sfmc-import.toml"
 DEFAULT_SECRETS = "/run/secrets"
 SEE = "list all settings with: sfmc-import doctor --settings"
 # Variables of the Compose file, and of the sandbox: a shell may have them beside ours.
-FOREIGN = frozenset({"SFMC_IMAGE", "SFMC_ARRIVALS", "SFMC_SECRETS", "SFMC_ENV_FILE", "SFMC_POLICY_FILE"})
+FOREIGN = frozenset(
+    {"SFMC_IMAGE", "SFMC_ARRIVALS", "SFMC_SECRETS", "SFMC_ENV_FILE", "SFMC_POLICY_FILE", "SFMC_SERVE_PORT"}
+)
 FOREIGN_PREFIX = "SFMC_SANDBOX_"
 SOURCE_PREFIX = "SFMC_SOURCE_"
 """Begins the secrets of sources: SFMC_SOURCE_NAME_PASSWORD, with the name of the source in capitals, _ for -."""
