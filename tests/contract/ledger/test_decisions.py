@@ -160,6 +160,28 @@ def test_a_file_known_by_name_alone_is_a_duplicate_only_while_the_window_is_clos
     assert isinstance(scenario.claim("c"), StartNow)
 
 
+def test_a_file_known_by_name_alone_is_another_arrival_with_each_source_event(scenario: Scenario):
+    scenario.accept(request("a", file(version=None, size=None), event_id="e1"))
+    scenario.start("a", window=6)
+
+    scenario.accept(request("b", file(version=None, size=None), event_id="e2"))
+    assert scenario.claim("b") == NotYet(state="deferred", held_by="a", opens_in=6 * HOUR)
+    scenario.accept(request("c", file(version=None, size=None), event_id="e2"))
+    assert scenario.claim("c") == AlreadyEnded(state="duplicate", held_by="b", opens_in=6 * HOUR)
+
+    scenario.ends("a")
+    scenario.world.advance(6 * HOUR)
+    assert isinstance(scenario.claim("b"), StartNow)
+
+
+def test_a_file_known_by_name_alone_is_no_other_arrival_without_a_source_event_of_its_own(scenario: Scenario):
+    scenario.accept(request("a", file(version=None, size=None), event_id="e1"))
+    scenario.start("a", window=6)
+    scenario.accept(request("b", file(version=None, size=None)))
+
+    assert scenario.claim("b") == AlreadyEnded(state="duplicate", held_by="a", opens_in=6 * HOUR)
+
+
 def test_definitions_do_not_stand_in_each_others_way(scenario: Scenario):
     scenario.arrives_and_starts("a", window=24)
     scenario.arrives("b", key="Other")

@@ -294,10 +294,9 @@ MUTANTS = (
     Mutant("upkeep", "return r.owner ~= a.owner and reply", "return reply"),
     Mutant("upkeep", "return r.owner ~= a.owner and reply", "return false and reply"),
     # Duplicates and follow-ups.
-    Mutant("duplicates", "if file and file ~= id and (r.exact or blocked) and", "if file and file ~= id and"),
-    Mutant(
-        "duplicates", "if file and file ~= id and (r.exact or blocked) and", "if file and file ~= id and r.exact and"
-    ),
+    Mutant("duplicates", "if file and file ~= id and same and", "if file and file ~= id and"),
+    Mutant("duplicates", "if file and file ~= id and same and", "if file and file ~= id and r.exact and"),
+    Mutant("duplicates", "r.exact or not r.event_id and (", "r.exact or ("),
     Mutant("duplicates", "if event and event ~= id then", "if false then"),
     Mutant("duplicates", "local file = r.fp and not r.force and", "local file = r.fp and"),
     Mutant("claim", "if policy.when_too_soon == 'drop' then", "if false then"),

@@ -89,13 +89,14 @@ local function end_unstarted(id, r, state, extra)
   if state ~= 'start_unknown' then take_up_duplicate(id) end
 end
 
--- Why a request is a duplicate, and of which request; nil when it is none.
+-- Why a request is a duplicate, and of which request; nil when it is none. A file that is known by its name alone may
+-- have other content each time: with a source event of its own it is another arrival.
 local function seen_before(id, r, d)
   local event = r.event_id and redis.call('GET', event_key(r))
   if event and event ~= id then return 'event', event end
   local file = r.fp and not r.force and redis.call('GET', seen_key(r))
-  local blocked = d.holder or int(d.window) > now
-  if file and file ~= id and (r.exact or blocked) and not has_other_content(r, file) then return 'file', file end
+  local same = r.exact or not r.event_id and (d.holder or int(d.window) > now)
+  if file and file ~= id and same and not has_other_content(r, file) then return 'file', file end
 end
 
 -- Newest wins among follow-ups that announce the same name (or all, with coalesce = latest).
