@@ -165,6 +165,7 @@ def _may_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> 
 
 # What must be left of the lease when the last byte is sent, in seconds: clocks and threads are not exact.
 _MARGIN = 1.0
+_LEDGER_DOWN = "ledger_down"
 
 
 def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: Deps) -> Accepted | Fault | None:
@@ -199,13 +200,17 @@ def _perform(
                 left = deps.ledger.record_intent(lease, known, window=window, above=above)
         except LedgerUnavailableError as error:
             # Without a recorded intent nothing is sent, and what was not sent was not applied.
-            return NotApplied("ledger_down", str(error))
+            return NotApplied(_LEDGER_DOWN, str(error))
         if left is None:
             return None
         intended = True
         return _send(lease, asked + min(left - deps.timing.call - _MARGIN, holds.seconds), deps)
 
-    return deps.retry_call(attempt)
+    answer = deps.retry_call(attempt)
+    # Tried again within seconds; after that it is what Redis, or its replica, does with each request.
+    if isinstance(answer, NotApplied) and answer.code == _LEDGER_DOWN:
+        return replace(answer, account_wide=True)
+    return answer
 
 
 def _send(lease: Lease, not_after: float, deps: Deps) -> Accepted | Fault:
@@ -231,7 +236,8 @@ def _check_write_loss(
     if decision.loss_age is None:
         return None
     if decision.loss_age < deps.timing.results_delay:
-        return NotApplied("writes_lost", _WAITING, retry_after=deps.timing.results_delay - decision.loss_age)
+        left = deps.timing.results_delay - decision.loss_age
+        return NotApplied("writes_lost", _WAITING, account_wide=True, retry_after=left)
     unknown = _unassigned_runs(decision, runs, deps)
     if not unknown:
         return None

@@ -103,7 +103,7 @@ def test_a_password_that_cannot_be_sent_is_not_shown(adapter, everything_logged)
 
     verdict = service.start(MID, "orders", not_after=float("inf"))
 
-    assert verdict.code == "unsendable"
+    assert (verdict.code, verdict.account_wide) == ("login_failed", True)
     no_secret_in(f"{verdict!r} {everything_logged.text}", PASSWORD)
 
 

@@ -16,6 +16,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     Query,
     Row,
     UnsendableError,
+    UnsendableLoginError,
     all_definitions,
     definition_by_key,
     definition_by_object,
@@ -154,7 +155,10 @@ def _was_refused(answer: object) -> bool:
 
 def _without_secrets(call: Callable[[HeaderValues], Parsed | Fault], login: Credential) -> Parsed | Fault:
     values = login.header_values()
-    answer = call(values)
+    try:
+        answer = call(values)
+    except UnsendableLoginError as error:
+        return after_situation("login_failed", f"the login cannot be sent: {error}")
     if not isinstance(answer, Fault):
         return answer
     text = answer.text
@@ -203,7 +207,7 @@ class SoapMarketingCloud:
         try:
             return self._soap.start(mid, customer_key, not_after)
         except UnsendableError as error:
-            return after_situation("unsendable", f"customer key or credentials: {error}")
+            return after_situation("unsendable", f"customer key: {error}")
         except Exception as error:  # noqa: BLE001 - whatever happened, the start may have been applied
             # The text of the error might quote an envelope, so only its class is logged.
             log.error("start_call_failed", customer_key=customer_key, mid=mid, error=type(error).__name__)

@@ -242,6 +242,10 @@ class UnsendableError(ValueError):
     """A value has characters that no XML document can carry."""
 
 
+class UnsendableLoginError(UnsendableError):
+    """The value is one of the login: it makes every call unsendable, whatever is asked."""
+
+
 class EnvelopeBuilder(Protocol):
     """Makes envelopes from the WSDL; see sfmc_import.marketing_cloud.soap_library."""
 
@@ -335,7 +339,12 @@ def _shape(query: Query) -> QueryShape:
 
 
 def _fill(template: Template, credentials: Mapping[str, str], values: Mapping[str, str]) -> bytes:
-    return template.render({"message_id": str(uuid.uuid4()), **credentials, **values})
+    try:
+        return template.render({"message_id": str(uuid.uuid4()), **credentials, **values})
+    except UnsendableError as error:
+        if any(map(_UNSENDABLE.search, credentials.values())):
+            raise UnsendableLoginError(str(error)) from None
+        raise
 
 
 def _text(value: str) -> str:

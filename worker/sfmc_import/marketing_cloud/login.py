@@ -240,6 +240,10 @@ def read_token(asked: float, content: bytes) -> Token | Fault:
     if len(secret) > MAX_TOKEN:
         text = f"no token: that of the token endpoint has {len(secret)} characters, more than {MAX_TOKEN}"
         return after_situation("token_unavailable", text)
+    if not (secret.isascii() and secret.isprintable()):
+        # RFC 6749, A.12; what XML cannot carry would make each call unsendable for as long as the token lives.
+        text = "no token: that of the token endpoint has characters that no access token may have"
+        return after_situation("token_unavailable", text)
     return Token(secret, renew_at=asked + RENEW_AT * life, dies_at=asked + life)
 
 

@@ -12,7 +12,7 @@ from sfmc_import.proxies import Proxies
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
 from sfmc_import.request import DEFAULT_PREFIX, broker_prefix
 from sfmc_import.settings.policy_file import Route, SourceTable
-from sfmc_import.settings.values import CaBundle, Mid, ProxyAddress, RedisUrl, Seconds, Url, Zone
+from sfmc_import.settings.values import CaBundle, LoginName, LoginSecret, Mid, ProxyAddress, RedisUrl, Seconds, Url, Zone
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -44,11 +44,11 @@ class Settings(BaseModel):
 
     auth_url: Url = Field("", description="https://SUBDOMAIN.auth.marketingcloudapis.com")
     soap_url: Url = Field("", description="https://SUBDOMAIN.soap.marketingcloudapis.com/Service.asmx")
-    client_id: str = Field("", description="the client id of the installed package")
-    client_secret: SecretStr = Field(SecretStr(""), description="the client secret of the installed package")
+    client_id: LoginName = Field("", description="the client id of the installed package")
+    client_secret: LoginSecret = Field(SecretStr(""), description="the client secret of the installed package")
     account_id: Mid = Field("", description="the MID of the business unit, such as 510001234")
-    username: str = Field("", description="the user of the legacy login")
-    password: SecretStr = Field(SecretStr(""), description="the password of the legacy login")
+    username: LoginName = Field("", description="the user of the legacy login")
+    password: LoginSecret = Field(SecretStr(""), description="the password of the legacy login")
     ca_bundle: CaBundle | None = Field(
         None, description="a file of certificates (PEM) to trust instead of the usual ones"
     )

@@ -14,6 +14,8 @@ from sfmc_import.redis_address import checked_address
 from sfmc_import.request import MAX_KEY_LENGTH, is_mid, plain_mid
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
+# What XML 1.0 cannot carry, not even escaped.
+_UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HOST = re.compile(r"[^\s/?#@\\]+")
 MAX_SECONDS = 10 * 365 * 86400.0
 """Ten years: beyond that a time means nothing, and Redis and the calendar cannot count it."""
@@ -82,12 +84,27 @@ def check_proxy(value: SecretStr) -> SecretStr:
     return value
 
 
+def check_login(value: str) -> str:
+    """Accept what a call can carry; the value is shown nowhere, for it may be a secret."""
+    if _UNSENDABLE.search(value):
+        raise ValueError("has control characters, which no call can carry")
+    return value
+
+
+def check_secret(value: SecretStr) -> SecretStr:
+    """Accept what a call can carry."""
+    check_login(value.get_secret_value())
+    return value
+
+
 def as_text(value: object) -> object:
     """Read a number written without quotes as text, as people write a MID in TOML."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 CaBundle = Annotated[FilePath, AfterValidator(check_certificates)]
+LoginName = Annotated[str, AfterValidator(check_login)]
+LoginSecret = Annotated[SecretStr, AfterValidator(check_secret)]
 ProxyAddress = Annotated[SecretStr, AfterValidator(check_proxy)]
 Seconds = Annotated[float, BeforeValidator(read_duration), Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Hours = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -355,6 +355,20 @@ def test_a_token_that_is_too_long_is_refused_and_not_remembered(tokens, endpoint
     assert hidden(secret) == secret
 
 
+@pytest.mark.parametrize("secret", ["a\x00b", "a\ud800", "a\r\nX: y", "\u00e9\u2028", "a\x7f"], ids=ascii)
+def test_a_token_with_characters_that_no_token_may_have_is_refused_and_the_next_one_is_taken(
+    tokens, endpoint, clock, secret
+):
+    endpoint.answers = [granted(secret)]
+
+    fault = tokens.get("1", 60)
+
+    assert (type(fault), fault.code, fault.account_wide) == (NotApplied, "token_unavailable", True)
+    assert secret not in fault.text
+    clock.now = fault.retry_after
+    assert tokens.get("1", 60).secret == "token-2"
+
+
 def test_a_token_of_the_greatest_length_is_taken_and_hidden(tokens, endpoint):
     secret = "long-token-" + "x" * (MAX_TOKEN - 11)
     endpoint.answers = [granted(secret)]

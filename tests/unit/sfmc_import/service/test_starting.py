@@ -152,6 +152,36 @@ def test_without_a_recorded_intent_nothing_is_sent_and_nothing_is_ambiguous(syst
     assert names(system)[-1] == "completed"
 
 
+def test_a_request_outlives_its_retry_deadline_while_no_intent_can_be_confirmed(system: System):
+    """As with SFMC_DURABILITY=wait while the replica is away: it hits every request."""
+
+    class Unconfirmed(Mortal):
+        def record_intent(self, *_, **__):
+            raise LedgerUnavailableError("the intent was not confirmed")
+
+    system.policy = Policy(retry_deadline=60)
+    deps = system.deps_over(Unconfirmed(system.world.ledger, Fate("x", 0), ledger=True), system.cloud)
+    system.submit(request())
+    for _ in range(20):
+        system.work(deps)
+        system.world.advance(60)
+        system.sweep(deps)
+    assert names(system)[-1] == "retrying"
+    system.live()
+
+    assert names(system)[-1] == "completed"
+    assert len(system.cloud.performs) == 1
+
+
+def test_a_request_outlives_its_retry_deadline_while_lost_writes_make_starts_wait(system: System):
+    system.policy = Policy(retry_deadline=20)
+    system.world.ledger.write_probe("worker", 2)
+    system.submit(request())
+    system.live()
+
+    assert names(system)[-2:] == ["started", "completed"]
+
+
 def test_an_intent_that_cannot_be_withdrawn_does_not_end_the_attempt(system: System):
     class NeverWithdrawn(Mortal):
         def withdraw_intent(self, _):

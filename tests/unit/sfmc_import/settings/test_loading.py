@@ -285,6 +285,9 @@ def test_the_secrets_of_the_settings_are_known_to_whatever_prints() -> None:
         ("SFMC_SOAP_URL", "https://x:abc/Service.asmx"),
         ("SFMC_SOAP_URL", "https://x:99999/Service.asmx"),
         ("SFMC_SOAP_URL", "https://a b/Service.asmx"),
+        ("SFMC_CLIENT_SECRET", "a\x00b"),
+        ("SFMC_PASSWORD", "a\x1bb"),
+        ("SFMC_USERNAME", "a\uffffb"),
     ],
 )
 def test_a_value_that_no_part_could_use_is_refused_when_the_settings_are_read(name: str, value: str) -> None:
