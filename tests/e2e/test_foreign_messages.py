@@ -198,6 +198,7 @@ def test_what_cannot_be_accepted_is_a_dead_letter_and_an_event(stack: RunningSys
     no_key = send(client, 5)
     unknown = client.send_task("imports.stop", kwargs={"customer_key": "one"}, queue="imports").id
     pickled = client.send_task("imports.start", ["one"], queue="imports", serializer="pickle").id
+    chained = client.send_task("celery.chain", kwargs={"customer_key": "one"}, queue="imports").id
     stack.client.lpush("imports", b"not a message")
 
     event = rejection(stack, request_id=refused)
@@ -207,6 +208,7 @@ def test_what_cannot_be_accepted_is_a_dead_letter_and_an_event(stack: RunningSys
     assert "force needs a reason" in rejection(stack, request_id=forced)["data"]["text"]
     assert "it is a number" in rejection(stack, request_id=no_key)["data"]["text"]
     assert rejection(stack, message_id=unknown)["data"]["reason"] == "unknown_task"
+    assert rejection(stack, message_id=chained)["data"]["reason"] == "unknown_task"
     assert rejection(stack, message_id=pickled)["data"]["reason"] == "invalid_task"
     garbage = rejection(stack, reason="undecodable")
     assert dead_letter(stack, garbage)["entry"] == "not a message"

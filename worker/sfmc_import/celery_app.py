@@ -227,6 +227,16 @@ def transport_options(settings: Settings) -> dict[str, Any]:
     }
 
 
+KEPT_TASK = "celery.backend_cleanup"
+"""Beat sends it where the backend does not forget results by itself."""
+
+
+def drop_tasks_of_celery(sender: Celery, **_: Any) -> None:
+    """Drop the tasks that every Celery app has: their messages fail, or do nothing, and no event would say so."""
+    for name in [each for each in sender.tasks if each.startswith("celery.") and each != KEPT_TASK]:
+        sender.tasks.unregister(name)
+
+
 def make_app() -> ImportApp:
     """Make the application; its configuration waits until it is needed."""
     made = ImportApp(
@@ -239,6 +249,7 @@ def make_app() -> ImportApp:
         include=["sfmc_import.tasks"],
     )
     made.add_defaults(lambda: configuration(made))
+    made.on_after_finalize.connect(drop_tasks_of_celery)
     made.steps["worker"].add(WorkerLifecycle)
     made.steps["consumer"].add(ReadyMark)
     return made

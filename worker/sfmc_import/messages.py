@@ -27,7 +27,7 @@ from sfmc_import.settings import Settings
 from sfmc_transport import Keys, dead_letters
 from sfmc_transport.consumer import Request
 from sfmc_transport.dead_letters import DeadLetter
-from sfmc_transport.delivery import UndecodableEntryError, read_entry
+from sfmc_transport.delivery import read_parts
 
 ASKED_TIMES = "sfmc_asked_times"
 """The name under which a task finds the times that its sender asked for."""
@@ -139,12 +139,10 @@ def read_message(entry: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
     The positional arguments of `imports.start` count as named.
     """
+    payload = read_parts(entry)
+    headers = payload["headers"]
     try:
-        payload = read_entry(entry)
-        headers = payload.get("headers", {})
         return _read_body(headers, _body(payload))
-    except UndecodableEntryError:
-        return {}, {}
     except (ValueError, RecursionError):
         return headers, {}
 
@@ -169,9 +167,14 @@ def _named(headers: Mapping[str, Any], args: Any, kwargs: Any) -> Mapping[str, A
 
 
 def _body(payload: Mapping[str, Any]) -> Any:
-    body = payload.get("body", "")
-    is_base64 = payload["properties"].get("body_encoding") == "base64"
-    return json.loads(base64.b64decode(body) if is_base64 else body)
+    """Decode a body as the properties say; as Celery usually writes it where they say nothing."""
+    body, encoding = payload["body"], payload["properties"].get("body_encoding")
+    if encoding == "base64":
+        return json.loads(base64.b64decode(body))
+    try:
+        return json.loads(body)
+    except ValueError:
+        return json.loads(base64.b64decode(body, validate=True))
 
 
 def _text(value: Any) -> str | None:

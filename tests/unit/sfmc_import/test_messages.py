@@ -113,6 +113,28 @@ def test_an_id_that_cannot_name_a_request_is_shown_beside_the_one_that_it_gets()
     assert (data["message_id"], data["request_id"]) == ("a b", request_id_of("a b"))
 
 
+@pytest.mark.parametrize("broken", [{"properties": None}, {"properties": []}, {"properties": {"delivery_info": 5}}])
+def test_a_message_that_no_worker_can_take_is_named_by_what_can_be_read_of_it(broken):
+    raw = json.dumps({**json.loads(entry([[], {"customer_key": "daily"}, {}], START)), **broken}).encode()
+
+    data = said(raw)
+
+    assert (data["request_id"], data["message_id"], data["customer_key"]) == ("request-1", "request-1", "daily")
+
+
+def test_a_message_that_a_worker_held_is_named_too():
+    held = b"[" + entry([[], {"customer_key": "daily"}, {}], START) + b',"",5,6]'
+
+    assert (said(held)["request_id"], said(held)["customer_key"]) == ("request-1", "daily")
+
+
+@pytest.mark.parametrize("broken", [{"body": 5}, {"body": "%"}, {"body": None, "properties": 7}])
+def test_a_message_without_a_readable_body_is_named_by_its_headers(broken):
+    raw = json.dumps({**json.loads(entry([[], {"customer_key": "daily"}, {}], START)), **broken}).encode()
+
+    assert (said(raw)["request_id"], said(raw)["customer_key"]) == ("request-1", None)
+
+
 @pytest.mark.parametrize("raw", [b"", b"\x80", b"[]", b'{"body": 1}', entry([[], {}, {}])[:-5]], ids=repr)
 def test_bytes_that_no_one_can_read_are_still_an_event(raw):
     data = said(raw)
