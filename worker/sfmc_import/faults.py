@@ -1,7 +1,7 @@
 """Sorts the failures of a call into three classes, by what the caller does next."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,14 @@ class Ambiguous:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Marketing Cloud refused for good; the same call will be refused again."""
+    """Marketing Cloud refused for good; the same call will be refused again.
+
+    `asked_at` is set where the answer was given before, or to another caller: when it was asked for, on CLOCK_BOOTTIME.
+    """
 
     code: str
     text: str
+    asked_at: float | None = field(default=None, compare=False)
 
 
 Fault = NotApplied | Ambiguous | Rejected

@@ -195,6 +195,12 @@ WATCHER = RetryPolicy(name="WATCHER", backoff=Backoff(floor=1.0, first=1.0, cap=
 
 POLICIES = (IN_CALL, QUERY, LEDGER, SCHEDULED, REPEAT, RECONCILE, LOGIN, WATCHER)
 
+REFUSAL_SECONDS = 3.0
+"""How long one answer serves all who ask for a definition that does not exist, or a business unit that is refused."""
+
+CONFIRM_SECONDS = REFUSAL_SECONDS + 0.5
+"""A request that came after such an answer is not ended by it: after this pause the answer is a later one."""
+
 ERROR_STEPS = (1, 5, 15, 45, 135, 405, 1215)
 
 

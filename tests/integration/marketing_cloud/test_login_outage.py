@@ -37,10 +37,13 @@ def test_a_refused_client_is_not_tried_by_each_request_and_another_business_unit
     with MisbehavingServer(refusing(b'{"error": "invalid_client"}', "401 Unauthorized")) as server:
         service = adapter(server.url, auth_url=server.url, client_id="c", client_secret=PlainSecret("s"))
 
-        assert outcomes(service, "1") == {("login_failed", True)}
+        assert outcomes(service, "") == {("login_failed", True)}
         assert len(server.requests) == 1
+        # Once more without a business unit: whether the login works in any says whose refusal it is.
+        assert outcomes(service, "1") == {("login_failed", True)}
+        assert len(server.requests) == 3
         assert outcomes(service, "2") == {("login_failed", True)}
-        assert len(server.requests) == 2
+        assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("status", ["500 Oops", "502 Bad Gateway", "503 Busy", "504 Late", "429 Slow Down"])

@@ -3,20 +3,20 @@
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import isnan, nan
 from typing import Any, Protocol
 
 import orjson
 
-from sfmc_import.faults import Fault, after_query, after_situation
+from sfmc_import.faults import Fault, NotApplied, Rejected, after_query, after_situation
 from sfmc_import.marketing_cloud.envelopes import user_credentials
 from sfmc_import.marketing_cloud.exchange import Limits, Post
 from sfmc_import.marketing_cloud.http import Failed, MarketingCloudConfig, Reply
 from sfmc_import.marketing_cloud.outage import Outage
 from sfmc_import.redaction import KNOWN, MAX_LOOKED_AT, hidden
-from sfmc_import.retrying import LOGIN, NO_JITTER, Retry, Times, after
+from sfmc_import.retrying import LOGIN, NO_JITTER, REFUSAL_SECONDS, Retry, Times, after
 
 # Tokens live 20 minutes; replies name 1079 s so that they are renewed early
 # (Marketing Cloud docs, "Access Token for Server-to-Server Integrations").
@@ -71,6 +71,7 @@ class TokenSource:
     A thread waits for the request of another one at most as long as for a connection: a token that is slow to come
     must not hold the threads that other business units need. A token endpoint that fails, or wants to be left alone,
     does so for all business units: its pause is that of the login as a whole, and one thread tries whether it is over.
+    A refusal for one business unit, between which and its repetition another one is given a token, is of this unit.
     """
 
     def __init__(self, config: MarketingCloudConfig, post: Post, clock: Callable[[], float]) -> None:
@@ -78,6 +79,7 @@ class TokenSource:
         self._post = post
         self._clock = clock
         self._outage = Outage(clock, UNAVAILABLE)
+        self._own_outage = Outage(clock, LOGIN_FAILED, mid=config.account_id)
         self._refreshes: dict[str, TokenRefresh] = {}
         self._given: list[Token] = []
         self._lock = threading.Lock()
@@ -117,7 +119,27 @@ class TokenSource:
                 del self._refreshes[mid]
 
     def _ask(self, mid: str, seconds: float) -> Token | Fault:
-        return self._outage.attempt(lambda: self._send(mid, seconds))
+        """Ask for a token, and find out whose refusal it is: of this business unit, or of the login."""
+        until = self._clock() + seconds
+        answer = self._try(mid, until)
+        if not _is_refused(answer) or mid in {"", self._config.account_id} or not self._works_elsewhere(mid, until):
+            return answer
+        again = self._try(mid, until)
+        if not isinstance(again, NotApplied) or not _is_refused(again):
+            return again
+        return after_situation("other_business_unit", f"the login works, but not in this business unit. {again.text}")
+
+    def _works_elsewhere(self, mid: str, until: float) -> bool:
+        """Tell whether a token is given now to the business unit of the settings, or to another one that had one."""
+        own = self._refresh(self._config.account_id)
+        if isinstance(self._own_outage.attempt(partial(own.renew, until)), Token):
+            return True
+        others = (each for name, each in tuple(self._refreshes.items()) if each.held is not None and name != mid)
+        other = next((each for each in others if each is not own), None)
+        return other is not None and isinstance(other.renew(until), Token)
+
+    def _try(self, mid: str, until: float) -> Token | Fault:
+        return self._outage.attempt(lambda: self._send(mid, max(0.0, until - self._clock())))
 
     def _send(self, mid: str, seconds: float) -> Token | Fault:
         config = self._config
@@ -172,10 +194,16 @@ PASSING_STATUSES = frozenset({407, 408, 425, 429})
 """Refusals of the token endpoint that are not about the login."""
 
 
+LOGIN_FAILED = frozenset({"login_failed"})
+
 UNAVAILABLE = frozenset({"token_unavailable", "http_429", "http_503", "proxy_refused"})
 """Faults of the token endpoint that are those of every business unit."""
 
 WAITED = "no token: another call is still waiting for the token of this business unit"
+
+
+def _is_refused(answer: Token | Fault) -> bool:
+    return isinstance(answer, NotApplied) and answer.code in LOGIN_FAILED
 
 
 class TokenRefresh:
@@ -203,6 +231,8 @@ class TokenRefresh:
 
         If `instead` is still valid, return it at once while another thread renews the token, or when that fails.
         """
+        if instead is None and (known := self._known_refusal()) is not None:
+            return known
         until = self._clock() + seconds
         wait = 0.0 if instead is not None else max(0.0, min(seconds, self._longest_wait))
         if not self._renewing.acquire(timeout=wait):
@@ -210,17 +240,30 @@ class TokenRefresh:
         try:
             answer = self._last
             if answer is None or self.answers == seen:
-                answer = self._store(self._ask(max(0.0, until - self._clock())))
+                asked_at = self._clock()
+                answer = self._store(self._ask(max(0.0, until - asked_at)), asked_at)
         finally:
             self._renewing.release()
         return answer if isinstance(answer, Token) or instead is None else instead
 
-    def _store(self, answer: Token | Fault) -> Token | Fault:
+    def renew(self, until: float) -> Token | Fault:
+        """Ask for another token, or share the answer to a question that another thread begins from now on."""
+        return self.refresh(self.answers, max(0.0, until - self._clock()), instead=None)
+
+    def _known_refusal(self) -> Rejected | None:
+        """Give the last answer, if it refused this business unit for good a moment ago."""
+        last = self._last
+        if isinstance(last, Rejected) and self._clock() - (last.asked_at or 0.0) < REFUSAL_SECONDS:
+            return last
+        return None
+
+    def _store(self, answer: Token | Fault, asked_at: float) -> Token | Fault:
         if isinstance(answer, Token):
             self.held = answer
         else:
             self.quiet_until = self._clock() + self._pause(answer)
-        self._last = answer
+        # Others than the caller are told when it was asked for: what they want may have come later.
+        self._last = replace(answer, asked_at=asked_at) if isinstance(answer, Rejected) else answer
         self.answers += 1
         return answer
 

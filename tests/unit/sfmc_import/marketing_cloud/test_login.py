@@ -20,7 +20,7 @@ from sfmc_import.marketing_cloud.login import (
     TokenSource,
 )
 from sfmc_import.redaction import hidden
-from sfmc_import.retrying import LOGIN
+from sfmc_import.retrying import LOGIN, REFUSAL_SECONDS
 from tests.support.waiting import eventually
 
 CONFIG = MarketingCloudConfig(
@@ -43,6 +43,7 @@ class Endpoint:
         self.orders: list[dict] = []
         self.addresses: list[str] = []
         self.answers: list[Reply | Failed] = []
+        self.refused_units: set[str] = set()
         self.gate = threading.Event()
         self.gate.set()
 
@@ -56,6 +57,8 @@ class Endpoint:
         self.orders.append(json.loads(body))
         number = len(self.orders)
         assert self.gate.wait(60)
+        if self.orders[-1]["account_id"] in self.refused_units:
+            return Reply(401, {}, b'{"error": "invalid_client"}')
         return self.answers.pop(0) if self.answers else granted(f"token-{number}")
 
 
@@ -190,7 +193,7 @@ def test_a_renewal_waits_as_long_as_the_token_endpoint_asks(tokens, endpoint, cl
 
 def test_a_refused_client_is_an_account_wide_failure_that_says_what_to_check(tokens, endpoint):
     content = {"error": "invalid_client", "error_description": "Client authentication failed."}
-    endpoint.answers = [Reply(401, {}, json.dumps(content).encode())]
+    endpoint.answers = [Reply(401, {}, json.dumps(content).encode())] * 2
 
     fault = tokens.get("510001234", 60)
 
@@ -221,7 +224,7 @@ def test_a_refused_client_is_an_account_wide_failure_that_says_what_to_check(tok
     ],
 )
 def test_a_token_request_that_fails_never_leaves_a_doubt(tokens, endpoint, answer, code, account_wide):
-    endpoint.answers = [answer]
+    endpoint.answers = [answer] * 2
 
     fault = tokens.get("1", 60)
 
@@ -241,6 +244,63 @@ def test_after_a_failure_the_login_is_tried_again_when_its_pause_is_over(tokens,
     clock.now = failed.retry_after
 
     assert tokens.get("1", 60).secret == "token-2"
+
+
+def test_a_business_unit_that_the_login_may_not_use_is_refused_while_the_login_works(endpoint, clock):
+    tokens = TokenSource(replace(CONFIG, account_id="1"), endpoint, clock)
+    endpoint.refused_units = {"42"}
+
+    fault = tokens.get("42", 60)
+
+    assert (type(fault), fault.code) == (Rejected, "other_business_unit")
+    assert "42" in fault.text
+    assert [order["account_id"] for order in endpoint.orders] == ["42", "1", "42"]
+    assert tokens.get("1", 60).secret == "token-2"
+
+
+def test_another_business_unit_may_prove_that_the_login_works(endpoint, clock):
+    tokens = TokenSource(replace(CONFIG, account_id="1"), endpoint, clock)
+    tokens.get("2", 60)
+    endpoint.refused_units = {"1", "42"}
+
+    assert tokens.get("42", 60).code == "other_business_unit"
+
+
+def test_a_token_of_before_does_not_prove_that_the_login_works(endpoint, clock):
+    tokens = TokenSource(replace(CONFIG, account_id="1"), endpoint, clock)
+    tokens.get("1", 60)
+    tokens.get("2", 60)
+    endpoint.refused_units = {"1", "2", "42"}
+
+    fault = tokens.get("42", 60)
+
+    assert (type(fault), fault.code, fault.account_wide) == (NotApplied, "login_failed", True)
+
+
+def test_the_business_unit_of_the_settings_is_never_refused_for_good(endpoint, clock):
+    tokens = TokenSource(replace(CONFIG, account_id="1"), endpoint, clock)
+    tokens.get("2", 60)
+    endpoint.refused_units = {"1"}
+
+    assert tokens.get("1", 60).code == "login_failed"
+
+
+def test_a_refusal_of_a_business_unit_serves_all_who_ask_in_these_seconds_and_says_when_it_was_asked_for(
+    endpoint, clock
+):
+    tokens = TokenSource(replace(CONFIG, account_id="1"), endpoint, clock)
+    endpoint.refused_units = {"42"}
+    clock.now = 100
+    tokens.get("42", 60)
+    clock.now = 101
+
+    again = [tokens.get("42", 60) for _ in range(50)]
+
+    assert {(fault.code, fault.asked_at) for fault in again} == {("other_business_unit", 100)}
+    assert len(endpoint.orders) == 3
+    endpoint.refused_units.clear()
+    clock.now = 100 + REFUSAL_SECONDS
+    assert isinstance(tokens.get("42", 60), Token)
 
 
 def test_a_token_does_not_show_its_secret():
@@ -286,7 +346,7 @@ REFUSALS = {
 @pytest.mark.parametrize("error", REFUSALS)
 def test_a_refusal_has_the_words_of_the_service_and_advice_of_its_own(tokens, endpoint, error):
     content = {"error": error, "error_description": "As the service\nputs it \x1b[31m with the-secret"}
-    endpoint.answers = [Reply(401, {}, json.dumps(content).encode())]
+    endpoint.answers = [Reply(401, {}, json.dumps(content).encode())] * 2
 
     text = tokens.get("1", 60).text
 
