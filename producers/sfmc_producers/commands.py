@@ -168,7 +168,12 @@ def _start_logging(settings: Settings, *, as_json: bool) -> None:
 def _routing_rules(settings: Settings) -> RoutingRules:
     from sfmc_import.bootstrap import open_definitions  # noqa: PLC0415 - the SOAP library, which `start` does not need
 
-    return RoutingRules(definitions=open_definitions(settings), routes=settings.routes, time_zone=settings.time_zone)
+    return RoutingRules(
+        definitions=open_definitions(settings),
+        routes=settings.routes,
+        time_zone=settings.time_zone,
+        max_age=settings.definition_check_ttl,
+    )
 
 
 def read_folder(given: str, usual: Mapping[str, str | None], rule: StabilityRule, *, recursive: bool) -> Folder:

@@ -107,12 +107,14 @@ def request_id_of(file_info: FileInfo, target: Routed, event_id: str | None = No
 class RoutingRules:
     """How files find their definition: the routes of the policy file, else the FileSpecs of the business unit.
 
-    `time_zone` is that of the account, for the dates in patterns.
+    `time_zone` is that of the account, for the dates in patterns. The FileSpecs that a file is compared with are at most
+    `max_age` seconds old: a definition that read this name before would refuse it, and the right one would not start.
     """
 
     definitions: CachedDefinitions
     routes: Sequence[Route] = ()
     time_zone: str = "UTC"
+    max_age: float = 10.0
 
 
 class Submitter:
@@ -213,7 +215,7 @@ class Submitter:
         return specs
 
     def _read_definitions(self, mid: str) -> Sequence[Definition]:
-        found = self._rules.definitions.all_of(mid)
+        found = self._rules.definitions.all_of(mid, max_age=self._rules.max_age)
         if isinstance(found, (NotApplied, Rejected)):
             text = f"Cannot read the definitions of business unit {mid}: {found.text} ({found.code})"
             raise ServiceUnavailableError(text)

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from typing import Any, TypeVar
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from sfmc_import import following, service
 from sfmc_import.checking import Days
-from sfmc_import.faults import NotApplied
+from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Timing
 from sfmc_import.request import StartRequest
@@ -39,9 +40,9 @@ class DefinitionsAsked:
         self._clock = clock
         self._read: dict[tuple[str, str], tuple[float, Definition]] = {}
 
-    def get(self, mid: str, customer_key: str, *, object_id: str | None = None, max_age: float | None = None) -> Any:
+    def get(self, mid: str, customer_key: str, *, object_id: str | None = None, max_age: float = inf) -> Any:
         at, kept = self._read.get((mid, customer_key), (0.0, None))
-        if max_age is not None and kept is not None and self._clock() - at <= max_age:
+        if max_age < inf and kept is not None and self._clock() - at <= max_age:
             return kept
         answer = (
             self._marketing_cloud.definition(mid, customer_key)
@@ -49,10 +50,11 @@ class DefinitionsAsked:
             else self._marketing_cloud.definition_of_object(mid, object_id)
         )
         if isinstance(answer, Definition):
+            answer = replace(answer, asked_at=self._clock())
             self._read[mid, answer.customer_key] = (self._clock(), answer)
-        return answer
+        return Rejected("43010", f"no {object_id or customer_key}") if answer is None else answer
 
-    def known(self, mid: str, customer_key: str, object_id: str | None = None) -> None:
+    def known(self, mid: str, customer_key: str) -> None:
         """Nothing is known before it is asked for."""
 
 

@@ -10,7 +10,7 @@ from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
-from sfmc_import.marketing_cloud.http import BootClock
+from sfmc_import.marketing_cloud.http import BootClock, boottime
 from sfmc_import.ports import Deps, Timing
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.settings import Settings
@@ -47,7 +47,10 @@ def open_marketing_cloud(settings: Settings) -> SoapMarketingCloud:
 def open_definitions(settings: Settings) -> CachedDefinitions:
     """Open the cache of definitions with a connection to Marketing Cloud of its own."""
     return CachedDefinitions(
-        open_marketing_cloud(settings), ttl=settings.definition_ttl, longest_wait=settings.reading_timeout
+        open_marketing_cloud(settings),
+        ttl=settings.definition_ttl,
+        clock=boottime,
+        longest_wait=settings.reading_timeout,
     )
 
 
@@ -76,7 +79,9 @@ def build(settings: Settings) -> Deps:
     return Deps(
         marketing_cloud=service,
         ledger=open_ledger(settings),
-        definitions=CachedDefinitions(service, ttl=settings.definition_ttl, longest_wait=settings.reading_timeout),
+        definitions=CachedDefinitions(
+            service, ttl=settings.definition_ttl, clock=boottime, longest_wait=settings.reading_timeout
+        ),
         clock=BootClock(),
         retry_call=retry_call(replace(IN_CALL, deadline=settings.call_retry_seconds), "start_attempt_failed"),
         retry_ledger=retry_call(LEDGER),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sfmc_import.faults import Rejected
 from sfmc_import.ports import Deps, Refusal
 from sfmc_import.request import StartRequest, fold_key
+from sfmc_import.retrying import REFUSAL_SECONDS
 from sfmc_import.runs import Definition
 from sfmc_import.states import Decision
 
@@ -41,18 +42,20 @@ def identify(request: StartRequest, owner: str, deps: Deps) -> Identified | NotI
     """
     if request.is_resolved:
         return Identified(request, None)
-    found: Definition | Refusal | None = deps.definitions.known(request.mid, request.customer_key, request.object_id)
+    found: Definition | Refusal | None = None
+    if request.object_id is None:
+        # By its ObjectID a definition has always its newest key; what was read minutes ago may name an older one.
+        found = deps.definitions.known(request.mid, request.customer_key)
     if found is None:
         request = _recorded(request, deps)
         if request.is_resolved:
             return Identified(request, None)
         if (held := deps.ledger.resolving(request, owner)) is not None:
             return held
-        found = deps.definitions.get(request.mid, request.customer_key, object_id=request.object_id)
+        key, object_id = request.customer_key, request.object_id
+        found = deps.definitions.get(request.mid, key, object_id=object_id, max_age=REFUSAL_SECONDS)
     if isinstance(found, Definition) and not _is_meant(request, found):
-        found = Rejected("two_definitions", _named_twice(request, found))
-    if found is None:
-        found = Rejected("43010", f"business unit {request.mid} has no ImportDefinition {request.named}")
+        found = Rejected("two_definitions", _named_twice(request, found), found.asked_at)
     return Identified(request, found) if isinstance(found, Definition) else NotIdentified(request, found)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Protocol, TypeVar
 
 from sfmc_import.checking import Days
@@ -69,12 +70,25 @@ class Ledger(Protocol):
         ...
 
     def claim(
-        self, request: StartRequest, owner: str, policy: Policy, definition: Definition | None = None
+        self,
+        request: StartRequest,
+        owner: str,
+        policy: Policy,
+        definition: Definition | None = None,
+        read_ago: float = 0.0,
     ) -> Decision:
         """Record the request if it is new, decide, and give a lease to `owner` where it may act.
 
-        `definition` is what Marketing Cloud says about a request that was not resolved before; it is noted with it.
+        `definition` is what Marketing Cloud says about a request that was not resolved before, asked for `read_ago`
+        seconds ago; it is noted with it. If that was before the request, later answers are not compared with it.
         Raises IdTakenError when this request_id was recorded with other content; nothing is changed then.
+        """
+        ...
+
+    def read_again(self, request_id: str, definition: Definition, read_ago: float) -> bool:
+        """Note a definition that was asked for after the request, in place of one that was asked for before it.
+
+        False where this one was asked for before it too, or nothing is to be noted (any more).
         """
         ...
 
@@ -86,10 +100,13 @@ class Ledger(Protocol):
         """
         ...
 
-    def unresolved(self, request: StartRequest, fault: Refusal, delay: float, policy: Policy) -> str:
+    def unresolved(
+        self, request: StartRequest, fault: Refusal, delay: float, policy: Policy, said_ago: float = 0.0
+    ) -> str:
         """Record that the definition of a request is refused, or cannot be read now; gives the state after it.
 
-        `rejected` for a refusal; else `retrying`, due again after `delay` seconds, or `gave_up` at the deadline.
+        `rejected` for a refusal; else `retrying`, due again after `delay` seconds, or `gave_up` at the deadline. A
+        refusal that was asked for `said_ago` seconds ago, before the request came, is asked for again.
         Where the request stands elsewhere nothing changes. Raises IdTakenError as `claim` does.
         """
         ...
@@ -232,15 +249,15 @@ class Definitions(Protocol):
     """Definitions as last read, with a time to live."""
 
     def get(
-        self, mid: str, customer_key: str, *, object_id: str | None = None, max_age: float | None = None
-    ) -> Definition | Refusal | None:
+        self, mid: str, customer_key: str, *, object_id: str | None = None, max_age: float = inf
+    ) -> Definition | Refusal:
         """Give a definition from memory, if it is not older than `max_age` seconds, or ask Marketing Cloud.
 
-        With `object_id` it is found by that. None when there is none.
+        With `object_id` it is found by that. Where there is none it is a refusal. Each says when it was asked for.
         """
         ...
 
-    def known(self, mid: str, customer_key: str, object_id: str | None = None) -> Definition | None:
+    def known(self, mid: str, customer_key: str) -> Definition | None:
         """Give a definition from memory; None when Marketing Cloud would have to be asked."""
         ...
 

@@ -1,7 +1,7 @@
 """Holds what Marketing Cloud returns (definitions, accepted starts, runs), and decides the state of a run from it."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sfmc_import.retrying import Backoff
@@ -15,6 +15,7 @@ class Definition:
     `max_import_frequency` is in hours, None or 0 when the definition sets none;
     `update_type` is one of the six words of ImportDefinitionUpdateType, None when not set;
     `destination` and `location` are the ids of DestinationObject and RetrieveFileTransferLocation.
+    `asked_at` is when it was asked for, on CLOCK_BOOTTIME; None where nobody noted it.
     """
 
     customer_key: str
@@ -25,6 +26,7 @@ class Definition:
     update_type: str | None = None
     destination: str | None = None
     location: str | None = None
+    asked_at: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

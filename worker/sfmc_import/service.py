@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, assert_never
 
 from sfmc_import import retrying
-from sfmc_import.checking import Holds, NearMidnight, check
+from sfmc_import.checking import Holds, Mismatch, NearMidnight, Verdict, check
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.identity import Identified, NotIdentified, identify
 from sfmc_import.policy import Policy
@@ -26,7 +26,7 @@ from sfmc_import.runs import (
     is_newer,
     match_runs,
 )
-from sfmc_import.states import Decision, DueRequest, Lease, Reconcile, StartNow
+from sfmc_import.states import AlreadyEnded, Decision, DueRequest, Lease, Reconcile, StartNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,34 @@ def start(request: StartRequest, owner: str, deps: Deps) -> Outcome:
 def _act(found: Identified, owner: str, deps: Deps) -> Outcome:
     policy = deps.policies(found.request.mid, found.customer_key)
     asked = deps.clock.boottime()
-    decision = deps.ledger.claim(found.request, owner, policy, found.definition)
-    if isinstance(decision, StartNow):
-        return _perform_start(decision, asked, policy, deps)
+    decision = deps.ledger.claim(found.request, owner, policy, found.definition, _age(found.definition, deps))
     if isinstance(decision, Reconcile):
         return reconcile(decision, policy, deps)
-    return _explain(decision)
+    outcome = _perform_start(decision, asked, policy, deps) if isinstance(decision, StartNow) else _explain(decision)
+    if not isinstance(decision, AlreadyEnded) and decision.read_before and outcome.state in _WAITING_STATES:
+        _read_again(found, asked, deps)
+    return outcome
+
+
+_WAITING_STATES = frozenset({"deferred", "retrying"})
+
+
+def _age(answer: Definition | Refusal | None, deps: Deps) -> float:
+    """Give the seconds since this answer was asked for; 0 where it is as new as can be."""
+    asked_at = None if answer is None or isinstance(answer, NotApplied) else answer.asked_at
+    return 0.0 if asked_at is None else max(0.0, deps.clock.boottime() - asked_at)
+
+
+def _read_again(found: Identified, since: float, deps: Deps) -> None:
+    """Note what the definition is now: what changes while the request waits must be seen, what changed before not.
+
+    Where it cannot be read now, the request is compared with nothing until it waits again.
+    """
+    max_age = max(0.0, deps.clock.boottime() - since)
+    now = deps.definitions.get(found.request.mid, found.customer_key, max_age=max_age)
+    if isinstance(now, Definition):
+        with suppress(LedgerUnavailableError):
+            deps.ledger.read_again(found.request.request_id, now, _age(now, deps))
 
 
 _UNRESOLVED_EVENTS = {
@@ -95,8 +117,10 @@ def _record_unresolved(found: NotIdentified, deps: Deps) -> Outcome:
     request, fault = found.request, found.fault
     policy = deps.policies(request.mid, request.customer_key)
     step = retrying.after(fault, request.attempt + 1, Times(chance=deps.chance()), deps.timing.scheduled)
-    pause = step.after if isinstance(step, retrying.Retry) else 0.0
-    state = deps.retry_ledger(lambda: deps.ledger.unresolved(request, fault, pause, policy))
+    # What is refused for good waits as well if it was refused before the request came.
+    pause = step.after if isinstance(step, retrying.Retry) else retrying.CONFIRM_SECONDS
+    said_ago = _age(fault, deps)
+    state = deps.retry_ledger(lambda: deps.ledger.unresolved(request, fault, pause, policy, said_ago))
     facts = {"retry_in": round(pause, 1)} if state == "retrying" else {}
     return _of_fault(_UNRESOLVED_EVENTS.get(state, "request_" + state), state, fault, **facts)
 
@@ -109,7 +133,7 @@ def _explain(decision: Decision) -> Outcome:
 
 def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> Outcome:
     lease = decision.lease
-    definition = _definition_now(lease, deps)
+    definition = _definition_now(lease, asked, deps)
     if not isinstance(definition, Definition):
         return _record_fault(decision, definition, policy, deps)
     may_start = partial(_may_start, decision, asked, policy, deps)
@@ -120,7 +144,7 @@ def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps)
     if answer is None:
         return LEASE_LOST
     if not isinstance(answer, Accepted):
-        return _record_fault(decision, answer, policy, deps)
+        return _record_fault(decision, _unconfirmed(answer, asked) or answer, policy, deps)
     outcome = _record_start(lease, answer, definition, policy, deps)
     hints = {"despite": holds.despite, "not_compared": holds.not_compared}
     return replace(outcome, facts={**outcome.facts, **{name: text for name, text in hints.items() if text}})
@@ -132,12 +156,29 @@ _LETS_GO = frozenset({"pattern_mismatch", "near_midnight"})
 """Reasons to wait that are the request's own: others may have the definition meanwhile."""
 
 
-def _definition_now(lease: Lease, deps: Deps) -> Definition | Refusal:
-    """Read the definition, unless it was read a moment ago."""
+def _definition_now(lease: Lease, since: float, deps: Deps) -> Definition | Refusal:
+    """Read the definition, unless it was read a moment ago; what refuses the request is asked for `since` then."""
     found = deps.definitions.get(lease.mid, lease.customer_key, max_age=deps.timing.check_age)
-    if found is None:
-        return Rejected("43010", f"business unit {lease.mid} has no ImportDefinition {lease.customer_key}")
-    return found
+    return _since(found, lease, since, deps) if isinstance(found, Rejected) else found
+
+
+def _since(found: Definition | Refusal, lease: Lease, since: float, deps: Deps) -> Definition | Refusal:
+    """Ask anew if this was asked for before `since`: it may have been another then."""
+    if _is_older(found, since):
+        max_age = max(0.0, deps.clock.boottime() - since)
+        found = deps.definitions.get(lease.mid, lease.customer_key, max_age=max_age)
+    return _unconfirmed(found, since) or found
+
+
+def _is_older(answer: Definition | Refusal, since: float) -> bool:
+    return not isinstance(answer, NotApplied) and answer.asked_at is not None and answer.asked_at < since
+
+
+def _unconfirmed(answer: object, since: float) -> NotApplied | None:
+    """Give the reason to wait where something is refused for good, but was refused before `since`."""
+    if isinstance(answer, Rejected) and _is_older(answer, since):
+        return NotApplied(answer.code, answer.text, retry_after=retrying.CONFIRM_SECONDS)
+    return None
 
 
 def _may_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> Holds | Refusal:
@@ -145,12 +186,11 @@ def _may_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> 
 
     The definition is asked for anew before each attempt: between two of them a worker may have stood still for hours.
     """
-    definition = _definition_now(decision.lease, deps)
-    if not isinstance(definition, Definition):
-        return definition
-    now = decision.now + deps.clock.boottime() - asked
-    verdict = check(definition, decision.first, decision.file_name, now, deps.timing.days)
-    if isinstance(verdict, Holds):
+    definition = _definition_now(decision.lease, asked, deps)
+    verdict = _verdict(definition, decision, asked, deps)
+    if isinstance(verdict, Mismatch) and policy.when_mismatch != "start":
+        verdict = _verdict(_since(definition, decision.lease, asked, deps), decision, asked, deps)
+    if not isinstance(verdict, (NearMidnight, Mismatch)):
         return verdict
     if policy.when_mismatch == "start":
         return Holds(despite=verdict.text)
@@ -159,6 +199,13 @@ def _may_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> 
     if policy.when_mismatch == "wait":
         return NotApplied("pattern_mismatch", verdict.text)
     return Rejected("pattern_mismatch", verdict.text)
+
+
+def _verdict(definition: Definition | Refusal, decision: StartNow, asked: float, deps: Deps) -> Verdict | Refusal:
+    if not isinstance(definition, Definition):
+        return definition
+    now = decision.now + deps.clock.boottime() - asked
+    return check(definition, decision.first, decision.file_name, now, deps.timing.days)
 
 
 # --- Perform: record the intent, then send. None means that another worker has the lease.
@@ -376,7 +423,7 @@ def _repeat(decision: Reconcile, why: NotApplied, deps: Deps) -> Outcome:
 def _definition(decision: Reconcile, deps: Deps) -> Definition | NotApplied:
     """Read the definition, whose window and UpdateType decide; one that is gone or refused sets neither."""
     answer = deps.definitions.get(decision.lease.mid, decision.lease.customer_key)
-    if isinstance(answer, (Definition, NotApplied)):
+    if not isinstance(answer, Rejected):
         return answer
     return Definition(customer_key=decision.lease.customer_key)
 

@@ -135,6 +135,7 @@ class StartNow:
     `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
     lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived.
     `denied` is the code with which Marketing Cloud denied an earlier start, after which no run appeared.
+    `read_before`: the definition was last read before the request came, so there is no `first` to compare with.
     """
 
     lease: Lease
@@ -144,6 +145,7 @@ class StartNow:
     newest: str | None = None
     loss_age: float | None = None
     denied: str | None = None
+    read_before: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +166,15 @@ class Reconcile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotYet:
-    """Nothing to do now; `state` is where the request stands, `held_by` the request in its way, `opens_in` seconds."""
+    """Nothing to do now; `state` is where the request stands, `held_by` the request in its way, `opens_in` seconds.
+
+    `read_before` as in StartNow.
+    """
 
     state: str
     held_by: str | None = None
     opens_in: float | None = None
+    read_before: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ def open_intake(
 ) -> Intake:
     """Put together what takes the arrivals of one source: its own routes are tried before those of all."""
     routes = (*(each.as_route() for each in options.route), *settings.routes)
-    rules = RoutingRules(definitions=definitions, routes=routes, time_zone=settings.time_zone)
+    max_age, zone = settings.definition_check_ttl, settings.time_zone
+    rules = RoutingRules(definitions=definitions, routes=routes, time_zone=zone, max_age=max_age)
     submitter = Submitter(client, rules, time.monotonic, lambda: datetime.now(UTC))
     return Intake(table.name, submitter, mid=options.mid, key=options.customer_key)

@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sfmc_import.definitions import ABSENT_TTL, CachedDefinitions
-from sfmc_import.faults import NotApplied
+from sfmc_import.definitions import OUTAGE_TTL, CachedDefinitions
+from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.retrying import REFUSAL_SECONDS
 from sfmc_import.runs import Definition
 from tests.support.fake_marketing_cloud import FakeMarketingCloud
 from tests.support.waiting import eventually
@@ -70,11 +71,13 @@ def test_a_change_is_seen_when_its_time_to_live_is_over(definitions, service, cl
 
 
 def test_an_unknown_key_is_remembered_for_a_few_seconds_only(definitions, service, clock):
-    assert definitions.get(MID, "new") is None
+    absent = definitions.get(MID, "new")
     service.add(Definition(customer_key="new"))
+    clock.now = 1
 
-    assert definitions.get(MID, "new") is None
-    clock.now = ABSENT_TTL
+    assert isinstance(absent, Rejected)
+    assert (definitions.get(MID, "new"), absent.code, absent.asked_at) == (absent, "43010", 0)
+    clock.now = REFUSAL_SECONDS
     assert definitions.get(MID, "new") == Definition(customer_key="new")
 
 
@@ -96,7 +99,7 @@ def test_the_same_key_in_two_business_units_is_two_definitions(definitions, serv
 
 def test_many_who_ask_at_once_share_one_question_and_its_answer():
     service = SlowMarketingCloud(ORDERS)
-    definitions = CachedDefinitions(service, ttl=60)
+    definitions = CachedDefinitions(service, ttl=60, clock=Hands())
     with ThreadPoolExecutor(8) as threads:
         first = threads.submit(definitions.get, MID, "orders")
         eventually(lambda: service.calls, within=60, description="the question is asked")
@@ -145,6 +148,56 @@ def test_a_definition_that_must_be_fresh_is_read_again_when_it_is_older(definiti
     assert definitions.get(MID, "orders") == changed
 
 
+def test_a_definition_says_when_it_was_asked_for(definitions, clock):
+    clock.now = 7
+    definitions.get(MID, "orders")
+    clock.now = 20
+
+    assert definitions.known(MID, "orders").asked_at == 7
+
+
+def test_who_wants_what_is_true_now_does_not_share_an_answer_that_was_asked_for_before(clock):
+    service = SlowMarketingCloud(ORDERS)
+    definitions = CachedDefinitions(service, ttl=60, clock=clock)
+    with ThreadPoolExecutor(8) as threads:
+        first = threads.submit(definitions.get, MID, "orders")
+        eventually(lambda: service.calls, within=60, description="the question is asked")
+        clock.now = 1
+        changed = Definition(customer_key="orders", max_import_frequency=24)
+        service.add(changed)
+        others = [threads.submit(definitions.get, MID, "orders", max_age=0) for _ in range(7)]
+        service.gate.set()
+
+        assert first.result() == ORDERS
+        assert [asking.result() for asking in others] == [changed] * 7
+    assert len(service.calls) == 2
+
+
+def test_a_list_of_definitions_that_must_be_fresh_is_read_again_when_it_is_older(definitions, service, clock):
+    definitions.all_of(MID)
+    added = Definition(customer_key="new")
+    service.add(added)
+    clock.now = 11
+
+    assert added not in definitions.all_of(MID)
+    assert added in definitions.all_of(MID, max_age=10)
+
+
+def test_a_list_that_cannot_be_read_anew_is_given_on_for_a_while_whatever_its_age(definitions, service, clock):
+    definitions.all_of(MID)
+    service.calls.clear()
+    clock.now = 11
+    service.fail("definitions", NotApplied("refused", "…"))
+
+    assert list(definitions.all_of(MID, max_age=10)) == [ORDERS]
+    clock.now = 11 + OUTAGE_TTL - 1
+    assert list(definitions.all_of(MID, max_age=10)) == [ORDERS]
+    assert len(service.calls) == 1
+    clock.now = 11 + OUTAGE_TTL
+    assert list(definitions.all_of(MID, max_age=10)) == [ORDERS]
+    assert len(service.calls) == 2
+
+
 def test_what_is_known_is_given_without_a_question(definitions, service, clock):
     assert definitions.known(MID, "orders") is None
     definitions.get(MID, "orders")
@@ -163,7 +216,6 @@ def test_a_definition_found_by_its_object_id_or_another_spelling_is_known_by_its
     service.add(named)
 
     assert definitions.get(MID, "x", object_id=OBJECT_ID) == named
-    assert definitions.known(MID, "x", OBJECT_ID) == named
     assert definitions.known(MID, "Daily") == named
     assert definitions.known(MID, "daily") is None
     assert definitions.get(MID, "DAILY") == named

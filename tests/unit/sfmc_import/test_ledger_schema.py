@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from sfmc_import.ledger.arguments import request_arguments
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.lua_names import to_lua
-from sfmc_import.ledger.redis_ledger import read_request, request_arguments
+from sfmc_import.ledger.redis_ledger import read_request
 from sfmc_import.ledger.schema import (
     ANY,
     DEFINITION,

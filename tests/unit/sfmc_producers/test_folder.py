@@ -209,9 +209,9 @@ def test_a_file_that_vanishes_before_it_is_stable_is_reported_and_nothing_starts
 class ThievingClient(FakeClient):
     """While it is asked for definitions, the file goes or changes."""
 
-    def all_of(self, mid):
+    def all_of(self, mid, **more):
         self.steal()
-        return super().all_of(mid)
+        return super().all_of(mid, **more)
 
 
 @pytest.mark.parametrize(

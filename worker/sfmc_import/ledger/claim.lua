@@ -3,7 +3,7 @@ local id, policy = a.id, a.policy
 local r, d
 
 local function answer(decision, more)
-  local reply = {decision = decision, state = r.state, mid = r.mid, customer_key = r.key}
+  local reply = {decision = decision, state = r.state, mid = r.mid, customer_key = r.key, early = r.early and true}
   for field, value in pairs(more or {}) do reply[field] = value end
   return cjson.encode(reply)
 end
@@ -51,7 +51,7 @@ end
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
   local loss = redis.call('HMGET', loss_key(), 'at', r.mid)
-  local more = {now = now / 1000, file_name = r.name, definition = r.definition, denied = present(r.denied),
+  local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
     newest = newest(r.mid)}
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
   return with_lease('start_now', more)
@@ -194,6 +194,7 @@ local function resolve_key()
   if r.definition or not present(a.definition) or not (r.state == 'accepted' or r.postponed) then return end
   local values = {key = a.resolved_key, definition = a.definition}
   if r.key ~= a.resolved_key and r.key ~= r.object then values.asked = r.key end
+  if is_early(r) then values.early = '1' end
   set(request_key(id), r, values)
   end_resolving(id, r)
 end

@@ -73,6 +73,9 @@ local function emit(id, r, name, extra)
   publish(id .. '/' .. r.n, name, r.mid, r.key, with(data, 'file', r.file or 'null'))
 end
 
+-- Whether an answer of Marketing Cloud was asked for before a request came; a millisecond is lost by rounding.
+local function is_early(r) return now - int(a.ago) + 1 < int(r.at) end
+
 -- States in which the outcome of a start is not known yet.
 local OPEN = {accepted = true, deferred = true, starting = true, retrying = true, reconciling = true}
 

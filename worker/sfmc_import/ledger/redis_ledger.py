@@ -1,12 +1,10 @@
 """The ledger on Redis or Valkey ≥ 6.2: each step is one script; connection trouble becomes LedgerUnavailableError."""
 
 import hashlib
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from dataclasses import fields as dataclass_fields
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -16,6 +14,14 @@ from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sfmc_import.faults import Ambiguous, Fault, Rejected
+from sfmc_import.ledger.arguments import (
+    as_json,
+    intent_arguments,
+    milliseconds,
+    policy_arguments,
+    reading_arguments,
+    request_arguments,
+)
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.schema import REQUEST, Keys
 from sfmc_import.ledger.scripts import sources
@@ -132,24 +138,36 @@ class RedisLedger:
         return answer == 1
 
     def claim(
-        self, request: StartRequest, owner: str, policy: Policy, definition: Definition | None = None
+        self,
+        request: StartRequest,
+        owner: str,
+        policy: Policy,
+        definition: Definition | None = None,
+        read_ago: float = 0.0,
     ) -> Decision:
         """See sfmc_import.ports.Ledger.claim."""
         arguments = request_arguments(request) | {"owner": owner, "policy": policy_arguments(policy)}
         if definition is not None:
-            arguments |= {"resolved_key": definition.customer_key, "definition": as_first_read(definition)}
+            arguments |= {"resolved_key": definition.customer_key, **reading_arguments(definition, read_ago)}
         return read_decision(request.request_id, self._run("claim", arguments))
+
+    def read_again(self, request_id: str, definition: Definition, read_ago: float) -> bool:
+        """See sfmc_import.ports.Ledger.read_again."""
+        return bool(self._run("read_again", {"id": request_id, **reading_arguments(definition, read_ago)}))
 
     def resolving(self, request: StartRequest, owner: str) -> Decision | None:
         """See sfmc_import.ports.Ledger.resolving."""
         answer = self._run("resolving", {"id": request.request_id, "caller": request.caller, "owner": owner})
         return None if answer is None else read_decision(request.request_id, answer)
 
-    def unresolved(self, request: StartRequest, fault: Refusal, delay: float, policy: Policy) -> str:
+    def unresolved(
+        self, request: StartRequest, fault: Refusal, delay: float, policy: Policy, said_ago: float = 0.0
+    ) -> str:
         """See sfmc_import.ports.Ledger.unresolved."""
         arguments = request_arguments(request) | {"attempt": request.attempt, "code": fault.code, "text": fault.text}
         arguments |= {"delay": milliseconds(delay), "retry_deadline": milliseconds(policy.retry_deadline)}
         arguments |= {"final": isinstance(fault, Rejected), "account_wide": is_account_wide(fault)}
+        arguments |= {"ago": int(said_ago * 1000)}
         state = str(self._run("unresolved", arguments).decode())
         if state == "other_content":
             raise IdTakenError(request.request_id)
@@ -317,72 +335,7 @@ def _texts(row: list[Any]) -> list[Any]:
     return [value.decode() if isinstance(value, bytes) else value for value in row]
 
 
-# --- Arguments of the scripts and their answers.
-
-
-def milliseconds(seconds: float) -> int:
-    """Seconds as whole milliseconds."""
-    return round(seconds * 1000)
-
-
-def as_json(arguments: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
-    """Arguments as a script reads them; what JSON cannot carry is replaced, so that each refusal can be published."""
-    try:
-        return orjson.dumps(arguments)
-    except TypeError:
-        return json.dumps(arguments, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def request_arguments(request: StartRequest) -> dict[str, Any]:
-    """What a script needs to record a request."""
-    file = request.file
-    return {
-        "id": request.request_id,
-        "mid": request.mid,
-        "customer_key": request.customer_key,
-        "object_id": request.object_id,
-        "event_id": request.event_id,
-        "source": request.source,
-        "reason": request.reason,
-        "force": request.force,
-        "file": None if file is None else orjson.dumps(_file_fields(file)).decode(),
-        "name": None if file is None else file.name,
-        "fp": None if file is None else file.fingerprint,
-        "exact": file is not None and file.has_fingerprint,
-        "not_before": None if request.not_before is None else milliseconds(request.not_before),
-        "expires": None if request.expires is None else milliseconds(request.expires),
-        "content": request.content,
-        "caller": request.caller,
-    }
-
-
-def _file_fields(file: FileInfo) -> dict[str, Any]:
-    fields = file.known
-    if "modified_ns" in fields:
-        # Lua numbers are doubles: nanoseconds since 1970 do not fit, so they travel as text.
-        fields["modified_ns"] = str(fields["modified_ns"])
-    return fields | {"fingerprint": file.fingerprint}
-
-
-def policy_arguments(policy: Policy) -> dict[str, Any]:
-    """What a decision needs of the policy."""
-    return {
-        "when_too_soon": policy.when_too_soon,
-        "coalesce": policy.coalesce,
-        # The least window that is known without Marketing Cloud, for requests that no worker survives.
-        "window": milliseconds(policy.window(Definition(customer_key="")) * 3600),
-        "retry_deadline": milliseconds(policy.retry_deadline),
-        "reconcile_deadline": milliseconds(policy.reconcile_deadline),
-    }
-
-
-def intent_arguments(known: Collection[str], *, window: float, above: bool) -> dict[str, Any]:
-    """What the intent keeps: the ids known by now, and the newest of them."""
-    numbers = [task_id for task_id in known if task_id.isascii() and task_id.isdigit()]
-    newest = max(numbers, key=int, default="")
-    return {"known": orjson.dumps(sorted(known)).decode(), "newest": newest, "above": above} | {
-        "window": milliseconds(window * 3600)
-    }
+# --- The answers of the scripts.
 
 
 def read_decision(request_id: str, answer: bytes) -> Decision:
@@ -398,6 +351,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
                 newest=fields.get("newest"),
                 loss_age=fields.get("loss_age"),
                 denied=fields.get("denied"),
+                read_before=fields.get("early", False),
             )
         case "reconcile":
             return Reconcile(
@@ -408,17 +362,17 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
                 is_last=fields["late"],
             )
         case "not_yet":
-            return NotYet(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
+            read_before = fields.get("early", False)
+            return NotYet(
+                state=fields["state"],
+                held_by=fields.get("held_by"),
+                opens_in=fields.get("opens_in"),
+                read_before=read_before,
+            )
         case "other_content":
             raise IdTakenError(request_id)
         case _:
             return AlreadyEnded(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
-
-
-def as_first_read(definition: Definition) -> str:
-    """Write what a request notes of its definition."""
-    values = {one.name: getattr(definition, one.name) for one in dataclass_fields(FirstRead)}
-    return orjson.dumps({name: value for name, value in values.items() if value is not None}).decode()
 
 
 def _first_read(noted: str | None) -> FirstRead | None:

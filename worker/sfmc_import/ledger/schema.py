@@ -96,6 +96,13 @@ REQUEST = Key(
             meaning="the definition as it was read first; with it `key` is resolved",
         ),
         Field(
+            name="early",
+            kind="flag",
+            attribute="read_before",
+            kept_at_end=False,
+            meaning="`definition` was read before the request came: nothing is compared with it",
+        ),
+        Field(
             name="postponed",
             kind="flag",
             kept_at_end=False,

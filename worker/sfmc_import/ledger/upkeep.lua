@@ -82,7 +82,17 @@ local function retry_unresolved(r)
   waits_until(a.id, r, now + a.delay)
 end
 
+-- Notes a definition that was asked for after the request, in place of one that was asked for before it.
+function steps.read_again()
+  local r = record(request_key(a.id))
+  if not r.early or is_early(r) then return 0 end
+  set(request_key(a.id), r, {definition = a.definition})
+  drop(request_key(a.id), r, {'early'})
+  return 1
+end
+
 -- The definition of a request is refused, or cannot be read: the end, or due again after a pause. Answers the state.
+-- What was said before the request came does not end it.
 function steps.unresolved()
   local r = record(request_key(a.id))
   if not r.state then r = create(a.id, a) end
@@ -92,7 +102,7 @@ function steps.unresolved()
   end_resolving(a.id, r)
   if r.expires and int(r.expires) <= now then
     end_unstarted(a.id, r, 'expired', {expires = iso(int(r.expires))})
-  elseif a.final then
+  elseif a.final and not is_early(r) then
     end_unstarted(a.id, r, 'rejected', {code = a.code, text = a.text})
   else
     retry_unresolved(r)

@@ -12,7 +12,17 @@ from sfmc_import.proxies import Proxies
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
 from sfmc_import.request import DEFAULT_PREFIX, broker_prefix
 from sfmc_import.settings.policy_file import Route, SourceTable
-from sfmc_import.settings.values import CaBundle, LoginName, LoginSecret, Mid, ProxyAddress, RedisUrl, Seconds, Url, Zone
+from sfmc_import.settings.values import (
+    CaBundle,
+    LoginName,
+    LoginSecret,
+    Mid,
+    ProxyAddress,
+    RedisUrl,
+    Seconds,
+    Url,
+    Zone,
+)
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -91,7 +101,10 @@ class Settings(BaseModel):
     )
     sweep_batch: int = Field(250, ge=1, le=10_000, description="how many requests one sweep wakes, 1 to 10000")
     definition_ttl: Seconds = Field(300.0, description="seconds until a definition is read again")
-    definition_check_ttl: Seconds = Field(10.0, description="seconds that a definition may be old right before a start")
+    definition_check_ttl: Seconds = Field(
+        10.0,
+        description="seconds that a definition may be old right before a start, and when a file is routed by FileSpec",
+    )
     known_runs: Literal["query", "ledger"] = Field(
         "query",
         description="query (ask Marketing Cloud for earlier runs before a start) or ledger (only runs in the ledger)",

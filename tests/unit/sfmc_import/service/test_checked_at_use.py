@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.faults import NotApplied
 from sfmc_import.policy import Policy
 from sfmc_import.request import FileInfo, StartRequest
@@ -275,24 +274,6 @@ def test_a_start_whose_file_spec_has_unknown_parts_names_them_in_the_log(system:
     outcome = system.start(dated(system, "a"))
 
     assert (outcome.event, outcome.facts["not_compared"]) == ("import_started", "%%NAME%%")
-
-
-def test_a_definition_read_before_the_request_is_compared_with_what_was_read(system: System):
-    """The reading of an earlier request is used for minutes: a change just before this one counts as one after it."""
-    cached = CachedDefinitions(system.cloud, ttl=300.0, clock=system.boottime)
-    deps = replace(system.deps, definitions=cached)
-    system.start(dated(system, "a"), deps)
-    system.live(deps)
-    system.cloud.add(replace(DEFINITION, destination="other"))
-    system.world.advance(200)
-    system.start(dated(system, "b"), deps)
-    system.live(deps)
-    assert last(system, "b")["code"] == "pattern_mismatch"
-
-    system.start(dated(system, "c"), deps)
-    system.live(deps)
-
-    assert names(system, "c")[-1] == "completed"
 
 
 def test_a_change_before_the_first_reading_of_a_request_is_not_seen_as_one(system: System):

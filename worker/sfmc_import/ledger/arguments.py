@@ -1,0 +1,90 @@
+"""What the scripts of the ledger are given: JSON with times in whole milliseconds."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields as dataclass_fields
+from typing import Any
+
+import orjson
+
+from sfmc_import.policy import Policy
+from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.runs import Definition
+from sfmc_import.states import FirstRead
+
+
+def milliseconds(seconds: float) -> int:
+    """Seconds as whole milliseconds."""
+    return round(seconds * 1000)
+
+
+def as_json(arguments: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
+    """Arguments as a script reads them; what JSON cannot carry is replaced, so that each refusal can be published."""
+    try:
+        return orjson.dumps(arguments)
+    except TypeError:
+        return json.dumps(arguments, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def request_arguments(request: StartRequest) -> dict[str, Any]:
+    """What a script needs to record a request."""
+    file = request.file
+    return {
+        "id": request.request_id,
+        "mid": request.mid,
+        "customer_key": request.customer_key,
+        "object_id": request.object_id,
+        "event_id": request.event_id,
+        "source": request.source,
+        "reason": request.reason,
+        "force": request.force,
+        "file": None if file is None else orjson.dumps(_file_fields(file)).decode(),
+        "name": None if file is None else file.name,
+        "fp": None if file is None else file.fingerprint,
+        "exact": file is not None and file.has_fingerprint,
+        "not_before": None if request.not_before is None else milliseconds(request.not_before),
+        "expires": None if request.expires is None else milliseconds(request.expires),
+        "content": request.content,
+        "caller": request.caller,
+    }
+
+
+def _file_fields(file: FileInfo) -> dict[str, Any]:
+    fields = file.known
+    if "modified_ns" in fields:
+        # Lua numbers are doubles: nanoseconds since 1970 do not fit, so they travel as text.
+        fields["modified_ns"] = str(fields["modified_ns"])
+    return fields | {"fingerprint": file.fingerprint}
+
+
+def policy_arguments(policy: Policy) -> dict[str, Any]:
+    """What a decision needs of the policy."""
+    return {
+        "when_too_soon": policy.when_too_soon,
+        "coalesce": policy.coalesce,
+        # The least window that is known without Marketing Cloud, for requests that no worker survives.
+        "window": milliseconds(policy.window(Definition(customer_key="")) * 3600),
+        "retry_deadline": milliseconds(policy.retry_deadline),
+        "reconcile_deadline": milliseconds(policy.reconcile_deadline),
+    }
+
+
+def intent_arguments(known: Collection[str], *, window: float, above: bool) -> dict[str, Any]:
+    """What the intent keeps: the ids known by now, and the newest of them."""
+    numbers = [task_id for task_id in known if task_id.isascii() and task_id.isdigit()]
+    newest = max(numbers, key=int, default="")
+    return {"known": orjson.dumps(sorted(known)).decode(), "newest": newest, "above": above} | {
+        "window": milliseconds(window * 3600)
+    }
+
+
+def as_first_read(definition: Definition) -> str:
+    """Write what a request notes of its definition."""
+    values = {one.name: getattr(definition, one.name) for one in dataclass_fields(FirstRead)}
+    return orjson.dumps({name: value for name, value in values.items() if value is not None}).decode()
+
+
+def reading_arguments(definition: Definition, read_ago: float) -> dict[str, Any]:
+    """What a script notes of a definition that was asked for so many seconds ago."""
+    # Not rounded up: what was asked for after the request must not seem to be older than it.
+    return {"definition": as_first_read(definition), "ago": int(read_ago * 1000)}
