@@ -52,13 +52,18 @@ RULES = f"""## Rules
   the backoff. It counts as {retrying.MAX_RETRY_AFTER_SECONDS:.0f} s if it is more, and not at all if it is no finite
   number. Until it is over, a worker makes no other call either, if the answer hits the whole account.
 - What failed for the whole account (login, token endpoint, proxy, maintenance, throttling, HTTP 503) is not repeated
-  within a call, and ends no single request: the time does not count against the retry deadline, nor against the
+  within a call, and ends no single request; nor does a Redis that confirms no intent (`ledger_down`), or that lost
+  writes (`writes_lost`): the time does not count against the retry deadline, nor against the
   deadlines to look for a run and to follow it. Connections to the SOAP API that fail do count: after
   `SFMC_RETRY_DEADLINE` a request gives up.
 - A login waits as a whole, in each worker process. While the token endpoint fails (any HTTP 5xx, 408, 425, 429, no
   connection, no whole answer), the pause of `LOGIN` is that of all business units, because the limit is that of the
   installed package. While a login is refused (`login_failed`, error 12), it is that of its business unit. Until the
   pause is over no call tries it; then one call does, alone. A token that is still valid is used meanwhile.
+- A business unit to which no token is given, while another one gets a token between two refusals, is refused for good
+  (`other_business_unit`). That answer, and that there is no such definition (43010), serve all who ask within
+  {retrying.REFUSAL_SECONDS:g} s. A request that came after it was asked for is not ended by it: after
+  {retrying.CONFIRM_SECONDS:g} s it is decided by a later one.
 - Error 11 (not authorised) is `Rejected`: the request ends at once. Error 12 (wrong user name or password) is not: the
   login is wrong and not the request, as while a password is being changed, so requests wait until it is right.
 - A query changes nothing. No answer to it is final unless it names a lasting cause: a missing right, an unknown object

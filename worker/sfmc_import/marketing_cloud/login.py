@@ -42,6 +42,10 @@ ADVICE: Mapping[str, str] = {
     "unauthorized_client": "use an installed package with an API integration of the kind server-to-server",
     "unsupported_grant_type": "use an installed package with an API integration of the kind server-to-server",
 }
+OTHER_UNIT = (
+    "Marketing Cloud gives this login no token for MID {}, though it gives one for another business unit:"
+    " correct mid, leave it out, or let the installed package act in this business unit"
+)
 USUAL_ADVICE = (
     "check SFMC_AUTH_URL, SFMC_CLIENT_ID and SFMC_CLIENT_SECRET,"
     " and that the installed package may act in this business unit"
@@ -127,7 +131,7 @@ class TokenSource:
         again = self._try(mid, until)
         if not isinstance(again, NotApplied) or not _is_refused(again):
             return again
-        return after_situation("other_business_unit", f"the login works, but not in this business unit. {again.text}")
+        return after_situation("other_business_unit", OTHER_UNIT.format(mid))
 
     def _works_elsewhere(self, mid: str, until: float) -> bool:
         """Tell whether a token is given now to the business unit of the settings, or to another one that had one."""
