@@ -107,8 +107,8 @@ def request_id_of(file_info: FileInfo, target: Routed, event_id: str | None = No
 class RoutingRules:
     """How files find their definition: the routes of the policy file, else the FileSpecs of the business unit.
 
-    `time_zone` is that of the account, for the dates in patterns. The FileSpecs that a file is compared with are at most
-    `max_age` seconds old: a definition that read this name before would refuse it, and the right one would not start.
+    `time_zone` is that of the account, for the dates in patterns. The FileSpecs are at most `max_age` seconds
+    old: a definition that selected a file before would refuse it, and the one that selects it now would not start.
     """
 
     definitions: CachedDefinitions

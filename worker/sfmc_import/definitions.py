@@ -123,7 +123,7 @@ class CachedDefinitions:
         asked_at = self._clock()
         answer = _dated(ask(known), asked_at)
         if answer is known:
-            # It could not be read: for a while nobody tries again, whatever age is wanted.
+            # It could not be read: for a while no thread tries again, whatever age is wanted.
             asked_at = inf
         entry = CacheEntry(answer, asked_at, self._clock() + self._life(answer, is_outdated=answer is known))
         self._keep(name, entry)

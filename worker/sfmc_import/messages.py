@@ -27,7 +27,6 @@ from sfmc_import.settings import Settings
 from sfmc_transport import Keys, dead_letters
 from sfmc_transport.consumer import Request
 from sfmc_transport.dead_letters import DeadLetter
-from sfmc_transport.delivery import read_parts
 
 ASKED_TIMES = "sfmc_asked_times"
 """The name under which a task finds the times that its sender asked for."""
@@ -139,7 +138,7 @@ def read_message(entry: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
     The positional arguments of `imports.start` count as named.
     """
-    payload = read_parts(entry)
+    payload = dead_letters.read_parts(entry)
     headers = payload["headers"]
     try:
         return _read_body(headers, _body(payload))

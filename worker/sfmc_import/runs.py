@@ -15,7 +15,7 @@ class Definition:
     `max_import_frequency` is in hours, None or 0 when the definition sets none;
     `update_type` is one of the six words of ImportDefinitionUpdateType, None when not set;
     `destination` and `location` are the ids of DestinationObject and RetrieveFileTransferLocation.
-    `asked_at` is when it was asked for, on CLOCK_BOOTTIME; None where nobody noted it.
+    `asked_at` is when it was asked for, on CLOCK_BOOTTIME; None where this is not known.
     """
 
     customer_key: str

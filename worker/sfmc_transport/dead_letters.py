@@ -1,13 +1,16 @@
 """Looking at, replaying and dropping messages that were set aside; plain functions for an operator's command."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import redis
+from kombu.utils.json import loads
 
 from sfmc_transport.delivery import REPLAY, Keys, without_count
+from sfmc_transport.unpacking import MAX_MESSAGE_BYTES
 
 PAGE = 500
 
@@ -115,6 +118,20 @@ def add(
     arguments = [MOST, seconds, entry, queue, reason, detail]
     found = client.register_script(ADD)(keys=[keys.dead_letters, keys.unreported, mark], args=arguments)
     return None if found is None else found.decode()
+
+
+def read_parts(entry: bytes) -> dict[str, Any]:
+    """Give headers, properties and body of a message that no worker could handle, as far as they can be read."""
+    payload: Any = None
+    if len(entry) <= MAX_MESSAGE_BYTES:
+        # foreign bytes: json, the type hooks of kombu and recursion all may raise
+        with suppress(Exception):
+            payload = loads(entry)
+    if isinstance(payload, list):
+        payload = next(iter(payload), None)  # as kombu holds it: message, exchange and routing key
+    found = payload if isinstance(payload, dict) else {}
+    parts = {"headers": dict, "properties": dict, "body": str}
+    return {name: found[name] if isinstance(found.get(name), kind) else kind() for name, kind in parts.items()}
 
 
 def delete(client: Client, keys: Keys, letter_id: str) -> None:

@@ -44,19 +44,6 @@ def read_entry(raw: bytes) -> Payload:
     return _checked(_parsed(raw))
 
 
-def read_parts(raw: bytes) -> Payload:
-    """Return headers, properties and body of an entry that no worker could handle, as far as they can be read."""
-    try:
-        payload = _parsed(raw)
-    except UndecodableEntryError:
-        payload = {}
-    if isinstance(payload, list):
-        payload = next(iter(payload), None)  # as kombu holds it: message, exchange and routing key
-    found = payload if isinstance(payload, dict) else {}
-    parts = {"headers": dict, "properties": dict, "body": str}
-    return {name: found[name] if isinstance(found.get(name), kind) else kind() for name, kind in parts.items()}
-
-
 def read_unacked(value: bytes) -> tuple[Payload, str, str]:
     """Return message, exchange and routing key from a value of kombu's `unacked` hash.
 

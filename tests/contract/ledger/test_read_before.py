@@ -52,11 +52,11 @@ def first_of(scenario: Scenario, request_id: str) -> FirstRead | None:
     return decision.first
 
 
-def test_who_waits_is_told_that_its_definition_was_read_before_it(scenario: Scenario):
+def test_a_request_that_waits_is_marked_if_its_definition_was_read_before_it(scenario: Scenario):
     assert wait_in_the_window(scenario, 5.0).read_before
 
 
-def test_who_waits_with_a_later_reading_is_not_told_so(scenario: Scenario):
+def test_a_request_that_waits_with_a_later_reading_is_not_marked(scenario: Scenario):
     assert not wait_in_the_window(scenario, 0.0).read_before
     assert not scenario.ledger.read_again("b", LATER, 0.0)
     assert first_of(scenario, "b") == FIRST

@@ -293,15 +293,9 @@ MUTANTS = (
     Mutant("upkeep", "if int(r.resolving) <= now then", "if true then"),
     Mutant("upkeep", "return r.owner ~= a.owner and reply", "return reply"),
     Mutant("upkeep", "return r.owner ~= a.owner and reply", "return false and reply"),
-    # What was read before a request came.
-    Mutant("lib", "return now - int(a.ago) + 1 < int(r.at)", "return now - int(a.ago) < int(r.at)"),
     Mutant("lib", "return now - int(a.ago) + 1 < int(r.at)", "return false"),
-    Mutant("claim", "if is_early(r) then values.early", "if true then values.early"),
     Mutant("claim", "definition = not r.early and r.definition or nil", "definition = r.definition"),
-    Mutant("claim", ", early = r.early and true}", "}"),
     Mutant("upkeep", "if not r.early or is_early(r) then", "if is_early(r) then"),
-    Mutant("upkeep", "if not r.early or is_early(r) then", "if not r.early then"),
-    Mutant("upkeep", "drop(request_key(a.id), r, {'early'})", ""),
     Mutant("upkeep", "elseif a.final and not is_early(r) then", "elseif a.final then"),
     # Duplicates and follow-ups.
     Mutant("duplicates", "if file and file ~= id and same and", "if file and file ~= id and"),

@@ -343,16 +343,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
     fields = orjson.loads(answer)
     match fields["decision"]:
         case "start_now":
-            return StartNow(
-                lease=_lease(request_id, fields),
-                now=fields["now"],
-                file_name=fields.get("file_name"),
-                first=_first_read(fields.get("definition")),
-                newest=fields.get("newest"),
-                loss_age=fields.get("loss_age"),
-                denied=fields.get("denied"),
-                read_before=fields.get("early", False),
-            )
+            return _start_now(_lease(request_id, fields), fields)
         case "reconcile":
             return Reconcile(
                 lease=_lease(request_id, fields),
@@ -362,17 +353,25 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
                 is_last=fields["late"],
             )
         case "not_yet":
-            read_before = fields.get("early", False)
-            return NotYet(
-                state=fields["state"],
-                held_by=fields.get("held_by"),
-                opens_in=fields.get("opens_in"),
-                read_before=read_before,
-            )
+            facts = {name: fields.get(name) for name in ("held_by", "opens_in")}
+            return NotYet(state=fields["state"], read_before=fields.get("early", False), **facts)
         case "other_content":
             raise IdTakenError(request_id)
         case _:
             return AlreadyEnded(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
+
+
+def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
+    return StartNow(
+        lease=lease,
+        now=fields["now"],
+        file_name=fields.get("file_name"),
+        first=_first_read(fields.get("definition")),
+        newest=fields.get("newest"),
+        loss_age=fields.get("loss_age"),
+        denied=fields.get("denied"),
+        read_before=fields.get("early", False),
+    )
 
 
 def _first_read(noted: str | None) -> FirstRead | None:

@@ -266,7 +266,7 @@ class TokenRefresh:
             self.held = answer
         else:
             self.quiet_until = self._clock() + self._pause(answer)
-        # Others than the caller are told when it was asked for: what they want may have come later.
+        # For others than the caller it says when it was asked for: what they want may have come later.
         self._last = replace(answer, asked_at=asked_at) if isinstance(answer, Rejected) else answer
         self.answers += 1
         return answer
