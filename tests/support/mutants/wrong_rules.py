@@ -54,7 +54,13 @@ RULES = (
     ("sfmc_import.request", '"\\0".join(map(str, parts))', '"".join(map(str, parts))'),
     ("sfmc_import.service", "policy.window(definition), may_start", "0.0, may_start"),
     ("sfmc_import.service", "- deps.timing.call - _MARGIN", ""),
-    ("sfmc_import.service", "        with suppress(LedgerUnavailableError):\n", "        if True:\n"),
+    (
+        "sfmc_import.service",
+        "        with suppress(LedgerUnavailableError):\n            deps.ledger.withdraw",
+        "        if True:\n            deps.ledger.withdraw",
+    ),
+    ("sfmc_import.service", "and decision.read_before and", "and False and"),
+    ("sfmc_import.service", "answer.asked_at < since", "False"),
     ("sfmc_import.service", "0.0 if decision.is_last else float", "0.0 if not decision.is_last else float"),
     ("sfmc_import.service", "case NoMatch(is_last=True):", "case NoMatch(is_last=False):"),
     ("sfmc_import.service", 'if due.state not in {"started", "missing_record"}', 'if due.state not in {"started"}'),
@@ -68,7 +74,7 @@ RULES = (
     ("sfmc_import.service", "request.attempt + 1, Times", "1, Times"),
     ("sfmc_import.identity", "request if is_new else deps.ledger.load(request.request_id) or request", "request"),
     ("sfmc_import.identity", "fold_key(request.customer_key) == fold_key(found.customer_key)", "True"),
-    ("sfmc_import.identity", "object_id=request.object_id)", "object_id=None)"),
+    ("sfmc_import.identity", "object_id=object_id, max_age", "object_id=None, max_age"),
     (
         "sfmc_import.checking",
         "days.day(now - days.margin), days.day(now + days.margin)",

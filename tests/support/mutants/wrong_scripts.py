@@ -37,8 +37,8 @@ MUTANTS = (
     Mutant("claim", "owner = '', denied = ''})", "owner = ''})"),
     Mutant(
         "claim",
-        "definition = r.definition, denied = present(r.denied),\n    newest",
-        "definition = r.definition,\n    newest",
+        "or nil, denied = present(r.denied),\n    newest",
+        "or nil,\n    newest",
     ),
     Mutant("claim", "above = r.above, denied = present(r.denied),", "above = r.above,"),
     # Fences and leases.

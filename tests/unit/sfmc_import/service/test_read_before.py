@@ -134,9 +134,6 @@ def test_of_a_request_that_is_tried_again_only_changes_after_it_are_seen(
 
 
 def test_a_file_spec_that_was_changed_for_the_file_just_before_it_came_is_read_anew(system: System, deps: Deps):
-    system.start(asking("a"), deps)
-    system.live(deps)
-    system.world.advance(5)
     system.start(asking("b", "other.csv"), deps)
     assert last(system, "b")["code"] == "pattern_mismatch"
     system.cloud.add(MOVED)
