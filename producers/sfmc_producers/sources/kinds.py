@@ -3,7 +3,22 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from sfmc_import.errors import extra_needed
 from sfmc_producers.sources.tables import Kind
+
+
+def _azure_queue() -> Kind:
+    with extra_needed('kind = "azure-queue"', "azure"):
+        from sfmc_producers.sources import azure_queue  # noqa: PLC0415
+
+    return azure_queue.KIND
+
+
+def _sqs() -> Kind:
+    with extra_needed('kind = "sqs"', "aws"):
+        from sfmc_producers.sources import sqs  # noqa: PLC0415
+
+    return sqs.KIND
 
 
 def _stream() -> Kind:
@@ -18,4 +33,9 @@ def _push() -> Kind:
     return options.KIND
 
 
-KINDS: Mapping[str, Callable[[], Kind]] = MappingProxyType({"push": _push, "stream": _stream})
+KINDS: Mapping[str, Callable[[], Kind]] = MappingProxyType({
+    "azure-queue": _azure_queue,
+    "push": _push,
+    "sqs": _sqs,
+    "stream": _stream,
+})  # fmt: skip

@@ -1,5 +1,6 @@
 """Receives messages from a queue of any kind: takes what is in them, then acknowledges; nothing is lost in between."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -50,7 +51,7 @@ class Mailbox(Protocol):
         ...
 
     def keep(self, messages: Sequence[Message]) -> None:
-        """Say that we are still at these, so that no other gets them."""
+        """Say that we are still at these, so that no other gets them; asked every `keep_after` seconds."""
         ...
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
@@ -66,7 +67,8 @@ class Receiver:
     """A source that is a queue. Messages are handled in order; while Redis is away they are kept, not given back.
 
     A message that was delivered more than `max_deliveries` times ends the processes that read it: it is set aside
-    unread. `chance` gives numbers from 0 to 1.
+    unread. Messages that we have are kept every `keep_after` seconds, in the middle of a batch too. Of several
+    receivers of one queue one `replays` dead letters. `chance` gives numbers from 0 to 1, `clock` gives seconds.
     """
 
     def __init__(
@@ -78,8 +80,12 @@ class Receiver:
         *,
         chance: Callable[[], float],
         max_deliveries: int,
+        keep_after: float,
+        replays: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = intake.source
+        self.name, self._replays = intake.source, replays
+        self._keep_after, self._clock, self._kept_at = keep_after, clock, 0.0
         self._intake, self._set_aside, self._parse = intake, set_aside, parse
         self._open, self._chance, self._max_deliveries = open_mailbox, chance, max_deliveries
         self._mailbox: Mailbox | None = None
@@ -106,19 +112,34 @@ class Receiver:
 
     def _round(self, wakeup: Wakeup) -> None:
         self._mailbox = self._mailbox or self._open()
-        for body in self._set_aside.replayed(self.name):
+        for body in self._set_aside.replayed(self.name) if self._replays else ():
             # An id of its own: what still cannot be read becomes a dead letter again.
             if self._take(Message(uuid4().hex, body)):
                 self._set_aside.done(self.name, body)
         left = list(self._mailbox.receive())
+        self._kept_at = self._clock()
         while left and not wakeup.is_closing:
-            done = [message for message in left if self._take(message)]
-            if done:
-                self._mailbox.acknowledge(done)
-            left = [message for message in left if message not in done]
+            left = self._work_off(self._mailbox, left)
             if left:
-                self._mailbox.keep(left)
-                wakeup.wait(max(RETRY_SECONDS, self._intake.submitter.next_in or 0.0))
+                wakeup.wait(self._pause())
+
+    def _work_off(self, mailbox: Mailbox, messages: Sequence[Message]) -> list[Message]:
+        """Take messages and acknowledge them; gives those that the ledger does not take now."""
+        done: list[Message] = []
+        left: list[Message] = []
+        for number, message in enumerate(messages):
+            if self._clock() - self._kept_at >= self._keep_after:
+                mailbox.keep([*done, *left, *messages[number:]])
+                self._kept_at = self._clock()
+            (done if self._take(message) else left).append(message)
+        if done:
+            mailbox.acknowledge(done)
+        return left
+
+    def _pause(self) -> float:
+        """Wait until what does not answer is asked again, but not beyond the time to keep the messages."""
+        wanted = max(RETRY_SECONDS, self._intake.submitter.next_in or 0.0)
+        return max(0.0, min(wanted, self._kept_at + self._keep_after - self._clock()))
 
     def _take(self, message: Message) -> bool:
         """Take all records of a message; False when the ledger does not take one of them now."""

@@ -189,6 +189,7 @@ def open_stream(options: StreamOptions, parts: Parts) -> Receiver:
         lambda: StreamMailbox(address, options),
         chance=random.random,
         max_deliveries=options.max_deliveries,
+        keep_after=options.claim_after / 3,
     )
 
 

@@ -1,0 +1,209 @@
+"""The source `azure-queue`: events of Azure's blob storage in a Storage Queue, where Event Grid puts them."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Annotated, TypeVar
+from urllib.parse import parse_qs, quote_plus
+
+import structlog
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.storage.queue import QueueClient
+from pydantic import Field, SecretStr
+
+from sfmc_import.errors import SettingsError
+from sfmc_import.redaction import KNOWN
+from sfmc_import.settings.values import Seconds
+from sfmc_producers.sources.blob_events import parser
+from sfmc_producers.sources.deadlines import Caller, DeadlineError
+from sfmc_producers.sources.receiving import Message, Receiver, SourceRefusedError, SourceUnavailableError
+from sfmc_producers.sources.tables import Kind, Options, Parts
+
+T = TypeVar("T")
+
+BATCH = 32
+"""The most messages that the service gives in one call."""
+
+CONNECT_SECONDS, READ_SECONDS, CALL_SECONDS = 5, 20, 30.0
+"""Timeouts of one read, and the deadline of a call over all its parts."""
+
+QUEUE_MISSING = frozenset({"QueueNotFound", "QueueBeingDeleted", "ResourceNotFound", "AccountIsDisabled"})
+NOT_OURS = frozenset({"MessageNotFound", "PopReceiptMismatch"})
+"""What is said of a message that was given to another meanwhile, or is gone."""
+
+LOGIN_FIX = "check SFMC_SOURCE_<NAME>_CONNECTION: its key or SAS needs the rights read, update and process"
+
+
+class AzureQueueOptions(Options):
+    """The lines of a [[source]] of kind `azure-queue`."""
+
+    queue: str = Field(pattern=r"^[a-z0-9-]{3,63}$", description="the name of the Storage Queue")
+    hierarchical: bool = Field(
+        default=False, description="true for an account with a hierarchical namespace: copies are not taken there"
+    )
+    visibility: Annotated[Seconds, Field(ge=10, le=604_800)] = Field(
+        60.0, description="seconds after which the messages of a process that died come again, 10 to 604800"
+    )
+    poll_every: Annotated[Seconds, Field(ge=0.1, le=5)] = Field(
+        2.0, description="seconds between two looks into an empty queue, 0.1 to 5"
+    )
+    max_deliveries: int = Field(
+        20, ge=2, le=1000, description="how often a message may be delivered before it is set aside"
+    )
+
+
+class AzureMailbox:
+    """Receives from one queue. `pop receipts` change whenever a message is kept, and only the newest counts."""
+
+    def __init__(self, client: QueueClient, options: AzureQueueOptions) -> None:
+        self._client, self._options = client, options
+        self._visibility = int(options.visibility)
+        self._caller = Caller("sfmc-azure-queue")
+        self._receipts: dict[str, str] = {}
+        self._never = threading.Event()
+        self._log = structlog.get_logger("sfmc_producers.sources").bind(queue=options.queue)
+
+    def receive(self) -> Sequence[Message]:
+        """Give the messages that are there; without any it waits before it says so."""
+        found = self._within(self._ask)
+        if not found:
+            # The service has no polls that wait.
+            self._never.wait(self._options.poll_every)
+        return found
+
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Let these stay unseen by others from now on for the whole time again."""
+        lost = [each for each in messages if not self._within(partial(self._show_after, each.id, self._visibility))]
+        if lost:
+            self._log.warning("messages_not_kept", messages=len(lost), codes=sorted(NOT_OURS))
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Delete messages; one that was given to another meanwhile comes again, and the ledger knows its file."""
+        for message in messages:
+            if not self._within(partial(self._delete, message.id)):
+                self._log.warning("message_not_deleted", message_id=message.id, code="not_ours", action="comes_again")
+            self._receipts.pop(message.id, None)
+
+    def close(self) -> None:
+        """Give back what was received, so that others get it at once, and close the connection."""
+        with suppress(SourceUnavailableError, SourceRefusedError):
+            for message_id in list(self._receipts):
+                self._within(partial(self._show_after, message_id, 0))
+        self._caller.begin(self._client.close)
+        self._caller.stop()
+
+    def _ask(self) -> list[Message]:
+        given = self._client.receive_messages(
+            messages_per_page=BATCH, max_messages=BATCH, visibility_timeout=self._visibility
+        )
+        found = list(given)
+        self._receipts = {str(each.id): str(each.pop_receipt) for each in found}
+        return [Message(str(each.id), _body(each.content), deliveries=each.dequeue_count or 1) for each in found]
+
+    def _show_after(self, message_id: str, seconds: int) -> bool:
+        with _if_ours() as ours:
+            updated = self._client.update_message(message_id, self._receipts[message_id], visibility_timeout=seconds)
+            self._receipts[message_id] = str(updated.pop_receipt)
+        return not ours
+
+    def _delete(self, message_id: str) -> bool:
+        with _if_ours() as ours:
+            self._client.delete_message(message_id, self._receipts[message_id])
+        return not ours
+
+    def _within(self, action: Callable[[], T]) -> T:
+        try:
+            with azure_errors(f"queue {self._options.queue}"):
+                return self._caller.within(CALL_SECONDS, action)
+        except SourceUnavailableError:
+            # The thread may hang in this call, so nothing more is asked of it: what we hold comes again by itself.
+            self._receipts = {}
+            raise
+
+
+def _body(content: object) -> bytes:
+    return content if isinstance(content, bytes) else str(content or "").encode("utf-8", "surrogatepass")
+
+
+@contextmanager
+def _if_ours() -> Iterator[list[HttpResponseError]]:
+    """Gather the error that a message is not ours any more; every other passes."""
+    found: list[HttpResponseError] = []
+    try:
+        yield found
+    except HttpResponseError as error:
+        if _code(error) not in NOT_OURS:
+            raise
+        found.append(error)
+
+
+@contextmanager
+def azure_errors(what: str) -> Iterator[None]:
+    """Turn trouble into SourceRefusedError, where a person must act, or SourceUnavailableError; `what` names whom."""
+    try:
+        yield
+    except ClientAuthenticationError as error:
+        raise SourceRefusedError(f"{what}: the login is refused ({_code(error)})", LOGIN_FIX) from error
+    except ResourceNotFoundError as error:
+        if _code(error) in QUEUE_MISSING:
+            raise SourceRefusedError(f"{what}: it is not there ({_code(error)})", "check its name") from error
+        raise SourceUnavailableError(f"{what}: {_code(error)}") from error
+    except HttpResponseError as error:
+        if error.status_code in {401, 403}:
+            raise SourceRefusedError(f"{what}: the login is refused ({_code(error)})", LOGIN_FIX) from error
+        raise SourceUnavailableError(f"{what}: {_code(error)}") from error
+    except (AzureError, DeadlineError, OSError) as error:
+        raise SourceUnavailableError(f"{what}: {error}") from error
+
+
+def _code(error: HttpResponseError) -> str:
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or f"HTTP {error.status_code}")
+
+
+def open_client(connection: SecretStr, queue: str) -> QueueClient:
+    """Open a client; raises ValueError for a connection string that cannot be read."""
+    return QueueClient.from_connection_string(
+        connection.get_secret_value(),
+        queue,
+        connection_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        # The source itself tries again, after pauses that grow.
+        retry_total=0,
+        # Otherwise each call is logged, with its address.
+        logging_enable=False,
+    )
+
+
+def secrets_in(connection: str) -> list[str]:
+    """Give the secrets of a connection string: its key, and the signature of a SAS as it stands in addresses too."""
+    parts = dict(part.partition("=")[::2] for part in connection.split(";"))
+    signatures = parse_qs(parts.get("SharedAccessSignature", "")).get("sig", [])
+    return [each for each in (parts.get("AccountKey"), *signatures, *map(quote_plus, signatures)) if each]
+
+
+def open_azure_queue(options: AzureQueueOptions, parts: Parts) -> Receiver:
+    """Open the source; it connects on first use. Raises SettingsError without a connection string that can be read."""
+    variable = f"SFMC_SOURCE_{parts.name.upper().replace('-', '_')}_CONNECTION"
+    connection = parts.settings.secret_of(parts.name, "connection")
+    if connection is None:
+        raise SettingsError([f"{variable}: missing; give the connection string of the storage account or queue"])
+    KNOWN.learn(*secrets_in(connection.get_secret_value()))
+    try:
+        open_client(connection, options.queue).close()
+    except ValueError:
+        raise SettingsError([f"{variable}: this is no connection string of a storage account"]) from None
+    return Receiver(
+        parts.intake,
+        parts.set_aside,
+        parser(hierarchical=options.hierarchical),
+        lambda: AzureMailbox(open_client(connection, options.queue), options),
+        chance=random.random,
+        max_deliveries=options.max_deliveries,
+        keep_after=options.visibility / 3,
+    )
+
+
+KIND = Kind(AzureQueueOptions, open_azure_queue)
