@@ -1,6 +1,7 @@
 """Receives messages from a queue of any kind: takes what is in them, then acknowledges; nothing is lost in between."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -89,6 +90,7 @@ class Receiver:
         self._intake, self._set_aside, self._parse = intake, set_aside, parse
         self._open, self._chance, self._max_deliveries = open_mailbox, chance, max_deliveries
         self._mailbox: Mailbox | None = None
+        self._ignored: Counter[str] = Counter()
         self._log = structlog.get_logger("sfmc_producers.sources").bind(source=self.name)
 
     def run(self, wakeup: Wakeup) -> None:
@@ -162,7 +164,9 @@ class Receiver:
                 return taken
             record = Unreadable("; ".join(taken.problems))
         if isinstance(record, Ignored):
-            self._log.info("record_ignored", reason=record.reason, message_id=message.id)
+            self._ignored[record.reason] += 1
+            names = {"reason": record.reason, "message_id": message.id}
+            self._log.info("record_ignored", **names, so_far=self._ignored[record.reason])
             return True
         if not self._set_aside.add(
             self.name, f"{message.id}:{number}", message.body, f"record {number}: {record.text}"

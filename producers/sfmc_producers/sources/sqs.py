@@ -33,7 +33,7 @@ BATCH = 10
 """The most messages that SQS gives, and takes back, in one call."""
 
 POLL_SECONDS = 20
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.5
 """How long an end of the process may wait for a poll: it goes on behind."""
 
 CALL_SECONDS, POLL_DEADLINE = 30.0, 75.0
@@ -80,7 +80,7 @@ class SqsMailbox:
         self._log = structlog.get_logger("sfmc_producers.sources").bind(queue=options.queue_url)
 
     def receive(self) -> Sequence[Message]:
-        """Give the messages of the poll that is under way, or nothing when it takes longer than a second."""
+        """Give the messages of the poll that is under way, or nothing when it takes longer than half a second."""
         poll = self._poll = self._poll or self._caller.begin(self._ask)
         with self._errors():
             if not poll.wait(LOOK_SECONDS):

@@ -1,0 +1,123 @@
+"""Messages stay ours while they are worked on, and are given back or come again otherwise."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from sfmc_import.request import FileInfo
+from sfmc_producers.notifications import Wakeup
+from sfmc_producers.sources.arrivals import Arrival, Record
+from sfmc_producers.sources.parallel import run_parallel
+from sfmc_producers.sources.receiving import Message, Receiver, SourceRefusedError
+
+MESSAGES = [Message(f"m{number}", b"") for number in range(4)]
+
+
+class Box:
+    """A mailbox with one batch; it ends the receiver with an empty second one."""
+
+    def __init__(self, wakeup: Wakeup, batch: Sequence[Message] = MESSAGES) -> None:
+        self.wakeup, self.batches = wakeup, [list(batch)]
+        self.kept: list[list[str]] = []
+        self.acknowledged: list[str] = []
+        self.is_closed = False
+
+    def receive(self) -> Sequence[Message]:
+        if not self.batches:
+            self.wakeup.stop()
+            return ()
+        return self.batches.pop()
+
+    def keep(self, messages: Sequence[Message]) -> None:
+        self.kept.append([each.id for each in messages])
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        self.acknowledged += [each.id for each in messages]
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Intake:
+    """Takes everything, and lets time pass; `answers` come first."""
+
+    source = "drop"
+
+    def __init__(self, passes: Callable[[], None] = lambda: None, answers: Sequence[bool] = ()) -> None:
+        self.submitter, self._passes, self._answers = self, passes, list(answers)
+        self.next_in: float | None = None
+
+    def take(self, arrival: Arrival) -> bool:
+        self._passes()
+        return self._answers.pop(0) if self._answers else True
+
+
+class Nothing:
+    """No dead letters."""
+
+    def replayed(self, source: str) -> list[bytes]:
+        return []
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def parse(body: bytes) -> Sequence[Record]:
+    return [Arrival(file=FileInfo(location="s3://drop", name="a.csv", version="1"))]
+
+
+def receiver(intake: Intake, box: Box, clock: Callable[[], float] = lambda: 0.0) -> Receiver:
+    more = {"chance": lambda: 0.0, "max_deliveries": 9, "keep_after": 20.0, "clock": clock}
+    return Receiver(intake, Nothing(), parse, lambda: box, **more)  # type: ignore[arg-type]
+
+
+def test_a_batch_that_takes_long_is_kept_as_a_whole_before_its_time_is_over() -> None:
+    clock, wakeup = Clock(), Wakeup()
+    box = Box(wakeup)
+    receiver(Intake(lambda: clock.pass_by(15)), box, clock).run(wakeup)
+    assert box.kept == [["m0", "m1", "m2", "m3"]]
+    assert box.acknowledged == ["m0", "m1", "m2", "m3"]
+
+
+def test_a_quick_batch_is_not_kept() -> None:
+    wakeup = Wakeup()
+    box = Box(wakeup)
+    receiver(Intake(), box).run(wakeup)
+    assert (box.kept, box.acknowledged) == ([], ["m0", "m1", "m2", "m3"])
+
+
+def test_what_the_ledger_does_not_take_is_kept_alone_and_the_rest_is_acknowledged_at_once() -> None:
+    clock, wakeup = Clock(), Wakeup()
+    box = Box(wakeup)
+    intake = Intake(lambda: clock.pass_by(6), [True, False, True, True, False])
+    intake.next_in = 0.0
+    wakeup.set()
+    receiver(intake, box, clock).run(wakeup)
+    assert box.kept == [["m1"]]
+    assert box.acknowledged == ["m0", "m2", "m3", "m1"]
+
+
+def test_at_the_end_what_was_not_taken_is_not_acknowledged() -> None:
+    wakeup = Wakeup()
+    box = Box(wakeup)
+    receiver(Intake(wakeup.stop, [True, False, True, True]), box).run(wakeup)
+    assert box.acknowledged == ["m0", "m2", "m3"]
+    assert box.is_closed
+
+
+def test_one_receiver_that_is_refused_ends_the_others_and_says_so() -> None:
+    def refuse() -> None:
+        raise SourceRefusedError("no")
+
+    first, second, wakeup = Wakeup(), Wakeup(), Wakeup()
+    boxes = Box(first), Box(second)
+    with pytest.raises(SourceRefusedError):
+        run_parallel([receiver(Intake(), boxes[0]), receiver(Intake(refuse), boxes[1])], wakeup)
+    assert all(box.is_closed for box in boxes)
