@@ -1,4 +1,4 @@
-"""A server of S3, SQS and SNS for tests, in this process: moto's, with a bucket whose uploads a queue is told of."""
+"""A server of S3, SQS and SNS for tests, moto's, in this process; its buckets notify queues of their uploads."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -66,12 +66,12 @@ def queue_arn(name: str) -> str:
     return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
 
 
-def told(name: str) -> dict[str, Any]:
+def notifying(name: str) -> dict[str, Any]:
     """Give the part of a notification configuration that tells a queue of uploads."""
     return {"QueueConfigurations": [{"QueueArn": queue_arn(name), "Events": ["s3:ObjectCreated:*"]}]}
 
 
-def told_by_topic(arn: str) -> dict[str, Any]:
+def notifying_topic(arn: str) -> dict[str, Any]:
     """Give the part of a notification configuration that tells a topic of uploads."""
     return {"TopicConfigurations": [{"TopicArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
 

@@ -143,7 +143,7 @@ class SmallServer:
         return len(self._queues[queue])
 
     def visible(self, queue: str) -> int:
-        """Count the messages that nobody holds."""
+        """Count the messages that no mailbox holds."""
         return sum(each.visible_at <= time.monotonic() for each in self._queues[queue].values())
 
 

@@ -112,7 +112,9 @@ def queue_sources(url: str, parse: Parse, open_mailbox: Callable[[], Mailbox]) -
 def running(*receivers: Receiver) -> Iterator[None]:
     """Run receivers in threads for the length of a block."""
     wakeups = [Wakeup() for _ in receivers]
-    threads = [threading.Thread(target=each.run, args=(wakeup,)) for each, wakeup in zip(receivers, wakeups, strict=True)]
+    threads = [
+        threading.Thread(target=each.run, args=(wakeup,)) for each, wakeup in zip(receivers, wakeups, strict=True)
+    ]
     for thread in threads:
         thread.start()
     try:

@@ -21,7 +21,7 @@ class ReceiverThread(threading.Thread):
         self.error: Exception | None = None
 
     def run(self) -> None:
-        """Receive until told to end."""
+        """Receive until `wakeup` closes."""
         try:
             self._receiver.run(self.wakeup)
         except Exception as error:  # noqa: BLE001 - it is raised again by the source

@@ -29,7 +29,7 @@ CEPH_UPLOADS = UPLOADS - {"Post"}
 
 
 def parse(body: bytes) -> Sequence[Record]:
-    """Read one message of a queue: its form is told by what is in it."""
+    """Read one message of a queue: what is in it shows its form."""
     try:
         return _records(json_of(body))
     except NotReadableError as error:

@@ -21,8 +21,8 @@ SCHEME = "s3://"
 GONE = frozenset({"NoSuchKey", "NoSuchVersion", "PreconditionFailed", "404", "412"})
 
 
-class ContentChangedError(Exception):
-    """The object of an arrival is gone, or was replaced: its content cannot be had any more."""
+class NoContentError(Exception):
+    """The content of an arrival cannot be had any more: the object is gone, or was replaced."""
 
 
 def list_arrivals(client: "S3Client", bucket: str, prefix: str, since: datetime | None = None) -> Iterator[Arrival]:
@@ -84,9 +84,12 @@ class Content:
 def open_content(client: "S3Client", found: Arrival) -> Content:
     """Open the content of an arrival, and of no other upload under its name.
 
-    Raises ContentChangedError, SourceRefusedError or SourceUnavailableError.
+    Raises NoContentError, SourceRefusedError or SourceUnavailableError.
     """
     bucket, key = place_of(found)
+    if {".", ".."} & set(key.split("/")):
+        # On the way these are taken for folders, and lead to another object.
+        raise NoContentError(f"the object {found.file.name} cannot be asked for: its key has a part . or ..")
     same: Any = {"IfMatch": f'"{found.file.version}"'} if found.file.version else {}
     with aws_errors(f"bucket {bucket}"):
         try:
@@ -94,7 +97,7 @@ def open_content(client: "S3Client", found: Arrival) -> Content:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in GONE:
                 text = f"the object {found.file.name} is gone, or was replaced after it arrived"
-                raise ContentChangedError(text) from error
+                raise NoContentError(text) from error
             raise
     return Content(answer["Body"], f"bucket {bucket}")
 

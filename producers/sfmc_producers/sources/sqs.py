@@ -192,7 +192,7 @@ class SqsSource:
         return list_arrivals(self._s3, self._options.bucket, self._options.prefix, since)
 
     def open_content(self, arrival: Arrival) -> Content:
-        """Open the content of an arrival as a stream of bytes; raises ContentChangedError when it is not there."""
+        """Open the content of an arrival as a stream of bytes; raises NoContentError when it is not there."""
         return open_content(self._s3, arrival)
 
     @cached_property

@@ -19,7 +19,11 @@ from tests.support.events_of_stores import as_cloudevent, blob_created, blob_ren
 from tests.support.queue_sources import STEPS, KilledError, Life, QueueSources, accepted_files, queue_sources, running
 from tests.support.waiting import eventually
 
-MOMENTS = sorted(set(product(STEPS, ("before", "after"))))
+NIGHTLY = {"take": "before", "acknowledge": "after", "receive": "before after"}
+MOMENTS = [
+    pytest.param(step, moment, marks=[pytest.mark.nightly] if moment in NIGHTLY[step] else [])
+    for step, moment in product(STEPS, ("before", "after"))
+]
 NUMBERS = count()
 PARSE = parser(hierarchical=False)
 
@@ -96,7 +100,7 @@ def test_garbage_and_a_bad_event_are_set_aside_and_the_good_ones_beside_them_are
     assert redis.xlen("{sfmc-import:events}:transport:dead_letters") == 2
 
 
-def test_while_redis_is_away_longer_than_the_visibility_nobody_else_gets_the_messages(
+def test_while_redis_is_away_longer_than_the_visibility_no_other_gets_the_messages(
     azure, queue, own_valkey: Valkey
 ) -> None:
     azure.send(queue, blob_created())

@@ -18,7 +18,11 @@ from tests.support.events_of_stores import TEST_EVENT, notification, s3_record
 from tests.support.queue_sources import STEPS, KilledError, Life, QueueSources, accepted_files, queue_sources, running
 from tests.support.waiting import eventually
 
-MOMENTS = sorted(set(product(STEPS, ("before", "after"))))
+NIGHTLY = {"take": "before", "acknowledge": "after", "receive": "before after"}
+MOMENTS = [
+    pytest.param(step, moment, marks=[pytest.mark.nightly] if moment in NIGHTLY[step] else [])
+    for step, moment in product(STEPS, ("before", "after"))
+]
 NUMBERS = count()
 
 
@@ -96,7 +100,7 @@ def test_garbage_and_a_bad_record_are_set_aside_and_the_good_ones_beside_them_ar
     assert redis.xlen("{sfmc-import:events}:transport:dead_letters") == 2
 
 
-def test_while_redis_is_away_longer_than_the_visibility_nobody_else_gets_the_messages(
+def test_while_redis_is_away_longer_than_the_visibility_no_other_gets_the_messages(
     aws, queue, own_valkey: Valkey, monkeypatch
 ) -> None:
     aws.send(queue, notification(s3_record("orders.csv")))
@@ -124,7 +128,7 @@ def test_the_end_gives_messages_back_at_once(aws, queue, monkeypatch) -> None:
 def test_deliveries_are_counted_and_a_poison_message_is_set_aside_unread(aws, queue, sources, redis) -> None:
     aws.send(queue, notification(s3_record("orders.csv")))
     for _ in range(9):
-        [got] = aws.sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0)["Messages"]
+        [_] = aws.sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0)["Messages"]
     with running(sources.receiver()):
         eventually(lambda: is_empty(aws, queue), 20, "it is deleted")
     assert names(redis) == []

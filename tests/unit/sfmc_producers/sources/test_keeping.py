@@ -47,7 +47,7 @@ class Intake:
         self.submitter, self._passes, self._answers = self, passes, list(answers)
         self.next_in: float | None = None
 
-    def take(self, arrival: Arrival) -> bool:
+    def take(self, _arrival: Arrival) -> bool:
         self._passes()
         return self._answers.pop(0) if self._answers else True
 
@@ -55,7 +55,7 @@ class Intake:
 class Nothing:
     """No dead letters."""
 
-    def replayed(self, source: str) -> list[bytes]:
+    def replayed(self, _source: str) -> list[bytes]:
         return []
 
 

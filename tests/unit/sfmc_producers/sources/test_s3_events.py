@@ -66,7 +66,7 @@ def test_new_content_under_the_same_name_is_another_file() -> None:
     assert other.file.fingerprint != only(notification(s3_record())).file.fingerprint
 
 
-def test_an_upload_without_etag_is_told_apart_by_its_event() -> None:
+def test_an_upload_without_etag_is_known_by_its_event() -> None:
     first, second = (only(notification(s3_record(object={"eTag": None, "sequencer": each}))) for each in ("A", "B"))
     plain = [s3_record(eventTime=each, object={"eTag": None, "sequencer": None}) for each in ("1", "1", "2")]
     ids = [only(notification(each)).event_id for each in plain]

@@ -77,7 +77,7 @@ def test_a_poll_asks_for_ten_messages_and_their_deliveries_and_waits_twenty_seco
     assert "MessageAttributeNames" not in asked
 
 
-def test_a_poll_that_is_under_way_holds_nobody_up_and_is_not_begun_twice(slow: Sqs) -> None:
+def test_a_poll_that_is_under_way_holds_nothing_up_and_is_not_begun_twice(slow: Sqs) -> None:
     box = mailbox(slow)
     assert box.receive() == ()
     slow.goes_on.set()
