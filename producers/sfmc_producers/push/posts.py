@@ -2,16 +2,19 @@
 
 import base64
 import binascii
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from sfmc_import.request import BadRequestError, read_request
-from sfmc_producers.sources.arrivals import Arrival, Ignored, Record, Unreadable
-from sfmc_producers.sources.stream import ANY_MID
+from sfmc_producers.sources.arrivals import Record, Unreadable
+from sfmc_producers.sources.fields import NotReadableError, arrival, inside, text_at, whole_at
+
+__all__ = [
+    "Form", "NotReadableError", "Post", "UnusablePostError", "arrival", "decoded", "etag", "events_of", "inside",
+    "json_of", "readable", "text_at", "whole_at",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,6 @@ class UnusablePostError(Exception):
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
         self.status = status
-
-
-class NotReadableError(Exception):
-    """A body or an event that is not of the form; the text says why, without its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +72,6 @@ def events_of(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def inside(value: Any, *path: str) -> Any:
-    """Give what stands at a path of JSON objects; None where nothing does."""
-    return functools.reduce(lambda each, name: each.get(name) if isinstance(each, Mapping) else None, path, value)
-
-
-def text_at(value: Any, *path: str) -> str:
-    """Give the text at a path; raises NotReadableError where there is none."""
-    found = inside(value, *path)
-    if not isinstance(found, str) or not found:
-        raise NotReadableError(f"{'.'.join(path)} is missing or no text")
-    return found
-
-
-def whole_at(value: Any, *path: str) -> int | None:
-    """Give the whole number at a path, also where a sender writes it as text; raises NotReadableError."""
-    found = inside(value, *path)
-    if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) < 20:
-        return int(found)
-    if found is None or (isinstance(found, int) and not isinstance(found, bool)):
-        return found
-    raise NotReadableError(f"{'.'.join(path)} is no whole number")
-
-
 def decoded(text: str) -> bytes:
     """Decode base64; raises NotReadableError."""
     try:
@@ -107,22 +83,3 @@ def decoded(text: str) -> bytes:
 def etag(text: str | None) -> str | None:
     """Give an etag without quotes: some senders write them, and a listing does not."""
     return (text or "").strip('"') or None
-
-
-def arrival(root: str, path: str, **known: Any) -> Record:
-    """Give the arrival of the file at `path` below `root`; `known` are further fields of FileInfo, and `event_id`.
-
-    A path that ends with a slash is a folder. Raises NotReadableError for what no request can carry.
-    """
-    folder, slash, name = path.rpartition("/")
-    if not name:
-        return Ignored("folder")
-    file = {"location": f"{root}/{folder}" if slash else root, "name": name, **known}
-    event_id = file.pop("event_id", None)
-    given = {"customer_key": "any", "event_id": event_id, "file": {n: v for n, v in file.items() if v is not None}}
-    try:
-        request = read_request("arrival", ANY_MID, given)
-    except BadRequestError as error:
-        raise NotReadableError("; ".join(error.problems)) from None
-    assert request.file is not None
-    return Arrival(file=request.file, event_id=event_id)

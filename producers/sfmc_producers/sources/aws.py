@@ -58,7 +58,9 @@ def config(connections: int, *, checks: bool) -> Config:
 def sqs_client(region: str | None, endpoint_url: str | None, connections: int) -> "SQSClient":
     """Open a client of SQS; the login comes from boto3's own chain."""
     with aws_errors("SQS"):
-        return Session(region_name=region).client("sqs", endpoint_url=endpoint_url, config=config(connections, checks=False))
+        return Session(region_name=region).client(
+            "sqs", endpoint_url=endpoint_url, config=config(connections, checks=False)
+        )
 
 
 def s3_client(region: str | None, endpoint_url: str | None) -> "S3Client":

@@ -59,7 +59,7 @@ def plain(body: bytes) -> bytes:
 def read(event: Any, complete: frozenset[str] = COMPLETE) -> Record:
     """Read one event of either schema; raises NotReadableError."""
     kind = text_at(event, "type" if _is_cloudevent(event) else "eventType")
-    if not kind.startswith("Microsoft.Storage."):
+    if not kind.startswith(("Microsoft.Storage.", "Microsoft.EventGrid.")):
         raise NotReadableError("it is no event of Azure's blob storage")
     if kind == RENAMED:
         return _read_renamed(event)

@@ -73,7 +73,7 @@ def read_record(event: Any) -> Record:
     if kind != "ObjectCreated":
         return Ignored("not_created")
     if how not in (CEPH_UPLOADS if sender == CEPH else UPLOADS):
-        return Ignored("not_an_upload")
+        return Ignored("not_complete")
     key = text_at(event, "s3", "object", "key")
     # Ceph writes keys as they are.
     name = key if sender == CEPH else _decoded(key)

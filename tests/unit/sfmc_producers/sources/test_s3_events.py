@@ -88,7 +88,7 @@ IGNORED = {
     "test_event": TEST_EVENT,
     "not_created": notification(s3_record(eventName="ObjectRemoved:Delete")),
     "folder": notification(s3_record("in/")),
-    "not_an_upload": notification(s3_record(eventSource="ceph:s3", eventName="ObjectCreated:Post")),
+    "not_complete": notification(s3_record(eventSource="ceph:s3", eventName="ObjectCreated:Post")),
 }
 
 
@@ -100,7 +100,7 @@ def test_what_brings_no_content_is_ignored(reason: str) -> None:
 
 def test_other_uploads_and_deletions_of_eventbridge() -> None:
     assert read(bridge(**{"detail-type": "Object Deleted"})) == [Ignored("not_created")]
-    assert read(notification(s3_record(eventName="ObjectCreated:PutTagging"))) == [Ignored("not_an_upload")]
+    assert read(notification(s3_record(eventName="ObjectCreated:PutTagging"))) == [Ignored("not_complete")]
     for how in ("Post", "Copy", "CompleteMultipartUpload"):
         assert isinstance(only(notification(s3_record(eventName=f"ObjectCreated:{how}"))), Arrival)
 
