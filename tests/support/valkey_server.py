@@ -16,8 +16,10 @@ BOUNDED_KEYS = tuple(
         r"\Aimports\Z|\Aimports[\x06:.]",  # the queue and the transport's lists beside it
         r"\A(imports\.)?unacked(_index|_mutex)?\Z",  # deliveries in flight
         # the transport
-        r"\A\{sfmc-import(:events)?\}:transport:"
-        r"(consumers\Z|dead_letters\Z|unreported\Z|newest\Z|waiting:|inflight:|set-aside:)",
+        (
+            r"\A\{sfmc-import(:events)?\}:transport:"
+            r"(consumers\Z|dead_letters\Z|unreported\Z|newest\Z|waiting:|inflight:|set-aside:)"
+        ),
     )
 )
 """Keys outside the ledger that may live without a time to live, because something else bounds them."""

@@ -75,8 +75,12 @@ def plain_etag(text: str) -> str | None:
 
 
 def digest_of(event: Any) -> str:
-    """Give an id of an event that has none: the same for each time it is delivered."""
-    return hashlib.sha256(orjson.dumps(event, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+    """Give an id of an event that has none: the same for each time it is delivered. Raises NotReadableError."""
+    try:
+        text = orjson.dumps(event, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        raise NotReadableError("it is nested too deeply") from None
+    return hashlib.sha256(text).hexdigest()[:32]
 
 
 def arrival(root: str, path: str, *, event_id: str | None = None, **known: Any) -> Record:

@@ -119,6 +119,13 @@ def test_a_bad_record_stands_beside_the_good_ones() -> None:
     assert records[1] == Unreadable("s3.object.key is missing or no text")
 
 
+def test_a_record_that_is_nested_deeply_harms_no_other() -> None:
+    deep = json.dumps(s3_record(object={"eTag": None, "sequencer": None}))
+    deep = deep[:-1] + ', "more": ' + "[" * 300 + "]" * 300 + "}"
+    body = '{"Records": [' + deep + "," + json.dumps(s3_record("b.csv")) + "]}"
+    assert [type(record) for record in parse(body.encode())] == [Unreadable, Arrival]
+
+
 BAD = [
     b"no JSON", b"", b"[]", b"null", b"12", b'"text"', b"{}", b'{"Records": {}}', b'{"Records": [1]}', b"\xff",
     b'{"detail-type": 1}', b'{"Type": "Notification", "TopicArn": "a"}', b"[" * 5000,
