@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import inf
 from typing import Any, Protocol, TypeVar
 
@@ -242,6 +243,18 @@ class Ledger(Protocol):
 
         First those that have a run to be polled, four times `limit` at most, then at most `limit` of all others.
         """
+        ...
+
+
+class ScheduleState(Protocol):
+    """What beats share about schedules; every time is one of the clock of Redis."""
+
+    def read(self, sources: Sequence[str]) -> tuple[datetime, Mapping[str, datetime]]:
+        """Give the time, and until when the ticks of these schedules are done; a new one is left out."""
+        ...
+
+    def note(self, source: str, seen: datetime) -> None:
+        """Note that all ticks of a schedule until `seen` are done."""
         ...
 
 

@@ -10,6 +10,7 @@ from sfmc_import.errors import SettingsError
 from sfmc_import.settings import Settings
 from sfmc_import.settings.policy_file import RouteTable, SourceTable
 from sfmc_import.settings.problems import field_problems
+from sfmc_import.settings.schedule_table import SCHEDULE
 from sfmc_import.settings.values import CustomerKey, Mid
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.intake import Intake, SetAside
@@ -74,7 +75,9 @@ def _read(
     table: SourceTable, kinds: Mapping[str, Callable[[], Kind]], problems: list[str]
 ) -> tuple[Kind, Options] | None:
     if table.kind not in kinds:
-        problems.append(f"{table.where} kind: {table.kind!r}: there is no such kind; use one of {', '.join(kinds)}")
+        problems.append(
+            f"{table.where} kind: {table.kind!r}: there is no such kind; use one of {', '.join((*kinds, SCHEDULE))}"
+        )
         return None
     kind = kinds[table.kind]()
     try:
@@ -86,10 +89,15 @@ def _read(
 
 
 def chosen(settings: Settings, names: Sequence[str]) -> list[SourceTable]:
-    """Give the tables of these sources, or all; raises SettingsError when there is none of a name."""
-    known = {table.name: table for table in settings.sources}
+    """Give the tables of these sources, or of all that beat does not run; raises SettingsError if one cannot run."""
+    by_beat = {table.name for table in settings.sources if table.kind == SCHEDULE}
+    known = {table.name: table for table in settings.sources if table.name not in by_beat}
+    if asked := sorted(by_beat.intersection(names)):
+        raise SettingsError([f"source {name}: beat runs schedules; start it with: sfmc-import beat" for name in asked])
     if not known:
-        raise SettingsError(["there is no [[source]] in the policy file (SFMC_CONFIG, or sfmc-import.toml): add one"])
+        text = f"the policy file has only schedules ({', '.join(sorted(by_beat))}), which beat runs: sfmc-import beat"
+        none = "there is no [[source]] in the policy file (SFMC_CONFIG, or sfmc-import.toml): add one"
+        raise SettingsError([text if by_beat else none])
     if missing := [name for name in names if name not in known]:
         raise SettingsError([f"source {name}: the policy file has only {', '.join(known)}" for name in missing])
     return [known[name] for name in names or known]

@@ -4,7 +4,7 @@ import difflib
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,9 @@ from sfmc_import.redis_rights import ROLES, RoleName
 from sfmc_import.redis_server import Finding
 from sfmc_import.request import fold_key
 from sfmc_import.runs import Definition
+from sfmc_import.schedules import ticks
 from sfmc_import.settings import Settings, SettingsError, described, load
+from sfmc_import.settings.model import unplaced_schedules
 
 # Hosts that a plain http address may have: this machine, and names without a dot (a Compose network).
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -79,6 +81,7 @@ def _named(settings: Settings) -> dict[str, list[str]]:
     """Give the CustomerKeys that policy and routes name, by business unit; keys with groups are not known yet."""
     named: dict[str, list[str]] = defaultdict(list, {settings.account_id: []})
     pairs = [*settings.policies.definitions, *((route.mid, route.customer_key) for route in settings.routes)]
+    pairs += ((each.mid, each.customer_key) for each in settings.schedules)
     for mid, key in dict.fromkeys(pairs):
         if "{" not in key:
             named[mid or settings.account_id].append(key)
@@ -123,6 +126,18 @@ def check_unknown_parts(mid: str, found: Sequence[Definition]) -> Iterator[Findi
 
 SHOWN = 5
 """Definitions that one line names."""
+
+
+def check_schedules(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Say when each schedule ticks next, and whether beat knows its business unit."""
+    for problem in unplaced_schedules(settings):
+        yield Finding("fail", "schedule", problem)
+    for each in settings.schedules:
+        at = next(ticks(each, now)).astimezone(ZoneInfo(each.time_zone))
+        yield Finding(
+            "ok", "schedule", f"{each.source}: beat starts {each.customer_key} next at {at:%Y-%m-%d %H:%M %Z}"
+        )
+
 
 # A check should not take as long as a worker waits.
 QUERY_SECONDS = 5.0
@@ -207,6 +222,7 @@ def _all(role: RoleName) -> Iterator[Finding]:
         return
     count, routes = len(settings.policies.definitions), len(settings.routes)
     yield Finding("ok", "settings", f"all are valid; policy for {count} definitions, {routes} routes")
+    yield from check_schedules(settings, datetime.now(UTC))
     yield from check_redis(settings, role)
     limits = {"call_retry_seconds": QUERY_SECONDS, "token_timeout": CALL_SECONDS, "read_timeout": CALL_SECONDS}
     quick = settings.model_copy(update={name: min(most, getattr(settings, name)) for name, most in limits.items()})

@@ -31,7 +31,7 @@ FOREIGN_PREFIX = "SFMC_SANDBOX_"
 SOURCE_PREFIX = "SFMC_SOURCE_"
 """Begins the secrets of sources: SFMC_SOURCE_NAME_PASSWORD, with the name of the source in capitals, _ for -."""
 
-FROM_FILE = frozenset({"policies", "routes", "proxies", "sources", "source_secrets"})
+FROM_FILE = frozenset({"policies", "routes", "proxies", "sources", "schedule_tables", "source_secrets"})
 NAMES = {PREFIX + field.upper(): field for field in Settings.model_fields if field not in FROM_FILE}
 """Variables and the fields they set."""
 
@@ -94,6 +94,7 @@ def _known() -> set[str]:
 def _settings(values: dict[str, Any], tables: Tables, secrets: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
     """Build the settings; wrong fields take their default and give a line each."""
     beside = {"policies": tables.policies, "routes": tables.routes, "sources": tables.sources}
+    beside |= {"schedule_tables": tables.schedules}
     beside |= {"source_secrets": {name: SecretStr(text) for name, text in secrets.items()}}
     try:
         return Settings.model_validate(values | beside), {}

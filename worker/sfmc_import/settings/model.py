@@ -11,7 +11,9 @@ from sfmc_import.policy import Policies, Policy
 from sfmc_import.proxies import Proxies
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
 from sfmc_import.request import DEFAULT_PREFIX, broker_prefix
+from sfmc_import.schedules import Schedule
 from sfmc_import.settings.policy_file import Route, SourceTable
+from sfmc_import.settings.schedule_table import ScheduleTable
 from sfmc_import.settings.values import (
     CaBundle,
     LoginName,
@@ -32,7 +34,7 @@ REDIS_FORMS = "redis://, rediss://, unix:///path or sentinel://host,host/0?maste
 class Settings(BaseModel):
     """Everything that can be set, checked and frozen; times in seconds.
 
-    Each field is the variable SFMC_ + its name in capitals, except `policies`, `routes` and `sources` (TOML file);
+    Each field is the variable SFMC_ + its name in capitals, except those of the TOML file;
     an empty text or secret means that it is not set.
     """
 
@@ -138,6 +140,9 @@ class Settings(BaseModel):
     )
     routes: tuple[InstanceOf[Route], ...] = Field((), description="[[route]] of the TOML file")
     sources: tuple[InstanceOf[SourceTable], ...] = Field((), description="[[source]] of the TOML file")
+    schedule_tables: Mapping[str, InstanceOf[ScheduleTable]] = Field(
+        default_factory=dict, description="those of kind `schedule`, by name"
+    )
     source_secrets: Mapping[str, SecretStr] = Field(
         default_factory=dict, repr=False, description="SFMC_SOURCE_NAME_…: the secrets of sources"
     )
@@ -199,6 +204,11 @@ class Settings(BaseModel):
         held += [self.proxy.get_secret_value() if "@" in self.proxy.get_secret_value() else "", *self.proxies.secrets()]
         return tuple(dict.fromkeys(text for text in held if text))
 
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """What beat starts by the clock."""
+        return tuple(table.as_schedule(name, self.time_zone) for name, table in self.schedule_tables.items())
+
     def secret_of(self, source: str, what: str) -> SecretStr | None:
         """Give the secret SFMC_SOURCE_<source>_<what>, from the environment or a secret file; None without one."""
         return self.source_secrets.get(f"SFMC_SOURCE_{source.upper().replace('-', '_')}_{what.upper()}")
@@ -231,6 +241,13 @@ def cross_problems(settings: Settings) -> Iterator[Finding]:
     yield from _durability(settings)
     yield from _logins(settings)
     yield from _legacy_business_units(settings)
+
+
+def unplaced_schedules(settings: Settings) -> Iterator[str]:
+    """Yield a line for each schedule of which beat would not know the business unit."""
+    for name, table in settings.schedule_tables.items():
+        if not (table.mid or settings.account_id):
+            yield f"[[source]] {name} mid: missing; expected: the MID of its business unit, or SFMC_ACCOUNT_ID for beat"
 
 
 def missing_login(settings: Settings) -> Iterator[Finding]:
@@ -293,6 +310,7 @@ def _logins(settings: Settings) -> Iterator[Finding]:
 
 def _legacy_business_units(settings: Settings) -> Iterator[Finding]:
     named = [mid for mid, _ in settings.policies.definitions] + [route.mid for route in settings.routes]
+    named += [table.mid for table in settings.schedule_tables.values()]
     others = dict.fromkeys(mid for mid in named if mid is not None and not settings.may_use(mid))
     if others:
         wrong = f"this login cannot choose the business unit {', '.join(others)} that the policy file names"

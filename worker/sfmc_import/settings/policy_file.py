@@ -1,6 +1,6 @@
 """The tables of the policy file: checks policy per definition, and routes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal, Self, TypeVar
@@ -11,6 +11,7 @@ from sfmc_import.policy import Policies
 from sfmc_import.request import fold_key
 from sfmc_import.routing import BadRouteError, Routes
 from sfmc_import.settings.problems import field_problems, unknown_name
+from sfmc_import.settings.schedule_table import SCHEDULE, ScheduleTable
 from sfmc_import.settings.values import CustomerKey, Hours, Mid, Seconds
 
 T = TypeVar("T", bound=BaseModel)
@@ -52,6 +53,7 @@ class Tables:
     policies: Policies = field(default_factory=Policies)
     routes: tuple[Route, ...] = ()
     sources: tuple[SourceTable, ...] = ()
+    schedules: Mapping[str, ScheduleTable] = field(default_factory=dict)
 
 
 class PolicyTable(BaseModel):
@@ -139,10 +141,12 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
             problems.append(f"{where} [[definition]] {table.customer_key}: given twice; keep one")
         named[place] = table.changes()
     names = tuple((table.mid, table.customer_key) for table in definitions)
+    sources = _read_sources(document, where, problems)
     return Tables(
         Policies(defaults.changes() if defaults else {}, named, names),
         tuple(table.as_route() for table in routes),
-        _read_sources(document, where, problems),
+        sources,
+        _read_schedules(sources, problems),
     )
 
 
@@ -158,6 +162,15 @@ def _read_sources(document: Mapping[str, Any], where: str, problems: list[str]) 
         rest = {name: value for name, value in lines.items() if name not in SourceHead.model_fields}
         found[head.name] = SourceTable(head.name, head.kind, rest, f"{where} [[source]] {head.name}")
     return tuple(found.values())
+
+
+def _read_schedules(sources: Sequence[SourceTable], problems: list[str]) -> Mapping[str, ScheduleTable]:
+    found = {
+        each.name: _checked(ScheduleTable, dict(each.lines), each.where, problems)
+        for each in sources
+        if each.kind == SCHEDULE
+    }
+    return {name: table for name, table in found.items() if table is not None}
 
 
 def _checked_list(model: type[T], document: Mapping[str, Any], name: str, where: str, problems: list[str]) -> list[T]:
