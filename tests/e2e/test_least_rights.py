@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from celery import Celery
 
 from sfmc_import.client import Client
+from sfmc_import.ledger.schema import Keys
 from sfmc_import.redis_address import parse_redis_url
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_rights import ARGUMENTS, NEWER, ROLES, UNTRIED, RoleName, rules
 from sfmc_import.redis_server import check_rights
 from tests.support.processes import RunningSystem, running_system
+from tests.support.sources import example_of, use_policy
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +39,11 @@ def stack() -> Iterator[RunningSystem]:
         for name in ROLES:
             set_user(system, name, *rules(name, PREFIX))
         system.worker(SFMC_REDIS_URL=url_of(system, "worker"))
-        system.beat(SFMC_REDIS_URL=url_of(system, "beat"))
+        missed = Keys().schedule("nightly")
+        system.client.set(missed, int((datetime.now(UTC) - timedelta(days=3)).timestamp()), ex=600)
+        system.sandbox.control.define("contacts", FileSpec="c.csv")
+        system.sandbox.drop("c.csv", "Key,Value\n1,one\n")
+        system.beat(SFMC_REDIS_URL=url_of(system, "beat"), **use_policy(system, example_of("schedule")))
         yield system
 
 
@@ -72,7 +79,7 @@ def test_every_path_works_with_the_rights_of_its_role(stack: RunningSystem) -> N
     stack.await_idle()
 
     assert followed.returncode == 0
-    assert stack.names().count("completed") == 2
+    assert stack.names().count("completed") == 3
     commands = (["status", "asked"], ["events"], ["dead-letters"])
     assert [stack.run(*command, **reader).returncode for command in commands] == [0] * 3
     assert refused(stack) == []

@@ -40,8 +40,9 @@ ROLES: Mapping[RoleName, Role] = {
         (RESULTS,),
     ),
     "beat": Role(
-        (*CONNECTING, *SCRIPTS, "exec", "expire", "hdel", "hget", "hset", "llen", "lrem", "pexpire", "rpush", "sadd",
-         "smembers", "srem", "zadd", "zrange", "zrem", "zremrangebyscore"),
+        (*CONNECTING, *SCRIPTS, "exec", "expire", "get", "hdel", "hget", "hgetall", "hincrby", "hmget", "hset", "llen",
+         "lpush", "lrem", "pexpire", "rpush", "sadd", "set", "smembers", "srem", "xadd", "zadd", "zrange", "zrem",
+         "zremrangebyscore", "zscore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS),
     ),
     "producer": Role(

@@ -3,6 +3,9 @@
 import os
 import signal
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -10,8 +13,12 @@ import structlog
 from celery.apps.beat import Beat
 from celery.beat import Scheduler, SchedulingError
 
-from sfmc_import import worker_process
-from sfmc_import.ledger.opening import open_ledger
+from sfmc_import import ticker, worker_process
+from sfmc_import.client import Client
+from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis
+from sfmc_import.ledger.schedule_state import ScheduleState
+from sfmc_import.settings import Settings
+from sfmc_import.settings.model import unplaced_schedules
 from sfmc_import.worker_process import Presence
 
 log = structlog.get_logger("sfmc_import.scheduler")
@@ -36,6 +43,49 @@ class LoggingScheduler(Scheduler):
             self._missed = 0
 
 
+class ScheduleThread(threading.Thread):
+    """Looks after schedules in a thread of its own: a ledger that does not answer must not keep sweeps waiting."""
+
+    def __init__(self, made: ticker.Ticker) -> None:
+        super().__init__(name="schedules", daemon=True)
+        self._ticker = made
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look, wait and look again, until the end."""
+        pause = 0.0
+        while not self._over.wait(pause):
+            pause = self._ticker.look()
+
+    def end(self) -> None:
+        """End it; a tick that is being submitted is done, or comes again."""
+        self._over.set()
+        self.join(END_SECONDS)
+
+
+END_SECONDS = 2.0
+
+
+@contextmanager
+def running_schedules(settings: Settings) -> Iterator[None]:
+    """Run the schedules of the policy file meanwhile; ends the process with code 2 if one has no business unit."""
+    for problem in (problems := list(unplaced_schedules(settings))):
+        log.error("setting_invalid", problem=problem)
+    if problems:
+        raise SystemExit(2)
+    if not settings.schedules:
+        yield
+        return
+    with Client.from_settings(settings) as client, open_redis(settings) as redis:
+        state = ScheduleState(redis, ledger_settings(settings))
+        thread = ScheduleThread(ticker.begin(settings.schedules, state, client.submit))
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.end()
+
+
 class ImportBeat(Beat):
     """Celery's beat with our scheduler; a process has one, in its main thread."""
 
@@ -56,7 +106,8 @@ class ImportBeat(Beat):
             heartbeat.ready()
         presence.start(stop=lambda: None)
         try:
-            return super().start_scheduler()
+            with running_schedules(app.settings):
+                return super().start_scheduler()
         finally:
             presence.end()
 

@@ -77,6 +77,8 @@ def worker(concurrency: int | None, pool: str | None, name: str, log_level: str 
 def beat(log_level: str | None) -> None:
     """Send workers what is due: retries, follow-ups, polls of runs, and requests of workers that died.
 
+    It also submits what schedules ask for ([[source]] of kind schedule in the policy file).
+
     At least one beat must run. Any number can run, on any machine. Beat stores nothing on disk.
 
     Exit code: 0 stopped by SIGTERM, 130 Ctrl-C, 1 Redis is not usable, 2 usage or settings error.

@@ -51,6 +51,7 @@ _TIMES = (
     "loss_ttl",
     "probe_ttl",
     "watch_ttl",
+    "schedule_ttl",
 )
 
 
@@ -62,7 +63,8 @@ class LedgerSettings:
     `accept_grace` how long a Celery message may take before the sweep sends another,
     `recheck` how often a follow-up is tried although it was not woken, `first_poll` when a new run is polled first,
     `loss_ttl` how long starts look for existing runs after a write loss, `probe_ttl` how long a process may be
-    away before its number is forgotten, `watch_ttl` how long what a watcher said of its folders is kept.
+    away before its number is forgotten, `watch_ttl` how long what a watcher said of its folders is kept,
+    `schedule_ttl` how long the last look at a schedule is kept: longer than a missed tick can be made up for.
     `max_lost` workers may die with a request while it is the only suspect; the loss that made it one is not counted.
     """
 
@@ -79,6 +81,7 @@ class LedgerSettings:
     loss_ttl: float = 900.0
     probe_ttl: float = 3600.0
     watch_ttl: float = 60.0
+    schedule_ttl: float = 8 * _DAY
     max_lost: int = 3
     durability: Durability = field(default_factory=Durability)
 

@@ -377,6 +377,14 @@ STREAM = Key(
     fields=(Field(name="event", kind="json", meaning="a CloudEvent"),),
     meaning="The events. Bounded by `stream_maxlen`. It keeps its plain name, without the tag.",
 )
+SCHEDULE = Key(
+    name="schedule",
+    letter="schedule",
+    parts=("source",),
+    redis_type="string",
+    ttl=("schedule_ttl",),
+    meaning="Until when the ticks of a schedule are done, in seconds since 1970. The time counts from the last look.",
+)
 KEYS = (
     REQUEST,
     DEFINITION,
@@ -396,6 +404,7 @@ KEYS = (
     ACCOUNT,
     WATCHERS,
     DUPLICATES,
+    SCHEDULE,
     FOLLOWS,
     DUE,
     STREAM,
@@ -463,6 +472,10 @@ class Keys:
     def watchers(self) -> str:
         """What each folder watcher says of its folders."""
         return self._name(WATCHERS)
+
+    def schedule(self, source: str) -> str:
+        """Until when the ticks of a schedule are done."""
+        return self._name(SCHEDULE, source)
 
     @property
     def results(self) -> str:

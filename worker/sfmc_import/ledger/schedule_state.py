@@ -1,0 +1,39 @@
+"""Until when the schedules were looked at, in Redis and on its clock: all beats share both."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from redis import Redis
+
+from sfmc_import.ledger.arguments import milliseconds
+from sfmc_import.ledger.ledger_settings import LedgerSettings
+from sfmc_import.ledger.redis_ledger import redis_errors
+from sfmc_import.ledger.schema import Keys
+
+
+class ScheduleState:
+    """Implements sfmc_import.ports.ScheduleState; safe for threads."""
+
+    def __init__(self, client: Redis, settings: LedgerSettings) -> None:
+        self._client, self._ttl_ms = client, milliseconds(settings.schedule_ttl)
+        self._keys = Keys(settings.prefix)
+
+    def read(self, sources: Sequence[str]) -> tuple[datetime, Mapping[str, datetime]]:
+        """See sfmc_import.ports.ScheduleState.read."""
+        with redis_errors():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.time()
+            for source in sources:
+                pipe.get(self._keys.schedule(source))
+            (seconds, microseconds), *found = pipe.execute()
+        seen = {source: _time(int(text)) for source, text in zip(sources, found, strict=True) if text is not None}
+        return _time(int(seconds)) + timedelta(microseconds=int(microseconds)), seen
+
+    def note(self, source: str, seen: datetime) -> None:
+        """See sfmc_import.ports.ScheduleState.note."""
+        with redis_errors():
+            self._client.set(self._keys.schedule(source), int(seen.timestamp()), px=self._ttl_ms)
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
