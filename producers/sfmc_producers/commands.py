@@ -19,12 +19,14 @@ from sfmc_import.events import facts, next_step
 from sfmc_import.processes import Running
 from sfmc_import.request import BadRequestError, FileInfo, plain_mid, read_request
 from sfmc_import.settings import Settings, load
-from sfmc_import.states import COMPLETED, TERMINAL
+from sfmc_import.states import AS_EXPECTED, TERMINAL
 from sfmc_producers.folder import Folder, check_readable
 from sfmc_producers.listing import shown
 from sfmc_producers.stability import IGNORED_NAMES, LOCAL_SECONDS, NETWORK_SECONDS, StabilityRule
 from sfmc_producers.submitter import RoutingRules
 from sfmc_producers.watch import watch
+
+_NOT_COMPLETED = {"completed_suspicious": "completed, but not as expected"}
 
 
 class Printer:
@@ -51,9 +53,9 @@ class Printer:
             limit = "its events are no longer in the stream" if within is None else f"no end within {within:g} s"
             self._close(f"request {request_id}: {limit}; it continues, see: sfmc-import status --request {request_id}")
             return 1
-        ended = "completed" if last in COMPLETED else "not completed"
+        ended = "completed" if last in AS_EXPECTED else _NOT_COMPLETED.get(last, "not completed")
         self._close(f"request {request_id}: {ended} ({last})")
-        return 0 if last in COMPLETED else 1
+        return 0 if last in AS_EXPECTED else 1
 
     def _print(self, fields: Mapping[str, Any], sentence: str) -> None:
         if self._as_json:

@@ -105,6 +105,7 @@ COLOURS = {
     "completed": "green",
     "completed_with_errors": "yellow",
     "completed_empty": "yellow",
+    "completed_suspicious": "red",
     "duplicate": "blue",
     "deferred": "blue",
     "retrying": "yellow",
@@ -130,6 +131,8 @@ EVENT_TEXT = {
     "consecutive_errors": "errors in a row: {}",
     "code": "code {}",
     "text": "{}",
+    "expected": "expected {}",
+    "found": "found {}",
     "expires": "deadline {}",
     "dead_letter": "dead letter {}",
     "candidates": "candidates {}",
@@ -144,6 +147,7 @@ NEXT = {
     "rejected": "request {request_id}; when the cause is gone: sfmc-import start {key} --mid {mid}{file}",
     "follow_timed_out": "request {request_id}; follow it again: sfmc-import follow {task_id} --mid {mid}",
     "import_failed": "request {request_id}",
+    "completed_suspicious": "request {request_id}",
 }
 """What a person needs to go on after such an event: the request, and the command to type."""
 
@@ -230,6 +234,8 @@ def _typed(text: str) -> str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {'unknown' if each is None else each}" for name, each in value.items())
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

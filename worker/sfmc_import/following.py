@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from sfmc_import import retrying
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ports import Deps, Refusal
-from sfmc_import.runs import RUNNING, Run, RunEnded, next_poll, run_state
+from sfmc_import.runs import RUNNING, Run, RunEnded, compare, next_poll, run_state
 from sfmc_import.service import FOLLOW_BATCH, Outcome
 from sfmc_import.states import Followed
 
@@ -72,13 +73,20 @@ def _record_run(run: Followed, row: Run | None, deps: Deps) -> Outcome | None:
     state = run_state(run, row)
     if isinstance(state, RunEnded):
         policy = deps.policies(run.mid, run.customer_key)
-        errors = deps.ledger.ended(run, state.outcome, row, policy)
-        return Outcome("import_ended", state.outcome, {**_counts(row), **errors})
+        end = compare(state, row, run.last_rows, policy.expectations)
+        errors = deps.ledger.ended(run, end.outcome, row, policy, end.unexpected)
+        event = "import_ended" if end.unexpected is None else "import_suspicious"
+        return Outcome(event, end.outcome, {**_counts(row), **_unexpected(end), **errors})
     deps.ledger.progressed(run, state.status, next_poll(run, deps.timing.follow, deps.chance()))
     if state.status in {None, run.status}:
         return None
     event = "import_progressed" if state.status in RUNNING else "import_status_undocumented"
     return Outcome(event, "started", {"import_status": state.status})
+
+
+def _unexpected(end: RunEnded) -> dict[str, Any]:
+    found = end.unexpected
+    return {} if found is None else {"expected": dict(found.expected), "found": dict(found.found)}
 
 
 def _counts(row: Run | None) -> dict[str, int | None]:

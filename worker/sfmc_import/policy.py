@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sfmc_import.request import fold_key
-from sfmc_import.runs import Definition
+from sfmc_import.runs import Definition, Expectations
 
 # A second import of the same file changes nothing with these update types (Marketing Cloud object page, UpdateType).
 HARMLESS_TO_REPEAT = frozenset({"Overwrite"})
@@ -24,6 +24,7 @@ class Policy:
     `error_pause` after the first, longer after each further one in a row, at most until the window is over.
     `when_ambiguous` says what follows a start of which no run was found: None decides by UpdateType.
     `when_mismatch` says what follows when a start would import another file than that of the request.
+    `min_rows`, `max_failed_share` and `min_share_of_last_run` are what a completed run should look like.
     """
 
     frequency: float | None = None
@@ -37,6 +38,18 @@ class Policy:
     retry_deadline: float = 6 * 3600.0
     reconcile_deadline: float = 15 * 60.0
     follow_deadline: float = 24 * 3600.0
+    min_rows: int | None = None
+    max_failed_share: float | None = None
+    min_share_of_last_run: float | None = None
+
+    @property
+    def expectations(self) -> Expectations:
+        """What a completed run should look like."""
+        return Expectations(
+            min_rows=self.min_rows,
+            max_failed_share=self.max_failed_share,
+            min_share_of_last_run=self.min_share_of_last_run,
+        )
 
     def window(self, definition: Definition) -> float:
         """Give the hours after an accepted start in which no further start is allowed; 0 means none."""

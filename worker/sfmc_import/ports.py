@@ -13,7 +13,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.processes import Process
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import Backoff, RetryPolicy
-from sfmc_import.runs import Accepted, Definition, Run
+from sfmc_import.runs import Accepted, Definition, Run, Unexpected
 from sfmc_import.states import Decision, DueRequest, Followed, Lease, Result, Turn
 
 Refusal = NotApplied | Rejected
@@ -195,8 +195,12 @@ class Ledger(Protocol):
         """Record a poll of a run: an event when `status` is new, next poll after `delay` seconds."""
         ...
 
-    def ended(self, run: Followed, outcome: str, result: Run | None, policy: Policy) -> Mapping[str, Any]:
+    def ended(
+        self, run: Followed, outcome: str, result: Run | None, policy: Policy, unexpected: Unexpected | None = None
+    ) -> Mapping[str, Any]:
         """End a run with its terminal event (`completed`, …, `follow_timed_out`) and wake the next follow-up.
+
+        `unexpected` is what makes it `completed_suspicious`. The rows of a completed run are kept for the next one.
 
         After an Error it gives `consecutive_errors` of the definition, and `window_opens` where a start must wait.
         """

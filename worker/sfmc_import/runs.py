@@ -1,11 +1,12 @@
 """Holds what Marketing Cloud returns (definitions, accepted starts, runs), and decides the state of a run from it."""
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
 from sfmc_import.retrying import Backoff
-from sfmc_import.states import Followed
+from sfmc_import.states import COMPLETED, Followed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +66,29 @@ class RunInProgress:
     status: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectations:
+    """What a completed run of a definition should look like; shares from 0 to 1, None expects nothing."""
+
+    min_rows: int | None = None
+    max_failed_share: float | None = None
+    min_share_of_last_run: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unexpected:
+    """What was expected and is not so, and what was found in its place; None is a number that is not known."""
+
+    expected: Mapping[str, float]
+    found: Mapping[str, float | None]
+
+
 @dataclass(frozen=True, slots=True)
 class RunEnded:
     """The run has ended, or was followed for long enough; `outcome` is one of sfmc_import.states.RUN_ENDS."""
 
     outcome: str
+    unexpected: Unexpected | None = None
 
 
 def run_state(run: Followed, row: Run | None) -> RunInProgress | RunEnded:
@@ -88,6 +107,38 @@ def _completed(row: Run) -> str:
     if row.errors:
         return "completed_with_errors"
     return "completed_empty" if row.total == 0 else "completed"
+
+
+def compare(ended: RunEnded, row: Run | None, last_rows: int | None, expectations: Expectations) -> RunEnded:
+    """Make a completed run that misses an expectation a suspicious one; `last_rows` had the run before, if any.
+
+    A number that Marketing Cloud does not say meets no expectation.
+    """
+    if row is None or ended.outcome not in COMPLETED:
+        return ended
+    # Name of the expectation, the limit, name of what is compared, its value, and 1 for at least, -1 for at most.
+    rules = [
+        ("min_rows", expectations.min_rows, "rows", row.total, 1),
+        ("max_failed_share", expectations.max_failed_share, "failed_share", _share(row.errors, row.total), -1),
+    ]
+    if last_rows:
+        share = _share(row.total, last_rows)
+        rules.append(("min_share_of_last_run", expectations.min_share_of_last_run, "share_of_last_run", share, 1))
+    missed = [
+        (name, limit, of, value)
+        for name, limit, of, value, sign in rules
+        if limit is not None and (value is None or value * sign < limit * sign)
+    ]
+    if not missed:
+        return ended
+    found = {of: value for _, _, of, value in missed}
+    return RunEnded("completed_suspicious", Unexpected({name: limit for name, limit, _, _ in missed}, found))
+
+
+def _share(part: int | None, whole: int | None) -> float | None:
+    if part is None or whole is None:
+        return None
+    return round(part / whole, 6) if whole else 0.0
 
 
 def next_poll(run: Followed, backoff: Backoff, chance: float) -> float:
@@ -132,10 +183,11 @@ def match_runs(unassigned: AbstractSet[str], *, is_last: bool) -> OneMatch | Man
     return NoMatch(is_last)
 
 
-def result_arguments(run: Run | None) -> dict[str, Any]:
+def result_arguments(run: Run | None, unexpected: Unexpected | None = None) -> dict[str, Any]:
     """Row counts and dates for a terminal event; what Marketing Cloud did not say is left out."""
     if run is None:
         return {}
+    more = {} if unexpected is None else {"expected": unexpected.expected, "found": unexpected.found}
     fields = {
         "import_status": run.status,
         "rows_successful": run.successful,
@@ -147,4 +199,4 @@ def result_arguments(run: Run | None) -> dict[str, Any]:
         "import_type": run.import_type,
         "destination_id": run.destination_id,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None} | more

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 NEW = "new"
 UNFINISHED = ("accepted", "deferred", "starting", "retrying", "reconciling", "started")
-COMPLETED = ("completed", "completed_with_errors", "completed_empty")
+AS_EXPECTED = ("completed", "completed_with_errors", "completed_empty")
+"""Ends of an import that is a success for whoever waits for it."""
+
+COMPLETED = (*AS_EXPECTED, "completed_suspicious")
 RUN_ENDS = (*COMPLETED, "import_failed", "follow_timed_out")
 TERMINAL = ("duplicate", "rejected", "gave_up", "expired", "start_unknown", *RUN_ENDS)
 # What an operator may say about a request that ended as start_unknown; it is no terminal state.
@@ -202,7 +205,10 @@ Decision = StartNow | Reconcile | NotYet | AlreadyEnded
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """A run to be polled: the request in state `started` with its Task.ID; `age` in seconds since the start."""
+    """A run to be polled: the request in state `started` with its Task.ID; `age` in seconds since the start.
+
+    `last_rows` is how many rows the last completed run of its definition had that had any.
+    """
 
     request_id: str
     mid: str
@@ -212,6 +218,7 @@ class Followed:
     polls: int
     age: float
     overdue: bool
+    last_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ _LEVELS = {
     "follow_retry_scheduled": "warning",
     "lease_lost": "warning",
     "import_status_undocumented": "warning",
+    "import_suspicious": "warning",
 }
 OUTCOMES = frozenset({"started", NOT_STARTED, *TERMINAL})
 """States in which the outcome of a start is known."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfmc_import.states import AlreadyEnded, NotYet, StartNow
+from sfmc_import.states import COMPLETED, AlreadyEnded, NotYet, StartNow
 from tests.contract.ledger.scenario import HOUR, Scenario, file, request
 
 MINUTE = 60.0
@@ -55,7 +55,7 @@ def test_a_definition_without_a_window_waits_for_nothing(scenario: Scenario):
     assert "window_opens" not in scenario.last("c")
 
 
-@pytest.mark.parametrize("outcome", ["completed", "completed_with_errors", "completed_empty"])
+@pytest.mark.parametrize("outcome", COMPLETED)
 def test_an_import_that_completed_begins_the_count_anew(scenario: Scenario, outcome: str):
     fail_in_a_row(scenario, 2)
     scenario.start("r2", window=6)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfmc_import.runs import Run
+from sfmc_import.runs import Run, Unexpected
 from sfmc_import.states import RUN_ENDS, AlreadyEnded, DueRequest, Followed, NotYet, StartNow
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
 
@@ -96,6 +96,36 @@ def test_the_end_of_a_run_tells_the_counts_and_dates_that_are_known(scenario: Sc
     assert (data["import_status"], data["task_id"]) == ("Completed", "task-a")
     assert "rows_duplicated" not in data
     assert "end_date" not in data
+
+
+def rows_before(scenario: Scenario, request_id: str) -> int | None:
+    scenario.arrives_and_starts(request_id)
+    return scenario.run(request_id).last_rows
+
+
+def test_a_run_knows_how_many_rows_the_last_completed_run_of_its_definition_had(scenario: Scenario):
+    found = []
+    ends = [("completed", 5), ("import_failed", 7), ("completed_empty", 0), ("completed_suspicious", 3),
+            ("follow_timed_out", 9), ("completed_with_errors", 2**53), ("completed", None)]  # fmt: skip
+    for number, (outcome, total) in enumerate(ends):
+        found.append(rows_before(scenario, f"r{number}"))
+        if outcome == "follow_timed_out":
+            scenario.world.advance(DAY)
+        scenario.ends(f"r{number}", outcome, Run(task_id="t", customer_key=KEY, status="x", total=total))
+        scenario.world.advance(120)
+
+    assert [*found, rows_before(scenario, "last")] == [None, 5, 5, 5, 3, 3, 2**53, 2**53]
+
+
+def test_the_end_of_a_suspicious_run_tells_what_was_expected_and_what_came(scenario: Scenario):
+    scenario.arrives_and_starts("a")
+    run, row = scenario.run("a"), Run(task_id="task-a", customer_key=KEY, status="Completed", total=2)
+    unexpected = Unexpected({"min_rows": 10}, {"rows": 2})
+    for _ in range(2):
+        scenario.ledger.ended(run, "completed_suspicious", row, scenario.policy, unexpected)
+
+    assert scenario.names("a")[3:] == ["completed_suspicious"]
+    assert (scenario.last("a")["expected"], scenario.last("a")["found"]) == ({"min_rows": 10}, {"rows": 2})
 
 
 def test_the_end_of_another_run_is_not_the_end_of_this_one(scenario: Scenario):

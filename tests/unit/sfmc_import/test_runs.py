@@ -6,12 +6,15 @@ from sfmc_import.policy import Policy
 from sfmc_import.retrying import Backoff
 from sfmc_import.runs import (
     Definition,
+    Expectations,
     ManyMatches,
     NoMatch,
     OneMatch,
     Run,
     RunEnded,
     RunInProgress,
+    Unexpected,
+    compare,
     is_newer,
     match_runs,
     next_poll,
@@ -55,6 +58,44 @@ def test_the_first_poll_comes_after_the_shortest_pause_and_later_ones_wait_longe
 )
 def test_the_state_of_a_run_follows_from_its_row_and_its_deadline(seen, overdue, state):
     assert run_state(followed(overdue=overdue), seen) == state
+
+
+DONE = RunEnded("completed")
+
+
+@pytest.mark.parametrize(
+    ("expectations", "counts", "last_rows", "expected", "found"),
+    [
+        ({"min_rows": 10}, {"total": 10}, None, None, None),
+        ({"min_rows": 10}, {"total": 9}, None, {"min_rows": 10}, {"rows": 9}),
+        ({"min_rows": 10}, {}, None, {"min_rows": 10}, {"rows": None}),
+        ({"max_failed_share": 0.1}, {"total": 10, "errors": 1}, None, None, None),
+        ({"max_failed_share": 0.1}, {"total": 10, "errors": 2}, 9, {"max_failed_share": 0.1}, {"failed_share": 0.2}),
+        ({"max_failed_share": 0.0}, {"total": 0, "errors": 0}, None, None, None),
+        ({"max_failed_share": 0.5}, {"total": 10}, None, {"max_failed_share": 0.5}, {"failed_share": None}),
+        ({"min_share_of_last_run": 0.5}, {"total": 1}, None, None, None),
+        ({"min_share_of_last_run": 0.5}, {"total": 5}, 10, None, None),
+        ({"min_share_of_last_run": 0.5}, {"total": 4}, 10, {"min_share_of_last_run": 0.5}, {"share_of_last_run": 0.4}),
+        ({"min_rows": 2, "min_share_of_last_run": 0.5}, {"total": 1}, 10, {"min_rows": 2, "min_share_of_last_run": 0.5},
+         {"rows": 1, "share_of_last_run": 0.1}),
+        ({}, {"total": 0, "errors": 0}, 10, None, None),
+    ],
+)  # fmt: skip
+def test_a_completed_run_that_misses_an_expectation_is_suspicious(expectations, counts, last_rows, expected, found):
+    ended = compare(DONE, row("Completed", **counts), last_rows, Expectations(**expectations))
+
+    if expected is None:
+        assert ended == DONE
+    else:
+        assert ended == RunEnded("completed_suspicious", Unexpected(expected, found))
+
+
+@pytest.mark.parametrize("outcome", ["import_failed", "follow_timed_out"])
+def test_only_a_run_that_completed_is_compared(outcome: str):
+    ended = RunEnded(outcome)
+
+    assert compare(ended, row("Error", total=0), 10, Expectations(min_rows=1)) is ended
+    assert compare(DONE, None, 10, Expectations(min_rows=1)) is DONE
 
 
 @pytest.mark.parametrize("is_last", [True, False])

@@ -70,6 +70,17 @@ def event(name, **data):
     return {"type": f"sfmc.import.{name}", "data": {"request_id": "r1", **data}}
 
 
+def test_an_import_that_completed_but_not_as_expected_is_no_success_and_says_what_came(capsys):
+    unexpected = {"expected": {"min_rows": 10}, "found": {"rows": 3}}
+    code = Printer(as_json=False).follow([event("completed_suspicious", rows_total=3, **unexpected)], "r1", None)
+
+    assert code == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "completed_suspicious, expected min_rows 10, found rows 3, 3 rows, request r1",
+        "request r1: completed, but not as expected (completed_suspicious)",
+    ]
+
+
 @pytest.mark.parametrize("name", ["completed", "completed_with_errors", "completed_empty"])
 def test_an_import_that_completed_is_success_and_the_closing_line_says_how(name, capsys):
     code = Printer(as_json=False).follow([event("accepted"), event(name, rows_total=3)], "r1", None)

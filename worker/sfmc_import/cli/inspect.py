@@ -16,7 +16,7 @@ from sfmc_import.display import Coloured
 from sfmc_import.events import ENDS, Entry, Event, just_before, kind, line, next_step
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.states import COMPLETED
+from sfmc_import.states import AS_EXPECTED
 from sfmc_transport import dead_letters, queues
 
 SHOWN_UNFINISHED = 20
@@ -243,7 +243,7 @@ def follow(task_id: str, *, mid: str | None, as_json: bool) -> None:
     If following has ended (follow_timed_out), the workers follow the run again. The events of a run that has
     ended are shown at once.
 
-    Exit code: 0 the import completed, 1 it did not complete, or the Task.ID is not known.
+    Exit code: 0 the import completed, 1 it did not, or not as expected, or the Task.ID is not known.
     """
     last = ""
     with open_for_reading() as access:
@@ -254,7 +254,7 @@ def follow(task_id: str, *, mid: str | None, as_json: bool) -> None:
                 print_json(event)
             else:
                 print_line(*line(event))
-    raise SystemExit(0 if last in COMPLETED else 1)
+    raise SystemExit(0 if last in AS_EXPECTED else 1)
 
 
 def _request_of(reader: LedgerReader, mid: str, task_id: str) -> str:

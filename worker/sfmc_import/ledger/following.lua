@@ -6,7 +6,9 @@ function steps.followed()
   for _, id in ipairs(a.ids) do
     local f = redis.call('HMGET', request_key(id), 'state', 'mid', 'key', 'task', 'status', 'polls', 'started', 'follow_until')
     if f[1] == 'started' then
-      answer[#answer + 1] = {id, f[2], f[3], f[4], f[5] or '', f[6] or '0', str(now - int(f[7])), now >= int(f[8]) and 1 or 0}
+      local d = record(definition_key({mid = f[2], key = f[3]}))
+      answer[#answer + 1] = {id, f[2], f[3], f[4], f[5] or '', f[6] or '0', str(now - int(f[7])),
+        now >= int(f[8]) and 1 or 0, d.last_rows or ''}
     end
   end
   return answer
@@ -91,9 +93,13 @@ local function note_error(r, d)
   forget(a.id, r)
 end
 
+-- Of a run that completed, its definition keeps how many rows came, unless there were none: the next is compared.
 local function note_end(r, d)
   if a.outcome == 'import_failed' then return note_error(r, d) end
-  if a.completed and d.errors then drop(definition_key(r), d, {'errors'}) end
+  if not a.completed then return end
+  if d.errors then drop(definition_key(r), d, {'errors'}) end
+  local rows = a.result.rows_total
+  if rows and rows > 0 then set(definition_key(r), d, {last_rows = str(rows)}) end
 end
 
 -- Ends a run and lets the next follow-up in.

@@ -30,7 +30,7 @@ from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
 from sfmc_import.request import FileInfo, IdTakenError, StartRequest
 from sfmc_import.retrying import is_account_wide, pauses_after_errors
-from sfmc_import.runs import Accepted, Definition, Run, result_arguments
+from sfmc_import.runs import Accepted, Definition, Run, Unexpected, result_arguments
 from sfmc_import.states import (
     COMPLETED,
     AlreadyEnded,
@@ -264,11 +264,13 @@ class RedisLedger:
         pause = milliseconds(delay)
         self._run("progressed", {"id": run.request_id, "task": run.task_id, "status": status, "delay": pause})
 
-    def ended(self, run: Followed, outcome: str, result: Run | None, policy: Policy) -> Mapping[str, Any]:
+    def ended(
+        self, run: Followed, outcome: str, result: Run | None, policy: Policy, unexpected: Unexpected | None = None
+    ) -> Mapping[str, Any]:
         """See sfmc_import.ports.Ledger.ended."""
         arguments = {"id": run.request_id, "task": run.task_id, "outcome": outcome, "completed": outcome in COMPLETED}
         pauses = [milliseconds(pause) for pause in pauses_after_errors(policy.error_pause)]
-        arguments |= {"on_error": policy.on_error, "pauses": pauses, "result": result_arguments(result)}
+        arguments |= {"on_error": policy.on_error, "pauses": pauses, "result": result_arguments(result, unexpected)}
         answer = self._run("ended", arguments)
         return orjson.loads(answer) if answer and outcome == "import_failed" else {}
 
@@ -420,7 +422,7 @@ def _read_file(fields: dict[str, Any] | None) -> FileInfo | None:
 
 def read_followed(row: list[Any]) -> Followed:
     """Read one row of the step `followed`."""
-    request_id, mid, key, task_id, status, polls, age, overdue = row
+    request_id, mid, key, task_id, status, polls, age, overdue, last_rows = row
     return Followed(
         request_id=request_id,
         mid=mid,
@@ -430,6 +432,7 @@ def read_followed(row: list[Any]) -> Followed:
         polls=int(polls),
         age=int(age) / 1000,
         overdue=overdue == 1,
+        last_rows=int(last_rows) if last_rows else None,
     )
 
 

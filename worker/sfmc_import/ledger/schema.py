@@ -218,6 +218,7 @@ DEFINITION = Key(
             attribute="consecutive_errors",
             meaning="how many runs in a row ended in Error; the pause after each is longer",
         ),
+        Field(name="last_rows", kind="int", meaning="how many rows the last completed run had that had any"),
     ),
 )
 FOLLOW_UPS = Key(

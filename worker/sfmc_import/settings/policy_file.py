@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,6 +14,7 @@ from sfmc_import.settings.problems import field_problems, unknown_name
 from sfmc_import.settings.schedule_table import SCHEDULE, ScheduleTable
 from sfmc_import.settings.values import CustomerKey, Hours, Mid, Seconds
 
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 T = TypeVar("T", bound=BaseModel)
 
 TABLES = ("defaults", "definition", "route", "source")
@@ -76,6 +77,12 @@ class PolicyTable(BaseModel):
     retry_deadline: Seconds | None = Field(None, description='a time such as "6h"')
     reconcile_deadline: Seconds | None = Field(None, description='a time such as "15m"')
     follow_deadline: Seconds | None = Field(None, description='a time such as "24h"')
+
+    min_rows: int | None = Field(None, ge=1, le=10**12, description="a whole number: the least rows of a completed run")
+    max_failed_share: Share | None = Field(None, description="from 0 to 1: the greatest share of rows that failed")
+    min_share_of_last_run: Share | None = Field(
+        None, description="from 0 to 1: the least rows, as a share of those of the last run"
+    )
 
     def changes(self) -> dict[str, Any]:
         """Give what this table sets, under the names of Policy."""

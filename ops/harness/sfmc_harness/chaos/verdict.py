@@ -17,6 +17,7 @@ STATUS_OF = {
     "completed": "Completed",
     "completed_with_errors": "Completed",
     "completed_empty": "Completed",
+    "completed_suspicious": "Completed",
     "import_failed": "Error",
 }
 KINDS = (

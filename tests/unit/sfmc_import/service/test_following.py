@@ -38,6 +38,26 @@ def test_a_run_ends_as_its_row_says(system: System, status, counts, ended_as):
     assert last(system) == ended_as
 
 
+def test_a_run_is_compared_with_the_last_one_and_says_what_was_expected_and_what_came(system: System):
+    system.policy = Policy(min_share_of_last_run=0.5, max_failed_share=0.1)
+    outcomes = []
+    for name, rows, errors in (("a", 100, 0), ("b", 40, 5), ("c", 30, 0), ("d", 0, 0), ("e", 10, 0)):
+        system.start(request(name, force=True, reason="a test"))
+        system.cloud.end(system.cloud.performs[-1].task_id, "Completed", total=rows, errors=errors)
+        ((_, outcome),) = following.follow([name], "w", system.deps)
+        outcomes.append((last(system, name), outcome.event))
+    data = by_request(system.world.events())["b"][-1]["data"]
+
+    # The rows of a run without any are not what the next one is compared with.
+    assert [state for state, _ in outcomes] == [
+        "completed", "completed_suspicious", "completed", "completed_suspicious", "completed_suspicious"
+    ]  # fmt: skip
+    assert outcomes[1] == ("completed_suspicious", "import_suspicious")
+    assert data["expected"] == {"max_failed_share": 0.1, "min_share_of_last_run": 0.5}
+    assert data["found"] == {"failed_share": 0.125, "share_of_last_run": 0.4}
+    assert (data["rows_total"], data["rows_failed"]) == (40, 5)
+
+
 def test_an_undocumented_status_counts_as_running_and_is_reported(system: System):
     system.cloud.statuses = ("Queued", "Completed")
     system.start(request())
