@@ -1,19 +1,22 @@
 """Scans one folder, waits until files are stable, routes and submits them; what it remembers is only a cache."""
 
+import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import structlog
 
-from sfmc_import.client import SubmitResult
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
+from sfmc_producers.checked_files import Refused, Skipped, open_regular
 from sfmc_producers.listing import LastLook, Listing, Progress, list_folder, look_again, reason_of
 from sfmc_producers.mounts import is_network, types_of
+from sfmc_producers.preflight import LARGEST_PART
 from sfmc_producers.stability import (
     NETWORK_SECONDS,
     FileStat,
@@ -206,7 +209,9 @@ class FolderScanner:
             self._hold(file_stat, "growing")
 
     def _submit(self, file_stat: FileStat, file_info: FileInfo, target: Routed) -> None:
-        answer = self._submitter.submit(file_info, target, f"folder:{self.folder.location}")
+        path = self.folder.path / file_stat.name
+        source = f"folder:{self.folder.location}"
+        answer = self._submitter.submit(file_info, target, source, open_content=partial(self._beginning, path))
         if answer is None:
             self._hold(file_stat, "unavailable")
             return
@@ -215,11 +220,24 @@ class FolderScanner:
             log.error("file_rejected", problems=list(answer.problems))
             self._refused[file_stat.name] = "; ".join(answer.problems)
             self._hold(file_stat, "refused", self._refused[file_stat.name])
-        elif isinstance(answer, SubmitResult):
+        elif isinstance(answer, Refused):
+            log.warning("preflight_failed", request_id=answer.request_id, problems=list(answer.problems))
+        elif isinstance(answer, Skipped):
+            log.warning("file_empty_skipped")
+        else:
             event = "file_submitted" if answer.is_new else "file_known"
             log.info(event, request_id=answer.request_id, size=file_stat.size)
             self._refused.pop(file_stat.name, None)
         self._done[file_stat.name] = file_stat
+
+    def _beginning(self, path: Path) -> BinaryIO:
+        """Read what a preflight looks at: a file system that hangs shows meanwhile, as in every other step."""
+        self.progress.at(str(path))
+        try:
+            with open_regular(path) as file:
+                return io.BytesIO(file.read(LARGEST_PART))
+        finally:
+            self.progress.answered()
 
     def _arrival(self, file_stat: FileStat) -> FileInfo:
         within, _, name = file_stat.name.rpartition("/")

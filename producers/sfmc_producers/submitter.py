@@ -19,6 +19,8 @@ from sfmc_import.retrying import NO_JITTER, WATCHER, Retry, Times, after
 from sfmc_import.routing import AmbiguousRoute, FileSpecs, Routed, Routes, Routing, Unrouted
 from sfmc_import.runs import Definition
 from sfmc_import.settings import Route
+from sfmc_producers.checked_files import OpenContent, Refused, Skipped, describe, look_into
+from sfmc_producers.preflight import Checked
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -117,6 +119,11 @@ class RoutingRules:
     max_age: float = 10.0
 
 
+def _problems(found: Checked, target: Routed) -> tuple[str, ...]:
+    is_refused = found.is_empty and target.preflight is not None and target.preflight.empty == "fail"
+    return ("the file has no rows",) if is_refused else found.problems
+
+
 class Submitter:
     """Routes and submits the files of any number of folders; every answer None means "not now, ask again".
 
@@ -153,14 +160,26 @@ class Submitter:
         return self._ledger.is_waiting
 
     def submit(
-        self, file_info: FileInfo, target: Routed, source: str, event_id: str | None = None
-    ) -> SubmitResult | InvalidRequest | None:
+        self,
+        file_info: FileInfo,
+        target: Routed,
+        source: str,
+        event_id: str | None = None,
+        open_content: OpenContent | None = None,
+    ) -> SubmitResult | InvalidRequest | Refused | Skipped | None:
         """Record the request for this file_info; only a result says that it is in the ledger.
 
-        `event_id` counts for a file of which nothing else says whether it was handled.
+        `event_id` counts for a file of which nothing else says whether it was handled. With `open_content` the
+        preflight of the route is carried out before.
         """
+        found = self._preflight(file_info, target, open_content)
+        if found is None or (found.is_empty and target.preflight and target.preflight.empty == "skip"):
+            return None if found is None else Skipped()
         own = None if file_info.has_fingerprint else event_id
         try:
+            problems = _problems(found, target)
+            if problems:
+                return self._ledger.call(lambda: self._reject(file_info, target, source, own, problems))
             return self._ledger.call(lambda: self._submit(file_info, target, source, own))
         except BadRequestError as error:
             return InvalidRequest(problems=tuple(error.problems))
@@ -193,6 +212,30 @@ class Submitter:
         except IdTakenError:
             log.warning("file_id_taken", file=file_info.name, request_id=usual, customer_key=target.customer_key)
             return self._client.submit(request_id=str(uuid4()), **given)  # type: ignore[arg-type]
+
+    def _preflight(self, file_info: FileInfo, target: Routed, open_content: OpenContent | None) -> Checked | None:
+        """Check the file, if its route says so; None while Marketing Cloud or the file cannot be read."""
+        wanted = target.preflight
+        if wanted is None:
+            return Checked()
+        if open_content is None:
+            log.warning("preflight_not_possible", file=file_info.name, customer_key=target.customer_key)
+            return Checked()
+        circuit = self._definitions.setdefault(target.mid, Circuit(f"definitions of {target.mid}", self._clock))
+        description = circuit.call(lambda: describe(target, self._rules.definitions))
+        return None if description is None else look_into(open_content, wanted, description)
+
+    def _reject(
+        self, file_info: FileInfo, target: Routed, source: str, event_id: str | None, problems: tuple[str, ...]
+    ) -> SubmitResult | Refused:
+        usual = request_id_of(file_info, target, event_id)
+        given = {"customer_key": target.customer_key, "mid": target.mid, "file": file_info, "source": source}
+        given |= {"event_id": event_id, "code": "preflight", "text": "; ".join(problems)}
+        state = self._client.reject(request_id=usual, **given)  # type: ignore[arg-type]
+        if state != "rejected":
+            # It was accepted before, when nothing was wrong with it, or by a producer that does not look.
+            return SubmitResult(request_id=usual, is_new=False)
+        return Refused(request_id=usual, problems=problems)
 
     def _report(self, name: str, file_info: FileInfo, detail: dict[str, object]) -> bool:
         self._client.report(name, file=file_info, detail=detail)
@@ -228,8 +271,8 @@ class Submitter:
         return self._routes[1]
 
     def _read_routes(self, today: date) -> Routes:
-        given = ((each.pattern, each.customer_key, each.mid or self._client.mid) for each in self._rules.routes)
-        return Routes(given, today)
+        routes, own = self._rules.routes, self._client.mid
+        return Routes(((each.pattern, each.customer_key, each.mid or own, each.preflight) for each in routes), today)
 
     def _today(self) -> date:
         return self._now().astimezone(ZoneInfo(self._rules.time_zone)).date()

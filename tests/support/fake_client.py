@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sfmc_import.client import ServiceUnavailableError, SubmitResult
-from sfmc_import.faults import NotApplied
+from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.file_format import FileDescription
+from sfmc_import.ports import Refusal
 from sfmc_import.request import FileInfo, IdTakenError, StartRequest, read_request
 from sfmc_import.runs import Definition
 from sfmc_import.settings import Route
@@ -23,6 +25,8 @@ class FakeClient:
     requests: dict[str, StartRequest] = field(default_factory=dict)
     reported: list[tuple[str, FileInfo, Mapping[str, Any]]] = field(default_factory=list)
     folders: dict[str, Sequence[Mapping[str, Any]] | None] = field(default_factory=dict)
+    descriptions: dict[str, FileDescription] = field(default_factory=dict)
+    rejected: dict[str, tuple[str, str, str, str]] = field(default_factory=dict)
     followed_within: float | None = None
     calls: int = 0
     ledger_is_down: bool = False
@@ -43,6 +47,18 @@ class FakeClient:
         if self.cloud_is_down:
             return NotApplied(code="connection", text="Marketing Cloud does not answer")
         return self.by_mid.get(mid, [])
+
+    def reject(self, *, request_id: str, file: FileInfo, code: str, text: str, **fields: Any) -> str:
+        self._call()
+        if request_id in self.requests:
+            return "completed"
+        self.rejected.setdefault(request_id, (file.name, fields["customer_key"], code, text))
+        return "rejected"
+
+    def description(self, _mid: str, customer_key: str) -> FileDescription | Refusal:
+        if self.cloud_is_down:
+            return NotApplied(code="connection", text="Marketing Cloud does not answer")
+        return self.descriptions.get(customer_key) or Rejected("43010", "no such definition")
 
     def report(self, name: str, *, file: FileInfo, detail: Mapping[str, Any]) -> None:
         self._call()

@@ -46,8 +46,10 @@ def open_marketing_cloud(settings: Settings) -> SoapMarketingCloud:
 
 def open_definitions(settings: Settings) -> CachedDefinitions:
     """Open the cache of definitions with a connection to Marketing Cloud of its own."""
+    service = open_marketing_cloud(settings)
     return CachedDefinitions(
-        open_marketing_cloud(settings),
+        service,
+        describing=service,
         ttl=settings.definition_ttl,
         clock=boottime,
         longest_wait=settings.reading_timeout,

@@ -32,10 +32,12 @@ from uuid_utils import uuid7
 
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events import Entry, Event, EventStream, Life, just_before
+from sfmc_import.faults import Rejected
 from sfmc_import.file_content import content_hash_at
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.ledger.redis_ledger import is_defect
+from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.processes import Running
 from sfmc_import.redis_address import checked_address
@@ -234,6 +236,30 @@ class Client:
         if unknown := unknown_names(message):
             raise BadRequestError([f"a file has no field {name.removeprefix('file.')}" for name in unknown])
         return self._record(read_request(str(uuid7()) if request_id is None else request_id, self.mid, message))
+
+    def reject(
+        self,
+        *,
+        customer_key: str,
+        request_id: str,
+        code: str,
+        text: str,
+        mid: str | None = None,
+        file: FileInfo | None = None,
+        event_id: str | None = None,
+        source: str | None = None,
+    ) -> str:
+        """Record a request that must not be started, and end it as `rejected` with this code and text.
+
+        Gives the state of the request: another one where it has begun already. The same call again changes nothing.
+        Raises what `submit` raises.
+        """
+        given = {"customer_key": customer_key, "mid": mid, "file": _as_field(file)}
+        given |= {"event_id": event_id, "source": source}
+        message = {name: value for name, value in given.items() if value is not None}
+        request = read_request(request_id, self.mid, message)
+        with self._redis_errors():
+            return self._connections().ledger.unresolved(request, Rejected(code, text), 0.0, Policy())
 
     def _record(self, request: StartRequest) -> SubmitResult:
         connections = self._connections()

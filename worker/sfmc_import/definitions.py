@@ -8,7 +8,8 @@ from math import inf
 import structlog
 
 from sfmc_import.faults import NotApplied, Rejected
-from sfmc_import.ports import MarketingCloud, Refusal
+from sfmc_import.file_format import FileDescription
+from sfmc_import.ports import Describing, MarketingCloud, Refusal
 from sfmc_import.retrying import REFUSAL_SECONDS
 from sfmc_import.runs import Definition
 
@@ -18,9 +19,9 @@ MAX_KEPT = 10_000
 OUTAGE_TTL = 30.0
 """How long the list of all definitions is given on, whatever its age, after it could not be read."""
 
-Answer = Definition | Sequence[Definition] | Refusal
+Answer = Definition | Sequence[Definition] | FileDescription | Refusal
 Name = tuple[str, str, str]
-"""Business unit, and either "key" and the CustomerKey, "object" and the ObjectID, or "all"."""
+"""Business unit, and either "key" or "file" and the CustomerKey, "object" and the ObjectID, or "all"."""
 
 log = structlog.get_logger("sfmc_import.definitions")
 
@@ -50,11 +51,13 @@ class CachedDefinitions:
         self,
         service: MarketingCloud,
         *,
+        describing: Describing | None = None,
         ttl: float,
         clock: Callable[[], float],
         longest_wait: float = 60.0,
     ) -> None:
         self._service = service
+        self._describing = describing
         self._ttl = ttl
         self._clock = clock
         self._kept: dict[Name, CacheEntry] = {}
@@ -84,6 +87,18 @@ class CachedDefinitions:
         kept = self._kept.get(_name(mid, customer_key, None))
         fresh = kept is not None and kept.is_fresh(self._clock(), inf)
         return kept.answer if fresh and kept is not None and isinstance(kept.answer, Definition) else None
+
+    def description(self, mid: str, customer_key: str) -> FileDescription | Refusal:
+        """Say what the file of a definition should look like, from memory or from Marketing Cloud."""
+
+        def ask(_: Answer | None) -> FileDescription | Refusal:
+            found = self._describing and self._describing.description(mid, customer_key)
+            return found or Rejected(*_absent(mid, customer_key, None))
+
+        answer: FileDescription | Refusal = self._answer(  # type: ignore[assignment]
+            (mid, "file", customer_key), ask, inf
+        )
+        return answer
 
     def all_of(self, mid: str, *, max_age: float = inf) -> Sequence[Definition] | Refusal:
         """Give all definitions of a business unit from memory, if not older than `max_age` seconds, or ask.

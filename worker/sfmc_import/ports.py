@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from sfmc_import.checking import Days
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.faults import Fault, NotApplied, Rejected
+from sfmc_import.file_format import FileDescription
 from sfmc_import.policy import Policy
 from sfmc_import.processes import Process
 from sfmc_import.request import StartRequest
@@ -52,6 +53,14 @@ class MarketingCloud(Protocol):
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
         """Look up runs by TaskResultID in one query; what is not visible yet is absent."""
+        ...
+
+
+class Describing(Protocol):
+    """What Marketing Cloud says about the file of a definition."""
+
+    def description(self, mid: str, customer_key: str) -> FileDescription | Refusal | None:
+        """Give how a definition reads its file, and the columns of its destination; None without the definition."""
         ...
 
 

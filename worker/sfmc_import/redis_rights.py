@@ -46,8 +46,9 @@ ROLES: Mapping[RoleName, Role] = {
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS),
     ),
     "producer": Role(
-        (*CONNECTING, *SCRIPTS, "exec", "get", "hget", "hgetall", "hincrby", "hmget", "hset", "llen", "lpush",
-         "pexpire", "sadd", "set", "smembers", "subscribe", "unsubscribe", "xadd", "xread", "zadd", "zrange", "zscore"),
+        (*CONNECTING, *SCRIPTS, "exec", "del", "get", "hdel", "hget", "hgetall", "hincrby", "hmget", "hset", "llen",
+         "lpush", "pexpire", "sadd", "set", "smembers", "subscribe", "unsubscribe", "xadd", "xread", "zadd", "zcard",
+         "zpopmin", "zrange", "zrem", "zscore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),

@@ -9,17 +9,19 @@ from datetime import date
 from typing import Literal
 
 from sfmc_import.errors import USAGE, SfmcImportError
+from sfmc_import.file_format import Preflight
 from sfmc_import.file_spec import DATE_PART, composed, resolve
 from sfmc_import.runs import Definition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
-    """The arrival starts this definition; `by` says which rule decided."""
+    """The arrival starts this definition; `by` says which rule decided, `preflight` what is checked before."""
 
     customer_key: str
     mid: str
     by: Literal["route", "file_spec"]
+    preflight: Preflight | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,9 @@ class BadRouteError(SfmcImportError, ValueError):
 
 
 class Routes:
-    """Explicit routes, (pattern, customer_key, mid) in order, as they stand on a day: the first that matches wins.
+    """Explicit routes, (pattern, customer_key, mid, preflight or none), in order, as they stand on a day.
+
+    The first that matches wins.
 
     A pattern is a glob (`*` and `?` stay within one folder, `**` crosses folders, `[a-z]`), or after `re:` a regular
     expression. It must match all of the file name, or all of `location/name` when it has a slash. Upper and lower
@@ -60,8 +64,10 @@ class Routes:
     Raises BadRouteError for a route that can never work.
     """
 
-    def __init__(self, routes: Iterable[tuple[str, str, str]], today: date) -> None:
-        self._routes = [_read_route(*route, today) for route in routes]
+    def __init__(
+        self, routes: Iterable[tuple[str, str, str] | tuple[str, str, str, Preflight | None]], today: date
+    ) -> None:
+        self._routes = [_read_route(today, *route) for route in routes]
 
     def find(self, location: str, name: str) -> Routed | None:
         """Give the target of the first route that matches; None when no route does."""
@@ -74,13 +80,14 @@ class _Route:
     customer_key: str
     mid: str
     whole_path: bool
+    preflight: Preflight | None
 
     def target(self, location: str, name: str) -> Routed | None:
         match = self.pattern.fullmatch(composed(f"{location}/{name}" if self.whole_path else name))
         if match is None:
             return None
         key = _GROUP.sub(lambda group: match[_group(group[1])] or "", self.customer_key)
-        return Routed(customer_key=key, mid=self.mid, by="route")
+        return Routed(customer_key=key, mid=self.mid, by="route", preflight=self.preflight)
 
 
 class FileSpecs:
@@ -156,7 +163,7 @@ def _blanks_between(name: str, other: str) -> str:
     return f"blanks or invisible characters: {codes}"
 
 
-def _read_route(pattern: str, customer_key: str, mid: str, today: date) -> _Route:
+def _read_route(today: date, pattern: str, customer_key: str, mid: str, preflight: Preflight | None = None) -> _Route:
     dated = composed(resolve(pattern, today))
     expression = dated[3:] if dated.startswith("re:") else _from_glob(dated)
     try:
@@ -165,7 +172,8 @@ def _read_route(pattern: str, customer_key: str, mid: str, today: date) -> _Rout
             _require_group(compiled, group)
     except (re.error, BadRouteError) as error:
         raise BadRouteError(f"route {pattern!r} for {customer_key!r}: {error}") from None
-    return _Route(pattern=compiled, customer_key=customer_key, mid=mid, whole_path="/" in dated)
+    whole = "/" in dated
+    return _Route(pattern=compiled, customer_key=customer_key, mid=mid, whole_path=whole, preflight=preflight)
 
 
 _GROUP = re.compile(r"\{(\w+)\}")

@@ -1,7 +1,8 @@
 """What a source reports: an arrival, something that starts nothing, or a record that cannot be read."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from sfmc_import.request import FileInfo
 
@@ -13,12 +14,14 @@ class Arrival:
     `event_id` is the source's own; it is the identity only where nothing else tells one content from another
     (`FileInfo.has_fingerprint`): a later scan does not know it. `customer_key` is given where the source itself names
     the definition, `mid` where it names the business unit; else the routes decide.
+    `open_content` opens the file for the preflight of a route, where the source can.
     """
 
     file: FileInfo
     event_id: str | None = None
     customer_key: str | None = None
     mid: str | None = None
+    open_content: Callable[[], BinaryIO] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import structlog
 
 from sfmc_import.client import SubmitResult
 from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
+from sfmc_producers.checked_files import Refused, Skipped
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.submitter import InvalidRequest, Submitter
 
@@ -57,12 +58,21 @@ class Intake:
         return self.submitter.route(arrival.file, mid)
 
     def _submit(self, arrival: Arrival, target: Routed) -> bool | InvalidRequest:
-        answer = self.submitter.submit(arrival.file, target, self.source, arrival.event_id)
+        answer = self.submitter.submit(arrival.file, target, self.source, arrival.event_id, arrival.open_content)
+        if isinstance(answer, (Refused, Skipped)):
+            self._say_not_started(arrival, target, answer)
         if isinstance(answer, SubmitResult):
             event = "arrival_submitted" if answer.is_new else "arrival_known"
             names = {"file": arrival.file.name, "customer_key": target.customer_key, "mid": target.mid}
             self._log.info(event, request_id=answer.request_id, event_id=arrival.event_id, **names)
         return answer if isinstance(answer, InvalidRequest) else answer is not None
+
+    def _say_not_started(self, arrival: Arrival, target: Routed, answer: Refused | Skipped) -> None:
+        log = self._log.bind(file=arrival.file.name, customer_key=target.customer_key, mid=target.mid)
+        if isinstance(answer, Refused):
+            log.warning("preflight_failed", request_id=answer.request_id, problems=list(answer.problems))
+        else:
+            log.warning("file_empty_skipped")
 
     def _report(self, arrival: Arrival, routing: Unrouted | AmbiguousRoute) -> bool:
         if not self.submitter.report(arrival.file, routing):

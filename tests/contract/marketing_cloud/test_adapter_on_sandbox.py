@@ -1,8 +1,11 @@
 """What only the adapter does, against the sandbox: tokens, pages, retries, and each fault it can show."""
 
+from dataclasses import replace
+
 import pytest
 
 from sfmc_import.faults import Ambiguous, NotApplied, Rejected
+from sfmc_import.file_format import Column, FileDescription, FileFormat
 from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret, connect
 from sfmc_import.marketing_cloud.client import IDS_PER_QUERY
 from sfmc_import.runs import Accepted
@@ -166,3 +169,43 @@ def test_destination_and_location_of_a_definition_are_read(real):
     real.define("orders")
 
     assert real.service.definition(MID, "orders").destination
+
+
+def described(key: str, *fields: str) -> str:
+    columns = "".join(f"<Field>{each}</Field>" for each in fields)
+    return thing("DataExtension", f"<CustomerKey>{key}</CustomerKey><Name>{key}</Name><Fields>{columns}</Fields>")
+
+
+def test_how_a_file_is_read_and_the_columns_of_its_destination_are_described(real, sandbox):
+    decimal = "<MaxLength>9</MaxLength><IsRequired>true</IsRequired><FieldType>Decimal</FieldType><Scale>2</Scale>"
+    fields = (
+        "<Name>Id</Name><IsPrimaryKey>true</IsPrimaryKey><FieldType>Number</FieldType>",
+        f"<Name>Price</Name>{decimal}",
+        "<Name>Note</Name><DefaultValue>none</DefaultValue><MaxLength>50</MaxLength><FieldType>Text</FieldType>",
+    )
+    assert Conversation(sandbox).create(described("people", *fields)).text("OverallStatus") == "OK"
+    destination = {"xsi:type": "DataExtension", "CustomerKey": "people"}
+    form = {"FileType": "Other", "Delimiter": ";", "HeaderLines": 2, "NullRepresentation": "NULL"}
+    more = {"FieldMappingType": "InferFromColumnHeadings", "StandardQuotedStrings": True}
+    real.control.define("orders", DestinationObject=destination, **form, **more)
+
+    found = real.service.description(MID, "orders")
+    assert isinstance(found, FileDescription)
+    read = replace(found.format, destination=None)
+    assert read == FileFormat(
+        file_type="Other", delimiter=";", header_lines=2, mapping="InferFromColumnHeadings", is_quoted=True,
+        null_text="NULL",
+    )  # fmt: skip
+    assert found.columns == (
+        Column(name="Id", type="Number", is_required=True, is_primary_key=True),
+        Column(name="Price", type="Decimal", length=9, scale=2, is_required=True),
+        Column(name="Note", length=50, has_default=True),
+    )
+    assert real.service.description(MID, "no such") is None
+
+
+def test_a_description_that_cannot_be_read_now_is_a_fault(real):
+    real.control.define("orders")
+    real.control.add_fault("fault_10", operation="Retrieve", count=50)
+
+    assert isinstance(real.service.description(MID, "orders"), NotApplied)

@@ -170,3 +170,27 @@ def test_another_prefix_keeps_its_own_keys(redis: redis_py.Redis, redis_server: 
 def test_an_address_that_cannot_be_read_is_refused_at_once(address: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         Client(address)
+
+
+def test_a_request_that_is_rejected_at_once_has_its_record_and_one_end(client: Client, redis: redis_py.Redis) -> None:
+    given = {"customer_key": "k", "mid": "7", "file": FILE, "source": "shop", "code": "preflight", "text": "line 3"}
+    states = [client.reject(request_id="r1", **given) for _ in range(2)]
+
+    [accepted, rejected] = [json.loads(fields["event"]) for _, fields in redis.xrange("sfmc-import:events")]
+    assert states == ["rejected", "rejected"]
+    assert (accepted["type"], rejected["type"]) == ("sfmc.import.accepted", "sfmc.import.rejected")
+    assert (rejected["data"]["code"], rejected["data"]["text"]) == ("preflight", "line 3")
+    assert client.submit(customer_key="k", mid="7", file=FILE, source="shop", request_id="r1").is_new is False
+    assert redis.zcard("{sfmc-import:events}:due") == 0
+
+
+def test_a_rejection_leaves_a_request_that_has_begun_as_it_is(client: Client, redis_server: Valkey) -> None:
+    given = {"customer_key": "k", "mid": "7", "file": FILE, "request_id": "r1"}
+    client.submit(**given)
+    with redis_py.Redis.from_url(redis_server.url) as connection:
+        ledger = RedisLedger(connection, LedgerSettings())
+        request = ledger.load("r1")
+        assert request is not None
+        ledger.claim(request, "w", Policy())
+
+    assert client.reject(**given, code="preflight", text="line 3") == "starting"

@@ -11,6 +11,7 @@ import structlog
 
 from sfmc_import.calls import retry_call
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, after_query, after_situation
+from sfmc_import.file_format import FileDescription
 from sfmc_import.marketing_cloud.envelopes import (
     Envelopes,
     Query,
@@ -18,9 +19,14 @@ from sfmc_import.marketing_cloud.envelopes import (
     UnsendableError,
     UnsendableLoginError,
     all_definitions,
+    data_extension_by_object,
     definition_by_key,
     definition_by_object,
+    fields_of,
+    format_by_key,
+    read_column,
     read_definition,
+    read_format,
     read_known_run,
     read_run,
     runs_by_definition,
@@ -229,6 +235,20 @@ class SoapMarketingCloud:
     def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
         """Retrieve all ImportDefinitions of a business unit."""
         return self._facts(mid, all_definitions(), read_definition)
+
+    def description(self, mid: str, customer_key: str) -> FileDescription | Refusal | None:
+        """Retrieve how a definition reads its file, and the columns of its data extension; None without the key."""
+        formats = self._facts(mid, format_by_key(customer_key), read_format)
+        if not isinstance(formats, list):
+            return formats
+        exact = dict(formats).get(customer_key, formats[0][1] if formats else None)
+        if exact is None or exact.destination is None:
+            return None if exact is None else FileDescription(exact)
+        keys = self._facts(mid, data_extension_by_object(exact.destination), lambda row: row["CustomerKey"])
+        if not isinstance(keys, list):
+            return keys
+        columns = self._facts(mid, fields_of(keys[0]), read_column) if keys else []
+        return FileDescription(exact, tuple(columns)) if isinstance(columns, list) else columns
 
     def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
         """List the runs of this definition that have a TaskResultID by now, without their counts and dates."""

@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
+from sfmc_import.file_format import Column, FileFormat
 from sfmc_import.marketing_cloud.http import MarketingCloudConfig
 from sfmc_import.runs import Definition, Run
 
@@ -102,6 +103,8 @@ Row = Mapping[str, str]
 """The properties of one retrieved object by name, those of an inner object as Outer.Inner; nil or empty is absent."""
 
 DEFINITION = "ImportDefinition"
+DATA_EXTENSION = "DataExtension"
+FIELD = "DataExtensionField"
 SUMMARY = "ImportResultsSummary"
 
 # Asking for a property that cannot be retrieved makes the whole query fail, so these are the documented ones only
@@ -121,7 +124,14 @@ PROPERTIES: Mapping[str, tuple[str, ...]] = {
         "NumberErrors",
         "TotalRows",
     ),
+    DATA_EXTENSION: ("ObjectID", "CustomerKey"),
+    FIELD: ("Name", "FieldType", "MaxLength", "Scale", "IsRequired", "IsPrimaryKey", "DefaultValue"),
 }
+FORMAT = (
+    "CustomerKey", "FileType", "Delimiter", "HeaderLines", "FieldMappingType", "StandardQuotedStrings",
+    "NullRepresentation", "DestinationObject.ObjectID",
+)  # fmt: skip
+"""How the file of a definition is read; FieldMaps and EncodingCodePage cannot be retrieved."""
 
 
 INNER_PROPERTIES: Mapping[str, tuple[str, ...]] = {
@@ -134,11 +144,12 @@ INNER_PROPERTIES: Mapping[str, tuple[str, ...]] = {
 class Query:
     """A Retrieve: all objects of a type, or those whose `filter_by` is one of `values`, or the next page of them.
 
-    With `inner` it asks for INNER_PROPERTIES too.
+    With `inner` it asks for INNER_PROPERTIES too, with `format` for FORMAT instead.
     """
 
     object_type: str
     inner: bool = False
+    format: bool = False
     filter_by: str | None = None
     values: tuple[str, ...] = ()
     continues: str | None = None
@@ -146,6 +157,8 @@ class Query:
     @property
     def properties(self) -> tuple[str, ...]:
         """The names of the properties that it asks for."""
+        if self.format:
+            return FORMAT
         inner = INNER_PROPERTIES.get(self.object_type, ()) if self.inner else ()
         return PROPERTIES[self.object_type] + inner
 
@@ -177,6 +190,52 @@ def runs_by_definition(customer_key: str) -> Query:
 def runs_by_task(task_ids: Iterable[str]) -> Query:
     """Ask for runs by their task ids."""
     return Query(object_type=SUMMARY, filter_by="TaskResultID", values=tuple(task_ids))
+
+
+def format_by_key(customer_key: str) -> Query:
+    """Ask how one ImportDefinition reads its file."""
+    return Query(object_type=DEFINITION, format=True, filter_by="CustomerKey", values=(customer_key,))
+
+
+def data_extension_by_object(object_id: str) -> Query:
+    """Ask for one data extension, whose key its fields are found by."""
+    return Query(object_type=DATA_EXTENSION, filter_by="ObjectID", values=(object_id,))
+
+
+def fields_of(customer_key: str) -> Query:
+    """Ask for the fields of a data extension."""
+    return Query(object_type=FIELD, filter_by="DataExtension.CustomerKey", values=(customer_key,))
+
+
+def read_format(row: Row) -> tuple[str, FileFormat]:
+    """Make a CustomerKey and how its file is read of a row; raise as `read_definition`."""
+    form = FileFormat(
+        file_type=row.get("FileType"),
+        delimiter=row.get("Delimiter"),
+        header_lines=_number(row, "HeaderLines"),
+        mapping=row.get("FieldMappingType"),
+        is_quoted=_is_true(row, "StandardQuotedStrings"),
+        null_text=row.get("NullRepresentation"),
+        destination=row.get("DestinationObject.ObjectID"),
+    )
+    return row["CustomerKey"], form
+
+
+def read_column(row: Row) -> Column:
+    """Make a column of a row; raise as `read_definition`."""
+    return Column(
+        name=row["Name"],
+        type=row.get("FieldType", "Text"),
+        length=_number(row, "MaxLength"),
+        scale=_number(row, "Scale"),
+        is_required=_is_true(row, "IsRequired"),
+        is_primary_key=_is_true(row, "IsPrimaryKey"),
+        has_default="DefaultValue" in row,
+    )
+
+
+def _is_true(row: Row, name: str) -> bool:
+    return row.get(name, "").strip().lower() in {"true", "1"}
 
 
 def read_definition(row: Row) -> Definition:
@@ -282,12 +341,14 @@ class QueryShape:
     values: int
     continues: bool
     inner: bool
+    format: bool
 
     def query(self) -> Query:
         """Give the query with slots for values."""
         return Query(
             object_type=self.object_type,
             inner=self.inner,
+            format=self.format,
             filter_by=self.filter_by,
             values=tuple(placeholder(f"value{number}") for number in range(self.values)),
             continues=placeholder("continues") if self.continues else None,
@@ -335,7 +396,9 @@ class Envelopes:
 
 
 def _shape(query: Query) -> QueryShape:
-    return QueryShape(query.object_type, query.filter_by, len(query.values), query.continues is not None, query.inner)
+    return QueryShape(
+        query.object_type, query.filter_by, len(query.values), query.continues is not None, query.inner, query.format
+    )
 
 
 def _fill(template: Template, credentials: Mapping[str, str], values: Mapping[str, str]) -> bytes:

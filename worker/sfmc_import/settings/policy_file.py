@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from sfmc_import.file_format import Preflight
 from sfmc_import.policy import Policies
 from sfmc_import.request import fold_key
 from sfmc_import.routing import BadRouteError, Routes
 from sfmc_import.settings.problems import field_problems, unknown_name
 from sfmc_import.settings.schedule_table import SCHEDULE, ScheduleTable
-from sfmc_import.settings.values import CustomerKey, Hours, Mid, Seconds
+from sfmc_import.settings.values import CustomerKey, Encoding, Hours, Mid, Seconds
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 T = TypeVar("T", bound=BaseModel)
@@ -32,6 +33,7 @@ class Route:
     mid: str | None = None
     name: str | None = None
     priority: int | None = None
+    preflight: Preflight | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,19 @@ class DefinitionTable(PolicyTable):
     mid: Mid | None = Field(None, description="the MID of a business unit; without it any")
 
 
+class PreflightTable(BaseModel):
+    """What is checked of the files of a route."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = Field(1000, ge=0, le=100_000, description="a whole number: how many rows are checked")
+    encoding: Encoding = Field("utf-8", description="an encoding such as utf-8 or cp1252")
+    empty: Literal["fail", "skip", "run"] = Field("fail", description="fail, skip or run (for a file without rows)")
+    columns: tuple[Annotated[str, Field(max_length=256)], ...] = Field(
+        (), max_length=4000, description="the columns of the destination in the order of the file"
+    )
+
+
 class RouteTable(BaseModel):
     """One [[route]]."""
 
@@ -110,9 +125,15 @@ class RouteTable(BaseModel):
     name: str | None = Field(None, min_length=1, description="a name for logs")
     priority: int | None = Field(None, ge=0, le=9, description="0 to 9: which of the waiting messages is taken first")
 
+    preflight: PreflightTable | None = Field(
+        None, description="{rows = 1000, encoding = …, empty = …, columns = […]}: what is checked before a start"
+    )
+
     def as_route(self) -> Route:
         """Give the route that this table describes."""
-        return Route(**self.model_dump())
+        given = self.model_dump(exclude={"preflight"})
+        preflight = None if self.preflight is None else Preflight(**self.preflight.model_dump())
+        return Route(**given, preflight=preflight)
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:

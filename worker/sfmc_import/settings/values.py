@@ -1,5 +1,6 @@
 """Types of settings that check their values: times, addresses, time zones, keys."""
 
+import codecs
 import re
 import ssl
 from pathlib import Path
@@ -97,11 +98,23 @@ def check_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def check_encoding(value: str) -> str:
+    """Accept the names of encodings of text that can be read piece by piece."""
+    try:
+        name = codecs.lookup(value).name
+        # Others than those of text, such as base64, are refused here.
+        "a".encode(name)
+    except (LookupError, ValueError):
+        raise ValueError("not an encoding of text") from None
+    return name
+
+
 def as_text(value: object) -> object:
     """Read a number written without quotes as text, as people write a MID in TOML."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+Encoding = Annotated[str, Field(max_length=40), AfterValidator(check_encoding)]
 CaBundle = Annotated[FilePath, AfterValidator(check_certificates)]
 LoginName = Annotated[str, AfterValidator(check_login)]
 LoginSecret = Annotated[SecretStr, AfterValidator(check_secret)]

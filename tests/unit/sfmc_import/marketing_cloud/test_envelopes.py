@@ -17,8 +17,11 @@ from sfmc_import.marketing_cloud.envelopes import (
     Envelopes,
     UnsendableError,
     all_definitions,
+    data_extension_by_object,
     definition_by_key,
     definition_by_object,
+    fields_of,
+    format_by_key,
     header_blocks,
     runs_by_definition,
     runs_by_task,
@@ -73,6 +76,9 @@ def test_a_start_with_user_and_password_is_the_golden_file(service):
         (definition_by_key("orders"), "retrieve_definition.xml"),
         (replace(definition_by_key("orders"), inner=True), "retrieve_definition_and_destination.xml"),
         (definition_by_object("5e1ad037-29c3-de11-9a36-001e0bfba5bd"), "retrieve_definition_by_object.xml"),
+        (format_by_key("orders"), "retrieve_file_format.xml"),
+        (data_extension_by_object("5e1ad037-29c3-de11-9a36-001e0bfba5bd"), "retrieve_data_extension.xml"),
+        (fields_of("people"), "retrieve_columns.xml"),
     ],
 )
 def test_a_query_is_the_golden_file(envelopes, query, name):

@@ -2,6 +2,7 @@ import tomllib
 
 import pytest
 
+from sfmc_import.file_format import Preflight
 from sfmc_import.policy import Policies, Policy
 from sfmc_import.settings.policy_file import Route, read_tables
 
@@ -159,3 +160,22 @@ def test_a_business_unit_is_a_number_whose_leading_zeros_do_not_count() -> None:
 def test_each_source_has_a_name_of_its_own_and_a_kind(text: str, complaint: str) -> None:
     _, _, problems = read(text)
     assert any(complaint in each for each in problems), problems
+
+
+def test_a_route_has_the_preflight_that_its_table_says() -> None:
+    _, routes, problems = read(
+        '[[route]]\npattern = "a"\ncustomer_key = "k"\n[[route]]\npattern = "b"\ncustomer_key = "k"\n'
+        'preflight = {rows = 5, encoding = "latin-1", empty = "run", columns = ["A", ""]}\n'
+    )
+
+    assert problems == []
+    assert routes[0].preflight is None
+    assert routes[1].preflight == Preflight(rows=5, encoding="iso8859-1", empty="run", columns=("A", ""))
+
+
+@pytest.mark.parametrize("line", ['encoding = "base64"', 'encoding = "x"', 'empty = "drop"', "rows = -1", "row = 1"])
+def test_a_preflight_that_cannot_be_is_one_line(line: str) -> None:
+    _, _, problems = read(f'[[route]]\npattern = "a"\ncustomer_key = "k"\npreflight = {{{line}}}\n')
+
+    assert len(problems) == 1
+    assert "[[route]] 1 preflight: " in problems[0]

@@ -1,0 +1,75 @@
+"""Carries out the preflight of a file: reads the description of its definition, then the beginning of the file."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import structlog
+
+from sfmc_import.definitions import ABSENT
+from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.file_format import FileDescription, FileFormat, Preflight
+from sfmc_import.ports import Refusal
+from sfmc_import.routing import Routed
+from sfmc_producers.preflight import Checked, check
+
+OpenContent = Callable[[], BinaryIO]
+"""Opens the content of a file for reading."""
+
+log = structlog.get_logger("sfmc_producers.preflight")
+
+
+class Descriptions(Protocol):
+    """Says what the file of a definition should look like."""
+
+    def description(self, mid: str, customer_key: str) -> FileDescription | Refusal:
+        """Give it from memory, or ask Marketing Cloud; code 43010 without such a definition."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A file that the preflight refuses: the ledger has its request, which is `rejected`."""
+
+    request_id: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file without rows, which starts nothing: its route says so."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading; raises OSError for a pipe or a device, which would be waited for without end."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return open(handle, "rb")  # noqa: PTH123 - it takes the handle
+    os.close(handle)
+    raise OSError(errno.EINVAL, "not a regular file")
+
+
+def describe(target: Routed, descriptions: Descriptions) -> FileDescription:
+    """Say what the file should look like. Raises ServiceUnavailableError where Marketing Cloud does not say it now."""
+    found = descriptions.description(target.mid, target.customer_key)
+    if isinstance(found, (NotApplied, Rejected)) and found.code != ABSENT:
+        text = f"Cannot read how definition {target.customer_key} reads its file: {found.text} ({found.code})"
+        raise ServiceUnavailableError(text)
+    # Without a definition the start finds out, and says it; nothing but the encoding can be said about the file.
+    return found if isinstance(found, FileDescription) else FileDescription(FileFormat())
+
+
+def look_into(open_content: OpenContent, wanted: Preflight, description: FileDescription) -> Checked | None:
+    """Check a file; None where it cannot be read now, which holds up no other file."""
+    try:
+        with closing(open_content()) as content:
+            return check(content, wanted, description)
+    except OSError as error:
+        log.warning("preflight_file_unreadable", reason=error.strerror or str(error), action="waiting")
+        return None
