@@ -64,17 +64,9 @@ def test_a_tick_comes_at_a_full_minute_on_the_clock_of_redis(system: RunningSyst
     assert tick.second == 0
 
 
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        ({'"30 5 * * *"': '"30 25 * * *"'}, "nightly cron: '30 25 * * *': not a line of cron: bad hour"),
-        ({"Europe/Berlin": "Europe/Nowhere"}, "not a time zone of the IANA list"),
-    ],
-)
-def test_a_wrong_line_is_one_line_for_beat_and_doctor(
-    system: RunningSystem, changes: dict[str, str], complaint: str
-) -> None:
-    policy = use_policy(system, example_of("schedule", **changes))
+def test_a_wrong_line_is_one_line_for_beat_and_doctor(system: RunningSystem) -> None:
+    policy = use_policy(system, example_of("schedule", **{'"30 5 * * *"': '"30 25 * * *"'}))
+    complaint = "nightly cron: '30 25 * * *': not a line of cron: bad hour"
     for command in ("beat", "doctor"):
         done = system.run(command, **policy)
         assert done.returncode in {1, 2}
