@@ -35,11 +35,7 @@ MUTANTS = (
     Mutant("starting", "if a.account_wide and r.owner ~= '' then", "if false then"),
     Mutant("starting", "denied = a.denied", ""),
     Mutant("claim", "owner = '', denied = ''})", "owner = ''})"),
-    Mutant(
-        "claim",
-        "or nil, denied = present(r.denied),\n    newest",
-        "or nil,\n    newest",
-    ),
+    Mutant("claim", "or nil, denied = present(r.denied),\n    newest", "or nil,\n    newest"),
     Mutant("claim", "above = r.above, denied = present(r.denied),", "above = r.above,"),
     # Fences and leases.
     Mutant("lease", "if d.holder ~= a.id or int(d.fence) ~= a.fence then", "if d.holder ~= a.id then"),
