@@ -101,7 +101,10 @@ loggers add under such names means something else.
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 # Whole envelopes, with token and all, are what these log at debug level: they stay capped whatever is asked for.
-NEVER_BELOW_WARNING = ("zeep", "urllib3", "requests", "redis", "watchdog", "azure", "boto3", "botocore", "s3transfer")
+NEVER_BELOW_WARNING = (
+    *("zeep", "urllib3", "requests", "redis", "watchdog", "asyncssh"),
+    *("azure", "boto3", "botocore", "s3transfer"),
+)
 
 # One line or more for each message, which our own records say better; shown when debug is asked for.
 TALKATIVE = ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "amqp", "asyncio", "uvicorn.access")

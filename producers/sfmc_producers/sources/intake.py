@@ -46,8 +46,8 @@ class Intake:
         """
         routing = self.route(arrival)
         if isinstance(routing, Routed):
-            return self._submit(arrival, routing)
-        return routing is not None and self._report(arrival, routing)
+            return self.submit(arrival, routing)
+        return routing is not None and self.report(arrival, routing)
 
     def route(self, arrival: Arrival) -> Routing | None:
         """Find the definition: the one that the event names, that of the source, the routes, the FileSpecs."""
@@ -57,7 +57,8 @@ class Intake:
             return Routed(customer_key=key, mid=mid or self.submitter.default_mid, by="route")
         return self.submitter.route(arrival.file, mid)
 
-    def _submit(self, arrival: Arrival, target: Routed) -> bool | InvalidRequest:
+    def submit(self, arrival: Arrival, target: Routed) -> bool | InvalidRequest:
+        """Record the request of an arrival for this definition; answers as `take`."""
         answer = self.submitter.submit(arrival.file, target, self.source, arrival.event_id, arrival.open_content)
         if isinstance(answer, (Refused, Skipped)):
             self._say_not_started(arrival, target, answer)
@@ -74,7 +75,8 @@ class Intake:
         else:
             log.warning("file_empty_skipped")
 
-    def _report(self, arrival: Arrival, routing: Unrouted | AmbiguousRoute) -> bool:
+    def report(self, arrival: Arrival, routing: Unrouted | AmbiguousRoute) -> bool:
+        """Report that an arrival starts nothing; False: not now, ask again."""
         if not self.submitter.report(arrival.file, routing):
             return False
         keys = list(routing.customer_keys)

@@ -33,9 +33,17 @@ def _push() -> Kind:
     return options.KIND
 
 
+def _sftp() -> Kind:
+    with extra_needed('kind = "sftp"', "sftp"):
+        from sfmc_producers.sources.sftp import kind  # noqa: PLC0415
+
+    return kind.KIND
+
+
 KINDS: Mapping[str, Callable[[], Kind]] = MappingProxyType({
     "azure-queue": _azure_queue,
     "push": _push,
+    "sftp": _sftp,
     "sqs": _sqs,
     "stream": _stream,
 })  # fmt: skip

@@ -1,0 +1,71 @@
+"""The content of a file on the server, for who delivers it: all of it as it was announced, or an error."""
+
+from collections.abc import Generator
+from contextlib import closing
+
+import asyncssh
+
+from sfmc_import.request import FileInfo
+from sfmc_producers.sources.receiving import SourceUnavailableError
+from sfmc_producers.sources.sftp.connection import said
+from sfmc_producers.sources.sftp.entries import is_same
+from sfmc_producers.sources.sftp.letting_go import find_moved
+from sfmc_producers.sources.sftp.listing import path_of
+from sfmc_producers.sources.sftp.options import SftpOptions
+from sfmc_producers.sources.sftp.server import SftpServer
+from sfmc_producers.stability import FileStat
+
+
+class ContentChangedError(Exception):
+    """The file is gone, or is not the one that was announced; the text says which."""
+
+
+def read_content(
+    server: SftpServer, options: SftpOptions, info: FileInfo, offset: int = 0
+) -> Generator[bytes, None, None]:
+    """Read a file from `offset` on, in chunks of about a mebibyte; one that was moved after acceptance is found.
+
+    Raises ContentChangedError, also after some chunks, SourceUnavailableError and SourceRefusedError.
+    """
+    file = _expected(options, info)
+    count = offset
+    try:
+        path = _find(server, options, file, info)
+        with closing(server.content(path, offset)) as chunks:
+            for chunk in chunks:
+                count += len(chunk)
+                if count > file.size:
+                    raise ContentChangedError(f"{info.name} has more than the {file.size} bytes that were announced")
+                yield chunk
+        if count != file.size:
+            raise ContentChangedError(f"{info.name} ended after {count} of {file.size} bytes")
+        if not is_same(server.lstat(path), file):
+            raise ContentChangedError(f"{info.name} was changed while it was read")
+    except asyncssh.SFTPNoSuchFile as error:
+        raise ContentChangedError(f"{info.name} is gone") from error
+    except asyncssh.SFTPError as error:
+        raise SourceUnavailableError(f"{server.address} does not give {info.name}: {said(error)}") from error
+
+
+def _expected(options: SftpOptions, info: FileInfo) -> FileStat:
+    """Give the file as the listing showed it; raises ContentChangedError for one that cannot be of this source."""
+    base = options.location
+    within = info.location.removeprefix(base).strip("/")
+    is_inside = info.location == base or info.location.startswith(f"{base}/")
+    path = f"{within}/{info.name}".lstrip("/")
+    if not is_inside or "\0" in path or "/" in info.name or {".", ".."} & set(path.split("/")):
+        raise ContentChangedError(f"{info.location}/{info.name} is no file of {base}")
+    if info.size is None or info.modified_ns is None:
+        raise ContentChangedError(f"{info.name} was announced without size or time stamp")
+    return FileStat(path, info.size, info.modified_ns)
+
+
+def _find(server: SftpServer, options: SftpOptions, file: FileStat, info: FileInfo) -> bytes:
+    path = path_of(options.dir, file.name)
+    found = server.lstat(path)
+    if is_same(found, file):
+        return path
+    moved = find_moved(server, options, file, info)
+    if moved is None:
+        raise ContentChangedError(f"{info.name} is gone" if found is None else f"{info.name} has other content by now")
+    return moved

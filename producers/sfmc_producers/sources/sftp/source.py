@@ -1,0 +1,275 @@
+"""The runner of the source `sftp`: lists, waits until files are stable, submits them, then lets go of them."""
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from uuid import uuid4
+
+import asyncssh
+import orjson
+import structlog
+
+from sfmc_import.display import one_line
+from sfmc_import.request import FileInfo
+from sfmc_import.retrying import Backoff
+from sfmc_import.routing import Routed
+from sfmc_producers.notifications import Wakeup
+from sfmc_producers.sources.arrivals import Arrival
+from sfmc_producers.sources.intake import Intake, SetAside
+from sfmc_producers.sources.receiving import SourceUnavailableError
+from sfmc_producers.sources.sftp.connection import said
+from sfmc_producers.sources.sftp.content import read_content
+from sfmc_producers.sources.sftp.entries import Handled, Skipped
+from sfmc_producers.sources.sftp.letting_go import let_go
+from sfmc_producers.sources.sftp.listing import FolderMissingError, Walk
+from sfmc_producers.sources.sftp.options import SftpOptions
+from sfmc_producers.sources.sftp.server import SftpServer
+from sfmc_producers.stability import FileStat, TrackedFile, evaluate
+from sfmc_producers.submitter import InvalidRequest
+
+PAUSES = Backoff(floor=1.0, cap=300.0)
+"""Seconds between two tries to reach a server that does not answer."""
+
+MIN_PAUSE_SECONDS = 0.05
+UNNAMABLE = "its name is no text in UTF-8, or a path"
+
+MAX_BODY_BYTES = 4096
+"""Bytes of a name that are kept in a dead letter."""
+
+
+class SftpSource:
+    """Watches one folder of a server; `stable_seconds` is how long a file must be unchanged.
+
+    Files that need nothing more are remembered by a digest each, and again after a restart by the ledger.
+    """
+
+    def __init__(
+        self,
+        options: SftpOptions,
+        intake: Intake,
+        set_aside: SetAside,
+        server: SftpServer,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float],
+        key: bytes,
+    ) -> None:
+        self.name, self.stable_seconds = intake.source, options.stable
+        self._options, self._rule = options, options.rule
+        self._intake, self._set_aside, self._server = intake, set_aside, server
+        self._clock, self._chance = clock, chance
+        self._seen: dict[str, TrackedFile] = {}
+        self._done, self._unmatched, self._said = Handled(key), Handled(key), Handled(key)
+        self._unmoved: dict[str, FileStat] = {}
+        self._attempt = ""
+        self._is_missing = False
+        self._log = structlog.get_logger("sfmc_producers.sources").bind(source=self.name)
+
+    def run(self, wakeup: Wakeup) -> None:
+        """List, submit and let go until `wakeup` closes; raises SourceRefusedError."""
+        failures = 0
+        try:
+            while not wakeup.is_closing:
+                try:
+                    pause = self.scan(wakeup)
+                except SourceUnavailableError as error:
+                    failures += 1
+                    if failures == 1:
+                        self._log.error("source_unavailable", reason=str(error), action="waiting")
+                    self._server.disconnect()
+                    wakeup.wait(PAUSES.pause(failures, self._chance()))
+                    continue
+                if failures:
+                    self._log.info("source_available", failures=failures)
+                failures = 0
+                self._rest(wakeup, pause)
+        finally:
+            self._server.close()
+
+    def list_arrivals(self) -> Iterator[Arrival]:
+        """Give what one listing shows, for a scan: the files of this source that are not empty and have their marker.
+
+        Whether a file still grows one look cannot tell: the caller looks twice, `stable_seconds` apart, and takes
+        what is equal. Raises SourceUnavailableError and SourceRefusedError.
+        """
+        try:
+            files = [each for each in self._walk().entries() if isinstance(each, FileStat) and self._is_wanted(each)]
+        except FolderMissingError as error:
+            raise SourceUnavailableError(f"{self._options.location} cannot be listed: {error}") from error
+        once = evaluate({}, files, self._clock(), replace(self._rule, scans=1, seconds=0.0))
+        return map(self._arrival, once.stable)
+
+    def open_content(self, arrival: Arrival, offset: int = 0) -> Generator[bytes, None, None]:
+        """Read the file of an arrival in chunks; see `read_content` for what it raises. Close it, or read all."""
+        return read_content(self._server, self._options, arrival.file, offset)
+
+    def close(self) -> None:
+        """Close the connections; for who lists or reads without `run`."""
+        self._server.close()
+
+    def _rest(self, wakeup: Wakeup, pause: float) -> None:
+        if pause > self._options.idle_close:
+            self._server.disconnect()
+        wakeup.wait(max(MIN_PAUSE_SECONDS, pause))
+
+    def scan(self, wakeup: Wakeup) -> float:
+        """List once and bring on what is stable; gives the seconds until the next listing."""
+        self._take_back()
+        files = self._look()
+        if files is None:
+            return self._options.every
+        taken = evaluate(self._seen, files, self._clock(), self._rule)
+        self._seen = dict(taken.seen)
+        for each in taken.waiting:
+            if each.reason == "empty":
+                self._say_once("file_empty_skipped", each.name, each.size)
+        # The oldest first, so that follow-ups of one definition come in the order of arrival.
+        for file in sorted(taken.stable, key=lambda file: (file.modified_ns, file.name)):
+            if wakeup.is_closing or self._intake.submitter.is_ledger_waiting:
+                break
+            self._bring(file)
+        self._let_go_of_all(wakeup)
+        for memory in self._memories():
+            memory.end()
+        waits = (self._options.every, taken.next_in, self._intake.submitter.next_in)
+        return min(each for each in waits if each is not None)
+
+    def _look(self) -> list[FileStat] | None:
+        """List what is not handled yet; None while the folder cannot be listed."""
+        for memory in self._memories():
+            memory.begin()
+        walk = self._walk()
+        try:
+            files = [each for each in map(self._sort_out, walk.entries()) if each is not None]
+        except FolderMissingError as error:
+            if not self._is_missing:
+                self._log.error("folder_unreadable", folder=self._options.location, reason=str(error), action="waiting")
+            # What happened meanwhile is unknown, so every file must become stable again.
+            self._is_missing, self._seen = True, {}
+            return None
+        for name, reason in walk.unreadable.items():
+            self._say_once("entry_unreadable", name, reason, reason=reason)
+        if self._is_missing:
+            self._log.info("folder_readable_again", folder=self._options.location)
+        self._is_missing = False
+        return files
+
+    def _sort_out(self, entry: object) -> FileStat | None:
+        """Give an entry that must be looked at: a file that counts and is not handled yet."""
+        if isinstance(entry, Skipped):
+            self._skip(entry)
+            return None
+        assert isinstance(entry, FileStat)
+        if not self._is_wanted(entry) or self._done.has(*_state(entry)):
+            return None
+        if self._unmatched.has(*_state(entry)) and not isinstance(self._intake.route(self._arrival(entry)), Routed):
+            return None
+        return entry
+
+    def _bring(self, file: FileStat) -> None:
+        """Bring a finished file as far as possible; what is not done now comes again with the next listing."""
+        arrival = self._arrival(file)
+        routing = self._intake.route(arrival)
+        if isinstance(routing, Routed):
+            self._submit(file, arrival, routing)
+        elif routing is not None and not self._unmatched.has(*_state(file)) and self._intake.report(arrival, routing):
+            self._unmatched.add(*_state(file))
+            del self._seen[file.name]
+
+    def _submit(self, file: FileStat, arrival: Arrival, target: Routed) -> None:
+        taken = self._intake.submit(arrival, target)
+        if isinstance(taken, InvalidRequest):
+            about = {"location": arrival.file.location, "name": arrival.file.name, "size": file.size}
+            taken, is_accepted = self._keep(file.name.encode(), orjson.dumps(about), "; ".join(taken.problems)), False
+        else:
+            is_accepted = taken
+        if not taken:
+            return
+        self._done.add(*_state(file))
+        self._unmatched.discard(*_state(file))
+        del self._seen[file.name]
+        if is_accepted and self._options.after != "keep":
+            self._unmoved[file.name] = file
+
+    def _let_go_of_all(self, wakeup: Wakeup) -> None:
+        """Let go of accepted files, for a while; after the first that the server refuses, the next round goes on."""
+        until = self._clock() + self._options.every
+        for name, file in list(self._unmoved.items()):
+            if wakeup.is_closing or self._clock() > until:
+                return
+            try:
+                is_gone = let_go(self._server, self._options, file, self._arrival(file).file)
+            except asyncssh.SFTPError as error:
+                reason = said(error)
+                # It becomes the last one, so that it holds up no other.
+                self._unmoved[name] = self._unmoved.pop(name)
+                self._say_once("file_not_let_go", name, reason, of="", after=self._options.after, reason=reason)
+                return
+            if is_gone:
+                self._log.info("file_let_go", file=name, after=self._options.after)
+            del self._unmoved[name]
+
+    def _skip(self, entry: Skipped) -> None:
+        name = entry.name.decode("utf-8", "surrogateescape")
+        last = name.rpartition("/")[2]
+        if entry.reason == "gone" or not self._rule.is_candidate(last) or not fnmatchcase(last, self._options.pattern):
+            return
+        if entry.reason != "unnamable":
+            self._say_once("entry_skipped", name, entry.reason, reason=entry.reason)
+        elif not self._said.has(name, "unnamable") and self._keep(entry.name, entry.name, UNNAMABLE):
+            self._said.add(name, "unnamable")
+            self._log.warning("file_name_undecodable", file=one_line(entry.name.decode("utf-8", "backslashreplace")))
+
+    def _keep(self, name: bytes, body: bytes, text: str) -> bool:
+        """Set a file aside as a dead letter; False when Redis does not take it now."""
+        record = Handled(b"").digest(self._options.location, name).hex() + self._attempt
+        kept = self._set_aside.add(self.name, record, body[:MAX_BODY_BYTES], text)
+        if kept:
+            self._log.warning("record_set_aside", message_id=record, reason=text)
+        return kept
+
+    def _take_back(self) -> None:
+        """Look anew at everything that was set aside, when an operator sends some of it back."""
+        for body in self._set_aside.replayed(self.name):
+            self._attempt = f":{uuid4().hex}"
+            for memory in self._memories():
+                memory.clear()
+            self._set_aside.done(self.name, body)
+
+    def _say_once(self, event: str, name: str, state: object, *, of: str | None = None, **fields: object) -> None:
+        """Say something about a file once; `of` stands for all files that one line is enough for."""
+        known = (name if of is None else of, event, state)
+        if not self._said.has(*known):
+            self._said.add(*known)
+            self._log.warning(event, file=one_line(name), **fields)
+
+    def _memories(self) -> tuple[Handled, Handled, Handled]:
+        return self._done, self._unmatched, self._said
+
+    def _walk(self) -> Walk:
+        options = self._options
+        return Walk(
+            server=self._server,
+            root=options.dir,
+            rule=self._rule,
+            recursive=options.recursive,
+            skip=options.move_to,
+            seconds=options.listing_timeout,
+            most=options.max_files,
+            clock=self._clock,
+        )
+
+    def _is_wanted(self, file: FileStat) -> bool:
+        last = file.name.rpartition("/")[2]
+        is_marker = self._rule.marker is not None and last.endswith(self._rule.marker)
+        return is_marker or (fnmatchcase(last, self._options.pattern) and self._rule.is_candidate(file.name))
+
+    def _arrival(self, file: FileStat) -> Arrival:
+        within, _, name = file.name.rpartition("/")
+        location = f"{self._options.location}/{within}" if within else self._options.location
+        return Arrival(file=FileInfo(location=location, name=name, size=file.size, modified_ns=file.modified_ns))
+
+
+def _state(file: FileStat) -> tuple[object, ...]:
+    return file.name, file.size, file.modified_ns

@@ -1,0 +1,209 @@
+"""An SFTP server in this process: asyncssh's own, over a folder, that counts logins and fails as a test asks."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import asyncssh
+
+from tests.support.secrets_watch import WATCH
+
+USER, PASSWORD = "drop", "a-password-of-the-sftp-server"
+WATCH.use(PASSWORD)
+
+
+class SftpTestServer:
+    """Serves `root` at 127.0.0.1:`port` until closed.
+
+    `logins` are the (method, accepted) of every try, `connections` how many were ever opened, `open` how many are now,
+    `peak` the most at a time. `stalls` names operations (scandir, lstat, open, read, rename, remove) that never
+    answer; `entries` takes the place of a listing; `attributes` changes the attributes of each entry; `before` and
+    `after` are called around operations with the operation and the path.
+    """
+
+    def __init__(self, root: Path, *, authorized: Sequence[asyncssh.SSHKey] = (), port: int = 0) -> None:
+        self.root, self.port, self.authorized = root, port, list(authorized)
+        self.host_keys = [asyncssh.generate_private_key("ssh-ed25519")]
+        self.methods = {"password", "publickey"}
+        self.most_connections: int | None = None
+        self.logins: list[tuple[str, bool]] = []
+        self.connections = self.peak = 0
+        self.open: set[asyncssh.SSHServerConnection] = set()
+        self.stalls: set[str] = set()
+        self.ends_refused_logins = False
+        self.entries: Callable[[str], AsyncIterator[asyncssh.SFTPName]] | None = None
+        self.attributes: Callable[[asyncssh.SFTPAttrs], None] = lambda _: None
+        self.before: Callable[[str, str], None] = lambda *_: None
+        self.after: Callable[[str, str], None] = lambda *_: None
+        self.files: list[Any] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sftp-test-server", daemon=True)
+        self._listener: asyncssh.SSHAcceptor | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """That of its first host key."""
+        return self.host_keys[0].get_fingerprint()
+
+    def listen(self) -> None:
+        """Accept connections, at the port it had before."""
+        self._listener = self._run(self._listen())
+        self.port = self._listener.get_port()
+
+    def cut(self) -> None:
+        """Close the listener and every connection at once."""
+        self._run(self._cut())
+
+    def drop(self) -> None:
+        """Close every connection at once; new ones are accepted."""
+        self._run(self._drop())
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.listen()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+        self._run(_cancel_rest())
+        for each in self.files:
+            each.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    async def _listen(self) -> asyncssh.SSHAcceptor:
+        return await asyncssh.create_server(
+            lambda: _Login(self),
+            "127.0.0.1",
+            self.port,
+            config=None,
+            server_host_keys=self.host_keys,
+            sftp_factory=lambda channel: _Files(self, channel),
+            send_server_host_keys=True,
+            login_timeout=10,
+        )
+
+    async def _cut(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            await self._listener.wait_closed()
+            self._listener = None
+        await self._drop()
+
+    async def _drop(self) -> None:
+        for each in list(self.open):
+            each.abort()
+        await asyncio.sleep(0)
+
+
+async def _cancel_rest() -> None:
+    rest = [each for each in asyncio.all_tasks() if each is not asyncio.current_task()]
+    for each in rest:
+        each.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+
+
+class _Login(asyncssh.SSHServer):
+    def __init__(self, server: SftpTestServer) -> None:
+        self._server = server
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._conn, server = conn, self._server
+        if server.most_connections is not None and len(server.open) >= server.most_connections:
+            conn.abort()
+        server.connections += 1
+        server.open.add(conn)
+        server.peak = max(server.peak, len(server.open))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.open.discard(self._conn)
+
+    def password_auth_supported(self) -> bool:
+        return "password" in self._server.methods
+
+    def public_key_auth_supported(self) -> bool:
+        return "publickey" in self._server.methods
+
+    def kbdint_auth_supported(self) -> bool:
+        return False
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return self._answer("password", (username, password) == (USER, PASSWORD))
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        known = {each.get_fingerprint() for each in self._server.authorized}
+        return self._answer("publickey", username == USER and key.get_fingerprint() in known)
+
+    def _answer(self, method: str, accepted: bool) -> bool:
+        self._server.logins.append((method, accepted))
+        if not accepted and self._server.ends_refused_logins:
+            self._conn.abort()
+        return accepted
+
+
+class _Files(asyncssh.SFTPServer):
+    def __init__(self, server: SftpTestServer, channel: Any) -> None:
+        self._server = server
+        super().__init__(channel, chroot=str(server.root).encode())
+
+    async def _at(self, operation: str, path: bytes) -> None:
+        if operation in self._server.stalls:
+            await asyncio.Event().wait()
+        self._server.before(operation, path.decode("utf-8", "backslashreplace"))
+
+    def _past(self, operation: str, path: bytes) -> None:
+        self._server.after(operation, path.decode("utf-8", "backslashreplace"))
+
+    async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        await self._at("scandir", path)
+        given = self._server.entries
+        entries = given(path.decode()) if given else super().scandir(path)
+        async for entry in entries:
+            self._server.attributes(entry.attrs)
+            yield entry
+
+    async def lstat(self, path: bytes) -> Any:
+        await self._at("lstat", path)
+        return super().lstat(path)
+
+    async def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
+        await self._at("open", path)
+        file = super().open(path, pflags, attrs)
+        self._server.files.append(file)
+        return file
+
+    async def read(self, file_obj: Any, offset: int, size: int) -> Any:
+        await self._at("read", b"")
+        return super().read(file_obj, offset, size)
+
+    async def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        await self._at("rename", oldpath)
+        super().rename(oldpath, newpath)
+        self._past("rename", oldpath)
+
+    async def remove(self, path: bytes) -> None:
+        await self._at("remove", path)
+        super().remove(path)
+        self._past("remove", path)
+
+
+def entry(name: bytes | str, *, size: int | None = 5, mtime: int | None = 1_700_000_000, mode: int | None = 0o100644):
+    """An entry of a made-up listing."""
+    attributes = asyncssh.SFTPAttrs(size=size, permissions=mode, atime=mtime, mtime=mtime)
+    return asyncssh.SFTPName(name, "", attributes)
+
+
+def listing_of(*entries: asyncssh.SFTPName) -> Callable[[str], AsyncIterator[asyncssh.SFTPName]]:
+    """A made-up listing of every folder."""
+
+    async def given(path: str) -> AsyncIterator[asyncssh.SFTPName]:
+        for each in entries:
+            yield each
+
+    return given
