@@ -99,7 +99,6 @@ class SftpTestServer:
     async def _drop(self) -> None:
         for each in list(self.open):
             each.abort()
-        await asyncio.sleep(0)
 
 
 async def _cancel_rest() -> None:
@@ -122,6 +121,7 @@ class _Login(asyncssh.SSHServer):
         server.peak = max(server.peak, len(server.open))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        del exc
         self._server.open.discard(self._conn)
 
     def password_auth_supported(self) -> bool:
