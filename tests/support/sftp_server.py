@@ -1,6 +1,8 @@
 """An SFTP server in this process: asyncssh's own, over a folder, that counts logins and fails as a test asks."""
 
 import asyncio
+import os
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
@@ -20,11 +22,14 @@ class SftpTestServer:
     `logins` are the (method, accepted) of every try, `connections` how many were ever opened, `open` how many are now,
     `peak` the most at a time. `stalls` names operations (scandir, lstat, open, read, rename, remove) that never
     answer; `entries` takes the place of a listing; `attributes` changes the attributes of each entry; `before` and
-    `after` are called around operations with the operation and the path.
+    `after` are called around operations with the operation and the path. With `program`, that of OpenSSH, it answers
+    instead, and paths are those of this machine.
     """
 
-    def __init__(self, root: Path, *, authorized: Sequence[asyncssh.SSHKey] = (), port: int = 0) -> None:
-        self.root, self.port, self.authorized = root, port, list(authorized)
+    def __init__(
+        self, root: Path, *, authorized: Sequence[asyncssh.SSHKey] = (), port: int = 0, program: Path | None = None
+    ) -> None:
+        self.root, self.port, self.authorized, self.program = root, port, list(authorized), program
         self.host_keys = [asyncssh.generate_private_key("ssh-ed25519")]
         self.methods = {"password", "publickey"}
         self.most_connections: int | None = None
@@ -84,7 +89,8 @@ class SftpTestServer:
             self.port,
             config=None,
             server_host_keys=self.host_keys,
-            sftp_factory=lambda channel: _Files(self, channel),
+            sftp_factory=None if self.program else lambda channel: _Files(self, channel),
+            encoding=None,
             send_server_host_keys=True,
             login_timeout=10,
         )
@@ -99,6 +105,13 @@ class SftpTestServer:
     async def _drop(self) -> None:
         for each in list(self.open):
             each.abort()
+
+
+def openssh_program() -> Path | None:
+    """OpenSSH's sftp-server, where this machine has it; it is rarely on PATH."""
+    folders = ("/usr/lib/openssh", "/usr/libexec/openssh", "/usr/libexec", "/usr/lib/ssh", "/usr/lib/misc")
+    found = shutil.which("sftp-server", path=os.pathsep.join((os.environ["PATH"], *folders)))
+    return Path(found) if found else None
 
 
 async def _cancel_rest() -> None:
@@ -124,6 +137,9 @@ class _Login(asyncssh.SSHServer):
         del exc
         self._server.open.discard(self._conn)
 
+    def session_requested(self) -> asyncssh.SSHServerSession[bytes] | bool:
+        return _Program(self._server.program) if self._server.program else False
+
     def password_auth_supported(self) -> bool:
         return "password" in self._server.methods
 
@@ -145,6 +161,41 @@ class _Login(asyncssh.SSHServer):
         if not accepted and self._server.ends_refused_logins:
             self._conn.abort()
         return accepted
+
+
+class _Program(asyncssh.SSHServerSession[bytes]):
+    """Passes a session on to OpenSSH's sftp-server."""
+
+    def __init__(self, program: Path) -> None:
+        self._program, self._child, self._early = program, None, []
+
+    def connection_made(self, chan: Any) -> None:
+        self._chan = chan
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        return subsystem == "sftp"
+
+    def session_started(self) -> None:
+        self._task = asyncio.ensure_future(self._serve())
+
+    def data_received(self, data: bytes, _type: Any) -> None:
+        if self._child is None:
+            self._early.append(data)
+        else:
+            self._child.stdin.write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        if self._child is not None:
+            self._child.stdin.close()
+
+    async def _serve(self) -> None:
+        pipe = asyncio.subprocess.PIPE
+        self._child = await asyncio.create_subprocess_exec(str(self._program), stdin=pipe, stdout=pipe)
+        self._child.stdin.writelines(self._early)
+        while data := await self._child.stdout.read(65536):
+            self._chan.write(data)
+        await self._child.wait()
 
 
 class _Files(asyncssh.SFTPServer):
