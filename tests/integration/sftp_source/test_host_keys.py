@@ -54,7 +54,7 @@ def test_a_public_key_is_pinned_as_well_as_a_fingerprint_and_chooses_the_type_th
     watched.pass_time()
 
 
-def test_a_server_that_has_no_key_of_the_pinned_type_is_told_by_the_key_that_it_has(watched, server):
+def test_a_server_that_has_no_key_of_the_pinned_type_is_refused_with_the_key_that_it_has(watched, server):
     watched.restart(host_keys=[public(ECDSA)])
     assert f"offers ssh-ed25519 {server.fingerprint}" in str(stopped(watched))
     assert server.logins == []

@@ -161,7 +161,7 @@ class Connector:
         return SourceUnavailableError(text)
 
     async def _offered(self) -> str | None:
-        """Ask for the host key of a server that has none of the types that are pinned; nobody logs in."""
+        """Ask for the host key of a server that has none of the types that are pinned; no one logs in."""
         try:
             async with asyncio.timeout(self._options.timeout):
                 key = await asyncssh.get_server_host_key(self._options.host, self._options.port, config=None)

@@ -28,23 +28,28 @@ def read_content(
     Raises ContentChangedError, also after some chunks, SourceUnavailableError and SourceRefusedError.
     """
     file = _expected(options, info)
-    count = offset
     try:
         path = _find(server, options, file, info)
-        with closing(server.content(path, offset)) as chunks:
-            for chunk in chunks:
-                count += len(chunk)
-                if count > file.size:
-                    raise ContentChangedError(f"{info.name} has more than the {file.size} bytes that were announced")
-                yield chunk
-        if count != file.size:
-            raise ContentChangedError(f"{info.name} ended after {count} of {file.size} bytes")
+        yield from _all_of(server, path, offset, file.size)
         if not is_same(server.lstat(path), file):
             raise ContentChangedError(f"{info.name} was changed while it was read")
     except asyncssh.SFTPNoSuchFile as error:
         raise ContentChangedError(f"{info.name} is gone") from error
     except asyncssh.SFTPError as error:
         raise SourceUnavailableError(f"{server.address} does not give {info.name}: {said(error)}") from error
+
+
+def _all_of(server: SftpServer, path: bytes, offset: int, size: int) -> Generator[bytes, None, None]:
+    """Give the content of a path, which must be as long as the server said."""
+    count = offset
+    with closing(server.content(path, offset)) as chunks:
+        for chunk in chunks:
+            count += len(chunk)
+            if count > size:
+                raise ContentChangedError(f"the file has more than the {size} bytes that were announced")
+            yield chunk
+    if count != size:
+        raise ContentChangedError(f"the file ended after {count} of {size} bytes")
 
 
 def _expected(options: SftpOptions, info: FileInfo) -> FileStat:

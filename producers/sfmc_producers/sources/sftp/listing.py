@@ -8,9 +8,9 @@ import asyncssh
 
 from sfmc_producers.sources.receiving import SourceUnavailableError
 from sfmc_producers.sources.sftp.connection import said
-from sfmc_producers.sources.sftp.entries import Entry, Subfolder, is_name, needs_look, read_entry
+from sfmc_producers.sources.sftp.entries import Entry, Skipped, Subfolder, is_name, needs_look, read_entry
 from sfmc_producers.sources.sftp.server import SftpServer
-from sfmc_producers.stability import StabilityRule
+from sfmc_producers.stability import FileStat, StabilityRule
 
 MAX_DEPTH = 32
 """Folders inside one another; a server may show endlessly many."""
@@ -36,23 +36,27 @@ class Walk:
     most: int
     clock: Callable[[], float]
     unreadable: dict[str, str] = field(default_factory=dict)
+    _count: int = 0
 
-    def entries(self) -> Generator[Entry, None, None]:
+    def entries(self) -> Generator[FileStat | Skipped, None, None]:
         """Give the entries as they come.
 
         Raises FolderMissingError, and SourceUnavailableError when the listing takes too long or has too many entries.
         """
-        deadline, count, left = self.clock() + self.seconds, 0, [""]
+        deadline, left = self.clock() + self.seconds, [""]
         while left:
-            within = left.pop()
-            with closing(self._one(within)) as entries:
-                for entry in entries:
-                    count += 1
-                    self._check(deadline, count)
-                    if not isinstance(entry, Subfolder):
-                        yield entry
-                    elif self._enters(entry.name):
-                        left.append(f"{entry.name}/")
+            yield from self._files(left.pop(), left, deadline)
+
+    def _files(self, within: str, left: list[str], deadline: float) -> Generator[FileStat | Skipped, None, None]:
+        """Give the files of one folder; its subfolders go to `left`."""
+        with closing(self._one(within)) as entries:
+            for entry in entries:
+                self._count += 1
+                self._check(deadline)
+                if not isinstance(entry, Subfolder):
+                    yield entry
+                elif self._enters(entry.name):
+                    left.append(f"{entry.name}/")
 
     def _one(self, within: str) -> Generator[Entry, None, None]:
         folder = path_of(self.root, within.rstrip("/"))
@@ -86,10 +90,10 @@ class Walk:
             and self.rule.is_candidate(f"{name}/file")
         )
 
-    def _check(self, deadline: float, count: int) -> None:
+    def _check(self, deadline: float) -> None:
         if self.clock() > deadline:
             raise SourceUnavailableError(f"the listing of {self.root} took longer than {self.seconds:g} s")
-        if count > self.most:
+        if self._count > self.most:
             raise SourceUnavailableError(f"{self.root} has more than {self.most} entries, see max_files")
 
 

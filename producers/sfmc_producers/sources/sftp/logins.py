@@ -62,12 +62,17 @@ def _read_key(setting: str, key: SecretStr, passphrase: SecretStr | None) -> asy
     text = key.get_secret_value().strip() + "\n"
     try:
         return asyncssh.import_private_key(text, passphrase.get_secret_value() if passphrase else None)
-    except asyncssh.KeyEncryptionError:
-        fix = f"set {setting.removesuffix('_KEY')}_PASSPHRASE, or correct it"
-        raise SettingsError([f"{setting}: the key is encrypted and its passphrase does not fit: {fix}"]) from None
-    except asyncssh.KeyImportError:
-        # The library's text may quote the key.
-        raise SettingsError([f"{setting}: not a private key in the form of OpenSSH or PEM"]) from None
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        raise SettingsError([f"{setting}: {_why_unreadable(str(error), setting)}"]) from None
+
+
+def _why_unreadable(text: str, setting: str) -> str:
+    """Say in our words why a key cannot be read: the library's text may quote it."""
+    if "bcrypt" in text:
+        return "it is encrypted in the form of OpenSSH, which needs bcrypt: pip install bcrypt"
+    if "passphrase" in text.lower() or "decrypt" in text.lower():
+        return f"it is encrypted; set {setting.removesuffix('_KEY')}_PASSPHRASE, or correct it"
+    return "not a private key in the form of OpenSSH or PEM"
 
 
 def chosen_of_agent(keys: Sequence[asyncssh.SSHKeyPair], wanted: str | None) -> asyncssh.SSHKeyPair | str:

@@ -91,7 +91,7 @@ class SftpServer:
                     self._ask(connection, file.close())
 
     def disconnect(self) -> None:
-        """Close the connections that nobody uses; the next question opens one."""
+        """Close the connections that no one uses; the next question opens one."""
         with self._lock:
             idle = [each for each in self._connections if not each.users]
             self._connections = [each for each in self._connections if each.users]

@@ -71,21 +71,24 @@ class SftpSource:
         failures = 0
         try:
             while not wakeup.is_closing:
-                try:
-                    pause = self.scan(wakeup)
-                except SourceUnavailableError as error:
-                    failures += 1
-                    if failures == 1:
-                        self._log.error("source_unavailable", reason=str(error), action="waiting")
-                    self._server.disconnect()
-                    wakeup.wait(PAUSES.pause(failures, self._chance()))
-                    continue
-                if failures:
-                    self._log.info("source_available", failures=failures)
-                failures = 0
-                self._rest(wakeup, pause)
+                failures = self._step(wakeup, failures)
         finally:
             self._server.close()
+
+    def _step(self, wakeup: Wakeup, failures: int) -> int:
+        """List once and rest; `failures` counts how often in a row the server did not answer."""
+        try:
+            pause = self.scan(wakeup)
+        except SourceUnavailableError as error:
+            if not failures:
+                self._log.error("source_unavailable", reason=str(error), action="waiting")
+            self._server.disconnect()
+            wakeup.wait(PAUSES.pause(failures + 1, self._chance()))
+            return failures + 1
+        if failures:
+            self._log.info("source_available", failures=failures)
+        self._rest(wakeup, pause)
+        return 0
 
     def list_arrivals(self) -> Iterator[Arrival]:
         """Give what one listing shows, for a scan: the files of this source that are not empty and have their marker.
@@ -155,12 +158,11 @@ class SftpSource:
         self._is_missing = False
         return files
 
-    def _sort_out(self, entry: object) -> FileStat | None:
+    def _sort_out(self, entry: FileStat | Skipped) -> FileStat | None:
         """Give an entry that must be looked at: a file that counts and is not handled yet."""
         if isinstance(entry, Skipped):
             self._skip(entry)
             return None
-        assert isinstance(entry, FileStat)
         if not self._is_wanted(entry) or self._done.has(*_state(entry)):
             return None
         if self._unmatched.has(*_state(entry)) and not isinstance(self._intake.route(self._arrival(entry)), Routed):

@@ -36,7 +36,7 @@ def test_no_name_leads_out_of_its_folder_and_no_bytes_are_lost(within, name, fou
     assert not {"/", "\0"} & set(last)
 
 
-def test_each_kind_of_entry_is_told_apart():
+def test_each_kind_of_entry_is_recognised():
     assert read_entry("eu/", b"a.csv", attributes()) == FileStat("eu/a.csv", 5, 7 * 10**9)
     assert read_entry("eu/", b"de", attributes(FOLDER)) == Subfolder("eu/de")
     assert read_entry("", b"a", attributes(LINK)) == Skipped(b"a", "link")

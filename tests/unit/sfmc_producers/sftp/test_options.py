@@ -1,5 +1,6 @@
 """The lines of a [[source]] of kind `sftp`."""
 
+import asyncssh
 import pytest
 from pydantic import SecretStr, ValidationError
 
@@ -54,7 +55,7 @@ def test_the_location_is_the_same_for_every_spelling_and_user(lines, location):
         ({"connections": 11}, "connections"),
         ({"marker": "a/b"}, "marker"),
         ({"stable": -1}, "stable"),
-        ({"stabel": 1}, "stabel"),
+        ({"seconds": 1}, "seconds"),
     ],
 )
 def test_lines_that_cannot_work_are_refused(lines, said):
@@ -87,6 +88,13 @@ def test_a_key_that_cannot_be_read_is_named_by_its_setting_and_not_shown():
     with pytest.raises(SettingsError, match="SFMC_SOURCE_MY_DROP_KEY: not a private key") as refusal:
         login({"key": "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n"})
     assert "BEGIN" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("passphrase", [{}, {"passphrase": "wrong-phrase"}])
+def test_an_encrypted_key_without_its_passphrase_says_which_setting_is_missing_or_wrong(passphrase):
+    key = asyncssh.generate_private_key("ssh-ed25519").export_private_key("pkcs8-pem", passphrase="right-phrase")
+    with pytest.raises(SettingsError, match="SFMC_SOURCE_MY_DROP_KEY: it is encrypted; set SFMC_SOURCE_MY_DROP_PASSPH"):
+        login({"key": key.decode(), **passphrase})
 
 
 def test_a_login_does_not_show_its_password():
