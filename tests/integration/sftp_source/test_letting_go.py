@@ -1,5 +1,7 @@
 """What happens with a file after its request is in the ledger, and not before."""
 
+import os
+
 import asyncssh
 import pytest
 
@@ -149,3 +151,23 @@ def test_a_file_that_another_program_took_away_costs_nothing(watched, client, se
 
     server.before = take
     assert watched.events(2) == ["arrival_submitted"]
+
+
+def test_the_same_file_that_comes_again_is_moved_again_without_a_second_request(watched, client, server):
+    move(watched)
+    for _ in range(2):
+        os.utime(watched.put("contacts.csv"), ns=(1, 1_700_000_000_000_000_000))
+        watched.pass_time(2)
+    assert (len(client.requests), watched.names(), len(watched.names("done"))) == (1, [], 2)
+    server.before = lambda operation, _: put_again() if operation == "remove" else None
+    watched.restart(after="delete")
+
+    def put_again():
+        server.before = lambda *_: None
+        server.after = lambda *_: os.utime(watched.put("contacts.csv"), ns=(1, 1_700_000_000_000_000_000))
+
+    os.utime(watched.put("contacts.csv"), ns=(1, 1_700_000_000_000_000_000))
+    watched.pass_time(2)
+    server.after = lambda *_: None
+    watched.pass_time()
+    assert (len(client.requests), watched.names()) == (1, [])

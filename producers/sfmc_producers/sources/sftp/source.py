@@ -1,7 +1,7 @@
 """The runner of the source `sftp`: lists, waits until files are stable, submits them, then lets go of them."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from uuid import uuid4
@@ -60,7 +60,8 @@ class SftpSource:
         self._intake, self._set_aside, self._server = intake, set_aside, server
         self._clock, self._chance = clock, chance
         self._seen: dict[str, TrackedFile] = {}
-        self._done, self._unmatched, self._said = Handled(key), Handled(key), Handled(key)
+        self._accepted, self._refused = Handled(key), Handled(key)
+        self._unmatched, self._said = Handled(key), Handled(key)
         self._unmoved: dict[str, FileStat] = {}
         self._attempt = ""
         self._is_missing = False
@@ -163,9 +164,13 @@ class SftpSource:
         if isinstance(entry, Skipped):
             self._skip(entry)
             return None
-        if not self._is_wanted(entry) or self._done.has(*_state(entry)):
+        state = _state(entry)
+        if not self._is_wanted(entry) or self._refused.has(*state):
             return None
-        if self._unmatched.has(*_state(entry)) and not isinstance(self._intake.route(self._arrival(entry)), Routed):
+        if self._accepted.has(*state):
+            self._note_accepted(entry)
+            return None
+        if self._unmatched.has(*state) and not isinstance(self._intake.route(self._arrival(entry)), Routed):
             return None
         return entry
 
@@ -183,16 +188,20 @@ class SftpSource:
         taken = self._intake.submit(arrival, target)
         if isinstance(taken, InvalidRequest):
             about = {"location": arrival.file.location, "name": arrival.file.name, "size": file.size}
-            taken, is_accepted = self._keep(file.name.encode(), orjson.dumps(about), "; ".join(taken.problems)), False
+            if not self._keep(_state(file), orjson.dumps(about), "; ".join(taken.problems)):
+                return
+            self._refused.add(*_state(file))
+        elif taken:
+            self._accepted.add(*_state(file))
+            self._note_accepted(file)
         else:
-            is_accepted = taken
-        if not taken:
             return
-        self._done.add(*_state(file))
         self._unmatched.discard(*_state(file))
         del self._seen[file.name]
-        if is_accepted and self._options.after != "keep":
-            self._unmoved[file.name] = file
+
+    def _note_accepted(self, file: FileStat) -> None:
+        if self._options.after != "keep":
+            self._unmoved.setdefault(file.name, file)
 
     def _let_go_of_all(self, wakeup: Wakeup) -> None:
         """Let go of accepted files, for a while; after the first that the server refuses, the next round goes on."""
@@ -219,13 +228,13 @@ class SftpSource:
             return
         if entry.reason != "unnamable":
             self._say_once("entry_skipped", name, entry.reason, reason=entry.reason)
-        elif not self._said.has(name, "unnamable") and self._keep(entry.name, entry.name, UNNAMABLE):
+        elif not self._said.has(name, "unnamable") and self._keep((entry.name,), entry.name, UNNAMABLE):
             self._said.add(name, "unnamable")
             self._log.warning("file_name_undecodable", file=one_line(entry.name.decode("utf-8", "backslashreplace")))
 
-    def _keep(self, name: bytes, body: bytes, text: str) -> bool:
+    def _keep(self, state: Sequence[object], body: bytes, text: str) -> bool:
         """Set a file aside as a dead letter; False when Redis does not take it now."""
-        record = Handled(b"").digest(self._options.location, name).hex() + self._attempt
+        record = Handled(b"").digest(self._options.location, *state).hex() + self._attempt
         kept = self._set_aside.add(self.name, record, body[:MAX_BODY_BYTES], text)
         if kept:
             self._log.warning("record_set_aside", message_id=record, reason=text)
@@ -246,8 +255,8 @@ class SftpSource:
             self._said.add(*known)
             self._log.warning(event, file=one_line(name), **fields)
 
-    def _memories(self) -> tuple[Handled, Handled, Handled]:
-        return self._done, self._unmatched, self._said
+    def _memories(self) -> tuple[Handled, ...]:
+        return self._accepted, self._refused, self._unmatched, self._said
 
     def _walk(self) -> Walk:
         options = self._options
