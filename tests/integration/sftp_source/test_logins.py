@@ -1,6 +1,7 @@
 """Exactly one login is tried: a password, a key or a key of the agent; a refused one stops the source."""
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -108,6 +109,8 @@ def test_threads_that_need_a_connection_at_once_make_one_refused_login(server, c
 
 @pytest.fixture
 def agent(tmp_path, monkeypatch):
+    if shutil.which("ssh-agent") is None:
+        pytest.skip("ssh-agent is not installed")
     path = tmp_path / "agent"
     with subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL) as child:
         eventually(path.exists, 10, "the agent listens")
