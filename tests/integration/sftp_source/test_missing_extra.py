@@ -18,5 +18,5 @@ except MissingExtraError as error:
 
 def test_a_missing_library_is_one_line_with_the_command_that_installs_it():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True)
-    needed = "a source of kind sftp needs asyncssh, which is not installed"
+    needed = 'kind = "sftp" needs asyncssh, which is not installed'
     assert done.stdout == f"{needed}; install it with: pip install 'sfmc-import[sftp]'"
