@@ -136,7 +136,7 @@ def test_too_many_events_are_413(push: Push) -> None:
         (b"x", {"content_encoding": "br"}, 415),
         (b"x", {"content_encoding": "gzip, gzip"}, 415),
         (b"x", {"content_encoding": "gzip"}, 400),
-        (gzip.compress(b"{}")[:-4], {"content_encoding": "gzip"}, 400),
+        (gzip.compress(b"{}", mtime=0)[:-4], {"content_encoding": "gzip"}, 400),
         (b"{}", {"ce_id": "1"}, 400),
         (b"{}", {}, 415),
         (b"<a/>", {"content_type": "application/cloudevents+xml"}, 415),
