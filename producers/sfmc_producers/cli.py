@@ -188,3 +188,70 @@ def sources(*, as_json: bool) -> None:
     from sfmc_producers.sources.commands import run_named  # noqa: PLC0415
 
     run_named((), as_json=as_json)
+
+
+@click.command(
+    epilog=examples(
+        "sfmc-import scan arrivals --dry-run", "sfmc-import scan arrivals --since 2d", "sfmc-import scan drop --json"
+    ),
+    short_help="Submit what lies in a source.",
+)
+@click.argument("source", metavar="SOURCE")
+@click.option(
+    "--since",
+    metavar="TIME|AGE",
+    help="Only files changed since then: 2026-03-01T06:00 (UTC), 6h, 2d.  [default: as long as the ledger remembers]",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be submitted, and submit nothing.")
+@json_option
+def scan(source: str, *, since: str | None, dry_run: bool, as_json: bool) -> None:
+    """List a source of the policy file once, and submit a request for each complete file that has none yet.
+
+    What an event missed is found so. A file has the identity that its events give it: with a request it is known, and
+    a second scan submits nothing new. The line scan_every of the source does the same from time to time.
+
+    The ledger remembers files for SFMC_SEEN_TTL and SFMC_REQUEST_TTL (30 days). Older files are left out and counted,
+    unless --since says otherwise: they could be imported again. A file whose time is not known is not old.
+
+    Prints a line for each new request, and at the end the numbers. With --dry-run the ledger and Marketing Cloud are
+    only read.
+
+    Exit code: 0, 1 the source, Redis or the list of definitions does not answer (run it again), 2 usage or settings
+    error, or a source that cannot be listed.
+    """
+    from sfmc_producers.sources.questions import run_scan  # noqa: PLC0415
+
+    run_scan(source, since=since, dry_run=dry_run, as_json=as_json)
+
+
+@click.command(
+    epilog=examples(
+        "sfmc-import explain /data/arrivals/orders_1.csv --source arrivals",
+        "sfmc-import explain event.json --source drop --json",
+        "sfmc-import explain orders_2.csv",
+    ),
+    short_help="Say what a file would start.",
+)
+@click.argument("given", metavar="FILE|EVENT.json")
+@click.option("--source", metavar="NAME", help="As if it came from this source of the policy file.")
+@click.option("--mid", metavar="MID", help="Without --source: MID of its business unit.  [default: SFMC_ACCOUNT_ID]")
+@json_option
+def explain(given: str, *, source: str | None, mid: str | None, as_json: bool) -> None:
+    """Say what a file or an event would start, and why; it does nothing.
+
+    Each rule up to the first that matches is shown with the reason why it does not: the routes of the source, the
+    routes of all, then FileSpec. Then the definition, and what the ledger would decide now: start, duplicate of a
+    request, wait until a time or the end of a request and why, or reject.
+
+    FILE may be the path of a file that is not here: then its name alone counts. EVENT.json is an event as the source
+    gets it; without --source, the arguments of imports.start.
+
+    The decision is said from one look at Redis, by the rules of the ledger; nothing is reserved. The ledger itself
+    decides when a worker takes the request: what others submit or start until then changes it. Outages, retries, and
+    requests that are accepted and not yet decided are not foreseen.
+
+    Exit code: 0, 1 Redis does not answer, 2 usage or settings error.
+    """
+    from sfmc_producers.sources.questions import run_explain  # noqa: PLC0415
+
+    run_explain(given, source=source, mid=mid, as_json=as_json)

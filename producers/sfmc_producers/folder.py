@@ -11,12 +11,14 @@ from typing import Any, BinaryIO
 
 import structlog
 
+from sfmc_import.client import SubmitResult
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
 from sfmc_producers.checked_files import Refused, Skipped, open_regular
 from sfmc_producers.listing import LastLook, Listing, Progress, list_folder, look_again, reason_of
 from sfmc_producers.mounts import is_network, types_of
 from sfmc_producers.preflight import LARGEST_PART
+from sfmc_producers.removing import After, Removed, Remover, is_hidden
 from sfmc_producers.stability import (
     NETWORK_SECONDS,
     FileStat,
@@ -39,7 +41,8 @@ class Folder:
     `location` is what stands for the folder in the identity of its files: by default its absolute path, a name of
     one's own where the same folder is mounted at different places. With `key` every file starts that definition and
     nothing is routed; only names that `pattern` matches (a glob, upper and lower case differ) are looked at.
-    `network_seconds` takes the place of the seconds of the rule on a network file system.
+    `network_seconds` takes the place of the seconds of the rule on a network file system. `source` is what requests
+    name as their source; `after` says what becomes of a file when the ledger has its request.
     """
 
     path: Path
@@ -50,6 +53,16 @@ class Folder:
     recursive: bool = False
     rule: StabilityRule = field(default_factory=StabilityRule)
     network_seconds: float = NETWORK_SECONDS
+    source: str | None = None
+    after: After = field(default_factory=After)
+
+    def is_named(self, last: str) -> bool:
+        """Tell whether a file of this name, without its folders, is looked at."""
+        return fnmatchcase(last, self.pattern) and not is_hidden(last)
+
+    def rule_on(self, *, is_network: bool) -> StabilityRule:
+        """Give the rule; a network file system refuses leases, so it cannot say who has a file open."""
+        return replace(self.rule, seconds=self.network_seconds, open_files="run") if is_network else self.rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +89,9 @@ class FolderScanner:
         self._refused: dict[str, str] = {}
         self._logged: dict[str, object] = {}
         self._held: dict[str, WaitingFile] = {}
+        self._remover = Remover(folder.path, folder.after, folder.rule.marker)
+        self._keeps = folder.after.action == "keep"
+        self._failed_removal = self._said_removal = ""
         self.progress = Progress(clock)
         self.waiting: tuple[WaitingFile, ...] = ()
         self.outage: Outage | None = None
@@ -96,6 +112,7 @@ class FolderScanner:
             return None
         before, self._held = self._held, {}
         self._hold_unreadable(listing, before)
+        self._finish_removals(listing, before)
         files = [each for each in listing.files if self._is_wanted(each.name)]
         taken = evaluate(self._seen, files, self._clock(), self._rule())
         self._seen = dict(taken.seen)
@@ -108,6 +125,8 @@ class FolderScanner:
                 self._on_stable_file(file)
             elif file.name in self._refused:
                 self._hold(file, "refused", self._refused[file.name])
+            else:
+                self._remove(file)
         self.waiting = tuple(self._held.values())
         return taken.next_in
 
@@ -137,31 +156,24 @@ class FolderScanner:
         if identity == self.identity and not self.folder.recursive:
             return
         self.identity = identity
-        try:
-            text = self._mountinfo.read_text("utf-8", "surrogateescape")
-        except OSError:
-            text = ""
-        kinds = types_of(text, os.path.realpath(self.folder.path), recursive=self.folder.recursive)
+        kinds = file_systems_of(self.folder, self._mountinfo)
         was_network, self.is_network = self.is_network, any(map(is_network, kinds))
         if self.is_network and not was_network:
             seconds = self._rule().seconds
             self._log.info("network_folder_recognized", file_systems=sorted(set(kinds)), stable_seconds=seconds)
 
     def _rule(self) -> StabilityRule:
-        if not self.is_network:
-            return self.folder.rule
-        # A network file system refuses leases for reasons of its own, so it cannot say who has a file open.
-        return replace(self.folder.rule, seconds=self.folder.network_seconds, open_files="run")
+        return self.folder.rule_on(is_network=self.is_network)
 
     def _is_wanted(self, name: str) -> bool:
         marker = self.folder.rule.marker
         last = name.rpartition("/")[2]
         is_marker = marker is not None and last.endswith(marker)
-        return is_marker or fnmatchcase(last, self.folder.pattern)
+        return is_marker or self.folder.is_named(last)
 
     def _on_stable_file(self, file_stat: FileStat) -> None:
         """Bring one finished file as far as possible; what is not done now comes again with the next scan."""
-        file_info = self._arrival(file_stat)
+        file_info = describe_file(self.folder, file_stat)
         routing = self._route(file_info)
         if isinstance(routing, Routed) and not self._submitter.is_ledger_waiting:
             self._look_and_submit(file_stat, file_info, routing)
@@ -179,7 +191,7 @@ class FolderScanner:
     def _report(self, file_stat: FileStat, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> None:
         self._hold(file_stat, "unmatched" if isinstance(routing, Unrouted) else "ambiguous", routing.text)
         state = (file_stat, routing)
-        if self._logged.get(file_stat.name) != state and self._submitter.report(file_info, routing):
+        if self._logged.get(file_stat.name) != state and self._submitter.report(file_info, routing) is not None:
             keys = list(routing.customer_keys)
             self._log_once(file_stat.name, state, "file_not_routed", reason=routing.text, customer_keys=keys)
 
@@ -210,7 +222,7 @@ class FolderScanner:
 
     def _submit(self, file_stat: FileStat, file_info: FileInfo, target: Routed) -> None:
         path = self.folder.path / file_stat.name
-        source = f"folder:{self.folder.location}"
+        source = self.folder.source or f"folder:{self.folder.location}"
         answer = self._submitter.submit(file_info, target, source, open_content=partial(self._beginning, path))
         if answer is None:
             self._hold(file_stat, "unavailable")
@@ -229,6 +241,8 @@ class FolderScanner:
             log.info(event, request_id=answer.request_id, size=file_stat.size)
             self._refused.pop(file_stat.name, None)
         self._done[file_stat.name] = file_stat
+        if isinstance(answer, SubmitResult):
+            self._remove(file_stat)
 
     def _beginning(self, path: Path) -> BinaryIO:
         """Read what a preflight looks at: a file system that hangs shows meanwhile, as in every other step."""
@@ -239,10 +253,50 @@ class FolderScanner:
         finally:
             self.progress.answered()
 
-    def _arrival(self, file_stat: FileStat) -> FileInfo:
-        within, _, name = file_stat.name.rpartition("/")
-        location = f"{self.folder.location}/{within}" if within else self.folder.location
-        return FileInfo(location=location, name=name, size=file_stat.size, modified_ns=file_stat.modified_ns)
+    def _finish_removals(self, listing: Listing, before: dict[str, WaitingFile]) -> None:
+        """Go on with files whose removal a process did not end."""
+        self._failed_removal = ""
+        for file in () if self._keeps else filter(lambda each: is_hidden(each.name), listing.files):
+            removed = self._try_removal(file.name, partial(self._remover.finish, file.name))
+            if removed is None:
+                self._hold_unseen(file.name, "unmoved", self._failed_removal, before)
+            elif removed.outcome == "left":
+                text = "it was replaced while it was removed, and its name is taken"
+                self._log_once(file.name, removed, "file_not_removed", reason=text)
+                self._hold_unseen(file.name, "unmoved", text, before)
+
+    def _remove(self, file: FileStat) -> None:
+        """Move or delete a file whose request the ledger has; what fails is tried again after the next scan."""
+        if self._keeps:
+            return
+        removed = self._try_removal(file.name, partial(self._remover.remove, file))
+        if removed is None:
+            self._hold(file, "unmoved", self._failed_removal)
+        elif removed.outcome in {"moved", "deleted", "gone"}:
+            memories: tuple[dict[str, Any], ...] = (self._seen, self._done, self._logged)
+            for memory in memories:
+                memory.pop(file.name, None)
+
+    def _try_removal(self, name: str, action: Callable[[], Removed]) -> Removed | None:
+        """None when the file system refuses: then it is not asked again in this scan."""
+        if self._failed_removal:
+            return None
+        self.progress.at(str(self.folder.path / name))
+        try:
+            removed = action()
+        except OSError as error:
+            self._failed_removal = reason_of(error)
+            if self._failed_removal != self._said_removal:
+                self._log.warning("file_not_removed", file=name, reason=self._failed_removal, action="waiting")
+            self._said_removal = self._failed_removal
+            return None
+        finally:
+            self.progress.answered()
+        self._said_removal = ""
+        if removed.outcome in {"moved", "deleted", "put_back"}:
+            more = {"to": removed.to} if removed.to else {}
+            self._log.info("file_removed", file=name, outcome=removed.outcome, **more)
+        return removed
 
     def _forget(self, taken: ScanResult, listing: Listing) -> None:
         for name in taken.gone:
@@ -285,6 +339,22 @@ class FolderScanner:
         if self._logged.get(name) != state:
             self._log.warning(event, file=name, **fields)
         self._logged[name] = state
+
+
+def describe_file(folder: Folder, file: FileStat) -> FileInfo:
+    """Give the identity of a file, without its content."""
+    within, _, name = file.name.rpartition("/")
+    location = f"{folder.location}/{within}" if within else folder.location
+    return FileInfo(location=location, name=name, size=file.size, modified_ns=file.modified_ns)
+
+
+def file_systems_of(folder: Folder, mountinfo: Path = MOUNTINFO) -> tuple[str, ...]:
+    """Give the types of the file systems of a folder, as far as this system names them."""
+    try:
+        text = mountinfo.read_text("utf-8", "surrogateescape")
+    except OSError:
+        return ()
+    return types_of(text, os.path.realpath(folder.path), recursive=folder.recursive)
 
 
 def _lies_in(name: str, unreadable: dict[str, str]) -> bool:

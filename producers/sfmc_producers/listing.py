@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -71,6 +71,31 @@ def list_folder(folder: Path, progress: Progress, *, recursive: bool = False) ->
         else:
             left += subfolders if recursive else []
     return listing
+
+
+def iterate_files(folder: Path, *, recursive: bool = False) -> Iterator[FileStat]:
+    """Yield the files that `list_folder` finds, one after the other; what cannot be read or named is left out.
+
+    Raises OSError when the folder itself cannot be listed.
+    """
+    left = [""]
+    while left:
+        within, subfolders = left.pop(), list[str]()
+        try:
+            yield from _iterate_one(folder, within, subfolders)
+        except OSError:
+            if not within:
+                raise
+        left += subfolders if recursive else []
+
+
+def _iterate_one(folder: Path, within: str, subfolders: list[str]) -> Iterator[FileStat]:
+    with os.scandir(folder / within) as entries:
+        for entry in entries:
+            one = Listing()
+            if _note(one, entry, within + entry.name):
+                subfolders.append(f"{within}{entry.name}/")
+            yield from one.files
 
 
 def reason_of(error: OSError) -> str:

@@ -30,6 +30,8 @@ NETWORK_TYPES = frozenset(
         "prl_fs",
         "drvfs",
         "acfs",
+        "fakeowner",  # Docker Desktop's shared folders
+        "osxfs",
     )
 )
 """File systems whose files other machines write: a client sees old attributes, and no notifications."""

@@ -2,6 +2,8 @@
 
 import os
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -41,6 +43,9 @@ class Wakeup:
 
 SCAN_AFTER: list[type[FileSystemEvent]] = [FileCreatedEvent, FileClosedEvent, FileMovedEvent]
 
+TRY_AGAIN_SECONDS = 60.0
+"""After so long notifications are asked for again where there were none: others may have given theirs back."""
+
 log = structlog.get_logger("sfmc_producers.notifications")
 
 
@@ -55,10 +60,13 @@ class _Notifier(FileSystemEventHandler):
 
 
 class Notifications:
-    """Wakes when a file of `folder` is created, closed after writing or moved in."""
+    """Wakes when a file of `folder` is created, closed after writing or moved in; `clock` gives seconds."""
 
-    def __init__(self, folder: Path, wakeup: Wakeup, *, recursive: bool) -> None:
-        self._folder, self._wakeup, self._recursive = folder, wakeup, recursive
+    def __init__(
+        self, folder: Path, wakeup: Wakeup, *, recursive: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._folder, self._wakeup, self._recursive, self._clock = folder, wakeup, recursive, clock
+        self._failed_at: float | None = None
         self._of: object = None
         self._observer: BaseObserver | None = None
         self._is_unavailable = False
@@ -66,8 +74,10 @@ class Notifications:
 
     def keep(self, identity: object) -> None:
         """Have notifications of the folder with this identity: after a mount or a removal it is another one."""
-        if identity == self._of and not self._has_ended():
+        failed_long_ago = self._failed_at is not None and self._clock() - self._failed_at >= TRY_AGAIN_SECONDS
+        if identity == self._of and not self._has_ended() and not failed_long_ago:
             return
+        self._failed_at = None
         self._of = identity
         # In a thread of its own: to watch a folder of a mount that hangs does not return.
         threading.Thread(target=self._renew, args=(identity,), name="sfmc-notifications", daemon=True).start()
@@ -94,7 +104,10 @@ class Notifications:
                 if self._recursive:
                     self._require_all(self._observer)
             except OSError as error:
+                self._failed_at = self._clock()
                 self._say_unavailable(error)
+            else:
+                self._say_available()
 
     def _start(self) -> BaseObserver:
         # The constructor takes an instance of inotify, `schedule` and `start` the watches: each may be used up.
@@ -128,3 +141,8 @@ class Notifications:
             detail = "files are found by regular scans only"
             log.warning("file_notifications_unavailable", folder=str(self._folder), reason=str(error), detail=detail)
         self._is_unavailable = True
+
+    def _say_available(self) -> None:
+        if self._is_unavailable:
+            log.info("file_notifications_available", folder=str(self._folder))
+        self._is_unavailable = False

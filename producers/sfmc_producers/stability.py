@@ -120,6 +120,15 @@ class StabilityRule:
         return is_named(last, self.complete) or not is_named(last, self.ignored)
 
 
+def is_complete_at_once(file: FileStat, now: float, rule: StabilityRule) -> bool:
+    """Say whether one look is enough: its content and attributes have been the same for `seconds`.
+
+    `now` is in seconds since 1970, on the clock that dates ctime. The marker is not looked for.
+    """
+    is_quiet = now - file.changed_ns / 1e9 >= rule.seconds
+    return rule.is_candidate(file.name) and is_quiet and (file.size > 0 or rule.empty == "run")
+
+
 @dataclass(frozen=True, slots=True)
 class TrackedFile:
     """One state of a file: how often it was seen in a row and since when, in the watcher's seconds.
@@ -145,6 +154,7 @@ Reason = Literal[
     "unavailable",
     "unreadable",
     "unnamable",
+    "unmoved",
 ]
 """Why a file waits: the first three are known from scans, the others from what followed."""
 
@@ -196,6 +206,9 @@ def evaluate(
 def _again(last: TrackedFile | None, file_stat: FileStat, now: float, rule: StabilityRule) -> TrackedFile:
     if last is None:
         scans, since, waiting_since = 1, now, now
+    elif last.is_stable and last.file_stat == file_stat:
+        # Nothing new is kept of a file that lies there: a folder of many files costs no more with each scan.
+        return last
     elif last.file_stat != file_stat:
         scans, since, waiting_since = 1, now, now if last.is_stable else last.waiting_since
     else:

@@ -16,9 +16,8 @@ from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError
 from sfmc_import.retrying import NO_JITTER, WATCHER, Retry, Times, after
-from sfmc_import.routing import AmbiguousRoute, FileSpecs, Routed, Routes, Routing, Unrouted
+from sfmc_import.routing import AmbiguousRoute, FileSpecs, Route, Routed, Routes, Routing, Tried, Unrouted
 from sfmc_import.runs import Definition
-from sfmc_import.settings import Route
 from sfmc_producers.checked_files import OpenContent, Refused, Skipped, describe, look_into
 from sfmc_producers.preflight import Checked
 
@@ -98,6 +97,11 @@ class InvalidRequest:
     problems: tuple[str, ...]
 
 
+def own_event(file_info: FileInfo, event_id: str | None) -> str | None:
+    """Give the event id where it is the identity: a file with a fingerprint is seen in other ways, too."""
+    return None if file_info.has_fingerprint else event_id
+
+
 def request_id_of(file_info: FileInfo, target: Routed, event_id: str | None = None) -> str:
     """Give the id that every watcher gives this file_info, today and after a restart; the ledger then takes it once."""
     parts = (target.mid, target.customer_key, file_info.fingerprint, file_info.content_hash or "")
@@ -154,6 +158,10 @@ class Submitter:
         specs = self._specs_of(mid or self._client.mid)
         return specs.find(file_info.name) if specs else None
 
+    def explain(self, file_info: FileInfo) -> list[Tried]:
+        """Say what each explicit route up to the first that matches says to this file."""
+        return self._routes_today().explain(file_info.location, file_info.name)
+
     @property
     def is_ledger_waiting(self) -> bool:
         """Whether Redis is unavailable and the next try is still ahead."""
@@ -175,7 +183,7 @@ class Submitter:
         found = self._preflight(file_info, target, open_content)
         if found is None or (found.is_empty and target.preflight and target.preflight.empty == "skip"):
             return None if found is None else Skipped()
-        own = None if file_info.has_fingerprint else event_id
+        own = own_event(file_info, event_id)
         try:
             problems = _problems(found, target)
             if problems:
@@ -184,13 +192,13 @@ class Submitter:
         except BadRequestError as error:
             return InvalidRequest(problems=tuple(error.problems))
 
-    def report(self, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> bool:
-        """Put on the stream that an file_info starts nothing; False when the ledger does not take it now."""
+    def report(self, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> bool | None:
+        """Put on the stream that a file starts nothing; False when it is there, None for "not now"."""
         detail: dict[str, object] = {"text": routing.text, "customer_keys": list(routing.customer_keys)}
         name = "ambiguous_route" if isinstance(routing, AmbiguousRoute) else "unrouted"
         if isinstance(routing, Unrouted):
             detail["reason"] = routing.reason
-        return self._ledger.call(lambda: self._report(name, file_info, detail)) or False
+        return self._ledger.call(lambda: self._client.report(name, file=file_info, detail=detail))
 
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
         """Tell the ledger what a watcher says of its folders; False when it does not take it now."""
@@ -205,7 +213,7 @@ class Submitter:
     def _submit(self, file_info: FileInfo, target: Routed, source: str, event_id: str | None) -> SubmitResult:
         """Submit under the id that the file always has; under a new one where another request has taken that."""
         given = {"customer_key": target.customer_key, "mid": target.mid, "file": file_info, "source": source}
-        given |= {"event_id": event_id}
+        given |= {"event_id": event_id, "priority": target.priority}
         usual = request_id_of(file_info, target, event_id)
         try:
             return self._client.submit(request_id=usual, **given)  # type: ignore[arg-type]
@@ -237,10 +245,6 @@ class Submitter:
             return SubmitResult(request_id=usual, is_new=False)
         return Refused(request_id=usual, problems=problems)
 
-    def _report(self, name: str, file_info: FileInfo, detail: dict[str, object]) -> bool:
-        self._client.report(name, file=file_info, detail=detail)
-        return True
-
     def _note(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
         self._client.note_folders(watcher, folders)
         return True
@@ -271,8 +275,7 @@ class Submitter:
         return self._routes[1]
 
     def _read_routes(self, today: date) -> Routes:
-        routes, own = self._rules.routes, self._client.mid
-        return Routes(((each.pattern, each.customer_key, each.mid or own, each.preflight) for each in routes), today)
+        return Routes(self._rules.routes, self._client.mid, today)
 
     def _today(self) -> date:
         return self._now().astimezone(ZoneInfo(self._rules.time_zone)).date()

@@ -231,21 +231,28 @@ def watch(
     Raises KeyboardInterrupt in the end if it was SIGINT, and BadRouteError when a route of the settings can never work.
     """
     submitter = Submitter(client, rules, time.monotonic, lambda: datetime.now(UTC))
+    wakeup = Wakeup()
+    with ended_by_signals(wakeup) as received:
+        watch_until(wakeup, submitter, folders, rescan=rescan, hanging_after=hanging_after)
+    if signal.SIGINT in received:
+        raise KeyboardInterrupt
+
+
+def watch_until(
+    wakeup: Wakeup, submitter: Submitter, folders: Sequence[Folder], *, rescan: float, hanging_after: float
+) -> None:
+    """Watch until `wakeup` closes; see `watch`."""
     threads = [FolderThread(FolderScanner(each, submitter, time.monotonic), submitter, rescan) for each in folders]
     hanging = HangingFolders([each.scanner for each in threads], hanging_after, time.monotonic)
     reporter = Reporter(submitter, hanging, time.monotonic)
-    wakeup = Wakeup()
-    with ended_by_signals(wakeup) as received:
-        log.info("watch_started", folders=[shown(str(each.path)) for each in folders], rescan_seconds=rescan)
-        for each in (*threads, reporter):
-            each.start()
-        while not wakeup.is_closing:
-            wakeup.wait(min(1.0, hanging_after / 2))
-            hanging.look()
-        _end(threads, reporter, hanging)
+    log.info("watch_started", folders=[shown(str(each.path)) for each in folders], rescan_seconds=rescan)
+    for each in (*threads, reporter):
+        each.start()
+    while not wakeup.is_closing:
+        wakeup.wait(min(1.0, hanging_after / 2))
+        hanging.look()
+    _end(threads, reporter, hanging)
     log.info("watch_ended", hanging=[shown(str(each.folder.path)) for each in hanging.found])
-    if signal.SIGINT in received:
-        raise KeyboardInterrupt
 
 
 def _end(threads: Sequence[FolderThread], reporter: Reporter, hanging: HangingFolders) -> None:

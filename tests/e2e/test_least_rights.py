@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 
 from sfmc_import.client import Client
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.schema import SCHEDULE, Keys
 from sfmc_import.redis_address import parse_redis_url
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_rights import ARGUMENTS, NEWER, ROLES, UNTRIED, RoleName, rules
@@ -39,7 +39,7 @@ def stack() -> Iterator[RunningSystem]:
         for name in ROLES:
             set_user(system, name, *rules(name, PREFIX))
         system.worker(SFMC_REDIS_URL=url_of(system, "worker"))
-        missed = Keys().schedule("nightly")
+        missed = Keys().name_of(SCHEDULE, "nightly")
         system.client.set(missed, int((datetime.now(UTC) - timedelta(days=3)).timestamp()), ex=600)
         system.sandbox.control.define("contacts", FileSpec="c.csv")
         system.sandbox.drop("c.csv", "Key,Value\n1,one\n")

@@ -1,5 +1,6 @@
 """No import of another file, and one window for one definition, in real processes."""
 
+import os
 import struct
 import time
 from collections.abc import Iterator
@@ -74,6 +75,19 @@ def test_a_file_whose_name_file_spec_does_not_select_starts_nothing(stack: Runni
     assert done.returncode == 1
     assert "pattern_mismatch" in done.stdout
     assert stack.sandbox.control.performs("fixed") == []
+
+
+def test_a_file_older_than_max_file_age_starts_nothing(stack: RunningSystem, tmp_path: Path) -> None:
+    stack.sandbox.control.define("fresh", FileSpec="fresh.csv", MaxFileAge=2, MaxFileAgeScheduleOffset=1)
+    file = tmp_path / "fresh.csv"
+    file.write_text(ROWS)
+    os.utime(file, (time.time() - 4 * 3600,) * 2)
+
+    done = stack.run("start", "fresh", "--file", str(file), "--wait")
+
+    assert done.returncode == 1
+    assert "file_too_old" in done.stdout
+    assert stack.sandbox.control.performs("fresh") == []
 
 
 def test_a_policy_lets_a_file_of_another_name_start_its_definition(stack: RunningSystem, client: Celery) -> None:

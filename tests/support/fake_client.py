@@ -9,8 +9,8 @@ from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_format import FileDescription
 from sfmc_import.ports import Refusal
 from sfmc_import.request import FileInfo, IdTakenError, StartRequest, read_request
+from sfmc_import.routing import Route
 from sfmc_import.runs import Definition
-from sfmc_import.settings import Route
 
 
 @dataclass
@@ -23,6 +23,7 @@ class FakeClient:
     by_mid: dict[str, list[Definition]] = field(default_factory=dict)
     events: list[Mapping[str, Any]] = field(default_factory=list)
     requests: dict[str, StartRequest] = field(default_factory=dict)
+    priorities: dict[str, int | None] = field(default_factory=dict)
     reported: list[tuple[str, FileInfo, Mapping[str, Any]]] = field(default_factory=list)
     folders: dict[str, Sequence[Mapping[str, Any]] | None] = field(default_factory=dict)
     descriptions: dict[str, FileDescription] = field(default_factory=dict)
@@ -32,7 +33,7 @@ class FakeClient:
     ledger_is_down: bool = False
     cloud_is_down: bool = False
 
-    def submit(self, *, request_id: str, file: FileInfo, **fields: Any) -> SubmitResult:
+    def submit(self, *, request_id: str, file: FileInfo, priority: int | None = None, **fields: Any) -> SubmitResult:
         known = {name: value for name, value in asdict(file).items() if value is not None}
         request = read_request(request_id, self.mid, {**fields, "file": known})
         self._call()
@@ -40,6 +41,7 @@ class FakeClient:
         if not is_new and self.requests[request_id].content != request.content:
             raise IdTakenError(request_id)
         self.requests.setdefault(request_id, request)
+        self.priorities.setdefault(request_id, priority)
         return SubmitResult(request_id=request_id, is_new=is_new)
 
     def all_of(self, mid: str, *, max_age: float = 0.0) -> Sequence[Definition] | NotApplied:
@@ -60,9 +62,11 @@ class FakeClient:
             return NotApplied(code="connection", text="Marketing Cloud does not answer")
         return self.descriptions.get(customer_key) or Rejected("43010", "no such definition")
 
-    def report(self, name: str, *, file: FileInfo, detail: Mapping[str, Any]) -> None:
+    def report(self, name: str, *, file: FileInfo, detail: Mapping[str, Any]) -> bool:
         self._call()
+        is_new = not any((name, file.fingerprint) == (other, known.fingerprint) for other, known, _ in self.reported)
         self.reported.append((name, file, detail))
+        return is_new
 
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
         self._call()

@@ -1,8 +1,8 @@
 """Decides right before a start whether the definition still imports the file that the request is for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from math import inf
 
 from sfmc_import.file_spec import Selection, is_dated, selection, unknown_parts
@@ -58,20 +58,34 @@ class Mismatch:
     text: str
 
 
-Verdict = Holds | NearMidnight | Mismatch
+@dataclass(frozen=True, slots=True)
+class TooOld:
+    """A start would leave the file out: it is older than MaxFileAge and its offset allow."""
+
+    text: str
 
 
-def check(definition: Definition, first: FirstRead | None, file_name: str | None, now: float, days: Days) -> Verdict:
+Verdict = Holds | NearMidnight | Mismatch | TooOld
+FileAtUse = tuple[str | None, float | None]
+"""Name of the file of a request, and when it was last modified, in seconds since 1970; None where that is not known."""
+
+
+def check(definition: Definition, first: FirstRead | None, file: FileAtUse, now: float, days: Days) -> Verdict:
     """Compare a definition, as it is now, with the request: its file, and the definition as it was read `first`.
 
     `now` is in seconds since 1970. A request without a file asks for whatever the definition imports now.
     """
+    file_name, modified_at = file
     if file_name is None:
         return Holds()
     changes = _changes(first, definition)
     if changes:
         return Mismatch(f"the definition is not what it was when it was read for the request: {changes}")
-    return _check_name(definition.file_spec or "", file_name, now, days)
+    named = _check_name(definition.file_spec or "", file_name, now, days)
+    aged = _check_age(definition, modified_at, now)
+    if isinstance(named, Holds) and isinstance(aged, Holds):
+        return replace(named, seconds=min(named.seconds, aged.seconds))
+    return aged if isinstance(aged, TooOld) and not isinstance(named, Mismatch) else named
 
 
 # Property, what it is called, and whether one that is not set says anything: some are not readable everywhere.
@@ -104,6 +118,29 @@ def _check_name(spec: str, file_name: str, now: float, days: Days) -> Verdict:
         return NearMidnight(days.begin(after) + days.margin - now, text)
     until = days.begin(after + timedelta(days=1)) - days.margin - now if is_dated(spec) else inf
     return Holds(until, not_compared=", ".join(unknown_parts(spec)))
+
+
+HOUR = 3600.0
+
+
+def _check_age(definition: Definition, modified_at: float | None, now: float) -> Holds | TooOld:
+    """Say whether MaxFileAge lets the file in, and for how long still; 0 is no limit."""
+    if modified_at is None or not definition.max_file_age or definition.max_file_age < 0:
+        return Holds()
+    hours = definition.max_file_age + max(0, definition.max_file_age_offset or 0)
+    left = modified_at + hours * HOUR - now
+    if left > 0:
+        return Holds(left)
+    age = (now - modified_at) / HOUR
+    return TooOld(f"the file is {age:.1f} h old (modified {_as_time(modified_at)}): MaxFileAge allows {hours} h")
+
+
+def _as_time(moment: float) -> str:
+    try:
+        return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        # A file system of 64 bits can date a file beyond the calendar.
+        return f"{moment:.0f} s after 1970"
 
 
 def _other_name(spec: str, file_name: str, sides: Sequence[Selection], days: Days) -> str:

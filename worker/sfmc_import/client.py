@@ -73,6 +73,8 @@ ANSWER_SECONDS = 3.0
 SEND_SECONDS = 1.0
 """How long the broker may be silent: less, for the sweep sends what it does not take."""
 
+MAX_PRIORITY = 9
+
 SEND_OPTIONS = {**TRANSPORT_OPTIONS, "socket_connect_timeout": SEND_SECONDS, "socket_timeout": SEND_SECONDS}
 
 
@@ -219,23 +221,29 @@ class Client:
         force: bool = False,
         reason: str | None = None,
         request_id: str | None = None,
+        priority: int | None = None,
     ) -> SubmitResult:
         """Ask for one start of an ImportDefinition, by key or ObjectID; returns once the ledger has the request.
 
         `file` is the file that is to be imported, or its path as text; `event_id` is the source's own, the same one
         counts once; `mid` is the business unit. The same `request_id` is one request however often it comes; without
         one it is new. A broker that does not take the message costs seconds: the sweep wakes what is recorded.
+        `priority` is that of the message, 0 to 9: of those that wait, the lowest number is taken first; without one 0.
 
         `force` needs a `reason`. Raises BadRequestError for what can never be carried out, IdTakenError (one of these)
         when `request_id` was accepted with other content, and ServiceUnavailableError when the ledger does not
         take it: then the caller keeps the file and submits again, best with the same `request_id`.
         """
+        _check_priority(priority)
         given = {"mid": mid, "file": _as_field(file), "event_id": event_id, "source": source, "reason": reason}
-        given |= {"customer_key": customer_key, "object_id": object_id}
-        message = {name: value for name, value in given.items() if value is not None} | {"force": force}
+        given |= {"customer_key": customer_key, "object_id": object_id, "force": force}
+        return self._record(self._read(request_id, given), priority)
+
+    def _read(self, request_id: str | None, given: Mapping[str, object]) -> StartRequest:
+        message = {name: value for name, value in given.items() if value is not None}
         if unknown := unknown_names(message):
             raise BadRequestError([f"a file has no field {name.removeprefix('file.')}" for name in unknown])
-        return self._record(read_request(str(uuid7()) if request_id is None else request_id, self.mid, message))
+        return read_request(str(uuid7()) if request_id is None else request_id, self.mid, message)
 
     def reject(
         self,
@@ -261,12 +269,12 @@ class Client:
         with self._redis_errors():
             return self._connections().ledger.unresolved(request, Rejected(code, text), 0.0, Policy())
 
-    def _record(self, request: StartRequest) -> SubmitResult:
+    def _record(self, request: StartRequest, priority: int | None) -> SubmitResult:
         connections = self._connections()
         with self._redis_errors():
             is_new = connections.ledger.accept(request, report=True)
         if is_new:
-            self._send(connections, request)
+            self._send(connections, request, priority)
         return SubmitResult(request_id=request.request_id, is_new=is_new)
 
     def running(self) -> Running:
@@ -278,12 +286,12 @@ class Client:
         with self._redis_errors():
             return LedgerReader(connections.redis, connections.ledger.keys).running()
 
-    def report(self, name: str, *, file: FileInfo, detail: Mapping[str, Any]) -> None:
-        """Publish once that a file became no request: `unrouted` or `ambiguous_route`."""
+    def report(self, name: str, *, file: FileInfo, detail: Mapping[str, Any]) -> bool:
+        """Publish once that a file became no request: `unrouted` or `ambiguous_route`; False when that is known."""
         fields = {"location": file.location, "name": file.name, "fingerprint": file.fingerprint}
         data = {"mid": self.mid, "file": fields, **detail}
         with self._redis_errors():
-            self._connections().ledger.report(file.fingerprint, name, self.mid, file.name, data)
+            return self._connections().ledger.report(file.fingerprint, name, self.mid, file.name, data)
 
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
         """Say what a watcher knows of its folders, for `sfmc-import status`; None when it ends."""
@@ -328,7 +336,7 @@ class Client:
         broker = Connection(self._broker.celery_url, ssl=self._broker.celery_tls, transport_options=self._options)
         return _Connections(redis, RedisLedger(redis, self._ledger_settings), broker)
 
-    def _send(self, connections: _Connections, request: StartRequest) -> None:
+    def _send(self, connections: _Connections, request: StartRequest, priority: int | None) -> None:
         body = ((), request.as_message(), {"callbacks": None, "errbacks": None, "chain": None, "chord": None})
         try:
             with connections.sender() as producer:
@@ -339,6 +347,7 @@ class Client:
                     headers=celery_headers(request),
                     correlation_id=request.request_id,
                     delivery_mode=2,
+                    priority=priority or 0,
                     retry=False,
                 )
         except (KombuError, RedisError, OSError) as error:
@@ -367,6 +376,12 @@ class Client:
         log.warning("Redis at %s does not answer (%s); the client waits for it", shown, reason, extra=facts)
 
 
+def _check_priority(priority: object) -> None:
+    is_whole = isinstance(priority, int) and not isinstance(priority, bool)
+    if priority is not None and not (is_whole and 0 <= priority <= MAX_PRIORITY):  # type: ignore[operator]
+        raise BadRequestError([f"priority must be a whole number from 0 to {MAX_PRIORITY}, 0 is taken first"])
+
+
 def _is_past(deadline: float | None) -> bool:
     return deadline is not None and time.monotonic() >= deadline
 
@@ -382,6 +397,7 @@ def submit(
     force: bool = False,
     reason: str | None = None,
     request_id: str | None = None,
+    priority: int | None = None,
 ) -> SubmitResult:
     """Submit one request with the settings of the environment (SFMC_*); see `Client.submit`.
 
@@ -398,6 +414,7 @@ def submit(
             force=force,
             reason=reason,
             request_id=request_id,
+            priority=priority,
         )
 
 

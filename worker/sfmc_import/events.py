@@ -50,6 +50,14 @@ class EventStream:
             border = f"({entries[-1][0].decode()}"
         yield from found
 
+    def backwards(self, count: int) -> Iterator[Event]:
+        """Yield the newest `count` events at most, newest first."""
+        border = "+"
+        while count > 0 and (entries := self._client.xrevrange(self._name, max=border, count=min(count, BATCH))):
+            yield from (event for _, event in _events(entries))
+            border = f"({entries[-1][0].decode()}"
+            count -= len(entries)
+
     def live(
         self, position: str, on_outage: Callable[[str], None], over: Callable[[], bool] = lambda: False
     ) -> Iterator[Entry]:

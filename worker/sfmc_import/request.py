@@ -63,7 +63,7 @@ class IdTakenError(BadRequestError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileInfo:
-    """A file seen by a producer.
+    """A file seen by a producer: its identity is what every way of seeing it knows (ops/docs/adr/0015).
 
     `modified_ns` is the file's own time stamp, `version` an etag or generation where the store has one.
     Without size, time stamp and version the file is known by name alone: see `has_fingerprint`.

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
@@ -16,12 +16,16 @@ from sfmc_import.runs import Definition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
-    """The arrival starts this definition; `by` says which rule decided, `preflight` what is checked before."""
+    """The arrival starts this definition; `by` says which rule decided, `preflight` what is checked before.
+
+    `priority` is that of its message, 0 to 9; the lowest number is taken first, and none counts as 0.
+    """
 
     customer_key: str
     mid: str
     by: Literal["route", "file_spec"]
     preflight: Preflight | None = None
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,44 +54,88 @@ class BadRouteError(SfmcImportError, ValueError):
     exit_code = USAGE
 
 
-class Routes:
-    """Explicit routes, (pattern, customer_key, mid, preflight or none), in order, as they stand on a day.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Files whose name matches `pattern` start the definition; without `mid` that of SFMC_ACCOUNT_ID.
 
-    The first that matches wins.
+    With `folder` their location must match that too; `priority` is that of the message (see Routed).
+    """
+
+    pattern: str
+    customer_key: str
+    mid: str | None = None
+    name: str | None = None
+    priority: int | None = None
+    folder: str | None = None
+    preflight: Preflight | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What one route says to a file: its target, or in words why it does not match."""
+
+    route: Route
+    target: Routed | None
+    why: str = ""
+
+
+class Routes:
+    """Explicit routes in order, as they stand on a day: the first that matches wins; `mid` is for those without one.
 
     A pattern is a glob (`*` and `?` stay within one folder, `**` crosses folders, `[a-z]`), or after `re:` a regular
-    expression. It must match all of the file name, or all of `location/name` when it has a slash. Upper and lower
-    case differ. %%YEAR%%, %%MONTH%% and %%DAY%% mean `today`, as in a FileSpec: a file of another day would start an
-    import that reads another file. `{1}` or `{name}` in a customer_key stands for what that wildcard of a glob, or
-    that group of a regular expression, matched. The forms in which Unicode writes one character count as the same.
+    expression. It must match all of the file name, or all of `location/name` when it has a slash. A folder is a glob
+    for all of the location. Upper and lower case differ. %%YEAR%%, %%MONTH%% and %%DAY%% mean `today`, as in a
+    FileSpec: a file of another day would start an import that reads another file. `{1}` or `{name}` in a customer_key
+    stands for what that wildcard of a glob, or that group of a regular expression, matched. The forms in which
+    Unicode writes one character count as the same.
 
     Raises BadRouteError for a route that can never work.
     """
 
-    def __init__(
-        self, routes: Iterable[tuple[str, str, str] | tuple[str, str, str, Preflight | None]], today: date
-    ) -> None:
-        self._routes = [_read_route(today, *route) for route in routes]
+    def __init__(self, routes: Iterable[Route], mid: str, today: date) -> None:
+        self._routes = [_read_route(route, mid, today) for route in routes]
 
     def find(self, location: str, name: str) -> Routed | None:
         """Give the target of the first route that matches; None when no route does."""
         return next((found for route in self._routes if (found := route.target(location, name))), None)
 
+    def explain(self, location: str, name: str) -> list[Tried]:
+        """Say what each route up to the first that matches says to this file."""
+        tried = []
+        for each in self._routes:
+            target = each.target(location, name)
+            tried.append(Tried(each.route, target, "" if target else each.why_not(location)))
+            if target:
+                break
+        return tried
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Route:
-    pattern: re.Pattern[str]
-    customer_key: str
+    route: Route
     mid: str
+    pattern: re.Pattern[str]
+    folder: re.Pattern[str] | None
     whole_path: bool
-    preflight: Preflight | None
 
     def target(self, location: str, name: str) -> Routed | None:
+        if not self._is_in_folder(location):
+            return None
         match = self.pattern.fullmatch(composed(f"{location}/{name}" if self.whole_path else name))
         if match is None:
             return None
-        key = _GROUP.sub(lambda group: match[_group(group[1])] or "", self.customer_key)
-        return Routed(customer_key=key, mid=self.mid, by="route", preflight=self.preflight)
+        key = _GROUP.sub(lambda group: match[_group(group[1])] or "", self.route.customer_key)
+        found = Routed(customer_key=key, mid=self.mid, by="route")
+        return replace(found, preflight=self.route.preflight, priority=self.route.priority)
+
+    def why_not(self, location: str) -> str:
+        if not self._is_in_folder(location):
+            return f"its folder {self.route.folder} is not {location or 'that of the file'}"
+        what = "location and name" if self.whole_path else "name"
+        return f"its pattern {self.route.pattern} does not match all of the {what}"
+
+    def _is_in_folder(self, location: str) -> bool:
+        return self.folder is None or self.folder.fullmatch(composed(location)) is not None
 
 
 class FileSpecs:
@@ -163,17 +211,16 @@ def _blanks_between(name: str, other: str) -> str:
     return f"blanks or invisible characters: {codes}"
 
 
-def _read_route(today: date, pattern: str, customer_key: str, mid: str, preflight: Preflight | None = None) -> _Route:
-    dated = composed(resolve(pattern, today))
-    expression = dated[3:] if dated.startswith("re:") else _from_glob(dated)
+def _read_route(route: Route, mid: str, today: date) -> _Route:
+    dated = composed(resolve(route.pattern, today))
     try:
-        compiled = re.compile(expression)
-        for group in _GROUP.findall(customer_key):
-            _require_group(compiled, group)
+        pattern = re.compile(dated[3:] if dated.startswith("re:") else _from_glob(dated))
+        for group in _GROUP.findall(route.customer_key):
+            _require_group(pattern, group)
+        folder = None if route.folder is None else re.compile(_from_glob(composed(resolve(route.folder, today))))
     except (re.error, BadRouteError) as error:
-        raise BadRouteError(f"route {pattern!r} for {customer_key!r}: {error}") from None
-    whole = "/" in dated
-    return _Route(pattern=compiled, customer_key=customer_key, mid=mid, whole_path=whole, preflight=preflight)
+        raise BadRouteError(f"route {route.pattern!r} for {route.customer_key!r}: {error}") from None
+    return _Route(route=route, mid=route.mid or mid, pattern=pattern, folder=folder, whole_path="/" in dated)
 
 
 _GROUP = re.compile(r"\{(\w+)\}")

@@ -13,7 +13,8 @@ from sfmc_import.states import COMPLETED, Followed
 class Definition:
     """The fields of an ImportDefinition that are used.
 
-    `max_import_frequency` is in hours, None or 0 when the definition sets none;
+    `max_import_frequency` is in hours, None or 0 when the definition sets none, as are `max_file_age` (older files are
+    not imported) and `max_file_age_offset`, which lengthens it;
     `update_type` is one of the six words of ImportDefinitionUpdateType, None when not set;
     `destination` and `location` are the ids of DestinationObject and RetrieveFileTransferLocation.
     `asked_at` is when it was asked for, on CLOCK_BOOTTIME; None where this is not known.
@@ -24,6 +25,8 @@ class Definition:
     object_id: str | None = None
     file_spec: str | None = None
     max_import_frequency: int | None = None
+    max_file_age: int | None = None
+    max_file_age_offset: int | None = None
     update_type: str | None = None
     destination: str | None = None
     location: str | None = None

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, assert_never
 
 from sfmc_import import retrying
-from sfmc_import.checking import Holds, Mismatch, NearMidnight, Verdict, check
+from sfmc_import.checking import Holds, Mismatch, NearMidnight, TooOld, Verdict, check
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.identity import Identified, NotIdentified, identify
 from sfmc_import.policy import Policy
@@ -188,12 +188,18 @@ def _may_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> 
     """
     definition = _definition_now(decision.lease, asked, deps)
     verdict = _verdict(definition, decision, asked, deps)
-    if isinstance(verdict, Mismatch) and policy.when_mismatch != "start":
+    if isinstance(verdict, (Mismatch, TooOld)) and policy.when_mismatch != "start":
         verdict = _verdict(_since(definition, decision.lease, asked, deps), decision, asked, deps)
-    if not isinstance(verdict, (NearMidnight, Mismatch)):
+    if not isinstance(verdict, (NearMidnight, Mismatch, TooOld)):
         return verdict
+    return _despite(verdict, policy)
+
+
+def _despite(verdict: NearMidnight | Mismatch | TooOld, policy: Policy) -> Holds | Refusal:
     if policy.when_mismatch == "start":
         return Holds(despite=verdict.text)
+    if isinstance(verdict, TooOld):
+        return Rejected("file_too_old", verdict.text)
     if isinstance(verdict, NearMidnight):
         return NotApplied("near_midnight", verdict.text, retry_after=verdict.seconds)
     if policy.when_mismatch == "wait":
@@ -205,7 +211,8 @@ def _verdict(definition: Definition | Refusal, decision: StartNow, asked: float,
     if not isinstance(definition, Definition):
         return definition
     now = decision.now + deps.clock.boottime() - asked
-    return check(definition, decision.first, decision.file_name, now, deps.timing.days)
+    file = (decision.file_name, decision.modified_at)
+    return check(definition, decision.first, file, now, deps.timing.days)
 
 
 # --- Perform: record the intent, then send. None means that another worker has the lease.

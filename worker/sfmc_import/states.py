@@ -134,7 +134,8 @@ class FirstRead:
 class StartNow:
     """Start now: nothing was sent for this request that could still be unknown.
 
-    `now` is Redis time in seconds since 1970, `file_name` the file of the request, `first` its definition as it was.
+    `now` is Redis time in seconds since 1970, `file_name` the file of the request and `modified_at` its own time in
+    the same seconds, `first` its definition as it was.
     `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
     lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived.
     `denied` is the code with which Marketing Cloud denied an earlier start, after which no run appeared.
@@ -144,6 +145,7 @@ class StartNow:
     lease: Lease
     now: float
     file_name: str | None = None
+    modified_at: float | None = None
     first: FirstRead | None = None
     newest: str | None = None
     loss_age: float | None = None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[3]
-RULES = ("states", "faults", "retrying", "routing", "runs", "policy", "request", "checking")
+RULES = ("states", "faults", "retrying", "routing", "runs", "policy", "request", "checking", "outlook")
 PURE = (
     *(f"worker/sfmc_import/{name}.py" for name in RULES),
     "producers/sfmc_producers/stability.py",

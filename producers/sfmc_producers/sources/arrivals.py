@@ -13,7 +13,8 @@ class Arrival:
 
     `event_id` is the source's own; it is the identity only where nothing else tells one content from another
     (`FileInfo.has_fingerprint`): a later scan does not know it. `customer_key` is given where the source itself names
-    the definition, `mid` where it names the business unit; else the routes decide.
+    the definition, `mid` where it names the business unit; else the routes decide. `changed_at` is when the file was
+    last changed, in seconds since 1970, where a listing says it: it is no part of the identity, for events do not.
     `open_content` opens the file for the preflight of a route, where the source can.
     """
 
@@ -22,6 +23,14 @@ class Arrival:
     customer_key: str | None = None
     mid: str | None = None
     open_content: Callable[[], BinaryIO] | None = field(default=None, compare=False)
+    changed_at: float | None = field(default=None, compare=False)
+
+    @property
+    def last_changed(self) -> float | None:
+        """When the file was last changed; None where nothing says it."""
+        if self.changed_at is None and self.file.modified_ns is not None:
+            return self.file.modified_ns / 1e9
+        return self.changed_at
 
 
 @dataclass(frozen=True, slots=True)

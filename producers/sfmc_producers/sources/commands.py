@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sfmc_import import logs
@@ -18,9 +19,47 @@ from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.running import run_sources
+from sfmc_producers.sources.scanning import Listable, ScannedSource
 from sfmc_producers.sources.tables import Kind, Options, Parts, Source, chosen, read_options
 from sfmc_producers.submitter import RoutingRules, Submitter
 from sfmc_transport import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One source of the policy file, put together; nothing connects before it is used. One for `serve` does not run."""
+
+    table: SourceTable
+    options: Options
+    intake: Intake
+    source: Source | None
+
+
+class Opening:
+    """Puts sources together; what they share connects on first use and is closed with `stack`."""
+
+    def __init__(self, settings: Settings, stack: ExitStack) -> None:
+        self.settings = settings
+        self.client = stack.enter_context(Client.from_settings(settings))
+        broker = stack.enter_context(connect(settings.broker))
+        self.set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
+        self.definitions = open_definitions(settings)
+
+    def open(self, table: SourceTable, kind: Kind, options: Options) -> Opened:
+        """Open one source."""
+        intake = open_intake(table, options, self.settings, self.client, self.definitions)
+        parts = Parts(table.name, self.settings, intake, self.set_aside)
+        source = None if kind.open is None else kind.open(options, parts)
+        return Opened(table, options, intake, source)
+
+    def open_to_run(self, table: SourceTable, kind: Kind, options: Options) -> Source | None:
+        """Open one source, with its scans beside it if its lines say so; None for one that does not run."""
+        opened = self.open(table, kind, options)
+        if options.scan_every is None or opened.source is None:
+            return opened.source
+        listed = require_listable(self.open(table, kind, options), "scan_every")
+        every, intake, settings = options.scan_every, opened.intake, self.settings
+        return ScannedSource(opened.source, listed, intake, every, lambda: remembered_since(settings, time.time()))
 
 
 def run_named(names: Sequence[str], *, as_json: bool) -> None:
@@ -29,21 +68,28 @@ def run_named(names: Sequence[str], *, as_json: bool) -> None:
     tables = chosen(settings, names)
     read = read_options(tables, KINDS)
     require_run(tables, read, names)
-    logs.configure(
-        level=settings.log_level, form="json" if as_json else settings.log_format, secrets=settings.secrets()
-    )
+    form = "json" if as_json else settings.log_format
+    logs.configure(level=settings.log_level, form=form, secrets=settings.secrets())
     with ExitStack() as stack:
-        client = stack.enter_context(Client.from_settings(settings))
-        broker = stack.enter_context(connect(settings.broker))
-        client.prepare()
-        set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
-        definitions = open_definitions(settings)
-        sources: list[Source] = []
-        for table, (kind, options) in zip(tables, read, strict=True):
-            if kind.open is not None:
-                intake = open_intake(table, options, settings, client, definitions)
-                sources.append(kind.open(options, Parts(table.name, settings, intake, set_aside)))
+        opening = Opening(settings, stack)
+        opening.client.prepare()
+        found = (opening.open_to_run(table, *each) for table, each in zip(tables, read, strict=True))
+        sources = [each for each in found if each is not None]
         raise SystemExit(run_sources(sources))
+
+
+def require_listable(opened: Opened, asked: str) -> Listable:
+    """Give the source as one that can be listed; raises SettingsError."""
+    source: object = opened.source
+    if isinstance(source, Listable):
+        return source
+    where, kind = opened.table.where, opened.table.kind
+    raise SettingsError([f"{where} {asked}: a source of kind {kind} cannot be listed"])
+
+
+def remembered_since(settings: Settings, now: float) -> float:
+    """Give the time from which on the ledger remembers every file: older ones could be imported again by a scan."""
+    return now - min(settings.seen_ttl, settings.request_ttl)
 
 
 def require_run(tables: Sequence[SourceTable], read: Sequence[tuple[Kind, Options]], names: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Takes what a source reports into the ledger, or sets it aside; only then may the source let go of it."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -27,6 +28,15 @@ class SetAside(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An arrival that the ledger has: as a request, or as one that starts nothing; `is_new` if it had not before."""
+
+    routing: Routing
+    is_new: bool
+    request_id: str | None = None
+
+
 class Intake:
     """Takes the arrivals of one source; safe for threads as the submitter is.
 
@@ -44,10 +54,17 @@ class Intake:
 
         False: not now, ask again. InvalidRequest: no repetition helps.
         """
+        taken = self.take_arrival(arrival)
+        return taken if isinstance(taken, InvalidRequest) else taken is not None
+
+    def take_arrival(self, arrival: Arrival) -> Taken | InvalidRequest | None:
+        """Do the same, and say what became of it; None: not now."""
         routing = self.route(arrival)
+        if routing is None:
+            return None
         if isinstance(routing, Routed):
-            return self.submit(arrival, routing)
-        return routing is not None and self.report(arrival, routing)
+            return self.submit_to(arrival, routing)
+        return self._report(arrival, routing)
 
     def route(self, arrival: Arrival) -> Routing | None:
         """Find the definition: the one that the event names, that of the source, the routes, the FileSpecs."""
@@ -57,16 +74,33 @@ class Intake:
             return Routed(customer_key=key, mid=mid or self.submitter.default_mid, by="route")
         return self.submitter.route(arrival.file, mid)
 
+    def named_by(self, arrival: Arrival) -> str | None:
+        """Say who names the definition of an arrival, so that nothing is routed; None where the rules decide."""
+        if arrival.customer_key is not None:
+            return f"the event names {arrival.customer_key}"
+        return None if self._key is None else f"the source names {self._key} for every file"
+
     def submit(self, arrival: Arrival, target: Routed) -> bool | InvalidRequest:
         """Record the request of an arrival for this definition; answers as `take`."""
+        taken = self.submit_to(arrival, target)
+        return taken if isinstance(taken, InvalidRequest) else taken is not None
+
+    def report(self, arrival: Arrival, routing: Unrouted | AmbiguousRoute) -> bool:
+        """Report that an arrival starts nothing; False: not now, ask again."""
+        return self._report(arrival, routing) is not None
+
+    def submit_to(self, arrival: Arrival, target: Routed) -> Taken | InvalidRequest | None:
+        """Record the request of an arrival for this definition; answers as `take_arrival`."""
         answer = self.submitter.submit(arrival.file, target, self.source, arrival.event_id, arrival.open_content)
         if isinstance(answer, (Refused, Skipped)):
             self._say_not_started(arrival, target, answer)
-        if isinstance(answer, SubmitResult):
-            event = "arrival_submitted" if answer.is_new else "arrival_known"
-            names = {"file": arrival.file.name, "customer_key": target.customer_key, "mid": target.mid}
-            self._log.info(event, request_id=answer.request_id, event_id=arrival.event_id, **names)
-        return answer if isinstance(answer, InvalidRequest) else answer is not None
+            return Taken(target, is_new=False, request_id=getattr(answer, "request_id", None))
+        if not isinstance(answer, SubmitResult):
+            return answer
+        event = "arrival_submitted" if answer.is_new else "arrival_known"
+        names = {"file": arrival.file.name, "customer_key": target.customer_key, "mid": target.mid}
+        self._log.info(event, request_id=answer.request_id, event_id=arrival.event_id, **names)
+        return Taken(target, answer.is_new, answer.request_id)
 
     def _say_not_started(self, arrival: Arrival, target: Routed, answer: Refused | Skipped) -> None:
         log = self._log.bind(file=arrival.file.name, customer_key=target.customer_key, mid=target.mid)
@@ -75,10 +109,11 @@ class Intake:
         else:
             log.warning("file_empty_skipped")
 
-    def report(self, arrival: Arrival, routing: Unrouted | AmbiguousRoute) -> bool:
-        """Report that an arrival starts nothing; False: not now, ask again."""
-        if not self.submitter.report(arrival.file, routing):
-            return False
-        keys = list(routing.customer_keys)
-        self._log.warning("file_not_routed", file=arrival.file.name, reason=routing.text, customer_keys=keys)
-        return True
+    def _report(self, arrival: Arrival, routing: Unrouted | AmbiguousRoute) -> Taken | None:
+        is_new = self.submitter.report(arrival.file, routing)
+        if is_new is None:
+            return None
+        if is_new:
+            keys = list(routing.customer_keys)
+            self._log.warning("file_not_routed", file=arrival.file.name, reason=routing.text, customer_keys=keys)
+        return Taken(routing, is_new)

@@ -21,6 +21,12 @@ def _sqs() -> Kind:
     return sqs.KIND
 
 
+def _folder() -> Kind:
+    from sfmc_producers.sources import folder  # noqa: PLC0415
+
+    return folder.KIND
+
+
 def _stream() -> Kind:
     from sfmc_producers.sources import stream  # noqa: PLC0415
 
@@ -42,6 +48,7 @@ def _sftp() -> Kind:
 
 KINDS: Mapping[str, Callable[[], Kind]] = MappingProxyType({
     "azure-queue": _azure_queue,
+    "folder": _folder,
     "push": _push,
     "sftp": _sftp,
     "sqs": _sqs,

@@ -143,6 +143,10 @@ class Receiver:
         wanted = max(RETRY_SECONDS, self._intake.submitter.next_in or 0.0)
         return max(0.0, min(wanted, self._kept_at + self._keep_after - self._clock()))
 
+    def records(self, body: bytes) -> Sequence[Record]:
+        """Read the body of a message, as a person may ask about it; nothing is taken."""
+        return self._parse(body)
+
     def _take(self, message: Message) -> bool:
         """Take all records of a message; False when the ledger does not take one of them now."""
         taken = [self._take_record(message, *numbered) for numbered in enumerate(self._records(message), start=1)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -48,7 +49,8 @@ def read_item(bucket: str, item: Any) -> Arrival | None:
         found = arrival(SCHEME + bucket, item["Key"], size=item["Size"], version=plain_etag(item["ETag"]))
     except NotReadableError:
         return None
-    return found if isinstance(found, Arrival) else None
+    changed_at = item["LastModified"].timestamp() if "LastModified" in item else None
+    return replace(found, changed_at=changed_at) if isinstance(found, Arrival) else None
 
 
 def place_of(found: Arrival) -> tuple[str, str]:

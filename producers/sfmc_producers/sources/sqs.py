@@ -14,7 +14,7 @@ from pydantic import Field
 
 from sfmc_import.settings.values import Seconds, Url
 from sfmc_producers.notifications import Wakeup
-from sfmc_producers.sources.arrivals import Arrival
+from sfmc_producers.sources.arrivals import Arrival, Record
 from sfmc_producers.sources.aws import aws_errors, s3_client, sqs_client
 from sfmc_producers.sources.deadlines import Call, Caller, DeadlineError
 from sfmc_producers.sources.parallel import run_parallel
@@ -190,6 +190,10 @@ class SqsSource:
         if self._options.bucket is None:
             raise SourceRefusedError(f"source {self.name} names no bucket to list", "add bucket = … to its table")
         return list_arrivals(self._s3, self._options.bucket, self._options.prefix, since)
+
+    def records(self, body: bytes) -> Sequence[Record]:
+        """Read the body of a message, as a person may ask about it; nothing is taken."""
+        return parse(body)
 
     def open_content(self, arrival: Arrival) -> Content:
         """Open the content of an arrival as a stream of bytes; raises NoContentError when it is not there."""

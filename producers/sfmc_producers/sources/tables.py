@@ -11,7 +11,7 @@ from sfmc_import.settings import Settings
 from sfmc_import.settings.policy_file import RouteTable, SourceTable
 from sfmc_import.settings.problems import field_problems
 from sfmc_import.settings.schedule_table import SCHEDULE
-from sfmc_import.settings.values import CustomerKey, Mid
+from sfmc_import.settings.values import CustomerKey, Mid, Seconds
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.intake import Intake, SetAside
 
@@ -24,6 +24,9 @@ class Options(BaseModel):
     mid: Mid | None = Field(None, description="the MID of the business unit of its files; without it SFMC_ACCOUNT_ID")
     customer_key: CustomerKey | None = Field(
         None, description="the definition that every file starts; without it the routes decide"
+    )
+    scan_every: Seconds | None = Field(
+        None, description="how often the source is also listed, for what its events missed; without it never"
     )
     route: tuple[RouteTable, ...] = Field((), description="[[source.route]]: tried before the other routes")
 
@@ -81,11 +84,14 @@ def _read(
         return None
     kind = kinds[table.kind]()
     try:
-        return kind, kind.options.model_validate(table.lines)
+        options = kind.options.model_validate(table.lines)
     except ValidationError as error:
         found = field_problems(error, kind.options, table.lines, str)
         problems += [f"{table.where} {line}" for line in found.values()]
         return None
+    if options.scan_every is not None and kind.open is None:
+        problems.append(f"{table.where} scan_every: a source of kind {table.kind} cannot be listed; remove the line")
+    return kind, options
 
 
 def chosen(settings: Settings, names: Sequence[str]) -> list[SourceTable]:

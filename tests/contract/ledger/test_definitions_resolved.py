@@ -1,6 +1,9 @@
 """A request and its definition: resolved once, decided on the resolved key; unresolved it waits without a lease."""
 
+from dataclasses import replace
+
 import orjson
+import pytest
 
 from sfmc_import.faults import Rejected
 from sfmc_import.runs import Definition
@@ -31,6 +34,15 @@ def test_a_claim_notes_the_definition_and_gives_it_with_the_file_and_the_time(sc
     first = FirstRead(object_id=OBJECT_ID, file_spec="x.csv", update_type="Overwrite", destination="d")
     assert (decision.first, decision.file_name) == (first, "x.csv")
     assert decision.now == scenario.world.now_ms() / 1000
+
+
+@pytest.mark.parametrize("modified_ns", [1_785_000_000_123_456_789, -1, None])
+def test_a_claim_gives_the_time_of_the_file(scenario: Scenario, modified_ns: int | None):
+    scenario.accept(request("a", replace(file("x.csv"), modified_ns=modified_ns)))
+
+    decision = claim(scenario, "a")
+    assert isinstance(decision, StartNow)
+    assert decision.modified_at == (None if modified_ns is None else pytest.approx(modified_ns / 1e9))
 
 
 def test_what_was_read_first_stays_what_is_compared(scenario: Scenario):

@@ -7,6 +7,7 @@ from itertools import islice
 import pytest
 
 from sfmc_import.ledger.schedule_state import ScheduleState
+from sfmc_import.ledger.schema import SCHEDULE
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import read_request
 from sfmc_import.schedules import Schedule, ticks
@@ -46,7 +47,7 @@ def test_a_schedule_is_seen_until_the_newest_note_and_forgotten_after_eight_days
 
     assert seen == {"a": when}
     assert abs((datetime.now(UTC) - now).total_seconds()) < 600
-    assert 7.9 * 86400 < world.client.ttl(world.keys.schedule("a")) <= 8 * 86400
+    assert 7.9 * 86400 < world.client.ttl(world.keys.name_of(SCHEDULE, "a")) <= 8 * 86400
 
 
 def test_ten_beats_at_once_give_one_request_for_a_missed_tick(world: World):
@@ -73,8 +74,8 @@ def test_a_tick_that_two_policy_files_give_to_two_definitions_has_one_request(wo
 
 
 def test_redis_that_does_not_answer_is_said_as_the_ledger_says_it(world: World):
-    world.client.lpush(world.keys.schedule("a"), "no text")
+    world.client.lpush(world.keys.name_of(SCHEDULE, "a"), "no text")
 
     with pytest.raises(LedgerUnavailableError):
         state_of(world).read(["a"])
-    world.client.delete(world.keys.schedule("a"))
+    world.client.delete(world.keys.name_of(SCHEDULE, "a"))

@@ -110,7 +110,12 @@ def test_a_compressed_request_is_read(client: Conversation, encoding: str, pack:
 
 @pytest.mark.parametrize(
     ("encoding", "content", "status"),
-    [("br", b"x", 415), ("gzip", b"not", 400), ("gzip", gzip.compress(b"<a/>" * 9, mtime=0)[:-9], 400), ("gzip", b"", 400)],
+    [
+        ("br", b"x", 415),
+        ("gzip", b"not", 400),
+        ("gzip", gzip.compress(b"<a/>" * 9)[:-9], 400),
+        ("gzip", b"", 400),
+    ],
     ids=["unknown", "not gzip", "cut off", "empty"],  # the bytes of gzip contain the time
 )
 def test_what_is_not_compressed_as_it_says_is_refused(

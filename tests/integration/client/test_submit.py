@@ -194,3 +194,21 @@ def test_a_rejection_leaves_a_request_that_has_begun_as_it_is(client: Client, re
         ledger.claim(request, "w", Policy())
 
     assert client.reject(**given, code="preflight", text="line 3") == "starting"
+
+
+def test_a_message_has_the_priority_that_was_asked_for(client: Client, redis: redis_py.Redis) -> None:
+    client.submit(customer_key="k", priority=9)
+    client.submit(customer_key="k")
+
+    found = {key.rpartition("\x16")[2]: json.loads(redis.lindex(key, 0)) for key in redis.keys("imports*")}
+    assert {list_: entry["properties"]["priority"] for list_, entry in found.items()} == {"9": 9, "imports": 0}
+
+
+@pytest.mark.parametrize("priority", [-1, 10, 1.5, True, "3"])
+def test_a_priority_that_there_is_not_is_refused_before_anything_is_recorded(
+    client: Client, redis: redis_py.Redis, priority: object
+) -> None:
+    with pytest.raises(BadRequestError, match="priority must be a whole number from 0 to 9"):
+        client.submit(customer_key="k", priority=priority)  # type: ignore[arg-type]
+
+    assert recorded(redis) == []

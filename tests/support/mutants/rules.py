@@ -17,6 +17,7 @@ TESTS = (
     "tests/unit/sfmc_import/test_request.py",
     "tests/unit/sfmc_import/test_checking.py",
     "tests/unit/sfmc_import/test_file_spec.py",
+    "tests/unit/sfmc_import/test_outlook.py",
 )
 FAILED = 1
 

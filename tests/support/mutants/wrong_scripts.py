@@ -19,9 +19,7 @@ MUTANTS = (
     Mutant("lib", "  if r.task then\n", "  if false then\n"),
     Mutant("lib", "redis.call('ZREM', follows_key(), id)", ""),
     Mutant("lib", "keep(follows_key(), math.max(at - now, 0) + cfg.unfinished_ttl)", ""),
-    Mutant(
-        "upkeep", "if fields[1] == 'started' then redis.call('ZADD', follows_key(), str(now + a.pause), id) end", ""
-    ),
+    Mutant("upkeep", "redis.call('ZADD', follows_key(), str(now + a.pause), id)", ""),
     Mutant("upkeep", "redis.call('ZREM', follows_key(), id)", ""),
     Mutant("upkeep", "ipairs({follows_key(), DUE})", "ipairs({DUE, follows_key()})"),
     Mutant("following", "    due_at(a.id, r, now)\n    return 1", "    return 1"),
@@ -241,6 +239,7 @@ MUTANTS = (
     Mutant("claim", "if r.key ~= a.resolved_key and r.key ~= r.object then", "if true then"),
     Mutant("claim", "  if r.postponed then return while_postponed() end\n", ""),
     Mutant("claim", "  drop(request_key(id), r, {'postponed'})\n", ""),
+    Mutant("claim", ", modified_ns = file.modified_ns}", "}"),
     Mutant("claim", "now = now / 1000, file_name = r.name,", "now = now, file_name = r.name,"),
     Mutant("upkeep", "r.state == 'accepted' or (r.postponed and not r.definition)", "r.state == 'accepted'"),
     Mutant("upkeep", "(r.postponed and not r.definition)", "r.postponed"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfmc_import.checking import Days, Holds, Mismatch, NearMidnight, check
+from sfmc_import.checking import Days, Holds, Mismatch, NearMidnight, TooOld, check
 from sfmc_import.file_spec import resolve
 from sfmc_import.runs import Definition
 from sfmc_import.states import FirstRead
@@ -27,7 +27,7 @@ def at(text: str, zone: str = "Europe/Berlin") -> float:
 
 def verdict(name: str | None, spec: str | None, when: str, **more: str):
     zone = more.get("zone", "Europe/Berlin")
-    return check(Definition(customer_key="k", file_spec=spec), None, name, at(when, zone), days(zone))
+    return check(Definition(customer_key="k", file_spec=spec), None, (name, None), at(when, zone), days(zone))
 
 
 def test_the_file_of_today_holds_until_the_margin_before_midnight():
@@ -47,8 +47,8 @@ def test_the_zone_decides_which_day_it_is():
     moment = at("2026-03-02T03:00:00", "UTC")
     definition = Definition(customer_key="k", file_spec=DATED)
 
-    assert isinstance(check(definition, None, "in_20260301.csv", moment, days("America/Chicago")), Holds)
-    assert isinstance(check(definition, None, "in_20260301.csv", moment, days("UTC")), Mismatch)
+    assert isinstance(check(definition, None, ("in_20260301.csv", None), moment, days("America/Chicago")), Holds)
+    assert isinstance(check(definition, None, ("in_20260301.csv", None), moment, days("UTC")), Mismatch)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_name_that_differs_in_case_alone_is_a_mismatch_that_says_so():
 def test_a_request_without_a_file_asks_for_what_the_definition_imports_now():
     changed = Definition(customer_key="k", file_spec=DATED, update_type="Overwrite")
 
-    assert check(changed, FirstRead(update_type="AddAndUpdate"), None, 0.0, days()) == Holds()
+    assert check(changed, FirstRead(update_type="AddAndUpdate"), (None, None), 0.0, days()) == Holds()
 
 
 @pytest.mark.parametrize("offset", range(-12, 15))
@@ -131,7 +131,7 @@ def test_the_wait_ends_where_the_new_day_holds_in_every_zone(offset: int):
     later = at("2026-03-01T23:59:10", zone) + found.seconds
 
     now = Definition(customer_key="k", file_spec=DATED)
-    assert isinstance(check(now, None, "in_20260302.csv", later, days(zone)), Holds)
+    assert isinstance(check(now, None, ("in_20260302.csv", None), later, days(zone)), Holds)
 
 
 @pytest.mark.parametrize("zone", ["Africa/Cairo", "America/Havana", "Asia/Beirut", "America/Santiago", "Europe/Berlin"])
@@ -139,7 +139,7 @@ def test_the_wait_ends_where_the_new_day_holds_in_every_zone(offset: int):
 def test_while_it_holds_the_name_is_that_of_every_moment_within_the_margin(zone: str, moment: float, margin: float):
     read = days(zone, margin)
     name = resolve(DATED, read.day(moment))
-    found = check(Definition(customer_key="k", file_spec=DATED), None, name, moment, read)
+    found = check(Definition(customer_key="k", file_spec=DATED), None, (name, None), moment, read)
 
     assert not isinstance(found, Mismatch)
     if isinstance(found, Holds):
@@ -162,7 +162,7 @@ NOW = {"object_id": "o", "file_spec": "x.csv", "update_type": "AddAndUpdate", "d
     ],
 )
 def test_a_definition_that_changed_in_what_matters_is_not_started_for_the_file(change: dict, said: str):
-    found = check(Definition(customer_key="k", **{**NOW, **change}), FIRST, "x.csv", 0.0, days())
+    found = check(Definition(customer_key="k", **{**NOW, **change}), FIRST, ("x.csv", None), 0.0, days())
 
     assert isinstance(found, Mismatch)
     assert said in found.text
@@ -170,4 +170,48 @@ def test_a_definition_that_changed_in_what_matters_is_not_started_for_the_file(c
 
 @pytest.mark.parametrize("change", [{}, {"destination": None}, {"location": None}, {"max_import_frequency": 3}])
 def test_what_is_the_same_or_cannot_be_read_or_does_not_matter_is_no_change(change: dict):
-    assert check(Definition(customer_key="k", **{**NOW, **change}), FIRST, "x.csv", 0.0, days()) == Holds(inf)
+    assert check(Definition(customer_key="k", **{**NOW, **change}), FIRST, ("x.csv", None), 0.0, days()) == Holds(inf)
+
+
+HOUR = 3600.0
+
+
+def aged(modified_at: float | None, now: float, name: str = "x.csv", **limits: int | None):
+    return check(Definition(customer_key="k", file_spec="x.csv", **limits), None, (name, modified_at), now, days())
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_file_age": 0}, {"max_file_age": -1}, {"max_file_age_offset": 5}])
+def test_without_a_limit_a_file_is_never_too_old(limits: dict):
+    assert aged(0.0, 1e9, **limits) == Holds(inf)
+
+
+def test_a_file_without_a_time_is_never_too_old():
+    assert aged(None, 1e9, max_file_age=1) == Holds(inf)
+
+
+def test_a_file_is_too_old_from_the_hour_on_that_max_file_age_and_its_offset_name():
+    limits = {"max_file_age": 4, "max_file_age_offset": 2}
+
+    assert aged(0.0, 5 * HOUR, **limits) == Holds(HOUR)
+    assert aged(0.0, 5 * HOUR, max_file_age=5) == TooOld(
+        "the file is 5.0 h old (modified 1970-01-01T00:00:00+00:00): MaxFileAge allows 5 h"
+    )
+    assert isinstance(aged(0.0, 6 * HOUR, **limits), TooOld)
+    assert aged(0.0, 3 * HOUR, max_file_age=4, max_file_age_offset=-2) == Holds(HOUR)
+
+
+def test_a_file_of_another_name_is_a_mismatch_whatever_its_age():
+    assert isinstance(aged(0.0, 9 * HOUR, name="y.csv", max_file_age=1), Mismatch)
+
+
+def test_near_midnight_a_file_that_is_too_old_does_not_wait():
+    now = at("2026-03-01T23:59:30")
+    dated = Definition(customer_key="k", file_spec=DATED, max_file_age=1)
+
+    assert isinstance(check(dated, None, ("in_20260301.csv", now - 2 * HOUR), now, days()), TooOld)
+    assert isinstance(check(dated, None, ("in_20260301.csv", now), now, days()), NearMidnight)
+
+
+@pytest.mark.parametrize("modified_at", [-1e12, -9.3e18])
+def test_a_time_beyond_the_calendar_is_given_in_seconds(modified_at: float):
+    assert "s after 1970" in aged(modified_at, 0.0, max_file_age=1).text

@@ -9,6 +9,7 @@ from sfmc_import.routing import (
     AmbiguousRoute,
     BadRouteError,
     FileSpecs,
+    Route,
     Routed,
     Routes,
     Unrouted,
@@ -24,8 +25,12 @@ def specs(**by_key: str | None) -> FileSpecs:
     return FileSpecs(definitions, MID, TODAY)
 
 
+def routes_of(*routes: Route) -> Routes:
+    return Routes(routes, MID, TODAY)
+
+
 def routed(routes: list[tuple[str, str]], name: str, location: str = "/in") -> str | None:
-    found = Routes([(pattern, key, MID) for pattern, key in routes], TODAY).find(location, name)
+    found = routes_of(*(Route(pattern=pattern, customer_key=key) for pattern, key in routes)).find(location, name)
     return found.customer_key if found else None
 
 
@@ -194,10 +199,55 @@ def test_date_parts_of_a_route_mean_today(pattern):
 )
 def test_a_route_that_can_never_work_is_refused_with_its_pattern_and_key(pattern, key):
     with pytest.raises(BadRouteError) as refusal:
-        Routes([(pattern, key, MID)], TODAY)
+        routes_of(Route(pattern=pattern, customer_key=key))
 
     assert repr(pattern) in str(refusal.value)
     assert repr(key) in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("folder", "location", "matches"),
+    [
+        ("/data/*", "/data/eu", True),
+        ("/data/*", "/data/eu/new", False),
+        ("/data/**", "/data/eu/new", True),
+        ("s3://drop/in", "s3://drop/in", True),
+        ("/data/eu", "/data/eu2", False),
+        ("/data/%%YEAR%%", "/data/2026", True),
+        ("/data/%%YEAR%%", "/data/2025", False),
+        ("/data/a+b", "/data/a+b", True),
+        ("/data", "", False),
+    ],
+)
+def test_a_route_with_a_folder_is_for_files_of_that_location_alone(folder, location, matches):
+    found = routes_of(Route(pattern="*.csv", customer_key="k", folder=folder)).find(location, "a.csv")
+
+    assert (found is not None) is matches
+
+
+def test_a_route_gives_its_priority_and_its_business_unit():
+    plain, own = Route(pattern="a", customer_key="k"), Route(pattern="b", customer_key="k", mid="7", priority=3)
+
+    assert routes_of(plain, own).find("/in", "a") == Routed(customer_key="k", mid=MID, by="route")
+    assert routes_of(plain, own).find("/in", "b") == Routed(customer_key="k", mid="7", by="route", priority=3)
+
+
+def test_each_route_up_to_the_first_that_matches_says_why_it_does_not():
+    tried = routes_of(
+        Route(pattern="b.csv", customer_key="b"),
+        Route(pattern="*/b.csv", customer_key="b"),
+        Route(pattern="a.csv", customer_key="a", folder="/out"),
+        Route(pattern="a*", customer_key="{1}"),
+        Route(pattern="*", customer_key="never"),
+    ).explain("/in", "a.csv")
+
+    assert [each.why for each in tried] == [
+        "its pattern b.csv does not match all of the name",
+        "its pattern */b.csv does not match all of the location and name",
+        "its folder /out is not /in",
+        "",
+    ]
+    assert tried[-1].target == Routed(customer_key=".csv", mid=MID, by="route")
 
 
 def test_a_dated_name_of_another_day_is_recognised_each_time_it_is_asked_for() -> None:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sfmc_import.routing import BadRouteError
-from sfmc_import.settings.policy_file import Route
+from sfmc_import.routing import BadRouteError, Route
 from sfmc_producers.folder import check_readable
 from sfmc_producers.stability import StabilityRule
 from tests.support.fake_client import FakeClient
@@ -20,6 +19,16 @@ def test_a_file_that_settles_starts_the_definition_that_names_it_once(watched, c
     assert (request.customer_key, request.mid, request.file.name) == ("contacts", client.mid, "contacts.csv")
     assert (request.file.location, request.file.size) == (str(watched.path), 5)
     assert request.source == f"folder:{watched.path}"
+
+
+def test_the_priority_of_its_route_goes_with_the_request(watched, client):
+    client.routes = [Route(pattern="contacts.csv", customer_key="contacts", priority=7)]
+    watched.restart()
+    watched.put("contacts.csv")
+    watched.put("orders.csv")
+    watched.pass_time(2)
+
+    assert sorted(client.priorities.values(), key=str) == [7, None]
 
 
 def test_a_file_whose_id_another_request_took_is_submitted_under_a_new_one(watched, client):

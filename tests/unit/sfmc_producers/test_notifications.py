@@ -100,6 +100,26 @@ def test_where_notifications_fail_it_is_said_once(wakeup, tmp_path):
     assert [each["event"] for each in logs] == ["file_notifications_unavailable"]
 
 
+def test_notifications_that_failed_are_asked_for_again_after_a_while(wakeup, tmp_path):
+    now = [0.0]
+    folder = tmp_path / "later"
+    notifications = Notifications(folder, wakeup, recursive=False, clock=lambda: now[0])
+    with capture_logs() as logs:
+        notifications.keep(1)
+        eventually(lambda: logs, 60, "the failure is logged")
+        folder.mkdir()
+        now[0] = 59.0
+        notifications.keep(1)
+        assert notifications._observer is None
+        now[0] = 61.0
+        notifications.keep(1)
+        await_observer(notifications)
+        eventually(lambda: len(logs) == 2, 60, "it is said")
+    notifications.stop()
+
+    assert [each["event"] for each in logs] == ["file_notifications_unavailable", "file_notifications_available"]
+
+
 def test_any_number_of_rings_is_one(wakeup):
     for _ in range(100_000):
         wakeup.set()

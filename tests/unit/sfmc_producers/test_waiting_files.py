@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sfmc_import.settings.policy_file import Route
+from sfmc_import.routing import Route
 from sfmc_producers.stability import StabilityRule
 from tests.support.watched_folder import Watched
 

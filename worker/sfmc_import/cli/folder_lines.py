@@ -15,6 +15,7 @@ REASONS = {
     "unavailable": "Redis or the list of definitions does not answer",
     "unreadable": "cannot be read",
     "unnamable": "its name is no text",
+    "unmoved": "accepted, and cannot be moved or deleted",
 }
 STATES = {
     "watched": "watched",

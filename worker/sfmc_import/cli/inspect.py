@@ -12,6 +12,7 @@ from sfmc_import.cli.folder_lines import watcher_lines
 from sfmc_import.cli.naming import check_key, check_known, check_types
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines, seconds
 from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_errors
+from sfmc_import.cli.unmatched import LOOKED_AT, describe_unmatched, unmatched_files
 from sfmc_import.display import Coloured
 from sfmc_import.events import ENDS, Entry, Event, just_before, kind, line, next_step
 from sfmc_import.ledger.opening import open_ledger
@@ -27,6 +28,7 @@ SHOWN_UNFINISHED = 20
 )
 @click.argument("customer_key", metavar="[KEY]", required=False)
 @click.option("--request", "request_id", metavar="ID", help="Show this request.")
+@click.option("--unmatched", is_flag=True, help="Show files that start nothing: no or several definitions match.")
 @click.option("--mid", metavar="MID", help="MID of the business unit.  [default: SFMC_ACCOUNT_ID]")
 @click.option(
     "-n",
@@ -34,10 +36,12 @@ SHOWN_UNFINISHED = 20
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="How many events of the definition to show.",
+    help="How many events of the definition, or unmatched files, to show.",
 )
 @json_option
-def status(customer_key: str | None, *, request_id: str | None, mid: str | None, last: int, as_json: bool) -> None:
+def status(
+    customer_key: str | None, *, request_id: str | None, unmatched: bool, mid: str | None, last: int, as_json: bool
+) -> None:
     """Show the state of the system, of one definition (KEY), or of one request (--request).
 
     For the system: numbers, the requests that are due next, and what the folder watchers say: which files wait,
@@ -46,10 +50,15 @@ def status(customer_key: str | None, *, request_id: str | None, mid: str | None,
     For a definition: the request that holds it, how long its window is closed (no start until then), the
     follow-ups that wait, and the last events.
 
+    --unmatched lists files that watchers and sources saw and that start nothing: each file once, as long as its event
+    is among the newest 50,000. One that became a request later is left out.
+
     Exit code: 0, or 1 if the definition or request is not known or Redis does not answer.
     """
     with open_for_reading() as access:
-        if request_id is not None:
+        if unmatched:
+            found, lines = describe_unmatched(unmatched_files(access.stream.backwards(LOOKED_AT)), last)
+        elif request_id is not None:
             found, lines = _request(access, request_id)
         elif customer_key is not None:
             found, lines = _definition(access, access.mid(mid), customer_key, last)

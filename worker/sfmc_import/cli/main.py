@@ -65,6 +65,18 @@ def _serve() -> click.Command:
     return serve
 
 
+def _scan() -> click.Command:
+    from sfmc_producers.cli import scan
+
+    return scan
+
+
+def _explain() -> click.Command:
+    from sfmc_producers.cli import explain
+
+    return explain
+
+
 def _start() -> click.Command:
     from sfmc_producers.cli import start
 
@@ -127,6 +139,8 @@ COMMANDS = {
         "serve": Subcommand(_serve, "Take what senders post to push sources."),
     },
     "Requests": {
+        "scan": Subcommand(_scan, "Submit what lies in a source and has no request yet."),
+        "explain": Subcommand(_explain, "Say which definition a file would start, and why."),
         "start": Subcommand(_start, "Submit a request to start one ImportDefinition."),
         "follow": Subcommand(_follow, "Follow one run to its end, also after a timeout."),
         "status": Subcommand(_status, "Show the state of the system, a definition or a request."),

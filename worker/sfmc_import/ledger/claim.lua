@@ -50,9 +50,10 @@ end
 
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
+  local file = r.file and cjson.decode(r.file) or {}
   local loss = redis.call('HMGET', loss_key(), 'at', r.mid)
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
-    newest = newest(r.mid)}
+    newest = newest(r.mid), modified_ns = file.modified_ns}
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
   return with_lease('start_now', more)
 end

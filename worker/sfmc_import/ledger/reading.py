@@ -8,9 +8,10 @@ import orjson
 from redis import Redis
 
 from sfmc_import.ledger.redis_ledger import redis_errors
-from sfmc_import.ledger.schema import DEFINITION, REQUEST, Keys
+from sfmc_import.ledger.schema import DEFINITION, EVENT, REQUEST, SEEN, Keys
+from sfmc_import.outlook import Standing
 from sfmc_import.processes import Running, running
-from sfmc_import.request import fold_key
+from sfmc_import.request import FileInfo, fold_key
 
 
 class LedgerReader:
@@ -61,6 +62,37 @@ class LedgerReader:
             "consecutive_errors": record.get("consecutive_errors", 0),
             "waiting": [request_id.decode() for request_id in waiting],
         }
+
+    def standing(
+        self, mid: str, customer_key: str, file: FileInfo, request_id: str, event_id: str | None = None
+    ) -> Standing:
+        """Give what a decision about a file of this definition depends on; `request_id` is the id that it would have.
+
+        Several reads, one after the other: who decides meanwhile is not seen.
+        """
+        definition = self.definition(mid, customer_key)
+        # The length of the key is part of the name: a colon in a key must not make it that of another event.
+        of_event = (str(len(customer_key.encode())), mid, customer_key, event_id or "")
+        with redis_errors():
+            handled = self._client.get(self.keys.name_of(SEEN, mid, customer_key, file.fingerprint))
+            event = event_id and self._client.get(self.keys.name_of(EVENT, *of_event))
+        waiting = (self.request(each) for each in definition["waiting"])
+        return Standing(
+            own=self.request(request_id),
+            handled=self._named(handled),
+            event_handled=self._named(event),
+            holder=self._named(definition["holder"]),
+            first=next((each for each in waiting if each is not None and each["state"] == "deferred"), None),
+            window_left=definition["window_left"],
+            window_by=definition["window_by"],
+        )
+
+    def _named(self, found: bytes | str | None) -> Mapping[str, Any] | None:
+        """Give a request, or its id alone where its record has gone."""
+        if not found:
+            return None
+        request_id = found.decode() if isinstance(found, bytes) else found
+        return self.request(request_id) or {"request_id": request_id}
 
     def overview(self) -> Mapping[str, int]:
         """Count the unfinished requests, those overdue by now, and the events kept in the stream."""

@@ -368,6 +368,7 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         lease=lease,
         now=fields["now"],
         file_name=fields.get("file_name"),
+        modified_at=int(fields["modified_ns"]) / 1e9 if "modified_ns" in fields else None,
         first=_first_read(fields.get("definition")),
         newest=fields.get("newest"),
         loss_age=fields.get("loss_age"),

@@ -8,7 +8,7 @@ from redis import Redis
 from sfmc_import.ledger.arguments import milliseconds
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.redis_ledger import redis_errors
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.schema import SCHEDULE, Keys
 
 
 class ScheduleState:
@@ -24,7 +24,7 @@ class ScheduleState:
             pipe = self._client.pipeline(transaction=False)
             pipe.time()
             for source in sources:
-                pipe.get(self._keys.schedule(source))
+                pipe.get(self._keys.name_of(SCHEDULE, source))
             (seconds, microseconds), *found = pipe.execute()
         seen = {source: _time(int(text)) for source, text in zip(sources, found, strict=True) if text is not None}
         return _time(int(seconds)) + timedelta(microseconds=int(microseconds)), seen
@@ -32,7 +32,7 @@ class ScheduleState:
     def note(self, source: str, seen: datetime) -> None:
         """See sfmc_import.ports.ScheduleState.note."""
         with redis_errors():
-            self._client.set(self._keys.schedule(source), int(seen.timestamp()), px=self._ttl_ms)
+            self._client.set(self._keys.name_of(SCHEDULE, source), int(seen.timestamp()), px=self._ttl_ms)
 
 
 def _time(seconds: int) -> datetime:

@@ -435,59 +435,56 @@ class Keys:
     @property
     def due(self) -> str:
         """The sorted set of next times, in milliseconds of Redis time."""
-        return self._name(DUE)
+        return self.name_of(DUE)
 
     @property
     def follows(self) -> str:
         """Those of `due` that have a run to be polled."""
-        return self._name(FOLLOWS)
+        return self.name_of(FOLLOWS)
 
     def request(self, request_id: str) -> str:
         """The record of a request."""
-        return self._name(REQUEST, request_id)
+        return self.name_of(REQUEST, request_id)
 
     def definition(self, mid: str, customer_key: str) -> str:
         """Holder, fencing token, lease and window of a definition."""
-        return self._name(DEFINITION, mid, customer_key)
+        return self.name_of(DEFINITION, mid, customer_key)
 
     def follow_ups(self, mid: str, customer_key: str) -> str:
         """The follow-ups of a definition in order of arrival."""
-        return self._name(FOLLOW_UPS, mid, customer_key)
+        return self.name_of(FOLLOW_UPS, mid, customer_key)
 
     @property
     def processes(self) -> str:
         """Workers and beats by their last heartbeat, in milliseconds of Redis time."""
-        return self._name(PROCESSES)
+        return self.name_of(PROCESSES)
 
     @property
     def account(self) -> str:
         """The account that the ledger belongs to."""
-        return self._name(ACCOUNT)
+        return self.name_of(ACCOUNT)
 
     @property
     def suspect(self) -> str:
         """The only suspect that has a lease."""
-        return self._name(SUSPECT)
+        return self.name_of(SUSPECT)
 
     @property
     def watchers(self) -> str:
         """What each folder watcher says of its folders."""
-        return self._name(WATCHERS)
-
-    def schedule(self, source: str) -> str:
-        """Until when the ticks of a schedule are done."""
-        return self._name(SCHEDULE, source)
+        return self.name_of(WATCHERS)
 
     @property
     def results(self) -> str:
         """The results that senders wait for."""
-        return self._name(RESULTS)
+        return self.name_of(RESULTS)
 
     def task(self, mid: str, task_id: str) -> str:
         """Which request a TaskResultID is assigned to."""
-        return self._name(TASK, mid, task_id)
+        return self.name_of(TASK, mid, task_id)
 
-    def _name(self, key: Key, *parts: str) -> str:
+    def name_of(self, key: Key, *parts: str) -> str:
+        """Give the name of one key of this kind."""
         return self.tag + ":".join((key.letter, *parts))
 
     def describe(self, name: str) -> Key | None:

@@ -110,7 +110,10 @@ SUMMARY = "ImportResultsSummary"
 # Asking for a property that cannot be retrieved makes the whole query fail, so these are the documented ones only
 # (Marketing Cloud docs, "ImportDefinition" and "ImportResultsSummary").
 PROPERTIES: Mapping[str, tuple[str, ...]] = {
-    DEFINITION: ("ObjectID", "CustomerKey", "Name", "FileSpec", "UpdateType", "MaxImportFrequency"),
+    DEFINITION: (
+        *("ObjectID", "CustomerKey", "Name", "FileSpec", "UpdateType", "MaxImportFrequency"),
+        *("MaxFileAge", "MaxFileAgeScheduleOffset"),
+    ),
     SUMMARY: (
         "ImportDefinitionCustomerKey",
         "TaskResultID",
@@ -246,6 +249,8 @@ def read_definition(row: Row) -> Definition:
         object_id=row.get("ObjectID"),
         file_spec=row.get("FileSpec"),
         max_import_frequency=_number(row, "MaxImportFrequency"),
+        max_file_age=_number(row, "MaxFileAge"),
+        max_file_age_offset=_number(row, "MaxFileAgeScheduleOffset"),
         update_type=row.get("UpdateType"),
         destination=row.get("DestinationObject.ObjectID") or row.get("DestinationObject.ID"),
         location=row.get("RetrieveFileTransferLocation.ObjectID"),

@@ -11,8 +11,9 @@ from sfmc_import.policy import Policies, Policy
 from sfmc_import.proxies import Proxies
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
 from sfmc_import.request import DEFAULT_PREFIX, broker_prefix
+from sfmc_import.routing import Route
 from sfmc_import.schedules import Schedule
-from sfmc_import.settings.policy_file import Route, SourceTable
+from sfmc_import.settings.policy_file import SourceTable
 from sfmc_import.settings.schedule_table import ScheduleTable
 from sfmc_import.settings.values import (
     CaBundle,

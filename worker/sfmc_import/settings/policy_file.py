@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sfmc_import.file_format import Preflight
 from sfmc_import.policy import Policies
 from sfmc_import.request import fold_key
-from sfmc_import.routing import BadRouteError, Routes
+from sfmc_import.routing import BadRouteError, Route, Routes
 from sfmc_import.settings.problems import field_problems, unknown_name
 from sfmc_import.settings.schedule_table import SCHEDULE, ScheduleTable
 from sfmc_import.settings.values import CustomerKey, Encoding, Hours, Mid, Seconds
@@ -22,18 +22,6 @@ TABLES = ("defaults", "definition", "route", "source")
 SEE_TABLES = "use [defaults], [[definition]], [[route]] or [[source]]"
 RENAMED = {"max_import_frequency": "frequency"}
 """Keys of the file that the domain calls otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Files whose name matches `pattern` start the definition; without `mid` that of SFMC_ACCOUNT_ID."""
-
-    pattern: str
-    customer_key: str
-    mid: str | None = None
-    name: str | None = None
-    priority: int | None = None
-    preflight: Preflight | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +111,10 @@ class RouteTable(BaseModel):
     )
     mid: Mid | None = Field(None, description="the MID of a business unit")
     name: str | None = Field(None, min_length=1, description="a name for logs")
-    priority: int | None = Field(None, ge=0, le=9, description="0 to 9: which of the waiting messages is taken first")
+    priority: int | None = Field(None, ge=0, le=9, description="0 to 9, 0 first: which waiting message is taken first")
+    folder: str | None = Field(
+        None, min_length=1, description='a glob for all of the location, such as "/data/*"; ** crosses folders'
+    )
 
     preflight: PreflightTable | None = Field(
         None, description="{rows = 1000, encoding = …, empty = …, columns = […]}: what is checked before a start"
@@ -138,7 +129,7 @@ class RouteTable(BaseModel):
     @model_validator(mode="after")
     def _can_work(self) -> Self:
         try:
-            Routes([(self.pattern, self.customer_key, self.mid or "")], date.min)
+            Routes([self.as_route()], "", date.min)
         except BadRouteError as error:
             raise ValueError(f"{error}; correct the pattern") from None
         return self

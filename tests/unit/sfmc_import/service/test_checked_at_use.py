@@ -283,3 +283,35 @@ def test_a_change_before_the_first_reading_of_a_request_is_not_seen_as_one(syste
     system.live()
 
     assert names(system, "a")[-1] == "completed"
+
+
+HOUR = 3600.0
+
+
+def of_age(system: System, request_id: str, hours: float) -> StartRequest:
+    modified = int((system.world.now_ms() / 1000 - hours * HOUR) * 1e9)
+    file = FileInfo(location="/in", name="x.csv", size=10, modified_ns=modified)
+    return StartRequest(request_id=request_id, customer_key=KEY, mid=MID, file=file)
+
+
+def test_a_file_older_than_max_file_age_and_its_offset_starts_nothing(system: System):
+    system.cloud.add(replace(DEFINITION, file_spec="x.csv", max_file_age=4, max_file_age_offset=2))
+    system.submit(of_age(system, "old", 6.5))
+    system.live()
+    system.submit(of_age(system, "young", 5.5))
+    system.live()
+
+    assert (names(system, "old")[-1], last(system, "old")["code"]) == ("rejected", "file_too_old")
+    assert "MaxFileAge allows 6 h" in last(system, "old")["text"]
+    assert names(system, "young")[-1] == "completed"
+
+
+@pytest.mark.parametrize(("when", "end"), [("reject", "rejected"), ("wait", "rejected"), ("start", "completed")])
+def test_a_file_that_grew_too_old_while_it_waited_ends_as_the_policy_says(system: System, when: str, end: str):
+    system.cloud.add(replace(DEFINITION, file_spec="x.csv", max_file_age=4))
+    system.submit(of_age(system, "a", 3.5))
+    system.policy = Policy(when_mismatch=when)  # type: ignore[arg-type]
+    system.world.advance(HOUR)
+    system.live()
+
+    assert names(system, "a")[-1] == end

@@ -4,7 +4,8 @@ import pytest
 
 from sfmc_import.file_format import Preflight
 from sfmc_import.policy import Policies, Policy
-from sfmc_import.settings.policy_file import Route, read_tables
+from sfmc_import.routing import Route
+from sfmc_import.settings.policy_file import read_tables
 
 
 def read(text: str) -> tuple[Policies, tuple[Route, ...], list[str]]:
@@ -98,6 +99,8 @@ def test_routes_keep_their_order() -> None:
         ('defaults = "x"\n', "policy.toml [defaults]: not a table"),
         ('[[definition]]\ncustomer_key = "k"\nmax_import_frequency = -1\n', "greater than or equal to 0"),
         ('[[definition]]\ncustomer_key = "k"\nmid = "BU 1"\n', "not the number of a business unit"),
+        ('[[route]]\npattern = "*"\ncustomer_key = "k"\npriority = 10\n', "less than or equal to 9"),
+        ('[[route]]\npattern = "*"\ncustomer_key = "k"\nfolder = "[z-a]"\n', "correct the pattern"),
         ('[[route]]\npattern = "re:("\ncustomer_key = "k"\n', "correct the pattern"),
     ],
 )

@@ -1,0 +1,194 @@
+"""Takes an accepted file out of its folder, whatever dies in between: moves it, or deletes it.
+
+Each step is one call of the file system. First the file gets a hidden name beside its own, which says what was
+accepted. Then what has this name is compared with that: another file, which a writer put there a moment before, gets
+its own name back. Last it is deleted, or gets its place. A scan that finds a hidden name goes on where another
+process ended, so nothing that was not accepted is ever moved or deleted, and any number of watchers may do the same.
+"""
+
+import ctypes
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from itertools import chain, count, islice
+from pathlib import Path
+from typing import Any, Literal
+
+from sfmc_producers.stability import FileStat
+
+PREFIX = ".sfmc-import-"
+_HIDDEN = re.compile(rf"{re.escape(PREFIX)}([0-9a-f]{{16}})-(.+)", re.DOTALL)
+MOST_NAMES = 1000
+"""How many names are tried for a file whose own is taken where it is moved to."""
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """What follows when a file was accepted; `to` is where it is moved."""
+
+    action: Literal["keep", "move", "delete"] = "keep"
+    to: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What became of a file: it was `put_back` or has `changed` when it is not the one that was accepted.
+
+    `gone` says that another watcher was quicker, `left` that it must stay under its hidden name: its own is taken.
+    """
+
+    outcome: Literal["moved", "deleted", "changed", "put_back", "gone", "left"]
+    to: str = ""
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether this is the name of a file that is on its way out of its folder."""
+    return _HIDDEN.fullmatch(name.rpartition("/")[2]) is not None
+
+
+class Remover:
+    """Removes the files of one folder; `marker` is the suffix of marker files, which go with their files.
+
+    Every method raises OSError when the file system refuses a step; the file is then where the last step left it.
+    """
+
+    def __init__(self, folder: Path, after: After, marker: str | None = None) -> None:
+        self._folder, self._after, self._marker = folder, after, marker
+
+    def remove(self, accepted: FileStat) -> Removed:
+        """Remove a file if it is still what was accepted."""
+        within, _, name = accepted.name.rpartition("/")
+        place = self._folder / within
+        try:
+            status = os.stat(place / name)  # noqa: PTH116 - the plain call, as in scandir
+        except FileNotFoundError:
+            return Removed("gone")
+        seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if seen != (accepted.size, accepted.modified_ns, accepted.changed_ns):
+            return Removed("changed")
+        hidden = f"{PREFIX}{_mark(name, status)}-{name}"
+        try:
+            rename_new(place / name, place / hidden)
+        except FileNotFoundError:
+            return Removed("gone")
+        except FileExistsError:
+            # An earlier file with the same inode, size and time is on its way; the next scan comes back to this one.
+            self._finish(place, hidden)
+            return Removed("changed")
+        return self._finish(place, hidden)
+
+    def finish(self, hidden: str) -> Removed:
+        """Go on with a file that has a hidden name, as it stands in the listing of the folder."""
+        within, _, name = hidden.rpartition("/")
+        return self._finish(self._folder / within, name)
+
+    def _finish(self, place: Path, hidden: str) -> Removed:
+        found = _HIDDEN.fullmatch(hidden)
+        assert found is not None
+        mark, name = found.groups()
+        try:
+            status = os.stat(place / hidden)  # noqa: PTH116 - as above
+            if _mark(name, status) != mark:
+                return _put_back(place / hidden, place / name, status.st_size)
+            return self._delete(place, hidden, name) if self._after.to is None else self._move(place, hidden, name)
+        except FileNotFoundError:
+            if (place / hidden).exists():
+                raise
+            return Removed("gone")
+
+    def _delete(self, place: Path, hidden: str, name: str) -> Removed:
+        (place / hidden).unlink()
+        if self._marker:
+            (place / f"{name}{self._marker}").unlink(missing_ok=True)
+        return Removed("deleted")
+
+    def _move(self, place: Path, hidden: str, name: str) -> Removed:
+        assert self._after.to is not None
+        to = self._after.to / place.relative_to(self._folder)
+        to.mkdir(parents=True, exist_ok=True)
+        moved = _to_free_name(place / hidden, to, name)
+        marker = place / f"{name}{self._marker}"
+        if self._marker and marker.exists():
+            with suppress(FileNotFoundError):
+                _to_free_name(marker, to, f"{moved.name}{self._marker}")
+        return Removed("moved", str(moved))
+
+
+def _mark(name: str, status: os.stat_result) -> str:
+    """Sum up what was accepted; ctime is left out, for a rename changes it."""
+    parts = f"{name}\0{status.st_ino}\0{status.st_size}\0{status.st_mtime_ns}"
+    return hashlib.sha256(os.fsencode(parts)).hexdigest()[:16]
+
+
+def _put_back(hidden: Path, own: Path, size: int) -> Removed:
+    """Give a file its own name back, unless a newer one has it; one without content is not kept then."""
+    try:
+        rename_new(hidden, own)
+    except FileExistsError:
+        if size:
+            return Removed("left")
+        hidden.unlink(missing_ok=True)
+    return Removed("put_back")
+
+
+def _to_free_name(path: Path, to: Path, name: str) -> Path:
+    """Rename into a folder, to this name or, where that is taken, to one with the time of the file."""
+    for each in islice(_names(name, path.stat().st_mtime_ns), MOST_NAMES):
+        try:
+            rename_new(path, to / each)
+        except FileExistsError:
+            continue
+        return to / each
+    raise FileExistsError(errno.EEXIST, f"{name} and {MOST_NAMES - 1} further names are taken in {to}")
+
+
+def _names(name: str, modified_ns: int) -> Iterator[str]:
+    stem, dot, ending = name.partition(".") if not name.startswith(".") else (name, "", "")
+    try:
+        time = datetime.fromtimestamp(modified_ns / 1e9, UTC).strftime("%Y%m%dT%H%M%SZ")
+    except (ValueError, OverflowError, OSError):
+        time = str(modified_ns)
+    return chain([name, f"{stem}.{time}{dot}{ending}"], (f"{stem}.{time}-{n}{dot}{ending}" for n in count(2)))
+
+
+_NOREPLACE = 1
+_HERE = -100
+_UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
+
+
+def rename_new(path: Path, to: Path) -> None:
+    """Rename a file in one step and never over another; raises FileExistsError where the name is taken."""
+    rename = _renameat2()
+    if rename is not None:
+        if rename(_HERE, os.fsencode(path), _HERE, os.fsencode(to), _NOREPLACE) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in _UNSUPPORTED:
+            raise OSError(number, os.strerror(number), str(path))
+    rename_over_own(path, to)
+
+
+def rename_over_own(path: Path, to: Path) -> None:
+    """Do the same where the system has no such call: take the name with an empty file, then rename over that."""
+    os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    try:
+        path.rename(to)
+    except BaseException:
+        to.unlink(missing_ok=True)
+        raise
+
+
+@cache
+def _renameat2() -> Callable[..., Any] | None:
+    try:
+        function = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return None
+    function.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    return function

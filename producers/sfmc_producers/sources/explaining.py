@@ -1,0 +1,223 @@
+"""Explains what a file or an event would start, and does nothing: rules, definition, and what the ledger would decide.
+
+The ledger decides when a worker takes the request, in one step. This is said from one look before that: who submits
+or starts meanwhile changes it. Outages, lost workers and requests that are accepted and not yet decided are left out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sfmc_import.checking import Days, Holds, NearMidnight, TooOld, check
+from sfmc_import.faults import Rejected
+from sfmc_import.outlook import Outlook, Standing, predict
+from sfmc_import.policy import Policy
+from sfmc_import.ports import Refusal
+from sfmc_import.request import FileInfo
+from sfmc_import.routing import Route, Routed, Routing, Tried
+from sfmc_import.runs import Definition
+from sfmc_producers.sources.arrivals import Arrival
+from sfmc_producers.sources.intake import Intake
+from sfmc_producers.submitter import own_event, request_id_of
+
+DUPLICATE = {
+    "same_request": "its own request",
+    "event": "the same event",
+    "file": "the same file",
+    "too_soon": "too soon, and when_too_soon is drop",
+}
+WAIT = {
+    "single_flight": "a run of the definition goes on",
+    "window": "the window is closed (MaxImportFrequency)",
+    "after": "another file waits first",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule that was asked about a file."""
+
+    rule: str
+    matched: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What would follow: start, duplicate, wait, reject, nothing (no definition) or unknown; `text` is a sentence."""
+
+    what: str
+    text: str
+    reason: str = ""
+    request_id: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """All that is known about one file."""
+
+    file: FileInfo
+    rules: Sequence[Rule]
+    decision: Decided
+    request_id: str | None = None
+    target: Routed | None = None
+    definition: Definition | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it for programs."""
+        found: dict[str, Any] = {"file": _known(asdict(self.file)) | {"fingerprint": self.file.fingerprint}}
+        found |= {"rules": [asdict(each) for each in self.rules], "decision": _known(asdict(self.decision))}
+        found |= {"request_id": self.request_id, "definition": self.definition and _known(asdict(self.definition))}
+        return found | {"target": self.target and _known(asdict(self.target))}
+
+
+def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in {None, ""}}
+
+
+class Ledger(Protocol):
+    """What is read of the ledger."""
+
+    def now(self) -> float:
+        """Redis time in seconds since 1970."""
+        ...
+
+    def standing(
+        self, mid: str, customer_key: str, file: FileInfo, request_id: str, event_id: str | None = None
+    ) -> Standing:
+        """Give what a decision about a file depends on."""
+        ...
+
+
+Definitions = Callable[[str, str], Definition | Refusal | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explaining:
+    """What explanations are made from; nothing of it is changed. `own` are the routes of the source."""
+
+    intake: Intake
+    ledger: Ledger
+    definitions: Definitions
+    policies: Callable[[str, str], Policy]
+    days: Days
+    own: Sequence[Route] = field(default=())
+
+    def explain(self, arrival: Arrival) -> Explained:
+        """Explain one arrival; raises LedgerUnavailableError."""
+        rules, routing = self._rules(arrival)
+        if not isinstance(routing, Routed):
+            return Explained(file=arrival.file, rules=rules, decision=_nothing(routing))
+        definition = self.definitions(routing.mid, routing.customer_key)
+        event_id = own_event(arrival.file, arrival.event_id)
+        # The request is named by the key as it was found; the ledger has the definition as Marketing Cloud spells it.
+        request_id = request_id_of(arrival.file, routing, event_id)
+        known = definition if isinstance(definition, Definition) else None
+        decision = self._decide(arrival.file, routing, definition, request_id, event_id)
+        return Explained(
+            file=arrival.file,
+            rules=rules,
+            decision=decision,
+            request_id=request_id,
+            target=routing,
+            definition=known,
+        )
+
+    def ignored(self, file: FileInfo, why: str) -> Explained:
+        """Explain a file that the source never takes."""
+        rules = [Rule(f"the source {self.intake.source}", matched=False, why=why)]
+        decision = Decided(what="nothing", reason="ignored", text=f"nothing is started: {why}")
+        return Explained(file=file, rules=rules, decision=decision)
+
+    def _rules(self, arrival: Arrival) -> tuple[list[Rule], Routing | None]:
+        routing = self.intake.route(arrival)
+        if (by := self.intake.named_by(arrival)) is not None:
+            return [Rule(by, matched=True)], routing
+        tried = self.intake.submitter.explain(arrival.file)
+        rules = [_rule(number, each, len(self.own)) for number, each in enumerate(tried, start=1)]
+        if any(each.matched for each in rules):
+            return rules, routing
+        if routing is None:
+            return [*rules, Rule("FileSpec of each definition", matched=False, why="they cannot be read now")], None
+        if isinstance(routing, Routed):
+            return [*rules, Rule(f"FileSpec of {routing.customer_key}", matched=True)], routing
+        keys = f" ({', '.join(routing.customer_keys)})" if routing.customer_keys else ""
+        return [*rules, Rule("FileSpec of each definition", matched=False, why=f"{routing.text}{keys}")], routing
+
+    def _decide(
+        self,
+        file: FileInfo,
+        target: Routed,
+        definition: Definition | Refusal | None,
+        request_id: str,
+        event_id: str | None,
+    ) -> Decided:
+        key = definition.customer_key if isinstance(definition, Definition) else target.customer_key
+        standing = self.ledger.standing(target.mid, key, file, request_id, event_id)
+        policy, now = self.policies(target.mid, key), self.ledger.now()
+        outlook = predict(file, standing, policy)
+        if standing.own is None and not isinstance(definition, Definition):
+            return _without_definition(definition, target)
+        if outlook.what == "start":
+            assert isinstance(definition, Definition)
+            return _checked(file, definition, policy, now, self.days)
+        state = str(standing.own["state"]) if standing.own is not None else ""
+        return _said(outlook, now, state)
+
+
+def _without_definition(definition: Refusal | None, target: Routed) -> Decided:
+    if definition is None:
+        text = f"rejected (43010): business unit {target.mid} has no ImportDefinition {target.customer_key}"
+        return Decided(what="reject", reason="43010", text=text)
+    if isinstance(definition, Rejected):
+        return Decided(what="reject", reason=definition.code, text=f"rejected ({definition.code}): {definition.text}")
+    return Decided(what="unknown", reason=definition.code, text=f"its definition cannot be read: {definition.text}")
+
+
+def _rule(number: int, tried: Tried, own: int) -> Rule:
+    whose = f"route {number} of the source" if number <= own else f"route {number - own}"
+    name = f" {tried.route.name}" if tried.route.name else ""
+    return Rule(f"{whose}{name} ({tried.route.pattern})", matched=tried.target is not None, why=tried.why)
+
+
+def _nothing(routing: Routing | None) -> Decided:
+    if routing is None:
+        return Decided(what="unknown", text="the definitions cannot be read now; the file waits")
+    assert not isinstance(routing, Routed)
+    reason = getattr(routing, "reason", "ambiguous_route")
+    return Decided(what="nothing", reason=reason, text=f"nothing is started: {routing.text}")
+
+
+def _checked(file: FileInfo, definition: Definition, policy: Policy, now: float, days: Days) -> Decided:
+    """Say what is checked right before a start."""
+    modified_at = None if file.modified_ns is None else file.modified_ns / 1e9
+    verdict = check(definition, None, (file.name, modified_at), now, days)
+    if isinstance(verdict, Holds):
+        return Decided(what="start", text="start")
+    if policy.when_mismatch == "start":
+        return Decided(what="start", text=f"start, although {verdict.text}")
+    if isinstance(verdict, NearMidnight):
+        until = _time(now + verdict.seconds)
+        return Decided(what="wait", reason="near_midnight", until=until, text=f"waits until {until}: {verdict.text}")
+    if policy.when_mismatch == "wait" and not isinstance(verdict, TooOld):
+        return Decided(what="wait", reason="pattern_mismatch", text=f"waits: {verdict.text}")
+    reason = "file_too_old" if isinstance(verdict, TooOld) else "pattern_mismatch"
+    return Decided(what="reject", reason=reason, text=f"rejected ({reason}): {verdict.text}")
+
+
+def _said(outlook: Outlook, now: float, state: str) -> Decided:
+    by = f"request {outlook.by}{f' ({state})' if state else ''}" if outlook.by else "an earlier request"
+    until = None if outlook.seconds is None else _time(now + outlook.seconds)
+    if outlook.what == "duplicate":
+        text = f"duplicate of {by}: {DUPLICATE[outlook.reason]}"
+    else:
+        is_window = until is not None and outlook.reason == "window"
+        end, whose = (until, f", by {by}") if is_window else (f"{by} has ended", "")
+        text = f"waits until {end} because {WAIT[outlook.reason]}{whose}"
+    return Decided(what=outlook.what, reason=outlook.reason, request_id=outlook.by, until=until, text=text)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,254 @@
+"""What the commands `scan` and `explain` do: list a source once, or say what a file or an event would start."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+from zoneinfo import ZoneInfo
+
+import click
+import orjson
+
+from sfmc_import import logs
+from sfmc_import.checking import Days
+from sfmc_import.cli.output import print_json, print_line
+from sfmc_import.cli.read_access import redis_errors
+from sfmc_import.client import file_at
+from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.ledger.schema import Keys
+from sfmc_import.redis_client import connect
+from sfmc_import.request import FileInfo
+from sfmc_import.settings import Settings, load
+from sfmc_import.settings.policy_file import SourceTable
+from sfmc_import.settings.values import read_duration
+from sfmc_producers.sources.arrivals import Arrival, Ignored, Record, Unreadable
+from sfmc_producers.sources.commands import Opened, Opening, open_intake, remembered_since, require_listable
+from sfmc_producers.sources.explaining import Explained, Explaining
+from sfmc_producers.sources.folder import FolderSource
+from sfmc_producers.sources.kinds import KINDS
+from sfmc_producers.sources.receiving import SourceUnavailableError
+from sfmc_producers.sources.scanning import Counts, Found, Scan, Take, submit_with
+from sfmc_producers.sources.stream import read_event
+from sfmc_producers.sources.tables import Options, chosen, read_options
+
+MAX_EVENT_BYTES = 1 << 20
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """A source that reads messages."""
+
+    def records(self, body: bytes) -> Sequence[Record]:
+        """Read the body of one message."""
+        ...
+
+
+# --- scan
+
+
+def run_scan(name: str, *, since: str | None, dry_run: bool, as_json: bool) -> None:
+    """List a source once and submit what has no request yet; with `dry_run` only say it."""
+    now = time.time()
+    settings = load(os.environ)
+    begin = remembered_since(settings, now) if since is None else read_since(since, now)
+    with _opened(settings, name) as (opening, opened), _source_errors(name):
+        assert opened is not None
+        listed = require_listable(opened, "scan")
+        take = would_submit(_explaining(opening, opened)) if dry_run else submit_with(opened.intake)
+        scan = Scan(listed, take, begin)
+        with redis_errors(settings.redis, "SFMC_REDIS_URL"):
+            for found in scan.run():
+                _show_found(found, dry_run=dry_run, as_json=as_json)
+    _show_counts(scan.counts, begin, dry_run=dry_run, as_json=as_json)
+
+
+def would_submit(explaining: Explaining) -> Take:
+    """Say what a scan would do with each arrival."""
+
+    def take(arrival: Arrival) -> "Found | Literal['known', 'unmatched']":
+        explained = explaining.explain(arrival)
+        target, decision = explained.target, explained.decision
+        if target is None:
+            if decision.what == "unknown":
+                raise ServiceUnavailableError(f"{arrival.file.name}: {decision.text}")
+            return "unmatched"
+        if decision.what == "duplicate" and decision.reason != "too_soon":
+            return "known"
+        return Found("new", arrival.file, target.customer_key, target.mid, explained.request_id, decision.text)
+
+    return take
+
+
+def read_since(text: str, now: float) -> float:
+    """Read a time such as 2026-03-01T06:00, in UTC without a zone, or an age such as 6h or 2d."""
+    age = read_duration(text)
+    if isinstance(age, float):
+        return now - age
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is no time: give one such as 2026-03-01T06:00, or an age such as 6h or 2d"
+        raise click.BadParameter(message, param_hint="'--since'") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _show_found(found: Found, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({**asdict(found), "dry_run": dry_run})
+        return
+    place = f"{found.file.location}/{found.file.name}"
+    request = f"  request {found.request_id}" if found.request_id else ""
+    print_line(f"{found.what:<8}{place}  {found.customer_key}{request}{f'  {found.text}' if found.text else ''}")
+
+
+def _show_counts(counts: Counts, begin: float, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"counts": asdict(counts), "since": begin, "dry_run": dry_run})
+        return
+    new = "would be new" if dry_run else "new"
+    print_line(
+        f"{counts.seen} files: {counts.new} {new}, {counts.known} known, {counts.unmatched} without a definition,"
+        f" {counts.refused} refused, {counts.older} older than {_time(begin)}"
+    )
+    if counts.unmatched and not dry_run:
+        print_line("list those without a definition with: sfmc-import status --unmatched", err=True)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+# --- explain
+
+
+def run_explain(given: str, *, source: str | None, mid: str | None, as_json: bool) -> None:
+    """Say what a file or an event would start."""
+    settings = load(os.environ)
+    with _opened(settings, source) as (opening, opened), redis_errors(settings.redis, "SFMC_REDIS_URL"):
+        explaining = _explaining(opening, opened, mid)
+        for record in read_given(given, opened):
+            if isinstance(record, Arrival):
+                why = _why_ignored(record.file, opened)
+                explained = explaining.ignored(record.file, why) if why else explaining.explain(record)
+                _show_explained(explained, as_json=as_json)
+            else:
+                _show_other(record, as_json=as_json)
+
+
+def _why_ignored(file: FileInfo, opened: Opened | None) -> str | None:
+    is_folder = opened is not None and isinstance(opened.source, FolderSource)
+    return opened.source.why_ignored(file) if is_folder else None  # type: ignore[union-attr]
+
+
+def read_given(given: str, opened: Opened | None) -> Sequence[Record]:
+    """Read what a person gave: an event in a .json file, a file, or the path of one that is not here."""
+    path = Path(given)
+    if given.endswith(".json") and path.is_file():
+        records = _event_records(path.read_bytes()[: MAX_EVENT_BYTES + 1], opened)
+        if records is not None:
+            return records
+    return [Arrival(file=_file(path, given, opened))]
+
+
+def _event_records(body: bytes, opened: Opened | None) -> Sequence[Record] | None:
+    """Read an event; None when the file is none, and so a file that arrives."""
+    if len(body) > MAX_EVENT_BYTES:
+        return None
+    source: object = None if opened is None else opened.source
+    if isinstance(source, Reads):
+        return source.records(body)
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return [read_event(event)] if isinstance(event, dict) and "file" in event else None
+
+
+def _file(path: Path, given: str, opened: Opened | None) -> FileInfo:
+    folder = opened.source.folder if opened is not None and isinstance(opened.source, FolderSource) else None
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links and change the identity
+    location = None
+    if folder is not None:
+        inside = absolute.is_relative_to(folder.path)
+        within = absolute.relative_to(folder.path).parent.as_posix() if inside else "."
+        location = folder.location if within == "." else f"{folder.location}/{within}"
+    if path.is_file():
+        return file_at(path, location)
+    before, _, name = given.rpartition("/")
+    return FileInfo(location=before if location is None else location, name=name or given)
+
+
+def _show_explained(explained: Explained, *, as_json: bool) -> None:
+    if as_json:
+        print_json(explained.as_dict())
+        return
+    file = explained.file
+    size = "not here: by its name alone" if file.size is None else f"{file.size} bytes"
+    print_line(f"{file.name}  of {file.location or 'no location'} ({size})")
+    for each in explained.rules:
+        print_line(f"  {'yes' if each.matched else 'no':<12}{each.rule}{f': {each.why}' if each.why else ''}")
+    if explained.target is not None:
+        print_line(f"  {'definition':<12}{explained.target.customer_key} of business unit {explained.target.mid}")
+    if explained.request_id is not None:
+        print_line(f"  {'request':<12}{explained.request_id}")
+    print_line(f"  {'decision':<12}{explained.decision.text}")
+
+
+def _show_other(record: Ignored | Unreadable, *, as_json: bool) -> None:
+    ignored = isinstance(record, Ignored)
+    what, text = ("ignored", record.reason) if isinstance(record, Ignored) else ("set_aside", record.text)
+    if as_json:
+        print_json({"decision": {"what": what, "text": text}})
+    else:
+        print_line(f"{'ignored' if ignored else 'set aside as a dead letter'}: {text}")
+
+
+# --- both
+
+
+@contextmanager
+def _opened(settings: Settings, name: str | None) -> Iterator[tuple[Opening, Opened | None]]:
+    """Open a source, or none; its log lines below a warning would stand between the lines of the command."""
+    level = "debug" if settings.log_level == "debug" else "warning"
+    logs.configure(level=level, form=settings.log_format, secrets=settings.secrets())
+    with ExitStack() as stack:
+        opening = Opening(settings, stack)
+        if name is None:
+            yield opening, None
+            return
+        [table] = chosen(settings, [name])
+        [(kind, options)] = read_options([table], KINDS)
+        yield opening, opening.open(table, kind, options)
+
+
+@contextmanager
+def _source_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except SourceUnavailableError as error:
+        raise ServiceUnavailableError(
+            f"source {name}: {error}", "run the command again: nothing comes twice"
+        ) from error
+
+
+def _explaining(opening: Opening, opened: Opened | None, mid: str | None = None) -> Explaining:
+    settings, definitions = opening.settings, opening.definitions
+    options = opened.options if opened is not None else Options.model_validate({"mid": mid} if mid else {})
+    intake = (
+        opened.intake
+        if opened is not None
+        else open_intake(SourceTable("explain", "", {}, ""), options, settings, opening.client, definitions)
+    )
+    return Explaining(
+        intake=intake,
+        ledger=LedgerReader(connect(settings.redis), Keys(settings.prefix)),
+        definitions=definitions.get,
+        policies=settings.policy,
+        days=Days(zone=ZoneInfo(settings.time_zone), margin=settings.midnight_margin),
+        own=tuple(each.as_route() for each in options.route),
+    )

@@ -1,0 +1,158 @@
+"""What `outlook` says about a file is what the ledger then decides, in every situation of a definition."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.outlook import Outlook, predict
+from sfmc_import.request import FileInfo
+from sfmc_import.states import AlreadyEnded, NotYet, StartNow
+from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
+
+FILE = replace(file("new.csv"), content_hash="0123456789abcdef")
+
+
+class MovedReader(LedgerReader):
+    """Reads on the clock of the scenario, as the scripts do."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario.world.client, scenario.ledger.keys)
+        self._world = scenario.world
+
+    def now(self) -> float:
+        return self._world.now_ms() / 1000
+
+
+def outlook(scenario: Scenario, wanted: FileInfo, event_id: str | None = None) -> Outlook:
+    return predict(wanted, MovedReader(scenario).standing(MID, KEY, wanted, "new", event_id), scenario.policy)
+
+
+def decided(scenario: Scenario, wanted: FileInfo, event_id: str | None = None) -> str:
+    scenario.accept(request("new", wanted, event_id=event_id))
+    decision = scenario.claim("new")
+    if isinstance(decision, StartNow):
+        return "start"
+    assert isinstance(decision, (NotYet, AlreadyEnded))
+    return {"deferred": "wait", "duplicate": "duplicate"}[decision.state]
+
+
+def free(_: Scenario) -> None: ...
+
+
+def running(scenario: Scenario) -> None:
+    scenario.arrives_and_starts("a")
+
+
+def in_window(scenario: Scenario) -> None:
+    scenario.arrives_and_starts("a", window=1)
+    scenario.ends("a")
+
+
+def ended(scenario: Scenario) -> None:
+    scenario.arrives_and_starts("a")
+    scenario.ends("a")
+
+
+def window_over(scenario: Scenario) -> None:
+    in_window(scenario)
+    scenario.world.advance(HOUR + 1)
+
+
+def handled(scenario: Scenario) -> None:
+    scenario.accept(request("a", FILE))
+    scenario.start("a")
+    scenario.ends("a")
+
+
+def handled_with_other_content(scenario: Scenario) -> None:
+    scenario.accept(request("a", replace(FILE, content_hash="f" * 16)))
+    scenario.start("a")
+    scenario.ends("a")
+
+
+def handled_unread(scenario: Scenario) -> None:
+    scenario.accept(request("a", replace(FILE, content_hash=None)))
+    scenario.start("a")
+    scenario.ends("a")
+
+
+def others_wait(scenario: Scenario) -> None:
+    in_window(scenario)
+    scenario.arrives("b")
+    scenario.claim("b")
+    scenario.world.advance(HOUR + 1)
+
+
+def drops(scenario: Scenario) -> None:
+    in_window(scenario)
+    scenario.decide_by(when_too_soon="drop")
+
+
+def drops_while_running(scenario: Scenario) -> None:
+    running(scenario)
+    scenario.decide_by(when_too_soon="drop")
+
+
+SITUATIONS: list[tuple[Callable[[Scenario], None], str, str]] = [
+    (free, "start", "free"),
+    (running, "wait", "single_flight"),
+    (in_window, "wait", "window"),
+    (ended, "start", "free"),
+    (window_over, "start", "free"),
+    (handled, "duplicate", "file"),
+    (handled_unread, "duplicate", "file"),
+    (handled_with_other_content, "start", "free"),
+    (others_wait, "wait", "after"),
+    (drops, "duplicate", "too_soon"),
+    (drops_while_running, "duplicate", "too_soon"),
+]
+
+
+@pytest.mark.parametrize(("situation", "what", "reason"), SITUATIONS, ids=lambda value: getattr(value, "__name__", ""))
+def test_what_is_said_is_what_is_decided(
+    scenario: Scenario, situation: Callable[[Scenario], None], what: str, reason: str
+) -> None:
+    situation(scenario)
+    said = outlook(scenario, FILE)
+
+    assert (said.what, said.reason) == (what, reason)
+    assert decided(scenario, FILE) == what
+
+
+@pytest.mark.parametrize("situation", [free, running, in_window, ended])
+def test_a_file_known_by_name_alone_is_a_duplicate_only_while_its_definition_is_blocked(
+    scenario: Scenario, situation: Callable[[Scenario], None]
+) -> None:
+    bare = file("a.csv", version=None, size=None)
+    scenario.accept(request("a0", bare))
+    scenario.start("a0")
+    scenario.ends("a0")
+    situation(scenario)
+    said = outlook(scenario, bare)
+
+    assert decided(scenario, bare) == said.what
+
+
+def test_an_event_that_was_handled_is_a_duplicate(scenario: Scenario) -> None:
+    bare = file("a.csv", version=None, size=None)
+    scenario.accept(request("a", bare, event_id="e1"))
+    scenario.start("a")
+    scenario.ends("a")
+
+    assert outlook(scenario, bare, "e1") == Outlook(what="duplicate", reason="event", by="a")
+    assert outlook(scenario, bare, "e2").what == decided(scenario, bare, "e2") == "start"
+
+
+def test_the_request_that_the_file_has_is_named(scenario: Scenario) -> None:
+    scenario.accept(request("new", FILE))
+
+    assert outlook(scenario, FILE) == Outlook(what="duplicate", reason="same_request", by="new")
+
+
+def test_who_is_in_the_way_and_for_how_long_is_said(scenario: Scenario) -> None:
+    in_window(scenario)
+
+    said = outlook(scenario, FILE)
+    assert (said.by, said.seconds) == ("a", pytest.approx(HOUR, abs=2))

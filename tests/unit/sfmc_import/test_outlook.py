@@ -1,0 +1,61 @@
+"""What the ledger would decide about a file, from what it has; the contract layer compares it with the ledger."""
+
+import pytest
+
+from sfmc_import.outlook import Outlook, Standing, predict
+from sfmc_import.policy import Policy
+from sfmc_import.request import FileInfo
+
+FILE = FileInfo(location="/in", name="a.csv", size=5, modified_ns=1, content_hash="a" * 16)
+NAMED = FileInfo(location="/in", name="a.csv")
+SAME, OTHER, UNREAD = (
+    {"request_id": "h", "file": {"content_hash": value}} for value in (FILE.content_hash, "b" * 16, None)
+)
+HOLDER, FIRST = {"request_id": "r"}, {"request_id": "f"}
+
+
+def outlook(file: FileInfo = FILE, policy: Policy = Policy(), **standing) -> Outlook:  # noqa: B008 - it is frozen
+    return predict(file, Standing(**standing), policy)
+
+
+def test_a_free_definition_starts() -> None:
+    assert outlook() == Outlook(what="start", reason="free")
+
+
+@pytest.mark.parametrize(
+    ("standing", "reason", "by"),
+    [
+        ({"own": {"request_id": "o"}, "event_handled": SAME}, "same_request", "o"),
+        ({"event_handled": {"request_id": "e"}, "handled": SAME}, "event", "e"),
+        ({"handled": SAME}, "file", "h"),
+        ({"handled": UNREAD}, "file", "h"),
+        ({"handled": {"request_id": "h"}}, "file", "h"),
+    ],
+)
+def test_what_was_handled_is_a_duplicate(standing: dict, reason: str, by: str) -> None:
+    assert outlook(**standing) == Outlook(what="duplicate", reason=reason, by=by)
+
+
+def test_other_content_of_the_same_size_and_time_starts() -> None:
+    assert outlook(handled=OTHER).what == "start"
+
+
+def test_a_file_known_by_name_alone_is_a_duplicate_only_while_something_is_in_its_way() -> None:
+    assert outlook(NAMED, handled=SAME).what == "start"
+    assert outlook(NAMED, handled=SAME, holder=HOLDER).what == "duplicate"
+    assert outlook(NAMED, handled=SAME, window_left=1.0).what == "duplicate"
+
+
+@pytest.mark.parametrize(
+    ("standing", "reason", "by", "seconds"),
+    [
+        ({"holder": HOLDER, "first": FIRST}, "single_flight", "r", None),
+        ({"holder": HOLDER, "window_left": 9.0}, "single_flight", "r", 9.0),
+        ({"window_left": 9.0, "window_by": "w", "first": FIRST}, "window", "w", 9.0),
+        ({"first": FIRST}, "after", "f", None),
+    ],
+)
+def test_what_is_in_the_way_is_waited_for_or_makes_a_duplicate_by_policy(standing, reason, by, seconds) -> None:
+    assert outlook(**standing) == Outlook(what="wait", reason=reason, by=by, seconds=seconds)
+    dropped = outlook(policy=Policy(when_too_soon="drop"), **standing)
+    assert dropped == Outlook(what="duplicate", reason="too_soon", by=by, seconds=seconds)

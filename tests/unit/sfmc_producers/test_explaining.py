@@ -1,0 +1,148 @@
+"""What is said about a file: each rule, the definition, and what would follow."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from sfmc_import.checking import Days
+from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.outlook import Standing
+from sfmc_import.policy import Policy
+from sfmc_import.request import FileInfo
+from sfmc_import.routing import Route
+from sfmc_import.runs import Definition
+from sfmc_producers.sources.arrivals import Arrival
+from sfmc_producers.sources.explaining import Explained, Explaining
+from sfmc_producers.sources.intake import Intake
+from sfmc_producers.submitter import RoutingRules, Submitter
+
+NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
+OWN = Route(pattern="own_*.csv", customer_key="contacts", name="ours")
+ALL = Route(pattern="*.txt", customer_key="missing")
+
+
+class Ledger:
+    """Has one standing for every file."""
+
+    def __init__(self, **standing: Any) -> None:
+        self._standing = Standing(**standing)
+
+    def now(self) -> float:
+        return NOON.timestamp()
+
+    def standing(self, *_: object) -> Standing:
+        return self._standing
+
+
+def explain(
+    client, name: str, *, answer: Any = None, key: str | None = None, policy=None, **standing: Any
+) -> Explained:
+    def definition(mid: str, customer_key: str) -> Any:
+        known = (each for each in client.by_mid.get(mid, ()) if each.customer_key == customer_key)
+        return next(known, None) if answer is None else answer
+
+    rules = RoutingRules(definitions=client, routes=(OWN, ALL), time_zone="UTC")
+    explaining = Explaining(
+        intake=Intake("drop", Submitter(client, rules, lambda: 0.0, lambda: NOON)),
+        ledger=Ledger(**standing),
+        definitions=definition,
+        policies=lambda *_: policy or Policy(),
+        days=Days(zone=ZoneInfo("UTC"), margin=60.0),
+        own=(OWN,),
+    )
+    file = FileInfo(location="/in", name=name, size=3, modified_ns=int((NOON.timestamp() - 7200) * 1e9))
+    return explaining.explain(Arrival(file=file, customer_key=key))
+
+
+def shown(explained: Explained) -> list[tuple[str, bool]]:
+    return [(each.rule, each.matched) for each in explained.rules]
+
+
+def test_each_rule_up_to_the_first_that_matches_is_named(client) -> None:
+    by_route, by_spec = (
+        explain(client, "own_1.csv", answer=Definition(customer_key="contacts")),
+        explain(client, "orders.csv"),
+    )
+
+    assert shown(by_route) == [("route 1 of the source ours (own_*.csv)", True)]
+    assert shown(by_spec) == [
+        ("route 1 of the source ours (own_*.csv)", False),
+        ("route 1 (*.txt)", False),
+        ("FileSpec of orders", True),
+    ]
+    assert (by_route.decision.what, by_spec.decision.what) == ("start", "start")
+
+
+def test_a_file_that_nothing_matches_says_why(client) -> None:
+    found = explain(client, "Orders.csv")
+
+    assert "upper and lower case (orders)" in found.rules[-1].why
+    assert (found.decision.what, found.decision.reason, found.request_id) == ("nothing", "case_differs", None)
+    client.define("more", "orders.csv")
+    assert explain(client, "orders.csv").decision.reason == "ambiguous_route"
+
+
+def test_who_names_the_definition_is_said(client) -> None:
+    assert shown(explain(client, "x", key="contacts")) == [("the event names contacts", True)]
+
+
+def test_while_definitions_cannot_be_read_nothing_is_known(client) -> None:
+    client.cloud_is_down = True
+
+    assert explain(client, "orders.csv").decision.what == "unknown"
+    refused = NotApplied("connection", "no answer")
+    assert explain(client, "own_1.csv", answer=refused).decision.reason == "connection"
+
+
+@pytest.mark.parametrize(("answer", "reason"), [(None, "43010"), (Rejected("4", "no right"), "4")])
+def test_a_definition_that_there_is_not_or_that_is_refused_is_a_rejection(client, answer, reason) -> None:
+    found = explain(client, "a.txt", answer=answer)
+
+    assert (found.decision.what, found.decision.reason) == ("reject", reason)
+
+
+@pytest.mark.parametrize(
+    ("fields", "when", "what", "reason"),
+    [
+        ({"file_spec": "other.csv"}, "reject", "reject", "pattern_mismatch"),
+        ({"file_spec": "other.csv"}, "wait", "wait", "pattern_mismatch"),
+        ({"file_spec": "other.csv"}, "start", "start", ""),
+        ({"max_file_age": 1}, "reject", "reject", "file_too_old"),
+        ({"max_file_age": 1}, "wait", "reject", "file_too_old"),
+        ({"max_file_age": 1, "max_file_age_offset": 2}, "reject", "start", ""),
+    ],
+)
+def test_what_is_checked_right_before_a_start_is_said(client, fields, when, what, reason) -> None:
+    answer, policy = Definition(customer_key="contacts", **fields), Policy(when_mismatch=when)
+    found = explain(client, "own_1.csv", answer=answer, policy=policy)
+
+    assert (found.decision.what, found.decision.reason) == (what, reason)
+
+
+@pytest.mark.parametrize(
+    ("standing", "text"),
+    [
+        ({"own": {"request_id": "o", "state": "completed"}}, "duplicate of request o (completed): its own request"),
+        ({"handled": {"request_id": "h"}}, "duplicate of request h: the same file"),
+        (
+            {"window_left": 3600.0, "window_by": "w"},
+            "waits until 2026-03-07 13:00:00 UTC because the window is closed (MaxImportFrequency), by request w",
+        ),
+        (
+            {"holder": {"request_id": "r"}, "window_left": 3600.0},
+            "waits until request r has ended because a run of the definition goes on",
+        ),
+        ({"first": {"request_id": "f"}}, "waits until request f has ended because another file waits first"),
+    ],
+)
+def test_what_the_ledger_has_is_said_in_a_sentence(client, standing, text) -> None:
+    found = explain(client, "orders.csv", **standing)
+
+    assert found.decision.text == text
+    assert found.as_dict()["decision"]["text"] == text
+
+
+def test_its_own_request_counts_also_when_its_definition_is_gone(client) -> None:
+    assert explain(client, "a.txt", own={"request_id": "o", "state": "rejected"}).decision.what == "duplicate"

@@ -1,0 +1,75 @@
+"""Says what the ledger would decide about a file now, from one look at it; decides nothing.
+
+The rules are those of `ledger/claim.lua` for a new request with a file; a test asks both about the same ledgers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sfmc_import.policy import Policy
+from sfmc_import.request import FileInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the ledger has that a decision about one file of one definition depends on.
+
+    Requests are plain mappings, as `status` shows them: `own` is the one with the id that the file has, `handled` the
+    one that handled a file with its fingerprint (`event_handled` for its event), `holder` the one that holds the
+    definition, `first` the first follow-up. `window_left` is in seconds.
+    """
+
+    own: Mapping[str, Any] | None = None
+    handled: Mapping[str, Any] | None = None
+    event_handled: Mapping[str, Any] | None = None
+    holder: Mapping[str, Any] | None = None
+    first: Mapping[str, Any] | None = None
+    window_left: float = 0.0
+    window_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """`start`, `duplicate` of a request, or `wait` for a `reason`, about `seconds`, behind the request `by`."""
+
+    what: Literal["start", "duplicate", "wait"]
+    reason: Literal["free", "same_request", "event", "file", "too_soon", "single_flight", "window", "after"]
+    by: str | None = None
+    seconds: float | None = None
+
+
+def predict(file: FileInfo, standing: Standing, policy: Policy) -> Outlook:
+    """Say what would follow if this file were submitted now, and decided at once."""
+    if standing.own is not None:
+        return Outlook(what="duplicate", reason="same_request", by=_id(standing.own))
+    if standing.event_handled is not None:
+        return Outlook(what="duplicate", reason="event", by=_id(standing.event_handled))
+    blocked = standing.holder is not None or standing.window_left > 0
+    if standing.handled is not None and (file.has_fingerprint or blocked) and not _differs(file, standing.handled):
+        return Outlook(what="duplicate", reason="file", by=_id(standing.handled))
+    if not blocked and standing.first is None:
+        return Outlook(what="start", reason="free")
+    waits = _wait(standing)
+    if policy.when_too_soon == "drop":
+        return Outlook(what="duplicate", reason="too_soon", by=waits.by, seconds=waits.seconds)
+    return waits
+
+
+def _wait(standing: Standing) -> Outlook:
+    opens = standing.window_left if standing.window_left > 0 else None
+    if standing.holder is not None:
+        return Outlook(what="wait", reason="single_flight", by=_id(standing.holder), seconds=opens)
+    if opens is not None:
+        return Outlook(what="wait", reason="window", by=standing.window_by, seconds=opens)
+    return Outlook(what="wait", reason="after", by=_id(standing.first))
+
+
+def _id(request: Mapping[str, Any] | None) -> str | None:
+    return None if request is None else str(request["request_id"])
+
+
+def _differs(file: FileInfo, handled: Mapping[str, Any]) -> bool:
+    """Tell whether a file with the same fingerprint is known to have had other content."""
+    theirs = (handled.get("file") or {}).get("content_hash")
+    return theirs is not None and file.content_hash is not None and theirs != file.content_hash
