@@ -114,7 +114,7 @@ def test_a_definition_of_another_business_unit_is_started_there_and_only_there(
 
     assert stack.await_event("completed", there)["source"] == f"/sfmc-import/{OTHER_MID}"
     assert stack.await_event("rejected", here)["data"]["code"] == "43010"
-    assert stack.await_event("retrying", nowhere)["data"]["code"] in {"login_failed", "token_refused"}
+    assert stack.await_event("rejected", nowhere)["data"]["code"] == "other_business_unit"
     assert [perform["mid"] for perform in stack.sandbox.control.performs("abroad")] == [OTHER_MID]
 
 

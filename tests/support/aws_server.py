@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 from boto3.session import Session
 from moto.server import ThreadedMotoServer
 
@@ -83,6 +84,8 @@ def aws_server() -> Iterator[AwsServer]:
     server.start()
     try:
         host, port = server.get_host_and_port()
+        # What moto holds belongs to the process, and would outlive one server.
+        httpx.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()
         yield AwsServer(f"http://{host}:{port}")
     finally:
         server.stop()

@@ -10,19 +10,8 @@ HARMLESS = {
     *("dataclass", "field", "frozenset", "dict", "set", "tuple", "range", "getattr", "MappingProxyType", "TypeVar"),
     *("re.compile", "map", "sorted", "str", "join", "items", "values", "upper", "removeprefix", "partial", "Path"),
     *("NotApplied", "Outcome", "PlainSecret", "SecretStr", "Subcommand", "_plainly", "_transitions", "examples"),
-    *(
-        "Key",
-        "Field",
-        "Secrets",
-        "Backoff",
-        "RetryPolicy",
-        "Role",
-        "Without",
-        "_each",
-        "dict.fromkeys",
-        "float",
-        "list",
-    ),
+    *("Key", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each"),
+    *("dict.fromkeys", "float", "list", "UUID"),
     # fields and checks of the settings
     *("ConfigDict", "Field", "AfterValidator", "BeforeValidator", "field_validator", "model_validator"),
     # names for logs and clocks

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sfmc_import.request import FileInfo
+from sfmc_import.routing import Route
 from sfmc_producers.sources.sftp.entries import NS
 from tests.integration.sftp_source.watched import WatchedServer
 from tests.support.sftp_server import entry, listing_of
@@ -134,7 +135,7 @@ def test_names_that_leave_the_folder_are_never_used_as_paths(watched, client, se
 
 def test_a_name_that_is_too_long_is_set_aside_and_looked_at_again_when_it_is_sent_back(watched, client, server):
     name = "contacts" + "x" * 2000
-    client.routes = [type("R", (), {"pattern": "*", "customer_key": "contacts", "mid": None})]
+    client.routes = [Route(pattern="*", customer_key="contacts")]
     server.entries = listing_of(entry(name.encode()))
     watched.restart()
     watched.pass_time(2, 2)

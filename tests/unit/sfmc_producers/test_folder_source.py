@@ -93,7 +93,7 @@ def test_what_changed_a_moment_ago_is_not_listed_whatever_its_time_stamp(tmp_pat
     listed = Listed(tmp_path)
     os.utime(listed.put("a.csv"), (0, 0))
 
-    assert (listed.names(hours=9 / HOUR), listed.names(hours=10 / HOUR)) == ([], [f"{tmp_path}/a.csv"])
+    assert (listed.names(hours=9 / HOUR), listed.names(hours=11 / HOUR)) == ([], [f"{tmp_path}/a.csv"])
 
 
 def test_subfolders_markers_and_empty_files_count_where_the_lines_say_so(tmp_path: Path) -> None:
