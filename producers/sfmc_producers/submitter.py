@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from sfmc_import.client import Client, SubmitResult
+from sfmc_import.client import Client, NotTaken, Submission, SubmitResult
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
@@ -109,6 +109,19 @@ def request_id_of(file_info: FileInfo, target: Routed, event_id: str | None = No
     return str(uuid5(FILES_NAMESPACE, "\n".join((*parts, *own))))
 
 
+def _submission(file_info: FileInfo, target: Routed, event_id: str | None, source: str) -> Submission:
+    own = None if file_info.has_fingerprint else event_id
+    return {
+        "customer_key": target.customer_key,
+        "mid": target.mid,
+        "file": file_info,
+        "source": source,
+        "event_id": own,
+        "priority": target.priority,
+        "request_id": request_id_of(file_info, target, own),
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingRules:
     """How files find their definition: the routes of the policy file, else the FileSpecs of the business unit.
@@ -188,9 +201,29 @@ class Submitter:
             problems = _problems(found, target)
             if problems:
                 return self._ledger.call(lambda: self._reject(file_info, target, source, own, problems))
-            return self._ledger.call(lambda: self._submit(file_info, target, source, own))
+            return self._ledger.call(lambda: self._submit(file_info, target, source, event_id))
         except BadRequestError as error:
             return InvalidRequest(problems=tuple(error.problems))
+
+    def submit_many(
+        self, files: Sequence[tuple[FileInfo, Routed, str | None]], source: str
+    ) -> list[SubmitResult | InvalidRequest | None]:
+        """Record the requests for these files with their event ids in few round trips; each as `submit` does.
+
+        There is no preflight: a file whose route has one is submitted alone.
+        """
+        answers: list[SubmitResult | NotTaken] = []
+
+        def act() -> None:
+            answers.extend(self._client.submit_many([_submission(*each, source) for each in files]))
+            for answer in answers:
+                if isinstance(answer, ServiceUnavailableError):
+                    raise answer
+
+        self._ledger.call(act)
+        if not answers:
+            return [None] * len(files)
+        return [self._answer(answer, *each, source) for answer, each in zip(answers, files, strict=True)]
 
     def report(self, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> bool | None:
         """Put on the stream that a file starts nothing; False when it is there, None for "not now"."""
@@ -212,14 +245,23 @@ class Submitter:
 
     def _submit(self, file_info: FileInfo, target: Routed, source: str, event_id: str | None) -> SubmitResult:
         """Submit under the id that the file always has; under a new one where another request has taken that."""
-        given = {"customer_key": target.customer_key, "mid": target.mid, "file": file_info, "source": source}
-        given |= {"event_id": event_id, "priority": target.priority}
-        usual = request_id_of(file_info, target, event_id)
+        given = _submission(file_info, target, event_id, source)
         try:
-            return self._client.submit(request_id=usual, **given)  # type: ignore[arg-type]
+            return self._client.submit(**given)
         except IdTakenError:
-            log.warning("file_id_taken", file=file_info.name, request_id=usual, customer_key=target.customer_key)
-            return self._client.submit(request_id=str(uuid4()), **given)  # type: ignore[arg-type]
+            names = {"request_id": given["request_id"], "customer_key": target.customer_key}
+            log.warning("file_id_taken", file=file_info.name, **names)
+            given["request_id"] = str(uuid4())
+            return self._client.submit(**given)
+
+    def _answer(
+        self, answer: SubmitResult | NotTaken, file_info: FileInfo, target: Routed, event_id: str | None, source: str
+    ) -> SubmitResult | InvalidRequest | None:
+        if isinstance(answer, IdTakenError):
+            return self._ledger.call(lambda: self._submit(file_info, target, source, event_id))
+        if isinstance(answer, BadRequestError):
+            return InvalidRequest(problems=tuple(answer.problems))
+        return None if isinstance(answer, ServiceUnavailableError) else answer
 
     def _preflight(self, file_info: FileInfo, target: Routed, open_content: OpenContent | None) -> Checked | None:
         """Check the file, if its route says so; None while Marketing Cloud or the file cannot be read."""

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sfmc_import.client import ServiceUnavailableError, SubmitResult
+from sfmc_import.client import NotTaken, ServiceUnavailableError, Submission, SubmitResult
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_format import FileDescription
 from sfmc_import.ports import Refusal
-from sfmc_import.request import FileInfo, IdTakenError, StartRequest, read_request
+from sfmc_import.request import BadRequestError, FileInfo, IdTakenError, StartRequest, read_request
 from sfmc_import.routing import Route
 from sfmc_import.runs import Definition
 
@@ -43,6 +43,15 @@ class FakeClient:
         self.requests.setdefault(request_id, request)
         self.priorities.setdefault(request_id, priority)
         return SubmitResult(request_id=request_id, is_new=is_new)
+
+    def submit_many(self, submissions: Sequence[Submission]) -> list[SubmitResult | NotTaken]:
+        return [self._submitted(each) for each in submissions]
+
+    def _submitted(self, submission: Any) -> SubmitResult | NotTaken:
+        try:
+            return self.submit(**submission)
+        except (BadRequestError, ServiceUnavailableError) as error:
+            return error
 
     def all_of(self, mid: str, *, max_age: float = 0.0) -> Sequence[Definition] | NotApplied:
         del max_age

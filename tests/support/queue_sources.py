@@ -72,8 +72,8 @@ class MortalIntake(Intake):
 
     life: Life
 
-    def take(self, arrival: Arrival) -> bool | InvalidRequest:
-        return self.life.call("take", lambda: super(MortalIntake, self).take(arrival))
+    def take_many(self, arrivals: Sequence[Arrival]) -> list[bool | InvalidRequest]:
+        return self.life.call("take", lambda: super(MortalIntake, self).take_many(arrivals))
 
 
 class QueueSources:

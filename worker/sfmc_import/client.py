@@ -14,29 +14,26 @@ import errno
 import logging
 import os
 import stat
-import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
-from kombu import Connection, Producer
-from kombu.exceptions import KombuError
-from redis import Redis
+from kombu import Connection
 from redis.exceptions import RedisError
 from uuid_utils import uuid7
 
+from sfmc_import.connections import SEND_OPTIONS, Asked, Connections
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events import Entry, Event, EventStream, Life, just_before
 from sfmc_import.faults import Rejected
 from sfmc_import.file_content import content_hash_at
 from sfmc_import.ledger import LedgerSettings, RedisLedger
+from sfmc_import.ledger.calling import is_defect
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.ledger.redis_ledger import is_defect
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.processes import Running
@@ -46,22 +43,20 @@ from sfmc_import.redis_client import transport_options as broker_options
 from sfmc_import.redis_errors import trouble
 from sfmc_import.request import (
     DEFAULT_PREFIX,
-    QUEUE,
     BadRequestError,
     FileInfo,
+    IdTakenError,
     StartRequest,
     broker_prefix,
-    celery_headers,
     plain_mid,
     read_request,
     unknown_names,
 )
-from sfmc_transport import TRANSPORT_OPTIONS
 
 if TYPE_CHECKING:
     from sfmc_import.settings import Settings
 
-__all__ = ["Client", "ServiceUnavailableError", "SubmitResult", "file_at", "submit"]
+__all__ = ["Client", "ServiceUnavailableError", "Submission", "SubmitResult", "file_at", "submit"]
 
 # Stdlib logging: structlog, where a host has not configured it, would print to the host's standard output.
 log = logging.getLogger("sfmc_import.client")
@@ -70,12 +65,7 @@ CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 3.0
 """How long the ledger may be silent before a step is tried once more; a request thread of a host waits for it."""
 
-SEND_SECONDS = 1.0
-"""How long the broker may be silent: less, for the sweep sends what it does not take."""
-
 MAX_PRIORITY = 9
-
-SEND_OPTIONS = {**TRANSPORT_OPTIONS, "socket_connect_timeout": SEND_SECONDS, "socket_timeout": SEND_SECONDS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,61 +76,23 @@ class SubmitResult:
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Connections:
-    """What one process has open. A sender is used by one thread at a time; one that failed is not used again."""
+class Submission(TypedDict, total=False):
+    """The arguments of one `submit`; see there."""
 
-    redis: Redis
-    ledger: RedisLedger
-    broker: Connection
-    idle: deque[Producer] = field(default_factory=deque)
-    closed: threading.Event = field(default_factory=threading.Event)
-
-    @contextmanager
-    def sender(self) -> Iterator[Producer]:
-        """Lend a producer with a connection to the broker; raises RedisError or OSError when there is none."""
-        producer = self._idle_or_new()
-        try:
-            yield producer
-        except BaseException:
-            _release(producer)
-            raise
-        self.idle.append(producer)
-        if self.closed.is_set():
-            self.close()
-
-    def close(self) -> None:
-        """Close everything that no thread is using now; a thread that sends closes what it used when it is done."""
-        self.closed.set()
-        with suppress(IndexError):
-            while True:
-                _release(self.idle.pop())
-        self.redis.connection_pool.disconnect(inuse_connections=False)
-
-    def _idle_or_new(self) -> Producer:
-        with suppress(IndexError):
-            return self.idle.pop()
-        connection = self.broker.clone()
-        try:
-            # One try, without kombu's pause of two seconds; its default channel would be tried for without end.
-            connection.ensure_connection(max_retries=0)
-            return Producer(_with_one_client(connection.channel()), serializer="json", auto_declare=False)
-        except BaseException:
-            connection.release()
-            raise
+    customer_key: str | None
+    object_id: str | None
+    mid: str | None
+    file: FileInfo | str | Mapping[str, Any] | None
+    event_id: str | None
+    source: str | None
+    force: bool
+    reason: str | None
+    request_id: str | None
+    priority: int | None
 
 
-def _with_one_client(channel: Any) -> Any:
-    """Let a channel keep its Redis client: kombu makes one for each message, which costs more than to send it."""
-    with channel.conn_or_acquire() as made:
-        channel.conn_or_acquire = lambda client=None: nullcontext(client or made)
-    return channel
-
-
-def _release(producer: Producer) -> None:
-    channel: Any = producer.channel
-    with suppress(KombuError, RedisError, OSError):
-        channel.connection.client.release()
+NotTaken = BadRequestError | ServiceUnavailableError
+"""What stands in the place of a submission that was not taken, IdTakenError included."""
 
 
 class Client:
@@ -168,7 +120,7 @@ class Client:
         self._options = {**SEND_OPTIONS, **keys, **broker_options(self._broker), **(transport_options or {})}
         self._ledger_settings = LedgerSettings(prefix=prefix)
         # By process: a child neither uses nor closes the sockets of its parent.
-        self._opened: dict[int, _Connections] = {}
+        self._opened: dict[int, Connections] = {}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -234,16 +186,14 @@ class Client:
         when `request_id` was accepted with other content, and ServiceUnavailableError when the ledger does not
         take it: then the caller keeps the file and submits again, best with the same `request_id`.
         """
-        _check_priority(priority)
-        given = {"mid": mid, "file": _as_field(file), "event_id": event_id, "source": source, "reason": reason}
+        given: Submission = {"mid": mid, "file": file, "event_id": event_id, "source": source, "reason": reason}
         given |= {"customer_key": customer_key, "object_id": object_id, "force": force}
-        return self._record(self._read(request_id, given), priority)
-
-    def _read(self, request_id: str | None, given: Mapping[str, object]) -> StartRequest:
-        message = {name: value for name, value in given.items() if value is not None}
-        if unknown := unknown_names(message):
-            raise BadRequestError([f"a file has no field {name.removeprefix('file.')}" for name in unknown])
-        return read_request(str(uuid7()) if request_id is None else request_id, self.mid, message)
+        asked, connections = self._read(given | {"request_id": request_id, "priority": priority}), self._connections()
+        with self._redis_errors():
+            is_new = connections.ledger.accept(asked.request, report=True)
+        if is_new:
+            connections.send([asked])
+        return SubmitResult(request_id=asked.request.request_id, is_new=is_new)
 
     def reject(
         self,
@@ -262,20 +212,52 @@ class Client:
         Gives the state of the request: another one where it has begun already. The same call again changes nothing.
         Raises what `submit` raises.
         """
-        given = {"customer_key": customer_key, "mid": mid, "file": _as_field(file)}
-        given |= {"event_id": event_id, "source": source}
-        message = {name: value for name, value in given.items() if value is not None}
-        request = read_request(request_id, self.mid, message)
+        given: Submission = {"customer_key": customer_key, "mid": mid, "file": file, "request_id": request_id}
+        request = self._read(given | {"event_id": event_id, "source": source}).request
         with self._redis_errors():
             return self._connections().ledger.unresolved(request, Rejected(code, text), 0.0, Policy())
 
-    def _record(self, request: StartRequest, priority: int | None) -> SubmitResult:
+    def submit_many(self, submissions: Iterable[Submission]) -> list[SubmitResult | NotTaken]:
+        """Ask for many starts in few round trips; each submission has the arguments of one `submit`, as a mapping.
+
+        Gives for each, in this order, what `submit` would give or raise: BadRequestError, IdTakenError or
+        ServiceUnavailableError in the place of one costs no other. All are recorded before a message is sent. Give
+        each its `request_id` when what is not taken is submitted again: after a connection broke some may be recorded.
+        """
+        read = [self._read_or_refuse(each) for each in submissions]
+        asked = [each for each in read if isinstance(each, Asked)]
         connections = self._connections()
-        with self._redis_errors():
-            is_new = connections.ledger.accept(request, report=True)
-        if is_new:
-            self._send(connections, request, priority)
-        return SubmitResult(request_id=request.request_id, is_new=is_new)
+        answers = connections.ledger.accept_many([each.request for each in asked], report=True)
+        connections.send([each for each, answer in zip(asked, answers, strict=True) if answer is True])
+        in_order = iter(answers)
+        return [self._outcome(each.request, next(in_order)) if isinstance(each, Asked) else each for each in read]
+
+    def _outcome(
+        self, request: StartRequest, answer: bool | IdTakenError | LedgerUnavailableError
+    ) -> SubmitResult | NotTaken:
+        if isinstance(answer, LedgerUnavailableError):
+            return ServiceUnavailableError(self._explain(answer.__cause__ or answer))
+        if isinstance(answer, IdTakenError):
+            return answer
+        return SubmitResult(request_id=request.request_id, is_new=answer)
+
+    def _read_or_refuse(self, given: Submission) -> Asked | BadRequestError:
+        try:
+            return self._read(given)
+        except BadRequestError as error:
+            return error
+
+    def _read(self, given: Submission) -> Asked:
+        message: dict[str, Any] = {"force": False}
+        message |= {name: value for name, value in given.items() if value is not None or name == "force"}
+        request_id, priority = message.pop("request_id", None), message.pop("priority", None)
+        _check_priority(priority)
+        if "file" in message:
+            message["file"] = _as_field(message["file"])
+        if unknown := unknown_names(message):
+            raise BadRequestError([_unknown(name) for name in unknown])
+        request = read_request(str(uuid7()) if request_id is None else request_id, self.mid, message)
+        return Asked(request, priority or 0)
 
     def running(self) -> Running:
         """Count the workers and beats that live: without a worker nothing is started, without a beat nothing followed.
@@ -325,36 +307,16 @@ class Client:
             _, event = next(entries, (None, None))
         return event
 
-    def _connections(self) -> _Connections:
+    def _connections(self) -> Connections:
         """Give what is open in this process."""
         process = os.getpid()
         # setdefault is atomic: threads that come first together share one; nothing is connected before it is used.
         return self._opened.get(process) or self._opened.setdefault(process, self._open())
 
-    def _open(self) -> _Connections:
+    def _open(self) -> Connections:
         redis = connect(self._address, retries=1, connect_seconds=CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS)
         broker = Connection(self._broker.celery_url, ssl=self._broker.celery_tls, transport_options=self._options)
-        return _Connections(redis, RedisLedger(redis, self._ledger_settings), broker)
-
-    def _send(self, connections: _Connections, request: StartRequest, priority: int | None) -> None:
-        body = ((), request.as_message(), {"callbacks": None, "errbacks": None, "chain": None, "chord": None})
-        try:
-            with connections.sender() as producer:
-                producer.publish(
-                    body,
-                    exchange="",
-                    routing_key=QUEUE,
-                    headers=celery_headers(request),
-                    correlation_id=request.request_id,
-                    delivery_mode=2,
-                    priority=priority or 0,
-                    retry=False,
-                )
-        except (KombuError, RedisError, OSError) as error:
-            names = {"request_id": request.request_id, "customer_key": request.customer_key, "mid": request.mid}
-            facts = {"event": "message_not_sent", "error": str(error), "action": "sweep_will_retry"}
-            text = "request %s is recorded, its message was not sent (%s); the sweep sends it"
-            log.warning(text, request.request_id, error, extra=names | facts)
+        return Connections(redis, RedisLedger(redis, self._ledger_settings), broker)
 
     @contextmanager
     def _redis_errors(self) -> Iterator[None]:
@@ -380,6 +342,11 @@ def _check_priority(priority: object) -> None:
     is_whole = isinstance(priority, int) and not isinstance(priority, bool)
     if priority is not None and not (is_whole and 0 <= priority <= MAX_PRIORITY):  # type: ignore[operator]
         raise BadRequestError([f"priority must be a whole number from 0 to {MAX_PRIORITY}, 0 is taken first"])
+
+
+def _unknown(name: str) -> str:
+    inside = name.removeprefix("file.")
+    return f"a request has no field {name}" if inside == name else f"a file has no field {inside}"
 
 
 def _is_past(deadline: float | None) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 from uuid import NAMESPACE_OID, uuid5
@@ -88,6 +88,11 @@ class FileInfo:
         """32 hex digits that are equal for the same content at the same place."""
         parts = (self.location, self.name, self.size, self.modified_ns, self.version)
         return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32]
+
+    @property
+    def fields(self) -> tuple[object, ...]:
+        """All fields, in order. Not by `astuple`, which copies each: that is a tenth of what a request costs."""
+        return tuple(getattr(self, name) for name in self.__slots__)
 
     @property
     def known(self) -> dict[str, Any]:
@@ -240,7 +245,7 @@ def _digest(request: StartRequest) -> str:
 
     Each field of the file counts: one that is replaced by one of the same size and time has the same fingerprint.
     """
-    file = None if request.file is None else astuple(request.file)
+    file = None if request.file is None else request.file.fields
     times = (request.not_before, request.expires)
     parts = (request.mid, request.customer_key, request.object_id, file, request.event_id, request.force, *times)
     return hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:16]

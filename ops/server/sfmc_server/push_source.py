@@ -5,10 +5,11 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
 
 import orjson
 import structlog
@@ -23,13 +24,24 @@ from sfmc_producers.submitter import InvalidRequest
 from sfmc_server.amazon import SnsMessages
 from sfmc_server.answers import NOT_ALLOWED, Answer, RefusedError, later, problem, too_large
 from sfmc_server.authentication import NotNowError, Received, Verifier
+from sfmc_server.batching import Batches
 from sfmc_server.bodies import unpacked
+from sfmc_server.google import GoogleTokens
 
 THREADS = 4
 """Of each source: one whose backend hangs keeps no other source waiting."""
 
 MAX_WAITING = 64
 """POSTs of a source that are worked on or wait for a thread; the next ones are asked to come later."""
+
+MAX_TOGETHER = 64
+"""POSTs whose events are recorded together."""
+
+PATIENCE_SECONDS = 0.05
+"""How long POSTs wait for those before them: longer than it takes to record them, unless a backend is slow."""
+
+EVENTS_AT_ONCE = 200
+"""Events that are recorded together: between such groups a source can end."""
 
 REFUSED_LOG_SECONDS = 10.0
 
@@ -54,12 +66,7 @@ class RefusalLog:
         self._log.warning("push_refused", posts=count, detail="the signature or the token is not that of the sender")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of the events of a POST; `is_complete` says that each is in the ledger or set aside."""
-
-    counts: Mapping[str, int]
-    is_complete: bool
+Read = TypeVar("Read")
 
 
 class PushSource:
@@ -70,6 +77,11 @@ class PushSource:
         self._form = FORMS[options.form]
         self._verifier, self._intake, self._set_aside = verifier, intake, set_aside
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"sfmc-push-{self.name}")
+        # What is fetched to know a sender may take long: such POSTs do not wait for each other.
+        self._is_alone = isinstance(verifier, (SnsMessages, GoogleTokens))
+        self._batches = Batches(
+            self.answers, self._threads, threads=THREADS, most=MAX_TOGETHER, patience=PATIENCE_SECONDS
+        )
         self._waiting = 0
         self._is_ending = False
         self._refusals = RefusalLog(self.name)
@@ -81,7 +93,12 @@ class PushSource:
             raise RefusedError(later(1.0))
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self.answer, received)
+            if self._is_alone:
+                [answer] = await asyncio.get_running_loop().run_in_executor(self._threads, self.answers, [received])
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+            return await self._batches.add(received)
         finally:
             self._waiting -= 1
 
@@ -90,14 +107,20 @@ class PushSource:
         self._is_ending = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def answer(self, received: Received) -> Answer:
-        """Give the answer to a POST."""
+    def answers(self, batch: Sequence[Received]) -> list[Answer | Exception]:
+        """Give the answer to each POST, or the error that is its end; the events of all are taken together."""
+        read = [self._answer_or_error(partial(self._events_of, each)) for each in batch]
+        taken = iter(self._take_events([event for each in read if isinstance(each, list) for event in each]))
+        return [
+            self._answer_or_error(partial(self._answer_to, list(islice(taken, len(each)))))
+            if isinstance(each, list)
+            else each
+            for each in read
+        ]
+
+    def _answer_or_error(self, action: Callable[[], Read]) -> Read | Answer | Exception:
         try:
-            if not self._verifier.accepts(received):
-                self._refusals.note()
-                return NOT_ALLOWED
-            encoding = received.headers.get("content-encoding", "")
-            return self._take_post(Post(received.headers, unpacked(received.raw, encoding, self.options.max_unpacked)))
+            return action()
         except RefusedError as error:
             return error.answer
         except NotNowError:
@@ -105,6 +128,36 @@ class PushSource:
         except UnusablePostError as error:
             self._log.warning("post_unusable", reason=str(error))
             return problem(error.status, str(error))
+        except Exception as error:  # noqa: BLE001 - the edge to one POST: it costs no other, and its waiter gets it
+            return error
+
+    def _events_of(self, received: Received) -> list[Any] | Answer:
+        """Check and read a POST; its answer where it has no events."""
+        if not self._verifier.accepts(received):
+            self._refusals.note()
+            return NOT_ALLOWED
+        encoding = received.headers.get("content-encoding", "")
+        post = Post(received.headers, unpacked(received.raw, encoding, self.options.max_unpacked))
+        if isinstance(self._verifier, SnsMessages):
+            self._confirm(self._verifier, post)
+        try:
+            events = list(self._form.split(post))
+        except NotReadableError as error:
+            return self._answer_to(["set_aside" if self._put_aside(post.body, str(error)) else "not_now"])
+        if len(events) > self.options.max_events:
+            return too_large(f"a body may have {self.options.max_events} events")
+        if self.options.form in {"auto", "event-grid"} and (code := event_grid.validation_code(events)):
+            return Answer(200, {"validationResponse": code})
+        return events
+
+    def _answer_to(self, taken: Sequence[str]) -> Answer:
+        """Give the answer to a POST of whose events this became; raises UnusablePostError."""
+        counts = Counter(taken)
+        if counts["not_now"]:
+            return later(self._intake.submitter.next_in)
+        if counts["unusable"]:
+            raise UnusablePostError("an event is nested too deeply")
+        return Answer(200, {name: counts[name] for name in ("taken", "ignored", "set_aside")})
 
     def replay(self) -> None:
         """Take what an operator sent back; what still cannot be read is set aside anew."""
@@ -114,49 +167,35 @@ class PushSource:
             except orjson.JSONDecodeError:
                 is_done = self._put_aside(body, "it is not JSON", f"replayed:{time.time_ns()}")
             else:
-                is_done = self._take_events(events, f"replayed:{time.time_ns()}").is_complete
+                taken = self._take_events(events, f"replayed:{time.time_ns()}")
+                is_done = not {"not_now", "unusable"}.intersection(taken)
             if is_done:
                 self._set_aside.done(self.name, body)
-
-    def _take_post(self, post: Post) -> Answer:
-        if isinstance(self._verifier, SnsMessages):
-            self._confirm(self._verifier, post)
-        try:
-            events = self._form.split(post)
-        except NotReadableError as error:
-            outcome = Outcome({"set_aside": 1}, self._put_aside(post.body, str(error)))
-        else:
-            if len(events) > self.options.max_events:
-                return too_large(f"a body may have {self.options.max_events} events")
-            if self.options.form in {"auto", "event-grid"} and (code := event_grid.validation_code(events)):
-                return Answer(200, {"validationResponse": code})
-            outcome = self._take_events(events)
-        if not outcome.is_complete:
-            return later(self._intake.submitter.next_in)
-        return Answer(200, {name: outcome.counts.get(name, 0) for name in ("taken", "ignored", "set_aside")})
 
     def _confirm(self, messages: SnsMessages, post: Post) -> None:
         envelope = sns.envelope_of(post)
         if envelope["Type"] == sns.CONFIRMATION and not messages.confirm(envelope):
             raise UnusablePostError("SubscribeURL is not one of the topic")
 
-    def _take_events(self, events: Sequence[Any], again: str = "") -> Outcome:
-        """Take all events; one that is not taken now keeps no other waiting. Raises UnusablePostError after that."""
-        counts: Counter[str] = Counter()
-        for event in events:
-            if self._is_ending:
-                return Outcome(counts, is_complete=False)
-            counts[self._take_event(event, again)] += 1
-        if counts["not_now"]:
-            return Outcome(counts, is_complete=False)
-        if counts["unusable"]:
-            raise UnusablePostError("an event is nested too deeply")
-        return Outcome(counts, is_complete=True)
+    def _take_events(self, events: Sequence[Any], again: str = "") -> list[str]:
+        """Take all events, many at once; one that is not taken now keeps no other waiting."""
+        taken: list[str] = []
+        for begin in range(0, len(events), EVENTS_AT_ONCE):
+            some = events[begin : begin + EVENTS_AT_ONCE]
+            taken += ["not_now"] * len(some) if self._is_ending else self._take_some(some, again)
+        return taken
 
-    def _take_event(self, event: Any, again: str) -> str:
-        record = self._read(event)
+    def _take_some(self, events: Sequence[Any], again: str) -> list[str]:
+        records = [self._read(event) for event in events]
+        answers = iter(self._intake.take_many([each for each in records if isinstance(each, Arrival)]))
+        return [
+            self._end_of(event, record, next(answers) if isinstance(record, Arrival) else None, again)
+            for event, record in zip(events, records, strict=True)
+        ]
+
+    def _end_of(self, event: Any, record: Record, taken: bool | InvalidRequest | None, again: str) -> str:
+        """Say what became of an event, and keep what cannot be taken."""
         if isinstance(record, Arrival):
-            taken = self._intake.take(record)
             if not isinstance(taken, InvalidRequest):
                 return "taken" if taken else "not_now"
             record = Unreadable("; ".join(taken.problems))

@@ -1,7 +1,8 @@
 """Takes what a source reports into the ledger, or sets it aside; only then may the source let go of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import structlog
 
@@ -37,6 +38,11 @@ class Taken:
     request_id: str | None = None
 
 
+def is_unchecked(routing: Routing | None) -> TypeGuard[Routed]:
+    """Tell whether files go to a definition without a look into them: such are submitted together."""
+    return isinstance(routing, Routed) and routing.preflight is None
+
+
 class Intake:
     """Takes the arrivals of one source; safe for threads as the submitter is.
 
@@ -57,9 +63,23 @@ class Intake:
         taken = self.take_arrival(arrival)
         return taken if isinstance(taken, InvalidRequest) else taken is not None
 
+    def take_many(self, arrivals: Sequence[Arrival]) -> list[bool | InvalidRequest]:
+        """Take arrivals in few round trips; each as `take` does, whatever becomes of the others."""
+        routed = [(arrival, self.route(arrival)) for arrival in arrivals]
+        together = [(arrival, target) for arrival, target in routed if is_unchecked(target)]
+        files = [(arrival.file, target, arrival.event_id) for arrival, target in together]
+        answers = iter(self.submitter.submit_many(files, self.source) if files else ())
+        taken = [
+            self._answered(arrival, target, next(answers)) if is_unchecked(target) else self._take_to(arrival, target)
+            for arrival, target in routed
+        ]
+        return [each if isinstance(each, InvalidRequest) else each is not None for each in taken]
+
     def take_arrival(self, arrival: Arrival) -> Taken | InvalidRequest | None:
-        """Do the same, and say what became of it; None: not now."""
-        routing = self.route(arrival)
+        """Do the same as `take`, and say what became of it; None: not now."""
+        return self._take_to(arrival, self.route(arrival))
+
+    def _take_to(self, arrival: Arrival, routing: Routing | None) -> Taken | InvalidRequest | None:
         if routing is None:
             return None
         if isinstance(routing, Routed):
@@ -92,6 +112,11 @@ class Intake:
     def submit_to(self, arrival: Arrival, target: Routed) -> Taken | InvalidRequest | None:
         """Record the request of an arrival for this definition; answers as `take_arrival`."""
         answer = self.submitter.submit(arrival.file, target, self.source, arrival.event_id, arrival.open_content)
+        return self._answered(arrival, target, answer)
+
+    def _answered(
+        self, arrival: Arrival, target: Routed, answer: SubmitResult | InvalidRequest | Refused | Skipped | None
+    ) -> Taken | InvalidRequest | None:
         if isinstance(answer, (Refused, Skipped)):
             self._say_not_started(arrival, target, answer)
             return Taken(target, is_new=False, request_id=getattr(answer, "request_id", None))

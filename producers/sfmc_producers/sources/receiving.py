@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
@@ -21,6 +21,10 @@ PAUSES = Backoff(floor=1.0, cap=60.0)
 
 RETRY_SECONDS = 1.0
 """Seconds until messages that Redis did not take are tried again, at least."""
+
+
+AT_ONCE = 50
+"""Messages whose records are taken together at most: between two such groups they are kept, if it is time."""
 
 
 class SourceUnavailableError(Exception):
@@ -68,8 +72,9 @@ class Receiver:
     """A source that is a queue. Messages are handled in order; while Redis is away they are kept, not given back.
 
     A message that was delivered more than `max_deliveries` times ends the processes that read it: it is set aside
-    unread. Messages that we have are kept every `keep_after` seconds, in the middle of a batch too. Of several
-    receivers of one queue one `replays` dead letters. `chance` gives numbers from 0 to 1, `clock` gives seconds.
+    unread. Messages that we have are kept every `keep_after` seconds, in the middle of a batch too: between the
+    `at_once` whose records are taken together. Of several receivers of one queue one `replays` dead letters. `chance`
+    gives numbers from 0 to 1, `clock` gives seconds.
     """
 
     def __init__(
@@ -83,9 +88,11 @@ class Receiver:
         max_deliveries: int,
         keep_after: float,
         replays: bool = True,
+        at_once: int = AT_ONCE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self._replays = intake.source, replays
+        self._at_once = at_once
         self._keep_after, self._clock, self._kept_at = keep_after, clock, 0.0
         self._intake, self._set_aside, self._parse = intake, set_aside, parse
         self._open, self._chance, self._max_deliveries = open_mailbox, chance, max_deliveries
@@ -116,7 +123,7 @@ class Receiver:
         self._mailbox = self._mailbox or self._open()
         for body in self._set_aside.replayed(self.name) if self._replays else ():
             # An id of its own: what still cannot be read becomes a dead letter again.
-            if self._take(Message(uuid4().hex, body)):
+            if self._take([Message(uuid4().hex, body)]) == [True]:
                 self._set_aside.done(self.name, body)
         left = list(self._mailbox.receive())
         self._kept_at = self._clock()
@@ -129,11 +136,13 @@ class Receiver:
         """Take messages and acknowledge them; gives those that the ledger does not take now."""
         done: list[Message] = []
         left: list[Message] = []
-        for number, message in enumerate(messages):
+        for begin in range(0, len(messages), self._at_once):
             if self._clock() - self._kept_at >= self._keep_after:
-                mailbox.keep([*done, *left, *messages[number:]])
+                mailbox.keep([*done, *left, *messages[begin:]])
                 self._kept_at = self._clock()
-            (done if self._take(message) else left).append(message)
+            some = messages[begin : begin + self._at_once]
+            for message, is_taken in zip(some, self._take(some), strict=True):
+                (done if is_taken else left).append(message)
         if done:
             mailbox.acknowledge(done)
         return left
@@ -147,9 +156,16 @@ class Receiver:
         """Read the body of a message, as a person may ask about it; nothing is taken."""
         return self._parse(body)
 
-    def _take(self, message: Message) -> bool:
-        """Take all records of a message; False when the ledger does not take one of them now."""
-        taken = [self._take_record(message, *numbered) for numbered in enumerate(self._records(message), start=1)]
+    def _take(self, messages: Sequence[Message]) -> list[bool]:
+        """Take all records of messages; False for a message of which the ledger does not take a record now."""
+        records = [self._records(message) for message in messages]
+        arrivals = [each for some in records for each in some if isinstance(each, Arrival)]
+        answers = iter(self._intake.take_many(arrivals))
+        return [self._take_all(message, some, answers) for message, some in zip(messages, records, strict=True)]
+
+    def _take_all(self, message: Message, records: Sequence[Record], answers: Iterator[bool | InvalidRequest]) -> bool:
+        # Each of them, also after one that is not taken: each arrival has its answer.
+        taken = [self._take_record(message, *numbered, answers) for numbered in enumerate(records, start=1)]
         return all(taken)
 
     def _records(self, message: Message) -> Sequence[Record]:
@@ -161,9 +177,11 @@ class Receiver:
             self._log.exception("message_not_understood", message_id=message.id)
             return [Unreadable("it cannot be read; the log of the source has the reason")]
 
-    def _take_record(self, message: Message, number: int, record: Record) -> bool:
+    def _take_record(
+        self, message: Message, number: int, record: Record, answers: Iterator[bool | InvalidRequest]
+    ) -> bool:
         if isinstance(record, Arrival):
-            taken = self._intake.take(record)
+            taken = next(answers)
             if not isinstance(taken, InvalidRequest):
                 return taken
             record = Unreadable("; ".join(taken.problems))

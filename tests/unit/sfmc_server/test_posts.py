@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from sfmc_server.answers import RefusedError
+from sfmc_server.answers import Answer, RefusedError
+from sfmc_server.authentication import Received
 from sfmc_server.bodies import Budget
 from sfmc_server.push_source import MAX_WAITING
 from tests.support import posts
@@ -162,7 +163,7 @@ def test_a_source_that_ends_takes_no_further_event(push: Push) -> None:
     push.source.close()
 
     assert push.post(posts.cloudevent()).status_code == 503
-    assert not push.source._take_events([posts.cloudevent()]).is_complete
+    assert push.source._take_events([posts.cloudevent()]) == ["not_now"]
     assert push.client.requests == {}
 
 
@@ -216,3 +217,24 @@ def test_bodies_of_all_senders_share_the_memory_and_give_it_back() -> None:
             with pytest.raises(RefusedError) as refused:
                 two.add(60)
     assert refused.value.answer.status == 503
+
+
+def test_posts_that_are_taken_together_are_answered_each_for_itself(push: Push) -> None:
+    def received(body: bytes, **headers: str) -> Received:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Received({"content-type": BATCH["content_type"]} | named, {}, body)
+
+    good = [received(posts.packed([posts.cloudevent(f"{name}.csv", id=name)])) for name in "abc"]
+    deep = received(b'[{"specversion": "2.0", "data": ' + b"[" * 600 + b"]" * 600 + b"}]")
+    bad = [received(b"x", content_encoding="br"), received(b"{"), deep]
+
+    answers = push.source.answers([good[0], bad[0], good[1], bad[1], bad[2], good[2]])
+
+    assert [each.status for each in answers if isinstance(each, Answer)] == [200, 415, 200, 200, 400, 200]
+    assert [dict(answers[place].body) for place in (0, 2, 3, 5)] == [  # type: ignore[union-attr]
+        counts(taken=1),
+        counts(taken=1),
+        counts(set_aside=1),
+        counts(taken=1),
+    ]
+    assert [name for name, _ in push.client.started] == ["a.csv", "b.csv", "c.csv"]

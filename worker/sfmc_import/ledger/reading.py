@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from redis import Redis
 
-from sfmc_import.ledger.redis_ledger import redis_errors
+from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.schema import DEFINITION, EVENT, REQUEST, SEEN, Keys
 from sfmc_import.outlook import Standing
 from sfmc_import.processes import Running, running

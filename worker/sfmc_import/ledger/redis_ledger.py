@@ -1,17 +1,14 @@
 """The ledger on Redis or Valkey ≥ 6.2: each step is one script; connection trouble becomes LedgerUnavailableError."""
 
 import hashlib
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 from uuid import uuid4
 
 import orjson
 from redis import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError
 
 from sfmc_import.faults import Ambiguous, Fault, Rejected
 from sfmc_import.ledger.arguments import (
@@ -22,6 +19,7 @@ from sfmc_import.ledger.arguments import (
     reading_arguments,
     request_arguments,
 )
+from sfmc_import.ledger.calling import Script, read_accepted, redis_errors, run_many
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.schema import REQUEST, Keys
 from sfmc_import.ledger.scripts import sources
@@ -46,40 +44,6 @@ from sfmc_import.states import (
     Turn,
 )
 
-# States of a server that pass: they reach a script as an error of the command that met them. Before Redis 7 the
-# code stands behind the place in the script: `…: @user_script: 29: -OOM command not allowed…`.
-_PASSING = re.compile(
-    r"(\A|@user_script: ?\d+: -)"
-    r"(READONLY|MISCONF|NOREPLICAS|OOM|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|NOPERM)\b"
-)
-
-
-def is_defect(error: RedisError) -> bool:
-    """Tell whether a script itself failed: repeating it would fail for ever."""
-    # Valkey and Redis name the place in the script; subclasses of ResponseError stand for states of the server.
-    return type(error) is ResponseError and "user_script" in str(error) and not _PASSING.search(str(error))
-
-
-@contextmanager
-def redis_errors() -> Iterator[None]:
-    """Turn every trouble with Redis into LedgerUnavailableError; a defect of a script stays what it is."""
-    try:
-        yield
-    except RedisError as error:
-        if is_defect(error):
-            raise
-        raise LedgerUnavailableError(str(error)) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Script:
-    text: str
-    sha: str
-
-
-OTHER_CONTENT = 2
-"""What the step `accept` answers when the id was accepted with other content."""
-
 
 class RedisLedger:
     """Implements sfmc_import.ports.Ledger; safe for many threads, `client` must not decode replies.
@@ -94,7 +58,7 @@ class RedisLedger:
         self._settings = settings
         self.keys = Keys(settings.prefix)
         self._scripts = {
-            step: _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+            step: Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
             for step, text in (scripts or sources(settings.for_scripts())).items()
         }
 
@@ -129,13 +93,26 @@ class RedisLedger:
 
     def accept(self, request: StartRequest, *, report: bool = False) -> bool:
         """See sfmc_import.ports.Ledger.accept."""
+        answer = read_accepted(request, self._run("accept", self._accept_arguments(request, report=report)))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def accept_many(
+        self, requests: Sequence[StartRequest], *, report: bool = False
+    ) -> list[bool | IdTakenError | LedgerUnavailableError]:
+        """Record requests in few round trips, each by a script of its own; gives what `accept` gives or raises.
+
+        When a connection breaks, the requests of that round trip and of those after it are not known to be recorded.
+        """
+        calls = [self._accept_arguments(each, report=report) for each in requests]
+        answers = run_many(self._client, self._scripts["accept"], (self.keys.due, self.keys.stream), calls)
+        return [read_accepted(*each) for each in zip(requests, answers, strict=True)]
+
+    def _accept_arguments(self, request: StartRequest, *, report: bool) -> dict[str, Any]:
         # The call has a name: when its reply got lost and redis-py repeats it, the request is still new.
         refusal = str(IdTakenError(request.request_id)) if report else False
-        more = {"call": uuid4().hex, "refusal": refusal, "works_off": self.works_off}
-        answer = int(self._run("accept", request_arguments(request) | more))
-        if answer == OTHER_CONTENT:
-            raise IdTakenError(request.request_id)
-        return answer == 1
+        return request_arguments(request) | {"call": uuid4().hex, "refusal": refusal, "works_off": self.works_off}
 
     def claim(
         self,

@@ -47,9 +47,9 @@ class Intake:
         self.submitter, self._passes, self._answers = self, passes, list(answers)
         self.next_in: float | None = None
 
-    def take(self, _arrival: Arrival) -> bool:
+    def take_many(self, arrivals: Sequence[Arrival]) -> list[bool]:
         self._passes()
-        return self._answers.pop(0) if self._answers else True
+        return [self._answers.pop(0) if self._answers else True for _ in arrivals]
 
 
 class Nothing:
@@ -74,7 +74,7 @@ def parse(body: bytes) -> Sequence[Record]:
 
 
 def receiver(intake: Intake, box: Box, clock: Callable[[], float] = lambda: 0.0) -> Receiver:
-    more = {"chance": lambda: 0.0, "max_deliveries": 9, "keep_after": 20.0, "clock": clock}
+    more = {"chance": lambda: 0.0, "max_deliveries": 9, "keep_after": 20.0, "clock": clock, "at_once": 1}
     return Receiver(intake, Nothing(), parse, lambda: box, **more)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,97 @@
+"""Calls of scripts: what an error of one means, and many calls in one round trip."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from sfmc_import.ledger.arguments import as_json
+from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.request import IdTakenError, StartRequest
+
+AT_ONCE = 500
+"""Calls in one round trip at most: Redis answers them well within the time that a client waits."""
+
+OTHER_CONTENT = 2
+"""What the step `accept` answers when the id was accepted with other content."""
+
+# States of a server that pass: they reach a script as an error of the command that met them. Before Redis 7 the
+# code stands behind the place in the script: `…: @user_script: 29: -OOM command not allowed…`.
+_PASSING = re.compile(
+    r"(\A|@user_script: ?\d+: -)"
+    r"(READONLY|MISCONF|NOREPLICAS|OOM|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|NOPERM)\b"
+)
+
+
+def is_defect(error: RedisError) -> bool:
+    """Tell whether a script itself failed: repeating it would fail for ever."""
+    # Valkey and Redis name the place in the script; subclasses of ResponseError stand for states of the server.
+    return type(error) is ResponseError and "user_script" in str(error) and not _PASSING.search(str(error))
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Turn every trouble with Redis into LedgerUnavailableError; a defect of a script stays what it is."""
+    try:
+        yield
+    except RedisError as error:
+        if is_defect(error):
+            raise
+        raise LedgerUnavailableError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The text of a step, and the digest by which a server knows it."""
+
+    text: str
+    sha: str
+
+
+def run_many(client: Redis, script: Script, keys: Sequence[str], calls: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Run a script for each of these arguments, many in one round trip; an error stands in the place of its answer.
+
+    When a connection breaks, that is the answer to all calls of this round trip, done or not, and of those after it.
+    """
+    packed = [(len(keys), *keys, as_json(each)) for each in calls]
+    answers: list[Any] = []
+    for begin in range(0, len(packed), AT_ONCE):
+        try:
+            answers += _in_one_trip(client, script, packed[begin : begin + AT_ONCE])
+        except RedisError as error:
+            return answers + [error] * (len(packed) - begin)
+    return answers
+
+
+def _in_one_trip(client: Redis, script: Script, packed: Sequence[tuple[Any, ...]]) -> list[Any]:
+    answers = _piped(client, [("EVALSHA", script.sha, *each) for each in packed])
+    unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+    if unknown:
+        # The first one brings the script to a server that does not know it.
+        calls = [("EVALSHA", script.sha, *packed[place]) for place in unknown]
+        calls[0] = ("EVAL", script.text, *packed[unknown[0]])
+        for place, answer in zip(unknown, _piped(client, calls), strict=True):
+            answers[place] = answer
+    return answers
+
+
+def _piped(client: Redis, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    with client.pipeline(transaction=False) as pipe:
+        for call in calls:
+            pipe.execute_command(*call)  # type: ignore[no-untyped-call]
+        return list(pipe.execute(raise_on_error=False))
+
+
+def read_accepted(request: StartRequest, answer: Any) -> bool | IdTakenError | LedgerUnavailableError:
+    """Read the answer of the step `accept`, or the error in its place; raises what is a defect of the script."""
+    if isinstance(answer, RedisError):
+        if is_defect(answer):
+            raise answer
+        unavailable = LedgerUnavailableError(str(answer))
+        unavailable.__cause__ = answer
+        return unavailable
+    return IdTakenError(request.request_id) if int(answer) == OTHER_CONTENT else int(answer) == 1
