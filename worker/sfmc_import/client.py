@@ -188,7 +188,10 @@ class Client:
         """
         given: Submission = {"mid": mid, "file": file, "event_id": event_id, "source": source, "reason": reason}
         given |= {"customer_key": customer_key, "object_id": object_id, "force": force}
-        asked, connections = self._read(given | {"request_id": request_id, "priority": priority}), self._connections()
+        return self._record(self._read(given | {"request_id": request_id, "priority": priority}))
+
+    def _record(self, asked: Asked) -> SubmitResult:
+        connections = self._connections()
         with self._redis_errors():
             is_new = connections.ledger.accept(asked.request, report=True)
         if is_new:

@@ -15,7 +15,7 @@ class Batches(Generic[Item, Answer]):
 
     `work` gives for each item its answer, or the exception that its waiter gets. One batch is worked on at a time: so
     there is always something to collect under load, and nothing waits when there is none. One that takes longer than
-    `patience` seconds keeps no other waiting any more, as long as there are `threads`.
+    `time_limit` seconds keeps no other waiting any more, as long as there are `threads`.
     """
 
     def __init__(
@@ -25,10 +25,10 @@ class Batches(Generic[Item, Answer]):
         *,
         threads: int,
         most: int,
-        patience: float,
+        time_limit: float,
     ) -> None:
         self._work, self._executor = work, executor
-        self._threads, self._most, self._patience = threads, most, patience
+        self._threads, self._most, self._time_limit = threads, most, time_limit
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._newest: object = None
@@ -50,13 +50,13 @@ class Batches(Generic[Item, Answer]):
 
     async def _worked(self, batch: "list[tuple[Item, asyncio.Future[Answer]]]") -> None:
         loop = asyncio.get_running_loop()
-        patience = loop.call_later(self._patience, self._let_others_begin, batch)
+        time_limit = loop.call_later(self._time_limit, self._let_others_begin, batch)
         try:
             _tell(batch, await loop.run_in_executor(self._executor, self._work, [item for item, _ in batch]))
         except Exception as error:  # noqa: BLE001 - each waiter gets it
             _tell(batch, [error] * len(batch))
         finally:
-            patience.cancel()
+            time_limit.cancel()
             for _, answer in batch:
                 # Only at the end of the loop is one left without its answer.
                 answer.cancel()

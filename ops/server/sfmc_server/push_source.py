@@ -37,7 +37,7 @@ MAX_WAITING = 64
 MAX_TOGETHER = 64
 """POSTs whose events are recorded together."""
 
-PATIENCE_SECONDS = 0.05
+TIME_LIMIT_SECONDS = 0.05
 """How long POSTs wait for those before them: longer than it takes to record them, unless a backend is slow."""
 
 EVENTS_AT_ONCE = 200
@@ -80,7 +80,7 @@ class PushSource:
         # What is fetched to know a sender may take long: such POSTs do not wait for each other.
         self._is_alone = isinstance(verifier, (SnsMessages, GoogleTokens))
         self._batches = Batches(
-            self.answers, self._threads, threads=THREADS, most=MAX_TOGETHER, patience=PATIENCE_SECONDS
+            self.answers, self._threads, threads=THREADS, most=MAX_TOGETHER, time_limit=TIME_LIMIT_SECONDS
         )
         self._waiting = 0
         self._is_ending = False

@@ -102,6 +102,17 @@ def test_the_messages_are_byte_by_byte_those_of_single_submits(client: Client, r
     assert [plain(each) for each in together] == [plain(each) for each in alone]
 
 
+def test_each_message_has_its_own_priority_and_an_impossible_one_costs_no_other(
+    client: Client, redis: redis_py.Redis
+) -> None:
+    with_priority: list[Any] = [{"customer_key": "k", "request_id": str(each), "priority": each} for each in (9, 10, 0)]
+
+    results = client.submit_many(with_priority)
+
+    assert [type(each) for each in results] == [SubmitResult, BadRequestError, SubmitResult]
+    assert [redis.llen("imports"), redis.llen("imports\x06\x169")] == [1, 1]
+
+
 def plain(entry: Any) -> str:
     """Give a message without the one thing that is another each time: the tag of its delivery."""
     tag = json.loads(entry)["properties"]["delivery_tag"]
@@ -140,11 +151,11 @@ def test_a_ledger_that_cannot_be_reached_is_said_for_each() -> None:
 
 
 class Cut:
-    """Passes bytes on to a server, until so many have gone there: then every connection breaks, until it is mended."""
+    """Passes bytes on to a server, until so many have gone there: then every connection breaks, until it is fixed."""
 
     def __init__(self, path: str, after: int) -> None:
         self._path, self._left = path, after
-        self.is_mended = False
+        self.is_fixed = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -164,11 +175,11 @@ class Cut:
     def _pass_on(self, one: socket.socket, other: socket.socket, counts: bool) -> None:
         with one, other, suppress(OSError):
             while data := one.recv(4096):
-                if counts and not self.is_mended:
+                if counts and not self.is_fixed:
                     data = data[: self._left]
                     self._left -= len(data)
                 other.sendall(data)
-                if not (self._left or self.is_mended):
+                if not (self._left or self.is_fixed):
                     one.shutdown(socket.SHUT_RDWR)
                     other.shutdown(socket.SHUT_RDWR)
 
@@ -189,7 +200,7 @@ def test_when_redis_is_cut_in_the_middle_each_is_said_to_be_unavailable_and_the_
     with cut(redis_server, after) as line, Client(f"redis://127.0.0.1:{line.port}/0", mid="42") as client:
         first = client.submit_many(submissions(1000))
         recorded = len(accepted(redis))
-        line.is_mended = True
+        line.is_fixed = True
         second = client.submit_many(submissions(1000))
 
     assert any(isinstance(each, ServiceUnavailableError) for each in first)

@@ -29,10 +29,10 @@ class Work:
         assert await asyncio.to_thread(self.begun.wait, 30)
 
 
-def run(work: Callable[..., Any], play: Callable[[Batches[int, int]], Any], patience: float = 30.0) -> Any:
+def run(work: Callable[..., Any], play: Callable[[Batches[int, int]], Any], time_limit: float = 30.0) -> Any:
     async def main() -> Any:
         with ThreadPoolExecutor(2) as threads:
-            return await play(Batches(work, threads, threads=2, most=3, patience=patience))
+            return await play(Batches(work, threads, threads=2, most=3, time_limit=time_limit))
 
     return asyncio.run(main())
 
@@ -50,7 +50,7 @@ def test_what_comes_while_a_batch_is_worked_on_is_the_next_one_up_to_its_size() 
     assert work.batches == [[0], [1, 2, 3], [4, 5]]
 
 
-def test_one_that_takes_longer_than_the_patience_lets_the_others_begin() -> None:
+def test_one_that_takes_longer_than_the_time_limit_lets_the_others_begin() -> None:
     work = Work(0)
 
     async def play(batches: Batches[int, int]) -> tuple[int, int]:
@@ -59,7 +59,7 @@ def test_one_that_takes_longer_than_the_patience_lets_the_others_begin() -> None
         work.go_on.set()
         return await slow, other
 
-    assert run(work, play, patience=0.0) == (0, 10)
+    assert run(work, play, time_limit=0.0) == (0, 10)
 
 
 def test_an_error_is_that_of_its_item_alone() -> None:

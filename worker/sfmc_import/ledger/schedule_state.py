@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from redis import Redis
 
 from sfmc_import.ledger.arguments import milliseconds
+from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.ledger_settings import LedgerSettings
-from sfmc_import.ledger.redis_ledger import redis_errors
 from sfmc_import.ledger.schema import SCHEDULE, Keys
 
 
