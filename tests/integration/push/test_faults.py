@@ -64,7 +64,7 @@ def once_each(events: list[Any]) -> dict[str, int]:
     return {event["data"]["file"]["name"]: 1 for event in events}
 
 
-@pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("count", [4000, pytest.param(10_000, marks=pytest.mark.nightly)])
 def test_all_events_of_one_body_are_taken_once_though_the_server_is_killed_in_the_middle(system, count) -> None:
     events = batch(count)
     with running_server(system, POLICY) as server:
@@ -76,7 +76,7 @@ def test_all_events_of_one_body_are_taken_once_though_the_server_is_killed_in_th
 
 
 def test_while_redis_is_cut_in_the_middle_the_sender_gets_503_and_posts_until_all_is_there_once(system) -> None:
-    events = batch(2000)
+    events = batch(4000)
     with running_server(system, POLICY) as server:
         cut = in_the_middle(system, server, events, system.valkey.kill).result()
         assert (cut.status_code, httpx.get(f"{server.url}/readyz").status_code) == (503, 503)
@@ -97,7 +97,7 @@ def test_two_servers_that_get_the_same_events_at_once_and_out_of_order_make_one_
 
 
 def test_sigterm_lets_the_server_finish_what_it_works_on(system) -> None:
-    events = batch(1000)
+    events = batch(4000)
     with running_server(system, POLICY) as server:
         answer = in_the_middle(system, server, events, lambda: server.child.send_signal(signal.SIGTERM))
         assert answer.result().status_code == 200
