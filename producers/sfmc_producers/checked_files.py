@@ -11,9 +11,8 @@ from typing import BinaryIO, Protocol
 
 import structlog
 
-from sfmc_import.definitions import ABSENT
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.faults import NotApplied
 from sfmc_import.file_format import FileDescription, FileFormat, Preflight
 from sfmc_import.ports import Refusal
 from sfmc_import.routing import Routed
@@ -58,10 +57,11 @@ def open_regular(path: Path) -> BinaryIO:
 def describe(target: Routed, descriptions: Descriptions) -> FileDescription:
     """Say what the file should look like. Raises ServiceUnavailableError where Marketing Cloud does not say it now."""
     found = descriptions.description(target.mid, target.customer_key)
-    if isinstance(found, (NotApplied, Rejected)) and found.code != ABSENT:
+    if isinstance(found, NotApplied):
         text = f"Cannot read how definition {target.customer_key} reads its file: {found.text} ({found.code})"
         raise ServiceUnavailableError(text)
-    # Without a definition the start finds out, and says it; nothing but the encoding can be said about the file.
+    # Where there is no definition, or it is refused, the start finds out and says it: nothing but the encoding can be
+    # said about the file, and files of other definitions do not wait for it.
     return found if isinstance(found, FileDescription) else FileDescription(FileFormat())
 
 

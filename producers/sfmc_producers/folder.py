@@ -87,6 +87,7 @@ class FolderScanner:
         self._seen: dict[str, TrackedFile] = {}
         self._done: dict[str, FileStat] = {}
         self._refused: dict[str, str] = {}
+        self._kept: dict[str, None] = {}
         self._logged: dict[str, object] = {}
         self._held: dict[str, WaitingFile] = {}
         self._remover = Remover(folder.path, folder.after, folder.rule.marker)
@@ -125,7 +126,7 @@ class FolderScanner:
                 self._on_stable_file(file)
             elif file.name in self._refused:
                 self._hold(file, "refused", self._refused[file.name])
-            else:
+            elif file.name not in self._kept:
                 self._remove(file)
         self.waiting = tuple(self._held.values())
         return taken.next_in
@@ -234,9 +235,12 @@ class FolderScanner:
             self._hold(file_stat, "refused", self._refused[file_stat.name])
         elif isinstance(answer, Refused):
             log.warning("preflight_failed", request_id=answer.request_id, problems=list(answer.problems))
+            self._kept[file_stat.name] = None
         elif isinstance(answer, Skipped):
             log.warning("file_empty_skipped")
+            self._kept[file_stat.name] = None
         else:
+            self._kept.pop(file_stat.name, None)
             event = "file_submitted" if answer.is_new else "file_known"
             log.info(event, request_id=answer.request_id, size=file_stat.size)
             self._refused.pop(file_stat.name, None)
@@ -302,7 +306,7 @@ class FolderScanner:
         for name in taken.gone:
             if not _lies_in(name, listing.unreadable):
                 self._log.info("file_gone", file=name, was_submitted=name in self._done)
-        memories: tuple[dict[str, Any], ...] = (self._done, self._refused, self._logged)
+        memories: tuple[dict[str, Any], ...] = (self._done, self._refused, self._kept, self._logged)
         for memory in memories:
             for name in memory.keys() - taken.seen.keys() - self._held.keys():
                 del memory[name]

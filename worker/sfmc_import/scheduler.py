@@ -55,7 +55,15 @@ class ScheduleThread(threading.Thread):
         """Look, wait and look again, until the end."""
         pause = 0.0
         while not self._over.wait(pause):
-            pause = self._ticker.look()
+            pause = self._look()
+
+    def _look(self) -> float:
+        try:
+            return self._ticker.look()
+        except Exception:
+            # The edge of the thread: whatever it is, the next look comes, and beat's log says it.
+            log.exception("schedule_failed")
+            return ticker.RETRY_SECONDS
 
     def end(self) -> None:
         """End it; a tick that is being submitted is done, or comes again."""

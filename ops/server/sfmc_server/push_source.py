@@ -168,7 +168,9 @@ class PushSource:
                 is_done = self._put_aside(body, "it is not JSON", f"replayed:{time.time_ns()}")
             else:
                 taken = self._take_events(events, f"replayed:{time.time_ns()}")
-                is_done = not {"not_now", "unusable"}.intersection(taken)
+                is_done = "not_now" not in taken
+                if "unusable" in taken:
+                    is_done = self._put_aside(body, "it is nested too deeply", f"replayed:{time.time_ns()}")
             if is_done:
                 self._set_aside.done(self.name, body)
 

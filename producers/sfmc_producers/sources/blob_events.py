@@ -65,9 +65,9 @@ def read(event: Any, complete: frozenset[str] = COMPLETE) -> Record:
         return _read_renamed(event)
     if kind != CREATED:
         return Ignored("not_created")
-    if inside(event, "data", "api") not in complete:
+    if str(inside(event, "data", "api")) not in complete:
         return Ignored("not_complete")
-    if inside(event, "data", "blobType") not in {None, "BlockBlob"}:
+    if inside(event, "data", "blobType") not in (None, "BlockBlob"):
         # Those are created empty, and written afterwards.
         return Ignored("not_a_block_blob")
     return _read_created(event)

@@ -1,5 +1,7 @@
 """Sets records aside that no source can read, as dead letters beside those of the queue."""
 
+from contextlib import suppress
+
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -36,8 +38,9 @@ class SourceDeadLetters:
         return found
 
     def done(self, source: str, body: bytes) -> None:
-        """Forget one that was sent back."""
-        self._redis.lrem(self._queue(source), 1, body)  # type: ignore[arg-type]
+        """Forget one that was sent back; while Redis is away it comes once more."""
+        with suppress(RedisError):
+            self._redis.lrem(self._queue(source), 1, body)  # type: ignore[arg-type]
 
     def _queue(self, source: str) -> str:
         return self._key(f"source:{source}")

@@ -74,7 +74,7 @@ class Explained:
 
 
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value not in {None, ""}}
+    return {name: value for name, value in fields.items() if value is not None and value != ""}
 
 
 class Ledger(Protocol):

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
@@ -11,6 +12,7 @@ from pydantic import Field, model_validator
 
 from sfmc_import.request import FileInfo
 from sfmc_import.settings.values import Seconds
+from sfmc_producers.checked_files import open_regular
 from sfmc_producers.folder import Folder, describe_file, file_systems_of
 from sfmc_producers.listing import iterate_files, look_again, reason_of
 from sfmc_producers.mounts import is_network
@@ -125,7 +127,7 @@ class FolderSource:
             for file in iterate_files(self.folder.path, recursive=self.folder.recursive):
                 info = self._look(file, rule)
                 if info is not None:
-                    yield Arrival(file=info)
+                    yield Arrival(file=info, open_content=partial(open_regular, self.folder.path / file.name))
         except OSError as error:
             raise SourceUnavailableError(f"folder {self.folder.path} cannot be read: {reason_of(error)}") from error
 

@@ -189,6 +189,6 @@ def test_one_listing_gives_the_arrivals_that_a_scan_asks_for(watched, client):
     watched.restart(marker=".done", recursive=True)
     for name in ("contacts.csv", "contacts.csv.done", "eu/orders.csv", "eu/orders.csv.done", "x.csv", "y.part"):
         watched.put(name)
-    found = sorted(each.file.name for each in watched.source.list_arrivals())
+    found = sorted(each.file.name for each in watched.source.listed_once())
     assert found == ["contacts.csv", "orders.csv"]
     assert client.started == []

@@ -14,7 +14,7 @@ BYTES = bytes(range(256)) * 12_345
 @pytest.fixture
 def arrival(watched):
     watched.put("contacts.csv").write_bytes(BYTES)
-    [found] = watched.source.list_arrivals()
+    [found] = watched.source.listed_once()
     return found
 
 
@@ -46,7 +46,7 @@ def test_a_server_that_lies_about_the_size_is_found_out(watched, arrival, server
         attributes.size = announced
 
     server.attributes = lie
-    [found] = watched.source.list_arrivals()
+    [found] = watched.source.listed_once()
     with pytest.raises(ContentChangedError):
         content(watched, found)
 

@@ -10,6 +10,7 @@ from sfmc_import.file_format import Column, FileDescription, FileFormat, Preflig
 from sfmc_import.request import FileInfo
 from sfmc_import.settings import Route
 from sfmc_producers.checked_files import open_regular
+from sfmc_producers.removing import After
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.submitter import RoutingRules, Submitter
@@ -41,6 +42,18 @@ def test_a_sound_file_is_submitted_and_a_wrong_one_ends_as_a_rejected_request(tm
     watched.restart()
     watched.pass_time(2, 2)
     assert len(client.rejected) == 1
+
+
+@pytest.mark.parametrize("text", ["id\nx\n", "id\n"])
+def test_a_file_that_starts_nothing_stays_where_accepted_ones_are_deleted(tmp_path, client, text):
+    policy(client, empty="skip")
+    watched = Watched(tmp_path, client, after=After("delete"))
+    watched.put("nothing.csv", text)
+    watched.put("good.csv", "id\n1\n")
+    watched.pass_time(2, 2, 2, 2)
+
+    assert client.started == [("good.csv", "k")]
+    assert [file.name for file in tmp_path.iterdir()] == ["nothing.csv"]
 
 
 def test_a_corrected_file_is_another_request(tmp_path, client):

@@ -91,11 +91,11 @@ class SftpSource:
         self._rest(wakeup, pause)
         return 0
 
-    def list_arrivals(self) -> Iterator[Arrival]:
-        """Give what one listing shows, for a scan: the files of this source that are not empty and have their marker.
+    def listed_once(self) -> Iterator[Arrival]:
+        """Give what one listing shows: the files of this source that are not empty and have their marker.
 
-        Whether a file still grows one look cannot tell: the caller looks twice, `stable_seconds` apart, and takes
-        what is equal. Raises SourceUnavailableError and SourceRefusedError.
+        Whether a file still grows one look cannot tell, so this is no scan: the source itself looks twice,
+        `stable_seconds` apart. Raises SourceUnavailableError and SourceRefusedError.
         """
         try:
             files = [each for each in self._walk().entries() if isinstance(each, FileStat) and self._is_wanted(each)]
