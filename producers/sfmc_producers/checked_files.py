@@ -19,7 +19,7 @@ from sfmc_import.routing import Routed
 from sfmc_producers.preflight import Checked, check
 
 OpenContent = Callable[[], BinaryIO]
-"""Opens the content of a file for reading."""
+"""Opens the content of a file for reading, at its beginning; a stream that cannot seek is never resumed."""
 
 log = structlog.get_logger("sfmc_producers.preflight")
 
@@ -46,10 +46,15 @@ class Skipped:
 
 
 def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, as `open_handle`."""
+    return open(open_handle(path), "rb")
+
+
+def open_handle(path: Path) -> int:
     """Open a file for reading; raises OSError for a pipe or a device, which would be waited for without end."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(handle).st_mode):
-        return open(handle, "rb")  # noqa: PTH123 - it takes the handle
+        return handle
     os.close(handle)
     raise OSError(errno.EINVAL, "not a regular file")
 

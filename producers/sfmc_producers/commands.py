@@ -169,12 +169,14 @@ def _start_logging(settings: Settings, *, as_json: bool) -> None:
 
 def _routing_rules(settings: Settings) -> RoutingRules:
     from sfmc_import.bootstrap import open_definitions  # noqa: PLC0415 - the SOAP library, which `start` does not need
+    from sfmc_producers.delivery.opening import open_targets  # noqa: PLC0415 - as above
 
     return RoutingRules(
         definitions=open_definitions(settings),
         routes=settings.routes,
         time_zone=settings.time_zone,
         max_age=settings.definition_check_ttl,
+        targets=open_targets(settings),
     )
 
 

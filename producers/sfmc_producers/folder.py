@@ -14,7 +14,9 @@ import structlog
 from sfmc_import.client import SubmitResult
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
-from sfmc_producers.checked_files import Refused, Skipped, open_regular
+from sfmc_producers.checked_files import OpenContent, Refused, Skipped, open_regular
+from sfmc_producers.delivery.content import LocalFile
+from sfmc_producers.delivery.records import Held
 from sfmc_producers.listing import LastLook, Listing, Progress, list_folder, look_again, reason_of
 from sfmc_producers.mounts import is_network, types_of
 from sfmc_producers.preflight import LARGEST_PART
@@ -224,9 +226,10 @@ class FolderScanner:
     def _submit(self, file_stat: FileStat, file_info: FileInfo, target: Routed) -> None:
         path = self.folder.path / file_stat.name
         source = self.folder.source or f"folder:{self.folder.location}"
-        answer = self._submitter.submit(file_info, target, source, open_content=partial(self._beginning, path))
-        if answer is None:
-            self._hold(file_stat, "unavailable")
+        content: OpenContent = partial(LocalFile, path, file_stat) if target.deliver else partial(self._beginning, path)
+        answer = self._submitter.submit(file_info, target, source, open_content=content)
+        if answer is None or isinstance(answer, Held):
+            self._hold(file_stat, "delivering" if answer else "unavailable", answer.text if answer else "")
             return
         log = self._log.bind(file=file_stat.name, customer_key=target.customer_key, mid=target.mid)
         if isinstance(answer, InvalidRequest):

@@ -152,6 +152,7 @@ Reason = Literal[
     "ambiguous",
     "refused",
     "unavailable",
+    "delivering",
     "unreadable",
     "unnamable",
     "unmoved",

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TypeVar
 from uuid import UUID, uuid4, uuid5
@@ -16,9 +16,13 @@ from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError
 from sfmc_import.retrying import NO_JITTER, WATCHER, Retry, Times, after
-from sfmc_import.routing import AmbiguousRoute, FileSpecs, Route, Routed, Routes, Routing, Tried, Unrouted
+from sfmc_import.routing import AmbiguousRoute, Deliver, FileSpecs, Route, Routed, Routes, Routing, Tried, Unrouted
 from sfmc_import.runs import Definition
 from sfmc_producers.checked_files import OpenContent, Refused, Skipped, describe, look_into
+from sfmc_producers.delivery.deliveries import Target
+from sfmc_producers.delivery.job import Job
+from sfmc_producers.delivery.names import name_problem
+from sfmc_producers.delivery.records import Held
 from sfmc_producers.preflight import Checked
 
 log = structlog.get_logger(__name__)
@@ -126,7 +130,8 @@ def _submission(file_info: FileInfo, target: Routed, event_id: str | None, sourc
 class RoutingRules:
     """How files find their definition: the routes of the policy file, else the FileSpecs of the business unit.
 
-    `time_zone` is that of the account, for the dates in patterns. The FileSpecs are at most `max_age` seconds
+    `time_zone` is that of the account, for the dates in patterns, `targets` are where routes deliver to. The
+    FileSpecs are at most `max_age` seconds
     old: a definition that selected a file before would refuse it, and the one that selects it now would not start.
     """
 
@@ -134,6 +139,7 @@ class RoutingRules:
     routes: Sequence[Route] = ()
     time_zone: str = "UTC"
     max_age: float = 10.0
+    targets: Mapping[str, Target] = field(default_factory=dict)
 
 
 def _problems(found: Checked, target: Routed) -> tuple[str, ...]:
@@ -187,18 +193,53 @@ class Submitter:
         source: str,
         event_id: str | None = None,
         open_content: OpenContent | None = None,
-    ) -> SubmitResult | InvalidRequest | Refused | Skipped | None:
+    ) -> SubmitResult | InvalidRequest | Refused | Skipped | Held | None:
         """Record the request for this file_info; only a result says that it is in the ledger.
 
         `event_id` counts for a file of which nothing else says whether it was handled. With `open_content` the
-        preflight of the route is carried out before.
+        preflight of the route is carried out before, and a file whose route delivers is delivered; Held says why that
+        is not done yet.
         """
         found = self._preflight(file_info, target, open_content)
         if found is None or (found.is_empty and target.preflight and target.preflight.empty == "skip"):
             return None if found is None else Skipped()
-        own = own_event(file_info, event_id)
+        own, problems = own_event(file_info, event_id), _problems(found, target)
+        if target.deliver is None or problems:
+            return self._record(file_info, target, source, own, problems)
+        return self._deliver(file_info, target, target.deliver, source, own, open_content)
+
+    def _deliver(
+        self,
+        file_info: FileInfo,
+        target: Routed,
+        deliver: Deliver,
+        source: str,
+        own: str | None,
+        open_content: OpenContent | None,
+    ) -> SubmitResult | InvalidRequest | Refused | Held | None:
+        place = self._rules.targets.get(deliver.target)
+        if place is None or open_content is None:
+            what = f"there is no [[target]] {deliver.target}" if place is None else f"{source} gives no content"
+            return InvalidRequest(problems=(f"its route delivers to {deliver.target}: {what}",))
+        if problem := name_problem(deliver.name):
+            return InvalidRequest(problems=(problem,))
+        sent = replace(file_info, name=deliver.name)
+        job = Job(
+            request_id=request_id_of(sent, target, own),
+            fingerprint=file_info.fingerprint,
+            name=deliver.name,
+            place=place.place,
+            lane=(target.mid, target.customer_key),
+            open_content=open_content,
+            submit=lambda: self._record(sent, target, source, own),
+        )
+        answer: SubmitResult | InvalidRequest | Refused | Held | None = place.take(job)
+        return answer
+
+    def _record(
+        self, file_info: FileInfo, target: Routed, source: str, own: str | None, problems: tuple[str, ...] = ()
+    ) -> SubmitResult | InvalidRequest | Refused | None:
         try:
-            problems = _problems(found, target)
             if problems:
                 return self._ledger.call(lambda: self._reject(file_info, target, source, own, problems))
             return self._ledger.call(lambda: self._submit(file_info, target, source, event_id))

@@ -6,7 +6,8 @@ from typing import Any
 
 import redis
 
-from sfmc_import.ledger.schema import ANY, Key, Keys
+from sfmc_import.ledger.key_kinds import ANY, Key
+from sfmc_import.ledger.schema import Keys
 
 LEDGER = Keys()
 BOUNDED_KEYS = tuple(

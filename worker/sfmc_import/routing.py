@@ -15,10 +15,22 @@ from sfmc_import.runs import Definition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deliver:
+    """Where the file of an arrival is put before its request is submitted, and under which name.
+
+    `target` names a [[target]] of the policy file.
+    """
+
+    target: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
     """The arrival starts this definition; `by` says which rule decided, `preflight` what is checked before.
 
-    `priority` is that of its message, 0 to 9; the lowest number is taken first, and none counts as 0.
+    `priority` is that of its message, 0 to 9; the lowest number is taken first, and none counts as 0. With `deliver`
+    the file is delivered first.
     """
 
     customer_key: str
@@ -26,6 +38,7 @@ class Routed:
     by: Literal["route", "file_spec"]
     preflight: Preflight | None = None
     priority: int | None = None
+    deliver: Deliver | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +71,8 @@ class BadRouteError(SfmcImportError, ValueError):
 class Route:
     """Files whose name matches `pattern` start the definition; without `mid` that of SFMC_ACCOUNT_ID.
 
-    With `folder` their location must match that too; `priority` is that of the message (see Routed).
+    With `folder` their location must match that too; `priority` is that of the message (see Routed). `deliver`
+    names a [[target]], `deliver_as` the file there: it may hold {1} or {name}.
     """
 
     pattern: str
@@ -68,6 +82,8 @@ class Route:
     priority: int | None = None
     folder: str | None = None
     preflight: Preflight | None = None
+    deliver: str | None = None
+    deliver_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +140,16 @@ class _Route:
         match = self.pattern.fullmatch(composed(f"{location}/{name}" if self.whole_path else name))
         if match is None:
             return None
-        key = _GROUP.sub(lambda group: match[_group(group[1])] or "", self.route.customer_key)
-        found = Routed(customer_key=key, mid=self.mid, by="route")
-        return replace(found, preflight=self.route.preflight, priority=self.route.priority)
+        found = Routed(customer_key=_filled(self.route.customer_key, match), mid=self.mid, by="route")
+        found = replace(found, preflight=self.route.preflight, priority=self.route.priority)
+        return replace(found, deliver=self._deliver(name, match))
+
+    def _deliver(self, name: str, match: re.Match[str]) -> Deliver | None:
+        route = self.route
+        if route.deliver is None:
+            return None
+        own = _filled(route.deliver_as, match) if route.deliver_as else name
+        return Deliver(target=route.deliver, name=own)
 
     def why_not(self, location: str) -> str:
         if not self._is_in_folder(location):
@@ -215,7 +238,7 @@ def _read_route(route: Route, mid: str, today: date) -> _Route:
     dated = composed(resolve(route.pattern, today))
     try:
         pattern = re.compile(dated[3:] if dated.startswith("re:") else _from_glob(dated))
-        for group in _GROUP.findall(route.customer_key):
+        for group in _GROUP.findall(f"{route.customer_key} {route.deliver_as or ''}"):
             _require_group(pattern, group)
         folder = None if route.folder is None else re.compile(_from_glob(composed(resolve(route.folder, today))))
     except (re.error, BadRouteError) as error:
@@ -250,6 +273,10 @@ def _as_group(wildcard: re.Match[str]) -> str:
     if crossing or star:
         return "(.*)" if crossing else "([^/]*)"
     return "([^/])" if one else f"({wildcard[0].replace('[!', '[^')})"
+
+
+def _filled(text: str, match: re.Match[str]) -> str:
+    return _GROUP.sub(lambda group: match[_group(group[1])] or "", text)
 
 
 def _group(name: str) -> int | str:

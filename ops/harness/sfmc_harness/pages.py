@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from sfmc_harness import retrying_page
+from sfmc_import.ledger.key_kinds import ANY, Field, Key
 from sfmc_import.ledger.ledger_settings import LedgerSettings
-from sfmc_import.ledger.schema import ANY, KEYS, REQUEST, Field, Key, Keys
+from sfmc_import.ledger.schema import KEYS, REQUEST, Keys
 from sfmc_import.states import NEW, REPORTS, RUN_ENDS, TERMINAL, TRANSITIONS, Transition
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from sfmc_import.request import FileInfo
+from sfmc_producers.checked_files import OpenContent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,14 +15,14 @@ class Arrival:
     (`FileInfo.has_fingerprint`): a later scan does not know it. `customer_key` is given where the source itself names
     the definition, `mid` where it names the business unit; else the routes decide. `changed_at` is when the file was
     last changed, in seconds since 1970, where a listing says it: it is no part of the identity, for events do not.
-    `open_content` opens the file for the preflight of a route, where the source can.
+    `open_content` opens the file for the preflight and the delivery of a route, where the source can.
     """
 
     file: FileInfo
     event_id: str | None = None
     customer_key: str | None = None
     mid: str | None = None
-    open_content: Callable[[], BinaryIO] | None = field(default=None, compare=False)
+    open_content: OpenContent | None = field(default=None, compare=False)
     changed_at: float | None = field(default=None, compare=False)
 
     @property

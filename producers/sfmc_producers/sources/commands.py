@@ -2,10 +2,11 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from sfmc_import import logs
 from sfmc_import.bootstrap import open_definitions
@@ -13,8 +14,11 @@ from sfmc_import.client import Client
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import SettingsError
 from sfmc_import.redis_client import connect
+from sfmc_import.routing import Route
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
+from sfmc_producers.delivery.deliveries import Target
+from sfmc_producers.delivery.opening import open_targets
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.kinds import KINDS
@@ -23,6 +27,12 @@ from sfmc_producers.sources.scanning import Listable, ScannedSource
 from sfmc_producers.sources.tables import Kind, Options, Parts, Source, chosen, read_options
 from sfmc_producers.submitter import RoutingRules, Submitter
 from sfmc_transport import Keys
+
+DELIVERING = frozenset({"folder"})
+"""The kinds of sources that can open their files for a delivery."""
+
+NO_TARGETS: Mapping[str, Target] = MappingProxyType({})
+"""For who only asks, and delivers nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +54,11 @@ class Opening:
         broker = stack.enter_context(connect(settings.broker))
         self.set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
         self.definitions = open_definitions(settings)
+        self.targets = open_targets(settings)
 
     def open(self, table: SourceTable, kind: Kind, options: Options) -> Opened:
         """Open one source."""
-        intake = open_intake(table, options, self.settings, self.client, self.definitions)
+        intake = open_intake(table, options, self.settings, self.client, self.definitions, self.targets)
         parts = Parts(table.name, self.settings, intake, self.set_aside)
         source = None if kind.open is None else kind.open(options, parts)
         return Opened(table, options, intake, source)
@@ -101,12 +112,33 @@ def require_run(tables: Sequence[SourceTable], read: Sequence[tuple[Kind, Option
         )
 
 
+def require_kept(table: SourceTable, options: Options, routes: Sequence[Route]) -> None:
+    """Raise SettingsError for files that would be deleted at their source and delivered nowhere."""
+    can_deliver = table.kind in DELIVERING or options.customer_key is not None
+    if can_deliver or getattr(options, "after", "keep") == "keep":
+        return
+    if named := [route.deliver for route in routes if route.deliver]:
+        text = f"a source of kind {table.kind} cannot deliver its files, and a route delivers to {named[0]}; use keep"
+        raise SettingsError([f"{table.where} after: {text}"])
+
+
 def open_intake(
-    table: SourceTable, options: Options, settings: Settings, client: Client, definitions: CachedDefinitions
+    table: SourceTable,
+    options: Options,
+    settings: Settings,
+    client: Client,
+    definitions: CachedDefinitions,
+    targets: Mapping[str, Target] = NO_TARGETS,
 ) -> Intake:
     """Put together what takes the arrivals of one source: its own routes are tried before those of all."""
     routes = (*(each.as_route() for each in options.route), *settings.routes)
-    max_age, zone = settings.definition_check_ttl, settings.time_zone
-    rules = RoutingRules(definitions=definitions, routes=routes, time_zone=zone, max_age=max_age)
+    require_kept(table, options, routes)
+    rules = RoutingRules(
+        definitions=definitions,
+        routes=routes,
+        time_zone=settings.time_zone,
+        targets=targets,
+        max_age=settings.definition_check_ttl,
+    )
     submitter = Submitter(client, rules, time.monotonic, lambda: datetime.now(UTC))
     return Intake(table.name, submitter, mid=options.mid, key=options.customer_key)

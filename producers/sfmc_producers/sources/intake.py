@@ -121,7 +121,7 @@ class Intake:
             self._say_not_started(arrival, target, answer)
             return Taken(target, is_new=False, request_id=getattr(answer, "request_id", None))
         if not isinstance(answer, SubmitResult):
-            return answer
+            return answer if isinstance(answer, InvalidRequest) else None
         event = "arrival_submitted" if answer.is_new else "arrival_known"
         names = {"file": arrival.file.name, "customer_key": target.customer_key, "mid": target.mid}
         self._log.info(event, request_id=answer.request_id, event_id=arrival.event_id, **names)

@@ -13,6 +13,7 @@ REASONS = {
     "ambiguous": "several definitions match",
     "refused": "refused",
     "unavailable": "Redis or the list of definitions does not answer",
+    "delivering": "is not delivered yet",
     "unreadable": "cannot be read",
     "unnamable": "its name is no text",
     "unmoved": "accepted, and cannot be moved or deleted",

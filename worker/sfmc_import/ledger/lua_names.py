@@ -1,6 +1,7 @@
 """The Lua lines that the scripts get from the schema: the names of the keys, and what the end of a request removes."""
 
-from sfmc_import.ledger.schema import DUE, KEYS, REQUEST, STREAM, Key
+from sfmc_import.ledger.key_kinds import Key
+from sfmc_import.ledger.schema import DUE, KEYS, REQUEST, STREAM
 
 
 def to_lua() -> str:

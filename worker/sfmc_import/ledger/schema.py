@@ -3,67 +3,10 @@
 The key functions of the Lua scripts (lua_names.py), the readers in Python and ops/docs/ledger.md are made from it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
 
-import orjson
-
+from sfmc_import.ledger.key_kinds import ANY, Field, Key
 from sfmc_import.request import DEFAULT_PREFIX
-
-Kind = Literal["text", "int", "ms", "flag", "json"]
-ANY = "*"
-"""The name of a field that stands for any name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """One field of a hash: `name` is stored, `attribute` is what Python and `status` call it.
-
-    `ms` is a time in milliseconds since 1970, in Python seconds. At the end of a request the fields that are not
-    `kept_at_end` are removed; a state there means: kept when the request ends in this state.
-    """
-
-    name: str
-    kind: Kind = "text"
-    attribute: str = ""
-    kept_at_end: bool | str = True
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """One kind of key: its name is `letter` and then `parts`, joined by colons.
-
-    `ttl` names the settings that say how long it lives; without one, `meaning` says what bounds it.
-    With the part `event_id` the length of the CustomerKey comes first: both may have colons.
-    """
-
-    name: str
-    letter: str
-    parts: tuple[str, ...] = ()
-    redis_type: Literal["string", "hash", "zset", "stream"]
-    fields: tuple[Field, ...] = ()
-    ttl: tuple[str, ...] = ()
-    meaning: str
-
-    def read(self, record: Mapping[bytes, bytes]) -> dict[str, Any]:
-        """Give the fields of a record by attribute, as Python values; times in seconds since 1970."""
-        known = {one.name.encode(): one for one in self.fields}
-        return {
-            known[name].attribute or known[name].name: _READ[known[name].kind](value)
-            for name, value in record.items()
-            if name in known
-        }
-
-
-_READ: Mapping[Kind, Any] = {
-    "text": bytes.decode,
-    "int": int,
-    "ms": lambda value: int(value) / 1000,
-    "flag": lambda value: value == b"1",
-    "json": orjson.loads,
-}
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of 721 (file of 120 bytes, Valkey 9). The other names are long: they cost 16 bytes of 176 in a
@@ -358,6 +301,17 @@ DUPLICATES = Key(
     meaning="The newest ten duplicates of a request that has not started: request id → time of arrival. One is taken up"
     " if that request ends without a start. Until then their records keep all fields.",
 )
+DELIVERY = Key(
+    name="delivery",
+    letter="delivery",
+    parts=("place",),
+    redis_type="hash",
+    ttl=("request_ttl",),
+    fields=(
+        Field(name=ANY, meaning="fingerprint, request, state, size, token, lease (until when in s; 0: given back)"),
+    ),
+    meaning="A name at a target to which files are delivered (a digest of target, folder and name).",
+)
 FOLLOWS = Key(
     name="follows",
     letter="follows",
@@ -366,11 +320,9 @@ FOLLOWS = Key(
     meaning="Those of `due` that have a run to be polled, with the same times. The time counts from the newest entry.",
 )
 DUE = Key(
-    name="due",
-    letter="due",
-    redis_type="zset",
+    name="due", letter="due", redis_type="zset",
     meaning="Request id → next time in ms. Bounded: it holds unfinished requests only.",
-)
+)  # fmt: skip
 STREAM = Key(
     name="stream",
     letter="",
@@ -406,6 +358,7 @@ KEYS = (
     WATCHERS,
     DUPLICATES,
     SCHEDULE,
+    DELIVERY,
     FOLLOWS,
     DUE,
     STREAM,
@@ -478,6 +431,10 @@ class Keys:
     def results(self) -> str:
         """The results that senders wait for."""
         return self.name_of(RESULTS)
+
+    def delivery(self, place: str) -> str:
+        """What is delivered under a name of a target."""
+        return self.name_of(DELIVERY, place)
 
     def task(self, mid: str, task_id: str) -> str:
         """Which request a TaskResultID is assigned to."""

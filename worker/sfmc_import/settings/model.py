@@ -13,7 +13,7 @@ from sfmc_import.redis_address import RedisAddress, parse_redis_url
 from sfmc_import.request import DEFAULT_PREFIX, broker_prefix
 from sfmc_import.routing import Route
 from sfmc_import.schedules import Schedule
-from sfmc_import.settings.policy_file import SourceTable
+from sfmc_import.settings.policy_file import SourceTable, TargetTable
 from sfmc_import.settings.schedule_table import ScheduleTable
 from sfmc_import.settings.values import (
     CaBundle,
@@ -144,8 +144,11 @@ class Settings(BaseModel):
     schedule_tables: Mapping[str, InstanceOf[ScheduleTable]] = Field(
         default_factory=dict, description="those of kind `schedule`, by name"
     )
+    targets: tuple[InstanceOf[TargetTable], ...] = Field((), description="[[target]] of the TOML file")
     source_secrets: Mapping[str, SecretStr] = Field(
-        default_factory=dict, repr=False, description="SFMC_SOURCE_NAME_…: the secrets of sources"
+        default_factory=dict,
+        repr=False,
+        description="SFMC_SOURCE_NAME_… and SFMC_TARGET_NAME_…: the secrets of sources and targets",
     )
     proxies: InstanceOf[Proxies] = Field(
         default_factory=Proxies, repr=False, description="SFMC_PROXY, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
@@ -212,7 +215,14 @@ class Settings(BaseModel):
 
     def secret_of(self, source: str, what: str) -> SecretStr | None:
         """Give the secret SFMC_SOURCE_<source>_<what>, from the environment or a secret file; None without one."""
-        return self.source_secrets.get(f"SFMC_SOURCE_{source.upper().replace('-', '_')}_{what.upper()}")
+        return self._secret("SOURCE", source, what)
+
+    def target_secret(self, target: str, what: str) -> SecretStr | None:
+        """Give the secret SFMC_TARGET_<target>_<what>; None without one."""
+        return self._secret("TARGET", target, what)
+
+    def _secret(self, kind: str, name: str, what: str) -> SecretStr | None:
+        return self.source_secrets.get(f"SFMC_{kind}_{name.upper().replace('-', '_')}_{what.upper()}")
 
     @property
     def reading_timeout(self) -> float:

@@ -1,4 +1,4 @@
-"""The tables of the policy file: checks policy per definition, and routes."""
+"""The tables of the policy file: checks policy per definition, routes, and the heads of sources and targets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ from sfmc_import.settings.values import CustomerKey, Encoding, Hours, Mid, Secon
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 T = TypeVar("T", bound=BaseModel)
 
-TABLES = ("defaults", "definition", "route", "source")
-SEE_TABLES = "use [defaults], [[definition]], [[route]] or [[source]]"
+TABLES = ("defaults", "definition", "route", "source", "target")
+SEE_TABLES = "use [defaults], [[definition]], [[route]], [[source]] or [[target]]"
 RENAMED = {"max_import_frequency": "frequency"}
 """Keys of the file that the domain calls otherwise."""
 
@@ -38,6 +38,11 @@ class SourceTable:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetTable(SourceTable):
+    """One [[target]], to which files are delivered: as a [[source]]."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """What the policy file says."""
 
@@ -45,6 +50,7 @@ class Tables:
     routes: tuple[Route, ...] = ()
     sources: tuple[SourceTable, ...] = ()
     schedules: Mapping[str, ScheduleTable] = field(default_factory=dict)
+    targets: tuple[TargetTable, ...] = ()
 
 
 class PolicyTable(BaseModel):
@@ -119,6 +125,10 @@ class RouteTable(BaseModel):
     preflight: PreflightTable | None = Field(
         None, description="{rows = 1000, encoding = …, empty = …, columns = […]}: what is checked before a start"
     )
+    deliver: str | None = Field(None, min_length=1, description="the name of a [[target]]: the file is put there first")
+    deliver_as: str | None = Field(
+        None, min_length=1, max_length=255, description="the name of the file at the target; may hold {1} or {name}"
+    )
 
     def as_route(self) -> Route:
         """Give the route that this table describes."""
@@ -128,6 +138,8 @@ class RouteTable(BaseModel):
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:
+        if self.deliver is None and self.deliver_as:
+            raise ValueError("deliver_as is for files that are delivered; add deliver, or remove it")
         try:
             Routes([self.as_route()], "", date.min)
         except BadRouteError as error:
@@ -136,7 +148,7 @@ class RouteTable(BaseModel):
 
 
 class SourceHead(BaseModel):
-    """What every [[source]] has; the kinds have more."""
+    """What every [[source]] and [[target]] has; the kinds have more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -160,26 +172,33 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
             problems.append(f"{where} [[definition]] {table.customer_key}: given twice; keep one")
         named[place] = table.changes()
     names = tuple((table.mid, table.customer_key) for table in definitions)
-    sources = _read_sources(document, where, problems)
+    sources = _read_named(document, "source", SourceTable, where, problems)
     return Tables(
         Policies(defaults.changes() if defaults else {}, named, names),
         tuple(table.as_route() for table in routes),
         sources,
-        _read_schedules(sources, problems),
+        schedules=_read_schedules(sources, problems),
+        targets=_read_named(document, "target", TargetTable, where, problems),
     )
 
 
-def _read_sources(document: Mapping[str, Any], where: str, problems: list[str]) -> tuple[SourceTable, ...]:
-    tables = document.get("source", [])
-    heads = _checked_list(SourceHead, document, "source", where, problems)
+N = TypeVar("N", bound=SourceTable)
+
+
+def _read_named(
+    document: Mapping[str, Any], name: str, made: type[N], where: str, problems: list[str]
+) -> tuple[N, ...]:
+    """Read the tables that have a name and a kind; their other lines are checked by their kind."""
+    tables = document.get(name, [])
+    heads = _checked_list(SourceHead, document, name, where, problems)
     if len(heads) != len(tables):
         return ()
-    found: dict[str, SourceTable] = {}
+    found: dict[str, N] = {}
     for head, lines in zip(heads, tables, strict=True):
         if head.name in found:
-            problems.append(f"{where} [[source]] {head.name}: given twice; give each source its own name")
-        rest = {name: value for name, value in lines.items() if name not in SourceHead.model_fields}
-        found[head.name] = SourceTable(head.name, head.kind, rest, f"{where} [[source]] {head.name}")
+            problems.append(f"{where} [[{name}]] {head.name}: given twice; give each {name} its own name")
+        rest = {each: value for each, value in lines.items() if each not in SourceHead.model_fields}
+        found[head.name] = made(head.name, head.kind, rest, f"{where} [[{name}]] {head.name}")
     return tuple(found.values())
 
 

@@ -5,7 +5,7 @@ import pytest
 from sfmc_import.file_format import Preflight
 from sfmc_import.policy import Policies, Policy
 from sfmc_import.routing import Route
-from sfmc_import.settings.policy_file import read_tables
+from sfmc_import.settings.policy_file import SEE_TABLES, read_tables
 
 
 def read(text: str) -> tuple[Policies, tuple[Route, ...], list[str]]:
@@ -83,7 +83,7 @@ def test_routes_keep_their_order() -> None:
     [
         (
             "[other]\n",
-            "other: there is no such setting; remove it, or use [defaults], [[definition]], [[route]] or [[source]]",
+            f"other: there is no such setting; remove it, or {SEE_TABLES}",
         ),
         (
             '[defaults]\non_eror = "keep"\n',

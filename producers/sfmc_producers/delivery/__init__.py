@@ -1,0 +1,1 @@
+"""Delivers files to where Marketing Cloud reads them, before their request is submitted."""

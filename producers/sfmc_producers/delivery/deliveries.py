@@ -1,0 +1,185 @@
+"""Runs deliveries beside everything else: for each target a few threads, each with one connection."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.retrying import Backoff
+from sfmc_producers.delivery.content import ContentChangedError
+from sfmc_producers.delivery.job import Job, deliver
+from sfmc_producers.delivery.records import Held, LeaseLostError, Records
+from sfmc_producers.delivery.targets import (
+    FileRefusedError,
+    Session,
+    TargetOptions,
+    TargetRefusedError,
+    TargetUnavailableError,
+)
+
+PAUSES = Backoff(floor=1.0, cap=300.0)
+IDLE_SECONDS = 60.0
+MAX_QUEUED = 1000
+"""Files of one target that this process has taken up; the others are asked for again with the next scan."""
+
+log = structlog.get_logger("sfmc_producers.delivery")
+
+
+@dataclass(slots=True)
+class _Entry:
+    job: Job[Any]
+    answer: Any = None
+    is_done: bool = False
+    not_before: float = 0.0
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class _Outage:
+    """Why a target is not asked now; `until` in seconds of the steady clock."""
+
+    until: float = 0.0
+    text: str = ""
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class Target:
+    """One [[target]]: its lines, where it is, and how a connection is opened; `take` may be called by any thread."""
+
+    name: str
+    options: TargetOptions
+    place: str
+    open: Callable[[], Session]
+    records: Records
+    chance: Callable[[], float]
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+    _queue: deque[_Entry] = field(default_factory=deque)
+    _lanes: set[tuple[str, str]] = field(default_factory=set)
+    _threads: int = 0
+    _outage: _Outage = field(default_factory=_Outage)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _login: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, job: Job[Any]) -> Any:
+        """Give what `submit` of the job answered, or Held with the reason why it is not done yet: ask again."""
+        with self._changed:
+            entry = self._entries.get(job.request_id)
+            if entry is not None and entry.is_done and not isinstance(entry.answer, Held):
+                del self._entries[job.request_id]
+                return entry.answer
+            now = time.monotonic()
+            if now < self._outage.until:
+                return Held(self._outage.text)
+            if entry is None:
+                return self._add(_Entry(job))
+            if entry.is_done and now >= entry.not_before:
+                entry.is_done = False
+                self._enqueue(entry)
+            return entry.answer or Held(f"on its way to {self.name}")
+
+    def _add(self, entry: _Entry) -> Held:
+        if len(self._entries) >= MAX_QUEUED:
+            self._entries = {name: each for name, each in self._entries.items() if not each.is_done}
+            return Held(f"waits for its turn at {self.name}")
+        self._entries[entry.job.request_id] = entry
+        self._enqueue(entry)
+        return Held(f"on its way to {self.name}")
+
+    def _enqueue(self, entry: _Entry) -> None:
+        self._queue.append(entry)
+        self._changed.notify()
+        if self._threads < min(self.options.connections, len(self._queue) + len(self._lanes)):
+            self._threads += 1
+            threading.Thread(target=self._work, name=f"sfmc-target-{self.name}", daemon=True).start()
+
+    def _work(self) -> None:
+        session: Session | None = None
+        try:
+            while (entry := self._next()) is not None:
+                session = self._one(entry, session)
+        finally:
+            if session is not None:
+                session.close()
+
+    def _next(self) -> _Entry | None:
+        """Wait for the first file whose definition is free; None after an idle time."""
+        with self._changed:
+            while (entry := next((each for each in self._queue if each.job.lane not in self._lanes), None)) is None:
+                if not self._changed.wait(IDLE_SECONDS):
+                    self._threads -= 1
+                    return None
+            self._queue.remove(entry)
+            self._lanes.add(entry.job.lane)
+            return entry
+
+    def _one(self, entry: _Entry, session: Session | None) -> Session | None:
+        opened = session or self.open()
+        answer: Any = Held("it failed; the log has the reason")
+        is_sound = False
+        try:
+            answer = self._deliver(entry, opened)
+            is_sound = True
+        except (TargetUnavailableError, TargetRefusedError) as error:
+            answer = self._say_outage(error)
+        except Exception as error:  # noqa: BLE001 - whatever happens to one file, the others go on
+            answer = self._say_failed(entry, error)
+            is_sound = isinstance(error, (ContentChangedError, LeaseLostError, LedgerUnavailableError))
+        self._finish(entry, answer)
+        if is_sound:
+            return opened
+        with suppress(Exception):
+            opened.close()
+        return None
+
+    def _deliver(self, entry: _Entry, session: Session) -> Any:
+        def connected() -> Session:
+            # One login at a time: after a refused one no other is tried.
+            with self._login:
+                if time.monotonic() < self._outage.until:
+                    raise TargetUnavailableError(self._outage.text)
+                session.connect()
+            self._outage = _Outage()
+            return session
+
+        answer = deliver(entry.job, self.records, connected)
+        if not isinstance(answer, Held):
+            log.info("file_delivered", file=entry.job.name, target=self.name, request_id=entry.job.request_id)
+        return answer
+
+    def _say_outage(self, error: Exception) -> Held:
+        with self._changed:
+            now, before = time.monotonic(), self._outage
+            if now < before.until:
+                return Held(before.text)
+            is_refused = isinstance(error, TargetRefusedError)
+            failures = before.failures + 1
+            pause = self.options.lock_out if is_refused else PAUSES.pause(failures, self.chance())
+            self._outage = _Outage(now + pause, f"target {self.name}: {error}", failures)
+        event = "target_refused" if is_refused else "target_unavailable"
+        log.error(event, target=self.name, reason=str(error), again_in=round(pause, 1), action="waiting")
+        return Held(self._outage.text)
+
+    def _say_failed(self, entry: _Entry, error: Exception) -> Held:
+        entry.failures += 1
+        entry.not_before = time.monotonic() + PAUSES.pause(entry.failures, self.chance())
+        expected = (FileRefusedError, ContentChangedError, LeaseLostError, LedgerUnavailableError, OSError)
+        log.warning(
+            "delivery_failed", file=entry.job.name, target=self.name, reason=str(error), action="waiting",
+            exc_info=None if isinstance(error, expected) else error,
+        )  # fmt: skip
+        return Held(f"target {self.name}: {error}")
+
+    def _finish(self, entry: _Entry, answer: Any) -> None:
+        with self._changed:
+            entry.answer = Held("Redis does not answer") if answer is None else answer
+            entry.not_before = max(entry.not_before, time.monotonic() + 1.0)
+            entry.is_done = True
+            self._lanes.discard(entry.job.lane)
+            self._changed.notify_all()

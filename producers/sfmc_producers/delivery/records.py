@@ -1,0 +1,160 @@
+"""Records of deliveries in Redis: who delivers under a name of a target, and for which request it lies there."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from redis import Redis
+from redis.exceptions import WatchError
+
+from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.ledger.redis_ledger import redis_errors
+from sfmc_import.ledger.schema import Keys
+from sfmc_import.states import TERMINAL
+
+LEASE_SECONDS = 90.0
+RENEW_SECONDS = 10.0
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class LeaseLostError(Exception):
+    """Another program has taken this delivery over, or may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The file lies there already; its request may be submitted under this lease."""
+
+    lease: "Lease"
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """Deliver now. `is_renaming` says that an earlier attempt may have renamed a file of `size` bytes."""
+
+    lease: "Lease"
+    is_renaming: bool = False
+    size: int | None = None
+    left_over: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Not now; the text says why."""
+
+    text: str
+
+
+Claim = Delivered | Mine | Held
+
+
+class Records:
+    """Claims names of targets. Every change is one transaction that fails if another changed the record meanwhile."""
+
+    def __init__(self, redis: Redis, keys: Keys, ttl: float) -> None:
+        self._redis: Any = redis
+        self._keys, self._ttl = keys, int(ttl * 1000)
+        self._reader = LedgerReader(redis, keys)
+
+    def claim(self, place: str, fingerprint: str, request_id: str) -> Claim:
+        """Take the name `place` of a target for a request, unless the file there is still needed."""
+        key = self._keys.delivery(hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:32])
+        token = uuid4().hex
+
+        def decide(found: Mapping[str, str], now: float) -> tuple[Claim, dict[str, Any] | None]:
+            if found and float(found["lease"]) > now:
+                return Held("another program delivers under this name"), None
+            lease = Lease(self, key, token)
+            mine = {"token": token, "lease": now + LEASE_SECONDS}
+            if (found.get("fingerprint"), found.get("request")) == (fingerprint, request_id):
+                if found["state"] == "delivered":
+                    return Delivered(lease), mine
+                size = int(found["size"]) if found.get("size") else None
+                return Mine(lease, found["state"] == "renaming", size), mine
+            if found and (state := self._unfinished(found["request"])):
+                return Held(f"request {found['request']} ({state}) needs the file that lies there"), None
+            left = found.get("fingerprint") if found.get("state") != "delivered" else None
+            new = {"fingerprint": fingerprint, "request": request_id, "state": "uploading", "size": ""}
+            return Mine(lease, left_over=left if left != fingerprint else None), mine | new
+
+        claim: Claim = self.change(key, decide)
+        if not isinstance(claim, Held):
+            claim.lease.begin()
+        return claim
+
+    def _unfinished(self, request_id: str) -> str | None:
+        """Give the state of a request that may still read its file; a duplicate stands for the one it repeats."""
+        for _ in range(10):
+            found = self._reader.request(request_id)
+            if found is None:
+                return None
+            if found["state"] not in TERMINAL:
+                return str(found["state"])
+            if found["state"] != "duplicate" or not found.get("held_by"):
+                return None
+            request_id = found["held_by"]
+        return "duplicate"
+
+    def change(self, key: str, decide: Callable[[Mapping[str, str], float], tuple[Any, dict[str, Any] | None]]) -> Any:
+        """Read a record, decide on Redis time, and write, in one transaction; repeated when another was quicker."""
+        while True:
+            with redis_errors(), suppress(WatchError):
+                return self._change(key, decide)
+
+    def _change(self, key: str, decide: Callable[[Mapping[str, str], float], tuple[Any, dict[str, Any] | None]]) -> Any:
+        with self._redis.pipeline() as pipeline:
+            pipeline.watch(key)
+            found = {name.decode(): value.decode() for name, value in pipeline.hgetall(key).items()}
+            seconds, microseconds = pipeline.time()
+            answer, values = decide(found, float(seconds) + float(microseconds) / 1e6)
+            if values is not None:
+                pipeline.multi()
+                pipeline.hset(key, mapping=values)
+                pipeline.pexpire(key, self._ttl)
+                pipeline.execute()
+            return answer
+
+
+class Lease:
+    """The right to deliver under one name; used by one thread."""
+
+    def __init__(self, records: Records, key: str, token: str) -> None:
+        self._records, self._key, self._token = records, key, token
+        self._until = self._renewed = 0.0
+
+    def begin(self) -> None:
+        """Count from now, which is a little later than Redis does: `keep` leaves more than that over."""
+        self._renewed = time.clock_gettime(_CLOCK)
+        self._until = self._renewed + LEASE_SECONDS
+
+    def keep(self) -> None:
+        """Renew it when some time has passed; raises LeaseLostError."""
+        if time.clock_gettime(_CLOCK) - self._renewed > RENEW_SECONDS:
+            self.note()
+
+    def note(self, **values: Any) -> None:
+        """Renew it, and write these fields with it; raises LeaseLostError."""
+        asked = time.clock_gettime(_CLOCK)
+        if not self._write(lambda now: values | {"lease": now + LEASE_SECONDS}):
+            raise LeaseLostError("another program has taken over")
+        self._renewed, self._until = asked, asked + LEASE_SECONDS
+
+    def require(self, seconds: float) -> None:
+        """Raise LeaseLostError unless the lease lasts for so long; asks no one."""
+        if time.clock_gettime(_CLOCK) + seconds > self._until:
+            raise LeaseLostError("the lease is nearly over")
+
+    def end(self, **values: Any) -> None:
+        """Give it back; another may go on at once."""
+        self._write(lambda _: values | {"lease": 0})
+
+    def _write(self, values: Callable[[float], dict[str, Any]]) -> bool:
+        def decide(found: Mapping[str, str], now: float) -> tuple[bool, dict[str, Any] | None]:
+            is_ours = found.get("token") == self._token
+            return is_ours, values(now) if is_ours else None
+
+        return bool(self._records.change(self._key, decide))

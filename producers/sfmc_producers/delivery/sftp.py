@@ -1,0 +1,226 @@
+"""The target `sftp`: one connection of one thread, with an event loop that runs while a call is made."""
+
+import asyncio
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeVar
+
+import asyncssh
+from pydantic import Field, SecretStr
+
+from sfmc_import.settings.values import Seconds
+from sfmc_producers.checked_files import OpenContent
+from sfmc_producers.delivery.targets import (
+    FileRefusedError,
+    TargetOptions,
+    TargetRefusedError,
+    TargetUnavailableError,
+)
+
+CHUNK = 4 * 1024 * 1024
+IN_FLIGHT = 2
+REWIND = (IN_FLIGHT + 1) * CHUNK
+"""What lies before the end of a temporary file by more than this was confirmed: only so much is ever under way."""
+
+COMPARED = 1024 * 1024
+LOGIN_SECONDS = 60.0
+T = TypeVar("T")
+
+
+class SftpOptions(TargetOptions):
+    """The lines of a [[target]] of kind `sftp`."""
+
+    kind: Literal["sftp"] = "sftp"
+    host: str = Field(min_length=1, max_length=255, description="its name, such as mcabc.ftp.marketingcloudops.com")
+    port: int = Field(22, ge=1, le=65535, description="its port")
+    user: str = Field(min_length=1, max_length=255, description="the user of the login")
+    folder: str = Field("Import", min_length=1, max_length=1024, description="the folder for the files")
+    known_hosts: Path | None = Field(None, description="a file of known host keys; without it ~/.ssh/known_hosts")
+    host_keys: tuple[str, ...] = Field((), description="fingerprints of its host keys, such as SHA256:…; several count")
+    key_file: Path | None = Field(None, description="the private key of the login, instead of a password")
+    agent: bool = Field(False, description="true: the SSH agent has the key of the login")
+    timeout: Seconds = Field(30.0, le=30, description="seconds that the server may be silent")
+
+    @property
+    def place(self) -> str:
+        """What tells the folder from all others."""
+        return f"sftp://{self.host}:{self.port}/{self.folder}"
+
+
+class _Client(asyncssh.SSHClient):
+    """Accepts pinned host keys, and tries one secret once: each further try counts as a failed login."""
+
+    def __init__(self, pinned: tuple[str, ...], password: str | None) -> None:
+        self._pinned, self._password = pinned, password
+        self.offered = ""
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002 - asyncssh's
+        """Say whether a host key is pinned."""
+        self.offered = key.get_fingerprint()
+        return self.offered in self._pinned
+
+    def password_auth_requested(self) -> str | None:
+        """Give the password once."""
+        password, self._password = self._password, None
+        return password
+
+    def kbdint_auth_requested(self) -> str | None:
+        """Answer prompts only while the password was not tried."""
+        return None if self._password is None else ""
+
+    def kbdint_challenge_received(self, name: str, instructions: str, lang: str, prompts: Any) -> Any:  # noqa: ARG002
+        """Answer each prompt with the password, once."""
+        password, self._password = self._password, None
+        return None if password is None else [password for _ in prompts]
+
+
+class SftpSession:
+    """Uploads over one connection, which opens on first use."""
+
+    def __init__(self, options: SftpOptions, password: SecretStr | None) -> None:
+        self._options, self._password = options, password
+        self._loop = asyncio.new_event_loop()
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._sftp: asyncssh.SFTPClient | None = None
+
+    def connect(self) -> None:
+        """Log in; raises TargetRefusedError when the login is refused."""
+        if self._sftp is None:
+            self._run(self._connect(), LOGIN_SECONDS)
+
+    def upload(self, temporary: str, open_content: OpenContent, tick: Callable[[int], None]) -> int:
+        """Write the content under its temporary name, from where an earlier attempt was cut; gives its size."""
+        return self._run(self._upload(self._path(temporary), open_content, tick))
+
+    def rename(self, temporary: str, name: str, size: int) -> None:
+        """Put the whole file in the place of any other of this name."""
+        self._run(self._rename(self._path(temporary), self._path(name), size), self._options.timeout)
+
+    def size(self, name: str) -> int | None:
+        """Give the size of a file; None without one."""
+        return self._run(self._size(self._path(name)), self._options.timeout)
+
+    def discard(self, temporary: str) -> None:
+        """Remove what an upload left, if it is there."""
+        self._run(self._remove(self._path(temporary)), self._options.timeout)
+
+    def close(self) -> None:
+        """Cut the connection."""
+        if self._connection is not None:
+            self._connection.abort()
+        self._connection = self._sftp = None
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T], within: float | None = None) -> T:
+        try:
+            return self._loop.run_until_complete(asyncio.wait_for(work, within))
+        except TimeoutError as error:
+            raise TargetUnavailableError(f"{self._options.place} did not answer in time") from error
+        except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError) as error:
+            raise TargetUnavailableError(f"{self._options.place}: {error.reason or type(error).__name__}") from error
+        except asyncssh.SFTPError as error:
+            raise FileRefusedError(f"{self._options.place} refuses: {error.reason or type(error).__name__}") from error
+        except (asyncssh.Error, OSError) as error:
+            raise TargetUnavailableError(f"{self._options.place}: {error}") from error
+
+    async def _connect(self) -> None:
+        options = self._options
+        password = self._password.get_secret_value() if self._password else None
+        client = _Client(options.host_keys, password)
+        known: Any = str(options.known_hosts) if options.known_hosts else ()
+        try:
+            self._connection = await asyncssh.connect(
+                options.host, options.port, username=options.user, config=None, client_factory=lambda: client,
+                known_hosts=([], [], []) if options.host_keys else known,
+                client_keys=[str(options.key_file)] if options.key_file else (() if options.agent else None),
+                agent_path=os.environ.get("SSH_AUTH_SOCK", "") if options.agent else None,
+            )  # fmt: skip
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise TargetRefusedError(
+                f"{options.place} has the unknown host key {client.offered or error.reason}; if its owner announced it,"
+                " add it to host_keys or known_hosts"
+            ) from error
+        except asyncssh.PermissionDenied as error:
+            raise TargetRefusedError(f"{options.place} refuses the login of {options.user}") from error
+        self._sftp = await self._connection.start_sftp_client()
+
+    def _client(self) -> asyncssh.SFTPClient:
+        assert self._sftp is not None, "connect comes first"
+        return self._sftp
+
+    def _path(self, name: str) -> str:
+        return f"{self._options.folder.rstrip('/')}/{name}"
+
+    async def _size(self, path: str) -> int | None:
+        try:
+            found = await self._client().lstat(path)
+        except asyncssh.SFTPNoSuchFile:
+            return None
+        is_file = found.permissions is None or stat.S_ISREG(found.permissions)
+        return found.size if is_file else None
+
+    async def _remove(self, path: str) -> None:
+        if await self._size(path) is not None:
+            await self._client().remove(path)
+
+    async def _upload(self, path: str, open_content: OpenContent, tick: Callable[[int], None]) -> int:
+        with closing(open_content()) as content:
+            offset = 0
+            if content.seekable():
+                offset = await asyncio.wait_for(self._resumed_at(path, content), 2 * self._options.timeout)
+                content.seek(offset)
+            async with self._client().open(path, "r+b" if offset else "wb") as file:
+                written = await self._write(file, content, offset, tick)
+        found = await asyncio.wait_for(self._size(path), self._options.timeout)
+        if found != written:
+            await asyncio.wait_for(self._remove(path), self._options.timeout)
+            raise FileRefusedError(f"{self._options.place} has {found} bytes after {written} were sent")
+        return written
+
+    async def _resumed_at(self, path: str, content: BinaryIO) -> int:
+        """Say how much of an earlier attempt is surely there: its last part is compared with the content."""
+        there = await self._size(path) or 0
+        size = content.seek(0, os.SEEK_END)
+        offset = min(there - REWIND, size)
+        if offset <= 0:
+            return 0
+        begin = max(0, offset - COMPARED)
+        async with self._client().open(path, "rb") as file:
+            theirs: Any = await file.read(offset - begin, begin)
+        content.seek(begin)
+        ours = content.read(offset - begin)
+        # What is longer than the content would stay behind its end.
+        return offset if ours == theirs and there <= size else 0
+
+    async def _write(self, file: Any, content: BinaryIO, offset: int, tick: Callable[[int], None]) -> int:
+        pending: deque[asyncio.Task[int]] = deque()
+        loop, wait = asyncio.get_running_loop(), self._options.timeout
+        try:
+            while chunk := await asyncio.wait_for(loop.run_in_executor(None, content.read, CHUNK), wait):
+                while len(pending) >= IN_FLIGHT:
+                    await asyncio.wait_for(pending.popleft(), wait)
+                tick(offset)
+                pending.append(asyncio.ensure_future(file.write(chunk, offset)))
+                offset += len(chunk)
+            while pending:
+                await asyncio.wait_for(pending.popleft(), wait)
+        finally:
+            for each in pending:
+                each.cancel()
+        return offset
+
+    async def _rename(self, temporary: str, path: str, size: int) -> None:
+        try:
+            await self._client().posix_rename(temporary, path)
+        except asyncssh.SFTPOpUnsupported:
+            # A plain rename takes no name that is taken; what has it is no longer needed.
+            await self._remove(path)
+            await self._client().rename(temporary, path)
+        if (found := await self._size(path)) != size:
+            raise FileRefusedError(f"{self._options.place} has {found} bytes of {size} after the rename")

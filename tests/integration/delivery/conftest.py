@@ -1,0 +1,66 @@
+"""An SFTP server of asyncssh in a thread of the test process."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+PASSWORD = "sftp-Password-of-tests-1"
+
+
+class Login(asyncssh.SSHServer):
+    tries = 0
+
+    def begin_auth(self, username: str) -> bool:  # noqa: ARG002
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:  # noqa: ARG002
+        Login.tries += 1
+        return password == PASSWORD
+
+
+@dataclass
+class SftpServer:
+    port: int
+    folder: Path
+    fingerprint: str
+
+    def names(self) -> list[str]:
+        return sorted(each.name for each in (self.folder / "Import").iterdir())
+
+
+@pytest.fixture
+def sftp_server(tmp_path) -> Iterator[SftpServer]:
+    folder = tmp_path / "served"
+    (folder / "Import").mkdir(parents=True)
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def listen() -> asyncssh.SSHAcceptor:
+        return await asyncssh.listen(
+            "127.0.0.1", 0, server_host_keys=[key], server_factory=Login, config=None,
+            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(server.folder)),
+        )  # fmt: skip
+
+    async def end() -> None:
+        listener.close()
+        await listener.wait_closed()
+
+    server = SftpServer(0, folder, key.get_fingerprint())
+    listener = asyncio.run_coroutine_threadsafe(listen(), loop).result(30)
+    Login.tries = 0
+    server.port = listener.get_port()
+    yield server
+    asyncio.run_coroutine_threadsafe(end(), loop).result(30)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(30)
+    loop.close()
