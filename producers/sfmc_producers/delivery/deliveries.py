@@ -17,6 +17,7 @@ from sfmc_producers.delivery.job import Job, deliver
 from sfmc_producers.delivery.records import Held, LeaseLostError, Records
 from sfmc_producers.delivery.targets import (
     FileRefusedError,
+    LoginRefusedError,
     Session,
     TargetOptions,
     TargetRefusedError,
@@ -51,7 +52,10 @@ class _Outage:
 
 @dataclass(slots=True)
 class Target:
-    """One [[target]]: its lines, where it is, and how a connection is opened; `take` may be called by any thread."""
+    """One [[target]]: its lines, where it is, and how a connection is opened; `take` may be called by any thread.
+
+    `account` tells the login from all others: a refused one is not tried again, by whichever process.
+    """
 
     name: str
     options: TargetOptions
@@ -59,6 +63,7 @@ class Target:
     open: Callable[[], Session]
     records: Records
     chance: Callable[[], float]
+    account: str
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _queue: deque[_Entry] = field(default_factory=deque)
     _lanes: set[tuple[str, str]] = field(default_factory=set)
@@ -127,6 +132,8 @@ class Target:
             answer = self._deliver(entry, opened)
             is_sound = True
         except (TargetUnavailableError, TargetRefusedError) as error:
+            if isinstance(error, LoginRefusedError):
+                self._note_lock_out()
             answer = self._say_outage(error)
         except Exception as error:  # noqa: BLE001 - whatever happens to one file, the others go on
             answer = self._say_failed(entry, error)
@@ -144,6 +151,8 @@ class Target:
             with self._login:
                 if time.monotonic() < self._outage.until:
                     raise TargetUnavailableError(self._outage.text)
+                if not session.is_connected:
+                    self._require_no_lock_out()
                 session.connect()
             self._outage = _Outage()
             return session
@@ -152,6 +161,20 @@ class Target:
         if not isinstance(answer, Held):
             log.info("file_delivered", file=entry.job.name, target=self.name, request_id=entry.job.request_id)
         return answer
+
+    def _require_no_lock_out(self) -> None:
+        """Raise TargetUnavailableError while a refused login, of this process or another, is too recent."""
+        left = self.records.locked_out(self.account, self.options.lock_out)
+        if left > 0:
+            text = f"target {self.name}: its login was refused a short time ago; it is tried again after lock_out"
+            log.warning("target_locked_out", target=self.name, again_in=round(left, 1), action="waiting")
+            self._outage = _Outage(time.monotonic() + left, text)
+            raise TargetUnavailableError(text)
+
+    def _note_lock_out(self) -> None:
+        # Without Redis this process still waits.
+        with suppress(LedgerUnavailableError):
+            self.records.lock_out(self.account)
 
     def _say_outage(self, error: Exception) -> Held:
         with self._changed:

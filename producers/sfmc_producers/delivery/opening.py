@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -43,4 +44,6 @@ def _open(table: TargetTable, settings: Settings, records: Records, problems: li
     if ways != 1:
         secret = f"SFMC_TARGET_{table.name.upper().replace('-', '_')}_PASSWORD"
         problems.append(f"{table.where}: give one way to log in: key_file, agent, or {secret}")
-    return Target(table.name, options, options.place, lambda: SftpSession(options, password), records, random.random)
+    account = f"{options.user}@{options.host}:{options.port}"
+    open_one = partial(SftpSession, options, password)
+    return Target(table.name, options, options.place, open_one, records, random.random, account)

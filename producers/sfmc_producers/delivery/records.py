@@ -52,6 +52,10 @@ class Held:
 Claim = Delivered | Mine | Held
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
 class Records:
     """Claims names of targets. Every change is one transaction that fails if another changed the record meanwhile."""
 
@@ -62,7 +66,7 @@ class Records:
 
     def claim(self, place: str, fingerprint: str, request_id: str) -> Claim:
         """Take the name `place` of a target for a request, unless the file there is still needed."""
-        key = self._keys.delivery(hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:32])
+        key = self._keys.delivery(_digest(place))
         token = uuid4().hex
 
         def decide(found: Mapping[str, str], now: float) -> tuple[Claim, dict[str, Any] | None]:
@@ -85,6 +89,24 @@ class Records:
         if not isinstance(claim, Held):
             claim.lease.begin()
         return claim
+
+    def lock_out(self, target: str) -> None:
+        """Note that a target refused a login now."""
+        with redis_errors():
+            self._redis.set(self._lock_out(target), f"{self._now():.3f}", px=self._ttl)
+
+    def locked_out(self, target: str, seconds: float) -> float:
+        """Say for how long a target is not to be tried, if it is not for so many seconds after a refused login."""
+        with redis_errors():
+            refused_at = self._redis.get(self._lock_out(target))
+            return 0.0 if refused_at is None else max(0.0, float(refused_at) + seconds - self._now())
+
+    def _now(self) -> float:
+        seconds, microseconds = self._redis.time()
+        return float(seconds) + float(microseconds) / 1e6
+
+    def _lock_out(self, target: str) -> str:
+        return self._keys.lock_out(_digest(target))
 
     def _unfinished(self, request_id: str) -> str | None:
         """Give the state of a request that may still read its file; a duplicate stands for the one it repeats."""

@@ -16,6 +16,7 @@ from sfmc_import.settings.values import Seconds
 from sfmc_producers.checked_files import OpenContent
 from sfmc_producers.delivery.targets import (
     FileRefusedError,
+    LoginRefusedError,
     TargetOptions,
     TargetRefusedError,
     TargetUnavailableError,
@@ -87,6 +88,11 @@ class SftpSession:
         self._connection: asyncssh.SSHClientConnection | None = None
         self._sftp: asyncssh.SFTPClient | None = None
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has logged in."""
+        return self._sftp is not None
+
     def connect(self) -> None:
         """Log in; raises TargetRefusedError when the login is refused."""
         if self._sftp is None:
@@ -147,7 +153,7 @@ class SftpSession:
                 " add it to host_keys or known_hosts"
             ) from error
         except asyncssh.PermissionDenied as error:
-            raise TargetRefusedError(f"{options.place} refuses the login of {options.user}") from error
+            raise LoginRefusedError(f"{options.place} refuses the login of {options.user}") from error
         self._sftp = await self._connection.start_sftp_client()
 
     def _client(self) -> asyncssh.SFTPClient:

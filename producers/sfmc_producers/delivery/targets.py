@@ -17,6 +17,10 @@ class TargetRefusedError(Exception):
     """The target refuses the login, or is not the one it should be: each further try could lock the user."""
 
 
+class LoginRefusedError(TargetRefusedError):
+    """The target refuses the login: no process tries it again for a while, not even after a restart."""
+
+
 class FileRefusedError(Exception):
     """The target refuses this file now: no space, no right, a rename that is not done, a wrong size."""
 
@@ -32,6 +36,11 @@ class TargetOptions(BaseModel):
 
 class Session(Protocol):
     """A connection to a target, used by one thread; raises the three errors above."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has logged in."""
+        ...
 
     def connect(self) -> None:
         """Log in, unless that was done."""

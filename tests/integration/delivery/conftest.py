@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import asyncssh
 import pytest
@@ -14,6 +15,17 @@ PASSWORD = "sftp-Password-of-tests-1"
 
 class Login(asyncssh.SSHServer):
     tries = 0
+    connections: ClassVar[list[asyncssh.SSHServerConnection]] = []
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        Login.connections.append(conn)
+
+    @staticmethod
+    async def cut_all() -> None:
+        while Login.connections:
+            each = Login.connections.pop()
+            each.abort()
+            await each.wait_closed()
 
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002
         return True
@@ -54,6 +66,7 @@ def sftp_server(tmp_path) -> Iterator[SftpServer]:
     async def end() -> None:
         listener.close()
         await listener.wait_closed()
+        await Login.cut_all()
 
     server = SftpServer(0, folder, key.get_fingerprint())
     listener = asyncio.run_coroutine_threadsafe(listen(), loop).result(30)

@@ -312,6 +312,14 @@ DELIVERY = Key(
     ),
     meaning="A name at a target to which files are delivered (a digest of target, folder and name).",
 )
+LOCK_OUT = Key(
+    name="lock_out",
+    letter="lock_out",
+    parts=("target",),
+    redis_type="string",
+    ttl=("request_ttl",),
+    meaning="When a target refused a login, in seconds since 1970: no process tries it for its `lock_out`.",
+)
 FOLLOWS = Key(
     name="follows",
     letter="follows",
@@ -359,6 +367,7 @@ KEYS = (
     DUPLICATES,
     SCHEDULE,
     DELIVERY,
+    LOCK_OUT,
     FOLLOWS,
     DUE,
     STREAM,
@@ -435,6 +444,10 @@ class Keys:
     def delivery(self, place: str) -> str:
         """What is delivered under a name of a target."""
         return self.name_of(DELIVERY, place)
+
+    def lock_out(self, target: str) -> str:
+        """When a target refused a login."""
+        return self.name_of(LOCK_OUT, target)
 
     def task(self, mid: str, task_id: str) -> str:
         """Which request a TaskResultID is assigned to."""

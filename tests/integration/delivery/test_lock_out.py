@@ -1,0 +1,58 @@
+"""A refused login is not tried again, not by another process or after a restart either."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_py
+from pydantic import SecretStr
+
+from sfmc_import.ledger.schema import Keys
+from sfmc_producers.delivery.content import LocalFile
+from sfmc_producers.delivery.deliveries import Target
+from sfmc_producers.delivery.job import Job
+from sfmc_producers.delivery.records import Held, Records
+from sfmc_producers.delivery.sftp import SftpOptions, SftpSession
+from sfmc_producers.stability import FileStat
+from tests.integration.delivery.conftest import PASSWORD, Login, SftpServer
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job[str]:
+    path = tmp_path / "orders.csv"
+    path.write_text("Key\n1\n")
+    seen = path.stat()
+    content = partial(LocalFile, path, FileStat("orders.csv", seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns))
+    return Job("r1", "f1", "orders.csv", "sftp://there/Import", ("1", "orders"), content, lambda: "r1")
+
+
+def process(client: Any, server: SftpServer, password: str, lock_out: float = 1800.0) -> Target:
+    """What one process has of the target."""
+    options = SftpOptions(
+        host="127.0.0.1", port=server.port, user="u", host_keys=(server.fingerprint,), timeout=5, lock_out=lock_out
+    )
+    opened = partial(SftpSession, options, SecretStr(password))
+    return Target("ftp", options, options.place, opened, Records(client, Keys(), 60), lambda: 0.5, "u@127.0.0.1")
+
+
+def said(target: Target, job: Job[str], text: str) -> bool:
+    answer = target.take(job)
+    return isinstance(answer, Held) and text in answer.text
+
+
+def test_after_a_refused_login_a_new_process_does_not_try_it(redis_server, sftp_server, job) -> None:
+    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as client:
+        first, second = (process(client, sftp_server, "wrong") for _ in range(2))
+        eventually(lambda: said(first, job, "refuses the login"), 30, "it is refused")
+        eventually(lambda: said(second, job, "refused a short time ago"), 30, "it is not tried")
+        assert Login.tries == 1
+
+
+def test_whoever_corrects_the_password_and_shortens_the_lock_out_is_let_in(redis_server, sftp_server, job) -> None:
+    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as client:
+        wrong, right = process(client, sftp_server, "wrong"), process(client, sftp_server, PASSWORD, 0.001)
+        eventually(lambda: said(wrong, job, "refuses the login"), 30, "it is refused")
+        eventually(lambda: right.take(job) == "r1", 30, "it is delivered")
+        assert sftp_server.names() == ["orders.csv"]
