@@ -242,7 +242,7 @@ class Submitter:
         try:
             if problems:
                 return self._ledger.call(lambda: self._reject(file_info, target, source, own, problems))
-            return self._ledger.call(lambda: self._submit(file_info, target, source, event_id))
+            return self._ledger.call(lambda: self._submit(file_info, target, source, own))
         except BadRequestError as error:
             return InvalidRequest(problems=tuple(error.problems))
 

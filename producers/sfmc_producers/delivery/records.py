@@ -11,8 +11,8 @@ from uuid import uuid4
 from redis import Redis
 from redis.exceptions import WatchError
 
+from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.ledger.redis_ledger import redis_errors
 from sfmc_import.ledger.schema import Keys
 from sfmc_import.states import TERMINAL
 

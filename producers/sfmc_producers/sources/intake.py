@@ -9,6 +9,7 @@ import structlog
 from sfmc_import.client import SubmitResult
 from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
 from sfmc_producers.checked_files import Refused, Skipped
+from sfmc_producers.delivery.records import Held
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.submitter import InvalidRequest, Submitter
 
@@ -40,7 +41,7 @@ class Taken:
 
 def is_unchecked(routing: Routing | None) -> TypeGuard[Routed]:
     """Tell whether files go to a definition without a look into them: such are submitted together."""
-    return isinstance(routing, Routed) and routing.preflight is None
+    return isinstance(routing, Routed) and routing.preflight is None and routing.deliver is None
 
 
 class Intake:
@@ -115,7 +116,7 @@ class Intake:
         return self._answered(arrival, target, answer)
 
     def _answered(
-        self, arrival: Arrival, target: Routed, answer: SubmitResult | InvalidRequest | Refused | Skipped | None
+        self, arrival: Arrival, target: Routed, answer: SubmitResult | InvalidRequest | Refused | Skipped | Held | None
     ) -> Taken | InvalidRequest | None:
         if isinstance(answer, (Refused, Skipped)):
             self._say_not_started(arrival, target, answer)

@@ -12,8 +12,7 @@ from tests.support.sources import example_of, running_source
 from tests.support.waiting import eventually
 
 SECRET = {"SFMC_TARGET_ENHANCED_FTP_PASSWORD": PASSWORD}
-BLOCK = b"Key,Value\n" + b"1,one\n" * 100_000
-BLOCKS = 500
+CONTENT = b"Key,Value\n" + (b"1," + b"x" * 1_000_000 + b"\n") * 200
 
 
 def policy(server: object, folder: Path) -> str:
@@ -51,7 +50,7 @@ def test_a_source_killed_during_an_upload_leads_to_one_whole_file_and_one_import
         sftp_server.folder = system.sandbox.drop("other.csv", "x").parents[1]
         place, folder = sftp_server.folder / "Import", system.folder / "in"
         folder.mkdir()
-        (folder / "orders_1.csv").write_bytes(BLOCK * BLOCKS)
+        (folder / "orders_1.csv").write_bytes(CONTENT)
         text = policy(sftp_server, folder)
         kill_during_upload(system, place, text)
         assert (system.names(), (folder / "orders_1.csv").exists()) == ([], True)
@@ -61,4 +60,4 @@ def test_a_source_killed_during_an_upload_leads_to_one_whole_file_and_one_import
             eventually(lambda: not (folder / "orders_1.csv").exists(), 30, "it is deleted at its source")
         assert len(system.sandbox.control.performs("orders")) == 1
         assert sftp_server.names() == ["orders_1.csv", "other.csv"]
-        assert (place / "orders_1.csv").read_bytes() == BLOCK * BLOCKS
+        assert (place / "orders_1.csv").read_bytes() == CONTENT
