@@ -6,12 +6,18 @@ from typing import Any
 import pytest
 
 from sfmc_import.errors import SettingsError
-from sfmc_import.settings import load
+from sfmc_import.request import FileInfo
+from sfmc_import.settings import Route, load
 from sfmc_import.settings.policy_file import read_tables
+from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.commands import require_kept
 from sfmc_producers.sources.folder import FolderOptions
+from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.sftp.options import SftpOptions
+from sfmc_producers.submitter import InvalidRequest, RoutingRules, Submitter
+from tests.support.fake_client import FakeClient
 from tests.support.sources import example_of
+from tests.support.watched_folder import NOON
 
 
 def opened(page: str, **changes: str) -> Any:
@@ -51,3 +57,13 @@ def test_the_password_of_a_target_is_known_to_the_redaction_of_logs(tmp_path) ->
     settings = load({"SFMC_CONFIG": str(file), "SFMC_TARGET_ENHANCED_FTP_PASSWORD": "geheim-1"})
     assert "geheim-1" in settings.secrets()
     assert "geheim-1" not in repr(settings)
+
+
+def test_what_comes_together_is_not_submitted_without_its_delivery() -> None:
+    client = FakeClient(routes=[Route(pattern="*", customer_key="k", deliver="ftp")])
+    rules = RoutingRules(definitions=client, routes=client.routes)  # type: ignore[arg-type]
+    intake = Intake("s", Submitter(client, rules, lambda: 0.0, lambda: NOON))  # type: ignore[arg-type]
+    files = [FileInfo(location="/in", name=name, version="1") for name in ("a.csv", "b.csv")]
+    answers = intake.take_many([Arrival(file=each) for each in files])
+    assert [isinstance(each, InvalidRequest) for each in answers] == [True, True]
+    assert client.started == []
