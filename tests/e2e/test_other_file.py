@@ -184,7 +184,7 @@ def test_a_file_that_waited_beyond_midnight_starts_no_import_of_the_next_days_fi
         stack.sandbox.control.define("daily", FileSpec=f"in_{DATED}.csv")
         file = tmp_path / f"in_{today}.csv"
         file.write_text(ROWS)
-        assert stack.run("start", "daily", "--file", str(file)).returncode == 0
+        assert stack.run("start", "daily", "--record-only", "--file", str(file)).returncode == 0
         assert datetime.now(UTC) < midnight
         stack.sandbox.drop(f"in_{tomorrow}.csv", ROWS * 3)
         eventually(lambda: time.time() > midnight.timestamp() + 1.5, 60, "midnight is over")
