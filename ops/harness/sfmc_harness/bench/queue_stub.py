@@ -10,8 +10,9 @@ import re
 from collections import Counter
 from typing import Any
 
+from sfmc_harness.bench.http_connection import HttpConnection
+
 BATCH = 10
-_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _TARGET = re.compile(rb"(?i)\r\nx-amz-target: *AmazonSQS\.(\w+)")
 
 
@@ -68,37 +69,20 @@ class Queue:
         return {"Messages": messages} if messages else {}
 
 
-class _Connection(asyncio.Protocol):
-    """Reads requests of HTTP/1.1 one after the other; a call without messages is answered late, as a poll is."""
+class _Connection(HttpConnection):
+    """Answers the calls of one client; one without messages is answered late, as a poll is."""
 
     def __init__(self, queue: Queue) -> None:
+        super().__init__()
         self._queue = queue
-        self._read = b""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._read += data
-        while (end := self._read.find(b"\r\n\r\n")) >= 0:
-            head = self._read[:end]
-            length = _LENGTH.search(head)
-            whole = end + 4 + (int(length.group(1)) if length else 0)
-            if len(self._read) < whole:
-                return
-            body, self._read = self._read[end + 4 : whole], self._read[whole:]
-            target = _TARGET.search(head)
-            self._answer(self._queue.answer(target[1].decode() if target else "counts", body))
-
-    def _answer(self, value: Any) -> None:
+    def answer(self, head: bytes, body: bytes) -> None:
+        """Answer as SQS does."""
+        target = _TARGET.search(head)
+        value = self._queue.answer(target[1].decode() if target else "counts", body)
         text = json.dumps(value).encode()
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {len(text)}\r\n\r\n"
-        asyncio.get_running_loop().call_later(0.0 if value else 1.0, self._send, head.encode() + text)
-
-    def _send(self, reply: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(reply)
+        reply = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n" % len(text)
+        asyncio.get_running_loop().call_later(0.0 if value else 1.0, self.send, reply + text)
 
 
 async def serve(limit: int) -> None:

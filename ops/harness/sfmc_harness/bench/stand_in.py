@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import NAMESPACE_OID, uuid5
 
 import sfmc_sandbox
+from sfmc_harness.bench.http_connection import HttpConnection
 
 CERTIFICATE = Path(sfmc_sandbox.__file__).parent / "tls" / "localhost.pem"
 """Certificate and key, and what a client must trust."""
@@ -57,7 +58,6 @@ _TOKEN = json.dumps({"access_token": "V" * 64, "token_type": "Bearer", "expires_
 _VALUE = re.compile(rb"<(?:\w+:)?Value>([^<]*)</")
 _KEY = re.compile(rb"<(?:\w+:)?CustomerKey>([^<]*)</")
 _CONTINUE = re.compile(rb"<(?:\w+:)?ContinueRequest>([^<]*)</")
-_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
 
 def file_of(key: str) -> str:
@@ -134,41 +134,21 @@ def _page(rows: str, continues: str | None = None) -> str:
     )
 
 
-class _Connection(asyncio.Protocol):
-    """Reads requests of HTTP/1.1 one after the other."""
+class _Connection(HttpConnection):
+    """Answers the calls of one client."""
 
     def __init__(self, service: StandIn) -> None:
+        super().__init__()
         self._service = service
-        self._read = b""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._read += data
-        while (end := self._read.find(b"\r\n\r\n")) >= 0:
-            head = self._read[:end]
-            length = _LENGTH.search(head)
-            whole = end + 4 + (int(length.group(1)) if length else 0)
-            if len(self._read) < whole:
-                return
-            body, self._read = self._read[end + 4 : whole], self._read[whole:]
-            self._answer(head, body)
-
-    def _answer(self, head: bytes, body: bytes) -> None:
+    def answer(self, head: bytes, body: bytes) -> None:
+        """Answer as Marketing Cloud does."""
         path = head.split(b" ", 2)[1].decode()
         kind = b"text/xml; charset=utf-8" if path == "/Service.asmx" else b"application/json"
         text = self._service.answer(path, body).encode()
         reply = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (kind, len(text)) + text
         delay = self._service.settings["latency"] if b"PerformRequestMsg" in body else 0.0
-        asyncio.get_running_loop().call_later(delay, self._send, reply, b"onnection: close" in head)
-
-    def _send(self, reply: bytes, closes: bool) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(reply)
-            if closes:
-                self._transport.close()
+        asyncio.get_running_loop().call_later(delay, self.send, reply, b"onnection: close" in head)
 
 
 async def serve() -> None:
