@@ -10,6 +10,9 @@ from sfmc_transport.dead_letters import add
 
 REASON = "source_record"
 MOST_AT_ONCE = 10
+MOST_BYTES = 256 * 1024
+"""What is kept of a body: ten thousand of them must not fill Redis. Queues carry up to 1 MiB, senders post more."""
+
 REMEMBERED_SECONDS = 7 * 86400
 """How long a record that comes again makes no second dead letter: longer than queues keep a message in their hands."""
 
@@ -24,6 +27,8 @@ class SourceDeadLetters:
         """Keep the bytes once for each id; False when Redis does not take them now."""
         try:
             queue, once = self._queue(source), self._key(f"set-aside:{source}:{record_id}")
+            if len(body) > MOST_BYTES:
+                body, text = body[:MOST_BYTES], f"{text} (cut: it had {len(body)} bytes)"
             add(self._redis, self._keys, body, queue=queue, reason=REASON, detail=text, once=(once, REMEMBERED_SECONDS))
         except RedisError:
             return False
