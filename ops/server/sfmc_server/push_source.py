@@ -212,6 +212,8 @@ class PushSource:
         return "set_aside" if self._put_aside(body, record.text, again) else "not_now"
 
     def _read(self, event: Any) -> Record:
+        if self.options.hierarchical and event_grid.is_begun_copy(event):
+            return Ignored("not_complete")
         try:
             return readable(self._form, event, self.options.location)
         except Exception:  # noqa: BLE001 - the edge to text from outside: it costs this event alone, which is kept

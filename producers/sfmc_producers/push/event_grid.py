@@ -26,6 +26,11 @@ def validation_code(events: Sequence[Any]) -> str | None:
     return code
 
 
+def is_begun_copy(event: Any) -> bool:
+    """Tell whether an event of an account with hierarchical namespace says that a copy begins: it is not whole."""
+    return blob_events.is_of_azure(event) and inside(event, "data", "api") == "CopyBlob"
+
+
 def read(event: Any, _location: str = "") -> Record:
     """Read one event of either schema."""
     return blob_events.read(event)

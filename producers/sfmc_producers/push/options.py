@@ -79,6 +79,9 @@ class PushOptions(Options):
     origins: tuple[Origin, ...] = Field(
         (), description="who may ask by OPTIONS whether events are wanted; with event-grid also eventgrid.azure.net"
     )
+    hierarchical: bool = Field(
+        False, description="with Azure: true for an account with hierarchical namespace, which tells when a copy begins"
+    )
     location: str = Field("", max_length=512, description="with sftpgo: where its files are, as sftp://HOST:PORT")
     max_body: int = Field(4 * MEBIBYTE, ge=1, le=64 * MEBIBYTE, description="bytes of a body as it is sent")
     max_unpacked: int = Field(16 * MEBIBYTE, ge=1, le=256 * MEBIBYTE, description="bytes of a body that is unpacked")

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from sfmc_producers.sources import fields
 from sfmc_producers.sources.arrivals import Record, Unreadable
 from sfmc_producers.sources.fields import NotReadableError, arrival, inside, text_at, whole_at
 
 __all__ = [
-    "Form", "NotReadableError", "Post", "UnusablePostError", "arrival", "decoded", "etag", "events_of", "inside",
+    "Form", "NotReadableError", "Post", "UnusablePostError", "arrival", "decoded", "events_of", "inside",
     "json_of", "readable", "text_at", "whole_at",
 ]  # fmt: skip
 
@@ -60,11 +59,8 @@ def readable(form: Form, event: Any, location: str) -> Record:
 
 
 def json_of(body: bytes) -> Any:
-    """Read a body as JSON; raises NotReadableError."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise NotReadableError(f"it is not JSON: {error}") from None
+    """Read a body, whose size the server has limited, as JSON; raises NotReadableError."""
+    return fields.json_of(body, most=None)
 
 
 def events_of(value: Any) -> Sequence[Any]:
@@ -78,8 +74,3 @@ def decoded(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise NotReadableError("its data is not base64") from None
-
-
-def etag(text: str | None) -> str | None:
-    """Give an etag without quotes: some senders write them, and a listing does not."""
-    return (text or "").strip('"') or None

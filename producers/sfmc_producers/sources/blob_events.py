@@ -56,10 +56,19 @@ def plain(body: bytes) -> bytes:
         raise NotReadableError("it is neither base64 nor JSON") from None
 
 
+def is_of_azure(event: Any) -> bool:
+    """Tell whether an event is of Azure's storage, or of Event Grid itself, in either schema."""
+    return str(inside(event, _kind_field(event))).startswith(("Microsoft.Storage.", "Microsoft.EventGrid."))
+
+
+def _kind_field(event: Any) -> str:
+    return "type" if _is_cloudevent(event) else "eventType"
+
+
 def read(event: Any, complete: frozenset[str] = COMPLETE) -> Record:
     """Read one event of either schema; raises NotReadableError."""
-    kind = text_at(event, "type" if _is_cloudevent(event) else "eventType")
-    if not kind.startswith(("Microsoft.Storage.", "Microsoft.EventGrid.")):
+    kind = text_at(event, _kind_field(event))
+    if not is_of_azure(event):
         raise NotReadableError("it is no event of Azure's blob storage")
     if kind == RENAMED:
         return _read_renamed(event)

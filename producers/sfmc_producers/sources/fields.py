@@ -18,10 +18,10 @@ class NotReadableError(Exception):
     """A message or an event that is not of its form; the text says why, without its content."""
 
 
-def json_of(body: bytes) -> Any:
-    """Read a message as JSON; raises NotReadableError."""
-    if len(body) > MOST_BYTES:
-        raise NotReadableError(f"it has {len(body)} bytes: {MOST_BYTES} at most are read")
+def json_of(body: bytes, most: int | None = MOST_BYTES) -> Any:
+    """Read a message of at most so many bytes as JSON; raises NotReadableError."""
+    if most is not None and len(body) > most:
+        raise NotReadableError(f"it has {len(body)} bytes: {most} at most are read")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -42,6 +42,13 @@ def test_events_that_come_three_times_and_out_of_order_are_one_request_each(push
     assert sorted(push.client.started) == [("a.csv", "orders"), ("b.csv", "orders"), ("c.csv", "orders")]
 
 
+@pytest.mark.parametrize("hierarchical", [False, True])
+def test_a_copy_that_begins_in_an_account_with_hierarchical_namespace_is_no_arrival(hierarchical: bool) -> None:
+    with pushing(form="event-grid", hierarchical=hierarchical) as azure:
+        answers = [azure.post([posts.blob_created(api=api)]).json() for api in ("CopyBlob", "FlushWithClose")]
+    assert answers == [counts(ignored=1) if hierarchical else counts(taken=1), counts(taken=1)]
+
+
 def test_the_same_name_with_new_content_is_a_second_request(push: Push) -> None:
     with pushing(form="s3-webhook") as s3:
         for tag in ("one", "two", "one"):
