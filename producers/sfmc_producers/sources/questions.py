@@ -26,6 +26,9 @@ from sfmc_import.request import FileInfo
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
 from sfmc_import.settings.values import read_duration
+from sfmc_producers.push.forms import FORMS
+from sfmc_producers.push.options import PushOptions
+from sfmc_producers.push.posts import NotReadableError, Post, UnusablePostError, readable
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Record, Unreadable
 from sfmc_producers.sources.commands import Opened, Opening, open_intake, remembered_since, require_listable
 from sfmc_producers.sources.explaining import Explained, Explaining
@@ -162,11 +165,23 @@ def _event_records(body: bytes, opened: Opened | None) -> Sequence[Record] | Non
     source: object = None if opened is None else opened.source
     if isinstance(source, Reads):
         return source.records(body)
+    if opened is not None and isinstance(opened.options, PushOptions):
+        return _posted(body, opened.options)
     try:
         event = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
     return [read_event(event)] if isinstance(event, dict) and "file" in event else None
+
+
+def _posted(body: bytes, options: PushOptions) -> Sequence[Record]:
+    """Read a body as a sender of a push source would post it: with its form, and headers that say nothing more."""
+    form = FORMS[options.form]
+    try:
+        events = form.split(Post({"content-type": "application/json"}, body))
+    except (UnusablePostError, NotReadableError) as error:
+        return [Unreadable(str(error))]
+    return [readable(form, event, options.location) for event in events]
 
 
 def _file(path: Path, given: str, opened: Opened | None) -> FileInfo:

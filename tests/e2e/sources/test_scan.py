@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import posts
 from tests.support.processes import RunningSystem, running_system
 from tests.support.sources import running_source, use_policy
 from tests.support.waiting import eventually
@@ -143,6 +144,26 @@ def test_a_file_is_explained_from_rule_to_decision_and_nothing_is_done(system: R
     assert (unfinished["decision"]["reason"], "not complete" in unfinished["rules"][0]["why"]) == ("ignored", True)
     assert (old["decision"]["what"], old["decision"]["reason"]) == ("reject", "file_too_old")
     assert system.names() == before
+
+
+def test_a_posted_event_is_explained_by_the_form_of_its_source(system: RunningSystem, tmp_path: Path) -> None:
+    event = {"EventName": "s3:ObjectCreated:Put", "Records": [posts.s3_record("in/orders_1.csv")]}
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    lines = ('[[source]]\nname = "hook"\nkind = "push"\nform = "s3-webhook"\nauth = "none"', *ROUTE)
+    policy = use_policy(system, "\n".join(lines))
+
+    done = system.run("explain", str(tmp_path / "event.json"), "--source", "hook", "--json", **policy)
+
+    explained = json.loads(done.stdout)
+    assert (explained["file"]["location"], explained["file"]["name"]) == ("s3://drop/in", "orders_1.csv")
+    assert explained["target"]["customer_key"] == "orders"
+
+
+def test_without_an_address_of_marketing_cloud_the_lines_say_what_to_do(system: RunningSystem, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(ROWS)
+    done = system.run("explain", str(file), SFMC_SOAP_URL="", SFMC_AUTH_URL="")
+    assert "the address is not set: see what is missing with sfmc-import doctor" in done.stdout + done.stderr
 
 
 def test_what_the_ledger_would_decide_is_what_it_then_decides(system: RunningSystem, tmp_path: Path) -> None:

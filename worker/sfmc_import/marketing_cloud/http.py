@@ -160,8 +160,13 @@ def tls_context(verify: bool | str) -> ssl.SSLContext:
     return context
 
 
+NO_PLACE = "no server"
+
+
 def place(address: SplitResult) -> str:
     """Name a server without path, query or credentials."""
+    if not address.hostname:
+        return NO_PLACE
     return f"{address.scheme}://{address.hostname}:{port_of(address)}"
 
 
@@ -172,6 +177,8 @@ def port_of(address: SplitResult) -> int:
 
 def not_connected(server: str, error: Exception) -> Failed:
     """Name a failure before the first byte was sent."""
+    if server == NO_PLACE:
+        return Failed("unreachable", "the address is not set: see what is missing with sfmc-import doctor")
     return Failed(_before_sending(error), f"cannot connect to {server}: {describe_error(error)}")
 
 
