@@ -2,19 +2,20 @@
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
 
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol, ABC):
     """One connection; requests are read one after the other, and each is given to `answer`."""
 
     def __init__(self) -> None:
         self._read = b""
 
+    @abstractmethod
     def answer(self, head: bytes, body: bytes) -> None:
         """Answer one request, now or later, with `send`."""
-        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what is written to."""
