@@ -49,7 +49,8 @@ def _serve(plain: socket.socket, context: ssl.SSLContext, port: int) -> None:
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
+    # ValueError: the other direction shut this TLS socket down in the middle of the call.
+    with contextlib.suppress(OSError, ValueError):
         while chunk := source.recv(65536):
             target.sendall(chunk)
     with contextlib.suppress(OSError):

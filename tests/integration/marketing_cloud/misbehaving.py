@@ -99,11 +99,17 @@ class MisbehavingServer:
                 threading.Thread(target=self._serve, args=(plain, behaviour), daemon=True).start()
 
     def _serve(self, plain: socket.socket, behaviour: Behaviour) -> None:
-        with contextlib.suppress(OSError):
+        try:
             wrapped = self._tls.wrap_socket(plain, server_side=True) if self._tls else plain
             self._open.append(wrapped)
             with wrapped:
                 behaviour(Connection(wrapped, self))
+        except OSError:
+            return
+        except ValueError:
+            # A TLS socket that another thread shuts down in the middle of a call says it with this error.
+            if not self.ended.is_set():
+                raise
 
 
 def refused_address() -> str:

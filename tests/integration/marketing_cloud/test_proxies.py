@@ -32,8 +32,14 @@ class RunningProxy:
         assert process.stdout is not None
         self.port = int(process.stdout.readline())
         self.lines: list[str] = []
-        Thread(target=lambda: self.lines.extend(process.stdout or ()), daemon=True).start()
-        self.process = process
+        self._reader = Thread(target=self.lines.extend, args=(process.stdout,))
+        self._reader.start()
+        self._process = process
+
+    def end(self) -> None:
+        """Kill the process and read what it still wrote, so that nobody reads when the pipe is closed."""
+        self._process.kill()
+        self._reader.join()
 
     def url(self, login: str = "") -> str:
         return f"http://{login}{'@' if login else ''}127.0.0.1:{self.port}"
@@ -43,10 +49,11 @@ class RunningProxy:
 def proxy(*login: str) -> Iterator[RunningProxy]:
     command = [sys.executable, "-m", "tests.support.http_proxy", *login]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        running = RunningProxy(process)
         try:
-            yield RunningProxy(process)
+            yield running
         finally:
-            process.kill()
+            running.end()
 
 
 def serve(connection):
