@@ -21,7 +21,7 @@ PURE = (
 )
 """The modules of pure decisions: every line and every branch of them is tested."""
 
-FLOOR = 90.0
+FLOOR = 95.5
 """Percent of lines and branches of all code together. Raise it when the figure has risen; never lower it."""
 
 MAX_TEST_PROCESSES = 4
