@@ -57,6 +57,14 @@ def test_one_worker_reads_and_another_waits_for_the_end_of_the_hold(scenario: Sc
     assert isinstance(read(scenario, "a", "one"), NotYet)
 
 
+def test_a_request_that_the_ledger_does_not_know_is_not_held(scenario: Scenario):
+    scenario.requests["a"] = request("a", file())
+
+    assert read(scenario, "a") is None
+    assert scenario.world.record("a") == {}
+    assert scenario.world.due() == {}
+
+
 @pytest.mark.parametrize("waited", [False, True])
 def test_a_request_whose_definition_kills_workers_gives_up(scenario: Scenario, waited: bool):
     scenario.arrives("a")

@@ -37,7 +37,7 @@ class RunningProxy:
         self._process = process
 
     def end(self) -> None:
-        """Kill the process and read what it still wrote, so that nobody reads when the pipe is closed."""
+        """Kill the process and read what it still wrote, so that no thread reads when the pipe is closed."""
         self._process.kill()
         self._reader.join()
 
