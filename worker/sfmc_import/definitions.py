@@ -11,7 +11,7 @@ from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_format import FileDescription
 from sfmc_import.ports import Describing, MarketingCloud, Refusal
 from sfmc_import.retrying import REFUSAL_SECONDS
-from sfmc_import.runs import Definition
+from sfmc_import.runs import Definition, FileLocation
 
 ABSENT = "43010"
 """The code of Marketing Cloud for a definition that does not exist."""
@@ -19,9 +19,9 @@ MAX_KEPT = 10_000
 OUTAGE_TTL = 30.0
 """How long the list of all definitions is given on, whatever its age, after it could not be read."""
 
-Answer = Definition | Sequence[Definition] | FileDescription | Refusal
+Answer = Definition | Sequence[Definition] | FileDescription | FileLocation | Refusal
 Name = tuple[str, str, str]
-"""Business unit, and either "key" or "file" and the CustomerKey, "object" and the ObjectID, or "all"."""
+"""Business unit, and either "key", "file" or "location" and the CustomerKey, "object" and the ObjectID, or "all"."""
 
 log = structlog.get_logger("sfmc_import.definitions")
 
@@ -97,6 +97,18 @@ class CachedDefinitions:
 
         answer: FileDescription | Refusal = self._answer(  # type: ignore[assignment]
             (mid, "file", customer_key), ask, inf
+        )
+        return answer
+
+    def location(self, mid: str, customer_key: str) -> FileLocation | Refusal:
+        """Say from where a definition reads its file, from memory or from Marketing Cloud."""
+
+        def ask(_: Answer | None) -> FileLocation | Refusal:
+            found = self._describing and self._describing.location(mid, customer_key)
+            return found or Rejected(*_absent(mid, customer_key, None))
+
+        answer: FileLocation | Refusal = self._answer(  # type: ignore[assignment]
+            (mid, "location", customer_key), ask, inf
         )
         return answer
 

@@ -14,7 +14,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.processes import Process
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import Backoff, RetryPolicy
-from sfmc_import.runs import Accepted, Definition, Run, Unexpected
+from sfmc_import.runs import Accepted, Definition, FileLocation, Run, Unexpected
 from sfmc_import.states import Decision, DueRequest, Followed, Lease, Result, Turn
 
 Refusal = NotApplied | Rejected
@@ -61,6 +61,10 @@ class Describing(Protocol):
 
     def description(self, mid: str, customer_key: str) -> FileDescription | Refusal | None:
         """Give how a definition reads its file, and the columns of its destination; None without the definition."""
+        ...
+
+    def location(self, mid: str, customer_key: str) -> FileLocation | Refusal | None:
+        """Give from where a definition reads its file; None without the definition."""
         ...
 
 

@@ -33,6 +33,18 @@ class Definition:
     asked_at: float | None = field(default=None, compare=False)
 
 
+ENHANCED_FTP = "ExactTarget Enhanced FTP"
+"""The CustomerKey of the file location that every account has."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileLocation:
+    """From where a definition reads its file: the CustomerKey and the ObjectID, as far as they are known."""
+
+    customer_key: str | None
+    object_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """A start that Marketing Cloud accepted; `task_id` is the later TaskResultID, `soap_request_id` its RequestID."""

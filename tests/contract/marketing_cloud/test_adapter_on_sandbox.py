@@ -8,7 +8,7 @@ from sfmc_import.faults import Ambiguous, NotApplied, Rejected
 from sfmc_import.file_format import Column, FileDescription, FileFormat
 from sfmc_import.marketing_cloud import MarketingCloudConfig, PlainSecret, connect
 from sfmc_import.marketing_cloud.client import IDS_PER_QUERY
-from sfmc_import.runs import Accepted
+from sfmc_import.runs import ENHANCED_FTP, Accepted, FileLocation
 from tests.contract.marketing_cloud.conftest import on_sandbox
 from tests.contract.marketing_cloud.subjects import MID, start
 from tests.support.sandbox_server import CLIENT_ID
@@ -209,3 +209,22 @@ def test_a_description_that_cannot_be_read_now_is_a_fault(real):
     real.control.add_fault("fault_10", operation="Retrieve", count=50)
 
     assert isinstance(real.service.description(MID, "orders"), NotApplied)
+
+
+def test_a_definition_reads_from_the_location_that_it_names_or_else_from_the_usual_one(real, sandbox):
+    made = Conversation(sandbox).create(thing("FileTransferLocation", "<CustomerKey>partner sftp</CustomerKey>"))
+    real.control.define("orders", RetrieveFileTransferLocation={"CustomerKey": "Partner SFTP"})
+    real.define("usual")
+
+    found = real.service.location(MID, "orders")
+    assert (found.customer_key, found.object_id) == ("partner sftp", made.text("NewObjectID"))
+    assert real.service.location(MID, "usual") == FileLocation(ENHANCED_FTP)
+    assert real.service.location(MID, "no such") is None
+
+
+def test_a_location_that_cannot_be_read_now_is_a_fault(real):
+    real.control.define("orders", RetrieveFileTransferLocation={"ObjectID": "gone"})
+    assert real.service.location(MID, "orders").customer_key is None
+    real.control.add_fault("fault_10", operation="Retrieve", count=50)
+
+    assert isinstance(real.service.location(MID, "orders"), NotApplied)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from sfmc_import.calls import retry_call
-from sfmc_import.faults import Ambiguous, Fault, NotApplied, after_query, after_situation
+from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected, after_query, after_situation
 from sfmc_import.file_format import FileDescription
 from sfmc_import.marketing_cloud.envelopes import (
     Envelopes,
@@ -24,6 +24,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     definition_by_object,
     fields_of,
     format_by_key,
+    location_by_object,
     read_column,
     read_definition,
     read_format,
@@ -45,7 +46,7 @@ from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_rep
 from sfmc_import.ports import Clock, Refusal, RetryCall
 from sfmc_import.redaction import KNOWN, hidden
 from sfmc_import.retrying import QUERY, is_account_wide, pause_asked
-from sfmc_import.runs import Accepted, Definition, Run
+from sfmc_import.runs import ENHANCED_FTP, Accepted, Definition, FileLocation, Run
 
 Parsed = TypeVar("Parsed", Accepted, Page)
 HeaderValues = Mapping[str, str]
@@ -249,6 +250,21 @@ class SoapMarketingCloud:
             return keys
         columns = self._facts(mid, fields_of(keys[0]), read_column) if keys else []
         return FileDescription(exact, tuple(columns)) if isinstance(columns, list) else columns
+
+    def location(self, mid: str, customer_key: str) -> FileLocation | Refusal | None:
+        """Retrieve which file location a definition reads from; None without the key."""
+        found = self.definition(mid, customer_key)
+        if not isinstance(found, Definition):
+            return found
+        if found.location is None:
+            # Without the property nothing is known; with it the definition names no location, and so has the usual one.
+            text = "it does not say from which file location a definition reads"
+            return FileLocation(ENHANCED_FTP) if self._asks_inner else Rejected("unknown_location", text)
+        keys = self._facts(mid, location_by_object(found.location), lambda row: row["CustomerKey"])
+        if isinstance(keys, NotApplied):
+            return keys
+        # Whoever may not read locations can name it by its ObjectID.
+        return FileLocation(keys[0] if isinstance(keys, list) and keys else None, found.location)
 
     def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
         """List the runs of this definition that have a TaskResultID by now, without their counts and dates."""

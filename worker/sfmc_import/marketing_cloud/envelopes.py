@@ -105,6 +105,7 @@ Row = Mapping[str, str]
 DEFINITION = "ImportDefinition"
 DATA_EXTENSION = "DataExtension"
 FIELD = "DataExtensionField"
+LOCATION = "FileTransferLocation"
 SUMMARY = "ImportResultsSummary"
 
 # Asking for a property that cannot be retrieved makes the whole query fail, so these are the documented ones only
@@ -128,6 +129,7 @@ PROPERTIES: Mapping[str, tuple[str, ...]] = {
         "TotalRows",
     ),
     DATA_EXTENSION: ("ObjectID", "CustomerKey"),
+    LOCATION: ("ObjectID", "CustomerKey"),
     FIELD: ("Name", "FieldType", "MaxLength", "Scale", "IsRequired", "IsPrimaryKey", "DefaultValue"),
 }
 FORMAT = (
@@ -208,6 +210,11 @@ def data_extension_by_object(object_id: str) -> Query:
 def fields_of(customer_key: str) -> Query:
     """Ask for the fields of a data extension."""
     return Query(object_type=FIELD, filter_by="DataExtension.CustomerKey", values=(customer_key,))
+
+
+def location_by_object(object_id: str) -> Query:
+    """Ask for one file location, which says of itself its key alone."""
+    return Query(object_type=LOCATION, filter_by="ObjectID", values=(object_id,))
 
 
 def read_format(row: Row) -> tuple[str, FileFormat]:

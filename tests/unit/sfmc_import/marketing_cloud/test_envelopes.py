@@ -23,6 +23,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     fields_of,
     format_by_key,
     header_blocks,
+    location_by_object,
     runs_by_definition,
     runs_by_task,
     user_credentials,
@@ -79,6 +80,7 @@ def test_a_start_with_user_and_password_is_the_golden_file(service):
         (format_by_key("orders"), "retrieve_file_format.xml"),
         (data_extension_by_object("5e1ad037-29c3-de11-9a36-001e0bfba5bd"), "retrieve_data_extension.xml"),
         (fields_of("people"), "retrieve_columns.xml"),
+        (location_by_object("5e1ad037-29c3-de11-9a36-001e0bfba5bd"), "retrieve_location.xml"),
     ],
 )
 def test_a_query_is_the_golden_file(envelopes, query, name):
