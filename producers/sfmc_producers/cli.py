@@ -213,11 +213,14 @@ def scan(source: str, *, since: str | None, dry_run: bool, as_json: bool) -> Non
     The ledger remembers files for SFMC_SEEN_TTL and SFMC_REQUEST_TTL (30 days). Older files are left out and counted,
     unless --since says otherwise: they could be imported again. A file whose time is not known is not old.
 
+    A file whose route delivers is delivered first; the command waits until that is done. One that cannot be delivered
+    now is said to be waiting.
+
     Prints a line for each new request, and at the end the numbers. With --dry-run the ledger and Marketing Cloud are
     only read.
 
-    Exit code: 0, 1 the source, Redis or the list of definitions does not answer (run it again), 2 usage or settings
-    error, or a source that cannot be listed.
+    Exit code: 0, 1 the source, Redis, the list of definitions or a target does not answer (run it again),
+    2 usage or settings error, or a source that cannot be listed.
     """
     from sfmc_producers.sources.questions import run_scan  # noqa: PLC0415
 

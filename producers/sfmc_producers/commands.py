@@ -121,7 +121,11 @@ def _watch(folders: list[Folder], *, rescan: float, hanging_after: float, as_jso
             _check_mid(settings, folder.mid)
         _start_logging(settings, as_json=as_json)
         client.prepare()
-        watch(client, _routing_rules(settings), folders, rescan=rescan, hanging_after=hanging_after)
+        rules = _routing_rules(settings)
+        try:
+            watch(client, rules, folders, rescan=rescan, hanging_after=hanging_after)
+        finally:
+            _close_targets(rules)
 
 
 def run_start(
@@ -178,6 +182,12 @@ def _routing_rules(settings: Settings) -> RoutingRules:
         max_age=settings.definition_check_ttl,
         targets=open_targets(settings),
     )
+
+
+def _close_targets(rules: RoutingRules) -> None:
+    from sfmc_producers.delivery.opening import close_targets  # noqa: PLC0415 - as above
+
+    close_targets(rules.targets)
 
 
 def read_folder(given: str, usual: Mapping[str, str | None], rule: StabilityRule, *, recursive: bool) -> Folder:

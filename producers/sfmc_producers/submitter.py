@@ -21,6 +21,7 @@ from sfmc_import.runs import Definition
 from sfmc_producers.checked_files import OpenContent, Refused, Skipped, describe, look_into
 from sfmc_producers.delivery.deliveries import Target
 from sfmc_producers.delivery.job import Job
+from sfmc_producers.delivery.locations import is_location, located
 from sfmc_producers.delivery.names import name_problem
 from sfmc_producers.delivery.records import Held
 from sfmc_producers.preflight import Checked
@@ -200,6 +201,11 @@ class Submitter:
         preflight of the route is carried out before, and a file whose route delivers is delivered; Held says why that
         is not done yet.
         """
+        if is_location(target.deliver):
+            place = self._located(target)
+            if not isinstance(place, Routed):
+                return None if place is None else InvalidRequest(problems=(place,))
+            target = place
         found = self._preflight(file_info, target, open_content)
         if found is None or (found.is_empty and target.preflight and target.preflight.empty == "skip"):
             return None if found is None else Skipped()
@@ -207,6 +213,12 @@ class Submitter:
         if target.deliver is None or problems:
             return self._record(file_info, target, source, own, problems)
         return self._deliver(file_info, target, target.deliver, source, own, open_content)
+
+    def _located(self, target: Routed) -> Routed | str | None:
+        """Name the target that is the file location of the definition; None while Marketing Cloud does not say it."""
+        circuit = self._definitions.setdefault(target.mid, Circuit(f"definitions of {target.mid}", self._clock))
+        rules = self._rules
+        return circuit.call(lambda: located(target, rules.targets, self._client.mid, rules.definitions))
 
     def _deliver(
         self,

@@ -25,11 +25,17 @@ from sfmc_producers.delivery.targets import (
 )
 
 PAUSES = Backoff(floor=1.0, cap=300.0)
-IDLE_SECONDS = 60.0
 MAX_QUEUED = 1000
 """Files of one target that this process has taken up; the others are asked for again with the next scan."""
 
 log = structlog.get_logger("sfmc_producers.delivery")
+
+
+CLOSING = "the program ends"
+
+
+class ClosingError(Exception):
+    """The program ends: what was sent so far stays, and its name is free for the next one."""
 
 
 @dataclass(slots=True)
@@ -64,10 +70,13 @@ class Target:
     records: Records
     chance: Callable[[], float]
     account: str
+    kind: str = "sftp"
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _queue: deque[_Entry] = field(default_factory=deque)
     _lanes: set[tuple[str, str]] = field(default_factory=set)
     _threads: int = 0
+    _running: list[threading.Thread] = field(default_factory=list)
+    _is_closing: bool = False
     _outage: _Outage = field(default_factory=_Outage)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _login: threading.Lock = field(default_factory=threading.Lock)
@@ -80,6 +89,8 @@ class Target:
                 del self._entries[job.request_id]
                 return entry.answer
             now = time.monotonic()
+            if self._is_closing:
+                return Held(CLOSING)
             if now < self._outage.until:
                 return Held(self._outage.text)
             if entry is None:
@@ -87,22 +98,38 @@ class Target:
             if entry.is_done and now >= entry.not_before:
                 entry.is_done = False
                 self._enqueue(entry)
-            return entry.answer or Held(f"on its way to {self.name}")
+            return entry.answer or Held(f"on its way to {self.name}", is_under_way=True)
+
+    def close(self, seconds: float) -> None:
+        """End the connections in order, within so many seconds; an upload stops, and can go on from there at once."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+            running = list(self._running)
+        deadline = time.monotonic() + seconds
+        for each in running:
+            each.join(max(0.0, deadline - time.monotonic()))
+
+    def _require_open(self, _: int) -> None:
+        if self._is_closing:
+            raise ClosingError(CLOSING)
 
     def _add(self, entry: _Entry) -> Held:
         if len(self._entries) >= MAX_QUEUED:
             self._entries = {name: each for name, each in self._entries.items() if not each.is_done}
-            return Held(f"waits for its turn at {self.name}")
+            return Held(f"waits for its turn at {self.name}", is_under_way=True)
         self._entries[entry.job.request_id] = entry
         self._enqueue(entry)
-        return Held(f"on its way to {self.name}")
+        return Held(f"on its way to {self.name}", is_under_way=True)
 
     def _enqueue(self, entry: _Entry) -> None:
         self._queue.append(entry)
         self._changed.notify()
         if self._threads < min(self.options.connections, len(self._queue) + len(self._lanes)):
             self._threads += 1
-            threading.Thread(target=self._work, name=f"sfmc-target-{self.name}", daemon=True).start()
+            thread = threading.Thread(target=self._work, name=f"sfmc-target-{self.name}", daemon=True)
+            self._running = [*(each for each in self._running if each.is_alive()), thread]
+            thread.start()
 
     def _work(self) -> None:
         session: Session | None = None
@@ -114,12 +141,15 @@ class Target:
                 session.close()
 
     def _next(self) -> _Entry | None:
-        """Wait for the first file whose definition is free; None after an idle time."""
+        """Wait for the first file whose definition is free; None after an idle time, and when the process ends."""
         with self._changed:
             while (entry := next((each for each in self._queue if each.job.lane not in self._lanes), None)) is None:
-                if not self._changed.wait(IDLE_SECONDS):
+                if self._is_closing or not self._changed.wait(self.options.idle):
                     self._threads -= 1
                     return None
+            if self._is_closing:
+                self._threads -= 1
+                return None
             self._queue.remove(entry)
             self._lanes.add(entry.job.lane)
             return entry
@@ -131,6 +161,8 @@ class Target:
         try:
             answer = self._deliver(entry, opened)
             is_sound = True
+        except ClosingError:
+            answer, is_sound = Held(CLOSING), True
         except (TargetUnavailableError, TargetRefusedError) as error:
             if isinstance(error, LoginRefusedError):
                 self._note_lock_out()
@@ -157,7 +189,7 @@ class Target:
             self._outage = _Outage()
             return session
 
-        answer = deliver(entry.job, self.records, connected)
+        answer = deliver(entry.job, self.records, connected, self._require_open)
         if not isinstance(answer, Held):
             log.info("file_delivered", file=entry.job.name, target=self.name, request_id=entry.job.request_id)
         return answer

@@ -30,14 +30,19 @@ class Job(Generic[A]):
     submit: Callable[[], A | None]
 
 
-def deliver(job: Job[A], records: Records, session: Callable[[], Session]) -> A | Held | None:
-    """Deliver unless that was done, then submit; the name stays ours until both are done."""
+def deliver(
+    job: Job[A], records: Records, session: Callable[[], Session], report: Callable[[int], None] = lambda _: None
+) -> A | Held | None:
+    """Deliver unless that was done, then submit; the name stays ours until both are done.
+
+    `report` is called with the bytes that were sent so far; what it raises ends the upload.
+    """
     claim = records.claim(f"{job.place}/{job.name}", job.fingerprint, job.request_id)
     if isinstance(claim, Held):
         return claim
     try:
         if isinstance(claim, Mine):
-            _put(job, claim, session())
+            _put(job, claim, session(), report)
             claim.lease.note(state="delivered")
         claim.lease.require(SUBMIT_SECONDS)
         return job.submit()
@@ -45,15 +50,19 @@ def deliver(job: Job[A], records: Records, session: Callable[[], Session]) -> A 
         claim.lease.end()
 
 
-def _put(job: Job[Any], claim: Mine, session: Session) -> None:
+def _put(job: Job[Any], claim: Mine, session: Session, report: Callable[[int], None]) -> None:
     lease: Lease = claim.lease
+
+    def tick(sent: int) -> None:
+        lease.keep()
+        report(sent)
+
     temporary = temporary_name(job.fingerprint)
     if claim.left_over:
-        session.discard(temporary_name(claim.left_over))
-    # Only the holder of the name removes the temporary file, by renaming it: without it the rename was done.
-    if claim.is_renaming and session.size(temporary) is None and session.size(job.name) == claim.size:
+        session.discard(temporary_name(claim.left_over), job.name)
+    if claim.is_renaming and claim.size is not None and session.is_renamed(temporary, job.name, claim.size):
         return
-    size = session.upload(temporary, job.open_content, lambda _: lease.keep())
+    size = session.upload(temporary, job.name, job.open_content, tick)
     lease.note(state="renaming", size=size)
     lease.require(RENAME_SECONDS)
     session.rename(temporary, job.name, size)

@@ -1,8 +1,10 @@
 """Puts the targets together from the settings; what is wrong in any of them is said at once."""
 
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -13,31 +15,61 @@ from sfmc_import.settings import Settings
 from sfmc_import.settings.policy_file import TargetTable
 from sfmc_import.settings.problems import field_problems
 from sfmc_producers.delivery.deliveries import Target
+from sfmc_producers.delivery.locations import OF_DEFINITION, problems_of
 from sfmc_producers.delivery.records import Records
+from sfmc_producers.delivery.targets import TargetOptions
+
+CLOSE_SECONDS = 5.0
+T = TypeVar("T", bound=TargetOptions)
 
 
 def open_targets(settings: Settings) -> Mapping[str, Target]:
-    """Read the [[target]] tables; nothing connects. Raises SettingsError."""
-    if not settings.targets:
-        return {}
+    """Read the [[target]] tables; nothing connects. Raises SettingsError, also for a route that delivers nowhere."""
     problems: list[str] = []
-    records = Records(connect(settings.redis), Keys(settings.prefix), settings.request_ttl)
-    made = [_open(table, settings, records, problems) for table in settings.targets]
+    made: list[Target | None] = []
+    if settings.targets:
+        records = Records(connect(settings.redis), Keys(settings.prefix), settings.request_ttl)
+        made = [_open(table, settings, records, problems) for table in settings.targets]
+    found = {each.name: each for each in made if each is not None}
+    if not problems:
+        problems = problems_of(settings.routes, found.values(), settings.account_id)
     if problems:
         raise SettingsError(problems)
-    return {each.name: each for each in made if each is not None}
+    return found
+
+
+def close_targets(targets: Mapping[str, Target], seconds: float = CLOSE_SECONDS) -> None:
+    """End all connections in order; what is being uploaded stops, and the next process goes on with it."""
+    deadline = time.monotonic() + seconds
+    for each in targets.values():
+        each.close(max(0.0, deadline - time.monotonic()))
 
 
 def _open(table: TargetTable, settings: Settings, records: Records, problems: list[str]) -> Target | None:
-    if table.kind != "sftp":
-        problems.append(f"{table.where} kind: {table.kind!r}: there is no such kind; use sftp")
+    if table.kind not in OPEN:
+        problems.append(f"{table.where} kind: {table.kind!r}: there is no such kind; use sftp or s3")
         return None
-    with extra_needed("a target of kind sftp", "sftp"):
-        from sfmc_producers.delivery.sftp import SftpOptions, SftpSession  # noqa: PLC0415 - an extra
+    if table.name in OF_DEFINITION:
+        text = f"deliver = {table.name!r} stands for the file location of a definition; choose another name"
+        problems.append(f"{table.where} name: {text}")
+    extra = {"sftp": "sftp", "s3": "aws"}[table.kind]
+    with extra_needed(f"a target of kind {table.kind}", extra):
+        return OPEN[table.kind](table, settings, records, problems)
+
+
+def _read(model: type[T], table: TargetTable, problems: list[str]) -> T | None:
     try:
-        options = SftpOptions.model_validate(table.lines)
+        return model.model_validate(table.lines)
     except ValidationError as error:
-        problems += [f"{table.where} {line}" for line in field_problems(error, SftpOptions, table.lines, str).values()]
+        problems += [f"{table.where} {line}" for line in field_problems(error, model, table.lines, str).values()]
+        return None
+
+
+def _open_sftp(table: TargetTable, settings: Settings, records: Records, problems: list[str]) -> Target | None:
+    from sfmc_producers.delivery.sftp import SftpOptions, SftpSession  # noqa: PLC0415 - an extra
+
+    options = _read(SftpOptions, table, problems)
+    if options is None:
         return None
     password = settings.target_secret(table.name, "password")
     ways = sum((password is not None, options.key_file is not None, options.agent))
@@ -46,4 +78,18 @@ def _open(table: TargetTable, settings: Settings, records: Records, problems: li
         problems.append(f"{table.where}: give one way to log in: key_file, agent, or {secret}")
     account = f"{options.user}@{options.host}:{options.port}"
     open_one = partial(SftpSession, options, password)
-    return Target(table.name, options, options.place, open_one, records, random.random, account)
+    return Target(table.name, options, options.place, open_one, records, random.random, account, "sftp")
+
+
+def _open_s3(table: TargetTable, settings: Settings, records: Records, problems: list[str]) -> Target | None:  # noqa: ARG001 - as the others
+    from sfmc_producers.delivery.s3 import S3Options, S3Session  # noqa: PLC0415 - an extra
+
+    options = _read(S3Options, table, problems)
+    if options is None:
+        return None
+    open_one = partial(S3Session, options)
+    return Target(table.name, options, options.place, open_one, records, random.random, options.place, "s3")
+
+
+Open = Callable[[TargetTable, Settings, Records, list[str]], Target | None]
+OPEN: Mapping[str, Open] = {"sftp": _open_sftp, "s3": _open_s3}

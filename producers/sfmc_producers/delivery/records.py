@@ -44,9 +44,10 @@ class Mine:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Not now; the text says why."""
+    """Not now; the text says why. `is_under_way`: it needs nothing but time, so ask again."""
 
     text: str
+    is_under_way: bool = False
 
 
 Claim = Delivered | Mine | Held

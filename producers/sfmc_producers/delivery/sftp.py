@@ -5,7 +5,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
@@ -29,6 +29,7 @@ REWIND = (IN_FLIGHT + 1) * CHUNK
 
 COMPARED = 1024 * 1024
 LOGIN_SECONDS = 60.0
+CLOSE_SECONDS = 2.0
 T = TypeVar("T")
 
 
@@ -79,6 +80,14 @@ class _Client(asyncssh.SSHClient):
         return None if password is None else [password for _ in prompts]
 
 
+async def _end(connection: asyncssh.SSHClientConnection) -> None:
+    connection.close()
+    with suppress(TimeoutError, OSError, asyncssh.Error):
+        await asyncio.wait_for(connection.wait_closed(), CLOSE_SECONDS)
+    connection.abort()
+    await asyncio.sleep(0)
+
+
 class SftpSession:
     """Uploads over one connection, which opens on first use."""
 
@@ -98,7 +107,7 @@ class SftpSession:
         if self._sftp is None:
             self._run(self._connect(), LOGIN_SECONDS)
 
-    def upload(self, temporary: str, open_content: OpenContent, tick: Callable[[int], None]) -> int:
+    def upload(self, temporary: str, name: str, open_content: OpenContent, tick: Callable[[int], None]) -> int:  # noqa: ARG002 - the name comes last
         """Write the content under its temporary name, from where an earlier attempt was cut; gives its size."""
         return self._run(self._upload(self._path(temporary), open_content, tick))
 
@@ -110,16 +119,19 @@ class SftpSession:
         """Give the size of a file; None without one."""
         return self._run(self._size(self._path(name)), self._options.timeout)
 
-    def discard(self, temporary: str) -> None:
+    def is_renamed(self, temporary: str, name: str, size: int) -> bool:
+        """Tell whether it was renamed: only the holder of the name removes the temporary file, and in no other way."""
+        return self.size(temporary) is None and self.size(name) == size
+
+    def discard(self, temporary: str, name: str) -> None:  # noqa: ARG002 - as above
         """Remove what an upload left, if it is there."""
         self._run(self._remove(self._path(temporary)), self._options.timeout)
 
     def close(self) -> None:
-        """Cut the connection."""
+        """Say goodbye and close the connection; cut it when the server does not answer."""
         if self._connection is not None:
-            self._connection.abort()
+            self._loop.run_until_complete(_end(self._connection))
         self._connection = self._sftp = None
-        self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sfmc_import.settings.values import Seconds
+from sfmc_import.settings.values import Mid, Seconds
 from sfmc_producers.checked_files import OpenContent
 
 
@@ -30,12 +30,20 @@ class TargetOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    location: str | None = Field(
+        None, min_length=1, max_length=256, description="the CustomerKey or ObjectID of the file location that it is"
+    )
+    mid: Mid | None = Field(None, description="the business unit of that location; without it that of SFMC_ACCOUNT_ID")
     connections: int = Field(2, ge=1, le=10, description="how many connections each process opens at most, 1 to 10")
+    idle: Seconds = Field(60.0, description="seconds after which a connection that nothing needs is closed")
     lock_out: Seconds = Field(1800.0, description="seconds without a try after a refused login")
 
 
 class Session(Protocol):
-    """A connection to a target, used by one thread; raises the three errors above."""
+    """A connection to a target, used by one thread; raises the three errors above.
+
+    `temporary` names an upload, which is no file yet, and is the same for the same content; `name` is that of the file.
+    """
 
     @property
     def is_connected(self) -> bool:
@@ -46,22 +54,25 @@ class Session(Protocol):
         """Log in, unless that was done."""
         ...
 
-    def upload(self, temporary: str, open_content: OpenContent, tick: Callable[[int], None]) -> int:
-        """Write the content under its temporary name; `tick` is called with the bytes so far. Gives the size."""
+    def upload(self, temporary: str, name: str, open_content: OpenContent, tick: Callable[[int], None]) -> int:
+        """Send the content, from where an earlier attempt was cut; gives its size.
+
+        `tick` is called with the bytes so far; what it raises ends the upload, and what was sent stays.
+        """
         ...
 
     def rename(self, temporary: str, name: str, size: int) -> None:
         """Put the whole file in the place of any other of this name."""
         ...
 
-    def size(self, name: str) -> int | None:
-        """Give the size of a file; None without one."""
+    def is_renamed(self, temporary: str, name: str, size: int) -> bool:
+        """Tell whether an earlier attempt has done that, whose answer was lost."""
         ...
 
-    def discard(self, temporary: str) -> None:
+    def discard(self, temporary: str, name: str) -> None:
         """Remove what an upload left."""
         ...
 
     def close(self) -> None:
-        """Cut the connection."""
+        """End the connection in order, or cut it when it does not answer."""
         ...

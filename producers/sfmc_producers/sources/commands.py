@@ -18,7 +18,7 @@ from sfmc_import.routing import Route
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
 from sfmc_producers.delivery.deliveries import Target
-from sfmc_producers.delivery.opening import open_targets
+from sfmc_producers.delivery.opening import close_targets, open_targets
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.kinds import KINDS
@@ -55,6 +55,7 @@ class Opening:
         self.set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
         self.definitions = open_definitions(settings)
         self.targets = open_targets(settings)
+        stack.callback(close_targets, self.targets)
 
     def open(self, table: SourceTable, kind: Kind, options: Options) -> Opened:
         """Open one source."""

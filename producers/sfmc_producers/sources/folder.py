@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from sfmc_import.request import FileInfo
 from sfmc_import.settings.values import Seconds
-from sfmc_producers.checked_files import open_regular
+from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.folder import Folder, describe_file, file_systems_of
 from sfmc_producers.listing import iterate_files, look_again, reason_of
 from sfmc_producers.mounts import is_network
@@ -127,7 +127,7 @@ class FolderSource:
             for file in iterate_files(self.folder.path, recursive=self.folder.recursive):
                 info = self._look(file, rule)
                 if info is not None:
-                    yield Arrival(file=info, open_content=partial(open_regular, self.folder.path / file.name))
+                    yield Arrival(file=info, open_content=partial(LocalFile, self.folder.path / file.name, file))
         except OSError as error:
             raise SourceUnavailableError(f"folder {self.folder.path} cannot be read: {reason_of(error)}") from error
 

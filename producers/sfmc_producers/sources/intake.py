@@ -44,6 +44,10 @@ def is_unchecked(routing: Routing | None) -> TypeGuard[Routed]:
     return isinstance(routing, Routed) and routing.preflight is None and routing.deliver is None
 
 
+def _is_taken(taken: Taken | InvalidRequest | Held | None) -> bool | InvalidRequest:
+    return taken if isinstance(taken, InvalidRequest) else isinstance(taken, Taken)
+
+
 class Intake:
     """Takes the arrivals of one source; safe for threads as the submitter is.
 
@@ -61,8 +65,7 @@ class Intake:
 
         False: not now, ask again. InvalidRequest: no repetition helps.
         """
-        taken = self.take_arrival(arrival)
-        return taken if isinstance(taken, InvalidRequest) else taken is not None
+        return _is_taken(self.take_arrival(arrival))
 
     def take_many(self, arrivals: Sequence[Arrival]) -> list[bool | InvalidRequest]:
         """Take arrivals in few round trips; each as `take` does, whatever becomes of the others."""
@@ -74,13 +77,13 @@ class Intake:
             self._answered(arrival, target, next(answers)) if is_unchecked(target) else self._take_to(arrival, target)
             for arrival, target in routed
         ]
-        return [each if isinstance(each, InvalidRequest) else each is not None for each in taken]
+        return [_is_taken(each) for each in taken]
 
-    def take_arrival(self, arrival: Arrival) -> Taken | InvalidRequest | None:
-        """Do the same as `take`, and say what became of it; None: not now."""
+    def take_arrival(self, arrival: Arrival) -> Taken | InvalidRequest | Held | None:
+        """Do the same as `take`, and say what became of it; Held: it is not delivered yet, None: not now."""
         return self._take_to(arrival, self.route(arrival))
 
-    def _take_to(self, arrival: Arrival, routing: Routing | None) -> Taken | InvalidRequest | None:
+    def _take_to(self, arrival: Arrival, routing: Routing | None) -> Taken | InvalidRequest | Held | None:
         if routing is None:
             return None
         if isinstance(routing, Routed):
@@ -103,26 +106,25 @@ class Intake:
 
     def submit(self, arrival: Arrival, target: Routed) -> bool | InvalidRequest:
         """Record the request of an arrival for this definition; answers as `take`."""
-        taken = self.submit_to(arrival, target)
-        return taken if isinstance(taken, InvalidRequest) else taken is not None
+        return _is_taken(self.submit_to(arrival, target))
 
     def report(self, arrival: Arrival, routing: Unrouted | AmbiguousRoute) -> bool:
         """Report that an arrival starts nothing; False: not now, ask again."""
         return self._report(arrival, routing) is not None
 
-    def submit_to(self, arrival: Arrival, target: Routed) -> Taken | InvalidRequest | None:
+    def submit_to(self, arrival: Arrival, target: Routed) -> Taken | InvalidRequest | Held | None:
         """Record the request of an arrival for this definition; answers as `take_arrival`."""
         answer = self.submitter.submit(arrival.file, target, self.source, arrival.event_id, arrival.open_content)
         return self._answered(arrival, target, answer)
 
     def _answered(
         self, arrival: Arrival, target: Routed, answer: SubmitResult | InvalidRequest | Refused | Skipped | Held | None
-    ) -> Taken | InvalidRequest | None:
+    ) -> Taken | InvalidRequest | Held | None:
         if isinstance(answer, (Refused, Skipped)):
             self._say_not_started(arrival, target, answer)
             return Taken(target, is_new=False, request_id=getattr(answer, "request_id", None))
         if not isinstance(answer, SubmitResult):
-            return answer if isinstance(answer, InvalidRequest) else None
+            return answer
         event = "arrival_submitted" if answer.is_new else "arrival_known"
         names = {"file": arrival.file.name, "customer_key": target.customer_key, "mid": target.mid}
         self._log.info(event, request_id=answer.request_id, event_id=arrival.event_id, **names)

@@ -68,6 +68,8 @@ def run_scan(name: str, *, since: str | None, dry_run: bool, as_json: bool) -> N
             for found in scan.run():
                 _show_found(found, dry_run=dry_run, as_json=as_json)
     _show_counts(scan.counts, begin, dry_run=dry_run, as_json=as_json)
+    if scan.counts.waiting:
+        raise SystemExit(1)
 
 
 def would_submit(explaining: Explaining) -> Take:
@@ -116,7 +118,7 @@ def _show_counts(counts: Counts, begin: float, *, dry_run: bool, as_json: bool) 
     new = "would be new" if dry_run else "new"
     print_line(
         f"{counts.seen} files: {counts.new} {new}, {counts.known} known, {counts.unmatched} without a definition,"
-        f" {counts.refused} refused, {counts.older} older than {_time(begin)}"
+        f" {counts.refused} refused, {counts.waiting} waiting, {counts.older} older than {_time(begin)}"
     )
     if counts.unmatched and not dry_run:
         print_line("list those without a definition with: sfmc-import status --unmatched", err=True)

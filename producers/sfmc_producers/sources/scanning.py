@@ -1,6 +1,7 @@
 """Scans a source: lists what lies there now, and submits what has no request yet; any number of times."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Literal, Protocol, runtime_checkable
@@ -10,6 +11,7 @@ import structlog
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import Routed
+from sfmc_producers.delivery.records import Held
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.intake import Intake
@@ -19,6 +21,12 @@ from sfmc_producers.submitter import InvalidRequest
 
 STOP_SECONDS = 5.0
 """How long a source that ends waits for its scan; what that did not submit comes with the next one."""
+
+MOST_UNDER_WAY = 100
+"""Files of a scan that are being delivered; the next ones are listed when one of them is done."""
+
+AGAIN_SECONDS = 0.2
+"""How often files under way are asked for."""
 
 
 @runtime_checkable
@@ -42,14 +50,15 @@ class Counts:
     known: int = 0
     unmatched: int = 0
     refused: int = 0
+    waiting: int = 0
     older: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that a person may want to know of: a new request, or one that no ledger would take, and why."""
+    """A file that a person may want to know of: a new request, one that no ledger would take, or one that waits."""
 
-    what: Literal["new", "refused"]
+    what: Literal["new", "refused", "waiting"]
     file: FileInfo
     customer_key: str
     mid: str
@@ -60,30 +69,60 @@ class Found:
 class Take(Protocol):
     """Decides about one arrival."""
 
-    def __call__(self, arrival: Arrival) -> "Found | Literal['known', 'unmatched']":
-        """Submit it, or say what would become of it; raises ServiceUnavailableError when that is not known now."""
+    def __call__(self, arrival: Arrival) -> "Found | Held | Literal['known', 'unmatched']":
+        """Submit it, or say what would become of it; raises ServiceUnavailableError when that is not known now.
+
+        Held: it is not delivered yet.
+        """
         ...
 
 
 class Scan:
-    """One scan. `since` are seconds since 1970: older files are left out; a file without a time is not old."""
+    """One scan. `since` are seconds since 1970: older files are left out; a file without a time is not old.
 
-    def __init__(self, source: Listable, take: Take, since: float | None) -> None:
+    `wait` waits for so many seconds before files under way are asked for again; True from it ends the scan.
+    """
+
+    def __init__(
+        self, source: Listable, take: Take, since: float | None, wait: Callable[[float], bool] | None = None
+    ) -> None:
         self._source, self._take, self._since = source, take, since
+        self._wait = wait or threading.Event().wait
+        self._under_way: deque[Arrival] = deque()
         self.counts = Counts()
 
     def run(self) -> Iterator[Found]:
-        """Yield what is new or refused, while the source is listed."""
+        """Yield what is new, refused or waits, while the source is listed, and then what is still under way."""
         for arrival in self._source.list_arrivals():
             self.counts.seen += 1
             if self._is_old(arrival):
                 self.counts.older += 1
                 continue
-            found = self._take(arrival)
-            name = found if isinstance(found, str) else found.what
-            setattr(self.counts, name, getattr(self.counts, name) + 1)
-            if not isinstance(found, str):
-                yield found
+            yield from self._look(arrival)
+            if len(self._under_way) > MOST_UNDER_WAY:
+                yield from self._look_again(MOST_UNDER_WAY)
+        yield from self._look_again(0)
+
+    def _look_again(self, most: int) -> Iterator[Found]:
+        """Ask for the files under way until there are no more than `most`."""
+        while len(self._under_way) > most:
+            if self._wait(AGAIN_SECONDS):
+                self.counts.waiting += len(self._under_way)
+                self._under_way.clear()
+            for _ in range(len(self._under_way)):
+                yield from self._look(self._under_way.popleft())
+
+    def _look(self, arrival: Arrival) -> Iterator[Found]:
+        found = self._take(arrival)
+        if isinstance(found, Held):
+            if found.is_under_way:
+                self._under_way.append(arrival)
+                return
+            found = Found("waiting", arrival.file, "", "", text=found.text)
+        name = found if isinstance(found, str) else found.what
+        setattr(self.counts, name, getattr(self.counts, name) + 1)
+        if not isinstance(found, str):
+            yield found
 
     def _is_old(self, arrival: Arrival) -> bool:
         changed_at = arrival.last_changed
@@ -93,8 +132,10 @@ class Scan:
 def submit_with(intake: Intake) -> Take:
     """Submit each arrival through this intake."""
 
-    def take(arrival: Arrival) -> "Found | Literal['known', 'unmatched']":
+    def take(arrival: Arrival) -> "Found | Held | Literal['known', 'unmatched']":
         taken = intake.take_arrival(arrival)
+        if isinstance(taken, Held):
+            return taken
         if taken is None:
             raise ServiceUnavailableError(f"{intake.source}: Redis or the list of definitions does not answer")
         if isinstance(taken, InvalidRequest):
@@ -149,7 +190,11 @@ class ScannedSource:
             stopped.wait(self._every)
 
     def _scan_once(self, stopped: Wakeup) -> None:
-        scan = Scan(self._listed, submit_with(self._intake), self._since())
+        def wait(seconds: float) -> bool:
+            stopped.wait(seconds)
+            return stopped.is_closing
+
+        scan = Scan(self._listed, submit_with(self._intake), self._since(), wait)
         for found in scan.run():
             if found.what == "refused":
                 self._log.error("file_rejected", file=found.file.name, problems=[found.text])

@@ -10,12 +10,13 @@ from structlog.testing import capture_logs
 
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.request import FileInfo
+from sfmc_producers.delivery.records import Held
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.questions import read_since
 from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailableError
-from sfmc_producers.sources.scanning import Listable, Scan, ScannedSource, submit_with
+from sfmc_producers.sources.scanning import MOST_UNDER_WAY, Found, Listable, Scan, ScannedSource, submit_with
 from sfmc_producers.submitter import RoutingRules, Submitter
 
 NOW = 1_800_000_000.0
@@ -198,3 +199,39 @@ def test_a_scan_that_is_refused_is_not_tried_again(client) -> None:
 
 def test_scans_end_with_a_source_that_is_refused(client) -> None:
     run_beside(client, Counted(1, arrival()), SourceRefusedError("wrong password", "give another"))
+
+
+def delivering(*answers: object):
+    """Gives these answers in turn for each file, then a new request."""
+    left = {}
+
+    def take(arrival: Arrival):
+        turns = left.setdefault(arrival.file.name, list(answers))
+        return turns.pop(0) if turns else Found("new", arrival.file, "orders", "1", "r1")
+
+    return take
+
+
+def test_a_scan_goes_on_while_files_are_delivered_and_ends_when_they_are() -> None:
+    under_way = Held("on its way", is_under_way=True)
+    listed = Listed(*(arrival(f"{number}.csv") for number in range(2 * MOST_UNDER_WAY)))
+    waits: list[float] = []
+    made = Scan(listed, delivering(under_way, under_way), None, lambda seconds: waits.append(seconds) or False)
+    names = {each.file.name for each in made.run()}
+
+    assert (len(names), made.counts.new, made.counts.waiting) == (2 * MOST_UNDER_WAY, 2 * MOST_UNDER_WAY, 0)
+    assert 2 <= len(waits) <= 6
+
+
+def test_a_file_that_cannot_be_delivered_now_is_said_to_be_waiting_and_the_rest_goes_on() -> None:
+    take = delivering(Held("on its way", is_under_way=True), Held("target ftp: refuses"))
+    made = Scan(Listed(arrival("a.csv"), arrival("b.csv")), take, None, lambda _: False)
+
+    assert [(each.what, each.text) for each in made.run()] == [("waiting", "target ftp: refuses")] * 2
+    assert made.counts.waiting == 2
+
+
+def test_a_scan_that_is_to_end_leaves_what_is_under_way() -> None:
+    made = Scan(Listed(arrival()), delivering(*[Held("on its way", is_under_way=True)] * 9), None, lambda _: True)
+
+    assert (list(made.run()), made.counts.waiting) == ([], 1)

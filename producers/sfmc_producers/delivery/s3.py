@@ -1,0 +1,314 @@
+"""The target `s3`: multipart uploads, of which no file is seen before it is complete."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
+
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import Field
+
+from sfmc_import.settings.values import Seconds, Url
+from sfmc_producers.checked_files import OpenContent
+from sfmc_producers.delivery.targets import (
+    FileRefusedError,
+    TargetOptions,
+    TargetRefusedError,
+    TargetUnavailableError,
+)
+from sfmc_producers.sources.aws import MISSING, NO_LOGIN, REFUSED, config
+from sfmc_producers.sources.deadlines import Caller, DeadlineError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PART = 8 * 1024 * 1024
+"""Bytes of a part, and of memory for each connection; S3 takes no part under 5 MiB but the last."""
+
+MOST_PARTS = 10_000
+MARK = "sfmc-upload"
+"""The metadata of an object that say which upload it came from."""
+
+THROTTLED = frozenset({"RequestLimitExceeded", "RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
+T = TypeVar("T")
+
+
+class S3Options(TargetOptions):
+    """The lines of a [[target]] of kind `s3`."""
+
+    kind: Literal["s3"] = "s3"
+    bucket: str = Field(pattern=r"^[A-Za-z0-9._-]{3,255}$", description="the bucket")
+    prefix: str = Field("", max_length=512, description="how the keys of the files begin, such as import/")
+    region: str | None = Field(None, pattern=r"^[a-z0-9-]{1,40}$", description="its region; without it boto3 finds it")
+    endpoint_url: Url | None = Field(None, description="the address of what looks like AWS")
+    timeout: Seconds = Field(60.0, ge=0.1, le=60, description="seconds that one call may take, with 8 MiB in its body")
+    lock_out: Seconds = Field(300.0, description="seconds without a try after a refused login")
+
+    @property
+    def place(self) -> str:
+        """What tells the bucket and prefix from all others."""
+        at = f" at {self.endpoint_url}" if self.endpoint_url else ""
+        return f"s3://{self.bucket}/{self.prefix.rstrip('/')}{at}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part that is there: its tag, its checksum if S3 keeps one, and its size."""
+
+    tag: str
+    checksum: str | None
+    size: int
+
+
+@dataclass(slots=True)
+class _Upload:
+    """A multipart upload under one key, and what was sent of it: the parts, and the digests of each."""
+
+    key: str
+    upload_id: str
+    there: dict[int, _Part] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    sha256: bytes = b""
+    md5: bytes = b""
+    size: int = 0
+
+    def checksum(self) -> str:
+        """Give the checksum of the whole object as S3 makes it, without their number: that of those of its parts."""
+        return _base64(hashlib.sha256(self.sha256).digest())
+
+    def tag(self) -> str:
+        """Give its tag, where S3 makes it of the MD5 of the parts."""
+        return f"{hashlib.md5(self.md5, usedforsecurity=False).hexdigest()}-{len(self.tags)}"
+
+    def manifest(self) -> Any:
+        """Say which parts make the object, each with its checksum, which S3 then demands."""
+        sums = [_base64(self.sha256[at : at + 32]) for at in range(0, len(self.sha256), 32)]
+        both = enumerate(zip(self.tags, sums, strict=True), start=1)
+        return {"Parts": [{"PartNumber": number, "ETag": tag, "ChecksumSHA256": sha} for number, (tag, sha) in both]}
+
+
+class S3Session:
+    """Uploads by one thread, over a client that is made on first use; each call and each read has a deadline."""
+
+    def __init__(self, options: S3Options, part: int = PART) -> None:
+        self._options, self._part_bytes = options, part
+        self._client: S3Client | None = None
+        self._caller = Caller("sfmc-s3")
+        self._upload: _Upload | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the client is made; the first call finds out whether the login is right."""
+        return self._client is not None
+
+    def connect(self) -> None:
+        """Make the client; the login comes from boto3's own chain."""
+        if self._client is None:
+            self._client = self._call(self._open)
+
+    def upload(self, temporary: str, name: str, open_content: OpenContent, tick: Callable[[int], None]) -> int:
+        """Send the parts that are not there yet; a part that is there with the same checksum is not sent again."""
+        with closing(open_content()) as content:
+            upload = self._upload = self._resume(self._key(name)) or self._begin(self._key(name), temporary)
+            try:
+                while part := self._read(content, lambda: tick(upload.size)):
+                    self._send(upload, part)
+                    tick(upload.size)
+            except FileRefusedError:
+                # What S3 refuses once it would refuse again: the next attempt begins anew.
+                with suppress(TargetUnavailableError, TargetRefusedError, FileRefusedError):
+                    self._abort(upload.key, upload.upload_id)
+                raise
+        return upload.size
+
+    def rename(self, temporary: str, name: str, size: int) -> None:
+        """Make the parts an object, in the place of any other of this name; compares its size and its checksum."""
+        upload, client = self._upload, self._s3()
+        assert upload is not None, "upload comes first"
+        here: Any = {"Bucket": self._options.bucket, "Key": upload.key}
+        if not upload.tags:
+            self._abort(upload.key, upload.upload_id)
+            self._call(lambda: client.put_object(**here, Body=b"", Metadata={MARK: temporary}))
+            return
+        try:
+            wanted = upload.manifest()
+            self._call(
+                lambda: client.complete_multipart_upload(**here, UploadId=upload.upload_id, MultipartUpload=wanted)
+            )
+        except FileRefusedError:
+            # The first answer may have been lost: then there is no such upload any more, but the object.
+            if not self.is_renamed(temporary, name, size):
+                raise
+        self._compare(self._call(lambda: client.head_object(**here, ChecksumMode="ENABLED")), upload, size)
+
+    def is_renamed(self, temporary: str, name: str, size: int) -> bool:
+        """Tell whether the object came from this upload."""
+        client, key = self._s3(), self._key(name)
+
+        def look() -> Any:
+            try:
+                return client.head_object(Bucket=self._options.bucket, Key=key)
+            except ClientError as error:
+                if _code(error) in {"404", "NoSuchKey", "NotFound"}:
+                    return None
+                raise
+
+        found = self._call(look)
+        return bool(found and found["ContentLength"] == size and found["Metadata"].get(MARK) == temporary)
+
+    def discard(self, temporary: str, name: str) -> None:  # noqa: ARG002 - uploads are found by the key
+        """End all uploads under this key: what is sent of them would be paid for."""
+        for upload_id in self._uploads(self._key(name)):
+            self._abort(self._key(name), upload_id)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._caller.stop()
+        if self._client is not None:
+            self._client.close()
+
+    def _open(self) -> "S3Client":
+        made = config(1, checks=True).merge(Config(read_timeout=self._options.timeout))
+        session = Session(region_name=self._options.region)
+        return session.client("s3", endpoint_url=self._options.endpoint_url, config=made)
+
+    def _s3(self) -> "S3Client":
+        assert self._client is not None, "connect comes first"
+        return self._client
+
+    def _key(self, name: str) -> str:
+        return f"{self._options.prefix}{name}"
+
+    def _call(self, action: Callable[[], T]) -> T:
+        with _errors(self._options.place):
+            return self._caller.within(self._options.timeout, action)
+
+    def _read(self, content: BinaryIO, tick: Callable[[], None]) -> bytes:
+        """Read a whole part, or what is left."""
+        part = bytearray()
+        while len(part) < self._part_bytes:
+            read = partial(content.read, self._part_bytes - len(part))
+            try:
+                found = self._caller.within(self._options.timeout, read)
+            except DeadlineError as error:
+                raise TimeoutError(f"the file cannot be read: {error}") from error
+            if not found:
+                break
+            part += found
+            tick()
+        return bytes(part)
+
+    def _uploads(self, key: str) -> list[str]:
+        """Find the uploads under a key, the newest first."""
+        pages = self._s3().get_paginator("list_multipart_uploads")
+
+        def ask() -> list[Any]:
+            found = pages.paginate(Bucket=self._options.bucket, Prefix=key)
+            return [each for page in found for each in page.get("Uploads", ()) if each["Key"] == key]
+
+        newest = sorted(self._call(ask), key=lambda each: each["Initiated"], reverse=True)
+        return [each["UploadId"] for each in newest]
+
+    def _resume(self, key: str) -> _Upload | None:
+        """Take up what an earlier attempt has left; which of its parts are right is seen when they are compared."""
+        uploads = self._uploads(key)
+        for each in uploads[1:]:
+            self._abort(key, each)
+        if not uploads:
+            return None
+        found = uploads[0]
+        pages = self._s3().get_paginator("list_parts")
+
+        def ask() -> list[Any]:
+            answer = pages.paginate(Bucket=self._options.bucket, Key=key, UploadId=found)
+            return [each for page in answer for each in page.get("Parts", ())]
+
+        there = {each["PartNumber"]: _part_of(each, each["Size"]) for each in self._call(ask)}
+        return _Upload(key, found, there)
+
+    def _begin(self, key: str, temporary: str) -> _Upload:
+        client = self._s3()
+        made = self._call(
+            lambda: client.create_multipart_upload(
+                Bucket=self._options.bucket, Key=key, ChecksumAlgorithm="SHA256", Metadata={MARK: temporary}
+            )
+        )
+        return _Upload(key, made["UploadId"])
+
+    def _send(self, upload: _Upload, part: bytes) -> None:
+        number, client = len(upload.tags) + 1, self._s3()
+        if number > MOST_PARTS:
+            raise FileRefusedError(f"the file has more than {MOST_PARTS * self._part_bytes} bytes")
+        sha256, md5 = hashlib.sha256(part).digest(), hashlib.md5(part, usedforsecurity=False).digest()
+        there = upload.there.get(number)
+        if there is None or not _is_same(there, len(part), sha256, md5):
+            place: Any = {"Bucket": self._options.bucket, "Key": upload.key, "UploadId": upload.upload_id}
+            sent: Any = {"PartNumber": number, "Body": part, "ChecksumSHA256": _base64(sha256)}
+            there = _part_of(self._call(lambda: client.upload_part(**place, **sent)), len(part))
+        upload.tags.append(there.tag)
+        upload.sha256 += sha256
+        upload.md5 += md5
+        upload.size += len(part)
+
+    def _abort(self, key: str, upload_id: str) -> None:
+        client = self._s3()
+
+        def abort() -> None:
+            try:
+                client.abort_multipart_upload(Bucket=self._options.bucket, Key=key, UploadId=upload_id)
+            except ClientError as error:
+                if _code(error) != "NoSuchUpload":
+                    raise
+
+        self._call(abort)
+
+    def _compare(self, found: Any, upload: _Upload, size: int) -> None:
+        place, length = self._options.place, found["ContentLength"]
+        if length != size:
+            raise FileRefusedError(f"{place} has {length} bytes after {size} were sent")
+        theirs, tag = found.get("ChecksumSHA256", "").partition("-")[0], found["ETag"].strip('"')
+        # The tag is no checksum where a key of KMS encrypts.
+        is_tag_known = not theirs and "-" in tag and "kms" not in found.get("ServerSideEncryption", "")
+        if (theirs and theirs != upload.checksum()) or (is_tag_known and tag != upload.tag()):
+            raise FileRefusedError(f"{place} has another checksum than the file that was sent")
+
+
+def _part_of(answer: Any, size: int) -> _Part:
+    return _Part(answer["ETag"], answer.get("ChecksumSHA256"), size)
+
+
+def _is_same(there: _Part, size: int, sha256: bytes, md5: bytes) -> bool:
+    same = there.checksum == _base64(sha256) if there.checksum else there.tag.strip('"') == md5.hex()
+    return there.size == size and same
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def _errors(place: str) -> Iterator[None]:
+    """Say of trouble with S3 whether a person must act, only this file is refused, or it may pass by itself."""
+    try:
+        yield
+    except ClientError as error:
+        text, code = f"{place}: {error}", _code(error)
+        if code in REFUSED | MISSING:
+            fix = "check the login of AWS, its rights, the name of the bucket and the region"
+            raise TargetRefusedError(f"{text}; {fix}") from error
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        is_refused = 400 <= status < 500 and status != 429 and code not in THROTTLED
+        raise (FileRefusedError if is_refused else TargetUnavailableError)(text) from error
+    except NO_LOGIN as error:
+        raise TargetRefusedError(f"{place}: {error}; give the login of AWS") from error
+    except (BotoCoreError, DeadlineError) as error:
+        raise TargetUnavailableError(f"{place}: {error}") from error
