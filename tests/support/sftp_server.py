@@ -19,6 +19,7 @@ WATCH.use(PASSWORD)
 class SftpTestServer:
     """Serves `root` at 127.0.0.1:`port` until closed.
 
+    `errors` says of each connection that has ended how: None when its client closed it in order.
     `logins` are the (method, accepted) of every try, `connections` how many were ever opened, `open` how many are now,
     `peak` the most at a time. `stalls` names operations (scandir, lstat, open, read, rename, remove) that never
     answer; `entries` takes the place of a listing; `attributes` changes the attributes of each entry; `before` and
@@ -36,6 +37,7 @@ class SftpTestServer:
         self.logins: list[tuple[str, bool]] = []
         self.connections = self.peak = 0
         self.open: set[asyncssh.SSHServerConnection] = set()
+        self.errors: list[Exception | None] = []
         self.stalls: set[str] = set()
         self.ends_refused_logins = False
         self.entries: Callable[[str], AsyncIterator[asyncssh.SFTPName]] | None = None
@@ -134,7 +136,7 @@ class _Login(asyncssh.SSHServer):
         server.peak = max(server.peak, len(server.open))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        del exc
+        self._server.errors.append(exc)
         self._server.open.discard(self._conn)
 
     def session_requested(self) -> asyncssh.SSHServerSession[bytes] | bool:
