@@ -140,8 +140,8 @@ class S3Session:
             self._call(
                 lambda: client.complete_multipart_upload(**here, UploadId=upload.upload_id, MultipartUpload=wanted)
             )
-        except FileRefusedError:
-            # The first answer may have been lost: then there is no such upload any more, but the object.
+        except (FileRefusedError, TargetUnavailableError):
+            # The answer may have been lost: then there is no such upload any more, but the object.
             if not self.is_renamed(temporary, name, size):
                 raise
         self._compare(self._call(lambda: client.head_object(**here, ChecksumMode="ENABLED")), upload, size)

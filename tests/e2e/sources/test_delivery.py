@@ -1,30 +1,141 @@
-"""A file of a folder is delivered by SFTP to where the sandbox imports from, and its import completes."""
+"""A file is delivered to where its definition reads, by a watcher or a scan, and its import completes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.integration.delivery.conftest import PASSWORD, sftp_server  # noqa: F401 - a fixture
-from tests.support.processes import running_system
-from tests.support.sources import example_of, use_policy
+from tests.support.aws_server import aws_server
+from tests.support.processes import RunningSystem, running_system
+from tests.support.soap_conversation import Conversation, thing
+from tests.support.sources import example_of, running_source, use_policy
 from tests.support.waiting import eventually
+
+SECRET = {"SFMC_TARGET_ENHANCED_FTP_PASSWORD": PASSWORD}
+ROWS = "Key,Value\n1,one\n"
+
+
+def example(server: Any) -> str:
+    """The example of the page, with the server of a test."""
+    changes = {
+        "mcabc.ftp.marketingcloudops.com": "127.0.0.1",
+        "port = 22": f"port = {server.port}",
+        "SHA256:replace-with-the-fingerprint-of-your-stack": server.fingerprint,
+    }
+    return example_of("delivery", **changes)
+
+
+def source(folder: Path, *lines: str) -> str:
+    """A folder as a source."""
+    folder.mkdir(exist_ok=True)
+    head = ("", "[[source]]", 'name = "arrivals"', 'kind = "folder"', f'path = "{folder}"', "stable_seconds = 0.01")
+    return "\n".join((*head, *lines, ""))
+
+
+def serve(server: Any, system: RunningSystem) -> None:
+    """Let the server write where the sandbox reads."""
+    server.folder = system.sandbox.drop("other.csv", "x").parents[1]
+
+
+def with_orders(system: RunningSystem) -> RunningSystem:
+    system.worker()
+    system.beat()
+    system.sandbox.control.define("orders", FileSpec="orders_1.csv")
+    return system
 
 
 def test_a_file_of_a_folder_is_delivered_and_its_import_completes(sftp_server) -> None:  # noqa: F811
-    policy = example_of(
-        "delivery",
-        **{
-            "mcabc.ftp.marketingcloudops.com": "127.0.0.1",
-            "port = 22": f"port = {sftp_server.port}",
-            "SHA256:replace-with-the-fingerprint-of-your-stack": sftp_server.fingerprint,
-        },
-    )
-    with running_system() as system:
-        system.worker()
-        system.beat()
-        system.sandbox.control.define("orders", FileSpec="orders_1.csv")
-        sftp_server.folder = system.sandbox.drop("other.csv", "x").parents[1]
+    with running_system() as started:
+        system = with_orders(started)
+        serve(sftp_server, system)
         folder = system.folder / "in"
         folder.mkdir()
-        secret = {"SFMC_TARGET_ENHANCED_FTP_PASSWORD": PASSWORD}
-        system.start("watch", str(folder), "--stable-seconds", "0.2", **use_policy(system, policy), **secret)
-        (folder / "orders_1.csv").write_text("Key,Value\n1,one\n")
-        eventually(lambda: "completed" in system.names(), 30, "it is imported")
+        policy = use_policy(system, example(sftp_server))
+        child = system.start("watch", str(folder), "--stable-seconds", "0.2", **policy, **SECRET)
+        (folder / "orders_1.csv").write_text(ROWS)
+        eventually(lambda: "completed" in system.names(), 60, "it is imported")
         assert len(system.sandbox.control.performs("orders")) == 1
         assert sftp_server.names() == ["orders_1.csv", "other.csv"]
+        child.terminate()
+        assert child.wait(60) == 0
+        assert "Traceback" not in system.log_of(child).read_text()
+
+
+def test_a_scan_delivers_what_has_no_request_yet_and_twice_submits_nothing_new(sftp_server) -> None:  # noqa: F811
+    with running_system() as started:
+        system = with_orders(started)
+        serve(sftp_server, system)
+        policy = use_policy(system, example(sftp_server) + source(system.folder / "in"))
+        (system.folder / "in" / "orders_1.csv").write_text(ROWS)
+        first, second = (system.run("scan", "arrivals", **policy, **SECRET) for _ in range(2))
+        assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+        assert "1 files: 1 new, 0 known" in first.stdout
+        assert "1 files: 0 new, 1 known" in second.stdout
+        system.await_event("completed")
+        assert system.names().count("accepted") == 1
+        assert sftp_server.names() == ["orders_1.csv", "other.csv"]
+
+
+def test_a_scan_says_of_what_cannot_be_delivered_now_that_it_waits(sftp_server) -> None:  # noqa: F811
+    with running_system() as system:
+        policy = use_policy(system, example(sftp_server) + source(system.folder / "in"))
+        system.sandbox.control.define("orders", FileSpec="orders_1.csv")
+        (system.folder / "in" / "orders_1.csv").write_text(ROWS)
+        done = system.run("scan", "arrivals", **policy, SFMC_TARGET_ENHANCED_FTP_PASSWORD="wrong")
+        assert done.returncode == 1
+        assert "refuses the login of 510001234" in done.stdout
+        assert "0 new, 0 known, 0 without a definition, 0 refused, 1 waiting" in done.stdout
+        assert (system.names(), sftp_server.names()) == ([], [])
+
+
+def test_the_scans_beside_a_source_deliver(sftp_server) -> None:  # noqa: F811
+    with running_system() as started:
+        system = with_orders(started)
+        serve(sftp_server, system)
+        folder = system.folder / "in"
+        # The source itself would have to see the file a hundred times.
+        policy = example(sftp_server) + source(folder, "rescan = 3600", "scans = 100", 'scan_every = "0.2s"')
+        with running_source(system, "arrivals", policy, **SECRET):
+            (folder / "orders_1.csv").write_text(ROWS)
+            system.await_event("completed")
+        assert system.names().count("accepted") == 1
+        assert sftp_server.names() == ["orders_1.csv", "other.csv"]
+
+
+def test_a_definition_that_reads_elsewhere_is_said_in_one_line_and_nothing_starts(sftp_server) -> None:  # noqa: F811
+    with running_system() as system:
+        policy = use_policy(system, example(sftp_server) + source(system.folder / "in"))
+        assert Conversation(system.sandbox).create(location("partner sftp")).text("OverallStatus") == "OK"
+        elsewhere = {"CustomerKey": "partner sftp"}
+        system.sandbox.control.define("orders", FileSpec="orders_1.csv", RetrieveFileTransferLocation=elsewhere)
+        (system.folder / "in" / "orders_1.csv").write_text(ROWS)
+        done = system.run("scan", "arrivals", **policy, **SECRET)
+        assert 'no [[target]] of kind sftp: add location = "partner sftp"' in done.stdout
+        assert "1 refused" in done.stdout
+        assert (system.names(), sftp_server.names()) == ([], [])
+
+
+def location(key: str) -> str:
+    return thing("FileTransferLocation", f"<CustomerKey>{key}</CustomerKey>")
+
+
+@pytest.mark.parametrize("deliver", ["s3", "import-bucket"])
+def test_a_file_is_delivered_to_s3_and_its_import_completes(deliver) -> None:
+    # The sandbox reads folders, so the bucket has a copy in the folder of the location.
+    with aws_server() as aws, running_system(aws.env) as started:
+        system = with_orders(started)
+        aws.bucket("imports-of-acme")
+        assert Conversation(system.sandbox).create(location("Import bucket")).text("OverallStatus") == "OK"
+        bucket = {"CustomerKey": "Import bucket"}
+        system.sandbox.control.define("orders", FileSpec="orders_1.csv", RetrieveFileTransferLocation=bucket)
+        system.sandbox.drop("orders_1.csv", ROWS, location="Import bucket")
+        policy = example_of("delivery-s3", **{'deliver = "s3"': f'deliver = "{deliver}"'})
+        folder = system.folder / "in"
+        text = policy + source(folder, 'after = "delete"', "rescan = 0.5")
+        (folder / "orders_1.csv").write_text(ROWS)
+        with running_source(system, "arrivals", text):
+            system.await_event("completed")
+            eventually(lambda: not (folder / "orders_1.csv").exists(), 60, "it is deleted at its source")
+        found = aws.s3.get_object(Bucket="imports-of-acme", Key="import/orders_1.csv")["Body"].read()
+        assert (found, system.names().count("accepted")) == (ROWS.encode(), 1)

@@ -161,6 +161,23 @@ def test_an_upload_that_a_newer_file_replaces_is_ended(world) -> None:
     assert (world.submitted, world.uploads()) == ([("r2", b"newer")], 0)
 
 
+def test_a_program_that_was_frozen_cannot_complete_what_a_newer_file_has_replaced(world) -> None:
+    frozen = session_of(world.aws.url)
+    frozen.connect()
+    job = job_of(world.path, lambda: "r1")
+    size = frozen.upload(".sfmc-f1.part", "orders.csv", job.open_content, lambda _: None)
+    newer = session_of(world.aws.url)
+    newer.connect()
+    newer.discard(".sfmc-f1.part", "orders.csv")
+    world.aws.put(KEY, b"newer")
+    # S3 says NoSuchUpload, moto that it has failed.
+    with pytest.raises((FileRefusedError, TargetUnavailableError)):
+        frozen.rename(".sfmc-f1.part", "orders.csv", size)
+    for each in (frozen, newer):
+        each.close()
+    assert world.object() == b"newer"
+
+
 def test_a_lost_answer_to_the_completion_is_no_failure(world, monkeypatch) -> None:
     lost = []
 
