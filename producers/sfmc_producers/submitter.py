@@ -201,7 +201,7 @@ class Submitter:
         preflight of the route is carried out before, and a file whose route delivers is delivered; Held says why that
         is not done yet.
         """
-        if is_location(target.deliver):
+        if is_location(target.deliver) and open_content is not None:
             place = self._located(target)
             if not isinstance(place, Routed):
                 return None if place is None else InvalidRequest(problems=(place,))
@@ -231,7 +231,7 @@ class Submitter:
     ) -> SubmitResult | InvalidRequest | Refused | Held | None:
         place = self._rules.targets.get(deliver.target)
         if place is None or open_content is None:
-            what = f"there is no [[target]] {deliver.target}" if place is None else f"{source} gives no content"
+            what = f"{source} gives no content" if open_content is None else f"there is no [[target]] {deliver.target}"
             return InvalidRequest(problems=(f"its route delivers to {deliver.target}: {what}",))
         if problem := name_problem(deliver.name):
             return InvalidRequest(problems=(problem,))

@@ -1,27 +1,26 @@
 """The target `s3`: multipart uploads, of which no file is seen before it is complete."""
 
-import base64
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 from boto3.session import Session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from pydantic import Field
 
 from sfmc_import.settings.values import Seconds, Url
 from sfmc_producers.checked_files import OpenContent
+from sfmc_producers.delivery.s3_uploads import Upload, base64_of, code_of, is_same, part_of, s3_errors
 from sfmc_producers.delivery.targets import (
     FileRefusedError,
     TargetOptions,
     TargetRefusedError,
     TargetUnavailableError,
 )
-from sfmc_producers.sources.aws import MISSING, NO_LOGIN, REFUSED, config
+from sfmc_producers.sources.aws import config
 from sfmc_producers.sources.deadlines import Caller, DeadlineError
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ MOST_PARTS = 10_000
 MARK = "sfmc-upload"
 """The metadata of an object that say which upload it came from."""
 
-THROTTLED = frozenset({"RequestLimitExceeded", "RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
 T = TypeVar("T")
 
 
@@ -56,42 +54,6 @@ class S3Options(TargetOptions):
         return f"s3://{self.bucket}/{self.prefix.rstrip('/')}{at}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A part that is there: its tag, its checksum if S3 keeps one, and its size."""
-
-    tag: str
-    checksum: str | None
-    size: int
-
-
-@dataclass(slots=True)
-class _Upload:
-    """A multipart upload under one key, and what was sent of it: the parts, and the digests of each."""
-
-    key: str
-    upload_id: str
-    there: dict[int, _Part] = field(default_factory=dict)
-    tags: list[str] = field(default_factory=list)
-    sha256: bytes = b""
-    md5: bytes = b""
-    size: int = 0
-
-    def checksum(self) -> str:
-        """Give the checksum of the whole object as S3 makes it, without their number: that of those of its parts."""
-        return _base64(hashlib.sha256(self.sha256).digest())
-
-    def tag(self) -> str:
-        """Give its tag, where S3 makes it of the MD5 of the parts."""
-        return f"{hashlib.md5(self.md5, usedforsecurity=False).hexdigest()}-{len(self.tags)}"
-
-    def manifest(self) -> Any:
-        """Say which parts make the object, each with its checksum, which S3 then demands."""
-        sums = [_base64(self.sha256[at : at + 32]) for at in range(0, len(self.sha256), 32)]
-        both = enumerate(zip(self.tags, sums, strict=True), start=1)
-        return {"Parts": [{"PartNumber": number, "ETag": tag, "ChecksumSHA256": sha} for number, (tag, sha) in both]}
-
-
 class S3Session:
     """Uploads by one thread, over a client that is made on first use; each call and each read has a deadline."""
 
@@ -99,7 +61,7 @@ class S3Session:
         self._options, self._part_bytes = options, part
         self._client: S3Client | None = None
         self._caller = Caller("sfmc-s3")
-        self._upload: _Upload | None = None
+        self._upload: Upload | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -154,7 +116,7 @@ class S3Session:
             try:
                 return client.head_object(Bucket=self._options.bucket, Key=key)
             except ClientError as error:
-                if _code(error) in {"404", "NoSuchKey", "NotFound"}:
+                if code_of(error) in {"404", "NoSuchKey", "NotFound"}:
                     return None
                 raise
 
@@ -185,7 +147,7 @@ class S3Session:
         return f"{self._options.prefix}{name}"
 
     def _call(self, action: Callable[[], T]) -> T:
-        with _errors(self._options.place):
+        with s3_errors(self._options.place):
             return self._caller.within(self._options.timeout, action)
 
     def _read(self, content: BinaryIO, tick: Callable[[], None]) -> bytes:
@@ -214,7 +176,7 @@ class S3Session:
         newest = sorted(self._call(ask), key=lambda each: each["Initiated"], reverse=True)
         return [each["UploadId"] for each in newest]
 
-    def _resume(self, key: str) -> _Upload | None:
+    def _resume(self, key: str) -> Upload | None:
         """Take up what an earlier attempt has left; which of its parts are right is seen when they are compared."""
         uploads = self._uploads(key)
         for each in uploads[1:]:
@@ -228,28 +190,28 @@ class S3Session:
             answer = pages.paginate(Bucket=self._options.bucket, Key=key, UploadId=found)
             return [each for page in answer for each in page.get("Parts", ())]
 
-        there = {each["PartNumber"]: _part_of(each, each["Size"]) for each in self._call(ask)}
-        return _Upload(key, found, there)
+        there = {each["PartNumber"]: part_of(each, each["Size"]) for each in self._call(ask)}
+        return Upload(key, found, there)
 
-    def _begin(self, key: str, temporary: str) -> _Upload:
+    def _begin(self, key: str, temporary: str) -> Upload:
         client = self._s3()
         made = self._call(
             lambda: client.create_multipart_upload(
                 Bucket=self._options.bucket, Key=key, ChecksumAlgorithm="SHA256", Metadata={MARK: temporary}
             )
         )
-        return _Upload(key, made["UploadId"])
+        return Upload(key, made["UploadId"])
 
-    def _send(self, upload: _Upload, part: bytes) -> None:
+    def _send(self, upload: Upload, part: bytes) -> None:
         number, client = len(upload.tags) + 1, self._s3()
         if number > MOST_PARTS:
             raise FileRefusedError(f"the file has more than {MOST_PARTS * self._part_bytes} bytes")
         sha256, md5 = hashlib.sha256(part).digest(), hashlib.md5(part, usedforsecurity=False).digest()
         there = upload.there.get(number)
-        if there is None or not _is_same(there, len(part), sha256, md5):
+        if there is None or not is_same(there, len(part), sha256, md5):
             place: Any = {"Bucket": self._options.bucket, "Key": upload.key, "UploadId": upload.upload_id}
-            sent: Any = {"PartNumber": number, "Body": part, "ChecksumSHA256": _base64(sha256)}
-            there = _part_of(self._call(lambda: client.upload_part(**place, **sent)), len(part))
+            sent: Any = {"PartNumber": number, "Body": part, "ChecksumSHA256": base64_of(sha256)}
+            there = part_of(self._call(lambda: client.upload_part(**place, **sent)), len(part))
         upload.tags.append(there.tag)
         upload.sha256 += sha256
         upload.md5 += md5
@@ -262,12 +224,12 @@ class S3Session:
             try:
                 client.abort_multipart_upload(Bucket=self._options.bucket, Key=key, UploadId=upload_id)
             except ClientError as error:
-                if _code(error) != "NoSuchUpload":
+                if code_of(error) != "NoSuchUpload":
                     raise
 
         self._call(abort)
 
-    def _compare(self, found: Any, upload: _Upload, size: int) -> None:
+    def _compare(self, found: Any, upload: Upload, size: int) -> None:
         place, length = self._options.place, found["ContentLength"]
         if length != size:
             raise FileRefusedError(f"{place} has {length} bytes after {size} were sent")
@@ -276,39 +238,3 @@ class S3Session:
         is_tag_known = not theirs and "-" in tag and "kms" not in found.get("ServerSideEncryption", "")
         if (theirs and theirs != upload.checksum()) or (is_tag_known and tag != upload.tag()):
             raise FileRefusedError(f"{place} has another checksum than the file that was sent")
-
-
-def _part_of(answer: Any, size: int) -> _Part:
-    return _Part(answer["ETag"], answer.get("ChecksumSHA256"), size)
-
-
-def _is_same(there: _Part, size: int, sha256: bytes, md5: bytes) -> bool:
-    same = there.checksum == _base64(sha256) if there.checksum else there.tag.strip('"') == md5.hex()
-    return there.size == size and same
-
-
-def _base64(digest: bytes) -> str:
-    return base64.b64encode(digest).decode()
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-@contextmanager
-def _errors(place: str) -> Iterator[None]:
-    """Say of trouble with S3 whether a person must act, only this file is refused, or it may pass by itself."""
-    try:
-        yield
-    except ClientError as error:
-        text, code = f"{place}: {error}", _code(error)
-        if code in REFUSED | MISSING:
-            fix = "check the login of AWS, its rights, the name of the bucket and the region"
-            raise TargetRefusedError(f"{text}; {fix}") from error
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        is_refused = 400 <= status < 500 and status != 429 and code not in THROTTLED
-        raise (FileRefusedError if is_refused else TargetUnavailableError)(text) from error
-    except NO_LOGIN as error:
-        raise TargetRefusedError(f"{place}: {error}; give the login of AWS") from error
-    except (BotoCoreError, DeadlineError) as error:
-        raise TargetUnavailableError(f"{place}: {error}") from error

@@ -107,3 +107,22 @@ def test_an_upload_stops_when_the_process_ends_and_the_next_one_goes_on_at_once(
     eventually(lambda: second.take(whole) == "r1", 60, "the next one has delivered it")
     assert (folder / "orders.csv").read_bytes() == path.read_bytes()
     second.close(30)
+
+
+def test_no_more_connections_are_open_than_the_target_says(client, server, tmp_path) -> None:
+    target, jobs = opened(client, server, connections=2), []
+    for number in range(8):
+        path = tmp_path / f"{number}.csv"
+        path.write_text("Key\n1\n")
+        name = {"request_id": f"r{number}", "fingerprint": f"f{number}", "name": path.name, "lane": ("1", path.name)}
+        jobs.append(replace(job_of(path), **name))
+    waiting = list(jobs)
+
+    def are_done() -> bool:
+        waiting[:] = [each for each in waiting if target.take(each) != "r1"]
+        return not waiting
+
+    eventually(are_done, 60, "all are delivered")
+    target.close(30)
+    assert sorted(each.name for each in (server.root / "Import").iterdir()) == sorted(each.name for each in jobs)
+    assert server.peak == 2

@@ -44,7 +44,7 @@ def test_files_of_a_folder_may_be_moved_after_they_were_delivered() -> None:
 
 def test_a_route_does_not_unpack() -> None:
     problems: list[str] = []
-    text = example_of("delivery", **{'deliver = "enhanced-ftp"': 'deliver = "enhanced-ftp"\nunpack = "gz"'})
+    text = example_of("delivery", **{'deliver = "sftp"': 'deliver = "sftp"\nunpack = "gz"'})
     read_tables(tomllib.loads(text), "policy.toml", problems)
     [line] = problems
     assert line.startswith("policy.toml [[route]] 1 ")
