@@ -8,7 +8,7 @@ import pytest
 from sfmc_import.definitions import OUTAGE_TTL, CachedDefinitions
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.retrying import REFUSAL_SECONDS
-from sfmc_import.runs import Definition
+from sfmc_import.runs import Definition, FileLocation
 from tests.support.fake_marketing_cloud import FakeMarketingCloud
 from tests.support.waiting import eventually
 
@@ -251,3 +251,34 @@ def test_any_number_of_definitions_that_hang_hold_no_other(clock):
         assert definitions.get(MID, "orders") == ORDERS
         service.gate.set()
     assert definitions._asking == {}
+
+
+class Described:
+    """Says from where the definition `orders` reads, and counts the questions."""
+
+    def __init__(self):
+        self.answer = FileLocation("partner sftp", "5e1ad037")
+        self.asked = 0
+
+    def location(self, _mid, customer_key):
+        self.asked += 1
+        return self.answer if customer_key == "orders" else None
+
+
+def test_a_location_is_read_once_in_the_time_of_a_definition_and_then_again(service, clock):
+    described = Described()
+    definitions = CachedDefinitions(service, describing=described, ttl=60, clock=clock)
+    assert [definitions.location(MID, "orders") for _ in range(3)] == [described.answer] * 3
+    assert described.asked == 1
+    clock.now, described.answer = 61.0, FileLocation("another")
+    assert definitions.location(MID, "orders") == FileLocation("another")
+
+
+def test_a_location_is_refused_where_there_is_no_definition_and_asked_for_again_after_a_fault(service, clock):
+    described = Described()
+    definitions = CachedDefinitions(service, describing=described, ttl=60, clock=clock)
+    absent = definitions.location(MID, "gone")
+    assert (type(absent), absent.code) == (Rejected, "43010")
+    described.answer = NotApplied("connection", "no answer")
+    assert [definitions.location(MID, "orders").code for _ in range(2)] == ["connection"] * 2
+    assert described.asked == 3
