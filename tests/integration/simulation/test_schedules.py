@@ -18,7 +18,8 @@ from tests.support.mutants.wrong_scripts import Mutant
 PLANS = Path(__file__).with_name("plans")
 STEPS = 60
 SCHEDULES = 200
-PARTS = 2
+PARTS = 10
+"""2,000 schedules in all; each part is a test, so that the processes of a test run share them."""
 SENT_IS_FORGOTTEN = Mutant("starting", "local values = {sent = '1'}", "local values = {sent = '0'}")
 
 
@@ -66,16 +67,6 @@ def test_the_command_says_its_rate_and_how_requests_ended():
     assert done.returncode == 0, done.stdout
     assert "6 schedules" in done.stdout
     assert "schedules a second" in done.stdout
-
-
-@pytest.mark.nightly
-@pytest.mark.timeout(900)
-def test_two_thousand_schedules_break_no_promise(record_property):
-    done = run_command("--seeds", "2000")
-    sys.stdout.write(done.stdout)
-
-    assert done.returncode == 0, done.stdout
-    record_property("cases", 2000)
 
 
 def run_command(*arguments: str) -> "subprocess.CompletedProcess[str]":

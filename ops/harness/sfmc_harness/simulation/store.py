@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from redis import Redis
 
+from sfmc_harness.simulation.wire import QuickRedis
 from sfmc_import.ledger import LedgerSettings
 from sfmc_import.ledger.schema import Keys
 from sfmc_import.ledger.scripts import read_part, sources
@@ -91,15 +91,15 @@ class Store:
     """
 
     def __init__(self, url: str, settings: LedgerSettings, read: Callable[[str], str] = read_part) -> None:
-        self.client = Redis.from_url(url, socket_timeout=20)
+        self.client = QuickRedis(url)
         self.settings = settings
         self.keys = Keys(settings.prefix)
         self.scripts = sources(settings.for_scripts(), on_given_time(read))
         # A script that the server does not know yet would cost a step more.
         for text in self.scripts.values():
             self.client.script_load(text)
-        self._look = self.client.register_script(_LOOK.replace("@FIELDS@", ", ".join(map(repr, FIELDS))))
-        self._expire = self.client.register_script(_EXPIRE)
+        self._look = self.client.script_load(_LOOK.replace("@FIELDS@", ", ".join(map(repr, FIELDS))))
+        self._expire = self.client.script_load(_EXPIRE)
         self.wipe()
 
     def wipe(self) -> None:
@@ -111,11 +111,12 @@ class Store:
     def expire(self, now: int) -> None:
         """Remove the keys whose time is over."""
         if now >= self._soonest:
-            self._expire(args=[now + AHEAD_MS])
+            self.client.evalsha(self._expire, 0, now + AHEAD_MS)
 
     def look(self, now: int) -> View:
         """Read everything that the invariants speak of."""
-        answer = self._look(keys=[self.keys.due, self.keys.stream], args=[self.keys.tag, self._last_event])
+        named = (self.keys.due, self.keys.stream, self.keys.tag, self._last_event)
+        answer = self.client.evalsha(self._look, 2, *named)
         requests, definitions, follow_ups, endless, soonest, due, entries = answer
         self._soonest = int(soonest) - AHEAD_MS
         if entries:
