@@ -18,6 +18,7 @@ from redis import Redis
 import sfmc_transport
 from sfmc_import import bootstrap, logs, redis_client, request
 from sfmc_import.calls import SlowCalls
+from sfmc_import.outlived import Outlived
 from sfmc_import.ports import Deps
 from sfmc_import.request import UNACKED, UNACKED_INDEX
 from sfmc_import.results import backend_url
@@ -122,6 +123,11 @@ class ImportApp(Celery):
     def deps(self) -> Deps:
         """The parts of the use cases; made on first use, so a pool child has its own connections."""
         return bootstrap.build(self.settings)
+
+    @cached_property
+    def outlived(self) -> Outlived:
+        """What this process held when Redis went away."""
+        return Outlived()
 
     @cached_property
     def broker_redis(self) -> Redis:

@@ -114,6 +114,13 @@ class Ledger(Protocol):
         """
         ...
 
+    def outlived(self, owner: str, request_ids: Collection[str]) -> None:
+        """Note that the process of `owner` lives, which held these requests and could not reach the ledger at the end.
+
+        The hold that runs out, or has run out, is no lost worker then. Other requests are left as they are.
+        """
+        ...
+
     def unresolved(
         self, request: StartRequest, fault: Refusal, delay: float, policy: Policy, said_ago: float = 0.0
     ) -> str:

@@ -107,6 +107,7 @@ def sweep() -> dict[str, Any]:
 
 def run_task_body(event: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Run the body of a task; the edge where nothing may escape but a message that goes back to the queue."""
+    app.outlived.report(app.deps.ledger)
     try:
         return work()
     except LedgerUnavailableError as error:
@@ -169,7 +170,9 @@ def _start_request(request: StartRequest) -> dict[str, Any]:
 
 
 def _carry(request: StartRequest) -> dict[str, Any]:
-    outcome = service.start(request, uuid4().hex, app.deps)
+    owner = uuid4().hex
+    with app.outlived.noting(owner, [request.request_id]):
+        outcome = service.start(request, owner, app.deps)
     _log_outcome(outcome)
     return {"request_id": request.request_id, "state": outcome.state, **outcome.facts}
 
@@ -204,7 +207,9 @@ def _follow(request_ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _poll(request_ids: Sequence[str]) -> dict[str, Any]:
-    news = following.follow(request_ids, uuid4().hex, app.deps)
+    owner = uuid4().hex
+    with app.outlived.noting(owner, request_ids):
+        news = following.follow(request_ids, owner, app.deps)
     for run, outcome in news:
         names = {"request_id": run.request_id, "customer_key": run.customer_key, "mid": run.mid}
         _log_outcome(outcome, task_id=run.task_id, **names)

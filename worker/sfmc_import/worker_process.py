@@ -169,9 +169,9 @@ class WriteLossWatch:
         self._count = 1
         self._over = threading.Event()
 
-    def start(self) -> None:
-        """Begin in a thread of its own."""
-        threading.Thread(target=self._run, name="write-loss-watch", daemon=True).start()
+    def start(self, also: Callable[[], object] = bool) -> None:
+        """Begin in a thread of its own; after each number it calls `also`."""
+        threading.Thread(target=self._run, args=(also,), name="write-loss-watch", daemon=True).start()
 
     def stop(self) -> None:
         """End it before the next number."""
@@ -188,9 +188,10 @@ class WriteLossWatch:
             log.error("write_loss_detected", detail="for 15 minutes starts look for runs that the ledger does not have")
         return lost
 
-    def _run(self) -> None:
+    def _run(self, also: Callable[[], object]) -> None:
         while not self._over.wait(self._seconds):
             self.beat()
+            also()
 
 
 def run_until_signal(worker: Any) -> int:
@@ -248,7 +249,7 @@ class WorkerLifecycle(StartStopStep):
     def start(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
         """Start the watch; the pool runs, its processes are forked."""
         self._watch = WriteLossWatch(self._deps.ledger)
-        self._watch.start()
+        self._watch.start(lambda: self._app.outlived.report(self._deps.ledger))
         self._presence.start(_end_this_worker)
 
     def ready(self) -> None:

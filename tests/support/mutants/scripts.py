@@ -18,6 +18,7 @@ from tests.contract.ledger import (
     test_follow_ups,
     test_leases,
     test_losses,
+    test_outlived,
     test_polling,
     test_processes,
     test_read_before,
@@ -57,6 +58,7 @@ BODIES = (
     test_answers_without_proof,
     test_repeated_in_doubt,
     test_polling,
+    test_outlived,
     test_duplicates_taken_up,
 )
 GIVEN = {"scenario", "world"}

@@ -1,15 +1,7 @@
 """The list of wrong changes; file, what stands there once, what stands there instead."""
 
-from typing import NamedTuple
-
-
-class Mutant(NamedTuple):
-    """One wrong change to one script."""
-
-    file: str
-    find: str
-    replace: str
-
+from tests.support.mutants.mutant import Mutant
+from tests.support.mutants.wrong_losses import LOSSES
 
 MUTANTS = (
     Mutant("upkeep", "if a.account_wide then", "if false then"),
@@ -143,7 +135,7 @@ MUTANTS = (
     Mutant("starting", "extend_lease(a.id, r, d)", ""),
     Mutant("starting", "{sent = '0'}", "{sent = '1'}"),
     # Suspects: one at a time.
-    Mutant("lease", "if int(over) == 0 then return false end", ""),
+    Mutant("lease", "int(over) == 0 or (r.outlived", "(r.outlived"),
     Mutant("claim", "return other and wait_as_suspect(other) or begin_attempt() end", "return begin_attempt() end"),
     Mutant("claim", "    if other then return wait_as_suspect(other) end\n", ""),
     Mutant("claim", "  new_fence(id, r, d)\n", ""),
@@ -468,31 +460,5 @@ MUTANTS = (
     Mutant("follow_ups", "str(f[2] and math.min(at, int(f[2])) or at)", "str(at)"),
     Mutant("follow_ups", "  waits_until(id, r, at)\n", "  due_at(id, r, at)\n"),
     Mutant("starting", "  waits_until(a.id, r, now + a.delay)\n", "  due_at(a.id, r, now + a.delay)\n"),
-    # Runs whose answer kills the worker that reads it.
-    Mutant("following", "losses > cfg.max_lost then return 'lost' end", "false then return 'lost' end"),
-    Mutant("following", "losses > cfg.max_lost then return 'lost' end", "losses > 0 then return 'lost' end"),
-    Mutant("following", "  if f[1] ~= 'started' then return 'over' end\n", ""),
-    Mutant("following", "if held > now then return", "if held >= now then return"),
-    Mutant("following", "f[3] == a.owner and 'free' or 'held' end", "'held' end"),
-    Mutant("following", "f[3] == a.owner and 'free' or 'held' end", "'free' end"),
-    Mutant("following", "return losses > 0 and 'suspect' or 'free' end", "return 'free' end"),
-    Mutant("following", "  set(request_key(id), r, {resolving = '0'})\n  return 'suspect'", "  return 'suspect'"),
-    Mutant("following", "    end_lost(id, r)\n    return 'lost'", "    return 'lost'"),
-    Mutant("following", "  finish(id, r)\n  release(id, r)\nend\n\n-- Whether", "  release(id, r)\nend\n\n-- Whether"),
-    Mutant("following", "  finish(id, r)\n  release(id, r)\nend\n\n-- Whether", "  finish(id, r)\nend\n\n-- Whether"),
-    Mutant("following", "first and not other_suspect(first) and first or nil", "first"),
-    Mutant("following", "    if id ~= one then join_suspects", "    if false then join_suspects"),
-    Mutant("following", "  if one then admit_suspect(one) end\n", ""),
-    Mutant("following", "#lists.free > 0 and lists.free or admit_one(lists.suspect)", "admit_one(lists.suspect)"),
-    Mutant("following", "#lists.free > 0 and lists.free or admit_one(lists.suspect)", "lists.free"),
-    Mutant("following", "str(now + cfg.lease), 'owner', a.owner)", "str(now), 'owner', a.owner)"),
-    Mutant("following", "str(now + cfg.lease), 'owner', a.owner)", "str(now + cfg.lease))"),
-    Mutant("following", "return {granted, lists.lost}", "return {granted, {}}"),
-    Mutant("following", "  end_resolving(a.id, r)\n", ""),
-    Mutant("following", "polls = 0, worker_losses = losses}", "polls = 0}"),
-    Mutant("following", "math.min(int(r.worker_losses), 1)", "0"),
-    Mutant("starting", "  if r.worker_losses then drop(request_key(id), r, {'worker_losses'}) end\n", ""),
-    Mutant(
-        "lease", "  if first and state == 'started' then redis.call('ZADD', follows_key(), str(now), first) end\n", ""
-    ),
+    *LOSSES,
 )

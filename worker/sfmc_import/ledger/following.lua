@@ -36,7 +36,7 @@ local function poll_of(id)
     return 'lost'
   end
   set(request_key(id), r, {resolving = '0'})
-  return 'suspect'
+  return is_suspect(r) and 'suspect' or 'free'
 end
 
 -- Lets the first of these suspects be asked for, alone and if no other acts; the others wait.

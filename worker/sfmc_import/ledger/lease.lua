@@ -16,12 +16,13 @@ end
 -- A request whose worker was lost is a suspect until it is answered. Only one at a time acts, so that it dies alone.
 local function is_suspect(r) return int(r.worker_losses) > 0 end
 
--- Counts a lease that ran out at `over` instead of being given back: its worker is gone. True when the request is to
+-- Counts a lease that ran out at `over` instead of being given back: its worker is gone, unless it has said since that
+-- it lives and could not reach Redis. True when the request is to
 -- blame: the first loss only makes it a suspect, for another request of the same worker may have been the cause; later
 -- it was alone.
 local function lost_too_many(id, r, over)
-  if int(over) == 0 then return false end
-  set(request_key(id), r, {worker_losses = int(r.worker_losses) + 1})
+  if int(over) == 0 or (r.outlived and r.outlived == r.owner) then return false end
+  set(request_key(id), r, {worker_losses = int(r.worker_losses) + 1, lost_owner = r.owner or ''})
   return int(r.worker_losses) > cfg.max_lost
 end
 

@@ -137,6 +137,10 @@ class RedisLedger:
         answer = self._run("resolving", {"id": request.request_id, "caller": request.caller, "owner": owner})
         return None if answer is None else read_decision(request.request_id, answer)
 
+    def outlived(self, owner: str, request_ids: Collection[str]) -> None:
+        """See sfmc_import.ports.Ledger.outlived."""
+        self._run("outlived", {"ids": list(request_ids), "owner": owner})
+
     def unresolved(
         self, request: StartRequest, fault: Refusal, delay: float, policy: Policy, said_ago: float = 0.0
     ) -> str:

@@ -95,6 +95,12 @@ REQUEST = Key(
             kept_at_end="follow_timed_out",
             meaning="workers lost with it since the last answer; above 0 it is a suspect",
         ),
+        Field(name="lost_owner", kept_at_end=False, meaning="the worker that was counted as lost last"),
+        Field(
+            name="outlived",
+            kept_at_end=False,
+            meaning="the worker that had the request, lives, and could not reach Redis: no loss",
+        ),
         Field(
             name="known",
             kind="json",

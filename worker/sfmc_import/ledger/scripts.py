@@ -14,6 +14,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "accept": ("upkeep",),
     "resolving": (*_ENDING, "upkeep"),
     "unresolved": (*_ENDING, "upkeep"),
+    "outlived": ("lease", "upkeep"),
     "read_again": ("upkeep",),
     "claim": (*_ENDING, "claim"),
     "record_intent": _LEASED,

@@ -82,6 +82,20 @@ local function retry_unresolved(r)
   waits_until(a.id, r, now + a.delay)
 end
 
+-- The worker that held these requests lives: it could not say what came of it while Redis was away. Its hold is no loss,
+-- also if it was counted meanwhile.
+function steps.outlived()
+  for _, id in ipairs(a.ids) do
+    local r = record(request_key(id))
+    if r.owner == a.owner then
+      set(request_key(id), r, {outlived = a.owner})
+    elseif r.lost_owner == a.owner and is_suspect(r) then
+      set(request_key(id), r, {worker_losses = int(r.worker_losses) - 1, lost_owner = ''})
+    end
+  end
+  return 1
+end
+
 -- Notes a definition that was asked for after the request, in place of one that was asked for before it.
 function steps.read_again()
   local r = record(request_key(a.id))
