@@ -177,3 +177,16 @@ def test_start_with_wait_ends_in_one_line_when_its_user_may_not_read_events(tmp_
     assert ended.returncode == 1
     assert f"\nsfmc-import: Redis at {own_valkey.tcp_url} refused a command: " in ended.stderr
     assert ended.stderr.splitlines()[-1:] == ["  find the cause with: sfmc-import doctor"]
+
+
+def test_doctor_fails_when_due_work_has_no_worker_and_not_before():
+    with running_system() as stack:
+        stack.sandbox.control.define("daily", FileSpec="daily.csv")
+        fresh = stack.run("doctor")
+        stack.run("start", "daily")
+        waiting = eventually(lambda: (done := stack.run("doctor")).returncode == 1 and done, 60, "the request is due")
+
+        assert fresh.returncode == 0, fresh.stdout
+        assert "warn  processes" in fresh.stdout
+        assert "FAIL  processes" in waiting.stdout
+        assert "a request that is due waits since" in waiting.stdout

@@ -40,6 +40,7 @@ FIXES = {
     "17": "wait: the account is throttled; other programs with this package may be the cause",
     "http_503": "wait: Marketing Cloud is not available; see status.salesforce.com",
     "http_4xx": "check SFMC_SOAP_URL and SFMC_AUTH_URL: the address is not one of Marketing Cloud's",
+    "http_denied": "check SFMC_SOAP_URL and SFMC_AUTH_URL: the address is not one of Marketing Cloud's",
     "redirected": "check SFMC_SOAP_URL: it answers with another address",
 }
 LEGACY_FIXES = "check SFMC_USERNAME and SFMC_PASSWORD, or use an installed package (SFMC_CLIENT_ID) instead"
@@ -167,7 +168,8 @@ def doctor(*, list_settings: bool, role: RoleName, move_ledger: bool, as_json: b
     A ledger belongs to the business unit and the host of its first worker (SFMC_ACCOUNT_ID, SFMC_SOAP_URL); workers
     of others refuse to start. --move-ledger is for a host that has a new name, or a ledger that is used anew.
 
-    Exit code: 0, or 1 if a check failed.
+    Exit code: 0 if no check failed, also with warnings, as before the first worker starts; 1 if one failed, also when a
+    request is due and no worker or no beat runs that would take it; 2 for a wrong option.
     """
     if list_settings:
         _list_settings(as_json=as_json)

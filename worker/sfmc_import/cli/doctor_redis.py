@@ -89,7 +89,7 @@ def _ledger(client: Redis, settings: Settings) -> Iterator[Finding]:
         yield Finding("fail", "ledger", f"cannot be read: {error}", "see the findings above")
         return
     yield check_account(owner, settings.account)
-    yield check_processes(running)
+    yield check_processes(running, overdue)
     yield check_overdue(overdue)
 
 
@@ -103,11 +103,17 @@ def check_account(owner: str, account: str) -> Finding:
     return Finding("fail", "account", text, MOVE)
 
 
-def check_processes(running: Running) -> Finding:
-    """Say which processes carry requests on."""
+def check_processes(running: Running, overdue: float = 0.0) -> Finding:
+    """Say which processes carry requests on; a failure when a request is due, for so many seconds, that none takes.
+
+    Without one it is a warning: before the first worker starts, an installation may be sound.
+    """
+    fix = "start sfmc-import worker and sfmc-import beat, or find out why they stand still"
+    if running.missing and overdue > 0:
+        text = f"{'; '.join(running.missing)}; a request that is due waits since {seconds(overdue)}"
+        return Finding("fail", "processes", text, fix)
     wrong = (*running.missing, *running.late)
     if wrong:
-        fix = "start sfmc-import worker and sfmc-import beat, or find out why they stand still"
         return Finding("warn", "processes", "; ".join(wrong), fix)
     seen = f"last heartbeats {running.worker_seen:.0f} and {running.beat_seen:.0f} s ago"
     return Finding("ok", "processes", f"workers: {running.workers}, beats: {running.beats}, {seen}")

@@ -19,6 +19,16 @@ def test_processes_that_are_missing_are_a_warning_with_what_does_not_happen() ->
     assert (late.level, "heartbeat of a worker is 7 s old" in late.text) == ("warn", True)
 
 
+def test_due_work_that_no_process_will_do_is_a_failure_and_a_fresh_installation_is_none() -> None:
+    fresh, no_beat = Running(workers=0, beats=0), Running(workers=2, beats=0)
+
+    assert [check_processes(fresh, overdue).level for overdue in (0.0, 0.5)] == ["warn", "fail"]
+    assert [check_processes(no_beat, overdue).level for overdue in (0.0, 0.5)] == ["warn", "fail"]
+    assert "a request that is due waits since 2 min" in check_processes(fresh, 120.0).text
+    late = Running(workers=1, beats=1, worker_seen=7.0, beat_seen=1.0)
+    assert check_processes(late, 120.0).level == "warn"
+
+
 def test_a_request_that_is_due_for_long_is_a_warning() -> None:
     assert [check_overdue(seconds).level for seconds in (0, 60, 61)] == ["ok", "ok", "warn"]
 
