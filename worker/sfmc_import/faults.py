@@ -63,7 +63,7 @@ SITUATIONS: Mapping[str, type[Fault]] = {
     "token_unavailable": NotApplied,
     "login_failed": NotApplied,
     "token_refused": NotApplied,
-    # Turned away before any work: throttled; any other refusal by HTTP itself (RFC 9110, 15.5).
+    # Turned away before any work: throttled; a refusal for the method, the address, the headers or the length.
     "http_429": NotApplied,
     "http_4xx": NotApplied,
     "http_400": Rejected,
@@ -73,8 +73,9 @@ SITUATIONS: Mapping[str, type[Fault]] = {
     # Texts of the service that name a lasting cause.
     "permission_failed": Rejected,
     "not_retrievable": Rejected,
-    # Says that it is not available; a server between may say so for one that has acted.
+    # Says that it is not available, or refuses otherwise by HTTP; a server between may say so for one that has acted.
     "http_503": Ambiguous,
+    "http_denied": Ambiguous,
     # The request may have arrived.
     "read_timeout": Ambiguous,
     "reset": Ambiguous,
@@ -143,7 +144,7 @@ They are no reason to end a single request: the time in which the account cannot
 retry deadline of a request, nor against the deadline to look for or to follow its run.
 """
 
-DENIED = frozenset({"http_503"})
+DENIED = frozenset({"http_503", "http_denied"})
 """Ambiguous situations in which the answer says that nothing was done."""
 
 ADVICE: Mapping[str, str] = {

@@ -68,7 +68,11 @@ RULES = f"""## Rules
   login is wrong and not the request, as while a password is being changed, so requests wait until it is right.
 - A query changes nothing. No answer to it is final unless it names a lasting cause: a missing right, an unknown object
   or property, a code that is `Rejected`. A bare HTTP 400 is tried again.
-- **denied**: Marketing Cloud says that it did not start, in words or with a code that are not known, or with HTTP 503.
+- Of the answers without a fault only some prove that a start was not applied: HTTP 401, 403, 407, 429 (token, proxy,
+  throttling) and those about method, address, headers or length, which are given before the XML is read: 405, 411,
+  413, 414, 415, 417, 421, 426, 431. Any other 4xx (404, 408, 409 …) a server between may give for one that has acted.
+- **denied**: Marketing Cloud says that it did not start, in words or with a code that are not known, with HTTP 503, or
+  with such a 4xx (`http_denied`).
   One look after the results delay shows whether a run has appeared; if not, the start is sent again, whatever
   `when_ambiguous` says. The same unknown refusal a second time is believed and rejects. HTTP 503 never rejects.
 - A refused query does not end the search for a run before the reconcile deadline; at the deadline the request ends as

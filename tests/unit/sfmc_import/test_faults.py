@@ -32,6 +32,7 @@ MAY_HAVE_ARRIVED = (
     "oversized_reply",
     "redirected",
     "http_503",
+    "http_denied",
     "http_status",
     "unreadable_reply",
     "no_task_id",
@@ -104,7 +105,7 @@ def test_a_missing_right_is_rejected_with_advice(text):
 
 
 def test_only_a_503_among_the_situations_says_that_nothing_was_done():
-    assert [name for name in MAY_HAVE_ARRIVED if after_situation(name, "…").denied] == ["http_503"]
+    assert [name for name in MAY_HAVE_ARRIVED if after_situation(name, "…").denied] == ["http_503", "http_denied"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What Marketing Cloud denies in unknown words is looked up, tried again, and believed the second time."""
 
-from sfmc_import.faults import Ambiguous, NotApplied
+from sfmc_import.faults import Ambiguous, NotApplied, after_situation
 from sfmc_import.policy import Policy
 from tests.support.checks import by_request, name_of
 from tests.support.system import System
@@ -66,3 +66,11 @@ def test_an_account_that_is_refused_for_days_ends_no_request(system: System):
 
     assert names(system)[-1] == "completed"
     assert system.world.now_ms() - began > 2 * 86_400_000
+
+
+def test_a_start_that_was_applied_behind_a_refusal_by_http_is_found_and_not_sent_again(system: System):
+    system.cloud.fail("start", after_situation("http_denied", "HTTP 408"), applied=True)
+    system.start(request())
+    system.live()
+
+    assert (names(system)[-1], len(system.cloud.performs)) == ("completed", 1)
