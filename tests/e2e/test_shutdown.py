@@ -34,3 +34,42 @@ def test_the_heartbeat_goes_on_until_the_tasks_of_an_ending_worker_are_done(pool
         assert (first, code) == ("task", 0)
         assert "worker_shutting_down" in stack.log_of(worker).read_text()
         assert not (stack.folder / "heartbeat-0").exists()
+
+
+PATIENT = {"SFMC_READ_TIMEOUT": "300", "SFMC_LEASE_SECONDS": "600"}
+
+
+def hanging(stack: RunningSystem) -> bool:
+    return any(fault["fired"] for fault in stack.sandbox.control.faults())
+
+
+def test_a_worker_that_ends_does_not_wait_for_queries_that_hang() -> None:
+    with running_system(PATIENT) as stack:
+        stack.sandbox.control.define("daily", FileSpec="daily.csv")
+        stack.sandbox.control.add_fault("hang", operation="Retrieve")
+        worker = stack.worker()
+        stack.run("start", "daily")
+        eventually(lambda: hanging(stack), 60, "a query hangs")
+        worker.send_signal(signal.SIGTERM)
+
+        assert worker.wait(60) == 0
+        assert "uncaught_exception" not in stack.log_of(worker).read_text()
+
+
+def test_a_start_that_hangs_when_its_worker_ends_is_cut_and_found_by_the_next_worker() -> None:
+    with running_system(PATIENT | {"SFMC_STOP_SECONDS": "0.5", "SFMC_RESULTS_DELAY": "1"}) as stack:
+        stack.sandbox.control.define("daily", FileSpec="daily.csv")
+        stack.sandbox.drop("daily.csv", "Key,Value\n1,one\n")
+        stack.sandbox.control.add_fault("hang_after_applying", operation="Perform", count=1)
+        stack.beat()
+        worker = stack.worker()
+        request_id = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
+        eventually(lambda: hanging(stack), 60, "the start hangs")
+        worker.send_signal(signal.SIGTERM)
+        code = worker.wait(60)
+        known = stack.names(request_id)
+        stack.worker()
+        stack.await_event("started", request_id)
+
+        assert (code, known[-1]) == (0, "reconciling")
+        assert len(stack.sandbox.control.performs("daily")) == 1

@@ -85,7 +85,9 @@ def build(settings: Settings) -> Deps:
             service, ttl=settings.definition_ttl, clock=boottime, longest_wait=settings.reading_timeout
         ),
         clock=BootClock(),
-        retry_call=retry_call(replace(IN_CALL, deadline=settings.call_retry_seconds), "start_attempt_failed"),
+        retry_call=retry_call(
+            replace(IN_CALL, deadline=settings.call_retry_seconds), "start_attempt_failed", sleep=service.pause
+        ),
         retry_ledger=retry_call(LEDGER),
         policies=settings.policy,
         chance=random.random,

@@ -1,4 +1,4 @@
-"""What the calls of a process held when Redis went away: that the process lives is reported as soon as Redis is back."""
+"""What calls of a process held when Redis went away: that the process lives is reported when Redis is back."""
 
 import threading
 from collections import deque

@@ -31,6 +31,10 @@ class MarketingCloud(Protocol):
         """Do beforehand what the first call would wait for, without a call to the service."""
         ...
 
+    def stop(self, seconds: float) -> None:
+        """The process ends: cut queries now, and starts that were sent `seconds` later; nothing new is sent."""
+        ...
+
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
         """Send Perform "start" once, on its own connection, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
         ...

@@ -260,6 +260,8 @@ class WorkerLifecycle(StartStopStep):
     def close(self, worker: Any) -> None:
         """Log that the worker begins to end."""
         log.info("worker_shutting_down", worker=worker.hostname)
+        if self._app.settings.pool == "threads":
+            self._deps.marketing_cloud.stop(self._app.settings.stop_seconds)
 
     def end(self) -> None:
         """Wait for calls that go on without a thread of the pool, then end watch and heartbeat."""

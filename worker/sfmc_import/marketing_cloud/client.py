@@ -1,6 +1,5 @@
 """Calls Marketing Cloud over SOAP: starts once, queries repeatedly within seconds; returns each failure as a value."""
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -43,6 +42,7 @@ from sfmc_import.marketing_cloud.login import (
 )
 from sfmc_import.marketing_cloud.outage import Outage
 from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_reply, parse_start_reply, short
+from sfmc_import.marketing_cloud.stopping import Stopping
 from sfmc_import.ports import Clock, Refusal, RetryCall
 from sfmc_import.redaction import KNOWN, hidden
 from sfmc_import.retrying import QUERY, is_account_wide, pause_asked
@@ -195,7 +195,13 @@ class SoapMarketingCloud:
     """Implements sfmc_import.ports.MarketingCloud over SOAP; one for each process, used by all its threads."""
 
     def __init__(
-        self, soap: SoapCall, envelopes: Envelopes, retry_query: RetryCall, clock: Clock, reading_timeout: float
+        self,
+        soap: SoapCall,
+        envelopes: Envelopes,
+        retry_query: RetryCall,
+        clock: Clock,
+        reading_timeout: float,
+        stopping: Stopping | None = None,
     ) -> None:
         self._soap = soap
         self._envelopes = envelopes
@@ -204,6 +210,12 @@ class SoapMarketingCloud:
         # What definitions refer to is asked for until the service refuses it once.
         self._asks_inner = True
         self._reading_timeout = reading_timeout
+        self._stopping = stopping or Stopping()
+        self.pause = self._stopping.pause
+
+    def stop(self, seconds: float) -> None:
+        """Cut queries now and starts that were sent `seconds` later; nothing new is sent from now on."""
+        self._stopping.begin(seconds)
 
     def prepare(self) -> None:
         """Load zeep and make the common envelopes now, so that the first start does not wait for it (0.2 s)."""
@@ -351,17 +363,18 @@ if TYPE_CHECKING:
 
 
 def connect(
-    config: MarketingCloudConfig, *, clock: Clock | None = None, sleep: Callable[[float], None] = time.sleep
+    config: MarketingCloudConfig, *, clock: Clock | None = None, sleep: Callable[[float], None] | None = None
 ) -> SoapMarketingCloud:
     """Make the client of a process. Call `prepare` where the first start must be quick.
 
     `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts of a query.
     """
+    stopping = Stopping()
     clock = clock or BootClock()
     KNOWN.learn(config.client_secret.get_secret_value(), config.password.get_secret_value(), *config.proxies.secrets())
     service = cache(_load_service)
     connector = Connector(cache(lambda: tls_context(config.verify)), config.proxies, config.connect_timeout)
-    post = PooledPost(connector)
+    post = PooledPost(connector, stopping.queries)
     logins: CredentialSource = (
         TokenSource(config, post, clock.boottime) if config.uses_tokens else PasswordSource(config)
     )
@@ -370,13 +383,13 @@ def connect(
         logins,
         envelopes,
         lambda operation, reply: service().understand(operation, reply),
-        SingleUsePost(config.soap_address, _headers("Perform"), connector, config.read_timeout),
+        SingleUsePost(config.soap_address, _headers("Perform"), connector, config.read_timeout, stopping.starts),
         partial(_send_query, config, post),
         clock.boottime,
     )
     policy = replace(QUERY, attempts=config.query_attempts, deadline=config.query_deadline)
-    retry_query = retry_call(policy, "query_attempt_failed", sleep=sleep)
-    return SoapMarketingCloud(soap, envelopes, retry_query, clock, config.reading_timeout)
+    retry_query = retry_call(policy, "query_attempt_failed", sleep=sleep or stopping.pause)
+    return SoapMarketingCloud(soap, envelopes, retry_query, clock, config.reading_timeout, stopping)
 
 
 def _send_query(config: MarketingCloudConfig, post: Post, envelope: bytes, seconds: float) -> Reply | Failed:

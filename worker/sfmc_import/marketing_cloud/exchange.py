@@ -27,6 +27,7 @@ from sfmc_import.marketing_cloud.http import (
     proxy_headers,
     send_all,
 )
+from sfmc_import.marketing_cloud.stopping import ENDS, OpenCalls
 
 MAX_ANSWER_BYTES = 1_048_576
 """An answer to Perform or from the token endpoint, before and after decompression; usual ones have 2,000 bytes."""
@@ -69,11 +70,19 @@ class Post(Protocol):
 class SingleUsePost:
     """Posts to one address, each time over a new connection; `read_timeout` is for sending and the whole answer."""
 
-    def __init__(self, url: str, headers: Mapping[str, str], connector: Connector, read_timeout: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        connector: Connector,
+        read_timeout: float,
+        calls: OpenCalls | None = None,
+    ) -> None:
         self._address = urlsplit(url)
         self._head = _head(self._address, headers, connector, keep=False)
         self._connector = connector
         self._read_timeout = read_timeout
+        self._calls = calls or OpenCalls()
 
     def __call__(self, body: bytes, may_send: Callable[[], bool]) -> Reply | Failed:
         """Connect, ask `may_send` one last time, send, and read the whole answer."""
@@ -85,7 +94,8 @@ class SingleUsePost:
         with connection:
             if not may_send():
                 return Failed("lease_over", "the time to send this start was over before it was sent")
-            return self._exchange(connection, request)
+            with self._calls.holding(connection):
+                return ENDS if self._calls.is_closed else self._exchange(connection, request)
 
     def _exchange(self, connection: socket.socket, request: bytes) -> Reply | Failed:
         call = Call(place(self._address), Deadline(self._read_timeout), MAX_ANSWER_BYTES)
@@ -219,21 +229,25 @@ def _close_all(kept: Kept) -> None:
 class PooledPost:
     """The connections of a process that are used again; no retries, no redirects; safe for threads and after a fork."""
 
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: Connector, calls: OpenCalls | None = None) -> None:
         self._connector = connector
+        self._calls = calls or OpenCalls()
         self._kept: Kept = defaultdict(list)
         self._process = os.getpid()
         weakref.finalize(self, _close_all, self._kept)
 
     def __call__(self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> Reply | Failed:
         """Send one POST and read the whole answer."""
+        if self._calls.is_closed:
+            return ENDS
         address = urlsplit(url)
         deadline = Deadline(limits.whole)
         request = b"%s%d\r\n\r\n%s" % (_head(address, headers, self._connector, keep=True), len(body), body)
 
         def exchange(connection: socket.socket) -> Reply | Failed:
             call = Call(place(address), deadline.at_most(limits.answer), limits.size)
-            return self._exchange(address, connection, request, call)
+            with self._calls.holding(connection):
+                return self._exchange(address, connection, request, call)
 
         while kept := self._kept_connection(address):
             answer = exchange(kept)

@@ -126,6 +126,9 @@ class Settings(BaseModel):
         128, ge=0, le=4096, description="starts and polls of one worker that may go on by themselves, 0 to 4096"
     )
     pool: Literal["threads", "prefork", "solo"] = Field("threads", description="threads, prefork or solo")
+    stop_seconds: Seconds = Field(
+        20.0, description="seconds that a start under way may take after SIGTERM; then it is cut and looked for later"
+    )
     transport: Literal["reliable", "stock"] = Field("reliable", description="reliable, or stock (kombu's own)")
     remote_control: bool = Field(
         False, description="true or false: whether workers answer Celery's inspect and control, and Flower"

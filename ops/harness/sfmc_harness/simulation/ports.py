@@ -77,6 +77,9 @@ class SteppedCloud:
     def prepare(self) -> None:
         """See sfmc_import.ports.MarketingCloud.prepare."""
 
+    def stop(self, seconds: float) -> None:
+        """See sfmc_import.ports.MarketingCloud.stop; here processes are killed only."""
+
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
         """See sfmc_import.ports.MarketingCloud.start."""
         fault = self._calls.cloud("Perform")
