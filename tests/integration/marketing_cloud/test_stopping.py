@@ -1,4 +1,4 @@
-"""A process that ends waits for no query, and for a start only as long as it was told; nothing new is sent."""
+"""A process that ends waits for no query, and for a start only as long as it may take; nothing new is sent."""
 
 from concurrent.futures import ThreadPoolExecutor
 
