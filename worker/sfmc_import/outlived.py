@@ -36,6 +36,11 @@ class Outlived:
             self._holds.append((owner, tuple(request_ids)))
             raise
 
+    @property
+    def holds(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The owners that are not reported yet, each with its requests."""
+        return tuple(self._holds)
+
     def report(self, ledger: Hearer) -> None:
         """Report to the ledger, if it can be reached; costs nothing when nothing is remembered."""
         if not self._holds or not self._lock.acquire(blocking=False):

@@ -1,6 +1,7 @@
 """What actors do: workers carry out messages, sources and clients ask for starts, operators step in."""
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from sfmc_harness.simulation.messages import Message, Queue
 from sfmc_harness.simulation.ports import open_deps
 from sfmc_import import following, service
 from sfmc_import.ledger import RedisLedger
+from sfmc_import.outlived import Outlived
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError
 from sfmc_import.request import IdTakenError, StartRequest
@@ -31,6 +33,7 @@ class Actions:
     ledger: RedisLedger
     policy: Policy
     owners: Iterator[int] = field(default_factory=itertools.count)
+    outlived: dict[str, Outlived] = field(default_factory=lambda: defaultdict(Outlived))
 
     def new_process(self) -> Deps:
         """What a worker process has that starts now."""
@@ -41,12 +44,12 @@ class Actions:
     def carry_out(self, message: Message, deps: Deps) -> None:
         """Carry out one message; one that finds no Redis goes back to the queue, and beat sends another sweep."""
         try:
+            self.outlived[self.calls.actor.host].report(self.ledger)
             self._task(message, deps)
         except IdTakenError:
             # The transport keeps it as a dead letter.
             return
         except LedgerUnavailableError:
-            self.calls.abandoned[message.about] += 1
             if message.kind != "sweep":
                 self._put(message, seconds=1.0)
 
@@ -59,12 +62,21 @@ class Actions:
             if request is not None:
                 self._start(request, deps)
         elif message.kind == "follow":
-            following.follow(message.ids, f"owner-{next(self.owners)}", deps)
+            owner = f"owner-{next(self.owners)}"
+            with self.outlived[self.calls.actor.host].noting(owner, message.ids):
+                following.follow(message.ids, owner, deps)
         else:
             service.sweep(deps.ledger, self._wake, self._follow, limit=SWEEP_BATCH, pause=WAKE_PAUSE_SECONDS)
 
     def _start(self, request: StartRequest, deps: Deps) -> None:
-        service.start(request, f"owner-{next(self.owners)}", deps)
+        owner = f"owner-{next(self.owners)}"
+        with self.outlived[self.calls.actor.host].noting(owner, [request.request_id]):
+            service.start(request, owner, deps)
+
+    def forget(self, host: str) -> None:
+        """A process dies, and with it what it would have reported."""
+        for _, request_ids in self.outlived.pop(host, Outlived()).holds:
+            self.calls.abandoned.update(request_ids)
 
     def _wake(self, due: DueRequest) -> None:
         self.queue.put(Message(kind="wake", ids=(due.request_id,), deliver_at=self.calls.clock.now))

@@ -59,7 +59,7 @@ class Clock:
 class Calls:
     """Counts the steps of a schedule and lets each meet its fault. A step is one call of an actor to the outside.
 
-    `abandoned` counts by request how often a worker died, stood still or lost Redis while it worked on it.
+    `abandoned` counts by request how often a worker died or stood still while it worked on it.
     """
 
     plan: Plan

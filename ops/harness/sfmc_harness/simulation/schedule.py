@@ -232,6 +232,7 @@ class Schedule:
         stopped = [slot for slot in self.slots if slot.host in hosts]
         for slot in stopped:
             slot.deps, slot.up_at = None, self.clock.now + 2 * SECOND
+            self.actions.forget(slot.host)
         for slot in stopped:
             if slot.actor is not None:
                 self.crew.kill(slot.actor)
