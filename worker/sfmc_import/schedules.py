@@ -1,5 +1,6 @@
 """When schedules tick: cron lines in a time zone, and which tick is to be submitted after a look at the clock."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ MAX_MISSED_SECONDS = 7 * 86400.0
 
 ON_TIME_SECONDS = 60.0
 """A tick that is noticed later than this was missed."""
+
+HOURS_OF_A_DAY = 24
 
 # A name space of our own, so that no other program's uuid5 of the same text is equal.
 TICKS_NAMESPACE = UUID("0d1c6b4e-7a35-5c52-8f0e-2f9a3e6b71c4")
@@ -80,17 +83,66 @@ def check_cron(line: str) -> str:
 def ticks(schedule: Schedule, after: datetime) -> Iterator[datetime]:
     """Give the times at which a schedule ticks after `after`, in UTC, without end.
 
-    A time that a change of the clock leaves out comes when the gap is over; one that comes twice counts once. Lines
-    that repeat within the hours (a minute or hour that begins with *) follow the real hours instead.
+    A line says times of the local clock. One that a change of the clock leaves out comes at the first instant after
+    the gap. One that comes twice counts once, the first time; for a line of every hour of the day it counts twice.
     """
-    lines = (_ticks_of(line, schedule.time_zone, after) for line in schedule.cron)
+    lines = (_ticks_of(line, ZoneInfo(schedule.time_zone), after) for line in schedule.cron)
     return map(itemgetter(0), groupby(merge(*lines)))
 
 
-def _ticks_of(line: str, time_zone: str, after: datetime) -> Iterator[datetime]:
-    found = CronSim(line, after.astimezone(ZoneInfo(time_zone)))
-    # In the hour that comes twice, a line is read as wall time, of which the first one may be over.
-    return filter(lambda at: at > after, (each.astimezone(UTC) for each in found))
+def _ticks_of(line: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    found = _instants(_walls_after(line, zone, after), zone, repeats=is_of_every_hour(line))
+    # In the time that comes twice, the first of a wall time may be over.
+    return filter(lambda at: at > after, found)
+
+
+def is_of_every_hour(line: str) -> bool:
+    """Say whether a line names no hour: then a time that comes twice is two, and no hour is without its tick."""
+    return len(CronSim(line, datetime(2000, 1, 1, tzinfo=UTC)).hours) == HOURS_OF_A_DAY
+
+
+def _walls_after(line: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    """Give the local times of a line, without a zone, from which a tick after `after` can follow.
+
+    CronSim counts without a zone here: with one it steps by whole hours, and clocks change by half an hour, too.
+    """
+    local = after.astimezone(zone)
+    # The first time that comes twice, also earlier wall times come once more.
+    again = local.replace(fold=0).utcoffset() - local.replace(fold=1).utcoffset()  # type: ignore[operator]
+    back = again if again > timedelta() and not local.fold else timedelta()
+    return CronSim(line, local.replace(tzinfo=None, fold=0) - back)
+
+
+def _instants(walls: Iterator[datetime], zone: ZoneInfo, *, repeats: bool) -> Iterator[datetime]:
+    """Give the instants in UTC of wall times in order; with `repeats` both of those that come twice."""
+    later: deque[datetime] = deque()
+    for wall in walls:
+        first, second = _both(wall, zone)
+        while later and later[0] < first:
+            yield later.popleft()
+        yield first
+        if repeats and second is not None:
+            later.append(second)
+
+
+def _both(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime | None]:
+    """Give the instant of a wall time, and the second one where it comes twice."""
+    first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if second < first:
+        return _end_of_gap(second, first, zone), None
+    return first, second if second > first else None
+
+
+def _end_of_gap(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """Give the first instant on the new clock; it lies after `before`, and `after` is on the new clock."""
+    old = before.astimezone(zone).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+        if middle.astimezone(zone).utcoffset() == old:
+            before = middle
+        else:
+            after = middle
+    return after
 
 
 def look(schedule: Schedule, seen: datetime, now: datetime) -> Look:
