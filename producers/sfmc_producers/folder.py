@@ -17,10 +17,11 @@ from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
 from sfmc_producers.checked_files import OpenContent, Refused, Skipped, open_regular
 from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.delivery.records import Held
+from sfmc_producers.hidden_names import is_hidden
 from sfmc_producers.listing import LastLook, Listing, Progress, list_folder, look_again, reason_of
 from sfmc_producers.mounts import is_network, types_of
 from sfmc_producers.preflight import LARGEST_PART
-from sfmc_producers.removing import After, Removed, Remover, is_hidden
+from sfmc_producers.removing import After, Removed, Remover
 from sfmc_producers.stability import (
     NETWORK_SECONDS,
     FileStat,

@@ -4,15 +4,13 @@ Each step is one call of the file system. First the file gets a hidden name besi
 accepted. Then what has this name is compared with that: another file, which a writer put there a moment before, gets
 its own name back. Last it is deleted, or gets its place. A scan that finds a hidden name goes on where another
 process ended, so nothing that was not accepted is ever moved or deleted, and any number of watchers may do the same.
+The marker that lay beside an accepted file goes the same way; one that is written later belongs to another file.
 """
 
 import ctypes
 import errno
-import hashlib
 import os
-import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -20,10 +18,9 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, Literal
 
+from sfmc_producers.hidden_names import Hidden, mark_of, read_hidden
 from sfmc_producers.stability import FileStat
 
-PREFIX = ".sfmc-import-"
-_HIDDEN = re.compile(rf"{re.escape(PREFIX)}([0-9a-f]{{16}})-(.+)", re.DOTALL)
 MOST_NAMES = 1000
 """How many names are tried for a file whose own is taken where it is moved to."""
 
@@ -47,11 +44,6 @@ class Removed:
     to: str = ""
 
 
-def is_hidden(name: str) -> bool:
-    """Tell whether this is the name of a file that is on its way out of its folder."""
-    return _HIDDEN.fullmatch(name.rpartition("/")[2]) is not None
-
-
 class Remover:
     """Removes the files of one folder; `marker` is the suffix of marker files, which go with their files.
 
@@ -65,6 +57,8 @@ class Remover:
         """Remove a file if it is still what was accepted."""
         within, _, name = accepted.name.rpartition("/")
         place = self._folder / within
+        # Before the file: a writer puts a new file before its marker, so this one is of what is compared below.
+        marker_mark = self._marker_mark(place, name)
         try:
             status = os.stat(place / name)  # noqa: PTH116 - the plain call, as in scandir
         except FileNotFoundError:
@@ -72,9 +66,9 @@ class Remover:
         seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         if seen != (accepted.size, accepted.modified_ns, accepted.changed_ns):
             return Removed("changed")
-        hidden = f"{PREFIX}{_mark(name, status)}-{name}"
+        hidden = Hidden(_mark(name, status), marker_mark, name)
         try:
-            rename_new(place / name, place / hidden)
+            rename_new(place / name, place / hidden.text)
         except FileNotFoundError:
             return Removed("gone")
         except FileExistsError:
@@ -86,44 +80,64 @@ class Remover:
     def finish(self, hidden: str) -> Removed:
         """Go on with a file that has a hidden name, as it stands in the listing of the folder."""
         within, _, name = hidden.rpartition("/")
-        return self._finish(self._folder / within, name)
-
-    def _finish(self, place: Path, hidden: str) -> Removed:
-        found = _HIDDEN.fullmatch(hidden)
+        found = read_hidden(name)
         assert found is not None
-        mark, name = found.groups()
+        return self._finish(self._folder / within, found)
+
+    def _finish(self, place: Path, hidden: Hidden) -> Removed:
+        path = place / hidden.text
         try:
-            status = os.stat(place / hidden)  # noqa: PTH116 - as above
-            if _mark(name, status) != mark:
-                return _put_back(place / hidden, place / name, status.st_size)
-            return self._delete(place, hidden, name) if self._after.to is None else self._move(place, hidden, name)
+            status = os.stat(path)  # noqa: PTH116 - as above
+            if _mark(hidden.name, status) != hidden.mark:
+                return _put_back(path, place / hidden.name, status.st_size)
+            marker = self._hide_marker(place, hidden)
+            removed = self._let_go(place, path, hidden.name)
         except FileNotFoundError:
-            if (place / hidden).exists():
+            if path.exists():
                 raise
             return Removed("gone")
+        if marker is not None:
+            self._let_go(place, marker, f"{Path(removed.to or hidden.name).name}{self._marker}")
+        return removed
 
-    def _delete(self, place: Path, hidden: str, name: str) -> Removed:
-        (place / hidden).unlink()
-        if self._marker:
-            (place / f"{name}{self._marker}").unlink(missing_ok=True)
-        return Removed("deleted")
-
-    def _move(self, place: Path, hidden: str, name: str) -> Removed:
-        assert self._after.to is not None
+    def _let_go(self, place: Path, path: Path, name: str) -> Removed:
+        if self._after.to is None:
+            path.unlink()
+            return Removed("deleted")
         to = self._after.to / place.relative_to(self._folder)
         to.mkdir(parents=True, exist_ok=True)
-        moved = _to_free_name(place / hidden, to, name)
-        marker = place / f"{name}{self._marker}"
-        if self._marker and marker.exists():
-            with suppress(FileNotFoundError):
-                _to_free_name(marker, to, f"{moved.name}{self._marker}")
-        return Removed("moved", str(moved))
+        return Removed("moved", str(_to_free_name(path, to, name)))
+
+    def _marker_mark(self, place: Path, name: str) -> str | None:
+        """Sum up the marker of a file; None without one."""
+        if not self._marker:
+            return None
+        try:
+            return _mark(name + self._marker, os.stat(place / (name + self._marker)))  # noqa: PTH116 - as above
+        except FileNotFoundError:
+            return None
+
+    def _hide_marker(self, place: Path, hidden: Hidden) -> Path | None:
+        """Take the marker that lay beside a file when that was hidden; None for any other, which stays."""
+        if hidden.marker_mark is None or hidden.marker_mark != self._marker_mark(place, hidden.name):
+            return None
+        name = f"{hidden.name}{self._marker}"
+        path = place / Hidden(hidden.marker_mark, None, name).text
+        try:
+            rename_new(place / name, path)
+            status = os.stat(path)  # noqa: PTH116 - as above
+        except (FileNotFoundError, FileExistsError):
+            # Another watcher is at it.
+            return None
+        if _mark(name, status) == hidden.marker_mark:
+            return path
+        _put_back(path, place / name, status.st_size)
+        return None
 
 
 def _mark(name: str, status: os.stat_result) -> str:
     """Sum up what was accepted; ctime is left out, for a rename changes it."""
-    parts = f"{name}\0{status.st_ino}\0{status.st_size}\0{status.st_mtime_ns}"
-    return hashlib.sha256(os.fsencode(parts)).hexdigest()[:16]
+    return mark_of(name, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _put_back(hidden: Path, own: Path, size: int) -> Removed:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from sfmc_producers.removing import PREFIX, After, Remover, is_hidden, rename_new, rename_over_own
+from sfmc_producers.hidden_names import PREFIX, Hidden, is_hidden, mark_of
+from sfmc_producers.removing import After, Remover, rename_new, rename_over_own
 from sfmc_producers.stability import FileStat, StabilityRule
 from tests.support.watched_folder import Watched
 
@@ -135,6 +136,59 @@ def test_the_marker_of_a_file_goes_with_it(place, client, action):
 
     assert files(place / "in") == {}
     assert files(place / "done") == ({"contacts.csv": "id\n1\n", "contacts.csv.done": ""} if action == "move" else {})
+
+
+def put_marked(folder, text, name="a.csv"):
+    (folder / name).write_text(text)
+    (folder / f"{name}.done").write_text("")
+    return stat_of(folder / name)
+
+
+@pytest.mark.parametrize("action", ["move", "delete"])
+def test_the_marker_of_a_new_file_stays_when_the_file_before_it_is_removed(place, action):
+    remover = Remover(place / "in", After(action, place / "done" if action == "move" else None), ".done")
+    accepted = put_marked(place / "in", "old")
+    (place / "nowhere").write_text("no folder")
+    broken = Remover(place / "in", After("move", place / "nowhere"), ".done")
+    with pytest.raises(OSError, match=r"exists|Not a directory"):
+        broken.remove(accepted)
+    [hidden] = [each.name for each in (place / "in").iterdir() if is_hidden(each.name) and each.name.endswith(".csv")]
+    put_marked(place / "in", "new")
+
+    assert remover.finish(hidden).outcome == ("moved" if action == "move" else "deleted")
+    assert files(place / "in").keys() >= {"a.csv", "a.csv.done"}
+    assert files(place / "in")["a.csv"] == "new"
+
+
+@pytest.mark.parametrize("is_same_inode", [True, False], ids=["written_over", "replaced"])
+def test_a_marker_that_is_not_the_one_that_lay_beside_the_file_stays(place, is_same_inode):
+    put_marked(place / "in", "old")
+    marker, file = place / "in" / "a.csv.done", place / "in" / "a.csv"
+    marks = [mark_of(each.name, (st := each.stat()).st_ino, st.st_size, st.st_mtime_ns) for each in (file, marker)]
+    hidden = Hidden(*marks, "a.csv").text
+    file.rename(place / "in" / hidden)
+    if not is_same_inode:
+        marker.rename(place / "old.done")
+    marker.write_text("")
+    os.utime(marker, ns=(OLD, OLD))
+
+    assert Remover(place / "in", After("delete"), ".done").finish(hidden).outcome == "deleted"
+    assert files(place / "in") == {"a.csv.done": ""}
+
+
+@pytest.mark.parametrize("action", ["move", "delete"])
+def test_a_hidden_marker_that_a_killed_process_left_is_removed_too(place, client, action):
+    accepted = put_marked(place / "in", "old", "contacts.csv")
+    broken = Remover(place / "in", After("move", place / "nowhere"), ".done")
+    (place / "nowhere").write_text("no folder")
+    with pytest.raises(OSError, match=r"exists|Not a directory"):
+        broken.remove(accepted)
+    assert all(is_hidden(name) for name in files(place / "in"))
+    watched = watching(place, client, action, rule=StabilityRule(seconds=2.0, marker=".done"))
+    watched.pass_time(2)
+
+    moved = {"contacts.csv": "old", "contacts.csv.done": ""}
+    assert (files(place / "in"), files(place / "done")) == ({}, moved if action == "move" else {})
 
 
 @pytest.mark.parametrize("action", ["move", "delete"])
