@@ -5,6 +5,7 @@ import os
 import asyncssh
 import pytest
 
+from sfmc_producers.hidden_names import PREFIX
 from sfmc_producers.sources.receiving import SourceUnavailableError
 
 
@@ -70,8 +71,9 @@ def test_a_file_that_is_replaced_after_its_acceptance_is_not_moved_and_is_an_arr
     assert (len(client.requests), watched.names()) == (2, [])
 
 
-def test_a_file_that_is_replaced_in_the_instant_before_the_move_is_put_back(watched, client, server):
-    move(watched)
+@pytest.mark.parametrize("after", [{"after": "delete"}, {"after": "move", "move_to": "/done"}], ids=["delete", "move"])
+def test_a_file_that_is_replaced_in_the_instant_before_it_is_let_go_is_put_back(watched, client, server, after):
+    watched.restart(**after)
     watched.put("contacts.csv")
 
     def replace(operation, path):
@@ -81,9 +83,91 @@ def test_a_file_that_is_replaced_in_the_instant_before_the_move_is_put_back(watc
 
     server.before = replace
     watched.pass_time(2)
-    assert (watched.names(), watched.names("done")) == (["contacts.csv"], [])
+    assert (watched.names(), watched.names("")) == (["contacts.csv"], ["in"])
     watched.pass_time(2)
     assert (len(client.requests), watched.names()) == (2, [])
+
+
+def test_of_two_that_replace_a_file_while_it_is_let_go_the_newest_keeps_its_name(watched, client, server):
+    watched.restart(after="delete")
+    watched.put("contacts.csv")
+
+    def replace(operation, path):
+        if operation == "rename":
+            server.before = lambda *_: None
+            watched.put("contacts.csv", "new content")
+            server.after = lambda *_: watched.put("contacts.csv", "newest content")
+
+    server.before = replace
+    lines = watched.pass_time(2)
+    server.after = lambda *_: None
+    assert [each["event"] for each in lines if each["log_level"] == "warning"] == ["file_not_let_go"]
+    watched.pass_time(2)
+    assert len(client.requests) == 2
+    assert [(watched.server.root / "in" / name).read_text() for name in watched.names()] == ["new content"]
+
+
+@pytest.mark.parametrize("operation", ["rename", "remove"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_whoever_finds_a_hidden_file_and_its_marker_ends_what_another_began(watched, client, server, operation, moment):
+    options = {"after": "delete", "marker": ".done"}
+    watched.restart(**options)
+    watched.put("contacts.csv")
+    watched.put("contacts.csv.done", "")
+
+    def cut(at, path):
+        if at == operation and client.requests:
+            setattr(server, moment, lambda *_: None)
+            for each in list(server.open):
+                each.abort()
+
+    setattr(server, moment, cut)
+    with pytest.raises(SourceUnavailableError):
+        watched.pass_time(2)
+    watched.restart(**options)
+    watched.pass_time(2)
+    assert (len(client.requests), watched.names()) == (1, [])
+
+
+def test_the_marker_of_a_new_file_stays_when_the_file_before_it_is_let_go(watched, client, server):
+    watched.restart(after="delete", marker=".done")
+    watched.put("contacts.csv")
+    os.utime(watched.put("contacts.csv.done", ""), ns=(1, 1_700_000_000_000_000_000))
+
+    def write(operation, path):
+        server.after = lambda *_: None
+        watched.put("contacts.csv", "new content")
+        watched.put("contacts.csv.done", "")
+
+    server.after = write
+    watched.pass_time(2)
+    assert watched.names() == ["contacts.csv", "contacts.csv.done"]
+    watched.pass_time(2)
+    assert (len(client.requests), watched.names()) == (2, [])
+
+
+def test_a_server_that_dates_renamed_files_anew_keeps_its_files_and_says_so(watched, client, server):
+    move(watched)
+    watched.put("contacts.csv")
+    times = iter(range(1_700_000_000, 1_800_000_000, 60))
+
+    def date(operation, path):
+        for each in (server.root / "in").iterdir():
+            os.utime(each, (1, next(times)))
+
+    server.after = date
+    lines = watched.pass_time(2, 60, 60, 60, 60)
+    assert [each["reason"] for each in lines if each["event"] == "file_not_let_go"] == [
+        "the server gives a renamed file a new time stamp, so all files stay; use keep"
+    ]
+    assert (watched.names(), len(client.requests)) == (["contacts.csv"], 2)
+
+
+def test_who_keeps_files_touches_none_that_others_hide(watched, client, server):
+    watched.restart(complete=["*"])
+    watched.put(f"{PREFIX}{'0' * 16}-contacts.csv")
+    assert watched.events(2, 60) == []
+    assert watched.names() == [f"{PREFIX}{'0' * 16}-contacts.csv"]
 
 
 def test_a_source_that_ends_between_acceptance_and_move_moves_the_file_after_its_restart(watched, client, server):

@@ -14,6 +14,7 @@ from sfmc_import.display import one_line
 from sfmc_import.request import FileInfo
 from sfmc_import.retrying import Backoff
 from sfmc_import.routing import Routed
+from sfmc_producers.hidden_names import is_hidden, read_hidden
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.intake import Intake, SetAside
@@ -21,7 +22,7 @@ from sfmc_producers.sources.receiving import SourceUnavailableError
 from sfmc_producers.sources.sftp.connection import said
 from sfmc_producers.sources.sftp.content import read_content
 from sfmc_producers.sources.sftp.entries import Handled, Skipped
-from sfmc_producers.sources.sftp.letting_go import let_go
+from sfmc_producers.sources.sftp.letting_go import LettingGo, Outcome
 from sfmc_producers.sources.sftp.listing import FolderMissingError, Walk
 from sfmc_producers.sources.sftp.options import SftpOptions
 from sfmc_producers.sources.sftp.server import SftpServer
@@ -63,6 +64,9 @@ class SftpSource:
         self._accepted, self._refused = Handled(key), Handled(key)
         self._unmatched, self._said = Handled(key), Handled(key)
         self._unmoved: dict[str, FileStat] = {}
+        self._hidden: dict[str, FileStat] = {}
+        self._letting_go = LettingGo(server, options)
+        self._keeps = options.after == "keep"
         self._attempt = ""
         self._is_missing = False
         self._log = structlog.get_logger("sfmc_producers.sources").bind(source=self.name)
@@ -164,6 +168,9 @@ class SftpSource:
         if isinstance(entry, Skipped):
             self._skip(entry)
             return None
+        if is_hidden(entry.name):
+            self._note_hidden(entry)
+            return None
         state = _state(entry)
         if not self._is_wanted(entry) or self._refused.has(*state):
             return None
@@ -199,27 +206,55 @@ class SftpSource:
         self._unmatched.discard(*_state(file))
         del self._seen[file.name]
 
+    def _note_hidden(self, file: FileStat) -> None:
+        if not self._keeps:
+            self._hidden[file.name] = file
+
     def _note_accepted(self, file: FileStat) -> None:
-        if self._options.after != "keep":
+        if not self._keeps:
             self._unmoved.setdefault(file.name, file)
 
     def _let_go_of_all(self, wakeup: Wakeup) -> None:
         """Let go of accepted files, for a while; after the first that the server refuses, the next round goes on."""
         until = self._clock() + self._options.every
-        for name, file in list(self._unmoved.items()):
-            if wakeup.is_closing or self._clock() > until:
+        hidden, self._hidden = self._hidden, {}
+        steps = [(file, True) for file in hidden.values()] + [(file, False) for file in self._unmoved.values()]
+        for file, is_begun in steps:
+            if self._keeps or wakeup.is_closing or self._clock() > until or not self._let_go(file, is_begun=is_begun):
                 return
-            try:
-                is_gone = let_go(self._server, self._options, file, self._arrival(file).file)
-            except asyncssh.SFTPError as error:
-                reason = said(error)
+
+    def _let_go(self, file: FileStat, *, is_begun: bool) -> bool:
+        """Let go of one file, or go on with one that is hidden; False when the server refuses."""
+        try:
+            outcome = self._finish(file) if is_begun else self._letting_go.let_go(file, self._arrival(file).file)
+        except asyncssh.SFTPError as error:
+            reason = said(error)
+            if not is_begun:
                 # It becomes the last one, so that it holds up no other.
-                self._unmoved[name] = self._unmoved.pop(name)
-                self._say_once("file_not_let_go", name, reason, of="", after=self._options.after, reason=reason)
-                return
-            if is_gone:
-                self._log.info("file_let_go", file=name, after=self._options.after)
-            del self._unmoved[name]
+                self._unmoved[file.name] = self._unmoved.pop(file.name)
+            self._say_once("file_not_let_go", file.name, reason, of="", after=self._options.after, reason=reason)
+            return False
+        self._unmoved.pop(file.name, None)
+        self._say_outcome(file, outcome)
+        return True
+
+    def _finish(self, file: FileStat) -> Outcome:
+        found = read_hidden(file.name)
+        assert found is not None
+        within = file.name.rpartition("/")[0]
+        before = replace(file, name=f"{within}/{found.name}" if within else found.name)
+        return self._letting_go.finish(file.name, self._arrival(before).file)
+
+    def _say_outcome(self, file: FileStat, outcome: Outcome) -> None:
+        if outcome in {"done", "put_back"}:
+            self._log.info("file_let_go", file=one_line(file.name), after=self._options.after, outcome=outcome)
+        elif outcome == "left":
+            reason = "it was replaced while it was let go of, and its name is taken"
+            self._say_once("file_not_let_go", file.name, reason, after=self._options.after, reason=reason)
+        elif outcome == "redated":
+            self._keeps = True
+            reason = "the server gives a renamed file a new time stamp, so all files stay; use keep"
+            self._say_once("file_not_let_go", file.name, reason, after=self._options.after, reason=reason)
 
     def _skip(self, entry: Skipped) -> None:
         name = entry.name.decode("utf-8", "surrogateescape")
@@ -273,6 +308,8 @@ class SftpSource:
 
     def _is_wanted(self, file: FileStat) -> bool:
         last = file.name.rpartition("/")[2]
+        if is_hidden(last):
+            return False
         is_marker = self._rule.marker is not None and last.endswith(self._rule.marker)
         return is_marker or (fnmatchcase(last, self._options.pattern) and self._rule.is_candidate(file.name))
 
