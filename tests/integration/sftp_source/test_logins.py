@@ -22,7 +22,11 @@ RSA = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
 
 
 def pem(key, passphrase=None):
-    return key.export_private_key("pkcs8-pem" if passphrase else "openssh", passphrase=passphrase).decode()
+    return key.export_private_key("openssh", passphrase=passphrase).decode()
+
+
+def in_pkcs8(key, passphrase):
+    return key.export_private_key("pkcs8-pem", passphrase=passphrase).decode()
 
 
 @contextmanager
@@ -43,10 +47,11 @@ def test_a_key_logs_in_with_one_try_and_the_password_is_never_asked_for(server, 
     assert all(accepted for _, accepted in server.logins)
 
 
-def test_a_key_with_a_passphrase_logs_in(server, client):
+@pytest.mark.parametrize("written", [pem, in_pkcs8], ids=["openssh", "pkcs8"])
+def test_a_key_with_a_passphrase_logs_in(server, client, written):
     server.authorized = [KEY]
     with source_with(
-        server, client, {"key": pem(KEY, "phrase-of-this-key"), "passphrase": "phrase-of-this-key"}
+        server, client, {"key": written(KEY, "phrase-of-this-key"), "passphrase": "phrase-of-this-key"}
     ) as made:
         made.pass_time()
     assert server.connections == 1

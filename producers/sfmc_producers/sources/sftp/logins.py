@@ -69,7 +69,7 @@ def _read_key(setting: str, key: SecretStr, passphrase: SecretStr | None) -> asy
 def _why_unreadable(text: str, setting: str) -> str:
     """Say in our words why a key cannot be read: the library's text may quote it."""
     if "bcrypt" in text:
-        return "it is encrypted in the form of OpenSSH, which needs bcrypt: pip install bcrypt"
+        return "it is encrypted in the form of OpenSSH, which needs bcrypt: pip install 'sfmc-import[sftp]'"
     if "passphrase" in text.lower() or "decrypt" in text.lower():
         return f"it is encrypted; set {setting.removesuffix('_KEY')}_PASSPHRASE, or correct it"
     return "not a private key in the form of OpenSSH or PEM"
