@@ -15,7 +15,7 @@ from sfmc_import.runs import Definition
 
 @dataclass
 class FakeClient:
-    """`ledger_is_down` and `cloud_is_down` make it unavailable; `reported` and `requests` are what came in."""
+    """`ledger_is_down`, `cloud_is_down`, `mids_down` make it unavailable; `reported` and `requests` are what came in."""
 
     mid: str = "510001234"
     time_zone: str = "Europe/Berlin"
@@ -32,6 +32,7 @@ class FakeClient:
     calls: int = 0
     ledger_is_down: bool = False
     cloud_is_down: bool = False
+    mids_down: set[str] = field(default_factory=set)
 
     def submit(self, *, request_id: str, file: FileInfo, priority: int | None = None, **fields: Any) -> SubmitResult:
         known = {name: value for name, value in asdict(file).items() if value is not None}
@@ -55,7 +56,7 @@ class FakeClient:
 
     def all_of(self, mid: str, *, max_age: float = 0.0) -> Sequence[Definition] | NotApplied:
         del max_age
-        if self.cloud_is_down:
+        if self.cloud_is_down or mid in self.mids_down:
             return NotApplied(code="connection", text="Marketing Cloud does not answer")
         return self.by_mid.get(mid, [])
 

@@ -99,7 +99,7 @@ class AzureMailbox:
             messages_per_page=BATCH, max_messages=BATCH, visibility_timeout=self._visibility
         )
         found = list(given)
-        self._receipts = {str(each.id): str(each.pop_receipt) for each in found}
+        self._receipts |= {str(each.id): str(each.pop_receipt) for each in found}
         return [Message(str(each.id), _body(each.content), deliveries=each.dequeue_count or 1) for each in found]
 
     def _show_after(self, message_id: str, seconds: int) -> bool:

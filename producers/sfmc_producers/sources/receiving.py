@@ -20,7 +20,11 @@ PAUSES = Backoff(floor=1.0, cap=60.0)
 """Seconds between two tries to reach a source that does not answer."""
 
 RETRY_SECONDS = 1.0
-"""Seconds until messages that Redis did not take are tried again, at least."""
+"""Seconds until messages that were not taken are tried again, at least."""
+
+MOST_WAITING = 1000
+"""So many messages may wait at a time, for the definitions of their business unit or for a delivery, while others are
+received; with more of them none is received."""
 
 
 AT_ONCE = 50
@@ -71,6 +75,8 @@ class Mailbox(Protocol):
 class Receiver:
     """A source that is a queue. Messages are handled in order; while Redis is away they are kept, not given back.
 
+    What waits for something else, such as the definitions of one business unit, holds up no other message as long as
+    no more than `most_waiting` wait; what came first is tried first.
     A message that was delivered more than `max_deliveries` times ends the processes that read it: it is set aside
     unread. Messages that we have are kept every `keep_after` seconds, in the middle of a batch too: between the
     `at_once` whose records are taken together. Of several receivers of one queue one `replays` dead letters. `chance`
@@ -89,6 +95,7 @@ class Receiver:
         keep_after: float,
         replays: bool = True,
         at_once: int = AT_ONCE,
+        most_waiting: int = MOST_WAITING,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self._replays = intake.source, replays
@@ -97,6 +104,8 @@ class Receiver:
         self._intake, self._set_aside, self._parse = intake, set_aside, parse
         self._open, self._chance, self._max_deliveries = open_mailbox, chance, max_deliveries
         self._mailbox: Mailbox | None = None
+        self._waiting: list[Message] = []
+        self._most_waiting, self._tried_at, self._is_full = most_waiting, 0.0, False
         self._ignored: Counter[str] = Counter()
         self._log = structlog.get_logger("sfmc_producers.sources").bind(source=self.name)
 
@@ -125,32 +134,62 @@ class Receiver:
             # An id of its own: what still cannot be read becomes a dead letter again.
             if self._take([Message(uuid4().hex, body)]) == [True]:
                 self._set_aside.done(self.name, body)
-        left = list(self._mailbox.receive())
-        self._kept_at = self._clock()
-        while left and not wakeup.is_closing:
-            left = self._work_off(self._mailbox, left)
-            if left:
-                wakeup.wait(self._pause())
+        new = self._receive(self._mailbox, wakeup)
+        if wakeup.is_closing and not new:
+            return
+        known = {each.id for each in new}
+        old = [each for each in self._waiting if each.id not in known]
+        if self._is_time():
+            self._tried_at = self._clock()
+            self._waiting = self._work_off(self._mailbox, [*old, *new], [])
+        else:
+            self._waiting = old + self._work_off(self._mailbox, new, old)
 
-    def _work_off(self, mailbox: Mailbox, messages: Sequence[Message]) -> list[Message]:
-        """Take messages and acknowledge them; gives those that the ledger does not take now."""
+    def _receive(self, mailbox: Mailbox, wakeup: Wakeup) -> Sequence[Message]:
+        """Receive, or only wait where more messages would wait, too: for Redis, or beside too many."""
+        self._say_full(len(self._waiting) >= self._most_waiting)
+        if self._waiting and (self._is_full or self._intake.submitter.is_ledger_waiting):
+            wakeup.wait(self._pause())
+            return ()
+        new = mailbox.receive()
+        if not self._waiting:
+            self._kept_at = self._clock()
+        return new
+
+    def _is_time(self) -> bool:
+        """Tell whether those that wait are tried again; then they come before what is new."""
+        next_in = self._intake.submitter.next_in
+        return next_in == 0.0 or self._clock() - self._tried_at >= RETRY_SECONDS
+
+    def _work_off(self, mailbox: Mailbox, messages: Sequence[Message], others: Sequence[Message]) -> list[Message]:
+        """Take messages and acknowledge them; gives those that are not taken now. `others` are only kept."""
         done: list[Message] = []
         left: list[Message] = []
         for begin in range(0, len(messages), self._at_once):
-            if self._clock() - self._kept_at >= self._keep_after:
-                mailbox.keep([*done, *left, *messages[begin:]])
-                self._kept_at = self._clock()
+            self._keep(mailbox, [*others, *done, *left, *messages[begin:]])
             some = messages[begin : begin + self._at_once]
             for message, is_taken in zip(some, self._take(some), strict=True):
                 (done if is_taken else left).append(message)
+        if not messages:
+            self._keep(mailbox, others)
         if done:
             mailbox.acknowledge(done)
         return left
+
+    def _keep(self, mailbox: Mailbox, messages: Sequence[Message]) -> None:
+        if messages and self._clock() - self._kept_at >= self._keep_after:
+            mailbox.keep(messages)
+            self._kept_at = self._clock()
 
     def _pause(self) -> float:
         """Wait until what does not answer is asked again, but not beyond the time to keep the messages."""
         wanted = max(RETRY_SECONDS, self._intake.submitter.next_in or 0.0)
         return max(0.0, min(wanted, self._kept_at + self._keep_after - self._clock()))
+
+    def _say_full(self, is_full: bool) -> None:
+        if is_full and not self._is_full:
+            self._log.warning("messages_held_up", messages=len(self._waiting), action="waiting")
+        self._is_full = is_full
 
     def records(self, body: bytes) -> Sequence[Record]:
         """Read the body of a message, as a person may ask about it; nothing is taken."""
@@ -202,6 +241,7 @@ class Receiver:
             self._log.error("source_unavailable", reason=str(error), action="waiting")
 
     def _drop_mailbox(self) -> None:
-        mailbox, self._mailbox = self._mailbox, None
+        # What waits is given back, or comes again.
+        mailbox, self._mailbox, self._waiting = self._mailbox, None, []
         if mailbox is not None:
             mailbox.close()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import structlog
@@ -69,11 +69,11 @@ class SqsOptions(Options):
 
 
 class SqsMailbox:
-    """Receives from one queue, one batch at a time. Its calls run in a thread: a poll takes 20 seconds."""
+    """Receives from one queue, one batch at a time. Its calls run in two threads: a poll takes 20 seconds."""
 
     def __init__(self, client: "SQSClient", options: SqsOptions) -> None:
         self._client, self._url, self._visibility = client, options.queue_url, int(options.visibility)
-        self._caller = Caller("sfmc-sqs")
+        self._caller, self._polls = Caller("sfmc-sqs"), Caller("sfmc-sqs-poll")
         self._poll: Call[list[Message]] | None = None
         self._held: dict[str, Message] = {}
         self._closed = threading.Event()
@@ -81,7 +81,7 @@ class SqsMailbox:
 
     def receive(self) -> Sequence[Message]:
         """Give the messages of the poll that is under way, or nothing when it takes longer than half a second."""
-        poll = self._poll = self._poll or self._caller.begin(self._ask)
+        poll = self._poll = self._poll or self._polls.begin(self._ask)
         with self._errors():
             if not poll.wait(LOOK_SECONDS):
                 if poll.seconds > POLL_DEADLINE:
@@ -89,21 +89,26 @@ class SqsMailbox:
                 return ()
             self._poll = None
             messages = poll.result()
-        self._held = {message.id: message for message in messages}
+        self._held |= {message.id: message for message in messages}
         return messages
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Let these stay unseen by others from now on for the whole time again."""
-        failed = self._within(lambda: self._change_visibility(messages, self._visibility))
+        failed = [
+            each
+            for some in _batches(messages)
+            for each in self._within(partial(self._change_visibility, some, self._visibility))
+        ]
         if failed:
             codes = sorted({str(each.get("Code")) for each in failed})
             self._log.warning("messages_not_kept", messages=len(failed), codes=codes)
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Delete messages; those that SQS does not delete come again, and the ledger knows their files."""
-        for failed in self._within(lambda: self._delete(messages)):
-            names = {"message_id": failed.get("Id"), "code": failed.get("Code")}
-            self._log.warning("message_not_deleted", **names, action="comes_again")
+        for some in _batches(messages):
+            for failed in self._within(partial(self._delete, some)):
+                names = {"message_id": failed.get("Id"), "code": failed.get("Code")}
+                self._log.warning("message_not_deleted", **names, action="comes_again")
         for message in messages:
             self._held.pop(message.id, None)
 
@@ -111,9 +116,10 @@ class SqsMailbox:
         """Give back what was received, also by the poll that is under way, so that others get it at once."""
         self._closed.set()
         with suppress(SourceUnavailableError, SourceRefusedError):
-            if held := list(self._held.values()):
-                self._within(lambda: self._change_visibility(held, 0))
-        self._caller.stop()
+            for some in _batches(list(self._held.values())):
+                self._within(partial(self._change_visibility, some, 0))
+        for each in (self._caller, self._polls):
+            each.stop()
 
     def _ask(self) -> list[Message]:
         answer = self._client.receive_message(
@@ -160,6 +166,10 @@ class SqsMailbox:
             # The thread may hang in this call, so nothing more is asked of it: what we hold comes again by itself.
             self._held = {}
             raise
+
+
+def _batches(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    return (messages[begin : begin + BATCH] for begin in range(0, len(messages), BATCH))
 
 
 def _entries(messages: Sequence[Message]) -> list[dict[str, Any]]:

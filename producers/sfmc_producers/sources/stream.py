@@ -113,7 +113,9 @@ class StreamMailbox:
 
     def _new(self) -> list[Message]:
         stream, group = self._group()
-        answer: Any = self._redis.xreadgroup(group, self._consumer, {stream: ">"}, count=BATCH, block=BLOCK_MS)
+        # Not so long that entries which wait here look left behind.
+        block = max(1, min(BLOCK_MS, int(self._options.claim_after * 1000 / 3)))
+        answer: Any = self._redis.xreadgroup(group, self._consumer, {stream: ">"}, count=BATCH, block=block)
         return self._messages([entry for _, entries in _pairs(answer) for entry in entries], {})
 
     def _messages(self, entries: Sequence[Any], deliveries: Mapping[bytes, int]) -> list[Message]:

@@ -14,25 +14,26 @@ MESSAGES = [Message(f"m{number}", b"") for number in range(4)]
 
 
 class Box:
-    """A mailbox with one batch; it ends the receiver with an empty second one."""
+    """A mailbox with some batches; it ends the receiver when all of them are acknowledged, or at `ends`."""
 
-    def __init__(self, wakeup: Wakeup, batch: Sequence[Message] = MESSAGES) -> None:
-        self.wakeup, self.batches = wakeup, [list(batch)]
+    def __init__(self, wakeup: Wakeup, *batches: Sequence[Message], ends: int = 0) -> None:
+        self.wakeup, self.batches = wakeup, list(batches or [MESSAGES])
+        self.left, self.received, self.ends = sum(map(len, self.batches)) - ends, 0, ends
         self.kept: list[list[str]] = []
         self.acknowledged: list[str] = []
         self.is_closed = False
 
     def receive(self) -> Sequence[Message]:
-        if not self.batches:
-            self.wakeup.stop()
-            return ()
-        return self.batches.pop()
+        self.received += 1
+        return self.batches.pop(0) if self.batches else ()
 
     def keep(self, messages: Sequence[Message]) -> None:
         self.kept.append([each.id for each in messages])
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         self.acknowledged += [each.id for each in messages]
+        if len(self.acknowledged) == self.left:
+            self.wakeup.stop()
 
     def close(self) -> None:
         self.is_closed = True
@@ -46,6 +47,7 @@ class Intake:
     def __init__(self, passes: Callable[[], None] = lambda: None, answers: Sequence[bool] = ()) -> None:
         self.submitter, self._passes, self._answers = self, passes, list(answers)
         self.next_in: float | None = None
+        self.is_ledger_waiting = False
 
     def take_many(self, arrivals: Sequence[Arrival]) -> list[bool]:
         self._passes()
