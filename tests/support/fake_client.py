@@ -15,7 +15,7 @@ from sfmc_import.runs import Definition
 
 @dataclass
 class FakeClient:
-    """`ledger_is_down`, `cloud_is_down`, `mids_down` make it unavailable; `reported` and `requests` are what came in."""
+    """`ledger_is_down`, `cloud_is_down`, `mids_down` make it unavailable; `reported` and `requests` came in."""
 
     mid: str = "510001234"
     time_zone: str = "Europe/Berlin"

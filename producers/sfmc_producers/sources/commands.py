@@ -69,7 +69,7 @@ class Opening:
         opened = self.open(table, kind, options)
         if options.scan_every is None or opened.source is None:
             return opened.source
-        listed = require_listable(self.open(table, kind, options), "scan_every")
+        listed = require_listable(opened if kind.is_shared else self.open(table, kind, options), "scan_every")
         every, intake, settings = options.scan_every, opened.intake, self.settings
         return ScannedSource(opened.source, listed, intake, every, lambda: remembered_since(settings, time.time()))
 

@@ -2,7 +2,8 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, fields
 from typing import Literal, Protocol, runtime_checkable
 
@@ -19,6 +20,7 @@ from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailab
 from sfmc_producers.sources.tables import Source
 from sfmc_producers.submitter import InvalidRequest
 
+LOOK_SECONDS = 1.0
 STOP_SECONDS = 5.0
 """How long a source that ends waits for its scan; what that did not submit comes with the next one."""
 
@@ -39,6 +41,33 @@ class Listable(Protocol):
         It keeps no list of all. Raises SourceUnavailableError, also in the middle, and SourceRefusedError.
         """
         ...
+
+
+@runtime_checkable
+class ListedTwice(Protocol):
+    """A source of which one look does not tell whether a file still grows."""
+
+    def list_stable(self, wait: Callable[[float], object]) -> Iterator[Arrival]:
+        """Do as `list_arrivals`, and `wait` so many seconds between two looks; where it answers True, yield nothing."""
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A source that keeps a connection after it was listed."""
+
+    def close(self) -> None:
+        """Close it; the next listing opens another."""
+        ...
+
+
+def list_all(source: Listable, wait: Callable[[float], object]) -> Generator[Arrival, None, None]:
+    """Yield what lies in a source now, and close its connection, also when the listing ends in the middle."""
+    try:
+        yield from source.list_stable(wait) if isinstance(source, ListedTwice) else source.list_arrivals()
+    finally:
+        if isinstance(source, Closable):
+            source.close()
 
 
 @dataclass(slots=True)
@@ -80,28 +109,40 @@ class Take(Protocol):
 class Scan:
     """One scan. `since` are seconds since 1970: older files are left out; a file without a time is not old.
 
-    `wait` waits for so many seconds before files under way are asked for again; True from it ends the scan.
+    `wait` waits for so many seconds between two looks and before files under way are asked for again; True from it
+    ends the scan, as `is_over` does between two files.
     """
 
     def __init__(
-        self, source: Listable, take: Take, since: float | None, wait: Callable[[float], bool] | None = None
+        self,
+        source: Listable,
+        take: Take,
+        since: float | None,
+        wait: Callable[[float], bool] | None = None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._source, self._take, self._since = source, take, since
+        self._source, self._take, self._since, self._is_over = source, take, since, is_over
         self._wait = wait or threading.Event().wait
         self._under_way: deque[Arrival] = deque()
         self.counts = Counts()
 
     def run(self) -> Iterator[Found]:
         """Yield what is new, refused or waits, while the source is listed, and then what is still under way."""
-        for arrival in self._source.list_arrivals():
-            self.counts.seen += 1
-            if self._is_old(arrival):
-                self.counts.older += 1
-                continue
-            yield from self._look(arrival)
-            if len(self._under_way) > MOST_UNDER_WAY:
-                yield from self._look_again(MOST_UNDER_WAY)
+        with closing(list_all(self._source, self._wait)) as arrivals:
+            for arrival in arrivals:
+                if self._is_over():
+                    break
+                yield from self._see(arrival)
         yield from self._look_again(0)
+
+    def _see(self, arrival: Arrival) -> Iterator[Found]:
+        self.counts.seen += 1
+        if self._is_old(arrival):
+            self.counts.older += 1
+            return
+        yield from self._look(arrival)
+        if len(self._under_way) > MOST_UNDER_WAY:
+            yield from self._look_again(MOST_UNDER_WAY)
 
     def _look_again(self, most: int) -> Iterator[Found]:
         """Ask for the files under way until there are no more than `most`."""
@@ -155,14 +196,23 @@ def submit_with(intake: Intake) -> Take:
 class ScannedSource:
     """A source whose files are also listed from time to time, beside it: what an event missed is found then.
 
-    `listed` is a second object of the same source, so that none of its connections is used by two threads.
+    `listed` is a second object of the same source, unless that is safe for threads. There is one scan at a time: one
+    that hangs while its source begins anew is waited for.
     """
 
     def __init__(
-        self, source: Source, listed: Listable, intake: Intake, every: float, since: Callable[[], float]
+        self,
+        source: Source,
+        listed: Listable,
+        intake: Intake,
+        every: float,
+        since: Callable[[], float],
+        *,
+        end_seconds: float = STOP_SECONDS,
     ) -> None:
         self.name = source.name
         self._source, self._listed, self._intake, self._every, self._since = source, listed, intake, every, since
+        self._scanning, self._end_seconds = threading.Lock(), end_seconds
         self._log = structlog.get_logger("sfmc_producers.sources").bind(source=self.name)
 
     def run(self, wakeup: Wakeup) -> None:
@@ -174,31 +224,45 @@ class ScannedSource:
             self._source.run(wakeup)
         finally:
             stopped.stop()
-            thread.join(STOP_SECONDS)
+            thread.join(self._end_seconds)
 
     def _scan_until(self, stopped: Wakeup) -> None:
-        while not stopped.is_closing:
-            try:
-                self._scan_once(stopped)
-            except SourceRefusedError as error:
-                self._log.error("source_scan_stopped", reason=str(error), fix=error.fix)
-                return
-            except (SourceUnavailableError, ServiceUnavailableError) as error:
-                self._log.warning("source_scan_failed", reason=str(error), action="waiting")
-            except Exception:  # noqa: BLE001 - the edge of a scan: the source itself goes on, and the log has the reason
-                self._log.exception("source_scan_failed")
-            stopped.wait(self._every)
+        if not self._scanning.acquire(blocking=False):
+            self._log.warning("source_scan_hanging", action="waiting")
+            while not self._scanning.acquire(timeout=LOOK_SECONDS):
+                if stopped.is_closing:
+                    return
+        try:
+            while self._scan_safely(stopped):
+                # A scan may have taken the notice of the end.
+                if stopped.is_closing or (stopped.wait(self._every) and stopped.is_closing):
+                    return
+        finally:
+            self._scanning.release()
+
+    def _scan_safely(self, stopped: Wakeup) -> bool:
+        """Scan once, whatever becomes of it; False when the source refuses to be listed."""
+        try:
+            self._scan_once(stopped)
+        except SourceRefusedError as error:
+            self._log.error("source_scan_stopped", reason=str(error), fix=error.fix)
+            return False
+        except (SourceUnavailableError, ServiceUnavailableError) as error:
+            self._log.warning("source_scan_failed", reason=str(error), action="waiting")
+        except Exception:  # noqa: BLE001 - the edge of a scan: the source itself goes on, and the log has the reason
+            self._log.exception("source_scan_failed")
+        return True
 
     def _scan_once(self, stopped: Wakeup) -> None:
         def wait(seconds: float) -> bool:
             stopped.wait(seconds)
             return stopped.is_closing
 
-        scan = Scan(self._listed, submit_with(self._intake), self._since(), wait)
+        scan = Scan(self._listed, submit_with(self._intake), self._since(), wait, lambda: stopped.is_closing)
         for found in scan.run():
             if found.what == "refused":
                 self._log.error("file_rejected", file=found.file.name, problems=[found.text])
-            if stopped.is_closing:
-                return
+        if stopped.is_closing:
+            return
         counts = {each.name: getattr(scan.counts, each.name) for each in fields(Counts)}
         self._log.info("source_scanned", **counts)

@@ -55,11 +55,13 @@ class Parts:
 class Kind:
     """A kind of source: its lines, and how it is opened; opening connects to nothing.
 
-    One that is not opened has senders of its own: `sfmc-import serve` takes what they post.
+    One that is not opened has senders of its own: `sfmc-import serve` takes what they post. With `is_shared` the object
+    that runs can be listed meanwhile, so that both together keep to its number of connections.
     """
 
     options: type[Options]
     open: Callable[[Any, Parts], Source] | None
+    is_shared: bool = False
 
 
 def read_options(tables: Iterable[SourceTable], kinds: Mapping[str, Callable[[], Kind]]) -> list[tuple[Kind, Options]]:

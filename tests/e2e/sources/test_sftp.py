@@ -1,6 +1,7 @@
 """The source `sftp`: a real SFTP server, real processes, the sandbox; the policy file is that of the page."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.support.processes import RunningSystem, running_system
 from tests.support.sftp_server import PASSWORD, USER, SftpTestServer
-from tests.support.sources import PAGES, example_of, running_source
+from tests.support.sources import PAGES, example_of, running_source, use_policy
 from tests.support.waiting import eventually
 
 SECRET = {"SFMC_SOURCE_PARTNER_PASSWORD": PASSWORD}
@@ -150,3 +151,15 @@ def test_a_refused_login_ends_the_command_with_one_line_that_says_what_to_do(sys
 
 def test_the_page_is_in_the_list_of_sources() -> None:
     assert "[sftp](sftp.md)" in (PAGES / "README.md").read_text("utf-8")
+
+
+def test_a_scan_of_the_server_submits_what_has_no_request_and_twice_submits_nothing(system, server) -> None:
+    put(server, "orders_9.csv")
+    policy = use_policy(system, by_name(server))
+    first, second = (system.run("scan", "partner", "--json", **policy, **SECRET) for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    *found, counts = map(json.loads, first.stdout.splitlines())
+    assert [each["file"]["name"] for each in found] == ["orders_9.csv"]
+    assert (counts["counts"]["new"], json.loads(second.stdout)["counts"]["known"]) == (1, 1)
+    assert accepted(system, "orders_9.csv") == 1
+    eventually(lambda: not server.open, 10, "every connection is closed")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import click
@@ -18,6 +19,7 @@ from sfmc_producers.sources.questions import read_since
 from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailableError
 from sfmc_producers.sources.scanning import MOST_UNDER_WAY, Found, Listable, Scan, ScannedSource, submit_with
 from sfmc_producers.submitter import RoutingRules, Submitter
+from tests.support.waiting import eventually
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -235,3 +237,64 @@ def test_a_scan_that_is_to_end_leaves_what_is_under_way() -> None:
     made = Scan(Listed(arrival()), delivering(*[Held("on its way", is_under_way=True)] * 9), None, lambda _: True)
 
     assert (list(made.run()), made.counts.waiting) == ([], 1)
+
+
+class Hanging(Listed):
+    """Hangs in its first listing until it is let go; counts who lists at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(arrival())
+        self.go, self.begun, self.done = threading.Event(), threading.Event(), threading.Event()
+        self.now = self.most = self.closed = 0
+
+    def list_arrivals(self) -> Iterator[Arrival]:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.begun.set()
+        try:
+            assert self.go.wait(60)
+            yield from super().list_arrivals()
+        finally:
+            self.now -= 1
+
+    def close(self) -> None:
+        self.closed += 1
+        if self.closed > 1:
+            self.done.set()
+
+
+def test_a_source_that_begins_anew_while_its_scan_hangs_has_one_scan_at_a_time(client) -> None:
+    listed = Hanging()
+    first = ScannedSource(Waits(listed.begun), listed, intake_of(client), 0.001, lambda: NOW, end_seconds=0.01)
+    with capture_logs() as logs:
+        first.run(Wakeup())
+        first._source = Waits(listed.done)
+        again = threading.Thread(target=first.run, args=(Wakeup(),))
+        again.start()
+        eventually(lambda: "source_scan_hanging" in [each["event"] for each in logs], 20, "it is said")
+        listed.go.set()
+        again.join(60)
+        eventually(lambda: not [each for each in threading.enumerate() if each.name == "sfmc-scan-drop"], 20, "the end")
+    assert listed.most == 1
+    assert listed.closed >= 2
+    assert len(client.requests) == 1
+
+
+def test_the_connection_of_a_listing_is_closed_also_when_it_ends_in_the_middle(client) -> None:
+    class Connected(Listed):
+        is_open = False
+
+        def list_arrivals(self) -> Iterator[Arrival]:
+            self.is_open = True
+            yield from super().list_arrivals()
+
+        def close(self) -> None:
+            self.is_open = False
+
+    for arrivals in ([arrival(), arrival("orders.csv")], [arrival(), SourceUnavailableError("cut")]):
+        source = Connected(*arrivals)
+        results = Scan(source, submit_with(intake_of(client)), None).run()
+        with suppress(SourceUnavailableError):
+            next(results)
+        results.close()
+        assert (source.is_open, source.lists) == (False, 1)

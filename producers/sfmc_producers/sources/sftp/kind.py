@@ -20,4 +20,4 @@ def open_sftp(options: SftpOptions, parts: Parts) -> SftpSource:
     return SftpSource(options, parts.intake, parts.set_aside, server, chance=random.random, key=os.urandom(16))
 
 
-KIND = Kind(SftpOptions, open_sftp)
+KIND = Kind(SftpOptions, open_sftp, is_shared=True)

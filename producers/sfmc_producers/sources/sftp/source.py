@@ -1,7 +1,9 @@
 """The runner of the source `sftp`: lists, waits until files are stable, submits them, then lets go of them."""
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from uuid import uuid4
@@ -67,6 +69,7 @@ class SftpSource:
         self._hidden: dict[str, FileStat] = {}
         self._letting_go = LettingGo(server, options)
         self._keeps = options.after == "keep"
+        self._lock, self._users = threading.Lock(), 0
         self._attempt = ""
         self._is_missing = False
         self._log = structlog.get_logger("sfmc_producers.sources").bind(source=self.name)
@@ -74,11 +77,9 @@ class SftpSource:
     def run(self, wakeup: Wakeup) -> None:
         """List, submit and let go until `wakeup` closes; raises SourceRefusedError."""
         failures = 0
-        try:
+        with self._using():
             while not wakeup.is_closing:
                 failures = self._step(wakeup, failures)
-        finally:
-            self._server.close()
 
     def _step(self, wakeup: Wakeup, failures: int) -> int:
         """List once and rest; `failures` counts how often in a row the server did not answer."""
@@ -98,23 +99,55 @@ class SftpSource:
     def listed_once(self) -> Iterator[Arrival]:
         """Give what one listing shows: the files of this source that are not empty and have their marker.
 
-        Whether a file still grows one look cannot tell, so this is no scan: the source itself looks twice,
-        `stable_seconds` apart. Raises SourceUnavailableError and SourceRefusedError.
+        Whether a file still grows one look cannot tell, so this is no scan.
+        Raises SourceUnavailableError and SourceRefusedError.
         """
+        once = evaluate({}, self._files_now(), self._clock(), replace(self._rule, scans=1, seconds=0.0))
+        return map(self._arrival, once.stable)
+
+    def list_arrivals(self) -> Iterator[Arrival]:
+        """Yield the files that are the same in two looks, `stable_seconds` apart."""
+        return self.list_stable(time.sleep)
+
+    def list_stable(self, wait: Callable[[float], object]) -> Iterator[Arrival]:
+        """Do so, and `wait` between the looks; also while the source runs, with its connections.
+
+        It keeps a line for each file that counts. Raises SourceUnavailableError and SourceRefusedError.
+        """
+        with self._using():
+            looked = evaluate({}, self._files_now(), self._clock(), self._rule)
+            if wait(self.stable_seconds):
+                return
+            looked = evaluate(looked.seen, self._files_now(), self._clock(), self._rule)
+            yield from map(self._arrival, sorted(looked.stable, key=lambda file: (file.modified_ns, file.name)))
+
+    def _files_now(self) -> list[FileStat]:
         try:
-            files = [each for each in self._walk().entries() if isinstance(each, FileStat) and self._is_wanted(each)]
+            return [each for each in self._walk().entries() if isinstance(each, FileStat) and self._is_wanted(each)]
         except FolderMissingError as error:
             raise SourceUnavailableError(f"{self._options.location} cannot be listed: {error}") from error
-        once = evaluate({}, files, self._clock(), replace(self._rule, scans=1, seconds=0.0))
-        return map(self._arrival, once.stable)
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        """Let the connections be open meanwhile; who is the last closes them."""
+        with self._lock:
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+            self.close()
 
     def open_content(self, arrival: Arrival, offset: int = 0) -> Generator[bytes, None, None]:
         """Read the file of an arrival in chunks; see `read_content` for what it raises. Close it, or read all."""
         return read_content(self._server, self._options, arrival.file, offset)
 
     def close(self) -> None:
-        """Close the connections; for who lists or reads without `run`."""
-        self._server.close()
+        """Close the connections, unless somebody runs or lists the source now: then that closes them in the end."""
+        with self._lock:
+            if not self._users:
+                self._server.close()
 
     def _rest(self, wakeup: Wakeup, pause: float) -> None:
         if pause > self._options.idle_close:
