@@ -13,8 +13,8 @@ import structlog
 
 from sfmc_import.client import SubmitResult
 from sfmc_import.request import FileInfo
-from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
-from sfmc_producers.checked_files import OpenContent, Refused, Skipped, open_regular
+from sfmc_import.routing import AmbiguousRoute, Routed, Unrouted
+from sfmc_producers.checked_files import OpenContent, open_regular
 from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.delivery.records import Held
 from sfmc_producers.hidden_names import is_hidden
@@ -22,6 +22,8 @@ from sfmc_producers.listing import LastLook, Listing, Progress, list_folder, loo
 from sfmc_producers.mounts import is_network, types_of
 from sfmc_producers.preflight import LARGEST_PART
 from sfmc_producers.removing import After, Removed, Remover
+from sfmc_producers.sources.arrivals import Arrival
+from sfmc_producers.sources.intake import Intake
 from sfmc_producers.stability import (
     NETWORK_SECONDS,
     FileStat,
@@ -93,6 +95,8 @@ class FolderScanner:
         self._kept: dict[str, None] = {}
         self._logged: dict[str, object] = {}
         self._held: dict[str, WaitingFile] = {}
+        source = folder.source or f"folder:{folder.location}"
+        self._intake = Intake(source, submitter, mid=folder.mid, key=folder.key, folder=str(folder.path))
         self._remover = Remover(folder.path, folder.after, folder.rule.marker)
         self._keeps = folder.after.action == "keep"
         self._failed_removal = self._said_removal = ""
@@ -178,7 +182,7 @@ class FolderScanner:
     def _on_stable_file(self, file_stat: FileStat) -> None:
         """Bring one finished file as far as possible; what is not done now comes again with the next scan."""
         file_info = describe_file(self.folder, file_stat)
-        routing = self._route(file_info)
+        routing = self._intake.route(Arrival(file=file_info))
         if isinstance(routing, Routed) and not self._submitter.is_ledger_waiting:
             self._look_and_submit(file_stat, file_info, routing)
         elif isinstance(routing, (Unrouted, AmbiguousRoute)):
@@ -186,18 +190,11 @@ class FolderScanner:
         else:
             self._hold(file_stat, "unavailable")
 
-    def _route(self, file_info: FileInfo) -> Routing | None:
-        if self.folder.key is None:
-            return self._submitter.route(file_info, self.folder.mid)
-        mid = self.folder.mid or self._submitter.default_mid
-        return Routed(customer_key=self.folder.key, mid=mid, by="route")
-
     def _report(self, file_stat: FileStat, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> None:
         self._hold(file_stat, "unmatched" if isinstance(routing, Unrouted) else "ambiguous", routing.text)
         state = (file_stat, routing)
-        if self._logged.get(file_stat.name) != state and self._submitter.report(file_info, routing) is not None:
-            keys = list(routing.customer_keys)
-            self._log_once(file_stat.name, state, "file_not_routed", reason=routing.text, customer_keys=keys)
+        if self._logged.get(file_stat.name) != state and self._intake.report(Arrival(file=file_info), routing):
+            self._logged[file_stat.name] = state
 
     def _look_and_submit(self, file_stat: FileStat, file_info: FileInfo, target: Routed) -> None:
         path = self.folder.path / file_stat.name
@@ -226,28 +223,21 @@ class FolderScanner:
 
     def _submit(self, file_stat: FileStat, file_info: FileInfo, target: Routed) -> None:
         path = self.folder.path / file_stat.name
-        source = self.folder.source or f"folder:{self.folder.location}"
         content: OpenContent = partial(LocalFile, path, file_stat) if target.deliver else partial(self._beginning, path)
-        answer = self._submitter.submit(file_info, target, source, open_content=content)
+        answer = self._intake.offer(Arrival(file=file_info, open_content=content), target)
         if answer is None or isinstance(answer, Held):
             self._hold(file_stat, "delivering" if answer else "unavailable", answer.text if answer else "")
             return
-        log = self._log.bind(file=file_stat.name, customer_key=target.customer_key, mid=target.mid)
+        memories: tuple[dict[str, Any], ...] = (self._kept, self._refused)
+        for memory in memories:
+            memory.pop(file_stat.name, None)
         if isinstance(answer, InvalidRequest):
-            log.error("file_rejected", problems=list(answer.problems))
+            names = {"file": file_stat.name, "customer_key": target.customer_key, "mid": target.mid}
+            self._log.error("file_rejected", problems=list(answer.problems), **names)
             self._refused[file_stat.name] = "; ".join(answer.problems)
             self._hold(file_stat, "refused", self._refused[file_stat.name])
-        elif isinstance(answer, Refused):
-            log.warning("preflight_failed", request_id=answer.request_id, problems=list(answer.problems))
+        elif not isinstance(answer, SubmitResult):
             self._kept[file_stat.name] = None
-        elif isinstance(answer, Skipped):
-            log.warning("file_empty_skipped")
-            self._kept[file_stat.name] = None
-        else:
-            self._kept.pop(file_stat.name, None)
-            event = "file_submitted" if answer.is_new else "file_known"
-            log.info(event, request_id=answer.request_id, size=file_stat.size)
-            self._refused.pop(file_stat.name, None)
         self._done[file_stat.name] = file_stat
         if isinstance(answer, SubmitResult):
             self._remove(file_stat)

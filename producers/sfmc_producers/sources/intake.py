@@ -30,6 +30,10 @@ class SetAside(Protocol):
         ...
 
 
+Answer = SubmitResult | InvalidRequest | Refused | Skipped | Held | None
+"""What became of an arrival that was offered to a definition; None: not now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """An arrival that the ledger has: as a request, or as one that starts nothing; `is_new` if it had not before."""
@@ -52,13 +56,15 @@ class Intake:
     """Takes the arrivals of one source; safe for threads as the submitter is.
 
     `key` starts that definition for every file and nothing is routed; `mid` is the business unit of files whose
-    route or event names none.
+    route or event names none. `names` are further fields of its log lines.
     """
 
-    def __init__(self, source: str, submitter: Submitter, *, mid: str | None = None, key: str | None = None) -> None:
+    def __init__(
+        self, source: str, submitter: Submitter, *, mid: str | None = None, key: str | None = None, **names: object
+    ) -> None:
         self.source, self.submitter = source, submitter
         self._mid, self._key = mid, key
-        self._log = structlog.get_logger("sfmc_producers.sources").bind(source=source)
+        self._log = structlog.get_logger("sfmc_producers.sources").bind(source=source, **names)
 
     def take(self, arrival: Arrival) -> bool | InvalidRequest:
         """Record the request of an arrival, or report that it starts nothing.
@@ -114,21 +120,33 @@ class Intake:
 
     def submit_to(self, arrival: Arrival, target: Routed) -> Taken | InvalidRequest | Held | None:
         """Record the request of an arrival for this definition; answers as `take_arrival`."""
-        answer = self.submitter.submit(arrival.file, target, self.source, arrival.event_id, arrival.open_content)
-        return self._answered(arrival, target, answer)
+        return self._taken(target, self.offer(arrival, target))
 
-    def _answered(
-        self, arrival: Arrival, target: Routed, answer: SubmitResult | InvalidRequest | Refused | Skipped | Held | None
-    ) -> Taken | InvalidRequest | Held | None:
+    def offer(self, arrival: Arrival, target: Routed) -> Answer:
+        """Record the request of an arrival for this definition, and give the whole answer."""
+        answer = self.submitter.submit(arrival.file, target, self.source, arrival.event_id, arrival.open_content)
+        self._say(arrival, target, answer)
+        return answer
+
+    def _answered(self, arrival: Arrival, target: Routed, answer: Answer) -> Taken | InvalidRequest | Held | None:
+        self._say(arrival, target, answer)
+        return self._taken(target, answer)
+
+    def _taken(self, target: Routed, answer: Answer) -> Taken | InvalidRequest | Held | None:
+        if isinstance(answer, (Refused, Skipped)):
+            return Taken(target, is_new=False, request_id=getattr(answer, "request_id", None))
+        if isinstance(answer, SubmitResult):
+            return Taken(target, answer.is_new, answer.request_id)
+        return answer
+
+    def _say(self, arrival: Arrival, target: Routed, answer: Answer) -> None:
         if isinstance(answer, (Refused, Skipped)):
             self._say_not_started(arrival, target, answer)
-            return Taken(target, is_new=False, request_id=getattr(answer, "request_id", None))
-        if not isinstance(answer, SubmitResult):
-            return answer
-        event = "arrival_submitted" if answer.is_new else "arrival_known"
-        names = {"file": arrival.file.name, "customer_key": target.customer_key, "mid": target.mid}
-        self._log.info(event, request_id=answer.request_id, event_id=arrival.event_id, **names)
-        return Taken(target, answer.is_new, answer.request_id)
+        elif isinstance(answer, SubmitResult):
+            event = "file_submitted" if answer.is_new else "file_known"
+            names = {**_names(arrival), "customer_key": target.customer_key, "mid": target.mid}
+            names |= {} if arrival.event_id is None else {"event_id": arrival.event_id}
+            self._log.info(event, request_id=answer.request_id, size=arrival.file.size, **names)
 
     def _say_not_started(self, arrival: Arrival, target: Routed, answer: Refused | Skipped) -> None:
         log = self._log.bind(file=arrival.file.name, customer_key=target.customer_key, mid=target.mid)
@@ -143,5 +161,9 @@ class Intake:
             return None
         if is_new:
             keys = list(routing.customer_keys)
-            self._log.warning("file_not_routed", file=arrival.file.name, reason=routing.text, customer_keys=keys)
+            self._log.warning("file_not_routed", **_names(arrival), reason=routing.text, customer_keys=keys)
         return Taken(routing, is_new)
+
+
+def _names(arrival: Arrival) -> dict[str, str]:
+    return {"file": arrival.file.name, "location": arrival.file.location}

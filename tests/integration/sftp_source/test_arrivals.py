@@ -16,7 +16,7 @@ def test_a_file_that_settles_starts_its_definition_once(watched, client, server)
     path = watched.put("contacts.csv")
     os.utime(path, ns=(1, 1_700_000_000_987_654_321))
     assert watched.events(1) == []
-    assert watched.events(1, 60, 60).count("arrival_submitted") == 1
+    assert watched.events(1, 60, 60).count("file_submitted") == 1
 
     [request] = client.requests.values()
     location = f"sftp://127.0.0.1:{server.port}/in"
@@ -38,7 +38,7 @@ def test_a_file_seen_again_after_a_restart_is_one_request_and_new_content_is_a_s
     watched.put("contacts.csv")
     watched.pass_time(2)
     watched.restart()
-    assert "arrival_known" in watched.events(2)
+    assert "file_known" in watched.events(2)
     watched.put("contacts.csv", "id\n2\n3\n")
     watched.pass_time(2)
     assert client.started == [("contacts.csv", "contacts")] * 2

@@ -16,7 +16,7 @@ def move(watched, **options):
 def test_an_accepted_file_is_moved_within_the_server_and_the_folder_is_made(watched, client):
     move(watched)
     watched.put("contacts.csv", "id\n7\n")
-    assert watched.events(2) == ["arrival_submitted", "file_let_go"]
+    assert watched.events(2) == ["file_submitted", "file_let_go"]
     assert (watched.names(), watched.names("done")) == ([], ["contacts.csv"])
     assert client.started == [("contacts.csv", "contacts")]
 
@@ -179,7 +179,7 @@ def test_a_source_that_ends_between_acceptance_and_move_moves_the_file_after_its
     assert len(client.requests) == 1
     server.stalls = set()
     move(watched)
-    assert watched.events(2) == ["arrival_known", "file_let_go"]
+    assert watched.events(2) == ["file_known", "file_let_go"]
     assert (len(client.requests), watched.names()) == (1, [])
 
 
@@ -234,7 +234,7 @@ def test_a_file_that_another_program_took_away_costs_nothing(watched, client, se
             path.unlink(missing_ok=True)
 
     server.before = take
-    assert watched.events(2) == ["arrival_submitted"]
+    assert watched.events(2) == ["file_submitted"]
 
 
 def test_the_same_file_that_comes_again_is_moved_again_without_a_second_request(watched, client, server):

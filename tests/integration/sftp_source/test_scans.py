@@ -43,7 +43,7 @@ def test_a_scan_and_the_source_make_one_request_of_a_file(watched, client):
     assert scan(watched) == []
     watched.put("orders.csv")
     assert scan(watched) == ["orders.csv"]
-    assert "arrival_submitted" not in watched.events(2)
+    assert "file_submitted" not in watched.events(2)
     assert len(client.requests) == 2
 
 

@@ -181,7 +181,7 @@ def run_beside(client, listed: Counted, error: Exception | None = None) -> list[
 def test_scans_run_beside_the_source_until_it_ends(client) -> None:
     events = run_beside(client, Counted(3, arrival()))
 
-    assert events.count("arrival_submitted") == 1
+    assert events.count("file_submitted") == 1
     assert events.count("source_scanned") >= 2
 
 
