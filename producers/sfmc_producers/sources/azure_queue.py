@@ -9,15 +9,19 @@ from typing import Annotated, TypeVar
 from urllib.parse import parse_qs, quote_plus
 
 import structlog
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError
 from azure.storage.queue import QueueClient
 from pydantic import Field, SecretStr
 
 from sfmc_import.errors import SettingsError
 from sfmc_import.redaction import KNOWN
 from sfmc_import.settings.values import Seconds
+from sfmc_producers.notifications import Wakeup
+from sfmc_producers.sources.arrivals import Arrival, Record
+from sfmc_producers.sources.azure_containers import BlobContainer
+from sfmc_producers.sources.azure_errors import azure_errors, code_of
 from sfmc_producers.sources.blob_events import parser
-from sfmc_producers.sources.deadlines import Caller, DeadlineError
+from sfmc_producers.sources.deadlines import Caller
 from sfmc_producers.sources.receiving import Message, Receiver, SourceRefusedError, SourceUnavailableError
 from sfmc_producers.sources.tables import Kind, Options, Parts
 
@@ -29,7 +33,6 @@ BATCH = 32
 CONNECT_SECONDS, READ_SECONDS, CALL_SECONDS = 5, 20, 30.0
 """Timeouts of one read, and the deadline of a call over all its parts."""
 
-QUEUE_MISSING = frozenset({"QueueNotFound", "QueueBeingDeleted", "ResourceNotFound", "AccountIsDisabled"})
 NOT_OURS = frozenset({"MessageNotFound", "PopReceiptMismatch"})
 """What is said of a message that was given to another meanwhile, or is gone."""
 
@@ -52,6 +55,10 @@ class AzureQueueOptions(Options):
     max_deliveries: int = Field(
         20, ge=2, le=1000, description="how often a message may be delivered before it is set aside"
     )
+    container: str | None = Field(
+        None, pattern=r"^[a-z0-9-]{3,63}$", description="the container that `scan` lists, such as drop"
+    )
+    prefix: str = Field("", max_length=1024, description="how the names begin that `scan` lists, such as in/")
 
 
 class AzureMailbox:
@@ -115,7 +122,7 @@ class AzureMailbox:
 
     def _within(self, action: Callable[[], T]) -> T:
         try:
-            with azure_errors(f"queue {self._options.queue}"):
+            with azure_errors(f"queue {self._options.queue}", LOGIN_FIX):
                 return self._caller.within(CALL_SECONDS, action)
         except SourceUnavailableError:
             # The thread may hang in this call, so nothing more is asked of it: what we hold comes again by itself.
@@ -134,33 +141,9 @@ def _if_ours() -> Iterator[list[HttpResponseError]]:
     try:
         yield found
     except HttpResponseError as error:
-        if _code(error) not in NOT_OURS:
+        if code_of(error) not in NOT_OURS:
             raise
         found.append(error)
-
-
-@contextmanager
-def azure_errors(what: str) -> Iterator[None]:
-    """Turn trouble into SourceRefusedError, where a person must act, or SourceUnavailableError; `what` names whom."""
-    try:
-        yield
-    except ClientAuthenticationError as error:
-        raise SourceRefusedError(f"{what}: the login is refused ({_code(error)})", LOGIN_FIX) from error
-    except ResourceNotFoundError as error:
-        if _code(error) in QUEUE_MISSING:
-            raise SourceRefusedError(f"{what}: it is not there ({_code(error)})", "check its name") from error
-        raise SourceUnavailableError(f"{what}: {_code(error)}") from error
-    except HttpResponseError as error:
-        if error.status_code in {401, 403}:
-            raise SourceRefusedError(f"{what}: the login is refused ({_code(error)})", LOGIN_FIX) from error
-        raise SourceUnavailableError(f"{what}: {_code(error)}") from error
-    except (AzureError, DeadlineError, OSError) as error:
-        raise SourceUnavailableError(f"{what}: {error}") from error
-
-
-def _code(error: HttpResponseError) -> str:
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or f"HTTP {error.status_code}")
 
 
 def open_client(connection: SecretStr, queue: str) -> QueueClient:
@@ -184,7 +167,28 @@ def secrets_in(connection: str) -> list[str]:
     return [each for each in (parts.get("AccountKey"), *signatures, *map(quote_plus, signatures)) if each]
 
 
-def open_azure_queue(options: AzureQueueOptions, parts: Parts) -> Receiver:
+class AzureSource:
+    """Receives from the queue, and lists the container."""
+
+    def __init__(self, receiver: Receiver, container: BlobContainer | None) -> None:
+        self.name, self._receiver, self._container = receiver.name, receiver, container
+
+    def run(self, wakeup: Wakeup) -> None:
+        """Receive until `wakeup` closes; raises SourceRefusedError."""
+        self._receiver.run(wakeup)
+
+    def records(self, body: bytes) -> Sequence[Record]:
+        """Read the body of a message, as a person may ask about it; nothing is taken."""
+        return self._receiver.records(body)
+
+    def list_arrivals(self) -> Iterator[Arrival]:
+        """Yield the complete blobs of the container, page by page."""
+        if self._container is None:
+            raise SourceRefusedError(f"source {self.name} names no container to list", "add container = … to its table")
+        return self._container.list_arrivals()
+
+
+def open_azure_queue(options: AzureQueueOptions, parts: Parts) -> AzureSource:
     """Open the source; it connects on first use. Raises SettingsError without a connection string that can be read."""
     variable = f"SFMC_SOURCE_{parts.name.upper().replace('-', '_')}_CONNECTION"
     connection = parts.settings.secret_of(parts.name, "connection")
@@ -195,7 +199,7 @@ def open_azure_queue(options: AzureQueueOptions, parts: Parts) -> Receiver:
         open_client(connection, options.queue).close()
     except ValueError:
         raise SettingsError([f"{variable}: this is no connection string of a storage account"]) from None
-    return Receiver(
+    receiver = Receiver(
         parts.intake,
         parts.set_aside,
         parser(hierarchical=options.hierarchical),
@@ -203,6 +207,26 @@ def open_azure_queue(options: AzureQueueOptions, parts: Parts) -> Receiver:
         chance=random.random,
         max_deliveries=options.max_deliveries,
         keep_after=options.visibility / 3,
+    )
+    return AzureSource(receiver, _open_container(options, parts, variable, connection))
+
+
+def _open_container(
+    options: AzureQueueOptions, parts: Parts, variable: str, connection: SecretStr
+) -> BlobContainer | None:
+    """List with a login of its own, where one is given: that of the queue may be for the queue alone."""
+    if options.container is None:
+        return None
+    own = parts.settings.secret_of(parts.name, "blob_connection")
+    if own is not None:
+        KNOWN.learn(*secrets_in(own.get_secret_value()))
+        variable = variable.replace("_CONNECTION", "_BLOB_CONNECTION")
+    return BlobContainer(
+        connection if own is None else own,
+        variable,
+        container=options.container,
+        prefix=options.prefix,
+        hierarchical=options.hierarchical,
     )
 
 

@@ -1,17 +1,19 @@
 """The source `azure-queue`: a Storage Queue, real processes, the sandbox."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.azure_containers import KEY, Blob, container_server
 from tests.support.azure_server import azurite, azurite_program, small_server
 from tests.support.events_of_stores import as_cloudevent, blob_created
 from tests.support.processes import RunningSystem, running_system
 from tests.support.secrets_watch import WATCH
-from tests.support.sources import example_of, running_source
+from tests.support.sources import example_of, running_source, use_policy
 from tests.support.waiting import eventually
 
 EXAMPLE = example_of("azure-queue")
@@ -47,6 +49,28 @@ def test_a_blob_becomes_one_completed_import_whatever_schema_its_events_have(sys
         done = system.await_event("completed", within=30)
     assert (done["subject"], done["data"]["file"]["name"]) == ("orders", "orders_9.csv")
     assert len(system.sandbox.control.performs("orders")) == 1
+
+
+def test_a_scan_submits_what_the_events_missed_and_knows_what_they_said(system, azure) -> None:
+    azure.send("drop", blob_created("in/orders_7.csv"))
+    with running_source(system, "drop", EXAMPLE):
+        eventually(lambda: azure.count("drop") == 0, 30, "the message is deleted")
+    now = time.time()
+    with container_server() as containers:
+        containers.containers["drop"] = [
+            Blob(f"in/orders_{number}.csv", changed_at=now - age) for number, age in ((7, 0), (8, 0), (6, 50 * 86400))
+        ]
+        WATCH.use(KEY)
+        policy = use_policy(
+            system, EXAMPLE.replace('queue = "drop"', 'queue = "drop"\ncontainer = "drop"\nprefix = "in/"')
+        )
+        secret = {"SFMC_SOURCE_DROP_BLOB_CONNECTION": containers.connection}
+        first, second, all_of_them = (
+            system.run("scan", "drop", "--json", *more, **policy, **secret) for more in ([], [], ["--since", "60d"])
+        )
+    counts = [json.loads(each.stdout.splitlines()[-1])["counts"] for each in (first, second, all_of_them)]
+    assert [(each["new"], each["known"], each["older"]) for each in counts] == [(1, 1, 1), (0, 2, 1), (1, 2, 0)]
+    assert json.loads(first.stdout.splitlines()[0])["file"]["name"] == "orders_8.csv"
 
 
 @pytest.mark.nightly
