@@ -13,6 +13,7 @@ import pytest
 
 from sfmc_producers import removing
 from sfmc_producers.removing import After
+from sfmc_producers.stability import StabilityRule
 from tests.support.fake_client import FakeClient
 from tests.support.watched_folder import Watched
 
@@ -22,29 +23,38 @@ OLD, NEW = "id\n1\n", "id\n2\n3\n"
 class Place:
     """A folder with a file that the ledger has, and what became of it."""
 
-    def __init__(self, path: Path, action: str) -> None:
+    def __init__(self, path: Path, action: str, marker: str | None = None) -> None:
+        self.rule = StabilityRule(seconds=2.0, marker=marker)
         self.folder, self.done, self.made = path / "in", path / "done", path / "made.csv"
         self.folder.mkdir(parents=True)
         self.action, self.client = action, FakeClient()
         self.client.define("contacts", "contacts.csv")
-        (self.folder / "contacts.csv").write_text(OLD)
-        Watched(self.folder, self.client).pass_time(2)
+        self.put(OLD)
+        Watched(self.folder, self.client, rule=self.rule).pass_time(2)
         assert len(self.client.requests) == 1
 
     def watched(self) -> Watched:
         to = self.done if self.action == "move" else None
-        return Watched(self.folder, self.client, after=After(self.action, to))  # type: ignore[arg-type]
+        return Watched(self.folder, self.client, after=After(self.action, to), rule=self.rule)  # type: ignore[arg-type]
 
     def replace_file(self) -> None:
         """Put another file in its place, as a writer does that renames."""
-        self.made.write_text(NEW)
-        self.made.rename(self.folder / "contacts.csv")
+        self.put(NEW)
+
+    def put(self, text: str) -> None:
+        """Write a file under another name, rename it, then do so with its marker."""
+        for name, content in (("contacts.csv", text), ("contacts.csv.done", "")):
+            if name.endswith(".csv") or self.rule.marker:
+                self.made.write_text(content)
+                self.made.rename(self.folder / name)
 
     def settle(self) -> None:
         self.watched().pass_time(2, 2, 2, 2)
 
     def moved(self) -> list[str]:
-        return sorted(each.read_text() for each in self.done.iterdir()) if self.done.exists() else []
+        """The content of moved files, without markers."""
+        files = self.done.iterdir() if self.done.exists() else ()
+        return sorted(each.read_text() for each in files if each.suffix != ".done")
 
 
 class At:
@@ -95,10 +105,16 @@ def killed_at(line: int, place: Place, before: Callable[[], None]) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
+MARKERS = pytest.mark.parametrize("marker", [None, ".done"], ids=["alone", "with_marker"])
+
+
+@MARKERS
 @pytest.mark.parametrize("action", ["move", "delete"])
-def test_a_removal_that_is_killed_at_any_line_is_ended_by_the_next_scan(tmp_path, action, record_property) -> None:
+def test_a_removal_that_is_killed_at_any_line_is_ended_by_the_next_scan(
+    tmp_path, action, marker, record_property
+) -> None:
     for line in count(1):
-        place = Place(tmp_path / str(line), action)
+        place = Place(tmp_path / str(line), action, marker)
         killed = killed_at(line, place, lambda: None)
         place.settle()
 
@@ -111,13 +127,14 @@ def test_a_removal_that_is_killed_at_any_line_is_ended_by_the_next_scan(tmp_path
     assert line > 10
 
 
+@MARKERS
 @pytest.mark.parametrize("action", ["move", "delete"])
 @pytest.mark.parametrize("dies", [False, True])
 def test_a_file_that_takes_the_place_of_an_accepted_one_at_any_line_is_accepted_before_it_goes(
-    tmp_path, action, dies, record_property
+    tmp_path, action, dies, marker, record_property
 ) -> None:
     for line in count(1):
-        place = Place(tmp_path / str(line), action)
+        place = Place(tmp_path / str(line), action, marker)
         if dies:
             is_over = not killed_at(line, place, place.replace_file)
         else:

@@ -37,9 +37,9 @@ def names(found: BlobContainer) -> list[str]:
 def test_a_listed_blob_is_the_file_of_its_event(server) -> None:
     listed = {each.file.name: each.file for each in container(server).list_arrivals()}
     for name in NAMES:
-        [told] = parser(hierarchical=False)(packed(blob_created(name), plain=False).encode())
-        assert isinstance(told, Arrival)
-        assert listed[told.file.name].fingerprint == told.file.fingerprint, name
+        [said] = parser(hierarchical=False)(packed(blob_created(name), plain=False).encode())
+        assert isinstance(said, Arrival)
+        assert listed[said.file.name].fingerprint == said.file.fingerprint, name
 
 
 def test_every_page_is_listed_and_no_more_than_one_lies_in_memory(server) -> None:
