@@ -1,8 +1,10 @@
 """The source `azure-queue` over Storage Queues and a real ledger: whatever dies, each blob is one request."""
 
+import re
 from collections.abc import Iterator
 from itertools import count, product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailab
 from tests.support.azure_server import azurite, azurite_program, small_server
 from tests.support.events_of_stores import as_cloudevent, blob_created, blob_renamed
 from tests.support.queue_sources import STEPS, KilledError, Life, QueueSources, accepted_files, queue_sources, running
+from tests.support.relay import relay
 from tests.support.waiting import eventually
 
 NIGHTLY = {"take": "before", "acknowledge": "after", "receive": "before after"}
@@ -117,6 +120,26 @@ def test_while_redis_is_away_longer_than_the_visibility_no_other_gets_the_messag
     with redis_py.Redis.from_url(own_valkey.url) as client:
         assert names(client) == ["orders_1.csv"]
     assert seen == []
+
+
+def test_while_the_service_is_cut_it_is_waited_for_and_each_blob_is_one_request(
+    azure, queue, redis_server: Valkey, redis
+) -> None:
+    [(address, port)] = re.findall(r"QueueEndpoint=(http://127.0.0.1:(\d+))", azure.connection)
+    with relay(int(port)) as line:
+        through = SimpleNamespace(connection=azure.connection.replace(address, f"http://127.0.0.1:{line.port}"))
+        with (
+            queue_sources(redis_server.url, PARSE, lambda: mailbox(through, queue)) as sources,
+            running(sources.receiver()),
+        ):
+            azure.send(queue, blob_created("before.csv"))
+            eventually(lambda: names(redis) == ["before.csv"], 20, "the first is taken")
+            for number in range(2):
+                line.cut()
+                azure.send(queue, [blob_created(f"during_{number}.csv"), blob_created("before.csv")])
+                line.mend()
+            eventually(lambda: is_empty(azure, queue), 30, "all messages are deleted")
+    assert names(redis) == ["before.csv", "during_0.csv", "during_1.csv"]
 
 
 def test_only_the_newest_receipt_deletes_and_what_another_has_is_left_to_it(azure, queue) -> None:

@@ -3,6 +3,8 @@
 import random
 from collections.abc import Iterator
 from itertools import count, product
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 import redis as redis_py
@@ -16,6 +18,7 @@ from sfmc_producers.sources.sqs import SqsMailbox, SqsOptions
 from tests.support.aws_server import LOGIN, AwsServer, aws_server
 from tests.support.events_of_stores import TEST_EVENT, notification, s3_record
 from tests.support.queue_sources import STEPS, KilledError, Life, QueueSources, accepted_files, queue_sources, running
+from tests.support.relay import relay
 from tests.support.waiting import eventually
 
 NIGHTLY = {"take": "before", "acknowledge": "after", "receive": "before after"}
@@ -115,6 +118,25 @@ def test_while_redis_is_away_longer_than_the_visibility_no_other_gets_the_messag
     with redis_py.Redis.from_url(own_valkey.url) as client:
         assert [file["name"] for file in accepted_files(client)] == ["orders.csv"]
     assert others == []
+
+
+def test_while_sqs_is_cut_it_is_waited_for_and_each_upload_is_one_request(
+    aws, queue, redis_server: Valkey, redis, monkeypatch
+) -> None:
+    with relay(urlsplit(aws.url).port) as line:
+        through = SimpleNamespace(url=f"http://127.0.0.1:{line.port}")
+        with (
+            queue_sources(redis_server.url, parse, lambda: mailbox(through, queue, monkeypatch)) as sources,
+            running(sources.receiver()),
+        ):
+            aws.send(queue, notification(s3_record("before.csv")))
+            eventually(lambda: names(redis) == ["before.csv"], 20, "the first is taken")
+            for number in range(2):
+                line.cut()
+                aws.send(queue, notification(s3_record(f"during_{number}.csv"), s3_record("before.csv")))
+                line.mend()
+            eventually(lambda: is_empty(aws, queue), 30, "all messages are deleted")
+    assert names(redis) == ["before.csv", "during_0.csv", "during_1.csv"]
 
 
 def test_the_end_gives_messages_back_at_once(aws, queue, monkeypatch) -> None:

@@ -324,3 +324,11 @@ def test_what_cannot_be_watched_is_said_with_the_reason(tmp_path):
     assert check_readable(tmp_path) is None
     assert "Not a directory" in (check_readable(tmp_path / "file") or "")
     assert "No such file or directory" in (check_readable(tmp_path / "missing") or "")
+
+
+@pytest.mark.parametrize("name", ["a b.csv", "ü.csv", "two\nlines.csv", "-rf", "$(x).csv", "%2e%2e.csv", "😀.csv"])
+def test_an_odd_name_is_data_and_arrives_as_it_is(watched, client, name):
+    client.define("odd", name)
+    watched.put(name)
+    watched.pass_time(2)
+    assert client.started == [(name, "odd")]
