@@ -1,4 +1,4 @@
-"""A relay in front of a server of a test: it can be cut, so that connections end and none is accepted, and mended."""
+"""A relay in front of a server of a test: it can be cut, so that connections end and none is accepted, and restored."""
 
 import socket
 import threading
@@ -26,7 +26,7 @@ class Relay:
                 with suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Carry bytes again."""
         self._is_cut = False
 

@@ -137,7 +137,7 @@ def test_while_the_service_is_cut_it_is_waited_for_and_each_blob_is_one_request(
             for number in range(2):
                 line.cut()
                 azure.send(queue, [blob_created(f"during_{number}.csv"), blob_created("before.csv")])
-                line.mend()
+                line.restore()
             eventually(lambda: is_empty(azure, queue), 30, "all messages are deleted")
     assert names(redis) == ["before.csv", "during_0.csv", "during_1.csv"]
 

@@ -134,7 +134,7 @@ def test_while_sqs_is_cut_it_is_waited_for_and_each_upload_is_one_request(
             for number in range(2):
                 line.cut()
                 aws.send(queue, notification(s3_record(f"during_{number}.csv"), s3_record("before.csv")))
-                line.mend()
+                line.restore()
             eventually(lambda: is_empty(aws, queue), 30, "all messages are deleted")
     assert names(redis) == ["before.csv", "during_0.csv", "during_1.csv"]
 
