@@ -1,7 +1,7 @@
 """Lists a container of Azure's blob storage as arrivals, page by page, with the identity that its events give them."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,7 @@ class BlobContainer:
         self._connection, self._variable, self._now = connection, variable, now
         self._container, self._prefix, self._hierarchical = container, prefix, hierarchical
 
-    def list_arrivals(self) -> Iterator[Arrival]:
+    def list_arrivals(self) -> Generator[Arrival, None, None]:
         """Yield the blobs that are complete.
 
         Raises SourceUnavailableError, also in the middle, and SourceRefusedError.
