@@ -16,10 +16,14 @@ from sfmc_import.faults import NotApplied
 from sfmc_import.file_format import FileDescription, FileFormat, Preflight
 from sfmc_import.ports import Refusal
 from sfmc_import.routing import Routed
+from sfmc_producers.content_errors import ContentChangedError, ContentUnavailableError
 from sfmc_producers.preflight import Checked, check
 
 OpenContent = Callable[[], BinaryIO]
-"""Opens the content of a file for reading, at its beginning; a stream that cannot seek is never resumed."""
+"""Opens the content of a file for reading, at its beginning; a stream that cannot seek is never resumed.
+
+It raises OSError or ContentError, and so does what it opens.
+"""
 
 log = structlog.get_logger("sfmc_producers.preflight")
 
@@ -71,10 +75,16 @@ def describe(target: Routed, descriptions: Descriptions) -> FileDescription:
 
 
 def look_into(open_content: OpenContent, wanted: Preflight, description: FileDescription) -> Checked | None:
-    """Check a file; None where it cannot be read now, which holds up no other file."""
+    """Check a file; None where it cannot be read now, which holds up no other file.
+
+    Raises ContentGoneError and ContentDamagedError.
+    """
     try:
         with closing(open_content()) as content:
             return check(content, wanted, description)
     except OSError as error:
-        log.warning("preflight_file_unreadable", reason=error.strerror or str(error), action="waiting")
-        return None
+        reason = error.strerror or str(error)
+    except (ContentUnavailableError, ContentChangedError) as error:
+        reason = str(error)
+    log.warning("preflight_file_unreadable", reason=reason, action="waiting")
+    return None

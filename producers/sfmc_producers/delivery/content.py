@@ -1,16 +1,12 @@
 """The content of a file of this machine, as long as it is the file that arrived."""
 
-import errno
 import io
 import os
 from pathlib import Path
 
 from sfmc_producers.checked_files import open_handle
+from sfmc_producers.content_errors import ContentChangedError
 from sfmc_producers.stability import FileStat
-
-
-class ContentChangedError(OSError):
-    """The file is no longer what arrived: the source reports it anew."""
 
 
 class LocalFile(io.FileIO):
@@ -36,4 +32,4 @@ class LocalFile(io.FileIO):
         found, expected = os.fstat(self.fileno()), self._expected
         now = (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         if now != (expected.size, expected.modified_ns, expected.changed_ns):
-            raise ContentChangedError(errno.ESTALE, "the file changed while it was read")
+            raise ContentChangedError("the file changed while it was read")

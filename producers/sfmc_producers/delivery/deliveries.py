@@ -12,7 +12,7 @@ import structlog
 
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.retrying import Backoff
-from sfmc_producers.delivery.content import ContentChangedError
+from sfmc_producers.content_errors import ContentError
 from sfmc_producers.delivery.job import Job, deliver
 from sfmc_producers.delivery.records import Held, LeaseLostError, Records
 from sfmc_producers.delivery.targets import (
@@ -169,7 +169,7 @@ class Target:
             answer = self._say_outage(error)
         except Exception as error:  # noqa: BLE001 - whatever happens to one file, the others go on
             answer = self._say_failed(entry, error)
-            is_sound = isinstance(error, (ContentChangedError, LeaseLostError, LedgerUnavailableError))
+            is_sound = isinstance(error, (ContentError, LeaseLostError, LedgerUnavailableError))
         self._finish(entry, answer)
         if is_sound:
             return opened
@@ -224,7 +224,7 @@ class Target:
     def _say_failed(self, entry: _Entry, error: Exception) -> Held:
         entry.failures += 1
         entry.not_before = time.monotonic() + PAUSES.pause(entry.failures, self.chance())
-        expected = (FileRefusedError, ContentChangedError, LeaseLostError, LedgerUnavailableError, OSError)
+        expected = (FileRefusedError, ContentError, LeaseLostError, LedgerUnavailableError, OSError)
         log.warning(
             "delivery_failed", file=entry.job.name, target=self.name, reason=str(error), action="waiting",
             exc_info=None if isinstance(error, expected) else error,

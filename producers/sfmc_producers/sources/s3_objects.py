@@ -4,26 +4,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
+from sfmc_producers.content_errors import ContentError, ContentGoneError, ContentUnavailableError
+from sfmc_producers.delivery.ranged import RangedContent, as_file
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.aws import aws_errors
 from sfmc_producers.sources.fields import NotReadableError, arrival, plain_etag
-from sfmc_producers.sources.receiving import SourceUnavailableError
+from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SCHEME = "s3://"
 GONE = frozenset({"NoSuchKey", "NoSuchVersion", "PreconditionFailed", "404", "412"})
-
-
-class NoContentError(Exception):
-    """The content of an arrival cannot be had any more: the object is gone, or was replaced."""
 
 
 def list_arrivals(client: "S3Client", bucket: str, prefix: str, since: datetime | None = None) -> Iterator[Arrival]:
@@ -59,55 +56,77 @@ def place_of(found: Arrival) -> tuple[str, str]:
     return bucket, f"{folder}{slash}{found.file.name}"
 
 
-class Content:
-    """The bytes of an object, read as they come."""
+class S3Ranges:
+    """The object of an arrival, and of no other upload under its name; one connection while it is read in order."""
 
-    def __init__(self, body: Any, what: str) -> None:
-        self._body, self._what = body, what
+    def __init__(self, client: "S3Client", found: Arrival) -> None:
+        self._client, self._file, self._version = client, found.file, found.file.version
+        self._bucket, self._key = place_of(found)
+        self._body: Any = None
+        self._next = 0
 
-    def read(self, size: int) -> bytes:
-        """Give the next bytes, `size` at most, and none at the end; raises SourceUnavailableError."""
-        with _reading(self._what):
-            return bytes(self._body.read(size))
+    def size(self) -> int:
+        """Ask for its size and etag; raises ContentGoneError when it is another than what arrived."""
+        if {".", ".."} & set(self._key.split("/")):
+            # On the way these are taken for folders, and lead to another object.
+            raise ContentGoneError(f"the object {self._file.name} cannot be asked for: its key has a part . or ..")
+        with self._errors():
+            head = self._client.head_object(Bucket=self._bucket, Key=self._key, **self._same())
+        size, self._version = int(head["ContentLength"]), plain_etag(head["ETag"])
+        if self._file.size is not None and size != self._file.size:
+            raise ContentGoneError(f"the object {self._file.name} has {size} bytes instead of {self._file.size}")
+        return size
+
+    def read(self, offset: int, most: int) -> bytes:
+        """Give the next bytes; elsewhere a new request begins. A cut one is begun again by who asks again."""
+        with self._errors():
+            if self._body is None or offset != self._next:
+                self._open(offset)
+            data = bytes(self._body.read(most))
+        self._next = offset + len(data)
+        return data
+
+    def check(self) -> None:
+        """Do nothing: each request asked for this version."""
 
     def close(self) -> None:
         """Close the connection."""
-        self._body.close()
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _open(self, offset: int) -> None:
         self.close()
+        answer = self._client.get_object(Bucket=self._bucket, Key=self._key, Range=f"bytes={offset}-", **self._same())
+        self._body, self._next = answer["Body"], offset
 
+    def _same(self) -> Any:
+        return {"IfMatch": f'"{self._version}"'} if self._version else {}
 
-def open_content(client: "S3Client", found: Arrival) -> Content:
-    """Open the content of an arrival, and of no other upload under its name.
-
-    Raises NoContentError, SourceRefusedError or SourceUnavailableError.
-    """
-    bucket, key = place_of(found)
-    if {".", ".."} & set(key.split("/")):
-        # On the way these are taken for folders, and lead to another object.
-        raise NoContentError(f"the object {found.file.name} cannot be asked for: its key has a part . or ..")
-    same: Any = {"IfMatch": f'"{found.file.version}"'} if found.file.version else {}
-    with aws_errors(f"bucket {bucket}"):
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        what = f"bucket {self._bucket}"
         try:
-            answer = client.get_object(Bucket=bucket, Key=key, **same)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in GONE:
-                text = f"the object {found.file.name} is gone, or was replaced after it arrived"
-                raise NoContentError(text) from error
-            raise
-    return Content(answer["Body"], f"bucket {bucket}")
+            with aws_errors(what):
+                yield
+        except (SourceUnavailableError, SourceRefusedError) as error:
+            self.close()
+            raise self._content_error(error) from error
+        except (HTTPError, OSError) as error:
+            self.close()
+            raise ContentUnavailableError(f"{what}: {error}") from error
+
+    def _content_error(self, error: Exception) -> ContentError:
+        cause = error.__cause__
+        code = cause.response.get("Error", {}).get("Code") if isinstance(cause, ClientError) else None
+        if code in GONE:
+            return ContentGoneError(f"the object {self._file.name} is gone, or was replaced after it arrived")
+        return ContentUnavailableError(str(error))
 
 
-@contextmanager
-def _reading(what: str) -> Iterator[None]:
-    try:
-        with aws_errors(what):
-            yield
-    except (HTTPError, OSError) as error:
-        raise SourceUnavailableError(f"{what}: {error}") from error
+def open_content(client: "S3Client", found: Arrival) -> BinaryIO:
+    """Open the content of an arrival; raises ContentGoneError or ContentUnavailableError.
+
+    It can be resumed where the event told the etag: else another opening may find another upload.
+    """
+    return as_file(RangedContent(S3Ranges(client, found), is_pinned=found.file.version is not None))

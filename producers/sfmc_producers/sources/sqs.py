@@ -5,9 +5,10 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar
 
 import structlog
 from pydantic import Field
@@ -20,7 +21,7 @@ from sfmc_producers.sources.deadlines import Call, Caller, DeadlineError
 from sfmc_producers.sources.parallel import run_parallel
 from sfmc_producers.sources.receiving import Message, Receiver, SourceRefusedError, SourceUnavailableError
 from sfmc_producers.sources.s3_events import parse
-from sfmc_producers.sources.s3_objects import Content, list_arrivals, open_content
+from sfmc_producers.sources.s3_objects import list_arrivals, open_content
 from sfmc_producers.sources.tables import Kind, Options, Parts
 
 if TYPE_CHECKING:
@@ -199,15 +200,19 @@ class SqsSource:
         """Yield the objects of the bucket, page by page; only those that were changed after `since`."""
         if self._options.bucket is None:
             raise SourceRefusedError(f"source {self.name} names no bucket to list", "add bucket = … to its table")
-        return list_arrivals(self._s3, self._options.bucket, self._options.prefix, since)
+        found = list_arrivals(self._s3, self._options.bucket, self._options.prefix, since)
+        return map(self._with_content, found)
 
     def records(self, body: bytes) -> Sequence[Record]:
-        """Read the body of a message, as a person may ask about it; nothing is taken."""
-        return parse(body)
+        """Read the body of a message; the content of its files can be opened."""
+        return [self._with_content(each) if isinstance(each, Arrival) else each for each in parse(body)]
 
-    def open_content(self, arrival: Arrival) -> Content:
-        """Open the content of an arrival as a stream of bytes; raises NoContentError when it is not there."""
+    def open_content(self, arrival: Arrival) -> BinaryIO:
+        """Open the content of an arrival; raises ContentGoneError or ContentUnavailableError."""
         return open_content(self._s3, arrival)
+
+    def _with_content(self, arrival: Arrival) -> Arrival:
+        return replace(arrival, open_content=partial(self.open_content, arrival))
 
     @cached_property
     def _s3(self) -> "S3Client":
@@ -218,7 +223,7 @@ class SqsSource:
         return Receiver(
             parts.intake,
             parts.set_aside,
-            parse,
+            self.records,
             lambda: SqsMailbox(client, options),
             chance=random.random,
             max_deliveries=options.max_deliveries,

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from sfmc_producers.content_errors import ContentChangedError
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.receiving import SourceUnavailableError
-from sfmc_producers.sources.sftp.content import ContentChangedError
+from sfmc_producers.sources.sftp.content import read_content
 
 BYTES = bytes(range(256)) * 12_345
 
@@ -18,8 +19,13 @@ def arrival(watched):
     return found
 
 
+def chunks_of(watched, arrival, offset=0):
+    source = watched.source
+    return read_content(source._server, source._options, arrival.file, offset)
+
+
 def content(watched, arrival, offset=0):
-    return b"".join(watched.source.open_content(arrival, offset))
+    return b"".join(chunks_of(watched, arrival, offset))
 
 
 def other(arrival, **changes):
@@ -27,7 +33,7 @@ def other(arrival, **changes):
 
 
 def test_a_file_comes_in_bounded_chunks_and_from_any_place_on(watched, arrival):
-    chunks = list(watched.source.open_content(arrival))
+    chunks = list(chunks_of(watched, arrival))
     assert b"".join(chunks) == BYTES
     assert max(map(len, chunks)) <= 1 << 20
     assert content(watched, arrival, offset=3_000_000) == BYTES[3_000_000:]
@@ -101,7 +107,7 @@ def test_a_server_that_stalls_while_a_file_is_read_is_given_up(watched, arrival,
 
 def test_files_read_at_once_share_the_connections_that_are_allowed(watched, arrival, server):
     watched.restart(connections=2)
-    readers = [watched.source.open_content(arrival) for _ in range(4)]
+    readers = [chunks_of(watched, arrival) for _ in range(4)]
     for each in readers:
         next(each)
     watched.pass_time(2)
@@ -112,7 +118,7 @@ def test_files_read_at_once_share_the_connections_that_are_allowed(watched, arri
 def test_a_server_that_allows_fewer_connections_than_configured_is_used_with_those(watched, arrival, server):
     watched.restart(connections=3)
     server.most_connections = 1
-    readers = [watched.source.open_content(arrival) for _ in range(2)]
+    readers = [chunks_of(watched, arrival) for _ in range(2)]
     for each in readers:
         next(each)
     assert all(b"".join(each) for each in readers)
@@ -121,7 +127,7 @@ def test_a_server_that_allows_fewer_connections_than_configured_is_used_with_tho
 def test_a_reader_that_stops_early_gives_its_connection_back(watched, arrival, server):
     watched.restart(connections=1)
     for _ in range(3):
-        reader = watched.source.open_content(arrival)
+        reader = chunks_of(watched, arrival)
         next(reader)
         reader.close()
     assert content(watched, arrival) == BYTES

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sfmc_import.request import FileInfo
+from sfmc_producers.content_errors import ContentGoneError
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.receiving import SourceRefusedError
 from sfmc_producers.sources.s3_events import parse
-from sfmc_producers.sources.s3_objects import NoContentError
 from sfmc_producers.sources.sqs import SqsOptions, SqsSource
 from tests.support.aws_server import LOGIN, AwsServer, aws_server, notifying
 from tests.support.waiting import eventually
@@ -109,7 +109,7 @@ def test_content_that_was_replaced_or_is_gone_is_not_that_of_the_arrival(aws, mo
     aws.put("a.csv", b"new", bucket="changing")
     aws.s3.delete_object(Bucket="changing", Key="b.csv")
     for arrival in (replaced, gone):
-        with pytest.raises(NoContentError, match="gone, or was replaced"):
+        with pytest.raises(ContentGoneError, match="gone, or was replaced"):
             source.open_content(arrival)
 
 
@@ -117,7 +117,7 @@ def test_content_that_was_replaced_or_is_gone_is_not_that_of_the_arrival(aws, mo
 def test_a_key_that_leads_elsewhere_on_the_way_is_not_asked_for(key, source) -> None:
     folder, _, name = key.rpartition("/")
     arrival = Arrival(file=FileInfo(location=f"s3://drop/{folder}", name=name))
-    with pytest.raises(NoContentError, match="cannot be asked for"):
+    with pytest.raises(ContentGoneError, match="cannot be asked for"):
         source.open_content(arrival)
 
 

@@ -1,12 +1,13 @@
 """The content of a file on the server, for who delivers it: all of it as it was announced, or an error."""
 
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 
 import asyncssh
 
 from sfmc_import.request import FileInfo
-from sfmc_producers.sources.receiving import SourceUnavailableError
+from sfmc_producers.content_errors import ContentChangedError, ContentUnavailableError
+from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailableError
 from sfmc_producers.sources.sftp.connection import said
 from sfmc_producers.sources.sftp.entries import is_same
 from sfmc_producers.sources.sftp.letting_go import find_moved
@@ -14,10 +15,6 @@ from sfmc_producers.sources.sftp.listing import path_of
 from sfmc_producers.sources.sftp.options import SftpOptions
 from sfmc_producers.sources.sftp.server import SftpServer
 from sfmc_producers.stability import FileStat
-
-
-class ContentChangedError(Exception):
-    """The file is gone, or is not the one that was announced; the text says which."""
 
 
 def read_content(
@@ -37,6 +34,58 @@ def read_content(
         raise ContentChangedError(f"{info.name} is gone") from error
     except asyncssh.SFTPError as error:
         raise SourceUnavailableError(f"{server.address} does not give {info.name}: {said(error)}") from error
+
+
+class SftpRanges:
+    """The file of an arrival, with one reader that goes on while it is read in order."""
+
+    def __init__(self, server: SftpServer, options: SftpOptions, info: FileInfo) -> None:
+        self._server, self._options, self._info = server, options, info
+        self._chunks: Generator[bytes, None, None] | None = None
+        self._rest, self._next = b"", 0
+
+    def size(self) -> int:
+        """Give the announced size; the server is asked with the first read."""
+        if self._info.size is None:
+            raise ContentChangedError(f"{self._info.name} was announced without size")
+        return self._info.size
+
+    def read(self, offset: int, most: int) -> bytes:
+        """Give the next bytes; elsewhere a new reader begins."""
+        with _content_errors():
+            if self._chunks is None or offset != self._next:
+                self._begin(offset)
+            assert self._chunks is not None
+            data = self._rest or next(self._chunks, b"")
+        given, self._rest = data[:most], data[most:]
+        self._next = offset + len(given)
+        return given
+
+    def check(self) -> None:
+        """Let the reader compare the file with the listing, as it does at the end."""
+        with _content_errors():
+            for _ in self._chunks or self._begin(self.size()):
+                pass
+
+    def close(self) -> None:
+        """Give the connection back."""
+        chunks, self._chunks = self._chunks, None
+        if chunks is not None:
+            chunks.close()
+
+    def _begin(self, offset: int) -> Generator[bytes, None, None]:
+        self.close()
+        self._rest, self._next = b"", offset
+        self._chunks = read_content(self._server, self._options, self._info, offset)
+        return self._chunks
+
+
+@contextmanager
+def _content_errors() -> Iterator[None]:
+    try:
+        yield
+    except (SourceUnavailableError, SourceRefusedError) as error:
+        raise ContentUnavailableError(str(error)) from error
 
 
 def _all_of(server: SftpServer, path: bytes, offset: int, size: int) -> Generator[bytes, None, None]:

@@ -2,10 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
+from typing import BinaryIO
 from uuid import uuid4
 
 import asyncssh
@@ -16,13 +18,14 @@ from sfmc_import.display import one_line
 from sfmc_import.request import FileInfo
 from sfmc_import.retrying import Backoff
 from sfmc_import.routing import Routed
+from sfmc_producers.delivery.ranged import RangedContent, as_file
 from sfmc_producers.hidden_names import is_hidden, read_hidden
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.intake import Intake, SetAside
 from sfmc_producers.sources.receiving import SourceUnavailableError
 from sfmc_producers.sources.sftp.connection import said
-from sfmc_producers.sources.sftp.content import read_content
+from sfmc_producers.sources.sftp.content import SftpRanges
 from sfmc_producers.sources.sftp.entries import Handled, Skipped
 from sfmc_producers.sources.sftp.letting_go import LettingGo, Outcome
 from sfmc_producers.sources.sftp.listing import FolderMissingError, Walk
@@ -139,9 +142,9 @@ class SftpSource:
                 self._users -= 1
             self.close()
 
-    def open_content(self, arrival: Arrival, offset: int = 0) -> Generator[bytes, None, None]:
-        """Read the file of an arrival in chunks; see `read_content` for what it raises. Close it, or read all."""
-        return read_content(self._server, self._options, arrival.file, offset)
+    def open_content(self, file: FileInfo) -> BinaryIO:
+        """Open a file of this source; it raises ContentChangedError or ContentUnavailableError when it is read."""
+        return as_file(RangedContent(SftpRanges(self._server, self._options, file)))
 
     def close(self) -> None:
         """Close the connections, unless somebody runs or lists the source now: then that closes them in the end."""
@@ -349,7 +352,8 @@ class SftpSource:
     def _arrival(self, file: FileStat) -> Arrival:
         within, _, name = file.name.rpartition("/")
         location = f"{self._options.location}/{within}" if within else self._options.location
-        return Arrival(file=FileInfo(location=location, name=name, size=file.size, modified_ns=file.modified_ns))
+        info = FileInfo(location=location, name=name, size=file.size, modified_ns=file.modified_ns)
+        return Arrival(file=info, open_content=partial(self.open_content, info))
 
 
 def _state(file: FileStat) -> tuple[object, ...]:
