@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import structlog
 
@@ -38,10 +38,19 @@ class Descriptions(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A file that the preflight refuses: the ledger has its request, which is `rejected`."""
+    """A file that is refused: the ledger has its request, `rejected` with the code `preflight` or `damaged`."""
 
     request_id: str
     problems: tuple[str, ...]
+    code: str = "preflight"
+
+
+def say_refused(bound: Any, found: Refused) -> None:
+    """Log it; `bound` is the log with what is known of the file."""
+    if found.code == "preflight":
+        bound.warning("preflight_failed", request_id=found.request_id, problems=list(found.problems))
+    else:
+        bound.warning("file_damaged", request_id=found.request_id, problems=list(found.problems))
 
 
 @dataclass(frozen=True, slots=True)

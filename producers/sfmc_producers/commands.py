@@ -2,12 +2,13 @@
 
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
@@ -20,6 +21,8 @@ from sfmc_import.processes import Running
 from sfmc_import.request import BadRequestError, FileInfo, plain_mid, read_request
 from sfmc_import.settings import Settings, load
 from sfmc_import.states import AS_EXPECTED, TERMINAL
+from sfmc_producers.delivery.progress import WatchFile
+from sfmc_producers.delivery.progress import chosen as followed
 from sfmc_producers.folder import Folder, check_readable
 from sfmc_producers.listing import shown
 from sfmc_producers.stability import IGNORED_NAMES, LOCAL_SECONDS, NETWORK_SECONDS, StabilityRule
@@ -119,9 +122,10 @@ def _watch(folders: list[Folder], *, rescan: float, hanging_after: float, as_jso
         _check_targets(folders, client.mid)
         for folder in folders:
             _check_mid(settings, folder.mid)
-        _start_logging(settings, as_json=as_json)
+        follow, stream = followed(sys.stderr, as_json=as_json or settings.log_format == "json")
+        _start_logging(settings, as_json=as_json, stream=stream)
         client.prepare()
-        rules = _routing_rules(settings)
+        rules = _routing_rules(settings, follow)
         try:
             watch(client, rules, folders, rescan=rescan, hanging_after=hanging_after)
         finally:
@@ -166,21 +170,23 @@ def _check_mid(settings: Settings, mid: str | None) -> None:
         )
 
 
-def _start_logging(settings: Settings, *, as_json: bool) -> None:
+def _start_logging(settings: Settings, *, as_json: bool, stream: BinaryIO | None = None) -> None:
     form = "json" if as_json else settings.log_format
-    logs.configure(level=settings.log_level, form=form, secrets=settings.secrets())
+    logs.configure(level=settings.log_level, form=form, secrets=settings.secrets(), stream=stream)
 
 
-def _routing_rules(settings: Settings) -> RoutingRules:
+def _routing_rules(settings: Settings, follow: WatchFile) -> RoutingRules:
     from sfmc_import.bootstrap import open_definitions  # noqa: PLC0415 - the SOAP library, which `start` does not need
-    from sfmc_producers.delivery.opening import open_targets  # noqa: PLC0415 - as above
+    from sfmc_producers.delivery.opening import open_targets, require_keys  # noqa: PLC0415 - as above
 
+    targets = open_targets(settings, follow)
+    require_keys(settings.routes, targets)
     return RoutingRules(
         definitions=open_definitions(settings),
         routes=settings.routes,
         time_zone=settings.time_zone,
         max_age=settings.definition_check_ttl,
-        targets=open_targets(settings),
+        targets=targets,
     )
 
 

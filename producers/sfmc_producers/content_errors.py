@@ -19,3 +19,7 @@ class ContentGoneError(ContentError):
 
 class ContentDamagedError(ContentError):
     """The content cannot be unpacked: the same bytes never can."""
+
+
+class ContentLockedError(ContentError):
+    """The content is encrypted for a key that is not there: it can be used when a person has given the key."""

@@ -19,8 +19,9 @@ from sfmc_import.retrying import NO_JITTER, WATCHER, Retry, Times, after
 from sfmc_import.routing import AmbiguousRoute, Deliver, FileSpecs, Route, Routed, Routes, Routing, Tried, Unrouted
 from sfmc_import.runs import Definition
 from sfmc_producers.checked_files import OpenContent, Refused, Skipped, describe, look_into
+from sfmc_producers.content_errors import ContentDamagedError, ContentError
 from sfmc_producers.delivery.deliveries import Target
-from sfmc_producers.delivery.job import Job
+from sfmc_producers.delivery.job import UNUSABLE, Job
 from sfmc_producers.delivery.locations import is_location, located
 from sfmc_producers.delivery.names import name_problem
 from sfmc_producers.delivery.records import Held
@@ -201,15 +202,30 @@ class Submitter:
         preflight of the route is carried out before, and a file whose route delivers is delivered; Held says why that
         is not done yet.
         """
-        if is_location(target.deliver) and open_content is not None:
+        own = own_event(file_info, event_id)
+        if target.deliver is None or open_content is None:
+            return self._check_and_send(file_info, target, source, own, open_content)
+        if is_location(target.deliver):
             place = self._located(target)
             if not isinstance(place, Routed):
                 return None if place is None else InvalidRequest(problems=(place,))
             target = place
-        found = self._preflight(file_info, target, open_content)
+        assert target.deliver is not None
+        content = self._unpacked(target.deliver, open_content)
+        if self._is_on_its_way(file_info, target, target.deliver, own):
+            return self._deliver(file_info, target, target.deliver, source, own, content)
+        return self._check_and_send(file_info, target, source, own, content)
+
+    def _check_and_send(
+        self, file_info: FileInfo, target: Routed, source: str, own: str | None, open_content: OpenContent | None
+    ) -> SubmitResult | InvalidRequest | Refused | Skipped | Held | None:
+        try:
+            found = self._preflight(file_info, target, open_content)
+        except UNUSABLE as error:
+            return self._unusable(file_info, target, source, own, error)
         if found is None or (found.is_empty and target.preflight and target.preflight.empty == "skip"):
             return None if found is None else Skipped()
-        own, problems = own_event(file_info, event_id), _problems(found, target)
+        problems = _problems(found, target)
         if target.deliver is None or problems:
             return self._record(file_info, target, source, own, problems)
         return self._deliver(file_info, target, target.deliver, source, own, open_content)
@@ -219,6 +235,11 @@ class Submitter:
         circuit = self._definitions.setdefault(target.mid, Circuit(f"definitions of {target.mid}", self._clock))
         rules = self._rules
         return circuit.call(lambda: located(target, rules.targets, self._client.mid, rules.definitions))
+
+    def _is_on_its_way(self, file_info: FileInfo, target: Routed, deliver: Deliver, own: str | None) -> bool:
+        """Tell whether the target has the file already: then its preflight was carried out."""
+        place = self._rules.targets.get(deliver.target)
+        return place is not None and place.knows(request_id_of(replace(file_info, name=deliver.name), target, own))
 
     def _deliver(
         self,
@@ -244,16 +265,36 @@ class Submitter:
             lane=(target.mid, target.customer_key),
             open_content=open_content,
             submit=lambda: self._record(sent, target, source, own),
+            unusable=lambda error: self._unusable(file_info, target, source, own, error),
+            total=None if deliver.unpack else file_info.size,
         )
         answer: SubmitResult | InvalidRequest | Refused | Held | None = place.take(job)
         return answer
 
+    def _unpacked(self, deliver: Deliver, open_content: OpenContent) -> OpenContent:
+        place = self._rules.targets.get(deliver.target)
+        return place.unpacked(open_content, deliver.unpack) if place and deliver.unpack else open_content
+
+    def _unusable(
+        self, file_info: FileInfo, target: Routed, source: str, own: str | None, error: ContentError
+    ) -> SubmitResult | InvalidRequest | Refused | None:
+        """Reject a file that is damaged; one that is gone or locked could come again, so it gets no request."""
+        if isinstance(error, ContentDamagedError):
+            return self._record(file_info, target, source, own, (str(error),), "damaged")
+        return InvalidRequest(problems=(str(error),))
+
     def _record(
-        self, file_info: FileInfo, target: Routed, source: str, own: str | None, problems: tuple[str, ...] = ()
+        self,
+        file_info: FileInfo,
+        target: Routed,
+        source: str,
+        own: str | None,
+        problems: tuple[str, ...] = (),
+        code: str = "preflight",
     ) -> SubmitResult | InvalidRequest | Refused | None:
         try:
             if problems:
-                return self._ledger.call(lambda: self._reject(file_info, target, source, own, problems))
+                return self._ledger.call(lambda: self._reject(file_info, target, source, own, problems, code))
             return self._ledger.call(lambda: self._submit(file_info, target, source, own))
         except BadRequestError as error:
             return InvalidRequest(problems=tuple(error.problems))
@@ -329,16 +370,22 @@ class Submitter:
         return None if description is None else look_into(open_content, wanted, description)
 
     def _reject(
-        self, file_info: FileInfo, target: Routed, source: str, event_id: str | None, problems: tuple[str, ...]
+        self,
+        file_info: FileInfo,
+        target: Routed,
+        source: str,
+        event_id: str | None,
+        problems: tuple[str, ...],
+        code: str,
     ) -> SubmitResult | Refused:
         usual = request_id_of(file_info, target, event_id)
         given = {"customer_key": target.customer_key, "mid": target.mid, "file": file_info, "source": source}
-        given |= {"event_id": event_id, "code": "preflight", "text": "; ".join(problems)}
+        given |= {"event_id": event_id, "code": code, "text": "; ".join(problems)}
         state = self._client.reject(request_id=usual, **given)  # type: ignore[arg-type]
         if state != "rejected":
             # It was accepted before, when nothing was wrong with it, or by a producer that does not look.
             return SubmitResult(request_id=usual, is_new=False)
-        return Refused(request_id=usual, problems=problems)
+        return Refused(request_id=usual, problems=problems, code=code)
 
     def _note(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
         self._client.note_folders(watcher, folders)

@@ -18,11 +18,12 @@ from sfmc_import.runs import Definition
 class Deliver:
     """Where the file of an arrival is put before its request is submitted, and under which name.
 
-    `target` names a [[target]] of the policy file.
+    `target` names a [[target]] of the policy file, `unpack` what is taken off on the way, the outermost first.
     """
 
     target: str
     name: str
+    unpack: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ class Route:
     """Files whose name matches `pattern` start the definition; without `mid` that of SFMC_ACCOUNT_ID.
 
     With `folder` their location must match that too; `priority` is that of the message (see Routed). `deliver`
-    names a [[target]], `deliver_as` the file there: it may hold {1} or {name}.
+    names a [[target]], `deliver_as` the file there: it may hold {1} or {name}. `unpack` is gz, zip or pgp, or several.
     """
 
     pattern: str
@@ -84,6 +85,7 @@ class Route:
     preflight: Preflight | None = None
     deliver: str | None = None
     deliver_as: str | None = None
+    unpack: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +150,8 @@ class _Route:
         route = self.route
         if route.deliver is None:
             return None
-        own = _filled(route.deliver_as, match) if route.deliver_as else name
-        return Deliver(target=route.deliver, name=own)
+        own = _filled(route.deliver_as, match) if route.deliver_as else unpacked_name(name, route.unpack)
+        return Deliver(target=route.deliver, name=own, unpack=route.unpack)
 
     def why_not(self, location: str) -> str:
         if not self._is_in_folder(location):
@@ -244,6 +246,18 @@ def _read_route(route: Route, mid: str, today: date) -> _Route:
     except (re.error, BadRouteError) as error:
         raise BadRouteError(f"route {route.pattern!r} for {route.customer_key!r}: {error}") from None
     return _Route(route=route, mid=route.mid or mid, pattern=pattern, folder=folder, whole_path="/" in dated)
+
+
+ENDINGS = {"gz": (".gz",), "zip": (".zip",), "pgp": (".pgp", ".gpg", ".asc")}
+"""What the names of packed files end with; capitals do not matter."""
+
+
+def unpacked_name(name: str, forms: Sequence[str]) -> str:
+    """Give the name of a file after unpacking: without the ending of each form, where it has it."""
+    for form in forms:
+        ending = next((each for each in ENDINGS[form] if name.casefold().endswith(each)), "")
+        name = name[: len(name) - len(ending)] or name
+    return name
 
 
 _GROUP = re.compile(r"\{(\w+)\}")

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +12,10 @@ import structlog
 
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.retrying import Backoff
+from sfmc_producers.checked_files import OpenContent
 from sfmc_producers.content_errors import ContentError
 from sfmc_producers.delivery.job import Job, deliver
+from sfmc_producers.delivery.progress import Lines, WatchFile
 from sfmc_producers.delivery.records import Held, LeaseLostError, Records
 from sfmc_producers.delivery.targets import (
     FileRefusedError,
@@ -23,6 +25,7 @@ from sfmc_producers.delivery.targets import (
     TargetRefusedError,
     TargetUnavailableError,
 )
+from sfmc_producers.delivery.unpacking import Decrypt, Limits, unpacked
 
 PAUSES = Backoff(floor=1.0, cap=300.0)
 MAX_QUEUED = 1000
@@ -71,6 +74,8 @@ class Target:
     chance: Callable[[], float]
     account: str
     kind: str = "sftp"
+    decrypt: Decrypt | None = None
+    watch: WatchFile = Lines
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _queue: deque[_Entry] = field(default_factory=deque)
     _lanes: set[tuple[str, str]] = field(default_factory=set)
@@ -80,6 +85,16 @@ class Target:
     _outage: _Outage = field(default_factory=_Outage)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _login: threading.Lock = field(default_factory=threading.Lock)
+
+    def unpacked(self, open_content: OpenContent, forms: Sequence[str]) -> OpenContent:
+        """Give what opens the unpacked content, within the limits of this target."""
+        limits = Limits(self.options.max_unpacked, self.options.max_ratio)
+        return unpacked(open_content, forms, limits, self.decrypt)
+
+    def knows(self, request_id: str) -> bool:
+        """Tell whether it has taken up the file of this request, which then needs no further look."""
+        with self._changed:
+            return request_id in self._entries
 
     def take(self, job: Job[Any]) -> Any:
         """Give what `submit` of the job answered, or Held with the reason why it is not done yet: ask again."""
@@ -189,7 +204,16 @@ class Target:
             self._outage = _Outage()
             return session
 
-        answer = deliver(entry.job, self.records, connected, self._require_open)
+        watch = self.watch(entry.job.name, self.name, entry.job.total, self.options.progress_every)
+
+        def report(sent: int) -> None:
+            self._require_open(sent)
+            watch.at(sent)
+
+        try:
+            answer = deliver(entry.job, self.records, connected, report)
+        finally:
+            watch.end()
         if not isinstance(answer, Held):
             log.info("file_delivered", file=entry.job.name, target=self.name, request_id=entry.job.request_id)
         return answer

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sfmc_producers.checked_files import OpenContent
+from sfmc_producers.content_errors import ContentDamagedError, ContentError, ContentGoneError, ContentLockedError
 from sfmc_producers.delivery.names import temporary_name
 from sfmc_producers.delivery.records import Held, Lease, Mine, Records
 from sfmc_producers.delivery.targets import Session
 
 RENAME_SECONDS = 35.0
 SUBMIT_SECONDS = 15.0
+UNUSABLE = (ContentDamagedError, ContentGoneError, ContentLockedError)
 A = TypeVar("A")
 
 
@@ -18,6 +20,8 @@ A = TypeVar("A")
 class Job(Generic[A]):
     """One file under one name of a target; `submit` records its request and gives None when that is not possible now.
 
+    `unusable` says what becomes of a file whose content can never be delivered as it is: damaged, gone, or locked.
+    `total` is its bytes, where they are known.
     `lane` is the definition: of one definition one file is delivered at a time, so that they stay in order.
     """
 
@@ -28,6 +32,8 @@ class Job(Generic[A]):
     lane: tuple[str, str]
     open_content: OpenContent
     submit: Callable[[], A | None]
+    unusable: Callable[[ContentError], A | None] | None = None
+    total: int | None = None
 
 
 def deliver(
@@ -46,6 +52,11 @@ def deliver(
             claim.lease.note(state="delivered")
         claim.lease.require(SUBMIT_SECONDS)
         return job.submit()
+    except UNUSABLE as error:
+        if job.unusable is None:
+            raise
+        session().discard(temporary_name(job.fingerprint), job.name)
+        return job.unusable(error)
     finally:
         claim.lease.end()
 

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -11,20 +11,26 @@ from pydantic import ValidationError
 from sfmc_import.errors import SettingsError, extra_needed
 from sfmc_import.ledger.schema import Keys
 from sfmc_import.redis_client import connect
+from sfmc_import.routing import Route
 from sfmc_import.settings import Settings
 from sfmc_import.settings.policy_file import TargetTable
 from sfmc_import.settings.problems import field_problems
 from sfmc_producers.delivery.deliveries import Target
 from sfmc_producers.delivery.locations import OF_DEFINITION, problems_of
+from sfmc_producers.delivery.progress import Lines, WatchFile
 from sfmc_producers.delivery.records import Records
 from sfmc_producers.delivery.targets import TargetOptions
+from sfmc_producers.delivery.unpacking import Decrypt
 
 CLOSE_SECONDS = 5.0
 T = TypeVar("T", bound=TargetOptions)
 
 
-def open_targets(settings: Settings) -> Mapping[str, Target]:
-    """Read the [[target]] tables; nothing connects. Raises SettingsError, also for a route that delivers nowhere."""
+def open_targets(settings: Settings, watch: WatchFile = Lines) -> Mapping[str, Target]:
+    """Read the [[target]] tables; nothing connects. Raises SettingsError, also for a route that delivers nowhere.
+
+    `watch` follows the files on their way.
+    """
     problems: list[str] = []
     made: list[Target | None] = []
     if settings.targets:
@@ -35,6 +41,8 @@ def open_targets(settings: Settings) -> Mapping[str, Target]:
         problems = problems_of(settings.routes, found.values(), settings.account_id)
     if problems:
         raise SettingsError(problems)
+    for each in found.values():
+        each.watch, each.decrypt = watch, _open_pgp(each.name, settings)
     return found
 
 
@@ -43,6 +51,34 @@ def close_targets(targets: Mapping[str, Target], seconds: float = CLOSE_SECONDS)
     deadline = time.monotonic() + seconds
     for each in targets.values():
         each.close(max(0.0, deadline - time.monotonic()))
+
+
+def require_keys(routes: Iterable[Route], targets: Mapping[str, Target]) -> None:
+    """Raise SettingsError for a route that decrypts without a key."""
+    decrypting = {route.deliver for route in routes if route.deliver and "pgp" in route.unpack}
+    missing = [each.name for each in targets.values() if each.decrypt is None and _is_meant(each, decrypting)]
+    if missing:
+        text = "missing; a route unpacks pgp: give the private key, as text (environment or secret file)"
+        raise SettingsError([f"{_variable(name, 'PGP_KEY')}: {text}" for name in sorted(missing)])
+
+
+def _is_meant(target: Target, named: Collection[str]) -> bool:
+    """Tell whether one of these names is that of the target, or of its kind where it is a file location."""
+    is_location = target.options.location is not None
+    return target.name in named or (is_location and target.kind in OF_DEFINITION and target.kind in named)
+
+
+def _open_pgp(name: str, settings: Settings) -> Decrypt | None:
+    keys = settings.target_secret(name, "pgp_key")
+    if keys is None:
+        return None
+    with extra_needed("unpack = pgp", "pgp"):
+        from sfmc_producers.delivery.pgp import Pgp  # noqa: PLC0415 - an extra
+    return Pgp(keys, settings.target_secret(name, "pgp_passphrase"), _variable(name, "PGP_KEY")).open
+
+
+def _variable(name: str, what: str) -> str:
+    return f"SFMC_TARGET_{name.upper().replace('-', '_')}_{what}"
 
 
 def _open(table: TargetTable, settings: Settings, records: Records, problems: list[str]) -> Target | None:
@@ -74,7 +110,7 @@ def _open_sftp(table: TargetTable, settings: Settings, records: Records, problem
     password = settings.target_secret(table.name, "password")
     ways = sum((password is not None, options.key_file is not None, options.agent))
     if ways != 1:
-        secret = f"SFMC_TARGET_{table.name.upper().replace('-', '_')}_PASSWORD"
+        secret = _variable(table.name, "PASSWORD")
         problems.append(f"{table.where}: give one way to log in: key_file, agent, or {secret}")
     account = f"{options.user}@{options.host}:{options.port}"
     open_one = partial(SftpSession, options, password)

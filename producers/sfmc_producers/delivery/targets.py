@@ -36,6 +36,9 @@ class TargetOptions(BaseModel):
     mid: Mid | None = Field(None, description="the business unit of that location; without it that of SFMC_ACCOUNT_ID")
     connections: int = Field(2, ge=1, le=10, description="how many connections each process opens at most, 1 to 10")
     idle: Seconds = Field(60.0, description="seconds after which a connection that nothing needs is closed")
+    max_unpacked: int = Field(50 * 1024**3, ge=1, description="the most bytes that an unpacked file may have")
+    max_ratio: int = Field(200, ge=1, description="how many times as large as the packed file it may be")
+    progress_every: Seconds = Field(10.0, description="seconds between two lines about a file that is being delivered")
     lock_out: Seconds = Field(1800.0, description="seconds without a try after a refused login")
 
 

@@ -1,6 +1,7 @@
 """What the commands `source` and `sources` do: put sources together from the settings, and run them."""
 
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -18,7 +19,9 @@ from sfmc_import.routing import Route
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
 from sfmc_producers.delivery.deliveries import Target
-from sfmc_producers.delivery.opening import close_targets, open_targets
+from sfmc_producers.delivery.opening import close_targets, open_targets, require_keys
+from sfmc_producers.delivery.progress import Lines, WatchFile
+from sfmc_producers.delivery.progress import chosen as followed
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.kinds import KINDS
@@ -28,7 +31,7 @@ from sfmc_producers.sources.tables import Kind, Options, Parts, Source, chosen, 
 from sfmc_producers.submitter import RoutingRules, Submitter
 from sfmc_transport import Keys
 
-DELIVERING = frozenset({"folder"})
+DELIVERING = frozenset({"azure-queue", "folder", "sftp", "sqs"})
 """The kinds of sources that can open their files for a delivery."""
 
 NO_TARGETS: Mapping[str, Target] = MappingProxyType({})
@@ -48,13 +51,13 @@ class Opened:
 class Opening:
     """Puts sources together; what they share connects on first use and is closed with `stack`."""
 
-    def __init__(self, settings: Settings, stack: ExitStack) -> None:
+    def __init__(self, settings: Settings, stack: ExitStack, watch: WatchFile = Lines) -> None:
         self.settings = settings
         self.client = stack.enter_context(Client.from_settings(settings))
         broker = stack.enter_context(connect(settings.broker))
         self.set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
         self.definitions = open_definitions(settings)
-        self.targets = open_targets(settings)
+        self.targets = open_targets(settings, watch)
         stack.callback(close_targets, self.targets)
 
     def open(self, table: SourceTable, kind: Kind, options: Options) -> Opened:
@@ -81,9 +84,10 @@ def run_named(names: Sequence[str], *, as_json: bool) -> None:
     read = read_options(tables, KINDS)
     require_run(tables, read, names)
     form = "json" if as_json else settings.log_format
-    logs.configure(level=settings.log_level, form=form, secrets=settings.secrets())
+    watch, stream = followed(sys.stderr, as_json=form == "json")
+    logs.configure(level=settings.log_level, form=form, secrets=settings.secrets(), stream=stream)
     with ExitStack() as stack:
-        opening = Opening(settings, stack)
+        opening = Opening(settings, stack, watch)
         opening.client.prepare()
         found = (opening.open_to_run(table, *each) for table, each in zip(tables, read, strict=True))
         sources = [each for each in found if each is not None]
@@ -134,6 +138,7 @@ def open_intake(
     """Put together what takes the arrivals of one source: its own routes are tried before those of all."""
     routes = (*(each.as_route() for each in options.route), *settings.routes)
     require_kept(table, options, routes)
+    require_keys(routes, targets)
     rules = RoutingRules(
         definitions=definitions,
         routes=routes,

@@ -8,7 +8,7 @@ import structlog
 
 from sfmc_import.client import SubmitResult
 from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
-from sfmc_producers.checked_files import Refused, Skipped
+from sfmc_producers.checked_files import Refused, Skipped, say_refused
 from sfmc_producers.delivery.records import Held
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.submitter import InvalidRequest, Submitter
@@ -151,7 +151,7 @@ class Intake:
     def _say_not_started(self, arrival: Arrival, target: Routed, answer: Refused | Skipped) -> None:
         log = self._log.bind(file=arrival.file.name, customer_key=target.customer_key, mid=target.mid)
         if isinstance(answer, Refused):
-            log.warning("preflight_failed", request_id=answer.request_id, problems=list(answer.problems))
+            say_refused(log, answer)
         else:
             log.warning("file_empty_skipped")
 

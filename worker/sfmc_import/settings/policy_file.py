@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sfmc_import.file_format import Preflight
 from sfmc_import.policy import Policies
@@ -106,6 +106,10 @@ class PreflightTable(BaseModel):
     )
 
 
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 class RouteTable(BaseModel):
     """One [[route]]."""
 
@@ -129,6 +133,9 @@ class RouteTable(BaseModel):
     deliver_as: str | None = Field(
         None, min_length=1, max_length=255, description="the name of the file at the target; may hold {1} or {name}"
     )
+    unpack: Annotated[tuple[Literal["gz", "zip", "pgp"], ...], BeforeValidator(_one_or_more)] = Field(
+        (), max_length=4, description='gz, zip or pgp, or several, the outermost first: ["pgp", "gz"]'
+    )
 
     def as_route(self) -> Route:
         """Give the route that this table describes."""
@@ -140,6 +147,10 @@ class RouteTable(BaseModel):
     def _can_work(self) -> Self:
         if self.deliver is None and self.deliver_as:
             raise ValueError("deliver_as is for files that are delivered; add deliver, or remove it")
+        if self.deliver is None and self.unpack:
+            raise ValueError("unpack is for files that are delivered; add deliver, or remove it")
+        if "zip" in self.unpack[1:]:
+            raise ValueError("unpack: zip is read from its end, so it comes first; send the zip file, or gz instead")
         try:
             Routes([self.as_route()], "", date.min)
         except BadRouteError as error:

@@ -64,7 +64,8 @@ class SftpRanges:
     def check(self) -> None:
         """Let the reader compare the file with the listing, as it does at the end."""
         with _content_errors():
-            for _ in self._chunks or self._begin(self.size()):
+            reader = self._chunks if self._next == self.size() else None
+            for _ in reader or self._begin(self.size()):
                 pass
 
     def close(self) -> None:
