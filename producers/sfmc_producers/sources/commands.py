@@ -15,7 +15,6 @@ from sfmc_import.client import Client
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import SettingsError
 from sfmc_import.redis_client import connect
-from sfmc_import.routing import Route
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
 from sfmc_producers.delivery.deliveries import Target
@@ -30,9 +29,6 @@ from sfmc_producers.sources.scanning import Listable, ScannedSource
 from sfmc_producers.sources.tables import Kind, Options, Parts, Source, chosen, read_options
 from sfmc_producers.submitter import RoutingRules, Submitter
 from sfmc_transport import Keys
-
-DELIVERING = frozenset({"azure-queue", "folder", "sftp", "sqs"})
-"""The kinds of sources that can open their files for a delivery."""
 
 NO_TARGETS: Mapping[str, Target] = MappingProxyType({})
 """For who only asks, and delivers nothing."""
@@ -117,16 +113,6 @@ def require_run(tables: Sequence[SourceTable], read: Sequence[tuple[Kind, Option
         )
 
 
-def require_kept(table: SourceTable, options: Options, routes: Sequence[Route]) -> None:
-    """Raise SettingsError for files that would be deleted at their source and delivered nowhere."""
-    can_deliver = table.kind in DELIVERING or options.customer_key is not None
-    if can_deliver or getattr(options, "after", "keep") == "keep":
-        return
-    if named := [route.deliver for route in routes if route.deliver]:
-        text = f"a source of kind {table.kind} cannot deliver its files, and a route delivers to {named[0]}; use keep"
-        raise SettingsError([f"{table.where} after: {text}"])
-
-
 def open_intake(
     table: SourceTable,
     options: Options,
@@ -137,7 +123,6 @@ def open_intake(
 ) -> Intake:
     """Put together what takes the arrivals of one source: its own routes are tried before those of all."""
     routes = (*(each.as_route() for each in options.route), *settings.routes)
-    require_kept(table, options, routes)
     require_keys(routes, targets)
     rules = RoutingRules(
         definitions=definitions,

@@ -256,3 +256,26 @@ def test_a_dated_name_of_another_day_is_recognised_each_time_it_is_asked_for() -
     found = [known.find(f"contacts_{day}.csv") for day in ("20260306", "20260308")]
 
     assert [isinstance(each, Unrouted) and each.reason for each in found] == ["date_differs", "date_differs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "unpack", "delivered"),
+    [
+        ("a.csv.gz", ("gz",), "a.csv"),
+        ("a.csv.GZ.PGP", ("pgp", "gz"), "a.csv"),
+        ("a.csv.gpg", ("pgp", "gz"), "a.csv"),
+        ("a.zip", ("zip",), "a"),
+        ("a.csv", ("gz",), "a.csv"),
+        (".gz", ("gz",), ".gz"),
+    ],
+)
+def test_a_file_that_is_unpacked_loses_the_endings_of_its_forms(name, unpack, delivered):
+    route = Route(pattern="*", customer_key="k", deliver="ftp", unpack=unpack)
+    found = Routes([route], "1", date(2026, 1, 5)).find("/in", name)
+    assert (found.deliver.name, found.deliver.unpack) == (delivered, unpack)
+
+
+def test_a_name_that_is_given_is_not_changed_by_unpacking():
+    route = Route(pattern="*.gz", customer_key="k", deliver="ftp", deliver_as="{1}.zip", unpack=("gz",))
+    found = Routes([route], "1", date(2026, 1, 5)).find("/in", "a.csv.gz")
+    assert found.deliver.name == "a.csv.zip"

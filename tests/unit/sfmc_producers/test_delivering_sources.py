@@ -1,6 +1,7 @@
 """Which sources may be used with routes that deliver."""
 
 import tomllib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,46 +10,52 @@ from sfmc_import.errors import SettingsError
 from sfmc_import.request import FileInfo
 from sfmc_import.settings import Route, load
 from sfmc_import.settings.policy_file import read_tables
+from sfmc_producers.delivery.opening import require_keys
 from sfmc_producers.sources.arrivals import Arrival
-from sfmc_producers.sources.commands import require_kept
-from sfmc_producers.sources.folder import FolderOptions
 from sfmc_producers.sources.intake import Intake
-from sfmc_producers.sources.sftp.options import SftpOptions
 from sfmc_producers.submitter import InvalidRequest, RoutingRules, Submitter
 from tests.support.fake_client import FakeClient
 from tests.support.sources import example_of
 from tests.support.watched_folder import NOON
 
 
-def opened(page: str, **changes: str) -> Any:
-    """Check the example of a source beside the routes of the page on delivery."""
+def route_with(line: str) -> list[str]:
+    """What is wrong with the route of the page when it has this line too."""
     problems: list[str] = []
-    tables = read_tables(tomllib.loads(example_of("delivery") + example_of(page, **changes)), "policy.toml", problems)
-    assert problems == []
-    options = {"sftp": SftpOptions, "folder": FolderOptions}[page].model_validate(tables.sources[0].lines)
-    return require_kept(tables.sources[0], options, (*(each.as_route() for each in options.route), *tables.routes))
+    text = example_of("delivery", **{'deliver = "sftp"': f'deliver = "sftp"\n{line}'})
+    read_tables(tomllib.loads(text), "policy.toml", problems)
+    return problems
 
 
-@pytest.mark.parametrize("after", ["delete", "move"])
-def test_files_of_sftp_are_not_removed_where_they_would_be_delivered_nowhere(after: str) -> None:
-    moved = {} if after == "move" else {'after = "move"': 'after = "delete"'}
-    if after == "delete":
-        moved |= {line: "" for line in example_of("sftp").splitlines() if line.startswith("move_to")}
-    with pytest.raises(SettingsError, match="after: a source of kind sftp cannot deliver its files"):
-        opened("sftp", **moved)
+@pytest.mark.parametrize("value", ['"gz"', '["pgp", "gz"]', '["zip", "pgp"]', "[]"])
+def test_a_route_names_one_form_or_several(value: str) -> None:
+    assert route_with(f"unpack = {value}") == []
 
 
-def test_files_of_a_folder_may_be_moved_after_they_were_delivered() -> None:
-    assert opened("folder") is None
+@pytest.mark.parametrize(
+    ("value", "said"), [('"rar"', "unpack"), ('["pgp", "zip"]', "so it comes first"), ("1", "unpack")]
+)
+def test_a_form_that_cannot_be_unpacked_on_the_way_is_refused_in_one_line(value: str, said: str) -> None:
+    [line] = route_with(f"unpack = {value}")
+    assert line.startswith("policy.toml [[route]] 1 ")
+    assert said in line
 
 
-def test_a_route_does_not_unpack() -> None:
+def test_a_route_that_delivers_nothing_unpacks_nothing() -> None:
     problems: list[str] = []
-    text = example_of("delivery", **{'deliver = "sftp"': 'deliver = "sftp"\nunpack = "gz"'})
+    text = '[[route]]\npattern = "*"\ncustomer_key = "k"\nunpack = "gz"\n'
     read_tables(tomllib.loads(text), "policy.toml", problems)
     [line] = problems
-    assert line.startswith("policy.toml [[route]] 1 ")
-    assert "unpack" in line
+    assert "unpack is for files that are delivered" in line
+
+
+@pytest.mark.parametrize("deliver", ["my-ftp", "sftp"])
+def test_a_route_that_decrypts_names_the_secret_that_is_missing(deliver: str) -> None:
+    routes = [Route(pattern="*", customer_key="k", deliver=deliver, unpack=("pgp",))]
+    options = SimpleNamespace(location="Enhanced FTP")
+    target: Any = SimpleNamespace(decrypt=None, name="my-ftp", kind="sftp", options=options)
+    with pytest.raises(SettingsError, match="SFMC_TARGET_MY_FTP_PGP_KEY: missing"):
+        require_keys(routes, {"my-ftp": target})
 
 
 def test_the_password_of_a_target_is_known_to_the_redaction_of_logs(tmp_path) -> None:

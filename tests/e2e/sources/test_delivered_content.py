@@ -1,0 +1,109 @@
+"""Files of other machines are delivered by SFTP to where the sandbox imports from, and their imports complete."""
+
+import gzip
+import io
+import zipfile
+
+import pytest
+
+from tests.integration.delivery.conftest import PASSWORD, sftp_server  # noqa: F401 - a fixture
+from tests.support.aws_server import aws_server, notifying
+from tests.support.pgp_keys import PgpKeys
+from tests.support.processes import RunningSystem, running_system
+from tests.support.sftp_server import PASSWORD as SOURCE_PASSWORD
+from tests.support.sftp_server import SftpTestServer
+from tests.support.sources import example_of, running_source, use_policy
+from tests.support.waiting import eventually
+
+SECRET = {"SFMC_TARGET_ENHANCED_FTP_PASSWORD": PASSWORD}
+CONTENT = b"Key,Value\n1,one\n2,two\n"
+
+
+def delivering(server, pattern: str = "orders_*.csv", unpack: str = "") -> str:
+    """The example of the page on delivery at the address of this server."""
+    line = f"\nunpack = {unpack}" if unpack else ""
+    return example_of(
+        "delivery",
+        **{
+            "mcabc.ftp.marketingcloudops.com": "127.0.0.1",
+            "port = 22": f"port = {server.port}",
+            "SHA256:replace-with-the-fingerprint-of-your-stack": server.fingerprint,
+            'pattern = "orders_*.csv"': f'pattern = "{pattern}"',
+            'deliver = "sftp"': f'deliver = "sftp"{line}',
+        },
+    )
+
+
+def without_route(example: str) -> str:
+    """A [[source]] alone: the route of the page on delivery is for its files."""
+    return example.partition("[[source.route]]")[0]
+
+
+def prepare(system: RunningSystem, server) -> None:
+    """Let the sandbox import from the folder of the server."""
+    system.worker()
+    system.beat()
+    system.sandbox.control.define("orders", FileSpec="orders_1.csv")
+    server.folder = system.sandbox.drop("other.csv", "x").parents[1]
+
+
+def imported_once(system: RunningSystem, server) -> None:
+    """Wait for the import, and check what it has read."""
+    eventually(lambda: "completed" in system.names(), 30, "it is imported")
+    assert len(system.sandbox.control.performs("orders")) == 1
+    assert server.names() == ["orders_1.csv", "other.csv"]
+    assert (server.folder / "Import" / "orders_1.csv").read_bytes() == CONTENT
+
+
+def test_a_file_of_an_sftp_server_is_delivered_and_its_import_completes(sftp_server, tmp_path) -> None:  # noqa: F811
+    (tmp_path / "partner" / "in").mkdir(parents=True)
+    with running_system() as system, SftpTestServer(tmp_path / "partner") as partner:
+        prepare(system, sftp_server)
+        (partner.root / "in" / "orders_1.csv").write_bytes(CONTENT)
+        fingerprint = example_of("sftp").partition('host_keys = ["')[2].partition('"')[0]
+        here = {'host = "sftp.example.com"': 'host = "127.0.0.1"', "port = 22": f"port = {partner.port}"}
+        here |= {fingerprint: partner.fingerprint, 'every = "60s"': "every = 0.1", 'stable = "60s"': "stable = 0.3"}
+        policy = without_route(example_of("sftp", **here)) + delivering(sftp_server)
+        with running_source(system, "partner", policy, SFMC_SOURCE_PARTNER_PASSWORD=SOURCE_PASSWORD, **SECRET):
+            imported_once(system, sftp_server)
+            eventually((partner.root / "done" / "orders_1.csv").exists, 30, "it is moved after its request is recorded")
+
+
+@pytest.mark.parametrize("form", ["plain", "zip"])
+def test_an_object_of_s3_is_delivered_and_its_import_completes(form, sftp_server) -> None:  # noqa: F811
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data/export.csv", CONTENT)
+    with aws_server() as aws, running_system(aws.env) as system:
+        prepare(system, sftp_server)
+        queue = aws.queue("drop")
+        aws.bucket("drop", **notifying("drop"))
+        pattern, unpack = ("orders_*.csv", "") if form == "plain" else ("orders_*.csv.zip", '"zip"')
+        aws.put(
+            "in/orders_1.csv" if form == "plain" else "in/orders_1.csv.zip",
+            CONTENT if form == "plain" else packed.getvalue(),
+        )
+        policy = without_route(example_of("sqs")) + delivering(sftp_server, pattern, unpack)
+        with running_source(system, "drop", policy, **SECRET):
+            imported_once(system, sftp_server)
+            eventually(lambda: aws.counts(queue) == (0, 0), 30, "its message is deleted")
+
+
+def test_a_file_is_decrypted_and_unpacked_on_the_way_and_a_damaged_one_is_rejected(sftp_server, tmp_path) -> None:  # noqa: F811
+    with running_system() as system, PgpKeys(tmp_path / "keys") as keys:
+        prepare(system, sftp_server)
+        folder = system.folder / "in"
+        folder.mkdir()
+        policy = delivering(sftp_server, "orders_*.pgp", '["pgp", "gz"]')
+        secrets = {**SECRET, "SFMC_TARGET_ENHANCED_FTP_PGP_KEY": keys.private()}
+        child = system.start("watch", str(folder), "--stable-seconds", "0.2", **use_policy(system, policy), **secrets)
+        packed = keys.encrypted(gzip.compress(CONTENT))
+        (folder / "orders_2.csv.gz.pgp").write_bytes(packed[:-20])
+        eventually(lambda: "rejected" in system.names(), 30, "the damaged one is rejected")
+        (folder / "orders_1.csv.gz.pgp").write_bytes(packed)
+        imported_once(system, sftp_server)
+        [rejected] = [each for each in system.events() if each["type"] == "sfmc.import.rejected"]
+        assert (rejected["data"]["code"], rejected["data"]["file"]["name"]) == ("damaged", "orders_2.csv.gz.pgp")
+        log = system.log_of(child).read_text("utf-8")
+        assert "file_damaged" in log
+        assert "PRIVATE KEY" not in log
