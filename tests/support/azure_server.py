@@ -148,12 +148,13 @@ class SmallServer:
 
 
 class Azurite:
-    """Queues of Azurite."""
+    """Queues and blobs of Azurite."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, blob_port: int) -> None:
         self.connection = (
             f"AccountName=devstoreaccount1;AccountKey={AZURITE_KEY};"
-            f"QueueEndpoint=http://127.0.0.1:{port}/devstoreaccount1"
+            f"QueueEndpoint=http://127.0.0.1:{port}/devstoreaccount1;"
+            f"BlobEndpoint=http://127.0.0.1:{blob_port}/devstoreaccount1"
         )
 
     def make(self, queue: str) -> None:
@@ -200,19 +201,21 @@ def small_server() -> Iterator[SmallServer]:
 
 
 def azurite_program() -> str | None:
-    """Find the queues of Azurite on the PATH; None without it or without node."""
-    return shutil.which("azurite-queue") if shutil.which("node") else None
+    """Find Azurite on the PATH; None without it or without node."""
+    return shutil.which("azurite") if shutil.which("node") else None
 
 
 @contextmanager
 def azurite(folder: Path) -> Iterator[Azurite]:
     """Run Azurite for the length of a block."""
-    program, port = azurite_program(), free_port()
+    program, port, blob_port, other = azurite_program(), free_port(), free_port(), free_port()
     assert program is not None
-    command = [program, "--silent", "--location", str(folder), "--queueHost", "127.0.0.1", "--queuePort", str(port)]
+    ports = {"--queuePort": port, "--blobPort": blob_port, "--tablePort": other}
+    command = [program, "--silent", "--location", str(folder)]
+    command += [each for name, number in ports.items() for each in (name, str(number))]
     child = spawn([*command, "--skipApiVersionCheck"], env=dict(os.environ), output=subprocess.DEVNULL)
     try:
-        made = Azurite(port)
+        made = Azurite(port, blob_port)
         eventually(lambda: _answers(made), 60, "Azurite answers")
         yield made
     finally:

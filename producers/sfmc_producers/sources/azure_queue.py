@@ -3,7 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Annotated, TypeVar
 from urllib.parse import parse_qs, quote_plus
@@ -18,6 +18,7 @@ from sfmc_import.redaction import KNOWN
 from sfmc_import.settings.values import Seconds
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Record
+from sfmc_producers.sources.azure_blobs import Blobs
 from sfmc_producers.sources.azure_containers import BlobContainer
 from sfmc_producers.sources.azure_errors import azure_errors, code_of
 from sfmc_producers.sources.blob_events import parser
@@ -170,8 +171,8 @@ def secrets_in(connection: str) -> list[str]:
 class AzureSource:
     """Receives from the queue, and lists the container."""
 
-    def __init__(self, receiver: Receiver, container: BlobContainer | None) -> None:
-        self.name, self._receiver, self._container = receiver.name, receiver, container
+    def __init__(self, receiver: Receiver, blobs: Blobs, container: BlobContainer | None) -> None:
+        self.name, self._receiver, self._blobs, self._container = receiver.name, receiver, blobs, container
 
     def run(self, wakeup: Wakeup) -> None:
         """Receive until `wakeup` closes; raises SourceRefusedError."""
@@ -185,7 +186,11 @@ class AzureSource:
         """Yield the complete blobs of the container, page by page."""
         if self._container is None:
             raise SourceRefusedError(f"source {self.name} names no container to list", "add container = … to its table")
-        return self._container.list_arrivals()
+        return self._listed(self._container)
+
+    def _listed(self, container: BlobContainer) -> Iterator[Arrival]:
+        with closing(container.list_arrivals()) as found:
+            yield from map(self._blobs.with_content, found)
 
 
 def open_azure_queue(options: AzureQueueOptions, parts: Parts) -> AzureSource:
@@ -199,30 +204,38 @@ def open_azure_queue(options: AzureQueueOptions, parts: Parts) -> AzureSource:
         open_client(connection, options.queue).close()
     except ValueError:
         raise SettingsError([f"{variable}: this is no connection string of a storage account"]) from None
+    login = _blob_login(parts, variable, connection)
+    blobs, parse = Blobs(*login), parser(hierarchical=options.hierarchical)
+
+    def records(body: bytes) -> Sequence[Record]:
+        return [blobs.with_content(each) if isinstance(each, Arrival) else each for each in parse(body)]
+
     receiver = Receiver(
         parts.intake,
         parts.set_aside,
-        parser(hierarchical=options.hierarchical),
+        records,
         lambda: AzureMailbox(open_client(connection, options.queue), options),
         chance=random.random,
         max_deliveries=options.max_deliveries,
         keep_after=options.visibility / 3,
     )
-    return AzureSource(receiver, _open_container(options, parts, variable, connection))
+    return AzureSource(receiver, blobs, _open_container(options, *login))
 
 
-def _open_container(
-    options: AzureQueueOptions, parts: Parts, variable: str, connection: SecretStr
-) -> BlobContainer | None:
-    """List with a login of its own, where one is given: that of the queue may be for the queue alone."""
+def _blob_login(parts: Parts, variable: str, connection: SecretStr) -> tuple[SecretStr, str]:
+    """Give the login for blobs and its name: one of its own, where it is given; that of the queue may be for it alone."""
+    own = parts.settings.secret_of(parts.name, "blob_connection")
+    if own is None:
+        return connection, variable
+    KNOWN.learn(*secrets_in(own.get_secret_value()))
+    return own, variable.replace("_CONNECTION", "_BLOB_CONNECTION")
+
+
+def _open_container(options: AzureQueueOptions, connection: SecretStr, variable: str) -> BlobContainer | None:
     if options.container is None:
         return None
-    own = parts.settings.secret_of(parts.name, "blob_connection")
-    if own is not None:
-        KNOWN.learn(*secrets_in(own.get_secret_value()))
-        variable = variable.replace("_CONNECTION", "_BLOB_CONNECTION")
     return BlobContainer(
-        connection if own is None else own,
+        connection,
         variable,
         container=options.container,
         prefix=options.prefix,

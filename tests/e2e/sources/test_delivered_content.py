@@ -2,12 +2,16 @@
 
 import gzip
 import io
+import json
 import zipfile
 
 import pytest
 
 from tests.integration.delivery.conftest import PASSWORD, sftp_server  # noqa: F401 - a fixture
 from tests.support.aws_server import aws_server, notifying
+from tests.support.azure_blobs import blob_server
+from tests.support.azure_server import small_server
+from tests.support.events_of_stores import blob_created
 from tests.support.pgp_keys import PgpKeys
 from tests.support.processes import RunningSystem, running_system
 from tests.support.sftp_server import PASSWORD as SOURCE_PASSWORD
@@ -87,6 +91,34 @@ def test_an_object_of_s3_is_delivered_and_its_import_completes(form, sftp_server
         with running_source(system, "drop", policy, **SECRET):
             imported_once(system, sftp_server)
             eventually(lambda: aws.counts(queue) == (0, 0), 30, "its message is deleted")
+
+
+def test_a_blob_of_azure_is_delivered_and_its_import_completes(sftp_server) -> None:  # noqa: F811
+    with small_server() as queues, blob_server() as blobs, running_system() as system:
+        prepare(system, sftp_server)
+        queues.make("drop")
+        blobs.put("drop/in/orders_1.csv", CONTENT, "0x8D4B")
+        queues.send("drop", blob_created("in/orders_1.csv", contentLength=len(CONTENT)))
+        policy = without_route(example_of("azure-queue")) + delivering(sftp_server)
+        login = {"SFMC_SOURCE_DROP_CONNECTION": f"{queues.connection};{blobs.endpoint}"}
+        with running_source(system, "drop", policy, **login, **SECRET):
+            imported_once(system, sftp_server)
+            eventually(lambda: queues.count("drop") == 0, 30, "its message is deleted")
+
+
+def test_an_object_that_was_replaced_is_set_aside_and_the_one_that_replaced_it_is_imported(sftp_server) -> None:  # noqa: F811
+    with aws_server() as aws, running_system(aws.env) as system:
+        prepare(system, sftp_server)
+        queue = aws.queue("drop")
+        aws.bucket("drop", **notifying("drop"))
+        aws.put("in/orders_1.csv", b"Key,Value\n0,old\n")
+        aws.put("in/orders_1.csv", CONTENT)
+        policy = without_route(example_of("sqs")) + delivering(sftp_server)
+        with running_source(system, "drop", policy, **SECRET):
+            imported_once(system, sftp_server)
+            eventually(lambda: aws.counts(queue) == (0, 0), 30, "both messages are deleted")
+        letters = [json.loads(line) for line in system.run("dead-letters", "list", "--json").stdout.splitlines()]
+        assert ["was replaced after it arrived" in each["detail"] for each in letters] == [True]
 
 
 def test_a_file_is_decrypted_and_unpacked_on_the_way_and_a_damaged_one_is_rejected(sftp_server, tmp_path) -> None:  # noqa: F811

@@ -34,7 +34,7 @@ PARSE = parser(hierarchical=False)
 @pytest.fixture(scope="module", params=["small", pytest.param("azurite", marks=pytest.mark.nightly)])
 def azure(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if request.param == "azurite" and azurite_program() is None:
-        pytest.skip("azurite-queue is not installed: npm install -g azurite")
+        pytest.skip("azurite is not installed: npm install -g azurite")
     folder: Path = tmp_path_factory.mktemp("azurite")
     with small_server() if request.param == "small" else azurite(folder) as made:
         yield made
