@@ -1,12 +1,19 @@
 """Files of other machines are delivered by SFTP to where the sandbox imports from, and their imports complete."""
 
+import contextlib
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
+import threading
 import zipfile
 
 import pytest
 
+from sfmc_local.processes import spawn, stop
+from sfmc_local.redis_server import free_port
 from tests.integration.delivery.conftest import PASSWORD, sftp_server  # noqa: F401 - a fixture
 from tests.support.aws_server import aws_server, notifying
 from tests.support.azure_blobs import blob_server
@@ -15,7 +22,7 @@ from tests.support.events_of_stores import blob_created
 from tests.support.pgp_keys import PgpKeys
 from tests.support.processes import RunningSystem, running_system
 from tests.support.sftp_server import PASSWORD as SOURCE_PASSWORD
-from tests.support.sftp_server import SftpTestServer
+from tests.support.sftp_server import USER, SftpTestServer
 from tests.support.sources import example_of, running_source, use_policy
 from tests.support.waiting import eventually
 
@@ -104,6 +111,67 @@ def test_a_blob_of_azure_is_delivered_and_its_import_completes(sftp_server) -> N
         with running_source(system, "drop", policy, **login, **SECRET):
             imported_once(system, sftp_server)
             eventually(lambda: queues.count("drop") == 0, 30, "its message is deleted")
+
+
+def test_while_a_target_is_away_its_files_wait_in_the_queue_and_the_others_go_on(tmp_path) -> None:
+    (tmp_path / "Import").mkdir()
+    target = SftpTestServer(tmp_path, port=free_port())
+    with aws_server() as aws, running_system(aws.env) as system:
+        system.worker()
+        system.beat()
+        for name in ("orders", "contacts"):
+            system.sandbox.control.define(name, FileSpec=f"{name}_1.csv")
+            system.sandbox.drop(f"{name}_1.csv", CONTENT.decode())
+        queue = aws.queue("drop")
+        aws.bucket("drop", **notifying("drop"))
+        for name in ("orders", "contacts"):
+            aws.put(f"in/{name}_1.csv", CONTENT)
+        others = '\n[[route]]\npattern = "contacts_*.csv"\ncustomer_key = "contacts"\n'
+        policy = without_route(example_of("sqs")).replace('kind = "sqs"', 'kind = "sqs"\nparallel = 1\nvisibility = 10')
+        policy += delivering(target).replace('user = "510001234"', f'user = "{USER}"') + others
+        secret = {"SFMC_TARGET_ENHANCED_FTP_PASSWORD": SOURCE_PASSWORD}
+        with running_source(system, "drop", policy, **secret) as child:
+            eventually(lambda: len(system.sandbox.control.performs("contacts")) == 1, 30, "the other is started")
+            assert "target_unavailable" in system.log_of(child).read_text("utf-8")
+            assert system.sandbox.control.performs("orders") == []
+            with target:
+                eventually(
+                    lambda: len(system.sandbox.control.performs("orders")) == 1, 60, "it is delivered and started"
+                )
+                eventually(lambda: aws.counts(queue) == (0, 0), 30, "both messages are deleted")
+        assert (tmp_path / "Import" / "orders_1.csv").read_bytes() == CONTENT
+
+
+def test_on_a_terminal_a_bar_shows_how_far_a_delivery_is(sftp_server) -> None:  # noqa: F811
+    master, slave = os.openpty()
+    shown: list[bytes] = []
+    reader = threading.Thread(target=read_all, args=(master, shown))
+    reader.start()
+    with running_system() as system:
+        policy = delivering(sftp_server)
+        folder = system.folder / "in"
+        folder.mkdir()
+        (folder / "orders_1.csv").write_bytes(CONTENT)
+        env = system.env | use_policy(system, policy) | SECRET | {"TERM": "xterm", "SFMC_LOG_FORMAT": "auto"}
+        command = [sys.executable, "-m", "sfmc_import", "watch", str(folder), "--stable-seconds", "0.2"]
+        child = spawn(command, env=env, output=subprocess.DEVNULL, errors=slave)
+        os.close(slave)
+        try:
+            eventually(lambda: b"file_delivered" in b"".join(shown), 30, "it is delivered")
+        finally:
+            stop(child)
+            reader.join(30)
+            os.close(master)
+    text = b"".join(shown).decode("utf-8", "replace")
+    assert "orders_1.csv → enhanced-ftp" in text
+    assert "━" in text
+
+
+def read_all(terminal: int, shown: list[bytes]) -> None:
+    """Read what a terminal shows, until the program has closed it."""
+    with contextlib.suppress(OSError):
+        while data := os.read(terminal, 65536):
+            shown.append(data)
 
 
 def test_an_object_that_was_replaced_is_set_aside_and_the_one_that_replaced_it_is_imported(sftp_server) -> None:  # noqa: F811

@@ -1,13 +1,19 @@
 """Buckets of moto's server: listed as their events tell them, and read as they come."""
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from sfmc_import.file_format import FileDescription, FileFormat, Preflight
 from sfmc_import.request import FileInfo
-from sfmc_producers.content_errors import ContentGoneError
+from sfmc_producers.checked_files import look_into
+from sfmc_producers.content_errors import ContentGoneError, ContentUnavailableError
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.receiving import SourceRefusedError
 from sfmc_producers.sources.s3_events import parse
@@ -111,6 +117,100 @@ def test_content_that_was_replaced_or_is_gone_is_not_that_of_the_arrival(aws, mo
     for arrival in (replaced, gone):
         with pytest.raises(ContentGoneError, match="gone, or was replaced"):
             source.open_content(arrival)
+
+
+def ranges_asked(source: SqsSource) -> list[str]:
+    """The ranges of each GetObject from now on."""
+    asked: list[str] = []
+    events = source._s3.meta.events
+    events.register("before-parameter-build.s3.GetObject", lambda params, **_: asked.append(params["Range"]))
+    return asked
+
+
+@pytest.fixture
+def large(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[SqsSource, Arrival, bytes]]:
+    content = bytes(range(256)) * 20_000
+    aws.bucket("large")
+    aws.put("a.csv", content, bucket="large")
+    source = opened(aws, monkeypatch, bucket="large")
+    [arrival] = source.list_arrivals()
+    yield source, arrival, content
+    aws.s3.delete_object(Bucket="large", Key="a.csv")
+    aws.s3.delete_bucket(Bucket="large")
+
+
+def test_content_is_read_on_from_any_place_with_one_request_for_each_place(large) -> None:
+    source, arrival, content = large
+    asked = ranges_asked(source)
+    with arrival.open_content() as opened:
+        assert opened.seekable()
+        assert b"".join(iter(lambda: opened.read(4_000_000), b"")) == content
+        opened.seek(5_000_000)
+        assert opened.read(200_000) == content[5_000_000:]
+    assert asked == ["bytes=0-", "bytes=5000000-"]
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_not_mixed(aws, large) -> None:
+    _, arrival, content = large
+    with arrival.open_content() as opened:
+        assert opened.read(10) == content[:10]
+        aws.put("a.csv", bytes(len(content)), bucket="large")
+        opened.seek(5_000_000)
+        with pytest.raises(ContentGoneError, match="replaced"):
+            opened.read(10)
+
+
+def test_an_object_of_which_no_etag_is_known_is_not_resumed(large) -> None:
+    source, arrival, _ = large
+    file = replace(arrival.file, version=None)
+    with source.open_content(Arrival(file=file)) as opened:
+        assert not opened.seekable()
+
+
+def test_a_preflight_reads_the_beginning_and_ends_the_request(large) -> None:
+    source, arrival, _ = large
+    asked = ranges_asked(source)
+    read: list[int] = []
+
+    def open_counted() -> Any:
+        content: Any = arrival.open_content()
+        inner = content._ranges.read
+        content._ranges.read = lambda offset, most: read.append(most) or inner(offset, most)
+        return content
+
+    assert look_into(open_counted, Preflight(rows=1, encoding="latin-1"), FileDescription(FileFormat())) is not None
+    assert asked == ["bytes=0-"]
+    assert sum(read) < 300_000
+
+
+def test_a_body_that_is_cut_is_tried_again_and_is_no_end(monkeypatch) -> None:
+    class Cut(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.send_header("ETag", '"e"')
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.do_HEAD()
+            self.wfile.write(b"0123456789")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Cut)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        url: Any = SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}")
+        source = opened(url, monkeypatch, bucket="drop")
+        file = FileInfo(location="s3://drop", name="a.csv", size=100, version="e")
+        with source.open_content(Arrival(file=file)) as content, pytest.raises(ContentUnavailableError):
+            list(iter(lambda: content.read(100), b""))
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
 
 
 @pytest.mark.parametrize("key", ["in/../b.csv", "./b.csv"])
