@@ -93,9 +93,11 @@ class AboveBars:
 
     def write(self, data: bytes) -> int:
         """Write a line."""
-        if sys.stderr is self._plain:
+        # While bars are shown, the library has put something in the place of standard error. Lines are escaped already.
+        shown = sys.stderr
+        if shown is self._plain:
             return os.write(self._plain.fileno(), data)
-        sys.stderr.write(bytes(data).decode("utf-8", "backslashreplace"))
+        shown.write(bytes(data).decode("utf-8", "backslashreplace"))
         return len(data)
 
     def isatty(self) -> bool:

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import lzma
 import os
 import zipfile
 import zlib
@@ -28,7 +27,8 @@ METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 """Of the others zipfile bounds no memory."""
 
 ENCRYPTED = 1
-DAMAGED = (EOFError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, NotImplementedError)
+DAMAGED = (EOFError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, RuntimeError)
+"""What the libraries raise for bytes that are wrong; zipfile has RuntimeError for forms that it does not know."""
 
 
 @dataclass(frozen=True, slots=True)

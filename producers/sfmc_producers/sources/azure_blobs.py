@@ -88,7 +88,7 @@ class Blobs:
     def open_content(self, file: FileInfo) -> BinaryIO:
         """Open the content of an arrival; raises ContentError.
 
-        It can be resumed where the event told the etag: else another opening may find another upload.
+        It can be resumed where the event has the etag: else another opening may find another upload.
         """
         ranges = BlobRanges(self._client(file), file)
         return as_file(RangedContent(ranges, is_pinned=file.version is not None))

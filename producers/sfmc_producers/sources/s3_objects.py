@@ -127,6 +127,6 @@ class S3Ranges:
 def open_content(client: "S3Client", found: Arrival) -> BinaryIO:
     """Open the content of an arrival; raises ContentGoneError or ContentUnavailableError.
 
-    It can be resumed where the event told the etag: else another opening may find another upload.
+    It can be resumed where the event has the etag: else another opening may find another upload.
     """
     return as_file(RangedContent(S3Ranges(client, found), is_pinned=found.file.version is not None))

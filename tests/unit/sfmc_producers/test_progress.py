@@ -47,7 +47,7 @@ def test_each_file_has_a_bar_until_its_end_and_the_terminal_is_given_back() -> N
     assert progress.tasks == []
 
 
-def test_where_nobody_looks_there_are_lines() -> None:
+def test_where_no_one_looks_there_are_lines() -> None:
     assert chosen(io.StringIO(), as_json=False) == (Lines, None)
     assert chosen(None, as_json=False) == (Lines, None)
 
