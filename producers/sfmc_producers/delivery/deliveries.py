@@ -15,7 +15,7 @@ from sfmc_import.retrying import Backoff
 from sfmc_producers.checked_files import OpenContent
 from sfmc_producers.content_errors import ContentError
 from sfmc_producers.delivery.job import Job, deliver
-from sfmc_producers.delivery.progress import Lines, WatchFile
+from sfmc_producers.delivery.progress import FromFirstByte, Lines, WatchFile
 from sfmc_producers.delivery.records import Held, LeaseLostError, Records
 from sfmc_producers.delivery.targets import (
     FileRefusedError,
@@ -204,7 +204,9 @@ class Target:
             self._outage = _Outage()
             return session
 
-        watch = self.watch(entry.job.name, self.name, entry.job.total, self.options.progress_every)
+        watch = FromFirstByte(
+            lambda: self.watch(entry.job.name, self.name, entry.job.total, self.options.progress_every)
+        )
 
         def report(sent: int) -> None:
             self._require_open(sent)

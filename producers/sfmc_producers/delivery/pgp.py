@@ -20,8 +20,8 @@ from sfmc_producers.content_errors import ContentDamagedError, ContentError, Con
 from sfmc_producers.delivery.ranged import as_file
 
 CHUNK_BYTES, CHUNKS = 256 * 1024, 4
-SILENT_SECONDS = 60.0
-"""How long GnuPG may give nothing; it is more than the deadline of a read of what it decrypts."""
+SILENT_SECONDS = 25.0
+"""How long GnuPG may give nothing: less than targets wait for the next bytes."""
 
 LOOK_SECONDS, END_SECONDS = 0.2, 30.0
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, which only we can read

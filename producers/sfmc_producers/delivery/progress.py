@@ -29,6 +29,24 @@ WatchFile = Callable[[str, str, int | None, float], Watch]
 """Begins to follow a file: its name, its target, its bytes where they are known, seconds between two lines."""
 
 
+class FromFirstByte:
+    """Begins to follow a file when its first bytes are sent: many a file only waits for its turn."""
+
+    def __init__(self, begin: Callable[[], Watch]) -> None:
+        self._begin = begin
+        self._watch: Watch | None = None
+
+    def at(self, done: int) -> None:
+        """Begin, if that was not done, and pass it on."""
+        self._watch = self._watch or self._begin()
+        self._watch.at(done)
+
+    def end(self) -> None:
+        """End what was begun."""
+        if self._watch is not None:
+            self._watch.end()
+
+
 class Lines:
     """A line `file_delivering` every some seconds; a file that is delivered sooner has none."""
 

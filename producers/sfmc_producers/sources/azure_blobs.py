@@ -28,8 +28,9 @@ GONE = frozenset({404, 412})
 class BlobRanges:
     """The blob of an arrival, and of no other upload under its name; a request for every 4 MiB."""
 
-    def __init__(self, client: BlobClient, file: FileInfo) -> None:
-        self._client, self._file = client, file
+    def __init__(self, service: BlobServiceClient, client: BlobClient, file: FileInfo) -> None:
+        # The service has the connections of its blobs.
+        self._service, self._client, self._file = service, client, file
         self._etag = None if file.version is None else f'"{file.version}"'
         self._block, self._begin = b"", 0
 
@@ -56,7 +57,7 @@ class BlobRanges:
 
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
+        self._service.close()
 
     def _same(self) -> Any:
         return {} if self._etag is None else {"etag": self._etag, "match_condition": MatchConditions.IfNotModified}
@@ -90,10 +91,9 @@ class Blobs:
 
         It can be resumed where the event has the etag: else another opening may find another upload.
         """
-        ranges = BlobRanges(self._client(file), file)
-        return as_file(RangedContent(ranges, is_pinned=file.version is not None))
+        return as_file(RangedContent(self._ranges(file), is_pinned=file.version is not None))
 
-    def _client(self, file: FileInfo) -> BlobClient:
+    def _ranges(self, file: FileInfo) -> BlobRanges:
         account, container, path = place_of(file)
         if {".", ".."} & set(path.split("/")):
             # On the way these are taken for folders, and lead to another blob.
@@ -102,7 +102,7 @@ class Blobs:
         if str(service.account_name).lower() != account:
             service.close()
             raise ContentLockedError(f"{file.name} lies in account {account}; {self._variable} is of another one")
-        return service.get_blob_client(container, path)
+        return BlobRanges(service, service.get_blob_client(container, path), file)
 
     def _service(self) -> BlobServiceClient:
         try:

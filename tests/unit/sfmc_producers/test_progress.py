@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import Progress
 from structlog.testing import capture_logs
 
-from sfmc_producers.delivery.progress import Bars, Lines, chosen
+from sfmc_producers.delivery.progress import Bars, FromFirstByte, Lines, chosen
 
 
 class Clock:
@@ -62,3 +62,19 @@ def test_on_a_terminal_there_are_bars_and_log_lines_go_above_them_unless_they_ar
     assert stream is not None
     assert stream.isatty()
     assert chosen(Terminal(), as_json=True) == (Lines, None)
+
+
+def test_a_file_that_only_waits_for_its_turn_is_not_followed() -> None:
+    begun: list[Lines] = []
+
+    def begin() -> Lines:
+        begun.append(Lines("a.csv", "ftp", None, 10.0))
+        return begun[-1]
+
+    waiting, sent = FromFirstByte(begin), FromFirstByte(begin)
+    waiting.end()
+    assert begun == []
+    sent.at(0)
+    sent.at(10)
+    sent.end()
+    assert len(begun) == 1
