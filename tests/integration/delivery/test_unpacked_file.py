@@ -15,11 +15,12 @@ from sfmc_producers.content_errors import ContentDamagedError, ContentError, Con
 from sfmc_producers.delivery.job import Job, deliver
 from sfmc_producers.delivery.names import temporary_name
 from sfmc_producers.delivery.records import Records
-from sfmc_producers.delivery.sftp import CHUNK, SftpOptions, SftpSession
+from sfmc_producers.delivery.sftp import SftpOptions, SftpSession
 from sfmc_producers.delivery.unpacking import Limits, unpacked
 from tests.integration.delivery.conftest import PASSWORD
 
-CONTENT = os.urandom(3 * CHUNK) + b"Key,Value\n" * 1000
+PART = 4 * 1024 * 1024
+CONTENT = os.urandom(3 * PART) + b"Key,Value\n" * 1000
 PACKED = gzip.compress(CONTENT, 1)
 
 
@@ -27,7 +28,7 @@ class Cut(io.BytesIO):
     """A source whose connection is cut."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if self.tell() > 2 * CHUNK:
+        if self.tell() > 2 * PART:
             raise ContentUnavailableError("cut")
         return super().read(size)
 
