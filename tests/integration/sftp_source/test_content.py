@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sfmc_producers.content_errors import ContentChangedError
+from sfmc_producers.content_errors import ContentChangedError, ContentUnavailableError
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.receiving import SourceUnavailableError
 from sfmc_producers.sources.sftp.content import read_content
@@ -132,3 +132,32 @@ def test_a_reader_that_stops_early_gives_its_connection_back(watched, arrival, s
         reader.close()
     assert content(watched, arrival) == BYTES
     assert server.peak == 1
+
+
+def test_an_arrival_opens_its_content_from_any_place_on(arrival):
+    with arrival.open_content() as opened:
+        assert opened.seekable()
+        assert opened.read(1000) == BYTES[:1000]
+        opened.seek(2_000_000)
+        assert b"".join(iter(lambda: opened.read(4_000_000), b"")) == BYTES[2_000_000:]
+        opened.seek(5)
+        assert opened.read(10) == BYTES[5:15]
+
+
+def test_a_file_that_changes_after_its_last_byte_was_read_has_no_end(watched, arrival):
+    with arrival.open_content() as opened:
+        read = 0
+        while read < len(BYTES):
+            read += len(opened.read(4_000_000))
+        watched.put("contacts.csv", "other")
+        with pytest.raises(ContentChangedError):
+            opened.read(1)
+
+
+def test_a_server_that_stalls_makes_the_content_unavailable(watched, server):
+    watched.restart(timeout=0.3)
+    watched.put("contacts.csv").write_bytes(BYTES)
+    [found] = watched.source.listed_once()
+    server.stalls = {"read"}
+    with found.open_content() as opened, pytest.raises(ContentUnavailableError, match="no answer within"):
+        opened.read(1)
