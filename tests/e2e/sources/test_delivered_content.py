@@ -148,6 +148,7 @@ def test_on_a_terminal_a_bar_shows_how_far_a_delivery_is(sftp_server) -> None:  
     reader = threading.Thread(target=read_all, args=(master, shown))
     reader.start()
     with running_system() as system:
+        system.sandbox.control.define("orders", FileSpec="orders_1.csv")
         policy = delivering(sftp_server)
         folder = system.folder / "in"
         folder.mkdir()

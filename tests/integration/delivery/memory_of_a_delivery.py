@@ -54,7 +54,7 @@ def main() -> None:
     with opening() as content:
         content.read(1000)
     before = peak()
-    size = session.upload(".sfmc-x.part", opening, lambda _: None)
+    size = session.upload(".sfmc-x.part", "large.csv", opening, lambda _: None)
     session.rename(".sfmc-x.part", "large.csv", size)
     session.close()
     sys.stdout.write(json.dumps({"size": size, "grown": peak() - before}))
