@@ -223,7 +223,7 @@ def open_azure_queue(options: AzureQueueOptions, parts: Parts) -> AzureSource:
 
 
 def _blob_login(parts: Parts, variable: str, connection: SecretStr) -> tuple[SecretStr, str]:
-    """Give the login for blobs and its name: one of its own, where it is given; that of the queue may be for it alone."""
+    """Give the login for blobs and its name: one of its own, where given; that of the queue may be for it alone."""
     own = parts.settings.secret_of(parts.name, "blob_connection")
     if own is None:
         return connection, variable

@@ -201,7 +201,7 @@ class SqsSource:
         if self._options.bucket is None:
             raise SourceRefusedError(f"source {self.name} names no bucket to list", "add bucket = … to its table")
         found = list_arrivals(self._s3, self._options.bucket, self._options.prefix, since)
-        return map(self._with_content, found)
+        return (self._with_content(each) for each in found)
 
     def records(self, body: bytes) -> Sequence[Record]:
         """Read the body of a message; the content of its files can be opened."""

@@ -8,6 +8,7 @@ from sfmc_producers.content_errors import ContentChangedError, ContentUnavailabl
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.receiving import SourceUnavailableError
 from sfmc_producers.sources.sftp.content import read_content
+from tests.support.waiting import eventually
 
 BYTES = bytes(range(256)) * 12_345
 
@@ -161,3 +162,13 @@ def test_a_server_that_stalls_makes_the_content_unavailable(watched, server):
     server.stalls = {"read"}
     with found.open_content() as opened, pytest.raises(ContentUnavailableError, match="no answer within"):
         opened.read(1)
+
+
+def test_content_that_is_open_keeps_the_connection_and_its_end_closes_it(watched, arrival, server):
+    with arrival.open_content() as opened:
+        opened.read(10)
+        watched.source.close()
+        opened.seek(2_000_000)
+        assert opened.read(10) == BYTES[2_000_000:2_000_010]
+        assert server.connections == 1
+    eventually(lambda: not server.open, 10, "the connection is closed")

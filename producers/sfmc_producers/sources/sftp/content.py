@@ -1,6 +1,6 @@
 """The content of a file on the server, for who delivers it: all of it as it was announced, or an error."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 
 import asyncssh
@@ -37,10 +37,12 @@ def read_content(
 
 
 class SftpRanges:
-    """The file of an arrival, with one reader that goes on while it is read in order."""
+    """The file of an arrival, with one reader that goes on while it is read in order; `ended` is called once."""
 
-    def __init__(self, server: SftpServer, options: SftpOptions, info: FileInfo) -> None:
-        self._server, self._options, self._info = server, options, info
+    def __init__(
+        self, server: SftpServer, options: SftpOptions, info: FileInfo, ended: Callable[[], None] = lambda: None
+    ) -> None:
+        self._server, self._options, self._info, self._ended = server, options, info, ended
         self._chunks: Generator[bytes, None, None] | None = None
         self._rest, self._next = b"", 0
 
@@ -70,12 +72,16 @@ class SftpRanges:
 
     def close(self) -> None:
         """Give the connection back."""
+        self._stop()
+        self._ended()
+
+    def _stop(self) -> None:
         chunks, self._chunks = self._chunks, None
         if chunks is not None:
             chunks.close()
 
     def _begin(self, offset: int) -> Generator[bytes, None, None]:
-        self.close()
+        self._stop()
         self._rest, self._next = b"", offset
         self._chunks = read_content(self._server, self._options, self._info, offset)
         return self._chunks

@@ -133,18 +133,28 @@ class SftpSource:
     @contextmanager
     def _using(self) -> Iterator[None]:
         """Let the connections be open meanwhile; who is the last closes them."""
-        with self._lock:
-            self._users += 1
+        self._begin_use()
         try:
             yield
         finally:
-            with self._lock:
-                self._users -= 1
-            self.close()
+            self._end_use()
+
+    def _begin_use(self) -> None:
+        with self._lock:
+            self._users += 1
+
+    def _end_use(self) -> None:
+        with self._lock:
+            self._users -= 1
+        self.close()
 
     def open_content(self, file: FileInfo) -> BinaryIO:
-        """Open a file of this source; it raises ContentChangedError or ContentUnavailableError when it is read."""
-        return as_file(RangedContent(SftpRanges(self._server, self._options, file)))
+        """Open a file of this source; it raises ContentChangedError or ContentUnavailableError when it is read.
+
+        While it is open, the connections stay so: a scan that has listed all may still deliver.
+        """
+        self._begin_use()
+        return as_file(RangedContent(SftpRanges(self._server, self._options, file, self._end_use)))
 
     def close(self) -> None:
         """Close the connections, unless somebody runs or lists the source now: then that closes them in the end."""
