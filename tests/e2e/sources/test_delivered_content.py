@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import zipfile
+from itertools import count
 
 import pytest
 
 from sfmc_local.processes import spawn, stop
 from sfmc_local.redis_server import free_port
 from tests.integration.delivery.conftest import PASSWORD, sftp_server  # noqa: F401 - a fixture
-from tests.support.aws_server import aws_server, notifying
+from tests.support.aws_server import AwsServer, aws_server, notifying
 from tests.support.azure_blobs import blob_server
 from tests.support.azure_server import small_server
 from tests.support.events_of_stores import blob_created
@@ -27,6 +28,7 @@ from tests.support.sources import example_of, running_source, use_policy
 from tests.support.waiting import eventually
 
 SECRET = {"SFMC_TARGET_ENHANCED_FTP_PASSWORD": PASSWORD}
+NUMBERS = count()
 CONTENT = b"Key,Value\n1,one\n2,two\n"
 
 
@@ -48,6 +50,17 @@ def delivering(server, pattern: str = "orders_*.csv", unpack: str = "") -> str:
 def without_route(example: str) -> str:
     """A [[source]] alone: the route of the page on delivery is for its files."""
     return example.partition("[[source.route]]")[0]
+
+
+def bucket_with_queue(aws: AwsServer) -> tuple[str, str]:
+    """A bucket that tells a queue of its uploads: the address of the queue, and the source that reads it.
+
+    The queue has a name of its own: moto gives messages also to the polls of processes that have ended.
+    """
+    name = f"drop-{next(NUMBERS)}"
+    url = aws.queue(name)
+    aws.bucket("drop", **notifying(name))
+    return url, without_route(example_of("sqs", **{"123456789012/drop": f"123456789012/{name}"}))
 
 
 def prepare(system: RunningSystem, server) -> None:
@@ -87,14 +100,13 @@ def test_an_object_of_s3_is_delivered_and_its_import_completes(form, sftp_server
         archive.writestr("data/export.csv", CONTENT)
     with aws_server() as aws, running_system(aws.env) as system:
         prepare(system, sftp_server)
-        queue = aws.queue("drop")
-        aws.bucket("drop", **notifying("drop"))
+        queue, source = bucket_with_queue(aws)
         pattern, unpack = ("orders_*.csv", "") if form == "plain" else ("orders_*.csv.zip", '"zip"')
         aws.put(
             "in/orders_1.csv" if form == "plain" else "in/orders_1.csv.zip",
             CONTENT if form == "plain" else packed.getvalue(),
         )
-        policy = without_route(example_of("sqs")) + delivering(sftp_server, pattern, unpack)
+        policy = source + delivering(sftp_server, pattern, unpack)
         with running_source(system, "drop", policy, **SECRET):
             imported_once(system, sftp_server)
             eventually(lambda: aws.counts(queue) == (0, 0), 30, "its message is deleted")
@@ -122,17 +134,17 @@ def test_while_a_target_is_away_its_files_wait_in_the_queue_and_the_others_go_on
         for name in ("orders", "contacts"):
             system.sandbox.control.define(name, FileSpec=f"{name}_1.csv")
             system.sandbox.drop(f"{name}_1.csv", CONTENT.decode())
-        queue = aws.queue("drop")
-        aws.bucket("drop", **notifying("drop"))
+        queue, source = bucket_with_queue(aws)
         for name in ("orders", "contacts"):
             aws.put(f"in/{name}_1.csv", CONTENT)
         others = '\n[[route]]\npattern = "contacts_*.csv"\ncustomer_key = "contacts"\n'
-        policy = without_route(example_of("sqs")).replace('kind = "sqs"', 'kind = "sqs"\nparallel = 1\nvisibility = 10')
+        policy = source.replace('kind = "sqs"', 'kind = "sqs"\nparallel = 1\nvisibility = 10')
         policy += delivering(target).replace('user = "510001234"', f'user = "{USER}"') + others
         secret = {"SFMC_TARGET_ENHANCED_FTP_PASSWORD": SOURCE_PASSWORD}
         with running_source(system, "drop", policy, **secret) as child:
             eventually(lambda: len(system.sandbox.control.performs("contacts")) == 1, 30, "the other is started")
-            assert "target_unavailable" in system.log_of(child).read_text("utf-8")
+            log = system.log_of(child)
+            eventually(lambda: "target_unavailable" in log.read_text("utf-8"), 30, "the target was asked for")
             assert system.sandbox.control.performs("orders") == []
             with target:
                 eventually(
@@ -178,11 +190,10 @@ def read_all(terminal: int, shown: list[bytes]) -> None:
 def test_an_object_that_was_replaced_is_set_aside_and_the_one_that_replaced_it_is_imported(sftp_server) -> None:  # noqa: F811
     with aws_server() as aws, running_system(aws.env) as system:
         prepare(system, sftp_server)
-        queue = aws.queue("drop")
-        aws.bucket("drop", **notifying("drop"))
+        queue, source = bucket_with_queue(aws)
         aws.put("in/orders_1.csv", b"Key,Value\n0,old\n")
         aws.put("in/orders_1.csv", CONTENT)
-        policy = without_route(example_of("sqs")) + delivering(sftp_server)
+        policy = source + delivering(sftp_server)
         with running_source(system, "drop", policy, **SECRET):
             imported_once(system, sftp_server)
             eventually(lambda: aws.counts(queue) == (0, 0), 30, "both messages are deleted")
