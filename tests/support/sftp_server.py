@@ -21,10 +21,13 @@ class SftpTestServer:
 
     `errors` says of each connection that has ended how: None when its client closed it in order.
     `logins` are the (method, accepted) of every try, `connections` how many were ever opened, `open` how many are now,
-    `peak` the most at a time. `stalls` names operations (scandir, lstat, open, read, rename, remove) that never
-    answer; `entries` takes the place of a listing; `attributes` changes the attributes of each entry; `before` and
-    `after` are called around operations with the operation and the path. With `program`, that of OpenSSH, it answers
-    instead, and paths are those of this machine.
+    `peak` the most at a time. `stalls` names operations (scandir, lstat, open, read, write, close, rename,
+    posix_rename, remove) that never answer; `entries` takes the place of a listing; `attributes` changes the attributes
+    of each entry; `before` and `after` are called around operations with the operation and the path, and what `before`
+    raises is the answer. `lie` gives the size that is told for a path and its size; `full_at` is the byte at which
+    every file meets a full disk; `loses` says which writes (path, offset) are confirmed and not done; `pause` is how
+    many seconds each write takes, one after the other; `written` counts the bytes that came. With `program`, that of
+    OpenSSH, it answers instead, and paths are those of this machine.
     """
 
     def __init__(
@@ -44,7 +47,12 @@ class SftpTestServer:
         self.attributes: Callable[[asyncssh.SFTPAttrs], None] = lambda _: None
         self.before: Callable[[str, str], None] = lambda *_: None
         self.after: Callable[[str, str], None] = lambda *_: None
+        self.lie: Callable[[str, int], int] = lambda _, size: size
+        self.loses: Callable[[str, int], bool] = lambda *_: False
+        self.full_at: int | None = None
+        self.pause, self.written = 0.0, 0
         self.files: list[Any] = []
+        self._turns = asyncio.Lock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sftp-test-server", daemon=True)
         self._listener: asyncssh.SSHAcceptor | None = None
@@ -66,6 +74,11 @@ class SftpTestServer:
     def drop(self) -> None:
         """Close every connection at once; new ones are accepted."""
         self._run(self._drop())
+
+    def abort(self) -> None:
+        """Cut every connection; for `before` and `after`."""
+        for each in list(self.open):
+            each.abort()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -105,8 +118,7 @@ class SftpTestServer:
         await self._drop()
 
     async def _drop(self) -> None:
-        for each in list(self.open):
-            each.abort()
+        self.abort()
 
 
 def openssh_program() -> Path | None:
@@ -200,6 +212,10 @@ class _Program(asyncssh.SSHServerSession[bytes]):
         await self._child.wait()
 
 
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")
+
+
 class _Files(asyncssh.SFTPServer):
     def __init__(self, server: SftpTestServer, channel: Any) -> None:
         self._server = server
@@ -208,10 +224,10 @@ class _Files(asyncssh.SFTPServer):
     async def _at(self, operation: str, path: bytes) -> None:
         if operation in self._server.stalls:
             await asyncio.Event().wait()
-        self._server.before(operation, path.decode("utf-8", "backslashreplace"))
+        self._server.before(operation, _text(path))
 
     def _past(self, operation: str, path: bytes) -> None:
-        self._server.after(operation, path.decode("utf-8", "backslashreplace"))
+        self._server.after(operation, _text(path))
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         await self._at("scandir", path)
@@ -223,7 +239,9 @@ class _Files(asyncssh.SFTPServer):
 
     async def lstat(self, path: bytes) -> Any:
         await self._at("lstat", path)
-        return super().lstat(path)
+        found = asyncssh.SFTPAttrs.from_local(super().lstat(path))
+        found.size = self._server.lie(_text(path), found.size or 0)
+        return found
 
     async def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
         await self._at("open", path)
@@ -234,6 +252,32 @@ class _Files(asyncssh.SFTPServer):
     async def read(self, file_obj: Any, offset: int, size: int) -> Any:
         await self._at("read", b"")
         return super().read(file_obj, offset, size)
+
+    async def write(self, file_obj: Any, offset: int, data: bytes) -> int:
+        await self._at("write", file_obj.name)
+        server = self._server
+        if server.pause:
+            async with server._turns:
+                over = asyncio.Event()
+                asyncio.get_running_loop().call_later(server.pause, over.set)
+                await over.wait()
+        server.written += len(data)
+        if server.full_at is not None and offset + len(data) > server.full_at:
+            super().write(file_obj, offset, data[: max(0, server.full_at - offset)])
+            raise asyncssh.SFTPNoSpaceOnFilesystem("no space left")
+        lost = server.loses(_text(file_obj.name), offset)
+        done = len(data) if lost else super().write(file_obj, offset, data)
+        self._past("write", file_obj.name)
+        return done
+
+    async def close(self, file_obj: Any) -> None:
+        await self._at("close", file_obj.name)
+        super().close(file_obj)
+
+    async def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        await self._at("posix_rename", oldpath)
+        super().posix_rename(oldpath, newpath)
+        self._past("posix_rename", oldpath)
 
     async def rename(self, oldpath: bytes, newpath: bytes) -> None:
         await self._at("rename", oldpath)

@@ -31,6 +31,9 @@ PAUSES = Backoff(floor=1.0, cap=300.0)
 MAX_QUEUED = 1000
 """Files of one target that this process has taken up; the others are asked for again with the next scan."""
 
+HARMLESS = (FileRefusedError, ContentError, LeaseLostError, LedgerUnavailableError, OSError)
+"""What happens to one file; its connection is as good as before, so no further login is needed."""
+
 log = structlog.get_logger("sfmc_producers.delivery")
 
 
@@ -111,7 +114,8 @@ class Target:
             if entry is None:
                 return self._add(_Entry(job))
             if entry.is_done and now >= entry.not_before:
-                entry.is_done = False
+                # The file may have been seen anew since: what it should be now is in the newer job.
+                entry.job, entry.is_done = job, False
                 self._enqueue(entry)
             return entry.answer or Held(f"on its way to {self.name}", is_under_way=True)
 
@@ -170,10 +174,11 @@ class Target:
             return entry
 
     def _one(self, entry: _Entry, session: Session | None) -> Session | None:
-        opened = session or self.open()
+        opened = session
         answer: Any = Held("it failed; the log has the reason")
         is_sound = False
         try:
+            opened = opened or self.open()
             answer = self._deliver(entry, opened)
             is_sound = True
         except ClosingError:
@@ -184,12 +189,13 @@ class Target:
             answer = self._say_outage(error)
         except Exception as error:  # noqa: BLE001 - whatever happens to one file, the others go on
             answer = self._say_failed(entry, error)
-            is_sound = isinstance(error, (ContentError, LeaseLostError, LedgerUnavailableError))
+            is_sound = isinstance(error, HARMLESS)
         self._finish(entry, answer)
         if is_sound:
             return opened
-        with suppress(Exception):
-            opened.close()
+        if opened is not None:
+            with suppress(Exception):
+                opened.close()
         return None
 
     def _deliver(self, entry: _Entry, session: Session) -> Any:
@@ -250,10 +256,9 @@ class Target:
     def _say_failed(self, entry: _Entry, error: Exception) -> Held:
         entry.failures += 1
         entry.not_before = time.monotonic() + PAUSES.pause(entry.failures, self.chance())
-        expected = (FileRefusedError, ContentError, LeaseLostError, LedgerUnavailableError, OSError)
         log.warning(
             "delivery_failed", file=entry.job.name, target=self.name, reason=str(error), action="waiting",
-            exc_info=None if isinstance(error, expected) else error,
+            exc_info=None if isinstance(error, HARMLESS) else error,
         )  # fmt: skip
         return Held(f"target {self.name}: {error}")
 

@@ -1,12 +1,14 @@
 """Delivers one file and submits its request: each step can be repeated after a crash at any other."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from sfmc_import.ports import LedgerUnavailableError
 from sfmc_producers.checked_files import OpenContent
 from sfmc_producers.content_errors import ContentDamagedError, ContentError, ContentGoneError, ContentLockedError
-from sfmc_producers.delivery.names import temporary_name
+from sfmc_producers.delivery.names import taken_as, temporary_name
 from sfmc_producers.delivery.records import Held, Lease, Mine, Records
 from sfmc_producers.delivery.targets import Session
 
@@ -43,7 +45,7 @@ def deliver(
 
     `report` is called with the bytes that were sent so far; what it raises ends the upload.
     """
-    claim = records.claim(f"{job.place}/{job.name}", job.fingerprint, job.request_id)
+    claim = records.claim(f"{job.place}/{taken_as(job.name)}", job.fingerprint, job.request_id)
     if isinstance(claim, Held):
         return claim
     try:
@@ -58,7 +60,9 @@ def deliver(
         session().discard(temporary_name(job.fingerprint), job.name)
         return job.unusable(error)
     finally:
-        claim.lease.end()
+        # Without Redis the lease ends by itself; what happened before is what counts.
+        with suppress(LedgerUnavailableError):
+            claim.lease.end()
 
 
 def _put(job: Job[Any], claim: Mine, session: Session, report: Callable[[int], None]) -> None:
@@ -71,9 +75,23 @@ def _put(job: Job[Any], claim: Mine, session: Session, report: Callable[[int], N
     temporary = temporary_name(job.fingerprint)
     if claim.left_over:
         session.discard(temporary_name(claim.left_over), job.name)
-    if claim.is_renaming and claim.size is not None and session.is_renamed(temporary, job.name, claim.size):
+    size = claim.size if claim.is_renaming else None
+    if size is not None and session.is_renamed(temporary, job.name, size):
         return
-    size = session.upload(temporary, job.name, job.open_content, tick)
-    lease.note(state="renaming", size=size)
+    if size is None or not session.is_sent(temporary, size):
+        size = _upload(job, claim, session, tick)
     lease.require(RENAME_SECONDS)
     session.rename(temporary, job.name, size)
+
+
+def _upload(job: Job[Any], claim: Mine, session: Session, tick: Callable[[int], None]) -> int:
+    temporary = temporary_name(job.fingerprint)
+    if not claim.is_begun:
+        # What another program has left there is no beginning of this file.
+        session.discard(temporary, job.name)
+    elif claim.is_renaming:
+        claim.lease.note(state="uploading", size="")
+    size = session.upload(temporary, job.name, job.open_content, tick)
+    # Without the size the next attempt does not ask whether it was renamed, where nothing could answer that.
+    claim.lease.note(state="renaming", size=size if session.tells_apart(job.name, size) else "")
+    return size

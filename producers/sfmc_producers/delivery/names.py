@@ -1,5 +1,7 @@
 """The names that files may have at a target."""
 
+import unicodedata
+
 MAX_NAME_BYTES = 255
 REFUSED = frozenset('\\/:*<>|?"')
 """Characters that Enhanced FTP refuses (Salesforce Help, "SFTP Accounts in Marketing Cloud Engagement")."""
@@ -15,6 +17,11 @@ def name_problem(name: str) -> str | None:
     if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
         return f"its name has more than {MAX_NAME_BYTES} bytes; give the route deliver_as"
     return None
+
+
+def taken_as(name: str) -> str:
+    """Give what is equal for names that some servers take for the same: in case, normal form, dots at the end."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).rstrip(" .")
 
 
 def temporary_name(fingerprint: str) -> str:

@@ -34,9 +34,14 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Mine:
-    """Deliver now. `is_renaming` says that an earlier attempt may have renamed a file of `size` bytes."""
+    """Deliver now.
+
+    `is_begun` says that an earlier attempt was at this file, `is_renaming` that it had all of it there and was about
+    to rename it. `size` is its size then, unless the name had a file of this size before.
+    """
 
     lease: "Lease"
+    is_begun: bool = False
     is_renaming: bool = False
     size: int | None = None
     left_over: str | None = None
@@ -79,7 +84,7 @@ class Records:
                 if found["state"] == "delivered":
                     return Delivered(lease), mine
                 size = int(found["size"]) if found.get("size") else None
-                return Mine(lease, found["state"] == "renaming", size), mine
+                return Mine(lease, True, found["state"] == "renaming", size), mine
             if found and (state := self._unfinished(found["request"])):
                 return Held(f"request {found['request']} ({state}) needs the file that lies there"), None
             left = found.get("fingerprint") if found.get("state") != "delivered" else None

@@ -2,18 +2,17 @@
 
 import asyncio
 import os
-import stat
-from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import asyncssh
 from pydantic import Field, SecretStr
 
 from sfmc_import.settings.values import Seconds
 from sfmc_producers.checked_files import OpenContent
+from sfmc_producers.delivery.sftp_upload import ContentFailedError, OtherBytesError, Upload, size_of
 from sfmc_producers.delivery.targets import (
     FileRefusedError,
     LoginRefusedError,
@@ -22,12 +21,6 @@ from sfmc_producers.delivery.targets import (
     TargetUnavailableError,
 )
 
-CHUNK = 4 * 1024 * 1024
-IN_FLIGHT = 2
-REWIND = (IN_FLIGHT + 1) * CHUNK
-"""What lies before the end of a temporary file by more than this was confirmed: only so much is ever under way."""
-
-COMPARED = 1024 * 1024
 LOGIN_SECONDS = 60.0
 CLOSE_SECONDS = 2.0
 T = TypeVar("T")
@@ -109,7 +102,7 @@ class SftpSession:
 
     def upload(self, temporary: str, name: str, open_content: OpenContent, tick: Callable[[int], None]) -> int:  # noqa: ARG002 - the name comes last
         """Write the content under its temporary name, from where an earlier attempt was cut; gives its size."""
-        return self._run(self._upload(self._path(temporary), open_content, tick))
+        return self._run(Upload(self._client(), self._path(temporary), self._options.timeout).run(open_content, tick))
 
     def rename(self, temporary: str, name: str, size: int) -> None:
         """Put the whole file in the place of any other of this name."""
@@ -122,6 +115,14 @@ class SftpSession:
     def is_renamed(self, temporary: str, name: str, size: int) -> bool:
         """Tell whether it was renamed: only the holder of the name removes the temporary file, and in no other way."""
         return self.size(temporary) is None and self.size(name) == size
+
+    def is_sent(self, temporary: str, size: int) -> bool:
+        """Tell whether the temporary file has its size; the record says that it was whole then."""
+        return self.size(temporary) == size
+
+    def tells_apart(self, name: str, size: int) -> bool:
+        """Tell whether the file that has the name now has another size: nothing else tells it from the new one."""
+        return self.size(name) != size
 
     def discard(self, temporary: str, name: str) -> None:  # noqa: ARG002 - as above
         """Remove what an upload left, if it is there."""
@@ -138,6 +139,10 @@ class SftpSession:
     def _run(self, work: Coroutine[Any, Any, T], within: float | None = None) -> T:
         try:
             return self._loop.run_until_complete(asyncio.wait_for(work, within))
+        except ContentFailedError as failed:
+            raise failed.error from None
+        except OtherBytesError as error:
+            raise FileRefusedError(f"{self._options.place} {error}") from error
         except TimeoutError as error:
             raise TargetUnavailableError(f"{self._options.place} did not answer in time") from error
         except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError) as error:
@@ -176,67 +181,16 @@ class SftpSession:
         return f"{self._options.folder.rstrip('/')}/{name}"
 
     async def _size(self, path: str) -> int | None:
-        try:
-            found = await self._client().lstat(path)
-        except asyncssh.SFTPNoSuchFile:
-            return None
-        is_file = found.permissions is None or stat.S_ISREG(found.permissions)
-        return found.size if is_file else None
+        return await size_of(self._client(), path)
 
     async def _remove(self, path: str) -> None:
         if await self._size(path) is not None:
             await self._client().remove(path)
 
-    async def _upload(self, path: str, open_content: OpenContent, tick: Callable[[int], None]) -> int:
-        with closing(open_content()) as content:
-            offset = 0
-            if content.seekable():
-                offset = await asyncio.wait_for(self._resumed_at(path, content), 2 * self._options.timeout)
-                content.seek(offset)
-            async with self._client().open(path, "r+b" if offset else "wb") as file:
-                written = await self._write(file, content, offset, tick)
-        found = await asyncio.wait_for(self._size(path), self._options.timeout)
-        if found != written:
-            await asyncio.wait_for(self._remove(path), self._options.timeout)
-            raise FileRefusedError(f"{self._options.place} has {found} bytes after {written} were sent")
-        return written
-
-    async def _resumed_at(self, path: str, content: BinaryIO) -> int:
-        """Say how much of an earlier attempt is surely there: its last part is compared with the content."""
-        there = await self._size(path) or 0
-        size = content.seek(0, os.SEEK_END)
-        offset = min(there - REWIND, size)
-        if offset <= 0:
-            return 0
-        begin = max(0, offset - COMPARED)
-        async with self._client().open(path, "rb") as file:
-            theirs: Any = await file.read(offset - begin, begin)
-        content.seek(begin)
-        ours = content.read(offset - begin)
-        # What is longer than the content would stay behind its end.
-        return offset if ours == theirs and there <= size else 0
-
-    async def _write(self, file: Any, content: BinaryIO, offset: int, tick: Callable[[int], None]) -> int:
-        pending: deque[asyncio.Task[int]] = deque()
-        loop, wait = asyncio.get_running_loop(), self._options.timeout
-        try:
-            while chunk := await asyncio.wait_for(loop.run_in_executor(None, content.read, CHUNK), wait):
-                while len(pending) >= IN_FLIGHT:
-                    await asyncio.wait_for(pending.popleft(), wait)
-                tick(offset)
-                pending.append(asyncio.ensure_future(file.write(chunk, offset)))
-                offset += len(chunk)
-            while pending:
-                await asyncio.wait_for(pending.popleft(), wait)
-        finally:
-            for each in pending:
-                each.cancel()
-        return offset
-
     async def _rename(self, temporary: str, path: str, size: int) -> None:
         try:
             await self._client().posix_rename(temporary, path)
-        except asyncssh.SFTPOpUnsupported:
+        except (asyncssh.SFTPOpUnsupported, asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists):
             # A plain rename takes no name that is taken; what has it is no longer needed.
             await self._remove(path)
             await self._client().rename(temporary, path)

@@ -72,6 +72,14 @@ class Session(Protocol):
         """Tell whether an earlier attempt has done that, whose answer was lost."""
         ...
 
+    def is_sent(self, temporary: str, size: int) -> bool:
+        """Tell whether all of an upload that was whole before is still there, so that only the rename is missing."""
+        ...
+
+    def tells_apart(self, name: str, size: int) -> bool:
+        """Tell, before the rename, whether `is_renamed` can tell the new file from the one that has the name now."""
+        ...
+
     def discard(self, temporary: str, name: str) -> None:
         """Remove what an upload left."""
         ...

@@ -1,4 +1,4 @@
-"""An SFTP server of asyncssh in a thread of the test process."""
+"""SFTP servers of asyncssh in a thread of the test process: a good one, and one that fails as a test asks."""
 
 import asyncio
 import threading
@@ -9,6 +9,10 @@ from typing import ClassVar
 
 import asyncssh
 import pytest
+import redis as redis_py
+
+from tests.integration.delivery.world import SIZE, World, random_file
+from tests.support.sftp_server import SftpTestServer
 
 PASSWORD = "sftp-Password-of-tests-1"
 
@@ -77,3 +81,15 @@ def sftp_server(tmp_path) -> Iterator[SftpServer]:
     loop.call_soon_threadsafe(loop.stop)
     thread.join(30)
     loop.close()
+
+
+@pytest.fixture
+def world(redis_server, tmp_path) -> Iterator[World]:
+    """A file of a million bytes and a server that fails as a test asks."""
+    (tmp_path / "served" / "Import").mkdir(parents=True)
+    random_file(tmp_path / "orders.csv", SIZE)
+    with (
+        SftpTestServer(tmp_path / "served") as server,
+        redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as client,
+    ):
+        yield World(client, server, tmp_path / "orders.csv")

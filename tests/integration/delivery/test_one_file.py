@@ -13,7 +13,8 @@ from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.delivery.job import Job, deliver
 from sfmc_producers.delivery.names import temporary_name
 from sfmc_producers.delivery.records import Held, Records
-from sfmc_producers.delivery.sftp import REWIND, SftpOptions, SftpSession
+from sfmc_producers.delivery.sftp import SftpOptions, SftpSession
+from sfmc_producers.delivery.sftp_upload import REWIND
 from sfmc_producers.delivery.targets import TargetRefusedError
 from sfmc_producers.stability import FileStat
 from tests.integration.crash_points.crash_points import DiedError, Fate, Mortal
@@ -100,6 +101,7 @@ def test_a_newer_file_waits_until_the_request_for_the_delivered_one_has_ended(wo
 def test_a_cut_upload_is_resumed_when_what_is_there_is_the_beginning_of_the_file(world) -> None:
     content = os.urandom(REWIND + 5_000_000)
     world.path.write_bytes(content)
+    world.records.claim("sftp://there/Import/orders.csv", "f1", "r1").lease.end()
     there = world.server.folder / "Import" / temporary_name("f1")
     there.write_bytes(b"?" * 1_000_000 + content[1_000_000 : REWIND + 4_000_000])
     world.deliver(world.job())
