@@ -24,7 +24,7 @@ class SftpTestServer:
     `peak` the most at a time. `stalls` names operations (scandir, lstat, open, read, write, close, rename,
     posix_rename, remove) that never answer; `entries` takes the place of a listing; `attributes` changes the attributes
     of each entry; `before` and `after` are called around operations with the operation and the path, and what `before`
-    raises is the answer. `lie` gives the size that is told for a path and its size; `full_at` is the byte at which
+    raises is the answer. `lie` gives the size that is said for a path and its size; `full_at` is the byte at which
     every file meets a full disk; `loses` says which writes (path, offset) are confirmed and not done; `pause` is how
     many seconds each write takes, one after the other; `written` counts the bytes that came. With `program`, that of
     OpenSSH, it answers instead, and paths are those of this machine.

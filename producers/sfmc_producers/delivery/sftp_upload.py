@@ -1,4 +1,4 @@
-"""One upload by SFTP: in small blocks, many under way, so that a slow line is told from a silent server."""
+"""One upload by SFTP: in small blocks, many under way, so that a slow line is no silent server."""
 
 import asyncio
 import os
@@ -58,7 +58,7 @@ class Upload:
     def __init__(self, sftp: asyncssh.SFTPClient, path: str, wait: float) -> None:
         self._sftp, self._path, self._wait = sftp, path, wait
         self._reader = ThreadPoolExecutor(1, "sfmc-content")
-        self._tail = b""
+        self._tail, self._read = b"", memoryview(b"")
 
     async def run(self, open_content: OpenContent, tick: Callable[[int], None]) -> int:
         """Write the content from where an earlier attempt was cut; gives its size when the server has all of it."""
@@ -79,7 +79,7 @@ class Upload:
             self._reader.shutdown(wait=False)
 
     async def _discard_if_over(self, error: BaseException) -> None:
-        """Remove what was sent of a content that does not come back: nobody may ever ask for it again."""
+        """Remove what was sent of a content that does not come back: the source may never submit it again."""
         if isinstance(error, (ContentChangedError, ContentGoneError, FileNotFoundError)):
             with suppress(asyncssh.SFTPError, TimeoutError):
                 await self._soon(self._sftp.remove(self._path))
@@ -111,22 +111,29 @@ class Upload:
     async def _write(self, file: Any, content: BinaryIO, offset: int, tick: Callable[[int], None]) -> int:
         pending: deque[asyncio.Task[int]] = deque()
         try:
-            while data := await self._of_content(lambda: content.read(READ)):
-                for begin in range(0, len(data), BLOCK):
-                    while len(pending) >= IN_FLIGHT:
-                        await self._soon(pending.popleft())
-                    tick(offset)
-                    block = data[begin : begin + BLOCK]
-                    pending.append(asyncio.ensure_future(file.write(block, offset)))
-                    offset += len(block)
-                self._tail = (self._tail + data)[-TAIL:]
-            while pending:
-                await self._soon(pending.popleft())
+            while block := await self._next_block(content):
+                await self._wait_until_under_way(pending, IN_FLIGHT - 1)
+                tick(offset)
+                pending.append(asyncio.ensure_future(file.write(block, offset)))
+                offset += len(block)
+            await self._wait_until_under_way(pending, 0)
         finally:
             for each in pending:
                 each.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
         return offset
+
+    async def _next_block(self, content: BinaryIO) -> bytes:
+        if not self._read:
+            data = await self._of_content(lambda: content.read(READ))
+            self._read = memoryview(data)
+            self._tail = (self._tail + data)[-TAIL:]
+        block, self._read = bytes(self._read[:BLOCK]), self._read[BLOCK:]
+        return block
+
+    async def _wait_until_under_way(self, pending: "deque[asyncio.Task[int]]", most: int) -> None:
+        while len(pending) > most:
+            await self._soon(pending.popleft())
 
     async def _confirm(self, size: int) -> None:
         """Compare the size, and what is read at the end; a wrong file is removed."""

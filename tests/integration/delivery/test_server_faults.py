@@ -56,10 +56,10 @@ def test_a_slow_line_is_no_silence(world) -> None:
     assert world.is_done()
 
 
-@pytest.mark.parametrize("told", [0, SIZE - 1, SIZE + 1, 2 * SIZE])
-def test_a_server_that_lies_about_sizes_starts_nothing(world, told) -> None:
-    world.server.lie = lambda *_: told
-    with pytest.raises(FileRefusedError, match=f"has {told} bytes"):
+@pytest.mark.parametrize("said", [0, SIZE - 1, SIZE + 1, 2 * SIZE])
+def test_a_server_that_lies_about_sizes_starts_nothing(world, said) -> None:
+    world.server.lie = lambda *_: said
+    with pytest.raises(FileRefusedError, match=f"has {said} bytes"):
         world.deliver()
     assert world.submitted == []
     world.server.lie = lambda _, size: size
