@@ -21,6 +21,9 @@ from sfmc_producers.delivery.targets import (
     TargetUnavailableError,
 )
 
+ALGORITHMS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+"""AES-GCM first: it takes a third less of our CPU than ChaCha20, which is asyncssh's first."""
+
 LOGIN_SECONDS = 60.0
 CLOSE_SECONDS = 2.0
 T = TypeVar("T")
@@ -159,7 +162,8 @@ class SftpSession:
         known: Any = str(options.known_hosts) if options.known_hosts else ()
         try:
             self._connection = await asyncssh.connect(
-                options.host, options.port, username=options.user, config=None, client_factory=lambda: client,
+                options.host, options.port, username=options.user, config=None, encryption_algs=ALGORITHMS,
+                client_factory=lambda: client,
                 known_hosts=([], [], []) if options.host_keys else known,
                 client_keys=[str(options.key_file)] if options.key_file else (() if options.agent else None),
                 agent_path=os.environ.get("SSH_AUTH_SOCK", "") if options.agent else None,

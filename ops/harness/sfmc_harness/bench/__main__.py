@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from sfmc_harness.bench.figures import Figure, MeasurementError
 
 ALL = (
-    "waiting", "starts", "perform", "concurrency", "backlog", "files", "push", "sqs", "idle", "ledger", "importing",
-    "sandbox",
+    "waiting", "starts", "perform", "concurrency", "backlog", "files", "push", "sqs", "delivery", "idle", "ledger",
+    "importing", "sandbox",
 )  # fmt: skip
 
 
