@@ -57,10 +57,10 @@ class _Bench:
     def ours(self, number: int) -> float:
         """Deliver it, over a connection of its own, and note a request."""
         server = self.server
-        options = SftpOptions(
-            host="127.0.0.1", port=server.port, user=getpass.getuser(), folder=str(self._place),
-            host_keys=(server.fingerprint,), key_file=server.key,
-        )  # fmt: skip
+        options = SftpOptions.model_validate({
+            "host": "127.0.0.1", "port": server.port, "user": getpass.getuser(), "folder": str(self._place),
+            "host_keys": [server.fingerprint], "key_file": server.key,
+        })  # fmt: skip
         status = (self.folder / "sent").stat()
         seen = FileStat("sent", status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         opened = partial(LocalFile, self.folder / "sent", seen)
