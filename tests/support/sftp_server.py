@@ -26,7 +26,7 @@ class SftpTestServer:
     of each entry; `before` and `after` are called around operations with the operation and the path, and what `before`
     raises is the answer. `lie` gives the size that is said for a path and its size; `full_at` is the byte at which
     every file meets a full disk; `loses` says which writes (path, offset) are confirmed and not done; `pause` is how
-    many seconds each write takes, one after the other; `written` counts the bytes that came. With `program`, that of
+    many seconds 100,000 bytes take, one write after the other; `written` counts the bytes that came. With `program`, that of
     OpenSSH, it answers instead, and paths are those of this machine.
     """
 
@@ -259,7 +259,7 @@ class _Files(asyncssh.SFTPServer):
         if server.pause:
             async with server._turns:
                 over = asyncio.Event()
-                asyncio.get_running_loop().call_later(server.pause, over.set)
+                asyncio.get_running_loop().call_later(server.pause * len(data) / 100_000, over.set)
                 await over.wait()
         server.written += len(data)
         if server.full_at is not None and offset + len(data) > server.full_at:

@@ -51,7 +51,7 @@ def test_a_server_that_stalls_in_the_middle_of_the_writes_gets_the_file_whole_la
 
 def test_a_slow_line_is_no_silence(world) -> None:
     random_file(world.path, 2_500_000)
-    world.timeout, world.server.pause = 1.5, 0.3
+    world.timeout, world.server.pause = 1.5, 0.12
     world.deliver()
     assert world.is_done()
 
@@ -82,7 +82,7 @@ def test_a_server_that_tells_too_large_a_size_of_what_is_left_resumes_nothing_th
     content = random_file(world.path, REWIND + 3_000_000)
     left = content[: REWIND + 100_000]
     world.begin()
-    (world.place / PART).write_bytes(left[:90_000] + bytes(REWIND) + left[90_000 + REWIND :])
+    (world.place / PART).write_bytes(left[:500_000] + bytes(1_000_000) + left[1_500_000:])
     world.server.lie = lambda path, size: len(content) if path.endswith(".part") else size
     world.deliver()
     assert world.is_done()
@@ -133,6 +133,17 @@ def test_a_refused_rename_is_said_and_tried_again_without_sending_the_file_again
     world.deliver()
     assert world.is_done()
     assert world.server.written == SIZE
+
+
+def test_an_older_file_of_the_same_size_is_never_taken_for_the_new_one(world) -> None:
+    (world.place / "orders.csv").write_bytes(bytes(SIZE))
+    world.server.before = always("posix_rename", asyncssh.SFTPPermissionDenied("not now"))
+    with pytest.raises(FileRefusedError):
+        world.deliver()
+    world.server.before = lambda *_: None
+    (world.place / PART).unlink()
+    world.deliver()
+    assert world.is_done()
 
 
 @pytest.mark.parametrize("byte", [0, 1, SIZE // 2, SIZE - 1])
