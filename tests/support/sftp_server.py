@@ -26,8 +26,8 @@ class SftpTestServer:
     of each entry; `before` and `after` are called around operations with the operation and the path, and what `before`
     raises is the answer. `lie` gives the size that is said for a path and its size; `full_at` is the byte at which
     every file meets a full disk; `loses` says which writes (path, offset) are confirmed and not done; `pause` is how
-    many seconds 100,000 bytes take, one write after the other; `written` counts the bytes that came. With `program`, that of
-    OpenSSH, it answers instead, and paths are those of this machine.
+    many seconds 100,000 bytes take, one write after the other; `written` counts the bytes that came. With `program`,
+    that of OpenSSH, it answers instead, and paths are those of this machine.
     """
 
     def __init__(

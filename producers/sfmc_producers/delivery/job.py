@@ -87,8 +87,7 @@ def _put(job: Job[Any], claim: Mine, session: Session, report: Callable[[int], N
 def _upload(job: Job[Any], claim: Mine, session: Session, tick: Callable[[int], None]) -> int:
     temporary = temporary_name(job.fingerprint)
     if not claim.is_begun:
-        # What another program has left there is no beginning of this file.
-        session.discard(temporary, job.name)
+        session.prepare(temporary)
     elif claim.is_renaming:
         claim.lease.note(state="uploading", size="")
     size = session.upload(temporary, job.name, job.open_content, tick)

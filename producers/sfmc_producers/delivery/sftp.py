@@ -119,6 +119,10 @@ class SftpSession:
         """Tell whether it was renamed: only the holder of the name removes the temporary file, and in no other way."""
         return self.size(temporary) is None and self.size(name) == size
 
+    def prepare(self, temporary: str) -> None:
+        """Remove what another program left there: only a small part of it would be compared."""
+        self._run(self._remove(self._path(temporary)), self._options.timeout)
+
     def is_sent(self, temporary: str, size: int) -> bool:
         """Tell whether the temporary file has its size; the record says that it was whole then."""
         return self.size(temporary) == size

@@ -72,6 +72,10 @@ class Session(Protocol):
         """Tell whether an earlier attempt has done that, whose answer was lost."""
         ...
 
+    def prepare(self, temporary: str) -> None:
+        """See to it, before the first attempt, that no bytes of another program become part of the file."""
+        ...
+
     def is_sent(self, temporary: str, size: int) -> bool:
         """Tell whether all of an upload that was whole before is still there, so that only the rename is missing."""
         ...
