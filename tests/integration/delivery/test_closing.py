@@ -101,6 +101,7 @@ def test_an_upload_stops_when_the_process_ends_and_the_next_one_goes_on_at_once(
     Gated.gate.set()
     closing.join(60)
     assert [each.suffix for each in folder.iterdir()] == [".part"]
+    eventually(lambda: not server.open, 30, "its connection is closed")
     assert server.errors == [None]
 
     second = opened(client, server)
