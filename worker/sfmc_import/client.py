@@ -255,8 +255,6 @@ class Client:
         message |= {name: value for name, value in given.items() if value is not None or name == "force"}
         request_id, priority = message.pop("request_id", None), message.pop("priority", None)
         _check_priority(priority)
-        if "file" in message:
-            message["file"] = _as_field(message["file"])
         if unknown := unknown_names(message):
             raise BadRequestError([_unknown(name) for name in unknown])
         request = read_request(str(uuid7()) if request_id is None else request_id, self.mid, message)
@@ -405,7 +403,3 @@ def file_at(path: Path, location: str | None = None) -> FileInfo:
         modified_ns=status.st_mtime_ns,
         content_hash=content_hash_at(absolute, status.st_size),
     )
-
-
-def _as_field(file: FileInfo | str | Mapping[str, Any] | None) -> object:
-    return file.known if isinstance(file, FileInfo) else file

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 from uuid import NAMESPACE_OID, uuid5
@@ -176,10 +176,13 @@ def celery_headers(request: StartRequest) -> dict[str, Any]:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, Mapping):
-        inside = ", ".join(f"{_shown(key)}: {_shown(inner)}" for key, inner in value.items())
+    if isinstance(value, str):
+        return f"'{value}'" if "'" not in value else "'" + value.replace("'", "\\'") + "'"
+    if isinstance(value, dict):
+        # A list: for so few parts a generator takes twice the time, and every message is shown.
+        inside = ", ".join([f"{_shown(key)}: {_shown(inner)}" for key, inner in value.items()])
         return f"{{{inside}}}"[:MAX_REPR]
-    return "'" + value.replace("'", "\\'") + "'" if isinstance(value, str) else str(value)
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,34 +223,39 @@ def read_request(
     problems: list[str] = []
     object_id = _read_object_id(message.get("object_id"), problems)
     delivery = delivery or Delivery()
-    request = StartRequest(
-        request_id=_read_id(request_id, problems),
-        customer_key=_read_key(message, object_id, problems),
-        object_id=object_id,
-        mid=_read_mid(message.get("mid"), default_mid, problems),
-        file=_read_file(message.get("file"), problems),
-        event_id=_read_text(message, "event_id", problems),
-        source=_read_text(message, "source", problems),
-        force=_read_flag(message.get("force", False), problems),
-        reason=_read_text(message, "reason", problems),
-        not_before=_read_time(delivery.eta, "eta", problems),
-        expires=_read_time(delivery.expires, "expires", problems),
-    )
-    if request.force and not (request.reason or "").strip():
+    request_id = _read_id(request_id, problems)
+    customer_key = _read_key(message, object_id, problems)
+    mid = _read_mid(message.get("mid"), default_mid, problems)
+    file = _read_file(message.get("file"), problems)
+    event_id, source, reason = (_read_text(message, name, problems) for name in ("event_id", "source", "reason"))
+    force = _read_flag(message.get("force", False), problems)
+    times = _read_time(delivery.eta, "eta", problems), _read_time(delivery.expires, "expires", problems)
+    if force and not (reason or "").strip():
         problems.append("force needs a reason: a text that says why the window does not count")
     if problems:
         raise BadRequestError(problems)
-    return replace(request, content=_digest(request))
+    fields = None if file is None else file.fields
+    return StartRequest(
+        request_id=request_id,
+        customer_key=customer_key,
+        object_id=object_id,
+        mid=mid,
+        file=file,
+        event_id=event_id,
+        source=source,
+        force=force,
+        reason=reason,
+        not_before=times[0],
+        expires=times[1],
+        content=_digest(mid, customer_key, object_id, fields, event_id, force, *times),
+    )
 
 
-def _digest(request: StartRequest) -> str:
+def _digest(*parts: object) -> str:
     """Sum up what decides what is started and when; who sent it (source) and why (reason) make no other request.
 
     Each field of the file counts: one that is replaced by one of the same size and time has the same fingerprint.
     """
-    file = None if request.file is None else request.file.fields
-    times = (request.not_before, request.expires)
-    parts = (request.mid, request.customer_key, request.object_id, file, request.event_id, request.force, *times)
     return hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
@@ -382,6 +390,8 @@ def _read_flag(value: object, problems: list[str]) -> bool:
 def _read_file(value: object, problems: list[str]) -> FileInfo | None:
     if value is None:
         return None
+    if isinstance(value, FileInfo):
+        return value if _is_sound(value) else _read_file_info(value.known, problems)
     if _is_text(value):
         location, _, name = value.rpartition("/")
         return FileInfo(location=location, name=name or value)
@@ -390,6 +400,18 @@ def _read_file(value: object, problems: list[str]) -> FileInfo | None:
     fields = "location, name, size, modified_ns, version, content_hash"
     problems.append(f"file must be a path or an object with {fields}; it is {_what_is(value)}")
     return None
+
+
+def _is_sound(file: FileInfo) -> bool:
+    """Tell whether the fields of a file are as `_read_file_info` would take them: a host can make it of anything."""
+    return (
+        _is_text(file.name)
+        and (file.location == "" or _is_text(file.location))
+        and (file.version is None or _is_text(file.version))
+        and (file.content_hash is None or _is_text(file.content_hash))
+        and _is_number_within(file.size, 0, MAX_COUNT)
+        and _is_number_within(file.modified_ns, -MAX_TIME_NS, MAX_TIME_NS)
+    )
 
 
 def _read_file_info(value: Mapping[str, Any], problems: list[str]) -> FileInfo | None:
@@ -422,4 +444,4 @@ def _is_text(value: object) -> TypeGuard[str]:
 
 
 def _has_half_character(value: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in value)
+    return not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)

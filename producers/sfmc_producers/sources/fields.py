@@ -1,6 +1,5 @@
 """What the readers of events have in common: bounded JSON, fields that must be there, and files of object stores."""
 
-import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -42,7 +41,11 @@ def _readable(event: Any, read: Callable[[Any], Record]) -> Record:
 
 def inside(value: Any, *path: str) -> Any:
     """Give what stands at a path of JSON objects; None where nothing does."""
-    return functools.reduce(lambda each, name: each.get(name) if isinstance(each, Mapping) else None, path, value)
+    for name in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
 
 
 def text_at(value: Any, *path: str) -> str:
