@@ -9,13 +9,17 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
+TURNS = 3
+"""Turns of the event loop before a batch begins: it reads what has come, begins to handle it, and comes to `add`."""
+
 
 class Batches(Generic[Item, Answer]):
     """Batches of at most `most` items, for one event loop.
 
     `work` gives for each item its answer, or the exception that its waiter gets. One batch is worked on at a time: so
-    there is always something to collect under load, and nothing waits when there is none. One that takes longer than
-    `time_limit` seconds keeps no other waiting any more, as long as there are `threads`.
+    there is always something to collect under load, and when there is none a batch waits only until the loop has
+    handled what has come already: a batch costs as much as two items. One that takes longer than `time_limit` seconds
+    keeps no other waiting any more, as long as there are `threads`.
     """
 
     def __init__(
@@ -32,13 +36,26 @@ class Batches(Generic[Item, Answer]):
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._newest: object = None
+        self._is_beginning = False
 
     async def add(self, item: Item) -> Answer:
         """Wait for the answer to one item."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        self._begin()
+        self._begin_soon()
         return await answer
+
+    def _begin_soon(self) -> None:
+        if not self._is_beginning:
+            self._is_beginning = True
+            self._begin_after(TURNS)
+
+    def _begin_after(self, turns: int) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(self._begin_after, turns - 1)
+        else:
+            self._is_beginning = False
+            self._begin()
 
     def _begin(self) -> None:
         if self._waiting and self._newest is None and len(self._tasks) < self._threads:
@@ -65,11 +82,11 @@ class Batches(Generic[Item, Answer]):
     def _let_others_begin(self, batch: object) -> None:
         if self._newest is batch:
             self._newest = None
-            self._begin()
+            self._begin_soon()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        self._begin()
+        self._begin_soon()
 
 
 def _tell(batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]], answers: Sequence[Answer | Exception]) -> None:

@@ -41,8 +41,10 @@ def test_what_comes_while_a_batch_is_worked_on_is_the_next_one_up_to_its_size() 
     work = Work(0)
 
     async def play(batches: Batches[int, int]) -> list[int]:
-        waiting = [asyncio.ensure_future(batches.add(item)) for item in range(6)]
+        first = asyncio.ensure_future(batches.add(0))
         await work.begins()
+        waiting = [first, *(asyncio.ensure_future(batches.add(item)) for item in range(1, 6))]
+        await asyncio.sleep(0)
         work.go_on.set()
         return await asyncio.gather(*waiting)
 
@@ -50,11 +52,24 @@ def test_what_comes_while_a_batch_is_worked_on_is_the_next_one_up_to_its_size() 
     assert work.batches == [[0], [1, 2, 3], [4, 5]]
 
 
+def test_what_has_come_before_a_batch_begins_is_one_batch() -> None:
+    work = Work()
+
+    async def play(batches: Batches[int, int]) -> list[int]:
+        first = asyncio.ensure_future(batches.add(0))
+        await asyncio.sleep(0)
+        return await asyncio.gather(first, batches.add(1), batches.add(2))
+
+    assert run(work, play) == [0, 10, 20]
+    assert work.batches == [[0, 1, 2]]
+
+
 def test_one_that_takes_longer_than_the_time_limit_lets_the_others_begin() -> None:
     work = Work(0)
 
     async def play(batches: Batches[int, int]) -> tuple[int, int]:
         slow = asyncio.ensure_future(batches.add(0))
+        await work.begins()
         other = await batches.add(1)
         work.go_on.set()
         return await slow, other
@@ -88,8 +103,10 @@ def test_whoever_stops_waiting_changes_nothing_for_the_others() -> None:
     work = Work(0)
 
     async def play(batches: Batches[int, int]) -> int:
-        waiting = [asyncio.ensure_future(batches.add(item)) for item in range(3)]
+        first = asyncio.ensure_future(batches.add(0))
         await work.begins()
+        waiting = [first, *(asyncio.ensure_future(batches.add(item)) for item in (1, 2))]
+        await asyncio.sleep(0)
         waiting[1].cancel()
         work.go_on.set()
         return await waiting[2]
