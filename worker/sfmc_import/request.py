@@ -221,41 +221,42 @@ def read_request(
     What is unknown in `message` is not read; a caller that refuses it asks `unknown_names`.
     """
     problems: list[str] = []
-    object_id = _read_object_id(message.get("object_id"), problems)
-    delivery = delivery or Delivery()
-    request_id = _read_id(request_id, problems)
-    customer_key = _read_key(message, object_id, problems)
-    mid = _read_mid(message.get("mid"), default_mid, problems)
-    file = _read_file(message.get("file"), problems)
-    event_id, source, reason = (_read_text(message, name, problems) for name in ("event_id", "source", "reason"))
-    force = _read_flag(message.get("force", False), problems)
-    times = _read_time(delivery.eta, "eta", problems), _read_time(delivery.expires, "expires", problems)
-    if force and not (reason or "").strip():
+    read = _read_fields(request_id, default_mid, message, delivery or Delivery(), problems)
+    if read["force"] and not (read["reason"] or "").strip():
         problems.append("force needs a reason: a text that says why the window does not count")
     if problems:
         raise BadRequestError(problems)
-    fields = None if file is None else file.fields
-    return StartRequest(
-        request_id=request_id,
-        customer_key=customer_key,
-        object_id=object_id,
-        mid=mid,
-        file=file,
-        event_id=event_id,
-        source=source,
-        force=force,
-        reason=reason,
-        not_before=times[0],
-        expires=times[1],
-        content=_digest(mid, customer_key, object_id, fields, event_id, force, *times),
-    )
+    return StartRequest(**read, content=_digest(read))
 
 
-def _digest(*parts: object) -> str:
+def _read_fields(
+    request_id: str, default_mid: str, message: Mapping[str, Any], delivery: Delivery, problems: list[str]
+) -> dict[str, Any]:
+    object_id = _read_object_id(message.get("object_id"), problems)
+    return {
+        "request_id": _read_id(request_id, problems),
+        "customer_key": _read_key(message, object_id, problems),
+        "object_id": object_id,
+        "mid": _read_mid(message.get("mid"), default_mid, problems),
+        "file": _read_file(message.get("file"), problems),
+        "event_id": _read_text(message, "event_id", problems),
+        "source": _read_text(message, "source", problems),
+        "force": _read_flag(message.get("force", False), problems),
+        "reason": _read_text(message, "reason", problems),
+        "not_before": _read_time(delivery.eta, "eta", problems),
+        "expires": _read_time(delivery.expires, "expires", problems),
+    }
+
+
+def _digest(read: Mapping[str, Any]) -> str:
     """Sum up what decides what is started and when; who sent it (source) and why (reason) make no other request.
 
     Each field of the file counts: one that is replaced by one of the same size and time has the same fingerprint.
     """
+    file: FileInfo | None = read["file"]
+    fields = None if file is None else file.fields
+    what = (read["mid"], read["customer_key"], read["object_id"], fields, read["event_id"], read["force"])
+    parts = (*what, read["not_before"], read["expires"])
     return hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 

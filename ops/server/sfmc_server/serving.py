@@ -37,12 +37,12 @@ from sfmc_server.authentication import (
     StandardWebhooks,
     Verifier,
     read_secrets,
-    webhook_key,
 )
 from sfmc_server.connection import TimedConnection
 from sfmc_server.fetching import Fetch, HttpsFetcher
 from sfmc_server.google import GoogleTokens, KeySet
 from sfmc_server.push_source import PushSource
+from sfmc_server.webhook_keys import webhook_key
 from sfmc_transport import Keys
 
 END_SECONDS = 20

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sfmc_import.errors import SettingsError
 from sfmc_server.authentication import (
@@ -15,8 +16,8 @@ from sfmc_server.authentication import (
     StandardWebhooks,
     Verifier,
     read_secrets,
-    webhook_key,
 )
+from sfmc_server.webhook_keys import SharedKey, webhook_key
 from tests.support import posts
 from tests.support.push_servers import pushing
 
@@ -39,13 +40,49 @@ def webhook(given: str, body: bytes = b"{}", message_id: str = "msg_1", time: ob
 
 @pytest.fixture
 def webhooks() -> StandardWebhooks:
-    return StandardWebhooks([OLD, NEW], 300.0, lambda: float(NOW))
+    return StandardWebhooks([SharedKey(OLD), SharedKey(NEW)], 300.0, lambda: float(NOW))
 
 
 @pytest.mark.parametrize("key", [OLD, NEW])
 def test_a_webhook_is_accepted_under_each_secret_while_it_changes(webhooks: StandardWebhooks, key: bytes) -> None:
     assert webhooks.accepts(webhook(signature(key)))
     assert webhooks.accepts(webhook(f"v1a,xyz v1,AAAA {signature(key)}"))
+
+
+def asymmetric(key: Ed25519PrivateKey, body: bytes = b"{}", message_id: str = "msg_1", time: int = NOW) -> str:
+    return "v1a," + base64.b64encode(key.sign(f"{message_id}.{time}.".encode() + body)).decode()
+
+
+def public(key: Ed25519PrivateKey) -> str:
+    return "whpk_" + base64.b64encode(key.public_key().public_bytes_raw()).decode()
+
+
+def test_a_webhook_is_accepted_under_the_public_keys_of_its_sender_beside_a_secret_while_they_change() -> None:
+    old, new, other = (Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2, 3))
+    secrets = read_secrets("drop", f"{public(old)} {public(new)} whsec_{base64.b64encode(OLD).decode()}", webhooks=True)
+    hooks = StandardWebhooks([webhook_key(each) for each in secrets], 300.0, lambda: float(NOW))
+
+    for good in (asymmetric(old), asymmetric(new), f"v1,AAAA v1a,AAAA {asymmetric(new)}", signature(OLD)):
+        assert hooks.accepts(webhook(good))
+    wrong = [
+        webhook(asymmetric(other)),
+        webhook(asymmetric(old), body=b"{ }"),
+        webhook(asymmetric(old), message_id="msg_2"),
+        webhook(asymmetric(old), time=NOW + 1),
+        webhook(asymmetric(old, time=NOW - 301), time=NOW - 301),
+        webhook(asymmetric(old).replace("v1a,", "v1,")),
+        webhook(signature(OLD).replace("v1,", "v1a,")),
+        webhook("v1a,é"),
+        webhook("v1a,"),
+    ]
+    assert [hooks.accepts(each) for each in wrong] == [False] * len(wrong)
+
+
+def test_a_public_key_is_no_secret_that_an_hmac_is_made_of() -> None:
+    key = Ed25519PrivateKey.from_private_bytes(b"1" * 32)
+    hooks = StandardWebhooks([webhook_key(public(key))], 300.0, lambda: float(NOW))
+
+    assert not hooks.accepts(webhook(signature(key.public_key().public_bytes_raw())))
 
 
 def test_a_webhook_whose_body_id_time_or_signature_differs_is_refused(webhooks: StandardWebhooks) -> None:
@@ -71,7 +108,7 @@ def test_a_webhook_with_an_old_a_future_or_an_odd_time_is_refused(webhooks: Stan
 
 def test_a_webhook_that_is_posted_again_with_its_id_starts_nothing_new() -> None:
     body = posts.packed(posts.cloudevent())
-    with pushing(StandardWebhooks([OLD], 300.0, lambda: float(NOW)), auth="standard-webhooks") as push:
+    with pushing(StandardWebhooks([SharedKey(OLD)], 300.0, lambda: float(NOW)), auth="standard-webhooks") as push:
         for time in (NOW, NOW, NOW + 30):
             headers = {"webhook_id": "msg_1", "webhook_timestamp": str(time)}
             answer = push.post(body, **headers, webhook_signature=signature(OLD, body, time=time))
@@ -112,7 +149,7 @@ def test_an_empty_or_short_secret_is_refused_at_the_start(text: str) -> None:
         read_secrets("my-drop", text, webhooks=False)
 
 
-@pytest.mark.parametrize("text", ["whsec_", "whsec_###", "whsec_c2hvcnQ="])
+@pytest.mark.parametrize("text", ["whsec_", "whsec_###", "whsec_c2hvcnQ=", "whpk_c2hvcnQ=", "whpk_é", "whsk_c2hvcnQ="])
 def test_a_secret_that_is_no_webhook_secret_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read_secrets("drop", text, webhooks=True)
@@ -120,12 +157,16 @@ def test_a_secret_that_is_no_webhook_secret_is_refused_and_not_shown(text: str) 
 
 
 def test_the_key_of_a_webhook_secret_is_its_decoded_bytes() -> None:
-    assert webhook_key("whsec_" + base64.b64encode(OLD).decode()) == OLD
+    assert webhook_key("whsec_" + base64.b64encode(OLD).decode()) == SharedKey(OLD)
 
 
 @pytest.mark.parametrize(
     "verifier",
-    [BearerTokens([TOKEN], in_query=True), HmacSignatures([TOKEN], "x-signature", ""), StandardWebhooks([OLD], 1, int)],
+    [
+        BearerTokens([TOKEN], in_query=True),
+        HmacSignatures([TOKEN], "x-signature", ""),
+        StandardWebhooks([SharedKey(OLD)], 1, int),
+    ],
     ids=["bearer", "hmac", "webhooks"],
 )
 def test_whoever_is_not_known_gets_401_without_a_reason_and_leaves_nothing(verifier: Verifier) -> None:

@@ -37,6 +37,14 @@ def run(work: Callable[..., Any], play: Callable[[Batches[int, int]], Any], time
     return asyncio.run(main())
 
 
+async def a_turn() -> None:
+    """Let the loop begin what was given to it before."""
+    loop = asyncio.get_running_loop()
+    turned = loop.create_future()
+    loop.call_soon(turned.set_result, None)
+    await turned
+
+
 def test_what_comes_while_a_batch_is_worked_on_is_the_next_one_up_to_its_size() -> None:
     work = Work(0)
 
@@ -44,7 +52,7 @@ def test_what_comes_while_a_batch_is_worked_on_is_the_next_one_up_to_its_size() 
         first = asyncio.ensure_future(batches.add(0))
         await work.begins()
         waiting = [first, *(asyncio.ensure_future(batches.add(item)) for item in range(1, 6))]
-        await asyncio.sleep(0)
+        await a_turn()
         work.go_on.set()
         return await asyncio.gather(*waiting)
 
@@ -57,7 +65,7 @@ def test_what_has_come_before_a_batch_begins_is_one_batch() -> None:
 
     async def play(batches: Batches[int, int]) -> list[int]:
         first = asyncio.ensure_future(batches.add(0))
-        await asyncio.sleep(0)
+        await a_turn()
         return await asyncio.gather(first, batches.add(1), batches.add(2))
 
     assert run(work, play) == [0, 10, 20]
@@ -106,7 +114,7 @@ def test_whoever_stops_waiting_changes_nothing_for_the_others() -> None:
         first = asyncio.ensure_future(batches.add(0))
         await work.begins()
         waiting = [first, *(asyncio.ensure_future(batches.add(item)) for item in (1, 2))]
-        await asyncio.sleep(0)
+        await a_turn()
         waiting[1].cancel()
         work.go_on.set()
         return await waiting[2]

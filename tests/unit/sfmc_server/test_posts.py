@@ -1,6 +1,7 @@
 """What a POST is answered, and what of it is taken."""
 
 import gzip
+import socket
 import zlib
 from collections.abc import AsyncIterator
 
@@ -186,6 +187,19 @@ def test_the_handshake_of_cloudevents_is_for_the_origins_of_the_source(origin: s
         answer = azure.http.request("OPTIONS", "/events/drop", headers={"WebHook-Request-Origin": origin})
         assert answer.status_code == status
         assert answer.headers.get("webhook-allowed-origin") == (origin if status == 200 else None)
+
+
+@pytest.mark.parametrize("origin", ["eventgrid.azure.net", "EventGrid.Azure.net"])
+def test_an_origin_that_asks_for_a_rate_has_its_answer_at_once_and_no_callback_is_called(origin: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere, pushing(form="event-grid") as azure:
+        elsewhere.setblocking(False)
+        callback = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/validate?id=1"
+        asked = {"WebHook-Request-Origin": origin, "WebHook-Request-Rate": "120", "WebHook-Request-Callback": callback}
+        answer = azure.http.request("OPTIONS", "/events/drop", headers=asked)
+        allowed = {name: answer.headers.get(f"webhook-allowed-{name}") for name in ("origin", "rate")}
+        assert (answer.status_code, allowed) == (200, {"origin": origin, "rate": "*"})
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
 
 
 def test_ready_is_503_while_redis_does_not_answer_and_alive_all_the_same() -> None:
