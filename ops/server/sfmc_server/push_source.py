@@ -74,7 +74,7 @@ class PushSource:
 
     def __init__(self, options: PushOptions, verifier: Verifier, intake: Intake, set_aside: SetAside) -> None:
         self.name, self.options = intake.source, options
-        self._form = FORMS[options.form]
+        self._form, self._place = FORMS[options.form], options.place
         self._verifier, self._intake, self._set_aside = verifier, intake, set_aside
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"sfmc-push-{self.name}")
         # What is fetched to know a sender may take long: such POSTs do not wait for each other.
@@ -212,10 +212,8 @@ class PushSource:
         return "set_aside" if self._put_aside(body, record.text, again) else "not_now"
 
     def _read(self, event: Any) -> Record:
-        if self.options.hierarchical and event_grid.is_begun_copy(event):
-            return Ignored("not_complete")
         try:
-            return readable(self._form, event, self.options.location)
+            return readable(self._form, event, self._place)
         except Exception:  # noqa: BLE001 - the edge to text from outside: it costs this event alone, which is kept
             self._log.exception("message_not_understood")
             return Unreadable("it cannot be read; the log of the server has the reason")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from sfmc_producers.push import binding, event_grid, pubsub, sftpgo
-from sfmc_producers.push.posts import Form, NotReadableError, decoded, inside, json_of, text_at
+from sfmc_producers.push.posts import PLACE, Form, NotReadableError, Place, decoded, inside, json_of, text_at
 from sfmc_producers.sources.arrivals import Arrival, Record
 from sfmc_producers.sources.stream import read_event
 
@@ -14,18 +14,18 @@ MAX_ID = 512
 """Characters of an id that is kept as it is; of a longer one a digest is."""
 
 
-def read(event: Any, location: str = "") -> Record:
+def read(event: Any, place: Place = PLACE) -> Record:
     """Read one event by its type; of an unknown type its data are the arguments of `imports.start`."""
     if text_at(event, "specversion") != "1.0":
         raise NotReadableError("specversion is not 1.0")
     kind, identity = text_at(event, "type"), identity_of(event)
     if kind.startswith(event_grid.TYPES):
-        return event_grid.read(event)
+        return event_grid.read(event, place)
     data = _data(event)
     if kind.startswith(pubsub.OBJECT_TYPES):
         return pubsub.read_object_event(kind, data)
     if kind.startswith(sftpgo.TYPES):
-        return sftpgo.read_cloudevent(kind, text_at(event, "source"), data, location, identity)
+        return sftpgo.read_cloudevent(kind, text_at(event, "source"), data, place.location, identity)
     return _read_own(data, identity)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sfmc_producers.push.posts import Form, Post, UnusablePostError, events_of, inside, json_of
+from sfmc_producers.push.posts import PLACE, Form, Place, Post, UnusablePostError, events_of, inside, json_of
 from sfmc_producers.sources import blob_events
 from sfmc_producers.sources.arrivals import Record
 
@@ -26,14 +26,9 @@ def validation_code(events: Sequence[Any]) -> str | None:
     return code
 
 
-def is_begun_copy(event: Any) -> bool:
-    """Tell whether an event of an account with hierarchical namespace says that a copy begins: it is not whole."""
-    return blob_events.is_of_azure(event) and inside(event, "data", "api") == "CopyBlob"
-
-
-def read(event: Any, _location: str = "") -> Record:
-    """Read one event of either schema."""
-    return blob_events.read(event)
+def read(event: Any, place: Place = PLACE) -> Record:
+    """Read one event of either schema, as a queue would bring it."""
+    return blob_events.read(event, blob_events.complete_in(hierarchical=place.hierarchical))
 
 
 FORM = Form(split, read)

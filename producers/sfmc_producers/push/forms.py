@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sfmc_producers.push import binding, cloudevents, event_grid, pubsub, s3, sftpgo, sns
-from sfmc_producers.push.posts import Form, NotReadableError, Post, UnusablePostError, inside, json_of
+from sfmc_producers.push.posts import Form, NotReadableError, Place, Post, UnusablePostError, inside, json_of
 from sfmc_producers.sources.arrivals import Record
 
 
@@ -36,11 +36,11 @@ def _split(post: Post) -> Sequence[Any]:
     return form.split(post)
 
 
-def _read(event: Any, location: str) -> Record:
+def _read(event: Any, place: Place) -> Record:
     form = form_of(event)
     if form is None:
         raise NotReadableError("its form is not known")
-    return form.read(event, location)
+    return form.read(event, place)
 
 
 FORMS: Mapping[str, Form] = MappingProxyType({

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from sfmc_import.settings.values import Seconds
+from sfmc_producers.push.posts import Place
 from sfmc_producers.push.sns import TOPIC
 from sfmc_producers.sources.tables import Kind, Options
 
@@ -89,6 +90,11 @@ class PushOptions(Options):
     body_deadline: Annotated[Seconds, Field(le=300)] = Field(
         10.0, description="seconds in which the whole body must arrive"
     )
+
+    @property
+    def place(self) -> Place:
+        """What reading an event takes of these lines."""
+        return Place(self.location, self.hierarchical)
 
     @property
     def allowed_origins(self) -> frozenset[str]:

@@ -11,8 +11,8 @@ from sfmc_producers.sources.arrivals import Record, Unreadable
 from sfmc_producers.sources.fields import NotReadableError, arrival, inside, text_at, whole_at
 
 __all__ = [
-    "Form", "NotReadableError", "Post", "UnusablePostError", "arrival", "decoded", "events_of", "inside",
-    "json_of", "readable", "text_at", "whole_at",
+    "PLACE", "Form", "NotReadableError", "Place", "Post", "UnusablePostError", "arrival", "decoded", "events_of",
+    "inside", "json_of", "readable", "text_at", "whole_at",
 ]  # fmt: skip
 
 
@@ -29,6 +29,18 @@ class Post:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the lines of a source say of the place of its files, as in PushOptions."""
+
+    location: str = ""
+    hierarchical: bool = False
+
+
+PLACE = Place()
+"""That of a source that says nothing of it."""
+
+
 class UnusablePostError(Exception):
     """A POST that no repetition makes right; `status` answers it, the text says why, without its content."""
 
@@ -42,18 +54,18 @@ class Form:
     """How a sender writes: `split` gives the events of a POST as JSON values, `read` says what one of them is.
 
     `split` raises UnusablePostError, or NotReadableError for a body that is kept whole. `read` raises
-    NotReadableError; it takes the line `location` of the source too. What it reads can be written as JSON and read
-    again, so that a dead letter is one event and not its batch.
+    NotReadableError; it takes what the source says of the place of its files too. What it reads can be written as
+    JSON and read again, so that a dead letter is one event and not its batch.
     """
 
     split: Callable[[Post], Sequence[Any]]
-    read: Callable[[Any, str], Record]
+    read: Callable[[Any, Place], Record]
 
 
-def readable(form: Form, event: Any, location: str) -> Record:
+def readable(form: Form, event: Any, place: Place) -> Record:
     """Read one event; what is not of the form is an Unreadable."""
     try:
-        return form.read(event, location)
+        return form.read(event, place)
     except NotReadableError as error:
         return Unreadable(str(error))
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from sfmc_producers.push import binding
 from sfmc_producers.push.posts import (
+    PLACE,
     Form,
     NotReadableError,
+    Place,
     Post,
     UnusablePostError,
     arrival,
@@ -43,7 +45,7 @@ def _wrapped(post: Post) -> dict[str, Any]:
     return {"message": {"attributes": attributes, "data": data, "messageId": post.headers[MESSAGE_ID]}}
 
 
-def read(event: Any, _location: str = "") -> Record:
+def read(event: Any, _place: Place = PLACE) -> Record:
     """Read one message; only OBJECT_FINALIZE is an arrival."""
     if inside(event, "specversion") is not None:
         data = inside(event, "data")

@@ -3,30 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sfmc_producers.push.posts import Form, NotReadableError, Post, events_of, inside, json_of
-from sfmc_producers.sources.arrivals import Ignored, Record
-from sfmc_producers.sources.s3_events import read_bridge, read_record
+from sfmc_producers.push.posts import PLACE, Form, Place, Post, events_of, json_of
+from sfmc_producers.sources import s3_events
+from sfmc_producers.sources.arrivals import Record
 
 
 def split(post: Post) -> Sequence[Any]:
-    """Give the records of a notification, each on its own."""
-    return records_of(json_of(post.body))
+    """Give the records of a notification, each on its own; an array is one of events."""
+    value = json_of(post.body)
+    return s3_events.events_of(value) if isinstance(value, Mapping) else events_of(value)
 
 
-def records_of(value: Any) -> Sequence[Any]:
-    """Give the records of a notification; another event is one record."""
-    if not isinstance(value, Mapping) or "Records" not in value:
-        return events_of(value)
-    if not isinstance(value["Records"], list):
-        raise NotReadableError("Records is no array")
-    return value["Records"]
-
-
-def read(event: Any, _location: str = "") -> Record:
-    """Read one record of a notification, an event of EventBridge, or the test event of S3."""
-    if inside(event, "Event") == "s3:TestEvent":
-        return Ignored("test_event")
-    return read_bridge(event) if inside(event, "detail-type") is not None else read_record(event)
+def read(event: Any, _place: Place = PLACE) -> Record:
+    """Read one event, as a queue would bring it."""
+    return s3_events.read(event)
 
 
 FORM = Form(split, read)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sfmc_producers.push.posts import Form, Post, arrival, events_of, inside, json_of, text_at, whole_at
+from sfmc_producers.push.posts import PLACE, Form, Place, Post, arrival, events_of, inside, json_of, text_at, whole_at
 from sfmc_producers.sources.arrivals import Ignored, Record
 
 TYPES = "com.sftpgo.fs."
@@ -17,7 +17,7 @@ def split(post: Post) -> Sequence[Any]:
     return events_of(json_of(post.body))
 
 
-def read(event: Any, location: str = "") -> Record:
+def read(event: Any, place: Place = PLACE) -> Record:
     """Read one event of the hook.
 
     Zeros are left out, so an empty file has no size. Its time stamp is that of the event, not of the file: with
@@ -26,7 +26,7 @@ def read(event: Any, location: str = "") -> Record:
     if inside(event, "specversion") is not None:
         identity = f"{text_at(event, 'source')}#{text_at(event, 'id')}"
         return read_cloudevent(
-            text_at(event, "type"), text_at(event, "source"), inside(event, "data"), location, identity
+            text_at(event, "type"), text_at(event, "source"), inside(event, "data"), place.location, identity
         )
     action = text_at(event, "action")
     if action not in PATHS:
@@ -36,7 +36,7 @@ def read(event: Any, location: str = "") -> Record:
     user, path = text_at(event, "username"), text_at(event, PATHS[action])
     parts = (user, path, inside(event, "session_id"), inside(event, "timestamp"))
     event_id = hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "replace")).hexdigest()
-    return _arrival(user, path, location, whole_at(event, "file_size") or 0, event_id)
+    return _arrival(user, path, place.location, whole_at(event, "file_size") or 0, event_id)
 
 
 def read_cloudevent(kind: str, source: str, data: Any, location: str, event_id: str) -> Record:

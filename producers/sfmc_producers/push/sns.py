@@ -6,10 +6,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from sfmc_producers.push import s3
-from sfmc_producers.push.posts import Form, NotReadableError, Post, UnusablePostError, inside, json_of, text_at
+from sfmc_producers.push.posts import Form, Post, UnusablePostError, inside, json_of, text_at
+from sfmc_producers.sources.s3_events import NOTIFICATION, enveloped
 
 TOPIC = re.compile(r"arn:(aws|aws-cn|aws-us-gov):sns:([a-z0-9-]+):\d{12}:[A-Za-z0-9_.-]+")
-NOTIFICATION, CONFIRMATION = "Notification", "SubscriptionConfirmation"
+CONFIRMATION = "SubscriptionConfirmation"
 _SIGNED = {
     NOTIFICATION: ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     CONFIRMATION: ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
@@ -58,15 +59,9 @@ def _is_on_host(url: str, topic: str) -> bool:
 
 
 def split(post: Post) -> Sequence[Any]:
-    """Give the records of a notification: its message is JSON as text."""
+    """Give the events of a notification, as a queue would bring them."""
     envelope = envelope_of(post)
-    if envelope["Type"] != NOTIFICATION:
-        return []
-    message = text_at(envelope, "Message")
-    try:
-        return s3.records_of(json_of(message.encode()))
-    except NotReadableError as error:
-        raise NotReadableError(f"Message: {error}") from None
+    return enveloped(envelope) if envelope["Type"] == NOTIFICATION else []
 
 
 FORM = Form(split, s3.read)

@@ -32,7 +32,7 @@ _ACCOUNT = re.compile(r"/storageAccounts/([^/]+)", re.IGNORECASE)
 
 def parser(*, hierarchical: bool) -> Callable[[bytes], Sequence[Record]]:
     """Give what reads the messages of one queue."""
-    complete = HIERARCHICAL_COMPLETE if hierarchical else COMPLETE
+    complete = complete_in(hierarchical=hierarchical)
 
     def parse(body: bytes) -> Sequence[Record]:
         try:
@@ -43,6 +43,11 @@ def parser(*, hierarchical: bool) -> Callable[[bytes], Sequence[Record]]:
         return read_each(events, lambda event: read(event, complete))
 
     return parse
+
+
+def complete_in(*, hierarchical: bool) -> frozenset[str]:
+    """Give the calls after which a blob is whole in an account of this sort."""
+    return HIERARCHICAL_COMPLETE if hierarchical else COMPLETE
 
 
 def plain(body: bytes) -> bytes:

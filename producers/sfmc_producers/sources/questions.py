@@ -183,7 +183,7 @@ def _posted(body: bytes, options: PushOptions) -> Sequence[Record]:
         events = form.split(Post({"content-type": "application/json"}, body))
     except (UnusablePostError, NotReadableError) as error:
         return [Unreadable(str(error))]
-    return [readable(form, event, options.location) for event in events]
+    return [readable(form, event, options.place) for event in events]
 
 
 def _file(path: Path, given: str, opened: Opened | None) -> FileInfo:

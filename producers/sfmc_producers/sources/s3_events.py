@@ -23,6 +23,11 @@ MAJOR = "2"
 UPLOADS = frozenset({"Put", "Post", "Copy", "CompleteMultipartUpload"})
 """The ObjectCreated events that bring content; MinIO also has some for tags and locks of an old object."""
 
+NOTIFICATION = "Notification"
+"""The type of an envelope of SNS that has a message."""
+
+NEITHER = "it is no event of S3, EventBridge or SNS"
+
 CEPH = "ceph:s3"
 CEPH_UPLOADS = UPLOADS - {"Post"}
 """Ceph says `ObjectCreated:Post` when an upload in parts begins."""
@@ -31,34 +36,47 @@ CEPH_UPLOADS = UPLOADS - {"Post"}
 def parse(body: bytes) -> Sequence[Record]:
     """Read one message of a queue: what is in it shows its form."""
     try:
-        return _records(json_of(body))
+        return read_each(_events(json_of(body)), read)
     except NotReadableError as error:
         return [Unreadable(str(error))]
 
 
-def _records(value: Any) -> Sequence[Record]:
+def _events(value: Any) -> Sequence[Any]:
     if inside(value, "TopicArn") is None or inside(value, "Type") is None:
-        return _read(value)
-    if value["Type"] != "Notification":
+        return events_of(value)
+    if value["Type"] != NOTIFICATION:
         raise NotReadableError("a topic of SNS asks to be confirmed: open the SubscribeURL of the message")
+    return enveloped(value)
+
+
+def enveloped(envelope: Mapping[str, Any]) -> Sequence[Any]:
+    """Give the events in a notification of SNS, which has JSON as text; raises NotReadableError."""
     try:
-        # The envelope has JSON as text.
-        return _read(json_of(text_at(value, "Message").encode()))
+        return events_of(json_of(text_at(envelope, "Message").encode(), most=None))
     except NotReadableError as error:
         raise NotReadableError(f"Message: {error}") from None
 
 
-def _read(value: Any) -> Sequence[Record]:
-    """Read a message without its envelope; raises NotReadableError."""
-    if inside(value, "Event") == "s3:TestEvent":
-        return [Ignored("test_event")]
-    if inside(value, "detail-type") is not None:
-        return read_each([value], read_bridge)
-    if not isinstance(value, Mapping) or "Records" not in value:
-        raise NotReadableError("it is no event of S3, EventBridge or SNS")
+def events_of(value: Any) -> Sequence[Any]:
+    """Give the events of a message without its envelope: its Records, or itself; raises NotReadableError."""
+    if not isinstance(value, Mapping):
+        raise NotReadableError(NEITHER)
+    if "Records" not in value:
+        return [value]
     if not isinstance(value["Records"], list):
         raise NotReadableError("Records is no array")
-    return read_each(value["Records"], read_record)
+    return value["Records"]
+
+
+def read(event: Any) -> Record:
+    """Read one record of a notification, an event of EventBridge, or the test event of S3; raises NotReadableError."""
+    if inside(event, "Event") == "s3:TestEvent":
+        return Ignored("test_event")
+    if inside(event, "detail-type") is not None:
+        return read_bridge(event)
+    if inside(event, "eventSource") is None:
+        raise NotReadableError(NEITHER)
+    return read_record(event)
 
 
 def read_record(event: Any) -> Record:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sfmc_import.request import FileInfo
 from sfmc_producers.push.forms import FORMS
-from sfmc_producers.push.posts import NotReadableError, Post, UnusablePostError, json_of, readable
+from sfmc_producers.push.posts import PLACE, NotReadableError, Place, Post, UnusablePostError, json_of, readable
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Record, Unreadable
 from tests.support import posts
 from tests.support.posts import JSON, packed
@@ -16,7 +16,7 @@ from tests.support.posts import JSON, packed
 
 def read(form: str, body: Any, headers: dict[str, str] | None = None, location: str = "") -> list[Record]:
     raw = body if isinstance(body, bytes) else packed(body)
-    return [readable(FORMS[form], each, location) for each in FORMS[form].split(Post(headers or JSON, raw))]
+    return [readable(FORMS[form], each, Place(location)) for each in FORMS[form].split(Post(headers or JSON, raw))]
 
 
 def only_file(records: list[Record]) -> FileInfo:
@@ -171,7 +171,7 @@ def test_a_binary_event_has_its_attributes_in_headers_which_are_decoded_once() -
     headers = {**EVENTARC, "ce-type": "com.example", "ce-source": '"%2Fshop%20%C3%A9 \\"x\\"+%2520"'}
     [event] = FORMS["cloudevents"].split(Post(headers, packed(posts.cloudevent()["data"])))
     assert event["source"] == '/shop é "x"+%20'
-    assert isinstance(readable(FORMS["cloudevents"], event, ""), Arrival)
+    assert isinstance(readable(FORMS["cloudevents"], event, PLACE), Arrival)
 
 
 @pytest.mark.parametrize("name", ["ce-id", "ce-source", "ce-type", "ce-specversion"])
@@ -236,7 +236,7 @@ NAMES = (
 
 @given(st.sampled_from(sorted(FORMS)), st.dictionaries(st.sampled_from(NAMES), JSON_VALUES) | JSON_VALUES)
 def test_any_json_is_read_as_a_record_and_raises_nothing_else(form: str, event: Any) -> None:
-    assert isinstance(readable(FORMS[form], event, ""), Record)
+    assert isinstance(readable(FORMS[form], event, PLACE), Record)
 
 
 @given(st.sampled_from(sorted(FORMS)), st.binary(max_size=200), st.dictionaries(st.text(), st.text(), max_size=3))
@@ -251,5 +251,5 @@ def test_any_body_is_split_or_refused(form: str, body: bytes, headers: dict[str,
 @pytest.mark.parametrize(("form", "body", "headers", "expected"), CASES)
 def test_what_is_split_can_be_written_as_json_and_read_again(form, body, headers, expected) -> None:
     [event] = FORMS[form].split(Post(headers, packed(body)))
-    again = FORMS[form].read(json_of(packed(event)), "")
+    again = FORMS[form].read(json_of(packed(event)), PLACE)
     assert only_file([again]) == expected
