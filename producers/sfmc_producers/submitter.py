@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TypeVar
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -338,21 +338,25 @@ class Submitter:
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _submit(self, file_info: FileInfo, target: Routed, source: str, event_id: str | None) -> SubmitResult:
-        """Submit under the id that the file always has; under a new one where another request has taken that."""
+        """Submit under the id that the file always has; under its second one where another request has taken that."""
         given = _submission(file_info, target, event_id, source)
         try:
             return self._client.submit(**given)
         except IdTakenError:
             names = {"request_id": given["request_id"], "customer_key": target.customer_key}
             log.warning("file_id_taken", file=file_info.name, **names)
-            given["request_id"] = str(uuid4())
+            # The same each time: the file is seen again by events that come again, and by scans.
+            given["request_id"] = str(uuid5(FILES_NAMESPACE, f"{given['request_id']}\nsecond"))
             return self._client.submit(**given)
 
     def _answer(
         self, answer: SubmitResult | NotTaken, file_info: FileInfo, target: Routed, event_id: str | None, source: str
     ) -> SubmitResult | InvalidRequest | None:
         if isinstance(answer, IdTakenError):
-            return self._ledger.call(lambda: self._submit(file_info, target, source, event_id))
+            try:
+                return self._ledger.call(lambda: self._submit(file_info, target, source, event_id))
+            except BadRequestError as error:
+                return InvalidRequest(problems=tuple(error.problems))
         if isinstance(answer, BadRequestError):
             return InvalidRequest(problems=tuple(answer.problems))
         return None if isinstance(answer, ServiceUnavailableError) else answer

@@ -14,6 +14,9 @@ from sfmc_import.redis_address import parse_redis_url
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_rights import ARGUMENTS, NEWER, ROLES, UNTRIED, RoleName, rules
 from sfmc_import.redis_server import check_rights
+from sfmc_producers.sources.dead_letters import SourceDeadLetters
+from sfmc_transport import Keys as Transport
+from sfmc_transport import dead_letters
 from tests.support.processes import RunningSystem, running_system
 from tests.support.sources import example_of, use_policy
 from tests.support.waiting import eventually
@@ -83,6 +86,19 @@ def test_every_path_works_with_the_rights_of_its_role(stack: RunningSystem) -> N
     assert stack.names().count("completed") == 3
     commands = (["status", "asked"], ["events"], ["dead-letters"])
     assert [stack.run(*command, **reader).returncode for command in commands] == [0] * 3
+    assert refused(stack) == []
+
+
+def test_a_source_sets_aside_what_it_cannot_read_with_the_rights_of_a_producer(stack: RunningSystem) -> None:
+    keys = Transport()
+    with connect(parse_redis_url(url_of(stack, "producer"))) as redis:
+        letters = SourceDeadLetters(redis, keys)
+        assert letters.add("drop", "1", b"{", "it is not JSON")
+        [letter] = [each for each in dead_letters.listed(stack.client, keys) if each.entry == b"{"]
+        dead_letters.replay(stack.client, keys, letter.id)
+        [sent_back] = letters.replayed("drop")
+        letters.done("drop", sent_back)
+        assert letters.replayed("drop") == []
     assert refused(stack) == []
 
 

@@ -13,7 +13,7 @@ import httpx
 from sfmc_import.settings import Route
 from sfmc_local.processes import stop
 from sfmc_producers.push.options import PushOptions
-from sfmc_producers.sources.intake import Intake, SetAside
+from sfmc_producers.sources.intake import Intake, SentBack, SetAside
 from sfmc_producers.submitter import RoutingRules, Submitter
 from sfmc_server.application import create_app
 from sfmc_server.authentication import Everybody, Verifier
@@ -30,7 +30,7 @@ class Letters:
     """Implements SetAside in memory."""
 
     kept: dict[str, tuple[bytes, str]] = field(default_factory=dict)
-    sent_back: list[bytes] = field(default_factory=list)
+    sent_back: list[SentBack] = field(default_factory=list)
     is_down: bool = False
 
     def add(self, source: str, record_id: str, body: bytes, text: str) -> bool:
@@ -40,15 +40,19 @@ class Letters:
             self.kept.setdefault(record_id, (body, text))
         return not self.is_down
 
-    def replayed(self, source: str) -> list[bytes]:
+    def send_back(self, letter_id: str, body: bytes) -> None:
+        """What an operator does."""
+        self.sent_back.append(SentBack(letter_id, body, body))
+
+    def replayed(self, source: str) -> list[SentBack]:
         """What was sent back."""
         del source
         return list(self.sent_back)
 
-    def done(self, source: str, body: bytes) -> None:
+    def done(self, source: str, letter: SentBack) -> None:
         """Forget it."""
         del source
-        self.sent_back.remove(body)
+        self.sent_back.remove(letter)
 
 
 @dataclass

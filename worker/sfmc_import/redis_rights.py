@@ -47,8 +47,8 @@ ROLES: Mapping[RoleName, Role] = {
     ),
     "producer": Role(
         (*CONNECTING, *SCRIPTS, "exec", "del", "get", "hdel", "hget", "hgetall", "hincrby", "hmget", "hset", "llen",
-         "lpush", "pexpire", "sadd", "set", "smembers", "subscribe", "unsubscribe", "xadd", "xread", "zadd", "zcard",
-         "zpopmin", "zrange", "zrem", "zscore"),
+         "lpush", "lrange", "lrem", "ltrim", "pexpire", "rpush", "sadd", "set", "smembers", "subscribe", "unsubscribe",
+         "xadd", "xlen", "xread", "zadd", "zcard", "zpopmin", "zrange", "zrem", "zscore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),

@@ -1,5 +1,7 @@
 """Looking at, replaying and dropping messages that were set aside; plain functions for an operator's command."""
 
+import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -78,26 +80,49 @@ def reported(client: Client, keys: Keys, letter_id: str) -> None:
 def replay(client: Client, keys: Keys, letter_id: str, queue: str | None = None) -> DeadLetter:
     """Put one back as the last of its queue (or of `queue`, a key) and drop it, in one step; returns it.
 
-    Its count of deaths starts again at none.
+    Its count of deaths starts again at none. What `add` set aside goes back to its source with its id: see `sent_back`.
 
     Raises:
         DeadLetterNotFoundError: as `read`.
     """
     letter = read(client, keys, letter_id)
+    is_record = letter.reason == SOURCE_RECORD and queue is None
+    entry = sent_back(letter) if is_record else without_count(letter.entry)
     target = queue or letter.queue
     if not target:
         raise DeadLetterNotFoundError(f"dead letter {letter_id} names no queue: say which")
     move = client.register_script(REPLAY)
-    if not move(keys=[keys.dead_letters, target], args=[letter_id, without_count(letter.entry)]):
+    if not move(keys=[keys.dead_letters, target], args=[letter_id, entry]):
         raise DeadLetterNotFoundError(f"there is no dead letter {letter_id}")
     return letter
 
 
+SOURCE_RECORD = "source_record"
+"""The reason of what `add` set aside."""
+
+_SENT_BACK = re.compile(rb"(\d+-\d+)\n")
+
+
+def sent_back(letter: DeadLetter) -> bytes:
+    """Give what stands in the queue of a source for a letter that was sent back: its id, a line end, its bytes."""
+    return letter.id.encode() + b"\n" + letter.entry
+
+
+def read_sent_back(entry: bytes) -> tuple[str, bytes]:
+    """Give id and bytes of what stands in the queue of a source; of bytes alone the id is a digest."""
+    found = _SENT_BACK.match(entry)
+    return (found[1].decode(), entry[found.end() :]) if found else (hashlib.sha256(entry).hexdigest(), entry)
+
+
 ADD = """
--- KEYS: dead letters, unreported, mark.  ARGV: most, seconds, entry, queue, reason, detail.
+-- KEYS: dead letters, unreported, mark.  ARGV: most, seconds, entry, queue, reason, detail, many, bytes, detail if cut.
 if not redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2]) then return false end
+local entry, detail = ARGV[3], ARGV[6]
+if #entry > tonumber(ARGV[8]) and redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[7]) then
+    entry, detail = string.sub(entry, 1, tonumber(ARGV[8])), ARGV[9]
+end
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
-    'entry', ARGV[3], 'queue', ARGV[4], 'reason', ARGV[5], 'detail', ARGV[6])
+    'entry', entry, 'queue', ARGV[4], 'reason', ARGV[5], 'detail', detail)
 redis.call('RPUSH', KEYS[2], id)
 redis.call('LTRIM', KEYS[2], -ARGV[1], -1)
 return id
@@ -106,16 +131,22 @@ return id
 MOST = 10_000
 """Dead letters that are kept, as in TRANSPORT_OPTIONS."""
 
+MANY = 200
+LARGE_BYTES, SMALL_BYTES = 256 * 1024, 4 * 1024
+"""What is kept of bytes that came from elsewhere: the second while there are MANY letters. So all of them together
+have at most 200 times the first and 10,000 times the second, 90 MiB; a single event is rarely longer than the second.
+"""
 
-def add(
-    client: Client, keys: Keys, entry: bytes, *, queue: str, reason: str, detail: str, once: tuple[str, int]
-) -> str | None:
+
+def add(client: Client, keys: Keys, entry: bytes, *, queue: str, detail: str, once: tuple[str, int]) -> str | None:
     """Set bytes aside that came from elsewhere; returns the id, None where `once` (a key, seconds) stands already.
 
-    A replay puts them at the end of `queue`, a key that their source reads.
+    A replay puts them at the end of `queue`, a key that their source reads. Long ones are cut, and the detail says so.
     """
     mark, seconds = once
-    arguments = [MOST, seconds, entry, queue, reason, detail]
+    cut = f"{detail} (cut: it had {len(entry)} bytes)"
+    arguments: list[Any] = [MOST, seconds, entry[:LARGE_BYTES], queue, SOURCE_RECORD]
+    arguments += [cut if len(entry) > LARGE_BYTES else detail, MANY, SMALL_BYTES, cut]
     found = client.register_script(ADD)(keys=[keys.dead_letters, keys.unreported, mark], args=arguments)
     return None if found is None else found.decode()
 

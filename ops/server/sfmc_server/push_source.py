@@ -161,18 +161,19 @@ class PushSource:
 
     def replay(self) -> None:
         """Take what an operator sent back; what still cannot be read is set aside anew."""
-        for body in self._set_aside.replayed(self.name):
-            try:
-                events: Sequence[Any] = [orjson.loads(body)]
-            except orjson.JSONDecodeError:
-                is_done = self._put_aside(body, "it is not JSON", f"replayed:{time.time_ns()}")
-            else:
-                taken = self._take_events(events, f"replayed:{time.time_ns()}")
-                is_done = "not_now" not in taken
-                if "unusable" in taken:
-                    is_done = self._put_aside(body, "it is nested too deeply", f"replayed:{time.time_ns()}")
-            if is_done:
-                self._set_aside.done(self.name, body)
+        for letter in self._set_aside.replayed(self.name):
+            if self._take_again(letter.body, f"replayed:{letter.id}"):
+                self._set_aside.done(self.name, letter)
+
+    def _take_again(self, body: bytes, again: str) -> bool:
+        try:
+            events: Sequence[Any] = [orjson.loads(body)]
+        except orjson.JSONDecodeError:
+            return self._put_aside(body, "it is not JSON", again)
+        taken = self._take_events(events, again)
+        if "unusable" in taken:
+            return self._put_aside(body, "it is nested too deeply", again)
+        return "not_now" not in taken
 
     def _confirm(self, messages: SnsMessages, post: Post) -> None:
         envelope = sns.envelope_of(post)

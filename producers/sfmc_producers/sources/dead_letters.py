@@ -5,13 +5,11 @@ from contextlib import suppress
 from redis import Redis
 from redis.exceptions import RedisError
 
+from sfmc_producers.sources.intake import SentBack
 from sfmc_transport import Keys
-from sfmc_transport.dead_letters import add
+from sfmc_transport.dead_letters import add, read_sent_back
 
-REASON = "source_record"
 MOST_AT_ONCE = 10
-MOST_BYTES = 256 * 1024
-"""What is kept of a body: ten thousand of them must not fill Redis. Queues carry up to 1 MiB, senders post more."""
 
 REMEMBERED_SECONDS = 7 * 86400
 """How long a record that comes again makes no second dead letter: longer than queues keep a message in their hands."""
@@ -27,25 +25,23 @@ class SourceDeadLetters:
         """Keep the bytes once for each id; False when Redis does not take them now."""
         try:
             queue, once = self._queue(source), self._key(f"set-aside:{source}:{record_id}")
-            if len(body) > MOST_BYTES:
-                body, text = body[:MOST_BYTES], f"{text} (cut: it had {len(body)} bytes)"
-            add(self._redis, self._keys, body, queue=queue, reason=REASON, detail=text, once=(once, REMEMBERED_SECONDS))
+            add(self._redis, self._keys, body, queue=queue, detail=text, once=(once, REMEMBERED_SECONDS))
         except RedisError:
             return False
         return True
 
-    def replayed(self, source: str) -> list[bytes]:
+    def replayed(self, source: str) -> list[SentBack]:
         """Give what `sfmc-import dead-letters replay` sent back to this source; nothing while Redis is away."""
         try:
             found: list[bytes] = self._redis.lrange(self._queue(source), 0, MOST_AT_ONCE - 1)  # type: ignore[assignment]
         except RedisError:
             return []
-        return found
+        return [SentBack(*read_sent_back(each), each) for each in found]
 
-    def done(self, source: str, body: bytes) -> None:
-        """Forget one that was sent back; while Redis is away it comes once more."""
+    def done(self, source: str, letter: SentBack) -> None:
+        """Forget one that was sent back; while Redis is away it comes once more, under the same id."""
         with suppress(RedisError):
-            self._redis.lrem(self._queue(source), 1, body)  # type: ignore[arg-type]
+            self._redis.lrem(self._queue(source), 1, letter.entry)  # type: ignore[arg-type]
 
     def _queue(self, source: str) -> str:
         return self._key(f"source:{source}")

@@ -14,6 +14,18 @@ from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.submitter import InvalidRequest, Submitter
 
 
+@dataclass(frozen=True, slots=True)
+class SentBack:
+    """A dead letter that an operator sent back: `entry` are its bytes as Redis has them, the same each time it comes.
+
+    `id` is that of the letter: what still cannot be read is a new letter, and one however often it comes.
+    """
+
+    id: str
+    body: bytes
+    entry: bytes
+
+
 class SetAside(Protocol):
     """Keeps what cannot be read as a dead letter."""
 
@@ -21,11 +33,11 @@ class SetAside(Protocol):
         """Keep the bytes once for each id; False when Redis does not take them now."""
         ...
 
-    def replayed(self, source: str) -> list[bytes]:
+    def replayed(self, source: str) -> list[SentBack]:
         """Give what an operator sent back to this source."""
         ...
 
-    def done(self, source: str, body: bytes) -> None:
+    def done(self, source: str, letter: SentBack) -> None:
         """Forget one that was sent back."""
         ...
 

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import uuid4
 
 import structlog
 
@@ -130,10 +129,10 @@ class Receiver:
 
     def _round(self, wakeup: Wakeup) -> None:
         self._mailbox = self._mailbox or self._open()
-        for body in self._set_aside.replayed(self.name) if self._replays else ():
+        for letter in self._set_aside.replayed(self.name) if self._replays else ():
             # An id of its own: what still cannot be read becomes a dead letter again.
-            if self._take([Message(uuid4().hex, body)]) == [True]:
-                self._set_aside.done(self.name, body)
+            if self._take([Message(f"replayed:{letter.id}", letter.body)]) == [True]:
+                self._set_aside.done(self.name, letter)
         new = self._receive(self._mailbox, wakeup)
         if wakeup.is_closing and not new:
             return

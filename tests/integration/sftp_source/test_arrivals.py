@@ -7,6 +7,7 @@ import pytest
 
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import Route
+from sfmc_producers.sources.intake import SentBack
 from sfmc_producers.sources.sftp.entries import NS
 from tests.integration.sftp_source.watched import WatchedServer
 from tests.support.sftp_server import entry, listing_of
@@ -141,7 +142,7 @@ def test_a_name_that_is_too_long_is_set_aside_and_looked_at_again_when_it_is_sen
     watched.pass_time(2, 2)
     [(body, text)] = watched.kept.letters.values()
     assert "file.name must be a text of 1 to 1024 characters" in text
-    watched.kept.sent_back.append(body)
+    watched.kept.sent_back.append(SentBack("1-0", body, body))
     watched.pass_time(2, 2)
     assert len(watched.kept.letters) == 2
     assert watched.kept.sent_back == []

@@ -33,8 +33,8 @@ class Kept:
     def replayed(self, _source):
         return list(self.sent_back)
 
-    def done(self, _source, body):
-        self.sent_back.remove(body)
+    def done(self, _source, letter):
+        self.sent_back.remove(letter)
 
 
 class WatchedServer:

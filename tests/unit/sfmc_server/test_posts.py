@@ -4,10 +4,12 @@ import gzip
 import socket
 import zlib
 from collections.abc import AsyncIterator
+from uuid import uuid5
 
 import orjson
 import pytest
 
+from sfmc_producers.submitter import FILES_NAMESPACE
 from sfmc_server.answers import Answer, RefusedError
 from sfmc_server.authentication import Received
 from sfmc_server.bodies import Budget
@@ -157,14 +159,47 @@ def test_what_can_never_be_taken_is_400_or_415(push: Push, body: bytes, headers:
 
 
 def test_what_an_operator_sends_back_is_taken_and_what_still_cannot_be_read_is_kept_again(push: Push) -> None:
-    push.letters.sent_back = [posts.packed(posts.cloudevent()), b"{"]
+    push.letters.send_back("1-0", posts.packed(posts.cloudevent()))
+    push.letters.send_back("2-0", b"{")
     push.source.replay()
-    push.letters.sent_back.append(b"{")
+    push.letters.send_back("3-0", b"{")
     push.source.replay()
 
     assert push.letters.sent_back == []
     assert push.client.started == [("orders.csv", "orders")]
     assert [body for body, _ in push.letters.kept.values()] == [b"{", b"{"]
+
+
+def test_an_event_whose_id_another_request_took_is_one_request_however_often_it_comes(push: Push) -> None:
+    push.post(posts.cloudevent())
+    [(usual, request)] = push.client.requests.items()
+    push.client.requests.clear()
+    push.client.submit(request_id=usual, file=request.file, customer_key="other", mid=push.client.mid)
+
+    for _ in range(3):
+        assert push.post(posts.cloudevent()).json() == counts(taken=1)
+    assert push.client.started == [("orders.csv", "other"), ("orders.csv", "orders")]
+
+
+def test_a_file_both_of_whose_ids_are_taken_is_set_aside(push: Push) -> None:
+    push.post(posts.cloudevent())
+    [(usual, request)] = push.client.requests.items()
+    for each in (usual, str(uuid5(FILES_NAMESPACE, f"{usual}\nsecond"))):
+        push.client.requests.pop(each, None)
+        push.client.submit(request_id=each, file=request.file, customer_key="other", mid=push.client.mid)
+
+    assert push.post(posts.cloudevent()).json() == counts(set_aside=1)
+
+
+@pytest.mark.parametrize("body", [posts.packed(posts.cloudevent()), posts.packed(posts.cloudevent(data=1)), b"{"])
+def test_a_letter_that_was_sent_back_and_whose_end_redis_missed_is_one_request_or_one_letter(
+    push: Push, body: bytes
+) -> None:
+    for _ in range(3):
+        push.letters.send_back("1-0", body)
+        push.source.replay()
+
+    assert len(push.client.requests) + len(push.letters.kept) == 1
 
 
 def test_a_source_that_ends_takes_no_further_event(push: Push) -> None:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import BinaryIO
-from uuid import uuid4
 
 import asyncssh
 import orjson
@@ -323,11 +322,11 @@ class SftpSource:
 
     def _take_back(self) -> None:
         """Look anew at everything that was set aside, when an operator sends some of it back."""
-        for body in self._set_aside.replayed(self.name):
-            self._attempt = f":{uuid4().hex}"
+        for letter in self._set_aside.replayed(self.name):
+            self._attempt = f":{letter.id}"
             for memory in self._memories():
                 memory.clear()
-            self._set_aside.done(self.name, body)
+            self._set_aside.done(self.name, letter)
 
     def _say_once(self, event: str, name: str, state: object, *, of: str | None = None, **fields: object) -> None:
         """Say something about a file once; `of` stands for all files that one line is enough for."""
