@@ -37,6 +37,9 @@ MAX_WAITING = 64
 MAX_TOGETHER = 64
 """POSTs whose events are recorded together."""
 
+TOGETHER_BYTES = 65_536
+"""A longer body, or one that is packed, is worked on alone: it may have thousands of events, and fill memory."""
+
 TIME_LIMIT_SECONDS = 0.05
 """How long POSTs wait for those before them: longer than it takes to record them, unless a backend is slow."""
 
@@ -66,6 +69,11 @@ class RefusalLog:
         self._log.warning("push_refused", posts=count, detail="the signature or the token is not that of the sender")
 
 
+def is_large(received: Received) -> bool:
+    """Tell whether a POST may have so much in it that no other should wait for it."""
+    return len(received.raw) > TOGETHER_BYTES or "content-encoding" in received.headers
+
+
 Read = TypeVar("Read")
 
 
@@ -93,7 +101,7 @@ class PushSource:
             raise RefusedError(later(1.0))
         self._waiting += 1
         try:
-            if self._is_alone:
+            if self._is_alone or is_large(received):
                 [answer] = await asyncio.get_running_loop().run_in_executor(self._threads, self.answers, [received])
                 if isinstance(answer, Exception):
                     raise answer

@@ -1,5 +1,6 @@
 """What becomes of POSTs when the server is killed, Redis is cut, or a sender is slow."""
 
+import gzip
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -85,6 +87,35 @@ def test_while_redis_is_cut_in_the_middle_the_sender_gets_503_and_posts_until_al
         eventually(lambda: post(server, events).status_code == 200, 60, "all is taken")
         assert httpx.get(f"{server.url}/readyz").status_code == 200
     assert accepted(system) == once_each(events)
+
+
+def test_ten_thousand_events_of_one_body_are_taken_once_each_and_one_more_is_413(system) -> None:
+    events = batch(10_000)
+    with running_server(system, POLICY) as server:
+        assert post(server, events).json() == {"taken": 10_000, "ignored": 0, "set_aside": 0}
+        assert post(server, [*events, posts.cloudevent("more.csv")]).status_code == 413
+    assert accepted(system) == once_each(events)
+
+
+def most_memory_of(server: Server) -> int:
+    """The most memory that a server has had so far, in bytes."""
+    lines = Path(f"/proc/{server.child.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the most memory of a process")
+def test_gzip_bombs_at_once_are_413_cost_little_memory_and_the_next_post_is_taken(system) -> None:
+    bomb = gzip.compress(b" " * (256 << 20), compresslevel=1)
+    headers = BATCH | {"content-encoding": "gzip"}
+    with running_server(system, POLICY) as server, ThreadPoolExecutor(8) as pool:
+        assert post(server, batch(1)).status_code == 200
+        before = most_memory_of(server)
+        url = f"{server.url}/events/drop"
+        sent = [pool.submit(httpx.post, url, content=bomb, headers=headers, timeout=120) for _ in range(16)]
+        assert [each.result().status_code for each in sent] == [413] * 16
+        assert most_memory_of(server) - before < 200 << 20
+        assert post(server, batch(2)).json()["taken"] == 2
+    assert accepted(system) == once_each(batch(2))
 
 
 def test_two_servers_that_get_the_same_events_at_once_and_out_of_order_make_one_request_each(system) -> None:

@@ -1,21 +1,25 @@
 """What a POST is answered, and what of it is taken."""
 
+import asyncio
 import gzip
 import socket
+import threading
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from uuid import uuid5
 
 import orjson
 import pytest
 
+from sfmc_import.client import NotTaken, Submission, SubmitResult
 from sfmc_producers.submitter import FILES_NAMESPACE
 from sfmc_server.answers import Answer, RefusedError
 from sfmc_server.authentication import Received
 from sfmc_server.bodies import Budget
-from sfmc_server.push_source import MAX_WAITING
+from sfmc_server.push_source import MAX_WAITING, TOGETHER_BYTES
 from tests.support import posts
-from tests.support.push_servers import Push, pushing
+from tests.support.fake_client import FakeClient
+from tests.support.push_servers import Letters, Push, push_source, pushing
 
 BATCH = {"content_type": "application/cloudevents-batch+json"}
 
@@ -179,6 +183,37 @@ def test_an_event_whose_id_another_request_took_is_one_request_however_often_it_
     for _ in range(3):
         assert push.post(posts.cloudevent()).json() == counts(taken=1)
     assert push.client.started == [("orders.csv", "other"), ("orders.csv", "orders")]
+
+
+class HeldClient(FakeClient):
+    """Takes `large.csv` only when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def submit_many(self, submissions: Sequence[Submission]) -> list[SubmitResult | NotTaken]:
+        if any(each["file"].name == "large.csv" for each in submissions):  # type: ignore[union-attr]
+            assert self.go_on.wait(30)
+        return super().submit_many(submissions)
+
+
+@pytest.mark.parametrize("headers", [{"content-encoding": "gzip"}, {}], ids=["packed", "long"])
+def test_no_post_waits_for_one_that_is_long_or_packed_and_came_with_it(headers: dict[str, str]) -> None:
+    client = HeldClient()
+    source = push_source(client, Letters())
+    large = posts.packed(posts.cloudevent("large.csv", note="x" * TOGETHER_BYTES))
+    body = gzip.compress(large) if headers else large
+    head = {"content-type": "application/cloudevents+json"}
+
+    async def both() -> list[Answer]:
+        first = asyncio.ensure_future(source.take(Received(head | headers, {}, body)))
+        other = await source.take(Received(head, {}, posts.packed(posts.cloudevent())))
+        client.go_on.set()
+        return [await first, other]
+
+    assert [each.status for each in asyncio.run(both())] == [200, 200]
+    source.close()
 
 
 def test_a_file_both_of_whose_ids_are_taken_is_set_aside(push: Push) -> None:
