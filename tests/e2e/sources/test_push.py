@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support import posts
 from tests.support.processes import RunningSystem, running_system
@@ -52,6 +53,21 @@ def test_a_wrong_signature_and_an_old_one_are_401_and_start_nothing(system) -> N
         old = post(server, posts.cloudevent("orders_2.csv"), age=301)
     assert (wrong.status_code, old.status_code) == (401, 401)
     assert [event for event in system.events() if "orders_2.csv" in str(event)] == []
+
+
+def test_an_event_that_is_signed_for_a_public_key_is_taken_beside_those_of_the_old_secret(system) -> None:
+    private = Ed25519PrivateKey.generate()
+    public = "whpk_" + base64.b64encode(private.public_key().public_bytes_raw()).decode()
+    both = {"SFMC_SOURCE_SHOP_SECRET": f"{SECRET['SFMC_SOURCE_SHOP_SECRET']} {public}"}
+    with running_server(system, example_of("push"), **both) as server:
+        body, sent = posts.packed(posts.cloudevent("orders_3.csv")), int(time.time())
+        headers = {"webhook-id": "msg_3", "webhook-timestamp": str(sent), "content-type": "application/json"}
+        for signer, status in ((Ed25519PrivateKey.generate(), 401), (private, 200)):
+            signature = base64.b64encode(signer.sign(f"msg_3.{sent}.".encode() + body)).decode()
+            signed = headers | {"webhook-signature": f"v1a,{signature}"}
+            answer = httpx.post(f"{server.url}/events/shop", content=body, headers=signed, timeout=30)
+            assert answer.status_code == status
+        assert post(server, posts.cloudevent("orders_4.csv")).status_code == 200
 
 
 def test_an_event_that_cannot_be_read_is_a_dead_letter_that_is_sent_back_to_the_source(system) -> None:
