@@ -5,6 +5,7 @@ import socketserver
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,8 +53,13 @@ def sound_stack(settings: Mapping[str, str] | None = None, options: Sequence[str
         logs = list(stack.folder.glob("*-*.log"))
         assert logs
         for log in logs:
-            assert "Traceback" not in log.read_text()
+            assert tracebacks(log) == [], "\n".join(tracebacks(log))
             assert records(log) is not None
+
+
+def tracebacks(log: Path) -> list[str]:
+    """Give the lines with a traceback: they alone say what went wrong."""
+    return [line for line in log.read_text().splitlines() if "Traceback" in line]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import structlog
 from celery import Task
-from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
 from sfmc_import import following, messages, request, service
@@ -35,7 +34,7 @@ from sfmc_import.retrying import PUBLISH, WAKE_PAUSE_SECONDS
 from sfmc_import.service import Outcome
 from sfmc_import.states import NOT_STARTED, TERMINAL, DueRequest
 from sfmc_transport import ONCE_HEADER
-from sfmc_transport.consumer import RefusedError
+from sfmc_transport.consumer import GivenBackError, RefusedError
 
 log = structlog.get_logger("sfmc_import.tasks")
 T = TypeVar("T")
@@ -112,7 +111,7 @@ def run_task_body(event: str, work: Callable[[], dict[str, Any]]) -> dict[str, A
         return work()
     except LedgerUnavailableError as error:
         log.error("ledger_unreachable", error=str(error), action="requeued")
-        raise Reject(str(error), requeue=True) from error
+        raise GivenBackError(str(error)) from error
     except RefusedError:
         raise
     except Exception as error:

@@ -31,6 +31,17 @@ class RefusedError(Reject):
         return type(self), (self.code, self.detail)
 
 
+class GivenBackError(Reject):
+    """Sends the message of a task back to its queue; the task has logged why."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, requeue=True)
+        self.args = (detail,)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args
+
+
 DATA_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What Celery raises over a message of an unexpected shape, before any task code runs."""
 
@@ -57,8 +68,8 @@ class Consumer(CeleryConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Celery logs a refusal with its traceback; the task and the dead letter say what is wrong.
-        logging.getLogger(trace.__name__).addFilter(_is_no_refusal)
+        # Celery logs these with a traceback; the task, or the dead letter, has said what is wrong.
+        logging.getLogger(trace.__name__).addFilter(_is_not_said)
 
     def ensure_connected(self, conn: Any) -> Any:
         """As Celery's, with short pauses between the tries."""
@@ -155,9 +166,9 @@ def logged_once(is_logged: bool) -> Iterator[None]:
             logger.removeFilter(_refuse)
 
 
-def _is_no_refusal(record: logging.LogRecord) -> bool:
+def _is_not_said(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-    return not isinstance(getattr(error, "exc", error), RefusedError)
+    return not isinstance(getattr(error, "exc", error), (RefusedError, GivenBackError))
 
 
 def _refuse(record: logging.LogRecord) -> bool:

@@ -1,10 +1,12 @@
 """What a worker does with a message after it was asked to end, and how long it waits for a broker that is away."""
 
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from celery import Celery
+from celery.app.trace import build_tracer
 from celery.worker import state
 
 from sfmc_transport import consumer
@@ -65,3 +67,28 @@ def test_a_worker_tries_every_few_seconds_however_long_the_outage() -> None:
         worker.consumer.ensure_connected(connection)
 
     assert connection.longest_pause <= 3
+
+
+@pytest.mark.parametrize(
+    "error", [consumer.RefusedError("no", "it is wrong"), consumer.GivenBackError("Redis is away")]
+)
+def test_a_task_that_said_why_its_message_is_not_done_is_not_logged_again_with_a_traceback(
+    error: consumer.Reject, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Celery("logging", broker="memory://", set_as_current=False) as app:
+
+        @app.task(name="failing", shared=False)
+        def failing() -> None:
+            raise error
+
+        app.WorkController(pool_cls="solo", consumer_cls=consumer.Consumer)
+        answer = build_tracer("failing", failing, app=app)("id", (), {}, {"id": "id", "args": (), "kwargs": {}})
+
+    assert answer.retval.exception.exc is error
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_an_error_that_sends_a_message_back_survives_the_way_between_processes() -> None:
+    copy = pickle.loads(pickle.dumps(consumer.GivenBackError("Redis is away")))
+
+    assert (type(copy), copy.reason, copy.requeue) == (consumer.GivenBackError, "Redis is away", True)
