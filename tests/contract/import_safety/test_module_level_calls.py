@@ -9,8 +9,8 @@ HARMLESS = {
     # values
     *("dataclass", "field", "frozenset", "dict", "set", "tuple", "range", "getattr", "MappingProxyType", "TypeVar"),
     *("re.compile", "map", "sorted", "str", "join", "items", "values", "upper", "removeprefix", "partial", "Path"),
-    *("Failed", "NotApplied", "Outcome", "PlainSecret", "SecretStr", "Subcommand", "_plainly", "_transitions", "examples"),
-    *("Key", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each"),
+    *("NotApplied", "Outcome", "PlainSecret", "SecretStr", "Subcommand", "_plainly", "_transitions", "examples"),
+    *("Key", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each", "Failed"),
     *("dict.fromkeys", "float", "list", "UUID"),
     # fields and checks of the settings
     *("ConfigDict", "Field", "AfterValidator", "BeforeValidator", "field_validator", "model_validator"),
