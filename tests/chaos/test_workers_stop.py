@@ -83,7 +83,8 @@ def test_a_rolling_restart_of_three_workers_under_load_loses_nothing_and_starts_
     assert set(outcomes.values()) <= {"completed", "completed_empty", "import_failed"}
     for request in requests.values():
         names = system.names(request)
-        assert names.count("starting") == 1 + names.count("retrying"), names
+        # A worker that ends cuts its queries: also that of a definition, before any start.
+        assert 1 <= names.count("starting") <= 1 + names.count("retrying"), names
 
 
 def test_a_start_of_a_killed_worker_is_taken_up_when_its_lease_is_over(system: RunningSystem, send: Send) -> None:

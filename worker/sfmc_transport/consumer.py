@@ -70,6 +70,7 @@ class Consumer(CeleryConsumer):
         super().__init__(*args, **kwargs)
         # Celery logs these with a traceback; the task, or the dead letter, has said what is wrong.
         logging.getLogger(trace.__name__).addFilter(_is_not_said)
+        logging.getLogger(celery_request.__name__).addFilter(_as_one_line)
 
     def ensure_connected(self, conn: Any) -> Any:
         """As Celery's, with short pauses between the tries."""
@@ -169,6 +170,14 @@ def logged_once(is_logged: bool) -> Iterator[None]:
 def _is_not_said(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
     return not isinstance(getattr(error, "exc", error), (RefusedError, GivenBackError))
+
+
+def _as_one_line(record: logging.LogRecord) -> bool:
+    # The connection ended before a message could be given back or acknowledged: it is delivered again.
+    if any(words in str(record.msg) for words in (" ack %r, reason", " reject %r, reason")):
+        record.exc_info = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 def _refuse(record: logging.LogRecord) -> bool:

@@ -1,9 +1,11 @@
 """What a worker does with a message after it was asked to end, and how long it waits for a broker that is away."""
 
+import logging
 import pickle
 from collections.abc import Iterator
 from typing import Any
 
+import kombu
 import pytest
 from celery import Celery
 from celery.app.trace import build_tracer
@@ -92,3 +94,26 @@ def test_an_error_that_sends_a_message_back_survives_the_way_between_processes()
     copy = pickle.loads(pickle.dumps(consumer.GivenBackError("Redis is away")))
 
     assert (type(copy), copy.reason, copy.requeue) == (consumer.GivenBackError, "Redis is away", True)
+
+
+class Unreachable:
+    """The channel of a connection that has ended."""
+
+    def __getattr__(self, _: str) -> Any:
+        def fail(*_: object, **__: object) -> None:
+            raise ConnectionError("the broker connection was closed")
+
+        return fail
+
+
+@pytest.mark.parametrize("step", ["ack_log_error", "reject_log_error"])
+def test_a_message_that_a_lost_connection_keeps_is_one_line_of_the_log(
+    step: str, handle: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    message = kombu.Message(channel=Unreachable(), delivery_tag="tag")
+
+    getattr(message, step)(logging.getLogger("celery.worker.request"), (ConnectionError,))
+
+    [record] = caplog.records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert "the broker connection was closed" in record.getMessage()
