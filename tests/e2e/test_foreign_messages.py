@@ -214,6 +214,27 @@ def test_what_cannot_be_accepted_is_a_dead_letter_and_an_event(stack: RunningSys
     assert dead_letter(stack, garbage)["entry"] == "not a message"
 
 
+def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: RunningSystem, client: Celery) -> None:
+    for key in ("odd-name", "after-odd"):
+        define(stack, key)
+    stack.worker("--concurrency", "2")
+    named = [send(client, key="odd-name", options={"shadow": ["nightly"]}) for _ in range(40)]
+    template = client.send_task("imports.start", kwargs={"customer_key": "odd-name"}, queue="elsewhere").id
+    raw = stack.client.lpop("elsewhere")
+    odd = [str(uuid4()) for _ in range(40)]
+    for each in odd:
+        message = json.loads(raw.replace(template.encode(), each.encode()))
+        stack.client.lpush("imports", json.dumps(message | {"content-encoding": 7}))
+
+    request = send(client, key="after-odd")
+
+    stack.await_event("completed", request)
+    for each in named:
+        eventually(lambda each=each: "accepted" in stack.names(each), 30, "a message with an odd name is accepted")
+    for each in odd:
+        assert rejection(stack, message_id=each)["data"]["reason"] == "invalid_task"
+
+
 @pytest.mark.parametrize("compression", ["gzip", "bzip2", "lzma"])
 def test_a_packed_message_is_started_and_one_that_is_huge_unpacked_is_refused(
     stack: RunningSystem, client: Celery, compression: str

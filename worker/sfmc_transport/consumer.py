@@ -91,6 +91,7 @@ class Consumer(CeleryConsumer):
                 message.requeue()
                 return
             try:
+                without_odd_name(message.headers)
                 flaw = wrong_arguments(self.app.tasks, message)
                 if not (flaw and dead_letter(message, "wrong_arguments", flaw)):
                     handle(message)
@@ -184,11 +185,20 @@ def _refuse(record: logging.LogRecord) -> bool:
     return record.msg not in CELERY_WORDS
 
 
+def without_odd_name(headers: Any) -> None:
+    """Ignore a name for display that is no text: Celery counts tasks by it in a thread whose errors nothing sees."""
+    if isinstance(headers, dict) and not isinstance(headers.get("shadow"), str | None):
+        headers["shadow"] = None
+
+
 def wrong_arguments(tasks: Any, message: Any) -> str | None:
     """Say why the arguments of a message (Celery's protocol 2) do not fit its task; None if they do.
 
-    A body that cannot be read, and a task that is unknown, are Celery's to report.
+    A body that cannot be read, and a task that is unknown, are Celery's to report. Raises TypeError for an encoding
+    that is no text: the thread of the task would fail over it unseen, and keep its place for ever.
     """
+    if not isinstance(message.content_encoding, str | None):
+        raise TypeError("the content encoding is no text")
     task = tasks.get(message.headers.get("task"))
     if task is None:
         return None
