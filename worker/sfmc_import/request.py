@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
+from unicodedata import combining, normalize
 from uuid import NAMESPACE_OID, uuid5
 
 from sfmc_import.errors import USAGE, SfmcImportError
@@ -360,6 +361,15 @@ def fold_key(customer_key: str) -> str:
     For what a person wrote about a definition. Which definition a request is for, Marketing Cloud says itself.
     """
     return customer_key.rstrip(" ").lower()
+
+
+def is_spelling_of(found: str, asked: str) -> bool:
+    """Tell whether a database of whatever collation may find the key `found` when it is asked for `asked`."""
+    return _letters(found) == _letters(asked)
+
+
+def _letters(key: str) -> str:
+    return "".join(each for each in normalize("NFKD", key.strip()) if not combining(each)).casefold()
 
 
 def _read_text(message: Mapping[str, Any], name: str, problems: list[str]) -> str | None:

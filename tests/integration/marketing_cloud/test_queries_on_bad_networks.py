@@ -62,6 +62,23 @@ def test_a_query_that_keeps_failing_is_not_applied(adapter, name):
     assert verdict.code == code
 
 
+def test_the_row_of_another_definition_is_no_answer(adapter):
+    other = found(row(ObjectID="11", CustomerKey="contacts"))
+    with MisbehavingServer(answering(other)) as server:
+        by_key = adapter(server.url).definition(MID, "orders")
+        by_object = adapter(server.url).definition_of_object(MID, "22")
+
+    for verdict in (by_key, by_object):
+        assert (type(verdict), verdict.code) == (NotApplied, "other_definition")
+        assert "contacts" in verdict.text
+
+
+@pytest.mark.parametrize("spelled", ["ORDERS", "orders ", "Órders"])
+def test_another_spelling_of_the_key_is_the_definition_that_was_asked_for(adapter, spelled):
+    with MisbehavingServer(answering(found(row(ObjectID="11", CustomerKey=spelled)))) as server:
+        assert adapter(server.url).definition(MID, "orders").customer_key == spelled
+
+
 def test_a_refused_connection_says_where(adapter):
     url = refused_address()
 

@@ -45,6 +45,7 @@ from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_rep
 from sfmc_import.marketing_cloud.stopping import Stopping
 from sfmc_import.ports import Clock, Refusal, RetryCall
 from sfmc_import.redaction import KNOWN, hidden
+from sfmc_import.request import is_spelling_of
 from sfmc_import.retrying import QUERY, is_account_wide, pause_asked
 from sfmc_import.runs import ENHANCED_FTP, Accepted, Definition, FileLocation, Run
 
@@ -177,6 +178,15 @@ def _without_secrets(call: Callable[[HeaderValues], Parsed | Fault], login: Cred
 
 T = TypeVar("T")
 
+
+def _other(found: Sequence[Definition]) -> NotApplied | None:
+    """Say that only other definitions were answered than the one that was asked for; None without any."""
+    if not found:
+        return None
+    text = f"Marketing Cloud answered with the definition {short(found[0].customer_key)}, which was not asked for"
+    return NotApplied("other_definition", text)
+
+
 # No documented limit for IN; answers have at most 2,500 rows each (Marketing Cloud docs, "Retrieve").
 IDS_PER_QUERY = 200
 MAX_PAGES = 400
@@ -237,13 +247,18 @@ class SoapMarketingCloud:
         found = self._definitions(mid, definition_by_key(customer_key))
         if not isinstance(found, list):
             return found
-        exact = (definition for definition in found if definition.customer_key == customer_key)
-        return next(exact, found[0] if found else None)
+        named = [each for each in found if is_spelling_of(each.customer_key, customer_key)]
+        exact = (each for each in named if each.customer_key == customer_key)
+        return next(exact, named[0] if named else _other(found))
 
     def definition_of_object(self, mid: str, object_id: str) -> Definition | Refusal | None:
         """Retrieve one ImportDefinition by its ObjectID; None when there is none."""
         found = self._definitions(mid, definition_by_object(object_id))
-        return next(iter(found), None) if isinstance(found, list) else found
+        if not isinstance(found, list):
+            return found
+        return next(
+            (each for each in found if (each.object_id or object_id).lower() == object_id.lower()), _other(found)
+        )
 
     def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
         """Retrieve all ImportDefinitions of a business unit."""
