@@ -102,7 +102,9 @@ def test_as_json_it_prints_the_events_and_nothing_else(tmp_path: Path) -> None:
     assert endings(demo.text) == EXPECTED
 
 
-@pytest.mark.parametrize("moment", ["sfmc.import.accepted", "sfmc.import.started"])
+@pytest.mark.parametrize(
+    "moment", ["sfmc.import.started", pytest.param("sfmc.import.accepted", marks=pytest.mark.nightly)]
+)
 def test_a_worker_killed_on_the_way_costs_nothing(tmp_path: Path, moment: str) -> None:
     with running(tmp_path, "--json") as demo:
         demo.await_text(moment)

@@ -28,7 +28,10 @@ def stack() -> Iterator[RunningSystem]:
         yield made
 
 
-@pytest.mark.parametrize("fault", ["http_500", "http_503", "hang"])
+@pytest.mark.parametrize(
+    "fault",
+    ["http_500", *(pytest.param(fault, marks=pytest.mark.nightly) for fault in ("http_503", "hang"))],
+)
 def test_an_outage_of_the_token_endpoint_ends_no_request_and_each_starts_once_after_it(
     stack: RunningSystem, fault: str
 ) -> None:

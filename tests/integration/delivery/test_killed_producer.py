@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import count
 
 import pytest
 
@@ -76,13 +77,22 @@ def producers(world, redis_server):
             child.wait(30)
 
 
+STEP = 4
+"""A case tries every fourth point of the way; the test command has one case, the others run nightly."""
+
+OLDER = {"same-size-there": True, "new": False}
+CASES = [pytest.param(OLDER[name], first, id=f"{name}-{first}") for name in OLDER for first in range(1, STEP + 1)]
+
+
 @pytest.mark.parametrize(
-    "older", [pytest.param(False, marks=pytest.mark.nightly, id="new"), pytest.param(True, id="same-size-there")]
+    ("older", "first"),
+    [CASES[0], *(pytest.param(*case.values, id=case.id, marks=pytest.mark.nightly) for case in CASES[1:])],
 )
-def test_wherever_a_producer_is_killed_the_next_one_leads_to_one_whole_file_and_one_request(producers, world, older):
+def test_wherever_a_producer_is_killed_the_next_one_leads_to_one_whole_file_and_one_request(
+    producers, world, older, first
+):
     """An older file of the same size under the name must never be taken for the new one."""
-    point = 1
-    while True:
+    for point in count(first, STEP):
         if older:
             (world.place / world.path.name).write_bytes(bytes(3 * BLOCK + 1000))
         died = producers.dies_at(point)
@@ -92,5 +102,4 @@ def test_wherever_a_producer_is_killed_the_next_one_leads_to_one_whole_file_and_
         if not died:
             break
         producers.forget()
-        point += 1
     assert point > 50
