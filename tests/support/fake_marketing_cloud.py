@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
+from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.marketing_cloud.http import BootClock
 from sfmc_import.ports import Refusal
 from sfmc_import.request import fold_key
@@ -98,8 +98,8 @@ class FakeMarketingCloud:
         times: int = 1,
     ) -> None:
         """Answer the next `times` calls of `operation` (a method of the port) with `fault`."""
-        if applied and not isinstance(fault, Ambiguous):
-            raise ValueError("only an ambiguous start can have been applied")
+        if applied and not isinstance(fault, Ambiguous) and fault.code not in UNPROVED:
+            raise ValueError("only a start that was answered without proof can have been applied")
         self._faults.append(Scripted(operation, fault, customer_key, applied, times))
 
     def heal(self) -> None:

@@ -126,7 +126,7 @@ class System:
 
     def sweep(self, deps: Deps | None = None) -> int:
         """Wake what is due; the wake-ups lie in `messages` then."""
-        swept = service.sweep((deps or self.deps).ledger, self._send_wake, self._send_follow, limit=1000, pause=30)
+        swept = following.sweep((deps or self.deps).ledger, self._send_wake, self._send_follow, limit=1000, pause=30)
         return swept.woken + swept.followed
 
     def _send_wake(self, due: DueRequest) -> None:

@@ -63,9 +63,8 @@ SITUATIONS: Mapping[str, type[Fault]] = {
     "token_unavailable": NotApplied,
     "login_failed": NotApplied,
     "token_refused": NotApplied,
-    # Turned away before any work: throttled; a refusal for the method, the address, the headers or the length.
+    # Turned away before any work: throttled.
     "http_429": NotApplied,
-    "http_4xx": NotApplied,
     "http_400": Rejected,
     "unsendable": Rejected,
     # The login cannot work in the business unit that the request names.
@@ -147,11 +146,20 @@ retry deadline of a request, nor against the deadline to look for or to follow i
 DENIED = frozenset({"http_503", "http_denied"})
 """Ambiguous situations in which the answer says that nothing was done."""
 
+UNPROVED = frozenset({"token_refused", "http_429"})
+"""Situations that count as not applied by what the answer says. A server between may say it for a start that it has
+passed on, so the next attempt looks for a run first."""
+
 ADVICE: Mapping[str, str] = {
     "permission_failed": "the installed package, or the API user, lacks a right: Automations, and Data Extensions or"
     " Lists and Subscribers, in this business unit",
 }
 """What a person can do about a text of the service that does not say it."""
+
+
+def is_in_words_of_the_service(fault: Fault) -> bool:
+    """Tell whether Marketing Cloud itself gave the answer, not a server between that can answer for it."""
+    return fault.code not in DENIED
 
 
 def after_situation(situation: str, text: str, *, retry_after: float | None = None) -> Fault:

@@ -1,15 +1,16 @@
-"""Follows runs to their end: asks how they go, many with one query, and alone those whose answer may kill."""
+"""Follows runs to their end, many with one query, and alone those whose answer may kill; and the sweep."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sfmc_import import retrying
 from sfmc_import.faults import NotApplied, Rejected
-from sfmc_import.ports import Deps, Refusal
+from sfmc_import.ports import Deps, Ledger, Refusal
 from sfmc_import.runs import RUNNING, Run, RunEnded, compare, next_poll, run_state
-from sfmc_import.service import FOLLOW_BATCH, Outcome
-from sfmc_import.states import Followed
+from sfmc_import.service import Outcome
+from sfmc_import.states import DueRequest, Followed
 
 News = tuple[Followed, Outcome]
 MAX_TURNS = 20
@@ -93,3 +94,46 @@ def _counts(row: Run | None) -> dict[str, int | None]:
     if row is None:
         return {}
     return {"rows_successful": row.successful, "rows_failed": row.errors, "rows_total": row.total}
+
+
+# --- Sweep: send wake-ups for what is due.
+
+FOLLOW_BATCH = 200
+"""Runs of one message, and of one query: a Retrieve answers at most 2,500 rows in one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """How many requests were woken, how many runs are to be polled, and which records were missing."""
+
+    woken: int
+    followed: int
+    missing_record: tuple[str, ...]
+
+
+def sweep(
+    ledger: Ledger,
+    wake: Callable[[DueRequest], None],
+    follow: Callable[[Sequence[str]], None],
+    *,
+    limit: int,
+    pause: float,
+) -> SweepResult:
+    """Take up to `limit` due requests and send a wake-up for each, one for each batch of runs.
+
+    A wake-up that is lost comes again after `pause` seconds.
+    """
+    found = ledger.due(limit, pause)
+    waiting = [due for due in found if due.state not in {"started", "missing_record"}]
+    # One message for each business unit: one that does not answer must not keep the runs of another from being polled.
+    running: dict[str, list[str]] = defaultdict(list)
+    for due in found:
+        if due.state == "started":
+            running[due.mid].append(due.request_id)
+    for ids in running.values():
+        for first in range(0, len(ids), FOLLOW_BATCH):
+            follow(ids[first : first + FOLLOW_BATCH])
+    for due in waiting:
+        wake(due)
+    missing_record = tuple(due.request_id for due in found if due.state == "missing_record")
+    return SweepResult(len(waiting), sum(map(len, running.values())), missing_record)

@@ -154,8 +154,11 @@ class Ledger(Protocol):
         """Mark the next attempt as possibly applied and renew the lease; answers as `record_intent`."""
         ...
 
-    def withdraw_intent(self, lease: Lease) -> bool:
-        """Withdraw the mark of this attempt: it was provably not applied."""
+    def withdraw_intent(self, lease: Lease, *, unproved: bool = False) -> bool:
+        """Withdraw the mark of this attempt: it was not applied.
+
+        With `unproved` only the answer says so: the intent stays, and the next attempt looks for a run since it.
+        """
         ...
 
     def started(

@@ -47,10 +47,14 @@ class FileLocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """A start that Marketing Cloud accepted; `task_id` is the later TaskResultID, `soap_request_id` its RequestID."""
+    """A start that Marketing Cloud accepted; `task_id` is the later TaskResultID, `soap_request_id` its RequestID.
+
+    `is_found` says that it is from no reply: the run was found.
+    """
 
     task_id: str
     soap_request_id: str | None = None
+    is_found: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
-"""Carries a request from claim to its run: start, perform, record, reconcile; and the sweep. Then see `following`."""
+"""Carries a request from claim to its run: start, perform, record, reconcile. Then see `following`."""
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -9,10 +8,10 @@ from typing import Any, assert_never
 
 from sfmc_import import retrying
 from sfmc_import.checking import Holds, Mismatch, NearMidnight, TooOld, Verdict, check
-from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
+from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.identity import Identified, NotIdentified, identify
 from sfmc_import.policy import Policy
-from sfmc_import.ports import Deps, Ledger, LedgerUnavailableError, Refusal
+from sfmc_import.ports import Deps, LedgerUnavailableError, Refusal
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import RetryPolicy, Times
 from sfmc_import.runs import (
@@ -26,7 +25,7 @@ from sfmc_import.runs import (
     is_newer,
     match_runs,
 )
-from sfmc_import.states import AlreadyEnded, Decision, DueRequest, Lease, Reconcile, StartNow
+from sfmc_import.states import AlreadyEnded, Decision, Intent, Lease, Reconcile, StartNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +134,11 @@ def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps)
     lease = decision.lease
     definition = _definition_now(lease, asked, deps)
     if not isinstance(definition, Definition):
-        return _record_fault(decision, definition, policy, deps)
+        return _record_refusal(decision, definition, policy, deps)
     may_start = partial(_may_start, decision, asked, policy, deps)
     holds = may_start()
     if not isinstance(holds, Holds):
-        return _record_fault(decision, holds, policy, deps)
+        return _record_refusal(decision, holds, policy, deps)
     answer = _send_if_safe(decision, policy.window(definition), may_start, deps)
     if answer is None:
         return LEASE_LOST
@@ -215,6 +214,45 @@ def _verdict(definition: Definition | Refusal, decision: StartNow, asked: float,
     return check(definition, decision.first, file, now, deps.timing.days)
 
 
+# --- Look: an earlier attempt that was answered without proof may have its run by now.
+
+_SEVERAL_RUNS = Ambiguous("several_runs", "several runs appeared since an attempt that was answered without proof")
+
+
+def _record_refusal(decision: StartNow, fault: Refusal, policy: Policy, deps: Deps) -> Outcome:
+    """Nothing may be sent now. Before this ends the request, the run of an earlier attempt is looked for."""
+    found = _look_for_earlier_run(decision, deps) if isinstance(fault, Rejected) else None
+    if isinstance(found, Accepted):
+        # The window of its intent counts, for the definition may be gone.
+        return _record_start(decision.lease, found, Definition(customer_key=decision.lease.customer_key), policy, deps)
+    return _record_fault(decision, found or fault, policy, deps)
+
+
+def _look_for_earlier_run(decision: StartNow, deps: Deps) -> Accepted | Fault | None:
+    if decision.earlier is None:
+        return None
+    runs = deps.marketing_cloud.runs_of(decision.lease.mid, decision.lease.customer_key)
+    return (
+        runs
+        if isinstance(runs, NotApplied)
+        else _earlier_run(decision, () if isinstance(runs, Rejected) else runs, deps)
+    )
+
+
+def _earlier_run(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Accepted | Ambiguous | None:
+    """Give the one run that has appeared since an earlier attempt; None where there was none, or it has no run."""
+    if decision.earlier is None:
+        return None
+    new = frozenset(run.task_id for run in runs if _is_new(run, decision.earlier))
+    match match_runs(deps.ledger.unassigned_task_ids(decision.lease.mid, new), is_last=True):
+        case OneMatch(task_id):
+            return Accepted(task_id=task_id, is_found=True)
+        case ManyMatches():
+            return _SEVERAL_RUNS
+        case NoMatch():
+            return None
+
+
 # --- Perform: record the intent, then send. None means that another worker has the lease.
 
 # What must be left of the lease when the last byte is sent, in seconds: clocks and threads are not exact.
@@ -227,13 +265,14 @@ def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: 
     lease, holds = decision.lease, may_start()
     if not isinstance(holds, Holds):
         return holds
-    if not deps.baseline and decision.newest is not None and decision.loss_age is None:
+    if not deps.baseline and decision.newest is not None and decision.loss_age is None and decision.earlier is None:
         return _perform(lease, (), window, may_start, deps, above=True)
     runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
     known = [run.task_id for run in runs]
-    return _check_write_loss(decision, runs, window, deps) or _perform(lease, known, window, may_start, deps)
+    found = _earlier_run(decision, runs, deps) or _check_write_loss(decision, runs, window, deps)
+    return found or _perform(lease, known, window, may_start, deps)
 
 
 def _perform(
@@ -272,7 +311,7 @@ def _send(lease: Lease, not_after: float, deps: Deps) -> Accepted | Fault:
     if isinstance(answer, NotApplied):
         # An intent that is not withdrawn costs one reconciliation after a crash.
         with suppress(LedgerUnavailableError):
-            deps.ledger.withdraw_intent(lease)
+            deps.ledger.withdraw_intent(lease, unproved=answer.code in UNPROVED)
     return answer
 
 
@@ -313,7 +352,8 @@ def _unassigned_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Col
 
 def _record_start(lease: Lease, answer: Accepted, definition: Definition, policy: Policy, deps: Deps) -> Outcome:
     window = policy.window(definition)
-    recorded = deps.retry_ledger(lambda: deps.ledger.started(lease, answer, window, policy))
+    found = answer.is_found
+    recorded = deps.retry_ledger(lambda: deps.ledger.started(lease, answer, window, policy, reconciled=found))
     facts = {"task_id": answer.task_id, "soap_request_id": answer.soap_request_id, "window_hours": window}
     return Outcome("import_started" if recorded else "start_not_recorded", "started", facts)
 
@@ -386,10 +426,10 @@ def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
             return _reconcile_later(decision, _NO_RUN_YET, Outcome("reconciling", "reconciling"), policy, deps)
 
 
-def _is_new(run: Run, decision: Reconcile) -> bool:
-    if decision.above is not None and not is_newer(run.task_id, decision.above):
+def _is_new(run: Run, intent: Intent | Reconcile) -> bool:
+    if intent.above is not None and not is_newer(run.task_id, intent.above):
         return False
-    return run.task_id not in decision.known
+    return run.task_id not in intent.known
 
 
 def _record_found(decision: Reconcile, task_id: str, policy: Policy, deps: Deps) -> Outcome:
@@ -447,46 +487,3 @@ def _reconcile_later(decision: Reconcile, fault: Refusal, outcome: Outcome, poli
     if isinstance(step, retrying.Reject):
         return _record_unknown(decision, (), policy, deps)
     return outcome if deps.retry_ledger(lambda: deps.ledger.reconcile_later(lease, fault, step.after)) else LEASE_LOST
-
-
-# --- Sweep: send wake-ups for what is due.
-
-FOLLOW_BATCH = 200
-"""Runs of one message, and of one query: a Retrieve answers at most 2,500 rows in one batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class SweepResult:
-    """How many requests were woken, how many runs are to be polled, and which records were missing."""
-
-    woken: int
-    followed: int
-    missing_record: tuple[str, ...]
-
-
-def sweep(
-    ledger: Ledger,
-    wake: Callable[[DueRequest], None],
-    follow: Callable[[Sequence[str]], None],
-    *,
-    limit: int,
-    pause: float,
-) -> SweepResult:
-    """Take up to `limit` due requests and send a wake-up for each, one for each batch of runs.
-
-    A wake-up that is lost comes again after `pause` seconds.
-    """
-    found = ledger.due(limit, pause)
-    waiting = [due for due in found if due.state not in {"started", "missing_record"}]
-    # One message for each business unit: one that does not answer must not keep the runs of another from being polled.
-    running: dict[str, list[str]] = defaultdict(list)
-    for due in found:
-        if due.state == "started":
-            running[due.mid].append(due.request_id)
-    for ids in running.values():
-        for first in range(0, len(ids), FOLLOW_BATCH):
-            follow(ids[first : first + FOLLOW_BATCH])
-    for due in waiting:
-        wake(due)
-    missing_record = tuple(due.request_id for due in found if due.state == "missing_record")
-    return SweepResult(len(waiting), sum(map(len, running.values())), missing_record)

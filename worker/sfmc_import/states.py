@@ -131,8 +131,16 @@ class FirstRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What existed before a start was sent: the `known` TaskResultIDs; all up to `above` where they were not listed."""
+
+    known: frozenset[str]
+    above: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartNow:
-    """Start now: nothing was sent for this request that could still be unknown.
+    """Start now, if no run has appeared since an `earlier` attempt that was answered without proof.
 
     `now` is Redis time in seconds since 1970, `file_name` the file of the request and `modified_at` its own time in
     the same seconds, `first` its definition as it was.
@@ -150,6 +158,7 @@ class StartNow:
     newest: str | None = None
     loss_age: float | None = None
     denied: str | None = None
+    earlier: Intent | None = None
     read_before: bool = False
 
 

@@ -218,7 +218,7 @@ def _poll(request_ids: Sequence[str]) -> dict[str, Any]:
 def _sweep() -> dict[str, Any]:
     settings = app.settings
     pause = min(WAKE_PAUSE_SECONDS, settings.lease_seconds / 2)
-    swept = service.sweep(app.deps.ledger, _send_wake, _send_follow, limit=settings.sweep_batch, pause=pause)
+    swept = following.sweep(app.deps.ledger, _send_wake, _send_follow, limit=settings.sweep_batch, pause=pause)
     for request_id in swept.missing_record:
         log.error("request_record_missing", request_id=request_id)
     published = _report(lambda: messages.publish_rejections(app.broker_redis, settings, app.deps.ledger))

@@ -68,13 +68,18 @@ RULES = f"""## Rules
   login is wrong and not the request, as while a password is being changed, so requests wait until it is right.
 - A query changes nothing. No answer to it is final unless it names a lasting cause: a missing right, an unknown object
   or property, a code that is `Rejected`. A bare HTTP 400 is tried again.
-- Of the answers without a fault only some prove that a start was not applied: HTTP 401, 403, 407, 429 (token, proxy,
-  throttling) and those about method, address, headers or length, which are given before the XML is read: 405, 411,
-  413, 414, 415, 417, 421, 426, 431. Any other 4xx (404, 408, 409 …) a server between may give for one that has acted.
+- Of the answers without a fault 401, 403, 407 and 429 (token, proxy, throttling) count as not applied. A server
+  between may give 401, 403 or 429 for a start that it passed on: the next attempt looks for a run first. Any other 4xx
+  (404, 408, 409, 413 …) is looked up before the start is sent again.
 - **denied**: Marketing Cloud says that it did not start, in words or with a code that are not known, with HTTP 503, or
   with such a 4xx (`http_denied`).
   One look after the results delay shows whether a run has appeared; if not, the start is sent again, whatever
-  `when_ambiguous` says. The same unknown refusal a second time is believed and rejects. HTTP 503 never rejects.
+  `when_ambiguous` says, after another look right before it. The same unknown refusal a second time is believed and
+  rejects. HTTP 503 never rejects. What a server between may have said (503 and other HTTP statuses) is not believed
+  at the end: such a request ends without a run as `start_unknown`.
+- **Looked for before each further attempt**: the intent of the first attempt that was answered without proof stays. One
+  run that has appeared since is taken for its; several make the request `start_unknown`. Until then the request keeps
+  its definition, also while it waits for midnight or for the day of its file.
 - A refused query does not end the search for a run before the reconcile deadline; at the deadline the request ends as
   `start_unknown`.
 - A refused token is renewed and the call made once more, because a refused token means that nothing was done.

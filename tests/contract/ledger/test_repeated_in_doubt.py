@@ -2,12 +2,13 @@
 
 import pytest
 
-from sfmc_import.faults import Ambiguous, Rejected
-from sfmc_import.states import AlreadyEnded
+from sfmc_import.faults import Ambiguous, NotApplied, Rejected
+from sfmc_import.states import AlreadyEnded, Intent, NotYet
 from tests.contract.ledger.scenario import BUSY, HOUR, Scenario, file, request
 
 DENIED = Ambiguous("77777", "what is this", denied=True)
 NO = Rejected("43010", "no")
+NEAR_MIDNIGHT = NotApplied("near_midnight", "wait")
 
 
 def repeated(scenario: Scenario) -> None:
@@ -79,3 +80,78 @@ def test_a_start_that_was_denied_is_no_doubt(scenario: Scenario):
     scenario.world.advance(1)
 
     assert refused(scenario) == "rejected"
+
+
+HTTP_DENIED = Ambiguous("http_denied", "HTTP 409", denied=True)
+
+
+def denied_by_http(scenario: Scenario) -> None:
+    scenario.arrives("a")
+    scenario.ledger.mark_ambiguous(scenario.sends("a", ("1",), window=2), HTTP_DENIED, 60, scenario.policy)
+    scenario.world.advance(60)
+    scenario.ledger.retry(scenario.look("a").lease, BUSY, 1)
+    scenario.world.advance(1)
+
+
+@pytest.mark.parametrize("end", [refused, given_up])
+def test_what_a_server_between_denied_is_a_doubt(scenario: Scenario, end):
+    denied_by_http(scenario)
+
+    assert end(scenario) == "start_unknown"
+
+
+def test_what_a_server_between_denied_does_not_expire_as_not_started(scenario: Scenario):
+    scenario.arrives("a", expires=scenario.world.now_ms() / 1000 + 61)
+    scenario.ledger.mark_ambiguous(scenario.sends("a"), HTTP_DENIED, 60, scenario.policy)
+    scenario.world.advance(60)
+    scenario.ledger.retry(scenario.look("a").lease, BUSY, 1)
+    scenario.world.advance(1)
+
+    assert scenario.claim("a") == AlreadyEnded(state="start_unknown")
+
+
+@pytest.mark.parametrize("come_to", [repeated, denied_by_http])
+def test_the_next_attempt_knows_the_intent_of_the_first_and_keeps_it(scenario: Scenario, come_to):
+    come_to(scenario)
+    decision = scenario.claim("a", "me")
+    known = decision.earlier.known
+    scenario.ledger.record_intent(decision.lease, ["1", "2", "3"])
+    scenario.ledger.mark_ambiguous(decision.lease, HTTP_DENIED, 60, scenario.policy)
+    scenario.world.advance(60)
+
+    assert scenario.look("a").known == known
+    assert known == (frozenset({"1"}) if come_to is denied_by_http else frozenset())
+
+
+def test_a_first_attempt_has_no_earlier_intent(scenario: Scenario):
+    scenario.arrives("a")
+    assert scenario.claim("a").earlier is None
+
+
+def test_an_intent_that_was_withdrawn_with_proof_is_not_kept(scenario: Scenario):
+    scenario.arrives("a")
+    lease = scenario.sends("a", ("1",))
+    scenario.ledger.withdraw_intent(lease)
+    scenario.ledger.retry(lease, BUSY, 1)
+    scenario.world.advance(1)
+
+    assert scenario.claim("a").earlier is None
+
+
+def test_an_intent_that_was_withdrawn_without_proof_stays(scenario: Scenario):
+    scenario.arrives("a")
+    lease = scenario.sends("a", ("1",))
+    scenario.ledger.withdraw_intent(lease, unproved=True)
+    scenario.ledger.retry(lease, BUSY, 1)
+    scenario.world.advance(1)
+
+    assert scenario.claim("a").earlier == Intent(known=frozenset({"1"}))
+
+
+@pytest.mark.parametrize("come_to", [repeated, denied_by_http])
+def test_a_request_whose_run_may_come_to_light_keeps_its_definition(scenario: Scenario, come_to):
+    come_to(scenario)
+    scenario.ledger.retry(scenario.go("a"), NEAR_MIDNIGHT, 600, let_go=True)
+    scenario.arrives("b")
+
+    assert scenario.claim("b") == NotYet(state="deferred", held_by="a")

@@ -24,7 +24,7 @@ NEVER_SENT = (
     "not_sent",
     "token_unavailable",
 )
-TURNED_AWAY = ("login_failed", "token_refused", "http_429", "http_4xx")
+TURNED_AWAY = ("login_failed", "token_refused", "http_429")
 MAY_HAVE_ARRIVED = (
     "read_timeout",
     "reset",

@@ -39,7 +39,6 @@ FIXES = {
     "http_429": "wait: the account is throttled; other programs with this package may be the cause",
     "17": "wait: the account is throttled; other programs with this package may be the cause",
     "http_503": "wait: Marketing Cloud is not available; see status.salesforce.com",
-    "http_4xx": "check SFMC_SOAP_URL and SFMC_AUTH_URL: the address is not one of Marketing Cloud's",
     "http_denied": "check SFMC_SOAP_URL and SFMC_AUTH_URL: the address is not one of Marketing Cloud's",
     "redirected": "check SFMC_SOAP_URL: it answers with another address",
 }

@@ -54,6 +54,7 @@ local function start_now()
   local loss = redis.call('HMGET', loss_key(), 'at', r.mid)
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
     newest = newest(r.mid), modified_ns = file.modified_ns}
+  if r.unproved then more.known, more.above = r.known or '[]', present(r.above) end
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
   return with_lease('start_now', more)
 end

@@ -10,7 +10,7 @@ import orjson
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from sfmc_import.faults import Ambiguous, Fault, Rejected
+from sfmc_import.faults import Ambiguous, Fault, Rejected, is_in_words_of_the_service
 from sfmc_import.ledger.arguments import (
     as_json,
     intent_arguments,
@@ -36,6 +36,7 @@ from sfmc_import.states import (
     DueRequest,
     FirstRead,
     Followed,
+    Intent,
     Lease,
     NotYet,
     Reconcile,
@@ -177,9 +178,9 @@ class RedisLedger:
     def _lease_left(answer: Any) -> float | None:
         return None if int(answer) < 0 else int(answer) / 1000
 
-    def withdraw_intent(self, lease: Lease) -> bool:
+    def withdraw_intent(self, lease: Lease, *, unproved: bool = False) -> bool:
         """See sfmc_import.ports.Ledger.withdraw_intent."""
-        return bool(self._step("withdraw_intent", lease))
+        return bool(self._step("withdraw_intent", lease, unproved=unproved))
 
     def started(
         self, lease: Lease, start: Accepted, window: float, policy: Policy, *, reconciled: bool = False
@@ -204,6 +205,7 @@ class RedisLedger:
         # What was denied is looked for once.
         deadline = pause if denied else milliseconds(policy.reconcile_deadline)
         more = {"code": fault.code, "text": fault.text, "delay": pause, "reconcile_deadline": deadline}
+        more["doubted"] = denied and not is_in_words_of_the_service(fault)
         return bool(self._step("mark_ambiguous", lease, denied=fault.code if denied else "", **more))
 
     def reconcile_later(self, lease: Lease, fault: Fault, delay: float) -> bool:
@@ -354,8 +356,15 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         newest=fields.get("newest"),
         loss_age=fields.get("loss_age"),
         denied=fields.get("denied"),
+        earlier=_earlier_intent(fields),
         read_before=fields.get("early", False),
     )
+
+
+def _earlier_intent(fields: Mapping[str, Any]) -> Intent | None:
+    if "known" not in fields:
+        return None
+    return Intent(known=frozenset(orjson.loads(fields["known"])), above=fields.get("above"))
 
 
 def _first_read(noted: str | None) -> FirstRead | None:

@@ -124,6 +124,13 @@ REQUEST = Key(
             meaning="the code of a start that Marketing Cloud denied without proof; empty after any other doubt",
         ),
         Field(
+            name="unproved",
+            kind="flag",
+            kept_at_end=False,
+            meaning="an earlier attempt was answered without proof that nothing was applied: its intent stays,"
+            " and one run that has appeared since is taken for its",
+        ),
+        Field(
             name="doubted",
             kind="flag",
             kept_at_end=False,

@@ -8,8 +8,11 @@ function steps.renew_intent(intent)
   if is_suspect(r) and other_suspect(a.id) then return -1 end
   local values = {sent = '1'}
   if intent then
-    values.known, values.window = a.known, a.window
-    if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
+    values.window = a.window
+    if not r.unproved then
+      values.known = a.known
+      if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
+    end
     note_newest(r.mid, a.newest)
   end
   set(request_key(a.id), r, values)
@@ -19,11 +22,11 @@ end
 
 function steps.record_intent() return steps.renew_intent(true) end
 
--- Takes the mark of `renew_intent` back.
+-- Takes the mark of `renew_intent` back; what was answered without proof leaves its intent to the next attempt.
 function steps.withdraw_intent()
   local r = current_lease()
   if not r or r.state ~= 'starting' then return 0 end
-  set(request_key(a.id), r, {sent = '0'})
+  set(request_key(a.id), r, {sent = '0', unproved = a.unproved and '1' or nil})
   return 1
 end
 
@@ -66,7 +69,7 @@ function steps.started()
 end
 
 -- Nothing was applied: due again after a pause, or the end when the retry deadline would be over.
--- With `let_go` others may have the definition meanwhile.
+-- With `let_go` others may have the definition meanwhile, unless a run of this request may come to light.
 function steps.retry()
   local r, found = current_lease()
   if not r then
@@ -83,12 +86,15 @@ function steps.retry()
     end_unstarted(a.id, r, 'gave_up', {code = a.code, text = a.text})
     return r.state
   end
-  if r.state == 'reconciling' and not present(r.denied) then set(request_key(a.id), r, {doubted = '1'}) end
-  if a.let_go then set(request_key(a.id), r, {postponed = '1'}) end
+  if r.state == 'reconciling' then
+    set(request_key(a.id), r, {unproved = '1', doubted = not present(r.denied) and '1' or nil})
+  end
+  local lets_go = a.let_go and not r.unproved
+  if lets_go then set(request_key(a.id), r, {postponed = '1'}) end
   move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000})
   set(definition_key(r), record(definition_key(r)), {lease = '0'})
   waits_until(a.id, r, now + a.delay)
-  if a.let_go then release(a.id, r) else release_suspect(a.id) end
+  if lets_go then release(a.id, r) else release_suspect(a.id) end
   return 'retrying'
 end
 
@@ -99,7 +105,7 @@ function steps.mark_ambiguous()
   if r.state == 'reconciling' then return 1 end
   if r.state ~= 'starting' then return 0 end
   set(request_key(a.id), r, {not_before = str(now + a.delay), reconcile_until = str(now + a.reconcile_deadline), owner = '',
-    denied = a.denied})
+    denied = a.denied, doubted = a.doubted and '1' or nil})
   set(definition_key(r), d, {lease = '0'})
   move(a.id, r, 'reconciling', {code = a.code, text = a.text})
   due_at(a.id, r, now + a.delay)

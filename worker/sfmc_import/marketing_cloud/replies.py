@@ -230,19 +230,12 @@ def _by_status(answer: Reply, text: str) -> Fault:
     return after_situation(_situation(answer.status), described, retry_after=answer.retry_after)
 
 
-PROVES_NOTHING_DONE = frozenset({405, 411, 413, 414, 415, 417, 421, 426, 431})
-"""HTTP statuses about the method, the address, the headers or the length: who gives them has not read the XML, and has
-not passed it on (RFC 9110, 15.5; RFC 6585). Others (404, 408, 409 …) a server between may give for one that acted."""
-
-
 def _situation(status: int) -> str:
     """Name what an HTTP status without a fault means; 302 and 303 may follow a call that was carried out."""
     if status == 200:
         return "unreadable_reply"
     if status in {400, 429, 503}:
         return f"http_{status}"
-    if status in PROVES_NOTHING_DONE:
-        return "http_4xx"
     if 400 < status < 500:
         return {401: "token_refused", 403: "token_refused", 407: "proxy_refused"}.get(status, "http_denied")
     return "redirected" if status in {301, 307, 308} else "http_status"

@@ -66,7 +66,7 @@ class Actions:
             with self.outlived[self.calls.actor.host].noting(owner, message.ids):
                 following.follow(message.ids, owner, deps)
         else:
-            service.sweep(deps.ledger, self._wake, self._follow, limit=SWEEP_BATCH, pause=WAKE_PAUSE_SECONDS)
+            following.sweep(deps.ledger, self._wake, self._follow, limit=SWEEP_BATCH, pause=WAKE_PAUSE_SECONDS)
 
     def _start(self, request: StartRequest, deps: Deps) -> None:
         owner = f"owner-{next(self.owners)}"

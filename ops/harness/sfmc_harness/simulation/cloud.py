@@ -31,7 +31,7 @@ class Applied:
     """One start that was applied, in milliseconds; `request` is empty when somebody else asked for it.
 
     `read` is the name of the file that the run reads, None when there is no file for it. `end` is how it ends, as
-    the product calls it.
+    the product calls it. `is_late` marks a row that appears after the results delay.
     """
 
     task_id: str
@@ -43,6 +43,7 @@ class Applied:
     visible_at: int
     ends_at: int
     end: str
+    is_late: bool = False
 
     def row(self, now: int) -> Run:
         """The row as it shows now."""
@@ -108,13 +109,14 @@ class Cloud:
             update_type=found.update_type,
         )
 
-    def apply(self, now: int, key: str, request: str, sent_at: int | None = None) -> Applied:
-        """Start a run."""
+    def apply(self, now: int, key: str, request: str, sent_at: int | None = None, lag: float | None = None) -> Applied:
+        """Start a run; its row appears as the plan says, or after `lag` seconds."""
         key = self._canonical(key)
         plan, number = self._plan, len(self.applied)
         chance = [unit(plan.seed, 1, number, draw) for draw in range(4)]
         is_hidden = chance[3] < plan.hidden_rows
         odd = chance[2] / plan.odd_runs if plan.odd_runs else 1.0
+        seen_after = round(plan.lag * 1000 * chance[0] if lag is None else lag * 1000)
         applied = Applied(
             task_id=str(FIRST_TASK_ID + number),
             key=key,
@@ -122,7 +124,8 @@ class Cloud:
             at=now,
             sent_at=now if sent_at is None else sent_at,
             read=self._file_for(self.plans[key].file_spec, now),
-            visible_at=NEVER if is_hidden else now + round(plan.lag * 1000 * chance[0]),
+            visible_at=NEVER if is_hidden else now + seen_after,
+            is_late=lag is not None,
             ends_at=now + round(plan.run * 1000 * chance[1]),
             end=_ODD_ENDS[int(odd * len(_ODD_ENDS))] if odd < 1 else "completed",
         )

@@ -165,7 +165,7 @@ class Invariants:
         return any(applied.key == key and not applied.request for applied in self._cloud.applied)
 
     def _compare(self, earlier: Applied, new: Applied) -> None:
-        if self._is_excused(earlier):
+        if self._is_excused(earlier, new):
             return
         if earlier.request == new.request:
             raise ViolationError("double start", f"{new.request}: runs {earlier.task_id} and {new.task_id}")
@@ -176,8 +176,10 @@ class Invariants:
             text = f"{new.key}: run {new.task_id} of {new.request} after {earlier.task_id} of {earlier.request}"
             raise ViolationError("inside the window", text)
 
-    def _is_excused(self, run: Applied) -> bool:
-        """Its row never appears, and the policy is to repeat such a start."""
+    def _is_excused(self, run: Applied, new: Applied) -> bool:
+        """Its row never appears, and the policy is to repeat such a start; or it was denied and appears too late."""
+        if run.is_late and (run.visible_at == NEVER or new.sent_at < run.visible_at):
+            return True
         return run.visible_at == NEVER and self._policy.may_repeat(self._cloud.definition(run.key))
 
     def _key(self, spelled: str) -> str:

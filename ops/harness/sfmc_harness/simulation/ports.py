@@ -27,6 +27,23 @@ MID = "510001234"
 _SLOW = frozenset({"trickle", "applied_later"})
 """Faults whose call lasts as long as a call may."""
 
+_NO_ANSWER, _RESET = Ambiguous("read_timeout", "no answer"), Ambiguous("reset", "reset")
+_DENIED = Ambiguous("http_denied", "HTTP 409", denied=True)
+_LOST: Mapping[str, Ambiguous] = {
+    "cut_before_applying": _RESET,
+    "applied_then_cut": _RESET,
+    "applied_later": _NO_ANSWER,
+    "trickle": _NO_ANSWER,
+    "no_task_id": Ambiguous("no_task_id", "OK without Task.ID"),
+    "denied": _DENIED,
+    "denied_after_applying": _DENIED,
+    "denied_and_late": _DENIED,
+}
+"""What is answered in the place of a Task.ID."""
+
+_LATE_SECONDS = RESULTS_DELAY + 1
+"""A row that comes after the look that follows a denied start, and before the start is sent again."""
+
 MARGIN = 60.0
 """The midnight margin of the product's default."""
 
@@ -100,19 +117,15 @@ class SteppedCloud:
 
     def _perform(self, key: str, fault: str, seconds: float) -> tuple[Accepted | Fault, float | None]:
         request, now = self._calls.actor.request, self._calls.clock.now
-        if fault == "cut_before_applying":
-            return Ambiguous("reset", "reset"), None
+        lost = _LOST.get(fault)
         if fault == "applied_later":
             self._cloud.apply_later(now + round((CALL + seconds) * SECOND), key, request, now)
-            return Ambiguous("read_timeout", "no answer"), CALL
-        applied = self._cloud.apply(now, key, request)
-        if fault == "trickle":
-            return Ambiguous("read_timeout", "no answer"), CALL
-        if fault == "applied_then_cut":
-            return Ambiguous("reset", "reset"), None
-        if fault == "no_task_id":
-            return Ambiguous("no_task_id", "OK without Task.ID"), None
-        return Accepted(task_id=applied.task_id, soap_request_id=f"soap-{applied.task_id}"), None
+        elif fault not in {"cut_before_applying", "denied"}:
+            applied = self._cloud.apply(now, key, request, lag=_LATE_SECONDS if fault == "denied_and_late" else None)
+            if lost is None:
+                return Accepted(task_id=applied.task_id, soap_request_id=f"soap-{applied.task_id}"), None
+        assert lost is not None
+        return lost, CALL if fault in _SLOW else None
 
     def _refusal(self, mid: str, fault: str, seconds: float) -> Refusal | None:
         if mid != MID:

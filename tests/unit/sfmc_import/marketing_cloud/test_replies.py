@@ -215,16 +215,7 @@ def test_any_other_status_is_ambiguous(understand, status):
     [
         (401, "token_refused"),
         (403, "token_refused"),
-        (405, "http_4xx"),
         (407, "proxy_refused"),
-        (411, "http_4xx"),
-        (413, "http_4xx"),
-        (414, "http_4xx"),
-        (415, "http_4xx"),
-        (417, "http_4xx"),
-        (421, "http_4xx"),
-        (426, "http_4xx"),
-        (431, "http_4xx"),
     ],
 )
 def test_a_status_that_turns_the_request_away_is_not_applied(understand, status, code):
@@ -234,7 +225,9 @@ def test_a_status_that_turns_the_request_away_is_not_applied(understand, status,
     assert verdict.code == code
 
 
-@pytest.mark.parametrize("status", [402, 404, 406, 408, 409, 410, 418, 422, 423, 425, 428, 451, 499])
+@pytest.mark.parametrize(
+    "status", [402, 404, 405, 406, 408, 409, 410, 411, 413, 415, 418, 421, 422, 425, 428, 431, 451, 499]
+)
 def test_a_refusal_that_a_server_between_may_give_after_the_start_was_applied_is_looked_up(understand, status):
     verdict = parse_start_reply(reply(b"<html/>", status, retry_after="12"), understand)
 

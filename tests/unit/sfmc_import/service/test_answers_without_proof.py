@@ -1,6 +1,8 @@
 """What Marketing Cloud denies in unknown words is looked up, tried again, and believed the second time."""
 
-from sfmc_import.faults import Ambiguous, NotApplied, after_situation
+import pytest
+
+from sfmc_import.faults import Ambiguous, NotApplied, Rejected, after_situation
 from sfmc_import.policy import Policy
 from tests.support.checks import by_request, name_of
 from tests.support.system import System
@@ -74,3 +76,89 @@ def test_a_start_that_was_applied_behind_a_refusal_by_http_is_found_and_not_sent
     system.live()
 
     assert (names(system)[-1], len(system.cloud.performs)) == ("completed", 1)
+
+
+HTTP_DENIED = after_situation("http_denied", "HTTP 409")
+BUSY_GATEWAY = after_situation("http_503", "HTTP 503")
+
+
+@pytest.mark.parametrize("baseline", [True, False])
+@pytest.mark.parametrize("fault", [STRANGE, HTTP_DENIED, BUSY_GATEWAY])
+def test_a_run_that_comes_to_light_after_the_look_is_found_before_the_next_perform(
+    system: System, fault: Ambiguous, baseline: bool
+):
+    system.deps = system.deps_over(system.world.ledger, system.cloud, baseline=baseline)
+    system.start(request("first"))
+    system.live()
+    system.cloud.fail("start", fault, applied=True)
+    system.cloud.hidden_looks = 1
+    system.start(request())
+    system.live()
+
+    assert (names(system)[-1], len(system.cloud.performs)) == ("completed", 2)
+    assert [e["data"]["matched"] for e in by_request(system.world.events())["a"] if name_of(e) == "started"] == [
+        "reconciled"
+    ]
+
+
+def test_where_the_policy_repeats_a_run_is_looked_for_again_before_it_is_repeated(system: System):
+    system.policy = Policy(when_ambiguous="repeat", reconcile_deadline=60)
+    system.cloud.fail("start", Ambiguous("read_timeout", "no answer"), applied=True)
+    system.cloud.hidden_looks = 1
+    system.start(request())
+    system.live()
+
+    assert (names(system)[-1], len(system.cloud.performs)) == ("completed", 1)
+
+
+@pytest.mark.parametrize("situation", ["token_refused", "http_429"])
+def test_a_start_that_a_server_between_refused_after_passing_it_on_is_found(system: System, situation: str):
+    system.cloud.fail("start", after_situation(situation, "HTTP"), applied=True)
+    system.start(request())
+    system.live()
+
+    assert (names(system)[-1], len(system.cloud.performs)) == ("completed", 1)
+
+
+@pytest.mark.parametrize("baseline", [True, False])
+def test_several_runs_since_a_denied_start_leave_it_unknown(system: System, baseline: bool):
+    system.deps = system.deps_over(system.world.ledger, system.cloud, baseline=baseline)
+    system.cloud.fail("start", HTTP_DENIED, applied=True)
+    system.cloud.hidden_looks = 1
+    system.start(request())
+    system.cloud.started_elsewhere(request().customer_key)
+    system.live()
+
+    assert names(system)[-1] == "start_unknown"
+    assert len(system.cloud.performs) == 2
+
+
+@pytest.mark.parametrize("fault", [HTTP_DENIED, BUSY_GATEWAY])
+def test_what_a_server_between_denied_never_ends_as_not_started(system: System, fault: Ambiguous):
+    system.cloud.fail("start", fault, applied=True)
+    system.cloud.hidden_looks = 10**6
+    system.cloud.fail("start", Rejected("43060", "not valid"), times=9)
+    system.start(request())
+    system.live()
+
+    assert names(system)[-1] == "start_unknown"
+
+
+def test_a_definition_that_was_deleted_after_a_denied_start_does_not_hide_its_run(system: System):
+    system.cloud.fail("start", STRANGE, applied=True)
+    system.cloud.hidden_looks = 1
+    system.start(request())
+    system.cloud.remove(request().customer_key)
+    system.live()
+
+    assert names(system)[-1] == "completed"
+
+
+def test_a_run_of_somebody_else_is_not_taken_for_a_start_that_provably_was_not_applied(system: System):
+    system.cloud.fail("start", NotApplied("13", "not processed"), times=9)
+    system.start(request())
+    system.cloud.heal()
+    system.cloud.started_elsewhere(request().customer_key)
+    system.live()
+
+    assert len(system.cloud.performs) == 2

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import pytest
 
-from sfmc_import import following, service
+from sfmc_import import following
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
@@ -145,7 +145,7 @@ def test_many_runs_are_asked_for_in_few_queries_and_each_business_unit_on_its_ow
 
 def test_the_sweep_sends_runs_in_batches_of_one_business_unit():
     ledger, followed = RunningLedger(a=201, b=1), []
-    swept = service.sweep(ledger, lambda _: None, followed.append, limit=1000, pause=30)
+    swept = following.sweep(ledger, lambda _: None, followed.append, limit=1000, pause=30)
 
     assert (swept.woken, swept.followed) == (0, 202)
     assert [len(ids) for ids in followed] == [200, 1, 1]
@@ -214,7 +214,7 @@ def test_the_sweep_wakes_requests_follows_runs_and_names_the_missing(system: Sys
     system.world.advance(5)
     woken: list[DueRequest] = []
     followed: list[list[str]] = []
-    swept = service.sweep(system.world.ledger, woken.append, followed.append, limit=1000, pause=30)
+    swept = following.sweep(system.world.ledger, woken.append, followed.append, limit=1000, pause=30)
 
     assert (swept.woken, swept.followed, swept.missing_record) == (1, 2, ("gone",))
     assert [(due.request_id, due.customer_key) for due in woken] == [("waits", KEY)]
@@ -226,6 +226,6 @@ def test_two_sweeps_at_once_wake_a_request_once(system: System):
     system.world.advance(5)
     woken: list[DueRequest] = []
     for _ in range(2):
-        service.sweep(system.world.ledger, woken.append, lambda _: None, limit=10, pause=30)
+        following.sweep(system.world.ledger, woken.append, lambda _: None, limit=10, pause=30)
 
     assert len(woken) == 1

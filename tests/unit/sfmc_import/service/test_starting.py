@@ -184,7 +184,7 @@ def test_a_request_outlives_its_retry_deadline_while_lost_writes_make_starts_wai
 
 def test_an_intent_that_cannot_be_withdrawn_does_not_end_the_attempt(system: System):
     class NeverWithdrawn(Mortal):
-        def withdraw_intent(self, _):
+        def withdraw_intent(self, *_, **__):
             raise LedgerUnavailableError("down")
 
     system.cloud.fail("start", NotApplied("13", "not processed"))
