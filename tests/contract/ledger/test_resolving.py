@@ -175,3 +175,56 @@ def test_a_start_that_cannot_be_proved_uses_the_window_of_its_intent_when_no_one
     scenario.accept(request("b"))
 
     assert scenario.claim("b") == AlreadyEnded(state="duplicate", held_by="a", opens_in=2 * HOUR)
+
+
+def forced_start(scenario: Scenario, window: float) -> None:
+    scenario.arrives("forced", force=True, reason="urgent")
+    scenario.start("forced", window=window)
+
+
+def window_left(scenario: Scenario) -> float:
+    scenario.arrives("next")
+    scenario.claim("next")
+    return (scenario.due_in("next") or 0.0) / HOUR
+
+
+@pytest.mark.parametrize("window", [1, 5])
+def test_after_a_forced_start_the_window_is_that_of_the_forced_start_alone(scenario: Scenario, window: float):
+    record_start_unknown(scenario, window=3)
+    forced_start(scenario, window)
+    scenario.ends("forced")
+    resolve(scenario, None)
+
+    assert window_left(scenario) == window
+
+
+def test_a_forced_run_that_fails_does_not_bring_back_the_window_of_what_was_not_started(scenario: Scenario):
+    record_start_unknown(scenario, window=3)
+    forced_start(scenario, 5)
+    resolve(scenario, None)
+    scenario.ends("forced", "import_failed")
+
+    assert window_left(scenario) == pytest.approx(60 / HOUR)
+
+
+def test_what_was_not_started_gives_its_window_back_after_a_forced_run_has_failed(scenario: Scenario):
+    record_start_unknown(scenario, window=3)
+    forced_start(scenario, 5)
+    scenario.ends("forced", "import_failed")
+    resolve(scenario, None)
+    scenario.arrives("next")
+
+    assert isinstance(scenario.claim("next"), StartNow)
+
+
+def test_the_word_about_one_start_leaves_the_window_of_others(scenario: Scenario):
+    record_start_unknown(scenario, window=3)
+    scenario.arrives("b", force=True, reason="urgent")
+    scenario.start("b", window=4)
+    scenario.ends("b")
+    scenario.arrives("c", force=True, reason="urgent")
+    scenario.start("c", window=1)
+    scenario.ends("c")
+    resolve(scenario, None)
+
+    assert window_left(scenario) == 4

@@ -217,6 +217,12 @@ MUTANTS = (
         "{window = d.previous_window or '0', window_by = d.previous_window_by or ''}",
         "{window = d.previous_window or '0'}",
     ),
+    Mutant("lease", "    if d.previous_window_by == id then\n", "    if false then\n"),
+    Mutant("lease", "    if d.previous_window_by == id then\n", "    if d.own_window then\n"),
+    Mutant("lease", "      set(definition_key(r), d, {window = d.own_window})\n", ""),
+    Mutant(
+        "lease", "d.previous_window_by or ''})\n    forget_previous_window(r, d)\n", "d.previous_window_by or ''})\n"
+    ),
     Mutant("following", "if a.outcome == 'import_failed' then return note_error", "if true then return note_error"),
     Mutant("following", "  if a.on_error ~= 'free' then return end\n", ""),
     Mutant("following", "{errors = int(d.errors) + 1}", "{errors = 1}"),

@@ -91,28 +91,39 @@ local function release(id, r)
   release_suspect(id)
 end
 
+local function forget_previous_window(r, d)
+  drop(definition_key(r), d, {'previous_window', 'previous_window_by', 'own_window'})
+end
+
 -- Lets a start use the window, at least the one that its intent names: the caller may not know it. An open one before
 -- it is kept for a start that ends in Error. Answers when the window opens, nil when the start has none.
 local function begin_window(id, r, d, ms)
   ms = math.max(ms, int(r.window))
   local values = {window_by = id, window = str(math.max(int(d.window), now + ms))}
   if d.window_by ~= id and int(d.window) > now then
-    values.previous_window, values.previous_window_by = d.window, d.window_by or ''
+    values.previous_window, values.previous_window_by, values.own_window = d.window, d.window_by or '', str(now + ms)
   elseif d.window_by ~= id and d.previous_window then
-    drop(definition_key(r), d, {'previous_window', 'previous_window_by'})
+    forget_previous_window(r, d)
   end
   set(definition_key(r), d, values)
   return ms > 0 and iso(int(d.window)) or nil
 end
 
 -- Gives back the window that a request has used; with a pause, what follows now is closed for so long, at most for the
--- rest of the window.
+-- rest of the window. A later start that keeps it as its earlier window has its own window alone.
 local function restore_window(id, r, d, pause)
-  if d.window_by ~= id then return end
+  if d.window_by ~= id then
+    if d.previous_window_by == id then
+      set(definition_key(r), d, {window = d.own_window})
+      forget_previous_window(r, d)
+    end
+    return
+  end
   local closed = pause and math.min(int(d.window), now + pause) or 0
   if closed > int(d.previous_window) then
     set(definition_key(r), d, {window = str(closed)})
   else
     set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or ''})
+    forget_previous_window(r, d)
   end
 end

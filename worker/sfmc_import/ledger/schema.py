@@ -168,6 +168,7 @@ DEFINITION = Key(
             name="previous_window", kind="ms", meaning="the end of an earlier window, for a start that ends in Error"
         ),
         Field(name="previous_window_by", meaning="the request that opened the earlier window"),
+        Field(name="own_window", kind="ms", meaning="beside an earlier window: the end of the later one alone"),
         Field(
             name="errors",
             kind="int",
