@@ -22,6 +22,8 @@ class Doubt:
     stack: RunningSystem
     applied: str
     lost: str
+    unseen: str
+    other: str
 
     def perform(self) -> str:
         [perform] = self.stack.sandbox.control.performs("applied")
@@ -45,20 +47,25 @@ def start(stack: RunningSystem, key: str, *options: str) -> str:
 def doubt() -> Iterator[Doubt]:
     with running_system({"SFMC_RECONCILE_DEADLINE": "2"}) as stack:
         control = stack.sandbox.control
-        for key in ("applied", "lost"):
+        for key in ("applied", "lost", "unseen", "other"):
             control.define(key, FileSpec="a.csv", UpdateType="AddAndUpdate", MaxImportFrequency=1)
         stack.sandbox.drop("a.csv", "Key,Value\n1,one\n")
         (stack.folder / "a.csv").write_text("Key,Value\n1,one\n")
         control.add_fault("late_row", customer_key="applied", seconds=LATE, count=1)
         control.add_fault("drop_after_applying", customer_key="applied", count=1)
-        control.add_fault("drop_before_applying", customer_key="lost", count=1)
+        for key in ("lost", "unseen"):
+            control.add_fault("drop_before_applying", customer_key=key, count=1)
         stack.worker()
         stack.beat()
         applied = start(stack, "applied")
         lost = start(stack, "lost", "--file", str(stack.folder / "a.csv"))
-        stack.await_event("start_unknown", applied)
-        stack.await_event("start_unknown", lost)
-        yield Doubt(stack, applied, lost)
+        unseen = start(stack, "unseen")
+        other = stack.await_event("completed", start(stack, "other"))["data"]["task_id"]
+        # As if somebody else had started it.
+        stack.client.delete(*stack.client.scan_iter(match=f"*:t:*:{other}"))
+        for request in (applied, lost, unseen):
+            stack.await_event("start_unknown", request)
+        yield Doubt(stack, applied, lost, unseen, other)
         for log in stack.folder.glob("*.log"):
             assert "Traceback" not in log.read_text()
 
@@ -114,14 +121,30 @@ def test_a_start_that_was_not_applied_frees_its_window_and_its_file(doubt: Doubt
         (["missing", "--task-id", "1", "--not-started"], 2, "either --task-id N or --not-started"),
         (["missing", "--not-started"], 2, "--not-started needs --reason"),
         (["LOST", "--task-id", "many"], 2, "a Task.ID is a whole number"),
+        (["LOST", "--task-id", "999999999"], 1, "Marketing Cloud shows no run 999999999"),
+        (["LOST", "--task-id", "OTHER"], 1, "is one of the definition other, not of lost"),
+        (["LOST", "--task-id", "1", "--unchecked"], 2, "needs --reason TEXT"),
+        (["LOST", "--not-started", "--unchecked", "--reason", "why"], 2, "--unchecked is for --task-id N"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_what_cannot_be_resolved_is_said_in_one_line(doubt: Doubt, words: list[str], code: int, complaint: str) -> None:
-    ended, shown = doubt.resolve(*(doubt.lost if word == "LOST" else word for word in words))
+    named = {"LOST": doubt.lost, "OTHER": doubt.other}
+    ended, shown = doubt.resolve(*(named.get(word, word) for word in words))
 
     assert ended == code
     assert complaint in shown.splitlines()[0]
+
+
+def test_a_run_that_cannot_be_asked_for_is_taken_unchecked_with_a_reason_alone(doubt: Doubt) -> None:
+    doubt.stack.sandbox.control.add_fault("http_500", operation="Retrieve", count=99)
+    refused, complaint = doubt.resolve(doubt.unseen, "--task-id", "42")
+    taken, _ = doubt.resolve(doubt.unseen, "--task-id", "42", "--unchecked", "--reason", "seen in the history")
+    doubt.stack.sandbox.control.clear_faults()
+
+    assert (refused, taken) == (1, 0)
+    assert "Marketing Cloud cannot be asked for run 42" in complaint
+    assert doubt.stack.await_event("started", doubt.unseen)["data"]["reason"] == "seen in the history"
 
 
 def test_dead_letters_are_listed_shown_and_deleted_and_an_unknown_id_is_one_line(doubt: Doubt) -> None:

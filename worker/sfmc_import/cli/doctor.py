@@ -225,9 +225,13 @@ def _all(role: RoleName) -> Iterator[Finding]:
     yield Finding("ok", "settings", f"all are valid; policy for {count} definitions, {routes} routes")
     yield from check_schedules(settings, datetime.now(UTC))
     yield from check_redis(settings, role)
+    yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
+
+
+def quick(settings: Settings) -> Settings:
+    """Give these settings with the times of a command: a person waits for its answer."""
     limits = {"call_retry_seconds": QUERY_SECONDS, "token_timeout": CALL_SECONDS, "read_timeout": CALL_SECONDS}
-    quick = settings.model_copy(update={name: min(most, getattr(settings, name)) for name, most in limits.items()})
-    yield from check_marketing_cloud(settings, open_marketing_cloud(quick))
+    return settings.model_copy(update={name: min(most, getattr(settings, name)) for name, most in limits.items()})
 
 
 def _check_redis_only(role: RoleName) -> Iterator[Finding]:

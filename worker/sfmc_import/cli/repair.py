@@ -11,10 +11,15 @@ from typing import Any
 import click
 
 import sfmc_transport
+from sfmc_import.bootstrap import open_marketing_cloud
+from sfmc_import.cli.doctor import quick
 from sfmc_import.cli.output import examples, json_option, print_json, print_line, print_lines
 from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_errors
+from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.redaction import hidden
+from sfmc_import.request import fold_key
+from sfmc_import.settings import load
 from sfmc_transport import dead_letters
 from sfmc_transport.dead_letters import DeadLetter, DeadLetterNotFoundError
 from sfmc_transport.delivery import UndecodableEntryError, read_entry
@@ -211,36 +216,71 @@ MAX_REASON = 1024
 @click.argument("request_id", metavar="REQUEST_ID")
 @click.option("--task-id", metavar="N", help="It was started: the Task.ID (TaskResultID) of its run.")
 @click.option("--not-started", is_flag=True, help="It was not started; needs --reason.")
+@click.option("--unchecked", is_flag=True, help="Take the Task.ID without asking Marketing Cloud; needs --reason.")
 @click.option("--reason", metavar="TEXT", help="How you know; stored in the event.")
 @click.option("--operator", metavar="NAME", help="Who decided; stored in the event.  [default: your login name]")
 @json_option
 def resolve(
-    request_id: str, *, task_id: str | None, not_started: bool, reason: str | None, operator: str | None, as_json: bool
+    request_id: str,
+    *,
+    task_id: str | None,
+    not_started: bool,
+    unchecked: bool,
+    reason: str | None,
+    operator: str | None,
+    as_json: bool,
 ) -> None:
     """Record whether the start of a request that ended as start_unknown happened.
 
     First look in Marketing Cloud (Imports, history of the activity, or ImportResultsSummary) for a run of the
     definition at the time of the request. If several runs are possible, the event lists them as candidates.
 
-    With --task-id the request counts as started: the workers follow the run to its end. With --not-started its
+    With --task-id the request counts as started: the workers follow the run to its end. Marketing Cloud is asked first
+    whether this run is one of the definition, with the login of the settings. With --not-started the
     window opens, and the same file can be submitted again with 'sfmc-import start KEY --file PATH'. In both cases
     no start is sent to Marketing Cloud. A wrong --not-started can be corrected with --task-id.
 
-    Exit code: 0 recorded, 1 the request is not start_unknown, or the run belongs to another request.
+    Exit code: 0 recorded, 1 the request is not start_unknown, or the run is not one of its definition, belongs to
+    another request, or cannot be asked for.
     """
-    if (task_id is None) != not_started:
-        raise click.UsageError("give either --task-id N or --not-started")
-    if not_started and not reason:
-        raise click.UsageError("--not-started needs --reason TEXT: how you know")
+    _check_words(task_id, not_started=not_started, unchecked=unchecked, reason=reason)
     operator = operator or _login()
     with open_for_reading() as access:
         record = _ambiguous(access, request_id, task_id)
+        if task_id is not None and not unchecked:
+            _check_run(record, task_id)
         _record(access, record, task_id, operator[:MAX_REASON], reason and reason[:MAX_REASON])
     state = "not_started" if task_id is None else "started"
     if as_json:
         print_json({"request_id": request_id, "state": state, "task_id": task_id, "operator": operator})
     else:
         print_line(f"request {request_id}: {state}; {_next(record, task_id)}")
+
+
+def _check_words(task_id: str | None, *, not_started: bool, unchecked: bool, reason: str | None) -> None:
+    if (task_id is None) != not_started:
+        raise click.UsageError("give either --task-id N or --not-started")
+    if not_started and not reason:
+        raise click.UsageError("--not-started needs --reason TEXT: how you know")
+    if unchecked and not (task_id and reason):
+        raise click.UsageError("--unchecked is for --task-id N, and needs --reason TEXT: how you know")
+
+
+UNCHECKED = "or give --unchecked --reason TEXT if you have seen it there"
+
+
+def _check_run(record: Mapping[str, Any], task_id: str) -> None:
+    """Ask Marketing Cloud whether this is a run of the definition; raise ClickException if not."""
+    service = open_marketing_cloud(quick(load(os.environ, marketing_cloud=True)))
+    mid, key = record["mid"], record["customer_key"]
+    found = service.runs(mid, [task_id])
+    if isinstance(found, (NotApplied, Rejected)):
+        raise click.ClickException(f"Marketing Cloud cannot be asked for run {task_id}: {found.text}; {UNCHECKED}")
+    if task_id not in found:
+        raise click.ClickException(f"Marketing Cloud shows no run {task_id} in business unit {mid}; {UNCHECKED}")
+    if fold_key(found[task_id].customer_key) != fold_key(key):
+        other = found[task_id].customer_key
+        raise click.ClickException(f"run {task_id} is one of the definition {other}, not of {key}")
 
 
 def _ambiguous(access: ReadAccess, request_id: str, task_id: str | None) -> Mapping[str, Any]:
