@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -27,10 +28,16 @@ def stack() -> Iterator[RunningSystem]:
         assert problems_in(made.client) == []
 
 
-@pytest.fixture
-def client(stack: RunningSystem) -> Iterator[Celery]:
+@contextmanager
+def sender(stack: RunningSystem) -> Iterator[Celery]:
     url = stack.valkey.celery_url
     with Celery("somebody-else", broker=url, backend=url, set_as_current=False) as app:
+        yield app
+
+
+@pytest.fixture
+def client(stack: RunningSystem) -> Iterator[Celery]:
+    with sender(stack) as app:
         yield app
 
 
@@ -308,3 +315,22 @@ def test_a_request_with_an_eta_survives_the_worker_that_took_it() -> None:
 
         assert performs(stack, "late") == 1
         assert stack.names(request)[:3] == ["accepted", "starting", "started"]
+
+
+def test_doctor_fails_while_messages_of_any_priority_wait_and_no_worker_takes_them() -> None:
+    with running_system() as stack, sender(stack) as client:
+        stack.sandbox.control.define("daily", FileSpec="daily.csv")
+        for priority in (0, 7):
+            send(client, options={"priority": priority}, customer_key="daily")
+        unread = stack.run("doctor")
+        stack.beat()
+        worker = stack.worker()
+        eventually(lambda: stack.run("doctor").returncode == 0, 60, "the worker has taken all")
+        worker.send_signal(signal.SIGSTOP)
+        send(client, options={"priority": 3}, customer_key="daily")
+        stands = eventually(lambda: (done := stack.run("doctor")).returncode == 1 and done, 60, "doctor says so")
+        worker.send_signal(signal.SIGCONT)
+
+        assert unread.returncode == 1
+        assert "2 messages in the queue, and no worker runs" in unread.stdout
+        assert "FAIL  queue" in stands.stdout

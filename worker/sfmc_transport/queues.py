@@ -28,6 +28,14 @@ def length(client: Any, queue: str) -> int:
         return sum(map(int, pipe.execute()))
 
 
+def first(client: Any, queue: str) -> bytes | None:
+    """Give the message that is taken next, as it stands in Redis; None of an empty queue."""
+    for key in lists_of(queue):
+        if entries := client.lrange(key, -1, -1):
+            return bytes(entries[0])
+    return None
+
+
 NEWEST_HEADER = "sfmc_newest"
 """A name: the message takes the place of the one of this name that waits, and is the first in line."""
 

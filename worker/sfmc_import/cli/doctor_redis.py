@@ -1,5 +1,6 @@
 """What `doctor` finds out about Redis: the server, the rights of this user, the ledger and its processes."""
 
+import time
 from collections.abc import Generator, Iterator
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from sfmc_import.redis_rights import RoleName
 from sfmc_import.redis_server import Finding, check_rights, check_server, inspect_server
 from sfmc_import.request import QUEUE
 from sfmc_import.settings import RedisAddress, Settings
+from sfmc_transport import queues
 
 MAX_OVERDUE = 60.0
 MOVE = "if this deployment shall have it: sfmc-import doctor --move-ledger; else give it its own SFMC_PREFIX or Redis"
@@ -39,12 +41,16 @@ def check_redis(settings: Settings, role: RoleName) -> Iterator[Finding]:
             if role != "reader":
                 yield check_writes(client, Keys(settings.prefix).tag, settings.redis, "SFMC_REDIS_URL")
             yield from _ledger(client, settings)
+            if role == "worker" and settings.broker == settings.redis:
+                yield from _queue(client, settings)
     if settings.broker != settings.redis:
         with connect(settings.broker, retries=0) as client:
             answered = yield from _server("broker", client, settings.broker, "SFMC_BROKER_URL", settings)
             if answered and role != "reader":
                 queue = f"{settings.broker_prefix}{QUEUE}:"
                 yield check_writes(client, queue, settings.broker, "SFMC_BROKER_URL")
+            if answered and role == "worker":
+                yield from _queue(client, settings)
 
 
 def _server(
@@ -91,6 +97,36 @@ def _ledger(client: Redis, settings: Settings) -> Iterator[Finding]:
     yield check_account(owner, settings.account)
     yield check_processes(running, overdue)
     yield check_overdue(overdue)
+
+
+def _queue(broker: Redis, settings: Settings) -> Iterator[Finding]:
+    """Look at the messages that wait, twice if a worker runs: one that is first both times is not taken."""
+    queue = f"{settings.broker_prefix}{QUEUE}"
+    try:
+        with connect(settings.redis, retries=0) as client:
+            workers = LedgerReader(client, Keys(settings.prefix)).running().workers
+        waiting, first = queues.length(broker, queue), queues.first(broker, queue)
+        if first is not None and workers:
+            time.sleep(LOOK_AGAIN_SECONDS)
+            first = first if queues.first(broker, queue) == first else None
+    except (LedgerUnavailableError, RedisError) as error:
+        yield Finding("fail", "queue", f"cannot be read: {error}", "see the findings above")
+        return
+    yield check_queue(waiting, is_taken=first is None, workers=workers)
+
+
+LOOK_AGAIN_SECONDS = 3.0
+
+
+def check_queue(waiting: int, *, is_taken: bool, workers: int) -> Finding:
+    """Say how many messages wait for a worker; a failure when none takes them."""
+    count = f"{waiting} message{'s' * (waiting != 1)} in the queue"
+    if is_taken:
+        return Finding("ok", "queue", f"{count}, and workers take them" if waiting else "no message waits")
+    if not workers:
+        return Finding("fail", "queue", f"{count}, and no worker runs", "start sfmc-import worker")
+    text = f"{count}; the first was not taken in {LOOK_AGAIN_SECONDS:.0f} s, though {workers} workers run"
+    return Finding("fail", "queue", text, "see the logs of the workers: they are busy or stand still")
 
 
 def check_account(owner: str, account: str) -> Finding:

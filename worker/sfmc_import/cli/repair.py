@@ -233,24 +233,27 @@ def resolve(
     """Record whether the start of a request that ended as start_unknown happened.
 
     First look in Marketing Cloud (Imports, history of the activity, or ImportResultsSummary) for a run of the
-    definition at the time of the request. If several runs are possible, the event lists them as candidates.
+    definition at the time of the request. The event lists runs that are possible as candidates.
 
-    With --task-id the request counts as started: the workers follow the run to its end. Marketing Cloud is asked first
-    whether this run is one of the definition, with the login of the settings. With --not-started the
-    window opens, and the same file can be submitted again with 'sfmc-import start KEY --file PATH'. In both cases
-    no start is sent to Marketing Cloud. A wrong --not-started can be corrected with --task-id.
+    With --task-id the request counts as started: Marketing Cloud is asked whether this is a run of the definition,
+    then the workers follow it to its end. With --not-started the window opens, and the same file can be submitted
+    again with 'sfmc-import start KEY --file PATH'. In both cases no start is sent to Marketing Cloud. A wrong
+    --not-started can be corrected with --task-id.
 
-    Exit code: 0 recorded, 1 the request is not start_unknown, or the run is not one of its definition, belongs to
-    another request, or cannot be asked for.
+    Exit code: 0 recorded, 1 the request is not start_unknown, or the run cannot be asked for or is not one of it.
     """
     _check_words(task_id, not_started=not_started, unchecked=unchecked, reason=reason)
-    operator = operator or _login()
+    operator = (operator or _login())[:MAX_REASON]
     with open_for_reading() as access:
         record = _ambiguous(access, request_id, task_id)
         if task_id is not None and not unchecked:
             _check_run(record, task_id)
-        _record(access, record, task_id, operator[:MAX_REASON], reason and reason[:MAX_REASON])
-    state = "not_started" if task_id is None else "started"
+        _record(access, record, task_id, operator, reason and reason[:MAX_REASON])
+    _report_resolved(record, task_id, operator, as_json=as_json)
+
+
+def _report_resolved(record: Mapping[str, Any], task_id: str | None, operator: str, *, as_json: bool) -> None:
+    request_id, state = record["request_id"], "not_started" if task_id is None else "started"
     if as_json:
         print_json({"request_id": request_id, "state": state, "task_id": task_id, "operator": operator})
     else:

@@ -1,4 +1,4 @@
-from sfmc_import.cli.doctor_redis import check_account, check_overdue, check_processes
+from sfmc_import.cli.doctor_redis import check_account, check_overdue, check_processes, check_queue
 from sfmc_import.processes import Running, running
 
 OURS, THEIRS = "1 at ours", "2 at theirs"
@@ -39,3 +39,14 @@ def test_what_no_process_of_ours_wrote_is_not_counted() -> None:
     found = running((text, number * 5.0) for number, text in enumerate(texts))
 
     assert (found.workers, found.beats, found.worker_seen, found.beat_seen) == (1, 1, 0.0, 5.0)
+
+
+def test_messages_that_no_worker_takes_are_a_failure():
+    assert [check_queue(0, is_taken=True, workers=workers).level for workers in (0, 1)] == ["ok", "ok"]
+    assert check_queue(5, is_taken=True, workers=1).text == "5 messages in the queue, and workers take them"
+    assert check_queue(1, is_taken=False, workers=0).text == "1 message in the queue, and no worker runs"
+    stands = check_queue(2, is_taken=False, workers=3)
+    assert (stands.level, stands.text) == (
+        "fail",
+        "2 messages in the queue; the first was not taken in 3 s, though 3 workers run",
+    )
