@@ -72,3 +72,24 @@ def test_after_a_loss_a_definition_that_no_one_started_is_started_once_rows_had_
 
         assert len(stack.sandbox.control.performs("untouched")) == 1
         assert "retrying" in stack.names("request-after")
+
+
+def test_a_loss_between_two_numbers_of_the_watch_is_noticed_by_the_new_run_of_the_server() -> None:
+    with running_system() as stack:
+        stack.worker()
+        stack.beat()
+        for key in ("before", "forgotten"):
+            stack.sandbox.control.define(key)
+        send(stack, "before", "request-before")
+        stack.await_event("started", "request-before")
+        stack.await_idle()
+        size = append_only_file(stack).stat().st_size
+        send(stack, "forgotten", "request-forgotten")
+        stack.await_event("started", "request-forgotten")
+
+        lose_writes_since(stack, size)
+        send(stack, "forgotten", "request-again")
+        started = stack.await_event("started", "request-again")
+
+        [perform] = stack.sandbox.control.performs("forgotten")
+        assert started["data"]["task_id"] == perform["task_id"]

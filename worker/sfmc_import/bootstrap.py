@@ -4,6 +4,8 @@ import random
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from sfmc_import import marketing_cloud
 from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
@@ -14,6 +16,8 @@ from sfmc_import.marketing_cloud.http import BootClock, boottime
 from sfmc_import.ports import Deps, Timing
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
@@ -75,12 +79,18 @@ def timing(settings: Settings) -> Timing:
     )
 
 
+def _log_server_change(run_id: str) -> None:
+    detail = "it was started anew or took over, and may lack the last writes: starts look for earlier ones first"
+    log.warning("redis_server_changed", run_id=run_id, detail=detail)
+
+
 def build(settings: Settings) -> Deps:
     """Make the dependencies of the use cases; each connects on first use."""
-    service = open_marketing_cloud(settings)
+    service, ledger = open_marketing_cloud(settings), open_ledger(settings)
+    ledger.on_server_change = _log_server_change
     return Deps(
         marketing_cloud=service,
-        ledger=open_ledger(settings),
+        ledger=ledger,
         definitions=CachedDefinitions(
             service, ttl=settings.definition_ttl, clock=boottime, longest_wait=settings.reading_timeout
         ),

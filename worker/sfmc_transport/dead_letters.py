@@ -124,7 +124,7 @@ end
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
     'entry', entry, 'queue', ARGV[4], 'reason', ARGV[5], 'detail', detail)
 redis.call('RPUSH', KEYS[2], id)
-redis.call('LTRIM', KEYS[2], -ARGV[1], -1)
+redis.call('LTRIM', KEYS[2], -100 * ARGV[1], -1)
 return id
 """
 

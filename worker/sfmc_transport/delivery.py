@@ -214,7 +214,8 @@ local letters, unreported = KEYS[#KEYS - 1], KEYS[#KEYS]
 local id = redis.call('XADD', letters, 'MAXLEN', ARGV[1], '*',
     'entry', ARGV[2], 'queue', ARGV[3], 'reason', ARGV[4], 'detail', ARGV[5])
 redis.call('RPUSH', unreported, id)
-redis.call('LTRIM', unreported, -ARGV[1], -1)
+-- An id is short: an event says of a letter that is gone that it was there.
+redis.call('LTRIM', unreported, -100 * ARGV[1], -1)
 return id
 """
 
@@ -289,7 +290,7 @@ class Keys:
 
     No own key that holds messages carries a TTL, because losing one could lose a message; each is bounded instead:
     `consumers` forgets a consumer an hour after its last beat, an in-flight list holds what one pop
-    took and is gone when empty, `dead_letters` and `unreported` are trimmed to one limit.
+    took and is gone when empty, `dead_letters` is trimmed to a limit, `unreported`, short ids, to a hundred times it.
     """
 
     prefix: str = DEFAULT_PREFIX

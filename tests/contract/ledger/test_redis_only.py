@@ -11,6 +11,7 @@ from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.arguments import policy_arguments, request_arguments
 from sfmc_import.ledger.calling import is_defect
 from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.ledger.schema import LOSS, SERVER
 from sfmc_import.ledger.scripts import read_part
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
@@ -288,3 +289,44 @@ def test_a_request_of_odd_ids_and_keys_lives_its_life(scenario: Scenario, world:
 
 def test_policies_reach_the_scripts_as_they_are():
     assert policy_arguments(Policy(frequency_floor=1.5))["window"] == 5_400_000
+
+
+def noted_server(world: RedisWorld, before: str | None) -> list[str]:
+    """Let a worker meet a server that knows no script, and whose ledger was last answered by `before`."""
+    seen: list[str] = []
+    ledger = RedisLedger(world.client, SETTINGS)
+    ledger.works_off, ledger.on_server_change = True, seen.append
+    if before is not None:
+        world.client.set(world.keys.name_of(SERVER), before)
+    world.client.script_flush()
+    ledger.write_probe("w1", 1)
+    return seen
+
+
+def test_a_server_that_was_started_anew_makes_starts_careful(world: RedisWorld):
+    run_id = world.client.info("server")["run_id"]
+
+    assert noted_server(world, "another") == [run_id]
+    assert world.client.exists(world.keys.name_of(LOSS))
+    assert world.client.get(world.keys.name_of(SERVER)) == run_id.encode()
+
+
+def test_a_ledger_that_no_server_answered_before_has_lost_nothing(world: RedisWorld):
+    assert noted_server(world, None) == []
+    assert not world.client.exists(world.keys.name_of(LOSS))
+
+
+def test_scripts_that_were_flushed_are_no_loss(world: RedisWorld):
+    assert noted_server(world, world.client.info("server")["run_id"]) == []
+    assert not world.client.exists(world.keys.name_of(LOSS))
+
+
+def test_a_process_that_knew_another_server_notices_one_that_is_empty(world: RedisWorld):
+    world.ledger.works_off = True
+    world.ledger.write_probe("w1", 1)
+    world.ledger._run_id = "another"
+    world.client.delete(world.keys.name_of(SERVER))
+    world.client.script_flush()
+    world.ledger.write_probe("w2", 1)
+
+    assert world.client.exists(world.keys.name_of(LOSS))

@@ -116,7 +116,17 @@ def test_a_dead_letter_that_was_deleted_before_it_was_reported_is_still_named(ra
     assert list(dead_letters.unreported(raw, KEYS, 9)) == [(letter, None)]
 
 
-def test_what_is_unreported_is_bounded_like_the_dead_letters(raw, delivery):
+def test_a_letter_that_is_trimmed_before_it_was_reported_is_still_named(raw, delivery):
     letters = [dead_letter(raw, delivery, str(number).encode()) for number in range(8)]
 
-    assert [name for name, _ in dead_letters.unreported(raw, KEYS, 99)] == letters[-5:]
+    found = list(dead_letters.unreported(raw, KEYS, 99))
+    assert [name for name, _ in found] == letters
+    assert [name for name, letter in found if letter] == letters[-5:]
+
+
+def test_what_is_unreported_is_bounded_at_a_hundred_times_the_dead_letters(raw, delivery):
+    raw.rpush(KEYS.unreported, *range(600))
+    newest = dead_letter(raw, delivery)
+
+    assert raw.llen(KEYS.unreported) == 500
+    assert raw.lindex(KEYS.unreported, -1) == newest.encode()

@@ -1,7 +1,7 @@
 """The ledger on Redis or Valkey ≥ 6.2: each step is one script; connection trouble becomes LedgerUnavailableError."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -58,6 +58,9 @@ class RedisLedger:
         self._client = client
         self._settings = settings
         self.keys = Keys(settings.prefix)
+        self._run_id: str | None = None
+        # Called with the `run_id` of a server that may lack the last writes; starts are careful then.
+        self.on_server_change: Callable[[str], object] = str
         self._scripts = {
             step: Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
             for step, text in (scripts or sources(settings.for_scripts())).items()
@@ -70,7 +73,19 @@ class RedisLedger:
             try:
                 return self._client.evalsha(script.sha, *argv)
             except NoScriptError:
+                # A server that was started anew, or took over, knows no script: whoever brings one has looked first.
+                self._note_server()
                 return self._client.eval(script.text, *argv)
+
+    def _note_server(self) -> None:
+        run_id = self._client.info("server").get("run_id") if self.works_off else None
+        if not run_id or run_id == self._run_id:
+            return
+        note = as_json({"run_id": run_id, "is_another": self._run_id is not None})
+        changed = self._client.eval(self._scripts["note_server"].text, 2, self.keys.due, self.keys.stream, note)
+        self._run_id = run_id
+        if changed:
+            self.on_server_change(run_id)
 
     def _run_confirmed(self, step: str, arguments: dict[str, Any]) -> Any:
         """Run a script and have it confirmed on the same connection, as the durability setting asks."""

@@ -243,6 +243,13 @@ NEWEST = Key(
     fields=(Field(name=ANY, meaning="business unit → TaskResultID"),),
     meaning="The newest TaskResultID known of each business unit.",
 )
+SERVER = Key(
+    name="server",
+    letter="server",
+    redis_type="string",
+    ttl=("unfinished_ttl",),
+    meaning="The `run_id` of the server that answered last. The time counts from the newest note.",
+)
 LOSS = Key(
     name="loss",
     letter="loss",
@@ -371,6 +378,7 @@ KEYS = (
     REPORT,
     PROBE,
     NEWEST,
+    SERVER,
     LOSS,
     SUSPECT,
     SUSPECTS,

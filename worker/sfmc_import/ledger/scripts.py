@@ -36,6 +36,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "report": ("upkeep",),
     "note_folders": ("upkeep",),
     "write_probe": ("upkeep",),
+    "note_server": ("upkeep",),
     "present": ("processes",),
     "absent": ("processes",),
     "take_over": ("processes",),

@@ -169,15 +169,30 @@ function steps.note_folders()
   return 1
 end
 
+-- From now on starts look for runs that the ledger does not have.
+local function note_loss()
+  local loss = record(newest_key())
+  loss.at = str(now)
+  set(loss_key(), {}, loss)
+  keep(loss_key(), cfg.loss_ttl)
+end
+
+-- Notes which run of which server answers: a server that was started anew, or took over, may lack the last writes, and
+-- nothing in it says so. Answers 1 for another one than before.
+function steps.note_server()
+  local before = redis.call('GET', server_key())
+  redis.call('SET', server_key(), a.run_id, 'PX', cfg.unfinished_ttl)
+  if before == a.run_id or not (before or a.is_another) then return 0 end
+  note_loss()
+  return 1
+end
+
 -- Writes the next number of a process and compares the one before: a smaller one means that Redis lost writes.
 function steps.write_probe()
   local key = probe_key(a.who)
   local found = int(redis.call('GET', key))
   redis.call('SET', key, a.count, 'PX', cfg.probe_ttl)
   if found >= a.count - 1 then return 0 end
-  local loss = record(newest_key())
-  loss.at = str(now)
-  set(loss_key(), {}, loss)
-  keep(loss_key(), cfg.loss_ttl)
+  note_loss()
   return 1
 end
