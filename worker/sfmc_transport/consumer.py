@@ -70,7 +70,8 @@ class Consumer(CeleryConsumer):
         super().__init__(*args, **kwargs)
         # Celery logs these with a traceback; the task, or the dead letter, has said what is wrong.
         logging.getLogger(trace.__name__).addFilter(_is_not_said)
-        logging.getLogger(celery_request.__name__).addFilter(_as_one_line)
+        for logger in CELERY_LOGGERS:
+            logger.addFilter(_as_one_line)
 
     def ensure_connected(self, conn: Any) -> Any:
         """As Celery's, with short pauses between the tries."""
@@ -173,9 +174,13 @@ def _is_not_said(record: logging.LogRecord) -> bool:
     return not isinstance(getattr(error, "exc", error), (RefusedError, GivenBackError))
 
 
+ONE_LINE = (" ack %r, reason", " reject %r, reason", "Frequent restarts detected")
+"""Celery logs these as critical with a traceback. A message that could not be given back or acknowledged is delivered
+again, and a consumer that lost its connection often waits a second: both are what an outage of Redis looks like."""
+
+
 def _as_one_line(record: logging.LogRecord) -> bool:
-    # The connection ended before a message could be given back or acknowledged: it is delivered again.
-    if any(words in str(record.msg) for words in (" ack %r, reason", " reject %r, reason")):
+    if any(words in str(record.msg) for words in ONE_LINE):
         record.exc_info = None
         record.levelno, record.levelname = logging.WARNING, "WARNING"
     return True

@@ -117,3 +117,22 @@ def test_a_message_that_a_lost_connection_keeps_is_one_line_of_the_log(
     [record] = caplog.records
     assert (record.levelname, record.exc_info) == ("WARNING", None)
     assert "the broker connection was closed" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "words", ["not ack %r, reason:%r", "not reject %r, reason:%r", "Frequent restarts detected: %r"]
+)
+def test_what_an_outage_of_redis_looks_like_is_one_line_of_the_log(words):
+    error = (ValueError, ValueError("x"), None)
+    record = logging.LogRecord("celery", logging.CRITICAL, "f.py", 1, words, ("a",), error)
+
+    assert consumer._as_one_line(record)
+    assert (record.exc_info, record.levelname) == (None, "WARNING")
+
+
+def test_what_celery_logs_otherwise_keeps_its_traceback():
+    error = (ValueError, ValueError("x"), None)
+    record = logging.LogRecord("celery", logging.CRITICAL, "f.py", 1, "Unrecoverable error: %r", ("a",), error)
+
+    assert consumer._as_one_line(record)
+    assert (record.exc_info, record.levelname) == (error, "CRITICAL")
