@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 
 import psutil
+import pytest
 
 from tests.chaos.conftest import LEASE
 from tests.chaos.observations import await_applied, await_ends, await_sending, lines_of, seconds_until_due
@@ -43,6 +44,7 @@ def test_a_terminated_worker_finishes_its_perform_and_leaves_the_rest_to_others_
     assert by_leaving & {under_way, *rest} == {under_way}
 
 
+@pytest.mark.nightly
 def test_a_worker_killed_at_the_end_of_its_grace_leaves_an_intent_that_another_reconciles(
     system: RunningSystem, send: Send
 ) -> None:
@@ -101,6 +103,7 @@ def test_a_start_of_a_killed_worker_is_taken_up_when_its_lease_is_over(system: R
     system.await_event("reconciling", request)
 
 
+@pytest.mark.nightly
 def test_a_request_of_a_worker_killed_before_it_sent_is_taken_up_when_its_lease_is_over(
     system: RunningSystem, send: Send
 ) -> None:

@@ -138,6 +138,7 @@ def test_however_it_is_ended_no_process_stays_behind(tmp_path: Path, sign: signa
     demo.await_silence()
 
 
+@pytest.mark.nightly
 def test_a_redis_of_the_users_own_is_left_as_it_was(tmp_path: Path, own_valkey: Valkey) -> None:
     with running(tmp_path, SFMC_REDIS_URL=own_valkey.tcp_url) as demo:
         assert demo.process.wait(90) == 0, demo.text

@@ -164,6 +164,7 @@ def test_what_kills_its_workers_ends_truly_and_blocks_nothing_else(
     assert "Traceback" not in kept.log.read_text()
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_a_run_whose_answer_kills_its_workers_is_followed_no_more_and_others_are(
     kept: Kept, send: Callable[..., str]

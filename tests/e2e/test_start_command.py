@@ -98,6 +98,7 @@ def test_a_start_that_is_only_recorded_says_what_does_not_run_and_ends_with_1(pl
     assert redis.zcard("{sfmc-import:events}:due") == 2
 
 
+@pytest.mark.nightly
 def test_a_start_says_how_long_ago_its_frozen_worker_was_seen():
     with running_system() as stack:
         worker = stack.worker()

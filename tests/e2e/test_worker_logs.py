@@ -39,7 +39,7 @@ def stack() -> Iterator[RunningSystem]:
         yield made
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.nightly)])
 def test_a_run_tells_its_names_in_every_record_from_the_message_to_the_end(stack: RunningSystem, pool: str) -> None:
     stack.sandbox.control.define("daily", FileSpec="daily.csv")
     stack.sandbox.drop("daily.csv", "Key,Value\n1,one\n")
@@ -59,7 +59,7 @@ def test_a_run_tells_its_names_in_every_record_from_the_message_to_the_end(stack
     assert any(each["event"] == "worker_shutting_down" for each in logged)
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.nightly)])
 def test_printing_libraries_and_tracebacks_become_records_without_secrets(stack: RunningSystem, pool: str) -> None:
     log = stack.folder / "chatter.log"
     options = ["-q", "-A", "sfmc_import.celery_app", "worker", "-P", pool, "-c", "2"]

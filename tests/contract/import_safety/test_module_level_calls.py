@@ -9,7 +9,17 @@ HARMLESS = {
     # values
     *("dataclass", "field", "frozenset", "dict", "set", "tuple", "range", "getattr", "MappingProxyType", "TypeVar"),
     *("re.compile", "map", "sorted", "str", "join", "items", "values", "upper", "removeprefix", "partial", "Path"),
-    *("NotApplied", "Outcome", "PlainSecret", "SecretStr", "Subcommand", "_plainly", "_transitions", "examples"),
+    *(
+        "Ambiguous",
+        "NotApplied",
+        "Outcome",
+        "PlainSecret",
+        "SecretStr",
+        "Subcommand",
+        "_plainly",
+        "_transitions",
+        "examples",
+    ),
     *("Key", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each", "Failed"),
     *("dict.fromkeys", "float", "list", "UUID"),
     # fields and checks of the settings

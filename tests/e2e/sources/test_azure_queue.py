@@ -51,6 +51,7 @@ def test_a_blob_becomes_one_completed_import_whatever_schema_its_events_have(sys
     assert len(system.sandbox.control.performs("orders")) == 1
 
 
+@pytest.mark.nightly
 def test_a_scan_submits_what_the_events_missed_and_knows_what_they_said(system, azure) -> None:
     azure.send("drop", blob_created("in/orders_7.csv"))
     with running_source(system, "drop", EXAMPLE):

@@ -112,6 +112,7 @@ def test_an_object_of_s3_is_delivered_and_its_import_completes(form, sftp_server
             eventually(lambda: aws.counts(queue) == (0, 0), 30, "its message is deleted")
 
 
+@pytest.mark.nightly
 def test_a_blob_of_azure_is_delivered_and_its_import_completes(sftp_server) -> None:  # noqa: F811
     with small_server() as queues, blob_server() as blobs, running_system() as system:
         prepare(system, sftp_server)

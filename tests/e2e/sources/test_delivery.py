@@ -89,6 +89,7 @@ def test_a_scan_says_of_what_cannot_be_delivered_now_that_it_waits(sftp_server) 
         assert (system.names(), sftp_server.names()) == ([], [])
 
 
+@pytest.mark.nightly
 def test_the_scans_beside_a_source_deliver(sftp_server) -> None:  # noqa: F811
     with running_system() as started:
         system = with_orders(started)

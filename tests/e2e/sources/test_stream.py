@@ -66,6 +66,7 @@ def test_an_entry_that_cannot_be_read_is_set_aside_with_its_bytes_and_harms_no_o
     assert [event["type"] for event in found] == ["sfmc.import.message_rejected"]
 
 
+@pytest.mark.nightly
 def test_a_dead_letter_that_is_replayed_and_still_cannot_be_read_is_a_dead_letter_again(system) -> None:
     def letters() -> set[str]:
         found = map(json.loads, system.run("dead-letters", "list", "--json").stdout.splitlines())

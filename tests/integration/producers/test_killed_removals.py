@@ -128,6 +128,7 @@ def test_a_removal_that_is_killed_at_any_line_is_ended_by_the_next_scan(
 
 
 @MARKERS
+@pytest.mark.nightly
 @pytest.mark.parametrize("action", ["move", "delete"])
 @pytest.mark.parametrize("dies", [False, True])
 def test_a_file_that_takes_the_place_of_an_accepted_one_at_any_line_is_accepted_before_it_goes(
