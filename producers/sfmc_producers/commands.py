@@ -54,7 +54,7 @@ class Printer:
             self._print(event, _sentence(last, event))
         if last not in TERMINAL:
             limit = "its events are no longer in the stream" if within is None else f"no end within {within:g} s"
-            self._close(f"request {request_id}: {limit}; it continues, see: sfmc-import status --request {request_id}")
+            self._close(f"request {request_id}: {limit}; it continues, see: sfmc-import show {request_id}")
             return 1
         ended = "completed" if last in AS_EXPECTED else _NOT_COMPLETED.get(last, "not completed")
         self._close(f"request {request_id}: {ended} ({last})")

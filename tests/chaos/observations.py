@@ -4,7 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterable
 
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.states import TERMINAL
 from tests.support.processes import RunningSystem
 from tests.support.waiting import eventually

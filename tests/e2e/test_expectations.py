@@ -42,5 +42,5 @@ def test_a_run_with_too_few_rows_is_suspicious_for_all_who_look(system: RunningS
     assert event["data"]["found"] == {"share_of_last_run": 0.375}
     assert system.run("follow", event["data"]["task_id"]).returncode == 1
     assert "expected min_share_of_last_run 0.5" in system.run("events", "--type", "completed_suspicious").stdout
-    shown = system.run("status", "--request", event["data"]["request_id"]).stdout
+    shown = system.run("show", event["data"]["request_id"]).stdout
     assert "completed_suspicious" in shown

@@ -105,9 +105,11 @@ def test_a_message_with_an_eta_of_next_year_is_in_the_ledger_and_nowhere_else(
 
     stack.await_event("accepted", request)
 
-    shown = json.loads(stack.run("status", "--request", request, "--json").stdout)
+    shown = json.loads(stack.run("show", request, "--json").stdout)
     assert shown["state"] == "accepted"
-    assert shown["due_at"] == shown["not_before"] > datetime.now(UTC).timestamp() + 300 * 86_400
+    assert shown["waiting"]["reason"] == "not_before"
+    assert shown["waiting"]["until"] == shown["not_before"]
+    assert datetime.fromisoformat(shown["not_before"]) > datetime.now(UTC) + timedelta(days=300)
     eventually(lambda: not stack.client.hlen(UNACKED), 30, "the worker holds no message")
 
 

@@ -9,7 +9,8 @@ import pytest
 from celery import Celery
 
 from sfmc_import.client import Client
-from sfmc_import.ledger.schema import SCHEDULE, Keys
+from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.schema import SCHEDULE
 from sfmc_import.redis_address import parse_redis_url
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_rights import ARGUMENTS, NEWER, ROLES, UNTRIED, RoleName, rules

@@ -109,7 +109,7 @@ def test_a_start_that_was_not_applied_frees_its_window_and_its_file(doubt: Doubt
     assert "sfmc-import start lost" in shown
     assert said["data"]["reason"] == "nothing in the history"
     assert said["data"]["operator"]
-    assert json.loads(stack.run("status", "--request", doubt.lost, "--json").stdout)["state"] == "not_started"
+    assert json.loads(stack.run("show", doubt.lost, "--json").stdout)["state"] == "not_started"
     assert len(stack.sandbox.control.performs("lost")) == 1
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.ledger.schema import Keys
 from tests.support.producer_processes import Place
 from tests.support.waiting import eventually
 

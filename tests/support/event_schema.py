@@ -40,7 +40,7 @@ def problems(events: Iterable[Mapping[str, Any]]) -> list[str]:
     """Say what is wrong with events, one line each: not of the schema, or with a field it does not name."""
     found: list[str] = []
     for event in events:
-        kind = str(event.get("type")).rpartition(".")[2]
+        kind = str(event.get("type")).removeprefix("sfmc.import.")
         if kind not in schema()["$defs"]:
             found.append(f"{event.get('id')}: no schema for {event.get('type')}")
             continue

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 
 from sfmc_import.ledger.key_kinds import ANY, Key
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 
 LEDGER = Keys()
 BOUNDED_KEYS = tuple(

@@ -190,6 +190,10 @@ class Client:
         given |= {"customer_key": customer_key, "object_id": object_id, "force": force}
         return self._record(self._read(given | {"request_id": request_id, "priority": priority}))
 
+    def record(self, request: StartRequest) -> SubmitResult:
+        """Submit a request that was made already, as an operator's replay is; raises what `submit` raises."""
+        return self._record(Asked(request, 0))
+
     def _record(self, asked: Asked) -> SubmitResult:
         connections = self._connections()
         with self._redis_errors():

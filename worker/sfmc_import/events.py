@@ -18,6 +18,7 @@ from sfmc_import.states import TERMINAL, UNSTARTED
 BLOCK_MS = 1000
 BATCH = 1000
 
+TYPE = "sfmc.import."
 Event = dict[str, Any]
 Entry = tuple[str, Event]
 
@@ -57,6 +58,10 @@ class EventStream:
             yield from (event for _, event in _events(entries))
             border = f"({entries[-1][0].decode()}"
             count -= len(entries)
+
+    def before(self, border: str, count: int) -> list[Entry]:
+        """Give up to `count` entries that are not after `border` (an id, `(id` without it, or +), newest first."""
+        return list(_events(self._client.xrevrange(self._name, max=border, count=count)))
 
     def live(
         self, position: str, on_outage: Callable[[str], None], over: Callable[[], bool] = lambda: False
@@ -124,6 +129,10 @@ COLOURS = {
     "rejected": "red",
     "gave_up": "red",
     "expired": "yellow",
+    "cancelled": "blue",
+    "operator.paused": "yellow",
+    "operator.resumed": "blue",
+    "operator.forced": "yellow",
     "message_rejected": "red",
     "import_failed": "red",
 }
@@ -164,8 +173,8 @@ ENDS = frozenset(TERMINAL)
 
 
 def kind(event: Mapping[str, Any]) -> str:
-    """Give the last word of the type, such as started."""
-    return str(event["type"]).rpartition(".")[2]
+    """Give the type without its beginning, such as started or operator.paused."""
+    return str(event["type"]).removeprefix(TYPE)
 
 
 class Life:

@@ -142,15 +142,17 @@ class Ledger(Protocol):
 
     def record_intent(
         self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
-    ) -> float | None:
+    ) -> float | NotApplied | None:
         """Write the intent before the first attempt; seconds left of the lease, or None when the token is stale.
+
+        Gives NotApplied `paused` while an operator's pause holds the request.
 
         `window` is that of the start, in hours: whoever ends the request later may not be able to read the definition.
         With `above` every TaskResultID up to the newest that the ledger knows counts as known too.
         """
         ...
 
-    def renew_intent(self, lease: Lease) -> float | None:
+    def renew_intent(self, lease: Lease) -> float | NotApplied | None:
         """Mark the next attempt as possibly applied and renew the lease; answers as `record_intent`."""
         ...
 

@@ -110,7 +110,7 @@ class StartRequest:
 
     `not_before` and `expires` are times in seconds since 1970. `content` is a digest of what was asked for, by which
     the ledger tells the same request from another one under its id; a request read from the ledger has none. `caller`
-    is the Celery task whose sender waits for the result.
+    is the Celery task whose sender waits for the result. `replays` is the request that an operator asked for again.
     """
 
     request_id: str
@@ -126,6 +126,7 @@ class StartRequest:
     expires: float | None = None
     content: str | None = field(default=None, compare=False)
     caller: str | None = None
+    replays: str | None = None
     is_resolved: bool = field(default=False, compare=False)
     attempt: int = field(default=0, compare=False)
 

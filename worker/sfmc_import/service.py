@@ -294,8 +294,8 @@ def _perform(
         except LedgerUnavailableError as error:
             # Without a recorded intent nothing is sent, and what was not sent was not applied.
             return NotApplied(_LEDGER_DOWN, str(error))
-        if left is None:
-            return None
+        if not isinstance(left, float):
+            return left
         intended = True
         return _send(lease, asked + min(left - deps.timing.call - _MARGIN, holds.seconds), deps)
 
@@ -335,7 +335,7 @@ def _check_write_loss(
     if not unknown:
         return None
     known = [run.task_id for run in runs if run.task_id not in unknown]
-    recorded = deps.ledger.record_intent(decision.lease, known, window=window) is not None
+    recorded = isinstance(deps.ledger.record_intent(decision.lease, known, window=window), float)
     return Ambiguous("writes_lost", _UNKNOWN_RUN) if recorded else None
 
 

@@ -8,14 +8,26 @@ AS_EXPECTED = ("completed", "completed_with_errors", "completed_empty")
 """Ends of an import that is a success for whoever waits for it."""
 
 COMPLETED = (*AS_EXPECTED, "completed_suspicious")
+FAILED = (
+    "rejected",
+    "gave_up",
+    "expired",
+    "start_unknown",
+    "completed_suspicious",
+    "import_failed",
+    "follow_timed_out",
+)
+"""Ends that a person should know of; the newest of them are in the list `failures`."""
+
 RUN_ENDS = (*COMPLETED, "import_failed", "follow_timed_out")
-TERMINAL = ("duplicate", "rejected", "gave_up", "expired", "start_unknown", *RUN_ENDS)
+TERMINAL = ("duplicate", "rejected", "gave_up", "expired", "cancelled", "start_unknown", *RUN_ENDS)
 # What an operator may say about a request that ended as start_unknown; it is no terminal state.
 NOT_STARTED = "not_started"
 UNSTARTED = ("rejected", "gave_up", "expired", NOT_STARTED)
 """States of which nothing was started: a duplicate of the request is taken up."""
 
-REPORTS = ("unrouted", "ambiguous_route", "message_rejected")
+OPERATOR_EVENTS = ("operator.paused", "operator.resumed", "operator.forced")
+REPORTS = ("unrouted", "ambiguous_route", "message_rejected", *OPERATOR_EVENTS)
 """Events that change no state; each has its sentence in ENDINGS of ops/harness/sfmc_harness/pages.py."""
 
 
@@ -72,6 +84,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     *_transitions(
         ("accepted", "retrying", "starting"), "gave_up", "the retry deadline is over, or it killed too many workers"
     ),
+    *_transitions(("accepted", "deferred", "retrying"), "cancelled", "an operator says that it is not to be started"),
     *_transitions(
         ("accepted", "deferred", "retrying", "starting"),
         "expired",
@@ -90,6 +103,11 @@ TRANSITIONS: tuple[Transition, ...] = (
 def event_of(source: str, target: str) -> str:
     """Give the event that a step writes; raise KeyError for a step that does not exist."""
     return {(step.source, step.target): step.event for step in TRANSITIONS}[source, target]
+
+
+def to_lua_set(states: tuple[str, ...]) -> str:
+    """Give states as a Lua table that has true for each."""
+    return "{" + ",".join(f"{state}=true" for state in states) + "}"
 
 
 def to_lua_table() -> str:

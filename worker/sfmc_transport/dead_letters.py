@@ -50,6 +50,12 @@ def listed(client: Client, keys: Keys) -> Iterator[DeadLetter]:
         after = f"({rows[-1][0].decode()}"
 
 
+def page(client: Client, keys: Keys, after: str | None, count: int) -> list[DeadLetter]:
+    """Some of them after an id, oldest first."""
+    rows = client.xrange(keys.dead_letters, min=f"({after}" if after else "-", count=count)
+    return [_dead_letter(*row) for row in rows]
+
+
 def read(client: Client, keys: Keys, letter_id: str) -> DeadLetter:
     """One of them.
 

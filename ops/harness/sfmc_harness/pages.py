@@ -6,9 +6,11 @@ from pathlib import Path
 
 from sfmc_harness import retrying_page
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
-from sfmc_import.ledger.schema import KEYS, REQUEST, Keys
+from sfmc_import.ledger.schema import KEYS, REQUEST
 from sfmc_import.states import NEW, REPORTS, RUN_ENDS, TERMINAL, TRANSITIONS, Transition
+from sfmc_import.waiting import OPEN_ENDED, REASONS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -131,10 +133,26 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --- ", "|---").replace("--- |", "---|")
 
 
+WAITING = """# Why a request waits
+
+This page is written by `python -m sfmc_harness.pages` from `worker/sfmc_import/waiting.py`. The script that decides
+about a request also writes why it waits, since when and behind which request; `sfmc-import show`, `sfmc-import status`
+and the HTTP API read it from there. `until` is the next time at which it is decided anew; where no time ends the wait
+there is none. A request whose start is being sent, or that has ended, does not wait.
+"""
+
+
+def render_waiting() -> str:
+    """Give the page about the reasons of a wait as Markdown."""
+    rows = ((f"`{name}`", text, "no" if name in OPEN_ENDED else "yes") for name, text in REASONS.items())
+    return "\n".join((WAITING, _table(("reason", "meaning", "has `until`"), rows)))
+
+
 PAGES: Mapping[Path, Callable[[], str]] = {
     DOCS / "states.md": render_states,
     DOCS / "ledger.md": render_ledger,
     DOCS / "retrying.md": retrying_page.render,
+    DOCS / "waiting.md": render_waiting,
 }
 
 

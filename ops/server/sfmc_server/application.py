@@ -25,8 +25,12 @@ METHODS = "POST, OPTIONS"
 log = structlog.get_logger("sfmc_server.application")
 
 
-def create_app(sources: Mapping[str, PushSource], is_ready: Callable[[], bool]) -> FastAPI:
-    """Make the application; `is_ready` asks Redis, and may block."""
+def create_app(
+    sources: Mapping[str, PushSource],
+    is_ready: Callable[[], bool],
+    add_api: Callable[[FastAPI], None] = lambda _: None,
+) -> FastAPI:
+    """Make the application; `is_ready` asks Redis, and may block. `add_api` adds what stands under /v1."""
 
     @asynccontextmanager
     async def until_the_end(_: FastAPI) -> AsyncIterator[None]:
@@ -46,6 +50,7 @@ def create_app(sources: Mapping[str, PushSource], is_ready: Callable[[], bool]) 
     )
     Events(sources).add_to(app)
     Health(is_ready).add_to(app)
+    add_api(app)
     return app
 
 

@@ -5,15 +5,17 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import import logs
+from sfmc_import.access import ReadAccess
 from sfmc_import.bootstrap import open_definitions
 from sfmc_import.client import Client
 from sfmc_import.errors import SettingsError, SfmcImportError
@@ -28,6 +30,7 @@ from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.tables import read_options
 from sfmc_producers.watch import ended_by_signals
+from sfmc_server import api
 from sfmc_server.amazon import SnsMessages
 from sfmc_server.application import create_app
 from sfmc_server.authentication import (
@@ -57,6 +60,10 @@ PING_SECONDS = 1.0
 log = structlog.get_logger("sfmc_server.serving")
 
 
+AddApi = Callable[[FastAPI, Callable[[], bool]], None]
+"""Adds what stands under /v1 to an application; it is given what says that the server ends."""
+
+
 def run_serve(host: str, port: int, *, as_json: bool) -> None:
     """Serve until a signal; raises KeyboardInterrupt in the end if it was SIGINT, SystemExit otherwise."""
     settings = load(os.environ)
@@ -70,18 +77,43 @@ def run_serve(host: str, port: int, *, as_json: bool) -> None:
         redis = stack.enter_context(
             connect(settings.redis, retries=0, connect_seconds=PING_SECONDS, answer_seconds=PING_SECONDS)
         )
-        received = serve(sources, redis, listening)
+        client = stack.enter_context(Client.from_settings(settings))
+        access = ReadAccess(settings)
+        received = serve(sources, redis, listening, lambda app, is_ending: api.add_to(app, access, client, is_ending))
     log.info("server_ended")
     if signal.SIGINT in received:
         raise KeyboardInterrupt
     raise SystemExit(0)
 
 
-def serve(sources: Mapping[str, PushSource], redis: Redis, listening: socket.socket) -> list[int]:
+def serve(
+    sources: Mapping[str, PushSource],
+    redis: Redis,
+    listening: socket.socket,
+    add_api: AddApi = lambda _, __: None,
+) -> list[int]:
     """Serve on a socket until a signal; gives the signals received."""
     wakeup = Wakeup()
-    config = uvicorn.Config(
-        create_app(sources, lambda: is_answering(redis)),
+    servers: list[uvicorn.Server] = []
+
+    def is_ending() -> bool:
+        return any(server.should_exit for server in servers)
+
+    app = create_app(sources, lambda: is_answering(redis), lambda app: add_api(app, is_ending))
+    replays = threading.Thread(target=replay, args=(sources, wakeup), name="sfmc-replays", daemon=True)
+    with ended_by_signals(wakeup) as received:
+        replays.start()
+        host, port = listening.getsockname()[:2]
+        log.info("server_started", host=host, port=port, sources=list(sources))
+        servers.append(uvicorn.Server(_config(app)))
+        servers[0].run(sockets=[listening])
+        wakeup.stop()
+    return received
+
+
+def _config(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         http=TimedConnection,
         ws="none",
         lifespan="on",
@@ -93,14 +125,6 @@ def serve(sources: Mapping[str, PushSource], redis: Redis, listening: socket.soc
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=END_SECONDS,
     )
-    replays = threading.Thread(target=replay, args=(sources, wakeup), name="sfmc-replays", daemon=True)
-    with ended_by_signals(wakeup) as received:
-        replays.start()
-        host, port = listening.getsockname()[:2]
-        log.info("server_started", host=host, port=port, sources=list(sources))
-        uvicorn.Server(config).run(sockets=[listening])
-        wakeup.stop()
-    return received
 
 
 def listen(host: str, port: int) -> socket.socket:

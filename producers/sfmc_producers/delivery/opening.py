@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from sfmc_import.errors import SettingsError, extra_needed
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.redis_client import connect
 from sfmc_import.routing import Route
 from sfmc_import.settings import Settings

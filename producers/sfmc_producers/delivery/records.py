@@ -12,8 +12,8 @@ from redis import Redis
 from redis.exceptions import WatchError
 
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.ledger.schema import Keys
 from sfmc_import.states import TERMINAL
 
 LEASE_SECONDS = 90.0

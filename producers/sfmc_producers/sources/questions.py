@@ -14,13 +14,13 @@ import click
 import orjson
 
 from sfmc_import import logs
+from sfmc_import.access import redis_errors
 from sfmc_import.checking import Days
 from sfmc_import.cli.output import print_json, print_line
-from sfmc_import.cli.read_access import redis_errors
 from sfmc_import.client import file_at
 from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.ledger.schema import Keys
 from sfmc_import.redis_client import connect
 from sfmc_import.request import FileInfo
 from sfmc_import.settings import Settings, load

@@ -14,6 +14,7 @@ HARMLESS = {
         "NotApplied",
         "Outcome",
         "PlainSecret",
+        "PlainSerializer",
         "SecretStr",
         "Subcommand",
         "_plainly",

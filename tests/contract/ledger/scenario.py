@@ -110,7 +110,7 @@ class Scenario:
         return [event["type"].removeprefix("sfmc.import.") for event in self.events(request_id)]
 
     def events(self, request_id: str) -> list[dict[str, Any]]:
-        return [event for event in self.world.events() if event["data"]["request_id"] == request_id]
+        return [event for event in self.world.events() if event["data"].get("request_id") == request_id]
 
     def last(self, request_id: str) -> dict[str, Any]:
         return self.events(request_id)[-1]["data"]

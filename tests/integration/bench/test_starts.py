@@ -10,7 +10,7 @@ from sfmc_harness.bench.figures import MeasurementError
 from sfmc_harness.bench.processes import ask
 from sfmc_harness.bench.rounds import STREAM, Bench, Worker, all_started, bench, starts_of
 from sfmc_harness.bench.stand_in import file_of
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 from tests.support.waiting import eventually
 
 LOSS = f"{Keys().tag}loss"

@@ -17,7 +17,7 @@ import redis as redis_py
 from pydantic import SecretStr
 
 from sfmc_import.client import Client
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.delivery.job import Job, deliver
 from sfmc_producers.delivery.records import Records

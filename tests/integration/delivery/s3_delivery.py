@@ -13,7 +13,7 @@ from typing import Any
 import redis as redis_py
 from botocore.httpsession import URLLib3Session
 
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.delivery.job import Job, deliver
 from sfmc_producers.delivery.records import Records

@@ -12,7 +12,7 @@ import pytest
 import redis as redis_py
 from pydantic import SecretStr
 
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.delivery.deliveries import Target
 from sfmc_producers.delivery.job import Job

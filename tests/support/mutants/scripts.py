@@ -11,6 +11,7 @@ from sfmc_import.ledger import LedgerSettings
 from sfmc_import.ledger.scripts import read_part
 from tests.contract.ledger import (
     test_answers_without_proof,
+    test_cancelling,
     test_decisions,
     test_definitions_resolved,
     test_duplicates_taken_up,
@@ -19,6 +20,7 @@ from tests.contract.ledger import (
     test_leases,
     test_losses,
     test_outlived,
+    test_pauses,
     test_polling,
     test_processes,
     test_read_before,
@@ -31,6 +33,7 @@ from tests.contract.ledger import (
     test_sender_options,
     test_starts,
     test_suspects,
+    test_waiting,
 )
 from tests.contract.ledger.scenario import Scenario
 from tests.support.ledger_world import RedisWorld
@@ -60,6 +63,9 @@ BODIES = (
     test_polling,
     test_outlived,
     test_duplicates_taken_up,
+    test_waiting,
+    test_pauses,
+    test_cancelling,
 )
 GIVEN = {"scenario", "world"}
 

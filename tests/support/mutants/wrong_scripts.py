@@ -2,6 +2,7 @@
 
 from tests.support.mutants.mutant import Mutant
 from tests.support.mutants.wrong_losses import LOSSES
+from tests.support.mutants.wrong_operations import OPERATIONS
 
 MUTANTS = (
     Mutant("upkeep", "if a.account_wide then", "if false then"),
@@ -274,7 +275,11 @@ MUTANTS = (
     Mutant("lease", "{'resolving', 'worker_losses'}", "{'resolving'}"),
     Mutant("lease", "{'resolving', 'worker_losses'}", "{'worker_losses'}"),
     Mutant("lease", "'worker_losses'})\n  release_suspect(id)\n", "'worker_losses'})\n"),
-    Mutant("upkeep", "  set(request_key(a.id), r, {resolving = '0'})\n", ""),
+    Mutant(
+        "upkeep",
+        "waits(r, {resolving = '0'}, 'worker_lost', other.holder)",
+        "waits(r, {}, 'worker_lost', other.holder)",
+    ),
     Mutant("upkeep", "  join_suspects(a.id, r)\n", ""),
     Mutant("upkeep", "  waits_until(a.id, r, int(other.lease))\n", ""),
     Mutant("upkeep", "reply(r, 'not_yet', other.holder, int(other.lease))", "reply(r, 'not_yet')"),
@@ -377,7 +382,7 @@ MUTANTS = (
     Mutant("starting", "if now + a.delay > int(r.retry_until) and", "if now + a.delay >= int(r.retry_until) and"),
     Mutant("starting", "and r.state == 'starting' then", "then"),
     Mutant("starting", "not_before = str(now + a.delay), worker_losses = 0}", "not_before = str(now + a.delay)}"),
-    Mutant("starting", "owner = '', worker_losses = 0}", "owner = ''}"),
+    Mutant("starting", "owner = '', worker_losses = 0, error = error_of(a.code, a.text)}", "owner = ''}"),
     Mutant(
         "starting",
         "{lease = '0'})\n  due_at(a.id, r, now + a.delay)\n  release_suspect(a.id)\n  return 1",
@@ -477,4 +482,5 @@ MUTANTS = (
     Mutant("follow_ups", "  waits_until(id, r, at)\n", "  due_at(id, r, at)\n"),
     Mutant("starting", "  waits_until(a.id, r, now + a.delay)\n", "  due_at(a.id, r, now + a.delay)\n"),
     *LOSSES,
+    *OPERATIONS,
 )

@@ -8,11 +8,11 @@ import click
 from redis import Redis
 from redis.exceptions import RedisError
 
+from sfmc_import.access import redis_errors
 from sfmc_import.cli.output import seconds
-from sfmc_import.cli.read_access import redis_errors
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.ledger.schema import Keys
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.processes import Running
 from sfmc_import.redis_client import connect

@@ -2,21 +2,23 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from sfmc_import import request
+from sfmc_import.access import ReadAccess, open_for_reading, redis_errors
 from sfmc_import.cli.folder_lines import watcher_lines
 from sfmc_import.cli.naming import check_key, check_known, check_types
+from sfmc_import.cli.operate import pause_line, until_text
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines, seconds
-from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_errors
 from sfmc_import.cli.unmatched import LOOKED_AT, describe_unmatched, unmatched_files
 from sfmc_import.display import Coloured
-from sfmc_import.events import ENDS, Entry, Event, just_before, kind, line, next_step
+from sfmc_import.events import ENDS, Entry, Event, just_before, kind, line
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.operations import actions, requests
+from sfmc_import.operations.views import RequestView, View
 from sfmc_import.states import AS_EXPECTED
 from sfmc_transport import dead_letters, queues
 
@@ -24,10 +26,9 @@ SHOWN_UNFINISHED = 20
 
 
 @click.command(
-    epilog=examples("sfmc-import status", "sfmc-import status Daily_Orders", "sfmc-import status --request 0199f3a2-…")
+    epilog=examples("sfmc-import status", "sfmc-import status Daily_Orders", "sfmc-import status --unmatched")
 )
 @click.argument("customer_key", metavar="[KEY]", required=False)
-@click.option("--request", "request_id", metavar="ID", help="Show this request.")
 @click.option("--unmatched", is_flag=True, help="Show files that start nothing: no or several definitions match.")
 @click.option("--mid", metavar="MID", help="MID of the business unit.  [default: SFMC_ACCOUNT_ID]")
 @click.option(
@@ -39,13 +40,12 @@ SHOWN_UNFINISHED = 20
     help="How many events of the definition, or unmatched files, to show.",
 )
 @json_option
-def status(
-    customer_key: str | None, *, request_id: str | None, unmatched: bool, mid: str | None, last: int, as_json: bool
-) -> None:
-    """Show the state of the system, of one definition (KEY), or of one request (--request).
+def status(customer_key: str | None, *, unmatched: bool, mid: str | None, last: int, as_json: bool) -> None:
+    """Show the state of the system, or of one definition (KEY); of one request: `sfmc-import show`.
 
-    For the system: numbers, the requests that are due next, and what the folder watchers say: which files wait,
-    why and since when, and which folders cannot be read now.
+    For the system: numbers, what is paused, the newest requests that ended badly, those that are due next with why
+    they wait and until when, and what the folder watchers say: which files wait, why and since when, and which folders
+    cannot be read now.
 
     For a definition: the request that holds it, how long its window is closed (no start until then), the
     follow-ups that wait, and the last events.
@@ -58,8 +58,6 @@ def status(
     with open_for_reading() as access:
         if unmatched:
             found, lines = describe_unmatched(unmatched_files(access.stream.backwards(LOOKED_AT)), last)
-        elif request_id is not None:
-            found, lines = _request(access, request_id)
         elif customer_key is not None:
             found, lines = _definition(access, access.mid(mid), customer_key, last)
         else:
@@ -68,23 +66,6 @@ def status(
         print_json(found)
     else:
         print_lines(lines)
-
-
-def _request(access: ReadAccess, request_id: str) -> tuple[Mapping[str, Any], Sequence[Line]]:
-    record = access.reader.request(request_id)
-    if record is None:
-        raise click.ClickException(
-            f"there is no request {request_id}: wrong id, or it ended more than SFMC_REQUEST_TTL ago"
-        )
-    lines = [f"  {name:<16}{_shown(name, value)}" for name, value in record.items() if value is not None]
-    ended = {"type": record["state"], "subject": record["customer_key"], "data": record}
-    return record, [*lines, *(f"  {'next':<16}{step}" for step in next_step(ended))]
-
-
-def _shown(name: str, value: Any) -> str:
-    if name in {"accepted_at", "since", "due_at", "not_before", "expires"}:
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return str(value.get("name", value)) if isinstance(value, Mapping) else str(value)
 
 
 def _definition(access: ReadAccess, mid: str, key: str, last: int) -> tuple[Mapping[str, Any], Sequence[Line]]:
@@ -128,14 +109,18 @@ def _waiting_lines(waiting: list[Mapping[str, Any]]) -> list[str]:
 
 def _whole(access: ReadAccess) -> tuple[Mapping[str, Any], Sequence[Line]]:
     counts = {**access.reader.overview(), **_queue(access)}
-    unfinished = list(_unfinished(access))
-    place = access.settings.redis.shown
+    paused = actions.pauses(access)
+    failed, unfinished = requests.failures(access, SHOWN_UNFINISHED), requests.unfinished(access, SHOWN_UNFINISHED)
+    place, now = access.settings.redis.shown, access.reader.now()
     watchers = access.reader.watchers()
-    lines = [place, *(f"  {name.replace('_', ' '):<14}{number}" for name, number in counts.items())]
+    lines: list[Line] = [place, *(f"  {name.replace('_', ' '):<14}{number}" for name, number in counts.items())]
     lines += ["  list them with: sfmc-import dead-letters"] if counts["dead_letters"] else []
-    lines += [_unfinished_line(request) for request in unfinished]
+    lines += [f"  {pause_line(each, now)}" for each in paused]
+    lines += [_request_line(each, now) for each in (*failed, *unfinished)]
     lines += watcher_lines(watchers)
-    return {"redis": place, **counts, "next": unfinished, "watchers": watchers}, lines
+    views: Mapping[str, Sequence[View]] = {"paused": paused, "failures": failed, "next": unfinished}
+    shown = {name: [each.model_dump(mode="json") for each in found] for name, found in views.items()}
+    return {"redis": place, **counts, **shown, "watchers": watchers}, lines
 
 
 def _queue(access: ReadAccess) -> dict[str, int]:
@@ -149,15 +134,13 @@ def _queue(access: ReadAccess) -> dict[str, int]:
         }
 
 
-def _unfinished(access: ReadAccess) -> Iterator[Mapping[str, Any]]:
-    client: Any = access.client
-    ids = client.zrange(access.keys.due, 0, SHOWN_UNFINISHED - 1)
-    yield from (found for request_id in ids if (found := access.reader.request(request_id.decode())))
-
-
-def _unfinished_line(request: Mapping[str, Any]) -> str:
-    file = (request.get("file") or {}).get("name", "")
-    return f"  {request['state']:<14}{request['customer_key']}  {file}  request {request['request_id']}".rstrip()
+def _request_line(request: RequestView, now: float) -> str:
+    """Give one line: state, definition, file, and why it waits until when."""
+    name = "" if request.file is None else request.file.name
+    waiting = request.waiting
+    why = "" if waiting is None else f"{waiting.reason}{until_text(waiting.until, now)}"
+    parts = (f"  {request.state:<14}{request.customer_key}", name, why, f"request {request.request_id}")
+    return "  ".join(part for part in parts if part)
 
 
 # Both parts are numbers of 64 bits; nineteen digits always fit.

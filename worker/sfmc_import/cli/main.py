@@ -113,6 +113,48 @@ def _dead_letters() -> click.Command:
     return dead_letters_group
 
 
+def _show() -> click.Command:
+    from sfmc_import.cli.operate import show
+
+    return show
+
+
+def _cancel() -> click.Command:
+    from sfmc_import.cli.operate import cancel
+
+    return cancel
+
+
+def _force() -> click.Command:
+    from sfmc_import.cli.operate import force
+
+    return force
+
+
+def _replay() -> click.Command:
+    from sfmc_import.cli.operate import replay
+
+    return replay
+
+
+def _pause() -> click.Command:
+    from sfmc_import.cli.operate import pause
+
+    return pause
+
+
+def _resume() -> click.Command:
+    from sfmc_import.cli.operate import resume
+
+    return resume
+
+
+def _tokens() -> click.Command:
+    from sfmc_import.cli.tokens import tokens_group
+
+    return tokens_group
+
+
 def _resolve() -> click.Command:
     from sfmc_import.cli.repair import resolve
 
@@ -136,7 +178,7 @@ COMMANDS = {
         "watch": Subcommand(_watch, "Submit a request for each file that arrives in folders."),
         "source": Subcommand(_source, "Run sources of the policy file by name."),
         "sources": Subcommand(_sources, "Run all sources of the policy file."),
-        "serve": Subcommand(_serve, "Take what senders post to push sources."),
+        "serve": Subcommand(_serve, "Serve the HTTP API, and take what senders post."),
     },
     "Requests": {
         "scan": Subcommand(_scan, "Submit what lies in a source and has no request yet."),
@@ -144,12 +186,19 @@ COMMANDS = {
         "start": Subcommand(_start, "Submit a request to start one ImportDefinition."),
         "follow": Subcommand(_follow, "Follow one run to its end, also after a timeout."),
         "status": Subcommand(_status, "Show the state of the system, a definition or a request."),
+        "show": Subcommand(_show, "Show a request: why it waits, until when, and its whole life."),
         "events": Subcommand(_events, "Show what happened, and with --follow what happens now."),
     },
     "Operations": {
         "doctor": Subcommand(_doctor, "Check settings, Redis, login, definitions; print fixes."),
         "dead-letters": Subcommand(_dead_letters, "List, replay or delete messages that no worker could handle."),
+        "cancel": Subcommand(_cancel, "End a request before its start."),
+        "force": Subcommand(_force, "Let a request that waits start without the window."),
+        "replay": Subcommand(_replay, "Submit what a request asked for again."),
+        "pause": Subcommand(_pause, "Let starts of a definition, a business unit or all wait."),
+        "resume": Subcommand(_resume, "End a pause."),
         "resolve": Subcommand(_resolve, "Record whether an unproved start (start_unknown) happened."),
+        "tokens": Subcommand(_tokens, "Make, list and revoke tokens of the HTTP API."),
         "health": Subcommand(_health, "Check that the worker of this container is alive."),
     },
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from sfmc_import.cli.read_access import ReadAccess
+from sfmc_import.access import ReadAccess
 from sfmc_import.states import REPORTS, TRANSITIONS
 
 MOST_SUGGESTIONS = 3

@@ -1,7 +1,6 @@
 """`sfmc-import dead-letters` and `resolve`: what an operator does about messages and starts that need a decision."""
 
 import base64
-import getpass
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,10 +10,11 @@ from typing import Any
 import click
 
 import sfmc_transport
+from sfmc_import.access import ReadAccess, open_for_reading, redis_errors
 from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.cli.doctor import quick
+from sfmc_import.cli.operate import login
 from sfmc_import.cli.output import examples, json_option, print_json, print_line, print_lines
-from sfmc_import.cli.read_access import ReadAccess, open_for_reading, redis_errors
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.redaction import hidden
@@ -243,7 +243,7 @@ def resolve(
     Exit code: 0 recorded, 1 the request is not start_unknown, or the run cannot be asked for or is not one of it.
     """
     _check_words(task_id, not_started=not_started, unchecked=unchecked, reason=reason)
-    operator = (operator or _login())[:MAX_REASON]
+    operator = (operator or login())[:MAX_REASON]
     with open_for_reading() as access:
         record = _ambiguous(access, request_id, task_id)
         if task_id is not None and not unchecked:
@@ -318,10 +318,3 @@ def _next(record: Mapping[str, Any], task_id: str | None) -> str:
     if task_id is not None:
         return f"follow it with: sfmc-import follow {task_id}"
     return f"start it with: sfmc-import start {record['customer_key']}"
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user may have no name
-        return f"uid {os.getuid()}"

@@ -46,6 +46,7 @@ def request_arguments(request: StartRequest) -> dict[str, Any]:
         "expires": None if request.expires is None else milliseconds(request.expires),
         "content": request.content,
         "caller": request.caller,
+        "replays": request.replays,
     }
 
 

@@ -70,6 +70,24 @@ local function begin_attempt()
   return start_now()
 end
 
+-- The attempt is over before anything was sent: the request waits with the definition in its hand.
+local function let_go_of_attempt(pause)
+  set(request_key(id), r, {owner = '', sent = '0', not_before = str(now)})
+  set(definition_key(r), d, {lease = '0'})
+  move(id, r, 'retrying', {code = 'paused', text = pause.reason})
+  release_suspect(id)
+end
+
+-- A pause holds every start, forced ones too. Its time does not count against the retry deadline.
+local function attempt_unless_paused()
+  local pause = pause_of(r)
+  if not pause then return begin_attempt() end
+  if r.state == 'starting' then let_go_of_attempt(pause) end
+  if r.retry_until then drop(request_key(id), r, {'retry_until'}) end
+  wait_paused(id, r, pause)
+  return not_yet({opens_in = present(pause['until']) and (pause['until'] - now) / 1000 or nil})
+end
+
 -- States in which a request waits for its start: the deadline of its sender ends it.
 local EXPIRES = {accepted = true, deferred = true, retrying = true}
 local function is_over() return r.expires and int(r.expires) <= now end
@@ -83,6 +101,7 @@ end
 
 local function while_accepted()
   if int(r.not_before) > now then
+    wait_for(id, r, 'not_before')
     waits_until(id, r, int(r.not_before))
     return not_yet({opens_in = (int(r.not_before) - now) / 1000})
   end
@@ -90,10 +109,14 @@ local function while_accepted()
   if why then return end_as_duplicate(why, by) end
   local in_window = int(d.window) > now and not r.force
   local first = first_follow_up(r)
-  if not (d.holder or in_window or (first and not r.force)) then return begin_attempt() end
+  local pause = pause_of(r)
+  if not (d.holder or in_window or (first and not r.force)) then
+    if pause then return defer() end
+    return begin_attempt()
+  end
   if r.force then return defer() end
   if not r.file then return end_as_duplicate('window') end
-  if policy.when_too_soon == 'drop' then return end_as_duplicate('too_soon') end
+  if policy.when_too_soon == 'drop' and not pause then return end_as_duplicate('too_soon') end
   return defer()
 end
 
@@ -109,7 +132,7 @@ local function while_deferred()
     return not_yet(blocker())
   end
   local why, by = seen_before(id, r, d)
-  if not why then return begin_attempt() end
+  if not why then return attempt_unless_paused() end
   local reply = end_as_duplicate(why, by)
   wake_first_follow_up(r, d)
   return reply
@@ -132,6 +155,7 @@ local function wait_as_suspect(other)
   set(definition_key(r), d, {lease = '0'})
   keep_definition(r, d)
   join_suspects(id, r)
+  wait_for(id, r, 'worker_lost', other.holder)
   due_at(id, r, int(other.lease))
   return not_yet({held_by = other.holder, opens_in = (int(other.lease) - now) / 1000})
 end
@@ -141,7 +165,7 @@ local function lease_over()
   if r.sent == '1' then return expire_ambiguous() end
   if is_over() then return expire() end
   local other = is_suspect(r) and other_suspect(id)
-  if not to_blame then return other and wait_as_suspect(other) or begin_attempt() end
+  if not to_blame then return other and wait_as_suspect(other) or attempt_unless_paused() end
   end_unstarted(id, r, 'gave_up', {code = 'worker_lost', text = 'too many workers died with this request'})
   return already_ended()
 end
@@ -156,7 +180,7 @@ end
 
 local function while_retrying()
   if int(r.not_before) > now then return not_yet({opens_in = (int(r.not_before) - now) / 1000}) end
-  return begin_attempt()
+  return attempt_unless_paused()
 end
 
 -- It let the definition go while it waited, so that others could act.
@@ -182,6 +206,7 @@ local function while_reconciling()
     local other = is_suspect(r) and other_suspect(id)
     if other then return wait_as_suspect(other) end
     take_lease(id, r, d)
+    wait_for(id, r, 'reconciling')
   end
   return with_lease('reconcile', {known = r.known or '[]', above = r.above, denied = present(r.denied),
     late = now >= int(r.reconcile_until)})
@@ -220,6 +245,7 @@ function steps.claim()
   if not HOLDING[r.state] then return already_ended() end
   if not held_by_other() then return HOLDING[r.state]() end
   -- Another request holds the definition: possible only after its record was lost. Single flight comes first.
+  wait_for(id, r, 'single_flight', d.holder)
   due_at(id, r, now + cfg.recheck)
   return not_yet({held_by = d.holder})
 end

@@ -96,7 +96,7 @@ local function seen_before(id, r, d)
   if event and event ~= id then return 'event', event end
   local file = r.fp and not r.force and redis.call('GET', seen_key(r))
   local same = r.exact or not r.event_id and (d.holder or int(d.window) > now)
-  if file and file ~= id and same and not has_other_content(r, file) then return 'file', file end
+  if file and file ~= id and file ~= r.replays and same and not has_other_content(r, file) then return 'file', file end
 end
 
 -- Newest wins among follow-ups that announce the same name (or all, with coalesce = latest).

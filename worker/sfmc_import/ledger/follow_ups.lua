@@ -28,10 +28,19 @@ local function leave_follow_ups(id, r)
   if r.name and redis.call('HGET', names_key(r), r.name) == id then redis.call('HDEL', names_key(r), r.name) end
 end
 
+-- Says what a follow-up waits for: the run of another request, the window, or its turn.
+local function wait_as_follow_up(id, r, d, first)
+  if d.holder then return wait_for(id, r, 'single_flight', d.holder) end
+  if int(d.window) > now and not r.force then return wait_for(id, r, 'window', d.window_by) end
+  if first ~= id then return wait_for(id, r, 'single_flight', first) end
+  wait_for(id, r, 'queued')
+end
+
 -- Sets the next time of a follow-up: when the window is over, or later when others come first.
 local function wait_for_turn(id, r, d)
-  local at = r.force and now or math.max(int(d.window), now)
-  if d.holder or first_follow_up(r) ~= id then at = math.max(at, now + cfg.recheck) end
+  local at, first = r.force and now or math.max(int(d.window), now), first_follow_up(r)
+  if d.holder or first ~= id then at = math.max(at, now + cfg.recheck) end
+  wait_as_follow_up(id, r, d, first)
   waits_until(id, r, at)
   keep(follow_ups_key(r), at - now + cfg.unfinished_ttl)
   if redis.call('EXISTS', names_key(r)) == 1 then keep(names_key(r), at - now + cfg.unfinished_ttl) end

@@ -4,6 +4,7 @@
 local a = cjson.decode(ARGV[1])
 local cfg = @SETTINGS@
 local TRANSITIONS = @TRANSITIONS@
+local FAILED = @FAILED@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local steps = {}
@@ -66,7 +67,7 @@ end
 local function emit(id, r, name, extra)
   local data = {request_id = id, customer_key = r.key, mid = r.mid, attempt = int(r.attempt)}
   for field, value in pairs({task_id = r.task, soap_request_id = r.soap, source = r.source, event_id = r.event_id,
-    reason = r.reason, asked_key = r.asked, object_id = r.object}) do data[field] = value end
+    reason = r.reason, replays = r.replays, asked_key = r.asked, object_id = r.object}) do data[field] = value end
   if r.force then data.force = true end
   for field, value in pairs(extra or {}) do data[field] = value end
   r.n = redis.call('HINCRBY', request_key(id), 'n', 1)
@@ -92,14 +93,46 @@ local function note_result(id, r)
   drop(request_key(id), r, {'caller'})
 end
 
+-- Why a request waits in a state, unless the step that brings it there knows better. In other states it does not wait.
+local WAITS = {accepted = 'queued', retrying = 'backoff', reconciling = 'reconciling', started = 'following'}
+
+-- The fields that say why a request waits, since when, and behind which request; empty when it does not wait.
+local function waits(r, values, reason, behind)
+  reason, behind = reason or '', behind or ''
+  if (r.wait or '') ~= reason then values.wait, values.wait_since = reason, str(now) end
+  if (r.wait_by or '') ~= behind then values.wait_by = behind end
+  return values
+end
+
+local function wait_for(id, r, reason, behind)
+  local values = waits(r, {}, reason, behind)
+  if next(values) then set(request_key(id), r, values) end
+end
+
+local function error_of(code, text) return cjson.encode({code = code, text = text, at = now}) end
+
+-- The list of failures has the newest requests that ended badly; one that goes on after its end leaves it.
+local function note_failure(id, before, after)
+  if FAILED[after] then
+    redis.call('ZADD', failures_key(), str(now), id)
+    if redis.call('ZCARD', failures_key()) > 1000 then redis.call('ZPOPMIN', failures_key()) end
+    keep(failures_key(), cfg.request_ttl)
+  elseif FAILED[before] then
+    redis.call('ZREM', failures_key(), id)
+  end
+end
+
 -- The only way a state changes: the transition must stand in the table of sfmc_import.states.
-local function move(id, r, target, extra)
+local function move(id, r, target, extra, reason)
   local source = r.state or 'new'
   local name = TRANSITIONS[source] and TRANSITIONS[source][target]
   if not name then error('no transition from ' .. source .. ' to ' .. target) end
-  set(request_key(id), r, {state = target, since = str(now)})
+  local values = waits(r, {state = target, since = str(now)}, reason or WAITS[target])
+  if OPEN[target] and extra and extra.code then values.error = error_of(extra.code, extra.text) end
+  set(request_key(id), r, values)
   emit(id, r, name, extra)
   note_result(id, r)
+  note_failure(id, source, target)
 end
 
 -- The newest TaskResultID of each business unit: they are whole numbers that grow (seen in samples, not promised).
@@ -139,14 +172,14 @@ local function create(id, q)
   local values = {mid = q.mid, key = q.customer_key, at = str(now)}
   for field, value in pairs({event_id = present(q.event_id), source = present(q.source), reason = present(q.reason),
     object = present(q.object_id), name = present(q.name), fp = present(q.fp), file = present(q.file),
-    call = present(q.call), c = present(q.content), caller = present(q.caller)}) do values[field] = value end
+    call = present(q.call), c = present(q.content), caller = present(q.caller), replays = present(q.replays)}) do values[field] = value end
   for _, field in ipairs({'not_before', 'expires'}) do
     if present(q[field]) then values[field] = str(q[field]) end
   end
   if q.exact == true then values.exact = '1' end
   if q.force == true then values.force = '1' end
   set(request_key(id), r, values)
-  move(id, r, 'accepted')
+  move(id, r, 'accepted', nil, r.not_before and int(r.not_before) > now and 'not_before' or nil)
   waits_until(id, r, r.not_before and math.max(now, int(r.not_before)) or now + cfg.accept_grace)
   return r
 end

@@ -10,7 +10,7 @@ import orjson
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from sfmc_import.faults import Ambiguous, Fault, Rejected, is_in_words_of_the_service
+from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected, is_in_words_of_the_service
 from sfmc_import.ledger.arguments import (
     as_json,
     intent_arguments,
@@ -20,8 +20,9 @@ from sfmc_import.ledger.arguments import (
     request_arguments,
 )
 from sfmc_import.ledger.calling import Script, read_accepted, redis_errors, run_many
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
-from sfmc_import.ledger.schema import REQUEST, Keys
+from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
@@ -44,6 +45,7 @@ from sfmc_import.states import (
     StartNow,
     Turn,
 )
+from sfmc_import.waiting import reason_of
 
 
 class RedisLedger:
@@ -164,7 +166,7 @@ class RedisLedger:
         arguments = request_arguments(request) | {"attempt": request.attempt, "code": fault.code, "text": fault.text}
         arguments |= {"delay": milliseconds(delay), "retry_deadline": milliseconds(policy.retry_deadline)}
         arguments |= {"final": isinstance(fault, Rejected), "account_wide": is_account_wide(fault)}
-        arguments |= {"ago": int(said_ago * 1000)}
+        arguments |= {"ago": int(said_ago * 1000), "waits": reason_of(fault)}
         state = str(self._run("unresolved", arguments).decode())
         if state == "other_content":
             raise IdTakenError(request.request_id)
@@ -178,19 +180,21 @@ class RedisLedger:
 
     def record_intent(
         self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
-    ) -> float | None:
+    ) -> float | NotApplied | None:
         """See sfmc_import.ports.Ledger.record_intent."""
         given = intent_arguments(known, window=window, above=above)
         arguments = {"id": lease.request_id, "fence": lease.fence, **given}
         return self._lease_left(self._run_confirmed("record_intent", arguments))
 
-    def renew_intent(self, lease: Lease) -> float | None:
+    def renew_intent(self, lease: Lease) -> float | NotApplied | None:
         """See sfmc_import.ports.Ledger.renew_intent."""
         arguments = {"id": lease.request_id, "fence": lease.fence}
         return self._lease_left(self._run_confirmed("renew_intent", arguments))
 
     @staticmethod
-    def _lease_left(answer: Any) -> float | None:
+    def _lease_left(answer: Any) -> float | NotApplied | None:
+        if isinstance(answer, bytes):
+            return NotApplied("paused", str(orjson.loads(answer)[0]), account_wide=True)
         return None if int(answer) < 0 else int(answer) / 1000
 
     def withdraw_intent(self, lease: Lease, *, unproved: bool = False) -> bool:
@@ -209,7 +213,7 @@ class RedisLedger:
     def retry(self, lease: Lease, fault: Fault, delay: float, *, let_go: bool = False) -> str | None:
         """See sfmc_import.ports.Ledger.retry."""
         pause = milliseconds(delay)
-        more = {"delay": pause, "let_go": let_go, "account_wide": is_account_wide(fault)}
+        more = {"delay": pause, "let_go": let_go, "account_wide": is_account_wide(fault), "waits": reason_of(fault)}
         state = self._step("retry", lease, code=fault.code, text=fault.text, **more)
         return None if state is None else str(state.decode())
 
@@ -226,7 +230,8 @@ class RedisLedger:
     def reconcile_later(self, lease: Lease, fault: Fault, delay: float) -> bool:
         """See sfmc_import.ports.Ledger.reconcile_later."""
         pause = milliseconds(delay)
-        return bool(self._step("reconcile_later", lease, delay=pause, account_wide=is_account_wide(fault)))
+        why = {"code": fault.code, "text": fault.text, "account_wide": is_account_wide(fault)}
+        return bool(self._step("reconcile_later", lease, delay=pause, **why))
 
     def record_start_unknown(self, lease: Lease, candidates: Sequence[str], window: float) -> bool:
         """See sfmc_import.ports.Ledger.record_start_unknown."""
@@ -283,6 +288,35 @@ class RedisLedger:
         arguments = {"id": request_id, "task": task_id, "operator": operator, "reason": reason}
         return bool(self._run("resolve", arguments | {"follow_deadline": deadline}))
 
+    def cancel(self, request_id: str, operator: str, reason: str | None) -> str | None:
+        """End a request before its start; gives the state it is in then, None for an unknown request."""
+        state = self._run("cancel", {"id": request_id, "operator": operator, "reason": reason})
+        return None if state is None else str(state.decode())
+
+    def force(self, request_id: str, operator: str, reason: str) -> str | None:
+        """Let a request that waits start without the window; gives its state, None for an unknown request."""
+        state = self._run("force", {"id": request_id, "operator": operator, "reason": reason})
+        return None if state is None else str(state.decode())
+
+    def pause(self, scope: str, operator: str, reason: str, until: float | None) -> None:
+        """Let starts of a scope (see `pauses` in ledger.md) wait, until a time (seconds since 1970) if one is given."""
+        end = None if until is None else milliseconds(until)
+        said = {"scope": scope, "operator": operator, "reason": reason, "until": end}
+        if self._run("pause", said | {"call": uuid4().hex}) == 2:
+            self._wake_paused()
+
+    def lift_pause(self, scope: str, operator: str, reason: str | None) -> bool:
+        """End a pause and wake what waits for it, oldest first; False when there is none."""
+        said = {"scope": scope, "operator": operator, "reason": reason, "call": uuid4().hex}
+        if not self._run("lift_pause", said):
+            return False
+        self._wake_paused()
+        return True
+
+    def _wake_paused(self) -> None:
+        while self._run("wake_paused", {"limit": _WOKEN_AT_ONCE}) == _WOKEN_AT_ONCE:
+            pass
+
     def report(self, report_id: str, name: str, mid: str, subject: str, data: Mapping[str, Any]) -> bool:
         """See sfmc_import.ports.Ledger.report."""
         arguments = {"id": report_id, "name": name, "mid": mid, "subject": subject}
@@ -329,6 +363,10 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.due."""
         rows = self._run("due", {"limit": limit, "pause": milliseconds(pause)})
         return [read_due(_texts(row)) for row in rows]
+
+
+_WOKEN_AT_ONCE = 500
+"""How many paused requests one script wakes: Redis does nothing else meanwhile."""
 
 
 def _texts(row: list[Any]) -> list[Any]:

@@ -7,8 +7,9 @@ from redis import Redis
 
 from sfmc_import.ledger.arguments import milliseconds
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
-from sfmc_import.ledger.schema import SCHEDULE, Keys
+from sfmc_import.ledger.schema import SCHEDULE
 
 
 class ScheduleState:

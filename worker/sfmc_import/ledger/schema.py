@@ -1,12 +1,10 @@
 """Describes every key of the ledger once: name, type, fields, time to live.
 
-The key functions of the Lua scripts (lua_names.py), the readers in Python and ops/docs/ledger.md are made from it.
+The key functions of the Lua scripts (lua_names.py), the readers in Python and ops/docs/ledger.md
+are made from it; keys.py gives the whole names.
 """
 
-from dataclasses import dataclass
-
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
-from sfmc_import.request import DEFAULT_PREFIX
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of 721 (file of 120 bytes, Valkey 9). The other names are long: they cost 16 bytes of 176 in a
@@ -63,6 +61,7 @@ REQUEST = Key(
         Field(name="event_id", meaning="the id of the source event"),
         Field(name="source", meaning="which source sent it"),
         Field(name="reason", meaning="why a person asked for it"),
+        Field(name="replays", meaning="the request that an operator asked for again with this one"),
         Field(name="force", kind="flag", meaning="it does not wait for the window"),
         Field(name="c", attribute="content", meaning="a digest of what was asked for; the id is refused for any other"),
         Field(name="caller", kept_at_end=False, meaning="the Celery task whose sender waits for its result"),
@@ -149,6 +148,27 @@ REQUEST = Key(
         ),
         Field(name="follow_until", kind="ms", kept_at_end=False, meaning="the deadline for following the run"),
         Field(name="held_by", meaning="the request that made this one a duplicate"),
+        Field(
+            name="wait",
+            attribute="waits_because",
+            kept_at_end=False,
+            meaning="why it waits: a reason of waiting.md; empty when it does not wait",
+        ),
+        Field(
+            name="wait_since",
+            kind="ms",
+            attribute="waits_since",
+            kept_at_end=False,
+            meaning="since when it waits for that",
+        ),
+        Field(name="wait_by", attribute="waits_behind", kept_at_end=False, meaning="the request that is in its way"),
+        Field(
+            name="error",
+            kind="json",
+            attribute="last_error",
+            kept_at_end=False,
+            meaning="what failed last: code, text and the time in ms",
+        ),
     ),
 )
 DEFINITION = Key(
@@ -341,6 +361,36 @@ LOCK_OUT = Key(
     ttl=("request_ttl",),
     meaning="When a target refused a login, in seconds since 1970: no process tries it for its `lock_out`.",
 )
+TOKENS = Key(
+    name="tokens",
+    letter="tokens",
+    redis_type="hash",
+    fields=(Field(name=ANY, meaning="SHA-256 of the token → name, role, who made it and when as JSON"),),
+    meaning="Tokens of the HTTP API. Bounded: one field for each token, until it is revoked.",
+)
+FAILURES = Key(
+    name="failures",
+    letter="failures",
+    redis_type="zset",
+    ttl=("request_ttl",),
+    meaning="The newest 1,000 requests that ended badly and did not go on since: request id → time of the end.",
+)
+PAUSES = Key(
+    name="pauses",
+    letter="pauses",
+    redis_type="hash",
+    fields=(
+        Field(name=ANY, meaning="`all`, `mid:MID` or `key:MID:CustomerKey` → operator, reason, since, until as JSON"),
+    ),
+    meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",
+)
+PAUSED = Key(
+    name="paused",
+    letter="paused",
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="Requests that wait for a pause: request id → time of arrival. The time counts from the end of the pause.",
+)
 FOLLOWS = Key(
     name="follows",
     letter="follows",
@@ -390,100 +440,11 @@ KEYS = (
     SCHEDULE,
     DELIVERY,
     LOCK_OUT,
+    FAILURES,
+    TOKENS,
+    PAUSES,
+    PAUSED,
     FOLLOWS,
     DUE,
     STREAM,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Key names under `prefix`.
-
-    The stream keeps its plain documented name; its whole name is the hash tag of all other keys,
-    which puts them into the slot of the stream.
-    """
-
-    prefix: str = DEFAULT_PREFIX
-
-    @property
-    def stream(self) -> str:
-        """The stream of events."""
-        return f"{self.prefix}events"
-
-    @property
-    def tag(self) -> str:
-        """What every other key begins with."""
-        return f"{{{self.stream}}}:"
-
-    @property
-    def due(self) -> str:
-        """The sorted set of next times, in milliseconds of Redis time."""
-        return self.name_of(DUE)
-
-    @property
-    def follows(self) -> str:
-        """Those of `due` that have a run to be polled."""
-        return self.name_of(FOLLOWS)
-
-    def request(self, request_id: str) -> str:
-        """The record of a request."""
-        return self.name_of(REQUEST, request_id)
-
-    def definition(self, mid: str, customer_key: str) -> str:
-        """Holder, fencing token, lease and window of a definition."""
-        return self.name_of(DEFINITION, mid, customer_key)
-
-    def follow_ups(self, mid: str, customer_key: str) -> str:
-        """The follow-ups of a definition in order of arrival."""
-        return self.name_of(FOLLOW_UPS, mid, customer_key)
-
-    @property
-    def processes(self) -> str:
-        """Workers and beats by their last heartbeat, in milliseconds of Redis time."""
-        return self.name_of(PROCESSES)
-
-    @property
-    def account(self) -> str:
-        """The account that the ledger belongs to."""
-        return self.name_of(ACCOUNT)
-
-    @property
-    def suspect(self) -> str:
-        """The only suspect that has a lease."""
-        return self.name_of(SUSPECT)
-
-    @property
-    def watchers(self) -> str:
-        """What each folder watcher says of its folders."""
-        return self.name_of(WATCHERS)
-
-    @property
-    def results(self) -> str:
-        """The results that senders wait for."""
-        return self.name_of(RESULTS)
-
-    def delivery(self, place: str) -> str:
-        """What is delivered under a name of a target."""
-        return self.name_of(DELIVERY, place)
-
-    def lock_out(self, target: str) -> str:
-        """When a target refused a login."""
-        return self.name_of(LOCK_OUT, target)
-
-    def task(self, mid: str, task_id: str) -> str:
-        """Which request a TaskResultID is assigned to."""
-        return self.name_of(TASK, mid, task_id)
-
-    def name_of(self, key: Key, *parts: str) -> str:
-        """Give the name of one key of this kind."""
-        return self.tag + ":".join((key.letter, *parts))
-
-    def describe(self, name: str) -> Key | None:
-        """Find the description of a key by its name; None when the ledger has no such key."""
-        if name == self.stream:
-            return STREAM
-        if not name.startswith(self.tag):
-            return None
-        letter, colon, _ = name.removeprefix(self.tag).partition(":")
-        return next((key for key in KEYS if key.letter == letter and bool(key.parts) == bool(colon)), None)

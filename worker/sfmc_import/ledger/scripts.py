@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from sfmc_import.ledger.lua_names import to_lua
-from sfmc_import.states import to_lua_table
+from sfmc_import.states import FAILED, to_lua_set, to_lua_table
 
 _LEASED = ("lease", "starting")
 _ENDING = ("follow_ups", "lease", "duplicates")
@@ -16,9 +16,9 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "unresolved": (*_ENDING, "upkeep"),
     "outlived": ("lease", "upkeep"),
     "read_again": ("upkeep",),
-    "claim": (*_ENDING, "claim"),
-    "record_intent": _LEASED,
-    "renew_intent": _LEASED,
+    "claim": (*_ENDING, "pausing", "claim"),
+    "record_intent": ("lease", "pausing", "starting"),
+    "renew_intent": ("lease", "pausing", "starting"),
     "withdraw_intent": _LEASED,
     "started": (*_ENDING, "starting"),
     "retry": (*_ENDING, "starting"),
@@ -40,6 +40,11 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "present": ("processes",),
     "absent": ("processes",),
     "take_over": ("processes",),
+    "pause": ("pausing",),
+    "lift_pause": ("pausing",),
+    "wake_paused": ("pausing",),
+    "cancel": (*_ENDING, "operators"),
+    "force": (*_ENDING, "operators"),
 }
 """The Lua files that a step needs beside lib.lua, in order: each script creates all functions of its files anew."""
 
@@ -56,7 +61,11 @@ FOR_WORKERS = "if a.works_off == true then redis.call('ZREM', DUE, '') end\n"
 def read_part(name: str) -> str:
     """Give one file of Lua of this package, with the keys and the table of transitions filled in."""
     text = (files("sfmc_import.ledger") / f"{name}.lua").read_text("utf-8")
-    return text.replace("@KEYS@", to_lua()).replace("@TRANSITIONS@", to_lua_table())
+    return (
+        text.replace("@KEYS@", to_lua())
+        .replace("@TRANSITIONS@", to_lua_table())
+        .replace("@FAILED@", to_lua_set(FAILED))
+    )
 
 
 def _as_table(settings: Mapping[str, int]) -> str:

@@ -1,9 +1,12 @@
 -- What follows a lease: the intent, each outcome of an attempt, and what an operator says about an unknown start.
 
--- Marks the next attempt as possibly applied, with the intent if `intent`; answers the lease left in ms, or -1.
+-- Marks the next attempt as possibly applied, with the intent if `intent`; answers the lease left in ms, or -1. While a
+-- pause holds the request, answers its words instead, and nothing may be sent.
 function steps.renew_intent(intent)
   local r, _, d = current_lease()
   if not r or r.state ~= 'starting' then return -1 end
+  local pause = pause_of(r)
+  if pause then return cjson.encode({pause.reason}) end
   -- Its lease ran out unnoticed, and another suspect acts now.
   if is_suspect(r) and other_suspect(a.id) then return -1 end
   local values = {sent = '1'}
@@ -91,7 +94,7 @@ function steps.retry()
   end
   local lets_go = a.let_go and not r.unproved
   if lets_go then set(request_key(a.id), r, {postponed = '1'}) end
-  move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000})
+  move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000}, a.waits)
   set(definition_key(r), record(definition_key(r)), {lease = '0'})
   waits_until(a.id, r, now + a.delay)
   if lets_go then release(a.id, r) else release_suspect(a.id) end
@@ -121,7 +124,8 @@ function steps.reconcile_later()
   if a.account_wide and r.owner ~= '' then
     set(request_key(a.id), r, {reconcile_until = str(int(r.reconcile_until) + a.delay)})
   end
-  set(request_key(a.id), r, {not_before = str(now + a.delay), owner = '', worker_losses = 0})
+  local values = {not_before = str(now + a.delay), owner = '', worker_losses = 0, error = error_of(a.code, a.text)}
+  set(request_key(a.id), r, waits(r, values, 'reconciling'))
   set(definition_key(r), d, {lease = '0'})
   due_at(a.id, r, now + a.delay)
   release_suspect(a.id)

@@ -36,7 +36,7 @@ local function end_unresolved(r, state, extra)
 end
 
 local function wait_unresolved(r, other)
-  set(request_key(a.id), r, {resolving = '0'})
+  set(request_key(a.id), r, waits(r, {resolving = '0'}, 'worker_lost', other.holder))
   join_suspects(a.id, r)
   waits_until(a.id, r, int(other.lease))
   return reply(r, 'not_yet', other.holder, int(other.lease))
@@ -49,7 +49,7 @@ local function hold_unresolved(r)
   end
   local other = is_suspect(r) and other_suspect(a.id)
   if other then return wait_unresolved(r, other) end
-  set(request_key(a.id), r, {owner = a.owner, resolving = str(now + cfg.lease)})
+  set(request_key(a.id), r, waits(r, {owner = a.owner, resolving = str(now + cfg.lease)}, 'queued'))
   waits_until(a.id, r, now + cfg.lease)
   if is_suspect(r) then admit_suspect(a.id) end
   return false
@@ -78,7 +78,7 @@ local function retry_unresolved(r)
     return end_unstarted(a.id, r, 'gave_up', {code = a.code, text = a.text})
   end
   set(request_key(a.id), r, {attempt = a.attempt + 1, not_before = str(now + a.delay), postponed = '1'})
-  move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000})
+  move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000}, a.waits)
   waits_until(a.id, r, now + a.delay)
 end
 

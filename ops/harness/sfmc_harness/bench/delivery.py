@@ -17,7 +17,7 @@ from redis import Redis
 
 from sfmc_harness.bench.figures import Figure, MeasurementError
 from sfmc_harness.bench.sftp_servers import SftpServer, sftp_server
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 from sfmc_local.redis_server import Valkey
 from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.delivery.job import Job, deliver

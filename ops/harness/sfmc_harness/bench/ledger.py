@@ -12,7 +12,7 @@ from sfmc_harness.bench.figures import Figure, expect
 from sfmc_harness.bench.processes import ACCOUNT_ID
 from sfmc_harness.bench.rounds import request_for
 from sfmc_import.ledger import LedgerSettings, RedisLedger
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.runs import Accepted, Run

@@ -13,7 +13,7 @@ import redis
 
 from sfmc_harness.chaos.messages import FAR
 from sfmc_harness.chaos.plan import FIRST, SECOND, Deployment
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.request import UNACKED
 from sfmc_transport.queues import SEPARATOR, length
 

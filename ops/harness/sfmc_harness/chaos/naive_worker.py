@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_not_result, stop_after_attempt, wait_ran
 from sfmc_harness.chaos.final_state import QUEUE
 from sfmc_harness.chaos.plan import WINDOW_HOURS
 from sfmc_import.bootstrap import open_marketing_cloud
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.runs import Accepted
 from sfmc_import.settings import load
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sfmc_harness.simulation.calls import SECOND, Calls
 from sfmc_harness.simulation.cloud import Cloud
 from sfmc_harness.simulation.messages import Message, Queue
-from sfmc_harness.simulation.ports import open_deps
+from sfmc_harness.simulation.ports import MID, open_deps
 from sfmc_import import following, service
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.outlived import Outlived
@@ -118,6 +118,24 @@ class Actions:
         task = runs[0].task_id if runs else None
         self._try(lambda: self.ledger.resolve(request, task, "operator", "looked it up", self.policy))
 
+    def cancel(self, request: str) -> None:
+        """An operator says that a request is not to be started."""
+        self._try(lambda: self.ledger.cancel(request, "operator", "wrong file"))
+
+    def pause(self, key: str, until: int, note: dict[str, tuple[int, int]]) -> None:
+        """An operator pauses a definition until a time; `note` has since when that is certain, and until when."""
+
+        def pause() -> None:
+            self.ledger.pause(_scope(key), "operator", "columns change", until / SECOND)
+            note[key] = (self.calls.clock.now, until)
+
+        self._try(pause)
+
+    def lift_pause(self, key: str, note: dict[str, tuple[int, int]]) -> None:
+        """An operator ends a pause."""
+        note.pop(key, None)
+        self._try(lambda: self.ledger.lift_pause(_scope(key), "operator", None))
+
     def resume(self, request: str) -> None:
         """An operator has a run followed again."""
         self._try(lambda: self.ledger.resume(request, self.policy))
@@ -128,3 +146,7 @@ class Actions:
             command()
         except LedgerUnavailableError:
             return
+
+
+def _scope(key: str) -> str:
+    return f"key:{MID}:{key}"

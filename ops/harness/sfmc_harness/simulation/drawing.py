@@ -41,6 +41,8 @@ KINDS = {
     "elsewhere": 0.2,
     "change": 0.4,
     "steal": 0.4,
+    "pause": 0.4,
+    "cancel": 0.4,
 }
 CALLS = (
     *("Perform", "started") * 6,
@@ -126,6 +128,10 @@ def _happenings(dice: random.Random, definitions: tuple[DefinitionPlan, ...], st
                 request = f"r{requests}"
                 times = _times(dice) if kind == "message" else {}
                 yield replace(happening, request=request, name=name, version=version, spelling=spelling, **times)
+        elif kind == "pause":
+            yield replace(happening, seconds=dice.choice(JUMPS))
+        elif kind == "cancel":
+            yield replace(happening, request=f"r{dice.choice([1, 1, 2, 3])}")
         elif kind in {"time", "outage", "redis_outage"}:
             seconds = dice.choice(JUMPS if kind != "redis_outage" else (1.0, 5.0, 90.0))
             yield Happening(step=step, kind=kind, seconds=seconds)

@@ -108,6 +108,21 @@ class Happenings:
         """Somebody changes the FileSpec of a definition."""
         self._schedule.cloud.change(self._schedule.clock.now, happening.key)
 
+    def _pause(self, happening: Happening) -> None:
+        """An operator pauses a definition for some time, or lifts the pause that is there."""
+        actions, note = self._schedule.actions, self._schedule.invariants.paused
+        if happening.key in note:
+            self._schedule.begin("operator", "", lambda: actions.lift_pause(happening.key, note))
+        else:
+            until = self._until(happening)
+            may_be = self._schedule.invariants.may_be_paused
+            may_be[happening.key] = max(until, may_be.get(happening.key, 0))
+            self._schedule.begin("operator", "", lambda: actions.pause(happening.key, until, note))
+
+    def _cancel(self, happening: Happening) -> None:
+        """An operator cancels a request."""
+        self._schedule.begin("operator", happening.request, lambda: self._schedule.actions.cancel(happening.request))
+
     def _outage(self, happening: Happening) -> None:
         """Marketing Cloud refuses every call of the account for some time."""
         self._schedule.cloud.down_until = self._until(happening)

@@ -41,7 +41,7 @@ class History:
 
     def add(self, event: Mapping[str, Any], now: int) -> None:
         """Go one event on; raises ViolationError for a step that does not exist, or a second end."""
-        name, request = name_of(event), str(event["data"]["request_id"])
+        name, request = name_of(event), str(event["data"].get("request_id"))
         if name in REPORTS:
             return
         before = self.states.get(request, NEW)

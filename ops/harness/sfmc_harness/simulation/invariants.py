@@ -52,6 +52,8 @@ class Invariants:
         self._checked = 0
         self.requests: dict[str, StartRequest] = {}
         self.submitted: set[str] = set()
+        self.paused: dict[str, tuple[int, int]] = {}
+        self.may_be_paused: dict[str, int] = {}
 
     # --- After each step.
 
@@ -59,9 +61,10 @@ class Invariants:
         """Raise ViolationError for the first invariant that does not hold now."""
         for event in view.events:
             self._history.add(event, view.now)
-            request, name = str(event["data"]["request_id"]), name_of(event)
+            request, name = str(event["data"].get("request_id")), name_of(event)
             if name == "starting":
                 self._within_its_times(request, view.now)
+                self._not_paused(request, self._key(str(event["subject"])), view.now)
             elif name in RUN_ENDS:
                 self._count_error(request, self._key(str(event["subject"])), name, view.now)
         self._states_and_events_agree(view)
@@ -99,6 +102,11 @@ class Invariants:
         if asked.expires is not None and now >= asked.expires * SECOND:
             raise ViolationError("after its deadline", f"{request} begins {now - asked.expires * SECOND:.0f} ms late")
 
+    def _not_paused(self, request: str, key: str, now: int) -> None:
+        since, until = self.paused.get(key, (now, now))
+        if since < now < until:
+            raise ViolationError("starts in a pause", f"{request} begins {now - since} ms after {key} was paused")
+
     def _one_in_flight(self, view: View) -> None:
         flying = defaultdict(list)
         for request, fields in view.requests.items():
@@ -123,7 +131,7 @@ class Invariants:
         settings, windows = self._settings, [int(fields.get("window", 0)) for fields in view.definitions.values()]
         longest = max(settings.lease, settings.recheck, MAX_RETRY_AFTER_SECONDS) * 1000
         etas = [round(each.not_before * SECOND) for each in self.requests.values() if each.not_before is not None]
-        latest = max([view.now, *windows, *etas]) + longest + SLACK_MS
+        latest = max([view.now, *windows, *etas, *self.may_be_paused.values()]) + longest + SLACK_MS
         for request, at in view.due.items():
             if at > latest:
                 raise ViolationError("waits too long", f"{request} is due in {(at - view.now) / 1000:.0f} s")
@@ -135,6 +143,7 @@ class Invariants:
                 continue
             first = view.requests[waiting[0]]
             is_blocked = int(definition.get("window", 0)) > view.now and "force" not in first
+            is_blocked |= self.may_be_paused.get(self._key(first["key"]), 0) > view.now
             soon = view.now + WAKE_PAUSE_SECONDS * 1000 + SLACK_MS
             if not is_blocked and view.due.get(waiting[0], 0) > soon:
                 raise ViolationError("waits for nothing", f"{waiting[0]} is the first follow-up of a free {name}")

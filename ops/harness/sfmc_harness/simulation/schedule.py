@@ -258,7 +258,7 @@ class Schedule:
     def _operate(self, view: View) -> None:
         """An operator sees an end that needs a person, and acts some time later, once for each."""
         for event in view.events:
-            request, name = str(event["data"]["request_id"]), name_of(event)
+            request, name = str(event["data"].get("request_id")), name_of(event)
             if name in OPERATOR_ACTS and (request, name) not in self._operated:
                 self._operated.add((request, name))
                 at = self.clock.now + round(unit(self.plan.seed, 8, self.calls.step) * 600 * SECOND)

@@ -9,7 +9,7 @@ import orjson
 
 from sfmc_harness.simulation.wire import QuickRedis
 from sfmc_import.ledger import LedgerSettings
-from sfmc_import.ledger.schema import Keys
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.scripts import read_part, sources
 
 REAL_CLOCK = "redis.call('TIME')"

@@ -12,8 +12,8 @@ from redis.exceptions import RedisError
 import sfmc_transport
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events import EventStream
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.ledger.schema import Keys
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_client import connect

@@ -1,0 +1,481 @@
+"""The HTTP API under /v1: requests, definitions, pauses, dead letters and events, over the operations."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+from uuid import NAMESPACE_URL, uuid5
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from redis.exceptions import RedisError
+from starlette.responses import Response, StreamingResponse
+
+import sfmc_transport.dead_letters as letters
+from sfmc_import.access import ReadAccess
+from sfmc_import.client import Client
+from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.ledger.calling import is_defect
+from sfmc_import.operations import actions, listing, tokens
+from sfmc_import.operations import requests as questions
+from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
+from sfmc_import.operations.views import ActionView, PauseView, RequestView, View
+from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.request import BadRequestError, IdTakenError
+from sfmc_server.answers import Answer, later, problem, response
+from sfmc_server.live_events import LiveEvents
+
+MAX_WAIT = 30.0
+"""The longest `Prefer: wait`, in seconds: below what proxies bear."""
+
+POLL_SECONDS = 0.25
+PROBLEMS = "urn:sfmc-import:problem:"
+_STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422}
+
+Text = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Given(BaseModel):
+    """What a client sends; what is unknown in it is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class FileGiven(Given):
+    """The file that is to be imported."""
+
+    location: str = Field("", max_length=4096)
+    name: str = Field(min_length=1, max_length=1024)
+    size: int | None = Field(None, ge=0, le=2**62)
+    modified_ns: int | None = Field(None, ge=-(2**62), le=2**62)
+    version: str | None = Field(None, min_length=1, max_length=1024)
+    content_hash: str | None = Field(None, min_length=1, max_length=1024)
+
+
+class RequestGiven(Given):
+    """What is asked for: a start of a definition, named by key or ObjectID."""
+
+    customer_key: str | None = Field(None, max_length=256)
+    object_id: str | None = Field(None, max_length=64)
+    mid: str | None = Field(None, max_length=32)
+    file: FileGiven | None = None
+    event_id: Text | None = None
+    source: Text | None = None
+    force: bool = False
+    reason: Text | None = None
+    priority: int | None = Field(None, ge=0, le=9)
+
+
+class Reason(Given):
+    """Why something is done."""
+
+    reason: Text | None = None
+
+
+class ReplayGiven(Reason):
+    """Why a request is replayed; `force` imports also what was imported, inside the window too."""
+
+    force: bool = False
+
+
+class ForceGiven(Given):
+    """Why the window does not count."""
+
+    reason: Text
+
+
+class ReplaysGiven(ForceGiven):
+    """Which requests are replayed, at most `limit`; a dry run only counts them."""
+
+    state: Literal["rejected", "gave_up", "expired", "cancelled", "not_started", "import_failed"]
+    mid: str | None = Field(None, max_length=32)
+    customer_key: str | None = Field(None, max_length=256)
+    limit: int = Field(100, ge=1, le=500)
+    dry_run: bool = True
+
+
+class ReplaysView(View):
+    """Which requests were, or would be, replayed."""
+
+    dry_run: bool
+    count: int
+    request_ids: list[str]
+    new_request_ids: list[str]
+
+
+class PauseGiven(ForceGiven):
+    """Why starts wait, and until when."""
+
+    until: AwareDatetime | None = None
+
+
+class LifeView(RequestView):
+    """A request with its whole life: its events, oldest first."""
+
+    events: list[dict[str, Any]]
+
+
+class Caller(View):
+    """Who asks."""
+
+    name: str
+    role: tokens.Role
+
+
+class UnauthorizedError(Exception):
+    """No token, or one that does not count."""
+
+
+class ForbiddenError(Exception):
+    """The role of the token does not allow it."""
+
+
+_ALLOWED: Mapping[str, frozenset[str]] = {
+    "read": frozenset({"viewer", "operator"}),
+    "show": frozenset({"viewer", "operator", "source"}),
+    "submit": frozenset({"operator", "source"}),
+    "operate": frozenset({"operator"}),
+}
+
+
+def _caller(request: Request, what: str) -> Caller:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    access: ReadAccess = request.app.state.access
+    found = tokens.known(access, token.strip()) if scheme.lower() == "bearer" and token.strip() else None
+    if found is None:
+        raise UnauthorizedError
+    if found.role not in _ALLOWED[what]:
+        raise ForbiddenError
+    return Caller(name=found.name, role=found.role)
+
+
+def _may(what: str) -> Any:
+    def check(request: Request) -> Caller:
+        return _caller(request, what)
+
+    return Depends(check)
+
+
+Reads = Annotated[Caller, _may("read")]
+Shows = Annotated[Caller, _may("show")]
+Submits = Annotated[Caller, _may("submit")]
+Operates = Annotated[Caller, _may("operate")]
+
+
+def _access(request: Request) -> ReadAccess:
+    access: ReadAccess = request.app.state.access
+    return access
+
+
+def _client(request: Request) -> Client:
+    client: Client = request.app.state.client
+    return client
+
+
+Access = Annotated[ReadAccess, Depends(_access)]
+Submitter = Annotated[Client, Depends(_client)]
+Id = Annotated[str, Path(max_length=128)]
+Limit = Annotated[int, Query(ge=1, le=listing.MAX_LIMIT)]
+Cursor = Annotated[str | None, Query(max_length=128)]
+
+api = APIRouter(prefix="/v1")
+
+
+# --- Requests.
+
+
+@api.post("/requests", status_code=202, tags=["requests"])
+def submit(
+    given: RequestGiven,
+    caller: Submits,
+    access: Access,
+    client: Submitter,
+    answer: Response,
+    idempotency_key: Annotated[str | None, Header(max_length=300)] = None,
+    prefer: Annotated[str | None, Header(max_length=200)] = None,
+) -> RequestView:
+    """Ask for one start. Answers 202 once the ledger has the request, with its address in Location.
+
+    The same Idempotency-Key from the same token is one request, for as long as the ledger keeps it; with another body
+    it is 422. `Prefer: wait=N` waits up to N seconds, 30 at most, for the end and answers 200 when it has come.
+    """
+    fields = given.model_dump(exclude_none=True)
+    key = None if idempotency_key is None else _inner(idempotency_key)
+    fields |= {} if key is None else {"request_id": str(uuid5(NAMESPACE_URL, f"{PROBLEMS}{caller.name}\n{key}"))}
+    done = client.submit(**fields)
+    answer.headers["Location"] = f"/v1/requests/{done.request_id}"
+    view = _waited(access, done.request_id, _seconds_to_wait(prefer))
+    if prefer is not None and _seconds_to_wait(prefer):
+        answer.headers["Preference-Applied"] = f"wait={_seconds_to_wait(prefer):.0f}"
+        answer.status_code = 200 if view.is_finished else 202
+    return view
+
+
+_KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})')
+_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:[,;\s]|$)")
+
+
+def _inner(header: str) -> str:
+    """Give the key: a string of Structured Fields, or bare."""
+    found = _KEY.fullmatch(header.strip())
+    if found is None:
+        raise InvalidError("Idempotency-Key must be 1 to 255 printable ASCII characters, in quotes or bare")
+    return found[1] or found[2]
+
+
+def _seconds_to_wait(prefer: str | None) -> float:
+    found = None if prefer is None else _WAIT.search(prefer)
+    return 0.0 if found is None else min(float(found[1]), MAX_WAIT)
+
+
+def _waited(access: ReadAccess, request_id: str, seconds: float) -> RequestView:
+    deadline = time.monotonic() + seconds
+    while not (view := questions.show(access, request_id)).is_finished and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return view
+
+
+@api.get("/requests", tags=["requests"])
+def list_requests(
+    _: Reads,
+    access: Access,
+    state: Annotated[str | None, Query(max_length=40)] = None,
+    mid: Annotated[str | None, Query(max_length=32)] = None,
+    customer_key: Annotated[str | None, Query(max_length=256)] = None,
+    file: Annotated[str | None, Query(max_length=1024)] = None,
+    waiting: Annotated[str | None, Query(max_length=40)] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> listing.RequestPage:
+    """List requests, the newest first; those of an unfinished state, or that wait, by their next time."""
+    wanted = listing.Filter(state=state, mid=mid, customer_key=customer_key, file=file, waiting=waiting)
+    return listing.requests(access, wanted, cursor, limit)
+
+
+@api.get("/failures", tags=["requests"])
+def list_failures(_: Reads, access: Access, limit: Limit = 50) -> list[RequestView]:
+    """List the newest requests that ended badly and did not go on since."""
+    return questions.failures(access, limit)
+
+
+@api.get("/requests/{request_id}", tags=["requests"])
+def show(
+    request_id: Id, _: Shows, access: Access, prefer: Annotated[str | None, Header(max_length=200)] = None
+) -> LifeView:
+    """Show a request with its whole life. `Prefer: wait=N` waits up to N seconds, 30 at most, for its end."""
+    view = _waited(access, request_id, _seconds_to_wait(prefer))
+    return LifeView(**view.model_dump(), events=list(questions.life(access, view)))
+
+
+@api.post("/requests/{request_id}/cancel", tags=["requests"])
+def cancel(request_id: Id, given: Reason, caller: Operates, access: Access) -> ActionView:
+    """End a request before its start; its file counts as handled."""
+    return actions.cancel(access, request_id, caller.name, given.reason)
+
+
+@api.post("/requests/{request_id}/force", tags=["requests"])
+def force(request_id: Id, given: ForceGiven, caller: Operates, access: Access) -> ActionView:
+    """Let a request that waits for the window start as soon as its definition is free."""
+    return actions.force(access, request_id, caller.name, given.reason)
+
+
+@api.post("/requests/{request_id}/replay", status_code=202, tags=["requests"])
+def replay(request_id: Id, given: ReplayGiven, caller: Operates, access: Access) -> ActionView:
+    """Submit what a request asked for again, as a new request that names it."""
+    return actions.replay(access, request_id, caller.name, given.reason, force=given.force)
+
+
+@api.post("/replays", tags=["requests"])
+def replay_many(given: ReplaysGiven, caller: Operates, access: Access) -> ReplaysView:
+    """Replay the newest requests of a state, each as a new request with an event; a dry run counts them first."""
+    wanted = listing.Filter(state=given.state, mid=given.mid, customer_key=given.customer_key)
+    ids = [each.request_id for each in listing.requests(access, wanted, limit=given.limit).items]
+    if given.dry_run:
+        return ReplaysView(dry_run=True, count=len(ids), request_ids=ids, new_request_ids=[])
+    done = [actions.replay(access, each, caller.name, given.reason) for each in ids]
+    new = [each.new_request_id for each in done if each.new_request_id]
+    return ReplaysView(dry_run=False, count=len(new), request_ids=ids, new_request_ids=new)
+
+
+# --- Definitions and pauses.
+
+
+@api.get("/definitions", tags=["definitions"])
+def list_definitions(_: Reads, access: Access, cursor: Cursor = None) -> listing.DefinitionPage:
+    """List the definitions that the ledger knows, in no order."""
+    return listing.definitions(access, cursor)
+
+
+Mid = Annotated[str, Path(pattern=r"^[0-9]{1,19}$")]
+Key = Annotated[str, Path(min_length=1, max_length=256)]
+
+
+@api.get("/definitions/{mid}/{customer_key}", tags=["definitions"])
+def show_definition(mid: Mid, customer_key: Key, _: Reads, access: Access) -> listing.DefinitionView:
+    """Show a definition: who holds it, its window, what waits, what pauses it."""
+    return listing.definition(access, mid, customer_key)
+
+
+@api.get("/pauses", tags=["pauses"])
+def list_pauses(_: Reads, access: Access) -> list[PauseView]:
+    """List what is paused."""
+    return actions.pauses(access)
+
+
+@api.put("/pauses/all", tags=["pauses"])
+def pause_all(given: PauseGiven, caller: Operates, access: Access) -> PauseView:
+    """Let all starts wait."""
+    return actions.pause(access, actions.scope_of(None, None), caller.name, given.reason, given.until)
+
+
+@api.put("/pauses/units/{mid}", tags=["pauses"])
+def pause_unit(mid: Mid, given: PauseGiven, caller: Operates, access: Access) -> PauseView:
+    """Let the starts of a business unit wait."""
+    return actions.pause(access, actions.scope_of(mid, None), caller.name, given.reason, given.until)
+
+
+@api.put("/pauses/definitions/{mid}/{customer_key}", tags=["pauses"])
+def pause_definition(mid: Mid, customer_key: Key, given: PauseGiven, caller: Operates, access: Access) -> PauseView:
+    """Let the starts of a definition wait."""
+    scope = actions.scope_of(mid, access.reader.spelled(mid, customer_key))
+    return actions.pause(access, scope, caller.name, given.reason, given.until)
+
+
+@api.delete("/pauses/all", status_code=204, tags=["pauses"])
+def resume_all(caller: Operates, access: Access) -> None:
+    """End the pause of everything; others stay."""
+    actions.resume(access, actions.scope_of(None, None), caller.name)
+
+
+@api.delete("/pauses/units/{mid}", status_code=204, tags=["pauses"])
+def resume_unit(mid: Mid, caller: Operates, access: Access) -> None:
+    """End the pause of a business unit."""
+    actions.resume(access, actions.scope_of(mid, None), caller.name)
+
+
+@api.delete("/pauses/definitions/{mid}/{customer_key}", status_code=204, tags=["pauses"])
+def resume_definition(mid: Mid, customer_key: Key, caller: Operates, access: Access) -> None:
+    """End the pause of a definition."""
+    actions.resume(access, actions.scope_of(mid, access.reader.spelled(mid, customer_key)), caller.name)
+
+
+# --- Dead letters and events.
+
+
+@api.get("/dead-letters", tags=["dead letters"])
+def list_dead_letters(_: Reads, access: Access, cursor: Cursor = None, limit: Limit = 50) -> listing.DeadLetterPage:
+    """List dead letters, oldest first."""
+    return listing.dead_letters(access, cursor, limit)
+
+
+@api.get("/dead-letters/{letter_id}", tags=["dead letters"])
+def show_dead_letter(letter_id: Id, _: Reads, access: Access) -> listing.DeadLetterView:
+    """Show a dead letter with its bytes."""
+    return listing.dead_letter(access, letter_id)
+
+
+@api.post("/dead-letters/{letter_id}/replay", status_code=202, tags=["dead letters"])
+def replay_dead_letter(letter_id: Id, _: Operates, access: Access) -> listing.DeadLetterView:
+    """Put a message back at the end of the queue."""
+    view = listing.dead_letter(access, letter_id)
+    letters.replay(access.broker, access.broker_keys, letter_id)
+    return view
+
+
+@api.delete("/dead-letters/{letter_id}", status_code=204, tags=["dead letters"])
+def delete_dead_letter(letter_id: Id, _: Operates, access: Access) -> None:
+    """Delete a message for ever; a request in the ledger does not need it."""
+    listing.dead_letter(access, letter_id)
+    letters.delete(access.broker, access.broker_keys, letter_id)
+
+
+@api.get("/events", tags=["events"], response_model=listing.EventPage)
+def list_events(
+    request: Request,
+    _: Reads,
+    access: Access,
+    after: Annotated[str, Query(pattern=r"^[0-9]{1,19}(-[0-9]{1,19})?$")] = "0-0",
+    limit: Limit = 50,
+    customer_key: Annotated[str | None, Query(max_length=256)] = None,
+    type: Annotated[list[str] | None, Query(max_length=40)] = None,  # noqa: A002 - the name of the parameter
+    last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+) -> Any:
+    """Give events after a position, oldest first; `next` is the position to go on from.
+
+    With `Accept: text/event-stream` events come as they happen, after `Last-Event-ID` or from now on.
+    """
+    if "text/event-stream" in request.headers.get("accept", ""):
+        live: LiveEvents = request.app.state.live
+        begin = None if last_event_id is None else checked_position(last_event_id)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(live.follow(begin, customer_key), headers=headers, media_type="text/event-stream")
+    return listing.events(access, after, limit, key=customer_key, types=type or ())
+
+
+_POSITION = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
+
+
+def checked_position(given: str) -> str:
+    """Give a position of the stream; raises InvalidError for what is none."""
+    if not _POSITION.fullmatch(given):
+        raise InvalidError("Last-Event-ID is no id of an event of this stream")
+    return given
+
+
+# --- Errors.
+
+
+def add_to(app: FastAPI, access: ReadAccess, client: Client, is_ending: Callable[[], bool]) -> None:
+    """Add the API to an application; `is_ending` says that the server ends."""
+    app.state.access, app.state.client = access, client
+    app.state.live = LiveEvents(access.stream, is_ending)
+    app.include_router(api)
+    handlers: Mapping[type[Exception], Callable[[Exception], Answer]] = {
+        OperationError: _of_operation,
+        letters.DeadLetterNotFoundError: lambda error: named("not_found", 404, str(error)),
+        IdTakenError: lambda error: named("idempotency_key_reused", 422, str(error)),
+        BadRequestError: lambda error: named("invalid", 422, "; ".join(getattr(error, "problems", [str(error)]))),
+        RequestValidationError: _of_validation,
+        UnauthorizedError: lambda _: _typed("unauthorized", problem(401, "give a token", WWW_Authenticate="Bearer")),
+        ForbiddenError: lambda _: named("forbidden", 403, "the role of this token does not allow it"),
+        ServiceUnavailableError: lambda _: _typed("unavailable", later(1.0)),
+        LedgerUnavailableError: lambda _: _typed("unavailable", later(1.0)),
+        RedisError: _of_redis,
+    }
+    for kind, answer in handlers.items():
+        app.add_exception_handler(kind, _handler(answer))
+
+
+def _handler(answer: Callable[[Exception], Answer]) -> Any:
+    async def handle(_: Request, error: Exception) -> Response:
+        return response(answer(error))
+
+    return handle
+
+
+def _of_operation(error: Exception) -> Answer:
+    assert isinstance(error, OperationError)
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
+    return named(error.kind, status, f"{error}{f'; {error.fix}' if error.fix else ''}")
+
+
+def _of_validation(error: Exception) -> Answer:
+    assert isinstance(error, RequestValidationError)
+    found = [{"pointer": "/".join(("#", *map(str, each["loc"]))), "detail": each["msg"]} for each in error.errors()]
+    answer = named("invalid", 422, "the request is not valid")
+    return Answer(answer.status, {**answer.body, "errors": found}, answer.headers)
+
+
+def _of_redis(error: Exception) -> Answer:
+    assert isinstance(error, RedisError)
+    return named("internal", 500, "") if is_defect(error) else _typed("unavailable", later(1.0))
+
+
+def named(kind: str, status: int, detail: str) -> Answer:
+    """Give a problem with its stable type."""
+    return _typed(kind, problem(status, detail))
+
+
+def _typed(kind: str, answer: Answer) -> Answer:
+    return Answer(answer.status, {**answer.body, "type": PROBLEMS + kind}, answer.headers)

@@ -1,0 +1,121 @@
+"""Sends events to any number of readers as server-sent events; one thread reads the stream for all of them."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import orjson
+import structlog
+
+from sfmc_import.events import Entry, EventStream, kind
+from sfmc_import.request import fold_key
+
+BUFFER = 1000
+"""Events that wait for one reader; one that is slower is cut, and goes on from its last id."""
+
+TICK_SECONDS = 5.0
+"""How often a reader without events gets a comment, so that proxies keep the connection."""
+
+CATCH_UP = 500
+
+log = structlog.get_logger("sfmc_server.live_events")
+
+
+class LiveEvents:
+    """The newest events for readers of this process; `is_ending` says that the server ends."""
+
+    def __init__(self, stream: EventStream, is_ending: Callable[[], bool]) -> None:
+        self._stream = stream
+        self._is_ending = is_ending
+        self._readers: set[asyncio.Queue[Entry | None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def follow(self, after: str | None, key: str | None = None) -> AsyncIterator[bytes]:
+        """Yield events after an id, or from now on, as lines of an event stream, until the reader is too slow."""
+        queue: asyncio.Queue[Entry | None] = asyncio.Queue(BUFFER + 1)
+        self._begin(queue)
+        try:
+            begin = await asyncio.to_thread(self._stream.newest) if after is None else after
+            yield b"retry: 2000\n\n"
+            seen = begin
+            async for position, line in self._missed(begin, key):
+                seen = position
+                yield line
+            async for line in self._new(queue, seen, key):
+                yield line
+        finally:
+            self._readers.discard(queue)
+
+    async def _missed(self, position: str, key: str | None) -> AsyncIterator[tuple[str, bytes]]:
+        while found := await asyncio.to_thread(self._some_after, position):
+            for entry in found:
+                position = entry[0]
+                yield position, _line(entry, key)
+
+    def _some_after(self, position: str) -> list[Entry]:
+        entries = self._stream.after(position)
+        return [entry for entry, _ in zip(entries, range(CATCH_UP), strict=False)]
+
+    async def _new(self, queue: asyncio.Queue[Entry | None], position: str, key: str | None) -> AsyncIterator[bytes]:
+        while not self._is_ending():
+            try:
+                entry = await asyncio.wait_for(queue.get(), TICK_SECONDS)
+            except TimeoutError:
+                yield b": nothing new\n\n"
+                continue
+            if entry is None:
+                return
+            if _order(entry[0]) > _order(position):
+                yield _line(entry, key)
+
+    def _begin(self, queue: asyncio.Queue[Entry | None]) -> None:
+        self._readers.add(queue)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            threading.Thread(target=self._read, name="sfmc-live-events", daemon=True).start()
+
+    def _read(self) -> None:
+        """Read the stream for all readers until the server ends; an outage is waited for."""
+        assert self._loop is not None
+        try:
+            live = self._stream.live(self._stream.newest(), on_outage=_log_outage, over=self._is_ending)
+            for entry in live:
+                self._loop.call_soon_threadsafe(self._give, entry)
+        except Exception:
+            # The edge of this thread: readers are cut, and come again.
+            log.exception("live_events_ended")
+            self._loop.call_soon_threadsafe(self._cut_all)
+
+    def _give(self, entry: Entry) -> None:
+        for queue in tuple(self._readers):
+            if queue.qsize() < BUFFER:
+                queue.put_nowait(entry)
+            else:
+                self._cut(queue)
+
+    def _cut(self, queue: asyncio.Queue[Entry | None]) -> None:
+        self._readers.discard(queue)
+        queue.put_nowait(None)
+
+    def _cut_all(self) -> None:
+        self._loop = None
+        for queue in tuple(self._readers):
+            if queue.qsize() <= BUFFER:
+                self._cut(queue)
+
+
+def _line(entry: Entry, key: str | None) -> bytes:
+    """Write one event; of another definition only its id, so that the reader can go on from there."""
+    position, event = entry
+    if key is not None and fold_key(str(event["subject"])) != fold_key(key):
+        return b""
+    data = orjson.dumps({"stream_id": position, **event})
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (position.encode(), kind(event).encode(), data)
+
+
+def _order(position: str) -> tuple[int, ...]:
+    return tuple(map(int, position.split("-")))
+
+
+def _log_outage(reason: str) -> None:
+    log.warning("redis_unreachable", error=reason, action="waiting")

@@ -1,0 +1,147 @@
+"""Pauses of an operator: starts wait, arrivals are accepted, runs go on; a lifted or expired pause lets them in."""
+
+import pytest
+
+from sfmc_import.faults import NotApplied
+from sfmc_import.states import NotYet, StartNow
+from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario
+
+SCOPES = ("all", f"mid:{MID}", f"key:{MID}:{KEY}")
+
+
+def waits(scenario: Scenario, request_id: str) -> str:
+    return scenario.world.record(request_id).get("wait", "")
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_pause_of_each_scope_lets_a_start_wait_with_the_reason_paused(scenario: Scenario, scope: str):
+    scenario.ledger.pause(scope, "ann", "new columns", None)
+    scenario.arrives("a")
+    scenario.claim("a")
+
+    assert isinstance(scenario.claim("a"), NotYet)
+    assert waits(scenario, "a") == "paused"
+
+
+def test_a_pause_of_another_definition_holds_nothing(scenario: Scenario):
+    scenario.ledger.pause(f"key:{MID}:Other", "ann", "new columns", None)
+    scenario.arrives("a")
+
+    assert isinstance(scenario.claim("a"), StartNow)
+
+
+def test_a_lifted_pause_makes_what_waits_due_at_once(scenario: Scenario):
+    scenario.ledger.pause("all", "ann", "new columns", None)
+    for name in ("a", "b"):
+        scenario.arrives(name)
+        scenario.claim(name)
+        scenario.claim(name)
+    scenario.world.advance(HOUR)
+
+    assert scenario.ledger.lift_pause("all", "ann", None)
+    assert scenario.due_in("a") == 0
+    assert isinstance(scenario.claim("a"), StartNow)
+
+
+def test_a_pause_ends_by_itself_at_its_time(scenario: Scenario):
+    scenario.ledger.pause("all", "ann", "new columns", scenario.world.now_ms() / 1000 + HOUR)
+    scenario.arrives("a")
+    scenario.claim("a")
+    scenario.claim("a")
+
+    assert scenario.due_in("a") == HOUR
+    scenario.world.advance(HOUR)
+    assert isinstance(scenario.claim("a"), StartNow)
+
+
+def test_a_pause_that_comes_after_the_claim_stops_the_intent(scenario: Scenario):
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    scenario.ledger.pause("all", "ann", "new columns", None)
+
+    answer = scenario.ledger.record_intent(lease, [])
+
+    assert answer == NotApplied("paused", "new columns", account_wide=True)
+    assert scenario.ledger.retry(lease, answer, 1.0) == "retrying"
+    assert waits(scenario, "a") == "paused"
+
+
+def test_a_forced_start_waits_as_well(scenario: Scenario):
+    scenario.ledger.pause("all", "ann", "new columns", None)
+    scenario.arrives("a", force=True, reason="urgent")
+    scenario.claim("a")
+    scenario.claim("a")
+
+    assert waits(scenario, "a") == "paused"
+
+
+def test_the_time_of_a_pause_does_not_count_against_the_retry_deadline(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), BUSY, 1.0)
+    scenario.ledger.pause("all", "ann", "new columns", None)
+    scenario.world.advance(1)
+    scenario.claim("a")
+    scenario.world.advance(10 * HOUR)
+    scenario.ledger.lift_pause("all", "ann", None)
+
+    assert scenario.ledger.retry(scenario.go("a"), BUSY, 1.0) == "retrying"
+
+
+def test_a_worker_that_dies_before_sending_leaves_its_request_to_the_pause(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.go("a")
+    scenario.ledger.pause("all", "ann", "new columns", None)
+    scenario.world.advance(180)
+
+    assert isinstance(scenario.claim("a"), NotYet)
+    assert scenario.names("a")[-1] == "retrying"
+    assert waits(scenario, "a") == "paused"
+
+
+def test_a_run_is_followed_to_its_end_while_its_definition_is_paused(scenario: Scenario):
+    scenario.arrives_and_starts("a")
+    scenario.ledger.pause("all", "ann", "new columns", None)
+    scenario.ends("a")
+
+    assert scenario.names("a")[-1] == "completed"
+
+
+def test_arrivals_during_a_pause_keep_their_order_and_their_files(scenario: Scenario):
+    scenario.decide_by(when_too_soon="drop")
+    scenario.ledger.pause("all", "ann", "new columns", None)
+    for name in ("a", "b"):
+        scenario.arrives(name)
+        scenario.claim(name)
+    scenario.claim("a")
+    scenario.ledger.lift_pause("all", "ann", None)
+
+    assert isinstance(scenario.claim("a"), StartNow)
+    assert scenario.names("b") == ["accepted", "deferred"]
+
+
+def test_who_paused_and_resumed_what_and_why_are_events(scenario: Scenario):
+    scenario.ledger.pause(f"key:{MID}:{KEY}", "ann", "new columns", None)
+    scenario.ledger.lift_pause(f"key:{MID}:{KEY}", "bob", "done")
+
+    said = [(e["type"], e["subject"], e["data"]["operator"], e["data"]["reason"]) for e in scenario.world.events()]
+    assert said == [
+        ("sfmc.import.operator.paused", KEY, "ann", "new columns"),
+        ("sfmc.import.operator.resumed", KEY, "bob", "done"),
+    ]
+
+
+def test_lifting_what_is_not_paused_says_so_and_is_no_event(scenario: Scenario):
+    assert not scenario.ledger.lift_pause("all", "ann", None)
+    assert scenario.world.events() == []
+
+
+def test_a_pause_with_an_earlier_end_lets_what_waits_in_at_that_end(scenario: Scenario):
+    scenario.ledger.pause("all", "ann", "new columns", None)
+    scenario.arrives("a")
+    scenario.claim("a")
+    scenario.claim("a")
+    scenario.ledger.pause("all", "ann", "shorter", scenario.world.now_ms() / 1000 + HOUR)
+
+    assert scenario.due_in("a") == 0
+    scenario.claim("a")
+    assert scenario.due_in("a") == HOUR

@@ -1,0 +1,138 @@
+"""Why a request waits is written by the step that decides: reason, since when, behind which request, last error."""
+
+import pytest
+
+from sfmc_import.faults import NotApplied
+from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.schema import FAILURES, REQUEST
+from sfmc_import.waiting import REASONS, Waiting, waiting_of
+from tests.contract.ledger.scenario import BUSY, HOUR, Scenario, file, request
+
+
+def waiting(scenario: Scenario, request_id: str) -> Waiting | None:
+    client, keys = scenario.world.client, Keys()
+    record = REQUEST.read(client.hgetall(keys.request(request_id)))
+    due = client.zscore(keys.due, request_id)
+    return waiting_of(record, None if due is None else due / 1000)
+
+
+def reason(scenario: Scenario, request_id: str) -> tuple[str, str | None] | None:
+    found = waiting(scenario, request_id)
+    return None if found is None else (found.reason, found.held_by)
+
+
+def failures(scenario: Scenario) -> list[str]:
+    found = scenario.world.client.zrange(Keys().name_of(FAILURES), 0, -1)
+    return [name.decode() for name in found]
+
+
+def test_a_request_waits_for_a_worker_then_not_at_all_then_for_its_run(scenario: Scenario):
+    scenario.arrives("a")
+    assert reason(scenario, "a") == ("queued", None)
+    lease = scenario.sends("a")
+    assert reason(scenario, "a") is None
+    scenario.commit(lease, "t1")
+    assert reason(scenario, "a") == ("following", None)
+    scenario.ends("a")
+    assert reason(scenario, "a") is None
+
+
+def test_follow_ups_wait_for_the_run_then_for_the_window_and_behind_each_other(scenario: Scenario):
+    scenario.arrives_and_starts("a", window=2)
+    for name in ("b", "c"):
+        scenario.arrives(name)
+        scenario.claim(name)
+    assert [reason(scenario, name) for name in ("b", "c")] == [("single_flight", "a")] * 2
+    scenario.ends("a")
+    for name in ("b", "c"):
+        scenario.claim(name)
+    assert [reason(scenario, name) for name in ("b", "c")] == [("window", "a")] * 2
+    until = waiting(scenario, "b").until
+    assert until == pytest.approx(scenario.world.now_ms() / 1000 + 2 * HOUR, abs=1)
+    scenario.world.advance(2 * HOUR)
+    scenario.claim("c")
+    assert reason(scenario, "c") == ("single_flight", "b")
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (BUSY, "backoff"),
+        (NotApplied("17", "limited", account_wide=True), "rate_limited"),
+        (NotApplied("login_failed", "no", account_wide=True), "circuit_open"),
+        (NotApplied("pattern_mismatch", "another day"), "file_check"),
+        (NotApplied("writes_lost", "waiting", account_wide=True), "redis_unsure"),
+    ],
+)
+def test_what_failed_says_why_it_waits_and_what_failed_last(scenario: Scenario, fault: NotApplied, expected: str):
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), fault, 60)
+    found = waiting(scenario, "a")
+
+    assert (found.reason, found.attempts) == (expected, 1)
+    assert (found.last_error["code"], found.last_error["text"]) == (fault.code, fault.text)
+    assert found.until == pytest.approx(scenario.world.now_ms() / 1000 + 60, abs=1)
+
+
+def test_since_counts_from_the_first_moment_of_this_wait(scenario: Scenario):
+    scenario.arrives_and_starts("a")
+    scenario.arrives("b")
+    scenario.claim("b")
+    began = waiting(scenario, "b").since
+    scenario.world.advance(HOUR)
+    scenario.claim("b")
+
+    assert waiting(scenario, "b").since == began
+
+
+def test_a_time_of_the_sender_and_a_start_in_doubt_are_reasons(scenario: Scenario):
+    later = scenario.world.now_ms() / 1000 + HOUR
+    scenario.accept(request("a", file("a.csv"), not_before=later))
+    assert reason(scenario, "a") == ("not_before", None)
+    scenario.arrives("b")
+    scenario.in_doubt("b")
+    assert reason(scenario, "b") == ("reconciling", None)
+    scenario.world.advance(60)
+    scenario.ledger.reconcile_later(scenario.look("b").lease, BUSY, 30)
+    assert waiting(scenario, "b").last_error["code"] == BUSY.code
+
+
+def test_failures_have_what_ended_badly_until_it_goes_on(scenario: Scenario):
+    for name in ("a", "b"):
+        scenario.arrives(name)
+        scenario.in_doubt(name)
+        scenario.world.advance(60)
+        scenario.ledger.record_start_unknown(scenario.look(name).lease, (), 0.0)
+    assert failures(scenario) == ["a", "b"]
+    scenario.ledger.resolve("a", None, "ann", "nothing there", scenario.policy)
+    scenario.ledger.resolve("b", "t7", "ann", "seen", scenario.policy)
+    assert failures(scenario) == []
+
+
+def test_every_reason_that_is_written_has_its_sentence(scenario: Scenario):
+    scenario.arrives("a")
+
+    assert waiting(scenario, "a").text == REASONS["queued"]
+
+
+def test_a_forced_follow_up_goes_first_and_does_not_wait_for_the_window(scenario: Scenario):
+    scenario.arrives_and_starts("a", window=2)
+    scenario.ends("a")
+    for name in ("b", "c"):
+        scenario.arrives(name)
+        scenario.claim(name)
+
+    assert [scenario.ledger.force("c", "ann", "urgent") for _ in range(2)] == ["deferred"] * 2
+    assert scenario.due_in("c") == 0
+    scenario.start("c")
+    assert scenario.names("c") == ["accepted", "deferred", "operator.forced", "starting", "started"]
+    assert scenario.ledger.force("c", "ann", "urgent") == "started"
+
+
+def test_a_replayed_request_is_no_duplicate_of_the_one_it_replays(scenario: Scenario):
+    scenario.accept(request("a", file("x.csv")))
+    scenario.ledger.cancel("a", "ann", None)
+    scenario.accept(request("b", file("x.csv"), replays="a"))
+    scenario.start("b")
+
+    assert scenario.last("b")["replays"] == "a"

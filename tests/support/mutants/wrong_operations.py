@@ -1,0 +1,41 @@
+"""Wrong changes to what operators do, and to why a request says that it waits."""
+
+from tests.support.mutants.mutant import Mutant
+
+OPERATIONS = (
+    Mutant("pausing", "pause['until'] > now", "true"),
+    Mutant("pausing", "    if pause and (not present", "    if false and (not present"),
+    Mutant("pausing", "'mid:' .. r.mid,", "'mid:',"),
+    Mutant("pausing", "'key:' .. r.mid .. ':' .. r.key}", "'key:' .. r.mid}"),
+    Mutant("pausing", "  wait_for(id, r, 'paused')\n", ""),
+    Mutant("pausing", "  redis.call('ZADD', paused_key(), r.at, id)\n", ""),
+    Mutant("pausing", "'ZADD', DUE, 'XX', str(now), found[i])", "'ZADD', DUE, 'XX', str(now + 60000), found[i])"),
+    Mutant("pausing", "return is_new == 1 and 1 or 2", "return 1"),
+    Mutant("pausing", "  if not found then return 0 end\n", "  if not found then return 1 end\n"),
+    Mutant("claim", "  if not pause then return begin_attempt() end\n", "  do return begin_attempt() end\n"),
+    Mutant("claim", "    if pause then return defer() end\n", ""),
+    Mutant("claim", "  if r.state == 'starting' then let_go_of_attempt(pause) end\n", ""),
+    Mutant("claim", "  if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n", ""),
+    Mutant("claim", "policy.when_too_soon == 'drop' and not pause", "policy.when_too_soon == 'drop'"),
+    Mutant("starting", "  if pause then return cjson.encode({pause.reason}) end\n", ""),
+    Mutant(
+        "operators", "  if not CANCELLABLE[r.state] then return r.state end\n", "  if not r.state then return nil end\n"
+    ),
+    Mutant("operators", "  if r.unproved or r.doubted then\n", "  if false then\n"),
+    Mutant("operators", "  remember_if_new(a.id, r)\n", ""),
+    Mutant("operators", "  finish(a.id, r)\n  release(a.id, r)\n", "  finish(a.id, r)\n"),
+    Mutant(
+        "operators",
+        "  if not FORCEABLE[r.state] or r.force then return r.state end\n",
+        "  if not FORCEABLE[r.state] then return r.state end\n",
+    ),
+    Mutant("operators", "  waits_until(a.id, r, now)\n  return r.state", "  return r.state"),
+    Mutant("duplicates", "and file ~= r.replays", ""),
+    Mutant("lib", "  if (r.wait or '') ~= reason then", "  if true then"),
+    Mutant("lib", "reason or WAITS[target])", "WAITS[target])"),
+    Mutant("lib", "  if FAILED[after] then", "  if false then"),
+    Mutant("lib", "  elseif FAILED[before] then", "  elseif false then"),
+    Mutant("follow_ups", "'single_flight', d.holder) end", "'single_flight') end"),
+    Mutant("follow_ups", "return wait_for(id, r, 'window', d.window_by) end", "return wait_for(id, r, 'queued') end"),
+    Mutant("follow_ups", "  if first ~= id then return wait_for(id, r, 'single_flight', first) end\n", ""),
+)

@@ -1,0 +1,65 @@
+"""`sfmc-import tokens`: makes, lists and revokes tokens of the HTTP API."""
+
+from typing import cast
+
+import click
+
+from sfmc_import.access import open_for_reading
+from sfmc_import.cli.operate import login
+from sfmc_import.cli.output import examples, json_option, print_json, print_line
+from sfmc_import.operations import tokens
+
+
+@click.group(
+    "tokens",
+    epilog=examples("sfmc-import tokens add ann --role operator", "sfmc-import tokens revoke ann"),
+    short_help="Make, list and revoke tokens of the HTTP API.",
+)
+def tokens_group() -> None:
+    """Make, list and revoke tokens of the HTTP API (`sfmc-import serve`).
+
+    A role says what a token may do. viewer: read everything. operator: also cancel, replay, resolve, force, pause.
+    source: submit requests and read them. Redis keeps a hash of each token, never the token.
+    """
+
+
+@tokens_group.command(short_help="Make a token and print it, this once.")
+@click.argument("name")
+@click.option("--role", type=click.Choice(list(tokens.ROLES)), required=True, help="What the token may do.")
+@json_option
+def add(name: str, *, role: str, as_json: bool) -> None:
+    """Make a token and print it. It cannot be shown again.
+
+    Exit code: 0, 1 there is a token of this name, 2 it is no name.
+    """
+    with open_for_reading() as access:
+        token = tokens.add(access, name, cast("tokens.Role", role), login())
+    # Printed past the masks: this is the one time that it is shown.
+    click.echo(f'{{"name": "{name}", "role": "{role}", "token": "{token}"}}' if as_json else token)
+
+
+@tokens_group.command("list", short_help="List all tokens: name, role, since when, made by whom.")
+@json_option
+def list_all(*, as_json: bool) -> None:
+    """List all tokens, without the tokens themselves."""
+    with open_for_reading() as access:
+        found = tokens.listed(access)
+    for each in found:
+        if as_json:
+            print_json(each.model_dump(mode="json"))
+        else:
+            print_line(f"{each.name:<24}{each.role:<10}{each.created_at:%Y-%m-%d %H:%M:%S} UTC  by {each.created_by}")
+    if not found and not as_json:
+        print_line("there are no tokens")
+
+
+@tokens_group.command(short_help="Let a token count no more.")
+@click.argument("name")
+def revoke(name: str) -> None:
+    """Let a token count no more, from now on.
+
+    Exit code: 0 revoked, 1 there is no such token.
+    """
+    with open_for_reading() as access:
+        tokens.revoke(access, name)
+    print_line(f"revoked: {name}")

@@ -1,0 +1,32 @@
+"""What an operation refuses, by what the caller got wrong; each has a stable `kind` for programs."""
+
+from sfmc_import.errors import USAGE, SfmcImportError
+
+
+class OperationError(SfmcImportError):
+    """A question or an action that cannot be carried out; nothing was done."""
+
+    kind = "refused"
+
+
+class NotFoundError(OperationError):
+    """There is no such request, definition, pause or dead letter."""
+
+    kind = "not_found"
+
+
+class ConflictError(OperationError):
+    """What is asked for does not fit the state in which the request is; `state` names it."""
+
+    kind = "conflict"
+
+    def __init__(self, text: str, fix: str | None = None, state: str = "") -> None:
+        super().__init__(text, fix)
+        self.state = state
+
+
+class InvalidError(OperationError):
+    """The question or action is not valid, whatever the state."""
+
+    kind = "invalid"
+    exit_code = USAGE

@@ -1,0 +1,298 @@
+"""Lists that are read in pages: requests, definitions, events, dead letters. A page reads a bounded part of Redis."""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sfmc_transport.dead_letters as letters
+from sfmc_import.access import ReadAccess
+from sfmc_import.events import Event, kind
+from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.schema import DEFINITION
+from sfmc_import.operations.actions import pauses
+from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.requests import read_views
+from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
+from sfmc_import.request import fold_key
+from sfmc_import.states import UNFINISHED
+
+MAX_LIMIT = 500
+LOOKED_AT = 5000
+"""How many entries one page looks at, at most: with rare matches a page may have few, and the cursor goes on."""
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which requests are listed; what is None does not matter. `waiting` is a reason to wait."""
+
+    state: str | None = None
+    mid: str | None = None
+    customer_key: str | None = None
+    file: str | None = None
+    waiting: str | None = None
+
+    def accepts(self, view: RequestView) -> bool:
+        """Tell whether a request is one of them."""
+        return (
+            self.state in {None, view.state}
+            and self.mid in {None, view.mid}
+            and (self.customer_key is None or fold_key(self.customer_key) == fold_key(view.customer_key))
+            and self.file in {None, view.file and view.file.name}
+            and self.waiting in {None, view.waiting and view.waiting.reason}
+        )
+
+    @property
+    def is_about_unfinished(self) -> bool:
+        """Whether only unfinished requests can be listed."""
+        return self.waiting is not None or self.state in UNFINISHED
+
+
+class RequestPage(View):
+    """Some requests; `next` is the cursor of the page that follows, null at the end."""
+
+    items: list[RequestView]
+    next: str | None
+
+
+class EventPage(View):
+    """Some events as CloudEvents, oldest first; `next` is the position to go on from."""
+
+    items: list[dict[str, Any]]
+    next: str
+
+
+class DefinitionView(View):
+    """A definition: who holds it, its window, what waits, what pauses it."""
+
+    mid: str
+    customer_key: str
+    holder: str | None
+    window_until: Time | None
+    window_by: str | None
+    consecutive_errors: int
+    last_rows: int | None
+    follow_ups: list[str]
+    pause: PauseView | None
+
+
+class DefinitionPage(View):
+    """Some definitions, in no order; `next` is the cursor of the page that follows, null at the end."""
+
+    items: list[DefinitionView]
+    next: str | None
+
+
+class DeadLetterView(View):
+    """A message that no worker could handle; `entry_base64` are its bytes, where one is asked for."""
+
+    id: str
+    at: Time
+    queue: str
+    reason: str
+    detail: str
+    size: int
+    entry_base64: str | None = None
+
+
+class DeadLetterPage(View):
+    """Some dead letters, oldest first; `next` is the cursor of the page that follows, null at the end."""
+
+    items: list[DeadLetterView]
+    next: str | None
+
+
+def requests(access: ReadAccess, wanted: Filter, cursor: str | None = None, limit: int = 50) -> RequestPage:
+    """List requests: the unfinished ones by their next time, others newest first. Raises InvalidError for a cursor."""
+    limit = max(1, min(limit, MAX_LIMIT))
+    if wanted.is_about_unfinished:
+        return _by_due(access, wanted, _read_cursor(cursor, "due", r"-?\d+"), limit)
+    return _by_events(access, wanted, _read_cursor(cursor, "event", r"\d+-\d+"), limit)
+
+
+def _by_due(access: ReadAccess, wanted: Filter, begin: str | None, limit: int) -> RequestPage:
+    at, found = int(begin or 0), list[RequestView]()
+    client: Any = access.client
+    end = at + LOOKED_AT
+    while at < end and len(found) < limit:
+        with redis_errors():
+            ids = client.zrange(access.keys.due, at, at + CHUNK - 1)
+        if not ids:
+            return RequestPage(items=found, next=None)
+        for view in read_views(access, [name.decode() for name in ids]):
+            if wanted.accepts(view):
+                found.append(view)
+        at += len(ids)
+    return RequestPage(items=found, next=_cursor("due", str(at)))
+
+
+def _by_events(access: ReadAccess, wanted: Filter, begin: str | None, limit: int) -> RequestPage:
+    found: list[RequestView] = []
+    looked, last = 0, begin
+    for looked, (position, view) in enumerate(_backwards(access, begin), 1):
+        last = position
+        if view is not None and wanted.accepts(view):
+            found.append(view)
+        if len(found) == limit or looked == LOOKED_AT:
+            break
+    is_over = len(found) < limit and looked < LOOKED_AT
+    return RequestPage(items=found, next=None if is_over or last is None else _cursor("event", last))
+
+
+def _backwards(access: ReadAccess, begin: str | None) -> Iterator[tuple[str, RequestView | None]]:
+    border = f"({begin}" if begin else "+"
+    while entries := access.stream.before(border, CHUNK):
+        yield from _newest_of_each(access, entries)
+        border = f"({entries[-1][0]}"
+
+
+def _newest_of_each(
+    access: ReadAccess, entries: Sequence[tuple[str, Event]]
+) -> Iterator[tuple[str, RequestView | None]]:
+    """Yield each entry with its request, if it is the newest event of that: so each request comes once."""
+    ids = list({str(event["data"]["request_id"]): None for _, event in entries if event["data"].get("request_id")})
+    counts = dict(zip(ids, _counts(access, ids), strict=True))
+    views = {view.request_id: view for view in read_views(access, ids)}
+    for position, event in entries:
+        request_id = str(event["data"].get("request_id"))
+        is_newest = event.get("id", "").startswith(f"{request_id}/{counts.get(request_id)}/")
+        yield position, views.get(request_id) if is_newest else None
+
+
+def _counts(access: ReadAccess, ids: Sequence[str]) -> list[str]:
+    with redis_errors(), access.client.pipeline(transaction=False) as pipe:
+        for request_id in ids:
+            pipe.hget(access.keys.request(request_id), "n")
+        return [(answer or b"").decode() for answer in pipe.execute()]
+
+
+def _cursor(about: str, place: str) -> str:
+    return base64.urlsafe_b64encode(f"{about}:{place}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None, about: str, form: str) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        text = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode()
+    except ValueError:
+        text = ""
+    name, _, place = text.partition(":")
+    if name != about or not re.fullmatch(form, place, re.ASCII) or len(place) > 40:
+        raise InvalidError("the cursor is not one of this list", "begin without a cursor")
+    return place
+
+
+# --- Definitions.
+
+
+def definition(access: ReadAccess, mid: str, customer_key: str) -> DefinitionView:
+    """Give one definition; raises NotFoundError where the ledger does not know it."""
+    key = access.reader.spelled(mid, customer_key)
+    found = access.reader.definition(mid, key)
+    if not found["known"]:
+        raise NotFoundError(f"the ledger knows no definition {customer_key} of business unit {mid}")
+    return _definitions(access, [(mid, key)])[0]
+
+
+def definitions(access: ReadAccess, cursor: str | None = None) -> DefinitionPage:
+    """List the definitions that the ledger knows; a page has about as many as Redis finds in one look."""
+    begin = access.keys.definition("", "").removesuffix(":")
+    place = int(_read_cursor(cursor, "scan", r"\d+") or 0)
+    names: list[str] = []
+    client: Any = access.client
+    for _ in range(LOOKED_AT // CHUNK):
+        with redis_errors():
+            place, keys = client.scan(place, match=f"{_glob(begin)}*", count=CHUNK)
+        names += [key.decode().removeprefix(begin) for key in keys]
+        if place == 0 or names:
+            break
+    pairs = [(mid, key) for mid, _, key in (name.partition(":") for name in names)]
+    return DefinitionPage(items=_definitions(access, pairs), next=_cursor("scan", str(place)) if place else None)
+
+
+def _definitions(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[DefinitionView]:
+    with redis_errors(), access.client.pipeline(transaction=False) as pipe:
+        for mid, key in pairs:
+            pipe.hgetall(access.keys.definition(mid, key))
+            pipe.zrange(access.keys.follow_ups(mid, key), 0, 99)
+        answers = pipe.execute()
+    paused = {each.scope: each for each in pauses(access)}
+    now = access.reader.now()
+    rows = zip(pairs, answers[::2], answers[1::2], strict=True)
+    return [_definition(*pair, DEFINITION.read(record), ids, paused, now) for pair, record, ids in rows]
+
+
+def _definition(
+    mid: str, key: str, record: Mapping[str, Any], ids: Sequence[bytes], paused: Mapping[str, PauseView], now: float
+) -> DefinitionView:
+    window = record.get("window_until", 0.0)
+    scopes = ("all", f"mid:{mid}", f"key:{mid}:{key}")
+    return DefinitionView(
+        mid=mid,
+        customer_key=key,
+        holder=record.get("holder"),
+        window_until=time_of(window) if window > now else None,
+        window_by=record.get("window_by") or None,
+        consecutive_errors=record.get("consecutive_errors", 0),
+        last_rows=None if "last_rows" not in record else int(record["last_rows"]),
+        follow_ups=[request_id.decode() for request_id in ids],
+        pause=next((paused[scope] for scope in scopes if scope in paused), None),
+    )
+
+
+def _glob(text: str) -> str:
+    return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)
+
+
+# --- Events and dead letters.
+
+
+def events(
+    access: ReadAccess, after: str = "0-0", limit: int = 50, *, key: str | None = None, types: Sequence[str] = ()
+) -> EventPage:
+    """Give the events after a position of the stream, each with its `stream_id`."""
+    found: list[dict[str, Any]] = []
+    position = after
+    for looked, (position, event) in enumerate(access.stream.after(after), 1):
+        own = key is None or fold_key(str(event["subject"])) == fold_key(key)
+        if own and (not types or kind(event) in types):
+            found.append({"stream_id": position, **event})
+        if len(found) >= max(1, min(limit, MAX_LIMIT)) or looked >= LOOKED_AT:
+            break
+    return EventPage(items=found, next=position)
+
+
+def dead_letters(access: ReadAccess, after: str | None = None, limit: int = 50) -> DeadLetterPage:
+    """Give dead letters after an id, oldest first."""
+    if after is not None and not re.fullmatch(r"\d{1,19}-\d{1,19}", after, re.ASCII):
+        raise InvalidError("the cursor is not one of this list", "begin without a cursor")
+    count = max(1, min(limit, MAX_LIMIT))
+    with redis_errors():
+        found = letters.page(access.broker, access.broker_keys, after, count)
+    items = [_letter(each) for each in found]
+    return DeadLetterPage(items=items, next=items[-1].id if len(items) == count else None)
+
+
+def dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
+    """Give one dead letter with its bytes; raises NotFoundError."""
+    with redis_errors():
+        try:
+            found = letters.read(access.broker, access.broker_keys, letter_id)
+        except letters.DeadLetterNotFoundError as error:
+            raise NotFoundError(str(error)) from error
+    return _letter(found).model_copy(update={"entry_base64": base64.b64encode(found.entry).decode()})
+
+
+def _letter(letter: letters.DeadLetter) -> DeadLetterView:
+    return DeadLetterView(
+        id=letter.id,
+        at=letter.at,
+        queue=letter.queue,
+        reason=letter.reason,
+        detail=letter.detail,
+        size=len(letter.entry),
+    )

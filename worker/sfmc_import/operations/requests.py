@@ -1,0 +1,103 @@
+"""Questions about requests: one by id, Task.ID or file name; lists by state; the whole life of one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sfmc_import.access import ReadAccess
+from sfmc_import.events import Event, just_before
+from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.schema import FAILURES, REQUEST
+from sfmc_import.operations.errors import NotFoundError
+from sfmc_import.operations.views import RequestView, request_view
+from sfmc_import.waiting import waiting_of
+
+LOOKED_AT = 20_000
+"""How many of the newest events a search by file name reads at most."""
+
+
+def show(access: ReadAccess, request_id: str) -> RequestView:
+    """Give one request; raises NotFoundError."""
+    found = read_views(access, [request_id])
+    if not found:
+        raise NotFoundError(
+            f"there is no request {request_id}", "the id is wrong, or it ended more than SFMC_REQUEST_TTL ago"
+        )
+    return found[0]
+
+
+def find(access: ReadAccess, text: str, mid: str, limit: int = 20) -> list[RequestView]:
+    """Give the requests that a request id, a Task.ID or a file name means, the newest first; raises NotFoundError."""
+    found = read_views(access, [text])
+    if not found and mid and (owner := access.reader.request_of(mid, text)):
+        found = read_views(access, [owner])
+    if not found:
+        found = read_views(access, _ids_by_file(access, text, limit))
+    if not found:
+        raise NotFoundError(
+            f"no request has the id, the Task.ID or the file name {text}",
+            f"files are looked for in the newest {LOOKED_AT} events; see also: sfmc-import status --unmatched",
+        )
+    return found
+
+
+def _ids_by_file(access: ReadAccess, name: str, limit: int) -> list[str]:
+    ids: dict[str, None] = {}
+    for event in access.stream.backwards(LOOKED_AT):
+        file = event["data"].get("file")
+        if isinstance(file, Mapping) and file.get("name") == name and event["data"].get("request_id"):
+            ids[str(event["data"]["request_id"])] = None
+            if len(ids) == limit:
+                break
+    return list(ids)
+
+
+def failures(access: ReadAccess, limit: int = 20) -> list[RequestView]:
+    """Give the newest requests that ended badly and did not go on since."""
+    with redis_errors():
+        client: Any = access.client
+        ids = client.zrange(access.keys.name_of(FAILURES), -limit, -1)
+    return read_views(access, [name.decode() for name in reversed(ids)])
+
+
+def unfinished(access: ReadAccess, limit: int = 20) -> list[RequestView]:
+    """Give the requests that are due next."""
+    with redis_errors():
+        client: Any = access.client
+        ids = client.zrange(access.keys.due, 0, limit - 1)
+    return read_views(access, [name.decode() for name in ids])
+
+
+def life(access: ReadAccess, request: RequestView) -> Iterator[Event]:
+    """Yield the events of a request that the stream still has, oldest first."""
+    if request.accepted_at is None:
+        return
+    left = _count_of_events(access, request.request_id)
+    for _, event in access.stream.after(just_before(request.accepted_at.timestamp())):
+        if event["data"].get("request_id") == request.request_id:
+            yield event
+            left -= 1
+            if left <= 0 and request.is_finished:
+                return
+
+
+def _count_of_events(access: ReadAccess, request_id: str) -> int:
+    with redis_errors():
+        client: Any = access.client
+        return int(client.hget(access.keys.request(request_id), "n") or 0)
+
+
+def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestView]:
+    """Read records in one round trip; those that are gone are left out."""
+    keys: Keys = access.keys
+    with redis_errors(), access.client.pipeline(transaction=False) as pipe:
+        for request_id in request_ids:
+            pipe.hgetall(keys.request(request_id))
+            pipe.zscore(keys.due, request_id)
+        answers = pipe.execute()
+    found = zip(request_ids, answers[::2], answers[1::2], strict=True)
+    return [_view(request_id, REQUEST.read(record), due) for request_id, record, due in found if b"state" in record]
+
+
+def _view(request_id: str, record: Mapping[str, Any], due: float | None) -> RequestView:
+    return request_view(request_id, record, waiting_of(record, None if due is None else due / 1000))

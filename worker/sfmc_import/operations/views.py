@@ -1,0 +1,172 @@
+"""The shapes of answers: what `--json` prints and the HTTP API and the console show. Times are ISO 8601 in UTC."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+
+from sfmc_import.states import AS_EXPECTED, UNFINISHED
+from sfmc_import.waiting import Waiting
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[datetime, PlainSerializer(_iso, return_type=str, when_used="json")]
+
+
+def time_of(seconds: float | None) -> datetime | None:
+    """Give a time of the ledger (seconds since 1970) as a date."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+class View(BaseModel):
+    """An answer; fields that do not apply are null."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LastError(View):
+    """What failed last."""
+
+    code: str
+    text: str
+    at: Time
+
+
+class WaitingView(View):
+    """Why a request waits: `reason` is one of waiting.md, `text` its sentence."""
+
+    reason: str
+    text: str
+    since: Time | None
+    until: Time | None
+    held_by: str | None
+    attempts: int
+    last_error: LastError | None
+
+
+class FileView(View):
+    """The file that caused a request."""
+
+    location: str = ""
+    name: str
+    size: int | None = None
+    version: str | None = None
+    content_hash: str | None = None
+    modified_at: Time | None = None
+    fingerprint: str | None = None
+
+
+class RequestView(View):
+    """A request: where it stands, why it waits, and what an operator may do next."""
+
+    request_id: str
+    state: str
+    is_finished: bool
+    mid: str
+    customer_key: str
+    asked_key: str | None = None
+    object_id: str | None = None
+    attempt: int
+    accepted_at: Time | None
+    since: Time | None
+    file: FileView | None
+    source: str | None = None
+    event_id: str | None = None
+    force: bool = False
+    reason: str | None = None
+    replays: str | None = None
+    not_before: Time | None = None
+    expires: Time | None = None
+    task_id: str | None = None
+    soap_request_id: str | None = None
+    import_status: str | None = None
+    held_by: str | None = None
+    waiting: WaitingView | None
+    next: list[str]
+
+
+class PauseView(View):
+    """A pause: of `all`, of `mid:MID` or of `key:MID:CustomerKey`."""
+
+    scope: str
+    operator: str
+    reason: str
+    since: Time
+    until: Time | None
+
+
+class ActionView(View):
+    """What an action led to: the state of the request after it."""
+
+    request_id: str
+    state: str
+    operator: str
+    new_request_id: str | None = None
+
+
+NEXT: Mapping[str, tuple[str, ...]] = {
+    "accepted": ("cancel", "pause"),
+    "deferred": ("cancel", "force", "pause"),
+    "retrying": ("cancel", "pause"),
+    "start_unknown": ("resolve",),
+    "not_started": ("replay", "resolve"),
+    "rejected": ("replay",),
+    "gave_up": ("replay",),
+    "expired": ("replay",),
+    "cancelled": ("replay",),
+    "import_failed": ("replay",),
+    "follow_timed_out": ("follow",),
+    "completed_suspicious": ("replay --force",),
+    **dict.fromkeys((*AS_EXPECTED, "duplicate"), ("replay --force",)),
+}
+"""The actions that would help in each state; nothing helps while a start is sent or its run is followed."""
+
+
+def request_view(request_id: str, record: Mapping[str, Any], waiting: Waiting | None) -> RequestView:
+    """Make the view of a request from its record, as the ledger's schema reads it."""
+    file = record.get("file")
+    plain = ("asked_key", "object_id", "source", "event_id", "reason", "task_id", "soap_request_id", "import_status")
+    return RequestView(
+        request_id=request_id,
+        state=record["state"],
+        is_finished=record["state"] not in UNFINISHED,
+        mid=record["mid"],
+        customer_key=record["customer_key"],
+        attempt=record.get("attempt", 0),
+        accepted_at=time_of(record.get("accepted_at")),
+        since=time_of(record.get("since")),
+        file=None if file is None else file_view(file),
+        force=record.get("force", False),
+        replays=record.get("replays"),
+        not_before=time_of(record.get("not_before")) if record["state"] == "accepted" else None,
+        expires=time_of(record.get("expires")),
+        held_by=record.get("held_by"),
+        waiting=None if waiting is None else waiting_view(waiting),
+        next=list(NEXT.get(record["state"], ())),
+        **{name: record[name] for name in plain if name in record},
+    )
+
+
+def file_view(file: Mapping[str, Any]) -> FileView:
+    """Make the view of a file from what a record or an event has of it."""
+    known = {name: file[name] for name in FileView.model_fields if name in file}
+    modified = file.get("modified_ns")
+    return FileView(**known, modified_at=None if modified is None else time_of(int(modified) / 1e9))
+
+
+def waiting_view(waiting: Waiting) -> WaitingView:
+    """Make the view of a wait."""
+    error = waiting.last_error
+    return WaitingView(
+        reason=waiting.reason,
+        text=waiting.text,
+        since=time_of(waiting.since),
+        until=time_of(waiting.until),
+        held_by=waiting.held_by,
+        attempts=waiting.attempts,
+        last_error=None if error is None else LastError(**{**error, "at": time_of(error["at"])}),
+    )

@@ -1,0 +1,78 @@
+"""Says why an unfinished request waits: the closed set of reasons, a sentence for each, and which fault gives which."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sfmc_import.faults import Fault
+from sfmc_import.retrying import is_account_wide
+
+REASONS: Mapping[str, str] = {
+    "queued": "It waits for a worker to take it.",
+    "not_before": "Its sender asked for a start not before a time.",
+    "window": "MaxImportFrequency of the definition, or the pause after an import that ended in Error, is not over.",
+    "single_flight": "Another request of the definition is not finished, or comes first: one runs at a time.",
+    "after": "The policy names a definition that must have a completed run first.",
+    "paused": "An operator paused its definition, its business unit or everything.",
+    "rate_limited": "Marketing Cloud limits the calls of the account.",
+    "circuit_open": "Marketing Cloud, or the login to it, does not work for the whole account.",
+    "redis_unsure": "Redis lost writes, or did not confirm the last one: a start would not be safe.",
+    "file_check": "Marketing Cloud would import another file now, or none.",
+    "backoff": "The last attempt failed, and nothing was started; it is tried again after a pause.",
+    "worker_lost": "A worker was lost with it, and such requests act one at a time.",
+    "reconciling": "A start may have been applied: its run is looked for before anything is sent again.",
+    "following": "The import runs; its result is asked for from time to time.",
+}
+"""Every reason with its sentence, for people who read `status`, the HTTP API or the console."""
+
+OPEN_ENDED = frozenset({"queued", "single_flight", "after"})
+"""Reasons without a time: what ends the wait is an event, not the clock."""
+
+_BY_CODE: Mapping[str, str] = {
+    "17": "rate_limited",
+    "http_429": "rate_limited",
+    "pattern_mismatch": "file_check",
+    "near_midnight": "file_check",
+    "paused": "paused",
+    "writes_lost": "redis_unsure",
+    "ledger_down": "redis_unsure",
+}
+
+
+def reason_of(fault: Fault) -> str:
+    """Give the reason for which a request waits after this fault."""
+    return _BY_CODE.get(fault.code) or ("circuit_open" if is_account_wide(fault) else "backoff")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Why a request waits; times in seconds since 1970.
+
+    `until` is when it is decided anew; None where no time ends the wait. `held_by` is the request in its way,
+    `attempts` how often it was tried, `last_error` what failed last: code, text, at.
+    """
+
+    reason: str
+    text: str
+    since: float | None
+    until: float | None
+    held_by: str | None
+    attempts: int
+    last_error: Mapping[str, Any] | None
+
+
+def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | None:
+    """Read from the record of a request why it waits; None when it does not wait. `due_at` is its next time."""
+    reason = record.get("waits_because")
+    if not reason:
+        return None
+    error = record.get("last_error")
+    return Waiting(
+        reason=reason,
+        text=REASONS.get(reason, ""),
+        since=record.get("waits_since"),
+        until=None if reason in OPEN_ENDED else due_at,
+        held_by=record.get("waits_behind") or None,
+        attempts=record.get("attempt", 0),
+        last_error=None if error is None else {**error, "at": error["at"] / 1000},
+    )
