@@ -35,7 +35,7 @@ class Api:
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
-    with running_system() as stack:
+    with running_system({"SFMC_RECONCILE_DEADLINE": "2"}) as stack:
         stack.worker()
         stack.beat()
         names = {"ann": "operator", "eve": "viewer", "drop": "source"}
@@ -189,6 +189,36 @@ def test_requests_are_listed_newest_first_in_pages_each_once(api: Api) -> None:
         cursor = f"&cursor={page['next']}"
 
     assert sorted(found) == sorted(ids)
+
+
+def test_a_definition_that_has_not_changed_is_304(api: Api) -> None:
+    define(api, "tagged")
+    api.submit("tagged", "tagged.csv", prefer="wait=30")
+    path = f"/v1/definitions/{api.stack.env['SFMC_ACCOUNT_ID']}/tagged"
+    first = api.call("GET", path, "viewer")
+    same = api.call("GET", path, "viewer", headers={"if-none-match": first.headers["etag"]})
+
+    assert (first.status_code, same.status_code, same.content) == (200, 304, b"")
+
+
+def test_an_unknown_start_is_resolved_with_its_run_and_with_no_other(api: Api) -> None:
+    define(api, "doubt", UpdateType="AddAndUpdate")
+    control = api.stack.sandbox.control
+    control.add_fault("late_row", customer_key="doubt", seconds=20, count=1)
+    control.add_fault("drop_after_applying", customer_key="doubt", count=1)
+    request = api.submit("doubt", "doubt.csv").json()["request_id"]
+    api.stack.await_event("start_unknown", request)
+    [perform] = control.performs("doubt")
+    path = f"/v1/requests/{request}/resolve"
+    wrong = api.call("POST", path, json={"task_id": "999999999"})
+    without = api.call("POST", path, json={})
+    eventually(
+        lambda: api.call("POST", path, json={"task_id": perform["task_id"]}).status_code == 200, 60, "its row appears"
+    )
+
+    assert (wrong.status_code, without.status_code) == (404, 422)
+    api.stack.await_event("completed", request)
+    assert api.call("POST", path, json={"reason": "no"}).status_code == 409
 
 
 def read_events(api: Api, last: str | None, count: int, ready: threading.Event) -> list[tuple[str, str]]:

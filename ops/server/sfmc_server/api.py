@@ -1,14 +1,14 @@
 """The HTTP API under /v1: requests, definitions, pauses, dead letters and events, over the operations."""
 
+import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from redis.exceptions import RedisError
 from starlette.responses import Response, StreamingResponse
 
@@ -17,13 +17,14 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ledger.calling import is_defect
-from sfmc_import.operations import actions, listing, tokens
+from sfmc_import.operations import actions, listing, resolving, tokens
 from sfmc_import.operations import requests as questions
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
 from sfmc_import.operations.views import ActionView, PauseView, RequestView, View
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server.answers import Answer, later, problem, response
+from sfmc_server.given import ForceGiven, PauseGiven, Reason, ReplayGiven, ReplaysGiven, RequestGiven, ResolveGiven
 from sfmc_server.live_events import LiveEvents
 
 MAX_WAIT = 30.0
@@ -33,67 +34,6 @@ POLL_SECONDS = 0.25
 PROBLEMS = "urn:sfmc-import:problem:"
 _STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422}
 
-Text = Annotated[str, Field(min_length=1, max_length=1024)]
-
-
-class Given(BaseModel):
-    """What a client sends; what is unknown in it is refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class FileGiven(Given):
-    """The file that is to be imported."""
-
-    location: str = Field("", max_length=4096)
-    name: str = Field(min_length=1, max_length=1024)
-    size: int | None = Field(None, ge=0, le=2**62)
-    modified_ns: int | None = Field(None, ge=-(2**62), le=2**62)
-    version: str | None = Field(None, min_length=1, max_length=1024)
-    content_hash: str | None = Field(None, min_length=1, max_length=1024)
-
-
-class RequestGiven(Given):
-    """What is asked for: a start of a definition, named by key or ObjectID."""
-
-    customer_key: str | None = Field(None, max_length=256)
-    object_id: str | None = Field(None, max_length=64)
-    mid: str | None = Field(None, max_length=32)
-    file: FileGiven | None = None
-    event_id: Text | None = None
-    source: Text | None = None
-    force: bool = False
-    reason: Text | None = None
-    priority: int | None = Field(None, ge=0, le=9)
-
-
-class Reason(Given):
-    """Why something is done."""
-
-    reason: Text | None = None
-
-
-class ReplayGiven(Reason):
-    """Why a request is replayed; `force` imports also what was imported, inside the window too."""
-
-    force: bool = False
-
-
-class ForceGiven(Given):
-    """Why the window does not count."""
-
-    reason: Text
-
-
-class ReplaysGiven(ForceGiven):
-    """Which requests are replayed, at most `limit`; a dry run only counts them."""
-
-    state: Literal["rejected", "gave_up", "expired", "cancelled", "not_started", "import_failed"]
-    mid: str | None = Field(None, max_length=32)
-    customer_key: str | None = Field(None, max_length=256)
-    limit: int = Field(100, ge=1, le=500)
-    dry_run: bool = True
-
 
 class ReplaysView(View):
     """Which requests were, or would be, replayed."""
@@ -102,12 +42,6 @@ class ReplaysView(View):
     count: int
     request_ids: list[str]
     new_request_ids: list[str]
-
-
-class PauseGiven(ForceGiven):
-    """Why starts wait, and until when."""
-
-    until: AwareDatetime | None = None
 
 
 class LifeView(RequestView):
@@ -280,6 +214,13 @@ def force(request_id: Id, given: ForceGiven, caller: Operates, access: Access) -
     return actions.force(access, request_id, caller.name, given.reason)
 
 
+@api.post("/requests/{request_id}/resolve", tags=["requests"])
+def resolve(request_id: Id, given: ResolveGiven, caller: Operates, access: Access) -> ActionView:
+    """Record what became of a start that is unknown: the run `task_id`, checked with Marketing Cloud, or none."""
+    ask = None if given.unchecked else resolving.ask_marketing_cloud
+    return resolving.resolve(access, request_id, given.task_id, caller.name, given.reason, ask=ask)
+
+
 @api.post("/requests/{request_id}/replay", status_code=202, tags=["requests"])
 def replay(request_id: Id, given: ReplayGiven, caller: Operates, access: Access) -> ActionView:
     """Submit what a request asked for again, as a new request that names it."""
@@ -311,10 +252,23 @@ Mid = Annotated[str, Path(pattern=r"^[0-9]{1,19}$")]
 Key = Annotated[str, Path(min_length=1, max_length=256)]
 
 
-@api.get("/definitions/{mid}/{customer_key}", tags=["definitions"])
-def show_definition(mid: Mid, customer_key: Key, _: Reads, access: Access) -> listing.DefinitionView:
-    """Show a definition: who holds it, its window, what waits, what pauses it."""
-    return listing.definition(access, mid, customer_key)
+@api.get("/definitions/{mid}/{customer_key}", tags=["definitions"], response_model=listing.DefinitionView)
+def show_definition(
+    mid: Mid,
+    customer_key: Key,
+    _: Reads,
+    access: Access,
+    answer: Response,
+    if_none_match: Annotated[str | None, Header(max_length=200)] = None,
+) -> Any:
+    """Show a definition: who holds it, its window, what waits, what pauses it; 304 while its ETag is the same."""
+    view = listing.definition(access, mid, customer_key)
+    tag = f'"{hashlib.sha256(view.model_dump_json().encode()).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if if_none_match is not None and tag in [each.strip() for each in if_none_match.split(",")]:
+        return Response(status_code=304, headers=headers)
+    answer.headers.update(headers)
+    return view
 
 
 @api.get("/pauses", tags=["pauses"])

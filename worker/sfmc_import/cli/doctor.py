@@ -18,6 +18,7 @@ from sfmc_import.cli.output import examples, json_option, mark, print_json, prin
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_spec import is_dated, unknown_parts
 from sfmc_import.marketing_cloud import SoapMarketingCloud
+from sfmc_import.operations.resolving import quick
 from sfmc_import.redis_rights import ROLES, RoleName
 from sfmc_import.redis_server import Finding
 from sfmc_import.request import fold_key
@@ -139,11 +140,6 @@ def check_schedules(settings: Settings, now: datetime) -> Iterator[Finding]:
         )
 
 
-# A check should not take as long as a worker waits.
-QUERY_SECONDS = 5.0
-CALL_SECONDS = 20.0
-
-
 @click.command(
     epilog=examples("sfmc-import doctor", "sfmc-import doctor --json | jq '.findings[] | select(.level!=\"ok\")'")
 )
@@ -226,12 +222,6 @@ def _all(role: RoleName) -> Iterator[Finding]:
     yield from check_schedules(settings, datetime.now(UTC))
     yield from check_redis(settings, role)
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
-
-
-def quick(settings: Settings) -> Settings:
-    """Give these settings with the times of a command: a person waits for its answer."""
-    limits = {"call_retry_seconds": QUERY_SECONDS, "token_timeout": CALL_SECONDS, "read_timeout": CALL_SECONDS}
-    return settings.model_copy(update={name: min(most, getattr(settings, name)) for name, most in limits.items()})
 
 
 def _check_redis_only(role: RoleName) -> Iterator[Finding]:

@@ -1,8 +1,7 @@
 """`sfmc-import dead-letters` and `resolve`: what an operator does about messages and starts that need a decision."""
 
 import base64
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +9,12 @@ from typing import Any
 import click
 
 import sfmc_transport
-from sfmc_import.access import ReadAccess, open_for_reading, redis_errors
-from sfmc_import.bootstrap import open_marketing_cloud
-from sfmc_import.cli.doctor import quick
+from sfmc_import.access import open_for_reading, redis_errors
 from sfmc_import.cli.operate import login
 from sfmc_import.cli.output import examples, json_option, print_json, print_line, print_lines
-from sfmc_import.faults import NotApplied, Rejected
-from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.operations import resolving
+from sfmc_import.operations.views import ActionView
 from sfmc_import.redaction import hidden
-from sfmc_import.request import fold_key
-from sfmc_import.settings import load
 from sfmc_transport import dead_letters
 from sfmc_transport.dead_letters import DeadLetter, DeadLetterNotFoundError
 from sfmc_transport.delivery import UndecodableEntryError, read_entry
@@ -204,9 +199,6 @@ def _text(raw: bytes) -> str | None:
         return None
 
 
-MAX_REASON = 1024
-
-
 @click.command(
     epilog=examples(
         "sfmc-import resolve 0199f3a2-… --task-id 4712",
@@ -243,21 +235,19 @@ def resolve(
     Exit code: 0 recorded, 1 the request is not start_unknown, or the run cannot be asked for or is not one of it.
     """
     _check_words(task_id, not_started=not_started, unchecked=unchecked, reason=reason)
-    operator = (operator or login())[:MAX_REASON]
+    operator = operator or login()
+    ask = None if unchecked else resolving.ask_marketing_cloud
     with open_for_reading() as access:
-        record = _ambiguous(access, request_id, task_id)
-        if task_id is not None and not unchecked:
-            _check_run(record, task_id)
-        _record(access, record, task_id, operator, reason and reason[:MAX_REASON])
-    _report_resolved(record, task_id, operator, as_json=as_json)
+        done = resolving.resolve(access, request_id, task_id, operator, reason, ask=ask)
+        key = str((access.reader.request(request_id) or {}).get("customer_key"))
+    _report_resolved(done, key, task_id, as_json=as_json)
 
 
-def _report_resolved(record: Mapping[str, Any], task_id: str | None, operator: str, *, as_json: bool) -> None:
-    request_id, state = record["request_id"], "not_started" if task_id is None else "started"
+def _report_resolved(done: ActionView, key: str, task_id: str | None, *, as_json: bool) -> None:
     if as_json:
-        print_json({"request_id": request_id, "state": state, "task_id": task_id, "operator": operator})
+        print_json({**done.model_dump(mode="json"), "task_id": task_id})
     else:
-        print_line(f"request {request_id}: {state}; {_next(record, task_id)}")
+        print_line(f"request {done.request_id}: {done.state}; {_next(key, task_id)}")
 
 
 def _check_words(task_id: str | None, *, not_started: bool, unchecked: bool, reason: str | None) -> None:
@@ -269,52 +259,7 @@ def _check_words(task_id: str | None, *, not_started: bool, unchecked: bool, rea
         raise click.UsageError("--unchecked is for --task-id N, and needs --reason TEXT: how you know")
 
 
-UNCHECKED = "or give --unchecked --reason TEXT if you have seen it there"
-
-
-def _check_run(record: Mapping[str, Any], task_id: str) -> None:
-    """Ask Marketing Cloud whether this is a run of the definition; raise ClickException if not."""
-    service = open_marketing_cloud(quick(load(os.environ, marketing_cloud=True)))
-    mid, key = record["mid"], record["customer_key"]
-    found = service.runs(mid, [task_id])
-    if isinstance(found, (NotApplied, Rejected)):
-        raise click.ClickException(f"Marketing Cloud cannot be asked for run {task_id}: {found.text}; {UNCHECKED}")
-    if task_id not in found:
-        raise click.ClickException(f"Marketing Cloud shows no run {task_id} in business unit {mid}; {UNCHECKED}")
-    if fold_key(found[task_id].customer_key) != fold_key(key):
-        other = found[task_id].customer_key
-        raise click.ClickException(f"run {task_id} is one of the definition {other}, not of {key}")
-
-
-def _ambiguous(access: ReadAccess, request_id: str, task_id: str | None) -> Mapping[str, Any]:
-    """Give the record of the request; raise ClickException if there is none, or if another request has this run."""
-    record = access.reader.request(request_id)
-    if record is None:
-        raise click.ClickException(
-            f"there is no request {request_id}: wrong id, or it ended more than SFMC_REQUEST_TTL ago"
-        )
-    if task_id is not None and not (task_id.isascii() and task_id.isdigit()):
-        raise click.UsageError(f"a Task.ID is a whole number, not {task_id!r}")
-    owner = None if task_id is None else access.reader.request_of(record["mid"], task_id)
-    if owner not in {None, request_id}:
-        raise click.ClickException(f"Task.ID {task_id} is the run of request {owner}")
-    return record
-
-
-def _record(
-    access: ReadAccess, record: Mapping[str, Any], task_id: str | None, operator: str, reason: str | None
-) -> None:
-    policy = access.settings.policy(record["mid"], record["customer_key"])
-    ledger = open_ledger(access.settings)
-    if not ledger.resolve(record["request_id"], task_id, operator, reason, policy):
-        now = access.reader.request(record["request_id"]) or record
-        task = f" with Task.ID {now['task_id']}" if "task_id" in now else ""
-        raise click.ClickException(
-            f"request {now['request_id']} is {now['state']}{task}; only start_unknown can be resolved"
-        )
-
-
-def _next(record: Mapping[str, Any], task_id: str | None) -> str:
+def _next(key: str, task_id: str | None) -> str:
     if task_id is not None:
         return f"follow it with: sfmc-import follow {task_id}"
-    return f"start it with: sfmc-import start {record['customer_key']}"
+    return f"start it with: sfmc-import start {key}"

@@ -1,0 +1,92 @@
+"""Records what became of a start that could not be proved: its run, checked with Marketing Cloud, or none."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sfmc_import.access import ReadAccess
+from sfmc_import.bootstrap import open_marketing_cloud
+from sfmc_import.errors import ServiceUnavailableError, SettingsError
+from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.operations.actions import MAX_TEXT
+from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
+from sfmc_import.operations.views import ActionView
+from sfmc_import.ports import Refusal
+from sfmc_import.request import fold_key
+from sfmc_import.runs import Run
+from sfmc_import.settings import Settings, load
+
+QUERY_SECONDS = 5.0
+CALL_SECONDS = 20.0
+UNCHECKED = "give --unchecked with a reason if you have seen it there"
+
+AskForRuns = Callable[[str, str], Mapping[str, Run] | Refusal]
+"""Asks Marketing Cloud for the run of a business unit with a Task.ID."""
+
+
+def quick(settings: Settings) -> Settings:
+    """Give these settings with the times of a command: a person waits for its answer."""
+    limits = {"call_retry_seconds": QUERY_SECONDS, "token_timeout": CALL_SECONDS, "read_timeout": CALL_SECONDS}
+    return settings.model_copy(update={name: min(most, getattr(settings, name)) for name, most in limits.items()})
+
+
+def ask_marketing_cloud(mid: str, task_id: str) -> Mapping[str, Run] | Refusal:
+    """Ask with the login of the environment; raises InvalidError where it has none."""
+    try:
+        settings = load(os.environ, marketing_cloud=True)
+    except SettingsError as error:
+        raise InvalidError(f"there is no login to ask Marketing Cloud: {error.problems[0]}", UNCHECKED) from error
+    return open_marketing_cloud(quick(settings)).runs(mid, [task_id])
+
+
+def resolve(
+    access: ReadAccess,
+    request_id: str,
+    task_id: str | None,
+    operator: str,
+    reason: str | None,
+    *,
+    ask: AskForRuns | None = ask_marketing_cloud,
+) -> ActionView:
+    """Record the run `task_id` of a request that ended as start_unknown, or without one that nothing was started.
+
+    `ask` is None where the run is taken unchecked. Raises NotFoundError for the request or the run, InvalidError, and
+    ConflictError where the request is not start_unknown, or the run is not one of its definition or another request's.
+    ServiceUnavailableError where Marketing Cloud cannot be asked.
+    """
+    if (task_id is None or ask is None) and not (reason or "").strip():
+        raise InvalidError("a reason is needed: how you know", "give --reason TEXT")
+    record = access.reader.request(request_id)
+    if record is None:
+        raise NotFoundError(f"there is no request {request_id}", "wrong id, or it ended more than SFMC_REQUEST_TTL ago")
+    if task_id is not None:
+        _check_task(access, record, task_id, ask)
+    policy = access.settings.policy(record["mid"], record["customer_key"])
+    said = reason and reason[:MAX_TEXT]
+    if not open_ledger(access.settings).resolve(request_id, task_id, operator[:MAX_TEXT], said, policy):
+        raise _not_unknown(access.reader.request(request_id) or record)
+    return ActionView(request_id=request_id, state="not_started" if task_id is None else "started", operator=operator)
+
+
+def _not_unknown(record: Mapping[str, Any]) -> ConflictError:
+    task = f" with Task.ID {record['task_id']}" if "task_id" in record else ""
+    text = f"request {record['request_id']} is {record['state']}{task}; only start_unknown can be resolved"
+    return ConflictError(text, state=record["state"])
+
+
+def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask: AskForRuns | None) -> None:
+    if not (task_id.isascii() and task_id.isdigit()):
+        raise InvalidError(f"a Task.ID is a whole number, not {task_id!r}")
+    owner = access.reader.request_of(record["mid"], task_id)
+    if owner not in {None, record["request_id"]}:
+        raise ConflictError(f"Task.ID {task_id} is the run of request {owner}", state=record["state"])
+    if ask is None:
+        return
+    found, mid, key = ask(record["mid"], task_id), record["mid"], record["customer_key"]
+    if isinstance(found, (NotApplied, Rejected)):
+        raise ServiceUnavailableError(f"Marketing Cloud cannot be asked for run {task_id}: {found.text}", UNCHECKED)
+    if task_id not in found:
+        raise NotFoundError(f"Marketing Cloud shows no run {task_id} in business unit {mid}", UNCHECKED)
+    if fold_key(other := found[task_id].customer_key) != fold_key(key):
+        raise ConflictError(f"run {task_id} is one of the definition {other}, not of {key}", state=record["state"])
