@@ -78,8 +78,11 @@ def test_an_unproved_start_is_shown_with_its_request_and_what_to_type(doubt: Dou
 
 
 def test_a_start_that_was_applied_is_followed_to_its_end_once_its_task_is_given(doubt: Doubt) -> None:
-    code, shown = doubt.resolve(doubt.applied, "--task-id", doubt.perform(), "--operator", "ada")
+    def resolved() -> tuple[int, str] | None:
+        answer = doubt.resolve(doubt.applied, "--task-id", doubt.perform(), "--operator", "ada")
+        return answer if answer[0] == 0 else None
 
+    code, shown = eventually(resolved, 60, "its row appears, and it is resolved")
     ended = doubt.stack.await_event("completed", doubt.applied)
     started = doubt.stack.await_event("started", doubt.applied)
     assert (code, ended["data"]["rows_total"]) == (0, 1)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,3 +133,21 @@ def test_a_request_is_found_by_its_task_and_by_its_file(stack: RunningSystem) ->
 
     assert [show(stack, what)["request_id"] for what in (request, task, "found.csv")] == [request] * 3
     assert show(stack, request)["events"][-1]["type"] == "sfmc.import.completed"
+
+
+def test_a_definition_starts_after_another_one_has_completed(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[definition]]\ncustomer_key = "orders"\nafter = ["contacts"]\n')
+    with running_system({"SFMC_CONFIG": str(policy)}) as stack:
+        stack.worker()
+        stack.beat()
+        for key in ("orders", "contacts"):
+            define(stack, key)
+        orders = start(stack, "orders")
+        waiting = waits(stack, orders, "after")
+        before = stack.sandbox.control.performs("orders")
+        contacts = start(stack, "contacts")
+        stack.await_event("completed", contacts)
+        stack.await_event("completed", orders)
+
+        assert (waiting["held_by"], waiting["until"], before) == ("contacts", None, [])

@@ -17,7 +17,7 @@ class Standing:
 
     Requests are plain mappings, as `status` shows them: `own` is the one with the id that the file has, `handled` the
     one that handled a file with its fingerprint (`event_handled` for its event), `holder` the one that holds the
-    definition, `first` the first follow-up. `window_left` is in seconds.
+    definition, `first` the first follow-up. `window_left` is in seconds. `is_paused` by an operator.
     """
 
     own: Mapping[str, Any] | None = None
@@ -27,6 +27,7 @@ class Standing:
     first: Mapping[str, Any] | None = None
     window_left: float = 0.0
     window_by: str | None = None
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Outlook:
     """`start`, `duplicate` of a request, or `wait` for a `reason`, about `seconds`, behind the request `by`."""
 
     what: Literal["start", "duplicate", "wait"]
-    reason: Literal["free", "same_request", "event", "file", "too_soon", "single_flight", "window", "after"]
+    reason: Literal["free", "same_request", "event", "file", "too_soon", "single_flight", "window", "after", "paused"]
     by: str | None = None
     seconds: float | None = None
 
@@ -49,9 +50,9 @@ def predict(file: FileInfo, standing: Standing, policy: Policy) -> Outlook:
     if standing.handled is not None and (file.has_fingerprint or blocked) and not _differs(file, standing.handled):
         return Outlook(what="duplicate", reason="file", by=_id(standing.handled))
     if not blocked and standing.first is None:
-        return Outlook(what="start", reason="free")
+        return Outlook(what="wait", reason="paused") if standing.is_paused else Outlook(what="start", reason="free")
     waits = _wait(standing)
-    if policy.when_too_soon == "drop":
+    if policy.when_too_soon == "drop" and not standing.is_paused:
         return Outlook(what="duplicate", reason="too_soon", by=waits.by, seconds=waits.seconds)
     return waits
 

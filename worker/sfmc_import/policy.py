@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import time
 from typing import Any, Literal
 
 from sfmc_import.request import fold_key
@@ -24,6 +25,8 @@ class Policy:
     `error_pause` after the first, longer after each further one in a row, at most until the window is over.
     `when_ambiguous` says what follows a start of which no run was found: None decides by UpdateType.
     `when_mismatch` says what follows when a start would import another file than that of the request.
+    `after` are definitions of the same business unit that must have a completed run before a start: since the file's
+    arrival, or since the last `after_since`, a time of day in `time_zone`.
     `min_rows`, `max_failed_share` and `min_share_of_last_run` are what a completed run should look like.
     """
 
@@ -38,6 +41,9 @@ class Policy:
     retry_deadline: float = 6 * 3600.0
     reconcile_deadline: float = 15 * 60.0
     follow_deadline: float = 24 * 3600.0
+    after: tuple[str, ...] = ()
+    after_since: time | None = None
+    time_zone: str = "UTC"
     min_rows: int | None = None
     max_failed_share: float | None = None
     min_share_of_last_run: float | None = None

@@ -31,6 +31,7 @@ WAIT = {
     "single_flight": "a run of the definition goes on",
     "window": "the window is closed (MaxImportFrequency)",
     "after": "another file waits first",
+    "paused": "an operator paused the definition, its business unit or everything",
 }
 
 

@@ -95,6 +95,20 @@ def drops_while_running(scenario: Scenario) -> None:
     scenario.decide_by(when_too_soon="drop")
 
 
+def paused(scenario: Scenario) -> None:
+    scenario.ledger.pause("all", "ann", "look first", None)
+
+
+def paused_in_the_window(scenario: Scenario) -> None:
+    drops(scenario)
+    scenario.ledger.pause(f"key:{MID}:{KEY}", "ann", "look first", scenario.world.now_ms() / 1000 + 10 * HOUR)
+
+
+def pause_over(scenario: Scenario) -> None:
+    scenario.ledger.pause(f"mid:{MID}", "ann", "look first", scenario.world.now_ms() / 1000 + HOUR)
+    scenario.world.advance(HOUR)
+
+
 SITUATIONS: list[tuple[Callable[[Scenario], None], str, str]] = [
     (free, "start", "free"),
     (running, "wait", "single_flight"),
@@ -107,6 +121,9 @@ SITUATIONS: list[tuple[Callable[[Scenario], None], str, str]] = [
     (others_wait, "wait", "after"),
     (drops, "duplicate", "too_soon"),
     (drops_while_running, "duplicate", "too_soon"),
+    (paused, "wait", "paused"),
+    (paused_in_the_window, "wait", "window"),
+    (pause_over, "start", "free"),
 ]
 
 

@@ -19,6 +19,7 @@ from tests.contract.ledger import (
     test_follow_ups,
     test_leases,
     test_losses,
+    test_ordering,
     test_outlived,
     test_pauses,
     test_polling,
@@ -66,6 +67,7 @@ BODIES = (
     test_waiting,
     test_pauses,
     test_cancelling,
+    test_ordering,
 )
 GIVEN = {"scenario", "world"}
 

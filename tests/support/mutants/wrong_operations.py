@@ -38,4 +38,18 @@ OPERATIONS = (
     Mutant("follow_ups", "'single_flight', d.holder) end", "'single_flight') end"),
     Mutant("follow_ups", "return wait_for(id, r, 'window', d.window_by) end", "return wait_for(id, r, 'queued') end"),
     Mutant("follow_ups", "  if first ~= id then return wait_for(id, r, 'single_flight', first) end\n", ""),
+    # Order between definitions.
+    Mutant("ordering", "return since > now and since - DAY or since", "return since"),
+    Mutant(
+        "ordering", "  if not present(policy.after_time) then return int(r.at) end\n", "  if true then return 0 end\n"
+    ),
+    Mutant("ordering", "if int(completed) < since then return key end", "if not completed then return key end"),
+    Mutant("ordering", "  wait_for(id, r, 'after', key)\n", ""),
+    Mutant("ordering", "  waits_until(id, r, now + cfg.recheck)\n", "  waits_until(id, r, now)\n"),
+    Mutant("ordering", "'XX', str(now), found[i])", "'XX', str(now + 60000), found[i])"),
+    Mutant("claim", "(not r.force and missing_run(r, policy))", "false"),
+    Mutant("claim", "(not r.force and missing_run(r, policy))", "missing_run(r, policy)"),
+    Mutant("claim", "r.state == 'deferred' and not r.force and missing_run(r, policy)", "false"),
+    Mutant("following", "  if a.as_expected then\n", "  if true then\n"),
+    Mutant("following", "    wake_waiters(r)\n", ""),
 )

@@ -77,7 +77,7 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
         return
     yield f"  waits    {waiting.reason}{until_text(waiting.until, now)}: {waiting.text}"
     if waiting.held_by:
-        yield f"  behind   request {waiting.held_by}"
+        yield f"  behind   {'definition' if waiting.reason == 'after' else 'request'} {waiting.held_by}"
     if waiting.last_error is not None:
         yield f"  error    {waiting.last_error.code}: {waiting.last_error.text}"
 

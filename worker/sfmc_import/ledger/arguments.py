@@ -3,7 +3,9 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields as dataclass_fields
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -67,6 +69,20 @@ def policy_arguments(policy: Policy) -> dict[str, Any]:
         "window": milliseconds(policy.window(Definition(customer_key="")) * 3600),
         "retry_deadline": milliseconds(policy.retry_deadline),
         "reconcile_deadline": milliseconds(policy.reconcile_deadline),
+        **_order_arguments(policy),
+    }
+
+
+def _order_arguments(policy: Policy) -> dict[str, Any]:
+    if not policy.after:
+        return {}
+    since = policy.after_since
+    at = None if since is None else milliseconds(since.hour * 3600 + since.minute * 60)
+    offset = datetime.now(ZoneInfo(policy.time_zone)).utcoffset() or timedelta(0)
+    return {
+        "after": list(policy.after),
+        "after_time": at,
+        "utc_offset": milliseconds(offset.total_seconds()),
     }
 
 

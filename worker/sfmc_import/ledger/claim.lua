@@ -81,7 +81,12 @@ end
 -- A pause holds every start, forced ones too. Its time does not count against the retry deadline.
 local function attempt_unless_paused()
   local pause = pause_of(r)
-  if not pause then return begin_attempt() end
+  if not pause then
+    local key = r.state == 'deferred' and not r.force and missing_run(r, policy)
+    if not key then return begin_attempt() end
+    wait_after(id, r, key)
+    return not_yet({held_by = key})
+  end
   if r.state == 'starting' then let_go_of_attempt(pause) end
   if r.retry_until then drop(request_key(id), r, {'retry_until'}) end
   wait_paused(id, r, pause)
@@ -111,7 +116,7 @@ local function while_accepted()
   local first = first_follow_up(r)
   local pause = pause_of(r)
   if not (d.holder or in_window or (first and not r.force)) then
-    if pause then return defer() end
+    if pause or (not r.force and missing_run(r, policy)) then return defer() end
     return begin_attempt()
   end
   if r.force then return defer() end

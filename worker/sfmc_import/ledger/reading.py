@@ -9,7 +9,7 @@ from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import DEFINITION, EVENT, REQUEST, SEEN
+from sfmc_import.ledger.schema import DEFINITION, EVENT, PAUSES, REQUEST, SEEN
 from sfmc_import.outlook import Standing
 from sfmc_import.processes import Running, running
 from sfmc_import.request import FileInfo, fold_key
@@ -86,7 +86,16 @@ class LedgerReader:
             first=next((each for each in waiting if each is not None and each["state"] == "deferred"), None),
             window_left=definition["window_left"],
             window_by=definition["window_by"],
+            is_paused=self._is_paused(mid, customer_key),
         )
+
+    def _is_paused(self, mid: str, customer_key: str) -> bool:
+        scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}")
+        with redis_errors():
+            found = self._client.hmget(self.keys.name_of(PAUSES), scopes)
+        ends = [orjson.loads(text).get("until") for text in found if text is not None]
+        now = self.now() * 1000
+        return any(end is None or end > now for end in ends)
 
     def _named(self, found: bytes | str | None) -> Mapping[str, Any] | None:
         """Give a request, or its id alone where its record has gone."""

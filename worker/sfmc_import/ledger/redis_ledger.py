@@ -31,6 +31,7 @@ from sfmc_import.request import FileInfo, IdTakenError, StartRequest
 from sfmc_import.retrying import is_account_wide, pauses_after_errors
 from sfmc_import.runs import Accepted, Definition, Run, Unexpected, result_arguments
 from sfmc_import.states import (
+    AS_EXPECTED,
     COMPLETED,
     AlreadyEnded,
     Decision,
@@ -273,7 +274,12 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.ended."""
         arguments = {"id": run.request_id, "task": run.task_id, "outcome": outcome, "completed": outcome in COMPLETED}
         pauses = [milliseconds(pause) for pause in pauses_after_errors(policy.error_pause)]
-        arguments |= {"on_error": policy.on_error, "pauses": pauses, "result": result_arguments(result, unexpected)}
+        arguments |= {
+            "as_expected": outcome in AS_EXPECTED,
+            "on_error": policy.on_error,
+            "pauses": pauses,
+            "result": result_arguments(result, unexpected),
+        }
         answer = self._run("ended", arguments)
         return orjson.loads(answer) if answer and outcome == "import_failed" else {}
 

@@ -161,7 +161,12 @@ REQUEST = Key(
             kept_at_end=False,
             meaning="since when it waits for that",
         ),
-        Field(name="wait_by", attribute="waits_behind", kept_at_end=False, meaning="the request that is in its way"),
+        Field(
+            name="wait_by",
+            attribute="waits_behind",
+            kept_at_end=False,
+            meaning="the request that is in its way, or for `after` the definition",
+        ),
         Field(
             name="error",
             kind="json",
@@ -196,6 +201,7 @@ DEFINITION = Key(
             meaning="how many runs in a row ended in Error; the pause after each is longer",
         ),
         Field(name="last_rows", kind="int", meaning="how many rows the last completed run had that had any"),
+        Field(name="completed", kind="ms", attribute="completed_at", meaning="when its last run completed as expected"),
     ),
 )
 FOLLOW_UPS = Key(
@@ -384,6 +390,14 @@ PAUSES = Key(
     ),
     meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",
 )
+WAITERS = Key(
+    name="waiters",
+    letter="after",
+    parts=("mid", "customer_key"),
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="Requests that wait for a completed run of this definition: request id → time of arrival.",
+)
 PAUSED = Key(
     name="paused",
     letter="paused",
@@ -444,6 +458,7 @@ KEYS = (
     TOKENS,
     PAUSES,
     PAUSED,
+    WAITERS,
     FOLLOWS,
     DUE,
     STREAM,

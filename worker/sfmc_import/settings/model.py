@@ -238,6 +238,7 @@ class Settings(BaseModel):
             reconcile_deadline=self.reconcile_deadline,
             follow_deadline=self.follow_deadline,
             error_pause=self.error_pause,
+            time_zone=self.time_zone,
         )
 
 

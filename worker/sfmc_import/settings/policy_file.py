@@ -1,8 +1,8 @@
 """The tables of the policy file: checks policy per definition, routes, and the heads of sources and targets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, time
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -74,6 +74,12 @@ class PolicyTable(BaseModel):
     reconcile_deadline: Seconds | None = Field(None, description='a time such as "15m"')
     follow_deadline: Seconds | None = Field(None, description='a time such as "24h"')
 
+    after: tuple[CustomerKey, ...] | None = Field(
+        None, max_length=20, description='CustomerKeys that must have a completed run first, such as ["Contacts"]'
+    )
+    after_since: time | None = Field(
+        None, description='a time of day such as "06:00": since when their runs count; without it since the arrival'
+    )
     min_rows: int | None = Field(None, ge=1, le=10**12, description="a whole number: the least rows of a completed run")
     max_failed_share: Share | None = Field(None, description="from 0 to 1: the greatest share of rows that failed")
     min_share_of_last_run: Share | None = Field(
@@ -183,6 +189,7 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
             problems.append(f"{where} [[definition]] {table.customer_key}: given twice; keep one")
         named[place] = table.changes()
     names = tuple((table.mid, table.customer_key) for table in definitions)
+    problems += [f"{where} {line}" for line in _order_problems(definitions)]
     sources = _read_named(document, "source", SourceTable, where, problems)
     return Tables(
         Policies(defaults.changes() if defaults else {}, named, names),
@@ -191,6 +198,31 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
         schedules=_read_schedules(sources, problems),
         targets=_read_named(document, "target", TargetTable, where, problems),
     )
+
+
+def _order_problems(tables: Sequence[DefinitionTable]) -> Iterator[str]:
+    """Name what waits for itself, over any number of steps: it would wait for ever."""
+    after = {fold_key(each.customer_key): [fold_key(key) for key in each.after or ()] for each in tables}
+    for table in tables:
+        way = _way_back(fold_key(table.customer_key), after)
+        if way:
+            shown = " after ".join([*way, way[0]])
+            yield f"[[definition]] {table.customer_key} after: {shown} is a circle, so none would start; break it"
+
+
+def _way_back(key: str, after: Mapping[str, Sequence[str]]) -> list[str]:
+    """Give a way from a definition to itself; empty without one."""
+    ways = [[key]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        for step in after.get(way[-1], ()):
+            if step == key:
+                return way
+            if step not in seen:
+                seen.add(step)
+                ways.append([*way, step])
+    return []
 
 
 N = TypeVar("N", bound=SourceTable)

@@ -1,4 +1,5 @@
 import tomllib
+from datetime import time
 
 import pytest
 
@@ -182,3 +183,46 @@ def test_a_preflight_that_cannot_be_is_one_line(line: str) -> None:
 
     assert len(problems) == 1
     assert "[[route]] 1 preflight: " in problems[0]
+
+
+def test_the_order_between_definitions_is_read() -> None:
+    policies, _, problems = read(
+        """
+        [[definition]]
+        customer_key = "Orders"
+        after = ["Contacts", "Products"]
+        after_since = "06:30"
+        """
+    )
+
+    policy = policies.of("510", "orders", Policy())
+    assert (problems, policy.after, policy.after_since) == ([], ("Contacts", "Products"), time(6, 30))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "circle"),
+    [
+        ([("a", ["a"])], "a after a"),
+        ([("a", ["B"]), ("b", ["c"]), ("c", ["A "])], "a after b after c after a"),
+    ],
+)
+def test_a_circle_is_refused_and_named(pairs: list[tuple[str, list[str]]], circle: str) -> None:
+    text = "".join(f"[[definition]]\ncustomer_key = {key!r}\nafter = {after!r}\n" for key, after in pairs)
+    _, _, problems = read(text)
+
+    assert f"policy.toml [[definition]] a after: {circle} is a circle, so none would start; break it" in problems
+
+
+def test_two_that_wait_for_the_same_one_are_no_circle() -> None:
+    _, _, problems = read(
+        """
+        [[definition]]
+        customer_key = "a"
+        after = ["b", "c"]
+        [[definition]]
+        customer_key = "b"
+        after = ["c"]
+        """
+    )
+
+    assert problems == []

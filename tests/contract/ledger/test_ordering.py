@@ -1,0 +1,110 @@
+"""A start that waits for a completed run of other definitions: since its arrival, or since a time of day."""
+
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from sfmc_import.states import NotYet, StartNow
+from tests.contract.ledger.scenario import HOUR, Scenario
+
+CONTACTS = "Contacts"
+
+
+def waits(scenario: Scenario, request_id: str) -> tuple[str, str]:
+    record = scenario.world.record(request_id)
+    return record.get("wait", ""), record.get("wait_by", "")
+
+
+def contacts_run(scenario: Scenario, name: str, end: str = "completed") -> None:
+    scenario.arrives(name, key=CONTACTS)
+    scenario.start(name)
+    scenario.ends(name, end)
+
+
+def time_ago(scenario: Scenario, hours: float) -> time:
+    now = datetime.fromtimestamp(scenario.world.now_ms() / 1000, UTC)
+    return (now - timedelta(hours=hours)).time().replace(second=0, microsecond=0)
+
+
+def test_a_start_waits_until_the_other_definition_has_a_completed_run(scenario: Scenario):
+    scenario.decide_by(after=(CONTACTS,))
+    scenario.arrives("a")
+    scenario.claim("a")
+    assert isinstance(scenario.claim("a"), NotYet)
+    assert waits(scenario, "a") == ("after", CONTACTS)
+    scenario.decide_by(after=())
+    scenario.world.advance(60)
+    contacts_run(scenario, "c")
+    scenario.decide_by(after=(CONTACTS,))
+
+    assert scenario.due_in("a") == 0
+    assert isinstance(scenario.claim("a"), StartNow)
+
+
+@pytest.mark.parametrize("end", ["import_failed", "completed_suspicious"])
+def test_a_run_that_did_not_complete_as_expected_does_not_count(scenario: Scenario, end: str):
+    scenario.decide_by(after=(CONTACTS,))
+    scenario.arrives("a")
+    scenario.claim("a")
+    scenario.decide_by(after=())
+    contacts_run(scenario, "c", end)
+    scenario.decide_by(after=(CONTACTS,))
+
+    assert isinstance(scenario.claim("a"), NotYet)
+
+
+def test_a_run_before_the_arrival_does_not_count(scenario: Scenario):
+    contacts_run(scenario, "c")
+    scenario.world.advance(60)
+    scenario.decide_by(after=(CONTACTS,))
+    scenario.arrives("a")
+
+    assert isinstance(scenario.claim("a"), NotYet)
+
+
+@pytest.mark.parametrize(("hours", "starts"), [(2, True), (0.5, False)])
+def test_since_a_time_of_day_a_run_before_the_arrival_counts(scenario: Scenario, hours: float, starts: bool):
+    contacts_run(scenario, "c")
+    scenario.world.advance(HOUR)
+    scenario.decide_by(after=(CONTACTS,), after_since=time_ago(scenario, hours))
+    scenario.arrives("a")
+
+    assert isinstance(scenario.claim("a"), StartNow) is starts
+
+
+def test_all_of_several_definitions_must_have_run(scenario: Scenario):
+    scenario.decide_by(after=(CONTACTS, "Orders"))
+    scenario.arrives("a")
+    scenario.claim("a")
+    scenario.decide_by(after=())
+    contacts_run(scenario, "c")
+    scenario.decide_by(after=(CONTACTS, "Orders"))
+    scenario.claim("a")
+
+    assert waits(scenario, "a") == ("after", "Orders")
+
+
+def test_a_forced_start_does_not_wait_for_others(scenario: Scenario):
+    scenario.decide_by(after=(CONTACTS,))
+    scenario.arrives("a", force=True, reason="urgent")
+
+    assert isinstance(scenario.claim("a"), StartNow)
+
+
+def test_a_request_that_was_not_woken_looks_again_by_itself(scenario: Scenario):
+    scenario.decide_by(after=(CONTACTS,))
+    scenario.arrives("a")
+    scenario.claim("a")
+    scenario.claim("a")
+
+    assert scenario.due_in("a") == 600
+
+
+def test_the_next_file_of_the_definition_waits_behind_the_first(scenario: Scenario):
+    scenario.decide_by(after=(CONTACTS,))
+    for name in ("a", "b"):
+        scenario.arrives(name)
+        scenario.claim(name)
+    scenario.claim("b")
+
+    assert waits(scenario, "b") == ("single_flight", "a")

@@ -1,0 +1,34 @@
+-- Order between definitions: a start that waits until others have a completed run since a time.
+
+local DAY = 86400000
+
+-- Since when a completed run counts: since the last time of day, in the zone of the account, or since the arrival.
+local function counts_since(r, policy)
+  if not present(policy.after_time) then return int(r.at) end
+  local here = now + policy.utc_offset
+  local since = here - here % DAY + policy.after_time - policy.utc_offset
+  return since > now and since - DAY or since
+end
+
+-- The first definition that has no such run yet; nothing when the start need not wait.
+local function missing_run(r, policy)
+  local since = counts_since(r, policy)
+  for _, key in ipairs(policy.after or {}) do
+    local completed = redis.call('HGET', definition_key({mid = r.mid, key = key}), 'completed')
+    if int(completed) < since then return key end
+  end
+end
+
+-- A run of that definition wakes the request; the time is for one that was not noticed.
+local function wait_after(id, r, key)
+  redis.call('ZADD', waiters_key({mid = r.mid, key = key}), r.at, id)
+  keep(waiters_key({mid = r.mid, key = key}), cfg.recheck + cfg.unfinished_ttl)
+  wait_for(id, r, 'after', key)
+  waits_until(id, r, now + cfg.recheck)
+end
+
+-- A run of a definition has completed: wakes what waits for it, oldest first. More than this many come by their time.
+local function wake_waiters(r)
+  local found = redis.call('ZPOPMIN', waiters_key(r), 500)
+  for i = 1, #found, 2 do redis.call('ZADD', DUE, 'XX', str(now), found[i]) end
+end
