@@ -105,8 +105,8 @@ def check(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     """Run all checks, then all tests; the test summary comes last."""
-    # One more than cores: many tests wait for processes that they started.
-    processes = str(min((os.cpu_count() or 1) + 1, MAX_TEST_PROCESSES))
+    # Two more than cores: many tests wait for processes that they started.
+    processes = str(min((os.cpu_count() or 1) + 2, MAX_TEST_PROCESSES))
     checked = 0 if arguments else subprocess.call([str(PYTHON), "-m", "sfmc_harness.checks"])
     tested = subprocess.call([str(PYTHON), "-m", "pytest", *(arguments or ["-n", processes])])
     return checked or tested
