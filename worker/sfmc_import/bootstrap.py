@@ -87,7 +87,7 @@ def _log_server_change(run_id: str) -> None:
 def build(settings: Settings) -> Deps:
     """Make the dependencies of the use cases; each connects on first use."""
     service, ledger = open_marketing_cloud(settings), open_ledger(settings)
-    ledger.on_server_change = _log_server_change
+    ledger.server.on_change = _log_server_change
     return Deps(
         marketing_cloud=service,
         ledger=ledger,

@@ -59,11 +59,12 @@ SITUATIONS: Mapping[str, type[Fault]] = {
     "lease_over": NotApplied,
     # The end of the request was not written, and without its end no XML can be carried out.
     "not_sent": NotApplied,
-    # No token, so nothing was sent; or the token was turned away, which happens before any work.
+    # No token, so nothing was sent; or the service says that it turned the token away, before any work.
     "token_unavailable": NotApplied,
     "login_failed": NotApplied,
     "token_refused": NotApplied,
-    # Turned away before any work: throttled.
+    # Turned away before any work, by HTTP alone: not authorised, throttled.
+    "http_refused": NotApplied,
     "http_429": NotApplied,
     "http_400": Rejected,
     "unsendable": Rejected,
@@ -134,7 +135,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
 ACCOUNT_WIDE = frozenset(
     {
         *("token_unavailable", "login_failed", "token_refused", "proxy_refused"),
-        *("http_429", "http_503", "9", "10", "12", "17"),
+        *("http_refused", "http_429", "http_503", "9", "10", "12", "17"),
     }
 )
 """Failures that hit every request of the account: another attempt within seconds would fail as well.
@@ -146,9 +147,9 @@ retry deadline of a request, nor against the deadline to look for or to follow i
 DENIED = frozenset({"http_503", "http_denied"})
 """Ambiguous situations in which the answer says that nothing was done."""
 
-UNPROVED = frozenset({"token_refused", "http_429"})
+UNPROVED = frozenset({"http_refused", "http_429", "http_400"})
 """Situations that count as not applied by what the answer says. A server between may say it for a start that it has
-passed on, so the next attempt looks for a run first."""
+passed on, so a run is looked for before the next attempt, and before the request ends."""
 
 ADVICE: Mapping[str, str] = {
     "permission_failed": "the installed package, or the API user, lacks a right: Automations, and Data Extensions or"

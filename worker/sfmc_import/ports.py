@@ -175,7 +175,7 @@ class Ledger(Protocol):
         With `let_go` other requests may have the definition until then, and the window is asked again.
         What hit the whole account moves the retry deadline by the time that it took.
         Gives the state after it: `retrying`, or `gave_up` when the retry deadline would be over by then
-        (`start_unknown` as in `reject`); None when the fencing token is stale.
+        (`start_unknown` or `reconciling` as in `reject`); None when the fencing token is stale.
         """
         ...
 
@@ -200,7 +200,8 @@ class Ledger(Protocol):
     def reject(self, lease: Lease, fault: Rejected) -> str | None:
         """End as `rejected` and free the definition; gives the state of the end, None for an old lease.
 
-        It is `start_unknown` where an earlier attempt was repeated without proof that it was not applied.
+        It is `reconciling` where the answer, or an earlier one, was no proof: a run is looked for before the end. It
+        is `start_unknown` where an earlier attempt was repeated without proof that it was not applied.
         """
         ...
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Literal
 
-from sfmc_import.faults import Ambiguous, Fault, Rejected
+from sfmc_import.faults import UNPROVED, Ambiguous, Fault, Rejected
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """The longest pause that a `retry_after` of the service can ask for. After it one more call costs little."""
@@ -91,7 +91,7 @@ class RetryPolicy:
     `account_wide` allows to repeat what failed for the whole account.
     `sent` says that a start may have been sent before, so that the policy never gives up.
     `looks_for_run` marks the query that reconciles: its repetition is to reconcile again, until the deadline.
-    `results_delay` is the pause before the first such query.
+    `results_delay` is the pause before the first such query, and after an answer that is no proof.
     """
 
     name: str
@@ -134,9 +134,9 @@ def _after_reconciling(fault: Fault, pause: float, times: Times) -> Next:
 
 
 def _pause(fault: Fault, attempt: int, times: Times, policy: RetryPolicy) -> float:
-    """The pause of the policy, and never less than the service asks for."""
+    """The pause of the policy, and never less than the service asks for, or than the row of a start may take."""
     backoff = policy.backoff.pause(attempt, min(max(times.chance, 0.0), 1.0))
-    return max(backoff, pause_asked(fault))
+    return max(backoff, pause_asked(fault), policy.results_delay if fault.code in UNPROVED else 0.0)
 
 
 def pause_asked(fault: Fault) -> float:

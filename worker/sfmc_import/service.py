@@ -272,7 +272,14 @@ def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: 
         return runs
     known = [run.task_id for run in runs]
     found = _earlier_run(decision, runs, deps) or _check_write_loss(decision, runs, window, deps)
-    return found or _perform(lease, known, window, may_start, deps)
+    return found or _of_this_request(_perform(lease, known, window, may_start, deps))
+
+
+def _of_this_request(answer: Accepted | Fault | None) -> Accepted | Fault | None:
+    """A start that is refused after a query with the same login was answered is no failure of the account."""
+    if isinstance(answer, NotApplied) and answer.code == "http_refused":
+        return replace(answer, account_wide=False)
+    return answer
 
 
 def _perform(
@@ -368,7 +375,7 @@ def _record_fault(decision: StartNow, fault: Fault, policy: Policy, deps: Deps) 
             return _of_fault("start_ambiguous", "reconciling", fault) if recorded else LEASE_LOST
         case retrying.Reject(code, text):
             state = deps.retry_ledger(lambda: deps.ledger.reject(lease, Rejected(code, text)))
-            return _of_end("start_rejected", state, fault) if state else LEASE_LOST
+            return _of_end(state, fault) if state else LEASE_LOST
         case _ as never:
             assert_never(never)
 
@@ -393,12 +400,15 @@ def _schedule_retry(event: str, lease: Lease, fault: Fault, pause: float, deps: 
         return LEASE_LOST
     if state == "retrying":
         return _of_fault(event, state, fault, retry_in=round(pause, 1))
-    return _of_end("request_gave_up", state, fault)
+    return _of_end(state, fault)
 
 
-def _of_end(event: str, state: str, fault: Fault) -> Outcome:
-    """An end without a run; an earlier attempt that was repeated without proof makes it an unknown start."""
-    return _of_fault("start_unknown" if state == "start_unknown" else event, state, fault)
+_END_EVENTS = {"rejected": "start_rejected", "start_unknown": "start_unknown", "reconciling": "start_ambiguous"}
+
+
+def _of_end(state: str, fault: Fault) -> Outcome:
+    """An end without a run; an attempt that was answered without proof makes it a look, or an unknown start."""
+    return _of_fault(_END_EVENTS.get(state, "request_" + state), state, fault)
 
 
 # --- Reconcile: find out whether an ambiguous start was applied.

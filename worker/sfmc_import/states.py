@@ -62,6 +62,16 @@ TRANSITIONS: tuple[Transition, ...] = (
     *_transitions(("accepted", "retrying"), "retrying", "its definition cannot be read; due again after a pause"),
     *_transitions(("starting",), "reconciling", "a start may have been applied; look before anything is sent again"),
     *_transitions(("starting", "reconciling", "retrying"), "started", "Marketing Cloud accepted the start"),
+    *_transitions(
+        ("retrying",), "reconciling", "it is over, and its last attempt was answered without proof; look before it ends"
+    ),
+    *(
+        step
+        for end in ("rejected", "gave_up", "expired")
+        for step in _transitions(
+            ("reconciling",), end, "it would have ended so, and the look after an answer without proof found no run"
+        )
+    ),
     *_transitions(("gave_up",), "started", "the Task.ID came late, from a worker that had been frozen"),
     *_transitions(("start_unknown", NOT_STARTED), "started", "the Task.ID came late, or an operator gives it"),
     *_transitions(

@@ -60,7 +60,7 @@ MAX_NAMES = 20
 """How many unknown names of one message are logged."""
 
 # Every request of the account waits until a person fixes these.
-_LOUD_CODES = frozenset({"login_failed", "token_refused"})
+_LOUD_CODES = frozenset({"login_failed", "token_refused", "http_refused"})
 
 
 # Any arguments are taken: what a sender may write is wider than what is read, and `request` says what is wrong. If all

@@ -98,6 +98,10 @@ _KINDS = (
     FaultKind("error_run", Stage.RUN, "The run ends with the status Error; nothing is imported."),
     FaultKind("drop_after_applying", Stage.AFTER, "Applied, then the connection is reset without an answer."),
     FaultKind("http_500_after_applying", Stage.AFTER, "Applied, then HTTP 500 without a SOAP fault."),
+    FaultKind(
+        "http_any_after_applying", Stage.AFTER, "Applied, then this HTTP status and text without a SOAP fault.",
+        (("status", 403.0), ("text", "Forbidden"), ("retry_after", "")),
+    ),
     FaultKind("fault_2_after_applying", Stage.AFTER, "Applied, then SOAP fault 2."),
     FaultKind("delay_after_applying", Stage.AFTER, "Applied, then waits before it answers.", (("seconds", 1.0),)),
     FaultKind("garbage", Stage.AFTER, "Applied, then HTTP 200 with bytes that are no XML."),

@@ -143,6 +143,8 @@ async def after(request: Request, fault: InjectedFault, response: Response) -> R
     elif name == "trickle_all":
         pieces = slow_answers.pieces(slow_answers.as_sent(response), fault.parameters["bytes_per_second"])
         await connection.write_slowly(request, pieces)
+    elif name == "http_any_after_applying":
+        return _any_status(fault.parameters)
     elif name == "fault_2_after_applying":
         _raise("fault_2", fault)
     elif name == "delay_after_applying":

@@ -8,7 +8,7 @@ from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.states import Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, DOUBT, Scenario
 
-THROTTLED = NotApplied("http_429", "too many calls", account_wide=True)
+THROTTLED = NotApplied("17", "too many calls", account_wide=True)
 DENIED = Ambiguous("77777", "what is this", denied=True)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.ledger_world import RedisWorld
-from tests.support.mutants.scripts import SETTINGS, bodies, detected_by, detects
+from tests.support.mutants.scripts import SETTINGS, bodies, detected_by, detects, reading
 from tests.support.mutants.wrong_scripts import MUTANTS
 
 PARTS = 16
@@ -15,6 +15,11 @@ def test_the_right_ledger_passes_what_the_wrong_ones_must_fail(redis_server):
 
     assert [name for name, body in bodies() if detects(body, world)] == []
     world.close()
+
+
+def test_every_wrong_change_is_one_to_what_stands_there_now():
+    for mutant in MUTANTS:
+        reading(mutant)(mutant.file)
 
 
 @pytest.mark.timeout(600)

@@ -291,11 +291,13 @@ def test_policies_reach_the_scripts_as_they_are():
     assert policy_arguments(Policy(frequency_floor=1.5))["window"] == 5_400_000
 
 
-def noted_server(world: RedisWorld, before: str | None) -> list[str]:
+def noted_server(world: RedisWorld, before: str | None, *, first: bool = True) -> list[str]:
     """Let a worker meet a server that knows no script, and whose ledger was last answered by `before`."""
     seen: list[str] = []
     ledger = RedisLedger(world.client, SETTINGS)
-    ledger.works_off, ledger.on_server_change = True, seen.append
+    ledger.works_off, ledger.server.on_change = True, seen.append
+    if not first:
+        ledger.server.note("one before", world.client.execute_command)
     if before is not None:
         world.client.set(world.keys.name_of(SERVER), before)
     world.client.script_flush()
@@ -322,11 +324,43 @@ def test_scripts_that_were_flushed_are_no_loss(world: RedisWorld):
 
 
 def test_a_process_that_knew_another_server_notices_one_that_is_empty(world: RedisWorld):
-    world.ledger.works_off = True
-    world.ledger.write_probe("w1", 1)
-    world.ledger._run_id = "another"
+    world.ledger.server.note("another", world.client.execute_command)
     world.client.delete(world.keys.name_of(SERVER))
+    world.ledger.works_off = True
     world.client.script_flush()
     world.ledger.write_probe("w2", 1)
 
     assert world.client.exists(world.keys.name_of(LOSS))
+
+
+def test_a_new_connection_notices_another_server_that_knows_the_scripts(world: RedisWorld, redis_server):
+    seen: list[str] = []
+    with redis_py.Redis.from_url(redis_server.url) as client:
+        ledger = RedisLedger(client, SETTINGS)
+        ledger.server.watch(client)
+        ledger.server.on_change = seen.append
+        ledger.write_probe("w1", 1)
+        world.client.set(world.keys.name_of(SERVER), "one that ruled between")
+        client.connection_pool.disconnect()
+        ledger.write_probe("w1", 2)
+
+    assert seen == [world.client.info("server")["run_id"]]
+    assert world.client.exists(world.keys.name_of(LOSS))
+
+
+def test_a_full_server_that_was_started_anew_is_noted_too(world: RedisWorld):
+    world.client.config_set("maxmemory", 1)
+    try:
+        assert len(noted_server(world, None, first=False)) == 1
+    finally:
+        world.client.config_set("maxmemory", 0)
+
+
+def test_a_login_that_may_not_ask_the_server_works_all_the_same(world: RedisWorld, redis_server):
+    world.client.execute_command("ACL", "SETUSER", "least", "on", ">pw", "~*", "&*", "+@all", "-info")
+    with redis_py.Redis.from_url(redis_server.url, username="least", password="pw") as client:
+        ledger = RedisLedger(client, SETTINGS)
+        ledger.server.watch(client)
+
+        assert ledger.write_probe("w1", 1) is False
+    world.client.execute_command("ACL", "DELUSER", "least")

@@ -1,5 +1,7 @@
 """A start that was repeated without proof that the first was not applied: every end without a run says unknown."""
 
+from typing import Any
+
 import pytest
 
 from sfmc_import.faults import Ambiguous, NotApplied, Rejected
@@ -143,6 +145,120 @@ def test_an_intent_that_was_withdrawn_without_proof_stays(scenario: Scenario):
     lease = scenario.sends("a", ("1",))
     scenario.ledger.withdraw_intent(lease, unproved=True)
     scenario.ledger.retry(lease, BUSY, 1)
+    scenario.world.advance(1)
+
+    assert scenario.claim("a").earlier == Intent(known=frozenset({"1"}))
+
+
+BAD_REQUEST = Rejected("http_400", "HTTP 400")
+REFUSED_BY_HTTP = NotApplied("http_refused", "HTTP 403", account_wide=True)
+
+
+def answered_without_proof(scenario: Scenario, **more: Any) -> None:
+    scenario.arrives("a", **more)
+    lease = scenario.sends("a", ("1",))
+    scenario.ledger.withdraw_intent(lease, unproved=True)
+    assert scenario.ledger.retry(lease, REFUSED_BY_HTTP, 1) == "retrying"
+    scenario.world.advance(1)
+
+
+def expired(scenario: Scenario) -> str:
+    scenario.world.advance(9)
+    assert scenario.claim("a") == NotYet(state="reconciling")
+    return "reconciling"
+
+
+def rejected_by_http(scenario: Scenario) -> str | None:
+    return scenario.ledger.reject(scenario.sends("a"), BAD_REQUEST)
+
+
+ENDS = {refused: "rejected", given_up: "gave_up", expired: "expired"}
+
+
+def in_seconds(scenario: Scenario, seconds: float) -> float:
+    return scenario.world.now_ms() / 1000 + seconds
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_before_a_request_ends_after_an_answer_without_proof_its_run_is_looked_for(scenario: Scenario, end):
+    answered_without_proof(scenario, expires=in_seconds(scenario, 10))
+    assert end(scenario) == "reconciling"
+    assert scenario.due_in("a") == 60
+    scenario.world.advance(60)
+
+    decision = scenario.look("a")
+    assert (decision.known, decision.is_last) == (frozenset({"1"}), True)
+    assert scenario.commit(decision.lease, "2", reconciled=True)
+
+
+@pytest.mark.parametrize(("end", "state"), ENDS.items())
+def test_a_request_without_a_run_then_ends_as_it_would_have(scenario: Scenario, end, state: str):
+    answered_without_proof(scenario, expires=in_seconds(scenario, 10))
+    end(scenario)
+    scenario.world.advance(60)
+    lease = scenario.look("a").lease
+
+    assert scenario.ledger.retry(lease, BUSY, 30) == state
+    assert scenario.ledger.retry(lease, BUSY, 30) == state
+    assert scenario.names("a")[-2:] == ["reconciling", state]
+    assert scenario.last("a").get("code") == {"rejected": "43010", "gave_up": "9"}.get(state)
+    assert ("expires" in scenario.last("a")) == (state == "expired")
+    assert scenario.due_in("a") is None
+
+
+def test_a_refusal_by_http_alone_is_looked_for_before_it_rejects(scenario: Scenario):
+    scenario.arrives("a")
+    assert rejected_by_http(scenario) == "reconciling"
+    scenario.world.advance(60)
+
+    assert scenario.ledger.retry(scenario.look("a").lease, BUSY, 30) == "rejected"
+
+
+@pytest.mark.parametrize("end", [refused, given_up, rejected_by_http])
+def test_an_end_that_waits_for_a_look_is_the_same_when_it_is_asked_for_again(scenario: Scenario, end):
+    answered_without_proof(scenario)
+    lease = scenario.sends("a")
+    again = {
+        refused: lambda: scenario.ledger.reject(lease, NO),
+        given_up: lambda: scenario.ledger.retry(lease, BUSY, 7 * HOUR),
+        rejected_by_http: lambda: scenario.ledger.reject(lease, BAD_REQUEST),
+    }[end]
+
+    assert [again(), again()] == ["reconciling", "reconciling"]
+    assert scenario.names("a").count("reconciling") == 1
+
+
+def test_workers_that_die_after_an_answer_without_proof_leave_a_look(scenario: Scenario):
+    answered_without_proof(scenario)
+    for _ in range(5):
+        scenario.claim("a")
+        scenario.world.advance(180)
+
+    assert scenario.names("a")[-1] == "reconciling"
+
+
+def test_after_a_look_the_next_end_needs_no_other(scenario: Scenario):
+    answered_without_proof(scenario)
+    scenario.ledger.mark_ambiguous(scenario.sends("a"), DENIED, 60, scenario.policy)
+    scenario.world.advance(60)
+    scenario.ledger.retry(scenario.look("a").lease, BUSY, 1)
+    scenario.world.advance(1)
+
+    assert given_up(scenario) == "gave_up"
+
+
+def test_an_answer_to_a_query_says_nothing_of_a_start(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), REFUSED_BY_HTTP, 1)
+    scenario.world.advance(1)
+
+    assert scenario.claim("a").earlier is None
+
+
+def test_an_answer_without_proof_counts_also_where_its_mark_was_not_written(scenario: Scenario):
+    scenario.arrives("a")
+    lease = scenario.sends("a", ("1",))
+    scenario.ledger.retry(lease, REFUSED_BY_HTTP, 1)
     scenario.world.advance(1)
 
     assert scenario.claim("a").earlier == Intent(known=frozenset({"1"}))

@@ -217,6 +217,29 @@ def test_what_was_not_started_gives_its_window_back_after_a_forced_run_has_faile
     assert isinstance(scenario.claim("next"), StartNow)
 
 
+def test_the_pause_after_a_forced_run_that_failed_stays_when_an_earlier_start_was_not_one(scenario: Scenario):
+    record_start_unknown(scenario, window=1)
+    scenario.world.advance(HOUR - 30)
+    forced_start(scenario, 5)
+    scenario.ends("forced", "import_failed")
+    resolve(scenario, None)
+
+    assert window_left(scenario) == pytest.approx(60 / HOUR)
+
+
+def test_what_was_not_started_leaves_the_longer_window_of_a_start_before_it(scenario: Scenario):
+    scenario.arrives_and_starts("first", window=5)
+    scenario.ends("first")
+    scenario.arrives("a", force=True, reason="urgent")
+    scenario.in_doubt("a", results_delay=0)
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, (), 1)
+    forced_start(scenario, 1)
+    scenario.ends("forced")
+    resolve(scenario, None)
+
+    assert window_left(scenario) == 5
+
+
 def test_the_word_about_one_start_leaves_the_window_of_others(scenario: Scenario):
     record_start_unknown(scenario, window=3)
     scenario.arrives("b", force=True, reason="urgent")

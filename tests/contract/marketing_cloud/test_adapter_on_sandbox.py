@@ -82,6 +82,28 @@ def test_a_refused_token_is_renewed_once_and_the_start_goes_through(real, fault)
     assert len(real.applied("orders")) == 1
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 413, 429, 431, 503])
+def test_a_start_that_was_applied_and_refused_by_a_server_between_is_sent_once(real, status):
+    real.define("orders")
+    real.control.add_fault("http_any_after_applying", status=status)
+
+    assert not isinstance(start(real, "orders"), Accepted)
+    assert len(real.applied("orders")) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_login_that_http_refuses_for_a_start_is_renewed_and_the_start_is_not_sent_again(sandbox, status):
+    real = on_sandbox(sandbox, "token")
+    real.define("orders")
+    start(real, "orders")
+    real.control.add_fault("http_any", status=status, operation="Perform", count=1)
+    fault = start(real, "orders")
+
+    assert (fault.code, fault.account_wide) == ("http_refused", True)
+    assert isinstance(start(real, "orders"), Accepted)
+    assert len(real.applied("orders")) == 2
+
+
 def test_a_token_that_expired_in_the_meantime_is_renewed(real):
     real.define("orders")
     start(real, "orders")

@@ -35,6 +35,7 @@ NOT_APPLIED = {
 APPLIED = {
     "drop_after_applying": "reset",
     "http_500_after_applying": 500,
+    "http_any_after_applying": 403,
     "fault_2_after_applying": "2",
     "missing_task": "no task",
     "garbage": 200,

@@ -1,6 +1,7 @@
 """The list of wrong changes; file, what stands there once, what stands there instead."""
 
 from tests.support.mutants.mutant import Mutant
+from tests.support.mutants.wrong_doubts import DOUBTS
 from tests.support.mutants.wrong_losses import LOSSES
 from tests.support.mutants.wrong_operations import OPERATIONS
 
@@ -24,20 +25,6 @@ MUTANTS = (
     Mutant("starting", "if a.account_wide and r.owner ~= '' then", "if r.owner ~= '' then"),
     Mutant("starting", "if a.account_wide and r.owner ~= '' then", "if a.account_wide then"),
     Mutant("starting", "if a.account_wide and r.owner ~= '' then", "if false then"),
-    Mutant("starting", "denied = a.denied, doubted", "doubted"),
-    Mutant("starting", "doubted = a.doubted and '1' or nil})", "})"),
-    Mutant("starting", "doubted = a.doubted and '1' or nil})", "doubted = '1'})"),
-    Mutant("starting", "    if not r.unproved then\n", "    if true then\n"),
-    Mutant("starting", "unproved = a.unproved and '1' or nil", "unproved = '1'"),
-    Mutant("starting", "unproved = a.unproved and '1' or nil", ""),
-    Mutant("starting", "{unproved = '1', doubted", "{doubted"),
-    Mutant("starting", "a.let_go and not r.unproved", "a.let_go"),
-    Mutant("claim", "  if r.unproved then more.known,", "  if true then more.known,"),
-    Mutant("claim", "  if r.unproved then more.known,", "  if false then more.known,"),
-    Mutant("claim", "r.known or '[]', present(r.above) end", "r.known or '[]', nil end"),
-    Mutant("claim", "owner = '', denied = ''})", "owner = ''})"),
-    Mutant("claim", "or nil, denied = present(r.denied),\n    newest", "or nil,\n    newest"),
-    Mutant("claim", "above = r.above, denied = present(r.denied),", "above = r.above,"),
     # Fences and leases.
     Mutant("lease", "if d.holder ~= a.id or int(d.fence) ~= a.fence then", "if d.holder ~= a.id then"),
     Mutant("lease", "if d.holder ~= a.id or int(d.fence) ~= a.fence then", "if int(d.fence) ~= a.fence then"),
@@ -113,11 +100,6 @@ MUTANTS = (
     ),
     # Files that were replaced.
     Mutant("duplicates", "and not has_other_content(r, file)", ""),
-    Mutant("duplicates", "if r.doubted then", "if false then"),
-    Mutant("duplicates", "extra.window_opens = begin_window", "local _ = begin_window"),
-    Mutant("starting", "doubted = not present(r.denied) and '1' or nil})", "doubted = '1'})"),
-    Mutant("starting", "doubted = not present(r.denied) and '1' or nil})", "})"),
-    Mutant("starting", "(found.state == 'gave_up' or found.state == 'start_unknown')", "found.state == 'gave_up'"),
     Mutant(
         "starting",
         "found and (found.state == 'rejected' or found.state == 'start_unknown')",
@@ -144,10 +126,13 @@ MUTANTS = (
     Mutant("starting", "if not r or r.state ~= 'starting' then return -1 end", "if not r then return -1 end"),
     Mutant("starting", "local values = {sent = '1'}", "local values = {sent = '0'}"),
     Mutant("starting", "extend_lease(a.id, r, d)", ""),
-    Mutant("starting", "{sent = '0'}", "{sent = '1'}"),
     # Suspects: one at a time.
     Mutant("lease", "int(over) == 0 or (r.outlived", "(r.outlived"),
-    Mutant("claim", "return other and wait_as_suspect(other) or begin_attempt() end", "return begin_attempt() end"),
+    Mutant(
+        "claim",
+        "return other and wait_as_suspect(other) or attempt_unless_paused() end",
+        "return attempt_unless_paused() end",
+    ),
     Mutant("claim", "    if other then return wait_as_suspect(other) end\n", ""),
     Mutant("claim", "  new_fence(id, r, d)\n", ""),
     Mutant("claim", "  new_fence(id, r, d)\n", "  d.holder = id\n"),
@@ -221,9 +206,8 @@ MUTANTS = (
     Mutant("lease", "    if d.previous_window_by == id then\n", "    if false then\n"),
     Mutant("lease", "    if d.previous_window_by == id then\n", "    if d.own_window then\n"),
     Mutant("lease", "      set(definition_key(r), d, {window = d.own_window})\n", ""),
-    Mutant(
-        "lease", "d.previous_window_by or ''})\n    forget_previous_window(r, d)\n", "d.previous_window_by or ''})\n"
-    ),
+    Mutant("lease", "str(math.max(now + ms, int(d.previous_window)))", "str(now + ms)"),
+    Mutant("lease", "or ''})\n  end\n  forget_previous_window(r, d)\n", "or ''})\n  end\n"),
     Mutant("following", "if a.outcome == 'import_failed' then return note_error", "if true then return note_error"),
     Mutant("following", "  if a.on_error ~= 'free' then return end\n", ""),
     Mutant("following", "{errors = int(d.errors) + 1}", "{errors = 1}"),
@@ -309,24 +293,28 @@ MUTANTS = (
     Mutant("upkeep", "if not r.early or is_early(r) then", "if is_early(r) then"),
     Mutant("upkeep", "elseif a.final and not is_early(r) then", "elseif a.final then"),
     # Duplicates and follow-ups.
-    Mutant("duplicates", "if file and file ~= id and same and", "if file and file ~= id and"),
-    Mutant("duplicates", "if file and file ~= id and same and", "if file and file ~= id and r.exact and"),
+    Mutant("duplicates", "and file ~= r.replays and same and", "and file ~= r.replays and"),
+    Mutant("duplicates", "and file ~= r.replays and same and", "and file ~= r.replays and r.exact and"),
     Mutant("duplicates", "r.exact or not r.event_id and (", "r.exact or ("),
     Mutant("duplicates", "if event and event ~= id then", "if false then"),
     Mutant("duplicates", "local file = r.fp and not r.force and", "local file = r.fp and"),
-    Mutant("claim", "if policy.when_too_soon == 'drop' then", "if false then"),
+    Mutant("claim", "if policy.when_too_soon == 'drop' and not pause then", "if false then"),
     Mutant("duplicates", "if at > int(r.at) or (at == int(r.at) and other > id) then", "if at < int(r.at) then"),
     Mutant("duplicates", "if at > int(r.at) or (at == int(r.at) and other > id) then", "if at > int(r.at) then"),
     Mutant("duplicates", "and not fields[3] then", "then"),
     Mutant("follow_ups", "(r.force and 1e13 or 0)", "0"),
     Mutant(
         "follow_ups",
-        "local at = r.force and now or math.max(int(d.window), now)",
-        "local at = math.max(int(d.window), now)",
+        "local at, first = r.force and now or math.max(int(d.window), now), first",
+        "local at, first = math.max(int(d.window), now), first",
     ),
-    Mutant("follow_ups", "if d.holder or first_follow_up(r) ~= id then at =", "if false then at ="),
+    Mutant("follow_ups", "if d.holder or first ~= id then at =", "if false then at ="),
     Mutant("claim", "  if first_follow_up(r) ~= id then\n", "  if false then\n"),
-    Mutant("claim", "  if not why then return begin_attempt() end\n", "  if true then return begin_attempt() end\n"),
+    Mutant(
+        "claim",
+        "  if not why then return attempt_unless_paused() end\n",
+        "  if true then return attempt_unless_paused() end\n",
+    ),
     Mutant("duplicates", "  forget(id, r)\n  local stays", "  local stays"),
     Mutant("lease", "if not d.holder then wake_first_follow_up(r, d) end\n  if next(d)", "if next(d)"),
     Mutant("follow_ups", "f[1] and now or math.max(now, int(d.window))", "math.max(now, int(d.window))"),
@@ -378,7 +366,7 @@ MUTANTS = (
     Mutant("starting", "if not d.holder or d.holder == id then", "if true then"),
     Mutant("starting", "  remember(id, r)\n", ""),
     Mutant("starting", "  r = create(id, a)", "  return 0"),
-    Mutant("starting", "if r.state == 'retrying' then return 'retrying' end", ""),
+    Mutant("starting", "if r.state == 'retrying' or waits_for_look(r) then", "if waits_for_look(r) then"),
     Mutant("starting", "if now + a.delay > int(r.retry_until) and", "if now + a.delay >= int(r.retry_until) and"),
     Mutant("starting", "and r.state == 'starting' then", "then"),
     Mutant("starting", "not_before = str(now + a.delay), worker_losses = 0}", "not_before = str(now + a.delay)}"),
@@ -455,7 +443,7 @@ MUTANTS = (
     Mutant("claim", "  if is_over() then return expire() end\n", ""),
     Mutant("claim", "{accepted = true, deferred = true, retrying = true}", "{accepted = true, retrying = true}"),
     Mutant("claim", "{accepted = true, deferred = true, retrying = true}", "{accepted = true, deferred = true}"),
-    Mutant("claim", "  leave_follow_ups(id, r)\n  end_unstarted(id, r, 'expired'", "  end_unstarted(id, r, 'expired'"),
+    Mutant("claim", "  leave_follow_ups(id, r)\n  return end_unless", "  return end_unless"),
     Mutant("lib", "due_at(id, r, r.expires and math.min(at, int(r.expires)) or at)", "due_at(id, r, at)"),
     Mutant(
         "lib", "r.not_before and math.max(now, int(r.not_before)) or now + cfg.accept_grace", "now + cfg.accept_grace"
@@ -481,6 +469,7 @@ MUTANTS = (
     Mutant("follow_ups", "str(f[2] and math.min(at, int(f[2])) or at)", "str(at)"),
     Mutant("follow_ups", "  waits_until(id, r, at)\n", "  due_at(id, r, at)\n"),
     Mutant("starting", "  waits_until(a.id, r, now + a.delay)\n", "  due_at(a.id, r, now + a.delay)\n"),
+    *DOUBTS,
     *LOSSES,
     *OPERATIONS,
 )

@@ -24,7 +24,7 @@ NEVER_SENT = (
     "not_sent",
     "token_unavailable",
 )
-TURNED_AWAY = ("login_failed", "token_refused", "http_429")
+TURNED_AWAY = ("login_failed", "token_refused", "http_refused", "http_429")
 MAY_HAVE_ARRIVED = (
     "read_timeout",
     "reset",
@@ -123,7 +123,8 @@ def test_a_known_text_stands_for_a_code_that_is_missing_or_unknown(code, text, e
 
 
 @pytest.mark.parametrize(
-    "situation", ["token_unavailable", "login_failed", "token_refused", "proxy_refused", "http_429", "http_503"]
+    "situation",
+    ["token_unavailable", "login_failed", "token_refused", "proxy_refused", "http_refused", "http_429", "http_503"],
 )
 def test_login_and_throttling_hit_the_whole_account(situation):
     assert after_situation(situation, "…").account_wide

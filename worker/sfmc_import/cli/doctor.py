@@ -31,6 +31,7 @@ from sfmc_import.settings.model import unplaced_schedules
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 FIXES = {
     "login_failed": "check SFMC_CLIENT_ID, SFMC_CLIENT_SECRET, SFMC_ACCOUNT_ID, and the access of the package",
+    "http_refused": "check SFMC_SOAP_URL, a server between that refuses, and the rights of the installed package",
     "token_refused": "check SFMC_ACCOUNT_ID and the rights of the installed package (Imports, Data Extensions, Lists)",
     "dns": "check the subdomain in SFMC_AUTH_URL and SFMC_SOAP_URL",
     "tls": "if a proxy replaces certificates, set SFMC_CA_BUNDLE to the file of its certificates",

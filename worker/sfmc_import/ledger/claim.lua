@@ -97,11 +97,15 @@ end
 local EXPIRES = {accepted = true, deferred = true, retrying = true}
 local function is_over() return r.expires and int(r.expires) <= now end
 
+local function end_unless_started(state, extra)
+  end_after_look(id, r, state, extra)
+  return r.state == 'reconciling' and not_yet() or already_ended()
+end
+
 -- The deadline of the sender is over, and nothing was sent.
 local function expire()
   leave_follow_ups(id, r)
-  end_unstarted(id, r, 'expired', {expires = iso(int(r.expires))})
-  return already_ended()
+  return end_unless_started('expired', {expires = iso(int(r.expires))})
 end
 
 local function while_accepted()
@@ -171,8 +175,7 @@ local function lease_over()
   if is_over() then return expire() end
   local other = is_suspect(r) and other_suspect(id)
   if not to_blame then return other and wait_as_suspect(other) or attempt_unless_paused() end
-  end_unstarted(id, r, 'gave_up', {code = 'worker_lost', text = 'too many workers died with this request'})
-  return already_ended()
+  return end_unless_started('gave_up', {code = 'worker_lost', text = 'too many workers died with this request'})
 end
 
 local function mine_again() return r.owner == a.owner and int(d.fence) == int(r.fence) end

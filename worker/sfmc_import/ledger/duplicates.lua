@@ -89,6 +89,21 @@ local function end_unstarted(id, r, state, extra)
   if state ~= 'start_unknown' then take_up_duplicate(id) end
 end
 
+-- Ends such a request, unless its last attempt was answered without proof: then its run is looked for first. `retry`
+-- ends it when no run has appeared.
+local function end_after_look(id, r, state, extra)
+  if r.doubted or not r.unlooked then return end_unstarted(id, r, state, extra) end
+  local at, code = str(now + cfg.results_delay), extra.code or state
+  set(request_key(id), r, {ending = cjson.encode({state = state, extra = extra}), denied = code, sent = '0', owner = '',
+    not_before = at, reconcile_until = at})
+  local d = record(definition_key(r))
+  set(definition_key(r), d, {holder = id, lease = '0'})
+  keep_definition(r, d)
+  move(id, r, 'reconciling', {code = code, text = extra.text or 'its time is over, and it may have been started'})
+  due_at(id, r, int(at))
+  release_suspect(id)
+end
+
 -- Why a request is a duplicate, and of which request; nil when it is none. A file that is known by its name alone may
 -- have other content each time: with a source event of its own it is another arrival.
 local function seen_before(id, r, d)

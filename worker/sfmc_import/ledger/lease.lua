@@ -101,7 +101,9 @@ local function begin_window(id, r, d, ms)
   ms = math.max(ms, int(r.window))
   local values = {window_by = id, window = str(math.max(int(d.window), now + ms))}
   if d.window_by ~= id and int(d.window) > now then
-    values.previous_window, values.previous_window_by, values.own_window = d.window, d.window_by or '', str(now + ms)
+    values.previous_window, values.previous_window_by = d.window, d.window_by or ''
+    -- Without the earlier one: this start's, and what was open before both.
+    values.own_window = str(math.max(now + ms, int(d.previous_window)))
   elseif d.window_by ~= id and d.previous_window then
     forget_previous_window(r, d)
   end
@@ -124,6 +126,6 @@ local function restore_window(id, r, d, pause)
     set(definition_key(r), d, {window = str(closed)})
   else
     set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or ''})
-    forget_previous_window(r, d)
   end
+  forget_previous_window(r, d)
 end

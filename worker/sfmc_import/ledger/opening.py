@@ -29,6 +29,8 @@ def open_redis(settings: Settings) -> Redis:
 
 def open_ledger(settings: Settings) -> RedisLedger:
     """Open the ledger of a worker or of an operator; it connects on first use."""
-    ledger = RedisLedger(open_redis(settings), ledger_settings(settings))
+    client = open_redis(settings)
+    ledger = RedisLedger(client, ledger_settings(settings))
     ledger.works_off = True
+    ledger.server.watch(client)
     return ledger

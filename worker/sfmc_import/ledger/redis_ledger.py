@@ -1,7 +1,7 @@
 """The ledger on Redis or Valkey ≥ 6.2: each step is one script; connection trouble becomes LedgerUnavailableError."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -10,7 +10,7 @@ import orjson
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected, is_in_words_of_the_service
+from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected, is_in_words_of_the_service
 from sfmc_import.ledger.arguments import (
     as_json,
     intent_arguments,
@@ -24,6 +24,7 @@ from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.ledger.scripts import sources
+from sfmc_import.ledger.server_watch import ServerWatch
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
@@ -61,13 +62,11 @@ class RedisLedger:
         self._client = client
         self._settings = settings
         self.keys = Keys(settings.prefix)
-        self._run_id: str | None = None
-        # Called with the `run_id` of a server that may lack the last writes; starts are careful then.
-        self.on_server_change: Callable[[str], object] = str
         self._scripts = {
             step: Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
             for step, text in (scripts or sources(settings.for_scripts())).items()
         }
+        self.server = ServerWatch(self._scripts["note_server"].text, self.keys)
 
     def _run(self, step: str, arguments: dict[str, Any]) -> Any:
         script = self._scripts[step]
@@ -76,19 +75,10 @@ class RedisLedger:
             try:
                 return self._client.evalsha(script.sha, *argv)
             except NoScriptError:
-                # A server that was started anew, or took over, knows no script: whoever brings one has looked first.
-                self._note_server()
+                # A proxy may keep its connection to us while it takes another server.
+                if self.works_off:
+                    self.server.note(self._client.info("server")["run_id"], self._client.execute_command)
                 return self._client.eval(script.text, *argv)
-
-    def _note_server(self) -> None:
-        run_id = self._client.info("server").get("run_id") if self.works_off else None
-        if not run_id or run_id == self._run_id:
-            return
-        note = as_json({"run_id": run_id, "is_another": self._run_id is not None})
-        changed = self._client.eval(self._scripts["note_server"].text, 2, self.keys.due, self.keys.stream, note)
-        self._run_id = run_id
-        if changed:
-            self.on_server_change(run_id)
 
     def _run_confirmed(self, step: str, arguments: dict[str, Any]) -> Any:
         """Run a script and have it confirmed on the same connection, as the durability setting asks."""
@@ -215,7 +205,7 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.retry."""
         pause = milliseconds(delay)
         more = {"delay": pause, "let_go": let_go, "account_wide": is_account_wide(fault), "waits": reason_of(fault)}
-        state = self._step("retry", lease, code=fault.code, text=fault.text, **more)
+        state = self._step("retry", lease, code=fault.code, text=fault.text, unproved=fault.code in UNPROVED, **more)
         return None if state is None else str(state.decode())
 
     def mark_ambiguous(self, lease: Lease, fault: Fault, delay: float, policy: Policy) -> bool:
@@ -241,7 +231,7 @@ class RedisLedger:
 
     def reject(self, lease: Lease, fault: Rejected) -> str | None:
         """See sfmc_import.ports.Ledger.reject."""
-        state = self._step("reject", lease, code=fault.code, text=fault.text)
+        state = self._step("reject", lease, code=fault.code, text=fault.text, unproved=fault.code in UNPROVED)
         return None if state is None else str(state.decode())
 
     def unassigned_task_ids(self, mid: str, task_ids: Collection[str]) -> frozenset[str]:

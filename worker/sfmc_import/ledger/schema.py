@@ -130,6 +130,18 @@ REQUEST = Key(
             " and one run that has appeared since is taken for its",
         ),
         Field(
+            name="unlooked",
+            kind="flag",
+            kept_at_end=False,
+            meaning="no run was looked for since the results delay of an answer without proof",
+        ),
+        Field(
+            name="ending",
+            kind="json",
+            kept_at_end=False,
+            meaning="how the request ends if the look after an answer without proof finds no run",
+        ),
+        Field(
             name="doubted",
             kind="flag",
             kept_at_end=False,

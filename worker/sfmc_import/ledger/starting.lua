@@ -25,11 +25,17 @@ end
 
 function steps.record_intent() return steps.renew_intent(true) end
 
--- Takes the mark of `renew_intent` back; what was answered without proof leaves its intent to the next attempt.
+-- The answer to what was sent does not prove that nothing was applied: its intent stays, and its run is looked for.
+local function note_unproved(r)
+  if a.unproved and r.sent == '1' then set(request_key(a.id), r, {unproved = '1', unlooked = '1'}) end
+end
+
+-- Takes the mark of `renew_intent` back.
 function steps.withdraw_intent()
   local r = current_lease()
   if not r or r.state ~= 'starting' then return 0 end
-  set(request_key(a.id), r, {sent = '0', unproved = a.unproved and '1' or nil})
+  note_unproved(r)
+  set(request_key(a.id), r, {sent = '0'})
   return 1
 end
 
@@ -71,26 +77,41 @@ function steps.started()
   return 1
 end
 
+local ENDED_UNSTARTED = {gave_up = true, rejected = true, expired = true, start_unknown = true}
+
+-- The same call came before: it ended the request, but for a look.
+local function waits_for_look(r) return r.ending and r.owner == '' end
+
+-- No run has appeared: the end that was decided before the look.
+local function end_as_decided(r)
+  local ending = cjson.decode(r.ending)
+  end_unstarted(a.id, r, ending.state, ending.extra)
+  return r.state
+end
+
 -- Nothing was applied: due again after a pause, or the end when the retry deadline would be over.
 -- With `let_go` others may have the definition meanwhile, unless a run of this request may come to light.
 function steps.retry()
   local r, found = current_lease()
   if not r then
-    local ended = found and (found.state == 'gave_up' or found.state == 'start_unknown')
+    local ended = found and ENDED_UNSTARTED[found.state]
     return (ended or found and found.postponed and int(found.fence) == a.fence) and found.state
   end
-  if r.state == 'retrying' then return 'retrying' end
+  if r.state == 'retrying' or waits_for_look(r) then return r.state end
   if r.state ~= 'starting' and r.state ~= 'reconciling' then return nil end
+  if r.ending then return end_as_decided(r) end
+  note_unproved(r)
   set(request_key(a.id), r, {sent = '0', owner = '', not_before = str(now + a.delay), worker_losses = 0})
   -- What hits the whole account ends no single request: this attempt and its pause do not count.
   if a.account_wide then
     set(request_key(a.id), r, {retry_until = str(int(r.retry_until) + now - int(r.since) + a.delay)})
   elseif now + a.delay > int(r.retry_until) and r.state == 'starting' then
-    end_unstarted(a.id, r, 'gave_up', {code = a.code, text = a.text})
+    end_after_look(a.id, r, 'gave_up', {code = a.code, text = a.text})
     return r.state
   end
   if r.state == 'reconciling' then
     set(request_key(a.id), r, {unproved = '1', doubted = not present(r.denied) and '1' or nil})
+    drop(request_key(a.id), r, {'unlooked'})
   end
   local lets_go = a.let_go and not r.unproved
   if lets_go then set(request_key(a.id), r, {postponed = '1'}) end
@@ -146,12 +167,14 @@ function steps.record_start_unknown()
 end
 
 -- Ends as rejected: nothing was started, so the definition, the file and the source event are free again. Answers the
--- state of the end.
+-- state of the end, or `reconciling` if a run is looked for first.
 function steps.reject()
   local r, found = current_lease()
   if not r then return found and (found.state == 'rejected' or found.state == 'start_unknown') and found.state end
+  if waits_for_look(r) then return r.state end
   if r.state ~= 'starting' then return nil end
-  end_unstarted(a.id, r, 'rejected', {code = a.code, text = a.text})
+  note_unproved(r)
+  end_after_look(a.id, r, 'rejected', {code = a.code, text = a.text})
   return r.state
 end
 

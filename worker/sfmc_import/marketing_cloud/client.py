@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from sfmc_import.calls import retry_call
-from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected, after_query, after_situation
+from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected, after_query, after_situation
 from sfmc_import.file_format import FileDescription
 from sfmc_import.marketing_cloud.envelopes import (
     Envelopes,
@@ -51,6 +51,9 @@ from sfmc_import.runs import ENHANCED_FTP, Accepted, Definition, FileLocation, R
 
 Parsed = TypeVar("Parsed", Accepted, Page)
 HeaderValues = Mapping[str, str]
+
+REFUSALS = frozenset({"token_refused", "http_refused"})
+"""Answers after which another token may be accepted."""
 
 LOGIN_REFUSED = frozenset({"login_failed", "12"})
 SECRET_PLACEHOLDERS = ("token", "password", "nonce")
@@ -107,7 +110,7 @@ class SoapCall:
         self._outages: dict[str, Outage] = {}
 
     def start(self, mid: str, customer_key: str, not_after: float) -> Accepted | Fault:
-        """Send Perform "start" once; twice only where the first was refused for its token."""
+        """Send Perform "start" once; twice only where the service says that it refused the token of the first."""
 
         def may_send() -> bool:
             return self._clock() < not_after
@@ -118,7 +121,7 @@ class SoapCall:
 
         if not may_send():
             return after_situation("lease_over", "the time to send this start was over before a login was there")
-        return self._pause.fault() or self._with_login(mid, perform, not_after)
+        return self._pause.fault() or self._with_login(mid, perform, not_after, is_start=True)
 
     def page(self, mid: str, query: Query, not_after: float) -> Page | Fault:
         """Send one Retrieve."""
@@ -129,36 +132,39 @@ class SoapCall:
 
         return self._pause.fault() or self._with_login(mid, retrieve, not_after)
 
-    def _with_login(self, mid: str, call: Callable[[HeaderValues], Parsed | Fault], not_after: float) -> Parsed | Fault:
+    def _with_login(
+        self, mid: str, call: Callable[[HeaderValues], Parsed | Fault], not_after: float, *, is_start: bool = False
+    ) -> Parsed | Fault:
         # A login that is refused is refused for each request of its business unit: one of them tries it at a time.
         outage = self._outages.get(mid) or self._outages.setdefault(mid, Outage(self._clock, LOGIN_REFUSED, mid=mid))
-        return outage.attempt(lambda: self._call(mid, call, not_after))
+        return outage.attempt(lambda: self._call(mid, call, not_after, is_start=is_start))
 
-    def _call(self, mid: str, call: Callable[[HeaderValues], Parsed | Fault], not_after: float) -> Parsed | Fault:
+    def _call(
+        self, mid: str, call: Callable[[HeaderValues], Parsed | Fault], not_after: float, *, is_start: bool
+    ) -> Parsed | Fault:
         login = self._logins.get(mid, not_after - self._clock())
         if isinstance(login, Fault):
             return login
         answer = _without_secrets(call, login)
-        if _was_refused(answer):
-            answer = self._repeat_with_fresh_login(mid, login, call, not_after)
+        if isinstance(answer, Fault) and answer.code in REFUSALS:
+            fresh = self._logins.renew(mid, login, not_after - self._clock())
+            # A server between may have passed the start on: the one who sends it again looks for its run first.
+            if not (is_start and answer.code in UNPROVED):
+                answer = _repeat(call, fresh, is_start=is_start)
         self._pause.note(answer)
         return answer
 
-    def _repeat_with_fresh_login(
-        self, mid: str, refused: Credential, call: Callable[[HeaderValues], Parsed | Fault], not_after: float
-    ) -> Parsed | Fault:
-        """Make the call once more: a refused token means that nothing was done, and a new one may be accepted."""
-        login = self._logins.renew(mid, refused, not_after - self._clock())
-        if isinstance(login, Fault):
-            return login
-        answer = _without_secrets(call, login)
-        if isinstance(answer, Fault) and _was_refused(answer):
-            return after_situation("login_failed", f"{answer.text}: {REFUSED_TWICE}")
-        return answer
 
-
-def _was_refused(answer: object) -> bool:
-    return isinstance(answer, Fault) and answer.code == "token_refused"
+def _repeat(
+    call: Callable[[HeaderValues], Parsed | Fault], fresh: Credential | Fault, *, is_start: bool
+) -> Parsed | Fault:
+    """Make the call once more: a refused token means that nothing was done, and a new one may be accepted."""
+    if isinstance(fresh, Fault):
+        return fresh
+    answer = _without_secrets(call, fresh)
+    if isinstance(answer, Fault) and answer.code in REFUSALS and not (is_start and answer.code in UNPROVED):
+        return after_situation("login_failed", f"{answer.text}: {REFUSED_TWICE}")
+    return answer
 
 
 def _without_secrets(call: Callable[[HeaderValues], Parsed | Fault], login: Credential) -> Parsed | Fault:

@@ -31,7 +31,8 @@ class Applied:
     """One start that was applied, in milliseconds; `request` is empty when somebody else asked for it.
 
     `read` is the name of the file that the run reads, None when there is no file for it. `end` is how it ends, as
-    the product calls it. `is_late` marks a row that appears after the results delay.
+    the product calls it. `is_late` marks a row that appears after the results delay. `answer` is the code of the fault
+    with which it was answered.
     """
 
     task_id: str
@@ -44,6 +45,7 @@ class Applied:
     ends_at: int
     end: str
     is_late: bool = False
+    answer: str = ""
 
     def row(self, now: int) -> Run:
         """The row as it shows now."""
@@ -109,7 +111,9 @@ class Cloud:
             update_type=found.update_type,
         )
 
-    def apply(self, now: int, key: str, request: str, sent_at: int | None = None, lag: float | None = None) -> Applied:
+    def apply(
+        self, now: int, key: str, request: str, sent_at: int | None = None, lag: float | None = None, answer: str = ""
+    ) -> Applied:
         """Start a run; its row appears as the plan says, or after `lag` seconds."""
         key = self._canonical(key)
         plan, number = self._plan, len(self.applied)
@@ -126,6 +130,7 @@ class Cloud:
             read=self._file_for(self.plans[key].file_spec, now),
             visible_at=NEVER if is_hidden else now + seen_after,
             is_late=lag is not None,
+            answer=answer,
             ends_at=now + round(plan.run * 1000 * chance[1]),
             end=_ODD_ENDS[int(odd * len(_ODD_ENDS))] if odd < 1 else "completed",
         )

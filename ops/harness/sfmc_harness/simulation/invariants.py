@@ -10,6 +10,7 @@ from sfmc_harness.simulation.cloud import NEVER, Applied, Cloud
 from sfmc_harness.simulation.history import History, ViolationError, name_of
 from sfmc_harness.simulation.plan import Plan
 from sfmc_harness.simulation.store import View
+from sfmc_import.faults import DENIED, UNPROVED
 from sfmc_import.ledger import LedgerSettings
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
@@ -187,6 +188,8 @@ class Invariants:
 
     def _is_excused(self, run: Applied, new: Applied) -> bool:
         """Its row never appears, and the policy is to repeat such a start; or it was denied and appears too late."""
+        if run.visible_at == NEVER and run.answer in {*UNPROVED, *DENIED}:
+            return True
         if run.is_late and (run.visible_at == NEVER or new.sent_at < run.visible_at):
             return True
         return run.visible_at == NEVER and self._policy.may_repeat(self._cloud.definition(run.key))
@@ -279,7 +282,9 @@ class Invariants:
             own = self._cloud.of_request(request)
             if outcome in RUN_ENDS:
                 yield from self._run_is_true(request, outcome, runs.get(str(task)))
-            elif outcome != "start_unknown" and own:
+            elif outcome != "start_unknown" and any(
+                run.visible_at < NEVER or run.answer not in UNPROVED for run in own
+            ):
                 yield "untrue", f"{request} is {outcome}, but {[run.task_id for run in own]} was started"
 
     def _run_is_true(self, request: str, outcome: str, run: Applied | None) -> Iterator[tuple[str, str]]:

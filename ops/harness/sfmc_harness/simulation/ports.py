@@ -14,7 +14,7 @@ from sfmc_harness.simulation.store import Store
 from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
-from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected
+from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected, after_situation
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, Refusal, Timing
@@ -29,7 +29,7 @@ _SLOW = frozenset({"trickle", "applied_later"})
 
 _NO_ANSWER, _RESET = Ambiguous("read_timeout", "no answer"), Ambiguous("reset", "reset")
 _DENIED = Ambiguous("http_denied", "HTTP 409", denied=True)
-_LOST: Mapping[str, Ambiguous] = {
+_LOST: Mapping[str, Fault] = {
     "cut_before_applying": _RESET,
     "applied_then_cut": _RESET,
     "applied_later": _NO_ANSWER,
@@ -38,8 +38,15 @@ _LOST: Mapping[str, Ambiguous] = {
     "denied": _DENIED,
     "denied_after_applying": _DENIED,
     "denied_and_late": _DENIED,
+    "http_403": after_situation("http_refused", "HTTP 403"),
+    "http_403_after_applying": after_situation("http_refused", "HTTP 403"),
+    "http_429_after_applying": after_situation("http_429", "HTTP 429"),
+    "http_400_after_applying": after_situation("http_400", "HTTP 400"),
+    "http_503_after_applying": after_situation("http_503", "HTTP 503"),
 }
 """What is answered in the place of a Task.ID."""
+
+_NOT_APPLIED = frozenset({"cut_before_applying", "denied", "http_403"})
 
 _LATE_SECONDS = RESULTS_DELAY + 1
 """A row that comes after the look that follows a denied start, and before the start is sent again."""
@@ -120,8 +127,9 @@ class SteppedCloud:
         lost = _LOST.get(fault)
         if fault == "applied_later":
             self._cloud.apply_later(now + round((CALL + seconds) * SECOND), key, request, now)
-        elif fault not in {"cut_before_applying", "denied"}:
-            applied = self._cloud.apply(now, key, request, lag=_LATE_SECONDS if fault == "denied_and_late" else None)
+        elif fault not in _NOT_APPLIED:
+            lag = _LATE_SECONDS if fault == "denied_and_late" else None
+            applied = self._cloud.apply(now, key, request, lag=lag, answer="" if lost is None else lost.code)
             if lost is None:
                 return Accepted(task_id=applied.task_id, soap_request_id=f"soap-{applied.task_id}"), None
         assert lost is not None

@@ -213,8 +213,8 @@ def test_any_other_status_is_ambiguous(understand, status):
 @pytest.mark.parametrize(
     ("status", "code"),
     [
-        (401, "token_refused"),
-        (403, "token_refused"),
+        (401, "http_refused"),
+        (403, "http_refused"),
         (407, "proxy_refused"),
     ],
 )

@@ -80,6 +80,8 @@ def test_a_start_that_was_applied_behind_a_refusal_by_http_is_found_and_not_sent
 
 HTTP_DENIED = after_situation("http_denied", "HTTP 409")
 BUSY_GATEWAY = after_situation("http_503", "HTTP 503")
+HTTP_REFUSED = after_situation("http_refused", "HTTP 403")
+BAD_REQUEST = after_situation("http_400", "HTTP 400")
 
 
 @pytest.mark.parametrize("baseline", [True, False])
@@ -111,13 +113,65 @@ def test_where_the_policy_repeats_a_run_is_looked_for_again_before_it_is_repeate
     assert (names(system)[-1], len(system.cloud.performs)) == ("completed", 1)
 
 
-@pytest.mark.parametrize("situation", ["token_refused", "http_429"])
+@pytest.mark.parametrize("situation", ["http_refused", "http_429"])
 def test_a_start_that_a_server_between_refused_after_passing_it_on_is_found(system: System, situation: str):
     system.cloud.fail("start", after_situation(situation, "HTTP"), applied=True)
     system.start(request())
     system.live()
 
     assert (names(system)[-1], len(system.cloud.performs)) == ("completed", 1)
+
+
+def test_a_start_that_was_applied_behind_http_400_is_found_before_it_is_rejected(system: System):
+    system.cloud.fail("start", BAD_REQUEST, applied=True)
+    system.start(request())
+    system.live()
+
+    assert (names(system)[-1], len(system.cloud.performs)) == ("completed", 1)
+
+
+def test_http_400_rejects_after_a_look_and_is_sent_once(system: System):
+    system.cloud.fail("start", BAD_REQUEST)
+    system.start(request())
+    system.live()
+
+    assert names(system) == ["accepted", "starting", "reconciling", "rejected"]
+    assert [each for each in system.cloud.calls if each[0] == "start"] == [("start", "daily")]
+
+
+def test_a_start_that_http_refuses_for_ever_ends_at_the_retry_deadline_and_its_run_was_looked_for(system: System):
+    system.policy = Policy(retry_deadline=600)
+    system.cloud.fail("start", HTTP_REFUSED, times=10**6)
+    system.start(request())
+    began = system.world.now_ms()
+    system.live()
+
+    assert names(system)[-2:] == ["reconciling", "gave_up"]
+    assert system.world.now_ms() - began < 1000 * 1000
+
+
+def test_where_the_query_is_refused_too_a_start_that_http_refused_waits(system: System):
+    system.policy = Policy(retry_deadline=600)
+    system.cloud.fail("start", HTTP_REFUSED)
+    system.start(request())
+    system.cloud.fail("runs_of", after_situation("login_failed", "no"), times=50)
+    began = system.world.now_ms()
+    system.live()
+
+    assert names(system)[-1] == "completed"
+    assert system.world.now_ms() - began > 3_600_000
+
+
+@pytest.mark.parametrize("fault", ["http_refused", "http_429"])
+@pytest.mark.parametrize("applied", [True, False])
+def test_a_request_whose_deadline_comes_after_an_answer_without_proof_ends_truly(
+    system: System, fault: str, applied: bool
+):
+    system.cloud.fail("start", after_situation(fault, "HTTP"), applied=applied)
+    system.start(request(expires=system.world.now_ms() / 1000 + 5))
+    system.live()
+
+    assert names(system)[-1] == ("completed" if applied else "expired")
 
 
 @pytest.mark.parametrize("baseline", [True, False])
