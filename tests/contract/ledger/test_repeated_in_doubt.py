@@ -184,15 +184,17 @@ def test_before_a_request_ends_after_an_answer_without_proof_its_run_is_looked_f
     answered_without_proof(scenario, expires=in_seconds(scenario, 10))
     assert end(scenario) == "reconciling"
     assert scenario.due_in("a") == 60
+    assert scenario.claim("a") == NotYet(state="reconciling")
     scenario.world.advance(60)
 
     decision = scenario.look("a")
-    assert (decision.known, decision.is_last) == (frozenset({"1"}), True)
+    assert (decision.known, decision.is_last, decision.denied is None) == (frozenset({"1"}), True, False)
     assert scenario.commit(decision.lease, "2", reconciled=True)
 
 
-@pytest.mark.parametrize(("end", "state"), ENDS.items())
-def test_a_request_without_a_run_then_ends_as_it_would_have(scenario: Scenario, end, state: str):
+@pytest.mark.parametrize("end", ENDS)
+def test_a_request_without_a_run_then_ends_as_it_would_have(scenario: Scenario, end):
+    state = ENDS[end]
     answered_without_proof(scenario, expires=in_seconds(scenario, 10))
     end(scenario)
     scenario.world.advance(60)
@@ -204,6 +206,40 @@ def test_a_request_without_a_run_then_ends_as_it_would_have(scenario: Scenario, 
     assert scenario.last("a").get("code") == {"rejected": "43010", "gave_up": "9"}.get(state)
     assert ("expires" in scenario.last("a")) == (state == "expired")
     assert scenario.due_in("a") is None
+
+
+def test_the_look_before_an_end_is_the_last_also_where_an_earlier_one_had_a_deadline(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.ledger.mark_ambiguous(scenario.sends("a"), DENIED, 7 * HOUR, scenario.policy)
+    scenario.world.advance(7 * HOUR)
+    scenario.ledger.reconcile_later(scenario.look("a").lease, REFUSED_BY_HTTP, HOUR)
+    scenario.world.advance(HOUR)
+    scenario.ledger.retry(scenario.look("a").lease, BUSY, 1)
+    scenario.world.advance(1)
+    assert rejected_by_http(scenario) == "reconciling"
+    scenario.world.advance(60)
+
+    assert scenario.look("a").is_last
+
+
+def test_an_intent_without_a_list_stays_too(scenario: Scenario):
+    scenario.arrives_and_starts("first", task="5")
+    scenario.ends("first")
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    scenario.ledger.record_intent(lease, (), above=True)
+    scenario.ledger.retry(lease, REFUSED_BY_HTTP, 1)
+    scenario.world.advance(1)
+
+    assert scenario.claim("a").earlier == Intent(known=frozenset(), above="5")
+
+
+def test_a_doubted_start_ends_as_unknown_without_another_look(scenario: Scenario):
+    denied_by_http(scenario)
+    lease = scenario.sends("a")
+    scenario.ledger.withdraw_intent(lease, unproved=True)
+
+    assert scenario.ledger.reject(lease, NO) == "start_unknown"
 
 
 def test_a_refusal_by_http_alone_is_looked_for_before_it_rejects(scenario: Scenario):

@@ -48,7 +48,7 @@ DOUBTS = (
     Mutant(
         "duplicates", "sent = '0', owner = '',\n    not_before = at,", "sent = '0', owner = '',\n    not_before = '0',"
     ),
-    Mutant("duplicates", "reconcile_until = at})", "})"),
+    Mutant("duplicates", "  drop(request_key(id), r, {'reconcile_until'})\n", ""),
     Mutant("duplicates", "d, {holder = id, lease = '0'})", "d, {holder = id})"),
     Mutant("duplicates", "  due_at(id, r, int(at))\n", ""),
     Mutant("starting", "{unproved = '1', doubted", "{doubted"),

@@ -34,6 +34,7 @@ from sfmc_import.retrying import (
 TRANSIENT = NotApplied("13", "not processed")
 THROTTLED = NotApplied("http_429", "limited", account_wide=True, retry_after=77.0)
 LOGGED_OUT = NotApplied("login_failed", "no token", account_wide=True)
+REFUSED_BY_HTTP = NotApplied("http_refused", "HTTP 403")
 AMBIGUOUS = Ambiguous("reset", "connection reset")
 DENIED = Ambiguous("77777", "what is this", denied=True)
 UNAVAILABLE = Ambiguous("http_503", "busy", denied=True, account_wide=True, retry_after=300.0)
@@ -78,6 +79,9 @@ ROWS = [
     # What hits the whole account ends no single request.
     (REQUEST, LOGGED_OUT, 9, ENDED, Retry(457.5, "login_failed")),
     (REQUEST, THROTTLED, 1, ENDED, Retry(77.0, "http_429")),
+    # What a server between may have said: the row of a start has its time to appear.
+    (REQUEST, REFUSED_BY_HTTP, 1, MIDDLE, Retry(60.0, "http_refused")),
+    (REQUEST, REFUSED_BY_HTTP, 50, MIDDLE, Retry(457.5, "http_refused")),
     # What Marketing Cloud denies is looked up and tried again, and rejected when it is denied again.
     (REQUEST, DENIED, 1, MIDDLE, Reconcile(60.0, "77777")),
     (REQUEST, DENIED, 2, replace(LOOKED_UP, looked_up="8"), Reconcile(60.0, "77777")),

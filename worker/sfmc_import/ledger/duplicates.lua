@@ -95,7 +95,8 @@ local function end_after_look(id, r, state, extra)
   if r.doubted or not r.unlooked then return end_unstarted(id, r, state, extra) end
   local at, code = str(now + cfg.results_delay), extra.code or state
   set(request_key(id), r, {ending = cjson.encode({state = state, extra = extra}), denied = code, sent = '0', owner = '',
-    not_before = at, reconcile_until = at})
+    not_before = at})
+  drop(request_key(id), r, {'reconcile_until'})
   local d = record(definition_key(r))
   set(definition_key(r), d, {holder = id, lease = '0'})
   keep_definition(r, d)
