@@ -68,8 +68,11 @@ RULES = f"""## Rules
   login is wrong and not the request, as while a password is being changed, so requests wait until it is right.
 - A query changes nothing. No answer to it is final unless it names a lasting cause: a missing right, an unknown object
   or property, a code that is `Rejected`. A bare HTTP 400 is tried again.
-- Of the answers without a fault 401, 403, 407 and 429 (token, proxy, throttling) count as not applied. A server
-  between may give 401, 403 or 429 for a start that it passed on: the next attempt looks for a run first. Any other 4xx
+- Of the answers without a fault 401, 403 (`http_refused`), 407 and 429 (token, proxy, throttling) count as not applied,
+  and 400 rejects. A server between may give 400, 401, 403 or 429 for a start that it passed on: nothing is sent again
+  before the results delay, the next attempt looks for a run first, and a request whose last attempt was answered so is
+  looked for once more before it ends. `http_refused` right after a query with the same login was answered is that of
+  this request alone, and counts against its retry deadline. Any other 4xx
   (404, 408, 409, 413 …) is looked up before the start is sent again.
 - **denied**: Marketing Cloud says that it did not start, in words or with a code that are not known, with HTTP 503, or
   with such a 4xx (`http_denied`).
@@ -82,7 +85,8 @@ RULES = f"""## Rules
   its definition, also while it waits for midnight or for the day of its file.
 - A refused query does not end the search for a run before the reconcile deadline; at the deadline the request ends as
   `start_unknown`.
-- A refused token is renewed and the call made once more, because a refused token means that nothing was done.
+- A refused token is renewed and the call made once more, because a refused token means that nothing was done. After
+  HTTP 401 and 403 without a fault the token is renewed, and only queries are made once more.
 - The poll of a run that is in progress is a schedule, no failure: `runs.next_poll`, from SFMC_FOLLOW_MIN_INTERVAL to
   SFMC_FOLLOW_MAX_INTERVAL.
 """

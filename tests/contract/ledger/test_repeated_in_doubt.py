@@ -223,7 +223,8 @@ def test_the_look_before_an_end_is_the_last_also_where_an_earlier_one_had_a_dead
 
 
 def test_an_intent_without_a_list_stays_too(scenario: Scenario):
-    scenario.arrives_and_starts("first", task="5")
+    scenario.arrives("first")
+    scenario.start("first", task="5")
     scenario.ends("first")
     scenario.arrives("a")
     lease = scenario.go("a")
