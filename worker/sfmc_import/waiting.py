@@ -18,7 +18,7 @@ REASONS: Mapping[str, str] = {
     "circuit_open": "Marketing Cloud, or the login to it, does not work for the whole account.",
     "redis_unsure": "Redis lost writes, or did not confirm the last one: a start would not be safe.",
     "file_check": "Marketing Cloud would import another file now, or none.",
-    "backoff": "The last attempt failed, and nothing was started; it is tried again after a pause.",
+    "backoff": "The last attempt failed. It is tried again after a pause, and looked for first if it may have started.",
     "worker_lost": "A worker was lost with it, and such requests act one at a time.",
     "reconciling": "A start may have been applied: its run is looked for before anything is sent again.",
     "following": "The import runs; its result is asked for from time to time.",
