@@ -62,7 +62,7 @@ def test_a_run_before_the_arrival_does_not_count(scenario: Scenario):
     assert isinstance(scenario.claim("a"), NotYet)
 
 
-@pytest.mark.parametrize(("hours", "starts"), [(2, True), (0.5, False), (-1, True)])
+@pytest.mark.parametrize(("hours", "starts"), [(2, True), (0.5, False), (-1 / 30, True)])
 def test_since_a_time_of_day_a_run_before_the_arrival_counts(scenario: Scenario, hours: float, starts: bool):
     contacts_run(scenario, "c")
     scenario.world.advance(HOUR)
