@@ -9,6 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from redis.exceptions import RedisError
 from starlette.responses import Response, StreamingResponse
 
@@ -24,6 +25,8 @@ from sfmc_import.operations.views import ActionView, PauseView, RequestView, Vie
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server.answers import Answer, later, problem, response
+from sfmc_server.body_limit import BodyLimit
+from sfmc_server.description import described_problem
 from sfmc_server.given import ForceGiven, PauseGiven, Reason, ReplayGiven, ReplaysGiven, RequestGiven, ResolveGiven
 from sfmc_server.live_events import LiveEvents
 
@@ -113,13 +116,30 @@ Id = Annotated[str, Path(max_length=128)]
 Limit = Annotated[int, Query(ge=1, le=listing.MAX_LIMIT)]
 Cursor = Annotated[str | None, Query(max_length=128)]
 
-api = APIRouter(prefix="/v1")
+_ANSWERS = {
+    401: "There is no token that counts.",
+    403: "The role of the token does not allow it.",
+    404: "It is not there.",
+    409: "It does not fit the state of the request.",
+    422: "The request is not valid.",
+    503: "Not now: Redis or Marketing Cloud does not answer.",
+}
+api = APIRouter(
+    prefix="/v1",
+    dependencies=[Depends(HTTPBearer(auto_error=False, scheme_name="bearer"))],
+    responses={status: described_problem(text) for status, text in _ANSWERS.items()},
+)
 
 
 # --- Requests.
 
 
-@api.post("/requests", status_code=202, tags=["requests"])
+@api.post(
+    "/requests",
+    status_code=202,
+    tags=["requests"],
+    responses={200: {"model": RequestView, "description": "It has ended."}},
+)
 def submit(
     given: RequestGiven,
     caller: Submits,
@@ -252,7 +272,12 @@ Mid = Annotated[str, Path(pattern=r"^[0-9]{1,19}$")]
 Key = Annotated[str, Path(min_length=1, max_length=256)]
 
 
-@api.get("/definitions/{mid}/{customer_key}", tags=["definitions"], response_model=listing.DefinitionView)
+@api.get(
+    "/definitions/{mid}/{customer_key}",
+    tags=["definitions"],
+    response_model=listing.DefinitionView,
+    responses={304: {"description": "It has not changed."}},
+)
 def show_definition(
     mid: Mid,
     customer_key: Key,
@@ -344,7 +369,12 @@ def delete_dead_letter(letter_id: Id, _: Operates, access: Access) -> None:
     letters.delete(access.broker, access.broker_keys, letter_id)
 
 
-@api.get("/events", tags=["events"], response_model=listing.EventPage)
+@api.get(
+    "/events",
+    tags=["events"],
+    response_model=listing.EventPage,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
 def list_events(
     request: Request,
     _: Reads,
@@ -385,6 +415,7 @@ def add_to(app: FastAPI, access: ReadAccess, client: Client, is_ending: Callable
     app.state.access, app.state.client = access, client
     app.state.live = LiveEvents(access.stream, is_ending)
     app.include_router(api)
+    app.add_middleware(BodyLimit)
     handlers: Mapping[type[Exception], Callable[[Exception], Answer]] = {
         OperationError: _of_operation,
         letters.DeadLetterNotFoundError: lambda error: named("not_found", 404, str(error)),

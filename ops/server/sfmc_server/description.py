@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-TEXT = "Takes what file stores and event buses post, and says how it is. Problems are written as in RFC 9457."
+TEXT = "Starts imports, says why they wait, and takes what file stores and event buses post. Problems as in RFC 9457."
 
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
@@ -20,6 +20,11 @@ _SOURCE = {
 def _problem(text: str, headers: dict[str, Any] | None = None) -> dict[str, Any]:
     answer = {"description": text, "content": {"application/problem+json": {"schema": _PROBLEM}}}
     return answer | ({"headers": headers} if headers else {})
+
+
+def described_problem(text: str) -> dict[str, Any]:
+    """Describe an answer that is a problem, for the document."""
+    return _problem(text)
 
 
 def _json(text: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +112,7 @@ _COMPONENTS = {
                 "title": {"type": "string"},
                 "status": {"type": "integer", "minimum": 400, "maximum": 599},
                 "detail": {"type": "string"},
+                "errors": {"type": "array", "items": {"type": "object"}},
             },
         }
     },
