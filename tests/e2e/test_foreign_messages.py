@@ -291,6 +291,24 @@ def test_a_caller_that_waits_gets_the_outcome_of_the_start_when_it_is_known(
     assert never.get(timeout=30, disable_sync_subtasks=False) == {"request_id": never.id, "state": "expired"}
 
 
+def test_what_follows_an_import_is_sent_to_the_queue_that_its_sender_names(
+    stack: RunningSystem, client: Celery
+) -> None:
+    define(stack, "followed")
+    start = client.signature("imports.start", ["followed"], queue="imports")
+    link = client.signature("theirs.linked", ["by link"], queue="theirs", priority=5, immutable=True)
+    step = client.signature("theirs.chained", ["by chain"], queue="theirs", immutable=True)
+
+    start.link(link)
+    (start | step).apply_async()
+
+    with client.connection_for_read() as connection, connection.SimpleQueue("theirs") as theirs:
+        found = [theirs.get(timeout=30) for _ in range(2)]
+        assert sorted(message.headers["task"] for message in found) == ["theirs.chained", "theirs.linked"]
+        for message in found:
+            message.ack()
+
+
 def test_a_forced_start_is_an_event_that_says_why(stack: RunningSystem, client: Celery) -> None:
     define(stack, "forced", MaxImportFrequency=1)
     stack.await_event("completed", send(client, key="forced"))

@@ -167,7 +167,6 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_default_queue": request.QUEUE,
         "task_queues": [Queue(request.QUEUE), Queue(request.UPKEEP_QUEUE)],
         "task_routes": {name: {"queue": request.UPKEEP_QUEUE} for name in (request.SWEEP, request.FOLLOW)},
-        "task_create_missing_queues": False,
         "task_serializer": "json",
         "result_serializer": "json",
         "accept_content": ["json"],
@@ -250,6 +249,7 @@ def make_app() -> ImportApp:
         set_as_current=False,
         log=ImportLogging,
         loader=ImportLoader,
+        amqp="sfmc_import.foreign_queues:SendingToAll",
         task_cls=ImportTask,
         # Celery loads the tasks by name when a worker starts: they need the app, so the app cannot import them.
         include=["sfmc_import.tasks"],

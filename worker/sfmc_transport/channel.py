@@ -33,7 +33,7 @@ from sfmc_transport.delivery import (
     read_entry,
     read_unacked,
 )
-from sfmc_transport.queues import lists_of, names_of
+from sfmc_transport.queues import lists_of, names_of, rounded
 from sfmc_transport.unpacking import unpacked
 
 log = structlog.get_logger(__name__)
@@ -335,6 +335,7 @@ class ReliableChannel(stock.Channel):
     def _put(self, queue: str, message: Payload, **options: Any) -> None:
         names = names_of(message)
         if not names:
+            message["properties"]["priority"] = rounded(self._get_message_priority(message, reverse=False))
             super()._put(queue, message, **options)
             return
         source = self._source(queue, self._get_message_priority(message, reverse=False))

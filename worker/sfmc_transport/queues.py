@@ -20,6 +20,15 @@ def lists_of(queue: str) -> list[str]:
     return [queue, *(f"{queue}{SEPARATOR}{priority}" for priority in PRIORITIES[1:])]
 
 
+KOMBU_STEPS = (0, 3, 6, 9)
+"""The `priority_steps` of a worker that does not set them."""
+
+
+def rounded(priority: int) -> int:
+    """Round down to a priority that every worker reads: who takes the message may be one with the steps of kombu."""
+    return max(step for step in KOMBU_STEPS if step <= max(priority, 0))
+
+
 def length(client: Any, queue: str) -> int:
     """Count the messages that wait in a queue, over all priorities."""
     with client.pipeline(transaction=False) as pipe:

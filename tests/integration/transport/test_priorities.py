@@ -49,6 +49,16 @@ def test_a_sender_with_other_priority_steps_is_read_too(inbox, redis_server, ste
     assert sorted(named(inbox)) == list(PRIORITIES)
 
 
+def test_what_is_sent_stands_in_a_list_that_a_stock_worker_reads(raw, connect_reliably):
+    connection = connect_reliably()
+    for priority in PRIORITIES:
+        publish(connection, "theirs", {"n": priority}, priority=priority)
+
+    found = [raw.llen(key) for key in queues.lists_of("theirs")]
+    raw.delete(*queues.lists_of("theirs"))
+    assert found == [3, 0, 0, 3, 0, 0, 3, 0, 0, 1]
+
+
 def test_messages_are_read_in_order_of_priority(connect_reliably, redis_server):
     with Connection(redis_server.celery_url) as connection:
         for priority in (9, 3, 0, 6, 3, 0):
