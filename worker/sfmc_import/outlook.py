@@ -4,11 +4,12 @@ The rules are those of `ledger/claim.lua` for a new request with a file; a test 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sfmc_import.policy import Policy
 from sfmc_import.request import FileInfo
+from sfmc_import.runs import Definition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,8 @@ class Standing:
 
     Requests are plain mappings, as `status` shows them: `own` is the one with the id that the file has, `handled` the
     one that handled a file with its fingerprint (`event_handled` for its event), `holder` the one that holds the
-    definition, `first` the first follow-up. `window_left` is in seconds. `is_paused` by an operator.
+    definition, `first` the first follow-up. `window_left` is in seconds, as it was last computed; `window_age` are the
+    seconds since the start from which the window lasts, None where none is known. `is_paused` by an operator.
     """
 
     own: Mapping[str, Any] | None = None
@@ -26,6 +28,7 @@ class Standing:
     holder: Mapping[str, Any] | None = None
     first: Mapping[str, Any] | None = None
     window_left: float = 0.0
+    window_age: float | None = None
     window_by: str | None = None
     is_paused: bool = False
 
@@ -40,8 +43,9 @@ class Outlook:
     seconds: float | None = None
 
 
-def predict(file: FileInfo, standing: Standing, policy: Policy) -> Outlook:
-    """Say what would follow if this file were submitted now, and decided at once."""
+def predict(file: FileInfo, standing: Standing, policy: Policy, definition: Definition | None = None) -> Outlook:
+    """Say what would follow if this file were submitted now, and decided at once by this definition."""
+    standing = replace(standing, window_left=_window_left(standing, policy, definition))
     if standing.own is not None:
         return Outlook(what="duplicate", reason="same_request", by=_id(standing.own))
     if standing.event_handled is not None:
@@ -55,6 +59,12 @@ def predict(file: FileInfo, standing: Standing, policy: Policy) -> Outlook:
     if policy.when_too_soon == "drop" and not standing.is_paused:
         return Outlook(what="duplicate", reason="too_soon", by=waits.by, seconds=waits.seconds)
     return waits
+
+
+def _window_left(standing: Standing, policy: Policy, definition: Definition | None) -> float:
+    if standing.window_age is None or (definition is None and policy.frequency is None):
+        return standing.window_left
+    return max(0.0, policy.window(definition or Definition(customer_key="")) * 3600 - standing.window_age)
 
 
 def _wait(standing: Standing) -> Outlook:

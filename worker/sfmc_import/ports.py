@@ -145,7 +145,8 @@ class Ledger(Protocol):
     ) -> float | NotApplied | None:
         """Write the intent before the first attempt; seconds left of the lease, or None when the token is stale.
 
-        Gives NotApplied `paused` while an operator's pause holds the request.
+        Gives NotApplied `paused` while an operator's pause holds the request, and `window` while the window is not
+        over, as this `window` makes it: it counts from the last start, and may be longer than it was then.
 
         `window` is that of the start, in hours: whoever ends the request later may not be able to read the definition.
         With `above` every TaskResultID up to the newest that the ledger knows counts as known too.

@@ -151,7 +151,7 @@ def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps)
 
 # --- Check: what was true at arrival must be true at use.
 
-_LETS_GO = frozenset({"pattern_mismatch", "near_midnight"})
+_LETS_GO = frozenset({"pattern_mismatch", "near_midnight", "window"})
 """Reasons to wait that are the request's own: others may have the definition meanwhile."""
 
 

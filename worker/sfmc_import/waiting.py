@@ -34,6 +34,7 @@ _BY_CODE: Mapping[str, str] = {
     "pattern_mismatch": "file_check",
     "near_midnight": "file_check",
     "paused": "paused",
+    "window": "window",
     "writes_lost": "redis_unsure",
     "ledger_down": "redis_unsure",
 }

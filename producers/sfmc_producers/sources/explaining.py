@@ -158,7 +158,8 @@ class Explaining:
         key = definition.customer_key if isinstance(definition, Definition) else target.customer_key
         standing = self.ledger.standing(target.mid, key, file, request_id, event_id)
         policy, now = self.policies(target.mid, key), self.ledger.now()
-        outlook = predict(file, standing, policy)
+        known = definition if isinstance(definition, Definition) else None
+        outlook = predict(file, standing, policy, known)
         if standing.own is None and not isinstance(definition, Definition):
             return _without_definition(definition, target)
         if outlook.what == "start":

@@ -11,7 +11,14 @@ from sfmc_import.states import AlreadyEnded, FirstRead, NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario, file, request
 
 OBJECT_ID = "5e1ad037-29c3-de11-9a36-001e0bfba5bd"
-READ = Definition(customer_key=KEY, object_id=OBJECT_ID, file_spec="x.csv", update_type="Overwrite", destination="d")
+READ = Definition(
+    customer_key=KEY,
+    object_id=OBJECT_ID,
+    file_spec="x.csv",
+    update_type="Overwrite",
+    destination="d",
+    max_import_frequency=1,
+)
 OTHER_SPELLING = KEY.upper()
 
 

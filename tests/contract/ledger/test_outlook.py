@@ -26,7 +26,8 @@ class MovedReader(LedgerReader):
 
 
 def outlook(scenario: Scenario, wanted: FileInfo, event_id: str | None = None) -> Outlook:
-    return predict(wanted, MovedReader(scenario).standing(MID, KEY, wanted, "new", event_id), scenario.policy)
+    standing = MovedReader(scenario).standing(MID, KEY, wanted, "new", event_id)
+    return predict(wanted, standing, scenario.policy)
 
 
 def decided(scenario: Scenario, wanted: FileInfo, event_id: str | None = None) -> str:
@@ -78,6 +79,17 @@ def handled_unread(scenario: Scenario) -> None:
     scenario.ends("a")
 
 
+def window_that_the_policy_made_longer(scenario: Scenario) -> None:
+    window_over(scenario)
+    scenario.decide_by(frequency=3.0)
+
+
+def window_that_the_policy_made_shorter(scenario: Scenario) -> None:
+    in_window(scenario)
+    scenario.world.advance(HOUR / 2)
+    scenario.decide_by(frequency=0.4)
+
+
 def others_wait(scenario: Scenario) -> None:
     in_window(scenario)
     scenario.arrives("b")
@@ -115,6 +127,8 @@ SITUATIONS: list[tuple[Callable[[Scenario], None], str, str]] = [
     (in_window, "wait", "window"),
     (ended, "start", "free"),
     (window_over, "start", "free"),
+    (window_that_the_policy_made_longer, "wait", "window"),
+    (window_that_the_policy_made_shorter, "start", "free"),
     (handled, "duplicate", "file"),
     (handled_unread, "duplicate", "file"),
     (handled_with_other_content, "start", "free"),

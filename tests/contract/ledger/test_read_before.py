@@ -7,7 +7,7 @@ from sfmc_import.runs import Definition
 from sfmc_import.states import FirstRead, NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, KEY, Scenario, request
 
-READ = Definition(customer_key=KEY, update_type="Overwrite")
+READ = Definition(customer_key=KEY, update_type="Overwrite", max_import_frequency=1)
 LATER = Definition(customer_key=KEY, update_type="AddAndUpdate")
 FIRST, FIRST_LATER = FirstRead(update_type="Overwrite"), FirstRead(update_type="AddAndUpdate")
 

@@ -15,6 +15,7 @@ from sfmc_import.ledger.schema import LOSS, SERVER
 from sfmc_import.ledger.scripts import read_part
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.runs import Definition
 from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario, file, request
 from tests.support.ledger_world import RedisWorld
 
@@ -289,6 +290,9 @@ def test_a_request_of_odd_ids_and_keys_lives_its_life(scenario: Scenario, world:
 
 def test_policies_reach_the_scripts_as_they_are():
     assert policy_arguments(Policy(frequency_floor=1.5))["window"] == 5_400_000
+    assert policy_arguments(Policy(frequency_floor=1.5))["frequency"] is None
+    assert policy_arguments(Policy(frequency=0.5))["frequency"] == 1_800_000
+    assert policy_arguments(Policy(), Definition(customer_key="", max_import_frequency=2))["frequency"] == 7_200_000
 
 
 def noted_server(world: RedisWorld, before: str | None, *, first: bool = True) -> list[str]:

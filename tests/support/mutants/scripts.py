@@ -17,6 +17,7 @@ from tests.contract.ledger import (
     test_duplicates_taken_up,
     test_errors_in_a_row,
     test_follow_ups,
+    test_frequency_now,
     test_leases,
     test_losses,
     test_ordering,
@@ -68,6 +69,7 @@ BODIES = (
     test_pauses,
     test_cancelling,
     test_ordering,
+    test_frequency_now,
 )
 GIVEN = {"scenario", "world"}
 

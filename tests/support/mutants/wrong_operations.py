@@ -17,7 +17,7 @@ OPERATIONS = (
     Mutant("claim", "  if r.state == 'starting' then let_go_of_attempt(pause) end\n", ""),
     Mutant("claim", "  if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n", ""),
     Mutant("claim", "policy.when_too_soon == 'drop' and not pause", "policy.when_too_soon == 'drop'"),
-    Mutant("starting", "  if pause then return cjson.encode({pause.reason}) end\n", ""),
+    Mutant("starting", "  if pause then return cjson.encode({'paused', pause.reason}) end\n", ""),
     Mutant(
         "operators", "  if not CANCELLABLE[r.state] then return r.state end\n", "  if not r.state then return nil end\n"
     ),

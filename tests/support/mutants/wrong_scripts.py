@@ -4,6 +4,7 @@ from tests.support.mutants.mutant import Mutant
 from tests.support.mutants.wrong_doubts import DOUBTS
 from tests.support.mutants.wrong_losses import LOSSES
 from tests.support.mutants.wrong_operations import OPERATIONS
+from tests.support.mutants.wrong_windows import WINDOWS
 
 MUTANTS = (
     Mutant("upkeep", "if a.account_wide then", "if false then"),
@@ -195,19 +196,16 @@ MUTANTS = (
     Mutant("lease", "if d.window_by ~= id and int(d.window) > now then", "if int(d.window) > now then"),
     Mutant(
         "lease",
-        "set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or ''})",
+        "set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or '',\n"
+        "      window_from = d.previous_from or '0'})",
         "local none = 1",
     ),
-    Mutant(
-        "lease",
-        "{window = d.previous_window or '0', window_by = d.previous_window_by or ''}",
-        "{window = d.previous_window or '0'}",
-    ),
+    Mutant("lease", "window_by = d.previous_window_by or '',\n      window_from", "window_from"),
     Mutant("lease", "    if d.previous_window_by == id then\n", "    if false then\n"),
     Mutant("lease", "    if d.previous_window_by == id then\n", "    if d.own_window then\n"),
     Mutant("lease", "      set(definition_key(r), d, {window = d.own_window})\n", ""),
     Mutant("lease", "str(math.max(now + ms, int(d.previous_window)))", "str(now + ms)"),
-    Mutant("lease", "or ''})\n  end\n  forget_previous_window(r, d)\n", "or ''})\n  end\n"),
+    Mutant("lease", "d.previous_from or '0'})\n  end\n  forget_previous_window(r, d)\n", "d.previous_from or '0'})\n  end\n"),
     Mutant("following", "if a.outcome == 'import_failed' then return note_error", "if true then return note_error"),
     Mutant("following", "  if a.on_error ~= 'free' then return end\n", ""),
     Mutant("following", "{errors = int(d.errors) + 1}", "{errors = 1}"),
@@ -472,4 +470,5 @@ MUTANTS = (
     *DOUBTS,
     *LOSSES,
     *OPERATIONS,
+    *WINDOWS,
 )

@@ -5,6 +5,7 @@ import pytest
 from sfmc_import.outlook import Outlook, Standing, predict
 from sfmc_import.policy import Policy
 from sfmc_import.request import FileInfo
+from sfmc_import.runs import Definition
 
 FILE = FileInfo(location="/in", name="a.csv", size=5, modified_ns=1, content_hash="a" * 16)
 NAMED = FileInfo(location="/in", name="a.csv")
@@ -44,6 +45,16 @@ def test_a_file_known_by_name_alone_is_a_duplicate_only_while_something_is_in_it
     assert outlook(NAMED, handled=SAME).what == "start"
     assert outlook(NAMED, handled=SAME, holder=HOLDER).what == "duplicate"
     assert outlook(NAMED, handled=SAME, window_left=1.0).what == "duplicate"
+
+
+def test_the_window_lasts_as_long_as_the_definition_asks_now() -> None:
+    standing = Standing(window_left=9.0, window_by="w", window_age=3600.0)
+
+    longer = predict(FILE, standing, Policy(), Definition(customer_key="k", max_import_frequency=2))
+    assert longer == Outlook(what="wait", reason="window", by="w", seconds=3600.0)
+    assert predict(FILE, standing, Policy(), Definition(customer_key="k")).what == "start"
+    assert predict(FILE, standing, Policy()).seconds == 9.0
+    assert predict(FILE, standing, Policy(frequency=3.0)).seconds == 7200.0
 
 
 @pytest.mark.parametrize(

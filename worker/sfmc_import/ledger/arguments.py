@@ -60,9 +60,12 @@ def _file_fields(file: FileInfo) -> dict[str, Any]:
     return fields | {"fingerprint": file.fingerprint}
 
 
-def policy_arguments(policy: Policy) -> dict[str, Any]:
-    """What a decision needs of the policy."""
+def policy_arguments(policy: Policy, definition: Definition | None = None) -> dict[str, Any]:
+    """What a decision needs of the policy; the frequency that it gives for this definition, if either has one."""
+    is_known = definition is not None or policy.frequency is not None
+    hours = policy.window(definition or Definition(customer_key=""))
     return {
+        "frequency": milliseconds(hours * 3600) if is_known else None,
         "when_too_soon": policy.when_too_soon,
         "coalesce": policy.coalesce,
         # The least window that is known without Marketing Cloud, for requests that no worker survives.

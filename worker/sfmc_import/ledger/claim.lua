@@ -241,6 +241,7 @@ function steps.claim()
   resolve_key()
   note_caller(id, r)
   d = record(definition_key(r))
+  if present(policy.frequency) then renew_window(r, d, policy.frequency, now - int(a.ago)) end
   -- A holder whose record vanished would block the definition for ever.
   if held_by_other() and int(d.lease) <= now and redis.call('EXISTS', request_key(d.holder)) == 0 then
     drop(definition_key(r), d, {'holder', 'lease'})

@@ -92,16 +92,29 @@ local function release(id, r)
 end
 
 local function forget_previous_window(r, d)
-  drop(definition_key(r), d, {'previous_window', 'previous_window_by', 'own_window'})
+  drop(definition_key(r), d, {'previous_window', 'previous_window_by', 'previous_from', 'own_window'})
+end
+
+-- The window lasts from the last start for as long as MaxImportFrequency asks now. A reading that is older than the one
+-- that the window was made of says nothing. A pause after an Error is no such window.
+local function renew_window(r, d, ms, read_at)
+  if int(d.window_from) == 0 or read_at < int(d.window_read) then return end
+  local window = str(int(d.window_from) + ms)
+  if window == d.window then return end
+  set(definition_key(r), d, {window = window, window_read = str(read_at)})
+  keep_definition(r, d)
+  wake_first_follow_up(r, d)
 end
 
 -- Lets a start use the window, at least the one that its intent names: the caller may not know it. An open one before
 -- it is kept for a start that ends in Error. Answers when the window opens, nil when the start has none.
 local function begin_window(id, r, d, ms)
   ms = math.max(ms, int(r.window))
-  local values = {window_by = id, window = str(math.max(int(d.window), now + ms))}
+  local values = {window_by = id, window = str(math.max(int(d.window), now + ms)), window_from = str(now),
+    window_read = str(now)}
   if d.window_by ~= id and int(d.window) > now then
     values.previous_window, values.previous_window_by = d.window, d.window_by or ''
+    values.previous_from = d.window_from or '0'
     -- Without the earlier one: this start's, and what was open before both.
     values.own_window = str(math.max(now + ms, int(d.previous_window)))
   elseif d.window_by ~= id and d.previous_window then
@@ -123,9 +136,15 @@ local function restore_window(id, r, d, pause)
   end
   local closed = pause and math.min(int(d.window), now + pause) or 0
   if closed > int(d.previous_window) then
-    set(definition_key(r), d, {window = str(closed)})
+    set(definition_key(r), d, {window = str(closed), window_from = '0'})
   else
+<<<<<<< HEAD
     set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or ''})
+=======
+    set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or '',
+      window_from = d.previous_from or '0'})
+    forget_previous_window(r, d)
+>>>>>>> 7743a5d (The window lasts from the last start for as long as MaxImportFrequency asks now)
   end
   forget_previous_window(r, d)
 end

@@ -60,6 +60,7 @@ class LedgerReader:
             "lease_left": max(0.0, record.get("lease_until", 0.0) - now),
             "window_left": max(0.0, record.get("window_until", 0.0) - now),
             "window_by": record.get("window_by"),
+            "window_age": now - since if (since := record.get("window_since")) else None,
             "consecutive_errors": record.get("consecutive_errors", 0),
             "waiting": [request_id.decode() for request_id in waiting],
         }
@@ -85,6 +86,7 @@ class LedgerReader:
             holder=self._named(definition["holder"]),
             first=next((each for each in waiting if each is not None and each["state"] == "deferred"), None),
             window_left=definition["window_left"],
+            window_age=definition["window_age"],
             window_by=definition["window_by"],
             is_paused=self._is_paused(mid, customer_key),
         )

@@ -132,7 +132,7 @@ class RedisLedger:
         read_ago: float = 0.0,
     ) -> Decision:
         """See sfmc_import.ports.Ledger.claim."""
-        arguments = request_arguments(request) | {"owner": owner, "policy": policy_arguments(policy)}
+        arguments = request_arguments(request) | {"owner": owner, "policy": policy_arguments(policy, definition)}
         if definition is not None:
             arguments |= {"resolved_key": definition.customer_key, **reading_arguments(definition, read_ago)}
         return read_decision(request.request_id, self._run("claim", arguments))
@@ -185,7 +185,8 @@ class RedisLedger:
     @staticmethod
     def _lease_left(answer: Any) -> float | NotApplied | None:
         if isinstance(answer, bytes):
-            return NotApplied("paused", str(orjson.loads(answer)[0]), account_wide=True)
+            code, text = orjson.loads(answer)
+            return NotApplied(code, text, account_wide=True)
         return None if int(answer) < 0 else int(answer) / 1000
 
     def withdraw_intent(self, lease: Lease, *, unproved: bool = False) -> bool:

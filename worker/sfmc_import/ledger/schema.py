@@ -204,6 +204,16 @@ DEFINITION = Key(
         Field(
             name="previous_window", kind="ms", meaning="the end of an earlier window, for a start that ends in Error"
         ),
+        Field(
+            name="window_from",
+            kind="ms",
+            attribute="window_since",
+            meaning="the start from which MaxImportFrequency counts; 0 for a pause after an Error",
+        ),
+        Field(
+            name="window_read", kind="ms", meaning="when the window was computed: readings from before do not change it"
+        ),
+        Field(name="previous_from", kind="ms", meaning="the start of the earlier window"),
         Field(name="previous_window_by", meaning="the request that opened the earlier window"),
         Field(name="own_window", kind="ms", meaning="beside an earlier window: the end of the later one alone"),
         Field(

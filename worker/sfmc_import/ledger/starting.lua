@@ -1,16 +1,31 @@
 -- What follows a lease: the intent, each outcome of an attempt, and what an operator says about an unknown start.
 
+-- Whether the window, by MaxImportFrequency as it was read for this start, is not over. An attempt that is made again
+-- because the one before it proved nothing waits for its own start alone.
+local function is_in_window(r, d)
+  if r.force or r.unproved then return false end
+  renew_window(r, d, a.window, now)
+  return int(d.window) > now
+end
+
+-- The time until the window is over does not count against the retry deadline.
+local function wait_for_window(r, d)
+  set(request_key(a.id), r, {retry_until = str(int(r.retry_until) + int(d.window) - now)})
+  return cjson.encode({'window', 'MaxImportFrequency was raised: no start before ' .. iso(int(d.window))})
+end
+
 -- Marks the next attempt as possibly applied, with the intent if `intent`; answers the lease left in ms, or -1. While a
--- pause holds the request, answers its words instead, and nothing may be sent.
+-- pause or the window holds the request, answers why instead, and nothing may be sent.
 function steps.renew_intent(intent)
   local r, _, d = current_lease()
   if not r or r.state ~= 'starting' then return -1 end
   local pause = pause_of(r)
-  if pause then return cjson.encode({pause.reason}) end
+  if pause then return cjson.encode({'paused', pause.reason}) end
   -- Its lease ran out unnoticed, and another suspect acts now.
   if is_suspect(r) and other_suspect(a.id) then return -1 end
   local values = {sent = '1'}
   if intent then
+    if is_in_window(r, d) then return wait_for_window(r, d) end
     values.window = a.window
     if not r.unproved then
       values.known = a.known

@@ -1,0 +1,27 @@
+"""Wrong changes to a window that lasts as long as MaxImportFrequency asks now."""
+
+from tests.support.mutants.mutant import Mutant
+
+RENEWED = "  if int(d.window_from) == 0 or read_at < int(d.window_read) then return end\n"
+
+WINDOWS = (
+    Mutant("lease", RENEWED, "  if read_at < int(d.window_read) then return end\n"),
+    Mutant("lease", RENEWED, "  if int(d.window_from) == 0 then return end\n"),
+    Mutant("lease", RENEWED, RENEWED.replace("read_at <", "read_at <=")),
+    Mutant("lease", "{window = window, window_read = str(read_at)}", "{window = window}"),
+    Mutant("lease", "window_read = str(read_at)})\n  keep_definition(r, d)\n", "window_read = str(read_at)})\n"),
+    Mutant("lease", "  keep_definition(r, d)\n  wake_first_follow_up(r, d)\nend\n", "  keep_definition(r, d)\nend\n"),
+    Mutant("lease", "window_from = str(now),", "window_from = d.window_from or str(now),"),
+    Mutant("lease", "    window_read = str(now)}\n", "    window_read = '0'}\n"),
+    Mutant("lease", "values.previous_from = d.window_from or '0'", "values.previous_from = '0'"),
+    Mutant("lease", "{window = str(closed), window_from = '0'}", "{window = str(closed)}"),
+    Mutant("lease", "or '',\n      window_from = d.previous_from or '0'})\n", "or ''})\n"),
+    Mutant("starting", "if r.force or r.unproved then return false end", "if r.unproved then return false end"),
+    Mutant("starting", "if r.force or r.unproved then return false end", "if r.force then return false end"),
+    Mutant("starting", "  renew_window(r, d, a.window, now)\n", ""),
+    Mutant(
+        "starting", "{retry_until = str(int(r.retry_until) + int(d.window) - now)}", "{retry_until = r.retry_until}"
+    ),
+    Mutant("claim", "now - int(a.ago)) end", "now) end"),
+    Mutant("claim", "  if present(policy.frequency) then renew_window", "  if false then renew_window"),
+)
