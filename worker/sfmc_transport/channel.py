@@ -33,7 +33,7 @@ from sfmc_transport.delivery import (
     read_entry,
     read_unacked,
 )
-from sfmc_transport.queues import lists_of, names_of, rounded
+from sfmc_transport.queues import in_order, is_seldom, lists_of, names_of, rounded
 from sfmc_transport.unpacking import unpacked
 
 log = structlog.get_logger(__name__)
@@ -280,6 +280,7 @@ class ReliableChannel(stock.Channel):
         self._all_empty = False
         self._full_until = 0.0
         self._next_look = 0.0
+        self._next_wide = 0.0
         self._membership = Membership()
         self._delivery: Delivery | None = None
         super().__init__(*args, **kwargs)
@@ -361,7 +362,8 @@ class ReliableChannel(stock.Channel):
             super()._brpop_start(timeout)  # type: ignore[misc]
             return
         queues = self._queue_cycle.consume(len(self.active_queues))
-        sources = {self._source(queue, step): queue for step in self.priority_steps for queue in queues}
+        names = {self._source(queue, 0): queue for queue in queues}
+        sources = in_order(names, self.priority_steps, wide=monotonic() >= self._next_wide)
         if sources:
             highest = list(sources)[: len(queues)]
             self._membership.beat_if_due(self.delivery, highest, self.sfmc_beat_every)
@@ -407,6 +409,9 @@ class ReliableChannel(stock.Channel):
         if pop.command == "EVAL":
             more = reply is not None and bool(reply[2])
             self._next_look = monotonic() + (0.0 if more else self.sfmc_look_every)
+            if any(map(is_seldom, pop.sources)):
+                found = reply is not None and is_seldom(reply[0])
+                self._next_wide = monotonic() + (0.0 if found else self.sfmc_look_every)
 
     def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002 - kombu's name
         if type == "BRPOP":

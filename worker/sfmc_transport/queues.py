@@ -7,8 +7,17 @@ from typing import Any
 PRIORITIES = tuple(range(10))
 """The priorities that Celery sends, first the one that is read first: on Redis 0 comes before 9."""
 
-SEPARATOR = "\x06\x16"
-"""What kombu writes between the name of a queue and a priority above 0."""
+SEPARATORS = ("\x06\x16", ":")
+"""What senders write between the name of a queue and a priority above 0: kombu's own `sep`, and that of the example in
+Celery's manual. We write the first."""
+
+OTHER_SEPARATORS = ("\x06", "\x16", "::", *".-_/|#@~+*;, ", "--", "__")
+"""What a sender could write instead. No worker reads these lists."""
+
+
+def lists_at(queue: str, priority: int) -> list[str]:
+    """Give the keys of the lists of one priority; `queue` is the key of the list of priority 0."""
+    return [f"{queue}{separator}{priority}" for separator in SEPARATORS] if priority else [queue]
 
 
 def lists_of(queue: str) -> list[str]:
@@ -17,7 +26,7 @@ def lists_of(queue: str) -> list[str]:
     A sender rounds a priority down to one of its steps (kombu's own are 0, 3, 6 and 9), so the lists of all ten
     priorities cover every choice of steps.
     """
-    return [queue, *(f"{queue}{SEPARATOR}{priority}" for priority in PRIORITIES[1:])]
+    return [key for priority in PRIORITIES for key in lists_at(queue, priority)]
 
 
 KOMBU_STEPS = (0, 3, 6, 9)
@@ -35,6 +44,31 @@ def length(client: Any, queue: str) -> int:
         for key in lists_of(queue):
             pipe.llen(key)
         return sum(map(int, pipe.execute()))
+
+
+def in_order(names: Mapping[str, str], steps: Sequence[int], *, wide: bool) -> dict[str, str]:
+    """Map the key of each list to its queue, in the order of reading; `names` maps the keys of the first lists.
+
+    Few senders write the lists of the second separator, and each list costs time: a pop that is not `wide` leaves them.
+    """
+    count = None if wide else 1
+    return {key: queue for step in steps for first, queue in names.items() for key in lists_at(first, step)[:count]}
+
+
+def is_seldom(key: str) -> bool:
+    """Tell whether this is a list of the second separator."""
+    return key[-2:-1] == SEPARATORS[1]
+
+
+def unread(client: Any, queue: str) -> dict[str, int]:
+    """Count the messages in lists of this queue that no worker reads, by key: their senders have another `sep`."""
+    keys = [f"{queue}{separator}{priority}" for separator in OTHER_SEPARATORS for priority in PRIORITIES[1:]]
+    with client.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.llen(key)
+        # What is no list belongs to somebody else, and is an error here.
+        counts = pipe.execute(raise_on_error=False)
+    return {key: count for key, count in zip(keys, counts, strict=True) if isinstance(count, int) and count}
 
 
 def first(client: Any, queue: str) -> bytes | None:

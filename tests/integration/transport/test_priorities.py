@@ -49,14 +49,50 @@ def test_a_sender_with_other_priority_steps_is_read_too(inbox, redis_server, ste
     assert sorted(named(inbox)) == list(PRIORITIES)
 
 
+def test_a_sender_with_the_separator_of_celerys_manual_is_read_too(inbox, raw, redis_server):
+    with Connection(redis_server.celery_url, transport_options={"sep": ":"}) as connection:
+        for priority in PRIORITIES:
+            publish(connection, "imports", {"n": priority}, priority=priority)
+    assert queues.length(raw, "imports") == 10
+
+    inbox.drain(10)
+
+    assert sorted(named(inbox)) == list(PRIORITIES)
+    assert places(raw) == only(unacked=10, index=10)
+
+
+def test_lists_with_that_separator_are_looked_for_while_others_are_filled_again_and_again(inbox, redis_server):
+    with Connection(redis_server.celery_url, transport_options={"sep": ":"}) as connection:
+        inbox.drain(expected=0)
+        publish(connection, "imports", {"n": 9}, priority=9)
+
+        def next_message_finds_it() -> bool:
+            publish(connection, "imports", {"n": 0})
+            inbox.drain(expected=0)
+            return 9 in named(inbox)
+
+        eventually(next_message_finds_it, 10, "the message with a priority is read between the others")
+
+
+def test_a_sender_with_another_separator_is_noticed(raw, redis_server):
+    raw.hset("imports/5", "somebody", "else")
+    with Connection(redis_server.celery_url, transport_options={"sep": "-"}) as connection:
+        publish(connection, "imports", {"n": 3}, priority=3)
+
+    found = queues.unread(raw, "imports")
+
+    raw.delete("imports-3", "imports/5")
+    assert found == {"imports-3": 1}
+
+
 def test_what_is_sent_stands_in_a_list_that_a_stock_worker_reads(raw, connect_reliably):
     connection = connect_reliably()
     for priority in PRIORITIES:
         publish(connection, "theirs", {"n": priority}, priority=priority)
 
-    found = [raw.llen(key) for key in queues.lists_of("theirs")]
+    found = {key: count for key in queues.lists_of("theirs") if (count := raw.llen(key))}
     raw.delete(*queues.lists_of("theirs"))
-    assert found == [3, 0, 0, 3, 0, 0, 3, 0, 0, 1]
+    assert found == {"theirs": 3, "theirs\x06\x163": 3, "theirs\x06\x166": 3, "theirs\x06\x169": 1}
 
 
 def test_messages_are_read_in_order_of_priority(connect_reliably, redis_server):
@@ -85,7 +121,7 @@ def test_a_message_with_a_priority_does_not_wait_until_the_first_list_is_silent_
 
 
 def test_what_a_killed_consumer_popped_from_a_list_of_a_priority_goes_back_to_that_list(raw, connect_reliably):
-    source = queues.lists_of("imports")[9]
+    source = queues.lists_at("imports", 9)[0]
     raw.lpush(source, ENTRY)
     dying = Inbox(connect_reliably(sfmc_dead_after=0.1), "imports")
     dying.connection.transport.cycle.on_poll_start()  # the pop is sent, its answer is never read

@@ -1,7 +1,7 @@
 """What `doctor` finds out about Redis: the server, the rights of this user, the ledger and its processes."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from uuid import uuid4
 
 import click
@@ -105,7 +105,7 @@ def _queue(broker: Redis, settings: Settings) -> Iterator[Finding]:
     try:
         with connect(settings.redis, retries=0) as client:
             workers = LedgerReader(client, Keys(settings.prefix)).running().workers
-        waiting, first = queues.length(broker, queue), queues.first(broker, queue)
+        waiting, first, unread = queues.length(broker, queue), queues.first(broker, queue), queues.unread(broker, queue)
         if first is not None and workers:
             time.sleep(LOOK_AGAIN_SECONDS)
             first = first if queues.first(broker, queue) == first else None
@@ -113,6 +113,8 @@ def _queue(broker: Redis, settings: Settings) -> Iterator[Finding]:
         yield Finding("fail", "queue", f"cannot be read: {error}", "see the findings above")
         return
     yield check_queue(waiting, is_taken=first is None, workers=workers)
+    if unread:
+        yield check_unread(unread)
 
 
 LOOK_AGAIN_SECONDS = 3.0
@@ -127,6 +129,16 @@ def check_queue(waiting: int, *, is_taken: bool, workers: int) -> Finding:
         return Finding("fail", "queue", f"{count}, and no worker runs", "start sfmc-import worker")
     text = f"{count}; the first was not taken in {LOOK_AGAIN_SECONDS:.0f} s, though {workers} workers run"
     return Finding("fail", "queue", text, "see the logs of the workers: they are busy or stand still")
+
+
+def check_unread(unread: Mapping[str, int]) -> Finding:
+    """Name the lists of the queue that no worker reads: a sender has an option of kombu that is not understood."""
+    names = ", ".join(repr(key) for key in unread)
+    count = sum(unread.values())
+    text = f"{count} message{'s' * (count != 1)} in {names}, which no worker reads"
+    return Finding(
+        "fail", "queue", text, "take `sep` out of broker_transport_options of the sender, and send them again"
+    )
 
 
 def check_account(owner: str, account: str) -> Finding:

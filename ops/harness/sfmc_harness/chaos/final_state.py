@@ -15,7 +15,7 @@ from sfmc_harness.chaos.messages import FAR
 from sfmc_harness.chaos.plan import FIRST, SECOND, Deployment
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.request import UNACKED
-from sfmc_transport.queues import SEPARATOR, length
+from sfmc_transport.queues import SEPARATORS, length
 
 QUEUE = "imports"
 REFUSAL = "message_rejected"
@@ -146,7 +146,7 @@ class Reader:
 def _bounded(deployment: Deployment) -> str:
     keys, prefix = Keys(deployment.prefix), re.escape(deployment.broker_prefix)
     own = "|".join(rf"{re.escape(name)}\Z" for name in (keys.stream, keys.due, keys.account))
-    kombu = rf"{prefix}(_kombu\.binding|{re.escape(UNACKED)}|{QUEUE}(\.upkeep)?({SEPARATOR}\d)?\Z)"
+    kombu = rf"{prefix}(_kombu\.binding|{re.escape(UNACKED)}|{QUEUE}(\.upkeep)?(({'|'.join(SEPARATORS)})\d)?\Z)"
     return rf"{own}|{kombu}|{prefix}{re.escape(keys.tag)}transport:"
 
 

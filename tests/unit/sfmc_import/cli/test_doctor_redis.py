@@ -1,4 +1,4 @@
-from sfmc_import.cli.doctor_redis import check_account, check_overdue, check_processes, check_queue
+from sfmc_import.cli.doctor_redis import check_account, check_overdue, check_processes, check_queue, check_unread
 from sfmc_import.processes import Running, running
 
 OURS, THEIRS = "1 at ours", "2 at theirs"
@@ -50,3 +50,9 @@ def test_messages_that_no_worker_takes_are_a_failure():
         "fail",
         "2 messages in the queue; the first was not taken in 3 s, though 3 workers run",
     )
+
+
+def test_lists_of_the_queue_that_no_worker_reads_are_named():
+    found = check_unread({"imports-3": 1, "imports\x069": 2})
+
+    assert (found.level, found.text) == ("fail", "3 messages in 'imports-3', 'imports\\x069', which no worker reads")
