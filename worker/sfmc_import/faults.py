@@ -174,6 +174,7 @@ def after_code(code: int | None, text: str) -> Fault:
     An error that is not known is denied: it is looked up and tried again before it can reject.
     """
     named = _code_of(code, text)
+    text = text or "no text"
     kind = CODES.get(int(named)) if named.isdigit() else SITUATIONS.get(named)
     if kind is None:
         return Ambiguous(named or "no_code", text, denied=True)

@@ -42,7 +42,10 @@ def broker_prefix(prefix: str) -> str:
 def request_id_of(task_id: object) -> str:
     """Give the request id of a Celery task: its own id, or a digest of one that cannot name a key and an event."""
     identity = str(task_id)
-    return identity if _ID.fullmatch(identity) else str(uuid5(NAMESPACE_OID, identity))
+    if _ID.fullmatch(identity):
+        return identity
+    # Half a character of UTF-16 is text for JSON, and none for a digest.
+    return str(uuid5(NAMESPACE_OID, identity.encode("utf-8", "backslashreplace").decode()))
 
 
 class BadRequestError(SfmcImportError, ValueError):

@@ -78,12 +78,9 @@ def _act(found: Identified, owner: str, deps: Deps) -> Outcome:
     if isinstance(decision, Reconcile):
         return reconcile(decision, policy, deps)
     outcome = _perform_start(decision, asked, policy, deps) if isinstance(decision, StartNow) else _explain(decision)
-    if not isinstance(decision, AlreadyEnded) and decision.read_before and outcome.state in _WAITING_STATES:
+    if not isinstance(decision, AlreadyEnded) and decision.read_before and outcome.state in {"deferred", "retrying"}:
         _read_again(found, asked, deps)
     return outcome
-
-
-_WAITING_STATES = frozenset({"deferred", "retrying"})
 
 
 def _age(answer: Definition | Refusal | None, deps: Deps) -> float:
@@ -120,14 +117,14 @@ def _record_unresolved(found: NotIdentified, deps: Deps) -> Outcome:
     pause = step.after if isinstance(step, retrying.Retry) else retrying.CONFIRM_SECONDS
     said_ago = _age(fault, deps)
     state = deps.retry_ledger(lambda: deps.ledger.unresolved(request, fault, pause, policy, said_ago))
-    facts = {"retry_in": round(pause, 1)} if state == "retrying" else {}
-    return _of_fault(_UNRESOLVED_EVENTS.get(state, "request_" + state), state, fault, **facts)
+    event, facts = _UNRESOLVED_EVENTS.get(state, "request_" + state), {"retry_in": round(pause, 1)}
+    return _of_fault(event, state, fault, **(facts if state == "retrying" else {}))
 
 
 def _explain(decision: Decision) -> Outcome:
     assert not isinstance(decision, (StartNow, Reconcile))
-    facts = {"held_by": decision.held_by, "opens_in": decision.opens_in}
-    return Outcome("request_" + decision.state, decision.state, {k: v for k, v in facts.items() if v is not None})
+    facts = {name: fact for name in ("held_by", "opens_in") if (fact := getattr(decision, name)) is not None}
+    return Outcome("request_" + decision.state, decision.state, facts)
 
 
 def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> Outcome:
@@ -249,8 +246,7 @@ def _earlier_run(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Accepte
             return Accepted(task_id=task_id, is_found=True)
         case ManyMatches():
             return _SEVERAL_RUNS
-        case NoMatch():
-            return None
+    return None
 
 
 # --- Perform: record the intent, then send. None means that another worker has the lease.
@@ -357,10 +353,15 @@ def _unassigned_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Col
 # --- Record: write down how the attempt ended. `retrying.after` decides what follows a fault.
 
 
+_TAKEN = Ambiguous("other_task", "the reply names the Task.ID of the run of another request")
+
+
 def _record_start(lease: Lease, answer: Accepted, definition: Definition, policy: Policy, deps: Deps) -> Outcome:
     window = policy.window(definition)
     found = answer.is_found
     recorded = deps.retry_ledger(lambda: deps.ledger.started(lease, answer, window, policy, reconciled=found))
+    if not (recorded or found) and deps.ledger.mark_ambiguous(lease, _TAKEN, deps.timing.results_delay, policy):
+        return _of_fault("start_ambiguous", "reconciling", _TAKEN)
     facts = {"task_id": answer.task_id, "soap_request_id": answer.soap_request_id, "window_hours": window}
     return Outcome("import_started" if recorded else "start_not_recorded", "started", facts)
 

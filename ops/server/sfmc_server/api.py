@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -34,6 +35,9 @@ MAX_WAIT = 30.0
 """The longest `Prefer: wait`, in seconds: below what proxies bear."""
 
 POLL_SECONDS = 0.25
+WAITERS = threading.BoundedSemaphore(16)
+"""Each that waits has a thread of this server: with more of them the others are answered at once."""
+
 PROBLEMS = "urn:sfmc-import:problem:"
 _STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422}
 
@@ -184,6 +188,15 @@ def _seconds_to_wait(prefer: str | None) -> float:
 
 
 def _waited(access: ReadAccess, request_id: str, seconds: float) -> RequestView:
+    is_waiting = seconds > 0 and WAITERS.acquire(blocking=False)
+    try:
+        return _wait(access, request_id, seconds if is_waiting else 0.0)
+    finally:
+        if is_waiting:
+            WAITERS.release()
+
+
+def _wait(access: ReadAccess, request_id: str, seconds: float) -> RequestView:
     deadline = time.monotonic() + seconds
     while not (view := questions.show(access, request_id)).is_finished and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
@@ -254,9 +267,16 @@ def replay_many(given: ReplaysGiven, caller: Operates, access: Access) -> Replay
     ids = [each.request_id for each in listing.requests(access, wanted, limit=given.limit).items]
     if given.dry_run:
         return ReplaysView(dry_run=True, count=len(ids), request_ids=ids, new_request_ids=[])
-    done = [actions.replay(access, each, caller.name, given.reason) for each in ids]
-    new = [each.new_request_id for each in done if each.new_request_id]
+    new = [replayed for each in ids if (replayed := _replayed(access, each, caller.name, given.reason))]
     return ReplaysView(dry_run=False, count=len(new), request_ids=ids, new_request_ids=new)
+
+
+def _replayed(access: ReadAccess, request_id: str, operator: str, reason: str) -> str | None:
+    """Replay one of many; one that has gone on meanwhile is left out."""
+    try:
+        return actions.replay(access, request_id, operator, reason).new_request_id
+    except OperationError:
+        return None
 
 
 # --- Definitions and pauses.

@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sfmc_server.answers import Answer, problem, response, too_large
@@ -29,7 +30,11 @@ class BodyLimit:
             await response(self._too_large())(scope, receive, send)
             return
         body = _Body(receive, send, self._most, self._seconds)
-        await self._app(scope, body.receive, body.send)
+        try:
+            await self._app(scope, body.receive, body.send)
+        except ClientDisconnect:
+            if not body.flaw:
+                raise
         if body.flaw:
             await response(self._too_large() if body.flaw == "large" else _SLOW)(scope, receive, send)
 

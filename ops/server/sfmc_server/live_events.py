@@ -108,7 +108,7 @@ def _line(entry: Entry, key: str | None) -> bytes:
     """Write one event; of another definition only its id, so that the reader can go on from there."""
     position, event = entry
     if key is not None and fold_key(str(event["subject"])) != fold_key(key):
-        return b""
+        return b"id: %b\n\n" % position.encode()
     data = orjson.dumps({"stream_id": position, **event})
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (position.encode(), kind(event).encode(), data)
 

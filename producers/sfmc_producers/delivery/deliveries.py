@@ -207,7 +207,6 @@ class Target:
                 if not session.is_connected:
                     self._require_no_lock_out()
                 session.connect()
-            self._outage = _Outage()
             return session
 
         watch = FromFirstByte(
@@ -223,6 +222,7 @@ class Target:
         finally:
             watch.end()
         if not isinstance(answer, Held):
+            self._outage = _Outage()
             log.info("file_delivered", file=entry.job.name, target=self.name, request_id=entry.job.request_id)
         return answer
 

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -27,8 +28,9 @@ METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 """Of the others zipfile bounds no memory."""
 
 ENCRYPTED = 1
-DAMAGED = (EOFError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, RuntimeError)
-"""What the libraries raise for bytes that are wrong; zipfile has RuntimeError for forms that it does not know."""
+DAMAGED = (EOFError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, RuntimeError, ValueError, struct.error)
+"""What the libraries raise for bytes that are wrong; zipfile has RuntimeError for forms that it does not know, and
+ValueError for names that are no text and places that are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class _Directory(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET and offset < 0:
+            raise zipfile.BadZipFile("it points in front of its beginning")
         return self._inner.seek(offset, whence)
 
     def tell(self) -> int:

@@ -108,3 +108,13 @@ def test_the_next_file_of_the_definition_waits_behind_the_first(scenario: Scenar
     scenario.claim("b")
 
     assert waits(scenario, "b") == ("single_flight", "a")
+
+
+@pytest.mark.parametrize("written", ["contacts", "CONTACTS  "])
+def test_a_definition_is_found_however_its_key_is_written(scenario: Scenario, written: str):
+    contacts_run(scenario, "c")
+    scenario.world.advance(HOUR)
+    scenario.decide_by(after=(written,), after_since=time_ago(scenario, 2))
+    scenario.arrives("a")
+
+    assert isinstance(scenario.claim("a"), StartNow)

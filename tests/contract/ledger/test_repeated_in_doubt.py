@@ -308,3 +308,13 @@ def test_a_request_whose_run_may_come_to_light_keeps_its_definition(scenario: Sc
     scenario.arrives("b")
 
     assert scenario.claim("b") == NotYet(state="deferred", held_by="a")
+
+
+def test_the_run_of_another_request_is_not_taken_from_a_reply(scenario: Scenario):
+    scenario.arrives_and_starts("b", key="Other")
+    scenario.arrives("a")
+    lease = scenario.sends("a")
+
+    assert not scenario.commit(lease, "task-b")
+    assert scenario.ledger.mark_ambiguous(lease, DENIED, 60, scenario.policy)
+    assert scenario.run("b").task_id == "task-b"

@@ -45,9 +45,7 @@ DOUBTS = (
     Mutant("duplicates", "if r.doubted or not r.unlooked then", "if not r.unlooked then"),
     Mutant("duplicates", "if r.doubted or not r.unlooked then", "if r.doubted then"),
     Mutant("duplicates", "denied = code, sent = '0', owner = ''", "denied = '', sent = '0', owner = ''"),
-    Mutant(
-        "duplicates", "sent = '0', owner = '',\n    not_before = at,", "sent = '0', owner = '',\n    not_before = '0',"
-    ),
+    Mutant("duplicates", "owner = '',\n    not_before = at})", "owner = '',\n    not_before = '0'})"),
     Mutant("duplicates", "  drop(request_key(id), r, {'reconcile_until'})\n", ""),
     Mutant("duplicates", "d, {holder = id, lease = '0'})", "d, {holder = id})"),
     Mutant("duplicates", "  due_at(id, r, int(at))\n", ""),
@@ -63,4 +61,5 @@ DOUBTS = (
     Mutant("claim", "above = r.above, denied = present(r.denied),", "above = r.above,"),
     Mutant("duplicates", "  if r.doubted then\n", "  if false then\n"),
     Mutant("duplicates", "extra.window_opens = begin_window", "local _ = begin_window"),
+    Mutant("starting", "  if owner and owner ~= id and redis", "  if false and redis"),
 )

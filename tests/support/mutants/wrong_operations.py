@@ -12,8 +12,10 @@ OPERATIONS = (
     Mutant("pausing", "'ZADD', DUE, 'XX', str(now), found[i])", "'ZADD', DUE, 'XX', str(now + 60000), found[i])"),
     Mutant("pausing", "return is_new == 1 and 1 or 2", "return 1"),
     Mutant("pausing", "  if not found then return 0 end\n", "  if not found then return 1 end\n"),
-    Mutant("claim", "  if not pause then return begin_attempt() end\n", "  do return begin_attempt() end\n"),
-    Mutant("claim", "    if pause then return defer() end\n", ""),
+    Mutant(
+        "claim", "  local pause = pause_of(r)\n  if not pause then\n", "  local pause = pause_of(r)\n  if true then\n"
+    ),
+    Mutant("claim", "    if pause or (not r.force and", "    if (not r.force and"),
     Mutant("claim", "  if r.state == 'starting' then let_go_of_attempt(pause) end\n", ""),
     Mutant("claim", "  if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n", ""),
     Mutant("claim", "policy.when_too_soon == 'drop' and not pause", "policy.when_too_soon == 'drop'"),
@@ -50,6 +52,7 @@ OPERATIONS = (
     Mutant("claim", "(not r.force and missing_run(r, policy))", "false"),
     Mutant("claim", "(not r.force and missing_run(r, policy))", "missing_run(r, policy)"),
     Mutant("claim", "r.state == 'deferred' and not r.force and missing_run(r, policy)", "false"),
-    Mutant("following", "  if a.as_expected then\n", "  if true then\n"),
-    Mutant("following", "    wake_waiters(r)\n", ""),
+    Mutant("following", "if a.as_expected then note_completed", "if true then note_completed"),
+    Mutant("following", "  if a.as_expected then note_completed(r) end\n", ""),
+    Mutant("ordering", "string.gsub(string.lower(key)", "string.gsub(key"),
 )

@@ -205,7 +205,11 @@ MUTANTS = (
     Mutant("lease", "    if d.previous_window_by == id then\n", "    if d.own_window then\n"),
     Mutant("lease", "      set(definition_key(r), d, {window = d.own_window})\n", ""),
     Mutant("lease", "str(math.max(now + ms, int(d.previous_window)))", "str(now + ms)"),
-    Mutant("lease", "d.previous_from or '0'})\n  end\n  forget_previous_window(r, d)\n", "d.previous_from or '0'})\n  end\n"),
+    Mutant(
+        "lease",
+        "d.previous_from or '0'})\n  end\n  forget_previous_window(r, d)\n",
+        "d.previous_from or '0'})\n  end\n",
+    ),
     Mutant("following", "if a.outcome == 'import_failed' then return note_error", "if true then return note_error"),
     Mutant("following", "  if a.on_error ~= 'free' then return end\n", ""),
     Mutant("following", "{errors = int(d.errors) + 1}", "{errors = 1}"),

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields as dataclass_fields
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -79,6 +78,8 @@ def policy_arguments(policy: Policy, definition: Definition | None = None) -> di
 def _order_arguments(policy: Policy) -> dict[str, Any]:
     if not policy.after:
         return {}
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - seven modules that a program which only submits does not need
+
     since = policy.after_since
     at = None if since is None else milliseconds(since.hour * 3600 + since.minute * 60)
     offset = datetime.now(ZoneInfo(policy.time_zone)).utcoffset() or timedelta(0)

@@ -138,13 +138,8 @@ local function restore_window(id, r, d, pause)
   if closed > int(d.previous_window) then
     set(definition_key(r), d, {window = str(closed), window_from = '0'})
   else
-<<<<<<< HEAD
-    set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or ''})
-=======
     set(definition_key(r), d, {window = d.previous_window or '0', window_by = d.previous_window_by or '',
       window_from = d.previous_from or '0'})
-    forget_previous_window(r, d)
->>>>>>> 7743a5d (The window lasts from the last start for as long as MaxImportFrequency asks now)
   end
   forget_previous_window(r, d)
 end

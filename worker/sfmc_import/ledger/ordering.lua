@@ -2,6 +2,9 @@
 
 local DAY = 86400000
 
+-- Definitions are named here as a person may write them: case and last blanks do not count.
+local function place_of(mid, key) return {mid = mid, key = string.gsub(string.lower(key), ' +$', '')} end
+
 -- Since when a completed run counts: since the last time of day, in the zone of the account, or since the arrival.
 local function counts_since(r, policy)
   if not present(policy.after_time) then return int(r.at) end
@@ -14,21 +17,22 @@ end
 local function missing_run(r, policy)
   local since = counts_since(r, policy)
   for _, key in ipairs(policy.after or {}) do
-    local completed = redis.call('HGET', definition_key({mid = r.mid, key = key}), 'completed')
+    local completed = redis.call('GET', completed_key(place_of(r.mid, key)))
     if int(completed) < since then return key end
   end
 end
 
 -- A run of that definition wakes the request; the time is for one that was not noticed.
 local function wait_after(id, r, key)
-  redis.call('ZADD', waiters_key({mid = r.mid, key = key}), r.at, id)
-  keep(waiters_key({mid = r.mid, key = key}), cfg.recheck + cfg.unfinished_ttl)
+  redis.call('ZADD', waiters_key(place_of(r.mid, key)), r.at, id)
+  keep(waiters_key(place_of(r.mid, key)), cfg.recheck + cfg.unfinished_ttl)
   wait_for(id, r, 'after', key)
   waits_until(id, r, now + cfg.recheck)
 end
 
--- A run of a definition has completed: wakes what waits for it, oldest first. More than this many come by their time.
-local function wake_waiters(r)
-  local found = redis.call('ZPOPMIN', waiters_key(r), 500)
+-- A run of a definition has completed: notes it, and wakes what waits for it, oldest first. More than this many come by their time.
+local function note_completed(r)
+  redis.call('SET', completed_key(place_of(r.mid, r.key)), str(now), 'PX', cfg.unfinished_ttl)
+  local found = redis.call('ZPOPMIN', waiters_key(place_of(r.mid, r.key)), 500)
   for i = 1, #found, 2 do redis.call('ZADD', DUE, 'XX', str(now), found[i]) end
 end

@@ -19,12 +19,11 @@ from sfmc_import.ledger.arguments import (
     reading_arguments,
     request_arguments,
 )
-from sfmc_import.ledger.calling import Script, read_accepted, redis_errors, run_many
+from sfmc_import.ledger.calling import Script, ServerWatch, read_accepted, redis_errors, run_many
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.ledger.scripts import sources
-from sfmc_import.ledger.server_watch import ServerWatch
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
@@ -154,7 +153,11 @@ class RedisLedger:
         self, request: StartRequest, fault: Refusal, delay: float, policy: Policy, said_ago: float = 0.0
     ) -> str:
         """See sfmc_import.ports.Ledger.unresolved."""
-        arguments = request_arguments(request) | {"attempt": request.attempt, "code": fault.code, "text": fault.text}
+        arguments = request_arguments(request) | {
+            "attempt": request.attempt,
+            "code": fault.code,
+            "text": fault.text,
+        }
         arguments |= {"delay": milliseconds(delay), "retry_deadline": milliseconds(policy.retry_deadline)}
         arguments |= {"final": isinstance(fault, Rejected), "account_wide": is_account_wide(fault)}
         arguments |= {"ago": int(said_ago * 1000), "waits": reason_of(fault)}

@@ -104,13 +104,13 @@ REQUEST = Key(
             name="known",
             kind="json",
             attribute="known_task_ids",
-            kept_at_end=False,
+            kept_at_end="start_unknown",
             meaning="the intent: the TaskResultIDs that existed before the attempt",
         ),
         Field(
             name="above",
             attribute="known_up_to",
-            kept_at_end=False,
+            kept_at_end="start_unknown",
             meaning="the intent: all TaskResultIDs up to this one existed; instead of a list",
         ),
         Field(
@@ -223,7 +223,6 @@ DEFINITION = Key(
             meaning="how many runs in a row ended in Error; the pause after each is longer",
         ),
         Field(name="last_rows", kind="int", meaning="how many rows the last completed run had that had any"),
-        Field(name="completed", kind="ms", attribute="completed_at", meaning="when its last run completed as expected"),
     ),
 )
 FOLLOW_UPS = Key(
@@ -412,6 +411,14 @@ PAUSES = Key(
     ),
     meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",
 )
+COMPLETED = Key(
+    name="completed",
+    letter="completed",
+    parts=("mid", "customer_key"),
+    redis_type="string",
+    ttl=("unfinished_ttl",),
+    meaning="When the last run of a definition completed as expected, in ms; its key in small letters, for `after`.",
+)
 WAITERS = Key(
     name="waiters",
     letter="after",
@@ -480,6 +487,7 @@ KEYS = (
     TOKENS,
     PAUSES,
     PAUSED,
+    COMPLETED,
     WAITERS,
     FOLLOWS,
     DUE,

@@ -70,6 +70,9 @@ function steps.started()
     local assigned = redis.call('GET', key)
     if not current_lease() or (assigned and assigned ~= id) then return 0 end
   end
+  -- The run of another request: a reply that was kept by a server between, say.
+  local owner = redis.call('GET', key)
+  if owner and owner ~= id and redis.call('EXISTS', request_key(owner)) == 1 then return 0 end
   redis.call('SET', key, id, 'PX', cfg.request_ttl)
   if r.task then return r.task == a.task and 1 or 0 end
   if not (TRANSITIONS[r.state] and TRANSITIONS[r.state].started == 'started') then return 0 end
@@ -211,7 +214,6 @@ local function resolve_as_started(r, d, said, task)
   if not d.holder then set(definition_key(r), d, {holder = a.id, lease = '0'}) end
   -- An operator had said before that nothing was started, and the window was given back.
   if d.window_by ~= a.id then begin_window(a.id, r, d, 0) end
-  note_newest(r.mid, task)
   keep_definition(r, d)
   due_at(a.id, r, now)
   said.matched = 'operator'

@@ -45,7 +45,7 @@ from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_rep
 from sfmc_import.marketing_cloud.stopping import Stopping
 from sfmc_import.ports import Clock, Refusal, RetryCall
 from sfmc_import.redaction import KNOWN, hidden
-from sfmc_import.request import is_spelling_of
+from sfmc_import.request import fold_key, is_spelling_of
 from sfmc_import.retrying import QUERY, is_account_wide, pause_asked
 from sfmc_import.runs import ENHANCED_FTP, Accepted, Definition, FileLocation, Run
 
@@ -301,7 +301,11 @@ class SoapMarketingCloud:
 
     def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
         """List the runs of this definition that have a TaskResultID by now, without their counts and dates."""
-        return self._facts(mid, runs_by_definition(customer_key), read_known_run)
+        answer = self._facts(mid, runs_by_definition(customer_key), read_known_run)
+        if not isinstance(answer, list):
+            return answer
+        # A row of another definition is no answer to the question.
+        return [run for run in answer if fold_key(run.customer_key) == fold_key(customer_key)]
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
         """Look up runs by TaskResultID, many in one query; what is not visible yet is absent."""

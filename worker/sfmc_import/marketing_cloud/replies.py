@@ -237,7 +237,7 @@ def _situation(status: int) -> str:
     if status in {400, 429, 503}:
         return f"http_{status}"
     if 400 < status < 500:
-        return {401: "http_refused", 403: "http_refused", 407: "proxy_refused"}.get(status, "http_denied")
+        return {401: "http_refused", 403: "http_refused", 407: "http_refused"}.get(status, "http_denied")
     return "redirected" if status in {301, 307, 308} else "http_status"
 
 

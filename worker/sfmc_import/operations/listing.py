@@ -109,23 +109,25 @@ def requests(access: ReadAccess, wanted: Filter, cursor: str | None = None, limi
     """List requests: the unfinished ones by their next time, others newest first. Raises InvalidError for a cursor."""
     limit = max(1, min(limit, MAX_LIMIT))
     if wanted.is_about_unfinished:
-        return _by_due(access, wanted, _read_cursor(cursor, "due", r"-?\d+"), limit)
-    return _by_events(access, wanted, _read_cursor(cursor, "event", r"\d+-\d+"), limit)
+        return _by_due(access, wanted, _read_cursor(cursor, "due", r"\d{1,15}"), limit)
+    return _by_events(access, wanted, _read_cursor(cursor, "event", r"\d{1,19}-\d{1,19}"), limit)
 
 
 def _by_due(access: ReadAccess, wanted: Filter, begin: str | None, limit: int) -> RequestPage:
     at, found = int(begin or 0), list[RequestView]()
     client: Any = access.client
     end = at + LOOKED_AT
-    while at < end and len(found) < limit:
+    while at < end:
         with redis_errors():
-            ids = client.zrange(access.keys.due, at, at + CHUNK - 1)
+            ids = [name.decode() for name in client.zrange(access.keys.due, at, at + CHUNK - 1)]
         if not ids:
             return RequestPage(items=found, next=None)
-        for view in read_views(access, [name.decode() for name in ids]):
-            if wanted.accepts(view):
-                found.append(view)
-        at += len(ids)
+        views = {view.request_id: view for view in read_views(access, ids)}
+        for request_id in ids:
+            at += 1
+            found += [view] if (view := views.get(request_id)) and wanted.accepts(view) else []
+            if len(found) == limit:
+                return RequestPage(items=found, next=_cursor("due", str(at)))
     return RequestPage(items=found, next=_cursor("due", str(at)))
 
 
@@ -201,7 +203,7 @@ def definition(access: ReadAccess, mid: str, customer_key: str) -> DefinitionVie
 def definitions(access: ReadAccess, cursor: str | None = None) -> DefinitionPage:
     """List the definitions that the ledger knows; a page has about as many as Redis finds in one look."""
     begin = access.keys.definition("", "").removesuffix(":")
-    place = int(_read_cursor(cursor, "scan", r"\d+") or 0)
+    place = int(_read_cursor(cursor, "scan", r"\d{1,19}") or 0)
     names: list[str] = []
     client: Any = access.client
     for _ in range(LOOKED_AT // CHUNK):

@@ -4,21 +4,25 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 from sfmc_import.access import ReadAccess
 from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.errors import ServiceUnavailableError, SettingsError
 from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations.actions import MAX_TEXT
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import ActionView
 from sfmc_import.ports import Refusal
 from sfmc_import.request import fold_key
-from sfmc_import.runs import Run
+from sfmc_import.runs import Run, is_newer
 from sfmc_import.settings import Settings, load
 
 QUERY_SECONDS = 5.0
 CALL_SECONDS = 20.0
+MAX_DIGITS = 18
 UNCHECKED = "give --unchecked with a reason if you have seen it there"
 
 AskForRuns = Callable[[str, str], Mapping[str, Run] | Refusal]
@@ -78,9 +82,14 @@ def _not_unknown(record: Mapping[str, Any]) -> ConflictError:
 def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask: AskForRuns | None) -> None:
     if not (task_id.isascii() and task_id.isdigit()):
         raise InvalidError(f"a Task.ID is a whole number, not {task_id!r}")
+    if len(task_id) > MAX_DIGITS:
+        raise InvalidError(f"a Task.ID has {MAX_DIGITS} digits at most, not {len(task_id)}")
     owner = access.reader.request_of(record["mid"], task_id)
     if owner not in {None, record["request_id"]}:
         raise ConflictError(f"Task.ID {task_id} is the run of request {owner}", state=record["state"])
+    if _existed_before(access, record["request_id"], task_id):
+        text = f"run {task_id} existed before the start of request {record['request_id']} was sent"
+        raise ConflictError(text, state=record["state"])
     if ask is None:
         return
     found, mid, key = ask(record["mid"], task_id), record["mid"], record["customer_key"]
@@ -90,3 +99,12 @@ def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask
         raise NotFoundError(f"Marketing Cloud shows no run {task_id} in business unit {mid}", UNCHECKED)
     if fold_key(other := found[task_id].customer_key) != fold_key(key):
         raise ConflictError(f"run {task_id} is one of the definition {other}, not of {key}", state=record["state"])
+
+
+def _existed_before(access: ReadAccess, request_id: str, task_id: str) -> bool:
+    """Tell whether the intent of a request knew this run: then it cannot be its own."""
+    with redis_errors():
+        client: Any = access.client
+        known, above = client.hmget(access.keys.request(request_id), "known", "above")
+    is_below = bool(above) and not is_newer(task_id, above.decode())
+    return is_below or task_id in orjson.loads(known or b"[]")

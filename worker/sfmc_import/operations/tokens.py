@@ -18,7 +18,7 @@ Role = Literal["viewer", "operator", "source"]
 ROLES: Mapping[Role, str] = {
     "viewer": "reads everything, changes nothing",
     "operator": "reads everything, and cancels, replays, resolves, forces, pauses",
-    "source": "submits requests, and reads those it submitted",
+    "source": "submits requests, and shows a request by its id",
 }
 BEGIN = "sfmc_"
 MAX_TOKENS = 1000

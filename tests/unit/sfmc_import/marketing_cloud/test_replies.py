@@ -215,7 +215,7 @@ def test_any_other_status_is_ambiguous(understand, status):
     [
         (401, "http_refused"),
         (403, "http_refused"),
-        (407, "proxy_refused"),
+        (407, "http_refused"),
     ],
 )
 def test_a_status_that_turns_the_request_away_is_not_applied(understand, status, code):
