@@ -1,5 +1,6 @@
 """Scans one folder, waits until files are stable, routes and submits them; what it remembers is only a cache."""
 
+import errno
 import io
 import os
 from collections.abc import Callable
@@ -78,6 +79,10 @@ class Outage:
     text: str
 
 
+OF_ONE_FILE = frozenset({errno.ENAMETOOLONG, errno.EBUSY, errno.EPERM, errno.ETXTBSY})
+"""Errors of a removal that say nothing of the other files."""
+
+
 class FolderScanner:
     """Scans one folder. A file is done only when the ledger has it, so whatever fails is tried again.
 
@@ -99,7 +104,7 @@ class FolderScanner:
         self._intake = Intake(source, submitter, mid=folder.mid, key=folder.key, folder=str(folder.path))
         self._remover = Remover(folder.path, folder.after, folder.rule.marker)
         self._keeps = folder.after.action == "keep"
-        self._failed_removal = self._said_removal = ""
+        self._failed_removal = self._said_removal = self._why_unmoved = ""
         self.progress = Progress(clock)
         self.waiting: tuple[WaitingFile, ...] = ()
         self.outage: Outage | None = None
@@ -257,7 +262,7 @@ class FolderScanner:
         for file in () if self._keeps else filter(lambda each: is_hidden(each.name), listing.files):
             removed = self._try_removal(file.name, partial(self._remover.finish, file.name))
             if removed is None:
-                self._hold_unseen(file.name, "unmoved", self._failed_removal, before)
+                self._hold_unseen(file.name, "unmoved", self._why_unmoved, before)
             elif removed.outcome == "left":
                 text = "it was replaced while it was removed, and its name is taken"
                 self._log_once(file.name, removed, "file_not_removed", reason=text)
@@ -269,24 +274,27 @@ class FolderScanner:
             return
         removed = self._try_removal(file.name, partial(self._remover.remove, file))
         if removed is None:
-            self._hold(file, "unmoved", self._failed_removal)
+            self._hold(file, "unmoved", self._why_unmoved)
         elif removed.outcome in {"moved", "deleted", "gone"}:
             memories: tuple[dict[str, Any], ...] = (self._seen, self._done, self._logged)
             for memory in memories:
                 memory.pop(file.name, None)
 
     def _try_removal(self, name: str, action: Callable[[], Removed]) -> Removed | None:
-        """None when the file system refuses: then it is not asked again in this scan."""
+        """None when the file system refuses: then it is not asked again in this scan, unless the file itself is why."""
         if self._failed_removal:
+            self._why_unmoved = self._failed_removal
             return None
         self.progress.at(str(self.folder.path / name))
         try:
             removed = action()
         except OSError as error:
-            self._failed_removal = reason_of(error)
-            if self._failed_removal != self._said_removal:
-                self._log.warning("file_not_removed", file=name, reason=self._failed_removal, action="waiting")
-            self._said_removal = self._failed_removal
+            self._why_unmoved = reason_of(error)
+            if error.errno not in OF_ONE_FILE:
+                self._failed_removal = self._why_unmoved
+            if self._why_unmoved != self._said_removal:
+                self._log.warning("file_not_removed", file=name, reason=self._why_unmoved, action="waiting")
+            self._said_removal = self._why_unmoved
             return None
         finally:
             self.progress.answered()

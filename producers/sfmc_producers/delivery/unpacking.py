@@ -177,7 +177,9 @@ def _guarded(form: str, action: Callable[[], T]) -> T:
     try:
         return action()
     except DAMAGED as error:
-        raise ContentDamagedError(f"it cannot be unpacked ({form}): {error}") from error
+        # The texts of some name bytes of the file.
+        why = "it is of another form" if isinstance(error, (gzip.BadGzipFile, ValueError)) else str(error)
+        raise ContentDamagedError(f"it cannot be unpacked ({form}): {why}") from None
 
 
 def _open(form: str, content: io.BufferedReader, decrypt: Decrypt | None) -> Any:

@@ -26,6 +26,7 @@ MOST_WAITING = 1000
 received; with more of them none is received."""
 
 
+SENT_BACK = "replayed:"
 AT_ONCE = 50
 """Messages whose records are taken together at most: between two such groups they are kept, if it is time."""
 
@@ -131,7 +132,7 @@ class Receiver:
         self._mailbox = self._mailbox or self._open()
         for letter in self._set_aside.replayed(self.name) if self._replays else ():
             # An id of its own: what still cannot be read becomes a dead letter again.
-            if self._take([Message(f"replayed:{letter.id}", letter.body)]) == [True]:
+            if self._take([Message(f"{SENT_BACK}{letter.id}", letter.body)]) == [True]:
                 self._set_aside.done(self.name, letter)
         new = self._receive(self._mailbox, wakeup)
         if wakeup.is_closing and not new:
@@ -228,9 +229,9 @@ class Receiver:
             names = {"reason": record.reason, "message_id": message.id}
             self._log.info("record_ignored", **names, so_far=self._ignored[record.reason])
             return True
-        if not self._set_aside.add(
-            self.name, f"{message.id}:{number}", message.body, f"record {number}: {record.text}"
-        ):
+        # A letter that was sent back becomes one letter again, however many records of its message cannot be read.
+        record_id = message.id if message.id.startswith(SENT_BACK) else f"{message.id}:{number}"
+        if not self._set_aside.add(self.name, record_id, message.body, f"record {number}: {record.text}"):
             return False
         self._log.warning("record_set_aside", message_id=message.id, record=number, reason=record.text)
         return True

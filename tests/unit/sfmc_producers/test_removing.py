@@ -317,3 +317,16 @@ def test_a_link_is_moved_and_what_it_points_to_stays(place):
 
     assert remover.remove(replace(stat_of(place / "in" / "a.csv"), name="a.csv")).outcome == "deleted"
     assert files(place) == {"real.csv": "x"}
+
+
+def test_a_file_that_cannot_be_moved_for_its_own_sake_holds_up_none_behind_it(place, client):
+    name = "a" * 240 + ".csv"
+    client.define("long", name)
+    watched = watching(place, client)
+    watched.put(name)
+    watched.put("contacts.csv")
+    watched.put("orders.csv")
+    watched.pass_time(2, 5)
+
+    assert files(place / "in") == {name: "id\n1\n"}
+    assert sorted(files(place / "done")) == ["contacts.csv", "orders.csv"]

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import zipfile
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -156,3 +157,20 @@ def test_the_beginning_of_a_packed_file_costs_the_beginning_of_it() -> None:
         content.read(1000)
     assert held.reads == 1
     assert held.is_closed
+
+
+def test_what_is_said_of_a_file_of_another_form_has_none_of_its_bytes() -> None:
+    with pytest.raises(ContentDamagedError) as damaged:
+        read(Held(b"secret,values\n"), "gz")
+
+    assert str(damaged.value) == "it cannot be unpacked (gz): it is of another form"
+
+
+@pytest.mark.parametrize("place", [b"PK\x01\x02", b"PK\x05\x06"])
+def test_a_zip_file_whose_directory_is_nonsense_is_damaged(place: bytes) -> None:
+    packed = zipped(x_csv=b"1")
+    begin = packed.rindex(place)
+    for at in range(begin + 4, min(begin + 46, len(packed))):
+        broken = packed[:at] + b"\xff\xff\xff\xff" + packed[at + 4 :]
+        with suppress(ContentDamagedError):
+            read(Held(broken), "zip")
