@@ -152,6 +152,13 @@ def test_a_row_without_a_task_id_is_not_a_run_yet(adapter):
         assert [run.task_id for run in adapter(server.url).runs_of(MID, "orders")] == ["7"]
 
 
+def test_a_run_of_another_definition_is_no_answer(adapter):
+    keys = (("contacts", 6), ("ORDERS ", 7))
+    rows = found(*(row(ImportDefinitionCustomerKey=key, TaskResultID=n, ImportStatus="New") for key, n in keys))
+    with MisbehavingServer(answering(rows)) as server:
+        assert [run.task_id for run in adapter(server.url).runs_of(MID, "orders")] == ["7"]
+
+
 def test_of_keys_that_differ_in_case_the_exact_one_is_taken(adapter):
     rows = found(row(CustomerKey="Orders"), row(CustomerKey="orders", Name="mine"))
     with MisbehavingServer(answering(rows)) as server:

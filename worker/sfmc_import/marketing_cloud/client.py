@@ -304,8 +304,9 @@ class SoapMarketingCloud:
         answer = self._facts(mid, runs_by_definition(customer_key), read_known_run)
         if not isinstance(answer, list):
             return answer
-        # A row of another definition is no answer to the question.
-        return [run for run in answer if fold_key(run.customer_key) == fold_key(customer_key)]
+        # A row of another definition is no answer to the question; one that names none is.
+        wanted = {"", fold_key(customer_key)}
+        return [run for run in answer if fold_key(run.customer_key) in wanted]
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
         """Look up runs by TaskResultID, many in one query; what is not visible yet is absent."""
