@@ -172,6 +172,40 @@ def test_a_revoked_token_counts_no_more(api: Api) -> None:
     assert token not in listed
 
 
+def test_a_source_sees_what_was_submitted_with_its_token_and_nothing_else(api: Api) -> None:
+    define(api, "owned")
+    own = api.submit("owned", "own.csv").json()
+    other = api.submit("owned", "other.csv", "operator").json()["request_id"]
+    path = "/v1/requests/"
+
+    assert own["source"] == "drop"
+    assert api.call("GET", path + own["request_id"], "source").status_code == 200
+    assert api.call("GET", path + other, "source").status_code == 404
+    assert api.call("GET", path + other, "viewer").status_code == 200
+
+
+def test_a_replay_of_many_over_http_needs_a_key_and_is_done_once(api: Api) -> None:
+    define(api, "many")
+    mid = api.stack.env["SFMC_ACCOUNT_ID"]
+    api.call("PUT", f"/v1/pauses/definitions/{mid}/many", json={"reason": "look first"})
+    request = api.submit("many", "many.csv").json()["request_id"]
+    api.call("POST", f"/v1/requests/{request}/cancel", json={})
+    body = {"state": "cancelled", "reason": "all", "customer_key": "many", "dry_run": False}
+    without = api.call("POST", "/v1/replays", json=body)
+    first, second = (
+        api.call("POST", "/v1/replays", json=body, headers={"idempotency-key": "k1"}).json() for _ in range(2)
+    )
+    one, two = (
+        api.call("POST", f"/v1/requests/{request}/replay", json={}, headers={"idempotency-key": "k2"}).json()
+        for _ in range(2)
+    )
+
+    assert without.status_code == 422
+    assert (first, one) == (second, two)
+    assert first["request_ids"] == [request]
+    assert one["new_request_id"] not in first["new_request_ids"]
+
+
 def test_requests_are_listed_newest_first_in_pages_each_once(api: Api) -> None:
     define(api, "listed")
     ids = [api.submit("listed", f"{number}.csv").json()["request_id"] for number in range(5)]

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
@@ -295,13 +296,16 @@ class Client:
         connections = self._connections()
         keys = connections.ledger.keys
         with self._redis_errors():
-            record = LedgerReader(connections.redis, keys).request(request_id)
+            reader = LedgerReader(connections.redis, keys)
+            record, places = reader.request(request_id), reader.places(request_id)
         if record is None:
             return
         deadline = None if within is None else time.monotonic() + within
         stream = EventStream(connections.redis, keys.stream)
-        since = just_before(record["accepted_at"])
-        entries = stream.live(since, self._log_outage, lambda: _is_past(deadline))
+        with self._redis_errors():
+            past = stream.at(places)
+        since = past[-1][0] if past else just_before(record["accepted_at"])
+        entries = chain(past, stream.live(since, self._log_outage, lambda: _is_past(deadline)))
         life = Life(request_id)
         while not life.is_over and (event := self._next(entries)) is not None:
             if life.add(event):

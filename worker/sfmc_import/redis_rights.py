@@ -48,7 +48,7 @@ ROLES: Mapping[RoleName, Role] = {
     "producer": Role(
         (*CONNECTING, *SCRIPTS, "exec", "del", "get", "hdel", "hget", "hgetall", "hincrby", "hmget", "hset", "llen",
          "lpush", "lrange", "lrem", "ltrim", "pexpire", "rpush", "sadd", "set", "smembers", "subscribe", "unsubscribe",
-         "xadd", "xlen", "xread", "zadd", "zcard", "zpopmin", "zrange", "zrem", "zscore"),
+         "xadd", "xlen", "xrange", "xread", "zadd", "zcard", "zpopmin", "zrange", "zrem", "zscore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),

@@ -19,13 +19,14 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ledger.calling import is_defect
-from sfmc_import.operations import actions, listing, resolving, tokens
+from sfmc_import.operations import actions, listing, replaying, resolving, tokens
 from sfmc_import.operations import requests as questions
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
-from sfmc_import.operations.views import ActionView, PauseView, RequestView, View
+from sfmc_import.operations.views import ActionView, LifeView, PauseView, ReplaysView, RequestView, View
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server.answers import Answer, later, problem, response
+from sfmc_server.authentication import bearer_token
 from sfmc_server.body_limit import BodyLimit
 from sfmc_server.description import described_problem
 from sfmc_server.given import ForceGiven, PauseGiven, Reason, ReplayGiven, ReplaysGiven, RequestGiven, ResolveGiven
@@ -40,21 +41,6 @@ WAITERS = threading.BoundedSemaphore(16)
 
 PROBLEMS = "urn:sfmc-import:problem:"
 _STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422}
-
-
-class ReplaysView(View):
-    """Which requests were, or would be, replayed."""
-
-    dry_run: bool
-    count: int
-    request_ids: list[str]
-    new_request_ids: list[str]
-
-
-class LifeView(RequestView):
-    """A request with its whole life: its events, oldest first."""
-
-    events: list[dict[str, Any]]
 
 
 class Caller(View):
@@ -81,9 +67,9 @@ _ALLOWED: Mapping[str, frozenset[str]] = {
 
 
 def _caller(request: Request, what: str) -> Caller:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    token = bearer_token(request.headers)
     access: ReadAccess = request.app.state.access
-    found = tokens.known(access, token.strip()) if scheme.lower() == "bearer" and token.strip() else None
+    found = tokens.known(access, token) if token else None
     if found is None:
         raise UnauthorizedError
     if found.role not in _ALLOWED[what]:
@@ -117,6 +103,7 @@ def _client(request: Request) -> Client:
 Access = Annotated[ReadAccess, Depends(_access)]
 Submitter = Annotated[Client, Depends(_client)]
 Id = Annotated[str, Path(max_length=128)]
+IdempotencyKey = Annotated[str | None, Header(max_length=300)]
 Limit = Annotated[int, Query(ge=1, le=listing.MAX_LIMIT)]
 Cursor = Annotated[str | None, Query(max_length=128)]
 
@@ -150,7 +137,7 @@ def submit(
     access: Access,
     client: Submitter,
     answer: Response,
-    idempotency_key: Annotated[str | None, Header(max_length=300)] = None,
+    idempotency_key: IdempotencyKey = None,
     prefer: Annotated[str | None, Header(max_length=200)] = None,
 ) -> RequestView:
     """Ask for one start. Answers 202 once the ledger has the request, with its address in Location.
@@ -158,7 +145,7 @@ def submit(
     The same Idempotency-Key from the same token is one request, for as long as the ledger keeps it; with another body
     it is 422. `Prefer: wait=N` waits up to N seconds, 30 at most, for the end and answers 200 when it has come.
     """
-    fields = given.model_dump(exclude_none=True)
+    fields = given.model_dump(exclude_none=True) | _source(caller, given.source)
     key = None if idempotency_key is None else _inner(idempotency_key)
     fields |= {} if key is None else {"request_id": str(uuid5(NAMESPACE_URL, f"{PROBLEMS}{caller.name}\n{key}"))}
     done = client.submit(**fields)
@@ -168,6 +155,18 @@ def submit(
         answer.headers["Preference-Applied"] = f"wait={_seconds_to_wait(prefer):.0f}"
         answer.status_code = 200 if view.is_finished else 202
     return view
+
+
+def _source(caller: Caller, given: str | None) -> dict[str, str]:
+    """Name the source of what a token of the role `source` submits: so its requests are known as its own."""
+    if caller.role != "source":
+        return {}
+    return {"source": caller.name if given in {None, caller.name} else f"{caller.name}/{given}"[: actions.MAX_TEXT]}
+
+
+def _is_own(caller: Caller, view: RequestView) -> bool:
+    """Tell whether a caller may see a request: a source sees what was submitted with its token."""
+    return caller.role != "source" or (view.source or "").partition("/")[0] == caller.name
 
 
 _KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})')
@@ -228,9 +227,14 @@ def list_failures(_: Reads, access: Access, limit: Limit = 50) -> list[RequestVi
 
 @api.get("/requests/{request_id}", tags=["requests"])
 def show(
-    request_id: Id, _: Shows, access: Access, prefer: Annotated[str | None, Header(max_length=200)] = None
+    request_id: Id, caller: Shows, access: Access, prefer: Annotated[str | None, Header(max_length=200)] = None
 ) -> LifeView:
-    """Show a request with its whole life. `Prefer: wait=N` waits up to N seconds, 30 at most, for its end."""
+    """Show a request with its whole life. `Prefer: wait=N` waits up to N seconds, 30 at most, for its end.
+
+    A token of the role `source` sees the requests that were submitted with it; others are not there for it.
+    """
+    if not _is_own(caller, questions.show(access, request_id)):
+        raise NotFoundError(f"there is no request {request_id}", questions.UNKNOWN)
     view = _waited(access, request_id, _seconds_to_wait(prefer))
     return LifeView(**view.model_dump(), events=list(questions.life(access, view)))
 
@@ -243,7 +247,7 @@ def cancel(request_id: Id, given: Reason, caller: Operates, access: Access) -> A
 
 @api.post("/requests/{request_id}/force", tags=["requests"])
 def force(request_id: Id, given: ForceGiven, caller: Operates, access: Access) -> ActionView:
-    """Let a request that waits for the window start as soon as its definition is free."""
+    """Let a request start as soon as its definition is free: without the window, its order (`after`) and its turn."""
     return actions.force(access, request_id, caller.name, given.reason)
 
 
@@ -255,28 +259,29 @@ def resolve(request_id: Id, given: ResolveGiven, caller: Operates, access: Acces
 
 
 @api.post("/requests/{request_id}/replay", status_code=202, tags=["requests"])
-def replay(request_id: Id, given: ReplayGiven, caller: Operates, access: Access) -> ActionView:
-    """Submit what a request asked for again, as a new request that names it."""
-    return actions.replay(access, request_id, caller.name, given.reason, force=given.force)
+def replay(
+    request_id: Id, given: ReplayGiven, caller: Operates, access: Access, idempotency_key: IdempotencyKey = None
+) -> ActionView:
+    """Submit what a request asked for again, as a new request that names it; the same Idempotency-Key does it once."""
+    new_id = None if idempotency_key is None else replaying.id_of(caller.name, _inner(idempotency_key), request_id)
+    return actions.replay(access, request_id, caller.name, given.reason, force=given.force, new_id=new_id)
 
 
 @api.post("/replays", tags=["requests"])
-def replay_many(given: ReplaysGiven, caller: Operates, access: Access) -> ReplaysView:
-    """Replay the newest requests of a state, each as a new request with an event; a dry run counts them first."""
+def replay_many(
+    given: ReplaysGiven, caller: Operates, access: Access, idempotency_key: IdempotencyKey = None
+) -> ReplaysView:
+    """Replay the newest requests of a state, each as a new request with an event; a dry run counts them first.
+
+    What is no dry run needs an Idempotency-Key: the same one replays the same requests, each once, also after a cut.
+    """
     wanted = listing.Filter(state=given.state, mid=given.mid, customer_key=given.customer_key)
-    ids = [each.request_id for each in listing.requests(access, wanted, limit=given.limit).items]
     if given.dry_run:
-        return ReplaysView(dry_run=True, count=len(ids), request_ids=ids, new_request_ids=[])
-    new = [replayed for each in ids if (replayed := _replayed(access, each, caller.name, given.reason))]
-    return ReplaysView(dry_run=False, count=len(new), request_ids=ids, new_request_ids=new)
-
-
-def _replayed(access: ReadAccess, request_id: str, operator: str, reason: str) -> str | None:
-    """Replay one of many; one that has gone on meanwhile is left out."""
-    try:
-        return actions.replay(access, request_id, operator, reason).new_request_id
-    except OperationError:
-        return None
+        return replaying.counted(access, wanted, given.limit)
+    if idempotency_key is None:
+        raise InvalidError("a replay of many needs an Idempotency-Key: the same call again must replay nothing twice")
+    call = replaying.Call(caller.name, _inner(idempotency_key), given.reason)
+    return replaying.replay_many(access, wanted, given.limit, call)
 
 
 # --- Definitions and pauses.
@@ -411,9 +416,12 @@ def list_events(
     """
     if "text/event-stream" in request.headers.get("accept", ""):
         live: LiveEvents = request.app.state.live
+        token = bearer_token(request.headers)
         begin = None if last_event_id is None else checked_position(last_event_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(live.follow(begin, customer_key), headers=headers, media_type="text/event-stream")
+        return StreamingResponse(
+            live.follow(begin, customer_key, token), headers=headers, media_type="text/event-stream"
+        )
     return listing.events(access, after, limit, key=customer_key, types=type or ())
 
 
@@ -433,7 +441,7 @@ def checked_position(given: str) -> str:
 def add_to(app: FastAPI, access: ReadAccess, client: Client, is_ending: Callable[[], bool]) -> None:
     """Add the API to an application; `is_ending` says that the server ends."""
     app.state.access, app.state.client = access, client
-    app.state.live = LiveEvents(access.stream, is_ending)
+    app.state.live = LiveEvents(access.stream, is_ending, lambda token: tokens.known(access, token) is not None)
     app.include_router(api)
     app.add_middleware(BodyLimit)
     handlers: Mapping[type[Exception], Callable[[Exception], Answer]] = {

@@ -23,6 +23,7 @@ from tests.contract.ledger import (
     test_ordering,
     test_outlived,
     test_pauses,
+    test_places,
     test_polling,
     test_processes,
     test_read_before,
@@ -33,6 +34,7 @@ from tests.contract.ledger import (
     test_resolving,
     test_runs,
     test_sender_options,
+    test_spellings,
     test_starts,
     test_suspects,
     test_waiting,
@@ -69,6 +71,8 @@ BODIES = (
     test_pauses,
     test_cancelling,
     test_ordering,
+    test_places,
+    test_spellings,
     test_frequency_now,
 )
 GIVEN = {"scenario", "world"}

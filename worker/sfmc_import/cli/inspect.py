@@ -14,7 +14,7 @@ from sfmc_import.cli.operate import pause_line, until_text
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines, seconds
 from sfmc_import.cli.unmatched import LOOKED_AT, describe_unmatched, unmatched_files
 from sfmc_import.display import Coloured
-from sfmc_import.events import ENDS, Entry, Event, just_before, kind, line
+from sfmc_import.events import ENDS, Entry, Event, kind, line
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.operations import actions, requests
@@ -188,7 +188,7 @@ def events(
     """Show events, one a line, oldest first.
 
     With --json each line is a CloudEvent with its `stream_id`. To continue later without a gap or a repeated
-    event, give the last `stream_id` to --since. With --since the option --last has no effect.
+    event, give the last `stream_id` to --since: then --last has no effect. Without it the newest 50,000 are looked at.
 
     Exit code: 0, or 1 if no request ever named the CustomerKey of --key or Redis does not answer.
     """
@@ -268,22 +268,14 @@ def _events(access: ReadAccess, request_id: str) -> Iterator[Event]:
     if record.get("state") == "follow_timed_out":
         policy = access.settings.policy(record["mid"], record["customer_key"])
         ended = not open_ledger(access.settings).resume(request_id, policy)
-    yield from (event for _, event in _past(access, request_id, record, position))
+    past = requests.entries_of(access, requests.show(access, request_id)) if record else ()
+    yield from (event for entry, event in past if _order(entry) <= _order(position))
     live = () if ended else access.stream.live(position, on_outage=_log_outage)
     for _, event in live:
         if event["data"].get("request_id") == request_id:
             yield event
             if kind(event) in ENDS:
                 return
-
-
-def _past(access: ReadAccess, request_id: str, record: object, position: str) -> Iterator[tuple[str, Event]]:
-    accepted_at = record.get("accepted_at", 0) if isinstance(record, dict) else 0
-    for entry, event in access.stream.after(just_before(accepted_at)):
-        if _order(entry) > _order(position):
-            return
-        if event["data"].get("request_id") == request_id:
-            yield entry, event
 
 
 def _order(entry: str) -> tuple[int, ...]:

@@ -43,8 +43,9 @@ def check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, Any
 
 
 def check_key(access: ReadAccess, key: str, newest: str) -> None:
-    """Raise ClickException if no event has ever named this CustomerKey."""
-    if any(access.stream.last(1, lambda event: event.get("subject") == key, newest)):
+    """Raise ClickException if neither a definition of the ledger nor one of the newest events has this CustomerKey."""
+    is_known = access.reader.knows_key(access.mid(None), key)
+    if is_known or any(access.stream.last(1, lambda event: event.get("subject") == key, newest)):
         return
     advice = suggestion(key, access.reader.keys_in_events()) or WHAT_THERE_IS
     raise click.ClickException(f"no event names a definition {key}; {advice}")

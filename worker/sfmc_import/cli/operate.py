@@ -125,7 +125,9 @@ def cancel(request_id: str, *, reason: str | None, operator: str | None, as_json
 @operator_option
 @json_option
 def force(request_id: str, *, reason: str, operator: str | None, as_json: bool) -> None:
-    """Let a request that waits for the window start as soon as its definition is free.
+    """Let a request that waits start as soon as its definition is free, and nothing pauses it.
+
+    It waits no more for the window, for its order (`after` of the policy file) or for what came before it.
 
     Exit code: 0, or 1 if there is no such request, or it does not wait.
     """
@@ -134,7 +136,7 @@ def force(request_id: str, *, reason: str, operator: str | None, as_json: bool) 
     if as_json:
         print_json(done.model_dump(mode="json"))
     else:
-        print_line(f"request {request_id}: it does not wait for the window any more")
+        print_line(f"request {request_id}: it starts when its definition is free, without the window and its order")
 
 
 @click.command(epilog=examples("sfmc-import replay 0199f3a2-… --reason 'definition is corrected'"))

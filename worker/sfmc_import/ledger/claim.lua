@@ -231,6 +231,8 @@ local function resolve_key()
   if r.key ~= a.resolved_key and r.key ~= r.object then values.asked = r.key end
   if is_early(r) then values.early = '1' end
   set(request_key(id), r, values)
+  redis.call('HSET', definitions_key(), r.mid .. ':' .. a.folded_key, r.key)
+  keep(definitions_key(), cfg.unfinished_ttl)
   end_resolving(id, r)
 end
 

@@ -1,6 +1,5 @@
 """Reads the ledger for people and monitoring: a request, a definition, the whole."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,8 @@ from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import DEFINITION, EVENT, PAUSES, REQUEST, SEEN
+from sfmc_import.ledger.operator_keys import PAUSES
+from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
 from sfmc_import.outlook import Standing
 from sfmc_import.processes import Running, running
 from sfmc_import.request import FileInfo, fold_key
@@ -40,10 +40,22 @@ class LedgerReader:
         with redis_errors():
             if self._client.exists(self.keys.definition(mid, customer_key)):
                 return customer_key
-            prefix = self.keys.definition(mid, "")
-            names = self._client.scan_iter(match=glob_escaped(prefix) + "*", count=1000)
-            keys = (name.decode().removeprefix(prefix) for name in names)
-            return next((key for key in keys if fold_key(key) == fold_key(customer_key)), customer_key)
+            found = self._client.hget(self.keys.name_of(DEFINITIONS), f"{mid}:{fold_key(customer_key)}")
+        return customer_key if found is None else str(found.decode())
+
+    def knows_key(self, mid: str, customer_key: str) -> bool:
+        """Tell whether requests were for a definition of this key, in any spelling."""
+        with redis_errors():
+            return bool(self._client.hget(self.keys.name_of(DEFINITIONS), f"{mid}:{fold_key(customer_key)}"))
+
+    def places(self, request_id: str) -> list[str]:
+        """Give the ids in the stream of the events of a request, oldest first; of very many the first and the newest.
+
+        Empty for a request that was recorded by a version that did not note them.
+        """
+        with redis_errors():
+            at, places = self._client.hmget(self.keys.request(request_id), "at", "l")
+        return [_place(int(at), place) for place in places.decode().split()] if at and places else []
 
     def definition(self, mid: str, customer_key: str) -> Mapping[str, Any]:
         """Say who holds a definition, the seconds left of lease and window, and which follow-ups wait, in order."""
@@ -164,9 +176,9 @@ class LedgerReader:
         return None if assigned is None else str(assigned.decode())
 
 
-def glob_escaped(text: str) -> str:
-    """Write a text as a pattern of Redis that matches this text alone."""
-    return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)
+def _place(arrived: int, place: str) -> str:
+    after, _, number = place.partition(".")
+    return f"{arrived + int(after)}-{number or 0}"
 
 
 def _watcher(name: str, said: bytes) -> dict[str, Any]:

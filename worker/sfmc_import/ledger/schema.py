@@ -5,6 +5,7 @@ are made from it; keys.py gives the whole names.
 """
 
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
+from sfmc_import.ledger.operator_keys import COMPLETED, FAILURES, PAUSED, PAUSES, REPLAYS, TOKENS, WAITERS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of 721 (file of 120 bytes, Valkey 9). The other names are long: they cost 16 bytes of 176 in a
@@ -70,6 +71,12 @@ REQUEST = Key(
             name="call", kept_at_end=False, meaning="the call that recorded it; the same call again is no second one"
         ),
         Field(name="n", kind="int", attribute="events", meaning="how many events were published about it"),
+        Field(
+            name="l",
+            attribute="places",
+            meaning="where its events stand in the stream: milliseconds since `at` and, after a point, the number in"
+            " them; the first and the newest, 1,000 bytes at most",
+        ),
         Field(
             name="fence",
             kind="int",
@@ -224,6 +231,15 @@ DEFINITION = Key(
         ),
         Field(name="last_rows", kind="int", meaning="how many rows the last completed run had that had any"),
     ),
+)
+DEFINITIONS = Key(
+    name="definitions",
+    letter="definitions",
+    redis_type="hash",
+    ttl=("unfinished_ttl",),
+    fields=(Field(name=ANY, meaning="MID:key in small letters → the CustomerKey as Marketing Cloud spells it"),),
+    meaning="The definitions that requests were for. Bounded by those of the account. The time counts from the newest"
+    " request.",
 )
 FOLLOW_UPS = Key(
     name="follow_ups",
@@ -388,52 +404,6 @@ LOCK_OUT = Key(
     ttl=("request_ttl",),
     meaning="When a target refused a login, in seconds since 1970: no process tries it for its `lock_out`.",
 )
-TOKENS = Key(
-    name="tokens",
-    letter="tokens",
-    redis_type="hash",
-    fields=(Field(name=ANY, meaning="SHA-256 of the token → name, role, who made it and when as JSON"),),
-    meaning="Tokens of the HTTP API. Bounded: one field for each token, until it is revoked.",
-)
-FAILURES = Key(
-    name="failures",
-    letter="failures",
-    redis_type="zset",
-    ttl=("request_ttl",),
-    meaning="The newest 1,000 requests that ended badly and did not go on since: request id → time of the end.",
-)
-PAUSES = Key(
-    name="pauses",
-    letter="pauses",
-    redis_type="hash",
-    fields=(
-        Field(name=ANY, meaning="`all`, `mid:MID` or `key:MID:CustomerKey` → operator, reason, since, until as JSON"),
-    ),
-    meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",
-)
-COMPLETED = Key(
-    name="completed",
-    letter="completed",
-    parts=("mid", "customer_key"),
-    redis_type="string",
-    ttl=("unfinished_ttl",),
-    meaning="When the last run of a definition completed as expected, in ms; its key in small letters, for `after`.",
-)
-WAITERS = Key(
-    name="waiters",
-    letter="after",
-    parts=("mid", "customer_key"),
-    redis_type="zset",
-    ttl=("unfinished_ttl",),
-    meaning="Requests that wait for a completed run of this definition: request id → time of arrival.",
-)
-PAUSED = Key(
-    name="paused",
-    letter="paused",
-    redis_type="zset",
-    ttl=("unfinished_ttl",),
-    meaning="Requests that wait for a pause: request id → time of arrival. The time counts from the end of the pause.",
-)
 FOLLOWS = Key(
     name="follows",
     letter="follows",
@@ -463,6 +433,7 @@ SCHEDULE = Key(
 KEYS = (
     REQUEST,
     DEFINITION,
+    DEFINITIONS,
     FOLLOW_UPS,
     NAMES,
     SEEN,
@@ -487,6 +458,7 @@ KEYS = (
     TOKENS,
     PAUSES,
     PAUSED,
+    REPLAYS,
     COMPLETED,
     WAITERS,
     FOLLOWS,

@@ -12,7 +12,7 @@ from sfmc_import.client import Client
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.opening import open_ledger
-from sfmc_import.ledger.schema import PAUSES
+from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import ActionView, PauseView, time_of
 from sfmc_import.request import is_mid, plain_mid
@@ -48,7 +48,7 @@ def _why_not_cancelled(state: str) -> str:
 
 
 def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> ActionView:
-    """Let a request that waits for the window start as soon as its definition is free.
+    """Let a request start as soon as its definition is free: without the window, its order (`after`) and its turn.
 
     Raises InvalidError without a reason, NotFoundError, and ConflictError where it does not wait.
     """
@@ -63,9 +63,15 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
 
 
 def replay(
-    access: ReadAccess, request_id: str, operator: str, reason: str | None = None, *, force: bool = False
+    access: ReadAccess,
+    request_id: str,
+    operator: str,
+    reason: str | None = None,
+    *,
+    force: bool = False,
+    new_id: str | None = None,
 ) -> ActionView:
-    """Submit what a request asked for again, as a new request that names it.
+    """Submit what a request asked for again, as a new request that names it; the same `new_id` is one request.
 
     Raises NotFoundError; ConflictError where it has not ended, its start is unknown, or it was imported and `force` is
     not given; InvalidError for `force` without a reason.
@@ -75,21 +81,26 @@ def replay(
     old = _ledger(access).load(request_id)
     if old is None:
         raise NotFoundError(f"there is no request {request_id}")
+    done = ActionView(request_id=request_id, state="accepted", operator=operator, new_request_id=new_id or str(uuid7()))
+    if new_id is not None and access.reader.request(new_id) is not None:
+        return done
     _check_replay(access, request_id, force=force)
-    again = replace(
-        old,
-        request_id=str(uuid7()),
-        event_id=None,
-        source=f"replay by {operator}"[:MAX_TEXT],
-        force=force,
-        reason=reason and reason[:MAX_TEXT],
-        replays=request_id,
-        is_resolved=False,
-        attempt=0,
-    )
+    source = f"replay by {operator}"[:MAX_TEXT]
+    said: dict[str, Any] = {
+        "force": force,
+        "reason": reason and reason[:MAX_TEXT],
+        "source": source,
+        "replays": request_id,
+    }
+    fresh: dict[str, Any] = {
+        "request_id": str(done.new_request_id),
+        "event_id": None,
+        "is_resolved": False,
+        "attempt": 0,
+    }
     with Client.from_settings(access.settings) as client:
-        client.record(again)
-    return ActionView(request_id=request_id, state="accepted", operator=operator, new_request_id=again.request_id)
+        client.record(replace(old, **said, **fresh))
+    return done
 
 
 def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:

@@ -10,7 +10,7 @@ import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.schema import DEFINITION
+from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
 from sfmc_import.operations.actions import pauses
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.requests import read_views
@@ -201,18 +201,12 @@ def definition(access: ReadAccess, mid: str, customer_key: str) -> DefinitionVie
 
 
 def definitions(access: ReadAccess, cursor: str | None = None) -> DefinitionPage:
-    """List the definitions that the ledger knows; a page has about as many as Redis finds in one look."""
-    begin = access.keys.definition("", "").removesuffix(":")
+    """List the definitions that requests were for; a page has about as many as Redis finds in one look."""
     place = int(_read_cursor(cursor, "scan", r"\d{1,19}") or 0)
-    names: list[str] = []
     client: Any = access.client
-    for _ in range(LOOKED_AT // CHUNK):
-        with redis_errors():
-            place, keys = client.scan(place, match=f"{_glob(begin)}*", count=CHUNK)
-        names += [key.decode().removeprefix(begin) for key in keys]
-        if place == 0 or names:
-            break
-    pairs = [(mid, key) for mid, _, key in (name.partition(":") for name in names)]
+    with redis_errors():
+        place, found = client.hscan(access.keys.name_of(DEFINITIONS), place, count=CHUNK)
+    pairs = [(name.decode().partition(":")[0], key.decode()) for name, key in found.items()]
     return DefinitionPage(items=_definitions(access, pairs), next=_cursor("scan", str(place)) if place else None)
 
 
@@ -225,7 +219,8 @@ def _definitions(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[D
     paused = {each.scope: each for each in pauses(access)}
     now = access.reader.now()
     rows = zip(pairs, answers[::2], answers[1::2], strict=True)
-    return [_definition(*pair, DEFINITION.read(record), ids, paused, now) for pair, record, ids in rows]
+    known = (row for row in rows if row[1] or row[2])
+    return [_definition(*pair, DEFINITION.read(record), ids, paused, now) for pair, record, ids in known]
 
 
 def _definition(
@@ -244,10 +239,6 @@ def _definition(
         follow_ups=[request_id.decode() for request_id in ids],
         pause=next((paused[scope] for scope in scopes if scope in paused), None),
     )
-
-
-def _glob(text: str) -> str:
-    return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)
 
 
 # --- Events and dead letters.

@@ -10,7 +10,7 @@ import orjson
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.schema import TOKENS
+from sfmc_import.ledger.operator_keys import TOKENS
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import Time, View, time_of
 
@@ -18,7 +18,7 @@ Role = Literal["viewer", "operator", "source"]
 ROLES: Mapping[Role, str] = {
     "viewer": "reads everything, changes nothing",
     "operator": "reads everything, and cancels, replays, resolves, forces, pauses",
-    "source": "submits requests, and shows a request by its id",
+    "source": "submits requests, and shows those that were submitted with it",
 }
 BEGIN = "sfmc_"
 MAX_TOKENS = 1000

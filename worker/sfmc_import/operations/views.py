@@ -108,6 +108,21 @@ class ActionView(View):
     new_request_id: str | None = None
 
 
+class LifeView(RequestView):
+    """A request with its whole life: its events, oldest first."""
+
+    events: list[dict[str, Any]]
+
+
+class ReplaysView(View):
+    """Which requests were, or would be, replayed."""
+
+    dry_run: bool
+    count: int
+    request_ids: list[str]
+    new_request_ids: list[str]
+
+
 NEXT: Mapping[str, tuple[str, ...]] = {
     "accepted": ("cancel", "pause"),
     "deferred": ("cancel", "force", "pause"),
