@@ -6,9 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
-from uuid import NAMESPACE_URL, uuid5
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from redis.exceptions import RedisError
@@ -22,13 +21,37 @@ from sfmc_import.ledger.calling import is_defect
 from sfmc_import.operations import actions, listing, replaying, resolving, tokens
 from sfmc_import.operations import requests as questions
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
-from sfmc_import.operations.views import ActionView, LifeView, PauseView, ReplaysView, RequestView, View
+from sfmc_import.operations.views import ActionView, LifeView, PauseView, ReplaysView, RequestView
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
+from sfmc_server import asking, producing
 from sfmc_server.answers import Answer, later, problem, response
 from sfmc_server.authentication import bearer_token
 from sfmc_server.body_limit import BodyLimit
-from sfmc_server.description import described_problem
+from sfmc_server.callers import (
+    PROBLEMS,
+    RESPONSES,
+    Access,
+    Cursor,
+    ForbiddenError,
+    Id,
+    IdempotencyKey,
+    Key,
+    Limit,
+    Mid,
+    Operates,
+    Reads,
+    Shows,
+    Submits,
+    Submitter,
+    UnauthorizedError,
+    Why,
+    inner,
+    is_own,
+    request_id_of,
+    source_of,
+)
+from sfmc_server.explaining import Explainer
 from sfmc_server.given import ForceGiven, PauseGiven, Reason, ReplayGiven, ReplaysGiven, RequestGiven, ResolveGiven
 from sfmc_server.live_events import LiveEvents
 
@@ -39,87 +62,15 @@ POLL_SECONDS = 0.25
 WAITERS = threading.BoundedSemaphore(16)
 """Each that waits has a thread of this server: with more of them the others are answered at once."""
 
-PROBLEMS = "urn:sfmc-import:problem:"
 _STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422}
 
-
-class Caller(View):
-    """Who asks."""
-
-    name: str
-    role: tokens.Role
-
-
-class UnauthorizedError(Exception):
-    """No token, or one that does not count."""
-
-
-class ForbiddenError(Exception):
-    """The role of the token does not allow it."""
-
-
-_ALLOWED: Mapping[str, frozenset[str]] = {
-    "read": frozenset({"viewer", "operator"}),
-    "show": frozenset({"viewer", "operator", "source"}),
-    "submit": frozenset({"operator", "source"}),
-    "operate": frozenset({"operator"}),
-}
-
-
-def _caller(request: Request, what: str) -> Caller:
-    token = bearer_token(request.headers)
-    access: ReadAccess = request.app.state.access
-    found = tokens.known(access, token) if token else None
-    if found is None:
-        raise UnauthorizedError
-    if found.role not in _ALLOWED[what]:
-        raise ForbiddenError
-    return Caller(name=found.name, role=found.role)
-
-
-def _may(what: str) -> Any:
-    def check(request: Request) -> Caller:
-        return _caller(request, what)
-
-    return Depends(check)
-
-
-Reads = Annotated[Caller, _may("read")]
-Shows = Annotated[Caller, _may("show")]
-Submits = Annotated[Caller, _may("submit")]
-Operates = Annotated[Caller, _may("operate")]
-
-
-def _access(request: Request) -> ReadAccess:
-    access: ReadAccess = request.app.state.access
-    return access
-
-
-def _client(request: Request) -> Client:
-    client: Client = request.app.state.client
-    return client
-
-
-Access = Annotated[ReadAccess, Depends(_access)]
-Submitter = Annotated[Client, Depends(_client)]
-Id = Annotated[str, Path(max_length=128)]
-IdempotencyKey = Annotated[str | None, Header(max_length=300)]
-Limit = Annotated[int, Query(ge=1, le=listing.MAX_LIMIT)]
-Cursor = Annotated[str | None, Query(max_length=128)]
-
-_ANSWERS = {
-    401: "There is no token that counts.",
-    403: "The role of the token does not allow it.",
-    404: "It is not there.",
-    409: "It does not fit the state of the request.",
-    422: "The request is not valid.",
-    503: "Not now: Redis or Marketing Cloud does not answer.",
-}
 api = APIRouter(
     prefix="/v1",
     dependencies=[Depends(HTTPBearer(auto_error=False, scheme_name="bearer"))],
-    responses={status: described_problem(text) for status, text in _ANSWERS.items()},
+    responses=RESPONSES,
 )
+api.include_router(asking.router)
+api.include_router(producing.router)
 
 
 # --- Requests.
@@ -145,11 +96,13 @@ def submit(
     The same Idempotency-Key from the same token is one request, for as long as the ledger keeps it; with another body
     it is 422. `Prefer: wait=N` waits up to N seconds, 30 at most, for the end and answers 200 when it has come.
     """
-    fields = given.model_dump(exclude_none=True) | _source(caller, given.source)
-    key = None if idempotency_key is None else _inner(idempotency_key)
-    fields |= {} if key is None else {"request_id": str(uuid5(NAMESPACE_URL, f"{PROBLEMS}{caller.name}\n{key}"))}
+    fields = given.model_dump(exclude_none=True) | source_of(caller, given.source)
+    key = None if idempotency_key is None else inner(idempotency_key)
+    fields |= {} if key is None else {"request_id": request_id_of(caller, key)}
     done = client.submit(**fields)
     answer.headers["Location"] = f"/v1/requests/{done.request_id}"
+    if not done.is_new:
+        answer.headers["Idempotency-Replayed"] = "true"
     view = _waited(access, done.request_id, _seconds_to_wait(prefer))
     if prefer is not None and _seconds_to_wait(prefer):
         answer.headers["Preference-Applied"] = f"wait={_seconds_to_wait(prefer):.0f}"
@@ -157,28 +110,7 @@ def submit(
     return view
 
 
-def _source(caller: Caller, given: str | None) -> dict[str, str]:
-    """Name the source of what a token of the role `source` submits: so its requests are known as its own."""
-    if caller.role != "source":
-        return {}
-    return {"source": caller.name if given in {None, caller.name} else f"{caller.name}/{given}"[: actions.MAX_TEXT]}
-
-
-def _is_own(caller: Caller, view: RequestView) -> bool:
-    """Tell whether a caller may see a request: a source sees what was submitted with its token."""
-    return caller.role != "source" or (view.source or "").partition("/")[0] == caller.name
-
-
-_KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})')
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:[,;\s]|$)")
-
-
-def _inner(header: str) -> str:
-    """Give the key: a string of Structured Fields, or bare."""
-    found = _KEY.fullmatch(header.strip())
-    if found is None:
-        raise InvalidError("Idempotency-Key must be 1 to 255 printable ASCII characters, in quotes or bare")
-    return found[1] or found[2]
 
 
 def _seconds_to_wait(prefer: str | None) -> float:
@@ -233,7 +165,7 @@ def show(
 
     A token of the role `source` sees the requests that were submitted with it; others are not there for it.
     """
-    if not _is_own(caller, questions.show(access, request_id)):
+    if not is_own(caller, questions.show(access, request_id)):
         raise NotFoundError(f"there is no request {request_id}", questions.UNKNOWN)
     view = _waited(access, request_id, _seconds_to_wait(prefer))
     return LifeView(**view.model_dump(), events=list(questions.life(access, view)))
@@ -263,7 +195,7 @@ def replay(
     request_id: Id, given: ReplayGiven, caller: Operates, access: Access, idempotency_key: IdempotencyKey = None
 ) -> ActionView:
     """Submit what a request asked for again, as a new request that names it; the same Idempotency-Key does it once."""
-    new_id = None if idempotency_key is None else replaying.id_of(caller.name, _inner(idempotency_key), request_id)
+    new_id = None if idempotency_key is None else replaying.id_of(caller.name, inner(idempotency_key), request_id)
     return actions.replay(access, request_id, caller.name, given.reason, force=given.force, new_id=new_id)
 
 
@@ -280,7 +212,7 @@ def replay_many(
         return replaying.counted(access, wanted, given.limit)
     if idempotency_key is None:
         raise InvalidError("a replay of many needs an Idempotency-Key: the same call again must replay nothing twice")
-    call = replaying.Call(caller.name, _inner(idempotency_key), given.reason)
+    call = replaying.Call(caller.name, inner(idempotency_key), given.reason)
     return replaying.replay_many(access, wanted, given.limit, call)
 
 
@@ -293,12 +225,8 @@ def list_definitions(_: Reads, access: Access, cursor: Cursor = None) -> listing
     return listing.definitions(access, cursor)
 
 
-Mid = Annotated[str, Path(pattern=r"^[0-9]{1,19}$")]
-Key = Annotated[str, Path(min_length=1, max_length=256)]
-
-
 @api.get(
-    "/definitions/{mid}/{customer_key}",
+    "/definitions/{mid}/{customer_key:path}",
     tags=["definitions"],
     response_model=listing.DefinitionView,
     responses={304: {"description": "It has not changed."}},
@@ -339,7 +267,7 @@ def pause_unit(mid: Mid, given: PauseGiven, caller: Operates, access: Access) ->
     return actions.pause(access, actions.scope_of(mid, None), caller.name, given.reason, given.until)
 
 
-@api.put("/pauses/definitions/{mid}/{customer_key}", tags=["pauses"])
+@api.put("/pauses/definitions/{mid}/{customer_key:path}", tags=["pauses"])
 def pause_definition(mid: Mid, customer_key: Key, given: PauseGiven, caller: Operates, access: Access) -> PauseView:
     """Let the starts of a definition wait."""
     scope = actions.scope_of(mid, access.reader.spelled(mid, customer_key))
@@ -347,21 +275,21 @@ def pause_definition(mid: Mid, customer_key: Key, given: PauseGiven, caller: Ope
 
 
 @api.delete("/pauses/all", status_code=204, tags=["pauses"])
-def resume_all(caller: Operates, access: Access) -> None:
+def resume_all(caller: Operates, access: Access, reason: Why = None) -> None:
     """End the pause of everything; others stay."""
-    actions.resume(access, actions.scope_of(None, None), caller.name)
+    actions.resume(access, actions.scope_of(None, None), caller.name, reason)
 
 
 @api.delete("/pauses/units/{mid}", status_code=204, tags=["pauses"])
-def resume_unit(mid: Mid, caller: Operates, access: Access) -> None:
+def resume_unit(mid: Mid, caller: Operates, access: Access, reason: Why = None) -> None:
     """End the pause of a business unit."""
-    actions.resume(access, actions.scope_of(mid, None), caller.name)
+    actions.resume(access, actions.scope_of(mid, None), caller.name, reason)
 
 
-@api.delete("/pauses/definitions/{mid}/{customer_key}", status_code=204, tags=["pauses"])
-def resume_definition(mid: Mid, customer_key: Key, caller: Operates, access: Access) -> None:
+@api.delete("/pauses/definitions/{mid}/{customer_key:path}", status_code=204, tags=["pauses"])
+def resume_definition(mid: Mid, customer_key: Key, caller: Operates, access: Access, reason: Why = None) -> None:
     """End the pause of a definition."""
-    actions.resume(access, actions.scope_of(mid, access.reader.spelled(mid, customer_key)), caller.name)
+    actions.resume(access, actions.scope_of(mid, access.reader.spelled(mid, customer_key)), caller.name, reason)
 
 
 # --- Dead letters and events.
@@ -380,18 +308,17 @@ def show_dead_letter(letter_id: Id, _: Reads, access: Access) -> listing.DeadLet
 
 
 @api.post("/dead-letters/{letter_id}/replay", status_code=202, tags=["dead letters"])
-def replay_dead_letter(letter_id: Id, _: Operates, access: Access) -> listing.DeadLetterView:
-    """Put a message back at the end of the queue."""
-    view = listing.dead_letter(access, letter_id)
-    letters.replay(access.broker, access.broker_keys, letter_id)
-    return view
+def replay_dead_letter(
+    letter_id: Id, _: Operates, access: Access, queue: Annotated[str | None, Query(min_length=1, max_length=128)] = None
+) -> listing.DeadLetterView:
+    """Put a message back at the end of the queue it came from, or of another one."""
+    return listing.replay_dead_letter(access, letter_id, queue)
 
 
 @api.delete("/dead-letters/{letter_id}", status_code=204, tags=["dead letters"])
 def delete_dead_letter(letter_id: Id, _: Operates, access: Access) -> None:
     """Delete a message for ever; a request in the ledger does not need it."""
-    listing.dead_letter(access, letter_id)
-    letters.delete(access.broker, access.broker_keys, letter_id)
+    listing.delete_dead_letter(access, letter_id)
 
 
 @api.get(
@@ -441,6 +368,7 @@ def checked_position(given: str) -> str:
 def add_to(app: FastAPI, access: ReadAccess, client: Client, is_ending: Callable[[], bool]) -> None:
     """Add the API to an application; `is_ending` says that the server ends."""
     app.state.access, app.state.client = access, client
+    app.state.explainer = Explainer(access.settings)
     app.state.live = LiveEvents(access.stream, is_ending, lambda token: tokens.known(access, token) is not None)
     app.include_router(api)
     app.add_middleware(BodyLimit)

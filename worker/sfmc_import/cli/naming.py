@@ -1,25 +1,14 @@
 """Names that people type: which definition or event type a mistyped one probably meant."""
 
-import difflib
-from collections.abc import Collection, Mapping
-from typing import Any
-
 import click
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.operations.status import WHAT_THERE_IS
+from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.states import REPORTS, TRANSITIONS
 
-MOST_SUGGESTIONS = 3
-WHAT_THERE_IS = "list what is unfinished with: sfmc-import status"
 EVENT_TYPES = tuple(dict.fromkeys([*(step.event for step in TRANSITIONS), *REPORTS]))
 """The last words of the types of events."""
-
-
-def suggestion(word: str, known: Collection[str]) -> str:
-    """Say which of the known names are near to a mistyped one; empty if none is."""
-    by_lower_case = {each.strip().lower(): each for each in sorted(known)}
-    near = difflib.get_close_matches(word.strip().lower(), by_lower_case, n=MOST_SUGGESTIONS)
-    return f"did you mean {' or '.join(by_lower_case[each] for each in near)}?" if near else ""
 
 
 def check_types(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -30,16 +19,6 @@ def check_types(_context: click.Context, _option: click.Parameter, values: tuple
             advice = suggestion(word, EVENT_TYPES) or f"there are: {', '.join(EVENT_TYPES)}"
             raise click.BadParameter(f"there is no event type {word}; {advice}")
     return types
-
-
-def check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, Any]) -> None:
-    """Raise ClickException if neither ledger, events nor policy file have this definition: it is mistyped, or new."""
-    named = {each for unit, each in access.settings.policies.definitions if (unit or access.settings.account_id) == mid}
-    seen = access.reader.keys_in_events(mid)
-    if record["known"] or key in named | seen:
-        return
-    advice = suggestion(key, named | seen) or WHAT_THERE_IS
-    raise click.ClickException(f"the ledger does not know a definition {key} of business unit {mid}; {advice}")
 
 
 def check_key(access: ReadAccess, key: str, newest: str) -> None:

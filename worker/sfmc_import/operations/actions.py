@@ -15,7 +15,7 @@ from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import ActionView, PauseView, time_of
-from sfmc_import.request import is_mid, plain_mid
+from sfmc_import.request import StartRequest, is_mid, plain_mid
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 
 MAX_TEXT = 1024
@@ -85,22 +85,24 @@ def replay(
     if new_id is not None and access.reader.request(new_id) is not None:
         return done
     _check_replay(access, request_id, force=force)
-    source = f"replay by {operator}"[:MAX_TEXT]
-    said: dict[str, Any] = {
-        "force": force,
-        "reason": reason and reason[:MAX_TEXT],
-        "source": source,
-        "replays": request_id,
-    }
-    fresh: dict[str, Any] = {
-        "request_id": str(done.new_request_id),
-        "event_id": None,
-        "is_resolved": False,
-        "attempt": 0,
-    }
+    again = _again(old, str(done.new_request_id), operator, reason and reason[:MAX_TEXT], force=force)
     with Client.from_settings(access.settings) as client:
-        client.record(replace(old, **said, **fresh))
+        client.record(again)
     return done
+
+
+def _again(old: StartRequest, new_id: str, operator: str, reason: str | None, *, force: bool) -> StartRequest:
+    return replace(
+        old,
+        request_id=new_id,
+        event_id=None,
+        source=f"replay by {operator}"[:MAX_TEXT],
+        force=force,
+        reason=reason,
+        replays=old.request_id,
+        is_resolved=False,
+        attempt=0,
+    )
 
 
 def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:

@@ -11,6 +11,7 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
+from sfmc_import.operations import message_texts as messages
 from sfmc_import.operations.actions import pauses
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.requests import read_views
@@ -87,14 +88,20 @@ class DefinitionPage(View):
 
 
 class DeadLetterView(View):
-    """A message that no worker could handle; `entry_base64` are its bytes, where one is asked for."""
+    """A message that no worker could handle: the task and the body that it names, where they can be read.
+
+    `entry` is the message as text and `entry_base64` its bytes, where one is asked for.
+    """
 
     id: str
     at: Time
     queue: str
     reason: str
     detail: str
+    task: str | None
+    body: str | None
     size: int
+    entry: str | None = None
     entry_base64: str | None = None
 
 
@@ -259,6 +266,21 @@ def events(
     return EventPage(items=found, next=position)
 
 
+def newest_events(
+    access: ReadAccess, limit: int = 50, *, key: str | None = None, types: Sequence[str] = ()
+) -> EventPage:
+    """Give the newest events that are wanted, oldest first, each with its `stream_id`."""
+
+    def wanted(event: Event) -> bool:
+        own = key is None or fold_key(str(event["subject"])) == fold_key(key)
+        return own and (not types or kind(event) in types)
+
+    with redis_errors():
+        newest = access.stream.newest()
+        found = access.stream.last(min(limit, MAX_LIMIT), wanted, newest)
+        return EventPage(items=[{"stream_id": position, **event} for position, event in found], next=newest)
+
+
 def dead_letters(access: ReadAccess, after: str | None = None, limit: int = 50) -> DeadLetterPage:
     """Give dead letters after an id, oldest first."""
     if after is not None and not re.fullmatch(r"\d{1,19}-\d{1,19}", after, re.ASCII):
@@ -277,11 +299,31 @@ def dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
             found = letters.read(access.broker, access.broker_keys, letter_id)
         except letters.DeadLetterNotFoundError as error:
             raise NotFoundError(str(error)) from error
-    return _letter(found).model_copy(update={"entry_base64": base64.b64encode(found.entry).decode()})
+    whole = {"entry": messages.text_of(found.entry), "entry_base64": base64.b64encode(found.entry).decode()}
+    return _letter(found).model_copy(update=whole)
+
+
+def replay_dead_letter(access: ReadAccess, letter_id: str, queue: str | None = None) -> DeadLetterView:
+    """Put a message back at the end of its queue, or of another; raises NotFoundError."""
+    view = dead_letter(access, letter_id)
+    with redis_errors():
+        letters.replay(access.broker, access.broker_keys, letter_id, queue and access.broker_keys.queue(queue))
+    return view
+
+
+def delete_dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
+    """Delete a message for ever; raises NotFoundError."""
+    view = dead_letter(access, letter_id)
+    with redis_errors():
+        letters.delete(access.broker, access.broker_keys, letter_id)
+    return view
 
 
 def _letter(letter: letters.DeadLetter) -> DeadLetterView:
+    task, body = messages.task_and_body(letter.entry)
     return DeadLetterView(
+        task=task,
+        body=body,
         id=letter.id,
         at=letter.at,
         queue=letter.queue,

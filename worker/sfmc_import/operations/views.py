@@ -114,6 +114,35 @@ class LifeView(RequestView):
     events: list[dict[str, Any]]
 
 
+class RuleView(View):
+    """One rule that was asked about a file."""
+
+    rule: str
+    matched: bool
+    why: str = ""
+
+
+class DecisionView(View):
+    """What would follow: start, duplicate, wait, reject, nothing, ignored, set_aside or unknown; `text` says it."""
+
+    what: str
+    text: str
+    reason: str = ""
+    request_id: str | None = None
+    until: str | None = None
+
+
+class ExplainedView(View):
+    """What a file would start, and why; of a record that is no file the decision alone."""
+
+    file: dict[str, Any] | None = None
+    rules: list[RuleView] = []
+    decision: DecisionView
+    request_id: str | None = None
+    definition: dict[str, Any] | None = None
+    target: dict[str, Any] | None = None
+
+
 class ReplaysView(View):
     """Which requests were, or would be, replayed."""
 
