@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypedDict
 
 from kombu import Connection
 from redis.exceptions import RedisError
@@ -75,6 +75,13 @@ class SubmitResult:
 
     request_id: str
     is_new: bool
+
+
+class Rejection(NamedTuple):
+    """A request that was recorded so as not to be started; another state where it has begun already."""
+
+    request_id: str
+    state: str
 
 
 class Submission(TypedDict, total=False):
@@ -214,16 +221,16 @@ class Client:
         file: FileInfo | None = None,
         event_id: str | None = None,
         source: str | None = None,
-    ) -> str:
+    ) -> Rejection:
         """Record a request that must not be started, and end it as `rejected` with this code and text.
 
-        Gives the state of the request: another one where it has begun already. The same call again changes nothing.
-        Raises what `submit` raises.
+        The same call again changes nothing. Raises what `submit` raises.
         """
         given: Submission = {"customer_key": customer_key, "mid": mid, "file": file, "request_id": request_id}
         request = self._read(given | {"event_id": event_id, "source": source}).request
         with self._redis_errors():
-            return self._connections().ledger.unresolved(request, Rejected(code, text), 0.0, Policy())
+            state = self._connections().ledger.unresolved(request, Rejected(code, text), 0.0, Policy())
+        return Rejection(request_id, state)
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[SubmitResult | NotTaken]:
         """Ask for many starts in few round trips; each submission has the arguments of one `submit`, as a mapping.

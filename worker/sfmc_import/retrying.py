@@ -193,8 +193,14 @@ LOGIN = RetryPolicy(name="LOGIN", backoff=Backoff(floor=1.0, first=1.0, cap=60.0
 WATCHER = RetryPolicy(name="WATCHER", backoff=Backoff(floor=1.0, first=1.0, cap=4.0))
 """A submit of the watcher. The cap is short: a try is cheap, and files should go out within ten seconds."""
 
-API = RetryPolicy(name="API", backoff=Backoff(floor=0.0, first=0.25, cap=4.0), attempts=5, deadline=15.0)
-"""A call of the HTTP API by its client, where a second one does no harm."""
+API = RetryPolicy(
+    name="API",
+    backoff=Backoff(floor=0.0, first=0.25, cap=4.0),
+    attempts=5,
+    deadline=15.0,
+    on_ambiguous="reconcile",
+)
+"""A call of the HTTP API by its client. What may have been done is not done again: the caller gets the fault."""
 
 POLICIES = (IN_CALL, QUERY, LEDGER, SCHEDULED, REPEAT, RECONCILE, LOGIN, WATCHER, API)
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from sfmc_harness import retrying_page
+from sfmc_harness import command_schemas, retrying_page
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
@@ -159,6 +159,7 @@ PAGES: Mapping[Path, Callable[[], str]] = {
     DOCS / "ledger.md": render_ledger,
     DOCS / "retrying.md": retrying_page.render,
     DOCS / "waiting.md": render_waiting,
+    DOCS.parent / "commands.schema.json": command_schemas.render,
 }
 
 

@@ -21,7 +21,15 @@ from sfmc_import.ledger.calling import is_defect
 from sfmc_import.operations import actions, listing, replaying, resolving, tokens
 from sfmc_import.operations import requests as questions
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
-from sfmc_import.operations.views import ActionView, LifeView, PauseView, ReplaysView, RequestView
+from sfmc_import.operations.views import (
+    ActionView,
+    DoneView,
+    LifeView,
+    PauseView,
+    ReplaysView,
+    RequestView,
+    ResumedView,
+)
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server import asking, producing
@@ -32,6 +40,7 @@ from sfmc_server.callers import (
     PROBLEMS,
     RESPONSES,
     Access,
+    Caller,
     Cursor,
     ForbiddenError,
     Id,
@@ -274,22 +283,28 @@ def pause_definition(mid: Mid, customer_key: Key, given: PauseGiven, caller: Ope
     return actions.pause(access, scope, caller.name, given.reason, given.until)
 
 
-@api.delete("/pauses/all", status_code=204, tags=["pauses"])
-def resume_all(caller: Operates, access: Access, reason: Why = None) -> None:
+@api.delete("/pauses/all", tags=["pauses"])
+def resume_all(caller: Operates, access: Access, reason: Why = None) -> ResumedView:
     """End the pause of everything; others stay."""
-    actions.resume(access, actions.scope_of(None, None), caller.name, reason)
+    return resumed(access, actions.scope_of(None, None), caller, reason)
 
 
-@api.delete("/pauses/units/{mid}", status_code=204, tags=["pauses"])
-def resume_unit(mid: Mid, caller: Operates, access: Access, reason: Why = None) -> None:
+@api.delete("/pauses/units/{mid}", tags=["pauses"])
+def resume_unit(mid: Mid, caller: Operates, access: Access, reason: Why = None) -> ResumedView:
     """End the pause of a business unit."""
-    actions.resume(access, actions.scope_of(mid, None), caller.name, reason)
+    return resumed(access, actions.scope_of(mid, None), caller, reason)
 
 
-@api.delete("/pauses/definitions/{mid}/{customer_key:path}", status_code=204, tags=["pauses"])
-def resume_definition(mid: Mid, customer_key: Key, caller: Operates, access: Access, reason: Why = None) -> None:
+@api.delete("/pauses/definitions/{mid}/{customer_key:path}", tags=["pauses"])
+def resume_definition(mid: Mid, customer_key: Key, caller: Operates, access: Access, reason: Why = None) -> ResumedView:
     """End the pause of a definition."""
-    actions.resume(access, actions.scope_of(mid, access.reader.spelled(mid, customer_key)), caller.name, reason)
+    return resumed(access, actions.scope_of(mid, access.reader.spelled(mid, customer_key)), caller, reason)
+
+
+def resumed(access: ReadAccess, scope: str, caller: Caller, reason: str | None) -> ResumedView:
+    """End a pause and say so; raises NotFoundError where there is none."""
+    actions.resume(access, scope, caller.name, reason)
+    return ResumedView(scope=scope)
 
 
 # --- Dead letters and events.
@@ -310,15 +325,15 @@ def show_dead_letter(letter_id: Id, _: Reads, access: Access) -> listing.DeadLet
 @api.post("/dead-letters/{letter_id}/replay", status_code=202, tags=["dead letters"])
 def replay_dead_letter(
     letter_id: Id, _: Operates, access: Access, queue: Annotated[str | None, Query(min_length=1, max_length=128)] = None
-) -> listing.DeadLetterView:
+) -> DoneView:
     """Put a message back at the end of the queue it came from, or of another one."""
     return listing.replay_dead_letter(access, letter_id, queue)
 
 
-@api.delete("/dead-letters/{letter_id}", status_code=204, tags=["dead letters"])
-def delete_dead_letter(letter_id: Id, _: Operates, access: Access) -> None:
+@api.delete("/dead-letters/{letter_id}", tags=["dead letters"])
+def delete_dead_letter(letter_id: Id, _: Operates, access: Access) -> DoneView:
     """Delete a message for ever; a request in the ledger does not need it."""
-    listing.delete_dead_letter(access, letter_id)
+    return listing.delete_dead_letter(access, letter_id)
 
 
 @api.get(

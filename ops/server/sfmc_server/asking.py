@@ -81,7 +81,7 @@ def explain(given: ExplainGiven, request: Request, _: Reads) -> list[ExplainedVi
 def newest_events(
     _: Reads,
     access: Access,
-    limit: Annotated[int, Query(ge=0, le=listing.MAX_LIMIT)] = 50,
+    limit: Annotated[int, Query(ge=0, le=listing.MAX_NEWEST)] = 50,
     customer_key: Annotated[str | None, Query(max_length=256)] = None,
     type: Annotated[list[str] | None, Query(max_length=40)] = None,  # noqa: A002 - the name of the parameter
 ) -> listing.EventPage:

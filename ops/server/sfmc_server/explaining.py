@@ -8,7 +8,7 @@ import orjson
 from sfmc_import.errors import SettingsError
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.operations.views import ExplainedView
-from sfmc_import.request import FileInfo
+from sfmc_import.request import FileInfo, is_mid
 from sfmc_import.settings import Settings
 from sfmc_producers.sources.arrivals import Arrival, Record
 from sfmc_producers.sources.commands import Opened, Opening
@@ -22,7 +22,7 @@ class Explainer:
     """Opens sources on first use, and keeps them; safe for threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._settings = settings.model_copy(update={"api_url": ""})
         self._lock = threading.Lock()
         self._opening: Opening | None = None
         self._opened: dict[str, Opened] = {}
@@ -34,6 +34,8 @@ class Explainer:
 
     def explain(self, given: ExplainGiven) -> list[ExplainedView]:
         """Explain a file, or each file of an event; raises InvalidError."""
+        if given.mid is not None and not is_mid(given.mid):
+            raise InvalidError(f"{given.mid} is no business unit")
         with self._lock:
             opening, opened = self._open(given.source)
         records = self._records(given, opened)

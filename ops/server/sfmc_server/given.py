@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, model_validator
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
@@ -101,7 +101,7 @@ class RejectionGiven(Given):
     event_id: Text | None = None
     source: Text | None = None
     code: str = Field(min_length=1, max_length=64)
-    text: str = Field(max_length=4096)
+    text: str = Field(min_length=1, max_length=4096)
 
 
 class ArrivalGiven(Given):
@@ -109,8 +109,8 @@ class ArrivalGiven(Given):
 
     name: Literal["unrouted", "ambiguous_route"]
     file: FileGiven
-    text: str = Field(max_length=4096)
-    customer_keys: list[Annotated[str, Field(max_length=256)]] = Field([], max_length=100)
+    text: str = Field(min_length=1, max_length=4096)
+    customer_keys: list[Annotated[str, Field(min_length=1, max_length=256)]] = Field([], max_length=100)
     reason: Literal["no_match", "date_differs", "case_differs", "blanks_differ"] | None = None
 
     @model_validator(mode="after")
@@ -120,6 +120,15 @@ class ArrivalGiven(Given):
         if self.name == "ambiguous_route" and len(self.customer_keys) < 2:
             raise ValueError("ambiguous_route needs two customer_keys")
         return self
+
+
+class RecordGiven(Given):
+    """A record that a source cannot read, with the reason."""
+
+    source: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    record_id: str = Field(min_length=1, max_length=256)
+    body_base64: Base64Bytes = Field(max_length=160_000)
+    text: str = Field(min_length=1, max_length=4096)
 
 
 class WaitingFileGiven(Given):

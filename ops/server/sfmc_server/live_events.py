@@ -51,7 +51,8 @@ class LiveEvents:
         self._begin(queue)
         try:
             begin = await asyncio.to_thread(self._stream.newest) if after is None else after
-            yield b"retry: 2000\n\n"
+            # The place comes first: who is cut before the first event misses none.
+            yield b"retry: 2000\nid: %b\n\n" % begin.encode()
             seen = begin
             async for position, line in self._missed(begin, key):
                 seen = position

@@ -4,10 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path
 
+from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.operations.views import View
 from sfmc_import.request import FileInfo
-from sfmc_server.callers import Submits, Submitter, inner, request_id_of, source_of
-from sfmc_server.given import ArrivalGiven, FileGiven, FoldersGiven, RejectionGiven
+from sfmc_producers.sources.dead_letters import SourceDeadLetters
+from sfmc_server.callers import Access, Submits, Submitter, inner, request_id_of, source_of
+from sfmc_server.given import ArrivalGiven, FileGiven, FoldersGiven, RecordGiven, RejectionGiven
 
 router = APIRouter()
 
@@ -35,7 +37,7 @@ def reject(
     """Record a request that must not be started, such as one whose file has wrong columns, and end it as rejected."""
     fields: dict[str, Any] = {"source": given.source} | source_of(caller, given.source)
     request_id = request_id_of(caller, inner(idempotency_key))
-    state = client.reject(
+    done = client.reject(
         customer_key=given.customer_key,
         request_id=request_id,
         code=given.code,
@@ -45,7 +47,7 @@ def reject(
         event_id=given.event_id,
         source=fields["source"],
     )
-    return RejectionView(request_id=request_id, state=state)
+    return RejectionView(request_id=done.request_id, state=done.state)
 
 
 @router.post("/arrivals", tags=["producers"])
@@ -54,6 +56,14 @@ def report(given: ArrivalGiven, _: Submits, client: Submitter) -> ArrivalView:
     detail: dict[str, Any] = {"text": given.text, "customer_keys": given.customer_keys}
     detail |= {} if given.reason is None else {"reason": given.reason}
     return ArrivalView(is_new=client.report(given.name, file=_file(given.file), detail=detail))
+
+
+@router.post("/set-aside", status_code=204, tags=["producers"])
+def set_aside(given: RecordGiven, _: Submits, access: Access) -> None:
+    """Keep a record that a source cannot read as a dead letter, once for each record_id."""
+    letters = SourceDeadLetters(access.broker, access.broker_keys)
+    if not letters.add(given.source, given.record_id, given.body_base64, given.text):
+        raise ServiceUnavailableError("Redis does not take it now")
 
 
 @router.put("/watchers/{watcher}", status_code=204, tags=["producers"])

@@ -3,20 +3,20 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
-import click
 import orjson
 
 from sfmc_import import logs
 from sfmc_import.access import redis_errors
 from sfmc_import.checking import Days
 from sfmc_import.cli.output import print_json, print_line, print_lines
+from sfmc_import.cli.times import read_since
 from sfmc_import.client import file_at
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ledger.keys import Keys
@@ -25,7 +25,7 @@ from sfmc_import.redis_client import connect
 from sfmc_import.request import FileInfo
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
-from sfmc_import.settings.values import read_duration
+from sfmc_producers.ledger import require_redis
 from sfmc_producers.push.forms import FORMS
 from sfmc_producers.push.options import PushOptions
 from sfmc_producers.push.posts import NotReadableError, Post, UnusablePostError, readable
@@ -58,6 +58,8 @@ def run_scan(name: str, *, since: str | None, dry_run: bool, as_json: bool) -> N
     """List a source once and submit what has no request yet; with `dry_run` only say it."""
     now = time.time()
     settings = load(os.environ)
+    if dry_run:
+        require_redis(settings, "scan --dry-run")
     begin = remembered_since(settings, now) if since is None else read_since(since, now)
     with _opened(settings, name) as (opening, opened), _source_errors(name):
         assert opened is not None
@@ -87,19 +89,6 @@ def would_submit(explaining: Explaining) -> Take:
         return Found("new", arrival.file, target.customer_key, target.mid, answer.request_id, decision.text)
 
     return take
-
-
-def read_since(text: str, now: float) -> float:
-    """Read a time such as 2026-03-01T06:00, in UTC without a zone, or an age such as 6h or 2d."""
-    age = read_duration(text)
-    if isinstance(age, float):
-        return now - age
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        message = f"{text!r} is no time: give one such as 2026-03-01T06:00, or an age such as 6h or 2d"
-        raise click.BadParameter(message, param_hint="'--since'") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _show_found(found: Found, *, dry_run: bool, as_json: bool) -> None:
@@ -134,10 +123,34 @@ def _time(seconds: float) -> str:
 def run_explain(given: str, *, source: str | None, mid: str | None, as_json: bool) -> None:
     """Say what a file or an event would start."""
     settings = load(os.environ)
+    if settings.api_url:
+        _explain_there(settings, given, source, mid, as_json=as_json)
+        return
     with _opened(settings, source) as (opening, opened), redis_errors(settings.redis, "SFMC_REDIS_URL"):
         explaining = explaining_of(opening, opened, mid)
         for record in read_given(given, opened):
             _show_explained(explained(explaining, opened, record), as_json=as_json)
+
+
+def _explain_there(settings: Settings, given: str, source: str | None, mid: str | None, *, as_json: bool) -> None:
+    from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need
+
+    with ApiClient(settings.api_url, settings.api_token.get_secret_value()) as api:
+        found = api.explain(**question(given), source=source, mid=mid)
+    for each in found:
+        _show_explained(each.model_dump(mode="json", exclude_unset=True), as_json=as_json)
+
+
+def question(given: str) -> dict[str, Any]:
+    """Read what a person gave as the API takes it: an `event` in a .json file, or a `file` that need not be here."""
+    path = Path(given)
+    if given.endswith(".json") and path.is_file():
+        body = path.read_bytes()[: MAX_EVENT_BYTES + 1]
+        with suppress(orjson.JSONDecodeError):
+            event = orjson.loads(body)
+            if isinstance(event, dict) and len(body) <= MAX_EVENT_BYTES:
+                return {"event": event}
+    return {"file": _file(path, given, None).known}
 
 
 def explained(explaining: Explaining, opened: Opened | None, record: Record) -> dict[str, Any]:

@@ -2,33 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import TypeAdapter
-
 from sfmc_import.api_client.wire import Answer, Call, Submitted
+from sfmc_import.client import Rejection
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, DefinitionPage, EventPage, RequestPage
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.views import (
     ActionView,
+    DoneView,
     ExplainedView,
     LifeView,
     PauseView,
     ReplaysView,
     RequestView,
+    ResumedView,
     View,
 )
 
 V = TypeVar("V", bound=View)
-_REQUESTS: TypeAdapter[list[RequestView]] = TypeAdapter(list[RequestView])
-_PAUSES: TypeAdapter[list[PauseView]] = TypeAdapter(list[PauseView])
-_EXPLAINED: TypeAdapter[list[ExplainedView]] = TypeAdapter(list[ExplainedView])
 
 
 def _as(view: type[V]) -> Any:
     return lambda answer: view.model_validate(answer.json)
+
+
+def _list_of(view: type[V]) -> Any:
+    return lambda answer: [view.model_validate(each) for each in answer.json]
 
 
 def _nothing(_: Answer) -> None:
@@ -64,14 +67,19 @@ def _parts(call: Call[Any]) -> dict[str, Any]:
     return {name: getattr(call, name) for name in ("method", "path", "read", "query", "body", "headers", "is_safe")}
 
 
-def reject(key: str, fields: Mapping[str, Any]) -> Call[str]:
+def reject(key: str, fields: Mapping[str, Any]) -> Call[Rejection]:
     """Record a request that must not be started."""
-    return _post("/rejections", lambda answer: str(answer.json["state"]), fields, key)
+    return _post("/rejections", lambda answer: Rejection(**answer.json), fields, key)
 
 
 def report(fields: Mapping[str, Any]) -> Call[bool]:
     """Publish that a file starts nothing; the ledger does it once."""
     return _post("/arrivals", lambda answer: bool(answer.json["is_new"]), fields, is_safe=True)
+
+
+def set_aside(fields: Mapping[str, Any]) -> Call[None]:
+    """Keep a record that cannot be read as a dead letter; it is done once for each `record_id`."""
+    return _post("/set-aside", _nothing, fields, is_safe=True)
 
 
 def note_folders(watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> Call[None]:
@@ -94,12 +102,12 @@ def requests(**query: Any) -> Call[RequestPage]:
 
 def failures(limit: int) -> Call[list[RequestView]]:
     """List the newest failures."""
-    return _get("/failures", lambda answer: _REQUESTS.validate_python(answer.json), limit=limit)
+    return _get("/failures", _list_of(RequestView), limit=limit)
 
 
 def search(text: str, mid: str | None) -> Call[list[RequestView]]:
     """Find requests by id, Task.ID or file name."""
-    return _get("/search", lambda answer: _REQUESTS.validate_python(answer.json), text=text, mid=mid or None)
+    return _get("/search", _list_of(RequestView), text=text, mid=mid or None)
 
 
 def act(request_id: str, action: str, body: Mapping[str, Any], key: str | None = None) -> Call[ActionView]:
@@ -116,6 +124,11 @@ def replay_many(body: Mapping[str, Any], key: str) -> Call[ReplaysView]:
 def status() -> Call[StatusView]:
     """Show the whole."""
     return _get("/status", _as(StatusView))
+
+
+def now() -> Call[float]:
+    """Ask for the time of the server."""
+    return _get("/running", lambda answer: parsedate_to_datetime(answer.headers["date"]).timestamp())
 
 
 def running() -> Call[RunningView]:
@@ -140,7 +153,7 @@ def definitions(cursor: str | None) -> Call[DefinitionPage]:
 
 def pauses() -> Call[list[PauseView]]:
     """List what is paused."""
-    return _get("/pauses", lambda answer: _PAUSES.validate_python(answer.json))
+    return _get("/pauses", _list_of(PauseView))
 
 
 def pause(scope: str, reason: str, until: datetime | None) -> Call[PauseView]:
@@ -149,9 +162,9 @@ def pause(scope: str, reason: str, until: datetime | None) -> Call[PauseView]:
     return Call(method="PUT", path=_pause_path(scope), read=_as(PauseView), body=body, is_safe=True)
 
 
-def resume(scope: str, reason: str | None) -> Call[None]:
+def resume(scope: str, reason: str | None) -> Call[ResumedView]:
     """End a pause."""
-    return Call(method="DELETE", path=_pause_path(scope), read=_nothing, query={"reason": reason})
+    return Call(method="DELETE", path=_pause_path(scope), read=_as(ResumedView), query={"reason": reason})
 
 
 def _pause_path(scope: str) -> str:
@@ -172,15 +185,15 @@ def dead_letter(letter_id: str) -> Call[DeadLetterView]:
     return _get(f"/dead-letters/{_id(letter_id)}", _as(DeadLetterView))
 
 
-def replay_dead_letter(letter_id: str, queue: str | None) -> Call[DeadLetterView]:
+def replay_dead_letter(letter_id: str, queue: str | None) -> Call[DoneView]:
     """Put a dead letter back into its queue."""
     path = f"/dead-letters/{_id(letter_id)}/replay"
-    return Call(method="POST", path=path, read=_as(DeadLetterView), query={"queue": queue})
+    return Call(method="POST", path=path, read=_as(DoneView), query={"queue": queue})
 
 
-def delete_dead_letter(letter_id: str) -> Call[None]:
+def delete_dead_letter(letter_id: str) -> Call[DoneView]:
     """Delete a dead letter."""
-    return Call(method="DELETE", path=f"/dead-letters/{_id(letter_id)}", read=_nothing)
+    return Call(method="DELETE", path=f"/dead-letters/{_id(letter_id)}", read=_as(DoneView))
 
 
 def events(after: str, limit: int, customer_key: str | None, types: Sequence[str]) -> Call[EventPage]:
@@ -202,4 +215,4 @@ def runs(since: datetime | None, cursor: str | None, limit: int) -> Call[RunPage
 
 def explain(body: Mapping[str, Any]) -> Call[list[ExplainedView]]:
     """Say what a file or an event would start."""
-    return _post("/explain", lambda answer: _EXPLAINED.validate_python(answer.json), body, is_safe=True)
+    return _post("/explain", _list_of(ExplainedView), body, is_safe=True)

@@ -18,28 +18,33 @@ from sfmc_import.api_client.wire import (
     Answer,
     Call,
     Lines,
+    Place,
     ServerEvent,
     Submitted,
     UnexpectedAnswerError,
     broken,
     judged,
     options,
+    refused,
     unavailable,
 )
 from sfmc_import.calls import retry_call
-from sfmc_import.faults import Ambiguous, Fault, NotApplied
+from sfmc_import.client import Rejection
+from sfmc_import.faults import Fault
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, DefinitionPage, EventPage, RequestPage
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.views import (
     ActionView,
+    DoneView,
     ExplainedView,
     LifeView,
     PauseView,
     ReplaysView,
     RequestView,
+    ResumedView,
 )
-from sfmc_import.retrying import API, CONNECT
+from sfmc_import.retrying import API
 
 T = TypeVar("T")
 
@@ -51,8 +56,15 @@ class ApiClient:
     ForbiddenError, and ServiceUnavailableError when the server does not answer in time.
     """
 
-    def __init__(self, url: str, token: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        self.url = url
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.url, self._chance = url, chance
         self._http = httpx.Client(transport=transport, **options(url, token))
 
     def __repr__(self) -> str:
@@ -79,7 +91,7 @@ class ApiClient:
             except httpx.HTTPError as error:
                 return broken(error, call)
 
-        found = retry_call(API)(attempt)
+        found = retry_call(API, chance=self._chance)(attempt)
         if not isinstance(found, Answer):
             raise unavailable(self.url, found)
         return call.read(found)
@@ -98,58 +110,59 @@ class ApiClient:
             return judged(answer.status_code, answer.headers, bytes(content), call)
 
     def live(
-        self, after: str | None = None, customer_key: str | None = None, over: Callable[[], bool] = lambda: False
+        self,
+        after: str | None = None,
+        customer_key: str | None = None,
+        over: Callable[[], bool] = lambda: False,
+        on_outage: Callable[[str], None] = lambda _: None,
     ) -> Iterator[ServerEvent]:
         """Yield events as they come, after an id or from now on; goes on from the last one after an outage.
 
         Raises what the first answer means, and UnauthorizedError when the token is revoked.
         """
-        failures = 0
+        place = Place(after, self._chance)
         while not over():
             try:
-                for each in self._stream(after, customer_key):
-                    after, failures = each.id, 0
-                    if each.event:
-                        yield each
-                    if over():
-                        return
-            except httpx.HTTPError:
-                failures += 1
-            time.sleep(CONNECT.pause(max(1, failures), random.random()))
+                yield from self._stream(place, customer_key, over)
+            except httpx.HTTPError as error:
+                place.fail(error, on_outage)
+            time.sleep(place.pause())
 
-    def _stream(self, after: str | None, customer_key: str | None) -> Iterator[ServerEvent]:
-        headers = {"accept": "text/event-stream"} | ({} if after is None else {"last-event-id": after})
+    def _stream(self, place: Place, customer_key: str | None, over: Callable[[], bool]) -> Iterator[ServerEvent]:
+        headers = {"accept": "text/event-stream"} | place.header
         query = {} if customer_key is None else {"customer_key": customer_key}
         timeout = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
         with self._http.stream("GET", "/events", params=query, headers=headers, timeout=timeout) as answer:
             if answer.status_code >= 300:
-                call = calls.events("0-0", 1, None, ())
-                found = judged(answer.status_code, answer.headers, answer.read(), call)
-                if isinstance(found, (NotApplied, Ambiguous)):
-                    raise httpx.ReadError(found.text)
+                refused(answer.status_code, answer.headers, answer.read())
             lines = Lines()
-            for line in answer.iter_lines():
-                for each in lines.add(line):
-                    yield each
+            for chunk in answer.iter_bytes():
+                yield from place.reached(lines.feed(chunk))
+                if over():
+                    return
 
     def submit(self, *, idempotency_key: str | None = None, wait: float = 0.0, **fields: Any) -> Submitted:
-        """Ask for one start; `fields` are those of the API: customer_key or object_id, mid, file, event_id, source …
+        """Ask for one start; `fields` are those of the API, such as customer_key, mid, file, event_id and source.
 
-        With an `idempotency_key` it is repeated after a fault, and counts once. `wait` is for the end, 30 seconds at most.
+        With an `idempotency_key` it is repeated after a fault, and counts once. `wait` is for the end, 30 s at most.
         """
         return self._do(calls.submit(idempotency_key, fields, wait))
 
-    def reject(self, idempotency_key: str, **fields: Any) -> str:
-        """Record a request that must not be started, with `code` and `text`; gives its state."""
+    def reject(self, idempotency_key: str, **fields: Any) -> Rejection:
+        """Record a request that must not be started, with `code` and `text`; gives its id and its state."""
         return self._do(calls.reject(idempotency_key, fields))
 
     def report(self, **fields: Any) -> bool:
         """Publish that a file starts nothing; False when that is known."""
         return self._do(calls.report(fields))
 
+    def set_aside(self, **fields: Any) -> None:
+        """Keep a record that cannot be read: `source`, `record_id`, `body_base64` and `text` with the reason."""
+        self._do(calls.set_aside(fields))
+
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, Any]] | None) -> None:
         """Say what a watcher knows of its folders; None when it ends."""
-        return self._do(calls.note_folders(watcher, folders))
+        self._do(calls.note_folders(watcher, folders))
 
     def show(self, request_id: str, *, wait: float = 0.0) -> LifeView:
         """Show a request with its life; `wait` is for its end, 30 seconds at most."""
@@ -201,6 +214,10 @@ class ApiClient:
         """Show the whole."""
         return self._do(calls.status())
 
+    def now(self) -> float:
+        """Give the time of the server, in seconds since 1970."""
+        return self._do(calls.now())
+
     def running(self) -> RunningView:
         """Count the workers and beats that live."""
         return self._do(calls.running())
@@ -225,7 +242,7 @@ class ApiClient:
         """Let starts wait: of `all`, `mid:MID` or `key:MID:CustomerKey`."""
         return self._do(calls.pause(scope, reason, until))
 
-    def resume(self, scope: str, reason: str | None = None) -> None:
+    def resume(self, scope: str, reason: str | None = None) -> ResumedView:
         """End a pause."""
         return self._do(calls.resume(scope, reason))
 
@@ -237,11 +254,11 @@ class ApiClient:
         """Show a dead letter with its bytes."""
         return self._do(calls.dead_letter(letter_id))
 
-    def replay_dead_letter(self, letter_id: str, queue: str | None = None) -> DeadLetterView:
+    def replay_dead_letter(self, letter_id: str, queue: str | None = None) -> DoneView:
         """Put a message back at the end of its queue, or of another."""
         return self._do(calls.replay_dead_letter(letter_id, queue))
 
-    def delete_dead_letter(self, letter_id: str) -> None:
+    def delete_dead_letter(self, letter_id: str) -> DoneView:
         """Delete a message for ever."""
         return self._do(calls.delete_dead_letter(letter_id))
 

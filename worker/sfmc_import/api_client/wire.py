@@ -1,9 +1,9 @@
 """What a call of the API is and what its answer means, without input and output: both clients share it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,11 +12,15 @@ from sfmc_import.errors import USAGE, ServiceUnavailableError, SfmcImportError
 from sfmc_import.faults import Ambiguous, Fault, NotApplied
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
 from sfmc_import.operations.views import RequestView
+from sfmc_import.retrying import CONNECT
 
 T = TypeVar("T")
 PROBLEMS = "urn:sfmc-import:problem:"
 MAX_ANSWER = 64 * 1024 * 1024
 """The largest answer that is read, in bytes; pages are far smaller."""
+
+MAX_EVENT = 1024 * 1024
+"""The largest event of a stream, in bytes."""
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -59,8 +63,7 @@ class Submitted:
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
+class ServerEvent(NamedTuple):
     """One event of the stream: its id, to go on from, and the CloudEvent."""
 
     id: str
@@ -137,6 +140,43 @@ def unavailable(url: str, fault: Fault) -> ServiceUnavailableError:
     return ServiceUnavailableError(f"the API at {shown(url)} does not answer ({fault.text}){doubt}", fix)
 
 
+def refused(status: int, headers: Mapping[str, str], content: bytes) -> None:
+    """Raise what the answer to a stream of events means; httpx.ReadError where it is worth another try."""
+    found = judged(status, headers, content, Call(method="GET", path="/events", read=lambda _: None, is_safe=True))
+    if isinstance(found, (NotApplied, Ambiguous)):
+        raise httpx.ReadError(found.text)
+
+
+class Place:
+    """Where a reader of the stream stands, and how often in a row it could not read."""
+
+    def __init__(self, after: str | None, chance: Callable[[], float]) -> None:
+        self._after, self._chance = after, chance
+        self._failures = 0
+
+    @property
+    def header(self) -> dict[str, str]:
+        """The header that goes on from here; empty for a reader that begins now."""
+        return {} if self._after is None else {"last-event-id": self._after}
+
+    def reached(self, found: Iterable["ServerEvent"]) -> Iterator["ServerEvent"]:
+        """Yield what the stream gave, and stand after it; what moves the place alone is no event."""
+        for each in found:
+            self._after, self._failures = each.id, 0
+            if each.event:
+                yield each
+
+    def fail(self, error: Exception, on_outage: Callable[[str], None]) -> None:
+        """Count a failure; the first one is said."""
+        self._failures += 1
+        if self._failures == 1:
+            on_outage(str(error) or type(error).__name__)
+
+    def pause(self) -> float:
+        """Give the seconds before the stream is opened again."""
+        return CONNECT.pause(max(1, self._failures), self._chance())
+
+
 def shown(url: str) -> str:
     """Give an address without a login."""
     parts = urlsplit(url)
@@ -171,14 +211,22 @@ def _error(status: int, problem: Mapping[str, Any], text: str) -> Exception:
 
 
 class Lines:
-    """Reads the lines of server-sent events."""
+    """Reads the bytes of server-sent events; one event is MAX_EVENT bytes at most."""
 
     def __init__(self) -> None:
+        self._rest = b""
         self._id = ""
         self._data: list[str] = []
 
-    def add(self, line: str) -> Iterator[ServerEvent]:
-        """Read one line; yields the event that it ends, with an empty one where only the position moves."""
+    def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
+        """Read some bytes; yields the events that they end, with an empty one where only the position moves."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) + sum(map(len, self._data)) > MAX_EVENT:
+            raise UnexpectedAnswerError("an event of the stream is too large")
+        for line in lines:
+            yield from self._add(line.decode(errors="replace").removesuffix("\r"))
+
+    def _add(self, line: str) -> Iterator[ServerEvent]:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "id":
@@ -186,6 +234,14 @@ class Lines:
         elif name == "data":
             self._data.append(value)
         elif line == "" and self._id:
-            event = json.loads("\n".join(self._data)) if self._data else {}
+            event = _read_event("\n".join(self._data))
             self._data = []
             yield ServerEvent(self._id, event)
+
+
+def _read_event(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        raise UnexpectedAnswerError("an event of the stream is no JSON") from None
+    return {name: value for name, value in found.items() if name != "stream_id"} if isinstance(found, dict) else {}

@@ -1,8 +1,10 @@
-"""Names that people type: which definition or event type a mistyped one probably meant."""
+"""Names that people type: which event type a mistyped one probably meant, and whether a definition is known."""
 
 import click
 
-from sfmc_import.access import ReadAccess
+from sfmc_import.cli.opening import given_mid
+from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.protocol import Operations
 from sfmc_import.operations.status import WHAT_THERE_IS
 from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.states import REPORTS, TRANSITIONS
@@ -21,10 +23,16 @@ def check_types(_context: click.Context, _option: click.Parameter, values: tuple
     return types
 
 
-def check_key(access: ReadAccess, key: str, newest: str) -> None:
-    """Raise ClickException if neither a definition of the ledger nor one of the newest events has this CustomerKey."""
-    is_known = access.reader.knows_key(access.mid(None), key)
-    if is_known or any(access.stream.last(1, lambda event: event.get("subject") == key, newest)):
+def check_key(operations: Operations, key: str) -> None:
+    """Raise ClickException if neither the ledger nor one of the newest events has a definition of this CustomerKey."""
+    if operations.newest_events(1, customer_key=key).items:
         return
-    advice = suggestion(key, access.reader.keys_in_events()) or WHAT_THERE_IS
+    try:
+        operations.standing(key, given_mid(None), 0)
+    except NotFoundError as error:
+        advice = str(error).rpartition("; ")[2]
+    except InvalidError:
+        advice = WHAT_THERE_IS
+    else:
+        return
     raise click.ClickException(f"no event names a definition {key}; {advice}")

@@ -5,7 +5,7 @@ from typing import cast
 import click
 
 from sfmc_import.access import open_for_reading
-from sfmc_import.cli.operate import login
+from sfmc_import.cli.opening import login
 from sfmc_import.cli.output import examples, json_option, print_json, print_line
 from sfmc_import.operations import tokens
 

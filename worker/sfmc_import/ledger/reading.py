@@ -1,7 +1,7 @@
 """Reads the ledger for people and monitoring: a request, a definition, the whole."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from redis import Redis
@@ -10,9 +10,11 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
-from sfmc_import.outlook import Standing
 from sfmc_import.processes import Running, running
 from sfmc_import.request import FileInfo, fold_key
+
+if TYPE_CHECKING:
+    from sfmc_import.outlook import Standing
 
 
 class LedgerReader:
@@ -79,7 +81,7 @@ class LedgerReader:
 
     def standing(
         self, mid: str, customer_key: str, file: FileInfo, request_id: str, event_id: str | None = None
-    ) -> Standing:
+    ) -> "Standing":
         """Give what a decision about a file of this definition depends on; `request_id` is the id that it would have.
 
         Several reads, one after the other: who decides meanwhile is not seen.
@@ -91,6 +93,8 @@ class LedgerReader:
             handled = self._client.get(self.keys.name_of(SEEN, mid, customer_key, file.fingerprint))
             event = event_id and self._client.get(self.keys.name_of(EVENT, *of_event))
         waiting = (self.request(each) for each in definition["waiting"])
+        from sfmc_import.outlook import Standing  # noqa: PLC0415 - what a program which only submits does not need
+
         return Standing(
             own=self.request(request_id),
             handled=self._named(handled),

@@ -14,11 +14,12 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
-from sfmc_import.operations.views import ActionView, PauseView, time_of
-from sfmc_import.request import StartRequest, is_mid, plain_mid
+from sfmc_import.operations.views import ActionView, PauseView, scope_of, time_of
+from sfmc_import.request import StartRequest
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 
 MAX_TEXT = 1024
+__all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of"]
 """The longest reason and name of an operator."""
 
 
@@ -125,16 +126,6 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
 
 
 # --- Pauses.
-
-
-def scope_of(mid: str | None, customer_key: str | None) -> str:
-    """Give the name of what is paused: `all`, `mid:MID` or `key:MID:CustomerKey`; raises InvalidError."""
-    if mid is None and customer_key is None:
-        return "all"
-    number = plain_mid(mid or "")
-    if not is_mid(number):
-        raise InvalidError(f"{mid or 'nothing'} is no business unit", "give its MID, or set SFMC_ACCOUNT_ID")
-    return f"mid:{number}" if customer_key is None else f"key:{number}:{customer_key}"
 
 
 def pause(access: ReadAccess, scope: str, operator: str, reason: str, until: datetime | None = None) -> PauseView:

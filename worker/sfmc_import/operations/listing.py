@@ -15,7 +15,7 @@ from sfmc_import.operations import message_texts as messages
 from sfmc_import.operations.actions import pauses
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.requests import read_views
-from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
+from sfmc_import.operations.views import DoneView, PauseView, RequestView, Time, View, time_of
 from sfmc_import.request import fold_key
 from sfmc_import.states import UNFINISHED
 
@@ -85,6 +85,12 @@ class DefinitionPage(View):
 
     items: list[DefinitionView]
     next: str | None
+
+
+MAX_NEWEST = 5000
+"""How many of the newest events one answer has at most."""
+
+LIST_THEM = "list them with: sfmc-import dead-letters"
 
 
 class DeadLetterView(View):
@@ -277,7 +283,7 @@ def newest_events(
 
     with redis_errors():
         newest = access.stream.newest()
-        found = access.stream.last(min(limit, MAX_LIMIT), wanted, newest)
+        found = access.stream.last(min(limit, MAX_NEWEST), wanted, newest)
         return EventPage(items=[{"stream_id": position, **event} for position, event in found], next=newest)
 
 
@@ -298,25 +304,25 @@ def dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
         try:
             found = letters.read(access.broker, access.broker_keys, letter_id)
         except letters.DeadLetterNotFoundError as error:
-            raise NotFoundError(str(error)) from error
+            raise NotFoundError(f"{error}; {LIST_THEM}") from error
     whole = {"entry": messages.text_of(found.entry), "entry_base64": base64.b64encode(found.entry).decode()}
     return _letter(found).model_copy(update=whole)
 
 
-def replay_dead_letter(access: ReadAccess, letter_id: str, queue: str | None = None) -> DeadLetterView:
+def replay_dead_letter(access: ReadAccess, letter_id: str, queue: str | None = None) -> DoneView:
     """Put a message back at the end of its queue, or of another; raises NotFoundError."""
     view = dead_letter(access, letter_id)
     with redis_errors():
         letters.replay(access.broker, access.broker_keys, letter_id, queue and access.broker_keys.queue(queue))
-    return view
+    return DoneView(id=letter_id, done="replayed", queue=queue or view.queue)
 
 
-def delete_dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
+def delete_dead_letter(access: ReadAccess, letter_id: str) -> DoneView:
     """Delete a message for ever; raises NotFoundError."""
     view = dead_letter(access, letter_id)
     with redis_errors():
         letters.delete(access.broker, access.broker_keys, letter_id)
-    return view
+    return DoneView(id=letter_id, done="deleted", queue=view.queue)
 
 
 def _letter(letter: letters.DeadLetter) -> DeadLetterView:

@@ -71,8 +71,11 @@ def unfinished(access: ReadAccess, limit: int = 20) -> list[RequestView]:
 
 
 def life(access: ReadAccess, request: RequestView) -> Iterator[Event]:
-    """Yield the events of a request that the stream still has, oldest first; of very many the first and the newest."""
-    return (event for _, event in entries_of(access, request))
+    """Yield the events of a request that the stream still has, oldest first, each with its `stream_id`.
+
+    Of very many the first and the newest.
+    """
+    return ({"stream_id": position, **event} for position, event in entries_of(access, request))
 
 
 def entries_of(access: ReadAccess, request: RequestView) -> Iterator[Entry]:

@@ -44,7 +44,7 @@ def page(access: ReadAccess, since: float | None = None, cursor: str | None = No
     """Give runs that ended since a time (seconds since 1970), or after a cursor; raises InvalidError."""
     if cursor is not None and not re.fullmatch(r"\d{1,19}-\d{1,19}", cursor, re.ASCII):
         raise InvalidError("the cursor is not one of this list", "begin without a cursor")
-    begin = cursor or ("0-0" if since is None else just_before(since))
+    begin = cursor or ("0-0" if since is None else just_before(max(since, 0.001)))
     found: list[RunView] = []
     with redis_errors():
         for looked, (position, event) in enumerate(access.stream.after(begin), 1):

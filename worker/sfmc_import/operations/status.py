@@ -1,16 +1,17 @@
 """The state of the system, of one definition, of the processes: what `sfmc-import status` shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sfmc_import import request
 from sfmc_import.access import ReadAccess
+from sfmc_import.access import redis_errors as errors_at
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.suggesting import suggestion
-from sfmc_import.operations.unmatched import LOOKED_AT, unmatched_files
+from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
 from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
 from sfmc_transport import dead_letters, queues
 
@@ -108,7 +109,7 @@ def status(access: ReadAccess) -> StatusView:
 def _queue(access: ReadAccess) -> dict[str, int]:
     broker: Any = access.broker
     keys = access.broker_keys
-    with redis_errors():
+    with errors_at(access.settings.broker, access.broker_variable):
         return {
             "queued": queues.length(broker, keys.queue(request.QUEUE)),
             "in_flight": broker.hlen(keys.unacked_key),
@@ -146,5 +147,10 @@ def unmatched(access: ReadAccess, last: int = 10) -> UnmatchedView:
     """Give the files that start nothing, the newest first."""
     with redis_errors():
         found = unmatched_files(access.stream.backwards(LOOKED_AT))
+    return unmatched_view(found, last)
+
+
+def unmatched_view(found: Sequence[UnmatchedFile], last: int) -> UnmatchedView:
+    """Count the files, and show the first `last` of them."""
     views = [UnmatchedFileView(**{**asdict(each), "customer_keys": list(each.customer_keys)}) for each in found[:last]]
     return UnmatchedView(count=len(found), unmatched=views)
