@@ -16,6 +16,8 @@ from sfmc_import.schedules import Schedule
 from sfmc_import.settings.policy_file import SourceTable, TargetTable
 from sfmc_import.settings.schedule_table import ScheduleTable
 from sfmc_import.settings.values import (
+    ApiToken,
+    ApiUrl,
     CaBundle,
     LoginName,
     LoginSecret,
@@ -55,10 +57,10 @@ class Settings(BaseModel):
         description="none, wait (replicas confirm) or waitaof (the local disk confirms too; Redis 7.2 or later)",
     )
 
-    api_url: Url = Field(
+    api_url: ApiUrl = Field(
         "", description="the address of `sfmc-import serve`: commands and producers then use its API instead of Redis"
     )
-    api_token: SecretStr = Field(SecretStr(""), description="a token of `sfmc-import tokens add`, for SFMC_API_URL")
+    api_token: ApiToken = Field(SecretStr(""), description="a token of `sfmc-import tokens add`, for SFMC_API_URL")
 
     auth_url: Url = Field("", description="https://SUBDOMAIN.auth.marketingcloudapis.com")
     soap_url: Url = Field("", description="https://SUBDOMAIN.soap.marketingcloudapis.com/Service.asmx")
