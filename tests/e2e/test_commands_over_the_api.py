@@ -116,6 +116,22 @@ def test_actions_are_those_of_the_token_and_errors_are_one_line(remote: Remote) 
     assert remote.stack.run("status", SFMC_API_URL=remote.url).stderr.count("SFMC_API_TOKEN: missing") == 1
 
 
+def test_a_shell_completes_definitions_over_redis_and_over_the_api(remote: Remote) -> None:
+    remote.stack.await_event("accepted", json.loads(remote.stack.run("start", "orders", "--json").stdout)["request_id"])
+    asked = {"_SFMC_IMPORT_COMPLETE": "bash_complete", "COMP_WORDS": "sfmc-import status ord", "COMP_CWORD": "2"}
+    away = {"SFMC_REDIS_URL": NOWHERE}
+
+    def offered(**env: str) -> str:
+        done = remote.stack.run(**env, **asked)
+        assert done.stderr == ""
+        return str(done.stdout)
+
+    eventually(lambda: offered() == "plain,orders\n", 60, "a worker has read the definition")
+    assert offered(**remote.env()) == "plain,orders\n"
+    assert offered(**away) == ""
+    assert "complete -o nosort -F" in remote.stack.run("completion", "bash").stdout
+
+
 def test_explain_says_the_same_over_the_api(remote: Remote) -> None:
     [here], [there] = remote.both("explain", "watched.csv")
     assert {name: (here[name], there[name]) for name in here if here[name] != there[name]} == {}

@@ -127,7 +127,7 @@ class RecordGiven(Given):
 
     source: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     record_id: str = Field(min_length=1, max_length=256)
-    body_base64: Base64Bytes = Field(max_length=160_000)
+    body_base64: Base64Bytes = Field(max_length=210_000)
     text: str = Field(min_length=1, max_length=4096)
 
 

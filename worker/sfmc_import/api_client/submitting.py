@@ -18,6 +18,11 @@ from sfmc_import.operations.status import RunningView
 from sfmc_import.operations.watching import events_until_end
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError, plain_mid
 
+MAX_RECORD = 150_000
+"""How many bytes of a record are kept: the server takes bodies of 256 KiB."""
+
+MAX_RECORD_TEXT = 4000
+
 
 class ApiSubmitter:
     """Does what `sfmc_import.client.Client` does, over the API; threads may share it.
@@ -89,10 +94,11 @@ class ApiSubmitter:
             self._api.note_folders(watcher, folders)
 
     def set_aside(self, source: str, record_id: str, body: bytes, text: str) -> None:
-        """Keep a record that cannot be read as a dead letter."""
-        fields = {"source": source, "record_id": record_id, "text": text}
+        """Keep a record that cannot be read as a dead letter; of a very large one the beginning."""
+        cut = f" (the first {MAX_RECORD} of {len(body)} bytes)" if len(body) > MAX_RECORD else ""
+        fields = {"source": source, "record_id": record_id, "text": f"{text[:MAX_RECORD_TEXT]}{cut}"}
         with _errors(record_id):
-            self._api.set_aside(**fields, body_base64=b64encode(body).decode())
+            self._api.set_aside(**fields, body_base64=b64encode(body[:MAX_RECORD]).decode())
 
     def running(self) -> RunningView:
         """Count the workers and beats that live."""

@@ -72,6 +72,17 @@ def test_a_rejection_and_a_file_that_starts_nothing_are_reported() -> None:
         ledger.set_aside("drop", "m-1", b"\x00{", "it is not JSON")
 
     assert (done.request_id, done.state, is_new) == ("r9", "rejected", True)
+    assert body_of(server.asked[3])["text"] == "it is not JSON"
     paths = ["/v1/rejections", "/v1/arrivals", "/v1/watchers/host%3A1", "/v1/set-aside"]
     assert [each.url.raw_path.decode() for each in server.asked] == paths
     assert body_of(server.asked[3])["body_base64"] == "AHs="
+
+
+def test_of_a_very_large_record_the_beginning_is_kept_so_that_the_message_can_go() -> None:
+    server = Server(httpx.Response(204))
+    with submitter(server) as ledger:
+        ledger.set_aside("drop", "m-1", b"x" * 300_000, "it is too large")
+    sent = body_of(server.asked[0])
+
+    assert sent["text"] == "it is too large (the first 150000 of 300000 bytes)"
+    assert len(sent["body_base64"]) == 200_000
