@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,7 @@ from sfmc_import.client import Client, NotTaken, Submission, SubmitResult
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError
 from sfmc_import.retrying import NO_JITTER, WATCHER, Retry, Times, after
 from sfmc_import.routing import AmbiguousRoute, Deliver, FileSpecs, Route, Routed, Routes, Routing, Tried, Unrouted
@@ -128,6 +129,10 @@ def _submission(file_info: FileInfo, target: Routed, event_id: str | None, sourc
     }
 
 
+def _second_id(request_id: str) -> str:
+    return str(uuid5(FILES_NAMESPACE, f"{request_id}\nsecond"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingRules:
     """How files find their definition: the routes of the policy file, else the FileSpecs of the business unit.
@@ -205,16 +210,18 @@ class Submitter:
         own = own_event(file_info, event_id)
         if target.deliver is None or open_content is None:
             return self._check_and_send(file_info, target, source, own, open_content)
-        if is_location(target.deliver):
-            place = self._located(target)
-            if not isinstance(place, Routed):
-                return None if place is None else InvalidRequest(problems=(place,))
-            target = place
-        assert target.deliver is not None
-        content = self._unpacked(target.deliver, open_content)
-        if self._is_on_its_way(file_info, target, target.deliver, own):
-            return self._deliver(file_info, target, target.deliver, source, own, content)
-        return self._check_and_send(file_info, target, source, own, content)
+        # What is on its way gives its own answer in the end; of all else the ledger is asked first.
+        is_on_its_way = self._is_on_its_way(file_info, target, target.deliver, own)
+        if not is_on_its_way and (known := self._known(file_info, target, target.deliver, source, own)) != "new":
+            return known
+        place = self._located(target) if is_location(target.deliver) else target
+        if not isinstance(place, Routed):
+            return None if place is None else InvalidRequest(problems=(place,))
+        assert place.deliver is not None
+        content = self._unpacked(place.deliver, open_content)
+        if is_on_its_way:
+            return self._deliver(file_info, place, place.deliver, source, own, content)
+        return self._check_and_send(file_info, place, source, own, content)
 
     def _check_and_send(
         self, file_info: FileInfo, target: Routed, source: str, own: str | None, open_content: OpenContent | None
@@ -237,9 +244,42 @@ class Submitter:
         return circuit.call(lambda: located(target, rules.targets, self._client.mid, rules.definitions))
 
     def _is_on_its_way(self, file_info: FileInfo, target: Routed, deliver: Deliver, own: str | None) -> bool:
-        """Tell whether the target has the file already: then its preflight was carried out."""
-        place = self._rules.targets.get(deliver.target)
-        return place is not None and place.knows(request_id_of(replace(file_info, name=deliver.name), target, own))
+        """Tell whether a target has taken up the file: then its preflight was carried out."""
+        request_id = request_id_of(replace(file_info, name=deliver.name), target, own)
+        return any(place.knows(request_id) for place in tuple(self._rules.targets.values()))
+
+    def _known(
+        self, file_info: FileInfo, target: Routed, deliver: Deliver, source: str, own: str | None
+    ) -> SubmitResult | Refused | Literal["new"] | None:
+        """Give the request that a file has already, in whatever state, under its name at the target or at arrival.
+
+        None: Redis does not say it now.
+        """
+        for name in dict.fromkeys((deliver.name, file_info.name)):
+            file = replace(file_info, name=name)
+            found = self._ledger.call(lambda file=file: self._find(file, target, source, own))  # type: ignore[misc]
+            if found != "new":
+                return found
+        return "new"
+
+    def _find(
+        self, file_info: FileInfo, target: Routed, source: str, own: str | None
+    ) -> SubmitResult | Refused | Literal["new"]:
+        given = _submission(file_info, target, own, source)
+        usual = request_id_of(file_info, target, own)
+        for request_id in (usual, _second_id(usual)):
+            try:
+                state = self._client.state_of({**given, "request_id": request_id})
+            except IdTakenError:
+                continue
+            except BadRequestError:
+                return "new"
+            if state is None:
+                return "new"
+            if state == "rejected":
+                return Refused(request_id=request_id, problems=(), code="known")
+            return SubmitResult(request_id=request_id, is_new=False)
+        return "new"
 
     def _deliver(
         self,
@@ -267,9 +307,18 @@ class Submitter:
             submit=lambda: self._record(sent, target, source, own),
             unusable=lambda error: self._unusable(file_info, target, source, own, error),
             total=None if deliver.unpack else file_info.size,
+            known=lambda: self._known_or_raise(file_info, target, deliver, source, own),
         )
         answer: SubmitResult | InvalidRequest | Refused | Held | None = place.take(job)
         return answer
+
+    def _known_or_raise(
+        self, file_info: FileInfo, target: Routed, deliver: Deliver, source: str, own: str | None
+    ) -> SubmitResult | Refused | None:
+        found = self._known(file_info, target, deliver, source, own)
+        if found is None:
+            raise LedgerUnavailableError("Redis does not say whether the file has a request")
+        return None if found == "new" else found
 
     def _unpacked(self, deliver: Deliver, open_content: OpenContent) -> OpenContent:
         place = self._rules.targets.get(deliver.target)
@@ -346,7 +395,7 @@ class Submitter:
             names = {"request_id": given["request_id"], "customer_key": target.customer_key}
             log.warning("file_id_taken", file=file_info.name, **names)
             # The same each time: the file is seen again by events that come again, and by scans.
-            given["request_id"] = str(uuid5(FILES_NAMESPACE, f"{given['request_id']}\nsecond"))
+            given["request_id"] = _second_id(request_id_of(file_info, target, event_id))
             return self._client.submit(**given)
 
     def _answer(

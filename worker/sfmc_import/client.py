@@ -224,6 +224,18 @@ class Client:
         with self._redis_errors():
             return self._connections().ledger.unresolved(request, Rejected(code, text), 0.0, Policy())
 
+    def state_of(self, submission: Submission) -> str | None:
+        """Give the state of a request, None where the ledger does not have it: then `submit` would make a new one.
+
+        Raises what `submit` raises: IdTakenError where its `request_id` was accepted with other content.
+        """
+        request, connections = self._read(submission).request, self._connections()
+        with self._redis_errors():
+            found = LedgerReader(connections.redis, connections.ledger.keys).asked(request.request_id)
+        if found is not None and found[1] and found[1] != request.content:
+            raise IdTakenError(request.request_id)
+        return None if found is None else found[0]
+
     def submit_many(self, submissions: Iterable[Submission]) -> list[SubmitResult | NotTaken]:
         """Ask for many starts in few round trips; each submission has the arguments of one `submit`, as a mapping.
 

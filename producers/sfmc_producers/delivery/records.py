@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -33,6 +34,13 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """The file has a request already, which is `answer`: it is not delivered again."""
+
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Mine:
     """Deliver now.
 
@@ -55,7 +63,17 @@ class Held:
     is_under_way: bool = False
 
 
-Claim = Delivered | Mine | Held
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is claimed for whom: see `Records.claim`."""
+
+    fingerprint: str
+    request_id: str
+    known: Callable[[], Any | None]
+    lease: "Lease"
+
+
+Claim = Delivered | Known | Mine | Held
 
 
 def _digest(text: str) -> str:
@@ -70,31 +88,39 @@ class Records:
         self._keys, self._ttl = keys, int(ttl * 1000)
         self._reader = LedgerReader(redis, keys)
 
-    def claim(self, place: str, fingerprint: str, request_id: str) -> Claim:
-        """Take the name `place` of a target for a request, unless the file there is still needed."""
-        key = self._keys.delivery(_digest(place))
-        token = uuid4().hex
+    def claim(
+        self, place: str, fingerprint: str, request_id: str, known: Callable[[], Any | None] = lambda: None
+    ) -> Claim:
+        """Take the name `place` of a target for a request, unless the file there is still needed.
 
-        def decide(found: Mapping[str, str], now: float) -> tuple[Claim, dict[str, Any] | None]:
-            if found and float(found["lease"]) > now:
-                return Held("another program delivers under this name"), None
-            lease = Lease(self, key, token)
-            mine = {"token": token, "lease": now + LEASE_SECONDS}
-            if (found.get("fingerprint"), found.get("request")) == (fingerprint, request_id):
-                if found["state"] == "delivered":
-                    return Delivered(lease), mine
-                size = int(found["size"]) if found.get("size") else None
-                return Mine(lease, True, found["state"] == "renaming", size), mine
-            if found and (state := self._unfinished(found["request"])):
-                return Held(f"request {found['request']} ({state}) needs the file that lies there"), None
-            left = found.get("fingerprint") if found.get("state") != "delivered" else None
-            new = {"fingerprint": fingerprint, "request": request_id, "state": "uploading", "size": ""}
-            return Mine(lease, left_over=left if left != fingerprint else None), mine | new
-
-        claim: Claim = self.change(key, decide)
-        if not isinstance(claim, Held):
-            claim.lease.begin()
+        `known` gives the request that the file has already. It is asked while no other program can take the name:
+        one may have delivered this file, and then a newer one, since the source was asked.
+        """
+        lease = Lease(self, self._keys.delivery(_digest(place)), uuid4().hex)
+        decide = partial(self._decide, _Asked(fingerprint, request_id, known, lease))
+        claim: Claim = self.change(lease.key, decide)
+        if not isinstance(claim, (Held, Known)):
+            lease.begin()
         return claim
+
+    def _decide(self, asked: "_Asked", found: Mapping[str, str], now: float) -> tuple[Claim, dict[str, Any] | None]:
+        if found and float(found["lease"]) > now:
+            return Held("another program delivers under this name"), None
+        lease, fingerprint = asked.lease, asked.fingerprint
+        mine = {"token": lease.token, "lease": now + LEASE_SECONDS}
+        is_ours = (found.get("fingerprint"), found.get("request")) == (fingerprint, asked.request_id)
+        if is_ours and found["state"] == "delivered":
+            return Delivered(lease), mine
+        if (answer := asked.known()) is not None:
+            return Known(answer), None
+        if is_ours:
+            size = int(found["size"]) if found.get("size") else None
+            return Mine(lease, True, found["state"] == "renaming", size), mine
+        if found and (state := self._unfinished(found["request"])):
+            return Held(f"request {found['request']} ({state}) needs the file that lies there"), None
+        left = found.get("fingerprint") if found.get("state") != "delivered" else None
+        new = {"fingerprint": fingerprint, "request": asked.request_id, "state": "uploading", "size": ""}
+        return Mine(lease, left_over=left if left != fingerprint else None), mine | new
 
     def lock_out(self, target: str) -> None:
         """Note that a target refused a login now."""
@@ -151,7 +177,7 @@ class Lease:
     """The right to deliver under one name; used by one thread."""
 
     def __init__(self, records: Records, key: str, token: str) -> None:
-        self._records, self._key, self._token = records, key, token
+        self._records, self.key, self.token = records, key, token
         self._until = self._renewed = 0.0
 
     def begin(self) -> None:
@@ -182,7 +208,7 @@ class Lease:
 
     def _write(self, values: Callable[[float], dict[str, Any]]) -> bool:
         def decide(found: Mapping[str, str], now: float) -> tuple[bool, dict[str, Any] | None]:
-            is_ours = found.get("token") == self._token
+            is_ours = found.get("token") == self.token
             return is_ours, values(now) if is_ours else None
 
-        return bool(self._records.change(self._key, decide))
+        return bool(self._records.change(self.key, decide))

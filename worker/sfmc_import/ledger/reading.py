@@ -35,6 +35,12 @@ class LedgerReader:
             due = self._client.zscore(self.keys.due, request_id)
         return _request(request_id, record, due) if "state" in record else None
 
+    def asked(self, request_id: str) -> tuple[str, str] | None:
+        """Give the state of a request and the digest of what it asked for; None for one that is not there."""
+        with redis_errors():
+            state, content = self._client.hmget(self.keys.request(request_id), "state", "c")
+        return None if state is None else (state.decode(), (content or b"").decode())
+
     def spelled(self, mid: str, customer_key: str) -> str:
         """Give the spelling of a CustomerKey under which the ledger knows its definition; else the one given."""
         with redis_errors():
