@@ -129,6 +129,11 @@ def _submission(file_info: FileInfo, target: Routed, event_id: str | None, sourc
     }
 
 
+def submitted_as(file_info: FileInfo, target: Routed) -> FileInfo:
+    """Give the file as its request has it: under the name that its route gives it at a target."""
+    return file_info if target.deliver is None else replace(file_info, name=target.deliver.name)
+
+
 def _second_id(request_id: str) -> str:
     return str(uuid5(FILES_NAMESPACE, f"{request_id}\nsecond"))
 
@@ -211,8 +216,8 @@ class Submitter:
         if target.deliver is None or open_content is None:
             return self._check_and_send(file_info, target, source, own, open_content)
         # What is on its way gives its own answer in the end; of all else the ledger is asked first.
-        is_on_its_way = self._is_on_its_way(file_info, target, target.deliver, own)
-        if not is_on_its_way and (known := self._known(file_info, target, target.deliver, source, own)) != "new":
+        is_on_its_way = self._is_on_its_way(file_info, target, own)
+        if not is_on_its_way and (known := self._known(file_info, target, source, own)) != "new":
             return known
         place = self._located(target) if is_location(target.deliver) else target
         if not isinstance(place, Routed):
@@ -243,20 +248,19 @@ class Submitter:
         rules = self._rules
         return circuit.call(lambda: located(target, rules.targets, self._client.mid, rules.definitions))
 
-    def _is_on_its_way(self, file_info: FileInfo, target: Routed, deliver: Deliver, own: str | None) -> bool:
+    def _is_on_its_way(self, file_info: FileInfo, target: Routed, own: str | None) -> bool:
         """Tell whether a target has taken up the file: then its preflight was carried out."""
-        request_id = request_id_of(replace(file_info, name=deliver.name), target, own)
+        request_id = request_id_of(submitted_as(file_info, target), target, own)
         return any(place.knows(request_id) for place in tuple(self._rules.targets.values()))
 
     def _known(
-        self, file_info: FileInfo, target: Routed, deliver: Deliver, source: str, own: str | None
+        self, file_info: FileInfo, target: Routed, source: str, own: str | None
     ) -> SubmitResult | Refused | Literal["new"] | None:
         """Give the request that a file has already, in whatever state, under its name at the target or at arrival.
 
         None: Redis does not say it now.
         """
-        for name in dict.fromkeys((deliver.name, file_info.name)):
-            file = replace(file_info, name=name)
+        for file in dict.fromkeys((submitted_as(file_info, target), file_info)):
             found = self._ledger.call(lambda file=file: self._find(file, target, source, own))  # type: ignore[misc]
             if found != "new":
                 return found
@@ -296,7 +300,7 @@ class Submitter:
             return InvalidRequest(problems=(f"its route delivers to {deliver.target}: {what}",))
         if problem := name_problem(deliver.name):
             return InvalidRequest(problems=(problem,))
-        sent = replace(file_info, name=deliver.name)
+        sent = submitted_as(file_info, target)
         job = Job(
             request_id=request_id_of(sent, target, own),
             fingerprint=file_info.fingerprint,
@@ -307,15 +311,15 @@ class Submitter:
             submit=lambda: self._record(sent, target, source, own),
             unusable=lambda error: self._unusable(file_info, target, source, own, error),
             total=None if deliver.unpack else file_info.size,
-            known=lambda: self._known_or_raise(file_info, target, deliver, source, own),
+            known=lambda: self._known_or_raise(file_info, target, source, own),
         )
         answer: SubmitResult | InvalidRequest | Refused | Held | None = place.take(job)
         return answer
 
     def _known_or_raise(
-        self, file_info: FileInfo, target: Routed, deliver: Deliver, source: str, own: str | None
+        self, file_info: FileInfo, target: Routed, source: str, own: str | None
     ) -> SubmitResult | Refused | None:
-        found = self._known(file_info, target, deliver, source, own)
+        found = self._known(file_info, target, source, own)
         if found is None:
             raise LedgerUnavailableError("Redis does not say whether the file has a request")
         return None if found == "new" else found

@@ -211,6 +211,8 @@ def _show_explained(explained: Explained, *, as_json: bool) -> None:
         print_line(f"  {'yes' if each.matched else 'no':<12}{each.rule}{f': {each.why}' if each.why else ''}")
     if explained.target is not None:
         print_line(f"  {'definition':<12}{explained.target.customer_key} of business unit {explained.target.mid}")
+        if (deliver := explained.target.deliver) is not None:
+            print_line(f"  {'delivered':<12}to {deliver.target} as {deliver.name}")
     if explained.request_id is not None:
         print_line(f"  {'request':<12}{explained.request_id}")
     print_line(f"  {'decision':<12}{explained.decision.text}")

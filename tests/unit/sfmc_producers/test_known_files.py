@@ -54,7 +54,7 @@ def test_what_a_target_has_taken_up_gives_its_own_answer() -> None:
     assert world.submit(GOOD).is_new
 
 
-def test_a_target_is_told_of_the_request_that_another_program_submitted_meanwhile() -> None:
+def test_a_target_can_ask_for_the_request_that_another_program_submitted_meanwhile() -> None:
     world = World(lambda _: Held("on its way"))
     world.submit(GOOD)
     [job] = world.target.jobs

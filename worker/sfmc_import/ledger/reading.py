@@ -1,7 +1,7 @@
 """Reads the ledger for people and monitoring: a request, a definition, the whole."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
@@ -9,7 +9,7 @@ from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import DEFINITION, EVENT, PAUSES, REQUEST, SEEN
+from sfmc_import.ledger.schema import COMPLETED, DEFINITION, EVENT, PAUSES, REQUEST, SEEN
 from sfmc_import.outlook import Standing
 from sfmc_import.processes import Running, running
 from sfmc_import.request import FileInfo, fold_key
@@ -72,10 +72,17 @@ class LedgerReader:
         }
 
     def standing(
-        self, mid: str, customer_key: str, file: FileInfo, request_id: str, event_id: str | None = None
+        self,
+        mid: str,
+        customer_key: str,
+        file: FileInfo,
+        request_id: str,
+        event_id: str | None = None,
+        after: Collection[str] = (),
     ) -> Standing:
         """Give what a decision about a file of this definition depends on; `request_id` is the id that it would have.
 
+        `after` are the definitions that its policy names so.
         Several reads, one after the other: who decides meanwhile is not seen.
         """
         definition = self.definition(mid, customer_key)
@@ -84,26 +91,37 @@ class LedgerReader:
         with redis_errors():
             handled = self._client.get(self.keys.name_of(SEEN, mid, customer_key, file.fingerprint))
             event = event_id and self._client.get(self.keys.name_of(EVENT, *of_event))
-        waiting = (self.request(each) for each in definition["waiting"])
         return Standing(
             own=self.request(request_id),
             handled=self._named(handled),
             event_handled=self._named(event),
             holder=self._named(definition["holder"]),
-            first=next((each for each in waiting if each is not None and each["state"] == "deferred"), None),
-            window_left=definition["window_left"],
-            window_age=definition["window_age"],
-            window_by=definition["window_by"],
-            is_paused=self._is_paused(mid, customer_key),
+            first=self._first(definition["waiting"]),
+            **{name: definition[name] for name in ("window_left", "window_age", "window_by")},
+            completed=self._completed(mid, after),
+            now=self.now(),
+            **self._pause(mid, customer_key),
         )
 
-    def _is_paused(self, mid: str, customer_key: str) -> bool:
+    def _first(self, waiting: Collection[str]) -> Mapping[str, Any] | None:
+        found = (self.request(each) for each in waiting)
+        return next((each for each in found if each is not None and each["state"] == "deferred"), None)
+
+    def _completed(self, mid: str, keys: Collection[str]) -> dict[str, float]:
+        with redis_errors():
+            found = {key: self._client.get(self.keys.name_of(COMPLETED, mid, _as_in_order(key))) for key in keys}
+        return {key: int(at) / 1000 for key, at in found.items() if at is not None}
+
+    def _pause(self, mid: str, customer_key: str) -> dict[str, Any]:
+        """Say whether an operator paused a definition, and for how long where that ends by itself."""
         scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}")
         with redis_errors():
             found = self._client.hmget(self.keys.name_of(PAUSES), scopes)
         ends = [orjson.loads(text).get("until") for text in found if text is not None]
         now = self.now() * 1000
-        return any(end is None or end > now for end in ends)
+        lasting = [end for end in ends if end is None or end > now]
+        is_timed = bool(lasting) and lasting[0] is not None
+        return {"is_paused": bool(lasting), "pause_left": (lasting[0] - now) / 1000 if is_timed else None}
 
     def _named(self, found: bytes | str | None) -> Mapping[str, Any] | None:
         """Give a request, or its id alone where its record has gone."""
@@ -168,6 +186,11 @@ class LedgerReader:
         with redis_errors():
             assigned = self._client.get(self.keys.task(mid, task_id))
         return None if assigned is None else str(assigned.decode())
+
+
+def _as_in_order(customer_key: str) -> str:
+    """Write a CustomerKey as `place_of` of ordering.lua does, to which only ASCII letters have a case."""
+    return "".join(each.lower() if each.isascii() else each for each in customer_key).rstrip(" ")
 
 
 def glob_escaped(text: str) -> str:
