@@ -27,6 +27,9 @@ LOOK_SECONDS, END_SECONDS = 0.2, 30.0
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, which only we can read
 OPTIONS = ["--no-options", "--disable-dirmngr", "--no-auto-key-locate", "--no-auto-key-retrieve"]
 FEW = 300
+NO_KEY = {"NO_SECKEY", "ERROR", "NEED_PASSPHRASE", "BAD_PASSPHRASE", "MISSING_PASSPHRASE"}
+BEGUN = {"DECRYPTION_KEY", "DECRYPTION_INFO", "NODATA"}
+"""Words of GnuPG: that no key opens the file, and that one did, or that its data does not come."""
 
 
 class Pgp:
@@ -83,8 +86,8 @@ class _Result(gnupg.Crypt):  # type: ignore[misc]
         if self.ok and self.returncode == 0:
             return None
         said = str(self.status or "GnuPG ended without a word")[:FEW]
-        # It names the keys that could open the file, and begins when it has one of them.
-        if "ENC_TO" in self.words and "DECRYPTION_INFO" not in self.words:
+        # Of a file that was cut it says the same with and without the key, so only a word about the key counts.
+        if self.words & NO_KEY and not self.words & BEGUN:
             return ContentLockedError(f"it is encrypted for key {self.key_id}, which cannot open it: {said}")
         return ContentDamagedError(f"it cannot be decrypted (pgp): {said}")
 
