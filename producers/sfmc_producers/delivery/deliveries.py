@@ -206,7 +206,8 @@ class Target:
                     raise TargetUnavailableError(self._outage.text)
                 if not session.is_connected:
                     self._require_no_lock_out()
-                session.connect()
+                    session.connect()
+                    self._note_let_in()
             return session
 
         watch = FromFirstByte(
@@ -239,6 +240,11 @@ class Target:
         # Without Redis this process still waits.
         with suppress(LedgerUnavailableError):
             self.records.lock_out(self.account)
+
+    def _note_let_in(self) -> None:
+        # Without Redis the record ends by itself.
+        with suppress(LedgerUnavailableError):
+            self.records.let_in(self.account)
 
     def _say_outage(self, error: Exception) -> Held:
         with self._changed:

@@ -127,6 +127,11 @@ class Records:
         with redis_errors():
             self._redis.set(self._lock_out(target), f"{self._now():.3f}", px=self._ttl)
 
+    def let_in(self, target: str) -> None:
+        """Forget that a target refused a login: it has accepted one."""
+        with redis_errors():
+            self._redis.delete(self._lock_out(target))
+
     def locked_out(self, target: str, seconds: float) -> float:
         """Say for how long a target is not to be tried, if it is not for so many seconds after a refused login."""
         with redis_errors():
