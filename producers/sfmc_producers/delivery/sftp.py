@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import posixpath
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from sfmc_producers.delivery.targets import (
     TargetRefusedError,
     TargetUnavailableError,
 )
+from sfmc_producers.ssh_tasks import say_no_broken_tasks
 
 ALGORITHMS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """AES-GCM first: it takes a third less of our CPU than ChaCha20, which is asyncssh's first."""
@@ -45,8 +47,13 @@ class SftpOptions(TargetOptions):
 
     @property
     def place(self) -> str:
-        """What tells the folder from all others."""
-        return f"sftp://{self.host}:{self.port}/{self.folder}"
+        """What tells the folder from all others: one from the root and one from that of the login count as the same."""
+        return f"sftp://{self.account}/{posixpath.normpath(f'/{self.folder}').lstrip('/')}"
+
+    @property
+    def account(self) -> str:
+        """What tells the login from all others."""
+        return f"{self.user}@{self.host.casefold().rstrip('.')}:{self.port}"
 
 
 class _Client(asyncssh.SSHClient):
@@ -90,6 +97,7 @@ class SftpSession:
     def __init__(self, options: SftpOptions, password: SecretStr | None) -> None:
         self._options, self._password = options, password
         self._loop = asyncio.new_event_loop()
+        say_no_broken_tasks(self._loop)
         self._connection: asyncssh.SSHClientConnection | None = None
         self._sftp: asyncssh.SFTPClient | None = None
 
