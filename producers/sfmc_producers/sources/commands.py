@@ -26,7 +26,7 @@ from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.running import run_sources
 from sfmc_producers.sources.scanning import Listable, ScannedSource
-from sfmc_producers.sources.tables import Kind, Options, Parts, Source, chosen, read_options
+from sfmc_producers.sources.tables import Kind, Options, Parts, Source, chosen, problems_in, read_options
 from sfmc_producers.submitter import RoutingRules, Submitter
 from sfmc_transport import Keys
 
@@ -75,7 +75,7 @@ class Opening:
 
 def run_named(names: Sequence[str], *, as_json: bool) -> None:
     """Run these sources of the policy file, or all, until a signal; ends the process with the exit code."""
-    settings = load(os.environ)
+    settings = load(os.environ, more=problems_in(names, KINDS))
     tables = chosen(settings, names)
     read = read_options(tables, KINDS)
     require_run(tables, read, names)

@@ -1,17 +1,19 @@
 """The lines of a [[source]]: what every kind has, and how each kind is checked; all that is wrong is said at once."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sfmc_import.errors import SettingsError
+from sfmc_import.errors import MissingExtraError, SettingsError
 from sfmc_import.settings import Settings
-from sfmc_import.settings.policy_file import RouteTable, SourceTable
+from sfmc_import.settings.policy_file import RouteTable, SourceTable, Tables
 from sfmc_import.settings.problems import field_problems
 from sfmc_import.settings.schedule_table import SCHEDULE
 from sfmc_import.settings.values import CustomerKey, Mid, Seconds
+from sfmc_producers.delivery.opening import target_problems
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.intake import Intake, SetAside
 
@@ -74,6 +76,21 @@ def read_options(tables: Iterable[SourceTable], kinds: Mapping[str, Callable[[],
     if problems:
         raise SettingsError(problems)
     return [each for each in found if each is not None]
+
+
+def problems_in(names: Collection[str], kinds: Mapping[str, Callable[[], Kind]]) -> Callable[[Tables], list[str]]:
+    """Say what is wrong in the lines of these sources, or of all, and in those of all targets."""
+
+    def problems_of(tables: Tables) -> list[str]:
+        problems: list[str] = []
+        for table in tables.sources:
+            # What needs a library that is not there is checked when the other problems are solved.
+            with suppress(MissingExtraError):
+                if table.kind != SCHEDULE and (not names or table.name in names):
+                    _read(table, kinds, problems)
+        return problems + target_problems(tables.targets)
+
+    return problems_of
 
 
 def _read(

@@ -3,7 +3,7 @@
 import errno
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,15 @@ NAMES = {PREFIX + field.upper(): field for field in Settings.model_fields if fie
 """Variables and the fields they set."""
 
 
-def load(environ: Mapping[str, str], *, marketing_cloud: bool = False) -> Settings:
+def load(
+    environ: Mapping[str, str],
+    *,
+    marketing_cloud: bool = False,
+    more: Callable[[Tables], Iterable[str]] = lambda _: (),
+) -> Settings:
     """Read all settings; variables win over secret files. `marketing_cloud` asks for a complete login too.
+
+    `more` says what is wrong in tables that the caller checks later; it is asked only when something is wrong already.
 
     Raises:
         SettingsError: with a line for every problem of every source.
@@ -49,15 +56,14 @@ def load(environ: Mapping[str, str], *, marketing_cloud: bool = False) -> Settin
     tables = _toml(environ, problems)
     values: dict[str, Any] = {NAMES[name]: text for name, text in given.items() if name in NAMES}
     settings, wrong = _settings(values, tables, secrets)
-    problems += _unused(secrets, tables)
-    problems += wrong.values()
+    problems += [*_unused(secrets, tables), *wrong.values()]
     settings = _with_proxies(settings, environ, problems if marketing_cloud else [])
     suspect = set(wrong)
     for fields, line in chain(cross_problems(settings), missing_login(settings) if marketing_cloud else ()):
         problems += [] if fields & suspect else [line]
         suspect |= fields
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError([*problems, *more(tables)])
     KNOWN.learn(*settings.secrets())
     return settings
 
