@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Literal, TypeVar
+from typing import Literal
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -16,10 +16,10 @@ from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError
-from sfmc_import.retrying import NO_JITTER, WATCHER, Retry, Times, after
 from sfmc_import.routing import AmbiguousRoute, Deliver, FileSpecs, Route, Routed, Routes, Routing, Tried, Unrouted
 from sfmc_import.runs import Definition
 from sfmc_producers.checked_files import OpenContent, Refused, Skipped, describe, look_into
+from sfmc_producers.circuit import Circuit
 from sfmc_producers.content_errors import ContentDamagedError, ContentError
 from sfmc_producers.delivery.deliveries import Target
 from sfmc_producers.delivery.job import UNUSABLE, Job
@@ -29,70 +29,10 @@ from sfmc_producers.delivery.records import Held
 from sfmc_producers.preflight import Checked
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
-
-
-class Circuit:
-    """One backend: the ledger, or the definitions of a business unit. `clock` gives seconds; safe for threads."""
-
-    def __init__(self, of: str, clock: Callable[[], float]) -> None:
-        self._log = structlog.get_logger(__name__).bind(part=of)
-        self._clock = clock
-        self._since: float | None = None
-        self._failures = 0
-        self._failed_at = 0.0
-        self._next_try = 0.0
-        # Held for the lines of `_open` and `_close` only, never while the backend is asked.
-        self._lock = threading.Lock()
-
-    def call(self, action: Callable[[], T]) -> T | None:
-        """Do `action`; None during a pause or when the backend is unavailable. Other errors pass."""
-        if self.is_waiting:
-            return None
-        begun = self._clock()
-        try:
-            answer = action()
-        except ServiceUnavailableError as error:
-            with self._lock:
-                self._open(str(error), begun)
-            return None
-        with self._lock:
-            self._close()
-        return answer
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether an outage is on and the next try is still ahead."""
-        # Each field is read once: another thread may close the circuit at any moment.
-        return self._since is not None and self._clock() < self._next_try
-
-    @property
-    def next_in(self) -> float | None:
-        """Seconds until the next try; None without an outage."""
-        return None if self._since is None else max(0.0, self._next_try - self._clock())
-
-    def _open(self, reason: str, begun: float) -> None:
-        if self._since is None:
-            self._since = self._clock()
-            self._log.error("backend_unavailable", reason=reason)
-        elif begun < self._failed_at:
-            # Another thread asked at the same time and has counted this failure.
-            return
-        self._failed_at = self._clock()
-        self._failures += 1
-        # All files of a watcher share a circuit, so its tries need not be spread.
-        step = after(NotApplied("unavailable", reason), self._failures, Times(chance=NO_JITTER), WATCHER)
-        assert isinstance(step, Retry)
-        self._next_try = self._clock() + step.after
-
-    def _close(self) -> None:
-        if self._since is not None:
-            self._log.info("backend_available", seconds=round(self._clock() - self._since, 1))
-        self._since, self._failures = None, 0
-
 
 # A name space of our own, so that no other program's uuid5 of the same text is equal.
 FILES_NAMESPACE = UUID("5b2f7a2e-3c1d-5e0b-9a57-6f1f4c7d8e90")
+MOST_SOUND = 100_000
 SPECS_FRESH_FOR = 1.0
 """Seconds in which all files of a scan share one reading of the definitions."""
 
@@ -175,6 +115,9 @@ class Submitter:
         self._ledger = Circuit("ledger", clock)
         self._definitions: dict[str, Circuit] = {}
         self._specs: dict[str, tuple[float, FileSpecs]] = {}
+        # Files that are sound and not delivered yet, by request: while their target is away none is read again.
+        self._sound: dict[str, None] = {}
+        self._noting = threading.Lock()
 
     @property
     def default_mid(self) -> str:
@@ -224,7 +167,7 @@ class Submitter:
             return None if place is None else InvalidRequest(problems=(place,))
         assert place.deliver is not None
         content = self._unpacked(place.deliver, open_content)
-        if is_on_its_way:
+        if is_on_its_way or request_id_of(file_info, place, own) in self._sound:
             return self._deliver(file_info, place, place.deliver, source, own, content)
         return self._check_and_send(file_info, place, source, own, content)
 
@@ -240,7 +183,16 @@ class Submitter:
         problems = _problems(found, target)
         if target.deliver is None or problems:
             return self._record(file_info, target, source, own, problems)
+        if target.preflight is not None:
+            self._note_sound(request_id_of(file_info, target, own))
         return self._deliver(file_info, target, target.deliver, source, own, open_content)
+
+    def _note_sound(self, request_id: str) -> None:
+        with self._noting:
+            if len(self._sound) >= MOST_SOUND:
+                # In order of arrival: those that are asked for next come last.
+                del self._sound[next(iter(self._sound))]
+            self._sound[request_id] = None
 
     def _located(self, target: Routed) -> Routed | str | None:
         """Name the target that is the file location of the definition; None while Marketing Cloud does not say it."""
@@ -300,21 +252,36 @@ class Submitter:
             return InvalidRequest(problems=(f"its route delivers to {deliver.target}: {what}",))
         if problem := name_problem(deliver.name):
             return InvalidRequest(problems=(problem,))
+        job = self._job(file_info, target, place.place, source, own, open_content)
+        answer: SubmitResult | InvalidRequest | Refused | Held | None = place.take(job)
+        if answer is not None and not isinstance(answer, Held):
+            with self._noting:
+                self._sound.pop(request_id_of(file_info, target, own), None)
+        return answer
+
+    def _job(
+        self,
+        file_info: FileInfo,
+        target: Routed,
+        place: str,
+        source: str,
+        own: str | None,
+        open_content: OpenContent,
+    ) -> Job[SubmitResult | InvalidRequest | Refused]:
+        assert target.deliver is not None
         sent = submitted_as(file_info, target)
-        job = Job(
+        return Job(
             request_id=request_id_of(sent, target, own),
             fingerprint=file_info.fingerprint,
-            name=deliver.name,
-            place=place.place,
+            name=target.deliver.name,
+            place=place,
             lane=(target.mid, target.customer_key),
             open_content=open_content,
             submit=lambda: self._record(sent, target, source, own),
             unusable=lambda error: self._unusable(file_info, target, source, own, error),
-            total=None if deliver.unpack else file_info.size,
+            total=None if target.deliver.unpack else file_info.size,
             known=lambda: self._known_or_raise(file_info, target, source, own),
         )
-        answer: SubmitResult | InvalidRequest | Refused | Held | None = place.take(job)
-        return answer
 
     def _known_or_raise(
         self, file_info: FileInfo, target: Routed, source: str, own: str | None

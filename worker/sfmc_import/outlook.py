@@ -24,8 +24,8 @@ class Standing:
     one that handled a file with its fingerprint (`event_handled` for its event), `holder` the one that holds the
     definition, `first` the first follow-up. `window_left` is in seconds, as it was last computed; `window_age` are the
     seconds since the start from which the window lasts, None where none is known. `is_paused` by an operator, for
-    `pause_left` seconds where that ends by itself. `completed` says of definitions of the policy's `after` when a run of
-    them completed last, if it is known; `now` is the time of all this, in seconds since 1970.
+    `pause_left` seconds where that ends by itself. `completed` says when a run of a definition in `after` of the policy
+    completed last, where that is known; `now` is the time of all this, in seconds since 1970.
     """
 
     own: Mapping[str, Any] | None = None

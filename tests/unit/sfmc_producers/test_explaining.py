@@ -148,15 +148,15 @@ def test_what_is_checked_right_before_a_start_is_said(client, fields, when, what
         (
             {"holder": {"request_id": "r"}, "window_left": 3600.0},
             (
-                "waits until request r has ended because another request of the definition is not finished, or comes first:"
-                " one runs at a time (single_flight)"
+                "waits until request r has ended because another request of the definition is not finished, or comes"
+                " first: one runs at a time (single_flight)"
             ),
         ),
         (
             {"first": {"request_id": "f"}},
             (
-                "waits until request f has ended because another request of the definition is not finished, or comes first:"
-                " one runs at a time (single_flight)"
+                "waits until request f has ended because another request of the definition is not finished, or comes"
+                " first: one runs at a time (single_flight)"
             ),
         ),
         (

@@ -122,3 +122,24 @@ def test_a_file_on_its_way_is_not_checked_again() -> None:
     content = gzip.compress(b"id\n1\n")
     assert [world.submit(content) for _ in range(3)] == [Held("on its way")] * 3
     assert world.opened == 1
+
+
+def test_a_sound_file_whose_target_is_away_is_read_once_and_again_when_its_content_is_another() -> None:
+    world = World(lambda _: Held("the target is away"))
+    world.target.knows = lambda _: False  # type: ignore[method-assign]
+    content = gzip.compress(b"id\n1\n")
+    assert [world.submit(content) for _ in range(3)] == [Held("the target is away")] * 3
+    assert world.opened == 1
+    world.submit(content, replace(FILE, version="2"))
+    assert world.opened == 2
+    world.target.outcome = lambda job: job.submit()
+    assert world.submit(content).is_new
+    assert world.opened == 2
+
+
+def test_a_file_that_is_not_sound_is_never_delivered_unchecked() -> None:
+    world = World(lambda _: Held("the target is away"))
+    world.target.knows = lambda _: False  # type: ignore[method-assign]
+    world.submit(gzip.compress(b"id\n1\n"))
+    found = world.submit(gzip.compress(b"id\nx\n"), replace(FILE, version="2"))
+    assert isinstance(found, Refused)

@@ -98,9 +98,7 @@ class LedgerReader:
             holder=self._named(definition["holder"]),
             first=self._first(definition["waiting"]),
             **{name: definition[name] for name in ("window_left", "window_age", "window_by")},
-            completed=self._completed(mid, after),
-            now=self.now(),
-            **self._pause(mid, customer_key),
+            **self._pause(mid, customer_key) | {"completed": self._completed(mid, after), "now": self.now()},
         )
 
     def _first(self, waiting: Collection[str]) -> Mapping[str, Any] | None:
