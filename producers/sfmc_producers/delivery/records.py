@@ -116,8 +116,8 @@ class Records:
         if is_ours:
             size = int(found["size"]) if found.get("size") else None
             return Mine(lease, True, found["state"] == "renaming", size), mine
-        if found and (state := self._unfinished(found["request"])):
-            return Held(f"request {found['request']} ({state}) needs the file that lies there"), None
+        if found and (other := self._unfinished(found["request"])):
+            return Held(f"request {other} needs the file that lies there"), None
         left = found.get("fingerprint") if found.get("state") != "delivered" else None
         new = {"fingerprint": fingerprint, "request": asked.request_id, "state": "uploading", "size": ""}
         return Mine(lease, left_over=left if left != fingerprint else None), mine | new
@@ -146,17 +146,20 @@ class Records:
         return self._keys.lock_out(_digest(target))
 
     def _unfinished(self, request_id: str) -> str | None:
-        """Give the state of a request that may still read its file; a duplicate stands for the one it repeats."""
+        """Name the request that may still read the file of this one, with its state."""
         for _ in range(10):
             found = self._reader.request(request_id)
             if found is None:
                 return None
             if found["state"] not in TERMINAL:
-                return str(found["state"])
-            if found["state"] != "duplicate" or not found.get("held_by"):
+                return f"{request_id} ({found['state']})"
+            is_duplicate = found["state"] == "duplicate" and found.get("held_by")
+            # An operator may have asked for it again, or another request for this file was taken up in its place.
+            other = found["held_by"] if is_duplicate else self._reader.handler_of(found)
+            if other is None or other == request_id:
                 return None
-            request_id = found["held_by"]
-        return "duplicate"
+            request_id = other
+        return f"{request_id} (duplicate)"
 
     def change(self, key: str, decide: Callable[[Mapping[str, str], float], tuple[Any, dict[str, Any] | None]]) -> Any:
         """Read a record, decide on Redis time, and write, in one transaction; repeated when another was quicker."""

@@ -51,6 +51,11 @@ class SftpOptions(TargetOptions):
         return f"sftp://{self.account}/{posixpath.normpath(f'/{self.folder}').lstrip('/')}"
 
     @property
+    def address(self) -> str:
+        """The place for people, without the user, which is masked in addresses."""
+        return f"sftp://{self.host}:{self.port}/{self.folder.lstrip('/')}"
+
+    @property
     def account(self) -> str:
         """What tells the login from all others."""
         return f"{self.user}@{self.host.casefold().rstrip('.')}:{self.port}"
@@ -157,15 +162,17 @@ class SftpSession:
         except ContentFailedError as failed:
             raise failed.error from None
         except OtherBytesError as error:
-            raise FileRefusedError(f"{self._options.place} {error}") from error
+            raise FileRefusedError(f"{self._options.address} {error}") from error
         except TimeoutError as error:
-            raise TargetUnavailableError(f"{self._options.place} did not answer in time") from error
+            raise TargetUnavailableError(f"{self._options.address} did not answer in time") from error
         except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError) as error:
-            raise TargetUnavailableError(f"{self._options.place}: {error.reason or type(error).__name__}") from error
+            raise TargetUnavailableError(f"{self._options.address}: {error.reason or type(error).__name__}") from error
         except asyncssh.SFTPError as error:
-            raise FileRefusedError(f"{self._options.place} refuses: {error.reason or type(error).__name__}") from error
+            raise FileRefusedError(
+                f"{self._options.address} refuses: {error.reason or type(error).__name__}"
+            ) from error
         except (asyncssh.Error, OSError) as error:
-            raise TargetUnavailableError(f"{self._options.place}: {error}") from error
+            raise TargetUnavailableError(f"{self._options.address}: {error}") from error
 
     async def _connect(self) -> None:
         options = self._options
@@ -182,11 +189,11 @@ class SftpSession:
             )  # fmt: skip
         except asyncssh.HostKeyNotVerifiable as error:
             raise TargetRefusedError(
-                f"{options.place} has the unknown host key {client.offered or error.reason}; if its owner announced it,"
+                f"{options.address} has the unknown host key {client.offered or error.reason}; if its owner announced it,"
                 " add it to host_keys or known_hosts"
             ) from error
         except asyncssh.PermissionDenied as error:
-            raise LoginRefusedError(f"{options.place} refuses the login of {options.user}") from error
+            raise LoginRefusedError(f"{options.address} refuses the login of {options.user}") from error
         self._sftp = await self._connection.start_sftp_client()
 
     def _client(self) -> asyncssh.SFTPClient:
@@ -211,4 +218,4 @@ class SftpSession:
             await self._remove(path)
             await self._client().rename(temporary, path)
         if (found := await self._size(path)) != size:
-            raise FileRefusedError(f"{self._options.place} has {found} bytes of {size} after the rename")
+            raise FileRefusedError(f"{self._options.address} has {found} bytes of {size} after the rename")

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from sfmc_import.client import Client
+from sfmc_import.ledger.schema import SEEN
+from sfmc_import.request import FileInfo
 from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.delivery.job import Job, deliver
 from sfmc_producers.delivery.records import Held
@@ -97,6 +99,19 @@ def test_no_file_takes_the_name_before_the_run_of_the_one_there_has_ended(arrivi
     arriving.end("f1")
     assert arriving.deliver("f2") == "f2"
     assert arriving.imported == [("f1", "f1")]
+
+
+def test_no_file_takes_the_name_while_an_operator_has_the_one_there_imported_again(arriving) -> None:
+    world = arriving.world
+    arriving.deliver("f1")
+    arriving.end("f1")
+    arriving._client.submit(**(arriving._given("f1") | {"request_id": "again"}))
+    fingerprint = FileInfo(location="/in", name="f1").fingerprint
+    world.client.set(KEYS.name_of(SEEN, "42", "orders", fingerprint), "again", ex=60)
+    found = arriving.deliver("f2")
+    assert found == Held("request again (accepted) needs the file that lies there")
+    world.client.hset(KEYS.request("again"), "state", "completed")
+    assert arriving.deliver("f2") == "f2"
 
 
 @pytest.mark.parametrize("kind", ["die_before", "die_after"])

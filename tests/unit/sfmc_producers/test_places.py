@@ -29,3 +29,7 @@ def test_a_prefix_of_s3_counts_as_it_stands_and_an_address_without_its_last_slas
 
     assert len({place(""), place("in"), place("in/"), place("in//")}) == 4
     assert place("in/") == place("in/", "https://s3.example.com/")
+
+
+def test_the_address_for_people_has_no_user() -> None:
+    assert SftpOptions.model_validate(SFTP | {"folder": "/Import"}).address == "sftp://mc.example.com:22/Import"

@@ -41,6 +41,15 @@ class LedgerReader:
             state, content = self._client.hmget(self.keys.request(request_id), "state", "c")
         return None if state is None else (state.decode(), (content or b"").decode())
 
+    def handler_of(self, found: Mapping[str, Any]) -> str | None:
+        """Give the id of the request that handles the file of a request now, or handled it last."""
+        if not found.get("file"):
+            return None
+        key = self.keys.name_of(SEEN, found["mid"], found["customer_key"], found["file"]["fingerprint"])
+        with redis_errors():
+            handler = self._client.get(key)
+        return None if handler is None else str(handler.decode())
+
     def spelled(self, mid: str, customer_key: str) -> str:
         """Give the spelling of a CustomerKey under which the ledger knows its definition; else the one given."""
         with redis_errors():
