@@ -189,8 +189,8 @@ class SftpSession:
             )  # fmt: skip
         except asyncssh.HostKeyNotVerifiable as error:
             raise TargetRefusedError(
-                f"{options.address} has the unknown host key {client.offered or error.reason}; if its owner announced it,"
-                " add it to host_keys or known_hosts"
+                f"{options.address} has the unknown host key {client.offered or error.reason}; if its owner announced"
+                " it, add it to host_keys or known_hosts"
             ) from error
         except asyncssh.PermissionDenied as error:
             raise LoginRefusedError(f"{options.address} refuses the login of {options.user}") from error

@@ -15,6 +15,7 @@ from sfmc_producers.delivery.records import Held
 from sfmc_producers.stability import FileStat
 from tests.integration.crash_points.crash_points import DiedError, Fate, Mortal
 from tests.integration.delivery.world import KEYS, World
+from tests.support.waiting import eventually
 
 NAMES = ("f1", "f2", "f3")
 
@@ -112,6 +113,24 @@ def test_no_file_takes_the_name_while_an_operator_has_the_one_there_imported_aga
     assert found == Held("request again (accepted) needs the file that lies there")
     world.client.hset(KEYS.request("again"), "state", "completed")
     assert arriving.deliver("f2") == "f2"
+
+
+def test_files_that_wait_for_one_name_are_delivered_in_their_order_whichever_is_asked_for_first(arriving) -> None:
+    jobs = {name: arriving.job(name) for name in NAMES}
+    with arriving.world.target() as target:
+        eventually(lambda: target.take(jobs["f1"]) == "f1", 30, "the first is delivered")
+        for name in ("f2", "f3"):
+            eventually(lambda name=name: is_held(target.take(jobs[name]), "r-f1 (accepted) needs"), 30, "it waits")
+        arriving.end("f1")
+        eventually(lambda: is_held(target.take(jobs["f3"]), "r-f2 comes first"), 30, "the younger one waits")
+        eventually(lambda: target.take(jobs["f2"]) == "f2", 30, "the older one is delivered")
+        eventually(lambda: is_held(target.take(jobs["f3"]), "r-f2 (accepted) needs"), 30, "the younger one waits")
+        arriving.end("f2")
+        eventually(lambda: target.take(jobs["f3"]) == "f3", 30, "the younger one is delivered")
+
+
+def is_held(answer: Any, text: str) -> bool:
+    return isinstance(answer, Held) and text in answer.text
 
 
 @pytest.mark.parametrize("kind", ["die_before", "die_after"])
