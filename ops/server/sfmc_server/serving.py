@@ -28,7 +28,7 @@ from sfmc_producers.push.options import PushOptions
 from sfmc_producers.sources.commands import open_intake
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from sfmc_producers.sources.kinds import KINDS
-from sfmc_producers.sources.tables import read_options
+from sfmc_producers.sources.tables import problems_in, read_options
 from sfmc_producers.watch import ended_by_signals
 from sfmc_server import api
 from sfmc_server.amazon import SnsMessages
@@ -66,7 +66,7 @@ AddApi = Callable[[FastAPI, Callable[[], bool]], None]
 
 def run_serve(host: str, port: int, *, as_json: bool) -> None:
     """Serve until a signal; raises KeyboardInterrupt in the end if it was SIGINT, SystemExit otherwise."""
-    settings = load(os.environ)
+    settings = load(os.environ, more=problems_in(lambda table: table.kind == "push", KINDS, targets=False))
     tables = [table for table in settings.sources if table.kind == "push"]
     verifiers = verifiers_of(tables, settings)
     form = "json" if as_json else settings.log_format

@@ -17,7 +17,7 @@ from sfmc_import.settings import Settings
 from sfmc_import.settings.policy_file import TargetTable
 from sfmc_import.settings.problems import field_problems
 from sfmc_producers.delivery.deliveries import Target
-from sfmc_producers.delivery.locations import OF_DEFINITION, problems_of
+from sfmc_producers.delivery.locations import OF_DEFINITION, Described, problems_of
 from sfmc_producers.delivery.progress import Lines, WatchFile
 from sfmc_producers.delivery.records import Records
 from sfmc_producers.delivery.targets import TargetOptions
@@ -43,7 +43,7 @@ def open_targets(settings: Settings, watch: WatchFile = Lines) -> Mapping[str, T
         made = [_open(table, settings, records, problems) for table in settings.targets]
     found = {each.name: each for each in made if each is not None}
     if not problems:
-        problems = problems_of(settings.routes, found.values(), settings.account_id)
+        problems = problems_of(settings.routes, map(_described, found.values()), settings.account_id)
     if problems:
         raise SettingsError(problems)
     for each in found.values():
@@ -86,15 +86,25 @@ def _variable(name: str, what: str) -> str:
     return f"SFMC_TARGET_{name.upper().replace('-', '_')}_{what}"
 
 
-def target_problems(tables: Iterable[TargetTable]) -> list[str]:
-    """Say what is wrong in the lines of targets; what needs a library that is not there is not looked at."""
+def target_problems(tables: Iterable[TargetTable], routes: Iterable[Route]) -> list[str]:
+    """Say what is wrong in the lines of targets, and which routes lead to none.
+
+    What needs a library that is not there is not looked at.
+    """
     problems: list[str] = []
+    described: list[Described] = []
     for table in tables:
         _check_head(table, problems)
         with suppress(MissingExtraError), _extra_of(table):
             if table.kind in OPTIONS:
                 _read(OPTIONS[table.kind](), table, problems)
-    return problems
+        location, mid = table.lines.get("location"), table.lines.get("mid")
+        described.append(Described(table.name, table.kind, location and str(location), mid and str(mid)))
+    return problems + problems_of(routes, described, "")
+
+
+def _described(target: Target) -> Described:
+    return Described(target.name, target.kind, target.options.location, target.options.mid)
 
 
 def _check_head(table: TargetTable, problems: list[str]) -> None:

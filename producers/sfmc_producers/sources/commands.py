@@ -75,7 +75,7 @@ class Opening:
 
 def run_named(names: Sequence[str], *, as_json: bool) -> None:
     """Run these sources of the policy file, or all, until a signal; ends the process with the exit code."""
-    settings = load(os.environ, more=problems_in(names, KINDS))
+    settings = load(os.environ, more=problems_in(lambda table: not names or table.name in names, KINDS))
     tables = chosen(settings, names)
     read = read_options(tables, KINDS)
     require_run(tables, read, names)

@@ -57,7 +57,7 @@ class Reads(Protocol):
 def run_scan(name: str, *, since: str | None, dry_run: bool, as_json: bool) -> None:
     """List a source once and submit what has no request yet; with `dry_run` only say it."""
     now = time.time()
-    settings = load(os.environ, more=problems_in([name], KINDS))
+    settings = load(os.environ, more=problems_in(lambda table: table.name == name, KINDS))
     begin = remembered_since(settings, now) if since is None else read_since(since, now)
     with _opened(settings, name) as (opening, opened), _source_errors(name):
         assert opened is not None
@@ -133,7 +133,7 @@ def _time(seconds: float) -> str:
 
 def run_explain(given: str, *, source: str | None, mid: str | None, as_json: bool) -> None:
     """Say what a file or an event would start."""
-    settings = load(os.environ, more=problems_in([source] if source else [], KINDS))
+    settings = load(os.environ, more=problems_in(lambda table: table.name == source, KINDS))
     with _opened(settings, source) as (opening, opened), redis_errors(settings.redis, "SFMC_REDIS_URL"):
         explaining = _explaining(opening, opened, mid)
         for record in read_given(given, opened):

@@ -1,6 +1,6 @@
 """The lines of a [[source]]: what every kind has, and how each kind is checked; all that is wrong is said at once."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -78,17 +78,22 @@ def read_options(tables: Iterable[SourceTable], kinds: Mapping[str, Callable[[],
     return [each for each in found if each is not None]
 
 
-def problems_in(names: Collection[str], kinds: Mapping[str, Callable[[], Kind]]) -> Callable[[Tables], list[str]]:
-    """Say what is wrong in the lines of these sources, or of all, and in those of all targets."""
+def problems_in(
+    wanted: Callable[[SourceTable], bool], kinds: Mapping[str, Callable[[], Kind]], *, targets: bool = True
+) -> Callable[[Tables], list[str]]:
+    """Say what is wrong in the lines of some sources, and in those of all targets: with all else, at once.
+
+    What needs a library that is not there is checked when it is there.
+    """
 
     def problems_of(tables: Tables) -> list[str]:
         problems: list[str] = []
+        routes = list(tables.routes)
         for table in tables.sources:
-            # What needs a library that is not there is checked when the other problems are solved.
             with suppress(MissingExtraError):
-                if table.kind != SCHEDULE and (not names or table.name in names):
-                    _read(table, kinds, problems)
-        return problems + target_problems(tables.targets)
+                if table.kind != SCHEDULE and wanted(table) and (read := _read(table, kinds, problems)):
+                    routes += [each.as_route() for each in read[1].route]
+        return problems + (target_problems(tables.targets, routes) if targets else [])
 
     return problems_of
 

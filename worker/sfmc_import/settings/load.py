@@ -44,7 +44,7 @@ def load(
 ) -> Settings:
     """Read all settings; variables win over secret files. `marketing_cloud` asks for a complete login too.
 
-    `more` says what is wrong in tables that the caller checks later; it is asked only when something is wrong already.
+    `more` says what is wrong in the tables that only the caller knows how to check.
 
     Raises:
         SettingsError: with a line for every problem of every source.
@@ -62,8 +62,8 @@ def load(
     for fields, line in chain(cross_problems(settings), missing_login(settings) if marketing_cloud else ()):
         problems += [] if fields & suspect else [line]
         suspect |= fields
-    if problems:
-        raise SettingsError([*problems, *more(tables)])
+    if problems := [*problems, *more(tables)]:
+        raise SettingsError(problems)
     KNOWN.learn(*settings.secrets())
     return settings
 
