@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from sfmc_import.policy import Policy
 from sfmc_import.request import FileInfo
@@ -86,6 +85,8 @@ def _missing_run(standing: Standing, policy: Policy) -> str | None:
         return None
     since, begin = standing.now, policy.after_since
     if begin is not None:
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 - hosts that only submit need no time zones
+
         here = datetime.fromtimestamp(standing.now, ZoneInfo(policy.time_zone))
         of_day = (here.hour - begin.hour) * 3600 + (here.minute - begin.minute) * 60 + here.second
         since -= (of_day + here.microsecond / 1e6) % DAY_SECONDS
