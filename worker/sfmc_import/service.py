@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from sfmc_import import retrying
 from sfmc_import.checking import Holds, Mismatch, NearMidnight, TooOld, Verdict, check
 from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected
-from sfmc_import.identity import Identified, NotIdentified, identify
+from sfmc_import.identity import Identified, NotIdentified, identify, renamed
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Refusal
 from sfmc_import.request import StartRequest
@@ -128,8 +128,11 @@ def _explain(decision: Decision) -> Outcome:
 
 
 def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> Outcome:
+    definition = _definition_now(decision.lease, asked, deps)
+    if (found := renamed(definition, decision, deps)) is not None:
+        definition, decision = found, replace(decision, lease=replace(decision.lease, customer_key=found.customer_key))
+        policy = deps.policies(decision.lease.mid, found.customer_key)
     lease = decision.lease
-    definition = _definition_now(lease, asked, deps)
     if not isinstance(definition, Definition):
         return _record_refusal(decision, definition, policy, deps)
     may_start = partial(_may_start, decision, asked, policy, deps)

@@ -64,6 +64,7 @@ RULES = (
         "        with suppress(LedgerUnavailableError):\n            deps.ledger.withdraw",
         "        if True:\n            deps.ledger.withdraw",
     ),
+    ("sfmc_import.service", "if (found := renamed(definition, decision, deps)) is not None:", "if found := None:"),
     ("sfmc_import.service", '"near_midnight", "window"})', '"near_midnight"})'),
     ("sfmc_import.ledger.arguments", "policy.window(definition or Definition", "policy.window(Definition"),
     ("sfmc_import.ledger.arguments", "definition is not None or policy.frequency is not None", "False"),

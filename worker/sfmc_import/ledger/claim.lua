@@ -224,12 +224,27 @@ local HOLDING = {starting = while_starting, retrying = while_retrying, reconcili
 
 local function held_by_other() return d.holder and d.holder ~= id end
 
+-- Which key a definition had when it was seen first: a new key in Marketing Cloud makes no other definition of it.
+local function home_of_object()
+  local object = present(cjson.decode(a.definition).object_id)
+  if not object then return end
+  local home = redis.call('GET', home_key(r.mid, object)) or a.resolved_key
+  local ttl = str(int(policy.frequency) + cfg.unfinished_ttl)
+  redis.call('SET', home_key(r.mid, object), home, 'PX', ttl)
+  if home ~= a.resolved_key then
+    redis.call('SET', renamed_key(r.mid, folded(a.resolved_key)), home, 'PX', ttl)
+    return home
+  end
+  redis.call('DEL', renamed_key(r.mid, folded(a.resolved_key)))
+end
+
 -- Notes the definition as Marketing Cloud names it: all decisions are about this key.
 local function resolve_key()
   if r.definition or not present(a.definition) or not (r.state == 'accepted' or r.postponed) then return end
   local values = {key = a.resolved_key, definition = a.definition}
   if r.key ~= a.resolved_key and r.key ~= r.object then values.asked = r.key end
   if is_early(r) then values.early = '1' end
+  values.home = home_of_object()
   set(request_key(id), r, values)
   end_resolving(id, r)
 end

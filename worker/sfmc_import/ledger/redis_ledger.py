@@ -176,7 +176,7 @@ class RedisLedger:
         self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
     ) -> float | NotApplied | None:
         """See sfmc_import.ports.Ledger.record_intent."""
-        given = intent_arguments(known, window=window, above=above)
+        given = intent_arguments(lease.customer_key, known, window=window, above=above)
         arguments = {"id": lease.request_id, "fence": lease.fence, **given}
         return self._lease_left(self._run_confirmed("record_intent", arguments))
 

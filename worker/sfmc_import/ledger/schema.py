@@ -63,6 +63,7 @@ REQUEST = Key(
         Field(name="reason", meaning="why a person asked for it"),
         Field(name="replays", meaning="the request that an operator asked for again with this one"),
         Field(name="force", kind="flag", meaning="it does not wait for the window"),
+        Field(name="home", meaning="the CustomerKey that its definition had first, if it was changed since"),
         Field(name="c", attribute="content", meaning="a digest of what was asked for; the id is refused for any other"),
         Field(name="caller", kept_at_end=False, meaning="the Celery task whose sender waits for its result"),
         Field(name="expires", kind="ms", kept_at_end=False, meaning="the deadline of the sender: no start after it"),
@@ -224,6 +225,23 @@ DEFINITION = Key(
         ),
         Field(name="last_rows", kind="int", meaning="how many rows the last completed run had that had any"),
     ),
+)
+HOME = Key(
+    name="home",
+    letter="home",
+    parts=("mid", "object_id"),
+    redis_type="string",
+    ttl=("unfinished_ttl",),
+    meaning="The CustomerKey that a definition had when it was seen first: all its keys have this one, also when it is "
+    "changed in Marketing Cloud. The time counts from the end of a window that begins now.",
+)
+RENAMED = Key(
+    name="renamed",
+    letter="renamed",
+    parts=("mid", "new_key"),
+    redis_type="string",
+    ttl=("unfinished_ttl",),
+    meaning="The CustomerKey that a definition had first, by the one that it has now in small letters.",
 )
 FOLLOW_UPS = Key(
     name="follow_ups",
@@ -463,6 +481,8 @@ SCHEDULE = Key(
 KEYS = (
     REQUEST,
     DEFINITION,
+    HOME,
+    RENAMED,
     FOLLOW_UPS,
     NAMES,
     SEEN,

@@ -31,6 +31,10 @@ function steps.renew_intent(intent)
       values.known = a.known
       if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
     end
+    if a.key ~= r.key then
+      values.key, values.home, values.asked = a.key, r.home or r.key, r.asked or r.key
+      redis.call('SET', renamed_key(r.mid, folded(a.key)), values.home, 'PX', str(a.window + cfg.unfinished_ttl))
+    end
     note_newest(r.mid, a.newest)
   end
   set(request_key(a.id), r, values)
