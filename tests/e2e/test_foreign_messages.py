@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 
-from sfmc_import.request import UNACKED
+from sfmc_import.request import UNACKED, UNACKED_INDEX
 from tests.support.event_schema import problems_in
 from tests.support.processes import RunningSystem, running_system
 from tests.support.waiting import eventually
@@ -342,7 +342,12 @@ def test_doctor_fails_while_messages_of_any_priority_wait_and_no_worker_takes_th
         stack.sandbox.control.define("daily", FileSpec="daily.csv")
         for priority in (0, 7):
             send(client, options={"priority": priority}, customer_key="daily")
-        unread = stack.run("doctor")
+        unread, status = stack.run("doctor"), stack.run("status")
+        held = json.dumps([{"body": "", "headers": {}, "properties": {}}, "", "imports"])
+        stack.client.hset(UNACKED, "left", held)
+        stack.client.zadd(UNACKED_INDEX, {"left": 1})
+        left = stack.run("doctor")
+        stack.client.delete(UNACKED, UNACKED_INDEX)
         stack.beat()
         worker = stack.worker()
         eventually(lambda: stack.run("doctor").returncode == 0, 60, "the worker has taken all")
@@ -353,4 +358,6 @@ def test_doctor_fails_while_messages_of_any_priority_wait_and_no_worker_takes_th
 
         assert unread.returncode == 1
         assert "2 messages in the queue, and no worker runs" in unread.stdout
+        assert "no worker runs, and nothing is taken" in status.stdout
+        assert "1 message of workers that died is taken up by none" in left.stdout
         assert "FAIL  queue" in stands.stdout
