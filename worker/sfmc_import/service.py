@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, assert_never
 
-from sfmc_import import retrying
+from sfmc_import import losses, retrying
 from sfmc_import.checking import Holds, Mismatch, NearMidnight, TooOld, Verdict, check
 from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.identity import Identified, NotIdentified, identify, renamed
@@ -15,7 +15,6 @@ from sfmc_import.ports import Deps, LedgerUnavailableError, Refusal
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import RetryPolicy, Times
 from sfmc_import.runs import (
-    RUNNING,
     Accepted,
     Definition,
     ManyMatches,
@@ -270,7 +269,7 @@ def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: 
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
     known = [run.task_id for run in runs]
-    found = _earlier_run(decision, runs, deps) or _check_write_loss(decision, runs, window, deps)
+    found = _earlier_run(decision, runs, deps) or losses.check(decision, runs, window, deps)
     return found or _of_this_request(_perform(lease, known, window, may_start, deps))
 
 
@@ -319,38 +318,6 @@ def _send(lease: Lease, not_after: float, deps: Deps) -> Accepted | Fault:
         with suppress(LedgerUnavailableError):
             deps.ledger.withdraw_intent(lease, unproved=answer.code in UNPROVED)
     return answer
-
-
-_WAITING = "Redis lost its last writes; waiting until earlier starts would show"
-_UNKNOWN_RUN = "Redis lost its last writes, and a run exists that the ledger does not know"
-
-
-def _check_write_loss(
-    decision: StartNow, runs: Sequence[Run], window: float, deps: Deps
-) -> NotApplied | Ambiguous | None:
-    """After Redis lost writes: say why nothing may be sent now; None when a start is safe.
-
-    When an unknown run exists, the intent is recorded as it was before that run, so that reconciling finds it.
-    """
-    if decision.loss_age is None:
-        return None
-    if decision.loss_age < deps.timing.results_delay:
-        left = deps.timing.results_delay - decision.loss_age
-        return NotApplied("writes_lost", _WAITING, account_wide=True, retry_after=left)
-    unknown = _unassigned_runs(decision, runs, deps)
-    if not unknown:
-        return None
-    known = [run.task_id for run in runs if run.task_id not in unknown]
-    recorded = isinstance(deps.ledger.record_intent(decision.lease, known, window=window), float)
-    return Ambiguous("writes_lost", _UNKNOWN_RUN) if recorded else None
-
-
-def _unassigned_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collection[str]:
-    """Runs of no request that began after the last write that survived; those in progress if that is unknown."""
-    unassigned = deps.ledger.unassigned_task_ids(decision.lease.mid, [run.task_id for run in runs])
-    if decision.newest is None:
-        return {run.task_id for run in runs if run.task_id in unassigned and run.status in RUNNING}
-    return {task_id for task_id in unassigned if is_newer(task_id, decision.newest)}
 
 
 # --- Record: write down how the attempt ended. `retrying.after` decides what follows a fault.

@@ -173,7 +173,8 @@ class StartNow:
     `now` is Redis time in seconds since 1970, `file_name` the file of the request and `modified_at` its own time in
     the same seconds, `first` its definition as it was.
     `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
-    lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived.
+    lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived, and
+    `loss_since` the time of the last event that did, in seconds since 1970.
     `denied` is the code with which Marketing Cloud denied an earlier start, after which no run appeared.
     `read_before`: the definition was last read before the request came, so there is no `first` to compare with.
     """
@@ -185,6 +186,7 @@ class StartNow:
     first: FirstRead | None = None
     newest: str | None = None
     loss_age: float | None = None
+    loss_since: float | None = None
     denied: str | None = None
     earlier: Intent | None = None
     read_before: bool = False

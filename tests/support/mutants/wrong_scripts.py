@@ -185,6 +185,9 @@ MUTANTS = (
     Mutant("starting", "note_newest(r.mid, a.newest)", ""),
     Mutant("starting", "if a.above or r.above then", "if a.above then"),
     Mutant("claim", "more.loss_age = loss[2] or nil,", "more.loss_age = more.newest,"),
+    Mutant("claim", "  more.loss_since = loss[3] or nil\n", ""),
+    Mutant("upkeep", "  loss.since = last_event_time()\n", ""),
+    Mutant("upkeep", "XREVRANGE', STREAM, '+', '-'", "XRANGE', STREAM, '-', '+'"),
     # Windows.
     Mutant(
         "claim",

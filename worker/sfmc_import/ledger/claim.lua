@@ -51,11 +51,12 @@ end
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
   local file = r.file and cjson.decode(r.file) or {}
-  local loss = redis.call('HMGET', loss_key(), 'at', r.mid)
+  local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since')
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
     newest = newest(r.mid), modified_ns = file.modified_ns}
   if r.unproved then more.known, more.above = r.known or '[]', present(r.above) end
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
+  more.loss_since = loss[3] or nil
   return with_lease('start_now', more)
 end
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -408,10 +409,15 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         first=_first_read(fields.get("definition")),
         newest=fields.get("newest"),
         loss_age=fields.get("loss_age"),
+        loss_since=_seconds(fields.get("loss_since")),
         denied=fields.get("denied"),
         earlier=_earlier_intent(fields),
         read_before=fields.get("early", False),
     )
+
+
+def _seconds(time: str | None) -> float | None:
+    return None if time is None else datetime.fromisoformat(time).timestamp()
 
 
 def _earlier_intent(fields: Mapping[str, Any]) -> Intent | None:

@@ -322,6 +322,7 @@ LOSS = Key(
     ttl=("loss_ttl",),
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
+        Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
         Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
     ),
     meaning="There was a write loss: starts look for existing runs first.",
