@@ -347,14 +347,15 @@ class Invariants:
                 return f"the reason is {why}"
 
     def _why_not_superseded(self, mine: StartRequest, other: StartRequest | None) -> str | None:
-        if other is None or mine.file is None or other.file is None or mine.force:
+        if other is None or mine.force:
             return "it could not be superseded"
         if self._policy.coalesce == "each":
             return "the policy is to keep each"
         if self._accepted_at(other) < self._accepted_at(mine):
             return f"{other.request_id} came first"
-        same = self._policy.coalesce == "latest" or mine.file.name == other.file.name
-        return None if same else f"{other.request_id} has another name"
+        # A pause lets requests without a file wait too.
+        same = mine.file is not None and other.file is not None and mine.file.name == other.file.name
+        return None if same or self._policy.coalesce == "latest" else f"{other.request_id} has another name"
 
     def _accepted_at(self, request: StartRequest) -> int:
         return self._history.accepted[request.request_id]
