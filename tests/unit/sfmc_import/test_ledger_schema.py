@@ -101,9 +101,10 @@ def test_the_key_functions_of_the_scripts_are_those_of_the_description():
     lines = to_lua().splitlines()
 
     assert "local function request_key(request_id) return TAG .. 'r:' .. request_id end" in lines
-    assert "local function seen_key(r) return TAG .. 's:' .. r.mid .. ':' .. r.key .. ':' .. r.fp end" in lines
+    key = "(r.home or r.key)"
+    assert f"local function seen_key(r) return TAG .. 's:' .. r.mid .. ':' .. {key} .. ':' .. r.fp end" in lines
     assert (
-        f"local function event_key(r) return TAG .. '{EVENT.letter}:' .. #r.key .. ':' .. r.mid .. ':' .. r.key"
+        f"local function event_key(r) return TAG .. '{EVENT.letter}:' .. #{key} .. ':' .. r.mid .. ':' .. {key}"
         " .. ':' .. r.event_id end"
     ) in lines
     assert "local function newest_key() return TAG .. 'newest' end" in lines
