@@ -223,6 +223,27 @@ def test_what_cannot_be_accepted_is_a_dead_letter_and_an_event(stack: RunningSys
     assert dead_letter(stack, garbage)["entry"] == "not a message"
 
 
+def test_what_looks_like_a_message_of_a_worker_is_a_dead_letter_and_no_traceback(
+    stack: RunningSystem, client: Celery
+) -> None:
+    queues = {"imports.wake": "imports", "imports.follow": "imports.upkeep", "imports.sweep": "imports.upkeep"}
+    odd = [([], {"colour": "red"}), ([[5]], {}), ([{"a": 1}], {}), (["\ud83d"], {}), ([1, 2], {})]
+    for protocol in (1, 2):
+        client.conf.task_protocol = protocol
+        for task, queue in [*queues.items(), ("celery.backend_cleanup", "imports")]:
+            sent = [client.send_task(task, args, kwargs, queue=queue).id for args, kwargs in odd]
+            for each in sent:
+                assert rejection(stack, message_id=each)["data"]["reason"] == "wrong_arguments"
+    client.send_task("imports.wake", ["no such request"], queue="imports", headers={"attempt": "9" * 5000})
+
+    request = send(client, key="after-ours")
+
+    stack.await_event("rejected", request)
+    logs = "".join(path.read_text() for path in stack.folder.glob("worker-*.log"))
+    assert "request_not_in_ledger" in logs
+    assert "Traceback" not in logs
+
+
 def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: RunningSystem, client: Celery) -> None:
     for key in ("odd-name", "after-odd"):
         define(stack, key)

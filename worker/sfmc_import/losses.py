@@ -1,22 +1,16 @@
 """Says whether a start is safe after Redis lost its last writes, or may have been made by a request that it forgot."""
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta, timezone
 
 from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.ports import Deps, Refusal
+from sfmc_import.run_dates import CLOCKS_APART, began_at
 from sfmc_import.runs import RUNNING, Run, is_newer
 from sfmc_import.states import StartNow
 
 _WAITING = "Redis lost its last writes; waiting until earlier starts would show"
 _UNKNOWN_RUN = "Redis lost its last writes, and a run exists that the ledger does not know"
 
-SERVER_ZONE = timezone(timedelta(hours=-6))
-"""Marketing Cloud writes its own dates in Central Standard Time, in summer too (Marketing Cloud docs, "Dates")."""
-
-DATE_FORMS = ("%m/%d/%Y %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f")
-CLOCKS_APART = 300.0
 DATED_RUNS = 20
 """So many of the newest runs are asked for their dates: those of the last seconds are among them."""
 
@@ -59,11 +53,3 @@ def _unknown_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collec
 def _began_since(run: Run, since: float) -> bool:
     began = began_at(run.start_date)
     return began is not None and began >= since
-
-
-def began_at(text: str | None) -> float | None:
-    """Give the time that a StartDate means, in seconds since 1970; None for a text in another form."""
-    for form in DATE_FORMS:
-        with suppress(ValueError):
-            return datetime.strptime(text or "", form).replace(tzinfo=SERVER_ZONE).astimezone(UTC).timestamp()
-    return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, assert_never
 
-from sfmc_import import losses, retrying
+from sfmc_import import losses, new_runs, retrying
 from sfmc_import.checking import Holds, Mismatch, NearMidnight, TooOld, Verdict, check
 from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.identity import Identified, NotIdentified, identify, renamed
@@ -21,10 +21,8 @@ from sfmc_import.runs import (
     NoMatch,
     OneMatch,
     Run,
-    is_newer,
-    match_runs,
 )
-from sfmc_import.states import AlreadyEnded, Decision, Intent, Lease, Reconcile, StartNow
+from sfmc_import.states import AlreadyEnded, Decision, Lease, Reconcile, StartNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +213,7 @@ def _verdict(definition: Definition | Refusal, decision: StartNow, asked: float,
 
 # --- Look: an earlier attempt that was answered without proof may have its run by now.
 
-_SEVERAL_RUNS = Ambiguous("several_runs", "several runs appeared since an attempt that was answered without proof")
+_SEVERAL_RUNS = Ambiguous("several_runs", "of the runs since an attempt without proof it is not known which is its own")
 
 
 def _record_refusal(decision: StartNow, fault: Refusal, policy: Policy, deps: Deps) -> Outcome:
@@ -238,12 +236,14 @@ def _look_for_earlier_run(decision: StartNow, deps: Deps) -> Accepted | Fault | 
     )
 
 
-def _earlier_run(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Accepted | Ambiguous | None:
+def _earlier_run(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Accepted | Fault | None:
     """Give the one run that has appeared since an earlier attempt; None where there was none, or it has no run."""
     if decision.earlier is None:
         return None
-    new = frozenset(run.task_id for run in runs if _is_new(run, decision.earlier))
-    match match_runs(deps.ledger.unassigned_task_ids(decision.lease.mid, new), is_last=True):
+    found = new_runs.find(runs, decision.earlier, decision.lease.mid, deps)
+    if isinstance(found, NotApplied):
+        return found
+    match found.match(is_last=True):
         case OneMatch(task_id):
             return Accepted(task_id=task_id, is_found=True)
         case ManyMatches():
@@ -395,8 +395,10 @@ def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
     runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
     if isinstance(runs, (NotApplied, Rejected)):
         return _after_failed_query(decision, runs, policy, deps)
-    new = frozenset(run.task_id for run in runs if _is_new(run, decision))
-    match match_runs(deps.ledger.unassigned_task_ids(lease.mid, new), is_last=decision.is_last):
+    found = new_runs.find(runs, decision, lease.mid, deps)
+    if isinstance(found, NotApplied):
+        return _after_failed_query(decision, found, policy, deps)
+    match found.match(is_last=decision.is_last):
         case OneMatch(task_id):
             return _record_found(decision, task_id, policy, deps)
         case ManyMatches(task_ids):
@@ -405,12 +407,6 @@ def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
             return _record_nothing(decision, policy, deps)
         case NoMatch():
             return _reconcile_later(decision, _NO_RUN_YET, Outcome("reconciling", "reconciling"), policy, deps)
-
-
-def _is_new(run: Run, intent: Intent | Reconcile) -> bool:
-    if intent.above is not None and not is_newer(run.task_id, intent.above):
-        return False
-    return run.task_id not in intent.known
 
 
 def _record_found(decision: Reconcile, task_id: str, policy: Policy, deps: Deps) -> Outcome:

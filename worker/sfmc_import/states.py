@@ -160,10 +160,14 @@ class FirstRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What existed before a start was sent: the `known` TaskResultIDs; all up to `above` where they were not listed."""
+    """What existed before a start was sent: the `known` TaskResultIDs; all up to `above` where they were not listed.
+
+    `intended_at` is when this was noted, in seconds since 1970.
+    """
 
     known: frozenset[str]
     above: str | None = None
+    intended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +200,7 @@ class StartNow:
 class Reconcile:
     """Look for the run first: a start may have been applied. `known` TaskResultIDs existed before it was sent.
 
-    `above` replaces them where they were not listed: all up to this one existed.
+    `above` replaces them where they were not listed: all up to this one existed. `intended_at` is when that was noted.
     `is_last` says that the time to look is over: this is the last query.
     `denied` is the code of an answer that said, without proof, that nothing was started.
     """
@@ -204,6 +208,7 @@ class Reconcile:
     lease: Lease
     known: frozenset[str]
     above: str | None = None
+    intended_at: float | None = None
     is_last: bool
     denied: str | None = None
 

@@ -4,7 +4,7 @@ A worker that was asked to end takes no further message.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -197,32 +197,44 @@ def without_odd_name(headers: Any) -> None:
 
 
 def wrong_arguments(tasks: Any, message: Any) -> str | None:
-    """Say why the arguments of a message (Celery's protocol 2) do not fit its task; None if they do.
+    """Say why the arguments of a message (of either protocol of Celery) do not fit its task; None if they do.
 
     A body that cannot be read, and a task that is unknown, are Celery's to report. Raises TypeError for an encoding
     that is no text: the thread of the task would fail over it unseen, and keep its place for ever.
     """
     if not isinstance(message.content_encoding, str | None):
         raise TypeError("the content encoding is no text")
-    task = tasks.get(message.headers.get("task"))
-    if task is None:
-        return None
     try:
-        arguments = message.payload
+        body = message.payload
     except Exception:  # noqa: BLE001 - Celery decodes it again and reports through the hooks above
         return None
-    return _misfit(task, arguments)
-
-
-def _misfit(task: Any, arguments: Any) -> str | None:
-    if isinstance(arguments, dict):
+    named = message.headers.get("task")
+    old = isinstance(body, dict) and ("args" in body or not named)
+    task = tasks.get(named or (body.get("task") if old else None))
+    if task is None:
         return None
-    shapes = [type(part) for part in arguments] if isinstance(arguments, list) else []
+    return _misfit_of_first_protocol(task, body) if old else _misfit(task, body)
+
+
+def _misfit(task: Any, body: Any) -> str | None:
+    shapes = [type(part) for part in body] if isinstance(body, list) else []
     if shapes[:2] != [list, dict] or len(shapes) != 3 or shapes[2] not in {dict, type(None)}:
         return "the body is not [arguments, keyword arguments, options]"
+    return _no_call(task, body[0], body[1])
+
+
+def _misfit_of_first_protocol(task: Any, body: Mapping[str, Any]) -> str | None:
+    args, kwargs = body.get("args", []), body.get("kwargs", {})
+    if not isinstance(args, list) or not isinstance(kwargs, dict):
+        return "args is no list, or kwargs is no object"
+    return _no_call(task, args, kwargs)
+
+
+def _no_call(task: Any, args: list[Any], kwargs: dict[str, Any]) -> str | None:
+    """Say why a task cannot be called with these arguments; one without `typing` says it itself."""
     header = getattr(task, "__header__", None) if task.typing else None
     try:
-        _ = header and header(*arguments[0], **arguments[1])
+        _ = header and header(*args, **kwargs)
     except TypeError as problem:
         return str(problem)
     return None

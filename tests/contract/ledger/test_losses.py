@@ -45,6 +45,7 @@ def test_an_intent_may_stand_for_all_runs_up_to_the_newest(scenario: Scenario):
     look = scenario.claim("a")
     assert isinstance(look, Reconcile)
     assert (look.above, look.known) == ("50", frozenset())
+    assert look.intended_at == scenario.world.now_ms() / 1000 - 240
 
 
 def test_a_later_intent_that_lists_the_runs_forgets_the_newest_of_the_one_before(scenario: Scenario):

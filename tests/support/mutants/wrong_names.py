@@ -20,7 +20,7 @@ NAMES = (
     Mutant("starting", "r.home or r.key, r.asked or r.key", "r.home or r.key, r.key"),
     Mutant(
         "starting",
-        "      redis.call('SET', renamed_key(r.mid, folded(a.key)), values.home, 'PX', str(a.window + cfg.unfinished_ttl))\n",
+        "redis.call('SET', renamed_key(r.mid, folded(a.key)), values.home, 'PX', str(a.window + cfg.unfinished_ttl))",
         "",
     ),
 )

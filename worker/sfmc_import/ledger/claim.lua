@@ -54,7 +54,7 @@ local function start_now()
   local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since')
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
     newest = newest(r.mid), modified_ns = file.modified_ns}
-  if r.unproved then more.known, more.above = r.known or '[]', present(r.above) end
+  if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
   more.loss_since = loss[3] or nil
   return with_lease('start_now', more)
@@ -217,7 +217,7 @@ local function while_reconciling()
     take_lease(id, r, d)
     wait_for(id, r, 'reconciling')
   end
-  return with_lease('reconcile', {known = r.known or '[]', above = r.above, denied = present(r.denied),
+  return with_lease('reconcile', {known = r.known or '[]', above = r.above, intended = r.intended, denied = present(r.denied),
     late = now >= int(r.reconcile_until)})
 end
 

@@ -4,6 +4,7 @@ The key functions of the Lua scripts (lua_names.py), the readers in Python and o
 are made from it; keys.py gives the whole names.
 """
 
+from sfmc_import.ledger.definition_keys import COMPLETED, HOME, RENAMED, WAITERS
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
@@ -117,6 +118,13 @@ REQUEST = Key(
         Field(
             name="window", kind="int", kept_at_end="start_unknown", meaning="the intent: the window of its start in ms"
         ),
+        Field(
+            name="intended",
+            kind="ms",
+            attribute="intended_at",
+            kept_at_end=False,
+            meaning="the intent: when it was written; no run of the start began before",
+        ),
         Field(name="reconcile_until", kind="ms", kept_at_end=False, meaning="the deadline for finding the run"),
         Field(
             name="denied",
@@ -225,23 +233,6 @@ DEFINITION = Key(
         ),
         Field(name="last_rows", kind="int", meaning="how many rows the last completed run had that had any"),
     ),
-)
-HOME = Key(
-    name="home",
-    letter="home",
-    parts=("mid", "object_id"),
-    redis_type="string",
-    ttl=("unfinished_ttl",),
-    meaning="The CustomerKey that a definition had when it was seen first: all its keys have this one, also when it is "
-    "changed in Marketing Cloud. The time counts from the end of a window that begins now.",
-)
-RENAMED = Key(
-    name="renamed",
-    letter="renamed",
-    parts=("mid", "new_key"),
-    redis_type="string",
-    ttl=("unfinished_ttl",),
-    meaning="The CustomerKey that a definition had first, by the one that it has now in small letters.",
 )
 FOLLOW_UPS = Key(
     name="follow_ups",
@@ -429,22 +420,6 @@ PAUSES = Key(
         Field(name=ANY, meaning="`all`, `mid:MID` or `key:MID:CustomerKey` → operator, reason, since, until as JSON"),
     ),
     meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",
-)
-COMPLETED = Key(
-    name="completed",
-    letter="completed",
-    parts=("mid", "customer_key"),
-    redis_type="string",
-    ttl=("unfinished_ttl",),
-    meaning="When the last run of a definition completed as expected, in ms; its key in small letters, for `after`.",
-)
-WAITERS = Key(
-    name="waiters",
-    letter="after",
-    parts=("mid", "customer_key"),
-    redis_type="zset",
-    ttl=("unfinished_ttl",),
-    meaning="Requests that wait for a completed run of this definition: request id → time of arrival.",
 )
 PAUSED = Key(
     name="paused",

@@ -28,7 +28,7 @@ function steps.renew_intent(intent)
     if is_in_window(r, d) then return wait_for_window(r, d) end
     values.window = a.window
     if not r.unproved then
-      values.known = a.known
+      values.known, values.intended = a.known, str(now)
       if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
     end
     if a.key ~= r.key then

@@ -15,6 +15,7 @@ from sfmc_import.ledger import LedgerSettings
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import MAX_RETRY_AFTER_SECONDS, WAKE_PAUSE_SECONDS
+from sfmc_import.run_dates import CLOCKS_APART
 from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED, UNSTARTED
 
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
@@ -292,6 +293,8 @@ class Invariants:
             yield "untrue", f"{request} is {outcome} with a run that was never started"
         elif run.request != request and not self._is_foreign(run.key):
             yield "untrue", f"{request} is {outcome} with the run {run.task_id} of {run.request}"
+        elif run.at < self._history.accepted[request] - CLOCKS_APART * 1000:
+            yield "untrue", f"{request} is {outcome} with the run {run.task_id}, which began before it came"
         elif outcome not in {"follow_timed_out", self._end_of(run)}:
             yield "untrue", f"{request} is {outcome}, run {run.task_id} is {run.end}"
 

@@ -1,12 +1,10 @@
 """A start that Redis has forgotten is found though it was the first of its business unit and its run has ended."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
-
-import pytest
+from datetime import datetime
 
 from sfmc_import.faults import NotApplied
-from sfmc_import.losses import SERVER_ZONE, began_at
+from sfmc_import.run_dates import SERVER_ZONE
 from tests.support.checks import by_request, name_of
 from tests.support.system import System
 from tests.unit.sfmc_import.service.conftest import KEY, request
@@ -53,13 +51,3 @@ def test_where_the_dates_cannot_be_read_the_request_waits(system: System):
     system.live()
 
     assert len(system.cloud.performs) == 1
-
-
-@pytest.mark.parametrize("text", ["5/9/2024 11:58:00 AM", "2024-05-09T11:58:00", "2024-05-09T11:58:00.0"])
-def test_a_date_of_marketing_cloud_is_in_central_standard_time(text: str):
-    assert began_at(text) == datetime(2024, 5, 9, 17, 58, tzinfo=UTC).timestamp()
-
-
-@pytest.mark.parametrize("text", [None, "", "yesterday", "99/99/2024 1:00:00 AM"])
-def test_a_date_in_another_form_is_none(text: str | None):
-    assert began_at(text) is None
