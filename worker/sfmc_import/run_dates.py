@@ -1,4 +1,4 @@
-"""Says what the StartDate of a run, a text without a zone in a form nobody promises, proves about when it began."""
+"""Says what the StartDate of a run, a text without a zone in no promised form, proves about when it began."""
 
 from collections.abc import Iterator
 from contextlib import suppress

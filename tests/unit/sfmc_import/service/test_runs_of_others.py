@@ -1,4 +1,4 @@
-"""With SFMC_KNOWN_RUNS=ledger nobody lists what exists before a start: runs of others are told by their dates."""
+"""With SFMC_KNOWN_RUNS=ledger the runs that exist before a start are not listed: dates show which are of others."""
 
 from dataclasses import replace
 
@@ -106,7 +106,7 @@ def test_where_dates_are_refused_for_good_they_prove_nothing(system: System):
 
 
 @pytest.mark.parametrize(("ago", "ends"), [(140 * 24 * HOUR, "completed"), (3 * HOUR, "start_unknown")])
-def test_before_a_start_is_sent_again_older_runs_are_told_by_their_dates_too(system: System, ago: float, ends: str):
+def test_before_a_start_is_sent_again_the_dates_show_which_runs_are_older_too(system: System, ago: float, ends: str):
     ran_elsewhere(system, ago)
     system.cloud.fail("start", HTTP_REFUSED)
     system.start(request())
