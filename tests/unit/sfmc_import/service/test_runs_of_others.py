@@ -116,6 +116,28 @@ def test_before_a_start_is_sent_again_the_dates_show_which_runs_are_older_too(sy
     assert len(system.cloud.performs) == (3 if ends == "completed" else 2)
 
 
+@pytest.mark.parametrize("ago", [3 * HOUR, 140 * 24 * HOUR])
+def test_before_a_start_is_sent_again_its_own_run_is_found_beside_an_older_one(system: System, ago: float):
+    ran_elsewhere(system, ago)
+    system.cloud.fail("start", HTTP_REFUSED, applied=True)
+    system.start(request())
+    system.live()
+
+    assert name_of(last(system)) == "completed"
+    assert last(system)["data"]["task_id"] == system.cloud.performs[-1].task_id
+    assert len(system.cloud.performs) == 3
+
+
+def test_a_start_is_not_sent_again_while_the_dates_of_new_runs_cannot_be_asked_for(system: System):
+    system.cloud.fail("start", HTTP_REFUSED, applied=True)
+    system.start(request())
+    system.cloud.fail("runs", NotApplied("9", "in maintenance", account_wide=True), times=1)
+    system.live()
+
+    assert name_of(last(system)) == "completed"
+    assert len(system.cloud.performs) == 2
+
+
 def test_of_more_older_runs_than_are_asked_for_the_start_stays_unknown(system: System):
     for _ in range(201):
         ran_elsewhere(system, 140 * 24 * HOUR)
