@@ -126,6 +126,7 @@ def test_before_a_start_is_sent_again_its_own_run_is_found_beside_an_older_one(s
     assert name_of(last(system)) == "completed"
     assert last(system)["data"]["task_id"] == system.cloud.performs[-1].task_id
     assert len(system.cloud.performs) == 3
+    assert "reconciling" not in map(name_of, by_request(system.world.events())["a"])
 
 
 def test_a_start_is_not_sent_again_while_the_dates_of_new_runs_cannot_be_asked_for(system: System):
