@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sfmc_import.ledger.answers import read_request
 from sfmc_import.ledger.arguments import request_arguments
+from sfmc_import.ledger.calling import read_request
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.lua_names import to_lua

@@ -44,7 +44,7 @@ def test_headers_as_celery_writes_them_stay():
         ("group_index", "first"),
         ("root_id", {}),
         ("parent_id", [1]),
-        ("stamped_headers", ["nobody"]),
+        ("stamped_headers", ["unknown"]),
         ("stamped_headers", [["by"]]),
         ("stamped_headers", "by"),
         ("replaced_task_nesting", "x"),

@@ -8,7 +8,7 @@ import orjson
 from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.definition_keys import RENAMED
+from sfmc_import.ledger.key_kinds import RENAMED
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.schema import DEFINITION, EVENT, PAUSES, REQUEST, SEEN
 from sfmc_import.outlook import Standing

@@ -11,7 +11,6 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected, is_in_words_of_the_service
-from sfmc_import.ledger.answers import read_decision, read_due, read_followed, read_request, read_result
 from sfmc_import.ledger.arguments import (
     as_json,
     intent_arguments,
@@ -20,7 +19,18 @@ from sfmc_import.ledger.arguments import (
     reading_arguments,
     request_arguments,
 )
-from sfmc_import.ledger.calling import Script, ServerWatch, read_accepted, redis_errors, run_many
+from sfmc_import.ledger.calling import (
+    Script,
+    ServerWatch,
+    read_accepted,
+    read_decision,
+    read_due,
+    read_followed,
+    read_request,
+    read_result,
+    redis_errors,
+    run_many,
+)
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.scripts import sources

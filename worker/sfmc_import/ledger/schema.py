@@ -4,8 +4,7 @@ The key functions of the Lua scripts (lua_names.py), the readers in Python and o
 are made from it; keys.py gives the whole names.
 """
 
-from sfmc_import.ledger.definition_keys import COMPLETED, HOME, RENAMED, WAITERS
-from sfmc_import.ledger.key_kinds import ANY, Field, Key
+from sfmc_import.ledger.key_kinds import ANY, COMPLETED, HOME, RENAMED, WAITERS, Field, Key
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of 721 (file of 120 bytes, Valkey 9). The other names are long: they cost 16 bytes of 176 in a
