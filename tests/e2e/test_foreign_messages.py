@@ -255,6 +255,7 @@ def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: Run
     for each in odd:
         message = json.loads(raw.replace(template.encode(), each.encode()))
         stack.client.lpush("imports", json.dumps(message | {"content-encoding": 7}))
+    chained = [send(client, key="odd-name", options={"chain": [number]}) for number in range(40)]
 
     request = send(client, key="after-odd")
 
@@ -263,6 +264,8 @@ def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: Run
         eventually(lambda each=each: "accepted" in stack.names(each), 30, "a message with an odd name is accepted")
     for each in odd:
         assert rejection(stack, message_id=each)["data"]["reason"] == "invalid_task"
+    for each in chained:
+        assert rejection(stack, message_id=each)["data"]["reason"] == "wrong_arguments"
 
 
 @pytest.mark.parametrize("compression", ["gzip", "bzip2", "lzma"])
