@@ -89,13 +89,13 @@ def start(self: "Task[..., Any]", /, *args: Any, **kwargs: Any) -> dict[str, Any
 @app.task(name=request.WAKE)
 def wake(request_id: str) -> dict[str, Any]:
     """Go on with a request that is due."""
-    return run_task_body("imports_wake_failed", lambda: _wake(str(request_id)))
+    return run_task_body("imports_wake_failed", lambda: _wake(*_request_ids([request_id])))
 
 
 @app.task(name=request.FOLLOW)
 def follow(request_ids: list[str]) -> dict[str, Any]:
     """Poll the runs of these requests, with one query for each business unit."""
-    return run_task_body("imports_follow_failed", lambda: _follow(request_ids))
+    return run_task_body("imports_follow_failed", lambda: _follow(_request_ids(request_ids)))
 
 
 @app.task(name=request.SWEEP)
@@ -134,6 +134,14 @@ def _start(request_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], cont
     if ignored:
         log.warning("arguments_ignored", request_id=request_id, names=ignored[:MAX_NAMES])
     return outcome
+
+
+def _request_ids(named: object) -> list[str]:
+    try:
+        return messages.request_ids_of(named)
+    except BadRequestError as error:
+        log.error("arguments_refused", problems=error.problems)
+        raise RefusedError("wrong_arguments", str(error)) from error
 
 
 def _lookup(request_id: str) -> dict[str, Any]:

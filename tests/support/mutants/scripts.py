@@ -28,6 +28,7 @@ from tests.contract.ledger import (
     test_read_before,
     test_reading_definitions,
     test_redis_only,
+    test_renamed,
     test_repeated_in_doubt,
     test_repeated_steps,
     test_resolving,
@@ -70,6 +71,7 @@ BODIES = (
     test_cancelling,
     test_ordering,
     test_frequency_now,
+    test_renamed,
 )
 GIVEN = {"scenario", "world"}
 

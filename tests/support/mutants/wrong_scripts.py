@@ -3,6 +3,7 @@
 from tests.support.mutants.mutant import Mutant
 from tests.support.mutants.wrong_doubts import DOUBTS
 from tests.support.mutants.wrong_losses import LOSSES
+from tests.support.mutants.wrong_names import NAMES
 from tests.support.mutants.wrong_operations import OPERATIONS
 from tests.support.mutants.wrong_windows import WINDOWS
 
@@ -184,6 +185,9 @@ MUTANTS = (
     Mutant("starting", "note_newest(r.mid, a.newest)", ""),
     Mutant("starting", "if a.above or r.above then", "if a.above then"),
     Mutant("claim", "more.loss_age = loss[2] or nil,", "more.loss_age = more.newest,"),
+    Mutant("claim", "  more.loss_since = loss[3] or nil\n", ""),
+    Mutant("upkeep", "  loss.since = last_event_time()\n", ""),
+    Mutant("upkeep", "XREVRANGE', STREAM, '+', '-'", "XRANGE', STREAM, '-', '+'"),
     # Windows.
     Mutant(
         "claim",
@@ -325,7 +329,7 @@ MUTANTS = (
         "redis.call('HGET', request_key(first), 'state') == 'deferred' then return first end",
         "true then return first end",
     ),
-    Mutant("lib", "'e:' .. #r.key .. ':' ..", "'e:' .."),
+    Mutant("lib", "'e:' .. #(r.home or r.key) .. ':' ..", "'e:' .."),
     Mutant("duplicates", "  else\n    forget(id, r)\n", "  else\n"),
     Mutant("duplicates", "  move(id, r, state, extra)\n  finish(id, r)\n", "  move(id, r, state, extra)\n"),
     Mutant("duplicates", "  finish(id, r)\n  release(id, r)\n", "  finish(id, r)\n"),
@@ -473,6 +477,7 @@ MUTANTS = (
     Mutant("starting", "  waits_until(a.id, r, now + a.delay)\n", "  due_at(a.id, r, now + a.delay)\n"),
     *DOUBTS,
     *LOSSES,
+    *NAMES,
     *OPERATIONS,
     *WINDOWS,
 )

@@ -14,6 +14,9 @@ local function int(text) return tonumber(text) or 0 end
 local function str(ms) return string.format('%.0f', ms) end
 local function present(value) if value == nil or value == cjson.null or value == '' then return nil end return value end
 
+-- What all spellings of a CustomerKey have in common that a person may write: case and last blanks do not count.
+local function folded(key) return (string.gsub(string.lower(key), ' +$', '')) end
+
 local function record(key)
   local flat, fields = redis.call('HGETALL', key), {}
   for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end

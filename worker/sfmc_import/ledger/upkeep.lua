@@ -169,10 +169,18 @@ function steps.note_folders()
   return 1
 end
 
+-- When the newest event was written; nothing if another program wrote the newest entry.
+local function last_event_time()
+  local last = redis.call('XREVRANGE', STREAM, '+', '-', 'COUNT', 1)[1]
+  local is_json, event = pcall(cjson.decode, last and last[2][2] or '')
+  return is_json and type(event) == 'table' and type(event.time) == 'string' and event.time or nil
+end
+
 -- From now on starts look for runs that the ledger does not have.
 local function note_loss()
   local loss = record(newest_key())
   loss.at = str(now)
+  loss.since = last_event_time()
   set(loss_key(), {}, loss)
   keep(loss_key(), cfg.loss_ttl)
 end
