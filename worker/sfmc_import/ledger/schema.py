@@ -5,6 +5,7 @@ are made from it; keys.py gives the whole names.
 """
 
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
+from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of 721 (file of 120 bytes, Valkey 9). The other names are long: they cost 16 bytes of 176 in a
@@ -490,6 +491,7 @@ KEYS = (
     COMPLETED,
     WAITERS,
     FOLLOWS,
+    *NOTIFICATION_KEYS,
     DUE,
     STREAM,
 )
