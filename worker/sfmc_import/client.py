@@ -28,7 +28,6 @@ from uuid_utils import uuid7
 
 from sfmc_import.connections import SEND_OPTIONS, Asked, Connections
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.events import Entry, Event, EventStream, Life, just_before
 from sfmc_import.faults import Rejected
 from sfmc_import.file_content import content_hash_at
 from sfmc_import.ledger import LedgerSettings, RedisLedger
@@ -54,6 +53,7 @@ from sfmc_import.request import (
 )
 
 if TYPE_CHECKING:
+    from sfmc_import.events import Entry, Event
     from sfmc_import.settings import Settings
 
 __all__ = ["Client", "ServiceUnavailableError", "Submission", "SubmitResult", "file_at", "submit"]
@@ -285,13 +285,15 @@ class Client:
         with self._redis_errors():
             self._connections().ledger.note_folders(watcher, folders)
 
-    def follow(self, request_id: str, *, within: float | None = None) -> Iterator[Event]:
+    def follow(self, request_id: str, *, within: float | None = None) -> "Iterator[Event]":
         """Yield the events of a request from its first on, until its last, or for `within` seconds.
 
         After a duplicate that may be taken up it waits until the other request has started.
         While Redis is unavailable it waits; raises ServiceUnavailableError when that is so at the beginning, and when
         Redis refuses to be read.
         """
+        from sfmc_import.events import EventStream, Life, just_before  # noqa: PLC0415 - not for a host that only submits
+
         connections = self._connections()
         keys = connections.ledger.keys
         with self._redis_errors():
@@ -307,7 +309,7 @@ class Client:
             if life.add(event):
                 yield event
 
-    def _next(self, entries: Iterator[Entry]) -> Event | None:
+    def _next(self, entries: "Iterator[Entry]") -> "Event | None":
         with self._redis_errors():
             _, event = next(entries, (None, None))
         return event

@@ -145,7 +145,7 @@ class Position:
 
 
 def _before(position: str) -> str:
-    """Give the greatest id before another one, so that the same gap is told once."""
+    """Give the greatest id before another one, so that the same gap is given once."""
     milliseconds, number = order(position)
     return f"{milliseconds}-{number - 1}" if number else f"{milliseconds - 1}-{2**64 - 1}"
 

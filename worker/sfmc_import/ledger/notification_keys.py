@@ -1,4 +1,4 @@
-"""Describes the keys of the ledger for who is told what happened; a part of schema.py."""
+"""Describes the keys of the ledger for those who are notified; a part of schema.py."""
 
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
 

@@ -105,7 +105,7 @@ def test_an_event_with_odd_data_is_read_as_far_as_it_goes(redis: Any, data: dict
         ("$", []),
     ],
 )
-def test_a_reader_begins_where_it_is_told(redis: Any, start: str | datetime, expected: list[str]) -> None:
+def test_a_reader_begins_where_it_should(redis: Any, start: str | datetime, expected: list[str]) -> None:
     add(redis, 1000, 2000, 3000)
 
     assert ids(reader(redis).read(start, follow=False)) == expected
@@ -128,7 +128,7 @@ def test_a_reader_that_follows_gives_what_comes_and_says_where_it_stands(redis: 
     assert following.position == "2-0"
 
 
-def test_a_reader_that_follows_ends_when_it_is_told_to(redis: Any) -> None:
+def test_a_reader_that_follows_ends_when_it_should(redis: Any) -> None:
     add(redis, 1, 2)
     asked = iter([False, True])
 
@@ -136,7 +136,7 @@ def test_a_reader_that_follows_ends_when_it_is_told_to(redis: Any) -> None:
     assert ids(reader(redis).read("0", until=iter([False, False, True]).__next__)) == ["r1", "r2"]
 
 
-def test_a_reader_slower_than_the_stream_is_told_of_the_gap_once(redis: Any) -> None:
+def test_a_reader_slower_than_the_stream_learns_of_the_gap_once(redis: Any) -> None:
     add(redis, 1, 2)
     found = reader(redis).read("1-0")
     assert ids([next(found)]) == ["r2"]
@@ -158,7 +158,7 @@ def test_a_reader_that_begins_with_the_first_event_has_no_gap(redis: Any) -> Non
     assert ids(reader(redis).read("0", follow=False)) == ["r3"]
 
 
-def test_a_gap_is_told_although_the_connection_broke_when_it_was_noticed(redis: Any) -> None:
+def test_a_gap_is_given_although_the_connection_broke_when_it_was_noticed(redis: Any) -> None:
     add(redis, 1, 2, 3)
     redis.xtrim(STREAM, maxlen=1, approximate=False)
     # First, trimmed?, then the entries: cut.
@@ -249,7 +249,7 @@ def test_a_group_passes_over_what_is_no_event_and_does_not_keep_it(redis: Any) -
     assert redis.xpending(STREAM, "test")["pending"] == 1
 
 
-def test_a_group_slower_than_the_stream_is_told_of_the_gap(redis: Any) -> None:
+def test_a_group_slower_than_the_stream_learns_of_the_gap(redis: Any) -> None:
     add(redis, 1)
     member = group(redis)
     member.acknowledge(*member.receive())
@@ -270,7 +270,7 @@ def test_a_group_whose_server_was_emptied_is_made_again_where_it_stood(redis: An
     assert ids(member.receive(block_ms=None)) == ["r2"]
 
 
-def test_a_new_group_begins_now_unless_it_is_told_otherwise(redis: Any) -> None:
+def test_a_new_group_begins_now_unless_it_is_asked_otherwise(redis: Any) -> None:
     add(redis, 1)
     member = EventGroup(URL, "late", client=redis)
     member.join()
