@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from kombu import Connection
 from redis.exceptions import RedisError
@@ -77,7 +77,13 @@ class SubmitResult:
 
 
 class Submission(TypedDict, total=False):
-    """The arguments of one `submit`; see there."""
+    """The arguments of one `submit`.
+
+    `file` is the file that is to be imported, or its path as text; `event_id` is the source's own, the same one counts
+    once; `mid` is the business unit. The same `request_id` is one request however often it comes; without one it is
+    new. `force` needs a `reason`. `priority` is that of the message, 0 to 9: of those that wait, the lowest number is
+    taken first; without one 0. `reply_to` is a Celery task of yours that each end is sent to, in `reply_queue`.
+    """
 
     customer_key: str | None
     object_id: str | None
@@ -89,6 +95,8 @@ class Submission(TypedDict, total=False):
     reason: str | None
     request_id: str | None
     priority: int | None
+    reply_to: str | None
+    reply_queue: str | None
 
 
 NotTaken = BadRequestError | ServiceUnavailableError
@@ -161,34 +169,15 @@ class Client:
         if opened is not None:
             opened.close()
 
-    def submit(
-        self,
-        *,
-        customer_key: str | None = None,
-        object_id: str | None = None,
-        mid: str | None = None,
-        file: FileInfo | str | Mapping[str, Any] | None = None,
-        event_id: str | None = None,
-        source: str | None = None,
-        force: bool = False,
-        reason: str | None = None,
-        request_id: str | None = None,
-        priority: int | None = None,
-    ) -> SubmitResult:
+    def submit(self, **given: Unpack[Submission]) -> SubmitResult:
         """Ask for one start of an ImportDefinition, by key or ObjectID; returns once the ledger has the request.
 
-        `file` is the file that is to be imported, or its path as text; `event_id` is the source's own, the same one
-        counts once; `mid` is the business unit. The same `request_id` is one request however often it comes; without
-        one it is new. A broker that does not take the message costs seconds: the sweep wakes what is recorded.
-        `priority` is that of the message, 0 to 9: of those that wait, the lowest number is taken first; without one 0.
-
-        `force` needs a `reason`. Raises BadRequestError for what can never be carried out, IdTakenError (one of these)
-        when `request_id` was accepted with other content, and ServiceUnavailableError when the ledger does not
-        take it: then the caller keeps the file and submits again, best with the same `request_id`.
+        The arguments are those of `Submission`. Raises BadRequestError for what can never be carried out,
+        IdTakenError (one of these) when `request_id` was accepted with other content, and ServiceUnavailableError when
+        the ledger does not take it: then the caller keeps the file and submits again, best with the same `request_id`.
+        A broker that does not take the message costs seconds: the sweep wakes what is recorded.
         """
-        given: Submission = {"mid": mid, "file": file, "event_id": event_id, "source": source, "reason": reason}
-        given |= {"customer_key": customer_key, "object_id": object_id, "force": force}
-        return self._record(self._read(given | {"request_id": request_id, "priority": priority}))
+        return self._record(self._read(given))
 
     def record(self, request: StartRequest) -> SubmitResult:
         """Submit a request that was made already, as an operator's replay is; raises what `submit` raises."""
@@ -360,36 +349,13 @@ def _is_past(deadline: float | None) -> bool:
     return deadline is not None and time.monotonic() >= deadline
 
 
-def submit(
-    *,
-    customer_key: str | None = None,
-    object_id: str | None = None,
-    mid: str | None = None,
-    file: FileInfo | str | Mapping[str, Any] | None = None,
-    event_id: str | None = None,
-    source: str | None = None,
-    force: bool = False,
-    reason: str | None = None,
-    request_id: str | None = None,
-    priority: int | None = None,
-) -> SubmitResult:
+def submit(**given: Unpack[Submission]) -> SubmitResult:
     """Submit one request with the settings of the environment (SFMC_*); see `Client.submit`.
 
     It opens a client for this one call: a program that submits often keeps a `Client`.
     """
     with Client.from_env() as client:
-        return client.submit(
-            customer_key=customer_key,
-            object_id=object_id,
-            mid=mid,
-            file=file,
-            event_id=event_id,
-            source=source,
-            force=force,
-            reason=reason,
-            request_id=request_id,
-            priority=priority,
-        )
+        return client.submit(**given)
 
 
 def file_at(path: Path, location: str | None = None) -> FileInfo:

@@ -14,7 +14,7 @@ from sfmc_import.events.asking import aside_of, stream_of
 from sfmc_local.redis_server import Valkey
 
 PAGE = (Path(__file__).parents[3] / "ops/docs/events.md").read_text()
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLES = [each for each in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "sfmc_import.events" in each]
 STREAM = stream_of()
 
 

@@ -119,7 +119,7 @@ def test_what_a_receiver_says_is_shown_as_one_short_line_without_secrets(receive
     assert answer.text.isprintable()
 
 
-def test_nobody_who_listens_is_said_without_path_and_query(receiver: Receiver) -> None:
+def test_a_place_where_no_one_listens_is_said_without_path_and_query(receiver: Receiver) -> None:
     receiver.close()
     answer = webhook(receiver).send(MESSAGE)
 

@@ -9,7 +9,7 @@ from sfmc_import.ledger.arguments import request_arguments
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.lua_names import to_lua
-from sfmc_import.ledger.redis_ledger import read_request
+from sfmc_import.ledger.reading import read_request
 from sfmc_import.ledger.schema import ANY, DEFINITION, EVENT, KEYS, LOSS, REQUEST, Key
 from sfmc_import.ledger.scripts import FUNCTION, STEPS, read_part, sources
 from sfmc_import.request import FileInfo, StartRequest

@@ -12,7 +12,7 @@ from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.schema import DEFINITION, EVENT, PAUSES, REQUEST, SEEN
 from sfmc_import.outlook import Standing
 from sfmc_import.processes import Running, running
-from sfmc_import.request import FileInfo, fold_key
+from sfmc_import.request import FileInfo, StartRequest, fold_key
 
 
 class LedgerReader:
@@ -197,3 +197,34 @@ def _request(request_id: str, record: Mapping[str, Any], due: float | None) -> d
     known = {"attempt": 0, "due_at": None if due is None else due / 1000, **record}
     shown = {"request_id": request_id} | {name: known.get(name) for name in _ALWAYS}
     return shown | {name: known[name] for name in _IF_KNOWN if name in known}
+
+
+def read_request(request_id: str, record: Mapping[bytes, bytes]) -> StartRequest | None:
+    """Read a recorded request back; None when the ledger does not know it."""
+    fields = REQUEST.read(record)
+    if "state" not in fields:
+        return None
+    return StartRequest(
+        request_id=request_id,
+        customer_key=fields["customer_key"],
+        mid=fields["mid"],
+        object_id=fields.get("object_id"),
+        file=_read_file(fields.get("file")),
+        event_id=fields.get("event_id"),
+        source=fields.get("source"),
+        force=fields.get("force", False),
+        reason=fields.get("reason"),
+        reply_to=fields.get("reply_to"),
+        reply_queue=fields.get("reply_queue"),
+        is_resolved="first_read" in fields,
+        attempt=fields.get("attempt", 0),
+    )
+
+
+def _read_file(fields: dict[str, Any] | None) -> FileInfo | None:
+    if fields is None:
+        return None
+    fields.pop("fingerprint")
+    if "modified_ns" in fields:
+        fields["modified_ns"] = int(fields["modified_ns"])
+    return FileInfo(**fields)

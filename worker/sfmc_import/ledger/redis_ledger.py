@@ -22,12 +22,14 @@ from sfmc_import.ledger.arguments import (
 from sfmc_import.ledger.calling import Script, ServerWatch, read_accepted, redis_errors, run_many
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
+from sfmc_import.ledger.notification_keys import REPLIES, read_reply
+from sfmc_import.ledger.reading import read_request
 from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
-from sfmc_import.request import FileInfo, IdTakenError, StartRequest
+from sfmc_import.request import IdTakenError, StartRequest
 from sfmc_import.retrying import is_account_wide, pauses_after_errors
 from sfmc_import.runs import Accepted, Definition, Run, Unexpected, result_arguments
 from sfmc_import.states import (
@@ -42,6 +44,7 @@ from sfmc_import.states import (
     Lease,
     NotYet,
     Reconcile,
+    Reply,
     Result,
     StartNow,
     Turn,
@@ -349,15 +352,24 @@ class RedisLedger:
         with redis_errors():
             client: Any = self._client
             found = islice(client.hgetall(self.keys.results).items(), limit)
-            return [read_result(name, caller, client.hgetall(self._key_of(name))) for name, caller in found]
+            return [
+                read_result(name, caller, client.hgetall(self.keys.request(name.decode()))) for name, caller in found
+            ]
 
     def result_stored(self, result: Result) -> None:
         """See sfmc_import.ports.Ledger.result_stored."""
         with redis_errors():
             self._client.hdel(self.keys.results, result.request_id)
 
-    def _key_of(self, name: bytes) -> str:
-        return self.keys.request(name.decode())
+    def replies(self, limit: int, pause: float) -> Sequence[Reply]:
+        """See sfmc_import.ports.Ledger.replies."""
+        now, found = self._run("replies", {"limit": limit, "pause": milliseconds(pause)})
+        return [read_reply(int(now), text) for text in found]
+
+    def reply_sent(self, reply: Reply) -> None:
+        """See sfmc_import.ports.Ledger.reply_sent."""
+        with redis_errors():
+            self._client.zrem(self.keys.name_of(REPLIES), reply.stored)
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:
         """See sfmc_import.ports.Ledger.due."""
@@ -433,35 +445,6 @@ def _lease(request_id: str, fields: Mapping[str, Any]) -> Lease:
         attempt=fields["attempt"],
         seconds=float(fields["lease"]),
     )
-
-
-def read_request(request_id: str, record: Mapping[bytes, bytes]) -> StartRequest | None:
-    """Read a recorded request back; None when the ledger does not know it."""
-    fields = REQUEST.read(record)
-    if "state" not in fields:
-        return None
-    return StartRequest(
-        request_id=request_id,
-        customer_key=fields["customer_key"],
-        mid=fields["mid"],
-        object_id=fields.get("object_id"),
-        file=_read_file(fields.get("file")),
-        event_id=fields.get("event_id"),
-        source=fields.get("source"),
-        force=fields.get("force", False),
-        reason=fields.get("reason"),
-        is_resolved="first_read" in fields,
-        attempt=fields.get("attempt", 0),
-    )
-
-
-def _read_file(fields: dict[str, Any] | None) -> FileInfo | None:
-    if fields is None:
-        return None
-    fields.pop("fingerprint")
-    if "modified_ns" in fields:
-        fields["modified_ns"] = int(fields["modified_ns"])
-    return FileInfo(**fields)
 
 
 def read_followed(row: list[Any]) -> Followed:

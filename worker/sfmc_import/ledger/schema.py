@@ -63,6 +63,8 @@ REQUEST = Key(
         Field(name="source", meaning="which source sent it"),
         Field(name="reason", meaning="why a person asked for it"),
         Field(name="replays", meaning="the request that an operator asked for again with this one"),
+        Field(name="reply_to", meaning="the task of the sender that each end of it is sent to"),
+        Field(name="reply_queue", meaning="the queue of that task"),
         Field(name="force", kind="flag", meaning="it does not wait for the window"),
         Field(name="c", attribute="content", meaning="a digest of what was asked for; the id is refused for any other"),
         Field(name="caller", kept_at_end=False, meaning="the Celery task whose sender waits for its result"),

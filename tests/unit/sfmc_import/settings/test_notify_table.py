@@ -62,8 +62,8 @@ def test_a_wrong_line_is_said_when_the_settings_are_read(read: Read, text: str, 
 
 
 def test_a_secret_of_a_notification_that_there_is_not_is_said(read: Read) -> None:
-    with pytest.raises(SettingsError, match="SFMC_NOTIFY_OPPS_URL: no notify has this name; there are: ops"):
-        read(SLACK, SFMC_NOTIFY_OPPS_URL="https://x")
+    with pytest.raises(SettingsError, match="SFMC_NOTIFY_OTHER_URL: no notify has this name; there are: ops"):
+        read(SLACK, SFMC_NOTIFY_OTHER_URL="https://x")
 
 
 def test_everything_that_is_missing_is_said_at_once(read: Read) -> None:
