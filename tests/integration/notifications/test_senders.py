@@ -21,7 +21,7 @@ from sfmc_import.proxies import Proxies
 from sfmc_import.settings import load
 from sfmc_import.settings.notify_table import SlackTable, TeamsTable
 from tests.support.notification_receivers import Answer, MailServer, Receiver, mail_server, receiving
-from tests.support.tls_proxy import CERTIFICATE
+from tests.support.tls_proxy import CERTIFICATE, tls_in_front_of
 from tests.unit.sfmc_import.notifications.an_event import event
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -135,6 +135,16 @@ def test_a_chat_gets_its_message_at_the_address_that_is_a_secret(receiver: Recei
     assert isinstance(sender.send(MESSAGE), Sent)
     assert field in receiver.posts[0].json
     assert receiver.posts[0].path == "/hook?sig=a-secret-of-this-test"
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_a_certificate_is_checked_against_those_that_are_trusted(receiver: Receiver, *, is_trusted: bool) -> None:
+    with tls_in_front_of(receiver.port) as port:
+        poster = Poster(f"https://127.0.0.1:{port}/", 10, str(CERTIFICATE) if is_trusted else True, Proxies())
+        answer = Webhook(poster, [read_key(SECRET)]).send(MESSAGE)
+
+    assert isinstance(answer, Sent) is is_trusted
+    assert len(receiver.posts) == is_trusted
 
 
 # --- Mail.

@@ -1,4 +1,4 @@
-"""Who is answered is read at the door; what is sent, tried again and dropped by the sweep."""
+"""Who is answered is read from the message; what is sent, tried again and dropped by the sweep."""
 
 from typing import Any
 
@@ -82,7 +82,7 @@ def test_what_could_not_be_sent_for_a_day_is_dropped_and_logged() -> None:
     assert box.done == ["r0"]
 
 
-# --- At the door.
+# --- What a message may say.
 
 
 def test_who_is_answered_is_read_and_written_into_the_message() -> None:
@@ -119,6 +119,6 @@ def test_who_is_answered_makes_no_other_request() -> None:
         ({"reply_to": "t\n", "reply_queue": "q\x06\x163"}, "reply_queue must be"),
     ],
 )
-def test_a_reply_that_cannot_be_sent_is_refused_at_the_door(given: dict[str, Any], complaint: str) -> None:
+def test_a_reply_that_cannot_be_sent_is_refused_with_its_message(given: dict[str, Any], complaint: str) -> None:
     with pytest.raises(BadRequestError, match=complaint):
         read_request("r", "7", {"customer_key": "k", **given})

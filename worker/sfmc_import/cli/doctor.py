@@ -156,8 +156,8 @@ def check_notifications(settings: Settings) -> Iterator[Finding]:
         if seen is not None and seen <= NOTIFIER_SECONDS:
             yield Finding("ok", "notify", f"{name}: a notifier runs")
             continue
-        last = "none has run yet" if seen is None else f"the last one was seen {seconds(seen)} ago"
-        yield Finding("warn", "notify", f"{name}: no notifier runs ({last}), so nothing is sent", START_NOTIFIER)
+        last = "" if seen is None else f" (the last one was seen {seconds(seen)} ago)"
+        yield Finding("warn", "notify", f"{name}: no notifier runs{last}, so nothing is sent", START_NOTIFIER)
 
 
 NOTIFIER_SECONDS = 90.0

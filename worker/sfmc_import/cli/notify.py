@@ -92,7 +92,7 @@ def list_all(*, as_json: bool) -> None:
                 row = {"name": name, "kind": kind, "events": table.events, "keys": table.keys}
                 print_json(row | {"notifier_seen_seconds_ago": seen, "set_aside": aside})
                 continue
-            running = "no notifier has run" if seen is None else f"a notifier was seen {seconds(seen)} ago"
+            running = "no notifier runs" if seen is None else f"a notifier was seen {seconds(seen)} ago"
             print_line(f"{name:<24}{kind:<9}{running}; set aside: {aside}")
             print_line(f"{'':<24}events: {', '.join(table.events)}; keys: {', '.join(table.keys)}")
 

@@ -114,7 +114,7 @@ class Channel:
         self._open: dict[str, ImportEvent] = {}
         """What was received and is not acknowledged."""
         self._kept_at = 0.0
-        self._outages: dict[str, Outage] | None = None
+        self._outages: dict[str, Outage] = {}
         self._redis_away: datetime | None = None
         self._redis_text = ""
         self._redis_said = False
@@ -136,7 +136,8 @@ class Channel:
 
     def turn(self) -> None:
         """Read once, and send what is due; raises ServiceUnavailableError."""
-        self._known()
+        # Anew each time: another notifier may have said it.
+        self._outages = self._memory.read() if self._table.outages else {}
         found = self._group.receive(MOST, block_ms=self._block_ms())
         self._redis_answered()
         events = [each for each in found if isinstance(each, ImportEvent)]
@@ -173,14 +174,9 @@ class Channel:
             else:
                 self._held_since = self._held_since if self._held else self._times.clock()
                 self._held.append(event)
-        for mid in changed & self._known().keys():
-            self._memory.note(self._known()[mid])
+        for mid in changed & self._outages.keys():
+            self._memory.note(self._outages[mid])
         self._acknowledge(passed_over)
-
-    def _known(self) -> dict[str, Outage]:
-        if self._outages is None:
-            self._outages = self._memory.read()
-        return self._outages
 
     def _is_due(self) -> bool:
         if not self._held:
@@ -194,19 +190,19 @@ class Channel:
 
     def _tells_of_an_outage(self, event: ImportEvent) -> bool:
         """Say once that nothing works, and once that it works again; True for an event that is only about that."""
-        turn = turn_of(event, self._known())
+        turn = turn_of(event, self._outages)
         if turn is None:
             return False
         outage = turn.outage
         if turn.kind == "over":
             self._deliver(messages.of_outage(outage, event.time, is_over=True), [])
-            del self._known()[event.mid]
+            del self._outages[event.mid]
             self._memory.forget(outage)
             return False
         if turn.kind == "began":
             self._deliver(messages.of_outage(outage, event.time, is_over=False), [])
             self._memory.note(outage)
-        self._known()[event.mid] = outage
+        self._outages[event.mid] = outage
         return True
 
     def _deliver(self, message: Message, events: Sequence[ImportEvent]) -> None:

@@ -229,6 +229,25 @@ def test_an_outage_that_was_announced_is_remembered_over_a_restart() -> None:
     assert "2 attempts" in second.sent[0].lines[0]
 
 
+def test_an_outage_that_another_notifier_has_announced_is_not_said_again() -> None:
+    other = World([[event(1, "retrying", code="17")]])
+    other.run()
+    world = World([[], [event(2, "retrying", code="17")], [], [event(3, "started")]])
+    usual = world.receive
+
+    def receive(count: int, *, block_ms: int | None) -> list[Read]:
+        found = usual(count, block_ms=block_ms)
+        # What the other one does while this one waits: it announces the outage, and its end.
+        world.outages = dict(other.outages) if len(world.batches) == 3 else world.outages
+        world.outages = {} if len(world.batches) == 1 else world.outages
+        return found
+
+    world.receive = receive  # type: ignore[method-assign]
+    world.run()
+
+    assert world.sent == []
+
+
 def test_outages_that_are_not_asked_for_are_events_like_others() -> None:
     world = World([[event(1, "retrying", code="17")]])
     world.run(outages=False, events=["retrying"])
