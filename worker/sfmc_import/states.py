@@ -1,6 +1,8 @@
 """Declares the state machine of a request: states, transitions and their events, and the decisions of a claim."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 NEW = "new"
 UNFINISHED = ("accepted", "deferred", "starting", "retrying", "reconciling", "started")
@@ -244,6 +246,21 @@ class Result:
     state: str
     task_id: str | None = None
     held_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The end of a request for a task of its sender: `event` is the CloudEvent, `age` the seconds since the end.
+
+    `stored` is how the ledger keeps it.
+    """
+
+    request_id: str
+    task: str
+    queue: str
+    event: Mapping[str, Any]
+    age: float
+    stored: bytes = field(repr=False)
 
 
 Decision = StartNow | Reconcile | NotYet | AlreadyEnded

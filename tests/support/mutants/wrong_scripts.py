@@ -340,7 +340,22 @@ MUTANTS = (
         "  return 1\nend\n\n-- Ends as rejected",
     ),
     # Events and states.
-    Mutant("lib", "  emit(id, r, name, extra)\n  note_result(id, r)\n", "  note_result(id, r)\n"),
+    Mutant("lib", "  note_reply(id, r, emit(id, r, name, extra))\n", ""),
+    Mutant("lib", "  note_reply(id, r, emit(id, r, name, extra))\n", "  emit(id, r, name, extra)\n"),
+    Mutant("lib", "not r.reply_to or OPEN[r.state] or r.state == 'started'", "not r.reply_to or r.state == 'started'"),
+    Mutant("lib", "not r.reply_to or OPEN[r.state] or r.state == 'started'", "not r.reply_to or OPEN[r.state]"),
+    Mutant("lib", "  keep(replies_key(), cfg.unfinished_ttl)\n", ""),
+    Mutant("lib", "reply_to = present(q.reply_to), ", ""),
+    Mutant("lib", ", reply_queue = present(q.reply_queue)", ""),
+    Mutant(
+        "upkeep",
+        "redis.call('ZADD', replies_key(), str(now + a.pause), reply)",
+        "redis.call('ZADD', replies_key(), str(now), reply)",
+    ),
+    Mutant(
+        "upkeep", "ZRANGEBYSCORE', replies_key(), '-inf', str(now)", "ZRANGEBYSCORE', replies_key(), '-inf', '+inf'"
+    ),
+    Mutant("upkeep", "str(now), 'LIMIT', 0, a.limit)", "str(now))"),
     Mutant("lib", "'HINCRBY', request_key(id), 'n', 1)", "'HINCRBY', request_key(id), 'n', 0)"),
     Mutant("following", "local news = present(a.status) and a.status ~= r.status", "local news = present(a.status)"),
     Mutant(

@@ -48,6 +48,8 @@ def request_arguments(request: StartRequest) -> dict[str, Any]:
         "content": request.content,
         "caller": request.caller,
         "replays": request.replays,
+        "reply_to": request.reply_to,
+        "reply_queue": request.reply_queue,
     }
 
 

@@ -248,6 +248,8 @@ def read_request(request_id: str, record: Mapping[bytes, bytes]) -> StartRequest
         source=fields.get("source"),
         force=fields.get("force", False),
         reason=fields.get("reason"),
+        reply_to=fields.get("reply_to"),
+        reply_queue=fields.get("reply_queue"),
         is_resolved="first_read" in fields,
         attempt=fields.get("attempt", 0),
     )

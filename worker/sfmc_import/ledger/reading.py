@@ -8,9 +8,9 @@ import orjson
 from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.key_kinds import RENAMED
+from sfmc_import.ledger.key_kinds import COMPLETED, RENAMED
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import COMPLETED, DEFINITION, EVENT, PAUSES, REQUEST, SEEN
+from sfmc_import.ledger.schema import DEFINITION, EVENT, PAUSES, REQUEST, SEEN
 from sfmc_import.outlook import Standing
 from sfmc_import.processes import Running, running
 from sfmc_import.request import FileInfo, fold_key

@@ -33,6 +33,7 @@ from sfmc_import.ledger.calling import (
 )
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
+from sfmc_import.ledger.notification_keys import REPLIES, read_reply
 from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
@@ -47,6 +48,7 @@ from sfmc_import.states import (
     DueRequest,
     Followed,
     Lease,
+    Reply,
     Result,
     Turn,
 )
@@ -353,15 +355,24 @@ class RedisLedger:
         with redis_errors():
             client: Any = self._client
             found = islice(client.hgetall(self.keys.results).items(), limit)
-            return [read_result(name, caller, client.hgetall(self._key_of(name))) for name, caller in found]
+            return [
+                read_result(name, caller, client.hgetall(self.keys.request(name.decode()))) for name, caller in found
+            ]
 
     def result_stored(self, result: Result) -> None:
         """See sfmc_import.ports.Ledger.result_stored."""
         with redis_errors():
             self._client.hdel(self.keys.results, result.request_id)
 
-    def _key_of(self, name: bytes) -> str:
-        return self.keys.request(name.decode())
+    def replies(self, limit: int, pause: float) -> Sequence[Reply]:
+        """See sfmc_import.ports.Ledger.replies."""
+        now, found = self._run("replies", {"limit": limit, "pause": milliseconds(pause)})
+        return [read_reply(int(now), text) for text in found]
+
+    def reply_sent(self, reply: Reply) -> None:
+        """See sfmc_import.ports.Ledger.reply_sent."""
+        with redis_errors():
+            self._client.zrem(self.keys.name_of(REPLIES), reply.stored)
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:
         """See sfmc_import.ports.Ledger.due."""

@@ -5,6 +5,7 @@ are made from it; keys.py gives the whole names.
 """
 
 from sfmc_import.ledger.key_kinds import ANY, COMPLETED, HOME, RENAMED, WAITERS, Field, Key
+from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of 721 (file of 120 bytes, Valkey 9). The other names are long: they cost 16 bytes of 176 in a
@@ -62,6 +63,8 @@ REQUEST = Key(
         Field(name="source", meaning="which source sent it"),
         Field(name="reason", meaning="why a person asked for it"),
         Field(name="replays", meaning="the request that an operator asked for again with this one"),
+        Field(name="reply_to", meaning="the task of the sender that each end of it is sent to"),
+        Field(name="reply_queue", meaning="the queue of that task"),
         Field(name="force", kind="flag", meaning="it does not wait for the window"),
         Field(name="home", meaning="the CustomerKey that its definition had first, if it was changed since"),
         Field(name="c", attribute="content", meaning="a digest of what was asked for; the id is refused for any other"),
@@ -485,6 +488,7 @@ KEYS = (
     COMPLETED,
     WAITERS,
     FOLLOWS,
+    *NOTIFICATION_KEYS,
     DUE,
     STREAM,
 )

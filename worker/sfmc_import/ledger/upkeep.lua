@@ -148,6 +148,13 @@ function steps.due()
   return answer
 end
 
+-- Gives the ends that are to be sent to a task of their sender; none of them again before the pause is over.
+function steps.replies()
+  local found = redis.call('ZRANGEBYSCORE', replies_key(), '-inf', str(now), 'LIMIT', 0, a.limit)
+  for _, reply in ipairs(found) do redis.call('ZADD', replies_key(), str(now + a.pause), reply) end
+  return {str(now), found}
+end
+
 -- Publishes an event about an arrival that became no request; once for the same id and name.
 function steps.report()
   if not redis.call('SET', report_key(a.id, a.name), '1', 'NX', 'PX', cfg.seen_ttl) then return 0 end
