@@ -1,9 +1,12 @@
 """The pages of the console, with what stands in them."""
 
+import re
+
 import pytest
 
 from sfmc_server.console.application import GET
-from tests.support.console import World
+from tests.support.console import MID, World
+from tests.support.console_data import busy, many, past_day
 
 PLAIN = [path for path in GET if "{" not in path and path not in {"/search", "/definition"}]
 
@@ -40,3 +43,127 @@ def test_an_operator_reads_what_will_happen_and_cancels(world: World) -> None:
     after = person.see(done.headers["location"]).text
     assert "The request is cancelled." in after
     assert "operator ann" in after
+
+
+@pytest.fixture
+def found(world: World) -> dict[str, str]:
+    past_day(world.access)
+    requests = busy(world.access)
+    world.console.feed.read()
+    return requests
+
+
+def test_the_overview_shows_failures_before_what_runs_and_what_waits_and_why(
+    world: World, found: dict[str, str]
+) -> None:
+    page = world.person("viewer").see("/").text
+    places = [page.index(text) for text in ("optins.csv", "orders_2026-11-27.csv", "orders_2026-11-27_b.csv")]
+
+    assert places == sorted(places)
+    assert "code 43010, The file name does not match the definition" in page
+    assert "one runs at a time" in page
+    assert "the warehouse sends wrong stock, see INC-4711" in page
+    assert 'aria-label="Prices_Hourly, last 24 hours: ' in page
+
+
+def test_a_name_that_is_markup_or_turns_the_text_round_is_shown_harmless(world: World, found: dict[str, str]) -> None:
+    person = world.person("operator")
+    for path in ("/", "/requests", f"/requests/{found['bad_name']}", f"/requests/{found['bad_name']}/cancel"):
+        page = person.see(path).text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202egnp.csv" in page
+        assert "<script>alert" not in page
+        assert "\u202e" not in page
+    assert "report &lt;final&gt;.pdf" in person.see("/unmatched").text
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("orders_2026-11-27.csv", "running"), ("100002", "failed"), ("optins.csv", "unknown")]
+)
+def test_a_search_that_finds_one_request_shows_it(world: World, found: dict[str, str], text: str, word: str) -> None:
+    person = world.person("viewer")
+
+    assert person.ask("GET", "/search", params={"q": text}).headers["location"] == f"/requests/{found[word]}"
+    by_id = person.ask("GET", "/search", params={"q": found[word]})
+    assert by_id.headers["location"] == f"/requests/{found[word]}"
+
+
+def test_a_search_finds_definitions_by_a_part_of_their_key_and_says_when_there_is_nothing(
+    world: World, found: dict[str, str]
+) -> None:
+    person = world.person("viewer")
+
+    assert "customer_key=Prices_Hourly" in person.see("/search?q=prices_h").text
+    nothing = person.ask("GET", "/search", params={"q": "<b>none</b>"})
+    assert (nothing.status_code, "&lt;b&gt;none&lt;/b&gt;" in nothing.text) == (404, True)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("state=rejected", {"stock.csv"}),
+        ("waiting=rate_limited", {"points.csv"}),
+        ("customer_key=daily_orders", {"orders_2026-11-27.csv", "orders_2026-11-27_b.csv"}),
+        ("file=optins.csv", {"optins.csv"}),
+        ("list=failures", {"stock.csv", "optins.csv", "prices_2026-11-27_23.csv"}),
+        ("state=no_such_state", set()),
+    ],
+)
+def test_the_list_has_what_its_filters_say(world: World, found: dict[str, str], query: str, shown: set[str]) -> None:
+    page = world.person("viewer").see(f"/requests?{query}").text.partition("<tbody")[2]
+    names = {"stock.csv", "points.csv", "orders_2026-11-27.csv", "orders_2026-11-27_b.csv", "optins.csv"}
+
+    assert {name for name in (*names, "prices_2026-11-27_23.csv") if f">{name}<" in page} == shown
+
+
+def test_a_definition_says_who_holds_it_until_when_its_window_is_closed_and_what_waits(
+    world: World, found: dict[str, str]
+) -> None:
+    page = world.person("operator").see(f"/definition?mid={MID}&customer_key=Daily_Orders").text
+
+    assert f'href="/requests/{found["running"]}"' in page
+    assert "closed until" in page
+    assert "orders_2026-11-27_b.csv" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/requests/none", 404),
+        ("/requests/%00", 404),
+        ("/definition?mid=1&customer_key=none", 404),
+        ("/definition", 404),
+        ("/dead-letters/1-1", 404),
+        ("/dead-letters/nonsense", 404),
+        ("/requests?cursor=nonsense", 422),
+        ("/dead-letters?cursor=x", 422),
+        ("/requests/a/nonsense", 404),
+        ("/pause?mid=abc", 422),
+        ("/search?" + "&".join(f"a{number}=1" for number in range(99)), 422),
+    ],
+)
+def test_what_is_not_there_or_not_valid_is_a_page_that_says_so(world: World, path: str, status: int) -> None:
+    answer = world.person("operator").see(path)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert "Traceback" not in answer.text
+
+
+def test_ten_thousand_requests_are_read_in_pages_that_follow_each_other(world: World) -> None:
+    many(world.access, 10_000)
+    person, names, path = world.person("viewer"), set(), "/requests?state=accepted"
+    for _ in range(3):
+        page = person.see(path).text
+        names |= set(re.findall(r">(Bulk_\d+\.csv)<", page))
+        following = re.search(r'rel="next" href="([^"]+)"', page)
+        assert following
+        path = following[1].replace("&amp;", "&")
+
+    assert len(names) == 150
+    assert "20 of 10000" in person.see("/").text
+
+
+def test_a_body_that_is_too_large_or_no_form_is_refused(world: World) -> None:
+    person = world.person("operator")
+
+    assert person.ask("POST", "/pause", data={"reason": "x" * 40_000}).status_code == 413
+    assert person.ask("POST", "/pause", json={"reason": "x"}).status_code == 415

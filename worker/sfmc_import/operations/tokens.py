@@ -57,7 +57,7 @@ def listed(access: ReadAccess) -> list[TokenView]:
 
 def revoke(access: ReadAccess, name: str) -> None:
     """Let a token count no more, from now on; raises NotFoundError."""
-    digests = [name for name, view in _all(access) if view.name == name]
+    digests = [stored for stored, view in _all(access) if view.name == name]
     if not digests:
         raise NotFoundError(f"there is no token {name}", "see: sfmc-import tokens list")
     with redis_errors():

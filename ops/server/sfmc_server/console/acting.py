@@ -107,7 +107,7 @@ def _needs_force(view: RequestView) -> bool:
 
 ACTIONS: Mapping[str, Action] = {
     "cancel": Action(label="Cancel", needs_reason=False, effects=_of_cancel, run=_cancel),
-    "force": Action(label="Start without the window", needs_reason=True, effects=_of_force, run=_force),
+    "force": Action(label="Start now", needs_reason=True, effects=_of_force, run=_force),
     "replay": Action(label="Replay", needs_reason=False, effects=_of_replay, run=_replay),
     "resolve": Action(label="Resolve", needs_reason=False, effects=_of_resolve, run=_resolve),
     "follow": Action(label="Follow again", needs_reason=False, effects=_of_follow, run=_follow),

@@ -27,6 +27,7 @@ from sfmc_server.console.feed import Feed
 from sfmc_server.console.forms import fields_of, read_form
 from sfmc_server.console.headers import HEADERS
 from sfmc_server.console.login import Login, Visitor
+from sfmc_server.console.prefix import PathPrefix, checked_prefix
 from sfmc_server.console.rendering import STATIC, render
 
 Page = Callable[[Ask], Shown | Moved]
@@ -98,7 +99,7 @@ class Console:
     def __init__(self, access: ReadAccess, client: Client, is_ending: Callable[[], bool]) -> None:
         self._access, self._client = access, client
         address = urlsplit(access.settings.public_url)
-        self.prefix = address.path.rstrip("/")
+        self.prefix = checked_prefix(address.path)
         self.feed = Feed(access, is_ending)
         self._login = Login(access, self.prefix, is_secure=address.scheme == "https")
         self._changes = Changes(self.feed, self._login, is_ending)
@@ -115,6 +116,8 @@ class Console:
         app.add_route("/logout", self._handle(self._log_out), methods=["POST"], include_in_schema=False)
         app.add_route("/console/changes", self._handle(self._watch), include_in_schema=False)
         app.add_route("/console/static/{name}", self._file, include_in_schema=False)
+        if self.prefix:
+            app.add_middleware(PathPrefix, prefix=self.prefix)
 
     def _endpoint(self, path: str) -> Any:
         async def answer(request: Request) -> Response:

@@ -87,6 +87,11 @@ def ago(at: datetime | None, now: datetime) -> Markup | str:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(utc.isoformat(), title, text)
 
 
+def until(at: datetime | None, now: datetime) -> Markup | str:
+    """Write in how long something is decided; what is due is decided at any moment."""
+    return "now" if at is not None and at <= now else ago(at, now)
+
+
 def _made() -> Environment:
     made = Environment(
         loader=PackageLoader("sfmc_server.console"),
@@ -97,7 +102,7 @@ def _made() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(pretty=pretty, age=age, moment=moment, ago=ago, query=urlencode)
+    made.filters.update(pretty=pretty, age=age, moment=moment, ago=ago, until=until, query=urlencode)
     made.globals.update(
         version=VERSION,
         reasons=REASONS,
