@@ -1,4 +1,4 @@
-"""A real browser for the tests of the console: Debian's Chromium, driven by playwright; left out where one is missing."""
+"""A real browser for the tests of the console: Chromium, driven by playwright; skipped where one is missing."""
 
 import os
 import shutil

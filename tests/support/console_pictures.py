@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +53,18 @@ def main(folder: Path, only: list[str]) -> None:
     """Make them, each wide and narrow, light and dark."""
     folder.mkdir(parents=True, exist_ok=True)
     with sample() as (url, token, requests), browser() as running:
-        for size, (wide, high) in SIZES.items():
-            for scheme in ("light", "dark"):
-                context = running.new_context(viewport={"width": wide, "height": high}, color_scheme=scheme)
-                page = context.new_page()
-                page.on("console", lambda said: print("browser:", said.text))  # noqa: T201
-                log_in(page, url, token)
-                page.wait_for_timeout(1500)
-                for name in only or PAGES:
-                    page.goto(url + PAGES[name].format(**requests))
-                    page.wait_for_timeout(300)
-                    page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True)
-                context.close()
+        for size, scheme in product(SIZES, ("light", "dark")):
+            wide, high = SIZES[size]
+            context = running.new_context(viewport={"width": wide, "height": high}, color_scheme=scheme)
+            page = context.new_page()
+            page.on("console", lambda said: print("browser:", said.text))  # noqa: T201
+            log_in(page, url, token)
+            page.wait_for_timeout(1500)
+            for name in only or PAGES:
+                page.goto(url + PAGES[name].format(**requests))
+                page.wait_for_timeout(300)
+                page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True)
+            context.close()
 
 
 if __name__ == "__main__":

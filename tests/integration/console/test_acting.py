@@ -54,7 +54,7 @@ def test_an_imported_file_is_replayed_only_with_a_reason_and_the_page_says_that_
     assert "This is the new request." in confirmed(person, path, reason="rows were deleted")
 
 
-def test_an_unknown_start_is_resolved_and_the_second_operator_is_told_so(world: World, found: dict[str, str]) -> None:
+def test_an_unknown_start_is_resolved_and_the_second_operator_learns_it(world: World, found: dict[str, str]) -> None:
     person, other = world.person("operator"), world.person("operator")
     path = f"/requests/{found['unknown']}/resolve"
     page = other.see(path).text
@@ -84,7 +84,9 @@ def test_a_definition_is_paused_for_a_time_and_resumed(world: World, found: dict
     assert "No start of this definition is sent" in person.see(form).text
     assert person.send("/pause", {**fields, "reason": "wait", "duration": "soon"}, of=form).status_code == 422
     assert person.send("/pause", {**fields, "reason": ""}, of=form).status_code == 422
-    assert person.send("/pause", {**fields, "reason": "look <b>first</b>", "duration": "2h"}, of=form).status_code == 303
+    assert (
+        person.send("/pause", {**fields, "reason": "look <b>first</b>", "duration": "2h"}, of=form).status_code == 303
+    )
 
     held = {each.scope: each for each in actions.pauses(world.access)}[f"key:{MID}:Daily_Orders"]
     assert (held.operator, held.reason, held.until is not None) == ("ann", "look <b>first</b>", True)

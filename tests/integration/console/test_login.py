@@ -16,7 +16,7 @@ def filled(path: str) -> str:
 
 
 @pytest.mark.parametrize(("method", "path"), EVERY)
-def test_nobody_sees_or_does_anything_without_a_login(world: World, method: str, path: str) -> None:
+def test_nothing_is_seen_or_done_without_a_login(world: World, method: str, path: str) -> None:
     answer = Person(world.http).ask(method, filled(path), data={"csrf": "x"} if method == "POST" else None)
 
     assert (answer.status_code, 'name="token"' in answer.text) == (401, True)

@@ -57,7 +57,7 @@ def test_the_overview_shows_failures_before_what_runs_and_what_waits_and_why(
     world: World, found: dict[str, str]
 ) -> None:
     page = world.person("viewer").see("/").text
-    places = [page.index(text) for text in ("optins.csv", "orders_2026-11-27.csv", "orders_2026-11-27_b.csv")]
+    places = [page.index(text) for text in ("signups.csv", "orders_2026-11-27.csv", "orders_2026-11-27_b.csv")]
 
     assert places == sorted(places)
     assert "code 43010, The file name does not match the definition" in page
@@ -77,7 +77,7 @@ def test_a_name_that_is_markup_or_turns_the_text_round_is_shown_harmless(world: 
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [("orders_2026-11-27.csv", "running"), ("100002", "failed"), ("optins.csv", "unknown")]
+    ("text", "word"), [("orders_2026-11-27.csv", "running"), ("100002", "failed"), ("signups.csv", "unknown")]
 )
 def test_a_search_that_finds_one_request_shows_it(world: World, found: dict[str, str], text: str, word: str) -> None:
     person = world.person("viewer")
@@ -103,14 +103,14 @@ def test_a_search_finds_definitions_by_a_part_of_their_key_and_says_when_there_i
         ("state=rejected", {"stock.csv"}),
         ("waiting=rate_limited", {"points.csv"}),
         ("customer_key=daily_orders", {"orders_2026-11-27.csv", "orders_2026-11-27_b.csv"}),
-        ("file=optins.csv", {"optins.csv"}),
-        ("list=failures", {"stock.csv", "optins.csv", "prices_2026-11-27_23.csv"}),
+        ("file=signups.csv", {"signups.csv"}),
+        ("list=failures", {"stock.csv", "signups.csv", "prices_2026-11-27_23.csv"}),
         ("state=no_such_state", set()),
     ],
 )
 def test_the_list_has_what_its_filters_say(world: World, found: dict[str, str], query: str, shown: set[str]) -> None:
     page = world.person("viewer").see(f"/requests?{query}").text.partition("<tbody")[2]
-    names = {"stock.csv", "points.csv", "orders_2026-11-27.csv", "orders_2026-11-27_b.csv", "optins.csv"}
+    names = {"stock.csv", "points.csv", "orders_2026-11-27.csv", "orders_2026-11-27_b.csv", "signups.csv"}
 
     assert {name for name in (*names, "prices_2026-11-27_23.csv") if f">{name}<" in page} == shown
 

@@ -34,7 +34,7 @@ def _of_cancel(view: RequestView) -> list[str]:
     return [
         "The request ends as cancelled. Nothing is sent to Marketing Cloud.",
         "Its file counts as handled: it starts nothing more, unless somebody replays this request.",
-        "If a worker is sending the start at this moment, nothing is cancelled, and you are told so.",
+        "If a worker is sending the start at this moment, nothing is cancelled, and the page says so.",
     ]
 
 

@@ -54,7 +54,7 @@ class Changes:
         try:
             return await run_in_threadpool(self._login.visitor, {COOKIE: visitor.session}) is not None
         except (RedisError, LedgerUnavailableError):
-            # Nobody knows now; the page says that Redis is away.
+            # It is not known now; the page says that Redis is away.
             return True
 
 
