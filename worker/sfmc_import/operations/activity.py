@@ -14,11 +14,14 @@ from sfmc_import.states import AS_EXPECTED, FAILED, TERMINAL
 HOURS = 24
 MS = 3_600_000
 MAX_TEXT = 400
-MAX_DEFINITIONS = 20_000
+MAX_DEFINITIONS = 10_000
 """Of more the one whose last event is the oldest is forgotten."""
 
 MAX_WAITING = 100_000
 """Requests whose start is waited for, to know how long it took."""
+
+NEWEST = 20
+"""Requests of each definition that are known."""
 
 MAX_FAILED = 1000
 """Requests of which it is kept why they failed: as many as the list of failures has."""
@@ -61,18 +64,22 @@ class Hour:
 
 @dataclass(slots=True)
 class Line:
-    """One definition: its hours that had events, and its last end."""
+    """One definition: its hours that had events, its last end and its newest requests, the last one last."""
 
     mid: str
     customer_key: str
     hours: dict[int, Hour] = field(default_factory=dict)
+    newest_hour: int = 0
+    failed_hour: int = 0
+    """The last hour with an event, and with a failure: ten thousand definitions are put in order by them."""
     last: str = ""
     last_ms: int = 0
+    newest: dict[str, None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class DefinitionDay:
-    """The last 24 hours of a definition, oldest first; `last` is how its newest request ended."""
+    """The last 24 hours of a definition, oldest first; `last` is its last end, `newest` are ids of requests."""
 
     mid: str
     customer_key: str
@@ -82,6 +89,7 @@ class DefinitionDay:
     failed: int
     last: str
     last_at: datetime | None
+    newest: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,8 @@ class Activity:
         line = self._line(str(data.get("mid", "")), key)
         if name is not None:
             _raise(line, ms, name)
+        if word == "accepted":
+            _note(line, str(data["request_id"]))
         if word in TERMINAL:
             line.last, line.last_ms = word, ms
         if word in FAILED:
@@ -164,7 +174,7 @@ class Activity:
         first = _first(now)
         with self._lock:
             hours = _hours(self._all, first)
-            count = sum(1 for line in self._lines.values() if line.hours and max(line.hours) >= first)
+            count = sum(1 for line in self._lines.values() if line.newest_hour >= first)
         return Day(datetime.fromtimestamp(first * MS / 1000, UTC), hours, count)
 
     def definitions(self, now: float, limit: int = 50) -> list[DefinitionDay]:
@@ -172,7 +182,14 @@ class Activity:
         first = _first(now)
         with self._lock:
             ranked = nlargest(limit, self._lines.values(), key=lambda line: _rank(line, first))
-            return [_definition(line, first) for line in ranked if line.hours and max(line.hours) >= first]
+            return [_definition(line, first) for line in ranked if line.newest_hour >= first]
+
+    def definitions_like(self, text: str, limit: int = 50) -> list[tuple[str, str]]:
+        """Give MID and CustomerKey of known definitions whose key contains a text, in any case; the newest first."""
+        wanted = fold_key(text)
+        with self._lock:
+            found = [(line.mid, line.customer_key) for (_, key), line in self._lines.items() if wanted in key]
+        return found[::-1][:limit]
 
     def definition(self, mid: str, customer_key: str, now: float) -> DefinitionDay:
         """Give the last 24 hours of one definition."""
@@ -193,6 +210,17 @@ def _raise(line: Line, ms: int, name: str) -> None:
         for old in [each for each in line.hours if each <= number - HOURS]:
             del line.hours[old]
     setattr(hour, name, getattr(hour, name) + 1)
+    line.newest_hour = number
+    if name == "failed":
+        line.failed_hour = number
+
+
+def _note(line: Line, request_id: str) -> None:
+    # One that is taken up anew is accepted once more.
+    line.newest.pop(request_id, None)
+    line.newest[request_id] = None
+    if len(line.newest) > NEWEST:
+        del line.newest[next(iter(line.newest))]
 
 
 def _note_wait(hour: Hour, seconds: float) -> None:
@@ -206,13 +234,12 @@ def _hours(line: Line, first: int) -> tuple[Hour, ...]:
 
 
 def _rank(line: Line, first: int) -> tuple[bool, int, int]:
-    failed = sum(hour.failed for number, hour in line.hours.items() if number >= first)
-    newest = max(line.hours, default=0)
-    return failed > 0, newest, line.last_ms
+    return line.failed_hour >= first, line.newest_hour, line.last_ms
 
 
 def _definition(line: Line, first: int) -> DefinitionDay:
     hours = _hours(line, first)
     sums = {name: sum(getattr(hour, name) for hour in hours) for name in ("started", "completed", "failed")}
     last_at = datetime.fromtimestamp(line.last_ms / 1000, UTC) if line.last_ms else None
-    return DefinitionDay(line.mid, line.customer_key, hours, **sums, last=line.last, last_at=last_at)
+    newest = tuple(reversed(line.newest))
+    return DefinitionDay(line.mid, line.customer_key, hours, **sums, last=line.last, last_at=last_at, newest=newest)

@@ -150,8 +150,9 @@ class Console:
         if request.method == "POST" and not is_same(form.get("csrf", ""), csrf_of(visitor.session)):
             raise WrongFormError
         self.feed.begin()
+        since = self.feed.position
         ask = self._ask(request, visitor, form)
-        return self._answer(ask, await run_in_threadpool(page, ask))
+        return self._answer(ask, await run_in_threadpool(page, ask), since)
 
     def _ask(self, request: Request, visitor: Visitor, form: Mapping[str, str]) -> Ask:
         query = request.url.query
@@ -167,12 +168,12 @@ class Console:
             path={name: str(value) for name, value in request.path_params.items()},
         )
 
-    def _answer(self, ask: Ask, made: Shown | Moved) -> Response:
+    def _answer(self, ask: Ask, made: Shown | Moved, since: str) -> Response:
         if isinstance(made, Moved):
             done = f"?{urlencode({'done': made.done})}" if made.done else ""
             return RedirectResponse(f"{self.prefix}{made.path}{done}", 303)
         values = {"ask": ask, "prefix": self.prefix, "done": DONE.get(ask.query.get("done", "")), **made.values}
-        values["is_away"] = self.feed.is_away
+        values |= {"is_away": self.feed.is_away, "since": since}
         return _html(render(made.template, values), made.status)
 
     async def _log_in(self, request: Request) -> Response:
@@ -188,7 +189,8 @@ class Console:
         if visitor is None:
             return Response(status_code=401)
         self.feed.begin()
-        return self._changes.answer(visitor, request.headers.get("last-event-id"))
+        last = request.headers.get("last-event-id") or request.query_params.get("since")
+        return self._changes.answer(visitor, last)
 
     async def _file(self, request: Request) -> Response:
         name = request.path_params["name"]

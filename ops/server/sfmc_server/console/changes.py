@@ -27,16 +27,16 @@ class Changes:
         self._feed, self._login, self._is_ending = feed, login, is_ending
 
     def answer(self, visitor: Visitor, last: str | None) -> Response:
-        """Begin a stream for one page; `last` is the id that it had last, and is compared with the newest one."""
+        """Begin a stream for one page; `last` is what it knows: events after it are news."""
         known = last if last is not None and _POSITION.fullmatch(last) else None
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(self.follow(visitor, known), headers=headers, media_type="text/event-stream")
 
     async def follow(self, visitor: Visitor, known: str | None) -> AsyncIterator[bytes]:
         """Yield messages until the login or the server ends."""
-        yield b"retry: 2000\n\n"
         seen = (known or self._feed.position, self._feed.is_away)
         spoken = time.monotonic()
+        yield b"retry: 2000\n\n"
         while not self._is_ending():
             now = (self._feed.position, self._feed.is_away)
             if now != seen and self._feed.is_whole:

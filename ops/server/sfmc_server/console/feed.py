@@ -11,6 +11,7 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.events import just_before
 from sfmc_import.operations.activity import HOURS, Activity
 from sfmc_import.ports import LedgerUnavailableError
+from sfmc_server.console.strays import Strays
 
 BATCH = 1000
 LOOK_SECONDS = 1.0
@@ -29,6 +30,7 @@ class Feed:
         self._access, self._is_ending = access, is_ending
         self._begun = threading.Lock()
         self.activity = Activity()
+        self.strays = Strays()
         self.position = ""
         """The id of the newest event that is counted."""
         self.is_whole = False

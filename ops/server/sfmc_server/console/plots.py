@@ -10,19 +10,21 @@ from sfmc_import.operations.activity import HOURS, Hour
 Point = float | None
 
 
-def bars(hours: Sequence[Hour], begin: datetime, name: str) -> Markup:
-    """Draw 24 bars: what completed, and on it what failed. An hour without an end has a thin line."""
+def bars(hours: Sequence[Hour], name: str) -> Markup:
+    """Draw 24 bars: what completed, and on it what failed. An hour without an end has a thin line.
+
+    A page has hundreds of them, so that each kind is one path.
+    """
     most = max((hour.completed + hour.failed for hour in hours), default=0) or 1
-    parts = []
+    paths: dict[str, list[str]] = {"good": [], "bad": [], "none": []}
     for place, hour in enumerate(hours):
         good, bad = (_height(number, most, 22) for number in (hour.completed, hour.failed))
-        at = begin + timedelta(hours=place)
-        title = f"{at:%H}:00 UTC: {hour.completed} completed, {hour.failed} failed"
-        shapes = [_rect(place * 6, 24 - good, 5, good, "good"), _rect(place * 6, 24 - good - bad, 5, bad, "bad")]
-        empty = _rect(place * 6, 23, 5, 1, "none")
-        parts.append(f"<g><title>{escape(title)}</title>{''.join(shapes) if good or bad else empty}</g>")
+        paths["good"] += [_bar(place, 24, good)] if good else []
+        paths["bad"] += [_bar(place, 24 - good, bad)] if bad else []
+        paths["none"] += [] if good or bad else [_bar(place, 24, 1)]
     completed, failed = (sum(getattr(hour, word) for hour in hours) for word in ("completed", "failed"))
     label = f"{name}, last 24 hours: {completed} completed, {failed} failed"
+    parts = (f'<path class="{tone}" d="{"".join(drawn)}"/>' for tone, drawn in paths.items() if drawn)
     return _svg(parts, 6 * HOURS, 24, label, "bars")
 
 
@@ -64,6 +66,10 @@ def strip(parts: Sequence[tuple[str, str, float]], name: str) -> Markup:
 
 def _height(value: int, most: int, full: int) -> float:
     return 0 if not value else max(2.0, full * value / most)
+
+
+def _bar(place: int, bottom: float, high: float) -> str:
+    return f"M{place * 6} {bottom:.4g}v-{high:.4g}h5v{high:.4g}z"
 
 
 def _rect(x: float, y: float, wide: float, high: float, tone: str) -> str:

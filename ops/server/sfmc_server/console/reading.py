@@ -8,7 +8,7 @@ import sfmc_transport.dead_letters as letters
 from sfmc_import.operations import actions, listing, requests
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.overview import overview as read_overview
-from sfmc_import.operations.unmatched import LOOKED_AT, unmatched_files
+from sfmc_import.operations.unmatched import LOOKED_AT
 from sfmc_import.operations.views import RequestView, time_of
 from sfmc_import.states import TERMINAL, UNFINISHED
 from sfmc_server.console.acting import offered
@@ -109,17 +109,15 @@ def definition(ask: Ask) -> Shown:
     view = listing.definition(ask.access, mid, key)
     now = _now(ask)
     day = ask.feed.activity.definition(view.mid, view.customer_key, now.timestamp())
-    begin = ask.feed.activity.day(now.timestamp()).begin
     follow_ups = requests.read_views(ask.access, view.follow_ups)
-    wanted = listing.Filter(mid=view.mid, customer_key=view.customer_key)
-    newest = listing.requests(ask.access, wanted, None, ROWS).items
-    values = {"view": view, "now": now, "day": day, "begin": begin, "follow_ups": follow_ups, "newest": newest}
+    newest = requests.read_views(ask.access, day.newest)
+    values = {"view": view, "now": now, "day": day, "follow_ups": follow_ups, "newest": newest}
     return Shown("definition.html", values | {"offered": offered})
 
 
 def unmatched(ask: Ask) -> Shown:
     """List files that start nothing."""
-    found = unmatched_files(ask.access.stream.backwards(LOOKED_AT))
+    found = ask.feed.strays.read(ask.access.stream)
     return Shown("unmatched.html", {"found": found[: PAGE * 10], "count": len(found), "looked_at": LOOKED_AT})
 
 
@@ -153,7 +151,7 @@ def search(ask: Ask) -> Shown | Moved:
     found = _found(ask, text, mid)
     if len(found) == 1:
         return Moved(request_path(found[0].request_id))
-    keys = [line for line in ask.feed.activity.definitions(_now(ask).timestamp(), 5000) if _is_like(line, text)][:PAGE]
+    keys = ask.feed.activity.definitions_like(text, PAGE)
     known = _known_definition(ask, mid, text)
     values = {"text": text, "items": found, "keys": keys, "known": known, "now": _now(ask), "offered": offered}
     return Shown("search.html", values, 200 if found or keys or known else 404)
@@ -171,10 +169,6 @@ def _known_definition(ask: Ask, mid: str, key: str) -> listing.DefinitionView | 
         return listing.definition(ask.access, mid, key)
     except NotFoundError:
         return None
-
-
-def _is_like(line: Any, text: str) -> bool:
-    return text.lower() in line.customer_key.lower()
 
 
 def _now(ask: Ask) -> Any:

@@ -2,12 +2,12 @@
 // Everything works without it; then a page is as old as its last reload.
 "use strict";
 (() => {
-  const LEAST_MS = 1500, OLD_MS = 30000;
+  const LEAST_MS = 1500, OLD_MS = 30000, SHARE = 20;
   const main = document.getElementById("main");
   const live = document.getElementById("live");
   const away = document.getElementById("away");
   const said = document.getElementById("said");
-  let asked = 0, timer = 0, source = null, seen = Date.now();
+  let asked = 0, took = 0, timer = 0, source = null, seen = Date.now();
 
   const tell = (text) => { live.textContent = text; };
   const isBusy = () => {
@@ -42,7 +42,10 @@
       const answer = await fetch(location.href, { credentials: "same-origin", headers: { accept: "text/html" } });
       if (answer.status === 401) { location.reload(); return; }
       if (answer.status === 503) { setAway(true); plan(5000); return; }
-      const made = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const text = await answer.text();
+      // A page that costs much is asked for less often.
+      took = Date.now() - asked;
+      const made = new DOMParser().parseFromString(text, "text/html");
       const fresh = made.getElementById("main");
       if (!fresh || isBusy()) return;
       const place = placeOf(document.activeElement);
@@ -58,7 +61,7 @@
   }
   function plan(ms) {
     if (timer) return;
-    timer = setTimeout(renew, Math.max(ms, asked + LEAST_MS - Date.now(), 0));
+    timer = setTimeout(renew, Math.max(ms, asked + Math.max(LEAST_MS, SHARE * took) - Date.now(), 0));
   }
   function listen() {
     if (source || document.hidden) return;
