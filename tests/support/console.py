@@ -26,7 +26,7 @@ MID = "510001234"
 class Person:
     """A browser without scripts: it keeps cookies, follows no redirect, and fills in forms."""
 
-    http: AppClient
+    http: AppClient | httpx.Client
     prefix: str = ""
     cookies: dict[str, str] = field(default_factory=dict)
 
@@ -62,7 +62,7 @@ class World:
     """The console, and who may use it."""
 
     app: FastAPI
-    http: AppClient
+    http: AppClient | httpx.Client
     access: ReadAccess
     client: Client
     console: console.Console

@@ -1,4 +1,4 @@
-"""Makes the pictures of ops/docs/console: `python -m tests.support.console_pictures FOLDER [NAME …]`."""
+"""Makes pictures of the console: `python -m tests.support.console_pictures FOLDER [NAME …]`; `docs` for its page."""
 
 import sys
 from collections.abc import Iterator
@@ -28,6 +28,14 @@ PAGES = {
     "start": "/start?customer_key=Daily_Orders",
     "login": "/login",
 }
+DOCS = (
+    ("overview", "overview", "light", 1180, 1000),
+    ("resolve", "resolve", "light", 760, 620),
+    ("request-narrow", "request", "dark", 360, 860),
+    ("definition-narrow", "definition", "light", 360, 860),
+)
+"""Name, page, scheme, width and height of those in ops/docs/console."""
+
 SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
 
 
@@ -49,9 +57,24 @@ def log_in(page: Any, url: str, token: str) -> None:
     page.wait_for_selector("h1")
 
 
+def for_docs(folder: Path) -> None:
+    """Make those of ops/docs/console."""
+    with sample() as (url, token, requests), browser() as running:
+        for name, page_name, scheme, wide, high in DOCS:
+            page = running.new_page(viewport={"width": wide, "height": high}, color_scheme=scheme)
+            log_in(page, url, token)
+            page.wait_for_timeout(1500)
+            page.goto(url + PAGES[page_name].format(**requests))
+            page.wait_for_selector("#live:text('Live')")
+            page.screenshot(path=folder / f"{name}.png", full_page=name == "overview")
+
+
 def main(folder: Path, only: list[str]) -> None:
     """Make them, each wide and narrow, light and dark."""
     folder.mkdir(parents=True, exist_ok=True)
+    if only == ["docs"]:
+        for_docs(folder)
+        return
     with sample() as (url, token, requests), browser() as running:
         for size, scheme in product(SIZES, ("light", "dark")):
             wide, high = SIZES[size]

@@ -6,7 +6,7 @@ import pytest
 
 from sfmc_server.console.application import GET
 from tests.support.console import MID, World
-from tests.support.console_data import busy, many, past_day
+from tests.support.console_data import KEYS, busy, many, past_day
 
 PLAIN = [path for path in GET if "{" not in path and path not in {"/search", "/definition"}]
 
@@ -47,7 +47,7 @@ def test_an_operator_reads_what_will_happen_and_cancels(world: World) -> None:
 
 @pytest.fixture
 def found(world: World) -> dict[str, str]:
-    past_day(world.access)
+    past_day(world.access, 1, KEYS[:3])
     requests = busy(world.access)
     world.console.feed.read()
     return requests
