@@ -34,8 +34,9 @@ def test_an_operator_starts_an_import_at_the_console_and_sees_how_it_ends_and_wh
             waits = eventually(lambda: wait_in(person.see(second).text), 60, "the page says why it waits")
 
             assert "MaxImportFrequency" in waits
-            assert second.partition("?")[0] in person.see("/").text
-            cancelled = person.send(f"{second.partition('?')[0]}/cancel", {"reason": "not today"})
+            request = second.partition("&")[0].removeprefix("/request?id=")
+            assert f"/request?id={request}" in person.see("/").text
+            cancelled = person.send(f"/request/cancel?id={request}", {"reason": "not today"})
             assert "not today" in person.see(cancelled.headers["location"]).text
         log = stack.log_of(child).read_text()
         assert token not in log

@@ -15,12 +15,12 @@ from tests.support.served_app import served
 
 PAGES = {
     "overview": "/",
-    "request": "/requests/{deferred}",
-    "failed": "/requests/{failed}",
+    "request": "/request?id={deferred}",
+    "failed": "/request?id={failed}",
     "requests": "/requests",
     "definition": "/definition?mid=510001234&customer_key=Daily_Orders",
     "definitions": "/definitions",
-    "resolve": "/requests/{unknown}/resolve",
+    "resolve": "/request/resolve?id={unknown}",
     "unmatched": "/unmatched",
     "letters": "/dead-letters",
     "pauses": "/pauses",

@@ -23,7 +23,7 @@ def confirmed(person: Person, path: str, **fields: str) -> str:
 
 def test_a_request_that_waits_for_its_turn_is_forced_with_a_reason(world: World, found: dict[str, str]) -> None:
     person = world.person("operator")
-    path = f"/requests/{found['deferred']}/force"
+    path = f"/request/force?id={found['deferred']}"
 
     assert "One run at a time still holds" in person.see(path).text
     assert person.send(path, {"reason": " "}).status_code == 422
@@ -33,13 +33,13 @@ def test_a_request_that_waits_for_its_turn_is_forced_with_a_reason(world: World,
 
 def test_a_failed_request_is_replayed_once_however_often_the_form_is_sent(world: World, found: dict[str, str]) -> None:
     person = world.person("operator")
-    path = f"/requests/{found['failed']}/replay"
+    path = f"/request/replay?id={found['failed']}"
     page = person.see(path).text
     hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.partition("<main")[2]))
     places = {person.ask("POST", path, data=hidden).headers["location"] for _ in range(3)}
 
     assert len(places) == 1
-    new = places.pop().partition("?")[0].removeprefix("/requests/")
+    new = places.pop().partition("&")[0].removeprefix("/request?id=")
     assert requests.show(world.access, new).replays == found["failed"]
 
 
@@ -47,7 +47,7 @@ def test_an_imported_file_is_replayed_only_with_a_reason_and_the_page_says_that_
     world: World, found: dict[str, str]
 ) -> None:
     person = world.person("operator")
-    path = f"/requests/{found['done']}/replay"
+    path = f"/request/replay?id={found['done']}"
 
     assert "although it was imported" in person.see(path).text
     assert person.send(path, {}).status_code == 422
@@ -56,7 +56,7 @@ def test_an_imported_file_is_replayed_only_with_a_reason_and_the_page_says_that_
 
 def test_an_unknown_start_is_resolved_and_the_second_operator_learns_it(world: World, found: dict[str, str]) -> None:
     person, other = world.person("operator"), world.person("operator")
-    path = f"/requests/{found['unknown']}/resolve"
+    path = f"/request/resolve?id={found['unknown']}"
     page = other.see(path).text
     both = {"what": "started", "unchecked": "1", "reason": "seen there"}
 
@@ -72,7 +72,7 @@ def test_an_unknown_start_is_resolved_and_the_second_operator_learns_it(world: W
 def test_an_action_that_does_not_fit_is_refused_before_anything_is_asked(
     world: World, found: dict[str, str], action: str
 ) -> None:
-    answer = world.person("operator").see(f"/requests/{found['done']}/{action}")
+    answer = world.person("operator").see(f"/request/{action}?id={found['done']}")
 
     assert answer.status_code == (404 if action == "nonsense" else 409)
 
@@ -110,7 +110,7 @@ def test_a_start_says_what_is_in_its_way_and_is_recorded_once(world: World, foun
     hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', asked.text.partition("<main")[2]))
     places = {person.ask("POST", "/start", data=hidden).headers["location"] for _ in range(2)}
 
-    assert f"/requests/{found['running']}" in asked.text
+    assert f"/request?id={found['running']}" in asked.text
     assert "The window is closed until" in asked.text
     assert len(places) == 1
     page = person.see(places.pop()).text

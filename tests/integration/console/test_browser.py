@@ -15,10 +15,11 @@ WHY = missing()
 pytestmark = pytest.mark.skipif(WHY is not None, reason=WHY or "")
 
 PAGES = (
-    "/", "/requests", "/requests?list=failures", "/requests/{deferred}", "/requests/{failed}", "/requests/{bad_name}",
-    "/requests/{unknown}/resolve", "/requests/{done}/replay", "/definitions", "/definitions?list=all",
+    "/", "/requests", "/requests?list=failures", "/request?id={deferred}", "/request?id={failed}",
+    "/request?id={bad_name}", "/request/resolve?id={unknown}", "/request/replay?id={done}", "/definitions",
+    "/definitions?list=all",
     f"/definition?mid={MID}&customer_key=Daily_Orders", "/unmatched", "/dead-letters", "/pauses", "/pause",
-    f"/pause?mid={MID}&customer_key=Stock_Levels", "/search?q=Daily", "/search?q=nothing", "/start", "/requests/none",
+    f"/pause?mid={MID}&customer_key=Stock_Levels", "/search?q=Daily", "/search?q=nothing", "/start", "/request?id=none",
 )  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def test_everything_is_done_by_keyboard(site: Site) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Go to the content"
     page.keyboard.press("Enter")
-    page.goto(f"{site.url}/requests/{site.found['queued']}")
+    page.goto(f"{site.url}/request?id={site.found['queued']}")
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.textContent") == "Cancel":
@@ -141,7 +142,7 @@ def test_a_form_that_is_being_filled_in_is_left_alone(site: Site) -> None:
 def test_a_page_without_scripts_shows_and_does_everything(site: Site) -> None:
     page = site.page(java_script_enabled=False)
     assert page.is_visible("text=Not live: reload to see what is new")
-    page.goto(f"{site.url}/requests/{site.found['queued']}/cancel")
+    page.goto(f"{site.url}/request/cancel?id={site.found['queued']}")
     page.click("button:text('Cancel')")
     assert page.is_visible("text=The request is cancelled.")
 

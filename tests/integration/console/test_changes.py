@@ -90,13 +90,13 @@ def test_while_redis_is_away_the_pages_say_so_and_come_back_by_themselves(own_va
         own_valkey.kill()
         eventually(lambda: feed.is_away, 30, "the feed notices that Redis is away")
 
-        for path in ("/", f"/requests/{request}", "/unmatched", "/login"):
+        for path in ("/", f"/request?id={request}", "/unmatched", "/login"):
             answer = person.see(path)
             assert answer.status_code == (200 if path == "/login" else 503)
         away = person.see("/")
         assert ("Redis does not answer" in away.text, away.headers["retry-after"]) == (True, "5")
         assert '<meta http-equiv="refresh" content="5">' in away.text
-        refused = person.ask("POST", f"/requests/{request}/cancel", data={"csrf": "x"})
+        refused = person.ask("POST", f"/request/cancel?id={request}", data={"csrf": "x"})
         assert (refused.status_code, "Nothing was changed" in refused.text) == (503, True)
         assert b"event: away" in page.hear(b"event: away")
 

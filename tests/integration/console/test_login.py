@@ -46,7 +46,7 @@ def test_a_viewer_changes_nothing(world: World, path: str) -> None:
 def test_a_viewer_is_shown_no_way_to_change_something(world: World) -> None:
     request = world.submit()
     person = world.person("viewer")
-    for path in ("/", f"/requests/{request}", "/pauses", "/requests"):
+    for path in ("/", f"/request?id={request}", "/pauses", "/requests"):
         page = person.see(path)
         assert page.status_code == 200
         assert "/cancel" not in page.text
@@ -135,7 +135,7 @@ def test_a_link_from_another_site_is_asked_for_once_more_so_that_the_strict_cook
     assert '<meta http-equiv="refresh" content="0; url=/requests?state=rejected">' in answer.text
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/console/static/console.css", "/requests/none", "/console/changes"])
+@pytest.mark.parametrize("path", ["/", "/login", "/console/static/console.css", "/request?id=none", "/console/changes"])
 def test_every_answer_forbids_what_is_not_ours(world: World, path: str) -> None:
     headers = Person(world.http).see(path).headers
 

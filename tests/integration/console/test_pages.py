@@ -8,7 +8,7 @@ from sfmc_server.console.application import GET
 from tests.support.console import MID, World
 from tests.support.console_data import KEYS, busy, many, past_day
 
-PLAIN = [path for path in GET if "{" not in path and path not in {"/search", "/definition"}]
+PLAIN = [path for path in GET if "{" not in path and path not in {"/search", "/request", "/definition"}]
 
 
 @pytest.mark.parametrize("path", [*PLAIN, "/requests?list=failures", "/definitions?list=all"])
@@ -23,23 +23,23 @@ def test_each_page_can_be_opened_when_nothing_has_happened_yet(world: World, pat
 def test_a_request_is_on_the_overview_with_why_it_waits_and_has_a_page_with_its_life(world: World) -> None:
     request = world.submit(name="new orders.csv")
     person = world.person("operator")
-    overview, page = person.see("/"), person.see(f"/requests/{request}")
+    overview, page = person.see("/"), person.see(f"/request?id={request}")
 
     assert "new orders.csv" in overview.text
     assert "It waits for a worker to take it." in overview.text
     assert (page.status_code, "accepted" in page.text) == (200, True), page.text
-    assert f'href="/requests/{request}/cancel"' in page.text
+    assert f'href="/request/cancel?id={request}"' in page.text
 
 
 def test_an_operator_reads_what_will_happen_and_cancels(world: World) -> None:
     request = world.submit()
     person = world.person("operator")
-    path = f"/requests/{request}/cancel"
+    path = f"/request/cancel?id={request}"
     confirm = person.see(path)
     done = person.send(path, {"reason": "wrong file"})
 
     assert "Its file counts as handled" in confirm.text
-    assert (done.status_code, done.headers["location"]) == (303, f"/requests/{request}?done=cancelled")
+    assert (done.status_code, done.headers["location"]) == (303, f"/request?id={request}&done=cancelled")
     after = person.see(done.headers["location"]).text
     assert "The request is cancelled." in after
     assert "operator ann" in after
@@ -68,7 +68,7 @@ def test_the_overview_shows_failures_before_what_runs_and_what_waits_and_why(
 
 def test_a_name_that_is_markup_or_turns_the_text_round_is_shown_harmless(world: World, found: dict[str, str]) -> None:
     person = world.person("operator")
-    for path in ("/", "/requests", f"/requests/{found['bad_name']}", f"/requests/{found['bad_name']}/cancel"):
+    for path in ("/", "/requests", f"/request?id={found['bad_name']}", f"/request/cancel?id={found['bad_name']}"):
         page = person.see(path).text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202egnp.csv" in page
         assert "<script>alert" not in page
@@ -82,9 +82,9 @@ def test_a_name_that_is_markup_or_turns_the_text_round_is_shown_harmless(world: 
 def test_a_search_that_finds_one_request_shows_it(world: World, found: dict[str, str], text: str, word: str) -> None:
     person = world.person("viewer")
 
-    assert person.ask("GET", "/search", params={"q": text}).headers["location"] == f"/requests/{found[word]}"
+    assert person.ask("GET", "/search", params={"q": text}).headers["location"] == f"/request?id={found[word]}"
     by_id = person.ask("GET", "/search", params={"q": found[word]})
-    assert by_id.headers["location"] == f"/requests/{found[word]}"
+    assert by_id.headers["location"] == f"/request?id={found[word]}"
 
 
 def test_a_search_finds_definitions_by_a_part_of_their_key_and_says_when_there_is_nothing(
@@ -120,7 +120,7 @@ def test_a_definition_says_who_holds_it_until_when_its_window_is_closed_and_what
 ) -> None:
     page = world.person("operator").see(f"/definition?mid={MID}&customer_key=Daily_Orders").text
 
-    assert f'href="/requests/{found["running"]}"' in page
+    assert f'href="/request?id={found["running"]}"' in page
     assert "closed until" in page
     assert "orders_2026-11-27_b.csv" in page
 
@@ -128,15 +128,16 @@ def test_a_definition_says_who_holds_it_until_when_its_window_is_closed_and_what
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/requests/none", 404),
-        ("/requests/%00", 404),
+        ("/request?id=none", 404),
+        ("/request?id=%00", 404),
         ("/definition?mid=1&customer_key=none", 404),
         ("/definition", 404),
+        ("/request", 404),
         ("/dead-letters/1-1", 404),
         ("/dead-letters/nonsense", 404),
         ("/requests?cursor=nonsense", 422),
         ("/dead-letters?cursor=x", 422),
-        ("/requests/a/nonsense", 404),
+        ("/request/nonsense?id=a", 404),
         ("/pause?mid=abc", 422),
         ("/search?" + "&".join(f"a{number}=1" for number in range(99)), 422),
     ],
@@ -167,3 +168,16 @@ def test_a_body_that_is_too_large_or_no_form_is_refused(world: World) -> None:
 
     assert person.ask("POST", "/pause", data={"reason": "x" * 40_000}).status_code == 413
     assert person.ask("POST", "/pause", json={"reason": "x"}).status_code == 415
+
+
+@pytest.mark.parametrize("request_id", ["a/cancel", "..", ".", "a//b", "x+y=z@1:2", "pause/../../login"])
+def test_a_request_with_an_unusual_id_has_its_page_and_its_actions(world: World, request_id: str) -> None:
+    world.submit(request_id=request_id)
+    person = world.person("operator")
+    links = re.findall(r'href="(/request[/?][^"]+)"', person.see("/requests").text)
+    assert [link.partition("?")[0] for link in links] == ["/request", "/request/cancel"]
+
+    shown, confirm = (person.see(link) for link in links)
+    assert (shown.status_code, confirm.status_code) == (200, 200)
+    assert person.send(links[1], {}).status_code == 303
+    assert "cancelled" in person.see(links[0]).text

@@ -11,7 +11,8 @@ from sfmc_import.operations import actions, listing, requests, resolving, resumi
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import RequestView, time_of
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
-from sfmc_server.console.asking import Ask, Moved, Shown, request_path
+from sfmc_server.console.asking import Ask, Moved, Shown
+from sfmc_server.console.paths import request_path
 
 MAX_TEXT = 1024
 
@@ -123,7 +124,7 @@ def offered(view: RequestView) -> list[tuple[str, str]]:
 def confirm(ask: Ask) -> Shown:
     """Show what an action on a request will do, with the form that does it."""
     ask.check_operator()
-    action, view = _action(ask), requests.show(ask.access, ask.path["request_id"])
+    action, view = _action(ask), requests.show(ask.access, ask.given("id") or "")
     _check_fits(ask, view)
     needs_reason = action.needs_reason or (ask.path["action"] == "replay" and _needs_force(view))
     values = {"view": view, "name": ask.path["action"], "action": action, "effects": action.effects(view)}
@@ -133,7 +134,7 @@ def confirm(ask: Ask) -> Shown:
 def act(ask: Ask) -> Moved:
     """Do it, unless the request has moved on since the form was shown."""
     ask.check_operator()
-    action, view = _action(ask), requests.show(ask.access, ask.path["request_id"])
+    action, view = _action(ask), requests.show(ask.access, ask.given("id") or "")
     if ask.form.get("seen") != seen(view):
         text = f"request {view.request_id} has moved on: it is {view.state} now, and nothing was done"
         raise ConflictError(text, "look at it again", view.state)

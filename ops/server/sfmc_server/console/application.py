@@ -36,8 +36,8 @@ log = structlog.get_logger("sfmc_server.console")
 GET: Mapping[str, Page] = {
     "/": reading.overview,
     "/requests": reading.request_list,
-    "/requests/{request_id}": reading.request,
-    "/requests/{request_id}/{action}": acting.confirm,
+    "/request": reading.request,
+    "/request/{action}": acting.confirm,
     "/definitions": reading.definitions,
     "/definition": reading.definition,
     "/unmatched": reading.unmatched,
@@ -50,7 +50,7 @@ GET: Mapping[str, Page] = {
     "/start": acting.start_form,
 }
 POST: Mapping[str, Page] = {
-    "/requests/{request_id}/{action}": acting.act,
+    "/request/{action}": acting.act,
     "/dead-letters/{letter_id}/{action}": acting.letter_act,
     "/pause": acting.pause,
     "/resume": acting.resume,
@@ -170,7 +170,7 @@ class Console:
 
     def _answer(self, ask: Ask, made: Shown | Moved, since: str) -> Response:
         if isinstance(made, Moved):
-            done = f"?{urlencode({'done': made.done})}" if made.done else ""
+            done = f"{'&' if '?' in made.path else '?'}{urlencode({'done': made.done})}" if made.done else ""
             return RedirectResponse(f"{self.prefix}{made.path}{done}", 303)
         values = {"ask": ask, "prefix": self.prefix, "done": DONE.get(ask.query.get("done", "")), **made.values}
         values |= {"is_away": self.feed.is_away, "since": since}

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
-from urllib.parse import quote
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
@@ -82,14 +81,3 @@ def csrf_of(secret: str) -> str:
 def is_same(given: str, expected: str) -> bool:
     """Compare in the same time for any wrong value."""
     return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
-
-
-def local_path(given: str | None) -> str:
-    """Give where to go after the login; an address of another host becomes the first page."""
-    is_local = given is not None and given.startswith("/") and given[1:2] not in {"/", "\\"}
-    return given if given is not None and is_local and given.isprintable() and given.isascii() else "/"
-
-
-def request_path(request_id: str, action: str = "") -> str:
-    """Give the address of a request, or of an action on it."""
-    return f"/requests/{quote(request_id, safe='')}" + (f"/{action}" if action else "")

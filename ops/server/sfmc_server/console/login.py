@@ -10,7 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.operations import sessions, tokens
-from sfmc_server.console.asking import WrongFormError, csrf_of, is_same, local_path
+from sfmc_server.console.asking import WrongFormError, csrf_of, is_same
+from sfmc_server.console.paths import local_path
 from sfmc_server.console.rendering import render
 
 COOKIE = "sfmc_console"

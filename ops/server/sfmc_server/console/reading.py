@@ -12,8 +12,9 @@ from sfmc_import.operations.unmatched import LOOKED_AT
 from sfmc_import.operations.views import RequestView, time_of
 from sfmc_import.states import TERMINAL, UNFINISHED
 from sfmc_server.console.acting import offered
-from sfmc_server.console.asking import Ask, Moved, Shown, request_path
+from sfmc_server.console.asking import Ask, Moved, Shown
 from sfmc_server.console.life import steps
+from sfmc_server.console.paths import request_path
 from sfmc_server.console.rendering import age, moment
 
 ROWS = 20
@@ -56,7 +57,7 @@ def request_list(ask: Ask) -> Shown:
 
 def request(ask: Ask) -> Shown:
     """Show one request: where it stands, why it waits, its whole life."""
-    view = requests.show(ask.access, ask.path["request_id"])
+    view = requests.show(ask.access, ask.given("id") or "")
     events = [event for event, _ in zip(requests.life(ask.access, view), range(MAX_EVENTS), strict=False)]
     now = _now(ask)
     life = steps(events, now, is_over=view.is_finished and view.state != "start_unknown")

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from sfmc_import.display import json_escaped, one_line
 from sfmc_import.waiting import REASONS
 from sfmc_server.console import plots
+from sfmc_server.console.paths import request_path
 
 STATIC = {
     name: (files("sfmc_server.console") / "static" / name).read_bytes()
@@ -111,6 +112,7 @@ def _made() -> Environment:
         columns=plots.columns,
         curves=plots.curves,
         strip=plots.strip,
+        request_path=request_path,
     )
     return made
 
