@@ -131,8 +131,9 @@ def busy(access: ReadAccess) -> dict[str, str]:
         file = {"location": "/drop/in", "name": name, "fingerprint": seen}
         detail = {"mid": MID, "file": file, "text": "no definition matches", "reason": "no_match"}
         day.ledger.report(seen, "unrouted", MID, name, detail)
-    why = {"queue": "imports", "detail": "customer_key is missing", "once": ("x", 60)}
-    letters.add(access.broker, access.broker_keys, b'{"no": "message"}', **why)
+    keys = access.broker_keys
+    why = {"queue": "imports", "detail": "customer_key is missing", "once": (f"{keys.dead_letters}.sample", 60)}
+    letters.add(access.broker, keys, b'{"no": "message"}', **why)
     return day.found
 
 

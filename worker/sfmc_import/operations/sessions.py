@@ -9,8 +9,10 @@ from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.schema import SESSION
 from sfmc_import.operations import tokens
 
-SECONDS = LedgerSettings().session_ttl
-"""How long a login lasts."""
+
+def seconds() -> float:
+    """Give how long a login lasts."""
+    return LedgerSettings().session_ttl
 
 
 def begin(access: ReadAccess, token: str) -> str | None:
@@ -19,7 +21,7 @@ def begin(access: ReadAccess, token: str) -> str | None:
         return None
     session = secrets.token_urlsafe(32)
     with redis_errors():
-        access.client.set(_key(access, session), tokens.digest(token), px=round(SECONDS * 1000))
+        access.client.set(_key(access, session), tokens.digest(token), px=round(seconds() * 1000))
     return session
 
 

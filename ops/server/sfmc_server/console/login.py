@@ -18,7 +18,6 @@ COOKIE = "sfmc_console"
 BEFORE = "sfmc_login"
 """The cookie of a browser that has not logged in: its form must have what belongs to it."""
 
-SECONDS = round(sessions.SECONDS)
 MAX_TOKEN = 256
 ROLES = frozenset({"viewer", "operator"})
 
@@ -78,7 +77,7 @@ class Login:
             return self._form(then, "unknown", 401)
         log.info("console_login", name=user.name, role=user.role)
         answer = RedirectResponse(f"{self._prefix}{then}", 303)
-        self._set(answer, COOKIE, session, SECONDS)
+        self._set(answer, COOKIE, session, round(sessions.seconds()))
         self._set(answer, BEFORE, "", 0)
         return answer
 
