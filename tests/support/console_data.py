@@ -10,7 +10,6 @@ from uuid import UUID
 
 import orjson
 
-import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.opening import open_ledger
@@ -18,6 +17,7 @@ from sfmc_import.operations import actions
 from sfmc_import.processes import Process
 from sfmc_import.request import FileInfo, StartRequest
 from sfmc_import.runs import Run
+from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from tests.contract.ledger.scenario import Scenario
 
 MID = "510001234"
@@ -114,6 +114,10 @@ class _Day:
         self.scenario.claim(self.arrives("deferred", "Daily_Orders", "orders_2026-11-27_b.csv"))
         limited = NotApplied("17", "Rate Limited", account_wide=True)
         self.ledger.retry(self.scenario.go(self.arrives("retrying", "Loyalty_Points", "points.csv")), limited, 90)
+        paused = self.arrives("paused", "Stock_Levels", "stock_2026-11-28.csv")
+        # The first claim sees that nothing is in its way, the second one the pause.
+        self.scenario.claim(paused)
+        self.scenario.claim(paused)
         self.arrives("queued", "Daily_Contacts", "contacts 2026-11-28.csv", source="sftp-drop")
         self.arrives("bad_name", "Daily_Contacts", "<script>alert(1)</script>\u202egnp.csv")
 
@@ -124,16 +128,15 @@ def busy(access: ReadAccess) -> dict[str, str]:
     for kind in ("worker", "beat"):
         day.ledger.present(Process(kind=kind, name="host", id=kind))  # type: ignore[arg-type]
     day.ended()
-    day.unfinished()
     actions.pause(access, actions.scope_of(MID, "Stock_Levels"), "ann", "the warehouse sends wrong stock, see INC-4711")
+    day.unfinished()
     for name in ("stray.csv", "report <final>.pdf"):
         seen = _fingerprint(name)
         file = {"location": "/drop/in", "name": name, "fingerprint": seen}
         detail = {"mid": MID, "file": file, "text": "no definition matches", "reason": "no_match"}
         day.ledger.report(seen, "unrouted", MID, name, detail)
-    keys = access.broker_keys
-    why = {"queue": "imports", "detail": "customer_key is missing", "once": (f"{keys.dead_letters}.sample", 60)}
-    letters.add(access.broker, keys, b'{"no": "message"}', **why)
+    letters = SourceDeadLetters(access.broker, access.broker_keys)
+    assert letters.add("drop", "record-1", b'{"no": "message"}', "customer_key is missing")
     return day.found
 
 

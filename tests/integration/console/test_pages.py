@@ -181,3 +181,26 @@ def test_a_request_with_an_unusual_id_has_its_page_and_its_actions(world: World,
     assert (shown.status_code, confirm.status_code) == (200, 200)
     assert person.send(links[1], {}).status_code == 303
     assert "cancelled" in person.see(links[0]).text
+
+
+def test_a_request_that_waits_for_a_pause_has_the_words_of_the_operator_and_no_made_up_end(
+    world: World, found: dict[str, str]
+) -> None:
+    person = world.person("viewer")
+    page = person.see(f"/request?id={found['paused']}").text
+    why = page.partition("Why it waits: paused")[2].partition("</section>")[0]
+
+    assert "the warehouse sends wrong stock, see INC-4711" in why
+    assert "until somebody ends it" in why
+    assert " (in " not in why
+    assert ">the pause ends</a>" in person.see("/").text
+
+
+def test_what_waits_is_shown_behind_hundreds_of_runs_that_are_asked_for_first(world: World) -> None:
+    keys, ids = world.access.keys, [f"run-{number}" for number in range(700)]
+    for key in (keys.due, keys.follows):
+        world.access.client.zadd(key, dict.fromkeys(ids, 1))
+        world.access.client.expire(key, 600)
+    request = world.submit()
+
+    assert f"/request?id={request}" in world.person("viewer").see("/").text

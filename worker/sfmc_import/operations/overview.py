@@ -10,8 +10,9 @@ from sfmc_import.operations import actions, requests
 from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
 from sfmc_transport import dead_letters, queues
 
-LOOKED_AT = 200
-"""How many of the requests that are due next are looked at for those that wait."""
+LOOKED_AT = 5000
+CHUNK = 500
+"""How many of the requests that are due next are looked at for those that wait, and how many at once."""
 
 
 class CountsView(View):
@@ -63,8 +64,20 @@ def running(access: ReadAccess, limit: int = 20) -> list[RequestView]:
 
 def waiting(access: ReadAccess, limit: int = 20) -> list[RequestView]:
     """Give the requests that have not started and are due next."""
-    views = requests.read_views(access, _first(access, access.keys.due, LOOKED_AT))
-    return [view for view in views if view.state != "started"][:limit]
+    found: list[str] = []
+    for begin in range(0, LOOKED_AT, CHUNK):
+        ids = _first(access, access.keys.due, CHUNK, begin)
+        found += _not_followed(access, ids)
+        if len(found) >= limit or len(ids) < CHUNK:
+            break
+    return requests.read_views(access, found[:limit])
+
+
+def _not_followed(access: ReadAccess, ids: list[str]) -> list[str]:
+    with redis_errors(), access.client.pipeline(transaction=False) as pipe:
+        for request_id in ids:
+            pipe.zscore(access.keys.follows, request_id)
+        return [request_id for request_id, at in zip(ids, pipe.execute(), strict=True) if at is None]
 
 
 def counts(access: ReadAccess) -> CountsView:
@@ -102,7 +115,7 @@ def _queue(access: ReadAccess) -> dict[str, int]:
         }
 
 
-def _first(access: ReadAccess, key: str, count: int) -> list[str]:
+def _first(access: ReadAccess, key: str, count: int, begin: int = 0) -> list[str]:
     with redis_errors():
         client: Any = access.client
-        return [name.decode() for name in client.zrange(key, 0, count - 1)]
+        return [name.decode() for name in client.zrange(key, begin, begin + count - 1)]

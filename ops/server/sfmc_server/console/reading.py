@@ -9,7 +9,7 @@ from sfmc_import.operations import actions, listing, requests
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.overview import overview as read_overview
 from sfmc_import.operations.unmatched import LOOKED_AT
-from sfmc_import.operations.views import RequestView, time_of
+from sfmc_import.operations.views import PauseView, RequestView, time_of
 from sfmc_import.states import TERMINAL, UNFINISHED
 from sfmc_server.console.acting import offered
 from sfmc_server.console.asking import Ask, Moved, Shown
@@ -63,7 +63,15 @@ def request(ask: Ask) -> Shown:
     life = steps(events, now, is_over=view.is_finished and view.state != "start_unknown")
     parts = [(f"{each.between}: {age(each.seconds)}", each.tone, each.seconds) for each in life if each.seconds]
     values = {"view": view, "life": life, "now": now, "parts_of_life": parts, "facts": _facts(view), "offered": offered}
-    return Shown("request.html", values)
+    return Shown("request.html", values | {"paused": _pauses_of(ask, view)})
+
+
+def _pauses_of(ask: Ask, view: RequestView) -> list[PauseView]:
+    """Give what pauses a request that waits for it: words and end are those of the operator."""
+    if view.waiting is None or view.waiting.reason != "paused":
+        return []
+    scopes = {actions.scope_of(*names) for names in ((None, None), (view.mid, None), (view.mid, view.customer_key))}
+    return [each for each in actions.pauses(ask.access) if each.scope in scopes]
 
 
 def _facts(view: RequestView) -> list[tuple[str, Any]]:
