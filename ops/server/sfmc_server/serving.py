@@ -42,6 +42,7 @@ from sfmc_server.authentication import (
     read_secrets,
 )
 from sfmc_server.connection import TimedConnection
+from sfmc_server.console import application as console
 from sfmc_server.fetching import Fetch, HttpsFetcher
 from sfmc_server.google import GoogleTokens, KeySet
 from sfmc_server.push_source import PushSource
@@ -79,7 +80,12 @@ def run_serve(host: str, port: int, *, as_json: bool) -> None:
         )
         client = stack.enter_context(Client.from_settings(settings))
         access = ReadAccess(settings)
-        received = serve(sources, redis, listening, lambda app, is_ending: api.add_to(app, access, client, is_ending))
+
+        def add(app: FastAPI, is_ending: Callable[[], bool]) -> None:
+            api.add_to(app, access, client, is_ending)
+            console.add_to(app, access, client, is_ending)
+
+        received = serve(sources, redis, listening, add)
     log.info("server_ended")
     if signal.SIGINT in received:
         raise KeyboardInterrupt

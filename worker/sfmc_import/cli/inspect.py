@@ -12,12 +12,13 @@ from sfmc_import.cli.folder_lines import watcher_lines
 from sfmc_import.cli.naming import check_key, check_known, check_types
 from sfmc_import.cli.operate import pause_line, until_text
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines, seconds
-from sfmc_import.cli.unmatched import LOOKED_AT, describe_unmatched, unmatched_files
+from sfmc_import.cli.unmatched import describe_unmatched
 from sfmc_import.display import Coloured
 from sfmc_import.events import ENDS, Entry, Event, just_before, kind, line
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.operations import actions, requests
+from sfmc_import.operations.unmatched import LOOKED_AT, unmatched_files
 from sfmc_import.operations.views import RequestView, View
 from sfmc_import.states import AS_EXPECTED
 from sfmc_transport import dead_letters, queues

@@ -41,6 +41,11 @@ class EventStream:
             position = entries[-1][0].decode()
             yield from entries_of_events(entries)
 
+    def some_after(self, position: str, count: int) -> tuple[str, list[Entry]]:
+        """Give what one reading of `count` entries after an id finds, oldest first, and the id to go on from."""
+        entries = self._client.xrange(self._name, min=f"({position}", count=count)
+        return (entries[-1][0].decode() if entries else position), list(entries_of_events(entries))
+
     def last(self, count: int, wanted: Callable[[Event], bool], position: str) -> Iterator[Entry]:
         """Yield the newest `count` events that are wanted, up to an id, oldest first."""
         found: deque[Entry] = deque(maxlen=count)

@@ -138,6 +138,9 @@ class Settings(BaseModel):
     log_format: Literal["auto", "json", "pretty"] = Field(
         "auto", description="auto (pretty on a terminal), json, pretty"
     )
+    public_url: Url = Field(
+        "", description="the address of `serve` in browsers, such as https://ops.example.com/imports; without it /"
+    )
     heartbeat_file: Path | None = Field(None, description="a file that worker and beat touch while they live")
 
     policies: InstanceOf[Policies] = Field(
