@@ -48,7 +48,9 @@ ROLES: Mapping[RoleName, Role] = {
     "producer": Role(
         (*CONNECTING, *SCRIPTS, "exec", "del", "get", "hdel", "hget", "hgetall", "hincrby", "hmget", "hset", "llen",
          "lpush", "lrange", "lrem", "ltrim", "pexpire", "rpush", "sadd", "set", "smembers", "subscribe", "unsubscribe",
-         "xadd", "xlen", "xread", "zadd", "zcard", "zpopmin", "zrange", "zrem", "zscore"),
+         "xack", "xadd", "xautoclaim", "xclaim", "xdel", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
+         "xinfo|groups", "xlen", "xpending", "xrange", "xread", "xreadgroup", "zadd", "zcard", "zpopmin", "zrange",
+         "zrem", "zscore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),
@@ -87,6 +89,9 @@ ARGUMENTS: Mapping[str, str] = {
     "mget": "{key}", "pexpire": "{key} 1", "rpush": "{key} v",
     "sadd": "{key} m", "set": "{key} v", "setex": "{key} 1 v", "smembers": "{key}", "srem": "{key} m", "wait": "0 1",
     "waitaof": "0 0 1", "xadd": "{key} * f v", "zadd": "{key} 1 m", "zpopmin": "{key}", "zrem": "{key} m",
+    "xack": "{key} g 0-1", "xautoclaim": "{key} g c 1 0", "xclaim": "{key} g c 1 0-1", "xdel": "{key} 0-1",
+    "xgroup|create": "{key} g 0", "xgroup|delconsumer": "{key} g c", "xinfo|consumers": "{key} g",
+    "xinfo|groups": "{key}", "xpending": "{key} g", "xreadgroup": "GROUP g c STREAMS {key} >",
     "zremrangebyscore": "{key} 0 1", "publish": "{channel} m",
 }  # fmt: skip
 UNTRIED = frozenset({"hello", "multi", "exec", "subscribe", "unsubscribe"})

@@ -388,6 +388,14 @@ LOCK_OUT = Key(
     ttl=("request_ttl",),
     meaning="When a target refused a login, in seconds since 1970: no process tries it for its `lock_out`.",
 )
+INBOX = Key(
+    name="inbox",
+    letter="inbox",
+    parts=("source",),
+    redis_type="stream",
+    meaning="Events that were posted to a source whose files are delivered, each in the field `event`, until its file"
+    " is handled by `sfmc-import source`. Bounded: 100,000 events of 16,384 bytes; then senders must come later.",
+)
 TOKENS = Key(
     name="tokens",
     letter="tokens",
@@ -483,6 +491,7 @@ KEYS = (
     SCHEDULE,
     DELIVERY,
     LOCK_OUT,
+    INBOX,
     FAILURES,
     TOKENS,
     PAUSES,
