@@ -107,6 +107,8 @@ def test(arguments: list[str]) -> int:
     """Run all checks, then all tests; the test summary comes last."""
     # Two more than cores: many tests wait for processes that they started.
     processes = str(min((os.cpu_count() or 1) + 2, MAX_TEST_PROCESSES))
+    # The tests start some thousand Python processes: each would compile everything anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     checked = 0 if arguments else subprocess.call([str(PYTHON), "-m", "sfmc_harness.checks"])
     tested = subprocess.call([str(PYTHON), "-m", "pytest", *(arguments or ["-n", processes])])
     return checked or tested

@@ -163,6 +163,7 @@ def keys_in(server: Valkey) -> list[bytes]:
         return list(client.scan_iter())
 
 
+@pytest.mark.nightly
 def test_on_a_terminal_the_table_is_shown_too(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen(DEMO, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"}) as demo:

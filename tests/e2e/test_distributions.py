@@ -157,6 +157,7 @@ def test_the_product_alone_says_what_a_command_needs(import_alone: Installation,
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.nightly
 def test_the_product_with_the_extra_runs_its_demo_in_a_folder_with_modules_of_the_same_names(
     host: Installation,
 ) -> None:

@@ -17,7 +17,7 @@ def _ended_first(stack: RunningSystem, request_id: str) -> str:
     return "" if exists else "heartbeat"
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.nightly)])
 def test_the_heartbeat_goes_on_until_the_tasks_of_an_ending_worker_are_done(pool: str) -> None:
     with running_system({"SFMC_READ_TIMEOUT": "20", "SFMC_LEASE_SECONDS": "60"}) as stack:
         stack.sandbox.control.define("daily", FileSpec="daily.csv")

@@ -26,7 +26,7 @@ def request_number(number: int, file: FileInfo | None) -> StartRequest:
     return StartRequest(request_id=f"r{number}", customer_key=KEY, mid=MID, file=file)
 
 
-@pytest.mark.parametrize("hours", [0, 24])
+@pytest.mark.parametrize("hours", [0, pytest.param(24, marks=pytest.mark.nightly)])
 @pytest.mark.timeout(600)
 def test_ten_thousand_simultaneous_requests_for_one_key_perform_once(redis_server, hours: float):
     world = RedisWorld(redis_server.url, LedgerSettings())

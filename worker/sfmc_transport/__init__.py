@@ -36,8 +36,9 @@ Celery settings that belong to it:
 - `task_serializer = "json"`, `accept_content = ["json"]`, `task_protocol = 2`.
 - `visibility_timeout` longer than most tasks: one that takes longer is run again beside itself, and one that does
   so three times becomes a dead letter.
-- `task_acks_on_failure` and `task_acks_on_timeout` stay True, and tasks end by returning: any other way
-  either loses the message or runs it again at once. No ETA, no countdown: they outlive the timeout.
+- `task_acks_on_failure` and `task_acks_on_timeout` stay True, and tasks end by returning: any other way either loses
+  the message or runs it again at once. A task with `acks_on_failure=False` raises only what makes its message a dead
+  letter. No ETA, no countdown: they outlive the timeout.
 """
 
 from collections.abc import Mapping

@@ -93,7 +93,7 @@ def test_a_file_of_an_sftp_server_is_delivered_and_its_import_completes(sftp_ser
             eventually((partner.root / "done" / "orders_1.csv").exists, 30, "it is moved after its request is recorded")
 
 
-@pytest.mark.parametrize("form", ["plain", "zip"])
+@pytest.mark.parametrize("form", [pytest.param("plain", marks=pytest.mark.nightly), "zip"])
 def test_an_object_of_s3_is_delivered_and_its_import_completes(form, sftp_server) -> None:  # noqa: F811
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -159,7 +159,7 @@ def test_a_definition_that_was_made_just_before_the_request_is_found(system: Sys
 
 
 def test_a_flood_of_requests_for_an_unknown_key_is_no_flood_of_calls_and_each_is_rejected(system: System, deps: Deps):
-    before, seconds = readings(system), 10
+    before, seconds = readings(system), 3
     ids = [f"r{number}" for number in range(10 * seconds)]
     for request_id in ids:
         system.start(asking(request_id, key="absent"), deps)
