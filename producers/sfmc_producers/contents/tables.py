@@ -19,11 +19,6 @@ class ContentTable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    @property
-    def root(self) -> str:
-        """How the locations of its files begin."""
-        raise NotImplementedError
-
 
 class S3Content(ContentTable):
     """A bucket of Amazon S3, MinIO, RustFS or Ceph."""

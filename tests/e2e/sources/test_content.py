@@ -69,7 +69,7 @@ def test_posts_of_minio_become_one_import_of_the_object_and_a_scan_finds_nothing
         aws.put("in/orders_1.csv", CONTENT)
         policy = of_minio(aws, sftp_server)
         with running_server(system, policy, **secrets) as server:
-            # Nobody delivers yet: what was answered stays.
+            # No producer runs yet: what was answered stays.
             for _ in range(3):
                 assert post(server, minio_post(aws)) == {"taken": 1, "ignored": 0, "set_aside": 0}
             assert system.client.xlen(f"{INBOX}drop") == 3
@@ -83,7 +83,7 @@ def test_posts_of_minio_become_one_import_of_the_object_and_a_scan_finds_nothing
         ), done.stdout + done.stderr
 
 
-def test_a_message_of_google_becomes_an_import_and_a_scan_finds_what_no_message_told(sftp_server) -> None:  # noqa: F811
+def test_a_message_of_google_becomes_an_import_and_a_scan_finds_what_no_message_named(sftp_server) -> None:  # noqa: F811
     with google_server() as google, running_system() as system:
         prepare(system, sftp_server)
         google.put("in/orders_1.csv", CONTENT)
