@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -25,7 +26,7 @@ from sfmc_producers.delivery.targets import (
     TargetRefusedError,
     TargetUnavailableError,
 )
-from sfmc_producers.delivery.unpacking import Decrypt, Limits, unpacked
+from sfmc_producers.delivery.unpacking import Decryption, Limits, unpacked
 
 PAUSES = Backoff(floor=1.0, cap=300.0)
 MAX_QUEUED = 1000
@@ -77,7 +78,7 @@ class Target:
     chance: Callable[[], float]
     account: str
     kind: str = "sftp"
-    decrypt: Decrypt | None = None
+    decrypt: Decryption | None = None
     watch: WatchFile = Lines
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _queue: deque[_Entry] = field(default_factory=deque)
@@ -89,10 +90,11 @@ class Target:
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _login: threading.Lock = field(default_factory=threading.Lock)
 
-    def unpacked(self, open_content: OpenContent, forms: Sequence[str]) -> OpenContent:
+    def unpacked(self, open_content: OpenContent, forms: Sequence[str], verify_with: Sequence[str] = ()) -> OpenContent:
         """Give what opens the unpacked content, within the limits of this target."""
         limits = Limits(self.options.max_unpacked, self.options.max_ratio)
-        return unpacked(open_content, forms, limits, self.decrypt)
+        decrypt = None if self.decrypt is None else partial(self.decrypt.open, verify_with=verify_with)
+        return unpacked(open_content, forms, limits, decrypt)
 
     def knows(self, request_id: str) -> bool:
         """Tell whether it has taken up the file of this request, which then needs no further look."""

@@ -93,7 +93,7 @@ class PushOptions(Options):
         10.0, description="seconds in which the whole body must arrive"
     )
 
-    content: ReadContent | None = Field(None, description=DESCRIPTION)
+    content: ReadContent | None = Field(None, repr=False, description=DESCRIPTION)
     claim_after: Seconds = Field(
         60.0, ge=1, description="with [source.content]: seconds after which the events of a silent producer are claimed"
     )

@@ -44,7 +44,7 @@ class StreamOptions(Options):
     max_deliveries: int = Field(
         10, ge=2, le=1000, description="how often an entry may be delivered before it is set aside"
     )
-    content: ReadContent | None = Field(None, description=DESCRIPTION)
+    content: ReadContent | None = Field(None, repr=False, description=DESCRIPTION)
 
 
 class StreamMailbox:

@@ -294,6 +294,14 @@ def test_a_refused_password_is_sent_once_and_said_in_one_line(sftp) -> None:
     assert sftp.logins == [("password", False)]
 
 
+def test_a_server_whose_login_no_secret_gives_is_named_at_the_start() -> None:
+    options = SftpContent.model_validate(
+        {"kind": "sftp", "host": "h", "user": "u", "host_keys": ["SHA256:" + "a" * 43]}
+    )
+    with pytest.raises(SettingsError, match="SFMC_SOURCE_FILES_CONTENT_PASSWORD"):
+        open_sftp(options, "files", lambda _: None)
+
+
 def test_what_cannot_be_listed_says_what_to_use_instead(sftp) -> None:
     contents = of_sftp(sftp)
     with pytest.raises(SourceRefusedError, match="content of kind sftp is not listed"):
