@@ -119,5 +119,14 @@ def read_content(value: Any) -> Any:
     return found
 
 
+def not_listed(kind: str, content: Content | None) -> str | None:
+    """Say why a source that only hears of files cannot be listed; None where its files can be."""
+    if content is None:
+        return f"a source of kind {kind} cannot be listed without [source.content]"
+    if isinstance(content, SftpContent):
+        return "content of kind sftp cannot be listed: its files would be others than those of the events"
+    return None
+
+
 ReadContent = Annotated[Content, BeforeValidator(read_content)]
 DESCRIPTION = "[source.content] with kind s3, gcs, azure or sftp: where the files lie, so that they can be delivered"

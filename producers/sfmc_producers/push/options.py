@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from sfmc_import.settings.values import Seconds
-from sfmc_producers.contents.tables import DESCRIPTION, AzureContent, ReadContent, SftpContent
+from sfmc_producers.contents.tables import DESCRIPTION, AzureContent, ReadContent, SftpContent, not_listed
 from sfmc_producers.push.posts import Place
 from sfmc_producers.push.sns import TOPIC
 from sfmc_producers.push.source import open_push
@@ -113,6 +113,11 @@ class PushOptions(Options):
     def is_served(self) -> bool:
         """Whether `sfmc-import serve` alone takes what is posted: it reads no files."""
         return self.content is None
+
+    @property
+    def not_listed(self) -> str | None:
+        """Why it cannot be listed."""
+        return not_listed("push", self.content)
 
     @property
     def allowed_origins(self) -> frozenset[str]:

@@ -93,10 +93,10 @@ def run_named(names: Sequence[str], *, as_json: bool) -> None:
 def require_listable(opened: Opened, asked: str) -> Listable:
     """Give the source as one that can be listed; raises SettingsError."""
     source: object = opened.source
-    if isinstance(source, Listable):
+    if isinstance(source, Listable) and not opened.options.not_listed:
         return source
-    where, kind = opened.table.where, opened.table.kind
-    raise SettingsError([f"{where} {asked}: a source of kind {kind} cannot be listed"])
+    text = opened.options.not_listed or f"a source of kind {opened.table.kind} cannot be listed"
+    raise SettingsError([f"{opened.table.where} {asked}: {text}"])
 
 
 def remembered_since(settings: Settings, now: float) -> float:

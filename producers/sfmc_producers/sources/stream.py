@@ -21,7 +21,7 @@ from sfmc_import.request import BadRequestError, read_request, unknown_names
 from sfmc_import.settings.values import RedisUrl, Seconds
 from sfmc_producers.contents.opening import open_contents
 from sfmc_producers.contents.source import ContentMailbox, ContentSource
-from sfmc_producers.contents.tables import DESCRIPTION, ReadContent
+from sfmc_producers.contents.tables import DESCRIPTION, ReadContent, not_listed
 from sfmc_producers.sources.arrivals import Arrival, Parse, Record, Unreadable
 from sfmc_producers.sources.receiving import Mailbox, Message, Receiver, SourceUnavailableError
 from sfmc_producers.sources.tables import Kind, Options, Parts, Source
@@ -45,6 +45,11 @@ class StreamOptions(Options):
         10, ge=2, le=1000, description="how often an entry may be delivered before it is set aside"
     )
     content: ReadContent | None = Field(None, repr=False, description=DESCRIPTION)
+
+    @property
+    def not_listed(self) -> str | None:
+        """Why it cannot be listed."""
+        return not_listed("stream", self.content)
 
 
 class StreamMailbox:

@@ -35,6 +35,11 @@ class Options(BaseModel):
         """Whether `sfmc-import serve` alone takes what its senders post, so that nothing else runs."""
         return False
 
+    @property
+    def not_listed(self) -> str | None:
+        """Why these lines lead to a source that cannot be listed; None where its kind decides."""
+        return None
+
 
 class Source(Protocol):
     """A source that runs in a thread of its own."""
@@ -96,9 +101,8 @@ def _read(
         found = field_problems(error, kind.options, table.lines, str)
         problems += [f"{table.where} {line}" for line in found.values()]
         return None
-    if options.scan_every is not None and options.is_served:
-        text = f"a source of kind {table.kind} cannot be listed without [source.content]; add it, or remove the line"
-        problems.append(f"{table.where} scan_every: {text}")
+    if options.scan_every is not None and options.not_listed:
+        problems.append(f"{table.where} scan_every: {options.not_listed}")
     return kind, options
 
 

@@ -56,10 +56,13 @@ def test_lines_that_cannot_be_are_named_in_one_line_and_no_value_is_repeated(con
     assert "geheim-1" not in line
 
 
-def test_a_push_source_can_be_listed_only_with_content() -> None:
-    assert problems_of(S3, scan_every="1h") == []
-    [line] = problems_of(None, scan_every="1h")
-    assert "cannot be listed without [source.content]" in line
+@pytest.mark.parametrize("kind", ["push", "stream"])
+def test_a_source_that_hears_of_files_can_be_listed_where_its_content_can_be(kind: str) -> None:
+    assert problems_of(S3, kind, scan_every="1h") == []
+    [line] = problems_of(None, kind, scan_every="1h")
+    assert f"scan_every: a source of kind {kind} cannot be listed without [source.content]" in line
+    [line] = problems_of(SFTP, kind, scan_every="1h")
+    assert "scan_every: content of kind sftp cannot be listed" in line
 
 
 def test_only_a_push_source_without_content_runs_in_the_server_alone() -> None:
