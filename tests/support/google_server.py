@@ -9,6 +9,10 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
 ACCESS = "GOOG1EAKEYOFTHESETESTS"
 SECRET = "a-secret-of-the-google-server"
 WHEN, ISO = "Mon, 05 Jan 2026 03:10:00 GMT", "2026-01-05T03:10:00.000Z"
@@ -91,7 +95,17 @@ class Handler(BaseHTTPRequestHandler):
         return f"<Contents>{fields}</Contents>"
 
     def _is_known(self) -> bool:
-        return f"AWS4-HMAC-SHA256 Credential={ACCESS}/" in (self.headers["Authorization"] or "")
+        """Whether the request, as it came, is signed with the key: what was changed after it was signed is not."""
+        said = self.headers["Authorization"] or ""
+        fields = dict(each.partition("=")[::2] for each in said.partition(" ")[2].replace(" ", "").split(","))
+        if not said.startswith("AWS4-HMAC-SHA256 ") or not fields.get("Credential", "").startswith(f"{ACCESS}/"):
+            return False
+        signed = {name: self.headers[name] for name in fields["SignedHeaders"].split(";")}
+        request = AWSRequest(self.command, f"http://{self.headers['Host']}{self.path}", signed)
+        request.context["timestamp"] = self.headers["X-Amz-Date"]
+        signer = S3SigV4Auth(Credentials(ACCESS, SECRET), "s3", fields["Credential"].split("/")[2])
+        text = signer.string_to_sign(request, signer.canonical_request(request))
+        return bool(signer.signature(text, request) == fields["Signature"])
 
     def _refuse(self, status: int, code: str) -> None:
         self._xml(status, f"<Error><Code>{code}</Code><Message>{code}</Message></Error>")
@@ -107,7 +121,8 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, found: Stored, *, length: int, **more: str) -> None:
         self.send_response(status)
         heads = {"Content-Length": str(length), "Last-Modified": WHEN, "ETag": '"e"', **more}
-        for name, value in {**heads, "x-goog-generation": found.generation}.items():
+        heads |= {"x-goog-generation": found.generation} if found.generation else {}
+        for name, value in heads.items():
             self.send_header(name, value)
         self.end_headers()
 

@@ -8,6 +8,7 @@ from boto3.session import Session
 from botocore.config import Config
 from lxml import etree
 
+from sfmc_producers.content_errors import ContentUnavailableError
 from sfmc_producers.contents.s3 import BucketContents
 from sfmc_producers.contents.tables import GcsContent
 from sfmc_producers.delivery.ranged import RangedContent, as_file
@@ -31,6 +32,9 @@ class GcsRanges(S3Ranges):
     def _note(self, head: Any) -> None:
         said = head["ResponseMetadata"]["HTTPHeaders"].get(GENERATION_HEADER)
         self._version = self._version or said
+        if not self._version:
+            # Parts of two uploads could be taken for one file.
+            raise ContentUnavailableError(f"bucket {self._bucket} does not say of which generation an object is")
 
     def _same(self) -> Any:
         # Sent as `generation`, the name that Google gives it.

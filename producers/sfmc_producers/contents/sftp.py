@@ -1,5 +1,6 @@
 """The content of events that name files of an SFTP server, which tell a size and at most a time."""
 
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -38,8 +39,9 @@ def path_of(file: FileInfo, server: str) -> str:
 class SftpFile:
     """The file of an event: it has the size that was announced, and was not changed after its event."""
 
-    def __init__(self, server: SftpServer, path: str, found: Arrival) -> None:
+    def __init__(self, server: SftpServer, path: str, found: Arrival, ended: Callable[[], None]) -> None:
         self._server, self._path, self._file, self._until = server, path, found.file, found.changed_at
+        self._ended: Callable[[], None] | None = ended
         self._stat: FileStat | None = None
         self._chunks: Generator[bytes, None, None] | None = None
         self._rest, self._next = b"", 0
@@ -58,7 +60,7 @@ class SftpFile:
         """Give the next bytes; elsewhere a new reader begins."""
         with self._errors():
             if self._chunks is None or offset != self._next:
-                self.close()
+                self._let_go()
                 self._rest, self._next = b"", offset
                 self._chunks = self._server.content(self._path.encode(), offset)
             data = self._rest or next(self._chunks, b"")
@@ -70,14 +72,20 @@ class SftpFile:
         """Compare the file with how it was when it was opened."""
         assert self._stat is not None
         # Its reader would keep the connection from this question, which would then open another.
-        self.close()
+        self._let_go()
         with self._errors():
             found = self._server.lstat(self._path.encode())
         if not is_same(found, self._stat):
             raise ContentChangedError(f"{self._file.name} was changed while it was read")
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connection back, and say once that the file is not read any more."""
+        self._let_go()
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended()
+
+    def _let_go(self) -> None:
         chunks, self._chunks = self._chunks, None
         if chunks is not None:
             chunks.close()
@@ -109,6 +117,7 @@ class SftpContents:
 
     def __init__(self, options: SftpContent, server: SftpServer) -> None:
         self._options, self._server = options, server
+        self._lock, self._open_files, self._is_closing = threading.Lock(), 0, False
         self._doubts = Doubts(lambda: server.lstat(options.dir.encode()))
 
     def with_content(self, arrival: Arrival) -> Arrival:
@@ -125,12 +134,24 @@ class SftpContents:
         raise SourceRefusedError(text, "use a source of kind sftp for what no event tells")
 
     def close(self) -> None:
-        """Close the connections."""
-        self._server.close()
+        """Close the connections, unless a file is read now: its end closes them."""
+        with self._lock:
+            self._is_closing = True
+            if not self._open_files:
+                self._server.close()
+
+    def _end_file(self) -> None:
+        with self._lock:
+            self._open_files -= 1
+            if self._is_closing and not self._open_files:
+                self._server.close()
 
     def _open(self, arrival: Arrival) -> BinaryIO:
         file = arrival.file
-        inner: Any = SftpFile(self._server, path_of(file, self._options.server), arrival)
+        path = path_of(file, self._options.server)
+        with self._lock:
+            self._open_files, self._is_closing = self._open_files + 1, False
+        inner: Any = SftpFile(self._server, path, arrival, self._end_file)
         try:
             # Without a time of the file another opening may find another upload, so nothing is resumed.
             return as_file(RangedContent(inner, is_pinned=file.modified_ns is not None))

@@ -28,6 +28,7 @@ from tests.support.azure_blobs import blob_server
 from tests.support.azure_containers import KEY, Blob, container_server
 from tests.support.google_server import ACCESS, SECRET, GoogleServer, google_server
 from tests.support.sftp_server import PASSWORD, USER, SftpTestServer
+from tests.support.waiting import eventually
 
 CONTENT = os.urandom(3_000_000)
 KEYS = ("a-key", "a-secret-of-this-test")
@@ -94,6 +95,15 @@ def test_an_object_of_google_that_is_named_without_generation_is_read_as_one_and
     assert not opened.open_content().seekable()
     assert read(opened) == CONTENT
     assert "generation=1736046600123456" in google.asked[-1]
+
+
+def test_a_store_that_tells_no_generation_gives_no_file_that_could_be_of_two(google) -> None:
+    google.put("in/none.csv", CONTENT, "")
+    bare = replace(google_event("in/none.csv"), event_id="e1")
+    bare = replace(bare, file=replace(bare.file, size=None, version=None))
+    with pytest.raises(ContentUnavailableError, match="does not say of which generation"):
+        read(of_google(google).with_content(bare))
+    google.remove("in/none.csv")
 
 
 def test_a_listing_of_google_has_the_identity_of_its_events_on_every_page(google) -> None:
@@ -281,6 +291,17 @@ def test_a_file_outside_of_the_folder_of_the_table_is_not_read(sftp) -> None:
     with pytest.raises(ContentGoneError, match="does not lie below"):
         read(contents.with_content(upload(sftp)))
     assert sftp.logins == []
+
+
+def test_a_file_that_is_read_while_its_source_ends_is_read_whole_and_then_no_connection_is_left(sftp) -> None:
+    contents = of_sftp(sftp)
+    found = contents.with_content(upload(sftp))
+    with found.open_content() as content:
+        first = content.read(1000)
+        contents.close()
+        assert first + b"".join(iter(lambda: content.read(1_000_000), b"")) == CONTENT
+        assert len(sftp.open) == 1
+    eventually(lambda: not sftp.open, 10, "the connection is closed")
 
 
 def test_a_refused_password_is_sent_once_and_said_in_one_line(sftp) -> None:
