@@ -87,7 +87,9 @@ def started_files(system: RunningSystem) -> set[str]:
     return {event["data"]["file"]["name"] for event in events if event["data"]["file"]}
 
 
-@pytest.mark.parametrize("outage", [restart, crash, freeze, pause_clients, cut_connections])
+@pytest.mark.parametrize(
+    "outage", [restart, crash, freeze, pytest.param(pause_clients, marks=pytest.mark.nightly), cut_connections]
+)
 def test_workers_beat_and_watcher_recover_by_themselves(
     running: Running, send: Send, outage: Callable[[Running], None]
 ) -> None:

@@ -124,6 +124,7 @@ def test_a_request_of_a_worker_killed_before_it_sent_is_taken_up_when_its_lease_
     assert len(system.sandbox.control.performs("killed-reading")) == 1
 
 
+@pytest.mark.nightly
 def test_a_killed_pool_process_loses_no_start_and_its_worker_goes_on(system: RunningSystem, send: Send) -> None:
     for key in ("child-killed", "after-the-child"):
         system.sandbox.control.define(key)
