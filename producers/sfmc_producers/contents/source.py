@@ -6,7 +6,7 @@ from typing import Self
 from sfmc_producers.contents.opening import Contents
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Parse, Record
-from sfmc_producers.sources.receiving import Mailbox, Message, Receiver
+from sfmc_producers.sources.receiving import GivesBack, Mailbox, Message, Receiver
 
 
 class ContentMailbox:
@@ -28,6 +28,11 @@ class ContentMailbox:
     def keep(self, messages: Sequence[Message]) -> None:
         """Keep messages."""
         self._inner.keep(messages)
+
+    def give_back(self, messages: Sequence[Message]) -> None:
+        """Let others have messages, where the inner mailbox can."""
+        if isinstance(self._inner, GivesBack):
+            self._inner.give_back(messages)
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Acknowledge messages."""

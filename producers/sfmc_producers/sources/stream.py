@@ -80,6 +80,16 @@ class StreamMailbox:
         with self._errors():
             self._redis.xack(*self._group(), *(message.id for message in messages))
 
+    def give_back(self, messages: Sequence[Message]) -> None:
+        """Let them look left behind, so that another consumer claims them at once."""
+        stream, group = self._group()
+        idle = int(self._options.claim_after * 1000)
+        with self._errors(), self._redis.pipeline(transaction=False) as pipeline:
+            for each in messages:
+                before = max(0, each.deliveries - 1)
+                pipeline.xclaim(stream, group, self._consumer, 0, [each.id], idle=idle, retrycount=before, justid=True)
+            pipeline.execute()
+
     def close(self) -> None:
         """Leave the group unless entries are pending, and close the connection."""
         with suppress(RedisError):

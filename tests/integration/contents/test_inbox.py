@@ -28,8 +28,8 @@ def redis(redis_server) -> Iterator[redis_py.Redis]:
         yield client
 
 
-def mailbox(url: str, inbox: Inbox) -> InboxMailbox:
-    lines = {"key": inbox.key, "group": "sfmc-import", "claim_after": 0.75}
+def mailbox(url: str, inbox: Inbox, claim_after: float = 0.75) -> InboxMailbox:
+    lines = {"key": inbox.key, "group": "sfmc-import", "claim_after": claim_after}
     return InboxMailbox(parse_redis_url(url), StreamOptions.model_validate(lines))
 
 
@@ -55,6 +55,22 @@ def test_a_producer_that_dies_at_any_step_loses_nothing_and_leaves_nothing(redis
         with running(sources.receiver()):
             eventually(lambda: redis.xlen(inbox.key) == 0, 10, "all are handled and removed")
     assert sorted(each["name"] for each in accepted_files(redis)) == names
+
+
+def test_what_a_producer_gives_back_is_taken_up_at_once_and_not_counted_as_a_delivery(redis_server, redis) -> None:
+    inbox = Inbox(redis, Keys(), "drop")
+    inbox.add([event("1.csv"), event("2.csv")])
+    for _ in range(3):
+        box = mailbox(redis_server.url, inbox, claim_after=60)
+        found = box.receive()
+        assert [each.deliveries for each in found] == [1, 1]
+        box.give_back(found)
+        box.close()
+    killed = mailbox(redis_server.url, inbox, claim_after=60)
+    assert len(killed.receive()) == 2
+    redis.xgroup_createconsumer(inbox.key, "sfmc-import", "other")
+    redis.xclaim(inbox.key, "sfmc-import", "other", 0, [each.id for each in found], idle=60_000, justid=True)
+    assert [each.deliveries for each in mailbox(redis_server.url, inbox, claim_after=60).receive()] == [2, 2]
 
 
 def test_a_full_inbox_takes_nothing_and_forgets_nothing(redis) -> None:
