@@ -104,3 +104,23 @@ def test_a_store_or_a_target_that_is_cut_in_the_middle_of_a_file_delays_it_and_n
                 handled(system)
         assert (target.root / "Import" / "orders_1.csv").read_bytes() == content
         assert (system.names().count("accepted"), len(system.sandbox.control.performs("orders"))) == (1, 1)
+
+
+@pytest.mark.nightly
+def test_after_an_end_in_order_in_the_middle_of_a_file_the_next_producer_goes_on_at_once(tmp_path: Path) -> None:
+    content = CONTENT * 1_500_000
+    with aws_server() as aws, running_system() as system, SftpTestServer(tmp_path) as target:
+        policy = prepared(system, aws, target, content).replace('claim_after = "1s"', 'claim_after = "10m"')
+        with running_server(system, policy, **SECRETS) as server:
+            post(server, minio_post(aws))
+        with running_source(system, "drop", policy, **SECRETS) as child:
+            eventually(lambda: target.written > 300_000, 30, "a part is there")
+        assert "accepted" not in system.names()
+        log = system.log_of(child).read_text("utf-8")
+        assert "sources_ended" in log
+        assert "delivery_failed" not in log
+        target.pause = 0.0
+        with running_source(system, "drop", policy, **SECRETS):
+            eventually(lambda: "completed" in system.names(), 60, "it is imported")
+            handled(system)
+        assert (target.root / "Import" / "orders_1.csv").read_bytes() == content
