@@ -48,7 +48,9 @@ ROLES: Mapping[RoleName, Role] = {
     "producer": Role(
         (*CONNECTING, *SCRIPTS, "exec", "del", "get", "hdel", "hget", "hgetall", "hincrby", "hmget", "hset", "llen",
          "lpush", "lrange", "lrem", "ltrim", "pexpire", "rpush", "sadd", "set", "smembers", "subscribe", "unsubscribe",
-         "xadd", "xlen", "xread", "zadd", "zcard", "zpopmin", "zrange", "zrem", "zscore"),
+         "xack", "xadd", "xautoclaim", "xclaim", "xdel", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
+         "xinfo|groups", "xlen", "xpending", "xrange", "xread", "xreadgroup", "zadd", "zcard", "zpopmin", "zrange",
+         "zrem", "zscore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),

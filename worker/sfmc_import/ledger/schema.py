@@ -400,6 +400,11 @@ LOCK_OUT = Key(
     ttl=("request_ttl",),
     meaning="When a target refused a login, in seconds since 1970: no process tries it for its `lock_out`.",
 )
+INBOX = Key(
+    name="inbox", letter="inbox", parts=("source",), redis_type="stream",
+    meaning="Events that were posted to a source whose files are delivered, each in the field `event`, until its file"
+    " is handled by `sfmc-import source`. Bounded: 100,000 events of 16,384 bytes; then senders must come later.",
+)  # fmt: skip
 TOKENS = Key(
     name="tokens",
     letter="tokens",
@@ -439,12 +444,9 @@ PAUSED = Key(
     meaning="Requests that wait for a pause: request id → time of arrival. The time counts from the end of the pause.",
 )
 FOLLOWS = Key(
-    name="follows",
-    letter="follows",
-    redis_type="zset",
-    ttl=("unfinished_ttl",),
+    name="follows", letter="follows", redis_type="zset", ttl=("unfinished_ttl",),
     meaning="Those of `due` that have a run to be polled, with the same times. The time counts from the newest entry.",
-)
+)  # fmt: skip
 DUE = Key(
     name="due", letter="due", redis_type="zset",
     meaning="Request id → next time in ms. Bounded: it holds unfinished requests only.",
@@ -466,6 +468,6 @@ SCHEDULE = Key(
 )
 KEYS = (
     REQUEST, DEFINITION, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST, SERVER, LOSS,
-    SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT, FAILURES,
-    TOKENS, SESSION, PAUSES, PAUSED, COMPLETED, WAITERS, FOLLOWS, *NOTIFICATION_KEYS, DUE, STREAM,
+    SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT, INBOX,
+    FAILURES, TOKENS, SESSION, PAUSES, PAUSED, COMPLETED, WAITERS, FOLLOWS, *NOTIFICATION_KEYS, DUE, STREAM,
 )  # fmt: skip

@@ -144,6 +144,9 @@ class RouteTable(BaseModel):
     unpack: Annotated[tuple[Literal["gz", "zip", "pgp"], ...], BeforeValidator(_one_or_more)] = Field(
         (), max_length=4, description='gz, zip or pgp, or several, the outermost first: ["pgp", "gz"]'
     )
+    verify_with: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)] = Field(
+        (), min_length=1, max_length=20, description="with pgp: files of public keys, one of which must have signed"
+    )
 
     def as_route(self) -> Route:
         """Give the route that this table describes."""
@@ -157,6 +160,8 @@ class RouteTable(BaseModel):
             raise ValueError("deliver_as is for files that are delivered; add deliver, or remove it")
         if self.deliver is None and self.unpack:
             raise ValueError("unpack is for files that are delivered; add deliver, or remove it")
+        if self.verify_with and "pgp" not in self.unpack:
+            raise ValueError("verify_with is for files that PGP has encrypted; add pgp to unpack, or remove it")
         if "zip" in self.unpack[1:]:
             raise ValueError("unpack: zip is read from its end, so it comes first; send the zip file, or gz instead")
         try:
