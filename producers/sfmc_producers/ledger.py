@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from sfmc_import.client import Client, NotTaken, Rejection, Submission, SubmitResult
 from sfmc_import.errors import SettingsError
@@ -44,21 +44,12 @@ class Ledger(Protocol):
         """Do now what would make the first submission slow; nothing connects."""
         ...
 
-    def submit(
-        self,
-        *,
-        customer_key: str | None = None,
-        object_id: str | None = None,
-        mid: str | None = None,
-        file: FileInfo | str | Mapping[str, Any] | None = None,
-        event_id: str | None = None,
-        source: str | None = None,
-        force: bool = False,
-        reason: str | None = None,
-        request_id: str | None = None,
-        priority: int | None = None,
-    ) -> SubmitResult:
+    def submit(self, **submission: Unpack[Submission]) -> SubmitResult:
         """Ask for one start."""
+        ...
+
+    def state_of(self, submission: Submission) -> str | None:
+        """Give the state of a request; None where `submit` may make a new one."""
         ...
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[SubmitResult | NotTaken]:

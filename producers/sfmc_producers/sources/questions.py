@@ -37,7 +37,7 @@ from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.receiving import SourceUnavailableError
 from sfmc_producers.sources.scanning import Counts, Found, Scan, Take, submit_with
 from sfmc_producers.sources.stream import read_event
-from sfmc_producers.sources.tables import Options, chosen, read_options
+from sfmc_producers.sources.tables import Options, chosen, problems_in, read_options
 
 MAX_EVENT_BYTES = 1 << 20
 
@@ -57,7 +57,7 @@ class Reads(Protocol):
 def run_scan(name: str, *, since: str | None, dry_run: bool, as_json: bool) -> None:
     """List a source once and submit what has no request yet; with `dry_run` only say it."""
     now = time.time()
-    settings = load(os.environ)
+    settings = load(os.environ, more=problems_in(lambda table: table.name == name, KINDS))
     if dry_run:
         require_redis(settings, "scan --dry-run")
     begin = remembered_since(settings, now) if since is None else read_since(since, now)
@@ -122,7 +122,7 @@ def _time(seconds: float) -> str:
 
 def run_explain(given: str, *, source: str | None, mid: str | None, as_json: bool) -> None:
     """Say what a file or an event would start."""
-    settings = load(os.environ)
+    settings = load(os.environ, more=problems_in(lambda table: table.name == source, KINDS))
     if settings.api_url:
         _explain_there(settings, given, source, mid, as_json=as_json)
         return
@@ -182,10 +182,10 @@ def event_records(body: bytes, opened: Opened | None) -> Sequence[Record] | None
     if len(body) > MAX_EVENT_BYTES:
         return None
     source: object = None if opened is None else opened.source
-    if isinstance(source, Reads):
-        return source.records(body)
     if opened is not None and isinstance(opened.options, PushOptions):
         return _posted(body, opened.options)
+    if isinstance(source, Reads):
+        return source.records(body)
     try:
         event = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -237,6 +237,8 @@ def explained_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {'yes' if each['matched'] else 'no':<12}{each['rule']}{': ' + each['why'] if each['why'] else ''}"
     if (target := found.get("target")) is not None:
         yield f"  {'definition':<12}{target['customer_key']} of business unit {target['mid']}"
+        if (deliver := target.get("deliver")) is not None:
+            yield f"  {'delivered':<12}to {deliver['target']} as {deliver['name']}"
     if found.get("request_id") is not None:
         yield f"  {'request':<12}{found['request_id']}"
     yield f"  {'decision':<12}{decision['text']}"

@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from uuid_utils import uuid7
 
@@ -50,14 +50,19 @@ class ApiSubmitter:
         """Close the connections."""
         self._api.close()
 
-    def submit(self, **given: Any) -> SubmitResult:
+    def submit(self, **submission: Unpack[Submission]) -> SubmitResult:
         """Ask for one start; raises BadRequestError, IdTakenError and ServiceUnavailableError."""
+        given: dict[str, Any] = dict(submission)
         key = str(given.pop("request_id", None) or uuid7())
         body = {name: value for name, value in given.items() if value is not None and value is not False}
         body |= self._unit(given.get("mid")) | ({} if given.get("file") is None else {"file": _file(given["file"])})
         with _errors(key):
             done = self._api.submit(idempotency_key=key, **body)
         return SubmitResult(request_id=done.request.request_id, is_new=done.is_new)
+
+    def state_of(self, submission: Submission) -> str | None:  # noqa: ARG002 - as the client of the ledger
+        """Give None: the server says by the Idempotency-Key whether it has the request, when it is submitted."""
+        return None
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[SubmitResult | NotTaken]:
         """Ask for many starts; when the server does not answer, the rest is not tried."""

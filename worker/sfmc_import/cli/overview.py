@@ -16,7 +16,7 @@ from sfmc_import.operations.protocol import Operations
 from sfmc_import.operations.status import StandingView, StatusView
 from sfmc_import.operations.views import RequestView, View
 
-COUNTS = ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters")
+COUNTS = ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats")
 
 
 @click.command(
@@ -112,10 +112,21 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     yield from (f"  {name.replace('_', ' '):<14}{getattr(whole, name)}" for name in COUNTS)
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
+    yield from (f"  {missing}" for missing in missing_processes(whole))
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
     yield from _listed("ended badly", whole.failures, now)
     yield from _listed("due next", whole.next, now)
     yield from watcher_lines(whole.watchers)
+
+
+def missing_processes(whole: StatusView) -> Iterator[str]:
+    """Say which process must be started for what waits."""
+    if not (whole.queued or whole.unfinished):
+        return
+    if not whole.workers:
+        yield "no worker runs, and nothing is taken: start sfmc-import worker"
+    if not whole.beats:
+        yield "no beat runs, and what is due later is not woken: start sfmc-import beat"
 
 
 def _listed(title: str, found: Sequence[RequestView], now: float) -> Iterator[str]:

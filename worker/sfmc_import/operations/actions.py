@@ -12,7 +12,7 @@ from sfmc_import.client import Client
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.opening import open_ledger
-from sfmc_import.ledger.operator_keys import PAUSES
+from sfmc_import.ledger.schema import PAUSES
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import ActionView, PauseView, scope_of, time_of
 from sfmc_import.request import StartRequest

@@ -10,6 +10,7 @@ import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.key_kinds import RENAMED
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
 from sfmc_import.operations import message_texts as messages
 from sfmc_import.operations.actions import pauses
@@ -225,15 +226,24 @@ def definitions(access: ReadAccess, cursor: str | None = None) -> DefinitionPage
 
 def _definitions(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[DefinitionView]:
     with redis_errors(), access.client.pipeline(transaction=False) as pipe:
-        for mid, key in pairs:
-            pipe.hgetall(access.keys.definition(mid, key))
-            pipe.zrange(access.keys.follow_ups(mid, key), 0, 99)
+        for mid, home in _homes(access, pairs):
+            pipe.hgetall(access.keys.definition(mid, home))
+            pipe.zrange(access.keys.follow_ups(mid, home), 0, 99)
         answers = pipe.execute()
     paused = {each.scope: each for each in pauses(access)}
     now = access.reader.now()
     rows = zip(pairs, answers[::2], answers[1::2], strict=True)
     known = (row for row in rows if row[1] or row[2])
     return [_definition(*pair, DEFINITION.read(record), ids, paused, now) for pair, record, ids in known]
+
+
+def _homes(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Give the keys under which the ledger keeps these definitions: the first that each had."""
+    with redis_errors(), access.client.pipeline(transaction=False) as pipe:
+        for mid, key in pairs:
+            pipe.get(access.keys.name_of(RENAMED, mid, fold_key(key)))
+        found = pipe.execute()
+    return [(mid, key if home is None else home.decode()) for (mid, key), home in zip(pairs, found, strict=True)]
 
 
 def _definition(

@@ -7,8 +7,7 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.events import Entry, Event, just_before
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.operator_keys import FAILURES
-from sfmc_import.ledger.schema import REQUEST
+from sfmc_import.ledger.schema import FAILURES, REQUEST
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.views import RequestView, request_view
 from sfmc_import.waiting import waiting_of

@@ -39,6 +39,8 @@ class StatusView(View):
     queued: int
     in_flight: int
     dead_letters: int
+    workers: int
+    beats: int
     paused: list[PauseView]
     failures: list[RequestView]
     next: list[RequestView]
@@ -92,13 +94,15 @@ def running(access: ReadAccess) -> RunningView:
 
 def status(access: ReadAccess) -> StatusView:
     """Give the state of the system."""
-    now = time_of(access.reader.now())
+    now, processes = time_of(access.reader.now()), access.reader.running()
     assert now is not None
     return StatusView(
         redis=access.settings.redis.shown,
         now=now,
         **access.reader.overview(),
         **_queue(access),
+        workers=processes.workers,
+        beats=processes.beats,
         paused=actions.pauses(access),
         failures=requests.failures(access, SHOWN),
         next=requests.unfinished(access, SHOWN),

@@ -36,7 +36,9 @@ def test_an_entry_fits_into_60_columns_and_says_why_and_until_when() -> None:
 
 
 def test_what_ended_badly_stands_before_what_is_due_next() -> None:
-    counts = dict.fromkeys(("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters"), 1)
+    counts = dict.fromkeys(
+        ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats"), 1
+    )
     lists: dict[str, Any] = {"paused": [], "failures": [request("gave_up")], "next": [request("deferred")]}
     lines = list(whole_lines(StatusView(redis="redis://r", now=NOW, watchers=[], **counts, **lists)))
 
