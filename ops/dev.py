@@ -48,6 +48,7 @@ EXPORTS = {
     ),
     "sandbox.lock": ("--package", "sfmc-sandbox", "--no-default-groups"),
     "build.lock": ("--only-group", "build"),
+    "browser.lock": ("--only-group", "browser"),
 }
 MAX_TEST_PROCESSES = 4
 

@@ -38,7 +38,7 @@ class Descriptions(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A file that is refused: the ledger has its request, `rejected` with the code `preflight` or `damaged`.
+    """A file that is refused: the ledger has its request, `rejected` with `code` (preflight, damaged and others).
 
     The code `known` says that it had it before the file was looked at.
     """

@@ -293,14 +293,16 @@ class Submitter:
 
     def _unpacked(self, deliver: Deliver, open_content: OpenContent) -> OpenContent:
         place = self._rules.targets.get(deliver.target)
-        return place.unpacked(open_content, deliver.unpack) if place and deliver.unpack else open_content
+        if place is None or not deliver.unpack:
+            return open_content
+        return place.unpacked(open_content, deliver.unpack, deliver.verify_with)
 
     def _unusable(
         self, file_info: FileInfo, target: Routed, source: str, own: str | None, error: ContentError
     ) -> SubmitResult | InvalidRequest | Refused | None:
         """Reject a file that is damaged; one that is gone or locked could come again, so it gets no request."""
         if isinstance(error, ContentDamagedError):
-            return self._record(file_info, target, source, own, (str(error),), "damaged")
+            return self._record(file_info, target, source, own, (str(error),), error.code)
         return InvalidRequest(problems=(str(error),))
 
     def _record(

@@ -70,7 +70,11 @@ def test_a_wheel_has_the_files_of_its_packages_and_no_others(name: str, built: d
 
 
 @pytest.mark.parametrize(
-    ("name", "kinds"), [("sfmc_import", [".lua", ".wsdl", "py.typed"]), ("sfmc_sandbox", [".xsd", ".pem", "py.typed"])]
+    ("name", "kinds"),
+    [
+        ("sfmc_import", [".lua", ".wsdl", ".html", ".css", ".js", "py.typed"]),
+        ("sfmc_sandbox", [".xsd", ".pem", "py.typed"]),
+    ],
 )
 def test_a_wheel_has_the_data_that_its_code_reads(name: str, kinds: list[str], built: dict[str, Built]) -> None:
     missing = [kind for kind in kinds if not any(file.endswith(kind) for file in built[name].contents)]

@@ -19,11 +19,13 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.bootstrap import open_definitions
 from sfmc_import.client import Client
 from sfmc_import.errors import SettingsError, SfmcImportError
+from sfmc_import.ledger.keys import Keys as LedgerKeys
 from sfmc_import.redaction import KNOWN
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
 from sfmc_producers.notifications import Wakeup
+from sfmc_producers.push.inbox import Inbox
 from sfmc_producers.push.options import PushOptions
 from sfmc_producers.sources.commands import open_intake
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
@@ -42,6 +44,7 @@ from sfmc_server.authentication import (
     read_secrets,
 )
 from sfmc_server.connection import TimedConnection
+from sfmc_server.console import application as console
 from sfmc_server.fetching import Fetch, HttpsFetcher
 from sfmc_server.google import GoogleTokens, KeySet
 from sfmc_server.push_source import PushSource
@@ -79,7 +82,12 @@ def run_serve(host: str, port: int, *, as_json: bool) -> None:
         )
         client = stack.enter_context(Client.from_settings(settings))
         access = ReadAccess(settings)
-        received = serve(sources, redis, listening, lambda app, is_ending: api.add_to(app, access, client, is_ending))
+
+        def add(app: FastAPI, is_ending: Callable[[], bool]) -> None:
+            api.add_to(app, access, client, is_ending)
+            console.add_to(app, access, client, is_ending)
+
+        received = serve(sources, redis, listening, add)
     log.info("server_ended")
     if signal.SIGINT in received:
         raise KeyboardInterrupt
@@ -149,8 +157,19 @@ def open_sources(
     client.prepare()
     set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
     definitions = open_definitions(settings)
+    ledger = stack.enter_context(connect(settings.redis))
+
+    def inbox_of(name: str, options: PushOptions) -> Inbox | None:
+        return None if options.is_served else Inbox(ledger, LedgerKeys(settings.prefix), name)
+
     return {
-        table.name: PushSource(options, each, open_intake(table, options, settings, client, definitions), set_aside)
+        table.name: PushSource(
+            options,
+            each,
+            open_intake(table, options, settings, client, definitions),
+            set_aside,
+            inbox_of(table.name, options),
+        )
         for table, (options, each) in zip(tables, verifiers, strict=True)
     }
 
@@ -197,6 +216,7 @@ def replay(sources: Mapping[str, PushSource], wakeup: Wakeup) -> None:
         for source in sources.values():
             try:
                 source.replay()
+                source.say_unread()
             except Exception:
                 # The edge of this thread: the next round tries again.
                 log.exception("replay_failed", source=source.name)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -26,7 +27,7 @@ from sfmc_producers.delivery.targets import (
     TargetRefusedError,
     TargetUnavailableError,
 )
-from sfmc_producers.delivery.unpacking import Decrypt, Limits, unpacked
+from sfmc_producers.delivery.unpacking import Decryption, Limits, unpacked
 
 PAUSES = Backoff(floor=1.0, cap=300.0)
 ORDER_SECONDS = 60.0
@@ -96,7 +97,7 @@ class Target:
     chance: Callable[[], float]
     account: str
     kind: str = "sftp"
-    decrypt: Decrypt | None = None
+    decrypt: Decryption | None = None
     watch: WatchFile = Lines
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _queue: deque[_Entry] = field(default_factory=deque)
@@ -108,10 +109,11 @@ class Target:
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _login: threading.Lock = field(default_factory=threading.Lock)
 
-    def unpacked(self, open_content: OpenContent, forms: Sequence[str]) -> OpenContent:
+    def unpacked(self, open_content: OpenContent, forms: Sequence[str], verify_with: Sequence[str] = ()) -> OpenContent:
         """Give what opens the unpacked content, within the limits of this target."""
         limits = Limits(self.options.max_unpacked, self.options.max_ratio)
-        return unpacked(open_content, forms, limits, self.decrypt)
+        decrypt = None if self.decrypt is None else partial(self.decrypt.open, verify_with=verify_with)
+        return unpacked(open_content, forms, limits, decrypt)
 
     def knows(self, request_id: str) -> bool:
         """Tell whether it has taken up the file of this request, which then needs no further look."""

@@ -21,7 +21,7 @@ from sfmc_producers.delivery.locations import OF_DEFINITION, Described, problems
 from sfmc_producers.delivery.progress import Lines, WatchFile
 from sfmc_producers.delivery.records import Records
 from sfmc_producers.delivery.targets import TargetOptions
-from sfmc_producers.delivery.unpacking import Decrypt
+from sfmc_producers.delivery.unpacking import Decryption
 
 if TYPE_CHECKING:
     from sfmc_producers.delivery.s3 import S3Options
@@ -59,12 +59,17 @@ def close_targets(targets: Mapping[str, Target], seconds: float = CLOSE_SECONDS)
 
 
 def require_keys(routes: Iterable[Route], targets: Mapping[str, Target]) -> None:
-    """Raise SettingsError for a route that decrypts without a key."""
-    decrypting = {route.deliver for route in routes if route.deliver and "pgp" in route.unpack}
+    """Raise SettingsError for a route that decrypts without a key, or trusts keys that cannot be read."""
+    pgp = [route for route in routes if route.deliver and "pgp" in route.unpack]
+    decrypting = {route.deliver for route in pgp if route.deliver}
     missing = [each.name for each in targets.values() if each.decrypt is None and _is_meant(each, decrypting)]
     if missing:
         text = "missing; a route unpacks pgp: give the private key, as text (environment or secret file)"
         raise SettingsError([f"{_variable(name, 'PGP_KEY')}: {text}" for name in sorted(missing)])
+    for route in pgp:
+        for each in targets.values():
+            if each.decrypt is not None and _is_meant(each, {route.deliver or ""}):
+                each.decrypt.trust(route.verify_with, f"route {route.pattern} verify_with")
 
 
 def _is_meant(target: Target, named: Collection[str]) -> bool:
@@ -73,13 +78,13 @@ def _is_meant(target: Target, named: Collection[str]) -> bool:
     return target.name in named or (is_location and target.kind in OF_DEFINITION and target.kind in named)
 
 
-def _open_pgp(name: str, settings: Settings) -> Decrypt | None:
+def _open_pgp(name: str, settings: Settings) -> Decryption | None:
     keys = settings.target_secret(name, "pgp_key")
     if keys is None:
         return None
     with extra_needed("unpack = pgp", "pgp"):
         from sfmc_producers.delivery.pgp import Pgp  # noqa: PLC0415 - an extra
-    return Pgp(keys, settings.target_secret(name, "pgp_passphrase"), _variable(name, "PGP_KEY")).open
+    return Pgp(keys, settings.target_secret(name, "pgp_passphrase"), _variable(name, "PGP_KEY"))
 
 
 def _variable(name: str, what: str) -> str:

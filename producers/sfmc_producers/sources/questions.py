@@ -165,10 +165,10 @@ def _event_records(body: bytes, opened: Opened | None) -> Sequence[Record] | Non
     if len(body) > MAX_EVENT_BYTES:
         return None
     source: object = None if opened is None else opened.source
-    if isinstance(source, Reads):
-        return source.records(body)
     if opened is not None and isinstance(opened.options, PushOptions):
         return _posted(body, opened.options)
+    if isinstance(source, Reads):
+        return source.records(body)
     try:
         event = orjson.loads(body)
     except orjson.JSONDecodeError:

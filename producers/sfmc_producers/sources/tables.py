@@ -32,6 +32,16 @@ class Options(BaseModel):
     )
     route: tuple[RouteTable, ...] = Field((), description="[[source.route]]: tried before the other routes")
 
+    @property
+    def is_served(self) -> bool:
+        """Whether `sfmc-import serve` alone takes what its senders post, so that nothing else runs."""
+        return False
+
+    @property
+    def not_listed(self) -> str | None:
+        """Why these lines lead to a source that cannot be listed; None where its kind decides."""
+        return None
+
 
 class Source(Protocol):
     """A source that runs in a thread of its own."""
@@ -57,12 +67,12 @@ class Parts:
 class Kind:
     """A kind of source: its lines, and how it is opened; opening connects to nothing.
 
-    One that is not opened has senders of its own: `sfmc-import serve` takes what they post. With `is_shared` the object
-    that runs can be listed meanwhile, so that both together keep to its number of connections.
+    With `is_shared` the object that runs can be listed meanwhile, so that both together keep to its number of
+    connections.
     """
 
     options: type[Options]
-    open: Callable[[Any, Parts], Source] | None
+    open: Callable[[Any, Parts], Source]
     is_shared: bool = False
 
 
@@ -113,8 +123,8 @@ def _read(
         found = field_problems(error, kind.options, table.lines, str)
         problems += [f"{table.where} {line}" for line in found.values()]
         return None
-    if options.scan_every is not None and kind.open is None:
-        problems.append(f"{table.where} scan_every: a source of kind {table.kind} cannot be listed; remove the line")
+    if options.scan_every is not None and options.not_listed:
+        problems.append(f"{table.where} scan_every: {options.not_listed}")
     return kind, options
 
 

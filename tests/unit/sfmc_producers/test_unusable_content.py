@@ -19,6 +19,7 @@ from sfmc_producers.content_errors import (
     ContentGoneError,
     ContentLockedError,
     ContentUnavailableError,
+    ContentUnsignedError,
 )
 from sfmc_producers.delivery.job import Job
 from sfmc_producers.delivery.records import Held
@@ -43,7 +44,7 @@ class FakeTarget:
     def knows(self, request_id: str) -> bool:
         return any(each.request_id == request_id for each in self.jobs)
 
-    def unpacked(self, open_content: OpenContent, forms: tuple[str, ...]) -> OpenContent:
+    def unpacked(self, open_content: OpenContent, forms: tuple[str, ...], _: tuple[str, ...]) -> OpenContent:
         return unpacked(open_content, forms, Limits(), None)
 
     def take(self, job: Job[Any]) -> Any:
@@ -95,6 +96,13 @@ def test_a_damaged_file_is_rejected_whoever_sees_it_first(seen_by: str) -> None:
     [(name, key, code, _text)] = rejected(world)
     assert (name, key, code) == ("a.csv.gz", "k", "damaged")
     assert len(world.target.jobs) == (0 if seen_by == "preflight" else 1)
+
+
+def test_a_file_without_a_signature_that_its_route_asks_for_is_rejected_with_a_code_of_its_own() -> None:
+    world = World(lambda job: job.unusable(ContentUnsignedError("it is not signed")))  # type: ignore[misc]
+    found = world.submit(gzip.compress(b"id\n1\n"))
+    assert (found.code, found.problems) == ("bad_signature", ("it is not signed",))
+    assert [each[2] for each in rejected(world)] == ["bad_signature"]
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ from sfmc_import.cli.folder_lines import watcher_lines
 from sfmc_import.cli.naming import check_key, check_known, check_types
 from sfmc_import.cli.operate import pause_line, until_text
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines, seconds
-from sfmc_import.cli.unmatched import LOOKED_AT, describe_unmatched, unmatched_files
+from sfmc_import.cli.unmatched import describe_unmatched
 from sfmc_import.display import Coloured
 from sfmc_import.events import ENDS, Entry, Event, just_before, kind, line
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.operations import actions, requests
+from sfmc_import.operations.unmatched import LOOKED_AT, unmatched_files
 from sfmc_import.operations.views import RequestView, View
 from sfmc_import.states import AS_EXPECTED
 from sfmc_transport import dead_letters, queues
@@ -108,19 +109,31 @@ def _waiting_lines(waiting: list[Mapping[str, Any]]) -> list[str]:
 
 
 def _whole(access: ReadAccess) -> tuple[Mapping[str, Any], Sequence[Line]]:
-    counts = {**access.reader.overview(), **_queue(access)}
+    running = access.reader.running()
+    counts = {**access.reader.overview(), **_queue(access), "workers": running.workers, "beats": running.beats}
     paused = actions.pauses(access)
     failed, unfinished = requests.failures(access, SHOWN_UNFINISHED), requests.unfinished(access, SHOWN_UNFINISHED)
     place, now = access.settings.redis.shown, access.reader.now()
     watchers = access.reader.watchers()
     lines: list[Line] = [place, *(f"  {name.replace('_', ' '):<14}{number}" for name, number in counts.items())]
     lines += ["  list them with: sfmc-import dead-letters"] if counts["dead_letters"] else []
+    lines += [f"  {missing}" for missing in _missing(counts)]
     lines += [f"  {pause_line(each, now)}" for each in paused]
     lines += [_request_line(each, now) for each in (*failed, *unfinished)]
     lines += watcher_lines(watchers)
     views: Mapping[str, Sequence[View]] = {"paused": paused, "failures": failed, "next": unfinished}
     shown = {name: [each.model_dump(mode="json") for each in found] for name, found in views.items()}
     return {"redis": place, **counts, **shown, "watchers": watchers}, lines
+
+
+def _missing(counts: Mapping[str, int]) -> Iterator[str]:
+    """Say which process must be started for what waits."""
+    if not (counts["queued"] or counts["unfinished"]):
+        return
+    if not counts["workers"]:
+        yield "no worker runs, and nothing is taken: start sfmc-import worker"
+    if not counts["beats"]:
+        yield "no beat runs, and what is due later is not woken: start sfmc-import beat"
 
 
 def _queue(access: ReadAccess) -> dict[str, int]:

@@ -52,6 +52,7 @@ _TIMES = (
     "probe_ttl",
     "watch_ttl",
     "schedule_ttl",
+    "session_ttl",
 )
 
 
@@ -64,7 +65,8 @@ class LedgerSettings:
     `recheck` how often a follow-up is tried although it was not woken, `first_poll` when a new run is polled first,
     `loss_ttl` how long starts look for existing runs after a write loss, `probe_ttl` how long a process may be
     away before its number is forgotten, `watch_ttl` how long what a watcher said of its folders is kept,
-    `schedule_ttl` how long the last look at a schedule is kept: longer than a missed tick can be made up for.
+    `schedule_ttl` how long the last look at a schedule is kept: longer than a missed tick can be made up for,
+    `session_ttl` how long a login at the console lasts.
     `max_lost` workers may die with a request while it is the only suspect; the loss that made it one is not counted.
     """
 
@@ -82,6 +84,7 @@ class LedgerSettings:
     probe_ttl: float = 3600.0
     watch_ttl: float = 60.0
     schedule_ttl: float = 8 * _DAY
+    session_ttl: float = 12 * 3600.0
     max_lost: int = 3
     durability: Durability = field(default_factory=Durability)
 

@@ -8,8 +8,9 @@ import orjson
 from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.key_kinds import COMPLETED, RENAMED
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import COMPLETED, DEFINITION, EVENT, PAUSES, REQUEST, SEEN
+from sfmc_import.ledger.schema import DEFINITION, EVENT, PAUSES, REQUEST, SEEN
 from sfmc_import.outlook import Standing
 from sfmc_import.processes import Running, running
 from sfmc_import.request import FileInfo, fold_key
@@ -60,11 +61,18 @@ class LedgerReader:
             keys = (name.decode().removeprefix(prefix) for name in names)
             return next((key for key in keys if fold_key(key) == fold_key(customer_key)), customer_key)
 
+    def home(self, mid: str, customer_key: str) -> str:
+        """Give the CustomerKey that a definition had first, under which the ledger keeps it, by the one it has now."""
+        with redis_errors():
+            found: Any = self._client.get(self.keys.name_of(RENAMED, mid, fold_key(customer_key)))
+        return customer_key if found is None else found.decode()
+
     def definition(self, mid: str, customer_key: str) -> Mapping[str, Any]:
         """Say who holds a definition, the seconds left of lease and window, and which follow-ups wait, in order."""
+        home = self.home(mid, customer_key)
         with redis_errors():
-            record = DEFINITION.read(self._client.hgetall(self.keys.definition(mid, customer_key)))
-            waiting = self._client.zrange(self.keys.follow_ups(mid, customer_key), 0, -1)
+            record = DEFINITION.read(self._client.hgetall(self.keys.definition(mid, home)))
+            waiting = self._client.zrange(self.keys.follow_ups(mid, home), 0, -1)
         now = self.now()
         return {
             "mid": mid,
@@ -95,10 +103,11 @@ class LedgerReader:
         Several reads, one after the other: who decides meanwhile is not seen.
         """
         definition = self.definition(mid, customer_key)
+        home = self.home(mid, customer_key)
         # The length of the key is part of the name: a colon in a key must not make it that of another event.
-        of_event = (str(len(customer_key.encode())), mid, customer_key, event_id or "")
+        of_event = (str(len(home.encode())), mid, home, event_id or "")
         with redis_errors():
-            handled = self._client.get(self.keys.name_of(SEEN, mid, customer_key, file.fingerprint))
+            handled = self._client.get(self.keys.name_of(SEEN, mid, home, file.fingerprint))
             event = event_id and self._client.get(self.keys.name_of(EVENT, *of_event))
         return Standing(
             own=self.request(request_id),

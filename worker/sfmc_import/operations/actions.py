@@ -15,7 +15,7 @@ from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.schema import PAUSES
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import ActionView, PauseView, time_of
-from sfmc_import.request import is_mid, plain_mid
+from sfmc_import.request import StartRequest, is_mid, plain_mid
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 
 MAX_TEXT = 1024
@@ -63,9 +63,15 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
 
 
 def replay(
-    access: ReadAccess, request_id: str, operator: str, reason: str | None = None, *, force: bool = False
+    access: ReadAccess,
+    request_id: str,
+    operator: str,
+    reason: str | None = None,
+    *,
+    force: bool = False,
+    new_id: str | None = None,
 ) -> ActionView:
-    """Submit what a request asked for again, as a new request that names it.
+    """Submit what a request asked for again, as a new request that names it; the same `new_id` makes one alone.
 
     Raises NotFoundError; ConflictError where it has not ended, its start is unknown, or it was imported and `force` is
     not given; InvalidError for `force` without a reason.
@@ -76,20 +82,25 @@ def replay(
     if old is None:
         raise NotFoundError(f"there is no request {request_id}")
     _check_replay(access, request_id, force=force)
-    again = replace(
-        old,
-        request_id=str(uuid7()),
-        event_id=None,
-        source=f"replay by {operator}"[:MAX_TEXT],
-        force=force,
-        reason=reason and reason[:MAX_TEXT],
-        replays=request_id,
-        is_resolved=False,
-        attempt=0,
-    )
+    said = reason and reason[:MAX_TEXT]
+    again = _again(old, new_id or str(uuid7()), operator, said, force=force)
     with Client.from_settings(access.settings) as client:
         client.record(again)
     return ActionView(request_id=request_id, state="accepted", operator=operator, new_request_id=again.request_id)
+
+
+def _again(old: StartRequest, new_id: str, operator: str, reason: str | None, *, force: bool) -> StartRequest:
+    return replace(
+        old,
+        request_id=new_id,
+        event_id=None,
+        source=f"replay by {operator}"[:MAX_TEXT],
+        force=force,
+        reason=reason,
+        replays=old.request_id,
+        is_resolved=False,
+        attempt=0,
+    )
 
 
 def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:

@@ -77,7 +77,7 @@ def life(access: ReadAccess, request: RequestView) -> Iterator[Event]:
         if event["data"].get("request_id") == request.request_id:
             yield event
             left -= 1
-            if left <= 0 and request.is_finished:
+            if left <= 0:
                 return
 
 

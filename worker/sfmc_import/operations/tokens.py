@@ -46,7 +46,7 @@ def add(access: ReadAccess, name: str, role: Role, operator: str) -> str:
     token = BEGIN + secrets.token_urlsafe(32)
     note = {"name": name, "role": role, "created_by": operator, "created_at": access.reader.now()}
     with redis_errors():
-        access.client.hset(access.keys.name_of(TOKENS), _digest(token), orjson.dumps(note).decode())
+        access.client.hset(access.keys.name_of(TOKENS), digest(token), orjson.dumps(note).decode())
     return token
 
 
@@ -57,7 +57,7 @@ def listed(access: ReadAccess) -> list[TokenView]:
 
 def revoke(access: ReadAccess, name: str) -> None:
     """Let a token count no more, from now on; raises NotFoundError."""
-    digests = [digest for digest, view in _all(access) if view.name == name]
+    digests = [stored for stored, view in _all(access) if view.name == name]
     if not digests:
         raise NotFoundError(f"there is no token {name}", "see: sfmc-import tokens list")
     with redis_errors():
@@ -66,9 +66,14 @@ def revoke(access: ReadAccess, name: str) -> None:
 
 def known(access: ReadAccess, token: str) -> TokenView | None:
     """Give whose token this is; None for one that was never given, or was revoked."""
+    return of_digest(access, digest(token))
+
+
+def of_digest(access: ReadAccess, known_digest: str) -> TokenView | None:
+    """Give whose token has this SHA-256; None where none has it any more."""
     with redis_errors():
         client: Any = access.client
-        found = client.hget(access.keys.name_of(TOKENS), _digest(token))
+        found = client.hget(access.keys.name_of(TOKENS), known_digest)
     return None if found is None else _view(found)
 
 
@@ -76,7 +81,7 @@ def _all(access: ReadAccess) -> list[tuple[str, TokenView]]:
     with redis_errors():
         client: Any = access.client
         found = client.hgetall(access.keys.name_of(TOKENS))
-    return [(digest.decode(), _view(text)) for digest, text in found.items()]
+    return [(name.decode(), _view(text)) for name, text in found.items()]
 
 
 def _view(text: bytes) -> TokenView:
@@ -86,6 +91,7 @@ def _view(text: bytes) -> TokenView:
     return TokenView(name=note["name"], role=note["role"], created_by=note["created_by"], created_at=created)
 
 
-def _digest(token: str) -> str:
+def digest(token: str) -> str:
+    """Give what is stored of a token."""
     # A token has 256 random bits: no salt and no slow hash would make it harder to guess.
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

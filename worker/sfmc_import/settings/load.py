@@ -14,7 +14,7 @@ from sfmc_import.errors import SettingsError
 from sfmc_import.proxies import read_proxies
 from sfmc_import.redaction import KNOWN
 from sfmc_import.settings.model import Settings, cross_problems, missing_login
-from sfmc_import.settings.policy_file import SourceTable, Tables, read_tables
+from sfmc_import.settings.policy_file import Tables, read_tables
 from sfmc_import.settings.problems import field_problems, unknown_name
 
 PREFIX = "SFMC_"
@@ -28,10 +28,12 @@ FOREIGN = frozenset(
     {"SFMC_IMAGE", "SFMC_ARRIVALS", "SFMC_SECRETS", "SFMC_ENV_FILE", "SFMC_POLICY_FILE", "SFMC_SERVE_PORT"}
 )
 FOREIGN_PREFIX = "SFMC_SANDBOX_"
-SECRET_PREFIXES = {"source": "SFMC_SOURCE_", "target": "SFMC_TARGET_"}
-"""Begin the secrets of sources and targets: SFMC_SOURCE_NAME_PASSWORD, with its name in capitals, _ for -."""
+SECRET_PREFIXES = {"source": "SFMC_SOURCE_", "target": "SFMC_TARGET_", "notify": "SFMC_NOTIFY_"}
+"""Begin the secrets of these: SFMC_SOURCE_NAME_PASSWORD, with the name in capitals, _ for -."""
 
-FROM_FILE = frozenset({"policies", "routes", "proxies", "sources", "targets", "schedule_tables", "source_secrets"})
+FROM_FILE = frozenset(
+    {"policies", "routes", "proxies", "sources", "targets", "schedule_tables", "notifications", "source_secrets"}
+)
 NAMES = {PREFIX + field.upper(): field for field in Settings.model_fields if field not in FROM_FILE}
 """Variables and the fields they set."""
 
@@ -100,7 +102,7 @@ def _known() -> set[str]:
 def _settings(values: dict[str, Any], tables: Tables, secrets: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
     """Build the settings; wrong fields take their default and give a line each."""
     beside = {"policies": tables.policies, "routes": tables.routes, "sources": tables.sources}
-    beside |= {"schedule_tables": tables.schedules, "targets": tables.targets}
+    beside |= {"schedule_tables": tables.schedules, "targets": tables.targets, "notifications": tables.notifications}
     beside |= {"source_secrets": {name: SecretStr(text) for name, text in secrets.items()}}
     try:
         return Settings.model_validate(values | beside), {}
@@ -111,19 +113,23 @@ def _settings(values: dict[str, Any], tables: Tables, secrets: Mapping[str, str]
 
 
 def _unused(secrets: Mapping[str, str], tables: Tables) -> list[str]:
-    """Name the secrets of sources and targets that there are not."""
-    return [*_unused_of("source", tables.sources, secrets), *_unused_of("target", tables.targets, secrets)]
+    """Name the secrets of sources, targets and notifications that there are not."""
+    named = {
+        "source": [each.name for each in tables.sources],
+        "target": [each.name for each in tables.targets],
+        "notify": list(tables.notifications),
+    }
+    return [line for kind, names in named.items() for line in _unused_of(kind, names, secrets)]
 
 
-def _unused_of(kind: str, tables: Sequence[SourceTable], secrets: Mapping[str, str]) -> list[str]:
+def _unused_of(kind: str, names: Sequence[str], secrets: Mapping[str, str]) -> list[str]:
     # A process without a policy file may have the secrets of another all the same.
-    if not tables:
+    if not names:
         return []
     prefix = SECRET_PREFIXES[kind]
-    known = tuple(f"{prefix}{each.name.upper().replace('-', '_')}_" for each in tables)
-    names = ", ".join(each.name for each in tables)
+    known = tuple(f"{prefix}{each.upper().replace('-', '_')}_" for each in names)
     wrong = [name for name in secrets if name.startswith(prefix) and not name.startswith(known)]
-    return [f"{name}: no {kind} has this name; there are: {names}" for name in wrong]
+    return [f"{name}: no {kind} has this name; there are: {', '.join(names)}" for name in wrong]
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sfmc_import.cli.unmatched import describe_unmatched, unmatched_files
+from sfmc_import.cli.unmatched import describe_unmatched
+from sfmc_import.operations.unmatched import unmatched_files
 
 
 def event(name: str, file: str | None, version: str = "1", **data: Any) -> dict[str, Any]:

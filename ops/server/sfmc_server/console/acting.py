@@ -1,0 +1,282 @@
+"""The pages that change something: each says first what will happen, and is carried out by a form of this login."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, uuid4, uuid5
+
+import sfmc_transport.dead_letters as letters
+from sfmc_import.operations import actions, listing, requests, resolving, resuming
+from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
+from sfmc_import.operations.views import RequestView, time_of
+from sfmc_import.settings.values import MAX_SECONDS, read_duration
+from sfmc_server.console.asking import Ask, Moved, Shown
+from sfmc_server.console.paths import request_path
+
+MAX_TEXT = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What can be done with a request."""
+
+    label: str
+    needs_reason: bool
+    effects: Callable[[RequestView], list[str]]
+    run: Callable[[Ask, RequestView], Moved]
+
+
+# --- What will happen, in sentences.
+
+
+def _of_cancel(view: RequestView) -> list[str]:
+    del view
+    return [
+        "The request ends as cancelled. Nothing is sent to Marketing Cloud.",
+        "Its file counts as handled: it starts nothing more, unless somebody replays this request.",
+        "If a worker is sending the start at this moment, nothing is cancelled, and the page says so.",
+    ]
+
+
+def _of_force(view: RequestView) -> list[str]:
+    until = view.waiting and view.waiting.until
+    opens = f" (it opens {until:%Y-%m-%d %H:%M:%S} UTC)" if until else ""
+    return [
+        f"The request does not wait for the window{opens}: it starts as soon as its definition is free.",
+        "MaxImportFrequency of the definition is passed over once. One run at a time still holds, and so do pauses.",
+    ]
+
+
+def _of_replay(view: RequestView) -> list[str]:
+    said = ["A new request for the same file is recorded; it names this one, and this one stays as it is."]
+    if _needs_force(view):
+        return [*said, "The file is imported again although it was imported, inside the window too (force)."]
+    return [*said, "It waits like any other: for a pause, the window, and other requests of the definition."]
+
+
+def _of_resolve(view: RequestView) -> list[str]:
+    del view
+    return [
+        "With a Task.ID: Marketing Cloud is asked first; then it counts as the run of this request and is followed.",
+        "Without one: nothing was started. The window and the file are free, and the request can be replayed.",
+        "If it was started after all, a replay imports the file twice.",
+    ]
+
+
+def _of_follow(view: RequestView) -> list[str]:
+    return [f"The workers ask Marketing Cloud for the result of run {view.task_id} again, until a new deadline."]
+
+
+# --- Doing it.
+
+
+def _cancel(ask: Ask, view: RequestView) -> Moved:
+    actions.cancel(ask.access, view.request_id, ask.user.name, ask.written("reason"))
+    return Moved(request_path(view.request_id), "cancelled")
+
+
+def _force(ask: Ask, view: RequestView) -> Moved:
+    actions.force(ask.access, view.request_id, ask.user.name, ask.written("reason") or "")
+    return Moved(request_path(view.request_id), "forced")
+
+
+def _replay(ask: Ask, view: RequestView) -> Moved:
+    done = actions.replay(
+        ask.access, view.request_id, ask.user.name, ask.written("reason"), force=_needs_force(view), new_id=once(ask)
+    )
+    return Moved(request_path(done.new_request_id or view.request_id), "replayed")
+
+
+def _resolve(ask: Ask, view: RequestView) -> Moved:
+    task = ask.written("task_id")
+    if (task is None) != (ask.written("what") == "not_started"):
+        raise InvalidError("say either which run it was, or that nothing was started", "choose one of the two")
+    check = None if ask.written("unchecked") else resolving.ask_marketing_cloud
+    resolving.resolve(ask.access, view.request_id, task, ask.user.name, ask.written("reason"), ask=check)
+    return Moved(request_path(view.request_id), "resolved")
+
+
+def _follow(ask: Ask, view: RequestView) -> Moved:
+    resuming.follow_again(ask.access, view.request_id)
+    return Moved(request_path(view.request_id), "followed")
+
+
+def _needs_force(view: RequestView) -> bool:
+    return "replay --force" in view.next
+
+
+ACTIONS: Mapping[str, Action] = {
+    "cancel": Action(label="Cancel", needs_reason=False, effects=_of_cancel, run=_cancel),
+    "force": Action(label="Start now", needs_reason=True, effects=_of_force, run=_force),
+    "replay": Action(label="Replay", needs_reason=False, effects=_of_replay, run=_replay),
+    "resolve": Action(label="Resolve", needs_reason=False, effects=_of_resolve, run=_resolve),
+    "follow": Action(label="Follow again", needs_reason=False, effects=_of_follow, run=_follow),
+}
+
+
+def offered(view: RequestView) -> list[tuple[str, str]]:
+    """Give name and label of each action that would help a request."""
+    names = dict.fromkeys(each.partition(" ")[0] for each in view.next)
+    return [(name, ACTIONS[name].label) for name in names if name in ACTIONS]
+
+
+def confirm(ask: Ask) -> Shown:
+    """Show what an action on a request will do, with the form that does it."""
+    ask.check_operator()
+    action, view = _action(ask), requests.show(ask.access, ask.given("id") or "")
+    _check_fits(ask, view)
+    needs_reason = action.needs_reason or (ask.path["action"] == "replay" and _needs_force(view))
+    values = {"view": view, "name": ask.path["action"], "action": action, "effects": action.effects(view)}
+    return Shown("confirm.html", values | {"needs_reason": needs_reason, "seen": seen(view), "once": uuid4().hex})
+
+
+def act(ask: Ask) -> Moved:
+    """Do it, unless the request has moved on since the form was shown."""
+    ask.check_operator()
+    action, view = _action(ask), requests.show(ask.access, ask.given("id") or "")
+    if ask.form.get("seen") != seen(view):
+        text = f"request {view.request_id} has moved on: it is {view.state} now, and nothing was done"
+        raise ConflictError(text, "look at it again", view.state)
+    _check_fits(ask, view)
+    return action.run(ask, view)
+
+
+def _action(ask: Ask) -> Action:
+    action = ACTIONS.get(ask.path["action"])
+    if action is None:
+        raise NotFoundError("there is no such action")
+    return action
+
+
+def _check_fits(ask: Ask, view: RequestView) -> None:
+    if ask.path["action"] not in dict(offered(view)):
+        text = f"request {view.request_id} is {view.state}: {ask.path['action']} does not fit"
+        raise ConflictError(text, "look at it again", view.state)
+
+
+def seen(view: RequestView) -> str:
+    """Give what of a request a person saw when a form was shown."""
+    return f"{view.state} {view.since.timestamp() if view.since else 0:.3f}"
+
+
+def once(ask: Ask) -> str:
+    """Give the id of what a form makes: the same form sent again makes nothing new."""
+    return str(uuid5(NAMESPACE_URL, f"urn:sfmc-import:console:{ask.csrf}:{ask.form.get('once', '')}"))
+
+
+# --- Start.
+
+
+_START = ("customer_key", "mid", "location", "name", "version", "reason")
+
+
+def start_form(ask: Ask) -> Shown:
+    """Ask what is to be started."""
+    ask.check_operator()
+    given = {name: ask.given(name) or "" for name in _START}
+    return Shown("start.html", {"given": given | {"mid": given["mid"] or ask.access.mid(None)}})
+
+
+def start(ask: Ask) -> Shown | Moved:
+    """Say what will happen, and with the second form submit the request."""
+    ask.check_operator()
+    given = {name: ask.written(name) or "" for name in _START}
+    if not ask.form.get("confirmed"):
+        values = {"given": given, "known": _known(ask, given), "once": uuid4().hex}
+        return Shown("start_confirm.html", values)
+    file = {name: given[name] for name in ("location", "name", "version") if given[name]} if given["name"] else None
+    done = ask.client.submit(
+        customer_key=given["customer_key"] or None,
+        mid=given["mid"] or None,
+        file=file,
+        source=f"console: {ask.user.name}",
+        reason=given["reason"][:MAX_TEXT] or None,
+        request_id=once(ask),
+    )
+    return Moved(request_path(done.request_id), "submitted")
+
+
+def _known(ask: Ask, given: Mapping[str, str]) -> listing.DefinitionView | None:
+    try:
+        return listing.definition(ask.access, given["mid"], given["customer_key"])
+    except NotFoundError:
+        return None
+
+
+# --- Pauses.
+
+
+def pauses(ask: Ask) -> Shown:
+    """Show what is paused."""
+    return Shown("pauses.html", {"found": actions.pauses(ask.access), "now": time_of(ask.access.reader.now())})
+
+
+def pause_form(ask: Ask) -> Shown:
+    """Say what a pause does, and ask for its reason."""
+    ask.check_operator()
+    scope = _scope(ask, ask.query)
+    current = next((each for each in actions.pauses(ask.access) if each.scope == scope), None)
+    fields = {name: ask.given(name) or "" for name in ("mid", "customer_key")}
+    return Shown("pause.html", {"scope": scope, "current": current, "fields": fields})
+
+
+def pause(ask: Ask) -> Moved:
+    """Pause it."""
+    ask.check_operator()
+    scope = _scope(ask, ask.form)
+    until = _end(ask)
+    actions.pause(ask.access, scope, ask.user.name, ask.written("reason") or "", until)
+    return Moved("/pauses", "paused")
+
+
+def _end(ask: Ask) -> Any:
+    duration = ask.written("duration")
+    if duration is None:
+        return None
+    seconds = read_duration(duration)
+    if not isinstance(seconds, float) or seconds > MAX_SECONDS:
+        raise InvalidError(f"{duration} is no duration", "write it as 30m, 4h or 2d")
+    now = time_of(ask.access.reader.now())
+    assert now is not None
+    return now + timedelta(seconds=seconds)
+
+
+def resume(ask: Ask) -> Moved:
+    """End a pause."""
+    ask.check_operator()
+    actions.resume(ask.access, _scope(ask, ask.form), ask.user.name, ask.written("reason"))
+    return Moved("/pauses", "resumed")
+
+
+def _scope(ask: Ask, given: Mapping[str, str]) -> str:
+    mid, key = given.get("mid") or None, given.get("customer_key") or None
+    if mid is not None and key is not None:
+        key = ask.access.reader.spelled(mid, key)
+    return actions.scope_of(mid, key)
+
+
+# --- Dead letters.
+
+
+def letter_form(ask: Ask) -> Shown:
+    """Say what will become of a dead letter."""
+    ask.check_operator()
+    view = listing.dead_letter(ask.access, ask.path["letter_id"])
+    return Shown("letter_confirm.html", {"view": view, "name": _letter_action(ask)})
+
+
+def letter_act(ask: Ask) -> Moved:
+    """Put a message back, or delete it."""
+    ask.check_operator()
+    do = letters.replay if _letter_action(ask) == "replay" else letters.delete
+    listing.dead_letter(ask.access, ask.path["letter_id"])
+    do(ask.access.broker, ask.access.broker_keys, ask.path["letter_id"])
+    return Moved("/dead-letters", "put_back" if do is letters.replay else "deleted")
+
+
+def _letter_action(ask: Ask) -> str:
+    name = ask.path["action"]
+    if name not in {"replay", "delete"}:
+        raise NotFoundError("there is no such action")
+    return name

@@ -1,0 +1,229 @@
+"""The console as routes of the application: which page answers where, and what becomes of errors."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import structlog
+from fastapi import FastAPI, Request
+from redis.exceptions import RedisError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import RedirectResponse, Response
+
+import sfmc_transport.dead_letters as letters
+from sfmc_import.access import ReadAccess
+from sfmc_import.client import Client
+from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.ledger.calling import is_defect
+from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
+from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.request import BadRequestError
+from sfmc_server.answers import RefusedError
+from sfmc_server.console import acting, reading
+from sfmc_server.console.asking import Ask, Moved, NotAllowedError, Shown, WrongFormError, csrf_of, is_same
+from sfmc_server.console.changes import Changes
+from sfmc_server.console.feed import Feed
+from sfmc_server.console.forms import fields_of, read_form
+from sfmc_server.console.headers import HEADERS
+from sfmc_server.console.login import Login, Visitor
+from sfmc_server.console.prefix import PathPrefix, checked_prefix
+from sfmc_server.console.rendering import STATIC, render
+
+Page = Callable[[Ask], Shown | Moved]
+log = structlog.get_logger("sfmc_server.console")
+
+GET: Mapping[str, Page] = {
+    "/": reading.overview,
+    "/requests": reading.request_list,
+    "/request": reading.request,
+    "/request/{action}": acting.confirm,
+    "/definitions": reading.definitions,
+    "/definition": reading.definition,
+    "/unmatched": reading.unmatched,
+    "/dead-letters": reading.dead_letters,
+    "/dead-letters/{letter_id}": reading.dead_letter,
+    "/dead-letters/{letter_id}/{action}": acting.letter_form,
+    "/pauses": acting.pauses,
+    "/pause": acting.pause_form,
+    "/search": reading.search,
+    "/start": acting.start_form,
+}
+POST: Mapping[str, Page] = {
+    "/request/{action}": acting.act,
+    "/dead-letters/{letter_id}/{action}": acting.letter_act,
+    "/pause": acting.pause,
+    "/resume": acting.resume,
+    "/start": acting.start,
+}
+
+DONE = {
+    "cancelled": "The request is cancelled.",
+    "forced": "The request does not wait for the window any more.",
+    "replayed": "This is the new request.",
+    "resolved": "The start is resolved.",
+    "followed": "The run is followed again.",
+    "submitted": "The request is recorded.",
+    "paused": "It is paused.",
+    "resumed": "The pause has ended.",
+    "put_back": "The message is back in its queue.",
+    "deleted": "The message is deleted.",
+    "logged_out": "You are logged out.",
+}
+"""What a page says after something was done; the address has the name alone, so that no link can say anything else."""
+
+_WRONG: Mapping[type[Exception], tuple[int, str]] = {
+    NotFoundError: (404, "Not found"),
+    letters.DeadLetterNotFoundError: (404, "Not found"),
+    ConflictError: (409, "It does not fit"),
+    InvalidError: (422, "Not valid"),
+    BadRequestError: (422, "Not valid"),
+    OperationError: (400, "Refused"),
+    NotAllowedError: (403, "Not allowed"),
+    WrongFormError: (403, "The form is not valid"),
+    ServiceUnavailableError: (503, "Not now"),
+    LedgerUnavailableError: (503, "Redis does not answer"),
+    RedisError: (503, "Redis does not answer"),
+}
+_TEXTS: Mapping[type[Exception], str] = {
+    NotAllowedError: "Your role is viewer: it shows everything and changes nothing.",
+    WrongFormError: "The form is not from a page of this login. Nothing was done. Open the page again.",
+    LedgerUnavailableError: "The console comes back by itself as soon as Redis answers. Nothing was changed.",
+    RedisError: "The console comes back by itself as soon as Redis answers. Nothing was changed.",
+}
+
+
+class Console:
+    """The pages under /, for people who log in with a token of the API."""
+
+    def __init__(self, access: ReadAccess, client: Client, is_ending: Callable[[], bool]) -> None:
+        self._access, self._client = access, client
+        address = urlsplit(access.settings.public_url)
+        self.prefix = checked_prefix(address.path)
+        self.feed = Feed(access, is_ending)
+        self._login = Login(access, self.prefix, is_secure=address.scheme == "https")
+        self._changes = Changes(self.feed, self._login, is_ending)
+
+    def add_to(self, app: FastAPI) -> None:
+        """Add all pages to an application."""
+        paths: dict[str, list[str]] = {}
+        for method, pages in (("GET", GET), ("POST", POST)):
+            for path in pages:
+                paths.setdefault(path, []).append(method)
+        for path, methods in paths.items():
+            app.add_route(path, self._endpoint(path), methods=methods, include_in_schema=False)
+        app.add_route("/login", self._handle(self._log_in), methods=["GET", "POST"], include_in_schema=False)
+        app.add_route("/logout", self._handle(self._log_out), methods=["POST"], include_in_schema=False)
+        app.add_route("/console/changes", self._handle(self._watch), include_in_schema=False)
+        app.add_route("/console/static/{name}", self._file, include_in_schema=False)
+        if self.prefix:
+            app.add_middleware(PathPrefix, prefix=self.prefix)
+
+    def _endpoint(self, path: str) -> Any:
+        async def answer(request: Request) -> Response:
+            page = POST[path] if request.method == "POST" else GET[path]
+            return await self._page(request, page)
+
+        return self._handle(answer)
+
+    def _handle(self, answer: Callable[[Request], Any]) -> Any:
+        async def handle(request: Request) -> Response:
+            try:
+                made: Response = await answer(request)
+            except RefusedError as error:
+                made = self._problem(error.answer.status, "Refused", str(error.answer.body.get("detail", "")))
+            except ClientDisconnect:
+                made = Response(status_code=400)
+            except Exception as error:  # noqa: BLE001 - the edge to the browser: each error is a page
+                made = self._of_error(request, error)
+            for name, value in HEADERS.items():
+                made.headers.setdefault(name, value)
+            return made
+
+        return handle
+
+    async def _page(self, request: Request, page: Page) -> Response:
+        visitor = await run_in_threadpool(self._login.visitor, request.cookies)
+        if visitor is None:
+            return self._login.asked(request)
+        form = await read_form(request) if request.method == "POST" else {}
+        if request.method == "POST" and not is_same(form.get("csrf", ""), csrf_of(visitor.session)):
+            raise WrongFormError
+        self.feed.begin()
+        since = self.feed.position
+        ask = self._ask(request, visitor, form)
+        return self._answer(ask, await run_in_threadpool(page, ask), since)
+
+    def _ask(self, request: Request, visitor: Visitor, form: Mapping[str, str]) -> Ask:
+        query = request.url.query
+        return Ask(
+            access=self._access,
+            client=self._client,
+            feed=self.feed,
+            user=visitor.user,
+            csrf=csrf_of(visitor.session),
+            address=request.url.path + (f"?{query}" if query else ""),
+            query=fields_of(query),
+            form=form,
+            path={name: str(value) for name, value in request.path_params.items()},
+        )
+
+    def _answer(self, ask: Ask, made: Shown | Moved, since: str) -> Response:
+        if isinstance(made, Moved):
+            done = f"{'&' if '?' in made.path else '?'}{urlencode({'done': made.done})}" if made.done else ""
+            return RedirectResponse(f"{self.prefix}{made.path}{done}", 303)
+        values = {"ask": ask, "prefix": self.prefix, "done": DONE.get(ask.query.get("done", "")), **made.values}
+        values |= {"is_away": self.feed.is_away, "since": since}
+        return _html(render(made.template, values), made.status)
+
+    async def _log_in(self, request: Request) -> Response:
+        form = await read_form(request) if request.method == "POST" else None
+        return await run_in_threadpool(self._login.page, request, form)
+
+    async def _log_out(self, request: Request) -> Response:
+        form = await read_form(request)
+        return await run_in_threadpool(self._login.end, request, form)
+
+    async def _watch(self, request: Request) -> Response:
+        visitor = await run_in_threadpool(self._login.visitor, request.cookies)
+        if visitor is None:
+            return Response(status_code=401)
+        self.feed.begin()
+        last = request.headers.get("last-event-id") or request.query_params.get("since")
+        return self._changes.answer(visitor, last)
+
+    async def _file(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in STATIC:
+            return Response(status_code=404, headers=HEADERS)
+        kind = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}[name.rpartition(".")[2]]
+        kept = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(STATIC[name], headers=kept, media_type=kind)
+
+    def _of_error(self, request: Request, error: Exception) -> Response:
+        kind = next((kind for kind in _WRONG if isinstance(error, kind)), None)
+        if kind is None or (isinstance(error, RedisError) and is_defect(error)):
+            log.error("console_failed", path=request.url.path, exc_info=error)
+            return self._problem(500, "A fault of the console", "The log of the server has the details.")
+        status, title = _WRONG[kind]
+        fix = getattr(error, "fix", None)
+        text = _TEXTS.get(kind) or f"{error}{f': {fix}' if fix else ''}"
+        return self._problem(status, title, text)
+
+    def _problem(self, status: int, title: str, text: str) -> Response:
+        values = {"prefix": self.prefix, "status": status, "title": title, "text": text}
+        made = _html(render("problem.html", values), status)
+        if status == 503:
+            made.headers["Retry-After"] = "5"
+        return made
+
+
+def _html(text: str, status: int = 200) -> Response:
+    return Response(text.encode("utf-8", "replace"), status, media_type="text/html; charset=utf-8")
+
+
+def add_to(app: FastAPI, access: ReadAccess, client: Client, is_ending: Callable[[], bool]) -> Console:
+    """Add the console to an application; `is_ending` says that the server ends."""
+    console = Console(access, client, is_ending)
+    console.add_to(app)
+    return console

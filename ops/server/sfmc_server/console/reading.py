@@ -1,0 +1,184 @@
+"""The pages that show something: overview, requests, definitions, files without a definition, dead letters."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import sfmc_transport.dead_letters as letters
+from sfmc_import.operations import actions, listing, requests
+from sfmc_import.operations.errors import NotFoundError
+from sfmc_import.operations.overview import overview as read_overview
+from sfmc_import.operations.unmatched import LOOKED_AT
+from sfmc_import.operations.views import PauseView, RequestView, time_of
+from sfmc_import.states import TERMINAL, UNFINISHED
+from sfmc_server.console.acting import offered
+from sfmc_server.console.asking import Ask, Moved, Shown
+from sfmc_server.console.life import steps
+from sfmc_server.console.paths import request_path
+from sfmc_server.console.rendering import age, moment
+
+ROWS = 20
+MAX_EVENTS = 500
+"""Events of one request that its page shows."""
+
+LINES = 40
+"""Definitions that the first page shows."""
+
+PAGE = 50
+
+
+def overview(ask: Ask) -> Shown:
+    """Show the whole: what needs a person first."""
+    found = read_overview(ask.access, ROWS)
+    now = found.now.timestamp()
+    activity = ask.feed.activity
+    day, lines = activity.day(now), activity.definitions(now, LINES)
+    shares = (("half", "run", 0.5), ("95 %", "warn", 0.95))
+    waits = [(word, tone, [hour.quantile(share) for hour in day.hours]) for word, tone, share in shares]
+    values = {"found": found, "day": day, "lines": lines, "is_counted": ask.feed.is_whole, "offered": offered}
+    values["why_failed"] = activity.why_failed
+    values["waits"] = waits
+    return Shown("overview.html", values)
+
+
+def request_list(ask: Ask) -> Shown:
+    """List requests in pages; the filters stand in the address."""
+    names = ("state", "mid", "customer_key", "file", "waiting")
+    given = {name: ask.given(name) for name in names}
+    if ask.given("list") == "failures":
+        items, cursor = requests.failures(ask.access, listing.MAX_LIMIT), None
+    else:
+        page = listing.requests(ask.access, listing.Filter(**given), ask.given("cursor"), PAGE)
+        items, cursor = page.items, page.next
+    kept = {name: value for name, value in given.items() if value}
+    values = {"items": items, "next": cursor, "given": given, "kept": kept, "now": _now(ask), "offered": offered}
+    return Shown("requests.html", values | {"states": (*UNFINISHED, *TERMINAL), "list": ask.given("list") or ""})
+
+
+def request(ask: Ask) -> Shown:
+    """Show one request: where it stands, why it waits, its whole life."""
+    view = requests.show(ask.access, ask.given("id") or "")
+    events = [event for event, _ in zip(requests.life(ask.access, view), range(MAX_EVENTS), strict=False)]
+    now = _now(ask)
+    life = steps(events, now, is_over=view.is_finished and view.state != "start_unknown")
+    parts = [(f"{each.between}: {age(each.seconds)}", each.tone, each.seconds) for each in life if each.seconds]
+    values = {"view": view, "life": life, "now": now, "parts_of_life": parts, "facts": _facts(view), "offered": offered}
+    return Shown("request.html", values | {"paused": _pauses_of(ask, view)})
+
+
+def _pauses_of(ask: Ask, view: RequestView) -> list[PauseView]:
+    """Give what pauses a request that waits for it: words and end are those of the operator."""
+    if view.waiting is None or view.waiting.reason != "paused":
+        return []
+    scopes = {actions.scope_of(*names) for names in ((None, None), (view.mid, None), (view.mid, view.customer_key))}
+    return [each for each in actions.pauses(ask.access) if each.scope in scopes]
+
+
+def _facts(view: RequestView) -> list[tuple[str, Any]]:
+    """Give what is recorded of a request, with a word for each; what is not there is left out."""
+    file = view.file
+    pairs = [
+        ("CustomerKey as asked for", view.asked_key),
+        ("ObjectID", view.object_id),
+        ("Recorded", moment(view.accepted_at)),
+        ("Folder", file and file.location),
+        ("Size", file and file.size is not None and f"{file.size:,} bytes"),
+        ("Version of the file", file and file.version),
+        ("Modified", file and file.modified_at and moment(file.modified_at)),
+        ("Source", view.source),
+        ("Event of the source", view.event_id),
+        ("Reason", view.reason),
+        ("Not before", view.not_before and moment(view.not_before)),
+        ("Deadline of the sender", view.expires and moment(view.expires)),
+        ("Attempts", view.attempt),
+        ("Task.ID", view.task_id),
+        ("Status of the run", view.import_status),
+        ("RequestID of Marketing Cloud", view.soap_request_id),
+        ("Does not wait for the window", "yes" if view.force else None),
+    ]
+    return [(word, value) for word, value in pairs if value]
+
+
+def definitions(ask: Ask) -> Shown:
+    """List definitions: with `all` those that the ledger knows, else those of the last 24 hours."""
+    now = _now(ask)
+    if ask.given("list") == "all":
+        page = listing.definitions(ask.access, ask.given("cursor"))
+        return Shown("definitions_all.html", {"items": page.items, "next": page.next, "now": now})
+    seconds = now.timestamp()
+    day, lines = ask.feed.activity.day(seconds), ask.feed.activity.definitions(seconds, 500)
+    paused = {each.scope: each for each in actions.pauses(ask.access)}
+    values = {"day": day, "lines": lines, "now": now, "paused": paused, "is_counted": ask.feed.is_whole}
+    return Shown("definitions.html", values)
+
+
+def definition(ask: Ask) -> Shown:
+    """Show one definition: who holds it, its window, what waits, what pauses it, its last 24 hours and requests."""
+    mid, key = ask.given("mid") or "", ask.given("customer_key") or ""
+    view = listing.definition(ask.access, mid, key)
+    now = _now(ask)
+    day = ask.feed.activity.definition(view.mid, view.customer_key, now.timestamp())
+    follow_ups = requests.read_views(ask.access, view.follow_ups)
+    newest = requests.read_views(ask.access, day.newest)
+    values = {"view": view, "now": now, "day": day, "follow_ups": follow_ups, "newest": newest}
+    return Shown("definition.html", values | {"offered": offered})
+
+
+def unmatched(ask: Ask) -> Shown:
+    """List files that start nothing."""
+    found = ask.feed.strays.read(ask.access.stream)
+    return Shown("unmatched.html", {"found": found[: PAGE * 10], "count": len(found), "looked_at": LOOKED_AT})
+
+
+def dead_letters(ask: Ask) -> Shown:
+    """List messages that no worker could handle."""
+    page = listing.dead_letters(ask.access, ask.given("cursor"), PAGE)
+    return Shown("dead_letters.html", {"items": page.items, "next": page.next, "now": _now(ask)})
+
+
+def dead_letter(ask: Ask) -> Shown:
+    """Show one of them with what can be read of it."""
+    view = listing.dead_letter(ask.access, ask.path["letter_id"])
+    raw = base64.b64decode(view.entry_base64 or "")
+    return Shown("dead_letter.html", {"view": view, "parts_of_message": _parts(raw), "now": _now(ask)})
+
+
+def _parts(raw: bytes) -> Mapping[str, Any] | str:
+    """Give headers, properties and body of a message, or its text where it is none."""
+    try:
+        return letters.read_parts(raw)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return raw.decode("utf-8", "replace")
+
+
+def search(ask: Ask) -> Shown | Moved:
+    """Find a request by id, Task.ID or file name, or a definition by key; the only one that is found is shown."""
+    text = ask.given("q")
+    if text is None:
+        return Moved("/requests")
+    mid = ask.access.mid(ask.given("mid"))
+    found = _found(ask, text, mid)
+    if len(found) == 1:
+        return Moved(request_path(found[0].request_id))
+    keys = ask.feed.activity.definitions_like(text, PAGE)
+    known = _known_definition(ask, mid, text)
+    values = {"text": text, "items": found, "keys": keys, "known": known, "now": _now(ask), "offered": offered}
+    return Shown("search.html", values, 200 if found or keys or known else 404)
+
+
+def _found(ask: Ask, text: str, mid: str) -> list[RequestView]:
+    try:
+        return requests.find(ask.access, text, mid)
+    except NotFoundError:
+        return []
+
+
+def _known_definition(ask: Ask, mid: str, key: str) -> listing.DefinitionView | None:
+    try:
+        return listing.definition(ask.access, mid, key)
+    except NotFoundError:
+        return None
+
+
+def _now(ask: Ask) -> Any:
+    return time_of(ask.access.reader.now())

@@ -1,0 +1,86 @@
+// Keeps an open page new: the server says that something happened, and the page is asked for again.
+// Everything works without it; then a page is as old as its last reload.
+"use strict";
+(() => {
+  const LEAST_MS = 1500, OLD_MS = 30000, SHARE = 20;
+  const main = document.getElementById("main");
+  const live = document.getElementById("live");
+  const away = document.getElementById("away");
+  const said = document.getElementById("said");
+  let asked = 0, took = 0, timer = 0, source = null, seen = Date.now();
+
+  const tell = (text) => { live.textContent = text; };
+  const isBusy = () => {
+    const at = document.activeElement;
+    return main.querySelector("form.card") !== null || main.querySelector("details[open]") !== null ||
+      (at !== null && main.contains(at) && /^(INPUT|SELECT|TEXTAREA)$/.test(at.tagName)) ||
+      String(getSelection()).length > 0;
+  };
+  const placeOf = (node) => {
+    if (!node || node === main || !main.contains(node)) return null;
+    const all = Array.from(main.querySelectorAll("a, button, summary, input, select"));
+    return { href: node.getAttribute("href"), at: all.indexOf(node) };
+  };
+  const focusAgain = (place) => {
+    if (!place) return;
+    const all = Array.from(main.querySelectorAll("a, button, summary, input, select"));
+    const same = all.find((each) => place.href && each.getAttribute("href") === place.href) || all[place.at];
+    if (same) same.focus({ preventScroll: true });
+  };
+  const setAway = (is) => {
+    if (away.hidden === !is) return;
+    away.hidden = !is;
+    said.textContent = is ? "" : "Redis answers again.";
+  };
+
+  async function renew() {
+    timer = 0;
+    if (document.hidden) return;
+    if (isBusy()) { tell("Something is new: reload to see it"); return; }
+    asked = Date.now();
+    try {
+      const answer = await fetch(location.href, { credentials: "same-origin", headers: { accept: "text/html" } });
+      if (answer.status === 401) { location.reload(); return; }
+      if (answer.status === 503) { setAway(true); plan(5000); return; }
+      const text = await answer.text();
+      // A page that costs much is asked for less often.
+      took = Date.now() - asked;
+      const made = new DOMParser().parseFromString(text, "text/html");
+      const fresh = made.getElementById("main");
+      if (!fresh || isBusy()) return;
+      const place = placeOf(document.activeElement);
+      main.replaceChildren(...fresh.childNodes);
+      focusAgain(place);
+      setAway(false);
+      seen = Date.now();
+      tell("Live");
+    } catch (error) {
+      tell("The server does not answer; trying again");
+      plan(5000);
+    }
+  }
+  function plan(ms) {
+    if (timer) return;
+    timer = setTimeout(renew, Math.max(ms, asked + Math.max(LEAST_MS, SHARE * took) - Date.now(), 0));
+  }
+  function listen() {
+    if (source || document.hidden) return;
+    source = new EventSource(document.body.dataset.changes);
+    source.onopen = () => tell("Live");
+    source.onerror = () => {
+      tell("Not live: trying again");
+      if (source && source.readyState === EventSource.CLOSED) { source = null; setTimeout(listen, 5000); }
+    };
+    source.addEventListener("change", () => plan(0));
+    source.addEventListener("away", () => setAway(true));
+    source.addEventListener("ended", () => location.reload());
+  }
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) { listen(); plan(0); return; }
+    if (source) source.close();
+    source = null;
+  });
+  // What a page says of times grows old although nothing happens.
+  setInterval(() => { if (Date.now() - seen > OLD_MS) plan(0); }, 5000);
+  if (document.body.dataset.changes) listen();
+})();

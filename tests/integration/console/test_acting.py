@@ -1,0 +1,135 @@
+"""What operators do at the console: each action says first what will happen, and is done once."""
+
+import re
+
+import pytest
+
+from sfmc_import.operations import actions, requests
+from tests.support.console import MID, Person, World
+from tests.support.console_data import busy
+
+
+@pytest.fixture
+def found(world: World) -> dict[str, str]:
+    return busy(world.access)
+
+
+def confirmed(person: Person, path: str, **fields: str) -> str:
+    """Do it, and give the page that follows."""
+    answer = person.send(path, fields)
+    assert answer.status_code == 303, answer.text
+    return person.see(answer.headers["location"]).text
+
+
+def test_a_request_that_waits_for_its_turn_is_forced_with_a_reason(world: World, found: dict[str, str]) -> None:
+    person = world.person("operator")
+    path = f"/request/force?id={found['deferred']}"
+
+    assert "One run at a time still holds" in person.see(path).text
+    assert person.send(path, {"reason": " "}).status_code == 422
+    assert "does not wait for the window any more" in confirmed(person, path, reason="late delivery")
+    assert requests.show(world.access, found["deferred"]).force
+
+
+def test_a_failed_request_is_replayed_once_however_often_the_form_is_sent(world: World, found: dict[str, str]) -> None:
+    person = world.person("operator")
+    path = f"/request/replay?id={found['failed']}"
+    page = person.see(path).text
+    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.partition("<main")[2]))
+    places = {person.ask("POST", path, data=hidden).headers["location"] for _ in range(3)}
+
+    assert len(places) == 1
+    new = places.pop().partition("&")[0].removeprefix("/request?id=")
+    assert requests.show(world.access, new).replays == found["failed"]
+
+
+def test_an_imported_file_is_replayed_only_with_a_reason_and_the_page_says_that_it_is_imported_again(
+    world: World, found: dict[str, str]
+) -> None:
+    person = world.person("operator")
+    path = f"/request/replay?id={found['done']}"
+
+    assert "although it was imported" in person.see(path).text
+    assert person.send(path, {}).status_code == 422
+    assert "This is the new request." in confirmed(person, path, reason="rows were deleted")
+
+
+def test_an_unknown_start_is_resolved_and_the_second_operator_learns_it(world: World, found: dict[str, str]) -> None:
+    person, other = world.person("operator"), world.person("operator")
+    path = f"/request/resolve?id={found['unknown']}"
+    page = other.see(path).text
+    both = {"what": "started", "unchecked": "1", "reason": "seen there"}
+
+    assert person.send(path, {"what": "started", "reason": "x"}).status_code == 422
+    assert person.send(path, {"what": "not_started", "task_id": "7", "reason": "x"}).status_code == 422
+    assert "The start is resolved." in confirmed(person, path, **both, task_id="100009")
+    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.partition("<main")[2]))
+    late = other.ask("POST", path, data={**hidden, **both, "task_id": "100010"})
+    assert (late.status_code, "has moved on: it is started now" in late.text) == (409, True)
+
+
+@pytest.mark.parametrize("action", ["cancel", "force", "resolve", "follow", "nonsense"])
+def test_an_action_that_does_not_fit_is_refused_before_anything_is_asked(
+    world: World, found: dict[str, str], action: str
+) -> None:
+    answer = world.person("operator").see(f"/request/{action}?id={found['done']}")
+
+    assert answer.status_code == (404 if action == "nonsense" else 409)
+
+
+def test_a_definition_is_paused_for_a_time_and_resumed(world: World, found: dict[str, str]) -> None:
+    person = world.person("operator")
+    fields = {"mid": MID, "customer_key": "Daily_Orders"}
+    form = f"/pause?mid={MID}&customer_key=Daily_Orders"
+    assert "No start of this definition is sent" in person.see(form).text
+    assert person.send("/pause", {**fields, "reason": "wait", "duration": "soon"}, of=form).status_code == 422
+    assert person.send("/pause", {**fields, "reason": ""}, of=form).status_code == 422
+    assert (
+        person.send("/pause", {**fields, "reason": "look <b>first</b>", "duration": "2h"}, of=form).status_code == 303
+    )
+
+    held = {each.scope: each for each in actions.pauses(world.access)}[f"key:{MID}:Daily_Orders"]
+    assert (held.operator, held.reason, held.until is not None) == ("ann", "look <b>first</b>", True)
+    assert "look &lt;b&gt;first&lt;/b&gt;" in person.see("/").text
+    assert person.send("/resume", fields, of="/pauses").status_code == 303
+    assert person.send("/resume", fields, of="/pauses").status_code == 404
+
+
+def test_everything_is_paused_and_every_page_that_counts_says_so(world: World) -> None:
+    person = world.person("operator")
+    assert person.send("/pause", {"reason": "release night"}).status_code == 303
+
+    assert "Everything is paused" in person.see("/").text
+    assert "release night" in person.see("/pauses").text
+
+
+def test_a_start_says_what_is_in_its_way_and_is_recorded_once(world: World, found: dict[str, str]) -> None:
+    person = world.person("operator")
+    given = {"customer_key": "Daily_Orders", "mid": MID, "name": "orders_late.csv", "location": "/drop/in"}
+    asked = person.send("/start", given)
+    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', asked.text.partition("<main")[2]))
+    places = {person.ask("POST", "/start", data=hidden).headers["location"] for _ in range(2)}
+
+    assert f"/request?id={found['running']}" in asked.text
+    assert "The window is closed until" in asked.text
+    assert len(places) == 1
+    page = person.see(places.pop()).text
+    assert ("The request is recorded." in page, "console: ann" in page) == (True, True)
+
+
+@pytest.mark.parametrize("wrong", [{"customer_key": ""}, {"mid": "abc"}, {"customer_key": "x" * 300}])
+def test_a_start_that_can_never_be_carried_out_is_one_clear_line(world: World, wrong: dict[str, str]) -> None:
+    given = {"customer_key": "a", "mid": MID, "confirmed": "1", "once": "1", **wrong}
+    answer = world.person("operator").send("/start", given)
+
+    assert (answer.status_code, "<h1>Not valid</h1>" in answer.text) == (422, True)
+
+
+def test_a_dead_letter_is_read_put_back_or_deleted(world: World, found: dict[str, str]) -> None:
+    person = world.person("operator")
+    letter = re.search(r'href="(/dead-letters/[^"]+)"', person.see("/dead-letters").text.partition("<main")[2])
+    assert letter
+    assert "customer_key is missing" in person.see(letter[1]).text
+    assert "gone for ever" in person.see(f"{letter[1]}/delete").text
+    assert person.send(f"{letter[1]}/delete", {}).headers["location"] == "/dead-letters?done=deleted"
+    assert person.see(f"{letter[1]}/replay").status_code == 404

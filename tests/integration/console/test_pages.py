@@ -1,0 +1,206 @@
+"""The pages of the console, with what stands in them."""
+
+import re
+
+import pytest
+
+from sfmc_server.console.application import GET
+from tests.support.console import MID, World
+from tests.support.console_data import KEYS, busy, many, past_day
+
+PLAIN = [path for path in GET if "{" not in path and path not in {"/search", "/request", "/definition"}]
+
+
+@pytest.mark.parametrize("path", [*PLAIN, "/requests?list=failures", "/definitions?list=all"])
+def test_each_page_can_be_opened_when_nothing_has_happened_yet(world: World, path: str) -> None:
+    answer = world.person("operator").see(path)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert '<main id="main"' in answer.text
+
+
+def test_a_request_is_on_the_overview_with_why_it_waits_and_has_a_page_with_its_life(world: World) -> None:
+    request = world.submit(name="new orders.csv")
+    person = world.person("operator")
+    overview, page = person.see("/"), person.see(f"/request?id={request}")
+
+    assert "new orders.csv" in overview.text
+    assert "It waits for a worker to take it." in overview.text
+    assert (page.status_code, "accepted" in page.text) == (200, True), page.text
+    assert f'href="/request/cancel?id={request}"' in page.text
+
+
+def test_an_operator_reads_what_will_happen_and_cancels(world: World) -> None:
+    request = world.submit()
+    person = world.person("operator")
+    path = f"/request/cancel?id={request}"
+    confirm = person.see(path)
+    done = person.send(path, {"reason": "wrong file"})
+
+    assert "Its file counts as handled" in confirm.text
+    assert (done.status_code, done.headers["location"]) == (303, f"/request?id={request}&done=cancelled")
+    after = person.see(done.headers["location"]).text
+    assert "The request is cancelled." in after
+    assert "operator ann" in after
+
+
+@pytest.fixture
+def found(world: World) -> dict[str, str]:
+    past_day(world.access, 1, KEYS[:3])
+    requests = busy(world.access)
+    world.console.feed.read()
+    return requests
+
+
+def test_the_overview_shows_failures_before_what_runs_and_what_waits_and_why(
+    world: World, found: dict[str, str]
+) -> None:
+    page = world.person("viewer").see("/").text
+    places = [page.index(text) for text in ("signups.csv", "orders_2026-11-27.csv", "orders_2026-11-27_b.csv")]
+
+    assert places == sorted(places)
+    assert "code 43010, The file name does not match the definition" in page
+    assert "one runs at a time" in page
+    assert "the warehouse sends wrong stock, see INC-4711" in page
+    assert 'aria-label="Prices_Hourly, last 24 hours: ' in page
+
+
+def test_a_name_that_is_markup_or_turns_the_text_round_is_shown_harmless(world: World, found: dict[str, str]) -> None:
+    person = world.person("operator")
+    for path in ("/", "/requests", f"/request?id={found['bad_name']}", f"/request/cancel?id={found['bad_name']}"):
+        page = person.see(path).text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202egnp.csv" in page
+        assert "<script>alert" not in page
+        assert "\u202e" not in page
+    assert "report &lt;final&gt;.pdf" in person.see("/unmatched").text
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("orders_2026-11-27.csv", "running"), ("100002", "failed"), ("signups.csv", "unknown")]
+)
+def test_a_search_that_finds_one_request_shows_it(world: World, found: dict[str, str], text: str, word: str) -> None:
+    person = world.person("viewer")
+
+    assert person.ask("GET", "/search", params={"q": text}).headers["location"] == f"/request?id={found[word]}"
+    by_id = person.ask("GET", "/search", params={"q": found[word]})
+    assert by_id.headers["location"] == f"/request?id={found[word]}"
+
+
+def test_a_search_finds_definitions_by_a_part_of_their_key_and_says_when_there_is_nothing(
+    world: World, found: dict[str, str]
+) -> None:
+    person = world.person("viewer")
+
+    assert "customer_key=Prices_Hourly" in person.see("/search?q=prices_h").text
+    nothing = person.ask("GET", "/search", params={"q": "<b>none</b>"})
+    assert (nothing.status_code, "&lt;b&gt;none&lt;/b&gt;" in nothing.text) == (404, True)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("state=rejected", {"stock.csv"}),
+        ("waiting=rate_limited", {"points.csv"}),
+        ("customer_key=daily_orders", {"orders_2026-11-27.csv", "orders_2026-11-27_b.csv"}),
+        ("file=signups.csv", {"signups.csv"}),
+        ("list=failures", {"stock.csv", "signups.csv", "prices_2026-11-27_23.csv"}),
+        ("state=no_such_state", set()),
+    ],
+)
+def test_the_list_has_what_its_filters_say(world: World, found: dict[str, str], query: str, shown: set[str]) -> None:
+    page = world.person("viewer").see(f"/requests?{query}").text.partition("<tbody")[2]
+    names = {"stock.csv", "points.csv", "orders_2026-11-27.csv", "orders_2026-11-27_b.csv", "signups.csv"}
+
+    assert {name for name in (*names, "prices_2026-11-27_23.csv") if f">{name}<" in page} == shown
+
+
+def test_a_definition_says_who_holds_it_until_when_its_window_is_closed_and_what_waits(
+    world: World, found: dict[str, str]
+) -> None:
+    page = world.person("operator").see(f"/definition?mid={MID}&customer_key=Daily_Orders").text
+
+    assert f'href="/request?id={found["running"]}"' in page
+    assert "closed until" in page
+    assert "orders_2026-11-27_b.csv" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/request?id=none", 404),
+        ("/request?id=%00", 404),
+        ("/definition?mid=1&customer_key=none", 404),
+        ("/definition", 404),
+        ("/request", 404),
+        ("/dead-letters/1-1", 404),
+        ("/dead-letters/nonsense", 404),
+        ("/requests?cursor=nonsense", 422),
+        ("/dead-letters?cursor=x", 422),
+        ("/request/nonsense?id=a", 404),
+        ("/pause?mid=abc", 422),
+        ("/search?" + "&".join(f"a{number}=1" for number in range(99)), 422),
+    ],
+)
+def test_what_is_not_there_or_not_valid_is_a_page_that_says_so(world: World, path: str, status: int) -> None:
+    answer = world.person("operator").see(path)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert "Traceback" not in answer.text
+
+
+def test_ten_thousand_requests_are_read_in_pages_that_follow_each_other(world: World) -> None:
+    many(world.access, 10_000)
+    person, names, path = world.person("viewer"), set(), "/requests?state=accepted"
+    for _ in range(3):
+        page = person.see(path).text
+        names |= set(re.findall(r">(Bulk_\d+\.csv)<", page))
+        following = re.search(r'rel="next" href="([^"]+)"', page)
+        assert following
+        path = following[1].replace("&amp;", "&")
+
+    assert len(names) == 150
+    assert "20 of 10000" in person.see("/").text
+
+
+def test_a_body_that_is_too_large_or_no_form_is_refused(world: World) -> None:
+    person = world.person("operator")
+
+    assert person.ask("POST", "/pause", data={"reason": "x" * 40_000}).status_code == 413
+    assert person.ask("POST", "/pause", json={"reason": "x"}).status_code == 415
+
+
+@pytest.mark.parametrize("request_id", ["a/cancel", "..", ".", "a//b", "x+y=z@1:2", "pause/../../login"])
+def test_a_request_with_an_unusual_id_has_its_page_and_its_actions(world: World, request_id: str) -> None:
+    world.submit(request_id=request_id)
+    person = world.person("operator")
+    links = re.findall(r'href="(/request[/?][^"]+)"', person.see("/requests").text)
+    assert [link.partition("?")[0] for link in links] == ["/request", "/request/cancel"]
+
+    shown, confirm = (person.see(link) for link in links)
+    assert (shown.status_code, confirm.status_code) == (200, 200)
+    assert person.send(links[1], {}).status_code == 303
+    assert "cancelled" in person.see(links[0]).text
+
+
+def test_a_request_that_waits_for_a_pause_has_the_words_of_the_operator_and_no_made_up_end(
+    world: World, found: dict[str, str]
+) -> None:
+    person = world.person("viewer")
+    page = person.see(f"/request?id={found['paused']}").text
+    why = page.partition("Why it waits: paused")[2].partition("</section>")[0]
+
+    assert "the warehouse sends wrong stock, see INC-4711" in why
+    assert "until somebody ends it" in why
+    assert " (in " not in why
+    assert ">the pause ends</a>" in person.see("/").text
+
+
+def test_what_waits_is_shown_behind_hundreds_of_runs_that_are_asked_for_first(world: World) -> None:
+    keys, ids = world.access.keys, [f"run-{number}" for number in range(700)]
+    for key in (keys.due, keys.follows):
+        world.access.client.zadd(key, dict.fromkeys(ids, 1))
+        world.access.client.expire(key, 600)
+    request = world.submit()
+
+    assert f"/request?id={request}" in world.person("viewer").see("/").text

@@ -1,0 +1,121 @@
+"""The whole at one look: counts, failures, what runs, what waits, what is paused, who works."""
+
+from typing import Any
+
+from sfmc_import import request
+from sfmc_import.access import ReadAccess
+from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.schema import FAILURES
+from sfmc_import.operations import actions, requests
+from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
+from sfmc_transport import dead_letters, queues
+
+LOOKED_AT = 5000
+CHUNK = 500
+"""How many of the requests that are due next are looked at for those that wait, and how many at once."""
+
+
+class CountsView(View):
+    """Numbers that Redis knows without counting."""
+
+    failures: int
+    running: int
+    waiting: int
+    overdue: int
+    events: int
+    queued: int
+    in_flight: int
+    dead_letters: int
+    workers: int
+    beats: int
+
+
+class OverviewView(View):
+    """What an operator looks at first; each list is bounded, the counts say how many there are."""
+
+    now: Time
+    counts: CountsView
+    missing: list[str]
+    paused: list[PauseView]
+    failures: list[RequestView]
+    running: list[RequestView]
+    waiting: list[RequestView]
+
+
+def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
+    """Give the whole at one look."""
+    now = time_of(access.reader.now())
+    assert now is not None
+    return OverviewView(
+        now=now,
+        counts=counts(access),
+        missing=list(access.reader.running().missing),
+        paused=actions.pauses(access),
+        failures=requests.failures(access, limit),
+        running=running(access, limit),
+        waiting=waiting(access, limit),
+    )
+
+
+def running(access: ReadAccess, limit: int = 20) -> list[RequestView]:
+    """Give the requests whose run is followed, those polled next first."""
+    return requests.read_views(access, _first(access, access.keys.follows, limit))
+
+
+def waiting(access: ReadAccess, limit: int = 20) -> list[RequestView]:
+    """Give the requests that have not started and are due next."""
+    found: list[str] = []
+    for begin in range(0, LOOKED_AT, CHUNK):
+        ids = _first(access, access.keys.due, CHUNK, begin)
+        found += _not_followed(access, ids)
+        if len(found) >= limit or len(ids) < CHUNK:
+            break
+    return requests.read_views(access, found[:limit])
+
+
+def _not_followed(access: ReadAccess, ids: list[str]) -> list[str]:
+    with redis_errors(), access.client.pipeline(transaction=False) as pipe:
+        for request_id in ids:
+            pipe.zscore(access.keys.follows, request_id)
+        return [request_id for request_id, at in zip(ids, pipe.execute(), strict=True) if at is None]
+
+
+def counts(access: ReadAccess) -> CountsView:
+    """Give the numbers."""
+    keys, client = access.keys, access.client
+    now = round(access.reader.now() * 1000)
+    processes = access.reader.running()
+    with redis_errors(), client.pipeline(transaction=False) as pipe:
+        pipe.zcard(keys.name_of(FAILURES))
+        pipe.zcard(keys.follows)
+        pipe.zcard(keys.due)
+        pipe.zcount(keys.due, "-inf", now)
+        pipe.xlen(keys.stream)
+        failures, followed, due, overdue, events = pipe.execute()
+    return CountsView(
+        failures=failures,
+        running=followed,
+        waiting=max(0, due - followed),
+        overdue=overdue,
+        events=events,
+        workers=processes.workers,
+        beats=processes.beats,
+        **_queue(access),
+    )
+
+
+def _queue(access: ReadAccess) -> dict[str, int]:
+    broker: Any = access.broker
+    keys = access.broker_keys
+    with redis_errors():
+        return {
+            "queued": queues.length(broker, keys.queue(request.QUEUE)),
+            "in_flight": broker.hlen(keys.unacked_key),
+            "dead_letters": dead_letters.count(broker, keys),
+        }
+
+
+def _first(access: ReadAccess, key: str, count: int, begin: int = 0) -> list[str]:
+    with redis_errors():
+        client: Any = access.client
+        return [name.decode() for name in client.zrange(key, begin, begin + count - 1)]
