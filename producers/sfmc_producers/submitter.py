@@ -368,7 +368,7 @@ class Submitter:
             names = {"request_id": given["request_id"], "customer_key": target.customer_key}
             log.warning("file_id_taken", file=file_info.name, **names)
             # The same each time: the file is seen again by events that come again, and by scans.
-            given["request_id"] = _second_id(given["request_id"])
+            given["request_id"] = _second_id(str(given["request_id"]))
             return self._client.submit(**given)
 
     def _answer(
