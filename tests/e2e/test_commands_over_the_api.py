@@ -59,7 +59,7 @@ def remote() -> Iterator[Remote]:
         tokens = {role: stack.run("tokens", "add", name, "--role", role).stdout.strip() for name, role in names.items()}
         child = stack.start("serve", "--port", "0")
         port = eventually(lambda: port_of(stack.log_of(child).read_text()), 60, "the server listens")
-        for key in ("daily", "orders", "watched"):
+        for key in ("daily", "orders", "stock", "watched"):
             stack.sandbox.control.define(key, FileSpec=f"{key}.csv", MaxImportFrequency=24)
             stack.sandbox.drop(f"{key}.csv", ROWS)
         yield Remote(stack, f"http://127.0.0.1:{port}", tokens)
@@ -117,8 +117,8 @@ def test_actions_are_those_of_the_token_and_errors_are_one_line(remote: Remote) 
 
 
 def test_a_shell_completes_definitions_over_redis_and_over_the_api(remote: Remote) -> None:
-    remote.stack.await_event("accepted", json.loads(remote.stack.run("start", "orders", "--json").stdout)["request_id"])
-    asked = {"_SFMC_IMPORT_COMPLETE": "bash_complete", "COMP_WORDS": "sfmc-import status ord", "COMP_CWORD": "2"}
+    remote.stack.await_event("accepted", json.loads(remote.stack.run("start", "stock", "--json").stdout)["request_id"])
+    asked = {"_SFMC_IMPORT_COMPLETE": "bash_complete", "COMP_WORDS": "sfmc-import status sto", "COMP_CWORD": "2"}
     away = {"SFMC_REDIS_URL": NOWHERE}
 
     def offered(**env: str) -> str:
@@ -126,9 +126,9 @@ def test_a_shell_completes_definitions_over_redis_and_over_the_api(remote: Remot
         assert done.stderr == ""
         return str(done.stdout)
 
-    eventually(lambda: offered() == "plain,orders\n", 60, "a worker has read the definition")
-    assert offered(**remote.env()) == "plain,orders\n"
-    assert offered(**away) == ""
+    eventually(lambda: offered() == "plain,stock\n", 60, "a worker has read the definition")
+    assert offered(**remote.env()) == "plain,stock\n"
+    assert offered(**away) == "\n"
     assert "complete -o nosort -F" in remote.stack.run("completion", "bash").stdout
 
 
