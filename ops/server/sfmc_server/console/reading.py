@@ -26,6 +26,8 @@ LINES = 40
 
 PAGE = 50
 
+_WIDTHS = ("all", "mid", "key")
+
 
 def overview(ask: Ask) -> Shown:
     """Show the whole: what needs a person first."""
@@ -37,6 +39,7 @@ def overview(ask: Ask) -> Shown:
     waits = [(word, tone, [hour.quantile(share) for hour in day.hours]) for word, tone, share in shares]
     values = {"found": found, "day": day, "lines": lines, "is_counted": ask.feed.is_whole, "offered": offered}
     values["why_failed"] = activity.why_failed
+    values["paused"] = sorted(found.paused, key=lambda pause: _WIDTHS.index(pause.scope.partition(":")[0]))
     values["waits"] = waits
     return Shown("overview.html", values)
 
