@@ -38,7 +38,10 @@ class Descriptions(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A file that is refused: the ledger has its request, `rejected` with the code `preflight` or `damaged`."""
+    """A file that is refused: the ledger has its request, `rejected` with `code` (preflight, damaged and others).
+
+    The code `known` says that it had it before the file was looked at.
+    """
 
     request_id: str
     problems: tuple[str, ...]
@@ -47,7 +50,9 @@ class Refused:
 
 def say_refused(bound: Any, found: Refused) -> None:
     """Log it; `bound` is the log with what is known of the file."""
-    if found.code == "preflight":
+    if found.code == "known":
+        bound.info("file_known", request_id=found.request_id, state="rejected")
+    elif found.code == "preflight":
         bound.warning("preflight_failed", request_id=found.request_id, problems=list(found.problems))
     else:
         bound.warning("file_damaged", request_id=found.request_id, problems=list(found.problems))

@@ -116,8 +116,10 @@ CHECK_SECONDS = 5.0
 
 
 def _watch(folders: list[Folder], *, rescan: float, hanging_after: float, as_json: bool) -> None:
+    from sfmc_producers.sources.tables import problems_in  # noqa: PLC0415 - the other commands need it not
+
     check_folders(folders, min(CHECK_SECONDS, hanging_after))
-    settings = load(os.environ)
+    settings = load(os.environ, more=problems_in(lambda _: False, {}))
     with Client.from_settings(settings) as client:
         _check_targets(folders, client.mid)
         for folder in folders:

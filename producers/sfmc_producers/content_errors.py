@@ -18,7 +18,15 @@ class ContentGoneError(ContentError):
 
 
 class ContentDamagedError(ContentError):
-    """The content cannot be unpacked: the same bytes never can."""
+    """The content cannot be unpacked: the same bytes never can. `code` is that of its rejected request."""
+
+    code = "damaged"
+
+
+class ContentUnsignedError(ContentDamagedError):
+    """The content has no valid signature of a key that its route trusts."""
+
+    code = "bad_signature"
 
 
 class ContentLockedError(ContentError):

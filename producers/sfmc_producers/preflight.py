@@ -38,6 +38,10 @@ class Checked:
     is_empty: bool = False
 
 
+class _CutError(Exception):
+    """The file goes on, and no more of it is read: a row that is open there says nothing."""
+
+
 class _WrongError(Exception):
     """The file cannot be read on; the text says where and why."""
 
@@ -54,7 +58,10 @@ def check(content: BinaryIO, wanted: Preflight, description: FileDescription) ->
         if first is None:
             return Checked(is_empty=True)
         found = _wrong_values(first, rows, binding, wanted.rows, form.null_text or "")
-        problems += [] if problems else islice(found, MAX_PROBLEMS)
+        for each in () if problems else islice(found, MAX_PROBLEMS):
+            problems.append(each)
+    except _CutError:
+        pass
     except _WrongError as error:
         problems.append(str(error))
     return Checked(tuple(problems[:MAX_PROBLEMS]))
@@ -73,13 +80,15 @@ _LINE_END = re.compile(r"\r\n|\n|\r(?!\Z)")
 
 
 def _lines(content: BinaryIO, encoding: str) -> Iterator[str]:
-    """Yield the lines with their ends, without a last one that goes on beyond what is read."""
+    """Yield the lines with their ends; raises _CutError where the last one goes on beyond what is read."""
     rest, number = "", 0
     for text in _texts(content, encoding):
         if isinstance(text, _End):
             if text.problem:
                 raise _WrongError(f"line {number + 1}: {text.problem}")
-            if text.is_whole and rest:
+            if not text.is_whole:
+                raise _CutError
+            if rest:
                 yield rest
             return
         rest += text
@@ -132,7 +141,8 @@ class _Numbered(Iterator[tuple[int, list[str]]]):
 
     def __init__(self, lines: Iterator[str], form: FileFormat) -> None:
         delimiter = _delimiter(form)
-        self.lines, self.skipped = lines, 0
+        self.skipped, self._is_over = 0, False
+        lines = self._watched(lines)
         self._delimiter = delimiter
         self._wide = len(delimiter) > 1
         self._rows = csv.reader(
@@ -142,13 +152,27 @@ class _Numbered(Iterator[tuple[int, list[str]]]):
         )
 
     def __next__(self) -> tuple[int, list[str]]:
+        row: list[str] = []
+        while not row:
+            row = self._read()
+        row = [each.replace(_STAND_IN, self._delimiter) for each in row] if self._wide else row
+        return self.skipped + self._rows.line_num, row
+
+    def _read(self) -> list[str]:
+        begin = self.skipped + self._rows.line_num + 1
         try:
-            row = next(row for row in self._rows if row)
+            row = next(self._rows)
         except csv.Error:
             text = "cannot be read as a row; a quote may be open"
             raise _WrongError(f"line {self.skipped + self._rows.line_num}: {text}") from None
-        row = [each.replace(_STAND_IN, self._delimiter) for each in row] if self._wide else row
-        return self.skipped + self._rows.line_num, row
+        # The reader asks for a line beyond that of a row only while a quote is open.
+        if self._is_over:
+            raise _WrongError(f"line {begin}: a quote stays open to the end of the file")
+        return row
+
+    def _watched(self, lines: Iterator[str]) -> Iterator[str]:
+        yield from lines
+        self._is_over = True
 
 
 def _rows(lines: Iterator[str], form: FileFormat) -> _Numbered:

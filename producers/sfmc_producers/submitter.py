@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import TypeVar
+from typing import Literal
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -14,11 +14,12 @@ from sfmc_import.client import Client, NotTaken, Submission, SubmitResult
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, FileInfo, IdTakenError
-from sfmc_import.retrying import NO_JITTER, WATCHER, Retry, Times, after
 from sfmc_import.routing import AmbiguousRoute, Deliver, FileSpecs, Route, Routed, Routes, Routing, Tried, Unrouted
 from sfmc_import.runs import Definition
 from sfmc_producers.checked_files import OpenContent, Refused, Skipped, describe, look_into
+from sfmc_producers.circuit import Circuit
 from sfmc_producers.content_errors import ContentDamagedError, ContentError
 from sfmc_producers.delivery.deliveries import Target
 from sfmc_producers.delivery.job import UNUSABLE, Job
@@ -28,70 +29,10 @@ from sfmc_producers.delivery.records import Held
 from sfmc_producers.preflight import Checked
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
-
-
-class Circuit:
-    """One backend: the ledger, or the definitions of a business unit. `clock` gives seconds; safe for threads."""
-
-    def __init__(self, of: str, clock: Callable[[], float]) -> None:
-        self._log = structlog.get_logger(__name__).bind(part=of)
-        self._clock = clock
-        self._since: float | None = None
-        self._failures = 0
-        self._failed_at = 0.0
-        self._next_try = 0.0
-        # Held for the lines of `_open` and `_close` only, never while the backend is asked.
-        self._lock = threading.Lock()
-
-    def call(self, action: Callable[[], T]) -> T | None:
-        """Do `action`; None during a pause or when the backend is unavailable. Other errors pass."""
-        if self.is_waiting:
-            return None
-        begun = self._clock()
-        try:
-            answer = action()
-        except ServiceUnavailableError as error:
-            with self._lock:
-                self._open(str(error), begun)
-            return None
-        with self._lock:
-            self._close()
-        return answer
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether an outage is on and the next try is still ahead."""
-        # Each field is read once: another thread may close the circuit at any moment.
-        return self._since is not None and self._clock() < self._next_try
-
-    @property
-    def next_in(self) -> float | None:
-        """Seconds until the next try; None without an outage."""
-        return None if self._since is None else max(0.0, self._next_try - self._clock())
-
-    def _open(self, reason: str, begun: float) -> None:
-        if self._since is None:
-            self._since = self._clock()
-            self._log.error("backend_unavailable", reason=reason)
-        elif begun < self._failed_at:
-            # Another thread asked at the same time and has counted this failure.
-            return
-        self._failed_at = self._clock()
-        self._failures += 1
-        # All files of a watcher share a circuit, so its tries need not be spread.
-        step = after(NotApplied("unavailable", reason), self._failures, Times(chance=NO_JITTER), WATCHER)
-        assert isinstance(step, Retry)
-        self._next_try = self._clock() + step.after
-
-    def _close(self) -> None:
-        if self._since is not None:
-            self._log.info("backend_available", seconds=round(self._clock() - self._since, 1))
-        self._since, self._failures = None, 0
-
 
 # A name space of our own, so that no other program's uuid5 of the same text is equal.
 FILES_NAMESPACE = UUID("5b2f7a2e-3c1d-5e0b-9a57-6f1f4c7d8e90")
+MOST_SOUND = 100_000
 SPECS_FRESH_FOR = 1.0
 """Seconds in which all files of a scan share one reading of the definitions."""
 
@@ -126,6 +67,15 @@ def _submission(file_info: FileInfo, target: Routed, event_id: str | None, sourc
         "priority": target.priority,
         "request_id": request_id_of(file_info, target, own),
     }
+
+
+def submitted_as(file_info: FileInfo, target: Routed) -> FileInfo:
+    """Give the file as its request has it: under the name that its route gives it at a target."""
+    return file_info if target.deliver is None else replace(file_info, name=target.deliver.name)
+
+
+def _second_id(request_id: str) -> str:
+    return str(uuid5(FILES_NAMESPACE, f"{request_id}\nsecond"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +115,9 @@ class Submitter:
         self._ledger = Circuit("ledger", clock)
         self._definitions: dict[str, Circuit] = {}
         self._specs: dict[str, tuple[float, FileSpecs]] = {}
+        # Files that are sound and not delivered yet, by request: while their target is away none is read again.
+        self._sound: dict[str, None] = {}
+        self._noting = threading.Lock()
 
     @property
     def default_mid(self) -> str:
@@ -205,16 +158,18 @@ class Submitter:
         own = own_event(file_info, event_id)
         if target.deliver is None or open_content is None:
             return self._check_and_send(file_info, target, source, own, open_content)
-        if is_location(target.deliver):
-            place = self._located(target)
-            if not isinstance(place, Routed):
-                return None if place is None else InvalidRequest(problems=(place,))
-            target = place
-        assert target.deliver is not None
-        content = self._unpacked(target.deliver, open_content)
-        if self._is_on_its_way(file_info, target, target.deliver, own):
-            return self._deliver(file_info, target, target.deliver, source, own, content)
-        return self._check_and_send(file_info, target, source, own, content)
+        # What is on its way gives its own answer in the end; of all else the ledger is asked first.
+        is_on_its_way = self._is_on_its_way(file_info, target, own)
+        if not is_on_its_way and (known := self._known(file_info, target, source, own)) != "new":
+            return known
+        place = self._located(target) if is_location(target.deliver) else target
+        if not isinstance(place, Routed):
+            return None if place is None else InvalidRequest(problems=(place,))
+        assert place.deliver is not None
+        content = self._unpacked(place.deliver, open_content)
+        if is_on_its_way or request_id_of(file_info, place, own) in self._sound:
+            return self._deliver(file_info, place, place.deliver, source, own, content)
+        return self._check_and_send(file_info, place, source, own, content)
 
     def _check_and_send(
         self, file_info: FileInfo, target: Routed, source: str, own: str | None, open_content: OpenContent | None
@@ -228,7 +183,16 @@ class Submitter:
         problems = _problems(found, target)
         if target.deliver is None or problems:
             return self._record(file_info, target, source, own, problems)
+        if target.preflight is not None:
+            self._note_sound(request_id_of(file_info, target, own))
         return self._deliver(file_info, target, target.deliver, source, own, open_content)
+
+    def _note_sound(self, request_id: str) -> None:
+        with self._noting:
+            if len(self._sound) >= MOST_SOUND:
+                # In order of arrival: those that are asked for next come last.
+                del self._sound[next(iter(self._sound))]
+            self._sound[request_id] = None
 
     def _located(self, target: Routed) -> Routed | str | None:
         """Name the target that is the file location of the definition; None while Marketing Cloud does not say it."""
@@ -236,10 +200,42 @@ class Submitter:
         rules = self._rules
         return circuit.call(lambda: located(target, rules.targets, self._client.mid, rules.definitions))
 
-    def _is_on_its_way(self, file_info: FileInfo, target: Routed, deliver: Deliver, own: str | None) -> bool:
-        """Tell whether the target has the file already: then its preflight was carried out."""
-        place = self._rules.targets.get(deliver.target)
-        return place is not None and place.knows(request_id_of(replace(file_info, name=deliver.name), target, own))
+    def _is_on_its_way(self, file_info: FileInfo, target: Routed, own: str | None) -> bool:
+        """Tell whether a target has taken up the file: then its preflight was carried out."""
+        request_id = request_id_of(submitted_as(file_info, target), target, own)
+        return any(place.knows(request_id) for place in tuple(self._rules.targets.values()))
+
+    def _known(
+        self, file_info: FileInfo, target: Routed, source: str, own: str | None
+    ) -> SubmitResult | Refused | Literal["new"] | None:
+        """Give the request that a file has already, in whatever state, under its name at the target or at arrival.
+
+        None: Redis does not say it now.
+        """
+        for file in dict.fromkeys((submitted_as(file_info, target), file_info)):
+            found = self._ledger.call(lambda file=file: self._find(file, target, source, own))  # type: ignore[misc]
+            if found != "new":
+                return found
+        return "new"
+
+    def _find(
+        self, file_info: FileInfo, target: Routed, source: str, own: str | None
+    ) -> SubmitResult | Refused | Literal["new"]:
+        given = _submission(file_info, target, own, source)
+        usual = request_id_of(file_info, target, own)
+        for request_id in (usual, _second_id(usual)):
+            try:
+                state = self._client.state_of({**given, "request_id": request_id})
+            except IdTakenError:
+                continue
+            except BadRequestError:
+                return "new"
+            if state is None:
+                return "new"
+            if state == "rejected":
+                return Refused(request_id=request_id, problems=(), code="known")
+            return SubmitResult(request_id=request_id, is_new=False)
+        return "new"
 
     def _deliver(
         self,
@@ -256,31 +252,57 @@ class Submitter:
             return InvalidRequest(problems=(f"its route delivers to {deliver.target}: {what}",))
         if problem := name_problem(deliver.name):
             return InvalidRequest(problems=(problem,))
-        sent = replace(file_info, name=deliver.name)
-        job = Job(
+        job = self._job(file_info, target, place.place, source, own, open_content)
+        answer: SubmitResult | InvalidRequest | Refused | Held | None = place.take(job)
+        if answer is not None and not isinstance(answer, Held):
+            with self._noting:
+                self._sound.pop(request_id_of(file_info, target, own), None)
+        return answer
+
+    def _job(
+        self,
+        file_info: FileInfo,
+        target: Routed,
+        place: str,
+        source: str,
+        own: str | None,
+        open_content: OpenContent,
+    ) -> Job[SubmitResult | InvalidRequest | Refused]:
+        assert target.deliver is not None
+        sent = submitted_as(file_info, target)
+        return Job(
             request_id=request_id_of(sent, target, own),
             fingerprint=file_info.fingerprint,
-            name=deliver.name,
-            place=place.place,
+            name=target.deliver.name,
+            place=place,
             lane=(target.mid, target.customer_key),
             open_content=open_content,
             submit=lambda: self._record(sent, target, source, own),
             unusable=lambda error: self._unusable(file_info, target, source, own, error),
-            total=None if deliver.unpack else file_info.size,
+            total=None if target.deliver.unpack else file_info.size,
+            known=lambda: self._known_or_raise(file_info, target, source, own),
         )
-        answer: SubmitResult | InvalidRequest | Refused | Held | None = place.take(job)
-        return answer
+
+    def _known_or_raise(
+        self, file_info: FileInfo, target: Routed, source: str, own: str | None
+    ) -> SubmitResult | Refused | None:
+        found = self._known(file_info, target, source, own)
+        if found is None:
+            raise LedgerUnavailableError("Redis does not say whether the file has a request")
+        return None if found == "new" else found
 
     def _unpacked(self, deliver: Deliver, open_content: OpenContent) -> OpenContent:
         place = self._rules.targets.get(deliver.target)
-        return place.unpacked(open_content, deliver.unpack) if place and deliver.unpack else open_content
+        if place is None or not deliver.unpack:
+            return open_content
+        return place.unpacked(open_content, deliver.unpack, deliver.verify_with)
 
     def _unusable(
         self, file_info: FileInfo, target: Routed, source: str, own: str | None, error: ContentError
     ) -> SubmitResult | InvalidRequest | Refused | None:
         """Reject a file that is damaged; one that is gone or locked could come again, so it gets no request."""
         if isinstance(error, ContentDamagedError):
-            return self._record(file_info, target, source, own, (str(error),), "damaged")
+            return self._record(file_info, target, source, own, (str(error),), error.code)
         return InvalidRequest(problems=(str(error),))
 
     def _record(
@@ -346,7 +368,7 @@ class Submitter:
             names = {"request_id": given["request_id"], "customer_key": target.customer_key}
             log.warning("file_id_taken", file=file_info.name, **names)
             # The same each time: the file is seen again by events that come again, and by scans.
-            given["request_id"] = str(uuid5(FILES_NAMESPACE, f"{given['request_id']}\nsecond"))
+            given["request_id"] = _second_id(request_id_of(file_info, target, event_id))
             return self._client.submit(**given)
 
     def _answer(

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 
-from sfmc_import.request import UNACKED
+from sfmc_import.request import UNACKED, UNACKED_INDEX
 from tests.support.event_schema import problems_in
 from tests.support.processes import RunningSystem, running_system
 from tests.support.waiting import eventually
@@ -223,6 +223,27 @@ def test_what_cannot_be_accepted_is_a_dead_letter_and_an_event(stack: RunningSys
     assert dead_letter(stack, garbage)["entry"] == "not a message"
 
 
+def test_what_looks_like_a_message_of_a_worker_is_a_dead_letter_and_no_traceback(
+    stack: RunningSystem, client: Celery
+) -> None:
+    queues = {"imports.wake": "imports", "imports.follow": "imports.upkeep", "imports.sweep": "imports.upkeep"}
+    odd = [([], {"colour": "red"}), ([[5]], {}), ([{"a": 1}], {}), (["\ud83d"], {}), ([1, 2], {})]
+    for protocol in (1, 2):
+        client.conf.task_protocol = protocol
+        for task, queue in [*queues.items(), ("celery.backend_cleanup", "imports")]:
+            sent = [client.send_task(task, args, kwargs, queue=queue).id for args, kwargs in odd]
+            for each in sent:
+                assert rejection(stack, message_id=each)["data"]["reason"] == "wrong_arguments"
+    client.send_task("imports.wake", ["no such request"], queue="imports", headers={"attempt": "9" * 5000})
+
+    request = send(client, key="after-ours")
+
+    stack.await_event("rejected", request)
+    logs = "".join(path.read_text() for path in stack.folder.glob("worker-*.log"))
+    assert "request_not_in_ledger" in logs
+    assert "Traceback" not in logs
+
+
 def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: RunningSystem, client: Celery) -> None:
     for key in ("odd-name", "after-odd"):
         define(stack, key)
@@ -234,6 +255,7 @@ def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: Run
     for each in odd:
         message = json.loads(raw.replace(template.encode(), each.encode()))
         stack.client.lpush("imports", json.dumps(message | {"content-encoding": 7}))
+    chained = [send(client, key="odd-name", options={"chain": [number]}) for number in range(40)]
 
     request = send(client, key="after-odd")
 
@@ -242,6 +264,8 @@ def test_more_odd_messages_than_a_worker_has_threads_hold_up_no_other(stack: Run
         eventually(lambda each=each: "accepted" in stack.names(each), 30, "a message with an odd name is accepted")
     for each in odd:
         assert rejection(stack, message_id=each)["data"]["reason"] == "invalid_task"
+    for each in chained:
+        assert rejection(stack, message_id=each)["data"]["reason"] == "wrong_arguments"
 
 
 @pytest.mark.parametrize("compression", ["gzip", "bzip2", "lzma"])
@@ -342,7 +366,12 @@ def test_doctor_fails_while_messages_of_any_priority_wait_and_no_worker_takes_th
         stack.sandbox.control.define("daily", FileSpec="daily.csv")
         for priority in (0, 7):
             send(client, options={"priority": priority}, customer_key="daily")
-        unread = stack.run("doctor")
+        unread, status = stack.run("doctor"), stack.run("status")
+        held = json.dumps([{"body": "", "headers": {}, "properties": {}}, "", "imports"])
+        stack.client.hset(UNACKED, "left", held)
+        stack.client.zadd(UNACKED_INDEX, {"left": 1})
+        left = stack.run("doctor")
+        stack.client.delete(UNACKED, UNACKED_INDEX)
         stack.beat()
         worker = stack.worker()
         eventually(lambda: stack.run("doctor").returncode == 0, 60, "the worker has taken all")
@@ -353,4 +382,6 @@ def test_doctor_fails_while_messages_of_any_priority_wait_and_no_worker_takes_th
 
         assert unread.returncode == 1
         assert "2 messages in the queue, and no worker runs" in unread.stdout
+        assert "no worker runs, and nothing is taken" in status.stdout
+        assert "1 message of workers that died is taken up by none" in left.stdout
         assert "FAIL  queue" in stands.stdout

@@ -45,6 +45,13 @@ class FakeClient:
         self.priorities.setdefault(request_id, priority)
         return SubmitResult(request_id=request_id, is_new=is_new)
 
+    def state_of(self, submission: Any) -> str | None:
+        self._call()
+        request_id = submission["request_id"]
+        if request_id in self.rejected:
+            return "rejected"
+        return "completed" if request_id in self.requests else None
+
     def submit_many(self, submissions: Sequence[Submission]) -> list[SubmitResult | NotTaken]:
         return [self._submitted(each) for each in submissions]
 

@@ -12,6 +12,7 @@ import httpx
 
 from sfmc_import.settings import Route
 from sfmc_local.processes import stop
+from sfmc_producers.push.inbox import Inbox
 from sfmc_producers.push.options import PushOptions
 from sfmc_producers.sources.intake import Intake, SentBack, SetAside
 from sfmc_producers.submitter import RoutingRules, Submitter
@@ -71,23 +72,28 @@ class Push:
         return self.http.request("POST", path, content=raw, headers={"content-type": "application/json"} | named)
 
 
-def push_source(client: Any, set_aside: SetAside, verifier: Verifier | None = None, **lines: Any) -> PushSource:
+def push_source(
+    client: Any, set_aside: SetAside, verifier: Verifier | None = None, inbox: Inbox | None = None, **lines: Any
+) -> PushSource:
     """Make the source `drop`, all of whose .csv files start the definition orders."""
     options = PushOptions.model_validate({"form": "cloudevents", "auth": "none", **lines})
     routes = [Route(pattern="*.csv", customer_key="orders")]
     rules = RoutingRules(definitions=client, routes=routes)
     clock = iter(range(10**9))
     submitter = Submitter(client, rules, lambda: float(next(clock)), lambda: datetime.now(UTC))
-    return PushSource(options, verifier or Everybody(), Intake("drop", submitter), set_aside)
+    return PushSource(options, verifier or Everybody(), Intake("drop", submitter), set_aside, inbox)
 
 
 @contextmanager
 def pushing(
-    verifier: Verifier | None = None, is_ready: Callable[[], bool] = lambda: True, **lines: Any
+    verifier: Verifier | None = None,
+    is_ready: Callable[[], bool] = lambda: True,
+    inbox: Inbox | None = None,
+    **lines: Any,
 ) -> Iterator[Push]:
     """Serve the source `drop` in this process."""
     client, letters = FakeClient(), Letters()
-    source = push_source(client, letters, verifier, **lines)
+    source = push_source(client, letters, verifier, inbox, **lines)
     with AppClient(create_app({"drop": source}, is_ready)) as http:
         yield Push(source, client, letters, http)
 

@@ -7,7 +7,7 @@ import yaml
 
 FILE = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())
 SERVICES = FILE["services"]
-OURS = ("worker", "beat", "watcher", "sources", "serve")
+OURS = ("worker", "beat", "watcher", "sources", "serve", "notify")
 LOGINS = {"SFMC_CLIENT_ID", "SFMC_CLIENT_SECRET", "SFMC_USERNAME", "SFMC_PASSWORD"}
 
 
@@ -20,11 +20,12 @@ def test_every_setting_of_the_env_file_and_the_policy_file_reach_a_service(name:
     assert "sfmc_redis_password" in service["secrets"]
 
 
-def test_beat_has_no_login_at_marketing_cloud() -> None:
-    beat = SERVICES["beat"]
+@pytest.mark.parametrize("name", ["beat", "notify"])
+def test_what_never_asks_marketing_cloud_has_no_login_there(name: str) -> None:
+    service = SERVICES[name]
 
-    assert beat["secrets"] == ["sfmc_redis_password"]
-    assert {name: beat["environment"][name] for name in LOGINS} == dict.fromkeys(LOGINS, "")
+    assert service["secrets"] == ["sfmc_redis_password"]
+    assert {login: service["environment"][login] for login in LOGINS} == dict.fromkeys(LOGINS, "")
 
 
 def test_redis_takes_its_password_from_a_secret_and_not_as_an_argument() -> None:

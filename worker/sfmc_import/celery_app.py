@@ -29,6 +29,9 @@ from sfmc_import.worker_process import ReadyMark, WorkerLifecycle
 BOUND = ("request_id", "customer_key", "mid", "attempt")
 """Message headers, and arguments of `imports.start`, that every log record of a task carries."""
 
+MAX_DIGITS = 10
+"""Digits of an attempt at which it is none."""
+
 
 class ImportLogging(Logging):
     """Configures structlog in each process that Celery starts, at times twice, instead of Celery's own loggers."""
@@ -106,9 +109,16 @@ def subject_of(task: Any, kwargs: Any) -> dict[str, str | int]:
     headers = task.request.headers if isinstance(task.request.headers, dict) else {}
     arguments = kwargs if isinstance(kwargs, dict) else {}
     found = {name: headers.get(name) or arguments.get(name) for name in BOUND}
-    subject: dict[str, str | int] = {k: str(value) for k, value in found.items() if isinstance(value, (str, int))}
+    # Any program may write these headers: what is no name of ours is cut, or left out.
+    subject: dict[str, str | int] = {
+        name: str(value)[: request.MAX_TEXT_LENGTH] for name, value in found.items() if _is_name(value)
+    }
     attempt = str(subject.pop("attempt", ""))
-    return subject | ({"attempt": int(attempt)} if attempt.isdecimal() else {})
+    return subject | ({"attempt": int(attempt)} if attempt.isdecimal() and len(attempt) < MAX_DIGITS else {})
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and abs(value) <= request.MAX_COUNT)
 
 
 class ImportApp(Celery):

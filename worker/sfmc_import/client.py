@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from kombu import Connection
 from redis.exceptions import RedisError
@@ -28,7 +28,6 @@ from uuid_utils import uuid7
 
 from sfmc_import.connections import SEND_OPTIONS, Asked, Connections
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.events import Entry, Event, EventStream, Life, just_before
 from sfmc_import.faults import Rejected
 from sfmc_import.file_content import content_hash_at
 from sfmc_import.ledger import LedgerSettings, RedisLedger
@@ -54,6 +53,7 @@ from sfmc_import.request import (
 )
 
 if TYPE_CHECKING:
+    from sfmc_import.events import Entry, Event
     from sfmc_import.settings import Settings
 
 __all__ = ["Client", "ServiceUnavailableError", "Submission", "SubmitResult", "file_at", "submit"]
@@ -77,7 +77,13 @@ class SubmitResult:
 
 
 class Submission(TypedDict, total=False):
-    """The arguments of one `submit`; see there."""
+    """The arguments of one `submit`.
+
+    `file` is the file that is to be imported, or its path as text; `event_id` is the source's own, the same one counts
+    once; `mid` is the business unit. The same `request_id` is one request however often it comes; without one it is
+    new. `force` needs a `reason`. `priority` is that of the message, 0 to 9: of those that wait, the lowest number is
+    taken first; without one 0. `reply_to` is a Celery task of yours that each end is sent to, in `reply_queue`.
+    """
 
     customer_key: str | None
     object_id: str | None
@@ -89,6 +95,8 @@ class Submission(TypedDict, total=False):
     reason: str | None
     request_id: str | None
     priority: int | None
+    reply_to: str | None
+    reply_queue: str | None
 
 
 NotTaken = BadRequestError | ServiceUnavailableError
@@ -161,34 +169,15 @@ class Client:
         if opened is not None:
             opened.close()
 
-    def submit(
-        self,
-        *,
-        customer_key: str | None = None,
-        object_id: str | None = None,
-        mid: str | None = None,
-        file: FileInfo | str | Mapping[str, Any] | None = None,
-        event_id: str | None = None,
-        source: str | None = None,
-        force: bool = False,
-        reason: str | None = None,
-        request_id: str | None = None,
-        priority: int | None = None,
-    ) -> SubmitResult:
+    def submit(self, **given: Unpack[Submission]) -> SubmitResult:
         """Ask for one start of an ImportDefinition, by key or ObjectID; returns once the ledger has the request.
 
-        `file` is the file that is to be imported, or its path as text; `event_id` is the source's own, the same one
-        counts once; `mid` is the business unit. The same `request_id` is one request however often it comes; without
-        one it is new. A broker that does not take the message costs seconds: the sweep wakes what is recorded.
-        `priority` is that of the message, 0 to 9: of those that wait, the lowest number is taken first; without one 0.
-
-        `force` needs a `reason`. Raises BadRequestError for what can never be carried out, IdTakenError (one of these)
-        when `request_id` was accepted with other content, and ServiceUnavailableError when the ledger does not
-        take it: then the caller keeps the file and submits again, best with the same `request_id`.
+        The arguments are those of `Submission`. Raises BadRequestError for what can never be carried out,
+        IdTakenError (one of these) when `request_id` was accepted with other content, and ServiceUnavailableError when
+        the ledger does not take it: then the caller keeps the file and submits again, best with the same `request_id`.
+        A broker that does not take the message costs seconds: the sweep wakes what is recorded.
         """
-        given: Submission = {"mid": mid, "file": file, "event_id": event_id, "source": source, "reason": reason}
-        given |= {"customer_key": customer_key, "object_id": object_id, "force": force}
-        return self._record(self._read(given | {"request_id": request_id, "priority": priority}))
+        return self._record(self._read(given))
 
     def record(self, request: StartRequest) -> SubmitResult:
         """Submit a request that was made already, as an operator's replay is; raises what `submit` raises."""
@@ -223,6 +212,18 @@ class Client:
         request = self._read(given | {"event_id": event_id, "source": source}).request
         with self._redis_errors():
             return self._connections().ledger.unresolved(request, Rejected(code, text), 0.0, Policy())
+
+    def state_of(self, submission: Submission) -> str | None:
+        """Give the state of a request, None where the ledger does not have it: then `submit` would make a new one.
+
+        Raises what `submit` raises: IdTakenError where its `request_id` was accepted with other content.
+        """
+        request, connections = self._read(submission).request, self._connections()
+        with self._redis_errors():
+            found = LedgerReader(connections.redis, connections.ledger.keys).asked(request.request_id)
+        if found is not None and found[1] and found[1] != request.content:
+            raise IdTakenError(request.request_id)
+        return None if found is None else found[0]
 
     def submit_many(self, submissions: Iterable[Submission]) -> list[SubmitResult | NotTaken]:
         """Ask for many starts in few round trips; each submission has the arguments of one `submit`, as a mapping.
@@ -285,13 +286,15 @@ class Client:
         with self._redis_errors():
             self._connections().ledger.note_folders(watcher, folders)
 
-    def follow(self, request_id: str, *, within: float | None = None) -> Iterator[Event]:
+    def follow(self, request_id: str, *, within: float | None = None) -> "Iterator[Event]":
         """Yield the events of a request from its first on, until its last, or for `within` seconds.
 
         After a duplicate that may be taken up it waits until the other request has started.
         While Redis is unavailable it waits; raises ServiceUnavailableError when that is so at the beginning, and when
         Redis refuses to be read.
         """
+        from sfmc_import.events import EventStream, Life, just_before  # noqa: PLC0415 - not for a host that only submits
+
         connections = self._connections()
         keys = connections.ledger.keys
         with self._redis_errors():
@@ -307,7 +310,7 @@ class Client:
             if life.add(event):
                 yield event
 
-    def _next(self, entries: Iterator[Entry]) -> Event | None:
+    def _next(self, entries: "Iterator[Entry]") -> "Event | None":
         with self._redis_errors():
             _, event = next(entries, (None, None))
         return event
@@ -358,36 +361,13 @@ def _is_past(deadline: float | None) -> bool:
     return deadline is not None and time.monotonic() >= deadline
 
 
-def submit(
-    *,
-    customer_key: str | None = None,
-    object_id: str | None = None,
-    mid: str | None = None,
-    file: FileInfo | str | Mapping[str, Any] | None = None,
-    event_id: str | None = None,
-    source: str | None = None,
-    force: bool = False,
-    reason: str | None = None,
-    request_id: str | None = None,
-    priority: int | None = None,
-) -> SubmitResult:
+def submit(**given: Unpack[Submission]) -> SubmitResult:
     """Submit one request with the settings of the environment (SFMC_*); see `Client.submit`.
 
     It opens a client for this one call: a program that submits often keeps a `Client`.
     """
     with Client.from_env() as client:
-        return client.submit(
-            customer_key=customer_key,
-            object_id=object_id,
-            mid=mid,
-            file=file,
-            event_id=event_id,
-            source=source,
-            force=force,
-            reason=reason,
-            request_id=request_id,
-            priority=priority,
-        )
+        return client.submit(**given)
 
 
 def file_at(path: Path, location: str | None = None) -> FileInfo:

@@ -7,14 +7,12 @@ from math import inf
 
 import structlog
 
-from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.faults import ABSENT, NotApplied, Rejected
 from sfmc_import.file_format import FileDescription
 from sfmc_import.ports import Describing, MarketingCloud, Refusal
 from sfmc_import.retrying import REFUSAL_SECONDS
 from sfmc_import.runs import Definition, FileLocation
 
-ABSENT = "43010"
-"""The code of Marketing Cloud for a definition that does not exist."""
 MAX_KEPT = 10_000
 OUTAGE_TTL = 30.0
 """How long the list of all definitions is given on, whatever its age, after it could not be read."""

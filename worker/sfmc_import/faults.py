@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+ABSENT = "43010"
+"""The code of Marketing Cloud for a definition that does not exist."""
+
 
 @dataclass(frozen=True, slots=True)
 class NotApplied:

@@ -5,12 +5,12 @@ Marketing Cloud may find one definition by several spellings of its CustomerKey,
 
 from dataclasses import dataclass
 
-from sfmc_import.faults import Rejected
+from sfmc_import.faults import ABSENT, Rejected
 from sfmc_import.ports import Deps, Refusal
 from sfmc_import.request import StartRequest, fold_key
 from sfmc_import.retrying import REFUSAL_SECONDS
 from sfmc_import.runs import Definition
-from sfmc_import.states import Decision
+from sfmc_import.states import Decision, StartNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +72,13 @@ def _is_meant(request: StartRequest, found: Definition) -> bool:
 
 def _named_twice(request: StartRequest, found: Definition) -> str:
     return f"ObjectID {request.object_id} is {found.customer_key}, and not {request.customer_key}; give one of them"
+
+
+def renamed(found: Definition | Refusal, decision: StartNow, deps: Deps) -> Definition | None:
+    """Find the definition of a request by its ObjectID, when its CustomerKey was changed while the request waited."""
+    object_id = decision.first and decision.first.object_id
+    if not object_id or not isinstance(found, Rejected) or found.code != ABSENT:
+        return None
+    lease, age = decision.lease, deps.timing.check_age
+    again = deps.definitions.get(lease.mid, lease.customer_key, object_id=object_id, max_age=age)
+    return again if isinstance(again, Definition) else None

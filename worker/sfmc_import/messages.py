@@ -10,6 +10,7 @@ from celery.backends.base import DisabledBackend
 from celery.states import READY_STATES, SUCCESS
 from redis import Redis
 
+from sfmc_import.following import FOLLOW_BATCH
 from sfmc_import.ports import Ledger
 from sfmc_import.request import (
     MAX_TEXT_LENGTH,
@@ -131,6 +132,15 @@ def _request_id(headers: Mapping[str, Any]) -> str | None:
     if headers.get("task") == WAKE:
         return _text(headers.get("request_id"))
     return request_id_of(headers["id"]) if headers.get("task") == START and headers.get("id") else None
+
+
+def request_ids_of(named: object) -> list[str]:
+    """Give the request ids that a message of our own names: any program may write one that looks like it."""
+    given = named if isinstance(named, list) and len(named) <= FOLLOW_BATCH else []
+    ids = [text for each in given if (text := _text(each))]
+    if not ids or ids != named:
+        raise BadRequestError([f"request ids must be 1 to {FOLLOW_BATCH} texts of up to {MAX_TEXT_LENGTH} characters"])
+    return ids
 
 
 def read_message(entry: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

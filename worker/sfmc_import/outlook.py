@@ -4,12 +4,15 @@ The rules are those of `ledger/claim.lua` for a new request with a file; a test 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from sfmc_import.policy import Policy
 from sfmc_import.request import FileInfo
 from sfmc_import.runs import Definition
+
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,9 @@ class Standing:
     Requests are plain mappings, as `status` shows them: `own` is the one with the id that the file has, `handled` the
     one that handled a file with its fingerprint (`event_handled` for its event), `holder` the one that holds the
     definition, `first` the first follow-up. `window_left` is in seconds, as it was last computed; `window_age` are the
-    seconds since the start from which the window lasts, None where none is known. `is_paused` by an operator.
+    seconds since the start from which the window lasts, None where none is known. `is_paused` by an operator, for
+    `pause_left` seconds where that ends by itself. `completed` says when a run of a definition in `after` of the policy
+    completed last, where that is known; `now` is the time of all this, in seconds since 1970.
     """
 
     own: Mapping[str, Any] | None = None
@@ -31,11 +36,17 @@ class Standing:
     window_age: float | None = None
     window_by: str | None = None
     is_paused: bool = False
+    pause_left: float | None = None
+    completed: Mapping[str, float] = field(default_factory=dict)
+    now: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """`start`, `duplicate` of a request, or `wait` for a `reason`, about `seconds`, behind the request `by`."""
+    """`start`, `duplicate` of a request, or `wait` for a `reason`, about `seconds`, behind the request `by`.
+
+    The reasons to wait are those of `waiting.py`; after `after`, `by` is a CustomerKey.
+    """
 
     what: Literal["start", "duplicate", "wait"]
     reason: Literal["free", "same_request", "event", "file", "too_soon", "single_flight", "window", "after", "paused"]
@@ -54,11 +65,32 @@ def predict(file: FileInfo, standing: Standing, policy: Policy, definition: Defi
     if standing.handled is not None and (file.has_fingerprint or blocked) and not _differs(file, standing.handled):
         return Outlook(what="duplicate", reason="file", by=_id(standing.handled))
     if not blocked and standing.first is None:
-        return Outlook(what="wait", reason="paused") if standing.is_paused else Outlook(what="start", reason="free")
+        return _unblocked(standing, policy)
     waits = _wait(standing)
     if policy.when_too_soon == "drop" and not standing.is_paused:
         return Outlook(what="duplicate", reason="too_soon", by=waits.by, seconds=waits.seconds)
     return waits
+
+
+def _unblocked(standing: Standing, policy: Policy) -> Outlook:
+    if standing.is_paused:
+        return Outlook(what="wait", reason="paused", seconds=standing.pause_left)
+    key = _missing_run(standing, policy)
+    return Outlook(what="start", reason="free") if key is None else Outlook(what="wait", reason="after", by=key)
+
+
+def _missing_run(standing: Standing, policy: Policy) -> str | None:
+    """Give the first definition of `after` without a completed run that counts: since now, or since a time of day."""
+    if not policy.after:
+        return None
+    since, begin = standing.now, policy.after_since
+    if begin is not None:
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 - hosts that only submit need no time zones
+
+        here = datetime.fromtimestamp(standing.now, ZoneInfo(policy.time_zone))
+        of_day = (here.hour - begin.hour) * 3600 + (here.minute - begin.minute) * 60 + here.second
+        since -= (of_day + here.microsecond / 1e6) % DAY_SECONDS
+    return next((key for key in policy.after if standing.completed.get(key, 0.0) < since), None)
 
 
 def _window_left(standing: Standing, policy: Policy, definition: Definition | None) -> float:
@@ -73,7 +105,7 @@ def _wait(standing: Standing) -> Outlook:
         return Outlook(what="wait", reason="single_flight", by=_id(standing.holder), seconds=opens)
     if opens is not None:
         return Outlook(what="wait", reason="window", by=standing.window_by, seconds=opens)
-    return Outlook(what="wait", reason="after", by=_id(standing.first))
+    return Outlook(what="wait", reason="single_flight", by=_id(standing.first))
 
 
 def _id(request: Mapping[str, Any] | None) -> str | None:

@@ -15,7 +15,7 @@ from sfmc_import.processes import Process
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import Backoff, RetryPolicy
 from sfmc_import.runs import Accepted, Definition, FileLocation, Run, Unexpected
-from sfmc_import.states import Decision, DueRequest, Followed, Lease, Result, Turn
+from sfmc_import.states import Decision, DueRequest, Followed, Lease, Reply, Result, Turn
 
 Refusal = NotApplied | Rejected
 
@@ -271,6 +271,14 @@ class Ledger(Protocol):
 
     def result_stored(self, result: Result) -> None:
         """Note that the sender has it."""
+        ...
+
+    def replies(self, limit: int, pause: float) -> Sequence[Reply]:
+        """Ends that are to be sent to a task of their sender, each not given again for `pause` seconds."""
+        ...
+
+    def reply_sent(self, reply: Reply) -> None:
+        """Note that it was sent."""
         ...
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from sfmc_import.request import QUEUE, broker_prefix
 
-RoleName = Literal["worker", "beat", "producer", "reader"]
+RoleName = Literal["worker", "beat", "producer", "reader", "notifier"]
 
 LEDGER, STREAM = "{{{prefix}events}}:*", "{prefix}events"
 MOVES = "{celery}{{{prefix}events}}:transport:*"
@@ -48,11 +48,19 @@ ROLES: Mapping[RoleName, Role] = {
     "producer": Role(
         (*CONNECTING, *SCRIPTS, "exec", "del", "get", "hdel", "hget", "hgetall", "hincrby", "hmget", "hset", "llen",
          "lpush", "lrange", "lrem", "ltrim", "pexpire", "rpush", "sadd", "set", "smembers", "subscribe", "unsubscribe",
-         "xadd", "xlen", "xread", "zadd", "zcard", "zpopmin", "zrange", "zrem", "zscore"),
+         "xack", "xadd", "xautoclaim", "xclaim", "xdel", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
+         "xinfo|groups", "xlen", "xpending", "xrange", "xread", "xreadgroup", "zadd", "zcard", "zpopmin", "zrange",
+         "zrem", "zscore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),
     "reader": Role((*CONNECTING, *READING), (STREAM, LEDGER, MOVES, QUEUES)),
+    "notifier": Role(
+        (*CONNECTING, "hdel", "hgetall", "hset", "pexpire", "xack", "xadd", "xautoclaim", "xclaim", "xdel",
+         "xgroup|create", "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups", "xinfo|stream", "xlen", "xpending",
+         "xrange", "xread", "xreadgroup", "xrevrange"),
+        (STREAM, LEDGER),
+    ),
 }  # fmt: skip
 
 
@@ -87,8 +95,15 @@ ARGUMENTS: Mapping[str, str] = {
     "mget": "{key}", "pexpire": "{key} 1", "rpush": "{key} v",
     "sadd": "{key} m", "set": "{key} v", "setex": "{key} 1 v", "smembers": "{key}", "srem": "{key} m", "wait": "0 1",
     "waitaof": "0 0 1", "xadd": "{key} * f v", "zadd": "{key} 1 m", "zpopmin": "{key}", "zrem": "{key} m",
+    "xack": "{key} g 0-1", "xautoclaim": "{key} g c 1 0-0", "xclaim": "{key} g c 1 0-1", "xdel": "{key} 0-1",
+    "xgroup|create": "{key} g $", "xgroup|delconsumer": "{key} g c", "xinfo|consumers": "{key} g",
+    "xinfo|groups": "{key}", "xinfo|stream": "{key}", "xpending": "{key} g",
+    "xreadgroup": "GROUP g c STREAMS {key} >",
     "zremrangebyscore": "{key} 0 1", "publish": "{channel} m",
 }  # fmt: skip
+PROBES: Mapping[str, str] = {"producer": "lpush", "notifier": "xlen"}
+"""The command by which the rights to a key are tried, where it is not LLEN."""
+
 UNTRIED = frozenset({"hello", "multi", "exec", "subscribe", "unsubscribe"})
 """Commands that are not tried: the connection needs them before, or they would leave the transaction."""
 NEWER = frozenset({"waitaof", "client|setinfo"})
@@ -112,7 +127,7 @@ def tries(name: RoleName, prefix: str) -> Iterator[Try]:
         if command not in UNTRIED and command != "publish":
             yield Try(_words(command, own), f"+{command}")
     for pattern in keys:
-        yield Try(_words("llen" if name != "producer" else "lpush", _example(pattern)), f"~{pattern}")
+        yield Try(_words(PROBES.get(name, "llen"), _example(pattern)), f"~{pattern}")
     for pattern in channels if "publish" in role.commands else ():
         yield Try(("publish", _example(pattern), "m"), f"+publish &{pattern}")
 

@@ -10,6 +10,7 @@ from unicodedata import combining, normalize
 from uuid import NAMESPACE_OID, uuid5
 
 from sfmc_import.errors import USAGE, SfmcImportError
+from sfmc_import.reply_to import read_reply
 
 QUEUE = "imports"
 UPKEEP_QUEUE = "imports.upkeep"
@@ -114,6 +115,7 @@ class StartRequest:
     `not_before` and `expires` are times in seconds since 1970. `content` is a digest of what was asked for, by which
     the ledger tells the same request from another one under its id; a request read from the ledger has none. `caller`
     is the Celery task whose sender waits for the result. `replays` is the request that an operator asked for again.
+    `reply_to` is the sender's task that each end of the request is sent to, in the queue `reply_queue`.
     """
 
     request_id: str
@@ -130,6 +132,8 @@ class StartRequest:
     content: str | None = field(default=None, compare=False)
     caller: str | None = None
     replays: str | None = None
+    reply_to: str | None = None
+    reply_queue: str | None = None
     is_resolved: bool = field(default=False, compare=False)
     attempt: int = field(default=0, compare=False)
 
@@ -144,7 +148,7 @@ class StartRequest:
         if self.file is not None:
             message["file"] = self.file.known
         optional = {"object_id": self.object_id, "event_id": self.event_id, "source": self.source}
-        optional |= {"reason": self.reason}
+        optional |= {"reason": self.reason, "reply_to": self.reply_to, "reply_queue": self.reply_queue}
         message |= {name: value for name, value in optional.items() if value is not None}
         return message | ({"force": True} if self.force else {})
 
@@ -250,11 +254,12 @@ def _read_fields(
         "reason": _read_text(message, "reason", problems),
         "not_before": _read_time(delivery.eta, "eta", problems),
         "expires": _read_time(delivery.expires, "expires", problems),
+        **read_reply(message, problems),
     }
 
 
 def _digest(read: Mapping[str, Any]) -> str:
-    """Sum up what decides what is started and when; who sent it (source) and why (reason) make no other request.
+    """Sum up what decides what is started and when; its source, reason and reply_to make no other.
 
     Each field of the file counts: one that is replaced by one of the same size and time has the same fingerprint.
     """
@@ -265,7 +270,18 @@ def _digest(read: Mapping[str, Any]) -> str:
     return hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
-FIELDS = ("customer_key", "mid", "file", "event_id", "source", "force", "reason", "object_id")
+FIELDS = (
+    "customer_key",
+    "mid",
+    "file",
+    "event_id",
+    "source",
+    "force",
+    "reason",
+    "object_id",
+    "reply_to",
+    "reply_queue",
+)
 """The arguments of `imports.start`, in the order in which a message may give them by position."""
 
 _FILE_FIELDS = {"location", "name", "size", "modified_ns", "version", "content_hash"}

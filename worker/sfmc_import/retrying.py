@@ -218,6 +218,9 @@ NO_JITTER = 1.0
 CONNECT = Backoff(floor=0.25, cap=5.0)
 """Connecting to Redis: a worker that starts, a reader of events."""
 
+NOTIFY = Backoff(floor=0.5, first=2.0, cap=900.0)
+"""Sending a notification whose receiver fails: again within seconds, then every quarter of an hour."""
+
 BROKER_CONNECT = {"interval_start": 1, "interval_step": 1, "interval_max": 3}
 """Connecting to the broker, in kombu's terms. Celery's pauses grow to half a minute: too long after an outage."""
 

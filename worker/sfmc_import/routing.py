@@ -18,12 +18,14 @@ from sfmc_import.runs import Definition
 class Deliver:
     """Where the file of an arrival is put before its request is submitted, and under which name.
 
-    `target` names a [[target]] of the policy file, `unpack` what is taken off on the way, the outermost first.
+    `target` names a [[target]] of the policy file, `unpack` what is taken off on the way, the outermost first. With
+    `verify_with`, files of public keys, what PGP has encrypted needs a valid signature of one of them.
     """
 
     target: str
     name: str
     unpack: tuple[str, ...] = ()
+    verify_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class Route:
 
     With `folder` their location must match that too; `priority` is that of the message (see Routed). `deliver`
     names a [[target]], `deliver_as` the file there: it may hold {1} or {name}. `unpack` is gz, zip or pgp, or several.
+    `verify_with` are files of public keys: a file without a valid signature of one of them is rejected.
     """
 
     pattern: str
@@ -86,6 +89,7 @@ class Route:
     deliver: str | None = None
     deliver_as: str | None = None
     unpack: tuple[str, ...] = ()
+    verify_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,7 @@ class _Route:
         if route.deliver is None:
             return None
         own = _filled(route.deliver_as, match) if route.deliver_as else unpacked_name(name, route.unpack)
-        return Deliver(target=route.deliver, name=own, unpack=route.unpack)
+        return Deliver(target=route.deliver, name=own, unpack=route.unpack, verify_with=route.verify_with)
 
     def why_not(self, location: str) -> str:
         if not self._is_in_folder(location):

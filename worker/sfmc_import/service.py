@@ -6,26 +6,23 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, assert_never
 
-from sfmc_import import retrying
+from sfmc_import import losses, new_runs, retrying
 from sfmc_import.checking import Holds, Mismatch, NearMidnight, TooOld, Verdict, check
 from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected
-from sfmc_import.identity import Identified, NotIdentified, identify
+from sfmc_import.identity import Identified, NotIdentified, identify, renamed
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Refusal
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import RetryPolicy, Times
 from sfmc_import.runs import (
-    RUNNING,
     Accepted,
     Definition,
     ManyMatches,
     NoMatch,
     OneMatch,
     Run,
-    is_newer,
-    match_runs,
 )
-from sfmc_import.states import AlreadyEnded, Decision, Intent, Lease, Reconcile, StartNow
+from sfmc_import.states import AlreadyEnded, Decision, Lease, Reconcile, StartNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +125,11 @@ def _explain(decision: Decision) -> Outcome:
 
 
 def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> Outcome:
+    definition = _definition_now(decision.lease, asked, deps)
+    if (found := renamed(definition, decision, deps)) is not None:
+        definition, decision = found, replace(decision, lease=replace(decision.lease, customer_key=found.customer_key))
+        policy = deps.policies(decision.lease.mid, found.customer_key)
     lease = decision.lease
-    definition = _definition_now(lease, asked, deps)
     if not isinstance(definition, Definition):
         return _record_refusal(decision, definition, policy, deps)
     may_start = partial(_may_start, decision, asked, policy, deps)
@@ -213,7 +213,7 @@ def _verdict(definition: Definition | Refusal, decision: StartNow, asked: float,
 
 # --- Look: an earlier attempt that was answered without proof may have its run by now.
 
-_SEVERAL_RUNS = Ambiguous("several_runs", "several runs appeared since an attempt that was answered without proof")
+_SEVERAL_RUNS = Ambiguous("several_runs", "of the runs since an attempt without proof it is not known which is its own")
 
 
 def _record_refusal(decision: StartNow, fault: Refusal, policy: Policy, deps: Deps) -> Outcome:
@@ -236,12 +236,14 @@ def _look_for_earlier_run(decision: StartNow, deps: Deps) -> Accepted | Fault | 
     )
 
 
-def _earlier_run(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Accepted | Ambiguous | None:
+def _earlier_run(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Accepted | Fault | None:
     """Give the one run that has appeared since an earlier attempt; None where there was none, or it has no run."""
     if decision.earlier is None:
         return None
-    new = frozenset(run.task_id for run in runs if _is_new(run, decision.earlier))
-    match match_runs(deps.ledger.unassigned_task_ids(decision.lease.mid, new), is_last=True):
+    found = new_runs.find(runs, decision.earlier, decision.lease.mid, deps)
+    if isinstance(found, NotApplied):
+        return found
+    match found.match(is_last=True):
         case OneMatch(task_id):
             return Accepted(task_id=task_id, is_found=True)
         case ManyMatches():
@@ -267,7 +269,7 @@ def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: 
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
     known = [run.task_id for run in runs]
-    found = _earlier_run(decision, runs, deps) or _check_write_loss(decision, runs, window, deps)
+    found = _earlier_run(decision, runs, deps) or losses.check(decision, runs, window, deps)
     return found or _of_this_request(_perform(lease, known, window, may_start, deps))
 
 
@@ -316,38 +318,6 @@ def _send(lease: Lease, not_after: float, deps: Deps) -> Accepted | Fault:
         with suppress(LedgerUnavailableError):
             deps.ledger.withdraw_intent(lease, unproved=answer.code in UNPROVED)
     return answer
-
-
-_WAITING = "Redis lost its last writes; waiting until earlier starts would show"
-_UNKNOWN_RUN = "Redis lost its last writes, and a run exists that the ledger does not know"
-
-
-def _check_write_loss(
-    decision: StartNow, runs: Sequence[Run], window: float, deps: Deps
-) -> NotApplied | Ambiguous | None:
-    """After Redis lost writes: say why nothing may be sent now; None when a start is safe.
-
-    When an unknown run exists, the intent is recorded as it was before that run, so that reconciling finds it.
-    """
-    if decision.loss_age is None:
-        return None
-    if decision.loss_age < deps.timing.results_delay:
-        left = deps.timing.results_delay - decision.loss_age
-        return NotApplied("writes_lost", _WAITING, account_wide=True, retry_after=left)
-    unknown = _unassigned_runs(decision, runs, deps)
-    if not unknown:
-        return None
-    known = [run.task_id for run in runs if run.task_id not in unknown]
-    recorded = isinstance(deps.ledger.record_intent(decision.lease, known, window=window), float)
-    return Ambiguous("writes_lost", _UNKNOWN_RUN) if recorded else None
-
-
-def _unassigned_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collection[str]:
-    """Runs of no request that began after the last write that survived; those in progress if that is unknown."""
-    unassigned = deps.ledger.unassigned_task_ids(decision.lease.mid, [run.task_id for run in runs])
-    if decision.newest is None:
-        return {run.task_id for run in runs if run.task_id in unassigned and run.status in RUNNING}
-    return {task_id for task_id in unassigned if is_newer(task_id, decision.newest)}
 
 
 # --- Record: write down how the attempt ended. `retrying.after` decides what follows a fault.
@@ -425,8 +395,10 @@ def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
     runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
     if isinstance(runs, (NotApplied, Rejected)):
         return _after_failed_query(decision, runs, policy, deps)
-    new = frozenset(run.task_id for run in runs if _is_new(run, decision))
-    match match_runs(deps.ledger.unassigned_task_ids(lease.mid, new), is_last=decision.is_last):
+    found = new_runs.find(runs, decision, lease.mid, deps)
+    if isinstance(found, NotApplied):
+        return _after_failed_query(decision, found, policy, deps)
+    match found.match(is_last=decision.is_last):
         case OneMatch(task_id):
             return _record_found(decision, task_id, policy, deps)
         case ManyMatches(task_ids):
@@ -435,12 +407,6 @@ def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
             return _record_nothing(decision, policy, deps)
         case NoMatch():
             return _reconcile_later(decision, _NO_RUN_YET, Outcome("reconciling", "reconciling"), policy, deps)
-
-
-def _is_new(run: Run, intent: Intent | Reconcile) -> bool:
-    if intent.above is not None and not is_newer(run.task_id, intent.above):
-        return False
-    return run.task_id not in intent.known
 
 
 def _record_found(decision: Reconcile, task_id: str, policy: Policy, deps: Deps) -> Outcome:

@@ -1,6 +1,8 @@
 """Declares the state machine of a request: states, transitions and their events, and the decisions of a claim."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 NEW = "new"
 UNFINISHED = ("accepted", "deferred", "starting", "retrying", "reconciling", "started")
@@ -160,10 +162,14 @@ class FirstRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What existed before a start was sent: the `known` TaskResultIDs; all up to `above` where they were not listed."""
+    """What existed before a start was sent: the `known` TaskResultIDs; all up to `above` where they were not listed.
+
+    `intended_at` is when this was noted, in seconds since 1970.
+    """
 
     known: frozenset[str]
     above: str | None = None
+    intended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +179,8 @@ class StartNow:
     `now` is Redis time in seconds since 1970, `file_name` the file of the request and `modified_at` its own time in
     the same seconds, `first` its definition as it was.
     `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
-    lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived.
+    lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived, and
+    `loss_since` the time of the last event that did, in seconds since 1970.
     `denied` is the code with which Marketing Cloud denied an earlier start, after which no run appeared.
     `read_before`: the definition was last read before the request came, so there is no `first` to compare with.
     """
@@ -185,6 +192,7 @@ class StartNow:
     first: FirstRead | None = None
     newest: str | None = None
     loss_age: float | None = None
+    loss_since: float | None = None
     denied: str | None = None
     earlier: Intent | None = None
     read_before: bool = False
@@ -194,7 +202,7 @@ class StartNow:
 class Reconcile:
     """Look for the run first: a start may have been applied. `known` TaskResultIDs existed before it was sent.
 
-    `above` replaces them where they were not listed: all up to this one existed.
+    `above` replaces them where they were not listed: all up to this one existed. `intended_at` is when that was noted.
     `is_last` says that the time to look is over: this is the last query.
     `denied` is the code of an answer that said, without proof, that nothing was started.
     """
@@ -202,6 +210,7 @@ class Reconcile:
     lease: Lease
     known: frozenset[str]
     above: str | None = None
+    intended_at: float | None = None
     is_last: bool
     denied: str | None = None
 
@@ -237,6 +246,21 @@ class Result:
     state: str
     task_id: str | None = None
     held_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The end of a request for a task of its sender: `event` is the CloudEvent, `age` the seconds since the end.
+
+    `stored` is how the ledger keeps it.
+    """
+
+    request_id: str
+    task: str
+    queue: str
+    event: Mapping[str, Any]
+    age: float
+    stored: bytes = field(repr=False)
 
 
 Decision = StartNow | Reconcile | NotYet | AlreadyEnded

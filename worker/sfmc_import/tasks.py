@@ -9,13 +9,13 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
-from uuid import uuid4
+from uuid import NAMESPACE_OID, uuid4, uuid5
 
 import structlog
 from celery import Task
 from redis.exceptions import RedisError
 
-from sfmc_import import following, messages, request, service
+from sfmc_import import following, messages, replies, request, service
 from sfmc_import.calls import TooManySlowCallsError
 from sfmc_import.celery_app import app
 from sfmc_import.ports import LedgerUnavailableError
@@ -32,7 +32,7 @@ from sfmc_import.request import (
 )
 from sfmc_import.retrying import PUBLISH, WAKE_PAUSE_SECONDS
 from sfmc_import.service import Outcome
-from sfmc_import.states import NOT_STARTED, TERMINAL, DueRequest
+from sfmc_import.states import NOT_STARTED, TERMINAL, DueRequest, Reply
 from sfmc_transport import ONCE_HEADER
 from sfmc_transport.consumer import GivenBackError, RefusedError
 
@@ -89,13 +89,13 @@ def start(self: "Task[..., Any]", /, *args: Any, **kwargs: Any) -> dict[str, Any
 @app.task(name=request.WAKE)
 def wake(request_id: str) -> dict[str, Any]:
     """Go on with a request that is due."""
-    return run_task_body("imports_wake_failed", lambda: _wake(str(request_id)))
+    return run_task_body("imports_wake_failed", lambda: _wake(*_request_ids([request_id])))
 
 
 @app.task(name=request.FOLLOW)
 def follow(request_ids: list[str]) -> dict[str, Any]:
     """Poll the runs of these requests, with one query for each business unit."""
-    return run_task_body("imports_follow_failed", lambda: _follow(request_ids))
+    return run_task_body("imports_follow_failed", lambda: _follow(_request_ids(request_ids)))
 
 
 @app.task(name=request.SWEEP)
@@ -134,6 +134,14 @@ def _start(request_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], cont
     if ignored:
         log.warning("arguments_ignored", request_id=request_id, names=ignored[:MAX_NAMES])
     return outcome
+
+
+def _request_ids(named: object) -> list[str]:
+    try:
+        return messages.request_ids_of(named)
+    except BadRequestError as error:
+        log.error("arguments_refused", problems=error.problems)
+        raise RefusedError("wrong_arguments", str(error)) from error
 
 
 def _lookup(request_id: str) -> dict[str, Any]:
@@ -223,9 +231,11 @@ def _sweep() -> dict[str, Any]:
         log.error("request_record_missing", request_id=request_id)
     published = _report(lambda: messages.publish_rejections(app.broker_redis, settings, app.deps.ledger))
     stored = _report(lambda: messages.store_results(app.backend, app.deps.ledger))
+    replied = _report(lambda: replies.send_replies(app.deps.ledger, _send_reply, pause))
     if swept.woken or swept.followed:
         log.debug("sweep_done", woken=swept.woken, followed=swept.followed)
-    return {"woken": swept.woken, "followed": swept.followed, "rejections": published, "results": stored}
+    reported = {"rejections": published, "results": stored, "replies": replied}
+    return {"woken": swept.woken, "followed": swept.followed, **reported}
 
 
 def _report(action: Callable[[], int]) -> int:
@@ -235,6 +245,13 @@ def _report(action: Callable[[], int]) -> int:
     except RedisError as error:
         log.warning("reports_not_sent", redis=app.settings.broker.shown, error=str(error))
         return 0
+
+
+def _send_reply(reply: Reply) -> None:
+    """Send the end of a request to a task of its sender; the same end has the same id of its task."""
+    task_id = str(uuid5(NAMESPACE_OID, f"{reply.event['id']}/{reply.task}"))
+    options: dict[str, Any] = {"queue": reply.queue, "task_id": task_id, "root_id": task_id, "ignore_result": True}
+    app.send_task(reply.task, kwargs={"event": reply.event}, retry=True, retry_policy=PUBLISH, **options)
 
 
 def _send_wake(due: DueRequest) -> None:

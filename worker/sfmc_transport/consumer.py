@@ -5,11 +5,13 @@ A worker that was asked to end takes no further message.
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import structlog
+from billiard.einfo import ExceptionInfo
 from celery.app import trace
 from celery.exceptions import Reject, WorkerLostError
 from celery.worker import request as celery_request
@@ -17,6 +19,8 @@ from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.consumer import consumer as celery_consumer
 from celery.worker.request import Request as CeleryRequest
+
+from sfmc_transport import shapes
 
 
 class RefusedError(Reject):
@@ -68,6 +72,9 @@ class Consumer(CeleryConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        pool: Any = self.pool
+        if hasattr(pool, "executor"):  # of threads
+            pool.on_apply = partial(_run_in_sight, pool.on_apply)
         # Celery logs these with a traceback; the task, or the dead letter, has said what is wrong.
         logging.getLogger(trace.__name__).addFilter(_is_not_said)
         for logger in CELERY_LOGGERS:
@@ -92,8 +99,8 @@ class Consumer(CeleryConsumer):
                 message.requeue()
                 return
             try:
-                without_odd_name(message.headers)
-                flaw = wrong_arguments(self.app.tasks, message)
+                shapes.leave_out_odd_fields(message.headers)
+                flaw = shapes.wrong_arguments(self.app.tasks, message)
                 if not (flaw and dead_letter(message, "wrong_arguments", flaw)):
                     handle(message)
             except DATA_ERRORS as problem:
@@ -142,6 +149,23 @@ class Request(CeleryRequest):
             return super().on_failure(exc_info, *args, **kwargs)
 
 
+def _run_in_sight(run: Callable[..., Any], *args: Any, error_callback: Any = None, **options: Any) -> Any:
+    """Run a task in a thread as Celery does, and set its message aside when Celery itself fails over it there.
+
+    Nothing would see that, and the message would keep its place for ever. What is no fault of the message, such as a
+    Redis that is away, is left to the next connection.
+    """
+
+    def look(ended: "Future[Any]") -> None:
+        error = None if ended.cancelled() else ended.exception()
+        if isinstance(error, DATA_ERRORS) and error_callback:
+            error_callback(ExceptionInfo((type(error), error, error.__traceback__)), return_ok=True)
+
+    running = run(*args, **options)
+    running.f.add_done_callback(look)
+    return running
+
+
 def is_ending() -> bool:
     """Tell whether this worker was asked to end."""
     flags: list[Any] = [state.should_stop, state.should_terminate]
@@ -188,41 +212,3 @@ def _as_one_line(record: logging.LogRecord) -> bool:
 
 def _refuse(record: logging.LogRecord) -> bool:
     return record.msg not in CELERY_WORDS
-
-
-def without_odd_name(headers: Any) -> None:
-    """Ignore a name for display that is no text: Celery counts tasks by it in a thread whose errors nothing sees."""
-    if isinstance(headers, dict) and not isinstance(headers.get("shadow"), str | None):
-        headers["shadow"] = None
-
-
-def wrong_arguments(tasks: Any, message: Any) -> str | None:
-    """Say why the arguments of a message (Celery's protocol 2) do not fit its task; None if they do.
-
-    A body that cannot be read, and a task that is unknown, are Celery's to report. Raises TypeError for an encoding
-    that is no text: the thread of the task would fail over it unseen, and keep its place for ever.
-    """
-    if not isinstance(message.content_encoding, str | None):
-        raise TypeError("the content encoding is no text")
-    task = tasks.get(message.headers.get("task"))
-    if task is None:
-        return None
-    try:
-        arguments = message.payload
-    except Exception:  # noqa: BLE001 - Celery decodes it again and reports through the hooks above
-        return None
-    return _misfit(task, arguments)
-
-
-def _misfit(task: Any, arguments: Any) -> str | None:
-    if isinstance(arguments, dict):
-        return None
-    shapes = [type(part) for part in arguments] if isinstance(arguments, list) else []
-    if shapes[:2] != [list, dict] or len(shapes) != 3 or shapes[2] not in {dict, type(None)}:
-        return "the body is not [arguments, keyword arguments, options]"
-    header = getattr(task, "__header__", None) if task.typing else None
-    try:
-        _ = header and header(*arguments[0], **arguments[1])
-    except TypeError as problem:
-        return str(problem)
-    return None

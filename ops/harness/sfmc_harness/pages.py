@@ -94,7 +94,7 @@ def render_ledger() -> str:
 
 
 def _pattern(key: Key) -> str:
-    if key.redis_type == "stream":
+    if not key.letter:
         return Keys().stream
     length = ["<length of customer_key>"] if "event_id" in key.parts else []
     return ":".join([key.letter, *length, *(f"<{part}>" for part in key.parts)])

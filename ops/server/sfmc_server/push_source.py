@@ -16,6 +16,7 @@ import structlog
 
 from sfmc_producers.push import event_grid, sns
 from sfmc_producers.push.forms import FORMS
+from sfmc_producers.push.inbox import Inbox
 from sfmc_producers.push.options import PushOptions
 from sfmc_producers.push.posts import NotReadableError, Post, UnusablePostError, readable
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Record, Unreadable
@@ -47,6 +48,10 @@ EVENTS_AT_ONCE = 200
 """Events that are recorded together: between such groups a source can end."""
 
 REFUSED_LOG_SECONDS = 10.0
+UNREAD_SECONDS = 60.0
+"""How long an event may wait before it is said that no producer takes it up, and how often."""
+
+TOO_DEEP = InvalidRequest(problems=("it is nested too deeply",))
 
 
 class RefusalLog:
@@ -74,16 +79,35 @@ def is_large(received: Received) -> bool:
     return len(received.raw) > TOGETHER_BYTES or "content-encoding" in received.headers
 
 
+def packed(event: Any) -> bytes | None:
+    """Write an event as JSON; None where it is nested more deeply than can be written."""
+    try:
+        return orjson.dumps(event)
+    except orjson.JSONEncodeError:
+        return None
+
+
 Read = TypeVar("Read")
 
 
 class PushSource:
-    """Checks, reads and takes what is posted to one source."""
+    """Checks, reads and takes what is posted to one source.
 
-    def __init__(self, options: PushOptions, verifier: Verifier, intake: Intake, set_aside: SetAside) -> None:
+    With an `inbox` the events that name a file are kept there, for the producer that delivers it.
+    """
+
+    def __init__(
+        self,
+        options: PushOptions,
+        verifier: Verifier,
+        intake: Intake,
+        set_aside: SetAside,
+        inbox: Inbox | None = None,
+    ) -> None:
         self.name, self.options = intake.source, options
         self._form, self._place = FORMS[options.form], options.place
         self._verifier, self._intake, self._set_aside = verifier, intake, set_aside
+        self._inbox, self._said_unread = inbox, 0.0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"sfmc-push-{self.name}")
         # What is fetched to know a sender may take long: such POSTs do not wait for each other.
         self._is_alone = isinstance(verifier, (SnsMessages, GoogleTokens))
@@ -198,11 +222,29 @@ class PushSource:
 
     def _take_some(self, events: Sequence[Any], again: str) -> list[str]:
         records = [self._read(event) for event in events]
-        answers = iter(self._intake.take_many([each for each in records if isinstance(each, Arrival)]))
+        found = [(event, each) for event, each in zip(events, records, strict=True) if isinstance(each, Arrival)]
+        answers = iter(self._taken(found))
         return [
             self._end_of(event, record, next(answers) if isinstance(record, Arrival) else None, again)
             for event, record in zip(events, records, strict=True)
         ]
+
+    def _taken(self, found: Sequence[tuple[Any, Arrival]]) -> Sequence[bool | InvalidRequest]:
+        """Record the requests of these events, or keep the events for the producer that delivers their files."""
+        if self._inbox is None:
+            return self._intake.take_many([arrival for _, arrival in found])
+        bodies = [packed(event) for event, _ in found]
+        kept = iter(self._inbox.add([each for each in bodies if each is not None]))
+        return [TOO_DEEP if each is None else next(kept) for each in bodies]
+
+    def say_unread(self) -> None:
+        """Say that no producer takes up what is kept, from time to time."""
+        seconds = None if self._inbox is None else self._inbox.unread_seconds()
+        if seconds is None or seconds < UNREAD_SECONDS or time.monotonic() < self._said_unread + UNREAD_SECONDS:
+            return
+        self._said_unread = time.monotonic()
+        fix = f"its files are delivered by: sfmc-import source {self.name}"
+        self._log.error("inbox_not_read", seconds=round(seconds), fix=fix)
 
     def _end_of(self, event: Any, record: Record, taken: bool | InvalidRequest | None, again: str) -> str:
         """Say what became of an event, and keep what cannot be taken."""
@@ -213,10 +255,8 @@ class PushSource:
         if isinstance(record, Ignored):
             self._log.info("record_ignored", reason=record.reason)
             return "ignored"
-        try:
-            body = orjson.dumps(event)
-        except orjson.JSONEncodeError:
-            # What is read may be nested more deeply than what is written.
+        body = packed(event)
+        if body is None:
             return "unusable"
         return "set_aside" if self._put_aside(body, record.text, again) else "not_now"
 

@@ -19,16 +19,18 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.bootstrap import open_definitions
 from sfmc_import.client import Client
 from sfmc_import.errors import SettingsError, SfmcImportError
+from sfmc_import.ledger.keys import Keys as LedgerKeys
 from sfmc_import.redaction import KNOWN
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
 from sfmc_producers.notifications import Wakeup
+from sfmc_producers.push.inbox import Inbox
 from sfmc_producers.push.options import PushOptions
 from sfmc_producers.sources.commands import open_intake
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from sfmc_producers.sources.kinds import KINDS
-from sfmc_producers.sources.tables import read_options
+from sfmc_producers.sources.tables import problems_in, read_options
 from sfmc_producers.watch import ended_by_signals
 from sfmc_server import api
 from sfmc_server.amazon import SnsMessages
@@ -67,7 +69,7 @@ AddApi = Callable[[FastAPI, Callable[[], bool]], None]
 
 def run_serve(host: str, port: int, *, as_json: bool) -> None:
     """Serve until a signal; raises KeyboardInterrupt in the end if it was SIGINT, SystemExit otherwise."""
-    settings = load(os.environ)
+    settings = load(os.environ, more=problems_in(lambda table: table.kind == "push", KINDS, targets=False))
     tables = [table for table in settings.sources if table.kind == "push"]
     verifiers = verifiers_of(tables, settings)
     form = "json" if as_json else settings.log_format
@@ -155,8 +157,19 @@ def open_sources(
     client.prepare()
     set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
     definitions = open_definitions(settings)
+    ledger = stack.enter_context(connect(settings.redis))
+
+    def inbox_of(name: str, options: PushOptions) -> Inbox | None:
+        return None if options.is_served else Inbox(ledger, LedgerKeys(settings.prefix), name)
+
     return {
-        table.name: PushSource(options, each, open_intake(table, options, settings, client, definitions), set_aside)
+        table.name: PushSource(
+            options,
+            each,
+            open_intake(table, options, settings, client, definitions),
+            set_aside,
+            inbox_of(table.name, options),
+        )
         for table, (options, each) in zip(tables, verifiers, strict=True)
     }
 
@@ -203,6 +216,7 @@ def replay(sources: Mapping[str, PushSource], wakeup: Wakeup) -> None:
         for source in sources.values():
             try:
                 source.replay()
+                source.say_unread()
             except Exception:
                 # The edge of this thread: the next round tries again.
                 log.exception("replay_failed", source=source.name)

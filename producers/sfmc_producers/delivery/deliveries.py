@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,6 +16,7 @@ from sfmc_import.retrying import Backoff
 from sfmc_producers.checked_files import OpenContent
 from sfmc_producers.content_errors import ContentError
 from sfmc_producers.delivery.job import Job, deliver
+from sfmc_producers.delivery.names import taken_as
 from sfmc_producers.delivery.progress import FromFirstByte, Lines, WatchFile
 from sfmc_producers.delivery.records import Held, LeaseLostError, Records
 from sfmc_producers.delivery.targets import (
@@ -25,9 +27,12 @@ from sfmc_producers.delivery.targets import (
     TargetRefusedError,
     TargetUnavailableError,
 )
-from sfmc_producers.delivery.unpacking import Decrypt, Limits, unpacked
+from sfmc_producers.delivery.unpacking import Decryption, Limits, unpacked
 
 PAUSES = Backoff(floor=1.0, cap=300.0)
+ORDER_SECONDS = 60.0
+"""How long a file that waits keeps its place before younger ones of its name, when its source does not ask for it."""
+
 MAX_QUEUED = 1000
 """Files of one target that this process has taken up; the others are asked for again with the next scan."""
 
@@ -51,6 +56,21 @@ class _Entry:
     is_done: bool = False
     not_before: float = 0.0
     failures: int = 0
+    asked: float = field(default_factory=time.monotonic)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        self.name = taken_as(self.job.name)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has no final answer yet."""
+        return not self.is_done or isinstance(self.answer, Held)
+
+    @property
+    def said(self) -> Held:
+        """What its source hears while it waits."""
+        return self.answer if isinstance(self.answer, Held) else Held("it is on its way", is_under_way=True)
 
 
 @dataclass(slots=True)
@@ -77,7 +97,7 @@ class Target:
     chance: Callable[[], float]
     account: str
     kind: str = "sftp"
-    decrypt: Decrypt | None = None
+    decrypt: Decryption | None = None
     watch: WatchFile = Lines
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _queue: deque[_Entry] = field(default_factory=deque)
@@ -89,10 +109,11 @@ class Target:
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _login: threading.Lock = field(default_factory=threading.Lock)
 
-    def unpacked(self, open_content: OpenContent, forms: Sequence[str]) -> OpenContent:
+    def unpacked(self, open_content: OpenContent, forms: Sequence[str], verify_with: Sequence[str] = ()) -> OpenContent:
         """Give what opens the unpacked content, within the limits of this target."""
         limits = Limits(self.options.max_unpacked, self.options.max_ratio)
-        return unpacked(open_content, forms, limits, self.decrypt)
+        decrypt = None if self.decrypt is None else partial(self.decrypt.open, verify_with=verify_with)
+        return unpacked(open_content, forms, limits, decrypt)
 
     def knows(self, request_id: str) -> bool:
         """Tell whether it has taken up the file of this request, which then needs no further look."""
@@ -113,6 +134,10 @@ class Target:
                 return Held(self._outage.text)
             if entry is None:
                 return self._add(_Entry(job))
+            entry.asked = now
+            if entry.is_done and (older := self._older(entry, now)) is not None:
+                text = f"request {older.job.request_id} comes first: {older.said.text}"
+                return Held(text, is_under_way=older.said.is_under_way)
             if entry.is_done and now >= entry.not_before:
                 # The file may have been seen anew since: what it should be now is in the newer job.
                 entry.job, entry.is_done = job, False
@@ -128,6 +153,15 @@ class Target:
         deadline = time.monotonic() + seconds
         for each in running:
             each.join(max(0.0, deadline - time.monotonic()))
+
+    def _older(self, entry: _Entry, now: float) -> _Entry | None:
+        """Give a file that came before this one, has its name at the target, and waits too."""
+        for each in self._entries.values():
+            if each is entry:
+                return None
+            if each.is_waiting and now - each.asked < ORDER_SECONDS and each.name == entry.name:
+                return each
+        return None
 
     def _require_open(self, _: int) -> None:
         if self._is_closing:
@@ -206,7 +240,8 @@ class Target:
                     raise TargetUnavailableError(self._outage.text)
                 if not session.is_connected:
                     self._require_no_lock_out()
-                session.connect()
+                    session.connect()
+                    self._note_let_in()
             return session
 
         watch = FromFirstByte(
@@ -239,6 +274,11 @@ class Target:
         # Without Redis this process still waits.
         with suppress(LedgerUnavailableError):
             self.records.lock_out(self.account)
+
+    def _note_let_in(self) -> None:
+        # Without Redis the record ends by itself.
+        with suppress(LedgerUnavailableError):
+            self.records.let_in(self.account)
 
     def _say_outage(self, error: Exception) -> Held:
         with self._changed:

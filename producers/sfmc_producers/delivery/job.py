@@ -9,7 +9,7 @@ from sfmc_import.ports import LedgerUnavailableError
 from sfmc_producers.checked_files import OpenContent
 from sfmc_producers.content_errors import ContentDamagedError, ContentError, ContentGoneError, ContentLockedError
 from sfmc_producers.delivery.names import taken_as, temporary_name
-from sfmc_producers.delivery.records import Held, Lease, Mine, Records
+from sfmc_producers.delivery.records import Held, Known, Lease, Mine, Records
 from sfmc_producers.delivery.targets import Session
 
 RENAME_SECONDS = 35.0
@@ -23,7 +23,8 @@ class Job(Generic[A]):
     """One file under one name of a target; `submit` records its request and gives None when that is not possible now.
 
     `unusable` says what becomes of a file whose content can never be delivered as it is: damaged, gone, or locked.
-    `total` is its bytes, where they are known.
+    `known` gives the request that the file has already, for which nothing is delivered. `total` is its bytes, where
+    they are known.
     `lane` is the definition: of one definition one file is delivered at a time, so that they stay in order.
     """
 
@@ -36,6 +37,7 @@ class Job(Generic[A]):
     submit: Callable[[], A | None]
     unusable: Callable[[ContentError], A | None] | None = None
     total: int | None = None
+    known: Callable[[], A | None] = lambda: None
 
 
 def deliver(
@@ -45,9 +47,12 @@ def deliver(
 
     `report` is called with the bytes that were sent so far; what it raises ends the upload.
     """
-    claim = records.claim(f"{job.place}/{taken_as(job.name)}", job.fingerprint, job.request_id)
+    claim = records.claim(f"{job.place}/{taken_as(job.name)}", job.fingerprint, job.request_id, job.known)
     if isinstance(claim, Held):
         return claim
+    if isinstance(claim, Known):
+        answer: A = claim.answer
+        return answer
     try:
         if isinstance(claim, Mine):
             _put(job, claim, session(), report)

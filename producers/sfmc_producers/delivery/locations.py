@@ -1,7 +1,7 @@
 """Finds the target of a route that delivers to the file location from which its definition reads."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sfmc_import.errors import ServiceUnavailableError
@@ -53,17 +53,27 @@ def located(routed: Routed, targets: Mapping[str, Target], default_mid: str, loc
     )
 
 
-def problems_of(routes: Iterable[Route], targets: Iterable[Target], default_mid: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a [[target]] says of itself; `mid` is the business unit of its location."""
+
+    name: str
+    kind: str
+    location: str | None
+    mid: str | None
+
+
+def problems_of(routes: Iterable[Route], targets: Iterable[Described], default_mid: str) -> list[str]:
     """Say which routes can deliver nowhere, and which targets are one location."""
     problems, known, places = [], {each.name: each for each in targets}, set()
     for each in known.values():
-        place = (each.kind, each.options.mid or default_mid, fold_key(each.options.location or ""))
-        if each.options.location and place in places:
+        place = (each.kind, each.mid or default_mid, fold_key(each.location or ""))
+        if each.location and place in places:
             problems.append(f"[[target]] {each.name} location: given for two targets; keep one")
         places.add(place)
     for route in routes:
         where, kind = f"[[route]] {route.pattern} deliver:", route.deliver
-        if kind in OF_DEFINITION and not any(each.kind == kind and each.options.location for each in known.values()):
+        if kind in OF_DEFINITION and not any(each.kind == kind and each.location for each in known.values()):
             problems.append(
                 f'{where} no [[target]] of kind {kind} says which file location it is: add location = "{ENHANCED_FTP}"'
                 " (or what the location is called) to the one from which the definition reads"

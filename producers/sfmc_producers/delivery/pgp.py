@@ -1,4 +1,7 @@
-"""Decrypts PGP while it is read: GnuPG does it, between two pipes; the keys lie in a folder of this process alone."""
+"""Decrypts PGP while it is read, and checks who signed it: GnuPG does it, between two pipes.
+
+The keys lie in a folder of this process alone.
+"""
 
 import io
 import logging
@@ -7,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import weakref
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Full, Queue
@@ -16,7 +20,14 @@ import gnupg
 from pydantic import SecretStr
 
 from sfmc_import.errors import SettingsError
-from sfmc_producers.content_errors import ContentDamagedError, ContentError, ContentLockedError, ContentUnavailableError
+from sfmc_producers.checked_files import open_regular
+from sfmc_producers.content_errors import (
+    ContentDamagedError,
+    ContentError,
+    ContentLockedError,
+    ContentUnavailableError,
+    ContentUnsignedError,
+)
 from sfmc_producers.delivery.ranged import as_file
 
 CHUNK_BYTES, CHUNKS = 256 * 1024, 4
@@ -27,10 +38,16 @@ LOOK_SECONDS, END_SECONDS = 0.2, 30.0
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, which only we can read
 OPTIONS = ["--no-options", "--disable-dirmngr", "--no-auto-key-locate", "--no-auto-key-retrieve"]
 FEW = 300
+NO_KEY = {"NO_SECKEY", "ERROR", "NEED_PASSPHRASE", "BAD_PASSPHRASE", "MISSING_PASSPHRASE"}
+BEGUN = {"DECRYPTION_KEY", "DECRYPTION_INFO", "NODATA"}
+"""Words of GnuPG: that no key opens the file, and that one did, or that its data does not come."""
+MAX_KEY_BYTES = 1024 * 1024
+NOT_GOOD = frozenset({"BADSIG", "ERRSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG"})
+"""What GnuPG says of a signature that is wrong, unknown or too old; VALIDSIG follows some of these, too."""
 
 
 class Pgp:
-    """The private keys of one target; `open` may be called by any thread.
+    """The private keys of one target, and the public keys that its routes trust; `open` may be called by any thread.
 
     Raises SettingsError for keys that GnuPG does not take, or without GnuPG.
     """
@@ -39,6 +56,7 @@ class Pgp:
         # The library logs what it passes on.
         logging.getLogger("gnupg").setLevel(logging.CRITICAL)
         self._passphrase = passphrase.get_secret_value() if passphrase else None
+        self._signers: dict[str, frozenset[str]] = {}
         in_memory = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
         self._home = tempfile.mkdtemp(prefix="sfmc-pgp-", dir=MEMORY if in_memory else None)
         self._end = weakref.finalize(self, _remove, self._home)
@@ -53,9 +71,29 @@ class Pgp:
                 [f"{where}: it holds no private key that GnuPG reads, or SFMC_…_PGP_PASSPHRASE is wrong"]
             )
 
-    def open(self, content: io.BufferedReader) -> BinaryIO:
-        """Give the plain bytes; see `Decrypted`."""
-        return as_file(Decrypted(self._gpg(), content, self._passphrase))
+    def open(self, content: io.BufferedReader, verify_with: Sequence[str] = ()) -> BinaryIO:
+        """Give the plain bytes; see `Decrypted`. The files of `verify_with` were read by `trust`."""
+        signers = frozenset[str]().union(*(self._signers[each] for each in verify_with)) if verify_with else None
+        return as_file(Decrypted(self._gpg(), content, self._passphrase, signers))
+
+    def trust(self, files: Sequence[str], where: str) -> None:
+        """Read files of public keys, each once; raises SettingsError, which begins with `where`."""
+        for each in files:
+            if each not in self._signers:
+                self._signers[each] = self._import(each, where)
+
+    def _import(self, file: str, where: str) -> frozenset[str]:
+        try:
+            with open_regular(Path(file)) as opened:
+                text = opened.read(MAX_KEY_BYTES + 1)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it cannot be read"
+            raise SettingsError([f"{where}: {file}: {reason}"]) from None
+        found = self._gpg().import_keys(text) if len(text) <= MAX_KEY_BYTES else None
+        # Without the names of keys no file could pass.
+        if found is None or not found.fingerprints:
+            raise SettingsError([f"{where}: {file}: it holds no public key that GnuPG reads"])
+        return frozenset(found.fingerprints)
 
     def close(self) -> None:
         """End the agent of GnuPG and remove the keys; also done when the process ends."""
@@ -71,22 +109,51 @@ class Pgp:
 class _Result(gnupg.Crypt):  # type: ignore[misc]
     """Notes what GnuPG said, beside what the library makes of it."""
 
-    def __init__(self, gpg: gnupg.GPG) -> None:
+    def __init__(self, gpg: gnupg.GPG, signers: Collection[str] | None) -> None:
         super().__init__(gpg)
         self.words: set[str] = set()
+        self._signers, self._is_good = signers, False
+        self._signed_by: list[str] = []
 
     def handle_status(self, key: str, value: str) -> None:
         self.words.add(key)
+        self._note_signature(key, value)
         super().handle_status(key, value)
 
+    def _note_signature(self, key: str, value: str) -> None:
+        parts = value.split()
+        if key == "GOODSIG":
+            self._is_good = True
+        elif key == "NEWSIG" or key in NOT_GOOD:
+            self._is_good = False
+        elif key == "VALIDSIG" and self._is_good and len(parts) >= 10:
+            # The last is the key itself, the first the part of it that has signed.
+            self._signed_by.append(parts[9])
+
     def problem(self) -> ContentError | None:
+        is_over = bool(self.words & {"DECRYPTION_OKAY", *NOT_GOOD})
+        if self._signers is not None and is_over and not self._is_signed(self._signers):
+            return ContentUnsignedError(self._why_unsigned())
         if self.ok and self.returncode == 0:
             return None
         said = str(self.status or "GnuPG ended without a word")[:FEW]
-        # It names the keys that could open the file, and begins when it has one of them.
-        if "ENC_TO" in self.words and "DECRYPTION_INFO" not in self.words:
+        # Of a file that was cut it says the same with and without the key, so only a word about the key counts.
+        if self.words & NO_KEY and not self.words & BEGUN:
             return ContentLockedError(f"it is encrypted for key {self.key_id}, which cannot open it: {said}")
         return ContentDamagedError(f"it cannot be decrypted (pgp): {said}")
+
+    def _is_signed(self, signers: Collection[str]) -> bool:
+        return any(each in signers for each in self._signed_by) and not self.words & NOT_GOOD
+
+    def _why_unsigned(self) -> str:
+        if "BADSIG" in self.words:
+            return "its signature is not that of its content"
+        if self.words & {"EXPSIG", "EXPKEYSIG", "REVKEYSIG"}:
+            return f"its signature, or the key {self.key_id} that made it, has expired or was revoked"
+        if self._signed_by or "ERRSIG" in self.words:
+            signer = (self._signed_by or [str(self.key_id)])[-1]
+            return f"it is signed with key {signer}, which is in no file of verify_with"
+        return "it is not signed, and its route has verify_with"
 
 
 class _Feed:
@@ -103,15 +170,23 @@ class Decrypted(io.RawIOBase):
     """The plain bytes of one file, a mebibyte of them in memory.
 
     Its end is reached only when GnuPG says that all was decrypted and not changed on the way; else reading raises
-    ContentDamagedError. Signatures are not verified.
+    ContentDamagedError. With `signers`, fingerprints of public keys, one of these must have signed it; else signatures
+    are not verified.
     """
 
-    def __init__(self, gpg: gnupg.GPG, content: io.BufferedReader, passphrase: str | None) -> None:
+    def __init__(
+        self,
+        gpg: gnupg.GPG,
+        content: io.BufferedReader,
+        passphrase: str | None,
+        signers: Collection[str] | None = None,
+    ) -> None:
         self._feed = _Feed(content)
         self._chunks: Queue[bytes | ContentError] = Queue(CHUNKS)
         self._rest = b""
         self._is_over = False
-        self._result = _Result(gpg)
+        self._result = _Result(gpg, signers)
+        self._verifying = ["--trust-model", "always"] if signers is not None else ["--skip-verify"]
         # The library raises what the pipe says, and keeps to itself what GnuPG said.
         gpg.result_map = {**gpg.result_map, "crypt": lambda _: self._result}
         gpg.on_data = self._take
@@ -162,7 +237,7 @@ class Decrypted(io.RawIOBase):
 
     def _decrypt(self, gpg: gnupg.GPG, passphrase: str | None) -> None:
         try:
-            gpg.decrypt_file(self._feed, passphrase=passphrase, extra_args=["--skip-verify"])
+            gpg.decrypt_file(self._feed, passphrase=passphrase, extra_args=self._verifying)
         except ContentError as error:
             self._put(error)
             return

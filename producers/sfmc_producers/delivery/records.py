@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -33,6 +34,13 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """The file has a request already, which is `answer`: it is not delivered again."""
+
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Mine:
     """Deliver now.
 
@@ -55,7 +63,17 @@ class Held:
     is_under_way: bool = False
 
 
-Claim = Delivered | Mine | Held
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is claimed for whom: see `Records.claim`."""
+
+    fingerprint: str
+    request_id: str
+    known: Callable[[], Any | None]
+    lease: "Lease"
+
+
+Claim = Delivered | Known | Mine | Held
 
 
 def _digest(text: str) -> str:
@@ -70,36 +88,49 @@ class Records:
         self._keys, self._ttl = keys, int(ttl * 1000)
         self._reader = LedgerReader(redis, keys)
 
-    def claim(self, place: str, fingerprint: str, request_id: str) -> Claim:
-        """Take the name `place` of a target for a request, unless the file there is still needed."""
-        key = self._keys.delivery(_digest(place))
-        token = uuid4().hex
+    def claim(
+        self, place: str, fingerprint: str, request_id: str, known: Callable[[], Any | None] = lambda: None
+    ) -> Claim:
+        """Take the name `place` of a target for a request, unless the file there is still needed.
 
-        def decide(found: Mapping[str, str], now: float) -> tuple[Claim, dict[str, Any] | None]:
-            if found and float(found["lease"]) > now:
-                return Held("another program delivers under this name"), None
-            lease = Lease(self, key, token)
-            mine = {"token": token, "lease": now + LEASE_SECONDS}
-            if (found.get("fingerprint"), found.get("request")) == (fingerprint, request_id):
-                if found["state"] == "delivered":
-                    return Delivered(lease), mine
-                size = int(found["size"]) if found.get("size") else None
-                return Mine(lease, True, found["state"] == "renaming", size), mine
-            if found and (state := self._unfinished(found["request"])):
-                return Held(f"request {found['request']} ({state}) needs the file that lies there"), None
-            left = found.get("fingerprint") if found.get("state") != "delivered" else None
-            new = {"fingerprint": fingerprint, "request": request_id, "state": "uploading", "size": ""}
-            return Mine(lease, left_over=left if left != fingerprint else None), mine | new
-
-        claim: Claim = self.change(key, decide)
-        if not isinstance(claim, Held):
-            claim.lease.begin()
+        `known` gives the request that the file has already. It is asked while no other program can take the name:
+        one may have delivered this file, and then a newer one, since the source was asked.
+        """
+        lease = Lease(self, self._keys.delivery(_digest(place)), uuid4().hex)
+        decide = partial(self._decide, _Asked(fingerprint, request_id, known, lease))
+        claim: Claim = self.change(lease.key, decide)
+        if not isinstance(claim, (Held, Known)):
+            lease.begin()
         return claim
+
+    def _decide(self, asked: "_Asked", found: Mapping[str, str], now: float) -> tuple[Claim, dict[str, Any] | None]:
+        if found and float(found["lease"]) > now:
+            return Held("another program delivers under this name"), None
+        lease, fingerprint = asked.lease, asked.fingerprint
+        mine = {"token": lease.token, "lease": now + LEASE_SECONDS}
+        is_ours = (found.get("fingerprint"), found.get("request")) == (fingerprint, asked.request_id)
+        if is_ours and found["state"] == "delivered":
+            return Delivered(lease), mine
+        if (answer := asked.known()) is not None:
+            return Known(answer), None
+        if is_ours:
+            size = int(found["size"]) if found.get("size") else None
+            return Mine(lease, True, found["state"] == "renaming", size), mine
+        if found and (other := self._unfinished(found["request"])):
+            return Held(f"request {other} needs the file that lies there"), None
+        left = found.get("fingerprint") if found.get("state") != "delivered" else None
+        new = {"fingerprint": fingerprint, "request": asked.request_id, "state": "uploading", "size": ""}
+        return Mine(lease, left_over=left if left != fingerprint else None), mine | new
 
     def lock_out(self, target: str) -> None:
         """Note that a target refused a login now."""
         with redis_errors():
             self._redis.set(self._lock_out(target), f"{self._now():.3f}", px=self._ttl)
+
+    def let_in(self, target: str) -> None:
+        """Forget that a target refused a login: it has accepted one."""
+        with redis_errors():
+            self._redis.delete(self._lock_out(target))
 
     def locked_out(self, target: str, seconds: float) -> float:
         """Say for how long a target is not to be tried, if it is not for so many seconds after a refused login."""
@@ -115,17 +146,20 @@ class Records:
         return self._keys.lock_out(_digest(target))
 
     def _unfinished(self, request_id: str) -> str | None:
-        """Give the state of a request that may still read its file; a duplicate stands for the one it repeats."""
+        """Name the request that may still read the file of this one, with its state."""
         for _ in range(10):
             found = self._reader.request(request_id)
             if found is None:
                 return None
             if found["state"] not in TERMINAL:
-                return str(found["state"])
-            if found["state"] != "duplicate" or not found.get("held_by"):
+                return f"{request_id} ({found['state']})"
+            is_duplicate = found["state"] == "duplicate" and found.get("held_by")
+            # An operator may have asked for it again, or another request for this file was taken up in its place.
+            other = found["held_by"] if is_duplicate else self._reader.handler_of(found)
+            if other is None or other == request_id:
                 return None
-            request_id = found["held_by"]
-        return "duplicate"
+            request_id = other
+        return f"{request_id} (duplicate)"
 
     def change(self, key: str, decide: Callable[[Mapping[str, str], float], tuple[Any, dict[str, Any] | None]]) -> Any:
         """Read a record, decide on Redis time, and write, in one transaction; repeated when another was quicker."""
@@ -151,7 +185,7 @@ class Lease:
     """The right to deliver under one name; used by one thread."""
 
     def __init__(self, records: Records, key: str, token: str) -> None:
-        self._records, self._key, self._token = records, key, token
+        self._records, self.key, self.token = records, key, token
         self._until = self._renewed = 0.0
 
     def begin(self) -> None:
@@ -182,7 +216,7 @@ class Lease:
 
     def _write(self, values: Callable[[float], dict[str, Any]]) -> bool:
         def decide(found: Mapping[str, str], now: float) -> tuple[bool, dict[str, Any] | None]:
-            is_ours = found.get("token") == self._token
+            is_ours = found.get("token") == self.token
             return is_ours, values(now) if is_ours else None
 
-        return bool(self._records.change(self._key, decide))
+        return bool(self._records.change(self.key, decide))

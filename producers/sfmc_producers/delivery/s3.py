@@ -1,10 +1,10 @@
 """The target `s3`: multipart uploads, of which no file is seen before it is complete."""
 
 import hashlib
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from boto3.session import Session
 from botocore.config import Config
@@ -13,6 +13,8 @@ from pydantic import Field
 
 from sfmc_import.settings.values import Seconds, Url
 from sfmc_producers.checked_files import OpenContent
+from sfmc_producers.content_errors import ContentError
+from sfmc_producers.delivery.reading import Reading
 from sfmc_producers.delivery.s3_uploads import Upload, base64_of, code_of, is_same, part_of, s3_errors
 from sfmc_producers.delivery.targets import (
     FileRefusedError,
@@ -21,7 +23,7 @@ from sfmc_producers.delivery.targets import (
     TargetUnavailableError,
 )
 from sfmc_producers.sources.aws import config
-from sfmc_producers.sources.deadlines import Caller, DeadlineError
+from sfmc_producers.sources.deadlines import Caller
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -50,8 +52,8 @@ class S3Options(TargetOptions):
     @property
     def place(self) -> str:
         """What tells the bucket and prefix from all others."""
-        at = f" at {self.endpoint_url}" if self.endpoint_url else ""
-        return f"s3://{self.bucket}/{self.prefix.rstrip('/')}{at}"
+        at = f" at {str(self.endpoint_url).rstrip('/')}" if self.endpoint_url else ""
+        return f"s3://{self.bucket}/{self.prefix}{at}"
 
 
 class S3Session:
@@ -75,10 +77,10 @@ class S3Session:
 
     def upload(self, temporary: str, name: str, open_content: OpenContent, tick: Callable[[int], None]) -> int:
         """Send the parts that are not there yet; a part that is there with the same checksum is not sent again."""
-        with closing(open_content()) as content:
+        with self._opened(open_content) as read:
             upload = self._upload = self._resume(self._key(name)) or self._begin(self._key(name), temporary)
             try:
-                while part := self._read(content, lambda: tick(upload.size)):
+                while part := self._read(read, lambda: tick(upload.size)):
                     self._send(upload, part)
                     tick(upload.size)
             except FileRefusedError:
@@ -161,17 +163,24 @@ class S3Session:
         with s3_errors(self._options.place):
             return self._caller.within(self._options.timeout, action)
 
-    def _read(self, content: BinaryIO, tick: Callable[[], None]) -> bytes:
+    @contextmanager
+    def _opened(self, open_content: OpenContent) -> Iterator[Callable[[int], bytes]]:
+        """Open the content beside the calls to S3: one that hangs keeps no other file from them."""
+        reading = Reading(self._options.timeout)
+        try:
+            content = reading.do(open_content)
+            try:
+                yield lambda most: reading.do(partial(content.read, most))
+            finally:
+                with suppress(ContentError, OSError):
+                    reading.do(content.close)
+        finally:
+            reading.end()
+
+    def _read(self, read: Callable[[int], bytes], tick: Callable[[], None]) -> bytes:
         """Read a whole part, or what is left."""
         part = bytearray()
-        while len(part) < self._part_bytes:
-            read = partial(content.read, self._part_bytes - len(part))
-            try:
-                found = self._caller.within(self._options.timeout, read)
-            except DeadlineError as error:
-                raise TimeoutError(f"the file cannot be read: {error}") from error
-            if not found:
-                break
+        while len(part) < self._part_bytes and (found := read(self._part_bytes - len(part))):
             part += found
             tick()
         return bytes(part)

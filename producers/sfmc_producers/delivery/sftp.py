@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import posixpath
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from sfmc_producers.delivery.targets import (
     TargetRefusedError,
     TargetUnavailableError,
 )
+from sfmc_producers.ssh_tasks import say_no_broken_tasks
 
 ALGORITHMS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """AES-GCM first: it takes a third less of our CPU than ChaCha20, which is asyncssh's first."""
@@ -45,8 +47,18 @@ class SftpOptions(TargetOptions):
 
     @property
     def place(self) -> str:
-        """What tells the folder from all others."""
-        return f"sftp://{self.host}:{self.port}/{self.folder}"
+        """What tells the folder from all others: one from the root and one from that of the login count as the same."""
+        return f"sftp://{self.account}/{posixpath.normpath(f'/{self.folder}').lstrip('/')}"
+
+    @property
+    def address(self) -> str:
+        """The place for people, without the user, which is masked in addresses."""
+        return f"sftp://{self.host}:{self.port}/{self.folder.lstrip('/')}"
+
+    @property
+    def account(self) -> str:
+        """What tells the login from all others."""
+        return f"{self.user}@{self.host.casefold().rstrip('.')}:{self.port}"
 
 
 class _Client(asyncssh.SSHClient):
@@ -90,6 +102,7 @@ class SftpSession:
     def __init__(self, options: SftpOptions, password: SecretStr | None) -> None:
         self._options, self._password = options, password
         self._loop = asyncio.new_event_loop()
+        say_no_broken_tasks(self._loop)
         self._connection: asyncssh.SSHClientConnection | None = None
         self._sftp: asyncssh.SFTPClient | None = None
 
@@ -149,15 +162,17 @@ class SftpSession:
         except ContentFailedError as failed:
             raise failed.error from None
         except OtherBytesError as error:
-            raise FileRefusedError(f"{self._options.place} {error}") from error
+            raise FileRefusedError(f"{self._options.address} {error}") from error
         except TimeoutError as error:
-            raise TargetUnavailableError(f"{self._options.place} did not answer in time") from error
+            raise TargetUnavailableError(f"{self._options.address} did not answer in time") from error
         except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError) as error:
-            raise TargetUnavailableError(f"{self._options.place}: {error.reason or type(error).__name__}") from error
+            raise TargetUnavailableError(f"{self._options.address}: {error.reason or type(error).__name__}") from error
         except asyncssh.SFTPError as error:
-            raise FileRefusedError(f"{self._options.place} refuses: {error.reason or type(error).__name__}") from error
+            raise FileRefusedError(
+                f"{self._options.address} refuses: {error.reason or type(error).__name__}"
+            ) from error
         except (asyncssh.Error, OSError) as error:
-            raise TargetUnavailableError(f"{self._options.place}: {error}") from error
+            raise TargetUnavailableError(f"{self._options.address}: {error}") from error
 
     async def _connect(self) -> None:
         options = self._options
@@ -174,11 +189,11 @@ class SftpSession:
             )  # fmt: skip
         except asyncssh.HostKeyNotVerifiable as error:
             raise TargetRefusedError(
-                f"{options.place} has the unknown host key {client.offered or error.reason}; if its owner announced it,"
-                " add it to host_keys or known_hosts"
+                f"{options.address} has the unknown host key {client.offered or error.reason}; if its owner announced"
+                " it, add it to host_keys or known_hosts"
             ) from error
         except asyncssh.PermissionDenied as error:
-            raise LoginRefusedError(f"{options.place} refuses the login of {options.user}") from error
+            raise LoginRefusedError(f"{options.address} refuses the login of {options.user}") from error
         self._sftp = await self._connection.start_sftp_client()
 
     def _client(self) -> asyncssh.SFTPClient:
@@ -203,4 +218,4 @@ class SftpSession:
             await self._remove(path)
             await self._client().rename(temporary, path)
         if (found := await self._size(path)) != size:
-            raise FileRefusedError(f"{self._options.place} has {found} bytes of {size} after the rename")
+            raise FileRefusedError(f"{self._options.address} has {found} bytes of {size} after the rename")

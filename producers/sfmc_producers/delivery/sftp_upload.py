@@ -5,14 +5,14 @@ import os
 import stat
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any, BinaryIO, TypeVar
 
 import asyncssh
 
 from sfmc_producers.checked_files import OpenContent
-from sfmc_producers.content_errors import ContentChangedError, ContentGoneError, ContentUnavailableError
+from sfmc_producers.content_errors import ContentChangedError, ContentGoneError
+from sfmc_producers.delivery.reading import Reading
 
 BLOCK = 255 * 1024
 """What one request carries: the most that OpenSSH's server takes, and what must be confirmed within the timeout."""
@@ -57,7 +57,7 @@ class Upload:
 
     def __init__(self, sftp: asyncssh.SFTPClient, path: str, wait: float) -> None:
         self._sftp, self._path, self._wait = sftp, path, wait
-        self._reader = ThreadPoolExecutor(1, "sfmc-content")
+        self._reading = Reading(wait)
         self._tail, self._read = b"", memoryview(b"")
 
     async def run(self, open_content: OpenContent, tick: Callable[[int], None]) -> int:
@@ -67,7 +67,7 @@ class Upload:
             try:
                 size = await self._send(content, tick)
             finally:
-                await self._of_content(content.close)
+                await self._close(content)
             await self._confirm(size)
         except ContentFailedError as failed:
             await self._discard_if_over(failed.error)
@@ -76,7 +76,12 @@ class Upload:
             return size
         finally:
             # A read that hangs is left behind.
-            self._reader.shutdown(wait=False)
+            self._reading.end()
+
+    async def _close(self, content: BinaryIO) -> None:
+        # What was read counts: a file that cannot be closed is left behind.
+        with suppress(ContentFailedError):
+            await self._of_content(content.close)
 
     async def _discard_if_over(self, error: BaseException) -> None:
         """Remove what was sent of a content that does not come back: the source may never submit it again."""
@@ -172,12 +177,9 @@ class Upload:
 
     async def _of_content(self, action: Callable[[], T]) -> T:
         """Do it in the thread of the content; raises ContentFailedError with what it raises."""
-        doing = asyncio.wrap_future(self._reader.submit(action))
-        await asyncio.wait([doing], timeout=self._wait)
-        if not doing.done():
-            doing.cancel()
-            raise ContentFailedError(ContentUnavailableError("the file was not read in time"))
-        error = doing.exception()
-        if error is not None:
-            raise ContentFailedError(error)
-        return doing.result()
+        try:
+            return await self._reading.do_soon(action)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            raise ContentFailedError(error) from error

@@ -49,6 +49,18 @@ class Decrypt(Protocol):
         ...
 
 
+class Decryption(Protocol):
+    """The private keys of a target, and the public keys that its routes trust."""
+
+    def open(self, content: io.BufferedReader, verify_with: Sequence[str] = ()) -> BinaryIO:
+        """Give the plain bytes, as Decrypt; with `verify_with` only what a key of these files has signed."""
+        ...
+
+    def trust(self, files: Sequence[str], where: str) -> None:
+        """Read files of public keys; raises SettingsError, which begins with `where`."""
+        ...
+
+
 class _Counted(io.RawIOBase):
     """Counts what is read of a file, for the ratio."""
 

@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from sfmc_import.settings.values import Seconds
+from sfmc_producers.contents.tables import DESCRIPTION, AzureContent, ReadContent, SftpContent, not_listed
 from sfmc_producers.push.posts import Place
 from sfmc_producers.push.sns import TOPIC
+from sfmc_producers.push.source import open_push
 from sfmc_producers.sources.tables import Kind, Options
 
 MEBIBYTE = 1_048_576
@@ -91,10 +93,31 @@ class PushOptions(Options):
         10.0, description="seconds in which the whole body must arrive"
     )
 
+    content: ReadContent | None = Field(None, repr=False, description=DESCRIPTION)
+    claim_after: Seconds = Field(
+        60.0, ge=1, description="with [source.content]: seconds after which the events of a silent producer are claimed"
+    )
+    max_deliveries: int = Field(
+        10, ge=2, le=1000, description="with [source.content]: how often an event is taken up before it is set aside"
+    )
+
     @property
     def place(self) -> Place:
         """What reading an event takes of these lines."""
-        return Place(self.location, self.hierarchical)
+        content = self.content
+        location = content.server if isinstance(content, SftpContent) else ""
+        hierarchical = isinstance(content, AzureContent) and content.hierarchical
+        return Place(self.location or location, self.hierarchical or hierarchical)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether `sfmc-import serve` alone takes what is posted: it reads no files."""
+        return self.content is None
+
+    @property
+    def not_listed(self) -> str | None:
+        """Why it cannot be listed."""
+        return not_listed("push", self.content)
 
     @property
     def allowed_origins(self) -> frozenset[str]:
@@ -113,4 +136,4 @@ class PushOptions(Options):
         return self
 
 
-KIND = Kind(PushOptions, None)
+KIND = Kind(PushOptions, open_push)

@@ -63,10 +63,13 @@ def sqs_client(region: str | None, endpoint_url: str | None, connections: int) -
         )
 
 
-def s3_client(region: str | None, endpoint_url: str | None) -> "S3Client":
-    """Open a client of S3."""
+def s3_client(region: str | None, endpoint_url: str | None, keys: tuple[str, str] | None = None) -> "S3Client":
+    """Open a client of S3; without `keys`, an access key and its secret, the login comes from boto3's own chain."""
+    access, secret = keys or (None, None)
     with aws_errors("S3"):
-        return Session(region_name=region).client("s3", endpoint_url=endpoint_url, config=config(10, checks=True))
+        return Session(access, secret, region_name=region).client(
+            "s3", endpoint_url=endpoint_url, config=config(10, checks=True)
+        )
 
 
 @contextmanager

@@ -5,11 +5,12 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 from pydantic import SecretStr
 
 from sfmc_producers.sources.arrivals import Arrival
-from sfmc_producers.sources.azure_errors import azure_errors
+from sfmc_producers.sources.azure_errors import azure_errors, code_of
 from sfmc_producers.sources.deadlines import Caller
 from sfmc_producers.sources.fields import NotReadableError, arrival, plain_etag
 from sfmc_producers.sources.receiving import SourceRefusedError
@@ -22,6 +23,9 @@ CONNECT_SECONDS, READ_SECONDS, CALL_SECONDS = 5, 20, 30.0
 
 QUIET_SECONDS = 60.0
 """With a hierarchical namespace a file is seen while it is written; one that was not changed for so long is taken."""
+
+NO_LISTING = "AuthorizationPermissionMismatch"
+"""What is said to a login that may read blobs and not list them: that is enough to deliver."""
 
 LOGIN_FIX = "check {variable}: its key or SAS needs the rights read and list for blobs"
 
@@ -60,6 +64,15 @@ class BlobContainer:
             caller.begin(client.close)
             caller.stop()
 
+    def ask(self) -> None:
+        """List one blob, to find out whether the login is right; raises as `list_arrivals`."""
+        client = self._open()
+        try:
+            with azure_errors(f"container {self._container}", LOGIN_FIX.format(variable=self._variable)):
+                _ask(client)
+        finally:
+            client.close()
+
     def _next(self, caller: Caller, pages: Iterator[Any]) -> list[Any] | None:
         fix = LOGIN_FIX.format(variable=self._variable)
         with azure_errors(f"container {self._container}", fix):
@@ -96,6 +109,14 @@ class BlobContainer:
             own = self._variable.removesuffix("_BLOB_CONNECTION").removesuffix("_CONNECTION")
             fix = f"set {own}_BLOB_CONNECTION to a connection string that may read and list blobs"
             raise SourceRefusedError(text, fix) from None
+
+
+def _ask(client: ContainerClient) -> None:
+    try:
+        next(client.list_blobs(results_per_page=1).by_page(), None)
+    except HttpResponseError as error:
+        if code_of(error) != NO_LISTING:
+            raise
 
 
 def _page(pages: Iterator[Any]) -> list[Any] | None:

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -22,7 +23,7 @@ from sfmc_producers.sources.azure_blobs import Blobs
 from sfmc_producers.sources.azure_containers import BlobContainer
 from sfmc_producers.sources.azure_errors import azure_errors, code_of
 from sfmc_producers.sources.blob_events import parser
-from sfmc_producers.sources.deadlines import Caller
+from sfmc_producers.sources.deadlines import Caller, DeadlineError
 from sfmc_producers.sources.receiving import Message, Receiver, SourceRefusedError, SourceUnavailableError
 from sfmc_producers.sources.tables import Kind, Options, Parts
 
@@ -30,6 +31,9 @@ T = TypeVar("T")
 
 BATCH = 32
 """The most messages that the service gives in one call."""
+
+AT_ONCE = 8
+"""Calls about single messages that are under way together: a thousand are kept in seconds."""
 
 CONNECT_SECONDS, READ_SECONDS, CALL_SECONDS = 5, 20, 30.0
 """Timeouts of one read, and the deadline of a call over all its parts."""
@@ -69,6 +73,7 @@ class AzureMailbox:
         self._client, self._options = client, options
         self._visibility = int(options.visibility)
         self._caller = Caller("sfmc-azure-queue")
+        self._callers = [Caller(f"sfmc-azure-queue-{number}") for number in range(AT_ONCE)]
         self._receipts: dict[str, str] = {}
         self._never = threading.Event()
         self._log = structlog.get_logger("sfmc_producers.sources").bind(queue=options.queue)
@@ -83,24 +88,24 @@ class AzureMailbox:
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Let these stay unseen by others from now on for the whole time again."""
-        lost = [each for each in messages if not self._within(partial(self._show_after, each.id, self._visibility))]
-        if lost:
-            self._log.warning("messages_not_kept", messages=len(lost), codes=sorted(NOT_OURS))
+        kept = self._each([each.id for each in messages], lambda each: self._show_after(each, self._visibility))
+        if lost := kept.count(False):
+            self._log.warning("messages_not_kept", messages=lost, codes=sorted(NOT_OURS))
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Delete messages; one that was given to another meanwhile comes again, and the ledger knows its file."""
-        for message in messages:
-            if not self._within(partial(self._delete, message.id)):
+        for message, is_deleted in zip(messages, self._each([each.id for each in messages], self._delete), strict=True):
+            if not is_deleted:
                 self._log.warning("message_not_deleted", message_id=message.id, code="not_ours", action="comes_again")
             self._receipts.pop(message.id, None)
 
     def close(self) -> None:
         """Give back what was received, so that others get it at once, and close the connection."""
         with suppress(SourceUnavailableError, SourceRefusedError):
-            for message_id in list(self._receipts):
-                self._within(partial(self._show_after, message_id, 0))
+            self._each(list(self._receipts), lambda each: self._show_after(each, 0))
         self._caller.begin(self._client.close)
-        self._caller.stop()
+        for each in (self._caller, *self._callers):
+            each.stop()
 
     def _ask(self) -> list[Message]:
         given = self._client.receive_messages(
@@ -121,12 +126,27 @@ class AzureMailbox:
             self._client.delete_message(message_id, self._receipts[message_id])
         return not ours
 
+    def _each(self, message_ids: Sequence[str], action: Callable[[str], bool]) -> list[bool]:
+        """Do it for each message, some at a time: the service takes one a call, and all must be done soon."""
+        calls = [(each, self._callers[at % AT_ONCE]) for at, each in enumerate(message_ids)]
+        with self._errors():
+            begun = [caller.begin(partial(action, message_id)) for message_id, caller in calls]
+            deadline = time.monotonic() + CALL_SECONDS
+            if not all(call.wait(max(0.0, deadline - time.monotonic())) for call in begun):
+                raise DeadlineError(f"no answer within {CALL_SECONDS:g} s")
+            return [call.result() for call in begun]
+
     def _within(self, action: Callable[[], T]) -> T:
+        with self._errors():
+            return self._caller.within(CALL_SECONDS, action)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
             with azure_errors(f"queue {self._options.queue}", LOGIN_FIX):
-                return self._caller.within(CALL_SECONDS, action)
+                yield
         except SourceUnavailableError:
-            # The thread may hang in this call, so nothing more is asked of it: what we hold comes again by itself.
+            # A thread may hang in this call, so nothing more is asked of it: what we hold comes again by itself.
             self._receipts = {}
             raise
 

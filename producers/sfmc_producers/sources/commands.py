@@ -26,7 +26,7 @@ from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.running import run_sources
 from sfmc_producers.sources.scanning import Listable, ScannedSource
-from sfmc_producers.sources.tables import Kind, Options, Parts, Source, chosen, read_options
+from sfmc_producers.sources.tables import Kind, Options, Parts, Source, chosen, problems_in, read_options
 from sfmc_producers.submitter import RoutingRules, Submitter
 from sfmc_transport import Keys
 
@@ -60,7 +60,7 @@ class Opening:
         """Open one source."""
         intake = open_intake(table, options, self.settings, self.client, self.definitions, self.targets)
         parts = Parts(table.name, self.settings, intake, self.set_aside)
-        source = None if kind.open is None else kind.open(options, parts)
+        source = None if options.is_served else kind.open(options, parts)
         return Opened(table, options, intake, source)
 
     def open_to_run(self, table: SourceTable, kind: Kind, options: Options) -> Source | None:
@@ -75,7 +75,7 @@ class Opening:
 
 def run_named(names: Sequence[str], *, as_json: bool) -> None:
     """Run these sources of the policy file, or all, until a signal; ends the process with the exit code."""
-    settings = load(os.environ)
+    settings = load(os.environ, more=problems_in(lambda table: not names or table.name in names, KINDS))
     tables = chosen(settings, names)
     read = read_options(tables, KINDS)
     require_run(tables, read, names)
@@ -93,10 +93,10 @@ def run_named(names: Sequence[str], *, as_json: bool) -> None:
 def require_listable(opened: Opened, asked: str) -> Listable:
     """Give the source as one that can be listed; raises SettingsError."""
     source: object = opened.source
-    if isinstance(source, Listable):
+    if isinstance(source, Listable) and not opened.options.not_listed:
         return source
-    where, kind = opened.table.where, opened.table.kind
-    raise SettingsError([f"{where} {asked}: a source of kind {kind} cannot be listed"])
+    text = opened.options.not_listed or f"a source of kind {opened.table.kind} cannot be listed"
+    raise SettingsError([f"{opened.table.where} {asked}: {text}"])
 
 
 def remembered_since(settings: Settings, now: float) -> float:
@@ -106,7 +106,7 @@ def remembered_since(settings: Settings, now: float) -> float:
 
 def require_run(tables: Sequence[SourceTable], read: Sequence[tuple[Kind, Options]], names: Sequence[str]) -> None:
     """Raise SettingsError for a source that is named and for `serve`, or when all are."""
-    served = [table.name for table, (kind, _) in zip(tables, read, strict=True) if kind.open is None]
+    served = [table.name for table, (_, options) in zip(tables, read, strict=True) if options.is_served]
     if wrong := [name for name in served if name in names or len(served) == len(tables)]:
         raise SettingsError(
             [f"source {name}: its senders post to it; run it with: sfmc-import serve" for name in wrong]

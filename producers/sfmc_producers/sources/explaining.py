@@ -4,7 +4,7 @@ The ledger decides when a worker takes the request, in one step. This is said fr
 or starts meanwhile changes it. Outages, lost workers and requests that are accepted and not yet decided are left out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -17,21 +17,16 @@ from sfmc_import.ports import Refusal
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import Route, Routed, Routing, Tried
 from sfmc_import.runs import Definition
+from sfmc_import.waiting import REASONS
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.intake import Intake
-from sfmc_producers.submitter import own_event, request_id_of
+from sfmc_producers.submitter import own_event, request_id_of, submitted_as
 
 DUPLICATE = {
     "same_request": "its own request",
     "event": "the same event",
     "file": "the same file",
     "too_soon": "too soon, and when_too_soon is drop",
-}
-WAIT = {
-    "single_flight": "a run of the definition goes on",
-    "window": "the window is closed (MaxImportFrequency)",
-    "after": "another file waits first",
-    "paused": "an operator paused the definition, its business unit or everything",
 }
 
 
@@ -86,7 +81,13 @@ class Ledger(Protocol):
         ...
 
     def standing(
-        self, mid: str, customer_key: str, file: FileInfo, request_id: str, event_id: str | None = None
+        self,
+        mid: str,
+        customer_key: str,
+        file: FileInfo,
+        request_id: str,
+        event_id: str | None = None,
+        after: Collection[str] = (),
     ) -> Standing:
         """Give what a decision about a file depends on."""
         ...
@@ -113,10 +114,14 @@ class Explaining:
             return Explained(file=arrival.file, rules=rules, decision=_nothing(routing))
         definition = self.definitions(routing.mid, routing.customer_key)
         event_id = own_event(arrival.file, arrival.event_id)
-        # The request is named by the key as it was found; the ledger has the definition as Marketing Cloud spells it.
-        request_id = request_id_of(arrival.file, routing, event_id)
         known = definition if isinstance(definition, Definition) else None
-        decision = self._decide(arrival.file, routing, definition, request_id, event_id)
+        # What is rejected before its delivery has a request under the name at arrival.
+        for file in dict.fromkeys((arrival.file, submitted_as(arrival.file, routing))):
+            # The request is named by the key as it was found; the ledger has that of Marketing Cloud.
+            request_id = request_id_of(file, routing, event_id)
+            decision = self._decide(file, routing, definition, request_id, event_id)
+            if decision.reason == "same_request":
+                break
         return Explained(
             file=arrival.file,
             rules=rules,
@@ -156,8 +161,8 @@ class Explaining:
         event_id: str | None,
     ) -> Decided:
         key = definition.customer_key if isinstance(definition, Definition) else target.customer_key
-        standing = self.ledger.standing(target.mid, key, file, request_id, event_id)
         policy, now = self.policies(target.mid, key), self.ledger.now()
+        standing = self.ledger.standing(target.mid, key, file, request_id, event_id, policy.after)
         known = definition if isinstance(definition, Definition) else None
         outlook = predict(file, standing, policy, known)
         if standing.own is None and not isinstance(definition, Definition):
@@ -202,9 +207,9 @@ def _checked(file: FileInfo, definition: Definition, policy: Policy, now: float,
         return Decided(what="start", text=f"start, although {verdict.text}")
     if isinstance(verdict, NearMidnight):
         until = _time(now + verdict.seconds)
-        return Decided(what="wait", reason="near_midnight", until=until, text=f"waits until {until}: {verdict.text}")
+        return Decided(what="wait", reason="file_check", until=until, text=f"waits until {until}: {verdict.text}")
     if policy.when_mismatch == "wait" and not isinstance(verdict, TooOld):
-        return Decided(what="wait", reason="pattern_mismatch", text=f"waits: {verdict.text}")
+        return Decided(what="wait", reason="file_check", text=f"waits: {verdict.text}")
     reason = "file_too_old" if isinstance(verdict, TooOld) else "pattern_mismatch"
     return Decided(what="reject", reason=reason, text=f"rejected ({reason}): {verdict.text}")
 
@@ -215,10 +220,25 @@ def _said(outlook: Outlook, now: float, state: str) -> Decided:
     if outlook.what == "duplicate":
         text = f"duplicate of {by}: {DUPLICATE[outlook.reason]}"
     else:
-        is_window = until is not None and outlook.reason == "window"
-        end, whose = (until, f", by {by}") if is_window else (f"{by} has ended", "")
-        text = f"waits until {end} because {WAIT[outlook.reason]}{whose}"
-    return Decided(what=outlook.what, reason=outlook.reason, request_id=outlook.by, until=until, text=text)
+        text = f"waits until {_end(outlook, until, by)} because {_because(outlook.reason)}"
+        text += f", by {by}" if outlook.reason == "window" and outlook.by else ""
+    request_id = None if outlook.reason == "after" else outlook.by
+    return Decided(what=outlook.what, reason=outlook.reason, request_id=request_id, until=until, text=text)
+
+
+def _end(outlook: Outlook, until: str | None, by: str) -> str:
+    if outlook.reason == "after":
+        return f"definition {outlook.by} has a completed run"
+    if outlook.reason == "paused":
+        return until or "an operator resumes it"
+    return until if until is not None and outlook.reason == "window" else f"{by} has ended"
+
+
+def _because(reason: str) -> str:
+    """Give the sentence of `waiting.md` about a reason, inside another one."""
+    text = REASONS[reason].rstrip(".")
+    first = text.split()[0]
+    return f"{text[0].lower() if first.istitle() else text[0]}{text[1:]} ({reason})"
 
 
 def _time(seconds: float) -> str:

@@ -37,7 +37,7 @@ from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.receiving import SourceUnavailableError
 from sfmc_producers.sources.scanning import Counts, Found, Scan, Take, submit_with
 from sfmc_producers.sources.stream import read_event
-from sfmc_producers.sources.tables import Options, chosen, read_options
+from sfmc_producers.sources.tables import Options, chosen, problems_in, read_options
 
 MAX_EVENT_BYTES = 1 << 20
 
@@ -57,7 +57,7 @@ class Reads(Protocol):
 def run_scan(name: str, *, since: str | None, dry_run: bool, as_json: bool) -> None:
     """List a source once and submit what has no request yet; with `dry_run` only say it."""
     now = time.time()
-    settings = load(os.environ)
+    settings = load(os.environ, more=problems_in(lambda table: table.name == name, KINDS))
     begin = remembered_since(settings, now) if since is None else read_since(since, now)
     with _opened(settings, name) as (opening, opened), _source_errors(name):
         assert opened is not None
@@ -133,7 +133,7 @@ def _time(seconds: float) -> str:
 
 def run_explain(given: str, *, source: str | None, mid: str | None, as_json: bool) -> None:
     """Say what a file or an event would start."""
-    settings = load(os.environ)
+    settings = load(os.environ, more=problems_in(lambda table: table.name == source, KINDS))
     with _opened(settings, source) as (opening, opened), redis_errors(settings.redis, "SFMC_REDIS_URL"):
         explaining = _explaining(opening, opened, mid)
         for record in read_given(given, opened):
@@ -165,10 +165,10 @@ def _event_records(body: bytes, opened: Opened | None) -> Sequence[Record] | Non
     if len(body) > MAX_EVENT_BYTES:
         return None
     source: object = None if opened is None else opened.source
-    if isinstance(source, Reads):
-        return source.records(body)
     if opened is not None and isinstance(opened.options, PushOptions):
         return _posted(body, opened.options)
+    if isinstance(source, Reads):
+        return source.records(body)
     try:
         event = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -211,6 +211,8 @@ def _show_explained(explained: Explained, *, as_json: bool) -> None:
         print_line(f"  {'yes' if each.matched else 'no':<12}{each.rule}{f': {each.why}' if each.why else ''}")
     if explained.target is not None:
         print_line(f"  {'definition':<12}{explained.target.customer_key} of business unit {explained.target.mid}")
+        if (deliver := explained.target.deliver) is not None:
+            print_line(f"  {'delivered':<12}to {deliver.target} as {deliver.name}")
     if explained.request_id is not None:
         print_line(f"  {'request':<12}{explained.request_id}")
     print_line(f"  {'decision':<12}{explained.decision.text}")

@@ -3,8 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import structlog
 
@@ -72,6 +73,15 @@ class Mailbox(Protocol):
         ...
 
 
+@runtime_checkable
+class GivesBack(Protocol):
+    """A mailbox that can let others have messages at once."""
+
+    def give_back(self, messages: Sequence[Message]) -> None:
+        """Let another receiver have messages that are ours; this time does not count as a delivery."""
+        ...
+
+
 class Receiver:
     """A source that is a queue. Messages are handled in order; while Redis is away they are kept, not given back.
 
@@ -125,8 +135,16 @@ class Receiver:
                 if failures:
                     self._log.info("source_available", failures=failures)
                 failures = 0
+            self._give_back()
         finally:
             self._drop_mailbox()
+
+    def _give_back(self) -> None:
+        """Let the next process go on at once with what waits."""
+        mailbox: object = self._mailbox
+        if self._waiting and isinstance(mailbox, GivesBack):
+            with suppress(SourceUnavailableError):
+                mailbox.give_back(self._waiting)
 
     def _round(self, wakeup: Wakeup) -> None:
         self._mailbox = self._mailbox or self._open()

@@ -51,8 +51,8 @@ def read_item(bucket: str, item: Any) -> Arrival | None:
 
 
 def place_of(found: Arrival) -> tuple[str, str]:
-    """Give bucket and key of an arrival from S3."""
-    bucket, slash, folder = found.file.location.removeprefix(SCHEME).partition("/")
+    """Give bucket and key of an arrival from S3 or Google."""
+    bucket, slash, folder = found.file.location.partition("://")[2].partition("/")
     return bucket, f"{folder}{slash}{found.file.name}"
 
 
@@ -72,7 +72,8 @@ class S3Ranges:
             raise ContentGoneError(f"the object {self._file.name} cannot be asked for: its key has a part . or ..")
         with self._errors():
             head = self._client.head_object(Bucket=self._bucket, Key=self._key, **self._same())
-        size, self._version = int(head["ContentLength"]), plain_etag(head["ETag"])
+        size = int(head["ContentLength"])
+        self._note(head)
         if self._file.size is not None and size != self._file.size:
             raise ContentGoneError(f"the object {self._file.name} has {size} bytes instead of {self._file.size}")
         return size
@@ -100,7 +101,12 @@ class S3Ranges:
         answer = self._client.get_object(Bucket=self._bucket, Key=self._key, Range=f"bytes={offset}-", **self._same())
         self._body, self._next = answer["Body"], offset
 
+    def _note(self, head: Any) -> None:
+        """Note which version it is, from the answer to a HEAD."""
+        self._version = plain_etag(head["ETag"])
+
     def _same(self) -> Any:
+        """Give what a request says so that it is answered with this version alone."""
         return {"IfMatch": f'"{self._version}"'} if self._version else {}
 
     @contextmanager

@@ -19,9 +19,12 @@ from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
 from sfmc_import.request import BadRequestError, read_request, unknown_names
 from sfmc_import.settings.values import RedisUrl, Seconds
-from sfmc_producers.sources.arrivals import Arrival, Record, Unreadable
-from sfmc_producers.sources.receiving import Message, Receiver, SourceUnavailableError
-from sfmc_producers.sources.tables import Kind, Options, Parts
+from sfmc_producers.contents.opening import open_contents
+from sfmc_producers.contents.source import ContentMailbox, ContentSource
+from sfmc_producers.contents.tables import DESCRIPTION, ReadContent, not_listed
+from sfmc_producers.sources.arrivals import Arrival, Parse, Record, Unreadable
+from sfmc_producers.sources.receiving import Mailbox, Message, Receiver, SourceUnavailableError
+from sfmc_producers.sources.tables import Kind, Options, Parts, Source
 
 FIELD = b"event"
 ANY_MID = "1"
@@ -41,6 +44,12 @@ class StreamOptions(Options):
     max_deliveries: int = Field(
         10, ge=2, le=1000, description="how often an entry may be delivered before it is set aside"
     )
+    content: ReadContent | None = Field(None, repr=False, description=DESCRIPTION)
+
+    @property
+    def not_listed(self) -> str | None:
+        """Why it cannot be listed."""
+        return not_listed("stream", self.content)
 
 
 class StreamMailbox:
@@ -70,6 +79,16 @@ class StreamMailbox:
         """Take them out of the pending list of the group; the stream keeps its entries."""
         with self._errors():
             self._redis.xack(*self._group(), *(message.id for message in messages))
+
+    def give_back(self, messages: Sequence[Message]) -> None:
+        """Let them look left behind, so that another consumer claims them at once."""
+        stream, group = self._group()
+        idle = int(self._options.claim_after * 1000)
+        with self._errors(), self._redis.pipeline(transaction=False) as pipeline:
+            for each in messages:
+                before = max(0, each.deliveries - 1)
+                pipeline.xclaim(stream, group, self._consumer, 0, [each.id], idle=idle, retrycount=before, justid=True)
+            pipeline.execute()
 
     def close(self) -> None:
         """Leave the group unless entries are pending, and close the connection."""
@@ -179,19 +198,36 @@ def read_event(event: Mapping[str, Any]) -> Record:
     )
 
 
-def open_stream(options: StreamOptions, parts: Parts) -> Receiver:
+def open_stream(options: StreamOptions, parts: Parts) -> Source:
     """Open the source; it connects on first use."""
+    address = _address(options, parts)
+    if options.content is None:
+        return stream_receiver(options, parts, parse, lambda: StreamMailbox(address, options))
+    contents = open_contents(options.content, parts)
+    source = ContentSource(parts.name, contents, parse)
+    mailbox = ContentMailbox.opened_by(lambda: StreamMailbox(address, options), contents)
+    return source.with_receiver(stream_receiver(options, parts, source.records, mailbox))
+
+
+def _address(options: StreamOptions, parts: Parts) -> RedisAddress:
     given = parse_redis_url(options.redis_url) if options.redis_url else parts.settings.redis
     password = parts.settings.secret_of(parts.name, "password")
-    address = given.with_password(password.get_secret_value()) if password else given
+    return given.with_password(password.get_secret_value()) if password else given
+
+
+def stream_receiver(
+    options: StreamOptions, parts: Parts, read: Parse, open_mailbox: Callable[[], Mailbox], *, replays: bool = True
+) -> Receiver:
+    """Make what receives the entries of a stream."""
     return Receiver(
         parts.intake,
         parts.set_aside,
-        parse,
-        lambda: StreamMailbox(address, options),
+        read,
+        open_mailbox,
         chance=random.random,
         max_deliveries=options.max_deliveries,
         keep_after=options.claim_after / 3,
+        replays=replays,
     )
 
 

@@ -1,17 +1,19 @@
 """The lines of a [[source]]: what every kind has, and how each kind is checked; all that is wrong is said at once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sfmc_import.errors import SettingsError
+from sfmc_import.errors import MissingExtraError, SettingsError
 from sfmc_import.settings import Settings
-from sfmc_import.settings.policy_file import RouteTable, SourceTable
+from sfmc_import.settings.policy_file import RouteTable, SourceTable, Tables
 from sfmc_import.settings.problems import field_problems
 from sfmc_import.settings.schedule_table import SCHEDULE
 from sfmc_import.settings.values import CustomerKey, Mid, Seconds
+from sfmc_producers.delivery.opening import target_problems
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.intake import Intake, SetAside
 
@@ -29,6 +31,16 @@ class Options(BaseModel):
         None, description="how often the source is also listed, for what its events missed; without it never"
     )
     route: tuple[RouteTable, ...] = Field((), description="[[source.route]]: tried before the other routes")
+
+    @property
+    def is_served(self) -> bool:
+        """Whether `sfmc-import serve` alone takes what its senders post, so that nothing else runs."""
+        return False
+
+    @property
+    def not_listed(self) -> str | None:
+        """Why these lines lead to a source that cannot be listed; None where its kind decides."""
+        return None
 
 
 class Source(Protocol):
@@ -55,12 +67,12 @@ class Parts:
 class Kind:
     """A kind of source: its lines, and how it is opened; opening connects to nothing.
 
-    One that is not opened has senders of its own: `sfmc-import serve` takes what they post. With `is_shared` the object
-    that runs can be listed meanwhile, so that both together keep to its number of connections.
+    With `is_shared` the object that runs can be listed meanwhile, so that both together keep to its number of
+    connections.
     """
 
     options: type[Options]
-    open: Callable[[Any, Parts], Source] | None
+    open: Callable[[Any, Parts], Source]
     is_shared: bool = False
 
 
@@ -74,6 +86,26 @@ def read_options(tables: Iterable[SourceTable], kinds: Mapping[str, Callable[[],
     if problems:
         raise SettingsError(problems)
     return [each for each in found if each is not None]
+
+
+def problems_in(
+    wanted: Callable[[SourceTable], bool], kinds: Mapping[str, Callable[[], Kind]], *, targets: bool = True
+) -> Callable[[Tables], list[str]]:
+    """Say what is wrong in the lines of some sources, and in those of all targets: with all else, at once.
+
+    What needs a library that is not there is checked when it is there.
+    """
+
+    def problems_of(tables: Tables) -> list[str]:
+        problems: list[str] = []
+        routes = list(tables.routes)
+        for table in tables.sources:
+            with suppress(MissingExtraError):
+                if table.kind != SCHEDULE and wanted(table) and (read := _read(table, kinds, problems)):
+                    routes += [each.as_route() for each in read[1].route]
+        return problems + (target_problems(tables.targets, routes) if targets else [])
+
+    return problems_of
 
 
 def _read(
@@ -91,8 +123,8 @@ def _read(
         found = field_problems(error, kind.options, table.lines, str)
         problems += [f"{table.where} {line}" for line in found.values()]
         return None
-    if options.scan_every is not None and kind.open is None:
-        problems.append(f"{table.where} scan_every: a source of kind {table.kind} cannot be listed; remove the line")
+    if options.scan_every is not None and options.not_listed:
+        problems.append(f"{table.where} scan_every: {options.not_listed}")
     return kind, options
 
 

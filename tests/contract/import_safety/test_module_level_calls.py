@@ -22,7 +22,7 @@ HARMLESS = {
         "examples",
     ),
     *("Key", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each", "Failed"),
-    *("dict.fromkeys", "float", "list", "UUID"),
+    *("dict.fromkeys", "float", "list", "UUID", "timedelta", "timezone"),
     # fields and checks of the settings
     *("ConfigDict", "Field", "AfterValidator", "BeforeValidator", "field_validator", "model_validator"),
     # names for logs and clocks

@@ -1,5 +1,9 @@
 """What the ledger knows of the newest runs, and how it notices that Redis lost its last writes."""
 
+from datetime import datetime
+
+import pytest
+
 from sfmc_import.states import Decision, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, MID, Scenario, request
 
@@ -41,6 +45,7 @@ def test_an_intent_may_stand_for_all_runs_up_to_the_newest(scenario: Scenario):
     look = scenario.claim("a")
     assert isinstance(look, Reconcile)
     assert (look.above, look.known) == ("50", frozenset())
+    assert look.intended_at == scenario.world.now_ms() / 1000 - 240
 
 
 def test_a_later_intent_that_lists_the_runs_forgets_the_newest_of_the_one_before(scenario: Scenario):
@@ -79,6 +84,34 @@ def test_a_number_that_is_missing_is_a_loss_and_starts_are_careful_for_a_while(s
 
     go = take_go(scenario, "a")
     assert (go.newest, go.loss_age) == ("50", 30.0)
+
+
+def test_a_loss_names_the_time_of_the_last_event_that_survived(scenario: Scenario):
+    scenario.arrives("first")
+    scenario.ledger.write_probe("w1", 5)
+    scenario.world.advance(5)
+    scenario.arrives("later")
+    time = datetime.fromisoformat(scenario.events("first")[-1]["time"])
+
+    assert take_go(scenario, "first").loss_since == time.timestamp()
+
+
+@pytest.mark.parametrize("entry", [{"event": "no JSON"}, {"event": "7"}, {"event": "{}"}, {"other": "[]"}])
+def test_what_another_program_wrote_last_names_no_time(scenario: Scenario, entry: dict[str, str]):
+    scenario.arrives("first")
+    scenario.world.client.xadd(scenario.world.keys.stream, entry)
+    scenario.ledger.write_probe("w1", 5)
+    scenario.world.client.xtrim(scenario.world.keys.stream, maxlen=0)
+
+    assert take_go(scenario, "first").loss_since is None
+
+
+def test_a_loss_of_everything_names_no_time(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a")
+
+    go = take_go(scenario, "a")
+    assert (go.loss_age, go.loss_since) == (0.0, None)
 
 
 def test_a_loss_of_one_business_unit_says_nothing_of_another(scenario: Scenario):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import time
 
 import pytest
 
@@ -11,6 +12,7 @@ from sfmc_import.request import FileInfo
 from sfmc_import.states import AlreadyEnded, NotYet, StartNow
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
 
+DAY = 24 * HOUR
 FILE = replace(file("new.csv"), content_hash="0123456789abcdef")
 
 
@@ -26,7 +28,7 @@ class MovedReader(LedgerReader):
 
 
 def outlook(scenario: Scenario, wanted: FileInfo, event_id: str | None = None) -> Outlook:
-    standing = MovedReader(scenario).standing(MID, KEY, wanted, "new", event_id)
+    standing = MovedReader(scenario).standing(MID, KEY, wanted, "new", event_id, scenario.policy.after)
     return predict(wanted, standing, scenario.policy)
 
 
@@ -121,6 +123,16 @@ def pause_over(scenario: Scenario) -> None:
     scenario.world.advance(HOUR)
 
 
+def another_comes_first(scenario: Scenario) -> None:
+    scenario.decide_by(after=("contacts",))
+
+
+def another_came_first(scenario: Scenario) -> None:
+    scenario.world.advance(DAY - scenario.world.now_ms() / 1000 % DAY + HOUR)
+    ended(scenario)
+    scenario.decide_by(after=(KEY.replace("Daily", "DAILY") + "  ",), after_since=time(0), time_zone="UTC")
+
+
 SITUATIONS: list[tuple[Callable[[Scenario], None], str, str]] = [
     (free, "start", "free"),
     (running, "wait", "single_flight"),
@@ -132,7 +144,9 @@ SITUATIONS: list[tuple[Callable[[Scenario], None], str, str]] = [
     (handled, "duplicate", "file"),
     (handled_unread, "duplicate", "file"),
     (handled_with_other_content, "start", "free"),
-    (others_wait, "wait", "after"),
+    (others_wait, "wait", "single_flight"),
+    (another_comes_first, "wait", "after"),
+    (another_came_first, "start", "free"),
     (drops, "duplicate", "too_soon"),
     (drops_while_running, "duplicate", "too_soon"),
     (paused, "wait", "paused"),

@@ -67,6 +67,7 @@ def test_rows_of_a_destination(client: Conversation, small: SandboxProcess) -> N
     small.drop("daily.csv", "key\n6\n")
     ended = _ended(client)
     assert ended["message"] == "the destination would have more than 5 rows (--max-rows)"
+    assert [ended[name] for name in ("NumberSuccessful", "NumberDuplicated", "TotalRows")] == [0, 0, 0]
     assert len(client.retrieve("DataExtensionObject[daily]", ["key"]).texts("Value")) == 5
 
 

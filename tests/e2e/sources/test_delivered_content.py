@@ -220,3 +220,24 @@ def test_a_file_is_decrypted_and_unpacked_on_the_way_and_a_damaged_one_is_reject
         log = system.log_of(child).read_text("utf-8")
         assert "file_damaged" in log
         assert "PRIVATE KEY" not in log
+
+
+def test_a_file_that_a_partner_has_signed_is_imported_and_one_that_is_not_signed_is_rejected(
+    sftp_server,  # noqa: F811
+    tmp_path,
+) -> None:
+    partner = PgpKeys(tmp_path / "partner", usage="sign")
+    with running_system() as system, PgpKeys(tmp_path / "keys") as keys, partner:
+        prepare(system, sftp_server)
+        folder = system.folder / "in"
+        folder.mkdir()
+        (tmp_path / "partner.asc").write_bytes(partner.public())
+        policy = delivering(sftp_server, "orders_*.pgp", f'"pgp"\nverify_with = "{tmp_path}/partner.asc"')
+        secrets = {**SECRET, "SFMC_TARGET_ENHANCED_FTP_PGP_KEY": keys.private()}
+        system.start("watch", str(folder), "--stable-seconds", "0.2", **use_policy(system, policy), **secrets)
+        (folder / "orders_2.csv.pgp").write_bytes(keys.encrypted(CONTENT))
+        eventually(lambda: "rejected" in system.names(), 30, "the one that is not signed is rejected")
+        (folder / "orders_1.csv.pgp").write_bytes(partner.signed_for(keys, CONTENT))
+        imported_once(system, sftp_server)
+        [rejected] = [each for each in system.events() if each["type"] == "sfmc.import.rejected"]
+        assert (rejected["data"]["code"], rejected["data"]["file"]["name"]) == ("bad_signature", "orders_2.csv.pgp")

@@ -89,6 +89,31 @@ def test_a_scan_says_of_what_cannot_be_delivered_now_that_it_waits(sftp_server) 
         assert (system.names(), sftp_server.names()) == ([], [])
 
 
+def test_files_with_one_name_at_the_target_are_each_imported_and_never_sent_again(sftp_server) -> None:  # noqa: F811
+    with running_system() as started:
+        system = with_orders(started)
+        system.sandbox.control.define("orders", FileSpec="orders.csv", MaxImportFrequency=0)
+        serve(sftp_server, system)
+        folder, place = system.folder / "in", sftp_server.folder / "Import" / "orders.csv"
+        text = example(sftp_server).replace('deliver = "sftp"', 'deliver = "sftp"\ndeliver_as = "orders.csv"')
+        text += source(folder, "rescan = 0.2")
+        with running_source(system, "arrivals", text, **SECRET):
+            for number in (3, 2, 1):
+                (folder / f"orders_{number}.csv").write_text("Key,Value\n" + f"{number},x\n" * number)
+                eventually(lambda n=number: system.names().count("completed") == 4 - n, 60, "it is imported")
+        seen = place.stat()
+        with running_source(system, "arrivals", text, **SECRET) as again:
+            eventually(lambda: system.log_of(again).read_text().count("file_known") == 3, 60, "all are known")
+        scan, dry = (
+            system.run("scan", "arrivals", *more, **use_policy(system, text), **SECRET) for more in ((), ("--dry-run",))
+        )
+        assert "3 files: 0 new, 3 known" in scan.stdout
+        assert "3 files: 0 would be new, 3 known" in dry.stdout
+        assert [each["result"]["TotalRows"] for each in system.sandbox.control.performs("orders")] == [3, 2, 1]
+        now = place.stat()
+        assert (now.st_ino, now.st_mtime_ns, place.read_text()) == (seen.st_ino, seen.st_mtime_ns, "Key,Value\n1,x\n")
+
+
 @pytest.mark.nightly
 def test_the_scans_beside_a_source_deliver(sftp_server) -> None:  # noqa: F811
     with running_system() as started:

@@ -181,6 +181,6 @@ def test_what_the_ledger_would_decide_is_what_it_then_decides(system: RunningSys
     event.write_text(json.dumps({"file": {"location": "/in", "name": "daily.csv", "version": "v2"}}))
     waits = folder.explain(str(event))["decision"]
     assert (waits["what"], waits["reason"], waits["request_id"]) == ("wait", "window", first["request_id"])
-    assert f"waits until {waits['until']} because the window is closed" in waits["text"]
+    assert f"waits until {waits['until']} because MaxImportFrequency of the definition" in waits["text"]
     assert folder.scan()[0] == ["daily.csv"]
     assert system.await_event("deferred")["data"]["held_by"] == first["request_id"]

@@ -212,3 +212,13 @@ def test_a_priority_that_there_is_not_is_refused_before_anything_is_recorded(
         client.submit(customer_key="k", priority=priority)  # type: ignore[arg-type]
 
     assert recorded(redis) == []
+
+
+def test_whether_a_request_is_there_can_be_asked_without_making_it(client) -> None:
+    given = {"request_id": "asked-1", "customer_key": "orders", "file": "/in/orders.csv", "source": "test"}
+    assert client.state_of(given) is None
+    assert client.state_of(given) is None
+    client.submit(**given)
+    assert client.state_of(given) == "accepted"
+    with pytest.raises(IdTakenError):
+        client.state_of({**given, "file": "/in/other.csv"})

@@ -61,22 +61,30 @@ class Points:
         return receive
 
 
-def produce(redis_url: str, options: SftpOptions, password: str, path: Path, look: Path) -> None:
+def produce(
+    redis_url: str, options: SftpOptions, password: str, path: Path, look: Path, number: int = 1, name: str = ""
+) -> Any:
     """Deliver the file and submit its request; what lies at the target is noted in `look`, right before that."""
+    name, request = name or path.name, f"r{number}"
     status = path.stat()
     content = partial(LocalFile, path, FileStat(path.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
     session = SftpSession(options, SecretStr(password))
     with redis_py.Redis.from_url(redis_url, socket_timeout=10) as redis, Client(redis_url, mid="42") as client:
 
         def submit() -> str:
-            note(look, options, path.name)
-            client.submit(request_id="r1", customer_key="orders", file=path.name, source="test")
-            return "r1"
+            note(look, options, name)
+            client.submit(**given)
+            return request
 
-        job = Job("r1", "f1", path.name, options.place, ("42", "orders"), content, submit)
+        def known() -> str | None:
+            return None if client.state_of(given) is None else f"{request}, known"
+
+        given: Any = {"request_id": request, "customer_key": "orders", "file": path.name, "source": "test"}
+        lane = ("42", "orders")
+        job = Job(request, f"f{number}", name, options.place, lane, content, submit, known=known)
         try:
             session.connect()
-            deliver(job, Records(redis, Keys(), 60), lambda: session)
+            return deliver(job, Records(redis, Keys(), 60), lambda: session)
         finally:
             session.close()
 

@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sfmc_producers.delivery.sftp_upload import BLOCK
 from tests.integration.delivery.dying_producer import produce
-from tests.integration.delivery.world import World, random_file
+from tests.integration.delivery.world import KEYS, World, random_file
 from tests.support.sftp_server import PASSWORD
 
 pytestmark = pytest.mark.timeout(300)
@@ -36,7 +38,23 @@ class Producers:
         """Deliver as after a restart, when the lease of the dead one has ended."""
         world = self._world
         world.let_leases_end()
-        produce(self._url, world.options, PASSWORD, world.path, world.server.root.parent)
+        self._produce(world.path)
+
+    def _produce(self, path: Path, number: int = 1) -> Any:
+        world = self._world
+        return produce(self._url, world.options, PASSWORD, path, world.server.root.parent, number, name=world.path.name)
+
+    def check_the_next_file(self, point: int) -> None:
+        """Require that a newer file of the name waits for the run of this one, and that this one never comes again."""
+        world, there = self._world, self._world.place / self._world.path.name
+        newer = world.path.with_name("newer.csv")
+        newer.write_bytes(b"newer")
+        assert "r1 (accepted)" in str(self._produce(newer, 2)), f"point {point}"
+        assert there.read_bytes() == world.path.read_bytes(), f"point {point}"
+        world.client.hset(KEYS.request("r1"), "state", "completed")
+        assert self._produce(newer, 2) == "r2", f"point {point}"
+        assert self._produce(world.path) == "r1, known", f"point {point}"
+        assert there.read_bytes() == b"newer", f"point {point}"
 
     def check(self, point: int) -> None:
         """Require one accepted request, and the right bytes each time that it was submitted."""
@@ -99,6 +117,7 @@ def test_wherever_a_producer_is_killed_the_next_one_leads_to_one_whole_file_and_
         if died:
             producers.recover()
         producers.check(point)
+        producers.check_the_next_file(point)
         if not died:
             break
         producers.forget()

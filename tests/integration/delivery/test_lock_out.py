@@ -1,5 +1,6 @@
 """A refused login is not tried again, not by another process or after a restart either."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,3 +57,12 @@ def test_whoever_corrects_the_password_and_shortens_the_lock_out_is_let_in(redis
         eventually(lambda: said(wrong, job, "refuses the login"), 30, "it is refused")
         eventually(lambda: right.take(job) == "r1", 30, "it is delivered")
         assert sftp_server.names() == ["orders.csv"]
+
+
+def test_a_login_that_was_accepted_ends_the_lock_out_for_every_program(redis_server, sftp_server, job) -> None:
+    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as client:
+        wrong, right = process(client, sftp_server, "wrong"), process(client, sftp_server, PASSWORD, 0.001)
+        eventually(lambda: said(wrong, job, "refuses the login"), 30, "it is refused")
+        eventually(lambda: right.take(job) == "r1", 30, "it is delivered")
+        usual, other = process(client, sftp_server, PASSWORD), replace(job, request_id="r2", fingerprint="f2")
+        eventually(lambda: usual.take(other) == "r1", 30, "a program with the usual lock_out delivers at once")

@@ -142,3 +142,10 @@ def running(word: str, pgp: Pgp) -> bool:
     """Tell whether a GnuPG of these keys runs with this word."""
     found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     return any(pgp._home in line and word in line for line in found.splitlines())
+
+
+@pytest.mark.parametrize("share", [0.006, 0.2, 0.6, 0.98])
+def test_a_small_file_is_damaged_wherever_it_was_cut(keys, pgp, share) -> None:
+    whole = keys.encrypted(os.urandom(1000))
+    with pytest.raises(ContentDamagedError):
+        read(whole[: int(len(whole) * share)], pgp)

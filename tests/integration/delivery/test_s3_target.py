@@ -4,8 +4,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import redis as redis_py
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 
+from sfmc_producers.content_errors import ContentUnavailableError
+from sfmc_producers.delivery.job import deliver
 from sfmc_producers.delivery.records import Records
 from sfmc_producers.delivery.targets import FileRefusedError, TargetRefusedError, TargetUnavailableError
 from tests.integration.delivery import s3_delivery
@@ -242,3 +245,27 @@ def test_memory_does_not_grow_with_the_file(world) -> None:
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 40_000
     assert world.aws.s3.head_object(Bucket="drop", Key=KEY)["ContentLength"] == 100_000_000
+
+
+def test_a_read_that_hangs_holds_up_no_other_file_of_the_same_session(world) -> None:
+    hangs = threading.Event()
+
+    class Hanging:
+        def read(self, _: int) -> bytes:
+            hangs.wait(60)
+            return b""
+
+        def close(self) -> None:
+            return None
+
+    session, records = session_of(world.aws.url, timeout=2), Records(world.redis, KEYS, 60)
+    session.connect()
+    try:
+        hanging = replace(job_of(world.path, lambda: "r9", "f9", "r9", "hangs.csv"), open_content=Hanging)
+        with pytest.raises(ContentUnavailableError, match="not read in time"):
+            deliver(hanging, records, lambda: session)
+        assert deliver(job_of(world.path, lambda: "r1"), records, lambda: session) == "r1"
+        assert world.object() == world.path.read_bytes()
+    finally:
+        hangs.set()
+        session.close()

@@ -1,5 +1,6 @@
 """An SFTP server that fails in its own way: the file is submitted once, whole, or nothing is and the reason is said."""
 
+import gc
 import unicodedata
 
 import asyncssh
@@ -167,6 +168,25 @@ def test_a_connection_that_is_cut_at_any_block_is_taken_up_again(world, when, nu
         assert world.submitted == []
         world.deliver()
     assert world.is_done()
+
+
+def test_many_blocks_that_fail_at_once_cost_no_traceback_for_each(world, caplog) -> None:
+    random_file(world.path, 8_000_000)
+    world.server.full_at = SIZE
+    with pytest.raises(FileRefusedError, match="no space left"):
+        world.deliver()
+    assert tracebacks(caplog) == []
+    world.server.full_at = None
+    world.server.before = on_call("write", 12, world.server.abort)
+    with pytest.raises(TargetUnavailableError):
+        world.deliver()
+    assert tracebacks(caplog) == []
+
+
+def tracebacks(caplog) -> list[str]:
+    """What asyncio says of tasks that nothing waited for: when they are collected."""
+    gc.collect()
+    return [each.message for each in caplog.records if each.name == "asyncio" and each.levelname == "ERROR"]
 
 
 @pytest.mark.parametrize("operation", ["open", "close", "lstat", "posix_rename"])

@@ -7,6 +7,7 @@ import pytest
 import structlog.testing
 
 from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.runs import FileLocation
 from tests.integration.marketing_cloud.conftest import BRIEF
 from tests.integration.marketing_cloud.misbehaving import CERTIFICATE, MisbehavingServer, refused_address
 from tests.support.fake_soap_replies import fault, found, row
@@ -207,3 +208,33 @@ def test_properties_that_the_service_refuses_are_not_asked_for_again(adapter):
     assert asked.count(False) == 2
     assert asked[-1] is False
     assert [line["event"] for line in logged].count("definition_properties_refused") == 1
+
+
+def definition_with(what, object_id):
+    return found(f"<CustomerKey>orders</CustomerKey><{what}><ObjectID>{object_id}</ObjectID></{what}>")
+
+
+def test_another_file_location_or_data_extension_than_the_one_asked_for_is_no_answer(adapter):
+    other = found(row(ObjectID="99", CustomerKey="foreign"))
+    with MisbehavingServer(answering(definition_with("RetrieveFileTransferLocation", "11"), other)) as server:
+        location = adapter(server.url).location(MID, "orders")
+    with MisbehavingServer(answering(definition_with("DestinationObject", "12"), other)) as server:
+        description = adapter(server.url).description(MID, "orders")
+
+    assert (type(location), location.code) == (NotApplied, "other_file_location")
+    assert (type(description), description.code) == (NotApplied, "other_data_extension")
+    assert "foreign" in location.text
+
+
+def test_of_several_rows_the_one_with_the_object_id_that_was_asked_for_counts(adapter):
+    rows = found(row(ObjectID="99", CustomerKey="foreign"), row(ObjectID="AB", CustomerKey="partner"))
+    with MisbehavingServer(answering(definition_with("RetrieveFileTransferLocation", "ab"), rows)) as server:
+        assert adapter(server.url).location(MID, "orders") == FileLocation("partner", "ab")
+
+
+def test_how_another_definition_reads_its_file_is_no_answer(adapter):
+    rows = found(row(CustomerKey="contacts", FileType="TAB"))
+    with MisbehavingServer(answering(rows)) as server:
+        verdict = adapter(server.url).description(MID, "orders")
+
+    assert (type(verdict), verdict.code) == (NotApplied, "other_definition")

@@ -30,7 +30,13 @@ def entry(body: Any = ((), {}, {}), **changes: Any) -> bytes:
     return json.dumps(fields | changes).encode()
 
 
+def first_protocol(**fields: Any) -> bytes:
+    """A message of Celery's first protocol."""
+    return entry({"task": "probe.note", "id": "1", **fields}, headers={})
+
+
 GOOD = entry((["good"], {}, {}))
+OLD = first_protocol(args=["good"], kwargs={})
 
 POISON = {
     "not JSON": (b"{not JSON", "undecodable"),
@@ -65,6 +71,17 @@ POISON = {
     "options no object": (entry(([], {"name": "x"}, "x")), "wrong_arguments"),
     "argument missing": (entry(([], {}, {})), "wrong_arguments"),
     "argument unknown": (entry((["x"], {"colour": "red"}, {})), "wrong_arguments"),
+    "callbacks no list": (entry((["x"], {}, {"callbacks": "x"})), "wrong_arguments"),
+    "chain of a number": (entry((["x"], {}, {"chain": [5]})), "wrong_arguments"),
+    "chord without a task": (entry((["x"], {}, {"chord": {"args": []}})), "wrong_arguments"),
+    "callbacks no list, first protocol": (first_protocol(args=["x"], kwargs={}, callbacks="x"), "wrong_arguments"),
+    "body an object": (entry({"name": "x"}), "wrong_arguments"),
+    "body an object with kwargs": (entry({"kwargs": {"name": "x"}}), "wrong_arguments"),
+    "argument unknown, both protocols": (entry({"args": ["x"], "kwargs": {"colour": "red"}}), "wrong_arguments"),
+    "argument missing, first protocol": (first_protocol(), "wrong_arguments"),
+    "argument unknown, first protocol": (first_protocol(args=["x"], kwargs={"colour": "red"}), "wrong_arguments"),
+    "arguments no list, first protocol": (first_protocol(args="x"), "wrong_arguments"),
+    "no keyword arguments, first protocol": (first_protocol(args=["x"], kwargs=None), "wrong_arguments"),
 }
 
 
@@ -75,14 +92,14 @@ def test_poison_is_set_aside_with_its_bytes_and_reason_and_the_worker_goes_on(
     worker = start_worker(own_valkey.celery_url, pool=pool).ready()
     for raw, _ in POISON.values():
         valkey_client.lpush("imports", raw)
-    valkey_client.lpush("imports", GOOD)
+    valkey_client.lpush("imports", OLD, GOOD)
 
-    eventually(lambda: noted(notes)["good"], 60, "the message behind the poison ran")
+    eventually(lambda: noted(notes)["good"] == 2, 60, "the messages behind the poison ran")
 
     letters = {letter.entry: letter.reason for letter in dead_letters.listed(valkey_client, KEYS)}
     found = {name: letters.get(raw) for name, (raw, _) in POISON.items()}
     assert found == {name: reason for name, (_, reason) in POISON.items()}
-    assert noted(notes).total() == 2, "nothing but the good message ran"
+    assert noted(notes).total() == 3, "nothing but the good messages ran"
     assert worker.is_alive()
     eventually(lambda: not valkey_client.exists("imports", "unacked", "unacked_index"), 60, "nothing is held")
 

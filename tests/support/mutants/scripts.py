@@ -28,8 +28,10 @@ from tests.contract.ledger import (
     test_read_before,
     test_reading_definitions,
     test_redis_only,
+    test_renamed,
     test_repeated_in_doubt,
     test_repeated_steps,
+    test_replies,
     test_resolving,
     test_runs,
     test_sender_options,
@@ -54,6 +56,7 @@ BODIES = (
     test_redis_only,
     test_resolving,
     test_sender_options,
+    test_replies,
     test_suspects,
     test_errors_in_a_row,
     test_processes,
@@ -70,6 +73,7 @@ BODIES = (
     test_cancelling,
     test_ordering,
     test_frequency_now,
+    test_renamed,
 )
 GIVEN = {"scenario", "world"}
 

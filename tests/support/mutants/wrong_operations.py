@@ -6,7 +6,7 @@ OPERATIONS = (
     Mutant("pausing", "pause['until'] > now", "true"),
     Mutant("pausing", "    if pause and (not present", "    if false and (not present"),
     Mutant("pausing", "'mid:' .. r.mid,", "'mid:',"),
-    Mutant("pausing", "'key:' .. r.mid .. ':' .. r.key}", "'key:' .. r.mid}"),
+    Mutant("pausing", "local key = 'key:' .. r.mid .. ':'", "local key = 'key:' .. ':'"),
     Mutant("pausing", "  wait_for(id, r, 'paused')\n", ""),
     Mutant("pausing", "  redis.call('ZADD', paused_key(), r.at, id)\n", ""),
     Mutant("pausing", "'ZADD', DUE, 'XX', str(now), found[i])", "'ZADD', DUE, 'XX', str(now + 60000), found[i])"),
@@ -54,5 +54,5 @@ OPERATIONS = (
     Mutant("claim", "r.state == 'deferred' and not r.force and missing_run(r, policy)", "false"),
     Mutant("following", "if a.as_expected then note_completed", "if true then note_completed"),
     Mutant("following", "  if a.as_expected then note_completed(r) end\n", ""),
-    Mutant("ordering", "string.gsub(string.lower(key)", "string.gsub(key"),
+    Mutant("lib", "string.gsub(string.lower(key)", "string.gsub(key"),
 )

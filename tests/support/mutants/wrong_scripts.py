@@ -3,6 +3,7 @@
 from tests.support.mutants.mutant import Mutant
 from tests.support.mutants.wrong_doubts import DOUBTS
 from tests.support.mutants.wrong_losses import LOSSES
+from tests.support.mutants.wrong_names import NAMES
 from tests.support.mutants.wrong_operations import OPERATIONS
 from tests.support.mutants.wrong_windows import WINDOWS
 
@@ -184,6 +185,9 @@ MUTANTS = (
     Mutant("starting", "note_newest(r.mid, a.newest)", ""),
     Mutant("starting", "if a.above or r.above then", "if a.above then"),
     Mutant("claim", "more.loss_age = loss[2] or nil,", "more.loss_age = more.newest,"),
+    Mutant("claim", "  more.loss_since = loss[3] or nil\n", ""),
+    Mutant("upkeep", "  loss.since = last_event_time()\n", ""),
+    Mutant("upkeep", "XREVRANGE', STREAM, '+', '-'", "XRANGE', STREAM, '-', '+'"),
     # Windows.
     Mutant(
         "claim",
@@ -325,7 +329,7 @@ MUTANTS = (
         "redis.call('HGET', request_key(first), 'state') == 'deferred' then return first end",
         "true then return first end",
     ),
-    Mutant("lib", "'e:' .. #r.key .. ':' ..", "'e:' .."),
+    Mutant("lib", "'e:' .. #(r.home or r.key) .. ':' ..", "'e:' .."),
     Mutant("duplicates", "  else\n    forget(id, r)\n", "  else\n"),
     Mutant("duplicates", "  move(id, r, state, extra)\n  finish(id, r)\n", "  move(id, r, state, extra)\n"),
     Mutant("duplicates", "  finish(id, r)\n  release(id, r)\n", "  finish(id, r)\n"),
@@ -336,7 +340,22 @@ MUTANTS = (
         "  return 1\nend\n\n-- Ends as rejected",
     ),
     # Events and states.
-    Mutant("lib", "  emit(id, r, name, extra)\n  note_result(id, r)\n", "  note_result(id, r)\n"),
+    Mutant("lib", "  note_reply(id, r, emit(id, r, name, extra))\n", ""),
+    Mutant("lib", "  note_reply(id, r, emit(id, r, name, extra))\n", "  emit(id, r, name, extra)\n"),
+    Mutant("lib", "not r.reply_to or OPEN[r.state] or r.state == 'started'", "not r.reply_to or r.state == 'started'"),
+    Mutant("lib", "not r.reply_to or OPEN[r.state] or r.state == 'started'", "not r.reply_to or OPEN[r.state]"),
+    Mutant("lib", "  keep(replies_key(), cfg.unfinished_ttl)\n", ""),
+    Mutant("lib", "reply_to = present(q.reply_to), ", ""),
+    Mutant("lib", ", reply_queue = present(q.reply_queue)", ""),
+    Mutant(
+        "upkeep",
+        "redis.call('ZADD', replies_key(), str(now + a.pause), reply)",
+        "redis.call('ZADD', replies_key(), str(now), reply)",
+    ),
+    Mutant(
+        "upkeep", "ZRANGEBYSCORE', replies_key(), '-inf', str(now)", "ZRANGEBYSCORE', replies_key(), '-inf', '+inf'"
+    ),
+    Mutant("upkeep", "str(now), 'LIMIT', 0, a.limit)", "str(now))"),
     Mutant("lib", "'HINCRBY', request_key(id), 'n', 1)", "'HINCRBY', request_key(id), 'n', 0)"),
     Mutant("following", "local news = present(a.status) and a.status ~= r.status", "local news = present(a.status)"),
     Mutant(
@@ -473,6 +492,7 @@ MUTANTS = (
     Mutant("starting", "  waits_until(a.id, r, now + a.delay)\n", "  due_at(a.id, r, now + a.delay)\n"),
     *DOUBTS,
     *LOSSES,
+    *NAMES,
     *OPERATIONS,
     *WINDOWS,
 )

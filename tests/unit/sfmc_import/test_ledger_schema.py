@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from sfmc_import.ledger.arguments import request_arguments
+from sfmc_import.ledger.calling import read_request
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.lua_names import to_lua
-from sfmc_import.ledger.redis_ledger import read_request
 from sfmc_import.ledger.schema import ANY, DEFINITION, EVENT, KEYS, LOSS, REQUEST, Key
 from sfmc_import.ledger.scripts import FUNCTION, STEPS, read_part, sources
 from sfmc_import.request import FileInfo, StartRequest
@@ -101,9 +101,10 @@ def test_the_key_functions_of_the_scripts_are_those_of_the_description():
     lines = to_lua().splitlines()
 
     assert "local function request_key(request_id) return TAG .. 'r:' .. request_id end" in lines
-    assert "local function seen_key(r) return TAG .. 's:' .. r.mid .. ':' .. r.key .. ':' .. r.fp end" in lines
+    key = "(r.home or r.key)"
+    assert f"local function seen_key(r) return TAG .. 's:' .. r.mid .. ':' .. {key} .. ':' .. r.fp end" in lines
     assert (
-        f"local function event_key(r) return TAG .. '{EVENT.letter}:' .. #r.key .. ':' .. r.mid .. ':' .. r.key"
+        f"local function event_key(r) return TAG .. '{EVENT.letter}:' .. #{key} .. ':' .. r.mid .. ':' .. {key}"
         " .. ':' .. r.event_id end"
     ) in lines
     assert "local function newest_key() return TAG .. 'newest' end" in lines

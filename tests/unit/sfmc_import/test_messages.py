@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from celery.app.task import Context
 
-from sfmc_import.messages import caller_of, read_message, rejection_of
-from sfmc_import.request import request_id_of
+from sfmc_import.following import FOLLOW_BATCH
+from sfmc_import.messages import caller_of, read_message, rejection_of, request_ids_of
+from sfmc_import.request import BadRequestError, request_id_of
 from sfmc_transport.dead_letters import DeadLetter
 
 MID = "510001234"
@@ -166,3 +167,18 @@ def test_a_sender_who_chained_something_does_not_wait_for_the_outcome(headers: d
     assert caller_of(context) == (None if headers else "task-1")
     assert caller_of(Context(id="task-1", ignore_result=True)) is None
     assert caller_of(Context(id="task-1")) is None
+
+
+def test_request_ids_of_a_message_of_our_own_are_read():
+    ids = [f"request-{number}" for number in range(FOLLOW_BATCH)]
+
+    assert request_ids_of(ids) == ids
+
+
+@pytest.mark.parametrize(
+    "named",
+    [None, 5, "abc", {}, {"a": 1}, [], [5], [None], [""], [["x"]], ["a", {}], ["x" * 1025], ["\ud83d"], ["x"] * 201],
+)
+def test_what_names_no_requests_is_refused(named: object):
+    with pytest.raises(BadRequestError, match="request ids must be 1 to 200 texts of up to 1024 characters"):
+        request_ids_of(named)

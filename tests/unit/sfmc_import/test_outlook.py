@@ -1,5 +1,7 @@
 """What the ledger would decide about a file, from what it has; the contract layer compares it with the ledger."""
 
+from datetime import UTC, datetime, time
+
 import pytest
 
 from sfmc_import.outlook import Outlook, Standing, predict
@@ -63,10 +65,34 @@ def test_the_window_lasts_as_long_as_the_definition_asks_now() -> None:
         ({"holder": HOLDER, "first": FIRST}, "single_flight", "r", None),
         ({"holder": HOLDER, "window_left": 9.0}, "single_flight", "r", 9.0),
         ({"window_left": 9.0, "window_by": "w", "first": FIRST}, "window", "w", 9.0),
-        ({"first": FIRST}, "after", "f", None),
+        ({"first": FIRST}, "single_flight", "f", None),
     ],
 )
 def test_what_is_in_the_way_is_waited_for_or_makes_a_duplicate_by_policy(standing, reason, by, seconds) -> None:
     assert outlook(**standing) == Outlook(what="wait", reason=reason, by=by, seconds=seconds)
     dropped = outlook(policy=Policy(when_too_soon="drop"), **standing)
     assert dropped == Outlook(what="duplicate", reason="too_soon", by=by, seconds=seconds)
+
+
+NOON = datetime(2026, 3, 7, 12, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("since", "completed", "reason"),
+    [
+        (None, {"a": NOON - 1, "b": NOON - 1}, "after"),
+        (time(6), {"a": NOON - 3600, "b": NOON - 7200}, "free"),
+        (time(6), {"a": NOON - 3600}, "after"),
+        (time(6), {"a": NOON - 3600, "b": NOON - 6 * 3600 - 1}, "after"),
+        (time(13, 30), {"a": NOON - 22 * 3600, "b": NOON - 1}, "free"),
+    ],
+)
+def test_definitions_that_come_first_must_have_a_completed_run_that_counts(since, completed, reason) -> None:
+    policy = Policy(after=("a", "b"), after_since=since)
+    found = outlook(policy=policy, completed=completed, now=NOON)
+    assert (found.reason, found.by) == (reason, None if reason == "free" else "a" if since is None else "b")
+
+
+def test_a_pause_comes_before_the_order_and_says_when_it_ends() -> None:
+    found = outlook(policy=Policy(after=("a",)), is_paused=True, pause_left=60.0)
+    assert found == Outlook(what="wait", reason="paused", seconds=60.0)

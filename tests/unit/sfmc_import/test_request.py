@@ -137,7 +137,7 @@ def test_each_fault_of_a_message_is_named(message, complaint):
     assert complaint in problems(**message)
 
 
-ALL_GIVEN = dict(zip(FIELDS, ("k", "7", "f", "e", "s", True, "why", "o"), strict=True))
+ALL_GIVEN = dict(zip(FIELDS, ("k", "7", "f", "e", "s", True, "why", "o", "t", "q"), strict=True))
 
 
 def test_a_key_of_null_is_one_that_was_not_given():
@@ -185,7 +185,7 @@ def test_a_time_that_is_none_is_named(time):
         (["daily", 7, "/in/a"], {"force": None}, {"customer_key": "daily", "mid": 7, "file": "/in/a"}),
         (["daily"], {"customer_key": "daily"}, {"customer_key": "daily"}),
         ([None], {"customer_key": "daily"}, {"customer_key": "daily"}),
-        (["k", "7", "f", "e", "s", True, "why", "o", "more"], {}, ALL_GIVEN),
+        (["k", "7", "f", "e", "s", True, "why", "o", "t", "q", "more"], {}, ALL_GIVEN),
         ([], {"self": 1, "task_id": 2}, {"self": 1, "task_id": 2}),
     ],
 )

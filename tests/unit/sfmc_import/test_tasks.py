@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from celery.exceptions import Reject
@@ -87,3 +88,17 @@ def test_an_operator_cannot_give_a_task_a_limit_that_would_hold_or_cut_starts(na
         with pytest.raises(ValueError, match=r"imports have no (rate|time) limit"):
             setattr(task, name, "1/h")
         assert getattr(task, name) is None
+
+
+@pytest.mark.parametrize("named", [5, None, ["x"], {"a": 1}, "\ud83d"])
+@pytest.mark.parametrize("task", [tasks.wake, tasks.follow])
+def test_a_message_that_looks_like_one_of_our_own_is_refused_in_one_line(
+    ledger: BrokenLedger, task: Any, named: object
+) -> None:
+    with capture_logs() as lines, pytest.raises(RefusedError) as refused:
+        task.run([named] if task is tasks.follow else named)
+
+    assert (refused.value.code, refused.value.requeue) == ("wrong_arguments", False)
+    assert [(line["event"], line["log_level"], "exc_info" in line) for line in lines] == [
+        ("arguments_refused", "error", False)
+    ]

@@ -49,6 +49,19 @@ def test_a_route_that_delivers_nothing_unpacks_nothing() -> None:
     assert "unpack is for files that are delivered" in line
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('unpack = "gz"\nverify_with = "a.asc"', "add pgp to unpack"),
+        ('verify_with = "a.asc"', "add pgp to unpack"),
+        ('unpack = "pgp"\nverify_with = []', "verify_with"),
+    ],
+)
+def test_keys_that_verify_nothing_are_refused_in_one_line(lines: str, said: str) -> None:
+    [line] = route_with(lines)
+    assert said in line
+
+
 @pytest.mark.parametrize("deliver", ["my-ftp", "sftp"])
 def test_a_route_that_decrypts_names_the_secret_that_is_missing(deliver: str) -> None:
     routes = [Route(pattern="*", customer_key="k", deliver=deliver, unpack=("pgp",))]

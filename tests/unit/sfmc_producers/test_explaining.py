@@ -1,5 +1,6 @@
 """What is said about a file: each rule, the definition, and what would follow."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,7 +17,8 @@ from sfmc_import.runs import Definition
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.explaining import Explained, Explaining
 from sfmc_producers.sources.intake import Intake
-from sfmc_producers.submitter import RoutingRules, Submitter
+from sfmc_producers.sources.questions import would_submit
+from sfmc_producers.submitter import RoutingRules, Submitter, request_id_of
 
 NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
 OWN = Route(pattern="own_*.csv", customer_key="contacts", name="ours")
@@ -26,31 +28,41 @@ ALL = Route(pattern="*.txt", customer_key="missing")
 class Ledger:
     """Has one standing for every file."""
 
-    def __init__(self, **standing: Any) -> None:
-        self._standing = Standing(**standing)
+    def __init__(self, asked: Any = None, **standing: Any) -> None:
+        self._standing, self._asked = Standing(**standing), asked
 
     def now(self) -> float:
         return NOON.timestamp()
 
-    def standing(self, *_: object) -> Standing:
-        return self._standing
+    def standing(self, *given: Any) -> Standing:
+        return self._asked(*given) if self._asked else self._standing
+
+
+class Explainer:
+    """Has one explanation for every arrival."""
+
+    def __init__(self, explained: Explained) -> None:
+        self._explained = explained
+
+    def explain(self, _arrival: object) -> Explained:
+        return self._explained
 
 
 def explain(
-    client, name: str, *, answer: Any = None, key: str | None = None, policy=None, **standing: Any
+    client, name: str, *, answer: Any = None, key: str | None = None, policy=None, own_route=OWN, **standing: Any
 ) -> Explained:
     def definition(mid: str, customer_key: str) -> Any:
         known = (each for each in client.by_mid.get(mid, ()) if each.customer_key == customer_key)
         return next(known, None) if answer is None else answer
 
-    rules = RoutingRules(definitions=client, routes=(OWN, ALL), time_zone="UTC")
+    rules = RoutingRules(definitions=client, routes=(own_route, ALL), time_zone="UTC")
     explaining = Explaining(
         intake=Intake("drop", Submitter(client, rules, lambda: 0.0, lambda: NOON)),
         ledger=Ledger(**standing),
         definitions=definition,
         policies=lambda *_: policy or Policy(),
         days=Days(zone=ZoneInfo("UTC"), margin=60.0),
-        own=(OWN,),
+        own=(own_route,),
     )
     file = FileInfo(location="/in", name=name, size=3, modified_ns=int((NOON.timestamp() - 7200) * 1e9))
     return explaining.explain(Arrival(file=file, customer_key=key))
@@ -107,7 +119,7 @@ def test_a_definition_that_there_is_not_or_that_is_refused_is_a_rejection(client
     ("fields", "when", "what", "reason"),
     [
         ({"file_spec": "other.csv"}, "reject", "reject", "pattern_mismatch"),
-        ({"file_spec": "other.csv"}, "wait", "wait", "pattern_mismatch"),
+        ({"file_spec": "other.csv"}, "wait", "wait", "file_check"),
         ({"file_spec": "other.csv"}, "start", "start", ""),
         ({"max_file_age": 1}, "reject", "reject", "file_too_old"),
         ({"max_file_age": 1}, "wait", "reject", "file_too_old"),
@@ -128,13 +140,39 @@ def test_what_is_checked_right_before_a_start_is_said(client, fields, when, what
         ({"handled": {"request_id": "h"}}, "duplicate of request h: the same file"),
         (
             {"window_left": 3600.0, "window_by": "w"},
-            "waits until 2026-03-07 13:00:00 UTC because the window is closed (MaxImportFrequency), by request w",
+            (
+                "waits until 2026-03-07 13:00:00 UTC because MaxImportFrequency of the definition, or the pause after"
+                " an import that ended in Error, is not over (window), by request w"
+            ),
         ),
         (
             {"holder": {"request_id": "r"}, "window_left": 3600.0},
-            "waits until request r has ended because a run of the definition goes on",
+            (
+                "waits until request r has ended because another request of the definition is not finished, or comes"
+                " first: one runs at a time (single_flight)"
+            ),
         ),
-        ({"first": {"request_id": "f"}}, "waits until request f has ended because another file waits first"),
+        (
+            {"first": {"request_id": "f"}},
+            (
+                "waits until request f has ended because another request of the definition is not finished, or comes"
+                " first: one runs at a time (single_flight)"
+            ),
+        ),
+        (
+            {"is_paused": True},
+            (
+                "waits until an operator resumes it because an operator paused its definition, its business unit or"
+                " everything (paused)"
+            ),
+        ),
+        (
+            {"is_paused": True, "pause_left": 60.0},
+            (
+                "waits until 2026-03-07 12:01:00 UTC because an operator paused its definition, its business unit or"
+                " everything (paused)"
+            ),
+        ),
     ],
 )
 def test_what_the_ledger_has_is_said_in_a_sentence(client, standing, text) -> None:
@@ -146,3 +184,49 @@ def test_what_the_ledger_has_is_said_in_a_sentence(client, standing, text) -> No
 
 def test_its_own_request_counts_also_when_its_definition_is_gone(client) -> None:
     assert explain(client, "a.txt", own={"request_id": "o", "state": "rejected"}).decision.what == "duplicate"
+
+
+def test_a_definition_that_comes_first_is_named(client) -> None:
+    found = explain(client, "orders.csv", policy=Policy(after=("contacts",)), now=NOON.timestamp())
+
+    text = "waits until definition contacts has a completed run because the policy names a definition that must have a"
+    assert found.decision.text == f"{text} completed run first (after)"
+    assert (found.decision.reason, found.decision.request_id) == ("after", None)
+
+
+@pytest.mark.parametrize(
+    ("route", "name", "spec"),
+    [
+        (
+            Route(pattern="own_*.csv", customer_key="contacts", deliver="ftp", deliver_as="all.csv"),
+            "own_1.csv",
+            "all.csv",
+        ),
+        (
+            Route(pattern="*.csv.gz.pgp", customer_key="contacts", deliver="ftp", unpack=("pgp", "gz")),
+            "a.csv.gz.pgp",
+            "a.csv",
+        ),
+    ],
+)
+def test_a_file_is_judged_under_the_name_that_it_has_at_the_target(client, route, name, spec) -> None:
+    answer = Definition(customer_key="contacts", file_spec=spec)
+    found = explain(client, name, answer=answer, own_route=route)
+
+    assert found.decision.text == "start"
+    sent = replace(found.file, name=spec)
+    assert found.target is not None
+    assert found.request_id == request_id_of(sent, found.target)
+    said: Any = would_submit(Explainer(found))(Arrival(file=found.file))  # type: ignore[arg-type]
+    assert said.request_id == found.request_id
+
+
+def test_a_file_that_was_rejected_before_its_delivery_is_a_duplicate_of_its_own_request(client) -> None:
+    route = Route(pattern="*.gz", customer_key="contacts", deliver="ftp", unpack=("gz",))
+
+    def standing(_mid: str, _key: str, file: FileInfo, *_: object) -> Standing:
+        own = {"request_id": "r", "state": "rejected"} if file.name.endswith(".gz") else None
+        return Standing(own=own)
+
+    found = explain(client, "a.csv.gz", answer=Definition(customer_key="contacts"), own_route=route, asked=standing)
+    assert found.decision.text == "duplicate of request r (rejected): its own request"

@@ -48,6 +48,9 @@ def form(**changes: object) -> FileDescription:
         HEAD.upper() + GOOD,
         HEAD + '1,"A,""b",1/2/24,a@b\n',
         HEAD + "1,,,a@b\n",
+        HEAD + '1,"A\nb",,"a@b"',
+        HEAD + '1,A,,"a@b\r\n\r\n"\r\n',
+        HEAD + '1,"A""",,a@b\n\n',
         "Id,Mail,Unknown\n1,a@b,x\n",
         HEAD + "\n\n" + GOOD + "\n",
     ],
@@ -71,6 +74,10 @@ def test_a_file_that_fits_passes(content: str | bytes):
         ("1;Ann;2001-02-03;a@b\n" * 2, "header: it names no column of the destination; look at delimiter"),
         ((HEAD + GOOD + "2,Jos\xe9,,a@b\n").encode("latin-1"), "line 3: bytes that are no text in utf-8"),
         (HEAD + GOOD + 'x,"' + "y" * 200_000, "line 3: cannot be read as a row; a quote may be open"),
+        (HEAD + '1,"Ann,,a@b\n2,x,,a@b\n3,y,,a@b\n', "line 2: a quote stays open to the end of the file"),
+        (HEAD + GOOD + '2,"A', "line 3: a quote stays open to the end of the file"),
+        (HEAD + GOOD + "\n\n" + '2,"A\n', "line 5: a quote stays open to the end of the file"),
+        ('Id,"Name\n1,x\n', "line 1: a quote stays open to the end of the file"),
         (HEAD + "y" * 1_100_000, "line 2: longer than 1048576 characters"),
         (HEAD + '1,"A\nb",,a@b\n2,Ann,,no\n', "line 4, column Mail: no email address"),
     ],
@@ -202,3 +209,21 @@ def test_what_the_sandbox_takes_is_never_refused(kind: str, length: int | None, 
 
 def test_what_is_read_is_bounded_by_a_constant():
     assert preflight.MAX_BYTES <= 64 * 1024 * 1024
+
+
+def test_a_quote_that_stays_open_is_found_with_a_delimiter_of_several_characters_and_below_skipped_lines():
+    two = form(file_type="Other", delimiter="::", header_lines=2)
+
+    assert checked('a title\nId::Mail\n1::"a@b\n2::c@d\n', two).problems == (
+        "line 3: a quote stays open to the end of the file",
+    )
+
+
+def test_a_row_that_is_open_where_reading_ends_says_nothing_and_what_was_wrong_before_is_said():
+    rest = "".join(f"{number},Ann,,a@b\n" for number in range(MAX_BYTES // 10))
+    bad, is_open = "x,Ann,,a@b\n", '1,"' + "A" * 50_000
+
+    assert checked(HEAD + rest, rows=10_000_000) == Checked()
+    assert checked(HEAD + bad + rest, rows=10_000_000).problems == ("line 2, column Id: no whole number",)
+    text = HEAD + "1,Ann,,a@b\n" * ((MAX_BYTES - 20_000) // 11)
+    assert checked(text + is_open, rows=10_000_000) == Checked()

@@ -19,6 +19,7 @@ from sfmc_producers.content_errors import (
     ContentGoneError,
     ContentLockedError,
     ContentUnavailableError,
+    ContentUnsignedError,
 )
 from sfmc_producers.delivery.job import Job
 from sfmc_producers.delivery.records import Held
@@ -43,7 +44,7 @@ class FakeTarget:
     def knows(self, request_id: str) -> bool:
         return any(each.request_id == request_id for each in self.jobs)
 
-    def unpacked(self, open_content: OpenContent, forms: tuple[str, ...]) -> OpenContent:
+    def unpacked(self, open_content: OpenContent, forms: tuple[str, ...], _: tuple[str, ...]) -> OpenContent:
         return unpacked(open_content, forms, Limits(), None)
 
     def take(self, job: Job[Any]) -> Any:
@@ -97,6 +98,13 @@ def test_a_damaged_file_is_rejected_whoever_sees_it_first(seen_by: str) -> None:
     assert len(world.target.jobs) == (0 if seen_by == "preflight" else 1)
 
 
+def test_a_file_without_a_signature_that_its_route_asks_for_is_rejected_with_a_code_of_its_own() -> None:
+    world = World(lambda job: job.unusable(ContentUnsignedError("it is not signed")))  # type: ignore[misc]
+    found = world.submit(gzip.compress(b"id\n1\n"))
+    assert (found.code, found.problems) == ("bad_signature", ("it is not signed",))
+    assert [each[2] for each in rejected(world)] == ["bad_signature"]
+
+
 @pytest.mark.parametrize(
     "error", [ContentGoneError("replaced"), ContentLockedError("another key")], ids=["gone", "locked"]
 )
@@ -122,3 +130,24 @@ def test_a_file_on_its_way_is_not_checked_again() -> None:
     content = gzip.compress(b"id\n1\n")
     assert [world.submit(content) for _ in range(3)] == [Held("on its way")] * 3
     assert world.opened == 1
+
+
+def test_a_sound_file_whose_target_is_away_is_read_once_and_again_when_its_content_is_another() -> None:
+    world = World(lambda _: Held("the target is away"))
+    world.target.knows = lambda _: False  # type: ignore[method-assign]
+    content = gzip.compress(b"id\n1\n")
+    assert [world.submit(content) for _ in range(3)] == [Held("the target is away")] * 3
+    assert world.opened == 1
+    world.submit(content, replace(FILE, version="2"))
+    assert world.opened == 2
+    world.target.outcome = lambda job: job.submit()
+    assert world.submit(content).is_new
+    assert world.opened == 2
+
+
+def test_a_file_that_is_not_sound_is_never_delivered_unchecked() -> None:
+    world = World(lambda _: Held("the target is away"))
+    world.target.knows = lambda _: False  # type: ignore[method-assign]
+    world.submit(gzip.compress(b"id\n1\n"))
+    found = world.submit(gzip.compress(b"id\nx\n"), replace(FILE, version="2"))
+    assert isinstance(found, Refused)

@@ -18,6 +18,7 @@ class Message:
     """A delivered message that notes what becomes of it."""
 
     headers: dict[str, Any]
+    content_encoding, payload = "utf-8", ([], {}, None)
 
     def __init__(self) -> None:
         self.headers = {"task": "probe"}
@@ -33,7 +34,6 @@ def handle(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         return lambda message: message.became.append("handled")
 
     monkeypatch.setattr(consumer.CeleryConsumer, "create_task_handler", handler)
-    monkeypatch.setattr(consumer, "wrong_arguments", lambda *_: None)
     with Celery("ending", broker="memory://", set_as_current=False) as app:
         worker = app.WorkController(pool_cls="solo", consumer_cls=consumer.Consumer)
         yield worker.consumer.create_task_handler()
@@ -136,3 +136,23 @@ def test_what_celery_logs_otherwise_keeps_its_traceback():
 
     assert consumer._as_one_line(record)
     assert (record.exc_info, record.levelname) == (error, "CRITICAL")
+
+
+def stumble(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(("error", "names"), [(KeyError("task"), ["KeyError"]), (ConnectionError("away"), [])])
+def test_what_celery_fails_over_in_a_thread_is_seen_if_the_message_is_to_blame(
+    error: BaseException, names: list[str]
+) -> None:
+    seen: list[object] = []
+    with Celery("stumbling", broker="memory://", set_as_current=False) as app:
+        pool = app.WorkController(pool_cls="threads", concurrency=1, consumer_cls=consumer.Consumer).consumer.pool
+        pool.start()
+        report = lambda failed, return_ok: seen.append((failed.type.__name__, return_ok))  # noqa: E731
+        pool.apply_async(stumble, (error,), callback=None, error_callback=report).wait(60)
+        pool.apply_async(int, ("1",), callback=seen.append, error_callback=report).wait(60)
+        pool.stop()
+
+    assert seen == [*((name, True) for name in names), 1]

@@ -14,11 +14,14 @@ from sfmc_import import logs
 from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.cli.doctor_redis import check_redis
 from sfmc_import.cli.doctor_redis import move_ledger as take_ledger
-from sfmc_import.cli.output import examples, json_option, mark, print_json, print_line
+from sfmc_import.cli.output import examples, json_option, mark, print_json, print_line, seconds
+from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_spec import is_dated, unknown_parts
 from sfmc_import.marketing_cloud import SoapMarketingCloud
+from sfmc_import.notifications.memory import NotifierMemory
 from sfmc_import.operations.resolving import quick
+from sfmc_import.redis_client import connect
 from sfmc_import.redis_rights import ROLES, RoleName
 from sfmc_import.redis_server import Finding
 from sfmc_import.request import fold_key
@@ -141,6 +144,28 @@ def check_schedules(settings: Settings, now: datetime) -> Iterator[Finding]:
         )
 
 
+def check_notifications(settings: Settings) -> Iterator[Finding]:
+    """Say whether a notifier sends what the [[notify]] of the policy file ask for."""
+    for name in settings.notifications:
+        try:
+            with connect(settings.redis, retries=0) as client:
+                seen = NotifierMemory(client, settings.redis, settings.prefix, name).seen_ago()
+        except ServiceUnavailableError as error:
+            yield Finding("warn", "notify", f"{name}: whether a notifier runs cannot be seen: {error}", error.fix)
+            continue
+        if seen is not None and seen <= NOTIFIER_SECONDS:
+            yield Finding("ok", "notify", f"{name}: a notifier runs")
+            continue
+        last = "" if seen is None else f" (the last one was seen {seconds(seen)} ago)"
+        yield Finding("warn", "notify", f"{name}: no notifier runs{last}, so nothing is sent", START_NOTIFIER)
+
+
+NOTIFIER_SECONDS = 90.0
+"""A notifier asks for events every second, and every twenty seconds while it tries a message again."""
+
+START_NOTIFIER = "start sfmc-import notify run"
+
+
 @click.command(
     epilog=examples("sfmc-import doctor", "sfmc-import doctor --json | jq '.findings[] | select(.level!=\"ok\")'")
 )
@@ -222,6 +247,7 @@ def _all(role: RoleName) -> Iterator[Finding]:
     yield Finding("ok", "settings", f"all are valid; policy for {count} definitions, {routes} routes")
     yield from check_schedules(settings, datetime.now(UTC))
     yield from check_redis(settings, role)
+    yield from check_notifications(settings)
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
 
 

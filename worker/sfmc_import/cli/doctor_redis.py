@@ -19,7 +19,7 @@ from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
 from sfmc_import.redis_rights import RoleName
 from sfmc_import.redis_server import Finding, check_rights, check_server, inspect_server
-from sfmc_import.request import QUEUE
+from sfmc_import.request import QUEUE, UNACKED_INDEX
 from sfmc_import.settings import RedisAddress, Settings
 from sfmc_transport import queues
 
@@ -105,6 +105,9 @@ def _queue(broker: Redis, settings: Settings) -> Iterator[Finding]:
     try:
         with connect(settings.redis, retries=0) as client:
             workers = LedgerReader(client, Keys(settings.prefix)).running().workers
+        left = int(
+            broker.zcount(f"{settings.broker_prefix}{UNACKED_INDEX}", 0, broker.time()[0] - 2 * settings.lease_seconds)
+        )
         waiting, first, unread = queues.length(broker, queue), queues.first(broker, queue), queues.unread(broker, queue)
         if first is not None and workers:
             time.sleep(LOOK_AGAIN_SECONDS)
@@ -113,6 +116,8 @@ def _queue(broker: Redis, settings: Settings) -> Iterator[Finding]:
         yield Finding("fail", "queue", f"cannot be read: {error}", "see the findings above")
         return
     yield check_queue(waiting, is_taken=first is None, workers=workers)
+    if left:
+        yield check_left(left)
     if unread:
         yield check_unread(unread)
 
@@ -129,6 +134,12 @@ def check_queue(waiting: int, *, is_taken: bool, workers: int) -> Finding:
         return Finding("fail", "queue", f"{count}, and no worker runs", "start sfmc-import worker")
     text = f"{count}; the first was not taken in {LOOK_AGAIN_SECONDS:.0f} s, though {workers} workers run"
     return Finding("fail", "queue", text, "see the logs of the workers: they are busy or stand still")
+
+
+def check_left(count: int) -> Finding:
+    """Say how many messages workers took and left when they died; a worker that runs gives them back to the queue."""
+    text = f"{count} message{'s' * (count != 1)} of workers that died {'is' if count == 1 else 'are'} taken up by none"
+    return Finding("fail", "queue", text, "start sfmc-import worker")
 
 
 def check_unread(unread: Mapping[str, int]) -> Finding:

@@ -109,19 +109,31 @@ def _waiting_lines(waiting: list[Mapping[str, Any]]) -> list[str]:
 
 
 def _whole(access: ReadAccess) -> tuple[Mapping[str, Any], Sequence[Line]]:
-    counts = {**access.reader.overview(), **_queue(access)}
+    running = access.reader.running()
+    counts = {**access.reader.overview(), **_queue(access), "workers": running.workers, "beats": running.beats}
     paused = actions.pauses(access)
     failed, unfinished = requests.failures(access, SHOWN_UNFINISHED), requests.unfinished(access, SHOWN_UNFINISHED)
     place, now = access.settings.redis.shown, access.reader.now()
     watchers = access.reader.watchers()
     lines: list[Line] = [place, *(f"  {name.replace('_', ' '):<14}{number}" for name, number in counts.items())]
     lines += ["  list them with: sfmc-import dead-letters"] if counts["dead_letters"] else []
+    lines += [f"  {missing}" for missing in _missing(counts)]
     lines += [f"  {pause_line(each, now)}" for each in paused]
     lines += [_request_line(each, now) for each in (*failed, *unfinished)]
     lines += watcher_lines(watchers)
     views: Mapping[str, Sequence[View]] = {"paused": paused, "failures": failed, "next": unfinished}
     shown = {name: [each.model_dump(mode="json") for each in found] for name, found in views.items()}
     return {"redis": place, **counts, **shown, "watchers": watchers}, lines
+
+
+def _missing(counts: Mapping[str, int]) -> Iterator[str]:
+    """Say which process must be started for what waits."""
+    if not (counts["queued"] or counts["unfinished"]):
+        return
+    if not counts["workers"]:
+        yield "no worker runs, and nothing is taken: start sfmc-import worker"
+    if not counts["beats"]:
+        yield "no beat runs, and what is due later is not woken: start sfmc-import beat"
 
 
 def _queue(access: ReadAccess) -> dict[str, int]:

@@ -155,6 +155,12 @@ def _tokens() -> click.Command:
     return tokens_group
 
 
+def _notify() -> click.Command:
+    from sfmc_import.cli.notify import notify_group
+
+    return notify_group
+
+
 def _resolve() -> click.Command:
     from sfmc_import.cli.repair import resolve
 
@@ -179,6 +185,7 @@ COMMANDS = {
         "source": Subcommand(_source, "Run sources of the policy file by name."),
         "sources": Subcommand(_sources, "Run all sources of the policy file."),
         "serve": Subcommand(_serve, "Serve console and HTTP API; take what senders post."),
+        "notify": Subcommand(_notify, "Tell people and programs what happened."),
     },
     "Requests": {
         "scan": Subcommand(_scan, "Submit what lies in a source and has no request yet."),

@@ -48,6 +48,8 @@ def request_arguments(request: StartRequest) -> dict[str, Any]:
         "content": request.content,
         "caller": request.caller,
         "replays": request.replays,
+        "reply_to": request.reply_to,
+        "reply_queue": request.reply_queue,
     }
 
 
@@ -90,12 +92,13 @@ def _order_arguments(policy: Policy) -> dict[str, Any]:
     }
 
 
-def intent_arguments(known: Collection[str], *, window: float, above: bool) -> dict[str, Any]:
-    """What the intent keeps: the ids known by now, and the newest of them."""
+def intent_arguments(key: str, known: Collection[str], *, window: float, above: bool) -> dict[str, Any]:
+    """What the intent keeps: the CustomerKey that is sent, the ids known by now, and the newest of them."""
     numbers = [task_id for task_id in known if task_id.isascii() and task_id.isdigit()]
     newest = max(numbers, key=int, default="")
     return {"known": orjson.dumps(sorted(known)).decode(), "newest": newest, "above": above} | {
-        "window": milliseconds(window * 3600)
+        "window": milliseconds(window * 3600),
+        "key": key,
     }
 
 

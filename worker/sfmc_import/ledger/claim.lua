@@ -51,11 +51,12 @@ end
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
   local file = r.file and cjson.decode(r.file) or {}
-  local loss = redis.call('HMGET', loss_key(), 'at', r.mid)
+  local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since')
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
     newest = newest(r.mid), modified_ns = file.modified_ns}
-  if r.unproved then more.known, more.above = r.known or '[]', present(r.above) end
+  if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
+  more.loss_since = loss[3] or nil
   return with_lease('start_now', more)
 end
 
@@ -216,7 +217,7 @@ local function while_reconciling()
     take_lease(id, r, d)
     wait_for(id, r, 'reconciling')
   end
-  return with_lease('reconcile', {known = r.known or '[]', above = r.above, denied = present(r.denied),
+  return with_lease('reconcile', {known = r.known or '[]', above = r.above, intended = r.intended, denied = present(r.denied),
     late = now >= int(r.reconcile_until)})
 end
 
@@ -224,12 +225,27 @@ local HOLDING = {starting = while_starting, retrying = while_retrying, reconcili
 
 local function held_by_other() return d.holder and d.holder ~= id end
 
+-- Which key a definition had when it was seen first: a new key in Marketing Cloud makes no other definition of it.
+local function home_of_object()
+  local object = present(cjson.decode(a.definition).object_id)
+  if not object then return end
+  local home = redis.call('GET', home_key(r.mid, object)) or a.resolved_key
+  local ttl = str(int(policy.frequency) + cfg.unfinished_ttl)
+  redis.call('SET', home_key(r.mid, object), home, 'PX', ttl)
+  if home ~= a.resolved_key then
+    redis.call('SET', renamed_key(r.mid, folded(a.resolved_key)), home, 'PX', ttl)
+    return home
+  end
+  redis.call('DEL', renamed_key(r.mid, folded(a.resolved_key)))
+end
+
 -- Notes the definition as Marketing Cloud names it: all decisions are about this key.
 local function resolve_key()
   if r.definition or not present(a.definition) or not (r.state == 'accepted' or r.postponed) then return end
   local values = {key = a.resolved_key, definition = a.definition}
   if r.key ~= a.resolved_key and r.key ~= r.object then values.asked = r.key end
   if is_early(r) then values.early = '1' end
+  values.home = home_of_object()
   set(request_key(id), r, values)
   end_resolving(id, r)
 end

@@ -4,9 +4,9 @@
 function steps.followed()
   local answer = {}
   for _, id in ipairs(a.ids) do
-    local f = redis.call('HMGET', request_key(id), 'state', 'mid', 'key', 'task', 'status', 'polls', 'started', 'follow_until')
+    local f = redis.call('HMGET', request_key(id), 'state', 'mid', 'key', 'task', 'status', 'polls', 'started', 'follow_until', 'home')
     if f[1] == 'started' then
-      local d = record(definition_key({mid = f[2], key = f[3]}))
+      local d = record(definition_key({mid = f[2], key = f[9] or f[3]}))
       answer[#answer + 1] = {id, f[2], f[3], f[4], f[5] or '', f[6] or '0', str(now - int(f[7])),
         now >= int(f[8]) and 1 or 0, d.last_rows or ''}
     end

@@ -1,4 +1,4 @@
-"""How schema.py describes a key of the ledger and its fields, and how a record is read by that."""
+"""How schema.py describes a key of the ledger and its fields, how a record is read by that, and keys of definitions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,3 +59,40 @@ _READ: Mapping[Kind, Any] = {
     "flag": lambda value: value == b"1",
     "json": orjson.loads,
 }
+
+
+# --- What is kept of definitions beside their records.
+
+HOME = Key(
+    name="home",
+    letter="home",
+    parts=("mid", "object_id"),
+    redis_type="string",
+    ttl=("unfinished_ttl",),
+    meaning="The CustomerKey that a definition had when it was seen first: all its keys have this one, also when it is "
+    "changed in Marketing Cloud. The time counts from the end of a window that begins now.",
+)
+RENAMED = Key(
+    name="renamed",
+    letter="renamed",
+    parts=("mid", "new_key"),
+    redis_type="string",
+    ttl=("unfinished_ttl",),
+    meaning="The CustomerKey that a definition had first, by the one that it has now in small letters.",
+)
+COMPLETED = Key(
+    name="completed",
+    letter="completed",
+    parts=("mid", "customer_key"),
+    redis_type="string",
+    ttl=("unfinished_ttl",),
+    meaning="When the last run of a definition completed as expected, in ms; its key in small letters, for `after`.",
+)
+WAITERS = Key(
+    name="waiters",
+    letter="after",
+    parts=("mid", "customer_key"),
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="Requests that wait for a completed run of this definition: request id → time of arrival.",
+)

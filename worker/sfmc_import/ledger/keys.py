@@ -10,6 +10,7 @@ from sfmc_import.ledger.schema import (
     DUE,
     FOLLOW_UPS,
     FOLLOWS,
+    INBOX,
     KEYS,
     LOCK_OUT,
     PROCESSES,
@@ -97,6 +98,10 @@ class Keys:
     def lock_out(self, target: str) -> str:
         """When a target refused a login."""
         return self.name_of(LOCK_OUT, target)
+
+    def inbox(self, source: str) -> str:
+        """What was posted to a source and is not handled yet."""
+        return self.name_of(INBOX, source)
 
     def task(self, mid: str, task_id: str) -> str:
         """Which request a TaskResultID is assigned to."""

@@ -14,6 +14,9 @@ local function int(text) return tonumber(text) or 0 end
 local function str(ms) return string.format('%.0f', ms) end
 local function present(value) if value == nil or value == cjson.null or value == '' then return nil end return value end
 
+-- What all spellings of a CustomerKey have in common that a person may write: case and last blanks do not count.
+local function folded(key) return (string.gsub(string.lower(key), ' +$', '')) end
+
 local function record(key)
   local flat, fields = redis.call('HGETALL', key), {}
   for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
@@ -61,7 +64,9 @@ end
 local function publish(id, name, mid, subject, data)
   local event = {specversion = '1.0', id = id .. '/' .. name, source = '/sfmc-import/' .. mid,
     type = 'sfmc.import.' .. name, subject = subject, time = iso(now), datacontenttype = 'application/json'}
-  redis.call('XADD', STREAM, 'MAXLEN', '~', cfg.stream_maxlen, '*', 'event', with(event, 'data', data))
+  local text = with(event, 'data', data)
+  redis.call('XADD', STREAM, 'MAXLEN', '~', cfg.stream_maxlen, '*', 'event', text)
+  return text
 end
 
 local function emit(id, r, name, extra)
@@ -71,7 +76,7 @@ local function emit(id, r, name, extra)
   if r.force then data.force = true end
   for field, value in pairs(extra or {}) do data[field] = value end
   r.n = redis.call('HINCRBY', request_key(id), 'n', 1)
-  publish(id .. '/' .. r.n, name, r.mid, r.key, with(data, 'file', r.file or 'null'))
+  return publish(id .. '/' .. r.n, name, r.mid, r.key, with(data, 'file', r.file or 'null'))
 end
 
 -- Whether an answer of Marketing Cloud was asked for before a request came; a millisecond is lost by rounding.
@@ -91,6 +96,14 @@ local function note_result(id, r)
   redis.call('HSET', results_key(), id, r.caller)
   keep(results_key(), cfg.unfinished_ttl)
   drop(request_key(id), r, {'caller'})
+end
+
+-- Keeps the event of an end for the task that its sender has named; the next sweep sends it.
+local function note_reply(id, r, event)
+  if not r.reply_to or OPEN[r.state] or r.state == 'started' then return end
+  local reply = cjson.encode({request_id = id, task = r.reply_to, queue = r.reply_queue, at = now, event = event})
+  redis.call('ZADD', replies_key(), str(now), reply)
+  keep(replies_key(), cfg.unfinished_ttl)
 end
 
 -- Why a request waits in a state, unless the step that brings it there knows better. In other states it does not wait.
@@ -130,7 +143,7 @@ local function move(id, r, target, extra, reason)
   local values = waits(r, {state = target, since = str(now)}, reason or WAITS[target])
   if OPEN[target] and extra and extra.code then values.error = error_of(extra.code, extra.text) end
   set(request_key(id), r, values)
-  emit(id, r, name, extra)
+  note_reply(id, r, emit(id, r, name, extra))
   note_result(id, r)
   note_failure(id, source, target)
 end
@@ -172,7 +185,8 @@ local function create(id, q)
   local values = {mid = q.mid, key = q.customer_key, at = str(now)}
   for field, value in pairs({event_id = present(q.event_id), source = present(q.source), reason = present(q.reason),
     object = present(q.object_id), name = present(q.name), fp = present(q.fp), file = present(q.file),
-    call = present(q.call), c = present(q.content), caller = present(q.caller), replays = present(q.replays)}) do values[field] = value end
+    call = present(q.call), c = present(q.content), caller = present(q.caller), replays = present(q.replays),
+    reply_to = present(q.reply_to), reply_queue = present(q.reply_queue)}) do values[field] = value end
   for _, field in ipairs({'not_before', 'expires'}) do
     if present(q[field]) then values[field] = str(q[field]) end
   end

@@ -15,8 +15,10 @@ def _lua_key_function(key: Key) -> str:
     of_record = "customer_key" in key.parts
     names = {one.attribute or one.name: one.name for one in REQUEST.fields}
     values = [f"r.{names[part]}" if of_record else part for part in key.parts]
-    if "event_id" in key.parts:
-        values.insert(0, f"#r.{names['customer_key']}")
+    if of_record:
+        # A definition whose CustomerKey was changed stays where it was seen first.
+        values[key.parts.index("customer_key")] = home = f"(r.{names['home']} or r.{names['customer_key']})"
+        values[:0] = [f"#{home}"] if "event_id" in key.parts else []
     text = " .. ':' .. ".join(values)
     name = f"'{key.letter}:' .. {text}" if values else f"'{key.letter}'"
     return f"local function {key.name}_key({'r' if of_record else ', '.join(key.parts)}) return TAG .. {name} end"

@@ -2,8 +2,10 @@
 
 local DAY = 86400000
 
--- Definitions are named here as a person may write them: case and last blanks do not count.
-local function place_of(mid, key) return {mid = mid, key = string.gsub(string.lower(key), ' +$', '')} end
+-- What has this key now, or had it first.
+local function place_of(mid, key)
+  return {mid = mid, key = folded(redis.call('GET', renamed_key(mid, folded(key))) or key)}
+end
 
 -- Since when a completed run counts: since the last time of day, in the zone of the account, or since the arrival.
 local function counts_since(r, policy)
@@ -24,15 +26,17 @@ end
 
 -- A run of that definition wakes the request; the time is for one that was not noticed.
 local function wait_after(id, r, key)
-  redis.call('ZADD', waiters_key(place_of(r.mid, key)), r.at, id)
-  keep(waiters_key(place_of(r.mid, key)), cfg.recheck + cfg.unfinished_ttl)
+  local place = place_of(r.mid, key)
+  redis.call('ZADD', waiters_key(place), r.at, id)
+  keep(waiters_key(place), cfg.recheck + cfg.unfinished_ttl)
   wait_for(id, r, 'after', key)
   waits_until(id, r, now + cfg.recheck)
 end
 
 -- A run of a definition has completed: notes it, and wakes what waits for it, oldest first. More than this many come by their time.
 local function note_completed(r)
-  redis.call('SET', completed_key(place_of(r.mid, r.key)), str(now), 'PX', cfg.unfinished_ttl)
-  local found = redis.call('ZPOPMIN', waiters_key(place_of(r.mid, r.key)), 500)
+  local place = {mid = r.mid, key = folded(r.home or r.key)}
+  redis.call('SET', completed_key(place), str(now), 'PX', cfg.unfinished_ttl)
+  local found = redis.call('ZPOPMIN', waiters_key(place), 500)
   for i = 1, #found, 2 do redis.call('ZADD', DUE, 'XX', str(now), found[i]) end
 end

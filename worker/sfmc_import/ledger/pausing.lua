@@ -1,11 +1,14 @@
 -- Pauses: of everything, of a business unit, of a definition. Starts wait, runs that are under way are followed on.
 
-local function scopes_of(r) return {'all', 'mid:' .. r.mid, 'key:' .. r.mid .. ':' .. r.key} end
+local function scopes_of(r)
+  local key = 'key:' .. r.mid .. ':'
+  return {'all', 'mid:' .. r.mid, key .. r.key, key .. (r.home or r.key)}
+end
 
 -- The pause that holds a request now, as written by the operator; one that is over is none.
 local function pause_of(r)
   local found = redis.call('HMGET', pauses_key(), unpack(scopes_of(r)))
-  for i = 1, 3 do
+  for i = 1, 4 do
     local pause = found[i] and cjson.decode(found[i])
     if pause and (not present(pause['until']) or pause['until'] > now) then return pause end
   end

@@ -1,13 +1,14 @@
 """Reads the ledger for people and monitoring: a request, a definition, the whole."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
 from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.key_kinds import COMPLETED, RENAMED
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.schema import DEFINITION, EVENT, PAUSES, REQUEST, SEEN
 from sfmc_import.outlook import Standing
@@ -35,6 +36,21 @@ class LedgerReader:
             due = self._client.zscore(self.keys.due, request_id)
         return _request(request_id, record, due) if "state" in record else None
 
+    def asked(self, request_id: str) -> tuple[str, str] | None:
+        """Give the state of a request and the digest of what it asked for; None for one that is not there."""
+        with redis_errors():
+            state, content = self._client.hmget(self.keys.request(request_id), "state", "c")
+        return None if state is None else (state.decode(), (content or b"").decode())
+
+    def handler_of(self, found: Mapping[str, Any]) -> str | None:
+        """Give the id of the request that handles the file of a request now, or handled it last."""
+        if not found.get("file"):
+            return None
+        key = self.keys.name_of(SEEN, found["mid"], found["customer_key"], found["file"]["fingerprint"])
+        with redis_errors():
+            handler = self._client.get(key)
+        return None if handler is None else str(handler.decode())
+
     def spelled(self, mid: str, customer_key: str) -> str:
         """Give the spelling of a CustomerKey under which the ledger knows its definition; else the one given."""
         with redis_errors():
@@ -45,11 +61,18 @@ class LedgerReader:
             keys = (name.decode().removeprefix(prefix) for name in names)
             return next((key for key in keys if fold_key(key) == fold_key(customer_key)), customer_key)
 
+    def home(self, mid: str, customer_key: str) -> str:
+        """Give the CustomerKey that a definition had first, under which the ledger keeps it, by the one it has now."""
+        with redis_errors():
+            found: Any = self._client.get(self.keys.name_of(RENAMED, mid, fold_key(customer_key)))
+        return customer_key if found is None else found.decode()
+
     def definition(self, mid: str, customer_key: str) -> Mapping[str, Any]:
         """Say who holds a definition, the seconds left of lease and window, and which follow-ups wait, in order."""
+        home = self.home(mid, customer_key)
         with redis_errors():
-            record = DEFINITION.read(self._client.hgetall(self.keys.definition(mid, customer_key)))
-            waiting = self._client.zrange(self.keys.follow_ups(mid, customer_key), 0, -1)
+            record = DEFINITION.read(self._client.hgetall(self.keys.definition(mid, home)))
+            waiting = self._client.zrange(self.keys.follow_ups(mid, home), 0, -1)
         now = self.now()
         return {
             "mid": mid,
@@ -66,38 +89,55 @@ class LedgerReader:
         }
 
     def standing(
-        self, mid: str, customer_key: str, file: FileInfo, request_id: str, event_id: str | None = None
+        self,
+        mid: str,
+        customer_key: str,
+        file: FileInfo,
+        request_id: str,
+        event_id: str | None = None,
+        after: Collection[str] = (),
     ) -> Standing:
         """Give what a decision about a file of this definition depends on; `request_id` is the id that it would have.
 
+        `after` are the definitions that its policy names so.
         Several reads, one after the other: who decides meanwhile is not seen.
         """
         definition = self.definition(mid, customer_key)
+        home = self.home(mid, customer_key)
         # The length of the key is part of the name: a colon in a key must not make it that of another event.
-        of_event = (str(len(customer_key.encode())), mid, customer_key, event_id or "")
+        of_event = (str(len(home.encode())), mid, home, event_id or "")
         with redis_errors():
-            handled = self._client.get(self.keys.name_of(SEEN, mid, customer_key, file.fingerprint))
+            handled = self._client.get(self.keys.name_of(SEEN, mid, home, file.fingerprint))
             event = event_id and self._client.get(self.keys.name_of(EVENT, *of_event))
-        waiting = (self.request(each) for each in definition["waiting"])
         return Standing(
             own=self.request(request_id),
             handled=self._named(handled),
             event_handled=self._named(event),
             holder=self._named(definition["holder"]),
-            first=next((each for each in waiting if each is not None and each["state"] == "deferred"), None),
-            window_left=definition["window_left"],
-            window_age=definition["window_age"],
-            window_by=definition["window_by"],
-            is_paused=self._is_paused(mid, customer_key),
+            first=self._first(definition["waiting"]),
+            **{name: definition[name] for name in ("window_left", "window_age", "window_by")},
+            **self._pause(mid, customer_key) | {"completed": self._completed(mid, after), "now": self.now()},
         )
 
-    def _is_paused(self, mid: str, customer_key: str) -> bool:
+    def _first(self, waiting: Collection[str]) -> Mapping[str, Any] | None:
+        found = (self.request(each) for each in waiting)
+        return next((each for each in found if each is not None and each["state"] == "deferred"), None)
+
+    def _completed(self, mid: str, keys: Collection[str]) -> dict[str, float]:
+        with redis_errors():
+            found = {key: self._client.get(self.keys.name_of(COMPLETED, mid, _as_in_order(key))) for key in keys}
+        return {key: int(at) / 1000 for key, at in found.items() if at is not None}
+
+    def _pause(self, mid: str, customer_key: str) -> dict[str, Any]:
+        """Say whether an operator paused a definition, and for how long where that ends by itself."""
         scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}")
         with redis_errors():
             found = self._client.hmget(self.keys.name_of(PAUSES), scopes)
         ends = [orjson.loads(text).get("until") for text in found if text is not None]
         now = self.now() * 1000
-        return any(end is None or end > now for end in ends)
+        lasting = [end for end in ends if end is None or end > now]
+        is_timed = bool(lasting) and lasting[0] is not None
+        return {"is_paused": bool(lasting), "pause_left": (lasting[0] - now) / 1000 if is_timed else None}
 
     def _named(self, found: bytes | str | None) -> Mapping[str, Any] | None:
         """Give a request, or its id alone where its record has gone."""
@@ -162,6 +202,11 @@ class LedgerReader:
         with redis_errors():
             assigned = self._client.get(self.keys.task(mid, task_id))
         return None if assigned is None else str(assigned.decode())
+
+
+def _as_in_order(customer_key: str) -> str:
+    """Write a CustomerKey as `place_of` of ordering.lua does, to which only ASCII letters have a case."""
+    return "".join(each.lower() if each.isascii() else each for each in customer_key).rstrip(" ")
 
 
 def glob_escaped(text: str) -> str:

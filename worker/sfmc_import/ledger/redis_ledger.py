@@ -19,31 +19,37 @@ from sfmc_import.ledger.arguments import (
     reading_arguments,
     request_arguments,
 )
-from sfmc_import.ledger.calling import Script, ServerWatch, read_accepted, redis_errors, run_many
+from sfmc_import.ledger.calling import (
+    Script,
+    ServerWatch,
+    read_accepted,
+    read_decision,
+    read_due,
+    read_followed,
+    read_request,
+    read_result,
+    redis_errors,
+    run_many,
+)
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
-from sfmc_import.ledger.schema import REQUEST
+from sfmc_import.ledger.notification_keys import REPLIES, read_reply
 from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
-from sfmc_import.request import FileInfo, IdTakenError, StartRequest
+from sfmc_import.request import IdTakenError, StartRequest
 from sfmc_import.retrying import is_account_wide, pauses_after_errors
 from sfmc_import.runs import Accepted, Definition, Run, Unexpected, result_arguments
 from sfmc_import.states import (
     AS_EXPECTED,
     COMPLETED,
-    AlreadyEnded,
     Decision,
     DueRequest,
-    FirstRead,
     Followed,
-    Intent,
     Lease,
-    NotYet,
-    Reconcile,
+    Reply,
     Result,
-    StartNow,
     Turn,
 )
 from sfmc_import.waiting import reason_of
@@ -176,7 +182,7 @@ class RedisLedger:
         self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
     ) -> float | NotApplied | None:
         """See sfmc_import.ports.Ledger.record_intent."""
-        given = intent_arguments(known, window=window, above=above)
+        given = intent_arguments(lease.customer_key, known, window=window, above=above)
         arguments = {"id": lease.request_id, "fence": lease.fence, **given}
         return self._lease_left(self._run_confirmed("record_intent", arguments))
 
@@ -349,15 +355,24 @@ class RedisLedger:
         with redis_errors():
             client: Any = self._client
             found = islice(client.hgetall(self.keys.results).items(), limit)
-            return [read_result(name, caller, client.hgetall(self._key_of(name))) for name, caller in found]
+            return [
+                read_result(name, caller, client.hgetall(self.keys.request(name.decode()))) for name, caller in found
+            ]
 
     def result_stored(self, result: Result) -> None:
         """See sfmc_import.ports.Ledger.result_stored."""
         with redis_errors():
             self._client.hdel(self.keys.results, result.request_id)
 
-    def _key_of(self, name: bytes) -> str:
-        return self.keys.request(name.decode())
+    def replies(self, limit: int, pause: float) -> Sequence[Reply]:
+        """See sfmc_import.ports.Ledger.replies."""
+        now, found = self._run("replies", {"limit": limit, "pause": milliseconds(pause)})
+        return [read_reply(int(now), text) for text in found]
+
+    def reply_sent(self, reply: Reply) -> None:
+        """See sfmc_import.ports.Ledger.reply_sent."""
+        with redis_errors():
+            self._client.zrem(self.keys.name_of(REPLIES), reply.stored)
 
     def due(self, limit: int, pause: float) -> Sequence[DueRequest]:
         """See sfmc_import.ports.Ledger.due."""
@@ -371,123 +386,3 @@ _WOKEN_AT_ONCE = 500
 
 def _texts(row: list[Any]) -> list[Any]:
     return [value.decode() if isinstance(value, bytes) else value for value in row]
-
-
-# --- The answers of the scripts.
-
-
-def read_decision(request_id: str, answer: bytes) -> Decision:
-    """Read the answer of the step `claim`."""
-    fields = orjson.loads(answer)
-    match fields["decision"]:
-        case "start_now":
-            return _start_now(_lease(request_id, fields), fields)
-        case "reconcile":
-            return Reconcile(
-                lease=_lease(request_id, fields),
-                known=frozenset(orjson.loads(fields["known"])),
-                above=fields.get("above") or None,
-                denied=fields.get("denied"),
-                is_last=fields["late"],
-            )
-        case "not_yet":
-            facts = {name: fields.get(name) for name in ("held_by", "opens_in")}
-            return NotYet(state=fields["state"], read_before=fields.get("early", False), **facts)
-        case "other_content":
-            raise IdTakenError(request_id)
-        case _:
-            return AlreadyEnded(state=fields["state"], held_by=fields.get("held_by"), opens_in=fields.get("opens_in"))
-
-
-def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
-    return StartNow(
-        lease=lease,
-        now=fields["now"],
-        file_name=fields.get("file_name"),
-        modified_at=int(fields["modified_ns"]) / 1e9 if "modified_ns" in fields else None,
-        first=_first_read(fields.get("definition")),
-        newest=fields.get("newest"),
-        loss_age=fields.get("loss_age"),
-        denied=fields.get("denied"),
-        earlier=_earlier_intent(fields),
-        read_before=fields.get("early", False),
-    )
-
-
-def _earlier_intent(fields: Mapping[str, Any]) -> Intent | None:
-    if "known" not in fields:
-        return None
-    return Intent(known=frozenset(orjson.loads(fields["known"])), above=fields.get("above"))
-
-
-def _first_read(noted: str | None) -> FirstRead | None:
-    return None if noted is None else FirstRead(**orjson.loads(noted))
-
-
-def _lease(request_id: str, fields: Mapping[str, Any]) -> Lease:
-    return Lease(
-        request_id=request_id,
-        mid=fields["mid"],
-        customer_key=fields["customer_key"],
-        fence=fields["fence"],
-        attempt=fields["attempt"],
-        seconds=float(fields["lease"]),
-    )
-
-
-def read_request(request_id: str, record: Mapping[bytes, bytes]) -> StartRequest | None:
-    """Read a recorded request back; None when the ledger does not know it."""
-    fields = REQUEST.read(record)
-    if "state" not in fields:
-        return None
-    return StartRequest(
-        request_id=request_id,
-        customer_key=fields["customer_key"],
-        mid=fields["mid"],
-        object_id=fields.get("object_id"),
-        file=_read_file(fields.get("file")),
-        event_id=fields.get("event_id"),
-        source=fields.get("source"),
-        force=fields.get("force", False),
-        reason=fields.get("reason"),
-        is_resolved="first_read" in fields,
-        attempt=fields.get("attempt", 0),
-    )
-
-
-def _read_file(fields: dict[str, Any] | None) -> FileInfo | None:
-    if fields is None:
-        return None
-    fields.pop("fingerprint")
-    if "modified_ns" in fields:
-        fields["modified_ns"] = int(fields["modified_ns"])
-    return FileInfo(**fields)
-
-
-def read_followed(row: list[Any]) -> Followed:
-    """Read one row of the step `followed`."""
-    request_id, mid, key, task_id, status, polls, age, overdue, last_rows = row
-    return Followed(
-        request_id=request_id,
-        mid=mid,
-        customer_key=key,
-        task_id=task_id,
-        status=status or None,
-        polls=int(polls),
-        age=int(age) / 1000,
-        overdue=overdue == 1,
-        last_rows=int(last_rows) if last_rows else None,
-    )
-
-
-def read_result(name: bytes, caller: bytes, record: Mapping[bytes, bytes]) -> Result:
-    """Read a result that somebody waits for; a record that is gone says so."""
-    fields = REQUEST.read(record)
-    known = {field: fields[field] for field in ("task_id", "held_by") if field in fields}
-    state = fields.get("state", "gone")
-    return Result(request_id=name.decode(), caller=caller.decode(), state=state, **known)
-
-
-def read_due(row: list[Any]) -> DueRequest:
-    """Read one row of the step `due`."""
-    return DueRequest(request_id=row[0], mid=row[1], state=row[2], customer_key=row[3], attempt=int(row[4]))

@@ -4,7 +4,8 @@ The key functions of the Lua scripts (lua_names.py), the readers in Python and o
 are made from it; keys.py gives the whole names.
 """
 
-from sfmc_import.ledger.key_kinds import ANY, Field, Key
+from sfmc_import.ledger.key_kinds import ANY, COMPLETED, HOME, RENAMED, WAITERS, Field, Key
+from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of 721 (file of 120 bytes, Valkey 9). The other names are long: they cost 16 bytes of 176 in a
@@ -62,7 +63,10 @@ REQUEST = Key(
         Field(name="source", meaning="which source sent it"),
         Field(name="reason", meaning="why a person asked for it"),
         Field(name="replays", meaning="the request that an operator asked for again with this one"),
+        Field(name="reply_to", meaning="the task of the sender that each end of it is sent to"),
+        Field(name="reply_queue", meaning="the queue of that task"),
         Field(name="force", kind="flag", meaning="it does not wait for the window"),
+        Field(name="home", meaning="the CustomerKey that its definition had first, if it was changed since"),
         Field(name="c", attribute="content", meaning="a digest of what was asked for; the id is refused for any other"),
         Field(name="caller", kept_at_end=False, meaning="the Celery task whose sender waits for its result"),
         Field(name="expires", kind="ms", kept_at_end=False, meaning="the deadline of the sender: no start after it"),
@@ -115,6 +119,13 @@ REQUEST = Key(
         ),
         Field(
             name="window", kind="int", kept_at_end="start_unknown", meaning="the intent: the window of its start in ms"
+        ),
+        Field(
+            name="intended",
+            kind="ms",
+            attribute="intended_at",
+            kept_at_end=False,
+            meaning="the intent: when it was written; no run of the start began before",
         ),
         Field(name="reconcile_until", kind="ms", kept_at_end=False, meaning="the deadline for finding the run"),
         Field(
@@ -304,6 +315,7 @@ LOSS = Key(
     ttl=("loss_ttl",),
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
+        Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
         Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
     ),
     meaning="There was a write loss: starts look for existing runs first.",
@@ -388,6 +400,11 @@ LOCK_OUT = Key(
     ttl=("request_ttl",),
     meaning="When a target refused a login, in seconds since 1970: no process tries it for its `lock_out`.",
 )
+INBOX = Key(
+    name="inbox", letter="inbox", parts=("source",), redis_type="stream",
+    meaning="Events that were posted to a source whose files are delivered, each in the field `event`, until its file"
+    " is handled by `sfmc-import source`. Bounded: 100,000 events of 16,384 bytes; then senders must come later.",
+)  # fmt: skip
 TOKENS = Key(
     name="tokens",
     letter="tokens",
@@ -419,22 +436,6 @@ PAUSES = Key(
     ),
     meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",
 )
-COMPLETED = Key(
-    name="completed",
-    letter="completed",
-    parts=("mid", "customer_key"),
-    redis_type="string",
-    ttl=("unfinished_ttl",),
-    meaning="When the last run of a definition completed as expected, in ms; its key in small letters, for `after`.",
-)
-WAITERS = Key(
-    name="waiters",
-    letter="after",
-    parts=("mid", "customer_key"),
-    redis_type="zset",
-    ttl=("unfinished_ttl",),
-    meaning="Requests that wait for a completed run of this definition: request id → time of arrival.",
-)
 PAUSED = Key(
     name="paused",
     letter="paused",
@@ -443,12 +444,9 @@ PAUSED = Key(
     meaning="Requests that wait for a pause: request id → time of arrival. The time counts from the end of the pause.",
 )
 FOLLOWS = Key(
-    name="follows",
-    letter="follows",
-    redis_type="zset",
-    ttl=("unfinished_ttl",),
+    name="follows", letter="follows", redis_type="zset", ttl=("unfinished_ttl",),
     meaning="Those of `due` that have a run to be polled, with the same times. The time counts from the newest entry.",
-)
+)  # fmt: skip
 DUE = Key(
     name="due", letter="due", redis_type="zset",
     meaning="Request id → next time in ms. Bounded: it holds unfinished requests only.",
@@ -469,7 +467,7 @@ SCHEDULE = Key(
     meaning="Until when the ticks of a schedule are done, in seconds since 1970. The time counts from the last look.",
 )
 KEYS = (
-    REQUEST, DEFINITION, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST, SERVER, LOSS, SUSPECT,
-    SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT, FAILURES, TOKENS,
-    SESSION, PAUSES, PAUSED, COMPLETED, WAITERS, FOLLOWS, DUE, STREAM,
+    REQUEST, DEFINITION, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST, SERVER, LOSS,
+    SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT, INBOX,
+    FAILURES, TOKENS, SESSION, PAUSES, PAUSED, COMPLETED, WAITERS, FOLLOWS, *NOTIFICATION_KEYS, DUE, STREAM,
 )  # fmt: skip

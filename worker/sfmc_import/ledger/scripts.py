@@ -32,6 +32,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "ended": (*_ENDING, "ordering", "following"),
     "resume": ("lease", "following"),
     "due": ("upkeep",),
+    "replies": ("upkeep",),
     "followed": ("following",),
     "report": ("upkeep",),
     "note_folders": ("upkeep",),

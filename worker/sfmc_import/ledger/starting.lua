@@ -28,8 +28,12 @@ function steps.renew_intent(intent)
     if is_in_window(r, d) then return wait_for_window(r, d) end
     values.window = a.window
     if not r.unproved then
-      values.known = a.known
+      values.known, values.intended = a.known, str(now)
       if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
+    end
+    if a.key ~= r.key then
+      values.key, values.home, values.asked = a.key, r.home or r.key, r.asked or r.key
+      redis.call('SET', renamed_key(r.mid, folded(a.key)), values.home, 'PX', str(a.window + cfg.unfinished_ttl))
     end
     note_newest(r.mid, a.newest)
   end

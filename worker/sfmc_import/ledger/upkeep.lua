@@ -148,6 +148,13 @@ function steps.due()
   return answer
 end
 
+-- Gives the ends that are to be sent to a task of their sender; none of them again before the pause is over.
+function steps.replies()
+  local found = redis.call('ZRANGEBYSCORE', replies_key(), '-inf', str(now), 'LIMIT', 0, a.limit)
+  for _, reply in ipairs(found) do redis.call('ZADD', replies_key(), str(now + a.pause), reply) end
+  return {str(now), found}
+end
+
 -- Publishes an event about an arrival that became no request; once for the same id and name.
 function steps.report()
   if not redis.call('SET', report_key(a.id, a.name), '1', 'NX', 'PX', cfg.seen_ttl) then return 0 end
@@ -169,10 +176,18 @@ function steps.note_folders()
   return 1
 end
 
+-- When the newest event was written; nothing if another program wrote the newest entry.
+local function last_event_time()
+  local last = redis.call('XREVRANGE', STREAM, '+', '-', 'COUNT', 1)[1]
+  local is_json, event = pcall(cjson.decode, last and last[2][2] or '')
+  return is_json and type(event) == 'table' and type(event.time) == 'string' and event.time or nil
+end
+
 -- From now on starts look for runs that the ledger does not have.
 local function note_loss()
   local loss = record(newest_key())
   loss.at = str(now)
+  loss.since = last_event_time()
   set(loss_key(), {}, loss)
   keep(loss_key(), cfg.loss_ttl)
 end

@@ -187,10 +187,16 @@ T = TypeVar("T")
 
 def _other(found: Sequence[Definition]) -> NotApplied | None:
     """Say that only other definitions were answered than the one that was asked for; None without any."""
-    if not found:
-        return None
-    text = f"Marketing Cloud answered with the definition {short(found[0].customer_key)}, which was not asked for"
-    return NotApplied("other_definition", text)
+    return _not_asked_for("definition", found[0].customer_key) if found else None
+
+
+def _not_asked_for(what: str, customer_key: str) -> NotApplied:
+    text = f"Marketing Cloud answered with the {what} {short(customer_key)}, which was not asked for"
+    return NotApplied("other_" + what.replace(" ", "_"), text)
+
+
+def _named(row: Row) -> tuple[str, str]:
+    return row.get("ObjectID", ""), row["CustomerKey"]
 
 
 # No documented limit for IN; answers have at most 2,500 rows each (Marketing Cloud docs, "Retrieve").
@@ -275,13 +281,16 @@ class SoapMarketingCloud:
         formats = self._facts(mid, format_by_key(customer_key), read_format)
         if not isinstance(formats, list):
             return formats
-        exact = dict(formats).get(customer_key, formats[0][1] if formats else None)
-        if exact is None or exact.destination is None:
-            return None if exact is None else FileDescription(exact)
-        keys = self._facts(mid, data_extension_by_object(exact.destination), lambda row: row["CustomerKey"])
-        if not isinstance(keys, list):
-            return keys
-        columns = self._facts(mid, fields_of(keys[0]), read_column) if keys else []
+        named = [each for each in formats if is_spelling_of(each[0], customer_key)]
+        if not named:
+            return _not_asked_for("definition", formats[0][0]) if formats else None
+        exact = dict(named).get(customer_key, named[0][1])
+        if exact.destination is None:
+            return FileDescription(exact)
+        key = self._key_of(mid, "data extension", data_extension_by_object(exact.destination), exact.destination)
+        if key is not None and not isinstance(key, str):
+            return key
+        columns = [] if key is None else self._facts(mid, fields_of(key), read_column)
         return FileDescription(exact, tuple(columns)) if isinstance(columns, list) else columns
 
     def location(self, mid: str, customer_key: str) -> FileLocation | Refusal | None:
@@ -293,11 +302,20 @@ class SoapMarketingCloud:
             # Without the property nothing is known; with it the definition names no location, and so has the usual one.
             text = "it does not say from which file location a definition reads"
             return FileLocation(ENHANCED_FTP) if self._asks_inner else Rejected("unknown_location", text)
-        keys = self._facts(mid, location_by_object(found.location), lambda row: row["CustomerKey"])
-        if isinstance(keys, NotApplied):
-            return keys
+        key = self._key_of(mid, "file location", location_by_object(found.location), found.location)
+        if isinstance(key, NotApplied):
+            return key
         # Whoever may not read locations can name it by its ObjectID.
-        return FileLocation(keys[0] if isinstance(keys, list) and keys else None, found.location)
+        return FileLocation(key if isinstance(key, str) else None, found.location)
+
+    def _key_of(self, mid: str, what: str, query: Query, object_id: str) -> str | Refusal | None:
+        """Give the CustomerKey of the object with this ObjectID; None when there is none."""
+        found = self._facts(mid, query, _named)
+        if not isinstance(found, list):
+            return found
+        # A row that says no ObjectID is taken at its word; one of another object is no answer.
+        same = (key for given, key in found if (given or object_id).lower() == object_id.lower())
+        return next(same, _not_asked_for(what, found[0][1]) if found else None)
 
     def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
         """List the runs of this definition that have a TaskResultID by now, without their counts and dates."""

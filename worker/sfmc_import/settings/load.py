@@ -3,7 +3,7 @@
 import errno
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from sfmc_import.errors import SettingsError
 from sfmc_import.proxies import read_proxies
 from sfmc_import.redaction import KNOWN
 from sfmc_import.settings.model import Settings, cross_problems, missing_login
-from sfmc_import.settings.policy_file import SourceTable, Tables, read_tables
+from sfmc_import.settings.policy_file import Tables, read_tables
 from sfmc_import.settings.problems import field_problems, unknown_name
 
 PREFIX = "SFMC_"
@@ -28,16 +28,25 @@ FOREIGN = frozenset(
     {"SFMC_IMAGE", "SFMC_ARRIVALS", "SFMC_SECRETS", "SFMC_ENV_FILE", "SFMC_POLICY_FILE", "SFMC_SERVE_PORT"}
 )
 FOREIGN_PREFIX = "SFMC_SANDBOX_"
-SECRET_PREFIXES = {"source": "SFMC_SOURCE_", "target": "SFMC_TARGET_"}
-"""Begin the secrets of sources and targets: SFMC_SOURCE_NAME_PASSWORD, with its name in capitals, _ for -."""
+SECRET_PREFIXES = {"source": "SFMC_SOURCE_", "target": "SFMC_TARGET_", "notify": "SFMC_NOTIFY_"}
+"""Begin the secrets of these: SFMC_SOURCE_NAME_PASSWORD, with the name in capitals, _ for -."""
 
-FROM_FILE = frozenset({"policies", "routes", "proxies", "sources", "targets", "schedule_tables", "source_secrets"})
+FROM_FILE = frozenset(
+    {"policies", "routes", "proxies", "sources", "targets", "schedule_tables", "notifications", "source_secrets"}
+)
 NAMES = {PREFIX + field.upper(): field for field in Settings.model_fields if field not in FROM_FILE}
 """Variables and the fields they set."""
 
 
-def load(environ: Mapping[str, str], *, marketing_cloud: bool = False) -> Settings:
+def load(
+    environ: Mapping[str, str],
+    *,
+    marketing_cloud: bool = False,
+    more: Callable[[Tables], Iterable[str]] = lambda _: (),
+) -> Settings:
     """Read all settings; variables win over secret files. `marketing_cloud` asks for a complete login too.
+
+    `more` says what is wrong in the tables that only the caller knows how to check.
 
     Raises:
         SettingsError: with a line for every problem of every source.
@@ -49,14 +58,13 @@ def load(environ: Mapping[str, str], *, marketing_cloud: bool = False) -> Settin
     tables = _toml(environ, problems)
     values: dict[str, Any] = {NAMES[name]: text for name, text in given.items() if name in NAMES}
     settings, wrong = _settings(values, tables, secrets)
-    problems += _unused(secrets, tables)
-    problems += wrong.values()
+    problems += [*_unused(secrets, tables), *wrong.values()]
     settings = _with_proxies(settings, environ, problems if marketing_cloud else [])
     suspect = set(wrong)
     for fields, line in chain(cross_problems(settings), missing_login(settings) if marketing_cloud else ()):
         problems += [] if fields & suspect else [line]
         suspect |= fields
-    if problems:
+    if problems := [*problems, *more(tables)]:
         raise SettingsError(problems)
     KNOWN.learn(*settings.secrets())
     return settings
@@ -94,7 +102,7 @@ def _known() -> set[str]:
 def _settings(values: dict[str, Any], tables: Tables, secrets: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
     """Build the settings; wrong fields take their default and give a line each."""
     beside = {"policies": tables.policies, "routes": tables.routes, "sources": tables.sources}
-    beside |= {"schedule_tables": tables.schedules, "targets": tables.targets}
+    beside |= {"schedule_tables": tables.schedules, "targets": tables.targets, "notifications": tables.notifications}
     beside |= {"source_secrets": {name: SecretStr(text) for name, text in secrets.items()}}
     try:
         return Settings.model_validate(values | beside), {}
@@ -105,19 +113,23 @@ def _settings(values: dict[str, Any], tables: Tables, secrets: Mapping[str, str]
 
 
 def _unused(secrets: Mapping[str, str], tables: Tables) -> list[str]:
-    """Name the secrets of sources and targets that there are not."""
-    return [*_unused_of("source", tables.sources, secrets), *_unused_of("target", tables.targets, secrets)]
+    """Name the secrets of sources, targets and notifications that there are not."""
+    named = {
+        "source": [each.name for each in tables.sources],
+        "target": [each.name for each in tables.targets],
+        "notify": list(tables.notifications),
+    }
+    return [line for kind, names in named.items() for line in _unused_of(kind, names, secrets)]
 
 
-def _unused_of(kind: str, tables: Sequence[SourceTable], secrets: Mapping[str, str]) -> list[str]:
+def _unused_of(kind: str, names: Sequence[str], secrets: Mapping[str, str]) -> list[str]:
     # A process without a policy file may have the secrets of another all the same.
-    if not tables:
+    if not names:
         return []
     prefix = SECRET_PREFIXES[kind]
-    known = tuple(f"{prefix}{each.name.upper().replace('-', '_')}_" for each in tables)
-    names = ", ".join(each.name for each in tables)
+    known = tuple(f"{prefix}{each.upper().replace('-', '_')}_" for each in names)
     wrong = [name for name in secrets if name.startswith(prefix) and not name.startswith(known)]
-    return [f"{name}: no {kind} has this name; there are: {names}" for name in wrong]
+    return [f"{name}: no {kind} has this name; there are: {', '.join(names)}" for name in wrong]
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from sfmc_import.redis_address import RedisAddress, parse_redis_url
 from sfmc_import.request import DEFAULT_PREFIX, broker_prefix
 from sfmc_import.routing import Route
 from sfmc_import.schedules import Schedule
+from sfmc_import.settings.notify_table import NotifyTable
 from sfmc_import.settings.policy_file import SourceTable, TargetTable
 from sfmc_import.settings.schedule_table import ScheduleTable
 from sfmc_import.settings.values import (
@@ -151,10 +152,13 @@ class Settings(BaseModel):
         default_factory=dict, description="those of kind `schedule`, by name"
     )
     targets: tuple[InstanceOf[TargetTable], ...] = Field((), description="[[target]] of the TOML file")
+    notifications: Mapping[str, InstanceOf[NotifyTable]] = Field(
+        default_factory=dict, description="[[notify]] of the TOML file, by name"
+    )
     source_secrets: Mapping[str, SecretStr] = Field(
         default_factory=dict,
         repr=False,
-        description="SFMC_SOURCE_NAME_… and SFMC_TARGET_NAME_…: the secrets of sources and targets",
+        description="SFMC_SOURCE_NAME_…, SFMC_TARGET_NAME_… and SFMC_NOTIFY_NAME_…: their secrets",
     )
     proxies: InstanceOf[Proxies] = Field(
         default_factory=Proxies, repr=False, description="SFMC_PROXY, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
@@ -226,6 +230,10 @@ class Settings(BaseModel):
     def target_secret(self, target: str, what: str) -> SecretStr | None:
         """Give the secret SFMC_TARGET_<target>_<what>; None without one."""
         return self._secret("TARGET", target, what)
+
+    def notify_secret(self, name: str, what: str) -> SecretStr | None:
+        """Give the secret SFMC_NOTIFY_<name>_<what>; None without one."""
+        return self._secret("NOTIFY", name, what)
 
     def _secret(self, kind: str, name: str, what: str) -> SecretStr | None:
         return self.source_secrets.get(f"SFMC_{kind}_{name.upper().replace('-', '_')}_{what.upper()}")

@@ -1,4 +1,4 @@
-"""The tables of the policy file: checks policy per definition, routes, and the heads of sources and targets."""
+"""The tables of the policy file: checks policies, routes, notifications, the heads of sources and targets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from sfmc_import.file_format import Preflight
 from sfmc_import.policy import Policies
 from sfmc_import.request import fold_key
 from sfmc_import.routing import BadRouteError, Route, Routes
+from sfmc_import.settings.notify_table import KINDS, NotifyTable
 from sfmc_import.settings.problems import field_problems, unknown_name
 from sfmc_import.settings.schedule_table import SCHEDULE, ScheduleTable
 from sfmc_import.settings.values import CustomerKey, Encoding, Hours, Mid, Seconds
@@ -18,8 +19,8 @@ from sfmc_import.settings.values import CustomerKey, Encoding, Hours, Mid, Secon
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 T = TypeVar("T", bound=BaseModel)
 
-TABLES = ("defaults", "definition", "route", "source", "target")
-SEE_TABLES = "use [defaults], [[definition]], [[route]], [[source]] or [[target]]"
+TABLES = ("defaults", "definition", "route", "source", "target", "notify")
+SEE_TABLES = "use [defaults], [[definition]], [[route]], [[source]], [[target]] or [[notify]]"
 RENAMED = {"max_import_frequency": "frequency"}
 """Keys of the file that the domain calls otherwise."""
 
@@ -51,6 +52,7 @@ class Tables:
     sources: tuple[SourceTable, ...] = ()
     schedules: Mapping[str, ScheduleTable] = field(default_factory=dict)
     targets: tuple[TargetTable, ...] = ()
+    notifications: Mapping[str, NotifyTable] = field(default_factory=dict)
 
 
 class PolicyTable(BaseModel):
@@ -142,6 +144,9 @@ class RouteTable(BaseModel):
     unpack: Annotated[tuple[Literal["gz", "zip", "pgp"], ...], BeforeValidator(_one_or_more)] = Field(
         (), max_length=4, description='gz, zip or pgp, or several, the outermost first: ["pgp", "gz"]'
     )
+    verify_with: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)] = Field(
+        (), min_length=1, max_length=20, description="with pgp: files of public keys, one of which must have signed"
+    )
 
     def as_route(self) -> Route:
         """Give the route that this table describes."""
@@ -155,6 +160,8 @@ class RouteTable(BaseModel):
             raise ValueError("deliver_as is for files that are delivered; add deliver, or remove it")
         if self.deliver is None and self.unpack:
             raise ValueError("unpack is for files that are delivered; add deliver, or remove it")
+        if self.verify_with and "pgp" not in self.unpack:
+            raise ValueError("verify_with is for files that PGP has encrypted; add pgp to unpack, or remove it")
         if "zip" in self.unpack[1:]:
             raise ValueError("unpack: zip is read from its end, so it comes first; send the zip file, or gz instead")
         try:
@@ -197,6 +204,7 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
         sources,
         schedules=_read_schedules(sources, problems),
         targets=_read_named(document, "target", TargetTable, where, problems),
+        notifications=_read_notifications(_read_named(document, "notify", SourceTable, where, problems), problems),
     )
 
 
@@ -252,6 +260,17 @@ def _read_schedules(sources: Sequence[SourceTable], problems: list[str]) -> Mapp
         if each.kind == SCHEDULE
     }
     return {name: table for name, table in found.items() if table is not None}
+
+
+def _read_notifications(tables: Sequence[SourceTable], problems: list[str]) -> Mapping[str, NotifyTable]:
+    found = {}
+    for each in tables:
+        if each.kind not in KINDS:
+            wrong = f"{each.kind!r}: there is no such kind; use one of {', '.join(KINDS)}"
+            problems.append(f"{each.where} kind: {wrong}")
+        elif (table := _checked(KINDS[each.kind], dict(each.lines), each.where, problems)) is not None:
+            found[each.name] = table
+    return found
 
 
 def _checked_list(model: type[T], document: Mapping[str, Any], name: str, where: str, problems: list[str]) -> list[T]:

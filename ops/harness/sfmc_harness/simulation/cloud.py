@@ -26,6 +26,11 @@ def object_id(key: str) -> str:
     return str(uuid5(NAMESPACE_OID, key))
 
 
+def _us_date(ms: int) -> str:
+    moment = datetime.fromtimestamp(ms / 1000, UTC) + timedelta(hours=ZONE_HOURS)
+    return f"{moment.month}/{moment.day}/{moment.year} {moment.hour % 12 or 12}:{moment:%M:%S %p}"
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """One start that was applied, in milliseconds; `request` is empty when somebody else asked for it.
@@ -50,7 +55,7 @@ class Applied:
     def row(self, now: int) -> Run:
         """The row as it shows now."""
         status = "New" if now < self.at + 2000 else "Processing"
-        run = Run(task_id=self.task_id, customer_key=self.key, status=status)
+        run = Run(task_id=self.task_id, customer_key=self.key, status=status, start_date=_us_date(self.at))
         if now < self.ends_at:
             return run
         if self.end == "import_failed":

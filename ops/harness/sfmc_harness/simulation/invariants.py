@@ -15,6 +15,7 @@ from sfmc_import.ledger import LedgerSettings
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import MAX_RETRY_AFTER_SECONDS, WAKE_PAUSE_SECONDS
+from sfmc_import.run_dates import CLOCKS_APART
 from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED, UNSTARTED
 
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
@@ -292,6 +293,8 @@ class Invariants:
             yield "untrue", f"{request} is {outcome} with a run that was never started"
         elif run.request != request and not self._is_foreign(run.key):
             yield "untrue", f"{request} is {outcome} with the run {run.task_id} of {run.request}"
+        elif run.at < self._history.accepted[request] - CLOCKS_APART * 1000:
+            yield "untrue", f"{request} is {outcome} with the run {run.task_id}, which began before it came"
         elif outcome not in {"follow_timed_out", self._end_of(run)}:
             yield "untrue", f"{request} is {outcome}, run {run.task_id} is {run.end}"
 
@@ -347,14 +350,15 @@ class Invariants:
                 return f"the reason is {why}"
 
     def _why_not_superseded(self, mine: StartRequest, other: StartRequest | None) -> str | None:
-        if other is None or mine.file is None or other.file is None or mine.force:
+        if other is None or mine.force:
             return "it could not be superseded"
         if self._policy.coalesce == "each":
             return "the policy is to keep each"
         if self._accepted_at(other) < self._accepted_at(mine):
             return f"{other.request_id} came first"
-        same = self._policy.coalesce == "latest" or mine.file.name == other.file.name
-        return None if same else f"{other.request_id} has another name"
+        # A pause lets requests without a file wait too.
+        same = mine.file is not None and other.file is not None and mine.file.name == other.file.name
+        return None if same or self._policy.coalesce == "latest" else f"{other.request_id} has another name"
 
     def _accepted_at(self, request: StartRequest) -> int:
         return self._history.accepted[request.request_id]

@@ -1,6 +1,6 @@
 """The account an import runs in, its counts and outcome, and the errors that end a row or an import."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 Status = Literal["Completed", "Error"]
@@ -38,12 +38,18 @@ class Outcome:
 
 @dataclass(slots=True)
 class Tally:
-    """The running count of rows, each in exactly one of the four."""
+    """The running count of rows, each in exactly one of the four; `written` ones are counted at the end of the run."""
 
     successful: int = 0
     duplicated: int = 0
     restricted: int = 0
     errors: int = 0
+    written: int = 0
+
+    def become(self, other: "Tally") -> None:
+        """Take over the counts of a batch, once it is stored."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(other, each.name))
 
     @property
     def total(self) -> int:

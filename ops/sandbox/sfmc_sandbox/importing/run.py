@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -74,11 +74,13 @@ class Batch:
         """Store the collected rows, in the order of the file."""
         if not self._good and not self._bad:
             return
+        tally = replace(self._tally)
         with self._store.database.writing() as connection:
             for action, rows in groupby(self._good, key=_ACTION):
-                self._sink(connection, action, [values for _, values in rows], self._tally)
+                self._sink(connection, action, [values for _, values in rows], tally)
             self._check_room(connection)
             connection.executemany("INSERT INTO bad_row VALUES (?, ?, ?, ?, ?, ?)", self._bad)
+        self._tally.become(tally)
         self._good.clear()
         self._bad.clear()
 

@@ -187,7 +187,6 @@ class TableWriter:
     def __init__(self, extension: DataExtension, run: int) -> None:
         self._extension = extension
         self._run = run
-        self._written = 0
 
     def statements(self, columns: Sequence[int], defaults: dict[int, Value]) -> Callable[[Action], str]:
         """Return a function from an action to its SQL, for rows with their values in the order of `columns`."""
@@ -219,18 +218,18 @@ class TableWriter:
         if action is Action.DELETE:
             tally.successful += changed
         else:
-            self._written += changed
+            tally.written += changed
 
     def finish(self, connection: sqlite3.Connection, tally: Tally) -> None:
         """Count each key that was written once as successful, its further rows as duplicated."""
-        kept = self._count_touched(connection)
+        kept = self._count_touched(connection, tally.written)
         tally.successful += kept
-        tally.duplicated += self._written - kept
+        tally.duplicated += tally.written - kept
 
-    def _count_touched(self, connection: sqlite3.Connection) -> int:
+    def _count_touched(self, connection: sqlite3.Connection, written: int) -> int:
         self._check_exists(connection)
-        if not self._written or not self._extension.has_primary_key:
-            return self._written
+        if not written or not self._extension.has_primary_key:
+            return written
         query = f"SELECT count(*) FROM {self._extension.table} WHERE run = ?"  # noqa: S608
         found: int = connection.execute(query, (self._run,)).fetchone()[0]
         return found

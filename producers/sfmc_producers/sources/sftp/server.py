@@ -12,6 +12,7 @@ import asyncssh
 
 from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailableError
 from sfmc_producers.sources.sftp.connection import CUTS, Connection, Connector, LoginCutError, said
+from sfmc_producers.ssh_tasks import say_no_broken_tasks
 
 T = TypeVar("T")
 
@@ -190,6 +191,7 @@ class SftpServer:
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
+            say_no_broken_tasks(self._loop)
             self._thread = threading.Thread(target=_serve, args=(self._loop,), name="sfmc-sftp", daemon=True)
             self._thread.start()
         return self._loop

@@ -1,4 +1,11 @@
-from sfmc_import.cli.doctor_redis import check_account, check_overdue, check_processes, check_queue, check_unread
+from sfmc_import.cli.doctor_redis import (
+    check_account,
+    check_left,
+    check_overdue,
+    check_processes,
+    check_queue,
+    check_unread,
+)
 from sfmc_import.processes import Running, running
 
 OURS, THEIRS = "1 at ours", "2 at theirs"
@@ -56,3 +63,11 @@ def test_lists_of_the_queue_that_no_worker_reads_are_named():
     found = check_unread({"imports-3": 1, "imports\x069": 2})
 
     assert (found.level, found.text) == ("fail", "3 messages in 'imports-3', 'imports\\x069', which no worker reads")
+
+
+def test_messages_that_dead_workers_left_are_a_failure():
+    assert check_left(1).text == "1 message of workers that died is taken up by none"
+    assert (check_left(2).level, check_left(2).text) == (
+        "fail",
+        "2 messages of workers that died are taken up by none",
+    )

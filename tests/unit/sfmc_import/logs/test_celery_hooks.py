@@ -22,6 +22,10 @@ def task(**headers: Any) -> Any:
         ({}, {"customer_key": ["not", "a", "key"]}, {}),
         ({}, None, {}),
         ({"celery_beat_task": True}, {}, {}),
+        ({"request_id": "r", "attempt": 3}, {}, {"request_id": "r", "attempt": 3}),
+        ({"request_id": "r", "attempt": "9" * 5000}, {}, {"request_id": "r"}),
+        ({"request_id": "r", "attempt": 10**5000, "mid": -(10**5000)}, {}, {"request_id": "r"}),
+        ({"request_id": "r" * 5000}, {}, {"request_id": "r" * 1024}),
     ],
 )
 def test_a_task_is_about_what_its_headers_say_else_its_arguments(

@@ -237,7 +237,7 @@ def test_a_definition_is_read_again_only_when_it_is_not_fresh(system: System):
 
     system.cloud.calls.clear()
     system.cloud.fail("start", NotApplied("13", "not processed"), times=10)
-    system.cloud.add(replace(DEFINITION, customer_key="other"))
+    system.cloud.add(replace(DEFINITION, customer_key="other", object_id="p"))
     system.submit(replace(dated(system, "b"), customer_key="other"))
     system.work()
     system.cloud.heal()

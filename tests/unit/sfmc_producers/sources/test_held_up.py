@@ -151,3 +151,26 @@ def test_while_redis_is_away_nothing_more_is_received(client, clock, run):
 
     assert box.acknowledged == ["m0", "m1"]
     assert wakeup.waits >= 5
+
+
+def test_what_waits_is_given_back_at_an_end_in_order_where_the_queue_can_and_not_after_an_error(client, clock, run):
+    class GivingBox(Box):
+        def __init__(self, *given) -> None:
+            super().__init__(*given)
+            self.given_back: list[str] = []
+
+        def give_back(self, messages: Sequence[Message]) -> None:
+            self.given_back += [each.id for each in messages]
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    wakeup = Passing(clock)
+    box = GivingBox(clock, wakeup, [DOWN, UP, DOWN], wakeup.stop)
+    run(box, wakeup)
+    assert (box.acknowledged, box.given_back) == (["m1"], ["m0", "m2"])
+
+    broken = GivingBox(clock, wakeup, [DOWN], fail)
+    with pytest.raises(ZeroDivisionError):
+        run(broken, Passing(clock))
+    assert broken.given_back == []

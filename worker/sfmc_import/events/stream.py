@@ -1,4 +1,4 @@
-"""Reads the stream of events, past and live, and shows one event as one line of text."""
+"""Reads the stream of events for our own commands, and shows one event as one line of text."""
 
 import shlex
 import time
@@ -39,19 +39,19 @@ class EventStream:
         """Yield what stands after an id, oldest first, up to now."""
         while entries := self._client.xrange(self._name, min=f"({position}", count=BATCH):
             position = entries[-1][0].decode()
-            yield from _events(entries)
+            yield from entries_of_events(entries)
 
     def some_after(self, position: str, count: int) -> tuple[str, list[Entry]]:
         """Give what one reading of `count` entries after an id finds, oldest first, and the id to go on from."""
         entries = self._client.xrange(self._name, min=f"({position}", count=count)
-        return (entries[-1][0].decode() if entries else position), list(_events(entries))
+        return (entries[-1][0].decode() if entries else position), list(entries_of_events(entries))
 
     def last(self, count: int, wanted: Callable[[Event], bool], position: str) -> Iterator[Entry]:
         """Yield the newest `count` events that are wanted, up to an id, oldest first."""
         found: deque[Entry] = deque(maxlen=count)
         border = position
         while len(found) < count and (entries := self._client.xrevrange(self._name, max=border, count=BATCH)):
-            chosen = [entry for entry in _events(entries) if wanted(entry[1])]
+            chosen = [entry for entry in entries_of_events(entries) if wanted(entry[1])]
             found.extendleft(chosen[: count - len(found)])
             border = f"({entries[-1][0].decode()}"
         yield from found
@@ -60,13 +60,13 @@ class EventStream:
         """Yield the newest `count` events at most, newest first."""
         border = "+"
         while count > 0 and (entries := self._client.xrevrange(self._name, max=border, count=min(count, BATCH))):
-            yield from (event for _, event in _events(entries))
+            yield from (event for _, event in entries_of_events(entries))
             border = f"({entries[-1][0].decode()}"
             count -= len(entries)
 
     def before(self, border: str, count: int) -> list[Entry]:
         """Give up to `count` entries that are not after `border` (an id, `(id` without it, or +), newest first."""
-        return list(_events(self._client.xrevrange(self._name, max=border, count=count)))
+        return list(entries_of_events(self._client.xrevrange(self._name, max=border, count=count)))
 
     def live(
         self, position: str, on_outage: Callable[[str], None], over: Callable[[], bool] = lambda: False
@@ -85,7 +85,7 @@ class EventStream:
             failures = 0
             for raw in entries:
                 position = raw[0].decode()
-                yield from _events([raw])
+                yield from entries_of_events([raw])
 
     def _wait(self, position: str) -> list[Any]:
         answer = self._client.xread({self._name: position}, count=BATCH, block=BLOCK_MS)
@@ -100,7 +100,7 @@ def just_before(moment: float) -> str:
     return f"{int(moment * 1000) - 1}-0"
 
 
-def _events(entries: Iterable[Any]) -> Iterator[Entry]:
+def entries_of_events(entries: Iterable[Any]) -> Iterator[Entry]:
     """Yield the entries that are events of ours; what another program put into the stream is passed over."""
     for name, fields in entries:
         try:

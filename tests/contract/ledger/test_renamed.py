@@ -1,0 +1,186 @@
+"""A definition whose CustomerKey is changed in Marketing Cloud stays one definition, with all that belongs to it."""
+
+from dataclasses import replace
+
+import pytest
+
+from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.policy import Policy
+from sfmc_import.runs import Definition, Run
+from sfmc_import.states import AlreadyEnded, Decision, NotYet, StartNow
+from tests.contract.ledger.scenario import HOUR, MID, Scenario, file, request
+
+OLD, NEW = "Daily", "Daily 2027"
+
+
+def read(key: str, object_id: str | None = "object-1") -> Definition:
+    return Definition(customer_key=key, object_id=object_id, max_import_frequency=6)
+
+
+def comes(scenario: Scenario, request_id: str, key: str, object_id: str | None = "object-1", **more) -> Decision:
+    """A request for a definition that has this key now."""
+    asked = scenario.accept(request(request_id, more.pop("arrival", file(f"{request_id}.csv")), key=key, **more))
+    return scenario.ledger.claim(asked, f"owner-{request_id}", scenario.policy, read(key, object_id))
+
+
+def starts(scenario: Scenario, request_id: str, key: str, **more) -> StartNow:
+    decision = comes(scenario, request_id, key, **more)
+    assert isinstance(decision, StartNow)
+    window = scenario.policy.window(read(key))
+    assert isinstance(scenario.ledger.record_intent(decision.lease, (), window=window), float)
+    scenario.commit(decision.lease, f"task-{request_id}", window)
+    return decision
+
+
+def test_the_window_of_a_renamed_definition_holds(scenario: Scenario):
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+
+    assert comes(scenario, "b", NEW) == NotYet(state="deferred", held_by="a", opens_in=6 * HOUR)
+
+
+def test_a_run_under_the_old_key_holds_the_definition_under_the_new_one(scenario: Scenario):
+    starts(scenario, "a", OLD)
+    scenario.decide_by(frequency=0.0)
+    decision = comes(scenario, "b", NEW)
+
+    assert isinstance(decision, NotYet)
+    assert decision.held_by == "a"
+    scenario.ends("a")
+    assert scenario.due_in("b") == 0
+
+
+def test_events_and_lease_name_the_key_that_the_definition_has_now(scenario: Scenario):
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    scenario.world.advance(6 * HOUR)
+
+    assert starts(scenario, "b", NEW).lease.customer_key == NEW
+    assert scenario.last("b")["customer_key"] == NEW
+    assert scenario.run("b").customer_key == NEW
+    scenario.ends("b")
+    assert comes(scenario, "c", OLD) == NotYet(state="deferred", held_by="b", opens_in=6 * HOUR)
+
+
+def test_a_file_that_was_imported_under_the_old_key_is_a_duplicate(scenario: Scenario):
+    same = file("same.csv")
+    starts(scenario, "a", OLD, arrival=same)
+    scenario.ends("a")
+    scenario.world.advance(7 * HOUR)
+
+    decision = comes(scenario, "b", NEW, arrival=same)
+    assert isinstance(decision, AlreadyEnded)
+    assert (decision.state, decision.held_by) == ("duplicate", "a")
+
+
+def test_a_definition_without_an_object_id_is_known_by_its_key_alone(scenario: Scenario):
+    starts(scenario, "a", OLD, object_id=None)
+
+    assert isinstance(comes(scenario, "b", NEW, object_id=None), StartNow)
+
+
+def test_another_definition_that_takes_over_a_key_has_a_window_of_its_own(scenario: Scenario):
+    starts(scenario, "a", OLD)
+    starts(scenario, "b", "Other", object_id="object-2")
+    scenario.ends("a")
+    scenario.ends("b")
+    scenario.decide_by(frequency=1.0)
+    scenario.world.advance(2 * HOUR)
+    starts(scenario, "c", NEW)
+    scenario.ends("c")
+    scenario.world.advance(HOUR / 2)
+
+    assert isinstance(comes(scenario, "d", OLD, object_id="object-2"), StartNow)
+    assert comes(scenario, "e", NEW) == NotYet(state="deferred", held_by="c", opens_in=HOUR / 2)
+
+
+def test_a_definition_that_gets_its_first_key_back_is_found_by_it(scenario: Scenario):
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    comes(scenario, "b", NEW)
+    comes(scenario, "c", OLD)
+    reader = LedgerReader(scenario.world.client, scenario.ledger.keys)
+
+    assert reader.definition(MID, OLD)["waiting"] == reader.definition(MID, NEW)["waiting"] == ["b", "c"]
+    comes(scenario, "d", OLD, object_id="object-2")
+    comes(scenario, "e", "Other", object_id="object-3")
+    comes(scenario, "f", OLD, object_id="object-3")
+    assert reader.home(MID, OLD) == "Other"
+    comes(scenario, "g", OLD)
+    assert reader.home(MID, OLD) == OLD
+
+
+def test_a_request_that_waited_while_its_definition_was_renamed_is_sent_under_the_new_key(scenario: Scenario):
+    decision = comes(scenario, "a", OLD)
+    assert isinstance(decision, StartNow)
+    renamed = replace(decision.lease, customer_key=NEW)
+
+    assert isinstance(scenario.ledger.record_intent(renamed, (), window=6), float)
+    scenario.commit(renamed, "1", 6)
+
+    assert (scenario.last("a")["customer_key"], scenario.last("a")["asked_key"]) == (NEW, OLD)
+    assert LedgerReader(scenario.world.client, scenario.ledger.keys).definition(MID, NEW)["window_by"] == "a"
+    scenario.ends("a")
+    assert comes(scenario, "b", NEW) == NotYet(state="deferred", held_by="a", opens_in=6 * HOUR)
+
+
+def test_a_definition_that_is_renamed_twice_stays_where_it_was_first(scenario: Scenario):
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    scenario.world.advance(6 * HOUR)
+    asked = scenario.accept(request("b", file("b.csv"), key="DAILY 2027"))
+    decision = scenario.ledger.claim(asked, "owner-b", scenario.policy, read(NEW))
+    assert isinstance(decision, StartNow)
+    newest = replace(decision.lease, customer_key="Daily 2028")
+    scenario.ledger.record_intent(newest, (), window=6)
+    scenario.commit(newest, "2", 6)
+
+    assert (scenario.last("b")["customer_key"], scenario.last("b")["asked_key"]) == ("Daily 2028", "DAILY 2027")
+    scenario.ends("b")
+    assert comes(scenario, "c", OLD) == NotYet(state="deferred", held_by="b", opens_in=6 * HOUR)
+
+
+def test_the_rows_of_the_last_run_are_those_under_the_old_key(scenario: Scenario):
+    starts(scenario, "a", OLD)
+    scenario.ends("a", result=Run(task_id="task-a", customer_key=OLD, status="Completed", total=7))
+    scenario.world.advance(6 * HOUR)
+    starts(scenario, "b", NEW)
+
+    assert scenario.run("b").last_rows == 7
+
+
+@pytest.mark.parametrize("key", [OLD, NEW])
+def test_a_pause_of_either_key_holds(scenario: Scenario, key: str):
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    scenario.world.advance(6 * HOUR)
+    scenario.ledger.pause(f"key:{MID}:{key}", "me", "why", None)
+
+    assert isinstance(comes(scenario, "b", NEW), NotYet)
+
+
+@pytest.mark.parametrize("key", [OLD, NEW])
+def test_who_waits_for_a_run_of_a_renamed_definition_may_name_either_key(scenario: Scenario, key: str):
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    scenario.decide_by(frequency=0.0)
+    scenario.world.advance(1)
+    starts(scenario, "b", NEW)
+    scenario.policy = Policy(after=(key,), frequency=0.0)
+    assert not isinstance(comes(scenario, "after", "Later", object_id="object-3"), StartNow)
+    assert not isinstance(scenario.claim("after"), StartNow)
+    assert scenario.due_in("after") != 0
+
+    scenario.ends("b")
+    assert scenario.due_in("after") == 0
+    assert isinstance(scenario.claim("after"), StartNow)
+
+
+def test_what_is_known_of_keys_is_kept_as_long_as_a_window_may_last(scenario: Scenario):
+    scenario.decide_by(frequency=10_000.0)
+    comes(scenario, "a", OLD)
+    comes(scenario, "b", NEW)
+
+    keys = [*scenario.world.client.scan_iter("*:home:*"), *scenario.world.client.scan_iter("*:renamed:*")]
+    assert len(keys) == 2
+    assert all(scenario.world.client.pttl(key) / 1000 > 10_000 * HOUR for key in keys)

@@ -1,0 +1,84 @@
+"""A notification over a real server: what it remembers, what it sets aside, and what doctor says of it."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import redis as redis_py
+
+from sfmc_import.cli.doctor import check_notifications
+from sfmc_import.client import Client
+from sfmc_import.events import EventGroup, ImportEvent
+from sfmc_import.notifications.channel import Channel
+from sfmc_import.notifications.memory import NotifierMemory, group_of
+from sfmc_import.notifications.messages import Message
+from sfmc_import.notifications.outages import Outage
+from sfmc_import.notifications.sending import NotSent, Sent
+from sfmc_import.redis_client import connect
+from sfmc_import.settings import Settings, load
+from sfmc_import.settings.notify_table import WebhookTable
+from sfmc_local.redis_server import Valkey
+
+OUTAGE = Outage(mid="7", id="x", since="s", code="17", text="t")
+
+
+class Receiver:
+    """Takes messages as the test says, and ends the channel when none is expected any more."""
+
+    def __init__(self, stop: threading.Event, *answers: Sent | NotSent) -> None:
+        self.stop, self.answers, self.sent = stop, list(answers), list[Message]()
+
+    def send(self, message: Message) -> Sent | NotSent:
+        self.sent.append(message)
+        answer = self.answers.pop(0)
+        if not self.answers:
+            self.stop.set()
+        return answer
+
+
+@pytest.fixture
+def settings(redis_server: Valkey, redis: redis_py.Redis) -> Settings:
+    settings = load({"SFMC_REDIS_URL": redis_server.url})
+    return settings.model_copy(update={"notifications": {"hook": WebhookTable(url="https://x")}})
+
+
+@pytest.fixture
+def memory(settings: Settings) -> Iterator[NotifierMemory]:
+    with connect(settings.redis) as client:
+        yield NotifierMemory(client, settings.redis, settings.prefix, "hook")
+
+
+def test_an_outage_is_remembered_until_it_is_over(memory: NotifierMemory) -> None:
+    memory.note(OUTAGE)
+    assert memory.read() == {"7": OUTAGE}
+    memory.forget(OUTAGE)
+    assert memory.read() == {}
+
+
+def test_events_are_sent_and_acknowledged_and_a_refused_one_is_kept(settings: Settings, memory: NotifierMemory) -> None:
+    stop = threading.Event()
+    receiver = Receiver(stop, NotSent("no", is_final=True), Sent("ok"))
+    with EventGroup(settings.redis, group_of("hook")) as group:
+        group.join()
+        with Client(settings.redis.client_url, mid="7") as client:
+            for number in (1, 2):
+                client.reject(customer_key="k", request_id=f"r{number}", code="preflight", text="no")
+        Channel("hook", WebhookTable(url="https://x"), group, receiver, memory, stop).run()
+        [(place, event, reason)] = memory.aside()
+
+        assert [each.id for each in receiver.sent] == ["r1/2/rejected", "r2/2/rejected"]
+        assert (event.request_id, reason, memory.count_aside()) == ("r1", "no", 1)
+        assert isinstance(event, ImportEvent)
+        memory.remove_aside(place)
+        assert memory.count_aside() == 0
+
+
+def test_doctor_says_whether_a_notifier_runs(settings: Settings) -> None:
+    [before] = check_notifications(settings)
+    with EventGroup(settings.redis, group_of("hook")) as group:
+        group.receive(block_ms=None)
+        [running] = check_notifications(settings)
+
+    assert (before.level, before.fix) == ("warn", "start sfmc-import notify run")
+    assert before.text == "hook: no notifier runs, so nothing is sent"
+    assert (running.level, running.text) == ("ok", "hook: a notifier runs")

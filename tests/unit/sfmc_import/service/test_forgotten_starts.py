@@ -1,0 +1,53 @@
+"""A start that Redis has forgotten is found though it was the first of its business unit and its run has ended."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sfmc_import.faults import NotApplied
+from sfmc_import.run_dates import SERVER_ZONE
+from tests.support.checks import by_request, name_of
+from tests.support.system import System
+from tests.unit.sfmc_import.service.conftest import KEY, request
+
+
+def us_date(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, SERVER_ZONE)
+    return f"{moment.month}/{moment.day}/{moment.year} {moment.hour % 12 or 12}:{moment:%M:%S %p}"
+
+
+def ran_elsewhere(system: System, ago: float) -> None:
+    """A run that no request of the ledger claims, and that has ended."""
+    task_id = system.cloud.started_elsewhere(KEY)
+    kept = system.cloud._runs[task_id]
+    kept.row = replace(kept.row, start_date=us_date(system.world.now_ms() / 1000 - ago))
+
+
+def test_the_forgotten_run_is_found_and_an_older_one_is_not_taken_for_it(system: System):
+    ran_elsewhere(system, 3 * 3600)
+    ran_elsewhere(system, 2)
+    system.submit(request())
+    system.world.ledger.write_probe("worker", 2)
+    system.live()
+
+    events = by_request(system.world.events())["a"]
+    assert name_of(events[-1]) == "completed"
+    assert len(system.cloud.performs) == 2
+
+
+def test_runs_of_long_ago_do_not_keep_a_start_from_being_sent(system: System):
+    ran_elsewhere(system, 3 * 3600)
+    system.submit(request())
+    system.world.ledger.write_probe("worker", 2)
+    system.live()
+
+    assert len(system.cloud.performs) == 2
+
+
+def test_where_the_dates_cannot_be_read_the_request_waits(system: System):
+    ran_elsewhere(system, 2)
+    system.submit(request())
+    system.world.ledger.write_probe("worker", 2)
+    system.cloud.fail("runs", NotApplied("9", "in maintenance", account_wide=True), times=1)
+    system.live()
+
+    assert len(system.cloud.performs) == 1

@@ -1,0 +1,67 @@
+"""A request whose definition is given another CustomerKey while it waits is started under that, in its window."""
+
+from dataclasses import replace
+
+from sfmc_import.runs import Definition
+from tests.support.checks import by_request, check_finished, name_of
+from tests.support.system import System
+from tests.unit.sfmc_import.service.conftest import KEY, request
+
+DEFINITION = Definition(customer_key=KEY, object_id="object-1", max_import_frequency=2)
+NEW = replace(DEFINITION, customer_key="daily-2027")
+HOUR = 3600.0
+
+
+def names(system: System, request_id: str) -> list[str]:
+    return [name_of(event) for event in by_request(system.world.events())[request_id]]
+
+
+def rename(system: System) -> None:
+    system.cloud.remove(KEY)
+    system.cloud.add(NEW)
+
+
+def test_a_follow_up_is_started_under_the_new_key_when_its_window_is_over(system: System):
+    system.cloud.add(DEFINITION)
+    system.submit(request("a"))
+    system.work()
+    system.submit(request("b"))
+    system.work()
+    rename(system)
+    system.live()
+
+    assert names(system, "b")[-1] == "completed"
+    assert [perform.customer_key for perform in system.cloud.performs] == [KEY, NEW.customer_key]
+    check_finished(system.world, ["a", "b"])
+
+
+def test_a_request_by_the_new_key_waits_for_the_window_of_the_old_one(system: System):
+    system.cloud.add(DEFINITION)
+    system.submit(request("a"))
+    system.live()
+    rename(system)
+    system.submit(replace(request("b"), customer_key=NEW.customer_key))
+    system.work()
+
+    assert names(system, "b") == ["accepted", "deferred"]
+
+
+def test_what_is_no_definition_any_more_is_rejected(system: System):
+    system.cloud.add(DEFINITION)
+    system.submit(request("a"))
+    system.work()
+    system.submit(request("b"))
+    system.work()
+    system.cloud.remove(KEY)
+    system.live()
+
+    assert names(system, "b")[-1] == "rejected"
+
+
+def test_a_request_by_the_old_key_that_comes_after_the_change_is_rejected(system: System):
+    system.cloud.add(DEFINITION)
+    rename(system)
+    system.submit(request("a"))
+    system.live()
+
+    assert names(system, "a")[-1] == "rejected"

@@ -1,0 +1,73 @@
+"""A file of a route that delivers, which has a request already: the ledger is asked before anything is done with it."""
+
+import gzip
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sfmc_import.client import SubmitResult
+from sfmc_import.ports import LedgerUnavailableError
+from sfmc_producers.checked_files import Refused
+from sfmc_producers.content_errors import ContentDamagedError
+from sfmc_producers.delivery.job import Job
+from sfmc_producers.delivery.records import Held
+from sfmc_producers.submitter import Submitter
+from tests.unit.sfmc_producers.test_unusable_content import FILE, World
+
+GOOD = gzip.compress(b"id\n1\n")
+
+
+def restarted(world: World, outcome: Callable[[Job[Any]], Any]) -> World:
+    """The next process, with the same ledger."""
+    other = World(outcome)
+    other.submitter = Submitter(world.client, other.submitter._rules, lambda: 0.0, other.submitter._now)  # type: ignore[arg-type]
+    other.client = world.client
+    return other
+
+
+def test_a_file_that_has_a_request_is_neither_read_nor_delivered_again_after_a_restart() -> None:
+    first = World(lambda job: job.submit())
+    given = first.submit(GOOD)
+    second = restarted(first, lambda _: Held("the target is away"))
+
+    assert second.submit(GOOD) == SubmitResult(request_id=given.request_id, is_new=False)
+    assert (second.opened, second.target.jobs) == (0, [])
+    assert second.submit(GOOD, replace(FILE, version="2")) == Held("the target is away")
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b"id\nx\n"), GOOD[:-9]], ids=["preflight", "damaged"])
+def test_a_file_that_was_rejected_is_not_read_again(content: bytes) -> None:
+    first = World(lambda job: job.unusable(ContentDamagedError("it was cut")))  # type: ignore[misc]
+    given = first.submit(content)
+    second = restarted(first, lambda job: job.submit())
+
+    assert second.submit(content) == Refused(request_id=given.request_id, problems=(), code="known")
+    assert (second.opened, second.target.jobs) == (0, [])
+
+
+def test_what_a_target_has_taken_up_gives_its_own_answer() -> None:
+    world = World(lambda _: Held("on its way"))
+    world.submit(GOOD)
+    world.target.outcome = lambda job: job.submit()
+    assert world.submit(GOOD).is_new
+
+
+def test_a_target_can_ask_for_the_request_that_another_program_submitted_meanwhile() -> None:
+    world = World(lambda _: Held("on its way"))
+    world.submit(GOOD)
+    [job] = world.target.jobs
+    assert job.known() is None
+    job.submit()
+    assert job.known() == SubmitResult(request_id=job.request_id, is_new=False)
+    world.client.ledger_is_down = True
+    with pytest.raises(LedgerUnavailableError):
+        job.known()
+
+
+def test_while_redis_does_not_say_whether_a_file_is_known_nothing_is_done() -> None:
+    world = World(lambda job: job.submit())
+    world.client.ledger_is_down = True
+    assert world.submit(GOOD) is None
+    assert (world.opened, world.target.jobs) == (0, [])

@@ -1,0 +1,55 @@
+"""Says whether a start is safe after Redis lost its last writes, or may have been made by a request that it forgot."""
+
+from collections.abc import Collection, Sequence
+
+from sfmc_import.faults import Ambiguous, NotApplied
+from sfmc_import.ports import Deps, Refusal
+from sfmc_import.run_dates import CLOCKS_APART, began_at
+from sfmc_import.runs import RUNNING, Run, is_newer
+from sfmc_import.states import StartNow
+
+_WAITING = "Redis lost its last writes; waiting until earlier starts would show"
+_UNKNOWN_RUN = "Redis lost its last writes, and a run exists that the ledger does not know"
+
+DATED_RUNS = 20
+"""So many of the newest runs are asked for their dates: those of the last seconds are among them."""
+
+
+def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) -> Refusal | Ambiguous | None:
+    """Say why nothing may be sent now; None when a start is safe.
+
+    When an unknown run exists, the intent is recorded as it was before that run, so that reconciling finds it.
+    """
+    if decision.loss_age is None:
+        return None
+    if decision.loss_age < deps.timing.results_delay:
+        left = deps.timing.results_delay - decision.loss_age
+        return NotApplied("writes_lost", _WAITING, account_wide=True, retry_after=left)
+    unknown = _unknown_runs(decision, runs, deps)
+    if not isinstance(unknown, Collection):
+        return unknown
+    if not unknown:
+        return None
+    known = [run.task_id for run in runs if run.task_id not in unknown]
+    recorded = isinstance(deps.ledger.record_intent(decision.lease, known, window=window), float)
+    return Ambiguous("writes_lost", _UNKNOWN_RUN) if recorded else None
+
+
+def _unknown_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collection[str] | Refusal:
+    """Runs of no request that began after the last write that survived."""
+    unassigned = deps.ledger.unassigned_task_ids(decision.lease.mid, [run.task_id for run in runs])
+    if decision.newest is not None:
+        return {task_id for task_id in unassigned if is_newer(task_id, decision.newest)}
+    going = {run.task_id for run in runs if run.task_id in unassigned and run.status in RUNNING}
+    if decision.loss_since is None:
+        return going
+    ended = sorted(unassigned - going, key=lambda task_id: (len(task_id), task_id))[-DATED_RUNS:]
+    dated = deps.marketing_cloud.runs(decision.lease.mid, ended) if ended else {}
+    if isinstance(dated, Refusal):
+        return dated
+    return going | {task_id for task_id, run in dated.items() if _began_since(run, decision.loss_since - CLOCKS_APART)}
+
+
+def _began_since(run: Run, since: float) -> bool:
+    began = began_at(run.start_date)
+    return began is not None and began >= since

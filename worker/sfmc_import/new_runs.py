@@ -1,0 +1,56 @@
+"""Finds the run of a start among those that are new: runs that began before it are those of others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.ports import Deps
+from sfmc_import.run_dates import is_older, seems_older
+from sfmc_import.runs import ManyMatches, NoMatch, OneMatch, Run, is_newer, match_runs
+from sfmc_import.states import Intent, Reconcile
+
+DATED_RUNS = 200
+"""So many of the newest runs are asked for their dates; what is left of more stays doubtful."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRuns:
+    """Runs of no request that an intent did not know; the `doubtful` ones seem to have begun before it."""
+
+    ours: frozenset[str]
+    doubtful: frozenset[str] = frozenset()
+
+    def match(self, *, is_last: bool) -> OneMatch | ManyMatches | NoMatch:
+        """Decide which is that of the start; a doubtful one is never taken, and leaves the start unknown at last."""
+        if is_last and self.doubtful and not self.ours:
+            return ManyMatches(tuple(sorted(self.doubtful)))
+        return match_runs(self.ours, is_last=is_last)
+
+
+def find(runs: Sequence[Run], intent: Intent | Reconcile, mid: str, deps: Deps) -> NewRuns | NotApplied:
+    """Sort out the new ones of these runs; asks for their dates where the intent did not list what existed."""
+    new = frozenset(run.task_id for run in runs if _is_new(run, intent))
+    unassigned = frozenset(deps.ledger.unassigned_task_ids(mid, new))
+    if intent.above is None or intent.intended_at is None or not unassigned:
+        return NewRuns(unassigned)
+    return _by_date(unassigned, intent.intended_at, mid, deps)
+
+
+def _is_new(run: Run, intent: Intent | Reconcile) -> bool:
+    if intent.above is not None and not is_newer(run.task_id, intent.above):
+        return False
+    return run.task_id not in intent.known
+
+
+def _by_date(new: frozenset[str], moment: float, mid: str, deps: Deps) -> NewRuns | NotApplied:
+    asked = sorted(new, key=lambda task_id: (len(task_id), task_id))[-DATED_RUNS:]
+    dated = deps.marketing_cloud.runs(mid, asked)
+    if isinstance(dated, Rejected):
+        return NewRuns(new)
+    if isinstance(dated, NotApplied):
+        return dated
+    dates = {task_id: run.start_date for task_id, run in dated.items()}
+    doubtful = {task_id for task_id in asked if seems_older(dates.get(task_id), moment)}
+    older = {task_id for task_id in doubtful if is_older(dates.get(task_id), moment)}
+    rest = new.difference(asked)
+    return NewRuns(new - doubtful - rest, rest | (doubtful - older))

@@ -1,0 +1,89 @@
+"""What notifications keep in Redis beside their groups: the outages that were announced, and what was set aside."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.events.asking import ASIDE_MS, aside_of
+from sfmc_import.events.typed import ImportEvent, typed
+from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.notification_keys import OUTAGES
+from sfmc_import.notifications.outages import Outage, read_outages
+from sfmc_import.redis_address import RedisAddress
+from sfmc_import.redis_errors import trouble
+
+GROUP = "notify:"
+
+
+def group_of(name: str) -> str:
+    """Give the consumer group of a notification."""
+    return f"{GROUP}{name}"
+
+
+class NotifierMemory:
+    """Implements OutageMemory, and reads what was set aside; raises ServiceUnavailableError."""
+
+    def __init__(self, client: Redis, address: RedisAddress, prefix: str, name: str) -> None:
+        self._client: Any = client
+        self._address = address
+        keys = Keys(prefix)
+        self._outages = keys.name_of(OUTAGES, group_of(name))
+        self._stream, self._group = keys.stream, group_of(name)
+        self._aside = aside_of(keys.stream, self._group)
+
+    def read(self) -> dict[str, Outage]:
+        """Give the outages that were announced and are not over."""
+        with self._errors():
+            return read_outages(self._client.hgetall(self._outages))
+
+    def note(self, outage: Outage) -> None:
+        """Remember one."""
+        with self._errors():
+            self._client.hset(self._outages, outage.mid, outage.as_text())
+            self._client.pexpire(self._outages, ASIDE_MS)
+
+    def forget(self, outage: Outage) -> None:
+        """Forget one."""
+        with self._errors():
+            self._client.hdel(self._outages, outage.mid)
+
+    def aside(self) -> list[tuple[str, ImportEvent, str]]:
+        """Give what was set aside, oldest first: its place, the event, and why."""
+        with self._errors():
+            entries = self._client.xrange(self._aside)
+        reasons = {name: fields.get(b"reason", b"").decode("utf-8", "replace") for name, fields in entries}
+        return [(each.position, each, reasons[each.position.encode()]) for each in typed(entries)]
+
+    def count_aside(self) -> int:
+        """Count what was set aside."""
+        with self._errors():
+            return int(self._client.xlen(self._aside))
+
+    def remove_aside(self, place: str) -> None:
+        """Take one out of what was set aside."""
+        with self._errors():
+            self._client.xdel(self._aside, place)
+
+    def seen_ago(self) -> float | None:
+        """Give the seconds since a notifier asked for events; None if none ever did."""
+        with self._errors():
+            try:
+                consumers = self._client.xinfo_consumers(self._stream, self._group)
+            except ResponseError as error:
+                if "NOGROUP" in str(error) or "no such key" in str(error):
+                    return None
+                raise
+        idle = [each["idle"] for each in consumers]
+        return min(idle) / 1000 if idle else None
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except RedisError as error:
+            wrong = trouble(error, self._address, "SFMC_REDIS_URL")
+            raise ServiceUnavailableError(wrong.text, wrong.fix) from error

@@ -1,0 +1,97 @@
+"""Says whether a message of a Celery client has the shape that Celery takes for granted; drops what only describes it.
+
+Any program may write one. Over odd fields Celery fails in the thread of a task, where nothing sees it: the message
+would keep a place of the worker for ever.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+_FIELDS: Mapping[str, type] = {
+    "shadow": str,
+    "retries": int,
+    "group": str,
+    "group_index": int,
+    "root_id": str,
+    "parent_id": str,
+    "stamps": dict,
+    "stamped_headers": list,
+    "replaced_task_nesting": int,
+    "ignore_result": bool,
+    "argsrepr": str,
+    "kwargsrepr": str,
+    "origin": str,
+}
+"""Headers that say how a task is shown or grouped, and their types; none of them says what is asked for."""
+
+_SIGNATURE: Mapping[str, type] = {"task": str, "args": list, "kwargs": dict, "options": dict}
+
+
+def leave_out_odd_fields(headers: Any) -> None:
+    """Take out of the headers of a message what has another type than Celery writes."""
+    if not isinstance(headers, dict):
+        return
+    for name, kind in _FIELDS.items():
+        if not isinstance(headers.get(name), kind | None):
+            del headers[name]
+    stamps = headers.get("stamps") or {}
+    if not all(isinstance(name, str) and name in stamps for name in headers.get("stamped_headers") or ()):
+        del headers["stamped_headers"]
+
+
+def wrong_arguments(tasks: Any, message: Any) -> str | None:
+    """Say why the arguments of a message (of either protocol of Celery) do not fit its task; None if they do.
+
+    A body that cannot be read, and a task that is unknown, are Celery's to report. Raises TypeError for an encoding
+    that is no text: the thread of the task would fail over it unseen, and keep its place for ever.
+    """
+    if not isinstance(message.content_encoding, str | None):
+        raise TypeError("the content encoding is no text")
+    try:
+        body = message.payload
+    except Exception:  # noqa: BLE001 - Celery decodes it again and reports through the hooks above
+        return None
+    named = message.headers.get("task")
+    old = isinstance(body, dict) and ("args" in body or not named)
+    task = tasks.get(named or (body.get("task") if old else None))
+    if task is None:
+        return None
+    return _misfit_of_first_protocol(task, body) if old else _misfit(task, body)
+
+
+def _misfit(task: Any, body: Any) -> str | None:
+    shapes = [type(part) for part in body] if isinstance(body, list) else []
+    if shapes[:2] != [list, dict] or len(shapes) != 3 or shapes[2] not in {dict, type(None)}:
+        return "the body is not [arguments, keyword arguments, options]"
+    return _no_call(task, body[0], body[1]) or _odd_callbacks(body[2] or {})
+
+
+def _misfit_of_first_protocol(task: Any, body: Mapping[str, Any]) -> str | None:
+    args, kwargs = body.get("args", []), body.get("kwargs", {})
+    if not isinstance(args, list) or not isinstance(kwargs, dict):
+        return "args is no list, or kwargs is no object"
+    return _no_call(task, args, kwargs) or _odd_callbacks(body)
+
+
+def _odd_callbacks(named: Mapping[str, Any]) -> str | None:
+    """Say which of the tasks that a message wants sent after its own are none: Celery fails over them too late."""
+    for name in ("callbacks", "errbacks", "chain"):
+        wanted = named.get(name) or []
+        if not isinstance(wanted, list) or not all(map(_is_signature, wanted)):
+            return f"{name} is no list of tasks with their arguments"
+    chord = named.get("chord")
+    return "chord is no task with its arguments" if chord and not _is_signature(chord) else None
+
+
+def _is_signature(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name, kind in _SIGNATURE.items())
+
+
+def _no_call(task: Any, args: list[Any], kwargs: dict[str, Any]) -> str | None:
+    """Say why a task cannot be called with these arguments; one without `typing` says it itself."""
+    header = getattr(task, "__header__", None) if task.typing else None
+    try:
+        _ = header and header(*args, **kwargs)
+    except TypeError as problem:
+        return str(problem)
+    return None
