@@ -220,3 +220,15 @@ def test_many_pauses_do_not_push_the_failures_from_the_overview_and_the_widest_c
     assert places == sorted(places)
     assert "29 more pauses" in page
     assert person.see("/pauses").text.count("is paused</strong>") == 32
+
+
+@pytest.mark.parametrize("path", ["/", "/definitions"])
+def test_the_line_of_a_definition_says_that_it_is_paused(world: World, found: dict[str, str], path: str) -> None:
+    person = world.person("viewer")
+    mark = ">paused</a>"
+    assert person.see(path).text.count(mark) == 1
+
+    actions.resume(world.access, actions.scope_of(MID, "Stock_Levels"), "ann")
+    assert mark not in person.see(path).text
+    actions.pause(world.access, actions.scope_of(MID, None), "ann", "moving")
+    assert person.see(path).text.count(mark) > 3
