@@ -57,7 +57,7 @@ def request_id_of(file_info: FileInfo, target: Routed, event_id: str | None = No
 
 
 def _submission(file_info: FileInfo, target: Routed, event_id: str | None, source: str) -> Submission:
-    own = None if file_info.has_fingerprint else event_id
+    own = own_event(file_info, event_id)
     return {
         "customer_key": target.customer_key,
         "mid": target.mid,
@@ -365,10 +365,10 @@ class Submitter:
         try:
             return self._client.submit(**given)
         except IdTakenError:
-            names = {"request_id": given["request_id"], "customer_key": target.customer_key}
-            log.warning("file_id_taken", file=file_info.name, **names)
+            usual = request_id_of(file_info, target, own_event(file_info, event_id))
+            log.warning("file_id_taken", file=file_info.name, request_id=usual, customer_key=target.customer_key)
             # The same each time: the file is seen again by events that come again, and by scans.
-            given["request_id"] = _second_id(request_id_of(file_info, target, event_id))
+            given["request_id"] = _second_id(usual)
             return self._client.submit(**given)
 
     def _answer(
