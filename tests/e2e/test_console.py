@@ -2,9 +2,11 @@
 
 import json
 import re
+import subprocess
 
 import httpx
 
+from sfmc_server.console.login import COOKIE
 from tests.support.console import Person
 from tests.support.processes import running_system
 from tests.support.waiting import eventually
@@ -38,9 +40,18 @@ def test_an_operator_starts_an_import_at_the_console_and_sees_how_it_ends_and_wh
             assert f"/request?id={request}" in person.see("/").text
             cancelled = person.send(f"/request/cancel?id={request}", {"reason": "not today"})
             assert "not today" in person.see(cancelled.headers["location"]).text
+            ends_although_a_page_is_open(child, client, person)
         log = stack.log_of(child).read_text()
         assert token not in log
         assert "Traceback" not in log
+
+
+def ends_although_a_page_is_open(child: subprocess.Popen[bytes], client: httpx.Client, person: Person) -> None:
+    cookie = {"cookie": f"{COOKIE}={person.cookies[COOKIE]}"}
+    with client.stream("GET", "/console/changes", headers=cookie) as page:
+        assert next(page.iter_lines()) == "retry: 2000"
+        child.terminate()
+        eventually(lambda: child.poll() is not None, 20, "the server ends although a page is open")
 
 
 def start(person: Person, version: str) -> str:

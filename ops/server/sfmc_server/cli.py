@@ -8,7 +8,7 @@ from sfmc_import.errors import extra_needed
 
 @click.command(
     epilog=examples("sfmc-import serve", "sfmc-import serve --host 0.0.0.0 --port 8080"),
-    short_help="Serve the HTTP API, and take what senders post to push sources.",
+    short_help="Serve the console and the HTTP API, and take what senders post to push sources.",
 )
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -20,10 +20,10 @@ from sfmc_import.errors import extra_needed
 )
 @json_option
 def serve(*, host: str, port: int, as_json: bool) -> None:
-    """Serve HTTP until SIGTERM: the API under /v1, and /events/NAME for each source of kind push.
+    """Serve HTTP until SIGTERM: the console at /, the API under /v1, and /events/NAME for each source of kind push.
 
-    The API asks for a token: `sfmc-import tokens add NAME --role ROLE`. /openapi.json describes all paths; /healthz and
-    /readyz say how the server is.
+    Console and API ask for a token: `sfmc-import tokens add NAME --role ROLE`. /openapi.json describes the API;
+    /healthz and /readyz say how the server is.
 
     A POST is answered with 200 only after each of its events is recorded, starts nothing, or is set aside. Put a
     proxy that speaks TLS in front of it where senders are on other machines.

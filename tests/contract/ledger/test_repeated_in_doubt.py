@@ -7,6 +7,7 @@ import pytest
 from sfmc_import.faults import Ambiguous, NotApplied, Rejected
 from sfmc_import.states import AlreadyEnded, Intent, NotYet
 from tests.contract.ledger.scenario import BUSY, HOUR, Scenario, file, request
+from tests.support.ledger_world import START_MS
 
 DENIED = Ambiguous("77777", "what is this", denied=True)
 NO = Rejected("43010", "no")
@@ -147,7 +148,7 @@ def test_an_intent_that_was_withdrawn_without_proof_stays(scenario: Scenario):
     scenario.ledger.retry(lease, BUSY, 1)
     scenario.world.advance(1)
 
-    assert scenario.claim("a").earlier == Intent(known=frozenset({"1"}))
+    assert scenario.claim("a").earlier == Intent(known=frozenset({"1"}), intended_at=START_MS / 1000)
 
 
 BAD_REQUEST = Rejected("http_400", "HTTP 400")
@@ -232,7 +233,7 @@ def test_an_intent_without_a_list_stays_too(scenario: Scenario):
     scenario.ledger.retry(lease, REFUSED_BY_HTTP, 1)
     scenario.world.advance(1)
 
-    assert scenario.claim("a").earlier == Intent(known=frozenset(), above="5")
+    assert scenario.claim("a").earlier == Intent(known=frozenset(), above="5", intended_at=START_MS / 1000)
 
 
 def test_a_doubted_start_ends_as_unknown_without_another_look(scenario: Scenario):
@@ -298,7 +299,7 @@ def test_an_answer_without_proof_counts_also_where_its_mark_was_not_written(scen
     scenario.ledger.retry(lease, REFUSED_BY_HTTP, 1)
     scenario.world.advance(1)
 
-    assert scenario.claim("a").earlier == Intent(known=frozenset({"1"}))
+    assert scenario.claim("a").earlier == Intent(known=frozenset({"1"}), intended_at=START_MS / 1000)
 
 
 @pytest.mark.parametrize("come_to", [repeated, denied_by_http])

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from sfmc_import.operations import actions
 from sfmc_server.console.application import GET
 from tests.support.console import MID, World
 from tests.support.console_data import KEYS, busy, many, past_day
@@ -204,3 +205,30 @@ def test_what_waits_is_shown_behind_hundreds_of_runs_that_are_asked_for_first(wo
     request = world.submit()
 
     assert f"/request?id={request}" in world.person("viewer").see("/").text
+
+
+def test_many_pauses_do_not_push_the_failures_from_the_overview_and_the_widest_comes_first(world: World) -> None:
+    for number in range(30):
+        actions.pause(world.access, actions.scope_of(MID, f"key{number}"), "ann", f"reason {number}")
+    actions.pause(world.access, actions.scope_of(MID, None), "ann", "moving")
+    actions.pause(world.access, "all", "ann", "release night")
+    person = world.person("viewer")
+    page = person.see("/").text
+
+    assert page.count("is paused</strong>") == 3
+    places = [page.index(text) for text in ("Everything is paused", f"Business unit {MID} is paused", "reason ")]
+    assert places == sorted(places)
+    assert "29 more pauses" in page
+    assert person.see("/pauses").text.count("is paused</strong>") == 32
+
+
+@pytest.mark.parametrize("path", ["/", "/definitions"])
+def test_the_line_of_a_definition_says_that_it_is_paused(world: World, found: dict[str, str], path: str) -> None:
+    person = world.person("viewer")
+    mark = ">paused</a>"
+    assert person.see(path).text.count(mark) == 1
+
+    actions.resume(world.access, actions.scope_of(MID, "Stock_Levels"), "ann")
+    assert mark not in person.see(path).text
+    actions.pause(world.access, actions.scope_of(MID, None), "ann", "moving")
+    assert person.see(path).text.count(mark) > 3

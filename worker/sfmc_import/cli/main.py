@@ -196,7 +196,7 @@ COMMANDS = {
         "watch": Subcommand(_watch, "Submit a request for each file that arrives in folders."),
         "source": Subcommand(_source, "Run sources of the policy file by name."),
         "sources": Subcommand(_sources, "Run all sources of the policy file."),
-        "serve": Subcommand(_serve, "Serve the HTTP API, and take what senders post."),
+        "serve": Subcommand(_serve, "Serve console and HTTP API; take what senders post."),
         "notify": Subcommand(_notify, "Tell people and programs what happened."),
     },
     "Requests": {

@@ -1,15 +1,17 @@
 """The pages that show something: overview, requests, definitions, files without a definition, dead letters."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sfmc_transport.dead_letters as letters
 from sfmc_import.operations import actions, listing, requests
+from sfmc_import.operations.activity import DefinitionDay
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.overview import overview as read_overview
 from sfmc_import.operations.unmatched import LOOKED_AT
 from sfmc_import.operations.views import PauseView, RequestView, time_of
+from sfmc_import.request import fold_key
 from sfmc_import.states import TERMINAL, UNFINISHED
 from sfmc_server.console.acting import offered
 from sfmc_server.console.asking import Ask, Moved, Shown
@@ -26,6 +28,8 @@ LINES = 40
 
 PAGE = 50
 
+_WIDTHS = ("all", "mid", "key")
+
 
 def overview(ask: Ask) -> Shown:
     """Show the whole: what needs a person first."""
@@ -37,6 +41,8 @@ def overview(ask: Ask) -> Shown:
     waits = [(word, tone, [hour.quantile(share) for hour in day.hours]) for word, tone, share in shares]
     values = {"found": found, "day": day, "lines": lines, "is_counted": ask.feed.is_whole, "offered": offered}
     values["why_failed"] = activity.why_failed
+    values["is_paused"] = _judge_of(found.paused)
+    values["paused"] = sorted(found.paused, key=lambda pause: _WIDTHS.index(pause.scope.partition(":")[0]))
     values["waits"] = waits
     return Shown("overview.html", values)
 
@@ -64,6 +70,16 @@ def request(ask: Ask) -> Shown:
     parts = [(f"{each.between}: {age(each.seconds)}", each.tone, each.seconds) for each in life if each.seconds]
     values = {"view": view, "life": life, "now": now, "parts_of_life": parts, "facts": _facts(view), "offered": offered}
     return Shown("request.html", values | {"paused": _pauses_of(ask, view)})
+
+
+def _judge_of(pauses: Sequence[PauseView]) -> Callable[[DefinitionDay], bool]:
+    """Give what tells of a definition whether it, its business unit or everything is paused."""
+    scopes = {fold_key(each.scope) for each in pauses}
+
+    def is_paused(line: DefinitionDay) -> bool:
+        return not scopes.isdisjoint({"all", f"mid:{line.mid}", fold_key(f"key:{line.mid}:{line.customer_key}")})
+
+    return is_paused
 
 
 def _pauses_of(ask: Ask, view: RequestView) -> list[PauseView]:
@@ -107,8 +123,8 @@ def definitions(ask: Ask) -> Shown:
         return Shown("definitions_all.html", {"items": page.items, "next": page.next, "now": now})
     seconds = now.timestamp()
     day, lines = ask.feed.activity.day(seconds), ask.feed.activity.definitions(seconds, 500)
-    paused = {each.scope: each for each in actions.pauses(ask.access)}
-    values = {"day": day, "lines": lines, "now": now, "paused": paused, "is_counted": ask.feed.is_whole}
+    values = {"day": day, "lines": lines, "now": now, "is_counted": ask.feed.is_whole}
+    values["is_paused"] = _judge_of(actions.pauses(ask.access))
     return Shown("definitions.html", values)
 
 
