@@ -71,8 +71,13 @@ def _submission(file_info: FileInfo, target: Routed, event_id: str | None, sourc
 
 
 def submitted_as(file_info: FileInfo, target: Routed) -> FileInfo:
-    """Give the file as its request has it: under the name that its route gives it at a target."""
-    return file_info if target.deliver is None else replace(file_info, name=target.deliver.name)
+    """Give the file as its request has it: under the name that its route gives it at a target.
+
+    It stays the file that arrived: fingerprint and request id are of its name at arrival.
+    """
+    if target.deliver is None or target.deliver.name == file_info.name:
+        return file_info
+    return replace(file_info, name=target.deliver.name, arrived_as=file_info.arrived_as or file_info.name)
 
 
 def _second_id(request_id: str) -> str:
@@ -203,21 +208,14 @@ class Submitter:
 
     def _is_on_its_way(self, file_info: FileInfo, target: Routed, own: str | None) -> bool:
         """Tell whether a target has taken up the file: then its preflight was carried out."""
-        request_id = request_id_of(submitted_as(file_info, target), target, own)
+        request_id = request_id_of(file_info, target, own)
         return any(place.knows(request_id) for place in tuple(self._rules.targets.values()))
 
     def _known(
         self, file_info: FileInfo, target: Routed, source: str, own: str | None
     ) -> SubmitResult | Refused | Literal["new"] | None:
-        """Give the request that a file has already, in whatever state, under its name at the target or at arrival.
-
-        None: Redis does not say it now.
-        """
-        for file in dict.fromkeys((submitted_as(file_info, target), file_info)):
-            found = self._ledger.call(lambda file=file: self._find(file, target, source, own))  # type: ignore[misc]
-            if found != "new":
-                return found
-        return "new"
+        """Give the request that a file has already, in whatever state; None while Redis does not say it."""
+        return self._ledger.call(lambda: self._find(file_info, target, source, own))
 
     def _find(
         self, file_info: FileInfo, target: Routed, source: str, own: str | None
@@ -272,7 +270,7 @@ class Submitter:
         assert target.deliver is not None
         sent = submitted_as(file_info, target)
         return Job(
-            request_id=request_id_of(sent, target, own),
+            request_id=request_id_of(file_info, target, own),
             fingerprint=file_info.fingerprint,
             name=target.deliver.name,
             place=place,

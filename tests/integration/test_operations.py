@@ -42,6 +42,18 @@ def test_the_life_of_an_unfinished_request_is_read_without_the_stream_after_it(a
     access.client.xtrim(access.keys.stream, maxlen=0)
 
 
+def test_a_file_is_found_by_its_name_at_the_target_and_by_that_at_arrival(access: ReadAccess) -> None:
+    file = {"location": "/in", "name": "orders.csv", "version": "1", "arrived_as": "o_1.csv"}
+    with Client.from_settings(access.settings) as client:
+        request = client.submit(customer_key="a", file=file).request_id
+    for name in ("orders.csv", "o_1.csv"):
+        [found] = requests.find(access, name, MID)
+        assert (found.request_id, found.file and (found.file.name, found.file.arrived_as)) == (
+            request,
+            ("orders.csv", "o_1.csv"),
+        )
+
+
 def cancelled(access: ReadAccess, *names: str) -> list[str]:
     ids = submitted(access, *names)
     for each in ids:

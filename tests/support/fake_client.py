@@ -50,7 +50,10 @@ class FakeClient:
         request_id = submission["request_id"]
         if request_id in self.rejected:
             return "rejected"
-        return "completed" if request_id in self.requests else None
+        known = self.requests.get(request_id)
+        if known is not None and known.content != _read(submission).content:
+            raise IdTakenError(request_id)
+        return None if known is None else "completed"
 
     def submit_many(self, submissions: Sequence[Submission]) -> list[SubmitResult | NotTaken]:
         return [self._submitted(each) for each in submissions]
@@ -105,3 +108,9 @@ class FakeClient:
         self.calls += 1
         if self.ledger_is_down:
             raise ServiceUnavailableError("Redis at 127.0.0.1:6379 does not answer")
+
+
+def _read(submission: Any) -> StartRequest:
+    request_id, given = submission["request_id"], {name: value for name, value in submission.items() if value}
+    given = {name: value for name, value in given.items() if name not in ("request_id", "priority")}
+    return read_request(request_id, submission["mid"], given)

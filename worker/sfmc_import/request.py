@@ -74,6 +74,7 @@ class FileInfo:
     Without size, time stamp and version the file is known by name alone: see `has_fingerprint`.
     `content_hash` is what `file_content` gives, where the producer read the file: a file that is replaced by one of
     the same size and time has the same fingerprint, but another hash.
+    `arrived_as` is the name at arrival, where `name` is the one that a delivery gave it; the identity has that name.
     """
 
     location: str
@@ -82,6 +83,7 @@ class FileInfo:
     modified_ns: int | None = None
     version: str | None = None
     content_hash: str | None = None
+    arrived_as: str | None = None
 
     @property
     def has_fingerprint(self) -> bool:
@@ -91,13 +93,14 @@ class FileInfo:
     @property
     def fingerprint(self) -> str:
         """32 hex digits that are equal for the same content at the same place."""
-        parts = (self.location, self.name, self.size, self.modified_ns, self.version)
+        parts = (self.location, self.arrived_as or self.name, self.size, self.modified_ns, self.version)
         return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32]
 
     @property
-    def fields(self) -> tuple[object, ...]:
-        """All fields, in order. Not by `astuple`, which copies each: that is a tenth of what a request costs."""
-        return tuple(getattr(self, name) for name in self.__slots__)
+    def identity(self) -> tuple[object, ...]:
+        """All fields by which two files differ, as it arrived: the name that a delivery gave it makes no other file."""
+        name = self.arrived_as or self.name
+        return self.location, name, self.size, self.modified_ns, self.version, self.content_hash
 
     @property
     def known(self) -> dict[str, Any]:
@@ -261,11 +264,12 @@ def _read_fields(
 def _digest(read: Mapping[str, Any]) -> str:
     """Sum up what decides what is started and when; its source, reason and reply_to make no other.
 
-    Each field of the file counts: one that is replaced by one of the same size and time has the same fingerprint.
+    Each field of the file as it arrived counts: one that is replaced by one of the same size and time has the same
+    fingerprint.
     """
     file: FileInfo | None = read["file"]
-    fields = None if file is None else file.fields
-    what = (read["mid"], read["customer_key"], read["object_id"], fields, read["event_id"], read["force"])
+    identity = None if file is None else file.identity
+    what = (read["mid"], read["customer_key"], read["object_id"], identity, read["event_id"], read["force"])
     parts = (*what, read["not_before"], read["expires"])
     return hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
@@ -284,8 +288,8 @@ FIELDS = (
 )
 """The arguments of `imports.start`, in the order in which a message may give them by position."""
 
-_FILE_FIELDS = {"location", "name", "size", "modified_ns", "version", "content_hash"}
-_FILE_TEXTS = ("version", "content_hash")
+_FILE_FIELDS = {"location", "name", "size", "modified_ns", "version", "content_hash", "arrived_as"}
+_FILE_TEXTS = ("version", "content_hash", "arrived_as")
 
 
 def _read_id(value: object, problems: list[str]) -> str:
@@ -428,7 +432,7 @@ def _read_file(value: object, problems: list[str]) -> FileInfo | None:
         return FileInfo(location=location, name=name or value)
     if isinstance(value, Mapping):
         return _read_file_info(value, problems)
-    fields = "location, name, size, modified_ns, version, content_hash"
+    fields = "location, name, size, modified_ns, version, content_hash, arrived_as"
     problems.append(f"file must be a path or an object with {fields}; it is {_what_is(value)}")
     return None
 
@@ -440,6 +444,7 @@ def _is_sound(file: FileInfo) -> bool:
         and (file.location == "" or _is_text(file.location))
         and (file.version is None or _is_text(file.version))
         and (file.content_hash is None or _is_text(file.content_hash))
+        and (file.arrived_as is None or _is_text(file.arrived_as))
         and _is_number_within(file.size, 0, MAX_COUNT)
         and _is_number_within(file.modified_ns, -MAX_TIME_NS, MAX_TIME_NS)
     )
@@ -457,7 +462,7 @@ def _read_file_info(value: Mapping[str, Any], problems: list[str]) -> FileInfo |
         problems.append("file.modified_ns must be a whole number of nanoseconds, below 0 before 1970")
     location, texts = value.get("location", ""), [value.get(each) for each in _FILE_TEXTS]
     if not (location == "" or _is_text(location)) or not all(each is None or _is_text(each) for each in texts):
-        names = "file.location, file.version and file.content_hash"
+        names = "file.location, file.version, file.content_hash and file.arrived_as"
         problems.append(f"{names} must be texts of up to {MAX_TEXT_LENGTH} characters")
         return None
     return FileInfo(**{each: value[each] for each in _FILE_FIELDS if each in value} | {"location": location})

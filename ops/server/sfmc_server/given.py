@@ -22,6 +22,7 @@ class FileGiven(Given):
     modified_ns: int | None = Field(None, ge=-(2**62), le=2**62)
     version: str | None = Field(None, min_length=1, max_length=1024)
     content_hash: str | None = Field(None, min_length=1, max_length=1024)
+    arrived_as: str | None = Field(None, min_length=1, max_length=1024)
 
 
 class RequestGiven(Given):

@@ -120,17 +120,14 @@ class Explaining:
         definition = self.definitions(routing.mid, routing.customer_key)
         event_id = own_event(arrival.file, arrival.event_id)
         known = definition if isinstance(definition, Definition) else None
-        # What is rejected before its delivery has a request under the name at arrival.
-        for file in dict.fromkeys((arrival.file, submitted_as(arrival.file, routing))):
-            # The request is named by the key as it was found; the ledger has that of Marketing Cloud.
-            request_id = request_id_of(file, routing, event_id)
-            decision = self._decide(file, routing, definition, request_id, event_id)
-            if decision.reason == "same_request":
-                break
+        # The request is named by the key as it was found; the ledger has that of Marketing Cloud.
+        request_id = request_id_of(arrival.file, routing, event_id)
+        # FileSpec selects the name at the target.
+        sent = submitted_as(arrival.file, routing)
         return Explained(
             file=arrival.file,
             rules=rules,
-            decision=decision,
+            decision=self._decide(sent, routing, definition, request_id, event_id),
             request_id=request_id,
             target=routing,
             definition=known,

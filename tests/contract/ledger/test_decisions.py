@@ -243,3 +243,26 @@ def test_a_finished_request_stays_finished_when_its_message_comes_again(scenario
     assert decision.state == state
     assert scenario.names("a") == before
     assert scenario.due_in("a") is None
+
+
+def test_two_files_with_one_name_at_a_target_are_no_duplicates(scenario: Scenario):
+    first = FileInfo(location="/in", name="orders.csv", size=4, version="v", arrived_as="o_1.csv")
+    scenario.accept(request("a", first))
+    scenario.start("a")
+    scenario.ends("a")
+    scenario.accept(request("b", dataclasses.replace(first, arrived_as="o_2.csv")))
+    found = scenario.claim("b")
+
+    assert isinstance(found, StartNow)
+    assert found.file_name == "orders.csv"
+
+
+def test_a_file_is_a_duplicate_of_itself_under_another_name_at_a_target(scenario: Scenario):
+    first = FileInfo(location="/in", name="o_1.csv", size=4, version="v")
+    scenario.accept(request("a", first))
+    scenario.start("a")
+    scenario.ends("a")
+    scenario.accept(request("b", dataclasses.replace(first, name="orders.csv", arrived_as="o_1.csv")))
+    scenario.claim("b")
+
+    assert (scenario.names("b")[-1], scenario.last("b")["why"]) == ("duplicate", "file")

@@ -51,6 +51,7 @@ arrivals = st.builds(
     modified_ns=times,
     version=st.none() | texts,
     content_hash=st.none() | texts,
+    arrived_as=st.none() | texts,
 )
 
 
@@ -114,7 +115,7 @@ def test_a_file_may_be_a_plain_path(path, location, name):
         ({"force": 1}, "force must be true or false; it is a number"),
         ({"force": "true"}, "force must be true or false; it is a text"),
         ({"object_id": 5}, "with 4 dashes; it is a number"),
-        ({"file": 3}, "content_hash; it is a number"),
+        ({"file": 3}, "content_hash, arrived_as; it is a number"),
         ({"file": ""}, "file must be"),
         ({"file": SURROGATE}, "file must be"),
         ({"file": {}}, "file.name must be a text of 1 to 1024 characters; it is missing"),
@@ -125,10 +126,15 @@ def test_a_file_may_be_a_plain_path(path, location, name):
         ({"file": {"name": "a", "size": 1.5}}, "file.size must be"),
         ({"file": {"name": "a", "size": 2**63}}, "file.size must be"),
         ({"file": {"name": "a", "modified_ns": "1"}}, "file.modified_ns must be"),
-        ({"file": {"name": "a", "location": 3}}, "file.location, file.version and"),
-        ({"file": {"name": "a", "location": SURROGATE}}, "file.location, file.version and"),
-        ({"file": {"name": "a", "version": 3}}, "file.location, file.version and"),
-        ({"file": {"name": "a", "version": "x" * (MAX_TEXT_LENGTH + 1)}}, "file.location, file.version and"),
+        ({"file": {"name": "a", "location": 3}}, "file.location, file.version, file.content_hash and"),
+        ({"file": {"name": "a", "location": SURROGATE}}, "file.location, file.version, file.content_hash and"),
+        ({"file": {"name": "a", "version": 3}}, "file.location, file.version, file.content_hash and"),
+        ({"file": {"name": "a", "arrived_as": ""}}, "file.arrived_as must be texts"),
+        ({"file": FileInfo(location="", name="a", arrived_as=SURROGATE)}, "file.arrived_as must be texts"),
+        (
+            {"file": {"name": "a", "version": "x" * (MAX_TEXT_LENGTH + 1)}},
+            "file.location, file.version, file.content_hash and",
+        ),
         ({"force": True}, "force needs a reason"),
         ({"force": True, "reason": "  "}, "force needs a reason"),
     ],
@@ -226,6 +232,7 @@ def test_files_that_differ_in_one_field_make_other_requests():
         {"modified_ns": 8},
         {"location": "/in\0a", "name": "csv"},
         {"location": "/in", "name": "a\0csv"},
+        {"arrived_as": "b.csv"},
     ]
 
     found = [read(file=first | other).content for other in ({}, *others)]
@@ -357,3 +364,11 @@ def test_the_headers_of_a_message_show_arguments_up_to_a_length():
     headers = celery_headers(StartRequest(request_id="r1", customer_key="k" * 5000, mid=MID))
 
     assert len(headers["kwargsrepr"]) == 1024
+
+
+def test_a_file_is_asked_for_by_its_name_at_arrival_whatever_a_delivery_calls_it():
+    arrived = {"location": "/in", "name": "o_1.csv", "size": 4, "modified_ns": 7}
+    sent = [arrived | {"name": name, "arrived_as": "o_1.csv"} for name in ("orders.csv", "new.csv")]
+    found = [read(file=each) for each in (arrived, *sent)]
+
+    assert len({each.content for each in found}) == len({each.file and each.file.fingerprint for each in found}) == 1

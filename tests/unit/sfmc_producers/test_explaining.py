@@ -216,7 +216,8 @@ def test_a_file_is_judged_under_the_name_that_it_has_at_the_target(client, route
     assert found.decision.text == "start"
     sent = replace(found.file, name=spec)
     assert found.target is not None
-    assert found.request_id == request_id_of(sent, found.target)
+    assert found.request_id == request_id_of(found.file, found.target) != request_id_of(sent, found.target)
+    assert (found.as_dict()["file"]["name"], found.as_dict()["file"]["fingerprint"]) == (name, found.file.fingerprint)
     said: Any = would_submit(Explainer(found))(Arrival(file=found.file))  # type: ignore[arg-type]
     assert said.request_id == found.request_id
 
@@ -224,9 +225,11 @@ def test_a_file_is_judged_under_the_name_that_it_has_at_the_target(client, route
 def test_a_file_that_was_rejected_before_its_delivery_is_a_duplicate_of_its_own_request(client) -> None:
     route = Route(pattern="*.gz", customer_key="contacts", deliver="ftp", unpack=("gz",))
 
-    def standing(_mid: str, _key: str, file: FileInfo, *_: object) -> Standing:
-        own = {"request_id": "r", "state": "rejected"} if file.name.endswith(".gz") else None
-        return Standing(own=own)
+    def standing(_mid: str, _key: str, file: FileInfo, request_id: str, *_: object) -> Standing:
+        asked.append((file.name, file.fingerprint, request_id))
+        return Standing(own={"request_id": "r", "state": "rejected"})
 
+    asked: list[tuple[str, str, str]] = []
     found = explain(client, "a.csv.gz", answer=Definition(customer_key="contacts"), own_route=route, asked=standing)
     assert found.decision.text == "duplicate of request r (rejected): its own request"
+    assert asked == [("a.csv", found.file.fingerprint, found.request_id)]

@@ -19,9 +19,9 @@ from tests.unit.sfmc_producers.test_unusable_content import FILE, World
 GOOD = gzip.compress(b"id\n1\n")
 
 
-def restarted(world: World, outcome: Callable[[Job[Any]], Any]) -> World:
+def restarted(world: World, outcome: Callable[[Job[Any]], Any], deliver_as: str | None = None) -> World:
     """The next process, with the same ledger."""
-    other = World(outcome)
+    other = World(outcome, deliver_as)
     other.submitter = Submitter(world.client, other.submitter._rules, lambda: 0.0, other.submitter._now)  # type: ignore[arg-type]
     other.client = world.client
     return other
@@ -71,3 +71,31 @@ def test_while_redis_does_not_say_whether_a_file_is_known_nothing_is_done() -> N
     world.client.ledger_is_down = True
     assert world.submit(GOOD) is None
     assert (world.opened, world.target.jobs) == (0, [])
+
+
+def test_two_files_that_get_one_name_at_the_target_are_both_delivered_and_submitted() -> None:
+    world = World(lambda job: job.submit(), deliver_as="orders.csv")
+    names = ("o_a.csv.gz", "o_b.csv.gz")
+    given = [world.submit(GOOD, replace(FILE, name=name)) for name in names]
+
+    assert [each.is_new for each in given] == [True, True]
+    assert {job.name for job in world.target.jobs} == {"orders.csv"}
+    assert len({job.fingerprint for job in world.target.jobs}) == 2
+    files = [each.file for each in world.client.requests.values() if each.file]
+    assert [(each.name, each.arrived_as) for each in files] == [("orders.csv", name) for name in names]
+
+
+def test_a_file_that_is_rejected_makes_no_other_of_the_same_name_at_the_target_known() -> None:
+    world = World(lambda job: job.submit(), deliver_as="orders.csv")
+
+    assert isinstance(world.submit(gzip.compress(b"id\nx\n"), replace(FILE, name="o_a.csv.gz")), Refused)
+    assert world.submit(GOOD, replace(FILE, name="o_b.csv.gz")).is_new
+
+
+def test_a_file_is_known_also_when_its_route_gives_it_another_name_now() -> None:
+    first = World(lambda job: job.submit())
+    given = first.submit(GOOD)
+    second = restarted(first, lambda job: job.submit(), deliver_as="orders.csv")
+
+    assert second.submit(GOOD) == SubmitResult(request_id=given.request_id, is_new=False)
+    assert (second.opened, second.target.jobs) == (0, [])

@@ -2,17 +2,18 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sfmc_import.client import file_at
 from sfmc_import.request import FileInfo
-from sfmc_import.routing import Routed
+from sfmc_import.routing import Deliver, Routed
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.folder import FolderOptions, FolderSource
 from sfmc_producers.sources.stream import parse
-from sfmc_producers.submitter import own_event, request_id_of
+from sfmc_producers.submitter import own_event, request_id_of, submitted_as
 from tests.support.watched_folder import Watched
 
 PAGE = Path(__file__).parents[3] / "ops" / "docs" / "adr" / "0015-one-identity-of-a-file.md"
@@ -79,3 +80,31 @@ def test_an_event_of_a_stream_that_comes_again_is_one_request(file: dict) -> Non
 
     assert len({request_id_of(each.file, TARGET, own_event(each.file, each.event_id)) for each in found}) == 1
     assert len(found) == 3
+
+
+DELIVERED = replace(TARGET, deliver=Deliver(target="ftp", name="orders.csv"))
+
+
+def test_two_files_that_get_one_name_at_their_target_stay_two() -> None:
+    files = [FileInfo(location="/in", name=name, size=9, modified_ns=17 * 10**18) for name in ("o_a.csv", "o_b.csv")]
+    sent = [submitted_as(each, DELIVERED) for each in files]
+
+    assert {each.name for each in sent} == {"orders.csv"}
+    assert len({each.fingerprint for each in sent}) == len({request_id_of(each, DELIVERED) for each in sent}) == 2
+
+
+def test_a_file_stays_what_it_is_under_its_name_at_the_target() -> None:
+    file = FileInfo(location="/in", name="o_a.csv", size=9, version="v")
+    sent = submitted_as(file, DELIVERED)
+
+    assert (sent.name, sent.arrived_as) == ("orders.csv", "o_a.csv")
+    assert (sent.fingerprint, sent.identity) == (file.fingerprint, file.identity)
+    assert request_id_of(sent, DELIVERED) == request_id_of(file, DELIVERED) == request_id_of(file, TARGET)
+    assert submitted_as(sent, replace(TARGET, deliver=Deliver(target="ftp", name="new.csv"))).arrived_as == "o_a.csv"
+
+
+def test_a_file_that_keeps_its_name_says_it_once() -> None:
+    file = FileInfo(location="/in", name="orders.csv", size=9, version="v")
+
+    assert submitted_as(file, DELIVERED) is file
+    assert submitted_as(file, TARGET) is file

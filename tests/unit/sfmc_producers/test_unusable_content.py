@@ -53,8 +53,9 @@ class FakeTarget:
 
 
 class World:
-    def __init__(self, outcome: Callable[[Job[Any]], Any]) -> None:
-        route = Route(pattern="*", customer_key="k", deliver="ftp", unpack=("gz",), preflight=Preflight())
+    def __init__(self, outcome: Callable[[Job[Any]], Any], deliver_as: str | None = None) -> None:
+        looked = Route(pattern="*", customer_key="k", deliver="ftp", unpack=("gz",), preflight=Preflight())
+        route = replace(looked, deliver_as=deliver_as)
         self.client = FakeClient(descriptions={"k": NUMBERS}, routes=[route])
         self.target = FakeTarget(outcome)
         targets: Any = {"ftp": self.target}

@@ -13,6 +13,8 @@ def request_lines(request: RequestView, now: float) -> Iterator[Line]:
     yield f"  state    {request.state}{_since(request.since, now)}"
     if request.file is not None:
         yield f"  file     {request.file.name}"
+        if request.file.arrived_as is not None:
+            yield f"  arrived  {request.file.arrived_as}"
     if request.task_id:
         yield f"  task     {request.task_id} {request.import_status or ''}".rstrip()
     yield from waiting_lines(request, now)

@@ -101,4 +101,5 @@ def _file(fields: object) -> FileInfo | None:
         modified_ns=int(modified) if modified.removeprefix("-").isdecimal() else None,
         version=_text(fields.get("version")),
         content_hash=_text(fields.get("content_hash")),
+        arrived_as=_text(fields.get("arrived_as")),
     )

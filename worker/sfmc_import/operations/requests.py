@@ -45,9 +45,9 @@ def find(access: ReadAccess, text: str, mid: str, limit: int = 20) -> list[Reque
 def _ids_by_file(access: ReadAccess, name: str, limit: int) -> list[str]:
     ids: dict[str, None] = {}
     for event in access.stream.backwards(LOOKED_AT):
-        file = event["data"].get("file")
-        if isinstance(file, Mapping) and file.get("name") == name and event["data"].get("request_id"):
-            ids[str(event["data"]["request_id"])] = None
+        file, request_id = event["data"].get("file"), event["data"].get("request_id")
+        if isinstance(file, Mapping) and request_id and name in (file.get("name"), file.get("arrived_as")):
+            ids[str(request_id)] = None
             if len(ids) == limit:
                 break
     return list(ids)

@@ -55,6 +55,7 @@ class FileView(View):
 
     location: str = ""
     name: str
+    arrived_as: str | None = None
     size: int | None = None
     version: str | None = None
     content_hash: str | None = None

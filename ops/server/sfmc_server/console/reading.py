@@ -98,6 +98,7 @@ def _facts(view: RequestView) -> list[tuple[str, Any]]:
         ("ObjectID", view.object_id),
         ("Recorded", moment(view.accepted_at)),
         ("Folder", file and file.location),
+        ("Name at arrival", file and file.arrived_as),
         ("Size", file and file.size is not None and f"{file.size:,} bytes"),
         ("Version of the file", file and file.version),
         ("Modified", file and file.modified_at and moment(file.modified_at)),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sfmc_import.cli.overview import whole_lines
-from sfmc_import.cli.requests_shown import table_lines
+from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.operations.status import StatusView
 from sfmc_import.operations.views import FileView, RequestView, WaitingView
 
@@ -44,3 +44,10 @@ def test_what_ended_badly_stands_before_what_is_due_next() -> None:
 
     assert lines.index("ended badly:") < lines.index("due next:")
     assert "  list them with: sfmc-import dead-letters" in lines
+
+
+def test_a_request_says_how_its_file_was_named_at_arrival_where_a_delivery_gave_it_another_name() -> None:
+    renamed = request("completed", file=FileView(name="orders.csv", arrived_as="o_1.csv"))
+
+    assert list(request_lines(renamed, NOW.timestamp()))[2:4] == ["  file     orders.csv", "  arrived  o_1.csv"]
+    assert not any("arrived" in str(each) for each in request_lines(request("completed"), NOW.timestamp()))
