@@ -16,7 +16,7 @@ from sfmc_import import logs
 from sfmc_import.cli.output import print_json, print_line
 from sfmc_import.cli.progress import with_progress
 from sfmc_import.client import SubmitResult, file_at
-from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.errors import ServiceUnavailableError, noted, require_none
 from sfmc_import.events import facts, next_step
 from sfmc_import.request import BadRequestError, FileInfo, plain_mid, read_request
 from sfmc_import.settings import Settings, load
@@ -182,8 +182,11 @@ def _routing_rules(settings: Settings, follow: WatchFile) -> RoutingRules:
     from sfmc_import.bootstrap import open_definitions  # noqa: PLC0415 - the SOAP library, which `start` does not need
     from sfmc_producers.delivery.opening import open_targets, require_keys  # noqa: PLC0415 - as above
 
-    targets = open_targets(settings, follow)
-    require_keys(settings.routes, targets)
+    problems: list[str] = []
+    targets = open_targets(settings, follow, problems)
+    with noted(problems):
+        require_keys(settings.routes, targets)
+    require_none(problems)
     return RoutingRules(
         definitions=open_definitions(settings),
         routes=settings.routes,

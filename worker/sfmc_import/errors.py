@@ -43,6 +43,21 @@ class SettingsError(SfmcImportError):
         return [f"sfmc-import: {count}", *(f"  {problem}" for problem in self.problems)]
 
 
+@contextmanager
+def noted(problems: list[str]) -> Iterator[None]:
+    """Add what is wrong in the settings to a list, and go on: all of it is said at once."""
+    try:
+        yield
+    except SettingsError as error:
+        problems += error.problems
+
+
+def require_none(problems: Sequence[str]) -> None:
+    """Raise SettingsError with each problem once, if there is any."""
+    if problems:
+        raise SettingsError(list(dict.fromkeys(problems)))
+
+
 class ServiceUnavailableError(SfmcImportError):
     """Redis or Marketing Cloud does not answer now; the text says which and where."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from sfmc_import.errors import MissingExtraError, SettingsError, extra_needed
+from sfmc_import.errors import MissingExtraError, extra_needed, noted, require_none
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.redis_client import connect
 from sfmc_import.routing import Route
@@ -17,8 +17,9 @@ from sfmc_import.settings import Settings
 from sfmc_import.settings.policy_file import TargetTable
 from sfmc_import.settings.problems import field_problems
 from sfmc_producers.delivery.deliveries import Target
+from sfmc_producers.delivery.key_files import read_keys
 from sfmc_producers.delivery.locations import OF_DEFINITION, Described, problems_of
-from sfmc_producers.delivery.progress import Lines, WatchFile
+from sfmc_producers.delivery.progress import WatchFile
 from sfmc_producers.delivery.records import Records
 from sfmc_producers.delivery.targets import TargetOptions
 from sfmc_producers.delivery.unpacking import Decryption
@@ -32,25 +33,27 @@ CLOSE_SECONDS = 5.0
 T = TypeVar("T", bound=TargetOptions)
 
 
-def open_targets(settings: Settings, watch: WatchFile = Lines) -> Mapping[str, Target]:
-    """Read the [[target]] tables; nothing connects. Raises SettingsError, also for a route that delivers nowhere.
+def open_targets(settings: Settings, watch: WatchFile, problems: list[str]) -> Mapping[str, Target]:
+    """Read the [[target]] tables; nothing connects. `watch` follows the files on their way.
 
-    `watch` follows the files on their way.
+    What is wrong goes to `problems`, also a route that delivers nowhere; a target of which that is said can be missing.
     """
-    problems: list[str] = []
+    wrong: list[str] = []
     made: list[Target | None] = []
     if settings.targets:
         require_redis(settings, "a route that delivers")
         records = Records(connect(settings.redis), Keys(settings.prefix), settings.request_ttl)
-        made = [_open(table, settings, records, problems) for table in settings.targets]
+        made = [_open(table, settings, records, wrong) for table in settings.targets]
     found = {each.name: each for each in made if each is not None}
-    if not problems:
-        problems = problems_of(settings.routes, map(_described, found.values()), settings.account_id)
-    if problems:
-        raise SettingsError(problems)
+    if None not in made:
+        wrong += problems_of(settings.routes, map(_described, found.values()), settings.account_id)
+    usable: dict[str, Target] = {}
     for each in found.values():
-        each.watch, each.decrypt = watch, _open_pgp(each.name, settings)
-    return found
+        with noted(wrong):
+            each.watch, each.decrypt = watch, _open_pgp(each.name, settings)
+            usable[each.name] = each
+    problems += wrong
+    return usable
 
 
 def close_targets(targets: Mapping[str, Target], seconds: float = CLOSE_SECONDS) -> None:
@@ -61,17 +64,30 @@ def close_targets(targets: Mapping[str, Target], seconds: float = CLOSE_SECONDS)
 
 
 def require_keys(routes: Iterable[Route], targets: Mapping[str, Target]) -> None:
-    """Raise SettingsError for a route that decrypts without a key, or trusts keys that cannot be read."""
+    """Raise SettingsError for each route that decrypts without a key, and for trusted keys that cannot be read."""
     pgp = [route for route in routes if route.deliver and "pgp" in route.unpack]
     decrypting = {route.deliver for route in pgp if route.deliver}
     missing = [each.name for each in targets.values() if each.decrypt is None and _is_meant(each, decrypting)]
-    if missing:
-        text = "missing; a route unpacks pgp: give the private key, as text (environment or secret file)"
-        raise SettingsError([f"{_variable(name, 'PGP_KEY')}: {text}" for name in sorted(missing)])
+    text = "missing; a route unpacks pgp: give the private key, as text (environment or secret file)"
+    problems = [f"{_variable(name, 'PGP_KEY')}: {text}" for name in sorted(missing)]
     for route in pgp:
         for each in targets.values():
-            if each.decrypt is not None and _is_meant(each, {route.deliver or ""}):
-                each.decrypt.trust(route.verify_with, f"route {route.pattern} verify_with")
+            if _is_meant(each, {route.deliver or ""}):
+                problems += _untrusted(each, route)
+    require_none(problems)
+
+
+def _untrusted(target: Target, route: Route) -> list[str]:
+    """Let a target trust the keys of a route; say which cannot be read, also where its own key is missing."""
+    problems: list[str] = []
+    where = f"route {route.pattern} verify_with"
+    for file in route.verify_with:
+        with noted(problems):
+            if target.decrypt is None:
+                read_keys(file, where)
+            else:
+                target.decrypt.trust((file,), where)
+    return problems
 
 
 def _is_meant(target: Target, named: Collection[str]) -> bool:

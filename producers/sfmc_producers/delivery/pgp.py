@@ -20,7 +20,6 @@ import gnupg
 from pydantic import SecretStr
 
 from sfmc_import.errors import SettingsError
-from sfmc_producers.checked_files import open_regular
 from sfmc_producers.content_errors import (
     ContentDamagedError,
     ContentError,
@@ -28,6 +27,7 @@ from sfmc_producers.content_errors import (
     ContentUnavailableError,
     ContentUnsignedError,
 )
+from sfmc_producers.delivery.key_files import read_keys
 from sfmc_producers.delivery.ranged import as_file
 
 CHUNK_BYTES, CHUNKS = 256 * 1024, 4
@@ -41,7 +41,6 @@ FEW = 300
 NO_KEY = {"NO_SECKEY", "ERROR", "NEED_PASSPHRASE", "BAD_PASSPHRASE", "MISSING_PASSPHRASE"}
 BEGUN = {"DECRYPTION_KEY", "DECRYPTION_INFO", "NODATA"}
 """Words of GnuPG: that no key opens the file, and that one did, or that its data does not come."""
-MAX_KEY_BYTES = 1024 * 1024
 NOT_GOOD = frozenset({"BADSIG", "ERRSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG"})
 """What GnuPG says of a signature that is wrong, unknown or too old; VALIDSIG follows some of these, too."""
 
@@ -83,15 +82,9 @@ class Pgp:
                 self._signers[each] = self._import(each, where)
 
     def _import(self, file: str, where: str) -> frozenset[str]:
-        try:
-            with open_regular(Path(file)) as opened:
-                text = opened.read(MAX_KEY_BYTES + 1)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it cannot be read"
-            raise SettingsError([f"{where}: {file}: {reason}"]) from None
-        found = self._gpg().import_keys(text) if len(text) <= MAX_KEY_BYTES else None
+        found = self._gpg().import_keys(read_keys(file, where))
         # Without the names of keys no file could pass.
-        if found is None or not found.fingerprints:
+        if not found.fingerprints:
             raise SettingsError([f"{where}: {file}: it holds no public key that GnuPG reads"])
         return frozenset(found.fingerprints)
 

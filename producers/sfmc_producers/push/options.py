@@ -1,8 +1,9 @@
 """The lines of a [[source]] of kind `push`; its requests are taken by `sfmc-import serve`."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -124,15 +125,23 @@ class PushOptions(Options):
         """Who may ask by OPTIONS."""
         return frozenset(self.origins) | ({AZURE} if self.form == "event-grid" else set())
 
+    @classmethod
+    def broken_rules(cls, lines: Mapping[str, Any]) -> list[str]:
+        """Say whether it is not said who may post."""
+        form, auth = lines.get("form"), lines.get("auth")
+        if form == "sns":
+            is_wrong = auth is not None or not lines.get("topics")
+            return ["form sns: give topics, and no auth: SNS signs what it sends"] if is_wrong else []
+        if auth is None:
+            return ['auth: missing; say how senders are known, or auth = "none" for everybody']
+        if auth == "google-oidc" and not (lines.get("audience") and lines.get("email")):
+            return ["auth google-oidc: give audience and email, or any account of Google could post"]
+        return []
+
     @model_validator(mode="after")
     def _says_who_may_post(self) -> Self:
-        if self.form == "sns":
-            if self.auth is not None or not self.topics:
-                raise ValueError("form sns: give topics, and no auth: SNS signs what it sends")
-        elif self.auth is None:
-            raise ValueError('auth: missing; say how senders are known, or auth = "none" for everybody')
-        elif self.auth == "google-oidc" and not (self.audience and self.email):
-            raise ValueError("auth google-oidc: give audience and email, or any account of Google could post")
+        for line in self.broken_rules({name: getattr(self, name) for name in type(self).model_fields}):
+            raise ValueError(line)
         return self
 
 

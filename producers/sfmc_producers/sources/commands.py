@@ -12,8 +12,9 @@ from types import MappingProxyType
 from sfmc_import import logs
 from sfmc_import.bootstrap import open_definitions
 from sfmc_import.definitions import CachedDefinitions
-from sfmc_import.errors import SettingsError
+from sfmc_import.errors import SettingsError, noted, require_none
 from sfmc_import.redis_client import connect
+from sfmc_import.routing import Route
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
 from sfmc_producers.delivery.deliveries import Target
@@ -64,14 +65,20 @@ class Opening:
         self.client: Ledger = stack.enter_context(open_ledger(settings))
         self.set_aside = _set_aside(settings, stack)
         self.definitions = open_definitions(settings)
-        self.targets = open_targets(settings, watch)
+        self.problems: list[str] = []
+        self.targets = open_targets(settings, watch, self.problems)
         stack.callback(close_targets, self.targets)
 
     def open(self, table: SourceTable, kind: Kind, options: Options) -> Opened:
-        """Open one source."""
+        """Open one source; raises SettingsError with all that is wrong in it and in the targets."""
+        problems, source = [*self.problems], None
         intake = open_intake(table, options, self.settings, self.client, self.definitions, self.targets)
-        parts = Parts(table.name, self.settings, intake, self.set_aside)
-        source = None if options.is_served else kind.open(options, parts)
+        with noted(problems):
+            require_keys((*_own_routes(options), *self.settings.routes), self.targets)
+        with noted(problems):
+            parts = Parts(table.name, self.settings, intake, self.set_aside)
+            source = None if options.is_served else kind.open(options, parts)
+        require_none(problems)
         return Opened(table, options, intake, source)
 
     def open_to_run(self, table: SourceTable, kind: Kind, options: Options) -> Source | None:
@@ -96,9 +103,22 @@ def run_named(names: Sequence[str], *, as_json: bool) -> None:
     with ExitStack() as stack:
         opening = Opening(settings, stack, watch)
         opening.client.prepare()
-        found = (opening.open_to_run(table, *each) for table, each in zip(tables, read, strict=True))
-        sources = [each for each in found if each is not None]
-        raise SystemExit(run_sources(sources))
+        raise SystemExit(run_sources(open_all(opening, tables, read)))
+
+
+def open_all(opening: Opening, tables: Sequence[SourceTable], read: Sequence[tuple[Kind, Options]]) -> list[Source]:
+    """Open the sources that run; raises SettingsError with what is wrong in any of them."""
+    problems: list[str] = []
+    found: list[Source | None] = []
+    for table, each in zip(tables, read, strict=True):
+        with noted(problems):
+            found.append(opening.open_to_run(table, *each))
+    require_none(problems)
+    return [each for each in found if each is not None]
+
+
+def _own_routes(options: Options) -> tuple[Route, ...]:
+    return tuple(each.as_route() for each in options.route)
 
 
 def require_listable(opened: Opened, asked: str) -> Listable:
@@ -133,11 +153,9 @@ def open_intake(
     targets: Mapping[str, Target] = NO_TARGETS,
 ) -> Intake:
     """Put together what takes the arrivals of one source: its own routes are tried before those of all."""
-    routes = (*(each.as_route() for each in options.route), *settings.routes)
-    require_keys(routes, targets)
     rules = RoutingRules(
         definitions=definitions,
-        routes=routes,
+        routes=(*_own_routes(options), *settings.routes),
         time_zone=settings.time_zone,
         targets=targets,
         max_age=settings.definition_check_ttl,

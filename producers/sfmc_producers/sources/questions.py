@@ -18,7 +18,7 @@ from sfmc_import.checking import Days
 from sfmc_import.cli.output import print_json, print_line, print_lines
 from sfmc_import.cli.times import read_since
 from sfmc_import.client import file_at
-from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.errors import ServiceUnavailableError, require_none
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.redis_client import connect
@@ -255,6 +255,7 @@ def _opened(settings: Settings, name: str | None) -> Iterator[tuple[Opening, Ope
     with ExitStack() as stack:
         opening = Opening(settings, stack)
         if name is None:
+            require_none(opening.problems)
             yield opening, None
             return
         [table] = chosen(settings, [name])

@@ -37,6 +37,11 @@ class Options(BaseModel):
         """Whether `sfmc-import serve` alone takes what its senders post, so that nothing else runs."""
         return False
 
+    @classmethod
+    def broken_rules(cls, lines: Mapping[str, Any]) -> list[str]:  # noqa: ARG003 - kinds need it
+        """Say which rules over several lines are broken, where others are wrong and the rules were not reached."""
+        return []
+
     @property
     def not_listed(self) -> str | None:
         """Why these lines lead to a source that cannot be listed; None where its kind decides."""
@@ -121,7 +126,8 @@ def _read(
         options = kind.options.model_validate(table.lines)
     except ValidationError as error:
         found = field_problems(error, kind.options, table.lines, str)
-        problems += [f"{table.where} {line}" for line in found.values()]
+        rules = [] if "" in found else kind.options.broken_rules(table.lines)
+        problems += [f"{table.where} {line}" for line in (*found.values(), *rules)]
         return None
     if options.scan_every is not None and options.not_listed:
         problems.append(f"{table.where} scan_every: {options.not_listed}")

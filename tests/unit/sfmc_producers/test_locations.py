@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from sfmc_import.errors import SettingsError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import Route
@@ -14,6 +13,7 @@ from sfmc_import.runs import FileLocation
 from sfmc_import.settings import load
 from sfmc_producers.delivery.deliveries import Target
 from sfmc_producers.delivery.opening import open_targets
+from sfmc_producers.delivery.progress import Lines
 from sfmc_producers.delivery.sftp import SftpOptions
 from sfmc_producers.delivery.targets import TargetOptions
 from sfmc_producers.sources.arrivals import Arrival
@@ -122,11 +122,9 @@ def problems(tmp_path: Any, text: str) -> list[str]:
     file = tmp_path / "policy.toml"
     file.write_text(text)
     settings = load({"SFMC_CONFIG": str(file), "SFMC_ACCOUNT_ID": "510001234"})
-    try:
-        open_targets(settings)
-    except SettingsError as error:
-        return list(error.problems)
-    return []
+    found: list[str] = []
+    open_targets(settings, Lines, found)
+    return found
 
 
 @pytest.mark.parametrize(

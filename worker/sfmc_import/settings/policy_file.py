@@ -240,12 +240,8 @@ def _read_named(
     document: Mapping[str, Any], name: str, made: type[N], where: str, problems: list[str]
 ) -> tuple[N, ...]:
     """Read the tables that have a name and a kind; their other lines are checked by their kind."""
-    tables = document.get(name, [])
-    heads = _checked_list(SourceHead, document, name, where, problems)
-    if len(heads) != len(tables):
-        return ()
     found: dict[str, N] = {}
-    for head, lines in zip(heads, tables, strict=True):
+    for head, lines in _checked_each(SourceHead, document, name, where, problems):
         if head.name in found:
             problems.append(f"{where} [[{name}]] {head.name}: given twice; give each {name} its own name")
         rest = {each: value for each, value in lines.items() if each not in SourceHead.model_fields}
@@ -274,14 +270,22 @@ def _read_notifications(tables: Sequence[SourceTable], problems: list[str]) -> M
 
 
 def _checked_list(model: type[T], document: Mapping[str, Any], name: str, where: str, problems: list[str]) -> list[T]:
+    return [table for table, _ in _checked_each(model, document, name, where, problems)]
+
+
+def _checked_each(
+    model: type[T], document: Mapping[str, Any], name: str, where: str, problems: list[str]
+) -> list[tuple[T, Mapping[str, Any]]]:
+    """Give the tables that are right, each with its lines."""
     tables = document.get(name, [])
     if not isinstance(tables, list):
         problems.append(f"{where} [{name}]: write it in two brackets: [[{name}]]")
         return []
-    checked = (
-        _checked(model, table, f"{where} [[{name}]] {number}", problems) for number, table in enumerate(tables, start=1)
-    )
-    return [table for table in checked if table is not None]
+    checked = [
+        (_checked(model, table, f"{where} [[{name}]] {number}", problems), table)
+        for number, table in enumerate(tables, start=1)
+    ]
+    return [(found, table) for found, table in checked if found is not None]
 
 
 def _checked(model: type[T], table: object, where: str, problems: list[str]) -> T | None:

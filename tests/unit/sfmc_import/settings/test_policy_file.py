@@ -182,7 +182,7 @@ def test_a_preflight_that_cannot_be_is_one_line(line: str) -> None:
     _, _, problems = read(f'[[route]]\npattern = "a"\ncustomer_key = "k"\npreflight = {{{line}}}\n')
 
     assert len(problems) == 1
-    assert "[[route]] 1 preflight: " in problems[0]
+    assert f"[[route]] 1 preflight {line.split(maxsplit=1)[0]}: " in problems[0]
 
 
 def test_the_order_between_definitions_is_read() -> None:
