@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import structlog
@@ -90,7 +90,8 @@ class Receiver:
     A message that was delivered more than `max_deliveries` times ends the processes that read it: it is set aside
     unread. Messages that we have are kept every `keep_after` seconds, in the middle of a batch too: between the
     `at_once` whose records are taken together. Of several receivers of one queue one `replays` dead letters. `chance`
-    gives numbers from 0 to 1, `clock` gives seconds.
+    gives numbers from 0 to 1, `clock` gives seconds. With a name of its `queue` an arrival that nothing tells from
+    another of its name is known by its message, whose id must stay the same as long as the file is remembered.
     """
 
     def __init__(
@@ -106,9 +107,10 @@ class Receiver:
         replays: bool = True,
         at_once: int = AT_ONCE,
         most_waiting: int = MOST_WAITING,
+        queue: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name, self._replays = intake.source, replays
+        self.name, self._replays, self._queue = intake.source, replays, queue
         self._at_once = at_once
         self._keep_after, self._clock, self._kept_at = keep_after, clock, 0.0
         self._intake, self._set_aside, self._parse = intake, set_aside, parse
@@ -229,10 +231,17 @@ class Receiver:
         if message.deliveries > self._max_deliveries:
             return [Unreadable(f"it was delivered {message.deliveries} times and never acknowledged")]
         try:
-            return self._parse(message.body)
+            return [self._identified(each, message) for each in self._parse(message.body)]
         except Exception:  # noqa: BLE001 - the edge to text from outside: it costs this message alone, which is kept
             self._log.exception("message_not_understood", message_id=message.id)
             return [Unreadable("it cannot be read; the log of the source has the reason")]
+
+    def _identified(self, record: Record, message: Message) -> Record:
+        if self._queue is None or not isinstance(record, Arrival):
+            return record
+        if record.event_id is not None or record.file.has_fingerprint:
+            return record
+        return replace(record, event_id=f"{self._queue}/{message.id}")
 
     def _take_record(
         self, message: Message, number: int, record: Record, answers: Iterator[bool | InvalidRequest]

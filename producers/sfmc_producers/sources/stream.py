@@ -228,6 +228,7 @@ def stream_receiver(
         max_deliveries=options.max_deliveries,
         keep_after=options.claim_after / 3,
         replays=replays,
+        queue=options.key,
     )
 
 

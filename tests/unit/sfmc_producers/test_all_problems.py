@@ -7,9 +7,12 @@ import pytest
 
 from sfmc_import.errors import SettingsError
 from sfmc_import.settings import load
+from sfmc_producers.delivery.sftp import SftpOptions
 from sfmc_producers.sources.commands import Opening, open_all
 from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.tables import chosen, problems_in, read_options
+
+assert SftpOptions, "loading asyncssh starts a process, which no test may"
 
 WRONG = """
 [[source]]
