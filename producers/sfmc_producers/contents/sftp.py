@@ -27,6 +27,13 @@ LATE_SECONDS = 2.0
 """How much later than its event a file may have been changed: servers write whole seconds."""
 
 
+def folders_between(folder: str, path: str) -> list[str]:
+    """Give the folders between a folder and a file in it; none within /, from where no link leads out."""
+    within = path.removeprefix(folder.rstrip("/")).strip("/").split("/")[:-1]
+    names = within if folder.strip("/") else []
+    return ["/".join((folder.rstrip("/"), *names[: count + 1])) for count in range(len(names))]
+
+
 def path_of(file: FileInfo, server: str) -> str:
     """Give the path on the server; raises ContentGoneError for one that leads elsewhere."""
     path = f"{file.location.removeprefix(server)}/{file.name}"
@@ -39,8 +46,11 @@ def path_of(file: FileInfo, server: str) -> str:
 class SftpFile:
     """The file of an event: it has the size that was announced, and was not changed after its event."""
 
-    def __init__(self, server: SftpServer, path: str, found: Arrival, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, server: SftpServer, path: str, found: Arrival, ended: Callable[[], None], folder: str = "/"
+    ) -> None:
         self._server, self._path, self._file, self._until = server, path, found.file, found.changed_at
+        self._folders = folders_between(folder, path)
         self._ended: Callable[[], None] | None = ended
         self._stat: FileStat | None = None
         self._chunks: Generator[bytes, None, None] | None = None
@@ -49,6 +59,9 @@ class SftpFile:
     def size(self) -> int:
         """Look at the file; raises ContentGoneError when it is not what arrived."""
         with self._errors():
+            for each in self._folders:
+                if (lies := self._server.lstat(each.encode())) and lies.type == asyncssh.FILEXFER_TYPE_SYMLINK:
+                    raise ContentGoneError(f"{self._file.name} lies behind a link, which could lead to any file")
             found = self._server.lstat(self._path.encode())
         if found is None or found.type != asyncssh.FILEXFER_TYPE_REGULAR or found.size is None or found.mtime is None:
             raise ContentGoneError(f"the file {self._file.name} is gone")
@@ -151,7 +164,7 @@ class SftpContents:
         path = path_of(file, self._options.server)
         with self._lock:
             self._open_files, self._is_closing = self._open_files + 1, False
-        inner: Any = SftpFile(self._server, path, arrival, self._end_file)
+        inner: Any = SftpFile(self._server, path, arrival, self._end_file, self._options.dir)
         try:
             # Without a time of the file another opening may find another upload, so nothing is resumed.
             return as_file(RangedContent(inner, is_pinned=file.modified_ns is not None))

@@ -286,6 +286,29 @@ def test_a_path_of_an_event_leads_nowhere_else(sftp, path) -> None:
     assert sftp.logins == []
 
 
+def behind_a_link(sftp: SftpTestServer) -> Arrival:
+    """A file outside of /in, with a path that leads there through a link in /in."""
+    secret = sftp.root / "secret"
+    secret.mkdir()
+    (sftp.root / "in" / "orders.csv").rename(secret / "orders.csv")
+    (sftp.root / "in" / "month").symlink_to(secret)
+    event = posts.sftpgo("/in/month/orders.csv", file_size=len(CONTENT))
+    return arrived(sftpgo.read(event, Place(f"sftp://127.0.0.1:{sftp.port}")))
+
+
+def test_a_link_to_a_folder_leads_out_of_the_folder_of_the_table_to_no_file(sftp) -> None:
+    contents = of_sftp(sftp, dir="/in")
+    with pytest.raises(ContentGoneError, match=r"orders\.csv lies behind a link"):
+        read(contents.with_content(behind_a_link(sftp)))
+    contents.close()
+
+
+def test_a_link_to_a_folder_is_followed_where_the_table_names_the_whole_server(sftp) -> None:
+    contents = of_sftp(sftp)
+    assert read(contents.with_content(behind_a_link(sftp))) == CONTENT
+    contents.close()
+
+
 def test_a_file_outside_of_the_folder_of_the_table_is_not_read(sftp) -> None:
     contents = of_sftp(sftp, dir="/out")
     with pytest.raises(ContentGoneError, match="does not lie below"):
