@@ -18,6 +18,8 @@ from sfmc_import.request import FileInfo
 from sfmc_import.routing import Route, Routed, Routing, Tried
 from sfmc_import.runs import Definition
 from sfmc_import.waiting import REASONS
+from sfmc_producers.delivery.locations import is_location
+from sfmc_producers.delivery.names import name_problem
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.submitter import own_event, request_id_of, submitted_as
@@ -41,7 +43,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """What would follow: start, duplicate, wait, reject, nothing (no definition) or unknown; `text` is a sentence."""
+    """What would follow: start, duplicate, wait, reject, nothing or unknown; `text` is a sentence.
+
+    Nothing follows where there is no definition, and with the reason `refused` where the file cannot be delivered.
+    """
 
     what: str
     text: str
@@ -124,11 +129,13 @@ class Explaining:
         request_id = request_id_of(arrival.file, routing, event_id)
         # FileSpec selects the name at the target.
         sent = submitted_as(arrival.file, routing)
+        decision = self._decide(sent, routing, definition, request_id, event_id)
+        refused = None if decision.what == "duplicate" else _refused(routing, definition)
         return Explained(
             file=arrival.file,
             rules=rules,
-            decision=self._decide(sent, routing, definition, request_id, event_id),
-            request_id=request_id,
+            decision=refused or decision,
+            request_id=None if refused else request_id,
             target=routing,
             definition=known,
         )
@@ -174,6 +181,16 @@ class Explaining:
             return _checked(file, definition, policy, now, self.days)
         state = str(standing.own["state"]) if standing.own is not None else ""
         return _said(outlook, now, state)
+
+
+def _refused(target: Routed, definition: Definition | Refusal | None) -> Decided | None:
+    """Say why a file of this route cannot be delivered, and so gets no request."""
+    if target.deliver is None:
+        return None
+    text = name_problem(target.deliver.name)
+    if text is None and is_location(target.deliver) and (definition is None or isinstance(definition, Rejected)):
+        text = f"it is not known where definition {target.customer_key} reads its file"
+    return None if text is None else Decided(what="nothing", reason="refused", text=f"refused: {text}")
 
 
 def _without_definition(definition: Refusal | None, target: Routed) -> Decided:

@@ -84,6 +84,9 @@ def would_submit(explaining: Explaining) -> Take:
             if decision.what == "unknown":
                 raise ServiceUnavailableError(f"{arrival.file.name}: {decision.text}")
             return "unmatched"
+        if decision.reason == "refused":
+            text = decision.text.removeprefix("refused: ")
+            return Found("refused", arrival.file, target.customer_key, target.mid, text=text)
         if decision.what == "duplicate" and decision.reason != "too_soon":
             return "known"
         return Found("new", arrival.file, target.customer_key, target.mid, answer.request_id, decision.text)

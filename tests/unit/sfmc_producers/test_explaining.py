@@ -233,3 +233,32 @@ def test_a_file_that_was_rejected_before_its_delivery_is_a_duplicate_of_its_own_
     found = explain(client, "a.csv.gz", answer=Definition(customer_key="contacts"), own_route=route, asked=standing)
     assert found.decision.text == "duplicate of request r (rejected): its own request"
     assert asked == [("a.csv", found.file.fingerprint, found.request_id)]
+
+
+@pytest.mark.parametrize(
+    ("route", "answer", "said"),
+    [
+        (
+            Route(pattern="*", customer_key="contacts", deliver="ftp", deliver_as="a:b.csv"),
+            Definition(customer_key="contacts"),
+            "refused: the target takes no file whose name has ':'",
+        ),
+        (
+            Route(pattern="*", customer_key="contacts", deliver="sftp"),
+            Rejected("43010", "no such definition"),
+            "refused: it is not known where definition contacts reads its file",
+        ),
+    ],
+)
+def test_a_file_that_its_target_refuses_gets_no_request_and_is_refused_by_a_dry_run_too(
+    client, route, answer, said
+) -> None:
+    found = explain(client, "own_1.csv", answer=answer, own_route=route)
+    assert (found.decision.what, found.decision.reason, found.request_id) == ("nothing", "refused", None)
+    assert found.decision.text.startswith(said)
+    dry: Any = would_submit(Explainer(found))(Arrival(file=found.file))  # type: ignore[arg-type]
+    assert (dry.what, dry.customer_key, dry.text) == ("refused", "contacts", found.decision.text[9:])
+
+    own = {"request_id": "r", "state": "rejected"}
+    known = explain(client, "own_1.csv", answer=answer, own_route=route, own=own)
+    assert known.decision.reason == "same_request"
