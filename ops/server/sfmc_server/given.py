@@ -2,8 +2,13 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, Strict, model_validator
 
+Whole = Annotated[int, Strict()]
+"""A whole number, and neither true nor a text."""
+
+Flag = Annotated[bool, Strict()]
+Number = Annotated[float, Strict()]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
@@ -18,8 +23,8 @@ class FileGiven(Given):
 
     location: str = Field("", max_length=4096)
     name: str = Field(min_length=1, max_length=1024)
-    size: int | None = Field(None, ge=0, le=2**62)
-    modified_ns: int | None = Field(None, ge=-(2**62), le=2**62)
+    size: Whole | None = Field(None, ge=0, le=2**62)
+    modified_ns: Whole | None = Field(None, ge=-(2**62), le=2**62)
     version: str | None = Field(None, min_length=1, max_length=1024)
     content_hash: str | None = Field(None, min_length=1, max_length=1024)
 
@@ -33,9 +38,11 @@ class RequestGiven(Given):
     file: FileGiven | None = None
     event_id: Text | None = None
     source: Text | None = None
-    force: bool = False
+    force: Flag = False
     reason: Text | None = None
-    priority: int | None = Field(None, ge=0, le=9)
+    priority: Whole | None = Field(None, ge=0, le=9)
+    reply_to: str | None = Field(None, max_length=255)
+    reply_queue: str | None = Field(None, max_length=128)
 
 
 class Reason(Given):
@@ -47,14 +54,14 @@ class Reason(Given):
 class ReplayGiven(Reason):
     """Why a request is replayed; `force` imports also what was imported, inside the window too."""
 
-    force: bool = False
+    force: Flag = False
 
 
 class ResolveGiven(Reason):
     """The run that a start was; null says that nothing was started. `unchecked` asks no one about the run."""
 
     task_id: str | None = Field(None, pattern=r"^[0-9]{1,19}$")
-    unchecked: bool = False
+    unchecked: Flag = False
 
 
 class ForceGiven(Given):
@@ -69,8 +76,8 @@ class ReplaysGiven(ForceGiven):
     state: Literal["rejected", "gave_up", "expired", "cancelled", "not_started", "import_failed"]
     mid: str | None = Field(None, max_length=32)
     customer_key: str | None = Field(None, max_length=256)
-    limit: int = Field(100, ge=1, le=500)
-    dry_run: bool = True
+    limit: Whole = Field(100, ge=1, le=500)
+    dry_run: Flag = True
 
 
 class PauseGiven(ForceGiven):
@@ -136,7 +143,7 @@ class WaitingFileGiven(Given):
 
     name: Text
     reason: str = Field(min_length=1, max_length=64)
-    age: float = Field(ge=0, le=2**40)
+    age: Number = Field(ge=0, le=2**40)
     text: str | None = Field(None, max_length=4096)
 
 
@@ -146,10 +153,10 @@ class FolderGiven(Given):
     folder: Text
     location: str = Field(max_length=4096)
     state: str = Field(min_length=1, max_length=64)
-    age: float | None = Field(None, ge=0, le=2**40)
+    age: Number | None = Field(None, ge=0, le=2**40)
     text: str | None = Field(None, max_length=4096)
     files: list[WaitingFileGiven] = Field(max_length=1000)
-    more: int = Field(ge=0, le=2**31)
+    more: Whole = Field(ge=0, le=2**31)
 
 
 class FoldersGiven(Given):

@@ -47,6 +47,8 @@ class KeyReusedError(InvalidError):
     """The Idempotency-Key was used for something else."""
 
     kind = "idempotency_key_reused"
+    request_id: str | None = None
+    """The request of the key, where the other body asks for the same start."""
 
 
 class UnexpectedAnswerError(SfmcImportError):
@@ -134,7 +136,9 @@ def broken(error: httpx.HTTPError, call: Call[Any]) -> Fault:
 
 
 def unavailable(url: str, fault: Fault) -> ServiceUnavailableError:
-    """Give the error for a server that does not answer."""
+    """Give the error for a server that does not answer, or that cannot do it now."""
+    if fault.code.startswith("http_"):
+        return ServiceUnavailableError(f"the API at {shown(url)} answers that it cannot do it now: {fault.text}")
     doubt = "; it may have been done all the same" if isinstance(fault, Ambiguous) else ""
     fix = "check SFMC_API_URL, and that `sfmc-import serve` runs there"
     return ServiceUnavailableError(f"the API at {shown(url)} does not answer ({fault.text}){doubt}", fix)
@@ -207,6 +211,10 @@ def _error(status: int, problem: Mapping[str, Any], text: str) -> Exception:
         )
     known = (NotFoundError, InvalidError, KeyReusedError, ForbiddenError)
     found = next((each for each in known if each.kind == kind), None)
+    if found is KeyReusedError:
+        reused = KeyReusedError(text)
+        reused.request_id = problem.get("request_id")
+        return reused
     return found(text) if found else UnexpectedAnswerError(f"the server answers HTTP {status}: {text}")
 
 

@@ -256,7 +256,7 @@ def next_step(event: Mapping[str, Any]) -> list[str]:
     words = {name: _typed(str(data.get(name) or "")) for name in ("request_id", "task_id", "mid")}
     words["key"] = _typed(str(event.get("subject", "")))
     # Of a file elsewhere than in a folder there is no path that a person could type here.
-    words["file"] = f" --file {_typed(path)}" if path.startswith("/") else ""
+    words["file"] = f" --file {_typed(path)}" if str(file.get("location") or "").startswith("/") else ""
     return [text.format(**words)]
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,14 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.key_kinds import RENAMED
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
 from sfmc_import.operations import message_texts as messages
-from sfmc_import.operations.actions import pauses
 from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.pausing import pauses
 from sfmc_import.operations.requests import read_views
+from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.views import DoneView, PauseView, RequestView, Time, View, time_of
 from sfmc_import.request import fold_key
-from sfmc_import.states import UNFINISHED
+from sfmc_import.states import NOT_STARTED, REPORTS, TERMINAL, TRANSITIONS, UNFINISHED
+from sfmc_import.waiting import REASONS
 
 MAX_LIMIT = 500
 LOOKED_AT = 5000
@@ -51,6 +53,17 @@ class Filter:
     def is_about_unfinished(self) -> bool:
         """Whether only unfinished requests can be listed."""
         return self.waiting is not None or self.state in UNFINISHED
+
+
+STATES = (*UNFINISHED, *TERMINAL, NOT_STARTED)
+EVENT_TYPES = tuple(dict.fromkeys((*(each.event for each in TRANSITIONS), *REPORTS)))
+
+
+def check_word(name: str, word: str | None, known: Collection[str]) -> None:
+    """Raise InvalidError for a word that a filter does not have, naming the nearest ones, or all."""
+    if word is not None and word not in known:
+        fix = suggestion(word, known) or f"use one of {', '.join(sorted(known))}"
+        raise InvalidError(f"{name} {word} is unknown", fix)
 
 
 class RequestPage(View):
@@ -120,7 +133,12 @@ class DeadLetterPage(View):
 
 
 def requests(access: ReadAccess, wanted: Filter, cursor: str | None = None, limit: int = 50) -> RequestPage:
-    """List requests: the unfinished ones by their next time, others newest first. Raises InvalidError for a cursor."""
+    """List requests: the unfinished ones by their next time, others newest first.
+
+    Raises InvalidError for a cursor, a state or a reason to wait that there is not.
+    """
+    check_word("the state", wanted.state, STATES)
+    check_word("the reason to wait", wanted.waiting, REASONS)
     limit = max(1, min(limit, MAX_LIMIT))
     if wanted.is_about_unfinished:
         return _by_due(access, wanted, _read_cursor(cursor, "due", r"\d{1,15}"), limit)
@@ -270,7 +288,8 @@ def _definition(
 def events(
     access: ReadAccess, after: str = "0-0", limit: int = 50, *, key: str | None = None, types: Sequence[str] = ()
 ) -> EventPage:
-    """Give the events after a position of the stream, each with its `stream_id`."""
+    """Give the events after a position of the stream, each with its `stream_id`; InvalidError for an unknown type."""
+    _check_types(types)
     found: list[dict[str, Any]] = []
     position = after
     for looked, (position, event) in enumerate(access.stream.after(after), 1):
@@ -282,10 +301,16 @@ def events(
     return EventPage(items=found, next=position)
 
 
+def _check_types(types: Sequence[str]) -> None:
+    for each in types:
+        check_word("the type of event", each, EVENT_TYPES)
+
+
 def newest_events(
     access: ReadAccess, limit: int = 50, *, key: str | None = None, types: Sequence[str] = ()
 ) -> EventPage:
-    """Give the newest events that are wanted, oldest first, each with its `stream_id`."""
+    """Give the newest events that are wanted, oldest first, each with its `stream_id`; InvalidError as `events`."""
+    _check_types(types)
 
     def wanted(event: Event) -> bool:
         own = key is None or fold_key(str(event["subject"])) == fold_key(key)

@@ -8,8 +8,9 @@ from sfmc_import.events import Entry, Event, just_before
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.schema import FAILURES, REQUEST
+from sfmc_import.operations import pausing
 from sfmc_import.operations.errors import NotFoundError
-from sfmc_import.operations.views import RequestView, request_view
+from sfmc_import.operations.views import PauseView, RequestView, request_view
 from sfmc_import.waiting import waiting_of
 
 LOOKED_AT = 20_000
@@ -100,9 +101,11 @@ def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestVi
             pipe.hgetall(keys.request(request_id))
             pipe.zscore(keys.due, request_id)
         answers = pipe.execute()
-    found = zip(request_ids, answers[::2], answers[1::2], strict=True)
-    return [_view(request_id, REQUEST.read(record), due) for request_id, record, due in found if b"state" in record]
+    rows = zip(request_ids, answers[::2], answers[1::2], strict=True)
+    found = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
+    held = pausing.holders(access, [record for _, record, _ in found])
+    return [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
 
 
-def _view(request_id: str, record: Mapping[str, Any], due: float | None) -> RequestView:
-    return request_view(request_id, record, waiting_of(record, None if due is None else due / 1000))
+def _view(request_id: str, record: Mapping[str, Any], due: float | None, pause: PauseView | None) -> RequestView:
+    return request_view(request_id, record, waiting_of(record, None if due is None else due / 1000), pause)
