@@ -61,11 +61,12 @@ class EventStream:
             border = f"({entries[-1][0].decode()}"
         yield from found
 
-    def backwards(self, count: int) -> Iterator[Event]:
-        """Yield the newest `count` events at most, newest first."""
+    def backwards(self, count: int, having: bytes = b"") -> Iterator[Event]:
+        """Yield those of the newest `count` events whose text has `having` in it, newest first."""
         border = "+"
         while count > 0 and (entries := self._client.xrevrange(self._name, max=border, count=min(count, BATCH))):
-            yield from (event for _, event in entries_of_events(entries))
+            likely = [each for each in entries if having in each[1].get(b"event", b"")]
+            yield from (event for _, event in entries_of_events(likely))
             border = f"({entries[-1][0].decode()}"
             count -= len(entries)
 

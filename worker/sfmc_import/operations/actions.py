@@ -37,7 +37,7 @@ def cancel(access: ReadAccess, request_id: str, operator: str, reason: str | Non
         raise NotFoundError(f"there is no request {request_id}")
     if state not in {"cancelled", "start_unknown"}:
         raise ConflictError(f"request {request_id} is {state}: {_why_not_cancelled(state)}", state=state)
-    _check_first(access, request_id, state, "cancelled", operator)
+    _check_first(access, request_id, state, state, operator)
     return ActionView(request_id=request_id, state=state, operator=operator)
 
 
@@ -70,6 +70,9 @@ def _check_first(access: ReadAccess, request_id: str, state: str, name: str, ope
     """Raise ConflictError where another operator did the same before; the same one may have lost the answer."""
     views = read_views(access, [request_id])
     said = [event["data"].get("operator") for each in views for event in life(access, each) if kind(event) == name]
+    if said and name == "start_unknown" and said[-1] != operator[:MAX_TEXT]:
+        fix = f"find out whether it ran, then: sfmc-import resolve {request_id} --task-id N (or --not-started)"
+        raise ConflictError(f"request {request_id} is start_unknown already: it may have been started", fix, state)
     if said and said[-1] not in {None, operator[:MAX_TEXT]}:
         word = name.rpartition(".")[2]
         raise ConflictError(f"request {request_id} was {word} by {said[-1]} already; nothing was done", state=state)

@@ -1,5 +1,6 @@
 """Questions about requests: one by id, Task.ID or file name; lists by state; the whole life of one."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from sfmc_import.waiting import waiting_of
 LOOKED_AT = 20_000
 """How many of the newest events a search by file name reads at most."""
 
+
+_PLAIN = re.compile(r"[A-Za-z0-9 ._-]+")
 
 UNKNOWN = "the id is wrong, or it ended more than SFMC_REQUEST_TTL ago"
 
@@ -45,13 +48,18 @@ def find(access: ReadAccess, text: str, mid: str, limit: int = 20) -> list[Reque
 
 def _ids_by_file(access: ReadAccess, name: str, limit: int) -> list[str]:
     ids: dict[str, None] = {}
-    for event in access.stream.backwards(LOOKED_AT):
+    for event in access.stream.backwards(LOOKED_AT, _always_written_so(name)):
         file = event["data"].get("file")
         if isinstance(file, Mapping) and file.get("name") == name and event["data"].get("request_id"):
             ids[str(event["data"]["request_id"])] = None
             if len(ids) == limit:
                 break
     return list(ids)
+
+
+def _always_written_so(name: str) -> bytes:
+    """Give what every JSON document has that holds a name, so that the others need not be read; empty for any."""
+    return name.encode() if _PLAIN.fullmatch(name) else b""
 
 
 def failures(access: ReadAccess, limit: int = 20) -> list[RequestView]:
