@@ -92,7 +92,7 @@ def test_a_replay_with_the_same_key_is_said_to_be_one_and_with_another_body_refu
 # --- Fields.
 
 
-def test_a_task_of_the_sender_is_told_the_end_of_a_request_and_shown_with_it(world: World) -> None:
+def test_a_task_of_the_sender_gets_the_end_of_a_request_and_shown_with_it(world: World) -> None:
     given = submitted(world, "k1", reply_to="app.done", reply_queue="app").json()
     half = submitted(world, "k2", reply_to="app.done")
 
@@ -145,7 +145,7 @@ def test_a_method_that_is_not_there_is_answered_with_all_that_are(world: World) 
     [
         ("requests?state=complete", "completed"),
         ("requests?waiting=pausd", "paused"),
-        ("events?type=complet", "completed"),
+        ("events?type=start", "started"),
         ("events/newest?type=nonsense", "type"),
         ("requests?state=nonsense", "state"),
     ],
@@ -260,7 +260,7 @@ def test_a_wait_for_an_open_ended_pause_has_no_end_and_the_words_of_the_operator
 
 
 @pytest.mark.parametrize(("action", "word"), [("cancel", "cancelled"), ("force", "forced")])
-def test_who_comes_second_is_told_that_another_operator_was_first(world: World, action: str, word: str) -> None:
+def test_who_comes_second_learns_that_another_operator_was_first(world: World, action: str, word: str) -> None:
     request = world.submit()
     do = {"cancel": actions.cancel, "force": actions.force}[action]
     do(world.access, request, "bob", "mine")

@@ -8,7 +8,7 @@ import pytest
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
 from sfmc_import.operations import actions, listing, replaying, requests
-from sfmc_import.operations.errors import ConflictError
+from sfmc_import.operations.errors import ConflictError, InvalidError
 from sfmc_import.settings import load
 
 MID = "510001234"
@@ -98,7 +98,7 @@ def test_a_list_by_an_ended_state_reads_the_records_of_that_state_alone(access: 
     assert calls["cmdstat_hgetall"]["calls"] == len(ended)
 
 
-@pytest.mark.parametrize("name", ["orders.csv", "we/ird.csv", "Grüße.csv", 'quo"te.csv', "back\\slash.csv"])
+@pytest.mark.parametrize("name", ["orders.csv", "we/ird.csv", "Grüße.csv", 'quo"ted.csv', "back\\slash.csv"])
 def test_a_file_is_found_by_its_name_however_json_writes_it(access: ReadAccess, name: str) -> None:
     [request] = submitted(access, name)
     submitted(access, "orders.csv.gz", "another")
@@ -120,3 +120,17 @@ def test_a_start_that_is_unknown_already_cannot_be_cancelled(access: ReadAccess)
 
     with pytest.raises(ConflictError, match="start_unknown already"):
         actions.cancel(access, request, "ann")
+
+
+@pytest.mark.parametrize("queue", ["import", "../x y", "imports\x00", "billing"])
+def test_a_dead_letter_is_not_put_into_a_queue_that_no_worker_reads(access: ReadAccess, queue: str) -> None:
+    letters, queues = access.broker_keys.dead_letters, access.broker_keys
+    fields = {"entry": b"{}", "queue": queues.queue("imports"), "reason": "poison", "detail": "x", "at": "1"}
+    letter = access.broker.xadd(letters, fields).decode()
+    access.broker.expire(letters, 60)
+
+    with pytest.raises(InvalidError, match="is unknown"):
+        listing.replay_dead_letter(access, letter, queue)
+    assert access.broker.xlen(letters) == 1
+    assert listing.replay_dead_letter(access, letter, "imports").done == "replayed"
+    access.broker.delete(queues.queue("imports"))

@@ -18,7 +18,7 @@ from sfmc_import.operations.pausing import pauses
 from sfmc_import.operations.requests import read_views
 from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.views import DoneView, PauseView, RequestView, Time, View, time_of
-from sfmc_import.request import fold_key
+from sfmc_import.request import QUEUE, UPKEEP_QUEUE, fold_key
 from sfmc_import.states import NOT_STARTED, REPORTS, TERMINAL, TRANSITIONS, UNFINISHED
 from sfmc_import.waiting import REASONS
 
@@ -349,8 +349,10 @@ def dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
 
 
 def replay_dead_letter(access: ReadAccess, letter_id: str, queue: str | None = None) -> DoneView:
-    """Put a message back at the end of its queue, or of another; raises NotFoundError."""
+    """Put a message back at the end of its queue, or of another of the workers; raises NotFoundError, InvalidError."""
     view = dead_letter(access, letter_id)
+    if queue is not None:
+        check_word("the queue", queue, {QUEUE, UPKEEP_QUEUE, view.queue} - {""})
     with redis_errors():
         letters.replay(access.broker, access.broker_keys, letter_id, queue and access.broker_keys.queue(queue))
     return DoneView(id=letter_id, done="replayed", queue=queue or view.queue)
