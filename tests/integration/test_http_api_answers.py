@@ -157,6 +157,29 @@ def test_a_filter_with_an_unknown_word_is_refused_with_the_nearest_one(world: Wo
     assert near in answer.json()["detail"]
 
 
+def test_a_page_of_events_says_that_some_before_it_are_gone(world: World) -> None:
+    for name in ("a", "b", "c"):
+        world.submit(key=name)
+    first = ask(world, "GET", "/v1/events?limit=1").json()
+    before = ask(world, "GET", f"/v1/events?after={first['next']}").json()
+    world.access.client.xtrim(world.access.keys.stream, maxlen=1, approximate=False)
+    after = [ask(world, "GET", f"/v1/events?after={place}").json()["missed"] for place in (first["next"], "0-0")]
+
+    assert (before["missed"], after) == (False, [True, False])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [("eyJ4IjoxfQ==", 204), ("A" * 200_000, 204), ("!!!", 422), ("eyJ4IjoxfQ", 422), (7, 422)],
+    ids=["short", "long", "no base64", "no padding", "a number"],
+)
+def test_a_record_that_is_set_aside_is_base64_and_nothing_near(world: World, body: object, status: int) -> None:
+    fields = {"source": "drop", "record_id": "m-1", "body_base64": body, "text": "it is not JSON"}
+
+    assert ask(world, "POST", "/v1/set-aside", "source", json=fields).status_code == status
+    world.access.broker.delete(world.access.broker_keys.dead_letters)
+
+
 # --- Ids.
 
 

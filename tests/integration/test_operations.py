@@ -120,6 +120,7 @@ def test_a_start_that_is_unknown_already_cannot_be_cancelled(access: ReadAccess)
 
     with pytest.raises(ConflictError, match="start_unknown already"):
         actions.cancel(access, request, "ann")
+    access.client.xdel(access.keys.stream, place)
 
 
 @pytest.mark.parametrize("queue", ["import", "../x y", "imports\x00", "billing"])

@@ -1,14 +1,35 @@
 """What clients of the HTTP API send; what is unknown in it is refused."""
 
+import base64
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    WithJsonSchema,
+    model_validator,
+)
 
 Whole = Annotated[int, Strict()]
 """A whole number, and neither true nor a text."""
 
 Flag = Annotated[bool, Strict()]
 Number = Annotated[float, Strict()]
+
+
+def _from_base64(value: object) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        # The one of pydantic passes over what is no base64.
+        raise ValueError("it must be base64") from None
+
+
+FromBase64 = Annotated[bytes, BeforeValidator(_from_base64), WithJsonSchema({"type": "string", "format": "base64"})]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
@@ -134,7 +155,7 @@ class RecordGiven(Given):
 
     source: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     record_id: str = Field(min_length=1, max_length=256)
-    body_base64: Base64Bytes = Field(max_length=210_000)
+    body_base64: FromBase64 = Field(max_length=210_000)
     text: str = Field(min_length=1, max_length=4096)
 
 

@@ -225,6 +225,7 @@ class Lines:
         self._rest = b""
         self._id = ""
         self._data: list[str] = []
+        self._is_gap = False
 
     def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
         """Read some bytes; yields the events that they end, with an empty one where only the position moves."""
@@ -239,11 +240,13 @@ class Lines:
         value = value.removeprefix(" ")
         if name == "id":
             self._id = value
+        elif name == "event":
+            self._is_gap = value == "gap"
         elif name == "data":
             self._data.append(value)
         elif line == "" and self._id:
-            event = _read_event("\n".join(self._data))
-            self._data = []
+            event = {} if self._is_gap else _read_event("\n".join(self._data))
+            self._data, self._is_gap = [], False
             yield ServerEvent(self._id, event)
 
 

@@ -74,10 +74,14 @@ class RequestPage(View):
 
 
 class EventPage(View):
-    """Some events as CloudEvents, oldest first; `next` is the position to go on from."""
+    """Some events as CloudEvents, oldest first; `next` is the position to go on from.
+
+    With `missed` events after the position that was given are gone: the stream keeps the newest.
+    """
 
     items: list[dict[str, Any]]
     next: str
+    missed: bool = False
 
 
 class DefinitionView(View):
@@ -296,13 +300,15 @@ def events(
     _check_types(types)
     found: list[dict[str, Any]] = []
     position = after
+    with redis_errors():
+        missed = access.stream.gap_after(after) is not None
     for looked, (position, event) in enumerate(access.stream.after(after), 1):
         own = key is None or fold_key(str(event["subject"])) == fold_key(key)
         if own and (not types or kind(event) in types):
             found.append({"stream_id": position, **event})
         if len(found) >= max(1, min(limit, MAX_LIMIT)) or looked >= LOOKED_AT:
             break
-    return EventPage(items=found, next=position)
+    return EventPage(items=found, next=position, missed=missed)
 
 
 def _check_types(types: Sequence[str]) -> None:
