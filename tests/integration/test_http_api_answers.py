@@ -180,6 +180,16 @@ def test_a_record_that_is_set_aside_is_base64_and_nothing_near(world: World, bod
     world.access.broker.delete(world.access.broker_keys.dead_letters)
 
 
+def test_what_a_watcher_says_of_its_files_is_taken_with_their_size(world: World) -> None:
+    file = {"name": "x" * 255, "reason": "growing", "age": 1.5, "size": 2**40, "text": "it grows"}
+    folder = {"folder": "/in" * 1300, "location": "/in", "state": "watched", "files": [file], "more": 0}
+    answer = ask(world, "PUT", "/v1/watchers/host%3A1", "source", json={"folders": [folder]})
+    shown = ask(world, "GET", "/v1/status").json()
+
+    assert answer.status_code == 204
+    assert "x" * 255 in str(shown)
+
+
 # --- Ids.
 
 

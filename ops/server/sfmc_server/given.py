@@ -30,6 +30,9 @@ def _from_base64(value: object) -> bytes:
 
 
 FromBase64 = Annotated[bytes, BeforeValidator(_from_base64), WithJsonSchema({"type": "string", "format": "base64"})]
+Shown = Annotated[str, Field(min_length=1, max_length=16_384)]
+"""A path as a person reads it: a character that is no text has four."""
+
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
@@ -162,20 +165,21 @@ class RecordGiven(Given):
 class WaitingFileGiven(Given):
     """A file that waits in a folder."""
 
-    name: Text
+    name: Shown
     reason: str = Field(min_length=1, max_length=64)
     age: Number = Field(ge=0, le=2**40)
+    size: Whole | None = Field(None, ge=0, le=2**62)
     text: str | None = Field(None, max_length=4096)
 
 
 class FolderGiven(Given):
     """What a watcher says of one folder."""
 
-    folder: Text
+    folder: Shown
     location: str = Field(max_length=4096)
     state: str = Field(min_length=1, max_length=64)
     age: Number | None = Field(None, ge=0, le=2**40)
-    text: str | None = Field(None, max_length=4096)
+    text: Shown | None = None
     files: list[WaitingFileGiven] = Field(max_length=1000)
     more: Whole = Field(ge=0, le=2**31)
 
