@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from redis.exceptions import RedisError
@@ -23,6 +24,7 @@ from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server.answers import PROBLEMS, Answer, later, problem, response
 from sfmc_server.callers import ForbiddenError, UnauthorizedError
 
+log = structlog.get_logger("sfmc_server.refusing")
 _STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422, PreconditionError: 412}
 _MEMBERS = ("state", "request_id")
 
@@ -46,7 +48,8 @@ def add_to(app: FastAPI) -> None:
         app.add_exception_handler(kind, _handler(answer))
 
 
-def _internal(_: Exception) -> Answer:
+def _internal(error: Exception) -> Answer:
+    log.error("request_failed", exc_info=error)
     return named("internal", 500, "a defect of the server: its log has more")
 
 
