@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
 from sfmc_import.operations import actions, listing, replaying, requests
+from sfmc_import.operations.errors import ConflictError, InvalidError
 from sfmc_import.settings import load
 
 MID = "510001234"
@@ -95,3 +97,53 @@ def test_definitions_are_listed_from_their_own_index(access: ReadAccess) -> None
 
     assert found == {f"K{n}" for n in range(3000)}
     assert "cmdstat_scan" not in access.client.info("commandstats")
+
+
+def test_a_list_by_an_ended_state_reads_the_records_of_that_state_alone(access: ReadAccess) -> None:
+    submitted(access, *(f"w{n}" for n in range(50)))
+    ended = cancelled(access, "a", "b")
+    access.client.config_resetstat()
+    found = listing.requests(access, listing.Filter(state="cancelled"))
+    calls: Any = access.client.info("commandstats")
+
+    assert {each.request_id for each in found.items} == set(ended)
+    assert calls["cmdstat_hgetall"]["calls"] == len(ended)
+
+
+@pytest.mark.parametrize("name", ["orders.csv", "we/ird.csv", "Grüße.csv", 'quo"ted.csv', "back\\slash.csv"])
+def test_a_file_is_found_by_its_name_however_json_writes_it(access: ReadAccess, name: str) -> None:
+    [request] = submitted(access, name)
+    submitted(access, "orders.csv.gz", "another")
+
+    assert [each.request_id for each in requests.find(access, name, MID)] == [request]
+
+
+def test_a_start_that_is_unknown_already_cannot_be_cancelled(access: ReadAccess) -> None:
+    [request] = submitted(access, "a")
+    key = access.keys.request(request)
+    access.client.hset(key, mapping={"state": "start_unknown"})
+    event = {"id": f"{request}/2/start_unknown", "type": "sfmc.import.start_unknown", "subject": "a"}
+    event |= {"time": "2026-03-01T00:00:00Z", "source": "/x", "specversion": "1.0"}
+    place = access.client.xadd(access.keys.stream, {"event": orjson.dumps({**event, "data": {"request_id": request}})})
+    at = int(access.client.hget(key, "at"))
+    first = access.client.hget(key, "l").decode()
+    milliseconds, _, number = place.decode().partition("-")
+    access.client.hset(key, "l", f"{first} {int(milliseconds) - at}.{number}")
+
+    with pytest.raises(ConflictError, match="start_unknown already"):
+        actions.cancel(access, request, "ann")
+    access.client.xdel(access.keys.stream, place)
+
+
+@pytest.mark.parametrize("queue", ["import", "../x y", "imports\x00", "billing"])
+def test_a_dead_letter_is_not_put_into_a_queue_that_no_worker_reads(access: ReadAccess, queue: str) -> None:
+    letters, queues = access.broker_keys.dead_letters, access.broker_keys
+    fields = {"entry": b"{}", "queue": queues.queue("imports"), "reason": "poison", "detail": "x", "at": "1"}
+    letter = access.broker.xadd(letters, fields).decode()
+    access.broker.expire(letters, 60)
+
+    with pytest.raises(InvalidError, match="is unknown"):
+        listing.replay_dead_letter(access, letter, queue)
+    assert access.broker.xlen(letters) == 1
+    assert listing.replay_dead_letter(access, letter, "imports").done == "replayed"
+    access.broker.delete(queues.queue("imports"))

@@ -196,11 +196,12 @@ WATCHER = RetryPolicy(name="WATCHER", backoff=Backoff(floor=1.0, first=1.0, cap=
 API = RetryPolicy(
     name="API",
     backoff=Backoff(floor=0.0, first=0.25, cap=4.0),
-    attempts=5,
+    attempts=20,
     deadline=15.0,
     on_ambiguous="reconcile",
 )
-"""A call of the HTTP API by its client. What may have been done is not done again: the caller gets the fault."""
+"""A call of the HTTP API by its client. The attempts are so many that the deadline ends it. What may have been done is
+not done again: the caller gets the fault."""
 
 POLICIES = (IN_CALL, QUERY, LEDGER, SCHEDULED, REPEAT, RECONCILE, LOGIN, WATCHER, API)
 

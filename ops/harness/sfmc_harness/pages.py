@@ -138,7 +138,8 @@ WAITING = """# Why a request waits
 This page is written by `python -m sfmc_harness.pages` from `worker/sfmc_import/waiting.py`. The script that decides
 about a request also writes why it waits, since when and behind which request; `sfmc-import show`, `sfmc-import status`
 and the HTTP API read it from there. `until` is the next time at which it is decided anew; where no time ends the wait
-there is none. A request whose start is being sent, or that has ended, does not wait.
+there is none. Of one that is `paused`, `pause` says who
+paused it, why and until when. A request whose start is being sent, or that has ended, does not wait.
 """
 WAITING_FILES = """
 A file that is still being written (not stable), or that is being delivered to a target, has no request yet: a request
@@ -150,7 +151,8 @@ reason (`growing`, `open`, `no_marker`, `delivering` …) and since when.
 
 def render_waiting() -> str:
     """Give the page about the reasons of a wait as Markdown."""
-    rows = ((f"`{name}`", text, "no" if name in OPEN_ENDED else "yes") for name, text in REASONS.items())
+    ends = dict.fromkeys(OPEN_ENDED, "no") | {"paused": "if the pause ends by itself"}
+    rows = ((f"`{name}`", text, ends.get(name, "yes")) for name, text in REASONS.items())
     return "\n".join((WAITING, _table(("reason", "meaning", "has `until`"), rows))) + WAITING_FILES
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+PROBLEMS = "urn:sfmc-import:problem:"
 PROBLEM = "application/problem+json"
 JSON = "application/json"
 
@@ -37,6 +38,15 @@ def problem(status: int, detail: str = "", **headers: str) -> Answer:
 
 
 NOT_ALLOWED = problem(401, WWW_Authenticate="Bearer")
+UNREADABLE = Answer(
+    422,
+    {
+        "type": f"{PROBLEMS}invalid",
+        "title": HTTPStatus(422).phrase,
+        "status": 422,
+        "detail": "the body cannot be read: it must be JSON in UTF-8",
+    },
+)
 UNKNOWN_SOURCE = problem(404, "there is no source of this name")
 
 

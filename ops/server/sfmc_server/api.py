@@ -1,6 +1,5 @@
 """The HTTP API under /v1: requests, definitions, pauses, dead letters and events, over the operations."""
 
-import hashlib
 import re
 import threading
 import time
@@ -8,19 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
-from redis.exceptions import RedisError
 from starlette.responses import Response, StreamingResponse
 
-import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
-from sfmc_import.client import Client
-from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.ledger.calling import is_defect
-from sfmc_import.operations import actions, listing, replaying, resolving, tokens
+from sfmc_import.client import Client, Submission
+from sfmc_import.operations import actions, listing, pausing, replaying, resolving, tokens
 from sfmc_import.operations import requests as questions
-from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
+from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.views import (
     ActionView,
     DoneView,
@@ -30,14 +24,10 @@ from sfmc_import.operations.views import (
     RequestView,
     ResumedView,
 )
-from sfmc_import.ports import LedgerUnavailableError
-from sfmc_import.request import BadRequestError, IdTakenError
-from sfmc_server import asking, producing
-from sfmc_server.answers import Answer, later, problem, response
+from sfmc_server import asking, producing, refusing
 from sfmc_server.authentication import bearer_token
 from sfmc_server.body_limit import BodyLimit
 from sfmc_server.callers import (
-    PROBLEMS,
     RESPONSES,
     Access,
     Caller,
@@ -53,25 +43,22 @@ from sfmc_server.callers import (
     Shows,
     Submits,
     Submitter,
-    UnauthorizedError,
     Why,
     inner,
     is_own,
     request_id_of,
     source_of,
 )
+from sfmc_server.conditions import Condition, Conditional, Conditions, is_known, tag_of, tag_of_view
+from sfmc_server.description import described_problem
 from sfmc_server.explaining import Explainer
 from sfmc_server.given import ForceGiven, PauseGiven, Reason, ReplayGiven, ReplaysGiven, RequestGiven, ResolveGiven
 from sfmc_server.live_events import LiveEvents
-
-MAX_WAIT = 30.0
-"""The longest `Prefer: wait`, in seconds: below what proxies bear."""
+from sfmc_server.preferring import Seconds
 
 POLL_SECONDS = 0.25
 WAITERS = threading.BoundedSemaphore(16)
 """Each that waits has a thread of this server: with more of them the others are answered at once."""
-
-_STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422}
 
 api = APIRouter(
     prefix="/v1",
@@ -97,34 +84,40 @@ def submit(
     access: Access,
     client: Submitter,
     answer: Response,
+    wait: Seconds,
     idempotency_key: IdempotencyKey = None,
-    prefer: Annotated[str | None, Header(max_length=200)] = None,
 ) -> RequestView:
     """Ask for one start. Answers 202 once the ledger has the request, with its address in Location.
 
     The same Idempotency-Key from the same token is one request, for as long as the ledger keeps it; with another body
     it is 422. `Prefer: wait=N` waits up to N seconds, 30 at most, for the end and answers 200 when it has come.
     """
+    if given.force and caller.role == "source":
+        raise ForbiddenError("a token of the role source may not force a start")
     fields = given.model_dump(exclude_none=True) | source_of(caller, given.source)
-    key = None if idempotency_key is None else inner(idempotency_key)
-    fields |= {} if key is None else {"request_id": request_id_of(caller, key)}
+    if idempotency_key is not None:
+        fields |= {"request_id": request_id_of(caller, inner(idempotency_key))}
+        _check_same(access, client, fields)
     done = client.submit(**fields)
     answer.headers["Location"] = f"/v1/requests/{done.request_id}"
     if not done.is_new:
         answer.headers["Idempotency-Replayed"] = "true"
-    view = _waited(access, done.request_id, _seconds_to_wait(prefer))
-    if prefer is not None and _seconds_to_wait(prefer):
-        answer.headers["Preference-Applied"] = f"wait={_seconds_to_wait(prefer):.0f}"
+    view = _waited(access, done.request_id, wait)
+    if wait:
+        answer.headers["Preference-Applied"] = f"wait={wait:.0f}"
         answer.status_code = 200 if view.is_finished else 202
     return view
 
 
-_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:[,;\s]|$)")
-
-
-def _seconds_to_wait(prefer: str | None) -> float:
-    found = None if prefer is None else _WAIT.search(prefer)
-    return 0.0 if found is None else min(float(found[1]), MAX_WAIT)
+def _check_same(access: ReadAccess, client: Client, fields: Mapping[str, Any]) -> None:
+    """Raise KeyReusedError where the key had another body, and what `submit` raises before the key is used up."""
+    client.state_of(Submission(**fields))  # type: ignore[typeddict-item]
+    try:
+        replaying.note(access, "submit", fields["request_id"], fields)
+    except replaying.KeyReusedError as error:
+        # The ledger has no other start under this id: the sender may take it for its own.
+        error.request_id = fields["request_id"]
+        raise
 
 
 def _waited(access: ReadAccess, request_id: str, seconds: float) -> RequestView:
@@ -166,45 +159,54 @@ def list_failures(_: Reads, access: Access, limit: Limit = 50) -> list[RequestVi
     return questions.failures(access, limit)
 
 
-@api.get("/requests/{request_id}", tags=["requests"])
-def show(
-    request_id: Id, caller: Shows, access: Access, prefer: Annotated[str | None, Header(max_length=200)] = None
-) -> LifeView:
+@api.get("/requests/{request_id:path}", tags=["requests"])
+def show(request_id: Id, caller: Shows, access: Access, answer: Response, wait: Seconds) -> LifeView:
     """Show a request with its whole life. `Prefer: wait=N` waits up to N seconds, 30 at most, for its end.
 
     A token of the role `source` sees the requests that were submitted with it; others are not there for it.
     """
     if not is_own(caller, questions.show(access, request_id)):
         raise NotFoundError(f"there is no request {request_id}", questions.UNKNOWN)
-    view = _waited(access, request_id, _seconds_to_wait(prefer))
+    view = _waited(access, request_id, wait)
+    if wait:
+        answer.headers["Preference-Applied"] = f"wait={wait:.0f}"
     return LifeView(**view.model_dump(), events=list(questions.life(access, view)))
 
 
-@api.post("/requests/{request_id}/cancel", tags=["requests"])
+@api.post("/requests/{request_id:path}/cancel", tags=["requests"])
 def cancel(request_id: Id, given: Reason, caller: Operates, access: Access) -> ActionView:
     """End a request before its start; its file counts as handled."""
     return actions.cancel(access, request_id, caller.name, given.reason)
 
 
-@api.post("/requests/{request_id}/force", tags=["requests"])
+@api.post("/requests/{request_id:path}/force", tags=["requests"])
 def force(request_id: Id, given: ForceGiven, caller: Operates, access: Access) -> ActionView:
     """Let a request start as soon as its definition is free: without the window, its order (`after`) and its turn."""
     return actions.force(access, request_id, caller.name, given.reason)
 
 
-@api.post("/requests/{request_id}/resolve", tags=["requests"])
+@api.post("/requests/{request_id:path}/resolve", tags=["requests"])
 def resolve(request_id: Id, given: ResolveGiven, caller: Operates, access: Access) -> ActionView:
     """Record what became of a start that is unknown: the run `task_id`, checked with Marketing Cloud, or none."""
     ask = None if given.unchecked else resolving.ask_marketing_cloud
     return resolving.resolve(access, request_id, given.task_id, caller.name, given.reason, ask=ask)
 
 
-@api.post("/requests/{request_id}/replay", status_code=202, tags=["requests"])
+@api.post("/requests/{request_id:path}/replay", status_code=202, tags=["requests"])
 def replay(
-    request_id: Id, given: ReplayGiven, caller: Operates, access: Access, idempotency_key: IdempotencyKey = None
+    request_id: Id,
+    given: ReplayGiven,
+    caller: Operates,
+    access: Access,
+    answer: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> ActionView:
     """Submit what a request asked for again, as a new request that names it; the same Idempotency-Key does it once."""
     new_id = None if idempotency_key is None else replaying.id_of(caller.name, inner(idempotency_key), request_id)
+    if new_id is not None:
+        was_there = access.reader.request(new_id) is not None
+        replaying.note(access, "replay", new_id, given.model_dump())
+        answer.headers.update({"Idempotency-Replayed": "true"} if was_there else {})
     return actions.replay(access, request_id, caller.name, given.reason, force=given.force, new_id=new_id)
 
 
@@ -246,13 +248,12 @@ def show_definition(
     _: Reads,
     access: Access,
     answer: Response,
-    if_none_match: Annotated[str | None, Header(max_length=200)] = None,
+    if_none_match: Condition = None,
 ) -> Any:
     """Show a definition: who holds it, its window, what waits, what pauses it; 304 while its ETag is the same."""
     view = listing.definition(access, mid, customer_key)
-    tag = f'"{hashlib.sha256(view.model_dump_json().encode()).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if if_none_match is not None and tag in [each.strip() for each in if_none_match.split(",")]:
+    headers = {"ETag": tag_of_view(view), "Cache-Control": "no-cache"}
+    if is_known(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
     answer.headers.update(headers)
     return view
@@ -264,46 +265,72 @@ def list_pauses(_: Reads, access: Access) -> list[PauseView]:
     return actions.pauses(access)
 
 
-@api.put("/pauses/all", tags=["pauses"])
-def pause_all(given: PauseGiven, caller: Operates, access: Access) -> PauseView:
-    """Let all starts wait."""
-    return actions.pause(access, actions.scope_of(None, None), caller.name, given.reason, given.until)
+_CHANGED: dict[int | str, dict[str, Any]] = {412: described_problem("It is not as the caller saw it.")}
 
 
-@api.put("/pauses/units/{mid}", tags=["pauses"])
-def pause_unit(mid: Mid, given: PauseGiven, caller: Operates, access: Access) -> PauseView:
-    """Let the starts of a business unit wait."""
-    return actions.pause(access, actions.scope_of(mid, None), caller.name, given.reason, given.until)
+@api.put("/pauses/all", tags=["pauses"], responses=_CHANGED)
+def pause_all(given: PauseGiven, caller: Operates, access: Access, answer: Response, only: Conditional) -> PauseView:
+    """Let all starts wait; with If-Match or If-None-Match only while the pause is as it was seen."""
+    return paused(access, actions.scope_of(None, None), caller, given, only, answer)
 
 
-@api.put("/pauses/definitions/{mid}/{customer_key:path}", tags=["pauses"])
-def pause_definition(mid: Mid, customer_key: Key, given: PauseGiven, caller: Operates, access: Access) -> PauseView:
-    """Let the starts of a definition wait."""
+@api.put("/pauses/units/{mid}", tags=["pauses"], responses=_CHANGED)
+def pause_unit(
+    mid: Mid, given: PauseGiven, caller: Operates, access: Access, answer: Response, only: Conditional
+) -> PauseView:
+    """Let the starts of a business unit wait; conditions as for everything."""
+    return paused(access, actions.scope_of(mid, None), caller, given, only, answer)
+
+
+@api.put("/pauses/definitions/{mid}/{customer_key:path}", tags=["pauses"], responses=_CHANGED)
+def pause_definition(
+    mid: Mid,
+    customer_key: Key,
+    given: PauseGiven,
+    caller: Operates,
+    access: Access,
+    answer: Response,
+    only: Conditional,
+) -> PauseView:
+    """Let the starts of a definition wait; conditions as for everything, or on the ETag of the definition."""
     scope = actions.scope_of(mid, access.reader.spelled(mid, customer_key))
-    return actions.pause(access, scope, caller.name, given.reason, given.until)
+    return paused(access, scope, caller, given, only, answer)
 
 
-@api.delete("/pauses/all", tags=["pauses"])
-def resume_all(caller: Operates, access: Access, reason: Why = None) -> ResumedView:
+def paused(
+    access: ReadAccess, scope: str, caller: Caller, given: PauseGiven, only: Conditions, answer: Response
+) -> PauseView:
+    """Pause a scope, and give the ETag of its pause; raises PreconditionError."""
+    expects = only.expected(access, scope)
+    view = actions.pause(access, scope, caller.name, given.reason, given.until, expects=expects)
+    answer.headers["ETag"] = tag_of(pausing.as_written(access, scope)[0])
+    return view
+
+
+@api.delete("/pauses/all", tags=["pauses"], responses=_CHANGED)
+def resume_all(caller: Operates, access: Access, only: Conditional, reason: Why = None) -> ResumedView:
     """End the pause of everything; others stay."""
-    return resumed(access, actions.scope_of(None, None), caller, reason)
+    return resumed(access, actions.scope_of(None, None), caller, reason, only)
 
 
-@api.delete("/pauses/units/{mid}", tags=["pauses"])
-def resume_unit(mid: Mid, caller: Operates, access: Access, reason: Why = None) -> ResumedView:
+@api.delete("/pauses/units/{mid}", tags=["pauses"], responses=_CHANGED)
+def resume_unit(mid: Mid, caller: Operates, access: Access, only: Conditional, reason: Why = None) -> ResumedView:
     """End the pause of a business unit."""
-    return resumed(access, actions.scope_of(mid, None), caller, reason)
+    return resumed(access, actions.scope_of(mid, None), caller, reason, only)
 
 
-@api.delete("/pauses/definitions/{mid}/{customer_key:path}", tags=["pauses"])
-def resume_definition(mid: Mid, customer_key: Key, caller: Operates, access: Access, reason: Why = None) -> ResumedView:
+@api.delete("/pauses/definitions/{mid}/{customer_key:path}", tags=["pauses"], responses=_CHANGED)
+def resume_definition(
+    mid: Mid, customer_key: Key, caller: Operates, access: Access, only: Conditional, reason: Why = None
+) -> ResumedView:
     """End the pause of a definition."""
-    return resumed(access, actions.scope_of(mid, access.reader.spelled(mid, customer_key)), caller, reason)
+    scope = actions.scope_of(mid, access.reader.spelled(mid, customer_key))
+    return resumed(access, scope, caller, reason, only)
 
 
-def resumed(access: ReadAccess, scope: str, caller: Caller, reason: str | None) -> ResumedView:
-    """End a pause and say so; raises NotFoundError where there is none."""
-    actions.resume(access, scope, caller.name, reason)
+def resumed(access: ReadAccess, scope: str, caller: Caller, reason: str | None, only: Conditions) -> ResumedView:
+    """End a pause and say so; raises NotFoundError where there is none, and PreconditionError."""
+    actions.resume(access, scope, caller.name, reason, expects=only.expected(access, scope))
     return ResumedView(scope=scope)
 
 
@@ -377,9 +404,6 @@ def checked_position(given: str) -> str:
     return given
 
 
-# --- Errors.
-
-
 def add_to(app: FastAPI, access: ReadAccess, client: Client, is_ending: Callable[[], bool]) -> None:
     """Add the API to an application; `is_ending` says that the server ends."""
     app.state.access, app.state.client = access, client
@@ -387,51 +411,4 @@ def add_to(app: FastAPI, access: ReadAccess, client: Client, is_ending: Callable
     app.state.live = LiveEvents(access.stream, is_ending, lambda token: tokens.known(access, token) is not None)
     app.include_router(api)
     app.add_middleware(BodyLimit)
-    handlers: Mapping[type[Exception], Callable[[Exception], Answer]] = {
-        OperationError: _of_operation,
-        letters.DeadLetterNotFoundError: lambda error: named("not_found", 404, str(error)),
-        IdTakenError: lambda error: named("idempotency_key_reused", 422, str(error)),
-        BadRequestError: lambda error: named("invalid", 422, "; ".join(getattr(error, "problems", [str(error)]))),
-        RequestValidationError: _of_validation,
-        UnauthorizedError: lambda _: _typed("unauthorized", problem(401, "give a token", WWW_Authenticate="Bearer")),
-        ForbiddenError: lambda _: named("forbidden", 403, "the role of this token does not allow it"),
-        ServiceUnavailableError: lambda _: _typed("unavailable", later(1.0)),
-        LedgerUnavailableError: lambda _: _typed("unavailable", later(1.0)),
-        RedisError: _of_redis,
-    }
-    for kind, answer in handlers.items():
-        app.add_exception_handler(kind, _handler(answer))
-
-
-def _handler(answer: Callable[[Exception], Answer]) -> Any:
-    async def handle(_: Request, error: Exception) -> Response:
-        return response(answer(error))
-
-    return handle
-
-
-def _of_operation(error: Exception) -> Answer:
-    assert isinstance(error, OperationError)
-    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
-    return named(error.kind, status, f"{error}{f'; {error.fix}' if error.fix else ''}")
-
-
-def _of_validation(error: Exception) -> Answer:
-    assert isinstance(error, RequestValidationError)
-    found = [{"pointer": "/".join(("#", *map(str, each["loc"]))), "detail": each["msg"]} for each in error.errors()]
-    answer = named("invalid", 422, "the request is not valid")
-    return Answer(answer.status, {**answer.body, "errors": found}, answer.headers)
-
-
-def _of_redis(error: Exception) -> Answer:
-    assert isinstance(error, RedisError)
-    return named("internal", 500, "") if is_defect(error) else _typed("unavailable", later(1.0))
-
-
-def named(kind: str, status: int, detail: str) -> Answer:
-    """Give a problem with its stable type."""
-    return _typed(kind, problem(status, detail))
-
-
-def _typed(kind: str, answer: Answer) -> Answer:
-    return Answer(answer.status, {**answer.body, "type": PROBLEMS + kind}, answer.headers)
+    refusing.add_to(app)

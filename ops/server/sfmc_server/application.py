@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from importlib.metadata import version
 from urllib.parse import parse_qsl
 
@@ -12,9 +13,10 @@ from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 
 from sfmc_server import description
-from sfmc_server.answers import UNKNOWN_SOURCE, Answer, RefusedError, later, problem, response
+from sfmc_server.answers import UNKNOWN_SOURCE, UNREADABLE, Answer, RefusedError, later, problem, response
 from sfmc_server.authentication import Received
 from sfmc_server.bodies import Budget, read_body
 from sfmc_server.push_source import PushSource
@@ -54,10 +56,26 @@ def create_app(
     return app
 
 
-async def _as_problem(_: Request, error: Exception) -> Response:
+async def _as_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST and request.url.path.startswith("/v1/"):
+        # FastAPI says so of a body that is no UTF-8, or nested too deeply.
+        return response(UNREADABLE)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return response(problem(error.status_code, Allow=", ".join(sorted(_methods(request)))))
     headers = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}
     return response(problem(error.status_code, **headers))
+
+
+def _methods(request: Request) -> set[str]:
+    """Give the methods of all routes of a path: Starlette names those of the first one."""
+    place = {name: request.scope[name] for name in ("type", "path", "root_path", "headers") if name in request.scope}
+    asked = {method: place | {"method": method} for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS")}
+    return {
+        method
+        for method, scope in asked.items()
+        if any(route.matches(dict(scope))[0] is Match.FULL for route in request.app.routes)
+    }
 
 
 class Events:

@@ -55,7 +55,7 @@ def search(
     return questions.find(access, text, access.mid(mid))
 
 
-@router.post("/requests/{request_id}/follow", tags=["requests"])
+@router.post("/requests/{request_id:path}/follow", tags=["requests"])
 def follow(request_id: Id, _given: Nothing, caller: Operates, access: Access) -> ActionView:
     """Let the workers follow a run again whose following had timed out."""
     resuming.follow_again(access, request_id)

@@ -9,8 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sfmc_server.answers import Answer, problem, response, too_large
 
-MAX_BYTES = 64 * 1024
-"""A request for a start with all its fields has a few kilobytes."""
+MAX_BYTES = 256 * 1024
+"""A request for a start has a few kilobytes; a record that is set aside up to 200, as MAX_RECORD of the client says."""
 
 BODY_SECONDS = 10.0
 

@@ -13,10 +13,9 @@ from sfmc_import.operations import listing, tokens
 from sfmc_import.operations.actions import MAX_TEXT
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.operations.views import RequestView, View
+from sfmc_server.answers import PROBLEMS
 from sfmc_server.authentication import bearer_token
 from sfmc_server.description import described_problem
-
-PROBLEMS = "urn:sfmc-import:problem:"
 
 
 class Caller(View):

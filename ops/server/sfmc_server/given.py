@@ -1,8 +1,37 @@
 """What clients of the HTTP API send; what is unknown in it is refused."""
 
+import base64
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    WithJsonSchema,
+    model_validator,
+)
+
+Whole = Annotated[int, Strict()]
+"""A whole number, and neither true nor a text."""
+
+Flag = Annotated[bool, Strict()]
+Number = Annotated[float, Strict()]
+
+
+def _from_base64(value: object) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        # The one of pydantic passes over what is no base64.
+        raise ValueError("it must be base64") from None
+
+
+FromBase64 = Annotated[bytes, BeforeValidator(_from_base64), WithJsonSchema({"type": "string", "format": "base64"})]
+Shown = Annotated[str, Field(min_length=1, max_length=16_384)]
+"""A path as a person reads it: a character that is no text has four."""
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
@@ -18,8 +47,8 @@ class FileGiven(Given):
 
     location: str = Field("", max_length=4096)
     name: str = Field(min_length=1, max_length=1024)
-    size: int | None = Field(None, ge=0, le=2**62)
-    modified_ns: int | None = Field(None, ge=-(2**62), le=2**62)
+    size: Whole | None = Field(None, ge=0, le=2**62)
+    modified_ns: Whole | None = Field(None, ge=-(2**62), le=2**62)
     version: str | None = Field(None, min_length=1, max_length=1024)
     content_hash: str | None = Field(None, min_length=1, max_length=1024)
     arrived_as: str | None = Field(None, min_length=1, max_length=1024)
@@ -34,9 +63,11 @@ class RequestGiven(Given):
     file: FileGiven | None = None
     event_id: Text | None = None
     source: Text | None = None
-    force: bool = False
+    force: Flag = False
     reason: Text | None = None
-    priority: int | None = Field(None, ge=0, le=9)
+    priority: Whole | None = Field(None, ge=0, le=9)
+    reply_to: str | None = Field(None, max_length=255)
+    reply_queue: str | None = Field(None, max_length=128)
 
 
 class Reason(Given):
@@ -48,14 +79,14 @@ class Reason(Given):
 class ReplayGiven(Reason):
     """Why a request is replayed; `force` imports also what was imported, inside the window too."""
 
-    force: bool = False
+    force: Flag = False
 
 
 class ResolveGiven(Reason):
     """The run that a start was; null says that nothing was started. `unchecked` asks no one about the run."""
 
     task_id: str | None = Field(None, pattern=r"^[0-9]{1,19}$")
-    unchecked: bool = False
+    unchecked: Flag = False
 
 
 class ForceGiven(Given):
@@ -70,8 +101,8 @@ class ReplaysGiven(ForceGiven):
     state: Literal["rejected", "gave_up", "expired", "cancelled", "not_started", "import_failed"]
     mid: str | None = Field(None, max_length=32)
     customer_key: str | None = Field(None, max_length=256)
-    limit: int = Field(100, ge=1, le=500)
-    dry_run: bool = True
+    limit: Whole = Field(100, ge=1, le=500)
+    dry_run: Flag = True
 
 
 class PauseGiven(ForceGiven):
@@ -128,29 +159,30 @@ class RecordGiven(Given):
 
     source: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     record_id: str = Field(min_length=1, max_length=256)
-    body_base64: Base64Bytes = Field(max_length=210_000)
+    body_base64: FromBase64 = Field(max_length=210_000)
     text: str = Field(min_length=1, max_length=4096)
 
 
 class WaitingFileGiven(Given):
     """A file that waits in a folder."""
 
-    name: Text
+    name: Shown
     reason: str = Field(min_length=1, max_length=64)
-    age: float = Field(ge=0, le=2**40)
+    age: Number = Field(ge=0, le=2**40)
+    size: Whole | None = Field(None, ge=0, le=2**62)
     text: str | None = Field(None, max_length=4096)
 
 
 class FolderGiven(Given):
     """What a watcher says of one folder."""
 
-    folder: Text
+    folder: Shown
     location: str = Field(max_length=4096)
     state: str = Field(min_length=1, max_length=64)
-    age: float | None = Field(None, ge=0, le=2**40)
-    text: str | None = Field(None, max_length=4096)
+    age: Number | None = Field(None, ge=0, le=2**40)
+    text: Shown | None = None
     files: list[WaitingFileGiven] = Field(max_length=1000)
-    more: int = Field(ge=0, le=2**31)
+    more: Whole = Field(ge=0, le=2**31)
 
 
 class FoldersGiven(Given):

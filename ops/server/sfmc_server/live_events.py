@@ -54,6 +54,9 @@ class LiveEvents:
             # The place comes first: who is cut before the first event misses none.
             yield b"retry: 2000\nid: %b\n\n" % begin.encode()
             seen = begin
+            gap = None if after is None else await asyncio.to_thread(self._stream.gap_after, after)
+            if gap is not None:
+                yield b"event: gap\ndata: %b\n\n" % orjson.dumps({"after": begin, "before": gap})
             async for position, line in self._missed(begin, key):
                 seen = position
                 yield line

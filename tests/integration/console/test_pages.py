@@ -194,7 +194,7 @@ def test_a_request_that_waits_for_a_pause_has_the_words_of_the_operator_and_no_m
     assert "the warehouse sends wrong stock, see INC-4711" in why
     assert "until somebody ends it" in why
     assert " (in " not in why
-    assert ">the pause ends</a>" in person.see("/").text
+    assert ">somebody ends the pause</a>" in person.see("/").text
 
 
 def test_what_waits_is_shown_behind_hundreds_of_runs_that_are_asked_for_first(world: World) -> None:

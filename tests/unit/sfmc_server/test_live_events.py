@@ -27,3 +27,17 @@ def test_a_reader_whose_token_counts_no_more_is_ended(
         return len([line async for line in live.follow("0-0", None, "t") if line.startswith(b"id: ")])
 
     assert asyncio.run(read()) == events
+
+
+@pytest.mark.parametrize(("kept", "gaps"), [(3, []), (1, [b'event: gap\ndata: {"after":"1-0","before":"3-0"}\n\n'])])
+def test_a_reader_learns_that_events_after_its_position_are_gone(kept: int, gaps: list[bytes]) -> None:
+    redis = fakeredis.FakeRedis()
+    for number in (1, 2, 3):
+        redis.xadd("events", {"event": orjson.dumps(EVENT)}, id=f"{number}-0")
+    redis.xtrim("events", maxlen=kept, approximate=False)
+    live = LiveEvents(EventStream(redis, "events"), lambda: True)
+
+    async def read() -> list[bytes]:
+        return [line async for line in live.follow("1-0") if line.startswith(b"event: gap")]
+
+    assert asyncio.run(read()) == gaps

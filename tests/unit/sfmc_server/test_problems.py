@@ -7,7 +7,7 @@ from sfmc_import.operations.errors import OperationError
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "ops" / "docs" / "http-api.md").read_text()
-API = (ROOT / "ops" / "server" / "sfmc_server" / "api.py").read_text()
+API = (ROOT / "ops" / "server" / "sfmc_server" / "refusing.py").read_text()
 
 
 def test_every_type_of_problem_is_on_the_page_and_no_other() -> None:

@@ -57,7 +57,13 @@ class ApiSubmitter:
         body = {name: value for name, value in given.items() if value is not None and value is not False}
         body |= self._unit(given.get("mid")) | ({} if given.get("file") is None else {"file": _file(given["file"])})
         with _errors(key):
-            done = self._api.submit(idempotency_key=key, **body)
+            try:
+                done = self._api.submit(idempotency_key=key, **body)
+            except KeyReusedError as error:
+                if not error.request_id:
+                    raise
+                # The same start, by another source or with another priority: the ledger has it.
+                return SubmitResult(request_id=error.request_id, is_new=False)
         return SubmitResult(request_id=done.request.request_id, is_new=done.is_new)
 
     def state_of(self, submission: Submission) -> str | None:  # noqa: ARG002 - as the client of the ledger

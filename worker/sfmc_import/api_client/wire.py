@@ -47,6 +47,8 @@ class KeyReusedError(InvalidError):
     """The Idempotency-Key was used for something else."""
 
     kind = "idempotency_key_reused"
+    request_id: str | None = None
+    """The request of the key, where the other body asks for the same start."""
 
 
 class UnexpectedAnswerError(SfmcImportError):
@@ -134,7 +136,9 @@ def broken(error: httpx.HTTPError, call: Call[Any]) -> Fault:
 
 
 def unavailable(url: str, fault: Fault) -> ServiceUnavailableError:
-    """Give the error for a server that does not answer."""
+    """Give the error for a server that does not answer, or that cannot do it now."""
+    if fault.code.startswith("http_"):
+        return ServiceUnavailableError(f"the API at {shown(url)} answers that it cannot do it now: {fault.text}")
     doubt = "; it may have been done all the same" if isinstance(fault, Ambiguous) else ""
     fix = "check SFMC_API_URL, and that `sfmc-import serve` runs there"
     return ServiceUnavailableError(f"the API at {shown(url)} does not answer ({fault.text}){doubt}", fix)
@@ -207,6 +211,10 @@ def _error(status: int, problem: Mapping[str, Any], text: str) -> Exception:
         )
     known = (NotFoundError, InvalidError, KeyReusedError, ForbiddenError)
     found = next((each for each in known if each.kind == kind), None)
+    if found is KeyReusedError:
+        reused = KeyReusedError(text)
+        reused.request_id = problem.get("request_id")
+        return reused
     return found(text) if found else UnexpectedAnswerError(f"the server answers HTTP {status}: {text}")
 
 
@@ -217,6 +225,7 @@ class Lines:
         self._rest = b""
         self._id = ""
         self._data: list[str] = []
+        self._is_gap = False
 
     def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
         """Read some bytes; yields the events that they end, with an empty one where only the position moves."""
@@ -231,11 +240,13 @@ class Lines:
         value = value.removeprefix(" ")
         if name == "id":
             self._id = value
+        elif name == "event":
+            self._is_gap = value == "gap"
         elif name == "data":
             self._data.append(value)
         elif line == "" and self._id:
-            event = _read_event("\n".join(self._data))
-            self._data = []
+            event = {} if self._is_gap else _read_event("\n".join(self._data))
+            self._data, self._is_gap = [], False
             yield ServerEvent(self._id, event)
 
 

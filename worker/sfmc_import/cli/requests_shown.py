@@ -28,6 +28,8 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
     if waiting is None:
         return
     yield f"  waits    {waiting.reason}{until_text(waiting.until, now)}: {waiting.text}"
+    if waiting.pause is not None:
+        yield f"  pause    {_pause_words(waiting.pause)}"
     if waiting.held_by:
         yield f"  behind   {'definition' if waiting.reason == 'after' else 'request'} {waiting.held_by}"
     if waiting.last_error is not None:
@@ -39,6 +41,8 @@ def table_lines(request: RequestView, now: float) -> Iterator[str]:
     yield f"  {request.state:<14} {request.customer_key}"
     if request.waiting is not None:
         yield f"    {request.waiting.reason}{short_until(request.waiting.until, now)}"
+        if request.waiting.pause is not None:
+            yield f"    {_pause_words(request.waiting.pause)}"
     if request.file is not None:
         yield f"    {request.file.name}"
     yield f"    request {request.request_id}"
@@ -63,6 +67,11 @@ def short_until(until: datetime | None, now: float) -> str:
 
 def _since(since: datetime | None, now: float) -> str:
     return "" if since is None else f" for {seconds(max(0.0, now - since.timestamp()))}"
+
+
+def _pause_words(pause: PauseView) -> str:
+    end = "until sfmc-import resume, " if pause.until is None else ""
+    return f"{end}by {pause.operator}: {pause.reason}"
 
 
 def pause_line(pause: PauseView, now: float) -> str:

@@ -43,6 +43,15 @@ class EventStream:
             position = entries[-1][0].decode()
             yield from entries_of_events(entries)
 
+    def gap_after(self, position: str) -> str | None:
+        """Give the id of the first event that is left, where events after this position were trimmed."""
+        first = self._client.xrange(self._name, count=1)
+        if not first or _order(position) in {(0, 0), (0,)} or _order(first[0][0].decode()) <= _order(position):
+            return None
+        info = self._client.xinfo_stream(self._name)
+        # A server before 7.0 does not count: then it may be so.
+        return str(first[0][0].decode()) if info.get("entries-added", info["length"] + 1) > info["length"] else None
+
     def some_after(self, position: str, count: int) -> tuple[str, list[Entry]]:
         """Give what one reading of `count` entries after an id finds, oldest first, and the id to go on from."""
         entries = self._client.xrange(self._name, min=f"({position}", count=count)
@@ -61,11 +70,12 @@ class EventStream:
             border = f"({entries[-1][0].decode()}"
         yield from found
 
-    def backwards(self, count: int) -> Iterator[Event]:
-        """Yield the newest `count` events at most, newest first."""
+    def backwards(self, count: int, having: bytes = b"") -> Iterator[Event]:
+        """Yield those of the newest `count` events whose text has `having` in it, newest first."""
         border = "+"
         while count > 0 and (entries := self._client.xrevrange(self._name, max=border, count=min(count, BATCH))):
-            yield from (event for _, event in entries_of_events(entries))
+            likely = [each for each in entries if having in each[1].get(b"event", b"")]
+            yield from (event for _, event in entries_of_events(likely))
             border = f"({entries[-1][0].decode()}"
             count -= len(entries)
 
@@ -122,6 +132,10 @@ def entries_of_events(entries: Iterable[Any]) -> Iterator[Entry]:
             continue
         if _is_event(event):
             yield name.decode(), event
+
+
+def _order(position: str) -> tuple[int, ...]:
+    return tuple(map(int, position.split("-")))
 
 
 def _is_event(event: Any) -> bool:
@@ -256,7 +270,7 @@ def next_step(event: Mapping[str, Any]) -> list[str]:
     words = {name: _typed(str(data.get(name) or "")) for name in ("request_id", "task_id", "mid")}
     words["key"] = _typed(str(event.get("subject", "")))
     # Of a file elsewhere than in a folder there is no path that a person could type here.
-    words["file"] = f" --file {_typed(path)}" if path.startswith("/") else ""
+    words["file"] = f" --file {_typed(path)}" if str(file.get("location") or "").startswith("/") else ""
     return [text.format(**words)]
 
 

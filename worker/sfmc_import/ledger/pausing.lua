@@ -33,8 +33,15 @@ end
 -- Whether this call came before: its reply was lost.
 local function is_repeated() return not redis.call('SET', report_key(a.call, 'operator'), '1', 'NX', 'PX', cfg.seen_ttl) end
 
--- Pauses a scope; answers 2 when the words and the end of an earlier pause were replaced: what waits is decided anew.
+-- Whether the pause of the scope is not the one that the operator looked at.
+local function has_changed()
+  if not present(a.expects) or redis.call('EXISTS', report_key(a.call, 'operator')) == 1 then return false end
+  return (redis.call('HGET', pauses_key(), a.scope) or 'none') ~= a.expects
+end
+
+-- Pauses a scope; answers 3 when it has changed, and 2 when the words and the end of an earlier pause were replaced: what waits is decided anew.
 function steps.pause()
+  if has_changed() then return 3 end
   if is_repeated() then return 1 end
   local pause = {operator = a.operator, reason = a.reason, since = now, ['until'] = present(a['until'])}
   local is_new = redis.call('HSET', pauses_key(), a.scope, cjson.encode(pause))
@@ -51,8 +58,9 @@ local function wake_paused()
   return #found / 2
 end
 
--- Lifts a pause: answers 1, or 0 when there was none.
+-- Lifts a pause: answers 1, 0 when there was none, or 3 when it has changed.
 function steps.lift_pause()
+  if has_changed() then return 3 end
   if is_repeated() then return 1 end
   local found = redis.call('HGET', pauses_key(), a.scope)
   if not found then return 0 end

@@ -305,20 +305,25 @@ class RedisLedger:
         state = self._run("force", {"id": request_id, "operator": operator, "reason": reason})
         return None if state is None else str(state.decode())
 
-    def pause(self, scope: str, operator: str, reason: str, until: float | None) -> None:
-        """Let starts of a scope (see `pauses` in ledger.md) wait, until a time (seconds since 1970) if one is given."""
+    def pause(self, scope: str, operator: str, reason: str, until: float | None, expects: str | None = None) -> bool:
+        """Let starts of a scope (see `pauses` in ledger.md) wait, until a time (seconds since 1970) if one is given.
+
+        False where `expects` is given and the scope has another pause, or none that it names.
+        """
         end = None if until is None else milliseconds(until)
         said = {"scope": scope, "operator": operator, "reason": reason, "until": end}
-        if self._run("pause", said | {"call": uuid4().hex}) == 2:
+        answer = self._run("pause", said | {"call": uuid4().hex, "expects": expects})
+        if answer == 2:
             self._wake_paused()
+        return bool(answer != _CHANGED)
 
-    def lift_pause(self, scope: str, operator: str, reason: str | None) -> bool:
-        """End a pause and wake what waits for it, oldest first; False when there is none."""
-        said = {"scope": scope, "operator": operator, "reason": reason, "call": uuid4().hex}
-        if not self._run("lift_pause", said):
-            return False
-        self._wake_paused()
-        return True
+    def lift_pause(self, scope: str, operator: str, reason: str | None, expects: str | None = None) -> bool | None:
+        """End a pause and wake what waits for it, oldest first; False when there is none, None as `pause` says it."""
+        said = {"scope": scope, "operator": operator, "reason": reason, "call": uuid4().hex, "expects": expects}
+        answer = self._run("lift_pause", said)
+        if answer == 1:
+            self._wake_paused()
+        return None if answer == _CHANGED else bool(answer)
 
     def _wake_paused(self) -> None:
         while self._run("wake_paused", {"limit": _WOKEN_AT_ONCE}) == _WOKEN_AT_ONCE:
@@ -381,6 +386,7 @@ class RedisLedger:
         return [read_due(_texts(row)) for row in rows]
 
 
+_CHANGED = 3
 _WOKEN_AT_ONCE = 500
 """How many paused requests one script wakes: Redis does nothing else meanwhile."""
 

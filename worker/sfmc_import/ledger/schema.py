@@ -464,8 +464,8 @@ REPLAYS = Key(
     parts=("digest",),
     redis_type="string",
     ttl=("request_ttl",),
-    meaning="What a call with an Idempotency-Key replays, as JSON, so that the same call replays nothing twice. The"
-    " digest is of the caller and the key.",
+    meaning="What a call with an Idempotency-Key replays, as JSON, so that the same call replays nothing twice; or a"
+    " digest of the body of another call with one. The digest in the name is of the caller and the key.",
 )
 FOLLOWS = Key(
     name="follows", letter="follows", redis_type="zset", ttl=("unfinished_ttl",),

@@ -2,25 +2,25 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-import orjson
 from uuid_utils import uuid7
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
+from sfmc_import.events import kind
 from sfmc_import.ledger import RedisLedger
-from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.opening import open_ledger
-from sfmc_import.ledger.schema import PAUSES
-from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
-from sfmc_import.operations.views import ActionView, PauseView, scope_of, time_of
+from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
+from sfmc_import.operations.pausing import pauses
+from sfmc_import.operations.requests import life, read_views
+from sfmc_import.operations.views import ActionView, PauseView, scope_of
 from sfmc_import.request import StartRequest
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 
 MAX_TEXT = 1024
-__all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of"]
 """The longest reason and name of an operator."""
+
+__all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of"]
 
 
 def _ledger(access: ReadAccess) -> RedisLedger:
@@ -30,13 +30,14 @@ def _ledger(access: ReadAccess) -> RedisLedger:
 def cancel(access: ReadAccess, request_id: str, operator: str, reason: str | None = None) -> ActionView:
     """End a request before its start; its file counts as handled.
 
-    Raises NotFoundError, and ConflictError where it is being started, runs or has ended.
+    Raises NotFoundError, and ConflictError where it is being started, runs or has ended, or somebody else was first.
     """
     state = _ledger(access).cancel(request_id, operator[:MAX_TEXT], reason and reason[:MAX_TEXT])
     if state is None:
         raise NotFoundError(f"there is no request {request_id}")
     if state not in {"cancelled", "start_unknown"}:
         raise ConflictError(f"request {request_id} is {state}: {_why_not_cancelled(state)}", state=state)
+    _check_first(access, request_id, state, state, operator)
     return ActionView(request_id=request_id, state=state, operator=operator)
 
 
@@ -51,7 +52,8 @@ def _why_not_cancelled(state: str) -> str:
 def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> ActionView:
     """Let a request start as soon as its definition is free: without the window, its order (`after`) and its turn.
 
-    Raises InvalidError without a reason, NotFoundError, and ConflictError where it does not wait.
+    Raises InvalidError without a reason, NotFoundError, and ConflictError where it does not wait, or somebody else was
+    first.
     """
     if not reason.strip():
         raise InvalidError("force needs a reason", "give --reason TEXT: why the window does not count")
@@ -60,7 +62,20 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
         raise NotFoundError(f"there is no request {request_id}")
     if state not in {"accepted", "deferred"}:
         raise ConflictError(f"request {request_id} is {state}: it does not wait for the window", state=state)
+    _check_first(access, request_id, state, "operator.forced", operator)
     return ActionView(request_id=request_id, state=state, operator=operator)
+
+
+def _check_first(access: ReadAccess, request_id: str, state: str, name: str, operator: str) -> None:
+    """Raise ConflictError where another operator did the same before; the same one may have lost the answer."""
+    views = read_views(access, [request_id])
+    said = [event["data"].get("operator") for each in views for event in life(access, each) if kind(event) == name]
+    if said and name == "start_unknown" and said[-1] != operator[:MAX_TEXT]:
+        fix = f"find out whether it ran, then: sfmc-import resolve {request_id} --task-id N (or --not-started)"
+        raise ConflictError(f"request {request_id} is start_unknown already: it may have been started", fix, state)
+    if said and said[-1] not in {None, operator[:MAX_TEXT]}:
+        word = name.rpartition(".")[2]
+        raise ConflictError(f"request {request_id} was {word} by {said[-1]} already; nothing was done", state=state)
 
 
 def replay(
@@ -119,52 +134,63 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
             "follow it: sfmc-import follow",
             state,
         )
-    if state in {*AS_EXPECTED, "completed_suspicious", "duplicate"} and not force:
+    if state == "duplicate" and not force:
+        raise ConflictError(
+            _why_duplicate(access, request_id), "--force --reason TEXT imports its file all the same", state
+        )
+    if state in {*AS_EXPECTED, "completed_suspicious"} and not force:
         raise ConflictError(
             f"request {request_id} is {state}: its file was imported", "--force --reason TEXT imports it again", state
         )
 
 
+def _why_duplicate(access: ReadAccess, request_id: str) -> str:
+    views = read_views(access, [request_id])
+    ends = [event["data"] for each in views for event in life(access, each) if kind(event) == "duplicate"]
+    newer = ends[-1].get("superseded_by") if ends else None
+    if newer:
+        return f"request {request_id} is duplicate: request {newer} for a newer file of its name stands in its place"
+    handled = f"request {views[0].held_by}" if views and views[0].held_by else "an earlier request"
+    return f"request {request_id} is duplicate: {handled} handled its file"
+
+
 # --- Pauses.
 
 
-def pause(access: ReadAccess, scope: str, operator: str, reason: str, until: datetime | None = None) -> PauseView:
+def pause(
+    access: ReadAccess,
+    scope: str,
+    operator: str,
+    reason: str,
+    until: datetime | None = None,
+    *,
+    expects: str | None = None,
+) -> PauseView:
     """Let the starts of a scope wait; a pause that is there has its words and its end replaced.
 
-    Raises InvalidError without a reason, or for an end that has passed.
+    With `expects` only while the pause is as `as_written` gave it. Raises InvalidError without a reason, or for an end
+    that has passed, and PreconditionError.
     """
     if not reason.strip():
         raise InvalidError("a pause needs a reason", "give --reason TEXT: who finds it in three weeks must know why")
     if until is not None and until.timestamp() <= access.reader.now():
         raise InvalidError(f"the pause would end at {until:%Y-%m-%d %H:%M:%S %Z}, which has passed")
     end = None if until is None else until.timestamp()
-    _ledger(access).pause(scope, operator[:MAX_TEXT], reason[:MAX_TEXT], end)
+    if not _ledger(access).pause(scope, operator[:MAX_TEXT], reason[:MAX_TEXT], end, expects):
+        raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
     return next(each for each in pauses(access) if each.scope == scope)
 
 
-def resume(access: ReadAccess, scope: str, operator: str, reason: str | None = None) -> None:
-    """End a pause; what waits for it is decided anew, the oldest first. Raises NotFoundError where there is none."""
-    if not _ledger(access).lift_pause(scope, operator[:MAX_TEXT], reason and reason[:MAX_TEXT]):
+def resume(
+    access: ReadAccess, scope: str, operator: str, reason: str | None = None, *, expects: str | None = None
+) -> None:
+    """End a pause; what waits for it is decided anew, the oldest first.
+
+    With `expects` only while the pause is as `as_written` gave it. Raises NotFoundError where there is none, and
+    PreconditionError.
+    """
+    lifted = _ledger(access).lift_pause(scope, operator[:MAX_TEXT], reason and reason[:MAX_TEXT], expects)
+    if lifted is None:
+        raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
+    if not lifted:
         raise NotFoundError(f"{scope} is not paused", "see: sfmc-import pause --list")
-
-
-def pauses(access: ReadAccess) -> list[PauseView]:
-    """Give the pauses that hold now, everything first."""
-    now = access.reader.now()
-    with redis_errors():
-        client: Any = access.client
-        found = client.hgetall(access.keys.name_of(PAUSES))
-    read = [_pause_view(scope.decode(), orjson.loads(text)) for scope, text in sorted(found.items())]
-    return [each for each in read if each.until is None or each.until.timestamp() > now]
-
-
-def _pause_view(scope: str, said: dict[str, Any]) -> PauseView:
-    since, until = time_of(said["since"] / 1000), said.get("until")
-    assert since is not None
-    return PauseView(
-        scope=scope,
-        operator=said["operator"],
-        reason=said["reason"],
-        since=since,
-        until=None if until is None else time_of(until / 1000),
-    )

@@ -25,6 +25,12 @@ class ConflictError(OperationError):
         self.state = state
 
 
+class PreconditionError(OperationError):
+    """What is asked for has changed since the caller looked at it."""
+
+    kind = "precondition_failed"
+
+
 class InvalidError(OperationError):
     """The question or action is not valid, whatever the state."""
 

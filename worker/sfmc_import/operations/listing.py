@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,14 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.key_kinds import RENAMED
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
 from sfmc_import.operations import message_texts as messages
-from sfmc_import.operations.actions import pauses
 from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.pausing import pauses
 from sfmc_import.operations.requests import read_views
+from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.views import DoneView, PauseView, RequestView, Time, View, time_of
-from sfmc_import.request import fold_key
-from sfmc_import.states import UNFINISHED
+from sfmc_import.request import QUEUE, UPKEEP_QUEUE, fold_key
+from sfmc_import.states import NOT_STARTED, REPORTS, TERMINAL, TRANSITIONS, UNFINISHED
+from sfmc_import.waiting import REASONS
 
 MAX_LIMIT = 500
 LOOKED_AT = 5000
@@ -53,6 +55,17 @@ class Filter:
         return self.waiting is not None or self.state in UNFINISHED
 
 
+STATES = (*UNFINISHED, *TERMINAL, NOT_STARTED)
+EVENT_TYPES = tuple(dict.fromkeys((*(each.event for each in TRANSITIONS), *REPORTS)))
+
+
+def check_word(name: str, word: str | None, known: Collection[str]) -> None:
+    """Raise InvalidError for a word that a filter does not have, naming the nearest ones, or all."""
+    if word is not None and word not in known:
+        fix = suggestion(word, known) or f"use one of {', '.join(sorted(known))}"
+        raise InvalidError(f"{name} {word} is unknown", fix)
+
+
 class RequestPage(View):
     """Some requests; `next` is the cursor of the page that follows, null at the end."""
 
@@ -61,10 +74,14 @@ class RequestPage(View):
 
 
 class EventPage(View):
-    """Some events as CloudEvents, oldest first; `next` is the position to go on from."""
+    """Some events as CloudEvents, oldest first; `next` is the position to go on from.
+
+    With `missed` events after the position that was given are gone: the stream keeps the newest.
+    """
 
     items: list[dict[str, Any]]
     next: str
+    missed: bool = False
 
 
 class DefinitionView(View):
@@ -120,7 +137,12 @@ class DeadLetterPage(View):
 
 
 def requests(access: ReadAccess, wanted: Filter, cursor: str | None = None, limit: int = 50) -> RequestPage:
-    """List requests: the unfinished ones by their next time, others newest first. Raises InvalidError for a cursor."""
+    """List requests: the unfinished ones by their next time, others newest first.
+
+    Raises InvalidError for a cursor, a state or a reason to wait that there is not.
+    """
+    check_word("the state", wanted.state, STATES)
+    check_word("the reason to wait", wanted.waiting, REASONS)
     limit = max(1, min(limit, MAX_LIMIT))
     if wanted.is_about_unfinished:
         return _by_due(access, wanted, _read_cursor(cursor, "due", r"\d{1,15}"), limit)
@@ -148,7 +170,7 @@ def _by_due(access: ReadAccess, wanted: Filter, begin: str | None, limit: int) -
 def _by_events(access: ReadAccess, wanted: Filter, begin: str | None, limit: int) -> RequestPage:
     found: list[RequestView] = []
     looked, last = 0, begin
-    for looked, (position, view) in enumerate(_backwards(access, begin), 1):
+    for looked, (position, view) in enumerate(_backwards(access, begin, wanted.state), 1):
         last = position
         if view is not None and wanted.accepts(view):
             found.append(view)
@@ -158,18 +180,22 @@ def _by_events(access: ReadAccess, wanted: Filter, begin: str | None, limit: int
     return RequestPage(items=found, next=None if is_over or last is None else _cursor("event", last))
 
 
-def _backwards(access: ReadAccess, begin: str | None) -> Iterator[tuple[str, RequestView | None]]:
+def _backwards(access: ReadAccess, begin: str | None, state: str | None) -> Iterator[tuple[str, RequestView | None]]:
     border = f"({begin}" if begin else "+"
     while entries := access.stream.before(border, CHUNK):
-        yield from _newest_of_each(access, entries)
+        yield from _newest_of_each(access, entries, state)
         border = f"({entries[-1][0]}"
 
 
 def _newest_of_each(
-    access: ReadAccess, entries: Sequence[tuple[str, Event]]
+    access: ReadAccess, entries: Sequence[tuple[str, Event]], state: str | None
 ) -> Iterator[tuple[str, RequestView | None]]:
-    """Yield each entry with its request, if it is the newest event of that: so each request comes once."""
-    ids = list({str(event["data"]["request_id"]): None for _, event in entries if event["data"].get("request_id")})
+    """Yield each entry with its request, if it is the newest event of that: so each request comes once.
+
+    The newest event of a request that has ended has the name of its state: others need not be read.
+    """
+    likely = (event["data"] for _, event in entries if state is None or kind(event) == state)
+    ids = list({str(data["request_id"]): None for data in likely if data.get("request_id")})
     counts = dict(zip(ids, _counts(access, ids), strict=True))
     views = {view.request_id: view for view in read_views(access, ids)}
     for position, event in entries:
@@ -270,22 +296,31 @@ def _definition(
 def events(
     access: ReadAccess, after: str = "0-0", limit: int = 50, *, key: str | None = None, types: Sequence[str] = ()
 ) -> EventPage:
-    """Give the events after a position of the stream, each with its `stream_id`."""
+    """Give the events after a position of the stream, each with its `stream_id`; InvalidError for an unknown type."""
+    _check_types(types)
     found: list[dict[str, Any]] = []
     position = after
+    with redis_errors():
+        missed = access.stream.gap_after(after) is not None
     for looked, (position, event) in enumerate(access.stream.after(after), 1):
         own = key is None or fold_key(str(event["subject"])) == fold_key(key)
         if own and (not types or kind(event) in types):
             found.append({"stream_id": position, **event})
         if len(found) >= max(1, min(limit, MAX_LIMIT)) or looked >= LOOKED_AT:
             break
-    return EventPage(items=found, next=position)
+    return EventPage(items=found, next=position, missed=missed)
+
+
+def _check_types(types: Sequence[str]) -> None:
+    for each in types:
+        check_word("the type of event", each, EVENT_TYPES)
 
 
 def newest_events(
     access: ReadAccess, limit: int = 50, *, key: str | None = None, types: Sequence[str] = ()
 ) -> EventPage:
-    """Give the newest events that are wanted, oldest first, each with its `stream_id`."""
+    """Give the newest events that are wanted, oldest first, each with its `stream_id`; InvalidError as `events`."""
+    _check_types(types)
 
     def wanted(event: Event) -> bool:
         own = key is None or fold_key(str(event["subject"])) == fold_key(key)
@@ -320,8 +355,10 @@ def dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
 
 
 def replay_dead_letter(access: ReadAccess, letter_id: str, queue: str | None = None) -> DoneView:
-    """Put a message back at the end of its queue, or of another; raises NotFoundError."""
+    """Put a message back at the end of its queue, or of another of the workers; raises NotFoundError, InvalidError."""
     view = dead_letter(access, letter_id)
+    if queue is not None:
+        check_word("the queue", queue, {QUEUE, UPKEEP_QUEUE, view.queue} - {""})
     with redis_errors():
         letters.replay(access.broker, access.broker_keys, letter_id, queue and access.broker_keys.queue(queue))
     return DoneView(id=letter_id, done="replayed", queue=queue or view.queue)

@@ -1,6 +1,7 @@
 """Replays many requests, each once however often the same call comes."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -14,6 +15,7 @@ from sfmc_import.operations import actions, listing
 from sfmc_import.operations.errors import InvalidError, OperationError
 from sfmc_import.operations.views import ReplaysView
 
+ANOTHER_BODY, OWN_KEY = "the Idempotency-Key was used with another body", "give each call a key of its own"
 NAMES = "urn:sfmc-import:replay:"
 
 
@@ -30,6 +32,8 @@ class KeyReusedError(InvalidError):
     """The Idempotency-Key was used for something else."""
 
     kind = "idempotency_key_reused"
+    request_id: str | None = None
+    """The request of the key, where the other body asks for the same start."""
 
 
 def id_of(operator: str, key: str, request_id: str) -> str:
@@ -53,6 +57,18 @@ def replay_many(access: ReadAccess, wanted: listing.Filter, limit: int, call: Ca
     return ReplaysView(dry_run=False, count=len(new), request_ids=ids, new_request_ids=new)
 
 
+def note(access: ReadAccess, what: str, request_id: str, body: Mapping[str, Any]) -> None:
+    """Note with which body an Idempotency-Key is used, for the request that it makes; raises KeyReusedError."""
+    client: Any = access.client
+    digest = hashlib.sha256(f"{what}\n{request_id}".encode()).hexdigest()[:32]
+    name, asked = access.keys.name_of(REPLAYS, digest), hashlib.sha256(repr(body).encode()).hexdigest()
+    with redis_errors():
+        is_first = client.set(name, asked, nx=True, ex=round(access.settings.request_ttl))
+        found = None if is_first else client.get(name)
+    if found is not None and found.decode() != asked:
+        raise KeyReusedError(ANOTHER_BODY, OWN_KEY)
+
+
 def _noted(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -> list[str]:
     """Give the requests of the first call with this key."""
     client: Any = access.client
@@ -67,7 +83,7 @@ def _noted(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -
             found = client.get(name) or note
     noted = orjson.loads(found)
     if noted["asked"] != asked:
-        raise KeyReusedError("the Idempotency-Key was used with another body", "give each call a key of its own")
+        raise KeyReusedError(ANOTHER_BODY, OWN_KEY)
     return list(noted["ids"])
 
 

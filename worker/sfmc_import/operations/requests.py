@@ -1,5 +1,6 @@
 """Questions about requests: one by id, Task.ID or file name; lists by state; the whole life of one."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,13 +9,16 @@ from sfmc_import.events import Entry, Event, just_before
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.schema import FAILURES, REQUEST
+from sfmc_import.operations import pausing
 from sfmc_import.operations.errors import NotFoundError
-from sfmc_import.operations.views import RequestView, request_view
+from sfmc_import.operations.views import PauseView, RequestView, request_view
 from sfmc_import.waiting import waiting_of
 
 LOOKED_AT = 20_000
 """How many of the newest events a search by file name reads at most."""
 
+
+_PLAIN = re.compile(r"[A-Za-z0-9 ._-]+")
 
 UNKNOWN = "the id is wrong, or it ended more than SFMC_REQUEST_TTL ago"
 
@@ -44,13 +48,18 @@ def find(access: ReadAccess, text: str, mid: str, limit: int = 20) -> list[Reque
 
 def _ids_by_file(access: ReadAccess, name: str, limit: int) -> list[str]:
     ids: dict[str, None] = {}
-    for event in access.stream.backwards(LOOKED_AT):
+    for event in access.stream.backwards(LOOKED_AT, _always_written_so(name)):
         file, request_id = event["data"].get("file"), event["data"].get("request_id")
         if isinstance(file, Mapping) and request_id and name in (file.get("name"), file.get("arrived_as")):
             ids[str(request_id)] = None
             if len(ids) == limit:
                 break
     return list(ids)
+
+
+def _always_written_so(name: str) -> bytes:
+    """Give what every JSON document has that holds a name, so that the others need not be read; empty for any."""
+    return name.encode() if _PLAIN.fullmatch(name) else b""
 
 
 def failures(access: ReadAccess, limit: int = 20) -> list[RequestView]:
@@ -100,9 +109,11 @@ def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestVi
             pipe.hgetall(keys.request(request_id))
             pipe.zscore(keys.due, request_id)
         answers = pipe.execute()
-    found = zip(request_ids, answers[::2], answers[1::2], strict=True)
-    return [_view(request_id, REQUEST.read(record), due) for request_id, record, due in found if b"state" in record]
+    rows = zip(request_ids, answers[::2], answers[1::2], strict=True)
+    found = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
+    held = pausing.holders(access, [record for _, record, _ in found])
+    return [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
 
 
-def _view(request_id: str, record: Mapping[str, Any], due: float | None) -> RequestView:
-    return request_view(request_id, record, waiting_of(record, None if due is None else due / 1000))
+def _view(request_id: str, record: Mapping[str, Any], due: float | None, pause: PauseView | None) -> RequestView:
+    return request_view(request_id, record, waiting_of(record, None if due is None else due / 1000), pause)

@@ -38,8 +38,18 @@ class LastError(View):
     at: Time
 
 
+class PauseView(View):
+    """A pause: of `all`, of `mid:MID` or of `key:MID:CustomerKey`."""
+
+    scope: str
+    operator: str
+    reason: str
+    since: Time
+    until: Time | None
+
+
 class WaitingView(View):
-    """Why a request waits: `reason` is one of waiting.md, `text` its sentence."""
+    """Why a request waits: `reason` is one of waiting.md, `text` its sentence, `pause` what an operator said."""
 
     reason: str
     text: str
@@ -48,6 +58,7 @@ class WaitingView(View):
     held_by: str | None
     attempts: int
     last_error: LastError | None
+    pause: PauseView | None = None
 
 
 class FileView(View):
@@ -84,22 +95,14 @@ class RequestView(View):
     replays: str | None = None
     not_before: Time | None = None
     expires: Time | None = None
+    reply_to: str | None = None
+    reply_queue: str | None = None
     task_id: str | None = None
     soap_request_id: str | None = None
     import_status: str | None = None
     held_by: str | None = None
     waiting: WaitingView | None
     next: list[str]
-
-
-class PauseView(View):
-    """A pause: of `all`, of `mid:MID` or of `key:MID:CustomerKey`."""
-
-    scope: str
-    operator: str
-    reason: str
-    since: Time
-    until: Time | None
 
 
 class ActionView(View):
@@ -192,10 +195,17 @@ NEXT: Mapping[str, tuple[str, ...]] = {
 """The actions that would help in each state; nothing helps while a start is sent or its run is followed."""
 
 
-def request_view(request_id: str, record: Mapping[str, Any], waiting: Waiting | None) -> RequestView:
-    """Make the view of a request from its record, as the ledger's schema reads it."""
+_PLAIN = (
+    *("asked_key", "object_id", "source", "event_id", "reason", "task_id", "soap_request_id", "import_status"),
+    *("reply_to", "reply_queue"),
+)
+
+
+def request_view(
+    request_id: str, record: Mapping[str, Any], waiting: Waiting | None, pause: PauseView | None = None
+) -> RequestView:
+    """Make the view of a request from its record, as the ledger's schema reads it, and the pause that it waits for."""
     file = record.get("file")
-    plain = ("asked_key", "object_id", "source", "event_id", "reason", "task_id", "soap_request_id", "import_status")
     return RequestView(
         request_id=request_id,
         state=record["state"],
@@ -211,10 +221,15 @@ def request_view(request_id: str, record: Mapping[str, Any], waiting: Waiting | 
         not_before=time_of(record.get("not_before")) if record["state"] == "accepted" else None,
         expires=time_of(record.get("expires")),
         held_by=record.get("held_by"),
-        waiting=None if waiting is None else waiting_view(waiting),
-        next=list(NEXT.get(record["state"], ())),
-        **{name: record[name] for name in plain if name in record},
+        waiting=None if waiting is None else waiting_view(waiting, pause, time_of(record.get("expires"))),
+        next=_next(record["state"], waiting),
+        **{name: record[name] for name in _PLAIN if name in record},
     )
+
+
+def _next(state: str, waiting: Waiting | None) -> list[str]:
+    is_paused = waiting is not None and waiting.reason == "paused"
+    return ["resume" if is_paused and each == "pause" else each for each in NEXT.get(state, ())]
 
 
 def file_view(file: Mapping[str, Any]) -> FileView:
@@ -224,17 +239,18 @@ def file_view(file: Mapping[str, Any]) -> FileView:
     return FileView(**known, modified_at=None if modified is None else time_of(int(modified) / 1e9))
 
 
-def waiting_view(waiting: Waiting) -> WaitingView:
-    """Make the view of a wait."""
-    error = waiting.last_error
+def waiting_view(waiting: Waiting, pause: PauseView | None = None, expires: datetime | None = None) -> WaitingView:
+    """Make the view of a wait; one for a pause without an end lasts until the request expires, if it does."""
+    error, is_open = waiting.last_error, pause is not None and pause.until is None
     return WaitingView(
         reason=waiting.reason,
         text=waiting.text,
         since=time_of(waiting.since),
-        until=time_of(waiting.until),
+        until=expires if is_open else time_of(waiting.until),
         held_by=waiting.held_by,
         attempts=waiting.attempts,
         last_error=None if error is None else LastError(**{**error, "at": time_of(error["at"])}),
+        pause=pause,
     )
 
 

@@ -132,13 +132,24 @@ def definitions(ask: Ask) -> Shown:
 def definition(ask: Ask) -> Shown:
     """Show one definition: who holds it, its window, what waits, what pauses it, its last 24 hours and requests."""
     mid, key = ask.given("mid") or "", ask.given("customer_key") or ""
-    view = listing.definition(ask.access, mid, key)
     now = _now(ask)
-    day = ask.feed.activity.definition(view.mid, view.customer_key, now.timestamp())
+    day = ask.feed.activity.definition(mid, ask.access.reader.spelled(mid, key), now.timestamp())
+    view = _view_of(ask, mid, key, is_in_events=bool(day.newest))
     follow_ups = requests.read_views(ask.access, view.follow_ups)
     newest = requests.read_views(ask.access, day.newest)
     values = {"view": view, "now": now, "day": day, "follow_ups": follow_ups, "newest": newest}
     return Shown("definition.html", values | {"offered": offered})
+
+
+def _view_of(ask: Ask, mid: str, key: str, *, is_in_events: bool) -> listing.DefinitionView:
+    """Give a definition; of one that only refused requests named nothing is known but those."""
+    try:
+        return listing.definition(ask.access, mid, key)
+    except NotFoundError:
+        if not is_in_events:
+            raise
+    empty: dict[str, Any] = dict.fromkeys(("holder", "window_until", "window_by", "last_rows", "pause"))
+    return listing.DefinitionView(mid=mid, customer_key=key, consecutive_errors=0, follow_ups=[], **empty)
 
 
 def unmatched(ask: Ask) -> Shown:

@@ -20,6 +20,7 @@ from sfmc_import.api_client import (
     wire,
 )
 from sfmc_import.api_client.wire import KeyReusedError, Lines, UnexpectedAnswerError
+from sfmc_import.retrying import API
 
 TOKEN = "sfmc_a-token-of-the-test"
 VIEW = {
@@ -114,10 +115,22 @@ def test_a_call_that_reached_no_server_is_repeated_whatever_it_is(do: Do) -> Non
 
 @both
 def test_a_server_that_stays_away_is_one_error_with_its_address(do: Do) -> None:
-    server = Server(*[REFUSED] * 5)
+    server = Server(*[REFUSED] * 20)
 
     with pytest.raises(ServiceUnavailableError, match=r"the API at https://api\.test does not answer"):
         do(server, "status")
+
+
+@both
+def test_a_server_whose_redis_is_away_is_said_to_answer(do: Do) -> None:
+    server = Server(*[problem(503, "unavailable")] * 20)
+
+    with pytest.raises(ServiceUnavailableError, match=r"the API at https://api\.test answers .*: why"):
+        do(server, "status")
+
+
+def test_tries_go_on_until_the_deadline_also_with_short_pauses() -> None:
+    assert sum(API.backoff.pause(tries, 0.25) for tries in range(1, int(API.attempts))) > API.deadline
 
 
 @pytest.mark.parametrize(

@@ -54,12 +54,22 @@ def test_what_the_api_refuses_is_what_the_ledger_would_raise(answer: httpx.Respo
 
 
 def test_many_are_submitted_in_order_and_an_outage_is_met_once() -> None:
-    server = Server(httpx.Response(202, json=VIEW), problem(422, "invalid"), *[httpx.ConnectError("refused")] * 5)
+    server = Server(httpx.Response(202, json=VIEW), problem(422, "invalid"), *[httpx.ConnectError("refused")] * 20)
     with submitter(server) as ledger:
         found = ledger.submit_many({"customer_key": "k", "request_id": str(each)} for each in range(5))
 
     assert [type(each) for each in found] == [SubmitResult, BadRequestError, *[ServiceUnavailableError] * 3]
-    assert len(server.asked) == 7
+    assert len(server.asked) == 22
+
+
+def test_the_same_start_under_another_source_is_the_request_that_is_there() -> None:
+    same, other = problem(422, "idempotency_key_reused", request_id="r1"), problem(422, "idempotency_key_reused")
+    with submitter(Server(same, other)) as ledger:
+        found = ledger.submit(customer_key="k", request_id="a", source="scan")
+        with pytest.raises(IdTakenError):
+            ledger.submit(customer_key="else", request_id="a")
+
+    assert found == SubmitResult(request_id="r1", is_new=False)
 
 
 def test_a_rejection_and_a_file_that_starts_nothing_are_reported() -> None:

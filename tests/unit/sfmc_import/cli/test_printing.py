@@ -63,6 +63,7 @@ FILE = {"location": "/in/a b", "name": "x.csv"}
         ("gave_up", {}, "when the cause is gone: sfmc-import start Daily --mid 7"),
         ("rejected", {"file": FILE}, "sfmc-import start Daily --mid 7 --file '/in/a b/x.csv'"),
         ("rejected", {"file": {"location": "s3://bucket", "name": "x.csv"}}, "sfmc-import start Daily --mid 7"),
+        ("rejected", {"file": {"location": "", "name": "x.csv"}}, "sfmc-import start Daily --mid 7"),
         ("rejected", {"file": {"location": "/in", "name": "it's\x1b\n.csv"}}, r"--file $'/in/it\'s\x1b\n.csv'"),
         ("follow_timed_out", {"task_id": "4711"}, "request r-1; follow it again: sfmc-import follow 4711 --mid 7"),
         ("import_failed", {}, "request r-1"),

@@ -1,0 +1,65 @@
+"""Reads pauses: those that hold now, the one that holds a request, and the text by which one is known again."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from sfmc_import.access import ReadAccess
+from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.schema import PAUSES
+from sfmc_import.operations.views import PauseView, time_of
+
+
+def pauses(access: ReadAccess) -> list[PauseView]:
+    """Give the pauses that hold now, everything first."""
+    now = access.reader.now()
+    with redis_errors():
+        client: Any = access.client
+        found = client.hgetall(access.keys.name_of(PAUSES))
+    read = [_pause_view(scope.decode(), orjson.loads(text)) for scope, text in sorted(found.items())]
+    return [each for each in read if _holds(each, now)]
+
+
+def as_written(access: ReadAccess, scope: str) -> tuple[str, PauseView | None]:
+    """Give the pause of a scope as the ledger has it, `none` without one, and as it is shown; one that is over is none.
+
+    The first is what `pause` and `resume` may expect.
+    """
+    with redis_errors():
+        client: Any = access.client
+        found = client.hget(access.keys.name_of(PAUSES), scope)
+    if found is None:
+        return "none", None
+    view = _pause_view(scope, orjson.loads(found))
+    return found.decode(), view if _holds(view, access.reader.now()) else None
+
+
+def holders(access: ReadAccess, records: Sequence[Mapping[str, Any]]) -> list[PauseView | None]:
+    """Give for each record of a request the pause that it waits for; nothing is asked where none waits for one."""
+    waits = [record.get("waits_because") == "paused" for record in records]
+    found = {each.scope: each for each in pauses(access)} if any(waits) else {}
+    return [_holder(record, found) if is_paused else None for record, is_paused in zip(records, waits, strict=True)]
+
+
+def _holder(record: Mapping[str, Any], found: Mapping[str, PauseView]) -> PauseView | None:
+    # In the order of `scopes_of` in pausing.lua.
+    mid, key = record["mid"], record["customer_key"]
+    scopes = ("all", f"mid:{mid}", f"key:{mid}:{key}", f"key:{mid}:{record.get('home') or key}")
+    return next((found[scope] for scope in scopes if scope in found), None)
+
+
+def _holds(pause: PauseView, now: float) -> bool:
+    return pause.until is None or pause.until.timestamp() > now
+
+
+def _pause_view(scope: str, said: Mapping[str, Any]) -> PauseView:
+    since, until = time_of(said["since"] / 1000), said.get("until")
+    assert since is not None
+    return PauseView(
+        scope=scope,
+        operator=said["operator"],
+        reason=said["reason"],
+        since=since,
+        until=None if until is None else time_of(until / 1000),
+    )
