@@ -1,13 +1,13 @@
 """Reads the ledger for people and monitoring: a request, a definition, the whole."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.key_kinds import COMPLETED, RENAMED
+from sfmc_import.ledger.key_kinds import COMPLETED, RENAMED, folded
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, PAUSES, REQUEST, SEEN
 from sfmc_import.processes import Running, running
@@ -47,9 +47,11 @@ class LedgerReader:
         """Give the id of the request that handles the file of a request now, or handled it last."""
         if not found.get("file"):
             return None
-        key = self.keys.name_of(SEEN, found["mid"], found["customer_key"], found["file"]["fingerprint"])
         with redis_errors():
-            handler = self._client.get(key)
+            home = self._client.hget(self.keys.request(found["request_id"]), "home")
+            of_definition = found["customer_key"] if home is None else home.decode()
+            name = self.keys.name_of(SEEN, found["mid"], of_definition, found["file"]["fingerprint"])
+            handler = self._client.get(name)
         return None if handler is None else str(handler.decode())
 
     def spelled(self, mid: str, customer_key: str) -> str:
@@ -76,9 +78,14 @@ class LedgerReader:
 
     def home(self, mid: str, customer_key: str) -> str:
         """Give the CustomerKey that a definition had first, under which the ledger keeps it, by the one it has now."""
+        return self.homes([(mid, customer_key)])[0]
+
+    def homes(self, definitions: Sequence[tuple[str, str]]) -> list[str]:
+        """Give the same for several definitions, each a business unit with a CustomerKey, in one look."""
+        names = [self.keys.name_of(RENAMED, mid, folded(key)) for mid, key in definitions]
         with redis_errors():
-            found: Any = self._client.get(self.keys.name_of(RENAMED, mid, fold_key(customer_key)))
-        return customer_key if found is None else found.decode()
+            found = self._client.mget(names) if names else []
+        return [key if home is None else home.decode() for (_, key), home in zip(definitions, found, strict=True)]
 
     def definition(self, mid: str, customer_key: str) -> Mapping[str, Any]:
         """Say who holds a definition, the seconds left of lease and window, and which follow-ups wait, in order."""
@@ -129,7 +136,7 @@ class LedgerReader:
             holder=self._named(definition["holder"]),
             first=self._first(definition["waiting"]),
             **{name: definition[name] for name in ("window_left", "window_age", "window_by")},
-            **self._pause(mid, customer_key) | {"completed": self._completed(mid, after), "now": self.now()},
+            **self._pause(mid, customer_key, home) | {"completed": self._completed(mid, after), "now": self.now()},
         )
 
     def _first(self, waiting: Collection[str]) -> Mapping[str, Any] | None:
@@ -137,13 +144,14 @@ class LedgerReader:
         return next((each for each in found if each is not None and each["state"] == "deferred"), None)
 
     def _completed(self, mid: str, keys: Collection[str]) -> dict[str, float]:
+        homes = dict(zip(keys, self.homes([(mid, key) for key in keys]), strict=True))
         with redis_errors():
-            found = {key: self._client.get(self.keys.name_of(COMPLETED, mid, _as_in_order(key))) for key in keys}
+            found = {key: self._client.get(self.keys.name_of(COMPLETED, mid, folded(homes[key]))) for key in keys}
         return {key: int(at) / 1000 for key, at in found.items() if at is not None}
 
-    def _pause(self, mid: str, customer_key: str) -> dict[str, Any]:
+    def _pause(self, mid: str, customer_key: str, home: str) -> dict[str, Any]:
         """Say whether an operator paused a definition, and for how long where that ends by itself."""
-        scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}")
+        scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}", f"key:{mid}:{home}")
         with redis_errors():
             found = self._client.hmget(self.keys.name_of(PAUSES), scopes)
         ends = [orjson.loads(text).get("until") for text in found if text is not None]
@@ -226,11 +234,6 @@ def _standing(**found: Any) -> "Standing":
 def _place(arrived: int, place: str) -> str:
     after, _, number = place.partition(".")
     return f"{arrived + int(after)}-{number or 0}"
-
-
-def _as_in_order(customer_key: str) -> str:
-    """Write a CustomerKey as `place_of` of ordering.lua does, to which only ASCII letters have a case."""
-    return "".join(each.lower() if each.isascii() else each for each in customer_key).rstrip(" ")
 
 
 def _watcher(name: str, said: bytes) -> dict[str, Any]:
