@@ -100,7 +100,7 @@ def status(access: ReadAccess) -> StatusView:
         redis=access.settings.redis.shown,
         now=now,
         **access.reader.overview(),
-        **_queue(access),
+        **queue_numbers(access),
         workers=processes.workers,
         beats=processes.beats,
         paused=actions.pauses(access),
@@ -110,7 +110,8 @@ def status(access: ReadAccess) -> StatusView:
     )
 
 
-def _queue(access: ReadAccess) -> dict[str, int]:
+def queue_numbers(access: ReadAccess) -> dict[str, int]:
+    """Count what is in the queue, in work and among the dead letters."""
     broker: Any = access.broker
     keys = access.broker_keys
     with errors_at(access.settings.broker, access.broker_variable):
