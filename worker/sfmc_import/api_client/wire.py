@@ -31,6 +31,7 @@ SILENCE_SECONDS = 20.0
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 _KEY = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,255}")
 
+TOO_LARGE = 413
 LATER = frozenset({429, 502, 503, 504})
 
 
@@ -225,6 +226,8 @@ def _error(status: int, problem: Mapping[str, Any], text: str) -> Exception:
     kind = str(problem.get("type", "")).removeprefix(PROBLEMS)
     if errors := problem.get("errors"):
         text += ": " + "; ".join(f"{each.get('pointer')} {each.get('detail')}" for each in errors)
+    if status == TOO_LARGE:
+        return InvalidError(text)
     if kind == "conflict":
         return ConflictError(text, state=str(problem.get("state", "")))
     if kind == "unauthorized":

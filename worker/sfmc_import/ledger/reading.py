@@ -1,6 +1,7 @@
 """Reads the ledger for people and monitoring: a request, a definition, the whole."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -61,11 +62,6 @@ class LedgerReader:
                 return customer_key
             found = self._client.hget(self.keys.name_of(DEFINITIONS), f"{mid}:{fold_key(customer_key)}")
         return customer_key if found is None else str(found.decode())
-
-    def knows_key(self, mid: str, customer_key: str) -> bool:
-        """Tell whether requests were for a definition of this key, in any spelling."""
-        with redis_errors():
-            return bool(self._client.hget(self.keys.name_of(DEFINITIONS), f"{mid}:{fold_key(customer_key)}"))
 
     def places(self, request_id: str) -> list[str]:
         """Give the ids in the stream of the events of a request, oldest first; of very many the first and the newest.
@@ -206,7 +202,7 @@ class LedgerReader:
         """Give the newest `count` events of a definition, newest first, found among the last `among` events."""
         with redis_errors():
             entries = self._client.xrevrange(self.keys.stream, count=among)
-        events = (orjson.loads(fields[b"event"]) for _, fields in entries)
+        events = _events_in(entries)
         own = (e for e in events if e["subject"] == customer_key and e["data"].get("mid") == mid)
         return [event for event, _ in zip(own, range(count), strict=False)]
 
@@ -214,7 +210,7 @@ class LedgerReader:
         """Give the CustomerKeys, of a business unit or of all, that the last `among` events name."""
         with redis_errors():
             entries = self._client.xrevrange(self.keys.stream, count=among)
-        events = (orjson.loads(fields[b"event"]) for _, fields in entries)
+        events = _events_in(entries)
         own = (e for e in events if e["data"].get("request_id") and mid in {None, e["data"].get("mid")})
         return {str(event["subject"]) for event in own}
 
@@ -229,6 +225,15 @@ def _standing(**found: Any) -> "Standing":
     from sfmc_import.outlook import Standing  # noqa: PLC0415 - what a program which only submits does not need
 
     return Standing(**found)
+
+
+def _events_in(entries: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the entries that are events of ours; what another program put into the stream is passed over."""
+    for _, fields in entries:
+        with suppress(orjson.JSONDecodeError):
+            event = orjson.loads(fields.get(b"event", b""))
+            if isinstance(event, dict) and "subject" in event and isinstance(event.get("data"), dict):
+                yield event
 
 
 def _place(arrived: int, place: str) -> str:

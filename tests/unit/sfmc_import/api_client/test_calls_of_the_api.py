@@ -265,3 +265,11 @@ def test_what_no_header_can_carry_is_not_shown(do: Do) -> None:
     with pytest.raises(ServiceUnavailableError) as raised:
         do(server, "status")
     assert TOKEN not in str(raised.value)
+
+
+@both
+def test_a_body_that_is_too_large_is_a_fault_of_the_caller(do: Do) -> None:
+    answer = problem(413, "x", type="about:blank", detail="a body may have 65536 bytes")
+
+    with pytest.raises(InvalidError, match="65536"):
+        do(Server(answer), "submit", customer_key="k")
