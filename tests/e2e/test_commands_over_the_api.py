@@ -95,6 +95,7 @@ def test_a_start_is_submitted_and_waited_for_and_questions_have_the_answers_of_r
     assert remote.run("follow", events[-1]["data"]["task_id"]).returncode == 0
 
 
+@pytest.mark.nightly
 def test_actions_are_those_of_the_token_and_errors_are_one_line(remote: Remote) -> None:
     paused = remote.run("pause", "orders", "--reason", "look first", "--for", "2h", "--json")
     assert described("pause", json.loads(paused.stdout))["operator"] == "ann"
@@ -116,6 +117,7 @@ def test_actions_are_those_of_the_token_and_errors_are_one_line(remote: Remote) 
     assert remote.stack.run("status", SFMC_API_URL=remote.url).stderr.count("SFMC_API_TOKEN: missing") == 1
 
 
+@pytest.mark.nightly
 def test_a_shell_completes_definitions_over_redis_and_over_the_api(remote: Remote) -> None:
     remote.stack.await_event("accepted", json.loads(remote.stack.run("start", "stock", "--json").stdout)["request_id"])
     asked = {"_SFMC_IMPORT_COMPLETE": "bash_complete", "COMP_WORDS": "sfmc-import status sto", "COMP_CWORD": "2"}
@@ -127,7 +129,8 @@ def test_a_shell_completes_definitions_over_redis_and_over_the_api(remote: Remot
         return str(done.stdout)
 
     eventually(lambda: offered() == "plain,stock\n", 60, "a worker has read the definition")
-    assert offered(**remote.env()) == "plain,stock\n"
+    # A shell waits for a short time only, which a busy machine may need to begin.
+    eventually(lambda: offered(**remote.env()) == "plain,stock\n", 60, "the API names the definitions")
     assert offered(**away) == "\n"
     assert "complete -o nosort -F" in remote.stack.run("completion", "bash").stdout
 

@@ -4,16 +4,15 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
-from redis.exceptions import RedisError
 
-from sfmc_import.errors import SfmcImportError
-from sfmc_import.ports import LedgerUnavailableError
-from sfmc_import.settings import Settings, load
+if TYPE_CHECKING:
+    from sfmc_import.settings import Settings
 
-SECONDS = 1.0
+SECONDS = 2.0
 """How long somebody who pressed the key waits at most."""
 
 MOST = 10_000
@@ -30,6 +29,13 @@ def complete_key(_context: click.Context, _parameter: click.Parameter, incomplet
 
 
 def _collect(found: set[str]) -> None:
+    # What the help of the commands needs not: each takes a part of a second.
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    from sfmc_import.errors import SfmcImportError  # noqa: PLC0415
+    from sfmc_import.ports import LedgerUnavailableError  # noqa: PLC0415
+    from sfmc_import.settings import load  # noqa: PLC0415
+
     with suppress(SfmcImportError, LedgerUnavailableError, RedisError, OSError):
         settings = load(os.environ)
         found |= {key for _, key in settings.policies.definitions}
@@ -39,7 +45,7 @@ def _collect(found: set[str]) -> None:
                 return
 
 
-def _known(settings: Settings) -> Iterator[str]:
+def _known(settings: "Settings") -> Iterator[str]:
     if settings.api_url:
         from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need
 
