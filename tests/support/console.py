@@ -33,7 +33,8 @@ class Person:
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask once, with the cookies."""
         kept = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        headers = {"cookie": kept, **more.pop("headers", {})} if kept else more.pop("headers", {})
+        # Also when it is empty: the client under it keeps the cookies of all persons.
+        headers = {"cookie": kept, **more.pop("headers", {})}
         answer = self.http.request(method, path, headers=headers, **more)
         for line in answer.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")

@@ -99,7 +99,7 @@ def receiving() -> Iterator[Receiver]:
 
 
 class MailServer:
-    """Takes mail; `answers` are codes and texts by command, such as `{"DATA": "451 later"}`."""
+    """Takes mail; `answers` are codes and texts by command, also with its words: `{"DATA": "451 later"}`."""
 
     def __init__(self, *, tls: str = "none", password: str = "") -> None:
         self.mails: list[Message] = []
@@ -140,8 +140,9 @@ class MailServer:
         while line := lines.readline():
             word, _, rest = line.decode().strip().partition(" ")
             word = word.upper()
-            if word in self.answers:
-                connection.sendall(f"{self.answers[word]}\r\n".encode())
+            said = self.answers.get(f"{word} {rest}") or self.answers.get(word)
+            if said:
+                connection.sendall(f"{said}\r\n".encode())
             elif word == "STARTTLS":
                 connection.sendall(b"220 go on\r\n")
                 connection = opened.enter_context(self._context.wrap_socket(connection, server_side=True))

@@ -12,6 +12,10 @@ from sfmc_server.answers import Answer, problem, response, too_large
 MAX_BYTES = 256 * 1024
 """A request for a start has a few kilobytes; a record that is set aside up to 200, as MAX_RECORD of the client says."""
 
+LARGE_BYTES = 256 * 1024
+LARGE = ("/v1/set-aside", "/v1/watchers/", "/v1/explain")
+"""Where a body has a record of a source as base64, many files of folders, or an event."""
+
 BODY_SECONDS = 10.0
 
 
@@ -26,20 +30,22 @@ class BodyLimit:
         if scope["type"] != "http" or not scope["path"].startswith(self._begin):
             await self._app(scope, receive, send)
             return
-        if _declared(scope) > self._most:
-            await response(self._too_large())(scope, receive, send)
+        most = max(self._most, LARGE_BYTES) if scope["path"].startswith(LARGE) else self._most
+        if _declared(scope) > most:
+            await response(_too_large(most))(scope, receive, send)
             return
-        body = _Body(receive, send, self._most, self._seconds)
+        body = _Body(receive, send, most, self._seconds)
         try:
             await self._app(scope, body.receive, body.send)
         except ClientDisconnect:
             if not body.flaw:
                 raise
         if body.flaw:
-            await response(self._too_large() if body.flaw == "large" else _SLOW)(scope, receive, send)
+            await response(_too_large(most) if body.flaw == "large" else _SLOW)(scope, receive, send)
 
-    def _too_large(self) -> Answer:
-        return too_large(f"a body may have {self._most} bytes")
+
+def _too_large(most: int) -> Answer:
+    return too_large(f"a body may have {most} bytes")
 
 
 _SLOW = problem(408, "the body did not arrive in time", Connection="close")

@@ -43,15 +43,22 @@ class Explainer:
         return [ExplainedView.model_validate(explained(explaining, opened, record)) for record in records]
 
     def _open(self, name: str | None) -> tuple[Opening, Opened | None]:
-        self._opening = self._opening or Opening(self._settings, self._stack)
-        if name is not None and name not in self._opened:
-            try:
+        try:
+            self._opening = self._opening or self._begin()
+            if name is not None and name not in self._opened:
                 [table] = chosen(self._settings, [name])
                 [(kind, options)] = read_options([table], KINDS)
                 self._opened[name] = self._opening.open(table, kind, options)
-            except SettingsError as error:
-                raise InvalidError("; ".join(error.problems)) from error
+        except SettingsError as error:
+            raise InvalidError("; ".join(error.problems)) from error
         return self._opening, None if name is None else self._opened[name]
+
+    def _begin(self) -> Opening:
+        with ExitStack() as stack:
+            # The server has no secrets of targets; nothing is delivered here.
+            opening = Opening(self._settings, stack, only_asks=True)
+            self._stack.push(stack.pop_all())
+        return opening
 
     @staticmethod
     def _records(given: ExplainGiven, opened: Opened | None) -> list[Record]:

@@ -85,6 +85,7 @@ def run_serve(host: str, port: int, *, as_json: bool) -> None:
 
         def add(app: FastAPI, is_ending: Callable[[], bool]) -> None:
             api.add_to(app, access, client, is_ending)
+            stack.callback(app.state.explainer.close)
             console.add_to(app, access, client, is_ending)
 
         received = serve(sources, redis, listening, add)

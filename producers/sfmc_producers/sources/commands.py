@@ -58,15 +58,20 @@ class Opened:
 
 
 class Opening:
-    """Puts sources together; what they share connects on first use and is closed with `stack`."""
+    """Puts sources together; what they share connects on first use and is closed with `stack`.
 
-    def __init__(self, settings: Settings, stack: ExitStack, watch: WatchFile = Lines) -> None:
+    With `only_asks` nothing is delivered, and the secrets of targets are not needed.
+    """
+
+    def __init__(
+        self, settings: Settings, stack: ExitStack, watch: WatchFile = Lines, *, only_asks: bool = False
+    ) -> None:
         self.settings = settings
         self.client: Ledger = stack.enter_context(open_ledger(settings))
         self.set_aside = _set_aside(settings, stack)
         self.definitions = open_definitions(settings)
         self.problems: list[str] = []
-        self.targets = open_targets(settings, watch, self.problems)
+        self.targets = NO_TARGETS if only_asks else open_targets(settings, watch, self.problems)
         stack.callback(close_targets, self.targets)
 
     def open(self, table: SourceTable, kind: Kind, options: Options) -> Opened:

@@ -34,3 +34,13 @@ def test_an_unknown_key_is_answered_without_reading_other_keys(scenario: Scenari
 
     calls = scenario.world.client.info("commandstats") if isinstance(scenario.world, RedisWorld) else {}
     assert "cmdstat_scan" not in calls
+
+
+def test_what_another_program_put_into_the_stream_names_no_definition(scenario: Scenario):
+    scenario.arrives_and_starts("a")
+    newest = scenario.events("a")[-1]
+    for fields in ({"x": "y"}, {"event": "{"}, {"event": "[]"}):
+        scenario.world.client.xadd(scenario.world.keys.stream, fields)
+
+    assert reader(scenario).keys_in_events(MID) == {KEY}
+    assert reader(scenario).recent(MID, KEY, 1) == [newest]

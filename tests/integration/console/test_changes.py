@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 def quick(monkeypatch) -> None:
     monkeypatch.setattr(changes, "TICK_SECONDS", 0.01)
     monkeypatch.setattr(changes, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(changes, "LOGIN_SECONDS", 0.05)
 
 
 class Listener:
@@ -79,6 +80,29 @@ def test_a_page_whose_login_is_over_is_sent_to_the_login(world: World) -> None:
     assert person.see("/console/changes").status_code == 401
 
 
+def test_a_page_whose_login_is_over_is_sent_to_the_login_while_news_come_in_without_a_pause(world: World) -> None:
+    person = world.person("viewer")
+    feed = Always()
+    follow = changes.Changes(feed, world.console._login, lambda: False).follow  # type: ignore[arg-type]
+    visitor = world.console._login.visitor({COOKIE: person.cookies[COOKIE]})
+    assert isinstance(visitor, Visitor)
+    stream = follow(visitor, None)
+    tokens.revoke(world.access, "eve")
+
+    assert b"event: ended" in world.http.run(asyncio.wait_for(_next(stream, lambda text: b"ended" in text), 20))
+
+
+class Always:
+    """A feed that has news at each look."""
+
+    is_away, is_whole, number = False, True, 0
+
+    @property
+    def position(self) -> str:
+        self.number += 1
+        return f"{self.number}-0"
+
+
 def test_while_redis_is_away_the_pages_say_so_and_come_back_by_themselves(own_valkey) -> None:
     with console_over(own_valkey.url) as world:
         person = world.person("operator")
@@ -98,6 +122,7 @@ def test_while_redis_is_away_the_pages_say_so_and_come_back_by_themselves(own_va
         assert '<meta http-equiv="refresh" content="5">' in away.text
         refused = person.ask("POST", f"/request/cancel?id={request}", data={"csrf": "x"})
         assert (refused.status_code, "Nothing was changed" in refused.text) == (503, True)
+        assert 'http-equiv="refresh"' not in refused.text
         assert b"event: away" in page.hear(b"event: away")
 
         own_valkey.restart()

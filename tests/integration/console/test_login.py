@@ -106,6 +106,26 @@ def test_a_revoked_token_ends_its_logins_and_a_logout_its_own(world: World) -> N
     assert again.see("/").status_code == 401
 
 
+@pytest.mark.parametrize("is_elsewhere", [True, False], ids=["of another site", "of an older login"])
+def test_a_form_that_does_not_belong_to_the_login_does_not_end_it(world: World, is_elsewhere: bool) -> None:
+    person = world.person("viewer")
+    browser = Person(world.http, cookies={} if is_elsewhere else dict(person.cookies))
+    answer = browser.ask("POST", "/logout", data={"csrf": "x"})
+
+    assert (answer.status_code, answer.headers.get_list("set-cookie")) == (303 if is_elsewhere else 403, [])
+    assert person.see("/").status_code == 200
+
+
+def test_each_of_two_windows_with_the_login_can_be_used(world: World) -> None:
+    person = Person(world.http)
+    csrf = re.search(r'name="csrf" value="(\w+)"', person.see("/pauses").text)
+    assert csrf
+    person.see("/requests")
+    fields = {"token": world.tokens["viewer"], "csrf": csrf[1], "next": "/pauses"}
+
+    assert person.ask("POST", "/login", data=fields).headers["location"] == "/pauses"
+
+
 def csrf_of(person: Person) -> str:
     found = re.search(r'name="csrf" value="(\w+)"', person.see("/").text)
     assert found

@@ -210,6 +210,21 @@ def test_a_refusal_is_final_where_the_server_says_so(command: str, said: str, *,
     assert said.partition(" ")[2] in answer.text
 
 
+def test_a_recipient_whom_the_server_refuses_for_now_gets_the_mail_later_and_the_others_once() -> None:
+    with mail_server() as server:
+        mail = Mail(box(server), 10, True)
+        server.answers = {"RCPT TO:<team@example.com>": "450 greylisted"}
+        first = mail.send(MESSAGE)
+        server.answers = {}
+        second = mail.send(MESSAGE)
+
+    assert isinstance(first, NotSent)
+    assert not first.is_final
+    assert isinstance(second, Sent)
+    assert [to for _, to in server.envelopes] == [["TO:<ops@example.com>"], ["TO:<team@example.com>"]]
+    assert server.mails[0]["Message-ID"] == server.mails[1]["Message-ID"]
+
+
 def test_a_password_that_is_wrong_can_be_corrected_and_is_not_shown() -> None:
     with mail_server(tls="tls", password="other") as server:
         answer = send(server, username="u", password=PASSWORD)

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sfmc_import.api_client.wire import Answer, Call, Submitted
+from sfmc_import.api_client.wire import Answer, Call, Submitted, key_header
 from sfmc_import.client import Rejection
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, DefinitionPage, EventPage, RequestPage
 from sfmc_import.operations.runs import RunPage
@@ -47,7 +47,7 @@ def _get(path: str, read: Any, **query: Any) -> Call[Any]:
 
 
 def _post(path: str, read: Any, body: Mapping[str, Any], key: str | None = None, *, is_safe: bool = False) -> Call[Any]:
-    headers = {} if key is None else {"idempotency-key": f'"{key}"'}
+    headers = key_header(key)
     given = {name: value for name, value in body.items() if value is not None}
     return Call(method="POST", path=path, read=read, body=given, headers=headers, is_safe=is_safe or key is not None)
 

@@ -1,6 +1,7 @@
 """What a call of the API is and what its answer means, without input and output: both clients share it."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -27,6 +28,10 @@ ANSWER_SECONDS = 30.0
 SILENCE_SECONDS = 20.0
 """How long a stream of events may say nothing: the server sends a comment every 5 seconds."""
 
+_TOKEN = re.compile(r"[\x21-\x7e]*")
+_KEY = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,255}")
+
+TOO_LARGE = 413
 LATER = frozenset({429, 502, 503, 504})
 
 
@@ -110,10 +115,30 @@ class Answer:
 
 
 def options(url: str, token: str) -> dict[str, Any]:
-    """Give what both clients of httpx are opened with."""
+    """Give what both clients of httpx are opened with; raises ValueError, which shows neither token nor login."""
+    if not _is_plain(url):
+        raise ValueError("the address of the API contains a login, or is none; give https://host and a token")
+    if not _TOKEN.fullmatch(token):
+        raise ValueError("the token has characters that no token has; copy the whole line of: sfmc-import tokens add")
     timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
     headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
     return {"base_url": url.rstrip("/") + "/v1", "headers": headers, "timeout": timeout, "follow_redirects": False}
+
+
+def _is_plain(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        return "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        # A password with a slash is read as a port.
+        return False
+
+
+def key_header(key: str | None) -> dict[str, str]:
+    """Give the header with an Idempotency-Key; raises InvalidError for one that the server cannot read."""
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidError('an Idempotency-Key has 1 to 255 printable characters of ASCII, and neither " nor \\')
+    return {} if key is None else {"idempotency-key": f'"{key}"'}
 
 
 def judged(status: int, headers: Mapping[str, str], content: bytes, call: Call[Any]) -> Answer | Fault:
@@ -130,7 +155,9 @@ def judged(status: int, headers: Mapping[str, str], content: bytes, call: Call[A
 
 def broken(error: httpx.HTTPError, call: Call[Any]) -> Fault:
     """Give the fault for a connection that failed; nothing was applied where it never stood."""
-    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    # What cannot be sent is named with its value, which may be the token.
+    text = "" if isinstance(error, httpx.LocalProtocolError) else str(error)
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
     never_sent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
     return NotApplied("connection", reason) if never_sent or call.is_safe else Ambiguous("connection", reason)
 
@@ -203,6 +230,8 @@ def _error(status: int, problem: Mapping[str, Any], text: str) -> Exception:
     kind = str(problem.get("type", "")).removeprefix(PROBLEMS)
     if errors := problem.get("errors"):
         text += ": " + "; ".join(f"{each.get('pointer')} {each.get('detail')}" for each in errors)
+    if status == TOO_LARGE:
+        return InvalidError(text)
     if kind == "conflict":
         return ConflictError(text, state=str(problem.get("state", "")))
     if kind == "unauthorized":

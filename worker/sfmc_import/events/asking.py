@@ -90,6 +90,8 @@ class Position:
     position: str | None = None
     _is_time: bool = False
     _from_first: bool = False
+    _is_reached: bool = False
+    """Whether the stream went up to the position: one that a program gives may be ahead of it."""
 
     def __post_init__(self) -> None:
         """Read where to begin; raises ValueError."""
@@ -104,12 +106,12 @@ class Position:
             raise ValueError("start must be $ (from now on), 0 (from the first on), an id of the stream, or a time")
 
     def find(self) -> Asking[None]:
-        """Find out where now is, if that is where to begin."""
+        """Find out where now is, if that is where to begin, or if the stream ends before what was read."""
         newest = yield ("XREVRANGE", self.stream, "+", "-", "COUNT", 1)
-        tail = newest[0][0].decode() if newest else "0-0"
+        tail = newest[0][0].decode() if newest else None
         if self.position is None:
-            self.position = tail
-        elif self.start == NOW and order(tail) < order(self.position):
+            self.position, self._is_reached = tail or "0-0", True
+        elif tail is not None and order(tail) < order(self.position):
             # The server lost its newest writes, or is another one: what comes now has smaller ids than what was read.
             self.position = tail
 
@@ -128,6 +130,10 @@ class Position:
         self.position = entries[-1][0].decode() if entries else begin
         self._is_time = self._is_time and not entries
         self._from_first = self._from_first and not entries
+        self._is_reached = self._is_reached or bool(entries)
+        # Not after a gap: a cut now would lose it.
+        if not entries and gap is None and self._is_reached:
+            yield from self.find()
         return [*([gap] if gap else []), *typed(entries)]
 
     def _gap(self) -> Asking[Gap | None]:

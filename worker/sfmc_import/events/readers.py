@@ -119,7 +119,6 @@ class EventReader(_Connected):
     ) -> None:
         super().__init__(redis_url, client)
         self._stream = stream_of(prefix)
-        self._at: Position | None = None
 
     @property
     def position(self) -> str | None:

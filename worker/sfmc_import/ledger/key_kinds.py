@@ -96,3 +96,8 @@ WAITERS = Key(
     ttl=("unfinished_ttl",),
     meaning="Requests that wait for a completed run of this definition: request id → time of arrival.",
 )
+
+
+def folded(customer_key: str) -> str:
+    """Write a CustomerKey as `folded` of lib.lua does, to which only ASCII letters have a case."""
+    return "".join(each.lower() if each.isascii() else each for each in customer_key).rstrip(" ")

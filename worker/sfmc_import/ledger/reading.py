@@ -1,13 +1,14 @@
 """Reads the ledger for people and monitoring: a request, a definition, the whole."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.key_kinds import COMPLETED, RENAMED
+from sfmc_import.ledger.key_kinds import COMPLETED, RENAMED, folded
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, PAUSES, REQUEST, SEEN
 from sfmc_import.processes import Running, running
@@ -47,9 +48,11 @@ class LedgerReader:
         """Give the id of the request that handles the file of a request now, or handled it last."""
         if not found.get("file"):
             return None
-        key = self.keys.name_of(SEEN, found["mid"], found["customer_key"], found["file"]["fingerprint"])
         with redis_errors():
-            handler = self._client.get(key)
+            home = self._client.hget(self.keys.request(found["request_id"]), "home")
+            of_definition = found["customer_key"] if home is None else home.decode()
+            name = self.keys.name_of(SEEN, found["mid"], of_definition, found["file"]["fingerprint"])
+            handler = self._client.get(name)
         return None if handler is None else str(handler.decode())
 
     def spelled(self, mid: str, customer_key: str) -> str:
@@ -59,11 +62,6 @@ class LedgerReader:
                 return customer_key
             found = self._client.hget(self.keys.name_of(DEFINITIONS), f"{mid}:{fold_key(customer_key)}")
         return customer_key if found is None else str(found.decode())
-
-    def knows_key(self, mid: str, customer_key: str) -> bool:
-        """Tell whether requests were for a definition of this key, in any spelling."""
-        with redis_errors():
-            return bool(self._client.hget(self.keys.name_of(DEFINITIONS), f"{mid}:{fold_key(customer_key)}"))
 
     def places(self, request_id: str) -> list[str]:
         """Give the ids in the stream of the events of a request, oldest first; of very many the first and the newest.
@@ -76,9 +74,16 @@ class LedgerReader:
 
     def home(self, mid: str, customer_key: str) -> str:
         """Give the CustomerKey that a definition had first, under which the ledger keeps it, by the one it has now."""
-        with redis_errors():
-            found: Any = self._client.get(self.keys.name_of(RENAMED, mid, fold_key(customer_key)))
-        return customer_key if found is None else found.decode()
+        return self.homes([(mid, customer_key)])[0]
+
+    def homes(self, definitions: Sequence[tuple[str, str]]) -> list[str]:
+        """Give the same for several definitions, each a business unit with a CustomerKey, in one look."""
+        # No MGET: the rights of a producer and of a reader do not have it.
+        with redis_errors(), self._client.pipeline(transaction=False) as pipe:
+            for mid, key in definitions:
+                pipe.get(self.keys.name_of(RENAMED, mid, folded(key)))
+            found = pipe.execute()
+        return [key if home is None else home.decode() for (_, key), home in zip(definitions, found, strict=True)]
 
     def definition(self, mid: str, customer_key: str) -> Mapping[str, Any]:
         """Say who holds a definition, the seconds left of lease and window, and which follow-ups wait, in order."""
@@ -129,7 +134,7 @@ class LedgerReader:
             holder=self._named(definition["holder"]),
             first=self._first(definition["waiting"]),
             **{name: definition[name] for name in ("window_left", "window_age", "window_by")},
-            **self._pause(mid, customer_key) | {"completed": self._completed(mid, after), "now": self.now()},
+            **self._pause(mid, customer_key, home) | {"completed": self._completed(mid, after), "now": self.now()},
         )
 
     def _first(self, waiting: Collection[str]) -> Mapping[str, Any] | None:
@@ -137,13 +142,14 @@ class LedgerReader:
         return next((each for each in found if each is not None and each["state"] == "deferred"), None)
 
     def _completed(self, mid: str, keys: Collection[str]) -> dict[str, float]:
+        homes = dict(zip(keys, self.homes([(mid, key) for key in keys]), strict=True))
         with redis_errors():
-            found = {key: self._client.get(self.keys.name_of(COMPLETED, mid, _as_in_order(key))) for key in keys}
+            found = {key: self._client.get(self.keys.name_of(COMPLETED, mid, folded(homes[key]))) for key in keys}
         return {key: int(at) / 1000 for key, at in found.items() if at is not None}
 
-    def _pause(self, mid: str, customer_key: str) -> dict[str, Any]:
+    def _pause(self, mid: str, customer_key: str, home: str) -> dict[str, Any]:
         """Say whether an operator paused a definition, and for how long where that ends by itself."""
-        scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}")
+        scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}", f"key:{mid}:{home}")
         with redis_errors():
             found = self._client.hmget(self.keys.name_of(PAUSES), scopes)
         ends = [orjson.loads(text).get("until") for text in found if text is not None]
@@ -198,7 +204,7 @@ class LedgerReader:
         """Give the newest `count` events of a definition, newest first, found among the last `among` events."""
         with redis_errors():
             entries = self._client.xrevrange(self.keys.stream, count=among)
-        events = (orjson.loads(fields[b"event"]) for _, fields in entries)
+        events = _events_in(entries)
         own = (e for e in events if e["subject"] == customer_key and e["data"].get("mid") == mid)
         return [event for event, _ in zip(own, range(count), strict=False)]
 
@@ -206,7 +212,7 @@ class LedgerReader:
         """Give the CustomerKeys, of a business unit or of all, that the last `among` events name."""
         with redis_errors():
             entries = self._client.xrevrange(self.keys.stream, count=among)
-        events = (orjson.loads(fields[b"event"]) for _, fields in entries)
+        events = _events_in(entries)
         own = (e for e in events if e["data"].get("request_id") and mid in {None, e["data"].get("mid")})
         return {str(event["subject"]) for event in own}
 
@@ -223,14 +229,18 @@ def _standing(**found: Any) -> "Standing":
     return Standing(**found)
 
 
+def _events_in(entries: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the entries that are events of ours; what another program put into the stream is passed over."""
+    for _, fields in entries:
+        with suppress(orjson.JSONDecodeError):
+            event = orjson.loads(fields.get(b"event", b""))
+            if isinstance(event, dict) and "subject" in event and isinstance(event.get("data"), dict):
+                yield event
+
+
 def _place(arrived: int, place: str) -> str:
     after, _, number = place.partition(".")
     return f"{arrived + int(after)}-{number or 0}"
-
-
-def _as_in_order(customer_key: str) -> str:
-    """Write a CustomerKey as `place_of` of ordering.lua does, to which only ASCII letters have a case."""
-    return "".join(each.lower() if each.isascii() else each for each in customer_key).rstrip(" ")
 
 
 def _watcher(name: str, said: bytes) -> dict[str, Any]:

@@ -167,6 +167,9 @@ class Channel:
             about_outage = self._table.outages and self._tells_of_an_outage(event)
             if about_outage:
                 changed.add(event.mid)
+            if about_outage and event.position not in self._open:
+                # It was set aside: the other side did not take what is to be said of it.
+                continue
             if about_outage or not is_wanted(event, self._table.events, self._table.keys):
                 passed_over.append(event)
             elif self._table.digest == 0:
@@ -193,20 +196,26 @@ class Channel:
         turn = turn_of(event, self._outages)
         if turn is None:
             return False
-        outage = turn.outage
-        if turn.kind == "over":
-            self._deliver(messages.of_outage(outage, event.time, is_over=True), [])
+        outage, is_over = turn.outage, turn.kind == "over"
+        if turn.kind != "goes_on":
+            said = self._deliver(messages.of_outage(outage, event.time, is_over=is_over), [], about=event)
+            if not said:
+                # Nothing is noted, so that the next event says it.
+                return True
+        if is_over:
             del self._outages[event.mid]
             self._memory.forget(outage)
             return False
         if turn.kind == "began":
-            self._deliver(messages.of_outage(outage, event.time, is_over=False), [])
             self._memory.note(outage)
         self._outages[event.mid] = outage
         return True
 
-    def _deliver(self, message: Message, events: Sequence[ImportEvent]) -> None:
-        """Send until it is taken, or until its deadline is over; then acknowledge or set aside."""
+    def _deliver(self, message: Message, events: Sequence[ImportEvent], *, about: ImportEvent | None = None) -> bool:
+        """Send until it is taken, or until its deadline is over; then acknowledge or set aside. Tells which.
+
+        `about` is the event behind a message that has no events: it is set aside as well, and not acknowledged.
+        """
         attempt = 0
         while True:
             attempt += 1
@@ -217,11 +226,11 @@ class Channel:
                 said = {"id": message.id, "events": len(events), "attempt": attempt, "text": answer.text}
                 self._log.info("notification_sent", **said)
                 self._acknowledge(events)
-                return
+                return True
             pause = max(NOTIFY.pause(attempt, self._times.chance()), answer.retry_after or 0.0)
             if answer.is_final or self._times.now() + pause > message.at + self._table.deadline:
-                self._give_up(message, events, answer)
-                return
+                self._give_up(message, events if about is None else [about], answer)
+                return False
             facts = {"id": message.id, "attempt": attempt, "wait": round(pause, 1), "error": answer.text}
             self._log.warning("notification_not_sent", **facts)
             self._wait(pause)

@@ -6,7 +6,7 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -42,6 +42,10 @@ class Mailbox:
     password: str = field(default="", repr=False)
 
 
+Refused = Mapping[str, tuple[int, bytes]]
+"""The recipients for whom a server did not take a mail, with its answers."""
+
+
 class Mail:
     """Sends mails, each over a connection of its own."""
 
@@ -49,43 +53,51 @@ class Mail:
         self._mailbox, self._seconds = mailbox, seconds
         self._tls: Callable[[], ssl.SSLContext] = cache(lambda: tls_context(verify))
         self._connector = Connector(self._tls, Proxies(), seconds)
+        self._left: tuple[str, tuple[str, ...]] = ("", ())
+        """Who is to get the mail with this id still: the server did not take it for them, for now."""
 
     def send(self, message: Message) -> Sent | NotSent:
         """Send one; a server that answers 4xx is tried again, one that refuses the mail with 5xx is not."""
         server = f"{self._mailbox.host}:{self._mailbox.port}"
+        before, left = self._left
+        to = left if before == message.id else self._mailbox.to
         try:
-            refused = self._send(mail(message, self._mailbox))
+            refused = self._send(mail(message, self._mailbox), to)
         except NotConnectedError as error:
             return NotSent(error.failed.text)
         except smtplib.SMTPException as error:
             return NotSent(f"{server} {_said(error)}", _is_final(error))
         except (OSError, ValueError) as error:
             return NotSent(f"{server}: {describe_error(error)}")
+        later = tuple(each for each, (code, _) in refused.items() if not _is_permanent(code))
+        self._left = (message.id, later) if later else ("", ())
+        if later:
+            return NotSent(f"{server} took it, except for {len(later)} of {len(to)} recipients for now")
         return Sent(f"{server} took it" + (f", except for {', '.join(refused)}" if refused else ""))
 
-    def _send(self, message: EmailMessage) -> list[str]:
+    def _send(self, message: EmailMessage, to: Sequence[str]) -> Refused:
         deadline, box = Deadline(self._seconds), self._mailbox
         scheme = "https" if box.security == "tls" else "http"
         host = f"[{box.host}]" if ":" in box.host else box.host
         session = _Session(self._connector.connect(urlsplit(f"{scheme}://{host}:{box.port}"), deadline), box.host)
         try:
             with cut_at(deadline, session):
-                return self._converse(session, message)
+                return self._converse(session, message, to)
         finally:
             session.close()
 
-    def _converse(self, session: "_Session", message: EmailMessage) -> list[str]:
+    def _converse(self, session: "_Session", message: EmailMessage, to: Sequence[str]) -> Refused:
         box = self._mailbox
         session.greet()
         if box.security == "starttls":
             session.starttls(context=self._tls())
         if box.username:
             session.login(box.username, box.password)
-        refused = session.send_message(message, box.sender, box.to)
+        refused = session.send_message(message, box.sender, to)
         # The mail is taken: whatever comes of the goodbye, it must not be sent again.
         with suppress(OSError):
             session.quit()
-        return list(refused)
+        return refused
 
 
 class _Session(smtplib.SMTP):

@@ -10,7 +10,6 @@ import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.key_kinds import RENAMED
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
 from sfmc_import.operations import message_texts as messages
 from sfmc_import.operations.errors import InvalidError, NotFoundError
@@ -251,32 +250,30 @@ def definitions(access: ReadAccess, cursor: str | None = None) -> DefinitionPage
 
 
 def _definitions(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[DefinitionView]:
+    homes = access.reader.homes(pairs)
     with redis_errors(), access.client.pipeline(transaction=False) as pipe:
-        for mid, home in _homes(access, pairs):
+        for (mid, _), home in zip(pairs, homes, strict=True):
             pipe.hgetall(access.keys.definition(mid, home))
             pipe.zrange(access.keys.follow_ups(mid, home), 0, 99)
         answers = pipe.execute()
     paused = {each.scope: each for each in pauses(access)}
     now = access.reader.now()
-    rows = zip(pairs, answers[::2], answers[1::2], strict=True)
-    known = (row for row in rows if row[1] or row[2])
-    return [_definition(*pair, DEFINITION.read(record), ids, paused, now) for pair, record, ids in known]
-
-
-def _homes(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Give the keys under which the ledger keeps these definitions: the first that each had."""
-    with redis_errors(), access.client.pipeline(transaction=False) as pipe:
-        for mid, key in pairs:
-            pipe.get(access.keys.name_of(RENAMED, mid, fold_key(key)))
-        found = pipe.execute()
-    return [(mid, key if home is None else home.decode()) for (mid, key), home in zip(pairs, found, strict=True)]
+    rows = zip(pairs, homes, answers[::2], answers[1::2], strict=True)
+    known = (row for row in rows if row[2] or row[3])
+    return [_definition(*pair, home, DEFINITION.read(record), ids, paused, now) for pair, home, record, ids in known]
 
 
 def _definition(
-    mid: str, key: str, record: Mapping[str, Any], ids: Sequence[bytes], paused: Mapping[str, PauseView], now: float
+    mid: str,
+    key: str,
+    home: str,
+    record: Mapping[str, Any],
+    ids: Sequence[bytes],
+    paused: Mapping[str, PauseView],
+    now: float,
 ) -> DefinitionView:
     window = record.get("window_until", 0.0)
-    scopes = ("all", f"mid:{mid}", f"key:{mid}:{key}")
+    scopes = ("all", f"mid:{mid}", f"key:{mid}:{key}", f"key:{mid}:{home}")
     return DefinitionView(
         mid=mid,
         customer_key=key,

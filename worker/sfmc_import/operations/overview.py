@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from sfmc_import import request
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.schema import FAILURES
 from sfmc_import.operations import actions, requests
+from sfmc_import.operations.status import queue_numbers
 from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
-from sfmc_transport import dead_letters, queues
 
 LOOKED_AT = 5000
 CHUNK = 500
@@ -100,19 +99,8 @@ def counts(access: ReadAccess) -> CountsView:
         events=events,
         workers=processes.workers,
         beats=processes.beats,
-        **_queue(access),
+        **queue_numbers(access),
     )
-
-
-def _queue(access: ReadAccess) -> dict[str, int]:
-    broker: Any = access.broker
-    keys = access.broker_keys
-    with redis_errors():
-        return {
-            "queued": queues.length(broker, keys.queue(request.QUEUE)),
-            "in_flight": broker.hlen(keys.unacked_key),
-            "dead_letters": dead_letters.count(broker, keys),
-        }
 
 
 def _first(access: ReadAccess, key: str, count: int, begin: int = 0) -> list[str]:

@@ -100,7 +100,7 @@ def status(access: ReadAccess) -> StatusView:
         redis=access.settings.redis.shown,
         now=now,
         **access.reader.overview(),
-        **_queue(access),
+        **queue_numbers(access),
         workers=processes.workers,
         beats=processes.beats,
         paused=actions.pauses(access),
@@ -110,7 +110,8 @@ def status(access: ReadAccess) -> StatusView:
     )
 
 
-def _queue(access: ReadAccess) -> dict[str, int]:
+def queue_numbers(access: ReadAccess) -> dict[str, int]:
+    """Count what is in the queue, in work and among the dead letters."""
     broker: Any = access.broker
     keys = access.broker_keys
     with errors_at(access.settings.broker, access.broker_variable):
@@ -139,9 +140,11 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
 
 def _check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, Any]) -> None:
     """Raise NotFoundError if neither ledger, events nor policy file have this definition: it is mistyped, or new."""
+    if record["known"]:
+        return
     named = {each for unit, each in access.settings.policies.definitions if (unit or access.settings.account_id) == mid}
     seen = access.reader.keys_in_events(mid)
-    if record["known"] or key in named | seen:
+    if key in named | seen:
         return
     advice = suggestion(key, named | seen) or WHAT_THERE_IS
     raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}; {advice}")

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sfmc_import.settings.values import Seconds, read_duration
+from sfmc_import.states import REPORTS, TRANSITIONS
 
 WORTH_KNOWING = (
     "start_unknown",
@@ -50,8 +52,23 @@ def _one_or_more(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+EVENT_NAMES = tuple(dict.fromkeys((*(each.event for each in TRANSITIONS), *REPORTS)))
+
+
+def check_event(value: str) -> str:
+    """Accept what stands for an event that there is: another one would be silent for ever."""
+    if not any(fnmatchcase(name, value) for name in EVENT_NAMES):
+        raise ValueError(f"no event has this name; there are: {', '.join(EVENT_NAMES)}")
+    return value
+
+
 Glob = Annotated[str, Field(min_length=1, max_length=100)]
 Globs = Annotated[tuple[Glob, ...], BeforeValidator(_one_or_more), Field(min_length=1, max_length=100)]
+EventGlobs = Annotated[
+    tuple[Annotated[Glob, AfterValidator(check_event)], ...],
+    BeforeValidator(_one_or_more),
+    Field(min_length=1, max_length=100),
+]
 PostUrl = Annotated[str, AfterValidator(check_post_url)]
 MailAddress = Annotated[str, AfterValidator(check_address)]
 Pause = Annotated[float, BeforeValidator(read_duration), Field(ge=0, le=3600, allow_inf_nan=False)]
@@ -62,7 +79,7 @@ class NotifyTable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    events: Globs = Field(
+    events: EventGlobs = Field(
         WORTH_KNOWING, description='names of events without sfmc.import., with * and ?, such as ["operator.*"]'
     )
     keys: Globs = Field(("*",), description='CustomerKeys, with * and ?, such as ["Orders_*"]')

@@ -68,7 +68,6 @@ DONE = {
     "resumed": "The pause has ended.",
     "put_back": "The message is back in its queue.",
     "deleted": "The message is deleted.",
-    "logged_out": "You are logged out.",
 }
 """What a page says after something was done; the address has the name alone, so that no link can say anything else."""
 
@@ -88,9 +87,10 @@ _WRONG: Mapping[type[Exception], tuple[int, str]] = {
 _TEXTS: Mapping[type[Exception], str] = {
     NotAllowedError: "Your role is viewer: it shows everything and changes nothing.",
     WrongFormError: "The form is not from a page of this login. Nothing was done. Open the page again.",
-    LedgerUnavailableError: "The console comes back by itself as soon as Redis answers. Nothing was changed.",
-    RedisError: "The console comes back by itself as soon as Redis answers. Nothing was changed.",
+    LedgerUnavailableError: "The console comes back as soon as Redis answers. Nothing was changed.",
+    RedisError: "The console comes back as soon as Redis answers. Nothing was changed.",
 }
+_IN_DOUBT = "It may have been carried out all the same: look at that before you do it again."
 
 
 class Console:
@@ -131,7 +131,7 @@ class Console:
             try:
                 made: Response = await answer(request)
             except RefusedError as error:
-                made = self._problem(error.answer.status, "Refused", str(error.answer.body.get("detail", "")))
+                made = self._problem(request, error.answer.status, "Refused", str(error.answer.body.get("detail", "")))
             except ClientDisconnect:
                 made = Response(status_code=400)
             except Exception as error:  # noqa: BLE001 - the edge to the browser: each error is a page
@@ -149,6 +149,7 @@ class Console:
         form = await read_form(request) if request.method == "POST" else {}
         if request.method == "POST" and not is_same(form.get("csrf", ""), csrf_of(visitor.session)):
             raise WrongFormError
+        request.state.is_acting = request.method == "POST"
         self.feed.begin()
         since = self.feed.position
         ask = self._ask(request, visitor, form)
@@ -204,18 +205,27 @@ class Console:
         kind = next((kind for kind in _WRONG if isinstance(error, kind)), None)
         if kind is None or (isinstance(error, RedisError) and is_defect(error)):
             log.error("console_failed", path=request.url.path, exc_info=error)
-            return self._problem(500, "A fault of the console", "The log of the server has the details.")
+            return self._problem(request, 500, "A fault of the console", "The log of the server has the details.")
         status, title = _WRONG[kind]
-        fix = getattr(error, "fix", None)
-        text = _TEXTS.get(kind) or f"{error}{f': {fix}' if fix else ''}"
-        return self._problem(status, title, text)
+        return self._problem(request, status, title, _text_of(request, kind, error))
 
-    def _problem(self, status: int, title: str, text: str) -> Response:
-        values = {"prefix": self.prefix, "status": status, "title": title, "text": text}
+    def _problem(self, request: Request, status: int, title: str, text: str) -> Response:
+        # A form is not sent again by itself, and its address may have no page.
+        again = status == 503 and request.method == "GET"
+        values = {"prefix": self.prefix, "again": again, "title": title, "text": text}
         made = _html(render("problem.html", values), status)
         if status == 503:
             made.headers["Retry-After"] = "5"
         return made
+
+
+def _text_of(request: Request, kind: type[Exception], error: Exception) -> str:
+    fix = getattr(error, "fix", None)
+    text = _TEXTS.get(kind) or f"{error}{f': {fix}' if fix else ''}"
+    if _WRONG[kind][0] != 503 or not getattr(request.state, "is_acting", False):
+        return text
+    # The answer alone may have been lost.
+    return f"{text.removesuffix(' Nothing was changed.').removesuffix('.')}. {_IN_DOUBT}"
 
 
 def _html(text: str, status: int = 200) -> Response:

@@ -15,7 +15,10 @@ from sfmc_server.console.login import COOKIE, Login, Visitor
 
 TICK_SECONDS = 1.0
 QUIET_SECONDS = 15.0
-"""How often a page without news gets a comment, and how often its login is looked at again."""
+"""How often a page without news gets a comment."""
+
+LOGIN_SECONDS = 15.0
+"""How often the login of a page is looked at again."""
 
 _POSITION = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
@@ -35,18 +38,20 @@ class Changes:
     async def follow(self, visitor: Visitor, known: str | None) -> AsyncIterator[bytes]:
         """Yield messages until the login or the server ends."""
         seen = (known or self._feed.position, self._feed.is_away)
-        spoken = time.monotonic()
+        spoken = looked = time.monotonic()
         yield b"retry: 2000\n\n"
         while not self._is_ending():
+            if time.monotonic() - looked > LOGIN_SECONDS:
+                looked = time.monotonic()
+                if not await self._is_logged_in(visitor):
+                    yield b"event: ended\ndata: {}\n\n"
+                    return
             now = (self._feed.position, self._feed.is_away)
             if now != seen and self._feed.is_whole:
                 seen, spoken = now, time.monotonic()
                 yield _message(*now)
             elif time.monotonic() - spoken > QUIET_SECONDS:
                 spoken = time.monotonic()
-                if not await self._is_logged_in(visitor):
-                    yield b"event: ended\ndata: {}\n\n"
-                    return
                 yield b": nothing new\n\n"
             await asyncio.sleep(TICK_SECONDS)
 

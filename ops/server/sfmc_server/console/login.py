@@ -57,12 +57,12 @@ class Login:
             values = {"prefix": self._prefix, "path": local_path(path)}
             return _html(render("again.html", values))
         then = local_path(path) if request.method == "GET" else "/"
-        return self._form(then, "", 401)
+        return self._form(request, then, "", 401)
 
     def page(self, request: Request, form: Mapping[str, str] | None) -> Response:
         """Show the form, or log in with what it sent."""
         if form is None:
-            return self._form(local_path(request.query_params.get("next")), "")
+            return self._form(request, local_path(request.query_params.get("next")), "")
         before = request.cookies.get(BEFORE, "")
         if not before or not is_same(form.get("csrf", ""), csrf_of(before)):
             raise WrongFormError
@@ -71,10 +71,10 @@ class Login:
         user = tokens.known(self._access, token) if token else None
         if user is None or user.role not in ROLES:
             log.info("console_login_refused", role=None if user is None else user.role)
-            return self._form(then, "unknown" if user is None else "role", 401)
+            return self._form(request, then, "unknown" if user is None else "role", 401)
         session = sessions.begin(self._access, token)
         if session is None:
-            return self._form(then, "unknown", 401)
+            return self._form(request, then, "unknown", 401)
         log.info("console_login", name=user.name, role=user.role)
         answer = RedirectResponse(f"{self._prefix}{then}", 303)
         self._set(answer, COOKIE, session, round(sessions.seconds()))
@@ -82,16 +82,22 @@ class Login:
         return answer
 
     def end(self, request: Request, form: Mapping[str, str]) -> Response:
-        """Log out."""
+        """Log out; raises WrongFormError for a form of another site or of an older login."""
         session = request.cookies.get(COOKIE, "")
-        if session and is_same(form.get("csrf", ""), csrf_of(session)):
-            sessions.end(self._access, session)
         answer = RedirectResponse(f"{self._prefix}/login", 303)
+        if not session:
+            # The form of another site comes without the cookie: the answer must not take it away.
+            return answer
+        if not is_same(form.get("csrf", ""), csrf_of(session)):
+            raise WrongFormError
+        sessions.end(self._access, session)
         self._set(answer, COOKIE, "", 0)
         return answer
 
-    def _form(self, then: str, wrong: str, status: int = 200) -> Response:
-        before = secrets.token_urlsafe(24)
+    def _form(self, request: Request, then: str, wrong: str, status: int = 200) -> Response:
+        # The same for all windows: each may be the one that is filled in.
+        kept = request.cookies.get(BEFORE, "")
+        before = kept if 16 <= len(kept) <= MAX_TOKEN else secrets.token_urlsafe(24)
         values = {"prefix": self._prefix, "next": then, "wrong": wrong, "csrf": csrf_of(before)}
         answer = _html(render("login.html", values), status)
         self._set(answer, BEFORE, before, 3600)

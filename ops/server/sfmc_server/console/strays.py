@@ -20,25 +20,27 @@ class Strays:
     def read(self, stream: EventStream) -> list[UnmatchedFile]:
         """Give the files, newest first."""
         with self._lock:
-            new = self._new_events(stream) if self._position else None
+            position, new = self._new_events(stream) if self._position else ("", None)
             if new is None:
                 newest = stream.before("+", 1)
                 self._found = unmatched_files(stream.backwards(LOOKED_AT))[:MAX_KEPT]
                 self._position = newest[0][0] if newest else "0-0"
             else:
                 self._take(new)
+                self._position = position
             return self._found
 
-    def _new_events(self, stream: EventStream) -> list[Event] | None:
-        """Give what came since the last look; None where it is so much that looking anew is cheaper."""
+    def _new_events(self, stream: EventStream) -> tuple[str, list[Event] | None]:
+        """Give what came since the last look and its end; None where it is so much that looking anew is cheaper."""
         found: list[Event] = []
+        begin = self._position
         while len(found) < LOOKED_AT:
-            position, entries = stream.some_after(self._position, BATCH)
-            if position == self._position:
-                return found
-            self._position = position
+            end, entries = stream.some_after(begin, BATCH)
+            if end == begin:
+                return end, found
+            begin = end
             found += [event for _, event in entries]
-        return None
+        return begin, None
 
     def _take(self, new: list[Event]) -> None:
         settled = {_fingerprint(event) for event in new if kind(event) in UNMATCHED or kind(event) == "accepted"}

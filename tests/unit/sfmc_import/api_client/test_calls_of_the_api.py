@@ -243,3 +243,46 @@ def test_both_clients_have_the_same_methods() -> None:
 
     assert public(ApiClient) == public(AsyncApiClient)
     assert json.dumps(VIEW)
+
+
+@pytest.mark.parametrize("client", [ApiClient, AsyncApiClient])
+@pytest.mark.parametrize("token", [f"{TOKEN}\n", f"{TOKEN} ", f"{TOKEN}é"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(client: Callable[..., Any], token: str) -> None:
+    with pytest.raises(ValueError, match="characters that no token has") as raised:
+        client("https://api.test", token)
+    assert TOKEN not in repr(raised.value)
+
+
+@pytest.mark.parametrize("client", [ApiClient, AsyncApiClient])
+@pytest.mark.parametrize("url", ["https://user:pass-word@api.test", "https://user:pass/word@api.test", "//u@api.test"])
+def test_an_address_with_a_login_is_refused_and_not_shown(client: Callable[..., Any], url: str) -> None:
+    with pytest.raises(ValueError, match="a login") as raised:
+        client(url, TOKEN)
+    assert "pass" not in repr(raised.value)
+
+
+@pytest.mark.parametrize("key", ["", "é", "a\n", 'a"', "a\\", "x" * 256])
+@both
+def test_an_idempotency_key_that_the_server_cannot_read_is_refused_before_it_is_sent(do: Do, key: str) -> None:
+    server = Server()
+
+    with pytest.raises(InvalidError, match="Idempotency-Key"):
+        do(server, "submit", customer_key="k", idempotency_key=key)
+    assert server.asked == []
+
+
+@both
+def test_what_no_header_can_carry_is_not_shown(do: Do) -> None:
+    server = Server(*[httpx.LocalProtocolError(f"Illegal header value b'Bearer {TOKEN}'")] * 10)
+
+    with pytest.raises(ServiceUnavailableError) as raised:
+        do(server, "status")
+    assert TOKEN not in str(raised.value)
+
+
+@both
+def test_a_body_that_is_too_large_is_a_fault_of_the_caller(do: Do) -> None:
+    answer = problem(413, "x", type="about:blank", detail="a body may have 65536 bytes")
+
+    with pytest.raises(InvalidError, match="65536"):
+        do(Server(answer), "submit", customer_key="k")

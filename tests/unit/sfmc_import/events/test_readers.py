@@ -12,7 +12,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events import AsyncEventGroup, AsyncEventReader, EventGroup, EventReader, Gap, ImportEvent
-from sfmc_import.events.asking import aside_of, stream_of
+from sfmc_import.events.asking import Position, aside_of, stream_of
+from sfmc_import.events.readers import run
 from sfmc_import.ledger.keys import Keys
 
 URL = "redis://127.0.0.1:1/0"
@@ -109,6 +110,30 @@ def test_a_reader_begins_where_it_should(redis: Any, start: str | datetime, expe
     add(redis, 1000, 2000, 3000)
 
     assert ids(reader(redis).read(start, follow=False)) == expected
+
+
+@pytest.mark.parametrize("start", ["$", "0"])
+def test_a_reader_goes_on_after_the_server_lost_what_was_read(redis: Any, start: str) -> None:
+    at = Position(STREAM, start)
+    add(redis, 1000)
+    run(redis, at.next(None))
+    add(redis, 5000)
+    assert ids(run(redis, at.next(None))) == ["r5000"]
+    redis.delete(STREAM)
+    add(redis, 1000)
+
+    assert run(redis, at.next(None)) == []
+    add(redis, 1001)
+    assert ids(run(redis, at.next(None))) == ["r1001"]
+
+
+def test_a_reader_that_begins_ahead_of_the_stream_waits_for_it(redis: Any) -> None:
+    at = Position(STREAM, "5000-0")
+    add(redis, 1000, 2000)
+
+    assert run(redis, at.next(None)) == []
+    add(redis, 3000, 6000)
+    assert ids(run(redis, at.next(None))) == ["r6000"]
 
 
 @pytest.mark.parametrize("start", ["now", "5-", "-", "(5", "1" * 30])

@@ -218,6 +218,30 @@ def test_an_outage_of_the_account_is_one_message_and_its_end_another() -> None:
     assert len(world.acknowledged) == 502
 
 
+def test_an_outage_that_could_not_be_announced_is_set_aside_and_said_with_the_next_event() -> None:
+    failing = [event(number, "retrying", code="17") for number in (1, 2, 3)]
+    world = World([failing], [NotSent("no such channel", is_final=True)])
+    world.run()
+
+    assert world.aside == [("r1", "no such channel")]
+    assert len(world.sent) == 2
+    assert world.acknowledged == ["r2", "r3"]
+    assert world.outages["7"].attempts == 2
+
+
+def test_the_end_of_an_outage_that_could_not_be_announced_is_set_aside_and_said_with_the_next_event() -> None:
+    first = World([[event(1, "retrying", code="17")]])
+    first.run()
+    answers = [NotSent("no such channel", is_final=True)]
+    world = World([[event(2, "started"), event(3, "started")]], answers, outages=first.outages)
+    world.run()
+
+    assert world.aside == [("r2", "no such channel")]
+    assert [each.title for each in world.sent] == ["sfmc-import: Marketing Cloud, business unit 7: works again"] * 2
+    assert world.acknowledged == ["r3"]
+    assert world.outages == {}
+
+
 def test_an_outage_that_was_announced_is_remembered_over_a_restart() -> None:
     first = World([[event(1, "retrying", code="17")]])
     first.run()

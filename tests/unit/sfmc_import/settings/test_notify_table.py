@@ -9,7 +9,7 @@ import pytest
 from sfmc_import.errors import SettingsError
 from sfmc_import.notifications.opening import chosen, open_senders
 from sfmc_import.settings import Settings, load
-from sfmc_import.settings.notify_table import WORTH_KNOWING
+from sfmc_import.settings.notify_table import WORTH_KNOWING, check_event
 
 HOOK = '[[notify]]\nname = "team-hook"\nkind = "webhook"\nurl = "https://example.com/in"\n'
 SLACK = '[[notify]]\nname = "ops"\nkind = "slack"\n'
@@ -43,6 +43,8 @@ def test_a_notification_is_about_what_a_person_should_know_unless_it_says_otherw
         (HOOK + HOOK, "team-hook"),
         (HOOK + "evnets = []\n", "did you mean events"),
         (HOOK + "events = []\n", "events"),
+        (HOOK + 'events = "import_fails"\n', "no event has this name"),
+        (HOOK + 'events = ["*", "operators.*"]\n', "no event has this name"),
         (HOOK + 'digest_seconds = "2h"\n', "digest_seconds"),
         (HOOK + "max_events = 0\n", "max_events"),
         (HOOK + 'claim_after = "10s"\n', "claim_after must be longer than timeout"),
@@ -105,3 +107,8 @@ def test_a_notification_that_there_is_not_is_said(
 ) -> None:
     with pytest.raises(SettingsError, match=complaint):
         chosen(read(text), names)
+
+
+@pytest.mark.parametrize("name", [*WORTH_KNOWING, "operator.*", "*", "import_*", "started"])
+def test_the_events_that_there_are_can_be_named(name: str) -> None:
+    assert check_event(name) == name

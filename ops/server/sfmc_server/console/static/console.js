@@ -2,12 +2,21 @@
 // Everything works without it; then a page is as old as its last reload.
 "use strict";
 (() => {
-  const LEAST_MS = 1500, OLD_MS = 30000, SHARE = 20;
+  const LEAST_MS = 1500, OLD_MS = 30000, SHARE = 20, DONE_MS = 10000;
   const main = document.getElementById("main");
   const live = document.getElementById("live");
   const away = document.getElementById("away");
   const said = document.getElementById("said");
+  // What was done is said for a while, not at each renewal and not in a bookmark.
+  const address = new URL(location.href);
+  if (address.searchParams.has("done")) {
+    address.searchParams.delete("done");
+    history.replaceState(history.state, "", address);
+  }
+  // A page that costs much is not asked for again by itself.
+  if (!document.body.dataset.changes) return;
   let asked = 0, took = 0, timer = 0, source = null, seen = Date.now();
+  const opened = seen;
 
   const tell = (text) => { live.textContent = text; };
   const isBusy = () => {
@@ -49,7 +58,8 @@
       const fresh = made.getElementById("main");
       if (!fresh || isBusy()) return;
       const place = placeOf(document.activeElement);
-      main.replaceChildren(...fresh.childNodes);
+      const done = Date.now() - opened < DONE_MS ? main.querySelectorAll("p.banner.good") : [];
+      main.replaceChildren(...done, ...fresh.childNodes);
       focusAgain(place);
       setAway(false);
       seen = Date.now();
@@ -82,5 +92,5 @@
   });
   // What a page says of times grows old although nothing happens.
   setInterval(() => { if (Date.now() - seen > OLD_MS) plan(0); }, 5000);
-  if (document.body.dataset.changes) listen();
+  listen();
 })();
