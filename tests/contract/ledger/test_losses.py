@@ -4,6 +4,7 @@ from datetime import datetime
 
 import pytest
 
+from sfmc_import.ledger.schema import LOSS
 from sfmc_import.states import Decision, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, MID, Scenario, request
 
@@ -84,6 +85,40 @@ def test_a_number_that_is_missing_is_a_loss_and_starts_are_careful_for_a_while(s
 
     go = take_go(scenario, "a")
     assert (go.newest, go.loss_age) == ("50", 30.0)
+
+
+def test_a_second_loss_does_not_hide_what_the_first_one_forgot(scenario: Scenario):
+    scenario.arrives("first", key="Other")
+    scenario.start("first", task="50")
+    scenario.ledger.write_probe("w1", 5)
+    time = datetime.fromisoformat(scenario.world.events()[-1]["time"]).timestamp()
+    scenario.world.advance(10)
+    scenario.arrives("later", key="Later")
+    scenario.commit(take_go(scenario, "later").lease, "70")
+    scenario.world.advance(800)
+    scenario.ledger.write_probe("w2", 9)
+    scenario.world.advance(200)
+    scenario.arrives("a")
+
+    go = take_go(scenario, "a")
+    assert (go.newest, go.loss_age, go.loss_since) == ("50", 200.0, time)
+    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
+    scenario.ledger.write_probe("w3", 9)
+    scenario.arrives("b", key="Third")
+    assert take_go(scenario, "b").newest == "70"
+
+
+def test_a_business_unit_of_which_nothing_survived_the_first_loss_has_no_newest_run_after_the_second(
+    scenario: Scenario,
+):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("later", key="Later")
+    scenario.commit(take_go(scenario, "later").lease, "70")
+    scenario.ledger.write_probe("w2", 9)
+    scenario.arrives("a")
+
+    go = take_go(scenario, "a")
+    assert (go.newest, go.loss_since) == (None, None)
 
 
 def test_a_loss_names_the_time_of_the_last_event_that_survived(scenario: Scenario):

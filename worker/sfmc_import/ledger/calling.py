@@ -201,6 +201,7 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         denied=fields.get("denied"),
         earlier=_earlier_intent(fields),
         read_before=fields.get("early", False),
+        object_id=fields.get("object_id"),
     )
 
 
@@ -227,6 +228,7 @@ def _lease(request_id: str, fields: Mapping[str, Any]) -> Lease:
         request_id=request_id,
         mid=fields["mid"],
         customer_key=fields["customer_key"],
+        home=fields.get("home"),
         fence=fields["fence"],
         attempt=fields["attempt"],
         seconds=float(fields["lease"]),

@@ -208,13 +208,16 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.started."""
         more: dict[str, Any] = {"mid": lease.mid, "customer_key": lease.customer_key, "task": start.task_id}
         more |= {"soap": start.soap_request_id, "reconciled": reconciled, "window": milliseconds(window * 3600)}
-        more |= {"follow_deadline": milliseconds(policy.follow_deadline)}
+        more |= {"home": lease.home, "follow_deadline": milliseconds(policy.follow_deadline)}
         return bool(self._step("started", lease, delay=milliseconds(self._settings.first_poll), **more))
 
-    def retry(self, lease: Lease, fault: Fault, delay: float, *, let_go: bool = False) -> str | None:
+    def retry(
+        self, lease: Lease, fault: Fault, delay: float, *, let_go: bool = False, anew: bool = False
+    ) -> str | None:
         """See sfmc_import.ports.Ledger.retry."""
         pause = milliseconds(delay)
-        more = {"delay": pause, "let_go": let_go, "account_wide": is_account_wide(fault), "waits": reason_of(fault)}
+        more: dict[str, Any] = {"delay": pause, "let_go": let_go, "anew": anew}
+        more |= {"account_wide": is_account_wide(fault), "waits": reason_of(fault)}
         state = self._step("retry", lease, code=fault.code, text=fault.text, unproved=fault.code in UNPROVED, **more)
         return None if state is None else str(state.decode())
 

@@ -66,6 +66,7 @@ function steps.started()
     if a.reconciled then return 0 end
     -- Redis lost the request in a failover: the Task.ID is the truth, so the record begins here.
     r = create(id, a)
+    if present(a.home) then set(request_key(id), r, {home = a.home}) end
   end
   local key = task_key(r.mid, a.task)
   if a.reconciled then
@@ -112,7 +113,8 @@ local function end_as_decided(r)
 end
 
 -- Nothing was applied: due again after a pause, or the end when the retry deadline would be over.
--- With `let_go` others may have the definition meanwhile, unless a run of this request may come to light.
+-- With `let_go` others may have the definition meanwhile, unless a run of this request may come to light. With `anew` too
+-- the request is for another definition than was read.
 function steps.retry()
   local r, found = current_lease()
   if not r then
@@ -141,6 +143,7 @@ function steps.retry()
   set(definition_key(r), record(definition_key(r)), {lease = '0'})
   waits_until(a.id, r, now + a.delay)
   if lets_go then release(a.id, r) else release_suspect(a.id) end
+  if lets_go and a.anew then resolve_anew(a.id, r) end
   return 'retrying'
 end
 
