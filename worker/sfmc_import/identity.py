@@ -117,10 +117,11 @@ def by_object(decision: StartNow, asked: float, deps: Deps) -> Definition | Refu
 def as_it_is_now(definition: Definition, decision: StartNow) -> StartNow:
     """Give the decision with the CustomerKey that its definition has now, and with what is to be started."""
     lease, object_id = decision.lease, definition.object_id or decision.object_id
+    other_keys = (*decision.other_keys, lease.customer_key)
     if lease.customer_key != definition.customer_key:
         home = lease.home or lease.customer_key
         lease = replace(lease, customer_key=definition.customer_key, home=home)
-    return replace(decision, lease=lease, object_id=object_id)
+    return replace(decision, lease=lease, object_id=object_id, other_keys=other_keys)
 
 
 def other_definition(decision: StartNow) -> Refusal:

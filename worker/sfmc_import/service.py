@@ -249,7 +249,7 @@ def _record_refusal(decision: StartNow, fault: Refusal, policy: Policy, deps: De
 def _look_for_earlier_run(decision: StartNow, deps: Deps) -> Accepted | Fault | None:
     if decision.earlier is None:
         return None
-    runs = deps.marketing_cloud.runs_of(decision.lease.mid, decision.lease.customer_key)
+    runs = new_runs.runs_of(decision, deps)
     return (
         runs
         if isinstance(runs, NotApplied)
@@ -286,7 +286,7 @@ def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: 
         return holds
     if not deps.baseline and decision.newest is not None and decision.loss_age is None and decision.earlier is None:
         return _perform(lease, (), window, may_start, deps, above=True)
-    runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
+    runs = new_runs.runs_of(decision, deps)
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
     known = [run.task_id for run in runs]

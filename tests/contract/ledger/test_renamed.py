@@ -160,6 +160,56 @@ def test_a_pause_of_either_key_holds(scenario: Scenario, key: str):
     assert isinstance(comes(scenario, "b", NEW), NotYet)
 
 
+def test_a_pause_of_a_key_that_a_definition_had_in_between_holds(scenario: Scenario):
+    scenario.decide_by(frequency=0.0)
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    starts(scenario, "b", NEW)
+    scenario.ends("b")
+    scenario.ledger.pause(f"key:{MID}:{NEW}", "me", "why", None)
+
+    assert isinstance(comes(scenario, "c", "Daily 2028"), NotYet)
+    assert isinstance(scenario.claim("c"), NotYet)
+    assert scenario.world.record("c")["wait"] == "paused"
+    for key in scenario.world.client.scan_iter("*:renamed:*"):
+        scenario.world.client.delete(key)
+    assert isinstance(comes(scenario, "d", OLD), NotYet)
+    assert isinstance(comes(scenario, "e", "Other", object_id="object-2"), StartNow)
+    assert scenario.ledger.lift_pause(f"key:{MID}:{NEW}", "me", None)
+    assert isinstance(scenario.claim("c"), StartNow)
+
+
+def test_a_pause_of_a_business_unit_or_key_of_another_holds_nothing(scenario: Scenario):
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    scenario.decide_by(frequency=0.0)
+    scenario.ledger.pause(f"key:{MID}1:{OLD}", "me", "why", None)
+    scenario.ledger.pause("mid:7", "me", "why", None)
+
+    assert isinstance(comes(scenario, "b", NEW), StartNow)
+
+
+def test_a_pause_of_another_key_that_is_over_holds_nothing(scenario: Scenario):
+    scenario.decide_by(frequency=0.0)
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    starts(scenario, "b", NEW)
+    scenario.ends("b")
+    scenario.ledger.pause(f"key:{MID}:{NEW}", "me", "why", scenario.world.now_ms() / 1000 + 10)
+    scenario.world.advance(10)
+
+    assert isinstance(comes(scenario, "c", OLD), StartNow)
+
+
+def test_a_pause_of_the_key_that_is_found_right_before_the_start_stops_the_intent(scenario: Scenario):
+    decision = comes(scenario, "a", OLD)
+    assert isinstance(decision, StartNow)
+    scenario.ledger.pause(f"key:{MID}:{NEW}", "me", "why", None)
+    paused = scenario.ledger.record_intent(replace(decision.lease, customer_key=NEW), (), window=6)
+
+    assert paused == NotApplied("paused", "why", account_wide=True)
+
+
 @pytest.mark.parametrize("key", [OLD, NEW])
 def test_who_waits_for_a_run_of_a_renamed_definition_may_name_either_key(scenario: Scenario, key: str):
     starts(scenario, "a", OLD)

@@ -4,7 +4,7 @@ from tests.support.mutants.mutant import Mutant
 
 OPERATIONS = (
     Mutant("pausing", "pause['until'] > now", "true"),
-    Mutant("pausing", "    if pause and (not present", "    if false and (not present"),
+    Mutant("pausing", "return pause and (not present", "return false and (not present"),
     Mutant("pausing", "'mid:' .. r.mid,", "'mid:',"),
     Mutant("pausing", "local key = 'key:' .. r.mid .. ':'", "local key = 'key:' .. ':'"),
     Mutant("pausing", "  wait_for(id, r, 'paused')\n", ""),

@@ -202,6 +202,7 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         earlier=_earlier_intent(fields),
         read_before=fields.get("early", False),
         object_id=fields.get("object_id"),
+        other_keys=tuple(key for key in (fields.get("home"), fields.get("asked")) if key),
     )
 
 

@@ -130,7 +130,7 @@ class LedgerReader:
 
     def _pause(self, mid: str, customer_key: str) -> dict[str, Any]:
         """Say whether an operator paused a definition, and for how long where that ends by itself."""
-        scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}")
+        scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}", f"key:{mid}:{self.home(mid, customer_key)}")
         with redis_errors():
             found = self._client.hmget(self.keys.name_of(PAUSES), scopes)
         ends = [orjson.loads(text).get("until") for text in found if text is not None]

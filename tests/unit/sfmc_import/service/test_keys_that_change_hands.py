@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.faults import Ambiguous, NotApplied, Rejected
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Definition
 from sfmc_import.states import StartNow
@@ -303,3 +303,41 @@ def test_the_decision_names_the_definition_whose_window_was_asked(system: System
     system.start(request("a"), replace(system.deps, ledger=Seen(system.world.ledger)))
     assert isinstance(claimed[0], StartNow)
     assert (claimed[0].object_id, claimed[0].first) == ("object-1", None)
+
+
+# --- A start in doubt whose definition gets another CustomerKey.
+
+
+@pytest.mark.parametrize("code", ["http_429", "http_503"])
+@pytest.mark.parametrize("shown_under", [KEY, "new"])
+def test_a_run_is_found_under_whatever_key_it_is_shown(system: System, code: str, shown_under: str):
+    fault = NotApplied(code, "no", account_wide=True) if code == "http_429" else Ambiguous(code, "no", denied=True)
+    system.cloud.fail("start", fault, applied=True)
+    runs_of = system.cloud.runs_of
+    system.cloud.runs_of = lambda mid, key: runs_of(mid, KEY) if key == shown_under else []
+    system.submit(request("a"))
+    system.work()
+    system.cloud.remove(KEY)
+    system.cloud.add(replace(FIRST, customer_key="new"))
+    system.live()
+
+    assert started(system) == [KEY]
+    assert names(system, "a")[-1] == "completed"
+
+
+def test_while_the_runs_under_the_first_key_cannot_be_listed_nothing_is_sent(system: System):
+    system.cloud.fail("start", NotApplied("http_429", "no", account_wide=True), applied=True)
+    system.submit(request("a"))
+    system.work()
+    system.cloud.remove(KEY)
+    system.cloud.add(replace(FIRST, customer_key="new"))
+    runs_of = system.cloud.runs_of
+    system.cloud.runs_of = lambda _mid, key: DOWN if key == KEY else []
+    system.world.advance(600)
+    system.sweep()
+    system.work()
+    assert (names(system, "a")[-1], last(system, "a")["code"]) == ("retrying", "9")
+    system.cloud.runs_of = runs_of
+    system.live()
+
+    assert started(system) == [KEY]
