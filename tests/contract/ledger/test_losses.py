@@ -131,6 +131,28 @@ def test_a_loss_names_the_time_of_the_last_event_that_survived(scenario: Scenari
     assert take_go(scenario, "first").loss_since == time.timestamp()
 
 
+@pytest.mark.parametrize(("uptime", "ago"), [(30, 30), (3600, 3600), (3601, 0), (None, 0)])
+def test_what_was_written_since_the_server_began_did_not_survive(scenario: Scenario, uptime: int | None, ago: int):
+    client, watch = scenario.world.client, scenario.ledger.server
+    watch.note("one", None, client.execute_command)
+    scenario.arrives("first")
+    scenario.world.advance(60)
+    scenario.arrives("later")
+    watch.note("two", uptime, client.execute_command)
+
+    assert take_go(scenario, "first").loss_since == scenario.world.now_ms() / 1000 - ago
+
+
+def test_an_event_from_before_the_server_began_survived(scenario: Scenario):
+    client, watch = scenario.world.client, scenario.ledger.server
+    watch.note("one", None, client.execute_command)
+    scenario.arrives("first")
+    scenario.world.advance(60)
+    watch.note("two", 30, client.execute_command)
+
+    assert take_go(scenario, "first").loss_since == scenario.world.now_ms() / 1000 - 60
+
+
 @pytest.mark.parametrize("entry", [{"event": "no JSON"}, {"event": "7"}, {"event": "{}"}, {"other": "[]"}])
 def test_what_another_program_wrote_last_names_no_time(scenario: Scenario, entry: dict[str, str]):
     scenario.arrives("first")

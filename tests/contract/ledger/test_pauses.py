@@ -6,6 +6,7 @@ from sfmc_import.faults import NotApplied
 from sfmc_import.states import NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario
 
+SPELLED = KEY.replace("D", "d")
 SCOPES = ("all", f"mid:{MID}", f"key:{MID}:{KEY}")
 
 
@@ -145,3 +146,27 @@ def test_a_pause_with_an_earlier_end_lets_what_waits_in_at_that_end(scenario: Sc
     assert scenario.due_in("a") == 0
     scenario.claim("a")
     assert scenario.due_in("a") == HOUR
+
+
+def test_a_pause_by_another_spelling_holds_and_is_lifted_by_either(scenario: Scenario):
+    paused = f"key:{MID}:{SPELLED} "
+    scenario.ledger.pause(f"key:{MID}:Other", "ann", "new columns", None)
+    scenario.ledger.pause(paused, "ann", "new columns", None)
+    scenario.arrives("a")
+    scenario.claim("a")
+    assert isinstance(scenario.claim("a"), NotYet)
+    assert waits(scenario, "a") == "paused"
+
+    assert not scenario.ledger.lift_pause(f"key:{MID}:More", "ann", None)
+    assert scenario.ledger.lift_pause(f"key:{MID}:{KEY}", "ann", None)
+    assert scenario.world.events()[-1]["subject"] == f"{SPELLED} "
+    assert isinstance(scenario.claim("a"), StartNow)
+
+
+def test_of_two_spellings_that_are_paused_the_one_that_is_named_is_lifted(scenario: Scenario):
+    first, second = f"key:{MID}:other", f"key:{MID}:Other"
+    for scope in (first, second):
+        scenario.ledger.pause(scope, "ann", "new columns", None)
+    assert scenario.ledger.lift_pause(second, "ann", None)
+
+    assert scenario.world.events()[-1]["subject"] == "Other"

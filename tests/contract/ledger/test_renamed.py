@@ -173,7 +173,7 @@ def test_a_pause_of_a_key_that_a_definition_had_in_between_holds(scenario: Scena
     assert scenario.world.record("c")["wait"] == "paused"
     for key in scenario.world.client.scan_iter("*:renamed:*"):
         scenario.world.client.delete(key)
-    assert isinstance(comes(scenario, "d", OLD), NotYet)
+    assert isinstance(scenario.claim("c"), NotYet)
     assert isinstance(comes(scenario, "e", "Other", object_id="object-2"), StartNow)
     assert scenario.ledger.lift_pause(f"key:{MID}:{NEW}", "me", None)
     assert isinstance(scenario.claim("c"), StartNow)
@@ -183,7 +183,7 @@ def test_a_pause_of_a_business_unit_or_key_of_another_holds_nothing(scenario: Sc
     starts(scenario, "a", OLD)
     scenario.ends("a")
     scenario.decide_by(frequency=0.0)
-    scenario.ledger.pause(f"key:{MID}1:{OLD}", "me", "why", None)
+    scenario.ledger.pause(f"key:{MID[::-1]}:{OLD}", "me", "why", None)
     scenario.ledger.pause("mid:7", "me", "why", None)
 
     assert isinstance(comes(scenario, "b", NEW), StartNow)
@@ -364,3 +364,28 @@ def test_a_reply_after_its_request_was_lost_keeps_the_window_of_a_renamed_defini
     scenario.ends("a")
 
     assert comes(scenario, "b", OLD) == NotYet(state="deferred", held_by="a", opens_in=6 * HOUR)
+
+
+def test_a_start_in_doubt_names_all_keys_that_its_definition_had(scenario: Scenario):
+    starts(scenario, "first", OLD)
+    scenario.ends("first")
+    scenario.world.advance(7 * HOUR)
+    decision = comes(scenario, "a", NEW)
+    assert isinstance(decision, StartNow)
+    scenario.ledger.record_intent(replace(decision.lease, customer_key="Daily 2028"), (), window=6)
+    scenario.ledger.retry(decision.lease, NotApplied("http_429", "slow down"), 60)
+    scenario.world.advance(60)
+    again = scenario.claim("a")
+
+    assert isinstance(again, StartNow)
+    assert (again.lease.customer_key, again.other_keys) == ("Daily 2028", (OLD, NEW))
+
+
+def test_a_request_that_is_decided_anew_while_it_holds_a_definition_gives_it_back(scenario: Scenario):
+    decision = read_before(scenario, "a")
+    assert isinstance(decision, StartNow)
+    scenario.ledger.retry(decision.lease, NotApplied("9", "in maintenance"), 60)
+    assert isinstance(comes(scenario, "b", OLD), NotYet)
+    assert scenario.ledger.read_again("a", read(OLD, "object-2"), 0)
+
+    assert isinstance(scenario.claim("b"), StartNow)

@@ -116,6 +116,7 @@ RULES = (
     ("sfmc_import.new_runs", "new - doubtful - rest", "new - older - rest"),
     ("sfmc_import.new_runs", "        return dated\n", "        return NewRuns(frozenset())\n"),
     ("sfmc_import.new_runs", "        return NewRuns(new)\n", "        return NewRuns(frozenset())\n"),
+    ("sfmc_import.losses", "quiet = deps.timing.call + deps.timing.results_delay", "quiet = deps.timing.results_delay"),
     ("sfmc_import.losses", "return began is not None and began >= since", "return False"),
     ("sfmc_import.losses", "return began is not None and began >= since", "return began is not None"),
     ("sfmc_import.losses", "decision.loss_since - CLOCKS_APART", "decision.loss_since + CLOCKS_APART"),

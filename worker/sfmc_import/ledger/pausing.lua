@@ -2,7 +2,7 @@
 
 local function scopes_of(r)
   local key = 'key:' .. r.mid .. ':'
-  return {'all', 'mid:' .. r.mid, key .. r.key, key .. (r.home or r.key), present(a.key) and key .. a.key or nil}
+  return {'all', 'mid:' .. r.mid, key .. r.key, present(a.key) and key .. a.key or nil}
 end
 
 local function lasts(found)
@@ -78,9 +78,19 @@ local function wake_paused()
   return #found / 2
 end
 
+-- The pause of this scope, however its CustomerKey was spelled.
+local function spelled_as_paused(scope)
+  if redis.call('HEXISTS', pauses_key(), scope) == 1 then return scope end
+  for _, other in ipairs(redis.call('HKEYS', pauses_key())) do
+    if folded(other) == folded(scope) then return other end
+  end
+  return scope
+end
+
 -- Lifts a pause: answers 1, or 0 when there was none.
 function steps.lift_pause()
   if is_repeated() then return 1 end
+  a.scope = spelled_as_paused(a.scope)
   local found = redis.call('HGET', pauses_key(), a.scope)
   if not found then return 0 end
   redis.call('HDEL', pauses_key(), a.scope)

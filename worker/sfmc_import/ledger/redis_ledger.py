@@ -82,7 +82,8 @@ class RedisLedger:
             except NoScriptError:
                 # A proxy may keep its connection to us while it takes another server.
                 if self.works_off:
-                    self.server.note(self._client.info("server")["run_id"], self._client.execute_command)
+                    info = self._client.info("server")
+                    self.server.note(info["run_id"], info.get("uptime_in_seconds"), self._client.execute_command)
                 return self._client.eval(script.text, *argv)
 
     def _run_confirmed(self, step: str, arguments: dict[str, Any]) -> Any:

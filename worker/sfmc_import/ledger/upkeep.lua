@@ -208,7 +208,10 @@ local function note_loss()
   local loss = record(loss_key())
   if not loss.at then
     loss = record(newest_key())
-    loss.since = last_event_time()
+    local last, uptime = last_event_time(), present(a.uptime)
+    -- What was written since this server began is no event that survived. One that runs for longer was a replica.
+    local begun = uptime and uptime <= 3600 and iso(now - uptime * 1000)
+    loss.since = last and begun and begun < last and begun or last
   end
   loss.at = str(now)
   set(loss_key(), {}, loss)

@@ -79,10 +79,7 @@ def resolve(
     if record is None:
         raise NotFoundError(f"there is no request {request_id}", "wrong id, or it ended more than SFMC_REQUEST_TTL ago")
     if task_id is not None:
-        run = _check_task(access, record, task_id, ask)
-        if run is not None and not _is_run_of(access, record, run, ask_definition):
-            text = f"run {task_id} is one of the definition {run.customer_key}, not of {record['customer_key']}"
-            raise ConflictError(text, state=record["state"])
+        _check_definition(access, record, _check_task(access, record, task_id, ask), ask_definition)
     policy = access.settings.policy(record["mid"], record["customer_key"])
     said = reason and reason[:MAX_TEXT]
     if not open_ledger(access.settings).resolve(request_id, task_id, operator[:MAX_TEXT], said, policy):
@@ -116,6 +113,12 @@ def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask
     if task_id not in found:
         raise NotFoundError(f"Marketing Cloud shows no run {task_id} in business unit {mid}", UNCHECKED)
     return found[task_id]
+
+
+def _check_definition(access: ReadAccess, record: Mapping[str, Any], run: Run | None, ask: AskForDefinition) -> None:
+    if run is not None and not _is_run_of(access, record, run, ask):
+        text = f"run {run.task_id} is one of the definition {run.customer_key}, not of {record['customer_key']}"
+        raise ConflictError(text, state=record["state"])
 
 
 def _is_run_of(access: ReadAccess, record: Mapping[str, Any], run: Run, ask: AskForDefinition) -> bool:
