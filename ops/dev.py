@@ -44,7 +44,7 @@ EXPORTS = {
         "--package",
         "sfmc-import",
         "--no-default-groups",
-        *(f"--extra={name}" for name in ("sftp", "aws", "azure", "serve", "pgp")),
+        *(f"--extra={name}" for name in ("sftp", "aws", "azure", "serve", "pgp", "parquet")),
     ),
     "sandbox.lock": ("--package", "sfmc-sandbox", "--no-default-groups"),
     "build.lock": ("--only-group", "build"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from sfmc_import.cli.completing import complete_key
 from sfmc_import.cli.output import SecondsRange, examples, json_option
 from sfmc_producers.stability import IGNORED_NAMES
 
@@ -108,7 +109,7 @@ def watch(folders: tuple[str, ...], **options: Any) -> None:
 
 
 @click.command()
-@click.argument("customer_key", metavar="[KEY]", required=False)
+@click.argument("customer_key", metavar="[KEY]", required=False, shell_complete=complete_key)
 @click.option("--object-id", metavar="GUID", help="Name the ImportDefinition by its ObjectID.")
 @click.option(
     "--file",

@@ -14,16 +14,17 @@ import click
 
 from sfmc_import import logs
 from sfmc_import.cli.output import print_json, print_line
-from sfmc_import.client import Client, SubmitResult, file_at
+from sfmc_import.cli.progress import with_progress
+from sfmc_import.client import SubmitResult, file_at
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events import facts, next_step
-from sfmc_import.processes import Running
 from sfmc_import.request import BadRequestError, FileInfo, plain_mid, read_request
 from sfmc_import.settings import Settings, load
 from sfmc_import.states import AS_EXPECTED, TERMINAL
 from sfmc_producers.delivery.progress import WatchFile
 from sfmc_producers.delivery.progress import chosen as followed
 from sfmc_producers.folder import Folder, check_readable
+from sfmc_producers.ledger import Ledger, Running, open_ledger
 from sfmc_producers.listing import shown
 from sfmc_producers.stability import IGNORED_NAMES, LOCAL_SECONDS, NETWORK_SECONDS, StabilityRule
 from sfmc_producers.submitter import RoutingRules
@@ -49,7 +50,7 @@ class Printer:
     def follow(self, events: Iterable[Mapping[str, Any]], request_id: str, within: float | None) -> int:
         """Print each event; 0 if the last says that the import completed, else 1 and a closing line that says why."""
         last = ""
-        for event in events:
+        for event in with_progress(events, lambda event: str(event["type"]).rpartition(".")[2]):
             last = event["type"].rpartition(".")[2]
             self._print(event, _sentence(last, event))
         if last not in TERMINAL:
@@ -120,7 +121,7 @@ def _watch(folders: list[Folder], *, rescan: float, hanging_after: float, as_jso
 
     check_folders(folders, min(CHECK_SECONDS, hanging_after))
     settings = load(os.environ, more=problems_in(lambda _: False, {}))
-    with Client.from_settings(settings) as client:
+    with open_ledger(settings) as client:
         _check_targets(folders, client.mid)
         for folder in folders:
             _check_mid(settings, folder.mid)
@@ -140,8 +141,8 @@ def run_start(
     """Submit one request and, with `wait`, follow it; ends the process with the exit code."""
     printer = Printer(as_json=as_json)
     settings = load(os.environ)
-    with Client.from_settings(settings) as client:
-        if not (given.get("mid") or client.mid):
+    with open_ledger(settings) as client:
+        if not (given.get("mid") or client.mid or settings.api_url):
             raise click.UsageError("no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
         _check_mid(settings, given.get("mid"))
         _start_logging(settings, as_json=as_json)
@@ -156,7 +157,7 @@ def run_start(
         raise SystemExit(1)
 
 
-def _running(client: Client) -> Running | None:
+def _running(client: Ledger) -> Running | None:
     """Give what runs; None if this user may not ask: the request is recorded all the same."""
     try:
         return client.running()

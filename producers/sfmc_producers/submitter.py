@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from sfmc_import.client import Client, NotTaken, Submission, SubmitResult
+from sfmc_import.client import NotTaken, Submission, SubmitResult
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
@@ -26,6 +26,7 @@ from sfmc_producers.delivery.job import UNUSABLE, Job
 from sfmc_producers.delivery.locations import is_location, located
 from sfmc_producers.delivery.names import name_problem
 from sfmc_producers.delivery.records import Held
+from sfmc_producers.ledger import Ledger
 from sfmc_producers.preflight import Checked
 
 log = structlog.get_logger(__name__)
@@ -107,7 +108,7 @@ class Submitter:
     """
 
     def __init__(
-        self, client: Client, rules: RoutingRules, clock: Callable[[], float], now: Callable[[], datetime]
+        self, client: Ledger, rules: RoutingRules, clock: Callable[[], float], now: Callable[[], datetime]
     ) -> None:
         self._client, self._rules, self._clock, self._now = client, rules, clock, now
         today = self._today()
@@ -407,11 +408,11 @@ class Submitter:
         usual = request_id_of(file_info, target, event_id)
         given = {"customer_key": target.customer_key, "mid": target.mid, "file": file_info, "source": source}
         given |= {"event_id": event_id, "code": code, "text": "; ".join(problems)}
-        state = self._client.reject(request_id=usual, **given)  # type: ignore[arg-type]
-        if state != "rejected":
+        done = self._client.reject(request_id=usual, **given)  # type: ignore[arg-type]
+        if done.state != "rejected":
             # It was accepted before, when nothing was wrong with it, or by a producer that does not look.
-            return SubmitResult(request_id=usual, is_new=False)
-        return Refused(request_id=usual, problems=problems, code=code)
+            return SubmitResult(request_id=done.request_id, is_new=False)
+        return Refused(request_id=done.request_id, problems=problems, code=code)
 
     def _note(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
         self._client.note_folders(watcher, folders)

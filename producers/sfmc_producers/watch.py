@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import structlog
 
-from sfmc_import.client import Client
 from sfmc_producers.folder import Folder, FolderScanner
+from sfmc_producers.ledger import Ledger
 from sfmc_producers.listing import Step, shown
 from sfmc_producers.notifications import Notifications, Wakeup
 from sfmc_producers.stability import WaitingFile
@@ -223,7 +223,7 @@ class FolderThread(threading.Thread):
 
 
 def watch(
-    client: Client, rules: RoutingRules, folders: Sequence[Folder], *, rescan: float, hanging_after: float
+    client: Ledger, rules: RoutingRules, folders: Sequence[Folder], *, rescan: float, hanging_after: float
 ) -> None:
     """Watch until SIGTERM or SIGINT; `rescan` is the most seconds between two scans of a folder.
 

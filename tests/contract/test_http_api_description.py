@@ -55,7 +55,7 @@ def served_api(redis_server) -> Iterator[tuple[str, str]]:
 def test_any_request_gets_an_answer_that_is_described(operation: Any, served_api: tuple[str, str]) -> None:
     url, token = served_api
 
-    @settings(max_examples=25, phases=[Phase.generate], derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, phases=[Phase.generate], derandomize=True, suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy())
     def ask(case: Any) -> None:
         case.headers = {**dict(case.headers or {}), "authorization": f"Bearer {token}"}

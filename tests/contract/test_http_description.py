@@ -47,7 +47,7 @@ def url():
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: f"{each.method} {each.path}")
 def test_any_request_gets_an_answer_that_is_described(operation: Any, url: str) -> None:
-    @settings(max_examples=60, phases=[Phase.generate], derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, phases=[Phase.generate], derandomize=True, suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(), st.sampled_from([*sources(), "other"]))
     def ask(case: Any, name: str) -> None:
         if "source" in case.path_parameters:

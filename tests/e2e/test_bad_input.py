@@ -243,6 +243,7 @@ def test_the_legacy_login_with_user_and_password_goes_the_whole_way() -> None:
         assert PASSWORD not in stack.log_of(worker).read_text()
 
 
+@pytest.mark.nightly
 def test_redis_that_goes_and_comes_back_costs_no_request_and_no_traceback() -> None:
     with sound_stack() as stack:
         define(stack, "daily")

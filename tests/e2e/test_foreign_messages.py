@@ -361,6 +361,7 @@ def test_a_request_with_an_eta_survives_the_worker_that_took_it() -> None:
         assert stack.names(request)[:3] == ["accepted", "starting", "started"]
 
 
+@pytest.mark.nightly
 def test_doctor_fails_while_messages_of_any_priority_wait_and_no_worker_takes_them() -> None:
     with running_system() as stack, sender(stack) as client:
         stack.sandbox.control.define("daily", FileSpec="daily.csv")

@@ -102,13 +102,14 @@ def test_a_pause_a_wait_a_cancel_and_a_replay_are_the_same_as_by_command(api: Ap
     assert api.call("POST", f"/v1/requests/{request}/cancel", json={}).json()["state"] == "cancelled"
     again = api.call("POST", f"/v1/requests/{request}/cancel", json={})
     assert (again.status_code, again.json()["state"]) == (200, "cancelled")
-    assert api.call("DELETE", f"/v1/pauses/definitions/{mid}/daily").status_code == 204
+    ended = api.call("DELETE", f"/v1/pauses/definitions/{mid}/daily")
+    assert (ended.status_code, ended.json()) == (200, {"scope": f"key:{mid}:daily", "paused": False})
     replayed = api.call("POST", f"/v1/requests/{request}/replay", json={"reason": "right after all"}).json()
     api.stack.await_event("completed", replayed["new_request_id"])
     counted = api.call("POST", "/v1/replays", json={"state": "cancelled", "reason": "all", "customer_key": "daily"})
     assert counted.json() == {"dry_run": True, "count": 1, "request_ids": [request], "new_request_ids": []}
     shown = json.loads(api.stack.run("show", request, "--json").stdout)
-    assert {**api.call("GET", f"/v1/requests/{request}").json(), "others": []} == shown
+    assert api.call("GET", f"/v1/requests/{request}").json() == shown
 
 
 def test_a_file_inside_the_window_is_forced_with_a_reason(api: Api) -> None:
@@ -172,6 +173,40 @@ def test_a_revoked_token_counts_no_more(api: Api) -> None:
     assert token not in listed
 
 
+def test_a_source_sees_what_was_submitted_with_its_token_and_nothing_else(api: Api) -> None:
+    define(api, "owned")
+    own = api.submit("owned", "own.csv").json()
+    other = api.submit("owned", "other.csv", "operator").json()["request_id"]
+    path = "/v1/requests/"
+
+    assert own["source"] == "drop"
+    assert api.call("GET", path + own["request_id"], "source").status_code == 200
+    assert api.call("GET", path + other, "source").status_code == 404
+    assert api.call("GET", path + other, "viewer").status_code == 200
+
+
+def test_a_replay_of_many_over_http_needs_a_key_and_is_done_once(api: Api) -> None:
+    define(api, "many")
+    mid = api.stack.env["SFMC_ACCOUNT_ID"]
+    api.call("PUT", f"/v1/pauses/definitions/{mid}/many", json={"reason": "look first"})
+    request = api.submit("many", "many.csv").json()["request_id"]
+    api.call("POST", f"/v1/requests/{request}/cancel", json={})
+    body = {"state": "cancelled", "reason": "all", "customer_key": "many", "dry_run": False}
+    without = api.call("POST", "/v1/replays", json=body)
+    first, second = (
+        api.call("POST", "/v1/replays", json=body, headers={"idempotency-key": "k1"}).json() for _ in range(2)
+    )
+    one, two = (
+        api.call("POST", f"/v1/requests/{request}/replay", json={}, headers={"idempotency-key": "k2"}).json()
+        for _ in range(2)
+    )
+
+    assert without.status_code == 422
+    assert (first, one) == (second, two)
+    assert first["request_ids"] == [request]
+    assert one["new_request_id"] not in first["new_request_ids"]
+
+
 def test_requests_are_listed_newest_first_in_pages_each_once(api: Api) -> None:
     define(api, "listed")
     ids = [api.submit("listed", f"{number}.csv").json()["request_id"] for number in range(5)]
@@ -225,14 +260,17 @@ def read_events(api: Api, last: str | None, count: int, ready: threading.Event) 
     """Read so many events of the definition `live` as they come: id and kind of each."""
     headers = {"authorization": f"Bearer {api.tokens['viewer']}", "accept": "text/event-stream"}
     headers |= {} if last is None else {"last-event-id": last}
-    found: list[str] = []
+    found: list[tuple[str, str]] = []
+    place = ""
     with httpx.stream("GET", f"{api.url}/v1/events?customer_key=live", headers=headers, timeout=60) as answer:
         for line in answer.iter_lines():
             ready.set()
-            found += [line.partition(": ")[2]] if line.startswith(("id: ", "event: ")) else []
-            if len(found) == 2 * count:
+            name, _, value = line.partition(": ")
+            place = value if name == "id" else place
+            found += [(place, value)] if name == "event" else []
+            if len(found) == count:
                 break
-    return list(zip(found[::2], found[1::2], strict=True))
+    return found
 
 
 def test_events_come_as_they_happen_and_go_on_after_the_last_id(api: Api) -> None:

@@ -78,7 +78,7 @@ def test_every_path_works_with_the_rights_of_its_role(stack: RunningSystem) -> N
         other.send_task("no.such.task", queue="imports", ignore_result=True)
     with Client(producer, mid="510001234") as client:
         client.submit(customer_key="submitted", file="a.csv")
-        assert client.reject(customer_key="submitted", request_id="r1", code="preflight", text="no") == "rejected"
+        assert client.reject(customer_key="submitted", request_id="r1", code="preflight", text="no").state == "rejected"
         eventually(lambda: client.running().missing == (), 30, "worker and beat have said that they live")
     followed = stack.run("start", "asked", "--force", "--reason", "again", "--wait", SFMC_REDIS_URL=producer)
     stack.await_idle()

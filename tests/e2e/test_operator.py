@@ -139,6 +139,7 @@ def test_what_cannot_be_resolved_is_said_in_one_line(doubt: Doubt, words: list[s
     assert complaint in shown.splitlines()[0]
 
 
+@pytest.mark.nightly
 def test_a_run_that_cannot_be_asked_for_is_taken_unchecked_with_a_reason_alone(doubt: Doubt) -> None:
     doubt.stack.sandbox.control.add_fault("http_500", operation="Retrieve", count=99)
     refused, complaint = doubt.resolve(doubt.unseen, "--task-id", "42")

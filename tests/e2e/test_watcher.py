@@ -130,22 +130,31 @@ def test_a_folder_that_goes_and_returns_is_watched_on(place, redis):
     ("command", "env", "complaint"),
     [
         (["watch", "/no/such/folder"], {}, "folder /no/such/folder cannot be read: No such file or directory"),
-        (["watch", "/", "/"], {}, "location / is given for two folders"),
-        (["watch", "/", "--mid", "north"], {}, "mid must be the number of a business unit"),
-        (["watch", "/,key=" + "k" * 37], {}, "customer_key has 37 characters"),
         (["watch", "/"], {"SFMC_ACCOUNT_ID": ""}, "no business unit; set SFMC_ACCOUNT_ID or give --mid MID"),
-        (["watch", "/", "--stable-seconds", "soon"], {}, "'soon' is not a valid float"),
         (["watch", "/", "--stable-seconds", "nan"], {}, "'nan' is no time"),
-        (["watch", "/", "--rescan", "inf"], {}, "'inf' is no time"),
-        (["start", "k", "--file", "/dev/zero"], {}, "file /dev/zero cannot be read: it is no regular file"),
-        (["start", "k", "--file", "/"], {}, "file / cannot be read: it is no regular file"),
-        (["watch"], {}, "Missing argument 'DIR"),
         (["watch", "/"], {"SFMC_REDIS_URL": "ftp://x"}, "SFMC_REDIS_URL"),
-        (["start", "k" * 37], {}, "customer_key has 37 characters"),
-        (["start", ""], {}, "no ImportDefinition: give its external key"),
         (["start", "k", "--force"], {}, "--force needs --reason"),
-        (["start", "k", "--file", "/no/such.csv"], {}, "file /no/such.csv cannot be read: No such file or directory"),
-        (["start", "k"], {"SFMC_REDIS_URL": "ftp://x", "SFMC_ACCOUNT_ID": "north"}, "SFMC_ACCOUNT_ID"),
+        *(
+            pytest.param(*case, marks=pytest.mark.nightly)
+            for case in (
+                (["watch", "/", "/"], {}, "location / is given for two folders"),
+                (["watch", "/", "--mid", "north"], {}, "mid must be the number of a business unit"),
+                (["watch", "/,key=" + "k" * 37], {}, "customer_key has 37 characters"),
+                (["watch", "/", "--stable-seconds", "soon"], {}, "'soon' is not a valid float"),
+                (["watch", "/", "--rescan", "inf"], {}, "'inf' is no time"),
+                (["start", "k", "--file", "/dev/zero"], {}, "file /dev/zero cannot be read: it is no regular file"),
+                (["start", "k", "--file", "/"], {}, "file / cannot be read: it is no regular file"),
+                (["watch"], {}, "Missing argument 'DIR"),
+                (["start", "k" * 37], {}, "customer_key has 37 characters"),
+                (["start", ""], {}, "no ImportDefinition: give its external key"),
+                (
+                    ["start", "k", "--file", "/no/such.csv"],
+                    {},
+                    "file /no/such.csv cannot be read: No such file or directory",
+                ),
+                (["start", "k"], {"SFMC_REDIS_URL": "ftp://x", "SFMC_ACCOUNT_ID": "north"}, "SFMC_ACCOUNT_ID"),
+            )
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sfmc_import.client import NotTaken, ServiceUnavailableError, Submission, SubmitResult
+from sfmc_import.client import NotTaken, Rejection, ServiceUnavailableError, Submission, SubmitResult
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_format import FileDescription
 from sfmc_import.ports import Refusal
@@ -67,12 +67,12 @@ class FakeClient:
             return NotApplied(code="connection", text="Marketing Cloud does not answer")
         return self.by_mid.get(mid, [])
 
-    def reject(self, *, request_id: str, file: FileInfo, code: str, text: str, **fields: Any) -> str:
+    def reject(self, *, request_id: str, file: FileInfo, code: str, text: str, **fields: Any) -> Rejection:
         self._call()
         if request_id in self.requests:
-            return "completed"
+            return Rejection(request_id, "completed")
         self.rejected.setdefault(request_id, (file.name, fields["customer_key"], code, text))
-        return "rejected"
+        return Rejection(request_id, "rejected")
 
     def description(self, _mid: str, customer_key: str) -> FileDescription | Refusal:
         if self.cloud_is_down:

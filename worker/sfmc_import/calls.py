@@ -4,12 +4,12 @@ import contextvars
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 import structlog
-from tenacity import RetryCallState, Retrying
+from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from sfmc_import.faults import Fault, NotApplied
 from sfmc_import.ports import LedgerUnavailableError, RetryCall
@@ -41,6 +41,15 @@ def retry_call(
         return retrying(attempt)
 
     return call
+
+
+async def retry_async(
+    policy: RetryPolicy, attempt: Callable[[], Awaitable[T]], *, chance: Callable[[], float] = random.random
+) -> T:
+    """Do the same with a call that is awaited."""
+    decisions = _Decisions(policy, None, chance)
+    retrying = AsyncRetrying(retry=decisions.is_retry, wait=decisions.pause, reraise=True)
+    return await retrying(attempt)
 
 
 class _Decisions:

@@ -18,9 +18,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypedDict, Unpack
 
 from kombu import Connection
 from redis.exceptions import RedisError
@@ -74,6 +75,13 @@ class SubmitResult:
 
     request_id: str
     is_new: bool
+
+
+class Rejection(NamedTuple):
+    """A request that was recorded so as not to be started; another state where it has begun already."""
+
+    request_id: str
+    state: str
 
 
 class Submission(TypedDict, total=False):
@@ -202,16 +210,16 @@ class Client:
         file: FileInfo | None = None,
         event_id: str | None = None,
         source: str | None = None,
-    ) -> str:
+    ) -> Rejection:
         """Record a request that must not be started, and end it as `rejected` with this code and text.
 
-        Gives the state of the request: another one where it has begun already. The same call again changes nothing.
-        Raises what `submit` raises.
+        The same call again changes nothing. Raises what `submit` raises.
         """
         given: Submission = {"customer_key": customer_key, "mid": mid, "file": file, "request_id": request_id}
         request = self._read(given | {"event_id": event_id, "source": source}).request
         with self._redis_errors():
-            return self._connections().ledger.unresolved(request, Rejected(code, text), 0.0, Policy())
+            state = self._connections().ledger.unresolved(request, Rejected(code, text), 0.0, Policy())
+        return Rejection(request_id, state)
 
     def state_of(self, submission: Submission) -> str | None:
         """Give the state of a request, None where the ledger does not have it: then `submit` would make a new one.
@@ -298,13 +306,16 @@ class Client:
         connections = self._connections()
         keys = connections.ledger.keys
         with self._redis_errors():
-            record = LedgerReader(connections.redis, keys).request(request_id)
+            reader = LedgerReader(connections.redis, keys)
+            record, places = reader.request(request_id), reader.places(request_id)
         if record is None:
             return
         deadline = None if within is None else time.monotonic() + within
         stream = EventStream(connections.redis, keys.stream)
-        since = just_before(record["accepted_at"])
-        entries = stream.live(since, self._log_outage, lambda: _is_past(deadline))
+        with self._redis_errors():
+            past = stream.at(places)
+        since = past[-1][0] if past else just_before(record["accepted_at"])
+        entries = chain(past, stream.live(since, self._log_outage, lambda: _is_past(deadline)))
         life = Life(request_id)
         while not life.is_over and (event := self._next(entries)) is not None:
             if life.add(event):

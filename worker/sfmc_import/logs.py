@@ -102,7 +102,7 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 # Whole envelopes, with token and all, are what these log at debug level: they stay capped whatever is asked for.
 NEVER_BELOW_WARNING = (
-    *("zeep", "urllib3", "requests", "redis", "watchdog", "asyncssh"),
+    *("zeep", "urllib3", "requests", "redis", "watchdog", "asyncssh", "httpx", "httpcore"),
     *("azure", "boto3", "botocore", "s3transfer"),
 )
 

@@ -193,7 +193,16 @@ LOGIN = RetryPolicy(name="LOGIN", backoff=Backoff(floor=1.0, first=1.0, cap=60.0
 WATCHER = RetryPolicy(name="WATCHER", backoff=Backoff(floor=1.0, first=1.0, cap=4.0))
 """A submit of the watcher. The cap is short: a try is cheap, and files should go out within ten seconds."""
 
-POLICIES = (IN_CALL, QUERY, LEDGER, SCHEDULED, REPEAT, RECONCILE, LOGIN, WATCHER)
+API = RetryPolicy(
+    name="API",
+    backoff=Backoff(floor=0.0, first=0.25, cap=4.0),
+    attempts=5,
+    deadline=15.0,
+    on_ambiguous="reconcile",
+)
+"""A call of the HTTP API by its client. What may have been done is not done again: the caller gets the fault."""
+
+POLICIES = (IN_CALL, QUERY, LEDGER, SCHEDULED, REPEAT, RECONCILE, LOGIN, WATCHER, API)
 
 REFUSAL_SECONDS = 3.0
 """How long one answer serves all who ask for a definition that does not exist, or a business unit that is refused."""

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from sfmc_harness import retrying_page
+from sfmc_harness import command_schemas, retrying_page
 from sfmc_import.ledger.key_kinds import ANY, Field, Key
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
@@ -140,12 +140,18 @@ about a request also writes why it waits, since when and behind which request; `
 and the HTTP API read it from there. `until` is the next time at which it is decided anew; where no time ends the wait
 there is none. A request whose start is being sent, or that has ended, does not wait.
 """
+WAITING_FILES = """
+A file that is still being written (not stable), or that is being delivered to a target, has no request yet: a request
+is made when its file is complete and lies where Marketing Cloud reads it. So no request waits with the reason
+`not_stable` or `delivering`. `sfmc-import status` shows these files with the watcher or source that holds them, the
+reason (`growing`, `open`, `no_marker`, `delivering` …) and since when.
+"""
 
 
 def render_waiting() -> str:
     """Give the page about the reasons of a wait as Markdown."""
     rows = ((f"`{name}`", text, "no" if name in OPEN_ENDED else "yes") for name, text in REASONS.items())
-    return "\n".join((WAITING, _table(("reason", "meaning", "has `until`"), rows)))
+    return "\n".join((WAITING, _table(("reason", "meaning", "has `until`"), rows))) + WAITING_FILES
 
 
 PAGES: Mapping[Path, Callable[[], str]] = {
@@ -153,6 +159,7 @@ PAGES: Mapping[Path, Callable[[], str]] = {
     DOCS / "ledger.md": render_ledger,
     DOCS / "retrying.md": retrying_page.render,
     DOCS / "waiting.md": render_waiting,
+    DOCS.parent / "commands.schema.json": command_schemas.render,
 }
 
 

@@ -23,6 +23,7 @@ USES = {
     "RECONCILE": "the query that looks for the run of an ambiguous start",
     "LOGIN": "a login that fails, for all requests of a worker process",
     "WATCHER": "a submit of the watcher",
+    "API": "a call of the HTTP API by the Python client or a command",
 }
 
 FAULTS: tuple[tuple[str, Fault], ...] = (

@@ -6,9 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
-from uuid import NAMESPACE_URL, uuid5
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from redis.exceptions import RedisError
@@ -19,15 +18,49 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ledger.calling import is_defect
-from sfmc_import.operations import actions, listing, resolving, tokens
+from sfmc_import.operations import actions, listing, replaying, resolving, tokens
 from sfmc_import.operations import requests as questions
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
-from sfmc_import.operations.views import ActionView, PauseView, RequestView, View
+from sfmc_import.operations.views import (
+    ActionView,
+    DoneView,
+    LifeView,
+    PauseView,
+    ReplaysView,
+    RequestView,
+    ResumedView,
+)
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
+from sfmc_server import asking, producing
 from sfmc_server.answers import Answer, later, problem, response
+from sfmc_server.authentication import bearer_token
 from sfmc_server.body_limit import BodyLimit
-from sfmc_server.description import described_problem
+from sfmc_server.callers import (
+    PROBLEMS,
+    RESPONSES,
+    Access,
+    Caller,
+    Cursor,
+    ForbiddenError,
+    Id,
+    IdempotencyKey,
+    Key,
+    Limit,
+    Mid,
+    Operates,
+    Reads,
+    Shows,
+    Submits,
+    Submitter,
+    UnauthorizedError,
+    Why,
+    inner,
+    is_own,
+    request_id_of,
+    source_of,
+)
+from sfmc_server.explaining import Explainer
 from sfmc_server.given import ForceGiven, PauseGiven, Reason, ReplayGiven, ReplaysGiven, RequestGiven, ResolveGiven
 from sfmc_server.live_events import LiveEvents
 
@@ -38,101 +71,15 @@ POLL_SECONDS = 0.25
 WAITERS = threading.BoundedSemaphore(16)
 """Each that waits has a thread of this server: with more of them the others are answered at once."""
 
-PROBLEMS = "urn:sfmc-import:problem:"
 _STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422}
 
-
-class ReplaysView(View):
-    """Which requests were, or would be, replayed."""
-
-    dry_run: bool
-    count: int
-    request_ids: list[str]
-    new_request_ids: list[str]
-
-
-class LifeView(RequestView):
-    """A request with its whole life: its events, oldest first."""
-
-    events: list[dict[str, Any]]
-
-
-class Caller(View):
-    """Who asks."""
-
-    name: str
-    role: tokens.Role
-
-
-class UnauthorizedError(Exception):
-    """No token, or one that does not count."""
-
-
-class ForbiddenError(Exception):
-    """The role of the token does not allow it."""
-
-
-_ALLOWED: Mapping[str, frozenset[str]] = {
-    "read": frozenset({"viewer", "operator"}),
-    "show": frozenset({"viewer", "operator", "source"}),
-    "submit": frozenset({"operator", "source"}),
-    "operate": frozenset({"operator"}),
-}
-
-
-def _caller(request: Request, what: str) -> Caller:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    access: ReadAccess = request.app.state.access
-    found = tokens.known(access, token.strip()) if scheme.lower() == "bearer" and token.strip() else None
-    if found is None:
-        raise UnauthorizedError
-    if found.role not in _ALLOWED[what]:
-        raise ForbiddenError
-    return Caller(name=found.name, role=found.role)
-
-
-def _may(what: str) -> Any:
-    def check(request: Request) -> Caller:
-        return _caller(request, what)
-
-    return Depends(check)
-
-
-Reads = Annotated[Caller, _may("read")]
-Shows = Annotated[Caller, _may("show")]
-Submits = Annotated[Caller, _may("submit")]
-Operates = Annotated[Caller, _may("operate")]
-
-
-def _access(request: Request) -> ReadAccess:
-    access: ReadAccess = request.app.state.access
-    return access
-
-
-def _client(request: Request) -> Client:
-    client: Client = request.app.state.client
-    return client
-
-
-Access = Annotated[ReadAccess, Depends(_access)]
-Submitter = Annotated[Client, Depends(_client)]
-Id = Annotated[str, Path(max_length=128)]
-Limit = Annotated[int, Query(ge=1, le=listing.MAX_LIMIT)]
-Cursor = Annotated[str | None, Query(max_length=128)]
-
-_ANSWERS = {
-    401: "There is no token that counts.",
-    403: "The role of the token does not allow it.",
-    404: "It is not there.",
-    409: "It does not fit the state of the request.",
-    422: "The request is not valid.",
-    503: "Not now: Redis or Marketing Cloud does not answer.",
-}
 api = APIRouter(
     prefix="/v1",
     dependencies=[Depends(HTTPBearer(auto_error=False, scheme_name="bearer"))],
-    responses={status: described_problem(text) for status, text in _ANSWERS.items()},
+    responses=RESPONSES,
 )
+api.include_router(asking.router)
+api.include_router(producing.router)
 
 
 # --- Requests.
@@ -150,7 +97,7 @@ def submit(
     access: Access,
     client: Submitter,
     answer: Response,
-    idempotency_key: Annotated[str | None, Header(max_length=300)] = None,
+    idempotency_key: IdempotencyKey = None,
     prefer: Annotated[str | None, Header(max_length=200)] = None,
 ) -> RequestView:
     """Ask for one start. Answers 202 once the ledger has the request, with its address in Location.
@@ -158,11 +105,13 @@ def submit(
     The same Idempotency-Key from the same token is one request, for as long as the ledger keeps it; with another body
     it is 422. `Prefer: wait=N` waits up to N seconds, 30 at most, for the end and answers 200 when it has come.
     """
-    fields = given.model_dump(exclude_none=True)
-    key = None if idempotency_key is None else _inner(idempotency_key)
-    fields |= {} if key is None else {"request_id": str(uuid5(NAMESPACE_URL, f"{PROBLEMS}{caller.name}\n{key}"))}
+    fields = given.model_dump(exclude_none=True) | source_of(caller, given.source)
+    key = None if idempotency_key is None else inner(idempotency_key)
+    fields |= {} if key is None else {"request_id": request_id_of(caller, key)}
     done = client.submit(**fields)
     answer.headers["Location"] = f"/v1/requests/{done.request_id}"
+    if not done.is_new:
+        answer.headers["Idempotency-Replayed"] = "true"
     view = _waited(access, done.request_id, _seconds_to_wait(prefer))
     if prefer is not None and _seconds_to_wait(prefer):
         answer.headers["Preference-Applied"] = f"wait={_seconds_to_wait(prefer):.0f}"
@@ -170,16 +119,7 @@ def submit(
     return view
 
 
-_KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})')
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:[,;\s]|$)")
-
-
-def _inner(header: str) -> str:
-    """Give the key: a string of Structured Fields, or bare."""
-    found = _KEY.fullmatch(header.strip())
-    if found is None:
-        raise InvalidError("Idempotency-Key must be 1 to 255 printable ASCII characters, in quotes or bare")
-    return found[1] or found[2]
 
 
 def _seconds_to_wait(prefer: str | None) -> float:
@@ -228,9 +168,14 @@ def list_failures(_: Reads, access: Access, limit: Limit = 50) -> list[RequestVi
 
 @api.get("/requests/{request_id}", tags=["requests"])
 def show(
-    request_id: Id, _: Shows, access: Access, prefer: Annotated[str | None, Header(max_length=200)] = None
+    request_id: Id, caller: Shows, access: Access, prefer: Annotated[str | None, Header(max_length=200)] = None
 ) -> LifeView:
-    """Show a request with its whole life. `Prefer: wait=N` waits up to N seconds, 30 at most, for its end."""
+    """Show a request with its whole life. `Prefer: wait=N` waits up to N seconds, 30 at most, for its end.
+
+    A token of the role `source` sees the requests that were submitted with it; others are not there for it.
+    """
+    if not is_own(caller, questions.show(access, request_id)):
+        raise NotFoundError(f"there is no request {request_id}", questions.UNKNOWN)
     view = _waited(access, request_id, _seconds_to_wait(prefer))
     return LifeView(**view.model_dump(), events=list(questions.life(access, view)))
 
@@ -243,7 +188,7 @@ def cancel(request_id: Id, given: Reason, caller: Operates, access: Access) -> A
 
 @api.post("/requests/{request_id}/force", tags=["requests"])
 def force(request_id: Id, given: ForceGiven, caller: Operates, access: Access) -> ActionView:
-    """Let a request that waits for the window start as soon as its definition is free."""
+    """Let a request start as soon as its definition is free: without the window, its order (`after`) and its turn."""
     return actions.force(access, request_id, caller.name, given.reason)
 
 
@@ -255,28 +200,29 @@ def resolve(request_id: Id, given: ResolveGiven, caller: Operates, access: Acces
 
 
 @api.post("/requests/{request_id}/replay", status_code=202, tags=["requests"])
-def replay(request_id: Id, given: ReplayGiven, caller: Operates, access: Access) -> ActionView:
-    """Submit what a request asked for again, as a new request that names it."""
-    return actions.replay(access, request_id, caller.name, given.reason, force=given.force)
+def replay(
+    request_id: Id, given: ReplayGiven, caller: Operates, access: Access, idempotency_key: IdempotencyKey = None
+) -> ActionView:
+    """Submit what a request asked for again, as a new request that names it; the same Idempotency-Key does it once."""
+    new_id = None if idempotency_key is None else replaying.id_of(caller.name, inner(idempotency_key), request_id)
+    return actions.replay(access, request_id, caller.name, given.reason, force=given.force, new_id=new_id)
 
 
 @api.post("/replays", tags=["requests"])
-def replay_many(given: ReplaysGiven, caller: Operates, access: Access) -> ReplaysView:
-    """Replay the newest requests of a state, each as a new request with an event; a dry run counts them first."""
+def replay_many(
+    given: ReplaysGiven, caller: Operates, access: Access, idempotency_key: IdempotencyKey = None
+) -> ReplaysView:
+    """Replay the newest requests of a state, each as a new request with an event; a dry run counts them first.
+
+    What is no dry run needs an Idempotency-Key: the same one replays the same requests, each once, also after a cut.
+    """
     wanted = listing.Filter(state=given.state, mid=given.mid, customer_key=given.customer_key)
-    ids = [each.request_id for each in listing.requests(access, wanted, limit=given.limit).items]
     if given.dry_run:
-        return ReplaysView(dry_run=True, count=len(ids), request_ids=ids, new_request_ids=[])
-    new = [replayed for each in ids if (replayed := _replayed(access, each, caller.name, given.reason))]
-    return ReplaysView(dry_run=False, count=len(new), request_ids=ids, new_request_ids=new)
-
-
-def _replayed(access: ReadAccess, request_id: str, operator: str, reason: str) -> str | None:
-    """Replay one of many; one that has gone on meanwhile is left out."""
-    try:
-        return actions.replay(access, request_id, operator, reason).new_request_id
-    except OperationError:
-        return None
+        return replaying.counted(access, wanted, given.limit)
+    if idempotency_key is None:
+        raise InvalidError("a replay of many needs an Idempotency-Key: the same call again must replay nothing twice")
+    call = replaying.Call(caller.name, inner(idempotency_key), given.reason)
+    return replaying.replay_many(access, wanted, given.limit, call)
 
 
 # --- Definitions and pauses.
@@ -288,12 +234,8 @@ def list_definitions(_: Reads, access: Access, cursor: Cursor = None) -> listing
     return listing.definitions(access, cursor)
 
 
-Mid = Annotated[str, Path(pattern=r"^[0-9]{1,19}$")]
-Key = Annotated[str, Path(min_length=1, max_length=256)]
-
-
 @api.get(
-    "/definitions/{mid}/{customer_key}",
+    "/definitions/{mid}/{customer_key:path}",
     tags=["definitions"],
     response_model=listing.DefinitionView,
     responses={304: {"description": "It has not changed."}},
@@ -334,29 +276,35 @@ def pause_unit(mid: Mid, given: PauseGiven, caller: Operates, access: Access) ->
     return actions.pause(access, actions.scope_of(mid, None), caller.name, given.reason, given.until)
 
 
-@api.put("/pauses/definitions/{mid}/{customer_key}", tags=["pauses"])
+@api.put("/pauses/definitions/{mid}/{customer_key:path}", tags=["pauses"])
 def pause_definition(mid: Mid, customer_key: Key, given: PauseGiven, caller: Operates, access: Access) -> PauseView:
     """Let the starts of a definition wait."""
     scope = actions.scope_of(mid, access.reader.spelled(mid, customer_key))
     return actions.pause(access, scope, caller.name, given.reason, given.until)
 
 
-@api.delete("/pauses/all", status_code=204, tags=["pauses"])
-def resume_all(caller: Operates, access: Access) -> None:
+@api.delete("/pauses/all", tags=["pauses"])
+def resume_all(caller: Operates, access: Access, reason: Why = None) -> ResumedView:
     """End the pause of everything; others stay."""
-    actions.resume(access, actions.scope_of(None, None), caller.name)
+    return resumed(access, actions.scope_of(None, None), caller, reason)
 
 
-@api.delete("/pauses/units/{mid}", status_code=204, tags=["pauses"])
-def resume_unit(mid: Mid, caller: Operates, access: Access) -> None:
+@api.delete("/pauses/units/{mid}", tags=["pauses"])
+def resume_unit(mid: Mid, caller: Operates, access: Access, reason: Why = None) -> ResumedView:
     """End the pause of a business unit."""
-    actions.resume(access, actions.scope_of(mid, None), caller.name)
+    return resumed(access, actions.scope_of(mid, None), caller, reason)
 
 
-@api.delete("/pauses/definitions/{mid}/{customer_key}", status_code=204, tags=["pauses"])
-def resume_definition(mid: Mid, customer_key: Key, caller: Operates, access: Access) -> None:
+@api.delete("/pauses/definitions/{mid}/{customer_key:path}", tags=["pauses"])
+def resume_definition(mid: Mid, customer_key: Key, caller: Operates, access: Access, reason: Why = None) -> ResumedView:
     """End the pause of a definition."""
-    actions.resume(access, actions.scope_of(mid, access.reader.spelled(mid, customer_key)), caller.name)
+    return resumed(access, actions.scope_of(mid, access.reader.spelled(mid, customer_key)), caller, reason)
+
+
+def resumed(access: ReadAccess, scope: str, caller: Caller, reason: str | None) -> ResumedView:
+    """End a pause and say so; raises NotFoundError where there is none."""
+    actions.resume(access, scope, caller.name, reason)
+    return ResumedView(scope=scope)
 
 
 # --- Dead letters and events.
@@ -375,18 +323,17 @@ def show_dead_letter(letter_id: Id, _: Reads, access: Access) -> listing.DeadLet
 
 
 @api.post("/dead-letters/{letter_id}/replay", status_code=202, tags=["dead letters"])
-def replay_dead_letter(letter_id: Id, _: Operates, access: Access) -> listing.DeadLetterView:
-    """Put a message back at the end of the queue."""
-    view = listing.dead_letter(access, letter_id)
-    letters.replay(access.broker, access.broker_keys, letter_id)
-    return view
+def replay_dead_letter(
+    letter_id: Id, _: Operates, access: Access, queue: Annotated[str | None, Query(min_length=1, max_length=128)] = None
+) -> DoneView:
+    """Put a message back at the end of the queue it came from, or of another one."""
+    return listing.replay_dead_letter(access, letter_id, queue)
 
 
-@api.delete("/dead-letters/{letter_id}", status_code=204, tags=["dead letters"])
-def delete_dead_letter(letter_id: Id, _: Operates, access: Access) -> None:
+@api.delete("/dead-letters/{letter_id}", tags=["dead letters"])
+def delete_dead_letter(letter_id: Id, _: Operates, access: Access) -> DoneView:
     """Delete a message for ever; a request in the ledger does not need it."""
-    listing.dead_letter(access, letter_id)
-    letters.delete(access.broker, access.broker_keys, letter_id)
+    return listing.delete_dead_letter(access, letter_id)
 
 
 @api.get(
@@ -411,9 +358,12 @@ def list_events(
     """
     if "text/event-stream" in request.headers.get("accept", ""):
         live: LiveEvents = request.app.state.live
+        token = bearer_token(request.headers)
         begin = None if last_event_id is None else checked_position(last_event_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(live.follow(begin, customer_key), headers=headers, media_type="text/event-stream")
+        return StreamingResponse(
+            live.follow(begin, customer_key, token), headers=headers, media_type="text/event-stream"
+        )
     return listing.events(access, after, limit, key=customer_key, types=type or ())
 
 
@@ -433,7 +383,8 @@ def checked_position(given: str) -> str:
 def add_to(app: FastAPI, access: ReadAccess, client: Client, is_ending: Callable[[], bool]) -> None:
     """Add the API to an application; `is_ending` says that the server ends."""
     app.state.access, app.state.client = access, client
-    app.state.live = LiveEvents(access.stream, is_ending)
+    app.state.explainer = Explainer(access.settings)
+    app.state.live = LiveEvents(access.stream, is_ending, lambda token: tokens.known(access, token) is not None)
     app.include_router(api)
     app.add_middleware(BodyLimit)
     handlers: Mapping[type[Exception], Callable[[Exception], Answer]] = {

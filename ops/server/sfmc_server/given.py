@@ -1,8 +1,8 @@
 """What clients of the HTTP API send; what is unknown in it is refused."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, model_validator
 
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 
@@ -77,3 +77,82 @@ class PauseGiven(ForceGiven):
     """Why starts wait, and until when."""
 
     until: AwareDatetime | None = None
+
+
+class Nothing(Given):
+    """An empty object."""
+
+
+class ExplainGiven(Given):
+    """A file, or an event as its source gets it; `source` names a source of the policy file."""
+
+    file: FileGiven | None = None
+    event: dict[str, Any] | None = None
+    source: str | None = Field(None, max_length=64)
+    mid: str | None = Field(None, pattern=r"^[0-9]{1,19}$")
+
+
+class RejectionGiven(Given):
+    """A request that must not be started, with the code and the text of its end."""
+
+    customer_key: str = Field(min_length=1, max_length=256)
+    mid: str | None = Field(None, max_length=32)
+    file: FileGiven | None = None
+    event_id: Text | None = None
+    source: Text | None = None
+    code: str = Field(min_length=1, max_length=64)
+    text: str = Field(min_length=1, max_length=4096)
+
+
+class ArrivalGiven(Given):
+    """A file that starts nothing."""
+
+    name: Literal["unrouted", "ambiguous_route"]
+    file: FileGiven
+    text: str = Field(min_length=1, max_length=4096)
+    customer_keys: list[Annotated[str, Field(min_length=1, max_length=256)]] = Field([], max_length=100)
+    reason: Literal["no_match", "date_differs", "case_differs", "blanks_differ"] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.reason is None) == (self.name == "unrouted"):
+            raise ValueError("unrouted needs a reason, and ambiguous_route has none")
+        if self.name == "ambiguous_route" and len(self.customer_keys) < 2:
+            raise ValueError("ambiguous_route needs two customer_keys")
+        return self
+
+
+class RecordGiven(Given):
+    """A record that a source cannot read, with the reason."""
+
+    source: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    record_id: str = Field(min_length=1, max_length=256)
+    body_base64: Base64Bytes = Field(max_length=210_000)
+    text: str = Field(min_length=1, max_length=4096)
+
+
+class WaitingFileGiven(Given):
+    """A file that waits in a folder."""
+
+    name: Text
+    reason: str = Field(min_length=1, max_length=64)
+    age: float = Field(ge=0, le=2**40)
+    text: str | None = Field(None, max_length=4096)
+
+
+class FolderGiven(Given):
+    """What a watcher says of one folder."""
+
+    folder: Text
+    location: str = Field(max_length=4096)
+    state: str = Field(min_length=1, max_length=64)
+    age: float | None = Field(None, ge=0, le=2**40)
+    text: str | None = Field(None, max_length=4096)
+    files: list[WaitingFileGiven] = Field(max_length=1000)
+    more: int = Field(ge=0, le=2**31)
+
+
+class FoldersGiven(Given):
+    """What a watcher says of its folders; null when it ends."""
+
+    folders: list[FolderGiven] | None = Field(max_length=1000)

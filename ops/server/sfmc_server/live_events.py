@@ -2,12 +2,15 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 
 import orjson
 import structlog
+from redis.exceptions import RedisError
 
 from sfmc_import.events import Entry, EventStream, kind
+from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import fold_key
 
 BUFFER = 1000
@@ -17,34 +20,66 @@ TICK_SECONDS = 5.0
 """How often a reader without events gets a comment, so that proxies keep the connection."""
 
 CATCH_UP = 500
+CHECK_SECONDS = 5.0
+"""How long a token that was revoked may still get events."""
 
 log = structlog.get_logger("sfmc_server.live_events")
 
 
 class LiveEvents:
-    """The newest events for readers of this process; `is_ending` says that the server ends."""
+    """The newest events for readers of this process; `is_ending` says that the server ends.
 
-    def __init__(self, stream: EventStream, is_ending: Callable[[], bool]) -> None:
+    `counts` says whether a token still counts; it is asked in a thread, at most once in CHECK_SECONDS for each token.
+    """
+
+    def __init__(
+        self, stream: EventStream, is_ending: Callable[[], bool], counts: Callable[[str], bool] = lambda _: True
+    ) -> None:
         self._stream = stream
         self._is_ending = is_ending
+        self._counts = counts
+        self._checked: dict[str, tuple[float, bool]] = {}
         self._readers: set[asyncio.Queue[Entry | None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def follow(self, after: str | None, key: str | None = None) -> AsyncIterator[bytes]:
-        """Yield events after an id, or from now on, as lines of an event stream, until the reader is too slow."""
+    async def follow(self, after: str | None, key: str | None = None, token: str = "") -> AsyncIterator[bytes]:
+        """Yield events after an id, or from now on, as lines of an event stream.
+
+        It ends when the reader is too slow, when the server ends, and soon after its token was revoked.
+        """
         queue: asyncio.Queue[Entry | None] = asyncio.Queue(BUFFER + 1)
         self._begin(queue)
         try:
             begin = await asyncio.to_thread(self._stream.newest) if after is None else after
-            yield b"retry: 2000\n\n"
+            # The place comes first: who is cut before the first event misses none.
+            yield b"retry: 2000\nid: %b\n\n" % begin.encode()
             seen = begin
             async for position, line in self._missed(begin, key):
                 seen = position
                 yield line
+                if not await self._may_go_on(token):
+                    return
             async for line in self._new(queue, seen, key):
                 yield line
+                if not await self._may_go_on(token):
+                    return
         finally:
             self._readers.discard(queue)
+
+    async def _may_go_on(self, token: str) -> bool:
+        """Tell whether the token counts; while Redis does not say it, what was known last."""
+        checked_at, counts = self._checked.get(token, (float("-inf"), True))
+        now = time.monotonic()
+        if now - checked_at < CHECK_SECONDS:
+            return counts
+        self._checked = {each: known for each, known in self._checked.items() if now - known[0] < 2 * CHECK_SECONDS}
+        self._checked[token] = (now, counts)
+        try:
+            counts = await asyncio.to_thread(self._counts, token)
+        except (LedgerUnavailableError, RedisError):
+            return counts
+        self._checked[token] = (now, counts)
+        return counts
 
     async def _missed(self, position: str, key: str | None) -> AsyncIterator[tuple[str, bytes]]:
         while found := await asyncio.to_thread(self._some_after, position):

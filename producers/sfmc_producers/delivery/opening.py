@@ -22,6 +22,7 @@ from sfmc_producers.delivery.progress import Lines, WatchFile
 from sfmc_producers.delivery.records import Records
 from sfmc_producers.delivery.targets import TargetOptions
 from sfmc_producers.delivery.unpacking import Decryption
+from sfmc_producers.ledger import require_redis
 
 if TYPE_CHECKING:
     from sfmc_producers.delivery.s3 import S3Options
@@ -39,6 +40,7 @@ def open_targets(settings: Settings, watch: WatchFile = Lines) -> Mapping[str, T
     problems: list[str] = []
     made: list[Target | None] = []
     if settings.targets:
+        require_redis(settings, "a route that delivers")
         records = Records(connect(settings.redis), Keys(settings.prefix), settings.request_ttl)
         made = [_open(table, settings, records, problems) for table in settings.targets]
     found = {each.name: each for each in made if each is not None}

@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 from sfmc_import import logs
 from sfmc_import.bootstrap import open_definitions
-from sfmc_import.client import Client
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import SettingsError
 from sfmc_import.redis_client import connect
@@ -21,8 +20,9 @@ from sfmc_producers.delivery.deliveries import Target
 from sfmc_producers.delivery.opening import close_targets, open_targets, require_keys
 from sfmc_producers.delivery.progress import Lines, WatchFile
 from sfmc_producers.delivery.progress import chosen as followed
-from sfmc_producers.sources.dead_letters import SourceDeadLetters
-from sfmc_producers.sources.intake import Intake
+from sfmc_producers.ledger import Ledger, open_ledger
+from sfmc_producers.sources.dead_letters import ApiDeadLetters, SourceDeadLetters
+from sfmc_producers.sources.intake import Intake, SetAside
 from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.running import run_sources
 from sfmc_producers.sources.scanning import Listable, ScannedSource
@@ -32,6 +32,18 @@ from sfmc_transport import Keys
 
 NO_TARGETS: Mapping[str, Target] = MappingProxyType({})
 """For who only asks, and delivers nothing."""
+
+
+def _set_aside(settings: Settings, stack: ExitStack) -> SetAside:
+    """Open what keeps records that cannot be read."""
+    if settings.api_url:
+        from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need
+        from sfmc_import.api_client.submitting import ApiSubmitter  # noqa: PLC0415 - as above
+
+        api = ApiClient(settings.api_url, settings.api_token.get_secret_value())
+        return ApiDeadLetters(stack.enter_context(ApiSubmitter(api)))
+    broker = stack.enter_context(connect(settings.broker))
+    return SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +61,8 @@ class Opening:
 
     def __init__(self, settings: Settings, stack: ExitStack, watch: WatchFile = Lines) -> None:
         self.settings = settings
-        self.client = stack.enter_context(Client.from_settings(settings))
-        broker = stack.enter_context(connect(settings.broker))
-        self.set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
+        self.client: Ledger = stack.enter_context(open_ledger(settings))
+        self.set_aside = _set_aside(settings, stack)
         self.definitions = open_definitions(settings)
         self.targets = open_targets(settings, watch)
         stack.callback(close_targets, self.targets)
@@ -117,7 +128,7 @@ def open_intake(
     table: SourceTable,
     options: Options,
     settings: Settings,
-    client: Client,
+    client: Ledger,
     definitions: CachedDefinitions,
     targets: Mapping[str, Target] = NO_TARGETS,
 ) -> Intake:

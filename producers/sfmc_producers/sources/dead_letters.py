@@ -1,15 +1,49 @@
 """Sets records aside that no source can read, as dead letters beside those of the queue."""
 
 from contextlib import suppress
+from typing import Protocol
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.request import BadRequestError
 from sfmc_producers.sources.intake import SentBack
 from sfmc_transport import Keys
 from sfmc_transport.dead_letters import add, read_sent_back
 
 MOST_AT_ONCE = 10
+
+
+class Keeps(Protocol):
+    """Takes records that cannot be read, over the API."""
+
+    def set_aside(self, source: str, record_id: str, body: bytes, text: str) -> None:
+        """Keep one; raises ServiceUnavailableError and BadRequestError."""
+        ...
+
+
+class ApiDeadLetters:
+    """Dead letters of sources that have no Redis: they are kept there, and nothing is sent back here."""
+
+    def __init__(self, api: Keeps) -> None:
+        self._api = api
+
+    def add(self, source: str, record_id: str, body: bytes, text: str) -> bool:
+        """Keep the bytes once for each id; False when the server does not take them."""
+        try:
+            self._api.set_aside(source, record_id, body, text)
+        except (ServiceUnavailableError, BadRequestError):
+            return False
+        return True
+
+    def replayed(self, source: str) -> list[SentBack]:  # noqa: ARG002 - as SourceDeadLetters
+        """Give nothing: what is sent back waits in Redis, for a source that has it."""
+        return []
+
+    def done(self, source: str, letter: SentBack) -> None:
+        """Do nothing: nothing is sent back."""
+
 
 REMEMBERED_SECONDS = 7 * 86400
 """How long a record that comes again makes no second dead letter: longer than queues keep a message in their hands."""

@@ -65,8 +65,13 @@ class Explained:
         """Give it for programs."""
         found: dict[str, Any] = {"file": _known(asdict(self.file)) | {"fingerprint": self.file.fingerprint}}
         found |= {"rules": [asdict(each) for each in self.rules], "decision": _known(asdict(self.decision))}
-        found |= {"request_id": self.request_id, "definition": self.definition and _known(asdict(self.definition))}
+        found |= {"request_id": self.request_id, "definition": self.definition and _described(self.definition)}
         return found | {"target": self.target and _known(asdict(self.target))}
+
+
+def _described(definition: Definition) -> dict[str, Any]:
+    # When it was read stands on the clock of this process, and says nothing to another.
+    return {name: value for name, value in _known(asdict(definition)).items() if name != "asked_at"}
 
 
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,21 +2,21 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
-import click
 import orjson
 
 from sfmc_import import logs
 from sfmc_import.access import redis_errors
 from sfmc_import.checking import Days
-from sfmc_import.cli.output import print_json, print_line
+from sfmc_import.cli.output import print_json, print_line, print_lines
+from sfmc_import.cli.times import read_since
 from sfmc_import.client import file_at
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ledger.keys import Keys
@@ -25,13 +25,13 @@ from sfmc_import.redis_client import connect
 from sfmc_import.request import FileInfo
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.policy_file import SourceTable
-from sfmc_import.settings.values import read_duration
+from sfmc_producers.ledger import require_redis
 from sfmc_producers.push.forms import FORMS
 from sfmc_producers.push.options import PushOptions
 from sfmc_producers.push.posts import NotReadableError, Post, UnusablePostError, readable
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Record, Unreadable
 from sfmc_producers.sources.commands import Opened, Opening, open_intake, remembered_since, require_listable
-from sfmc_producers.sources.explaining import Explained, Explaining
+from sfmc_producers.sources.explaining import Explaining
 from sfmc_producers.sources.folder import FolderSource
 from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.receiving import SourceUnavailableError
@@ -58,11 +58,13 @@ def run_scan(name: str, *, since: str | None, dry_run: bool, as_json: bool) -> N
     """List a source once and submit what has no request yet; with `dry_run` only say it."""
     now = time.time()
     settings = load(os.environ, more=problems_in(lambda table: table.name == name, KINDS))
+    if dry_run:
+        require_redis(settings, "scan --dry-run")
     begin = remembered_since(settings, now) if since is None else read_since(since, now)
     with _opened(settings, name) as (opening, opened), _source_errors(name):
         assert opened is not None
         listed = require_listable(opened, "scan")
-        take = would_submit(_explaining(opening, opened)) if dry_run else submit_with(opened.intake)
+        take = would_submit(explaining_of(opening, opened)) if dry_run else submit_with(opened.intake)
         scan = Scan(listed, take, begin)
         with redis_errors(settings.redis, "SFMC_REDIS_URL"):
             for found in scan.run():
@@ -76,30 +78,17 @@ def would_submit(explaining: Explaining) -> Take:
     """Say what a scan would do with each arrival."""
 
     def take(arrival: Arrival) -> "Found | Literal['known', 'unmatched']":
-        explained = explaining.explain(arrival)
-        target, decision = explained.target, explained.decision
+        answer = explaining.explain(arrival)
+        target, decision = answer.target, answer.decision
         if target is None:
             if decision.what == "unknown":
                 raise ServiceUnavailableError(f"{arrival.file.name}: {decision.text}")
             return "unmatched"
         if decision.what == "duplicate" and decision.reason != "too_soon":
             return "known"
-        return Found("new", arrival.file, target.customer_key, target.mid, explained.request_id, decision.text)
+        return Found("new", arrival.file, target.customer_key, target.mid, answer.request_id, decision.text)
 
     return take
-
-
-def read_since(text: str, now: float) -> float:
-    """Read a time such as 2026-03-01T06:00, in UTC without a zone, or an age such as 6h or 2d."""
-    age = read_duration(text)
-    if isinstance(age, float):
-        return now - age
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        message = f"{text!r} is no time: give one such as 2026-03-01T06:00, or an age such as 6h or 2d"
-        raise click.BadParameter(message, param_hint="'--since'") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _show_found(found: Found, *, dry_run: bool, as_json: bool) -> None:
@@ -134,15 +123,43 @@ def _time(seconds: float) -> str:
 def run_explain(given: str, *, source: str | None, mid: str | None, as_json: bool) -> None:
     """Say what a file or an event would start."""
     settings = load(os.environ, more=problems_in(lambda table: table.name == source, KINDS))
+    if settings.api_url:
+        _explain_there(settings, given, source, mid, as_json=as_json)
+        return
     with _opened(settings, source) as (opening, opened), redis_errors(settings.redis, "SFMC_REDIS_URL"):
-        explaining = _explaining(opening, opened, mid)
+        explaining = explaining_of(opening, opened, mid)
         for record in read_given(given, opened):
-            if isinstance(record, Arrival):
-                why = _why_ignored(record.file, opened)
-                explained = explaining.ignored(record.file, why) if why else explaining.explain(record)
-                _show_explained(explained, as_json=as_json)
-            else:
-                _show_other(record, as_json=as_json)
+            _show_explained(explained(explaining, opened, record), as_json=as_json)
+
+
+def _explain_there(settings: Settings, given: str, source: str | None, mid: str | None, *, as_json: bool) -> None:
+    from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need
+
+    with ApiClient(settings.api_url, settings.api_token.get_secret_value()) as api:
+        found = api.explain(**question(given), source=source, mid=mid)
+    for each in found:
+        _show_explained(each.model_dump(mode="json", exclude_unset=True), as_json=as_json)
+
+
+def question(given: str) -> dict[str, Any]:
+    """Read what a person gave as the API takes it: an `event` in a .json file, or a `file` that need not be here."""
+    path = Path(given)
+    if given.endswith(".json") and path.is_file():
+        body = path.read_bytes()[: MAX_EVENT_BYTES + 1]
+        with suppress(orjson.JSONDecodeError):
+            event = orjson.loads(body)
+            if isinstance(event, dict) and len(body) <= MAX_EVENT_BYTES:
+                return {"event": event}
+    return {"file": _file(path, given, None).known}
+
+
+def explained(explaining: Explaining, opened: Opened | None, record: Record) -> dict[str, Any]:
+    """Explain one record of a source, for programs; raises LedgerUnavailableError."""
+    if not isinstance(record, Arrival):
+        what, text = ("ignored", record.reason) if isinstance(record, Ignored) else ("set_aside", record.text)
+        return {"decision": {"what": what, "text": text}}
+    why = _why_ignored(record.file, opened)
+    return (explaining.ignored(record.file, why) if why else explaining.explain(record)).as_dict()
 
 
 def _why_ignored(file: FileInfo, opened: Opened | None) -> str | None:
@@ -154,13 +171,13 @@ def read_given(given: str, opened: Opened | None) -> Sequence[Record]:
     """Read what a person gave: an event in a .json file, a file, or the path of one that is not here."""
     path = Path(given)
     if given.endswith(".json") and path.is_file():
-        records = _event_records(path.read_bytes()[: MAX_EVENT_BYTES + 1], opened)
+        records = event_records(path.read_bytes()[: MAX_EVENT_BYTES + 1], opened)
         if records is not None:
             return records
     return [Arrival(file=_file(path, given, opened))]
 
 
-def _event_records(body: bytes, opened: Opened | None) -> Sequence[Record] | None:
+def event_records(body: bytes, opened: Opened | None) -> Sequence[Record] | None:
     """Read an event; None when the file is none, and so a file that arrives."""
     if len(body) > MAX_EVENT_BYTES:
         return None
@@ -200,31 +217,31 @@ def _file(path: Path, given: str, opened: Opened | None) -> FileInfo:
     return FileInfo(location=before if location is None else location, name=name or given)
 
 
-def _show_explained(explained: Explained, *, as_json: bool) -> None:
+def _show_explained(found: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json(explained.as_dict())
+        print_json(found)
         return
-    file = explained.file
-    size = "not here: by its name alone" if file.size is None else f"{file.size} bytes"
-    print_line(f"{file.name}  of {file.location or 'no location'} ({size})")
-    for each in explained.rules:
-        print_line(f"  {'yes' if each.matched else 'no':<12}{each.rule}{f': {each.why}' if each.why else ''}")
-    if explained.target is not None:
-        print_line(f"  {'definition':<12}{explained.target.customer_key} of business unit {explained.target.mid}")
-        if (deliver := explained.target.deliver) is not None:
-            print_line(f"  {'delivered':<12}to {deliver.target} as {deliver.name}")
-    if explained.request_id is not None:
-        print_line(f"  {'request':<12}{explained.request_id}")
-    print_line(f"  {'decision':<12}{explained.decision.text}")
+    print_lines(explained_lines(found))
 
 
-def _show_other(record: Ignored | Unreadable, *, as_json: bool) -> None:
-    ignored = isinstance(record, Ignored)
-    what, text = ("ignored", record.reason) if isinstance(record, Ignored) else ("set_aside", record.text)
-    if as_json:
-        print_json({"decision": {"what": what, "text": text}})
-    else:
-        print_line(f"{'ignored' if ignored else 'set aside as a dead letter'}: {text}")
+def explained_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """Give what a person reads of an explanation."""
+    file, decision = found.get("file"), found["decision"]
+    if file is None:
+        what = "ignored" if decision["what"] == "ignored" else "set aside as a dead letter"
+        yield f"{what}: {decision['text']}"
+        return
+    size = f"{file['size']} bytes" if "size" in file else "not here: by its name alone"
+    yield f"{file['name']}  of {file.get('location') or 'no location'} ({size})"
+    for each in found["rules"]:
+        yield f"  {'yes' if each['matched'] else 'no':<12}{each['rule']}{': ' + each['why'] if each['why'] else ''}"
+    if (target := found.get("target")) is not None:
+        yield f"  {'definition':<12}{target['customer_key']} of business unit {target['mid']}"
+        if (deliver := target.get("deliver")) is not None:
+            yield f"  {'delivered':<12}to {deliver['target']} as {deliver['name']}"
+    if found.get("request_id") is not None:
+        yield f"  {'request':<12}{found['request_id']}"
+    yield f"  {'decision':<12}{decision['text']}"
 
 
 # --- both
@@ -255,7 +272,8 @@ def _source_errors(name: str) -> Iterator[None]:
         ) from error
 
 
-def _explaining(opening: Opening, opened: Opened | None, mid: str | None = None) -> Explaining:
+def explaining_of(opening: Opening, opened: Opened | None, mid: str | None = None) -> Explaining:
+    """Make what explains: for a source, or with the rules that are for all."""
     settings, definitions = opening.settings, opening.definitions
     options = opened.options if opened is not None else Options.model_validate({"mid": mid} if mid else {})
     intake = (

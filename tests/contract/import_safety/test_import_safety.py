@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[3]
 SOURCES = ("worker", "producers", "ops/local", "ops/sandbox", "ops/harness")
 PUBLIC = (
     "sfmc_import.client",
+    "sfmc_import.api_client",
     "sfmc_import.request",
     "sfmc_import.events",
     "sfmc_import.celery_app",

@@ -26,6 +26,7 @@ def run(world: World, examples: int) -> None:
     world.close()
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_no_interleaving_breaks_the_ledger_in_fakeredis():
     run(FakeRedisWorld(SETTINGS), examples=15)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from sfmc_import.ledger.reading import LedgerReader, glob_escaped
+from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.runs import Definition
 from tests.contract.ledger.scenario import KEY, MID, Scenario
+from tests.support.ledger_world import RedisWorld
 
 
 def reader(scenario: Scenario) -> LedgerReader:
@@ -26,5 +27,10 @@ def test_a_key_that_the_ledger_does_not_know_stays_as_it_is(scenario: Scenario):
     assert reader(scenario).spelled("1", KEY.upper()) == KEY.upper()
 
 
-def test_signs_with_a_meaning_in_a_pattern_stand_for_themselves():
-    assert glob_escaped(r"a*[b]?^-\c") == r"a\*\[b\]\?\^\-\\c"
+def test_an_unknown_key_is_answered_without_reading_other_keys(scenario: Scenario):
+    if isinstance(scenario.world, RedisWorld):
+        scenario.world.client.config_resetstat()
+    reader(scenario).spelled(MID, "Other")
+
+    calls = scenario.world.client.info("commandstats") if isinstance(scenario.world, RedisWorld) else {}
+    assert "cmdstat_scan" not in calls

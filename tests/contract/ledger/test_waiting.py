@@ -5,6 +5,7 @@ import pytest
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.schema import FAILURES, REQUEST
+from sfmc_import.states import AlreadyEnded
 from sfmc_import.waiting import REASONS, Waiting, waiting_of
 from tests.contract.ledger.scenario import BUSY, HOUR, Scenario, file, request
 
@@ -136,3 +137,12 @@ def test_a_replayed_request_is_no_duplicate_of_the_one_it_replays(scenario: Scen
     scenario.start("b")
 
     assert scenario.last("b")["replays"] == "a"
+
+
+def test_a_replayed_import_is_no_duplicate_of_itself(scenario: Scenario):
+    scenario.accept(request("a", file("x.csv")))
+    scenario.start("a", task="5")
+    scenario.ends("a")
+    scenario.accept(request("b", file("x.csv"), replays="a", force=False))
+
+    assert scenario.claim("b") != AlreadyEnded(state="duplicate", held_by="a")

@@ -196,6 +196,7 @@ def test_an_entry_of_a_stream_names_an_object_that_is_delivered(sftp_server) -> 
             imported_once(system, sftp_server)
 
 
+@pytest.mark.nightly
 def test_a_wrong_key_stops_the_producer_with_one_line_and_what_was_posted_waits_for_the_right_one(sftp_server) -> None:  # noqa: F811
     wrong = GOOGLE_KEYS | {"SFMC_SOURCE_DROP_CONTENT_ACCESS_KEY": "GOOG1EWRONG"}
     with google_server() as google, running_system() as system:
@@ -216,6 +217,7 @@ def test_a_wrong_key_stops_the_producer_with_one_line_and_what_was_posted_waits_
                 imported_once(system, sftp_server)
 
 
+@pytest.mark.nightly
 def test_a_replaced_object_is_set_aside_and_a_source_that_cannot_be_listed_says_why(sftp_server) -> None:  # noqa: F811
     secrets = {"SFMC_SOURCE_DROP_SECRET": TOKEN, **BUCKET_KEYS, **SECRET}
     with aws_server() as aws, running_system() as system:

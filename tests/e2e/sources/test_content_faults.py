@@ -76,9 +76,10 @@ def test_a_producer_that_is_killed_loses_nothing_and_nothing_is_imported_twice(m
         assert (system.names().count("accepted"), len(system.sandbox.control.performs("orders"))) == (1, 1)
 
 
-CUTS = [("store", "delivery_failed"), pytest.param("target", "target_unavailable", marks=pytest.mark.nightly)]
+CUTS = [("store", "delivery_failed"), ("target", "target_unavailable")]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("what", "said"), CUTS)
 def test_a_store_or_a_target_that_is_cut_in_the_middle_of_a_file_delays_it_and_no_more(
     what: str, said: str, tmp_path: Path

@@ -93,7 +93,8 @@ def test_a_file_of_an_sftp_server_is_delivered_and_its_import_completes(sftp_ser
             eventually((partner.root / "done" / "orders_1.csv").exists, 30, "it is moved after its request is recorded")
 
 
-@pytest.mark.parametrize("form", [pytest.param("plain", marks=pytest.mark.nightly), "zip"])
+@pytest.mark.nightly
+@pytest.mark.parametrize("form", ["plain", "zip"])
 def test_an_object_of_s3_is_delivered_and_its_import_completes(form, sftp_server) -> None:  # noqa: F811
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -222,6 +223,7 @@ def test_a_file_is_decrypted_and_unpacked_on_the_way_and_a_damaged_one_is_reject
         assert "PRIVATE KEY" not in log
 
 
+@pytest.mark.nightly
 def test_a_file_that_a_partner_has_signed_is_imported_and_one_that_is_not_signed_is_rejected(
     sftp_server,  # noqa: F811
     tmp_path,

@@ -62,6 +62,7 @@ def test_a_file_of_a_folder_is_delivered_and_its_import_completes(sftp_server) -
         assert "Traceback" not in system.log_of(child).read_text()
 
 
+@pytest.mark.nightly
 def test_a_scan_delivers_what_has_no_request_yet_and_twice_submits_nothing_new(sftp_server) -> None:  # noqa: F811
     with running_system() as started:
         system = with_orders(started)

@@ -166,6 +166,7 @@ def test_without_an_address_of_marketing_cloud_the_lines_say_what_to_do(system: 
     assert "the address is not set: see what is missing with sfmc-import doctor" in done.stdout + done.stderr
 
 
+@pytest.mark.nightly
 def test_what_the_ledger_would_decide_is_what_it_then_decides(system: RunningSystem, tmp_path: Path) -> None:
     folder = Folder(system, tmp_path / "in")
     folder.put("daily.csv")

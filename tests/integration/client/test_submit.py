@@ -174,7 +174,7 @@ def test_an_address_that_cannot_be_read_is_refused_at_once(address: str) -> None
 
 def test_a_request_that_is_rejected_at_once_has_its_record_and_one_end(client: Client, redis: redis_py.Redis) -> None:
     given = {"customer_key": "k", "mid": "7", "file": FILE, "source": "shop", "code": "preflight", "text": "line 3"}
-    states = [client.reject(request_id="r1", **given) for _ in range(2)]
+    states = [client.reject(request_id="r1", **given).state for _ in range(2)]
 
     [accepted, rejected] = [json.loads(fields["event"]) for _, fields in redis.xrange("sfmc-import:events")]
     assert states == ["rejected", "rejected"]
@@ -193,7 +193,7 @@ def test_a_rejection_leaves_a_request_that_has_begun_as_it_is(client: Client, re
         assert request is not None
         ledger.claim(request, "w", Policy())
 
-    assert client.reject(**given, code="preflight", text="line 3") == "starting"
+    assert client.reject(**given, code="preflight", text="line 3").state == "starting"
 
 
 def test_a_message_has_the_priority_that_was_asked_for(client: Client, redis: redis_py.Redis) -> None:

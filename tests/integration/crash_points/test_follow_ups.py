@@ -18,6 +18,9 @@ from tests.support.system import MID, System
 NAMES = ("all_is_well", "drop_after_applying", "drop_before_applying", "fault_9", "rejected_43010", "run_ends_in_error")
 CHOSEN = [scenario for scenario in SCENARIOS if scenario.name in NAMES]
 POLICIES = {"no_window": Policy(), "window": Policy(frequency=3), "keep": Policy(frequency=3, on_error="keep")}
+IN_PARTS = [
+    pytest.param(policy, id=name, marks=[pytest.mark.nightly] * (name == "window")) for name, policy in POLICIES.items()
+]
 POINTS = 16
 
 
@@ -77,7 +80,7 @@ def assert_single_flight(events) -> None:
             flying = None
 
 
-@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("policy", IN_PARTS)
 @pytest.mark.parametrize("scenario", CHOSEN, ids=lambda scenario: scenario.name)
 def test_the_second_file_gets_its_turn_whoever_dies(world: RedisWorld, scenario, policy, record_property):
     healthy = Fate("die_before", 0)

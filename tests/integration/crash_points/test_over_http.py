@@ -24,7 +24,7 @@ FAULTS = (
     None,
     "drop_before_applying",
     "drop_after_applying",
-    "http_500",
+    pytest.param("http_500", marks=pytest.mark.nightly),
     "http_500_after_applying",
     "fault_2_after_applying",
     "fault_9",

@@ -89,6 +89,7 @@ def test_while_redis_is_cut_in_the_middle_the_sender_gets_503_and_posts_until_al
     assert accepted(system) == once_each(events)
 
 
+@pytest.mark.nightly
 def test_ten_thousand_events_of_one_body_are_taken_once_each_and_one_more_is_413(system) -> None:
     events = batch(10_000)
     with running_server(system, POLICY) as server:
@@ -103,6 +104,7 @@ def most_memory_of(server: Server) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the most memory of a process")
 def test_gzip_bombs_at_once_are_413_cost_little_memory_and_the_next_post_is_taken(system) -> None:
     bomb = gzip.compress(b" " * (256 << 20), compresslevel=1)

@@ -299,8 +299,10 @@ MUTANTS = (
     Mutant("upkeep", "if not r.early or is_early(r) then", "if is_early(r) then"),
     Mutant("upkeep", "elseif a.final and not is_early(r) then", "elseif a.final then"),
     # Duplicates and follow-ups.
-    Mutant("duplicates", "and file ~= r.replays and same and", "and file ~= r.replays and"),
-    Mutant("duplicates", "and file ~= r.replays and same and", "and file ~= r.replays and r.exact and"),
+    Mutant("duplicates", "and not repeats(r, file) and same and", "and not repeats(r, file) and"),
+    Mutant("duplicates", "and not repeats(r, file) and same and", "and not repeats(r, file) and r.exact and"),
+    Mutant("duplicates", "and not repeats(r, file) and same and", "and same and"),
+    Mutant("duplicates", "return r.replays and (other == r.replays or", "return r.replays and (false or"),
     Mutant("duplicates", "r.exact or not r.event_id and (", "r.exact or ("),
     Mutant("duplicates", "if event and event ~= id then", "if false then"),
     Mutant("duplicates", "local file = r.fp and not r.force and", "local file = r.fp and"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,12 @@ class LazyGroup(click.Group):
         """Load one subcommand; None for an unknown name."""
         found = next((section[cmd_name] for section in self._sections.values() if cmd_name in section), None)
         return found.load() if found else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a name of a subcommand or an option; none is loaded for it."""
+        named = ((name, each.summary) for section in self._sections.values() for name, each in section.items())
+        found = [CompletionItem(name, help=text) for name, text in named if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the list of subcommands by section."""

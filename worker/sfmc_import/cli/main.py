@@ -90,7 +90,7 @@ def _follow() -> click.Command:
 
 
 def _status() -> click.Command:
-    from sfmc_import.cli.inspect import status
+    from sfmc_import.cli.overview import status
 
     return status
 
@@ -149,6 +149,18 @@ def _resume() -> click.Command:
     return resume
 
 
+def _runs() -> click.Command:
+    from sfmc_import.cli.runs import runs
+
+    return runs
+
+
+def _completion() -> click.Command:
+    from sfmc_import.cli.completion import completion
+
+    return completion
+
+
 def _tokens() -> click.Command:
     from sfmc_import.cli.tokens import tokens_group
 
@@ -194,6 +206,7 @@ COMMANDS = {
         "follow": Subcommand(_follow, "Follow one run to its end, also after a timeout."),
         "status": Subcommand(_status, "Show the state of the system, a definition or a request."),
         "show": Subcommand(_show, "Show a request: why it waits, until when, and its whole life."),
+        "runs": Subcommand(_runs, "List the runs that have ended, also as CSV or Parquet."),
         "events": Subcommand(_events, "Show what happened, and with --follow what happens now."),
     },
     "Operations": {
@@ -206,6 +219,7 @@ COMMANDS = {
         "resume": Subcommand(_resume, "End a pause."),
         "resolve": Subcommand(_resolve, "Record whether an unproved start (start_unknown) happened."),
         "tokens": Subcommand(_tokens, "Make, list and revoke tokens of the HTTP API."),
+        "completion": Subcommand(_completion, "Print completions for bash, zsh or fish."),
         "health": Subcommand(_health, "Check that the worker of this container is alive."),
     },
 }
@@ -213,7 +227,17 @@ COMMANDS = {
 EPILOG = """\b
 Settings are environment variables SFMC_…, files in /run/secrets and sfmc-import.toml.
 To try it without an account or a server:  sfmc-import demo
-Exit codes: 0 success, 1 failure, 2 usage or settings error, 130 Ctrl-C, 141 the reader of the output has gone.
+From another machine: SFMC_API_URL and SFMC_API_TOKEN (sfmc-import tokens add), and no Redis.
+
+\b
+Exit codes
+  0    success; with --wait and follow: the import completed
+  1    failure; one line says what is wrong and what to do
+  2    wrong use, wrong settings, or a token that does not count
+  130  ended by Ctrl-C
+  141  the reader of the output has gone
+
+\b
 Colours: on a terminal; never with NO_COLOR=1, always with FORCE_COLOR=1.
 """
 

@@ -1,25 +1,16 @@
-"""Names that people type: which definition or event type a mistyped one probably meant."""
-
-import difflib
-from collections.abc import Collection, Mapping
-from typing import Any
+"""Names that people type: which event type a mistyped one probably meant, and whether a definition is known."""
 
 import click
 
-from sfmc_import.access import ReadAccess
+from sfmc_import.cli.opening import given_mid
+from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.protocol import Operations
+from sfmc_import.operations.status import WHAT_THERE_IS
+from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.states import REPORTS, TRANSITIONS
 
-MOST_SUGGESTIONS = 3
-WHAT_THERE_IS = "list what is unfinished with: sfmc-import status"
 EVENT_TYPES = tuple(dict.fromkeys([*(step.event for step in TRANSITIONS), *REPORTS]))
 """The last words of the types of events."""
-
-
-def suggestion(word: str, known: Collection[str]) -> str:
-    """Say which of the known names are near to a mistyped one; empty if none is."""
-    by_lower_case = {each.strip().lower(): each for each in sorted(known)}
-    near = difflib.get_close_matches(word.strip().lower(), by_lower_case, n=MOST_SUGGESTIONS)
-    return f"did you mean {' or '.join(by_lower_case[each] for each in near)}?" if near else ""
 
 
 def check_types(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -32,19 +23,16 @@ def check_types(_context: click.Context, _option: click.Parameter, values: tuple
     return types
 
 
-def check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, Any]) -> None:
-    """Raise ClickException if neither ledger, events nor policy file have this definition: it is mistyped, or new."""
-    named = {each for unit, each in access.settings.policies.definitions if (unit or access.settings.account_id) == mid}
-    seen = access.reader.keys_in_events(mid)
-    if record["known"] or key in named | seen:
+def check_key(operations: Operations, key: str) -> None:
+    """Raise ClickException if neither the ledger nor one of the newest events has a definition of this CustomerKey."""
+    if operations.newest_events(1, customer_key=key).items:
         return
-    advice = suggestion(key, named | seen) or WHAT_THERE_IS
-    raise click.ClickException(f"the ledger does not know a definition {key} of business unit {mid}; {advice}")
-
-
-def check_key(access: ReadAccess, key: str, newest: str) -> None:
-    """Raise ClickException if no event has ever named this CustomerKey."""
-    if any(access.stream.last(1, lambda event: event.get("subject") == key, newest)):
+    try:
+        operations.standing(key, given_mid(None), 0)
+    except NotFoundError as error:
+        advice = str(error).rpartition("; ")[2]
+    except InvalidError:
+        advice = WHAT_THERE_IS
+    else:
         return
-    advice = suggestion(key, access.reader.keys_in_events()) or WHAT_THERE_IS
     raise click.ClickException(f"no event names a definition {key}; {advice}")

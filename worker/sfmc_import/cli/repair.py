@@ -2,46 +2,18 @@
 
 import base64
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import click
 
-import sfmc_transport
-from sfmc_import.access import open_for_reading, redis_errors
-from sfmc_import.cli.operate import login
+from sfmc_import.cli.opening import open_operations
 from sfmc_import.cli.output import examples, json_option, print_json, print_line, print_lines
-from sfmc_import.operations import resolving
-from sfmc_import.operations.views import ActionView
+from sfmc_import.operations.listing import DeadLetterView
+from sfmc_import.operations.protocol import Operations
+from sfmc_import.operations.views import DoneView
 from sfmc_import.redaction import hidden
-from sfmc_transport import dead_letters
-from sfmc_transport.dead_letters import DeadLetter, DeadLetterNotFoundError
-from sfmc_transport.delivery import UndecodableEntryError, read_entry
 
+PAGE = 500
 MAX_DETAIL = 100
-
-
-@dataclass(frozen=True)
-class Access:
-    """The dead letters of the broker that the settings name."""
-
-    client: Any
-    keys: sfmc_transport.Keys
-
-    def all(self) -> Iterator[DeadLetter]:
-        """Give all, oldest first."""
-        return dead_letters.listed(self.client, self.keys)
-
-
-@contextmanager
-def _open() -> Iterator[Access]:
-    """Open the dead letters; also turns an id that is not there into a line for the user."""
-    with open_for_reading() as access, redis_errors(access.settings.broker, access.broker_variable):
-        try:
-            yield Access(access.broker, access.broker_keys)
-        except DeadLetterNotFoundError as error:
-            raise click.ClickException(f"{error}; list them with: sfmc-import dead-letters") from error
 
 
 @click.group(
@@ -81,17 +53,29 @@ def list_all(*, as_json: bool) -> None:
 
 
 def _list(*, as_json: bool) -> None:
-    found = 0
-    with _open() as access:
-        for found, letter in enumerate(access.all(), 1):  # noqa: B007 - counts
+    found, last = 0, ""
+    with open_operations() as operations:
+        for found, letter in enumerate(_all(operations), 1):  # noqa: B007 - counts
+            last = letter.id
             if as_json:
-                print_json(_fields(letter))
+                print_json(letter.model_dump(mode="json"))
             else:
                 print_line(_line(letter))
     if not as_json:
         print_line(f"{found} dead letters" if found != 1 else "1 dead letter")
     if found and not as_json:
-        print_line(f"look at one with: sfmc-import dead-letters show {letter.id}")
+        print_line(f"look at one with: sfmc-import dead-letters show {last}")
+
+
+def _all(operations: Operations) -> Iterator[DeadLetterView]:
+    """Yield all, oldest first."""
+    cursor: str | None = None
+    while True:
+        page = operations.dead_letters(cursor, PAGE)
+        yield from page.items
+        if page.next in {None, cursor}:
+            return
+        cursor = page.next
 
 
 @dead_letters_group.command()
@@ -100,15 +84,16 @@ def _list(*, as_json: bool) -> None:
 @json_option
 def show(letter_id: str, *, raw: bool, as_json: bool) -> None:
     """Show one dead letter with its message."""
-    with _open() as access:
-        letter = dead_letters.read(access.client, access.keys, letter_id)
+    with open_operations() as operations:
+        letter = operations.dead_letter(letter_id)
+    entry = base64.b64decode(letter.entry_base64 or "")
     if raw:
-        click.echo(letter.entry, nl=False)  # the bytes as they are: this is for a program
+        click.echo(entry, nl=False)  # the bytes as they are: this is for a program
     elif as_json:
-        print_json(_fields(letter))
+        print_json(letter.model_dump(mode="json"))
     else:
-        shown = {name: value for name, value in _fields(letter).items() if name != "entry_base64" and value is not None}
-        shown["entry"] = _text(letter.entry) or repr(letter.entry)
+        fields = letter.model_dump(mode="json", exclude={"entry_base64"}, exclude_none=True)
+        shown = fields | {"entry": letter.entry or repr(entry)}
         print_lines(f"  {name:<8}{value}" for name, value in shown.items())
 
 
@@ -124,11 +109,9 @@ def replay(ids: tuple[str, ...], *, every: bool, queue: str | None, as_json: boo
     """
     if every == bool(ids):
         raise click.UsageError("give the ids of the dead letters, or --all")
-    with _open() as access:
-        for letter_id in [letter.id for letter in access.all()] if every else ids:
-            target = None if queue is None else access.keys.queue(queue)
-            letter = dead_letters.replay(access.client, access.keys, letter_id, target)
-            _report_changed("replayed", letter, queue or letter.queue, as_json=as_json)
+    with open_operations() as operations:
+        for letter_id in [letter.id for letter in _all(operations)] if every else ids:
+            _report_changed(operations.replay_dead_letter(letter_id, queue), as_json=as_json)
 
 
 @dead_letters_group.command()
@@ -136,67 +119,21 @@ def replay(ids: tuple[str, ...], *, every: bool, queue: str | None, as_json: boo
 @json_option
 def delete(ids: Sequence[str], *, as_json: bool) -> None:
     """Delete dead letters for ever. A request in the ledger does not need its message and continues."""
-    with _open() as access:
+    with open_operations() as operations:
         for letter_id in ids:
-            letter = dead_letters.read(access.client, access.keys, letter_id)
-            dead_letters.delete(access.client, access.keys, letter_id)
-            _report_changed("deleted", letter, letter.queue, as_json=as_json)
+            _report_changed(operations.delete_dead_letter(letter_id), as_json=as_json)
 
 
-def _report_changed(done: str, letter: DeadLetter, queue: str, *, as_json: bool) -> None:
+def _report_changed(done: DoneView, *, as_json: bool) -> None:
     if as_json:
-        print_json({"id": letter.id, "done": done, "queue": queue})
+        print_json(done.model_dump(mode="json"))
     else:
-        print_line(f"{done}  {letter.id}  {queue}".rstrip())
+        print_line(f"{done.done}  {done.id}  {done.queue}".rstrip())
 
 
-def _fields(letter: DeadLetter) -> dict[str, Any]:
-    task, body = _message(letter.entry)
-    return {
-        "id": letter.id,
-        "at": letter.at.isoformat(timespec="milliseconds"),
-        "queue": letter.queue,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "task": task,
-        "body": body,
-        "size": len(letter.entry),
-        "entry": _text(letter.entry),
-        "entry_base64": base64.b64encode(letter.entry).decode(),
-    }
-
-
-def _line(letter: DeadLetter) -> str:
-    task, _ = _message(letter.entry)
-    parts = [letter.id, f"{letter.at:%Y-%m-%d %H:%M:%S} UTC", f"{letter.reason:<18}", task or "-"]
+def _line(letter: DeadLetterView) -> str:
+    parts = [letter.id, f"{letter.at:%Y-%m-%d %H:%M:%S} UTC", f"{letter.reason:<18}", letter.task or "-"]
     return "  ".join([*parts, hidden(letter.detail)[:MAX_DETAIL]])
-
-
-def _message(entry: bytes) -> tuple[str | None, str | None]:
-    """Give the name of the task and the decoded body of a message; None for what cannot be read."""
-    try:
-        payload = read_entry(entry)
-    except UndecodableEntryError:
-        return None, None
-    task = payload.get("headers", {}).get("task")
-    return None if task is None else str(task), _body(payload)
-
-
-def _body(payload: dict[str, Any]) -> str | None:
-    body = payload.get("body", "")
-    if payload["properties"].get("body_encoding") != "base64":
-        return str(body)
-    try:
-        return _text(base64.b64decode(body))
-    except ValueError:
-        return None
-
-
-def _text(raw: bytes) -> str | None:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 @click.command(
@@ -235,17 +172,11 @@ def resolve(
     Exit code: 0 recorded, 1 the request is not start_unknown, or the run cannot be asked for or is not one of it.
     """
     _check_words(task_id, not_started=not_started, unchecked=unchecked, reason=reason)
-    operator = operator or login()
-    ask = None if unchecked else resolving.ask_marketing_cloud
-    with open_for_reading() as access:
-        done = resolving.resolve(access, request_id, task_id, operator, reason, ask=ask)
-        key = str((access.reader.request(request_id) or {}).get("customer_key"))
-    _report_resolved(done, key, task_id, as_json=as_json)
-
-
-def _report_resolved(done: ActionView, key: str, task_id: str | None, *, as_json: bool) -> None:
+    with open_operations(operator) as operations:
+        done = operations.resolve(request_id, task_id, reason, unchecked=unchecked)
+        key = operations.show(request_id).customer_key
     if as_json:
-        print_json({**done.model_dump(mode="json"), "task_id": task_id})
+        print_json(done.model_dump(mode="json"))
     else:
         print_line(f"request {done.request_id}: {done.state}; {_next(key, task_id)}")
 

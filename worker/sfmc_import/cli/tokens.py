@@ -5,7 +5,7 @@ from typing import cast
 import click
 
 from sfmc_import.access import open_for_reading
-from sfmc_import.cli.operate import login
+from sfmc_import.cli.opening import login
 from sfmc_import.cli.output import examples, json_option, print_json, print_line
 from sfmc_import.operations import tokens
 
@@ -19,7 +19,7 @@ def tokens_group() -> None:
     """Make, list and revoke tokens of the HTTP API (`sfmc-import serve`).
 
     A role says what a token may do. viewer: read everything. operator: also cancel, replay, resolve, force, pause.
-    source: submit requests, and show one by its id. Redis keeps a hash of each token, never the token.
+    source: submit requests, and show its own. Redis keeps a hash of each token, never the token.
     """
 
 

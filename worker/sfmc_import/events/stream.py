@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -17,6 +17,8 @@ from sfmc_import.states import TERMINAL, UNSTARTED
 
 BLOCK_MS = 1000
 BATCH = 1000
+AMONG = 50_000
+"""Among how many of the newest events those of one definition or type are looked for."""
 
 TYPE = "sfmc.import."
 Event = dict[str, Any]
@@ -46,11 +48,14 @@ class EventStream:
         entries = self._client.xrange(self._name, min=f"({position}", count=count)
         return (entries[-1][0].decode() if entries else position), list(entries_of_events(entries))
 
-    def last(self, count: int, wanted: Callable[[Event], bool], position: str) -> Iterator[Entry]:
-        """Yield the newest `count` events that are wanted, up to an id, oldest first."""
+    def last(self, count: int, wanted: Callable[[Event], bool], position: str, among: int = AMONG) -> Iterator[Entry]:
+        """Yield the newest `count` events that are wanted, among so many up to an id, oldest first."""
         found: deque[Entry] = deque(maxlen=count)
         border = position
-        while len(found) < count and (entries := self._client.xrevrange(self._name, max=border, count=BATCH)):
+        while len(found) < count and among > 0:
+            among -= BATCH
+            if not (entries := self._client.xrevrange(self._name, max=border, count=BATCH)):
+                break
             chosen = [entry for entry in entries_of_events(entries) if wanted(entry[1])]
             found.extendleft(chosen[: count - len(found)])
             border = f"({entries[-1][0].decode()}"
@@ -63,6 +68,14 @@ class EventStream:
             yield from (event for _, event in entries_of_events(entries))
             border = f"({entries[-1][0].decode()}"
             count -= len(entries)
+
+    def at(self, ids: Sequence[str]) -> list[Entry]:
+        """Give the entries with these ids that the stream still has, in one round trip."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for each in ids:
+                pipe.xrange(self._name, min=each, max=each)
+            answers = pipe.execute()
+        return [entry for answer in answers for entry in entries_of_events(answer)]
 
     def before(self, border: str, count: int) -> list[Entry]:
         """Give up to `count` entries that are not after `border` (an id, `(id` without it, or +), newest first."""
@@ -159,6 +172,7 @@ EVENT_TEXT = {
     "dead_letter": "dead letter {}",
     "candidates": "candidates {}",
     "operator": "operator {}",
+    "waited_for": "it waited for {}",
 }
 """The fields of an event that a person wants to read, in this order, and how they are written."""
 

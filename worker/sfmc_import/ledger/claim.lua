@@ -248,6 +248,8 @@ local function resolve_key()
   if is_early(r) then values.early = '1' end
   values.home = home_of_object()
   set(request_key(id), r, values)
+  redis.call('HSET', definitions_key(), r.mid .. ':' .. a.folded_key, r.key)
+  keep(definitions_key(), cfg.unfinished_ttl)
   end_resolving(id, r)
 end
 

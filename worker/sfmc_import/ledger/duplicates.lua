@@ -115,6 +115,11 @@ local function end_after_look(id, r, state, extra)
   release_suspect(id)
 end
 
+-- Whether a request asks again for what another one was about, or for one that was cancelled in between.
+local function repeats(r, other)
+  return r.replays and (other == r.replays or redis.call('HGET', request_key(other), 'state') == 'cancelled')
+end
+
 -- Why a request is a duplicate, and of which request; nil when it is none. A file that is known by its name alone may
 -- have other content each time: with a source event of its own it is another arrival.
 local function seen_before(id, r, d)
@@ -122,7 +127,7 @@ local function seen_before(id, r, d)
   if event and event ~= id then return 'event', event end
   local file = r.fp and not r.force and redis.call('GET', seen_key(r))
   local same = r.exact or not r.event_id and (d.holder or int(d.window) > now)
-  if file and file ~= id and file ~= r.replays and same and not has_other_content(r, file) then return 'file', file end
+  if file and file ~= id and not repeats(r, file) and same and not has_other_content(r, file) then return 'file', file end
 end
 
 -- Newest wins among follow-ups that announce the same name (or all, with coalesce = latest).

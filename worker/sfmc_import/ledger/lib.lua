@@ -65,8 +65,19 @@ local function publish(id, name, mid, subject, data)
   local event = {specversion = '1.0', id = id .. '/' .. name, source = '/sfmc-import/' .. mid,
     type = 'sfmc.import.' .. name, subject = subject, time = iso(now), datacontenttype = 'application/json'}
   local text = with(event, 'data', data)
-  redis.call('XADD', STREAM, 'MAXLEN', '~', cfg.stream_maxlen, '*', 'event', text)
-  return text
+  local entry = redis.call('XADD', STREAM, 'MAXLEN', '~', cfg.stream_maxlen, '*', 'event', text)
+  return text, entry
+end
+
+-- Notes where an event of a request stands in the stream: milliseconds since its arrival and, unless 0, the number in
+-- them. So its life is read without reading the stream. When there are many, the oldest but the first are left out.
+local MAX_PLACES = 1000
+local function note_place(id, r, entry)
+  local ms, number = string.match(entry, '^(%d+)%-(%d+)$')
+  local place = str(ms - int(r.at)) .. (number == '0' and '' or '.' .. number)
+  local places = r.l and r.l .. ' ' .. place or place
+  while #places > MAX_PLACES do places = string.gsub(places, '^(%S+ )%S+ ', '%1') end
+  set(request_key(id), r, {l = places})
 end
 
 local function emit(id, r, name, extra)
@@ -76,7 +87,9 @@ local function emit(id, r, name, extra)
   if r.force then data.force = true end
   for field, value in pairs(extra or {}) do data[field] = value end
   r.n = redis.call('HINCRBY', request_key(id), 'n', 1)
-  return publish(id .. '/' .. r.n, name, r.mid, r.key, with(data, 'file', r.file or 'null'))
+  local text, entry = publish(id .. '/' .. r.n, name, r.mid, r.key, with(data, 'file', r.file or 'null'))
+  note_place(id, r, entry)
+  return text
 end
 
 -- The ObjectID of a definition as it was noted.

@@ -10,14 +10,16 @@ end
 
 local FORCEABLE = {accepted = true, deferred = true}
 
--- A request that waits need not wait for the window any more. Answers its state, nothing for an unknown request.
+-- A request that waits need not wait any more for the window, for its order (`after`) or for what came before it; a run
+-- of its definition and a pause still hold it. Answers its state, nothing for an unknown request.
 function steps.force()
   local r = record(request_key(a.id))
   if not FORCEABLE[r.state] or r.force then return r.state end
+  local said = {operator = a.operator, waited_for = present(r.wait)}
   set(request_key(a.id), r, {force = '1', reason = a.reason})
   -- Its place in line is given anew by the claim; a newer file of its name does not supersede it any more.
   if r.name and redis.call('HGET', names_key(r), r.name) == a.id then redis.call('HDEL', names_key(r), r.name) end
-  emit(a.id, r, 'operator.forced', {operator = a.operator})
+  emit(a.id, r, 'operator.forced', said)
   waits_until(a.id, r, now)
   return r.state
 end

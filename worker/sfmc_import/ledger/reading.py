@@ -1,8 +1,7 @@
 """Reads the ledger for people and monitoring: a request, a definition, the whole."""
 
-import re
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from redis import Redis
@@ -10,10 +9,12 @@ from redis import Redis
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.key_kinds import COMPLETED, RENAMED
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import DEFINITION, EVENT, PAUSES, REQUEST, SEEN
-from sfmc_import.outlook import Standing
+from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, PAUSES, REQUEST, SEEN
 from sfmc_import.processes import Running, running
 from sfmc_import.request import FileInfo, fold_key
+
+if TYPE_CHECKING:
+    from sfmc_import.outlook import Standing
 
 
 class LedgerReader:
@@ -56,10 +57,22 @@ class LedgerReader:
         with redis_errors():
             if self._client.exists(self.keys.definition(mid, customer_key)):
                 return customer_key
-            prefix = self.keys.definition(mid, "")
-            names = self._client.scan_iter(match=glob_escaped(prefix) + "*", count=1000)
-            keys = (name.decode().removeprefix(prefix) for name in names)
-            return next((key for key in keys if fold_key(key) == fold_key(customer_key)), customer_key)
+            found = self._client.hget(self.keys.name_of(DEFINITIONS), f"{mid}:{fold_key(customer_key)}")
+        return customer_key if found is None else str(found.decode())
+
+    def knows_key(self, mid: str, customer_key: str) -> bool:
+        """Tell whether requests were for a definition of this key, in any spelling."""
+        with redis_errors():
+            return bool(self._client.hget(self.keys.name_of(DEFINITIONS), f"{mid}:{fold_key(customer_key)}"))
+
+    def places(self, request_id: str) -> list[str]:
+        """Give the ids in the stream of the events of a request, oldest first; of very many the first and the newest.
+
+        Empty for a request that was recorded by a version that did not note them.
+        """
+        with redis_errors():
+            at, places = self._client.hmget(self.keys.request(request_id), "at", "l")
+        return [_place(int(at), place) for place in places.decode().split()] if at and places else []
 
     def home(self, mid: str, customer_key: str) -> str:
         """Give the CustomerKey that a definition had first, under which the ledger keeps it, by the one it has now."""
@@ -96,7 +109,7 @@ class LedgerReader:
         request_id: str,
         event_id: str | None = None,
         after: Collection[str] = (),
-    ) -> Standing:
+    ) -> "Standing":
         """Give what a decision about a file of this definition depends on; `request_id` is the id that it would have.
 
         `after` are the definitions that its policy names so.
@@ -109,7 +122,7 @@ class LedgerReader:
         with redis_errors():
             handled = self._client.get(self.keys.name_of(SEEN, mid, home, file.fingerprint))
             event = event_id and self._client.get(self.keys.name_of(EVENT, *of_event))
-        return Standing(
+        return _standing(
             own=self.request(request_id),
             handled=self._named(handled),
             event_handled=self._named(event),
@@ -204,14 +217,20 @@ class LedgerReader:
         return None if assigned is None else str(assigned.decode())
 
 
+def _standing(**found: Any) -> "Standing":
+    from sfmc_import.outlook import Standing  # noqa: PLC0415 - what a program which only submits does not need
+
+    return Standing(**found)
+
+
+def _place(arrived: int, place: str) -> str:
+    after, _, number = place.partition(".")
+    return f"{arrived + int(after)}-{number or 0}"
+
+
 def _as_in_order(customer_key: str) -> str:
     """Write a CustomerKey as `place_of` of ordering.lua does, to which only ASCII letters have a case."""
     return "".join(each.lower() if each.isascii() else each for each in customer_key).rstrip(" ")
-
-
-def glob_escaped(text: str) -> str:
-    """Write a text as a pattern of Redis that matches this text alone."""
-    return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)
 
 
 def _watcher(name: str, said: bytes) -> dict[str, Any]:

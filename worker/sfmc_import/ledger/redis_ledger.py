@@ -38,7 +38,7 @@ from sfmc_import.ledger.scripts import sources
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
-from sfmc_import.request import IdTakenError, StartRequest
+from sfmc_import.request import IdTakenError, StartRequest, fold_key
 from sfmc_import.retrying import is_account_wide, pauses_after_errors
 from sfmc_import.runs import Accepted, Definition, Run, Unexpected, result_arguments
 from sfmc_import.states import (
@@ -140,7 +140,8 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.claim."""
         arguments = request_arguments(request) | {"owner": owner, "policy": policy_arguments(policy, definition)}
         if definition is not None:
-            arguments |= {"resolved_key": definition.customer_key, **reading_arguments(definition, read_ago)}
+            arguments |= {"resolved_key": definition.customer_key, "folded_key": fold_key(definition.customer_key)}
+            arguments |= reading_arguments(definition, read_ago)
         return read_decision(request.request_id, self._run("claim", arguments))
 
     def read_again(self, request_id: str, definition: Definition, read_ago: float) -> bool:

@@ -75,6 +75,12 @@ REQUEST = Key(
         ),
         Field(name="n", kind="int", attribute="events", meaning="how many events were published about it"),
         Field(
+            name="l",
+            attribute="places",
+            meaning="where its events stand in the stream: milliseconds since `at` and, after a point, the number in"
+            " them; the first and the newest, 1,000 bytes at most",
+        ),
+        Field(
             name="fence",
             kind="int",
             attribute="fencing_token",
@@ -235,6 +241,15 @@ DEFINITION = Key(
         ),
         Field(name="last_rows", kind="int", meaning="how many rows the last completed run had that had any"),
     ),
+)
+DEFINITIONS = Key(
+    name="definitions",
+    letter="definitions",
+    redis_type="hash",
+    ttl=("unfinished_ttl",),
+    fields=(Field(name=ANY, meaning="MID:key in small letters → the CustomerKey as Marketing Cloud spells it"),),
+    meaning="The definitions that requests were for. Bounded by those of the account. The time counts from the newest"
+    " request.",
 )
 FOLLOW_UPS = Key(
     name="follow_ups",
@@ -443,6 +458,15 @@ PAUSED = Key(
     ttl=("unfinished_ttl",),
     meaning="Requests that wait for a pause: request id → time of arrival. The time counts from the end of the pause.",
 )
+REPLAYS = Key(
+    name="replays",
+    letter="replays",
+    parts=("digest",),
+    redis_type="string",
+    ttl=("request_ttl",),
+    meaning="What a call with an Idempotency-Key replays, as JSON, so that the same call replays nothing twice. The"
+    " digest is of the caller and the key.",
+)
 FOLLOWS = Key(
     name="follows", letter="follows", redis_type="zset", ttl=("unfinished_ttl",),
     meaning="Those of `due` that have a run to be polled, with the same times. The time counts from the newest entry.",
@@ -467,7 +491,8 @@ SCHEDULE = Key(
     meaning="Until when the ticks of a schedule are done, in seconds since 1970. The time counts from the last look.",
 )
 KEYS = (
-    REQUEST, DEFINITION, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST, SERVER, LOSS,
-    SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT, INBOX,
-    FAILURES, TOKENS, SESSION, PAUSES, PAUSED, COMPLETED, WAITERS, FOLLOWS, *NOTIFICATION_KEYS, DUE, STREAM,
+    REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
+    SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT,
+    INBOX, FAILURES, TOKENS, SESSION, PAUSES, PAUSED, REPLAYS, COMPLETED, WAITERS, FOLLOWS,
+    *NOTIFICATION_KEYS, DUE, STREAM,
 )  # fmt: skip

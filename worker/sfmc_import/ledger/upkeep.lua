@@ -6,7 +6,8 @@ local function refuse_other_content()
   if not redis.call('SET', report_key(id, name), '1', 'NX', 'PX', cfg.seen_ttl) then return end
   local data = {request_id = a.id, customer_key = a.customer_key, mid = a.mid, attempt = 0, reason = 'id_taken',
     text = a.refusal, source = present(a.source), event_id = present(a.event_id)}
-  publish(id, name, a.mid, a.customer_key, with(data, 'file', present(a.file) or 'null'))
+  local _, entry = publish(id, name, a.mid, a.customer_key, with(data, 'file', present(a.file) or 'null'))
+  note_place(a.id, record(request_key(a.id)), entry)
 end
 
 -- Records a request; answers 1 if it was new, also when the same call comes again because its reply was lost, 0 if it

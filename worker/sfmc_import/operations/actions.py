@@ -14,11 +14,12 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.schema import PAUSES
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
-from sfmc_import.operations.views import ActionView, PauseView, time_of
-from sfmc_import.request import StartRequest, is_mid, plain_mid
+from sfmc_import.operations.views import ActionView, PauseView, scope_of, time_of
+from sfmc_import.request import StartRequest
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 
 MAX_TEXT = 1024
+__all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of"]
 """The longest reason and name of an operator."""
 
 
@@ -48,7 +49,7 @@ def _why_not_cancelled(state: str) -> str:
 
 
 def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> ActionView:
-    """Let a request that waits for the window start as soon as its definition is free.
+    """Let a request start as soon as its definition is free: without the window, its order (`after`) and its turn.
 
     Raises InvalidError without a reason, NotFoundError, and ConflictError where it does not wait.
     """
@@ -71,7 +72,7 @@ def replay(
     force: bool = False,
     new_id: str | None = None,
 ) -> ActionView:
-    """Submit what a request asked for again, as a new request that names it; the same `new_id` makes one alone.
+    """Submit what a request asked for again, as a new request that names it; the same `new_id` is one request.
 
     Raises NotFoundError; ConflictError where it has not ended, its start is unknown, or it was imported and `force` is
     not given; InvalidError for `force` without a reason.
@@ -81,12 +82,14 @@ def replay(
     old = _ledger(access).load(request_id)
     if old is None:
         raise NotFoundError(f"there is no request {request_id}")
+    done = ActionView(request_id=request_id, state="accepted", operator=operator, new_request_id=new_id or str(uuid7()))
+    if new_id is not None and access.reader.request(new_id) is not None:
+        return done
     _check_replay(access, request_id, force=force)
-    said = reason and reason[:MAX_TEXT]
-    again = _again(old, new_id or str(uuid7()), operator, said, force=force)
+    again = _again(old, str(done.new_request_id), operator, reason and reason[:MAX_TEXT], force=force)
     with Client.from_settings(access.settings) as client:
         client.record(again)
-    return ActionView(request_id=request_id, state="accepted", operator=operator, new_request_id=again.request_id)
+    return done
 
 
 def _again(old: StartRequest, new_id: str, operator: str, reason: str | None, *, force: bool) -> StartRequest:
@@ -123,16 +126,6 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
 
 
 # --- Pauses.
-
-
-def scope_of(mid: str | None, customer_key: str | None) -> str:
-    """Give the name of what is paused: `all`, `mid:MID` or `key:MID:CustomerKey`; raises InvalidError."""
-    if mid is None and customer_key is None:
-        return "all"
-    number = plain_mid(mid or "")
-    if not is_mid(number):
-        raise InvalidError(f"{mid or 'nothing'} is no business unit", "give its MID, or set SFMC_ACCOUNT_ID")
-    return f"mid:{number}" if customer_key is None else f"key:{number}:{customer_key}"
 
 
 def pause(access: ReadAccess, scope: str, operator: str, reason: str, until: datetime | None = None) -> PauseView:

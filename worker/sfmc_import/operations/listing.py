@@ -10,11 +10,13 @@ import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.schema import DEFINITION
+from sfmc_import.ledger.key_kinds import RENAMED
+from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
+from sfmc_import.operations import message_texts as messages
 from sfmc_import.operations.actions import pauses
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.requests import read_views
-from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
+from sfmc_import.operations.views import DoneView, PauseView, RequestView, Time, View, time_of
 from sfmc_import.request import fold_key
 from sfmc_import.states import UNFINISHED
 
@@ -86,15 +88,27 @@ class DefinitionPage(View):
     next: str | None
 
 
+MAX_NEWEST = 5000
+"""How many of the newest events one answer has at most."""
+
+LIST_THEM = "list them with: sfmc-import dead-letters"
+
+
 class DeadLetterView(View):
-    """A message that no worker could handle; `entry_base64` are its bytes, where one is asked for."""
+    """A message that no worker could handle: the task and the body that it names, where they can be read.
+
+    `entry` is the message as text and `entry_base64` its bytes, where one is asked for.
+    """
 
     id: str
     at: Time
     queue: str
     reason: str
     detail: str
+    task: str | None
+    body: str | None
     size: int
+    entry: str | None = None
     entry_base64: str | None = None
 
 
@@ -201,31 +215,35 @@ def definition(access: ReadAccess, mid: str, customer_key: str) -> DefinitionVie
 
 
 def definitions(access: ReadAccess, cursor: str | None = None) -> DefinitionPage:
-    """List the definitions that the ledger knows; a page has about as many as Redis finds in one look."""
-    begin = access.keys.definition("", "").removesuffix(":")
+    """List the definitions that requests were for; a page has about as many as Redis finds in one look."""
     place = int(_read_cursor(cursor, "scan", r"\d{1,19}") or 0)
-    names: list[str] = []
     client: Any = access.client
-    for _ in range(LOOKED_AT // CHUNK):
-        with redis_errors():
-            place, keys = client.scan(place, match=f"{_glob(begin)}*", count=CHUNK)
-        names += [key.decode().removeprefix(begin) for key in keys]
-        if place == 0 or names:
-            break
-    pairs = [(mid, key) for mid, _, key in (name.partition(":") for name in names)]
+    with redis_errors():
+        place, found = client.hscan(access.keys.name_of(DEFINITIONS), place, count=CHUNK)
+    pairs = [(name.decode().partition(":")[0], key.decode()) for name, key in found.items()]
     return DefinitionPage(items=_definitions(access, pairs), next=_cursor("scan", str(place)) if place else None)
 
 
 def _definitions(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[DefinitionView]:
     with redis_errors(), access.client.pipeline(transaction=False) as pipe:
-        for mid, key in pairs:
-            pipe.hgetall(access.keys.definition(mid, key))
-            pipe.zrange(access.keys.follow_ups(mid, key), 0, 99)
+        for mid, home in _homes(access, pairs):
+            pipe.hgetall(access.keys.definition(mid, home))
+            pipe.zrange(access.keys.follow_ups(mid, home), 0, 99)
         answers = pipe.execute()
     paused = {each.scope: each for each in pauses(access)}
     now = access.reader.now()
     rows = zip(pairs, answers[::2], answers[1::2], strict=True)
-    return [_definition(*pair, DEFINITION.read(record), ids, paused, now) for pair, record, ids in rows]
+    known = (row for row in rows if row[1] or row[2])
+    return [_definition(*pair, DEFINITION.read(record), ids, paused, now) for pair, record, ids in known]
+
+
+def _homes(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Give the keys under which the ledger keeps these definitions: the first that each had."""
+    with redis_errors(), access.client.pipeline(transaction=False) as pipe:
+        for mid, key in pairs:
+            pipe.get(access.keys.name_of(RENAMED, mid, fold_key(key)))
+        found = pipe.execute()
+    return [(mid, key if home is None else home.decode()) for (mid, key), home in zip(pairs, found, strict=True)]
 
 
 def _definition(
@@ -246,10 +264,6 @@ def _definition(
     )
 
 
-def _glob(text: str) -> str:
-    return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)
-
-
 # --- Events and dead letters.
 
 
@@ -266,6 +280,21 @@ def events(
         if len(found) >= max(1, min(limit, MAX_LIMIT)) or looked >= LOOKED_AT:
             break
     return EventPage(items=found, next=position)
+
+
+def newest_events(
+    access: ReadAccess, limit: int = 50, *, key: str | None = None, types: Sequence[str] = ()
+) -> EventPage:
+    """Give the newest events that are wanted, oldest first, each with its `stream_id`."""
+
+    def wanted(event: Event) -> bool:
+        own = key is None or fold_key(str(event["subject"])) == fold_key(key)
+        return own and (not types or kind(event) in types)
+
+    with redis_errors():
+        newest = access.stream.newest()
+        found = access.stream.last(min(limit, MAX_NEWEST), wanted, newest)
+        return EventPage(items=[{"stream_id": position, **event} for position, event in found], next=newest)
 
 
 def dead_letters(access: ReadAccess, after: str | None = None, limit: int = 50) -> DeadLetterPage:
@@ -285,12 +314,32 @@ def dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
         try:
             found = letters.read(access.broker, access.broker_keys, letter_id)
         except letters.DeadLetterNotFoundError as error:
-            raise NotFoundError(str(error)) from error
-    return _letter(found).model_copy(update={"entry_base64": base64.b64encode(found.entry).decode()})
+            raise NotFoundError(f"{error}; {LIST_THEM}") from error
+    whole = {"entry": messages.text_of(found.entry), "entry_base64": base64.b64encode(found.entry).decode()}
+    return _letter(found).model_copy(update=whole)
+
+
+def replay_dead_letter(access: ReadAccess, letter_id: str, queue: str | None = None) -> DoneView:
+    """Put a message back at the end of its queue, or of another; raises NotFoundError."""
+    view = dead_letter(access, letter_id)
+    with redis_errors():
+        letters.replay(access.broker, access.broker_keys, letter_id, queue and access.broker_keys.queue(queue))
+    return DoneView(id=letter_id, done="replayed", queue=queue or view.queue)
+
+
+def delete_dead_letter(access: ReadAccess, letter_id: str) -> DoneView:
+    """Delete a message for ever; raises NotFoundError."""
+    view = dead_letter(access, letter_id)
+    with redis_errors():
+        letters.delete(access.broker, access.broker_keys, letter_id)
+    return DoneView(id=letter_id, done="deleted", queue=view.queue)
 
 
 def _letter(letter: letters.DeadLetter) -> DeadLetterView:
+    task, body = messages.task_and_body(letter.entry)
     return DeadLetterView(
+        task=task,
+        body=body,
         id=letter.id,
         at=letter.at,
         queue=letter.queue,

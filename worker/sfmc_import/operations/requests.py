@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sfmc_import.access import ReadAccess
-from sfmc_import.events import Event, just_before
+from sfmc_import.events import Entry, Event, just_before
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.schema import FAILURES, REQUEST
@@ -16,13 +16,14 @@ LOOKED_AT = 20_000
 """How many of the newest events a search by file name reads at most."""
 
 
+UNKNOWN = "the id is wrong, or it ended more than SFMC_REQUEST_TTL ago"
+
+
 def show(access: ReadAccess, request_id: str) -> RequestView:
     """Give one request; raises NotFoundError."""
     found = read_views(access, [request_id])
     if not found:
-        raise NotFoundError(
-            f"there is no request {request_id}", "the id is wrong, or it ended more than SFMC_REQUEST_TTL ago"
-        )
+        raise NotFoundError(f"there is no request {request_id}", UNKNOWN)
     return found[0]
 
 
@@ -69,22 +70,26 @@ def unfinished(access: ReadAccess, limit: int = 20) -> list[RequestView]:
 
 
 def life(access: ReadAccess, request: RequestView) -> Iterator[Event]:
-    """Yield the events of a request that the stream still has, oldest first."""
-    if request.accepted_at is None:
-        return
-    left = _count_of_events(access, request.request_id)
-    for _, event in access.stream.after(just_before(request.accepted_at.timestamp())):
-        if event["data"].get("request_id") == request.request_id:
-            yield event
-            left -= 1
-            if left <= 0:
-                return
+    """Yield the events of a request that the stream still has, oldest first, each with its `stream_id`.
+
+    Of very many the first and the newest.
+    """
+    return ({"stream_id": position, **event} for position, event in entries_of(access, request))
 
 
-def _count_of_events(access: ReadAccess, request_id: str) -> int:
+def entries_of(access: ReadAccess, request: RequestView) -> Iterator[Entry]:
+    """Yield the same with the id of each in the stream."""
+    places = access.reader.places(request.request_id)
     with redis_errors():
-        client: Any = access.client
-        return int(client.hget(access.keys.request(request_id), "n") or 0)
+        yield from access.stream.at(places) if places else _entries_near(access, request)
+
+
+def _entries_near(access: ReadAccess, request: RequestView) -> Iterator[Entry]:
+    """Yield what stands soon after the arrival of a request of which no places are noted."""
+    begin = "0-0" if request.accepted_at is None else just_before(request.accepted_at.timestamp())
+    for entry, _ in zip(access.stream.after(begin), range(LOOKED_AT), strict=False):
+        if entry[1]["data"].get("request_id") == request.request_id:
+            yield entry
 
 
 def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestView]:

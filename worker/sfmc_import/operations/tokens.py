@@ -18,7 +18,7 @@ Role = Literal["viewer", "operator", "source"]
 ROLES: Mapping[Role, str] = {
     "viewer": "reads everything, changes nothing",
     "operator": "reads everything, and cancels, replays, resolves, forces, pauses",
-    "source": "submits requests, and shows a request by its id",
+    "source": "submits requests, and shows those that were submitted with it",
 }
 BEGIN = "sfmc_"
 MAX_TOKENS = 1000

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
+from sfmc_import.operations.errors import InvalidError
+from sfmc_import.request import is_mid, plain_mid
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 from sfmc_import.waiting import Waiting
 
@@ -108,6 +110,69 @@ class ActionView(View):
     new_request_id: str | None = None
 
 
+class LifeView(RequestView):
+    """A request with its whole life: its events, oldest first, each with its `stream_id`.
+
+    `others` are the ids of other requests that a search meant too; empty where one id is asked for.
+    """
+
+    events: list[dict[str, Any]]
+    others: list[str] = []
+
+
+class ResumedView(View):
+    """A pause that has ended."""
+
+    scope: str
+    paused: bool = False
+
+
+class DoneView(View):
+    """A dead letter that was `replayed` or `deleted`, and the queue."""
+
+    id: str
+    done: str
+    queue: str
+
+
+class RuleView(View):
+    """One rule that was asked about a file."""
+
+    rule: str
+    matched: bool
+    why: str = ""
+
+
+class DecisionView(View):
+    """What would follow: start, duplicate, wait, reject, nothing, ignored, set_aside or unknown; `text` says it."""
+
+    what: str
+    text: str
+    reason: str = ""
+    request_id: str | None = None
+    until: str | None = None
+
+
+class ExplainedView(View):
+    """What a file would start, and why; of a record that is no file the decision alone."""
+
+    file: dict[str, Any] | None = None
+    rules: list[RuleView] = []
+    decision: DecisionView
+    request_id: str | None = None
+    definition: dict[str, Any] | None = None
+    target: dict[str, Any] | None = None
+
+
+class ReplaysView(View):
+    """Which requests were, or would be, replayed."""
+
+    dry_run: bool
+    count: int
+    request_ids: list[str]
+    new_request_ids: list[str]
+
+
 NEXT: Mapping[str, tuple[str, ...]] = {
     "accepted": ("cancel", "pause"),
     "deferred": ("cancel", "force", "pause"),
@@ -170,3 +235,13 @@ def waiting_view(waiting: Waiting) -> WaitingView:
         attempts=waiting.attempts,
         last_error=None if error is None else LastError(**{**error, "at": time_of(error["at"])}),
     )
+
+
+def scope_of(mid: str | None, customer_key: str | None) -> str:
+    """Give the name of what is paused: `all`, `mid:MID` or `key:MID:CustomerKey`; raises InvalidError."""
+    if mid is None and customer_key is None:
+        return "all"
+    number = plain_mid(mid or "")
+    if not is_mid(number):
+        raise InvalidError(f"{mid or 'nothing'} is no business unit", "give its MID, or set SFMC_ACCOUNT_ID")
+    return f"mid:{number}" if customer_key is None else f"key:{number}:{customer_key}"

@@ -17,6 +17,8 @@ from sfmc_import.settings.notify_table import NotifyTable
 from sfmc_import.settings.policy_file import SourceTable, TargetTable
 from sfmc_import.settings.schedule_table import ScheduleTable
 from sfmc_import.settings.values import (
+    ApiToken,
+    ApiUrl,
     CaBundle,
     LoginName,
     LoginSecret,
@@ -55,6 +57,11 @@ class Settings(BaseModel):
         "none",
         description="none, wait (replicas confirm) or waitaof (the local disk confirms too; Redis 7.2 or later)",
     )
+
+    api_url: ApiUrl = Field(
+        "", description="the address of `sfmc-import serve`: commands and producers then use its API instead of Redis"
+    )
+    api_token: ApiToken = Field(SecretStr(""), description="a token of `sfmc-import tokens add`, for SFMC_API_URL")
 
     auth_url: Url = Field("", description="https://SUBDOMAIN.auth.marketingcloudapis.com")
     soap_url: Url = Field("", description="https://SUBDOMAIN.soap.marketingcloudapis.com/Service.asmx")
@@ -212,11 +219,14 @@ class Settings(BaseModel):
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be seen, for the redaction of logs."""
         addresses = (self.redis, self.broker)
-        held = [secret.get_secret_value() for secret in (self.client_secret, self.password, self.redis_password)]
+        held = [secret.get_secret_value() for secret in self._plain_secrets()]
         held += [secret.get_secret_value() for secret in self.source_secrets.values()]
         held += [text for one in addresses for text in one.secrets]
         held += [self.proxy.get_secret_value() if "@" in self.proxy.get_secret_value() else "", *self.proxies.secrets()]
         return tuple(dict.fromkeys(text for text in held if text))
+
+    def _plain_secrets(self) -> tuple[SecretStr, ...]:
+        return (self.client_secret, self.password, self.redis_password, self.api_token)
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:
@@ -265,6 +275,7 @@ def cross_problems(settings: Settings) -> Iterator[Finding]:
     yield from _lease(settings)
     yield from _orders(settings)
     yield from _durability(settings)
+    yield from _api(settings)
     yield from _logins(settings)
     yield from _legacy_business_units(settings)
 
@@ -317,6 +328,12 @@ def _durability(settings: Settings) -> Iterator[Finding]:
             {"durability", "wait_replicas"},
             "SFMC_WAIT_REPLICAS: SFMC_DURABILITY=wait needs at least 1; give that, or set SFMC_DURABILITY=none",
         )
+
+
+def _api(settings: Settings) -> Iterator[Finding]:
+    if settings.api_url and not _is_set(settings, "api_token"):
+        advice = "give one of `sfmc-import tokens add`, best as a secret file"
+        yield {"api_url", "api_token"}, f"SFMC_API_TOKEN: missing, but SFMC_API_URL is given; {advice}"
 
 
 def _logins(settings: Settings) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from sfmc_import.request import MAX_KEY_LENGTH, is_mid, plain_mid
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
 # What XML 1.0 cannot carry, not even escaped.
 _UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TOKEN = re.compile(r"[\x21-\x7e]*")
 _HOST = re.compile(r"[^\s/?#@\\]+")
 MAX_SECONDS = 10 * 365 * 86400.0
 """Ten years: beyond that a time means nothing, and Redis and the calendar cannot count it."""
@@ -41,6 +42,20 @@ def check_url(value: str) -> str:
     if parts.username or parts.password:
         raise ValueError("contains a login; give it in SFMC_CLIENT_ID and SFMC_CLIENT_SECRET")
     return value.strip().rstrip("/")
+
+
+def check_api_url(value: str) -> str:
+    """Accept the same for the HTTP API, whose login is a token."""
+    if urlsplit(value.strip()).username:
+        raise ValueError("contains a login; give a token in SFMC_API_TOKEN")
+    return check_url(value)
+
+
+def check_token(value: SecretStr) -> SecretStr:
+    """Accept what a header can carry."""
+    if not _TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("has characters that no token has; copy the whole line of: sfmc-import tokens add")
+    return value
 
 
 def check_zone(value: str) -> str:
@@ -122,6 +137,8 @@ ProxyAddress = Annotated[SecretStr, AfterValidator(check_proxy)]
 Seconds = Annotated[float, BeforeValidator(read_duration), Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Hours = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Url = Annotated[str, AfterValidator(check_url)]
+ApiUrl = Annotated[str, AfterValidator(check_api_url)]
+ApiToken = Annotated[SecretStr, AfterValidator(check_token)]
 RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
 Zone = Annotated[str, AfterValidator(check_zone)]
 Mid = Annotated[str, BeforeValidator(as_text), AfterValidator(check_mid)]

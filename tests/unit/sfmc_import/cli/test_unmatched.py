@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sfmc_import.cli.unmatched import describe_unmatched
+from sfmc_import.cli.unmatched import unmatched_lines
+from sfmc_import.operations.status import unmatched_view
 from sfmc_import.operations.unmatched import unmatched_files
 
 
@@ -35,9 +36,10 @@ def test_events_without_a_file_are_passed_over() -> None:
 
 def test_the_newest_are_shown_and_all_are_counted() -> None:
     found = unmatched_files(event("unrouted", f"{number}.csv") for number in range(3))
-    about, lines = describe_unmatched(found, 2)
+    about = unmatched_view(found, 2)
+    lines = unmatched_lines(about)
 
-    assert (about["count"], [each["name"] for each in about["unmatched"]]) == (3, ["0.csv", "1.csv"])
+    assert (about.count, [each.name for each in about.unmatched]) == (3, ["0.csv", "1.csv"])
     assert lines[0] == "3 files without a definition, among the last 50000 events"
     assert lines[1] == "  2026-03-01 06:00:00 UTC  /in/0.csv  no route"
     assert lines[3] == "  and 1 more: --last 3"
@@ -46,5 +48,5 @@ def test_the_newest_are_shown_and_all_are_counted() -> None:
 def test_definitions_that_a_file_nearly_names_are_shown() -> None:
     found = unmatched_files([event("unrouted", "a", customer_keys=["x", "y"], reason="date_differs")])
 
-    assert (found[0].reason, describe_unmatched(found, 1)[1][1][-6:]) == ("date_differs", "(x, y)")
-    assert describe_unmatched([], 1)[1] == ["0 files without a definition, among the last 50000 events"]
+    assert (found[0].reason, unmatched_lines(unmatched_view(found, 1))[1][-6:]) == ("date_differs", "(x, y)")
+    assert unmatched_lines(unmatched_view([], 1)) == ["0 files without a definition, among the last 50000 events"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfmc_import.cli.inspect import window_text
+from sfmc_import.cli.overview import window_text
 
 
 @pytest.mark.parametrize(
@@ -15,4 +15,4 @@ from sfmc_import.cli.inspect import window_text
     ],
 )
 def test_the_window_names_its_rest_its_request_and_errors_in_a_row(left: float, errors: int, text: str) -> None:
-    assert window_text({"window_left": left, "window_by": "a", "consecutive_errors": errors}) == text
+    assert window_text(left, "a", errors) == text

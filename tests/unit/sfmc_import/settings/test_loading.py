@@ -37,6 +37,31 @@ def test_nothing_has_to_be_set() -> None:
     assert settings.account_id == ""
 
 
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"SFMC_API_URL": "https://api.test"}, "SFMC_API_TOKEN: missing, but SFMC_API_URL is given"),
+        ({"SFMC_API_URL": "https://ann:pw@api.test"}, "contains a login; give a token in SFMC_API_TOKEN"),
+        ({"SFMC_API_URL": "api.test"}, "not an address such as https://host"),
+        ({"SFMC_API_TOKEN": "sfmc_ü"}, "SFMC_API_TOKEN: has characters that no token has"),
+        ({"SFMC_API_TOKEN": "sfmc_a\nb"}, "SFMC_API_TOKEN: has characters that no token has"),
+    ],
+)
+def test_an_api_needs_its_token_and_both_are_what_a_request_can_carry(environ: dict[str, str], problem: str) -> None:
+    [found] = problems(environ)
+
+    assert problem in found
+    assert ":pw@" not in found
+    assert "ü" not in found
+
+
+def test_a_token_of_the_api_is_a_secret() -> None:
+    settings = load({"SFMC_API_URL": "https://api.test", "SFMC_API_TOKEN": "sfmc_abcdefgh"})
+
+    assert "sfmc_abcdefgh" in settings.secrets()
+    assert "sfmc_abcdefgh" not in repr(settings)
+
+
 def test_variables_are_read_by_their_names() -> None:
     settings = load({"SFMC_CONCURRENCY": "8", "SFMC_POOL": "prefork", "SFMC_WAIT_REPLICAS": "1"})
 

@@ -1,0 +1,89 @@
+"""Routes of the API that answer what commands ask: status, search, one definition, unmatched files, runs, explain."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime
+
+from sfmc_import.operations import listing, resuming, runs, status
+from sfmc_import.operations import requests as questions
+from sfmc_import.operations.views import ActionView, ExplainedView, RequestView
+from sfmc_server.callers import Access, Cursor, Id, Limit, Operates, Reads, Shows
+from sfmc_server.explaining import Explainer
+from sfmc_server.given import ExplainGiven, Nothing
+
+router = APIRouter()
+OptionalMid = Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$")]
+Last = Annotated[int, Query(ge=0, le=500)]
+
+
+@router.get("/status", tags=["status"])
+def show_status(_: Reads, access: Access) -> status.StatusView:
+    """Show the whole: numbers, what is paused, the newest failures, what is due next, what folder watchers say."""
+    return status.status(access)
+
+
+@router.get("/running", tags=["status"])
+def show_running(_: Shows, access: Access) -> status.RunningView:
+    """Count the workers and beats that live."""
+    return status.running(access)
+
+
+@router.get("/standing", tags=["definitions"])
+def show_standing(
+    _: Reads,
+    access: Access,
+    customer_key: Annotated[str, Query(min_length=1, max_length=256)],
+    mid: OptionalMid = None,
+    last: Last = 10,
+) -> status.StandingView:
+    """Show one definition with its follow-ups and its newest events."""
+    return status.standing(access, customer_key, access.mid(mid), last)
+
+
+@router.get("/unmatched", tags=["status"])
+def list_unmatched(_: Reads, access: Access, last: Last = 10) -> status.UnmatchedView:
+    """List files that start nothing, because no definition or several definitions match; the newest first."""
+    return status.unmatched(access, last)
+
+
+@router.get("/search", tags=["requests"])
+def search(
+    _: Reads, access: Access, text: Annotated[str, Query(min_length=1, max_length=1024)], mid: OptionalMid = None
+) -> list[RequestView]:
+    """Find requests by request id, Task.ID or file name; the newest first."""
+    return questions.find(access, text, access.mid(mid))
+
+
+@router.post("/requests/{request_id}/follow", tags=["requests"])
+def follow(request_id: Id, _given: Nothing, caller: Operates, access: Access) -> ActionView:
+    """Let the workers follow a run again whose following had timed out."""
+    resuming.follow_again(access, request_id)
+    return ActionView(request_id=request_id, state=questions.show(access, request_id).state, operator=caller.name)
+
+
+@router.get("/runs", tags=["runs"])
+def list_runs(
+    _: Reads, access: Access, since: AwareDatetime | None = None, cursor: Cursor = None, limit: Limit = 50
+) -> runs.RunPage:
+    """List the runs that have ended since a time, oldest first, as far as the stream of events goes back."""
+    return runs.page(access, None if since is None else since.timestamp(), cursor, limit)
+
+
+@router.post("/explain", tags=["requests"], response_model_exclude_unset=True)
+def explain(given: ExplainGiven, request: Request, _: Reads) -> list[ExplainedView]:
+    """Say what a file or an event would start, and why; nothing is done. One answer for each file of the event."""
+    explainer: Explainer = request.app.state.explainer
+    return explainer.explain(given)
+
+
+@router.get("/events/newest", tags=["events"])
+def newest_events(
+    _: Reads,
+    access: Access,
+    limit: Annotated[int, Query(ge=0, le=listing.MAX_NEWEST)] = 50,
+    customer_key: Annotated[str | None, Query(max_length=256)] = None,
+    type: Annotated[list[str] | None, Query(max_length=40)] = None,  # noqa: A002 - the name of the parameter
+) -> listing.EventPage:
+    """Give the newest events, oldest first, found among the newest 50,000; `next` is the position to go on from."""
+    return listing.newest_events(access, limit, key=customer_key, types=type or ())

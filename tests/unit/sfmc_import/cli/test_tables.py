@@ -1,0 +1,46 @@
+"""Lists of requests fit into 60 columns, and say what ended badly before what comes next."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sfmc_import.cli.overview import whole_lines
+from sfmc_import.cli.requests_shown import table_lines
+from sfmc_import.operations.status import StatusView
+from sfmc_import.operations.views import FileView, RequestView, WaitingView
+
+NOW = datetime(2026, 3, 1, 6, tzinfo=UTC)
+
+
+def request(state: str, **more: Any) -> RequestView:
+    fields: dict[str, Any] = dict.fromkeys(("accepted_at", "since", "waiting"))
+    fields |= {"request_id": "0199f3a2-4c1d-7e0b-9a57-6f1f4c7d8e90", "mid": "510001234", "customer_key": "K" * 36}
+    fields |= {"state": state, "is_finished": False, "attempt": 0, "next": [], "file": FileView(name="orders.csv")}
+    return RequestView(**fields | more)
+
+
+def waiting(until: datetime | None) -> WaitingView:
+    fields: dict[str, Any] = dict.fromkeys(("since", "held_by", "last_error"))
+    return WaitingView(reason="single_flight", text="", until=until, attempts=0, **fields)
+
+
+def test_an_entry_fits_into_60_columns_and_says_why_and_until_when() -> None:
+    found = list(
+        table_lines(request("deferred", waiting=waiting(datetime(2026, 3, 4, 7, tzinfo=UTC))), NOW.timestamp())
+    )
+
+    assert found[1] == "    single_flight until 03-04 07:00 UTC (in 3 d 1 h)"
+    assert found[2:] == ["    orders.csv", "    request 0199f3a2-4c1d-7e0b-9a57-6f1f4c7d8e90"]
+    assert max(map(len, found)) <= 60
+    due = request("retrying", waiting=waiting(NOW), file=None)
+    assert list(table_lines(due, NOW.timestamp()))[1] == "    single_flight (due now)"
+
+
+def test_what_ended_badly_stands_before_what_is_due_next() -> None:
+    counts = dict.fromkeys(
+        ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats"), 1
+    )
+    lists: dict[str, Any] = {"paused": [], "failures": [request("gave_up")], "next": [request("deferred")]}
+    lines = list(whole_lines(StatusView(redis="redis://r", now=NOW, watchers=[], **counts, **lists)))
+
+    assert lines.index("ended badly:") < lines.index("due next:")
+    assert "  list them with: sfmc-import dead-letters" in lines

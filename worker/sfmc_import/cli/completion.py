@@ -1,0 +1,31 @@
+"""`sfmc-import completion`: prints what a shell needs to complete commands, options and definitions."""
+
+import click
+from click.shell_completion import get_completion_class
+
+from sfmc_import.cli.output import examples, print_lines
+
+PROGRAM = "sfmc-import"
+VARIABLE = "_SFMC_IMPORT_COMPLETE"
+
+
+@click.command(
+    epilog=examples(
+        "bash:  echo 'eval \"$(sfmc-import completion bash)\"' >>~/.bashrc",
+        "zsh:   echo 'eval \"$(sfmc-import completion zsh)\"' >>~/.zshrc",
+        "fish:  sfmc-import completion fish >~/.config/fish/completions/sfmc-import.fish",
+    )
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the script with which a shell completes commands, options and keys of definitions.
+
+    Keys are those of the policy file and those that requests were for. If Redis or the API does not answer within a
+    second, none are offered, and nothing is said.
+
+    Exit code: 0, or 2 for another shell.
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    print_lines(kind(context.find_root().command, {}, PROGRAM, VARIABLE).source().splitlines())

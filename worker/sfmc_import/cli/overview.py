@@ -1,0 +1,136 @@
+"""`sfmc-import status`: shows the state of the system, of a definition, or the files that start nothing."""
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from sfmc_import.cli.completing import complete_key
+from sfmc_import.cli.folder_lines import watcher_lines
+from sfmc_import.cli.opening import given_mid, open_operations
+from sfmc_import.cli.output import Line, examples, json_option, print_json, print_lines, seconds
+from sfmc_import.cli.requests_shown import pause_line, table_lines
+from sfmc_import.cli.unmatched import unmatched_lines
+from sfmc_import.display import Coloured
+from sfmc_import.events import line
+from sfmc_import.operations.protocol import Operations
+from sfmc_import.operations.status import StandingView, StatusView
+from sfmc_import.operations.views import RequestView, View
+
+COUNTS = ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats")
+
+
+@click.command(
+    epilog=examples("sfmc-import status", "sfmc-import status Daily_Orders", "sfmc-import status --unmatched")
+)
+@click.argument("customer_key", metavar="[KEY]", required=False, shell_complete=complete_key)
+@click.option("--unmatched", is_flag=True, help="Show files that start nothing: no or several definitions match.")
+@click.option("--mid", metavar="MID", help="MID of the business unit.  [default: SFMC_ACCOUNT_ID]")
+@click.option(
+    "-n",
+    "--last",
+    type=click.IntRange(min=0, max=500),
+    default=10,
+    show_default=True,
+    help="How many events of the definition, or unmatched files, to show.",
+)
+@json_option
+def status(customer_key: str | None, *, unmatched: bool, mid: str | None, last: int, as_json: bool) -> None:
+    """Show the state of the system, or of one definition (KEY); of one request: `sfmc-import show`.
+
+    For the system: numbers, what is paused, the newest requests that ended badly, those that are due next with why
+    they wait and until when, and what the folder watchers say: which files wait, why and since when, and which folders
+    cannot be read now.
+
+    For a definition: the request that holds it, how long its window is closed (no start until then), the
+    follow-ups that wait, and the last events.
+
+    --unmatched lists files that watchers and sources saw and that start nothing: each file once, as long as its event
+    is among the newest 50,000. One that became a request later is left out.
+
+    Exit code: 0, or 1 if the definition is not known or Redis does not answer.
+    """
+    with open_operations() as operations:
+        found, lines = _answer(operations, customer_key, mid, last, unmatched=unmatched)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_lines(lines)
+
+
+def _answer(
+    operations: Operations, key: str | None, mid: str | None, last: int, *, unmatched: bool
+) -> tuple[View, Sequence[Line]]:
+    if unmatched:
+        files = operations.unmatched(last)
+        return files, unmatched_lines(files)
+    if key is not None:
+        standing = operations.standing(key, given_mid(mid), last)
+        return standing, [*standing_lines(standing)]
+    whole = operations.status()
+    return whole, [*whole_lines(whole)]
+
+
+# --- one definition
+
+
+def standing_lines(standing: StandingView) -> Iterator[Line]:
+    """Give what a person reads about a definition."""
+    yield f"{standing.customer_key} of business unit {standing.mid}"
+    yield f"  held_by  {_holder(standing)}"
+    yield f"  window   {window_text(standing.window_left, standing.window_by, standing.consecutive_errors)}"
+    yield from _waiting_lines(standing.waiting)
+    yield from ([Coloured("  "), *line(event)] for event in reversed(standing.recent))
+
+
+def _holder(standing: StandingView) -> str:
+    if standing.holder is None:
+        return "-"
+    task = f", Task.ID {standing.holder_task_id}" if standing.holder_task_id else ""
+    lease = f", lease for {seconds(standing.lease_left)}" if standing.lease_left else ""
+    return f"request {standing.holder}: {standing.holder_state or 'no longer recorded'}{task}{lease}"
+
+
+def window_text(left: float, by: str | None, errors: int) -> str:
+    """Say how long the window is closed, by which request, and how many imports in a row ended in Error."""
+    after = f", after {errors} {'import' if errors == 1 else 'imports in a row'} that ended in Error" if errors else ""
+    return f"closed for {seconds(left)}, by request {by}{after}" if left else f"open{after}"
+
+
+def _waiting_lines(waiting: Sequence[RequestView]) -> Iterator[str]:
+    yield f"  waiting  {len(waiting)}"
+    for each in waiting:
+        yield f"    {'without a file' if each.file is None else each.file.name}, request {each.request_id}"
+
+
+# --- the whole
+
+
+def whole_lines(whole: StatusView) -> Iterator[Line]:
+    """Give what a person reads about the system: what ended badly first, then what comes next."""
+    now = whole.now.timestamp()
+    yield whole.redis
+    yield from (f"  {name.replace('_', ' '):<14}{getattr(whole, name)}" for name in COUNTS)
+    if whole.dead_letters:
+        yield "  list them with: sfmc-import dead-letters"
+    yield from (f"  {missing}" for missing in missing_processes(whole))
+    yield from (f"  {pause_line(each, now)}" for each in whole.paused)
+    yield from _listed("ended badly", whole.failures, now)
+    yield from _listed("due next", whole.next, now)
+    yield from watcher_lines(whole.watchers)
+
+
+def missing_processes(whole: StatusView) -> Iterator[str]:
+    """Say which process must be started for what waits."""
+    if not (whole.queued or whole.unfinished):
+        return
+    if not whole.workers:
+        yield "no worker runs, and nothing is taken: start sfmc-import worker"
+    if not whole.beats:
+        yield "no beat runs, and what is due later is not woken: start sfmc-import beat"
+
+
+def _listed(title: str, found: Sequence[RequestView], now: float) -> Iterator[str]:
+    if found:
+        yield f"{title}:"
+    for each in found:
+        yield from table_lines(each, now)

@@ -1,0 +1,83 @@
+"""Replays many requests, each once however often the same call comes."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import orjson
+
+from sfmc_import.access import ReadAccess
+from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.schema import REPLAYS
+from sfmc_import.operations import actions, listing
+from sfmc_import.operations.errors import InvalidError, OperationError
+from sfmc_import.operations.views import ReplaysView
+
+NAMES = "urn:sfmc-import:replay:"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who replays, with which Idempotency-Key, and why."""
+
+    operator: str
+    key: str
+    reason: str
+
+
+class KeyReusedError(InvalidError):
+    """The Idempotency-Key was used for something else."""
+
+    kind = "idempotency_key_reused"
+
+
+def id_of(operator: str, key: str, request_id: str) -> str:
+    """Give the id of the request that replays another one under an Idempotency-Key."""
+    return str(uuid5(NAMESPACE_URL, f"{NAMES}\n{operator}\n{key}\n{request_id}"))
+
+
+def counted(access: ReadAccess, wanted: listing.Filter, limit: int) -> ReplaysView:
+    """Say which requests would be replayed."""
+    ids = _ids(access, wanted, limit)
+    return ReplaysView(dry_run=True, count=len(ids), request_ids=ids, new_request_ids=[])
+
+
+def replay_many(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -> ReplaysView:
+    """Replay the newest requests of a filter, one that has gone on meanwhile is left out.
+
+    The same call again replays those that it did not come to, and gives the same answer. Raises KeyReusedError.
+    """
+    ids = _noted(access, wanted, limit, call)
+    new = [again for each in ids if (again := _replayed(access, each, call))]
+    return ReplaysView(dry_run=False, count=len(new), request_ids=ids, new_request_ids=new)
+
+
+def _noted(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -> list[str]:
+    """Give the requests of the first call with this key."""
+    client: Any = access.client
+    digest = hashlib.sha256(f"{call.operator}\n{call.key}".encode()).hexdigest()[:32]
+    name, asked = access.keys.name_of(REPLAYS, digest), repr((wanted, limit, call.reason))
+    with redis_errors():
+        found = client.get(name)
+    if found is None:
+        note = orjson.dumps({"asked": asked, "ids": _ids(access, wanted, limit)})
+        with redis_errors():
+            client.set(name, note, nx=True, ex=round(access.settings.request_ttl))
+            found = client.get(name) or note
+    noted = orjson.loads(found)
+    if noted["asked"] != asked:
+        raise KeyReusedError("the Idempotency-Key was used with another body", "give each call a key of its own")
+    return list(noted["ids"])
+
+
+def _ids(access: ReadAccess, wanted: listing.Filter, limit: int) -> list[str]:
+    return [each.request_id for each in listing.requests(access, wanted, limit=limit).items]
+
+
+def _replayed(access: ReadAccess, request_id: str, call: Call) -> str | None:
+    new_id = id_of(call.operator, call.key, request_id)
+    try:
+        return actions.replay(access, request_id, call.operator, call.reason, new_id=new_id).new_request_id
+    except OperationError:
+        return None

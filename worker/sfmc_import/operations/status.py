@@ -1,0 +1,160 @@
+"""The state of the system, of one definition, of the processes: what `sfmc-import status` shows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sfmc_import import request
+from sfmc_import.access import ReadAccess
+from sfmc_import.access import redis_errors as errors_at
+from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.operations import actions, requests
+from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.suggesting import suggestion
+from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
+from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
+from sfmc_transport import dead_letters, queues
+
+SHOWN = 20
+WHAT_THERE_IS = "list what is unfinished with: sfmc-import status"
+
+
+class RunningView(View):
+    """The workers and beats that live; `missing` and `late` say in sentences what is wrong with them."""
+
+    workers: int
+    beats: int
+    missing: list[str]
+    late: list[str]
+
+
+class StatusView(View):
+    """The whole: numbers, what is paused, the newest failures, what is due next, what folder watchers say."""
+
+    redis: str
+    now: Time
+    unfinished: int
+    overdue: int
+    events: int
+    queued: int
+    in_flight: int
+    dead_letters: int
+    workers: int
+    beats: int
+    paused: list[PauseView]
+    failures: list[RequestView]
+    next: list[RequestView]
+    watchers: list[dict[str, Any]]
+
+
+class StandingView(View):
+    """One definition: the request that holds it, its window in seconds, its follow-ups, its newest events."""
+
+    mid: str
+    customer_key: str
+    known: bool
+    holder: str | None
+    holder_state: str | None
+    holder_task_id: str | None
+    fence: int
+    lease_left: float
+    window_left: float
+    window_by: str | None
+    window_age: float | None
+    consecutive_errors: int
+    waiting: list[RequestView]
+    recent: list[dict[str, Any]]
+
+
+class UnmatchedFileView(View):
+    """A file that starts nothing: since when, and why."""
+
+    name: str
+    location: str
+    fingerprint: str
+    since: str
+    reason: str
+    text: str
+    customer_keys: list[str]
+    mid: str
+
+
+class UnmatchedView(View):
+    """How many files start nothing, and the newest of them."""
+
+    count: int
+    unmatched: list[UnmatchedFileView]
+
+
+def running(access: ReadAccess) -> RunningView:
+    """Count the workers and beats that live."""
+    found = access.reader.running()
+    return RunningView(workers=found.workers, beats=found.beats, missing=list(found.missing), late=list(found.late))
+
+
+def status(access: ReadAccess) -> StatusView:
+    """Give the state of the system."""
+    now, processes = time_of(access.reader.now()), access.reader.running()
+    assert now is not None
+    return StatusView(
+        redis=access.settings.redis.shown,
+        now=now,
+        **access.reader.overview(),
+        **_queue(access),
+        workers=processes.workers,
+        beats=processes.beats,
+        paused=actions.pauses(access),
+        failures=requests.failures(access, SHOWN),
+        next=requests.unfinished(access, SHOWN),
+        watchers=access.reader.watchers(),
+    )
+
+
+def _queue(access: ReadAccess) -> dict[str, int]:
+    broker: Any = access.broker
+    keys = access.broker_keys
+    with errors_at(access.settings.broker, access.broker_variable):
+        return {
+            "queued": queues.length(broker, keys.queue(request.QUEUE)),
+            "in_flight": broker.hlen(keys.unacked_key),
+            "dead_letters": dead_letters.count(broker, keys),
+        }
+
+
+def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) -> StandingView:
+    """Give the state of one definition; raises NotFoundError for one that nothing knows, and InvalidError."""
+    if not mid:
+        raise InvalidError("no business unit", "set SFMC_ACCOUNT_ID or give its MID")
+    key = access.reader.spelled(mid, customer_key)
+    record = dict(access.reader.definition(mid, key))
+    _check_known(access, mid, key, record)
+    holder = access.reader.request(record["holder"]) if record["holder"] else None
+    return StandingView(
+        **{**record, "waiting": requests.read_views(access, record["waiting"])},
+        recent=[dict(event) for event in access.reader.recent(mid, key, last)],
+        holder_state=None if holder is None else holder["state"],
+        holder_task_id=None if holder is None else holder.get("task_id"),
+    )
+
+
+def _check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, Any]) -> None:
+    """Raise NotFoundError if neither ledger, events nor policy file have this definition: it is mistyped, or new."""
+    named = {each for unit, each in access.settings.policies.definitions if (unit or access.settings.account_id) == mid}
+    seen = access.reader.keys_in_events(mid)
+    if record["known"] or key in named | seen:
+        return
+    advice = suggestion(key, named | seen) or WHAT_THERE_IS
+    raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}; {advice}")
+
+
+def unmatched(access: ReadAccess, last: int = 10) -> UnmatchedView:
+    """Give the files that start nothing, the newest first."""
+    with redis_errors():
+        found = unmatched_files(access.stream.backwards(LOOKED_AT))
+    return unmatched_view(found, last)
+
+
+def unmatched_view(found: Sequence[UnmatchedFile], last: int) -> UnmatchedView:
+    """Count the files, and show the first `last` of them."""
+    views = [UnmatchedFileView(**{**asdict(each), "customer_keys": list(each.customer_keys)}) for each in found[:last]]
+    return UnmatchedView(count=len(found), unmatched=views)
