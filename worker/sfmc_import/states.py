@@ -83,7 +83,9 @@ TRANSITIONS: tuple[Transition, ...] = (
         ("start_unknown",), NOT_STARTED, "an operator says that nothing was started; window and file are free"
     ),
     *_transitions(
-        ("accepted", "deferred"), "started", "a failover of Redis lost the steps between; the Task.ID is true"
+        ("accepted", "deferred", "duplicate"),
+        "started",
+        "a failover of Redis lost the steps between; the Task.ID is true",
     ),
     *_transitions(("reconciling",), "start_unknown", "it cannot be proved whether the start was applied"),
     *_transitions(

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import pytest
 
+from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.schema import LOSS
 from sfmc_import.states import Decision, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, MID, Scenario, request
@@ -131,8 +132,9 @@ def test_a_loss_names_the_time_of_the_last_event_that_survived(scenario: Scenari
     assert take_go(scenario, "first").loss_since == time.timestamp()
 
 
-@pytest.mark.parametrize(("uptime", "ago"), [(30, 30), (3600, 3600), (3601, 0), (None, 0)])
-def test_what_was_written_since_the_server_began_did_not_survive(scenario: Scenario, uptime: int | None, ago: int):
+@pytest.mark.parametrize("began", [(30, 30), (3600, 3600), (3601, 0), (None, 0)])
+def test_what_was_written_since_the_server_began_did_not_survive(scenario: Scenario, began: tuple[int | None, int]):
+    uptime, ago = began
     client, watch = scenario.world.client, scenario.ledger.server
     watch.note("one", None, client.execute_command)
     scenario.arrives("first")
@@ -181,3 +183,17 @@ def test_a_loss_of_one_business_unit_says_nothing_of_another(scenario: Scenario)
 
     go = take_go(scenario, "b")
     assert (go.newest, go.loss_age) == (None, 0.0)
+
+
+def test_a_reply_to_a_start_that_redis_forgot_counts_though_its_request_is_a_duplicate_now(scenario: Scenario):
+    forgotten = scenario.forgotten_lease(request("a"))
+    scenario.arrives("b")
+    lease = scenario.go("b")
+    scenario.accept(request("a"))
+    assert scenario.claim("a").state == "duplicate"
+    assert scenario.commit(forgotten, "77", 6.0)
+
+    assert (scenario.names("a")[-1], scenario.last("a")["task_id"]) == ("started", "77")
+    refused = scenario.ledger.record_intent(lease, (), window=6.0)
+    assert isinstance(refused, NotApplied)
+    assert refused.code == "window"

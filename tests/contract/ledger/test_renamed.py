@@ -208,6 +208,10 @@ def test_a_pause_of_the_key_that_is_found_right_before_the_start_stops_the_inten
     paused = scenario.ledger.record_intent(replace(decision.lease, customer_key=NEW), (), window=6)
 
     assert paused == NotApplied("paused", "why", account_wide=True)
+    scenario.ledger.retry(decision.lease, paused, 1)
+    scenario.world.advance(1)
+    assert isinstance(scenario.claim("a"), NotYet)
+    assert scenario.world.record("a")["wait"] == "paused"
 
 
 @pytest.mark.parametrize("key", [OLD, NEW])
@@ -276,15 +280,11 @@ def test_a_request_for_another_definition_lets_go_of_all_that_was_noted_and_is_r
     assert (also.state, also.held_by) == ("deferred", "b")
 
 
-@pytest.mark.parametrize(
-    ("named", "resolved", "asked"),
-    [({}, OLD, "DAILY"), ({"object_id": "object-1"}, OLD, "object-1")],
-)
-def test_a_request_that_is_resolved_again_has_the_name_that_was_asked_for(
-    scenario: Scenario, named: dict, resolved: str, asked: str
-):
+@pytest.mark.parametrize("asked", ["DAILY", "object-1"])
+def test_a_request_that_is_resolved_again_has_the_name_that_was_asked_for(scenario: Scenario, asked: str):
+    named = {"object_id": asked} if asked == "object-1" else {}
     sent = scenario.accept(request("a", file(), key=asked, **named))
-    decision = scenario.ledger.claim(sent, "owner-a", scenario.policy, read(resolved), 60)
+    decision = scenario.ledger.claim(sent, "owner-a", scenario.policy, read(OLD), 60)
     assert isinstance(decision, StartNow)
     scenario.ledger.retry(decision.lease, SWAPPED, 5, let_go=True, anew=True)
 
@@ -389,3 +389,21 @@ def test_a_request_that_is_decided_anew_while_it_holds_a_definition_gives_it_bac
     assert scenario.ledger.read_again("a", read(OLD, "object-2"), 0)
 
     assert isinstance(scenario.claim("b"), StartNow)
+
+
+@pytest.mark.parametrize("asked", [NEW, "DAILY 2027"])
+def test_a_reply_counts_for_its_definition_though_its_request_was_recorded_again(scenario: Scenario, asked: str):
+    starts(scenario, "first", OLD)
+    scenario.ends("first")
+    scenario.world.advance(7 * HOUR)
+    sent = scenario.accept(request("a", file("a.csv"), key=asked))
+    decision = scenario.ledger.claim(sent, "owner-a", scenario.policy, read(NEW))
+    assert isinstance(decision, StartNow)
+    scenario.ledger.record_intent(decision.lease, (), window=6)
+    scenario.world.client.delete(scenario.ledger.keys.request("a"))
+    scenario.ledger.accept(sent)
+    scenario.commit(decision.lease, "2", 6)
+
+    assert scenario.last("a")["customer_key"] == NEW
+    scenario.ends("a")
+    assert comes(scenario, "b", OLD) == NotYet(state="deferred", held_by="a", opens_in=6 * HOUR)
