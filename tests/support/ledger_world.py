@@ -46,13 +46,14 @@ class World:
     def __init__(self, client: Any, settings: LedgerSettings, read: Callable[[str], str] = read_part) -> None:
         self.client = client
         self.settings = settings
-        self.ledger = RedisLedger(client, settings, scripts(settings, read))
-        self.keys = self.ledger.keys
+        self._read = read
         self.restart()
 
     def restart(self) -> None:
-        """Forget everything."""
+        """Forget everything, also which server the ledger has seen."""
         self.client.flushdb()
+        self.ledger = RedisLedger(self.client, self.settings, scripts(self.settings, self._read))
+        self.keys = self.ledger.keys
         self._now = START_MS
         self.advance(0)
 

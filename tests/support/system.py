@@ -42,7 +42,7 @@ class DefinitionsAsked:
 
     def get(self, mid: str, customer_key: str, *, object_id: str | None = None, max_age: float = inf) -> Any:
         at, kept = self._read.get((mid, customer_key), (0.0, None))
-        if max_age < inf and kept is not None and self._clock() - at <= max_age:
+        if object_id is None and max_age < inf and kept is not None and self._clock() - at <= max_age:
             return kept
         answer = (
             self._marketing_cloud.definition(mid, customer_key)

@@ -3,14 +3,19 @@
 Marketing Cloud may find one definition by several spellings of its CustomerKey, and by its ObjectID.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sfmc_import.faults import ABSENT, Rejected
+from sfmc_import.faults import ABSENT, NotApplied, Rejected
+from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, Refusal
 from sfmc_import.request import StartRequest, fold_key
 from sfmc_import.retrying import REFUSAL_SECONDS
 from sfmc_import.runs import Definition
 from sfmc_import.states import Decision, StartNow
+
+OTHER = "other_definition"
+"""The code of a start whose CustomerKey is that of another definition by now."""
+KEY_CHANGED = "key_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +79,58 @@ def _named_twice(request: StartRequest, found: Definition) -> str:
     return f"ObjectID {request.object_id} is {found.customer_key}, and not {request.customer_key}; give one of them"
 
 
-def renamed(found: Definition | Refusal, decision: StartNow, deps: Deps) -> Definition | None:
-    """Find the definition of a request by its ObjectID, when its CustomerKey was changed while the request waited."""
-    object_id = decision.first and decision.first.object_id
-    if not object_id or not isinstance(found, Rejected) or found.code != ABSENT:
-        return None
-    lease, age = decision.lease, deps.timing.check_age
-    again = deps.definitions.get(lease.mid, lease.customer_key, object_id=object_id, max_age=age)
-    return again if isinstance(again, Definition) else None
+def now_of(
+    found: Definition | Refusal, decision: StartNow, asked: float, policy: Policy, deps: Deps
+) -> Definition | Refusal:
+    """Give the definition of a request as it is now; `found` is what its CustomerKey says, which changes hands.
+
+    A definition that was read for the request is found by its ObjectID then. Without it, and where it was read before
+    the request came, the request is for the other one: a refusal says that its window must be asked first.
+    """
+    if not is_other(found, decision):
+        return found
+    if not decision.read_before:
+        again = by_object(decision, asked, deps)
+        is_compared = decision.file_name is not None and policy.when_mismatch != "start"
+        if not isinstance(again, Rejected):
+            return again
+        if isinstance(found, Definition) and is_compared:
+            return found
+    return other_definition(decision) if isinstance(found, Definition) else found
+
+
+def is_other(found: Definition | Refusal, decision: StartNow) -> bool:
+    """Tell whether this is not the definition whose window was asked, or there is none of its CustomerKey any more."""
+    if decision.object_id is None or isinstance(found, NotApplied):
+        return False
+    if isinstance(found, Rejected):
+        return found.code == ABSENT
+    return found.object_id is not None and found.object_id != decision.object_id
+
+
+def by_object(decision: StartNow, asked: float, deps: Deps) -> Definition | Refusal:
+    """Read the definition of a request by its ObjectID, later than `asked`."""
+    lease, max_age = decision.lease, max(0.0, deps.clock.boottime() - asked)
+    return deps.definitions.get(lease.mid, lease.customer_key, object_id=decision.object_id, max_age=max_age)
+
+
+def as_it_is_now(definition: Definition, decision: StartNow) -> StartNow:
+    """Give the decision with the CustomerKey that its definition has now, and with what is to be started."""
+    lease, object_id = decision.lease, definition.object_id or decision.object_id
+    other_keys = (*decision.other_keys, lease.customer_key)
+    if lease.customer_key != definition.customer_key:
+        home = lease.home or lease.customer_key
+        lease = replace(lease, customer_key=definition.customer_key, home=home)
+    return replace(decision, lease=lease, object_id=object_id, other_keys=other_keys)
+
+
+def other_definition(decision: StartNow) -> Refusal:
+    """Refuse a start whose CustomerKey is that of another definition than the one whose window was asked."""
+    text = f"{decision.lease.customer_key} is the CustomerKey of another definition than the one that was read before"
+    # The run of an earlier attempt is looked for first, and it was one of the definition that was read.
+    return Rejected(OTHER, text) if decision.earlier else NotApplied(OTHER, text)
+
+
+def key_changed(decision: StartNow) -> NotApplied:
+    """Refuse a start whose CustomerKey changed hands within this attempt; the next one finds its definition."""
+    return NotApplied(KEY_CHANGED, f"{decision.lease.customer_key} is the CustomerKey of another definition since")

@@ -22,8 +22,10 @@ def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) ->
     """
     if decision.loss_age is None:
         return None
-    if decision.loss_age < deps.timing.results_delay:
-        left = deps.timing.results_delay - decision.loss_age
+    # The intent of a Perform that is still on its way may be lost too.
+    quiet = deps.timing.call + deps.timing.results_delay
+    if decision.loss_age < quiet:
+        left = quiet - decision.loss_age
         return NotApplied("writes_lost", _WAITING, account_wide=True, retry_after=left)
     unknown = _unknown_runs(decision, runs, deps)
     if not isinstance(unknown, Collection):

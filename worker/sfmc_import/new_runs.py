@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sfmc_import.faults import NotApplied, Rejected
-from sfmc_import.ports import Deps
+from sfmc_import.ports import Deps, Refusal
+from sfmc_import.request import fold_key
 from sfmc_import.run_dates import is_older, seems_older
 from sfmc_import.runs import ManyMatches, NoMatch, OneMatch, Run, is_newer, match_runs
-from sfmc_import.states import Intent, Reconcile
+from sfmc_import.states import Intent, Reconcile, StartNow
 
 DATED_RUNS = 200
 """So many of the newest runs are asked for their dates; what is left of more stays doubtful."""
@@ -25,6 +26,26 @@ class NewRuns:
         if is_last and self.doubtful and not self.ours:
             return ManyMatches(tuple(sorted(self.doubtful)))
         return match_runs(self.ours, is_last=is_last)
+
+
+def runs_of(decision: StartNow, deps: Deps) -> Sequence[Run] | Refusal:
+    """List the runs of a definition; those of a start in doubt under each CustomerKey that it had as well.
+
+    Whether Marketing Cloud shows an older run under the key that the definition has now is not documented.
+    """
+    lease = decision.lease
+    others = decision.other_keys if decision.earlier or decision.loss_age is not None else ()
+    found: dict[str, Run] = {}
+    for key in {fold_key(key): key for key in (*others, lease.customer_key)}.values():
+        answer = deps.marketing_cloud.runs_of(lease.mid, key)
+        if isinstance(answer, NotApplied):
+            return answer
+        if isinstance(answer, Rejected):
+            if key == lease.customer_key:
+                return answer
+            continue
+        found |= {run.task_id: run for run in answer}
+    return tuple(found.values())
 
 
 def find(runs: Sequence[Run], intent: Intent | Reconcile, mid: str, deps: Deps) -> NewRuns | NotApplied:

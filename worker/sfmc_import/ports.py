@@ -106,7 +106,8 @@ class Ledger(Protocol):
     def read_again(self, request_id: str, definition: Definition, read_ago: float) -> bool:
         """Note a definition that was asked for after the request, in place of one that was asked for before it.
 
-        False where this one was asked for before it too, or nothing is to be noted (any more).
+        False where this one was asked for before it too, or nothing is to be noted (any more). A request that waits,
+        and whose CustomerKey is that of another definition by now, is decided anew.
         """
         ...
 
@@ -170,10 +171,13 @@ class Ledger(Protocol):
         """Commit an accepted start and its window in hours; a late one is accepted if nothing else was started."""
         ...
 
-    def retry(self, lease: Lease, fault: Fault, delay: float, *, let_go: bool = False) -> str | None:
+    def retry(
+        self, lease: Lease, fault: Fault, delay: float, *, let_go: bool = False, anew: bool = False
+    ) -> str | None:
         """Nothing was applied, or nothing was found and policy allows to repeat: due again after `delay` seconds.
 
-        With `let_go` other requests may have the definition until then, and the window is asked again.
+        With `let_go` other requests may have the definition until then, and the window is asked again. With `anew` too
+        the request is resolved again: its CustomerKey is that of another definition by now.
         What hit the whole account moves the retry deadline by the time that it took.
         Gives the state after it: `retrying`, or `gave_up` when the retry deadline would be over by then
         (`start_unknown` or `reconciling` as in `reject`); None when the fencing token is stale.

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 OURS = "imports"
+_OF_US = re.compile(r"imports([.:].*|[^A-Za-z0-9]*[0-9]?)|(celery\.|_kombu\.|sfmc-import:).*")
+"""Names that our worker reads (a queue with a separator and a priority too), or that hold what is ours or the broker's:
+an answer there would be lost."""
+
 MAX_TASK, MAX_QUEUE = 255, 128
 _TASK = re.compile(rf"[A-Za-z0-9_.:/@+-]{{1,{MAX_TASK}}}")
 _QUEUE = re.compile(rf"[A-Za-z0-9_.:/@+-]{{1,{MAX_QUEUE}}}")
@@ -26,6 +30,6 @@ def _problems_of(name: str, value: object, pattern: re.Pattern[str], most: int) 
         return [f"{name} is missing: give reply_to and reply_queue, {what}"]
     if not isinstance(value, str) or not pattern.fullmatch(value):
         return [f"{name} must be {what}: 1 to {most} letters, digits or . _ : / @ + -"]
-    if value == OURS or value.startswith((f"{OURS}.", "celery.")):
+    if _OF_US.fullmatch(value):
         return [f"{name} must not be one of ours or of Celery: {value}"]
     return []

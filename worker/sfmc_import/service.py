@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, assert_never
 
-from sfmc_import import losses, new_runs, retrying
+from sfmc_import import identity, losses, new_runs, retrying
 from sfmc_import.checking import Holds, Mismatch, NearMidnight, TooOld, Verdict, check
-from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected
-from sfmc_import.identity import Identified, NotIdentified, identify, renamed
+from sfmc_import.faults import ABSENT, UNPROVED, Ambiguous, Fault, NotApplied, Rejected
+from sfmc_import.identity import Identified, NotIdentified, identify
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Refusal
 from sfmc_import.request import StartRequest
@@ -125,13 +125,18 @@ def _explain(decision: Decision) -> Outcome:
 
 
 def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> Outcome:
-    definition = _definition_now(decision.lease, asked, deps)
-    if (found := renamed(definition, decision, deps)) is not None:
-        definition, decision = found, replace(decision, lease=replace(decision.lease, customer_key=found.customer_key))
-        policy = deps.policies(decision.lease.mid, found.customer_key)
-    lease = decision.lease
+    found = _definition_now(decision.lease, asked, deps)
+    definition = identity.now_of(found, decision, asked, policy, deps)
     if not isinstance(definition, Definition):
         return _record_refusal(decision, definition, policy, deps)
+    return _start_as(definition, decision, asked, deps)
+
+
+def _start_as(definition: Definition, decision: StartNow, asked: float, deps: Deps, *, again: bool = False) -> Outcome:
+    """Start a request under the CustomerKey that its definition has now; `again` if Perform did not know the last."""
+    decision = identity.as_it_is_now(definition, decision)
+    lease = decision.lease
+    policy = deps.policies(lease.mid, lease.customer_key)
     may_start = partial(_may_start, decision, asked, policy, deps)
     holds = may_start()
     if not isinstance(holds, Holds):
@@ -139,6 +144,11 @@ def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps)
     answer = _send_if_safe(decision, policy.window(definition), may_start, deps)
     if answer is None:
         return LEASE_LOST
+    if isinstance(answer, Rejected) and answer.code == ABSENT and not again:
+        found = _key_now(decision, answer, deps)
+        if isinstance(found, Definition):
+            return _start_as(found, decision, asked, deps, again=True)
+        answer = found
     if not isinstance(answer, Accepted):
         return _record_fault(decision, _unconfirmed(answer, asked) or answer, policy, deps)
     outcome = _record_start(lease, answer, definition, policy, deps)
@@ -146,9 +156,18 @@ def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps)
     return replace(outcome, facts={**outcome.facts, **{name: text for name, text in hints.items() if text}})
 
 
+def _key_now(decision: StartNow, refusal: Rejected, deps: Deps) -> Definition | Refusal:
+    """Find the definition of a request whose CustomerKey was changed after it was read a moment ago."""
+    if decision.object_id is None or decision.read_before:
+        return refusal
+    found = identity.by_object(decision, deps.clock.boottime(), deps)
+    is_same = isinstance(found, Definition) and found.customer_key == decision.lease.customer_key
+    return refusal if is_same or isinstance(found, Rejected) else found
+
+
 # --- Check: what was true at arrival must be true at use.
 
-_LETS_GO = frozenset({"pattern_mismatch", "near_midnight", "window"})
+_LETS_GO = frozenset({"pattern_mismatch", "near_midnight", "window", identity.OTHER, identity.KEY_CHANGED})
 """Reasons to wait that are the request's own: others may have the definition meanwhile."""
 
 
@@ -183,6 +202,8 @@ def _may_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> 
     The definition is asked for anew before each attempt: between two of them a worker may have stood still for hours.
     """
     definition = _definition_now(decision.lease, asked, deps)
+    if isinstance(definition, Definition) and identity.is_other(definition, decision):
+        return identity.key_changed(decision)
     verdict = _verdict(definition, decision, asked, deps)
     if isinstance(verdict, (Mismatch, TooOld)) and policy.when_mismatch != "start":
         verdict = _verdict(_since(definition, decision.lease, asked, deps), decision, asked, deps)
@@ -228,7 +249,7 @@ def _record_refusal(decision: StartNow, fault: Refusal, policy: Policy, deps: De
 def _look_for_earlier_run(decision: StartNow, deps: Deps) -> Accepted | Fault | None:
     if decision.earlier is None:
         return None
-    runs = deps.marketing_cloud.runs_of(decision.lease.mid, decision.lease.customer_key)
+    runs = new_runs.runs_of(decision, deps)
     return (
         runs
         if isinstance(runs, NotApplied)
@@ -265,7 +286,7 @@ def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: 
         return holds
     if not deps.baseline and decision.newest is not None and decision.loss_age is None and decision.earlier is None:
         return _perform(lease, (), window, may_start, deps, above=True)
-    runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
+    runs = new_runs.runs_of(decision, deps)
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
     known = [run.task_id for run in runs]
@@ -366,7 +387,8 @@ def _after(
 
 def _schedule_retry(event: str, lease: Lease, fault: Fault, pause: float, deps: Deps) -> Outcome:
     """Make the request due again, or end it: the ledger holds the retry deadline and answers which."""
-    state = deps.retry_ledger(lambda: deps.ledger.retry(lease, fault, pause, let_go=fault.code in _LETS_GO))
+    ways = {"let_go": fault.code in _LETS_GO, "anew": fault.code == identity.OTHER}
+    state = deps.retry_ledger(lambda: deps.ledger.retry(lease, fault, pause, **ways))
     if state is None:
         return LEASE_LOST
     if state == "retrying":

@@ -61,6 +61,9 @@ TRANSITIONS: tuple[Transition, ...] = (
     *_transitions(("accepted", "deferred", "retrying"), "starting", "a worker has the lease"),
     *_transitions(("starting",), "starting", "the lease ran out before anything was sent; another worker has it now"),
     *_transitions(("starting", "reconciling"), "retrying", "nothing was applied; due again after a pause"),
+    *_transitions(
+        ("deferred",), "retrying", "its CustomerKey is that of another definition than was read; it is decided anew"
+    ),
     *_transitions(("accepted", "retrying"), "retrying", "its definition cannot be read; due again after a pause"),
     *_transitions(("starting",), "reconciling", "a start may have been applied; look before anything is sent again"),
     *_transitions(("starting", "reconciling", "retrying"), "started", "Marketing Cloud accepted the start"),
@@ -80,7 +83,9 @@ TRANSITIONS: tuple[Transition, ...] = (
         ("start_unknown",), NOT_STARTED, "an operator says that nothing was started; window and file are free"
     ),
     *_transitions(
-        ("accepted", "deferred"), "started", "a failover of Redis lost the steps between; the Task.ID is true"
+        ("accepted", "deferred", "duplicate"),
+        "started",
+        "a failover of Redis lost the steps between; the Task.ID is true",
     ),
     *_transitions(("reconciling",), "start_unknown", "it cannot be proved whether the start was applied"),
     *_transitions(
@@ -138,12 +143,14 @@ def to_lua_table() -> str:
 class Lease:
     """The right to act for one request: each later step names its fencing token and is refused when a newer one exists.
 
-    `attempt` counts the leases of this request; `seconds` is how long it lasts from the answer.
+    `attempt` counts the leases of this request; `seconds` is how long it lasts from the answer. `home` is the
+    CustomerKey that the definition had first, if it was changed since.
     """
 
     request_id: str
     mid: str
     customer_key: str
+    home: str | None = None
     fence: int
     attempt: int
     seconds: float
@@ -183,6 +190,7 @@ class StartNow:
     `loss_since` the time of the last event that did, in seconds since 1970.
     `denied` is the code with which Marketing Cloud denied an earlier start, after which no run appeared.
     `read_before`: the definition was last read before the request came, so there is no `first` to compare with.
+    `object_id` is that of the definition whose window was asked; `other_keys` are CustomerKeys that it had before.
     """
 
     lease: Lease
@@ -196,6 +204,8 @@ class StartNow:
     denied: str | None = None
     earlier: Intent | None = None
     read_before: bool = False
+    object_id: str | None = None
+    other_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

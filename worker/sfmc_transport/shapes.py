@@ -7,6 +7,8 @@ would keep a place of the worker for ever.
 from collections.abc import Mapping
 from typing import Any
 
+from sfmc_transport.queues import lists_of
+
 _FIELDS: Mapping[str, type] = {
     "shadow": str,
     "retries": int,
@@ -24,6 +26,7 @@ _FIELDS: Mapping[str, type] = {
 }
 """Headers that say how a task is shown or grouped, and their types; none of them says what is asked for."""
 
+_AFTER = ("callbacks", "errbacks", "chain")
 _SIGNATURE: Mapping[str, type] = {"task": str, "args": list, "kwargs": dict, "options": dict}
 
 
@@ -56,31 +59,52 @@ def wrong_arguments(tasks: Any, message: Any) -> str | None:
     task = tasks.get(named or (body.get("task") if old else None))
     if task is None:
         return None
-    return _misfit_of_first_protocol(task, body) if old else _misfit(task, body)
+    problem = _misfit_of_first_protocol(task, body) if old else _misfit(task, body)
+    if problem:
+        return problem
+    embedded = body if old else body[2] or {}
+    return _odd_callbacks(embedded) or _lost_callbacks(embedded, tasks, message)
 
 
 def _misfit(task: Any, body: Any) -> str | None:
     shapes = [type(part) for part in body] if isinstance(body, list) else []
     if shapes[:2] != [list, dict] or len(shapes) != 3 or shapes[2] not in {dict, type(None)}:
         return "the body is not [arguments, keyword arguments, options]"
-    return _no_call(task, body[0], body[1]) or _odd_callbacks(body[2] or {})
+    return _no_call(task, body[0], body[1])
 
 
 def _misfit_of_first_protocol(task: Any, body: Mapping[str, Any]) -> str | None:
     args, kwargs = body.get("args", []), body.get("kwargs", {})
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         return "args is no list, or kwargs is no object"
-    return _no_call(task, args, kwargs) or _odd_callbacks(body)
+    return _no_call(task, args, kwargs)
 
 
 def _odd_callbacks(named: Mapping[str, Any]) -> str | None:
     """Say which of the tasks that a message wants sent after its own are none: Celery fails over them too late."""
-    for name in ("callbacks", "errbacks", "chain"):
+    for name in _AFTER:
         wanted = named.get(name) or []
         if not isinstance(wanted, list) or not all(map(_is_signature, wanted)):
             return f"{name} is no list of tasks with their arguments"
     chord = named.get("chord")
     return "chord is no task with its arguments" if chord and not _is_signature(chord) else None
+
+
+_OF_BROKER = "_kombu."
+
+
+def _lost_callbacks(named: Mapping[str, Any], tasks: Any, message: Any) -> str | None:
+    """Say which of the tasks after its own would be lost: one of another program, sent to a list that we read."""
+    queue = (getattr(message, "delivery_info", None) or {}).get("routing_key")
+    ours = set(lists_of(str(queue))) if queue else set()
+    single = (named["chord"],) if named.get("chord") else ()
+    for each in (*(one for name in _AFTER for one in named.get(name) or ()), *single):
+        target = each["options"].get("queue")
+        if not isinstance(target, str):
+            continue
+        if target.startswith(_OF_BROKER) or (target in ours and each["task"] not in tasks):
+            return f"{each['task'][:100]} would be sent to {target[:100]}, where its worker does not find it"
+    return None
 
 
 def _is_signature(value: Any) -> bool:

@@ -4,6 +4,8 @@ from datetime import datetime
 
 import pytest
 
+from sfmc_import.faults import NotApplied
+from sfmc_import.ledger.schema import LOSS
 from sfmc_import.states import Decision, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, MID, Scenario, request
 
@@ -86,6 +88,40 @@ def test_a_number_that_is_missing_is_a_loss_and_starts_are_careful_for_a_while(s
     assert (go.newest, go.loss_age) == ("50", 30.0)
 
 
+def test_a_second_loss_does_not_hide_what_the_first_one_forgot(scenario: Scenario):
+    scenario.arrives("first", key="Other")
+    scenario.start("first", task="50")
+    scenario.ledger.write_probe("w1", 5)
+    time = datetime.fromisoformat(scenario.world.events()[-1]["time"]).timestamp()
+    scenario.world.advance(10)
+    scenario.arrives("later", key="Later")
+    scenario.commit(take_go(scenario, "later").lease, "70")
+    scenario.world.advance(800)
+    scenario.ledger.write_probe("w2", 9)
+    scenario.world.advance(200)
+    scenario.arrives("a")
+
+    go = take_go(scenario, "a")
+    assert (go.newest, go.loss_age, go.loss_since) == ("50", 200.0, time)
+    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
+    scenario.ledger.write_probe("w3", 9)
+    scenario.arrives("b", key="Third")
+    assert take_go(scenario, "b").newest == "70"
+
+
+def test_a_business_unit_of_which_nothing_survived_the_first_loss_has_no_newest_run_after_the_second(
+    scenario: Scenario,
+):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("later", key="Later")
+    scenario.commit(take_go(scenario, "later").lease, "70")
+    scenario.ledger.write_probe("w2", 9)
+    scenario.arrives("a")
+
+    go = take_go(scenario, "a")
+    assert (go.newest, go.loss_since) == (None, None)
+
+
 def test_a_loss_names_the_time_of_the_last_event_that_survived(scenario: Scenario):
     scenario.arrives("first")
     scenario.ledger.write_probe("w1", 5)
@@ -94,6 +130,29 @@ def test_a_loss_names_the_time_of_the_last_event_that_survived(scenario: Scenari
     time = datetime.fromisoformat(scenario.events("first")[-1]["time"])
 
     assert take_go(scenario, "first").loss_since == time.timestamp()
+
+
+@pytest.mark.parametrize("began", [(30, 30), (3600, 3600), (3601, 0), (None, 0)])
+def test_what_was_written_since_the_server_began_did_not_survive(scenario: Scenario, began: tuple[int | None, int]):
+    uptime, ago = began
+    client, watch = scenario.world.client, scenario.ledger.server
+    watch.note("one", None, client.execute_command)
+    scenario.arrives("first")
+    scenario.world.advance(60)
+    scenario.arrives("later")
+    watch.note("two", uptime, client.execute_command)
+
+    assert take_go(scenario, "first").loss_since == scenario.world.now_ms() / 1000 - ago
+
+
+def test_an_event_from_before_the_server_began_survived(scenario: Scenario):
+    client, watch = scenario.world.client, scenario.ledger.server
+    watch.note("one", None, client.execute_command)
+    scenario.arrives("first")
+    scenario.world.advance(60)
+    watch.note("two", 30, client.execute_command)
+
+    assert take_go(scenario, "first").loss_since == scenario.world.now_ms() / 1000 - 60
 
 
 @pytest.mark.parametrize("entry", [{"event": "no JSON"}, {"event": "7"}, {"event": "{}"}, {"other": "[]"}])
@@ -124,3 +183,17 @@ def test_a_loss_of_one_business_unit_says_nothing_of_another(scenario: Scenario)
 
     go = take_go(scenario, "b")
     assert (go.newest, go.loss_age) == (None, 0.0)
+
+
+def test_a_reply_to_a_start_that_redis_forgot_counts_though_its_request_is_a_duplicate_now(scenario: Scenario):
+    forgotten = scenario.forgotten_lease(request("a"))
+    scenario.arrives("b")
+    lease = scenario.go("b")
+    scenario.accept(request("a"))
+    assert scenario.claim("a").state == "duplicate"
+    assert scenario.commit(forgotten, "77", 6.0)
+
+    assert (scenario.names("a")[-1], scenario.last("a")["task_id"]) == ("started", "77")
+    refused = scenario.ledger.record_intent(lease, (), window=6.0)
+    assert isinstance(refused, NotApplied)
+    assert refused.code == "window"

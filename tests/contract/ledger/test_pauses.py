@@ -8,6 +8,7 @@ from sfmc_import.ledger.schema import PAUSES
 from sfmc_import.states import NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario
 
+SPELLED = KEY.replace("D", "d")
 SCOPES = ("all", f"mid:{MID}", f"key:{MID}:{KEY}")
 
 
@@ -163,3 +164,27 @@ def test_a_pause_is_replaced_or_lifted_only_while_it_is_as_expected(scenario: Sc
     assert scenario.ledger.lift_pause("all", "bob", "done", written()) is True
     assert scenario.ledger.lift_pause("all", "bob", "done", "none") is False
     assert [event["data"]["reason"] for event in scenario.world.events()] == ["one", "two", "done"]
+
+
+def test_a_pause_by_another_spelling_holds_and_is_lifted_by_either(scenario: Scenario):
+    paused = f"key:{MID}:{SPELLED} "
+    scenario.ledger.pause(f"key:{MID}:Other", "ann", "new columns", None)
+    scenario.ledger.pause(paused, "ann", "new columns", None)
+    scenario.arrives("a")
+    scenario.claim("a")
+    assert isinstance(scenario.claim("a"), NotYet)
+    assert waits(scenario, "a") == "paused"
+
+    assert not scenario.ledger.lift_pause(f"key:{MID}:More", "ann", None)
+    assert scenario.ledger.lift_pause(f"key:{MID}:{KEY}", "ann", None)
+    assert scenario.world.events()[-1]["subject"] == f"{SPELLED} "
+    assert isinstance(scenario.claim("a"), StartNow)
+
+
+def test_of_two_spellings_that_are_paused_the_one_that_is_named_is_lifted(scenario: Scenario):
+    first, second = f"key:{MID}:other", f"key:{MID}:Other"
+    for scope in (first, second):
+        scenario.ledger.pause(scope, "ann", "new columns", None)
+    assert scenario.ledger.lift_pause(second, "ann", None)
+
+    assert scenario.world.events()[-1]["subject"] == "Other"

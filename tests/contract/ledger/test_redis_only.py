@@ -303,7 +303,7 @@ def noted_server(world: RedisWorld, before: str | None, *, first: bool = True) -
     ledger = RedisLedger(world.client, SETTINGS)
     ledger.works_off, ledger.server.on_change = True, seen.append
     if not first:
-        ledger.server.note("one before", world.client.execute_command)
+        ledger.server.note("one before", None, world.client.execute_command)
     if before is not None:
         world.client.set(world.keys.name_of(SERVER), before)
     world.client.script_flush()
@@ -330,7 +330,7 @@ def test_scripts_that_were_flushed_are_no_loss(world: RedisWorld):
 
 
 def test_a_process_that_knew_another_server_notices_one_that_is_empty(world: RedisWorld):
-    world.ledger.server.note("another", world.client.execute_command)
+    world.ledger.server.note("another", None, world.client.execute_command)
     world.client.delete(world.keys.name_of(SERVER))
     world.ledger.works_off = True
     world.client.script_flush()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Definition, Run
@@ -159,6 +160,60 @@ def test_a_pause_of_either_key_holds(scenario: Scenario, key: str):
     assert isinstance(comes(scenario, "b", NEW), NotYet)
 
 
+def test_a_pause_of_a_key_that_a_definition_had_in_between_holds(scenario: Scenario):
+    scenario.decide_by(frequency=0.0)
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    starts(scenario, "b", NEW)
+    scenario.ends("b")
+    scenario.ledger.pause(f"key:{MID}:{NEW}", "me", "why", None)
+
+    assert isinstance(comes(scenario, "c", "Daily 2028"), NotYet)
+    assert isinstance(scenario.claim("c"), NotYet)
+    assert scenario.world.record("c")["wait"] == "paused"
+    for key in scenario.world.client.scan_iter("*:renamed:*"):
+        scenario.world.client.delete(key)
+    assert isinstance(scenario.claim("c"), NotYet)
+    assert isinstance(comes(scenario, "e", "Other", object_id="object-2"), StartNow)
+    assert scenario.ledger.lift_pause(f"key:{MID}:{NEW}", "me", None)
+    assert isinstance(scenario.claim("c"), StartNow)
+
+
+def test_a_pause_of_a_business_unit_or_key_of_another_holds_nothing(scenario: Scenario):
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    scenario.decide_by(frequency=0.0)
+    scenario.ledger.pause(f"key:{MID[::-1]}:{OLD}", "me", "why", None)
+    scenario.ledger.pause("mid:7", "me", "why", None)
+
+    assert isinstance(comes(scenario, "b", NEW), StartNow)
+
+
+def test_a_pause_of_another_key_that_is_over_holds_nothing(scenario: Scenario):
+    scenario.decide_by(frequency=0.0)
+    starts(scenario, "a", OLD)
+    scenario.ends("a")
+    starts(scenario, "b", NEW)
+    scenario.ends("b")
+    scenario.ledger.pause(f"key:{MID}:{NEW}", "me", "why", scenario.world.now_ms() / 1000 + 10)
+    scenario.world.advance(10)
+
+    assert isinstance(comes(scenario, "c", OLD), StartNow)
+
+
+def test_a_pause_of_the_key_that_is_found_right_before_the_start_stops_the_intent(scenario: Scenario):
+    decision = comes(scenario, "a", OLD)
+    assert isinstance(decision, StartNow)
+    scenario.ledger.pause(f"key:{MID}:{NEW}", "me", "why", None)
+    paused = scenario.ledger.record_intent(replace(decision.lease, customer_key=NEW), (), window=6)
+
+    assert paused == NotApplied("paused", "why", account_wide=True)
+    scenario.ledger.retry(decision.lease, paused, 1)
+    scenario.world.advance(1)
+    assert isinstance(scenario.claim("a"), NotYet)
+    assert scenario.world.record("a")["wait"] == "paused"
+
+
 @pytest.mark.parametrize("key", [OLD, NEW])
 def test_who_waits_for_a_run_of_a_renamed_definition_may_name_either_key(scenario: Scenario, key: str):
     starts(scenario, "a", OLD)
@@ -184,3 +239,171 @@ def test_what_is_known_of_keys_is_kept_as_long_as_a_window_may_last(scenario: Sc
     keys = [*scenario.world.client.scan_iter("*:home:*"), *scenario.world.client.scan_iter("*:renamed:*")]
     assert len(keys) == 2
     assert all(scenario.world.client.pttl(key) / 1000 > 10_000 * HOUR for key in keys)
+
+
+# --- A CustomerKey that is given to another definition.
+
+SWAPPED = NotApplied("other_definition", "another definition")
+
+
+def read_before(scenario: Scenario, request_id: str, key: str = OLD, object_id: str = "object-1", **more) -> Decision:
+    """A request that is decided by what was read a minute before it came."""
+    asked = scenario.accept(request(request_id, more.pop("arrival", file(f"{request_id}.csv")), key=key, **more))
+    return scenario.ledger.claim(asked, f"owner-{request_id}", scenario.policy, read(key, object_id), 60)
+
+
+def test_a_request_for_another_definition_lets_go_of_all_that_was_noted_and_is_resolved_again(scenario: Scenario):
+    starts(scenario, "first", OLD)
+    scenario.ends("first")
+    scenario.world.advance(7 * HOUR)
+    arrival = file("same.csv")
+    decision = read_before(scenario, "a", NEW, arrival=arrival, event_id="event")
+    assert isinstance(decision, StartNow)
+    assert (decision.object_id, decision.lease.home) == ("object-1", OLD)
+    waiting = comes(scenario, "b", OLD, arrival=file("b.csv"))
+    assert isinstance(waiting, NotYet)
+    for _ in range(2):
+        assert scenario.ledger.retry(decision.lease, SWAPPED, 5, let_go=True, anew=True) == "retrying"
+
+    assert scenario.due_in("a") == 5
+    assert scenario.due_in("b") == 0
+    assert isinstance(scenario.claim("b"), StartNow)
+    asked = scenario.ledger.load("a")
+    assert asked is not None
+    assert (asked.customer_key, asked.is_resolved) == (NEW, False)
+    scenario.world.advance(5)
+    again = scenario.ledger.claim(asked, "owner", scenario.policy, read(NEW, "object-2"))
+    assert isinstance(again, StartNow)
+    assert (again.object_id, again.lease.home) == ("object-2", None)
+    assert again.first is not None
+    also = comes(scenario, "c", OLD, arrival=arrival, event_id="event")
+    assert (also.state, also.held_by) == ("deferred", "b")
+
+
+@pytest.mark.parametrize("asked", ["DAILY", "object-1"])
+def test_a_request_that_is_resolved_again_has_the_name_that_was_asked_for(scenario: Scenario, asked: str):
+    named = {"object_id": asked} if asked == "object-1" else {}
+    sent = scenario.accept(request("a", file(), key=asked, **named))
+    decision = scenario.ledger.claim(sent, "owner-a", scenario.policy, read(OLD), 60)
+    assert isinstance(decision, StartNow)
+    scenario.ledger.retry(decision.lease, SWAPPED, 5, let_go=True, anew=True)
+
+    found = scenario.ledger.load("a")
+    assert found is not None
+    assert found.customer_key == asked
+
+
+def test_what_only_lets_go_stays_resolved(scenario: Scenario):
+    decision = read_before(scenario, "a")
+    assert isinstance(decision, StartNow)
+    scenario.ledger.retry(decision.lease, SWAPPED, 5, let_go=True)
+
+    found = scenario.ledger.load("a")
+    assert found is not None
+    assert found.is_resolved
+
+
+def test_after_an_attempt_without_proof_a_request_stays_with_the_definition_that_was_read(scenario: Scenario):
+    decision = read_before(scenario, "a")
+    assert isinstance(decision, StartNow)
+    scenario.ledger.record_intent(decision.lease, ())
+    scenario.ledger.retry(decision.lease, NotApplied("http_429", "slow down"), 60)
+    scenario.world.advance(60)
+    scenario.ledger.retry(scenario.go("a"), SWAPPED, 5, let_go=True, anew=True)
+
+    found = scenario.ledger.load("a")
+    assert found is not None
+    assert found.is_resolved
+    assert not scenario.ledger.read_again("a", read(OLD, "object-2"), 0)
+    assert scenario.names("a")[-1] == "retrying"
+
+
+def test_a_follow_up_of_the_wrong_definition_is_decided_anew_at_once(scenario: Scenario):
+    starts(scenario, "first", OLD)
+    read_before(scenario, "a")
+    read_before(scenario, "b")
+    assert not scenario.ledger.read_again("a", read(OLD, "object-2"), 60)
+    assert scenario.ledger.read_again("a", read(OLD, "object-2"), 0)
+
+    assert (scenario.names("a")[-1], scenario.last("a")["code"]) == ("retrying", "other_definition")
+    assert scenario.due_in("a") == 0
+    assert scenario.world.client.zrange(scenario.ledger.keys.follow_ups(MID, OLD), 0, -1) == [b"b"]
+    asked = scenario.ledger.load("a")
+    assert asked is not None
+    assert not asked.is_resolved
+    assert not scenario.ledger.read_again("a", read(OLD, "object-2"), 0)
+
+
+def test_what_is_being_started_is_left_as_it_is(scenario: Scenario):
+    decision = read_before(scenario, "a")
+    assert isinstance(decision, StartNow)
+    assert not scenario.ledger.read_again("a", read(OLD, "object-2"), 0)
+
+    assert scenario.names("a")[-1] == "starting"
+    assert scenario.ledger.read_again("a", read(OLD, None), 0)
+
+
+@pytest.mark.parametrize("object_id", [None, "object-1"])
+def test_a_definition_of_which_no_other_object_id_is_known_is_the_same(scenario: Scenario, object_id: str | None):
+    starts(scenario, "first", OLD)
+    read_before(scenario, "a", object_id=object_id)
+
+    assert scenario.ledger.read_again("a", read(OLD), 0)
+    assert scenario.names("a")[-1] == "deferred"
+
+
+def test_a_reply_after_its_request_was_lost_keeps_the_window_of_a_renamed_definition(scenario: Scenario):
+    starts(scenario, "first", OLD)
+    scenario.ends("first")
+    scenario.world.advance(7 * HOUR)
+    decision = comes(scenario, "a", NEW)
+    assert isinstance(decision, StartNow)
+    scenario.ledger.record_intent(decision.lease, (), window=6)
+    scenario.world.client.delete(scenario.ledger.keys.request("a"))
+    scenario.commit(decision.lease, "2", 6)
+    scenario.ends("a")
+
+    assert comes(scenario, "b", OLD) == NotYet(state="deferred", held_by="a", opens_in=6 * HOUR)
+
+
+def test_a_start_in_doubt_names_all_keys_that_its_definition_had(scenario: Scenario):
+    starts(scenario, "first", OLD)
+    scenario.ends("first")
+    scenario.world.advance(7 * HOUR)
+    decision = comes(scenario, "a", NEW)
+    assert isinstance(decision, StartNow)
+    scenario.ledger.record_intent(replace(decision.lease, customer_key="Daily 2028"), (), window=6)
+    scenario.ledger.retry(decision.lease, NotApplied("http_429", "slow down"), 60)
+    scenario.world.advance(60)
+    again = scenario.claim("a")
+
+    assert isinstance(again, StartNow)
+    assert (again.lease.customer_key, again.other_keys) == ("Daily 2028", (OLD, NEW))
+
+
+def test_a_request_that_is_decided_anew_while_it_holds_a_definition_gives_it_back(scenario: Scenario):
+    decision = read_before(scenario, "a")
+    assert isinstance(decision, StartNow)
+    scenario.ledger.retry(decision.lease, NotApplied("9", "in maintenance"), 60)
+    assert isinstance(comes(scenario, "b", OLD), NotYet)
+    assert scenario.ledger.read_again("a", read(OLD, "object-2"), 0)
+
+    assert isinstance(scenario.claim("b"), StartNow)
+
+
+@pytest.mark.parametrize("asked", [NEW, "DAILY 2027"])
+def test_a_reply_counts_for_its_definition_though_its_request_was_recorded_again(scenario: Scenario, asked: str):
+    starts(scenario, "first", OLD)
+    scenario.ends("first")
+    scenario.world.advance(7 * HOUR)
+    sent = scenario.accept(request("a", file("a.csv"), key=asked))
+    decision = scenario.ledger.claim(sent, "owner-a", scenario.policy, read(NEW))
+    assert isinstance(decision, StartNow)
+    scenario.ledger.record_intent(decision.lease, (), window=6)
+    scenario.world.client.delete(scenario.ledger.keys.request("a"))
+    scenario.ledger.accept(sent)
+    scenario.commit(decision.lease, "2", 6)
+
+    assert scenario.last("a")["customer_key"] == NEW
+    scenario.ends("a")
+    assert comes(scenario, "b", OLD) == NotYet(state="deferred", held_by="a", opens_in=6 * HOUR)

@@ -40,4 +40,11 @@ LOSSES = (
     Mutant(
         "lease", "  if first and state == 'started' then redis.call('ZADD', follows_key(), str(now), first) end\n", ""
     ),
+    # A second loss while one is in force.
+    Mutant("upkeep", "  if not loss.at then\n", "  if true then\n"),
+    Mutant("upkeep", "  loss.at = str(now)\n", "  loss.at = loss.at or str(now)\n"),
+    Mutant("upkeep", "last and begun and begun < last and begun or last", "last"),
+    Mutant("upkeep", "last and begun and begun < last and begun or last", "last and begun or last"),
+    Mutant("upkeep", "uptime and uptime <= 3600 and iso", "uptime and iso"),
+    Mutant("upkeep", "uptime and uptime <= 3600 and iso", "uptime and uptime < 3600 and iso"),
 )

@@ -4,7 +4,7 @@ from tests.support.mutants.mutant import Mutant
 
 OPERATIONS = (
     Mutant("pausing", "pause['until'] > now", "true"),
-    Mutant("pausing", "    if pause and (not present", "    if false and (not present"),
+    Mutant("pausing", "return pause and (not present", "return false and (not present"),
     Mutant("pausing", "'mid:' .. r.mid,", "'mid:',"),
     Mutant("pausing", "local key = 'key:' .. r.mid .. ':'", "local key = 'key:' .. ':'"),
     Mutant("pausing", "  wait_for(id, r, 'paused')\n", ""),
@@ -14,8 +14,8 @@ OPERATIONS = (
     Mutant("pausing", "a.scope) or 'none') ~= a.expects", "a.scope) or 'none') == 'none'"),
     Mutant(
         "pausing",
-        "function steps.lift_pause()\n  if has_changed() then return 3 end\n",
-        "function steps.lift_pause()\n",
+        "  a.scope = spelled_as_paused(a.scope)\n  if has_changed() then return 3 end\n",
+        "  a.scope = spelled_as_paused(a.scope)\n",
     ),
     Mutant("pausing", "  if not found then return 0 end\n", "  if not found then return 1 end\n"),
     Mutant(

@@ -186,7 +186,7 @@ MUTANTS = (
     Mutant("starting", "if a.above or r.above then", "if a.above then"),
     Mutant("claim", "more.loss_age = loss[2] or nil,", "more.loss_age = more.newest,"),
     Mutant("claim", "  more.loss_since = loss[3] or nil\n", ""),
-    Mutant("upkeep", "  loss.since = last_event_time()\n", ""),
+    Mutant("upkeep", "loss.since = last and begun and begun < last and begun or last", "loss.since = nil"),
     Mutant("upkeep", "XREVRANGE', STREAM, '+', '-'", "XRANGE', STREAM, '-', '+'"),
     # Windows.
     Mutant(
@@ -238,7 +238,7 @@ MUTANTS = (
     Mutant("claim", "if r.key ~= a.resolved_key and r.key ~= r.object then", "if true then"),
     Mutant("claim", "  if r.postponed then return while_postponed() end\n", ""),
     Mutant("claim", "  drop(request_key(id), r, {'postponed'})\n", ""),
-    Mutant("claim", ", modified_ns = file.modified_ns}", "}"),
+    Mutant("claim", ", modified_ns = file.modified_ns,", ","),
     Mutant("claim", "now = now / 1000, file_name = r.name,", "now = now, file_name = r.name,"),
     Mutant("upkeep", "r.state == 'accepted' or (r.postponed and not r.definition)", "r.state == 'accepted'"),
     Mutant("upkeep", "(r.postponed and not r.definition)", "r.postponed"),

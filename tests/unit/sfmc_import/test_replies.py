@@ -94,6 +94,11 @@ def test_who_is_answered_is_read_and_written_into_the_message() -> None:
     assert "billing-1" in celery_headers(found)["kwargsrepr"]
 
 
+@pytest.mark.parametrize("queue", ["imports-billing", "importsx", "my-imports", "imports_done", "IMPORTS", "celery"])
+def test_a_queue_whose_name_is_only_like_ours_is_taken(queue: str) -> None:
+    assert read_request("r", "7", {"customer_key": "k", "reply_to": "t", "reply_queue": queue}).reply_queue == queue
+
+
 def test_who_is_answered_makes_no_other_request() -> None:
     plain = read_request("r", "7", {"customer_key": "k"})
     answered = read_request("r", "7", {"customer_key": "k", "reply_to": "t", "reply_queue": "q"})
@@ -111,6 +116,12 @@ def test_who_is_answered_makes_no_other_request() -> None:
         ({"reply_to": "celery.chain", "reply_queue": "q"}, "reply_to must not be one of ours or of Celery"),
         ({"reply_to": "t", "reply_queue": "imports"}, "reply_queue must not be one of ours"),
         ({"reply_to": "t", "reply_queue": "imports.upkeep"}, "reply_queue must not be one of ours"),
+        ({"reply_to": "t", "reply_queue": "imports:3"}, "reply_queue must not be one of ours"),
+        ({"reply_to": "t", "reply_queue": "imports-9"}, "reply_queue must not be one of ours"),
+        ({"reply_to": "t", "reply_queue": "imports::9"}, "reply_queue must not be one of ours"),
+        ({"reply_to": "t", "reply_queue": "imports:other"}, "reply_queue must not be one of ours"),
+        ({"reply_to": "t", "reply_queue": "sfmc-import:events"}, "reply_queue must not be one of ours"),
+        ({"reply_to": "t", "reply_queue": "_kombu.binding.imports"}, "reply_queue must not be one of ours"),
         ({"reply_to": "t" * 256, "reply_queue": "q"}, "reply_to must be the name of your task: 1 to 255"),
         ({"reply_to": "t", "reply_queue": "q" * 129}, "reply_queue must be the queue"),
         ({"reply_to": "", "reply_queue": "q"}, "reply_to must be"),

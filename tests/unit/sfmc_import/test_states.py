@@ -43,7 +43,7 @@ def test_an_end_is_left_only_for_a_run_that_is_followed_or_by_an_operator_who_sa
 
 
 def test_a_duplicate_is_taken_up_as_if_it_had_just_come():
-    assert {step.target for step in TRANSITIONS if step.source == "duplicate"} == {"accepted"}
+    assert {step.target for step in TRANSITIONS if step.source == "duplicate"} == {"accepted", "started"}
 
 
 def test_a_step_stands_in_the_table_once():

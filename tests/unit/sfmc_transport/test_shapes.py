@@ -95,3 +95,28 @@ def test_tasks_that_are_to_be_sent_next_are_fine(old: bool):
     assert flaw(named, old=old) is None
     assert flaw({"callbacks": None, "chord": None}, old=old) is None
     assert flaw({}) is flaw(None) is None
+
+
+def sent_to(queue: Any, name: str, task: str = "next") -> str | None:
+    wanted = {**NEXT, "task": task, "options": {"queue": queue}}
+    body = [[], {}, {name: wanted if name == "chord" else [NEXT, wanted]}]
+    info = {"routing_key": "imports"}
+    found = SimpleNamespace(content_encoding="utf-8", payload=body, headers={"task": "probe"}, delivery_info=info)
+    return wrong_arguments(TASKS, found)
+
+
+@pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])
+@pytest.mark.parametrize("queue", ["imports", "imports:3", "imports\x06\x169", "_kombu.binding.imports"])
+def test_a_task_of_another_program_that_we_would_read_is_refused(name: str, queue: str):
+    assert "where its worker does not find it" in str(sent_to(queue, name))
+
+
+@pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])
+@pytest.mark.parametrize("queue", ["theirs", "imports-billing", None, 5])
+def test_a_task_that_goes_to_a_queue_of_another_program_is_taken(name: str, queue: Any):
+    assert sent_to(queue, name) is None
+
+
+def test_a_task_of_ours_may_follow_in_our_queue():
+    assert sent_to("imports:3", "chain", "probe") is None
+    assert sent_to("_kombu.binding.imports", "chain", "probe") is not None

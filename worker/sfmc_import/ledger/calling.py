@@ -119,6 +119,7 @@ def read_accepted(request: StartRequest, answer: Any) -> bool | IdTakenError | L
 Execute = Callable[..., Any]
 
 _RUN_ID = re.compile(rb"run_id:(\w+)")
+_UPTIME = re.compile(rb"uptime_in_seconds:(\d+)")
 
 
 class ServerWatch:
@@ -134,10 +135,11 @@ class ServerWatch:
         # Called with the `run_id` of a server that may lack the last writes.
         self.on_change: Callable[[str], object] = str
 
-    def note(self, run_id: str, execute: Execute) -> None:
-        """Note which run of a server answers; `execute` sends one command to it."""
+    def note(self, run_id: str, uptime: int | None, execute: Execute) -> None:
+        """Note which run of a server answers, for how many seconds; `execute` sends one command to it."""
         # A process may have missed a server between two that are the same to it: the ledger compares.
-        note = as_json({"run_id": run_id, "is_another": self._run_id not in {None, run_id}})
+        is_another = self._run_id not in {None, run_id}
+        note = as_json({"run_id": run_id, "uptime": uptime, "is_another": is_another})
         changed = execute("EVAL", self._script, 2, self._keys.due, self._keys.stream, note)
         self._run_id = run_id
         if changed:
@@ -156,9 +158,10 @@ class ServerWatch:
 
         # A server that refuses this refuses the steps as well, and says so there.
         with suppress(ResponseError):
-            found = _RUN_ID.search(execute("INFO", "server"))
+            info = execute("INFO", "server")
+            found, uptime = _RUN_ID.search(info), _UPTIME.search(info)
             if found is not None:
-                self.note(found[1].decode(), execute)
+                self.note(found[1].decode(), None if uptime is None else int(uptime[1]), execute)
 
 
 # --- What the answers say.
@@ -201,6 +204,8 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         denied=fields.get("denied"),
         earlier=_earlier_intent(fields),
         read_before=fields.get("early", False),
+        object_id=fields.get("object_id"),
+        other_keys=tuple(key for key in (fields.get("home"), fields.get("asked")) if key),
     )
 
 
@@ -227,6 +232,7 @@ def _lease(request_id: str, fields: Mapping[str, Any]) -> Lease:
         request_id=request_id,
         mid=fields["mid"],
         customer_key=fields["customer_key"],
+        home=fields.get("home"),
         fence=fields["fence"],
         attempt=fields["attempt"],
         seconds=float(fields["lease"]),

@@ -3,7 +3,7 @@ local id, policy = a.id, a.policy
 local r, d
 
 local function answer(decision, more)
-  local reply = {decision = decision, state = r.state, mid = r.mid, customer_key = r.key, early = r.early and true}
+  local reply = {decision = decision, state = r.state, mid = r.mid, customer_key = r.key, home = r.home, early = r.early and true}
   for field, value in pairs(more or {}) do reply[field] = value end
   return cjson.encode(reply)
 end
@@ -53,7 +53,8 @@ local function start_now()
   local file = r.file and cjson.decode(r.file) or {}
   local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since')
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
-    newest = newest(r.mid), modified_ns = file.modified_ns}
+    newest = newest(r.mid), modified_ns = file.modified_ns,
+    object_id = object_of(r.definition), asked = r.asked}
   if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
   more.loss_since = loss[3] or nil
@@ -227,7 +228,7 @@ local function held_by_other() return d.holder and d.holder ~= id end
 
 -- Which key a definition had when it was seen first: a new key in Marketing Cloud makes no other definition of it.
 local function home_of_object()
-  local object = present(cjson.decode(a.definition).object_id)
+  local object = object_of(a.definition)
   if not object then return end
   local home = redis.call('GET', home_key(r.mid, object)) or a.resolved_key
   local ttl = str(int(policy.frequency) + cfg.unfinished_ttl)

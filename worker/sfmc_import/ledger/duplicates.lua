@@ -74,6 +74,16 @@ local function take_up_duplicate(id)
   end
 end
 
+-- The CustomerKey that a request asks for is that of another definition by now: the request lets this one go, with all
+-- that was noted under it, and is decided anew when the other one was read.
+local function resolve_anew(id, r)
+  leave_follow_ups(id, r)
+  forget(id, r)
+  release(id, r)
+  set(request_key(id), r, {key = r.object or r.asked or r.key, postponed = '1'})
+  drop(request_key(id), r, {'definition', 'early', 'home', 'asked'})
+end
+
 -- Ends a request of which nothing was started. An earlier attempt that was repeated without proof may have been: then
 -- the end says so, and the window counts as used.
 local function end_unstarted(id, r, state, extra)

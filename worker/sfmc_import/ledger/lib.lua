@@ -92,6 +92,9 @@ local function emit(id, r, name, extra)
   return text
 end
 
+-- The ObjectID of a definition as it was noted.
+local function object_of(definition) return present(definition) and present(cjson.decode(definition).object_id) end
+
 -- Whether an answer of Marketing Cloud was asked for before a request came; a millisecond is lost by rounding.
 local function is_early(r) return now - int(a.ago) + 1 < int(r.at) end
 

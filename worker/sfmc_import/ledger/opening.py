@@ -7,6 +7,9 @@ from sfmc_import.ledger.redis_ledger import RedisLedger
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import Settings
 
+CAREFUL_SECONDS = 900.0
+"""How long starts look for runs after a loss, beyond the time until the last start before it would show."""
+
 
 def ledger_settings(settings: Settings) -> LedgerSettings:
     """Choose what the ledger needs of the settings."""
@@ -14,6 +17,7 @@ def ledger_settings(settings: Settings) -> LedgerSettings:
         prefix=settings.prefix,
         lease=settings.lease_seconds,
         results_delay=settings.results_delay,
+        loss_ttl=CAREFUL_SECONDS + settings.connect_timeout + settings.read_timeout + settings.results_delay,
         first_poll=settings.follow_min_interval,
         request_ttl=settings.request_ttl,
         seen_ttl=settings.seen_ttl,

@@ -2,16 +2,43 @@
 
 local function scopes_of(r)
   local key = 'key:' .. r.mid .. ':'
-  return {'all', 'mid:' .. r.mid, key .. r.key, key .. (r.home or r.key)}
+  return {'all', 'mid:' .. r.mid, key .. r.key, present(a.key) and key .. a.key or nil}
+end
+
+local function lasts(found)
+  local pause = found and cjson.decode(found)
+  return pause and (not present(pause['until']) or pause['until'] > now) and pause
+end
+
+-- Which key the definition had first that an operator paused by a key that it has, or had: the pause keeps it once it is
+-- known, for that is forgotten of a key that is not used any more.
+local function home_of_pause(scope, mid, pause)
+  if pause.home then return pause.home end
+  local key = string.sub(scope, #mid + 6)
+  local home = redis.call('GET', renamed_key(mid, folded(key)))
+  if not home then return key end
+  pause.home = home
+  redis.call('HSET', pauses_key(), scope, cjson.encode(pause))
+  return home
+end
+
+-- A pause of the definition of a request by another key than the one that it has now, or had first.
+local function pause_by_other_key(r)
+  local begin, home = 'key:' .. r.mid .. ':', folded(r.home or r.key)
+  for _, scope in ipairs(redis.call('HKEYS', pauses_key())) do
+    local pause = string.sub(scope, 1, #begin) == begin and lasts(redis.call('HGET', pauses_key(), scope))
+    if pause and folded(home_of_pause(scope, r.mid, pause)) == home then return pause end
+  end
 end
 
 -- The pause that holds a request now, as written by the operator; one that is over is none.
 local function pause_of(r)
   local found = redis.call('HMGET', pauses_key(), unpack(scopes_of(r)))
-  for i = 1, 4 do
-    local pause = found[i] and cjson.decode(found[i])
-    if pause and (not present(pause['until']) or pause['until'] > now) then return pause end
+  for i = 1, #found do
+    local pause = lasts(found[i])
+    if pause then return pause end
   end
+  return pause_by_other_key(r)
 end
 
 -- A paused request is woken when the pause is lifted; the time is for one that ends by itself.
@@ -58,8 +85,18 @@ local function wake_paused()
   return #found / 2
 end
 
+-- The pause of this scope, however its CustomerKey was spelled.
+local function spelled_as_paused(scope)
+  if redis.call('HEXISTS', pauses_key(), scope) == 1 then return scope end
+  for _, other in ipairs(redis.call('HKEYS', pauses_key())) do
+    if folded(other) == folded(scope) then return other end
+  end
+  return scope
+end
+
 -- Lifts a pause: answers 1, 0 when there was none, or 3 when it has changed.
 function steps.lift_pause()
+  a.scope = spelled_as_paused(a.scope)
   if has_changed() then return 3 end
   if is_repeated() then return 1 end
   local found = redis.call('HGET', pauses_key(), a.scope)

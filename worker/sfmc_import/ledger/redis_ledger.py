@@ -82,7 +82,8 @@ class RedisLedger:
             except NoScriptError:
                 # A proxy may keep its connection to us while it takes another server.
                 if self.works_off:
-                    self.server.note(self._client.info("server")["run_id"], self._client.execute_command)
+                    info = self._client.info("server")
+                    self.server.note(info["run_id"], info.get("uptime_in_seconds"), self._client.execute_command)
                 return self._client.eval(script.text, *argv)
 
     def _run_confirmed(self, step: str, arguments: dict[str, Any]) -> Any:
@@ -209,13 +210,16 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.started."""
         more: dict[str, Any] = {"mid": lease.mid, "customer_key": lease.customer_key, "task": start.task_id}
         more |= {"soap": start.soap_request_id, "reconciled": reconciled, "window": milliseconds(window * 3600)}
-        more |= {"follow_deadline": milliseconds(policy.follow_deadline)}
+        more |= {"home": lease.home, "follow_deadline": milliseconds(policy.follow_deadline)}
         return bool(self._step("started", lease, delay=milliseconds(self._settings.first_poll), **more))
 
-    def retry(self, lease: Lease, fault: Fault, delay: float, *, let_go: bool = False) -> str | None:
+    def retry(
+        self, lease: Lease, fault: Fault, delay: float, *, let_go: bool = False, anew: bool = False
+    ) -> str | None:
         """See sfmc_import.ports.Ledger.retry."""
         pause = milliseconds(delay)
-        more = {"delay": pause, "let_go": let_go, "account_wide": is_account_wide(fault), "waits": reason_of(fault)}
+        more: dict[str, Any] = {"delay": pause, "let_go": let_go, "anew": anew}
+        more |= {"account_wide": is_account_wide(fault), "waits": reason_of(fault)}
         state = self._step("retry", lease, code=fault.code, text=fault.text, unproved=fault.code in UNPROVED, **more)
         return None if state is None else str(state.decode())
 

@@ -15,7 +15,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "resolving": (*_ENDING, "upkeep"),
     "unresolved": (*_ENDING, "upkeep"),
     "outlived": ("lease", "upkeep"),
-    "read_again": ("upkeep",),
+    "read_again": (*_ENDING, "upkeep"),
     "claim": (*_ENDING, "pausing", "ordering", "claim"),
     "record_intent": ("follow_ups", "lease", "pausing", "starting"),
     "renew_intent": ("follow_ups", "lease", "pausing", "starting"),

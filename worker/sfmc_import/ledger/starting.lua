@@ -19,6 +19,10 @@ end
 function steps.renew_intent(intent)
   local r, _, d = current_lease()
   if not r or r.state ~= 'starting' then return -1 end
+  if intent and a.key ~= r.key then
+    -- Before a pause is looked for: who waits for one by this key must be found by it.
+    redis.call('SET', renamed_key(r.mid, folded(a.key)), r.home or r.key, 'PX', str(a.window + cfg.unfinished_ttl))
+  end
   local pause = pause_of(r)
   if pause then return cjson.encode({'paused', pause.reason}) end
   -- Its lease ran out unnoticed, and another suspect acts now.
@@ -33,7 +37,6 @@ function steps.renew_intent(intent)
     end
     if a.key ~= r.key then
       values.key, values.home, values.asked = a.key, r.home or r.key, r.asked or r.key
-      redis.call('SET', renamed_key(r.mid, folded(a.key)), values.home, 'PX', str(a.window + cfg.unfinished_ttl))
     end
     note_newest(r.mid, a.newest)
   end
@@ -66,6 +69,10 @@ function steps.started()
     if a.reconciled then return 0 end
     -- Redis lost the request in a failover: the Task.ID is the truth, so the record begins here.
     r = create(id, a)
+  end
+  -- So it does where the request was recorded again meanwhile: only the worker knows which definition it is.
+  if not r.definition and OPEN[r.state] then
+    set(request_key(id), r, {key = a.customer_key, home = present(a.home) or r.home})
   end
   local key = task_key(r.mid, a.task)
   if a.reconciled then
@@ -112,7 +119,8 @@ local function end_as_decided(r)
 end
 
 -- Nothing was applied: due again after a pause, or the end when the retry deadline would be over.
--- With `let_go` others may have the definition meanwhile, unless a run of this request may come to light.
+-- With `let_go` others may have the definition meanwhile, unless a run of this request may come to light. With `anew` too
+-- the request is for another definition than was read.
 function steps.retry()
   local r, found = current_lease()
   if not r then
@@ -141,6 +149,7 @@ function steps.retry()
   set(definition_key(r), record(definition_key(r)), {lease = '0'})
   waits_until(a.id, r, now + a.delay)
   if lets_go then release(a.id, r) else release_suspect(a.id) end
+  if lets_go and a.anew then resolve_anew(a.id, r) end
   return 'retrying'
 end
 

@@ -97,10 +97,29 @@ function steps.outlived()
   return 1
 end
 
+-- Whether the CustomerKey that a request asks for is that of another definition by now.
+local function is_other(r)
+  local before, new = object_of(r.definition), object_of(a.definition)
+  return before and new and before ~= new
+end
+
+local WAITING = {deferred = true, retrying = true}
+
+-- It waits for the window or the run of a definition that it is not for.
+local function take_other_definition(r)
+  if not WAITING[r.state] or r.unproved then return 0 end
+  local text = r.key .. ' is the CustomerKey of another definition than the one that was read before'
+  move(a.id, r, 'retrying', {code = 'other_definition', text = text}, 'queued')
+  resolve_anew(a.id, r)
+  waits_until(a.id, r, now)
+  return 1
+end
+
 -- Notes a definition that was asked for after the request, in place of one that was asked for before it.
 function steps.read_again()
   local r = record(request_key(a.id))
   if not r.early or is_early(r) then return 0 end
+  if is_other(r) then return take_other_definition(r) end
   set(request_key(a.id), r, {definition = a.definition})
   drop(request_key(a.id), r, {'early'})
   return 1
@@ -184,11 +203,18 @@ local function last_event_time()
   return is_json and type(event) == 'table' and type(event.time) == 'string' and event.time or nil
 end
 
--- From now on starts look for runs that the ledger does not have.
+-- From now on starts look for runs that the ledger does not have. While an earlier loss is in force, what survived that
+-- one counts: a start since then must not hide the starts that it forgot.
 local function note_loss()
-  local loss = record(newest_key())
+  local loss = record(loss_key())
+  if not loss.at then
+    loss = record(newest_key())
+    local last, uptime = last_event_time(), present(a.uptime)
+    -- What was written since this server began is no event that survived. One that runs for longer was a replica.
+    local begun = uptime and uptime <= 3600 and iso(now - uptime * 1000)
+    loss.since = last and begun and begun < last and begun or last
+  end
   loss.at = str(now)
-  loss.since = last_event_time()
   set(loss_key(), {}, loss)
   keep(loss_key(), cfg.loss_ttl)
 end

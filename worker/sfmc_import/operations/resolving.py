@@ -11,13 +11,14 @@ from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.errors import ServiceUnavailableError, SettingsError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.key_kinds import HOME
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations.actions import MAX_TEXT
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import ActionView
 from sfmc_import.ports import Refusal
 from sfmc_import.request import fold_key
-from sfmc_import.runs import Run, is_newer
+from sfmc_import.runs import Definition, Run, is_newer
 from sfmc_import.settings import Settings, load
 
 QUERY_SECONDS = 5.0
@@ -35,13 +36,25 @@ def quick(settings: Settings) -> Settings:
     return settings.model_copy(update={name: min(most, getattr(settings, name)) for name, most in limits.items()})
 
 
-def ask_marketing_cloud(mid: str, task_id: str) -> Mapping[str, Run] | Refusal:
-    """Ask with the login of the environment; raises InvalidError where it has none."""
+AskForDefinition = Callable[[str, str], Definition | Refusal | None]
+"""Asks Marketing Cloud for the definition of a business unit with a CustomerKey."""
+
+
+def _quick_settings() -> Settings:
     try:
-        settings = load(os.environ, marketing_cloud=True)
+        return quick(load(os.environ, marketing_cloud=True))
     except SettingsError as error:
         raise InvalidError(f"there is no login to ask Marketing Cloud: {error.problems[0]}", UNCHECKED) from error
-    return open_marketing_cloud(quick(settings)).runs(mid, [task_id])
+
+
+def ask_marketing_cloud(mid: str, task_id: str) -> Mapping[str, Run] | Refusal:
+    """Ask with the login of the environment; raises InvalidError where it has none."""
+    return open_marketing_cloud(_quick_settings()).runs(mid, [task_id])
+
+
+def ask_for_definition(mid: str, customer_key: str) -> Definition | Refusal | None:
+    """Ask for a definition, as `ask_marketing_cloud`."""
+    return open_marketing_cloud(_quick_settings()).definition(mid, customer_key)
 
 
 def resolve(
@@ -52,6 +65,7 @@ def resolve(
     reason: str | None,
     *,
     ask: AskForRuns | None = ask_marketing_cloud,
+    ask_definition: AskForDefinition = ask_for_definition,
 ) -> ActionView:
     """Record the run `task_id` of a request that ended as start_unknown, or without one that nothing was started.
 
@@ -65,7 +79,7 @@ def resolve(
     if record is None:
         raise NotFoundError(f"there is no request {request_id}", "wrong id, or it ended more than SFMC_REQUEST_TTL ago")
     if task_id is not None:
-        _check_task(access, record, task_id, ask)
+        _check_definition(access, record, _check_task(access, record, task_id, ask), ask_definition)
     policy = access.settings.policy(record["mid"], record["customer_key"])
     said = reason and reason[:MAX_TEXT]
     if not open_ledger(access.settings).resolve(request_id, task_id, operator[:MAX_TEXT], said, policy):
@@ -79,7 +93,8 @@ def _not_unknown(record: Mapping[str, Any]) -> ConflictError:
     return ConflictError(text, state=record["state"])
 
 
-def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask: AskForRuns | None) -> None:
+def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask: AskForRuns | None) -> Run | None:
+    """Give the run, where Marketing Cloud is asked for it."""
     if not (task_id.isascii() and task_id.isdigit()):
         raise InvalidError(f"a Task.ID is a whole number, not {task_id!r}")
     if len(task_id) > MAX_DIGITS:
@@ -91,14 +106,34 @@ def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask
         text = f"run {task_id} existed before the start of request {record['request_id']} was sent"
         raise ConflictError(text, state=record["state"])
     if ask is None:
-        return
-    found, mid, key = ask(record["mid"], task_id), record["mid"], record["customer_key"]
+        return None
+    found, mid = ask(record["mid"], task_id), record["mid"]
     if isinstance(found, (NotApplied, Rejected)):
         raise ServiceUnavailableError(f"Marketing Cloud cannot be asked for run {task_id}: {found.text}", UNCHECKED)
     if task_id not in found:
         raise NotFoundError(f"Marketing Cloud shows no run {task_id} in business unit {mid}", UNCHECKED)
-    if fold_key(other := found[task_id].customer_key) != fold_key(key):
-        raise ConflictError(f"run {task_id} is one of the definition {other}, not of {key}", state=record["state"])
+    return found[task_id]
+
+
+def _check_definition(access: ReadAccess, record: Mapping[str, Any], run: Run | None, ask: AskForDefinition) -> None:
+    if run is not None and not _is_run_of(access, record, run, ask):
+        text = f"run {run.task_id} is one of the definition {run.customer_key}, not of {record['customer_key']}"
+        raise ConflictError(text, state=record["state"])
+
+
+def _is_run_of(access: ReadAccess, record: Mapping[str, Any], run: Run, ask: AskForDefinition) -> bool:
+    """Tell whether a run is one of the definition of a request, whose CustomerKey may have been changed since."""
+    mid, key, other = record["mid"], record["customer_key"], run.customer_key
+    home = access.reader.home(mid, key)
+    if fold_key(other) in {fold_key(key), fold_key(home)} or fold_key(access.reader.home(mid, other)) == fold_key(home):
+        return True
+    found = ask(mid, other)
+    if not isinstance(found, Definition) or not found.object_id:
+        return False
+    with redis_errors():
+        client: Any = access.client
+        noted = client.get(access.keys.name_of(HOME, mid, found.object_id))
+    return noted is not None and fold_key(noted.decode()) == fold_key(home)
 
 
 def _existed_before(access: ReadAccess, request_id: str, task_id: str) -> bool:

@@ -51,3 +51,17 @@ def test_where_the_dates_cannot_be_read_the_request_waits(system: System):
     system.live()
 
     assert len(system.cloud.performs) == 1
+
+
+def test_a_perform_that_was_on_its_way_when_redis_forgot_it_is_waited_for(system: System):
+    system.submit(request())
+    system.world.ledger.write_probe("worker", 2)
+    system.work()
+    system.world.advance(80)
+    system.sweep()
+    system.work()
+    assert system.cloud.performs == []
+    ran_elsewhere(system, 0)
+    system.live()
+
+    assert len(system.cloud.performs) == 1
