@@ -147,3 +147,11 @@ def test_a_dead_letter_is_not_put_into_a_queue_that_no_worker_reads(access: Read
     assert access.broker.xlen(letters) == 1
     assert listing.replay_dead_letter(access, letter, "imports").done == "replayed"
     access.broker.delete(queues.queue("imports"))
+
+
+def test_the_refusal_to_replay_a_duplicate_names_the_request_in_its_place(access: ReadAccess) -> None:
+    [request] = submitted(access, "a")
+    access.client.hset(access.keys.request(request), mapping={"state": "duplicate", "held_by": "r-other"})
+
+    with pytest.raises(ConflictError, match="request r-other handled its file"):
+        actions.replay(access, request, "ann")
