@@ -47,6 +47,7 @@ class World:
         self.client = client
         self.settings = settings
         self.ledger = RedisLedger(client, settings, scripts(settings, read))
+        self.ledger.clock = lambda: self.now_ms() / 1000
         self.keys = self.ledger.keys
         self.restart()
 

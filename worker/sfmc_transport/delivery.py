@@ -274,8 +274,10 @@ return 1
 
 REPLAY = """
 -- KEYS: dead letters, queue.  ARGV: id, entry.  Behind what waits in the queue already.
-if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+-- A script that fails takes nothing back: the letter goes last, when its message lies in the queue.
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
 redis.call('LPUSH', KEYS[2], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[1])
 return 1
 """
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from redis.exceptions import RedisError
@@ -22,6 +23,8 @@ from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server.answers import PROBLEMS, Answer, later, problem, response
 from sfmc_server.callers import ForbiddenError, UnauthorizedError
+
+log = structlog.get_logger(__name__)
 
 _STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422, PreconditionError: 412}
 _MEMBERS = ("state", "request_id")
@@ -80,9 +83,11 @@ def _of_validation(error: Exception) -> Answer:
 
 def _of_redis(error: Exception) -> Answer:
     assert isinstance(error, RedisError)
-    return (
-        named("internal", 500, "a defect of the server; its log has more") if is_defect(error) else _unavailable(error)
-    )
+    if not is_defect(error):
+        return _unavailable(error)
+    # Others that no one handles are logged by the server itself; this one counts as handled.
+    log.error("api_failed", exc_info=error)
+    return _internal(error)
 
 
 def named(kind: str, status: int, detail: str) -> Answer:

@@ -87,6 +87,7 @@ def _named(settings: Settings) -> dict[str, list[str]]:
     named: dict[str, list[str]] = defaultdict(list, {settings.account_id: []})
     pairs = [*settings.policies.definitions, *((route.mid, route.customer_key) for route in settings.routes)]
     pairs += ((each.mid, each.customer_key) for each in settings.schedules)
+    pairs += settings.policies.first
     for mid, key in dict.fromkeys(pairs):
         if "{" not in key:
             named[mid or settings.account_id].append(key)

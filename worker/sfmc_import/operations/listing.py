@@ -359,8 +359,15 @@ def replay_dead_letter(access: ReadAccess, letter_id: str, queue: str | None = N
     view = dead_letter(access, letter_id)
     if queue is not None:
         check_word("the queue", queue, {QUEUE, UPKEEP_QUEUE, view.queue} - {""})
+    # The queue of a letter is a whole key already, and what a source set aside goes back to it with its id.
+    target = None if queue in {None, view.queue} else access.broker_keys.queue(str(queue))
     with redis_errors():
-        letters.replay(access.broker, access.broker_keys, letter_id, queue and access.broker_keys.queue(queue))
+        try:
+            letters.replay(access.broker, access.broker_keys, letter_id, target)
+        except letters.NoQueueError as error:
+            raise InvalidError(str(error)) from error
+        except letters.DeadLetterNotFoundError as error:
+            raise NotFoundError(f"{error}; {LIST_THEM}") from error
     return DoneView(id=letter_id, done="replayed", queue=queue or view.queue)
 
 
