@@ -235,8 +235,11 @@ def test_two_that_wait_for_the_same_one_are_no_circle() -> None:
         ('[defaults]\nafter_since = "06:00"\n', "[defaults]"),
         ('[defaults]\nafter_since = "06:00"\n[[definition]]\ncustomer_key = "a"\nafter = ["b"]\n', ""),
         (
-            '[[definition]]\ncustomer_key = "a"\nafter = ["b"]\n[[definition]]\ncustomer_key = "A"\nmid = "5"\n'
-            + 'after_since = "06:00"\n',
+            """
+            definition = [
+                {customer_key = "a", after = ["b"]}, {customer_key = "A", mid = "5", after_since = "06:00"}
+            ]
+            """,
             "",
         ),
     ],
