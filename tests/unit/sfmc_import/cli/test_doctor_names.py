@@ -18,6 +18,6 @@ def test_a_definition_that_others_wait_for_is_looked_for_in_their_business_unit(
         after = ["Contacts"]
         """
     )
-    found = named(load({"SFMC_ACCOUNT_ID": "5", "": str(policy)}))
+    found = named(load({"SFMC_ACCOUNT_ID": "5", "SFMC_CONFIG": str(policy)}))
 
     assert found == {"5": ["All"], "7": ["Orders", "Contacts"]}
