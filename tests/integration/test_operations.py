@@ -165,3 +165,11 @@ def test_who_replays_or_deletes_a_dead_letter_is_in_an_event(access: ReadAccess)
     ]
     assert found[0]["data"] == {"dead_letter": first, "operator": "ann", "reason": "poison", "queue": "imports"}
     assert problems(found) == []
+
+
+def test_the_refusal_to_replay_a_duplicate_names_the_request_in_its_place(access: ReadAccess) -> None:
+    [request] = submitted(access, "a")
+    access.client.hset(access.keys.request(request), mapping={"state": "duplicate", "held_by": "r-other"})
+
+    with pytest.raises(ConflictError, match="request r-other handled its file"):
+        actions.replay(access, request, "ann")

@@ -24,8 +24,7 @@ from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server.answers import PROBLEMS, Answer, later, problem, response
 from sfmc_server.callers import ForbiddenError, UnauthorizedError
 
-log = structlog.get_logger(__name__)
-
+log = structlog.get_logger("sfmc_server.refusing")
 _STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422, PreconditionError: 412}
 _MEMBERS = ("state", "request_id")
 
@@ -49,7 +48,8 @@ def add_to(app: FastAPI) -> None:
         app.add_exception_handler(kind, _handler(answer))
 
 
-def _internal(_: Exception) -> Answer:
+def _internal(error: Exception) -> Answer:
+    log.error("request_failed", exc_info=error)
     return named("internal", 500, "a defect of the server: its log has more")
 
 
@@ -83,11 +83,7 @@ def _of_validation(error: Exception) -> Answer:
 
 def _of_redis(error: Exception) -> Answer:
     assert isinstance(error, RedisError)
-    if not is_defect(error):
-        return _unavailable(error)
-    # Others that no one handles are logged by the server itself; this one counts as handled.
-    log.error("api_failed", exc_info=error)
-    return _internal(error)
+    return _internal(error) if is_defect(error) else _unavailable(error)
 
 
 def named(kind: str, status: int, detail: str) -> Answer:

@@ -3,6 +3,8 @@
 import pytest
 
 from sfmc_import.faults import NotApplied
+from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.schema import PAUSES
 from sfmc_import.states import NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario
 
@@ -145,3 +147,19 @@ def test_a_pause_with_an_earlier_end_lets_what_waits_in_at_that_end(scenario: Sc
     assert scenario.due_in("a") == 0
     scenario.claim("a")
     assert scenario.due_in("a") == HOUR
+
+
+def test_a_pause_is_replaced_or_lifted_only_while_it_is_as_expected(scenario: Scenario):
+    def written() -> str:
+        found = scenario.world.client.hget(Keys().name_of(PAUSES), "all")
+        return "none" if found is None else found.decode()
+
+    assert scenario.ledger.pause("all", "ann", "one", None, "none")
+    assert not scenario.ledger.pause("all", "bob", "two", None, "none")
+    seen = written()
+    assert scenario.ledger.pause("all", "ann", "two", None, seen)
+    assert not scenario.ledger.pause("all", "bob", "three", None, seen)
+    assert scenario.ledger.lift_pause("all", "bob", "done", seen) is None
+    assert scenario.ledger.lift_pause("all", "bob", "done", written()) is True
+    assert scenario.ledger.lift_pause("all", "bob", "done", "none") is False
+    assert [event["data"]["reason"] for event in scenario.world.events()] == ["one", "two", "done"]

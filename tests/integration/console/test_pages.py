@@ -232,3 +232,15 @@ def test_the_line_of_a_definition_says_that_it_is_paused(world: World, found: di
     assert mark not in person.see(path).text
     actions.pause(world.access, actions.scope_of(MID, None), "ann", "moving")
     assert person.see(path).text.count(mark) > 3
+
+
+def test_a_definition_that_only_a_refused_request_named_has_a_page(world: World) -> None:
+    refused = world.client.reject(customer_key="Refused", request_id="r-1", code="unknown", text="no such key", mid=MID)
+    world.access.client.delete(world.access.keys.definition(MID, "Refused"))
+    world.console.feed.read()
+    person = world.person("viewer")
+
+    assert refused.state == "rejected"
+    assert "Refused" in person.see(f"/definition?mid={MID}&customer_key=Refused").text
+    assert person.see(f"/definition?mid={MID}&customer_key=Refused").status_code == 200
+    assert person.see(f"/definition?mid={MID}&customer_key=Other").status_code == 404

@@ -11,6 +11,12 @@ OPERATIONS = (
     Mutant("pausing", "  redis.call('ZADD', paused_key(), r.at, id)\n", ""),
     Mutant("pausing", "'ZADD', DUE, 'XX', str(now), found[i])", "'ZADD', DUE, 'XX', str(now + 60000), found[i])"),
     Mutant("pausing", "return is_new == 1 and 1 or 2", "return 1"),
+    Mutant("pausing", "a.scope) or 'none') ~= a.expects", "a.scope) or 'none') == 'none'"),
+    Mutant(
+        "pausing",
+        "function steps.lift_pause()\n  if has_changed() then return 3 end\n",
+        "function steps.lift_pause()\n",
+    ),
     Mutant("pausing", "  if not found then return 0 end\n", "  if not found then return 1 end\n"),
     Mutant(
         "claim", "  local pause = pause_of(r)\n  if not pause then\n", "  local pause = pause_of(r)\n  if true then\n"

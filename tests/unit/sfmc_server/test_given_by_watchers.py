@@ -12,7 +12,7 @@ from sfmc_server.given import FoldersGiven
 LONG = "\N{SNOWMAN}" * 255
 
 
-def told(**more: Any) -> list[dict[str, object]]:
+def described(**more: Any) -> list[dict[str, object]]:
     files = [
         SimpleNamespace(name=LONG, reason="growing", since=1.0, size=2**40, text="x" * 5000),
         SimpleNamespace(name="b\\xff.csv", reason="unreadable", since=99, size=None, text=""),
@@ -33,7 +33,7 @@ def told(**more: Any) -> list[dict[str, object]]:
     ],
 )
 def test_whatever_a_watcher_says_of_a_folder_is_taken_as_it_is(more: dict[str, Any]) -> None:
-    said = told(**more)
+    said = described(**more)
     given = FoldersGiven.model_validate({"folders": said})
 
     assert given.model_dump(exclude_unset=True) == {"folders": said}

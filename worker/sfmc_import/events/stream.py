@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sfmc_import.display import Coloured, one_line
@@ -48,9 +49,15 @@ class EventStream:
         first = self._client.xrange(self._name, count=1)
         if not first or _order(position) in {(0, 0), (0,)} or _order(first[0][0].decode()) <= _order(position):
             return None
-        info = self._client.xinfo_stream(self._name)
-        # A server before 7.0 does not count: then it may be so.
-        return str(first[0][0].decode()) if info.get("entries-added", info["length"] + 1) > info["length"] else None
+        return str(first[0][0].decode()) if self._was_trimmed() else None
+
+    def _was_trimmed(self) -> bool:
+        """Tell whether entries are gone; so it seems too where the server (before 7.0) does not count, or not to us."""
+        try:
+            info = self._client.xinfo_stream(self._name)
+        except ResponseError:
+            return True
+        return bool(info.get("entries-added", info["length"] + 1) > info["length"])
 
     def some_after(self, position: str, count: int) -> tuple[str, list[Entry]]:
         """Give what one reading of `count` entries after an id finds, oldest first, and the id to go on from."""

@@ -40,9 +40,12 @@ def _of_cancel(view: RequestView) -> list[str]:
 
 
 def _of_force(view: RequestView) -> list[str]:
-    until = view.waiting and view.waiting.until
+    reason = view.waiting.reason if view.waiting else ""
+    until = view.waiting.until if view.waiting and reason == "window" else None
     opens = f" (it opens {until:%Y-%m-%d %H:%M:%S} UTC)" if until else ""
+    paused = ["It is paused: it goes on waiting until the pause ends, also when it is forced."]
     return [
+        *(paused if reason == "paused" else []),
         f"The request does not wait for the window{opens}: it starts as soon as its definition is free.",
         "Nor does it wait for the definitions that its order names (after).",
         "MaxImportFrequency of the definition is passed over once. One run at a time still holds, and so do pauses.",
