@@ -10,6 +10,7 @@ from sfmc_import.client import Client
 from sfmc_import.operations import actions, listing, replaying, requests
 from sfmc_import.operations.errors import ConflictError, InvalidError
 from sfmc_import.settings import load
+from tests.support.event_schema import problems
 
 MID = "510001234"
 
@@ -143,10 +144,39 @@ def test_a_dead_letter_is_not_put_into_a_queue_that_no_worker_reads(access: Read
     access.broker.expire(letters, 60)
 
     with pytest.raises(InvalidError, match="is unknown"):
-        listing.replay_dead_letter(access, letter, queue)
+        listing.replay_dead_letter(access, letter, "ann", queue)
     assert access.broker.xlen(letters) == 1
-    assert listing.replay_dead_letter(access, letter, "imports").done == "replayed"
+    assert listing.replay_dead_letter(access, letter, "ann", "imports").done == "replayed"
     access.broker.delete(queues.queue("imports"))
+
+
+def test_a_dead_letter_is_not_lost_when_a_key_of_another_type_has_the_name_of_its_queue(access: ReadAccess) -> None:
+    letters, queue = access.broker_keys.dead_letters, access.broker_keys.queue("imports")
+    letter = access.broker.xadd(letters, {"entry": b"{}", "queue": queue, "reason": "poison", "detail": "x"}).decode()
+    access.broker.set(queue, "x")
+    with pytest.raises(InvalidError, match="is no queue"):
+        listing.replay_dead_letter(access, letter, "ann")
+    access.broker.delete(queue)
+
+    assert listing.dead_letter(access, letter).entry == "{}"
+    access.broker.delete(letters)
+
+
+def test_who_replays_or_deletes_a_dead_letter_is_in_an_event(access: ReadAccess) -> None:
+    letters, queue = access.broker_keys.dead_letters, access.broker_keys.queue("imports")
+    fields = {"entry": b"{}", "queue": queue, "reason": "poison", "detail": "x"}
+    first, second = (access.broker.xadd(letters, fields).decode() for _ in range(2))
+    listing.replay_dead_letter(access, first, "ann")
+    listing.delete_dead_letter(access, second, "bob")
+    access.broker.delete(queue, letters)
+    found = listing.newest_events(access, 2).items
+
+    assert [(each["type"], each["subject"]) for each in found] == [
+        ("sfmc.import.operator.dead_letter_replayed", first),
+        ("sfmc.import.operator.dead_letter_deleted", second),
+    ]
+    assert found[0]["data"] == {"dead_letter": first, "operator": "ann", "reason": "poison", "queue": "imports"}
+    assert problems(found) == []
 
 
 def test_the_refusal_to_replay_a_duplicate_names_the_request_in_its_place(access: ReadAccess) -> None:

@@ -53,6 +53,7 @@ class World:
         """Forget everything, also which server the ledger has seen."""
         self.client.flushdb()
         self.ledger = RedisLedger(self.client, self.settings, scripts(self.settings, self._read))
+        self.ledger.clock = lambda: self.now_ms() / 1000
         self.keys = self.ledger.keys
         self._now = START_MS
         self.advance(0)

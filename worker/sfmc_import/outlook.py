@@ -5,14 +5,11 @@ The rules are those of `ledger/claim.lua` for a new request with a file; a test 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Literal
 
 from sfmc_import.policy import Policy
 from sfmc_import.request import FileInfo
 from sfmc_import.runs import Definition
-
-DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +80,7 @@ def _missing_run(standing: Standing, policy: Policy) -> str | None:
     """Give the first definition of `after` without a completed run that counts: since now, or since a time of day."""
     if not policy.after:
         return None
-    since, begin = standing.now, policy.after_since
-    if begin is not None:
-        from zoneinfo import ZoneInfo  # noqa: PLC0415 - hosts that only submit need no time zones
-
-        here = datetime.fromtimestamp(standing.now, ZoneInfo(policy.time_zone))
-        of_day = (here.hour - begin.hour) * 3600 + (here.minute - begin.minute) * 60 + here.second
-        since -= (of_day + here.microsecond / 1e6) % DAY_SECONDS
+    since = policy.order_begins(standing.now)
     return next((key for key in policy.after if standing.completed.get(key, 0.0) < since), None)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import time
+from datetime import datetime, time, timedelta, tzinfo
 from typing import Any, Literal
 
 from sfmc_import.request import fold_key
@@ -48,6 +48,10 @@ class Policy:
     max_failed_share: float | None = None
     min_share_of_last_run: float | None = None
 
+    def order_begins(self, now: float) -> float:
+        """Give since when completed runs of `after` count: since `now`, or since `after_since` came last before it."""
+        return now if self.after_since is None else last_time_of_day(now, self.after_since, self.time_zone)
+
     @property
     def expectations(self) -> Expectations:
         """What a completed run should look like."""
@@ -81,8 +85,58 @@ class Policies:
     by_definition: Mapping[tuple[str | None, str], Mapping[str, Any]] = field(default_factory=dict)
     definitions: tuple[tuple[str | None, str], ...] = ()
 
+    @property
+    def first(self) -> list[tuple[str | None, str]]:
+        """The definitions that others wait for, each with the business unit of those."""
+        tables = [(None, self.defaults), *((mid, table) for (mid, _), table in self.by_definition.items())]
+        return [(mid, key) for mid, table in tables for key in table.get("after", ())]
+
     def of(self, mid: str, customer_key: str, usual: Policy) -> Policy:
         """Give `usual` as changed by [defaults], then by the table of any business unit, then by that of this one."""
         own = self.by_definition.get((mid, fold_key(customer_key)), {})
         anywhere = self.by_definition.get((None, fold_key(customer_key)), {})
         return replace(usual, **{**self.defaults, **anywhere, **own})
+
+
+def last_time_of_day(now: float, begin: time, zone: str) -> float:
+    """Give when it was `begin` last in this zone, in seconds since 1970; of a time that came twice the first one."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - hosts that only submit need no time zones
+
+    here = ZoneInfo(zone)
+    today = datetime.fromtimestamp(now, here).date()
+    at = datetime.combine(today, begin, here).timestamp()
+    return at if at <= now else datetime.combine(today - timedelta(days=1), begin, here).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """What the clocks of a zone are ahead of UTC in the days around a moment; all in seconds.
+
+    `changed` is when they go from `before` to `after`; 0 where they do not change in these days.
+    """
+
+    before: float
+    after: float
+    changed: float
+
+
+def offsets_around(now: float, zone: str) -> Offsets:
+    """Give the offsets of a zone in the two days before and after a moment."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - as above
+
+    here = ZoneInfo(zone)
+    begin, end = int(now) - CLOCK_SECONDS, int(now) + CLOCK_SECONDS
+    before, after = _offset(begin, here), _offset(end, here)
+    if before == after:
+        return Offsets(before, after, 0.0)
+    while end - begin > 1:
+        middle = (begin + end) // 2
+        begin, end = (middle, end) if _offset(middle, here) == before else (begin, middle)
+    return Offsets(before, after, float(end))
+
+
+CLOCK_SECONDS = 2 * 86_400
+
+
+def _offset(at: float, zone: tzinfo) -> float:
+    return (datetime.fromtimestamp(at, zone).utcoffset() or timedelta(0)).total_seconds()

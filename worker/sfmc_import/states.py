@@ -28,7 +28,10 @@ NOT_STARTED = "not_started"
 UNSTARTED = ("rejected", "gave_up", "expired", NOT_STARTED)
 """States of which nothing was started: a duplicate of the request is taken up."""
 
-OPERATOR_EVENTS = ("operator.paused", "operator.resumed", "operator.forced")
+LETTER_EVENTS = {"replayed": "operator.dead_letter_replayed", "deleted": "operator.dead_letter_deleted"}
+"""What an operator does with a dead letter, and its event."""
+
+OPERATOR_EVENTS = ("operator.paused", "operator.resumed", "operator.forced", *LETTER_EVENTS.values())
 REPORTS = ("unrouted", "ambiguous_route", "message_rejected", *OPERATOR_EVENTS)
 """Events that change no state; each has its sentence in ENDINGS of ops/harness/sfmc_harness/pages.py."""
 

@@ -24,6 +24,10 @@ class DeadLetterNotFoundError(LookupError):
     """No dead letter has this id (any more)."""
 
 
+class NoQueueError(ValueError):
+    """What a dead letter is to be put into is no queue."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One message set aside: `entry` are its bytes as they stood in the queue (key `queue`)."""
@@ -90,6 +94,7 @@ def replay(client: Client, keys: Keys, letter_id: str, queue: str | None = None)
 
     Raises:
         DeadLetterNotFoundError: as `read`.
+        NoQueueError: Redis has something else under this key; the letter stays.
     """
     letter = read(client, keys, letter_id)
     is_record = letter.reason == SOURCE_RECORD and queue is None
@@ -98,7 +103,13 @@ def replay(client: Client, keys: Keys, letter_id: str, queue: str | None = None)
     if not target:
         raise DeadLetterNotFoundError(f"dead letter {letter_id} names no queue: say which")
     move = client.register_script(REPLAY)
-    if not move(keys=[keys.dead_letters, target], args=[letter_id, entry]):
+    try:
+        is_moved = move(keys=[keys.dead_letters, target], args=[letter_id, entry])
+    except redis.ResponseError as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        raise NoQueueError(f"the key {target} of Redis is no queue; dead letter {letter_id} stays") from error
+    if not is_moved:
         raise DeadLetterNotFoundError(f"there is no dead letter {letter_id}")
     return letter
 

@@ -274,8 +274,8 @@ return 1
 
 REPLAY = """
 -- KEYS: dead letters, queue.  ARGV: id, entry.  Behind what waits in the queue already.
+-- A script that fails takes nothing back: the letter goes last, when its message lies in the queue.
 if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
--- Where this fails, as for a key that is no list, the letter stays.
 redis.call('LPUSH', KEYS[2], ARGV[2])
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 1

@@ -351,16 +351,19 @@ def show_dead_letter(letter_id: Id, _: Reads, access: Access) -> listing.DeadLet
 
 @api.post("/dead-letters/{letter_id}/replay", status_code=202, tags=["dead letters"])
 def replay_dead_letter(
-    letter_id: Id, _: Operates, access: Access, queue: Annotated[str | None, Query(min_length=1, max_length=128)] = None
+    letter_id: Id,
+    caller: Operates,
+    access: Access,
+    queue: Annotated[str | None, Query(min_length=1, max_length=128)] = None,
 ) -> DoneView:
     """Put a message back at the end of the queue it came from, or of another one."""
-    return listing.replay_dead_letter(access, letter_id, queue)
+    return listing.replay_dead_letter(access, letter_id, caller.name, queue)
 
 
 @api.delete("/dead-letters/{letter_id}", tags=["dead letters"])
-def delete_dead_letter(letter_id: Id, _: Operates, access: Access) -> DoneView:
+def delete_dead_letter(letter_id: Id, caller: Operates, access: Access) -> DoneView:
     """Delete a message for ever; a request in the ledger does not need it."""
-    return listing.delete_dead_letter(access, letter_id)
+    return listing.delete_dead_letter(access, letter_id, caller.name)
 
 
 @api.get(

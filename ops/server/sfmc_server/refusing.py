@@ -83,9 +83,7 @@ def _of_validation(error: Exception) -> Answer:
 
 def _of_redis(error: Exception) -> Answer:
     assert isinstance(error, RedisError)
-    return (
-        named("internal", 500, "a defect of the server; its log has more") if is_defect(error) else _unavailable(error)
-    )
+    return _internal(error) if is_defect(error) else _unavailable(error)
 
 
 def named(kind: str, status: int, detail: str) -> Answer:

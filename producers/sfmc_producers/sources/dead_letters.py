@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Protocol
 
+import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -11,6 +12,8 @@ from sfmc_import.request import BadRequestError
 from sfmc_producers.sources.intake import SentBack
 from sfmc_transport import Keys
 from sfmc_transport.dead_letters import add, read_sent_back
+
+log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 10
 
@@ -30,11 +33,16 @@ class ApiDeadLetters:
         self._api = api
 
     def add(self, source: str, record_id: str, body: bytes, text: str) -> bool:
-        """Keep the bytes once for each id; False when the server does not take them."""
+        """Keep the bytes once for each id; False when the server does not take them now.
+
+        What it refuses for good is let go, with a line in the log: it would come again for ever.
+        """
         try:
             self._api.set_aside(source, record_id, body, text)
-        except (ServiceUnavailableError, BadRequestError):
+        except ServiceUnavailableError:
             return False
+        except BadRequestError as error:
+            log.error("record_not_kept", source=source, record=record_id, why=text, reason=str(error))
         return True
 
     def replayed(self, source: str) -> list[SentBack]:  # noqa: ARG002 - as SourceDeadLetters

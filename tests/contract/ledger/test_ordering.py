@@ -118,3 +118,37 @@ def test_a_definition_is_found_however_its_key_is_written(scenario: Scenario, wr
     scenario.arrives("a")
 
     assert isinstance(scenario.claim("a"), StartNow)
+
+
+def goes_to(scenario: Scenario, moment: str) -> None:
+    at = datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
+    scenario.world.advance(at - scenario.world.now_ms() / 1000)
+
+
+@pytest.mark.parametrize(
+    ("since", "completed", "now", "starts"),
+    [
+        ("01:00", "2027-03-27T23:59", "2027-03-28T06:00", False),
+        ("01:00", "2027-03-28T00:00", "2027-03-28T06:00", True),
+        ("02:30", "2027-03-28T01:29", "2027-03-28T06:00", False),  # no clock showed that
+        ("02:30", "2027-03-28T01:30", "2027-03-28T06:00", True),
+        ("09:00", "2027-03-27T08:00", "2027-03-28T06:00", True),
+        ("01:00", "2027-10-30T22:59", "2027-10-31T06:00", False),
+        ("01:00", "2027-10-30T23:00", "2027-10-31T06:00", True),
+        ("02:30", "2027-10-31T00:30", "2027-10-31T06:00", True),  # the clocks showed it twice
+        ("09:00", "2027-10-30T07:00", "2027-10-31T06:00", True),
+        ("09:00", "2027-10-30T06:59", "2027-10-31T06:00", False),
+    ],
+)
+def test_on_the_day_of_a_clock_change_a_time_of_day_is_that_of_the_clocks_then(
+    scenario: Scenario, since: str, completed: str, now: str, starts: bool
+):
+    goes_to(scenario, completed)
+    contacts_run(scenario, "c")
+    done = scenario.world.now_ms() / 1000
+    scenario.decide_by(after=(CONTACTS,), after_since=time.fromisoformat(since), time_zone="Europe/Berlin")
+    goes_to(scenario, now)
+    scenario.arrives("a")
+
+    assert isinstance(scenario.claim("a"), StartNow) is starts
+    assert (done >= scenario.policy.order_begins(scenario.world.now_ms() / 1000)) is starts

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 import redis
-from redis.exceptions import ResponseError
 
 from sfmc_transport import dead_letters
 from sfmc_transport.delivery import RETURNS_HEADER, Delivery, Limits
@@ -79,15 +78,15 @@ def test_a_replay_may_go_to_another_queue(raw, delivery):
     assert raw.lrange("imports.repaired", 0, -1) == [BYTES]
 
 
-def test_a_letter_stays_when_its_queue_cannot_take_it(raw, delivery):
+def test_a_letter_stays_when_its_message_cannot_be_put_into_the_queue(raw, delivery):
     letter_id = dead_letter(raw, delivery)
-    raw.set("imports.repaired", b"no list")
+    raw.set("imports.taken", "x")
 
-    with pytest.raises(ResponseError):
-        dead_letters.replay(raw, KEYS, letter_id, queue="imports.repaired")
+    with pytest.raises(dead_letters.NoQueueError, match="is no queue"):
+        dead_letters.replay(raw, KEYS, letter_id, queue="imports.taken")
+    raw.delete("imports.taken")
 
-    assert dead_letters.count(raw, KEYS) == 1
-    raw.delete("imports.repaired")
+    assert dead_letters.read(raw, KEYS, letter_id).entry == BYTES
 
 
 def test_a_replayed_message_may_be_returned_as_often_as_a_new_one(raw, delivery):

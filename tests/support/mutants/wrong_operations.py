@@ -52,7 +52,10 @@ OPERATIONS = (
     Mutant("follow_ups", "return wait_for(id, r, 'window', d.window_by) end", "return wait_for(id, r, 'queued') end"),
     Mutant("follow_ups", "  if first ~= id then return wait_for(id, r, 'single_flight', first) end\n", ""),
     # Order between definitions.
-    Mutant("ordering", "return since > now and since - DAY or since", "return since"),
+    Mutant("ordering", "return since > now and moment_of(wall - DAY, policy) or since", "return since"),
+    Mutant("ordering", "and later >= policy.offset_changed and later or", "and later or"),
+    Mutant("ordering", "  return earlier >= policy.offset_changed and", "  return"),
+    Mutant("ordering", "(now < policy.offset_changed and", "(now > policy.offset_changed and"),
     Mutant(
         "ordering", "  if not present(policy.after_time) then return int(r.at) end\n", "  if true then return 0 end\n"
     ),

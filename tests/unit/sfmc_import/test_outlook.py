@@ -96,3 +96,21 @@ def test_definitions_that_come_first_must_have_a_completed_run_that_counts(since
 def test_a_pause_comes_before_the_order_and_says_when_it_ends() -> None:
     found = outlook(policy=Policy(after=("a",)), is_paused=True, pause_left=60.0)
     assert found == Outlook(what="wait", reason="paused", seconds=60.0)
+
+
+@pytest.mark.parametrize(
+    ("now", "begin"),
+    [
+        ("2027-03-28T06:00", "2027-03-28T00:00"),  # the clocks went forward at 01:00 UTC
+        ("2027-03-27T06:00", "2027-03-27T00:00"),
+        ("2027-03-29T06:00", "2027-03-28T23:00"),
+        ("2027-10-31T06:00", "2027-10-30T23:00"),  # and back at 01:00 UTC
+        ("2027-11-01T06:00", "2027-11-01T00:00"),
+    ],
+)
+def test_since_a_time_of_day_is_meant_by_the_clocks_of_that_moment(now: str, begin: str) -> None:
+    at, last = (datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for text in (now, begin))
+    policy = Policy(after=("a",), after_since=time(1), time_zone="Europe/Berlin")
+
+    assert outlook(policy=policy, completed={"a": last - 1}, now=at).reason == "after"
+    assert outlook(policy=policy, completed={"a": last}, now=at).reason == "free"

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -22,6 +23,7 @@ MAX_RECORD = 150_000
 """How many bytes of a record are kept: the server takes bodies of 256 KiB."""
 
 MAX_RECORD_TEXT = 4000
+MAX_RECORD_ID = 256
 
 
 class ApiSubmitter:
@@ -107,7 +109,8 @@ class ApiSubmitter:
     def set_aside(self, source: str, record_id: str, body: bytes, text: str) -> None:
         """Keep a record that cannot be read as a dead letter; of a very large one the beginning."""
         cut = f" (the first {MAX_RECORD} of {len(body)} bytes)" if len(body) > MAX_RECORD else ""
-        fields = {"source": source, "record_id": record_id, "text": f"{text[:MAX_RECORD_TEXT]}{cut}"}
+        kept_id = record_id if len(record_id) <= MAX_RECORD_ID else sha256(record_id.encode()).hexdigest()
+        fields = {"source": source, "record_id": kept_id, "text": f"{text[:MAX_RECORD_TEXT]}{cut}"}
         with _errors(record_id):
             self._api.set_aside(**fields, body_base64=b64encode(body[:MAX_RECORD]).decode())
 

@@ -56,7 +56,7 @@ def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> It
     yield from _plain_http(settings)
     service.prepare()
     yield Finding("ok", "WSDL", "the built-in WSDL can be loaded")
-    for mid, keys in _named(settings).items():
+    for mid, keys in named(settings).items():
         found = service.definitions(mid)
         if isinstance(found, (NotApplied, Rejected)):
             yield Finding("fail", "login", f"business unit {mid}: {found.text}", _fix_for(found.code, settings))
@@ -82,11 +82,12 @@ def _plain_http(settings: Settings) -> Iterator[Finding]:
             yield Finding("warn", "encryption", text, "use https://")
 
 
-def _named(settings: Settings) -> dict[str, list[str]]:
+def named(settings: Settings) -> dict[str, list[str]]:
     """Give the CustomerKeys that policy and routes name, by business unit; keys with groups are not known yet."""
     named: dict[str, list[str]] = defaultdict(list, {settings.account_id: []})
     pairs = [*settings.policies.definitions, *((route.mid, route.customer_key) for route in settings.routes)]
     pairs += ((each.mid, each.customer_key) for each in settings.schedules)
+    pairs += settings.policies.first
     for mid, key in dict.fromkeys(pairs):
         if "{" not in key:
             named[mid or settings.account_id].append(key)

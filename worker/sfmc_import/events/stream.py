@@ -172,6 +172,8 @@ COLOURS = {
     "operator.paused": "yellow",
     "operator.resumed": "blue",
     "operator.forced": "yellow",
+    "operator.dead_letter_replayed": "blue",
+    "operator.dead_letter_deleted": "yellow",
     "message_rejected": "red",
     "import_failed": "red",
 }

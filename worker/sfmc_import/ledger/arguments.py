@@ -3,12 +3,11 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields as dataclass_fields
-from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
-from sfmc_import.policy import Policy
+from sfmc_import.policy import Policy, offsets_around
 from sfmc_import.request import FileInfo, StartRequest
 from sfmc_import.runs import Definition
 from sfmc_import.states import FirstRead
@@ -61,8 +60,8 @@ def _file_fields(file: FileInfo) -> dict[str, Any]:
     return fields | {"fingerprint": file.fingerprint}
 
 
-def policy_arguments(policy: Policy, definition: Definition | None = None) -> dict[str, Any]:
-    """What a decision needs of the policy; the frequency that it gives for this definition, if either has one."""
+def policy_arguments(policy: Policy, definition: Definition | None = None, now: float = 0.0) -> dict[str, Any]:
+    """What a decision at `now` needs of the policy; the frequency that it gives for this definition, if it has one."""
     is_known = definition is not None or policy.frequency is not None
     hours = policy.window(definition or Definition(customer_key=""))
     return {
@@ -73,22 +72,21 @@ def policy_arguments(policy: Policy, definition: Definition | None = None) -> di
         "window": milliseconds(policy.window(Definition(customer_key="")) * 3600),
         "retry_deadline": milliseconds(policy.retry_deadline),
         "reconcile_deadline": milliseconds(policy.reconcile_deadline),
-        **_order_arguments(policy),
+        **_order_arguments(policy, now),
     }
 
 
-def _order_arguments(policy: Policy) -> dict[str, Any]:
-    if not policy.after:
-        return {}
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - seven modules that a program which only submits does not need
-
+def _order_arguments(policy: Policy, now: float) -> dict[str, Any]:
     since = policy.after_since
-    at = None if since is None else milliseconds(since.hour * 3600 + since.minute * 60)
-    offset = datetime.now(ZoneInfo(policy.time_zone)).utcoffset() or timedelta(0)
+    if not policy.after or since is None:
+        return {"after": list(policy.after)} if policy.after else {}
+    offsets = offsets_around(now, policy.time_zone)
     return {
         "after": list(policy.after),
-        "after_time": at,
-        "utc_offset": milliseconds(offset.total_seconds()),
+        "after_time": milliseconds(since.hour * 3600 + since.minute * 60 + since.second),
+        "offset_before": milliseconds(offsets.before),
+        "offset_after": milliseconds(offsets.after),
+        "offset_changed": milliseconds(offsets.changed),
     }
 
 

@@ -7,12 +7,19 @@ local function place_of(mid, key)
   return {mid = mid, key = folded(redis.call('GET', renamed_key(mid, folded(key))) or key)}
 end
 
+-- When the clocks of the zone show this: as before their change, but for what they show only after it.
+local function moment_of(wall, policy)
+  local earlier, later = wall - policy.offset_before, wall - policy.offset_after
+  return earlier >= policy.offset_changed and later >= policy.offset_changed and later or earlier
+end
+
 -- Since when a completed run counts: since the last time of day, in the zone of the account, or since the arrival.
 local function counts_since(r, policy)
   if not present(policy.after_time) then return int(r.at) end
-  local here = now + policy.utc_offset
-  local since = here - here % DAY + policy.after_time - policy.utc_offset
-  return since > now and since - DAY or since
+  local here = now + (now < policy.offset_changed and policy.offset_before or policy.offset_after)
+  local wall = here - here % DAY + policy.after_time
+  local since = moment_of(wall, policy)
+  return since > now and moment_of(wall - DAY, policy) or since
 end
 
 -- The first definition that has no such run yet; nothing when the start need not wait.

@@ -1,7 +1,8 @@
 """The ledger on Redis or Valkey ≥ 6.2: each step is one script; connection trouble becomes LedgerUnavailableError."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -71,6 +72,8 @@ class RedisLedger:
             step: Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
             for step, text in (scripts or sources(settings.for_scripts())).items()
         }
+        # Which days a change of the clocks is looked for in; all other times are those of the server.
+        self.clock: Callable[[], float] = time.time
         self.server = ServerWatch(self._scripts["note_server"].text, self.keys)
 
     def _run(self, step: str, arguments: dict[str, Any]) -> Any:
@@ -138,7 +141,8 @@ class RedisLedger:
         read_ago: float = 0.0,
     ) -> Decision:
         """See sfmc_import.ports.Ledger.claim."""
-        arguments = request_arguments(request) | {"owner": owner, "policy": policy_arguments(policy, definition)}
+        decided_by = policy_arguments(policy, definition, self.clock())
+        arguments = request_arguments(request) | {"owner": owner, "policy": decided_by}
         if definition is not None:
             arguments |= {"resolved_key": definition.customer_key, "folded_key": fold_key(definition.customer_key)}
             arguments |= reading_arguments(definition, read_ago)

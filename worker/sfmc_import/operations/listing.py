@@ -10,6 +10,7 @@ import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
 from sfmc_import.operations import message_texts as messages
 from sfmc_import.operations.errors import InvalidError, NotFoundError
@@ -18,10 +19,13 @@ from sfmc_import.operations.requests import read_views
 from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.views import DoneView, PauseView, RequestView, Time, View, time_of
 from sfmc_import.request import QUEUE, UPKEEP_QUEUE, fold_key
-from sfmc_import.states import NOT_STARTED, REPORTS, TERMINAL, TRANSITIONS, UNFINISHED
+from sfmc_import.states import LETTER_EVENTS, NOT_STARTED, REPORTS, TERMINAL, TRANSITIONS, UNFINISHED
 from sfmc_import.waiting import REASONS
 
 MAX_LIMIT = 500
+MAX_TEXT = 1024
+"""The longest name of an operator."""
+
 LOOKED_AT = 5000
 """How many entries one page looks at, at most: with rare matches a page may have few, and the cursor goes on."""
 
@@ -351,22 +355,37 @@ def dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
     return _letter(found).model_copy(update=whole)
 
 
-def replay_dead_letter(access: ReadAccess, letter_id: str, queue: str | None = None) -> DoneView:
+def replay_dead_letter(access: ReadAccess, letter_id: str, operator: str, queue: str | None = None) -> DoneView:
     """Put a message back at the end of its queue, or of another of the workers; raises NotFoundError, InvalidError."""
     view = dead_letter(access, letter_id)
     if queue is not None:
         check_word("the queue", queue, {QUEUE, UPKEEP_QUEUE, view.queue} - {""})
+    # The queue of a letter is a whole key already, and what a source set aside goes back to it with its id.
+    target = None if queue in {None, view.queue} else access.broker_keys.queue(str(queue))
     with redis_errors():
-        letters.replay(access.broker, access.broker_keys, letter_id, queue and access.broker_keys.queue(queue))
-    return DoneView(id=letter_id, done="replayed", queue=queue or view.queue)
+        try:
+            letters.replay(access.broker, access.broker_keys, letter_id, target)
+        except letters.NoQueueError as error:
+            raise InvalidError(str(error)) from error
+        except letters.DeadLetterNotFoundError as error:
+            raise NotFoundError(f"{error}; {LIST_THEM}") from error
+    return _done(access, view, "replayed", operator, queue or view.queue)
 
 
-def delete_dead_letter(access: ReadAccess, letter_id: str) -> DoneView:
+def delete_dead_letter(access: ReadAccess, letter_id: str, operator: str) -> DoneView:
     """Delete a message for ever; raises NotFoundError."""
     view = dead_letter(access, letter_id)
     with redis_errors():
         letters.delete(access.broker, access.broker_keys, letter_id)
-    return DoneView(id=letter_id, done="deleted", queue=view.queue)
+    return _done(access, view, "deleted", operator, view.queue)
+
+
+def _done(access: ReadAccess, letter: DeadLetterView, done: str, operator: str, queue: str) -> DoneView:
+    """Say in an event who did it; an id of a letter comes once, so there is one event for it."""
+    data = {"dead_letter": letter.id, "operator": operator[:MAX_TEXT], "reason": letter.reason, "queue": queue}
+    mid = access.settings.account_id or ""
+    open_ledger(access.settings).report(f"dead-letter/{letter.id}", LETTER_EVENTS[done], mid, letter.id, data)
+    return DoneView(id=letter.id, done=done, queue=queue)
 
 
 def _letter(letter: letters.DeadLetter) -> DeadLetterView:

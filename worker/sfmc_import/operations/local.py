@@ -114,12 +114,12 @@ class LocalOperations:
     def replay_dead_letter(self, letter_id: str, queue: str | None = None) -> DoneView:
         """Put a message back at the end of its queue, or of another."""
         with self._queue_errors():
-            return listing.replay_dead_letter(self._access, letter_id, queue)
+            return listing.replay_dead_letter(self._access, letter_id, self._operator, queue)
 
     def delete_dead_letter(self, letter_id: str) -> DoneView:
         """Delete a message for ever."""
         with self._queue_errors():
-            return listing.delete_dead_letter(self._access, letter_id)
+            return listing.delete_dead_letter(self._access, letter_id, self._operator)
 
     def _queue_errors(self) -> Any:
         return redis_errors(self._access.settings.broker, self._access.broker_variable)

@@ -196,7 +196,7 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
             problems.append(f"{where} [[definition]] {table.customer_key}: given twice; keep one")
         named[place] = table.changes()
     names = tuple((table.mid, table.customer_key) for table in definitions)
-    problems += [f"{where} {line}" for line in _order_problems(definitions)]
+    problems += [f"{where} {line}" for line in (*_order_problems(definitions), *_without_after(defaults, definitions))]
     sources = _read_named(document, "source", SourceTable, where, problems)
     return Tables(
         Policies(defaults.changes() if defaults else {}, named, names),
@@ -216,6 +216,18 @@ def _order_problems(tables: Sequence[DefinitionTable]) -> Iterator[str]:
         if way:
             shown = " after ".join([*way, way[0]])
             yield f"[[definition]] {table.customer_key} after: {shown} is a circle, so none would start; break it"
+
+
+def _without_after(defaults: PolicyTable | None, tables: Sequence[DefinitionTable]) -> Iterator[str]:
+    """Name each `after_since` that no `after` goes with: it would do nothing."""
+    text = "after_since: there is no after that it goes with; add it, or remove this"
+    usual = defaults or PolicyTable()  # type: ignore[call-arg]
+    ordered = {fold_key(each.customer_key) for each in tables if each.after}
+    if usual.after_since is not None and not usual.after and not ordered:
+        yield f"[defaults] {text}"
+    for table in tables:
+        if table.after_since is not None and not usual.after and fold_key(table.customer_key) not in ordered:
+            yield f"[[definition]] {table.customer_key} {text}"
 
 
 def _way_back(key: str, after: Mapping[str, Sequence[str]]) -> list[str]:

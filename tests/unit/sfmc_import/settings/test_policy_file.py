@@ -226,3 +226,32 @@ def test_two_that_wait_for_the_same_one_are_no_circle() -> None:
     )
 
     assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ('[[definition]]\ncustomer_key = "a"\nafter_since = "06:00"\n', "[[definition]] a"),
+        ('[defaults]\nafter_since = "06:00"\n', "[defaults]"),
+        ('[defaults]\nafter_since = "06:00"\n[[definition]]\ncustomer_key = "a"\nafter = ["b"]\n', ""),
+        (
+            """
+            definition = [
+                {customer_key = "a", after = ["b"]}, {customer_key = "A", mid = "5", after_since = "06:00"}
+            ]
+            """,
+            "",
+        ),
+    ],
+)
+def test_a_time_since_which_runs_count_is_wrong_without_what_must_run(text: str, wrong: str) -> None:
+    _, _, problems = read(text)
+
+    line = f"policy.toml {wrong} after_since: there is no after that it goes with; add it, or remove this"
+    assert problems == ([line] if wrong else [])
+
+
+def test_what_others_wait_for_is_known_with_their_business_unit() -> None:
+    policies, _, _ = read('[[definition]]\ncustomer_key = "a"\nmid = "5"\nafter = ["b", "C"]\n')
+
+    assert policies.first == [("5", "b"), ("5", "C")]

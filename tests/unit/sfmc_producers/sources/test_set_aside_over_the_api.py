@@ -1,6 +1,6 @@
 """A source without Redis keeps its message until the server has what cannot be read."""
 
-import pytest
+from structlog.testing import capture_logs
 
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.request import BadRequestError
@@ -29,6 +29,14 @@ def test_what_cannot_be_read_is_kept_there_and_nothing_is_sent_back_here() -> No
     letters.done("drop", SentBack("1-0", b"{", b"{"))
 
 
-@pytest.mark.parametrize("error", [ServiceUnavailableError("away"), BadRequestError(["too large"])])
-def test_while_the_server_does_not_take_it_the_message_stays(error: Exception) -> None:
-    assert ApiDeadLetters(Api(error)).add("drop", "m1", b"{", "it is not JSON") is False
+def test_while_the_server_does_not_take_it_the_message_stays() -> None:
+    assert ApiDeadLetters(Api(ServiceUnavailableError("away"))).add("drop", "m1", b"{", "it is not JSON") is False
+
+
+def test_what_the_server_refuses_for_good_is_let_go_and_the_log_says_so() -> None:
+    with capture_logs() as lines:
+        assert ApiDeadLetters(Api(BadRequestError(["too large"]))).add("drop", "m1", b"{", "it is not JSON")
+
+    assert [(line["event"], line["record"], line["reason"]) for line in lines] == [
+        ("record_not_kept", "m1", "too large")
+    ]

@@ -1,0 +1,39 @@
+"""What a watcher says of its folders is what the HTTP API takes."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sfmc_producers import watch
+from sfmc_server.given import FoldersGiven
+
+LONG = "\N{SNOWMAN}" * 255
+
+
+def described(**more: Any) -> list[dict[str, object]]:
+    files = [
+        SimpleNamespace(name=LONG, reason="growing", since=1.0, size=2**40, text="x" * 5000),
+        SimpleNamespace(name="b\\xff.csv", reason="unreadable", since=99, size=None, text=""),
+    ]
+    given = {"folder": SimpleNamespace(path=Path("/in"), location="/in"), "outage": None, "waiting": files, **more}
+    step = given.pop("step", None)
+    hanging: Any = SimpleNamespace(scanners=[SimpleNamespace(**given)], step=lambda _: step)
+    return watch.describe(hanging, 100.0)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"waiting": []},
+        {"outage": SimpleNamespace(since=5, text="Permission denied")},
+        {"step": SimpleNamespace(since=7.5, path="/in/" + LONG)},
+    ],
+)
+def test_whatever_a_watcher_says_of_a_folder_is_taken_as_it_is(more: dict[str, Any]) -> None:
+    said = described(**more)
+    given = FoldersGiven.model_validate({"folders": said})
+
+    assert given.model_dump(exclude_unset=True) == {"folders": said}
