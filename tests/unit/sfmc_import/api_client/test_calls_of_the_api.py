@@ -273,7 +273,7 @@ def test_an_idempotency_key_that_the_server_cannot_read_is_refused_before_it_is_
 
 @both
 def test_what_no_header_can_carry_is_not_shown(do: Do) -> None:
-    server = Server(*[httpx.LocalProtocolError(f"Illegal header value b'Bearer {TOKEN}'")] * 10)
+    server = Server(*[httpx.LocalProtocolError(f"Illegal header value b'Bearer {TOKEN}'")] * 30)
 
     with pytest.raises(ServiceUnavailableError) as raised:
         do(server, "status")
