@@ -126,13 +126,14 @@ def goes_to(scenario: Scenario, moment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "completed", "now", "starts"),
+    "case",
     [
         ("01:00", "2027-03-27T23:59", "2027-03-28T06:00", False),
         ("01:00", "2027-03-28T00:00", "2027-03-28T06:00", True),
         ("02:30", "2027-03-28T01:29", "2027-03-28T06:00", False),  # no clock showed that
         ("02:30", "2027-03-28T01:30", "2027-03-28T06:00", True),
         ("09:00", "2027-03-27T08:00", "2027-03-28T06:00", True),
+        ("00:15", "2027-03-28T22:14", "2027-03-28T22:30", False),
         ("01:00", "2027-10-30T22:59", "2027-10-31T06:00", False),
         ("01:00", "2027-10-30T23:00", "2027-10-31T06:00", True),
         ("02:30", "2027-10-31T00:30", "2027-10-31T06:00", True),  # the clocks showed it twice
@@ -141,8 +142,9 @@ def goes_to(scenario: Scenario, moment: str) -> None:
     ],
 )
 def test_on_the_day_of_a_clock_change_a_time_of_day_is_that_of_the_clocks_then(
-    scenario: Scenario, since: str, completed: str, now: str, starts: bool
+    scenario: Scenario, case: tuple[str, str, str, bool]
 ):
+    since, completed, now, starts = case
     goes_to(scenario, completed)
     contacts_run(scenario, "c")
     done = scenario.world.now_ms() / 1000
