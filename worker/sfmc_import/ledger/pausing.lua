@@ -22,10 +22,17 @@ local function home_of_pause(scope, mid, pause)
   return home
 end
 
+-- What is paused. There are few pauses; HGETALL, as the Redis user of a worker has no HKEYS.
+local function paused_scopes()
+  local scopes, all = {}, redis.call('HGETALL', pauses_key())
+  for i = 1, #all, 2 do scopes[#scopes + 1] = all[i] end
+  return scopes
+end
+
 -- A pause of the definition of a request by another key than the one that it has now, or had first.
 local function pause_by_other_key(r)
   local begin, home = 'key:' .. r.mid .. ':', folded(r.home or r.key)
-  for _, scope in ipairs(redis.call('HKEYS', pauses_key())) do
+  for _, scope in ipairs(paused_scopes()) do
     local pause = string.sub(scope, 1, #begin) == begin and lasts(redis.call('HGET', pauses_key(), scope))
     if pause and folded(home_of_pause(scope, r.mid, pause)) == home then return pause end
   end
@@ -88,7 +95,7 @@ end
 -- The pause of this scope, however its CustomerKey was spelled.
 local function spelled_as_paused(scope)
   if redis.call('HEXISTS', pauses_key(), scope) == 1 then return scope end
-  for _, other in ipairs(redis.call('HKEYS', pauses_key())) do
+  for _, other in ipairs(paused_scopes()) do
     if folded(other) == folded(scope) then return other end
   end
   return scope
