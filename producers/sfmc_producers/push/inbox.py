@@ -18,15 +18,20 @@ MOST_EVENTS = 100_000
 MOST_BYTES = 16_384
 """The longest event that is kept: an event that names a file has a tenth of it."""
 
+ALIVE_SECONDS = 60.0
+"""A producer asks for events every few seconds, also while it delivers: one that is silent for longer has ended."""
+
 TOO_LONG = f"an event that names a file has more than {MOST_BYTES} bytes"
 
 
 class Inbox:
     """The events of one source; `redis` is that of the ledger. What it takes stays until its file is handled."""
 
-    def __init__(self, redis: Redis, keys: Keys, source: str, most: int = MOST_EVENTS) -> None:
+    def __init__(
+        self, redis: Redis, keys: Keys, source: str, most: int = MOST_EVENTS, alive: float = ALIVE_SECONDS
+    ) -> None:
         self._redis: Any = redis
-        self.key, self._most = keys.inbox(source), most
+        self.key, self._most, self._alive = keys.inbox(source), most, alive
 
     def add(self, bodies: Sequence[bytes]) -> list[bool | InvalidRequest]:
         """Keep events, all of them in one transaction; False: not now. InvalidRequest: never."""
@@ -35,11 +40,12 @@ class Inbox:
         return [is_kept if len(each) <= MOST_BYTES else InvalidRequest(problems=(TOO_LONG,)) for each in bodies]
 
     def unread_seconds(self) -> float | None:
-        """Say for how long the oldest event has waited that no producer took up; None without one, or without Redis."""
+        """Say for how long the oldest event has waited that no living producer has; None without one or without Redis.
+
+        A producer lives that has asked for events within `alive` seconds; it takes over what others left.
+        """
         try:
-            groups = {each["name"]: each for each in self._redis.xinfo_groups(self.key)} if self._exists() else {}
-            last = groups.get(GROUP.encode(), {}).get("last-delivered-id", b"0-0")
-            entries = self._redis.xrange(self.key, f"({last.decode()}", "+", count=1)
+            entries = self._redis.xrange(self.key, f"({self._taken_up_to()}", "+", count=1)
             seconds, microseconds = self._redis.time()
         except RedisError:
             return None
@@ -47,8 +53,14 @@ class Inbox:
             return None
         return float(seconds) + float(microseconds) / 1e6 - int(entries[0][0].partition(b"-")[0]) / 1000
 
-    def _exists(self) -> bool:
-        return bool(self._redis.xlen(self.key))
+    def _taken_up_to(self) -> str:
+        groups = self._redis.xinfo_groups(self.key) if self._redis.xlen(self.key) else []
+        for group in groups:
+            if group["name"] == GROUP.encode():
+                idle = [each["idle"] for each in self._redis.xinfo_consumers(self.key, GROUP)]
+                if idle and min(idle) < self._alive * 1000:
+                    return str(group["last-delivered-id"].decode())
+        return "0-0"
 
     def _keep(self, bodies: Sequence[bytes]) -> bool:
         try:

@@ -107,6 +107,16 @@ def test_it_is_known_for_how_long_no_producer_took_an_event_up(redis_server, red
     box.close()
 
 
+def test_what_a_producer_took_up_that_asks_no_more_waits_for_another_one(redis_server, redis) -> None:
+    inbox = Inbox(redis, Keys(), "drop")
+    inbox.add([event("1.csv")])
+    box = mailbox(redis_server.url, inbox)
+    assert len(box.receive()) == 1
+
+    assert Inbox(redis, Keys(), "drop", alive=0.0).unread_seconds() is not None
+    box.close()
+
+
 def test_the_server_keeps_what_names_a_file_and_answers_as_before_for_the_rest(redis) -> None:
     inbox = Inbox(redis, Keys(), "drop")
     with pushing(inbox=inbox) as push:
