@@ -87,6 +87,7 @@ def test_a_sandbox_that_cannot_say_its_address_ends_in_one_line(output: str) -> 
     done = subprocess.run(
         ["bash", "-c", f"{program} -m sfmc_sandbox --port 0 {output}"],
         capture_output=True, text=True, timeout=60, check=False,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )  # fmt: skip
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

@@ -203,6 +203,8 @@ def _announce(url: str, data: Path | None, *, as_json: bool) -> None:
     try:
         print(json.dumps({"url": url}) if as_json else url, flush=True)
     except OSError as problem:
+        # Python writes what is left once more when it ends, and would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise click.ClickException(f"cannot write to standard output: {problem.strerror}") from problem
     if not as_json:
         print(f"Sandbox of Marketing Cloud; look at {url}/_sandbox/ and end it with Ctrl-C.", file=sys.stderr)
