@@ -3,7 +3,8 @@
 import errno
 import io
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -16,15 +17,17 @@ from sfmc_import.client import SubmitResult
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import AmbiguousRoute, Routed, Unrouted
 from sfmc_producers.checked_files import OpenContent, open_regular
+from sfmc_producers.clocks import Clocks
 from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.delivery.records import Held
 from sfmc_producers.hidden_names import is_hidden
-from sfmc_producers.listing import LastLook, Listing, Progress, list_folder, look_again, reason_of
+from sfmc_producers.listing import LastLook, Listing, Progress, list_folder, list_named, look_again, reason_of
 from sfmc_producers.mounts import is_network, types_of
+from sfmc_producers.next_looks import NextLooks, with_markers
 from sfmc_producers.preflight import LARGEST_PART
 from sfmc_producers.removing import After, Removed, Remover
 from sfmc_producers.sources.arrivals import Arrival
-from sfmc_producers.sources.intake import Intake
+from sfmc_producers.sources.intake import Answer, Intake, is_unchecked
 from sfmc_producers.stability import (
     NETWORK_SECONDS,
     FileStat,
@@ -34,6 +37,7 @@ from sfmc_producers.stability import (
     TrackedFile,
     WaitingFile,
     evaluate,
+    pause,
 )
 from sfmc_producers.submitter import InvalidRequest, Submitter
 
@@ -83,16 +87,32 @@ OF_ONE_FILE = frozenset({errno.ENAMETOOLONG, errno.EBUSY, errno.EPERM, errno.ETX
 """Errors of a removal that say nothing of the other files."""
 
 
+TOGETHER, TOGETHER_SECONDS = 250, 0.1
+"""How many files are submitted together, and how long after the last look at the first of them at most."""
+
+LATER_SECONDS = 0.0005
+"""A look a little too early would cost a whole pause."""
+
+
 class FolderScanner:
     """Scans one folder. A file is done only when the ledger has it, so whatever fails is tried again.
 
-    One thread scans; others may read `progress`, `waiting` and `outage`. `mountinfo` names the mounts of this system.
+    One thread scans; others may read `progress`, `waiting` and `outage`. `mountinfo` names the mounts of this system,
+    `wall` is the clock that dates ctime on a local file system.
     """
 
     def __init__(
-        self, folder: Folder, submitter: Submitter, clock: Callable[[], float], mountinfo: Path = MOUNTINFO
+        self,
+        folder: Folder,
+        submitter: Submitter,
+        clock: Callable[[], float],
+        mountinfo: Path = MOUNTINFO,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.folder, self._submitter, self._clock, self._mountinfo = folder, submitter, clock, mountinfo
+        self._clocks, self._looks = Clocks(wall), NextLooks()
+        self._together: list[tuple[FileStat, Arrival, Routed]] = []
+        self._together_since = 0.0
         self._log = structlog.get_logger("sfmc_producers.folder").bind(folder=str(folder.path))
         self._seen: dict[str, TrackedFile] = {}
         self._done: dict[str, FileStat] = {}
@@ -113,23 +133,66 @@ class FolderScanner:
         """What tells this folder from another at the same path, after a mount or a removal."""
 
     def scan(self) -> float | None:
-        """Scan once and submit stable files; returns the seconds until a further scan can find a stable file."""
+        """Scan once and submit stable files; returns the seconds until a further look can find a stable file."""
         try:
             return self._scan()
         finally:
             self.progress.answered()
 
+    def look(self, names: Iterable[str]) -> float | None:
+        """Look at these files, and at those whose time has come, and at no others; returns what `scan` does.
+
+        All files are scanned where that would say too little: after an outage, on a network file system, which shows
+        old attributes of single files, and when something else is mounted there.
+        """
+        try:
+            return self._scan() if self._needs_scan() else self._look(names)
+        finally:
+            self.progress.answered()
+
+    def _needs_scan(self) -> bool:
+        before, path = self.identity, self.folder.path
+        if self.outage is not None or before is None or self.is_network:
+            return True
+        try:
+            self.progress.at(str(path))
+            self._recognize(os.stat(path))  # noqa: PTH116 - the plain call, as in scandir
+        except OSError:
+            return True
+        return self.is_network or self.identity != before
+
+    def _look(self, names: Iterable[str]) -> float | None:
+        wanted = with_markers(self._looks.take(self._clock()) | set(names), self.folder.rule.marker)
+        looked = {name for name in wanted if self._is_wanted(name)}
+        if looked:
+            listing = list_named(self.folder.path, sorted(looked), self.progress)
+            before = {name: self._held.pop(name) for name in looked if name in self._held}
+            self._take(listing, before, looked)
+        return self._looks.next_in(self._clock())
+
     def _scan(self) -> float | None:
+        begun = self._clock()
         listing = self._list()
         if listing is None:
             return None
         before, self._held = self._held, {}
-        self._hold_unreadable(listing, before)
         self._finish_removals(listing, before)
+        self._take(listing, before, None)
+        self._clocks.scanned(begun)
+        return self._looks.next_in(self._clock())
+
+    def _take(self, listing: Listing, before: dict[str, WaitingFile], looked: Collection[str] | None) -> None:
+        """Bring the files of a listing as far as possible; `looked` are those it was made for, None for all."""
+        # A scan that broke off leaves some behind: their last look is long ago.
+        self._together = []
+        self._hold_unreadable(listing, before)
         files = [each for each in listing.files if self._is_wanted(each.name)]
-        taken = evaluate(self._seen, files, self._clock(), self._rule())
-        self._seen = dict(taken.seen)
-        self._forget(taken, listing)
+        known = self._seen if looked is None else {name: self._seen[name] for name in looked if name in self._seen}
+        now = self._clock()
+        dating = None if self.is_network else self._clocks.look(now)
+        taken = evaluate(known, files, now, self._rule(), dating)
+        self._remember(taken, listing, looked)
+        self._plan(taken, now, is_whole=looked is None)
         for each in taken.waiting:
             self._hold_unfinished(each)
         # The oldest first, so that follow-ups of one definition come in the order of arrival.
@@ -140,8 +203,18 @@ class FolderScanner:
                 self._hold(file, "refused", self._refused[file.name])
             elif file.name not in self._kept:
                 self._remove(file)
+        self._submit_together()
         self.waiting = tuple(self._held.values())
-        return taken.next_in
+
+    def _plan(self, taken: ScanResult, now: float, *, is_whole: bool) -> None:
+        rule = self._rule()
+        begin = now + LATER_SECONDS
+        looks = [(begin + pause(each, now, rule), name) for name, each in taken.seen.items() if not each.is_stable]
+        if is_whole:
+            self._looks.replace(looks)
+        else:
+            for at, name in looks:
+                self._looks.add(at, name)
 
     def _list(self) -> Listing | None:
         path = self.folder.path
@@ -155,6 +228,8 @@ class FolderScanner:
                 self._log.error("folder_unreadable", reason=reason_of(error), action="waiting")
             # What happened meanwhile is unknown, so every file must become stable again.
             self._seen, self._held, self.waiting, self.identity = {}, {}, (), None
+            self._clocks.forget()
+            self._looks.replace(())
             return None
         finally:
             self.progress.answered()
@@ -207,7 +282,7 @@ class FolderScanner:
         look = look_again(path, file_stat, open_files=self._rule().open_files)
         self.progress.answered()
         if look.outcome == "unchanged":
-            self._submit(file_stat, replace(file_info, content_hash=look.content_hash), target)
+            self._offer(file_stat, replace(file_info, content_hash=look.content_hash), target)
         else:
             self._on_look(file_stat, look)
 
@@ -226,10 +301,33 @@ class FolderScanner:
         else:
             self._hold(file_stat, "growing")
 
-    def _submit(self, file_stat: FileStat, file_info: FileInfo, target: Routed) -> None:
+    def _offer(self, file_stat: FileStat, file_info: FileInfo, target: Routed) -> None:
+        """Submit a file together with the next ones, unless its route looks into it or delivers it."""
         path = self.folder.path / file_stat.name
-        content: OpenContent = partial(LocalFile, path, file_stat) if target.deliver else partial(self._beginning, path)
-        answer = self._intake.offer(Arrival(file=file_info, open_content=content), target)
+        if not is_unchecked(target):
+            self._submit_together()
+            content: OpenContent = (
+                partial(LocalFile, path, file_stat) if target.deliver else partial(self._beginning, path)
+            )
+            arrival = Arrival(file=file_info, open_content=content)
+            self._on_answer(file_stat, target, self._intake.offer(arrival, target))
+            return
+        if not self._together:
+            self._together_since = self._clock()
+        self._together.append((file_stat, Arrival(file=file_info), target))
+        if len(self._together) >= TOGETHER or self._clock() - self._together_since >= TOGETHER_SECONDS:
+            self._submit_together()
+
+    def _submit_together(self) -> None:
+        """Record the requests that were gathered; a file is remembered after its request is in the ledger."""
+        together, self._together = self._together, []
+        if not together:
+            return
+        answers = self._intake.offer_many([(arrival, target) for _, arrival, target in together])
+        for (file_stat, _, target), answer in zip(together, answers, strict=True):
+            self._on_answer(file_stat, target, answer)
+
+    def _on_answer(self, file_stat: FileStat, target: Routed, answer: Answer) -> None:
         if answer is None or isinstance(answer, Held):
             self._hold(file_stat, "delivering" if answer else "unavailable", answer.text if answer else "")
             return
@@ -304,13 +402,20 @@ class FolderScanner:
             self._log.info("file_removed", file=name, outcome=removed.outcome, **more)
         return removed
 
-    def _forget(self, taken: ScanResult, listing: Listing) -> None:
+    def _remember(self, taken: ScanResult, listing: Listing, looked: Collection[str] | None) -> None:
+        """Keep what was seen, and forget what is gone."""
         for name in taken.gone:
             if not _lies_in(name, listing.unreadable):
                 self._log.info("file_gone", file=name, was_submitted=name in self._done)
+        if looked is None:
+            self._seen = dict(taken.seen)
+        else:
+            for name in looked:
+                self._seen.pop(name, None)
+            self._seen.update(taken.seen)
         memories: tuple[dict[str, Any], ...] = (self._done, self._refused, self._kept, self._logged)
         for memory in memories:
-            for name in memory.keys() - taken.seen.keys() - self._held.keys():
+            for name in (memory if looked is None else memory.keys() & looked) - taken.seen.keys() - self._held.keys():
                 del memory[name]
 
     def _hold(self, file_stat: FileStat, reason: Reason, text: str = "") -> None:

@@ -4,7 +4,8 @@ import errno
 import fcntl
 import os
 import signal
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -98,6 +99,27 @@ def _iterate_one(folder: Path, within: str, subfolders: list[str]) -> Iterator[F
             yield from one.files
 
 
+def list_named(folder: Path, names: Iterable[str], progress: Progress) -> Listing:
+    """List these files alone, each as `list_folder` does; names are paths within the folder."""
+    listing = Listing()
+    for name in names:
+        path = f"{folder}/{name}"
+        progress.at(path)
+        if not _is_text(name):
+            listing.unnamable.append(shown(name))
+            continue
+        try:
+            status = os.stat(path)  # noqa: PTH116 - the plain call, as in scandir
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            listing.unreadable[shown(name)] = reason_of(error)
+            continue
+        if stat.S_ISREG(status.st_mode):
+            listing.files.append(_file_stat(name, status))
+    return listing
+
+
 def reason_of(error: OSError) -> str:
     """Give the reason of an error in words."""
     return error.strerror or type(error).__name__
@@ -139,9 +161,12 @@ def _note_file(listing: Listing, entry: os.DirEntry[str], name: str) -> bool:
         listing.unnamable.append(shown(name))
         return False
     if not is_folder:
-        status = entry.stat()
-        listing.files.append(FileStat(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+        listing.files.append(_file_stat(name, entry.stat()))
     return is_folder
+
+
+def _file_stat(name: str, status: os.stat_result) -> FileStat:
+    return FileStat(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _is_text(name: str) -> bool:

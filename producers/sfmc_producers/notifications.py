@@ -49,23 +49,57 @@ TRY_AGAIN_SECONDS = 60.0
 log = structlog.get_logger("sfmc_producers.notifications")
 
 
+MOST_NAMES = 10_000
+"""Above this number a whole scan costs no more than a look at each."""
+
+
+class NamedFiles:
+    """The files of a folder that notifications named since they were last taken; safe for threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._start, self._lock = f"{folder}/", threading.Lock()
+        self._names: set[str] | None = set()
+
+    def add(self, path: bytes | str) -> None:
+        """Note the path of a file; one that is not in the folder says that names are not to be relied on."""
+        text = os.fsdecode(path)
+        with self._lock:
+            is_named = self._names is not None and len(self._names) < MOST_NAMES and text.startswith(self._start)
+            if is_named and self._names is not None:
+                self._names.add(text.removeprefix(self._start))
+            else:
+                self._names = None
+
+    def take(self) -> set[str] | None:
+        """Give the names and forget them; None: look at all files."""
+        with self._lock:
+            taken, self._names = self._names, set()
+            return taken
+
+
 class _Notifier(FileSystemEventHandler):
-    def __init__(self, wakeup: Wakeup) -> None:
-        self._wakeup = wakeup
+    def __init__(self, wakeup: Wakeup, named: NamedFiles) -> None:
+        self._wakeup, self._named = wakeup, named
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Wake the watcher, whatever happened: the scan finds out what."""
-        del event
+        """Wake the watcher, whatever happened: the look at these files finds out what."""
+        for path in (event.src_path, event.dest_path):
+            if path:
+                self._named.add(path)
         self._wakeup.set()
 
 
 class Notifications:
-    """Wakes when a file of `folder` is created, closed after writing or moved in; `clock` gives seconds."""
+    """Wakes when a file of `folder` is created, closed after writing or moved in; `clock` gives seconds.
+
+    `named` has the files.
+    """
 
     def __init__(
         self, folder: Path, wakeup: Wakeup, *, recursive: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._folder, self._wakeup, self._recursive, self._clock = folder, wakeup, recursive, clock
+        self.named = NamedFiles(folder)
         self._failed_at: float | None = None
         self._of: object = None
         self._observer: BaseObserver | None = None
@@ -114,7 +148,10 @@ class Notifications:
         observer = Observer()
         try:
             observer.schedule(
-                _Notifier(self._wakeup), str(self._folder), recursive=self._recursive, event_filter=SCAN_AFTER
+                _Notifier(self._wakeup, self.named),
+                str(self._folder),
+                recursive=self._recursive,
+                event_filter=SCAN_AFTER,
             )
             observer.start()
         except BaseException:
@@ -133,7 +170,7 @@ class Notifications:
         # It may be gone by now.
         with suppress(FileNotFoundError, NotADirectoryError):
             if last is not None:
-                again = observer.schedule(_Notifier(self._wakeup), str(last), event_filter=SCAN_AFTER)
+                again = observer.schedule(_Notifier(self._wakeup, self.named), str(last), event_filter=SCAN_AFTER)
                 observer.unschedule(again)
 
     def _say_unavailable(self, error: OSError) -> None:

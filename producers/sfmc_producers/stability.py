@@ -1,10 +1,10 @@
 """Which files are arrivals, and since when they are stable."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 UNFINISHED_NAMES = (
@@ -94,8 +94,9 @@ class FileStat:
 class StabilityRule:
     """When a file counts as finished.
 
-    Its size and times must be the same in `scans` scans in a row and for `seconds` since the first
-    of them, by the watcher's own clock: a copy that keeps an old time stamp is not taken early. `ignored`
+    Its size and times must be the same in `scans` looks in a row and for `seconds`: since the first of these looks
+    or, where a `Dating` says it, since its last change. A copy that keeps an old time stamp is not taken early: what
+    counts is ctime, which no program can set. `ignored`
     are glob patterns of names that never count, in upper or lower case, `complete` those that count all the same.
     With `marker` a file also needs a file beside it: with ".done" `x.csv` waits for `x.csv.done`. The marker does
     not replace the stability rule, for it may be left over from an earlier file of the same name. `empty` says
@@ -130,8 +131,24 @@ def is_complete_at_once(file: FileStat, now: float, rule: StabilityRule) -> bool
 
 
 @dataclass(frozen=True, slots=True)
+class Dating:
+    """Tells when a file that looks new was last changed, in the watcher's seconds.
+
+    `offset` is what the watcher's clock says more than the clock that dates ctime. `not_before` is when the look
+    before began: that saw another state of the file, or none, so the change came later whatever ctime says.
+    """
+
+    offset: float
+    not_before: float
+
+    def changed_at(self, file: FileStat, now: float) -> float:
+        """Give the time; never one after now."""
+        return min(now, max(self.not_before, file.changed_ns / 1e9 + self.offset))
+
+
+@dataclass(frozen=True, slots=True)
 class TrackedFile:
-    """One state of a file: how often it was seen in a row and since when, in the watcher's seconds.
+    """One state of a file: how often it was seen in a row, and since when it is so, in the watcher's seconds.
 
     `waiting_since` is when the file was first seen, or changed after it had been stable.
     """
@@ -188,30 +205,44 @@ class ScanResult:
 
 
 def evaluate(
-    before: Mapping[str, TrackedFile], file_stats: Iterable[FileStat], now: float, rule: StabilityRule
+    before: Mapping[str, TrackedFile],
+    file_stats: Iterable[FileStat],
+    now: float,
+    rule: StabilityRule,
+    dating: Dating | None = None,
 ) -> ScanResult:
-    """Take one scan: `before` is `seen` of the last one, `now` the seconds of a steady clock."""
+    """Take one scan: `before` is `seen` of the last one, `now` the seconds of a steady clock.
+
+    Without a `dating` a state counts from the look that first saw it.
+    """
     present = {each.name: each for each in file_stats}
     candidates = (each for each in present.values() if rule.is_candidate(each.name))
-    seen = {each.name: _again(before.get(each.name), each, now, rule) for each in candidates}
+    since = (lambda _: now) if dating is None else partial(dating.changed_at, now=now)
+    seen = {each.name: _again(before.get(each.name), each, now, since, rule) for each in candidates}
     reasons = {name: _reason(each, present, rule) for name, each in seen.items()}
     return ScanResult(
         seen=seen,
         stable=tuple(each.file_stat for name, each in seen.items() if reasons[name] is None),
         waiting=tuple(_waiting(seen[name], reason) for name, reason in reasons.items() if reason),
         gone=tuple(name for name in before if name not in seen),
-        next_in=min((_pause(each, now, rule) for each in seen.values() if not each.is_stable), default=None),
+        next_in=min((pause(each, now, rule) for each in seen.values() if not each.is_stable), default=None),
     )
 
 
-def _again(last: TrackedFile | None, file_stat: FileStat, now: float, rule: StabilityRule) -> TrackedFile:
+def _again(
+    last: TrackedFile | None,
+    file_stat: FileStat,
+    now: float,
+    changed_at: Callable[[FileStat], float],
+    rule: StabilityRule,
+) -> TrackedFile:
     if last is None:
-        scans, since, waiting_since = 1, now, now
+        scans, since, waiting_since = 1, changed_at(file_stat), now
     elif last.is_stable and last.file_stat == file_stat:
         # Nothing new is kept of a file that lies there: a folder of many files costs no more with each scan.
         return last
     elif last.file_stat != file_stat:
-        scans, since, waiting_since = 1, now, now if last.is_stable else last.waiting_since
+        scans, since, waiting_since = 1, changed_at(file_stat), now if last.is_stable else last.waiting_since
     else:
         scans, since, waiting_since = last.scans + 1, last.since, last.waiting_since
     is_stable = scans >= rule.scans and now - since >= rule.seconds
@@ -230,7 +261,7 @@ def _waiting(seen: TrackedFile, reason: Reason) -> WaitingFile:
     return WaitingFile(name=seen.file_stat.name, reason=reason, since=seen.waiting_since, size=seen.file_stat.size)
 
 
-def _pause(seen: TrackedFile, now: float, rule: StabilityRule) -> float:
-    """Spread the scans that are left over the time that is left."""
+def pause(seen: TrackedFile, now: float, rule: StabilityRule) -> float:
+    """Give the seconds until the next look at a file: those that are left are spread over the time that is left."""
     left = max(0.0, rule.seconds - (now - seen.since))
     return left / max(1, rule.scans - seen.scans)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import FrameType
 from uuid import uuid4
 
@@ -155,10 +156,10 @@ def _age(since: float, now: float) -> float:
 
 
 MIN_PAUSE_SECONDS = 0.02
-"""Seconds between two scans, however many notifications come: a burst of files is one scan, not one each."""
+"""Seconds of rest after each look, however many notifications come: a burst of files is one look, not one each."""
 
 MAX_REST_SECONDS = 2.0
-"""Seconds of rest after a scan that took long: most of those waited for a Redis that was unavailable."""
+"""Seconds without a further scan after one that took long: most of those waited for a Redis that was unavailable."""
 
 END_SECONDS = 5.0
 """How long a watcher that ends waits for its folders. It waits for none that hangs, for what it did not submit it
@@ -186,7 +187,7 @@ def ended_by_signals(wakeup: Wakeup) -> Iterator[list[int]]:
 
 
 class FolderThread(threading.Thread):
-    """Scans one folder until it is stopped: after a file notification, and every `rescan` seconds.
+    """Scans one folder every `rescan` seconds until it is stopped, and looks at single files in between.
 
     A daemon: the process can end while the file system of this folder does not answer.
     """
@@ -195,19 +196,35 @@ class FolderThread(threading.Thread):
         super().__init__(name="sfmc-folder", daemon=True)
         self.scanner, self._submitter, self._rescan = scanner, submitter, rescan
         self.wakeup = Wakeup()
+        self._rested_at = 0.0
         folder = scanner.folder
         self._notifications = Notifications(folder.path, self.wakeup, recursive=folder.recursive)
 
     def run(self) -> None:
-        """Scan, then wait for a file notification, the end or the next scan."""
+        """Look at what notifications name and at what is due; scan the whole folder now and then."""
+        scan_at = 0.0
         while not self.wakeup.is_closing:
-            begun = time.monotonic()
-            waits = [_scan(self._scan_and_listen), self._submitter.next_in, self._rescan]
-            # Not busier than half the time where scans take a while.
-            least = max(MIN_PAUSE_SECONDS, min(time.monotonic() - begun, MAX_REST_SECONDS))
-            pause = max(least, min(wait for wait in waits if wait is not None))
-            if self.wakeup.wait(pause) and not self.wakeup.is_closing:
-                time.sleep(least)
+            named, begun = self._notifications.named.take(), time.monotonic()
+            if named is None:
+                scan_at = min(scan_at, self._rested_at)
+            if begun >= scan_at:
+                next_in = _scan(self._scan_and_listen)
+                scan_at = time.monotonic() + self._rescan
+                # Not busier than half the time where scans take a while.
+                took = time.monotonic() - begun
+                self._rested_at = begun + took + max(MIN_PAUSE_SECONDS, min(took, MAX_REST_SECONDS))
+            else:
+                next_in = _scan(partial(self.scanner.look, named or ()))
+            time.sleep(MIN_PAUSE_SECONDS)
+            if self.scanner.is_network:
+                scan_at, next_in = self._sooner(scan_at, next_in), None
+            scan_at = self._sooner(scan_at, self._submitter.next_in)
+            pause = min(scan_at - time.monotonic(), self._rescan if next_in is None else next_in)
+            self.wakeup.wait(max(0.0, pause))
+
+    def _sooner(self, scan_at: float, wanted_in: float | None) -> float:
+        """Scan sooner, if that is wanted: a backend may be asked again, or single files cannot be looked at."""
+        return scan_at if wanted_in is None else max(self._rested_at, min(scan_at, time.monotonic() + wanted_in))
 
     def stop(self) -> None:
         """Let it end after its scan."""

@@ -56,7 +56,12 @@ class FakeClient:
         return None if known is None else "completed"
 
     def submit_many(self, submissions: Sequence[Submission]) -> list[SubmitResult | NotTaken]:
-        return [self._submitted(each) for each in submissions]
+        answers: list[SubmitResult | NotTaken] = []
+        for each in submissions:
+            # One round trip: when it breaks, that is the answer to all.
+            broken = bool(answers) and isinstance(answers[-1], ServiceUnavailableError)
+            answers.append(answers[-1] if broken else self._submitted(each))
+        return answers
 
     def _submitted(self, submission: Any) -> SubmitResult | NotTaken:
         try:

@@ -1,5 +1,6 @@
 """A folder and its scanner in this process, on a clock that tests move."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,10 +16,14 @@ LOCAL = Path("/nonexistent/mountinfo")
 
 
 class Watched:
-    """A folder, its watcher and a clock that moves only in `pass_time`."""
+    """A folder, its watcher and a clock that moves only in `pass_time`.
+
+    The clock that dates ctime goes beside it; `stepped` is by how many seconds it was set.
+    """
 
     def __init__(self, path, client, mountinfo=LOCAL, **options):
         self.path, self.client, self.now, self.mountinfo = path, client, 0.0, mountinfo
+        self.stepped, self.began = 0.0, time.time()
         self.options = {"rule": QUICK, "location": str(path)} | options
         self.restart()
 
@@ -26,7 +31,10 @@ class Watched:
         rules = RoutingRules(definitions=self.client, routes=self.client.routes, time_zone=self.client.time_zone)
         submitter = Submitter(self.client, rules, lambda: self.now, lambda: NOON + timedelta(seconds=self.now))
         folder = Folder(path=self.path, **self.options)
-        self.watch = FolderScanner(folder, submitter, lambda: self.now, self.mountinfo)
+        self.watch = FolderScanner(folder, submitter, lambda: self.now, self.mountinfo, self.wall)
+
+    def wall(self):
+        return self.began + self.now + self.stepped
 
     @property
     def waiting(self):
@@ -44,4 +52,11 @@ class Watched:
                 self.now += pause
                 self.watch.scan()
         self.logs = logs
+        return [each["event"] for each in logs]
+
+    def look(self, *names, after=0.0):
+        """Look at these files alone after a pause; returns the names of the log events."""
+        self.now += after
+        with capture_logs() as logs:
+            self.next_in = self.watch.look(names)
         return [each["event"] for each in logs]

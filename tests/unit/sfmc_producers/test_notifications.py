@@ -6,7 +6,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
-from sfmc_producers.notifications import Notifications, Wakeup
+from sfmc_producers.notifications import MOST_NAMES, NamedFiles, Notifications, Wakeup
 from sfmc_producers.watch import ended_by_signals
 from tests.support.waiting import eventually
 
@@ -50,6 +50,7 @@ def test_a_file_that_is_written_or_moved_in_rings(wakeup, folder, notifications,
     arrive(folder.with_name("made.csv"), folder / "a.csv")
 
     assert wakeup.wait(60) is True
+    assert notifications.named.take() == {"a.csv"}
 
 
 @pytest.mark.parametrize("identity", [1, 2])
@@ -145,3 +146,28 @@ def test_a_signal_rings_for_the_end_and_the_handlers_of_before_return(wakeup, nu
         assert wakeup.wait(60) is True
         assert wakeup.is_closing
     assert signal.getsignal(number) is before
+
+
+def test_named_files_are_given_once_by_their_path_within_the_folder(tmp_path):
+    named = NamedFiles(tmp_path)
+    for path in (f"{tmp_path}/a.csv", f"{tmp_path}/sub/b.csv".encode(), f"{tmp_path}/a.csv"):
+        named.add(path)
+
+    assert (named.take(), named.take()) == ({"a.csv", "sub/b.csv"}, set())
+
+
+@pytest.mark.parametrize("odd", ["/elsewhere/a.csv", ""])
+def test_a_name_that_is_not_of_the_folder_asks_for_a_whole_scan(tmp_path, odd):
+    named = NamedFiles(tmp_path)
+    named.add(odd)
+    named.add(f"{tmp_path}/a.csv")
+
+    assert (named.take(), named.take()) == (None, set())
+
+
+def test_more_names_than_a_scan_is_worth_ask_for_a_whole_scan(tmp_path):
+    named = NamedFiles(tmp_path)
+    for number in range(MOST_NAMES + 1):
+        named.add(f"{tmp_path}/{number}")
+
+    assert named.take() is None

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfmc_producers.stability import FileStat, ScanResult, StabilityRule, evaluate
+from sfmc_producers.stability import Dating, FileStat, ScanResult, StabilityRule, evaluate
 
 RULE = StabilityRule(scans=2, seconds=2.0)
 A = FileStat("a.csv", 10, 1_000)
@@ -198,3 +198,46 @@ def is_finished(file: FileStat, history: list[tuple[float, list[FileStat]]], rul
     names = {each.name for each in history[-1][1]}
     marked = rule.marker is None or file.name + rule.marker in names
     return marked and len(same) >= rule.scans and same[0] - same[-1] >= rule.seconds
+
+
+WALL = 1_000_000.0
+"""What the clock that dates ctime says when the watcher's clock says 0."""
+
+
+def changed(at: float, size: int = 10) -> FileStat:
+    return FileStat("a.csv", size, 0, int((WALL + at) * 1e9))
+
+
+def test_where_a_look_came_before_the_wait_counts_from_the_last_change():
+    file = changed(at=5.5)
+    first = evaluate({}, [file], 6.0, RULE, Dating(offset=-WALL, not_before=5.0))
+    second = evaluate(first.seen, [file], 7.6, RULE)
+
+    assert first.next_in == pytest.approx(1.5)
+    assert [each.name for each in second.stable] == ["a.csv"]
+
+
+@pytest.mark.parametrize(("at", "since"), [(-3600, 5.0), (5.5, 5.5), (3600, 6.0)])
+def test_a_change_is_never_dated_before_the_look_before_nor_after_this_one(at, since):
+    assert Dating(offset=-WALL, not_before=5.0).changed_at(changed(at), 6.0) == pytest.approx(since)
+
+
+LIFE = st.lists(st.tuples(st.sampled_from(["write", "touch", "look", "scan"]), st.floats(0, 3)), max_size=40)
+
+
+@given(LIFE, st.builds(StabilityRule, scans=st.integers(1, 3), seconds=st.floats(0, 5)))
+def test_whenever_it_is_looked_at_a_file_is_finished_only_when_it_was_unchanged_for_the_whole_rule(life, rule):
+    now, size, changed_at, scanned_at, seen, looks = 0.0, 1, 0.0, None, {}, 0
+    for what, pause in life:
+        now += pause
+        if what in {"write", "touch"}:
+            size, changed_at, looks = size + (what == "write"), now, 0
+            continue
+        dating = None if scanned_at is None else Dating(offset=-WALL, not_before=scanned_at)
+        taken = evaluate(seen, [changed(changed_at, size)], now, rule, dating)
+        seen, looks = taken.seen, looks + 1
+        scanned_at = now if what == "scan" else scanned_at
+        if taken.stable:
+            # A double at this size of ctime has no more digits.
+            assert now - changed_at >= rule.seconds - 1e-6
+            assert looks >= rule.scans
