@@ -215,12 +215,12 @@ class FolderThread(threading.Thread):
                 self._rested_at = begun + took + max(MIN_PAUSE_SECONDS, min(took, MAX_REST_SECONDS))
             else:
                 next_in = _scan(partial(self.scanner.look, named or ()))
-            time.sleep(MIN_PAUSE_SECONDS)
             if self.scanner.is_network:
                 scan_at, next_in = self._sooner(scan_at, next_in), None
+            look_at = time.monotonic() + (self._rescan if next_in is None else next_in)
+            time.sleep(MIN_PAUSE_SECONDS)
             scan_at = self._sooner(scan_at, self._submitter.next_in)
-            pause = min(scan_at - time.monotonic(), self._rescan if next_in is None else next_in)
-            self.wakeup.wait(max(0.0, pause))
+            self.wakeup.wait(max(0.0, min(scan_at, look_at) - time.monotonic()))
 
     def _sooner(self, scan_at: float, wanted_in: float | None) -> float:
         """Scan sooner, if that is wanted: a backend may be asked again, or single files cannot be looked at."""
