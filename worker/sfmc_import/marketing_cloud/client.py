@@ -33,7 +33,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     runs_by_definition,
     runs_by_task,
 )
-from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, Limits, PooledPost, Post, SingleUsePost
+from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, KeptConnections, Limits, PooledPost, Post, SplitPost
 from sfmc_import.marketing_cloud.http import BootClock, Connector, Failed, MarketingCloudConfig, Reply, tls_context
 from sfmc_import.marketing_cloud.login import (
     Credential,
@@ -97,7 +97,7 @@ class SoapCall:
         logins: CredentialSource,
         envelopes: Envelopes,
         understand: Understand,
-        send_start: SingleUsePost,
+        send_start: SplitPost,
         send_query: Callable[[bytes, float], Reply | Failed],
         clock: Callable[[], float],
     ) -> None:
@@ -251,7 +251,7 @@ class SoapMarketingCloud:
         self._envelopes.prepare(definition, runs_by_definition(""), newer_runs("", "0"), runs_by_task([""]))
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
-        """Send Perform "start" on a connection of its own, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
+        """Send Perform "start" once, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
         try:
             return self._soap.start(mid, customer_key, not_after)
         except UnsendableError as error:
@@ -439,16 +439,18 @@ def connect(
     KNOWN.learn(config.client_secret.get_secret_value(), config.password.get_secret_value(), *config.proxies.secrets())
     service = cache(_load_service)
     connector = Connector(cache(lambda: tls_context(config.verify)), config.proxies, config.connect_timeout)
-    post = PooledPost(connector, stopping.queries)
+    kept = KeptConnections()
+    post = PooledPost(connector, stopping.queries, kept)
     logins: CredentialSource = (
         TokenSource(config, post, clock.boottime) if config.uses_tokens else PasswordSource(config)
     )
     envelopes = Envelopes(config, service)
+    keeping = kept if config.starts_on_kept else None
     soap = SoapCall(
         logins,
         envelopes,
         lambda operation, reply: service().understand(operation, reply),
-        SingleUsePost(config.soap_address, _headers("Perform"), connector, config.read_timeout, stopping.starts),
+        SplitPost(config.soap_address, PERFORM, connector, config.read_timeout, stopping.starts, keeping),
         partial(_send_query, config, post),
         clock.boottime,
     )
@@ -460,7 +462,7 @@ def connect(
 def _send_query(config: MarketingCloudConfig, post: Post, envelope: bytes, seconds: float) -> Reply | Failed:
     whole = min(seconds, config.connect_timeout + config.read_timeout)
     limits = Limits(whole=whole, answer=config.read_timeout, size=MAX_PAGE_BYTES)
-    return post(config.soap_address, envelope, _headers("Retrieve"), limits)
+    return post(config.soap_address, envelope, RETRIEVE, limits)
 
 
 def _headers(operation: str) -> dict[str, str]:
@@ -469,6 +471,9 @@ def _headers(operation: str) -> dict[str, str]:
         "SOAPAction": f'"{operation}"',
         "User-Agent": "sfmc-import",
     }
+
+
+PERFORM, RETRIEVE = _headers("Perform"), _headers("Retrieve")
 
 
 def _load_service() -> "Service":
