@@ -27,6 +27,7 @@ from sfmc_import.marketing_cloud.http import (
     proxy_headers,
     send_all,
 )
+from sfmc_import.marketing_cloud.plain_answers import Answer, read_plain
 from sfmc_import.marketing_cloud.stopping import ENDS, OpenCalls
 
 MAX_ANSWER_BYTES = 1_048_576
@@ -70,14 +71,6 @@ class Post(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back; `is_reusable` says whether the connection may carry another call."""
-
-    reply: Reply | Failed
-    is_reusable: bool = False
-
-
 class Call:
     """One request and its answer on a connection that exists."""
 
@@ -102,7 +95,7 @@ class Call:
         """Read the whole answer."""
         source = TimedReader(connection, self._deadline, self._limit + MAX_HEAD_BYTES, early)
         try:
-            return _read(source, self._limit)
+            return read_plain(source, self._limit) or _read(source, self._limit)
         except TimeoutError:
             return self._failed("read_timeout", "gave no whole answer in time")
         except ssl.SSLError as error:
@@ -245,17 +238,19 @@ class PooledPost:
         self._connector = connector
         self._calls = calls or OpenCalls()
         self._kept = kept or KeptConnections()
+        # Two: tokens and queries; the headers of neither have anything of one call.
+        self._targets: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[SplitResult, str, bytes]] = {}
 
     def __call__(self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> Reply | Failed:
         """Send one POST and read the whole answer."""
         if self._calls.is_closed:
             return ENDS
-        address = urlsplit(url)
+        address, server, head = self._target(url, tuple(headers.items()))
         deadline = Deadline(limits.whole)
-        request = b"%s%d\r\n\r\n%s" % (_head(address, headers, self._connector, keep=True), len(body), body)
+        request = b"%s%d\r\n\r\n%s" % (head, len(body), body)
 
         def exchange(connection: socket.socket) -> Reply | Failed:
-            call = Call(place(address), deadline.at_most(limits.answer), limits.size)
+            call = Call(server, deadline.at_most(limits.answer), limits.size)
             with self._calls.holding(connection):
                 return self._exchange(address, connection, request, call)
 
@@ -267,6 +262,14 @@ class PooledPost:
             return exchange(self._connector.connect(address, deadline))
         except NotConnectedError as error:
             return error.failed
+
+    def _target(self, url: str, headers: tuple[tuple[str, str], ...]) -> tuple[SplitResult, str, bytes]:
+        found = self._targets.get((url, headers))
+        if found is None:
+            address = urlsplit(url)
+            found = address, place(address), _head(address, dict(headers), self._connector, keep=True)
+            self._targets[url, headers] = found
+        return found
 
     def _exchange(self, address: SplitResult, connection: socket.socket, request: bytes, call: Call) -> Reply | Failed:
         sent = call.send(connection, request, is_last=True)

@@ -274,6 +274,15 @@ class TimedReader(io.RawIOBase):
         self._left -= size
         return size
 
+    def take(self) -> bytes:
+        """Give what comes in next, as `readinto` reads it."""
+        data = bytearray(65536)
+        return bytes(data[: self.readinto(data) or 0])
+
+    def put_back(self, data: bytes) -> None:
+        """Let the next reader begin with these bytes."""
+        self._first = data + self._first
+
     def has_more(self) -> bool:
         """Tell whether bytes came in that belong to no answer."""
         self.is_done = True
