@@ -19,11 +19,11 @@ LONG_HISTORY = 9000
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: counted rounds, messages of a round, and of one whose messages cost much."""
+    """How much is measured: counted rounds, messages of a round, and of one that compares histories."""
 
     rounds: int = 5
     messages: int = 400
-    costly: int = 20
+    costly: int = 100
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ def figures(size: Size = Size()) -> Iterator[Figure]:
 
 def _costs(rounds: Rounds) -> Iterator[Figure]:
     detail = f"{HISTORY} rows of history, a file, HTTPS; {_microseconds(rounds, 'cpu', 'start')}"
-    yield Figure("CPU of a start ÷ no-op", rounds.ratio("cpu", "start", "no-op"), 2.6, detail, 20)
+    yield Figure("CPU of a start ÷ no-op", rounds.ratio("cpu", "start", "no-op"), 2.6, detail, 14)
     detail = f"median of {rounds.size.rounds} rounds of {rounds.size.costly}"
     ratio = rounds.ratio("cpu", "long history", "no history")
     yield Figure(f"CPU of a start at {LONG_HISTORY} rows of history ÷ at 0", ratio, 1.1, detail, 1.5)
