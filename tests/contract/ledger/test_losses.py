@@ -197,3 +197,26 @@ def test_a_reply_to_a_start_that_redis_forgot_counts_though_its_request_is_a_dup
     refused = scenario.ledger.record_intent(lease, (), window=6.0)
     assert isinstance(refused, NotApplied)
     assert refused.code == "window"
+
+
+def test_starts_of_an_empty_ledger_are_careful_and_know_of_nothing_that_survived(scenario: Scenario):
+    scenario.ledger.server.note("one", 10, scenario.world.client.execute_command)
+    assert scenario.world.client.pttl(scenario.world.keys.name_of(LOSS)) > 0
+    scenario.arrives("first", key="Other")
+    scenario.start("first", task="50")
+    scenario.arrives("a")
+    go = take_go(scenario, "a")
+    assert (go.newest, go.loss_age, go.loss_since, go.may_be_new) == (None, 0.0, None, True)
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("b", key="Third")
+
+    go = take_go(scenario, "b")
+    assert (go.newest, go.may_be_new) == ("50", False)
+
+
+def test_an_empty_ledger_does_not_hide_a_loss_that_is_in_force(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.ledger.server.note("one", 10, scenario.world.client.execute_command)
+    scenario.arrives("a")
+
+    assert not take_go(scenario, "a").may_be_new

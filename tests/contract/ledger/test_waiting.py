@@ -146,3 +146,30 @@ def test_a_replayed_import_is_no_duplicate_of_itself(scenario: Scenario):
     scenario.accept(request("b", file("x.csv"), replays="a", force=False))
 
     assert scenario.claim("b") != AlreadyEnded(state="duplicate", held_by="a")
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(2, ("window", "a")), (0, ("queued", None))])
+def test_follow_ups_show_at_once_that_the_run_before_them_has_ended(scenario: Scenario, hours: float, expected):
+    scenario.arrives_and_starts("a", window=hours)
+    for name in ("b", "c"):
+        scenario.arrives(name)
+        scenario.claim(name)
+    scenario.ends("a")
+
+    assert reason(scenario, "b") == expected
+    assert reason(scenario, "c") == (("window", "a") if hours else ("single_flight", "b"))
+    assert scenario.due_in("b") == hours * HOUR
+
+
+def test_follow_ups_show_at_once_that_a_window_was_given_back(scenario: Scenario):
+    scenario.decide_by(frequency=2.0)
+    scenario.arrives_and_starts("a", window=2)
+    for name in ("b", "c"):
+        scenario.arrives(name)
+        scenario.claim(name)
+    scenario.ends("a")
+    scenario.decide_by(frequency=0.0)
+    scenario.arrives("d")
+    scenario.claim("d")
+
+    assert [reason(scenario, name) for name in ("b", "c")] == [("queued", None), ("single_flight", "b")]

@@ -201,6 +201,7 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         newest=fields.get("newest"),
         loss_age=fields.get("loss_age"),
         loss_since=_seconds(fields.get("loss_since")),
+        may_be_new=fields.get("is_empty", False),
         denied=fields.get("denied"),
         earlier=_earlier_intent(fields),
         read_before=fields.get("early", False),

@@ -331,6 +331,7 @@ LOSS = Key(
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
+        Field(name="empty", attribute="may_be_new", meaning="set where the ledger was empty, and may be a new one"),
         Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
     ),
     meaning="There was a write loss: starts look for existing runs first.",

@@ -11,10 +11,11 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.ledger.reading import Pauses
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
 from sfmc_import.operations import message_texts as messages
 from sfmc_import.operations.errors import InvalidError, NotFoundError
-from sfmc_import.operations.pausing import pauses
+from sfmc_import.operations.pausing import holder
 from sfmc_import.operations.requests import read_views
 from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.views import DoneView, PauseView, RequestView, Time, View, time_of
@@ -260,7 +261,7 @@ def _definitions(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[D
             pipe.hgetall(access.keys.definition(mid, home))
             pipe.zrange(access.keys.follow_ups(mid, home), 0, 99)
         answers = pipe.execute()
-    paused = {each.scope: each for each in pauses(access)}
+    paused = access.reader.pauses()
     now = access.reader.now()
     rows = zip(pairs, homes, answers[::2], answers[1::2], strict=True)
     known = (row for row in rows if row[2] or row[3])
@@ -273,11 +274,10 @@ def _definition(
     home: str,
     record: Mapping[str, Any],
     ids: Sequence[bytes],
-    paused: Mapping[str, PauseView],
+    paused: Pauses,
     now: float,
 ) -> DefinitionView:
     window = record.get("window_until", 0.0)
-    scopes = ("all", f"mid:{mid}", f"key:{mid}:{key}", f"key:{mid}:{home}")
     return DefinitionView(
         mid=mid,
         customer_key=key,
@@ -287,7 +287,7 @@ def _definition(
         consecutive_errors=record.get("consecutive_errors", 0),
         last_rows=None if "last_rows" not in record else int(record["last_rows"]),
         follow_ups=[request_id.decode() for request_id in ids],
-        pause=next((paused[scope] for scope in scopes if scope in paused), None),
+        pause=holder(paused, mid, key, home),
     )
 
 
