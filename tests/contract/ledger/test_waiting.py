@@ -148,17 +148,25 @@ def test_a_replayed_import_is_no_duplicate_of_itself(scenario: Scenario):
     assert scenario.claim("b") != AlreadyEnded(state="duplicate", held_by="a")
 
 
-@pytest.mark.parametrize(("hours", "expected"), [(2, ("window", "a")), (0, ("queued", None))])
-def test_follow_ups_show_at_once_that_the_run_before_them_has_ended(scenario: Scenario, hours: float, expected):
+def two_wait_for_a_run_that_ends(scenario: Scenario, hours: float) -> None:
     scenario.arrives_and_starts("a", window=hours)
     for name in ("b", "c"):
         scenario.arrives(name)
         scenario.claim(name)
     scenario.ends("a")
 
-    assert reason(scenario, "b") == expected
-    assert reason(scenario, "c") == (("window", "a") if hours else ("single_flight", "b"))
-    assert scenario.due_in("b") == hours * HOUR
+
+def test_follow_ups_show_at_once_that_they_wait_for_the_window_alone(scenario: Scenario):
+    two_wait_for_a_run_that_ends(scenario, 2)
+
+    assert [reason(scenario, name) for name in ("b", "c")] == [("window", "a")] * 2
+    assert scenario.due_in("b") == 2 * HOUR
+
+
+def test_follow_ups_show_at_once_that_the_run_before_them_has_ended(scenario: Scenario):
+    two_wait_for_a_run_that_ends(scenario, 0)
+
+    assert [reason(scenario, name) for name in ("b", "c")] == [("queued", None), ("single_flight", "b")]
 
 
 def test_follow_ups_show_at_once_that_a_window_was_given_back(scenario: Scenario):
