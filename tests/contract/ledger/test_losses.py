@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from sfmc_import.faults import NotApplied
-from sfmc_import.ledger.schema import LOSS
+from sfmc_import.ledger.schema import LOSS, SERVER
 from sfmc_import.states import Decision, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, MID, Scenario, request
 
@@ -212,6 +212,16 @@ def test_starts_of_an_empty_ledger_are_careful_and_know_of_nothing_that_survived
 
     go = take_go(scenario, "b")
     assert (go.newest, go.may_be_new) == ("50", False)
+
+
+def test_a_process_that_noted_the_same_server_before_knows_that_the_ledger_was_emptied(scenario: Scenario):
+    note, execute = scenario.ledger.server.note, scenario.world.client.execute_command
+    note("one", 10, execute)
+    scenario.world.client.delete(*(scenario.world.keys.name_of(key) for key in (LOSS, SERVER)))
+    note("one", 20, execute)
+    scenario.arrives("a")
+
+    assert (take_go(scenario, "a").loss_age, take_go(scenario, "a").may_be_new) == (0.0, False)
 
 
 def test_an_empty_ledger_does_not_hide_a_loss_that_is_in_force(scenario: Scenario):

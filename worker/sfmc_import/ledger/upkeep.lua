@@ -234,7 +234,7 @@ function steps.note_server()
   local before = redis.call('GET', server_key())
   redis.call('SET', server_key(), a.run_id, 'PX', cfg.unfinished_ttl)
   if before == a.run_id then return 0 end
-  if not (before or a.is_another) then
+  if not (before or a.has_noted) then
     note_empty()
     return 0
   end

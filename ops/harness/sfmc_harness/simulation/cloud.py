@@ -1,6 +1,7 @@
 """A model of Marketing Cloud: the starts it applied, the file that each of them reads, and when their rows change."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -82,6 +83,7 @@ class Cloud:
         self._objects = {object_id(key): key for key in self.plans}
         self.keys = {key: key for key in self.plans}
         self._had = dict(self.keys)
+        self.times_renamed = Counter[str]()
         self.applied: list[Applied] = []
         self._files: set[str] = set()
         self._late: list[_Late] = []
@@ -105,6 +107,7 @@ class Cloud:
         """Somebody gives a definition another CustomerKey; its rows show that one from then on."""
         self.keys[key] = f"{self.keys[key]}-new"
         self._had[self.keys[key]] = key
+        self.times_renamed[key] += 1
 
     def change(self, now: int, key: str) -> None:
         """Somebody lets a definition read another file, or the first one again."""
