@@ -221,7 +221,8 @@ def test_a_process_that_noted_the_same_server_before_knows_that_the_ledger_was_e
     note("one", 20, execute)
     scenario.arrives("a")
 
-    assert (take_go(scenario, "a").loss_age, take_go(scenario, "a").may_be_new) == (0.0, False)
+    go = take_go(scenario, "a")
+    assert (go.loss_age, go.may_be_new) == (0.0, False)
 
 
 def test_an_empty_ledger_does_not_hide_a_loss_that_is_in_force(scenario: Scenario):

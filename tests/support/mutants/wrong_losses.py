@@ -43,6 +43,7 @@ LOSSES = (
     # A second loss while one is in force.
     Mutant("upkeep", "  if not loss.at or loss.empty then\n", "  if true then\n"),
     # A ledger that is empty.
+    Mutant("upkeep", "if not (before or a.has_noted) then", "if not before then"),
     Mutant("upkeep", "empty = '1'})\n  keep(loss_key(), cfg.loss_ttl)", "empty = '1'})"),
     Mutant("upkeep", "  if not loss.at or loss.empty then\n", "  if not loss.at then\n"),
     Mutant("upkeep", "    redis.call('DEL', loss_key())\n", ""),
