@@ -12,6 +12,7 @@ from sfmc_import.ledger.schema import FAILURES, REQUEST
 from sfmc_import.operations import pausing
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.views import PauseView, RequestView, request_view
+from sfmc_import.redaction import hidden_in
 from sfmc_import.waiting import waiting_of
 
 LOOKED_AT = 20_000
@@ -83,7 +84,7 @@ def life(access: ReadAccess, request: RequestView) -> Iterator[Event]:
 
     Of very many the first and the newest.
     """
-    return ({"stream_id": position, **event} for position, event in entries_of(access, request))
+    return ({"stream_id": position, **hidden_in(event)} for position, event in entries_of(access, request))
 
 
 def entries_of(access: ReadAccess, request: RequestView) -> Iterator[Entry]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 from sfmc_import.operations.errors import InvalidError
+from sfmc_import.redaction import hidden_in
 from sfmc_import.request import is_mid, plain_mid
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 from sfmc_import.waiting import Waiting
@@ -249,7 +250,7 @@ def waiting_view(waiting: Waiting, pause: PauseView | None = None, expires: date
         until=expires if is_open else time_of(waiting.until),
         held_by=waiting.held_by,
         attempts=waiting.attempts,
-        last_error=None if error is None else LastError(**{**error, "at": time_of(error["at"])}),
+        last_error=None if error is None else LastError(**{**hidden_in(error), "at": time_of(error["at"])}),
         pause=pause,
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 from sfmc_import.cli.overview import whole_lines
 from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.operations.status import StatusView
-from sfmc_import.operations.views import FileView, RequestView, WaitingView
+from sfmc_import.operations.views import FileView, LastError, RequestView, WaitingView
 
 NOW = datetime(2026, 3, 1, 6, tzinfo=UTC)
 
@@ -33,6 +33,29 @@ def test_an_entry_fits_into_60_columns_and_says_why_and_until_when() -> None:
     assert max(map(len, found)) <= 60
     due = request("retrying", waiting=waiting(NOW), file=None)
     assert list(table_lines(due, NOW.timestamp()))[1] == "    single_flight (due now)"
+
+
+def test_an_entry_of_a_list_says_since_when_and_which_error_and_what_helps() -> None:
+    error = LastError(code="http_503", text="HTTP 503 " * 100, at=NOW)
+    since = datetime(2026, 3, 1, 5, tzinfo=UTC)
+    waits = waiting(None).model_copy(update={"since": since, "last_error": error})
+    found = list(table_lines(request("retrying", waiting=waits), NOW.timestamp()))
+    ended = list(table_lines(request("gave_up", since=since, is_finished=True, next=["replay"]), NOW.timestamp()))
+
+    assert found[2] == "    since 2026-03-01 05:00:00 UTC (1 h ago)"
+    assert found[3].startswith("    error http_503: HTTP 503 ")
+    assert len(found[3]) < 250
+    assert ended[1] == "    since 2026-03-01 05:00:00 UTC (1 h ago)"
+    assert ended[-1] == "    next: replay"
+
+
+def test_a_request_says_since_when_it_waits_and_when_it_failed_last() -> None:
+    error = LastError(code="9", text="in maintenance", at=NOW)
+    waits = waiting(NOW).model_copy(update={"since": datetime(2026, 3, 1, 5, tzinfo=UTC), "last_error": error})
+    found = list(request_lines(request("retrying", waiting=waits), NOW.timestamp()))
+
+    assert "  since    2026-03-01 05:00:00 UTC (1 h ago)" in found
+    assert "  error    9: in maintenance, 2026-03-01 06:00:00 UTC (0 s ago)" in found
 
 
 def test_what_ended_badly_stands_before_what_is_due_next() -> None:
