@@ -44,7 +44,7 @@ PRINTING: dict[str, list[list[str]]] = {
     "runs": [["runs"]],
     "follow": [["follow", "4712"]],
     "dead-letters": [["dead-letters"], ["dead-letters", "show", "LETTER"], ["dead-letters", "show", "1-1"]],
-    "tokens": [["tokens", "list"], ["tokens", "revoke", "nobody"]],
+    "tokens": [["tokens", "list"], ["tokens", "revoke", "somebody-else"]],
     "notify": [["notify", "list"]],
     "pause": [["pause", "--list"], ["pause", KEY, "--reason", "columns of the files change " * 5]],
     "resume": [["resume", KEY], ["resume", KEY]],

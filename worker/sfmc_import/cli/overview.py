@@ -14,7 +14,11 @@ from sfmc_import.display import Coloured
 from sfmc_import.events import line
 from sfmc_import.operations.protocol import Operations
 from sfmc_import.operations.status import StandingView, StatusView
-from sfmc_import.operations.views import RequestView, View
+from sfmc_import.operations.views import RequestView, View, WaitingView
+from sfmc_import.waiting import REASONS
+
+ACCOUNT_WIDE = ("circuit_open", "rate_limited", "redis_unsure")
+"""Reasons to wait that hit every request of a business unit."""
 
 COUNTS = ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats")
 
@@ -113,6 +117,7 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
     yield from (f"  {missing}" for missing in missing_processes(whole))
+    yield from (f"  {each}" for each in troubles(whole, now))
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
     yield from _listed("ended badly", whole.failures, now)
     yield from _listed("due next", whole.next, now)
@@ -127,6 +132,20 @@ def missing_processes(whole: StatusView) -> Iterator[str]:
         yield "no worker runs, and nothing is taken: start sfmc-import worker"
     if not whole.beats:
         yield "no beat runs, and what is due later is not woken: start sfmc-import beat"
+
+
+def troubles(whole: StatusView, now: float) -> Iterator[str]:
+    """Say since when, and why, nothing works in a business unit, as those that are due next know it."""
+    found: dict[tuple[str, str], list[WaitingView]] = {}
+    for each in whole.next:
+        if each.waiting is not None and each.waiting.reason in ACCOUNT_WIDE:
+            found.setdefault((each.mid, each.waiting.reason), []).append(each.waiting)
+    for (mid, reason), waits in found.items():
+        times = [each.since.timestamp() for each in waits if each.since is not None]
+        since = f" for {seconds(max(0.0, now - min(times)))}" if times else ""
+        codes = ", ".join(dict.fromkeys(each.last_error.code for each in waits if each.last_error is not None))
+        said = f"business unit {mid}: {reason}{since} (code {codes or '-'}): {REASONS[reason]}"
+        yield f"{said} Requests go on by themselves."
 
 
 def _listed(title: str, found: Sequence[RequestView], now: float) -> Iterator[str]:

@@ -56,6 +56,8 @@ def table_lines(request: RequestView, now: float) -> Iterator[str]:
         yield f"    since {_moment(since, now)}"
     if request.waiting is not None and request.waiting.last_error is not None:
         yield f"    error {_shortened(request.waiting.last_error)}"
+    if request.why_ended is not None:
+        yield f"    why: {request.why_ended}"
     if request.file is not None:
         yield f"    {request.file.name}"
     yield f"    request {request.request_id}"

@@ -76,7 +76,10 @@ class FileView(View):
 
 
 class RequestView(View):
-    """A request: where it stands, why it waits, and what an operator may do next."""
+    """A request: where it stands, why it waits, and what an operator may do next.
+
+    `why_ended` is what the event of a bad end says, where requests that ended badly are listed.
+    """
 
     request_id: str
     state: str
@@ -103,6 +106,7 @@ class RequestView(View):
     import_status: str | None = None
     held_by: str | None = None
     waiting: WaitingView | None
+    why_ended: str | None = None
     next: list[str]
 
 

@@ -7,7 +7,9 @@ from sfmc_import.cli.overview import whole_lines
 from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.operations.status import StatusView
 from sfmc_import.operations.views import FileView, LastError, RequestView, WaitingView
+from sfmc_import.waiting import REASONS
 
+BY_ITSELF = "Requests go on by themselves."
 NOW = datetime(2026, 3, 1, 6, tzinfo=UTC)
 
 
@@ -21,6 +23,14 @@ def request(state: str, **more: Any) -> RequestView:
 def waiting(until: datetime | None) -> WaitingView:
     fields: dict[str, Any] = dict.fromkeys(("since", "held_by", "last_error"))
     return WaitingView(reason="single_flight", text="", until=until, attempts=0, **fields)
+
+
+def overview(failures: list[RequestView], due: list[RequestView]) -> StatusView:
+    counts = dict.fromkeys(
+        ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats"), 1
+    )
+    lists: dict[str, Any] = {"paused": [], "failures": failures, "next": due}
+    return StatusView(redis="redis://r", now=NOW, watchers=[], **counts, **lists)
 
 
 def test_an_entry_fits_into_60_columns_and_says_why_and_until_when() -> None:
@@ -59,14 +69,25 @@ def test_a_request_says_since_when_it_waits_and_when_it_failed_last() -> None:
 
 
 def test_what_ended_badly_stands_before_what_is_due_next() -> None:
-    counts = dict.fromkeys(
-        ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats"), 1
-    )
-    lists: dict[str, Any] = {"paused": [], "failures": [request("gave_up")], "next": [request("deferred")]}
-    lines = list(whole_lines(StatusView(redis="redis://r", now=NOW, watchers=[], **counts, **lists)))
+    failed = request("gave_up", why_ended="code 9, in maintenance")
+    lines = list(whole_lines(overview([failed], [request("deferred")])))
 
+    assert "    why: code 9, in maintenance" in lines
     assert lines.index("ended badly:") < lines.index("due next:")
     assert "  list them with: sfmc-import dead-letters" in lines
+
+
+def test_an_outage_of_a_business_unit_is_said_once_with_its_beginning_and_its_code() -> None:
+    error = LastError(code="http_503", text="HTTP 503", at=NOW)
+    since = [datetime(2026, 3, 1, hour, tzinfo=UTC) for hour in (4, 5)]
+    waits = [
+        waiting(NOW).model_copy(update={"reason": "circuit_open", "since": at, "last_error": error}) for at in since
+    ]
+    whole = overview([], [request("retrying", waiting=each) for each in waits])
+
+    assert [each for each in whole_lines(whole) if "business unit" in str(each)] == [
+        f"  business unit 510001234: circuit_open for 2 h (code http_503): {REASONS['circuit_open']} {BY_ITSELF}"
+    ]
 
 
 def test_a_request_says_how_its_file_was_named_at_arrival_where_a_delivery_gave_it_another_name() -> None:
