@@ -1,4 +1,4 @@
-"""An operator who knows the runbook and has the commands alone finds out what is broken, and mends it."""
+"""An operator who knows the runbook and has the commands alone finds out what is broken, and sets it right."""
 
 import json
 from collections.abc import Iterator

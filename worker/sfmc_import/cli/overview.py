@@ -14,11 +14,8 @@ from sfmc_import.display import Coloured
 from sfmc_import.events import line
 from sfmc_import.operations.protocol import Operations
 from sfmc_import.operations.status import StandingView, StatusView
-from sfmc_import.operations.views import RequestView, View, WaitingView
-from sfmc_import.waiting import REASONS
-
-ACCOUNT_WIDE = ("circuit_open", "rate_limited", "redis_unsure")
-"""Reasons to wait that hit every request of a business unit."""
+from sfmc_import.operations.troubles import TroubleView
+from sfmc_import.operations.views import RequestView, View
 
 COUNTS = ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats")
 
@@ -117,7 +114,7 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
     yield from (f"  {missing}" for missing in missing_processes(whole))
-    yield from (f"  {each}" for each in troubles(whole, now))
+    yield from (f"  {trouble_line(each, now)}" for each in whole.troubles)
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
     yield from _listed("ended badly", whole.failures, now)
     yield from _listed("due next", whole.next, now)
@@ -134,18 +131,11 @@ def missing_processes(whole: StatusView) -> Iterator[str]:
         yield "no beat runs, and what is due later is not woken: start sfmc-import beat"
 
 
-def troubles(whole: StatusView, now: float) -> Iterator[str]:
-    """Say since when, and why, nothing works in a business unit, as those that are due next know it."""
-    found: dict[tuple[str, str], list[WaitingView]] = {}
-    for each in whole.next:
-        if each.waiting is not None and each.waiting.reason in ACCOUNT_WIDE:
-            found.setdefault((each.mid, each.waiting.reason), []).append(each.waiting)
-    for (mid, reason), waits in found.items():
-        times = [each.since.timestamp() for each in waits if each.since is not None]
-        since = f" for {seconds(max(0.0, now - min(times)))}" if times else ""
-        codes = ", ".join(dict.fromkeys(each.last_error.code for each in waits if each.last_error is not None))
-        said = f"business unit {mid}: {reason}{since} (code {codes or '-'}): {REASONS[reason]}"
-        yield f"{said} Requests go on by themselves."
+def trouble_line(trouble: TroubleView, now: float) -> str:
+    """Say since when, and why, nothing works in a business unit."""
+    since = "" if trouble.since is None else f" for {seconds(max(0.0, now - trouble.since.timestamp()))}"
+    said = f"business unit {trouble.mid}: {trouble.reason}{since} (code {', '.join(trouble.codes) or '-'})"
+    return f"{said}: {trouble.text} Requests go on by themselves."
 
 
 def _listed(title: str, found: Sequence[RequestView], now: float) -> Iterator[str]:

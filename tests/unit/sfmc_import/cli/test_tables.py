@@ -6,6 +6,7 @@ from typing import Any
 from sfmc_import.cli.overview import whole_lines
 from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.operations.status import StatusView
+from sfmc_import.operations.troubles import troubles
 from sfmc_import.operations.views import FileView, LastError, RequestView, WaitingView
 from sfmc_import.waiting import REASONS
 
@@ -30,7 +31,7 @@ def overview(failures: list[RequestView], due: list[RequestView]) -> StatusView:
         ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats"), 1
     )
     lists: dict[str, Any] = {"paused": [], "failures": failures, "next": due}
-    return StatusView(redis="redis://r", now=NOW, watchers=[], **counts, **lists)
+    return StatusView(redis="redis://r", now=NOW, watchers=[], troubles=troubles(due), **counts, **lists)
 
 
 def test_an_entry_fits_into_60_columns_and_says_why_and_until_when() -> None:
