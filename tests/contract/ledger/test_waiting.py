@@ -38,6 +38,23 @@ def test_a_request_waits_for_a_worker_then_not_at_all_then_for_its_run(scenario:
     assert reason(scenario, "a") is None
 
 
+def test_a_wait_for_one_cause_began_with_its_first_failure_whatever_was_tried_since(scenario: Scenario):
+    def fails(seconds: float, fault: NotApplied) -> tuple[str, float]:
+        scenario.world.advance(seconds)
+        scenario.ledger.retry(scenario.sends("a"), fault, 60)
+        found = waiting(scenario, "a")
+        return found.reason, found.since
+
+    scenario.arrives("a")
+    first, again = fails(0, BUSY), fails(600, BUSY)
+    other = fails(600, NotApplied("login_failed", "no", account_wide=True))
+    after = fails(600, BUSY)
+    assert again == first
+    assert [each[0] for each in (other, after)] == ["circuit_open", first[0]]
+    assert other[1] > first[1]
+    assert after[1] > other[1]
+
+
 def test_follow_ups_wait_for_the_run_then_for_the_window_and_behind_each_other(scenario: Scenario):
     scenario.arrives_and_starts("a", window=2)
     for name in ("b", "c"):

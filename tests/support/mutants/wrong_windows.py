@@ -24,4 +24,8 @@ WINDOWS = (
     ),
     Mutant("claim", "now - int(a.ago)) end", "now) end"),
     Mutant("claim", "  if present(policy.frequency) then renew_window", "  if false then renew_window"),
+    # Since when a request waits: attempts between do not count.
+    Mutant("lib", "r.wait == '' and r.waited == reason", "false"),
+    Mutant("lib", "r.wait == '' and r.waited == reason", "r.wait == ''"),
+    Mutant("lib", "if values.state ~= 'starting' and not goes_on then", "if not goes_on then"),
 )

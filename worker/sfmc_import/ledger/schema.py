@@ -188,8 +188,9 @@ REQUEST = Key(
             kind="ms",
             attribute="waits_since",
             kept_at_end=False,
-            meaning="since when it waits for that",
+            meaning="since when it waits for that; attempts between do not count",
         ),
+        Field(name="waited", kept_at_end=False, meaning="why it waited before its newest attempt"),
         Field(
             name="wait_by",
             attribute="waits_behind",
