@@ -105,11 +105,7 @@ REQUEST = Key(
             meaning="workers lost with it since the last answer; above 0 it is a suspect",
         ),
         Field(name="lost_owner", kept_at_end=False, meaning="the worker that was counted as lost last"),
-        Field(
-            name="outlived",
-            kept_at_end=False,
-            meaning="the worker that had the request, lives, and could not reach Redis: no loss",
-        ),
+        Field(name="outlived", kept_at_end=False, meaning="its worker lives, and could not reach Redis: no loss"),
         Field(
             name="known",
             kind="json",
@@ -189,8 +185,9 @@ REQUEST = Key(
             kind="ms",
             attribute="waits_since",
             kept_at_end=False,
-            meaning="since when it waits for that",
+            meaning="since when it waits for that; attempts between do not count",
         ),
+        Field(name="waited", kept_at_end=False, meaning="why it waited before its newest attempt"),
         Field(
             name="wait_by",
             attribute="waits_behind",
@@ -332,6 +329,7 @@ LOSS = Key(
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
+        Field(name="empty", attribute="may_be_new", meaning="set where the ledger was empty, and may be a new one"),
         Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
     ),
     meaning="There was a write loss: starts look for existing runs first.",
