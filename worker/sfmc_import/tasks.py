@@ -1,9 +1,11 @@
 """Declares the Celery tasks: each reads its message, calls the use case and logs the outcome.
 
 Producers send `imports.start` to the queue `imports`, and the sweep sends `imports.wake` there. Beat sends
-`imports.sweep` and the sweep `imports.follow` to the queue `imports.upkeep`, where they wait behind no start.
+`imports.sweep` and the sweep `imports.follow` to the queue `imports.upkeep`, where they wait behind no start. A sweep
+that finds many due requests sends another to `imports`, among their wake-ups.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -226,7 +228,7 @@ def _poll(request_ids: Sequence[str]) -> dict[str, Any]:
 def _sweep() -> dict[str, Any]:
     settings = app.settings
     pause = min(WAKE_PAUSE_SECONDS, settings.lease_seconds / 2)
-    swept = following.sweep(app.deps.ledger, _send_wake, _send_follow, limit=settings.sweep_batch, pause=pause)
+    swept = following.sweep(app.deps.ledger, _wake_in_turn(), _send_follow, limit=settings.sweep_batch, pause=pause)
     for request_id in swept.missing_record:
         log.error("request_record_missing", request_id=request_id)
     published = _report(lambda: messages.publish_rejections(app.broker_redis, settings, app.deps.ledger))
@@ -252,6 +254,28 @@ def _send_reply(reply: Reply) -> None:
     task_id = str(uuid5(NAMESPACE_OID, f"{reply.event['id']}/{reply.task}"))
     options: dict[str, Any] = {"queue": reply.queue, "task_id": task_id, "root_id": task_id, "ignore_result": True}
     app.send_task(reply.task, kwargs={"event": reply.event}, retry=True, retry_policy=PUBLISH, **options)
+
+
+def _wake_in_turn() -> Callable[[DueRequest], None]:
+    """Send wake-ups, and in the middle of a large batch a sweep that stands in line with them.
+
+    So the next requests are taken as soon as the workers have done half of these, and no more than they can do.
+    """
+    counted = itertools.count(1)
+    half = max(1, app.settings.sweep_batch // 2)
+
+    def send(due: DueRequest) -> None:
+        _send_wake(due)
+        if next(counted) == half and app.settings.transport == "reliable":
+            _send_sweep()
+
+    return send
+
+
+def _send_sweep() -> None:
+    """Send a sweep behind the wake-ups, unless one waits there already."""
+    options: dict[str, Any] = {"queue": request.QUEUE, "ignore_result": True, "retry": True, "retry_policy": PUBLISH}
+    sweep.apply_async(headers={ONCE_HEADER: ["sweep"]}, **options)
 
 
 def _send_wake(due: DueRequest) -> None:
