@@ -52,21 +52,18 @@ def identify(request: StartRequest, owner: str, deps: Deps) -> Identified | NotI
         # By its ObjectID a definition has always its newest key; what was read minutes ago may name an older one.
         found = deps.definitions.known(request.mid, request.customer_key)
     if found is None:
-        request = _recorded(request, deps)
+        is_new, held = deps.ledger.hold(request, owner)
+        if not is_new:
+            request = deps.ledger.load(request.request_id) or request
         if request.is_resolved:
             return Identified(request, None)
-        if (held := deps.ledger.resolving(request, owner)) is not None:
+        if held is not None:
             return held
         key, object_id = request.customer_key, request.object_id
         found = deps.definitions.get(request.mid, key, object_id=object_id, max_age=REFUSAL_SECONDS)
     if isinstance(found, Definition) and not _is_meant(request, found):
         found = Rejected("two_definitions", _named_twice(request, found), found.asked_at)
     return Identified(request, found) if isinstance(found, Definition) else NotIdentified(request, found)
-
-
-def _recorded(request: StartRequest, deps: Deps) -> StartRequest:
-    is_new = deps.ledger.accept(request)
-    return request if is_new else deps.ledger.load(request.request_id) or request
 
 
 def _is_meant(request: StartRequest, found: Definition) -> bool:

@@ -274,8 +274,8 @@ def _wake_in_turn() -> Callable[[DueRequest], None]:
 
 def _send_sweep() -> None:
     """Send a sweep behind the wake-ups, unless one waits there already."""
-    options: dict[str, Any] = {"queue": request.QUEUE, "ignore_result": True, "retry": True, "retry_policy": PUBLISH}
-    sweep.apply_async(headers={ONCE_HEADER: ["sweep"]}, **options)
+    options: dict[str, Any] = {"headers": {ONCE_HEADER: ["sweep"]}, "retry": True, "retry_policy": PUBLISH}
+    sweep.apply_async(queue=request.QUEUE, ignore_result=True, **options)
 
 
 def _send_wake(due: DueRequest) -> None:

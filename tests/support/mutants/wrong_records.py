@@ -23,4 +23,9 @@ RECORDS: tuple[Mutant, ...] = (
     Mutant("lib", "unschedule(follows_key(), id)", ""),
     Mutant("lib", "{n = int(r.n) + 1})", "{n = int(r.n)})"),
     Mutant("lib", "  unschedule(DUE, id)\n", ""),
+    Mutant("upkeep", "  if r.definition then return {0, false} end\n", ""),
+    Mutant("upkeep", "  if is_new then create(a.id, a) end\n  if present", "  create(a.id, a)\n  if present"),
+    Mutant("upkeep", "return {is_new and 1 or 0, must_wait(r)}", "return {1, must_wait(r)}"),
+    Mutant("upkeep", "return {is_new and 1 or 0, must_wait(r)}", "return {is_new and 1 or 0, false}"),
+    Mutant("upkeep", "then return {0, reply(r, 'other_content')} end", "then return {0, false} end"),
 )

@@ -12,7 +12,7 @@ _LEASED = ("lease", "starting")
 _ENDING = ("follow_ups", "lease", "duplicates")
 STEPS: Mapping[str, tuple[str, ...]] = {
     "accept": ("upkeep",),
-    "resolving": (*_ENDING, "upkeep"),
+    "hold": (*_ENDING, "upkeep"),
     "unresolved": (*_ENDING, "upkeep"),
     "outlived": ("lease", "upkeep"),
     "read_again": (*_ENDING, "upkeep"),

@@ -56,11 +56,9 @@ local function hold_unresolved(r)
   return false
 end
 
--- A worker is about to read the definition of a request: it holds the request for one lease, so that its loss is
--- noticed. Answers nothing when it may go on; then the claim decides.
-function steps.resolving()
-  local r = record(request_key(a.id))
-  if not r.state then return false end
+-- Why a worker must not read the definition of a request now; nothing when it may: then it holds the request for one
+-- lease, so that its loss is noticed, and the claim decides.
+local function must_wait(r)
   note_caller(a.id, r)
   if not (OPEN[r.state] or r.state == 'started') then return reply(r, 'already_ended', r.held_by) end
   if not is_unresolved(r) then return false end
@@ -68,6 +66,17 @@ function steps.resolving()
   if int(r.not_before) > now then return reply(r, 'not_yet', nil, int(r.not_before)) end
   if int(r.resolving) <= now then return hold_unresolved(r) end
   return r.owner ~= a.owner and reply(r, 'not_yet', a.id, int(r.resolving))
+end
+
+-- A worker is about to read the definition of a request: records it, if it is new, and holds it. Answers whether it was
+-- new, and why it must not be read now. One whose definition is known is not held.
+function steps.hold()
+  local r = record(request_key(a.id))
+  local is_new = not r.state
+  if is_new then create(a.id, a) end
+  if present(a.content) and r.c and r.c ~= a.content then return {0, reply(r, 'other_content')} end
+  if r.definition then return {0, false} end
+  return {is_new and 1 or 0, must_wait(r)}
 end
 
 local function retry_unresolved(r)
