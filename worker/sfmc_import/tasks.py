@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from sfmc_import import following, messages, replies, request, service
 from sfmc_import.calls import TooManySlowCallsError
 from sfmc_import.celery_app import app
+from sfmc_import.outcomes import Outcome
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import (
     FIELDS,
@@ -33,7 +34,6 @@ from sfmc_import.request import (
     unknown_names,
 )
 from sfmc_import.retrying import PUBLISH, WAKE_PAUSE_SECONDS
-from sfmc_import.service import Outcome
 from sfmc_import.states import NOT_STARTED, TERMINAL, DueRequest, Reply
 from sfmc_transport import ONCE_HEADER
 from sfmc_transport.consumer import GivenBackError, RefusedError
@@ -170,7 +170,8 @@ def _start_request(request: StartRequest) -> dict[str, Any]:
 
     with structlog.contextvars.bound_contextvars(**names):
         try:
-            outcome = _without_waiting(lambda: _carry(request), is_recorded)
+            app.slow_calls.check_room()
+            outcome = _carry(request, is_recorded)
         except TooManySlowCallsError:
             app.deps.ledger.accept(request)
             log.warning("start_postponed", reason="slow_calls", limit=app.settings.slow_calls)
@@ -178,10 +179,23 @@ def _start_request(request: StartRequest) -> dict[str, Any]:
     return outcome or {"request_id": request.request_id, "state": "starting"}
 
 
-def _carry(request: StartRequest) -> dict[str, Any]:
+def _carry(request: StartRequest, may_detach: Callable[[], bool]) -> dict[str, Any] | None:
+    """Carry a request here while only the ledger is asked: another thread costs as much as the ledger."""
     owner = uuid4().hex
     with app.outlived.noting(owner, [request.request_id]):
-        outcome = service.start(request, owner, app.deps)
+        begun = service.begin(request, owner, app.deps)
+    if isinstance(begun, Outcome):
+        return _say(request, begun)
+
+    def go_on() -> dict[str, Any]:
+        with app.outlived.noting(owner, [request.request_id]):
+            outcome = begun()
+        return _say(request, outcome)
+
+    return _without_waiting(go_on, may_detach)
+
+
+def _say(request: StartRequest, outcome: Outcome) -> dict[str, Any]:
     _log_outcome(outcome)
     return {"request_id": request.request_id, "state": outcome.state, **outcome.facts}
 
@@ -209,6 +223,7 @@ def _log_outcome(outcome: Outcome, **names: Any) -> None:
 
 def _follow(request_ids: Sequence[str]) -> dict[str, Any]:
     try:
+        app.slow_calls.check_room()
         return _without_waiting(lambda: _poll(request_ids), lambda: True) or {"followed": 0, "news": 0}
     except TooManySlowCallsError:
         log.warning("poll_postponed", reason="slow_calls", limit=app.settings.slow_calls)
