@@ -235,8 +235,8 @@ _M_ARENA_MAX, _ARENAS = -8, 2
 def share_arenas(environ: Mapping[str, str]) -> bool:
     """Let all threads take their memory from few arenas of glibc, unless the environment sets their number.
 
-    With one for each of its threads, a worker grows by some bytes with each message without keeping anything: what one
-    thread gives back another cannot use. False where the C library has no such setting.
+    With one for each of its threads, a worker grows with the messages without keeping anything: what one thread gives
+    back another cannot use. False where the C library has no such setting.
     """
     if "MALLOC_ARENA_MAX" in environ:
         return False

@@ -189,7 +189,9 @@ end
 
 local function while_retrying()
   if int(r.not_before) > now then return not_yet({opens_in = (int(r.not_before) - now) / 1000}) end
-  return attempt_unless_paused()
+  -- A suspect that a pause held.
+  local other = is_suspect(r) and other_suspect(id)
+  return other and wait_as_suspect(other) or attempt_unless_paused()
 end
 
 -- It let the definition go while it waited, so that others could act.
