@@ -136,11 +136,8 @@ class SlowCalls(Generic[T]):
     ) -> T | None:
         """Give what `work` gives or raise what it raises; None when it goes on, and `later` then gets its end.
 
-        It goes on if `may_detach` says that the work is remembered elsewhere. Raises TooManySlowCallsError without
-        beginning it.
+        It goes on if `may_detach` says that the work is remembered elsewhere. Call `check_room` before.
         """
-        if self._is_full():
-            raise TooManySlowCallsError
         future = self._threads.submit(contextvars.copy_context().run, work)
         try:
             return future.result(self._seconds)
@@ -152,13 +149,15 @@ class SlowCalls(Generic[T]):
             return None
         return self._wait(future)
 
+    def check_room(self) -> None:
+        """Raise TooManySlowCallsError while no work is to be begun."""
+        with self._lock:
+            if self._detached >= self._limit and self._waiting >= self._most_waiting:
+                raise TooManySlowCallsError
+
     def close(self) -> None:
         """Wait for what still goes on; each call has its deadline."""
         self._threads.shutdown(wait=True)
-
-    def _is_full(self) -> bool:
-        with self._lock:
-            return self._detached >= self._limit and self._waiting >= self._most_waiting
 
     def _detach(self) -> bool:
         with self._lock:

@@ -7,9 +7,9 @@ from typing import Any
 
 from sfmc_import import retrying
 from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.outcomes import Outcome
 from sfmc_import.ports import Deps, Ledger, Refusal
 from sfmc_import.runs import RUNNING, Run, RunEnded, compare, next_poll, run_state
-from sfmc_import.service import Outcome
 from sfmc_import.states import DueRequest, Followed
 
 News = tuple[Followed, Outcome]

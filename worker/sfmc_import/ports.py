@@ -114,11 +114,12 @@ class Ledger(Protocol):
         """
         ...
 
-    def resolving(self, request: StartRequest, owner: str) -> Decision | None:
-        """Hold a recorded request for `owner`, for one lease, while its definition is read: a lost worker is counted.
+    def hold(self, request: StartRequest, owner: str) -> tuple[bool, Decision | None]:
+        """Record a request, and hold it for `owner`, for one lease, while its definition is read: a loss is counted.
 
-        None when the worker may go on; `claim` or `unresolved` ends the hold. Otherwise why it must not read now:
-        another worker does, another suspect acts, or the request waits or has ended.
+        Gives whether it was new, and nothing when the worker may go on; `claim` or `unresolved` ends the hold.
+        Otherwise why it must not read now: another worker does, another suspect acts, or the request waits or has
+        ended. A request whose definition is known is not held. Raises IdTakenError as `claim`.
         """
         ...
 

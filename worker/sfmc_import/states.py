@@ -131,15 +131,8 @@ def to_lua_set(states: tuple[str, ...]) -> str:
 
 
 def to_lua_table() -> str:
-    """Give the table as a Lua expression: source → target → event."""
-    sources = dict.fromkeys(step.source for step in TRANSITIONS)
-    rows = (
-        f"{source}={{"
-        + ",".join(f"{step.target}='{step.event}'" for step in TRANSITIONS if step.source == source)
-        + "}"
-        for source in sources
-    )
-    return "{" + ",".join(rows) + "}"
+    """Give all steps as one text, ` source>target=event`: a Lua table would be created anew by each call."""
+    return "".join(f" {step.source}>{step.target}={step.event}" for step in TRANSITIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

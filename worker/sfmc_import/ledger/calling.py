@@ -271,10 +271,10 @@ def read_request(request_id: str, record: Mapping[bytes, bytes]) -> StartRequest
 def _read_file(fields: dict[str, Any] | None) -> FileInfo | None:
     if fields is None:
         return None
-    fields.pop("fingerprint")
-    if "modified_ns" in fields:
-        fields["modified_ns"] = int(fields["modified_ns"])
-    return FileInfo(**fields)
+    known = {name: value for name, value in fields.items() if name != "fingerprint"}
+    if "modified_ns" in known:
+        known["modified_ns"] = int(known["modified_ns"])
+    return FileInfo(**known)
 
 
 def read_followed(row: list[Any]) -> Followed:

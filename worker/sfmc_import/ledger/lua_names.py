@@ -28,8 +28,12 @@ def _lua_removed() -> str:
     always = ", ".join(f"'{one.name}'" for one in REQUEST.fields if one.kept_at_end is False)
     lines = ["local function not_kept_at_end(state)", f"  local names = {{{always}}}"]
     lines += [
-        f"  if state ~= '{one.kept_at_end}' then names[#names + 1] = '{one.name}' end"
+        f"  if {_is_none_of(one.kept_at_end)} then names[#names + 1] = '{one.name}' end"
         for one in REQUEST.fields
-        if isinstance(one.kept_at_end, str)
+        if isinstance(one.kept_at_end, tuple)
     ]
     return "\n".join((*lines, "  return names", "end"))
+
+
+def _is_none_of(states: tuple[str, ...]) -> str:
+    return " and ".join(f"state ~= '{state}'" for state in states)

@@ -4,13 +4,13 @@ The key functions of the Lua scripts (lua_names.py), the readers in Python and o
 are made from it; keys.py gives the whole names.
 """
 
-from sfmc_import.ledger.key_kinds import ANY, COMPLETED, HOME, RENAMED, WAITERS, Field, Key
+from sfmc_import.ledger.key_kinds import ANY, COMPLETED, FILE_FIELDS, HOME, RENAMED, WAITERS, Field, Key, RequestKey
 from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
-# cost 19 bytes of 721 (file of 120 bytes, Valkey 9). The other names are long: they cost 16 bytes of 176 in a
+# cost 19 bytes of a packed record (Valkey 9). The other names are long: they cost 16 bytes of 176 in a
 # definition without a run, up to 76 bytes of 1,072 in an unfinished request, and nothing after its end.
-REQUEST = Key(
+REQUEST = RequestKey(
     name="request",
     letter="r",
     parts=("request_id",),
@@ -50,15 +50,7 @@ REQUEST = Key(
             kept_at_end=False,
             meaning="`retrying` without the definition: it is decided anew when due",
         ),
-        Field(name="file", kind="json", meaning="the file that caused it, with its fingerprint"),
-        Field(name="name", attribute="file_name", meaning="the name of the file; follow-ups coalesce by it"),
-        Field(name="fp", attribute="fingerprint", meaning="the fingerprint of the file"),
-        Field(
-            name="exact",
-            kind="flag",
-            attribute="has_fingerprint",
-            meaning="the fingerprint tells versions of the file apart",
-        ),
+        *FILE_FIELDS,
         Field(name="event_id", meaning="the id of the source event"),
         Field(name="source", meaning="which source sent it"),
         Field(name="reason", meaning="why a person asked for it"),
@@ -84,7 +76,7 @@ REQUEST = Key(
             name="fence",
             kind="int",
             attribute="fencing_token",
-            kept_at_end="follow_timed_out",
+            kept_at_end=("follow_timed_out",),
             meaning="the newest fencing token that it was given",
         ),
         Field(name="owner", kept_at_end=False, meaning="the worker that has the lease; empty when it was given back"),
@@ -101,7 +93,7 @@ REQUEST = Key(
         Field(
             name="worker_losses",
             kind="int",
-            kept_at_end="follow_timed_out",
+            kept_at_end=("follow_timed_out",),
             meaning="workers lost with it since the last answer; above 0 it is a suspect",
         ),
         Field(name="lost_owner", kept_at_end=False, meaning="the worker that was counted as lost last"),
@@ -110,18 +102,21 @@ REQUEST = Key(
             name="known",
             kind="json",
             attribute="known_task_ids",
-            kept_at_end="start_unknown",
+            kept_at_end=("start_unknown",),
             meaning="the intent: the TaskResultIDs that existed before the attempt",
         ),
         Field(
             name="above",
             attribute="known_up_to",
-            kept_at_end="start_unknown",
+            kept_at_end=("start_unknown",),
             meaning="the intent: all TaskResultIDs up to this one existed; instead of a list",
         ),
         Field(name="bound", kept_at_end="start_unknown", meaning="the intent: TaskResultIDs up to it were not listed"),
         Field(
-            name="window", kind="int", kept_at_end="start_unknown", meaning="the intent: the window of its start in ms"
+            name="window",
+            kind="int",
+            kept_at_end=("start_unknown",),
+            meaning="the intent: the window of its start in ms",
         ),
         Field(
             name="intended",
@@ -169,7 +164,7 @@ REQUEST = Key(
             name="started",
             kind="ms",
             attribute="started_at",
-            kept_at_end="follow_timed_out",
+            kept_at_end=("follow_timed_out",),
             meaning="when the run was recorded",
         ),
         Field(name="follow_until", kind="ms", kept_at_end=False, meaning="the deadline for following the run"),

@@ -101,7 +101,7 @@ function steps.started()
   if owner and owner ~= id and redis.call('EXISTS', request_key(owner)) == 1 then return 0 end
   redis.call('SET', key, id, 'PX', cfg.request_ttl)
   if r.task then return r.task == a.task and 1 or 0 end
-  if not (TRANSITIONS[r.state] and TRANSITIONS[r.state].started == 'started') then return 0 end
+  if transition(r.state, 'started') ~= 'started' then return 0 end
   local d = record(definition_key(r))
   if r.state ~= 'starting' then
     leave_follow_ups(id, r)

@@ -54,7 +54,7 @@ CALLS = (
     *("record_intent", "mark_ambiguous") * 3,
     *("claim", "ended", "retry", "runs_of", "mget", "definition", "reconcile_later") * 2,
     *("accept", "due", "followed", "polling", "progressed", "renew_intent", "withdraw_intent"),
-    *("resolving", "unresolved", "read_again"),
+    *("hold", "unresolved", "read_again"),
     *("record_start_unknown", "reject", "resolve", "resume", "hgetall", "runs"),
 )
 """The calls that faults look for, the ones that matter most several times."""
