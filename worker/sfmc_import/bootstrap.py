@@ -10,10 +10,11 @@ from sfmc_import import marketing_cloud
 from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
+from sfmc_import.gathering import GatheringMarketingCloud, Pace
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
 from sfmc_import.marketing_cloud.http import BootClock, boottime
-from sfmc_import.ports import Deps, Timing
+from sfmc_import.ports import Deps, MarketingCloud, Timing
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.settings import Settings
 
@@ -60,6 +61,13 @@ def open_definitions(settings: Settings) -> CachedDefinitions:
     )
 
 
+def gathering(service: SoapMarketingCloud, settings: Settings) -> MarketingCloud:
+    """Let the questions of all threads gather, unless the settings say never."""
+    if not settings.gather_ms:
+        return service
+    return GatheringMarketingCloud(service, service, Pace(settings.gather_ms / 1000), settings.reading_timeout)
+
+
 def timing(settings: Settings) -> Timing:
     """Choose the times of the use cases."""
     delay = settings.results_delay
@@ -88,11 +96,12 @@ def build(settings: Settings) -> Deps:
     """Make the dependencies of the use cases; each connects on first use."""
     service, ledger = open_marketing_cloud(settings), open_ledger(settings)
     ledger.server.on_change = _log_server_change
+    asked = gathering(service, settings)
     return Deps(
-        marketing_cloud=service,
+        marketing_cloud=asked,
         ledger=ledger,
         definitions=CachedDefinitions(
-            service, ttl=settings.definition_ttl, clock=boottime, longest_wait=settings.reading_timeout
+            asked, ttl=settings.definition_ttl, clock=boottime, longest_wait=settings.reading_timeout
         ),
         clock=BootClock(),
         retry_call=retry_call(

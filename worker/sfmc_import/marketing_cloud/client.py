@@ -21,6 +21,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     data_extension_by_object,
     definition_by_key,
     definition_by_object,
+    definitions_by_key,
     fields_of,
     format_by_key,
     location_by_object,
@@ -262,6 +263,10 @@ class SoapMarketingCloud:
         named = [each for each in found if is_spelling_of(each.customer_key, customer_key)]
         exact = (each for each in named if each.customer_key == customer_key)
         return next(exact, named[0] if named else _other(found))
+
+    def definitions_of(self, mid: str, customer_keys: Collection[str]) -> Sequence[Definition] | Refusal:
+        """Retrieve the ImportDefinitions that these keys find, with one query; see sfmc_import.gathering.Batches."""
+        return self._definitions(mid, definitions_by_key(customer_keys))
 
     def definition_of_object(self, mid: str, object_id: str) -> Definition | Refusal | None:
         """Retrieve one ImportDefinition by its ObjectID; None when there is none."""

@@ -177,6 +177,11 @@ def definition_by_key(customer_key: str) -> Query:
     return Query(object_type=DEFINITION, filter_by="CustomerKey", values=(customer_key,))
 
 
+def definitions_by_key(customer_keys: Iterable[str]) -> Query:
+    """Ask for several ImportDefinitions."""
+    return Query(object_type=DEFINITION, filter_by="CustomerKey", values=tuple(customer_keys))
+
+
 def definition_by_object(object_id: str) -> Query:
     """Ask for one ImportDefinition by its ObjectID."""
     return Query(object_type=DEFINITION, filter_by="ObjectID", values=(object_id,))

@@ -120,6 +120,12 @@ class Settings(BaseModel):
         "query",
         description="query (ask Marketing Cloud for earlier runs before a start) or ledger (only runs in the ledger)",
     )
+    gather_ms: int = Field(
+        50,
+        ge=0,
+        le=1000,
+        description="most milliseconds in which questions to Marketing Cloud gather to go as one, 0 to 1000; 0: never",
+    )
     stream_maxlen: int = Field(
         1_000_000, ge=1000, le=10**9, description="how many events the stream keeps, 1000 to 1000000000"
     )
