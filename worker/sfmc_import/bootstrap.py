@@ -11,7 +11,7 @@ from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.gathering import GatheringMarketingCloud, Pace
-from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.ledger.opening import open_ledger, open_redis, open_shared
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
 from sfmc_import.marketing_cloud.http import BootClock, boottime
 from sfmc_import.ports import Deps, MarketingCloud, Timing
@@ -58,6 +58,7 @@ def open_definitions(settings: Settings) -> CachedDefinitions:
         ttl=settings.definition_ttl,
         clock=boottime,
         longest_wait=settings.reading_timeout,
+        shared=None if settings.api_url else open_shared(settings, open_redis(settings), boottime),
     )
 
 
@@ -94,14 +95,19 @@ def _log_server_change(run_id: str) -> None:
 
 def build(settings: Settings) -> Deps:
     """Make the dependencies of the use cases; each connects on first use."""
-    service, ledger = open_marketing_cloud(settings), open_ledger(settings)
+    client = open_redis(settings)
+    service, ledger = open_marketing_cloud(settings), open_ledger(settings, client)
     ledger.server.on_change = _log_server_change
     asked = gathering(service, settings)
     return Deps(
         marketing_cloud=asked,
         ledger=ledger,
         definitions=CachedDefinitions(
-            asked, ttl=settings.definition_ttl, clock=boottime, longest_wait=settings.reading_timeout
+            asked,
+            ttl=settings.definition_ttl,
+            clock=boottime,
+            longest_wait=settings.reading_timeout,
+            shared=open_shared(settings, client, boottime),
         ),
         clock=BootClock(),
         retry_call=retry_call(

@@ -111,7 +111,7 @@ class Gatherer(Generic[Q, A]):
         now, batch = self._clock(), lane.open
         leads = batch is None
         if batch is None:
-            # Where nobody asked for a while, nobody is expected.
+            # Where no thread asked for a while, none is expected.
             is_alone = not lane.under_way and now - lane.newest > self._pace.box
             batch = _Batch(begun=now, newest=now, is_closed=is_alone)
             lane.open = None if is_alone else batch

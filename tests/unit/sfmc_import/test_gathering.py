@@ -272,7 +272,7 @@ def test_questions_in_two_business_units_do_not_meet():
         service.gate.set()
 
 
-def test_an_error_of_the_thread_that_sends_leaves_nobody_waiting():
+def test_an_error_of_the_thread_that_sends_leaves_no_thread_waiting():
     service = Batching("held", *keys(2))
 
     def answer():

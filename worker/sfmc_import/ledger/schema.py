@@ -4,7 +4,7 @@ The key functions of the Lua scripts (lua_names.py), the readers in Python and o
 are made from it; keys.py gives the whole names.
 """
 
-from sfmc_import.ledger.key_kinds import ANY, COMPLETED, HOME, RENAMED, WAITERS, Field, Key
+from sfmc_import.ledger.key_kinds import ANY, COMPLETED, HOME, REFRESHED, RENAMED, SHARED, WAITERS, Field, Key
 from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
@@ -494,5 +494,6 @@ KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
     SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT,
     INBOX, FAILURES, TOKENS, SESSION, PAUSES, PAUSED, REPLAYS, COMPLETED, WAITERS, FOLLOWS,
+    SHARED, REFRESHED,
     *NOTIFICATION_KEYS, DUE, STREAM,
 )  # fmt: skip

@@ -279,7 +279,7 @@ class SoapMarketingCloud:
 
     def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
         """Retrieve all ImportDefinitions of a business unit."""
-        return self._facts(mid, all_definitions(), read_definition)
+        return self._definitions(mid, all_definitions())
 
     def description(self, mid: str, customer_key: str) -> FileDescription | Refusal | None:
         """Retrieve how a definition reads its file, and the columns of its data extension; None without the key."""
