@@ -117,5 +117,6 @@ def build(settings: Settings) -> Deps:
         policies=settings.policy,
         chance=random.random,
         timing=timing(settings),
-        baseline=settings.known_runs == "query",
+        baseline=settings.known_runs != "ledger",
+        whole_baseline=settings.known_runs == "all",
     )

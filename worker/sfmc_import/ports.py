@@ -51,8 +51,11 @@ class MarketingCloud(Protocol):
         """Retrieve all ImportDefinitions of a business unit."""
         ...
 
-    def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
-        """List all rows of ImportResultsSummary that name this definition."""
+    def runs_of(self, mid: str, customer_key: str, *, above: str | None = None) -> Sequence[Run] | Refusal:
+        """List all rows of ImportResultsSummary that name this definition, with their StartDate.
+
+        With `above` it asks only for those with a greater TaskResultID; it may give others too.
+        """
         ...
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
@@ -142,7 +145,13 @@ class Ledger(Protocol):
         ...
 
     def record_intent(
-        self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
+        self,
+        lease: Lease,
+        known: Collection[str],
+        *,
+        window: float = 0.0,
+        above: bool = False,
+        bound: str | None = None,
     ) -> float | NotApplied | None:
         """Write the intent before the first attempt; seconds left of the lease, or None when the token is stale.
 
@@ -150,7 +159,8 @@ class Ledger(Protocol):
         over, as this `window` makes it: it counts from the last start, and may be longer than it was then.
 
         `window` is that of the start, in hours: whoever ends the request later may not be able to read the definition.
-        With `above` every TaskResultID up to the newest that the ledger knows counts as known too.
+        With `above` every TaskResultID up to the newest that the ledger knows counts as known too. With `bound` those
+        up to this one were not asked for: `known` has the newer ones.
         """
         ...
 
@@ -367,7 +377,8 @@ class Deps:
     """The ports and the policies.
 
     `retry_call` repeats a Perform while nothing was applied, `retry_ledger` a step of the ledger while Redis is
-    unavailable. `baseline` says whether the runs of a definition are listed before each first attempt.
+    unavailable. `baseline` says whether the runs of a definition are listed before each first attempt, `whole_baseline`
+    whether all of them, instead of those that are newer than the newest that the ledger knows.
     """
 
     marketing_cloud: MarketingCloud
@@ -380,3 +391,4 @@ class Deps:
     chance: Callable[[], float]
     timing: Timing
     baseline: bool = True
+    whole_baseline: bool = False

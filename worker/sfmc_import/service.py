@@ -1,6 +1,6 @@
 """Carries a request from claim to its run: start, perform, record, reconcile. Then see `following`."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -282,18 +282,24 @@ _LEDGER_DOWN = "ledger_down"
 
 
 def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: Deps) -> Accepted | Fault | None:
-    """List the runs that exist, unless the newest is known and that is enough, and send Perform."""
+    """List the runs that exist, or the newer ones where the newest is known and that is enough, and send Perform."""
     lease, holds = decision.lease, may_start()
     if not isinstance(holds, Holds):
         return holds
-    if not deps.baseline and decision.newest is not None and decision.loss_age is None and decision.earlier is None:
-        return _perform(lease, (), window, may_start, deps, above=True)
-    runs = new_runs.runs_of(decision, deps)
+    newest = decision.newest if decision.loss_age is None and decision.earlier is None else None
+    if not deps.baseline and newest is not None:
+        return _perform(
+            lease, partial(deps.ledger.record_intent, lease, (), window=window, above=True), may_start, deps
+        )
+    bound = None if deps.whole_baseline else newest
+    runs = new_runs.runs_of(decision, deps, above=bound)
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
-    known = [run.task_id for run in runs]
     found = _earlier_run(decision, runs, deps) or losses.check(decision, runs, window, deps)
-    return found or _of_this_request(_perform(lease, known, window, may_start, deps))
+    if found:
+        return found
+    record = partial(deps.ledger.record_intent, lease, [run.task_id for run in runs], window=window, bound=bound)
+    return _of_this_request(_perform(lease, record, may_start, deps))
 
 
 def _of_this_request(answer: Accepted | Fault | None) -> Accepted | Fault | None:
@@ -304,9 +310,9 @@ def _of_this_request(answer: Accepted | Fault | None) -> Accepted | Fault | None
 
 
 def _perform(
-    lease: Lease, known: Collection[str], window: float, may_start: MayStart, deps: Deps, *, above: bool = False
+    lease: Lease, record_intent: Callable[[], float | NotApplied | None], may_start: MayStart, deps: Deps
 ) -> Accepted | Fault | None:
-    """Send Perform, more than once only while nothing was applied."""
+    """Record the intent and send Perform, more than once only while nothing was applied."""
     intended = False
 
     def attempt() -> Accepted | Fault | None:
@@ -315,10 +321,7 @@ def _perform(
         if not isinstance(holds, Holds):
             return holds
         try:
-            if intended:
-                left = deps.ledger.renew_intent(lease)
-            else:
-                left = deps.ledger.record_intent(lease, known, window=window, above=above)
+            left = deps.ledger.renew_intent(lease) if intended else record_intent()
         except LedgerUnavailableError as error:
             # Without a recorded intent nothing is sent, and what was not sent was not applied.
             return NotApplied(_LEDGER_DOWN, str(error))

@@ -174,11 +174,12 @@ class FirstRead:
 class Intent:
     """What existed before a start was sent: the `known` TaskResultIDs; all up to `above` where they were not listed.
 
-    `intended_at` is when this was noted, in seconds since 1970.
+    `intended_at` is when this was noted, in seconds since 1970. Up to `bound` it was not asked what existed.
     """
 
     known: frozenset[str]
     above: str | None = None
+    bound: str | None = None
     intended_at: float | None = None
 
 
@@ -216,6 +217,7 @@ class Reconcile:
     """Look for the run first: a start may have been applied. `known` TaskResultIDs existed before it was sent.
 
     `above` replaces them where they were not listed: all up to this one existed. `intended_at` is when that was noted.
+    Up to `bound` it was not asked which ones existed.
     `is_last` says that the time to look is over: this is the last query.
     `denied` is the code of an answer that said, without proof, that nothing was started.
     """
@@ -223,6 +225,7 @@ class Reconcile:
     lease: Lease
     known: frozenset[str]
     above: str | None = None
+    bound: str | None = None
     intended_at: float | None = None
     is_last: bool
     denied: str | None = None

@@ -90,11 +90,14 @@ def _order_arguments(policy: Policy, now: float) -> dict[str, Any]:
     }
 
 
-def intent_arguments(key: str, known: Collection[str], *, window: float, above: bool) -> dict[str, Any]:
+def intent_arguments(
+    key: str, known: Collection[str], *, window: float, above: bool, bound: str | None
+) -> dict[str, Any]:
     """What the intent keeps: the CustomerKey that is sent, the ids known by now, and the newest of them."""
     numbers = [task_id for task_id in known if task_id.isascii() and task_id.isdigit()]
     newest = max(numbers, key=int, default="")
     return {"known": orjson.dumps(sorted(known)).decode(), "newest": newest, "above": above} | {
+        "bound": bound,
         "window": milliseconds(window * 3600),
         "key": key,
     }

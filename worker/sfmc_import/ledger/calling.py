@@ -178,6 +178,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
                 lease=_lease(request_id, fields),
                 known=frozenset(orjson.loads(fields["known"])),
                 above=fields.get("above") or None,
+                bound=fields.get("bound"),
                 intended_at=_at(fields),
                 denied=fields.get("denied"),
                 is_last=fields["late"],
@@ -216,7 +217,12 @@ def _seconds(time: str | None) -> float | None:
 def _earlier_intent(fields: Mapping[str, Any]) -> Intent | None:
     if "known" not in fields:
         return None
-    return Intent(known=frozenset(orjson.loads(fields["known"])), above=fields.get("above"), intended_at=_at(fields))
+    return Intent(
+        known=frozenset(orjson.loads(fields["known"])),
+        above=fields.get("above"),
+        bound=fields.get("bound"),
+        intended_at=_at(fields),
+    )
 
 
 def _at(fields: Mapping[str, Any]) -> float | None:

@@ -56,6 +56,7 @@ local function start_now()
     newest = newest(r.mid), modified_ns = file.modified_ns,
     object_id = object_of(r.definition), asked = r.asked}
   if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
+  if r.unproved then more.bound = present(r.bound) end
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
   more.loss_since = loss[3] or nil
   return with_lease('start_now', more)
@@ -219,7 +220,7 @@ local function while_reconciling()
     wait_for(id, r, 'reconciling')
   end
   return with_lease('reconcile', {known = r.known or '[]', above = r.above, intended = r.intended, denied = present(r.denied),
-    late = now >= int(r.reconcile_until)})
+    bound = present(r.bound), late = now >= int(r.reconcile_until)})
 end
 
 local HOLDING = {starting = while_starting, retrying = while_retrying, reconciling = while_reconciling}

@@ -185,10 +185,16 @@ class RedisLedger:
         return read_request(request_id, raw)
 
     def record_intent(
-        self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
+        self,
+        lease: Lease,
+        known: Collection[str],
+        *,
+        window: float = 0.0,
+        above: bool = False,
+        bound: str | None = None,
     ) -> float | NotApplied | None:
         """See sfmc_import.ports.Ledger.record_intent."""
-        given = intent_arguments(lease.customer_key, known, window=window, above=above)
+        given = intent_arguments(lease.customer_key, known, window=window, above=above, bound=bound)
         arguments = {"id": lease.request_id, "fence": lease.fence, **given}
         return self._lease_left(self._run_confirmed("record_intent", arguments))
 

@@ -34,6 +34,7 @@ function steps.renew_intent(intent)
     if not r.unproved then
       values.known, values.intended = a.known, str(now)
       if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
+      if present(a.bound) or r.bound then values.bound = present(a.bound) or '' end
     end
     if a.key ~= r.key then
       values.key, values.home, values.asked = a.key, r.home or r.key, r.asked or r.key

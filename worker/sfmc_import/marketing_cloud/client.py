@@ -25,6 +25,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     fields_of,
     format_by_key,
     location_by_object,
+    newer_runs,
     read_column,
     read_definition,
     read_format,
@@ -208,6 +209,9 @@ MAX_ROWS = 100_000
 MAX_BYTES = 100_000_000
 """Bytes of all pages of one query, unpacked; so many rows have about 80,000,000."""
 
+# What the service may say to a filter that it does not know, beside refusals for good; 2 is also that of a timeout.
+DOUBTFUL_FILTER = frozenset({"no_code", "2", "http_400", "http_status", "server_fault", "unreadable_reply"})
+
 # "Error: The Request Property(s) A, B do not match with the fields of X retrieve"
 REFUSED_PROPERTIES = "Request Property(s)"
 
@@ -232,6 +236,8 @@ class SoapMarketingCloud:
         self._clock = clock
         # What definitions refer to is asked for until the service refuses it once.
         self._asks_inner = True
+        # So are runs above a TaskResultID, which is documented by others than the vendor.
+        self._asks_newer = True
         self._reading_timeout = reading_timeout
         self._stopping = stopping or Stopping()
         self.pause = self._stopping.pause
@@ -242,7 +248,8 @@ class SoapMarketingCloud:
 
     def prepare(self) -> None:
         """Load zeep and make the common envelopes now, so that the first start does not wait for it (0.2 s)."""
-        self._envelopes.prepare(replace(definition_by_key(""), inner=True), runs_by_definition(""), runs_by_task([""]))
+        definition = replace(definition_by_key(""), inner=True)
+        self._envelopes.prepare(definition, runs_by_definition(""), newer_runs("", "0"), runs_by_task([""]))
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
         """Send Perform "start" on a connection of its own, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
@@ -322,14 +329,28 @@ class SoapMarketingCloud:
         same = (key for given, key in found if (given or object_id).lower() == object_id.lower())
         return next(same, _not_asked_for(what, found[0][1]) if found else None)
 
-    def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
-        """List the runs of this definition that have a TaskResultID by now, without their counts and dates."""
-        answer = self._facts(mid, runs_by_definition(customer_key), read_known_run)
+    def runs_of(self, mid: str, customer_key: str, *, above: str | None = None) -> Sequence[Run] | Refusal:
+        """List the runs of this definition that have a TaskResultID by now, without their counts."""
+        answer = self._known_runs(mid, customer_key, above)
         if not isinstance(answer, list):
             return answer
         # A row of another definition is no answer to the question; one that names none is.
         wanted = {"", fold_key(customer_key)}
         return [run for run in answer if fold_key(run.customer_key) in wanted]
+
+    def _known_runs(self, mid: str, customer_key: str, above: str | None) -> list[Run] | Refusal:
+        """Ask for the newer runs alone, or for all where the service does not answer that and answers this."""
+        refused: Refusal | None = None
+        if above is not None and self._asks_newer:
+            newer = self._facts(mid, newer_runs(customer_key, above), read_known_run)
+            if isinstance(newer, list) or not (isinstance(newer, Rejected) or newer.code in DOUBTFUL_FILTER):
+                return newer
+            refused = newer
+        found = self._facts(mid, runs_by_definition(customer_key), read_known_run)
+        if refused is not None and isinstance(found, list):
+            log.warning("newer_runs_refused", mid=mid, code=refused.code, text=refused.text)
+            self._asks_newer = False
+        return found
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
         """Look up runs by TaskResultID, many in one query; what is not visible yet is absent."""

@@ -116,9 +116,10 @@ class Settings(BaseModel):
         10.0,
         description="seconds that a definition may be old right before a start, and when a file is routed by FileSpec",
     )
-    known_runs: Literal["query", "ledger"] = Field(
+    known_runs: Literal["query", "all", "ledger"] = Field(
         "query",
-        description="query (ask Marketing Cloud for earlier runs before a start) or ledger (only runs in the ledger)",
+        description="query (before a start, ask Marketing Cloud for runs newer than the newest one known), all (for all"
+        " runs of the definition) or ledger (only runs in the ledger)",
     )
     gather_ms: int = Field(
         50,

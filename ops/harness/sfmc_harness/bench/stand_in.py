@@ -27,6 +27,7 @@ HISTORY = 730
 """Rows: an import each hour for a month."""
 
 PAGE = 2500
+FIRST_ROW = 100_000
 NAME_LENGTH = 60
 
 _API = 'xmlns="http://exacttarget.com/wsdl/partnerAPI"'
@@ -103,15 +104,17 @@ class StandIn:
         if b"ObjectType>ImportDefinition<" in body:
             keys = values or [f"file-{number}" for number in range(int(self.settings["definitions"]))]
             return _page("".join(map(_definition, keys)))
-        if b"Property>TaskResultID<" in body:
+        if b"Property>TaskResultID<" in body and b">greaterThan<" not in body:
             return _page("".join(_RUN.format(task_id=value).replace("KEY", "") for value in values))
         return self._history(body, values)
 
     def _history(self, body: bytes, values: list[str]) -> str:
-        """Give a page of the history; the id of its answer says where the next one begins, and of what."""
+        """Give a page of the history, or of its rows above an id; the id of the answer says where the next begins."""
         asked = _CONTINUE.search(body)
         begin, key = asked.group(1).decode().split(":", 1) if asked else ("0", values[0])
         rows = int(self.settings["history"])
+        if b">greaterThan<" in body:
+            begin = str(min(max(int(values[1]) + 1 - FIRST_ROW, 0), rows))
         end = min(int(begin) + PAGE, rows)
         runs = _runs(int(begin), end).replace("KEY", key)
         return _page(runs, f"{end}:{key}" if end < rows else None)
@@ -123,7 +126,7 @@ def _definition(key: str) -> str:
 
 @lru_cache(maxsize=16)
 def _runs(begin: int, end: int) -> str:
-    return "".join(_RUN.format(task_id=100_000 + number) for number in range(begin, end))
+    return "".join(_RUN.format(task_id=FIRST_ROW + number) for number in range(begin, end))
 
 
 def _page(rows: str, continues: str | None = None) -> str:
