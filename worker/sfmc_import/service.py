@@ -141,7 +141,7 @@ def _start_as(definition: Definition, decision: StartNow, asked: float, deps: De
     holds = may_start()
     if not isinstance(holds, Holds):
         return _record_refusal(decision, holds, policy, deps)
-    answer = _send_if_safe(decision, policy.window(definition), may_start, deps)
+    answer = _send_if_safe(decision, policy.window(definition), policy, may_start, deps)
     if answer is None:
         return LEASE_LOST
     if isinstance(answer, Rejected):
@@ -169,7 +169,7 @@ def _key_now(decision: StartNow, refusal: Rejected, deps: Deps) -> Definition | 
 
 # --- Check: what was true at arrival must be true at use.
 
-_LETS_GO = frozenset({"pattern_mismatch", "near_midnight", "window", identity.OTHER, identity.KEY_CHANGED})
+_LETS_GO = frozenset({"pattern_mismatch", "near_midnight", "window", "after", identity.OTHER, identity.KEY_CHANGED})
 """Reasons to wait that are the request's own: others may have the definition meanwhile."""
 
 
@@ -281,16 +281,17 @@ _MARGIN = 1.0
 _LEDGER_DOWN = "ledger_down"
 
 
-def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: Deps) -> Accepted | Fault | None:
+def _send_if_safe(
+    decision: StartNow, window: float, policy: Policy, may_start: MayStart, deps: Deps
+) -> Accepted | Fault | None:
     """List the runs that exist, or the newer ones where the newest is known and that is enough, and send Perform."""
     lease, holds = decision.lease, may_start()
     if not isinstance(holds, Holds):
         return holds
+    intend = partial(deps.ledger.record_intent, lease, window=window, policy=policy)
     newest = decision.newest if decision.loss_age is None and decision.earlier is None else None
     if not deps.baseline and newest is not None:
-        return _perform(
-            lease, partial(deps.ledger.record_intent, lease, (), window=window, above=True), may_start, deps
-        )
+        return _perform(lease, partial(intend, (), above=True), may_start, deps)
     bound = None if deps.whole_baseline else newest
     runs = new_runs.runs_of(decision, deps, above=bound)
     if isinstance(runs, (NotApplied, Rejected)):
@@ -298,8 +299,8 @@ def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: 
     found = _earlier_run(decision, runs, deps) or losses.check(decision, runs, window, deps)
     if found:
         return found
-    record = partial(deps.ledger.record_intent, lease, [run.task_id for run in runs], window=window, bound=bound)
-    return _of_this_request(_perform(lease, record, may_start, deps))
+    intend = partial(intend, [run.task_id for run in runs], bound=bound)
+    return _of_this_request(_perform(lease, intend, may_start, deps))
 
 
 def _of_this_request(answer: Accepted | Fault | None) -> Accepted | Fault | None:
@@ -310,7 +311,7 @@ def _of_this_request(answer: Accepted | Fault | None) -> Accepted | Fault | None
 
 
 def _perform(
-    lease: Lease, record_intent: Callable[[], float | NotApplied | None], may_start: MayStart, deps: Deps
+    lease: Lease, intend: Callable[[], float | NotApplied | None], may_start: MayStart, deps: Deps
 ) -> Accepted | Fault | None:
     """Record the intent and send Perform, more than once only while nothing was applied."""
     intended = False
@@ -321,7 +322,7 @@ def _perform(
         if not isinstance(holds, Holds):
             return holds
         try:
-            left = deps.ledger.renew_intent(lease) if intended else record_intent()
+            left = deps.ledger.renew_intent(lease) if intended else intend()
         except LedgerUnavailableError as error:
             # Without a recorded intent nothing is sent, and what was not sent was not applied.
             return NotApplied(_LEDGER_DOWN, str(error))
