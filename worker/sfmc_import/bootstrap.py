@@ -39,6 +39,7 @@ def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
         token_timeout=settings.token_timeout,
         query_deadline=settings.call_retry_seconds,
         reading_timeout=settings.reading_timeout,
+        starts_on_kept=settings.start_connection == "kept",
         proxies=settings.proxies,
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )

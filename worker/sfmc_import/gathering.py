@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -11,7 +12,7 @@ import structlog
 
 from sfmc_import.faults import Fault, NotApplied, Rejected
 from sfmc_import.ports import MarketingCloud, Refusal
-from sfmc_import.request import is_spelling_of
+from sfmc_import.request import fold_key, is_spelling_of
 from sfmc_import.retrying import is_account_wide
 from sfmc_import.runs import Accepted, Definition, Run
 
@@ -175,8 +176,17 @@ class Gatherer(Generic[Q, A]):
 class Batches(Protocol):
     """Calls of Marketing Cloud that answer several questions."""
 
+    @property
+    def asks_newer(self) -> bool:
+        """Whether Marketing Cloud has not refused yet to be asked for runs above a TaskResultID."""
+        ...
+
     def definitions_of(self, mid: str, customer_keys: Collection[str]) -> Sequence[Definition] | Refusal:
         """Retrieve the ImportDefinitions that these keys find, as Marketing Cloud spells them."""
+        ...
+
+    def newer_runs_of(self, mid: str, customer_keys: Collection[str], above: str) -> Sequence[Run] | Refusal:
+        """List the rows of ImportResultsSummary that name one of these definitions and have a greater TaskResultID."""
         ...
 
 
@@ -184,8 +194,12 @@ class Batches(Protocol):
 _PLAIN = re.compile(r"[A-Za-z0-9_.:@/+()#&-]+(?: [A-Za-z0-9_.:@/+()#&-]+)*")
 
 
+_Newer = tuple[str, str]
+"""The CustomerKey whose runs are asked for, and the TaskResultID above which."""
+
+
 class GatheringMarketingCloud:
-    """Implements sfmc_import.ports.MarketingCloud: asks for definitions together, and passes everything else on."""
+    """Implements sfmc_import.ports.MarketingCloud: asks for definitions and newer runs together, passes all else on."""
 
     def __init__(
         self,
@@ -199,6 +213,9 @@ class GatheringMarketingCloud:
         self._batches = batches
         self.definitions_asked: Gatherer[str, Definition | None] = Gatherer(
             service.definition, self._many_definitions, pace, longest, clock
+        )
+        self.runs_asked: Gatherer[_Newer, Sequence[Run]] = Gatherer(
+            self._newer_runs, self._many_newer_runs, pace, longest, clock
         )
 
     def prepare(self) -> None:
@@ -227,9 +244,12 @@ class GatheringMarketingCloud:
         """See sfmc_import.ports.MarketingCloud.definitions."""
         return self._service.definitions(mid)
 
-    def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
-        """See sfmc_import.ports.MarketingCloud.runs_of."""
-        return self._service.runs_of(mid, customer_key)
+    def runs_of(self, mid: str, customer_key: str, *, above: str | None = None) -> Sequence[Run] | Refusal:
+        """See sfmc_import.ports.MarketingCloud.runs_of; all runs of a definition are asked for alone."""
+        is_number = above is not None and above.isascii() and above.isdigit()
+        if above is None or not (is_number and self._batches.asks_newer and _PLAIN.fullmatch(customer_key)):
+            return self._service.runs_of(mid, customer_key, above=above)
+        return self.runs_asked.ask(mid, (customer_key, above))
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
         """See sfmc_import.ports.MarketingCloud.runs."""
@@ -247,3 +267,21 @@ class GatheringMarketingCloud:
         if any(not any(is_spelling_of(each.customer_key, key) for key in keys) for each in found):
             return NotApplied("other_definition", "an answer has a definition that was not asked for")
         return answers
+
+    def _newer_runs(self, mid: str, question: _Newer) -> Sequence[Run] | Refusal:
+        customer_key, above = question
+        return self._service.runs_of(mid, customer_key, above=above)
+
+    def _many_newer_runs(self, mid: str, questions: Sequence[_Newer]) -> Mapping[_Newer, Sequence[Run]] | Refusal:
+        """Ask above the lowest TaskResultID of all; to know more runs that existed does no question harm."""
+        asked = {fold_key(key): key for key, _ in questions}
+        found = self._batches.newer_runs_of(mid, tuple(asked.values()), min((above for _, above in questions), key=int))
+        if isinstance(found, (NotApplied, Rejected)):
+            return found
+        rows: dict[str, list[Run]] = defaultdict(list)
+        for run in found:
+            rows[fold_key(run.customer_key)].append(run)
+        if set(rows) - set(asked) - {""}:
+            return NotApplied("other_definition", "an answer has a run of a definition that was not asked for")
+        # A row that names no definition may be of each of them: it existed before all of these starts.
+        return {question: [*rows[fold_key(question[0])], *rows[""]] for question in questions}

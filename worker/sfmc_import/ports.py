@@ -36,7 +36,7 @@ class MarketingCloud(Protocol):
         ...
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
-        """Send Perform "start" once, on its own connection, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
+        """Send Perform "start" once, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
         ...
 
     def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:

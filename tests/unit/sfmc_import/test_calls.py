@@ -2,6 +2,7 @@
 
 import contextvars
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -56,6 +57,31 @@ def test_what_is_final_or_account_wide_goes_back_at_once(waits, answer):
 
     assert retrying(waits)(attempts) is answer
     assert (attempts.count, waits) == (1, [])
+
+
+def test_an_error_that_no_one_expects_ends_the_calls_the_second_time_too(waits):
+    attempts = Attempts(PASSING)
+
+    def fails():
+        if attempts.count:
+            raise KeyError("unexpected")
+        return attempts()
+
+    with pytest.raises(KeyError):
+        retrying(waits)(fails)
+    assert len(waits) == 1
+
+
+def test_the_time_of_the_first_call_counts_too(waits):
+    begun = time.monotonic()
+
+    def slow():
+        while time.monotonic() - begun < 2 * SOON:
+            pass
+        return PASSING
+
+    assert retrying(waits, deadline=SOON, backoff=Backoff(floor=0.0, cap=0.0))(slow) is PASSING
+    assert waits == []
 
 
 def test_what_was_not_applied_is_tried_again_until_it_works(waits):

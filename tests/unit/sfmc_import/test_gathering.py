@@ -9,7 +9,7 @@ import pytest
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.gathering import MOST, REST_SECONDS, SOON_SECONDS, GatheringMarketingCloud, Pace
 from sfmc_import.request import fold_key
-from sfmc_import.runs import Definition
+from sfmc_import.runs import Definition, Run
 from tests.support.fake_marketing_cloud import FakeMarketingCloud
 from tests.support.waiting import eventually
 
@@ -40,6 +40,20 @@ class Batching(FakeMarketingCloud):
             return self.answer() if callable(self.answer) else self.answer
         found = [self._definitions.get((mid, fold_key(key))) for key in customer_keys if key not in self.left_out]
         return list(dict.fromkeys(each for each in found if each is not None))
+
+    asks_newer = True
+
+    def runs_of(self, mid, customer_key, *, above=None):
+        answer = super().runs_of(mid, customer_key, above=above)
+        if customer_key == "held":
+            assert self.gate.wait(60)
+        return answer
+
+    def newer_runs_of(self, mid, customer_keys, above):
+        self.batches.append([*sorted(customer_keys), above])
+        if self.answer is not None:
+            return self.answer() if callable(self.answer) else self.answer
+        return [row for key in customer_keys for row in super(Batching, self).runs_of(mid, key, above=above)]
 
     @property
     def alone(self) -> list[str]:
@@ -288,3 +302,74 @@ def test_an_error_of_the_thread_that_sends_leaves_no_thread_waiting():
         service.gate.set()
         failed = [each.exception() for each in asking]
     assert sorted(type(each).__name__ for each in failed) == ["MemoryError", "NoneType"]
+
+
+@contextmanager
+def runs_asked_together(service: Batching, wanted: list[tuple[str, str]]):
+    """Ask for the runs of these keys above these ids while an earlier call is under way, and let that end."""
+    cloud = gathering_over(service)
+    with ThreadPoolExecutor(len(wanted) + 1) as threads:
+        first = threads.submit(cloud.runs_of, MID, "held", above="1")
+        eventually(lambda: service.calls, within=60, description="a call is under way")
+        asking = [threads.submit(cloud.runs_of, MID, key, above=above) for key, above in wanted]
+        eventually(lambda: cloud.runs_asked.waiting(MID) == len(wanted), within=60, description="they wait")
+        service.gate.set()
+        assert first.result() == []
+        yield [each.result() for each in asking]
+
+
+def ids(answer):
+    return sorted(row.task_id for row in answer)
+
+
+def row(task_id: str, key: str) -> Run:
+    return Run(task_id=task_id, customer_key=key, status="Completed")
+
+
+def test_newer_runs_of_many_definitions_are_asked_for_as_one_above_the_lowest_id():
+    service = Batching("held", *keys(3))
+    service.answer = [row("12", "k0"), row("13", "K1"), row("14", "k1")]
+
+    with runs_asked_together(service, [("k0", "11"), ("k1", "9"), ("k2", "11")]) as answers:
+        assert [ids(each) for each in answers] == [["12"], ["13", "14"], []]
+    assert service.batches == [["k0", "k1", "k2", "9"]]
+
+
+def test_a_run_that_names_no_definition_is_known_to_each_of_them():
+    service = Batching("held", *keys(2))
+    service.answer = [row("12", "k0"), row("13", "")]
+
+    with runs_asked_together(service, [("k0", "11"), ("k1", "11")]) as answers:
+        assert [ids(each) for each in answers] == [["12", "13"], ["13"]]
+
+
+def test_runs_of_a_definition_that_was_not_asked_for_make_each_question_go_alone():
+    service = Batching("held", *keys(2))
+    service.answer = [row("12", "other")]
+
+    with runs_asked_together(service, [("k0", "11"), ("k1", "11")]) as answers:
+        assert answers == [[], []]
+    assert [name for name, _ in service.calls] == ["runs_of"] * 3
+
+
+@pytest.mark.parametrize("above", [None, "x"])
+def test_all_runs_of_a_definition_are_asked_for_alone(above):
+    service = Batching("k0")
+    cloud = gathering_over(service)
+    asked = []
+    service.runs_of = lambda _, key, *, above: asked.append((key, above)) or []  # type: ignore[method-assign]
+
+    assert cloud.runs_of(MID, "k0", above=above) == []
+    assert (asked, service.batches) == ([("k0", above)], [])
+
+
+def test_newer_runs_are_not_asked_for_together_where_the_service_refuses_the_filter():
+    service = Batching("held", *keys(2))
+    service.asks_newer = False
+    cloud = gathering_over(service)
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(cloud.runs_of, MID, "held", above="1")
+        eventually(lambda: service.calls, within=60, description="a call is under way")
+        assert cloud.runs_of(MID, "k0", above="1") == []
+        service.gate.set()
+    assert service.batches == []

@@ -34,7 +34,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     runs_by_definition,
     runs_by_task,
 )
-from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, Limits, PooledPost, Post, SingleUsePost
+from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, KeptConnections, Limits, PooledPost, Post, SplitPost
 from sfmc_import.marketing_cloud.http import BootClock, Connector, Failed, MarketingCloudConfig, Reply, tls_context
 from sfmc_import.marketing_cloud.login import (
     Credential,
@@ -98,7 +98,7 @@ class SoapCall:
         logins: CredentialSource,
         envelopes: Envelopes,
         understand: Understand,
-        send_start: SingleUsePost,
+        send_start: SplitPost,
         send_query: Callable[[bytes, float], Reply | Failed],
         clock: Callable[[], float],
     ) -> None:
@@ -249,10 +249,10 @@ class SoapMarketingCloud:
     def prepare(self) -> None:
         """Load zeep and make the common envelopes now, so that the first start does not wait for it (0.2 s)."""
         definition = replace(definition_by_key(""), inner=True)
-        self._envelopes.prepare(definition, runs_by_definition(""), newer_runs("", "0"), runs_by_task([""]))
+        self._envelopes.prepare(definition, runs_by_definition(""), newer_runs(("",), "0"), runs_by_task([""]))
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
-        """Send Perform "start" on a connection of its own, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
+        """Send Perform "start" once, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
         try:
             return self._soap.start(mid, customer_key, not_after)
         except UnsendableError as error:
@@ -274,6 +274,15 @@ class SoapMarketingCloud:
     def definitions_of(self, mid: str, customer_keys: Collection[str]) -> Sequence[Definition] | Refusal:
         """Retrieve the ImportDefinitions that these keys find, with one query; see sfmc_import.gathering.Batches."""
         return self._definitions(mid, definitions_by_key(customer_keys))
+
+    @property
+    def asks_newer(self) -> bool:
+        """See sfmc_import.gathering.Batches."""
+        return self._asks_newer
+
+    def newer_runs_of(self, mid: str, customer_keys: Collection[str], above: str) -> Sequence[Run] | Refusal:
+        """List the newer runs of several definitions with one query; see sfmc_import.gathering.Batches."""
+        return self._facts(mid, newer_runs(customer_keys, above), read_known_run)
 
     def definition_of_object(self, mid: str, object_id: str) -> Definition | Refusal | None:
         """Retrieve one ImportDefinition by its ObjectID; None when there is none."""
@@ -342,7 +351,7 @@ class SoapMarketingCloud:
         """Ask for the newer runs alone, or for all where the service does not answer that and answers this."""
         refused: Refusal | None = None
         if above is not None and self._asks_newer:
-            newer = self._facts(mid, newer_runs(customer_key, above), read_known_run)
+            newer = self._facts(mid, newer_runs((customer_key,), above), read_known_run)
             if isinstance(newer, list) or not (isinstance(newer, Rejected) or newer.code in DOUBTFUL_FILTER):
                 return newer
             refused = newer
@@ -444,16 +453,18 @@ def connect(
     KNOWN.learn(config.client_secret.get_secret_value(), config.password.get_secret_value(), *config.proxies.secrets())
     service = cache(_load_service)
     connector = Connector(cache(lambda: tls_context(config.verify)), config.proxies, config.connect_timeout)
-    post = PooledPost(connector, stopping.queries)
+    kept = KeptConnections()
+    post = PooledPost(connector, stopping.queries, kept)
     logins: CredentialSource = (
         TokenSource(config, post, clock.boottime) if config.uses_tokens else PasswordSource(config)
     )
     envelopes = Envelopes(config, service)
+    keeping = kept if config.starts_on_kept else None
     soap = SoapCall(
         logins,
         envelopes,
         lambda operation, reply: service().understand(operation, reply),
-        SingleUsePost(config.soap_address, _headers("Perform"), connector, config.read_timeout, stopping.starts),
+        SplitPost(config.soap_address, PERFORM, connector, config.read_timeout, stopping.starts, keeping),
         partial(_send_query, config, post),
         clock.boottime,
     )
@@ -465,7 +476,7 @@ def connect(
 def _send_query(config: MarketingCloudConfig, post: Post, envelope: bytes, seconds: float) -> Reply | Failed:
     whole = min(seconds, config.connect_timeout + config.read_timeout)
     limits = Limits(whole=whole, answer=config.read_timeout, size=MAX_PAGE_BYTES)
-    return post(config.soap_address, envelope, _headers("Retrieve"), limits)
+    return post(config.soap_address, envelope, RETRIEVE, limits)
 
 
 def _headers(operation: str) -> dict[str, str]:
@@ -474,6 +485,9 @@ def _headers(operation: str) -> dict[str, str]:
         "SOAPAction": f'"{operation}"',
         "User-Agent": "sfmc-import",
     }
+
+
+PERFORM, RETRIEVE = _headers("Perform"), _headers("Retrieve")
 
 
 def _load_service() -> "Service":

@@ -109,12 +109,17 @@ class StandIn:
         return self._history(body, values)
 
     def _history(self, body: bytes, values: list[str]) -> str:
-        """Give a page of the history, or of its rows above an id; the id of the answer says where the next begins."""
-        asked = _CONTINUE.search(body)
-        begin, key = asked.group(1).decode().split(":", 1) if asked else ("0", values[0])
+        """Give a page of the history, or the rows of several definitions above an id.
+
+        The id of an answer says where the next page begins.
+        """
         rows = int(self.settings["history"])
         if b">greaterThan<" in body:
-            begin = str(min(max(int(values[1]) + 1 - FIRST_ROW, 0), rows))
+            *keys, above = values
+            newer = min(max(int(above) + 1 - FIRST_ROW, 0), rows)
+            return _page("".join(_runs(newer, rows).replace("KEY", key) for key in keys))
+        asked = _CONTINUE.search(body)
+        begin, key = asked.group(1).decode().split(":", 1) if asked else ("0", values[0])
         end = min(int(begin) + PAGE, rows)
         runs = _runs(int(begin), end).replace("KEY", key)
         return _page(runs, f"{end}:{key}" if end < rows else None)

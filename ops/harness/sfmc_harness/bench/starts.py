@@ -98,10 +98,10 @@ def figures(size: Size = Size()) -> Iterator[Figure]:
 
 def _costs(rounds: Rounds) -> Iterator[Figure]:
     detail = f"{HISTORY} rows of history, a file, HTTPS; {_microseconds(rounds, 'cpu', 'start')}"
-    yield Figure("CPU of a start ÷ no-op", rounds.ratio("cpu", "start", "no-op"), 2.6, detail, 60)
+    yield Figure("CPU of a start ÷ no-op", rounds.ratio("cpu", "start", "no-op"), 2.6, detail, 20)
     detail = f"median of {rounds.size.rounds} rounds of {rounds.size.costly}"
     ratio = rounds.ratio("cpu", "long history", "no history")
-    yield Figure(f"CPU of a start at {LONG_HISTORY} rows of history ÷ at 0", ratio, 1.1, detail, 100)
+    yield Figure(f"CPU of a start at {LONG_HISTORY} rows of history ÷ at 0", ratio, 1.1, detail, 1.5)
     rate = rounds.ratio("seconds", "no-op", "duplicate")
     detail = f"{1 / rounds.typical('seconds', 'duplicate'):.0f} a second"
     yield Figure("duplicates ÷ no-op, messages a second", rate, 0.87, detail, 0.2, at_least=True)
