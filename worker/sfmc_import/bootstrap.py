@@ -85,7 +85,7 @@ def timing(settings: Settings) -> Timing:
         reconcile=replace(
             RECONCILE, backoff=replace(queries, floor=min(queries.floor, delay), cap=max(queries.floor, delay))
         ),
-        follow=Backoff(floor=settings.follow_min_interval, cap=settings.follow_max_interval, factor=1.5),
+        follow=Backoff(floor=settings.follow_min_interval, cap=settings.follow_max_interval),
     )
 
 

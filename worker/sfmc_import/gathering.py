@@ -37,7 +37,7 @@ class Pace:
     """
 
     box: float
-    quiet: float = 0.003
+    quiet: float = 0.02
     held: float = 0.5
 
 

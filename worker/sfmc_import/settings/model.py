@@ -122,7 +122,7 @@ class Settings(BaseModel):
         " runs of the definition) or ledger (only runs in the ledger)",
     )
     gather_ms: int = Field(
-        50,
+        100,
         ge=0,
         le=1000,
         description="most milliseconds in which questions to Marketing Cloud gather to go as one, 0 to 1000; 0: never",
