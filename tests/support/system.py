@@ -57,6 +57,9 @@ class DefinitionsAsked:
     def known(self, mid: str, customer_key: str) -> None:
         """Nothing is known before it is asked for."""
 
+    def forget(self, mid: str, customer_key: str) -> None:
+        """Each look is a call."""
+
 
 def retry_ledger(attempt: Callable[[], T]) -> T:
     for _ in range(LEDGER_ATTEMPTS - 1):

@@ -334,6 +334,10 @@ class Definitions(Protocol):
         """Give a definition from memory; None when Marketing Cloud would have to be asked."""
         ...
 
+    def forget(self, mid: str, customer_key: str) -> None:
+        """Read a definition anew when it is needed next: Marketing Cloud refused what it says."""
+        ...
+
 
 class Clock(Protocol):
     """CLOCK_BOOTTIME, which also counts while a machine sleeps."""

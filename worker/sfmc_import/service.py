@@ -142,6 +142,8 @@ def _start_as(definition: Definition, decision: StartNow, asked: float, deps: De
     answer = _send_if_safe(decision, policy.window(definition), policy, may_start, deps)
     if answer is None:
         return LEASE_LOST
+    if isinstance(answer, Rejected):
+        deps.definitions.forget(lease.mid, lease.customer_key)
     if isinstance(answer, Rejected) and answer.code == ABSENT and not again:
         found = _key_now(decision, answer, deps)
         if isinstance(found, Definition):

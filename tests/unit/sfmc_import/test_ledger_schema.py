@@ -133,6 +133,10 @@ def test_every_key_and_field_has_a_meaning_and_attributes_are_unique():
         ("{sfmc-import:events}:newest", "newest"),
         ("{sfmc-import:events}:newest:1", None),
         ("{sfmc-import:events}:x:1", None),
+        ("{sfmc-import:events}/definitions:1:a:b", "shared"),
+        ("{sfmc-import:events}:/definitions:1:a", None),
+        ("{sfmc-import:events}definitions:1:a", None),
+        ("{sfmc-import:events}/refreshed", "refreshed"),
         ("imports", None),
     ],
 )

@@ -76,7 +76,7 @@ function steps.progressed()
     set(request_key(a.id), r, {status = a.status})
     move(a.id, r, 'started', {import_status = a.status})
   end
-  due_at(a.id, r, now + a.delay)
+  due_at(a.id, r, poll_at(a.delay))
   return 1
 end
 

@@ -160,6 +160,24 @@ WAITERS = Key(
     ttl=("unfinished_ttl",),
     meaning="Requests that wait for a completed run of this definition: request id → time of arrival.",
 )
+SHARED = Key(
+    name="shared",
+    letter="/definitions",
+    parts=("mid", "asked_key"),
+    redis_type="string",
+    ttl=("definition_ttl",),
+    meaning="A definition as a process read it, and when it asked, in ms, as JSON; by the CustomerKey that it was asked"
+    " for. Who may only submit has no right to it, so the name does not begin as the others.",
+)
+REFRESHED = Key(
+    name="refreshed",
+    letter="/refreshed",
+    redis_type="hash",
+    fields=(Field(name=ANY, meaning="MID, or MID:CustomerKey → when in ms"),),
+    ttl=("marks_ttl",),
+    meaning="When somebody asked to read definitions again: what was read before counts no more. 200 keys at most, then"
+    " their business unit. The time counts from the newest.",
+)
 
 
 def folded(customer_key: str) -> str:

@@ -302,6 +302,12 @@ local function due_at(id, r, at)
   keep(request_key(id), math.max(at - now, 0) + cfg.unfinished_ttl)
 end
 
+-- When a run is polled next: runs meet at the same moments, so that one query asks for many of them.
+local function poll_at(delay)
+  local at = now + delay
+  return at + (-at) % cfg.poll_step
+end
+
 -- A request that waits for its start is due when the deadline of its sender is over, so that it ends then.
 local function waits_until(id, r, at)
   due_at(id, r, r.expires and math.min(at, int(r.expires)) or at)

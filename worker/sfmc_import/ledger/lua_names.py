@@ -6,7 +6,7 @@ from sfmc_import.ledger.schema import DUE, KEYS, REQUEST, STREAM
 
 def to_lua() -> str:
     """Give the Lua lines that name the keys, and the function that lists what `finish` removes from a request."""
-    named = [key for key in KEYS if key not in {DUE, STREAM}]
+    named = [key for key in KEYS if key not in {DUE, STREAM} and not key.letter.startswith("/")]
     tag = f"local TAG = string.sub(DUE, 1, -{len(DUE.letter) + 1})"
     return "\n".join(("local DUE, STREAM = KEYS[1], KEYS[2]", tag, *map(_lua_key_function, named), _lua_removed()))
 

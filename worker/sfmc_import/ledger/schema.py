@@ -4,8 +4,21 @@ The key functions of the Lua scripts (lua_names.py), the readers in Python and o
 are made from it; keys.py gives the whole names.
 """
 
-from sfmc_import.ledger.key_kinds import ANY, COMPLETED, FILE_FIELDS, HOME, RENAMED, WAITERS, Field, Key, RequestKey
+from sfmc_import.ledger.key_kinds import (
+    ANY,
+    COMPLETED,
+    FILE_FIELDS,
+    HOME,
+    REFRESHED,
+    RENAMED,
+    SHARED,
+    WAITERS,
+    Field,
+    Key,
+    RequestKey,
+)
 from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
+from sfmc_import.ledger.operator_keys import OPERATOR_KEYS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of a packed record (Valkey 9). The other names are long: they cost 16 bytes of 176 in a
@@ -414,53 +427,6 @@ INBOX = Key(
     meaning="Events that were posted to a source whose files are delivered, each in the field `event`, until its file"
     " is handled by `sfmc-import source`. Bounded: 100,000 events of 16,384 bytes; then senders must come later.",
 )  # fmt: skip
-TOKENS = Key(
-    name="tokens",
-    letter="tokens",
-    redis_type="hash",
-    fields=(Field(name=ANY, meaning="SHA-256 of the token → name, role, who made it and when as JSON"),),
-    meaning="Tokens of the HTTP API. Bounded: one field for each token, until it is revoked.",
-)
-SESSION = Key(
-    name="session",
-    letter="session",
-    parts=("session",),
-    redis_type="string",
-    ttl=("session_ttl",),
-    meaning="Who is logged in at the console: SHA-256 of the cookie → SHA-256 of the token. A revoked token ends it.",
-)
-FAILURES = Key(
-    name="failures",
-    letter="failures",
-    redis_type="zset",
-    ttl=("request_ttl",),
-    meaning="The newest 1,000 requests that ended badly and did not go on since: request id → time of the end.",
-)
-PAUSES = Key(
-    name="pauses",
-    letter="pauses",
-    redis_type="hash",
-    fields=(
-        Field(name=ANY, meaning="`all`, `mid:MID` or `key:MID:CustomerKey` → operator, reason, since, until as JSON"),
-    ),
-    meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",
-)
-PAUSED = Key(
-    name="paused",
-    letter="paused",
-    redis_type="zset",
-    ttl=("unfinished_ttl",),
-    meaning="Requests that wait for a pause: request id → time of arrival. The time counts from the end of the pause.",
-)
-REPLAYS = Key(
-    name="replays",
-    letter="replays",
-    parts=("digest",),
-    redis_type="string",
-    ttl=("request_ttl",),
-    meaning="What a call with an Idempotency-Key replays, as JSON, so that the same call replays nothing twice; or a"
-    " digest of the body of another call with one. The digest in the name is of the caller and the key.",
-)
 FOLLOWS = Key(
     name="follows", letter="follows", redis_type="zset", ttl=("unfinished_ttl",),
     meaning="Those of `due` that have a run to be polled, with the same times. The time counts from the newest entry.",
@@ -487,6 +453,7 @@ SCHEDULE = Key(
 KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
     SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT,
-    INBOX, FAILURES, TOKENS, SESSION, PAUSES, PAUSED, REPLAYS, COMPLETED, WAITERS, FOLLOWS,
+    INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, FOLLOWS,
+    SHARED, REFRESHED,
     *NOTIFICATION_KEYS, DUE, STREAM,
 )  # fmt: skip

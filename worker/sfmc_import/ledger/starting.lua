@@ -115,7 +115,7 @@ function steps.started()
   if not d.holder or d.holder == id then set(definition_key(r), d, {holder = id, lease = '0'}) end
   note_newest(r.mid, a.task)
   keep_definition(r, d)
-  due_at(id, r, now + a.delay)
+  due_at(id, r, poll_at(a.delay))
   move(id, r, 'started', {window_opens = opens, matched = a.reconciled and 'reconciled' or 'reply'})
   release_suspect(id)
   return 1

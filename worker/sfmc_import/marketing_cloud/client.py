@@ -21,6 +21,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     data_extension_by_object,
     definition_by_key,
     definition_by_object,
+    definitions_by_key,
     fields_of,
     format_by_key,
     location_by_object,
@@ -248,7 +249,7 @@ class SoapMarketingCloud:
     def prepare(self) -> None:
         """Load zeep and make the common envelopes now, so that the first start does not wait for it (0.2 s)."""
         definition = replace(definition_by_key(""), inner=True)
-        self._envelopes.prepare(definition, runs_by_definition(""), newer_runs("", "0"), runs_by_task([""]))
+        self._envelopes.prepare(definition, runs_by_definition(""), newer_runs(("",), "0"), runs_by_task([""]))
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
         """Send Perform "start" once, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
@@ -270,6 +271,19 @@ class SoapMarketingCloud:
         exact = (each for each in named if each.customer_key == customer_key)
         return next(exact, named[0] if named else _other(found))
 
+    def definitions_of(self, mid: str, customer_keys: Collection[str]) -> Sequence[Definition] | Refusal:
+        """Retrieve the ImportDefinitions that these keys find, with one query; see sfmc_import.gathering.Batches."""
+        return self._definitions(mid, definitions_by_key(customer_keys))
+
+    @property
+    def asks_newer(self) -> bool:
+        """See sfmc_import.gathering.Batches."""
+        return self._asks_newer
+
+    def newer_runs_of(self, mid: str, customer_keys: Collection[str], above: str) -> Sequence[Run] | Refusal:
+        """List the newer runs of several definitions with one query; see sfmc_import.gathering.Batches."""
+        return self._facts(mid, newer_runs(customer_keys, above), read_known_run)
+
     def definition_of_object(self, mid: str, object_id: str) -> Definition | Refusal | None:
         """Retrieve one ImportDefinition by its ObjectID; None when there is none."""
         found = self._definitions(mid, definition_by_object(object_id))
@@ -281,7 +295,7 @@ class SoapMarketingCloud:
 
     def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
         """Retrieve all ImportDefinitions of a business unit."""
-        return self._facts(mid, all_definitions(), read_definition)
+        return self._definitions(mid, all_definitions())
 
     def description(self, mid: str, customer_key: str) -> FileDescription | Refusal | None:
         """Retrieve how a definition reads its file, and the columns of its data extension; None without the key."""
@@ -337,7 +351,7 @@ class SoapMarketingCloud:
         """Ask for the newer runs alone, or for all where the service does not answer that and answers this."""
         refused: Refusal | None = None
         if above is not None and self._asks_newer:
-            newer = self._facts(mid, newer_runs(customer_key, above), read_known_run)
+            newer = self._facts(mid, newer_runs((customer_key,), above), read_known_run)
             if isinstance(newer, list) or not (isinstance(newer, Rejected) or newer.code in DOUBTFUL_FILTER):
                 return newer
             refused = newer

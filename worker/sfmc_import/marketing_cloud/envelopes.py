@@ -179,6 +179,11 @@ def definition_by_key(customer_key: str) -> Query:
     return Query(object_type=DEFINITION, filter_by="CustomerKey", values=(customer_key,))
 
 
+def definitions_by_key(customer_keys: Iterable[str]) -> Query:
+    """Ask for several ImportDefinitions."""
+    return Query(object_type=DEFINITION, filter_by="CustomerKey", values=tuple(customer_keys))
+
+
 def definition_by_object(object_id: str) -> Query:
     """Ask for one ImportDefinition by its ObjectID."""
     return Query(object_type=DEFINITION, filter_by="ObjectID", values=(object_id,))
@@ -194,9 +199,9 @@ def runs_by_definition(customer_key: str) -> Query:
     return Query(object_type=SUMMARY, filter_by="ImportDefinitionCustomerKey", values=(customer_key,))
 
 
-def newer_runs(customer_key: str, above: str) -> Query:
-    """Ask for the runs of a definition above this TaskResultID."""
-    return replace(runs_by_definition(customer_key), above=above)
+def newer_runs(customer_keys: Iterable[str], above: str) -> Query:
+    """Ask for the runs of these definitions above this TaskResultID."""
+    return replace(runs_by_definition(""), values=tuple(customer_keys), above=above)
 
 
 def runs_by_task(task_ids: Iterable[str]) -> Query:

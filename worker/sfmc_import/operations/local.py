@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from sfmc_import.access import ReadAccess, redis_errors
-from sfmc_import.operations import actions, listing, requests, resuming, runs, status
+from sfmc_import.operations import actions, listing, refreshing, requests, resuming, runs, status
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage
+from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.views import ActionView, DoneView, LifeView, PauseView, RequestView, ResumedView
@@ -82,6 +83,10 @@ class LocalOperations:
     ) -> ActionView:
         """Submit what a request asked for again, as a new request."""
         return actions.replay(self._access, request_id, self._operator, reason, force=force)
+
+    def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
+        """Let every process read a definition again, or all of a business unit."""
+        return refreshing.refresh(self._access, self._access.mid(mid), customer_key)
 
     def pauses(self) -> list[PauseView]:
         """List what is paused."""

@@ -121,6 +121,12 @@ class Settings(BaseModel):
         description="query (before a start, ask Marketing Cloud for runs newer than the newest one known), all (for all"
         " runs of the definition) or ledger (only runs in the ledger)",
     )
+    gather_ms: int = Field(
+        100,
+        ge=0,
+        le=1000,
+        description="most milliseconds in which questions to Marketing Cloud gather to go as one, 0 to 1000; 0: never",
+    )
     start_connection: Literal["kept", "new"] = Field(
         "kept",
         description="kept (a start goes over a connection that answered within the last second, where there is one) or"

@@ -48,6 +48,9 @@ class Kept:
         self.get = port.get
         self._kept = {one.customer_key: one for one in kept}
 
+    def forget(self, _mid: str, key: str) -> None:
+        """What is kept is set by the test."""
+
     def known(self, _mid: str, key: str) -> Definition | None:
         return self._kept.pop(key, None)
 
