@@ -124,7 +124,9 @@ REQUEST = RequestKey(
             kept_at_end=("start_unknown",),
             meaning="the intent: all TaskResultIDs up to this one existed; instead of a list",
         ),
-        Field(name="bound", kept_at_end="start_unknown", meaning="the intent: TaskResultIDs up to it were not listed"),
+        Field(
+            name="bound", kept_at_end=("start_unknown",), meaning="the intent: TaskResultIDs up to it were not listed"
+        ),
         Field(
             name="window",
             kind="int",
