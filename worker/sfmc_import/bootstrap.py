@@ -10,10 +10,11 @@ from sfmc_import import marketing_cloud
 from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
-from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.gathering import GatheringMarketingCloud, Pace
+from sfmc_import.ledger.opening import open_ledger, open_redis, open_shared
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
 from sfmc_import.marketing_cloud.http import BootClock, boottime
-from sfmc_import.ports import Deps, Timing
+from sfmc_import.ports import Deps, MarketingCloud, Timing
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.settings import Settings
 
@@ -38,6 +39,7 @@ def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
         token_timeout=settings.token_timeout,
         query_deadline=settings.call_retry_seconds,
         reading_timeout=settings.reading_timeout,
+        starts_on_kept=settings.start_connection == "kept",
         proxies=settings.proxies,
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
@@ -57,7 +59,15 @@ def open_definitions(settings: Settings) -> CachedDefinitions:
         ttl=settings.definition_ttl,
         clock=boottime,
         longest_wait=settings.reading_timeout,
+        shared=None if settings.api_url else open_shared(settings, open_redis(settings), boottime),
     )
+
+
+def gathering(service: SoapMarketingCloud, settings: Settings) -> MarketingCloud:
+    """Let the questions of all threads gather, unless the settings say never."""
+    if not settings.gather_ms:
+        return service
+    return GatheringMarketingCloud(service, service, Pace(settings.gather_ms / 1000), settings.reading_timeout)
 
 
 def timing(settings: Settings) -> Timing:
@@ -75,7 +85,7 @@ def timing(settings: Settings) -> Timing:
         reconcile=replace(
             RECONCILE, backoff=replace(queries, floor=min(queries.floor, delay), cap=max(queries.floor, delay))
         ),
-        follow=Backoff(floor=settings.follow_min_interval, cap=settings.follow_max_interval, factor=1.5),
+        follow=Backoff(floor=settings.follow_min_interval, cap=settings.follow_max_interval),
     )
 
 
@@ -86,13 +96,19 @@ def _log_server_change(run_id: str) -> None:
 
 def build(settings: Settings) -> Deps:
     """Make the dependencies of the use cases; each connects on first use."""
-    service, ledger = open_marketing_cloud(settings), open_ledger(settings)
+    client = open_redis(settings)
+    service, ledger = open_marketing_cloud(settings), open_ledger(settings, client)
     ledger.server.on_change = _log_server_change
+    asked = gathering(service, settings)
     return Deps(
-        marketing_cloud=service,
+        marketing_cloud=asked,
         ledger=ledger,
         definitions=CachedDefinitions(
-            service, ttl=settings.definition_ttl, clock=boottime, longest_wait=settings.reading_timeout
+            asked,
+            ttl=settings.definition_ttl,
+            clock=boottime,
+            longest_wait=settings.reading_timeout,
+            shared=open_shared(settings, client, boottime),
         ),
         clock=BootClock(),
         retry_call=retry_call(
@@ -102,5 +118,6 @@ def build(settings: Settings) -> Deps:
         policies=settings.policy,
         chance=random.random,
         timing=timing(settings),
-        baseline=settings.known_runs == "query",
+        baseline=settings.known_runs != "ledger",
+        whole_baseline=settings.known_runs == "all",
     )

@@ -36,7 +36,7 @@ class MarketingCloud(Protocol):
         ...
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
-        """Send Perform "start" once, on its own connection, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
+        """Send Perform "start" once, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
         ...
 
     def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
@@ -51,8 +51,11 @@ class MarketingCloud(Protocol):
         """Retrieve all ImportDefinitions of a business unit."""
         ...
 
-    def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
-        """List all rows of ImportResultsSummary that name this definition."""
+    def runs_of(self, mid: str, customer_key: str, *, above: str | None = None) -> Sequence[Run] | Refusal:
+        """List all rows of ImportResultsSummary that name this definition, with their StartDate.
+
+        With `above` it asks only for those with a greater TaskResultID; it may give others too.
+        """
         ...
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
@@ -111,11 +114,12 @@ class Ledger(Protocol):
         """
         ...
 
-    def resolving(self, request: StartRequest, owner: str) -> Decision | None:
-        """Hold a recorded request for `owner`, for one lease, while its definition is read: a lost worker is counted.
+    def hold(self, request: StartRequest, owner: str) -> tuple[bool, Decision | None]:
+        """Record a request, and hold it for `owner`, for one lease, while its definition is read: a loss is counted.
 
-        None when the worker may go on; `claim` or `unresolved` ends the hold. Otherwise why it must not read now:
-        another worker does, another suspect acts, or the request waits or has ended.
+        Gives whether it was new, and nothing when the worker may go on; `claim` or `unresolved` ends the hold.
+        Otherwise why it must not read now: another worker does, another suspect acts, or the request waits or has
+        ended. A request whose definition is known is not held. Raises IdTakenError as `claim`.
         """
         ...
 
@@ -142,15 +146,24 @@ class Ledger(Protocol):
         ...
 
     def record_intent(
-        self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
+        self,
+        lease: Lease,
+        known: Collection[str],
+        *,
+        window: float = 0.0,
+        above: bool = False,
+        bound: str | None = None,
+        policy: Policy | None = None,
     ) -> float | NotApplied | None:
         """Write the intent before the first attempt; seconds left of the lease, or None when the token is stale.
 
         Gives NotApplied `paused` while an operator's pause holds the request, and `window` while the window is not
-        over, as this `window` makes it: it counts from the last start, and may be longer than it was then.
+        over, as this `window` makes it: it counts from the last start, and may be longer than it was then. Where the
+        CustomerKey is another one than was asked, gives `after` while a run is missing that this `policy` asks for.
 
         `window` is that of the start, in hours: whoever ends the request later may not be able to read the definition.
-        With `above` every TaskResultID up to the newest that the ledger knows counts as known too.
+        With `above` every TaskResultID up to the newest that the ledger knows counts as known too. With `bound` those
+        up to this one were not asked for: `known` has the newer ones.
         """
         ...
 
@@ -321,6 +334,10 @@ class Definitions(Protocol):
         """Give a definition from memory; None when Marketing Cloud would have to be asked."""
         ...
 
+    def forget(self, mid: str, customer_key: str) -> None:
+        """Read a definition anew when it is needed next: Marketing Cloud refused what it says."""
+        ...
+
 
 class Clock(Protocol):
     """CLOCK_BOOTTIME, which also counts while a machine sleeps."""
@@ -363,7 +380,8 @@ class Deps:
     """The ports and the policies.
 
     `retry_call` repeats a Perform while nothing was applied, `retry_ledger` a step of the ledger while Redis is
-    unavailable. `baseline` says whether the runs of a definition are listed before each first attempt.
+    unavailable. `baseline` says whether the runs of a definition are listed before each first attempt, `whole_baseline`
+    whether all of them, instead of those that are newer than the newest that the ledger knows.
     """
 
     marketing_cloud: MarketingCloud
@@ -376,3 +394,4 @@ class Deps:
     chance: Callable[[], float]
     timing: Timing
     baseline: bool = True
+    whole_baseline: bool = False

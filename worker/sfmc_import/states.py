@@ -131,15 +131,8 @@ def to_lua_set(states: tuple[str, ...]) -> str:
 
 
 def to_lua_table() -> str:
-    """Give the table as a Lua expression: source → target → event."""
-    sources = dict.fromkeys(step.source for step in TRANSITIONS)
-    rows = (
-        f"{source}={{"
-        + ",".join(f"{step.target}='{step.event}'" for step in TRANSITIONS if step.source == source)
-        + "}"
-        for source in sources
-    )
-    return "{" + ",".join(rows) + "}"
+    """Give all steps as one text, ` source>target=event`: a Lua table would be created anew by each call."""
+    return "".join(f" {step.source}>{step.target}={step.event}" for step in TRANSITIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,11 +167,12 @@ class FirstRead:
 class Intent:
     """What existed before a start was sent: the `known` TaskResultIDs; all up to `above` where they were not listed.
 
-    `intended_at` is when this was noted, in seconds since 1970.
+    `intended_at` is when this was noted, in seconds since 1970. Up to `bound` it was not asked what existed.
     """
 
     known: frozenset[str]
     above: str | None = None
+    bound: str | None = None
     intended_at: float | None = None
 
 
@@ -190,7 +184,8 @@ class StartNow:
     the same seconds, `first` its definition as it was.
     `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
     lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived, and
-    `loss_since` the time of the last event that did, in seconds since 1970.
+    `loss_since` the time of the last event that did, in seconds since 1970. `may_be_new`: the ledger was empty then,
+    and it is not known whether there was one before.
     `denied` is the code with which Marketing Cloud denied an earlier start, after which no run appeared.
     `read_before`: the definition was last read before the request came, so there is no `first` to compare with.
     `object_id` is that of the definition whose window was asked; `other_keys` are CustomerKeys that it had before.
@@ -204,6 +199,7 @@ class StartNow:
     newest: str | None = None
     loss_age: float | None = None
     loss_since: float | None = None
+    may_be_new: bool = False
     denied: str | None = None
     earlier: Intent | None = None
     read_before: bool = False
@@ -216,6 +212,7 @@ class Reconcile:
     """Look for the run first: a start may have been applied. `known` TaskResultIDs existed before it was sent.
 
     `above` replaces them where they were not listed: all up to this one existed. `intended_at` is when that was noted.
+    Up to `bound` it was not asked which ones existed.
     `is_last` says that the time to look is over: this is the last query.
     `denied` is the code of an answer that said, without proof, that nothing was started.
     """
@@ -223,6 +220,7 @@ class Reconcile:
     lease: Lease
     known: frozenset[str]
     above: str | None = None
+    bound: str | None = None
     intended_at: float | None = None
     is_last: bool
     denied: str | None = None

@@ -21,8 +21,8 @@ HARMLESS = {
         "_transitions",
         "examples",
     ),
-    *("Key", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each", "Failed"),
-    *("dict.fromkeys", "float", "list", "UUID", "timedelta", "timezone"),
+    *("Key", "RequestKey", "any", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each", "Failed"),
+    *("dict.fromkeys", "float", "list", "UUID", "timedelta", "timezone", "_headers", "lru_cache"),
     # fields and checks of the settings
     *("ConfigDict", "Field", "AfterValidator", "BeforeValidator", "field_validator", "model_validator"),
     # names for logs and clocks

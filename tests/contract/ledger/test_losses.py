@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from sfmc_import.faults import NotApplied
-from sfmc_import.ledger.schema import LOSS
+from sfmc_import.ledger.schema import LOSS, SERVER
 from sfmc_import.states import Decision, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, MID, Scenario, request
 
@@ -48,6 +48,33 @@ def test_an_intent_may_stand_for_all_runs_up_to_the_newest(scenario: Scenario):
     assert isinstance(look, Reconcile)
     assert (look.above, look.known) == ("50", frozenset())
     assert look.intended_at == scenario.world.now_ms() / 1000 - 240
+
+
+def test_reconciling_learns_up_to_which_id_nothing_was_listed(scenario: Scenario):
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    scenario.ledger.record_intent(lease, ["60"], bound="50")
+    scenario.world.advance(180)
+    scenario.claim("a")
+    scenario.world.advance(60)
+
+    look = scenario.claim("a")
+    assert isinstance(look, Reconcile)
+    assert (look.above, look.bound, look.known) == (None, "50", {"60"})
+
+
+def test_a_later_intent_that_lists_all_runs_has_no_such_id(scenario: Scenario):
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    scenario.ledger.record_intent(lease, [], bound="50")
+    scenario.ledger.retry(lease, BUSY, 1)
+    scenario.world.advance(1)
+    scenario.ledger.record_intent(scenario.go("a"), ["50", "60"])
+    scenario.world.advance(180)
+    scenario.claim("a")
+    scenario.world.advance(60)
+
+    assert scenario.claim("a").bound is None
 
 
 def test_a_later_intent_that_lists_the_runs_forgets_the_newest_of_the_one_before(scenario: Scenario):
@@ -197,3 +224,37 @@ def test_a_reply_to_a_start_that_redis_forgot_counts_though_its_request_is_a_dup
     refused = scenario.ledger.record_intent(lease, (), window=6.0)
     assert isinstance(refused, NotApplied)
     assert refused.code == "window"
+
+
+def test_starts_of_an_empty_ledger_are_careful_and_know_of_nothing_that_survived(scenario: Scenario):
+    scenario.ledger.server.note("one", 10, scenario.world.client.execute_command)
+    assert scenario.world.client.pttl(scenario.world.keys.name_of(LOSS)) > 0
+    scenario.arrives("first", key="Other")
+    scenario.start("first", task="50")
+    scenario.arrives("a")
+    go = take_go(scenario, "a")
+    assert (go.newest, go.loss_age, go.loss_since, go.may_be_new) == (None, 0.0, None, True)
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("b", key="Third")
+
+    go = take_go(scenario, "b")
+    assert (go.newest, go.may_be_new) == ("50", False)
+
+
+def test_a_process_that_noted_the_same_server_before_knows_that_the_ledger_was_emptied(scenario: Scenario):
+    note, execute = scenario.ledger.server.note, scenario.world.client.execute_command
+    note("one", 10, execute)
+    scenario.world.client.delete(*(scenario.world.keys.name_of(key) for key in (LOSS, SERVER)))
+    note("one", 20, execute)
+    scenario.arrives("a")
+
+    go = take_go(scenario, "a")
+    assert (go.loss_age, go.may_be_new) == (0.0, False)
+
+
+def test_an_empty_ledger_does_not_hide_a_loss_that_is_in_force(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.ledger.server.note("one", 10, scenario.world.client.execute_command)
+    scenario.arrives("a")
+
+    assert not take_go(scenario, "a").may_be_new

@@ -137,9 +137,9 @@ class ServerWatch:
 
     def note(self, run_id: str, uptime: int | None, execute: Execute) -> None:
         """Note which run of a server answers, for how many seconds; `execute` sends one command to it."""
-        # A process may have missed a server between two that are the same to it: the ledger compares.
-        is_another = self._run_id not in {None, run_id}
-        note = as_json({"run_id": run_id, "uptime": uptime, "is_another": is_another})
+        # A process may have missed a server between two that are the same to it: the ledger compares. One that
+        # has noted a server before knows that a ledger without one has lost it.
+        note = as_json({"run_id": run_id, "uptime": uptime, "has_noted": self._run_id is not None})
         changed = execute("EVAL", self._script, 2, self._keys.due, self._keys.stream, note)
         self._run_id = run_id
         if changed:
@@ -178,6 +178,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
                 lease=_lease(request_id, fields),
                 known=frozenset(orjson.loads(fields["known"])),
                 above=fields.get("above") or None,
+                bound=fields.get("bound"),
                 intended_at=_at(fields),
                 denied=fields.get("denied"),
                 is_last=fields["late"],
@@ -201,6 +202,7 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         newest=fields.get("newest"),
         loss_age=fields.get("loss_age"),
         loss_since=_seconds(fields.get("loss_since")),
+        may_be_new=fields.get("is_empty", False),
         denied=fields.get("denied"),
         earlier=_earlier_intent(fields),
         read_before=fields.get("early", False),
@@ -216,7 +218,12 @@ def _seconds(time: str | None) -> float | None:
 def _earlier_intent(fields: Mapping[str, Any]) -> Intent | None:
     if "known" not in fields:
         return None
-    return Intent(known=frozenset(orjson.loads(fields["known"])), above=fields.get("above"), intended_at=_at(fields))
+    return Intent(
+        known=frozenset(orjson.loads(fields["known"])),
+        above=fields.get("above"),
+        bound=fields.get("bound"),
+        intended_at=_at(fields),
+    )
 
 
 def _at(fields: Mapping[str, Any]) -> float | None:
@@ -264,10 +271,10 @@ def read_request(request_id: str, record: Mapping[bytes, bytes]) -> StartRequest
 def _read_file(fields: dict[str, Any] | None) -> FileInfo | None:
     if fields is None:
         return None
-    fields.pop("fingerprint")
-    if "modified_ns" in fields:
-        fields["modified_ns"] = int(fields["modified_ns"])
-    return FileInfo(**fields)
+    known = {name: value for name, value in fields.items() if name != "fingerprint"}
+    if "modified_ns" in known:
+        known["modified_ns"] = int(known["modified_ns"])
+    return FileInfo(**known)
 
 
 def read_followed(row: list[Any]) -> Followed:

@@ -39,6 +39,9 @@ class Durability:
         return True
 
 
+POLL_STEP = 0.5
+"""Polls of all runs meet at multiples of this part of `first_poll`: each waits so much longer at most."""
+
 _DAY = 86_400.0
 _TIMES = (
     "lease",
@@ -53,6 +56,8 @@ _TIMES = (
     "watch_ttl",
     "schedule_ttl",
     "session_ttl",
+    "definition_ttl",
+    "marks_ttl",
 )
 
 
@@ -66,7 +71,8 @@ class LedgerSettings:
     `loss_ttl` how long starts look for existing runs after a write loss, `probe_ttl` how long a process may be
     away before its number is forgotten, `watch_ttl` how long what a watcher said of its folders is kept,
     `schedule_ttl` how long the last look at a schedule is kept: longer than a missed tick can be made up for,
-    `session_ttl` how long a login at the console lasts.
+    `session_ttl` how long a login at the console lasts,
+    `definition_ttl` how long a definition is shared, `marks_ttl` how long it is known that one was to be read again.
     `max_lost` workers may die with a request while it is the only suspect; the loss that made it one is not counted.
     """
 
@@ -85,10 +91,13 @@ class LedgerSettings:
     watch_ttl: float = 60.0
     schedule_ttl: float = 8 * _DAY
     session_ttl: float = 12 * 3600.0
+    definition_ttl: float = 300.0
+    marks_ttl: float = _DAY
     max_lost: int = 3
     durability: Durability = field(default_factory=Durability)
 
     def for_scripts(self) -> dict[str, int]:
         """The whole numbers the scripts read."""
         numbers = {name: round(getattr(self, name) * 1000) for name in _TIMES}
+        numbers["poll_step"] = max(1, round(self.first_poll * POLL_STEP * 1000))
         return numbers | {"stream_maxlen": self.stream_maxlen, "max_lost": self.max_lost}

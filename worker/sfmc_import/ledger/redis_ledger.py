@@ -16,6 +16,7 @@ from sfmc_import.ledger.arguments import (
     as_json,
     intent_arguments,
     milliseconds,
+    order_arguments,
     policy_arguments,
     reading_arguments,
     request_arguments,
@@ -152,10 +153,10 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.read_again."""
         return bool(self._run("read_again", {"id": request_id, **reading_arguments(definition, read_ago)}))
 
-    def resolving(self, request: StartRequest, owner: str) -> Decision | None:
-        """See sfmc_import.ports.Ledger.resolving."""
-        answer = self._run("resolving", {"id": request.request_id, "caller": request.caller, "owner": owner})
-        return None if answer is None else read_decision(request.request_id, answer)
+    def hold(self, request: StartRequest, owner: str) -> tuple[bool, Decision | None]:
+        """See sfmc_import.ports.Ledger.hold."""
+        is_new, answer = self._run("hold", request_arguments(request) | {"owner": owner})
+        return int(is_new) == 1, None if answer is None else read_decision(request.request_id, answer)
 
     def outlived(self, owner: str, request_ids: Collection[str]) -> None:
         """See sfmc_import.ports.Ledger.outlived."""
@@ -185,11 +186,20 @@ class RedisLedger:
         return read_request(request_id, raw)
 
     def record_intent(
-        self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
+        self,
+        lease: Lease,
+        known: Collection[str],
+        *,
+        window: float = 0.0,
+        above: bool = False,
+        bound: str | None = None,
+        policy: Policy | None = None,
     ) -> float | NotApplied | None:
         """See sfmc_import.ports.Ledger.record_intent."""
-        given = intent_arguments(lease.customer_key, known, window=window, above=above)
+        given = intent_arguments(lease.customer_key, known, window=window, above=above, bound=bound)
         arguments = {"id": lease.request_id, "fence": lease.fence, **given}
+        if policy is not None:
+            arguments["policy"] = order_arguments(policy, self.clock())
         return self._lease_left(self._run_confirmed("record_intent", arguments))
 
     def renew_intent(self, lease: Lease) -> float | NotApplied | None:
@@ -285,6 +295,7 @@ class RedisLedger:
         pauses = [milliseconds(pause) for pause in pauses_after_errors(policy.error_pause)]
         arguments |= {
             "as_expected": outcome in AS_EXPECTED,
+            "shown": result.customer_key if result else None,
             "on_error": policy.on_error,
             "pauses": pauses,
             "result": result_arguments(result, unexpected),

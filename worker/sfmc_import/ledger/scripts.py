@@ -12,13 +12,13 @@ _LEASED = ("lease", "starting")
 _ENDING = ("follow_ups", "lease", "duplicates")
 STEPS: Mapping[str, tuple[str, ...]] = {
     "accept": ("upkeep",),
-    "resolving": (*_ENDING, "upkeep"),
+    "hold": (*_ENDING, "upkeep"),
     "unresolved": (*_ENDING, "upkeep"),
     "outlived": ("lease", "upkeep"),
     "read_again": (*_ENDING, "upkeep"),
     "claim": (*_ENDING, "pausing", "ordering", "claim"),
-    "record_intent": ("follow_ups", "lease", "pausing", "starting"),
-    "renew_intent": ("follow_ups", "lease", "pausing", "starting"),
+    "record_intent": ("follow_ups", "lease", "pausing", "ordering", "starting"),
+    "renew_intent": ("follow_ups", "lease", "pausing", "ordering", "starting"),
     "withdraw_intent": _LEASED,
     "started": (*_ENDING, "starting"),
     "retry": (*_ENDING, "starting"),
@@ -82,7 +82,14 @@ def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part)
     topics = {part: read(part) for part in set().union(*STEPS.values())}
     names = cache(_names)  # most functions belong to many scripts
     joined = {
-        step: "\n".join((lib, *(topics[part] for part in parts), _first_write(step), f"return steps.{step}()\n"))
+        step: "\n".join(
+            (
+                lib,
+                *(topics[part] for part in parts),
+                _first_write(step),
+                f"local answer = steps.{step}()\nwrite_all()\nreturn answer\n",
+            )
+        )
         for step, parts in STEPS.items()
     }
     return {step: _without_unused(text, names) for step, text in joined.items()}

@@ -14,6 +14,18 @@ local function wait_for_window(r, d)
   return cjson.encode({'window', 'MaxImportFrequency was raised: no start before ' .. iso(int(d.window))})
 end
 
+-- The definition has another key than was asked when the request was decided: its `after` under that key was not.
+local function is_out_of_order(r)
+  if r.force or r.unproved or a.key == r.key or not present(a.policy) then return false end
+  return missing_run(r, a.policy)
+end
+
+-- From now on the request is decided by the policy of the key that its definition has.
+local function wait_under_new_key(r, missing)
+  set(request_key(a.id), r, {key = a.key, home = r.home or r.key, asked = r.asked or r.key})
+  return cjson.encode({'after', a.key .. ' waits for a completed run of ' .. missing})
+end
+
 -- Marks the next attempt as possibly applied, with the intent if `intent`; answers the lease left in ms, or -1. While a
 -- pause or the window holds the request, answers why instead, and nothing may be sent.
 function steps.renew_intent(intent)
@@ -30,10 +42,13 @@ function steps.renew_intent(intent)
   local values = {sent = '1'}
   if intent then
     if is_in_window(r, d) then return wait_for_window(r, d) end
+    local missing = is_out_of_order(r)
+    if missing then return wait_under_new_key(r, missing) end
     values.window = a.window
     if not r.unproved then
       values.known, values.intended = a.known, str(now)
       if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
+      if present(a.bound) or r.bound then values.bound = present(a.bound) or '' end
     end
     if a.key ~= r.key then
       values.key, values.home, values.asked = a.key, r.home or r.key, r.asked or r.key
@@ -86,7 +101,7 @@ function steps.started()
   if owner and owner ~= id and redis.call('EXISTS', request_key(owner)) == 1 then return 0 end
   redis.call('SET', key, id, 'PX', cfg.request_ttl)
   if r.task then return r.task == a.task and 1 or 0 end
-  if not (TRANSITIONS[r.state] and TRANSITIONS[r.state].started == 'started') then return 0 end
+  if transition(r.state, 'started') ~= 'started' then return 0 end
   local d = record(definition_key(r))
   if r.state ~= 'starting' then
     leave_follow_ups(id, r)
@@ -100,7 +115,7 @@ function steps.started()
   if not d.holder or d.holder == id then set(definition_key(r), d, {holder = id, lease = '0'}) end
   note_newest(r.mid, a.task)
   keep_definition(r, d)
-  due_at(id, r, now + a.delay)
+  due_at(id, r, poll_at(a.delay))
   move(id, r, 'started', {window_opens = opens, matched = a.reconciled and 'reconciled' or 'reply'})
   release_suspect(id)
   return 1

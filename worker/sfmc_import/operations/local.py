@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from sfmc_import.access import ReadAccess, redis_errors
-from sfmc_import.operations import actions, listing, requests, resuming, runs, status
+from sfmc_import.operations import actions, listing, refreshing, requests, resuming, runs, status
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage
+from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.views import ActionView, DoneView, LifeView, PauseView, RequestView, ResumedView
+from sfmc_import.redaction import hidden_in
 from sfmc_import.request import fold_key
 
 
@@ -82,6 +84,10 @@ class LocalOperations:
         """Submit what a request asked for again, as a new request."""
         return actions.replay(self._access, request_id, self._operator, reason, force=force)
 
+    def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
+        """Let every process read a definition again, or all of a business unit."""
+        return refreshing.refresh(self._access, self._access.mid(mid), customer_key)
+
     def pauses(self) -> list[PauseView]:
         """List what is paused."""
         return actions.pauses(self._access)
@@ -144,7 +150,7 @@ class LocalOperations:
         """Yield events after a position as they come."""
         for position, event in self._access.stream.live(after, on_outage, over):
             if customer_key is None or fold_key(str(event["subject"])) == fold_key(customer_key):
-                yield position, event
+                yield position, hidden_in(event)
 
     def runs(self, since: datetime | None = None, cursor: str | None = None, limit: int = 500) -> RunPage:
         """List the runs that have ended, oldest first."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage
+from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.views import ActionView, DoneView, LifeView, PauseView, RequestView, ResumedView
@@ -63,6 +64,10 @@ class Operations(Protocol):
         self, request_id: str, idempotency_key: str, reason: str | None = None, *, force: bool = False
     ) -> ActionView:
         """Submit what a request asked for again, as a new request."""
+        ...
+
+    def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
+        """Let every process read a definition again, or all of a business unit."""
         ...
 
     def pauses(self) -> list[PauseView]:

@@ -54,7 +54,7 @@ CALLS = (
     *("record_intent", "mark_ambiguous") * 3,
     *("claim", "ended", "retry", "runs_of", "mget", "definition", "reconcile_later") * 2,
     *("accept", "due", "followed", "polling", "progressed", "renew_intent", "withdraw_intent"),
-    *("resolving", "unresolved", "read_again"),
+    *("hold", "unresolved", "read_again"),
     *("record_start_unknown", "reject", "resolve", "resume", "hgetall", "runs"),
 )
 """The calls that faults look for, the ones that matter most several times."""
@@ -77,12 +77,15 @@ def draw(seed: int, steps: int) -> Plan:
     """Give the plan of a seed."""
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
     definitions = tuple(dice.sample(DEFINITIONS, k=dice.choice([1, 1, 2])))
+    policy, baseline = _policy(dice), dice.random() < 0.7
     return Plan(
         seed=seed,
         steps=steps,
         definitions=definitions,
-        policy=_policy(dice),
-        baseline=dice.random() < 0.7,
+        policy=policy,
+        baseline=baseline,
+        # Without a draw of its own: the plans of all seeds stay what they were. A ledger alone counts on ids that grow.
+        odd_ids=baseline and seed % 3 == 0,
         workers=dice.choice([1, 2, 2, 3]),
         odd_runs=dice.choice([0.0, 0.0, 0.4]),
         hidden_rows=dice.choice([0.0, 0.0, 0.0, 0.0, 0.5]),
@@ -91,7 +94,7 @@ def draw(seed: int, steps: int) -> Plan:
         lag=dice.choice([0.0, 20.0, 59.0]),
         run=dice.choice([1.0, 60.0, 900.0]),
         begins=dice.choice([43_200.0, 43_200.0, 30.0, 300.0, 3600.0]),
-        happenings=tuple(_happenings(dice, definitions, steps)),
+        happenings=(*_happenings(dice, definitions, steps), *_renames(seed, definitions, steps)),
         faults=tuple(_faults(dice, steps)),
     )
 
@@ -142,6 +145,21 @@ def _happenings(dice: random.Random, definitions: tuple[DefinitionPlan, ...], st
             yield Happening(step=step, kind=kind, seconds=seconds)
         else:
             yield happening
+
+
+RENAMED = 0.2
+"""The share of plans in which a definition is given other CustomerKeys."""
+
+
+def _renames(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> Iterator[Happening]:
+    """With dice of its own: the rest of the plans of all seeds stays what it was."""
+    dice = random.Random(f"{seed}/keys")  # noqa: S311 - repeatable on purpose
+    if dice.random() < RENAMED:
+        for _ in range(dice.choice([1, 1, 2])):
+            key = dice.choice(definitions).key
+            yield Happening(step=dice.randrange(steps), kind="rename", key=key)
+            if dice.random() < 0.3:
+                yield Happening(step=dice.randrange(steps), kind="pause", key=key, seconds=dice.choice(JUMPS))
 
 
 def _times(dice: random.Random) -> dict[str, Any]:
