@@ -1,7 +1,4 @@
-"""Runs the benches by name, or all, and compares each figure with its goal and its floor.
-
-Not measured: a folder of 20,000 files.
-"""
+"""Runs the benches by name, or all, and compares each figure with its goal and its floor."""
 
 import argparse
 import importlib
@@ -12,8 +9,8 @@ from collections.abc import Callable, Iterator
 from sfmc_harness.bench.figures import Figure, MeasurementError
 
 ALL = (
-    "waiting", "starts", "polls", "perform", "concurrency", "backlog", "files", "push", "sqs", "delivery", "idle",
-    "ledger", "size", "soak", "importing", "sandbox",
+    "waiting", "arrivals", "starts", "polls", "perform", "concurrency", "backlog", "files", "push", "sqs", "delivery",
+    "idle", "ledger", "size", "soak", "importing", "sandbox",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from redis import Redis
 
 from sfmc_harness.bench.figures import Figure
 from sfmc_harness.bench.processes import ask, login, running, stand_in, wait_for
-from sfmc_harness.bench.rounds import STREAM
+from sfmc_harness.bench.rounds import STREAM, make_known
 from sfmc_harness.bench.stand_in import HISTORY, file_of
 from sfmc_import.request import QUEUE
 from sfmc_local.redis_server import Valkey
@@ -49,6 +49,7 @@ def _first_perform(files: int, old: int, goal: float) -> Figure:
 
 def _start(stack: ExitStack, client: "Redis", folder: Path, settings: dict[str, str], old: int) -> None:
     """Start a watcher over files that are accepted already, and a worker that has nothing to do."""
+    make_known(client)
     (folder / "in").mkdir()
     for number in range(old):
         (folder / "in" / f"old-{number:05}.csv").write_text("a\n1\n")
@@ -87,8 +88,3 @@ def _accepted_after(client: "Redis", folder: Path, files: int) -> float:
 def _length(client: "Redis") -> int:
     number: Any = client.xlen(STREAM)
     return int(number)
-
-
-if __name__ == "__main__":
-    for figure in figures():
-        print(figure)

@@ -13,7 +13,8 @@ class MeasurementError(RuntimeError):
 class Figure:
     """One line of the result: `value` should reach `goal`, from below or, with `at_least`, from above.
 
-    A value on the wrong side of `floor` says that something got worse. Without one the goal is the floor.
+    A value on the wrong side of `floor` says that something got worse. Without one the goal is the floor. `limit` says
+    why a goal that is missed is missed.
     """
 
     line: str
@@ -22,6 +23,7 @@ class Figure:
     detail: str = ""
     floor: float | None = None
     at_least: bool = False
+    limit: str = ""
 
     @property
     def is_met(self) -> bool:
@@ -38,7 +40,12 @@ class Figure:
         """Give the line for machines."""
         floor = self.goal if self.floor is None else self.floor
         verdicts = {"met": self.is_met, "floor": floor, "holds": self.holds}
-        return {"line": self.line, "value": self.value, "goal": self.goal, **verdicts, "detail": self.detail}
+        return {"line": self.line, "value": self.value, "goal": self.goal, **verdicts, **self._explained}
+
+    @property
+    def _explained(self) -> dict[str, str]:
+        limit = {} if self.is_met or not self.limit else {"limit": self.limit}
+        return {"detail": self.detail} | limit
 
     def _reaches(self, limit: float) -> bool:
         return self.value >= limit if self.at_least else self.value <= limit
@@ -47,7 +54,8 @@ class Figure:
         verdict = "met   " if self.is_met else "missed" if self.holds else "WORSE "
         sign = "≥" if self.at_least else "≤"
         floor = "" if self.floor is None else f", floor {self.floor:g}"
-        return f"{verdict} {self.line}: {self.value:.2f} (goal {sign} {self.goal:g}{floor}; {self.detail})"
+        limit = "" if self.is_met or not self.limit else f"\n         because {self.limit}"
+        return f"{verdict} {self.line}: {self.value:.2f} (goal {sign} {self.goal:g}{floor}; {self.detail}){limit}"
 
 
 def expect(what: str, expected: Mapping[str, int], counted: Mapping[str, int]) -> None:

@@ -27,6 +27,15 @@ _OUTBOX = 15
 _ROUND_SECONDS, _AT_ONCE = 900.0, 0.1
 
 
+def make_known(client: "Redis") -> None:
+    """Note the server, as a ledger has it that is not new.
+
+    In the first minutes of a new one starts list all runs, because it may be one that was emptied.
+    """
+    info: Any = client.info("server")
+    client.set(Keys().name_of(SERVER), info["run_id"])
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A running worker, and the database that belongs to it alone."""
@@ -91,12 +100,8 @@ class Bench:
         return Worker(pid, self._client(database), database, "noop", "noop")
 
     def worker(self, database: int, **settings: str) -> Worker:
-        """Start a worker of ours with its usual settings, on a ledger that is not new.
-
-        In the first minutes of a new one starts list all runs, because it may be one that was emptied.
-        """
-        info: Any = self._client(database).info("server")
-        self._client(database).set(Keys().name_of(SERVER), info["run_id"])
+        """Start a worker of ours with its usual settings, on a ledger that is not new."""
+        make_known(self._client(database))
         pid = self._start("-m", "sfmc_import", "worker", **self._settings(database) | settings)
         return Worker(pid, self._client(database), database, START, QUEUE)
 
