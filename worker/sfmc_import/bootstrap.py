@@ -10,10 +10,13 @@ from sfmc_import import marketing_cloud
 from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
-from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.ledger import RedisLedger
+from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
 from sfmc_import.marketing_cloud.http import BootClock, boottime
-from sfmc_import.ports import Deps, Timing
+from sfmc_import.permits import QuotaLimits, Share
+from sfmc_import.ports import Deps, Gate, Timing
+from sfmc_import.quota import LOT_SECONDS, SharedQuota, together
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.settings import Settings
 
@@ -43,14 +46,34 @@ def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
     )
 
 
-def open_marketing_cloud(settings: Settings) -> SoapMarketingCloud:
-    """Open the SOAP adapter; it connects on first use."""
-    return marketing_cloud.connect(marketing_cloud_config(settings))
+def open_marketing_cloud(settings: Settings, gate: Gate | None = None) -> SoapMarketingCloud:
+    """Open the SOAP adapter; it connects on first use. Without a `gate` its calls are not limited."""
+    return marketing_cloud.connect(marketing_cloud_config(settings), gate=gate)
+
+
+def quota_limits(settings: Settings) -> QuotaLimits:
+    """Choose what holds for the calls of the account."""
+    return QuotaLimits(
+        account=settings.tenant,
+        calls_per_minute=settings.calls_per_minute,
+        per_day=settings.calls_per_day,
+        per_year=settings.calls_per_year,
+        when_spent=settings.when_budget_spent,
+        time_zone=settings.time_zone,
+        probe_seconds=settings.connect_timeout + max(settings.read_timeout, settings.token_timeout) + LOT_SECONDS,
+    )
+
+
+def open_quota(settings: Settings, ledger: RedisLedger, share: Share | None = None) -> SharedQuota:
+    """Open the quota of the account, for all calls of this process; with `share` they all count for that."""
+    limits = quota_limits(settings)
+    return SharedQuota(ledger.quota(limits), boottime, limit=limits.calls_per_minute, share=share)
 
 
 def open_definitions(settings: Settings) -> CachedDefinitions:
     """Open the cache of definitions with a connection to Marketing Cloud of its own."""
-    service = open_marketing_cloud(settings)
+    ledger = RedisLedger(open_redis(settings), ledger_settings(settings))
+    service = open_marketing_cloud(settings, open_quota(settings, ledger, "rest"))
     return CachedDefinitions(
         service,
         describing=service,
@@ -86,7 +109,9 @@ def _log_server_change(run_id: str) -> None:
 
 def build(settings: Settings) -> Deps:
     """Make the dependencies of the use cases; each connects on first use."""
-    service, ledger = open_marketing_cloud(settings), open_ledger(settings)
+    ledger = open_ledger(settings)
+    quota = open_quota(settings, ledger)
+    service = open_marketing_cloud(settings, quota)
     ledger.server.on_change = _log_server_change
     return Deps(
         marketing_cloud=service,
@@ -103,4 +128,6 @@ def build(settings: Settings) -> Deps:
         chance=random.random,
         timing=timing(settings),
         baseline=settings.known_runs == "query",
+        together=together,
+        count_usage=quota.flush,
     )

@@ -178,7 +178,7 @@ def _start_request(request: StartRequest) -> dict[str, Any]:
 
 def _carry(request: StartRequest) -> dict[str, Any]:
     owner = uuid4().hex
-    with app.outlived.noting(owner, [request.request_id]):
+    with app.outlived.noting(owner, [request.request_id]), app.deps.together():
         outcome = service.start(request, owner, app.deps)
     _log_outcome(outcome)
     return {"request_id": request.request_id, "state": outcome.state, **outcome.facts}

@@ -6,6 +6,7 @@ are made from it; keys.py gives the whole names.
 
 from sfmc_import.ledger.key_kinds import ANY, COMPLETED, HOME, RENAMED, WAITERS, Field, Key
 from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
+from sfmc_import.ledger.quota_keys import QUOTA_KEYS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of 721 (file of 120 bytes, Valkey 9). The other names are long: they cost 16 bytes of 176 in a
@@ -494,5 +495,5 @@ KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
     SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT,
     INBOX, FAILURES, TOKENS, SESSION, PAUSES, PAUSED, REPLAYS, COMPLETED, WAITERS, FOLLOWS,
-    *NOTIFICATION_KEYS, DUE, STREAM,
+    *NOTIFICATION_KEYS, *QUOTA_KEYS, DUE, STREAM,
 )  # fmt: skip

@@ -12,6 +12,8 @@ from sfmc_import.calls import retry_call
 from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected, after_query, after_situation
 from sfmc_import.file_format import FileDescription
 from sfmc_import.marketing_cloud.envelopes import (
+    DEFINITION,
+    SUMMARY,
     Envelopes,
     Query,
     Row,
@@ -43,7 +45,8 @@ from sfmc_import.marketing_cloud.login import (
 from sfmc_import.marketing_cloud.outage import Outage
 from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_reply, parse_start_reply, short
 from sfmc_import.marketing_cloud.stopping import Stopping
-from sfmc_import.ports import Clock, Refusal, RetryCall
+from sfmc_import.permits import Kind
+from sfmc_import.ports import Clock, Gate, OpenGate, Refusal, RetryCall
 from sfmc_import.redaction import KNOWN, hidden
 from sfmc_import.request import fold_key, is_spelling_of
 from sfmc_import.retrying import QUERY, is_account_wide, pause_asked
@@ -52,6 +55,7 @@ from sfmc_import.runs import ENHANCED_FTP, Accepted, Definition, FileLocation, R
 Parsed = TypeVar("Parsed", Accepted, Page)
 HeaderValues = Mapping[str, str]
 
+CUSTOMER_KEYS = frozenset({"CustomerKey", "ImportDefinitionCustomerKey"})
 REFUSALS = frozenset({"token_refused", "http_refused"})
 """Answers after which another token may be accepted."""
 
@@ -99,8 +103,10 @@ class SoapCall:
         send_start: SingleUsePost,
         send_query: Callable[[bytes, float], Reply | Failed],
         clock: Callable[[], float],
+        gate: Gate | None = None,
     ) -> None:
         self._logins = logins
+        self._gate = gate or OpenGate()
         self._envelopes = envelopes
         self._understand = understand
         self._send_start = send_start
@@ -121,7 +127,8 @@ class SoapCall:
 
         if not may_send():
             return after_situation("lease_over", "the time to send this start was over before a login was there")
-        return self._pause.fault() or self._with_login(mid, perform, not_after, is_start=True)
+        call = partial(self._call, mid, perform, not_after, is_start=True)
+        return self._pause.fault() or self._admitted("perform", mid, customer_key, call)
 
     def page(self, mid: str, query: Query, not_after: float) -> Page | Fault:
         """Send one Retrieve."""
@@ -130,14 +137,27 @@ class SoapCall:
             envelope = self._envelopes.retrieve(query, values)
             return parse_page_reply(self._send_query(envelope, not_after - self._clock()), self._understand)
 
-        return self._pause.fault() or self._with_login(mid, retrieve, not_after)
+        kind, customer_key = _purpose_of(query)
+        call = partial(self._call, mid, retrieve, not_after, is_start=False)
+        return self._pause.fault() or self._admitted(kind, mid, customer_key, call)
 
-    def _with_login(
-        self, mid: str, call: Callable[[HeaderValues], Parsed | Fault], not_after: float, *, is_start: bool = False
-    ) -> Parsed | Fault:
+    def _admitted(self, kind: Kind, mid: str, customer_key: str, call: Callable[[], Parsed | Fault]) -> Parsed | Fault:
         # A login that is refused is refused for each request of its business unit: one of them tries it at a time.
         outage = self._outages.get(mid) or self._outages.setdefault(mid, Outage(self._clock, LOGIN_REFUSED, mid=mid))
-        return outage.attempt(lambda: self._call(mid, call, not_after, is_start=is_start))
+        return outage.attempt(lambda: self._through_gate(kind, mid, customer_key, call))
+
+    def _through_gate(
+        self, kind: Kind, mid: str, customer_key: str, call: Callable[[], Parsed | Fault]
+    ) -> Parsed | Fault:
+        entry = self._gate.enter(kind, mid, customer_key)
+        if isinstance(entry, NotApplied):
+            return entry
+        answer: Parsed | Fault | None = None
+        try:
+            answer = call()
+        finally:
+            self._gate.leave(entry, answer)
+        return answer
 
     def _call(
         self, mid: str, call: Callable[[HeaderValues], Parsed | Fault], not_after: float, *, is_start: bool
@@ -153,6 +173,15 @@ class SoapCall:
                 answer = _repeat(call, fresh, is_start=is_start)
         self._pause.note(answer)
         return answer
+
+
+def _purpose_of(query: Query) -> tuple[Kind, str]:
+    """Say what a query is for, and which definition it is about where it is about one."""
+    one = query.values[0] if len(query.values) == 1 and query.filter_by in CUSTOMER_KEYS else ""
+    if query.object_type == SUMMARY:
+        return ("poll" if query.filter_by == "TaskResultID" else "runs"), one
+    is_one = query.object_type == DEFINITION and not query.format and bool(query.values)
+    return ("definition" if is_one else "other"), one
 
 
 def _repeat(
@@ -407,11 +436,16 @@ if TYPE_CHECKING:
 
 
 def connect(
-    config: MarketingCloudConfig, *, clock: Clock | None = None, sleep: Callable[[float], None] | None = None
+    config: MarketingCloudConfig,
+    *,
+    clock: Clock | None = None,
+    sleep: Callable[[float], None] | None = None,
+    gate: Gate | None = None,
 ) -> SoapMarketingCloud:
     """Make the client of a process. Call `prepare` where the first start must be quick.
 
-    `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts of a query.
+    `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts of a query. `gate` lets
+    calls pass.
     """
     stopping = Stopping()
     clock = clock or BootClock()
@@ -430,6 +464,7 @@ def connect(
         SingleUsePost(config.soap_address, _headers("Perform"), connector, config.read_timeout, stopping.starts),
         partial(_send_query, config, post),
         clock.boottime,
+        gate,
     )
     policy = replace(QUERY, attempts=config.query_attempts, deadline=config.query_deadline)
     retry_query = retry_call(policy, "query_attempt_failed", sleep=sleep or stopping.pause)
