@@ -7,8 +7,12 @@ import pytest
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
-from sfmc_import.operations import actions, listing, replaying, requests
+from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.operations import actions, listing, pausing, replaying, requests
 from sfmc_import.operations.errors import ConflictError, InvalidError
+from sfmc_import.policy import Policy
+from sfmc_import.request import StartRequest
+from sfmc_import.runs import Definition
 from sfmc_import.settings import load
 from tests.support.event_schema import problems
 
@@ -185,3 +189,21 @@ def test_the_refusal_to_replay_a_duplicate_names_the_request_in_its_place(access
 
     with pytest.raises(ConflictError, match="request r-other handled its file"):
         actions.replay(access, request, "ann")
+
+
+def test_a_pause_by_another_key_is_shown_with_its_definition_and_with_what_waits_for_it(access: ReadAccess) -> None:
+    ledger, policy = open_ledger(access.settings), Policy(frequency=0.0)
+    for name in ("a", "b"):
+        definition = Definition(customer_key=name, object_id="object-1")
+        ledger.claim(StartRequest(request_id=name, customer_key=name, mid=MID), f"owner-{name}", policy, definition)
+    actions.pause(access, f"key:{MID}:b", "ann", "columns change")
+    ledger.claim(
+        StartRequest(request_id="c", customer_key="c", mid=MID), "owner-c", policy, Definition(customer_key="c")
+    )
+    shown = {each.customer_key: each.pause and each.pause.reason for each in listing.definitions(access).items}
+
+    assert shown == {"a": "columns change", "b": "columns change", "c": None}
+    record = {"waits_because": "paused", "mid": MID, "customer_key": "d", "home": "a"}
+    [held] = pausing.holders(access, [record])
+    assert held is not None
+    assert held.scope == f"key:{MID}:b"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
-FOREIGN_PREFIXES = ("SFMC_", "CELERY_", "C_FORCE_ROOT", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REDIS_")
+FOREIGN_PREFIXES = ("SFMC_", "CELERY_", "C_FORCE_ROOT", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REDIS_", "COLUMNS")
 
 
 class NetworkSealedError(RuntimeError):

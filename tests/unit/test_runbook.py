@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sfmc_import.cli.main import COMMANDS
+from sfmc_import.faults import CODES, SITUATIONS
 from sfmc_import.states import NOT_STARTED, TERMINAL
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,25 @@ def test_every_end_of_a_request_is_explained() -> None:
 def test_every_warning_and_error_is_explained(kind: re.Pattern[str]) -> None:
     assert logged(kind)
     assert [name for name in sorted(logged(kind)) if f"`{name}`" not in TEXT] == []
+
+
+def test_every_code_of_a_failure_is_explained() -> None:
+    written = re.compile(r'(?:NotApplied|Ambiguous|Rejected)\(\s*"([a-z_]*[a-z])"')
+    inside = re.compile(r"code = '([a-z_]+)'")
+    worker = ROOT / "worker" / "sfmc_import"
+    sources = [path for path in worker.rglob("*.py") if path.parent.name != "api_client"]
+    codes = {name for path in sources for name in written.findall(path.read_text())}
+    codes |= {name for path in worker.rglob("*.lua") for name in inside.findall(path.read_text())}
+
+    assert len(codes) > 10
+    assert sorted({*SITUATIONS, *map(str, CODES), *codes} - set(re.findall(r"`([a-z0-9_]+)`", TEXT))) == []
+
+
+def test_every_drill_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)
+
+    assert len(named) > 8
+    assert [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text()] == []
 
 
 def test_only_commands_that_exist_are_recommended() -> None:

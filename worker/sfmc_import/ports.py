@@ -144,12 +144,19 @@ class Ledger(Protocol):
         ...
 
     def record_intent(
-        self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
+        self,
+        lease: Lease,
+        known: Collection[str],
+        *,
+        window: float = 0.0,
+        above: bool = False,
+        policy: Policy | None = None,
     ) -> float | NotApplied | None:
         """Write the intent before the first attempt; seconds left of the lease, or None when the token is stale.
 
         Gives NotApplied `paused` while an operator's pause holds the request, and `window` while the window is not
-        over, as this `window` makes it: it counts from the last start, and may be longer than it was then.
+        over, as this `window` makes it: it counts from the last start, and may be longer than it was then. Where the
+        CustomerKey is another one than was asked, gives `after` while a run is missing that this `policy` asks for.
 
         `window` is that of the start, in hours: whoever ends the request later may not be able to read the definition.
         With `above` every TaskResultID up to the newest that the ledger knows counts as known too.

@@ -186,6 +186,15 @@ def hidden(text: str) -> str:
     return hide_forms(KNOWN.hide(text))
 
 
+def hidden_in(value: Any) -> Any:
+    """Replace the same in all texts of a value as JSON has it; the names in it stay."""
+    if isinstance(value, str):
+        return hidden(value)
+    if isinstance(value, dict):
+        return {name: hidden_in(each) for name, each in value.items()}
+    return [hidden_in(each) for each in value] if isinstance(value, list) else value
+
+
 def hide_forms(text: str) -> str:
     """Replace what has the form of a login or of a token."""
     if "://" in text or "earer" in text or "asic" in text or "<" in text or "=" in text:

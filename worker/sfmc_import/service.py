@@ -1,6 +1,6 @@
 """Carries a request from claim to its run: start, perform, record, reconcile. Then see `following`."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -141,7 +141,7 @@ def _start_as(definition: Definition, decision: StartNow, asked: float, deps: De
     holds = may_start()
     if not isinstance(holds, Holds):
         return _record_refusal(decision, holds, policy, deps)
-    answer = _send_if_safe(decision, policy.window(definition), may_start, deps)
+    answer = _send_if_safe(decision, policy.window(definition), policy, may_start, deps)
     if answer is None:
         return LEASE_LOST
     if isinstance(answer, Rejected) and answer.code == ABSENT and not again:
@@ -167,7 +167,7 @@ def _key_now(decision: StartNow, refusal: Rejected, deps: Deps) -> Definition | 
 
 # --- Check: what was true at arrival must be true at use.
 
-_LETS_GO = frozenset({"pattern_mismatch", "near_midnight", "window", identity.OTHER, identity.KEY_CHANGED})
+_LETS_GO = frozenset({"pattern_mismatch", "near_midnight", "window", "after", identity.OTHER, identity.KEY_CHANGED})
 """Reasons to wait that are the request's own: others may have the definition meanwhile."""
 
 
@@ -279,19 +279,22 @@ _MARGIN = 1.0
 _LEDGER_DOWN = "ledger_down"
 
 
-def _send_if_safe(decision: StartNow, window: float, may_start: MayStart, deps: Deps) -> Accepted | Fault | None:
+def _send_if_safe(
+    decision: StartNow, window: float, policy: Policy, may_start: MayStart, deps: Deps
+) -> Accepted | Fault | None:
     """List the runs that exist, unless the newest is known and that is enough, and send Perform."""
     lease, holds = decision.lease, may_start()
     if not isinstance(holds, Holds):
         return holds
+    intend = partial(deps.ledger.record_intent, lease, window=window, policy=policy)
     if not deps.baseline and decision.newest is not None and decision.loss_age is None and decision.earlier is None:
-        return _perform(lease, (), window, may_start, deps, above=True)
+        return _perform(lease, partial(intend, (), above=True), may_start, deps)
     runs = new_runs.runs_of(decision, deps)
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
     known = [run.task_id for run in runs]
     found = _earlier_run(decision, runs, deps) or losses.check(decision, runs, window, deps)
-    return found or _of_this_request(_perform(lease, known, window, may_start, deps))
+    return found or _of_this_request(_perform(lease, partial(intend, known), may_start, deps))
 
 
 def _of_this_request(answer: Accepted | Fault | None) -> Accepted | Fault | None:
@@ -302,7 +305,7 @@ def _of_this_request(answer: Accepted | Fault | None) -> Accepted | Fault | None
 
 
 def _perform(
-    lease: Lease, known: Collection[str], window: float, may_start: MayStart, deps: Deps, *, above: bool = False
+    lease: Lease, intend: Callable[[], float | NotApplied | None], may_start: MayStart, deps: Deps
 ) -> Accepted | Fault | None:
     """Send Perform, more than once only while nothing was applied."""
     intended = False
@@ -313,10 +316,7 @@ def _perform(
         if not isinstance(holds, Holds):
             return holds
         try:
-            if intended:
-                left = deps.ledger.renew_intent(lease)
-            else:
-                left = deps.ledger.record_intent(lease, known, window=window, above=above)
+            left = deps.ledger.renew_intent(lease) if intended else intend()
         except LedgerUnavailableError as error:
             # Without a recorded intent nothing is sent, and what was not sent was not applied.
             return NotApplied(_LEDGER_DOWN, str(error))

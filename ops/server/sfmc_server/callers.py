@@ -23,6 +23,7 @@ class Caller(View):
 
     name: str
     role: tokens.Role
+    sources: tuple[str, ...] = ()
 
 
 class UnauthorizedError(Exception):
@@ -49,7 +50,7 @@ def _caller(request: Request, what: str) -> Caller:
         raise UnauthorizedError
     if found.role not in _ALLOWED[what]:
         raise ForbiddenError
-    return Caller(name=found.name, role=found.role)
+    return Caller(name=found.name, role=found.role, sources=found.sources)
 
 
 def _may(what: str) -> Any:
@@ -107,6 +108,12 @@ def source_of(caller: Caller, given: str | None) -> dict[str, str]:
     if caller.role != "source":
         return {}
     return {"source": caller.name if given in {None, caller.name} else f"{caller.name}/{given}"[:MAX_TEXT]}
+
+
+def check_source(caller: Caller, source: str) -> None:
+    """Raise ForbiddenError where a token of the role `source` is not for this one."""
+    if caller.sources and source not in caller.sources:
+        raise ForbiddenError(f"this token is for other sources: {', '.join(caller.sources)}")
 
 
 def is_own(caller: Caller, view: RequestView) -> bool:

@@ -133,5 +133,7 @@ class DescribedApp(FastAPI):
         document = super().openapi()
         document["paths"]["/events/{source}"] = {"post": POST, "options": OPTIONS}
         schemas = document.get("components", {}).get("schemas", {})
+        # Where a proxy serves us below a path, a client that reads this would not find us without it.
+        document["servers"] = [{"url": getattr(self.state, "prefix", "") or "/"}]
         document["components"] = _COMPONENTS | {"schemas": schemas | _COMPONENTS["schemas"]}
         return document

@@ -8,6 +8,7 @@ import orjson
 from sfmc_import.errors import SettingsError
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.operations.views import ExplainedView
+from sfmc_import.redaction import hidden_in
 from sfmc_import.request import FileInfo, is_mid
 from sfmc_import.settings import Settings
 from sfmc_producers.sources.arrivals import Arrival, Record
@@ -40,7 +41,7 @@ class Explainer:
             opening, opened = self._open(given.source)
         records = self._records(given, opened)
         explaining = explaining_of(opening, opened, given.mid)
-        return [ExplainedView.model_validate(explained(explaining, opened, record)) for record in records]
+        return [ExplainedView.model_validate(hidden_in(explained(explaining, opened, record))) for record in records]
 
     def _open(self, name: str | None) -> tuple[Opening, Opened | None]:
         try:

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from sfmc_import.events import Entry, EventStream, kind
 from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.redaction import hidden_in
 from sfmc_import.request import fold_key
 
 BUFFER = 1000
@@ -147,7 +148,7 @@ def _line(entry: Entry, key: str | None) -> bytes:
     position, event = entry
     if key is not None and fold_key(str(event["subject"])) != fold_key(key):
         return b"id: %b\n\n" % position.encode()
-    data = orjson.dumps({"stream_id": position, **event})
+    data = orjson.dumps({"stream_id": position, **hidden_in(event)})
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (position.encode(), kind(event).encode(), data)
 
 

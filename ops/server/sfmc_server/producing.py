@@ -8,7 +8,7 @@ from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.operations.views import View
 from sfmc_import.request import FileInfo
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
-from sfmc_server.callers import Access, Submits, Submitter, inner, request_id_of, source_of
+from sfmc_server.callers import Access, Submits, Submitter, check_source, inner, request_id_of, source_of
 from sfmc_server.given import ArrivalGiven, FileGiven, FoldersGiven, RecordGiven, RejectionGiven
 
 router = APIRouter()
@@ -59,8 +59,12 @@ def report(given: ArrivalGiven, _: Submits, client: Submitter) -> ArrivalView:
 
 
 @router.post("/set-aside", status_code=204, tags=["producers"])
-def set_aside(given: RecordGiven, _: Submits, access: Access) -> None:
-    """Keep a record that a source cannot read as a dead letter, once for each record_id."""
+def set_aside(given: RecordGiven, caller: Submits, access: Access) -> None:
+    """Keep a record that a source cannot read as a dead letter, once for each record_id.
+
+    A token that was made with `--source` may do so for these sources alone.
+    """
+    check_source(caller, given.source)
     letters = SourceDeadLetters(access.broker, access.broker_keys)
     if not letters.add(given.source, given.record_id, given.body_base64, given.text):
         raise ServiceUnavailableError("Redis does not take it now")
@@ -68,11 +72,15 @@ def set_aside(given: RecordGiven, _: Submits, access: Access) -> None:
 
 @router.put("/watchers/{watcher}", status_code=204, tags=["producers"])
 def note_folders(
-    watcher: Annotated[str, Path(min_length=1, max_length=128)], given: FoldersGiven, _: Submits, client: Submitter
+    watcher: Annotated[str, Path(min_length=1, max_length=128)], given: FoldersGiven, caller: Submits, client: Submitter
 ) -> None:
-    """Say for `status` what a watcher knows of its folders; null when it ends."""
+    """Say for `status` what a watcher knows of its folders; null when it ends.
+
+    Watchers of a token of the role `source` are its own: another token cannot speak for them.
+    """
+    name = f"{caller.name}/{watcher}" if caller.role == "source" else watcher
     folders = None if given.folders is None else [each.model_dump(exclude_none=True) for each in given.folders]
-    client.note_folders(watcher, folders)
+    client.note_folders(name, folders)
 
 
 def _file(given: FileGiven) -> FileInfo:

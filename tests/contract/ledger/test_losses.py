@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from sfmc_import.faults import NotApplied
-from sfmc_import.ledger.schema import LOSS
+from sfmc_import.ledger.schema import LOSS, SERVER
 from sfmc_import.states import Decision, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, MID, Scenario, request
 
@@ -197,3 +197,37 @@ def test_a_reply_to_a_start_that_redis_forgot_counts_though_its_request_is_a_dup
     refused = scenario.ledger.record_intent(lease, (), window=6.0)
     assert isinstance(refused, NotApplied)
     assert refused.code == "window"
+
+
+def test_starts_of_an_empty_ledger_are_careful_and_know_of_nothing_that_survived(scenario: Scenario):
+    scenario.ledger.server.note("one", 10, scenario.world.client.execute_command)
+    assert scenario.world.client.pttl(scenario.world.keys.name_of(LOSS)) > 0
+    scenario.arrives("first", key="Other")
+    scenario.start("first", task="50")
+    scenario.arrives("a")
+    go = take_go(scenario, "a")
+    assert (go.newest, go.loss_age, go.loss_since, go.may_be_new) == (None, 0.0, None, True)
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("b", key="Third")
+
+    go = take_go(scenario, "b")
+    assert (go.newest, go.may_be_new) == ("50", False)
+
+
+def test_a_process_that_noted_the_same_server_before_knows_that_the_ledger_was_emptied(scenario: Scenario):
+    note, execute = scenario.ledger.server.note, scenario.world.client.execute_command
+    note("one", 10, execute)
+    scenario.world.client.delete(*(scenario.world.keys.name_of(key) for key in (LOSS, SERVER)))
+    note("one", 20, execute)
+    scenario.arrives("a")
+
+    go = take_go(scenario, "a")
+    assert (go.loss_age, go.may_be_new) == (0.0, False)
+
+
+def test_an_empty_ledger_does_not_hide_a_loss_that_is_in_force(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.ledger.server.note("one", 10, scenario.world.client.execute_command)
+    scenario.arrives("a")
+
+    assert not take_go(scenario, "a").may_be_new

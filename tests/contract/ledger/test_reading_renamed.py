@@ -7,6 +7,8 @@ from sfmc_import.outlook import Standing
 from tests.contract.ledger.scenario import HOUR, MID, Scenario, file
 from tests.contract.ledger.test_renamed import NEW, OLD, comes, starts
 
+BETWEEN = "Daily 2026"
+
 
 def reader(scenario: Scenario) -> LedgerReader:
     return LedgerReader(scenario.world.client, scenario.ledger.keys)
@@ -59,3 +61,30 @@ def test_a_key_with_other_letters_than_those_of_ascii_leads_to_the_first_one(sce
     assert reader(scenario).home(MID, new) == OLD
     assert reader(scenario).homes([(MID, new), (MID, OLD)]) == [OLD, OLD]
     assert reader(scenario).definition(MID, new)["window_by"] == "a"
+
+
+def test_a_pause_of_a_key_that_a_definition_had_in_between_is_seen(scenario: Scenario):
+    renamed(scenario, new=BETWEEN)
+    scenario.decide_by(frequency=0.0)
+    starts(scenario, "c", NEW)
+    scenario.ends("c")
+    now = reader(scenario).now()
+    scenario.ledger.pause(f"key:{MID}:{BETWEEN}", "me", "why", now + 60)
+    standing_now = standing(scenario)
+    assert standing_now.is_paused
+    assert standing_now.pause_left == pytest.approx(60, abs=10)
+    scenario.ledger.pause(f"key:{MID}:{BETWEEN}", "me", "why", now)
+
+    assert not standing(scenario).is_paused
+
+
+def test_the_key_that_a_pause_was_first_found_for_outlives_what_is_known_of_keys(scenario: Scenario):
+    renamed(scenario, new=BETWEEN)
+    scenario.ledger.pause(f"key:{MID}:{BETWEEN}", "me", "why", None)
+    comes(scenario, "c", NEW)
+    for key in scenario.world.client.scan_iter("*:renamed:*"):
+        scenario.world.client.delete(key)
+
+    assert reader(scenario).pauses().scope_of(MID, OLD, OLD) == f"key:{MID}:{BETWEEN}"
+    assert reader(scenario).pauses().scope_of(MID, "Other", "Other") is None
+    assert reader(scenario).pauses().scope_of(MID[::-1], OLD, OLD) is None

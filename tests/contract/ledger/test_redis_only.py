@@ -319,9 +319,23 @@ def test_a_server_that_was_started_anew_makes_starts_careful(world: RedisWorld):
     assert world.client.get(world.keys.name_of(SERVER)) == run_id.encode()
 
 
-def test_a_ledger_that_no_server_answered_before_has_lost_nothing(world: RedisWorld):
+def test_an_empty_ledger_may_be_a_new_one(world: RedisWorld):
     assert noted_server(world, None) == []
-    assert not world.client.exists(world.keys.name_of(LOSS))
+    assert set(world.client.hgetall(world.keys.name_of(LOSS))) == {b"at", b"empty"}
+    assert 0 < world.client.pttl(world.keys.name_of(LOSS)) <= SETTINGS.loss_ttl * 1000
+
+
+def test_a_loss_of_an_empty_ledger_is_one(world: RedisWorld):
+    noted_server(world, None)
+    world.client.delete(world.keys.name_of(SERVER))
+    noted_server(world, None)
+    assert world.client.hexists(world.keys.name_of(LOSS), "empty")
+    noted_server(world, "another")
+    assert not world.client.hexists(world.keys.name_of(LOSS), "empty")
+    world.client.delete(world.keys.name_of(SERVER))
+    noted_server(world, None)
+
+    assert not world.client.hexists(world.keys.name_of(LOSS), "empty")
 
 
 def test_scripts_that_were_flushed_are_no_loss(world: RedisWorld):

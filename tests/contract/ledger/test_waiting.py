@@ -38,6 +38,23 @@ def test_a_request_waits_for_a_worker_then_not_at_all_then_for_its_run(scenario:
     assert reason(scenario, "a") is None
 
 
+def test_a_wait_for_one_cause_began_with_its_first_failure_whatever_was_tried_since(scenario: Scenario):
+    def fails(seconds: float, fault: NotApplied) -> tuple[str, float]:
+        scenario.world.advance(seconds)
+        scenario.ledger.retry(scenario.sends("a"), fault, 60)
+        found = waiting(scenario, "a")
+        return found.reason, found.since
+
+    scenario.arrives("a")
+    first, again = fails(0, BUSY), fails(600, BUSY)
+    other = fails(600, NotApplied("login_failed", "no", account_wide=True))
+    after = fails(600, BUSY)
+    assert again == first
+    assert [each[0] for each in (other, after)] == ["circuit_open", first[0]]
+    assert other[1] > first[1]
+    assert after[1] > other[1]
+
+
 def test_follow_ups_wait_for_the_run_then_for_the_window_and_behind_each_other(scenario: Scenario):
     scenario.arrives_and_starts("a", window=2)
     for name in ("b", "c"):
@@ -146,3 +163,38 @@ def test_a_replayed_import_is_no_duplicate_of_itself(scenario: Scenario):
     scenario.accept(request("b", file("x.csv"), replays="a", force=False))
 
     assert scenario.claim("b") != AlreadyEnded(state="duplicate", held_by="a")
+
+
+def two_wait_for_a_run_that_ends(scenario: Scenario, hours: float) -> None:
+    scenario.arrives_and_starts("a", window=hours)
+    for name in ("b", "c"):
+        scenario.arrives(name)
+        scenario.claim(name)
+    scenario.ends("a")
+
+
+def test_follow_ups_show_at_once_that_they_wait_for_the_window_alone(scenario: Scenario):
+    two_wait_for_a_run_that_ends(scenario, 2)
+
+    assert [reason(scenario, name) for name in ("b", "c")] == [("window", "a")] * 2
+    assert scenario.due_in("b") == 2 * HOUR
+
+
+def test_follow_ups_show_at_once_that_the_run_before_them_has_ended(scenario: Scenario):
+    two_wait_for_a_run_that_ends(scenario, 0)
+
+    assert [reason(scenario, name) for name in ("b", "c")] == [("queued", None), ("single_flight", "b")]
+
+
+def test_follow_ups_show_at_once_that_a_window_was_given_back(scenario: Scenario):
+    scenario.decide_by(frequency=2.0)
+    scenario.arrives_and_starts("a", window=2)
+    for name in ("b", "c"):
+        scenario.arrives(name)
+        scenario.claim(name)
+    scenario.ends("a")
+    scenario.decide_by(frequency=0.0)
+    scenario.arrives("d")
+    scenario.claim("d")
+
+    assert [reason(scenario, name) for name in ("b", "c")] == [("queued", None), ("single_flight", "b")]

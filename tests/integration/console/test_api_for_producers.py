@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from sfmc_import.api_client.submitting import MAX_RECORD, MAX_RECORD_TEXT
+from sfmc_import.operations import tokens
+from sfmc_import.operations.errors import InvalidError
 from tests.support.console import World, console_over
 
 POLICY = """
@@ -37,6 +39,36 @@ def test_many_files_that_wait_can_be_said(world: World) -> None:
     answer = asked(world, "PUT", "/v1/watchers/w", {"folders": [folder]})
 
     assert answer.status_code != 413
+
+
+def test_a_token_that_was_made_for_some_sources_sets_records_aside_for_these_alone(world: World) -> None:
+    token = tokens.add(world.access, "shop", "source", "test", ("shop-bucket",))
+    headers = {"authorization": f"Bearer {token}"}
+    body = {"record_id": "1", "text": "t", "body_base64": "eA=="}
+    own, other = (
+        world.http.request("POST", "/v1/set-aside", json={**body, "source": source}, headers=headers)
+        for source in ("shop-bucket", "bank-hook")
+    )
+
+    assert own.status_code == 204
+    assert other.status_code == 403
+    assert other.json()["detail"] == "this token is for other sources: shop-bucket"
+
+
+def test_a_token_of_a_source_cannot_speak_for_the_watcher_of_another_token(world: World) -> None:
+    other = tokens.add(world.access, "other", "source", "test")
+    folder = {"folder": "/in", "location": "/in", "state": "watched", "files": [], "more": 0}
+    assert asked(world, "PUT", "/v1/watchers/w", {"folders": [folder]}).status_code == 204
+    world.http.request("PUT", "/v1/watchers/w", json={"folders": None}, headers={"authorization": f"Bearer {other}"})
+
+    assert [each["folders"] for each in world.access.reader.watchers()] != []
+
+
+def test_only_tokens_of_sources_are_for_sources_and_their_names_are_names(world: World) -> None:
+    with pytest.raises(InvalidError, match="only a token of the role source"):
+        tokens.add(world.access, "eva", "viewer", "test", ("shop-bucket",))
+    with pytest.raises(InvalidError, match="is no name of a source"):
+        tokens.add(world.access, "eva", "source", "test", ("../x",))
 
 
 @pytest.mark.parametrize("path", ["/v1/set-aside", "/v1/requests"])

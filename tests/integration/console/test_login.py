@@ -183,3 +183,5 @@ def test_behind_a_proxy_with_a_path_all_addresses_have_it(redis_server, leaves: 
         bearer = {"authorization": f"Bearer {world.tokens['operator']}"}
         made = person.ask("POST", f"{before}/v1/requests", json={"customer_key": "a"}, headers=bearer)
         assert made.headers["location"].startswith("/team/imports/v1/requests/")
+        described = person.ask("GET", f"{before}/openapi.json").json()
+        assert described["servers"] == [{"url": "/team/imports"}]

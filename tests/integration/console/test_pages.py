@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.operations import actions
 from sfmc_server.console.application import GET
 from tests.support.console import MID, World
@@ -19,6 +20,19 @@ def test_each_page_can_be_opened_when_nothing_has_happened_yet(world: World, pat
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert '<main id="main"' in answer.text
+
+
+def test_an_outage_of_a_business_unit_is_said_on_the_overview_and_by_the_api(world: World) -> None:
+    request_id, client = world.submit(), world.access.client
+    error = '{"code": "http_503", "text": "HTTP 503", "at": 1772344800000}'
+    fields = {"state": "retrying", "wait": "circuit_open", "wait_since": "1772344800000", "error": error}
+    client.hset(Keys().request(request_id), mapping=fields)
+    page = world.person("viewer").see("/").text
+    headers = {"authorization": f"Bearer {world.tokens['viewer']}"}
+    [trouble] = world.http.request("GET", "/v1/status", headers=headers).json()["troubles"]
+
+    assert f"Business unit {MID}: circuit_open since" in page
+    assert (trouble["mid"], trouble["codes"], trouble["reason"]) == (MID, ["http_503"], "circuit_open")
 
 
 def test_a_request_is_on_the_overview_with_why_it_waits_and_has_a_page_with_its_life(world: World) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import redis as redis_py
 
+from sfmc_import.cli import doctor
 from sfmc_import.cli.doctor import check_notifications
 from sfmc_import.client import Client
 from sfmc_import.events import EventGroup, ImportEvent
@@ -71,6 +72,15 @@ def test_events_are_sent_and_acknowledged_and_a_refused_one_is_kept(settings: Se
         assert isinstance(event, ImportEvent)
         memory.remove_aside(place)
         assert memory.count_aside() == 0
+
+
+def test_doctor_counts_with_a_notifier_that_is_seen_three_times_in_claim_after(settings: Settings, monkeypatch) -> None:
+    monkeypatch.setattr(doctor, "NOTIFIER_SECONDS", 0.0)
+    with EventGroup(settings.redis, group_of("hook")) as group:
+        group.receive(block_ms=None)
+        [running] = check_notifications(settings)
+
+    assert running.level == "ok"
 
 
 def test_doctor_says_whether_a_notifier_runs(settings: Settings) -> None:

@@ -225,6 +225,29 @@ def test_a_recipient_whom_the_server_refuses_for_now_gets_the_mail_later_and_the
     assert server.mails[0]["Message-ID"] == server.mails[1]["Message-ID"]
 
 
+def test_a_recipient_whom_the_server_refuses_for_good_is_named_and_the_others_get_the_mail() -> None:
+    with mail_server() as server:
+        server.answers = {"RCPT TO:<team@example.com>": "550 no such user"}
+        answer = send(server)
+
+    assert isinstance(answer, Sent)
+    assert answer.refused == "refused for team@example.com"
+    assert [to for _, to in server.envelopes] == [["TO:<ops@example.com>"]]
+
+
+def test_a_recipient_who_is_refused_for_good_after_the_others_have_the_mail_is_named() -> None:
+    with mail_server() as server:
+        mail = Mail(box(server), 10, True)
+        server.answers = {"RCPT TO:<team@example.com>": "450 greylisted"}
+        mail.send(MESSAGE)
+        server.answers = {"RCPT TO:<team@example.com>": "550 no such user"}
+        answer = mail.send(MESSAGE)
+
+    assert isinstance(answer, Sent)
+    assert answer.refused == "refused for team@example.com"
+    assert len(server.mails) == 1
+
+
 def test_a_password_that_is_wrong_can_be_corrected_and_is_not_shown() -> None:
     with mail_server(tls="tls", password="other") as server:
         answer = send(server, username="u", password=PASSWORD)

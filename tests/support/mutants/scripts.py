@@ -31,6 +31,7 @@ from tests.contract.ledger import (
     test_reading_definitions,
     test_redis_only,
     test_renamed,
+    test_renamed_order,
     test_repeated_in_doubt,
     test_repeated_steps,
     test_replies,
@@ -80,6 +81,7 @@ BODIES = (
     test_frequency_now,
     test_renamed,
     test_quota,
+    test_renamed_order,
 )
 GIVEN = {"scenario", "world"}
 

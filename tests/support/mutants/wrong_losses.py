@@ -41,7 +41,16 @@ LOSSES = (
         "lease", "  if first and state == 'started' then redis.call('ZADD', follows_key(), str(now), first) end\n", ""
     ),
     # A second loss while one is in force.
-    Mutant("upkeep", "  if not loss.at then\n", "  if true then\n"),
+    Mutant("upkeep", "  if not loss.at or loss.empty then\n", "  if true then\n"),
+    # A ledger that is empty.
+    Mutant("upkeep", "if not (before or a.has_noted) then", "if not before then"),
+    Mutant("upkeep", "empty = '1'})\n  keep(loss_key(), cfg.loss_ttl)", "empty = '1'})"),
+    Mutant("upkeep", "  if not loss.at or loss.empty then\n", "  if not loss.at then\n"),
+    Mutant("upkeep", "    redis.call('DEL', loss_key())\n", ""),
+    Mutant("upkeep", "    note_empty()\n", ""),
+    Mutant("upkeep", "    note_empty()\n", "    note_loss()\n"),
+    Mutant("upkeep", "  if redis.call('EXISTS', loss_key()) == 1 then return end\n", ""),
+    Mutant("claim", "loss[4] and true", "nil"),
     Mutant("upkeep", "  loss.at = str(now)\n", "  loss.at = loss.at or str(now)\n"),
     Mutant("upkeep", "last and begun and begun < last and begun or last", "last"),
     Mutant("upkeep", "last and begun and begun < last and begun or last", "last and begun or last"),

@@ -33,6 +33,28 @@ NAMES = (
         "nished_ttl))\n",
         "",
     ),
+    # Order while keys change.
+    Mutant("ordering", "shown and folded(shown) or home", "home"),
+    Mutant("ordering", "shown and folded(shown) or home", "shown or home"),
+    Mutant("ordering", "  if asked ~= home then wake_waiters(r.mid, asked) end\n", ""),
+    Mutant(
+        "ordering",
+        "if now_named == home or now_named == asked then return end",
+        "if now_named == asked then return end",
+    ),
+    Mutant("ordering", "  wake_waiters(r.mid, now_named)\n", ""),
+    Mutant("ordering", "now_named), r.home or r.key, 'PX'", "now_named), r.key, 'PX'"),
+    Mutant("following", "note_completed(r, present(a.shown))", "note_completed(r)"),
+    Mutant("starting", "    if missing then return wait_under_new_key(r, missing) end\n", ""),
+    Mutant("starting", "if r.force or r.unproved or a.key == r.key", "if r.unproved or a.key == r.key"),
+    Mutant("starting", "if r.force or r.unproved or a.key == r.key", "if r.force or a.key == r.key"),
+    Mutant("starting", "r.unproved or a.key == r.key or not", "r.unproved or not"),
+    Mutant("starting", "{key = a.key, home = r.home or r.key, asked = r.asked or r.key})", "{key = a.key})"),
+    Mutant(
+        "claim",
+        "    if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n    wait_after",
+        "    wait_after",
+    ),
     # A CustomerKey that is given to another definition.
     Mutant("claim", ", home = r.home, early", ", early"),
     Mutant("claim", "    object_id = object_of(r.definition), asked = r.asked}", "    asked = r.asked}"),

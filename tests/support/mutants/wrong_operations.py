@@ -23,7 +23,9 @@ OPERATIONS = (
     ),
     Mutant("claim", "    if pause or (not r.force and", "    if (not r.force and"),
     Mutant("claim", "  if r.state == 'starting' then let_go_of_attempt(pause) end\n", ""),
-    Mutant("claim", "  if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n", ""),
+    Mutant(
+        "claim", "  if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n  wait_paused", "  wait_paused"
+    ),
     Mutant("claim", "policy.when_too_soon == 'drop' and not pause", "policy.when_too_soon == 'drop'"),
     Mutant("starting", "  if pause then return cjson.encode({'paused', pause.reason}) end\n", ""),
     Mutant(
@@ -50,6 +52,9 @@ OPERATIONS = (
     Mutant("lib", "  elseif FAILED[before] then", "  elseif false then"),
     Mutant("follow_ups", "'single_flight', d.holder) end", "'single_flight') end"),
     Mutant("follow_ups", "return wait_for(id, r, 'window', d.window_by) end", "return wait_for(id, r, 'queued') end"),
+    Mutant("follow_ups", "if f.state == 'deferred' then wait_as", "if false then wait_as"),
+    Mutant("lease", "    renew_reasons(r, d)\n  end\n  if next(d)", "  end\n  if next(d)"),
+    Mutant("lease", "  renew_reasons(r, d)\nend\n", "end\n"),
     Mutant("follow_ups", "  if first ~= id then return wait_for(id, r, 'single_flight', first) end\n", ""),
     # Order between definitions.
     Mutant("ordering", "return since > now and moment_of(wall - DAY, policy) or since", "return since"),
@@ -67,6 +72,6 @@ OPERATIONS = (
     Mutant("claim", "(not r.force and missing_run(r, policy))", "missing_run(r, policy)"),
     Mutant("claim", "r.state == 'deferred' and not r.force and missing_run(r, policy)", "false"),
     Mutant("following", "if a.as_expected then note_completed", "if true then note_completed"),
-    Mutant("following", "  if a.as_expected then note_completed(r) end\n", ""),
+    Mutant("following", "  if a.as_expected then note_completed(r, present(a.shown)) end\n", ""),
     Mutant("lib", "string.gsub(string.lower(key)", "string.gsub(key"),
 )

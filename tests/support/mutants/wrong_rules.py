@@ -121,6 +121,8 @@ RULES = (
     ("sfmc_import.new_runs", "        return dated\n", "        return NewRuns(frozenset())\n"),
     ("sfmc_import.new_runs", "        return NewRuns(new)\n", "        return NewRuns(frozenset())\n"),
     ("sfmc_import.losses", "quiet = deps.timing.call + deps.timing.results_delay", "quiet = deps.timing.results_delay"),
+    ("sfmc_import.losses", " and not decision.may_be_new:", ":"),
+    ("sfmc_import.service", '"window", "after", identity', '"window", identity'),
     ("sfmc_import.losses", "return began is not None and began >= since", "return False"),
     ("sfmc_import.losses", "return began is not None and began >= since", "return began is not None"),
     ("sfmc_import.losses", "decision.loss_since - CLOCKS_APART", "decision.loss_since + CLOCKS_APART"),

@@ -179,7 +179,7 @@ MUTANTS = (
     Mutant("upkeep", "if found >= a.count - 1 then return 0 end", "if found > a.count - 1 then return 0 end"),
     Mutant("upkeep", "if found >= a.count - 1 then return 0 end", "if true then return 0 end"),
     Mutant("upkeep", "a.count, 'PX', cfg.probe_ttl)", "a.count)"),
-    Mutant("upkeep", "keep(loss_key(), cfg.loss_ttl)", ""),
+    Mutant("upkeep", "  set(loss_key(), {}, loss)\n  keep(loss_key(), cfg.loss_ttl)", "  set(loss_key(), {}, loss)"),
     Mutant("lib", "if not number or number <= int(newest(mid)) then return end", "if not number then return end"),
     Mutant("lib", "  keep(newest_key(), cfg.unfinished_ttl)\n", ""),
     Mutant("starting", "note_newest(r.mid, a.task)", ""),
@@ -325,7 +325,7 @@ MUTANTS = (
         "  if true then return attempt_unless_paused() end\n",
     ),
     Mutant("duplicates", "  forget(id, r)\n  local stays", "  local stays"),
-    Mutant("lease", "if not d.holder then wake_first_follow_up(r, d) end\n  if next(d)", "if next(d)"),
+    Mutant("lease", "    wake_first_follow_up(r, d)\n    renew_reasons(r, d)", "    renew_reasons(r, d)"),
     Mutant("follow_ups", "f[1] and now or math.max(now, int(d.window))", "math.max(now, int(d.window))"),
     Mutant(
         "follow_ups",

@@ -10,7 +10,7 @@ WINDOWS = (
     Mutant("lease", RENEWED, RENEWED.replace("read_at <", "read_at <=")),
     Mutant("lease", "{window = window, window_read = str(read_at)}", "{window = window}"),
     Mutant("lease", "window_read = str(read_at)})\n  keep_definition(r, d)\n", "window_read = str(read_at)})\n"),
-    Mutant("lease", "  keep_definition(r, d)\n  wake_first_follow_up(r, d)\nend\n", "  keep_definition(r, d)\nend\n"),
+    Mutant("lease", "  keep_definition(r, d)\n  wake_first_follow_up(r, d)\n", "  keep_definition(r, d)\n"),
     Mutant("lease", "window_from = str(now),", "window_from = d.window_from or str(now),"),
     Mutant("lease", "    window_read = str(now)}\n", "    window_read = '0'}\n"),
     Mutant("lease", "values.previous_from = d.window_from or '0'", "values.previous_from = '0'"),
@@ -24,4 +24,8 @@ WINDOWS = (
     ),
     Mutant("claim", "now - int(a.ago)) end", "now) end"),
     Mutant("claim", "  if present(policy.frequency) then renew_window", "  if false then renew_window"),
+    # Since when a request waits: attempts between do not count.
+    Mutant("lib", "r.wait == '' and r.waited == reason", "false"),
+    Mutant("lib", "r.wait == '' and r.waited == reason", "r.wait == ''"),
+    Mutant("lib", "if values.state ~= 'starting' and not goes_on then", "if not goes_on then"),
 )

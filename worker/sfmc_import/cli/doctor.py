@@ -147,14 +147,14 @@ def check_schedules(settings: Settings, now: datetime) -> Iterator[Finding]:
 
 def check_notifications(settings: Settings) -> Iterator[Finding]:
     """Say whether a notifier sends what the [[notify]] of the policy file ask for."""
-    for name in settings.notifications:
+    for name, table in settings.notifications.items():
         try:
             with connect(settings.redis, retries=0) as client:
                 seen = NotifierMemory(client, settings.redis, settings.prefix, name).seen_ago()
         except ServiceUnavailableError as error:
             yield Finding("warn", "notify", f"{name}: whether a notifier runs cannot be seen: {error}", error.fix)
             continue
-        if seen is not None and seen <= NOTIFIER_SECONDS:
+        if seen is not None and seen <= max(NOTIFIER_SECONDS, table.claim_after):
             yield Finding("ok", "notify", f"{name}: a notifier runs")
             continue
         last = "" if seen is None else f" (the last one was seen {seconds(seen)} ago)"
@@ -162,7 +162,7 @@ def check_notifications(settings: Settings) -> Iterator[Finding]:
 
 
 NOTIFIER_SECONDS = 90.0
-"""A notifier asks for events every second, and every twenty seconds while it tries a message again."""
+"""A notifier asks for events every second, and three times in `claim_after` while it tries a message again."""
 
 START_NOTIFIER = "start sfmc-import notify run"
 

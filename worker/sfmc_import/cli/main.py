@@ -239,6 +239,7 @@ Exit codes
 
 \b
 Colours: on a terminal; never with NO_COLOR=1, always with FORCE_COLOR=1.
+Width: that of the terminal, or COLUMNS=60; lines to a pipe or a file are whole.
 """
 
 

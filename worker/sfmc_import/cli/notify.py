@@ -16,7 +16,7 @@ from sfmc_import.notifications import messages
 from sfmc_import.notifications.memory import NotifierMemory
 from sfmc_import.notifications.opening import chosen, open_senders
 from sfmc_import.notifications.running import run_notifications
-from sfmc_import.notifications.sending import NotSent
+from sfmc_import.notifications.sending import NotSent, Sent
 from sfmc_import.notifications.webhook import PREFIX
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import load
@@ -68,13 +68,20 @@ def test(names: tuple[str, ...], *, as_json: bool) -> None:
     failed = False
     for name, sender in open_senders(settings, chosen(settings, names)).items():
         answer = sender.send(messages.of_test(name, uuid4().hex, datetime.now(UTC)))
-        is_sent = not isinstance(answer, NotSent)
+        is_sent, text = _outcome(answer)
         failed |= not is_sent
         if as_json:
-            print_json({"name": name, "sent": is_sent, "text": answer.text})
+            print_json({"name": name, "sent": is_sent, "text": text})
         else:
-            print_line(f"{name}: {'sent' if is_sent else 'NOT SENT'}: {answer.text}")
+            print_line(f"{name}: {'sent' if is_sent else 'NOT SENT'}: {text}")
     raise SystemExit(FAILURE if failed else 0)
+
+
+def _outcome(answer: Sent | NotSent) -> tuple[bool, str]:
+    """Tell whether everybody gets it, and what the other side said."""
+    if isinstance(answer, NotSent):
+        return False, answer.text
+    return not answer.refused, f"{answer.text}, {answer.refused}" if answer.refused else answer.text
 
 
 @notify_group.command("list", short_help="List the notifications: what, to whom, whether a notifier runs.")
@@ -93,8 +100,10 @@ def list_all(*, as_json: bool) -> None:
                 print_json(row | {"notifier_seen_seconds_ago": seen, "set_aside": aside})
                 continue
             running = "no notifier runs" if seen is None else f"a notifier was seen {seconds(seen)} ago"
-            print_line(f"{name:<24}{kind:<9}{running}; set aside: {aside}")
-            print_line(f"{'':<24}events: {', '.join(table.events)}; keys: {', '.join(table.keys)}")
+            print_line(f"{name}  {kind}")
+            print_line(f"  {running}; set aside: {aside}")
+            print_line(f"  events: {', '.join(table.events)}")
+            print_line(f"  keys: {', '.join(table.keys)}")
 
 
 @notify_group.command(short_help="Send again what was set aside.")
@@ -113,9 +122,10 @@ def replay(name: str, *, drop: bool) -> None:
         memory = NotifierMemory(client, settings.redis, settings.prefix, name)
         for place, event, _ in memory.aside():
             answer = None if drop else sender.send(messages.of_events([event], 1))
-            if isinstance(answer, NotSent):
+            is_sent, text = (True, "") if answer is None else _outcome(answer)
+            if not is_sent:
                 left += 1
-                print_line(f"{event.id}: NOT SENT: {answer.text}")
+                print_line(f"{event.id}: NOT SENT: {text}")
                 continue
             memory.remove_aside(place)
             done += 1

@@ -1,15 +1,18 @@
 """`sfmc-import show`, `cancel`, `replay`, `pause` and `resume`: one request, and what an operator does."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import click
 
 from sfmc_import.cli.completing import complete_key
 from sfmc_import.cli.opening import given_mid, open_operations
-from sfmc_import.cli.output import examples, json_option, print_json, print_line, print_lines
+from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines
 from sfmc_import.cli.requests_shown import pause_line, request_lines
-from sfmc_import.events import line
+from sfmc_import.display import Coloured
+from sfmc_import.events import left_out, line
 from sfmc_import.operations.views import scope_of
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
 
@@ -44,8 +47,17 @@ def show(what: str, *, mid: str | None, as_json: bool) -> None:
         print_json(whole.model_dump(mode="json"))
         return
     print_lines(request_lines(life, now))
-    print_lines([["  ", *line(event)] for event in life.events])  # type: ignore[list-item]
+    print_lines(life_lines(life.events))
     print_lines(f"  also: {each.request_id}  {each.state}" for each in others)
+
+
+def life_lines(events: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
+    """Give the events of a request; where some are not kept, how many."""
+    for before, event in zip([None, *events], events, strict=False):
+        missing = 0 if before is None else left_out(before, event)
+        if missing:
+            yield f"  ({missing} events between are not kept here: sfmc-import events has them)"
+        yield [Coloured("  "), *line(event)]
 
 
 # --- cancel, force and replay

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from sfmc_import.cli.wrapping import rows, width_of
 from sfmc_import.display import Coloured, json_escaped, one_line, wants_colours
 from sfmc_import.redaction import hidden
 
@@ -42,10 +43,14 @@ def examples(*lines: str, title: str = "Examples") -> str:
 
 
 def print_line(*parts: str | Coloured, err: bool = False) -> None:
-    """Print one line; whatever its parts contain, they stay in it, and nothing in them steers the terminal."""
+    """Print one line; whatever its parts contain, they stay in it, and nothing in them steers the terminal.
+
+    Where its place has a width, it is written as several rows that keep to it.
+    """
     stream = sys.stderr if err else sys.stdout
     colours = wants_colours(os.environ, is_terminal=stream.isatty())
-    click.echo("".join(_shown(part, colours=colours) for part in parts).rstrip(), file=stream, color=colours)
+    for row in rows([_safe(part) for part in parts], width_of(stream, os.environ)):
+        click.echo("".join(_shown(part, colours=colours) for part in row).rstrip(), file=stream, color=colours)
 
 
 def print_lines(lines: Iterable[Line]) -> None:
@@ -60,10 +65,13 @@ def print_traceback(kind: type[BaseException], error: BaseException, trace: Trac
         print_line(line, err=True)
 
 
-def _shown(part: str | Coloured, *, colours: bool) -> str:
+def _safe(part: str | Coloured) -> Coloured:
     text, colour = (part.text, part.colour) if isinstance(part, Coloured) else (part, None)
-    text = one_line(hidden(text))
-    return click.style(text, fg=colour) if colours and colour else text
+    return Coloured(one_line(hidden(text)), colour)
+
+
+def _shown(part: Coloured, *, colours: bool) -> str:
+    return click.style(part.text, fg=part.colour) if colours and part.colour else part.text
 
 
 def print_json(value: Any) -> None:

@@ -14,6 +14,7 @@ from sfmc_import.display import Coloured
 from sfmc_import.events import line
 from sfmc_import.operations.protocol import Operations
 from sfmc_import.operations.status import StandingView, StatusView
+from sfmc_import.operations.troubles import TroubleView
 from sfmc_import.operations.views import RequestView, View
 
 COUNTS = ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats")
@@ -113,6 +114,7 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
     yield from (f"  {missing}" for missing in missing_processes(whole))
+    yield from (f"  {trouble_line(each, now)}" for each in whole.troubles)
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
     yield from _listed("ended badly", whole.failures, now)
     yield from _listed("due next", whole.next, now)
@@ -127,6 +129,13 @@ def missing_processes(whole: StatusView) -> Iterator[str]:
         yield "no worker runs, and nothing is taken: start sfmc-import worker"
     if not whole.beats:
         yield "no beat runs, and what is due later is not woken: start sfmc-import beat"
+
+
+def trouble_line(trouble: TroubleView, now: float) -> str:
+    """Say since when, and why, nothing works in a business unit."""
+    since = "" if trouble.since is None else f" for {seconds(max(0.0, now - trouble.since.timestamp()))}"
+    said = f"business unit {trouble.mid}: {trouble.reason}{since} (code {', '.join(trouble.codes) or '-'})"
+    return f"{said}: {trouble.text} Requests go on by themselves."
 
 
 def _listed(title: str, found: Sequence[RequestView], now: float) -> Iterator[str]:

@@ -13,7 +13,7 @@ from sfmc_import.operations.views import DoneView
 from sfmc_import.redaction import hidden
 
 PAGE = 500
-MAX_DETAIL = 100
+MAX_DETAIL = 200
 
 
 @click.group(
@@ -133,7 +133,8 @@ def _report_changed(done: DoneView, *, as_json: bool) -> None:
 
 def _line(letter: DeadLetterView) -> str:
     parts = [letter.id, f"{letter.at:%Y-%m-%d %H:%M:%S} UTC", f"{letter.reason:<18}", letter.task or "-"]
-    return "  ".join([*parts, hidden(letter.detail)[:MAX_DETAIL]])
+    detail = hidden(letter.detail)
+    return "  ".join([*parts, detail if len(detail) <= MAX_DETAIL else f"{detail[:MAX_DETAIL]}…"])
 
 
 @click.command(

@@ -4,7 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from sfmc_import.cli.output import Line, seconds
-from sfmc_import.operations.views import PauseView, RequestView
+from sfmc_import.operations.views import LastError, PauseView, RequestView
+from sfmc_import.redaction import hidden
+
+MAX_ERROR = 200
+"""Characters of an error in a list; `show` has the whole."""
 
 
 def request_lines(request: RequestView, now: float) -> Iterator[Line]:
@@ -28,24 +32,37 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
     if waiting is None:
         return
     yield f"  waits    {waiting.reason}{until_text(waiting.until, now)}: {waiting.text}"
+    if waiting.since is not None:
+        yield f"  since    {_moment(waiting.since, now)}"
     if waiting.pause is not None:
         yield f"  pause    {_pause_words(waiting.pause)}"
     if waiting.held_by:
         yield f"  behind   {'definition' if waiting.reason == 'after' else 'request'} {waiting.held_by}"
     if waiting.last_error is not None:
-        yield f"  error    {waiting.last_error.code}: {waiting.last_error.text}"
+        at = "" if waiting.last_error.at is None else f", {_moment(waiting.last_error.at, now)}"
+        yield f"  error    {waiting.last_error.code}: {waiting.last_error.text}{at}"
 
 
 def table_lines(request: RequestView, now: float) -> Iterator[str]:
-    """Give a request as an entry of a list: state and definition, why it waits and until when, file, id."""
+    """Give a request as an entry of a list: state and definition, why it waits, since and until when, file, id."""
     yield f"  {request.state:<14} {request.customer_key}"
+    since = request.since
     if request.waiting is not None:
+        since = request.waiting.since
         yield f"    {request.waiting.reason}{short_until(request.waiting.until, now)}"
         if request.waiting.pause is not None:
             yield f"    {_pause_words(request.waiting.pause)}"
+    if since is not None:
+        yield f"    since {_moment(since, now)}"
+    if request.waiting is not None and request.waiting.last_error is not None:
+        yield f"    error {_shortened(request.waiting.last_error)}"
+    if request.why_ended is not None:
+        yield f"    why: {request.why_ended}"
     if request.file is not None:
         yield f"    {request.file.name}"
     yield f"    request {request.request_id}"
+    if request.is_finished and request.next:
+        yield f"    next: {', '.join(request.next)}"
 
 
 def until_text(until: datetime | None, now: float) -> str:
@@ -63,6 +80,15 @@ def short_until(until: datetime | None, now: float) -> str:
     if until is None or until.timestamp() <= now:
         return until_text(until, now)
     return f" until {until:%m-%d %H:%M} UTC (in {seconds(until.timestamp() - now)})"
+
+
+def _moment(at: datetime, now: float) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC ({seconds(max(0.0, now - at.timestamp()))} ago)"
+
+
+def _shortened(error: LastError) -> str:
+    text = hidden(error.text)
+    return f"{error.code}: {text if len(text) <= MAX_ERROR else f'{text[:MAX_ERROR]}…'}"
 
 
 def _since(since: datetime | None, now: float) -> str:

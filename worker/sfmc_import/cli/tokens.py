@@ -12,7 +12,11 @@ from sfmc_import.operations import tokens
 
 @click.group(
     "tokens",
-    epilog=examples("sfmc-import tokens add ann --role operator", "sfmc-import tokens revoke ann"),
+    epilog=examples(
+        "sfmc-import tokens add ann --role operator",
+        "sfmc-import tokens add shop --role source --source shop-bucket",
+        "sfmc-import tokens revoke ann",
+    ),
     short_help="Make, list and revoke tokens of the HTTP API.",
 )
 def tokens_group() -> None:
@@ -26,14 +30,25 @@ def tokens_group() -> None:
 @tokens_group.command(short_help="Make a token and print it, this once.")
 @click.argument("name")
 @click.option("--role", type=click.Choice(list(tokens.ROLES)), required=True, help="What the token may do.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="NAME",
+    help="Of the role source: a source that it may set records aside for; may be given several times.  [default: any]",
+)
 @json_option
-def add(name: str, *, role: str, as_json: bool) -> None:
+def add(name: str, *, role: str, sources: tuple[str, ...], as_json: bool) -> None:
     """Make a token and print it. It cannot be shown again.
+
+    Give a token of the role source its --source: without it the token may set records aside for any source.
 
     Exit code: 0, 1 there is a token of this name, 2 it is no name.
     """
     with open_for_reading() as access:
-        token = tokens.add(access, name, cast("tokens.Role", role), login())
+        token = tokens.add(access, name, cast("tokens.Role", role), login(), sources)
+    if role == "source" and not sources:
+        print_line("note: it may set records aside for any source; --source NAME limits it", err=True)
     # Printed past the masks: this is the one time that it is shown.
     click.echo(f'{{"name": "{name}", "role": "{role}", "token": "{token}"}}' if as_json else token)
 
@@ -48,9 +63,16 @@ def list_all(*, as_json: bool) -> None:
         if as_json:
             print_json(each.model_dump(mode="json"))
         else:
-            print_line(f"{each.name:<24}{each.role:<10}{each.created_at:%Y-%m-%d %H:%M:%S} UTC  by {each.created_by}")
+            print_line(f"{each.name}  {each.role}{_for_sources(each)}")
+            print_line(f"  since {each.created_at:%Y-%m-%d %H:%M:%S} UTC, by {each.created_by}")
     if not found and not as_json:
         print_line("there are no tokens")
+
+
+def _for_sources(token: tokens.TokenView) -> str:
+    if token.role != "source":
+        return ""
+    return f", for {', '.join(token.sources)}" if token.sources else ", for any source"
 
 
 @tokens_group.command(short_help="Let a token count no more.")

@@ -28,6 +28,7 @@ from sfmc_import.events.stream import (
     facts,
     just_before,
     kind,
+    left_out,
     line,
     next_step,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "facts",
     "just_before",
     "kind",
+    "left_out",
     "line",
     "next_step",
 ]

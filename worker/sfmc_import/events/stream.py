@@ -266,6 +266,14 @@ def line(event: Mapping[str, Any]) -> list[Coloured]:
     return [Coloured(f"{clock} UTC  "), Coloured(f"{word:<21}", COLOURS.get(word)), Coloured(f"  {rest}")]
 
 
+def left_out(before: Mapping[str, Any], after: Mapping[str, Any]) -> int:
+    """Give how many events of a request stand between two of its life that are shown one after the other."""
+    numbers = [str(each.get("id", "")).rpartition("/")[0].rpartition("/")[2] for each in (before, after)]
+    if not all(number.isascii() and number.isdigit() for number in numbers):
+        return 0
+    return max(0, int(numbers[1]) - int(numbers[0]) - 1)
+
+
 def facts(data: Mapping[str, Any]) -> list[str]:
     """Give the data of an event as short texts: what EVENT_TEXT has, then the row counts."""
     given = [text.format(_plain(data[name])) for name, text in EVENT_TEXT.items() if data.get(name) not in (None, "")]

@@ -72,11 +72,12 @@ def policy_arguments(policy: Policy, definition: Definition | None = None, now: 
         "window": milliseconds(policy.window(Definition(customer_key="")) * 3600),
         "retry_deadline": milliseconds(policy.retry_deadline),
         "reconcile_deadline": milliseconds(policy.reconcile_deadline),
-        **_order_arguments(policy, now),
+        **order_arguments(policy, now),
     }
 
 
-def _order_arguments(policy: Policy, now: float) -> dict[str, Any]:
+def order_arguments(policy: Policy, now: float) -> dict[str, Any]:
+    """What a script needs to know which other definitions must have run, and since when."""
     since = policy.after_since
     if not policy.after or since is None:
         return {"after": list(policy.after)} if policy.after else {}

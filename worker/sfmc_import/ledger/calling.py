@@ -137,9 +137,9 @@ class ServerWatch:
 
     def note(self, run_id: str, uptime: int | None, execute: Execute) -> None:
         """Note which run of a server answers, for how many seconds; `execute` sends one command to it."""
-        # A process may have missed a server between two that are the same to it: the ledger compares.
-        is_another = self._run_id not in {None, run_id}
-        note = as_json({"run_id": run_id, "uptime": uptime, "is_another": is_another})
+        # A process may have missed a server between two that are the same to it: the ledger compares. One that
+        # has noted a server before knows that a ledger without one has lost it.
+        note = as_json({"run_id": run_id, "uptime": uptime, "has_noted": self._run_id is not None})
         changed = execute("EVAL", self._script, 2, self._keys.due, self._keys.stream, note)
         self._run_id = run_id
         if changed:
@@ -201,6 +201,7 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         newest=fields.get("newest"),
         loss_age=fields.get("loss_age"),
         loss_since=_seconds(fields.get("loss_since")),
+        may_be_new=fields.get("is_empty", False),
         denied=fields.get("denied"),
         earlier=_earlier_intent(fields),
         read_before=fields.get("early", False),

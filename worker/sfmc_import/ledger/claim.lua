@@ -51,13 +51,14 @@ end
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
   local file = r.file and cjson.decode(r.file) or {}
-  local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since')
+  local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since', 'empty')
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
     newest = newest(r.mid), modified_ns = file.modified_ns,
     object_id = object_of(r.definition), asked = r.asked}
   if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
   more.loss_since = loss[3] or nil
+  more.is_empty = loss[4] and true
   return with_lease('start_now', more)
 end
 
@@ -86,6 +87,8 @@ local function attempt_unless_paused()
   if not pause then
     local key = r.state == 'deferred' and not r.force and missing_run(r, policy)
     if not key then return begin_attempt() end
+    -- The time until that run does not count against the retry deadline.
+    if r.retry_until then drop(request_key(id), r, {'retry_until'}) end
     wait_after(id, r, key)
     return not_yet({held_by = key})
   end

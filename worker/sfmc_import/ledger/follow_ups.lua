@@ -36,6 +36,18 @@ local function wait_as_follow_up(id, r, d, first)
   wait_for(id, r, 'queued')
 end
 
+-- So many follow-ups of a definition are looked at at once; the others look by themselves.
+local SHOWN = 100
+
+-- The run before them has ended, or the window is another one: what they wait for is not what it was.
+local function renew_reasons(r, d)
+  local first = first_follow_up(r)
+  for _, id in ipairs(redis.call('ZRANGE', follow_ups_key(r), 0, SHOWN - 1)) do
+    local f = record(request_key(id))
+    if f.state == 'deferred' then wait_as_follow_up(id, f, d, first) end
+  end
+end
+
 -- Sets the next time of a follow-up: when the window is over, or later when others come first.
 local function wait_for_turn(id, r, d)
   local at, first = r.force and now or math.max(int(d.window), now), first_follow_up(r)

@@ -86,7 +86,10 @@ end
 local function release(id, r)
   local d = record(definition_key(r))
   if d.holder == id then drop(definition_key(r), d, {'holder', 'lease'}) end
-  if not d.holder then wake_first_follow_up(r, d) end
+  if not d.holder then
+    wake_first_follow_up(r, d)
+    renew_reasons(r, d)
+  end
   if next(d) then keep_definition(r, d) end
   release_suspect(id)
 end
@@ -104,6 +107,7 @@ local function renew_window(r, d, ms, read_at)
   set(definition_key(r), d, {window = window, window_read = str(read_at)})
   keep_definition(r, d)
   wake_first_follow_up(r, d)
+  renew_reasons(r, d)
 end
 
 -- Lets a start use the window, at least the one that its intent names: the caller may not know it. An open one before

@@ -125,10 +125,16 @@ end
 -- Why a request waits in a state, unless the step that brings it there knows better. In other states it does not wait.
 local WAITS = {accepted = 'queued', retrying = 'backoff', reconciling = 'reconciling', started = 'following'}
 
--- The fields that say why a request waits, since when, and behind which request; empty when it does not wait.
+-- The fields that say why a request waits, since when, and behind which request; empty when it does not wait. A wait that
+-- goes on after an attempt, for what it was for before, began then.
 local function waits(r, values, reason, behind)
   reason, behind = reason or '', behind or ''
-  if (r.wait or '') ~= reason then values.wait, values.wait_since = reason, str(now) end
+  if (r.wait or '') ~= reason then
+    local goes_on = r.state == 'starting' and r.wait == '' and r.waited == reason
+    if values.state == 'starting' then values.waited = r.wait or '' end
+    values.wait = reason
+    if values.state ~= 'starting' and not goes_on then values.wait_since = str(now) end
+  end
   if (r.wait_by or '') ~= behind then values.wait_by = behind end
   return values
 end

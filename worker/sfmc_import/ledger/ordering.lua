@@ -40,10 +40,21 @@ local function wait_after(id, r, key)
   waits_until(id, r, now + cfg.recheck)
 end
 
--- A run of a definition has completed: notes it, and wakes what waits for it, oldest first. More than this many come by their time.
-local function note_completed(r)
-  local place = {mid = r.mid, key = folded(r.home or r.key)}
-  redis.call('SET', completed_key(place), str(now), 'PX', cfg.unfinished_ttl)
-  local found = redis.call('ZPOPMIN', waiters_key(place), 500)
+-- Wakes what waits for a run under this key, oldest first. More than this many come by their time.
+local function wake_waiters(mid, key)
+  local found = redis.call('ZPOPMIN', waiters_key({mid = mid, key = key}), 500)
   for i = 1, #found, 2 do redis.call('ZADD', DUE, 'XX', str(now), found[i]) end
+end
+
+-- A run of a definition has completed: notes it, and wakes what waits for it. What waits under a newer key does so since
+-- before the ledger knew whose key it is; `shown` is the one under which Marketing Cloud shows the run.
+local function note_completed(r, shown)
+  local home = folded(r.home or r.key)
+  redis.call('SET', completed_key({mid = r.mid, key = home}), str(now), 'PX', cfg.unfinished_ttl)
+  wake_waiters(r.mid, home)
+  local asked, now_named = folded(r.key), shown and folded(shown) or home
+  if asked ~= home then wake_waiters(r.mid, asked) end
+  if now_named == home or now_named == asked then return end
+  redis.call('SET', renamed_key(r.mid, now_named), r.home or r.key, 'PX', cfg.unfinished_ttl)
+  wake_waiters(r.mid, now_named)
 end

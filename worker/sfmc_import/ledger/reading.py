@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -16,6 +17,20 @@ from sfmc_import.request import FileInfo, fold_key
 
 if TYPE_CHECKING:
     from sfmc_import.outlook import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """What operators said, by scope; and which scope holds a definition, by business unit and its first CustomerKey."""
+
+    said: Mapping[str, Mapping[str, Any]]
+    by_home: Mapping[tuple[str, str], str]
+
+    def scope_of(self, mid: str, customer_key: str, home: str) -> str | None:
+        """Give the scope of the pause that holds a definition, in the order of `pause_of` in pausing.lua."""
+        scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}")
+        found = next((scope for scope in scopes if scope in self.said), None)
+        return found or self.by_home.get((mid, folded(home)))
 
 
 class LedgerReader:
@@ -71,6 +86,14 @@ class LedgerReader:
         with redis_errors():
             at, places = self._client.hmget(self.keys.request(request_id), "at", "l")
         return [_place(int(at), place) for place in places.decode().split()] if at and places else []
+
+    def newest_places(self, request_ids: Sequence[str]) -> list[str]:
+        """Give the id in the stream of the newest event of each request that has one, in one look."""
+        with redis_errors(), self._client.pipeline(transaction=False) as pipe:
+            for request_id in request_ids:
+                pipe.hmget(self.keys.request(request_id), "at", "l")
+            answers = pipe.execute()
+        return [_place(int(at), places.decode().split()[-1]) for at, places in answers if at and places]
 
     def home(self, mid: str, customer_key: str) -> str:
         """Give the CustomerKey that a definition had first, under which the ledger keeps it, by the one it has now."""
@@ -147,16 +170,25 @@ class LedgerReader:
             found = {key: self._client.get(self.keys.name_of(COMPLETED, mid, folded(homes[key]))) for key in keys}
         return {key: int(at) / 1000 for key, at in found.items() if at is not None}
 
+    def pauses(self) -> Pauses:
+        """Give the pauses that hold now."""
+        with redis_errors():
+            found = self._client.hgetall(self.keys.name_of(PAUSES))
+        now = self.now() * 1000
+        read = {scope.decode(): orjson.loads(text) for scope, text in sorted(found.items())}
+        lasting = {scope: said for scope, said in read.items() if said.get("until") is None or said["until"] > now}
+        named = [(scope, *scope.split(":", 2)[1:]) for scope in lasting if scope.startswith("key:")]
+        homes = self.homes([(mid, key) for _, mid, key in named])
+        pairs = zip(named, homes, strict=True)
+        by_home = {(mid, folded(lasting[scope].get("home") or home)): scope for (scope, mid, _), home in pairs}
+        return Pauses(lasting, by_home)
+
     def _pause(self, mid: str, customer_key: str, home: str) -> dict[str, Any]:
         """Say whether an operator paused a definition, and for how long where that ends by itself."""
-        scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}", f"key:{mid}:{home}")
-        with redis_errors():
-            found = self._client.hmget(self.keys.name_of(PAUSES), scopes)
-        ends = [orjson.loads(text).get("until") for text in found if text is not None]
-        now = self.now() * 1000
-        lasting = [end for end in ends if end is None or end > now]
-        is_timed = bool(lasting) and lasting[0] is not None
-        return {"is_paused": bool(lasting), "pause_left": (lasting[0] - now) / 1000 if is_timed else None}
+        pauses = self.pauses()
+        scope = pauses.scope_of(mid, customer_key, home)
+        end = None if scope is None else pauses.said[scope].get("until")
+        return {"is_paused": scope is not None, "pause_left": None if end is None else end / 1000 - self.now()}
 
     def _named(self, found: bytes | str | None) -> Mapping[str, Any] | None:
         """Give a request, or its id alone where its record has gone."""

@@ -16,6 +16,7 @@ from sfmc_import.ledger.arguments import (
     as_json,
     intent_arguments,
     milliseconds,
+    order_arguments,
     policy_arguments,
     reading_arguments,
     request_arguments,
@@ -191,11 +192,19 @@ class RedisLedger:
         return read_request(request_id, raw)
 
     def record_intent(
-        self, lease: Lease, known: Collection[str], *, window: float = 0.0, above: bool = False
+        self,
+        lease: Lease,
+        known: Collection[str],
+        *,
+        window: float = 0.0,
+        above: bool = False,
+        policy: Policy | None = None,
     ) -> float | NotApplied | None:
         """See sfmc_import.ports.Ledger.record_intent."""
         given = intent_arguments(lease.customer_key, known, window=window, above=above)
         arguments = {"id": lease.request_id, "fence": lease.fence, **given}
+        if policy is not None:
+            arguments["policy"] = order_arguments(policy, self.clock())
         return self._lease_left(self._run_confirmed("record_intent", arguments))
 
     def renew_intent(self, lease: Lease) -> float | NotApplied | None:
@@ -291,6 +300,7 @@ class RedisLedger:
         pauses = [milliseconds(pause) for pause in pauses_after_errors(policy.error_pause)]
         arguments |= {
             "as_expected": outcome in AS_EXPECTED,
+            "shown": result.customer_key if result else None,
             "on_error": policy.on_error,
             "pauses": pauses,
             "result": result_arguments(result, unexpected),

@@ -189,8 +189,9 @@ REQUEST = Key(
             kind="ms",
             attribute="waits_since",
             kept_at_end=False,
-            meaning="since when it waits for that",
+            meaning="since when it waits for that; attempts between do not count",
         ),
+        Field(name="waited", kept_at_end=False, meaning="why it waited before its newest attempt"),
         Field(
             name="wait_by",
             attribute="waits_behind",
@@ -332,6 +333,7 @@ LOSS = Key(
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
+        Field(name="empty", attribute="may_be_new", meaning="set where the ledger was empty, and may be a new one"),
         Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
     ),
     meaning="There was a write loss: starts look for existing runs first.",

@@ -14,6 +14,18 @@ local function wait_for_window(r, d)
   return cjson.encode({'window', 'MaxImportFrequency was raised: no start before ' .. iso(int(d.window))})
 end
 
+-- The definition has another key than was asked when the request was decided: its `after` under that key was not.
+local function is_out_of_order(r)
+  if r.force or r.unproved or a.key == r.key or not present(a.policy) then return false end
+  return missing_run(r, a.policy)
+end
+
+-- From now on the request is decided by the policy of the key that its definition has.
+local function wait_under_new_key(r, missing)
+  set(request_key(a.id), r, {key = a.key, home = r.home or r.key, asked = r.asked or r.key})
+  return cjson.encode({'after', a.key .. ' waits for a completed run of ' .. missing})
+end
+
 -- Marks the next attempt as possibly applied, with the intent if `intent`; answers the lease left in ms, or -1. While a
 -- pause or the window holds the request, answers why instead, and nothing may be sent.
 function steps.renew_intent(intent)
@@ -30,6 +42,8 @@ function steps.renew_intent(intent)
   local values = {sent = '1'}
   if intent then
     if is_in_window(r, d) then return wait_for_window(r, d) end
+    local missing = is_out_of_order(r)
+    if missing then return wait_under_new_key(r, missing) end
     values.window = a.window
     if not r.unproved then
       values.known, values.intended = a.known, str(now)

@@ -207,7 +207,8 @@ end
 -- one counts: a start since then must not hide the starts that it forgot.
 local function note_loss()
   local loss = record(loss_key())
-  if not loss.at then
+  if not loss.at or loss.empty then
+    redis.call('DEL', loss_key())
     loss = record(newest_key())
     local last, uptime = last_event_time(), present(a.uptime)
     -- What was written since this server began is no event that survived. One that runs for longer was a replica.
@@ -219,12 +220,24 @@ local function note_loss()
   keep(loss_key(), cfg.loss_ttl)
 end
 
+-- A ledger that no server answered before is new, or Redis has lost all of it, and whoever would know that has ended.
+-- Nothing tells the one from the other, so starts look for runs in progress; they do not wait.
+local function note_empty()
+  if redis.call('EXISTS', loss_key()) == 1 then return end
+  set(loss_key(), {}, {at = str(now), empty = '1'})
+  keep(loss_key(), cfg.loss_ttl)
+end
+
 -- Notes which run of which server answers: a server that was started anew, or took over, may lack the last writes, and
 -- nothing in it says so. Answers 1 for another one than before.
 function steps.note_server()
   local before = redis.call('GET', server_key())
   redis.call('SET', server_key(), a.run_id, 'PX', cfg.unfinished_ttl)
-  if before == a.run_id or not (before or a.is_another) then return 0 end
+  if before == a.run_id then return 0 end
+  if not (before or a.has_noted) then
+    note_empty()
+    return 0
+  end
   note_loss()
   return 1
 end

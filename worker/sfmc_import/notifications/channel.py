@@ -16,7 +16,7 @@ from sfmc_import.notifications import messages
 from sfmc_import.notifications.choosing import is_wanted
 from sfmc_import.notifications.messages import Message
 from sfmc_import.notifications.outages import Outage, turn_of
-from sfmc_import.notifications.sending import NotSent, Sender
+from sfmc_import.notifications.sending import NotSent, Sender, Sent
 from sfmc_import.retrying import NOTIFY
 from sfmc_import.settings.notify_table import NotifyTable
 
@@ -225,7 +225,8 @@ class Channel:
             if not isinstance(answer, NotSent):
                 said = {"id": message.id, "events": len(events), "attempt": attempt, "text": answer.text}
                 self._log.info("notification_sent", **said)
-                self._acknowledge(events)
+                self._note_refused(message, events, answer)
+                self._acknowledge([each for each in events if each.position in self._open])
                 return True
             pause = max(NOTIFY.pause(attempt, self._times.chance()), answer.retry_after or 0.0)
             if answer.is_final or self._times.now() + pause > message.at + self._table.deadline:
@@ -239,6 +240,18 @@ class Channel:
         if events:
             self._group.acknowledge(*events)
         for event in events:
+            self._open.pop(event.position, None)
+
+    def _note_refused(self, message: Message, events: Sequence[ImportEvent], answer: Sent) -> None:
+        """Keep what not everybody gets: its events are set aside. Of an outage the log alone says it."""
+        if not answer.refused:
+            return
+        fix = "correct the address in the policy file; send it again, to all, with sfmc-import notify replay"
+        self._log.error(
+            "notification_refused_in_part", id=message.id, events=len(events), error=answer.refused, fix=fix
+        )
+        for event in events:
+            self._group.set_aside(event, answer.refused)
             self._open.pop(event.position, None)
 
     def _give_up(self, message: Message, events: Sequence[ImportEvent], answer: NotSent) -> None:

@@ -42,6 +42,15 @@ class Mailbox:
     password: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What is left of the mail with this id: for whom it was not taken for now, and for whom never."""
+
+    id: str
+    later: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
 Refused = Mapping[str, tuple[int, bytes]]
 """The recipients for whom a server did not take a mail, with its answers."""
 
@@ -53,27 +62,29 @@ class Mail:
         self._mailbox, self._seconds = mailbox, seconds
         self._tls: Callable[[], ssl.SSLContext] = cache(lambda: tls_context(verify))
         self._connector = Connector(self._tls, Proxies(), seconds)
-        self._left: tuple[str, tuple[str, ...]] = ("", ())
-        """Who is to get the mail with this id still: the server did not take it for them, for now."""
+        self._left = _Left("")
 
     def send(self, message: Message) -> Sent | NotSent:
         """Send one; a server that answers 4xx is tried again, one that refuses the mail with 5xx is not."""
         server = f"{self._mailbox.host}:{self._mailbox.port}"
-        before, left = self._left
-        to = left if before == message.id else self._mailbox.to
+        before = self._left if self._left.id == message.id else _Left(message.id, self._mailbox.to)
         try:
-            refused = self._send(mail(message, self._mailbox), to)
+            refused = self._send(mail(message, self._mailbox), before.later)
         except NotConnectedError as error:
             return NotSent(error.failed.text)
         except smtplib.SMTPException as error:
+            if _is_final(error) and len(before.later) < len(self._mailbox.to):
+                # The others have it.
+                return Sent(f"{server} took it", refused=_for_whom((*before.refused, *before.later)))
             return NotSent(f"{server} {_said(error)}", _is_final(error))
         except (OSError, ValueError) as error:
             return NotSent(f"{server}: {describe_error(error)}")
         later = tuple(each for each, (code, _) in refused.items() if not _is_permanent(code))
-        self._left = (message.id, later) if later else ("", ())
+        for_good = (*before.refused, *(each for each in refused if each not in later))
+        self._left = _Left(message.id, later, for_good) if later else _Left("")
         if later:
-            return NotSent(f"{server} took it, except for {len(later)} of {len(to)} recipients for now")
-        return Sent(f"{server} took it" + (f", except for {', '.join(refused)}" if refused else ""))
+            return NotSent(f"{server} took it, except for {len(later)} of {len(before.later)} recipients for now")
+        return Sent(f"{server} took it", refused=_for_whom(for_good))
 
     def _send(self, message: EmailMessage, to: Sequence[str]) -> Refused:
         deadline, box = Deadline(self._seconds), self._mailbox
@@ -192,6 +203,10 @@ def _said(error: smtplib.SMTPException) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         return f"answered {error.smtp_code} {_text(error.smtp_error)}"
     return _text(str(error))
+
+
+def _for_whom(refused: Sequence[str]) -> str:
+    return f"refused for {one_line(', '.join(refused))}"[:MAX_SHOWN] if refused else ""
 
 
 def _text(said: bytes | str) -> str:

@@ -15,6 +15,9 @@ from sfmc_import.notifications.outages import Outage
 from sfmc_import.redaction import hidden
 
 MAX_LINE = 500
+MAX_STEP = 2 * MAX_LINE
+"""Of what a person can do next, with its command."""
+
 MAX_TITLE = 150
 MAX_KINDS = 5
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_:@/+=-]{1,200}")
@@ -142,15 +145,18 @@ def _line(event: ImportEvent) -> str:
         event.customer_key,
         *file,
         *facts(event.data),
-        *next_step(event.cloud_event),
     ]
-    return _safe("  ".join(parts))
+    # A command that is cut would do something else, or nothing: the facts before it are cut, or it is left out.
+    step = "".join(f"  {one_line(hidden(each))}" for each in next_step(event.cloud_event))
+    if len(step) > MAX_STEP:
+        step = f"  request {one_line(event.request_id or '')}"
+    return _safe("  ".join(parts), max(MAX_LINE - len(step), MAX_LINE // 2)) + step
 
 
-def _safe(text: str) -> str:
+def _safe(text: str, most: int = MAX_LINE) -> str:
     """Give one line without secrets and without characters that steer a terminal or turn the reading direction."""
     line = one_line(hidden(text))
-    return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 1]}…"
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _title(text: str) -> str:

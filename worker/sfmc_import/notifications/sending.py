@@ -8,9 +8,13 @@ from sfmc_import.notifications.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The other side has taken the message; `text` is what it said."""
+    """The other side has taken the message; `text` is what it said.
+
+    `refused` says who does not get it: the other side refuses it for them for good.
+    """
 
     text: str
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

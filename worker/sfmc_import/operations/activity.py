@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import nlargest
 
-from sfmc_import.events import Entry, facts, kind
+from sfmc_import.events import Entry, kind
 from sfmc_import.request import fold_key
 from sfmc_import.states import AS_EXPECTED, FAILED, TERMINAL
 
 HOURS = 24
 MS = 3_600_000
-MAX_TEXT = 400
 MAX_DEFINITIONS = 10_000
 """Of more the one whose last event is the oldest is forgotten."""
 
@@ -22,9 +21,6 @@ MAX_WAITING = 100_000
 
 NEWEST = 20
 """Requests of each definition that are known."""
-
-MAX_FAILED = 1000
-"""Requests of which it is kept why they failed: as many as the list of failures has."""
 
 COUNTED = {
     "accepted": "accepted",
@@ -113,7 +109,6 @@ class Activity:
         self._all = Line("", "")
         self._lines: OrderedDict[tuple[str, str], Line] = OrderedDict()
         self._waiting: OrderedDict[str, int] = OrderedDict()
-        self._failed: OrderedDict[str, str] = OrderedDict()
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Count some events; each comes once, in the order of the stream."""
@@ -137,10 +132,6 @@ class Activity:
             _note(line, str(data["request_id"]))
         if word in TERMINAL:
             line.last, line.last_ms = word, ms
-        if word in FAILED:
-            self._failed[str(data["request_id"])] = ", ".join(facts(data))[:MAX_TEXT]
-            if len(self._failed) > MAX_FAILED:
-                self._failed.popitem(last=False)
 
     def _line(self, mid: str, key: str) -> Line:
         place = (mid, fold_key(key))
@@ -163,11 +154,6 @@ class Activity:
                 _note_wait(self._all.hours[ms // MS], (ms - since) / 1000)
         elif word in TERMINAL:
             self._waiting.pop(request_id, None)
-
-    def why_failed(self, request_id: str) -> str:
-        """Give what the event of a failure says; empty for one that is not among the newest of the last 24 hours."""
-        with self._lock:
-            return self._failed.get(request_id, "")
 
     def day(self, now: float) -> Day:
         """Give the last 24 hours of everything; `now` in seconds since 1970."""

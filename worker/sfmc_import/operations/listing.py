@@ -11,13 +11,15 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.ledger.reading import Pauses
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
 from sfmc_import.operations import message_texts as messages
 from sfmc_import.operations.errors import InvalidError, NotFoundError
-from sfmc_import.operations.pausing import pauses
+from sfmc_import.operations.pausing import holder
 from sfmc_import.operations.requests import read_views
 from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.views import DoneView, PauseView, RequestView, Time, View, time_of
+from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.request import QUEUE, UPKEEP_QUEUE, fold_key
 from sfmc_import.states import LETTER_EVENTS, NOT_STARTED, REPORTS, TERMINAL, TRANSITIONS, UNFINISHED
 from sfmc_import.waiting import REASONS
@@ -260,7 +262,7 @@ def _definitions(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[D
             pipe.hgetall(access.keys.definition(mid, home))
             pipe.zrange(access.keys.follow_ups(mid, home), 0, 99)
         answers = pipe.execute()
-    paused = {each.scope: each for each in pauses(access)}
+    paused = access.reader.pauses()
     now = access.reader.now()
     rows = zip(pairs, homes, answers[::2], answers[1::2], strict=True)
     known = (row for row in rows if row[2] or row[3])
@@ -273,11 +275,10 @@ def _definition(
     home: str,
     record: Mapping[str, Any],
     ids: Sequence[bytes],
-    paused: Mapping[str, PauseView],
+    paused: Pauses,
     now: float,
 ) -> DefinitionView:
     window = record.get("window_until", 0.0)
-    scopes = ("all", f"mid:{mid}", f"key:{mid}:{key}", f"key:{mid}:{home}")
     return DefinitionView(
         mid=mid,
         customer_key=key,
@@ -287,7 +288,7 @@ def _definition(
         consecutive_errors=record.get("consecutive_errors", 0),
         last_rows=None if "last_rows" not in record else int(record["last_rows"]),
         follow_ups=[request_id.decode() for request_id in ids],
-        pause=next((paused[scope] for scope in scopes if scope in paused), None),
+        pause=holder(paused, mid, key, home),
     )
 
 
@@ -306,7 +307,7 @@ def events(
     for looked, (position, event) in enumerate(access.stream.after(after), 1):
         own = key is None or fold_key(str(event["subject"])) == fold_key(key)
         if own and (not types or kind(event) in types):
-            found.append({"stream_id": position, **event})
+            found.append({"stream_id": position, **hidden_in(event)})
         if len(found) >= max(1, min(limit, MAX_LIMIT)) or looked >= LOOKED_AT:
             break
     return EventPage(items=found, next=position, missed=missed)
@@ -330,7 +331,7 @@ def newest_events(
     with redis_errors():
         newest = access.stream.newest()
         found = access.stream.last(min(limit, MAX_NEWEST), wanted, newest)
-        return EventPage(items=[{"stream_id": position, **event} for position, event in found], next=newest)
+        return EventPage(items=[{"stream_id": position, **hidden_in(event)} for position, event in found], next=newest)
 
 
 def dead_letters(access: ReadAccess, after: str | None = None, limit: int = 50) -> DeadLetterPage:
@@ -351,7 +352,8 @@ def dead_letter(access: ReadAccess, letter_id: str) -> DeadLetterView:
             found = letters.read(access.broker, access.broker_keys, letter_id)
         except letters.DeadLetterNotFoundError as error:
             raise NotFoundError(f"{error}; {LIST_THEM}") from error
-    whole = {"entry": messages.text_of(found.entry), "entry_base64": base64.b64encode(found.entry).decode()}
+    entry = messages.text_of(found.entry)
+    whole = {"entry": entry and hidden(entry), "entry_base64": base64.b64encode(found.entry).decode()}
     return _letter(found).model_copy(update=whole)
 
 
@@ -392,11 +394,11 @@ def _letter(letter: letters.DeadLetter) -> DeadLetterView:
     task, body = messages.task_and_body(letter.entry)
     return DeadLetterView(
         task=task,
-        body=body,
+        body=body and hidden(body),
         id=letter.id,
         at=letter.at,
         queue=letter.queue,
         reason=letter.reason,
-        detail=letter.detail,
+        detail=hidden(letter.detail),
         size=len(letter.entry),
     )

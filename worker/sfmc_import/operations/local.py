@@ -10,6 +10,7 @@ from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, Event
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.views import ActionView, DoneView, LifeView, PauseView, RequestView, ResumedView
+from sfmc_import.redaction import hidden_in
 from sfmc_import.request import fold_key
 
 
@@ -144,7 +145,7 @@ class LocalOperations:
         """Yield events after a position as they come."""
         for position, event in self._access.stream.live(after, on_outage, over):
             if customer_key is None or fold_key(str(event["subject"])) == fold_key(customer_key):
-                yield position, event
+                yield position, hidden_in(event)
 
     def runs(self, since: datetime | None = None, cursor: str | None = None, limit: int = 500) -> RunPage:
         """List the runs that have ended, oldest first."""

@@ -7,6 +7,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.schema import FAILURES
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.status import queue_numbers
+from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
 
 LOOKED_AT = 5000
@@ -35,6 +36,7 @@ class OverviewView(View):
     now: Time
     counts: CountsView
     missing: list[str]
+    troubles: tuple[TroubleView, ...] = ()
     paused: list[PauseView]
     failures: list[RequestView]
     running: list[RequestView]
@@ -45,6 +47,7 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
     """Give the whole at one look."""
     now = time_of(access.reader.now())
     assert now is not None
+    waits = waiting(access, limit)
     return OverviewView(
         now=now,
         counts=counts(access),
@@ -52,7 +55,8 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
         paused=actions.pauses(access),
         failures=requests.failures(access, limit),
         running=running(access, limit),
-        waiting=waiting(access, limit),
+        troubles=troubles(waits),
+        waiting=waits,
     )
 
 

@@ -7,18 +7,14 @@ import orjson
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.reading import Pauses
 from sfmc_import.ledger.schema import PAUSES
 from sfmc_import.operations.views import PauseView, time_of
 
 
 def pauses(access: ReadAccess) -> list[PauseView]:
     """Give the pauses that hold now, everything first."""
-    now = access.reader.now()
-    with redis_errors():
-        client: Any = access.client
-        found = client.hgetall(access.keys.name_of(PAUSES))
-    read = [_pause_view(scope.decode(), orjson.loads(text)) for scope, text in sorted(found.items())]
-    return [each for each in read if _holds(each, now)]
+    return [pause_view(scope, said) for scope, said in access.reader.pauses().said.items()]
 
 
 def as_written(access: ReadAccess, scope: str) -> tuple[str, PauseView | None]:
@@ -31,29 +27,36 @@ def as_written(access: ReadAccess, scope: str) -> tuple[str, PauseView | None]:
         found = client.hget(access.keys.name_of(PAUSES), scope)
     if found is None:
         return "none", None
-    view = _pause_view(scope, orjson.loads(found))
+    view = pause_view(scope, orjson.loads(found))
     return found.decode(), view if _holds(view, access.reader.now()) else None
 
 
 def holders(access: ReadAccess, records: Sequence[Mapping[str, Any]]) -> list[PauseView | None]:
     """Give for each record of a request the pause that it waits for; nothing is asked where none waits for one."""
     waits = [record.get("waits_because") == "paused" for record in records]
-    found = {each.scope: each for each in pauses(access)} if any(waits) else {}
+    if not any(waits):
+        return [None] * len(records)
+    found = access.reader.pauses()
     return [_holder(record, found) if is_paused else None for record, is_paused in zip(records, waits, strict=True)]
 
 
-def _holder(record: Mapping[str, Any], found: Mapping[str, PauseView]) -> PauseView | None:
-    # In the order of `scopes_of` in pausing.lua.
-    mid, key = record["mid"], record["customer_key"]
-    scopes = ("all", f"mid:{mid}", f"key:{mid}:{key}", f"key:{mid}:{record.get('home') or key}")
-    return next((found[scope] for scope in scopes if scope in found), None)
+def _holder(record: Mapping[str, Any], found: Pauses) -> PauseView | None:
+    key = record["customer_key"]
+    return holder(found, record["mid"], key, record.get("home") or key)
+
+
+def holder(found: Pauses, mid: str, customer_key: str, home: str) -> PauseView | None:
+    """Give the pause that holds a definition, by whatever key an operator named it."""
+    scope = found.scope_of(mid, customer_key, home)
+    return None if scope is None else pause_view(scope, found.said[scope])
 
 
 def _holds(pause: PauseView, now: float) -> bool:
     return pause.until is None or pause.until.timestamp() > now
 
 
-def _pause_view(scope: str, said: Mapping[str, Any]) -> PauseView:
+def pause_view(scope: str, said: Mapping[str, Any]) -> PauseView:
+    """Show what an operator said."""
     since, until = time_of(said["since"] / 1000), said.get("until")
     assert since is not None
     return PauseView(

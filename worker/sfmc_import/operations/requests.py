@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sfmc_import.access import ReadAccess
-from sfmc_import.events import Entry, Event, just_before
+from sfmc_import.events import Entry, Event, facts, just_before
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.schema import FAILURES, REQUEST
 from sfmc_import.operations import pausing
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.views import PauseView, RequestView, request_view
+from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.waiting import waiting_of
 
 LOOKED_AT = 20_000
@@ -19,6 +20,9 @@ LOOKED_AT = 20_000
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9 ._-]+")
+
+MAX_WHY = 400
+"""Characters of why a request ended, in a list."""
 
 UNKNOWN = "the id is wrong, or it ended more than SFMC_REQUEST_TTL ago"
 
@@ -67,7 +71,23 @@ def failures(access: ReadAccess, limit: int = 20) -> list[RequestView]:
     with redis_errors():
         client: Any = access.client
         ids = client.zrange(access.keys.name_of(FAILURES), -limit, -1)
-    return read_views(access, [name.decode() for name in reversed(ids)])
+    return with_reasons(access, read_views(access, [name.decode() for name in reversed(ids)]))
+
+
+def with_reasons(access: ReadAccess, ended: Sequence[RequestView]) -> list[RequestView]:
+    """Say of each why it ended so, where the stream still has its last event."""
+    with redis_errors():
+        entries = access.stream.at(access.reader.newest_places([each.request_id for each in ended]))
+    why = {str(event["data"].get("request_id")): ", ".join(facts(event["data"])) for _, event in entries}
+    return [each.model_copy(update={"why_ended": shortened(why.get(each.request_id))}) for each in ended]
+
+
+def shortened(text: str | None) -> str | None:
+    """Give a text without secrets for a list; None for an empty one."""
+    if not text:
+        return None
+    whole = hidden(text)
+    return whole if len(whole) <= MAX_WHY else f"{whole[:MAX_WHY]}…"
 
 
 def unfinished(access: ReadAccess, limit: int = 20) -> list[RequestView]:
@@ -83,7 +103,7 @@ def life(access: ReadAccess, request: RequestView) -> Iterator[Event]:
 
     Of very many the first and the newest.
     """
-    return ({"stream_id": position, **event} for position, event in entries_of(access, request))
+    return ({"stream_id": position, **hidden_in(event)} for position, event in entries_of(access, request))
 
 
 def entries_of(access: ReadAccess, request: RequestView) -> Iterator[Entry]:

@@ -11,8 +11,10 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.suggesting import suggestion
+from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
 from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
+from sfmc_import.redaction import hidden_in
 from sfmc_transport import dead_letters, queues
 
 SHOWN = 20
@@ -41,6 +43,7 @@ class StatusView(View):
     dead_letters: int
     workers: int
     beats: int
+    troubles: tuple[TroubleView, ...] = ()
     paused: list[PauseView]
     failures: list[RequestView]
     next: list[RequestView]
@@ -96,6 +99,7 @@ def status(access: ReadAccess) -> StatusView:
     """Give the state of the system."""
     now, processes = time_of(access.reader.now()), access.reader.running()
     assert now is not None
+    due = requests.unfinished(access, SHOWN)
     return StatusView(
         redis=access.settings.redis.shown,
         now=now,
@@ -105,8 +109,9 @@ def status(access: ReadAccess) -> StatusView:
         beats=processes.beats,
         paused=actions.pauses(access),
         failures=requests.failures(access, SHOWN),
-        next=requests.unfinished(access, SHOWN),
-        watchers=access.reader.watchers(),
+        troubles=troubles(due),
+        next=due,
+        watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
     )
 
 
@@ -132,7 +137,7 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
     holder = access.reader.request(record["holder"]) if record["holder"] else None
     return StandingView(
         **{**record, "waiting": requests.read_views(access, record["waiting"])},
-        recent=[dict(event) for event in access.reader.recent(mid, key, last)],
+        recent=[hidden_in(dict(event)) for event in access.reader.recent(mid, key, last)],
         holder_state=None if holder is None else holder["state"],
         holder_task_id=None if holder is None else holder.get("task_id"),
     )
@@ -159,5 +164,6 @@ def unmatched(access: ReadAccess, last: int = 10) -> UnmatchedView:
 
 def unmatched_view(found: Sequence[UnmatchedFile], last: int) -> UnmatchedView:
     """Count the files, and show the first `last` of them."""
-    views = [UnmatchedFileView(**{**asdict(each), "customer_keys": list(each.customer_keys)}) for each in found[:last]]
+    rows = [hidden_in({**asdict(each), "customer_keys": list(each.customer_keys)}) for each in found[:last]]
+    views = [UnmatchedFileView(**row) for row in rows]
     return UnmatchedView(count=len(found), unmatched=views)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import orjson
@@ -22,20 +22,24 @@ ROLES: Mapping[Role, str] = {
 }
 BEGIN = "sfmc_"
 MAX_TOKENS = 1000
+MAX_SOURCES = 50
+_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 class TokenView(View):
-    """A token without itself."""
+    """A token without itself. `sources` are those that it may speak for, of the role `source`; empty: any."""
 
     name: str
     role: Role
+    sources: tuple[str, ...] = ()
     created_by: str
     created_at: Time
 
 
-def add(access: ReadAccess, name: str, role: Role, operator: str) -> str:
+def add(access: ReadAccess, name: str, role: Role, operator: str, sources: Sequence[str] = ()) -> str:
     """Make a token and give it; it is shown this once. Raises InvalidError, and ConflictError for a name in use."""
+    _check_sources(role, sources)
     if not _NAME.fullmatch(name):
         raise InvalidError(f"{name!r} is no name for a token", "give 1 to 64 letters, digits or . _ @ -")
     known = listed(access)
@@ -44,10 +48,21 @@ def add(access: ReadAccess, name: str, role: Role, operator: str) -> str:
     if len(known) >= MAX_TOKENS:
         raise ConflictError(f"there are {MAX_TOKENS} tokens", "revoke those that are not used")
     token = BEGIN + secrets.token_urlsafe(32)
-    note = {"name": name, "role": role, "created_by": operator, "created_at": access.reader.now()}
+    note: dict[str, Any] = {"name": name, "role": role, "sources": list(sources)}
+    note |= {"created_by": operator, "created_at": access.reader.now()}
     with redis_errors():
         access.client.hset(access.keys.name_of(TOKENS), digest(token), orjson.dumps(note).decode())
     return token
+
+
+def _check_sources(role: Role, sources: Sequence[str]) -> None:
+    if sources and role != "source":
+        raise InvalidError("only a token of the role source is for some sources")
+    wrong = next((each for each in sources if not _SOURCE.fullmatch(each)), None)
+    if wrong is not None or len(sources) > MAX_SOURCES:
+        raise InvalidError(
+            f"{wrong!r} is no name of a source" if wrong else f"a token has {MAX_SOURCES} sources at most"
+        )
 
 
 def listed(access: ReadAccess) -> list[TokenView]:
@@ -88,7 +103,13 @@ def _view(text: bytes) -> TokenView:
     note = orjson.loads(text)
     created = time_of(note["created_at"])
     assert created is not None
-    return TokenView(name=note["name"], role=note["role"], created_by=note["created_by"], created_at=created)
+    return TokenView(
+        name=note["name"],
+        role=note["role"],
+        sources=note.get("sources", []),
+        created_by=note["created_by"],
+        created_at=created,
+    )
 
 
 def digest(token: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 from sfmc_import.operations.errors import InvalidError
+from sfmc_import.redaction import hidden_in
 from sfmc_import.request import is_mid, plain_mid
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 from sfmc_import.waiting import Waiting
@@ -75,7 +76,10 @@ class FileView(View):
 
 
 class RequestView(View):
-    """A request: where it stands, why it waits, and what an operator may do next."""
+    """A request: where it stands, why it waits, and what an operator may do next.
+
+    `why_ended` is what the event of a bad end says, where requests that ended badly are listed.
+    """
 
     request_id: str
     state: str
@@ -102,6 +106,7 @@ class RequestView(View):
     import_status: str | None = None
     held_by: str | None = None
     waiting: WaitingView | None
+    why_ended: str | None = None
     next: list[str]
 
 
@@ -249,7 +254,7 @@ def waiting_view(waiting: Waiting, pause: PauseView | None = None, expires: date
         until=expires if is_open else time_of(waiting.until),
         held_by=waiting.held_by,
         attempts=waiting.attempts,
-        last_error=None if error is None else LastError(**{**error, "at": time_of(error["at"])}),
+        last_error=None if error is None else LastError(**{**hidden_in(error), "at": time_of(error["at"])}),
         pause=pause,
     )
 

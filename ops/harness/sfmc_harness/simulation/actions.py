@@ -33,6 +33,7 @@ class Actions:
     ledger: RedisLedger
     policy: Policy
     owners: Iterator[int] = field(default_factory=itertools.count)
+    paused_as: dict[str, str] = field(default_factory=dict)
     outlived: dict[str, Outlived] = field(default_factory=lambda: defaultdict(Outlived))
 
     def new_process(self) -> Deps:
@@ -122,11 +123,12 @@ class Actions:
         """An operator says that a request is not to be started."""
         self._try(lambda: self.ledger.cancel(request, "operator", "wrong file"))
 
-    def pause(self, key: str, until: int, note: dict[str, tuple[int, int]]) -> None:
-        """An operator pauses a definition until a time; `note` has since when that is certain, and until when."""
+    def pause(self, key: str, name: str, until: int, note: dict[str, tuple[int, int]]) -> None:
+        """An operator pauses a definition, by a `name`, until a time; `note` has since when that is certain."""
+        self.paused_as[key] = name
 
         def pause() -> None:
-            self.ledger.pause(_scope(key), "operator", "columns change", until / SECOND)
+            self.ledger.pause(_scope(name), "operator", "columns change", until / SECOND)
             note[key] = (self.calls.clock.now, until)
 
         self._try(pause)
@@ -134,7 +136,7 @@ class Actions:
     def lift_pause(self, key: str, note: dict[str, tuple[int, int]]) -> None:
         """An operator ends a pause."""
         note.pop(key, None)
-        self._try(lambda: self.ledger.lift_pause(_scope(key), "operator", None))
+        self._try(lambda: self.ledger.lift_pause(_scope(self.paused_as.pop(key, key)), "operator", None))
 
     def resume(self, request: str) -> None:
         """An operator has a run followed again."""

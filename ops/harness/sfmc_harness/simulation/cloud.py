@@ -1,6 +1,7 @@
 """A model of Marketing Cloud: the starts it applied, the file that each of them reads, and when their rows change."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -80,6 +81,9 @@ class Cloud:
         self.plans = {each.key: each for each in plan.definitions}
         self.changed_at = dict.fromkeys(self.plans, -NEVER)
         self._objects = {object_id(key): key for key in self.plans}
+        self.keys = {key: key for key in self.plans}
+        self._had = dict(self.keys)
+        self.times_renamed = Counter[str]()
         self.applied: list[Applied] = []
         self._files: set[str] = set()
         self._late: list[_Late] = []
@@ -91,11 +95,19 @@ class Cloud:
 
     def definition(self, key: str) -> Definition | None:
         """The definition as a Retrieve shows it; it is found as a database finds it, or by its ObjectID."""
-        found = self.plans.get(self._canonical(key))
-        return None if found is None else self.definition_of(found)
+        first = self.first_key(key)
+        is_found = key in self._objects or self.keys.get(first) == key.casefold()
+        return self.definition_of(self.plans[first]) if is_found else None
 
-    def _canonical(self, key: str) -> str:
-        return self._objects.get(key, key).casefold()
+    def first_key(self, key: str) -> str:
+        """The key that a definition had first; `key` is its ObjectID, or one that it has or had."""
+        return self._objects.get(key) or self._had.get(key.casefold(), key)
+
+    def rename(self, key: str) -> None:
+        """Somebody gives a definition another CustomerKey; its rows show that one from then on."""
+        self.keys[key] = f"{self.keys[key]}-new"
+        self._had[self.keys[key]] = key
+        self.times_renamed[key] += 1
 
     def change(self, now: int, key: str) -> None:
         """Somebody lets a definition read another file, or the first one again."""
@@ -108,7 +120,7 @@ class Cloud:
     def definition_of(self, found: DefinitionPlan) -> Definition:
         """Each definition has an ObjectID of its own."""
         return Definition(
-            customer_key=found.key,
+            customer_key=self.keys[found.key],
             name=found.key,
             object_id=object_id(found.key),
             file_spec=found.file_spec,
@@ -120,7 +132,7 @@ class Cloud:
         self, now: int, key: str, request: str, sent_at: int | None = None, lag: float | None = None, answer: str = ""
     ) -> Applied:
         """Start a run; its row appears as the plan says, or after `lag` seconds."""
-        key = self._canonical(key)
+        key = self.first_key(key)
         plan, number = self._plan, len(self.applied)
         chance = [unit(plan.seed, 1, number, draw) for draw in range(4)]
         is_hidden = chance[3] < plan.hidden_rows
@@ -162,7 +174,8 @@ class Cloud:
 
     def rows(self, now: int) -> Iterator[Run]:
         """All rows that show now."""
-        return (applied.row(now) for applied in self.applied if applied.visible_at <= now)
+        seen = (applied for applied in self.applied if applied.visible_at <= now)
+        return (replace(applied.row(now), customer_key=self.keys[applied.key]) for applied in seen)
 
     def of_request(self, request: str) -> list[Applied]:
         """What was applied for a request."""

@@ -91,7 +91,7 @@ def draw(seed: int, steps: int) -> Plan:
         lag=dice.choice([0.0, 20.0, 59.0]),
         run=dice.choice([1.0, 60.0, 900.0]),
         begins=dice.choice([43_200.0, 43_200.0, 30.0, 300.0, 3600.0]),
-        happenings=tuple(_happenings(dice, definitions, steps)),
+        happenings=(*_happenings(dice, definitions, steps), *_renames(seed, definitions, steps)),
         faults=tuple(_faults(dice, steps)),
     )
 
@@ -142,6 +142,21 @@ def _happenings(dice: random.Random, definitions: tuple[DefinitionPlan, ...], st
             yield Happening(step=step, kind=kind, seconds=seconds)
         else:
             yield happening
+
+
+RENAMED = 0.2
+"""The share of plans in which a definition is given other CustomerKeys."""
+
+
+def _renames(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> Iterator[Happening]:
+    """With dice of its own: the rest of the plans of all seeds stays what it was."""
+    dice = random.Random(f"{seed}/keys")  # noqa: S311 - repeatable on purpose
+    if dice.random() < RENAMED:
+        for _ in range(dice.choice([1, 1, 2])):
+            key = dice.choice(definitions).key
+            yield Happening(step=dice.randrange(steps), kind="rename", key=key)
+            if dice.random() < 0.3:
+                yield Happening(step=dice.randrange(steps), kind="pause", key=key, seconds=dice.choice(JUMPS))
 
 
 def _times(dice: random.Random) -> dict[str, Any]:

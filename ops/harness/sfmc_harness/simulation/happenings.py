@@ -50,9 +50,15 @@ class Happenings:
             self._schedule.cloud.arrive(name)
             version = {"version": str(happening.version)} if happening.version else {}
             more["file"] = {"location": "/in", "name": name, "size": 3, **version}
-        request = read_request(happening.request, MID, _named(happening) | more, self._delivery(happening))
+        request = read_request(happening.request, MID, self._named(happening) | more, self._delivery(happening))
         self._schedule.invariants.requests[request.request_id] = request
         return request
+
+    def _named(self, happening: Happening) -> dict[str, object]:
+        if happening.spelling == "object":
+            return {"object_id": object_id(happening.key)}
+        key = self._schedule.cloud.keys[happening.key]
+        return {"customer_key": key.upper() if happening.spelling == "upper" else key}
 
     def _delivery(self, happening: Happening) -> Delivery:
         now = self._schedule.clock.boottime()
@@ -108,6 +114,10 @@ class Happenings:
         """Somebody changes the FileSpec of a definition."""
         self._schedule.cloud.change(self._schedule.clock.now, happening.key)
 
+    def _rename(self, happening: Happening) -> None:
+        """Somebody gives a definition another CustomerKey."""
+        self._schedule.cloud.rename(happening.key)
+
     def _pause(self, happening: Happening) -> None:
         """An operator pauses a definition for some time, or lifts the pause that is there."""
         actions, note = self._schedule.actions, self._schedule.invariants.paused
@@ -117,7 +127,8 @@ class Happenings:
             until = self._until(happening)
             may_be = self._schedule.invariants.may_be_paused
             may_be[happening.key] = max(until, may_be.get(happening.key, 0))
-            self._schedule.begin("operator", "", lambda: actions.pause(happening.key, until, note))
+            name = self._schedule.cloud.keys[happening.key]
+            self._schedule.begin("operator", "", lambda: actions.pause(happening.key, name, until, note))
 
     def _cancel(self, happening: Happening) -> None:
         """An operator cancels a request."""
@@ -137,9 +148,3 @@ class Happenings:
 
     def _until(self, happening: Happening) -> int:
         return self._schedule.clock.now + round(happening.seconds * SECOND)
-
-
-def _named(happening: Happening) -> dict[str, object]:
-    if happening.spelling == "object":
-        return {"object_id": object_id(happening.key)}
-    return {"customer_key": happening.key.upper() if happening.spelling == "upper" else happening.key}

@@ -16,6 +16,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import MAX_RETRY_AFTER_SECONDS, WAKE_PAUSE_SECONDS
 from sfmc_import.run_dates import CLOCKS_APART
+from sfmc_import.runs import Definition
 from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED, UNSTARTED
 
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
@@ -83,6 +84,7 @@ class Invariants:
             if new.request:
                 self._not_too_often(new)
                 self._not_handled_before(new)
+                self._not_sent_in_a_pause(new)
                 self._file_is_the_requested_one(new)
         self._checked = len(self._cloud.applied)
 
@@ -106,8 +108,19 @@ class Invariants:
 
     def _not_paused(self, request: str, key: str, now: int) -> None:
         since, until = self.paused.get(key, (now, now))
-        if since < now < until:
+        # By a key that the ledger has not met yet it holds right before Perform.
+        if since < now < until and self._cloud.keys.get(key) == key:
             raise ViolationError("starts in a pause", f"{request} begins {now - since} ms after {key} was paused")
+
+    def _not_sent_in_a_pause(self, new: Applied) -> None:
+        """An intent from before the pause is sent within a lease."""
+        since, until = self.paused.get(new.key, (0, 0))
+        # A key that it had between two others is one that the ledger may never have met.
+        if self._cloud.times_renamed[new.key] > 1:
+            return
+        if since + self._settings.lease * SECOND < new.sent_at < until:
+            text = f"run {new.task_id} of {new.request} {new.sent_at - since} ms after {new.key} was paused"
+            raise ViolationError("starts in a pause", text)
 
     def _one_in_flight(self, view: View) -> None:
         flying = defaultdict(list)
@@ -193,17 +206,18 @@ class Invariants:
             return True
         if run.is_late and (run.visible_at == NEVER or new.sent_at < run.visible_at):
             return True
-        return run.visible_at == NEVER and self._policy.may_repeat(self._cloud.definition(run.key))
+        return run.visible_at == NEVER and self._policy.may_repeat(self._now(run.key))
 
     def _key(self, spelled: str) -> str:
-        """The CustomerKey as Marketing Cloud spells it."""
-        found = self._cloud.definition(spelled)
-        return spelled if found is None else found.customer_key
+        """The CustomerKey that a definition had first."""
+        return self._cloud.first_key(spelled)
+
+    def _now(self, key: str) -> Definition:
+        return self._cloud.definition_of(self._cloud.plans[key])
 
     def window_ms(self, key: str) -> int:
         """The window of a definition, in milliseconds."""
-        definition = self._cloud.definition(key)
-        return 0 if definition is None else round(self._policy.window(definition) * 3_600_000)
+        return round(self._policy.window(self._now(key)) * 3_600_000)
 
     def _count_error(self, request: str, key: str, end: str, now: int) -> None:
         """After each Error in a row the pause is longer."""

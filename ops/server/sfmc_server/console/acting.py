@@ -14,8 +14,6 @@ from sfmc_import.settings.values import MAX_SECONDS, read_duration
 from sfmc_server.console.asking import Ask, Moved, Shown
 from sfmc_server.console.paths import request_path
 
-MAX_TEXT = 1024
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
@@ -195,7 +193,7 @@ def start(ask: Ask) -> Shown | Moved:
         mid=given["mid"] or None,
         file=file,
         source=f"console: {ask.user.name}",
-        reason=given["reason"][:MAX_TEXT] or None,
+        reason=given["reason"][: actions.MAX_TEXT] or None,
         request_id=once(ask),
     )
     return Moved(request_path(done.request_id), "submitted")

@@ -116,6 +116,7 @@ class Console:
         app.add_route("/logout", self._handle(self._log_out), methods=["POST"], include_in_schema=False)
         app.add_route("/console/changes", self._handle(self._watch), include_in_schema=False)
         app.add_route("/console/static/{name}", self._file, include_in_schema=False)
+        app.state.prefix = self.prefix
         if self.prefix:
             app.add_middleware(PathPrefix, prefix=self.prefix)
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
-from sfmc_import.events import Event, facts, kind
+from sfmc_import.events import Event, facts, kind, left_out
 
 _BETWEEN = {
     "accepted": ("waited for a worker", "wait"),
@@ -39,12 +40,15 @@ def steps(events: Iterable[Event], now: datetime, *, is_over: bool) -> list[Step
     found = list(events)
     times = [datetime.fromisoformat(event["time"]) for event in found]
     ends = [*times[1:], None if is_over else now][: len(times)]
-    return [_step(event, at, end) for event, at, end in zip(found, times, ends, strict=True)]
+    gaps = [left_out(*pair) for pair in pairwise(found)] + [0]
+    return [_step(*row) for row in zip(found, times, ends, gaps, strict=False)]
 
 
-def _step(event: Event, at: datetime, end: datetime | None) -> Step:
+def _step(event: Event, at: datetime, end: datetime | None, missing: int) -> Step:
     word = kind(event)
     between, tone = _BETWEEN.get(word, ("nothing happened", "none"))
+    if missing:
+        between, tone = f"{missing} events that are not shown", "none"
     why = event["data"].get("why") if word == "deferred" else None
     return Step(
         at=at,

@@ -40,7 +40,6 @@ def overview(ask: Ask) -> Shown:
     shares = (("half", "run", 0.5), ("95 %", "warn", 0.95))
     waits = [(word, tone, [hour.quantile(share) for hour in day.hours]) for word, tone, share in shares]
     values = {"found": found, "day": day, "lines": lines, "is_counted": ask.feed.is_whole, "offered": offered}
-    values["why_failed"] = activity.why_failed
     values["is_paused"] = _judge_of(found.paused)
     values["paused"] = sorted(found.paused, key=lambda pause: _WIDTHS.index(pause.scope.partition(":")[0]))
     values["waits"] = waits

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sfmc_import.display import json_escaped, one_line
+from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.waiting import REASONS
 from sfmc_server.console import plots
 from sfmc_server.console.paths import request_path
@@ -45,15 +46,15 @@ class Plain(str):
 
 
 def shown(value: Any) -> Any:
-    """Write what a template shows: text without hidden characters, nothing for None."""
+    """Write what a template shows: text without hidden characters and secrets, nothing for None."""
     if isinstance(value, (Markup, Plain)):
         return value
-    return "" if value is None else one_line(value)
+    return "" if value is None else one_line(hidden(str(value)))
 
 
 def pretty(value: Any) -> Plain:
     """Write a value as JSON of several lines, cut where it is too long."""
-    text = json_escaped(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    text = json_escaped(json.dumps(hidden_in(value), indent=2, ensure_ascii=False, default=str))
     return Plain(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n… {len(text) - MAX_SHOWN} more characters")
 
 

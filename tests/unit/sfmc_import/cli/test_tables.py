@@ -6,8 +6,11 @@ from typing import Any
 from sfmc_import.cli.overview import whole_lines
 from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.operations.status import StatusView
-from sfmc_import.operations.views import FileView, RequestView, WaitingView
+from sfmc_import.operations.troubles import troubles
+from sfmc_import.operations.views import FileView, LastError, RequestView, WaitingView
+from sfmc_import.waiting import REASONS
 
+BY_ITSELF = "Requests go on by themselves."
 NOW = datetime(2026, 3, 1, 6, tzinfo=UTC)
 
 
@@ -23,6 +26,14 @@ def waiting(until: datetime | None) -> WaitingView:
     return WaitingView(reason="single_flight", text="", until=until, attempts=0, **fields)
 
 
+def overview(failures: list[RequestView], due: list[RequestView]) -> StatusView:
+    counts = dict.fromkeys(
+        ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats"), 1
+    )
+    lists: dict[str, Any] = {"paused": [], "failures": failures, "next": due}
+    return StatusView(redis="redis://r", now=NOW, watchers=[], troubles=troubles(due), **counts, **lists)
+
+
 def test_an_entry_fits_into_60_columns_and_says_why_and_until_when() -> None:
     found = list(
         table_lines(request("deferred", waiting=waiting(datetime(2026, 3, 4, 7, tzinfo=UTC))), NOW.timestamp())
@@ -35,15 +46,49 @@ def test_an_entry_fits_into_60_columns_and_says_why_and_until_when() -> None:
     assert list(table_lines(due, NOW.timestamp()))[1] == "    single_flight (due now)"
 
 
-def test_what_ended_badly_stands_before_what_is_due_next() -> None:
-    counts = dict.fromkeys(
-        ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats"), 1
-    )
-    lists: dict[str, Any] = {"paused": [], "failures": [request("gave_up")], "next": [request("deferred")]}
-    lines = list(whole_lines(StatusView(redis="redis://r", now=NOW, watchers=[], **counts, **lists)))
+def test_an_entry_of_a_list_says_since_when_and_which_error_and_what_helps() -> None:
+    error = LastError(code="http_503", text="HTTP 503 " * 100, at=NOW)
+    since = datetime(2026, 3, 1, 5, tzinfo=UTC)
+    waits = waiting(None).model_copy(update={"since": since, "last_error": error})
+    found = list(table_lines(request("retrying", waiting=waits), NOW.timestamp()))
+    ended = list(table_lines(request("gave_up", since=since, is_finished=True, next=["replay"]), NOW.timestamp()))
 
+    assert found[2] == "    since 2026-03-01 05:00:00 UTC (1 h ago)"
+    assert found[3].startswith("    error http_503: HTTP 503 ")
+    assert len(found[3]) < 250
+    assert ended[1] == "    since 2026-03-01 05:00:00 UTC (1 h ago)"
+    assert ended[-1] == "    next: replay"
+
+
+def test_a_request_says_since_when_it_waits_and_when_it_failed_last() -> None:
+    error = LastError(code="9", text="in maintenance", at=NOW)
+    waits = waiting(NOW).model_copy(update={"since": datetime(2026, 3, 1, 5, tzinfo=UTC), "last_error": error})
+    found = list(request_lines(request("retrying", waiting=waits), NOW.timestamp()))
+
+    assert "  since    2026-03-01 05:00:00 UTC (1 h ago)" in found
+    assert "  error    9: in maintenance, 2026-03-01 06:00:00 UTC (0 s ago)" in found
+
+
+def test_what_ended_badly_stands_before_what_is_due_next() -> None:
+    failed = request("gave_up", why_ended="code 9, in maintenance")
+    lines = list(whole_lines(overview([failed], [request("deferred")])))
+
+    assert "    why: code 9, in maintenance" in lines
     assert lines.index("ended badly:") < lines.index("due next:")
     assert "  list them with: sfmc-import dead-letters" in lines
+
+
+def test_an_outage_of_a_business_unit_is_said_once_with_its_beginning_and_its_code() -> None:
+    error = LastError(code="http_503", text="HTTP 503", at=NOW)
+    since = [datetime(2026, 3, 1, hour, tzinfo=UTC) for hour in (4, 5)]
+    waits = [
+        waiting(NOW).model_copy(update={"reason": "circuit_open", "since": at, "last_error": error}) for at in since
+    ]
+    whole = overview([], [request("retrying", waiting=each) for each in waits])
+
+    assert [each for each in whole_lines(whole) if "business unit" in str(each)] == [
+        f"  business unit 510001234: circuit_open for 2 h (code http_503): {REASONS['circuit_open']} {BY_ITSELF}"
+    ]
 
 
 def test_a_request_says_how_its_file_was_named_at_arrival_where_a_delivery_gave_it_another_name() -> None:

@@ -140,6 +140,15 @@ def test_a_message_that_is_refused_for_good_is_set_aside_and_the_next_one_is_sen
     assert world.acknowledged == ["r2"]
 
 
+def test_what_some_recipients_are_refused_is_sent_to_the_others_and_set_aside() -> None:
+    world = World([[event(1), event(2)]], [Sent("took it", refused="refused for a@b.c")])
+    world.run()
+
+    assert world.aside == [("r1", "refused for a@b.c")]
+    assert world.acknowledged == ["r2"]
+    assert len(world.sent) == 2
+
+
 def test_a_message_is_set_aside_when_its_deadline_is_over() -> None:
     world = World([[event(1)]], [NotSent("down")] * 100)
     world.run(deadline="1m")

@@ -76,6 +76,22 @@ def test_text_from_outside_is_one_line_without_what_steers_a_reader_and_without_
         assert "a-secret-of-this-test" not in text
 
 
+@pytest.mark.parametrize("text", ["short", "t" * 4000])
+def test_a_command_that_is_advised_is_whole_however_long_the_text_before_it_is(text: str) -> None:
+    file = {"location": f"/in/{'d' * 200}", "name": f"{'n' * 200}.csv"}
+    (line,) = of_events([event(1, "rejected", text=text, file=file)], 20).lines
+
+    assert line.endswith(f"sfmc-import start daily --mid 7 --file /in/{'d' * 200}/{'n' * 200}.csv")
+    assert len(line) < 1000
+
+
+def test_a_command_that_is_too_long_for_a_message_is_left_out_and_the_request_named() -> None:
+    (line,) = of_events([event(1, "rejected", file={"location": "/in", "name": "n" * 3000})], 20).lines
+
+    assert line.endswith("  request r1")
+    assert "sfmc-import" not in line
+
+
 def test_a_message_to_slack_escapes_what_slack_reads() -> None:
     wild = event(1, key="<!channel>", text="a & b <http://x|y>" + "<" * 4000)
     message = slack_message(of_events([wild], 20))

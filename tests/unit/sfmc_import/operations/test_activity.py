@@ -33,7 +33,6 @@ def test_each_event_counts_in_its_hour_for_the_whole_and_for_its_definition() ->
     ]
     assert (day.total("completed"), day.definitions) == (1, 1)
     assert found.definition(MID, "ORDERS", NOON / 1000).hours[-1].failed == 1
-    assert "43010" in found.why_failed("r2")
 
 
 def test_the_time_to_the_start_is_the_limit_of_its_class_for_half_and_for_nearly_all() -> None:
@@ -81,7 +80,7 @@ def test_files_that_start_nothing_count_for_the_whole_and_make_no_definition() -
 
 
 def test_what_is_kept_in_memory_is_bounded(monkeypatch) -> None:
-    for name in ("MAX_DEFINITIONS", "MAX_WAITING", "MAX_FAILED"):
+    for name in ("MAX_DEFINITIONS", "MAX_WAITING"):
         monkeypatch.setattr(activity, name, 3)
     found = Activity()
     for number in range(10):
@@ -90,7 +89,7 @@ def test_what_is_kept_in_memory_is_bounded(monkeypatch) -> None:
         found.add([entry(NOON + 1, "rejected", f"f{number}", "key9")])
 
     assert {line.customer_key for line in found.definitions(NOON / 1000)} == {"key9", "key8", "key7"}
-    assert (found.why_failed("f6"), found.day(NOON / 1000).total("accepted")) == ("", 10)
+    assert found.day(NOON / 1000).total("accepted") == 10
 
 
 def test_the_newest_requests_of_a_definition_are_known_and_one_that_is_taken_up_anew_is_among_them() -> None:

@@ -65,3 +65,28 @@ def test_a_perform_that_was_on_its_way_when_redis_forgot_it_is_waited_for(system
     system.live()
 
     assert len(system.cloud.performs) == 1
+
+
+def meets_an_empty_ledger(system: System) -> None:
+    system.world.ledger.server.note("one", 10, system.world.client.execute_command)
+
+
+def test_in_an_empty_ledger_a_run_in_progress_may_be_one_that_it_forgot(system: System):
+    task_id = system.cloud.started_elsewhere(KEY)
+    system.cloud.end(task_id, "Processing")
+    meets_an_empty_ledger(system)
+    assert system.start(request()).state == "reconciling"
+    system.cloud.end(task_id, "Completed")
+    system.live()
+
+    events = by_request(system.world.events())["a"]
+    assert name_of(events[-1]) == "completed"
+    assert len(system.cloud.performs) == 1
+
+
+def test_a_new_installation_does_not_wait_and_takes_no_run_of_earlier_for_its_own(system: System):
+    ran_elsewhere(system, 2)
+    meets_an_empty_ledger(system)
+
+    assert system.start(request()).state == "started"
+    assert len(system.cloud.performs) == 2

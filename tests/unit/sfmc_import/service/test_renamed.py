@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from sfmc_import.policy import Policy
 from sfmc_import.runs import Definition
 from tests.support.checks import by_request, check_finished, name_of
 from tests.support.system import System
@@ -65,3 +66,29 @@ def test_a_request_by_the_old_key_that_comes_after_the_change_is_rejected(system
     system.live()
 
     assert names(system, "a")[-1] == "rejected"
+
+
+def test_what_is_renamed_while_it_waits_keeps_the_order_of_its_new_key(system: System):
+    """The policy of the new key asks for a run of `contacts` first; that of the old one asked for nothing."""
+    ordered = Policy(after=("contacts",), frequency=0.0)
+    policies = {NEW.customer_key: ordered}
+    system.deps = replace(system.deps, policies=lambda _mid, key: policies.get(key, Policy(frequency=0.0)))
+    system.cloud.add(DEFINITION)
+    system.cloud.add(Definition(customer_key="contacts", object_id="object-2"))
+    system.world.ledger.pause("all", "me", "why", None)
+    system.submit(request("a"))
+    system.work()
+    rename(system)
+    system.world.advance(60)
+    system.world.ledger.lift_pause("all", "me", None)
+    for _ in range(4):
+        system.sweep()
+        system.work()
+        system.world.advance(60)
+    assert system.cloud.performs == []
+    assert system.world.record("a")["wait"] == "after"
+
+    system.submit(replace(request("c"), customer_key="contacts"))
+    system.live()
+    assert [perform.customer_key for perform in system.cloud.performs] == ["contacts", NEW.customer_key]
+    assert system.world.record("a")["state"] == "completed"

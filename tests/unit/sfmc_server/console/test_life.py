@@ -23,6 +23,13 @@ def test_between_two_steps_stands_how_long_it_took_and_why() -> None:
     ]
 
 
+def test_events_that_are_left_out_between_two_steps_are_counted() -> None:
+    first, last = event(0, "accepted") | {"id": "r/1/accepted"}, event(60, "retrying") | {"id": "r/12/retrying"}
+    found = steps([first, last], BEGIN + timedelta(seconds=62), is_over=False)
+
+    assert found[0].between == "10 events that are not shown"
+
+
 def test_a_life_that_is_over_ends_with_its_last_step() -> None:
     found = steps([event(0, "accepted"), event(9, "cancelled")], BEGIN + timedelta(hours=1), is_over=True)
 
