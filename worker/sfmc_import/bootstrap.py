@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -16,7 +17,7 @@ from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
 from sfmc_import.marketing_cloud.http import BootClock, boottime
 from sfmc_import.permits import QuotaLimits, Share
 from sfmc_import.ports import Deps, Gate, Timing
-from sfmc_import.quota import LOT_SECONDS, SharedQuota, together
+from sfmc_import.quota import COUNTS_SECONDS, LOT_SECONDS, SharedQuota, together
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.settings import Settings
 
@@ -129,5 +130,5 @@ def build(settings: Settings) -> Deps:
         timing=timing(settings),
         baseline=settings.known_runs == "query",
         together=together,
-        count_usage=quota.flush,
+        count_usage=partial(quota.flush, older_than=COUNTS_SECONDS),
     )

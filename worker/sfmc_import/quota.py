@@ -30,6 +30,9 @@ SPREAD_SECONDS = 5.0
 """At least so wide is the time over which calls come back after a circuit was open."""
 
 MOST_COUNTS = 10_000
+COUNTS_SECONDS = 30.0
+"""After so long without a question a process brings its counts all the same."""
+
 LOGIN_CODES = frozenset({"login_failed", "12", "token_refused", "http_refused"})
 """Failures of the login to one business unit; others may work."""
 
@@ -89,6 +92,7 @@ class SharedQuota:
         self._circuits: dict[str, tuple[Circuit, float]] = {}
         self._used: Counter[str] = Counter()
         self._unasked_until = 0.0
+        self._asked_at = clock()
 
     def enter(self, kind: Kind, mid: str, customer_key: str) -> Entry | NotApplied:
         """See sfmc_import.ports.Gate.enter."""
@@ -119,8 +123,10 @@ class SharedQuota:
             if scope in entry.probes or (known.failures and known.left is None and answer is not None):
                 self._report(entry, scope, outcome)
 
-    def flush(self) -> None:
-        """Bring the counts to the ledger; what it does not take is brought later."""
+    def flush(self, *, older_than: float = 0.0) -> None:
+        """Bring the counts to the ledger, if nothing was asked for so long; what it does not take is brought later."""
+        if not self._used or self._clock() - self._asked_at < older_than:
+            return
         try:
             self._ask("rest", 0, 0, "")
         except LedgerUnavailableError as error:
@@ -179,6 +185,7 @@ class SharedQuota:
             return True
 
     def _ask(self, share: Share, need: int, want: int, mid: str) -> Permits:
+        self._asked_at = self._clock()
         with self._lock:
             used, self._used = self._used, Counter()
         try:

@@ -232,6 +232,7 @@ def _sweep() -> dict[str, Any]:
     published = _report(lambda: messages.publish_rejections(app.broker_redis, settings, app.deps.ledger))
     stored = _report(lambda: messages.store_results(app.backend, app.deps.ledger))
     replied = _report(lambda: replies.send_replies(app.deps.ledger, _send_reply, pause))
+    app.deps.count_usage()
     if swept.woken or swept.followed:
         log.debug("sweep_done", woken=swept.woken, followed=swept.followed)
     reported = {"rejections": published, "results": stored, "replies": replied}

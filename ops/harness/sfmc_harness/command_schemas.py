@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 from sfmc_import.operations.listing import DeadLetterView
 from sfmc_import.operations.runs import RunView
 from sfmc_import.operations.status import StandingView, StatusView, UnmatchedView
+from sfmc_import.operations.usage import UsageView
 from sfmc_import.operations.views import (
     ActionView,
     DoneView,
@@ -30,6 +31,7 @@ COMMANDS: dict[str, type[View]] = {
     **dict.fromkeys(("dead-letters", "dead-letters show"), DeadLetterView),
     **dict.fromkeys(("dead-letters replay", "dead-letters delete"), DoneView),
     "explain": ExplainedView,
+    "usage": UsageView,
 }
 
 EVENT = {

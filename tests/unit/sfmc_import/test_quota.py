@@ -12,7 +12,7 @@ from sfmc_import.ledger.quota import RedisQuota
 from sfmc_import.ledger.quota_keys import USAGE
 from sfmc_import.permits import FAILURES_THAT_OPEN, Circuit, Permits, QuotaLimits, Share
 from sfmc_import.ports import Entry, LedgerUnavailableError
-from sfmc_import.quota import LOT_SECONDS, UNASKED_SECONDS, SharedQuota, together
+from sfmc_import.quota import COUNTS_SECONDS, LOT_SECONDS, UNASKED_SECONDS, SharedQuota, together
 from tests.support.ledger_world import FakeRedisWorld, World
 
 MID, HOST = "510001234", "mc.soap.example"
@@ -239,6 +239,18 @@ def test_what_was_used_comes_to_the_ledger_also_after_an_outage(account: Account
 
     found = account.world.client.hgetall(account.world.keys.name_of(USAGE, HOST, "2027-01-15"))
     assert found == {b"all": b"1", b"k:poll": b"1", b"u:510001234": b"1", b"d:510001234:Orders": b"1"}
+
+
+def test_counts_that_nothing_has_brought_for_long_are_brought_by_themselves(account: Account):
+    quota = account.process()
+    passed(quota, "poll")
+    asked = account.ledger.asked
+    quota.flush(older_than=COUNTS_SECONDS)
+    account.world.advance(COUNTS_SECONDS)
+    quota.flush(older_than=COUNTS_SECONDS)
+    quota.flush(older_than=COUNTS_SECONDS)
+
+    assert account.ledger.asked == asked + 1
 
 
 def test_a_process_that_is_no_worker_takes_from_the_rest(account: Account):

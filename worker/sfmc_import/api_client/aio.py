@@ -35,6 +35,7 @@ from sfmc_import.faults import Fault
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, DefinitionPage, EventPage, RequestPage
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
+from sfmc_import.operations.usage import UsageView
 from sfmc_import.operations.views import (
     ActionView,
     DoneView,
@@ -238,6 +239,10 @@ class AsyncApiClient:
     async def definitions(self, cursor: str | None = None) -> DefinitionPage:
         """List the definitions that requests were for."""
         return await self._do(calls.definitions(cursor))
+
+    async def usage(self) -> UsageView:
+        """Show how many calls the account has made."""
+        return await self._do(calls.usage())
 
     async def pauses(self) -> list[PauseView]:
         """List what is paused."""

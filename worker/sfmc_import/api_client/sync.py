@@ -34,6 +34,7 @@ from sfmc_import.faults import Fault
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, DefinitionPage, EventPage, RequestPage
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
+from sfmc_import.operations.usage import UsageView
 from sfmc_import.operations.views import (
     ActionView,
     DoneView,
@@ -233,6 +234,10 @@ class ApiClient:
     def definitions(self, cursor: str | None = None) -> DefinitionPage:
         """List the definitions that requests were for."""
         return self._do(calls.definitions(cursor))
+
+    def usage(self) -> UsageView:
+        """Show how many calls the account has made."""
+        return self._do(calls.usage())
 
     def pauses(self) -> list[PauseView]:
         """List what is paused."""

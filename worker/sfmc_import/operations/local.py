@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from sfmc_import.access import ReadAccess, redis_errors
-from sfmc_import.operations import actions, listing, requests, resuming, runs, status
+from sfmc_import.operations import actions, listing, requests, resuming, runs, status, usage
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
+from sfmc_import.operations.usage import UsageView
 from sfmc_import.operations.views import ActionView, DoneView, LifeView, PauseView, RequestView, ResumedView
 from sfmc_import.redaction import hidden_in
 from sfmc_import.request import fold_key
@@ -82,6 +83,10 @@ class LocalOperations:
     ) -> ActionView:
         """Submit what a request asked for again, as a new request."""
         return actions.replay(self._access, request_id, self._operator, reason, force=force)
+
+    def usage(self) -> UsageView:
+        """Show how many calls the account has made."""
+        return usage.usage(self._access)
 
     def pauses(self) -> list[PauseView]:
         """List what is paused."""

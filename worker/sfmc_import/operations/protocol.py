@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
+from sfmc_import.operations.usage import UsageView
 from sfmc_import.operations.views import ActionView, DoneView, LifeView, PauseView, RequestView, ResumedView
 
 
@@ -63,6 +64,10 @@ class Operations(Protocol):
         self, request_id: str, idempotency_key: str, reason: str | None = None, *, force: bool = False
     ) -> ActionView:
         """Submit what a request asked for again, as a new request."""
+        ...
+
+    def usage(self) -> UsageView:
+        """Show how many calls the account has made."""
         ...
 
     def pauses(self) -> list[PauseView]:
