@@ -250,7 +250,7 @@ class SharedQuota:
             self._report(entry, scope, "unknown")
 
     def _circuit_open(self, circuit: Circuit, left: float, share: Share) -> NotApplied:
-        # Followings come back first, for they change nothing; starts are spread, so that they do not come all at once.
+        # Polls come back first, for they change nothing; starts are spread, so that they do not come all at once.
         spread = 1.0 if share == "follow" else max(SPREAD_SECONDS, left)
         text = f"no call is made for now: {circuit.code}: {circuit.text}"
         return NotApplied("circuit_open", text, account_wide=True, retry_after=left + spread * self._chance())

@@ -136,7 +136,7 @@ def _after_reconciling(fault: Fault, pause: float, times: Times) -> Next:
 def _pause(fault: Fault, attempt: int, times: Times, policy: RetryPolicy) -> float:
     """The pause of the policy, and never less than the service asks for, or than the row of a start may take."""
     if fault.code in GATED:
-        # No call was made: the quota has told a time at which there will be room, or the circuit is asked again.
+        # No call was made: the quota has said when there will be room, or the circuit is asked again.
         return pause_asked(fault)
     backoff = policy.backoff.pause(attempt, min(max(times.chance, 0.0), 1.0))
     return max(backoff, pause_asked(fault), policy.results_delay if fault.code in UNPROVED else 0.0)

@@ -95,7 +95,7 @@ def test_at_the_least_limit_a_start_gets_its_permits(scenario: Scenario):
     assert asker.take("start", need=3).count == 3
 
 
-def test_who_gets_none_is_told_a_time_of_its_own(scenario: Scenario):
+def test_who_gets_none_is_given_a_time_of_its_own(scenario: Scenario):
     asker = Asker(scenario)
     asker.take_all("start")
     waits = [asker.take("start").wait for _ in range(3)]
@@ -105,7 +105,7 @@ def test_who_gets_none_is_told_a_time_of_its_own(scenario: Scenario):
     assert asker.take("start").count == 1
 
 
-def test_the_first_of_those_who_wait_are_not_told_a_later_time_than_ten_minutes(scenario: Scenario):
+def test_the_first_of_those_who_wait_are_given_no_later_time_than_ten_minutes(scenario: Scenario):
     asker = Asker(scenario, replace(LIMITS, calls_per_minute=60))
     asker.take_all("start")
 

@@ -5,7 +5,6 @@ from tests.support.mutants.wrong_doubts import DOUBTS
 from tests.support.mutants.wrong_losses import LOSSES
 from tests.support.mutants.wrong_names import NAMES
 from tests.support.mutants.wrong_operations import OPERATIONS
-from tests.support.mutants.wrong_quota import QUOTA
 from tests.support.mutants.wrong_windows import WINDOWS
 
 MUTANTS = (
@@ -497,6 +496,5 @@ MUTANTS = (
     *LOSSES,
     *NAMES,
     *OPERATIONS,
-    *QUOTA,
     *WINDOWS,
 )

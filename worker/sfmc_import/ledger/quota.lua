@@ -99,7 +99,7 @@ local function keep_quota(q)
   keep(quota_key(a.account), cfg.probe_ttl)
 end
 
--- Takes permits, what is its own first. Whoever gets none is told a time of its own, so that not all come back at once.
+-- Takes permits, what is its own first. Whoever gets none is given a time of its own, so that not all come back at once.
 local function take(q)
   local have = q[a.share] + q.shared
   if have >= a.need then

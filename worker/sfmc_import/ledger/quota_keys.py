@@ -11,7 +11,10 @@ QUOTA = Key(
     fields=(
         Field(name="at", meaning="when permits were given last, in ms"),
         Field(name="shared", meaning="permits that any kind of call may take"),
-        Field(name=ANY, meaning="kind of call → its own permits; `next_` and the kind → until when others were told"),
+        Field(
+            name=ANY,
+            meaning="kind of call → its own permits; `next_` and the kind → until when others were given a time",
+        ),
     ),
     meaning="Permits for calls of an account, which is the host of its SOAP API. Lost, it begins anew with one tenth of"
     " a minute.",

@@ -486,13 +486,9 @@ STREAM = Key(
     meaning="The events. Bounded by `stream_maxlen`. It keeps its plain name, without the tag.",
 )
 SCHEDULE = Key(
-    name="schedule",
-    letter="schedule",
-    parts=("source",),
-    redis_type="string",
-    ttl=("schedule_ttl",),
+    name="schedule", letter="schedule", parts=("source",), redis_type="string", ttl=("schedule_ttl",),
     meaning="Until when the ticks of a schedule are done, in seconds since 1970. The time counts from the last look.",
-)
+)  # fmt: skip
 KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
     SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT,

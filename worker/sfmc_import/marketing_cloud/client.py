@@ -444,8 +444,7 @@ def connect(
 ) -> SoapMarketingCloud:
     """Make the client of a process. Call `prepare` where the first start must be quick.
 
-    `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts of a query. `gate` lets
-    calls pass.
+    `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts, `gate` lets calls pass.
     """
     stopping = Stopping()
     clock = clock or BootClock()
@@ -453,9 +452,7 @@ def connect(
     service = cache(_load_service)
     connector = Connector(cache(lambda: tls_context(config.verify)), config.proxies, config.connect_timeout)
     post = PooledPost(connector, stopping.queries)
-    logins: CredentialSource = (
-        TokenSource(config, post, clock.boottime) if config.uses_tokens else PasswordSource(config)
-    )
+    logins = _logins(config, post, clock)
     envelopes = Envelopes(config, service)
     soap = SoapCall(
         logins,
@@ -466,9 +463,17 @@ def connect(
         clock.boottime,
         gate,
     )
-    policy = replace(QUERY, attempts=config.query_attempts, deadline=config.query_deadline)
-    retry_query = retry_call(policy, "query_attempt_failed", sleep=sleep or stopping.pause)
+    retry_query = _retry_query(config, sleep or stopping.pause)
     return SoapMarketingCloud(soap, envelopes, retry_query, clock, config.reading_timeout, stopping)
+
+
+def _logins(config: MarketingCloudConfig, post: Post, clock: Clock) -> CredentialSource:
+    return TokenSource(config, post, clock.boottime) if config.uses_tokens else PasswordSource(config)
+
+
+def _retry_query(config: MarketingCloudConfig, sleep: Callable[[float], None]) -> RetryCall:
+    policy = replace(QUERY, attempts=config.query_attempts, deadline=config.query_deadline)
+    return retry_call(policy, "query_attempt_failed", sleep=sleep)
 
 
 def _send_query(config: MarketingCloudConfig, post: Post, envelope: bytes, seconds: float) -> Reply | Failed:
