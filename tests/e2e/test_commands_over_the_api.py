@@ -97,6 +97,8 @@ def test_a_start_is_submitted_and_waited_for_and_questions_have_the_answers_of_r
 
 @pytest.mark.nightly
 def test_actions_are_those_of_the_token_and_errors_are_one_line(remote: Remote) -> None:
+    again = remote.run("definitions", "refresh", "orders", "--json")
+    assert described("definitions refresh", json.loads(again.stdout))["customer_key"] == "orders"
     paused = remote.run("pause", "orders", "--reason", "look first", "--for", "2h", "--json")
     assert described("pause", json.loads(paused.stdout))["operator"] == "ann"
     request = json.loads(remote.run("start", "orders", "--event-id", "e-1", "--json").stdout)["request_id"]

@@ -72,3 +72,13 @@ def test_a_child_that_has_ended_keeps_its_exit_code():
     child.wait(60)
 
     assert stop(child) == 3
+
+
+def test_the_threads_of_a_worker_share_arenas_where_the_c_library_can() -> None:
+    program = (
+        "import platform; from sfmc_import.worker_process import share_arenas; "
+        "print(platform.libc_ver()[0] or 'other', share_arenas({}))"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+
+    assert answer[1] == str(answer[0] == "glibc")

@@ -158,12 +158,13 @@ class FakeMarketingCloud:
             mine = [definition for (owner, _), definition in self._definitions.items() if owner == mid]
             return self._refusal("definitions", None) or mine
 
-    def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
+    def runs_of(self, mid: str, customer_key: str, *, above: str | None = None) -> Sequence[Run] | Refusal:
         """List the runs of a definition that are visible by now."""
         with self._lock:
             refusal = self._refusal("runs_of", customer_key)
             mine = [run for run in self._runs.values() if (run.mid, run.row.customer_key) == (mid, customer_key)]
-            return refusal or [row for row in map(Kept.look, mine) if row is not None]
+            asked = [run for run in mine if above is None or int(run.row.task_id) > int(above)]
+            return refusal or [row for row in map(Kept.look, asked) if row is not None]
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
         """Look up runs that are visible by now."""

@@ -57,6 +57,9 @@ class DefinitionsAsked:
     def known(self, mid: str, customer_key: str) -> None:
         """Nothing is known before it is asked for."""
 
+    def forget(self, mid: str, customer_key: str) -> None:
+        """Each look is a call."""
+
 
 def retry_ledger(attempt: Callable[[], T]) -> T:
     for _ in range(LEDGER_ATTEMPTS - 1):
@@ -81,7 +84,7 @@ class System:
     def boottime(self) -> float:
         return self.world.now_ms() / 1000
 
-    def deps_over(self, ledger: Any, cloud: Any, *, baseline: bool = True) -> Deps:
+    def deps_over(self, ledger: Any, cloud: Any, *, baseline: bool = True, whole_baseline: bool = False) -> Deps:
         return Deps(
             marketing_cloud=cloud,
             ledger=ledger,
@@ -102,6 +105,7 @@ class System:
                 follow=Backoff(floor=5, cap=300, factor=1.5),
             ),
             baseline=baseline,
+            whole_baseline=whole_baseline,
         )
 
     def _retry_call(self, attempt: Callable[[], T]) -> T:

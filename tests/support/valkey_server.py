@@ -49,7 +49,7 @@ def is_bounded(name: str) -> bool:
 
 def undescribed(client: redis.Redis) -> list[str]:
     """Return the keys and fields of the ledger that its schema does not have, and keys of another type."""
-    names = [name for name in _names(client) if name.startswith(LEDGER.tag)]
+    names = [name for name in _names(client) if name.startswith(LEDGER.tag.rstrip(":"))]
     types = [_text(kind) for kind in _ask(client, "TYPE", names)]
     hashes = [name for name, kind in zip(names, types, strict=True) if kind == "hash"]
     fields = dict(zip(hashes, _ask(client, "HKEYS", hashes), strict=True))

@@ -11,12 +11,13 @@ from sfmc_import import marketing_cloud
 from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
+from sfmc_import.gathering import GatheringMarketingCloud, Pace
 from sfmc_import.ledger import RedisLedger
-from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis
+from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis, open_shared
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
 from sfmc_import.marketing_cloud.http import BootClock, boottime
 from sfmc_import.permits import QuotaLimits, Share
-from sfmc_import.ports import Deps, Gate, Timing
+from sfmc_import.ports import Deps, Gate, MarketingCloud, Timing
 from sfmc_import.quota import COUNTS_SECONDS, LOT_SECONDS, SharedQuota, together
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.settings import Settings
@@ -42,6 +43,7 @@ def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
         token_timeout=settings.token_timeout,
         query_deadline=settings.call_retry_seconds,
         reading_timeout=settings.reading_timeout,
+        starts_on_kept=settings.start_connection == "kept",
         proxies=settings.proxies,
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
@@ -71,17 +73,28 @@ def open_quota(settings: Settings, ledger: RedisLedger, share: Share | None = No
     return SharedQuota(ledger.quota(limits), boottime, limit=limits.calls_per_minute, share=share)
 
 
+def _quota_of_others(settings: Settings) -> SharedQuota:
+    return open_quota(settings, RedisLedger(open_redis(settings), ledger_settings(settings)), "rest")
+
+
 def open_definitions(settings: Settings) -> CachedDefinitions:
     """Open the cache of definitions with a connection to Marketing Cloud of its own."""
-    ledger = RedisLedger(open_redis(settings), ledger_settings(settings))
-    service = open_marketing_cloud(settings, open_quota(settings, ledger, "rest"))
+    service = open_marketing_cloud(settings, None if settings.api_url else _quota_of_others(settings))
     return CachedDefinitions(
         service,
         describing=service,
         ttl=settings.definition_ttl,
         clock=boottime,
         longest_wait=settings.reading_timeout,
+        shared=None if settings.api_url else open_shared(settings, open_redis(settings), boottime),
     )
+
+
+def gathering(service: SoapMarketingCloud, settings: Settings) -> MarketingCloud:
+    """Let the questions of all threads gather, unless the settings say never."""
+    if not settings.gather_ms:
+        return service
+    return GatheringMarketingCloud(service, service, Pace(settings.gather_ms / 1000), settings.reading_timeout)
 
 
 def timing(settings: Settings) -> Timing:
@@ -99,7 +112,7 @@ def timing(settings: Settings) -> Timing:
         reconcile=replace(
             RECONCILE, backoff=replace(queries, floor=min(queries.floor, delay), cap=max(queries.floor, delay))
         ),
-        follow=Backoff(floor=settings.follow_min_interval, cap=settings.follow_max_interval, factor=1.5),
+        follow=Backoff(floor=settings.follow_min_interval, cap=settings.follow_max_interval),
     )
 
 
@@ -110,15 +123,21 @@ def _log_server_change(run_id: str) -> None:
 
 def build(settings: Settings) -> Deps:
     """Make the dependencies of the use cases; each connects on first use."""
-    ledger = open_ledger(settings)
+    client = open_redis(settings)
+    ledger = open_ledger(settings, client)
     quota = open_quota(settings, ledger)
     service = open_marketing_cloud(settings, quota)
     ledger.server.on_change = _log_server_change
+    asked = gathering(service, settings)
     return Deps(
-        marketing_cloud=service,
+        marketing_cloud=asked,
         ledger=ledger,
         definitions=CachedDefinitions(
-            service, ttl=settings.definition_ttl, clock=boottime, longest_wait=settings.reading_timeout
+            asked,
+            ttl=settings.definition_ttl,
+            clock=boottime,
+            longest_wait=settings.reading_timeout,
+            shared=open_shared(settings, client, boottime),
         ),
         clock=BootClock(),
         retry_call=retry_call(
@@ -128,7 +147,8 @@ def build(settings: Settings) -> Deps:
         policies=settings.policy,
         chance=random.random,
         timing=timing(settings),
-        baseline=settings.known_runs == "query",
+        baseline=settings.known_runs != "ledger",
+        whole_baseline=settings.known_runs == "all",
         together=together,
         count_usage=partial(quota.flush, older_than=COUNTS_SECONDS),
     )

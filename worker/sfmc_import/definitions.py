@@ -1,9 +1,10 @@
 """Definitions as last read, by key and by business unit, in the memory of one process."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
+from typing import Protocol
 
 import structlog
 
@@ -24,6 +25,48 @@ Name = tuple[str, str, str]
 log = structlog.get_logger("sfmc_import.definitions")
 
 
+class Found(Protocol):
+    """What was looked for among the definitions of other processes; see `Shared.look`."""
+
+    @property
+    def definition(self) -> Definition | None:
+        """It, with the time when it was asked for."""
+        ...
+
+    @property
+    def now(self) -> int | None:
+        """The time of that look on the clock that all processes share, in ms; None where it is not known."""
+        ...
+
+
+class Shared(Protocol):
+    """What other processes of the account have read, with its true age; it never raises."""
+
+    def look(self, mid: str, customer_key: str, max_age: float) -> Found:
+        """Give a definition that another process asked for at most `max_age` seconds ago."""
+        ...
+
+    def now(self) -> int | None:
+        """Give the time on the clock that all processes share, in ms."""
+        ...
+
+    def share(self, mid: str, asked_for: Mapping[str, Definition], asked_at: int) -> None:
+        """Keep definitions by the CustomerKeys that they were asked for, after `asked_at`."""
+        ...
+
+    def share_all(self, mid: str, found: Sequence[Definition], asked_at: int) -> None:
+        """Keep the list of all definitions."""
+        ...
+
+    def forget(self, mid: str, customer_key: str) -> None:
+        """Let no process take what was read before."""
+        ...
+
+    def is_outdated(self, mid: str, customer_key: str, asked_at: float) -> bool:
+        """Tell whether somebody asked after this time to read it again."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
     """An answer, the time when it was asked for and the time until which it may be given again."""
@@ -42,7 +85,8 @@ class CachedDefinitions:
 
     `ttl` is how long an answer is kept, in seconds; that there is no such definition for REFUSAL_SECONDS, to break a
     flood of requests for it. Another refusal is shared by those who wait for it, not kept. `clock` is CLOCK_BOOTTIME.
-    A thread waits at most `longest_wait` seconds for the answer of another.
+    A thread waits at most `longest_wait` seconds for the answer of another. What other processes have read is taken
+    from `shared`, with its age.
     """
 
     def __init__(
@@ -53,6 +97,7 @@ class CachedDefinitions:
         ttl: float,
         clock: Callable[[], float],
         longest_wait: float = 60.0,
+        shared: Shared | None = None,
     ) -> None:
         self._service = service
         self._describing = describing
@@ -60,6 +105,7 @@ class CachedDefinitions:
         self._clock = clock
         self._kept: dict[Name, CacheEntry] = {}
         self._longest_wait = longest_wait
+        self._shared = shared
         # Only while they are asked for: one definition that hangs must not hold another, nor leave a lock behind.
         self._asking: dict[Name, threading.Lock] = {}
 
@@ -72,7 +118,7 @@ class CachedDefinitions:
             if object_id is not None:
                 found = self._service.definition_of_object(mid, object_id)
             else:
-                found = self._service.definition(mid, customer_key)
+                found = self._read(mid, customer_key, max_age)
             return Rejected(*_absent(mid, customer_key, object_id)) if found is None else found
 
         answer: Definition | Refusal = self._answer(  # type: ignore[assignment]
@@ -80,11 +126,45 @@ class CachedDefinitions:
         )
         return answer
 
+    def _read(self, mid: str, customer_key: str, max_age: float) -> Definition | Refusal | None:
+        """Take what another process has read, or ask and let others take it."""
+        if self._shared is None:
+            return self._service.definition(mid, customer_key)
+        look = self._shared.look(mid, customer_key, max_age)
+        if look.definition is not None:
+            return look.definition
+        found = self._service.definition(mid, customer_key)
+        if isinstance(found, Definition) and look.now is not None:
+            self._shared.share(mid, {customer_key: found}, look.now)
+        elif found is None or isinstance(found, Rejected):
+            self._shared.forget(mid, customer_key)
+        return found
+
     def known(self, mid: str, customer_key: str) -> Definition | None:
         """See sfmc_import.ports.Definitions.known."""
-        kept = self._kept.get(_name(mid, customer_key, None))
-        fresh = kept is not None and kept.is_fresh(self._clock(), inf)
-        return kept.answer if fresh and kept is not None and isinstance(kept.answer, Definition) else None
+        name = _name(mid, customer_key, None)
+        kept = self._fresh(name, self._clock(), inf)
+        if kept is not None:
+            return kept.answer if isinstance(kept.answer, Definition) else None
+        found = self._shared.look(mid, customer_key, inf).definition if self._shared else None
+        if found is not None:
+            self._keep(name, self._entry(found))
+        return found
+
+    def forget(self, mid: str, customer_key: str) -> None:
+        """See sfmc_import.ports.Definitions.forget."""
+        self._kept.pop(_name(mid, customer_key, None), None)
+        if self._shared is not None:
+            self._shared.forget(mid, customer_key)
+
+    def _fresh(self, name: Name, now: float, max_age: float) -> CacheEntry | None:
+        """Give what is kept, if it may be given again."""
+        kept = self._kept.get(name)
+        if kept is None or not kept.is_fresh(now, max_age):
+            return None
+        mid, _, key = name
+        is_outdated = self._shared is not None and self._shared.is_outdated(mid, key, kept.asked_at)
+        return None if is_outdated else kept
 
     def description(self, mid: str, customer_key: str) -> FileDescription | Refusal:
         """Say what the file of a definition should look like, from memory or from Marketing Cloud."""
@@ -121,7 +201,10 @@ class CachedDefinitions:
         return answer
 
     def _read_all(self, mid: str, outdated: Answer | None) -> Answer:
+        now = None if self._shared is None else self._shared.now()
         found = self._service.definitions(mid)
+        if self._shared is not None and now is not None and not isinstance(found, (NotApplied, Rejected)):
+            self._shared.share_all(mid, found, now)
         if not isinstance(found, (NotApplied, Rejected)) or outdated is None:
             return found
         log.warning("definitions_not_refreshed", mid=mid, code=found.code, text=found.text)
@@ -129,8 +212,8 @@ class CachedDefinitions:
 
     def _answer(self, name: Name, ask: Callable[[Answer | None], Answer], max_age: float) -> Answer:
         called_at, outdated = self._clock(), self._kept.get(name)
-        if outdated is not None and outdated.is_fresh(called_at, max_age):
-            return outdated.answer
+        if (fresh := self._fresh(name, called_at, max_age)) is not None:
+            return fresh.answer
         asking = self._asking.setdefault(name, threading.Lock())
         if not asking.acquire(timeout=self._longest_wait):
             return NotApplied("read_timeout", "another call is still reading this definition")
@@ -149,13 +232,20 @@ class CachedDefinitions:
         answer = _dated(ask(known), asked_at)
         if answer is known:
             # It could not be read: for a while no thread tries again, whatever age is wanted.
-            asked_at = inf
-        entry = CacheEntry(answer, asked_at, self._clock() + self._life(answer, is_outdated=answer is known))
+            entry = CacheEntry(answer, inf, self._clock() + self._life(answer, is_outdated=True))
+        else:
+            entry = self._entry(answer, asked_at)
         self._keep(name, entry)
         if isinstance(answer, Definition):
             # Found by its ObjectID or by another spelling: the next question is for the key as it is spelled there.
             self._keep((name[0], "key", answer.customer_key), entry)
         return answer
+
+    def _entry(self, answer: Answer, asked_at: float = inf) -> CacheEntry:
+        """Keep what was asked for now, or by another process before, so long from then on."""
+        if isinstance(answer, Definition) and answer.asked_at is not None and answer.asked_at < asked_at:
+            return CacheEntry(answer, answer.asked_at, answer.asked_at + self._ttl)
+        return CacheEntry(answer, asked_at, self._clock() + self._life(answer, is_outdated=False))
 
     def _life(self, answer: Answer, *, is_outdated: bool) -> float:
         if isinstance(answer, Rejected) and answer.code == ABSENT:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Literal
 
 DATE_PART = re.compile(r"%%(YEAR|MONTH|DAY)%%", re.IGNORECASE)
@@ -47,7 +48,7 @@ class Selection:
     """What a FileSpec selects on one day. `text` is it with the date of that day, for people."""
 
     text: str
-    _patterns: tuple[tuple[Form, re.Pattern[str]], ...]
+    _patterns: tuple[tuple[Form, str | re.Pattern[str]], ...]
 
     def selects(self, name: str, *, any_case: bool = False) -> bool:
         """Tell whether a file of this name can be meant, in any of the forms in which Unicode writes it.
@@ -55,11 +56,20 @@ class Selection:
         Folders are not compared: a request names the place where its file arrived, not the one that is imported.
         """
         forms = [(pattern, unicodedata.normalize(form, name.rpartition("/")[2])) for form, pattern in self._patterns]
-        if any_case:
-            forms = [(re.compile(pattern.pattern, pattern.flags | re.IGNORECASE), text) for pattern, text in forms]
-        return any(pattern.fullmatch(text) for pattern, text in forms)
+        return any(_fits(pattern, text, any_case=any_case) for pattern, text in forms)
 
 
+def _fits(pattern: str | re.Pattern[str], text: str, *, any_case: bool) -> bool:
+    if isinstance(pattern, str):
+        if not any_case:
+            return pattern == text
+        pattern = re.compile(re.escape(pattern), re.DOTALL)
+    if any_case:
+        pattern = re.compile(pattern.pattern, pattern.flags | re.IGNORECASE)
+    return pattern.fullmatch(text) is not None
+
+
+@lru_cache(512)
 def selection(spec: str, day: date) -> Selection | None:
     """Give what a FileSpec selects on a day; None where it names no file: without one, and for a data extension.
 
@@ -73,11 +83,13 @@ def selection(spec: str, day: date) -> Selection | None:
     return Selection(resolve(spec, day), tuple(patterns))
 
 
-def _pattern(name: str, day: date) -> re.Pattern[str]:
-    """Make the pattern of a name: its fixed pieces, with any text between them.
+def _pattern(name: str, day: date) -> str | re.Pattern[str]:
+    """Make the pattern of a name: itself where it is fixed, else its fixed pieces with any text between them.
 
     Each piece but the last is taken where it fits first and never anywhere else, so that no name takes long.
     """
+    if not _OPEN_PART.search(name):
+        return name
     first, *others = _pieces(name, day)
     if not others:
         return re.compile(first, re.DOTALL)

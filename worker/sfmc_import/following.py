@@ -7,9 +7,9 @@ from typing import Any
 
 from sfmc_import import retrying
 from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.outcomes import Outcome
 from sfmc_import.ports import Deps, Ledger, Refusal
 from sfmc_import.runs import RUNNING, Run, RunEnded, compare, next_poll, run_state
-from sfmc_import.service import Outcome
 from sfmc_import.states import DueRequest, Followed
 
 News = tuple[Followed, Outcome]
@@ -65,7 +65,7 @@ def _postpone(run: Followed, fault: Refusal, deps: Deps) -> Outcome | None:
     """Poll later what could not be polled; what hits the whole account ends no run, though its deadline is over."""
     if run.overdue and not retrying.is_account_wide(fault):
         return _record_run(run, None, deps)
-    pause = next_poll(run, deps.timing.follow, deps.chance())
+    pause = deps.timing.follow.pause(run.polls, deps.chance())
     deps.ledger.progressed(run, None, max(pause, retrying.pause_asked(fault)))
     return None
 
@@ -78,7 +78,7 @@ def _record_run(run: Followed, row: Run | None, deps: Deps) -> Outcome | None:
         errors = deps.ledger.ended(run, end.outcome, row, policy, end.unexpected)
         event = "import_ended" if end.unexpected is None else "import_suspicious"
         return Outcome(event, end.outcome, {**_counts(row), **_unexpected(end), **errors})
-    deps.ledger.progressed(run, state.status, next_poll(run, deps.timing.follow, deps.chance()))
+    deps.ledger.progressed(run, state.status, next_poll(run, deps.timing.follow))
     if state.status in {None, run.status}:
         return None
     event = "import_progressed" if state.status in RUNNING else "import_status_undocumented"

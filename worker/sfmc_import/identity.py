@@ -45,28 +45,34 @@ def identify(request: StartRequest, owner: str, deps: Deps) -> Identified | NotI
     It is in the ledger before Marketing Cloud is asked, so that the answer may take its time, and is held meanwhile, so
     that a request whose definition kills workers is noticed.
     """
+    if (known := at_once(request, deps)) is not None:
+        return known
+    is_new, held = deps.ledger.hold(request, owner)
+    if not is_new:
+        request = deps.ledger.load(request.request_id) or request
     if request.is_resolved:
         return Identified(request, None)
-    found: Definition | Refusal | None = None
-    if request.object_id is None:
+    if held is not None:
+        return held
+    key, object_id = request.customer_key, request.object_id
+    return _resolved(request, deps.definitions.get(request.mid, key, object_id=object_id, max_age=REFUSAL_SECONDS))
+
+
+def at_once(request: StartRequest, deps: Deps) -> Identified | NotIdentified | None:
+    """Resolve a request by what is known; None when Marketing Cloud must be asked."""
+    if request.is_resolved:
+        return Identified(request, None)
+    if request.object_id is not None:
         # By its ObjectID a definition has always its newest key; what was read minutes ago may name an older one.
-        found = deps.definitions.known(request.mid, request.customer_key)
-    if found is None:
-        request = _recorded(request, deps)
-        if request.is_resolved:
-            return Identified(request, None)
-        if (held := deps.ledger.resolving(request, owner)) is not None:
-            return held
-        key, object_id = request.customer_key, request.object_id
-        found = deps.definitions.get(request.mid, key, object_id=object_id, max_age=REFUSAL_SECONDS)
+        return None
+    found = deps.definitions.known(request.mid, request.customer_key)
+    return None if found is None else _resolved(request, found)
+
+
+def _resolved(request: StartRequest, found: Definition | Refusal) -> Identified | NotIdentified:
     if isinstance(found, Definition) and not _is_meant(request, found):
         found = Rejected("two_definitions", _named_twice(request, found), found.asked_at)
     return Identified(request, found) if isinstance(found, Definition) else NotIdentified(request, found)
-
-
-def _recorded(request: StartRequest, deps: Deps) -> StartRequest:
-    is_new = deps.ledger.accept(request)
-    return request if is_new else deps.ledger.load(request.request_id) or request
 
 
 def _is_meant(request: StartRequest, found: Definition) -> bool:

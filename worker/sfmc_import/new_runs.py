@@ -28,8 +28,8 @@ class NewRuns:
         return match_runs(self.ours, is_last=is_last)
 
 
-def runs_of(decision: StartNow, deps: Deps) -> Sequence[Run] | Refusal:
-    """List the runs of a definition; those of a start in doubt under each CustomerKey that it had as well.
+def runs_of(decision: StartNow, deps: Deps, *, above: str | None = None) -> Sequence[Run] | Refusal:
+    """List the runs of a definition, or the newer ones; of a start in doubt under each CustomerKey that it had as well.
 
     Whether Marketing Cloud shows an older run under the key that the definition has now is not documented.
     """
@@ -37,7 +37,7 @@ def runs_of(decision: StartNow, deps: Deps) -> Sequence[Run] | Refusal:
     others = decision.other_keys if decision.earlier or decision.loss_age is not None else ()
     found: dict[str, Run] = {}
     for key in {fold_key(key): key for key in (*others, lease.customer_key)}.values():
-        answer = deps.marketing_cloud.runs_of(lease.mid, key)
+        answer = deps.marketing_cloud.runs_of(lease.mid, key, above=above)
         if isinstance(answer, NotApplied):
             return answer
         if isinstance(answer, Rejected):
@@ -50,8 +50,10 @@ def runs_of(decision: StartNow, deps: Deps) -> Sequence[Run] | Refusal:
 
 def find(runs: Sequence[Run], intent: Intent | Reconcile, mid: str, deps: Deps) -> NewRuns | NotApplied:
     """Sort out the new ones of these runs; asks for their dates where the intent did not list what existed."""
-    new = frozenset(run.task_id for run in runs if _is_new(run, intent))
+    new = {run.task_id: run for run in runs if _is_new(run, intent)}
     unassigned = frozenset(deps.ledger.unassigned_task_ids(mid, new))
+    if intent.bound is not None:
+        return _beyond_bound([new[task_id] for task_id in unassigned], intent, intent.bound)
     if intent.above is None or intent.intended_at is None or not unassigned:
         return NewRuns(unassigned)
     return _by_date(unassigned, intent.intended_at, mid, deps)
@@ -60,7 +62,23 @@ def find(runs: Sequence[Run], intent: Intent | Reconcile, mid: str, deps: Deps) 
 def _is_new(run: Run, intent: Intent | Reconcile) -> bool:
     if intent.above is not None and not is_newer(run.task_id, intent.above):
         return False
-    return run.task_id not in intent.known
+    if run.task_id in intent.known:
+        return False
+    # Most of what was not asked for ended long ago.
+    return intent.bound is None or is_newer(run.task_id, intent.bound) or not _is_older(run, intent)
+
+
+def _is_older(run: Run, intent: Intent | Reconcile) -> bool:
+    return intent.intended_at is not None and is_older(run.start_date, intent.intended_at)
+
+
+def _beyond_bound(runs: Sequence[Run], intent: Intent | Reconcile, bound: str) -> NewRuns:
+    """Take the runs above the bound. No document says that ids grow, so those below it stay doubtful.
+
+    So does one above it that is older: it would have been in the list, if the service compared ids as numbers.
+    """
+    ours = frozenset(run.task_id for run in runs if is_newer(run.task_id, bound) and not _is_older(run, intent))
+    return NewRuns(ours, frozenset(run.task_id for run in runs) - ours)
 
 
 def _by_date(new: frozenset[str], moment: float, mid: str, deps: Deps) -> NewRuns | NotApplied:

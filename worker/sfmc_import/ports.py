@@ -38,7 +38,7 @@ class MarketingCloud(Protocol):
         ...
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
-        """Send Perform "start" once, on its own connection, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
+        """Send Perform "start" once, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
         ...
 
     def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
@@ -53,8 +53,11 @@ class MarketingCloud(Protocol):
         """Retrieve all ImportDefinitions of a business unit."""
         ...
 
-    def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
-        """List all rows of ImportResultsSummary that name this definition."""
+    def runs_of(self, mid: str, customer_key: str, *, above: str | None = None) -> Sequence[Run] | Refusal:
+        """List all rows of ImportResultsSummary that name this definition, with their StartDate.
+
+        With `above` it asks only for those with a greater TaskResultID; it may give others too.
+        """
         ...
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
@@ -113,11 +116,12 @@ class Ledger(Protocol):
         """
         ...
 
-    def resolving(self, request: StartRequest, owner: str) -> Decision | None:
-        """Hold a recorded request for `owner`, for one lease, while its definition is read: a lost worker is counted.
+    def hold(self, request: StartRequest, owner: str) -> tuple[bool, Decision | None]:
+        """Record a request, and hold it for `owner`, for one lease, while its definition is read: a loss is counted.
 
-        None when the worker may go on; `claim` or `unresolved` ends the hold. Otherwise why it must not read now:
-        another worker does, another suspect acts, or the request waits or has ended.
+        Gives whether it was new, and nothing when the worker may go on; `claim` or `unresolved` ends the hold.
+        Otherwise why it must not read now: another worker does, another suspect acts, or the request waits or has
+        ended. A request whose definition is known is not held. Raises IdTakenError as `claim`.
         """
         ...
 
@@ -150,6 +154,7 @@ class Ledger(Protocol):
         *,
         window: float = 0.0,
         above: bool = False,
+        bound: str | None = None,
         policy: Policy | None = None,
     ) -> float | NotApplied | None:
         """Write the intent before the first attempt; seconds left of the lease, or None when the token is stale.
@@ -159,7 +164,8 @@ class Ledger(Protocol):
         CustomerKey is another one than was asked, gives `after` while a run is missing that this `policy` asks for.
 
         `window` is that of the start, in hours: whoever ends the request later may not be able to read the definition.
-        With `above` every TaskResultID up to the newest that the ledger knows counts as known too.
+        With `above` every TaskResultID up to the newest that the ledger knows counts as known too. With `bound` those
+        up to this one were not asked for: `known` has the newer ones.
         """
         ...
 
@@ -382,6 +388,10 @@ class Definitions(Protocol):
         """Give a definition from memory; None when Marketing Cloud would have to be asked."""
         ...
 
+    def forget(self, mid: str, customer_key: str) -> None:
+        """Read a definition anew when it is needed next: Marketing Cloud refused what it says."""
+        ...
+
 
 class Clock(Protocol):
     """CLOCK_BOOTTIME, which also counts while a machine sleeps."""
@@ -424,7 +434,8 @@ class Deps:
     """The ports and the policies.
 
     `retry_call` repeats a Perform while nothing was applied, `retry_ledger` a step of the ledger while Redis is
-    unavailable. `baseline` says whether the runs of a definition are listed before each first attempt.
+    unavailable. `baseline` says whether the runs of a definition are listed before each first attempt, `whole_baseline`
+    whether all of them, instead of those that are newer than the newest that the ledger knows.
     Calls within `together` take their permits at once; `count_usage` brings what this process used to the ledger.
     """
 
@@ -440,3 +451,4 @@ class Deps:
     baseline: bool = True
     together: Callable[[], AbstractContextManager[None]] = nullcontext
     count_usage: Callable[[], None] = lambda: None
+    whole_baseline: bool = False

@@ -9,6 +9,9 @@ from sfmc_import.request import QUEUE, broker_prefix
 RoleName = Literal["worker", "beat", "producer", "reader", "notifier"]
 
 LEDGER, STREAM = "{{{prefix}events}}:*", "{prefix}events"
+SHARED = "{{{prefix}events}}/*"
+"""Definitions as processes read them: who could write them could change what a start is checked against."""
+
 MOVES = "{celery}{{{prefix}events}}:transport:*"
 QUEUES, BINDINGS = "{queue}*", "{celery}_kombu.binding*"
 RESULTS = "{celery}celery-task-meta-*"
@@ -36,7 +39,7 @@ ROLES: Mapping[RoleName, Role] = {
          "hincrby", "hscan", "hset", "lmove",
          "lpush", "lrange", "lrem", "ltrim", "mget", "pexpire", "publish", "rpush", "sadd", "set",
          "setex", "smembers", "srem", "wait", "waitaof", "xadd", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
-        (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
+        (STREAM, LEDGER, SHARED, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),
     "beat": Role(

@@ -16,6 +16,8 @@ OTHER_FORMS = ("%d/%m/%Y %I:%M:%S %p",)
 
 CLOCKS_APART = 300.0
 
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+
 
 def began_at(text: str | None) -> float | None:
     """Give the time that a StartDate means, in seconds since 1970; None for a text in another form."""
@@ -31,7 +33,8 @@ def seems_older(text: str | None, moment: float) -> bool:
 def is_older(text: str | None, moment: float) -> bool:
     """Tell whether a run began before this moment, whatever the zone and the order of day and month."""
     readings = list(_readings(text, DATE_FORMS + OTHER_FORMS, LAST_ZONE))
-    return bool(readings) and max(readings) < moment - CLOCKS_APART
+    # A date of year 1 or 1900 stands for none.
+    return bool(readings) and min(readings) > EARLIEST and max(readings) < moment - CLOCKS_APART
 
 
 def _readings(text: str | None, forms: tuple[str, ...], zone: timezone) -> Iterator[float]:

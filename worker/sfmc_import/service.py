@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, assert_never
+from typing import assert_never
 
 from sfmc_import import identity, losses, new_runs, retrying
 from sfmc_import.checking import Holds, Mismatch, NearMidnight, TooOld, Verdict, check
 from sfmc_import.faults import ABSENT, UNPROVED, Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.identity import Identified, NotIdentified, identify
+from sfmc_import.outcomes import LEASE_LOST, Outcome, Work, as_asked, explain, of_fault
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Refusal
 from sfmc_import.request import StartRequest
@@ -22,24 +23,9 @@ from sfmc_import.runs import (
     OneMatch,
     Run,
 )
-from sfmc_import.states import AlreadyEnded, Decision, Lease, Reconcile, StartNow
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Where a request stands now: the name of the log event, the state, and the fields of the log event."""
-
-    event: str
-    state: str
-    facts: dict[str, Any] = field(default_factory=dict)
-
+from sfmc_import.states import AlreadyEnded, Decision, Lease, NotYet, Reconcile, StartNow
 
 MayStart = Callable[[], Holds | Refusal]
-LEASE_LOST = Outcome("lease_lost", "fenced")
-
-
-def _of_fault(event: str, state: str, fault: Fault, **facts: Any) -> Outcome:
-    return Outcome(event, state, {"code": fault.code, "text": fault.text, **facts})
 
 
 # --- Start: claim the request and do what the ledger decides.
@@ -53,29 +39,47 @@ def start(request: StartRequest, owner: str, deps: Deps) -> Outcome:
     Raises LedgerUnavailableError while Redis is unavailable. What was recorded before stays recorded. Raises
     IdTakenError for a message with the id of another request, which goes on as it was.
     """
+    return _finish(begin(request, owner, deps))
+
+
+def begin(request: StartRequest, owner: str, deps: Deps) -> Outcome | Work:
+    """Do what the ledger decides alone; gives the outcome, or the work that is left and asks Marketing Cloud.
+
+    What was begun must be carried on: it may have a lease.
+    """
     if request.not_before is not None:
         deps.ledger.accept(request)
         return Outcome("request_accepted", "accepted")
-    found = identify(request, owner, deps)
+    found = identity.at_once(request, deps)
+    if found is None:
+        return lambda: _finish(_go_on(identify(request, owner, deps), owner, deps))
+    return _go_on(found, owner, deps)
+
+
+def _finish(begun: Outcome | Work) -> Outcome:
+    return begun if isinstance(begun, Outcome) else begun()
+
+
+def _go_on(found: Identified | NotIdentified | Decision, owner: str, deps: Deps) -> Outcome | Work:
     if isinstance(found, NotIdentified):
         return _record_unresolved(found, deps)
-    if not isinstance(found, Identified):
-        return _explain(found)
-    outcome = _act(found, owner, deps)
-    if found.customer_key == request.customer_key:
-        return outcome
-    # The log names the definition as Marketing Cloud spells it, and beside it how it was asked for.
-    return replace(outcome, facts={"customer_key": found.customer_key, "asked_key": request.named, **outcome.facts})
+    return _act(found, owner, deps) if isinstance(found, Identified) else explain(found)
 
 
-def _act(found: Identified, owner: str, deps: Deps) -> Outcome:
+def _act(found: Identified, owner: str, deps: Deps) -> Outcome | Work:
     policy = deps.policies(found.request.mid, found.customer_key)
     asked = deps.clock.boottime()
     decision = deps.ledger.claim(found.request, owner, policy, found.definition, _age(found.definition, deps))
     if isinstance(decision, Reconcile):
-        return reconcile(decision, policy, deps)
-    outcome = _perform_start(decision, asked, policy, deps) if isinstance(decision, StartNow) else _explain(decision)
-    if not isinstance(decision, AlreadyEnded) and decision.read_before and outcome.state in {"deferred", "retrying"}:
+        return lambda: as_asked(found, reconcile(decision, policy, deps))
+    if isinstance(decision, AlreadyEnded) or (isinstance(decision, NotYet) and not decision.read_before):
+        return as_asked(found, explain(decision))
+    return lambda: as_asked(found, _ask(found, decision, asked, policy, deps))
+
+
+def _ask(found: Identified, decision: StartNow | NotYet, asked: float, policy: Policy, deps: Deps) -> Outcome:
+    outcome = _perform_start(decision, asked, policy, deps) if isinstance(decision, StartNow) else explain(decision)
+    if decision.read_before and outcome.state in {"deferred", "retrying"}:
         _read_again(found, asked, deps)
     return outcome
 
@@ -115,13 +119,7 @@ def _record_unresolved(found: NotIdentified, deps: Deps) -> Outcome:
     said_ago = _age(fault, deps)
     state = deps.retry_ledger(lambda: deps.ledger.unresolved(request, fault, pause, policy, said_ago))
     event, facts = _UNRESOLVED_EVENTS.get(state, "request_" + state), {"retry_in": round(pause, 1)}
-    return _of_fault(event, state, fault, **(facts if state == "retrying" else {}))
-
-
-def _explain(decision: Decision) -> Outcome:
-    assert not isinstance(decision, (StartNow, Reconcile))
-    facts = {name: fact for name in ("held_by", "opens_in") if (fact := getattr(decision, name)) is not None}
-    return Outcome("request_" + decision.state, decision.state, facts)
+    return of_fault(event, state, fault, **(facts if state == "retrying" else {}))
 
 
 def _perform_start(decision: StartNow, asked: float, policy: Policy, deps: Deps) -> Outcome:
@@ -144,6 +142,8 @@ def _start_as(definition: Definition, decision: StartNow, asked: float, deps: De
     answer = _send_if_safe(decision, policy.window(definition), policy, may_start, deps)
     if answer is None:
         return LEASE_LOST
+    if isinstance(answer, Rejected):
+        deps.definitions.forget(lease.mid, lease.customer_key)
     if isinstance(answer, Rejected) and answer.code == ABSENT and not again:
         found = _key_now(decision, answer, deps)
         if isinstance(found, Definition):
@@ -282,19 +282,23 @@ _LEDGER_DOWN = "ledger_down"
 def _send_if_safe(
     decision: StartNow, window: float, policy: Policy, may_start: MayStart, deps: Deps
 ) -> Accepted | Fault | None:
-    """List the runs that exist, unless the newest is known and that is enough, and send Perform."""
+    """List the runs that exist, or the newer ones where the newest is known and that is enough, and send Perform."""
     lease, holds = decision.lease, may_start()
     if not isinstance(holds, Holds):
         return holds
     intend = partial(deps.ledger.record_intent, lease, window=window, policy=policy)
-    if not deps.baseline and decision.newest is not None and decision.loss_age is None and decision.earlier is None:
+    newest = decision.newest if decision.loss_age is None and decision.earlier is None else None
+    if not deps.baseline and newest is not None:
         return _perform(lease, partial(intend, (), above=True), may_start, deps)
-    runs = new_runs.runs_of(decision, deps)
+    bound = None if deps.whole_baseline else newest
+    runs = new_runs.runs_of(decision, deps, above=bound)
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
-    known = [run.task_id for run in runs]
     found = _earlier_run(decision, runs, deps) or losses.check(decision, runs, window, deps)
-    return found or _of_this_request(_perform(lease, partial(intend, known), may_start, deps))
+    if found:
+        return found
+    intend = partial(intend, [run.task_id for run in runs], bound=bound)
+    return _of_this_request(_perform(lease, intend, may_start, deps))
 
 
 def _of_this_request(answer: Accepted | Fault | None) -> Accepted | Fault | None:
@@ -307,7 +311,7 @@ def _of_this_request(answer: Accepted | Fault | None) -> Accepted | Fault | None
 def _perform(
     lease: Lease, intend: Callable[[], float | NotApplied | None], may_start: MayStart, deps: Deps
 ) -> Accepted | Fault | None:
-    """Send Perform, more than once only while nothing was applied."""
+    """Record the intent and send Perform, more than once only while nothing was applied."""
     intended = False
 
     def attempt() -> Accepted | Fault | None:
@@ -352,7 +356,7 @@ def _record_start(lease: Lease, answer: Accepted, definition: Definition, policy
     found = answer.is_found
     recorded = deps.retry_ledger(lambda: deps.ledger.started(lease, answer, window, policy, reconciled=found))
     if not (recorded or found) and deps.ledger.mark_ambiguous(lease, _TAKEN, deps.timing.results_delay, policy):
-        return _of_fault("start_ambiguous", "reconciling", _TAKEN)
+        return of_fault("start_ambiguous", "reconciling", _TAKEN)
     facts = {"task_id": answer.task_id, "soap_request_id": answer.soap_request_id, "window_hours": window}
     return Outcome("import_started" if recorded else "start_not_recorded", "started", facts)
 
@@ -364,7 +368,7 @@ def _record_fault(decision: StartNow, fault: Fault, policy: Policy, deps: Deps) 
             return _schedule_retry("start_retry_scheduled", lease, fault, pause, deps)
         case retrying.Reconcile(pause):
             recorded = deps.retry_ledger(lambda: deps.ledger.mark_ambiguous(lease, fault, pause, policy))
-            return _of_fault("start_ambiguous", "reconciling", fault) if recorded else LEASE_LOST
+            return of_fault("start_ambiguous", "reconciling", fault) if recorded else LEASE_LOST
         case retrying.Reject(code, text):
             state = deps.retry_ledger(lambda: deps.ledger.reject(lease, Rejected(code, text)))
             return _of_end(state, fault) if state else LEASE_LOST
@@ -392,7 +396,7 @@ def _schedule_retry(event: str, lease: Lease, fault: Fault, pause: float, deps: 
     if state is None:
         return LEASE_LOST
     if state == "retrying":
-        return _of_fault(event, state, fault, retry_in=round(pause, 1))
+        return of_fault(event, state, fault, retry_in=round(pause, 1))
     return _of_end(state, fault)
 
 
@@ -401,7 +405,7 @@ _END_EVENTS = {"rejected": "start_rejected", "start_unknown": "start_unknown", "
 
 def _of_end(state: str, fault: Fault) -> Outcome:
     """An end without a run; an attempt that was answered without proof makes it a look, or an unknown start."""
-    return _of_fault(_END_EVENTS.get(state, "request_" + state), state, fault)
+    return of_fault(_END_EVENTS.get(state, "request_" + state), state, fault)
 
 
 # --- Reconcile: find out whether an ambiguous start was applied.
@@ -475,7 +479,7 @@ def _definition(decision: Reconcile, deps: Deps) -> Definition | NotApplied:
 
 
 def _after_failed_query(decision: Reconcile, fault: Refusal, policy: Policy, deps: Deps) -> Outcome:
-    outcome = _of_fault("reconcile_retry_scheduled", "reconciling", fault)
+    outcome = of_fault("reconcile_retry_scheduled", "reconciling", fault)
     return _reconcile_later(decision, fault, outcome, policy, deps)
 
 

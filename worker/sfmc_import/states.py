@@ -132,15 +132,8 @@ def to_lua_set(states: tuple[str, ...]) -> str:
 
 
 def to_lua_table() -> str:
-    """Give the table as a Lua expression: source → target → event."""
-    sources = dict.fromkeys(step.source for step in TRANSITIONS)
-    rows = (
-        f"{source}={{"
-        + ",".join(f"{step.target}='{step.event}'" for step in TRANSITIONS if step.source == source)
-        + "}"
-        for source in sources
-    )
-    return "{" + ",".join(rows) + "}"
+    """Give all steps as one text, ` source>target=event`: a Lua table would be created anew by each call."""
+    return "".join(f" {step.source}>{step.target}={step.event}" for step in TRANSITIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,11 +168,12 @@ class FirstRead:
 class Intent:
     """What existed before a start was sent: the `known` TaskResultIDs; all up to `above` where they were not listed.
 
-    `intended_at` is when this was noted, in seconds since 1970.
+    `intended_at` is when this was noted, in seconds since 1970. Up to `bound` it was not asked what existed.
     """
 
     known: frozenset[str]
     above: str | None = None
+    bound: str | None = None
     intended_at: float | None = None
 
 
@@ -219,6 +213,7 @@ class Reconcile:
     """Look for the run first: a start may have been applied. `known` TaskResultIDs existed before it was sent.
 
     `above` replaces them where they were not listed: all up to this one existed. `intended_at` is when that was noted.
+    Up to `bound` it was not asked which ones existed.
     `is_last` says that the time to look is over: this is the last query.
     `denied` is the code of an answer that said, without proof, that nothing was started.
     """
@@ -226,6 +221,7 @@ class Reconcile:
     lease: Lease
     known: frozenset[str]
     above: str | None = None
+    bound: str | None = None
     intended_at: float | None = None
     is_last: bool
     denied: str | None = None

@@ -1,9 +1,11 @@
 """Declares the Celery tasks: each reads its message, calls the use case and logs the outcome.
 
 Producers send `imports.start` to the queue `imports`, and the sweep sends `imports.wake` there. Beat sends
-`imports.sweep` and the sweep `imports.follow` to the queue `imports.upkeep`, where they wait behind no start.
+`imports.sweep` and the sweep `imports.follow` to the queue `imports.upkeep`, where they wait behind no start. A sweep
+that finds many due requests sends another to `imports`, among their wake-ups.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,6 +20,7 @@ from redis.exceptions import RedisError
 from sfmc_import import following, messages, replies, request, service
 from sfmc_import.calls import TooManySlowCallsError
 from sfmc_import.celery_app import app
+from sfmc_import.outcomes import Outcome
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import (
     FIELDS,
@@ -31,7 +34,6 @@ from sfmc_import.request import (
     unknown_names,
 )
 from sfmc_import.retrying import PUBLISH, WAKE_PAUSE_SECONDS
-from sfmc_import.service import Outcome
 from sfmc_import.states import NOT_STARTED, TERMINAL, DueRequest, Reply
 from sfmc_transport import ONCE_HEADER
 from sfmc_transport.consumer import GivenBackError, RefusedError
@@ -168,7 +170,8 @@ def _start_request(request: StartRequest) -> dict[str, Any]:
 
     with structlog.contextvars.bound_contextvars(**names):
         try:
-            outcome = _without_waiting(lambda: _carry(request), is_recorded)
+            app.slow_calls.check_room()
+            outcome = _carry(request, is_recorded)
         except TooManySlowCallsError:
             app.deps.ledger.accept(request)
             log.warning("start_postponed", reason="slow_calls", limit=app.settings.slow_calls)
@@ -176,10 +179,23 @@ def _start_request(request: StartRequest) -> dict[str, Any]:
     return outcome or {"request_id": request.request_id, "state": "starting"}
 
 
-def _carry(request: StartRequest) -> dict[str, Any]:
+def _carry(request: StartRequest, may_detach: Callable[[], bool]) -> dict[str, Any] | None:
+    """Carry a request here while only the ledger is asked: another thread costs as much as the ledger."""
     owner = uuid4().hex
     with app.outlived.noting(owner, [request.request_id]), app.deps.together():
-        outcome = service.start(request, owner, app.deps)
+        begun = service.begin(request, owner, app.deps)
+    if isinstance(begun, Outcome):
+        return _say(request, begun)
+
+    def go_on() -> dict[str, Any]:
+        with app.outlived.noting(owner, [request.request_id]), app.deps.together():
+            outcome = begun()
+        return _say(request, outcome)
+
+    return _without_waiting(go_on, may_detach)
+
+
+def _say(request: StartRequest, outcome: Outcome) -> dict[str, Any]:
     _log_outcome(outcome)
     return {"request_id": request.request_id, "state": outcome.state, **outcome.facts}
 
@@ -207,6 +223,7 @@ def _log_outcome(outcome: Outcome, **names: Any) -> None:
 
 def _follow(request_ids: Sequence[str]) -> dict[str, Any]:
     try:
+        app.slow_calls.check_room()
         return _without_waiting(lambda: _poll(request_ids), lambda: True) or {"followed": 0, "news": 0}
     except TooManySlowCallsError:
         log.warning("poll_postponed", reason="slow_calls", limit=app.settings.slow_calls)
@@ -226,7 +243,7 @@ def _poll(request_ids: Sequence[str]) -> dict[str, Any]:
 def _sweep() -> dict[str, Any]:
     settings = app.settings
     pause = min(WAKE_PAUSE_SECONDS, settings.lease_seconds / 2)
-    swept = following.sweep(app.deps.ledger, _send_wake, _send_follow, limit=settings.sweep_batch, pause=pause)
+    swept = following.sweep(app.deps.ledger, _wake_in_turn(), _send_follow, limit=settings.sweep_batch, pause=pause)
     for request_id in swept.missing_record:
         log.error("request_record_missing", request_id=request_id)
     published = _report(lambda: messages.publish_rejections(app.broker_redis, settings, app.deps.ledger))
@@ -253,6 +270,28 @@ def _send_reply(reply: Reply) -> None:
     task_id = str(uuid5(NAMESPACE_OID, f"{reply.event['id']}/{reply.task}"))
     options: dict[str, Any] = {"queue": reply.queue, "task_id": task_id, "root_id": task_id, "ignore_result": True}
     app.send_task(reply.task, kwargs={"event": reply.event}, retry=True, retry_policy=PUBLISH, **options)
+
+
+def _wake_in_turn() -> Callable[[DueRequest], None]:
+    """Send wake-ups, and in the middle of a large batch a sweep that stands in line with them.
+
+    So the next requests are taken as soon as the workers have done half of these, and no more than they can do.
+    """
+    counted = itertools.count(1)
+    half = max(1, app.settings.sweep_batch // 2)
+
+    def send(due: DueRequest) -> None:
+        _send_wake(due)
+        if next(counted) == half and app.settings.transport == "reliable":
+            _send_sweep()
+
+    return send
+
+
+def _send_sweep() -> None:
+    """Send a sweep behind the wake-ups, unless one waits there already."""
+    options: dict[str, Any] = {"headers": {ONCE_HEADER: ["sweep"]}, "retry": True, "retry_policy": PUBLISH}
+    sweep.apply_async(queue=request.QUEUE, ignore_result=True, **options)
 
 
 def _send_wake(due: DueRequest) -> None:

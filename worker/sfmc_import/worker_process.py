@@ -1,5 +1,6 @@
 """What a worker process does besides tasks: checks Redis, touches a heartbeat file, watches for lost writes."""
 
+import ctypes
 import os
 import sys
 import threading
@@ -227,6 +228,24 @@ def _log_thread_end(ended: threading.ExceptHookArgs) -> None:
     log.critical("thread_crashed", thread=name, exc_info=(ended.exc_type, ended.exc_value, ended.exc_traceback))
 
 
+_M_ARENA_MAX, _ARENAS = -8, 2
+"""Of mallopt(3). One thread runs Python at a time: more arenas than this save no waiting."""
+
+
+def share_arenas(environ: Mapping[str, str]) -> bool:
+    """Let all threads take their memory from few arenas of glibc, unless the environment sets their number.
+
+    With one for each of its threads, a worker grows with the messages without keeping anything: what one thread gives
+    back another cannot use. False where the C library has no such setting.
+    """
+    if "MALLOC_ARENA_MAX" in environ:
+        return False
+    try:
+        return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS))
+    except (AttributeError, OSError):
+        return False
+
+
 class WorkerLifecycle(StartStopStep):
     """Bootstep of our workers: checks Redis before the worker connects, then runs heartbeat and write-loss watch."""
 
@@ -237,6 +256,7 @@ class WorkerLifecycle(StartStopStep):
         worker.lifecycle = self
         self._deps: Deps = worker.app.deps
         self._app: Any = worker.app
+        share_arenas(os.environ)
         self._heartbeat = begin(os.environ, marketing_cloud=True)
         self._presence = Presence(self._deps.ledger, "worker", worker.hostname, worker.app.settings.account)
         if not self._presence.announce():

@@ -33,7 +33,7 @@ from sfmc_transport.delivery import (
     read_entry,
     read_unacked,
 )
-from sfmc_transport.queues import in_order, is_seldom, lists_of, names_of, rounded
+from sfmc_transport.queues import Pop, in_order, is_seldom, lists_of, names_of, rounded
 from sfmc_transport.unpacking import unpacked
 
 log = structlog.get_logger(__name__)
@@ -243,13 +243,6 @@ class Receiver(NamedTuple):
     no_ack: bool
 
 
-class Pop(NamedTuple):
-    """A pop that the server has not answered yet; `sources` maps the key of each list to its queue."""
-
-    command: str
-    sources: Mapping[str, str]
-
-
 class ReliableChannel(stock.Channel):
     """Pops into an in-flight list, claims by script, then delivers; see the package for its options."""
 
@@ -278,6 +271,7 @@ class ReliableChannel(stock.Channel):
         self._receivers: dict[str, Receiver] = {}
         self._pop: Pop | None = None
         self._all_empty = False
+        self._take_known = False
         self._full_until = 0.0
         self._next_look = 0.0
         self._next_wide = 0.0
@@ -384,7 +378,7 @@ class ReliableChannel(stock.Channel):
         self.client.connection.send_command(*command)
 
     def _take(self, sources: Mapping[str, str]) -> tuple[str | float, ...]:
-        return self.delivery.take_command(list(sources))
+        return self.delivery.take_command(list(sources), known=self._take_known)
 
     def _brpop_read(self, **options: Any) -> bool:
         pop, self._pop = self._pop, None
@@ -392,6 +386,10 @@ class ReliableChannel(stock.Channel):
             return bool(super()._brpop_read(**options))  # type: ignore[misc]
         try:
             reply = self._read_reply(pop)
+        except redis.exceptions.NoScriptError:
+            # The server forgot its scripts, or is another one: the next look brings the text along.
+            self._take_known = False
+            raise Empty from None
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
@@ -405,8 +403,9 @@ class ReliableChannel(stock.Channel):
         return True
 
     def _plan_look(self, pop: Pop, reply: Sequence[Any] | None) -> None:
-        self._all_empty = reply is None and pop.command == "EVAL"
-        if pop.command == "EVAL":
+        self._all_empty = reply is None and pop.is_look
+        if pop.is_look:
+            self._take_known = True
             more = reply is not None and bool(reply[2])
             self._next_look = monotonic() + (0.0 if more else self.sfmc_look_every)
             if any(map(is_seldom, pop.sources)):
@@ -429,7 +428,7 @@ class ReliableChannel(stock.Channel):
         except redis.OutOfMemoryError:
             self._full_until = monotonic() + FULL_SECONDS
             return None
-        if reply is None or pop.command == "EVAL":
+        if reply is None or pop.is_look:
             return reply and (bytes(reply[0]).decode(), reply[1], reply[2])
         return next(iter(pop.sources)), reply, 0
 

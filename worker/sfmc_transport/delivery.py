@@ -9,7 +9,7 @@ import redis
 from kombu.utils.json import dumps, loads
 from redis.commands.core import Script
 
-from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, Names
+from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, TAKE, TAKE_SHA, Names
 from sfmc_transport.server_version import check_version
 from sfmc_transport.unpacking import MAX_MESSAGE_BYTES, OversizedError
 
@@ -143,26 +143,6 @@ local now = redis.call('TIME')
 redis.call('ZADD', KEYS[3], string.format('%d.%06d', now[1], now[2]), ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[2], '[' .. ARGV[1] .. ARGV[3])
 return 1
-"""
-
-TAKE = """
--- KEYS: consumers, list, in-flight list, list, in-flight list, …  ARGV: the member of each list.
--- Pops from the first list that holds anything and enters its member, so that the entry is found if its consumer
--- dies. Returns list, entry, and whether a list behind the first holds something too (1 or 0).
--- The first write needs no memory: so a full server does not refuse the others.
-redis.call('LREM', KEYS[3], 1, '')
-for i = 2, #KEYS, 2 do
-    local entry = redis.call('LMOVE', KEYS[i], KEYS[i + 1], 'RIGHT', 'LEFT')
-    if entry then
-        local now = redis.call('TIME')
-        redis.call('ZADD', KEYS[1], now[1] + now[2] / 1000000, ARGV[i / 2])
-        local others = {}
-        for other = math.max(i, 4), #KEYS, 2 do others[#others + 1] = KEYS[other] end
-        local more = #others > 0 and redis.call('EXISTS', unpack(others)) > 0
-        return {KEYS[i], entry, more and 1 or 0}
-    end
-end
-return false
 """
 
 DELETE = """
@@ -409,10 +389,14 @@ class Delivery:
         """The command that waits up to `timeout` seconds for an entry of one queue."""
         return ("BLMOVE", source, self.in_flight(source), "RIGHT", "LEFT", timeout)
 
-    def take_command(self, sources: Sequence[str]) -> tuple[str | int, ...]:
-        """The command that takes the first entry there is in several lists, without waiting."""
+    def take_command(self, sources: Sequence[str], *, known: bool) -> tuple[str | int, ...]:
+        """The command that takes the first entry there is in several lists, without waiting.
+
+        Without the text of its script where the server is `known` to have it.
+        """
         pairs = [key for source in sources for key in (source, self.in_flight(source))]
-        return ("EVAL", TAKE, 1 + len(pairs), self.keys.consumers, *pairs, *map(self._member, sources))
+        script = ("EVALSHA", TAKE_SHA) if known else ("EVAL", TAKE)
+        return (*script, 1 + len(pairs), self.keys.consumers, *pairs, *map(self._member, sources))
 
     def wait_command(self, timeout: float) -> tuple[str | float, ...]:
         """The command that waits `timeout` seconds for nothing, which needs no memory of the server."""

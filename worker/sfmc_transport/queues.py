@@ -1,8 +1,9 @@
 """The lists of a queue, one for each priority, and the messages that wait in them at most once."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 PRIORITIES = tuple(range(10))
 """The priorities that Celery sends, first the one that is read first: on Redis 0 comes before 9."""
@@ -125,6 +126,41 @@ local function forget_waiting(newest, waiting, first)
     for i = first + 1, #ARGV do redis.call('HDEL', waiting, ARGV[i]) end
 end
 """
+
+
+TAKE = """
+-- KEYS: consumers, list, in-flight list, list, in-flight list, …  ARGV: the member of each list.
+-- Pops from the first list that holds anything and enters its member, so that the entry is found if its consumer
+-- dies. Returns list, entry, and whether a list behind the first holds something too (1 or 0).
+-- The first write needs no memory: so a full server does not refuse the others.
+redis.call('LREM', KEYS[3], 1, '')
+for i = 2, #KEYS, 2 do
+    local entry = redis.call('LMOVE', KEYS[i], KEYS[i + 1], 'RIGHT', 'LEFT')
+    if entry then
+        local now = redis.call('TIME')
+        redis.call('ZADD', KEYS[1], now[1] + now[2] / 1000000, ARGV[i / 2])
+        local others = {}
+        for other = math.max(i, 4), #KEYS, 2 do others[#others + 1] = KEYS[other] end
+        local more = #others > 0 and redis.call('EXISTS', unpack(others)) > 0
+        return {KEYS[i], entry, more and 1 or 0}
+    end
+end
+return false
+"""
+
+TAKE_SHA = hashlib.sha1(TAKE.encode(), usedforsecurity=False).hexdigest()
+
+
+class Pop(NamedTuple):
+    """A pop that the server has not answered yet; `sources` maps the key of each list to its queue."""
+
+    command: str
+    sources: Mapping[str, str]
+
+    @property
+    def is_look(self) -> bool:
+        """Whether it looks by script into several lists, without waiting."""
+        return self.command.startswith("EVAL")
 
 
 @dataclass(frozen=True, slots=True)

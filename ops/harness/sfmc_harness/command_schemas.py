@@ -6,6 +6,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from sfmc_import.operations.listing import DeadLetterView
+from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunView
 from sfmc_import.operations.status import StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.usage import UsageView
@@ -27,6 +28,7 @@ COMMANDS: dict[str, type[View]] = {
     **dict.fromkeys(("cancel", "force", "replay", "resolve"), ActionView),
     "pause": PauseView,
     "resume": ResumedView,
+    "definitions refresh": RefreshedView,
     "runs": RunView,
     **dict.fromkeys(("dead-letters", "dead-letters show"), DeadLetterView),
     **dict.fromkeys(("dead-letters replay", "dead-letters delete"), DoneView),

@@ -123,8 +123,8 @@ def _field(field: Field, *, ends: bool) -> Iterable[str]:
 
 
 def _kept(field: Field) -> str:
-    if isinstance(field.kept_at_end, str):
-        return f"only in `{field.kept_at_end}`"
+    if isinstance(field.kept_at_end, tuple):
+        return "only in " + ", ".join(f"`{state}`" for state in field.kept_at_end)
     return "yes" if field.kept_at_end else "no"
 
 

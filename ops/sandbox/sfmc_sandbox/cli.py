@@ -90,6 +90,12 @@ _CONTEXT = {"auto_envvar_prefix": "SFMC_SANDBOX", "show_default": True, "max_con
     help="What Retrieve does with the operator IN and one value.",
 )
 @click.option(
+    "--comparisons",
+    type=click.Choice(["answer", "refuse"]),
+    default="answer",
+    help="What Retrieve does with greaterThan, lessThan and their relatives (not publicly known for numbers).",
+)
+@click.option(
     "--allow-host",
     "allowed_hosts",
     multiple=True,

@@ -17,10 +17,11 @@ _MOST_CONDITIONS = 500
 
 @dataclass(frozen=True)
 class Manner:
-    """What the service leaves open: how texts compare, and whether IN may have one value."""
+    """What the service leaves open: how texts compare, whether IN may have one value, and whether numbers compare."""
 
     fold: Fold = as_database
     single_in: bool = False
+    comparisons: bool = True
 
 
 class FilterError(Exception):
@@ -89,7 +90,7 @@ def _simple(part: Mapping[str, Any], manner: Manner) -> Test:
     name, operator = str(part.get("Property", "")).strip(), str(part.get("SimpleOperator", ""))
     dates = [value for value in part.get("DateValue", ()) if value is not None]
     wanted = [str(value) for value in part.get("Value", ()) if value is not None] or dates
-    if operator not in {*_OPERATORS, *_MEMBERSHIP}:
+    if operator not in {*_OPERATORS, *_MEMBERSHIP} or (operator in _COMPARISONS and not manner.comparisons):
         raise FilterError(f'Error: "{operator}" is not a valid SimpleOperator for a retrieve Filter.')
     if operator == "IN" and len(wanted) == 1 and not manner.single_in:
         raise FilterError(f"Error: The operator IN on {name} needs two values or more; use equals for one")
@@ -206,6 +207,7 @@ def _has_word(value: str, word: str) -> bool:
 
 
 _MEMBERSHIP = {"equals", "IN", "notEquals"}
+_COMPARISONS = {"greaterThan", "lessThan", "greaterThanOrEqual", "lessThanOrEqual", "between"}
 _WITHOUT_VALUE = {"isNull", "isNotNull"}
 _OPERATORS: dict[str, _Compare] = {
     "greaterThan": _ordered(lambda left, right: left > right),

@@ -102,7 +102,9 @@ def _filtered(sandbox: Sandbox, kind: Readable, mid: int, key: str, request: Row
     part = request.get("Filter")
     if part is None:
         return kind.rows(mid, key, None)
-    test = compile_filter(part, Manner(sandbox.store.fold, sandbox.settings.single_in == "accept"))
+    settings = sandbox.settings
+    manner = Manner(sandbox.store.fold, settings.single_in == "accept", settings.comparisons == "answer")
+    test = compile_filter(part, manner)
     return (row for row in kind.rows(mid, key, part) if test(row))
 
 

@@ -68,6 +68,8 @@ class SandboxSettings:
     """How keys and texts in filters are compared: database (any case, blanks at the end do not count) or exact."""
     single_in: str = "refuse"
     """What Retrieve does with the operator IN and one value: refuse or accept."""
+    comparisons: str = "answer"
+    """What Retrieve does with the operators greaterThan, lessThan and their relatives: answer or refuse."""
     allowed_hosts: tuple[str, ...] = ()
     """Names, beside localhost and IP addresses, by which the control API may be called."""
     destination_id: str = "customer-key"

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
 
-from sfmc_import.operations import listing, resuming, runs, status
+from sfmc_import.operations import listing, refreshing, resuming, runs, status
 from sfmc_import.operations import requests as questions
 from sfmc_import.operations.views import ActionView, ExplainedView, RequestView
 from sfmc_server.callers import Access, Cursor, Id, Limit, Operates, Reads, Shows
 from sfmc_server.explaining import Explainer
-from sfmc_server.given import ExplainGiven, Nothing
+from sfmc_server.given import ExplainGiven, Nothing, RefreshGiven
 
 router = APIRouter()
 OptionalMid = Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$")]
@@ -39,6 +39,12 @@ def show_standing(
 ) -> status.StandingView:
     """Show one definition with its follow-ups and its newest events."""
     return status.standing(access, customer_key, access.mid(mid), last)
+
+
+@router.post("/definitions/refresh", tags=["definitions"])
+def refresh_definitions(given: RefreshGiven, _: Operates, access: Access) -> refreshing.RefreshedView:
+    """Let every process read a definition again, or without a key all of a business unit."""
+    return refreshing.refresh(access, access.mid(given.mid), given.customer_key)
 
 
 @router.get("/unmatched", tags=["status"])

@@ -111,6 +111,13 @@ class PauseGiven(ForceGiven):
     until: AwareDatetime | None = None
 
 
+class RefreshGiven(Given):
+    """What is to be read again: a definition, or all of a business unit."""
+
+    customer_key: str | None = Field(None, min_length=1, max_length=256)
+    mid: str | None = Field(None, pattern=r"^[0-9]{1,19}$")
+
+
 class Nothing(Given):
     """An empty object."""
 

@@ -21,7 +21,7 @@ HARMLESS = {
         "_transitions",
         "examples",
     ),
-    *("Key", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each", "Failed"),
+    *("Key", "RequestKey", "any", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each", "Failed"),
     *("dict.fromkeys", "float", "list", "UUID", "timedelta", "timezone"),
     # fields and checks of the settings
     *("ConfigDict", "Field", "AfterValidator", "BeforeValidator", "field_validator", "model_validator"),

@@ -50,6 +50,33 @@ def test_an_intent_may_stand_for_all_runs_up_to_the_newest(scenario: Scenario):
     assert look.intended_at == scenario.world.now_ms() / 1000 - 240
 
 
+def test_reconciling_learns_up_to_which_id_nothing_was_listed(scenario: Scenario):
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    scenario.ledger.record_intent(lease, ["60"], bound="50")
+    scenario.world.advance(180)
+    scenario.claim("a")
+    scenario.world.advance(60)
+
+    look = scenario.claim("a")
+    assert isinstance(look, Reconcile)
+    assert (look.above, look.bound, look.known) == (None, "50", {"60"})
+
+
+def test_a_later_intent_that_lists_all_runs_has_no_such_id(scenario: Scenario):
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    scenario.ledger.record_intent(lease, [], bound="50")
+    scenario.ledger.retry(lease, BUSY, 1)
+    scenario.world.advance(1)
+    scenario.ledger.record_intent(scenario.go("a"), ["50", "60"])
+    scenario.world.advance(180)
+    scenario.claim("a")
+    scenario.world.advance(60)
+
+    assert scenario.claim("a").bound is None
+
+
 def test_a_later_intent_that_lists_the_runs_forgets_the_newest_of_the_one_before(scenario: Scenario):
     scenario.arrives("first", key="Other")
     scenario.start("first", task="50")

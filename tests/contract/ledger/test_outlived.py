@@ -71,7 +71,7 @@ def test_a_suspect_stays_one_until_it_is_answered(scenario: Scenario):
 def test_a_worker_that_read_the_definition_and_could_not_say_so_is_no_loss(scenario: Scenario):
     asked = scenario.accept(request("a"))
     for number in range(6):
-        assert scenario.ledger.resolving(asked, f"lives-{number}") is None
+        assert scenario.ledger.hold(asked, f"lives-{number}")[1] is None
         scenario.ledger.outlived(f"lives-{number}", ["a"])
         scenario.world.advance(LEASE)
 

@@ -4,7 +4,7 @@ import pytest
 
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import PAUSES
+from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.states import NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario
 

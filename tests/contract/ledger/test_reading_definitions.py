@@ -1,10 +1,12 @@
 """A request whose definition is read is held meanwhile: a worker that is lost then is counted, and a killer ends."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sfmc_import.faults import Rejected
+from sfmc_import.request import IdTakenError
 from sfmc_import.runs import Definition
 from sfmc_import.states import AlreadyEnded, NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, KEY, Scenario, file, request
@@ -15,7 +17,7 @@ FOUND = Definition(customer_key=KEY)
 def read(scenario: Scenario, request_id: str, owner: str = "") -> Any:
     """A worker is about to read the definition; every call is another worker unless it is named."""
     scenario.owners += 1
-    return scenario.ledger.resolving(scenario.requests[request_id], owner or f"owner-{scenario.owners}")
+    return scenario.ledger.hold(scenario.requests[request_id], owner or f"owner-{scenario.owners}")[1]
 
 
 def unresolved(scenario: Scenario, request_id: str, fault=BUSY, attempt: int = 0) -> str:
@@ -57,12 +59,22 @@ def test_one_worker_reads_and_another_waits_for_the_end_of_the_hold(scenario: Sc
     assert isinstance(read(scenario, "a", "one"), NotYet)
 
 
-def test_a_request_that_the_ledger_does_not_know_is_not_held(scenario: Scenario):
-    scenario.requests["a"] = request("a", file())
+def test_a_request_that_the_ledger_does_not_know_is_recorded_and_held(scenario: Scenario):
+    asked = scenario.requests["a"] = request("a", file())
 
-    assert read(scenario, "a") is None
-    assert scenario.world.record("a") == {}
-    assert scenario.world.due() == {}
+    assert scenario.ledger.hold(asked, "one") == (True, None)
+    assert scenario.ledger.hold(asked, "one") == (False, None)
+    assert scenario.ledger.hold(asked, "two") == (False, NotYet(state="accepted", held_by="a", opens_in=180.0))
+    assert (scenario.names("a"), scenario.due_in("a")) == (["accepted"], 180)
+    assert scenario.ledger.load("a") == asked
+
+
+def test_a_request_with_the_id_of_another_is_not_held(scenario: Scenario):
+    scenario.accept(replace(request("a", file()), content="one"))
+
+    with pytest.raises(IdTakenError):
+        scenario.ledger.hold(replace(request("a", file("other.csv")), content="two"), "w")
+    assert "owner" not in scenario.world.record("a")
 
 
 @pytest.mark.parametrize("waited", [False, True])
@@ -214,9 +226,6 @@ def test_a_waiting_suspect_ends_at_the_deadline_of_its_sender(scenario: Scenario
 
 
 def test_what_is_resolved_goes_on_and_what_has_ended_does_not(scenario: Scenario):
-    scenario.requests["a"] = request("a", file())
-    assert read(scenario, "a") is None
-    assert scenario.world.state("a") is None
     scenario.arrives("a")
     decision = claim(scenario, "a")
     assert isinstance(decision, StartNow)
@@ -231,6 +240,16 @@ def test_what_is_resolved_goes_on_and_what_has_ended_does_not(scenario: Scenario
 
     assert "resolving" not in before
     assert read(scenario, "a") == AlreadyEnded(state="completed")
+
+
+def test_a_request_whose_definition_is_known_is_not_held_while_it_waits(scenario: Scenario):
+    scenario.arrives_and_starts("first", window=1)
+    scenario.arrives("a", name="other.csv")
+    claim(scenario, "a")
+    before = scenario.world.record("a"), scenario.due_in("a")
+
+    assert scenario.ledger.hold(scenario.requests["a"], "w") == (False, None)
+    assert (scenario.world.record("a"), scenario.due_in("a")) == before
 
 
 def test_a_duplicate_names_the_request_that_made_it_one(scenario: Scenario):

@@ -112,6 +112,40 @@ def test_nanoseconds_travel_as_text(scenario: Scenario):
     assert scenario.ledger.load("a") == scenario.requests["a"]
 
 
+def test_all_that_is_known_of_a_file_is_in_its_events_and_read_back(scenario: Scenario):
+    known = {"size": 7, "modified_ns": 5, "version": 'v"1/', "content_hash": "sha256:ab", "arrived_as": "was.csv"}
+    arrival = type(file())(location="/in/ö", name="x.csv", **known)
+    scenario.accept(request("a", arrival))
+
+    shown = {"location": "/in/ö", "name": "x.csv", **known, "modified_ns": "5", "fingerprint": arrival.fingerprint}
+    assert scenario.last("a")["file"] == shown
+    assert scenario.ledger.load("a") == scenario.requests["a"]
+
+
+def test_the_record_of_a_file_stays_packed(scenario: Scenario, world: RedisWorld):
+    arrival = type(file())(
+        location="sftp://import", name="x" * 56 + ".csv", size=1, modified_ns=1_800_000_000_123_456_789
+    )
+    scenario.accept(request("a", arrival))
+    scenario.start("a", "1")
+    scenario.ends("a")
+
+    assert world.client.object("encoding", world.keys.request("a")) in {b"listpack", b"ziplist"}
+    assert LedgerReader(world.client, world.keys).request("a")["file"]["fingerprint"] == arrival.fingerprint
+
+
+def test_one_sweep_takes_thousands_of_runs(world: RedisWorld):
+    with world.client.pipeline(transaction=False) as pipe:
+        for number in range(4500):
+            pipe.hset(world.keys.request(f"r{number}"), mapping={"state": "started", "mid": MID, "key": KEY})
+        pipe.zadd(world.keys.follows, {f"r{number}": 1 for number in range(4500)})
+        pipe.execute()
+
+    assert len(world.ledger.due(1200, 60.0)) == 4500
+    assert world.ledger.due(1200, 60.0) == []
+    world.client.flushall()  # none of these has a time to live
+
+
 def test_a_report_is_published_once_and_keeps_empty_lists_and_large_numbers(world: RedisWorld):
     file = {"name": "ü", "fingerprint": "0" * 32, "size": 2**60}
     data = {"mid": MID, "file": file, "text": "nothing names it", "reason": "no_match", "customer_keys": []}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sfmc_import.faults import Ambiguous, NotApplied, Rejected
-from sfmc_import.states import AlreadyEnded, Intent, NotYet
+from sfmc_import.states import AlreadyEnded, Intent, NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, HOUR, Scenario, file, request
 from tests.support.ledger_world import START_MS
 
@@ -234,6 +234,23 @@ def test_an_intent_without_a_list_stays_too(scenario: Scenario):
     scenario.world.advance(1)
 
     assert scenario.claim("a").earlier == Intent(known=frozenset(), above="5", intended_at=START_MS / 1000)
+
+
+def test_an_intent_that_did_not_ask_for_all_stays_too(scenario: Scenario):
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    scenario.ledger.record_intent(lease, ("9",), bound="5")
+    scenario.ledger.retry(lease, REFUSED_BY_HTTP, 1)
+    scenario.world.advance(1)
+    wanted = Intent(known=frozenset({"9"}), bound="5", intended_at=START_MS / 1000)
+    decision = scenario.claim("a")
+    assert isinstance(decision, StartNow)
+    assert decision.earlier == wanted
+    scenario.ledger.record_intent(decision.lease, ("9", "11"), bound="8")
+    scenario.ledger.retry(decision.lease, REFUSED_BY_HTTP, 1)
+    scenario.world.advance(1)
+
+    assert scenario.claim("a").earlier == wanted
 
 
 def test_a_doubted_start_ends_as_unknown_without_another_look(scenario: Scenario):

@@ -153,33 +153,33 @@ def let_go(scenario: Scenario) -> Repeatable:
 
 def read_definition(scenario: Scenario) -> Repeatable:
     scenario.arrives("a")
-    return lambda: scenario.ledger.resolving(request("a", file()), "w")
+    return lambda: scenario.ledger.hold(request("a", file()), "w")
 
 
 def lost_readers(scenario: Scenario, count: int) -> None:
     """So many workers were lost while they read the definition of `a`, the first one together with `other`."""
     for name in ("other", "a"):
         scenario.arrives(name, key="Other" if name == "other" else KEY)
-    scenario.ledger.resolving(scenario.requests["other"], "lost")
+    scenario.ledger.hold(scenario.requests["other"], "lost")
     for number in range(count):
-        scenario.ledger.resolving(scenario.requests["a"], f"lost-{number}")
+        scenario.ledger.hold(scenario.requests["a"], f"lost-{number}")
         scenario.world.advance(180)
 
 
 def read_again(scenario: Scenario) -> Repeatable:
     lost_readers(scenario, 1)
-    return lambda: scenario.ledger.resolving(scenario.requests["a"], "w")
+    return lambda: scenario.ledger.hold(scenario.requests["a"], "w")
 
 
 def wait_before_reading(scenario: Scenario) -> Repeatable:
     lost_readers(scenario, 1)
-    scenario.ledger.resolving(scenario.requests["other"], "w")
-    return lambda: scenario.ledger.resolving(scenario.requests["a"], "w")
+    scenario.ledger.hold(scenario.requests["other"], "w")
+    return lambda: scenario.ledger.hold(scenario.requests["a"], "w")
 
 
 def poisonous_definition(scenario: Scenario) -> Repeatable:
     lost_readers(scenario, 4)
-    return lambda: scenario.ledger.resolving(scenario.requests["a"], "w")
+    return lambda: scenario.ledger.hold(scenario.requests["a"], "w")
 
 
 def unresolved(scenario: Scenario) -> Repeatable:

@@ -36,9 +36,19 @@ def test_a_look_is_counted_and_reported_only_when_the_status_is_new(scenario: Sc
 
     assert scenario.names("a")[3:] == ["progressed", "progressed"]
     assert scenario.last("a")["import_status"] == "IOWork"
-    assert scenario.due_in("a") == 9
     run = scenario.run("a")
     assert (run.status, run.polls) == ("IOWork", 5)
+
+
+def test_runs_are_polled_at_common_moments_and_never_before_their_pause(scenario: Scenario):
+    scenario.arrives_and_starts("a")
+    step, due = 2.5, scenario.world.keys.due
+    for pause in (5, 0.001, 2.5, 2.4, 9, 60.001):
+        if pause != 5:
+            scenario.ledger.progressed(scenario.run("a"), None, pause)
+        assert scenario.world.client.zscore(due, "a") % (step * 1000) == 0
+        assert pause <= scenario.due_in("a") < pause + step
+        scenario.world.advance(0.7)
 
 
 def test_the_ids_of_events_count_the_steps_of_their_request(scenario: Scenario):

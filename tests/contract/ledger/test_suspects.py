@@ -67,6 +67,21 @@ def test_a_healthy_request_beside_a_suspect_is_lost_with_it_once(scenario: Scena
     assert scenario.last("killer")["code"] == "worker_lost"
 
 
+def test_a_suspect_that_a_pause_held_waits_while_another_acts(scenario: Scenario):
+    lose(scenario, "paused", "other")
+    scenario.ledger.pause(f"key:{MID}:key of paused", "ann", "look first", None)
+    assert scenario.claim("paused") == NotYet(state="retrying")
+    lease = scenario.go("other")
+    assert scenario.ledger.lift_pause(f"key:{MID}:key of paused", "ann", None)
+
+    assert scenario.claim("paused") == NotYet(state="retrying", held_by="other", opens_in=180.0)
+    assert scenario.due_in("paused") == 180
+    scenario.ledger.record_intent(lease, [])
+    scenario.commit(lease, "1")
+    scenario.world.advance(180)
+    assert isinstance(scenario.claim("paused"), StartNow)
+
+
 def test_one_suspect_at_a_time_acts_and_the_others_wait_for_its_lease_uncounted(scenario: Scenario):
     lose(scenario, "a", "b", "c")
     lease = scenario.go("a")

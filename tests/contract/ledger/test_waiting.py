@@ -4,7 +4,8 @@ import pytest
 
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import FAILURES, REQUEST
+from sfmc_import.ledger.operator_keys import FAILURES
+from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.states import AlreadyEnded
 from sfmc_import.waiting import REASONS, Waiting, waiting_of
 from tests.contract.ledger.scenario import BUSY, HOUR, Scenario, file, request

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from sfmc_import.faults import Ambiguous, NotApplied, Rejected
 from sfmc_import.file_format import Column, FileDescription, FileFormat
@@ -11,8 +12,9 @@ from sfmc_import.marketing_cloud.client import IDS_PER_QUERY
 from sfmc_import.runs import ENHANCED_FTP, Accepted, FileLocation
 from tests.contract.marketing_cloud.conftest import on_sandbox
 from tests.contract.marketing_cloud.subjects import MID, start
-from tests.support.sandbox_server import CLIENT_ID
+from tests.support.sandbox_server import CLIENT_ID, SandboxProcess
 from tests.support.soap_conversation import Conversation, thing
+from tests.support.waiting import eventually
 
 BEFORE = {
     "http_400": Rejected,
@@ -170,6 +172,33 @@ def test_more_tasks_than_fit_one_query_are_looked_up_in_several(real):
     found = real.service.runs(MID, [*task_ids, *others])
 
     assert found.keys() == set(task_ids)
+
+
+def test_where_newer_runs_cannot_be_asked_for_all_are_and_that_is_learnt_once():
+    with SandboxProcess(["--comparisons", "refuse"]) as strict:
+        real = on_sandbox(strict, "token")
+        real.define("orders")
+        task_id = start(real, "orders").task_id
+        eventually(lambda: real.service.runs_of(MID, "orders"), within=60, description="the run is visible")
+
+        with capture_logs() as logs:
+            for _ in range(2):
+                assert [run.task_id for run in real.service.runs_of(MID, "orders", above=task_id)] == [task_id]
+
+    refusals = [entry for entry in logs if entry["event"] == "newer_runs_refused"]
+    assert [(entry["code"], "greaterThan" in entry["text"]) for entry in refusals] == [("no_code", True)]
+
+
+def test_while_no_runs_can_be_asked_for_nothing_is_learnt_about_newer_ones(real):
+    real.define("orders")
+    first = start(real, "orders").task_id
+    second = start(real, "orders").task_id
+    eventually(lambda: len(real.service.runs_of(MID, "orders")) == 2, within=60, description="both are visible")
+    real.control.add_fault("error_timeout", operation="Retrieve", count=50)
+    assert isinstance(real.service.runs_of(MID, "orders", above=first), NotApplied)
+    real.control.clear_faults()
+
+    assert [run.task_id for run in real.service.runs_of(MID, "orders", above=first)] == [second]
 
 
 def test_keys_of_any_script_arrive_as_they_are(real):

@@ -125,6 +125,20 @@ def test_a_run_whose_row_comes_late_is_absent_for_a_while(subject):
     assert list(subject.service.runs_of(MID, "orders")) == []
 
 
+def test_of_the_runs_of_a_definition_those_above_a_task_can_be_asked_for(subject):
+    subject.define("orders")
+    subject.define("returns")
+    first, second = (start(subject, "orders").task_id for _ in range(2))
+    start(subject, "returns")
+
+    def newer(above: str) -> list[str]:
+        return [row.task_id for row in subject.service.runs_of(MID, "orders", above=above)]
+
+    eventually(lambda: newer("0") == [first, second], within=60, description="both are visible")
+    assert newer(first) == [second]
+    assert newer(second) == []
+
+
 def test_no_tasks_are_no_runs(subject):
     assert subject.service.runs(MID, []) == {}
 

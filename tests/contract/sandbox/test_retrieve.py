@@ -118,6 +118,16 @@ def test_in_with_one_value_is_an_error_text_unless_an_option_allows_it(client: C
         assert Conversation(liberal).retrieve("ImportDefinition", ["Name"], one).text("OverallStatus") == "OK"
 
 
+def test_comparisons_of_size_are_an_error_text_where_an_option_says_so() -> None:
+    newer = equals("TaskResultID", "7", operator="greaterThan")
+    of_a = equals("ImportDefinitionCustomerKey", "a")
+    with SandboxProcess(["--comparisons", "refuse"]) as strict:
+        client = Conversation(strict)
+        reply = client.retrieve("ImportResultsSummary", ["TaskResultID"], _both(of_a, "AND", newer))
+        assert "greaterThan" in reply.text("OverallStatus")
+        assert client.retrieve("ImportResultsSummary", ["TaskResultID"], of_a).text("OverallStatus") == "OK"
+
+
 @pytest.mark.parametrize("kind", ["importdefinition", "ImportSummaryResults", "Query", "", "ImportDefinition[x]"])
 def test_an_unknown_type_is_named_with_the_text_of_the_live_service(client: Conversation, kind: str) -> None:
     wanted = (

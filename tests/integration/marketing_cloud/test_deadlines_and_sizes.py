@@ -12,7 +12,7 @@ import pytest
 from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.marketing_cloud import PlainSecret, http
 from sfmc_import.marketing_cloud.client import MAX_BYTES, MAX_PAGES, MAX_ROWS
-from sfmc_import.marketing_cloud.exchange import MAX_ANSWER_BYTES, MAX_PAGE_BYTES, SingleUsePost
+from sfmc_import.marketing_cloud.exchange import MAX_ANSWER_BYTES, MAX_PAGE_BYTES, SplitPost
 from sfmc_import.marketing_cloud.http import Connector, Deadline, Failed, Reply, Resolver, tls_context
 from sfmc_import.marketing_cloud.replies import MAX_TAGS, MAX_VALUE
 from sfmc_import.proxies import Proxies
@@ -260,7 +260,7 @@ def test_a_connection_that_ends_before_the_last_bytes_are_sent_was_not_applied(t
 
     connector = Connector(trusting, Proxies(), LONG)
     with MisbehavingServer(behave, tls=tls) as server:
-        post = SingleUsePost(server.url, {}, connector, LONG)
+        post = SplitPost(server.url, {}, connector, LONG)
         answer = post(b"<x/>" * 100, lambda: gone.wait(60))
 
     assert isinstance(answer, Failed)
@@ -276,7 +276,7 @@ def test_a_server_that_answers_before_it_has_the_request_does_not_get_the_rest()
         connection.wait_for_the_end()
 
     with MisbehavingServer(behave) as server:
-        post = SingleUsePost(server.url, {}, Connector(trusting, Proxies(), LONG), LONG)
+        post = SplitPost(server.url, {}, Connector(trusting, Proxies(), LONG), LONG)
         answer = post(b"<x/>" * 100, lambda: answered.wait(60))
 
     assert isinstance(answer, Reply)

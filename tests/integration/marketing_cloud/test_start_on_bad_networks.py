@@ -156,9 +156,9 @@ def test_an_answer_in_chunks_after_a_100_is_read(adapter):
         assert isinstance(start(adapter(server.url)), Accepted)
 
 
-def test_every_start_goes_over_a_connection_of_its_own(adapter):
+def test_every_start_goes_over_a_connection_of_its_own_where_that_is_asked_for(adapter):
     with MisbehavingServer(answering()) as server:
-        service = adapter(server.url)
+        service = adapter(server.url, starts_on_kept=False)
         for _ in range(3):
             assert isinstance(start(service), Accepted)
 

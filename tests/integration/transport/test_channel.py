@@ -113,6 +113,16 @@ def test_a_delivered_message_is_held_as_unacknowledged_until_it_is_acknowledged(
     assert places(raw) == only()
 
 
+def test_messages_come_on_when_the_server_has_forgotten_its_scripts(connect_reliably, raw):
+    inbox = Inbox(connect_reliably(), "imports", "imports.upkeep")
+    publish(inbox.connection, "imports", {"n": 1}, {"n": 2})
+    inbox.drain(2)
+    raw.script_flush()
+    publish(inbox.connection, "imports", {"n": 3})
+
+    assert [message.payload["n"] for message in inbox.drain()] == [1, 2, 3]
+
+
 def test_a_message_popped_while_no_one_reads_stays_in_flight(patient, raw):
     raw.lpush("imports", ENTRY)
 

@@ -19,6 +19,7 @@ TESTS = (
     "tests/unit/sfmc_import/test_checking.py",
     "tests/unit/sfmc_import/test_file_spec.py",
     "tests/unit/sfmc_import/test_outlook.py",
+    "tests/unit/sfmc_import/marketing_cloud/test_kept_connections.py",
 )
 FAILED = 1
 

@@ -21,8 +21,8 @@ LOSSES = (
     Mutant("following", "  if one then admit_suspect(one) end\n", ""),
     Mutant("following", "#lists.free > 0 and lists.free or admit_one(lists.suspect)", "admit_one(lists.suspect)"),
     Mutant("following", "#lists.free > 0 and lists.free or admit_one(lists.suspect)", "lists.free"),
-    Mutant("following", "str(now + cfg.lease), 'owner', a.owner)", "str(now), 'owner', a.owner)"),
-    Mutant("following", "str(now + cfg.lease), 'owner', a.owner)", "str(now + cfg.lease))"),
+    Mutant("following", "resolving = now + cfg.lease, owner", "resolving = now, owner"),
+    Mutant("following", "resolving = now + cfg.lease, owner", "resolving = now + cfg.lease, other"),
     Mutant("following", "return {granted, lists.lost}", "return {granted, {}}"),
     Mutant("following", "  end_resolving(a.id, r)\n", ""),
     Mutant("following", "polls = 0, worker_losses = losses}", "polls = 0}"),
@@ -37,9 +37,7 @@ LOSSES = (
     Mutant("upkeep", "worker_losses = int(r.worker_losses) - 1, lost_owner = ''}", "lost_owner = ''}"),
     Mutant("upkeep", "int(r.worker_losses) - 1, lost_owner = ''}", "int(r.worker_losses) - 1}"),
     Mutant("starting", "  if r.worker_losses then drop(request_key(id), r, {'worker_losses'}) end\n", ""),
-    Mutant(
-        "lease", "  if first and state == 'started' then redis.call('ZADD', follows_key(), str(now), first) end\n", ""
-    ),
+    Mutant("lease", "  if first and state == 'started' then schedule(follows_key(), first, now) end\n", ""),
     # A second loss while one is in force.
     Mutant("upkeep", "  if not loss.at or loss.empty then\n", "  if true then\n"),
     # A ledger that is empty.

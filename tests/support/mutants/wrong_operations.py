@@ -42,7 +42,7 @@ OPERATIONS = (
     ),
     Mutant("operators", "  waits_until(a.id, r, now)\n  return r.state", "  return r.state"),
     Mutant("duplicates", "and not repeats(r, file)", ""),
-    Mutant("duplicates", "'state') == 'cancelled')", "'state') == 'none')"),
+    Mutant("duplicates", "'state')[1] == 'cancelled')", "'state')[1] == 'none')"),
     Mutant("lib", "str(ms - int(r.at))", "str(ms)"),
     Mutant("lib", "'^(%S+ )%S+ ', '%1'", "'^%S+ ', ''"),
     Mutant("operators", "waited_for = present(r.wait)", "waited_for = nil"),

@@ -5,6 +5,7 @@ from tests.support.mutants.wrong_doubts import DOUBTS
 from tests.support.mutants.wrong_losses import LOSSES
 from tests.support.mutants.wrong_names import NAMES
 from tests.support.mutants.wrong_operations import OPERATIONS
+from tests.support.mutants.wrong_records import RECORDS
 from tests.support.mutants.wrong_windows import WINDOWS
 
 MUTANTS = (
@@ -13,9 +14,8 @@ MUTANTS = (
     Mutant("upkeep", "{retry_until = str(int(r.retry_until) + a.delay)}", "{retry_until = r.retry_until}"),
     # Runs to be polled come first.
     Mutant("lib", "  if r.task then\n", "  if false then\n"),
-    Mutant("lib", "redis.call('ZREM', follows_key(), id)", ""),
     Mutant("lib", "keep(follows_key(), math.max(at - now, 0) + cfg.unfinished_ttl)", ""),
-    Mutant("upkeep", "redis.call('ZADD', follows_key(), str(now + a.pause), id)", ""),
+    Mutant("upkeep", "schedule(follows_key(), id, now + a.pause)", ""),
     Mutant("upkeep", "redis.call('ZREM', follows_key(), id)", ""),
     Mutant("upkeep", "ipairs({follows_key(), DUE})", "ipairs({DUE, follows_key()})"),
     Mutant("following", "    due_at(a.id, r, now)\n    return 1", "    return 1"),
@@ -152,14 +152,14 @@ MUTANTS = (
     Mutant("lease", "s.holder ~= id and int(s.lease) > now", "s.holder ~= id"),
     Mutant("lease", "  keep(suspect_key(), cfg.lease)\n", ""),
     Mutant("lease", "  redis.call('ZREM', suspects_key(), id)\n", ""),
-    Mutant("lease", "if redis.call('HGET', suspect_key(), 'holder') ~= id then return end", ""),
-    Mutant("lease", "  redis.call('DEL', suspect_key())\n", ""),
+    Mutant("lease", "if fields_of(suspect_key(), 'holder')[1] ~= id then return end", ""),
+    Mutant("lease", "  erase(suspect_key())\n", ""),
     Mutant("lease", "'ZPOPMIN'", "'ZPOPMAX'"),
     Mutant("lease", "until not first or state == 'starting' or", "until not first or"),
     Mutant("lease", "or state == 'starting' or state == 'reconciling'", "or state == 'starting'"),
     Mutant("lease", "until not first or state == 'starting' or state == 'reconciling' or resolving", "until true"),
     Mutant("lease", "or state == 'reconciling' or resolving", "or state == 'reconciling'"),
-    Mutant("lease", "  if first then redis.call('ZADD', DUE, str(now), first) end\n", ""),
+    Mutant("lease", "  if first then schedule(DUE, first, now) end\n", ""),
     Mutant("lease", "  if is_suspect(r) then admit_suspect(id) end\n", ""),
     Mutant("lease", "keep_definition(r, d) end\n  release_suspect(id)\nend", "keep_definition(r, d) end\nend"),
     Mutant("starting", "  if is_suspect(r) and other_suspect(a.id) then return -1 end\n", ""),
@@ -238,7 +238,7 @@ MUTANTS = (
     Mutant("claim", "if r.key ~= a.resolved_key and r.key ~= r.object then", "if true then"),
     Mutant("claim", "  if r.postponed then return while_postponed() end\n", ""),
     Mutant("claim", "  drop(request_key(id), r, {'postponed'})\n", ""),
-    Mutant("claim", ", modified_ns = file.modified_ns,", ","),
+    Mutant("claim", ", modified_ns = r.m,", ","),
     Mutant("claim", "now = now / 1000, file_name = r.name,", "now = now, file_name = r.name,"),
     Mutant("upkeep", "r.state == 'accepted' or (r.postponed and not r.definition)", "r.state == 'accepted'"),
     Mutant("upkeep", "(r.postponed and not r.definition)", "r.postponed"),
@@ -282,7 +282,6 @@ MUTANTS = (
     Mutant("upkeep", "  waits_until(a.id, r, now + cfg.lease)\n", "  due_at(a.id, r, now + cfg.lease)\n"),
     Mutant("upkeep", "if is_suspect(r) then admit_suspect(a.id) end", ""),
     Mutant("upkeep", "if is_suspect(r) then admit_suspect(a.id) end", "admit_suspect(a.id)"),
-    Mutant("upkeep", "if not r.state then return false end", "r.state = r.state or 'accepted'"),
     Mutant("upkeep", "if not (OPEN[r.state] or r.state == 'started') then", "if false then"),
     Mutant("upkeep", "if not (OPEN[r.state] or r.state == 'started') then", "if not OPEN[r.state] then"),
     Mutant("upkeep", "return reply(r, 'already_ended', r.held_by)", "return reply(r, 'already_ended')"),
@@ -328,7 +327,7 @@ MUTANTS = (
     Mutant("follow_ups", "f[1] and now or math.max(now, int(d.window))", "math.max(now, int(d.window))"),
     Mutant(
         "follow_ups",
-        "redis.call('HGET', request_key(first), 'state') == 'deferred' then return first end",
+        "fields_of(request_key(first), 'state')[1] == 'deferred' then return first end",
         "true then return first end",
     ),
     Mutant("lib", "'e:' .. #(r.home or r.key) .. ':' ..", "'e:' .."),
@@ -358,7 +357,6 @@ MUTANTS = (
         "upkeep", "ZRANGEBYSCORE', replies_key(), '-inf', str(now)", "ZRANGEBYSCORE', replies_key(), '-inf', '+inf'"
     ),
     Mutant("upkeep", "str(now), 'LIMIT', 0, a.limit)", "str(now))"),
-    Mutant("lib", "'HINCRBY', request_key(id), 'n', 1)", "'HINCRBY', request_key(id), 'n', 0)"),
     Mutant("following", "local news = present(a.status) and a.status ~= r.status", "local news = present(a.status)"),
     Mutant(
         "following",
@@ -373,8 +371,8 @@ MUTANTS = (
     Mutant("following", "and now < int(r.follow_until) then return nil end", "and false then return nil end"),
     Mutant(
         "starting",
-        "  if r.task then return r.task == a.task and 1 or 0 end\n  if not (TRANSITIONS",
-        "  if not (TRANSITIONS",
+        "  if r.task then return r.task == a.task and 1 or 0 end\n  if transition(r.state, 'started')",
+        "  if transition(r.state, 'started')",
     ),
     Mutant(
         "starting",
@@ -408,7 +406,6 @@ MUTANTS = (
     Mutant("following", "if r.state ~= 'follow_timed_out' then return 0 end", ""),
     Mutant("following", "if not d.holder then", "if true then"),
     # What is due, and for how long things are kept.
-    Mutant("lib", "  redis.call('ZREM', DUE, id)\n", ""),
     Mutant("lib", "'PEXPIRE', key, str(ms))", "'EXISTS', key)"),
     Mutant("lib", "keep(request_key(id), math.max(at - now, 0) + cfg.unfinished_ttl)", ""),
     Mutant("lease", "math.max(int(d.window) - now, 0) + cfg.unfinished_ttl", "cfg.unfinished_ttl"),
@@ -423,7 +420,7 @@ MUTANTS = (
     Mutant("starting", "redis.call('SET', key, id, 'PX', cfg.request_ttl)", "redis.call('SET', key, id)"),
     Mutant("follow_ups", "  keep(follow_ups_key(r), at - now + cfg.unfinished_ttl)\n", ""),
     Mutant("follow_ups", "keep(names_key(r), at - now + cfg.unfinished_ttl)", "local none = 1"),
-    Mutant("upkeep", "redis.call('ZADD', DUE, str(now + a.pause), id)", ""),
+    Mutant("upkeep", "schedule(DUE, id, now + a.pause)", ""),
     Mutant("upkeep", "redis.call('ZREM', DUE, id)", ""),
     Mutant("upkeep", "key == DUE and a.limit or 4 * a.limit", "-1"),
     Mutant("following", "if f[1] == 'started' then", "if f[1] then"),
@@ -489,7 +486,7 @@ MUTANTS = (
     Mutant("lib", "if present(a.caller) and not r.caller and OPEN[r.state] then", "if false then"),
     Mutant("claim", "  note_caller(id, r)\n", ""),
     Mutant("upkeep", "  note_caller(a.id, r)\n", ""),
-    Mutant("follow_ups", "str(f[2] and math.min(at, int(f[2])) or at)", "str(at)"),
+    Mutant("follow_ups", "f[2] and math.min(at, int(f[2])) or at)", "at)"),
     Mutant("follow_ups", "  waits_until(id, r, at)\n", "  due_at(id, r, at)\n"),
     Mutant("starting", "  waits_until(a.id, r, now + a.delay)\n", "  due_at(a.id, r, now + a.delay)\n"),
     *DOUBTS,
@@ -497,4 +494,5 @@ MUTANTS = (
     *NAMES,
     *OPERATIONS,
     *WINDOWS,
+    *RECORDS,
 )

@@ -24,6 +24,11 @@ WINDOWS = (
     ),
     Mutant("claim", "now - int(a.ago)) end", "now) end"),
     Mutant("claim", "  if present(policy.frequency) then renew_window", "  if false then renew_window"),
+    # When runs are polled.
+    Mutant("lib", "return at + (-at) % cfg.poll_step", "return at"),
+    Mutant("lib", "return at + (-at) % cfg.poll_step", "return at - at % cfg.poll_step"),
+    Mutant("following", "due_at(a.id, r, poll_at(a.delay))", "due_at(a.id, r, now + a.delay)"),
+    Mutant("starting", "due_at(id, r, poll_at(a.delay))", "due_at(id, r, now + a.delay)"),
     # Since when a request waits: attempts between do not count.
     Mutant("lib", "r.wait == '' and r.waited == reason", "false"),
     Mutant("lib", "r.wait == '' and r.waited == reason", "r.wait == ''"),

@@ -40,7 +40,7 @@ def test_a_start_that_sent_no_perform_is_no_measurement_of_starts() -> None:
 def test_the_exit_code_is_1_below_the_floor_and_with_strict_for_a_missed_goal(
     figure: Figure, arguments: list[str], code: int
 ) -> None:
-    assert main(["idle", *arguments], lambda _: iter([figure])) == code
+    assert main(["idle", *arguments], lambda _, **__: iter([figure])) == code
 
 
 def test_a_failed_measurement_is_a_line_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +55,7 @@ def test_a_failed_measurement_is_a_line_and_an_exit_code(capsys: pytest.CaptureF
 def test_the_table_for_machines_has_line_value_goal_and_verdict(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    main(["idle", "--json"], lambda _: iter([MISSED]))
+    main(["idle", "--json"], lambda _, **__: iter([MISSED]))
 
     [line] = json.loads(capsys.readouterr().out)
     assert line == {"line": "cost", "value": 3.0, "goal": 2.6, "met": False, "floor": 5.0, "holds": True, "detail": ""}

@@ -2,11 +2,13 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from sfmc_import.definitions import OUTAGE_TTL, CachedDefinitions
 from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.ledger.shared_definitions import Look
 from sfmc_import.retrying import REFUSAL_SECONDS
 from sfmc_import.runs import Definition, FileLocation
 from tests.support.fake_marketing_cloud import FakeMarketingCloud
@@ -282,3 +284,134 @@ def test_a_location_is_refused_where_there_is_no_definition_and_asked_for_again_
     described.answer = NotApplied("connection", "no answer")
     assert [definitions.location(MID, "orders").code for _ in range(2)] == ["connection"] * 2
     assert described.asked == 3
+
+
+class SharedByHand:
+    """What other processes have read, set by a test; what this one shares is noted."""
+
+    def __init__(self):
+        self.found = None
+        self.looks, self.shared, self.forgotten, self.lists = [], [], [], []
+        self.outdated_at = None
+        self.time = 7
+
+    def look(self, _mid, customer_key, max_age):
+        self.looks.append((customer_key, max_age))
+        return Look(self.found, self.time)
+
+    def now(self):
+        return self.time
+
+    def share(self, _mid, asked_for, asked_at):
+        self.shared.append((dict(asked_for), asked_at))
+
+    def share_all(self, _mid, found, asked_at):
+        self.lists.append((list(found), asked_at))
+
+    def forget(self, _mid, customer_key):
+        self.forgotten.append(customer_key)
+
+    def is_outdated(self, _mid, _key, asked_at):
+        return self.outdated_at is not None and asked_at <= self.outdated_at
+
+
+@pytest.fixture
+def others():
+    return SharedByHand()
+
+
+@pytest.fixture
+def sharing(service, clock, others):
+    return CachedDefinitions(service, ttl=60, clock=clock, shared=others)
+
+
+def test_what_another_process_read_is_taken_and_keeps_its_age(sharing, service, clock, others):
+    clock.now = 100
+    others.found = replace(ORDERS, asked_at=93.0)
+
+    assert sharing.get(MID, "orders", max_age=10).asked_at == 93.0
+    others.found = None
+    assert sharing.get(MID, "orders", max_age=10).asked_at == 93.0
+    assert service.calls == []
+    clock.now = 103.5
+    assert sharing.get(MID, "orders", max_age=10).asked_at == 103.5
+
+
+def test_it_ends_with_its_time_to_live_since_it_was_asked_for(sharing, service, clock, others):
+    clock.now = 100
+    others.found = replace(ORDERS, asked_at=50.0)
+    sharing.get(MID, "orders")
+    others.found = None
+
+    clock.now = 109.9
+    assert sharing.known(MID, "orders") is not None
+    clock.now = 110
+    assert sharing.known(MID, "orders") is None
+
+
+def test_what_another_process_read_is_known(sharing, service, others):
+    others.found = replace(ORDERS, asked_at=-5.0)
+
+    assert sharing.known(MID, "orders") == ORDERS
+    others.found = None
+    assert sharing.known(MID, "orders").asked_at == -5.0
+    assert service.calls == []
+
+
+def test_what_this_process_read_is_shared_with_a_time_before_its_question(sharing, service, others):
+    sharing.get(MID, "ORDERS")
+
+    assert [(list(asked_for), at) for asked_for, at in others.shared] == [(["ORDERS"], 7)]
+    assert others.looks == [("ORDERS", float("inf"))]
+
+
+def test_nothing_is_shared_while_the_time_of_redis_is_not_known(sharing, others):
+    others.time = None
+    sharing.get(MID, "orders")
+    sharing.all_of(MID)
+
+    assert (others.shared, others.lists) == ([], [])
+
+
+def test_a_key_that_is_not_there_is_forgotten_by_all_and_a_failure_is_not(sharing, service, others):
+    sharing.get(MID, "absent")
+    service.fail("definition", Rejected("4", "no access"))
+    sharing.get(MID, "refused")
+    service.fail("definition", NotApplied("reset", "…"))
+    sharing.get(MID, "orders")
+
+    assert others.forgotten == ["absent", "refused"]
+    assert others.shared == []
+
+
+def test_what_is_forgotten_is_read_again(sharing, service, others):
+    sharing.get(MID, "orders")
+    sharing.forget(MID, "orders")
+    sharing.get(MID, "orders")
+
+    assert len(service.calls) == 2
+    assert others.forgotten == ["orders"]
+
+
+def test_what_somebody_wants_read_again_is_not_given_from_memory(sharing, service, clock, others):
+    sharing.get(MID, "orders")
+    clock.now, others.outdated_at = 1, 0.5
+    sharing.get(MID, "orders")
+    sharing.get(MID, "orders")
+
+    assert len(service.calls) == 2
+    others.outdated_at = 1
+    assert sharing.known(MID, "orders") is None
+
+
+def test_a_list_of_all_definitions_is_shared(sharing, others):
+    sharing.all_of(MID)
+
+    assert others.lists == [([ORDERS], 7)]
+
+
+def test_a_definition_by_its_object_is_asked_of_the_service(sharing, service, others):
+    service.add(Definition(customer_key="by-id", object_id="o-9"))
+    sharing.get(MID, "o-9", object_id="o-9")
+
+    assert others.looks == []

@@ -133,6 +133,10 @@ def test_every_key_and_field_has_a_meaning_and_attributes_are_unique():
         ("{sfmc-import:events}:newest", "newest"),
         ("{sfmc-import:events}:newest:1", None),
         ("{sfmc-import:events}:x:1", None),
+        ("{sfmc-import:events}/definitions:1:a:b", "shared"),
+        ("{sfmc-import:events}:/definitions:1:a", None),
+        ("{sfmc-import:events}definitions:1:a", None),
+        ("{sfmc-import:events}/refreshed", "refreshed"),
         ("imports", None),
     ],
 )
@@ -157,14 +161,14 @@ def test_names_in_python_and_in_lua_begin_alike():
 
 
 def test_a_record_is_read_by_kind_and_named_by_attribute():
-    record = {b"key": b"k", b"at": b"1500", b"n": b"3", b"force": b"1", b"file": b'{"a": 1}', b"later": b"x"}
+    record = {b"key": b"k", b"at": b"1500", b"n": b"3", b"force": b"1", b"error": b'{"a": 1}', b"later": b"x"}
 
     assert REQUEST.read(record) == {
         "customer_key": "k",
         "accepted_at": 1.5,
         "events": 3,
         "force": True,
-        "file": {"a": 1},
+        "last_error": {"a": 1},
     }
 
 
@@ -173,6 +177,9 @@ def test_a_recorded_request_is_read_back_as_it_was():
     request = StartRequest(request_id="a", customer_key="k", mid="1", file=file, force=True, reason="why")
     arguments = request_arguments(request)
     record = {b"state": b"accepted", b"key": b"k", b"mid": b"1", b"force": b"1", b"reason": b"why"}
+    of_file = {
+        name.encode(): value.encode() for name, value in (arguments["file"] | {"name": arguments["name"]}).items()
+    }
 
-    assert read_request("a", record | {b"file": arguments["file"].encode()}) == request
+    assert read_request("a", record | of_file) == request
     assert read_request("a", {}) is None

@@ -36,9 +36,9 @@ def row(status: str, **counts: int) -> Run:
 def test_the_first_poll_comes_after_the_shortest_pause_and_later_ones_wait_longer():
     backoff = Backoff(floor=5, cap=300, factor=1.5)
 
-    assert next_poll(followed(polls=0), backoff, 0.9) == 5
-    assert next_poll(followed(polls=1), backoff, 1.0) == 7.5
-    assert next_poll(followed(polls=100), backoff, 1.0) == 300
+    assert next_poll(followed(polls=0), backoff) == 7.5
+    assert next_poll(followed(polls=1), backoff) == 11.25
+    assert next_poll(followed(polls=100), backoff) == 300
 
 
 @pytest.mark.parametrize(

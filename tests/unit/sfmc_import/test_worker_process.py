@@ -2,7 +2,7 @@ from pathlib import Path
 
 import structlog
 
-from sfmc_import.worker_process import Heartbeat
+from sfmc_import.worker_process import Heartbeat, share_arenas
 from tests.support.waiting import eventually
 
 
@@ -58,3 +58,7 @@ def test_a_heartbeat_goes_through_no_link_and_says_why(tmp_path: Path) -> None:
     assert (tmp_path / "precious").read_text() == "precious"
     assert logged[0]["event"] == "heartbeat_not_written"
     assert "it is a link" in logged[0]["error"]
+
+
+def test_the_number_of_arenas_that_the_environment_sets_stays() -> None:
+    assert share_arenas({"MALLOC_ARENA_MAX": "8"}) is False

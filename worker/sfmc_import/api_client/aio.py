@@ -33,6 +33,7 @@ from sfmc_import.calls import retry_async
 from sfmc_import.client import Rejection
 from sfmc_import.faults import Fault
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, DefinitionPage, EventPage, RequestPage
+from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.usage import UsageView
@@ -243,6 +244,10 @@ class AsyncApiClient:
     async def usage(self) -> UsageView:
         """Show how many calls the account has made."""
         return await self._do(calls.usage())
+
+    async def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
+        """Let every process read a definition again, or all of a business unit."""
+        return await self._do(calls.refresh(customer_key, mid))
 
     async def pauses(self) -> list[PauseView]:
         """List what is paused."""

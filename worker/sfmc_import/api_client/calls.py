@@ -9,6 +9,7 @@ from urllib.parse import quote
 from sfmc_import.api_client.wire import Answer, Call, Submitted, key_header
 from sfmc_import.client import Rejection
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, DefinitionPage, EventPage, RequestPage
+from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.usage import UsageView
@@ -155,6 +156,12 @@ def definitions(cursor: str | None) -> Call[DefinitionPage]:
 def usage() -> Call[UsageView]:
     """Show how many calls the account has made."""
     return _get("/usage", _as(UsageView))
+
+
+def refresh(customer_key: str | None, mid: str | None) -> Call[RefreshedView]:
+    """Let definitions be read again; it may be repeated."""
+    body = {"customer_key": customer_key, "mid": mid or None}
+    return _post("/definitions/refresh", _as(RefreshedView), body, is_safe=True)
 
 
 def pauses() -> Call[list[PauseView]]:

@@ -149,6 +149,12 @@ def _resume() -> click.Command:
     return resume
 
 
+def _definitions() -> click.Command:
+    from sfmc_import.cli.definitions import definitions_group
+
+    return definitions_group
+
+
 def _runs() -> click.Command:
     from sfmc_import.cli.runs import runs
 
@@ -223,6 +229,7 @@ COMMANDS = {
         "replay": Subcommand(_replay, "Submit what a request asked for again."),
         "pause": Subcommand(_pause, "Let starts of a definition, a business unit or all wait."),
         "resume": Subcommand(_resume, "End a pause."),
+        "definitions": Subcommand(_definitions, "Let definitions be read again that were changed."),
         "resolve": Subcommand(_resolve, "Record whether an unproved start (start_unknown) happened."),
         "tokens": Subcommand(_tokens, "Make, list and revoke tokens of the HTTP API."),
         "usage": Subcommand(_usage, "Show how many calls the account has made."),

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from sfmc_import.ledger.key_kinds import FILE_PARTS
 from sfmc_import.policy import Policy, offsets_around
 from sfmc_import.request import FileInfo, StartRequest
 from sfmc_import.runs import Definition
@@ -38,7 +39,7 @@ def request_arguments(request: StartRequest) -> dict[str, Any]:
         "source": request.source,
         "reason": request.reason,
         "force": request.force,
-        "file": None if file is None else orjson.dumps(_file_fields(file)).decode(),
+        "file": None if file is None else _file_parts(file),
         "name": None if file is None else file.name,
         "fp": None if file is None else file.fingerprint,
         "exact": file is not None and file.has_fingerprint,
@@ -52,12 +53,13 @@ def request_arguments(request: StartRequest) -> dict[str, Any]:
     }
 
 
-def _file_fields(file: FileInfo) -> dict[str, Any]:
-    fields = file.known
-    if "modified_ns" in fields:
-        # Lua numbers are doubles: nanoseconds since 1970 do not fit, so they travel as text.
-        fields["modified_ns"] = str(fields["modified_ns"])
-    return fields | {"fingerprint": file.fingerprint}
+def _file_parts(file: FileInfo) -> dict[str, str]:
+    """Give the fields of a record that have what `name` and `fp` do not say of a file.
+
+    As text: Lua numbers are doubles, and nanoseconds since 1970 do not fit.
+    """
+    known = file.known
+    return {field: str(known[part]) for part, field in FILE_PARTS.items() if part in known}
 
 
 def policy_arguments(policy: Policy, definition: Definition | None = None, now: float = 0.0) -> dict[str, Any]:
@@ -91,11 +93,14 @@ def order_arguments(policy: Policy, now: float) -> dict[str, Any]:
     }
 
 
-def intent_arguments(key: str, known: Collection[str], *, window: float, above: bool) -> dict[str, Any]:
+def intent_arguments(
+    key: str, known: Collection[str], *, window: float, above: bool, bound: str | None
+) -> dict[str, Any]:
     """What the intent keeps: the CustomerKey that is sent, the ids known by now, and the newest of them."""
     numbers = [task_id for task_id in known if task_id.isascii() and task_id.isdigit()]
     newest = max(numbers, key=int, default="")
     return {"known": orjson.dumps(sorted(known)).decode(), "newest": newest, "above": above} | {
+        "bound": bound,
         "window": milliseconds(window * 3600),
         "key": key,
     }

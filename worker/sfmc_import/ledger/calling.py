@@ -178,6 +178,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
                 lease=_lease(request_id, fields),
                 known=frozenset(orjson.loads(fields["known"])),
                 above=fields.get("above") or None,
+                bound=fields.get("bound"),
                 intended_at=_at(fields),
                 denied=fields.get("denied"),
                 is_last=fields["late"],
@@ -217,7 +218,12 @@ def _seconds(time: str | None) -> float | None:
 def _earlier_intent(fields: Mapping[str, Any]) -> Intent | None:
     if "known" not in fields:
         return None
-    return Intent(known=frozenset(orjson.loads(fields["known"])), above=fields.get("above"), intended_at=_at(fields))
+    return Intent(
+        known=frozenset(orjson.loads(fields["known"])),
+        above=fields.get("above"),
+        bound=fields.get("bound"),
+        intended_at=_at(fields),
+    )
 
 
 def _at(fields: Mapping[str, Any]) -> float | None:
@@ -265,10 +271,10 @@ def read_request(request_id: str, record: Mapping[bytes, bytes]) -> StartRequest
 def _read_file(fields: dict[str, Any] | None) -> FileInfo | None:
     if fields is None:
         return None
-    fields.pop("fingerprint")
-    if "modified_ns" in fields:
-        fields["modified_ns"] = int(fields["modified_ns"])
-    return FileInfo(**fields)
+    known = {name: value for name, value in fields.items() if name != "fingerprint"}
+    if "modified_ns" in known:
+        known["modified_ns"] = int(known["modified_ns"])
+    return FileInfo(**known)
 
 
 def read_followed(row: list[Any]) -> Followed:

@@ -27,7 +27,7 @@ local function end_as_duplicate(why, held_by)
   more.why = why
   if why == 'superseded' then more.superseded_by = held_by end
   end_duplicate(id, r, more)
-  if redis.call('EXISTS', definition_key(r)) == 1 then keep_definition(r, d) end
+  if next(d) then keep_definition(r, d) end
   return already_ended()
 end
 
@@ -50,12 +50,12 @@ end
 
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
-  local file = r.file and cjson.decode(r.file) or {}
   local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since', 'empty')
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
-    newest = newest(r.mid), modified_ns = file.modified_ns,
+    newest = newest(r.mid), modified_ns = r.m,
     object_id = object_of(r.definition), asked = r.asked}
   if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
+  if r.unproved then more.bound = present(r.bound) end
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
   more.loss_since = loss[3] or nil
   more.is_empty = loss[4] and true
@@ -69,7 +69,7 @@ local function begin_attempt()
   local values = {attempt = int(r.attempt) + 1, sent = '0'}
   if not r.retry_until then values.retry_until = str(now + policy.retry_deadline) end
   set(request_key(id), r, values)
-  move(id, r, 'starting', {fence = r.fence})
+  move(id, r, 'starting', {fence = int(r.fence)})
   return start_now()
 end
 
@@ -129,7 +129,7 @@ local function while_accepted()
     return begin_attempt()
   end
   if r.force then return defer() end
-  if not r.file then return end_as_duplicate('window') end
+  if not r.fp then return end_as_duplicate('window') end
   if policy.when_too_soon == 'drop' and not pause then return end_as_duplicate('too_soon') end
   return defer()
 end
@@ -193,7 +193,9 @@ end
 
 local function while_retrying()
   if int(r.not_before) > now then return not_yet({opens_in = (int(r.not_before) - now) / 1000}) end
-  return attempt_unless_paused()
+  -- A suspect that a pause held.
+  local other = is_suspect(r) and other_suspect(id)
+  return other and wait_as_suspect(other) or attempt_unless_paused()
 end
 
 -- It let the definition go while it waited, so that others could act.
@@ -222,7 +224,7 @@ local function while_reconciling()
     wait_for(id, r, 'reconciling')
   end
   return with_lease('reconcile', {known = r.known or '[]', above = r.above, intended = r.intended, denied = present(r.denied),
-    late = now >= int(r.reconcile_until)})
+    bound = present(r.bound), late = now >= int(r.reconcile_until)})
 end
 
 local HOLDING = {starting = while_starting, retrying = while_retrying, reconciling = while_reconciling}

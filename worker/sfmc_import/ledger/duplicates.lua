@@ -15,9 +15,8 @@ end
 
 -- A file that was replaced by one of the same size and time has the same fingerprint; only its content tells.
 local function has_other_content(r, other)
-  local mine = r.file and present(cjson.decode(r.file).content_hash)
-  local file = mine and redis.call('HGET', request_key(other), 'file')
-  local theirs = file and present(cjson.decode(file).content_hash)
+  local mine = r.h
+  local theirs = mine and fields_of(request_key(other), 'h')[1]
   return theirs and theirs ~= mine
 end
 
@@ -41,7 +40,7 @@ end
 
 -- Notes a duplicate, and its own, with the request that is in its way; false when that has started: then it is final.
 local function note_duplicate(id, r, other)
-  local state = redis.call('HGET', request_key(other), 'state')
+  local state = fields_of(request_key(other), 'state')[1]
   if not (OPEN[state] or state == 'start_unknown') then return false end
   redis.call('ZADD', duplicates_key(other), r.at, id)
   keep_newest(duplicates_key(other))
@@ -117,7 +116,7 @@ end
 
 -- Whether a request asks again for what another one was about, or for one that was cancelled in between.
 local function repeats(r, other)
-  return r.replays and (other == r.replays or redis.call('HGET', request_key(other), 'state') == 'cancelled')
+  return r.replays and (other == r.replays or fields_of(request_key(other), 'state')[1] == 'cancelled')
 end
 
 -- Why a request is a duplicate, and of which request; nil when it is none. A file that is known by its name alone may
@@ -146,7 +145,7 @@ end
 -- Ends the older follow-ups; gives the newer one when there is one.
 local function supersede_older(id, r, coalesce)
   for _, other in ipairs(same_name_follow_ups(r, coalesce)) do
-    local fields = redis.call('HMGET', request_key(other), 'state', 'at', 'force')
+    local fields = fields_of(request_key(other), 'state', 'at', 'force')
     if other ~= id and fields[1] == 'deferred' and not fields[3] then
       local at = int(fields[2])
       if at > int(r.at) or (at == int(r.at) and other > id) then return other end

@@ -4,7 +4,7 @@
 local function first_follow_up(r)
   while true do
     local first = redis.call('ZRANGE', follow_ups_key(r), 0, 0)[1]
-    if not first or redis.call('HGET', request_key(first), 'state') == 'deferred' then return first end
+    if not first or fields_of(request_key(first), 'state')[1] == 'deferred' then return first end
     redis.call('ZREM', follow_ups_key(r), first)
   end
 end
@@ -13,9 +13,9 @@ end
 local function wake_first_follow_up(r, d)
   local first = first_follow_up(r)
   if not first then return end
-  local f = redis.call('HMGET', request_key(first), 'force', 'expires')
+  local f = fields_of(request_key(first), 'force', 'expires')
   local at = f[1] and now or math.max(now, int(d.window))
-  redis.call('ZADD', DUE, str(f[2] and math.min(at, int(f[2])) or at), first)
+  schedule(DUE, first, f[2] and math.min(at, int(f[2])) or at)
 end
 
 -- Forced follow-ups go first, then in order of arrival.

@@ -4,7 +4,7 @@
 function steps.followed()
   local answer = {}
   for _, id in ipairs(a.ids) do
-    local f = redis.call('HMGET', request_key(id), 'state', 'mid', 'key', 'task', 'status', 'polls', 'started', 'follow_until', 'home')
+    local f = fields_of(request_key(id), 'state', 'mid', 'key', 'task', 'status', 'polls', 'started', 'follow_until', 'home')
     if f[1] == 'started' then
       local d = record(definition_key({mid = f[2], key = f[9] or f[3]}))
       answer[#answer + 1] = {id, f[2], f[3], f[4], f[5] or '', f[6] or '0', str(now - int(f[7])),
@@ -24,7 +24,7 @@ end
 -- Whether a worker may ask for a run: `free`; a `suspect`, whose worker was lost before; `lost` with too many of them;
 -- nothing while another worker asks.
 local function poll_of(id)
-  local f = redis.call('HMGET', request_key(id), 'state', 'resolving', 'owner', 'worker_losses')
+  local f = fields_of(request_key(id), 'state', 'resolving', 'owner', 'worker_losses')
   local held, losses = int(f[2]), int(f[4])
   if f[1] == 'follow_timed_out' and losses > cfg.max_lost then return 'lost' end
   if f[1] ~= 'started' then return 'over' end
@@ -44,7 +44,7 @@ local function admit_one(suspects)
   local first = suspects[1]
   local one = first and not other_suspect(first) and first or nil
   for _, id in ipairs(suspects) do
-    if id ~= one then join_suspects(id, {since = redis.call('HGET', request_key(id), 'since')}) end
+    if id ~= one then join_suspects(id, {since = fields_of(request_key(id), 'since')[1]}) end
   end
   if one then admit_suspect(one) end
   return {one}
@@ -60,7 +60,7 @@ function steps.polling()
   end
   local granted = #lists.free > 0 and lists.free or admit_one(lists.suspect)
   for _, id in ipairs(granted) do
-    redis.call('HSET', request_key(id), 'resolving', str(now + cfg.lease), 'owner', a.owner)
+    set(request_key(id), record(request_key(id)), {resolving = now + cfg.lease, owner = a.owner})
   end
   return {granted, lists.lost}
 end
@@ -76,7 +76,7 @@ function steps.progressed()
     set(request_key(a.id), r, {status = a.status})
     move(a.id, r, 'started', {import_status = a.status})
   end
-  due_at(a.id, r, now + a.delay)
+  due_at(a.id, r, poll_at(a.delay))
   return 1
 end
 

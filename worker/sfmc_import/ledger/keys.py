@@ -109,13 +109,20 @@ class Keys:
 
     def name_of(self, key: Key, *parts: str) -> str:
         """Give the name of one key of this kind."""
-        return self.tag + ":".join((key.letter, *parts))
+        # A name with a slash is in the same slot, and no name that the pattern of the ledger permits.
+        begin = self.tag.rstrip(":") if key.letter.startswith("/") else self.tag
+        return begin + ":".join((key.letter, *parts))
 
     def describe(self, name: str) -> Key | None:
         """Find the description of a key by its name; None when the ledger has no such key."""
         if name == self.stream:
             return STREAM
-        if not name.startswith(self.tag):
+        slot = self.tag.rstrip(":")
+        if name.startswith(f"{slot}/"):
+            rest = name.removeprefix(slot)
+        elif name.startswith(self.tag) and not name.startswith(f"{self.tag}/"):
+            rest = name.removeprefix(self.tag)
+        else:
             return None
-        letter, colon, _ = name.removeprefix(self.tag).partition(":")
+        letter, colon, _ = rest.partition(":")
         return next((key for key in KEYS if key.letter == letter and bool(key.parts) == bool(colon)), None)

@@ -45,15 +45,15 @@ end
 
 -- The suspect no longer acts: wakes the first of those that wait.
 local function release_suspect(id)
-  if redis.call('HGET', suspect_key(), 'holder') ~= id then return end
-  redis.call('DEL', suspect_key())
+  if fields_of(suspect_key(), 'holder')[1] ~= id then return end
+  erase(suspect_key())
   local first, state, resolving
   repeat
     first = redis.call('ZPOPMIN', suspects_key())[1]
-    if first then state, resolving = unpack(redis.call('HMGET', request_key(first), 'state', 'resolving')) end
+    if first then state, resolving = unpack(fields_of(request_key(first), 'state', 'resolving')) end
   until not first or state == 'starting' or state == 'reconciling' or resolving
-  if first then redis.call('ZADD', DUE, str(now), first) end
-  if first and state == 'started' then redis.call('ZADD', follows_key(), str(now), first) end
+  if first then schedule(DUE, first, now) end
+  if first and state == 'started' then schedule(follows_key(), first, now) end
 end
 
 -- What became of reading the definition, or how a run goes, is known: the worker that read it lives.

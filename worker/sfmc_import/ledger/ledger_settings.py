@@ -39,6 +39,9 @@ class Durability:
         return True
 
 
+POLL_STEP = 0.5
+"""Polls of all runs meet at multiples of this part of `first_poll`: each waits so much longer at most."""
+
 _DAY = 86_400.0
 _TIMES = (
     "lease",
@@ -55,6 +58,8 @@ _TIMES = (
     "session_ttl",
     "usage_day_ttl",
     "usage_ttl",
+    "definition_ttl",
+    "marks_ttl",
 )
 
 
@@ -69,7 +74,8 @@ class LedgerSettings:
     away before its number is forgotten, `watch_ttl` how long what a watcher said of its folders is kept,
     `schedule_ttl` how long the last look at a schedule is kept: longer than a missed tick can be made up for,
     `session_ttl` how long a login at the console lasts, `usage_day_ttl` how long the calls of a day are kept,
-    `usage_ttl` how long those of a month or a year.
+    `usage_ttl` how long those of a month or a year,
+    `definition_ttl` how long a definition is shared, `marks_ttl` how long it is known that one was to be read again.
     `max_lost` workers may die with a request while it is the only suspect; the loss that made it one is not counted.
     """
 
@@ -90,10 +96,13 @@ class LedgerSettings:
     session_ttl: float = 12 * 3600.0
     usage_day_ttl: float = 35 * _DAY
     usage_ttl: float = 400 * _DAY
+    definition_ttl: float = 300.0
+    marks_ttl: float = _DAY
     max_lost: int = 3
     durability: Durability = field(default_factory=Durability)
 
     def for_scripts(self) -> dict[str, int]:
         """The whole numbers the scripts read."""
         numbers = {name: round(getattr(self, name) * 1000) for name in _TIMES}
+        numbers["poll_step"] = max(1, round(self.first_poll * POLL_STEP * 1000))
         return numbers | {"stream_maxlen": self.stream_maxlen, "max_lost": self.max_lost}

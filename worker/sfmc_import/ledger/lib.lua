@@ -3,7 +3,7 @@
 -- ARGV[1] = JSON arguments of the step. @…@ is filled in from schema.py, states.py and the settings.
 local a = cjson.decode(ARGV[1])
 local cfg = @SETTINGS@
-local TRANSITIONS = @TRANSITIONS@
+local TRANSITIONS = '@TRANSITIONS@'
 local FAILED = @FAILED@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -17,31 +17,118 @@ local function present(value) if value == nil or value == cjson.null or value ==
 -- What all spellings of a CustomerKey have in common that a person may write: case and last blanks do not count.
 local function folded(key) return (string.gsub(string.lower(key), ' +$', '')) end
 
+-- A step reads each record once, and writes it once at its end (`write_all`): what it knows of the records, what it has
+-- changed of them (false: dropped), how long keys live from now on, and the new times of ids in DUE and follows.
+local records, changes, lives, times = {}, {}, {}, {}
+
 local function record(key)
-  local flat, fields = redis.call('HGETALL', key), {}
+  local fields = records[key]
+  if fields then return fields end
+  fields = {}
+  local flat = redis.call('HGETALL', key)
   for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  records[key] = fields
   return fields
 end
 
-local function set(key, fields, values)
-  local flat = {}
-  for name, value in pairs(values) do
-    fields[name] = value
-    flat[#flat + 1] = name
-    flat[#flat + 1] = value
+-- Some fields of a record that need not be read as a whole; what this step has changed counts.
+local function fields_of(key, ...)
+  local fields = records[key]
+  if not fields then return redis.call('HMGET', key, ...) end
+  local found = {}
+  for i, name in ipairs({...}) do found[i] = fields[name] or false end
+  return found
+end
+
+local function changes_of(key)
+  local changed = changes[key]
+  if not changed then
+    changed = {}
+    changes[key] = changed
   end
-  redis.call('HSET', key, unpack(flat))
+  return changed
+end
+
+-- A whole number that is written is text for who reads it later in the step, as it is in Redis.
+local function set(key, fields, values)
+  local changed = changes_of(key)
+  records[key] = records[key] or fields
+  local known = records[key]
+  for name, value in pairs(values) do
+    if type(value) == 'number' then value = str(value) end
+    fields[name], known[name], changed[name] = value, value, value
+  end
 end
 
 local function drop(key, fields, names)
-  for _, name in ipairs(names) do fields[name] = nil end
-  redis.call('HDEL', key, unpack(names))
+  local changed
+  for _, name in ipairs(names) do
+    if fields[name] then
+      changed = changed or changes_of(key)
+      fields[name], changed[name] = nil, false
+    end
+  end
 end
 
-local function keep(key, ms) redis.call('PEXPIRE', key, str(ms)) end
+-- Deletes a record.
+local function erase(key)
+  records[key], changes[key], lives[key] = {}, nil, nil
+  redis.call('DEL', key)
+end
+
+local function keep(key, ms) lives[key] = ms end
+
+-- The time of an id in DUE or follows; the newest counts.
+local function schedule(key, id, at)
+  times[key] = times[key] or {}
+  times[key][id] = at
+end
+
+local function unschedule(key, id)
+  if times[key] then times[key][id] = nil end
+  redis.call('ZREM', key, id)
+end
+
+-- As many arguments of a command as Lua can give surely.
+local MAX_ARGUMENTS = 1000
+
+local function write_times()
+  for key, by_id in pairs(times) do
+    local flat = {}
+    for id, at in pairs(by_id) do
+      if #flat >= MAX_ARGUMENTS then
+        redis.call('ZADD', key, unpack(flat))
+        flat = {}
+      end
+      flat[#flat + 1] = str(at)
+      flat[#flat + 1] = id
+    end
+    if #flat > 0 then redis.call('ZADD', key, unpack(flat)) end
+  end
+  times = {}
+end
+
+-- Writes all that the step has changed; a time to live comes last, when its key is there.
+local function write_all()
+  for key, changed in pairs(changes) do
+    local flat, dropped = {}, {}
+    for name, value in pairs(changed) do
+      if value then
+        flat[#flat + 1] = name
+        flat[#flat + 1] = value
+      else
+        dropped[#dropped + 1] = name
+      end
+    end
+    if #flat > 0 then redis.call('HSET', key, unpack(flat)) end
+    if #dropped > 0 then redis.call('HDEL', key, unpack(dropped)) end
+  end
+  write_times()
+  for key, ms in pairs(lives) do redis.call('PEXPIRE', key, str(ms)) end
+end
 
 -- Days to civil date after the proleptic Gregorian calendar, in whole numbers.
-local function iso(ms)
+local function iso_of(ms)
   local seconds = math.floor(ms / 1000)
   local days, rest = math.floor(seconds / 86400) + 719468, seconds % 86400
   local era = math.floor(days / 146097)
@@ -56,15 +143,25 @@ local function iso(ms)
     math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, ms % 1000)
 end
 
+local now_as_iso
+local function iso(ms)
+  if ms ~= now then return iso_of(ms) end
+  now_as_iso = now_as_iso or iso_of(now)
+  return now_as_iso
+end
+
 -- JSON that came as text goes on as it is: decoding would round large numbers and lose empty lists.
 local function with(object, field, text)
   return string.sub(cjson.encode(object), 1, -2) .. ',"' .. field .. '":' .. text .. '}'
 end
 
+-- A text as JSON. A slash needs no escape there, and each event has several.
+local function json_of(text) return (string.gsub(cjson.encode(text), '\\/', '/')) end
+
 local function publish(id, name, mid, subject, data)
-  local event = {specversion = '1.0', id = id .. '/' .. name, source = '/sfmc-import/' .. mid,
-    type = 'sfmc.import.' .. name, subject = subject, time = iso(now), datacontenttype = 'application/json'}
-  local text = with(event, 'data', data)
+  local text = '{"specversion":"1.0","id":' .. json_of(id .. '/' .. name) .. ',"source":' .. json_of('/sfmc-import/' .. mid)
+    .. ',"type":"sfmc.import.' .. name .. '","subject":' .. json_of(subject) .. ',"time":"' .. iso(now)
+    .. '","datacontenttype":"application/json","data":' .. data .. '}'
   local entry = redis.call('XADD', STREAM, 'MAXLEN', '~', cfg.stream_maxlen, '*', 'event', text)
   return text, entry
 end
@@ -80,14 +177,26 @@ local function note_place(id, r, entry)
   set(request_key(id), r, {l = places})
 end
 
+-- The file of a request as JSON; its parts are fields of the record, each short enough for a packed one.
+local function file_json(r, name, fp)
+  if not present(fp) then return 'null' end
+  local text = '{"location":' .. json_of(r.p) .. ',"name":' .. json_of(name)
+  if r.b then text = text .. ',"size":' .. r.b end
+  if r.m then text = text .. ',"modified_ns":"' .. r.m .. '"' end
+  if r.v then text = text .. ',"version":' .. json_of(r.v) end
+  if r.h then text = text .. ',"content_hash":' .. json_of(r.h) end
+  if r.a then text = text .. ',"arrived_as":' .. json_of(r.a) end
+  return text .. ',"fingerprint":"' .. fp .. '"}'
+end
+
 local function emit(id, r, name, extra)
   local data = {request_id = id, customer_key = r.key, mid = r.mid, attempt = int(r.attempt)}
   for field, value in pairs({task_id = r.task, soap_request_id = r.soap, source = r.source, event_id = r.event_id,
     reason = r.reason, replays = r.replays, asked_key = r.asked, object_id = r.object}) do data[field] = value end
   if r.force then data.force = true end
   for field, value in pairs(extra or {}) do data[field] = value end
-  r.n = redis.call('HINCRBY', request_key(id), 'n', 1)
-  local text, entry = publish(id .. '/' .. r.n, name, r.mid, r.key, with(data, 'file', r.file or 'null'))
+  set(request_key(id), r, {n = int(r.n) + 1})
+  local text, entry = publish(id .. '/' .. r.n, name, r.mid, r.key, with(data, 'file', file_json(r, r.name, r.fp)))
   note_place(id, r, entry)
   return text
 end
@@ -157,10 +266,15 @@ local function note_failure(id, before, after)
   end
 end
 
+-- The name of the event of a transition; nil for one that is not allowed.
+local function transition(source, target)
+  return string.match(TRANSITIONS, ' ' .. source .. '>' .. target .. '=(%S+)')
+end
+
 -- The only way a state changes: the transition must stand in the table of sfmc_import.states.
 local function move(id, r, target, extra, reason)
   local source = r.state or 'new'
-  local name = TRANSITIONS[source] and TRANSITIONS[source][target]
+  local name = transition(source, target)
   if not name then error('no transition from ' .. source .. ' to ' .. target) end
   local values = waits(r, {state = target, since = str(now)}, reason or WAITS[target])
   if OPEN[target] and extra and extra.code then values.error = error_of(extra.code, extra.text) end
@@ -180,12 +294,18 @@ local function note_newest(mid, task)
 end
 
 local function due_at(id, r, at)
-  redis.call('ZADD', DUE, str(at), id)
+  schedule(DUE, id, at)
   if r.task then
-    redis.call('ZADD', follows_key(), str(at), id)
+    schedule(follows_key(), id, at)
     keep(follows_key(), math.max(at - now, 0) + cfg.unfinished_ttl)
   end
   keep(request_key(id), math.max(at - now, 0) + cfg.unfinished_ttl)
+end
+
+-- When a run is polled next: runs meet at the same moments, so that one query asks for many of them.
+local function poll_at(delay)
+  local at = now + delay
+  return at + (-at) % cfg.poll_step
 end
 
 -- A request that waits for its start is due when the deadline of its sender is over, so that it ends then.
@@ -195,23 +315,24 @@ end
 
 -- With `stays` the record keeps all its fields: the request may be taken up again.
 local function finish(id, r, stays)
-  redis.call('ZREM', DUE, id)
-  redis.call('ZREM', follows_key(), id)
+  unschedule(DUE, id)
+  unschedule(follows_key(), id)
   if not stays then drop(request_key(id), r, not_kept_at_end(r.state)) end
   keep(request_key(id), cfg.request_ttl)
 end
 
 -- Records a request that is not known yet; `q` holds the arguments that describe it.
 local function create(id, q)
-  local r = {}
+  local r = record(request_key(id))
   local values = {mid = q.mid, key = q.customer_key, at = str(now)}
   for field, value in pairs({event_id = present(q.event_id), source = present(q.source), reason = present(q.reason),
-    object = present(q.object_id), name = present(q.name), fp = present(q.fp), file = present(q.file),
+    object = present(q.object_id), name = present(q.name), fp = present(q.fp),
     call = present(q.call), c = present(q.content), caller = present(q.caller), replays = present(q.replays),
     reply_to = present(q.reply_to), reply_queue = present(q.reply_queue)}) do values[field] = value end
   for _, field in ipairs({'not_before', 'expires'}) do
     if present(q[field]) then values[field] = str(q[field]) end
   end
+  for field, value in pairs(present(q.file) or {}) do values[field] = value end
   if q.exact == true then values.exact = '1' end
   if q.force == true then values.force = '1' end
   set(request_key(id), r, values)

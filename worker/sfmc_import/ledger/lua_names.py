@@ -6,7 +6,7 @@ from sfmc_import.ledger.schema import DUE, KEYS, REQUEST, STREAM
 
 def to_lua() -> str:
     """Give the Lua lines that name the keys, and the function that lists what `finish` removes from a request."""
-    named = [key for key in KEYS if key not in {DUE, STREAM}]
+    named = [key for key in KEYS if key not in {DUE, STREAM} and not key.letter.startswith("/")]
     tag = f"local TAG = string.sub(DUE, 1, -{len(DUE.letter) + 1})"
     return "\n".join(("local DUE, STREAM = KEYS[1], KEYS[2]", tag, *map(_lua_key_function, named), _lua_removed()))
 
@@ -28,8 +28,12 @@ def _lua_removed() -> str:
     always = ", ".join(f"'{one.name}'" for one in REQUEST.fields if one.kept_at_end is False)
     lines = ["local function not_kept_at_end(state)", f"  local names = {{{always}}}"]
     lines += [
-        f"  if state ~= '{one.kept_at_end}' then names[#names + 1] = '{one.name}' end"
+        f"  if {_is_none_of(one.kept_at_end)} then names[#names + 1] = '{one.name}' end"
         for one in REQUEST.fields
-        if isinstance(one.kept_at_end, str)
+        if isinstance(one.kept_at_end, tuple)
     ]
     return "\n".join((*lines, "  return names", "end"))
+
+
+def _is_none_of(states: tuple[str, ...]) -> str:
+    return " and ".join(f"state ~= '{state}'" for state in states)

@@ -1,9 +1,13 @@
 """Opens Redis and the ledger as the settings say."""
 
+from collections.abc import Callable
+
 from redis import Redis
 
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import Durability, LedgerSettings
 from sfmc_import.ledger.redis_ledger import RedisLedger
+from sfmc_import.ledger.shared_definitions import SharedDefinitions
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import Settings
 
@@ -21,6 +25,7 @@ def ledger_settings(settings: Settings) -> LedgerSettings:
         first_poll=settings.follow_min_interval,
         request_ttl=settings.request_ttl,
         seen_ttl=settings.seen_ttl,
+        definition_ttl=settings.definition_ttl,
         stream_maxlen=settings.stream_maxlen,
         durability=Durability(kind=settings.durability, replicas=settings.wait_replicas),
     )
@@ -31,9 +36,14 @@ def open_redis(settings: Settings) -> Redis:
     return connect(settings.redis)
 
 
-def open_ledger(settings: Settings) -> RedisLedger:
+def open_shared(settings: Settings, client: Redis, clock: Callable[[], float]) -> SharedDefinitions:
+    """Open what processes share of definitions; it connects on first use."""
+    return SharedDefinitions(client, Keys(settings.prefix), ttl=settings.definition_ttl, clock=clock)
+
+
+def open_ledger(settings: Settings, client: Redis | None = None) -> RedisLedger:
     """Open the ledger of a worker or of an operator; it connects on first use."""
-    client = open_redis(settings)
+    client = client or open_redis(settings)
     ledger = RedisLedger(client, ledger_settings(settings))
     ledger.works_off = True
     ledger.server.watch(client)

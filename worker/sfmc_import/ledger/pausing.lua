@@ -87,7 +87,7 @@ end
 local function wake_paused()
   local found = redis.call('ZPOPMIN', paused_key(), a.limit)
   for i = 1, #found, 2 do
-    if redis.call('HGET', request_key(found[i]), 'wait') == 'paused' then redis.call('ZADD', DUE, 'XX', str(now), found[i]) end
+    if fields_of(request_key(found[i]), 'wait')[1] == 'paused' then redis.call('ZADD', DUE, 'XX', str(now), found[i]) end
   end
   return #found / 2
 end

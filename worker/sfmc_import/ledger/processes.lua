@@ -1,6 +1,6 @@
 -- Steps of processes: which workers and beats live, and to which account the ledger belongs.
 
-local function owner() return redis.call('HGET', account_key(), 'account') or '' end
+local function owner() return fields_of(account_key(), 'account')[1] or '' end
 
 -- Notes that a process lives, and answers whose ledger it is; a worker makes one that has no owner its own.
 function steps.present()

@@ -11,7 +11,8 @@ from redis import Redis
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.key_kinds import COMPLETED, RENAMED, folded
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, PAUSES, REQUEST, SEEN
+from sfmc_import.ledger.operator_keys import PAUSES
+from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
 from sfmc_import.processes import Running, running
 from sfmc_import.request import FileInfo, fold_key
 

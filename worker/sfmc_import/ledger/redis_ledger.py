@@ -159,10 +159,10 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.read_again."""
         return bool(self._run("read_again", {"id": request_id, **reading_arguments(definition, read_ago)}))
 
-    def resolving(self, request: StartRequest, owner: str) -> Decision | None:
-        """See sfmc_import.ports.Ledger.resolving."""
-        answer = self._run("resolving", {"id": request.request_id, "caller": request.caller, "owner": owner})
-        return None if answer is None else read_decision(request.request_id, answer)
+    def hold(self, request: StartRequest, owner: str) -> tuple[bool, Decision | None]:
+        """See sfmc_import.ports.Ledger.hold."""
+        is_new, answer = self._run("hold", request_arguments(request) | {"owner": owner})
+        return int(is_new) == 1, None if answer is None else read_decision(request.request_id, answer)
 
     def outlived(self, owner: str, request_ids: Collection[str]) -> None:
         """See sfmc_import.ports.Ledger.outlived."""
@@ -198,10 +198,11 @@ class RedisLedger:
         *,
         window: float = 0.0,
         above: bool = False,
+        bound: str | None = None,
         policy: Policy | None = None,
     ) -> float | NotApplied | None:
         """See sfmc_import.ports.Ledger.record_intent."""
-        given = intent_arguments(lease.customer_key, known, window=window, above=above)
+        given = intent_arguments(lease.customer_key, known, window=window, above=above, bound=bound)
         arguments = {"id": lease.request_id, "fence": lease.fence, **given}
         if policy is not None:
             arguments["policy"] = order_arguments(policy, self.clock())

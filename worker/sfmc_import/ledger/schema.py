@@ -4,14 +4,27 @@ The key functions of the Lua scripts (lua_names.py), the readers in Python and o
 are made from it; keys.py gives the whole names.
 """
 
-from sfmc_import.ledger.key_kinds import ANY, COMPLETED, HOME, RENAMED, WAITERS, Field, Key
+from sfmc_import.ledger.key_kinds import (
+    ANY,
+    COMPLETED,
+    FILE_FIELDS,
+    HOME,
+    REFRESHED,
+    RENAMED,
+    SHARED,
+    WAITERS,
+    Field,
+    Key,
+    RequestKey,
+)
 from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
+from sfmc_import.ledger.operator_keys import OPERATOR_KEYS
 from sfmc_import.ledger.quota_keys import QUOTA_KEYS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
-# cost 19 bytes of 721 (file of 120 bytes, Valkey 9). The other names are long: they cost 16 bytes of 176 in a
+# cost 19 bytes of a packed record (Valkey 9). The other names are long: they cost 16 bytes of 176 in a
 # definition without a run, up to 76 bytes of 1,072 in an unfinished request, and nothing after its end.
-REQUEST = Key(
+REQUEST = RequestKey(
     name="request",
     letter="r",
     parts=("request_id",),
@@ -51,15 +64,7 @@ REQUEST = Key(
             kept_at_end=False,
             meaning="`retrying` without the definition: it is decided anew when due",
         ),
-        Field(name="file", kind="json", meaning="the file that caused it, with its fingerprint"),
-        Field(name="name", attribute="file_name", meaning="the name of the file; follow-ups coalesce by it"),
-        Field(name="fp", attribute="fingerprint", meaning="the fingerprint of the file"),
-        Field(
-            name="exact",
-            kind="flag",
-            attribute="has_fingerprint",
-            meaning="the fingerprint tells versions of the file apart",
-        ),
+        *FILE_FIELDS,
         Field(name="event_id", meaning="the id of the source event"),
         Field(name="source", meaning="which source sent it"),
         Field(name="reason", meaning="why a person asked for it"),
@@ -85,7 +90,7 @@ REQUEST = Key(
             name="fence",
             kind="int",
             attribute="fencing_token",
-            kept_at_end="follow_timed_out",
+            kept_at_end=("follow_timed_out",),
             meaning="the newest fencing token that it was given",
         ),
         Field(name="owner", kept_at_end=False, meaning="the worker that has the lease; empty when it was given back"),
@@ -102,30 +107,32 @@ REQUEST = Key(
         Field(
             name="worker_losses",
             kind="int",
-            kept_at_end="follow_timed_out",
+            kept_at_end=("follow_timed_out",),
             meaning="workers lost with it since the last answer; above 0 it is a suspect",
         ),
         Field(name="lost_owner", kept_at_end=False, meaning="the worker that was counted as lost last"),
-        Field(
-            name="outlived",
-            kept_at_end=False,
-            meaning="the worker that had the request, lives, and could not reach Redis: no loss",
-        ),
+        Field(name="outlived", kept_at_end=False, meaning="its worker lives, and could not reach Redis: no loss"),
         Field(
             name="known",
             kind="json",
             attribute="known_task_ids",
-            kept_at_end="start_unknown",
+            kept_at_end=("start_unknown",),
             meaning="the intent: the TaskResultIDs that existed before the attempt",
         ),
         Field(
             name="above",
             attribute="known_up_to",
-            kept_at_end="start_unknown",
+            kept_at_end=("start_unknown",),
             meaning="the intent: all TaskResultIDs up to this one existed; instead of a list",
         ),
         Field(
-            name="window", kind="int", kept_at_end="start_unknown", meaning="the intent: the window of its start in ms"
+            name="bound", kept_at_end=("start_unknown",), meaning="the intent: TaskResultIDs up to it were not listed"
+        ),
+        Field(
+            name="window",
+            kind="int",
+            kept_at_end=("start_unknown",),
+            meaning="the intent: the window of its start in ms",
         ),
         Field(
             name="intended",
@@ -173,7 +180,7 @@ REQUEST = Key(
             name="started",
             kind="ms",
             attribute="started_at",
-            kept_at_end="follow_timed_out",
+            kept_at_end=("follow_timed_out",),
             meaning="when the run was recorded",
         ),
         Field(name="follow_until", kind="ms", kept_at_end=False, meaning="the deadline for following the run"),
@@ -423,53 +430,6 @@ INBOX = Key(
     meaning="Events that were posted to a source whose files are delivered, each in the field `event`, until its file"
     " is handled by `sfmc-import source`. Bounded: 100,000 events of 16,384 bytes; then senders must come later.",
 )  # fmt: skip
-TOKENS = Key(
-    name="tokens",
-    letter="tokens",
-    redis_type="hash",
-    fields=(Field(name=ANY, meaning="SHA-256 of the token → name, role, who made it and when as JSON"),),
-    meaning="Tokens of the HTTP API. Bounded: one field for each token, until it is revoked.",
-)
-SESSION = Key(
-    name="session",
-    letter="session",
-    parts=("session",),
-    redis_type="string",
-    ttl=("session_ttl",),
-    meaning="Who is logged in at the console: SHA-256 of the cookie → SHA-256 of the token. A revoked token ends it.",
-)
-FAILURES = Key(
-    name="failures",
-    letter="failures",
-    redis_type="zset",
-    ttl=("request_ttl",),
-    meaning="The newest 1,000 requests that ended badly and did not go on since: request id → time of the end.",
-)
-PAUSES = Key(
-    name="pauses",
-    letter="pauses",
-    redis_type="hash",
-    fields=(
-        Field(name=ANY, meaning="`all`, `mid:MID` or `key:MID:CustomerKey` → operator, reason, since, until as JSON"),
-    ),
-    meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",
-)
-PAUSED = Key(
-    name="paused",
-    letter="paused",
-    redis_type="zset",
-    ttl=("unfinished_ttl",),
-    meaning="Requests that wait for a pause: request id → time of arrival. The time counts from the end of the pause.",
-)
-REPLAYS = Key(
-    name="replays",
-    letter="replays",
-    parts=("digest",),
-    redis_type="string",
-    ttl=("request_ttl",),
-    meaning="What a call with an Idempotency-Key replays, as JSON, so that the same call replays nothing twice; or a"
-    " digest of the body of another call with one. The digest in the name is of the caller and the key.",
-)
 FOLLOWS = Key(
     name="follows", letter="follows", redis_type="zset", ttl=("unfinished_ttl",),
     meaning="Those of `due` that have a run to be polled, with the same times. The time counts from the newest entry.",
@@ -492,6 +452,7 @@ SCHEDULE = Key(
 KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
     SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT,
-    INBOX, FAILURES, TOKENS, SESSION, PAUSES, PAUSED, REPLAYS, COMPLETED, WAITERS, FOLLOWS,
+    INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, FOLLOWS,
+    SHARED, REFRESHED,
     *NOTIFICATION_KEYS, *QUOTA_KEYS, DUE, STREAM,
 )  # fmt: skip

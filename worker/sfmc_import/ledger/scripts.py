@@ -12,7 +12,7 @@ _LEASED = ("lease", "starting")
 _ENDING = ("follow_ups", "lease", "duplicates")
 STEPS: Mapping[str, tuple[str, ...]] = {
     "accept": ("upkeep",),
-    "resolving": (*_ENDING, "upkeep"),
+    "hold": (*_ENDING, "upkeep"),
     "unresolved": (*_ENDING, "upkeep"),
     "outlived": ("lease", "upkeep"),
     "read_again": (*_ENDING, "upkeep"),
@@ -85,7 +85,14 @@ def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part)
     topics = {part: read(part) for part in set().union(*STEPS.values())}
     names = cache(_names)  # most functions belong to many scripts
     joined = {
-        step: "\n".join((lib, *(topics[part] for part in parts), _first_write(step), f"return steps.{step}()\n"))
+        step: "\n".join(
+            (
+                lib,
+                *(topics[part] for part in parts),
+                _first_write(step),
+                f"local answer = steps.{step}()\nwrite_all()\nreturn answer\n",
+            )
+        )
         for step, parts in STEPS.items()
     }
     return {step: _without_unused(text, names) for step, text in joined.items()}

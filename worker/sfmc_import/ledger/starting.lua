@@ -48,6 +48,7 @@ function steps.renew_intent(intent)
     if not r.unproved then
       values.known, values.intended = a.known, str(now)
       if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
+      if present(a.bound) or r.bound then values.bound = present(a.bound) or '' end
     end
     if a.key ~= r.key then
       values.key, values.home, values.asked = a.key, r.home or r.key, r.asked or r.key
@@ -100,7 +101,7 @@ function steps.started()
   if owner and owner ~= id and redis.call('EXISTS', request_key(owner)) == 1 then return 0 end
   redis.call('SET', key, id, 'PX', cfg.request_ttl)
   if r.task then return r.task == a.task and 1 or 0 end
-  if not (TRANSITIONS[r.state] and TRANSITIONS[r.state].started == 'started') then return 0 end
+  if transition(r.state, 'started') ~= 'started' then return 0 end
   local d = record(definition_key(r))
   if r.state ~= 'starting' then
     leave_follow_ups(id, r)
@@ -114,7 +115,7 @@ function steps.started()
   if not d.holder or d.holder == id then set(definition_key(r), d, {holder = id, lease = '0'}) end
   note_newest(r.mid, a.task)
   keep_definition(r, d)
-  due_at(id, r, now + a.delay)
+  due_at(id, r, poll_at(a.delay))
   move(id, r, 'started', {window_opens = opens, matched = a.reconciled and 'reconciled' or 'reply'})
   release_suspect(id)
   return 1

@@ -6,7 +6,7 @@ local function refuse_other_content()
   if not redis.call('SET', report_key(id, name), '1', 'NX', 'PX', cfg.seen_ttl) then return end
   local data = {request_id = a.id, customer_key = a.customer_key, mid = a.mid, attempt = 0, reason = 'id_taken',
     text = a.refusal, source = present(a.source), event_id = present(a.event_id)}
-  local _, entry = publish(id, name, a.mid, a.customer_key, with(data, 'file', present(a.file) or 'null'))
+  local _, entry = publish(id, name, a.mid, a.customer_key, with(data, 'file', file_json(present(a.file) or {}, a.name, a.fp)))
   note_place(a.id, record(request_key(a.id)), entry)
 end
 
@@ -14,7 +14,7 @@ end
 -- was known, and 2 if the id was accepted with other content. An event says so with `refusal`, a text: without it the
 -- caller has a message that becomes a dead letter and has its event then.
 function steps.accept()
-  local known = redis.call('HMGET', request_key(a.id), 'state', 'call', 'c')
+  local known = fields_of(request_key(a.id), 'state', 'call', 'c')
   if not known[1] then
     create(a.id, a)
     return 1
@@ -56,11 +56,9 @@ local function hold_unresolved(r)
   return false
 end
 
--- A worker is about to read the definition of a request: it holds the request for one lease, so that its loss is
--- noticed. Answers nothing when it may go on; then the claim decides.
-function steps.resolving()
-  local r = record(request_key(a.id))
-  if not r.state then return false end
+-- Why a worker must not read the definition of a request now; nothing when it may: then it holds the request for one
+-- lease, so that its loss is noticed, and the claim decides.
+local function must_wait(r)
   note_caller(a.id, r)
   if not (OPEN[r.state] or r.state == 'started') then return reply(r, 'already_ended', r.held_by) end
   if not is_unresolved(r) then return false end
@@ -68,6 +66,17 @@ function steps.resolving()
   if int(r.not_before) > now then return reply(r, 'not_yet', nil, int(r.not_before)) end
   if int(r.resolving) <= now then return hold_unresolved(r) end
   return r.owner ~= a.owner and reply(r, 'not_yet', a.id, int(r.resolving))
+end
+
+-- A worker is about to read the definition of a request: records it, if it is new, and holds it. Answers whether it was
+-- new, and why it must not be read now. One whose definition is known is not held.
+function steps.hold()
+  local r = record(request_key(a.id))
+  local is_new = not r.state
+  if is_new then create(a.id, a) end
+  if present(a.content) and r.c and r.c ~= a.content then return {0, reply(r, 'other_content')} end
+  if r.definition then return {0, false} end
+  return {is_new and 1 or 0, must_wait(r)}
 end
 
 local function retry_unresolved(r)
@@ -145,10 +154,10 @@ function steps.unresolved()
 end
 
 local function take_due(id, answer)
-  local fields = redis.call('HMGET', request_key(id), 'state', 'mid', 'key', 'attempt')
+  local fields = fields_of(request_key(id), 'state', 'mid', 'key', 'attempt')
   if fields[1] then
-    redis.call('ZADD', DUE, str(now + a.pause), id)
-    if fields[1] == 'started' then redis.call('ZADD', follows_key(), str(now + a.pause), id) end
+    schedule(DUE, id, now + a.pause)
+    if fields[1] == 'started' then schedule(follows_key(), id, now + a.pause) end
     answer[#answer + 1] = {id, fields[2], fields[1], fields[3], fields[4] or '0'}
   else
     redis.call('ZREM', DUE, id)
@@ -164,6 +173,8 @@ function steps.due()
   for _, key in ipairs({follows_key(), DUE}) do
     local found = redis.call('ZRANGEBYSCORE', key, '-inf', str(now), 'LIMIT', 0, key == DUE and a.limit or 4 * a.limit)
     for _, id in ipairs(found) do take_due(id, answer) end
+    -- A run that was taken just now must not be due in the other list.
+    write_times()
   end
   return answer
 end

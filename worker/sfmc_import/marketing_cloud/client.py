@@ -23,9 +23,11 @@ from sfmc_import.marketing_cloud.envelopes import (
     data_extension_by_object,
     definition_by_key,
     definition_by_object,
+    definitions_by_key,
     fields_of,
     format_by_key,
     location_by_object,
+    newer_runs,
     read_column,
     read_definition,
     read_format,
@@ -34,7 +36,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     runs_by_definition,
     runs_by_task,
 )
-from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, Limits, PooledPost, Post, SingleUsePost
+from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, KeptConnections, Limits, PooledPost, Post, SplitPost
 from sfmc_import.marketing_cloud.http import BootClock, Connector, Failed, MarketingCloudConfig, Reply, tls_context
 from sfmc_import.marketing_cloud.login import (
     Credential,
@@ -100,7 +102,7 @@ class SoapCall:
         logins: CredentialSource,
         envelopes: Envelopes,
         understand: Understand,
-        send_start: SingleUsePost,
+        send_start: SplitPost,
         send_query: Callable[[bytes, float], Reply | Failed],
         clock: Callable[[], float],
         gate: Gate | None = None,
@@ -236,6 +238,9 @@ MAX_ROWS = 100_000
 MAX_BYTES = 100_000_000
 """Bytes of all pages of one query, unpacked; so many rows have about 80,000,000."""
 
+# What the service may say to a filter that it does not know, beside refusals for good; 2 is also that of a timeout.
+DOUBTFUL_FILTER = frozenset({"no_code", "2", "http_400", "http_status", "server_fault", "unreadable_reply"})
+
 # "Error: The Request Property(s) A, B do not match with the fields of X retrieve"
 REFUSED_PROPERTIES = "Request Property(s)"
 
@@ -260,6 +265,8 @@ class SoapMarketingCloud:
         self._clock = clock
         # What definitions refer to is asked for until the service refuses it once.
         self._asks_inner = True
+        # So are runs above a TaskResultID, which is documented by others than the vendor.
+        self._asks_newer = True
         self._reading_timeout = reading_timeout
         self._stopping = stopping or Stopping()
         self.pause = self._stopping.pause
@@ -270,10 +277,11 @@ class SoapMarketingCloud:
 
     def prepare(self) -> None:
         """Load zeep and make the common envelopes now, so that the first start does not wait for it (0.2 s)."""
-        self._envelopes.prepare(replace(definition_by_key(""), inner=True), runs_by_definition(""), runs_by_task([""]))
+        definition = replace(definition_by_key(""), inner=True)
+        self._envelopes.prepare(definition, runs_by_definition(""), newer_runs(("",), "0"), runs_by_task([""]))
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
-        """Send Perform "start" on a connection of its own, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
+        """Send Perform "start" once, unless `not_after` (CLOCK_BOOTTIME seconds) is past."""
         try:
             return self._soap.start(mid, customer_key, not_after)
         except UnsendableError as error:
@@ -292,6 +300,19 @@ class SoapMarketingCloud:
         exact = (each for each in named if each.customer_key == customer_key)
         return next(exact, named[0] if named else _other(found))
 
+    def definitions_of(self, mid: str, customer_keys: Collection[str]) -> Sequence[Definition] | Refusal:
+        """Retrieve the ImportDefinitions that these keys find, with one query; see sfmc_import.gathering.Batches."""
+        return self._definitions(mid, definitions_by_key(customer_keys))
+
+    @property
+    def asks_newer(self) -> bool:
+        """See sfmc_import.gathering.Batches."""
+        return self._asks_newer
+
+    def newer_runs_of(self, mid: str, customer_keys: Collection[str], above: str) -> Sequence[Run] | Refusal:
+        """List the newer runs of several definitions with one query; see sfmc_import.gathering.Batches."""
+        return self._facts(mid, newer_runs(customer_keys, above), read_known_run)
+
     def definition_of_object(self, mid: str, object_id: str) -> Definition | Refusal | None:
         """Retrieve one ImportDefinition by its ObjectID; None when there is none."""
         found = self._definitions(mid, definition_by_object(object_id))
@@ -303,7 +324,7 @@ class SoapMarketingCloud:
 
     def definitions(self, mid: str) -> Sequence[Definition] | Refusal:
         """Retrieve all ImportDefinitions of a business unit."""
-        return self._facts(mid, all_definitions(), read_definition)
+        return self._definitions(mid, all_definitions())
 
     def description(self, mid: str, customer_key: str) -> FileDescription | Refusal | None:
         """Retrieve how a definition reads its file, and the columns of its data extension; None without the key."""
@@ -346,14 +367,28 @@ class SoapMarketingCloud:
         same = (key for given, key in found if (given or object_id).lower() == object_id.lower())
         return next(same, _not_asked_for(what, found[0][1]) if found else None)
 
-    def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
-        """List the runs of this definition that have a TaskResultID by now, without their counts and dates."""
-        answer = self._facts(mid, runs_by_definition(customer_key), read_known_run)
+    def runs_of(self, mid: str, customer_key: str, *, above: str | None = None) -> Sequence[Run] | Refusal:
+        """List the runs of this definition that have a TaskResultID by now, without their counts."""
+        answer = self._known_runs(mid, customer_key, above)
         if not isinstance(answer, list):
             return answer
         # A row of another definition is no answer to the question; one that names none is.
         wanted = {"", fold_key(customer_key)}
         return [run for run in answer if fold_key(run.customer_key) in wanted]
+
+    def _known_runs(self, mid: str, customer_key: str, above: str | None) -> list[Run] | Refusal:
+        """Ask for the newer runs alone, or for all where the service does not answer that and answers this."""
+        refused: Refusal | None = None
+        if above is not None and self._asks_newer:
+            newer = self._facts(mid, newer_runs((customer_key,), above), read_known_run)
+            if isinstance(newer, list) or not (isinstance(newer, Rejected) or newer.code in DOUBTFUL_FILTER):
+                return newer
+            refused = newer
+        found = self._facts(mid, runs_by_definition(customer_key), read_known_run)
+        if refused is not None and isinstance(found, list):
+            log.warning("newer_runs_refused", mid=mid, code=refused.code, text=refused.text)
+            self._asks_newer = False
+        return found
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
         """Look up runs by TaskResultID, many in one query; what is not visible yet is absent."""
@@ -451,14 +486,16 @@ def connect(
     KNOWN.learn(config.client_secret.get_secret_value(), config.password.get_secret_value(), *config.proxies.secrets())
     service = cache(_load_service)
     connector = Connector(cache(lambda: tls_context(config.verify)), config.proxies, config.connect_timeout)
-    post = PooledPost(connector, stopping.queries)
+    kept = KeptConnections()
+    post = PooledPost(connector, stopping.queries, kept)
     logins = _logins(config, post, clock)
     envelopes = Envelopes(config, service)
+    keeping = kept if config.starts_on_kept else None
     soap = SoapCall(
         logins,
         envelopes,
         lambda operation, reply: service().understand(operation, reply),
-        SingleUsePost(config.soap_address, _headers("Perform"), connector, config.read_timeout, stopping.starts),
+        SplitPost(config.soap_address, PERFORM, connector, config.read_timeout, stopping.starts, keeping),
         partial(_send_query, config, post),
         clock.boottime,
         gate,
@@ -479,7 +516,7 @@ def _retry_query(config: MarketingCloudConfig, sleep: Callable[[float], None]) -
 def _send_query(config: MarketingCloudConfig, post: Post, envelope: bytes, seconds: float) -> Reply | Failed:
     whole = min(seconds, config.connect_timeout + config.read_timeout)
     limits = Limits(whole=whole, answer=config.read_timeout, size=MAX_PAGE_BYTES)
-    return post(config.soap_address, envelope, _headers("Retrieve"), limits)
+    return post(config.soap_address, envelope, RETRIEVE, limits)
 
 
 def _headers(operation: str) -> dict[str, str]:
@@ -488,6 +525,9 @@ def _headers(operation: str) -> dict[str, str]:
         "SOAPAction": f'"{operation}"',
         "User-Agent": "sfmc-import",
     }
+
+
+PERFORM, RETRIEVE = _headers("Perform"), _headers("Retrieve")
 
 
 def _load_service() -> "Service":

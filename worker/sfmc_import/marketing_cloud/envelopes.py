@@ -149,7 +149,8 @@ INNER_PROPERTIES: Mapping[str, tuple[str, ...]] = {
 class Query:
     """A Retrieve: all objects of a type, or those whose `filter_by` is one of `values`, or the next page of them.
 
-    With `inner` it asks for INNER_PROPERTIES too, with `format` for FORMAT instead.
+    With `inner` it asks for INNER_PROPERTIES too, with `format` for FORMAT instead, with `above` only for rows with a
+    greater TaskResultID.
     """
 
     object_type: str
@@ -157,6 +158,7 @@ class Query:
     format: bool = False
     filter_by: str | None = None
     values: tuple[str, ...] = ()
+    above: str | None = None
     continues: str | None = None
 
     @property
@@ -169,12 +171,17 @@ class Query:
 
     def next_page(self, request_id: str) -> "Query":
         """Give the query that fetches what the answer `request_id` left over."""
-        return replace(self, filter_by=None, values=(), continues=request_id)
+        return replace(self, filter_by=None, values=(), above=None, continues=request_id)
 
 
 def definition_by_key(customer_key: str) -> Query:
     """Ask for one ImportDefinition."""
     return Query(object_type=DEFINITION, filter_by="CustomerKey", values=(customer_key,))
+
+
+def definitions_by_key(customer_keys: Iterable[str]) -> Query:
+    """Ask for several ImportDefinitions."""
+    return Query(object_type=DEFINITION, filter_by="CustomerKey", values=tuple(customer_keys))
 
 
 def definition_by_object(object_id: str) -> Query:
@@ -190,6 +197,11 @@ def all_definitions() -> Query:
 def runs_by_definition(customer_key: str) -> Query:
     """Ask for all runs of a definition."""
     return Query(object_type=SUMMARY, filter_by="ImportDefinitionCustomerKey", values=(customer_key,))
+
+
+def newer_runs(customer_keys: Iterable[str], above: str) -> Query:
+    """Ask for the runs of these definitions above this TaskResultID."""
+    return replace(runs_by_definition(""), values=tuple(customer_keys), above=above)
 
 
 def runs_by_task(task_ids: Iterable[str]) -> Query:
@@ -285,12 +297,13 @@ def read_run(row: Row) -> Run | None:
 
 
 def read_known_run(row: Row) -> Run | None:
-    """Make a run of a row with its TaskResultID, definition and status alone: a definition may have had thousands."""
+    """Make a run of a row with its TaskResultID, definition, status and date: a definition may have had thousands."""
     run = read_run(row)
     if run is None:
         return None
     # The same few words in each row are kept once.
-    return Run(task_id=run.task_id, customer_key=intern(run.customer_key), status=intern(run.status))
+    key, status = intern(run.customer_key), intern(run.status)
+    return Run(task_id=run.task_id, customer_key=key, status=status, start_date=run.start_date)
 
 
 def _number(row: Row, name: str) -> int | None:
@@ -351,6 +364,7 @@ class QueryShape:
     object_type: str
     filter_by: str | None
     values: int
+    above: bool
     continues: bool
     inner: bool
     format: bool
@@ -363,6 +377,7 @@ class QueryShape:
             format=self.format,
             filter_by=self.filter_by,
             values=tuple(placeholder(f"value{number}") for number in range(self.values)),
+            above=placeholder("above") if self.above else None,
             continues=placeholder("continues") if self.continues else None,
         )
 
@@ -383,7 +398,8 @@ class Envelopes:
     def retrieve(self, query: Query, credentials: Mapping[str, str]) -> bytes:
         """Write a Retrieve; raise UnsendableError."""
         values = {f"value{number}": value for number, value in enumerate(query.values)}
-        return _fill(self._template(_shape(query)), credentials, values | {"continues": query.continues or ""})
+        values |= {"above": query.above or "", "continues": query.continues or ""}
+        return _fill(self._template(_shape(query)), credentials, values)
 
     def prepare(self, *queries: Query) -> None:
         """Make the templates of Perform and of these queries."""
@@ -408,8 +424,9 @@ class Envelopes:
 
 
 def _shape(query: Query) -> QueryShape:
+    above, continues = query.above is not None, query.continues is not None
     return QueryShape(
-        query.object_type, query.filter_by, len(query.values), query.continues is not None, query.inner, query.format
+        query.object_type, query.filter_by, len(query.values), above, continues, query.inner, query.format
     )
 
 

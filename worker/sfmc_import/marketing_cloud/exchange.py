@@ -27,6 +27,7 @@ from sfmc_import.marketing_cloud.http import (
     proxy_headers,
     send_all,
 )
+from sfmc_import.marketing_cloud.plain_answers import Answer, read_plain
 from sfmc_import.marketing_cloud.stopping import ENDS, OpenCalls
 
 MAX_ANSWER_BYTES = 1_048_576
@@ -38,6 +39,9 @@ MAX_PAGE_BYTES = 8_388_608
 MAX_KEPT = 64
 MAX_IDLE_SECONDS = 30.0
 """Routers forget a connection that says nothing, some without telling; the next call would wait for nothing."""
+
+MAX_IDLE_BEFORE_START = 1.0
+"""A start goes over a connection that answered a moment ago: no server closes one so soon for being idle."""
 
 LAST_BYTES = 16
 """Sent after everything else of a Perform: without the end of its XML a request cannot be carried out."""
@@ -67,57 +71,6 @@ class Post(Protocol):
         ...
 
 
-class SingleUsePost:
-    """Posts to one address, each time over a new connection; `read_timeout` is for sending and the whole answer."""
-
-    def __init__(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        connector: Connector,
-        read_timeout: float,
-        calls: OpenCalls | None = None,
-    ) -> None:
-        self._address = urlsplit(url)
-        self._head = _head(self._address, headers, connector, keep=False)
-        self._connector = connector
-        self._read_timeout = read_timeout
-        self._calls = calls or OpenCalls()
-
-    def __call__(self, body: bytes, may_send: Callable[[], bool]) -> Reply | Failed:
-        """Connect, ask `may_send` one last time, send, and read the whole answer."""
-        request = b"%s%d\r\n\r\n%s" % (self._head, len(body), body)
-        try:
-            connection = self._connector.connect(self._address, Deadline(float("inf")))
-        except NotConnectedError as error:
-            return error.failed
-        with connection:
-            if not may_send():
-                return Failed("lease_over", "the time to send this start was over before it was sent")
-            with self._calls.holding(connection):
-                return ENDS if self._calls.is_closed else self._exchange(connection, request)
-
-    def _exchange(self, connection: socket.socket, request: bytes) -> Reply | Failed:
-        call = Call(place(self._address), Deadline(self._read_timeout), MAX_ANSWER_BYTES)
-        early = call.send(connection, request[:-LAST_BYTES])
-        if isinstance(early, Failed):
-            return early
-        if early:
-            # The server answers a request that it does not have: whatever it says, the rest stays here.
-            reply = call.read(connection, early).reply
-            return replace(reply, situation="not_sent") if isinstance(reply, Failed) else reply
-        late = call.send(connection, request[-LAST_BYTES:], is_last=True)
-        return late if isinstance(late, Failed) else call.read(connection, late).reply
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back; `is_reusable` says whether the connection may carry another call."""
-
-    reply: Reply | Failed
-    is_reusable: bool = False
-
-
 class Call:
     """One request and its answer on a connection that exists."""
 
@@ -142,7 +95,7 @@ class Call:
         """Read the whole answer."""
         source = TimedReader(connection, self._deadline, self._limit + MAX_HEAD_BYTES, early)
         try:
-            return _read(source, self._limit)
+            return read_plain(source, self._limit) or _read(source, self._limit)
         except TimeoutError:
             return self._failed("read_timeout", "gave no whole answer in time")
         except ssl.SSLError as error:
@@ -216,6 +169,49 @@ def _head(address: SplitResult, headers: Mapping[str, str], connector: Connector
     return "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
 
 
+class KeptConnections:
+    """The connections of a process that are used again; safe for threads and after a fork."""
+
+    def __init__(self, clock: Callable[[], float] = boottime) -> None:
+        self._clock = clock
+        self._kept: Kept = defaultdict(list)
+        self._process = os.getpid()
+        weakref.finalize(self, _close_all, self._kept)
+
+    def take(self, address: SplitResult, most_idle: float = MAX_IDLE_SECONDS) -> socket.socket | None:
+        """Give the connection that answered last, if that is not longer ago, and the server has said nothing since."""
+        pool = self._pool(address)
+        while pool:
+            try:
+                since, connection = pool.pop()
+            except IndexError:
+                return None
+            idle = self._clock() - since
+            if idle < most_idle and _is_open(connection):
+                return connection
+            if most_idle <= idle < MAX_IDLE_SECONDS:
+                # Those below it answered before it. It is good enough for a query.
+                pool.append((since, connection))
+                return None
+            connection.close()
+        return None
+
+    def give_back(self, address: SplitResult, connection: socket.socket) -> None:
+        """Keep a connection whose answer was read to its end, or close it where there are enough."""
+        pool = self._pool(address)
+        if len(pool) < MAX_KEPT:
+            pool.append((self._clock(), connection))
+        else:
+            connection.close()
+
+    def _pool(self, address: SplitResult) -> list[tuple[float, socket.socket]]:
+        # A child process must not write into its parent's connections; to close them does the parent no harm.
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            _close_all(self._kept)
+        return self._kept[address.scheme, address.netloc]
+
+
 Kept = dict[tuple[str, str], list[tuple[float, socket.socket]]]
 """Connections that wait for their next call, by scheme and host, with the time of their last one."""
 
@@ -226,30 +222,39 @@ def _close_all(kept: Kept) -> None:
             pool.pop()[1].close()
 
 
-class PooledPost:
-    """The connections of a process that are used again; no retries, no redirects; safe for threads and after a fork."""
+def _is_open(connection: socket.socket) -> bool:
+    try:
+        return not received(connection)
+    except OSError:
+        return False
 
-    def __init__(self, connector: Connector, calls: OpenCalls | None = None) -> None:
+
+class PooledPost:
+    """Posts over connections that are used again; no retries, no redirects; safe for threads and after a fork."""
+
+    def __init__(
+        self, connector: Connector, calls: OpenCalls | None = None, kept: KeptConnections | None = None
+    ) -> None:
         self._connector = connector
         self._calls = calls or OpenCalls()
-        self._kept: Kept = defaultdict(list)
-        self._process = os.getpid()
-        weakref.finalize(self, _close_all, self._kept)
+        self._kept = kept or KeptConnections()
+        # Two: tokens and queries; the headers of neither have anything of one call.
+        self._targets: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[SplitResult, str, bytes]] = {}
 
     def __call__(self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> Reply | Failed:
         """Send one POST and read the whole answer."""
         if self._calls.is_closed:
             return ENDS
-        address = urlsplit(url)
+        address, server, head = self._target(url, tuple(headers.items()))
         deadline = Deadline(limits.whole)
-        request = b"%s%d\r\n\r\n%s" % (_head(address, headers, self._connector, keep=True), len(body), body)
+        request = b"%s%d\r\n\r\n%s" % (head, len(body), body)
 
         def exchange(connection: socket.socket) -> Reply | Failed:
-            call = Call(place(address), deadline.at_most(limits.answer), limits.size)
+            call = Call(server, deadline.at_most(limits.answer), limits.size)
             with self._calls.holding(connection):
                 return self._exchange(address, connection, request, call)
 
-        while kept := self._kept_connection(address):
+        while kept := self._kept.take(address):
             answer = exchange(kept)
             if not (isinstance(answer, Failed) and answer.situation == "not_sent"):
                 return answer
@@ -258,37 +263,91 @@ class PooledPost:
         except NotConnectedError as error:
             return error.failed
 
+    def _target(self, url: str, headers: tuple[tuple[str, str], ...]) -> tuple[SplitResult, str, bytes]:
+        found = self._targets.get((url, headers))
+        if found is None:
+            address = urlsplit(url)
+            found = address, place(address), _head(address, dict(headers), self._connector, keep=True)
+            self._targets[url, headers] = found
+        return found
+
     def _exchange(self, address: SplitResult, connection: socket.socket, request: bytes, call: Call) -> Reply | Failed:
         sent = call.send(connection, request, is_last=True)
         answer = Answer(sent) if isinstance(sent, Failed) else call.read(connection)
-        if answer.is_reusable and len(self._pool(address)) < MAX_KEPT:
-            self._pool(address).append((boottime(), connection))
+        if answer.is_reusable:
+            self._kept.give_back(address, connection)
         else:
             connection.close()
         return answer.reply
 
-    def _kept_connection(self, address: SplitResult) -> socket.socket | None:
-        pool = self._pool(address)
-        while pool:
-            try:
-                since, connection = pool.pop()
-            except IndexError:
-                return None
-            if boottime() - since < MAX_IDLE_SECONDS and _is_open(connection):
-                return connection
-            connection.close()
-        return None
 
-    def _pool(self, address: SplitResult) -> list[tuple[float, socket.socket]]:
-        # A child process must not write into its parent's connections; to close them does the parent no harm.
-        if self._process != os.getpid():
-            self._process = os.getpid()
-            _close_all(self._kept)
-        return self._kept[address.scheme, address.netloc]
+LEASE_OVER = Failed("lease_over", "the time to send this start was over before it was sent")
+GONE = Failed("not_sent", "a connection that was kept was closed before the end of the request was written")
 
 
-def _is_open(connection: socket.socket) -> bool:
-    try:
-        return not received(connection)
-    except OSError:
-        return False
+class SplitPost:
+    """Posts to one address, the end of the request after everything else; `read_timeout` is for all of it.
+
+    Each call has a new connection, or one of `kept` that answered a moment ago.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        connector: Connector,
+        read_timeout: float,
+        calls: OpenCalls | None = None,
+        kept: KeptConnections | None = None,
+    ) -> None:
+        self._address = urlsplit(url)
+        self._place = place(self._address)
+        self._head = _head(self._address, headers, connector, keep=kept is not None)
+        self._connector = connector
+        self._read_timeout = read_timeout
+        self._calls = calls or OpenCalls()
+        self._kept = kept
+
+    def __call__(self, body: bytes, may_send: Callable[[], bool]) -> Reply | Failed:
+        """Take or make a connection, ask `may_send` one last time, send, and read the whole answer."""
+        request = b"%s%d\r\n\r\n%s" % (self._head, len(body), body)
+        kept = None if self._kept is None else self._kept.take(self._address, MAX_IDLE_BEFORE_START)
+        if kept is not None:
+            answer = self._post(kept, request, may_send, is_kept=True)
+            if answer is not GONE:
+                return answer
+        try:
+            connection = self._connector.connect(self._address, Deadline(float("inf")))
+        except NotConnectedError as error:
+            return error.failed
+        return self._post(connection, request, may_send)
+
+    def _post(
+        self, connection: socket.socket, request: bytes, may_send: Callable[[], bool], *, is_kept: bool = False
+    ) -> Reply | Failed:
+        answer = Answer(LEASE_OVER)
+        try:
+            if may_send():
+                with self._calls.holding(connection):
+                    answer = Answer(ENDS) if self._calls.is_closed else self._exchange(connection, request, is_kept)
+        finally:
+            if self._kept is not None and answer.is_reusable:
+                self._kept.give_back(self._address, connection)
+            else:
+                connection.close()
+        return answer.reply
+
+    def _exchange(self, connection: socket.socket, request: bytes, is_kept: bool) -> Answer:
+        call = Call(self._place, Deadline(self._read_timeout), MAX_ANSWER_BYTES)
+        early = call.send(connection, request[:-LAST_BYTES])
+        if early and is_kept:
+            # Closed, or an answer to something else: this request is not there, and goes over a new connection.
+            return Answer(GONE)
+        if isinstance(early, Failed):
+            return Answer(early)
+        if early:
+            # The server answers a request that it does not have: whatever it says, the rest stays here.
+            reply = call.read(connection, early).reply
+            return Answer(replace(reply, situation="not_sent") if isinstance(reply, Failed) else reply)
+        late = call.send(connection, request[-LAST_BYTES:], is_last=True)
+        return Answer(late) if isinstance(late, Failed) else call.read(connection, late)

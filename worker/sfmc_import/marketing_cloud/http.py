@@ -62,6 +62,7 @@ class MarketingCloudConfig:
     without a client id, `username` and `password` are sent as a WS-Security UsernameToken instead,
     and the service acts in that user's own business unit.
     `read_timeout` is for sending and the whole answer, `reading_timeout` for all attempts and pages of one query.
+    A start goes over a connection that answered a moment ago if `starts_on_kept`, else over a new one.
     `verify` is True for the system's certificates, the path of a CA bundle, or False for none.
     """
 
@@ -79,6 +80,7 @@ class MarketingCloudConfig:
     query_attempts: int = 4
     reading_timeout: float = 80.0
     verify: bool | str = True
+    starts_on_kept: bool = True
     proxies: Proxies = field(default_factory=Proxies)
 
     @property
@@ -271,6 +273,15 @@ class TimedReader(io.RawIOBase):
         size = self._connection.recv_into(buffer)
         self._left -= size
         return size
+
+    def take(self) -> bytes:
+        """Give what comes in next, as `readinto` reads it."""
+        data = bytearray(65536)
+        return bytes(data[: self.readinto(data) or 0])
+
+    def put_back(self, data: bytes) -> None:
+        """Let the next reader begin with these bytes."""
+        self._first = data + self._first
 
     def has_more(self) -> bool:
         """Tell whether bytes came in that belong to no answer."""

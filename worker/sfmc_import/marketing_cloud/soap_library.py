@@ -72,6 +72,8 @@ class Service:
         }
         if query.filter_by is not None:
             request["Filter"] = self._filter(query.filter_by, query.values)
+        if query.above is not None:
+            request["Filter"] = self._and_above(request["Filter"], query.above)
         if query.continues is not None:
             request["ContinueRequest"] = query.continues
         return self._message("Retrieve", headers, RetrieveRequest=request)
@@ -89,6 +91,10 @@ class Service:
         # The service refuses IN with a single value.
         operator = "IN" if len(values) > 1 else "equals"
         return self._new("SimpleFilterPart", Property=name, SimpleOperator=operator, Value=list(values))
+
+    def _and_above(self, part: Any, task_id: str) -> Any:
+        newer = self._new("SimpleFilterPart", Property="TaskResultID", SimpleOperator="greaterThan", Value=[task_id])
+        return self._new("ComplexFilterPart", LeftOperand=part, LogicalOperator="AND", RightOperand=newer)
 
     def _new(self, name: str, **values: Any) -> Any:
         return self._client.get_type(PREFIX + name)(**values)

@@ -5,7 +5,7 @@ from functools import cache
 from urllib.parse import urlsplit
 
 from sfmc_import.display import one_line
-from sfmc_import.marketing_cloud.exchange import SingleUsePost
+from sfmc_import.marketing_cloud.exchange import SplitPost
 from sfmc_import.marketing_cloud.http import Connector, Failed, Reply, place, tls_context
 from sfmc_import.notifications.sending import NotSent, Sent
 from sfmc_import.proxies import Proxies
@@ -33,7 +33,7 @@ class Poster:
     def post(self, body: bytes, headers: Mapping[str, str]) -> Reply | Failed:
         """Post, and give the answer or why there is none."""
         every = {"Content-Type": "application/json", "User-Agent": "sfmc-import", **headers}
-        return SingleUsePost(self._url, every, self._connector, self._seconds / 2)(body, lambda: True)
+        return SplitPost(self._url, every, self._connector, self._seconds / 2)(body, lambda: True)
 
     def send(
         self,

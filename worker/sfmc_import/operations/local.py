@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from sfmc_import.access import ReadAccess, redis_errors
-from sfmc_import.operations import actions, listing, requests, resuming, runs, status, usage
+from sfmc_import.operations import actions, listing, refreshing, requests, resuming, runs, status, usage
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage
+from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.usage import UsageView
@@ -87,6 +88,10 @@ class LocalOperations:
     def usage(self) -> UsageView:
         """Show how many calls the account has made."""
         return usage.usage(self._access)
+
+    def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
+        """Let every process read a definition again, or all of a business unit."""
+        return refreshing.refresh(self._access, self._access.mid(mid), customer_key)
 
     def pauses(self) -> list[PauseView]:
         """List what is paused."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.schema import FAILURES
+from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.status import queue_numbers
 from sfmc_import.operations.troubles import TroubleView, troubles

@@ -7,8 +7,8 @@ import orjson
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.reading import Pauses
-from sfmc_import.ledger.schema import PAUSES
 from sfmc_import.operations.views import PauseView, time_of
 
 

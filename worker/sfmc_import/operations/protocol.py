@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage
+from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.usage import UsageView
@@ -68,6 +69,10 @@ class Operations(Protocol):
 
     def usage(self) -> UsageView:
         """Show how many calls the account has made."""
+        ...
+
+    def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
+        """Let every process read a definition again, or all of a business unit."""
         ...
 
     def pauses(self) -> list[PauseView]:

@@ -10,7 +10,7 @@ import orjson
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.schema import REPLAYS
+from sfmc_import.ledger.operator_keys import REPLAYS
 from sfmc_import.operations import actions, listing
 from sfmc_import.operations.errors import InvalidError, OperationError
 from sfmc_import.operations.views import ReplaysView

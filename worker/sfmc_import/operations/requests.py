@@ -8,7 +8,8 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.events import Entry, Event, facts, just_before
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import FAILURES, REQUEST
+from sfmc_import.ledger.operator_keys import FAILURES
+from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.operations import pausing
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.views import PauseView, RequestView, request_view

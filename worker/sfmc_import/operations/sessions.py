@@ -6,7 +6,7 @@ from typing import Any
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.ledger_settings import LedgerSettings
-from sfmc_import.ledger.schema import SESSION
+from sfmc_import.ledger.operator_keys import SESSION
 from sfmc_import.operations import tokens
 
 

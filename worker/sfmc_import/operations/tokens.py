@@ -10,7 +10,7 @@ import orjson
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.schema import TOKENS
+from sfmc_import.ledger.operator_keys import TOKENS
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import Time, View, time_of
 

@@ -129,9 +129,21 @@ class Settings(BaseModel):
         10.0,
         description="seconds that a definition may be old right before a start, and when a file is routed by FileSpec",
     )
-    known_runs: Literal["query", "ledger"] = Field(
+    known_runs: Literal["query", "all", "ledger"] = Field(
         "query",
-        description="query (ask Marketing Cloud for earlier runs before a start) or ledger (only runs in the ledger)",
+        description="query (before a start, ask Marketing Cloud for runs newer than the newest one known), all (for all"
+        " runs of the definition) or ledger (only runs in the ledger)",
+    )
+    gather_ms: int = Field(
+        100,
+        ge=0,
+        le=1000,
+        description="most milliseconds in which questions to Marketing Cloud gather to go as one, 0 to 1000; 0: never",
+    )
+    start_connection: Literal["kept", "new"] = Field(
+        "kept",
+        description="kept (a start goes over a connection that answered within the last second, where there is one) or"
+        " new (each start makes its own)",
     )
     stream_maxlen: int = Field(
         1_000_000, ge=1000, le=10**9, description="how many events the stream keeps, 1000 to 1000000000"
@@ -185,7 +197,15 @@ class Settings(BaseModel):
     )
 
     @field_validator(
-        "durability", "known_runs", "when_budget_spent", "pool", "transport", "log_level", "log_format", mode="before"
+        "durability",
+        "known_runs",
+        "start_connection",
+        "when_budget_spent",
+        "pool",
+        "transport",
+        "log_level",
+        "log_format",
+        mode="before",
     )
     @classmethod
     def _in_any_case(cls, value: object) -> object:

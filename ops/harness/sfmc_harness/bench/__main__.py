@@ -1,6 +1,6 @@
 """Runs the benches by name, or all, and compares each figure with its goal and its floor.
 
-Not measured: polls of a run, a folder of 20,000 files, a million definitions and a soak.
+Not measured: a folder of 20,000 files.
 """
 
 import argparse
@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator
 from sfmc_harness.bench.figures import Figure, MeasurementError
 
 ALL = (
-    "waiting", "starts", "perform", "concurrency", "backlog", "files", "push", "sqs", "delivery", "idle", "ledger",
-    "importing", "sandbox",
+    "waiting", "starts", "polls", "perform", "concurrency", "backlog", "files", "push", "sqs", "delivery", "idle",
+    "ledger", "size", "soak", "importing", "sandbox",
 )  # fmt: skip
 
 
-def figures_of(name: str) -> Iterator[Figure]:
-    """Measure one bench."""
-    found: Iterator[Figure] = importlib.import_module(f"sfmc_harness.bench.{name}").figures()
+def figures_of(name: str, **options: int) -> Iterator[Figure]:
+    """Measure one bench; `options` are its own."""
+    found: Iterator[Figure] = importlib.import_module(f"sfmc_harness.bench.{name}").figures(**options)
     return found
 
 
-def main(arguments: list[str], measure: Callable[[str], Iterator[Figure]] = figures_of) -> int:
+def main(arguments: list[str], measure: Callable[..., Iterator[Figure]] = figures_of) -> int:
     """Print every figure; 1 if one is below its floor, a measurement failed, or with --strict a goal was missed."""
     options = _options(arguments)
     unknown = [name for name in options.names if name not in ALL]
@@ -33,7 +33,8 @@ def main(arguments: list[str], measure: Callable[[str], Iterator[Figure]] = figu
     figures, failed = [], False
     for name in options.names or ALL:
         try:
-            figures += list(_shown(name, measure(name), show=not options.json))
+            found = measure(name, messages=options.soak) if name == "soak" else measure(name)
+            figures += list(_shown(name, found, show=not options.json))
         except (MeasurementError, TimeoutError) as error:
             print(f"bench {name} failed: {error}", file=sys.stderr)
             failed = True
@@ -49,6 +50,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(ALL)}; without one: all")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a goal is missed, too")
     parser.add_argument("--json", action="store_true", help="print a list of {line, value, goal, met, floor, holds}")
+    parser.add_argument("--soak", type=int, default=100_000, metavar="N", help="messages of the soak (100000)")
     return parser.parse_args(arguments)
 
 

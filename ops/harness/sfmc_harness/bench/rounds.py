@@ -14,6 +14,8 @@ from redis import Redis
 from sfmc_harness.bench.figures import MeasurementError, expect
 from sfmc_harness.bench.processes import ACCOUNT_ID, ask, cpu_seconds, login, running, stand_in, wait_for
 from sfmc_harness.bench.stand_in import file_of
+from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.schema import SERVER
 from sfmc_import.request import QUEUE, START, UNACKED, FileInfo, StartRequest
 from sfmc_local.redis_server import Valkey
 from sfmc_transport.queues import lists_of
@@ -89,7 +91,12 @@ class Bench:
         return Worker(pid, self._client(database), database, "noop", "noop")
 
     def worker(self, database: int, **settings: str) -> Worker:
-        """Start a worker of ours with its usual settings."""
+        """Start a worker of ours with its usual settings, on a ledger that is not new.
+
+        In the first minutes of a new one starts list all runs, because it may be one that was emptied.
+        """
+        info: Any = self._client(database).info("server")
+        self._client(database).set(Keys().name_of(SERVER), info["run_id"])
         pid = self._start("-m", "sfmc_import", "worker", **self._settings(database) | settings)
         return Worker(pid, self._client(database), database, START, QUEUE)
 

@@ -1,7 +1,8 @@
 """Stands in for Marketing Cloud over HTTPS with as little work as possible, and counts what it was asked for.
 
 `GET /counts` gives the calls by kind, `GET /performs` each start as [CustomerKey, time], and `GET /set?history=N`
-changes a setting: rows of history of each definition, seconds of `latency` of a Perform, how many `definitions`.
+changes a setting: rows of history of each definition, seconds of `latency` of a Perform, seconds that a run `lasts`,
+how many `definitions`.
 Any CustomerKey is known; its file is `file_of(key)`.
 """
 
@@ -27,6 +28,8 @@ HISTORY = 730
 """Rows: an import each hour for a month."""
 
 PAGE = 2500
+FIRST_ROW = 100_000
+FIRST_TASK = 10_000_001
 NAME_LENGTH = 60
 
 _API = 'xmlns="http://exacttarget.com/wsdl/partnerAPI"'
@@ -69,10 +72,10 @@ class StandIn:
     """What it knows: its settings, and what it was asked for."""
 
     def __init__(self) -> None:
-        self.settings = {"history": HISTORY, "latency": 0.0, "definitions": 0}
+        self.settings = {"history": HISTORY, "latency": 0.0, "lasts": 0.0, "definitions": 0}
         self.counts: Counter[str] = Counter()
         self.performs: list[tuple[str, float]] = []
-        self._task_ids = itertools.count(10_000_001)
+        self._task_ids = itertools.count(FIRST_TASK)
 
     def answer(self, path: str, body: bytes) -> str:
         """Answer one request."""
@@ -97,21 +100,39 @@ class StandIn:
         self.performs.append((key.decode(), time.time()))
         return _PERFORMED.format(key=key.decode(), task_id=next(self._task_ids))
 
+    def _polled(self, task_ids: list[str]) -> str:
+        """Give the rows of these runs, which have these ids in the order of their starts."""
+        self.counts["polls"] += 1
+        ended = time.time() - self.settings["lasts"]
+        return "".join(
+            _RUN.format(task_id=task_id)
+            .replace("KEY", "")
+            .replace("Completed", "Completed" if self.performs[int(task_id) - FIRST_TASK][1] <= ended else "Processing")
+            for task_id in task_ids
+        )
+
     def _retrieve(self, body: bytes) -> str:
         self.counts["Retrieve calls"] += 1
         values = [value.decode() for value in _VALUE.findall(body)]
         if b"ObjectType>ImportDefinition<" in body:
             keys = values or [f"file-{number}" for number in range(int(self.settings["definitions"]))]
             return _page("".join(map(_definition, keys)))
-        if b"Property>TaskResultID<" in body:
-            return _page("".join(_RUN.format(task_id=value).replace("KEY", "") for value in values))
+        if b"Property>TaskResultID<" in body and b">greaterThan<" not in body:
+            return _page(self._polled(values))
         return self._history(body, values)
 
     def _history(self, body: bytes, values: list[str]) -> str:
-        """Give a page of the history; the id of its answer says where the next one begins, and of what."""
+        """Give a page of the history, or the rows of several definitions above an id.
+
+        The id of an answer says where the next page begins.
+        """
+        rows = int(self.settings["history"])
+        if b">greaterThan<" in body:
+            *keys, above = values
+            newer = min(max(int(above) + 1 - FIRST_ROW, 0), rows)
+            return _page("".join(_runs(newer, rows).replace("KEY", key) for key in keys))
         asked = _CONTINUE.search(body)
         begin, key = asked.group(1).decode().split(":", 1) if asked else ("0", values[0])
-        rows = int(self.settings["history"])
         end = min(int(begin) + PAGE, rows)
         runs = _runs(int(begin), end).replace("KEY", key)
         return _page(runs, f"{end}:{key}" if end < rows else None)
@@ -123,7 +144,7 @@ def _definition(key: str) -> str:
 
 @lru_cache(maxsize=16)
 def _runs(begin: int, end: int) -> str:
-    return "".join(_RUN.format(task_id=100_000 + number) for number in range(begin, end))
+    return "".join(_RUN.format(task_id=FIRST_ROW + number) for number in range(begin, end))
 
 
 def _page(rows: str, continues: str | None = None) -> str:

@@ -15,15 +15,16 @@ from sfmc_harness.bench.rounds import STREAM, Bench, Spent, Worker, all_started,
 from sfmc_harness.bench.stand_in import HISTORY
 
 LONG_HISTORY = 9000
+_CALLS = "without polls and tokens; a start that comes alone reads its definition and lists newer runs"
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: counted rounds, messages of a round, and of one whose messages cost much."""
+    """How much is measured: counted rounds, messages of a round, and of one that compares histories."""
 
     rounds: int = 5
     messages: int = 400
-    costly: int = 20
+    costly: int = 100
 
 
 @dataclass(slots=True)
@@ -98,10 +99,10 @@ def figures(size: Size = Size()) -> Iterator[Figure]:
 
 def _costs(rounds: Rounds) -> Iterator[Figure]:
     detail = f"{HISTORY} rows of history, a file, HTTPS; {_microseconds(rounds, 'cpu', 'start')}"
-    yield Figure("CPU of a start ÷ no-op", rounds.ratio("cpu", "start", "no-op"), 2.6, detail, 60)
+    yield Figure("CPU of a start ÷ no-op", rounds.ratio("cpu", "start", "no-op"), 2.6, detail, 14)
     detail = f"median of {rounds.size.rounds} rounds of {rounds.size.costly}"
     ratio = rounds.ratio("cpu", "long history", "no history")
-    yield Figure(f"CPU of a start at {LONG_HISTORY} rows of history ÷ at 0", ratio, 1.1, detail, 100)
+    yield Figure(f"CPU of a start at {LONG_HISTORY} rows of history ÷ at 0", ratio, 1.1, detail, 1.5)
     rate = rounds.ratio("seconds", "no-op", "duplicate")
     detail = f"{1 / rounds.typical('seconds', 'duplicate'):.0f} a second"
     yield Figure("duplicates ÷ no-op, messages a second", rate, 0.87, detail, 0.2, at_least=True)
@@ -114,7 +115,7 @@ def _calls(rounds: Rounds) -> Iterator[Figure]:
     for case, goal in (("1 at once", 2.0), ("50 at once", 1.2), ("start", 1.1)):
         number = rounds.size.messages if case == "start" else int(case.split()[0])
         calls = rounds.typical("calls", case)
-        yield Figure(f"SOAP calls of a start, {number} at once", calls, goal, "without polls and tokens", 3.0)
+        yield Figure(f"SOAP calls of a start, {number} at once", calls, goal, _CALLS, 3.0)
 
 
 def _event(worker: Worker) -> Figure:

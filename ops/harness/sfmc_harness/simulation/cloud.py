@@ -139,7 +139,7 @@ class Cloud:
         odd = chance[2] / plan.odd_runs if plan.odd_runs else 1.0
         seen_after = round(plan.lag * 1000 * chance[0] if lag is None else lag * 1000)
         applied = Applied(
-            task_id=str(FIRST_TASK_ID + number),
+            task_id=str(FIRST_TASK_ID + (number * 7 % 97 if plan.odd_ids and number < 97 else number)),
             key=key,
             request=request,
             at=now,

@@ -66,7 +66,8 @@ class Plan:
     `workers` carries out as many messages at once as it has `slots`. `begins` is the time until
     midnight in the zone of the account when the schedule begins, in seconds. `lag` is the longest time until a row
     appears, `run` that of a run. `odd_runs` is the share of runs that do not end well, `hidden_rows` the share of
-    rows that never appear. With `operator` somebody resolves unknown starts and has runs followed again.
+    rows that never appear. With `odd_ids` a later run may have a lower TaskResultID. With `operator` somebody resolves
+    unknown starts and has runs followed again.
     """
 
     seed: int
@@ -78,6 +79,7 @@ class Plan:
     slots: int = 1
     odd_runs: float = 0.0
     hidden_rows: float = 0.0
+    odd_ids: bool = False
     operator: bool = False
     lag: float = 20.0
     run: float = 60.0

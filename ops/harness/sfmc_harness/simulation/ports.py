@@ -198,9 +198,14 @@ class SteppedCloud:
         """See sfmc_import.ports.MarketingCloud.definitions."""
         return self._query(mid, "definitions", lambda: list(map(self._cloud.definition_of, self._cloud.plans.values())))
 
-    def runs_of(self, mid: str, customer_key: str) -> Sequence[Run] | Refusal:
+    def runs_of(self, mid: str, customer_key: str, *, above: str | None = None) -> Sequence[Run] | Refusal:
         """See sfmc_import.ports.MarketingCloud.runs_of."""
-        return self._query(mid, "runs_of", lambda: [r for r in self._rows() if r.customer_key == customer_key])
+        least = int(above or 0)
+
+        def read() -> list[Run]:
+            return [row for row in self._rows() if row.customer_key == customer_key and int(row.task_id) > least]
+
+        return self._query(mid, "runs_of", read)
 
     def runs(self, mid: str, task_ids: Collection[str]) -> Mapping[str, Run] | Refusal:
         """See sfmc_import.ports.MarketingCloud.runs."""

@@ -12,6 +12,7 @@ PLAIN: dict[str, Any] = {
     "slots": 1,
     "odd_runs": 0.0,
     "hidden_rows": 0.0,
+    "odd_ids": False,
     "operator": False,
     "lag": 0.0,
     "run": 1.0,

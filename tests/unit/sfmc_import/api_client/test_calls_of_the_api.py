@@ -180,6 +180,15 @@ def test_a_scope_is_a_path(scope: str, path: str) -> None:
     assert server.asked[0].url.raw_path.decode() == path
 
 
+@pytest.mark.parametrize("key", ["orders", None])
+def test_definitions_are_read_again(key: str | None) -> None:
+    server = Server(httpx.Response(200, json={"mid": "7", "customer_key": key, "refreshed": True}))
+
+    assert by_threads(server, "refresh", key).mid == "7"
+    assert server.asked[0].url.path == "/v1/definitions/refresh"
+    assert json.loads(server.asked[0].content) == ({} if key is None else {"customer_key": key})
+
+
 def stream(*events: tuple[str, str], after: str = "") -> httpx.Response:
     begin = f"retry: 2000\nid: {after}\n\n" if after else ""
     lines = (

@@ -24,6 +24,7 @@ from sfmc_import.marketing_cloud.envelopes import (
     format_by_key,
     header_blocks,
     location_by_object,
+    newer_runs,
     runs_by_definition,
     runs_by_task,
     user_credentials,
@@ -73,7 +74,9 @@ def test_a_start_with_user_and_password_is_the_golden_file(service):
     ("query", "name"),
     [
         (runs_by_task(["129159023", "129159024"]), "retrieve_runs.xml"),
+        (newer_runs(("orders",), "129159023"), "retrieve_newer_runs.xml"),
         (runs_by_definition("orders").next_page("request-1"), "retrieve_next_page.xml"),
+        (newer_runs(("orders",), "129159023").next_page("request-1"), "retrieve_next_page.xml"),
         (definition_by_key("orders"), "retrieve_definition.xml"),
         (replace(definition_by_key("orders"), inner=True), "retrieve_definition_and_destination.xml"),
         (definition_by_object("5e1ad037-29c3-de11-9a36-001e0bfba5bd"), "retrieve_definition_by_object.xml"),
@@ -198,6 +201,19 @@ def test_a_query_is_what_zeep_writes_from_the_vendors_wsdl(service, vendor, quer
     theirs = vendor.create_message(vendor.service, "Retrieve", _soapheaders=blocks, RetrieveRequest=request)
 
     assert infoset(service.retrieve(query, header_blocks(TOKEN, "Retrieve"))) == infoset(theirs)
+
+
+def test_the_query_for_newer_runs_is_what_zeep_writes_from_the_vendors_wsdl(service, vendor):
+    key = {"Property": "ImportDefinitionCustomerKey", "SimpleOperator": "equals", "Value": ["orders"]}
+    newer = {"Property": "TaskResultID", "SimpleOperator": "greaterThan", "Value": ["7"]}
+    left, right = (vendor_type(vendor, "SimpleFilterPart", **part) for part in (key, newer))
+    both = vendor_type(vendor, "ComplexFilterPart", LeftOperand=left, LogicalOperator="AND", RightOperand=right)
+    request = {"ObjectType": SUMMARY, "Properties": list(PROPERTIES[SUMMARY]), "Filter": both}
+    blocks = header_blocks(TOKEN, "Retrieve")
+    theirs = vendor.create_message(vendor.service, "Retrieve", _soapheaders=blocks, RetrieveRequest=request)
+
+    ours = service.retrieve(newer_runs(("orders",), "7"), header_blocks(TOKEN, "Retrieve"))
+    assert infoset(ours) == infoset(theirs)
 
 
 @pytest.mark.parametrize("object_type", sorted(PROPERTIES))

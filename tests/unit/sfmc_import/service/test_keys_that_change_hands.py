@@ -48,6 +48,9 @@ class Kept:
         self.get = port.get
         self._kept = {one.customer_key: one for one in kept}
 
+    def forget(self, _mid: str, key: str) -> None:
+        """What is kept is set by the test."""
+
     def known(self, _mid: str, key: str) -> Definition | None:
         return self._kept.pop(key, None)
 
@@ -199,11 +202,11 @@ def test_a_key_that_changes_hands_between_check_and_send_starts_nothing(system: 
     start_second(system)
     runs_of = system.cloud.runs_of
 
-    def slow(*asked):
+    def slow(*asked, **more):
         system.cloud.runs_of = runs_of
         change_hands(system)
         system.world.advance(15)
-        return runs_of(*asked)
+        return runs_of(*asked, **more)
 
     system.cloud.runs_of = slow
     outcome = system.start(request("a"))
@@ -314,7 +317,7 @@ def test_a_run_is_found_under_whatever_key_it_is_shown(system: System, code: str
     fault = NotApplied(code, "no", account_wide=True) if code == "http_429" else Ambiguous(code, "no", denied=True)
     system.cloud.fail("start", fault, applied=True)
     runs_of = system.cloud.runs_of
-    system.cloud.runs_of = lambda mid, key: runs_of(mid, KEY) if key == shown_under else []
+    system.cloud.runs_of = lambda mid, key, **more: runs_of(mid, KEY, **more) if key == shown_under else []
     system.submit(request("a"))
     system.work()
     system.cloud.remove(KEY)
@@ -332,7 +335,7 @@ def test_while_the_runs_under_the_first_key_cannot_be_listed_nothing_is_sent(sys
     system.cloud.remove(KEY)
     system.cloud.add(replace(FIRST, customer_key="new"))
     runs_of = system.cloud.runs_of
-    system.cloud.runs_of = lambda _mid, key: DOWN if key == KEY else []
+    system.cloud.runs_of = lambda _mid, key, **_: DOWN if key == KEY else []
     system.world.advance(600)
     system.sweep()
     system.work()

@@ -25,7 +25,7 @@ def decision(**given: Any) -> StartNow:
 
 
 def deps(by_object: Definition | Refusal = MINE, runs: dict[str, Any] | None = None) -> Any:
-    def runs_of(_mid: str, key: str) -> Any:
+    def runs_of(_mid: str, key: str, **_: Any) -> Any:
         return (runs or {})[key]
 
     return SimpleNamespace(

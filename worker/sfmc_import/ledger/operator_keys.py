@@ -1,0 +1,52 @@
+"""Describes the keys of the ledger for those who operate it; a part of schema.py."""
+
+from sfmc_import.ledger.key_kinds import ANY, Field, Key
+
+TOKENS = Key(
+    name="tokens",
+    letter="tokens",
+    redis_type="hash",
+    fields=(Field(name=ANY, meaning="SHA-256 of the token → name, role, who made it and when as JSON"),),
+    meaning="Tokens of the HTTP API. Bounded: one field for each token, until it is revoked.",
+)
+SESSION = Key(
+    name="session",
+    letter="session",
+    parts=("session",),
+    redis_type="string",
+    ttl=("session_ttl",),
+    meaning="Who is logged in at the console: SHA-256 of the cookie → SHA-256 of the token. A revoked token ends it.",
+)
+FAILURES = Key(
+    name="failures",
+    letter="failures",
+    redis_type="zset",
+    ttl=("request_ttl",),
+    meaning="The newest 1,000 requests that ended badly and did not go on since: request id → time of the end.",
+)
+PAUSES = Key(
+    name="pauses",
+    letter="pauses",
+    redis_type="hash",
+    fields=(
+        Field(name=ANY, meaning="`all`, `mid:MID` or `key:MID:CustomerKey` → operator, reason, since, until as JSON"),
+    ),
+    meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",
+)
+PAUSED = Key(
+    name="paused",
+    letter="paused",
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="Requests that wait for a pause: request id → time of arrival. The time counts from the end of the pause.",
+)
+REPLAYS = Key(
+    name="replays",
+    letter="replays",
+    parts=("digest",),
+    redis_type="string",
+    ttl=("request_ttl",),
+    meaning="What a call with an Idempotency-Key replays, as JSON, so that the same call replays nothing twice; or a"
+    " digest of the body of another call with one. The digest in the name is of the caller and the key.",
+)
+OPERATOR_KEYS = (FAILURES, TOKENS, SESSION, PAUSES, PAUSED, REPLAYS)
