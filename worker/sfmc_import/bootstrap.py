@@ -125,9 +125,8 @@ def build(settings: Settings) -> Deps:
     """Make the dependencies of the use cases; each connects on first use."""
     client = open_redis(settings)
     ledger = open_ledger(settings, client)
-    quota = open_quota(settings, ledger)
-    service = open_marketing_cloud(settings, quota)
     ledger.server.on_change = _log_server_change
+    service = open_marketing_cloud(settings, quota := open_quota(settings, ledger))
     asked = gathering(service, settings)
     return Deps(
         marketing_cloud=asked,
