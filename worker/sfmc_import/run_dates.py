@@ -16,7 +16,8 @@ OTHER_FORMS = ("%d/%m/%Y %I:%M:%S %p",)
 
 CLOCKS_APART = 300.0
 
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+EARLIEST = 946_684_800.0
+"""The year 2000, in seconds since 1970."""
 
 
 def began_at(text: str | None) -> float | None:

@@ -22,7 +22,7 @@ HARMLESS = {
         "examples",
     ),
     *("Key", "RequestKey", "any", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each", "Failed"),
-    *("dict.fromkeys", "float", "list", "UUID", "timedelta", "timezone"),
+    *("dict.fromkeys", "float", "list", "UUID", "timedelta", "timezone", "_headers", "lru_cache"),
     # fields and checks of the settings
     *("ConfigDict", "Field", "AfterValidator", "BeforeValidator", "field_validator", "model_validator"),
     # names for logs and clocks

@@ -117,6 +117,7 @@ def test_a_batch_has_so_many_questions_at_most():
         eventually(lambda: service.calls, within=60, description="a call is under way")
         asking = [threads.submit(cloud.definition, MID, key) for key in keys(MOST + 5)]
         eventually(lambda: service.batches, within=60, description="a full batch waits for nothing")
+        eventually(lambda: cloud.definitions_asked.waiting(MID) == 5, within=60, description="the others wait")
         service.gate.set()
         assert {each.result().customer_key for each in asking} == set(keys(MOST + 5))
     assert sorted(map(len, service.batches)) == [5, MOST]
