@@ -57,6 +57,8 @@ PRINTING: dict[str, list[list[str]]] = {
     "scan": [["scan", "tick", "--dry-run"]],
     "doctor": [["doctor"]],
     "health": [["health"]],
+    "usage": [["usage"]],
+    "definitions": [["definitions", "refresh", KEY]],
 }
 OTHER = {"demo", "sandbox", "worker", "beat", "watch", "source", "sources", "serve", "completion"}
 """Commands that run on and log, or print a script."""

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -11,10 +12,13 @@ from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.gathering import GatheringMarketingCloud, Pace
-from sfmc_import.ledger.opening import open_ledger, open_redis, open_shared
+from sfmc_import.ledger import RedisLedger
+from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis, open_shared
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
 from sfmc_import.marketing_cloud.http import BootClock, boottime
-from sfmc_import.ports import Deps, MarketingCloud, Timing
+from sfmc_import.permits import QuotaLimits, Share
+from sfmc_import.ports import Deps, Gate, MarketingCloud, Timing
+from sfmc_import.quota import COUNTS_SECONDS, LOT_SECONDS, SharedQuota, together
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.settings import Settings
 
@@ -45,14 +49,37 @@ def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
     )
 
 
-def open_marketing_cloud(settings: Settings) -> SoapMarketingCloud:
-    """Open the SOAP adapter; it connects on first use."""
-    return marketing_cloud.connect(marketing_cloud_config(settings))
+def open_marketing_cloud(settings: Settings, gate: Gate | None = None) -> SoapMarketingCloud:
+    """Open the SOAP adapter; it connects on first use. Without a `gate` its calls are not limited."""
+    return marketing_cloud.connect(marketing_cloud_config(settings), gate=gate)
+
+
+def quota_limits(settings: Settings) -> QuotaLimits:
+    """Choose what holds for the calls of the account."""
+    return QuotaLimits(
+        account=settings.tenant,
+        calls_per_minute=settings.calls_per_minute,
+        per_day=settings.calls_per_day,
+        per_year=settings.calls_per_year,
+        when_spent=settings.when_budget_spent,
+        time_zone=settings.time_zone,
+        probe_seconds=settings.connect_timeout + max(settings.read_timeout, settings.token_timeout) + LOT_SECONDS,
+    )
+
+
+def open_quota(settings: Settings, ledger: RedisLedger, share: Share | None = None) -> SharedQuota:
+    """Open the quota of the account, for all calls of this process; with `share` they all count for that."""
+    limits = quota_limits(settings)
+    return SharedQuota(ledger.quota(limits), boottime, limit=limits.calls_per_minute, share=share)
+
+
+def _quota_of_others(settings: Settings) -> SharedQuota:
+    return open_quota(settings, RedisLedger(open_redis(settings), ledger_settings(settings)), "rest")
 
 
 def open_definitions(settings: Settings) -> CachedDefinitions:
     """Open the cache of definitions with a connection to Marketing Cloud of its own."""
-    service = open_marketing_cloud(settings)
+    service = open_marketing_cloud(settings, None if settings.api_url else _quota_of_others(settings))
     return CachedDefinitions(
         service,
         describing=service,
@@ -97,8 +124,9 @@ def _log_server_change(run_id: str) -> None:
 def build(settings: Settings) -> Deps:
     """Make the dependencies of the use cases; each connects on first use."""
     client = open_redis(settings)
-    service, ledger = open_marketing_cloud(settings), open_ledger(settings, client)
+    ledger = open_ledger(settings, client)
     ledger.server.on_change = _log_server_change
+    service = open_marketing_cloud(settings, quota := open_quota(settings, ledger))
     asked = gathering(service, settings)
     return Deps(
         marketing_cloud=asked,
@@ -120,4 +148,6 @@ def build(settings: Settings) -> Deps:
         timing=timing(settings),
         baseline=settings.known_runs != "ledger",
         whole_baseline=settings.known_runs == "all",
+        together=together,
+        count_usage=partial(quota.flush, older_than=COUNTS_SECONDS),
     )

@@ -147,6 +147,12 @@ They are no reason to end a single request: the time in which the account cannot
 retry deadline of a request, nor against the deadline to look for or to follow its run.
 """
 
+GATED = frozenset({"quota", "budget", "circuit_open"})
+"""Answers of our own in the place of a call: the quota of the account, or its circuit breaker, holds it."""
+
+NOT_ASKED = GATED | {"ledger_down"}
+"""Answers that say nothing about Marketing Cloud: no call was made."""
+
 DENIED = frozenset({"http_503", "http_denied"})
 """Ambiguous situations in which the answer says that nothing was done."""
 

@@ -1,7 +1,8 @@
 """Declares what the use cases call: Marketing Cloud, the ledger, the definitions and the clock."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 from typing import Any, Protocol, TypeVar
@@ -10,6 +11,7 @@ from sfmc_import.checking import Days
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.faults import Fault, NotApplied, Rejected
 from sfmc_import.file_format import FileDescription
+from sfmc_import.permits import Circuit, Kind, Permits, Share
 from sfmc_import.policy import Policy
 from sfmc_import.processes import Process
 from sfmc_import.request import StartRequest
@@ -306,6 +308,58 @@ class Ledger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A call that may be made: `probes` are the open circuits that it tries alone, `epochs` what was known of them."""
+
+    mid: str = ""
+    probe: str = ""
+    probes: tuple[str, ...] = ()
+    epochs: Mapping[str, int] = field(default_factory=dict)
+
+
+class Gate(Protocol):
+    """What stands before each call to Marketing Cloud: the quota of the account and its circuit breaker."""
+
+    def enter(self, kind: Kind, mid: str, customer_key: str) -> Entry | NotApplied:
+        """Let a call pass, or say why and for how long it is held; `customer_key` is empty where it is of many."""
+        ...
+
+    def leave(self, entry: Entry, answer: object) -> None:
+        """Note the answer to the call; None when it raised an error."""
+        ...
+
+
+class OpenGate:
+    """Lets every call pass, for commands that make a few calls by hand."""
+
+    def enter(self, kind: Kind, mid: str, customer_key: str) -> Entry | NotApplied:
+        """Let it pass."""
+        del kind, customer_key
+        return Entry(mid=mid)
+
+    def leave(self, entry: Entry, answer: object) -> None:
+        """Note nothing."""
+
+
+class QuotaLedger(Protocol):
+    """What all processes of an account share about their calls; raises LedgerUnavailableError."""
+
+    def take(self, share: Share, need: int, want: int, mid: str, used: Mapping[str, int]) -> Permits:
+        """Count what was `used`, and give up to `want` permits, at least `need`, or none."""
+        ...
+
+    def probe(self, scope: str, probe: str) -> Circuit:
+        """Ask for the one place from which a call is made while this circuit is open."""
+        ...
+
+    def report(
+        self, scope: str, probe: str, epoch: int, outcome: str, *, code: str = "", text: str = "", asked: float = 0.0
+    ) -> Circuit:
+        """Note how a call ended: `failed` for the whole scope, `answered`, or `unknown`; gives the circuit after it."""
+        ...
+
+
 class ScheduleState(Protocol):
     """What beats share about schedules; every time is one of the clock of Redis."""
 
@@ -382,6 +436,7 @@ class Deps:
     `retry_call` repeats a Perform while nothing was applied, `retry_ledger` a step of the ledger while Redis is
     unavailable. `baseline` says whether the runs of a definition are listed before each first attempt, `whole_baseline`
     whether all of them, instead of those that are newer than the newest that the ledger knows.
+    Calls within `together` take their permits at once; `count_usage` brings what this process used to the ledger.
     """
 
     marketing_cloud: MarketingCloud
@@ -394,4 +449,6 @@ class Deps:
     chance: Callable[[], float]
     timing: Timing
     baseline: bool = True
+    together: Callable[[], AbstractContextManager[None]] = nullcontext
+    count_usage: Callable[[], None] = lambda: None
     whole_baseline: bool = False

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Literal
 
-from sfmc_import.faults import UNPROVED, Ambiguous, Fault, Rejected
+from sfmc_import.faults import GATED, UNPROVED, Ambiguous, Fault, Rejected
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """The longest pause that a `retry_after` of the service can ask for. After it one more call costs little."""
@@ -135,6 +135,9 @@ def _after_reconciling(fault: Fault, pause: float, times: Times) -> Next:
 
 def _pause(fault: Fault, attempt: int, times: Times, policy: RetryPolicy) -> float:
     """The pause of the policy, and never less than the service asks for, or than the row of a start may take."""
+    if fault.code in GATED:
+        # No call was made: the quota has said when there will be room, or the circuit is asked again.
+        return pause_asked(fault)
     backoff = policy.backoff.pause(attempt, min(max(times.chance, 0.0), 1.0))
     return max(backoff, pause_asked(fault), policy.results_delay if fault.code in UNPROVED else 0.0)
 

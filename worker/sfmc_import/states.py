@@ -32,7 +32,8 @@ LETTER_EVENTS = {"replayed": "operator.dead_letter_replayed", "deleted": "operat
 """What an operator does with a dead letter, and its event."""
 
 OPERATOR_EVENTS = ("operator.paused", "operator.resumed", "operator.forced", *LETTER_EVENTS.values())
-REPORTS = ("unrouted", "ambiguous_route", "message_rejected", *OPERATOR_EVENTS)
+BUDGET_EVENTS = ("budget_warned", "budget_spent")
+REPORTS = ("unrouted", "ambiguous_route", "message_rejected", *BUDGET_EVENTS, *OPERATOR_EVENTS)
 """Events that change no state; each has its sentence in ENDINGS of ops/harness/sfmc_harness/pages.py."""
 
 

@@ -182,13 +182,13 @@ def _start_request(request: StartRequest) -> dict[str, Any]:
 def _carry(request: StartRequest, may_detach: Callable[[], bool]) -> dict[str, Any] | None:
     """Carry a request here while only the ledger is asked: another thread costs as much as the ledger."""
     owner = uuid4().hex
-    with app.outlived.noting(owner, [request.request_id]):
+    with app.outlived.noting(owner, [request.request_id]), app.deps.together():
         begun = service.begin(request, owner, app.deps)
     if isinstance(begun, Outcome):
         return _say(request, begun)
 
     def go_on() -> dict[str, Any]:
-        with app.outlived.noting(owner, [request.request_id]):
+        with app.outlived.noting(owner, [request.request_id]), app.deps.together():
             outcome = begun()
         return _say(request, outcome)
 
@@ -249,6 +249,7 @@ def _sweep() -> dict[str, Any]:
     published = _report(lambda: messages.publish_rejections(app.broker_redis, settings, app.deps.ledger))
     stored = _report(lambda: messages.store_results(app.backend, app.deps.ledger))
     replied = _report(lambda: replies.send_replies(app.deps.ledger, _send_reply, pause))
+    app.deps.count_usage()
     if swept.woken or swept.followed:
         log.debug("sweep_done", woken=swept.woken, followed=swept.followed)
     reported = {"rejections": published, "results": stored, "replies": replied}

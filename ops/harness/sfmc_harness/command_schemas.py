@@ -9,6 +9,7 @@ from sfmc_import.operations.listing import DeadLetterView
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunView
 from sfmc_import.operations.status import StandingView, StatusView, UnmatchedView
+from sfmc_import.operations.usage import UsageView
 from sfmc_import.operations.views import (
     ActionView,
     DoneView,
@@ -32,6 +33,7 @@ COMMANDS: dict[str, type[View]] = {
     **dict.fromkeys(("dead-letters", "dead-letters show"), DeadLetterView),
     **dict.fromkeys(("dead-letters replay", "dead-letters delete"), DoneView),
     "explain": ExplainedView,
+    "usage": UsageView,
 }
 
 EVENT = {

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client, Submission
-from sfmc_import.operations import actions, listing, pausing, replaying, resolving, tokens
+from sfmc_import.operations import actions, listing, pausing, replaying, resolving, tokens, usage
 from sfmc_import.operations import requests as questions
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.views import (
@@ -257,6 +257,12 @@ def show_definition(
         return Response(status_code=304, headers=headers)
     answer.headers.update(headers)
     return view
+
+
+@api.get("/usage", tags=["system"])
+def show_usage(_: Reads, access: Access) -> usage.UsageView:
+    """Show how many calls to Marketing Cloud the account has made today, this month and this year."""
+    return usage.usage(access)
 
 
 @api.get("/pauses", tags=["pauses"])

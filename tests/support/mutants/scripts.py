@@ -26,6 +26,7 @@ from tests.contract.ledger import (
     test_places,
     test_polling,
     test_processes,
+    test_quota,
     test_read_before,
     test_reading_definitions,
     test_redis_only,
@@ -79,6 +80,7 @@ BODIES = (
     test_spellings,
     test_frequency_now,
     test_renamed,
+    test_quota,
     test_renamed_order,
 )
 GIVEN = {"scenario", "world"}

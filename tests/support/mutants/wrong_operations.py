@@ -1,6 +1,7 @@
 """Wrong changes to what operators do, and to why a request says that it waits."""
 
 from tests.support.mutants.mutant import Mutant
+from tests.support.mutants.wrong_quota import QUOTA
 
 OPERATIONS = (
     Mutant("pausing", "pause['until'] > now", "true"),
@@ -74,4 +75,5 @@ OPERATIONS = (
     Mutant("following", "if a.as_expected then note_completed", "if true then note_completed"),
     Mutant("following", "  if a.as_expected then note_completed(r, present(a.shown)) end\n", ""),
     Mutant("lib", "string.gsub(string.lower(key)", "string.gsub(key"),
+    *QUOTA,
 )

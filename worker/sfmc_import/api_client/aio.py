@@ -36,6 +36,7 @@ from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, Defin
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
+from sfmc_import.operations.usage import UsageView
 from sfmc_import.operations.views import (
     ActionView,
     DoneView,
@@ -239,6 +240,10 @@ class AsyncApiClient:
     async def definitions(self, cursor: str | None = None) -> DefinitionPage:
         """List the definitions that requests were for."""
         return await self._do(calls.definitions(cursor))
+
+    async def usage(self) -> UsageView:
+        """Show how many calls the account has made."""
+        return await self._do(calls.usage())
 
     async def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
         """Let every process read a definition again, or all of a business unit."""

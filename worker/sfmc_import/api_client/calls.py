@@ -12,6 +12,7 @@ from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, Defin
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
+from sfmc_import.operations.usage import UsageView
 from sfmc_import.operations.views import (
     ActionView,
     DoneView,
@@ -150,6 +151,11 @@ def unmatched(last: int) -> Call[UnmatchedView]:
 def definitions(cursor: str | None) -> Call[DefinitionPage]:
     """List definitions."""
     return _get("/definitions", _as(DefinitionPage), cursor=cursor)
+
+
+def usage() -> Call[UsageView]:
+    """Show how many calls the account has made."""
+    return _get("/usage", _as(UsageView))
 
 
 def refresh(customer_key: str | None, mid: str | None) -> Call[RefreshedView]:

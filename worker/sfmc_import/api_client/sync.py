@@ -35,6 +35,7 @@ from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, Defin
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
+from sfmc_import.operations.usage import UsageView
 from sfmc_import.operations.views import (
     ActionView,
     DoneView,
@@ -234,6 +235,10 @@ class ApiClient:
     def definitions(self, cursor: str | None = None) -> DefinitionPage:
         """List the definitions that requests were for."""
         return self._do(calls.definitions(cursor))
+
+    def usage(self) -> UsageView:
+        """Show how many calls the account has made."""
+        return self._do(calls.usage())
 
     def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
         """Let every process read a definition again, or all of a business unit."""

@@ -179,6 +179,12 @@ def _notify() -> click.Command:
     return notify_group
 
 
+def _usage() -> click.Command:
+    from sfmc_import.cli.usage import usage
+
+    return usage
+
+
 def _resolve() -> click.Command:
     from sfmc_import.cli.repair import resolve
 
@@ -226,6 +232,7 @@ COMMANDS = {
         "definitions": Subcommand(_definitions, "Let definitions be read again that were changed."),
         "resolve": Subcommand(_resolve, "Record whether an unproved start (start_unknown) happened."),
         "tokens": Subcommand(_tokens, "Make, list and revoke tokens of the HTTP API."),
+        "usage": Subcommand(_usage, "Show how many calls the account has made."),
         "completion": Subcommand(_completion, "Print completions for bash, zsh or fish."),
         "health": Subcommand(_health, "Check that the worker of this container is alive."),
     },

@@ -175,6 +175,8 @@ COLOURS = {
     "operator.dead_letter_replayed": "blue",
     "operator.dead_letter_deleted": "yellow",
     "message_rejected": "red",
+    "budget_warned": "yellow",
+    "budget_spent": "red",
     "import_failed": "red",
 }
 EVENT_TEXT = {
@@ -196,6 +198,8 @@ EVENT_TEXT = {
     "candidates": "candidates {}",
     "operator": "operator {}",
     "waited_for": "it waited for {}",
+    "used": "{} calls used",
+    "budget": "of a budget of {}",
 }
 """The fields of an event that a person wants to read, in this order, and how they are written."""
 

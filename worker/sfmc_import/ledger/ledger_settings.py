@@ -56,6 +56,8 @@ _TIMES = (
     "watch_ttl",
     "schedule_ttl",
     "session_ttl",
+    "usage_day_ttl",
+    "usage_ttl",
     "definition_ttl",
     "marks_ttl",
 )
@@ -71,7 +73,8 @@ class LedgerSettings:
     `loss_ttl` how long starts look for existing runs after a write loss, `probe_ttl` how long a process may be
     away before its number is forgotten, `watch_ttl` how long what a watcher said of its folders is kept,
     `schedule_ttl` how long the last look at a schedule is kept: longer than a missed tick can be made up for,
-    `session_ttl` how long a login at the console lasts,
+    `session_ttl` how long a login at the console lasts, `usage_day_ttl` how long the calls of a day are kept,
+    `usage_ttl` how long those of a month or a year,
     `definition_ttl` how long a definition is shared, `marks_ttl` how long it is known that one was to be read again.
     `max_lost` workers may die with a request while it is the only suspect; the loss that made it one is not counted.
     """
@@ -91,6 +94,8 @@ class LedgerSettings:
     watch_ttl: float = 60.0
     schedule_ttl: float = 8 * _DAY
     session_ttl: float = 12 * 3600.0
+    usage_day_ttl: float = 35 * _DAY
+    usage_ttl: float = 400 * _DAY
     definition_ttl: float = 300.0
     marks_ttl: float = _DAY
     max_lost: int = 3

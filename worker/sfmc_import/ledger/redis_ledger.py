@@ -36,7 +36,9 @@ from sfmc_import.ledger.calling import (
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.notification_keys import REPLIES, read_reply
+from sfmc_import.ledger.quota import RedisQuota
 from sfmc_import.ledger.scripts import sources
+from sfmc_import.permits import QuotaLimits
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
@@ -76,6 +78,10 @@ class RedisLedger:
         # Which days a change of the clocks is looked for in; all other times are those of the server.
         self.clock: Callable[[], float] = time.time
         self.server = ServerWatch(self._scripts["note_server"].text, self.keys)
+
+    def quota(self, limits: QuotaLimits) -> RedisQuota:
+        """Give the quota of an account."""
+        return RedisQuota(self._run, limits, self.clock)
 
     def _run(self, step: str, arguments: dict[str, Any]) -> Any:
         script = self._scripts[step]

@@ -19,6 +19,7 @@ from sfmc_import.ledger.key_kinds import (
 )
 from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
 from sfmc_import.ledger.operator_keys import OPERATOR_KEYS
+from sfmc_import.ledger.quota_keys import QUOTA_KEYS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of a packed record (Valkey 9). The other names are long: they cost 16 bytes of 176 in a
@@ -445,17 +446,13 @@ STREAM = Key(
     meaning="The events. Bounded by `stream_maxlen`. It keeps its plain name, without the tag.",
 )
 SCHEDULE = Key(
-    name="schedule",
-    letter="schedule",
-    parts=("source",),
-    redis_type="string",
-    ttl=("schedule_ttl",),
+    name="schedule", letter="schedule", parts=("source",), redis_type="string", ttl=("schedule_ttl",),
     meaning="Until when the ticks of a schedule are done, in seconds since 1970. The time counts from the last look.",
-)
+)  # fmt: skip
 KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
     SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT,
     INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, FOLLOWS,
     SHARED, REFRESHED,
-    *NOTIFICATION_KEYS, DUE, STREAM,
+    *NOTIFICATION_KEYS, *QUOTA_KEYS, DUE, STREAM,
 )  # fmt: skip

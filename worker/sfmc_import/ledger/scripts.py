@@ -46,6 +46,9 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "wake_paused": ("pausing",),
     "cancel": (*_ENDING, "operators"),
     "force": (*_ENDING, "operators"),
+    "take_permits": ("quota",),
+    "probe_circuit": ("quota",),
+    "report_circuit": ("quota",),
 }
 """The Lua files that a step needs beside lib.lua, in order: each script creates all functions of its files anew."""
 

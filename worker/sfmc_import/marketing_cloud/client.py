@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
 
-from sfmc_import.calls import retry_call
 from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected, after_query, after_situation
 from sfmc_import.file_format import FileDescription
 from sfmc_import.marketing_cloud.envelopes import (
+    DEFINITION,
+    SUMMARY,
     Envelopes,
     Query,
     Row,
@@ -34,26 +35,26 @@ from sfmc_import.marketing_cloud.envelopes import (
     runs_by_definition,
     runs_by_task,
 )
-from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, KeptConnections, Limits, PooledPost, Post, SplitPost
-from sfmc_import.marketing_cloud.http import BootClock, Connector, Failed, MarketingCloudConfig, Reply, tls_context
+from sfmc_import.marketing_cloud.exchange import SplitPost
+from sfmc_import.marketing_cloud.http import Failed, Reply
 from sfmc_import.marketing_cloud.login import (
     Credential,
     CredentialSource,
-    PasswordSource,
-    TokenSource,
 )
 from sfmc_import.marketing_cloud.outage import Outage
 from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_reply, parse_start_reply, short
 from sfmc_import.marketing_cloud.stopping import Stopping
-from sfmc_import.ports import Clock, Refusal, RetryCall
-from sfmc_import.redaction import KNOWN, hidden
+from sfmc_import.permits import Kind
+from sfmc_import.ports import Clock, Gate, OpenGate, Refusal, RetryCall
+from sfmc_import.redaction import hidden
 from sfmc_import.request import fold_key, is_spelling_of
-from sfmc_import.retrying import QUERY, is_account_wide, pause_asked
+from sfmc_import.retrying import is_account_wide, pause_asked
 from sfmc_import.runs import ENHANCED_FTP, Accepted, Definition, FileLocation, Run
 
 Parsed = TypeVar("Parsed", Accepted, Page)
 HeaderValues = Mapping[str, str]
 
+CUSTOMER_KEYS = frozenset({"CustomerKey", "ImportDefinitionCustomerKey"})
 REFUSALS = frozenset({"token_refused", "http_refused"})
 """Answers after which another token may be accepted."""
 
@@ -101,8 +102,10 @@ class SoapCall:
         send_start: SplitPost,
         send_query: Callable[[bytes, float], Reply | Failed],
         clock: Callable[[], float],
+        gate: Gate | None = None,
     ) -> None:
         self._logins = logins
+        self._gate = gate or OpenGate()
         self._envelopes = envelopes
         self._understand = understand
         self._send_start = send_start
@@ -123,7 +126,8 @@ class SoapCall:
 
         if not may_send():
             return after_situation("lease_over", "the time to send this start was over before a login was there")
-        return self._pause.fault() or self._with_login(mid, perform, not_after, is_start=True)
+        call = partial(self._call, mid, perform, not_after, is_start=True)
+        return self._pause.fault() or self._admitted("perform", mid, customer_key, call)
 
     def page(self, mid: str, query: Query, not_after: float) -> Page | Fault:
         """Send one Retrieve."""
@@ -132,14 +136,27 @@ class SoapCall:
             envelope = self._envelopes.retrieve(query, values)
             return parse_page_reply(self._send_query(envelope, not_after - self._clock()), self._understand)
 
-        return self._pause.fault() or self._with_login(mid, retrieve, not_after)
+        kind, customer_key = _purpose_of(query)
+        call = partial(self._call, mid, retrieve, not_after, is_start=False)
+        return self._pause.fault() or self._admitted(kind, mid, customer_key, call)
 
-    def _with_login(
-        self, mid: str, call: Callable[[HeaderValues], Parsed | Fault], not_after: float, *, is_start: bool = False
-    ) -> Parsed | Fault:
+    def _admitted(self, kind: Kind, mid: str, customer_key: str, call: Callable[[], Parsed | Fault]) -> Parsed | Fault:
         # A login that is refused is refused for each request of its business unit: one of them tries it at a time.
         outage = self._outages.get(mid) or self._outages.setdefault(mid, Outage(self._clock, LOGIN_REFUSED, mid=mid))
-        return outage.attempt(lambda: self._call(mid, call, not_after, is_start=is_start))
+        return outage.attempt(lambda: self._through_gate(kind, mid, customer_key, call))
+
+    def _through_gate(
+        self, kind: Kind, mid: str, customer_key: str, call: Callable[[], Parsed | Fault]
+    ) -> Parsed | Fault:
+        entry = self._gate.enter(kind, mid, customer_key)
+        if isinstance(entry, NotApplied):
+            return entry
+        answer: Parsed | Fault | None = None
+        try:
+            answer = call()
+        finally:
+            self._gate.leave(entry, answer)
+        return answer
 
     def _call(
         self, mid: str, call: Callable[[HeaderValues], Parsed | Fault], not_after: float, *, is_start: bool
@@ -155,6 +172,15 @@ class SoapCall:
                 answer = _repeat(call, fresh, is_start=is_start)
         self._pause.note(answer)
         return answer
+
+
+def _purpose_of(query: Query) -> tuple[Kind, str]:
+    """Say what a query is for, and which definition it is about where it is about one."""
+    one = query.values[0] if len(query.values) == 1 and query.filter_by in CUSTOMER_KEYS else ""
+    if query.object_type == SUMMARY:
+        return ("poll" if query.filter_by == "TaskResultID" else "runs"), one
+    is_one = query.object_type == DEFINITION and not query.format and bool(query.values)
+    return ("definition" if is_one else "other"), one
 
 
 def _repeat(
@@ -435,63 +461,3 @@ class PagesRead:
         if page.continues is not None and not rows:
             return Ambiguous("endless_pages", "a page of a query brings nothing new")
         return None
-
-
-if TYPE_CHECKING:
-    from sfmc_import.marketing_cloud.soap_library import Service
-
-
-def connect(
-    config: MarketingCloudConfig, *, clock: Clock | None = None, sleep: Callable[[float], None] | None = None
-) -> SoapMarketingCloud:
-    """Make the client of a process. Call `prepare` where the first start must be quick.
-
-    `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts of a query.
-    """
-    stopping = Stopping()
-    clock = clock or BootClock()
-    KNOWN.learn(config.client_secret.get_secret_value(), config.password.get_secret_value(), *config.proxies.secrets())
-    service = cache(_load_service)
-    connector = Connector(cache(lambda: tls_context(config.verify)), config.proxies, config.connect_timeout)
-    kept = KeptConnections()
-    post = PooledPost(connector, stopping.queries, kept)
-    logins: CredentialSource = (
-        TokenSource(config, post, clock.boottime) if config.uses_tokens else PasswordSource(config)
-    )
-    envelopes = Envelopes(config, service)
-    keeping = kept if config.starts_on_kept else None
-    soap = SoapCall(
-        logins,
-        envelopes,
-        lambda operation, reply: service().understand(operation, reply),
-        SplitPost(config.soap_address, PERFORM, connector, config.read_timeout, stopping.starts, keeping),
-        partial(_send_query, config, post),
-        clock.boottime,
-    )
-    policy = replace(QUERY, attempts=config.query_attempts, deadline=config.query_deadline)
-    retry_query = retry_call(policy, "query_attempt_failed", sleep=sleep or stopping.pause)
-    return SoapMarketingCloud(soap, envelopes, retry_query, clock, config.reading_timeout, stopping)
-
-
-def _send_query(config: MarketingCloudConfig, post: Post, envelope: bytes, seconds: float) -> Reply | Failed:
-    whole = min(seconds, config.connect_timeout + config.read_timeout)
-    limits = Limits(whole=whole, answer=config.read_timeout, size=MAX_PAGE_BYTES)
-    return post(config.soap_address, envelope, RETRIEVE, limits)
-
-
-def _headers(operation: str) -> dict[str, str]:
-    return {
-        "Content-Type": "text/xml; charset=utf-8",
-        "SOAPAction": f'"{operation}"',
-        "User-Agent": "sfmc-import",
-    }
-
-
-PERFORM, RETRIEVE = _headers("Perform"), _headers("Retrieve")
-
-
-def _load_service() -> "Service":
-    # zeep takes 0.14 s to import: commands that never call Marketing Cloud do not wait for it.
-    from sfmc_import.marketing_cloud.soap_library import Service  # noqa: PLC0415
-
-    return Service()

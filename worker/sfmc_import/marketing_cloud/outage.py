@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import structlog
 
-from sfmc_import.faults import NotApplied
+from sfmc_import.faults import NOT_ASKED, NotApplied
 from sfmc_import.retrying import LOGIN, NO_JITTER, Retry, Times, after
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Outage:
             self._is_probed = self._is_probed and not is_probe
             if isinstance(answer, NotApplied) and answer.code in self._codes:
                 return self._failed(answer, is_probe=is_probe)
-            if is_probe and answer is not None:
+            if is_probe and answer is not None and getattr(answer, "code", "") not in NOT_ASKED:
                 log.info("login_restored", failures=self._failures, **self._about)
                 self._fault, self._failures = None, 0
         return None

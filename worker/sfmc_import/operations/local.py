@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from sfmc_import.access import ReadAccess, redis_errors
-from sfmc_import.operations import actions, listing, refreshing, requests, resuming, runs, status
+from sfmc_import.operations import actions, listing, refreshing, requests, resuming, runs, status, usage
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
+from sfmc_import.operations.usage import UsageView
 from sfmc_import.operations.views import ActionView, DoneView, LifeView, PauseView, RequestView, ResumedView
 from sfmc_import.redaction import hidden_in
 from sfmc_import.request import fold_key
@@ -83,6 +84,10 @@ class LocalOperations:
     ) -> ActionView:
         """Submit what a request asked for again, as a new request."""
         return actions.replay(self._access, request_id, self._operator, reason, force=force)
+
+    def usage(self) -> UsageView:
+        """Show how many calls the account has made."""
+        return usage.usage(self._access)
 
     def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
         """Let every process read a definition again, or all of a business unit."""

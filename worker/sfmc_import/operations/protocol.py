@@ -8,6 +8,7 @@ from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, Event
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
+from sfmc_import.operations.usage import UsageView
 from sfmc_import.operations.views import ActionView, DoneView, LifeView, PauseView, RequestView, ResumedView
 
 
@@ -64,6 +65,10 @@ class Operations(Protocol):
         self, request_id: str, idempotency_key: str, reason: str | None = None, *, force: bool = False
     ) -> ActionView:
         """Submit what a request asked for again, as a new request."""
+        ...
+
+    def usage(self) -> UsageView:
+        """Show how many calls the account has made."""
         ...
 
     def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:

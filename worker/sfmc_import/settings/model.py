@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, field_validator
 
+from sfmc_import.permits import LEAST_LIMIT
 from sfmc_import.policy import Policies, Policy
 from sfmc_import.proxies import Proxies
 from sfmc_import.redis_address import RedisAddress, parse_redis_url
@@ -91,6 +92,18 @@ class Settings(BaseModel):
     token_timeout: Seconds = Field(30.0, description="seconds the token endpoint may take to answer")
     call_retry_seconds: Seconds = Field(
         20.0, description="seconds in which one call is repeated, before the request waits for its next attempt"
+    )
+
+    calls_per_minute: int = Field(
+        2000,
+        ge=0,
+        le=1_000_000,
+        description="calls to Marketing Cloud that all processes of the account make in a minute; 0: no limit",
+    )
+    calls_per_day: int = Field(0, ge=0, le=10**12, description="the budget of calls of a day; 0: none")
+    calls_per_year: int = Field(0, ge=0, le=10**12, description="the budget of calls of a year; 0: none")
+    when_budget_spent: Literal["warn", "hold"] = Field(
+        "warn", description="warn, or hold (no start and no question before the next day; runs are still followed)"
     )
 
     lease_seconds: Seconds = Field(180.0, description="seconds after which another worker may take over a request")
@@ -184,7 +197,15 @@ class Settings(BaseModel):
     )
 
     @field_validator(
-        "durability", "known_runs", "start_connection", "pool", "transport", "log_level", "log_format", mode="before"
+        "durability",
+        "known_runs",
+        "start_connection",
+        "when_budget_spent",
+        "pool",
+        "transport",
+        "log_level",
+        "log_format",
+        mode="before",
     )
     @classmethod
     def _in_any_case(cls, value: object) -> object:
@@ -211,6 +232,11 @@ class Settings(BaseModel):
         """Whose requests this process starts: the business unit and the host; empty without a login."""
         host = urlsplit(self.soap_url).hostname
         return f"{self.account_id} at {host}" if self.account_id and host else ""
+
+    @property
+    def tenant(self) -> str:
+        """Whose calls are counted together: the host of the SOAP API, for all its business units; empty without one."""
+        return (urlsplit(self.soap_url).hostname or "").lower()
 
     @property
     def broker_prefix(self) -> str:
@@ -288,6 +314,7 @@ def cross_problems(settings: Settings) -> Iterator[Finding]:
     """Yield a line for every pair of settings that cannot both hold."""
     yield from _lease(settings)
     yield from _orders(settings)
+    yield from _quota(settings)
     yield from _durability(settings)
     yield from _api(settings)
     yield from _logins(settings)
@@ -334,6 +361,13 @@ def _orders(settings: Settings) -> Iterator[Finding]:
         if small > great:
             wrong = f"{small:.10g} is more than SFMC_{more.upper()} {great:.10g}"
             yield {less, more}, f"SFMC_{less.upper()}: {wrong}; lower it, or raise SFMC_{more.upper()}"
+
+
+def _quota(settings: Settings) -> Iterator[Finding]:
+    if 0 < settings.calls_per_minute < LEAST_LIMIT:
+        wrong = f"{settings.calls_per_minute} is too few for one start"
+        advice = f"give {LEAST_LIMIT} or more, or 0 for no limit"
+        yield {"calls_per_minute"}, f"SFMC_CALLS_PER_MINUTE: {wrong}; {advice}"
 
 
 def _durability(settings: Settings) -> Iterator[Finding]:

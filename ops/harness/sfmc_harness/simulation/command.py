@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import structlog
+
 from sfmc_harness.simulation.drawing import draw
 from sfmc_harness.simulation.plan import Plan, from_json, to_json
 from sfmc_harness.simulation.running import Tally, as_text, open_store, run_seeds, shortened
@@ -17,9 +19,15 @@ BATCH = 50
 """Schedules between two looks at whether another process has found a violation."""
 
 
+def _be_quiet() -> None:
+    """Leave out what processes of the product log, such as that a circuit was opened."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
+
+
 def main() -> None:
     """Read the arguments; ends the process with its exit code."""
     given = _parser().parse_args()
+    _be_quiet()
     if given.trace:
         sys.exit(_replay(from_json(given.trace.read_text("utf-8"))))
     if given.seed is not None and given.seeds is None:
@@ -64,7 +72,7 @@ def _one(plan: Plan, save: Path | None) -> int:
 def _many(first: int, count: int, given: argparse.Namespace) -> int:
     began, total = time.monotonic(), Tally()
     batches = [range(at, min(at + BATCH, first + count)) for at in range(first, first + count, BATCH)]
-    with ProcessPoolExecutor(given.processes) as pool:
+    with ProcessPoolExecutor(given.processes, initializer=_be_quiet) as pool:
         for tally in pool.map(_batch, batches, [given.steps] * len(batches)):
             total.add(tally)
             if total.failed:

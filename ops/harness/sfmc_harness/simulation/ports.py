@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta, timezone
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from sfmc_harness.simulation.calls import SECOND, Calls
@@ -16,8 +17,10 @@ from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected, after_situation
 from sfmc_import.ledger import RedisLedger
+from sfmc_import.permits import Kind, QuotaLimits
 from sfmc_import.policy import Policy
-from sfmc_import.ports import Deps, Refusal, Timing
+from sfmc_import.ports import Deps, QuotaLedger, Refusal, Timing
+from sfmc_import.quota import SharedQuota
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.runs import Accepted, Definition, Run
 
@@ -50,6 +53,9 @@ _NOT_APPLIED = frozenset({"cut_before_applying", "denied", "http_403"})
 
 _LATE_SECONDS = RESULTS_DELAY + 1
 """A row that comes after the look that follows a denied start, and before the start is sent again."""
+
+CALLS_PER_MINUTE = 600
+QUOTA = QuotaLimits(account="mc.soap.example", calls_per_minute=CALLS_PER_MINUTE, probe_seconds=CALL)
 
 MARGIN = 60.0
 """The midnight margin of the product's default."""
@@ -94,9 +100,24 @@ class SteppedRedis:
 class SteppedCloud:
     """Implements sfmc_import.ports.MarketingCloud over the model."""
 
-    def __init__(self, cloud: Cloud, calls: Calls) -> None:
+    def __init__(self, cloud: Cloud, calls: Calls, quota: QuotaLedger) -> None:
         self._cloud = cloud
         self._calls = calls
+        self._quota = quota
+
+    def _through_gate(self, kind: Kind, mid: str, customer_key: str, call: Callable[[], T | Fault]) -> T | Fault:
+        """Ask the quota and the circuit breaker first; a worker that dies in the call says nothing after it."""
+        # Of each call's own: an actor that stands still must not keep others of its process waiting for its lock.
+        gate = SharedQuota(self._quota, self._calls.clock.boottime, limit=CALLS_PER_MINUTE, chance=self._chance)
+        entry = gate.enter(kind, mid, customer_key)
+        if isinstance(entry, NotApplied):
+            return entry
+        answer = call()
+        gate.leave(entry, answer)
+        return answer
+
+    def _chance(self) -> float:
+        return unit(self._calls.plan.seed, 4, self._calls.step)
 
     def prepare(self) -> None:
         """See sfmc_import.ports.MarketingCloud.prepare."""
@@ -106,6 +127,10 @@ class SteppedCloud:
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
         """See sfmc_import.ports.MarketingCloud.start."""
+        call = partial(self._start, mid, customer_key, not_after)
+        return self._through_gate("perform", mid, customer_key, call)
+
+    def _start(self, mid: str, customer_key: str, not_after: float) -> Accepted | Fault:
         fault = self._calls.cloud("Perform")
         if self._calls.clock.boottime() >= not_after:
             return NotApplied("lease_over", "the time to send this start is over")
@@ -147,6 +172,10 @@ class SteppedCloud:
         return NotApplied("13", "not processed") if fault == "busy" else None
 
     def _query(self, mid: str, what: str, read: Callable[[], T]) -> T | Refusal:
+        kind: Kind = "poll" if what == "runs" else "definition"
+        return cast("T | Refusal", self._through_gate(kind, mid, "", partial(self._answer, mid, what, read)))
+
+    def _answer(self, mid: str, what: str, read: Callable[[], T]) -> T | Refusal:
         """The answer is as of the time when Marketing Cloud gave it, before it arrives."""
         fault = self._calls.cloud(what)
         name = fault.on_cloud
@@ -193,7 +222,7 @@ def open_ledger(store: Store, calls: Calls) -> RedisLedger:
 
 def open_deps(plan: Plan, ledger: RedisLedger, cloud: Cloud, calls: Calls) -> Deps:
     """What one worker process has: a cache of definitions of its own, over the ledger that all share."""
-    port, policy = SteppedCloud(cloud, calls), Policy(**plan.policy)
+    port, policy = SteppedCloud(cloud, calls, ledger.quota(QUOTA)), Policy(**plan.policy)
 
     def chance() -> float:
         return unit(plan.seed, 3, calls.step)

@@ -1,0 +1,338 @@
+"""The quota of an account: permits on Redis time, fair shares, budgets, and one probe while a circuit is open."""
+
+from dataclasses import replace
+
+import pytest
+
+from sfmc_import.ledger.quota_keys import CIRCUIT, QUOTA, USAGE
+from sfmc_import.permits import FAILURES_THAT_OPEN, Circuit, Permits, QuotaLimits, Share
+from tests.contract.ledger.scenario import MID, Scenario
+
+HOST = "mc.soap.example"
+LIMITS = QuotaLimits(account=HOST, calls_per_minute=600, probe_seconds=100.0)
+DAY = 86_400
+MANY = 1000
+
+
+class Asker:
+    """One process of the account; all of them see one ledger."""
+
+    def __init__(self, scenario: Scenario, limits: QuotaLimits = LIMITS) -> None:
+        self.world = scenario.world
+        self.quota = scenario.ledger.quota(limits)
+
+    def take(self, share: Share, need: int = 1, want: int | None = None, **used: int) -> Permits:
+        return self.quota.take(share, need, want or need, MID, used)
+
+    def take_all(self, share: Share) -> int:
+        found = 0
+        while found < MANY and (count := self.take(share).count):
+            found += count
+        return found
+
+    def fail(self, times: int = FAILURES_THAT_OPEN, scope: str = "", epoch: int = 0) -> Circuit:
+        found = [self.report("failed", scope=scope, epoch=epoch) for _ in range(times)]
+        return found[-1]
+
+    def report(self, outcome: str, probe: str = "", scope: str = "", epoch: int = 0, *, asked: float = 0.0) -> Circuit:
+        return self.quota.report(scope, probe, epoch, outcome, code="9", text="maintenance", asked=asked)
+
+
+# --- Permits.
+
+
+def test_no_minute_has_more_calls_than_the_limit(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.take_all("start")
+    taken = 0
+    for _ in range(120):
+        asker.world.advance(0.5)
+        taken += sum(asker.take_all(share) for share in ("start", "follow", "rest"))
+
+    assert 520 <= taken <= 600
+
+
+def test_each_share_has_its_part_also_while_another_takes_whatever_it_gets(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.take_all("follow")
+    asker.take_all("start")
+    follow = 0
+    for _ in range(60):
+        asker.world.advance(1)
+        asker.take_all("start")
+        follow += asker.take("follow", want=20).count
+
+    assert follow >= 0.9 * 0.3 * 0.9 * 600
+
+
+def test_what_others_leave_a_share_may_use(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.take_all("start")
+    taken = 0
+    for _ in range(60):
+        asker.world.advance(1)
+        taken += asker.take_all("start")
+
+    assert taken >= 0.95 * 0.9 * 600
+
+
+def test_a_start_gets_all_its_permits_or_none(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.take_all("start")
+    asker.world.advance(0.15)
+
+    assert asker.take("start", need=3).count == 0
+
+
+def test_at_the_least_limit_a_start_gets_its_permits(scenario: Scenario):
+    asker = Asker(scenario, replace(LIMITS, calls_per_minute=60))
+    asker.take_all("start")
+    asker.take_all("follow")
+    for _ in range(30):
+        asker.world.advance(1)
+        asker.take_all("follow")
+
+    assert asker.take("start", need=3).count == 3
+
+
+def test_who_gets_none_is_given_a_time_of_its_own(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.take_all("start")
+    waits = [asker.take("start").wait for _ in range(3)]
+
+    assert 0 < waits[0] < waits[1] < waits[2] < 1
+    asker.world.advance(waits[0])
+    assert asker.take("start").count == 1
+
+
+def test_the_first_of_those_who_wait_are_given_no_later_time_than_ten_minutes(scenario: Scenario):
+    asker = Asker(scenario, replace(LIMITS, calls_per_minute=60))
+    asker.take_all("start")
+
+    assert max(asker.take("start", need=3).wait for _ in range(300)) == 600
+
+
+def test_a_limit_of_0_gives_whatever_is_asked_for(scenario: Scenario):
+    asker = Asker(scenario, replace(LIMITS, calls_per_minute=0))
+
+    assert asker.take("start", want=100_000).count == 100_000
+
+
+def test_lost_permits_begin_anew_with_a_part_of_a_minute(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.take_all("start")
+    asker.world.client.delete(asker.world.keys.name_of(QUOTA, HOST))
+
+    assert 1 <= asker.take_all("start") <= 60
+
+
+def test_a_clock_that_goes_back_neither_stops_the_permits_nor_gives_more(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.take_all("start")
+    [asker.take("start") for _ in range(50)]
+    asker.world.advance(-DAY)
+
+    assert asker.take("start").wait < 1
+    asker.world.advance(1)
+    assert 1 <= asker.take_all("start") <= 10
+
+
+def test_a_clock_that_leaps_forward_gives_no_more_than_a_part_of_a_minute(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.take_all("start")
+    asker.world.advance(365 * DAY)
+
+    assert sum(asker.take_all(share) for share in ("start", "follow", "rest")) <= 60
+
+
+def test_business_units_of_one_account_share_its_limit(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.take_all("start")
+
+    assert scenario.ledger.quota(LIMITS).take("start", 1, 1, "510009999", {}).count == 0
+
+
+# --- What was used, and budgets.
+
+
+def used(asker: Asker, period: str) -> dict[str, int]:
+    found = asker.world.client.hgetall(asker.world.keys.name_of(USAGE, HOST, period))
+    return {name.decode(): int(count) for name, count in found.items()}
+
+
+def test_calls_are_counted_by_day_month_and_year(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.take("start", **{"all": 2, "k:perform": 1, "d:1:A": 2})
+    asker.take("start", **{"all": 1, "d:1:A": 1})
+
+    assert used(asker, "2027-01-15") == {"all": 3, "k:perform": 1, "d:1:A": 3}
+    assert used(asker, "2027-01") == {"all": 3, "k:perform": 1, "d:1:A": 3}
+    assert used(asker, "2027") == {"all": 3, "k:perform": 1}
+
+
+def test_a_day_is_one_of_the_zone_of_the_account(scenario: Scenario):
+    asker = Asker(scenario, replace(LIMITS, time_zone="Pacific/Kiritimati"))
+    asker.quota._clock = lambda: asker.world.now_ms() / 1000
+    asker.world.advance(10 * 3600)
+    asker.take("start", all=1)
+
+    assert used(asker, "2027-01-16") == {"all": 1}
+
+
+def test_a_budget_warns_once_at_80_percent_and_once_when_it_is_used(scenario: Scenario):
+    asker = Asker(scenario, replace(LIMITS, per_day=10))
+    for count in (7, 1, 1, 1, 1):
+        asker.take("start", all=count)
+
+    events = [(each["type"], each["subject"], each["data"]["used"]) for each in asker.world.events()]
+    assert events == [("sfmc.import.budget_warned", "2027-01-15", 8), ("sfmc.import.budget_spent", "2027-01-15", 10)]
+    assert asker.take("start").count == 1
+
+
+@pytest.mark.parametrize("limits", [replace(LIMITS, per_day=10), replace(LIMITS, per_year=10)])
+def test_a_spent_budget_holds_starts_and_not_the_following_of_runs(scenario: Scenario, limits: QuotaLimits):
+    asker = Asker(scenario, replace(limits, when_spent="hold"))
+    asker.take("start", all=10)
+    held = asker.take("start")
+
+    assert (held.count, held.why, held.wait) == (0, "budget", 16 * 3600)
+    assert asker.take("rest").count == 0
+    assert asker.take("follow").count == 1
+
+
+def test_after_the_day_its_budget_is_new(scenario: Scenario):
+    asker = Asker(scenario, replace(LIMITS, per_day=10, when_spent="hold"))
+    asker.take("start", all=10)
+    asker.world.advance(asker.take("start").wait)
+
+    assert asker.take("start").count == 1
+
+
+# --- The circuit breaker.
+
+
+def test_a_circuit_opens_after_some_failures_without_an_answer_between(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.fail(FAILURES_THAT_OPEN - 1)
+    asker.report("answered")
+    assert asker.fail(FAILURES_THAT_OPEN - 1).left is None
+
+    assert asker.fail(1).left == 5
+    assert asker.take("start").circuits[""].left == 5
+
+
+def test_failures_that_lie_far_apart_do_not_open_it(scenario: Scenario):
+    asker = Asker(scenario)
+    for _ in range(10):
+        assert asker.fail(1).left is None
+        asker.world.advance(61)
+
+
+def test_one_call_at_a_time_tries_an_open_circuit(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.fail()
+    assert asker.quota.probe("", "p1").left == 5
+    asker.world.advance(5)
+
+    assert asker.quota.probe("", "p1").is_probe
+    assert [asker.quota.probe("", f"q{number}").is_probe for number in range(20)] == [False] * 20
+    assert asker.quota.probe("", "p1").is_probe
+
+
+def test_an_answer_to_the_probe_closes_it_and_a_failure_opens_it_for_longer(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.fail()
+    for pause in (10, 20, 40, 60, 60):
+        asker.world.advance(60)
+        assert asker.quota.probe("", "p").is_probe
+        assert asker.report("failed", "p").left == pause
+    asker.world.advance(60)
+    assert asker.quota.probe("", "p").is_probe
+
+    assert asker.report("answered", "p").left is None
+    assert asker.quota.probe("", "q").left is None
+
+
+def test_calls_that_were_under_way_neither_close_it_nor_count_again(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.fail()
+    asker.report("answered")
+    assert asker.fail(5).left == 5
+    asker.world.advance(5)
+    assert asker.quota.probe("", "p").is_probe
+    asker.report("answered", "p")
+
+    assert asker.fail(FAILURES_THAT_OPEN).left is None
+
+
+def test_a_pause_that_the_service_asks_for_is_kept(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.fail(2)
+    assert asker.report("failed", asked=120).left == 120
+    assert asker.report("failed", asked=300).left == 300
+    assert asker.report("failed", asked=200).left == 300
+
+
+def test_a_probe_whose_process_died_gives_its_place_to_another_after_a_time(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.fail()
+    asker.world.advance(5)
+    asker.quota.probe("", "dead")
+    assert asker.quota.probe("", "p").left == 5
+    asker.world.advance(99.9)
+    assert not asker.quota.probe("", "p").is_probe
+    asker.world.advance(0.1)
+
+    assert asker.quota.probe("", "p").is_probe
+
+
+def test_a_probe_that_is_given_back_can_be_taken_at_once(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.fail()
+    asker.world.advance(5)
+    asker.quota.probe("", "p")
+    asker.report("unknown", "q")
+    assert not asker.quota.probe("", "q").is_probe
+    asker.report("unknown", "p")
+
+    assert asker.quota.probe("", "q").is_probe
+
+
+def test_after_an_outage_calls_come_back_a_few_at_first(scenario: Scenario):
+    asker = Asker(scenario, replace(LIMITS, calls_per_minute=0))
+    asker.fail()
+    asker.world.advance(5)
+    asker.quota.probe("", "p")
+    asker.report("answered", "p")
+
+    assert asker.take("start", want=1000).count == 10
+    assert asker.take("start").wait == 1
+    asker.world.advance(1)
+    assert asker.take("start", want=1000).count == 10
+    asker.world.advance(9)
+    assert asker.take("start", want=1000).count == 1000
+
+
+def test_a_clock_that_goes_back_does_not_lengthen_the_pause(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.fail()
+    asker.world.advance(-DAY)
+
+    assert asker.quota.probe("", "p").left == 5
+
+
+def test_the_login_of_one_business_unit_has_a_circuit_of_its_own(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.fail(scope="5")
+
+    assert asker.quota.probe("5", "p").left == 5
+    assert asker.quota.probe("", "p").left is None
+    assert set(asker.take("start").circuits) == {"5"}
+
+
+def test_a_lost_circuit_is_closed(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.fail()
+    asker.world.client.delete(asker.world.keys.name_of(CIRCUIT, HOST))
+
+    assert asker.quota.probe("", "p").left is None

@@ -1,0 +1,99 @@
+"""How many calls the account has made today, this month and this year, by kind, business unit and definition."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sfmc_import.access import ReadAccess
+from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.quota_keys import USAGE
+from sfmc_import.operations.views import View
+
+MOST_DEFINITIONS = 100
+"""Definitions of a period that are shown, those with the most calls first."""
+
+
+class DefinitionUsage(View):
+    """Calls that were for one definition."""
+
+    mid: str
+    customer_key: str
+    calls: int
+
+
+class PeriodUsage(View):
+    """Calls of a day or a month; `definitions` has those with the most calls."""
+
+    period: str
+    calls: int
+    kinds: dict[str, int]
+    business_units: dict[str, int]
+    definitions: list[DefinitionUsage]
+
+
+class UsageView(View):
+    """What was used, beside what may be; a limit or a budget of 0 is none. Days are those of `time_zone`."""
+
+    account: str
+    time_zone: str
+    calls_per_minute: int
+    budget_of_day: int
+    budget_of_year: int
+    when_budget_spent: str
+    calls_of_year: int
+    today: PeriodUsage
+    month: PeriodUsage
+
+
+def usage(access: ReadAccess) -> UsageView:
+    """Give what the account has used, in the day, month and year of the clock of Redis."""
+    settings = access.settings
+    account = settings.tenant or _account_of_ledger(access)
+    day = datetime.fromtimestamp(access.reader.now(), UTC).astimezone(ZoneInfo(settings.time_zone)).date().isoformat()
+    return UsageView(
+        account=account,
+        time_zone=settings.time_zone,
+        calls_per_minute=settings.calls_per_minute,
+        budget_of_day=settings.calls_per_day,
+        budget_of_year=settings.calls_per_year,
+        when_budget_spent=settings.when_budget_spent,
+        calls_of_year=_counts(access, account, day[:4]).get("all", 0),
+        today=_period(day, _counts(access, account, day)),
+        month=_period(day[:7], _counts(access, account, day[:7])),
+    )
+
+
+def _account_of_ledger(access: ReadAccess) -> str:
+    """Give the host that the workers use, for a process that calls nothing itself."""
+    with redis_errors():
+        client: Any = access.client
+        found = client.hget(access.keys.account, "account")
+    return "" if found is None else str(found.decode()).rpartition(" at ")[2].lower()
+
+
+def _counts(access: ReadAccess, account: str, period: str) -> Mapping[str, int]:
+    with redis_errors():
+        client: Any = access.client
+        found = client.hgetall(access.keys.name_of(USAGE, account, period))
+    return {name.decode("utf-8", "replace"): int(count) for name, count in found.items()}
+
+
+def _period(name: str, counts: Mapping[str, int]) -> PeriodUsage:
+    by_definition = sorted(_named(counts, "d:").items(), key=lambda each: (-each[1], each[0]))
+    return PeriodUsage(
+        period=name,
+        calls=counts.get("all", 0),
+        kinds=_named(counts, "k:"),
+        business_units=_named(counts, "u:"),
+        definitions=[_definition(place, calls) for place, calls in by_definition[:MOST_DEFINITIONS]],
+    )
+
+
+def _named(counts: Mapping[str, int], begin: str) -> dict[str, int]:
+    return {name.removeprefix(begin): count for name, count in sorted(counts.items()) if name.startswith(begin)}
+
+
+def _definition(place: str, calls: int) -> DefinitionUsage:
+    mid, _, key = place.partition(":")
+    return DefinitionUsage(mid=mid, customer_key=key, calls=calls)
