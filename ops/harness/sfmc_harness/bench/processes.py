@@ -73,6 +73,8 @@ def login(url: str) -> dict[str, str]:
         "SFMC_CLIENT_SECRET": "demo-secret",
         "SFMC_ACCOUNT_ID": ACCOUNT_ID,
         "SFMC_CA_BUNDLE": str(CERTIFICATE),
+        # The vendor's advice would be the limit of most figures.
+        "SFMC_CALLS_PER_MINUTE": "0",
     }
 
 
