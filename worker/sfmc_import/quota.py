@@ -39,10 +39,10 @@ LOGIN_CODES = frozenset({"login_failed", "12", "token_refused", "http_refused"})
 
 @dataclass
 class _Reserve:
-    """Permits that a start has taken together and not used yet."""
+    """Permits that a start has taken together and not used yet; `lot` is where they came from."""
 
     left: int = 0
-    is_new: bool = True
+    lot: "_Lot | None" = None
 
 
 _RESERVE: ContextVar[_Reserve | None] = ContextVar("reserve", default=None)
@@ -50,12 +50,18 @@ _RESERVE: ContextVar[_Reserve | None] = ContextVar("reserve", default=None)
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Take the permits of all calls of a start with its first one: what has begun is not held halfway."""
-    token = _RESERVE.set(_Reserve())
+    """Take the permits of all calls of a start with its first one: what has begun is not held halfway.
+
+    What it has not used at its end, because another start asked for it as well, goes back to the lot.
+    """
+    reserve = _Reserve()
+    token = _RESERVE.set(reserve)
     try:
         yield
     finally:
         _RESERVE.reset(token)
+        if reserve.lot is not None and reserve.left:
+            reserve.lot.give_back(reserve.left)
 
 
 @dataclass
@@ -66,6 +72,26 @@ class _Lot:
     ends: float = 0.0
     size: int = 1
     asking: threading.Lock = field(default_factory=threading.Lock)
+    changing: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, need: int, now: float) -> bool:
+        """Take so many permits, if they are there and not too old."""
+        with self.changing:
+            if self.left < need or now >= self.ends:
+                return False
+            self.left -= need
+            return True
+
+    def fill(self, count: int, now: float) -> None:
+        """Add new permits; the old ones count on if their time is not over."""
+        with self.changing:
+            self.left = (self.left if now < self.ends else 0) + count
+            self.ends = now + LOT_SECONDS
+
+    def give_back(self, count: int) -> None:
+        """Take permits back that were not used; their time goes on."""
+        with self.changing:
+            self.left += count
 
 
 class SharedQuota:
@@ -141,20 +167,20 @@ class SharedQuota:
         if reserve.left:
             reserve.left -= 1
             return None
-        need = CALLS_OF_A_START if reserve.is_new else 1
+        need = CALLS_OF_A_START if reserve.lot is None else 1
         held = self._take(share, need, mid)
         if held is None:
-            reserve.left, reserve.is_new = need - 1, False
+            reserve.left, reserve.lot = need - 1, self._lots[share]
         return held
 
     def _take(self, share: Share, need: int, mid: str) -> NotApplied | None:
         lot = self._lots[share]
-        if self._from_lot(lot, need) or (share != "start" and self._clock() < self._unasked_until):
+        if lot.take(need, self._clock()) or (share != "start" and self._clock() < self._unasked_until):
             return None
         if not lot.asking.acquire(timeout=LONGEST_ASKING_SECONDS):
             raise LedgerUnavailableError("another call waits for the answer of Redis about the quota")
         try:
-            if self._from_lot(lot, need):
+            if lot.take(need, self._clock()):
                 return None
             return self._take_new(lot, share, need, mid)
         finally:
@@ -165,9 +191,7 @@ class SharedQuota:
         permits = self._ask(share, need, lot.size, mid)
         if permits.count < need:
             return _held(permits)
-        with self._lock:
-            lot.left = (lot.left if self._clock() < lot.ends else 0) + permits.count - need
-            lot.ends = self._clock() + LOT_SECONDS
+        lot.fill(permits.count - need, self._clock())
         return None
 
     def _next_size(self, lot: _Lot, need: int) -> int:
@@ -176,13 +200,6 @@ class SharedQuota:
             return self._most
         size = lot.size * 2 if self._clock() < lot.ends else lot.size // 2
         return max(need, min(size, self._most), 1)
-
-    def _from_lot(self, lot: _Lot, need: int) -> bool:
-        with self._lock:
-            if lot.left < need or self._clock() >= lot.ends:
-                return False
-            lot.left -= need
-            return True
 
     def _ask(self, share: Share, need: int, want: int, mid: str) -> Permits:
         self._asked_at = self._clock()

@@ -128,6 +128,16 @@ def test_the_calls_of_a_start_take_their_permits_together(account: Account):
     assert held.retry_after > 0
 
 
+def test_permits_that_a_start_did_not_use_are_there_for_the_next(account: Account):
+    quota = account.process()
+    for _ in range(10):
+        with together():
+            passed(quota)
+
+    # A lot of 3 and two of 6: without what came back it would be more.
+    assert account.ledger.asked == 3
+
+
 def test_permits_of_an_old_lot_are_not_used(account: Account):
     quota = account.process()
     passed(quota)
