@@ -1,8 +1,10 @@
 """The terms of the quota: kinds of calls, limits of an account, permits, and the state of a circuit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from sfmc_import.faults import NotApplied
 
 Share = Literal["start", "follow", "rest"]
 """Who shares the calls of an account: starts, the following of runs, and everything else."""
@@ -70,3 +72,55 @@ class Permits:
     wait: float
     why: str
     circuits: Mapping[str, Circuit]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A call that may be made: `probes` are the open circuits that it tries alone, `epochs` what was known of them."""
+
+    mid: str = ""
+    probe: str = ""
+    probes: tuple[str, ...] = ()
+    epochs: Mapping[str, int] = field(default_factory=dict)
+
+
+class Gate(Protocol):
+    """What stands before each call to Marketing Cloud: the quota of the account and its circuit breaker."""
+
+    def enter(self, kind: Kind, mid: str, customer_key: str) -> Entry | NotApplied:
+        """Let a call pass, or say why and for how long it is held; `customer_key` is empty where it is of many."""
+        ...
+
+    def leave(self, entry: Entry, answer: object) -> None:
+        """Note the answer to the call; None when it raised an error."""
+        ...
+
+
+class OpenGate:
+    """Lets every call pass, for commands that make a few calls by hand."""
+
+    def enter(self, kind: Kind, mid: str, customer_key: str) -> Entry | NotApplied:
+        """Let it pass."""
+        del kind, customer_key
+        return Entry(mid=mid)
+
+    def leave(self, entry: Entry, answer: object) -> None:
+        """Note nothing."""
+
+
+class QuotaLedger(Protocol):
+    """What all processes of an account share about their calls; raises LedgerUnavailableError."""
+
+    def take(self, share: Share, need: int, want: int, mid: str, used: Mapping[str, int]) -> Permits:
+        """Count what was `used`, and give up to `want` permits, at least `need`, or none."""
+        ...
+
+    def probe(self, scope: str, probe: str) -> Circuit:
+        """Ask for the one place from which a call is made while this circuit is open."""
+        ...
+
+    def report(
+        self, scope: str, probe: str, epoch: int, outcome: str, *, code: str = "", text: str = "", asked: float = 0.0
+    ) -> Circuit:
+        """Note how a call ended: `failed` for the whole scope, `answered`, or `unknown`; gives the circuit after it."""
+        ...

@@ -12,8 +12,19 @@ from uuid import uuid4
 import structlog
 
 from sfmc_import.faults import NOT_ASKED, Fault, NotApplied
-from sfmc_import.permits import ACCOUNT, CALLS_OF_A_START, SHARE_OF, SHARES, Circuit, Kind, Permits, Share
-from sfmc_import.ports import Entry, LedgerUnavailableError, QuotaLedger
+from sfmc_import.permits import (
+    ACCOUNT,
+    CALLS_OF_A_START,
+    SHARE_OF,
+    SHARES,
+    Circuit,
+    Entry,
+    Kind,
+    Permits,
+    QuotaLedger,
+    Share,
+)
+from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.retrying import is_account_wide, pause_asked
 
 log = structlog.get_logger(__name__)
@@ -95,7 +106,7 @@ class _Lot:
 
 
 class SharedQuota:
-    """Implements sfmc_import.ports.Gate over the ledger; one for each process, safe for its threads.
+    """Implements sfmc_import.permits.Gate over the ledger; one for each process, safe for its threads.
 
     With `share` all calls of this process count for it. Starts are not sent without an answer of the ledger; whatever
     only reads may go on while Redis is away.
@@ -121,7 +132,7 @@ class SharedQuota:
         self._asked_at = clock()
 
     def enter(self, kind: Kind, mid: str, customer_key: str) -> Entry | NotApplied:
-        """See sfmc_import.ports.Gate.enter."""
+        """See sfmc_import.permits.Gate.enter."""
         share = self._share or SHARE_OF[kind]
         try:
             held = self._known_open(share, mid) or self._permit(share, mid)
@@ -136,7 +147,7 @@ class SharedQuota:
         return entry
 
     def leave(self, entry: Entry, answer: object) -> None:
-        """See sfmc_import.ports.Gate.leave."""
+        """See sfmc_import.permits.Gate.leave."""
         failure = answer if isinstance(answer, Fault) and is_account_wide(answer) else None
         if failure is not None and failure.code in NOT_ASKED:
             answer, failure = None, None

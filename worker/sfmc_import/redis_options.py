@@ -1,6 +1,5 @@
 """The options of an address of Redis: a closed list, read and checked once for redis-py and kombu."""
 
-import difflib
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,6 +67,8 @@ def read_options(scheme: str, query: str) -> dict[str, str]:
 def _unknown(scheme: str, name: str) -> str:
     if name in TLS_OPTIONS and scheme == "redis":
         return f"{name} needs an address that begins with rediss://"
+    import difflib  # noqa: PLC0415 - only for a mistake
+
     near = difflib.get_close_matches(name, KNOWN[scheme], n=1)
     advice = f"did you mean {near[0]}?" if near else f"use {', '.join(KNOWN[scheme])}"
     return f"{name[:40]!r} is no option of a {scheme}:// address; {advice}"

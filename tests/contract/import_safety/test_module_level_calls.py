@@ -22,7 +22,7 @@ HARMLESS = {
         "examples",
     ),
     *("Key", "RequestKey", "any", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each", "Failed"),
-    *("dict.fromkeys", "float", "list", "UUID", "timedelta", "timezone", "_headers", "lru_cache"),
+    *("dict.fromkeys", "float", "list", "UUID", "timedelta", "timezone", "_headers", "lru_cache", "ContextVar"),
     # fields and checks of the settings
     *("ConfigDict", "Field", "AfterValidator", "BeforeValidator", "field_validator", "model_validator"),
     # names for logs and clocks

@@ -22,7 +22,7 @@ from sfmc_import.permits import (
 
 
 class RedisQuota:
-    """Implements sfmc_import.ports.QuotaLedger; `run` runs a step of the ledger, `clock` says which zone rule holds."""
+    """Implements sfmc_import.permits.QuotaLedger; `run` runs a step of the ledger, by `clock` a zone rule holds."""
 
     def __init__(
         self, run: Callable[[str, dict[str, Any]], Any], limits: QuotaLimits, clock: Callable[[], float]
@@ -31,7 +31,7 @@ class RedisQuota:
         self._zone = ZoneInfo(limits.time_zone)
 
     def take(self, share: Share, need: int, want: int, mid: str, used: Mapping[str, int]) -> Permits:
-        """See sfmc_import.ports.QuotaLedger.take."""
+        """See sfmc_import.permits.QuotaLedger.take."""
         limits = self._limits
         offset = datetime.fromtimestamp(self._clock(), UTC).astimezone(self._zone).utcoffset()
         arguments = {
@@ -55,14 +55,14 @@ class RedisQuota:
         return Permits(count=int(answer["permits"]), wait=answer["wait"], why=answer["why"], circuits=circuits)
 
     def probe(self, scope: str, probe: str) -> Circuit:
-        """See sfmc_import.ports.QuotaLedger.probe."""
+        """See sfmc_import.permits.QuotaLedger.probe."""
         arguments = {"scope": scope, "probe": probe, "probe_ms": milliseconds(self._limits.probe_seconds)}
         return _circuit(orjson.loads(self._run("probe_circuit", arguments | {"account": self._limits.account})))
 
     def report(
         self, scope: str, probe: str, epoch: int, outcome: str, *, code: str = "", text: str = "", asked: float = 0.0
     ) -> Circuit:
-        """See sfmc_import.ports.QuotaLedger.report."""
+        """See sfmc_import.permits.QuotaLedger.report."""
         arguments = {
             "account": self._limits.account,
             "scope": scope,

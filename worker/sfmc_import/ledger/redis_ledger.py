@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import orjson
@@ -36,9 +36,7 @@ from sfmc_import.ledger.calling import (
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.notification_keys import REPLIES, read_reply
-from sfmc_import.ledger.quota import RedisQuota
 from sfmc_import.ledger.scripts import sources
-from sfmc_import.permits import QuotaLimits
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
@@ -57,6 +55,10 @@ from sfmc_import.states import (
     Turn,
 )
 from sfmc_import.waiting import reason_of
+
+if TYPE_CHECKING:
+    from sfmc_import.ledger.quota import RedisQuota
+    from sfmc_import.permits import QuotaLimits
 
 
 class RedisLedger:
@@ -79,8 +81,11 @@ class RedisLedger:
         self.clock: Callable[[], float] = time.time
         self.server = ServerWatch(self._scripts["note_server"].text, self.keys)
 
-    def quota(self, limits: QuotaLimits) -> RedisQuota:
+    def quota(self, limits: "QuotaLimits") -> "RedisQuota":
         """Give the quota of an account."""
+        # It loads the time zones: who only submits has no use for it.
+        from sfmc_import.ledger.quota import RedisQuota  # noqa: PLC0415
+
         return RedisQuota(self._run, limits, self.clock)
 
     def _run(self, step: str, arguments: dict[str, Any]) -> Any:

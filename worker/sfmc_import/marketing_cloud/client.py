@@ -44,8 +44,8 @@ from sfmc_import.marketing_cloud.login import (
 from sfmc_import.marketing_cloud.outage import Outage
 from sfmc_import.marketing_cloud.replies import Page, Understand, parse_page_reply, parse_start_reply, short
 from sfmc_import.marketing_cloud.stopping import Stopping
-from sfmc_import.permits import Kind
-from sfmc_import.ports import Clock, Gate, OpenGate, Refusal, RetryCall
+from sfmc_import.permits import Gate, Kind, OpenGate
+from sfmc_import.ports import Clock, Refusal, RetryCall
 from sfmc_import.redaction import hidden
 from sfmc_import.request import fold_key, is_spelling_of
 from sfmc_import.retrying import is_account_wide, pause_asked

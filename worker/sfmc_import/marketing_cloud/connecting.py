@@ -12,7 +12,8 @@ from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, KeptConnections
 from sfmc_import.marketing_cloud.http import BootClock, Connector, Failed, MarketingCloudConfig, Reply, tls_context
 from sfmc_import.marketing_cloud.login import CredentialSource, PasswordSource, TokenSource
 from sfmc_import.marketing_cloud.stopping import Stopping
-from sfmc_import.ports import Clock, Gate, RetryCall
+from sfmc_import.permits import Gate
+from sfmc_import.ports import Clock, RetryCall
 from sfmc_import.redaction import KNOWN
 from sfmc_import.retrying import QUERY
 

@@ -1,9 +1,10 @@
 """Lets every process read definitions again that somebody has changed in Marketing Cloud."""
 
+import time
+
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.shared_definitions import SharedDefinitions
-from sfmc_import.marketing_cloud.http import boottime
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.operations.views import View
 
@@ -20,7 +21,7 @@ def refresh(access: ReadAccess, mid: str, customer_key: str | None = None) -> Re
     """Let what was read before count no more, in any process; raises InvalidError without a business unit."""
     if not mid:
         raise InvalidError("no business unit", "give one, or set SFMC_ACCOUNT_ID")
-    shared = SharedDefinitions(access.client, access.keys, ttl=access.settings.definition_ttl, clock=boottime)
+    shared = SharedDefinitions(access.client, access.keys, ttl=access.settings.definition_ttl, clock=time.monotonic)
     with redis_errors():
         shared.refresh(mid, customer_key)
     return RefreshedView(mid=mid, customer_key=customer_key)

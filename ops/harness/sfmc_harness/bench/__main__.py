@@ -10,7 +10,7 @@ from sfmc_harness.bench.figures import Figure, MeasurementError
 
 ALL = (
     "waiting", "arrivals", "starts", "polls", "perform", "concurrency", "backlog", "files", "push", "sqs", "delivery",
-    "idle", "ledger", "size", "soak", "importing", "sandbox",
+    "idle", "console", "ledger", "size", "soak", "importing", "sandbox",
 )  # fmt: skip
 
 

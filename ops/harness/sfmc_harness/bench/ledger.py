@@ -80,13 +80,13 @@ def task_of(number: int) -> str:
     return str(10_000_000 + number)
 
 
-def whole_life(ledger: RedisLedger, asked: StartRequest, task_id: str) -> None:
-    """Carry a request from its claim to the end of its run."""
+def whole_life(ledger: RedisLedger, asked: StartRequest, task_id: str, *, window: float = 24) -> None:
+    """Carry a request from its claim to the end of its run; `window` in hours."""
     policy = Policy()
     decision = ledger.claim(asked, "bench", policy)
     assert isinstance(decision, StartNow)
     ledger.record_intent(decision.lease, ())
-    ledger.started(decision.lease, Accepted(task_id=task_id, soap_request_id=None), 24, policy)
+    ledger.started(decision.lease, Accepted(task_id=task_id, soap_request_id=None), window, policy)
     [run] = ledger.followed([asked.request_id])
     result = Run(task_id=run.task_id, customer_key=run.customer_key, status="Completed", total=1)
     ledger.ended(run, "completed", result, policy)

@@ -17,9 +17,9 @@ from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.faults import Ambiguous, Fault, NotApplied, Rejected, after_situation
 from sfmc_import.ledger import RedisLedger
-from sfmc_import.permits import Kind, QuotaLimits
+from sfmc_import.permits import Kind, QuotaLedger, QuotaLimits
 from sfmc_import.policy import Policy
-from sfmc_import.ports import Deps, QuotaLedger, Refusal, Timing
+from sfmc_import.ports import Deps, Refusal, Timing
 from sfmc_import.quota import SharedQuota
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.runs import Accepted, Definition, Run
