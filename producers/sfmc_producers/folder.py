@@ -90,6 +90,9 @@ OF_ONE_FILE = frozenset({errno.ENAMETOOLONG, errno.EBUSY, errno.EPERM, errno.ETX
 TOGETHER, TOGETHER_SECONDS = 250, 0.1
 """How many files are submitted together, and how long after the last look at the first of them at most."""
 
+DELIVERING_SECONDS = 1.0
+"""How long after a look the next one asks what became of a delivery."""
+
 LATER_SECONDS = 0.0005
 """A look a little too early would cost a whole pause."""
 
@@ -330,6 +333,8 @@ class FolderScanner:
     def _on_answer(self, file_stat: FileStat, target: Routed, answer: Answer) -> None:
         if answer is None or isinstance(answer, Held):
             self._hold(file_stat, "delivering" if answer else "unavailable", answer.text if answer else "")
+            if answer:
+                self._looks.add(self._clock() + DELIVERING_SECONDS, file_stat.name)
             return
         memories: tuple[dict[str, Any], ...] = (self._kept, self._refused)
         for memory in memories:

@@ -218,8 +218,9 @@ def test_a_file_is_decrypted_and_unpacked_on_the_way_and_a_damaged_one_is_reject
         imported_once(system, sftp_server)
         [rejected] = [each for each in system.events() if each["type"] == "sfmc.import.rejected"]
         assert (rejected["data"]["code"], rejected["data"]["file"]["name"]) == ("damaged", "orders_2.csv.gz.pgp")
-        log = system.log_of(child).read_text("utf-8")
-        assert "file_damaged" in log
+        log = eventually(
+            lambda: "file_damaged" in (log := system.log_of(child).read_text("utf-8")) and log, 30, "it is logged"
+        )
         assert "PRIVATE KEY" not in log
 
 

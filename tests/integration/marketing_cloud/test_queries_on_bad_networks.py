@@ -112,7 +112,7 @@ def test_an_account_wide_failure_is_not_tried_again(adapter):
 def test_a_refusal_is_not_tried_again(adapter):
     error = "Error: The Request Property(s) X do not match with the fields of ImportDefinition retrieve"
     with MisbehavingServer(answering(found(status=error))) as server:
-        verdict = adapter(server.url).definitions(MID)
+        verdict = adapter(server.url).runs_of(MID, "orders")
 
     assert isinstance(verdict, Rejected)
     assert len(server.requests) == 1
