@@ -326,6 +326,7 @@ def test_a_follow_up_of_the_wrong_definition_is_decided_anew_at_once(scenario: S
     assert scenario.ledger.read_again("a", read(OLD, "object-2"), 0)
 
     assert (scenario.names("a")[-1], scenario.last("a")["code"]) == ("retrying", "other_definition")
+    assert scenario.last("a")["retry_in"] == 0
     assert scenario.due_in("a") == 0
     assert scenario.world.client.zrange(scenario.ledger.keys.follow_ups(MID, OLD), 0, -1) == [b"b"]
     asked = scenario.ledger.load("a")

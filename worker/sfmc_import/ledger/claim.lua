@@ -77,7 +77,8 @@ end
 local function let_go_of_attempt(pause)
   set(request_key(id), r, {owner = '', sent = '0', not_before = str(now)})
   set(definition_key(r), d, {lease = '0'})
-  move(id, r, 'retrying', {code = 'paused', text = pause.reason})
+  local left = present(pause['until']) and math.max(0, pause['until'] - now) / 1000 or nil
+  move(id, r, 'retrying', {code = 'paused', text = pause.reason, retry_in = left})
   release_suspect(id)
 end
 

@@ -118,7 +118,7 @@ local WAITING = {deferred = true, retrying = true}
 local function take_other_definition(r)
   if not WAITING[r.state] or r.unproved then return 0 end
   local text = r.key .. ' is the CustomerKey of another definition than the one that was read before'
-  move(a.id, r, 'retrying', {code = 'other_definition', text = text}, 'queued')
+  move(a.id, r, 'retrying', {code = 'other_definition', text = text, retry_in = 0}, 'queued')
   resolve_anew(a.id, r)
   waits_until(a.id, r, now)
   return 1
