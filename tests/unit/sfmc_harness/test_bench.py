@@ -7,6 +7,7 @@ import pytest
 
 from sfmc_harness.bench.__main__ import main
 from sfmc_harness.bench.figures import Figure, MeasurementError, expect
+from sfmc_harness.bench.limits import LIMITS, explained
 
 MET = Figure("cost", 2.0, 2.6, floor=5.0)
 MISSED = Figure("cost", 3.0, 2.6, floor=5.0)
@@ -22,6 +23,22 @@ def test_a_rate_must_be_at_least_its_goal_and_its_floor() -> None:
     rates = [Figure("rate", value, 0.9, floor=0.5, at_least=True) for value in (1.0, 0.7, 0.4)]
 
     assert [(rate.is_met, rate.holds) for rate in rates] == [(True, True), (False, True), (False, False)]
+
+
+def test_a_goal_that_is_missed_is_explained_by_the_longest_beginning_of_its_line() -> None:
+    at_size = explained(Figure("CPU of Redis for a start at 1000000 definitions ÷ at 1000", 1.7, 1.15))
+
+    assert at_size.limit == LIMITS["CPU of Redis for a start at 1000000"]
+    assert at_size.limit in str(at_size)
+    assert at_size.as_json["limit"] == at_size.limit
+    assert explained(MISSED) == MISSED
+
+
+def test_a_goal_that_is_met_needs_no_explanation() -> None:
+    met = explained(Figure("CPU of Redis for a start ÷ no-op", 2.0, 3.0))
+
+    assert "limit" not in met.as_json
+    assert met.limit not in str(met)
 
 
 def test_a_figure_without_a_floor_must_reach_its_goal() -> None:

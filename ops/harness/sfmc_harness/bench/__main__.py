@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from sfmc_harness.bench.figures import Figure, MeasurementError
+from sfmc_harness.bench.limits import explained
 
 ALL = (
     "waiting", "arrivals", "starts", "polls", "perform", "concurrency", "backlog", "files", "push", "sqs", "delivery",
@@ -15,9 +16,9 @@ ALL = (
 
 
 def figures_of(name: str, **options: int) -> Iterator[Figure]:
-    """Measure one bench; `options` are its own."""
+    """Measure one bench; `options` are its own. Each figure says its limit, if that is known."""
     found: Iterator[Figure] = importlib.import_module(f"sfmc_harness.bench.{name}").figures(**options)
-    return found
+    return map(explained, found)
 
 
 def main(arguments: list[str], measure: Callable[..., Iterator[Figure]] = figures_of) -> int:
