@@ -79,6 +79,7 @@ class Entry:
     """A call that may be made: `probes` are the open circuits that it tries alone, `epochs` what was known of them."""
 
     mid: str = ""
+    kind: Kind = "other"
     probe: str = ""
     probes: tuple[str, ...] = ()
     epochs: Mapping[str, int] = field(default_factory=dict)
@@ -101,8 +102,8 @@ class OpenGate:
 
     def enter(self, kind: Kind, mid: str, customer_key: str) -> Entry | NotApplied:
         """Let it pass."""
-        del kind, customer_key
-        return Entry(mid=mid)
+        del customer_key
+        return Entry(mid=mid, kind=kind)
 
     def leave(self, entry: Entry, answer: object) -> None:
         """Note nothing."""

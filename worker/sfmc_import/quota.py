@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 import structlog
@@ -143,13 +143,14 @@ class SharedQuota:
                 return NotApplied("ledger_down", str(error), account_wide=True)
             entry = Entry(mid=mid)
         if isinstance(entry, Entry):
+            entry = replace(entry, kind=kind)
             self._count(kind, mid, customer_key)
         return entry
 
     def leave(self, entry: Entry, answer: object) -> None:
         """See sfmc_import.permits.Gate.leave."""
         failure = answer if isinstance(answer, Fault) and is_account_wide(answer) else None
-        if failure is not None and failure.code in NOT_ASKED:
+        if failure is not None and (failure.code in NOT_ASKED or _is_of_one_start(entry, failure)):
             answer, failure = None, None
         if failure is not None:
             self._report_failure(entry, failure)
@@ -310,6 +311,11 @@ class SharedQuota:
     def _note(self, scope: str, circuit: Circuit) -> None:
         with self._lock:
             self._circuits[scope] = (circuit, self._clock())
+
+
+def _is_of_one_start(entry: Entry, failure: Fault) -> bool:
+    """Tell whether a start alone was refused: a query with the same login was answered right before it."""
+    return entry.kind == "perform" and failure.code == "http_refused"
 
 
 def _held(permits: Permits) -> NotApplied:

@@ -216,6 +216,16 @@ def test_a_login_that_fails_holds_its_business_unit_alone(account: Account):
     assert isinstance(enter(quota, mid=MID), Entry)
 
 
+def test_starts_that_http_refuses_are_no_failures_of_the_login(account: Account):
+    quota, refused = account.process(), NotApplied("http_refused", "403", account_wide=True)
+    fail(quota, 3 * FAILURES_THAT_OPEN, refused)
+    assert isinstance(enter(account.process(), "runs"), Entry)
+
+    for _ in range(FAILURES_THAT_OPEN):
+        quota.leave(passed(quota, "runs"), refused)
+    assert isinstance(enter(account.process(), "runs"), NotApplied)
+
+
 def test_answers_of_the_quota_itself_are_no_failures_of_the_account(account: Account):
     quota = account.process()
     fail(quota, times=10, fault=NotApplied("quota", "held", account_wide=True))

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import socket
 import ssl
 import weakref
@@ -9,6 +10,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -45,6 +47,16 @@ MAX_IDLE_BEFORE_START = 1.0
 
 LAST_BYTES = 16
 """Sent after everything else of a Perform: without the end of its XML a request cannot be carried out."""
+
+MAX_INTERIM = 20
+"""Answers of 1xx before the final one."""
+
+MAX_HEADER_BYTES = 8192
+"""So far into an answer its SOAP header reaches; usual ones have 900 bytes."""
+
+_MESSAGE_ID = re.compile(rb"MessageID(?: [^>]*)?>([^<]+)<")
+# contract: RelatesTo repeats the MessageID that was sent.
+_RELATES_TO = re.compile(rb"RelatesTo(?: [^>]*)?>\s*([^<]*?)\s*<")
 
 # Alerts of a handshake: the server has not accepted the connection, so it has decrypted nothing (RFC 8446, 6.2).
 HANDSHAKE_ALERTS = frozenset({
@@ -128,13 +140,37 @@ def _ended_handshake(error: ssl.SSLError) -> bool:
 
 
 def _read(source: TimedReader, limit: int) -> Answer:
-    # HTTPResponse asks of its socket nothing but makefile.
-    response = http.client.HTTPResponse(source, method="POST")  # type: ignore[arg-type]
-    response.begin()
+    response = _final(source)
     content = _content(response, limit)
     headers = {name.lower(): value for name, value in response.getheaders()}
     reusable = not response.will_close and response.length in {None, 0} and not source.has_more()
     return Answer(Reply(response.status, headers, content), reusable)
+
+
+def _final(source: TimedReader) -> http.client.HTTPResponse:
+    """Read the head of the final answer; interim ones stand before it, any number of them (RFC 9110, 15.2)."""
+    for _ in range(MAX_INTERIM):
+        # HTTPResponse asks of its socket nothing but makefile, and skips no interim answer but 100.
+        response = http.client.HTTPResponse(source, method="POST")  # type: ignore[arg-type]
+        response.begin()
+        if not HTTPStatus.CONTINUE <= response.status < HTTPStatus.OK:
+            return response
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            break
+    raise http.client.BadStatusLine("an interim answer where the final one should be")
+
+
+def of_this(request: bytes, answer: Answer) -> Answer:
+    """Refuse an answer that names another request than this one; the service names it where it gave its MessageID.
+
+    Its connection is not used again: it is one answer behind.
+    """
+    sent, named = _MESSAGE_ID.search(request), None
+    if isinstance(answer.reply, Reply):
+        named = _RELATES_TO.search(answer.reply.content, 0, MAX_HEADER_BYTES)
+    if sent is None or named is None or named[1] == sent[1]:
+        return answer
+    return Answer(Failed("broken_reply", "the server sent an answer to another request"))
 
 
 def _content(response: http.client.HTTPResponse, limit: int) -> bytes:
@@ -273,7 +309,7 @@ class PooledPost:
 
     def _exchange(self, address: SplitResult, connection: socket.socket, request: bytes, call: Call) -> Reply | Failed:
         sent = call.send(connection, request, is_last=True)
-        answer = Answer(sent) if isinstance(sent, Failed) else call.read(connection)
+        answer = Answer(sent) if isinstance(sent, Failed) else of_this(request, call.read(connection))
         if answer.is_reusable:
             self._kept.give_back(address, connection)
         else:
@@ -350,4 +386,4 @@ class SplitPost:
             reply = call.read(connection, early).reply
             return Answer(replace(reply, situation="not_sent") if isinstance(reply, Failed) else reply)
         late = call.send(connection, request[-LAST_BYTES:], is_last=True)
-        return Answer(late) if isinstance(late, Failed) else call.read(connection, late)
+        return Answer(late) if isinstance(late, Failed) else of_this(request, call.read(connection, late))

@@ -252,7 +252,8 @@ class TimedReader(io.RawIOBase):
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Give the file that http.client reads from."""
-        self.buffered = _KeptOpen(self)
+        # One for all answers of a call: what the reader of an interim one has read ahead is of the next.
+        self.buffered = self.buffered or _KeptOpen(self)
         return self.buffered
 
     def readable(self) -> bool:
