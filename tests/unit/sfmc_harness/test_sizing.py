@@ -21,9 +21,9 @@ def test_polls_have_pauses_that_double_up_to_a_minute(seconds: float, polls: int
     assert polls_of_run(replace(SMALL, run_seconds=seconds)) == polls
 
 
-def test_the_first_limit_is_that_of_the_calls_and_without_it_that_of_one_process() -> None:
+def test_the_first_limit_is_that_of_the_calls_and_without_it_that_of_redis() -> None:
     assert size(SMALL).first_limit == "calls of the account"
-    assert size(replace(SMALL, limit=0)).first_limit == "one worker process"
+    assert size(replace(SMALL, limit=0)).first_limit == "Redis"
 
 
 def test_memory_grows_with_the_days_that_are_kept_and_with_the_bound_of_the_stream() -> None:
@@ -56,6 +56,13 @@ def test_the_command_says_that_a_day_agrees_with_the_model(arrivals: str, capsys
     assert "so it was" in capsys.readouterr().out
 
 
-def test_a_peak_that_no_day_has_is_refused() -> None:
+@pytest.mark.parametrize("wrong", [["--peak", "9"], ["--call-seconds", "0"], ["--threads", "-1"], ["--stream", "x"]])
+def test_a_number_that_no_load_has_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(["--peak", "9"])
+        main(wrong)
+    assert f"{wrong[0]}:" in capsys.readouterr().err
+
+
+def test_the_command_names_the_part_that_is_full_first(capsys: pytest.CaptureFixture[str]) -> None:
+    main([])
+    assert "processes: calls of the account" in capsys.readouterr().out

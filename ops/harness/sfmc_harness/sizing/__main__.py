@@ -18,14 +18,15 @@ def main(arguments: list[str]) -> int:
     if not 1 <= given.peak <= MOST_PEAK:
         parser.error(f"--peak: {given.peak:g}; expected: 1 to {MOST_PEAK:g}")
     load = Load(
-        definitions=given.definitions,
+        definitions=int(given.definitions),
         arrivals_per_hour=given.arrivals_per_hour,
         peak=given.peak,
         run_seconds=given.run_seconds,
         call_seconds=given.call_seconds,
-        threads=given.threads,
+        threads=max(1, int(given.threads)),
         keep_days=given.keep_days,
-        limit=given.limit,
+        stream=int(given.stream),
+        limit=max(0, given.limit),
     )
     needed = size(load)
     print(_as_text(load, needed))
@@ -34,16 +35,24 @@ def main(arguments: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("size", description=__doc__)
-    parser.add_argument("--definitions", type=int, default=1000)
-    parser.add_argument("--arrivals-per-hour", type=float, default=1000.0)
-    parser.add_argument("--peak", type=float, default=3.0, help="busiest hour ÷ mean hour (3)")
-    parser.add_argument("--run-seconds", type=float, default=60.0, help="how long an import takes (60)")
-    parser.add_argument("--call-seconds", type=float, default=0.3, help="how long a call takes (0.3)")
-    parser.add_argument("--threads", type=int, default=32)
-    parser.add_argument("--keep-days", type=float, default=30.0, help="how long ended requests are kept (30)")
+    parser.add_argument("--definitions", type=_above_0, default=1000)
+    parser.add_argument("--arrivals-per-hour", type=_above_0, default=1000.0)
+    parser.add_argument("--peak", type=_above_0, default=3.0, help="busiest hour ÷ mean hour, 1 to 5 (3)")
+    parser.add_argument("--run-seconds", type=_above_0, default=60.0, help="how long an import takes (60)")
+    parser.add_argument("--call-seconds", type=_above_0, default=0.3, help="how long a call takes (0.3)")
+    parser.add_argument("--threads", type=_above_0, default=32, help="of a worker process (32)")
+    parser.add_argument("--keep-days", type=_above_0, default=30.0, help="how long ended requests are kept (30)")
+    parser.add_argument("--stream", type=_above_0, default=1_000_000, help="how many events are kept (1000000)")
     parser.add_argument("--limit", type=int, default=2000, help="calls of the account a minute, 0: none (2000)")
     parser.add_argument("--simulate-day", action="store_true", help="let a day pass and compare")
     return parser
+
+
+def _above_0(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e12:
+        raise argparse.ArgumentTypeError(f"{text}; expected: a number above 0")
+    return number
 
 
 def _as_text(load: Load, needed: Size) -> str:
@@ -53,6 +62,7 @@ def _as_text(load: Load, needed: Size) -> str:
         f"workers: {needed.worker_cores:.2f} cores, {needed.processes} processes of {load.threads} threads",
         f"Redis: {needed.redis_cores:.2f} cores, {needed.redis_bytes / 1e6:.0f} MB",
         *(f"limit by {name}: {rate:.1f} starts a second" for name, rate in needed.limits.items()),
+        f"full first, with any number of processes: {needed.first_limit}",
     ]
     return "\n".join(lines)
 

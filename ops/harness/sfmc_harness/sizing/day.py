@@ -13,6 +13,7 @@ _SHARPNESS = 8
 _MEAN_OF_WAVE = math.comb(16, 8) / 4**8
 """The mean of ((1 + cos x) / 2) to the power of _SHARPNESS."""
 
+_MOST_DRAWN = 100.0
 _FLOW = 0.9
 """Nine tenths of the limit flow in evenly (ADR 30)."""
 
@@ -42,7 +43,8 @@ def simulate(load: Load, processes: int, seed: int = 0) -> Day:
     waits, waiting = Counter[int](), deque[list[int]]()
     minute: deque[tuple[int, float]] = deque(maxlen=60)
     permits, requests, left, busiest = 0.0, 0, 0, 0.0
-    most = min(processes * BUSY / START_CPU, processes * load.threads / (3 * load.call_seconds), BUSY / REDIS_CPU)
+    threads = processes * load.threads / (3 * load.call_seconds)
+    most = min(processes * BUSY / START_CPU, threads, BUSY / REDIS_CPU)
     for second in range(DAY):
         arrived = _poisson(rate_at(second, load), draw)
         requests, left = requests + arrived, left + arrived
@@ -90,7 +92,9 @@ def _shares(waits: Counter[int]) -> tuple[int, int, int]:
 
 
 def _poisson(mean: float, draw: random.Random) -> int:
-    """Draw the arrivals of a second (Knuth)."""
+    """Draw the arrivals of a second (Knuth), in parts: e to the power of -746 is 0 here."""
+    if mean > _MOST_DRAWN:
+        return _poisson(_MOST_DRAWN, draw) + _poisson(mean - _MOST_DRAWN, draw)
     limit, product, number = math.exp(-mean), draw.random(), 0
     while product > limit:
         product, number = product * draw.random(), number + 1

@@ -14,8 +14,8 @@ START_BYTES = 620
 """Bytes that a start leaves until it is forgotten: `bench ledger`, bytes that a start with a file leaves."""
 EVENT_BYTES = 650
 """Bytes of an event: `bench starts`, bytes of Redis for an event of the stream."""
-DEFINITION_BYTES = 180
-"""Bytes of a definition of which nothing is in progress; measured by hand, see ledger/schema.py."""
+DEFINITION_BYTES = 500
+"""Bytes of a definition that has had a start; measured by hand, see ops/docs/redis.md."""
 QUESTIONS = 2
 """What a start asks before Perform: its definition, and its newer runs."""
 GATHER_SECONDS = 0.1
@@ -23,8 +23,9 @@ GATHER_SECONDS = 0.1
 POLL_STEP = 2.5
 """Polls meet at multiples of half of SFMC_FOLLOW_MIN_INTERVAL; its first pause is the whole of it."""
 POLLED_TOGETHER = 100
+ONE_PROCESS = "one worker process"
 BUSY = 0.7
-"""A core that is busier than that lets messages wait."""
+"""A core, or the threads of a process, that are busier than that let messages wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,9 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What the load needs; `limits` are the starts a second that each part allows, the least is the first limit."""
+    """What the load needs; `limits` are the starts a second that each part allows, the least but that of a
+    process is the first limit.
+    """
 
     calls_per_start: float
     calls_per_minute: float
@@ -64,8 +67,8 @@ class Size:
 
     @property
     def first_limit(self) -> str:
-        """The part that is full first when the load grows."""
-        return min(self.limits, key=lambda name: self.limits[name])
+        """The part that is full first when the load grows, and that more worker processes do not widen."""
+        return min(self.limits.keys() - {ONE_PROCESS}, key=lambda name: self.limits[name])
 
 
 def questions_together(per_second: float, load: Load) -> float:
@@ -109,7 +112,7 @@ def size(load: Load) -> Size:
         calls_per_start=calls_of_start(rate, load),
         calls_per_minute=calls_a_minute(rate, load),
         worker_cores=cores,
-        processes=max(1, math.ceil(max(cores / BUSY, in_flight / load.threads))),
+        processes=max(1, math.ceil(max(cores / BUSY, in_flight / load.threads / BUSY))),
         redis_cores=rate * REDIS_CPU,
         redis_bytes=round(kept + load.stream * EVENT_BYTES + load.definitions * DEFINITION_BYTES),
         limits=limits(load),
@@ -118,8 +121,8 @@ def size(load: Load) -> Size:
 
 def limits(load: Load) -> dict[str, float]:
     """Give the starts a second that the calls of the account, one Redis and one worker process allow."""
-    one_process = min(BUSY / START_CPU, load.threads / ((1 + QUESTIONS) * load.call_seconds))
-    found = {"Redis": BUSY / REDIS_CPU, "one worker process": one_process}
+    one_process = min(BUSY / START_CPU, BUSY * load.threads / ((1 + QUESTIONS) * load.call_seconds))
+    found = {"Redis": BUSY / REDIS_CPU, ONE_PROCESS: one_process}
     return found | ({"calls of the account": _most_by_calls(load)} if load.limit else {})
 
 
