@@ -53,9 +53,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What the load needs; `limits` are the starts a second that each part allows, the least but that of a
-    process is the first limit.
-    """
+    """What the load needs; `limits` are the starts a second that each part allows."""
 
     calls_per_start: float
     calls_per_minute: float
