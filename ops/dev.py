@@ -9,6 +9,7 @@
     python3 ops/dev.py chaos [ARGUMENT …]                 faults in the whole system, then a count (--help explains)
     python3 ops/dev.py simulate [ARGUMENT …]              faults on virtual time, by seed (--help explains)
     python3 ops/dev.py bench [ARGUMENT …]                 the figures of speed, each with its goal (--help explains)
+    python3 ops/dev.py size [ARGUMENT …]                  what a load needs, by a model (--help explains)
     python3 ops/dev.py lock                               renew the lock files (needs uv)
 
 Standard library only. uv is used where it is on PATH.
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> NoReturn:
     """Run the command named first; ends the process with its exit code."""
     commands = {
         "demo": demo, "test": test, "check": check, "coverage": coverage, "chaos": chaos, "simulate": simulate,
-        "bench": bench, "lock": lock,
+        "bench": bench, "size": size, "lock": lock,
     }  # fmt: skip
     usage = (__doc__ or "").strip()
     if arguments[:1] in (["--help"], ["-h"]):
@@ -76,6 +77,11 @@ def main(arguments: list[str]) -> NoReturn:
 def demo(arguments: list[str]) -> int:
     """Become the demo, so that Ctrl-C and signals reach it and nothing else."""
     return become([str(ENVIRONMENT / "bin" / "sfmc-import"), "demo", *arguments])
+
+
+def size(arguments: list[str]) -> int:
+    """Become the model of sizes."""
+    return become([str(PYTHON), "-m", "sfmc_harness.sizing", *arguments])
 
 
 def bench(arguments: list[str]) -> int:
