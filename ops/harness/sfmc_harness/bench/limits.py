@@ -5,6 +5,15 @@ from dataclasses import replace
 from sfmc_harness.bench.figures import Figure
 
 LIMITS = {
+    "% of a core that an idle worker": "it waits for two queues in turn, half a second each, for Redis moves a message"
+    " from one list only (BLMOVE); it also runs a sweep, writes the number that shows lost writes, and looks for what"
+    " other workers left, each once a second (ADR 32)",
+    "MB of memory of an idle worker": "Python takes 10 MB, the libraries that a start needs (Celery, redis-py,"
+    " pydantic, lxml, zeep) and what they import 50 MB, our own modules 13 MB (ADR 32)",
+    "MB of memory of an idle": "Python takes 10 MB, the libraries and what they import most of the rest (ADR 32)",
+    "ms from a stable file to Perform": "the request is recorded about 2 ms after the file is stable, in both folders"
+    " (see the detail); the rest is the start: the definition and newer runs are read before Perform. The machine that"
+    " measures runs watcher, worker, Redis and stand-in on two cores (ADR 32)",
     "CPU of a start ÷ no-op": "a start alone in a process costs about 1.4 ms; with 32 threads it doubles, for they hand"
     " the interpreter to each other about 86 times a start. Five scripts and the SOAP calls are most of it",
     "duplicates ÷ no-op": "a message is popped, claimed and answered by three scripts; a no-op has none (ADR 28)",

@@ -105,9 +105,13 @@ class Bench:
         pid = self._start("-m", "sfmc_import", "worker", **self._settings(database) | settings)
         return Worker(pid, self._client(database), database, START, QUEUE)
 
-    def beat(self, worker: Worker) -> None:
-        """Start a beat beside a worker of ours."""
-        self._start("-m", "sfmc_import", "beat", **self._settings(worker.database))
+    def beat(self, worker: Worker) -> int:
+        """Start a beat beside a worker of ours; gives its process."""
+        return self._start("-m", "sfmc_import", "beat", **self._settings(worker.database))
+
+    def watcher(self, worker: Worker, folder: str) -> int:
+        """Start a watcher of a folder beside a worker of ours; gives its process."""
+        return self._start("-m", "sfmc_import", "watch", folder, **self._settings(worker.database))
 
     def measure(
         self, worker: Worker, what: str, messages: Sequence[dict[str, Any]], expected: Mapping[str, int]

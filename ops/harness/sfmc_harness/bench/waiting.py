@@ -31,7 +31,7 @@ def _help() -> Figure:
         begun = time.perf_counter()
         subprocess.run([sys.executable, "-m", "sfmc_import", "--help"], capture_output=True, check=True)
         times.append(time.perf_counter() - begun)
-    return Figure("seconds of sfmc-import --help", statistics.median(times), 0.3, "median of 7", 1.0)
+    return Figure("seconds of sfmc-import --help", statistics.median(times), 0.15, "median of 7", 1.0)
 
 
 def _ready(stack: ExitStack, folder: Path, settings: dict[str, str]) -> Figure:

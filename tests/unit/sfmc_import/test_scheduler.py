@@ -1,0 +1,28 @@
+"""Beat sleeps until a sweep is due; it does not wake early and ask until then."""
+
+from celery import Celery
+from celery.schedules import schedule
+
+from sfmc_import.scheduler import LoggingScheduler
+
+
+class Counting(LoggingScheduler):
+    """Counts what is sent, and sends nothing."""
+
+    sent = 0
+
+    def apply_async(self, entry, producer=None, advance=True, **kwargs):
+        del entry, producer, advance, kwargs
+        self.sent += 1
+
+
+def test_between_two_sweeps_beat_sleeps_once_for_the_whole_time():
+    app = Celery("beat", set_as_current=False, broker="memory://")
+    app.conf.beat_schedule = {"sweep": {"task": "sweep", "schedule": schedule(60.0, app=app)}}
+    scheduler = Counting(app)
+    waits = [scheduler.tick() for _ in range(2)]
+
+    assert scheduler.sent <= 1
+    assert 59.9 < waits[-1] <= 60.0
+    assert scheduler.adjust(60.0) == 60.0
+    assert scheduler.adjust(0.0) == 0.0
