@@ -69,6 +69,13 @@ def at_once(request: StartRequest, deps: Deps) -> Identified | NotIdentified | N
     return None if found is None else _resolved(request, found)
 
 
+def resolve_again(found: Identified, max_age: float, deps: Deps) -> Identified | NotIdentified:
+    """Resolve a request by a reading of the last `max_age` seconds; what cannot be read now stays as it was read."""
+    request = found.request
+    now = deps.definitions.get(request.mid, request.customer_key, object_id=request.object_id, max_age=max_age)
+    return found if isinstance(now, NotApplied) else _resolved(request, now)
+
+
 def _resolved(request: StartRequest, found: Definition | Refusal) -> Identified | NotIdentified:
     if isinstance(found, Definition) and not _is_meant(request, found):
         found = Rejected("two_definitions", _named_twice(request, found), found.asked_at)

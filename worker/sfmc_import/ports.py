@@ -98,11 +98,14 @@ class Ledger(Protocol):
         policy: Policy,
         definition: Definition | None = None,
         read_ago: float = 0.0,
+        oldest: float | None = None,
     ) -> Decision:
         """Record the request if it is new, decide, and give a lease to `owner` where it may act.
 
         `definition` is what Marketing Cloud says about a request that was not resolved before, asked for `read_ago`
-        seconds ago; it is noted with it. If that was before the request, later answers are not compared with it.
+        seconds ago; it is noted with it. If that was before the request, later answers are not compared with it; and
+        if it was longer ago than `oldest`, it lets the request start, but neither wait behind another one nor end:
+        ReadFirst then, and the request is not resolved.
         Raises IdTakenError when this request_id was recorded with other content; nothing is changed then.
         """
         ...

@@ -23,7 +23,7 @@ from sfmc_import.runs import (
     OneMatch,
     Run,
 )
-from sfmc_import.states import AlreadyEnded, Decision, Lease, NotYet, Reconcile, StartNow
+from sfmc_import.states import AlreadyEnded, Decision, Lease, NotYet, ReadFirst, Reconcile, StartNow
 
 MayStart = Callable[[], Holds | Refusal]
 
@@ -66,15 +66,24 @@ def _go_on(found: Identified | NotIdentified | Decision, owner: str, deps: Deps)
     return _act(found, owner, deps) if isinstance(found, Identified) else explain(found)
 
 
-def _act(found: Identified, owner: str, deps: Deps) -> Outcome | Work:
+def _act(found: Identified, owner: str, deps: Deps, *, is_read_again: bool = False) -> Outcome | Work:
     policy = deps.policies(found.request.mid, found.customer_key)
-    asked = deps.clock.boottime()
-    decision = deps.ledger.claim(found.request, owner, policy, found.definition, _age(found.definition, deps))
+    asked, oldest = deps.clock.boottime(), None if is_read_again else deps.timing.check_age
+    decision = deps.ledger.claim(found.request, owner, policy, found.definition, _age(found.definition, deps), oldest)
+    if isinstance(decision, ReadFirst):
+        return lambda: _finish(_act_on_newer(found, owner, deps))
     if isinstance(decision, Reconcile):
         return lambda: as_asked(found, reconcile(decision, policy, deps))
     if isinstance(decision, AlreadyEnded) or (isinstance(decision, NotYet) and not decision.read_before):
         return as_asked(found, explain(decision))
     return lambda: as_asked(found, _ask(found, decision, asked, policy, deps))
+
+
+def _act_on_newer(found: Identified, owner: str, deps: Deps) -> Outcome | Work:
+    now = identity.resolve_again(found, deps.timing.check_age, deps)
+    return (
+        _record_unresolved(now, deps) if isinstance(now, NotIdentified) else _act(now, owner, deps, is_read_again=True)
+    )
 
 
 def _ask(found: Identified, decision: StartNow | NotYet, asked: float, policy: Policy, deps: Deps) -> Outcome:

@@ -240,6 +240,11 @@ class NotYet:
     read_before: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ReadFirst:
+    """The definition was read too long before the request came to be sure that it is still the one of its key."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlreadyEnded:
     """The request has its terminal event already, `state`; nothing is left to do."""
@@ -275,7 +280,7 @@ class Reply:
     stored: bytes = field(repr=False)
 
 
-Decision = StartNow | Reconcile | NotYet | AlreadyEnded
+Decision = StartNow | Reconcile | NotYet | AlreadyEnded | ReadFirst
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

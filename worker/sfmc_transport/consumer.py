@@ -77,6 +77,7 @@ class Consumer(CeleryConsumer):
             pool.on_apply = partial(_run_in_sight, pool.on_apply)
         # Celery logs these with a traceback; the task, or the dead letter, has said what is wrong.
         logging.getLogger(trace.__name__).addFilter(_is_not_said)
+        logging.getLogger("py.warnings").addFilter(_is_no_second_record)
         for logger in CELERY_LOGGERS:
             logger.addFilter(_as_one_line)
 
@@ -140,7 +141,7 @@ class Request(CeleryRequest):
         if isinstance(error, RefusedError):
             self.message.refusal = (error.code, error.detail)
         elif not isinstance(error, Reject):
-            self.message.refusal = ("task_failed", f"{type(error).__name__}; the log has more")
+            self.message.refusal = ("task_failed", _what_failed(error, exc_info.traceback))
         died = isinstance(error, (WorkerLostError, SystemExit))
         if died:
             self.message.worker_died = True
@@ -193,9 +194,26 @@ def logged_once(is_logged: bool) -> Iterator[None]:
             logger.removeFilter(_refuse)
 
 
+_SENDS_WHAT_COMES_AFTER = "_dispatch_callbacks_and_chain"
+"""The function of Celery that sends what a message names to be sent after its task."""
+
+
+def _what_failed(error: BaseException, trace_text: Any) -> str:
+    if _SENDS_WHAT_COMES_AFTER in str(trace_text):
+        return f"the task is done, but what its sender wants sent after it cannot be sent: {type(error).__name__}"
+    return f"{type(error).__name__}; the log has more"
+
+
 def _is_not_said(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-    return not isinstance(getattr(error, "exc", error), (RefusedError, GivenBackError))
+    said = record.args.get("traceback") if isinstance(record.args, dict) else None
+    after_the_task = _SENDS_WHAT_COMES_AFTER in str(said)
+    return not (after_the_task or isinstance(getattr(error, "exc", error), (RefusedError, GivenBackError)))
+
+
+def _is_no_second_record(record: logging.LogRecord) -> bool:
+    """Drop what Celery warns of, with a traceback, and logs as an error right after that."""
+    return "Exception raised outside body" not in record.getMessage()
 
 
 ONE_LINE = (" ack %r, reason", " reject %r, reason", "Frequent restarts detected")

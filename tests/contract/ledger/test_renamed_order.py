@@ -10,7 +10,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.runs import Run
 from sfmc_import.states import NotYet, StartNow
 from tests.contract.ledger.scenario import MID, Scenario
-from tests.contract.ledger.test_renamed import NEW, OLD, comes, starts
+from tests.contract.ledger.test_renamed import NEW, OLD, comes, read, starts
 
 
 def waits_for(scenario: Scenario, key: str) -> None:
@@ -118,3 +118,37 @@ def test_the_third_name_of_a_definition_leads_to_its_first(scenario: Scenario):
     scenario.ends("b", result=Run(task_id="task-b", customer_key="Daily 2028", status="Completed"))
 
     assert LedgerReader(scenario.world.client, scenario.ledger.keys).home(MID, "Daily 2028") == OLD
+
+
+def test_a_key_that_a_definition_had_between_leads_to_it_no_more(scenario: Scenario):
+    """It has its first key again, and another definition takes the one that it had meanwhile."""
+    scenario.decide_by(frequency=0.0)
+    for request_id, key in (("a", OLD), ("b", NEW), ("c", OLD)):
+        starts(scenario, request_id, key)
+        scenario.ends(request_id)
+    waits_for(scenario, NEW)
+    scenario.decide_by(after=())
+    starts(scenario, "d", OLD)
+    scenario.ends("d")
+    scenario.decide_by(after=(NEW,))
+
+    assert not isinstance(scenario.claim("after"), StartNow)
+
+
+def test_a_start_under_the_first_key_ends_what_was_noted_of_another(scenario: Scenario):
+    """The worker resolved the request by a reading of before; right before Perform it read anew."""
+    scenario.decide_by(frequency=0.0)
+    starts(scenario, "a", OLD)
+    scenario.ends("a", result=Run(task_id="task-a", customer_key=NEW, status="Completed"))
+    asked = scenario.arrives("b", key=OLD)
+    scenario.world.advance(1)
+    decision = scenario.ledger.claim(asked, "owner", scenario.policy, read(OLD), 60.0)
+    assert isinstance(decision, StartNow)
+    waits_for(scenario, NEW)
+    scenario.ledger.record_intent(decision.lease, (), window=0)
+    scenario.commit(decision.lease, "task-b", 0)
+    scenario.decide_by(after=(), frequency=0.0)
+    scenario.ends("b")
+    scenario.decide_by(after=(NEW,))
+
+    assert not isinstance(scenario.claim("after"), StartNow)

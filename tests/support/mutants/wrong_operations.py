@@ -73,7 +73,7 @@ OPERATIONS = (
     Mutant("claim", "(not r.force and missing_run(r, policy))", "missing_run(r, policy)"),
     Mutant("claim", "r.state == 'deferred' and not r.force and missing_run(r, policy)", "false"),
     Mutant("following", "if a.as_expected then note_completed", "if true then note_completed"),
-    Mutant("following", "  if a.as_expected then note_completed(r, present(a.shown)) end\n", ""),
+    Mutant("following", "  if a.as_expected then note_completed(r, d, present(a.shown)) end\n", ""),
     Mutant("lib", "string.gsub(string.lower(key)", "string.gsub(key"),
     *QUOTA,
 )

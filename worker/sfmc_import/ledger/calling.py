@@ -25,6 +25,7 @@ from sfmc_import.states import (
     Intent,
     Lease,
     NotYet,
+    ReadFirst,
     Reconcile,
     Result,
     StartNow,
@@ -186,6 +187,8 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
         case "not_yet":
             facts = {name: fields.get(name) for name in ("held_by", "opens_in")}
             return NotYet(state=fields["state"], read_before=fields.get("early", False), **facts)
+        case "read_first":
+            return ReadFirst()
         case "other_content":
             raise IdTakenError(request_id)
         case _:

@@ -114,6 +114,22 @@ local function expire()
   return end_unless_started('expired', {expires = iso(int(r.expires))})
 end
 
+-- A definition that was read before the request came, and longer ago than that, may have given its CustomerKey to
+-- another one. A start looks right before Perform; a follow-up or a duplicate would be one of the wrong definition.
+local function is_outdated() return r.early and present(a.oldest) and int(a.ago) > a.oldest end
+
+-- Lets the request go as it came; the same worker reads the definition and asks again.
+local function read_first()
+  set(request_key(id), r, {key = r.object or r.asked or r.key})
+  drop(request_key(id), r, {'definition', 'early', 'home', 'asked'})
+  return answer('read_first')
+end
+
+local function unless_outdated(decide, ...)
+  if is_outdated() then return read_first() end
+  return decide(...)
+end
+
 local function while_accepted()
   if int(r.not_before) > now then
     wait_for(id, r, 'not_before')
@@ -121,18 +137,18 @@ local function while_accepted()
     return not_yet({opens_in = (int(r.not_before) - now) / 1000})
   end
   local why, by = seen_before(id, r, d)
-  if why then return end_as_duplicate(why, by) end
+  if why then return unless_outdated(end_as_duplicate, why, by) end
   local in_window = int(d.window) > now and not r.force
   local first = first_follow_up(r)
   local pause = pause_of(r)
   if not (d.holder or in_window or (first and not r.force)) then
-    if pause or (not r.force and missing_run(r, policy)) then return defer() end
+    if pause or (not r.force and missing_run(r, policy)) then return unless_outdated(defer) end
     return begin_attempt()
   end
-  if r.force then return defer() end
-  if not r.fp then return end_as_duplicate('window') end
-  if policy.when_too_soon == 'drop' and not pause then return end_as_duplicate('too_soon') end
-  return defer()
+  if r.force then return unless_outdated(defer) end
+  if not r.fp then return unless_outdated(end_as_duplicate, 'window') end
+  if policy.when_too_soon == 'drop' and not pause then return unless_outdated(end_as_duplicate, 'too_soon') end
+  return unless_outdated(defer)
 end
 
 local function while_deferred()
@@ -257,15 +273,17 @@ local function resolve_key()
   redis.call('HSET', definitions_key(), r.mid .. ':' .. a.folded_key, r.key)
   keep(definitions_key(), cfg.unfinished_ttl)
   end_resolving(id, r)
+  return not values.early
 end
 
 function steps.claim()
   r = record(request_key(id))
   if not r.state then r = create(id, a) end
   if present(a.content) and r.c and r.c ~= a.content then return answer('other_content') end
-  resolve_key()
+  local is_resolved = resolve_key()
   note_caller(id, r)
   d = record(definition_key(r))
+  if is_resolved then note_name(r, d, r.key) end
   if present(policy.frequency) then renew_window(r, d, policy.frequency, now - int(a.ago)) end
   -- A holder whose record vanished would block the definition for ever.
   if held_by_other() and int(d.lease) <= now and redis.call('EXISTS', request_key(d.holder)) == 0 then

@@ -98,7 +98,7 @@ local function note_end(r, d)
   if a.outcome == 'import_failed' then return note_error(r, d) end
   if not a.completed then return end
   if d.errors then drop(definition_key(r), d, {'errors'}) end
-  if a.as_expected then note_completed(r, present(a.shown)) end
+  if a.as_expected then note_completed(r, d, present(a.shown)) end
   local rows = a.result.rows_total
   if rows and rows > 0 then set(definition_key(r), d, {last_rows = str(rows)}) end
 end

@@ -2,9 +2,23 @@
 
 local DAY = 86400000
 
+-- Under which key a definition is found now. Others that it had lead to it as well, but not where one is enough for a
+-- start: another definition may have them by now.
+local function note_name(r, d, key)
+  local name = folded(key)
+  if name == folded(r.home or r.key) then
+    if d.named then drop(definition_key(r), d, {'named'}) end
+  elseif d.named ~= name then
+    set(definition_key(r), d, {named = name})
+  end
+end
+
 -- What has this key now, or had it first.
 local function place_of(mid, key)
-  return {mid = mid, key = folded(redis.call('GET', renamed_key(mid, folded(key))) or key)}
+  local name = folded(key)
+  local home = redis.call('GET', renamed_key(mid, name))
+  local is_named_so = home and fields_of(definition_key({mid = mid, key = home}), 'named')[1] == name
+  return {mid = mid, key = is_named_so and folded(home) or name}
 end
 
 -- When the clocks of the zone show this: as before their change, but for what they show only after it.
@@ -48,7 +62,7 @@ end
 
 -- A run of a definition has completed: notes it, and wakes what waits for it. What waits under a newer key does so since
 -- before the ledger knew whose key it is; `shown` is the one under which Marketing Cloud shows the run.
-local function note_completed(r, shown)
+local function note_completed(r, d, shown)
   local home = folded(r.home or r.key)
   redis.call('SET', completed_key({mid = r.mid, key = home}), str(now), 'PX', cfg.unfinished_ttl)
   wake_waiters(r.mid, home)
@@ -56,5 +70,6 @@ local function note_completed(r, shown)
   if asked ~= home then wake_waiters(r.mid, asked) end
   if now_named == home or now_named == asked then return end
   redis.call('SET', renamed_key(r.mid, now_named), r.home or r.key, 'PX', cfg.unfinished_ttl)
+  note_name(r, d, now_named)
   wake_waiters(r.mid, now_named)
 end

@@ -151,6 +151,7 @@ class RedisLedger:
         policy: Policy,
         definition: Definition | None = None,
         read_ago: float = 0.0,
+        oldest: float | None = None,
     ) -> Decision:
         """See sfmc_import.ports.Ledger.claim."""
         decided_by = policy_arguments(policy, definition, self.clock())
@@ -158,6 +159,7 @@ class RedisLedger:
         if definition is not None:
             arguments |= {"resolved_key": definition.customer_key, "folded_key": fold_key(definition.customer_key)}
             arguments |= reading_arguments(definition, read_ago)
+            arguments |= {} if oldest is None else {"oldest": milliseconds(oldest)}
         return read_decision(request.request_id, self._run("claim", arguments))
 
     def read_again(self, request_id: str, definition: Definition, read_ago: float) -> bool:

@@ -249,6 +249,7 @@ DEFINITION = Key(
             meaning="how many runs in a row ended in Error; the pause after each is longer",
         ),
         Field(name="last_rows", kind="int", meaning="how many rows the last completed run had that had any"),
+        Field(name="named", meaning="the key that it has now, in small letters, if that is not its first one"),
     ),
 )
 DEFINITIONS = Key(

@@ -35,6 +35,7 @@ function steps.renew_intent(intent)
     -- Before a pause is looked for: who waits for one by this key must be found by it.
     redis.call('SET', renamed_key(r.mid, folded(a.key)), r.home or r.key, 'PX', str(a.window + cfg.unfinished_ttl))
   end
+  if intent then note_name(r, d, a.key) end
   local pause = pause_of(r)
   if pause then return cjson.encode({'paused', pause.reason}) end
   -- Its lease ran out unnoticed, and another suspect acts now.

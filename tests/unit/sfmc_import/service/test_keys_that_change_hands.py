@@ -68,10 +68,10 @@ def start_second(system: System) -> None:
     system.world.advance(60)
 
 
-def has_read(system: System, *kept: Definition) -> None:
-    """The process has read these a minute ago."""
+def has_read(system: System, *kept: Definition, ago: float = 60.0) -> None:
+    """The process has read these so many seconds ago."""
     read = [replace(one, asked_at=system.boottime()) for one in kept]
-    system.world.advance(60)
+    system.world.advance(ago)
     system.deps = replace(system.deps, definitions=Kept(system.deps.definitions, *read))
 
 
@@ -131,7 +131,7 @@ def test_a_request_that_waits_for_the_window_of_the_wrong_definition_is_decided_
     system.submit(request("first"))
     system.work()
     system.world.advance(60)
-    has_read(system, FIRST)
+    has_read(system, FIRST, ago=9.0)
     change_hands(system)
     assert system.start(request("a")).state == "deferred"
     assert names(system, "a")[-2:] == ["deferred", "retrying"]

@@ -1,5 +1,6 @@
 """What a worker read before a request came ends no request: neither a change before it, nor that nothing was there."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_request_that_waits_while_nothing_can_be_read_is_compared_with_nothing
     system.policy = Policy(frequency=6)
     system.start(asking("a"), deps)
     system.world.advance(100)
-    system.cloud.fail("definition", NotApplied("9", "in maintenance", account_wide=True))
+    system.cloud.fail("definition", NotApplied("9", "in maintenance", account_wide=True), times=2)
     system.start(asking("b"), deps)
     system.cloud.add(CHANGED)
     system.live(deps)
@@ -195,3 +196,88 @@ def test_a_business_unit_that_was_refused_before_the_request_is_asked_for_again(
     system.cloud.add(replace(DEFINITION, customer_key="unread"))
     system.live(deps)
     assert names(system, "a")[-1] == "completed"
+
+
+OTHER = Definition(customer_key="other", object_id="a2f9b6d0-10c5-11ec-9621-0242ac130002", file_spec="in.csv")
+
+
+@pytest.fixture
+def taken(system: System, deps: Deps) -> Callable[[], None]:
+    """Give the CustomerKey to another definition than the one that the worker has read."""
+    system.cloud.add(OTHER)
+    system.start(asking("before-too", key="other"), deps)
+    system.live(deps)
+    system.world.advance(6 * 3600)
+
+    def take() -> None:
+        system.cloud.remove("other")
+        system.cloud.add(replace(DEFINITION, customer_key="old"))
+        system.cloud.add(replace(OTHER, customer_key=KEY))
+
+    return take
+
+
+@pytest.mark.parametrize(
+    "more", [{"file": None}, {"file": FileInfo(location="/in", name="in.csv", size=10, version="before")}]
+)
+def test_no_request_is_a_duplicate_of_one_for_the_definition_that_had_its_key_before(
+    system: System, deps: Deps, taken: Callable[[], None], more: dict
+):
+    system.policy = Policy(frequency=6)
+    system.start(asking("first"), deps)
+    system.live(deps)
+    taken()
+    system.world.advance(11)
+    system.start(replace(asking("a"), **more), deps)
+    system.live(deps)
+
+    assert names(system, "a")[-1] == "completed"
+    assert "duplicate" not in names(system, "a")
+
+
+def test_a_request_for_the_other_definition_supersedes_no_follow_up_of_the_first_one(
+    system: System, deps: Deps, taken: Callable[[], None]
+):
+    system.policy = Policy(frequency=6)
+    system.start(asking("first"), deps)
+    system.start(asking("follow-up"), deps)
+    taken()
+    system.world.advance(11)
+    system.start(asking("other"), deps)
+
+    assert names(system, "follow-up")[-1] == "deferred"
+    assert names(system, "other")[-1] == "started"
+
+
+def test_a_duplicate_by_an_old_reading_is_one_also_while_nothing_can_be_read(system: System, deps: Deps):
+    system.policy = Policy(frequency=6)
+    system.start(asking("first"), deps)
+    system.world.advance(11)
+    system.cloud.fail("definition", NotApplied("9", "in maintenance", account_wide=True))
+    system.start(replace(asking("a"), file=None), deps)
+
+    assert names(system, "a")[-1] == "duplicate"
+
+
+def test_a_duplicate_for_a_key_that_no_definition_has_any_more_is_refused(system: System, deps: Deps):
+    system.policy = Policy(frequency=6)
+    system.start(asking("first"), deps)
+    system.cloud.remove(KEY)
+    system.world.advance(11)
+    system.start(replace(asking("a"), file=None), deps)
+    system.live(deps)
+
+    assert names(system, "a")[-1] == "rejected"
+
+
+def test_many_duplicates_within_the_check_age_cost_one_reading(system: System, deps: Deps):
+    system.policy = Policy(frequency=6)
+    system.start(asking("first"), deps)
+    system.world.advance(11)
+    before = readings(system)
+    for number in range(5):
+        system.start(replace(asking(f"a{number}"), file=None), deps)
+        system.world.advance(1)
+
+    assert {names(system, f"a{number}")[-1] for number in range(5)} == {"duplicate"}
+    assert readings(system) - before == 1
