@@ -333,6 +333,33 @@ def test_what_follows_an_import_is_sent_to_the_queue_that_its_sender_names(
             message.ack()
 
 
+UNUSABLE: list[dict[str, Any]] = [
+    {"serializer": "nonsense"},
+    {"countdown": 1e308},
+    {"compression": "nonsense"},
+    {"stamped_headers": 5},
+    {"task_id": []},
+]
+
+
+def test_what_cannot_be_sent_after_an_import_is_told_without_tracebacks(stack: RunningSystem, client: Celery) -> None:
+    define(stack, "unsent")
+    step = {"task": "theirs.task", "args": [], "kwargs": {}, "immutable": True}
+    unusable = [{**step, "options": {"queue": "theirs", **options}} for options in UNUSABLE]
+    odd_kind = {**step, "options": {"queue": "theirs"}, "subtask_type": "nonsense"}
+
+    sent = [send(client, key="unsent", options={"link": [each]}) for each in (*unusable[:-1], odd_kind)]
+    send(client, key="unsent", options={"link": [unusable[-1]]})
+
+    for each in sent:
+        assert "the task is done, but what its sender wants" in rejection(stack, message_id=each)["data"]["text"]
+    assert len(stack.sandbox.control.performs("unsent")) == 1
+    stack.await_event("completed", send(client, key="unsent", force=True, reason="the worker lives"))
+    logs = "".join(path.read_text() for path in stack.folder.glob("worker-*.log"))
+    assert "raised unexpected" not in logs
+    assert "Traceback" not in logs
+
+
 def test_a_forced_start_is_an_event_that_says_why(stack: RunningSystem, client: Celery) -> None:
     define(stack, "forced", MaxImportFrequency=1)
     stack.await_event("completed", send(client, key="forced"))

@@ -15,14 +15,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Refusal
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import RetryPolicy, Times
-from sfmc_import.runs import (
-    Accepted,
-    Definition,
-    ManyMatches,
-    NoMatch,
-    OneMatch,
-    Run,
-)
+from sfmc_import.runs import Accepted, Definition, ManyMatches, NoMatch, OneMatch, Run
 from sfmc_import.states import AlreadyEnded, Decision, Lease, NotYet, ReadFirst, Reconcile, StartNow
 
 MayStart = Callable[[], Holds | Refusal]
@@ -81,9 +74,9 @@ def _act(found: Identified, owner: str, deps: Deps, *, is_read_again: bool = Fal
 
 def _act_on_newer(found: Identified, owner: str, deps: Deps) -> Outcome | Work:
     now = identity.resolve_again(found, deps.timing.check_age, deps)
-    return (
-        _record_unresolved(now, deps) if isinstance(now, NotIdentified) else _act(now, owner, deps, is_read_again=True)
-    )
+    if isinstance(now, NotIdentified):
+        return _record_unresolved(now, deps)
+    return _act(now, owner, deps, is_read_again=True)
 
 
 def _ask(found: Identified, decision: StartNow | NotYet, asked: float, policy: Policy, deps: Deps) -> Outcome:

@@ -217,6 +217,7 @@ def log_everything(app: Any) -> None:
     sys.__stdout__ = None  # type: ignore[misc]
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_thread_end
+    sys.unraisablehook = _log_ignored
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -226,6 +227,11 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
 def _log_thread_end(ended: threading.ExceptHookArgs) -> None:
     name = ended.thread.name if ended.thread else None
     log.critical("thread_crashed", thread=name, exc_info=(ended.exc_type, ended.exc_value, ended.exc_traceback))
+
+
+def _log_ignored(ignored: "sys.UnraisableHookArgs") -> None:
+    """Say in one line what Python would print as a traceback: an object that failed while it was removed."""
+    log.warning("exception_ignored", where=repr(ignored.object)[:200], error=repr(ignored.exc_value)[:200])
 
 
 _M_ARENA_MAX, _ARENAS = -8, 2
