@@ -342,7 +342,7 @@ UNUSABLE: list[dict[str, Any]] = [
 ]
 
 
-def test_what_cannot_be_sent_after_an_import_is_told_without_tracebacks(stack: RunningSystem, client: Celery) -> None:
+def test_what_cannot_be_sent_after_an_import_is_said_without_tracebacks(stack: RunningSystem, client: Celery) -> None:
     define(stack, "unsent")
     step = {"task": "theirs.task", "args": [], "kwargs": {}, "immutable": True}
     unusable = [{**step, "options": {"queue": "theirs", **options}} for options in UNUSABLE]

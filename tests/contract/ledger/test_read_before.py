@@ -4,7 +4,7 @@ import pytest
 
 from sfmc_import.faults import Rejected
 from sfmc_import.runs import Definition
-from sfmc_import.states import FirstRead, NotYet, StartNow
+from sfmc_import.states import AlreadyEnded, Decision, FirstRead, NotYet, ReadFirst, StartNow
 from tests.contract.ledger.scenario import BUSY, KEY, Scenario, request
 
 READ = Definition(customer_key=KEY, update_type="Overwrite", max_import_frequency=1)
@@ -112,3 +112,46 @@ def test_what_was_refused_before_a_request_came_is_asked_for_again(scenario: Sce
     again = request("a", scenario.requests["a"].file, attempt=1)
     assert scenario.ledger.unresolved(again, refused, 3.5, scenario.policy, 3.4) == "rejected"
     assert scenario.names("a") == ["accepted", "retrying", "rejected"]
+
+
+def comes_with_a_reading(
+    scenario: Scenario, request_id: str, read_ago: float, *, waited: float = 0.0, **more
+) -> Decision:
+    """A request is decided by a reading of then; one of the last 10 s is new enough to end it."""
+    asked = scenario.arrives(request_id, **more)
+    scenario.world.advance(waited)
+    return scenario.ledger.claim(asked, f"owner-{request_id}", scenario.policy, READ, read_ago, 10.0)
+
+
+@pytest.mark.parametrize("case", [(0, 9.0, "deferred"), (60, 30.0, "deferred"), (60, 75.0, None), (0, 11.0, None)])
+def test_only_a_new_reading_or_one_after_the_request_lets_it_wait_behind_another(
+    scenario: Scenario, case: tuple[float, float, str | None]
+):
+    waited, read_ago, state = case
+    scenario.arrives_and_starts("a")
+    decision = comes_with_a_reading(scenario, "b", read_ago, waited=waited)
+
+    assert isinstance(decision, ReadFirst) if state is None else isinstance(decision, NotYet)
+    assert scenario.names("b")[-1] == (state or "accepted")
+
+
+def test_a_request_whose_reading_is_too_old_is_resolved_by_the_next_one(scenario: Scenario):
+    scenario.arrives_and_starts("a")
+    assert comes_with_a_reading(scenario, "b", 11.0) == ReadFirst()
+    other = Definition(customer_key="Other", object_id="object-2", max_import_frequency=1)
+
+    decision = scenario.ledger.claim(scenario.requests["b"], "owner-b", scenario.policy, other, 0.0)
+    assert isinstance(decision, StartNow)
+    assert (decision.lease.customer_key, decision.read_before) == ("Other", False)
+
+
+def test_a_start_needs_no_new_reading(scenario: Scenario):
+    assert isinstance(comes_with_a_reading(scenario, "a", 300.0), StartNow)
+
+
+def test_a_duplicate_by_an_old_reading_is_none_yet(scenario: Scenario):
+    scenario.arrives_and_starts("a", name="same.csv", window=3600)
+    other = comes_with_a_reading(scenario, "b", 11.0, name="same.csv")
+    assert other == ReadFirst()
+    decision = scenario.ledger.claim(scenario.requests["b"], "owner", scenario.policy, READ, 11.0)
+    assert isinstance(decision, (NotYet, AlreadyEnded))

@@ -152,3 +152,17 @@ def test_a_start_under_the_first_key_ends_what_was_noted_of_another(scenario: Sc
     scenario.decide_by(after=(NEW,))
 
     assert not isinstance(scenario.claim("after"), StartNow)
+
+
+def test_a_reading_from_before_a_request_says_not_which_key_its_definition_has(scenario: Scenario):
+    scenario.decide_by(frequency=0.0)
+    lease, _ = asks_for_the_new_key(scenario, ())
+    scenario.commit(lease, "task-a")
+    waits_for(scenario, NEW)
+    scenario.decide_by(after=())
+    asked = scenario.arrives("b", key=OLD)
+    assert isinstance(scenario.ledger.claim(asked, "owner", scenario.policy, read(OLD), 60.0), NotYet)
+    scenario.ends("a")
+    scenario.decide_by(after=(NEW,))
+
+    assert isinstance(scenario.claim("after"), StartNow)
