@@ -155,3 +155,16 @@ def test_a_duplicate_by_an_old_reading_is_none_yet(scenario: Scenario):
     assert other == ReadFirst()
     decision = scenario.ledger.claim(scenario.requests["b"], "owner", scenario.policy, READ, 11.0)
     assert isinstance(decision, (NotYet, AlreadyEnded))
+
+
+def test_a_postponed_request_whose_reading_is_too_old_stays_postponed(scenario: Scenario):
+    asked = scenario.arrives("b")
+    scenario.ledger.unresolved(asked, BUSY, 1.0, scenario.policy)
+    scenario.arrives_and_starts("a")
+    scenario.world.advance(2)
+    decision = scenario.ledger.claim(asked, "owner-b", scenario.policy, READ, 13.0, 10.0)
+    assert decision == ReadFirst()
+    decision = scenario.ledger.claim(asked, "owner-b", scenario.policy, READ, 0.0, 10.0)
+
+    assert isinstance(decision, NotYet)
+    assert scenario.names("b")[-1] == "deferred"

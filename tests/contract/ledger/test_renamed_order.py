@@ -166,3 +166,11 @@ def test_a_reading_from_before_a_request_says_not_which_key_its_definition_has(s
     scenario.decide_by(after=(NEW,))
 
     assert isinstance(scenario.claim("after"), StartNow)
+
+
+def test_a_definition_that_is_known_only_by_another_key_is_forgotten_in_time(scenario: Scenario):
+    scenario.decide_by(after=("Contacts",))
+    for request_id, key in (("a", OLD), ("b", NEW)):
+        assert not isinstance(comes(scenario, request_id, key), StartNow)
+
+    assert scenario.world.endless_keys() == []

@@ -120,7 +120,7 @@ local function is_outdated() return r.early and present(a.oldest) and int(a.ago)
 
 -- Lets the request go as it came; the same worker reads the definition and asks again.
 local function read_first()
-  set(request_key(id), r, {key = r.object or r.asked or r.key})
+  set(request_key(id), r, {key = r.object or r.asked or r.key, postponed = r.state ~= 'accepted' and '1' or nil})
   drop(request_key(id), r, {'definition', 'early', 'home', 'asked'})
   return answer('read_first')
 end

@@ -10,6 +10,7 @@ local function note_name(r, d, key)
     if d.named then drop(definition_key(r), d, {'named'}) end
   elseif d.named ~= name then
     set(definition_key(r), d, {named = name})
+    keep_definition(r, d)
   end
 end
 
