@@ -90,7 +90,7 @@ def test_the_same_idempotency_key_is_one_request_and_with_another_body_422(api: 
 def test_a_pause_a_wait_a_cancel_and_a_replay_are_the_same_as_by_command(api: Api) -> None:
     define(api, "daily")
     mid = api.stack.env["SFMC_ACCOUNT_ID"]
-    paused = api.call("PUT", f"/v1/pauses/definitions/{mid}/daily", json={"reason": "look first"})
+    paused = api.call("PUT", f"/v1/definitions/{mid}/daily/pause", json={"reason": "look first"})
     request = api.submit("daily", "daily.csv").json()["request_id"]
 
     def waiting() -> Any:
@@ -102,7 +102,7 @@ def test_a_pause_a_wait_a_cancel_and_a_replay_are_the_same_as_by_command(api: Ap
     assert api.call("POST", f"/v1/requests/{request}/cancel", json={}).json()["state"] == "cancelled"
     again = api.call("POST", f"/v1/requests/{request}/cancel", json={})
     assert (again.status_code, again.json()["state"]) == (200, "cancelled")
-    ended = api.call("DELETE", f"/v1/pauses/definitions/{mid}/daily")
+    ended = api.call("DELETE", f"/v1/definitions/{mid}/daily/pause")
     assert (ended.status_code, ended.json()) == (200, {"scope": f"key:{mid}:daily", "paused": False})
     replayed = api.call("POST", f"/v1/requests/{request}/replay", json={"reason": "right after all"}).json()
     api.stack.await_event("completed", replayed["new_request_id"])
@@ -188,7 +188,7 @@ def test_a_source_sees_what_was_submitted_with_its_token_and_nothing_else(api: A
 def test_a_replay_of_many_over_http_needs_a_key_and_is_done_once(api: Api) -> None:
     define(api, "many")
     mid = api.stack.env["SFMC_ACCOUNT_ID"]
-    api.call("PUT", f"/v1/pauses/definitions/{mid}/many", json={"reason": "look first"})
+    api.call("PUT", f"/v1/definitions/{mid}/many/pause", json={"reason": "look first"})
     request = api.submit("many", "many.csv").json()["request_id"]
     api.call("POST", f"/v1/requests/{request}/cancel", json={})
     body = {"state": "cancelled", "reason": "all", "customer_key": "many", "dry_run": False}

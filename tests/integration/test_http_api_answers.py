@@ -137,7 +137,7 @@ def test_a_method_that_is_not_there_is_answered_with_all_that_are(world: World) 
     pauses = ask(world, "POST", f"/v1/pauses/units/{MID}").headers["allow"]
 
     assert sorted(allowed.split(", ")) == ["GET", "POST"]
-    assert sorted(pauses.split(", ")) == ["DELETE", "PUT"]
+    assert sorted(pauses.split(", ")) == ["DELETE", "GET", "PUT"]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_a_definition_is_not_sent_again_to_whoever_has_it(world: World) -> None:
 
 
 def test_a_pause_is_replaced_only_while_it_is_as_it_was_seen(world: World) -> None:
-    path = f"/v1/pauses/definitions/{MID}/orders"
+    path = f"/v1/definitions/{MID}/orders/pause"
     put = lambda reason, **headers: ask(  # noqa: E731 - used here alone
         world, "PUT", path, json={"reason": reason}, headers=[(k.replace("_", "-"), v) for k, v in headers.items()]
     )
@@ -308,3 +308,21 @@ def test_who_comes_second_learns_that_another_operator_was_first(world: World, a
     assert kind(second) == (409, "conflict")
     assert f"{word} by bob" in second.json()["detail"]
     assert second.json()["state"] in {"accepted", "cancelled"}
+
+
+@pytest.mark.parametrize("path", [f"/v1/definitions/{MID}/a/b/pause", "/v1/definitions/orders/pause", "/v1/pauses/all"])
+def test_a_pause_is_put_read_and_ended_at_one_address(world: World, path: str) -> None:
+    assert kind(ask(world, "GET", path)) == (404, "not_found")
+    put = ask(world, "PUT", path, json={"reason": "look first"})
+    shown = ask(world, "GET", path)
+
+    assert (put.status_code, shown.json(), shown.headers["etag"]) == (200, put.json(), put.headers["etag"])
+    assert [pause.scope for pause in actions.pauses(world.access)] == [put.json()["scope"]]
+    assert ask(world, "DELETE", path, headers=[("if-match", shown.headers["etag"])]).status_code == 200
+    assert kind(ask(world, "GET", path)) == (404, "not_found")
+
+
+def test_a_definition_of_another_business_unit_is_named_with_it(world: World) -> None:
+    put = ask(world, "PUT", "/v1/definitions/orders/pause?mid=7", json={"reason": "look first"})
+
+    assert put.json()["scope"] == "key:7:orders"

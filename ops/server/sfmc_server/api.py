@@ -12,25 +12,22 @@ from starlette.responses import Response, StreamingResponse
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client, Submission
-from sfmc_import.operations import actions, listing, pausing, replaying, resolving, tokens, usage
+from sfmc_import.operations import actions, listing, replaying, resolving, tokens, usage
 from sfmc_import.operations import requests as questions
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.views import (
     ActionView,
     DoneView,
     LifeView,
-    PauseView,
     ReplaysView,
     RequestView,
-    ResumedView,
 )
-from sfmc_server import asking, producing, refusing
+from sfmc_server import asking, pausing, producing, refusing
 from sfmc_server.authentication import bearer_token
 from sfmc_server.body_limit import BodyLimit
 from sfmc_server.callers import (
     RESPONSES,
     Access,
-    Caller,
     Cursor,
     ForbiddenError,
     Id,
@@ -43,16 +40,14 @@ from sfmc_server.callers import (
     Shows,
     Submits,
     Submitter,
-    Why,
     inner,
     is_own,
     request_id_of,
     source_of,
 )
-from sfmc_server.conditions import Condition, Conditional, Conditions, is_known, tag_of, tag_of_view
-from sfmc_server.description import described_problem
+from sfmc_server.conditions import Condition, is_known, tag_of_view
 from sfmc_server.explaining import Explainer
-from sfmc_server.given import ForceGiven, PauseGiven, Reason, ReplayGiven, ReplaysGiven, RequestGiven, ResolveGiven
+from sfmc_server.given import ForceGiven, Reason, ReplayGiven, ReplaysGiven, RequestGiven, ResolveGiven
 from sfmc_server.live_events import LiveEvents
 from sfmc_server.preferring import Seconds
 
@@ -66,6 +61,7 @@ api = APIRouter(
     responses=RESPONSES,
 )
 api.include_router(asking.router)
+api.include_router(pausing.router)
 api.include_router(producing.router)
 
 
@@ -227,7 +223,7 @@ def replay_many(
     return replaying.replay_many(access, wanted, given.limit, call)
 
 
-# --- Definitions and pauses.
+# --- Definitions.
 
 
 @api.get("/definitions", tags=["definitions"])
@@ -263,81 +259,6 @@ def show_definition(
 def show_usage(_: Reads, access: Access) -> usage.UsageView:
     """Show how many calls to Marketing Cloud the account has made today, this month and this year."""
     return usage.usage(access)
-
-
-@api.get("/pauses", tags=["pauses"])
-def list_pauses(_: Reads, access: Access) -> list[PauseView]:
-    """List what is paused."""
-    return actions.pauses(access)
-
-
-_CHANGED: dict[int | str, dict[str, Any]] = {412: described_problem("It is not as the caller saw it.")}
-
-
-@api.put("/pauses/all", tags=["pauses"], responses=_CHANGED)
-def pause_all(given: PauseGiven, caller: Operates, access: Access, answer: Response, only: Conditional) -> PauseView:
-    """Let all starts wait; with If-Match or If-None-Match only while the pause is as it was seen."""
-    return paused(access, actions.scope_of(None, None), caller, given, only, answer)
-
-
-@api.put("/pauses/units/{mid}", tags=["pauses"], responses=_CHANGED)
-def pause_unit(
-    mid: Mid, given: PauseGiven, caller: Operates, access: Access, answer: Response, only: Conditional
-) -> PauseView:
-    """Let the starts of a business unit wait; conditions as for everything."""
-    return paused(access, actions.scope_of(mid, None), caller, given, only, answer)
-
-
-@api.put("/pauses/definitions/{mid}/{customer_key:path}", tags=["pauses"], responses=_CHANGED)
-def pause_definition(
-    mid: Mid,
-    customer_key: Key,
-    given: PauseGiven,
-    caller: Operates,
-    access: Access,
-    answer: Response,
-    only: Conditional,
-) -> PauseView:
-    """Let the starts of a definition wait; conditions as for everything, or on the ETag of the definition."""
-    scope = actions.scope_of(mid, access.reader.spelled(mid, customer_key))
-    return paused(access, scope, caller, given, only, answer)
-
-
-def paused(
-    access: ReadAccess, scope: str, caller: Caller, given: PauseGiven, only: Conditions, answer: Response
-) -> PauseView:
-    """Pause a scope, and give the ETag of its pause; raises PreconditionError."""
-    expects = only.expected(access, scope)
-    view = actions.pause(access, scope, caller.name, given.reason, given.until, expects=expects)
-    answer.headers["ETag"] = tag_of(pausing.as_written(access, scope)[0])
-    return view
-
-
-@api.delete("/pauses/all", tags=["pauses"], responses=_CHANGED)
-def resume_all(caller: Operates, access: Access, only: Conditional, reason: Why = None) -> ResumedView:
-    """End the pause of everything; others stay."""
-    return resumed(access, actions.scope_of(None, None), caller, reason, only)
-
-
-@api.delete("/pauses/units/{mid}", tags=["pauses"], responses=_CHANGED)
-def resume_unit(mid: Mid, caller: Operates, access: Access, only: Conditional, reason: Why = None) -> ResumedView:
-    """End the pause of a business unit."""
-    return resumed(access, actions.scope_of(mid, None), caller, reason, only)
-
-
-@api.delete("/pauses/definitions/{mid}/{customer_key:path}", tags=["pauses"], responses=_CHANGED)
-def resume_definition(
-    mid: Mid, customer_key: Key, caller: Operates, access: Access, only: Conditional, reason: Why = None
-) -> ResumedView:
-    """End the pause of a definition."""
-    scope = actions.scope_of(mid, access.reader.spelled(mid, customer_key))
-    return resumed(access, scope, caller, reason, only)
-
-
-def resumed(access: ReadAccess, scope: str, caller: Caller, reason: str | None, only: Conditions) -> ResumedView:
-    """End a pause and say so; raises NotFoundError where there is none, and PreconditionError."""
-    actions.resume(access, scope, caller.name, reason, expects=only.expected(access, scope))
-    return ResumedView(scope=scope)
 
 
 # --- Dead letters and events.

@@ -185,7 +185,7 @@ def _pause_path(scope: str) -> str:
     mid, _, key = rest.partition(":")
     if kind == "all":
         return "/pauses/all"
-    return f"/pauses/units/{mid}" if kind == "mid" else f"/pauses/definitions/{mid}/{_id(key)}"
+    return f"/pauses/units/{mid}" if kind == "mid" else f"/definitions/{mid}/{_id(key)}/pause"
 
 
 def dead_letters(cursor: str | None, limit: int) -> Call[DeadLetterPage]:

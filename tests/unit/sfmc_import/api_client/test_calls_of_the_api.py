@@ -171,7 +171,7 @@ def test_a_client_shows_no_token() -> None:
 
 @pytest.mark.parametrize(
     ("scope", "path"),
-    [("all", "/v1/pauses/all"), ("mid:7", "/v1/pauses/units/7"), ("key:7:a b/c", "/v1/pauses/definitions/7/a%20b%2Fc")],
+    [("all", "/v1/pauses/all"), ("mid:7", "/v1/pauses/units/7"), ("key:7:a b/c", "/v1/definitions/7/a%20b%2Fc/pause")],
 )
 def test_a_scope_is_a_path(scope: str, path: str) -> None:
     server = Server(httpx.Response(200, json={"scope": scope, "paused": False}))
