@@ -88,6 +88,12 @@ class FakeMarketingCloud:
         """Delete a definition."""
         del self._definitions[mid, fold_key(customer_key)]
 
+    def show_runs_under(self, customer_key: str, new: str) -> None:
+        """Show the runs of a definition under the key that it has now."""
+        for kept in self._runs.values():
+            if kept.row.customer_key == customer_key:
+                kept.row = replace(kept.row, customer_key=new)
+
     def fail(
         self,
         operation: str,

@@ -127,6 +127,23 @@ def by_object(decision: StartNow, asked: float, deps: Deps) -> Definition | Refu
     return deps.definitions.get(lease.mid, lease.customer_key, object_id=decision.object_id, max_age=max_age)
 
 
+def taken_by_another(mid: str, customer_key: str, object_id: str | None, deps: Deps) -> NotApplied | None:
+    """Say that a CustomerKey is that of another definition now, so that a run shown under it may be one of that.
+
+    Also where it cannot be read.
+    """
+    if object_id is None:
+        return None
+    found = deps.definitions.get(mid, customer_key, max_age=deps.timing.check_age)
+    if isinstance(found, NotApplied):
+        return found
+    is_other_one = isinstance(found, Definition) and found.object_id not in {None, object_id}
+    return NotApplied(KEY_CHANGED, _TAKEN.format(customer_key)) if is_other_one else None
+
+
+_TAKEN = "a new run is shown under {}, which is the CustomerKey of another definition by now"
+
+
 def as_it_is_now(definition: Definition, decision: StartNow) -> StartNow:
     """Give the decision with the CustomerKey that its definition has now, and with what is to be started."""
     lease, object_id = decision.lease, definition.object_id or decision.object_id

@@ -48,6 +48,22 @@ def runs_of(decision: StartNow, deps: Deps, *, above: str | None = None) -> Sequ
     return tuple(found.values())
 
 
+def runs_in_doubt(decision: Reconcile, deps: Deps) -> Sequence[Run] | Refusal:
+    """List the runs of a definition whose start is in doubt; before that is given up also under the key it has now."""
+    mid, key = decision.lease.mid, decision.lease.customer_key
+    runs = deps.marketing_cloud.runs_of(mid, key)
+    if isinstance(runs, (NotApplied, Rejected)) or decision.object_id is None or not decision.is_last:
+        return runs
+    # Asked for after the runs: a key that was changed before them is seen.
+    now = deps.definitions.get(mid, key, object_id=decision.object_id, max_age=0.0)
+    if isinstance(now, NotApplied):
+        return now
+    if isinstance(now, Rejected) or fold_key(now.customer_key) == fold_key(key):
+        return runs
+    more = deps.marketing_cloud.runs_of(mid, now.customer_key)
+    return more if isinstance(more, (NotApplied, Rejected)) else (*runs, *more)
+
+
 def find(runs: Sequence[Run], intent: Intent | Reconcile, mid: str, deps: Deps) -> NewRuns | NotApplied:
     """Sort out the new ones of these runs; asks for their dates where the intent did not list what existed."""
     new = {run.task_id: run for run in runs if _is_new(run, intent)}

@@ -1,12 +1,12 @@
 """Carries a request from claim to its run: start, perform, record, reconcile. Then see `following`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
-from sfmc_import import identity, losses, new_runs, retrying
+from sfmc_import import earlier_runs, identity, losses, new_runs, retrying
 from sfmc_import.checking import Holds, Mismatch, NearMidnight, TooOld, Verdict, check
 from sfmc_import.faults import ABSENT, UNPROVED, Ambiguous, Fault, NotApplied, Rejected
 from sfmc_import.identity import Identified, NotIdentified, identify
@@ -15,7 +15,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Refusal
 from sfmc_import.request import StartRequest
 from sfmc_import.retrying import RetryPolicy, Times
-from sfmc_import.runs import Accepted, Definition, ManyMatches, NoMatch, OneMatch, Run
+from sfmc_import.runs import Accepted, Definition, ManyMatches, NoMatch, OneMatch
 from sfmc_import.states import AlreadyEnded, Decision, Lease, NotYet, ReadFirst, Reconcile, StartNow
 
 MayStart = Callable[[], Holds | Refusal]
@@ -234,44 +234,13 @@ def _verdict(definition: Definition | Refusal, decision: StartNow, asked: float,
     return check(definition, decision.first, file, now, deps.timing.days)
 
 
-# --- Look: an earlier attempt that was answered without proof may have its run by now.
-
-_SEVERAL_RUNS = Ambiguous("several_runs", "of the runs since an attempt without proof it is not known which is its own")
-
-
 def _record_refusal(decision: StartNow, fault: Refusal, policy: Policy, deps: Deps) -> Outcome:
     """Nothing may be sent now. Before this ends the request, the run of an earlier attempt is looked for."""
-    found = _look_for_earlier_run(decision, deps) if isinstance(fault, Rejected) else None
+    found = earlier_runs.look(decision, deps) if isinstance(fault, Rejected) else None
     if isinstance(found, Accepted):
         # The window of its intent counts, for the definition may be gone.
         return _record_start(decision.lease, found, Definition(customer_key=decision.lease.customer_key), policy, deps)
     return _record_fault(decision, found or fault, policy, deps)
-
-
-def _look_for_earlier_run(decision: StartNow, deps: Deps) -> Accepted | Fault | None:
-    if decision.earlier is None:
-        return None
-    runs = new_runs.runs_of(decision, deps)
-    return (
-        runs
-        if isinstance(runs, NotApplied)
-        else _earlier_run(decision, () if isinstance(runs, Rejected) else runs, deps)
-    )
-
-
-def _earlier_run(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Accepted | Fault | None:
-    """Give the one run that has appeared since an earlier attempt; None where there was none, or it has no run."""
-    if decision.earlier is None:
-        return None
-    found = new_runs.find(runs, decision.earlier, decision.lease.mid, deps)
-    if isinstance(found, NotApplied):
-        return found
-    match found.match(is_last=True):
-        case OneMatch(task_id):
-            return Accepted(task_id=task_id, is_found=True)
-        case ManyMatches():
-            return _SEVERAL_RUNS
-    return None
 
 
 # --- Perform: record the intent, then send. None means that another worker has the lease.
@@ -296,7 +265,7 @@ def _send_if_safe(
     runs = new_runs.runs_of(decision, deps, above=bound)
     if isinstance(runs, (NotApplied, Rejected)):
         return runs
-    found = _earlier_run(decision, runs, deps) or losses.check(decision, runs, window, deps)
+    found = earlier_runs.find(decision, runs, deps) or losses.check(decision, runs, window, deps)
     if found:
         return found
     intend = partial(intend, [run.task_id for run in runs], bound=bound)
@@ -420,7 +389,7 @@ _NO_RUN_YET = NotApplied("no_run_yet", "no new run appeared so far")
 def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
     """Look for a new run of the definition and record what it proves; look again later when it proves nothing."""
     lease = decision.lease
-    runs = deps.marketing_cloud.runs_of(lease.mid, lease.customer_key)
+    runs = new_runs.runs_in_doubt(decision, deps)
     if isinstance(runs, (NotApplied, Rejected)):
         return _after_failed_query(decision, runs, policy, deps)
     found = new_runs.find(runs, decision, lease.mid, deps)
@@ -439,6 +408,11 @@ def reconcile(decision: Reconcile, policy: Policy, deps: Deps) -> Outcome:
 
 def _record_found(decision: Reconcile, task_id: str, policy: Policy, deps: Deps) -> Outcome:
     lease, definition = decision.lease, _definition(decision, deps)
+    taken = identity.taken_by_another(lease.mid, lease.customer_key, decision.object_id, deps)
+    if taken and decision.is_last:
+        return _record_unknown(decision, (task_id,), policy, deps)
+    if taken is not None:
+        return _after_failed_query(decision, taken, policy, deps)
     if isinstance(definition, NotApplied):
         return _after_failed_query(decision, definition, policy, deps)
     start, window = Accepted(task_id=task_id), policy.window(definition)

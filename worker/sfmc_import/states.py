@@ -216,6 +216,7 @@ class Reconcile:
     Up to `bound` it was not asked which ones existed.
     `is_last` says that the time to look is over: this is the last query.
     `denied` is the code of an answer that said, without proof, that nothing was started.
+    `object_id` is that of the definition.
     """
 
     lease: Lease
@@ -225,6 +226,7 @@ class Reconcile:
     intended_at: float | None = None
     is_last: bool
     denied: str | None = None
+    object_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -182,6 +182,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
                 bound=fields.get("bound"),
                 intended_at=_at(fields),
                 denied=fields.get("denied"),
+                object_id=fields.get("object_id"),
                 is_last=fields["late"],
             )
         case "not_yet":

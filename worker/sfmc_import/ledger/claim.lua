@@ -241,7 +241,7 @@ local function while_reconciling()
     wait_for(id, r, 'reconciling')
   end
   return with_lease('reconcile', {known = r.known or '[]', above = r.above, intended = r.intended, denied = present(r.denied),
-    bound = present(r.bound), late = now >= int(r.reconcile_until)})
+    bound = present(r.bound), object_id = object_of(r.definition), late = now >= int(r.reconcile_until)})
 end
 
 local HOLDING = {starting = while_starting, retrying = while_retrying, reconciling = while_reconciling}

@@ -114,8 +114,11 @@ class Checker:
         return [violation for kind in kinds for violation in kind()]
 
     def outcomes(self) -> Counter[str]:
-        """How many requests ended in which way."""
-        return Counter(events[-1].name for events in self.by_request.values())
+        """How many requests ended in which way, or wait for the time that their sender named."""
+        return Counter(
+            "(not yet: their time)" if self._waits_rightly(request) else events[-1].name
+            for request, events in self.by_request.items()
+        )
 
     def begun(self) -> int:
         """How many requests came to a start."""

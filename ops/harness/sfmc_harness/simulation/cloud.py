@@ -84,6 +84,7 @@ class Cloud:
         self.keys = {key: key for key in self.plans}
         self._had = dict(self.keys)
         self.times_renamed = Counter[str]()
+        self.is_traded = False
         self.applied: list[Applied] = []
         self._files: set[str] = set()
         self._late: list[_Late] = []
@@ -100,14 +101,28 @@ class Cloud:
         return self.definition_of(self.plans[first]) if is_found else None
 
     def first_key(self, key: str) -> str:
-        """The key that a definition had first; `key` is its ObjectID, or one that it has or had."""
-        return self._objects.get(key) or self._had.get(key.casefold(), key)
+        """The key that a definition had first; `key` is its ObjectID, or one that it has, or had and no other has."""
+        now = next((first for first, name in self.keys.items() if name == key.casefold()), None)
+        return self._objects.get(key) or now or self._had.get(key.casefold(), key)
 
     def rename(self, key: str) -> None:
         """Somebody gives a definition another CustomerKey; its rows show that one from then on."""
-        self.keys[key] = f"{self.keys[key]}-new"
+        new = f"{self.keys[key]}-new"
+        self.keys[key] = f"{new}-{key}" if new in self.keys.values() else new
         self._had[self.keys[key]] = key
         self.times_renamed[key] += 1
+
+    def trade(self, now: int, key: str) -> None:
+        """Somebody gives the CustomerKey of a definition to another one; the first gets a new key."""
+        other = next((each for each in self.plans if each != key), None)
+        if other is None:
+            return
+        taken = self.keys[key]
+        self.rename(key)
+        self.keys[other] = taken
+        self.times_renamed[other] += 1
+        self.changed_at |= dict.fromkeys((key, other), now)
+        self.is_traded = True
 
     def change(self, now: int, key: str) -> None:
         """Somebody lets a definition read another file, or the first one again."""

@@ -147,8 +147,9 @@ def _happenings(dice: random.Random, definitions: tuple[DefinitionPlan, ...], st
             yield happening
 
 
-RENAMED = 0.2
-"""The share of plans in which a definition is given other CustomerKeys."""
+RENAMED, TRADED = 0.2, 0.5
+"""The share of plans in which a definition is given other CustomerKeys; and of these changes, those where another
+definition gets its key."""
 
 
 def _renames(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> Iterator[Happening]:
@@ -157,7 +158,8 @@ def _renames(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> 
     if dice.random() < RENAMED:
         for _ in range(dice.choice([1, 1, 2])):
             key = dice.choice(definitions).key
-            yield Happening(step=dice.randrange(steps), kind="rename", key=key)
+            kind = "trade" if len(definitions) > 1 and dice.random() < TRADED else "rename"
+            yield Happening(step=dice.randrange(steps), kind=kind, key=key)
             if dice.random() < 0.3:
                 yield Happening(step=dice.randrange(steps), kind="pause", key=key, seconds=dice.choice(JUMPS))
 

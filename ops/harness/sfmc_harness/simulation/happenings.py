@@ -118,6 +118,10 @@ class Happenings:
         """Somebody gives a definition another CustomerKey."""
         self._schedule.cloud.rename(happening.key)
 
+    def _trade(self, happening: Happening) -> None:
+        """Somebody gives the CustomerKey of a definition to another one."""
+        self._schedule.cloud.trade(self._schedule.clock.now, happening.key)
+
     def _pause(self, happening: Happening) -> None:
         """An operator pauses a definition for some time, or lifts the pause that is there."""
         actions, note = self._schedule.actions, self._schedule.invariants.paused

@@ -25,6 +25,7 @@ UNSEEN_MS = 150_000
 PAUSES = (1, 5, 15, 45)
 """The pauses after errors in a row, in units of the first; a longer one is over the windows of these definitions."""
 
+_RESOLVED = frozenset({"starting", "deferred", "duplicate"})
 _HANDLED = frozenset({"started", *COMPLETED, "follow_timed_out"})
 
 
@@ -107,6 +108,8 @@ class Invariants:
             raise ViolationError("after its deadline", f"{request} begins {now - asked.expires * SECOND:.0f} ms late")
 
     def _not_paused(self, request: str, key: str, now: int) -> None:
+        if self._cloud.is_traded:
+            return
         since, until = self.paused.get(key, (now, now))
         # By a key that the ledger has not met yet it holds right before Perform.
         if since < now < until and self._cloud.keys.get(key) == key:
@@ -115,14 +118,24 @@ class Invariants:
     def _not_sent_in_a_pause(self, new: Applied) -> None:
         """An intent from before the pause is sent within a lease."""
         since, until = self.paused.get(new.key, (0, 0))
-        # A key that it had between two others is one that the ledger may never have met.
-        if self._cloud.times_renamed[new.key] > 1:
+        # A key that it had between two others, or first, is one that the ledger may never have met.
+        renamed = self._cloud.times_renamed[new.key]
+        if renamed > 1 or (renamed and not self._was_met(new.key, since)) or self._cloud.is_traded:
             return
         if since + self._settings.lease * SECOND < new.sent_at < until:
             text = f"run {new.task_id} of {new.request} {new.sent_at - since} ms after {new.key} was paused"
             raise ViolationError("starts in a pause", text)
 
+    def _was_met(self, key: str, before: int) -> bool:
+        """A request for the definition was resolved by then."""
+        return any(
+            at < before and name in _RESOLVED and self._key(self.requests[request].customer_key) == key
+            for (request, name), at in self._history.times.items()
+        )
+
     def _one_in_flight(self, view: View) -> None:
+        if self._cloud.is_traded:
+            return
         flying = defaultdict(list)
         for request, fields in view.requests.items():
             # A postponed request waits without its definition.
@@ -152,7 +165,7 @@ class Invariants:
                 raise ViolationError("waits too long", f"{request} is due in {(at - view.now) / 1000:.0f} s")
 
     def _deferred_for_a_reason(self, view: View) -> None:
-        for name, definition in view.definitions.items():
+        for name, definition in () if self._cloud.is_traded else view.definitions.items():
             waiting = [each for each in view.follow_ups.get(name, ()) if self._is_deferred(view, each)]
             if not waiting or "holder" in definition:
                 continue
@@ -181,6 +194,9 @@ class Invariants:
         for earlier in self._cloud.applied:
             if earlier is new:
                 return
+            # Perform names a CustomerKey: a change of the last seconds is not seen.
+            if self._cloud.is_traded and (self._is_unseen(new) or self._is_unseen(earlier)):
+                continue
             if earlier.key == new.key and earlier.request and not self._is_foreign(new.key):
                 self._compare(earlier, new)
 
@@ -234,11 +250,13 @@ class Invariants:
         pause = self._pauses.get(earlier.request)
         if pause is None or earlier.end != "import_failed" or self._policy.on_error != "free":
             return window
-        return 0 if self._came_back(earlier.request) else min(window, pause)
+        return 0 if self._came_back(earlier.request) or self._cloud.is_traded else min(window, pause)
 
     def _not_handled_before(self, new: Applied) -> None:
         """The same file, or the same source event, is not imported again, unless it led to nothing the last time."""
         mine = self.requests[new.request]
+        if self._cloud.is_traded:
+            return
         for is_same in (_same_event, _same_file):
             begun = [
                 (self._history.times[other.request_id, "starting"], other.request_id)
@@ -255,11 +273,13 @@ class Invariants:
     def _file_is_the_requested_one(self, new: Applied) -> None:
         file = self.requests[new.request].file
         # A change of the definition is seen at the next reading, and a start that was checked is sent within a lease.
-        is_unseen = new.sent_at - self._cloud.changed_at[new.key] < UNSEEN_MS
-        if file is not None and new.read != file.name and not is_unseen:
+        if file is not None and new.read != file.name and not self._is_unseen(new):
             raise ViolationError(
                 "another file", f"{new.request} asked for {file.name}, run {new.task_id} read {new.read}"
             )
+
+    def _is_unseen(self, new: Applied) -> bool:
+        return new.sent_at - self._cloud.changed_at[new.key] < UNSEEN_MS
 
     # --- When all has ended.
 
@@ -319,7 +339,7 @@ class Invariants:
 
     def _unjust(self) -> Iterator[tuple[str, str]]:
         """A duplicate must be one, of the request that it names."""
-        for request, state in self._history.states.items():
+        for request, state in () if self._cloud.is_traded else self._history.states.items():
             if state == "duplicate":
                 why = self._why_no_duplicate(request, self._history.last(request)["data"])
                 if why:

@@ -344,3 +344,28 @@ def test_while_the_runs_under_the_first_key_cannot_be_listed_nothing_is_sent(sys
     system.live()
 
     assert started(system) == [KEY]
+
+
+def in_doubt(system: System, *, applied: bool) -> None:
+    system.policy = Policy(reconcile_deadline=300.0)
+    system.cloud.fail("start", Ambiguous("reset", "connection reset"), applied=applied)
+    system.start(request("a"))
+
+
+def test_a_run_of_the_definition_that_has_the_key_now_is_not_taken_for_a_start_in_doubt(system: System):
+    in_doubt(system, applied=False)
+    change_hands(system)
+    other = system.cloud.started_elsewhere(KEY)
+    system.live()
+
+    assert (names(system, "a")[-1], last(system, "a")["candidates"]) == ("start_unknown", [other])
+
+
+def test_a_start_in_doubt_is_found_under_the_key_that_its_definition_has_now(system: System):
+    in_doubt(system, applied=True)
+    system.cloud.remove(KEY)
+    system.cloud.add(replace(FIRST, customer_key="moved"))
+    system.cloud.show_runs_under(KEY, "moved")
+    system.live()
+
+    assert names(system, "a")[-1] == "completed"

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from sfmc_import import new_runs
-from sfmc_import.faults import NotApplied, Rejected
-from sfmc_import.identity import ABSENT, OTHER, as_it_is_now, is_other, now_of
+from sfmc_import import earlier_runs, new_runs
+from sfmc_import.faults import Ambiguous, NotApplied, Rejected
+from sfmc_import.identity import ABSENT, KEY_CHANGED, OTHER, as_it_is_now, is_other, now_of, taken_by_another
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Refusal
-from sfmc_import.runs import Definition, Run
+from sfmc_import.runs import Accepted, Definition, Run
 from sfmc_import.service import _key_now
-from sfmc_import.states import Intent, Lease, StartNow
+from sfmc_import.states import Intent, Lease, Reconcile, StartNow
 
 LEASE = Lease(request_id="r", mid="7", customer_key="a", fence=1, attempt=1, seconds=60.0)
 MINE = Definition(customer_key="c", object_id="one")
@@ -32,6 +32,8 @@ def deps(by_object: Definition | Refusal = MINE, runs: dict[str, Any] | None = N
         definitions=SimpleNamespace(get=lambda *_, **__: by_object),
         clock=SimpleNamespace(boottime=lambda: 0.0),
         marketing_cloud=SimpleNamespace(runs_of=runs_of),
+        ledger=SimpleNamespace(unassigned_task_ids=lambda _mid, task_ids: frozenset(task_ids)),
+        timing=SimpleNamespace(check_age=10.0),
     )
 
 
@@ -119,3 +121,77 @@ def test_a_key_that_is_gone_hides_no_run_but_the_present_one_must_answer(refused
     asked = decision(other_keys=("b",), earlier=Intent(known=frozenset()))
     found = new_runs.runs_of(asked, deps(runs={**RUNS, refused: GONE}))
     assert isinstance(found, Rejected) is is_refused
+
+
+DOWN = NotApplied("9", "in maintenance")
+
+
+@pytest.mark.parametrize(
+    ("found", "object_id", "code"),
+    [
+        (OTHERS, "one", KEY_CHANGED),
+        (Definition(customer_key="a", object_id="one"), "one", None),
+        (Definition(customer_key="a"), "one", None),
+        (OTHERS, None, None),
+        (GONE, "one", None),
+        (DOWN, "one", "9"),
+    ],
+)
+def test_a_run_may_be_one_of_another_definition_where_that_has_the_key_now(
+    found: Definition | Refusal, object_id: str | None, code: str | None
+) -> None:
+    refusal = taken_by_another("7", "a", object_id, deps(found))
+    assert (refusal and refusal.code) == code
+
+
+def look(*, is_last: bool = True, object_id: str | None = "one") -> Reconcile:
+    return Reconcile(lease=LEASE, known=frozenset(), is_last=is_last, object_id=object_id)
+
+
+@pytest.mark.parametrize(
+    ("given", "found", "expected"),
+    [
+        ({}, Definition(customer_key="b", object_id="one"), {"1", "2"}),
+        ({"is_last": False}, Definition(customer_key="b", object_id="one"), {"1"}),
+        ({"object_id": None}, Definition(customer_key="b", object_id="one"), {"1"}),
+        ({}, Definition(customer_key="A", object_id="one"), {"1"}),
+        ({}, GONE, {"1"}),
+    ],
+)
+def test_before_a_doubt_ends_its_run_is_looked_for_under_the_key_that_the_definition_has_now(
+    given: dict[str, Any], found: Definition | Refusal, expected: set[str]
+) -> None:
+    runs = new_runs.runs_in_doubt(look(**given), deps(found, RUNS))
+    assert not isinstance(runs, Rejected | NotApplied)
+    assert {run.task_id for run in runs} == expected
+
+
+def test_a_doubt_does_not_end_while_the_key_of_its_definition_cannot_be_asked() -> None:
+    assert new_runs.runs_in_doubt(look(), deps(DOWN, RUNS)) == DOWN
+    renamed = Definition(customer_key="b", object_id="one")
+    assert new_runs.runs_in_doubt(look(), deps(renamed, {**RUNS, "b": DOWN})) == DOWN
+    assert new_runs.runs_in_doubt(look(), deps(MINE, {**RUNS, "a": DOWN})) == DOWN
+
+
+IN_DOUBT = Intent(known=frozenset())
+
+
+@pytest.mark.parametrize(
+    ("shown", "found", "expected"),
+    [
+        ("b", OTHERS, KEY_CHANGED),
+        ("b", GONE, None),
+        ("b", DOWN, "9"),
+        ("A", OTHERS, None),
+    ],
+)
+def test_a_run_under_a_former_key_is_taken_unless_that_is_the_key_of_another_definition(
+    shown: str, found: Definition | Refusal, expected: str | None
+) -> None:
+    runs = [Run(task_id="5", customer_key=shown, status="New")]
+    answer = earlier_runs.find(decision(earlier=IN_DOUBT, other_keys=("b",)), runs, deps(found))
+    if expected is None:
+        assert answer == Accepted(task_id="5", is_found=True)
+    else:
+        assert isinstance(answer, Ambiguous if expected == KEY_CHANGED else NotApplied)
+        assert answer.code == expected
