@@ -28,8 +28,12 @@ def deps(by_object: Definition | Refusal = MINE, runs: dict[str, Any] | None = N
     def runs_of(_mid: str, key: str, **_: Any) -> Any:
         return (runs or {})[key]
 
+    def get(*_: object, max_age: float, **__: object) -> Definition | Refusal:
+        assert max_age <= 10.0
+        return by_object
+
     return SimpleNamespace(
-        definitions=SimpleNamespace(get=lambda *_, **__: by_object),
+        definitions=SimpleNamespace(get=get),
         clock=SimpleNamespace(boottime=lambda: 0.0),
         marketing_cloud=SimpleNamespace(runs_of=runs_of),
         ledger=SimpleNamespace(unassigned_task_ids=lambda _mid, task_ids: frozenset(task_ids)),
