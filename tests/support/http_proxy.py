@@ -57,7 +57,8 @@ def _carry(client: socket.socket, lines: list[str], head: bytes, rest: bytes) ->
         client.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
         return
     if method == "CONNECT":
-        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        # Any final answer may come after interim ones.
+        client.sendall(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 Connection established\r\n\r\n")
     else:
         server.sendall(head + b"\r\n\r\n" + rest)
     threading.Thread(target=_pump, args=(server, client), daemon=True).start()

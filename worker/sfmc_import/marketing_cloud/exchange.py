@@ -10,7 +10,6 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -25,6 +24,7 @@ from sfmc_import.marketing_cloud.http import (
     TimedReader,
     boottime,
     describe_error,
+    final_answer,
     place,
     proxy_headers,
     send_all,
@@ -47,9 +47,6 @@ MAX_IDLE_BEFORE_START = 1.0
 
 LAST_BYTES = 16
 """Sent after everything else of a Perform: without the end of its XML a request cannot be carried out."""
-
-MAX_INTERIM = 20
-"""Answers of 1xx before the final one."""
 
 MAX_HEADER_BYTES = 8192
 """So far into an answer its SOAP header reaches; usual ones have 900 bytes."""
@@ -140,24 +137,11 @@ def _ended_handshake(error: ssl.SSLError) -> bool:
 
 
 def _read(source: TimedReader, limit: int) -> Answer:
-    response = _final(source)
+    response = final_answer(source, "POST")
     content = _content(response, limit)
     headers = {name.lower(): value for name, value in response.getheaders()}
     reusable = not response.will_close and response.length in {None, 0} and not source.has_more()
     return Answer(Reply(response.status, headers, content), reusable)
-
-
-def _final(source: TimedReader) -> http.client.HTTPResponse:
-    """Read the head of the final answer; interim ones stand before it, any number of them (RFC 9110, 15.2)."""
-    for _ in range(MAX_INTERIM):
-        # HTTPResponse asks of its socket nothing but makefile, and skips no interim answer but 100.
-        response = http.client.HTTPResponse(source, method="POST")  # type: ignore[arg-type]
-        response.begin()
-        if not HTTPStatus.CONTINUE <= response.status < HTTPStatus.OK:
-            return response
-        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
-            break
-    raise http.client.BadStatusLine("an interim answer where the final one should be")
 
 
 def of_this(request: bytes, answer: Answer) -> Answer:

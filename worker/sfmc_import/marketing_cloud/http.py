@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -426,6 +427,23 @@ def _connected(connection: socket.socket, target: Any, seconds: float) -> socket
     return connection
 
 
+MAX_INTERIM = 20
+"""Answers of 1xx before the final one."""
+
+
+def final_answer(source: TimedReader, method: str) -> http.client.HTTPResponse:
+    """Read the head of the final answer; interim ones stand before it, any number of them (RFC 9110, 15.2)."""
+    for _ in range(MAX_INTERIM):
+        # HTTPResponse asks of its socket nothing but makefile, and skips no interim answer but 100.
+        response = http.client.HTTPResponse(source, method=method)  # type: ignore[arg-type]
+        response.begin()
+        if not HTTPStatus.CONTINUE <= response.status < HTTPStatus.OK:
+            return response
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            break
+    raise http.client.BadStatusLine("an interim answer where the final one should be")
+
+
 def ask_for_tunnel(connection: socket.socket, proxy: Proxy, address: SplitResult, deadline: Deadline) -> None:
     """Ask a proxy for a way to the server; raise NotConnectedError with the answer of a proxy that refuses."""
     host = address.hostname or ""
@@ -433,11 +451,7 @@ def ask_for_tunnel(connection: socket.socket, proxy: Proxy, address: SplitResult
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", *proxy_headers(proxy)]
     try:
         send_all(connection, ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), deadline)
-        answer = http.client.HTTPResponse(  # it asks of its socket nothing but makefile
-            TimedReader(connection, deadline, MAX_HEAD_BYTES),  # type: ignore[arg-type]
-            method="CONNECT",
-        )
-        answer.begin()
+        answer = final_answer(TimedReader(connection, deadline, MAX_HEAD_BYTES), "CONNECT")
     except (OSError, http.client.HTTPException, OversizedError) as error:
         text = f"the proxy {proxy.shown} gives no way to {target}: {describe_error(error)}"
         raise NotConnectedError(Failed("proxy_refused", text)) from error
