@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 import redis as redis_py
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.request import StartRequest
@@ -88,7 +90,7 @@ def test_a_sweep_is_sent_for_a_dead_letter_without_event(raw: redis_py.Redis, le
 
 
 def test_a_sweep_is_sent_while_redis_cannot_be_asked(raw: redis_py.Redis, ledger: RedisLedger) -> None:
-    with redis_py.Redis(port=1) as gone:
+    with redis_py.Redis(port=1, retry=Retry(NoBackoff(), 0)) as gone:
         for one, other in ((gone, raw), (raw, gone)):
             look = SweepLook(one, ledger.keys, other, KEYS, Clock())
             assert [look.is_needed() for _ in range(3)] == [True] * 3
