@@ -345,8 +345,8 @@ UNUSABLE: list[dict[str, Any]] = [
 def test_what_cannot_be_sent_after_an_import_is_said_without_tracebacks(stack: RunningSystem, client: Celery) -> None:
     define(stack, "unsent")
     step = {"task": "theirs.task", "args": [], "kwargs": {}, "immutable": True}
-    unusable = [{**step, "options": {"queue": "theirs", **options}} for options in UNUSABLE]
-    odd_kind = {**step, "options": {"queue": "theirs"}, "subtask_type": "nonsense"}
+    unusable = [{**step, "options": {"queue": "nobodys", **options}} for options in UNUSABLE]
+    odd_kind = {**step, "options": {"queue": "nobodys"}, "subtask_type": "nonsense"}
 
     sent = [send(client, key="unsent", options={"link": [each]}) for each in (*unusable[:-1], odd_kind)]
     send(client, key="unsent", options={"link": [unusable[-1]]})

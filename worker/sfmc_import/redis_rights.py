@@ -43,9 +43,9 @@ ROLES: Mapping[RoleName, Role] = {
         (RESULTS,),
     ),
     "beat": Role(
-        (*CONNECTING, *SCRIPTS, "exec", "expire", "get", "hdel", "hget", "hgetall", "hincrby", "hmget", "hset", "llen",
-         "lpush", "lrem", "pexpire", "rpush", "sadd", "set", "smembers", "srem", "xadd", "zadd", "zrange", "zrem",
-         "zremrangebyscore", "zscore"),
+        (*CONNECTING, *SCRIPTS, "exec", "expire", "get", "hdel", "hget", "hgetall", "hincrby", "hlen", "hmget", "hset",
+         "llen", "lpush", "lrem", "pexpire", "rpush", "sadd", "set", "smembers", "srem", "xadd", "zadd", "zrange",
+         "zrem", "zremrangebyscore", "zscore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS),
     ),
     "producer": Role(

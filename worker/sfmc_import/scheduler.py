@@ -4,8 +4,10 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -15,11 +17,14 @@ from celery.beat import Scheduler, SchedulingError
 
 from sfmc_import import ticker, worker_process
 from sfmc_import.client import Client
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis
 from sfmc_import.ledger.schedule_state import ScheduleState
 from sfmc_import.settings import Settings
 from sfmc_import.settings.model import unplaced_schedules
+from sfmc_import.sweeping import SweepLook
 from sfmc_import.worker_process import Presence
+from sfmc_transport import Keys as TransportKeys
 
 log = structlog.get_logger("sfmc_import.scheduler")
 
@@ -29,12 +34,18 @@ class LoggingScheduler(Scheduler):
 
     _missed = 0
 
+    def __init__(self, *args: Any, is_needed: Callable[[], bool] = lambda: True, **options: Any) -> None:
+        self._is_needed = is_needed
+        super().__init__(*args, **options)
+
     def adjust(self, n: float, drift: float = 0.0) -> float:
         """Give the seconds to sleep: Celery's own scheduler wakes 10 ms early and asks all the time until then."""
         return n + drift if n > 0 else n
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        """Send what is due; the next sweep makes up for one that could not be sent."""
+        """Send what is due and needed; the next sweep makes up for one that could not be sent."""
+        if not self._is_needed():
+            return
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
@@ -117,6 +128,7 @@ class ImportBeat(Beat):
         if heartbeat is not None:
             heartbeat.ready()
         presence.start(stop=lambda: None)
+        self.scheduler_cls = partial(LoggingScheduler, is_needed=_look(app).is_needed)
         try:
             with running_schedules(app.settings):
                 return super().start_scheduler()
@@ -132,3 +144,9 @@ class ImportBeat(Beat):
             raise SystemExit
 
         signal.signal(signal.SIGINT, interrupt)
+
+
+def _look(app: Any) -> SweepLook:
+    settings: Settings = app.settings
+    transport_keys = TransportKeys(settings.transport_prefix, settings.broker_prefix)
+    return SweepLook(open_redis(settings), Keys(settings.prefix), app.broker_redis, transport_keys, time.monotonic)

@@ -26,3 +26,17 @@ def test_between_two_sweeps_beat_sleeps_once_for_the_whole_time():
     assert 59.9 < waits[-1] <= 60.0
     assert scheduler.adjust(60.0) == 60.0
     assert scheduler.adjust(0.0) == 0.0
+
+
+def test_a_sweep_that_is_not_needed_is_not_sent_and_the_next_one_is_in_time():
+    app = Celery("beat", set_as_current=False, broker="memory://")
+    app.conf.beat_schedule = {"sweep": {"task": "sweep", "schedule": schedule(0.01, app=app)}}
+    answers = iter([False, False, True])
+    scheduler = Counting(app, is_needed=lambda: next(answers))
+    entry = next(iter(scheduler.schedule.values()))
+    sent = []
+    for _ in range(3):
+        scheduler.apply_entry(entry)
+        sent.append(scheduler.sent)
+
+    assert sent == [0, 0, 1]
