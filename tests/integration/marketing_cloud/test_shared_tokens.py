@@ -1,8 +1,10 @@
 """One access token for all processes: real clients, a real server with its users, and the sandbox that counts."""
 
+import multiprocessing
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,10 +18,11 @@ from sfmc_import.ports import LedgerUnavailableError, TokenName
 from sfmc_import.redis_rights import ROLES, RoleName, rules
 from sfmc_import.sealing import Seal
 from tests.support.sandbox_server import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, SandboxProcess
+from tests.support.waiting import eventually
 
 MID = str(ACCOUNT_ID)
 PREFIX = "tokens:"
-SETTINGS = LedgerSettings(prefix=PREFIX, token_lease_ttl=1.0)
+SETTINGS = LedgerSettings(prefix=PREFIX)
 PROCESSES = 20
 
 
@@ -57,12 +60,12 @@ def token_calls(sandbox) -> TokenCalls:
 class Process:
     """What one process of the account has: its client of Redis and its adapter."""
 
-    def __init__(self, sandbox: SandboxProcess, url: str) -> None:
+    def __init__(self, soap_url: str, auth_url: str, url: str) -> None:
         self.client = redis_py.Redis.from_url(url, socket_timeout=10)
         self.ledger = RedisLedger(self.client, SETTINGS)
         config = MarketingCloudConfig(
-            soap_url=sandbox.soap_url,
-            auth_url=sandbox.auth_url,
+            soap_url=soap_url,
+            auth_url=auth_url,
             client_id=CLIENT_ID,
             client_secret=PlainSecret(CLIENT_SECRET),
             account_id=MID,
@@ -71,14 +74,14 @@ class Process:
         sharing = TokenSharing(self.ledger.tokens(), Seal(bytes(range(32))), PREFIX)
         self.service: SoapMarketingCloud = connect(config, sharing=sharing)
 
-    def ask(self) -> object:
+    def ask(self) -> Any:
         return self.service.definitions(MID)
 
 
 @pytest.fixture
 def processes(sandbox, redis, redis_server) -> Iterator[list[Process]]:
     sandbox.control.reset()
-    made = [Process(sandbox, redis_server.url) for _ in range(PROCESSES)]
+    made = [Process(sandbox.soap_url, sandbox.auth_url, redis_server.url) for _ in range(PROCESSES)]
     yield made
     for each in made:
         each.client.close()
@@ -108,16 +111,42 @@ def test_twenty_processes_whose_token_is_refused_make_one_token_call(processes, 
     assert token_calls() == 1
 
 
-def test_a_process_that_dies_while_it_asks_holds_the_others_for_the_time_of_its_lease(redis, processes, token_calls):
-    processes[0].ask()
-    [name] = redis.scan_iter(f"*{TOKEN.letter}:*")
-    mid, login = name.decode().rsplit(":", 2)[1:]
-    redis.delete(name)
-    token_calls()
-    # What a process leaves that is killed between its lease and its token.
-    assert processes[0].ledger.tokens().look(TokenName(mid, login), "dead", "", refused=False).kind == "lease"
+def ask_alone(soap_url: str, auth_url: str, redis_url: str) -> int:
+    """Be one process that asks; give how many definitions it was answered."""
+    return len(Process(soap_url, auth_url, redis_url).ask())
 
-    assert all_at_once(processes[1:5]) == [[]] * 4
+
+def test_a_process_that_dies_while_it_asks_holds_the_others_for_the_time_of_its_lease(
+    sandbox, redis, redis_server, processes, token_calls
+):
+    places = (sandbox.soap_url, sandbox.auth_url, redis_server.url)
+    with sandbox.control.fault("hang", "Token"):
+        asking = multiprocessing.get_context("spawn").Process(target=ask_alone, args=places)
+        asking.start()
+        eventually(lambda: leases(redis), within=60, description="a process asks for the token")
+        asking.kill()
+        asking.join(60)
+    [left] = leases(redis)
+    assert 0 < redis.pttl(left) <= 1000 * SETTINGS.token_lease_ttl
+    redis.pexpire(left, 500)
+
+    assert all_at_once(processes[:4]) == [[]] * 4
+    assert token_calls() == 1
+
+
+def leases(redis: redis_py.Redis) -> list[bytes]:
+    return list(redis.scan_iter(f"*{TOKEN_LEASE.letter}:*"))
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+def test_twenty_real_processes_make_one_token_call(sandbox, redis, redis_server, token_calls):
+    sandbox.control.reset()
+    places = (sandbox.soap_url, sandbox.auth_url, redis_server.url)
+    with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
+        asked = [pool.submit(ask_alone, *places) for _ in range(PROCESSES)]
+        assert [each.result(300) for each in asked] == [0] * PROCESSES
+
     assert token_calls() == 1
 
 

@@ -1,5 +1,6 @@
 """One token for all processes of an account: asked for once, waited for, and replaced when it is refused."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -307,7 +308,7 @@ def test_whether_the_login_works_is_asked_of_the_service_and_not_of_redis(accoun
 
 
 def test_many_threads_of_many_processes_make_one_request(account):
-    processes = [account.process() for _ in range(4)]
+    processes = [account.process(pause=threading.Event().wait) for _ in range(4)]
     with ThreadPoolExecutor(8) as threads:
         given = set(threads.map(lambda number: processes[number % 4].get().secret, range(32)))
 
