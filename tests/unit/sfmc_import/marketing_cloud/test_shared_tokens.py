@@ -181,10 +181,10 @@ class Away:
     """A ledger that Redis does not answer so many times, when one method is called."""
 
     def __init__(self, ledger, method: str = "look", times: int = 1000) -> None:
-        self._ledger, self._method, self._times, self.asked = ledger, method, times, 0
+        self._ledger, self._method, self.times, self.asked = ledger, method, times, 0
 
     def __getattr__(self, name):
-        if name != self._method or self.asked >= self._times:
+        if name != self._method or self.asked >= self.times:
             return getattr(self._ledger, name)
         self.asked += 1
         raise LedgerUnavailableError("the-token-1 away")
@@ -234,6 +234,20 @@ def test_a_refused_token_is_known_again_whoever_sealed_it(account):
     account.process().get()
 
     assert process.tokens.renew(MID, refused, 60).secret == "the-token-3"
+
+
+def test_the_refusal_of_a_token_of_its_own_does_not_delete_the_shared_one(account):
+    ledger = Away(account.world.ledger.tokens(), times=0)
+    process = account.process(ledger=ledger)
+    process.get()
+    account.advance(900)
+    ledger.times = 1
+    own = process.get()
+    account.advance(AWAY_SECONDS)
+    account.endpoint.answers = [Reply(500, {}, b"")]
+
+    assert own.secret == "the-token-2"
+    assert process.tokens.renew(MID, own, 60).secret == "the-token-1"
 
 
 def test_a_thread_that_was_refused_is_not_given_what_another_thread_goes_on_with(account):
