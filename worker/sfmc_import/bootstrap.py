@@ -14,12 +14,14 @@ from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.gathering import GatheringMarketingCloud, Pace
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis, open_shared
-from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud
+from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud, TokenSharing
 from sfmc_import.marketing_cloud.http import BootClock, boottime
 from sfmc_import.permits import Gate, QuotaLimits, Share
 from sfmc_import.ports import Deps, MarketingCloud, Timing
 from sfmc_import.quota import COUNTS_SECONDS, LOT_SECONDS, SharedQuota, together
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
+from sfmc_import.sealing import Seal
+from sfmc_import.secret_forms import read_key
 from sfmc_import.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -49,9 +51,21 @@ def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
     )
 
 
-def open_marketing_cloud(settings: Settings, gate: Gate | None = None) -> SoapMarketingCloud:
-    """Open the SOAP adapter; it connects on first use. Without a `gate` its calls are not limited."""
-    return marketing_cloud.connect(marketing_cloud_config(settings), gate=gate)
+def open_marketing_cloud(
+    settings: Settings, gate: Gate | None = None, ledger: RedisLedger | None = None
+) -> SoapMarketingCloud:
+    """Open the SOAP adapter; it connects on first use.
+
+    Without a `gate` its calls are not limited, without a `ledger` it asks for tokens of its own.
+    """
+    sharing = None if ledger is None else token_sharing(settings, ledger)
+    return marketing_cloud.connect(marketing_cloud_config(settings), gate=gate, sharing=sharing)
+
+
+def token_sharing(settings: Settings, ledger: RedisLedger) -> TokenSharing | None:
+    """Say how the processes of the account share their tokens; None when each asks for its own."""
+    key = settings.token_key.get_secret_value()
+    return TokenSharing(ledger.tokens(), Seal(read_key(key)), settings.prefix) if key and settings.client_id else None
 
 
 def quota_limits(settings: Settings) -> QuotaLimits:
@@ -73,13 +87,10 @@ def open_quota(settings: Settings, ledger: RedisLedger, share: Share | None = No
     return SharedQuota(ledger.quota(limits), boottime, limit=limits.calls_per_minute, share=share)
 
 
-def _quota_of_others(settings: Settings) -> SharedQuota:
-    return open_quota(settings, RedisLedger(open_redis(settings), ledger_settings(settings)), "rest")
-
-
 def open_definitions(settings: Settings) -> CachedDefinitions:
     """Open the cache of definitions with a connection to Marketing Cloud of its own."""
-    service = open_marketing_cloud(settings, None if settings.api_url else _quota_of_others(settings))
+    ledger = None if settings.api_url else RedisLedger(open_redis(settings), ledger_settings(settings))
+    service = open_marketing_cloud(settings, None if ledger is None else open_quota(settings, ledger, "rest"), ledger)
     return CachedDefinitions(
         service,
         describing=service,
@@ -126,7 +137,7 @@ def build(settings: Settings) -> Deps:
     client = open_redis(settings)
     ledger = open_ledger(settings, client)
     ledger.server.on_change = _log_server_change
-    service = open_marketing_cloud(settings, quota := open_quota(settings, ledger))
+    service = open_marketing_cloud(settings, quota := open_quota(settings, ledger), ledger)
     asked = gathering(service, settings)
     return Deps(
         marketing_cloud=asked,

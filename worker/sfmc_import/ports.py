@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from sfmc_import.checking import Days
 from sfmc_import.errors import SfmcImportError
@@ -402,3 +402,42 @@ class Deps:
     together: Callable[[], AbstractContextManager[None]] = nullcontext
     count_usage: Callable[[], None] = lambda: None
     whole_baseline: bool = False
+
+
+class TokenName(NamedTuple):
+    """Whose access token it is: the business unit, and a name of the login that only who has the key can make."""
+
+    mid: str
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLook:
+    """What a look for a shared token found: a sealed token, the right to ask for one, or that another process asks.
+
+    `now` is the time of Redis in ms. With `strange` there was a text that is no sealed token.
+    """
+
+    kind: Literal["token", "lease", "wait"]
+    now: int
+    text: str = field(default="", repr=False)
+    strange: bool = False
+
+
+class TokenLedger(Protocol):
+    """Sealed access tokens for all processes of an account; every method may raise LedgerUnavailableError."""
+
+    def look(self, name: TokenName, owner: str, seen: str, *, refused: bool) -> TokenLook:
+        """Look for a token other than the one that is `seen`, or for the right to ask for one as `owner`.
+
+        With `refused` no process shall use the token that is seen.
+        """
+        ...
+
+    def share(self, name: TokenName, owner: str, seen: str, text: str, life: float) -> bool:
+        """Share a token for so many seconds, and give the right to ask back; False when another one is there."""
+        ...
+
+    def leave(self, name: TokenName, owner: str) -> None:
+        """Give the right to ask back: no token came."""
+        ...

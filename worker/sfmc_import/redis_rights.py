@@ -10,7 +10,8 @@ RoleName = Literal["worker", "beat", "producer", "reader", "notifier"]
 
 LEDGER, STREAM = "{{{prefix}events}}:*", "{prefix}events"
 SHARED = "{{{prefix}events}}/*"
-"""Definitions as processes read them: who could write them could change what a start is checked against."""
+"""Definitions as processes read them, for who could write them could change what a start is checked against; and the
+access tokens that processes share, sealed."""
 
 MOVES = "{celery}{{{prefix}events}}:transport:*"
 QUEUES, BINDINGS = "{queue}*", "{celery}_kombu.binding*"

@@ -2,7 +2,7 @@
 
 import json
 import re
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from urllib.parse import quote, quote_plus
@@ -97,3 +97,19 @@ ESCAPES: Iterable[Escape] = (
     lambda text: _bytes(text).replace("'", "\\'"),
 )
 """What writes a text into another one: addresses, XML and HTML, JSON, Python's repr of text and of bytes."""
+
+
+KEY_BYTES = 32
+_KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
+MAKE_A_KEY = "openssl rand -base64 32 | tr '+/' '-_'"
+
+
+def read_key(text: str) -> bytes:
+    """Read a key of 32 bytes in url-safe base64.
+
+    Raises:
+        ValueError: with what is wrong, without the text.
+    """
+    if not _KEY.fullmatch(text.strip()):
+        raise ValueError(f"not {KEY_BYTES} bytes as url-safe base64; make a key with: {MAKE_A_KEY}")
+    return urlsafe_b64decode(text.strip().rstrip("=") + "=")

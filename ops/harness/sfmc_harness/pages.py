@@ -106,7 +106,7 @@ def _life(key: Key) -> str:
 
 
 def _duration(seconds: float) -> str:
-    sizes = ((86_400, "d"), (3_600, "h"), (60, "min"))
+    sizes = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
     size, unit = next((size, unit) for size, unit in sizes if seconds >= size)
     return f"{seconds / size:g} {unit}"
 

@@ -38,6 +38,7 @@ from tests.contract.ledger import (
     test_resolving,
     test_runs,
     test_sender_options,
+    test_shared_tokens,
     test_spellings,
     test_starts,
     test_suspects,
@@ -82,6 +83,7 @@ BODIES = (
     test_renamed,
     test_quota,
     test_renamed_order,
+    test_shared_tokens,
 )
 GIVEN = {"scenario", "world"}
 

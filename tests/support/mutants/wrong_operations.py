@@ -2,6 +2,7 @@
 
 from tests.support.mutants.mutant import Mutant
 from tests.support.mutants.wrong_quota import QUOTA
+from tests.support.mutants.wrong_tokens import TOKENS
 
 OPERATIONS = (
     Mutant("pausing", "pause['until'] > now", "true"),
@@ -76,4 +77,5 @@ OPERATIONS = (
     Mutant("following", "  if a.as_expected then note_completed(r, d, present(a.shown)) end\n", ""),
     Mutant("lib", "string.gsub(string.lower(key)", "string.gsub(key"),
     *QUOTA,
+    *TOKENS,
 )

@@ -1,5 +1,7 @@
 """Wrong changes to the pure rules of the worker; module, the text that occurs once, its replacement."""
 
+from tests.support.mutants.wrong_sharing import SHARING
+
 RULES = (
     ("sfmc_import.faults", '*("token_unavailable", "login_failed"', '*("login_failed"'),
     ("sfmc_import.retrying", "min(self.cap, ", "max(self.cap, "),
@@ -242,5 +244,6 @@ RULES = (
         "    if file_name is None:\n        return Holds()\n",
         '    file_name = file_name or ""\n',
     ),
+    *SHARING,
 )
 """Each must be detected by the unit tests that `rules.py` runs."""

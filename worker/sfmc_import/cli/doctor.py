@@ -14,6 +14,7 @@ from sfmc_import import logs
 from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.cli.doctor_redis import check_redis
 from sfmc_import.cli.doctor_redis import move_ledger as take_ledger
+from sfmc_import.cli.doctor_tokens import check_tokens
 from sfmc_import.cli.output import examples, json_option, mark, print_json, print_line, seconds
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.faults import NotApplied, Rejected
@@ -248,6 +249,7 @@ def _all(role: RoleName) -> Iterator[Finding]:
     yield Finding("ok", "settings", f"all are valid; policy for {count} definitions, {routes} routes")
     yield from check_schedules(settings, datetime.now(UTC))
     yield from check_redis(settings, role)
+    yield from check_tokens(settings, role)
     yield from check_notifications(settings)
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
 

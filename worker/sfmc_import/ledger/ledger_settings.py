@@ -60,6 +60,8 @@ _TIMES = (
     "usage_ttl",
     "definition_ttl",
     "marks_ttl",
+    "token_ttl",
+    "token_lease_ttl",
 )
 
 
@@ -75,7 +77,8 @@ class LedgerSettings:
     `schedule_ttl` how long the last look at a schedule is kept: longer than a missed tick can be made up for,
     `session_ttl` how long a login at the console lasts, `usage_day_ttl` how long the calls of a day are kept,
     `usage_ttl` how long those of a month or a year,
-    `definition_ttl` how long a definition is shared, `marks_ttl` how long it is known that one was to be read again.
+    `definition_ttl` how long a definition is shared, `marks_ttl` how long it is known that one was to be read again,
+    `token_ttl` how long an access token is shared at most, `token_lease_ttl` how long one process alone asks for one.
     `max_lost` workers may die with a request while it is the only suspect; the loss that made it one is not counted.
     """
 
@@ -98,6 +101,8 @@ class LedgerSettings:
     usage_ttl: float = 400 * _DAY
     definition_ttl: float = 300.0
     marks_ttl: float = _DAY
+    token_ttl: float = _DAY
+    token_lease_ttl: float = 10.0
     max_lost: int = 3
     durability: Durability = field(default_factory=Durability)
 

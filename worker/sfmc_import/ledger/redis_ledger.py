@@ -58,6 +58,7 @@ from sfmc_import.waiting import reason_of
 
 if TYPE_CHECKING:
     from sfmc_import.ledger.quota import RedisQuota
+    from sfmc_import.ledger.shared_tokens import RedisTokens
     from sfmc_import.permits import QuotaLimits
 
 
@@ -87,6 +88,12 @@ class RedisLedger:
         from sfmc_import.ledger.quota import RedisQuota  # noqa: PLC0415
 
         return RedisQuota(self._run, limits, self.clock)
+
+    def tokens(self) -> "RedisTokens":
+        """Give the access tokens that processes share."""
+        from sfmc_import.ledger.shared_tokens import RedisTokens  # noqa: PLC0415 - for who has SFMC_TOKEN_KEY
+
+        return RedisTokens(self._run, self.keys)
 
     def _run(self, step: str, arguments: dict[str, Any]) -> Any:
         script = self._scripts[step]

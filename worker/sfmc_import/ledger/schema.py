@@ -20,6 +20,7 @@ from sfmc_import.ledger.key_kinds import (
 from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
 from sfmc_import.ledger.operator_keys import OPERATOR_KEYS
 from sfmc_import.ledger.quota_keys import QUOTA_KEYS
+from sfmc_import.ledger.token_keys import TOKEN_KEYS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of a packed record (Valkey 9). The other names are long: they cost 16 bytes of 176 in a
@@ -454,6 +455,6 @@ KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
     SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT,
     INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, FOLLOWS,
-    SHARED, REFRESHED,
+    SHARED, REFRESHED, *TOKEN_KEYS,
     *NOTIFICATION_KEYS, *QUOTA_KEYS, DUE, STREAM,
 )  # fmt: skip

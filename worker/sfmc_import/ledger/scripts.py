@@ -49,6 +49,9 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "take_permits": ("quota",),
     "probe_circuit": ("quota",),
     "report_circuit": ("quota",),
+    "look_for_token": ("tokens",),
+    "leave_token": ("tokens",),
+    "share_token": ("tokens",),
 }
 """The Lua files that a step needs beside lib.lua, in order: each script creates all functions of its files anew."""
 

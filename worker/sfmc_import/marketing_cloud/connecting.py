@@ -10,7 +10,8 @@ from sfmc_import.marketing_cloud.client import SoapCall, SoapMarketingCloud
 from sfmc_import.marketing_cloud.envelopes import Envelopes
 from sfmc_import.marketing_cloud.exchange import MAX_PAGE_BYTES, KeptConnections, Limits, PooledPost, Post, SplitPost
 from sfmc_import.marketing_cloud.http import BootClock, Connector, Failed, MarketingCloudConfig, Reply, tls_context
-from sfmc_import.marketing_cloud.login import CredentialSource, PasswordSource, TokenSource
+from sfmc_import.marketing_cloud.login import CredentialSource, PasswordSource, Share, TokenSource
+from sfmc_import.marketing_cloud.shared_tokens import SharedToken, TokenSharing
 from sfmc_import.marketing_cloud.stopping import Stopping
 from sfmc_import.permits import Gate
 from sfmc_import.ports import Clock, RetryCall
@@ -27,38 +28,53 @@ def connect(
     clock: Clock | None = None,
     sleep: Callable[[float], None] | None = None,
     gate: Gate | None = None,
+    sharing: TokenSharing | None = None,
 ) -> SoapMarketingCloud:
     """Make the client of a process. Call `prepare` where the first start must be quick.
 
-    `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts, `gate` lets calls pass.
+    `clock` measures `not_after` and the life of tokens, `sleep` waits between two attempts, `gate` lets calls pass,
+    with `sharing` all processes use one token.
     """
     stopping, clock = Stopping(), clock or BootClock()
     _hide_secrets_of(config)
     service = cache(_load_service)
     connector = Connector(cache(lambda: tls_context(config.verify)), config.proxies, config.connect_timeout)
     kept = KeptConnections()
-    post = PooledPost(connector, stopping.queries, kept)
+    post, pause = PooledPost(connector, stopping.queries, kept), sleep or stopping.pause
     envelopes = Envelopes(config, service)
-    keeping = kept if config.starts_on_kept else None
     soap = SoapCall(
-        _logins(config, post, clock),
+        _logins(config, post, clock, _share(sharing, config, clock, pause)),
         envelopes,
         lambda operation, reply: service().understand(operation, reply),
-        SplitPost(config.soap_address, PERFORM, connector, config.read_timeout, stopping.starts, keeping),
+        _way_of_starts(config, connector, stopping, kept),
         partial(_send_query, config, post),
         clock.boottime,
         gate,
     )
-    retrying = _retry_query(config, sleep or stopping.pause)
-    return SoapMarketingCloud(soap, envelopes, retrying, clock, config.reading_timeout, stopping)
+    return SoapMarketingCloud(soap, envelopes, _retry_query(config, pause), clock, config.reading_timeout, stopping)
+
+
+def _way_of_starts(
+    config: MarketingCloudConfig, connector: Connector, stopping: Stopping, kept: KeptConnections
+) -> SplitPost:
+    keeping = kept if config.starts_on_kept else None
+    return SplitPost(config.soap_address, PERFORM, connector, config.read_timeout, stopping.starts, keeping)
 
 
 def _hide_secrets_of(config: MarketingCloudConfig) -> None:
     KNOWN.learn(config.client_secret.get_secret_value(), config.password.get_secret_value(), *config.proxies.secrets())
 
 
-def _logins(config: MarketingCloudConfig, post: Post, clock: Clock) -> CredentialSource:
-    return TokenSource(config, post, clock.boottime) if config.uses_tokens else PasswordSource(config)
+def _share(
+    sharing: TokenSharing | None, config: MarketingCloudConfig, clock: Clock, pause: Callable[[float], None]
+) -> Share | None:
+    if sharing is None:
+        return None
+    return lambda mid, note: SharedToken(sharing, config, mid, clock=clock.boottime, pause=pause, note=note)
+
+
+def _logins(config: MarketingCloudConfig, post: Post, clock: Clock, share: Share | None) -> CredentialSource:
+    return TokenSource(config, post, clock.boottime, share) if config.uses_tokens else PasswordSource(config)
 
 
 def _retry_query(config: MarketingCloudConfig, sleep: Callable[[float], None]) -> RetryCall:

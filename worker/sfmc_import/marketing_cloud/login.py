@@ -69,6 +69,30 @@ class Token:
         return {"token": self.secret}
 
 
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a token is wanted for: another one than that `refused`, or the next one of `instead`, which is still valid.
+
+    `alone`: to see whether the login works, so what other processes were given says nothing.
+    """
+
+    refused: Token | None = None
+    instead: Token | None = None
+    alone: bool = False
+
+
+class SharedWithOthers(Protocol):
+    """The token of a business unit that all processes of the account share."""
+
+    def obtain(self, seconds: float, want: Want, ask: Callable[[float], Token | Fault]) -> Token | Fault:
+        """Give what another process was given, or `ask` for all."""
+        ...
+
+
+Share = Callable[[str, Callable[[Token], None]], SharedWithOthers]
+"""Opens the shared token of a business unit; its second argument is called with each token that came from Redis."""
+
+
 class TokenSource:
     """Gives tokens to any number of threads; at most one request per business unit (MID) is under way.
 
@@ -78,8 +102,11 @@ class TokenSource:
     A refusal for one business unit, between which and its repetition another one is given a token, is of this unit.
     """
 
-    def __init__(self, config: MarketingCloudConfig, post: Post, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, config: MarketingCloudConfig, post: Post, clock: Callable[[], float], share: Share | None = None
+    ) -> None:
         self._config = config
+        self._share = share
         self._post = post
         self._clock = clock
         self._outage = Outage(clock, UNAVAILABLE)
@@ -96,24 +123,33 @@ class TokenSource:
         held = refresh.held
         if held is not None and now < max(held.renew_at, min(refresh.quiet_until, held.dies_at)):
             return held
-        return refresh.refresh(seen, seconds, instead=held if held is not None and now < held.dies_at else None)
+        return refresh.refresh(seen, seconds, Want(instead=held if held is not None and now < held.dies_at else None))
 
     def renew(self, mid: str, refused: object, seconds: float) -> Token | Fault:
         """Give another token than the one that was refused: one that was renewed meanwhile, or a new one."""
         refresh = self._refresh(mid)
         seen = refresh.answers
         held = refresh.held
-        return held if held is not None and held is not refused else refresh.refresh(seen, seconds, instead=None)
+        if held is not None and held is not refused:
+            return held
+        return refresh.refresh(seen, seconds, Want(refused=refused if isinstance(refused, Token) else None))
 
     def _refresh(self, mid: str) -> "TokenRefresh":
         found = self._refreshes.get(mid)
         if found is None:
-            found = TokenRefresh(partial(self._ask, mid), self._clock, self._config.connect_timeout)
+            found = TokenRefresh(self._way_to_ask(mid), self._clock, self._config.connect_timeout)
             with self._lock:
                 self._make_room()
                 # One step, so that two threads that come first share a refresh.
                 found = self._refreshes.setdefault(mid, found)
         return found
+
+    def _way_to_ask(self, mid: str) -> Callable[[float, Want], Token | Fault]:
+        ask = partial(self._ask, mid)
+        if self._share is None:
+            return lambda seconds, _: ask(seconds)
+        shared = self._share(mid or self._config.account_id, self._note)
+        return lambda seconds, want: shared.obtain(seconds, want, ask)
 
     def _make_room(self) -> None:
         """Forget business units without a token: a message may name any number of them."""
@@ -213,7 +249,9 @@ def _is_refused(answer: Token | Fault) -> bool:
 class TokenRefresh:
     """The token of one business unit and the right to ask for the next."""
 
-    def __init__(self, ask: Callable[[float], Token | Fault], clock: Callable[[], float], longest_wait: float) -> None:
+    def __init__(
+        self, ask: Callable[[float, Want], Token | Fault], clock: Callable[[], float], longest_wait: float
+    ) -> None:
         self._ask = ask
         self._clock = clock
         self._longest_wait = longest_wait
@@ -230,11 +268,12 @@ class TokenRefresh:
             not self._renewing.locked() and now >= self.quiet_until and (self.held is None or now >= self.held.dies_at)
         )
 
-    def refresh(self, seen: int, seconds: float, instead: Token | None) -> Token | Fault:
+    def refresh(self, seen: int, seconds: float, want: Want) -> Token | Fault:
         """Ask for a token, or share the answer that came since `answers` was `seen`; all within so many seconds.
 
-        If `instead` is still valid, return it at once while another thread renews the token, or when that fails.
+        If `want.instead` is still valid, return it at once while another thread renews the token, or when that fails.
         """
+        instead = want.instead
         if instead is None and (known := self._known_refusal()) is not None:
             return known
         until = self._clock() + seconds
@@ -243,16 +282,16 @@ class TokenRefresh:
             return instead or after_situation("token_unavailable", WAITED)
         try:
             answer = self._last
-            if answer is None or self.answers == seen:
+            if answer is None or self.answers == seen or answer is want.refused:
                 asked_at = self._clock()
-                answer = self._store(self._ask(max(0.0, until - asked_at)), asked_at)
+                answer = self._store(self._ask(max(0.0, until - asked_at), want), asked_at)
         finally:
             self._renewing.release()
         return answer if isinstance(answer, Token) or instead is None else instead
 
     def renew(self, until: float) -> Token | Fault:
         """Ask for another token, or share the answer to a question that another thread begins from now on."""
-        return self.refresh(self.answers, max(0.0, until - self._clock()), instead=None)
+        return self.refresh(self.answers, max(0.0, until - self._clock()), Want(alone=True))
 
     def _known_refusal(self) -> Rejected | None:
         """Give the last answer, if it refused this business unit for good a moment ago."""
@@ -287,11 +326,16 @@ def read_token(asked: float, content: bytes) -> Token | Fault:
     if len(secret) > MAX_TOKEN:
         text = f"no token: that of the token endpoint has {len(secret)} characters, more than {MAX_TOKEN}"
         return after_situation("token_unavailable", text)
-    if not (secret.isascii() and secret.isprintable()):
+    if not is_token(secret):
         # RFC 6749, A.12; what XML cannot carry would make each call unsendable for as long as the token lives.
         text = "no token: that of the token endpoint has characters that no access token may have"
         return after_situation("token_unavailable", text)
     return Token(secret, renew_at=asked + RENEW_AT * life, dies_at=asked + life)
+
+
+def is_token(secret: object) -> bool:
+    """Tell whether a text can be an access token."""
+    return isinstance(secret, str) and 0 < len(secret) <= MAX_TOKEN and secret.isascii() and secret.isprintable()
 
 
 def read_life(value: object) -> float:

@@ -1,6 +1,7 @@
 """The settings: names, types, defaults, what to give for each, and which of them exclude each other."""
 
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ from sfmc_import.settings.values import (
     ProxyAddress,
     RedisUrl,
     Seconds,
+    TokenKey,
     Url,
     Zone,
 )
@@ -69,6 +71,11 @@ class Settings(BaseModel):
     client_id: LoginName = Field("", description="the client id of the installed package")
     client_secret: LoginSecret = Field(SecretStr(""), description="the client secret of the installed package")
     account_id: Mid = Field("", description="the MID of the business unit, such as 510001234")
+    token_key: TokenKey = Field(
+        SecretStr(""),
+        description="32 bytes as url-safe base64: seals the access token that all processes share; without it each"
+        " process asks for its own",
+    )
     username: LoginName = Field("", description="the user of the legacy login")
     password: LoginSecret = Field(SecretStr(""), description="the password of the legacy login")
     ca_bundle: CaBundle | None = Field(
@@ -266,7 +273,7 @@ class Settings(BaseModel):
         return tuple(dict.fromkeys(text for text in held if text))
 
     def _plain_secrets(self) -> tuple[SecretStr, ...]:
-        return (self.client_secret, self.password, self.redis_password, self.api_token)
+        return (self.client_secret, self.password, self.redis_password, self.api_token, self.token_key)
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:
@@ -317,6 +324,7 @@ def cross_problems(settings: Settings) -> Iterator[Finding]:
     yield from _quota(settings)
     yield from _durability(settings)
     yield from _api(settings)
+    yield from _sealing(settings)
     yield from _logins(settings)
     yield from _legacy_business_units(settings)
 
@@ -382,6 +390,13 @@ def _api(settings: Settings) -> Iterator[Finding]:
     if settings.api_url and not _is_set(settings, "api_token"):
         advice = "give one of `sfmc-import tokens add`, best as a secret file"
         yield {"api_url", "api_token"}, f"SFMC_API_TOKEN: missing, but SFMC_API_URL is given; {advice}"
+
+
+def _sealing(settings: Settings) -> Iterator[Finding]:
+    if _is_set(settings, "token_key") and find_spec("cryptography") is None:
+        wrong = "needs cryptography, which is not installed"
+        advice = "install it with: pip install 'sfmc-import[tokens]', or give no key"
+        yield {"token_key"}, f"SFMC_TOKEN_KEY: {wrong}; {advice}"
 
 
 def _logins(settings: Settings) -> Iterator[Finding]:

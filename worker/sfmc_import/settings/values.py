@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr
 from sfmc_import.proxies import NONE, parse_proxy
 from sfmc_import.redis_address import checked_address
 from sfmc_import.request import MAX_KEY_LENGTH, is_mid, plain_mid
+from sfmc_import.secret_forms import read_key
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
 # What XML 1.0 cannot carry, not even escaped.
@@ -55,6 +56,13 @@ def check_token(value: SecretStr) -> SecretStr:
     """Accept what a header can carry."""
     if not _TOKEN.fullmatch(value.get_secret_value()):
         raise ValueError("has characters that no token has; copy the whole line of: sfmc-import tokens add")
+    return value
+
+
+def check_key(value: SecretStr) -> SecretStr:
+    """Accept a key to seal with, or none."""
+    if value.get_secret_value():
+        read_key(value.get_secret_value())
     return value
 
 
@@ -139,6 +147,7 @@ Hours = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Url = Annotated[str, AfterValidator(check_url)]
 ApiUrl = Annotated[str, AfterValidator(check_api_url)]
 ApiToken = Annotated[SecretStr, AfterValidator(check_token)]
+TokenKey = Annotated[SecretStr, AfterValidator(check_key)]
 RedisUrl = Annotated[str, AfterValidator(check_redis_url)]
 Zone = Annotated[str, AfterValidator(check_zone)]
 Mid = Annotated[str, BeforeValidator(as_text), AfterValidator(check_mid)]

@@ -1,4 +1,5 @@
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -325,3 +326,32 @@ def test_a_policy_file_that_has_no_end_is_refused(tmp_path: Path) -> None:
     for endless in ("/dev/zero", str(tmp_path / "pipe")):
         with pytest.raises(SettingsError, match="not a regular file"):
             load({"SFMC_CONFIG": endless})
+
+
+TOKEN_KEY = "k3PPx0vVwcYmD7Wm6f9J1pTqk0X4mB2Yc8QnT5rZs_0="
+
+
+@pytest.mark.parametrize("text", ["short", TOKEN_KEY[:-2], TOKEN_KEY.replace("_", "/"), "ü" * 43])
+def test_a_key_that_cannot_seal_is_one_line_without_the_key(text: str) -> None:
+    [problem] = problems({"SFMC_TOKEN_KEY": text})
+
+    assert problem.startswith("SFMC_TOKEN_KEY: not 32 bytes as url-safe base64; make a key with: openssl rand")
+    assert "\n" not in problem
+    assert text not in problem
+
+
+def test_a_key_to_seal_tokens_with_is_a_secret_and_may_be_a_file(tmp_path: Path) -> None:
+    (tmp_path / "sfmc_token_key").write_text(f"{TOKEN_KEY}\n")
+    settings = load({"SFMC_SECRETS_DIR": str(tmp_path)})
+
+    assert settings.token_key.get_secret_value() == TOKEN_KEY
+    assert TOKEN_KEY not in repr(settings) + hidden(TOKEN_KEY)
+
+
+def test_a_key_without_its_library_is_one_line_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    [problem] = problems({"SFMC_TOKEN_KEY": TOKEN_KEY})
+
+    assert problem.startswith("SFMC_TOKEN_KEY: needs cryptography, which is not installed")
+    assert "pip install 'sfmc-import[tokens]'" in problem
+    assert load({}).token_key.get_secret_value() == ""
