@@ -1,5 +1,7 @@
 """Why a request waits is written by the step that decides: reason, since when, behind which request, last error."""
 
+from dataclasses import replace
+
 import pytest
 
 from sfmc_import.faults import NotApplied
@@ -39,7 +41,7 @@ def test_a_request_waits_for_a_worker_then_not_at_all_then_for_its_run(scenario:
     assert reason(scenario, "a") is None
 
 
-def test_a_wait_for_one_cause_began_with_its_first_failure_whatever_was_tried_since(scenario: Scenario):
+def test_a_wait_because_calls_fail_began_with_the_first_failure_whatever_was_tried_since(scenario: Scenario):
     def fails(seconds: float, fault: NotApplied) -> tuple[str, float]:
         scenario.world.advance(seconds)
         scenario.ledger.retry(scenario.sends("a"), fault, 60)
@@ -50,10 +52,36 @@ def test_a_wait_for_one_cause_began_with_its_first_failure_whatever_was_tried_si
     first, again = fails(0, BUSY), fails(600, BUSY)
     other = fails(600, NotApplied("login_failed", "no", account_wide=True))
     after = fails(600, BUSY)
+    limited = fails(600, NotApplied("17", "too many"))
     assert again == first
-    assert [each[0] for each in (other, after)] == ["circuit_open", first[0]]
-    assert other[1] > first[1]
-    assert after[1] > other[1]
+    assert [each[0] for each in (other, after, limited)] == ["circuit_open", first[0], "rate_limited"]
+    assert {each[1] for each in (other, after, limited)} == {first[1]}
+
+
+def test_a_wait_for_something_else_begins_anew(scenario: Scenario):
+    began = []
+    for fault in (NotApplied("window", "x"), BUSY, NotApplied("pattern_mismatch", "x"), NotApplied("window", "x")):
+        scenario.world.advance(600)
+        scenario.arrives("a") if not began else None
+        scenario.ledger.retry(scenario.sends("a"), fault, 60)
+        began.append(waiting(scenario, "a").since)
+
+    assert began == sorted(set(began))
+
+
+def test_a_request_without_its_definition_waits_since_its_first_failure(scenario: Scenario):
+    asked = scenario.arrives("a")
+    began = []
+    for number in range(4):
+        _, held = scenario.ledger.hold(asked, f"owner-{number}")
+        assert held is None
+        waits_for_a_worker = waiting(scenario, "a").since
+        scenario.ledger.unresolved(replace(asked, attempt=number), NotApplied("connection", "x"), 60.0, scenario.policy)
+        began.append(waiting(scenario, "a").since)
+        scenario.world.advance(60)
+
+    assert len(set(began)) == 1
+    assert waits_for_a_worker > began[0]
 
 
 def test_follow_ups_wait_for_the_run_then_for_the_window_and_behind_each_other(scenario: Scenario):

@@ -30,7 +30,12 @@ WINDOWS = (
     Mutant("following", "due_at(a.id, r, poll_at(a.delay))", "due_at(a.id, r, now + a.delay)"),
     Mutant("starting", "due_at(id, r, poll_at(a.delay))", "due_at(id, r, now + a.delay)"),
     # Since when a request waits: attempts between do not count.
-    Mutant("lib", "r.wait == '' and r.waited == reason", "false"),
-    Mutant("lib", "r.wait == '' and r.waited == reason", "r.wait == ''"),
+    Mutant("lib", "if before == reason or (", "if ("),
+    Mutant("lib", "or (FAILING[before] and FAILING[reason]) then", "then"),
+    Mutant("lib", "or (FAILING[before] and FAILING[reason]) then", "or FAILING[reason] then"),
+    Mutant("lib", "or (FAILING[before] and FAILING[reason]) then", "or FAILING[before] then"),
+    Mutant("lib", "r.wait == '' or r.wait == 'queued'\n", "r.wait == ''\n"),
+    Mutant("lib", "is_between and r.waited_since or r.wait_since", "r.wait_since"),
+    Mutant("lib", "(reason == '' or reason == 'queued') then", "reason == '' then"),
     Mutant("lib", "if values.state ~= 'starting' and not goes_on then", "if not goes_on then"),
 )

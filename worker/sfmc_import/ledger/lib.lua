@@ -234,15 +234,24 @@ end
 -- Why a request waits in a state, unless the step that brings it there knows better. In other states it does not wait.
 local WAITS = {accepted = 'queued', retrying = 'backoff', reconciling = 'reconciling', started = 'following'}
 
--- The fields that say why a request waits, since when, and behind which request; empty when it does not wait. A wait that
--- goes on after an attempt, for what it was for before, began then.
+-- Reasons that are one wait when they follow each other: calls fail, and the words for it change from try to try.
+local FAILING = {backoff = true, circuit_open = true, rate_limited = true, redis_unsure = true, reconciling = true}
+
+-- Since when a request waits for a reason. An attempt, and the wait for a worker before it, end no wait.
+local function since_of(r, reason)
+  local is_between = r.wait == '' or r.wait == 'queued'
+  local before, since = is_between and r.waited or r.wait, is_between and r.waited_since or r.wait_since
+  if before == reason or (FAILING[before] and FAILING[reason]) then return since end
+end
+
+-- The fields that say why a request waits, since when, and behind which request; empty when it does not wait.
 local function waits(r, values, reason, behind)
   reason, behind = reason or '', behind or ''
   if (r.wait or '') ~= reason then
-    local goes_on = r.state == 'starting' and r.wait == '' and r.waited == reason
-    if values.state == 'starting' then values.waited = r.wait or '' end
+    local is_real = present(r.wait) and r.wait ~= '' and r.wait ~= 'queued'
+    if is_real and (reason == '' or reason == 'queued') then values.waited, values.waited_since = r.wait, r.wait_since end
     values.wait = reason
-    if values.state ~= 'starting' and not goes_on then values.wait_since = str(now) end
+    if reason ~= '' then values.wait_since = reason ~= 'queued' and since_of(r, reason) or str(now) end
   end
   if (r.wait_by or '') ~= behind then values.wait_by = behind end
   return values

@@ -197,9 +197,11 @@ REQUEST = RequestKey(
             kind="ms",
             attribute="waits_since",
             kept_at_end=False,
-            meaning="since when it waits for that; attempts between do not count",
+            meaning="since when it waits for that, or for something else that kept it from its start in the same way;"
+            " attempts between do not count",
         ),
         Field(name="waited", kept_at_end=False, meaning="why it waited before its newest attempt"),
+        Field(name="waited_since", kind="ms", kept_at_end=False, meaning="since when it had waited for that"),
         Field(
             name="wait_by",
             attribute="waits_behind",
