@@ -1,5 +1,7 @@
 """Questions and actions over a real Redis: what they read is bounded, and the same call does nothing twice."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -8,8 +10,9 @@ import pytest
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
 from sfmc_import.ledger.opening import open_ledger
-from sfmc_import.operations import actions, listing, pausing, replaying, requests
-from sfmc_import.operations.errors import ConflictError, InvalidError
+from sfmc_import.operations import actions, listing, pausing, refreshing, replaying, requests
+from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
+from sfmc_import.operations.views import PauseView
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.runs import Definition
@@ -181,6 +184,42 @@ def test_who_replays_or_deletes_a_dead_letter_is_in_an_event(access: ReadAccess)
     ]
     assert found[0]["data"] == {"dead_letter": first, "operator": "ann", "reason": "poison", "queue": "imports"}
     assert problems(found) == []
+
+
+@pytest.mark.parametrize("key", ["orders", None])
+def test_who_lets_definitions_be_read_again_is_in_an_event(access: ReadAccess, key: str | None) -> None:
+    refreshing.refresh(access, MID, key, "ann")
+    refreshing.refresh(access, MID, key, "bob")
+    found = listing.newest_events(access, 5).items
+
+    assert [each["type"] for each in found] == ["sfmc.import.operator.definitions_refreshed"] * 2
+    assert found[1]["data"] == {"operator": "bob", "mid": MID, "customer_key": key}
+    assert problems(found) == []
+
+
+@pytest.mark.parametrize(("mid", "key"), [("abc", "orders"), ("", "orders"), (MID, ""), (MID, "  ")])
+def test_what_names_no_definition_is_not_read_again(access: ReadAccess, mid: str, key: str) -> None:
+    with pytest.raises(InvalidError):
+        refreshing.refresh(access, mid, key, "ann")
+
+
+def test_a_pause_that_another_operator_ends_at_once_was_there_all_the_same(access: ReadAccess) -> None:
+    """Between the step and the look at what it wrote."""
+    scope = f"key:{MID}:orders"
+
+    def pause_and_resume() -> PauseView:
+        with ThreadPoolExecutor(1) as other:
+            ended = other.submit(lambda: [suppressed_resume(access, scope) for _ in range(50)])
+            view = actions.pause(access, scope, "ann", "look")
+            ended.result()
+        return view
+
+    assert {pause_and_resume().reason for _ in range(20)} == {"look"}
+
+
+def suppressed_resume(access: ReadAccess, scope: str) -> None:
+    with suppress(NotFoundError):
+        actions.resume(access, scope, "bob", None)
 
 
 def test_the_refusal_to_replay_a_duplicate_names_the_request_in_its_place(access: ReadAccess) -> None:

@@ -13,7 +13,7 @@ GONE_SECONDS = 5 * HEARTBEAT_SECONDS
 ALIVE_SECONDS = 20.0
 """A ledger is taken from workers that were silent for longer: one that was frozen for a moment may act again."""
 
-_WITHOUT_A_WORKER = "the request is kept, and is started when one runs"
+_WITHOUT_A_WORKER = "requests are kept, and are started when one runs"
 _WITHOUT_A_BEAT = "what waits, is tried again or is followed is kept until one runs"
 
 TakeOver = Literal["taken", "workers", "unfinished"]
@@ -47,7 +47,7 @@ class Running:
     def missing(self) -> tuple[str, ...]:
         """What does not happen now because no process does it, one sentence each."""
         return tuple(
-            f"no {kind} runs{_last_seen(seen)}: {what}"
+            f"no {kind} runs{_last_seen(seen)}: {what}; start sfmc-import {kind}"
             for kind, number, seen, what in (
                 ("worker", self.workers, self.worker_seen, _WITHOUT_A_WORKER),
                 ("beat", self.beats, self.beat_seen, _WITHOUT_A_BEAT),

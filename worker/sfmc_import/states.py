@@ -31,7 +31,11 @@ UNSTARTED = ("rejected", "gave_up", "expired", NOT_STARTED)
 LETTER_EVENTS = {"replayed": "operator.dead_letter_replayed", "deleted": "operator.dead_letter_deleted"}
 """What an operator does with a dead letter, and its event."""
 
-OPERATOR_EVENTS = ("operator.paused", "operator.resumed", "operator.forced", *LETTER_EVENTS.values())
+DEFINITIONS_REFRESHED = "operator.definitions_refreshed"
+OPERATOR_EVENTS = (
+    *("operator.paused", "operator.resumed", "operator.forced"),
+    *(DEFINITIONS_REFRESHED, *LETTER_EVENTS.values()),
+)
 BUDGET_EVENTS = ("budget_warned", "budget_spent")
 REPORTS = ("unrouted", "ambiguous_route", "message_rejected", *BUDGET_EVENTS, *OPERATOR_EVENTS)
 """Events that change no state; each has its sentence in ENDINGS of ops/harness/sfmc_harness/pages.py."""

@@ -42,9 +42,9 @@ def show_standing(
 
 
 @router.post("/definitions/refresh", tags=["definitions"])
-def refresh_definitions(given: RefreshGiven, _: Operates, access: Access) -> refreshing.RefreshedView:
+def refresh_definitions(given: RefreshGiven, caller: Operates, access: Access) -> refreshing.RefreshedView:
     """Let every process read a definition again, or without a key all of a business unit."""
-    return refreshing.refresh(access, access.mid(given.mid), given.customer_key)
+    return refreshing.refresh(access, access.mid(given.mid), given.customer_key, caller.name)
 
 
 @router.get("/unmatched", tags=["status"])

@@ -21,6 +21,7 @@ from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_spec import is_dated, unknown_parts
 from sfmc_import.marketing_cloud import SoapMarketingCloud
 from sfmc_import.notifications.memory import NotifierMemory
+from sfmc_import.operations.fixing import FIXES
 from sfmc_import.operations.resolving import quick
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_rights import ROLES, RoleName
@@ -33,21 +34,6 @@ from sfmc_import.settings.model import unplaced_schedules
 
 # Hosts that a plain http address may have: this machine, and names without a dot (a Compose network).
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-FIXES = {
-    "login_failed": "check SFMC_CLIENT_ID, SFMC_CLIENT_SECRET, SFMC_ACCOUNT_ID, and the access of the package",
-    "http_refused": "check SFMC_SOAP_URL, a server between that refuses, and the rights of the installed package",
-    "token_refused": "check SFMC_ACCOUNT_ID and the rights of the installed package (Imports, Data Extensions, Lists)",
-    "dns": "check the subdomain in SFMC_AUTH_URL and SFMC_SOAP_URL",
-    "tls": "if a proxy replaces certificates, set SFMC_CA_BUNDLE to the file of its certificates",
-    "proxy_refused": "check the address, user and password of the proxy: SFMC_PROXY, or HTTPS_PROXY and HTTP_PROXY",
-    "permission_failed": "give the installed package (or the API user) the rights Automations, and Data Extensions or"
-    " Lists and Subscribers, in this business unit",
-    "http_429": "wait: the account is throttled; other programs with this package may be the cause",
-    "17": "wait: the account is throttled; other programs with this package may be the cause",
-    "http_503": "wait: Marketing Cloud is not available; see status.salesforce.com",
-    "http_denied": "check SFMC_SOAP_URL and SFMC_AUTH_URL: the address is not one of Marketing Cloud's",
-    "redirected": "check SFMC_SOAP_URL: it answers with another address",
-}
 LEGACY_FIXES = "check SFMC_USERNAME and SFMC_PASSWORD, or use an installed package (SFMC_CLIENT_ID) instead"
 DEFAULT_FIX = "check SFMC_AUTH_URL, SFMC_SOAP_URL, the network, and status.salesforce.com"
 

@@ -123,19 +123,15 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
 
 def missing_processes(whole: StatusView) -> Iterator[str]:
     """Say which process must be started for what waits."""
-    if not (whole.queued or whole.unfinished):
-        return
-    if not whole.workers:
-        yield "no worker runs, and nothing is taken: start sfmc-import worker"
-    if not whole.beats:
-        yield "no beat runs, and what is due later is not woken: start sfmc-import beat"
+    if whole.queued or whole.unfinished:
+        yield from whole.missing
 
 
 def trouble_line(trouble: TroubleView, now: float) -> str:
     """Say since when, and why, nothing works in a business unit."""
     since = "" if trouble.since is None else f" for {seconds(max(0.0, now - trouble.since.timestamp()))}"
     said = f"business unit {trouble.mid}: {trouble.reason}{since} (code {', '.join(trouble.codes) or '-'})"
-    return f"{said}: {trouble.text} Requests go on by themselves."
+    return f"{said}: {trouble.text} {trouble.advice}"
 
 
 def _listed(title: str, found: Sequence[RequestView], now: float) -> Iterator[str]:

@@ -172,6 +172,7 @@ COLOURS = {
     "operator.paused": "yellow",
     "operator.resumed": "blue",
     "operator.forced": "yellow",
+    "operator.definitions_refreshed": "blue",
     "operator.dead_letter_replayed": "blue",
     "operator.dead_letter_deleted": "yellow",
     "message_rejected": "red",

@@ -10,10 +10,11 @@ from sfmc_import.client import Client
 from sfmc_import.events import kind
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.operations import pausing
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
 from sfmc_import.operations.pausing import pauses
 from sfmc_import.operations.requests import life, read_views
-from sfmc_import.operations.views import ActionView, PauseView, scope_of
+from sfmc_import.operations.views import ActionView, PauseView, scope_of, time_of
 from sfmc_import.request import StartRequest
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 
@@ -178,7 +179,13 @@ def pause(
     end = None if until is None else until.timestamp()
     if not _ledger(access).pause(scope, operator[:MAX_TEXT], reason[:MAX_TEXT], end, expects):
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
-    return next(each for each in pauses(access) if each.scope == scope)
+    view = pausing.as_written(access, scope)[1]
+    if view is not None:
+        return view
+    # Another operator has ended it since, or its time is over: it was there all the same.
+    since = time_of(access.reader.now())
+    assert since is not None
+    return PauseView(scope=scope, operator=operator[:MAX_TEXT], reason=reason[:MAX_TEXT], since=since, until=until)
 
 
 def resume(

@@ -91,7 +91,7 @@ class LocalOperations:
 
     def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
         """Let every process read a definition again, or all of a business unit."""
-        return refreshing.refresh(self._access, self._access.mid(mid), customer_key)
+        return refreshing.refresh(self._access, self._access.mid(mid), customer_key, self._operator)
 
     def pauses(self) -> list[PauseView]:
         """List what is paused."""

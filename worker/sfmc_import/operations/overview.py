@@ -55,7 +55,7 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
         paused=actions.pauses(access),
         failures=requests.failures(access, limit),
         running=running(access, limit),
-        troubles=troubles(waits),
+        troubles=troubles(access, waits),
         waiting=waits,
     )
 

@@ -2,11 +2,18 @@
 
 import time
 
+from uuid_utils import uuid7
+
 from sfmc_import.access import ReadAccess
+from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.opening import ledger_settings
 from sfmc_import.ledger.shared_definitions import SharedDefinitions
+from sfmc_import.operations.actions import MAX_TEXT
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.operations.views import View
+from sfmc_import.request import is_mid
+from sfmc_import.states import DEFINITIONS_REFRESHED
 
 
 class RefreshedView(View):
@@ -17,11 +24,22 @@ class RefreshedView(View):
     refreshed: bool = True
 
 
-def refresh(access: ReadAccess, mid: str, customer_key: str | None = None) -> RefreshedView:
-    """Let what was read before count no more, in any process; raises InvalidError without a business unit."""
+def refresh(access: ReadAccess, mid: str, customer_key: str | None, operator: str) -> RefreshedView:
+    """Let what was read before count no more, in any process; an event says who did it.
+
+    Raises InvalidError for what can name no definition.
+    """
     if not mid:
         raise InvalidError("no business unit", "give one, or set SFMC_ACCOUNT_ID")
+    if not is_mid(mid):
+        raise InvalidError(f"{mid[:40]!r} is no MID", "a MID has up to 19 digits")
+    if customer_key is not None and not customer_key.strip():
+        raise InvalidError("the CustomerKey is empty", "give none for all of the business unit")
     shared = SharedDefinitions(access.client, access.keys, ttl=access.settings.definition_ttl, clock=time.monotonic)
     with redis_errors():
         shared.refresh(mid, customer_key)
+    said = {"operator": operator[:MAX_TEXT], "mid": mid, "customer_key": customer_key}
+    RedisLedger(access.client, ledger_settings(access.settings)).report(
+        f"refresh/{uuid7()}", DEFINITIONS_REFRESHED, mid, customer_key or mid, said
+    )
     return RefreshedView(mid=mid, customer_key=customer_key)

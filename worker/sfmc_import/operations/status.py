@@ -43,6 +43,7 @@ class StatusView(View):
     dead_letters: int
     workers: int
     beats: int
+    missing: tuple[str, ...] = ()
     troubles: tuple[TroubleView, ...] = ()
     paused: list[PauseView]
     failures: list[RequestView]
@@ -107,9 +108,10 @@ def status(access: ReadAccess) -> StatusView:
         **queue_numbers(access),
         workers=processes.workers,
         beats=processes.beats,
+        missing=processes.missing,
         paused=actions.pauses(access),
         failures=requests.failures(access, SHOWN),
-        troubles=troubles(due),
+        troubles=troubles(access, due),
         next=due,
         watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
     )

@@ -49,7 +49,7 @@ class UsageView(View):
 def usage(access: ReadAccess) -> UsageView:
     """Give what the account has used, in the day, month and year of the clock of Redis."""
     settings = access.settings
-    account = settings.tenant or _account_of_ledger(access)
+    account = account_of(access)
     day = datetime.fromtimestamp(access.reader.now(), UTC).astimezone(ZoneInfo(settings.time_zone)).date().isoformat()
     return UsageView(
         account=account,
@@ -64,8 +64,10 @@ def usage(access: ReadAccess) -> UsageView:
     )
 
 
-def _account_of_ledger(access: ReadAccess) -> str:
-    """Give the host that the workers use, for a process that calls nothing itself."""
+def account_of(access: ReadAccess) -> str:
+    """Give the host by which calls are counted: that of the settings, or the one that the workers use."""
+    if access.settings.tenant:
+        return access.settings.tenant
     with redis_errors():
         client: Any = access.client
         found = client.hget(access.keys.account, "account")

@@ -1,12 +1,12 @@
 """Lists of requests fit into 60 columns, and say what ended badly before what comes next."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sfmc_import.cli.overview import whole_lines
 from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.operations.status import StatusView
-from sfmc_import.operations.troubles import troubles
+from sfmc_import.operations.troubles import sorted_out
 from sfmc_import.operations.views import FileView, LastError, RequestView, WaitingView
 from sfmc_import.waiting import REASONS
 
@@ -26,12 +26,12 @@ def waiting(until: datetime | None) -> WaitingView:
     return WaitingView(reason="single_flight", text="", until=until, attempts=0, **fields)
 
 
-def overview(failures: list[RequestView], due: list[RequestView]) -> StatusView:
+def overview(failures: list[RequestView], due: list[RequestView], circuits: dict[str, Any] | None = None) -> StatusView:
     counts = dict.fromkeys(
         ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats"), 1
     )
-    lists: dict[str, Any] = {"paused": [], "failures": failures, "next": due}
-    return StatusView(redis="redis://r", now=NOW, watchers=[], troubles=troubles(due), **counts, **lists)
+    lists: dict[str, Any] = {"paused": [], "failures": failures, "next": due, "watchers": []}
+    return StatusView(redis="redis://r", now=NOW, troubles=sorted_out(due, circuits or {}), **counts, **lists)
 
 
 def test_an_entry_fits_into_60_columns_and_says_why_and_until_when() -> None:
@@ -89,6 +89,24 @@ def test_an_outage_of_a_business_unit_is_said_once_with_its_beginning_and_its_co
     assert [each for each in whole_lines(whole) if "business unit" in str(each)] == [
         f"  business unit 510001234: circuit_open for 2 h (code http_503): {REASONS['circuit_open']} {BY_ITSELF}"
     ]
+
+
+def lines_of_trouble(code: str, circuits: dict[str, Any]) -> list[str]:
+    error = LastError(code=code, text="no", at=NOW)
+    held = waiting(NOW).model_copy(update={"reason": "circuit_open", "since": NOW, "last_error": error})
+    whole = overview([], [request("retrying", waiting=held)], circuits)
+    return [str(each) for each in whole_lines(whole) if "business unit" in str(each)]
+
+
+def test_an_outage_is_as_old_as_its_circuit_and_has_the_code_of_what_failed_and_what_to_do() -> None:
+    begun = (NOW - timedelta(hours=3)).timestamp() * 1000
+    for scope in ("510001234", ""):
+        (line,) = lines_of_trouble("circuit_open", {scope: {"code": "login_failed", "since": begun, "until": 1}})
+        assert "circuit_open for 3 h (code login_failed)" in line
+        assert "To do: check SFMC_CLIENT_ID" in line
+        assert line.endswith("Requests go on by themselves after that.")
+    (line,) = lines_of_trouble("circuit_open", {"7": {"code": "login_failed", "since": begun, "until": 1}})
+    assert "(code circuit_open)" in line
 
 
 def test_a_request_says_how_its_file_was_named_at_arrival_where_a_delivery_gave_it_another_name() -> None:

@@ -1,0 +1,29 @@
+"""What a person can do about a failure of calls to Marketing Cloud, by its code."""
+
+from collections.abc import Mapping
+
+FIXES: Mapping[str, str] = {
+    "login_failed": "check SFMC_CLIENT_ID, SFMC_CLIENT_SECRET, SFMC_ACCOUNT_ID, and the access of the package",
+    "12": "check SFMC_USERNAME and SFMC_PASSWORD, and the rights of this API user",
+    "budget": "see sfmc-import usage; SFMC_CALLS_PER_DAY and SFMC_CALLS_PER_YEAR are the budgets",
+    "http_refused": "check SFMC_SOAP_URL, a server between that refuses, and the rights of the installed package",
+    "token_refused": "check SFMC_ACCOUNT_ID and the rights of the installed package (Imports, Data Extensions, Lists)",
+    "dns": "check the subdomain in SFMC_AUTH_URL and SFMC_SOAP_URL",
+    "tls": "if a proxy replaces certificates, set SFMC_CA_BUNDLE to the file of its certificates",
+    "proxy_refused": "check the address, user and password of the proxy: SFMC_PROXY, or HTTPS_PROXY and HTTP_PROXY",
+    "permission_failed": "give the installed package (or the API user) the rights Automations, and Data Extensions or"
+    " Lists and Subscribers, in this business unit",
+    "http_429": "wait: the account is throttled; other programs with this package may be the cause",
+    "17": "wait: the account is throttled; other programs with this package may be the cause",
+    "http_503": "wait: Marketing Cloud is not available; see status.salesforce.com",
+    "http_denied": "check SFMC_SOAP_URL and SFMC_AUTH_URL: the address is not one of Marketing Cloud's",
+    "redirected": "check SFMC_SOAP_URL: it answers with another address",
+}
+
+
+def advice_for(codes: tuple[str, ...]) -> str:
+    """Say what happens by itself, and what somebody must do before it."""
+    to_do = next((FIXES[code] for code in codes if code in FIXES and not FIXES[code].startswith("wait:")), None)
+    if to_do is None:
+        return "Requests go on by themselves."
+    return f"To do: {to_do}. Requests go on by themselves after that."
