@@ -30,7 +30,10 @@ from sfmc_import.retrying import is_account_wide, pause_asked
 log = structlog.get_logger(__name__)
 
 LOT_SECONDS = 2.0
-"""How long permits of a lot may be used, and how old what a process knows of the circuits may be."""
+"""How long permits of a lot may be used at least, and how old what a process knows of the circuits may be."""
+
+MOST_LOT_SECONDS = 10.0
+"""With a small limit they may be used for longer: as long as the permits of a start take to flow in."""
 
 MOST_IN_A_LOT = 20
 UNASKED_SECONDS = 1.0
@@ -82,6 +85,7 @@ class _Lot:
     left: int = 0
     ends: float = 0.0
     size: int = 1
+    life: float = LOT_SECONDS
     asking: threading.Lock = field(default_factory=threading.Lock)
     changing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -97,7 +101,12 @@ class _Lot:
         """Add new permits; the old ones count on if their time is not over."""
         with self.changing:
             self.left = (self.left if now < self.ends else 0) + count
-            self.ends = now + LOT_SECONDS
+            self.ends = now + self.life
+
+    def missing(self, need: int, now: float) -> int:
+        """Say how many permits are not there of so many."""
+        with self.changing:
+            return need - (self.left if now < self.ends else 0)
 
     def give_back(self, count: int) -> None:
         """Take permits back that were not used; their time goes on."""
@@ -125,7 +134,8 @@ class SharedQuota:
         self._most = 100_000 if limit == 0 else max(1, min(MOST_IN_A_LOT, limit // 100))
         self._is_unlimited = limit == 0
         self._lock = threading.Lock()
-        self._lots = {name: _Lot() for name in SHARES}
+        life = LOT_SECONDS if limit == 0 else min(MOST_LOT_SECONDS, max(LOT_SECONDS, 60 * CALLS_OF_A_START / limit))
+        self._lots = {name: _Lot(life=life) for name in SHARES}
         self._circuits: dict[str, tuple[Circuit, float]] = {}
         self._used: Counter[str] = Counter()
         self._unasked_until = 0.0
@@ -200,11 +210,13 @@ class SharedQuota:
 
     def _take_new(self, lot: _Lot, share: Share, need: int, mid: str) -> NotApplied | None:
         lot.size = self._next_size(lot, need)
-        permits = self._ask(share, need, lot.size, mid)
-        if permits.count < need:
+        missing = lot.missing(need, self._clock())
+        permits = self._ask(share, missing, max(missing, lot.size - need + missing), mid)
+        if permits.count < missing:
             return _held(permits)
-        lot.fill(permits.count - need, self._clock())
-        return None
+        lot.fill(permits.count, self._clock())
+        # What another thread has taken of the lot meanwhile is asked for anew.
+        return None if lot.take(need, self._clock()) else self._take_new(lot, share, need, mid)
 
     def _next_size(self, lot: _Lot, need: int) -> int:
         """Ask for more where the last lot was used up before its end, for less where permits ran out unused."""

@@ -100,6 +100,7 @@ local function keep_quota(q)
 end
 
 -- Takes permits, what is its own first. Whoever gets none is given a time of its own, so that not all come back at once.
+-- One comes for each permit that flows in: not all need as many as they asked for, and what nobody takes is lost.
 local function take(q)
   local have = q[a.share] + q.shared
   if have >= a.need then
@@ -111,7 +112,7 @@ local function take(q)
   local flow = a.limit * FLOW / 60000
   local at = math.max(now + (a.need - have) / flow, tonumber(q['next_' .. a.share]) or 0)
   at = math.min(at, now + MAX_WAIT)
-  q['next_' .. a.share] = at + a.need / flow
+  q['next_' .. a.share] = at + 1 / flow
   return 0, math.ceil(at - now)
 end
 
