@@ -32,7 +32,7 @@ def validator(kind: str) -> jsonschema.Draft202012Validator:
 def documented_fields(kind: str) -> frozenset[str]:
     """The fields of `data` that the schema names for one kind; readers may meet others, we may not write them."""
     data = schema()["$defs"][kind]["properties"]["data"]
-    shared = schema()["$defs"][data["allOf"][0]["$ref"].rpartition("/")[2]]["properties"]
+    shared = schema()["$defs"][data.get("allOf", [data])[0]["$ref"].rpartition("/")[2]]["properties"]
     return frozenset(shared) | frozenset(data.get("properties", ()))
 
 

@@ -211,7 +211,7 @@ class SharedQuota:
     def _take_new(self, lot: _Lot, share: Share, need: int, mid: str) -> NotApplied | None:
         lot.size = self._next_size(lot, need)
         missing = lot.missing(need, self._clock())
-        permits = self._ask(share, missing, max(missing, lot.size - need + missing), mid)
+        permits = self._ask(share, missing, max(missing, lot.size), mid)
         if permits.count < missing:
             return _held(permits)
         lot.fill(permits.count, self._clock())

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 
@@ -26,6 +27,7 @@ class Counted:
     def __init__(self, quota: RedisQuota) -> None:
         self._quota = quota
         self.asked = 0
+        self.needs: list[int] = []
         self.is_away = False
 
     def _ask(self) -> RedisQuota:
@@ -35,6 +37,7 @@ class Counted:
         return self._quota
 
     def take(self, share: Share, need: int, want: int, mid: str, used: Mapping[str, int]) -> Permits:
+        self.needs.append(need)
         return self._ask().take(share, need, want, mid, used)
 
     def probe(self, scope: str, probe: str) -> Circuit:
@@ -136,6 +139,40 @@ def test_permits_that_a_start_did_not_use_are_there_for_the_next(account: Accoun
 
     # A lot of 3 and two of 6: without what came back it would be more.
     assert account.ledger.asked == 3
+
+
+def test_with_a_small_limit_what_a_start_did_not_use_waits_for_the_next_as_long_as_permits_take_to_flow_in(
+    world: World,
+):
+    account = Account(world, limit=60)
+    quota = account.process()
+    with together():
+        passed(quota, "definition")
+    world.advance(2.9)
+    asked = account.ledger.asked
+    with together():
+        passed(quota, "definition")
+        passed(quota)
+    # Two of the three are those that the first one did not use.
+    assert account.ledger.asked == asked + 1
+    assert account.ledger.needs[-1] == 1
+
+
+def test_of_many_that_wait_one_comes_for_each_permit_that_flows_in(world: World):
+    account = Account(world, limit=60)
+    others = account.process()
+    with together():
+        passed(others)
+    with together():
+        enter(others)
+    waits = []
+    for _ in range(4):
+        with together():
+            held = enter(account.process())
+        assert isinstance(held, NotApplied)
+        waits.append(held.retry_after)
+
+    assert all(0.9 < after - before < 1.3 for before, after in pairwise(waits))
 
 
 def test_permits_of_an_old_lot_are_not_used(account: Account):
