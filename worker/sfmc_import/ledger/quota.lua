@@ -100,7 +100,7 @@ local function keep_quota(q)
 end
 
 -- Takes permits, what is its own first. Whoever gets none is given a time of its own, so that not all come back at once.
--- One comes for each permit that flows in: not all need as many as they asked for, and what nobody takes is lost.
+-- One comes for each permit that flows in: not all need as many as they asked for, and what is not taken is lost.
 local function take(q)
   local have = q[a.share] + q.shared
   if have >= a.need then
