@@ -210,7 +210,8 @@ class Checker:
                 text = f"{len(refused)} messages {request} have {reported[request]} events, sent {most} times at most"
                 yield Violation("refused in silence", text)
         for request in reported.keys() - {sent.request_id for sent in self.final_state.sent if sent.refused}:
-            yield Violation("unjust end", f"message {request} was refused, and it can be accepted")
+            said = [f"{data.get('reason')}, {data.get('text')}" for data in reports if request in _ids_of(data)]
+            yield Violation("unjust end", f"message {request} was refused, and it can be accepted: {'; '.join(said)}")
 
     def _unjust_ends(self) -> Iterator[Violation]:
         for request, events in self.by_request.items():
@@ -321,3 +322,7 @@ def _spans(events: list[Event]) -> Iterator[tuple[float, float]]:
 def _doubt(events: list[Event]) -> str:
     doubts = [str(event.data.get("code")) for event in events if event.name == "reconciling"]
     return doubts[-1] if doubts else "worker_lost"
+
+
+def _ids_of(report: Mapping[str, Any]) -> set[str]:
+    return {str(report.get(name)) for name in ("message_id", "request_id")}
