@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from sfmc_harness.chaos.final_state import REFUSAL, Event, FinalState, Perform, Sent
 from sfmc_harness.chaos.plan import ANY_FILE, MIDNIGHT_MARGIN, Midnight
