@@ -16,6 +16,10 @@ MAX_WINDOW_HOURS = 10 * 365 * 24.0
 """What MaxImportFrequency can ask for at most: Redis keeps no time that is further away than it can count."""
 
 
+ACCOUNT = "*"
+"""The group of all definitions of the account."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How one definition is treated; times in seconds, frequencies in hours.
@@ -27,6 +31,8 @@ class Policy:
     `when_mismatch` says what follows when a start would import another file than that of the request.
     `after` are definitions of the same business unit that must have a completed run before a start: since the file's
     arrival, or since the last `after_since`, a time of day in `time_zone`.
+    `group` is a group of definitions of which `group_limit` imports run at once, of all of the account `max_running`; 0
+    is no limit.
     `min_rows`, `max_failed_share` and `min_share_of_last_run` are what a completed run should look like.
     """
 
@@ -44,6 +50,9 @@ class Policy:
     after: tuple[str, ...] = ()
     after_since: time | None = None
     time_zone: str = "UTC"
+    group: str | None = None
+    group_limit: int = 0
+    max_running: int = 0
     min_rows: int | None = None
     max_failed_share: float | None = None
     min_share_of_last_run: float | None = None
@@ -51,6 +60,12 @@ class Policy:
     def order_begins(self, now: float) -> float:
         """Give since when completed runs of `after` count: since `now`, or since `after_since` came last before it."""
         return now if self.after_since is None else last_time_of_day(now, self.after_since, self.time_zone)
+
+    @property
+    def limits(self) -> tuple[tuple[str, int], ...]:
+        """The limits of imports that run at once: the name of the group, `*` for the account, and how many."""
+        of_group = ((self.group, self.group_limit),) if self.group else ()
+        return tuple(limit for limit in ((ACCOUNT, self.max_running), *of_group) if limit[1])
 
     @property
     def expectations(self) -> Expectations:
@@ -78,12 +93,13 @@ class Policies:
     """What the file says about definitions.
 
     `by_definition` is keyed by (MID or None for any, CustomerKey folded by `fold_key`); `definitions` are the names as
-    the file has them.
+    the file has them. `groups` says of how many definitions of each group an import may run at once.
     """
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
     by_definition: Mapping[tuple[str | None, str], Mapping[str, Any]] = field(default_factory=dict)
     definitions: tuple[tuple[str | None, str], ...] = ()
+    groups: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def first(self) -> list[tuple[str | None, str]]:
@@ -95,7 +111,8 @@ class Policies:
         """Give `usual` as changed by [defaults], then by the table of any business unit, then by that of this one."""
         own = self.by_definition.get((mid, fold_key(customer_key)), {})
         anywhere = self.by_definition.get((None, fold_key(customer_key)), {})
-        return replace(usual, **{**self.defaults, **anywhere, **own})
+        given = replace(usual, **{**self.defaults, **anywhere, **own})
+        return replace(given, group_limit=self.groups[given.group]) if given.group else given
 
 
 def last_time_of_day(now: float, begin: time, zone: str) -> float:

@@ -14,7 +14,7 @@ REASONS: Mapping[str, str] = {
     "single_flight": "Another request of the definition is not finished, or comes first: one runs at a time.",
     "after": "The policy names a definition that must have a completed run first.",
     "paused": "An operator paused its definition, its business unit or everything.",
-    "rate_limited": "Marketing Cloud or the quota limits the calls of the account.",
+    "rate_limited": "Marketing Cloud or the quota limits the calls of the account, or as many imports run as may.",
     "circuit_open": "Marketing Cloud, or the login to it, does not work for the whole account.",
     "redis_unsure": "Redis lost writes, or did not confirm the last one: a start would not be safe.",
     "file_check": "Marketing Cloud would import another file now, or none.",

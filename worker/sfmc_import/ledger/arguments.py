@@ -75,6 +75,7 @@ def policy_arguments(policy: Policy, definition: Definition | None = None, now: 
         "retry_deadline": milliseconds(policy.retry_deadline),
         "reconcile_deadline": milliseconds(policy.reconcile_deadline),
         **order_arguments(policy, now),
+        **({"places": [list(limit) for limit in policy.limits]} if policy.limits else {}),
     }
 
 

@@ -63,6 +63,7 @@ local function start_now()
 end
 
 local function begin_attempt()
+  take_places(id, r, policy.places)
   leave_follow_ups(id, r)
   remember(id, r)
   take_lease(id, r, d)
@@ -87,11 +88,16 @@ local function attempt_unless_paused()
   local pause = pause_of(r)
   if not pause then
     local key = r.state == 'deferred' and not r.force and missing_run(r, policy)
-    if not key then return begin_attempt() end
-    -- The time until that run does not count against the retry deadline.
+    local full, most = full_group(id, policy.places)
+    if not (key or full) then return begin_attempt() end
+    -- The time until that run, or the end of another, does not count against the retry deadline.
     if r.retry_until then drop(request_key(id), r, {'retry_until'}) end
-    wait_after(id, r, key)
-    return not_yet({held_by = key})
+    if key then
+      wait_after(id, r, key)
+      return not_yet({held_by = key})
+    end
+    wait_for_place(id, r, policy.places, full, most)
+    return not_yet()
   end
   if r.state == 'starting' then let_go_of_attempt(pause) end
   if r.retry_until then drop(request_key(id), r, {'retry_until'}) end
@@ -143,6 +149,7 @@ local function while_accepted()
   local pause = pause_of(r)
   if not (d.holder or in_window or (first and not r.force)) then
     if pause or (not r.force and missing_run(r, policy)) then return unless_outdated(defer) end
+    if full_group(id, policy.places) then return unless_outdated(defer) end
     return begin_attempt()
   end
   if r.force then return unless_outdated(defer) end

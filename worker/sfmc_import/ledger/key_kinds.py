@@ -160,6 +160,24 @@ WAITERS = Key(
     ttl=("unfinished_ttl",),
     meaning="Requests that wait for a completed run of this definition: request id → time of arrival.",
 )
+PLACES = Key(
+    name="places",
+    letter="places",
+    parts=("group",),
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="The requests whose import runs, or may run, of a group with a limit: request id → since when, in ms. `*`"
+    " is the whole account. One whose record says something else has no place and is removed when the group is full.",
+)
+PLACE_WAITERS = Key(
+    name="place_waiters",
+    letter="places_wait",
+    parts=("group",),
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="Requests that wait until fewer imports of this group run: request id → time of arrival, forced ones"
+    " first.",
+)
 SHARED = Key(
     name="shared",
     letter="/definitions",

@@ -280,6 +280,35 @@ local function transition(source, target)
   return string.match(TRANSITIONS, ' ' .. source .. '>' .. target .. '=(%S+)')
 end
 
+-- States in which the import of a request runs, or may run.
+local HAS_PLACE = {starting = true, reconciling = true, started = true, retrying = true}
+
+-- Wakes the first request that waits until fewer imports of a group run. A stale entry is passed over.
+local function wake_for_place(group)
+  for _ = 1, 100 do
+    local first = redis.call('ZPOPMIN', place_waiters_key(group))[1]
+    if not first then return end
+    local f = fields_of(request_key(first), 'state', 'wait')
+    if (f[1] == 'deferred' or f[1] == 'retrying') and f[2] == 'rate_limited' then
+      return redis.call('ZADD', DUE, 'XX', str(now), first)
+    end
+  end
+end
+
+-- Its import does not run, or no longer: others of its groups may start.
+local function leave_places(id, r)
+  local groups = r.places
+  drop(request_key(id), r, {'places'})
+  for group in string.gmatch(groups, '[^ ]+') do
+    if redis.call('ZREM', places_key(group), id) == 1 then wake_for_place(group) end
+  end
+end
+
+-- A start that is tried again has no run, unless an earlier attempt was answered without proof.
+local function keeps_places(r, target)
+  return HAS_PLACE[target] and (target ~= 'retrying' or r.unproved)
+end
+
 -- The only way a state changes: the transition must stand in the table of sfmc_import.states.
 local function move(id, r, target, extra, reason)
   local source = r.state or 'new'
@@ -288,6 +317,7 @@ local function move(id, r, target, extra, reason)
   local values = waits(r, {state = target, since = str(now)}, reason or WAITS[target])
   if OPEN[target] and extra and extra.code then values.error = error_of(extra.code, extra.text) end
   set(request_key(id), r, values)
+  if r.places and not keeps_places(r, target) then leave_places(id, r) end
   note_reply(id, r, emit(id, r, name, extra))
   note_result(id, r)
   note_failure(id, source, target)

@@ -9,6 +9,8 @@ from sfmc_import.ledger.key_kinds import (
     COMPLETED,
     FILE_FIELDS,
     HOME,
+    PLACE_WAITERS,
+    PLACES,
     REFRESHED,
     RENAMED,
     SHARED,
@@ -185,6 +187,7 @@ REQUEST = RequestKey(
             meaning="when the run was recorded",
         ),
         Field(name="follow_until", kind="ms", kept_at_end=False, meaning="the deadline for following the run"),
+        Field(name="places", kept_at_end=False, meaning="the groups with a limit of runs in which it counts"),
         Field(name="held_by", meaning="the request that made this one a duplicate"),
         Field(
             name="wait",
@@ -456,7 +459,7 @@ SCHEDULE = Key(
 KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
     SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT,
-    INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, FOLLOWS,
+    INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, PLACES, PLACE_WAITERS, FOLLOWS,
     SHARED, REFRESHED, *TOKEN_KEYS,
     *NOTIFICATION_KEYS, *QUOTA_KEYS, DUE, STREAM,
 )  # fmt: skip

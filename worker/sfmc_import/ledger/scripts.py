@@ -16,7 +16,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "unresolved": (*_ENDING, "upkeep"),
     "outlived": ("lease", "upkeep"),
     "read_again": (*_ENDING, "upkeep"),
-    "claim": (*_ENDING, "pausing", "ordering", "claim"),
+    "claim": (*_ENDING, "pausing", "ordering", "places", "claim"),
     "record_intent": ("follow_ups", "lease", "pausing", "ordering", "starting"),
     "renew_intent": ("follow_ups", "lease", "pausing", "ordering", "starting"),
     "withdraw_intent": _LEASED,

@@ -17,6 +17,9 @@ from sfmc_import.waiting import REASONS
 ACCOUNT_WIDE = ("circuit_open", "rate_limited", "redis_unsure")
 """Reasons to wait that hit every request of a business unit."""
 
+RUNNING_LIMIT = "running_limit"
+"""The code of a wait until fewer imports run."""
+
 _HELD = "circuit_open"
 """The code of a call that was not made; what failed is the code of the circuit."""
 
@@ -39,10 +42,16 @@ def troubles(access: ReadAccess, due: Iterable[RequestView]) -> tuple[TroubleVie
 
 def sorted_out(due: Iterable[RequestView], circuits: Mapping[str, Mapping[str, Any]]) -> tuple[TroubleView, ...]:
     """Sort requests that are due next by what is in their way; `circuits` are those that let no call pass."""
-    hit = [(each.mid, each.waiting) for each in due if each.waiting is not None and each.waiting.reason in ACCOUNT_WIDE]
+    hit = [(each.mid, each.waiting) for each in due if each.waiting is not None and _is_trouble(each.waiting)]
     ranked = sorted(hit, key=lambda pair: (pair[0], pair[1].reason))
     groups = groupby(ranked, key=lambda pair: (pair[0], pair[1].reason))
     return tuple(_trouble(*names, [wait for _, wait in pairs], circuits) for names, pairs in groups)
+
+
+def _is_trouble(wait: WaitingView) -> bool:
+    """Tell whether something is wrong; that as many imports run as may is not."""
+    is_limit_of_ours = wait.last_error is not None and wait.last_error.code == RUNNING_LIMIT
+    return wait.reason in ACCOUNT_WIDE and not is_limit_of_ours
 
 
 def open_circuits(access: ReadAccess) -> Mapping[str, Mapping[str, Any]]:

@@ -107,6 +107,12 @@ class Settings(BaseModel):
         le=1_000_000,
         description="calls to Marketing Cloud that all processes of the account make in a minute; 0: no limit",
     )
+    max_running: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="how many imports of the account run at once; 0: no limit",
+    )
     calls_per_day: int = Field(0, ge=0, le=10**12, description="the budget of calls of a day; 0: none")
     calls_per_year: int = Field(0, ge=0, le=10**12, description="the budget of calls of a year; 0: none")
     when_budget_spent: Literal["warn", "hold"] = Field(
@@ -307,6 +313,7 @@ class Settings(BaseModel):
             follow_deadline=self.follow_deadline,
             error_pause=self.error_pause,
             time_zone=self.time_zone,
+            max_running=self.max_running,
         )
 
 

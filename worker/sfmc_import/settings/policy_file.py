@@ -1,5 +1,6 @@
 """The tables of the policy file: checks policies, routes, notifications, the heads of sources and targets."""
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
@@ -19,8 +20,8 @@ from sfmc_import.settings.values import CustomerKey, Encoding, Hours, Mid, Secon
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 T = TypeVar("T", bound=BaseModel)
 
-TABLES = ("defaults", "definition", "route", "source", "target", "notify")
-SEE_TABLES = "use [defaults], [[definition]], [[route]], [[source]], [[target]] or [[notify]]"
+TABLES = ("defaults", "definition", "group", "route", "source", "target", "notify")
+SEE_TABLES = "use [defaults], [[definition]], [[group]], [[route]], [[source]], [[target]] or [[notify]]"
 RENAMED = {"max_import_frequency": "frequency"}
 """Keys of the file that the domain calls otherwise."""
 
@@ -82,6 +83,7 @@ class PolicyTable(BaseModel):
     after_since: time | None = Field(
         None, description='a time of day such as "06:00": since when their runs count; without it since the arrival'
     )
+    group: str | None = Field(None, min_length=1, description="the name of a [[group]], whose limit of runs counts")
     min_rows: int | None = Field(None, ge=1, le=10**12, description="a whole number: the least rows of a completed run")
     max_failed_share: Share | None = Field(None, description="from 0 to 1: the greatest share of rows that failed")
     min_share_of_last_run: Share | None = Field(
@@ -99,6 +101,18 @@ class DefinitionTable(PolicyTable):
 
     customer_key: CustomerKey = Field(description="the CustomerKey of an ImportDefinition, 36 characters at most")
     mid: Mid | None = Field(None, description="the MID of a business unit; without it any")
+
+
+class GroupTable(BaseModel):
+    """One [[group]] of definitions, of which only some run at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$",
+        description="a name: up to 40 letters, digits, dashes and underscores",
+    )
+    max_running: int = Field(ge=1, le=10_000, description="a whole number: how many imports of it run at once")
 
 
 class PreflightTable(BaseModel):
@@ -197,15 +211,39 @@ def read_tables(document: Mapping[str, Any], where: str, problems: list[str]) ->
         named[place] = table.changes()
     names = tuple((table.mid, table.customer_key) for table in definitions)
     problems += [f"{where} {line}" for line in (*_order_problems(definitions), *_without_after(defaults, definitions))]
+    groups = _read_groups(document, where, problems)
+    problems += [f"{where} {line}" for line in _unknown_groups(defaults, definitions, groups)]
     sources = _read_named(document, "source", SourceTable, where, problems)
     return Tables(
-        Policies(defaults.changes() if defaults else {}, named, names),
+        Policies(defaults.changes() if defaults else {}, named, names, groups),
         tuple(table.as_route() for table in routes),
         sources,
         schedules=_read_schedules(sources, problems),
         targets=_read_named(document, "target", TargetTable, where, problems),
         notifications=_read_notifications(_read_named(document, "notify", SourceTable, where, problems), problems),
     )
+
+
+def _read_groups(document: Mapping[str, Any], where: str, problems: list[str]) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for table in _checked_list(GroupTable, document, "group", where, problems):
+        if table.name in found:
+            problems.append(f"{where} [[group]] {table.name}: given twice; keep one")
+        found[table.name] = table.max_running
+    return found
+
+
+def _unknown_groups(
+    defaults: PolicyTable | None, tables: Sequence[DefinitionTable], groups: Mapping[str, int]
+) -> Iterator[str]:
+    """Name each group that a definition is in and that the file does not have."""
+    named = [("[defaults]", defaults.group if defaults else None)]
+    named += [(f"[[definition]] {table.customer_key}", table.group) for table in tables]
+    for place, group in named:
+        if group is not None and group not in groups:
+            near = difflib.get_close_matches(group, groups, n=1, cutoff=0.6)
+            advice = f"did you mean {near[0]}?" if near else "add a [[group]] with this name"
+            yield f"{place} group: there is no [[group]] {group}; {advice}"
 
 
 def _order_problems(tables: Sequence[DefinitionTable]) -> Iterator[str]:
