@@ -205,6 +205,18 @@ def test_who_is_woken_for_one_group_and_finds_the_other_full_lets_the_next_one_i
     assert scenario.due_in("d") == 0
 
 
+def test_a_start_that_is_tried_again_waits_for_a_place_and_is_woken_as_well(scenario: Scenario):
+    scenario.policy = ONE
+    ends_retrying(scenario, starts(scenario, "b"))
+    runs(scenario, "a")
+    scenario.world.advance(61)
+    assert isinstance(again(scenario, "b"), NotYet)
+    assert scenario.due_in("b") > 60
+    scenario.ends("a")
+
+    assert scenario.due_in("b") == 0
+
+
 def test_a_wait_for_a_place_does_not_count_against_the_retry_deadline(scenario: Scenario):
     scenario.policy = replace(ONE, retry_deadline=600.0)
     ends_retrying(scenario, starts(scenario, "b"))

@@ -36,6 +36,7 @@ from tests.contract.ledger import (
     test_repeated_steps,
     test_replies,
     test_resolving,
+    test_running_limits,
     test_runs,
     test_sender_options,
     test_shared_tokens,
@@ -83,6 +84,7 @@ BODIES = (
     test_renamed,
     test_quota,
     test_renamed_order,
+    test_running_limits,
     test_shared_tokens,
 )
 GIVEN = {"scenario", "world"}

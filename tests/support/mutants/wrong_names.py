@@ -66,8 +66,8 @@ NAMES = (
     Mutant("starting", "{key = a.key, home = r.home or r.key, asked = r.asked or r.key})", "{key = a.key})"),
     Mutant(
         "claim",
-        "    if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n    wait_after",
-        "    wait_after",
+        "    if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n    if key then",
+        "    if key then",
     ),
     # A CustomerKey that is given to another definition.
     Mutant("claim", ", home = r.home, early", ", early"),

@@ -10,7 +10,7 @@ QUOTA = (
     Mutant("quota", "math.min(have, most), over + math.max(0, have - most)", "math.min(have, most), over"),
     Mutant("quota", "share == 'start' and a.together or 1", "1"),
     Mutant("quota", "  at = math.min(at, now + MAX_WAIT)\n", ""),
-    Mutant("quota", "  q['next_' .. a.share] = at + a.need / flow\n", ""),
+    Mutant("quota", "  q['next_' .. a.share] = at + 1 / flow\n", ""),
     Mutant("quota", "if have >= a.need then", "if have >= 1 then"),
     Mutant("quota", "or redis.call('HGET', usage_key(a.account, period), name) then return end", "then return end"),
     Mutant("quota", "used >= budget * 0.8", "used >= budget * 0.9"),

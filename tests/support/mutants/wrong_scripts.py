@@ -2,6 +2,7 @@
 
 from tests.support.mutants.mutant import Mutant
 from tests.support.mutants.wrong_doubts import DOUBTS
+from tests.support.mutants.wrong_limits import LIMITS
 from tests.support.mutants.wrong_losses import LOSSES
 from tests.support.mutants.wrong_names import NAMES
 from tests.support.mutants.wrong_operations import OPERATIONS
@@ -492,6 +493,7 @@ MUTANTS = (
     *DOUBTS,
     *LOSSES,
     *NAMES,
+    *LIMITS,
     *OPERATIONS,
     *WINDOWS,
     *RECORDS,

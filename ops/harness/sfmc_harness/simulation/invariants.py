@@ -19,6 +19,7 @@ from sfmc_import.run_dates import CLOCKS_APART
 from sfmc_import.runs import Definition
 from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED, UNSTARTED
 
+RUNNING = frozenset({"starting", "reconciling", "started"})
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
 SLACK_MS = 1000
 UNSEEN_MS = 150_000
@@ -73,6 +74,7 @@ class Invariants:
                 self._count_error(request, self._key(str(event["subject"])), name, view.now)
         self._states_and_events_agree(view)
         self._one_in_flight(view)
+        self._no_more_than_may(view)
         self._all_have_a_next_time(view)
         self._deferred_for_a_reason(view)
         self._one_suspect_acts(view)
@@ -145,6 +147,17 @@ class Invariants:
             if len(requests) > 1:
                 raise ViolationError("two in flight", f"{requests} of {key}")
 
+    def _no_more_than_may(self, view: View) -> None:
+        """What was started, or followed again, after its end counts no more: nobody gave it a place."""
+        running = [request for request, fields in view.requests.items() if fields["state"] in RUNNING]
+        running = [request for request in running if not self._came_back(request)]
+        if self._policy.max_running and len(running) > self._policy.max_running:
+            raise ViolationError("too many at once", f"{running} run, and {self._policy.max_running} may")
+
+    def _waits_for_a_place(self, view: View, request: str) -> bool:
+        others = (fields["state"] in FLYING for name, fields in view.requests.items() if name != request)
+        return bool(self._policy.max_running) and sum(others) >= self._policy.max_running
+
     def _came_back(self, request: str) -> bool:
         """It was started, or followed again, after its end: the truth outranks single flight."""
         names = [name_of(event) for event in self._history.events[request]]
@@ -172,6 +185,7 @@ class Invariants:
             first = view.requests[waiting[0]]
             is_blocked = int(definition.get("window", 0)) > view.now and "force" not in first
             is_blocked |= self.may_be_paused.get(self._key(first["key"]), 0) > view.now
+            is_blocked |= self._waits_for_a_place(view, waiting[0])
             soon = view.now + WAKE_PAUSE_SECONDS * 1000 + SLACK_MS
             if not is_blocked and view.due.get(waiting[0], 0) > soon:
                 raise ViolationError("waits for nothing", f"{waiting[0]} is the first follow-up of a free {name}")

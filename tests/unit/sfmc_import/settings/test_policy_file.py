@@ -255,3 +255,40 @@ def test_what_others_wait_for_is_known_with_their_business_unit() -> None:
     policies, _, _ = read('[[definition]]\ncustomer_key = "a"\nmid = "5"\nafter = ["b", "C"]\n')
 
     assert policies.first == [("5", "b"), ("5", "C")]
+
+
+GROUPS = '[[group]]\nname = "nightly"\nmax_running = 2\n'
+
+
+def test_a_group_limits_the_runs_of_its_definitions_and_the_setting_those_of_all() -> None:
+    policies, _, problems = read(GROUPS + '[[definition]]\ncustomer_key = "k"\ngroup = "nightly"\n')
+
+    usual = Policy(max_running=5)
+    assert problems == []
+    assert policies.of("1", "k", usual).limits == (("*", 5), ("nightly", 2))
+    assert policies.of("1", "k", Policy()).limits == (("nightly", 2),)
+    assert policies.of("1", "other", usual).limits == (("*", 5),)
+    assert policies.of("1", "other", Policy()).limits == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            '[defaults]\ngroup = "nightyl"\n' + GROUPS,
+            "[defaults] group: there is no [[group]] nightyl; did you mean nightly?",
+        ),
+        (
+            '[[definition]]\ncustomer_key = "k"\ngroup = "weekly"\n',
+            "[[definition]] k group: there is no [[group]] weekly; add a [[group]] with this name",
+        ),
+        (GROUPS + GROUPS, "[[group]] nightly: given twice; keep one"),
+        ('[[group]]\nname = "a b"\nmax_running = 1\n', "[[group]] 1 name: "),
+        ('[[group]]\nname = "a"\nmax_running = 0\n', "[[group]] 1 max_running: "),
+        ('[[group]]\nname = "a"\n', "[[group]] 1 max_running: "),
+    ],
+)
+def test_a_group_that_limits_nothing_is_refused(text: str, problem: str) -> None:
+    _, _, problems = read(text)
+
+    assert any(line.startswith(f"policy.toml {problem}") for line in problems), problems
