@@ -37,5 +37,4 @@ WINDOWS = (
     Mutant("lib", "r.wait == '' or r.wait == 'queued'\n", "r.wait == ''\n"),
     Mutant("lib", "is_between and r.waited_since or r.wait_since", "r.wait_since"),
     Mutant("lib", "(reason == '' or reason == 'queued') then", "reason == '' then"),
-    Mutant("lib", "    if reason ~= '' then values.wait_since", "    if true then values.wait_since"),
 )

@@ -148,7 +148,7 @@ class Invariants:
                 raise ViolationError("two in flight", f"{requests} of {key}")
 
     def _no_more_than_may(self, view: View) -> None:
-        """What was started, or followed again, after its end counts no more: nobody gave it a place."""
+        """What was started, or followed again, after its end counts no more: it has no place."""
         running = [request for request, fields in view.requests.items() if fields["state"] in RUNNING]
         running = [request for request in running if not self._came_back(request)]
         if self._policy.max_running and len(running) > self._policy.max_running:
