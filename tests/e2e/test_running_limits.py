@@ -48,7 +48,7 @@ def test_imports_of_a_group_run_one_after_another_also_when_a_worker_is_killed()
                 stack.await_event("completed", request)
 
             assert waiting["last_error"]["code"] == "running_limit"
-            assert waiting["last_error"]["text"] == "1 imports of the group serial run, as many as may"
+            assert waiting["last_error"]["text"] == "as many imports of the group serial run as may: 1"
             assert [len(stack.sandbox.control.performs(key)) for key in KEYS] == [1] * len(KEYS)
             assert ran_one_after_another(stack, requests)
             assert show(stack, others[-1])["waiting"] is None

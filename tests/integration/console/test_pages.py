@@ -4,8 +4,12 @@ import re
 
 import pytest
 
+from sfmc_import.access import ReadAccess
+from sfmc_import.bootstrap import quota_limits
 from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations import actions
+from sfmc_import.operations.usage import calls
 from sfmc_server.console.application import GET
 from tests.support.console import MID, World
 from tests.support.console_data import KEYS, busy, many, past_day
@@ -33,6 +37,18 @@ def test_an_outage_of_a_business_unit_is_said_on_the_overview_and_by_the_api(wor
 
     assert f"Business unit {MID}: circuit_open since" in page
     assert (trouble["mid"], trouble["codes"], trouble["reason"]) == (MID, ["http_503"], "circuit_open")
+
+
+def test_the_calls_of_the_account_are_on_the_overview_with_the_share_of_the_budget(world: World) -> None:
+    settings = world.access.settings
+    quota = open_ledger(settings).quota(quota_limits(settings))
+    quota.take("rest", 0, 0, MID, {"all": 7})
+    person = world.person("viewer")
+
+    assert ">7</b> calls today, 7 this month" in person.see("/").text
+    assert calls(world.access).share is None
+    limited = ReadAccess(settings.model_copy(update={"calls_per_day": 8, "calls_per_year": 100}))
+    assert calls(limited).share == 7 / 8
 
 
 def test_a_request_is_on_the_overview_with_why_it_waits_and_has_a_page_with_its_life(world: World) -> None:

@@ -38,7 +38,7 @@ local function wait_for_place(id, r, limits, group, most)
   redis.call('ZADD', place_waiters_key(group), str(int(r.at) - (r.force and 1e13 or 0)), id)
   keep(place_waiters_key(group), cfg.recheck + cfg.unfinished_ttl)
   local of = group == '*' and 'the account' or 'the group ' .. group
-  set(request_key(id), r, {error = error_of('running_limit', most .. ' imports of ' .. of .. ' run, as many as may')})
+  set(request_key(id), r, {error = error_of('running_limit', 'as many imports of ' .. of .. ' run as may: ' .. most)})
   wait_for(id, r, 'rate_limited')
   waits_until(id, r, now + cfg.recheck)
   for _, limit in ipairs(limits) do

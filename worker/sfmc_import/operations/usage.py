@@ -50,7 +50,7 @@ def usage(access: ReadAccess) -> UsageView:
     """Give what the account has used, in the day, month and year of the clock of Redis."""
     settings = access.settings
     account = account_of(access)
-    day = datetime.fromtimestamp(access.reader.now(), UTC).astimezone(ZoneInfo(settings.time_zone)).date().isoformat()
+    day = _day(access)
     return UsageView(
         account=account,
         time_zone=settings.time_zone,
@@ -62,6 +62,45 @@ def usage(access: ReadAccess) -> UsageView:
         today=_period(day, _counts(access, account, day)),
         month=_period(day[:7], _counts(access, account, day[:7])),
     )
+
+
+class CallsView(View):
+    """How many calls were made, in a few numbers; a budget or a limit of 0 is none."""
+
+    today: int
+    month: int
+    year: int
+    budget_of_day: int
+    budget_of_year: int
+    calls_per_minute: int
+
+    @property
+    def share(self) -> float | None:
+        """The greater share of a budget that is used; None without one."""
+        used = [(self.today, self.budget_of_day), (self.year, self.budget_of_year)]
+        return max((made / budget for made, budget in used if budget), default=None)
+
+
+def calls(access: ReadAccess) -> CallsView:
+    """Give the numbers alone, however many definitions were counted."""
+    settings, account, day = access.settings, account_of(access), _day(access)
+    with redis_errors(), access.client.pipeline(transaction=False) as pipe:
+        for period in (day, day[:7], day[:4]):
+            pipe.hget(access.keys.name_of(USAGE, account, period), "all")
+        today, month, year = (int(found or 0) for found in pipe.execute())
+    return CallsView(
+        today=today,
+        month=month,
+        year=year,
+        budget_of_day=settings.calls_per_day,
+        budget_of_year=settings.calls_per_year,
+        calls_per_minute=settings.calls_per_minute,
+    )
+
+
+def _day(access: ReadAccess) -> str:
+    zone = ZoneInfo(access.settings.time_zone)
+    return datetime.fromtimestamp(access.reader.now(), UTC).astimezone(zone).date().isoformat()
 
 
 def account_of(access: ReadAccess) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sfmc_transport.dead_letters as letters
-from sfmc_import.operations import actions, listing, requests
+from sfmc_import.operations import actions, listing, requests, usage
 from sfmc_import.operations.activity import DefinitionDay
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.overview import overview as read_overview
@@ -42,7 +42,7 @@ def overview(ask: Ask) -> Shown:
     values = {"found": found, "day": day, "lines": lines, "is_counted": ask.feed.is_whole, "offered": offered}
     values["is_paused"] = _judge_of(found.paused)
     values["paused"] = sorted(found.paused, key=lambda pause: _WIDTHS.index(pause.scope.partition(":")[0]))
-    values["waits"] = waits
+    values["waits"], values["calls"] = waits, usage.calls(ask.access)
     return Shown("overview.html", values)
 
 
