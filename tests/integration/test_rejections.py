@@ -104,6 +104,31 @@ def test_a_request_whose_message_died_with_its_workers_goes_on_from_the_ledger(
     assert (recorded.customer_key, recorded.source) == ("daily", "s")
 
 
+@pytest.mark.parametrize("packed", ["gzip", "bzip2", "lzma"])
+def test_a_packed_message_goes_on_from_the_ledger_as_well(
+    raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey, packed: str
+) -> None:
+    with Celery("somebody", broker=redis_server.celery_url, set_as_current=False) as app:
+        app.send_task("imports.start", ["daily"], {"source": "s"}, queue="imports", task_id="r-1", compression=packed)
+    entry: Any = raw.rpop("imports")
+    dead_letter(raw, bytes(entry), "returned_too_often")
+
+    assert publish_rejections(raw, SETTINGS, ledger) == 0
+    assert names(raw) == ["accepted"]
+
+
+@pytest.mark.parametrize("body", ["AAAA", "H4sIAAAAAAAA", "=", "!!"])
+def test_a_packed_body_that_cannot_be_read_is_rejected(
+    raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey, body: str
+) -> None:
+    message = json.loads(start_message(raw, redis_server.celery_url, "daily"))
+    message["headers"]["compression"] = "application/x-gzip"
+    dead_letter(raw, json.dumps(message | {"body": body}).encode(), "returned_too_often")
+
+    assert publish_rejections(raw, SETTINGS, ledger) == 1
+    assert names(raw) == ["message_rejected"]
+
+
 def test_a_request_that_the_ledger_has_is_not_called_rejected_for_its_message(
     raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey
 ) -> None:

@@ -28,6 +28,7 @@ from sfmc_import.settings import Settings
 from sfmc_transport import Keys, dead_letters
 from sfmc_transport.consumer import Request
 from sfmc_transport.dead_letters import DeadLetter
+from sfmc_transport.unpacking import unpacked
 
 ASKED_TIMES = "sfmc_asked_times"
 """The name under which a task finds the times that its sender asked for."""
@@ -178,12 +179,22 @@ def _named(headers: Mapping[str, Any], args: Any, kwargs: Any) -> Mapping[str, A
 def _body(payload: Mapping[str, Any]) -> Any:
     """Decode a body as the properties say; as Celery usually writes it where they say nothing."""
     body, encoding = payload["body"], payload["properties"].get("body_encoding")
+    packed = payload["headers"].get("compression")
+    if packed is not None:
+        return _unpacked(body, packed)
     if encoding == "base64":
         return json.loads(base64.b64decode(body))
     try:
         return json.loads(body)
     except ValueError:
         return json.loads(base64.b64decode(body, validate=True))
+
+
+def _unpacked(body: str, compression: object) -> Any:
+    try:
+        return json.loads(unpacked(base64.b64decode(body, validate=True), compression))
+    except Exception as error:  # foreign bytes: each decoder has errors of its own
+        raise ValueError("the packed body cannot be read") from error
 
 
 def _text(value: Any) -> str | None:
