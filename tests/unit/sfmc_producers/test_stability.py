@@ -230,6 +230,8 @@ def test_whenever_it_is_looked_at_a_file_is_finished_only_when_it_was_unchanged_
     now, size, changed_at, scanned_at, seen, looks = 0.0, 1, 0.0, None, {}, 0
     for what, pause in life:
         now += pause
+        if what == "touch" and now == changed_at:
+            continue  # nothing tells it from the change before
         if what in {"write", "touch"}:
             size, changed_at, looks = size + (what == "write"), now, 0
             continue
