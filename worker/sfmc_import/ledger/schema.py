@@ -187,7 +187,12 @@ REQUEST = RequestKey(
             meaning="when the run was recorded",
         ),
         Field(name="follow_until", kind="ms", kept_at_end=False, meaning="the deadline for following the run"),
-        Field(name="places", kept_at_end=False, meaning="the groups with a limit of runs in which it counts"),
+        Field(
+            name="places",
+            attribute="counts_in",
+            kept_at_end=False,
+            meaning="the groups with a limit of runs in which it counts",
+        ),
         Field(name="turn", kept_at_end=False, meaning="the group in which a place is kept for it"),
         Field(name="held_by", meaning="the request that made this one a duplicate"),
         Field(
