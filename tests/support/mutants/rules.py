@@ -20,6 +20,8 @@ TESTS = (
     "tests/unit/sfmc_import/test_file_spec.py",
     "tests/unit/sfmc_import/test_outlook.py",
     "tests/unit/sfmc_import/marketing_cloud/test_kept_connections.py",
+    "tests/unit/sfmc_producers/test_stability.py",
+    "tests/unit/sfmc_producers/test_named_looks.py",
     "tests/unit/sfmc_import/test_sealing.py",
     "tests/unit/sfmc_import/marketing_cloud/test_shared_tokens.py",
     "tests/unit/sfmc_import/marketing_cloud/test_strange_tokens.py",

@@ -1,5 +1,6 @@
 """Wrong changes to the pure rules of the worker; module, the text that occurs once, its replacement."""
 
+from tests.support.mutants.wrong_files import FILES
 from tests.support.mutants.wrong_sharing import SHARING
 
 RULES = (
@@ -245,5 +246,6 @@ RULES = (
         '    file_name = file_name or ""\n',
     ),
     *SHARING,
+    *FILES,
 )
 """Each must be detected by the unit tests that `rules.py` runs."""

@@ -58,6 +58,8 @@ def table_lines(request: RequestView, now: float) -> Iterator[str]:
         yield f"    error {_shortened(request.waiting.last_error)}"
     if request.why_ended is not None:
         yield f"    why: {request.why_ended}"
+    if request.advice is not None:
+        yield f"    to do: {request.advice}"
     if request.file is not None:
         yield f"    {request.file.name}"
     yield f"    request {request.request_id}"

@@ -1,4 +1,4 @@
-"""What a person can do about a failure of calls to Marketing Cloud, by its code."""
+"""What a person can do about a failure of calls, by its code, and about a request that ended badly."""
 
 from collections.abc import Mapping
 
@@ -27,3 +27,33 @@ def advice_for(codes: tuple[str, ...]) -> str:
     if to_do is None:
         return "Requests go on by themselves."
     return f"To do: {to_do}. Requests go on by themselves after that."
+
+
+_RIGHT = "give the installed package the right that is missing, then replay it"
+_REJECTED: Mapping[str, str] = {
+    **dict.fromkeys(("4", "5", "6", "11", "permission_failed"), _RIGHT),
+    "pattern_mismatch": "submit the right file, or correct FileSpec or SFMC_TIME_ZONE",
+    "file_too_old": "send a new file, or raise MaxFileAge of the definition",
+    "43010": "name the CustomerKey that the definition has, or create it",
+    "preflight": "correct the file and send it again, or change the definition or the route",
+    "damaged": "let the sender send it again, or correct unpack of the route",
+    "bad_signature": "ask the sender; then let it send the file again, as a new file",
+    "invalid": "correct the sender; it sends a new request",
+}
+_ENDS: Mapping[str, str] = {
+    "rejected": "correct what Marketing Cloud or the text names, then replay it",
+    "import_failed": "correct the file or the definition; then start the corrected file, or replay this one",
+    "start_unknown": "look in Marketing Cloud whether the import ran, then resolve it",
+    "gave_up": "fix the cause, then replay it",
+    "follow_timed_out": "look in Marketing Cloud how the run ended, or follow it again",
+    "completed_suspicious": "look at the file and at the run; if the file was wrong, replay the right one by force",
+}
+
+
+def advice_for_end(state: str, code: str | None) -> str | None:
+    """Say what somebody should do about a request that ended so, as the runbook says it; None where nothing is to do.
+
+    `code` is that of its last event.
+    """
+    known = _REJECTED.get(code or "") if state == "rejected" else None
+    return known or _ENDS.get(state)

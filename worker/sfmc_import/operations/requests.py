@@ -12,6 +12,7 @@ from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.operations import pausing
 from sfmc_import.operations.errors import NotFoundError
+from sfmc_import.operations.fixing import advice_for_end
 from sfmc_import.operations.views import PauseView, RequestView, request_view
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.waiting import waiting_of
@@ -79,8 +80,14 @@ def with_reasons(access: ReadAccess, ended: Sequence[RequestView]) -> list[Reque
     """Say of each why it ended so, where the stream still has its last event."""
     with redis_errors():
         entries = access.stream.at(access.reader.newest_places([each.request_id for each in ended]))
-    why = {str(event["data"].get("request_id")): ", ".join(facts(event["data"])) for _, event in entries}
-    return [each.model_copy(update={"why_ended": shortened(why.get(each.request_id))}) for each in ended]
+    data = {str(event["data"].get("request_id")): event["data"] for _, event in entries}
+    return [_with_reason(each, data.get(each.request_id, {})) for each in ended]
+
+
+def _with_reason(view: RequestView, data: Mapping[str, Any]) -> RequestView:
+    code = data.get("code")
+    advice = advice_for_end(view.state, None if code is None else str(code))
+    return view.model_copy(update={"why_ended": shortened(", ".join(facts(data))), "advice": advice})
 
 
 def shortened(text: str | None) -> str | None:

@@ -78,7 +78,8 @@ class FileView(View):
 class RequestView(View):
     """A request: where it stands, why it waits, and what an operator may do next.
 
-    `why_ended` is what the event of a bad end says, where requests that ended badly are listed.
+    `why_ended` is what the event of a bad end says, where requests that ended badly are listed, and `advice` what
+    somebody should do about it.
     """
 
     request_id: str
@@ -107,6 +108,7 @@ class RequestView(View):
     held_by: str | None = None
     waiting: WaitingView | None
     why_ended: str | None = None
+    advice: str | None = None
     next: list[str]
 
 

@@ -3,8 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from sfmc_import.cli.overview import whole_lines
 from sfmc_import.cli.requests_shown import request_lines, table_lines
+from sfmc_import.operations.fixing import advice_for_end
 from sfmc_import.operations.status import StatusView
 from sfmc_import.operations.troubles import sorted_out
 from sfmc_import.operations.views import FileView, LastError, RequestView, WaitingView
@@ -114,3 +117,21 @@ def test_a_request_says_how_its_file_was_named_at_arrival_where_a_delivery_gave_
 
     assert list(request_lines(renamed, NOW.timestamp()))[2:4] == ["  file     orders.csv", "  arrived  o_1.csv"]
     assert not any("arrived" in str(each) for each in request_lines(request("completed"), NOW.timestamp()))
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "advice"),
+    [
+        ("rejected", "11", "give the installed package the right"),
+        ("rejected", "never seen", "correct what Marketing Cloud or the text names"),
+        ("rejected", None, "correct what Marketing Cloud or the text names"),
+        ("import_failed", None, "correct the file or the definition"),
+        ("start_unknown", "reset", "look in Marketing Cloud"),
+        ("completed", None, None),
+    ],
+)
+def test_a_bad_end_says_what_to_do(state: str, code: str | None, advice: str | None) -> None:
+    found = advice_for_end(state, code)
+    assert found is None if advice is None else (found or "").startswith(advice)
+    lines = [str(each) for each in table_lines(request(state).model_copy(update={"advice": found}), 0.0)]
+    assert any(line.startswith("    to do: ") for line in lines) is (advice is not None)
