@@ -274,6 +274,54 @@ def test_who_was_woken_and_does_not_start_passes_the_place_on(scenario: Scenario
     assert isinstance(again(scenario, "c"), StartNow)
 
 
+def test_who_started_before_it_was_woken_takes_no_turn_of_another(scenario: Scenario):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    for name in ("b", "c"):
+        comes(scenario, name)
+        scenario.world.advance(1)
+    scenario.policy = replace(ONE, group_limit=2)
+    starts(scenario, "b")
+    scenario.ends("a")
+
+    assert scenario.due_in("c") == 0
+
+
+def takes_its_definition(scenario: Scenario) -> Decision:
+    """A forced request for the definition of b is taken up."""
+    asked = scenario.requests.get("e") or scenario.arrives("e", key="key-b", force=True, reason="now")
+    found = Definition(customer_key="key-b", object_id="object-b")
+    scenario.owners += 1
+    return scenario.ledger.claim(asked, f"owner-{scenario.owners}", scenario.policy, found)
+
+
+def test_who_was_woken_while_another_got_its_definition_passes_the_place_on(scenario: Scenario):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    for name in ("b", "c"):
+        comes(scenario, name)
+        scenario.world.advance(1)
+    scenario.ends("a")
+    scenario.policy = replace(ONE, group_limit=3)
+    assert isinstance(takes_its_definition(scenario), StartNow)
+    scenario.policy = ONE
+    assert isinstance(again(scenario, "b"), NotYet)
+
+    assert scenario.due_in("c") == 0
+
+
+def test_who_was_woken_passes_the_place_to_a_forced_request_of_its_definition(scenario: Scenario):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    comes(scenario, "b")
+    scenario.ends("a")
+    for _ in range(2):
+        assert isinstance(takes_its_definition(scenario), NotYet)
+    assert isinstance(again(scenario, "b"), NotYet)
+
+    assert isinstance(takes_its_definition(scenario), StartNow)
+
+
 def test_a_limit_that_was_lowered_counts_also_for_the_one_that_was_woken(scenario: Scenario):
     scenario.policy = replace(ONE, group_limit=2)
     for name in ("a", "b"):
@@ -290,13 +338,16 @@ def test_a_limit_that_was_lowered_counts_also_for_the_one_that_was_woken(scenari
 def test_who_fails_for_too_many_calls_takes_no_turn_of_those_that_wait_for_a_place(scenario: Scenario):
     scenario.policy = ONE
     runs(scenario, "a")
-    comes(scenario, "b")
-    scenario.world.advance(1)
+    for name in ("z", "b"):
+        comes(scenario, name)
+        scenario.world.advance(1)
     scenario.policy = replace(ONE, group_limit=2)
     lease = starts(scenario, "b").lease
+    scenario.ledger.retry(lease, LIMITED, 600)
+    assert scenario.due_in("z") == 0
     scenario.policy = ONE
     comes(scenario, "c")
-    scenario.ledger.retry(lease, LIMITED, 60)
+    scenario.ends("a")
 
     assert scenario.due_in("c") == 0
 
