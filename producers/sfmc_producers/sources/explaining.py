@@ -1,8 +1,8 @@
 """Explains what a file or an event would start, and does nothing: rules, definition, and what the ledger would decide.
 
 The ledger decides when a worker takes the request, in one step. This is said from one look before that: who submits
-or starts meanwhile changes it. Outages, lost workers, limits of calls and of runs that are reached, and requests that are
-accepted and not yet decided are left out.
+or starts meanwhile changes it. Outages, lost workers, limits of calls and of runs that are reached, and requests that
+are accepted and not yet decided are left out.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
