@@ -36,7 +36,9 @@ def test_imports_of_a_group_run_one_after_another_also_when_a_worker_is_killed()
             stack.beat()
             for key in KEYS:
                 define(stack, key)
-                stack.sandbox.control.add_fault("slow_run", customer_key=key, seconds=1.5, count=1)
+                # The first run lasts until the others were seen to wait.
+                lasts = 12 if key == KEYS[0] else 1.5
+                stack.sandbox.control.add_fault("slow_run", customer_key=key, seconds=lasts, count=1)
             holder = start(stack, "one")
             stack.await_event("started", holder)
             others = [start(stack, key) for key in KEYS[1:]]

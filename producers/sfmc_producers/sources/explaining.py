@@ -1,7 +1,8 @@
 """Explains what a file or an event would start, and does nothing: rules, definition, and what the ledger would decide.
 
 The ledger decides when a worker takes the request, in one step. This is said from one look before that: who submits
-or starts meanwhile changes it. Outages, lost workers and requests that are accepted and not yet decided are left out.
+or starts meanwhile changes it. Outages, lost workers, limits of calls and of runs that are reached, and requests that
+are accepted and not yet decided are left out.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -65,12 +66,14 @@ class Explained:
     request_id: str | None = None
     target: Routed | None = None
     definition: Definition | None = None
+    group: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Give it for programs."""
         found: dict[str, Any] = {"file": _known(asdict(self.file)) | {"fingerprint": self.file.fingerprint}}
         found |= {"rules": [asdict(each) for each in self.rules], "decision": _known(asdict(self.decision))}
         found |= {"request_id": self.request_id, "definition": self.definition and _described(self.definition)}
+        found |= {"group": self.group} if self.group else {}
         return found | {"target": self.target and _known(asdict(self.target))}
 
 
@@ -138,6 +141,7 @@ class Explaining:
             request_id=None if refused else request_id,
             target=routing,
             definition=known,
+            group=self.policies(routing.mid, known.customer_key if known else routing.customer_key).group,
         )
 
     def ignored(self, file: FileInfo, why: str) -> Explained:

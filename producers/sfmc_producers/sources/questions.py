@@ -242,6 +242,8 @@ def explained_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {'definition':<12}{target['customer_key']} of business unit {target['mid']}"
         if (deliver := target.get("deliver")) is not None:
             yield f"  {'delivered':<12}to {deliver['target']} as {deliver['name']}"
+    if found.get("group") is not None:
+        yield f"  {'group':<12}{found['group']}: only so many of its imports run at once"
     if found.get("request_id") is not None:
         yield f"  {'request':<12}{found['request_id']}"
     yield f"  {'decision':<12}{decision['text']}"

@@ -9,10 +9,11 @@ from sfmc_import.ledger.key_kinds import PLACES
 from sfmc_import.policy import ACCOUNT, Policy
 from sfmc_import.runs import Definition
 from sfmc_import.states import Decision, NotYet, StartNow
-from tests.contract.ledger.scenario import BUSY, DOUBT, Scenario
+from tests.contract.ledger.scenario import BUSY, DOUBT, Scenario, file, request
 from tests.contract.ledger.test_waiting import waiting
 
 ONE = Policy(group="nightly", group_limit=1)
+LIMITED = NotApplied("http_429", "too many calls")
 
 
 def comes(scenario: Scenario, name: str, **more) -> Decision:
@@ -118,7 +119,7 @@ def test_a_start_that_has_no_run_leaves_its_place(scenario: Scenario, case):
     assert isinstance(comes(scenario, "b"), NotYet)
     case(scenario, decision)
 
-    assert (counted(scenario, "nightly"), counted(scenario, ACCOUNT)) == (set(), set())
+    assert (counted(scenario, "nightly"), counted(scenario, ACCOUNT)) == ({"b"}, set())
     assert scenario.due_in("b") == 0
 
 
@@ -215,6 +216,165 @@ def test_a_start_that_is_tried_again_waits_for_a_place_and_is_woken_as_well(scen
     scenario.ends("a")
 
     assert scenario.due_in("b") == 0
+
+
+def test_who_comes_new_does_not_overtake_the_one_that_was_woken(scenario: Scenario):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    comes(scenario, "b")
+    scenario.ends("a")
+
+    assert isinstance(comes(scenario, "c"), NotYet)
+    runs(scenario, "b")
+    assert counted(scenario, "nightly") == {"b"}
+    scenario.ends("b")
+    assert scenario.due_in("c") == 0
+
+
+def test_a_place_that_is_kept_for_one_that_does_not_come_is_free_after_a_minute(scenario: Scenario):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    comes(scenario, "b")
+    scenario.ends("a")
+    scenario.world.advance(59)
+    assert isinstance(comes(scenario, "c"), NotYet)
+    scenario.world.advance(2)
+
+    assert isinstance(again(scenario, "c"), StartNow)
+    assert isinstance(again(scenario, "b"), NotYet)
+
+
+def is_cancelled(scenario: Scenario) -> None:
+    scenario.ledger.cancel("b", "ann", None)
+
+
+def is_paused(scenario: Scenario) -> None:
+    scenario.ledger.pause(f"key:{scenario.requests['b'].mid}:key-b", "ann", "look first", None)
+    again(scenario, "b")
+
+
+def waits_for_another(scenario: Scenario) -> None:
+    usual, scenario.policy = scenario.policy, replace(scenario.policy, after=("other",))
+    again(scenario, "b")
+    scenario.policy = usual
+
+
+@pytest.mark.parametrize("leaves", [is_cancelled, is_paused, waits_for_another])
+def test_who_was_woken_and_does_not_start_passes_the_place_on(scenario: Scenario, leaves):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    for name in ("b", "c"):
+        comes(scenario, name)
+        scenario.world.advance(1)
+    scenario.ends("a")
+    assert scenario.due_in("c") > 60
+    leaves(scenario)
+
+    assert scenario.due_in("c") == 0
+    assert isinstance(again(scenario, "c"), StartNow)
+
+
+def test_who_started_before_it_was_woken_takes_no_turn_of_another(scenario: Scenario):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    for name in ("b", "c"):
+        comes(scenario, name)
+        scenario.world.advance(1)
+    scenario.policy = replace(ONE, group_limit=2)
+    starts(scenario, "b")
+    scenario.ends("a")
+
+    assert scenario.due_in("c") == 0
+
+
+def takes_its_definition(scenario: Scenario) -> Decision:
+    """A forced request for the definition of b is taken up."""
+    asked = scenario.requests.get("e") or scenario.arrives("e", key="key-b", force=True, reason="now")
+    found = Definition(customer_key="key-b", object_id="object-b")
+    scenario.owners += 1
+    return scenario.ledger.claim(asked, f"owner-{scenario.owners}", scenario.policy, found)
+
+
+def test_who_was_woken_while_another_got_its_definition_passes_the_place_on(scenario: Scenario):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    for name in ("b", "c"):
+        comes(scenario, name)
+        scenario.world.advance(1)
+    scenario.ends("a")
+    scenario.policy = replace(ONE, group_limit=3)
+    assert isinstance(takes_its_definition(scenario), StartNow)
+    scenario.policy = ONE
+    assert isinstance(again(scenario, "b"), NotYet)
+
+    assert scenario.due_in("c") == 0
+
+
+def test_who_was_woken_passes_the_place_to_a_forced_request_of_its_definition(scenario: Scenario):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    comes(scenario, "b")
+    scenario.ends("a")
+    for _ in range(2):
+        assert isinstance(takes_its_definition(scenario), NotYet)
+    assert isinstance(again(scenario, "b"), NotYet)
+
+    assert isinstance(takes_its_definition(scenario), StartNow)
+
+
+def test_a_limit_that_was_lowered_counts_also_for_the_one_that_was_woken(scenario: Scenario):
+    scenario.policy = replace(ONE, group_limit=2)
+    for name in ("a", "b"):
+        runs(scenario, name)
+    comes(scenario, "c")
+    scenario.ends("a")
+    scenario.policy = ONE
+
+    assert isinstance(again(scenario, "c"), NotYet)
+    scenario.ends("b")
+    assert isinstance(again(scenario, "c"), StartNow)
+
+
+def test_who_fails_for_too_many_calls_takes_no_turn_of_those_that_wait_for_a_place(scenario: Scenario):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    for name in ("z", "b"):
+        comes(scenario, name)
+        scenario.world.advance(1)
+    scenario.policy = replace(ONE, group_limit=2)
+    lease = starts(scenario, "b").lease
+    scenario.ledger.retry(lease, LIMITED, 600)
+    assert scenario.due_in("z") == 0
+    scenario.policy = ONE
+    comes(scenario, "c")
+    scenario.ends("a")
+
+    assert scenario.due_in("c") == 0
+
+
+def test_a_run_in_doubt_counts_also_in_its_group_of_before(scenario: Scenario):
+    scenario.policy = ONE
+    lease = starts(scenario, "a").lease
+    scenario.ledger.record_intent(lease, (), window=0)
+    scenario.ledger.withdraw_intent(lease, unproved=True)
+    scenario.ledger.retry(lease, NotApplied("http_503", "no"), 60)
+    scenario.world.advance(61)
+    scenario.policy = replace(ONE, group="weekly")
+    runs(scenario, "a")
+    assert (counted(scenario, "nightly"), counted(scenario, "weekly")) == ({"a"}, {"a"})
+    scenario.ends("a")
+
+    assert (counted(scenario, "nightly"), counted(scenario, "weekly")) == (set(), set())
+
+
+def test_business_units_share_the_places_of_a_group_and_of_the_account(scenario: Scenario):
+    scenario.policy = replace(ONE, group_limit=2, max_running=2)
+    for name, mid in (("a", "1"), ("b", "2"), ("c", "3")):
+        scenario.accept(replace(request(name, file(f"{name}.csv"), f"key-{name}"), mid=mid))
+    runs(scenario, "a")
+    runs(scenario, "b")
+
+    assert isinstance(comes(scenario, "c"), NotYet)
 
 
 def test_a_wait_for_a_place_does_not_count_against_the_retry_deadline(scenario: Scenario):

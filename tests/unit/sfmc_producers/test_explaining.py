@@ -17,7 +17,7 @@ from sfmc_import.runs import Definition
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.explaining import Explained, Explaining
 from sfmc_producers.sources.intake import Intake
-from sfmc_producers.sources.questions import would_submit
+from sfmc_producers.sources.questions import explained_lines, would_submit
 from sfmc_producers.submitter import RoutingRules, Submitter, request_id_of
 
 NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
@@ -98,6 +98,16 @@ def test_a_file_that_nothing_matches_says_why(client) -> None:
 
 def test_who_names_the_definition_is_said(client) -> None:
     assert shown(explain(client, "x", key="contacts")) == [("the event names contacts", True)]
+
+
+def test_the_group_of_the_definition_is_said(client) -> None:
+    answer = Definition(customer_key="contacts")
+    found = explain(client, "own_1.csv", answer=answer, policy=Policy(group="nightly", group_limit=1)).as_dict()
+    alone = explain(client, "own_1.csv", answer=answer).as_dict()
+
+    assert found["group"] == "nightly"
+    assert "  group       nightly: only so many of its imports run at once" in [*explained_lines(found)]
+    assert "group" not in alone
 
 
 def test_while_definitions_cannot_be_read_nothing_is_known(client) -> None:

@@ -88,17 +88,20 @@ local function attempt_unless_paused()
   local pause = pause_of(r)
   if not pause then
     local key = r.state == 'deferred' and not r.force and missing_run(r, policy)
-    local full, most = full_group(id, policy.places)
+    local full, most
+    if not key then full, most = full_group(id, r, policy.places) end
     if not (key or full) then return begin_attempt() end
     -- The time until that run, or the end of another, does not count against the retry deadline.
     if r.retry_until then drop(request_key(id), r, {'retry_until'}) end
     if key then
+      leave_turn(id, r)
       wait_after(id, r, key)
       return not_yet({held_by = key})
     end
     wait_for_place(id, r, policy.places, full, most)
     return not_yet()
   end
+  leave_turn(id, r)
   if r.state == 'starting' then let_go_of_attempt(pause) end
   if r.retry_until then drop(request_key(id), r, {'retry_until'}) end
   wait_paused(id, r, pause)
@@ -149,7 +152,7 @@ local function while_accepted()
   local pause = pause_of(r)
   if not (d.holder or in_window or (first and not r.force)) then
     if pause or (not r.force and missing_run(r, policy)) then return unless_outdated(defer) end
-    if full_group(id, policy.places) then return unless_outdated(defer) end
+    if full_group(id, r, policy.places) then return unless_outdated(defer) end
     return begin_attempt()
   end
   if r.force then return unless_outdated(defer) end
@@ -161,10 +164,12 @@ end
 local function while_deferred()
   join_follow_ups(id, r)
   if d.holder or (int(d.window) > now and not r.force) then
+    leave_turn(id, r)
     wait_for_turn(id, r, d)
     return not_yet(blocker())
   end
   if first_follow_up(r) ~= id then
+    leave_turn(id, r)
     wake_first_follow_up(r, d)
     wait_for_turn(id, r, d)
     return not_yet(blocker())

@@ -283,25 +283,39 @@ end
 -- States in which the import of a request runs, or may run.
 local HAS_PLACE = {starting = true, reconciling = true, started = true, retrying = true}
 
--- Wakes the first request that waits until fewer imports of a group run. A stale entry is passed over.
-local function wake_for_place(group)
+-- Hands a place of a group to the first request that waits for one, and wakes it: who comes new does not overtake it.
+-- A stale entry is passed over.
+local function hand_on_place(group)
   for _ = 1, 100 do
     local first = redis.call('ZPOPMIN', place_waiters_key(group))[1]
     if not first then return end
-    local f = fields_of(request_key(first), 'state', 'wait')
-    if (f[1] == 'deferred' or f[1] == 'retrying') and f[2] == 'rate_limited' then
+    local f = record(request_key(first))
+    if (f.state == 'deferred' or f.state == 'retrying') and string.find(f.error or '', '"running_limit"', 1, true) then
+      redis.call('ZADD', places_key(group), str(now), first)
+      keep(places_key(group), cfg.unfinished_ttl)
+      set(request_key(first), f, {turn = group})
       return redis.call('ZADD', DUE, 'XX', str(now), first)
     end
   end
+end
+
+local function leave_place(id, group)
+  if redis.call('ZREM', places_key(group), id) == 1 then hand_on_place(group) end
 end
 
 -- Its import does not run, or no longer: others of its groups may start.
 local function leave_places(id, r)
   local groups = r.places
   drop(request_key(id), r, {'places'})
-  for group in string.gmatch(groups, '[^ ]+') do
-    if redis.call('ZREM', places_key(group), id) == 1 then wake_for_place(group) end
-  end
+  for group in string.gmatch(groups, '[^ ]+') do leave_place(id, group) end
+end
+
+-- It was woken for a place and does not take it.
+local function leave_turn(id, r)
+  local group = r.turn
+  if not group then return end
+  drop(request_key(id), r, {'turn'})
+  leave_place(id, group)
 end
 
 -- A start that is tried again has no run, unless an earlier attempt was answered without proof.
@@ -318,6 +332,7 @@ local function move(id, r, target, extra, reason)
   if OPEN[target] and extra and extra.code then values.error = error_of(extra.code, extra.text) end
   set(request_key(id), r, values)
   if r.places and not keeps_places(r, target) then leave_places(id, r) end
+  leave_turn(id, r)
   note_reply(id, r, emit(id, r, name, extra))
   note_result(id, r)
   note_failure(id, source, target)

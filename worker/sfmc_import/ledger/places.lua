@@ -1,35 +1,49 @@
 -- Limits of imports that run at once, of the account and of groups of definitions.
 
--- What stands in a full group and has no import any more, for its record is gone or was changed: makes room.
+-- How long a place is kept for the request that was woken for it.
+local KEPT = 60000
+
+-- What stands in a full group and has no import any more, for its record is gone or was changed, or has not come to
+-- take its place: makes room.
 local function remove_stale(group)
-  for _, other in ipairs(redis.call('ZRANGE', places_key(group), 0, -1)) do
-    local f = fields_of(request_key(other), 'state', 'places')
-    if not (HAS_PLACE[f[1]] and f[2]) then redis.call('ZREM', places_key(group), other) end
+  local found = redis.call('ZRANGE', places_key(group), 0, -1, 'WITHSCORES')
+  for i = 1, #found, 2 do
+    local f = fields_of(request_key(found[i]), 'state', 'places', 'turn')
+    local is_awaited = f[3] == group and int(found[i + 1]) > now - KEPT
+    if not (HAS_PLACE[f[1]] and f[2] or is_awaited) then redis.call('ZREM', places_key(group), found[i]) end
   end
 end
 
-local function is_full(id, group, most)
+-- A place that is kept for the request counts no more: it takes one now, or passes it on.
+local function is_full(id, r, group, most)
   local key = places_key(group)
+  if r.turn == group then
+    drop(request_key(id), r, {'turn'})
+    redis.call('ZREM', key, id)
+  end
   if redis.call('ZSCORE', key, id) or redis.call('ZCARD', key) < most then return false end
   remove_stale(group)
   return redis.call('ZCARD', key) >= most
 end
 
 -- The first of the groups of a request that has no room for it.
-local function full_group(id, limits)
+local function full_group(id, r, limits)
   for _, limit in ipairs(limits or {}) do
-    if is_full(id, limit[1], limit[2]) then return limit[1], limit[2] end
+    if is_full(id, r, limit[1], limit[2]) then return limit[1], limit[2] end
   end
 end
 
+-- What it may have started before keeps its place in the groups of then.
 local function take_places(id, r, limits)
-  local groups = {}
+  local groups = r.places or ''
   for _, limit in ipairs(limits or {}) do
     redis.call('ZADD', places_key(limit[1]), str(now), id)
     keep(places_key(limit[1]), cfg.unfinished_ttl)
-    groups[#groups + 1] = limit[1]
+    if not string.find(' ' .. groups .. ' ', ' ' .. limit[1] .. ' ', 1, true) then
+      groups = groups == '' and limit[1] or groups .. ' ' .. limit[1]
+    end
   end
-  if #groups > 0 then set(request_key(id), r, {places = table.concat(groups, ' ')}) end
+  if groups ~= (r.places or '') then set(request_key(id), r, {places = groups}) end
 end
 
 -- The end of a run wakes the request; the time is for one that was not noticed. If it was woken for another group that
@@ -41,7 +55,8 @@ local function wait_for_place(id, r, limits, group, most)
   set(request_key(id), r, {error = error_of('running_limit', 'as many imports of ' .. of .. ' run as may: ' .. most)})
   wait_for(id, r, 'rate_limited')
   waits_until(id, r, now + cfg.recheck)
+  leave_turn(id, r)
   for _, limit in ipairs(limits) do
-    if limit[1] ~= group and redis.call('ZCARD', places_key(limit[1])) < limit[2] then wake_for_place(limit[1]) end
+    if limit[1] ~= group and redis.call('ZCARD', places_key(limit[1])) < limit[2] then hand_on_place(limit[1]) end
   end
 end

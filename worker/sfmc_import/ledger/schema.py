@@ -193,6 +193,7 @@ REQUEST = RequestKey(
             kept_at_end=False,
             meaning="the groups with a limit of runs in which it counts",
         ),
+        Field(name="turn", kept_at_end=False, meaning="the group in which a place is kept for it"),
         Field(name="held_by", meaning="the request that made this one a duplicate"),
         Field(
             name="wait",

@@ -172,6 +172,7 @@ class ExplainedView(View):
     decision: DecisionView
     request_id: str | None = None
     definition: dict[str, Any] | None = None
+    group: str | None = None
     target: dict[str, Any] | None = None
 
 

@@ -155,7 +155,10 @@ class Invariants:
             raise ViolationError("too many at once", f"{running} run, and {self._policy.max_running} may")
 
     def _waits_for_a_place(self, view: View, request: str) -> bool:
-        others = (fields["state"] in FLYING for name, fields in view.requests.items() if name != request)
+        """As many others run as may, or are about to: a place is kept for who was woken."""
+        others = (
+            fields["state"] in FLYING or "turn" in fields for name, fields in view.requests.items() if name != request
+        )
         return bool(self._policy.max_running) and sum(others) >= self._policy.max_running
 
     def _came_back(self, request: str) -> bool:
