@@ -78,5 +78,19 @@ def test_the_table_for_machines_has_line_value_goal_and_verdict(
     assert line == {"line": "cost", "value": 3.0, "goal": 2.6, "met": False, "floor": 5.0, "holds": True, "detail": ""}
 
 
+def test_what_a_bench_says_on_its_way_does_not_stand_in_the_list_for_machines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def says(_: str) -> Iterator[Figure]:
+        print("half way")
+        yield MET
+
+    main(["starts", "--json"], says)
+    written = capsys.readouterr()
+
+    assert [each["line"] for each in json.loads(written.out)] == ["cost"]
+    assert "half way" in written.err
+
+
 def test_an_unknown_bench_is_a_usage_error() -> None:
     assert main(["nothing"]) == 2

@@ -5,6 +5,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 
 from sfmc_harness.bench.figures import Figure, MeasurementError
 from sfmc_harness.bench.limits import explained
@@ -32,7 +33,9 @@ def main(arguments: list[str], measure: Callable[..., Iterator[Figure]] = figure
     for name in options.names or ALL:
         try:
             found = measure(name, messages=options.soak) if name == "soak" else measure(name)
-            figures += list(_shown(name, found, show=not options.json))
+            # A bench may tell what it does on the way: for machines the list stands alone.
+            with redirect_stdout(sys.stderr if options.json else sys.stdout):
+                figures += list(_shown(name, found, show=not options.json))
         except (MeasurementError, TimeoutError) as error:
             print(f"bench {name} failed: {error}", file=sys.stderr)
             failed = True
