@@ -6,7 +6,7 @@ from sfmc_harness.bench.figures import Figure
 
 LIMITS = {
     "% of a core that an idle worker": "it waits for two queues in turn, half a second each, for Redis moves a message"
-    " from one list only (BLMOVE); it also runs a sweep, writes the number that shows lost writes, and looks for what"
+    " from one list only (BLMOVE); it also writes the number that shows lost writes, and looks for what"
     " other workers left, each once a second (ADR 32)",
     "MB of memory of an idle worker": "Python takes 10 MB, the libraries that a start needs (Celery, redis-py,"
     " pydantic, lxml, zeep) and what they import 50 MB, our own modules 13 MB (ADR 32)",
