@@ -377,6 +377,29 @@ def test_business_units_share_the_places_of_a_group_and_of_the_account(scenario:
     assert isinstance(comes(scenario, "c"), NotYet)
 
 
+def test_who_is_woken_for_a_place_when_its_window_closes_passes_the_turn_on(scenario: Scenario):
+    """The run that ended was a forced one of the same definition."""
+    scenario.policy = replace(ONE, frequency=6.0)
+    runs(scenario, "a")
+    comes(scenario, "b")
+    scenario.world.advance(1)
+    comes(scenario, "c")
+    scenario.accept(replace(scenario.requests["b"], request_id="forced", force=True, reason="now", file=None))
+    found = Definition(customer_key="key-b", object_id="object-b")
+    for owner in ("one", "two"):
+        scenario.ledger.claim(scenario.requests["forced"], owner, scenario.policy, found)
+    scenario.ends("a")
+    decision = scenario.ledger.claim(scenario.requests["forced"], "three", scenario.policy, found)
+    assert isinstance(decision, StartNow), decision
+    scenario.ledger.record_intent(decision.lease, (), window=6.0)
+    scenario.commit(decision.lease, "task-forced", 6.0)
+    scenario.ends("forced")
+    assert scenario.due_in("b") == 0
+    assert isinstance(again(scenario, "b"), NotYet)
+
+    assert scenario.due_in("c") == 0
+
+
 def test_a_wait_for_a_place_does_not_count_against_the_retry_deadline(scenario: Scenario):
     scenario.policy = replace(ONE, retry_deadline=600.0)
     ends_retrying(scenario, starts(scenario, "b"))

@@ -3,6 +3,7 @@
 from tests.support.mutants.mutant import Mutant
 
 LIMITS = (
+    Mutant("follow_ups", "(f[1] or present(f[3])) and now", "f[1] and now"),
     Mutant("places", "if redis.call('ZSCORE', key, id) or", "if"),
     Mutant(
         "places",

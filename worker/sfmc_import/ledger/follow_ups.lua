@@ -13,8 +13,9 @@ end
 local function wake_first_follow_up(r, d)
   local first = first_follow_up(r)
   if not first then return end
-  local f = fields_of(request_key(first), 'force', 'expires')
-  local at = f[1] and now or math.max(now, int(d.window))
+  local f = fields_of(request_key(first), 'force', 'expires', 'turn')
+  -- One for which a place is kept comes at once, to take it or to pass it on.
+  local at = (f[1] or present(f[3])) and now or math.max(now, int(d.window))
   schedule(DUE, first, f[2] and math.min(at, int(f[2])) or at)
 end
 
