@@ -325,9 +325,7 @@ MUTANTS = (
     ),
     Mutant("duplicates", "  forget(id, r)\n  local stays", "  local stays"),
     Mutant("lease", "    wake_first_follow_up(r, d)\n    renew_reasons(r, d)", "    renew_reasons(r, d)"),
-    Mutant(
-        "follow_ups", "(f[1] or present(f[3])) and now or math.max(now, int(d.window))", "math.max(now, int(d.window))"
-    ),
+    Mutant("follow_ups", "(f[1] or present(f[3])) and now or", ""),
     Mutant(
         "follow_ups",
         "fields_of(request_key(first), 'state')[1] == 'deferred' then return first end",
