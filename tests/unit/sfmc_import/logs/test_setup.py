@@ -4,6 +4,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import jsonschema
 import pytest
 import structlog
 
-from sfmc_import.logs import configure
+from sfmc_import.logs import TIMES, configure
 
 SCHEMA = jsonschema.Draft202012Validator(json.loads(Path("ops/log.schema.json").read_text()))
 
@@ -155,6 +156,12 @@ def test_each_line_is_whole_however_many_threads_write(out: Output) -> None:
         thread.join()
 
     assert len(out.records()) == 400
+
+
+def test_a_line_of_a_whole_second_has_its_fraction_as_all_have() -> None:
+    whole = datetime(2026, 11, 28, 9, 50, 19, tzinfo=UTC).strftime(TIMES)
+
+    assert whole == "2026-11-28T09:50:19.000000Z"
 
 
 def test_a_lost_output_does_not_stop_the_program(out: Output) -> None:
