@@ -28,7 +28,8 @@ def test_what_was_sealed_is_opened(text: bytes, about: bytes):
 @given(place=st.integers(0, 60), letter=st.sampled_from("AZaz09-_.=é"))
 def test_what_was_changed_is_not_opened(place: int, letter: str):
     sealed = SEAL.close(b"a text", b"about")
-    place %= len(sealed)
+    # The last letter of base64 has bits that say nothing.
+    place %= len(sealed.rstrip("=")) - 1
     changed = sealed[:place] + letter + sealed[place + 1 :]
 
     assert (SEAL.open(changed, b"about") is None) is (changed != sealed)
