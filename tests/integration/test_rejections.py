@@ -1,14 +1,13 @@
 """The events of dead letters over a real server: each comes once, whoever dies in between."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis as redis_py
 from celery import Celery
 
-from sfmc_import.ledger import LedgerSettings, RedisLedger
+from sfmc_import.ledger import RedisLedger
 from sfmc_import.messages import publish_rejections
 from sfmc_import.request import StartRequest
 from sfmc_import.settings import Settings
@@ -19,17 +18,6 @@ from tests.support.event_schema import problems_in
 
 SETTINGS = Settings(account_id="510001234")
 KEYS = Keys(SETTINGS.transport_prefix, SETTINGS.broker_prefix)
-
-
-@pytest.fixture
-def raw(redis: redis_py.Redis, redis_server: Valkey) -> Iterator[redis_py.Redis]:
-    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as client:
-        yield client
-
-
-@pytest.fixture
-def ledger(raw: redis_py.Redis) -> RedisLedger:
-    return RedisLedger(raw, LedgerSettings())
 
 
 def dead_letter(raw: redis_py.Redis, entry: bytes, reason: str = "undecodable") -> str:

@@ -1,16 +1,13 @@
 """Beat sends a sweep when there is something for it to do, and once in a while in any case."""
 
-from collections.abc import Iterator
-
 import pytest
 import redis as redis_py
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from sfmc_import.ledger import LedgerSettings, RedisLedger
+from sfmc_import.ledger import RedisLedger
 from sfmc_import.request import StartRequest
 from sfmc_import.sweeping import LONGEST_PAUSE, SweepLook
-from sfmc_local.redis_server import Valkey
 from sfmc_transport import Keys as TransportKeys
 from sfmc_transport import dead_letters
 from tests.integration.test_rejections import KEYS, dead_letter
@@ -23,17 +20,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def raw(redis: redis_py.Redis, redis_server: Valkey) -> Iterator[redis_py.Redis]:
-    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as client:
-        yield client
-
-
-@pytest.fixture
-def ledger(raw: redis_py.Redis) -> RedisLedger:
-    return RedisLedger(raw, LedgerSettings())
 
 
 def look_over(raw: redis_py.Redis, ledger: RedisLedger, clock: Clock, keys: TransportKeys = KEYS) -> SweepLook:

@@ -97,11 +97,17 @@ class _Lot:
             self.left -= need
             return True
 
-    def fill(self, count: int, now: float) -> None:
-        """Add new permits; the old ones count on if their time is not over."""
+    def fill(self, count: int, need: int, now: float) -> bool:
+        """Add new permits and take so many; the old ones count on if their time is not over.
+
+        False where another thread has taken old ones that were counted on: the new ones stay.
+        """
         with self.changing:
             self.left = (self.left if now < self.ends else 0) + count
             self.ends = now + self.life
+            is_enough = self.left >= need
+            self.left -= need if is_enough else 0
+            return is_enough
 
     def missing(self, need: int, now: float) -> int:
         """Say how many permits are not there of so many."""
@@ -214,9 +220,7 @@ class SharedQuota:
         permits = self._ask(share, missing, max(missing, lot.size), mid)
         if permits.count < missing:
             return _held(permits)
-        lot.fill(permits.count, self._clock())
-        # What another thread has taken of the lot meanwhile is asked for anew.
-        return None if lot.take(need, self._clock()) else self._take_new(lot, share, need, mid)
+        return None if lot.fill(permits.count, need, self._clock()) else self._take_new(lot, share, need, mid)
 
     def _next_size(self, lot: _Lot, need: int) -> int:
         """Ask for more where the last lot was used up before its end, for less where permits ran out unused."""

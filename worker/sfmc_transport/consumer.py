@@ -212,8 +212,9 @@ def _is_not_said(record: logging.LogRecord) -> bool:
 
 
 def _is_no_second_record(record: logging.LogRecord) -> bool:
-    """Drop what Celery warns of, with a traceback, and logs as an error right after that."""
-    return "Exception raised outside body" not in record.getMessage()
+    """Drop the warning about what could not be sent after a task: its dead letter says it. Others may stand alone."""
+    text = record.getMessage()
+    return not ("Exception raised outside body" in text and _SENDS_WHAT_COMES_AFTER in text)
 
 
 ONE_LINE = (" ack %r, reason", " reject %r, reason", "Frequent restarts detected")

@@ -166,6 +166,23 @@ def test_places_of_records_that_redis_has_lost_are_free(scenario: Scenario):
     assert isinstance(comes(scenario, "b"), StartNow)
 
 
+def test_whoever_finds_several_stale_places_lets_others_in_that_wait(scenario: Scenario):
+    scenario.policy = replace(ONE, group_limit=3)
+    for name in ("a", "b", "c"):
+        runs(scenario, name)
+    for name in ("d", "e", "f"):
+        comes(scenario, name)
+        scenario.world.advance(1)
+    client, keys = scenario.world.client, scenario.ledger.keys
+    for lost in ("a", "b"):
+        client.delete(keys.request(lost))
+        client.zrem(keys.due, lost)
+        client.zrem(keys.follows, lost)
+
+    assert isinstance(comes(scenario, "g"), StartNow)
+    assert [name for name in "def" if scenario.due_in(name) == 0] == ["d"]
+
+
 def test_a_limit_that_was_lowered_holds_what_comes_and_a_higher_one_lets_it_go(scenario: Scenario):
     scenario.policy = replace(ONE, group_limit=3)
     for name in ("a", "b"):

@@ -16,13 +16,6 @@ KEYS = Keys()
 
 
 @pytest.fixture
-def raw(redis: redis_py.Redis, redis_server: Valkey) -> Iterator[redis_py.Redis]:
-    """A client of the session's server that reads bytes."""
-    with redis_py.Redis.from_url(redis_server.url, socket_timeout=10) as client:
-        yield client
-
-
-@pytest.fixture
 def connect_reliably(raw: redis_py.Redis, redis_server: Valkey) -> Iterator[Callable[..., Connection]]:
     """Make kombu connections over the reliable transport; all are closed in the end."""
     with ExitStack() as stack:

@@ -3,6 +3,8 @@
 from tests.support.mutants.mutant import Mutant
 
 LIMITS = (
+    Mutant("places", "for _ = 2, room do", "for _ = 2, 1 do"),
+    Mutant("places", "for _ = 2, room do", "for _ = 1, room do"),
     Mutant("follow_ups", "(f[1] or present(f[3])) and now", "f[1] and now"),
     Mutant("places", "if redis.call('ZSCORE', key, id) or", "if"),
     Mutant(
@@ -10,7 +12,7 @@ LIMITS = (
         "redis.call('ZCARD', key) < most then return false",
         "redis.call('ZCARD', key) <= most then return false",
     ),
-    Mutant("places", "  remove_stale(group)\n", ""),
+    Mutant("places", "  remove_stale(group)\n  local room", "  local room"),
     Mutant("places", "HAS_PLACE[f[1]] and f[2] or is_awaited", "is_awaited"),
     Mutant("places", "and f[2] or is_awaited) then", "and f[2]) then"),
     Mutant("places", "> now - KEPT", "> 0"),

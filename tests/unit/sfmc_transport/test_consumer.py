@@ -156,3 +156,17 @@ def test_what_celery_fails_over_in_a_thread_is_seen_if_the_message_is_to_blame(
         pool.stop()
 
     assert seen == [*((name, True) for name in names), 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_kept"),
+    [
+        ("Exception raised outside body: KeyError(1):\n in _dispatch_callbacks_and_chain", False),
+        ("Exception raised outside body: KeyError(1):\n in a result backend", True),
+        ("anything else", True),
+    ],
+)
+def test_only_the_warning_of_what_its_dead_letter_says_is_left_out_of_the_log(text: str, *, is_kept: bool) -> None:
+    record = logging.LogRecord("py.warnings", logging.WARNING, "", 0, "%s", (text,), None)
+
+    assert consumer._is_no_second_record(record) is is_kept

@@ -23,7 +23,10 @@ local function is_full(id, r, group, most)
   end
   if redis.call('ZSCORE', key, id) or redis.call('ZCARD', key) < most then return false end
   remove_stale(group)
-  return redis.call('ZCARD', key) >= most
+  local room = most - redis.call('ZCARD', key)
+  -- One place is for the request that has looked; nothing else wakes those that wait for the others.
+  for _ = 2, room do hand_on_place(group) end
+  return room <= 0
 end
 
 -- The first of the groups of a request that has no room for it.
