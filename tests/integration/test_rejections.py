@@ -105,6 +105,20 @@ def test_a_packed_message_goes_on_from_the_ledger_as_well(
     assert names(raw) == ["accepted"]
 
 
+@pytest.mark.parametrize("task", ["imports.sweep", "imports.follow"])
+@pytest.mark.parametrize(("reason", "events"), [("returned_too_often", []), ("wrong_arguments", ["message_rejected"])])
+def test_a_message_of_our_own_that_the_next_sweep_sends_anew_is_no_rejection(
+    raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey, task: str, reason: str, events: list[str]
+) -> None:
+    with Celery("a worker", broker=redis_server.celery_url, set_as_current=False) as app:
+        app.send_task(task, [["r-1"]], queue="imports")
+    entry: Any = raw.rpop("imports")
+    dead_letter(raw, bytes(entry), reason)
+
+    assert publish_rejections(raw, SETTINGS, ledger) == len(events)
+    assert names(raw) == events
+
+
 @pytest.mark.parametrize("body", ["AAAA", "H4sIAAAAAAAA", "=", "!!"])
 def test_a_packed_body_that_cannot_be_read_is_rejected(
     raw: redis_py.Redis, ledger: RedisLedger, redis_server: Valkey, body: str

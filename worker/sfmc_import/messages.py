@@ -13,8 +13,10 @@ from redis import Redis
 from sfmc_import.following import FOLLOW_BATCH
 from sfmc_import.ports import Ledger
 from sfmc_import.request import (
+    FOLLOW,
     MAX_TEXT_LENGTH,
     START,
+    SWEEP,
     WAKE,
     BadRequestError,
     Delivery,
@@ -85,11 +87,14 @@ def _goes_on(letter: DeadLetter, default_mid: str, ledger: Ledger) -> bool:
     """Tell whether the ledger has the request of a message whose workers died; one that is new is recorded.
 
     Another message may have ended these workers, before the first word about this one was written. From the ledger
-    a request starts without its message, and of those that lost a worker only one acts at a time.
+    a request starts without its message, and of those that lost a worker only one acts at a time. No sender waits for
+    a sweep or for what it sends to follow runs: the next sweep does the same.
     """
     headers, arguments = read_message(letter.entry)
     if letter.reason != RETURNED or not headers.get("id"):
         return False
+    if headers.get("task") in {SWEEP, FOLLOW}:
+        return True
     if headers.get("task") == WAKE:
         return ledger.load(str(headers.get("request_id"))) is not None
     if headers.get("task") != START:
