@@ -48,6 +48,13 @@ def runs(scenario: Scenario, name: str, **more) -> None:
     assert scenario.commit(lease, f"task-{name}")
 
 
+def stand_in_line(scenario: Scenario, *names: str) -> None:
+    """These come one after another and find no room."""
+    for name in names:
+        assert isinstance(comes(scenario, name), NotYet)
+        scenario.world.advance(1)
+
+
 def counted(scenario: Scenario, group: str) -> set[str]:
     keys = scenario.ledger.keys
     return {name.decode() for name in scenario.world.client.zrange(keys.name_of(PLACES, group), 0, -1)}
@@ -81,9 +88,7 @@ def test_definitions_of_other_groups_do_not_wait_but_all_count_for_the_account(s
 def test_who_waits_longest_goes_first_and_a_forced_start_before_all(scenario: Scenario):
     scenario.policy = ONE
     runs(scenario, "a")
-    for name in ("b", "c"):
-        comes(scenario, name)
-        scenario.world.advance(1)
+    stand_in_line(scenario, "b", "c")
     comes(scenario, "d", force=True, reason="now")
     order = []
     for ended in ("a", "d", "b"):
@@ -170,9 +175,7 @@ def test_whoever_finds_several_stale_places_lets_others_in_that_wait(scenario: S
     scenario.policy = replace(ONE, group_limit=3)
     for name in ("a", "b", "c"):
         runs(scenario, name)
-    for name in ("d", "e", "f"):
-        comes(scenario, name)
-        scenario.world.advance(1)
+    stand_in_line(scenario, "d", "e", "f")
     client, keys = scenario.world.client, scenario.ledger.keys
     for lost in ("a", "b"):
         client.delete(keys.request(lost))
@@ -280,9 +283,7 @@ def waits_for_another(scenario: Scenario) -> None:
 def test_who_was_woken_and_does_not_start_passes_the_place_on(scenario: Scenario, leaves):
     scenario.policy = ONE
     runs(scenario, "a")
-    for name in ("b", "c"):
-        comes(scenario, name)
-        scenario.world.advance(1)
+    stand_in_line(scenario, "b", "c")
     scenario.ends("a")
     assert scenario.due_in("c") > 60
     leaves(scenario)
@@ -294,9 +295,7 @@ def test_who_was_woken_and_does_not_start_passes_the_place_on(scenario: Scenario
 def test_who_started_before_it_was_woken_takes_no_turn_of_another(scenario: Scenario):
     scenario.policy = ONE
     runs(scenario, "a")
-    for name in ("b", "c"):
-        comes(scenario, name)
-        scenario.world.advance(1)
+    stand_in_line(scenario, "b", "c")
     scenario.policy = replace(ONE, group_limit=2)
     starts(scenario, "b")
     scenario.ends("a")
@@ -315,9 +314,7 @@ def takes_its_definition(scenario: Scenario) -> Decision:
 def test_who_was_woken_while_another_got_its_definition_passes_the_place_on(scenario: Scenario):
     scenario.policy = ONE
     runs(scenario, "a")
-    for name in ("b", "c"):
-        comes(scenario, name)
-        scenario.world.advance(1)
+    stand_in_line(scenario, "b", "c")
     scenario.ends("a")
     scenario.policy = replace(ONE, group_limit=3)
     assert isinstance(takes_its_definition(scenario), StartNow)
@@ -355,9 +352,7 @@ def test_a_limit_that_was_lowered_counts_also_for_the_one_that_was_woken(scenari
 def test_who_fails_for_too_many_calls_takes_no_turn_of_those_that_wait_for_a_place(scenario: Scenario):
     scenario.policy = ONE
     runs(scenario, "a")
-    for name in ("z", "b"):
-        comes(scenario, name)
-        scenario.world.advance(1)
+    stand_in_line(scenario, "z", "b")
     scenario.policy = replace(ONE, group_limit=2)
     lease = starts(scenario, "b").lease
     scenario.ledger.retry(lease, LIMITED, 600)
@@ -435,9 +430,7 @@ def test_a_wait_for_a_place_does_not_count_against_the_retry_deadline(scenario: 
 def test_a_request_that_was_cancelled_while_it_waited_takes_no_turn_of_another(scenario: Scenario):
     scenario.policy = ONE
     runs(scenario, "a")
-    for name in ("b", "c"):
-        comes(scenario, name)
-        scenario.world.advance(1)
+    stand_in_line(scenario, "b", "c")
     scenario.ledger.cancel("b", "ann", None)
     scenario.ends("a")
 

@@ -14,16 +14,7 @@ from sfmc_import.marketing_cloud.login import QUOTED_SECONDS, Token, TokenSource
 from sfmc_import.marketing_cloud.shared_tokens import AWAY_SECONDS, QUIET_SECONDS
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redaction import hidden
-from tests.support.token_account import CONFIG, MID, OTHER_KEY, Account
-
-
-@pytest.fixture
-def account():
-    made = Account()
-    yield made
-    assert made.world.undescribed() == []
-    assert made.world.endless_keys() == []
-    made.world.close()
+from tests.support.token_account import CONFIG, MID, OTHER_KEY
 
 
 def test_what_one_process_was_given_the_others_use(account):

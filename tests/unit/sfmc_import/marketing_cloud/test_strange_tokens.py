@@ -9,15 +9,6 @@ from sfmc_import.sealing import Seal
 from tests.support.token_account import KEY, MID, OTHER_KEY, Account, Process
 
 
-@pytest.fixture
-def account():
-    made = Account()
-    yield made
-    assert made.world.undescribed() == []
-    assert made.world.endless_keys() == []
-    made.world.close()
-
-
 def text_of(account: Account, process: Process, mid: str = MID) -> bytes:
     """What a process puts into Redis, which is wiped then."""
     process.get(mid)
