@@ -145,7 +145,7 @@ class SharedQuota:
         self._circuits: dict[str, tuple[Circuit, float]] = {}
         self._used: Counter[str] = Counter()
         self._unasked_until = 0.0
-        self._asked_at = clock()
+        self._asked_at: float | None = None
 
     def enter(self, kind: Kind, mid: str, customer_key: str) -> Entry | NotApplied:
         """See sfmc_import.permits.Gate.enter."""
@@ -178,8 +178,12 @@ class SharedQuota:
                 self._report(entry, scope, outcome)
 
     def flush(self, *, older_than: float = 0.0) -> None:
-        """Bring the counts to the ledger, if nothing was asked for so long; what it does not take is brought later."""
-        if not self._used or self._clock() - self._asked_at < older_than:
+        """Bring the counts to the ledger, if nothing was asked for so long; what it does not take is brought later.
+
+        The first time it asks in any case: a budget that was raised for this process lets in what another one held.
+        """
+        asked = self._asked_at
+        if asked is not None and (not self._used or self._clock() - asked < older_than):
             return
         try:
             self._ask("rest", 0, 0, "")

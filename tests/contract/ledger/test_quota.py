@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from sfmc_import.ledger.quota_keys import CIRCUIT, QUOTA, USAGE
+from sfmc_import.faults import NotApplied
+from sfmc_import.ledger.quota_keys import CIRCUIT, HELD, QUOTA, USAGE
 from sfmc_import.permits import FAILURES_THAT_OPEN, Circuit, Permits, QuotaLimits, Share
+from sfmc_import.states import Reconcile, StartNow
 from tests.contract.ledger.scenario import MID, Scenario
 
 HOST = "mc.soap.example"
@@ -206,6 +208,96 @@ def test_after_the_day_its_budget_is_new(scenario: Scenario):
     asker.world.advance(asker.take("start").wait)
 
     assert asker.take("start").count == 1
+
+
+def test_a_budget_that_was_raised_warns_and_is_spent_anew(scenario: Scenario):
+    Asker(scenario, replace(LIMITS, per_day=10)).take("start", all=10)
+    raised = Asker(scenario, replace(LIMITS, per_day=20))
+    for count in (5, 1, 4, 1):
+        raised.take("start", all=count)
+
+    found = [event for event in scenario.world.events() if "budget" in event["type"]]
+    said = [
+        (event["type"].removeprefix("sfmc.import."), event["data"]["budget"], event["data"]["used"]) for event in found
+    ]
+    assert said == [("budget_spent", 10, 10), ("budget_warned", 20, 16), ("budget_spent", 20, 20)]
+    assert len({event["id"] for event in found}) == 3
+
+
+SPENT = NotApplied("budget", "the budget of calls of the account is used", account_wide=True)
+
+
+def waits_unread(scenario: Scenario) -> str:
+    return scenario.ledger.unresolved(scenario.arrives("a"), SPENT, 3600, scenario.policy)
+
+
+def waits_to_start(scenario: Scenario) -> str | None:
+    scenario.arrives("a")
+    return scenario.ledger.retry(scenario.go("a"), SPENT, 3600)
+
+
+def waits_in_doubt(scenario: Scenario) -> str:
+    scenario.arrives("a")
+    scenario.in_doubt("a")
+    scenario.world.advance(60)
+    assert scenario.ledger.reconcile_later(scenario.look("a").lease, SPENT, 3600)
+    return "reconciling"
+
+
+@pytest.mark.parametrize("case", [waits_unread, waits_to_start, waits_in_doubt])
+def test_what_a_budget_held_goes_on_as_soon_as_it_is_not_spent(scenario: Scenario, case):
+    spent = Asker(scenario, replace(LIMITS, per_day=10, when_spent="hold"))
+    spent.take("start", all=10)
+    state = case(scenario)
+    spent.take("start")
+    assert (scenario.world.state("a"), scenario.due_in("a")) == (state, 3600)
+    Asker(scenario, replace(LIMITS, per_day=20, when_spent="hold")).take("rest", need=0)
+
+    assert scenario.due_in("a") == 0
+    assert isinstance(scenario.claim("a"), (StartNow, Reconcile))
+
+
+def test_a_budget_that_is_not_spent_wakes_nothing_that_waits_for_something_else(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), SPENT, 3600)
+    scenario.world.advance(3600)
+    scenario.ledger.retry(scenario.go("a"), NotApplied("9", "in maintenance"), 60)
+    scenario.arrives("b", key="Other")
+    scenario.ledger.retry(scenario.go("b"), NotApplied("9", "in maintenance"), 60)
+    Asker(scenario).take("rest", need=0)
+
+    assert [scenario.due_in(name) for name in "ab"] == [60, 60]
+    assert scenario.world.client.zcard(scenario.world.keys.name_of(HELD)) == 0
+
+
+def test_only_what_a_budget_holds_is_woken_by_it(scenario: Scenario):
+    for name, fault in (("a", SPENT), ("b", NotApplied("9", "in maintenance"))):
+        scenario.arrives(name, key=name)
+        scenario.ledger.retry(scenario.go(name), fault, 60)
+
+    assert scenario.world.client.zrange(scenario.world.keys.name_of(HELD), 0, -1) == [b"a"]
+
+
+def test_a_run_that_was_held_by_a_budget_before_its_start_is_polled_as_others(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), SPENT, 60)
+    scenario.world.advance(60)
+    scenario.start("a")
+    due = scenario.due_in("a")
+    Asker(scenario).take("rest", need=0)
+
+    assert scenario.due_in("a") == due
+
+
+def test_what_was_cancelled_while_a_budget_held_it_stays_so(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), SPENT, 3600)
+    scenario.ledger.cancel("a", "ann", None)
+    before = scenario.world.record("a")
+    Asker(scenario).take("rest", need=0)
+
+    assert scenario.world.record("a") == before
+    assert scenario.due_in("a") is None
 
 
 # --- The circuit breaker.

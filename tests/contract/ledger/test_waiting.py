@@ -81,6 +81,16 @@ def test_a_wait_for_something_else_begins_anew(scenario: Scenario):
     assert began == sorted(set(began))
 
 
+def test_a_request_that_a_worker_takes_up_waits_for_it_since_it_came(scenario: Scenario):
+    asked = scenario.arrives("a")
+    began = waiting(scenario, "a").since
+    scenario.world.advance(5)
+    assert scenario.ledger.hold(asked, "owner") == (False, None)
+
+    found = waiting(scenario, "a")
+    assert (found.reason, found.since) == ("queued", began)
+
+
 def test_a_request_without_its_definition_waits_since_its_first_failure(scenario: Scenario):
     asked = scenario.arrives("a")
     began = []

@@ -395,8 +395,8 @@ MUTANTS = (
     Mutant("starting", "owner = '', worker_losses = 0, error = error_of(a.code, a.text)}", "owner = ''}"),
     Mutant(
         "starting",
-        "{lease = '0'})\n  due_at(a.id, r, now + a.delay)\n  release_suspect(a.id)\n  return 1",
-        "{lease = '0'})\n  return 1",
+        "{lease = '0'})\n  due_at(a.id, r, now + a.delay)\n  note_held",
+        "{lease = '0'})\n  note_held",
     ),
     Mutant("starting", "if r.state == 'reconciling' then return 1 end", ""),
     Mutant(

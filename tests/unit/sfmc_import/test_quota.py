@@ -310,6 +310,15 @@ def test_counts_that_nothing_has_brought_for_long_are_brought_by_themselves(acco
     assert account.ledger.asked == asked + 1
 
 
+def test_a_new_process_asks_once_so_that_a_budget_of_its_own_counts(account: Account):
+    quota = account.process()
+    quota.flush(older_than=COUNTS_SECONDS)
+    account.world.advance(COUNTS_SECONDS)
+    quota.flush(older_than=COUNTS_SECONDS)
+
+    assert account.ledger.asked == 1
+
+
 def test_a_process_that_is_no_worker_takes_from_the_rest(account: Account):
     worker, watcher = account.process(), account.process("rest")
     while isinstance(enter(watcher), Entry):

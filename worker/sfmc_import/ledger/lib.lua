@@ -284,17 +284,18 @@ end
 local HAS_PLACE = {starting = true, reconciling = true, started = true, retrying = true}
 
 -- Hands a place of a group to the first request that waits for one, and wakes it: who comes new does not overtake it.
--- A stale entry is passed over.
+-- A stale entry is passed over. Answers whether somebody was woken.
 local function hand_on_place(group)
   for _ = 1, 100 do
     local first = redis.call('ZPOPMIN', place_waiters_key(group))[1]
-    if not first then return end
+    if not first then return false end
     local f = record(request_key(first))
-    if (f.state == 'deferred' or f.state == 'retrying') and string.find(f.error or '', '"running_limit"', 1, true) then
+    if f.waits_place == group then
       redis.call('ZADD', places_key(group), str(now), first)
       keep(places_key(group), cfg.unfinished_ttl)
       set(request_key(first), f, {turn = group})
-      return redis.call('ZADD', DUE, 'XX', str(now), first)
+      redis.call('ZADD', DUE, 'XX', str(now), first)
+      return true
     end
   end
 end
@@ -318,6 +319,13 @@ local function leave_turn(id, r)
   leave_place(id, group)
 end
 
+-- It does not wait for a place any more.
+local function leave_line(id, r)
+  if not r.waits_place then return end
+  redis.call('ZREM', place_waiters_key(r.waits_place), id)
+  drop(request_key(id), r, {'waits_place'})
+end
+
 -- A start that is tried again has no run, unless an earlier attempt was answered without proof.
 local function keeps_places(r, target)
   return HAS_PLACE[target] and (target ~= 'retrying' or r.unproved)
@@ -332,6 +340,7 @@ local function move(id, r, target, extra, reason)
   if OPEN[target] and extra and extra.code then values.error = error_of(extra.code, extra.text) end
   set(request_key(id), r, values)
   if r.places and not keeps_places(r, target) then leave_places(id, r) end
+  leave_line(id, r)
   leave_turn(id, r)
   note_reply(id, r, emit(id, r, name, extra))
   note_result(id, r)
@@ -365,6 +374,13 @@ end
 -- A request that waits for its start is due when the deadline of its sender is over, so that it ends then.
 local function waits_until(id, r, at)
   due_at(id, r, r.expires and math.min(at, int(r.expires)) or at)
+end
+
+-- Whoever is held by a budget is woken when that is not spent any more.
+local function note_held(id, r, code)
+  if code ~= 'budget' then return end
+  redis.call('ZADD', held_key(), r.at, id)
+  keep(held_key(), cfg.unfinished_ttl)
 end
 
 -- With `stays` the record keeps all its fields: the request may be taken up again.

@@ -21,11 +21,14 @@ local function is_full(id, r, group, most)
     drop(request_key(id), r, {'turn'})
     redis.call('ZREM', key, id)
   end
-  if redis.call('ZSCORE', key, id) or redis.call('ZCARD', key) < most then return false end
-  remove_stale(group)
+  if redis.call('ZSCORE', key, id) then return false end
+  if redis.call('ZCARD', key) >= most then remove_stale(group) end
   local room = most - redis.call('ZCARD', key)
-  -- One place is for the request that has looked; nothing else wakes those that wait for the others.
-  for _ = 2, room do hand_on_place(group) end
+  -- One place is for the request that has looked; nothing else wakes those that wait for the others, of lost records or
+  -- of a limit that was raised.
+  for _ = 2, room do
+    if not hand_on_place(group) then break end
+  end
   return room <= 0
 end
 
@@ -55,7 +58,10 @@ local function wait_for_place(id, r, limits, group, most)
   redis.call('ZADD', place_waiters_key(group), str(int(r.at) - (r.force and 1e13 or 0)), id)
   keep(place_waiters_key(group), cfg.recheck + cfg.unfinished_ttl)
   local of = group == '*' and 'the account' or 'the group ' .. group
-  set(request_key(id), r, {error = error_of('running_limit', 'as many imports of ' .. of .. ' run as may: ' .. most)})
+  local values = {waits_place = group}
+  values.error = error_of('running_limit', 'as many imports of ' .. of .. ' run as may: ' .. most)
+  if r.waits_place ~= group then leave_line(id, r) end
+  set(request_key(id), r, values)
   wait_for(id, r, 'rate_limited')
   waits_until(id, r, now + cfg.recheck)
   leave_turn(id, r)

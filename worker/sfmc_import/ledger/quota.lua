@@ -4,6 +4,7 @@
 local FLOW, BURST = 0.9, 0.1
 local MAX_WAIT, MAX_FIELDS, FAILURE_GAP, RAMP = 600000, 10000, 60000, 10000
 local DAY_MS = 86400000
+local HELD_AT_ONCE = 100
 
 -- The state of one circuit: that of the account ('') or of the login of one business unit.
 local function circuit_of(scope)
@@ -46,12 +47,12 @@ local function add(period, ttl, all)
   return int(redis.call('HGET', key, 'all'))
 end
 
--- Says once for each period that a share of its budget is used.
+-- Says once for each period, and again for a budget that was raised in it, that a share is used.
 local function warn(period, used, budget)
   local name = used >= budget and 'budget_spent' or used >= budget * 0.8 and 'budget_warned'
-  if not name or redis.call('HGET', usage_key(a.account, period), name) then return end
-  redis.call('HSET', usage_key(a.account, period), name, str(now))
-  publish('quota/' .. a.account .. '/' .. period, name, a.mid, period,
+  if not name or int(redis.call('HGET', usage_key(a.account, period), name)) >= budget then return end
+  redis.call('HSET', usage_key(a.account, period), name, str(budget))
+  publish('quota/' .. a.account .. '/' .. period .. '/' .. budget, name, a.mid, period,
     cjson.encode({account = a.account, period = period, used = used, budget = budget, policy = a.policy}))
 end
 
@@ -68,6 +69,18 @@ local function count_usage()
   if a.policy ~= 'hold' then return nil end
   local is_spent = a.budget_day > 0 and of_day >= a.budget_day or a.budget_year > 0 and of_year >= a.budget_year
   return is_spent and DAY_MS - today % DAY_MS or nil
+end
+
+-- Wakes some of the requests that were held by a budget, for it is not spent now; what they ask for wakes the next ones.
+local function wake_held()
+  local found = redis.call('ZPOPMIN', held_key(), HELD_AT_ONCE)
+  for i = 1, #found, 2 do
+    local r = record(request_key(found[i]))
+    if OPEN[r.state] and string.find(r.error or '', '"code":"budget"', 1, true) then
+      set(request_key(found[i]), r, {not_before = str(now)})
+      redis.call('ZADD', DUE, 'XX', str(now), found[i])
+    end
+  end
 end
 
 -- What each kind of call has, and what kinds that are full have left over for all. A clock that went back adds nothing.
@@ -143,6 +156,7 @@ end
 -- Runs that are under way are followed also when a budget holds everything else.
 function steps.take_permits()
   local held = count_usage()
+  if not held then wake_held() end
   local count, wait, why = 0, held, 'budget'
   if a.want == 0 then wait = 0
   elseif not held or a.share == 'follow' then

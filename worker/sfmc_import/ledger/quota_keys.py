@@ -36,8 +36,8 @@ USAGE = Key(
     ttl=("usage_day_ttl", "usage_ttl"),
     fields=(
         Field(name="all", kind="int", meaning="all calls"),
-        Field(name="budget_warned", kind="ms", meaning="when 80 % of the budget were used"),
-        Field(name="budget_spent", kind="ms", meaning="when the budget was used"),
+        Field(name="budget_warned", kind="int", meaning="the budget of which 80 % were used, once this was said"),
+        Field(name="budget_spent", kind="int", meaning="the budget that was used, once this was said"),
         Field(
             name=ANY,
             meaning="`k:` and the kind, `u:` and the business unit, `d:` with business unit and CustomerKey → calls",
@@ -46,4 +46,12 @@ USAGE = Key(
     meaning="Calls of a day, a month or a year, by which it is named. The first time is that of a day. Bounded: 10,000"
     " fields, then further definitions are counted together.",
 )
-QUOTA_KEYS = (QUOTA, CIRCUIT, USAGE)
+HELD = Key(
+    name="held",
+    letter="held",
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="Requests that wait for a budget: request id → time of arrival. They are woken when it is not spent any"
+    " more, or was raised.",
+)
+QUOTA_KEYS = (QUOTA, CIRCUIT, USAGE, HELD)

@@ -194,6 +194,7 @@ REQUEST = RequestKey(
             meaning="the groups with a limit of runs in which it counts",
         ),
         Field(name="turn", kept_at_end=False, meaning="the group in which a place is kept for it"),
+        Field(name="waits_place", kept_at_end=False, meaning="the group in which it waits for a place"),
         Field(name="held_by", meaning="the request that made this one a duplicate"),
         Field(
             name="wait",

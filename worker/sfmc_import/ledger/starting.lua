@@ -164,6 +164,7 @@ function steps.retry()
   move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000}, a.waits)
   set(definition_key(r), record(definition_key(r)), {lease = '0'})
   waits_until(a.id, r, now + a.delay)
+  note_held(a.id, r, a.code)
   if lets_go then release(a.id, r) else release_suspect(a.id) end
   if lets_go and a.anew then resolve_anew(a.id, r) end
   return 'retrying'
@@ -196,6 +197,7 @@ function steps.reconcile_later()
   set(request_key(a.id), r, waits(r, values, 'reconciling'))
   set(definition_key(r), d, {lease = '0'})
   due_at(a.id, r, now + a.delay)
+  note_held(a.id, r, a.code)
   release_suspect(a.id)
   return 1
 end

@@ -90,6 +90,7 @@ local function retry_unresolved(r)
   set(request_key(a.id), r, {attempt = a.attempt + 1, not_before = str(now + a.delay), postponed = '1'})
   move(a.id, r, 'retrying', {code = a.code, text = a.text, retry_in = a.delay / 1000}, a.waits)
   waits_until(a.id, r, now + a.delay)
+  note_held(a.id, r, a.code)
 end
 
 -- The worker that held these requests lives: it could not say what came of it while Redis was away. Its hold is no loss,
