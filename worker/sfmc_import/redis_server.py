@@ -72,6 +72,7 @@ def check_server(condition: Condition, *, durability: str = "none", replicas: in
         _eviction(condition.info),
         _persistence(condition, durability),
         *_replicas(condition.info, durability, replicas),
+        *_writes_alone(condition.info),
         _memory(condition.info),
         _clock(condition.ahead),
     ]
@@ -161,6 +162,15 @@ def _replicas(info: Mapping[str, Any], durability: str, replicas: int) -> list[F
         return []
     text = f"{connected} replicas are connected, but {replicas} must confirm each start"
     return [Finding("fail", "replicas", text, "connect the replicas, or lower SFMC_WAIT_REPLICAS")]
+
+
+def _writes_alone(info: Mapping[str, Any]) -> list[Finding]:
+    """Whether a primary that has lost its replicas goes on taking writes: only then INFO lacks this field."""
+    if not int(info.get("connected_slaves", 0)) or "min_slaves_good_slaves" in info:
+        return []
+    text = "a primary that is cut off from its replicas takes writes that a failover then loses, for some 12 s"
+    fix = "set min-replicas-to-write 1 and min-replicas-max-lag 2 in Redis: redis.md says what it costs"
+    return [Finding("warn", "failover", text, fix)]
 
 
 def _clock(ahead: float) -> Finding:

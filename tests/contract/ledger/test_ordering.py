@@ -41,6 +41,20 @@ def test_a_start_waits_until_the_other_definition_has_a_completed_run(scenario: 
     assert isinstance(scenario.claim("a"), StartNow)
 
 
+def test_who_has_ended_while_it_waited_keeps_no_other_from_being_woken(scenario: Scenario):
+    scenario.decide_by(after=(CONTACTS,))
+    ended = [f"e{number}" for number in range(501)]
+    scenario.arrives("z", key="Other")
+    scenario.claim("z")
+    assert isinstance(scenario.claim("z"), NotYet)
+    waiters = next(iter(scenario.world.client.scan_iter("*after:*")))
+    scenario.world.client.zadd(waiters, dict.fromkeys(ended, 1))
+    scenario.decide_by(after=())
+    contacts_run(scenario, "c")
+
+    assert scenario.due_in("z") == 0
+
+
 @pytest.mark.parametrize("end", ["import_failed", "completed_suspicious"])
 def test_a_run_that_did_not_complete_as_expected_does_not_count(scenario: Scenario, end: str):
     scenario.decide_by(after=(CONTACTS,))

@@ -50,6 +50,7 @@ NAMES = (
     # Order while keys change.
     Mutant("ordering", "shown and folded(shown) or home", "home"),
     Mutant("ordering", "shown and folded(shown) or home", "shown or home"),
+    Mutant("ordering", "until #found == 0 or woken >= 500", "until true"),
     Mutant("ordering", "  if asked ~= home then wake_waiters(r.mid, asked) end\n", ""),
     Mutant(
         "ordering",

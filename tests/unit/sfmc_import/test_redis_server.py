@@ -11,6 +11,7 @@ GOOD = {
     "aof_enabled": 1,
     "aof_last_write_status": "ok",
     "connected_slaves": 2,
+    "min_slaves_good_slaves": 2,
 }
 
 
@@ -66,6 +67,15 @@ def test_persistence_is_checked_with_the_setting_of_durability(
     info: dict[str, Any], appendfsync: str | None, durability: str, level: str
 ) -> None:
     assert findings(appendfsync, durability=durability, **info)["persistence"].level == level
+
+
+@pytest.mark.parametrize(("replicas", "level"), [(1, "warn"), (0, None)])
+def test_a_primary_with_replicas_that_takes_writes_without_them_is_named(replicas: int, level: str | None) -> None:
+    info = {name: value for name, value in GOOD.items() if name != "min_slaves_good_slaves"}
+    condition = Condition(info | {"connected_slaves": replicas}, "always", 0.0)
+    found = {finding.check: finding.level for finding in check_server(condition)}
+
+    assert found.get("failover") == level
 
 
 def test_replicas_that_must_confirm_must_be_there() -> None:

@@ -55,10 +55,14 @@ local function wait_after(id, r, key)
   waits_until(id, r, now + cfg.recheck)
 end
 
--- Wakes what waits for a run under this key, oldest first. More than this many come by their time.
+-- Wakes what waits for a run under this key, oldest first. More than this many come by their time; one that has ended
+-- meanwhile does not count.
 local function wake_waiters(mid, key)
-  local found = redis.call('ZPOPMIN', waiters_key({mid = mid, key = key}), 500)
-  for i = 1, #found, 2 do redis.call('ZADD', DUE, 'XX', str(now), found[i]) end
+  local woken = 0
+  repeat
+    local found = redis.call('ZPOPMIN', waiters_key({mid = mid, key = key}), 500)
+    for i = 1, #found, 2 do woken = woken + redis.call('ZADD', DUE, 'XX', 'CH', str(now), found[i]) end
+  until #found == 0 or woken >= 500
 end
 
 -- A run of a definition has completed: notes it, and wakes what waits for it. What waits under a newer key does so since
