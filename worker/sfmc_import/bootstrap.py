@@ -1,6 +1,8 @@
 """Puts the parts of the use cases together from the settings; each part connects on first use."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -23,6 +25,7 @@ from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, 
 from sfmc_import.sealing import Seal
 from sfmc_import.secret_forms import read_key
 from sfmc_import.settings import Settings
+from sfmc_import.thread_use import ThreadUse
 
 log = structlog.get_logger(__name__)
 
@@ -101,11 +104,23 @@ def open_definitions(settings: Settings) -> CachedDefinitions:
     )
 
 
-def gathering(service: SoapMarketingCloud, settings: Settings) -> MarketingCloud:
+def gathering(service: SoapMarketingCloud, settings: Settings, use: ThreadUse) -> MarketingCloud:
     """Let the questions of all threads gather, unless the settings say never."""
     if not settings.gather_ms:
         return service
-    return GatheringMarketingCloud(service, service, Pace(settings.gather_ms / 1000), settings.reading_timeout)
+    return GatheringMarketingCloud(service, service, gathering_pace(settings), settings.reading_timeout, use=use)
+
+
+def gathering_pace(settings: Settings) -> Pace:
+    """Choose how long questions gather: where calls are not limited, threads may be scarcer."""
+    are_calls_limited = bool(settings.calls_per_minute or settings.calls_per_day or settings.calls_per_year)
+    return Pace(settings.gather_ms / 1000, spares_threads=not are_calls_limited)
+
+
+@contextmanager
+def _carrying(use: ThreadUse) -> Iterator[None]:
+    with use.carrying(), together():
+        yield
 
 
 def timing(settings: Settings) -> Timing:
@@ -138,7 +153,7 @@ def build(settings: Settings) -> Deps:
     ledger = open_ledger(settings, client)
     ledger.server.on_change = _log_server_change
     service = open_marketing_cloud(settings, quota := open_quota(settings, ledger), ledger)
-    asked = gathering(service, settings)
+    asked = gathering(service, settings, use := ThreadUse())
     return Deps(
         marketing_cloud=asked,
         ledger=ledger,
@@ -159,6 +174,6 @@ def build(settings: Settings) -> Deps:
         timing=timing(settings),
         baseline=settings.known_runs != "ledger",
         whole_baseline=settings.known_runs == "all",
-        together=together,
+        together=partial(_carrying, use),
         count_usage=partial(quota.flush, older_than=COUNTS_SECONDS),
     )

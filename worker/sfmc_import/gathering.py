@@ -15,6 +15,7 @@ from sfmc_import.ports import MarketingCloud, Refusal
 from sfmc_import.request import fold_key, is_spelling_of
 from sfmc_import.retrying import is_account_wide
 from sfmc_import.runs import Accepted, Definition, Run
+from sfmc_import.thread_use import ThreadUse
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -33,12 +34,14 @@ log = structlog.get_logger(__name__)
 class Pace:
     """How long a question waits for others, in seconds: `box` at most, less when no other came for `quiet`.
 
-    While a call of the same kind is under way it waits for its end, but not longer than `held`.
+    While a call of the same kind is under way it waits for its end, but not longer than `held`. Where `spares_threads`
+    it waits for nothing once threads have been scarce for `box`.
     """
 
     box: float
     quiet: float = 0.02
     held: float = 0.5
+    spares_threads: bool = False
 
 
 @dataclass(slots=True)
@@ -77,6 +80,7 @@ class Gatherer(Generic[Q, A]):
         pace: Pace,
         longest: float,
         clock: Callable[[], float] = time.monotonic,
+        use: ThreadUse | None = None,
     ) -> None:
         self._one = one
         self._many = many
@@ -84,7 +88,8 @@ class Gatherer(Generic[Q, A]):
         self._longest = longest
         self._clock = clock
         self._lanes: dict[str, _Lane[Q, A]] = {}
-        self._changed = threading.Condition()
+        self._use = use or ThreadUse()
+        self._changed = self._use.changed
 
     def ask(self, mid: str, question: Q) -> A | Refusal:
         """Give the answer to a question that is sent after this call began."""
@@ -145,6 +150,9 @@ class Gatherer(Generic[Q, A]):
         until = min(batch.begun + self._pace.box, batch.newest + self._pace.quiet)
         if lane.under_way:
             until = batch.begun + self._pace.held
+        if self._pace.spares_threads and self._use.scarce_since is not None:
+            # A wave of short Performs is over before that.
+            until = min(until, self._use.scarce_since + self._pace.box)
         return until - self._clock()
 
     def _asked(self, mid: str, lane: _Lane[Q, A], questions: Sequence[Q]) -> Mapping[Q, A | Refusal]:
@@ -208,14 +216,16 @@ class GatheringMarketingCloud:
         pace: Pace,
         longest: float,
         clock: Callable[[], float] = time.monotonic,
+        use: ThreadUse | None = None,
     ) -> None:
         self._service = service
         self._batches = batches
+        self._use = use = use or ThreadUse()
         self.definitions_asked: Gatherer[str, Definition | None] = Gatherer(
-            service.definition, self._many_definitions, pace, longest, clock
+            service.definition, self._many_definitions, pace, longest, clock, use
         )
         self.runs_asked: Gatherer[_Newer, Sequence[Run]] = Gatherer(
-            self._newer_runs, self._many_newer_runs, pace, longest, clock
+            self._newer_runs, self._many_newer_runs, pace, longest, clock, use
         )
 
     def prepare(self) -> None:
@@ -228,7 +238,8 @@ class GatheringMarketingCloud:
 
     def start(self, mid: str, customer_key: str, *, not_after: float) -> Accepted | Fault:
         """See sfmc_import.ports.MarketingCloud.start."""
-        return self._service.start(mid, customer_key, not_after=not_after)
+        with self._use.starting():
+            return self._service.start(mid, customer_key, not_after=not_after)
 
     def definition(self, mid: str, customer_key: str) -> Definition | Refusal | None:
         """See sfmc_import.ports.MarketingCloud.definition."""

@@ -10,6 +10,7 @@ from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.gathering import MOST, REST_SECONDS, SOON_SECONDS, GatheringMarketingCloud, Pace
 from sfmc_import.request import fold_key
 from sfmc_import.runs import Definition, Run
+from sfmc_import.thread_use import ThreadUse
 from tests.support.fake_marketing_cloud import FakeMarketingCloud
 from tests.support.waiting import eventually
 
@@ -303,6 +304,65 @@ def test_an_error_of_the_thread_that_sends_leaves_no_thread_waiting():
         service.gate.set()
         failed = [each.exception() for each in asking]
     assert sorted(type(each).__name__ for each in failed) == ["MemoryError", "NoneType"]
+
+
+@contextmanager
+def scarce(use: ThreadUse):
+    """Let a Perform hold the only thread."""
+    with use.carrying(), use.starting():
+        yield
+
+
+SPARING = Pace(box=5.0, quiet=0.0, held=60.0, spares_threads=True)
+
+
+def test_no_question_waits_once_threads_have_been_scarce_for_the_box():
+    service, clock = Batching("held", "k0"), Hands()
+    cloud = GatheringMarketingCloud(service, service, SPARING, 60.0, clock, use := ThreadUse(clock))
+    with ThreadPoolExecutor(1) as threads, scarce(use):
+        threads.submit(cloud.definition, MID, "held")
+        eventually(lambda: service.calls, within=60, description="a call is under way")
+        clock.now += SPARING.box
+        assert cloud.definition(MID, "k0") == Definition(customer_key="k0")
+        service.gate.set()
+    assert service.alone == ["k0"]
+
+
+def test_a_question_that_waits_goes_when_threads_become_scarce():
+    service = Batching("held", "k0")
+    pace = Pace(box=0.0, quiet=60.0, held=60.0, spares_threads=True)
+    cloud = GatheringMarketingCloud(service, service, pace, 60.0, use=(use := ThreadUse()))
+    with ThreadPoolExecutor(2) as threads:
+        threads.submit(cloud.definition, MID, "held")
+        eventually(lambda: service.calls, within=60, description="a call is under way")
+        asking = threads.submit(cloud.definition, MID, "k0")
+        eventually(lambda: cloud.definitions_asked.waiting(MID) == 1, within=60, description="it waits")
+        with scarce(use):
+            assert asking.result(30) == Definition(customer_key="k0")
+        service.gate.set()
+
+
+@pytest.mark.parametrize("pace", [SPARING, PATIENT])
+def test_questions_gather_while_a_wave_of_performs_is_short_or_calls_are_limited(pace: Pace):
+    service, clock = Batching("held", *keys(3)), Hands()
+    cloud = GatheringMarketingCloud(service, service, pace, 60.0, clock, use := ThreadUse(clock))
+
+    with scarce(use):
+        clock.now += SPARING.box - 1 if pace.spares_threads else 2 * pace.box
+        with asked_together(service, keys(3), cloud) as answers:
+            assert [each.customer_key for each in answers] == keys(3)
+    assert [sorted(batch) for batch in service.batches] == [keys(3)]
+
+
+def test_a_perform_holds_a_thread():
+    service = Batching("k0")
+    cloud = GatheringMarketingCloud(service, service, SPARING, 60.0, use=(use := ThreadUse()))
+    seen = []
+    service.start = lambda *_, **__: seen.append(use.scarce_since)  # type: ignore[method-assign, assignment]
+
+    with use.carrying():
+        cloud.start(MID, "k0", not_after=1.0)
+        assert (seen[0] is not None, use.scarce_since) == (True, None)
 
 
 @contextmanager

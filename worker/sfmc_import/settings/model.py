@@ -151,7 +151,8 @@ class Settings(BaseModel):
         100,
         ge=0,
         le=1000,
-        description="most milliseconds in which questions to Marketing Cloud gather to go as one, 0 to 1000; 0: never",
+        description="most milliseconds in which questions to Marketing Cloud gather to go as one, 0 to 1000; 0: never."
+        " Where calls are not limited, none gathers while Performs hold more than half of the threads for so long",
     )
     start_connection: Literal["kept", "new"] = Field(
         "kept",

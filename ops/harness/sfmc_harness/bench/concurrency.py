@@ -2,11 +2,10 @@
 
 import statistics
 from collections.abc import Iterator
-from typing import Any
 
 from sfmc_harness.bench.figures import Figure
 from sfmc_harness.bench.processes import ask
-from sfmc_harness.bench.rounds import all_started, bench, starts_of
+from sfmc_harness.bench.rounds import all_started, bench, middle_rate, starts_of
 from sfmc_harness.bench.stand_in import HISTORY
 
 THREADS, SECONDS = 64, 0.3
@@ -23,16 +22,9 @@ def figures(rounds: int = 3, messages: int = 960) -> Iterator[Figure]:
         for number, size in enumerate([WARM_UP] + [messages] * rounds):
             keys = [f"c-{number}-{one}" for one in range(size)]
             on.measure(worker, "starts", starts_of(keys), all_started(size))
-            rates.append(_middle_rate(ask(f"{on.url}/performs")[-size:]))
+            rates.append(middle_rate(ask(f"{on.url}/performs")[-size:]))
     rate = statistics.median(rates[1:])
     detail = f"{rate:.0f} a second of {IDEAL:.0f}; {HISTORY} rows of history, a file, HTTPS"
     yield Figure(
         f"{THREADS} threads at {SECONDS * 1000:.0f} ms ÷ ideal", rate / IDEAL, 0.97, detail, 0.05, at_least=True
     )
-
-
-def _middle_rate(performs: list[Any]) -> float:
-    times: list[float] = sorted(moment for _, moment in performs)
-    tenth = len(times) // 10
-    middle = times[tenth : len(times) - tenth]
-    return (len(middle) - 1) / (middle[-1] - middle[0])
