@@ -172,6 +172,23 @@ def test_a_record_is_read_by_kind_and_named_by_attribute():
     }
 
 
+@pytest.mark.parametrize(
+    ("fields", "since"),
+    [
+        ({b"at": b"1500", b"l": b"0.2 3 61000.1"}, 62.5),
+        ({b"at": b"1500", b"l": b"0"}, 1.5),
+        ({b"at": b"1500", b"l": b"0 3", b"since": b"9000"}, 9.0),
+        ({b"at": b"1500", b"l": b""}, None),
+        ({b"at": b"1500"}, None),
+        ({b"l": b"0 3"}, None),
+    ],
+)
+def test_a_request_has_been_in_its_state_since_its_newest_event_unless_it_says_so(
+    fields: dict[bytes, bytes], since: float | None
+):
+    assert REQUEST.read(fields).get("since") == since
+
+
 def test_a_recorded_request_is_read_back_as_it_was():
     file = FileInfo(location="/in", name="a", size=1, modified_ns=1_800_000_000_123_456_789)
     request = StartRequest(request_id="a", customer_key="k", mid="1", file=file, force=True, reason="why")

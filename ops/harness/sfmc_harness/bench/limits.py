@@ -36,7 +36,7 @@ LIMITS = {
     " machine that did other work",
     "bytes by which the worker grows": "tracemalloc finds no Python object that is kept, and malloc_trim gives nothing"
     " back. It flattens: 83 bytes a message over 30,000, 38 to 42 over 100,000 (ADR 29)",
-    "bytes that a start with a file leaves": "the record alone has 336 to 352 bytes, by the digits of times (ADR 28)",
+    "bytes that a start with a file leaves": "the record alone has 320 to 336 bytes, by the digits of times (ADR 28)",
 }
 """The first words of a line, and its limit."""
 
