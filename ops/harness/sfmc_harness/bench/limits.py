@@ -5,9 +5,9 @@ from dataclasses import replace
 from sfmc_harness.bench.figures import Figure
 
 LIMITS = {
-    "% of a core that an idle worker": "it waits for two queues in turn, half a second each, for Redis moves a message"
-    " from one list only (BLMOVE); it also writes the number that shows lost writes, and looks for what"
-    " other workers left, each once a second (ADR 32)",
+    "% of a core that an idle worker": "it wakes about eight times a second: it waits for a message, looks into other"
+    " lists, for Redis moves a message from one list only (BLMOVE), writes the number that shows lost writes, each once"
+    " a second, and says that it lives (ADR 32)",
     "MB of memory of an idle worker": "Python takes 10 MB, the libraries that a start needs (Celery, redis-py,"
     " pydantic, lxml, zeep) and what they import 50 MB, our own modules 13 MB (ADR 32)",
     "MB of memory of an idle": "Python takes 10 MB, the libraries and what they import most of the rest (ADR 32)",
