@@ -237,7 +237,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
         "unacked_mutex_key": f"{UNACKED}_mutex",
         # What a dead worker held is run by another as soon as its lease would be over.
         "visibility_timeout": settings.lease_seconds,
-        "unacked_restore_interval": 1,
+        "unacked_restore_interval": 2,
         **redis_client.transport_options(settings.broker),
     }
 

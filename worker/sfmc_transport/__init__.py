@@ -16,7 +16,8 @@ Needs Redis 6.2 or any Valkey. Producers keep kombu's transport: what they push 
 
 Options of its own, beside kombu's: `sfmc_prefix` (before its keys), `sfmc_dead_after` (seconds without a
 beat until a consumer's in-flight messages return), `sfmc_beat_every` (seconds), `sfmc_look_every` (seconds that an
-idle worker waits for the highest priority before it looks for others; while it finds some, it goes on at once),
+idle worker waits for the highest priority of the queue that it consumes first, before it looks for others; a quarter of
+it after a message, then half; while it finds some, it goes on at once),
 `sfmc_dead_letters_max`, `sfmc_max_returns` (how often a worker may die with a message before that is set aside).
 
 A message with the header `sfmc_newest` (a name) takes the place of the one of this name that still waits, one with

@@ -33,7 +33,8 @@ from sfmc_transport.delivery import (
     read_entry,
     read_unacked,
 )
-from sfmc_transport.queues import Pop, in_order, is_seldom, lists_of, names_of, rounded
+from sfmc_transport.looks import Looks
+from sfmc_transport.queues import Pop, in_order, lists_of, names_of, rounded
 from sfmc_transport.unpacking import unpacked
 
 log = structlog.get_logger(__name__)
@@ -41,8 +42,9 @@ log = structlog.get_logger(__name__)
 BINARY = frozenset({"binary", "ascii-8bit"})
 """Content encodings under which kombu leaves bytes as they are."""
 
-FULL_SECONDS = 5.0
-"""How long pops go without BLMOVE after the server refused one because its memory is full."""
+
+KEPT_LOOKS = 64
+"""How many looks are kept as they are sent: the queues in different orders."""
 
 
 class Received(virtual.Message):
@@ -270,11 +272,9 @@ class ReliableChannel(stock.Channel):
         self._consumer_id = uuid4().hex
         self._receivers: dict[str, Receiver] = {}
         self._pop: Pop | None = None
-        self._all_empty = False
+        self._looks = Looks()
+        self._look_commands: dict[tuple[tuple[str, ...], bool, bool], tuple[Pop, list[bytes]]] = {}
         self._take_known = False
-        self._full_until = 0.0
-        self._next_look = 0.0
-        self._next_wide = 0.0
         self._membership = Membership()
         self._delivery: Delivery | None = None
         super().__init__(*args, **kwargs)
@@ -355,30 +355,46 @@ class ReliableChannel(stock.Channel):
         if not any(not receiver.no_ack for receiver in self._receivers.values()) or not self.ack_emulation:
             super()._brpop_start(timeout)  # type: ignore[misc]
             return
-        queues = self._queue_cycle.consume(len(self.active_queues))
-        names = {self._source(queue, 0): queue for queue in queues}
-        sources = in_order(names, self.priority_steps, wide=monotonic() >= self._next_wide)
-        if sources:
-            highest = list(sources)[: len(queues)]
+        queues = tuple(self._queue_cycle.consume(len(self.active_queues)))
+        if queues:
+            highest = [self._source(queue, 0) for queue in queues]
             self._membership.beat_if_due(self.delivery, highest, self.sfmc_beat_every)
-            self._send_pop(sources, highest, self.brpop_timeout if timeout is None else timeout)
+            self._send_pop(queues, self.brpop_timeout if timeout is None else timeout)
 
-    def _send_pop(self, sources: Mapping[str, str], highest: Sequence[str], timeout: float) -> None:
-        until_look = self._next_look - monotonic()
-        if monotonic() < self._full_until:
-            # BLMOVE is refused by a server without memory: look by script, and wait in between.
-            command = self.delivery.wait_command(timeout) if self._all_empty else self._take(sources)
-        elif until_look > 0 and (len(highest) == 1 or self._all_empty):
-            command = self.delivery.pop_command(highest[0], min(timeout, max(until_look, 0.01)) / len(highest))
+    def _send_pop(self, queues: tuple[str, ...], timeout: float) -> None:
+        step = self._looks.next_step(len(queues))
+        if step == "look":
+            self._pop, packed = self._look_into(queues)
         else:
-            command = self._take(sources)
-        self._pop = Pop(str(command[0]), sources)
+            self._pop, packed = self._wait(timeout, is_full=step == "pause")
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
-        self.client.connection.send_command(*command)
+        self.client.connection.send_packed_command(packed)
 
-    def _take(self, sources: Mapping[str, str]) -> tuple[str | float, ...]:
-        return self.delivery.take_command(list(sources), known=self._take_known)
+    def _wait(self, timeout: float, *, is_full: bool) -> tuple[Pop, list[bytes]]:
+        # That of its first consumer: what came to it while this waits elsewhere would wait too.
+        queue = next(queue for queue, receiver in self._receivers.items() if not receiver.no_ack)
+        source = self._source(queue, 0)
+        if is_full:
+            command = self.delivery.wait_command(timeout)
+        else:
+            command = self.delivery.pop_command(source, self._looks.wait(timeout))
+        return Pop(str(command[0]), {source: queue}), self.client.connection.pack_command(*command)
+
+    def _look_into(self, queues: tuple[str, ...]) -> tuple[Pop, list[bytes]]:
+        """The look into all lists, packed for the server; an idle worker sends the same ones again and again."""
+        made = (queues, self._looks.is_wide, self._take_known)
+        if made not in self._look_commands:
+            if len(self._look_commands) >= KEPT_LOOKS:
+                self._look_commands.clear()
+            self._look_commands[made] = self._make_look(*made)
+        return self._look_commands[made]
+
+    def _make_look(self, queues: tuple[str, ...], wide: bool, known: bool) -> tuple[Pop, list[bytes]]:
+        names = {self._source(queue, 0): queue for queue in queues}
+        sources = in_order(names, self.priority_steps, wide=wide)
+        command = self.delivery.take_command(list(sources), known=known)
+        return Pop(str(command[0]), sources), self.client.connection.pack_command(*command)
 
     def _brpop_read(self, **options: Any) -> bool:
         pop, self._pop = self._pop, None
@@ -393,7 +409,8 @@ class ReliableChannel(stock.Channel):
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
-        self._plan_look(pop, reply)
+        self._take_known = self._take_known or pop.is_look
+        self._looks.note(pop, reply, self.sfmc_look_every)
         if reply is None:
             self._queue_cycle.rotate(next(iter(pop.sources.values())))
             raise Empty
@@ -401,16 +418,6 @@ class ReliableChannel(stock.Channel):
         self._queue_cycle.rotate(pop.sources[source])
         self._receive_entry(source, pop.sources[source], raw)
         return True
-
-    def _plan_look(self, pop: Pop, reply: Sequence[Any] | None) -> None:
-        self._all_empty = reply is None and pop.is_look
-        if pop.is_look:
-            self._take_known = True
-            more = reply is not None and bool(reply[2])
-            self._next_look = monotonic() + (0.0 if more else self.sfmc_look_every)
-            if any(map(is_seldom, pop.sources)):
-                found = reply is not None and is_seldom(reply[0])
-                self._next_wide = monotonic() + (0.0 if found else self.sfmc_look_every)
 
     def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002 - kombu's name
         if type == "BRPOP":
@@ -426,7 +433,7 @@ class ReliableChannel(stock.Channel):
             self.client.connection.disconnect()
             raise
         except redis.OutOfMemoryError:
-            self._full_until = monotonic() + FULL_SECONDS
+            self._looks.note_full()
             return None
         if reply is None or pop.is_look:
             return reply and (bytes(reply[0]).decode(), reply[1], reply[2])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.runs import Run, Unexpected
 from sfmc_import.states import RUN_ENDS, AlreadyEnded, DueRequest, Followed, NotYet, StartNow
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
@@ -38,6 +39,22 @@ def test_a_look_is_counted_and_reported_only_when_the_status_is_new(scenario: Sc
     assert scenario.last("a")["import_status"] == "IOWork"
     run = scenario.run("a")
     assert (run.status, run.polls) == ("IOWork", 5)
+
+
+@pytest.mark.parametrize("end", ["completed", "import_failed", "follow_timed_out"])
+def test_an_ended_request_is_in_its_state_since_its_last_event_which_is_kept_once(scenario: Scenario, end: str):
+    scenario.arrives_and_starts("a")
+    scenario.world.advance(DAY)
+    scenario.ends("a", end)
+
+    world = scenario.world
+    reader = LedgerReader(world.client, world.keys)
+    [*_, newest] = world.client.xrange(world.keys.stream)
+    milliseconds = int(newest[0].split(b"-")[0])
+    found = reader.request("a")
+    assert not world.client.hexists(world.keys.request("a"), "since")
+    assert found is not None
+    assert found["since"] == milliseconds / 1000
 
 
 def test_runs_are_polled_at_common_moments_and_never_before_their_pause(scenario: Scenario):

@@ -123,6 +123,19 @@ def test_messages_come_on_when_the_server_has_forgotten_its_scripts(connect_reli
     assert [message.payload["n"] for message in inbox.drain()] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("last", ["imports", "imports.upkeep"])
+def test_an_idle_consumer_waits_at_its_first_queue_wherever_the_last_message_came_from(connect_reliably, raw, last):
+    inbox = Inbox(connect_reliably(polling_interval=2, sfmc_look_every=60), "imports", "imports.upkeep")
+    publish(inbox.connection, last, {"n": 1})
+    inbox.drain()
+    inbox.drain(expected=0)  # a look that finds nothing; after it a pop waits
+    inbox.connection.transport.cycle.on_poll_start()
+
+    raw.lpush("imports", ENTRY)
+
+    assert in_flight(raw) == [ENTRY]
+
+
 def test_a_message_popped_while_no_one_reads_stays_in_flight(patient, raw):
     raw.lpush("imports", ENTRY)
 

@@ -69,7 +69,7 @@ OPERATIONS = (
     Mutant("ordering", "if int(completed) < since then return key end", "if not completed then return key end"),
     Mutant("ordering", "  wait_for(id, r, 'after', key)\n", ""),
     Mutant("ordering", "  waits_until(id, r, now + cfg.recheck)\n", "  waits_until(id, r, now)\n"),
-    Mutant("ordering", "'XX', str(now), found[i])", "'XX', str(now + 60000), found[i])"),
+    Mutant("ordering", "'CH', str(now), found[i])", "'CH', str(now + 60000), found[i])"),
     Mutant("claim", "(not r.force and missing_run(r, policy))", "false"),
     Mutant("claim", "(not r.force and missing_run(r, policy))", "missing_run(r, policy)"),
     Mutant("claim", "r.state == 'deferred' and not r.force and missing_run(r, policy)", "false"),

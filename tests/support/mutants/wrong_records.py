@@ -27,7 +27,7 @@ RECORDS: tuple[Mutant, ...] = (
     Mutant("upkeep", "  if is_new then create(a.id, a) end\n  if present", "  create(a.id, a)\n  if present"),
     Mutant("upkeep", "return {is_new and 1 or 0, must_wait(r)}", "return {1, must_wait(r)}"),
     Mutant("upkeep", "return {is_new and 1 or 0, must_wait(r)}", "return {is_new and 1 or 0, false}"),
-    Mutant("upkeep", "then return {0, reply(r, 'other_content')} end", "then return {0, false} end"),
+    Mutant("upkeep", "then return {0, decided(r, 'other_content')} end", "then return {0, false} end"),
     Mutant(
         "claim",
         "  return other and wait_as_suspect(other) or attempt_unless_paused()\nend\n\n-- It",

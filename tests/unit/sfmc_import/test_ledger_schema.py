@@ -9,9 +9,10 @@ from sfmc_import.ledger.arguments import request_arguments
 from sfmc_import.ledger.calling import read_request
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
+from sfmc_import.ledger.lua_functions import FUNCTION
 from sfmc_import.ledger.lua_names import to_lua
 from sfmc_import.ledger.schema import ANY, DEFINITION, EVENT, KEYS, LOSS, REQUEST, Key
-from sfmc_import.ledger.scripts import FUNCTION, STEPS, read_part, sources
+from sfmc_import.ledger.scripts import STEPS, read_part, sources
 from sfmc_import.request import FileInfo, StartRequest
 
 PARTS = sorted({"lib", *(part for parts in STEPS.values() for part in parts)})
@@ -79,7 +80,7 @@ def test_every_field_that_is_described_is_used_by_a_script():
 def test_a_script_has_every_function_that_it_names_and_no_other(
     scripts: dict[str, str], known_functions: set[str], step: str
 ):
-    script = re.sub(r"--[^\n]*", "", scripts[step])
+    script = re.sub(r"--[^\n]*|\\bF\\.", "", scripts[step])
     own = {match[1] for match in FUNCTION.finditer(script)}
     called = set(re.findall(r"(?<![\w.])((?:steps\.)?\w+)\(", script))
 
@@ -170,6 +171,23 @@ def test_a_record_is_read_by_kind_and_named_by_attribute():
         "force": True,
         "last_error": {"a": 1},
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "since"),
+    [
+        ({b"at": b"1500", b"l": b"0.2 3 61000.1"}, 62.5),
+        ({b"at": b"1500", b"l": b"0"}, 1.5),
+        ({b"at": b"1500", b"l": b"0 3", b"since": b"9000"}, 9.0),
+        ({b"at": b"1500", b"l": b""}, None),
+        ({b"at": b"1500"}, None),
+        ({b"l": b"0 3"}, None),
+    ],
+)
+def test_a_request_has_been_in_its_state_since_its_newest_event_unless_it_says_so(
+    fields: dict[bytes, bytes], since: float | None
+):
+    assert REQUEST.read(fields).get("since") == since
 
 
 def test_a_recorded_request_is_read_back_as_it_was():

@@ -103,11 +103,17 @@ FILE_FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestKey(Key):
-    """The record of a request: its file, which is kept in parts, is read as one."""
+    """The record of a request: its file, which is kept in parts, is read as one.
+
+    When it ended is the time of its newest event, and not kept beside that.
+    """
 
     def read(self, record: Mapping[bytes, bytes]) -> dict[str, Any]:
-        """Give the fields as `Key.read`, and the parts of the file as `file`."""
+        """Give the fields as `Key.read`, the parts of the file as `file`, and `since` also after the end."""
         fields = Key.read(self, record)
+        if "since" not in fields and "accepted_at" in fields and fields.get("places"):
+            after, _, _ = fields["places"].split()[-1].partition(".")
+            fields["since"] = (int(record[b"at"]) + int(after)) / 1000
         parts = {part: fields.pop(f"file_{part}") for part in FILE_PARTS if f"file_{part}" in fields}
         if not parts:
             return fields

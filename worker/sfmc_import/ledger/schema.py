@@ -36,7 +36,12 @@ REQUEST = RequestKey(
     meaning="A request. The first time counts from its next due time, the second from its end.",
     fields=(
         Field(name="state", meaning="where it stands: a state of states.md"),
-        Field(name="since", kind="ms", meaning="when it came into this state"),
+        Field(
+            name="since",
+            kind="ms",
+            kept_at_end=False,
+            meaning="when it came into this state; after the end its newest event says so",
+        ),
         Field(name="at", kind="ms", attribute="accepted_at", meaning="when it was recorded"),
         Field(name="attempt", kind="int", meaning="how many leases it had"),
         Field(name="mid", meaning="the business unit"),

@@ -1,10 +1,10 @@
 """Joins the Lua files by topic into one script for each step."""
 
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 
+from sfmc_import.ledger.lua_functions import in_one_table, names_in, without_unused
 from sfmc_import.ledger.lua_names import to_lua
 from sfmc_import.states import FAILED, to_lua_set, to_lua_table
 
@@ -86,41 +86,22 @@ def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part)
     """
     lib = read("lib").replace("@SETTINGS@", _as_table(settings))
     topics = {part: read(part) for part in set().union(*STEPS.values())}
-    names = cache(_names)  # most functions belong to many scripts
+    names = cache(names_in)  # most functions belong to many scripts
     joined = {
         step: "\n".join(
             (
                 lib,
                 *(topics[part] for part in parts),
                 _first_write(step),
-                f"local answer = steps.{step}()\nwrite_all()\nreturn answer\n",
+                f"local given = steps.{step}()\nwrite_all()\nreturn given\n",
             )
         )
         for step, parts in STEPS.items()
     }
-    return {step: _without_unused(text, names) for step, text in joined.items()}
+    return {step: in_one_table(without_unused(text, names)) for step, text in joined.items()}
 
 
 def _first_write(step: str) -> str:
     if step == "followed":
         return ""
     return FOR_WORKERS if step in BRING_NEW else NEEDS_NO_MEMORY
-
-
-# A function at the left margin, on one line or up to the `end` at the left margin.
-FUNCTION = re.compile(r"^(?:local )?function ((?:steps\.)?\w+)\((?:[^\n]* end|.*?^end)\n", re.MULTILINE | re.DOTALL)
-
-
-def _without_unused(text: str, names: Callable[[str], set[str]]) -> str:
-    """Leave out the functions that no other text of the script names: Redis creates each one anew on each call."""
-    functions = {match[1]: match[0] for match in FUNCTION.finditer(text)}
-    reached: set[str] = set()
-    found = names(FUNCTION.sub("", text)) & functions.keys()
-    while found:
-        reached |= found
-        found = set().union(*(names(functions[name]) for name in found)) & functions.keys() - reached
-    return FUNCTION.sub(lambda match: match[0] if match[1] in reached else "", text)
-
-
-def _names(text: str) -> set[str]:
-    return set(re.findall(r"(?:steps\.)?\w+", re.sub(r"--[^\n]*", "", text)))

@@ -27,20 +27,20 @@ end
 
 local function is_unresolved(r) return r.state == 'accepted' or (r.postponed and not r.definition) end
 
-local function reply(r, decision, held_by, at)
+local function decided(r, decision, held_by, at)
   return cjson.encode({decision = decision, state = r.state, held_by = held_by, opens_in = at and (at - now) / 1000})
 end
 
 local function end_unresolved(r, state, extra)
   end_unstarted(a.id, r, state, extra)
-  return reply(r, 'already_ended')
+  return decided(r, 'already_ended')
 end
 
 local function wait_unresolved(r, other)
   set(request_key(a.id), r, waits(r, {resolving = '0'}, 'worker_lost', other.holder))
   join_suspects(a.id, r)
   waits_until(a.id, r, int(other.lease))
-  return reply(r, 'not_yet', other.holder, int(other.lease))
+  return decided(r, 'not_yet', other.holder, int(other.lease))
 end
 
 -- The worker that had it before, if any, is gone.
@@ -60,12 +60,12 @@ end
 -- lease, so that its loss is noticed, and the claim decides.
 local function must_wait(r)
   note_caller(a.id, r)
-  if not (OPEN[r.state] or r.state == 'started') then return reply(r, 'already_ended', r.held_by) end
+  if not (OPEN[r.state] or r.state == 'started') then return decided(r, 'already_ended', r.held_by) end
   if not is_unresolved(r) then return false end
   if r.expires and int(r.expires) <= now then return end_unresolved(r, 'expired', {expires = iso(int(r.expires))}) end
-  if int(r.not_before) > now then return reply(r, 'not_yet', nil, int(r.not_before)) end
+  if int(r.not_before) > now then return decided(r, 'not_yet', nil, int(r.not_before)) end
   if int(r.resolving) <= now then return hold_unresolved(r) end
-  return r.owner ~= a.owner and reply(r, 'not_yet', a.id, int(r.resolving))
+  return r.owner ~= a.owner and decided(r, 'not_yet', a.id, int(r.resolving))
 end
 
 -- A worker is about to read the definition of a request: records it, if it is new, and holds it. Answers whether it was
@@ -74,7 +74,7 @@ function steps.hold()
   local r = record(request_key(a.id))
   local is_new = not r.state
   if is_new then create(a.id, a) end
-  if present(a.content) and r.c and r.c ~= a.content then return {0, reply(r, 'other_content')} end
+  if present(a.content) and r.c and r.c ~= a.content then return {0, decided(r, 'other_content')} end
   if r.definition then return {0, false} end
   return {is_new and 1 or 0, must_wait(r)}
 end
