@@ -9,7 +9,7 @@ import orjson
 from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.key_kinds import COMPLETED, RENAMED, folded
+from sfmc_import.ledger.key_kinds import COMPLETED, PLACES, RENAMED, folded
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
@@ -18,6 +18,11 @@ from sfmc_import.request import FileInfo, fold_key
 
 if TYPE_CHECKING:
     from sfmc_import.outlook import Standing
+
+
+PLACE_KEPT_SECONDS = 60.0
+_HAS_PLACE = frozenset({b"starting", b"reconciling", b"started", b"retrying"})
+"""How long a place is kept, and the states that have one, as places.lua and lib.lua say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,27 +143,48 @@ class LedgerReader:
         request_id: str,
         event_id: str | None = None,
         after: Collection[str] = (),
+        groups: Collection[str] = (),
     ) -> "Standing":
         """Give what a decision about a file of this definition depends on; `request_id` is the id that it would have.
 
-        `after` are the definitions that its policy names so.
+        `after` are the definitions that its policy names so, `groups` its groups with a limit of imports.
         Several reads, one after the other: who decides meanwhile is not seen.
         """
         definition = self.definition(mid, customer_key)
         home = self.home(mid, customer_key)
+        return _standing(
+            own=self.request(request_id),
+            **self._handled(mid, home, file, event_id),
+            holder=self._named(definition["holder"]),
+            first=self._first(definition["waiting"]),
+            **{name: definition[name] for name in ("window_left", "window_age", "window_by")},
+            **self._pause(mid, customer_key, home),
+            completed=self._completed(mid, after),
+            running={group: self._running(group) for group in groups},
+            now=self.now(),
+        )
+
+    def _handled(self, mid: str, home: str, file: FileInfo, event_id: str | None) -> dict[str, Any]:
+        """Give the requests that handled this file, and this event."""
         # The length of the key is part of the name: a colon in a key must not make it that of another event.
         of_event = (str(len(home.encode())), mid, home, event_id or "")
         with redis_errors():
             handled = self._client.get(self.keys.name_of(SEEN, mid, home, file.fingerprint))
             event = event_id and self._client.get(self.keys.name_of(EVENT, *of_event))
-        return _standing(
-            own=self.request(request_id),
-            handled=self._named(handled),
-            event_handled=self._named(event),
-            holder=self._named(definition["holder"]),
-            first=self._first(definition["waiting"]),
-            **{name: definition[name] for name in ("window_left", "window_age", "window_by")},
-            **self._pause(mid, customer_key, home) | {"completed": self._completed(mid, after), "now": self.now()},
+        return {"handled": self._named(handled), "event_handled": self._named(event)}
+
+    def _running(self, group: str) -> int:
+        """Count the places of a group that are taken or kept; those that places.lua would remove are none."""
+        with redis_errors():
+            found = self._client.zrange(self.keys.name_of(PLACES, group), 0, -1, withscores=True)
+            with self._client.pipeline(transaction=False) as pipe:
+                for name, _ in found:
+                    pipe.hmget(self.keys.request(name.decode()), "state", "places", "turn")
+                records = pipe.execute()
+        kept_since, turn = (self.now() - PLACE_KEPT_SECONDS) * 1000, group.encode()
+        return sum(
+            (state in _HAS_PLACE and places is not None) or (kept_for == turn and since > kept_since)
+            for (_, since), (state, places, kept_for) in zip(found, records, strict=True)
         )
 
     def _first(self, waiting: Collection[str]) -> Mapping[str, Any] | None:
