@@ -9,7 +9,7 @@ import orjson
 from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.key_kinds import COMPLETED, PLACES, RENAMED, folded
+from sfmc_import.ledger.key_kinds import COMPLETED, HOME, PLACES, RENAMED, folded
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
@@ -27,16 +27,30 @@ _HAS_PLACE = frozenset({b"starting", b"reconciling", b"started", b"retrying"})
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """What operators said, by scope; and which scope holds a definition, by business unit and its first CustomerKey."""
+    """What operators said, by scope; and the first CustomerKey of the definition that the name in a scope means now."""
 
     said: Mapping[str, Mapping[str, Any]]
-    by_home: Mapping[tuple[str, str], str]
+    homes: Mapping[str, str]
 
     def scope_of(self, mid: str, customer_key: str, home: str) -> str | None:
-        """Give the scope of the pause that holds a definition, in the order of `pause_of` in pausing.lua."""
-        scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}")
-        found = next((scope for scope in scopes if scope in self.said), None)
-        return found or self.by_home.get((mid, folded(home)))
+        """Give the scope of the pause that holds a definition, by the rules of `pause_of` in pausing.lua."""
+        found = next((scope for scope in ("all", f"mid:{mid}") if scope in self.said), None)
+        return found or self.of_definition(mid, customer_key, home)
+
+    def of_definition(self, mid: str, customer_key: str, home: str) -> str | None:
+        """Give the scope of the pause of a definition alone, by whatever name that was set."""
+        exact = f"key:{mid}:{customer_key}"
+        scopes = sorted(
+            (scope for scope in self.homes if scope.split(":", 2)[1] == mid), key=lambda each: each != exact
+        )
+        return next((scope for scope in scopes if self._is_of(scope, customer_key, home)), None)
+
+    def _is_of(self, scope: str, customer_key: str, home: str) -> bool:
+        said = self.said[scope]
+        if folded(home) in map(folded, said.get("free") or ()):
+            return False
+        names = said.get("homes") or [self.homes[scope]]
+        return folded(customer_key) == folded(scope.split(":", 2)[2]) or folded(home) in map(folded, names)
 
 
 class LedgerReader:
@@ -113,6 +127,18 @@ class LedgerReader:
                 pipe.get(self.keys.name_of(RENAMED, mid, folded(key)))
             found = pipe.execute()
         return [key if home is None else home.decode() for (_, key), home in zip(definitions, found, strict=True)]
+
+    def homes_of_names(self, named: Sequence[tuple[str, str]]) -> list[str]:
+        """Give the same for what operators name definitions by, which may be their ObjectID."""
+        with redis_errors(), self._client.pipeline(transaction=False) as pipe:
+            for mid, name in named:
+                pipe.get(self.keys.name_of(RENAMED, mid, folded(name)))
+                pipe.get(self.keys.name_of(HOME, mid, name))
+                pipe.get(self.keys.name_of(HOME, mid, folded(name)))
+            found = pipe.execute()
+        looked = zip(found[::3], found[1::3], found[2::3], strict=True)
+        first = [next((home for home in each if home is not None), None) for each in looked]
+        return [name if home is None else home.decode() for (_, name), home in zip(named, first, strict=True)]
 
     def definition(self, mid: str, customer_key: str) -> Mapping[str, Any]:
         """Say who holds a definition, the seconds left of lease and window, and which follow-ups wait, in order."""
@@ -204,11 +230,9 @@ class LedgerReader:
         now = self.now() * 1000
         read = {scope.decode(): orjson.loads(text) for scope, text in sorted(found.items())}
         lasting = {scope: said for scope, said in read.items() if said.get("until") is None or said["until"] > now}
-        named = [(scope, *scope.split(":", 2)[1:]) for scope in lasting if scope.startswith("key:")]
-        homes = self.homes([(mid, key) for _, mid, key in named])
-        pairs = zip(named, homes, strict=True)
-        by_home = {(mid, folded(lasting[scope].get("home") or home)): scope for (scope, mid, _), home in pairs}
-        return Pauses(lasting, by_home)
+        named = [scope for scope in lasting if scope.startswith("key:")]
+        homes = self.homes_of_names([(mid, name) for _, mid, name in (scope.split(":", 2) for scope in named)])
+        return Pauses(lasting, dict(zip(named, homes, strict=True)))
 
     def _pause(self, mid: str, customer_key: str, home: str) -> dict[str, Any]:
         """Say whether an operator paused a definition, and for how long where that ends by itself."""
