@@ -1,7 +1,10 @@
 """A pause holds and ends by whichever name an operator gives its definition, also while CustomerKeys change hands."""
 
+from dataclasses import replace
+
 import pytest
 
+from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.runs import Definition
@@ -183,3 +186,83 @@ def test_who_repeats_a_command_that_was_cut_off_wakes_what_still_waits(scenario:
 
     assert not resume(scenario, NOW)
     assert scenario.due_in("a") == 0
+
+
+def test_a_name_in_capital_letters_may_be_the_object_id_as_it_is_shown(scenario: Scenario):
+    runs(scenario, "first", NOW, OBJECT.upper() + "X")
+    pause(scenario, OBJECT.upper() + "X")
+
+    assert isinstance(comes(scenario, "a", NOW, OBJECT.upper() + "X"), NotYet)
+
+
+def test_a_name_that_was_not_known_is_noted_when_a_request_meets_it(scenario: Scenario):
+    runs(scenario, "first", FIRST)
+    pause(scenario, BETWEEN)
+    assert isinstance(comes(scenario, "a", BETWEEN), NotYet)
+    scenario.ledger.cancel("a", "ann", None)
+    for key in scenario.world.client.scan_iter("*:renamed:*"):
+        scenario.world.client.delete(key)
+
+    assert isinstance(comes(scenario, "b", NOW), NotYet)
+    assert scenario.world.record("b")["wait"] == "paused"
+
+
+def read_before(scenario: Scenario, request_id: str, key: str) -> None:
+    """It is decided by what was read a minute before it came."""
+    asked = scenario.accept(request(request_id, file(f"{request_id}.csv"), key=key))
+    scenario.ledger.claim(asked, "owner", scenario.policy, Definition(customer_key=key, object_id=OBJECT), 60)
+
+
+def test_what_was_read_before_its_key_changed_hands_says_nothing_of_whom_a_pause_is_for(scenario: Scenario):
+    runs(scenario, "first", FIRST)
+    pause(scenario, NOW)
+    read_before(scenario, "early", NOW)
+    assert isinstance(comes(scenario, "a", NOW, OTHER), NotYet)
+    scenario.ledger.cancel("a", "ann", None)
+
+    assert isinstance(comes(scenario, "b", "Other", OTHER), NotYet)
+    assert scenario.world.record("b")["wait"] == "paused"
+
+
+def test_a_name_that_was_met_by_an_old_reading_alone_is_looked_up(scenario: Scenario):
+    runs(scenario, "first", FIRST)
+    pause(scenario, NOW)
+    read_before(scenario, "early", NOW)
+    scenario.ledger.cancel("early", "ann", None)
+
+    assert isinstance(comes(scenario, "b", "Daily 2028"), NotYet)
+    assert scenario.world.record("b")["wait"] == "paused"
+
+
+def test_the_key_that_is_found_right_before_a_start_counts_also_where_it_was_paused_for_another(scenario: Scenario):
+    runs(scenario, "first", FIRST)
+    runs(scenario, "other", NOW, OTHER)
+    decision = comes(scenario, "a", FIRST)
+    assert isinstance(decision, StartNow)
+    pause(scenario, NOW)
+
+    answer = scenario.ledger.record_intent(replace(decision.lease, customer_key=NOW), ())
+    assert answer == NotApplied("paused", f"by {NOW}", account_wide=True)
+
+
+def test_a_key_that_is_paused_for_both_ends_for_both_by_another_spelling_of_it(scenario: Scenario):
+    changes_hands(scenario)
+    comes(scenario, "a", NOW)
+    pause(scenario, FIRST)
+    assert resume(scenario, "DAILY ")
+
+    assert isinstance(scenario.claim("a"), StartNow)
+    assert isinstance(scenario.claim("early"), StartNow)
+
+
+@pytest.mark.parametrize("other", [*"nopqrstu"])
+def test_of_two_pauses_that_end_the_event_names_the_one_that_was_given(scenario: Scenario, other: str):
+    runs(scenario, "first", FIRST)
+    runs(scenario, "other", other, OTHER)
+    pause(scenario, FIRST)
+    pause(scenario, other)
+    comes(scenario, "early", FIRST, OTHER)
+    assert resume(scenario, FIRST)
+
+    assert scenario.world.events()[-1]["subject"] == FIRST
+    assert paused(scenario) == []

@@ -39,15 +39,6 @@ local function is_paused(mid, name, pause, home, names)
   return has(pause.homes or {home_of_name(mid, name) or name}, home)
 end
 
--- The keys and ids of a request's definition, as far as they are known. What was read before it came may be another's.
-local function names_of(r)
-  local names = {r.key}
-  for _, name in pairs({now_named = present(a.key), object = r.object, read = not r.early and object_of(r.definition)}) do
-    if name then names[#names + 1] = name end
-  end
-  return names
-end
-
 -- A pause that was set by a name which was not known: from now on it is one of this definition.
 local function note_home(scope, pause, r)
   if pause.homes or r.early then return end
@@ -63,7 +54,7 @@ local function pause_of(r)
   for scope, text in pairs(written) do
     local name = name_in(scope, r.mid)
     pause = name and lasts(text)
-    if pause and is_paused(r.mid, name, pause, r.home or r.key, names_of(r)) then
+    if pause and is_paused(r.mid, name, pause, r.home or r.key, {r.key, present(a.key)}) then
       note_home(scope, pause, r)
       return pause
     end
@@ -168,13 +159,11 @@ function steps.pause()
   end
   redis.call('HSET', pauses_key(), a.scope, cjson.encode(pause))
   publish_pause('paused', pause)
-  if #found == 0 then return 1 end
-  wake_paused()
-  return 2
+  return #found == 0 and 1 or 2
 end
 
--- Lifts the pause of what a scope names, by whatever name it was set, and wakes what waits: answers 1, 0 when there was
--- none, or 3 when it has changed.
+-- Lifts the pause of what a scope names, by whatever name it was set: answers 1, 0 when there was none, or 3 when it has
+-- changed.
 function steps.lift_pause()
   local d = definition_named(a.scope)
   local found = pauses_named(a.scope, d)
@@ -185,8 +174,6 @@ function steps.lift_pause()
     if each.is_same then first = each end
     leave_pause(each, d)
   end
-  -- Who lifted it before may have lost the connection before all were woken.
-  wake_paused()
   if not first then return 0 end
   a.scope = first.scope
   publish_pause('resumed', {operator = a.operator, reason = present(a.reason), paused_by = first.pause.operator, since = first.pause.since})

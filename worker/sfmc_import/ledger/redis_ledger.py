@@ -352,15 +352,16 @@ class RedisLedger:
         """
         end = None if until is None else milliseconds(until)
         said = scope_arguments(scope) | {"operator": operator, "reason": reason, "until": end}
-        answer = self._run("pause", said | {"call": uuid4().hex, "expects": expects, "limit": _WOKEN_AT_ONCE})
+        answer = self._run("pause", said | {"call": uuid4().hex, "expects": expects})
         if answer == 2:
             self._wake_paused()
         return bool(answer != _CHANGED)
 
     def lift_pause(self, scope: str, operator: str, reason: str | None, expects: str | None = None) -> bool | None:
         """End a pause and wake what waits for it, oldest first; False when there is none, None as `pause` says it."""
-        said = scope_arguments(scope) | {"operator": operator, "reason": reason, "limit": _WOKEN_AT_ONCE}
+        said = scope_arguments(scope) | {"operator": operator, "reason": reason}
         answer = self._run("lift_pause", said | {"call": uuid4().hex, "expects": expects})
+        # Who lifted it before may have been cut off before all were woken.
         if answer != _CHANGED:
             self._wake_paused()
         return None if answer == _CHANGED else bool(answer)
