@@ -8,7 +8,7 @@ import pytest
 from sfmc_import.faults import Rejected
 from sfmc_import.runs import Definition
 from sfmc_import.states import AlreadyEnded, FirstRead, NotYet, StartNow
-from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario, file, request
+from tests.contract.ledger.scenario import BUSY, DOUBT, HOUR, KEY, MID, Scenario, file, request
 
 OBJECT_ID = "5e1ad037-29c3-de11-9a36-001e0bfba5bd"
 READ = Definition(
@@ -107,6 +107,17 @@ def test_nothing_of_the_definition_stays_after_the_end(scenario: Scenario):
     scenario.ends("a")
 
     assert not {"definition", "postponed"} & set(scenario.world.record("a"))
+
+
+def test_the_look_for_a_run_knows_the_object_id_of_its_definition(scenario: Scenario):
+    scenario.arrives("a")
+    decision = claim(scenario, "a")
+    assert isinstance(decision, StartNow)
+    scenario.ledger.record_intent(decision.lease, [])
+    scenario.ledger.mark_ambiguous(decision.lease, DOUBT, 60, scenario.policy)
+    scenario.world.advance(60)
+
+    assert scenario.look("a").object_id == OBJECT_ID
 
 
 def test_an_unresolved_request_waits_and_holds_nothing(scenario: Scenario):

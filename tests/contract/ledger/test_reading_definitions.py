@@ -252,6 +252,15 @@ def test_a_request_whose_definition_is_known_is_not_held_while_it_waits(scenario
     assert (scenario.world.record("a"), scenario.due_in("a")) == before
 
 
+def test_a_run_under_way_is_not_held_and_does_not_expire(scenario: Scenario):
+    scenario.arrives("a", expires=scenario.world.now_ms() / 1000 + 10)
+    scenario.start("a")
+    scenario.world.advance(20)
+
+    assert scenario.ledger.hold(scenario.requests["a"], "w") == (False, None)
+    assert scenario.names("a")[-1] == "started"
+
+
 def test_a_duplicate_names_the_request_that_made_it_one(scenario: Scenario):
     scenario.arrives_and_starts("b", window=1)
     scenario.accept(request("a"))

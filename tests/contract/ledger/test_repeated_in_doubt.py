@@ -223,6 +223,23 @@ def test_the_look_before_an_end_is_the_last_also_where_an_earlier_one_had_a_dead
     assert scenario.look("a").is_last
 
 
+def test_the_look_before_an_end_is_the_last_also_where_the_clock_went_back_to_before_an_earlier_one(
+    scenario: Scenario,
+):
+    scenario.arrives("a")
+    scenario.ledger.mark_ambiguous(scenario.sends("a"), DENIED, 60, scenario.policy)
+    scenario.world.advance(60)
+    scenario.ledger.retry(scenario.look("a").lease, BUSY, 1)
+    scenario.world.advance(1)
+    lease = scenario.sends("a")
+    scenario.world.advance(-600)
+    scenario.ledger.withdraw_intent(lease, unproved=True)
+    assert scenario.ledger.reject(lease, BAD_REQUEST) == "reconciling"
+    scenario.world.advance(60)
+
+    assert scenario.look("a").is_last
+
+
 def test_an_intent_without_a_list_stays_too(scenario: Scenario):
     scenario.arrives("first")
     scenario.start("first", task="5")

@@ -134,6 +134,17 @@ def test_a_run_that_another_request_has_is_not_matched(scenario: Scenario):
     assert scenario.ledger.unassigned_task_ids(MID, ["task-a", "t2"]) == frozenset()
 
 
+def test_a_run_of_a_request_that_redis_lost_is_not_matched_with_another(scenario: Scenario):
+    scenario.arrives("b", key="Other")
+    scenario.start("b")
+    scenario.world.lose("b")
+    scenario.arrives("a")
+    scenario.in_doubt("a")
+    scenario.world.advance(60)
+
+    assert scenario.commit(scenario.look("a").lease, "task-b", reconciled=True) is False
+
+
 def test_a_match_from_an_old_fence_claims_nothing(scenario: Scenario):
     scenario.arrives("a")
     scenario.in_doubt("a")

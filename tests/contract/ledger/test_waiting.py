@@ -58,6 +58,18 @@ def test_a_wait_because_calls_fail_began_with_the_first_failure_whatever_was_tri
     assert {each[1] for each in (other, after, limited)} == {first[1]}
 
 
+@pytest.mark.parametrize("code", ["window", "pattern_mismatch"])
+def test_a_wait_goes_on_when_the_next_attempt_is_held_for_the_same_reason(scenario: Scenario, code: str):
+    scenario.arrives("a")
+    began = []
+    for _ in range(3):
+        scenario.ledger.retry(scenario.sends("a"), NotApplied(code, "x"), 60)
+        began.append(waiting(scenario, "a").since)
+        scenario.world.advance(60)
+
+    assert len(set(began)) == 1
+
+
 def test_a_wait_for_something_else_begins_anew(scenario: Scenario):
     began = []
     for fault in (NotApplied("window", "x"), BUSY, NotApplied("pattern_mismatch", "x"), NotApplied("window", "x")):
