@@ -52,7 +52,7 @@ NAMES = (
     Mutant("pausing", "  if d and d.is_met then pause.homes = {d.home} end\n", ""),
     Mutant("pausing", "      pause.homes[#pause.homes + 1] = home\n", ""),
     Mutant("pausing", "    leave_pause(each, d)\n  end\n  redis.call", "  end\n  redis.call"),
-    Mutant("pausing", "    if each.is_same then first = each end\n", ""),
+    Mutant("pausing", "    if each.is_same then first", "    if not each.is_same then first"),
     Mutant("starting", "    if a.key ~= r.key then\n", "    if false then\n"),
     Mutant("starting", "r.home or r.key, r.asked or r.key", "r.key, r.asked or r.key"),
     Mutant("starting", "  if intent and a.key ~= r.key then\n", "  if false then\n"),
