@@ -125,11 +125,11 @@ class Happenings:
         operator, pauses, key = self._schedule.operator, self._schedule.invariants.pauses, happening.key
         if not pauses.take(key):
             return
-        name = self._schedule.name_of(key, happening.spelling)
+        name, renamed = self._schedule.name_of(key, happening.spelling), self._schedule.cloud.times_renamed[key]
         if key in pauses.certain:
-            self._schedule.begin("operator", "", partial(operator.lift_pause, key, name))
+            self._schedule.begin("operator", "", partial(operator.lift_pause, key, name, renamed))
         else:
-            self._schedule.begin("operator", "", partial(operator.pause, key, name, self._until(happening)))
+            self._schedule.begin("operator", "", partial(operator.pause, key, name, renamed, self._until(happening)))
 
     def _cancel(self, happening: Happening) -> None:
         """An operator cancels a request."""

@@ -81,21 +81,21 @@ class Operator:
 
     # --- Pauses.
 
-    def pause(self, key: str, name: str, until: int) -> None:
-        """An operator pauses a definition, by a name, until a time."""
+    def pause(self, key: str, name: str, renamed: int, until: int) -> None:
+        """An operator pauses a definition until a time, by a name from when it had been `renamed` so often."""
 
         def pause() -> None:
             end = datetime.fromtimestamp(until / SECOND, UTC)
             actions.pause(self._access, self._scope(name), ME, "columns change", end)
             self._pauses.confirm(key, name, self._calls.clock.now, until, renamed)
 
-        renamed = self._pauses.begin(key, until)
+        self._pauses.begin(key, until)
         self._try(pause)
         self._pauses.end(key)
 
-    def lift_pause(self, key: str, name: str) -> None:
+    def lift_pause(self, key: str, name: str, renamed: int) -> None:
         """An operator ends a pause, by any name of its definition; if that is not known, by the one it was set by."""
-        is_first, renamed = key not in self._lifting, self._cloud.times_renamed[key]
+        is_first = key not in self._lifting
         paused = self._lifting.setdefault(key, self._pauses.certain.pop(key, None))
 
         def lift() -> None:

@@ -64,10 +64,9 @@ class Pauses:
         """Tell whether the ledger has met a definition by a name."""
         return folded(name) in self._met[key]
 
-    def begin(self, key: str, until: int) -> int:
-        """An operator is about to pause a definition; gives how often it was renamed by now."""
+    def begin(self, key: str, until: int) -> None:
+        """An operator is about to pause a definition."""
         self.possible[key] = max(until, self.possible.get(key, 0))
-        return self._cloud.times_renamed[key]
 
     def end(self, key: str) -> None:
         """The command has ended, whether Redis carried it out or not."""
