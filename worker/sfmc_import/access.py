@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -20,6 +21,9 @@ from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
 from sfmc_import.request import UNACKED, UNACKED_INDEX, plain_mid
 from sfmc_import.settings import Settings, load
+
+if TYPE_CHECKING:
+    from sfmc_import.ledger import RedisLedger
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,12 @@ class ReadAccess:
     def broker_keys(self) -> sfmc_transport.Keys:
         """The names of the keys of the queue."""
         return sfmc_transport.Keys(self.settings.transport_prefix, self.settings.broker_prefix, UNACKED, UNACKED_INDEX)
+
+    def ledger(self) -> "RedisLedger":
+        """Open the ledger that decides, for what an operator does."""
+        from sfmc_import.ledger.opening import open_ledger  # noqa: PLC0415 - what a command that reads does not need
+
+        return open_ledger(self.settings)
 
     def mid(self, given: str | None) -> str:
         """Give the business unit: the one given, else that of the settings."""

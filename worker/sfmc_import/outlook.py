@@ -21,7 +21,8 @@ class Standing:
     definition, `first` the first follow-up. `window_left` is in seconds, as it was last computed; `window_age` are the
     seconds since the start from which the window lasts, None where none is known. `is_paused` by an operator, for
     `pause_left` seconds where that ends by itself. `completed` says when a run of a definition in `after` of the policy
-    completed last, where that is known; `now` is the time of all this, in seconds since 1970.
+    completed last, where that is known; `running` how many imports of each of its groups with a limit run, or may run.
+    `now` is the time of all this, in seconds since 1970.
     """
 
     own: Mapping[str, Any] | None = None
@@ -35,18 +36,25 @@ class Standing:
     is_paused: bool = False
     pause_left: float | None = None
     completed: Mapping[str, float] = field(default_factory=dict)
+    running: Mapping[str, int] = field(default_factory=dict)
     now: float = 0.0
+
+
+Reason = Literal[
+    "free", "same_request", "event", "file", "too_soon", "single_flight", "window", "after", "paused", "rate_limited"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
     """`start`, `duplicate` of a request, or `wait` for a `reason`, about `seconds`, behind the request `by`.
 
-    The reasons to wait are those of `waiting.py`; after `after`, `by` is a CustomerKey.
+    The reasons to wait are those of `waiting.py`; after `after`, `by` is a CustomerKey, after `rate_limited` the group
+    of which as many imports run as may, `*` for the account.
     """
 
     what: Literal["start", "duplicate", "wait"]
-    reason: Literal["free", "same_request", "event", "file", "too_soon", "single_flight", "window", "after", "paused"]
+    reason: Reason
     by: str | None = None
     seconds: float | None = None
 
@@ -73,7 +81,12 @@ def _unblocked(standing: Standing, policy: Policy) -> Outlook:
     if standing.is_paused:
         return Outlook(what="wait", reason="paused", seconds=standing.pause_left)
     key = _missing_run(standing, policy)
-    return Outlook(what="start", reason="free") if key is None else Outlook(what="wait", reason="after", by=key)
+    if key is not None:
+        return Outlook(what="wait", reason="after", by=key)
+    full = next((group for group, most in policy.limits if standing.running.get(group, 0) >= most), None)
+    if full is not None:
+        return Outlook(what="wait", reason="rate_limited", by=full)
+    return Outlook(what="start", reason="free")
 
 
 def _missing_run(standing: Standing, policy: Policy) -> str | None:

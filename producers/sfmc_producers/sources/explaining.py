@@ -1,8 +1,8 @@
 """Explains what a file or an event would start, and does nothing: rules, definition, and what the ledger would decide.
 
 The ledger decides when a worker takes the request, in one step. This is said from one look before that: who submits
-or starts meanwhile changes it. Outages, lost workers, limits of calls and of runs that are reached, and requests that
-are accepted and not yet decided are left out.
+or starts meanwhile changes it. Outages, lost workers, limits of calls that are reached, and requests that are accepted
+and not yet decided are left out.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sfmc_import.checking import Days, Holds, NearMidnight, TooOld, check
 from sfmc_import.faults import Rejected
 from sfmc_import.outlook import Outlook, Standing, predict
-from sfmc_import.policy import Policy
+from sfmc_import.policy import ACCOUNT, Policy
 from sfmc_import.ports import Refusal
 from sfmc_import.request import FileInfo
 from sfmc_import.routing import Route, Routed, Routing, Tried
@@ -101,6 +101,7 @@ class Ledger(Protocol):
         request_id: str,
         event_id: str | None = None,
         after: Collection[str] = (),
+        groups: Collection[str] = (),
     ) -> Standing:
         """Give what a decision about a file depends on."""
         ...
@@ -175,7 +176,8 @@ class Explaining:
     ) -> Decided:
         key = definition.customer_key if isinstance(definition, Definition) else target.customer_key
         policy, now = self.policies(target.mid, key), self.ledger.now()
-        standing = self.ledger.standing(target.mid, key, file, request_id, event_id, policy.after)
+        groups = [group for group, _ in policy.limits]
+        standing = self.ledger.standing(target.mid, key, file, request_id, event_id, policy.after, groups)
         known = definition if isinstance(definition, Definition) else None
         outlook = predict(file, standing, policy, known)
         if standing.own is None and not isinstance(definition, Definition):
@@ -245,13 +247,16 @@ def _said(outlook: Outlook, now: float, state: str) -> Decided:
     else:
         text = f"waits until {_end(outlook, until, by)} because {_because(outlook.reason)}"
         text += f", by {by}" if outlook.reason == "window" and outlook.by else ""
-    request_id = None if outlook.reason == "after" else outlook.by
+    request_id = None if outlook.reason in {"after", "rate_limited"} else outlook.by
     return Decided(what=outlook.what, reason=outlook.reason, request_id=request_id, until=until, text=text)
 
 
 def _end(outlook: Outlook, until: str | None, by: str) -> str:
     if outlook.reason == "after":
         return f"definition {outlook.by} has a completed run"
+    if outlook.reason == "rate_limited":
+        of = "the account" if outlook.by == ACCOUNT else f"the group {outlook.by}"
+        return f"an import of {of} has ended"
     if outlook.reason == "paused":
         return until or "an operator resumes it"
     return until if until is not None and outlook.reason == "window" else f"{by} has ended"

@@ -28,7 +28,8 @@ class MovedReader(LedgerReader):
 
 
 def outlook(scenario: Scenario, wanted: FileInfo, event_id: str | None = None) -> Outlook:
-    standing = MovedReader(scenario).standing(MID, KEY, wanted, "new", event_id, scenario.policy.after)
+    groups = [group for group, _ in scenario.policy.limits]
+    standing = MovedReader(scenario).standing(MID, KEY, wanted, "new", event_id, scenario.policy.after, groups)
     return predict(wanted, standing, scenario.policy)
 
 
@@ -133,6 +134,59 @@ def another_came_first(scenario: Scenario) -> None:
     scenario.decide_by(after=(KEY.replace("Daily", "DAILY") + "  ",), after_since=time(0), time_zone="UTC")
 
 
+def limited(scenario: Scenario, *running: str) -> None:
+    """One import of the group may run at once; these come for other definitions, and the first one runs."""
+    scenario.decide_by(group="nightly", group_limit=1, max_running=9)
+    for name in running:
+        scenario.arrives(name, key=f"key-{name}")
+        scenario.claim(name)
+        scenario.world.advance(1)
+
+
+def group_full(scenario: Scenario) -> None:
+    limited(scenario, "a")
+
+
+def account_full(scenario: Scenario) -> None:
+    group_full(scenario)
+    scenario.decide_by(group=None, max_running=1)
+
+
+def place_free_again(scenario: Scenario) -> None:
+    limited(scenario)
+    scenario.arrives_and_starts("a", key="key-a")
+    scenario.ends("a")
+
+
+def place_kept_for_another(scenario: Scenario) -> None:
+    limited(scenario)
+    scenario.arrives_and_starts("a", key="key-a")
+    for _ in range(2):
+        limited(scenario, "b")
+    scenario.ends("a")
+
+
+def place_kept_too_long(scenario: Scenario) -> None:
+    place_kept_for_another(scenario)
+    scenario.world.advance(61)
+
+
+def place_of_a_lost_record(scenario: Scenario) -> None:
+    group_full(scenario)
+    scenario.world.lose("a")
+    scenario.world.client.zrem(scenario.world.keys.due, "a")
+
+
+def group_full_in_the_window(scenario: Scenario) -> None:
+    in_window(scenario)
+    group_full(scenario)
+
+
+def group_full_and_paused(scenario: Scenario) -> None:
+    group_full(scenario)
+    paused(scenario)
+
+
 SITUATIONS: list[tuple[Callable[[Scenario], None], str, str]] = [
     (free, "start", "free"),
     (running, "wait", "single_flight"),
@@ -152,6 +206,14 @@ SITUATIONS: list[tuple[Callable[[Scenario], None], str, str]] = [
     (paused, "wait", "paused"),
     (paused_in_the_window, "wait", "window"),
     (pause_over, "start", "free"),
+    (group_full, "wait", "rate_limited"),
+    (account_full, "wait", "rate_limited"),
+    (place_free_again, "start", "free"),
+    (place_kept_for_another, "wait", "rate_limited"),
+    (place_kept_too_long, "start", "free"),
+    (place_of_a_lost_record, "start", "free"),
+    (group_full_in_the_window, "wait", "window"),
+    (group_full_and_paused, "wait", "paused"),
 ]
 
 

@@ -181,10 +181,11 @@ def test_a_pause_by_another_spelling_holds_and_is_lifted_by_either(scenario: Sce
     assert isinstance(scenario.claim("a"), StartNow)
 
 
-def test_of_two_spellings_that_are_paused_the_one_that_is_named_is_lifted(scenario: Scenario):
+def test_a_pause_by_another_spelling_replaces_the_one_that_is_there(scenario: Scenario):
     first, second = f"key:{MID}:other", f"key:{MID}:Other"
     for scope in (first, second):
         scenario.ledger.pause(scope, "ann", "new columns", None)
-    assert scenario.ledger.lift_pause(second, "ann", None)
+    assert scenario.ledger.lift_pause(first, "ann", None)
 
     assert scenario.world.events()[-1]["subject"] == "Other"
+    assert not scenario.ledger.lift_pause(second, "ann", None)

@@ -7,19 +7,20 @@ from tests.support.mutants.wrong_tokens import TOKENS
 OPERATIONS = (
     Mutant("pausing", "pause['until'] > now", "true"),
     Mutant("pausing", "return pause and (not present", "return false and (not present"),
-    Mutant("pausing", "'mid:' .. r.mid,", "'mid:',"),
-    Mutant("pausing", "local key = 'key:' .. r.mid .. ':'", "local key = 'key:' .. ':'"),
+    Mutant("pausing", "written['mid:' .. r.mid]", "written['mid:']"),
+    Mutant("pausing", "local begin = 'key:' .. mid .. ':'", "local begin = 'key:' .. ':'"),
     Mutant("pausing", "  wait_for(id, r, 'paused')\n", ""),
     Mutant("pausing", "  redis.call('ZADD', paused_key(), r.at, id)\n", ""),
     Mutant("pausing", "'ZADD', DUE, 'XX', str(now), found[i])", "'ZADD', DUE, 'XX', str(now + 60000), found[i])"),
-    Mutant("pausing", "return is_new == 1 and 1 or 2", "return 1"),
-    Mutant("pausing", "a.scope) or 'none') ~= a.expects", "a.scope) or 'none') == 'none'"),
+    Mutant("pausing", "return #found == 0 and 1 or 2", "return 1"),
+    Mutant("pausing", "if each.text == a.expects then return false end", ""),
+    Mutant("pausing", "return a.expects ~= 'none' or #found > 0", "return a.expects ~= 'none'"),
     Mutant(
         "pausing",
-        "  a.scope = spelled_as_paused(a.scope)\n  if has_changed() then return 3 end\n",
-        "  a.scope = spelled_as_paused(a.scope)\n",
+        "  if has_changed(found) then return 3 end\n  if is_repeated() then return 1 end\n  local first",
+        "  if is_repeated() then return 1 end\n  local first",
     ),
-    Mutant("pausing", "  if not found then return 0 end\n", "  if not found then return 1 end\n"),
+    Mutant("pausing", "  if not first then return 0 end\n", "  if not first then return 1 end\n"),
     Mutant(
         "claim", "  local pause = pause_of(r)\n  if not pause then\n", "  local pause = pause_of(r)\n  if true then\n"
     ),

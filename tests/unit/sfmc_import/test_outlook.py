@@ -15,6 +15,7 @@ SAME, OTHER, UNREAD = (
     {"request_id": "h", "file": {"content_hash": value}} for value in (FILE.content_hash, "b" * 16, None)
 )
 HOLDER, FIRST = {"request_id": "r"}, {"request_id": "f"}
+NOON = datetime(2026, 3, 7, 12, tzinfo=UTC).timestamp()
 
 
 def outlook(file: FileInfo = FILE, policy: Policy = Policy(), **standing) -> Outlook:  # noqa: B008 - it is frozen
@@ -74,9 +75,6 @@ def test_what_is_in_the_way_is_waited_for_or_makes_a_duplicate_by_policy(standin
     assert dropped == Outlook(what="duplicate", reason="too_soon", by=by, seconds=seconds)
 
 
-NOON = datetime(2026, 3, 7, 12, tzinfo=UTC).timestamp()
-
-
 @pytest.mark.parametrize(
     ("since", "completed", "reason"),
     [
@@ -96,6 +94,35 @@ def test_definitions_that_come_first_must_have_a_completed_run_that_counts(since
 def test_a_pause_comes_before_the_order_and_says_when_it_ends() -> None:
     found = outlook(policy=Policy(after=("a",)), is_paused=True, pause_left=60.0)
     assert found == Outlook(what="wait", reason="paused", seconds=60.0)
+
+
+NIGHTLY = Policy(group="nightly", group_limit=2, max_running=5)
+
+
+@pytest.mark.parametrize(
+    ("running", "full"),
+    [
+        ({}, None),
+        ({"nightly": 1, "*": 4}, None),
+        ({"nightly": 2, "*": 4}, "nightly"),
+        ({"nightly": 3, "*": 5}, "*"),
+        ({"nightly": 0, "*": 6}, "*"),
+        ({"weekly": 9}, None),
+    ],
+)
+def test_a_place_among_as_many_imports_as_may_run_is_waited_for(running, full) -> None:
+    found = outlook(policy=NIGHTLY, running=running)
+
+    assert (found.what, found.reason) == (("start", "free") if full is None else ("wait", "rate_limited"))
+    assert found.by == full
+
+
+def test_without_a_limit_no_place_is_waited_for_and_what_comes_first_is_said_first() -> None:
+    full = {"nightly": 2}
+    assert outlook(policy=Policy(group="nightly"), running=full).what == "start"
+    assert outlook(policy=NIGHTLY, running=full, is_paused=True).reason == "paused"
+    assert outlook(policy=NIGHTLY, running=full, holder=HOLDER).reason == "single_flight"
+    assert outlook(policy=Policy(after=("a",), max_running=1), running={"*": 1}, now=NOON).reason == "after"
 
 
 @pytest.mark.parametrize(

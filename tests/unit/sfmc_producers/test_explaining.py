@@ -87,6 +87,16 @@ def test_each_rule_up_to_the_first_that_matches_is_named(client) -> None:
     assert (by_route.decision.what, by_spec.decision.what) == ("start", "start")
 
 
+@pytest.mark.parametrize(("full", "of"), [("nightly", "the group nightly"), ("*", "the account")])
+def test_a_wait_for_the_end_of_another_import_is_said(client, full: str, of: str) -> None:
+    policy = Policy(group="nightly", group_limit=2, max_running=2)
+    decision = explain(client, "orders.csv", policy=policy, running={full: 2}).decision
+
+    assert (decision.what, decision.reason, decision.request_id, decision.until) == ("wait", "rate_limited", None, None)
+    assert decision.text.startswith(f"waits until an import of {of} has ended because ")
+    assert decision.text.endswith("as many imports run as may (rate_limited)")
+
+
 def test_a_file_that_nothing_matches_says_why(client) -> None:
     found = explain(client, "Orders.csv")
 

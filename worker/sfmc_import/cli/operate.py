@@ -155,7 +155,7 @@ def pause(
     operator: str | None,
     as_json: bool,
 ) -> None:
-    """Let starts wait: of one definition (KEY), of a business unit (--unit) or of everything (--all).
+    """Let starts wait: of one definition (KEY, or its ObjectID), of a business unit (--unit), of everything (--all).
 
     Arrivals are accepted and wait with the reason `paused`, forced ones too; runs that are under way are followed to
     their end. Only a start that is being sent at this moment still goes out. An earlier pause has its words replaced.
@@ -208,7 +208,7 @@ def resume(
     operator: str | None,
     as_json: bool,
 ) -> None:
-    """End a pause. What waits for it is decided anew at once, the oldest first.
+    """End a pause, by any name of its definition. What waits for it is decided anew at once, the oldest first.
 
     Exit code: 0 ended, 1 there is no such pause.
     """

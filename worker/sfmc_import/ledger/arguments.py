@@ -9,7 +9,7 @@ import orjson
 
 from sfmc_import.ledger.key_kinds import FILE_PARTS
 from sfmc_import.policy import Policy, offsets_around
-from sfmc_import.request import FileInfo, StartRequest
+from sfmc_import.request import FileInfo, StartRequest, fold_key
 from sfmc_import.runs import Definition
 from sfmc_import.states import FirstRead
 
@@ -60,6 +60,12 @@ def _file_parts(file: FileInfo) -> dict[str, str]:
     """
     known = file.known
     return {field: str(known[part]) for part, field in FILE_PARTS.items() if part in known}
+
+
+def scope_arguments(scope: str) -> dict[str, Any]:
+    """What is paused; of a definition also its name as those are known by which the ledger has met one."""
+    name = scope.split(":", 2)[2] if scope.startswith("key:") else ""
+    return {"scope": scope, "folded_key": fold_key(name)}
 
 
 def policy_arguments(policy: Policy, definition: Definition | None = None, now: float = 0.0) -> dict[str, Any]:

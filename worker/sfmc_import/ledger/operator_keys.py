@@ -29,7 +29,11 @@ PAUSES = Key(
     letter="pauses",
     redis_type="hash",
     fields=(
-        Field(name=ANY, meaning="`all`, `mid:MID` or `key:MID:CustomerKey` → operator, reason, since, until as JSON"),
+        Field(
+            name=ANY,
+            meaning="`all`, `mid:MID` or `key:MID:NAME`, a CustomerKey or ObjectID → operator, reason, since, until as"
+            " JSON; `homes` are the first keys of the definitions that it is for, `free` those that were resumed",
+        ),
     ),
     meaning="What operators have paused. Bounded: one field for each pause, until it is lifted.",
 )

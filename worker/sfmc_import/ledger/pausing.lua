@@ -1,51 +1,64 @@
 -- Pauses: of everything, of a business unit, of a definition. Starts wait, runs that are under way are followed on.
 
-local function scopes_of(r)
-  local key = 'key:' .. r.mid .. ':'
-  return {'all', 'mid:' .. r.mid, key .. r.key, present(a.key) and key .. a.key or nil}
-end
-
 local function lasts(found)
   local pause = found and cjson.decode(found)
   return pause and (not present(pause['until']) or pause['until'] > now) and pause
 end
 
--- Which key the definition had first that an operator paused by a key that it has, or had: the pause keeps it once it is
--- known, for that is forgotten of a key that is not used any more.
-local function home_of_pause(scope, mid, pause)
-  if pause.home then return pause.home end
-  local key = string.sub(scope, #mid + 6)
-  local home = redis.call('GET', renamed_key(mid, folded(key)))
-  if not home then return key end
-  pause.home = home
-  redis.call('HSET', pauses_key(), scope, cjson.encode(pause))
-  return home
+-- All pauses, as they are written. There are few; HGETALL, as the Redis user of a worker has no HKEYS.
+local function written_pauses()
+  local written, all = {}, redis.call('HGETALL', pauses_key())
+  for i = 1, #all, 2 do written[all[i]] = all[i + 1] end
+  return written
 end
 
--- What is paused. There are few pauses; HGETALL, as the Redis user of a worker has no HKEYS.
-local function paused_scopes()
-  local scopes, all = {}, redis.call('HGETALL', pauses_key())
-  for i = 1, #all, 2 do scopes[#scopes + 1] = all[i] end
-  return scopes
+-- The first key of the definition that a name means: a key that it has, or had, or its ObjectID.
+local function home_of_name(mid, name)
+  local key = folded(name)
+  return redis.call('GET', renamed_key(mid, key)) or redis.call('GET', home_key(mid, name))
+    or redis.call('GET', home_key(mid, key))
 end
 
--- A pause of the definition of a request by another key than the one that it has now, or had first.
-local function pause_by_other_key(r)
-  local begin, home = 'key:' .. r.mid .. ':', folded(r.home or r.key)
-  for _, scope in ipairs(paused_scopes()) do
-    local pause = string.sub(scope, 1, #begin) == begin and lasts(redis.call('HGET', pauses_key(), scope))
-    if pause and folded(home_of_pause(scope, r.mid, pause)) == home then return pause end
+local function has(list, name)
+  for _, each in ipairs(list) do
+    if folded(each) == folded(name) then return true end
   end
+end
+
+-- The name by which a scope pauses a definition of this business unit.
+local function name_in(scope, mid)
+  local begin = 'key:' .. mid .. ':'
+  return string.sub(scope, 1, #begin) == begin and string.sub(scope, #begin + 1)
+end
+
+-- Whether a pause by a name is one of the definition that had the key `home` first and has these `names`. Which
+-- definitions it was meant for is noted in it (`homes`), for keys change hands; `free` are those that were resumed.
+local function is_paused(mid, name, pause, home, names)
+  if has(pause.free or {}, home) then return false end
+  if has(names, name) then return true end
+  return has(pause.homes or {home_of_name(mid, name) or name}, home)
+end
+
+-- A pause that was set by a name which was not known: from now on it is one of this definition.
+local function note_home(scope, pause, r)
+  if pause.homes or r.early then return end
+  pause.homes = {r.home or r.key}
+  redis.call('HSET', pauses_key(), scope, cjson.encode(pause))
 end
 
 -- The pause that holds a request now, as written by the operator; one that is over is none.
 local function pause_of(r)
-  local found = redis.call('HMGET', pauses_key(), unpack(scopes_of(r)))
-  for i = 1, #found do
-    local pause = lasts(found[i])
-    if pause then return pause end
+  local written = written_pauses()
+  local pause = lasts(written.all) or lasts(written['mid:' .. r.mid])
+  if pause then return pause end
+  for scope, text in pairs(written) do
+    local name = name_in(scope, r.mid)
+    pause = name and lasts(text)
+    if pause and is_paused(r.mid, name, pause, r.home or r.key, {r.key, present(a.key)}) then
+      note_home(scope, pause, r)
+      return pause
+    end
   end
-  return pause_by_other_key(r)
 end
 
 -- A paused request is woken when the pause is lifted; the time is for one that ends by itself.
@@ -67,22 +80,6 @@ end
 -- Whether this call came before: its reply was lost.
 local function is_repeated() return not redis.call('SET', report_key(a.call, 'operator'), '1', 'NX', 'PX', cfg.seen_ttl) end
 
--- Whether the pause of the scope is not the one that the operator looked at.
-local function has_changed()
-  if not present(a.expects) or redis.call('EXISTS', report_key(a.call, 'operator')) == 1 then return false end
-  return (redis.call('HGET', pauses_key(), a.scope) or 'none') ~= a.expects
-end
-
--- Pauses a scope; answers 3 when it has changed, and 2 when the words and the end of an earlier pause were replaced: what waits is decided anew.
-function steps.pause()
-  if has_changed() then return 3 end
-  if is_repeated() then return 1 end
-  local pause = {operator = a.operator, reason = a.reason, since = now, ['until'] = present(a['until'])}
-  local is_new = redis.call('HSET', pauses_key(), a.scope, cjson.encode(pause))
-  publish_pause('paused', pause)
-  return is_new == 1 and 1 or 2
-end
-
 -- Wakes up to a.limit requests that wait for a pause, oldest first; one that another pause holds waits on.
 local function wake_paused()
   local found = redis.call('ZPOPMIN', paused_key(), a.limit)
@@ -92,25 +89,94 @@ local function wake_paused()
   return #found / 2
 end
 
--- The pause of this scope, however its CustomerKey was spelled.
-local function spelled_as_paused(scope)
-  if redis.call('HEXISTS', pauses_key(), scope) == 1 then return scope end
-  for _, other in ipairs(paused_scopes()) do
-    if folded(other) == folded(scope) then return other end
-  end
-  return scope
+-- The definition that a scope names: its business unit, the name, its first key, and whether the ledger has met it so.
+local function definition_named(scope)
+  local mid, name = string.match(scope, '^key:(%d+):(.*)$')
+  if not mid then return end
+  local home = home_of_name(mid, name) or redis.call('HGET', definitions_key(), mid .. ':' .. a.folded_key)
+  return {mid = mid, name = name, home = home or name, is_met = home and true}
 end
 
--- Lifts a pause: answers 1, 0 when there was none, or 3 when it has changed.
-function steps.lift_pause()
-  a.scope = spelled_as_paused(a.scope)
-  if has_changed() then return 3 end
+-- The pauses of what a scope names, of a definition those by any of its names; `is_same` where the name is the same.
+local function pauses_named(scope, d)
+  local found, names = {}, d and {d.name}
+  local now_named = d and fields_of(definition_key({mid = d.mid, key = d.home}), 'named')[1]
+  if now_named then names[2] = now_named end
+  for other, text in pairs(written_pauses()) do
+    local pause, name = cjson.decode(text), d and name_in(other, d.mid)
+    local is_same = other == scope or (name and folded(name) == folded(d.name))
+    if is_same or (name and is_paused(d.mid, name, pause, d.home, names)) then
+      found[#found + 1] = {scope = other, text = text, pause = pause, is_same = is_same}
+    end
+  end
+  return found
+end
+
+-- Whether the pause is not the one that the operator looked at.
+local function has_changed(found)
+  if not present(a.expects) or redis.call('EXISTS', report_key(a.call, 'operator')) == 1 then return false end
+  for _, each in ipairs(found) do
+    if each.text == a.expects then return false end
+  end
+  return a.expects ~= 'none' or #found > 0
+end
+
+-- The definitions that a pause is for, but for one.
+local function other_homes(pause, home)
+  local others = {}
+  for _, each in ipairs(pause.homes or {}) do
+    if folded(each) ~= folded(home) then others[#others + 1] = each end
+  end
+  return others
+end
+
+-- Ends a pause; one that was set by another name, and is for other definitions too, holds these on.
+local function leave_pause(found, d)
+  local others = d and not found.is_same and other_homes(found.pause, d.home) or {}
+  if #others == 0 then return redis.call('HDEL', pauses_key(), found.scope) end
+  local pause = found.pause
+  pause.homes, pause.free = others, pause.free or {}
+  pause.free[#pause.free + 1] = d.home
+  redis.call('HSET', pauses_key(), found.scope, cjson.encode(pause))
+end
+
+-- Pauses what a scope names; answers 3 when its pause has changed, and 2 when the words and the end of an earlier one
+-- were replaced, by whatever name that was set: what waits is decided anew.
+function steps.pause()
+  local d = definition_named(a.scope)
+  local found = pauses_named(a.scope, d)
+  if has_changed(found) then return 3 end
   if is_repeated() then return 1 end
-  local found = redis.call('HGET', pauses_key(), a.scope)
-  if not found then return 0 end
-  redis.call('HDEL', pauses_key(), a.scope)
-  local pause = cjson.decode(found)
-  publish_pause('resumed', {operator = a.operator, reason = present(a.reason), paused_by = pause.operator, since = pause.since})
+  local pause = {operator = a.operator, reason = a.reason, since = now, ['until'] = present(a['until'])}
+  if d and d.is_met then pause.homes = {d.home} end
+  for _, each in ipairs(found) do
+    local others = d and each.is_same and other_homes(each.pause, d.home) or {}
+    for _, home in ipairs(others) do
+      pause.homes = pause.homes or {}
+      pause.homes[#pause.homes + 1] = home
+    end
+    leave_pause(each, d)
+  end
+  redis.call('HSET', pauses_key(), a.scope, cjson.encode(pause))
+  publish_pause('paused', pause)
+  return #found == 0 and 1 or 2
+end
+
+-- Lifts the pause of what a scope names, by whatever name it was set: answers 1, 0 when there was none, or 3 when it has
+-- changed.
+function steps.lift_pause()
+  local d = definition_named(a.scope)
+  local found = pauses_named(a.scope, d)
+  if has_changed(found) then return 3 end
+  if is_repeated() then return 1 end
+  local first = found[1]
+  for _, each in ipairs(found) do
+    if each.is_same then first = each end
+    leave_pause(each, d)
+  end
+  if not first then return 0 end
+  a.scope = first.scope
+  publish_pause('resumed', {operator = a.operator, reason = present(a.reason), paused_by = first.pause.operator, since = first.pause.since})
   return 1
 end
 

@@ -9,7 +9,7 @@ import orjson
 from redis import Redis
 
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.key_kinds import COMPLETED, RENAMED, folded
+from sfmc_import.ledger.key_kinds import COMPLETED, HOME, PLACES, RENAMED, folded
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
@@ -20,18 +20,37 @@ if TYPE_CHECKING:
     from sfmc_import.outlook import Standing
 
 
+PLACE_KEPT_SECONDS = 60.0
+_HAS_PLACE = frozenset({b"starting", b"reconciling", b"started", b"retrying"})
+"""How long a place is kept, and the states that have one, as places.lua and lib.lua say it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """What operators said, by scope; and which scope holds a definition, by business unit and its first CustomerKey."""
+    """What operators said, by scope; and the first CustomerKey of the definition that the name in a scope means now."""
 
     said: Mapping[str, Mapping[str, Any]]
-    by_home: Mapping[tuple[str, str], str]
+    homes: Mapping[str, str]
 
     def scope_of(self, mid: str, customer_key: str, home: str) -> str | None:
-        """Give the scope of the pause that holds a definition, in the order of `pause_of` in pausing.lua."""
-        scopes = ("all", f"mid:{mid}", f"key:{mid}:{customer_key}")
-        found = next((scope for scope in scopes if scope in self.said), None)
-        return found or self.by_home.get((mid, folded(home)))
+        """Give the scope of the pause that holds a definition, by the rules of `pause_of` in pausing.lua."""
+        found = next((scope for scope in ("all", f"mid:{mid}") if scope in self.said), None)
+        return found or self.of_definition(mid, customer_key, home)
+
+    def of_definition(self, mid: str, customer_key: str, home: str) -> str | None:
+        """Give the scope of the pause of a definition alone, by whatever name that was set."""
+        exact = f"key:{mid}:{customer_key}"
+        scopes = sorted(
+            (scope for scope in self.homes if scope.split(":", 2)[1] == mid), key=lambda each: each != exact
+        )
+        return next((scope for scope in scopes if self._is_of(scope, customer_key, home)), None)
+
+    def _is_of(self, scope: str, customer_key: str, home: str) -> bool:
+        said = self.said[scope]
+        if folded(home) in map(folded, said.get("free") or ()):
+            return False
+        names = said.get("homes") or [self.homes[scope]]
+        return folded(customer_key) == folded(scope.split(":", 2)[2]) or folded(home) in map(folded, names)
 
 
 class LedgerReader:
@@ -109,6 +128,18 @@ class LedgerReader:
             found = pipe.execute()
         return [key if home is None else home.decode() for (_, key), home in zip(definitions, found, strict=True)]
 
+    def homes_of_names(self, named: Sequence[tuple[str, str]]) -> list[str]:
+        """Give the same for what operators name definitions by, which may be their ObjectID."""
+        with redis_errors(), self._client.pipeline(transaction=False) as pipe:
+            for mid, name in named:
+                pipe.get(self.keys.name_of(RENAMED, mid, folded(name)))
+                pipe.get(self.keys.name_of(HOME, mid, name))
+                pipe.get(self.keys.name_of(HOME, mid, folded(name)))
+            found = pipe.execute()
+        looked = zip(found[::3], found[1::3], found[2::3], strict=True)
+        first = [next((home for home in each if home is not None), None) for each in looked]
+        return [name if home is None else home.decode() for (_, name), home in zip(named, first, strict=True)]
+
     def definition(self, mid: str, customer_key: str) -> Mapping[str, Any]:
         """Say who holds a definition, the seconds left of lease and window, and which follow-ups wait, in order."""
         home = self.home(mid, customer_key)
@@ -138,27 +169,48 @@ class LedgerReader:
         request_id: str,
         event_id: str | None = None,
         after: Collection[str] = (),
+        groups: Collection[str] = (),
     ) -> "Standing":
         """Give what a decision about a file of this definition depends on; `request_id` is the id that it would have.
 
-        `after` are the definitions that its policy names so.
+        `after` are the definitions that its policy names so, `groups` its groups with a limit of imports.
         Several reads, one after the other: who decides meanwhile is not seen.
         """
         definition = self.definition(mid, customer_key)
         home = self.home(mid, customer_key)
+        return _standing(
+            own=self.request(request_id),
+            **self._handled(mid, home, file, event_id),
+            holder=self._named(definition["holder"]),
+            first=self._first(definition["waiting"]),
+            **{name: definition[name] for name in ("window_left", "window_age", "window_by")},
+            **self._pause(mid, customer_key, home),
+            completed=self._completed(mid, after),
+            running={group: self._running(group) for group in groups},
+            now=self.now(),
+        )
+
+    def _handled(self, mid: str, home: str, file: FileInfo, event_id: str | None) -> dict[str, Any]:
+        """Give the requests that handled this file, and this event."""
         # The length of the key is part of the name: a colon in a key must not make it that of another event.
         of_event = (str(len(home.encode())), mid, home, event_id or "")
         with redis_errors():
             handled = self._client.get(self.keys.name_of(SEEN, mid, home, file.fingerprint))
             event = event_id and self._client.get(self.keys.name_of(EVENT, *of_event))
-        return _standing(
-            own=self.request(request_id),
-            handled=self._named(handled),
-            event_handled=self._named(event),
-            holder=self._named(definition["holder"]),
-            first=self._first(definition["waiting"]),
-            **{name: definition[name] for name in ("window_left", "window_age", "window_by")},
-            **self._pause(mid, customer_key, home) | {"completed": self._completed(mid, after), "now": self.now()},
+        return {"handled": self._named(handled), "event_handled": self._named(event)}
+
+    def _running(self, group: str) -> int:
+        """Count the places of a group that are taken or kept; those that places.lua would remove are none."""
+        with redis_errors():
+            found = self._client.zrange(self.keys.name_of(PLACES, group), 0, -1, withscores=True)
+            with self._client.pipeline(transaction=False) as pipe:
+                for name, _ in found:
+                    pipe.hmget(self.keys.request(name.decode()), "state", "places", "turn")
+                records = pipe.execute()
+        kept_since, turn = (self.now() - PLACE_KEPT_SECONDS) * 1000, group.encode()
+        return sum(
+            (state in _HAS_PLACE and places is not None) or (kept_for == turn and since > kept_since)
+            for (_, since), (state, places, kept_for) in zip(found, records, strict=True)
         )
 
     def _first(self, waiting: Collection[str]) -> Mapping[str, Any] | None:
@@ -178,11 +230,9 @@ class LedgerReader:
         now = self.now() * 1000
         read = {scope.decode(): orjson.loads(text) for scope, text in sorted(found.items())}
         lasting = {scope: said for scope, said in read.items() if said.get("until") is None or said["until"] > now}
-        named = [(scope, *scope.split(":", 2)[1:]) for scope in lasting if scope.startswith("key:")]
-        homes = self.homes([(mid, key) for _, mid, key in named])
-        pairs = zip(named, homes, strict=True)
-        by_home = {(mid, folded(lasting[scope].get("home") or home)): scope for (scope, mid, _), home in pairs}
-        return Pauses(lasting, by_home)
+        named = [scope for scope in lasting if scope.startswith("key:")]
+        homes = self.homes_of_names([(mid, name) for _, mid, name in (scope.split(":", 2) for scope in named)])
+        return Pauses(lasting, dict(zip(named, homes, strict=True)))
 
     def _pause(self, mid: str, customer_key: str, home: str) -> dict[str, Any]:
         """Say whether an operator paused a definition, and for how long where that ends by itself."""

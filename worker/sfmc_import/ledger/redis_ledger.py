@@ -20,6 +20,7 @@ from sfmc_import.ledger.arguments import (
     policy_arguments,
     reading_arguments,
     request_arguments,
+    scope_arguments,
 )
 from sfmc_import.ledger.calling import (
     Script,
@@ -350,7 +351,7 @@ class RedisLedger:
         False where `expects` is given and the scope has another pause, or none that it names.
         """
         end = None if until is None else milliseconds(until)
-        said = {"scope": scope, "operator": operator, "reason": reason, "until": end}
+        said = scope_arguments(scope) | {"operator": operator, "reason": reason, "until": end}
         answer = self._run("pause", said | {"call": uuid4().hex, "expects": expects})
         if answer == 2:
             self._wake_paused()
@@ -358,9 +359,10 @@ class RedisLedger:
 
     def lift_pause(self, scope: str, operator: str, reason: str | None, expects: str | None = None) -> bool | None:
         """End a pause and wake what waits for it, oldest first; False when there is none, None as `pause` says it."""
-        said = {"scope": scope, "operator": operator, "reason": reason, "call": uuid4().hex, "expects": expects}
-        answer = self._run("lift_pause", said)
-        if answer == 1:
+        said = scope_arguments(scope) | {"operator": operator, "reason": reason}
+        answer = self._run("lift_pause", said | {"call": uuid4().hex, "expects": expects})
+        # Who lifted it before may have been cut off before all were woken.
+        if answer != _CHANGED:
             self._wake_paused()
         return None if answer == _CHANGED else bool(answer)
 

@@ -56,14 +56,14 @@ REQUEST = RequestKey(
             name="definition",
             kind="json",
             attribute="first_read",
-            kept_at_end=False,
+            kept_at_end=("start_unknown",),
             meaning="the definition as it was read first; with it `key` is resolved",
         ),
         Field(
             name="early",
             kind="flag",
             attribute="read_before",
-            kept_at_end=False,
+            kept_at_end=("start_unknown",),
             meaning="`definition` was read before the request came: nothing is compared with it",
         ),
         Field(

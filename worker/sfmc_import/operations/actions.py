@@ -8,8 +8,6 @@ from uuid_utils import uuid7
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
 from sfmc_import.events import kind
-from sfmc_import.ledger import RedisLedger
-from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations import pausing
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
 from sfmc_import.operations.pausing import pauses
@@ -24,16 +22,12 @@ MAX_TEXT = 1024
 __all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of"]
 
 
-def _ledger(access: ReadAccess) -> RedisLedger:
-    return open_ledger(access.settings)
-
-
 def cancel(access: ReadAccess, request_id: str, operator: str, reason: str | None = None) -> ActionView:
     """End a request before its start; its file counts as handled.
 
     Raises NotFoundError, and ConflictError where it is being started, runs or has ended, or somebody else was first.
     """
-    state = _ledger(access).cancel(request_id, operator[:MAX_TEXT], reason and reason[:MAX_TEXT])
+    state = access.ledger().cancel(request_id, operator[:MAX_TEXT], reason and reason[:MAX_TEXT])
     if state is None:
         raise NotFoundError(f"there is no request {request_id}")
     if state not in {"cancelled", "start_unknown"}:
@@ -58,7 +52,7 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
     """
     if not reason.strip():
         raise InvalidError("force needs a reason", "give --reason TEXT: why the window does not count")
-    state = _ledger(access).force(request_id, operator[:MAX_TEXT], reason[:MAX_TEXT])
+    state = access.ledger().force(request_id, operator[:MAX_TEXT], reason[:MAX_TEXT])
     if state is None:
         raise NotFoundError(f"there is no request {request_id}")
     if state not in {"accepted", "deferred"}:
@@ -95,7 +89,7 @@ def replay(
     """
     if force and not (reason or "").strip():
         raise InvalidError("force needs a reason", "give --reason TEXT: why it is started although it was imported")
-    old = _ledger(access).load(request_id)
+    old = access.ledger().load(request_id)
     if old is None:
         raise NotFoundError(f"there is no request {request_id}")
     done = ActionView(request_id=request_id, state="accepted", operator=operator, new_request_id=new_id or str(uuid7()))
@@ -177,7 +171,7 @@ def pause(
     if until is not None and until.timestamp() <= access.reader.now():
         raise InvalidError(f"the pause would end at {until:%Y-%m-%d %H:%M:%S %Z}, which has passed")
     end = None if until is None else until.timestamp()
-    if not _ledger(access).pause(scope, operator[:MAX_TEXT], reason[:MAX_TEXT], end, expects):
+    if not access.ledger().pause(scope, operator[:MAX_TEXT], reason[:MAX_TEXT], end, expects):
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
     view = pausing.as_written(access, scope)[1]
     if view is not None:
@@ -196,7 +190,7 @@ def resume(
     With `expects` only while the pause is as `as_written` gave it. Raises NotFoundError where there is none, and
     PreconditionError.
     """
-    lifted = _ledger(access).lift_pause(scope, operator[:MAX_TEXT], reason and reason[:MAX_TEXT], expects)
+    lifted = access.ledger().lift_pause(scope, operator[:MAX_TEXT], reason and reason[:MAX_TEXT], expects)
     if lifted is None:
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
     if not lifted:

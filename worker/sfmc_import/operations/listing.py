@@ -10,7 +10,6 @@ import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import Pauses
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
 from sfmc_import.operations import message_texts as messages
@@ -386,7 +385,7 @@ def _done(access: ReadAccess, letter: DeadLetterView, done: str, operator: str, 
     """Say in an event who did it; an id of a letter comes once, so there is one event for it."""
     data = {"dead_letter": letter.id, "operator": operator[:MAX_TEXT], "reason": letter.reason, "queue": queue}
     mid = access.settings.account_id or ""
-    open_ledger(access.settings).report(f"dead-letter/{letter.id}", LETTER_EVENTS[done], mid, letter.id, data)
+    access.ledger().report(f"dead-letter/{letter.id}", LETTER_EVENTS[done], mid, letter.id, data)
     return DoneView(id=letter.id, done=done, queue=queue)
 
 

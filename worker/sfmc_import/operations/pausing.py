@@ -20,15 +20,30 @@ def pauses(access: ReadAccess) -> list[PauseView]:
 def as_written(access: ReadAccess, scope: str) -> tuple[str, PauseView | None]:
     """Give the pause of a scope as the ledger has it, `none` without one, and as it is shown; one that is over is none.
 
-    The first is what `pause` and `resume` may expect.
+    The first is what `pause` and `resume` may expect. That of a definition is found by whatever name it was set.
     """
-    with redis_errors():
-        client: Any = access.client
-        found = client.hget(access.keys.name_of(PAUSES), scope)
+    found = _written(access, scope)
+    if found is None and (other := _by_other_name(access, scope)) is not None:
+        scope, found = other, _written(access, other)
     if found is None:
         return "none", None
     view = pause_view(scope, orjson.loads(found))
     return found.decode(), view if _holds(view, access.reader.now()) else None
+
+
+def _written(access: ReadAccess, scope: str) -> bytes | None:
+    with redis_errors():
+        client: Any = access.client
+        found: bytes | None = client.hget(access.keys.name_of(PAUSES), scope)
+    return found
+
+
+def _by_other_name(access: ReadAccess, scope: str) -> str | None:
+    if not scope.startswith("key:"):
+        return None
+    _, mid, name = scope.split(":", 2)
+    [home] = access.reader.homes_of_names([(mid, name)])
+    return access.reader.pauses().of_definition(mid, name, home)
 
 
 def holders(access: ReadAccess, records: Sequence[Mapping[str, Any]]) -> list[PauseView | None]:

@@ -12,7 +12,6 @@ from sfmc_import.errors import ServiceUnavailableError, SettingsError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.key_kinds import HOME
-from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations.actions import MAX_TEXT
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import ActionView
@@ -82,7 +81,7 @@ def resolve(
         _check_definition(access, record, _check_task(access, record, task_id, ask), ask_definition)
     policy = access.settings.policy(record["mid"], record["customer_key"])
     said = reason and reason[:MAX_TEXT]
-    if not open_ledger(access.settings).resolve(request_id, task_id, operator[:MAX_TEXT], said, policy):
+    if not access.ledger().resolve(request_id, task_id, operator[:MAX_TEXT], said, policy):
         raise _not_unknown(access.reader.request(request_id) or record)
     return ActionView(request_id=request_id, state="not_started" if task_id is None else "started", operator=operator)
 
@@ -122,18 +121,41 @@ def _check_definition(access: ReadAccess, record: Mapping[str, Any], run: Run | 
 
 
 def _is_run_of(access: ReadAccess, record: Mapping[str, Any], run: Run, ask: AskForDefinition) -> bool:
-    """Tell whether a run is one of the definition of a request, whose CustomerKey may have been changed since."""
+    """Tell whether a run is one of the definition of a request.
+
+    Its CustomerKey may have been changed since, and another definition may have that by now: the ObjectID decides,
+    where it is known.
+    """
     mid, key, other = record["mid"], record["customer_key"], run.customer_key
-    home = access.reader.home(mid, key)
-    if fold_key(other) in {fold_key(key), fold_key(home)} or fold_key(access.reader.home(mid, other)) == fold_key(home):
-        return True
+    home, own = _definition_of(access, record)
     found = ask(mid, other)
-    if not isinstance(found, Definition) or not found.object_id:
-        return False
+    if isinstance(found, Definition) and found.object_id:
+        if own is not None:
+            return own == found.object_id
+        if (noted := _noted_home(access, mid, found.object_id)) is not None:
+            return fold_key(noted) == fold_key(home)
+    keys = {fold_key(key), fold_key(home)}
+    is_same = fold_key(other) in keys or fold_key(access.reader.home(mid, other)) == fold_key(home)
+    if is_same and isinstance(found, NotApplied):
+        text = f"Marketing Cloud cannot be asked whether run {run.task_id} is one of {key}: {found.text}"
+        raise ServiceUnavailableError(text, UNCHECKED)
+    return is_same
+
+
+def _definition_of(access: ReadAccess, record: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Give the CustomerKey that the definition of a request had first, and its ObjectID where it was read for it."""
     with redis_errors():
         client: Any = access.client
-        noted = client.get(access.keys.name_of(HOME, mid, found.object_id))
-    return noted is not None and fold_key(noted.decode()) == fold_key(home)
+        home, read, early = client.hmget(access.keys.request(record["request_id"]), "home", "definition", "early")
+    own = None if read is None or early else orjson.loads(read).get("object_id")
+    return record["customer_key"] if home is None else home.decode(), own or None
+
+
+def _noted_home(access: ReadAccess, mid: str, object_id: str) -> str | None:
+    with redis_errors():
+        client: Any = access.client
+        noted = client.get(access.keys.name_of(HOME, mid, object_id))
+    return None if noted is None else str(noted.decode())
 
 
 def _existed_before(access: ReadAccess, request_id: str, task_id: str) -> bool:

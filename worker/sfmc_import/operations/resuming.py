@@ -1,7 +1,6 @@
 """Follows a run again whose following had timed out."""
 
 from sfmc_import.access import ReadAccess
-from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations.errors import ConflictError, NotFoundError
 
 
@@ -11,6 +10,6 @@ def follow_again(access: ReadAccess, request_id: str) -> None:
     if record is None:
         raise NotFoundError(f"there is no request {request_id}")
     policy = access.settings.policy(record["mid"], record["customer_key"])
-    if not open_ledger(access.settings).resume(request_id, policy):
+    if not access.ledger().resume(request_id, policy):
         state = record["state"]
         raise ConflictError(f"request {request_id} is {state}: it has no run to follow", state=state)

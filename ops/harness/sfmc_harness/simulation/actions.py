@@ -1,4 +1,4 @@
-"""What actors do: workers carry out messages, sources and clients ask for starts, operators step in."""
+"""What actors do: workers carry out messages, sources and clients ask for starts."""
 
 import itertools
 from collections import defaultdict
@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from sfmc_harness.simulation.calls import SECOND, Calls
 from sfmc_harness.simulation.cloud import Cloud
 from sfmc_harness.simulation.messages import Message, Queue
-from sfmc_harness.simulation.ports import MID, open_deps
+from sfmc_harness.simulation.ports import open_deps
 from sfmc_import import following, service
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.outlived import Outlived
-from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError
 from sfmc_import.request import IdTakenError, StartRequest
 from sfmc_import.retrying import WAKE_PAUSE_SECONDS
@@ -31,9 +30,7 @@ class Actions:
     cloud: Cloud
     queue: Queue
     ledger: RedisLedger
-    policy: Policy
     owners: Iterator[int] = field(default_factory=itertools.count)
-    paused_as: dict[str, str] = field(default_factory=dict)
     outlived: dict[str, Outlived] = field(default_factory=lambda: defaultdict(Outlived))
 
     def new_process(self) -> Deps:
@@ -110,45 +107,3 @@ class Actions:
         note(request.request_id)
         if is_new:
             self.queue.put(Message(kind="start", request=request, deliver_at=self.calls.clock.now))
-
-    # --- Operators.
-
-    def resolve(self, request: str) -> None:
-        """An operator looks at Marketing Cloud and says what became of a start."""
-        runs = self.cloud.of_request(request)
-        task = runs[0].task_id if runs else None
-        self._try(lambda: self.ledger.resolve(request, task, "operator", "looked it up", self.policy))
-
-    def cancel(self, request: str) -> None:
-        """An operator says that a request is not to be started."""
-        self._try(lambda: self.ledger.cancel(request, "operator", "wrong file"))
-
-    def pause(self, key: str, name: str, until: int, note: dict[str, tuple[int, int]]) -> None:
-        """An operator pauses a definition, by a `name`, until a time; `note` has since when that is certain."""
-        self.paused_as[key] = name
-
-        def pause() -> None:
-            self.ledger.pause(_scope(name), "operator", "columns change", until / SECOND)
-            note[key] = (self.calls.clock.now, until)
-
-        self._try(pause)
-
-    def lift_pause(self, key: str, note: dict[str, tuple[int, int]]) -> None:
-        """An operator ends a pause."""
-        note.pop(key, None)
-        self._try(lambda: self.ledger.lift_pause(_scope(self.paused_as.pop(key, key)), "operator", None))
-
-    def resume(self, request: str) -> None:
-        """An operator has a run followed again."""
-        self._try(lambda: self.ledger.resume(request, self.policy))
-
-    @staticmethod
-    def _try(command: Callable[[], object]) -> None:
-        try:
-            command()
-        except LedgerUnavailableError:
-            return
-
-
-def _scope(key: str) -> str:
-    return f"key:{MID}:{key}"

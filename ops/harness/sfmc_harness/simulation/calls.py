@@ -14,7 +14,7 @@ from sfmc_harness.simulation.plan import Fault, Plan
 
 NO_FAULT = Fault(step=0, on_redis="", on_cloud="")
 SECOND = 1000
-READS = frozenset({"followed", "hgetall", "mget"})
+READS = frozenset({"followed", "hgetall", "mget", "get", "hget", "hmget", "exists", "zscore", "time", "pipeline"})
 """Commands that change nothing, so that nothing need be checked after them."""
 
 

@@ -27,6 +27,11 @@ def object_id(key: str) -> str:
     return str(uuid5(NAMESPACE_OID, key))
 
 
+def folded(key: str) -> str:
+    """All spellings of a CustomerKey that a database finds by one of them."""
+    return key.casefold().rstrip(" ")
+
+
 def _us_date(ms: int) -> str:
     moment = datetime.fromtimestamp(ms / 1000, UTC) + timedelta(hours=ZONE_HOURS)
     return f"{moment.month}/{moment.day}/{moment.year} {moment.hour % 12 or 12}:{moment:%M:%S %p}"
@@ -80,6 +85,7 @@ class Cloud:
         self._plan = plan
         self.plans = {each.key: each for each in plan.definitions}
         self.changed_at = dict.fromkeys(self.plans, -NEVER)
+        self.got_key_at = dict.fromkeys(self.plans, -NEVER)
         self._objects = {object_id(key): key for key in self.plans}
         self.keys = {key: key for key in self.plans}
         self._had = dict(self.keys)
@@ -97,16 +103,21 @@ class Cloud:
     def definition(self, key: str) -> Definition | None:
         """The definition as a Retrieve shows it; it is found as a database finds it, or by its ObjectID."""
         first = self.first_key(key)
-        is_found = key in self._objects or self.keys.get(first) == key.casefold()
+        is_found = key in self._objects or self.keys.get(first) == folded(key)
         return self.definition_of(self.plans[first]) if is_found else None
 
     def first_key(self, key: str) -> str:
         """The key that a definition had first; `key` is its ObjectID, or one that it has, or had and no other has."""
-        now = next((first for first, name in self.keys.items() if name == key.casefold()), None)
-        return self._objects.get(key) or now or self._had.get(key.casefold(), key)
+        now = next((first for first, name in self.keys.items() if name == folded(key)), None)
+        return self._objects.get(key) or now or self._had.get(folded(key), key)
 
-    def rename(self, key: str) -> None:
+    def former(self, key: str) -> list[str]:
+        """The keys that a definition had and no other has now, the oldest first."""
+        return [name for name, first in self._had.items() if first == key and name not in self.keys.values()]
+
+    def rename(self, now: int, key: str) -> None:
         """Somebody gives a definition another CustomerKey; its rows show that one from then on."""
+        self.got_key_at[key] = now
         new = f"{self.keys[key]}-new"
         self.keys[key] = f"{new}-{key}" if new in self.keys.values() else new
         self._had[self.keys[key]] = key
@@ -118,8 +129,8 @@ class Cloud:
         if other is None:
             return
         taken = self.keys[key]
-        self.rename(key)
-        self.keys[other] = taken
+        self.rename(now, key)
+        self.keys[other], self.got_key_at[other] = taken, now
         self.times_renamed[other] += 1
         self.changed_at |= dict.fromkeys((key, other), now)
         self.is_traded = True

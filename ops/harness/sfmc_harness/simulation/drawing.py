@@ -75,6 +75,10 @@ LIMITED = 3
 SPELLINGS: tuple[Literal["", "upper", "object"], ...] = ("", "", "", "", "", "upper", "object")
 
 
+NAMES: tuple[Literal["", "upper", "blank", "object", "former"], ...] = ("", "upper", "blank", "object", "former")
+"""How operators name a definition."""
+
+
 def draw(seed: int, steps: int) -> Plan:
     """Give the plan of a seed."""
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
@@ -99,7 +103,7 @@ def draw(seed: int, steps: int) -> Plan:
         lag=dice.choice([0.0, 20.0, 59.0]),
         run=dice.choice([1.0, 60.0, 900.0]),
         begins=dice.choice([43_200.0, 43_200.0, 30.0, 300.0, 3600.0]),
-        happenings=(*_happenings(dice, definitions, steps), *_renames(seed, definitions, steps)),
+        happenings=(*_happenings(dice, definitions, steps), *_beside(seed, definitions, steps)),
         faults=tuple(_faults(dice, steps)),
     )
 
@@ -157,8 +161,13 @@ RENAMED, TRADED = 0.2, 0.5
 definition gets its key."""
 
 
+def _beside(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> Iterator[Happening]:
+    """With dice of their own: the rest of the plans of all seeds stays what it was."""
+    yield from _renames(seed, definitions, steps)
+    yield from _pauses(seed, definitions, steps)
+
+
 def _renames(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> Iterator[Happening]:
-    """With dice of its own: the rest of the plans of all seeds stays what it was."""
     dice = random.Random(f"{seed}/keys")  # noqa: S311 - repeatable on purpose
     if dice.random() < RENAMED:
         for _ in range(dice.choice([1, 1, 2])):
@@ -167,6 +176,20 @@ def _renames(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> 
             yield Happening(step=dice.randrange(steps), kind=kind, key=key)
             if dice.random() < 0.3:
                 yield Happening(step=dice.randrange(steps), kind="pause", key=key, seconds=dice.choice(JUMPS))
+
+
+PAUSED = 0.2
+"""The share of plans in which operators pause a definition and resume it, by the names that it has."""
+
+
+def _pauses(seed: int, definitions: tuple[DefinitionPlan, ...], steps: int) -> Iterator[Happening]:
+    """The pause of a definition that is paused lifts that."""
+    dice = random.Random(f"{seed}/pauses")  # noqa: S311 - repeatable on purpose
+    if dice.random() < PAUSED:
+        key = dice.choice(definitions).key
+        for _ in range(dice.choice([2, 2, 3, 4])):
+            step, seconds = dice.randrange(steps), dice.choice(JUMPS)
+            yield Happening(step=step, kind="pause", key=key, seconds=seconds, spelling=dice.choice(NAMES))
 
 
 def _times(dice: random.Random) -> dict[str, Any]:

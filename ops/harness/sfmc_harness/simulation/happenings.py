@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sfmc_harness.simulation.calls import SECOND
-from sfmc_harness.simulation.cloud import object_id
 from sfmc_harness.simulation.messages import Message
 from sfmc_harness.simulation.plan import Happening
 from sfmc_harness.simulation.ports import MID
@@ -55,10 +55,8 @@ class Happenings:
         return request
 
     def _named(self, happening: Happening) -> dict[str, object]:
-        if happening.spelling == "object":
-            return {"object_id": object_id(happening.key)}
-        key = self._schedule.cloud.keys[happening.key]
-        return {"customer_key": key.upper() if happening.spelling == "upper" else key}
+        name = self._schedule.name_of(happening.key, happening.spelling)
+        return {"object_id" if happening.spelling == "object" else "customer_key": name}
 
     def _delivery(self, happening: Happening) -> Delivery:
         now = self._schedule.clock.boottime()
@@ -116,7 +114,7 @@ class Happenings:
 
     def _rename(self, happening: Happening) -> None:
         """Somebody gives a definition another CustomerKey."""
-        self._schedule.cloud.rename(happening.key)
+        self._schedule.cloud.rename(self._schedule.clock.now, happening.key)
 
     def _trade(self, happening: Happening) -> None:
         """Somebody gives the CustomerKey of a definition to another one."""
@@ -124,19 +122,19 @@ class Happenings:
 
     def _pause(self, happening: Happening) -> None:
         """An operator pauses a definition for some time, or lifts the pause that is there."""
-        actions, note = self._schedule.actions, self._schedule.invariants.paused
-        if happening.key in note:
-            self._schedule.begin("operator", "", lambda: actions.lift_pause(happening.key, note))
+        operator, pauses, key = self._schedule.operator, self._schedule.invariants.pauses, happening.key
+        if not pauses.take(key):
+            return
+        name, renamed = self._schedule.name_of(key, happening.spelling), self._schedule.cloud.times_renamed[key]
+        if key in pauses.certain:
+            self._schedule.begin("operator", "", partial(operator.lift_pause, key, name, renamed))
         else:
-            until = self._until(happening)
-            may_be = self._schedule.invariants.may_be_paused
-            may_be[happening.key] = max(until, may_be.get(happening.key, 0))
-            name = self._schedule.cloud.keys[happening.key]
-            self._schedule.begin("operator", "", lambda: actions.pause(happening.key, name, until, note))
+            self._schedule.begin("operator", "", partial(operator.pause, key, name, renamed, self._until(happening)))
 
     def _cancel(self, happening: Happening) -> None:
         """An operator cancels a request."""
-        self._schedule.begin("operator", happening.request, lambda: self._schedule.actions.cancel(happening.request))
+        operator = self._schedule.operator
+        self._schedule.begin("operator", happening.request, partial(operator.cancel, happening.request))
 
     def _outage(self, happening: Happening) -> None:
         """Marketing Cloud refuses every call of the account for some time."""

@@ -8,6 +8,7 @@ from typing import Any
 from sfmc_harness.simulation.calls import SECOND
 from sfmc_harness.simulation.cloud import NEVER, Applied, Cloud
 from sfmc_harness.simulation.history import History, ViolationError, name_of
+from sfmc_harness.simulation.pauses import Pauses
 from sfmc_harness.simulation.plan import Plan
 from sfmc_harness.simulation.store import View
 from sfmc_import.faults import DENIED, UNPROVED
@@ -26,7 +27,6 @@ UNSEEN_MS = 150_000
 PAUSES = (1, 5, 15, 45)
 """The pauses after errors in a row, in units of the first; a longer one is over the windows of these definitions."""
 
-_RESOLVED = frozenset({"starting", "deferred", "duplicate"})
 _HANDLED = frozenset({"started", *COMPLETED, "follow_timed_out"})
 
 
@@ -57,8 +57,7 @@ class Invariants:
         self._checked = 0
         self.requests: dict[str, StartRequest] = {}
         self.submitted: set[str] = set()
-        self.paused: dict[str, tuple[int, int]] = {}
-        self.may_be_paused: dict[str, int] = {}
+        self.pauses = Pauses(cloud, round(settings.lease * SECOND))
 
     # --- After each step.
 
@@ -66,10 +65,11 @@ class Invariants:
         """Raise ViolationError for the first invariant that does not hold now."""
         for event in view.events:
             self._history.add(event, view.now)
+            self.pauses.note(event, view.now)
             request, name = str(event["data"].get("request_id")), name_of(event)
             if name == "starting":
                 self._within_its_times(request, view.now)
-                self._not_paused(request, self._key(str(event["subject"])), view.now)
+                self.pauses.check_begin(request, self._key(str(event["subject"])), view.now)
             elif name in RUN_ENDS:
                 self._count_error(request, self._key(str(event["subject"])), name, view.now)
         self._states_and_events_agree(view)
@@ -87,7 +87,7 @@ class Invariants:
             if new.request:
                 self._not_too_often(new)
                 self._not_handled_before(new)
-                self._not_sent_in_a_pause(new)
+                self.pauses.check_sent(f"run {new.task_id} of {new.request}", new.key, new.sent_at)
                 self._file_is_the_requested_one(new)
         self._checked = len(self._cloud.applied)
 
@@ -108,32 +108,6 @@ class Invariants:
             raise ViolationError("before its time", f"{request} begins {asked.not_before * SECOND - now:.0f} ms early")
         if asked.expires is not None and now >= asked.expires * SECOND:
             raise ViolationError("after its deadline", f"{request} begins {now - asked.expires * SECOND:.0f} ms late")
-
-    def _not_paused(self, request: str, key: str, now: int) -> None:
-        if self._cloud.is_traded:
-            return
-        since, until = self.paused.get(key, (now, now))
-        # By a key that the ledger has not met yet it holds right before Perform.
-        if since < now < until and self._cloud.keys.get(key) == key:
-            raise ViolationError("starts in a pause", f"{request} begins {now - since} ms after {key} was paused")
-
-    def _not_sent_in_a_pause(self, new: Applied) -> None:
-        """An intent from before the pause is sent within a lease."""
-        since, until = self.paused.get(new.key, (0, 0))
-        # A key that it had between two others, or first, is one that the ledger may never have met.
-        renamed = self._cloud.times_renamed[new.key]
-        if renamed > 1 or (renamed and not self._was_met(new.key, since)) or self._cloud.is_traded:
-            return
-        if since + self._settings.lease * SECOND < new.sent_at < until:
-            text = f"run {new.task_id} of {new.request} {new.sent_at - since} ms after {new.key} was paused"
-            raise ViolationError("starts in a pause", text)
-
-    def _was_met(self, key: str, before: int) -> bool:
-        """A request for the definition was resolved by then."""
-        return any(
-            at < before and name in _RESOLVED and self._key(self.requests[request].customer_key) == key
-            for (request, name), at in self._history.times.items()
-        )
 
     def _one_in_flight(self, view: View) -> None:
         if self._cloud.is_traded:
@@ -175,7 +149,7 @@ class Invariants:
         settings, windows = self._settings, [int(fields.get("window", 0)) for fields in view.definitions.values()]
         longest = max(settings.lease, settings.recheck, MAX_RETRY_AFTER_SECONDS) * 1000
         etas = [round(each.not_before * SECOND) for each in self.requests.values() if each.not_before is not None]
-        latest = max([view.now, *windows, *etas, *self.may_be_paused.values()]) + longest + SLACK_MS
+        latest = max([view.now, *windows, *etas, *self.pauses.possible.values()]) + longest + SLACK_MS
         for request, at in view.due.items():
             if at > latest:
                 raise ViolationError("waits too long", f"{request} is due in {(at - view.now) / 1000:.0f} s")
@@ -187,7 +161,8 @@ class Invariants:
                 continue
             first = view.requests[waiting[0]]
             is_blocked = int(definition.get("window", 0)) > view.now and "force" not in first
-            is_blocked |= self.may_be_paused.get(self._key(first["key"]), 0) > view.now
+            key = self._key(first["key"])
+            is_blocked |= self.pauses.possible.get(key, 0) > view.now
             is_blocked |= self._waits_for_a_place(view, waiting[0])
             soon = view.now + WAKE_PAUSE_SECONDS * 1000 + SLACK_MS
             if not is_blocked and view.due.get(waiting[0], 0) > soon:

@@ -26,14 +26,15 @@ class Happening:
     """Something that begins at a step: a request, a message, an outage, a jump of time.
 
     `request` is the id of the request that it makes, `name` the FileSpec that its file is named by; `spelling` says
-    how the request names its definition. `eta` and `expires` are those of a Celery message, in seconds from then.
+    how the request, or the operator, names its definition. `eta` and `expires` are those of a Celery message, in
+    seconds from then.
     """
 
     step: int
     kind: str
     request: str = ""
     key: str = ""
-    spelling: Literal["", "upper", "object"] = ""
+    spelling: Literal["", "upper", "blank", "object", "former"] = ""
     name: str = ""
     version: int = 0
     seconds: float = 0.0

@@ -5,7 +5,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta, timezone
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
+
+from redis import Redis
 
 from sfmc_harness.simulation.calls import SECOND, Calls
 from sfmc_harness.simulation.chance import unit
@@ -91,10 +93,42 @@ class SteppedRedis:
         """See redis.Redis.eval."""
         return self._calls.redis("script", lambda now: self._client.eval(text, count, *given, now))
 
+    def time(self) -> tuple[int, int]:
+        """See redis.Redis.time."""
+        found: tuple[int, int] = self._calls.redis("time", lambda now: (now // SECOND, now % SECOND * 1000))
+        return found
+
+    def pipeline(self, *, transaction: bool) -> "_SteppedPipe":
+        """See redis.Redis.pipeline; for commands that only read."""
+        assert not transaction
+        return _SteppedPipe(self._client, self._calls)
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Any other command."""
         command = getattr(self._client, name)
         return lambda *given, **options: self._calls.redis(name, lambda _: command(*given, **options))
+
+
+class _SteppedPipe:
+    """Commands that go to Redis in one step."""
+
+    def __init__(self, client: Any, calls: Calls) -> None:
+        self._client, self._calls = client, calls
+        self._commands: list[Callable[[], Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._commands.clear()
+
+    def execute(self) -> list[Any]:
+        found: list[Any] = self._calls.redis("pipeline", lambda _: [command() for command in self._commands])
+        return found
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        command = getattr(self._client, name)
+        return lambda *given, **options: self._commands.append(partial(command, *given, **options))
 
 
 class SteppedCloud:
@@ -215,9 +249,14 @@ class SteppedCloud:
         return self._cloud.rows(self._calls.clock.now)
 
 
-def open_ledger(store: Store, calls: Calls) -> RedisLedger:
+def open_redis(store: Store, calls: Calls) -> Redis:
+    """Redis over stepped commands."""
+    return cast("Redis", SteppedRedis(store, calls))
+
+
+def open_ledger(client: Redis, store: Store) -> RedisLedger:
     """The ledger of the product over stepped commands."""
-    return RedisLedger(cast("Any", SteppedRedis(store, calls)), store.settings, store.scripts)
+    return RedisLedger(client, store.settings, store.scripts)
 
 
 def open_deps(plan: Plan, ledger: RedisLedger, cloud: Cloud, calls: Calls) -> Deps:

@@ -7,14 +7,15 @@ from functools import partial
 from sfmc_harness.simulation.actions import Actions
 from sfmc_harness.simulation.calls import SECOND, Calls, Clock, TraceLine
 from sfmc_harness.simulation.chance import below, unit
-from sfmc_harness.simulation.cloud import ZONE_HOURS, Cloud
+from sfmc_harness.simulation.cloud import ZONE_HOURS, Cloud, object_id
 from sfmc_harness.simulation.crew import Actor, Crew, KilledError
 from sfmc_harness.simulation.happenings import Happenings
 from sfmc_harness.simulation.history import History, ViolationError, name_of
 from sfmc_harness.simulation.invariants import Invariants
 from sfmc_harness.simulation.messages import Message, Queue
+from sfmc_harness.simulation.operator import Console, Operator, StandIn
 from sfmc_harness.simulation.plan import Plan
-from sfmc_harness.simulation.ports import open_ledger
+from sfmc_harness.simulation.ports import open_ledger, open_redis
 from sfmc_harness.simulation.store import Store, View
 from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps
@@ -73,9 +74,11 @@ class Schedule:
         self.calls = Calls(plan, self.crew, self.clock, on_freeze=self._redeliver)
         self.history = History()
         self.invariants = Invariants(plan, self.cloud, self.history, store.settings, self.calls.abandoned)
-        self.actions = Actions(
-            self.calls, self.cloud, self.queue, open_ledger(store, self.calls), Policy(**plan.policy)
-        )
+        client = open_redis(store, self.calls)
+        ledger = open_ledger(client, store)
+        self.actions = Actions(self.calls, self.cloud, self.queue, ledger)
+        access = StandIn(Console(Policy(**plan.policy), store.settings.prefix), client, ledger)
+        self.operator = Operator(self.calls, self.cloud, self.invariants, access, self.actions.new_process)
         hosts = [f"worker-{number}" for number in range(1, plan.workers + 1)]
         self.slots = [Slot(host) for host in hosts for _ in range(plan.slots)]
         self.actors: list[Actor] = []
@@ -218,6 +221,14 @@ class Schedule:
         if slot is not None and is_killed:
             self._stop({slot.host})
 
+    def name_of(self, key: str, spelling: str) -> str:
+        """Name a definition by the CustomerKey that it has, another spelling of it, its ObjectID or a former key."""
+        now = self.cloud.keys[key]
+        met = self.invariants.pauses.met_of(key)
+        former = [name for name in self.cloud.former(key) if name in met]
+        names = {"upper": now.upper(), "blank": f"{now}  ", "object": object_id(key), "former": (*former, now)[0]}
+        return names.get(spelling, now)
+
     def _restart(self, actor: Actor, body: Callable[[], None]) -> None:
         self.begin(actor.host, actor.request, body)
 
@@ -267,5 +278,5 @@ class Schedule:
     def _act(self, request: str, name: str) -> None:
         if self.cloud.is_pending(request):
             return
-        command = getattr(self.actions, OPERATOR_ACTS[name])
+        command = getattr(self.operator, OPERATOR_ACTS[name])
         self.begin("operator", request, lambda: command(request))

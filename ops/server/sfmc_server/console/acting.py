@@ -7,7 +7,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import sfmc_transport.dead_letters as letters
-from sfmc_import.operations import actions, listing, requests, resolving, resuming
+from sfmc_import.operations import actions, listing, pausing, requests, resolving, resuming
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import RequestView, time_of
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
@@ -218,7 +218,7 @@ def pause_form(ask: Ask) -> Shown:
     """Say what a pause does, and ask for its reason."""
     ask.check_operator()
     scope = _scope(ask, ask.query)
-    current = next((each for each in actions.pauses(ask.access) if each.scope == scope), None)
+    current = pausing.as_written(ask.access, scope)[1]
     fields = {name: ask.given(name) or "" for name in ("mid", "customer_key")}
     return Shown("pause.html", {"scope": scope, "current": current, "fields": fields})
 
