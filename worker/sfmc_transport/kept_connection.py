@@ -6,6 +6,7 @@ from typing import Any
 
 import redis
 from redis.exceptions import NoScriptError
+from redis.sentinel import SentinelConnectionPool
 
 Command = Sequence[bytes | str | int | float]
 
@@ -17,8 +18,10 @@ class KeptConnection:
         self._pool: Any = pool
         self._connection: Any = None
         self._using = threading.Lock()
-        # With logins that change, a pool logs in anew where it gives a connection out.
-        self._is_usable = pool.connection_kwargs.get("credential_provider") is None
+        # Where logins change, a pool logs in anew when it gives a connection out; one of Sentinel leaves an old primary
+        # as soon as one connection has found the new one.
+        is_plain = pool.connection_kwargs.get("credential_provider") is None
+        self._is_usable = is_plain and not isinstance(pool, SentinelConnectionPool)
 
     def ask(self, *commands: Command) -> list[Any] | None:
         """Send commands in one round trip and give their answers; raises the first error that is among them.
@@ -41,7 +44,7 @@ class KeptConnection:
             connection.send_packed_command(connection.pack_commands(commands))
             answers = [_answer(connection) for _ in commands]
         except BaseException:
-            # An answer that nobody has read would be taken for that of the next command.
+            # An answer that was not read would be taken for that of the next command.
             connection.disconnect()
             raise
         for answer in answers:

@@ -53,7 +53,7 @@ def test_a_connection_that_the_server_has_ended_is_made_anew_for_the_next_comman
     assert kept.ask(("PING",)) == [b"PONG"]
 
 
-def test_a_second_thread_is_told_to_ask_by_other_means(kept):
+def test_a_second_thread_asks_by_other_means(kept):
     answered, waiting = Event(), Event()
 
     def wait() -> None:
