@@ -16,9 +16,11 @@ LIMITS = {
     "ms from a stable file to Perform": "the request is recorded about 2 ms after the file is stable, in both folders"
     " (see the detail); the rest is the start: the definition and newer runs are read before Perform. The machine that"
     " measures runs watcher, worker, Redis and stand-in on two cores (ADR 32)",
-    "CPU of a start ÷ no-op": "a start alone in a process costs about 1.4 ms; with 32 threads it doubles, for they hand"
-    " the interpreter to each other about 86 times a start. Five scripts and the SOAP calls are most of it",
-    "duplicates ÷ no-op": "a message is popped, claimed and answered by three scripts; a no-op has none (ADR 28)",
+    "CPU of a start ÷ no-op": "a start alone in one thread, with three calls, costs 1.2 ms; with 32 threads and Celery it"
+    " is 2.4 to 3.2 ms, for they hand the interpreter to each other 60 to 100 times a start, and a quarter of the time"
+    " goes to the kernel. A round trip to Redis is 12 µs of it, so eight are a small part (ADR 35)",
+    "duplicates ÷ no-op": "it costs 1.4 no-op tasks of CPU: the message is claimed and answered by scripts that a no-op"
+    " has not, and Redis needs 0.35 to 0.5 ms for them (ADR 28, 35)",
     "CPU of Redis for a start": "Lua is interpreted: the commands of the six scripts take an eighth of their time"
     " (ADR 28)",
     "CPU of Redis for a duplicate": "Lua is interpreted: the commands of the three scripts take an eighth of their time"
