@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sfmc_import.faults import NotApplied
+from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Definition, Run
@@ -214,6 +214,21 @@ def test_a_pause_of_the_key_that_is_found_right_before_the_start_stops_the_inten
     assert scenario.world.record("a")["wait"] == "paused"
 
 
+def test_a_pause_of_a_key_stays_one_of_that_key_when_another_definition_gets_it(scenario: Scenario):
+    scenario.decide_by(frequency=0.0)
+    for request_id, key in (("x", "Other"), ("y", NEW)):
+        starts(scenario, request_id, key, object_id="object-2")
+        scenario.ends(request_id)
+        scenario.world.advance(HOUR)
+    scenario.ledger.pause(f"key:{MID}:{NEW}", "me", "why", None)
+    comes(scenario, "z", "Other", object_id="object-2")
+    decision = comes(scenario, "a", OLD)
+    assert isinstance(decision, StartNow)
+
+    paused = scenario.ledger.record_intent(replace(decision.lease, customer_key=NEW), (), window=6)
+    assert paused == NotApplied("paused", "why", account_wide=True)
+
+
 @pytest.mark.parametrize("key", [OLD, NEW])
 def test_who_waits_for_a_run_of_a_renamed_definition_may_name_either_key(scenario: Scenario, key: str):
     starts(scenario, "a", OLD)
@@ -333,6 +348,8 @@ def test_a_follow_up_of_the_wrong_definition_is_decided_anew_at_once(scenario: S
     assert asked is not None
     assert not asked.is_resolved
     assert not scenario.ledger.read_again("a", read(OLD, "object-2"), 0)
+    assert scenario.ledger.hold(asked, "lost") == (False, None)
+    assert scenario.ledger.unresolved(asked, Rejected("43010", "no such definition"), 1, scenario.policy) == "rejected"
 
 
 def test_what_is_being_started_is_left_as_it_is(scenario: Scenario):
