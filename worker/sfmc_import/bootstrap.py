@@ -149,7 +149,7 @@ def _log_server_change(run_id: str) -> None:
 
 def build(settings: Settings) -> Deps:
     """Make the dependencies of the use cases; each connects on first use."""
-    client = open_redis(settings)
+    client = open_redis(settings, keeps_connections=True)
     ledger = open_ledger(settings, client)
     ledger.server.on_change = _log_server_change
     service = open_marketing_cloud(settings, quota := open_quota(settings, ledger), ledger)

@@ -15,6 +15,9 @@ from sfmc_import.retrying import REFUSAL_SECONDS
 from sfmc_import.runs import Definition, FileLocation
 
 MAX_KEPT = 10_000
+LOOKED_SECONDS = 1.0
+"""How long a process does not look again for a definition that no other process has read."""
+MAX_LOOKED = 1000
 OUTAGE_TTL = 30.0
 """How long the list of all definitions is given on, whatever its age, after it could not be read."""
 
@@ -104,6 +107,8 @@ class CachedDefinitions:
         self._ttl = ttl
         self._clock = clock
         self._kept: dict[Name, CacheEntry] = {}
+        # What no other process had read, with the time of that look on both clocks.
+        self._looked: dict[Name, tuple[int, float]] = {}
         self._longest_wait = longest_wait
         self._shared = shared
         # Only while they are asked for: one definition that hangs must not hold another, nor leave a lock behind.
@@ -130,15 +135,31 @@ class CachedDefinitions:
         """Take what another process has read, or ask and let others take it."""
         if self._shared is None:
             return self._service.definition(mid, customer_key)
-        look = self._shared.look(mid, customer_key, max_age)
-        if look.definition is not None:
-            return look.definition
+        shared, now = self._look(self._shared, mid, customer_key, max_age)
+        if shared is not None:
+            return shared
         found = self._service.definition(mid, customer_key)
-        if isinstance(found, Definition) and look.now is not None:
-            self._shared.share(mid, {customer_key: found}, look.now)
+        self._looked.pop(_name(mid, customer_key, None), None)
+        if isinstance(found, Definition) and now is not None:
+            self._shared.share(mid, {customer_key: found}, now)
         elif found is None or isinstance(found, Rejected):
             self._shared.forget(mid, customer_key)
         return found
+
+    def _look(
+        self, shared: Shared, mid: str, customer_key: str, max_age: float
+    ) -> tuple[Definition | None, int | None]:
+        """Look for what another process has read, unless it was not there a moment ago; with the time of that look."""
+        name, called_at = _name(mid, customer_key, None), self._clock()
+        before = self._looked.get(name)
+        if before is not None and called_at - before[1] < LOOKED_SECONDS:
+            return None, before[0]
+        look = shared.look(mid, customer_key, max_age)
+        if look.definition is None and look.now is not None and max_age == inf:
+            if len(self._looked) >= MAX_LOOKED:
+                self._looked.clear()
+            self._looked[name] = look.now, called_at
+        return look.definition, look.now
 
     def known(self, mid: str, customer_key: str) -> Definition | None:
         """See sfmc_import.ports.Definitions.known."""
@@ -146,7 +167,7 @@ class CachedDefinitions:
         kept = self._fresh(name, self._clock(), inf)
         if kept is not None:
             return kept.answer if isinstance(kept.answer, Definition) else None
-        found = self._shared.look(mid, customer_key, inf).definition if self._shared else None
+        found = self._look(self._shared, mid, customer_key, inf)[0] if self._shared else None
         if found is not None:
             self._keep(name, self._entry(found))
         return found

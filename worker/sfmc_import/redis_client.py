@@ -1,15 +1,17 @@
 """Opens clients of Redis whose every command has one deadline over all its parts, for redis-py and for kombu."""
 
+import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar
 
 from redis import Redis
 from redis.backoff import AbstractBackoff, ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
@@ -49,6 +51,15 @@ class RunningCommand(threading.local):
             yield self.begun
         finally:
             self.begun = None
+
+    @contextmanager
+    def first_try(self) -> Iterator[None]:
+        """Let nothing be repeated within this block: who calls repeats all of it."""
+        is_part, self.is_repeated = self.is_repeated, True
+        try:
+            yield
+        finally:
+            self.is_repeated = is_part
 
 
 class CommandRetry(Retry):
@@ -103,13 +114,84 @@ class CommandRetry(Retry):
 
 
 class CommandClient(Redis):
-    """A client that counts the time for taking a connection as part of the command; its `retry` is a CommandRetry."""
+    """A client that counts the time for taking a connection as part of the command; its `retry` is a CommandRetry.
+
+    With `keeps_connections` it does not take one from the pool for each command, which costs three times the command.
+    """
+
+    keeps_connections = False
+    _kept: "KeptConnections | None" = None
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """As redis-py's, within one deadline."""
         retry: Any = self.get_retry()
         with retry.command.part():
+            if self.keeps_connections:
+                with suppress(RedisConnectionError), retry.command.first_try():
+                    return self._on_kept([args], options)[0]
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def together(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Give the answers to commands that are sent in one round trip; raises the first error among them."""
+        retry: Any = self.get_retry()
+        with retry.command.part():
+            if self.keeps_connections:
+                with suppress(RedisConnectionError), retry.command.first_try():
+                    return self._on_kept(commands, {})
+            return piped(self, commands)
+
+    def _on_kept(self, commands: Sequence[tuple[Any, ...]], options: dict[str, Any]) -> list[Any]:
+        """Ask on a connection that another command has used; raises ConnectionError where that had ended."""
+        kept = self._kept = self._kept or KeptConnections(self.connection_pool)
+        with kept.taken() as connection:
+            connection.send_packed_command(connection.pack_commands(commands))
+            answers = [self._answer(connection, each[0], options) for each in commands]
+        for answer in answers:
+            if isinstance(answer, ResponseError):
+                raise answer
+        return answers
+
+    def _answer(self, connection: Any, name: str, options: dict[str, Any]) -> Any:
+        try:
+            return self.parse_response(connection, name, **options)  # type: ignore[no-untyped-call]
+        except ResponseError as error:
+            return error
+
+
+def piped(client: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Give the answers to commands that are sent in one round trip, with any client of redis-py."""
+    with client.pipeline(transaction=False) as pipe:
+        for command in commands:
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+        return list(pipe.execute())
+
+
+class KeptConnections:
+    """Connections of a pool that wait for their next command; safe for threads and after a fork."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._process = os.getpid()
+        self._idle: deque[Any] = deque()
+
+    @contextmanager
+    def taken(self) -> Iterator[Any]:
+        """Lend the one that answered last, else one of the pool; one that fails is closed, its pool makes it anew."""
+        if self._process != os.getpid():
+            # A child must not write into its parent's connections.
+            self._process, self._idle = os.getpid(), deque()
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._pool.get_connection()
+        try:
+            yield connection
+        except BaseException:
+            # An answer that was not read would be taken for that of the next command.
+            connection.disconnect()
+            self._pool.release(connection)
+            raise
+        self._idle.append(connection)
 
 
 def connect(

@@ -117,7 +117,7 @@ class ReliableQoS(stock.QoS):
         as there are places, the worker polls no more, meets no connection error, and idles for ever.
         """
         try:
-            super().ack(delivery_tag)
+            self.channel.delivery.acknowledge(delivery_tag)
         finally:
             self.free_slot(delivery_tag)
 

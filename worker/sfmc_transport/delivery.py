@@ -9,6 +9,7 @@ import redis
 from kombu.utils.json import dumps, loads
 from redis.commands.core import Script
 
+from sfmc_transport.kept_connection import KeptConnection
 from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, TAKE, TAKE_SHA, Names
 from sfmc_transport.server_version import check_version
 from sfmc_transport.unpacking import MAX_MESSAGE_BYTES, OversizedError
@@ -364,6 +365,7 @@ class Delivery:
         self._limits = limits
         # without kombu's key prefixing, which covers only the first key of a script
         self._client: Any = redis.Redis(connection_pool=pool)
+        self._kept = KeptConnection(pool)
         register = self._client.register_script
         self._claim: Script = register(CLAIM)
         self._push_newest: Script = register(PUSH_NEWEST)
@@ -423,7 +425,17 @@ class Delivery:
         if names:
             keys += [self.keys.newest, self.keys.waiting(source)]
             args += names.arguments
-        return bool(self._claim(keys=keys, args=args))
+        return bool(self._run(self._claim, keys, args))
+
+    def acknowledge(self, tag: str) -> None:
+        """Forget what was claimed under `tag`."""
+        # Not in one transaction: where only the first is done, whoever looks for overdue messages does the second.
+        commands = ("HDEL", self.keys.unacked_key, tag), ("ZREM", self.keys.unacked_index_key, tag)
+        if self._kept.ask(*commands) is None:
+            with self._client.pipeline(transaction=False) as pipe:
+                for command in commands:
+                    pipe.execute_command(*command)
+                pipe.execute()
 
     def delete(self, source: str, raw: bytes) -> bool:
         """Forget an entry that its consumer need not acknowledge; False: taken back before."""
@@ -469,6 +481,10 @@ class Delivery:
         """Move a claimed message to its queues as `raw`; False if it changed since `seen` was read."""
         keys = [self.keys.unacked_key, self.keys.unacked_index_key, *sources]
         return bool(self._restore(keys=keys, args=[tag, seen, raw, "LPUSH" if last else "RPUSH"]))
+
+    def _run(self, script: Script, keys: Sequence[str], args: Sequence[bytes | str]) -> Any:
+        answers = self._kept.ask(("EVALSHA", script.sha, len(keys), *keys, *args))
+        return script(keys=keys, args=args) if answers is None else answers[0]
 
     def _member(self, source: str) -> str:
         return f"{self._consumer}:{source}"

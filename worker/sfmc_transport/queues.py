@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 PRIORITIES = tuple(range(10))
@@ -47,13 +49,19 @@ def length(client: Any, queue: str) -> int:
         return sum(map(int, pipe.execute()))
 
 
-def in_order(names: Mapping[str, str], steps: Sequence[int], *, wide: bool) -> dict[str, str]:
+def in_order(names: Mapping[str, str], steps: Sequence[int], *, wide: bool) -> Mapping[str, str]:
     """Map the key of each list to its queue, in the order of reading; `names` maps the keys of the first lists.
 
     Few senders write the lists of the second separator, and each list costs time: a pop that is not `wide` leaves them.
     """
+    return _in_order(tuple(names.items()), tuple(steps), wide)
+
+
+@lru_cache(maxsize=64)
+def _in_order(names: tuple[tuple[str, str], ...], steps: tuple[int, ...], wide: bool) -> Mapping[str, str]:
     count = None if wide else 1
-    return {key: queue for step in steps for first, queue in names.items() for key in lists_at(first, step)[:count]}
+    keys = {key: queue for step in steps for first, queue in names for key in lists_at(first, step)[:count]}
+    return MappingProxyType(keys)
 
 
 def is_seldom(key: str) -> bool:

@@ -95,10 +95,13 @@ _OF_BROKER = "_kombu."
 
 def _lost_callbacks(named: Mapping[str, Any], tasks: Any, message: Any) -> str | None:
     """Say which of the tasks after its own would be lost: one of another program, sent to a list that we read."""
+    single = (named["chord"],) if named.get("chord") else ()
+    after = [*(one for name in _AFTER for one in named.get(name) or ()), *single]
+    if not after:
+        return None
     queue = (getattr(message, "delivery_info", None) or {}).get("routing_key")
     ours = set(lists_of(str(queue))) if queue else set()
-    single = (named["chord"],) if named.get("chord") else ()
-    for each in (*(one for name in _AFTER for one in named.get(name) or ()), *single):
+    for each in after:
         target = each["options"].get("queue")
         if not isinstance(target, str):
             continue

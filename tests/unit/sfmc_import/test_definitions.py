@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sfmc_import.definitions import OUTAGE_TTL, CachedDefinitions
+from sfmc_import.definitions import MAX_LOOKED, OUTAGE_TTL, CachedDefinitions
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.shared_definitions import Look
 from sfmc_import.retrying import REFUSAL_SECONDS
@@ -363,6 +363,42 @@ def test_what_this_process_read_is_shared_with_a_time_before_its_question(sharin
 
     assert [(list(asked_for), at) for asked_for, at in others.shared] == [(["ORDERS"], 7)]
     assert others.looks == [("ORDERS", float("inf"))]
+
+
+def test_what_no_other_process_has_read_is_looked_for_once_until_it_was_read(sharing, service, others):
+    assert [sharing.known(MID, "orders") for _ in range(2)] == [None] * 2
+    others.time = 9
+    assert sharing.get(MID, "orders", max_age=10) == ORDERS
+
+    assert others.looks == [("orders", float("inf"))]
+    assert [at for _, at in others.shared] == [7], "it was asked for after the look"
+
+
+def test_what_another_process_reads_meanwhile_is_found_after_a_second(sharing, service, clock, others):
+    sharing.known(MID, "orders")
+    others.found = replace(ORDERS, asked_at=0.0)
+    clock.now = 0.9
+    assert sharing.known(MID, "orders") is None
+
+    clock.now = 1.0
+    assert sharing.known(MID, "orders") == ORDERS
+    assert service.calls == []
+
+
+def test_one_that_is_too_old_for_one_start_is_known_to_the_next(sharing, service, others):
+    service.fail("definition", NotApplied("reset", "…"))
+    sharing.get(MID, "orders", max_age=10)
+    others.found = replace(ORDERS, asked_at=-20.0)
+
+    assert sharing.known(MID, "orders") == ORDERS
+
+
+def test_only_so_many_are_remembered_as_not_there(sharing, others):
+    for number in range(MAX_LOOKED + 1):
+        sharing.known(MID, f"k{number}")
+    sharing.known(MID, "k0")
+
+    assert len(others.looks) == MAX_LOOKED + 2
 
 
 def test_nothing_is_shared_while_the_time_of_redis_is_not_known(sharing, others):

@@ -1,6 +1,7 @@
 """Opens Redis and the ledger as the settings say."""
 
 from collections.abc import Callable
+from typing import Any
 
 from redis import Redis
 
@@ -31,9 +32,15 @@ def ledger_settings(settings: Settings) -> LedgerSettings:
     )
 
 
-def open_redis(settings: Settings) -> Redis:
-    """Open the client for ledger and stream; it connects on first use."""
-    return connect(settings.redis)
+def open_redis(settings: Settings, *, keeps_connections: bool = False) -> Redis:
+    """Open the client for ledger and stream; it connects on first use.
+
+    A process that asks all the time `keeps_connections`. Through Sentinel it does not: a pool leaves an old primary as
+    soon as one connection has found the new one.
+    """
+    client: Any = connect(settings.redis)
+    client.keeps_connections = keeps_connections and settings.redis.scheme != "sentinel"
+    return client  # type: ignore[no-any-return]
 
 
 def open_shared(settings: Settings, client: Redis, clock: Callable[[], float]) -> SharedDefinitions:

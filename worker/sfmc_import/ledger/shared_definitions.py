@@ -15,6 +15,7 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from sfmc_import.ledger.key_kinds import REFRESHED, SHARED
 from sfmc_import.ledger.keys import Keys
+from sfmc_import.redis_client import CommandClient, piped
 from sfmc_import.request import is_spelling_of
 from sfmc_import.runs import Definition
 
@@ -66,9 +67,7 @@ class SharedDefinitions:
         """Give a definition that another process asked for at most `max_age` seconds ago."""
         called = self._clock()
         name, marks = self._keys.name_of(SHARED, mid, customer_key), self._keys.name_of(REFRESHED)
-        found = self._do(
-            lambda pipe: (pipe.time(), pipe.get(name), pipe.hmget(marks, [mid, _field(mid, customer_key)]))
-        )
+        found = self._do(("TIME",), ("GET", name), ("HMGET", marks, mid, _field(mid, customer_key)))
         if found is None:
             return Look()
         time, text, outdated = found
@@ -86,7 +85,7 @@ class SharedDefinitions:
 
     def now(self) -> int | None:
         """Give the time of Redis in ms, to say later when something was asked for."""
-        found = self._do(lambda pipe: pipe.time())
+        found = self._do(("TIME",))
         return None if found is None else _milliseconds(found[0])
 
     def share(self, mid: str, asked_for: Mapping[str, Definition], asked_at: int) -> None:
@@ -97,7 +96,7 @@ class SharedDefinitions:
             for key in {each, definition.customer_key}
         }
         life = round(self._ttl * 1000)
-        self._do(lambda pipe: [pipe.set(name, text, px=life) for name, text in texts.items()])
+        self._do(*(("SET", name, text, "PX", life) for name, text in texts.items()))
 
     def share_all(self, mid: str, found: Sequence[Definition], asked_at: int) -> None:
         """Keep the list of all definitions, unless it is long."""
@@ -107,7 +106,7 @@ class SharedDefinitions:
     def forget(self, mid: str, customer_key: str) -> None:
         """Let no process take what was read before: the service refused it."""
         name = self._keys.name_of(SHARED, mid, customer_key)
-        self._do(lambda pipe: pipe.delete(name))
+        self._do(("DEL", name))
 
     def is_outdated(self, mid: str, customer_key: str, asked_at: float) -> bool:
         """Tell whether somebody asked to read it again after this time, on CLOCK_BOOTTIME."""
@@ -133,7 +132,7 @@ class SharedDefinitions:
 
     def _read_marks(self) -> None:
         name = self._keys.name_of(REFRESHED)
-        found = self._do(lambda pipe: (pipe.time(), pipe.hgetall(name)))
+        found = self._do(("TIME",), ("HGETALL", name))
         after = self._clock()
         self._marks_at = after
         if found is not None:
@@ -141,14 +140,13 @@ class SharedDefinitions:
             # `after` is later than the time that Redis said, so a mark is never too early.
             self._marks = {each.decode(): after - (now - int(at)) / 1000 for each, at in found[1].items()}
 
-    def _do(self, queue: Callable[[Any], object]) -> Any:
+    def _do(self, *commands: tuple[str | bytes | int, ...]) -> list[Any] | None:
         """Carry out commands in one round trip; None where Redis does not answer, or gives no right."""
         if self._clock() < self._away_until:
             return None
         try:
-            with self._client.pipeline(transaction=False) as pipe:
-                queue(pipe)
-                return pipe.execute()
+            is_ours = isinstance(self._client, CommandClient)
+            return self._client.together(commands) if is_ours else piped(self._client, commands)
         except NoPermissionError:
             self._away_until = float("inf")
             log.info("definitions_not_shared", detail="the user of Redis has no right to; see redis.md")

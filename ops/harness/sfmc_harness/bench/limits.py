@@ -16,9 +16,11 @@ LIMITS = {
     "ms from a stable file to Perform": "the request is recorded about 2 ms after the file is stable, in both folders"
     " (see the detail); the rest is the start: the definition and newer runs are read before Perform. The machine that"
     " measures runs watcher, worker, Redis and stand-in on two cores (ADR 32)",
-    "CPU of a start ÷ no-op": "a start alone in a process costs about 1.4 ms; with 32 threads it doubles, for they hand"
-    " the interpreter to each other about 86 times a start. Five scripts and the SOAP calls are most of it",
-    "duplicates ÷ no-op": "a message is popped, claimed and answered by three scripts; a no-op has none (ADR 28)",
+    "CPU of a start ÷ no-op": "a start alone in one thread, with three calls, costs 1.2 to 1.3 ms; with 32 threads and"
+    " Celery 2.4 to 3.2 ms. Threads wait for the interpreter: 50 to 99 voluntary changes of thread a start, 4 to"
+    " 7 for a no-op. A round trip to Redis is 11 to 17 µs (ADR 35)",
+    "duplicates ÷ no-op": "it costs 1.4 to 1.8 no-op tasks of CPU: the message is claimed and answered by scripts"
+    " that a no-op has not, and Redis needs about 0.4 ms for them (ADR 28, 35)",
     "CPU of Redis for a start": "Lua is interpreted: the commands of the six scripts take an eighth of their time"
     " (ADR 28)",
     "CPU of Redis for a duplicate": "Lua is interpreted: the commands of the three scripts take an eighth of their time"
