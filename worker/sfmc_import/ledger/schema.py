@@ -222,7 +222,8 @@ REQUEST = RequestKey(
             kind="json",
             attribute="last_error",
             kept_at_end=False,
-            meaning="what failed last: code, text and the time in ms; a look that finds no run keeps the cause of the doubt",
+            meaning="what failed last: code, text and the time in ms; a look that finds no run keeps the cause of the"
+            " doubt",
         ),
     ),
 )
