@@ -160,6 +160,9 @@ UNPROVED = frozenset({"http_refused", "http_429", "http_400"})
 """Situations that count as not applied by what the answer says. A server between may say it for a start that it has
 passed on, so a run is looked for before the next attempt, and before the request ends."""
 
+OF_A_LOOK = frozenset({"nothing_started", "no_run_yet"})
+"""What a look for the run of a start in doubt came to: an outcome, and not the cause of a wait."""
+
 ADVICE: Mapping[str, str] = {
     "permission_failed": "the installed package, or the API user, lacks a right: Automations, and Data Extensions or"
     " Lists and Subscribers, in this business unit",

@@ -2,7 +2,9 @@
 
 import pytest
 
+from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.runs import Run, Unexpected
 from sfmc_import.states import RUN_ENDS, AlreadyEnded, DueRequest, Followed, NotYet, StartNow
 from tests.contract.ledger.scenario import HOUR, KEY, MID, Scenario, file, request
@@ -128,6 +130,28 @@ def test_the_end_of_a_run_tells_the_counts_and_dates_that_are_known(scenario: Sc
 def rows_before(scenario: Scenario, request_id: str) -> int | None:
     scenario.arrives_and_starts(request_id)
     return scenario.run(request_id).last_rows
+
+
+def status_of(scenario: Scenario, request_id: str) -> str | None:
+    record = REQUEST.read(scenario.world.client.hgetall(Keys().request(request_id)))
+    found = record.get("import_status")
+    return None if found is None else str(found)
+
+
+def test_the_record_of_a_run_that_has_ended_has_its_last_status(scenario: Scenario):
+    scenario.arrives_and_starts("a")
+    scenario.ledger.progressed(scenario.run("a"), "Processing", 30)
+    assert status_of(scenario, "a") == "Processing"
+    scenario.ends("a", result=Run(task_id="task-a", customer_key=KEY, status="Completed"))
+    assert status_of(scenario, "a") == "Completed"
+
+
+def test_following_that_timed_out_leaves_the_status_that_was_seen_last(scenario: Scenario):
+    scenario.arrives_and_starts("a")
+    scenario.ledger.progressed(scenario.run("a"), "Processing", 30)
+    scenario.world.advance(scenario.policy.follow_deadline + 1)
+    scenario.ends("a", "follow_timed_out")
+    assert status_of(scenario, "a") == "Processing"
 
 
 def test_a_run_knows_how_many_rows_the_last_completed_run_of_its_definition_had(scenario: Scenario):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sfmc_import.faults import NotApplied
+from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.ledger.schema import REQUEST
@@ -249,3 +249,31 @@ def test_follow_ups_show_at_once_that_a_window_was_given_back(scenario: Scenario
     scenario.claim("d")
 
     assert [reason(scenario, name) for name in ("b", "c")] == [("queued", None), ("single_flight", "b")]
+
+
+NO_RUN = NotApplied("no_run_yet", "no new run appeared so far")
+REPEATED = NotApplied("nothing_started", "no new run appeared")
+
+
+def last_error(scenario: Scenario, request_id: str) -> str | None:
+    found = waiting(scenario, request_id)
+    return None if found is None or found.last_error is None else str(found.last_error["code"])
+
+
+def test_the_last_error_is_the_cause_of_the_doubt_and_not_what_the_look_for_its_run_came_to(scenario: Scenario):
+    scenario.arrives("a")
+    lease = scenario.sends("a")
+    scenario.ledger.mark_ambiguous(lease, Ambiguous("http_503", "HTTP 503", denied=True), 0, scenario.policy)
+    assert last_error(scenario, "a") == "http_503"
+    scenario.ledger.reconcile_later(scenario.look("a").lease, NO_RUN, 0)
+    assert last_error(scenario, "a") == "http_503"
+    assert scenario.ledger.retry(scenario.look("a").lease, REPEATED, 30) == "retrying"
+    assert last_error(scenario, "a") == "http_503"
+    assert scenario.last("a")["code"] == "nothing_started"
+
+
+def test_a_look_that_fails_itself_is_the_last_error(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.in_doubt("a", results_delay=0)
+    scenario.ledger.reconcile_later(scenario.look("a").lease, NotApplied("dns", "no such name"), 0)
+    assert last_error(scenario, "a") == "dns"

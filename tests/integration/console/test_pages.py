@@ -274,3 +274,14 @@ def test_a_definition_that_only_a_refused_request_named_has_a_page(world: World)
     assert "Refused" in person.see(f"/definition?mid={MID}&customer_key=Refused").text
     assert person.see(f"/definition?mid={MID}&customer_key=Refused").status_code == 200
     assert person.see(f"/definition?mid={MID}&customer_key=Other").status_code == 404
+
+
+def test_a_request_that_ended_badly_says_everywhere_why_and_what_would_help(world: World) -> None:
+    request_id = world.submit()
+    world.access.client.hset(Keys().request(request_id), mapping={"state": "gave_up"})
+    headers = {"authorization": f"Bearer {world.tokens['viewer']}"}
+    shown = world.http.request("GET", f"/v1/requests/{request_id}", headers=headers).json()
+    page = world.person("viewer").see(f"/request?id={request_id}").text
+
+    assert shown["advice"] == "fix the cause, then replay it"
+    assert "What would help: fix the cause, then replay it." in page

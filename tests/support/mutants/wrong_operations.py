@@ -5,6 +5,8 @@ from tests.support.mutants.wrong_quota import QUOTA
 from tests.support.mutants.wrong_tokens import TOKENS
 
 OPERATIONS = (
+    Mutant("lib", "return a.looked and r.error or error_of", "return error_of"),
+    Mutant("following", "set(request_key(a.id), r, {status = result.import_status})", ""),
     Mutant("pausing", "pause['until'] > now", "true"),
     Mutant("pausing", "return pause and (not present", "return false and (not present"),
     Mutant("pausing", "written['mid:' .. r.mid]", "written['mid:']"),

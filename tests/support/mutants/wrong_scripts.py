@@ -392,7 +392,7 @@ MUTANTS = (
     Mutant("starting", "if now + a.delay > int(r.retry_until) and", "if now + a.delay >= int(r.retry_until) and"),
     Mutant("starting", "and r.state == 'starting' then", "then"),
     Mutant("starting", "not_before = str(now + a.delay), worker_losses = 0}", "not_before = str(now + a.delay)}"),
-    Mutant("starting", "owner = '', worker_losses = 0, error = error_of(a.code, a.text)}", "owner = ''}"),
+    Mutant("starting", "owner = '', worker_losses = 0, error = failed_last(r, a.code, a.text)}", "owner = ''}"),
     Mutant(
         "starting",
         "{lease = '0'})\n  due_at(a.id, r, now + a.delay)\n  note_held",

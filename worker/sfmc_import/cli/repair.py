@@ -7,9 +7,10 @@ import click
 
 from sfmc_import.cli.opening import open_operations
 from sfmc_import.cli.output import examples, json_option, print_json, print_line, print_lines
+from sfmc_import.events import start_command
 from sfmc_import.operations.listing import DeadLetterView
 from sfmc_import.operations.protocol import Operations
-from sfmc_import.operations.views import DoneView
+from sfmc_import.operations.views import DoneView, RequestView
 from sfmc_import.redaction import hidden
 
 PAGE = 500
@@ -175,11 +176,11 @@ def resolve(
     _check_words(task_id, not_started=not_started, unchecked=unchecked, reason=reason)
     with open_operations(operator) as operations:
         done = operations.resolve(request_id, task_id, reason, unchecked=unchecked)
-        key = operations.show(request_id).customer_key
+        view = operations.show(request_id)
     if as_json:
         print_json(done.model_dump(mode="json"))
     else:
-        print_line(f"request {done.request_id}: {done.state}; {_next(key, task_id)}")
+        print_line(f"request {done.request_id}: {done.state}; {_next(view, task_id)}")
 
 
 def _check_words(task_id: str | None, *, not_started: bool, unchecked: bool, reason: str | None) -> None:
@@ -191,7 +192,8 @@ def _check_words(task_id: str | None, *, not_started: bool, unchecked: bool, rea
         raise click.UsageError("--unchecked is for --task-id N, and needs --reason TEXT: how you know")
 
 
-def _next(key: str, task_id: str | None) -> str:
+def _next(view: RequestView, task_id: str | None) -> str:
     if task_id is not None:
-        return f"follow it with: sfmc-import follow {task_id}"
-    return f"start it with: sfmc-import start {key}"
+        return f"follow it with: sfmc-import follow {task_id} --mid {view.mid}"
+    file = None if view.file is None else view.file.model_dump()
+    return f"start it with: {start_command(view.customer_key, view.mid, file)}"

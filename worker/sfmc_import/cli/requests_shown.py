@@ -22,6 +22,10 @@ def request_lines(request: RequestView, now: float) -> Iterator[Line]:
     if request.task_id:
         yield f"  task     {request.task_id} {request.import_status or ''}".rstrip()
     yield from waiting_lines(request, now)
+    if request.why_ended is not None:
+        yield f"  why      {request.why_ended}"
+    if request.advice is not None:
+        yield f"  to do    {request.advice}"
     if request.next:
         yield f"  next     {', '.join(request.next)}"
 

@@ -39,13 +39,11 @@ Form = Literal["table", "csv", "jsonl", "parquet"]
     "--format",
     "form",
     type=click.Choice(["table", "csv", "jsonl", "parquet"]),
-    default="table",
-    show_default=True,
-    help="For people, spreadsheets, programs, or data tools.",
+    help="For people, spreadsheets, programs, or data tools.  [default: table]",
 )
 @click.option("--output", metavar="PATH", type=click.Path(path_type=Path), help="Write a file, for this user alone.")
 @json_option
-def runs(*, since: str | None, form: Form, output: Path | None, as_json: bool) -> None:
+def runs(*, since: str | None, form: Form | None, output: Path | None, as_json: bool) -> None:
     """List the runs that have ended, oldest first: when, how, which definition and file, how many rows.
 
     They are read from the stream of events, in pages: a long list needs no more memory than a short one. --json is
@@ -54,7 +52,9 @@ def runs(*, since: str | None, form: Form, output: Path | None, as_json: bool) -
 
     Exit code: 0, 1 Redis does not answer or the file cannot be written, 2 wrong use.
     """
-    form = "jsonl" if as_json else form
+    if as_json and form not in {None, "jsonl"}:
+        raise click.UsageError(f"--json is --format jsonl: leave out --json or --format {form}")
+    form = "jsonl" if as_json else form or "table"
     begin = None if since is None else datetime.fromtimestamp(read_since(since, time.time()), UTC)
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("parquet is no text: give --output PATH, or redirect the output")

@@ -26,11 +26,14 @@ from sfmc_import.events.stream import (
     EventStream,
     Life,
     facts,
+    follow_command,
     just_before,
     kind,
     left_out,
     line,
     next_step,
+    resolve_command,
+    start_command,
 )
 
 if TYPE_CHECKING:
@@ -55,11 +58,14 @@ __all__ = [
     "ImportEvent",
     "Life",
     "facts",
+    "follow_command",
     "just_before",
     "kind",
     "left_out",
     "line",
     "next_step",
+    "resolve_command",
+    "start_command",
 ]
 
 # Loaded when they are asked for: a program that only submits loads this package too.

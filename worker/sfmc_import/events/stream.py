@@ -4,6 +4,7 @@ import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -198,6 +199,9 @@ EVENT_TEXT = {
     "dead_letter": "dead letter {}",
     "candidates": "candidates {}",
     "operator": "operator {}",
+    "reason": "reason: {}",
+    "until": "until {}",
+    "paused_by": "paused by {}",
     "waited_for": "it waited for {}",
     "used": "{} calls used",
     "budget": "of a budget of {}",
@@ -205,15 +209,15 @@ EVENT_TEXT = {
 """The fields of an event that a person wants to read, in this order, and how they are written."""
 
 NEXT = {
-    "start_unknown": "request {request_id}; find out whether it ran, then: sfmc-import resolve {request_id} --task-id N"
-    " (or --not-started --reason TEXT)",
-    "gave_up": "request {request_id}; when the cause is gone: sfmc-import start {key} --mid {mid}{file}",
-    "rejected": "request {request_id}; when the cause is gone: sfmc-import start {key} --mid {mid}{file}",
-    "follow_timed_out": "request {request_id}; follow it again: sfmc-import follow {task_id} --mid {mid}",
+    "start_unknown": "request {request_id}; find out whether it ran; if not, with --not-started --reason TEXT at the"
+    " end: {resolve}",
+    "gave_up": "request {request_id}; when the cause is gone: {start}",
+    "rejected": "request {request_id}; when the cause is gone: {start}",
+    "follow_timed_out": "request {request_id}; follow it again: {follow}",
     "import_failed": "request {request_id}",
     "completed_suspicious": "request {request_id}",
 }
-"""What a person needs to go on after such an event: the request, and the command to type."""
+"""What a person needs to go on after such an event: the request, and at the end the command to type."""
 
 ROW_COUNTS = {"rows_total": "rows", "rows_successful": "ok", "rows_duplicated": "duplicated", "rows_failed": "failed"}
 ENDS = frozenset(TERMINAL)
@@ -277,9 +281,40 @@ def left_out(before: Mapping[str, Any], after: Mapping[str, Any]) -> int:
 
 def facts(data: Mapping[str, Any]) -> list[str]:
     """Give the data of an event as short texts: what EVENT_TEXT has, then the row counts."""
+    data = {**data, **_of_operator(data)}
     given = [text.format(_plain(data[name])) for name, text in EVENT_TEXT.items() if data.get(name) not in (None, "")]
     counts = [f"{data[name]} {word}" for name, word in ROW_COUNTS.items() if isinstance(data.get(name), int)]
     return given + ([", ".join(counts)] if counts else [])
+
+
+def _of_operator(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what an operator said, for people; in other events the reason is that of the sender, the same in each."""
+    if not data.get("operator"):
+        return {"reason": None, "until": None}
+    if "scope" not in data or data.get("paused_by"):
+        return {}
+    until = data.get("until")
+    if not isinstance(until, int | float):
+        return {"until": "it is resumed"}
+    return {"until": f"{datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def start_command(customer_key: str, mid: str, file: Mapping[str, Any] | None) -> str:
+    """Give the command that starts a file, as a shell takes it."""
+    folder, name = (file or {}).get("location"), (file or {}).get("name")
+    # Of a file elsewhere than in a folder there is no path that a person could type here.
+    path = f" --file {_typed(f'{folder}/{name}')}" if str(folder or "").startswith("/") else ""
+    return f"sfmc-import start {_typed(customer_key)} --mid {_typed(mid)}{path}"
+
+
+def resolve_command(request_id: str) -> str:
+    """Give the command that says which run a request had; N is for its Task.ID."""
+    return f"sfmc-import resolve {_typed(request_id)} --task-id N"
+
+
+def follow_command(task_id: str, mid: str) -> str:
+    """Give the command that follows a run."""
+    return f"sfmc-import follow {_typed(task_id)} --mid {_typed(mid)}"
 
 
 def next_step(event: Mapping[str, Any]) -> list[str]:
@@ -287,12 +322,10 @@ def next_step(event: Mapping[str, Any]) -> list[str]:
     data, text = event.get("data", {}), NEXT.get(kind(event))
     if text is None or not data.get("request_id"):
         return []
-    file = data.get("file") or {}
-    path = f"{file.get('location')}/{file.get('name')}"
-    words = {name: _typed(str(data.get(name) or "")) for name in ("request_id", "task_id", "mid")}
-    words["key"] = _typed(str(event.get("subject", "")))
-    # Of a file elsewhere than in a folder there is no path that a person could type here.
-    words["file"] = f" --file {_typed(path)}" if str(file.get("location") or "").startswith("/") else ""
+    request_id, task_id, mid = (str(data.get(name) or "") for name in ("request_id", "task_id", "mid"))
+    words = {"request_id": _typed(request_id), "resolve": resolve_command(request_id)}
+    words["follow"] = follow_command(task_id, mid)
+    words["start"] = start_command(str(event.get("subject", "")), mid, data.get("file"))
     return [text.format(**words)]
 
 

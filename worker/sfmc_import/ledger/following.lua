@@ -113,6 +113,7 @@ function steps.ended()
   if a.outcome == 'follow_timed_out' and now < int(r.follow_until) then return nil end
   note_end(r, d)
   local result = a.result
+  if result.import_status then set(request_key(a.id), r, {status = result.import_status}) end
   if a.outcome == 'import_failed' then
     for field, value in pairs(errors_so_far(d)) do result[field] = value end
   end

@@ -264,6 +264,9 @@ end
 
 local function error_of(code, text) return cjson.encode({code = code, text = text, at = now}) end
 
+-- That a look has found no run is no error of its own: the cause of the doubt stays what failed last.
+local function failed_last(r, code, text) return a.looked and r.error or error_of(code, text) end
+
 -- The list of failures has the newest requests that ended badly; one that goes on after its end leaves it.
 local function note_failure(id, before, after)
   if FAILED[after] then
@@ -337,7 +340,7 @@ local function move(id, r, target, extra, reason)
   local name = transition(source, target)
   if not name then error('no transition from ' .. source .. ' to ' .. target) end
   local values = waits(r, {state = target, since = str(now)}, reason or WAITS[target])
-  if OPEN[target] and extra and extra.code then values.error = error_of(extra.code, extra.text) end
+  if OPEN[target] and extra and extra.code then values.error = failed_last(r, extra.code, extra.text) end
   set(request_key(id), r, values)
   if r.places and not keeps_places(r, target) then leave_places(id, r) end
   leave_line(id, r)

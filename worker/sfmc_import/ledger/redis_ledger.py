@@ -11,7 +11,7 @@ import orjson
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from sfmc_import.faults import UNPROVED, Ambiguous, Fault, NotApplied, Rejected, is_in_words_of_the_service
+from sfmc_import.faults import OF_A_LOOK, UNPROVED, Ambiguous, Fault, NotApplied, Rejected, is_in_words_of_the_service
 from sfmc_import.ledger.arguments import (
     as_json,
     intent_arguments,
@@ -254,7 +254,7 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.retry."""
         pause = milliseconds(delay)
         more: dict[str, Any] = {"delay": pause, "let_go": let_go, "anew": anew}
-        more |= {"account_wide": is_account_wide(fault), "waits": reason_of(fault)}
+        more |= {"account_wide": is_account_wide(fault), "waits": reason_of(fault), "looked": fault.code in OF_A_LOOK}
         state = self._step("retry", lease, code=fault.code, text=fault.text, unproved=fault.code in UNPROVED, **more)
         return None if state is None else str(state.decode())
 
@@ -272,7 +272,7 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.reconcile_later."""
         pause = milliseconds(delay)
         why = {"code": fault.code, "text": fault.text, "account_wide": is_account_wide(fault)}
-        return bool(self._step("reconcile_later", lease, delay=pause, **why))
+        return bool(self._step("reconcile_later", lease, delay=pause, looked=fault.code in OF_A_LOOK, **why))
 
     def record_start_unknown(self, lease: Lease, candidates: Sequence[str], window: float) -> bool:
         """See sfmc_import.ports.Ledger.record_start_unknown."""

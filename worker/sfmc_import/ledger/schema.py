@@ -182,7 +182,7 @@ REQUEST = RequestKey(
         ),
         Field(name="task", attribute="task_id", meaning="the Task.ID of its run"),
         Field(name="soap", attribute="soap_request_id", meaning="the RequestID of the accepted Perform"),
-        Field(name="status", attribute="import_status", meaning="the last status of the run while it was followed"),
+        Field(name="status", attribute="import_status", meaning="the last status of the run that Marketing Cloud gave"),
         Field(name="polls", kind="int", kept_at_end=False, meaning="how often the run was polled"),
         Field(
             name="started",
@@ -228,7 +228,8 @@ REQUEST = RequestKey(
             kind="json",
             attribute="last_error",
             kept_at_end=False,
-            meaning="what failed last: code, text and the time in ms",
+            meaning="what failed last: code, text and the time in ms; a look that finds no run keeps the cause of the"
+            " doubt",
         ),
     ),
 )

@@ -193,7 +193,7 @@ function steps.reconcile_later()
   if a.account_wide and r.owner ~= '' then
     set(request_key(a.id), r, {reconcile_until = str(int(r.reconcile_until) + a.delay)})
   end
-  local values = {not_before = str(now + a.delay), owner = '', worker_losses = 0, error = error_of(a.code, a.text)}
+  local values = {not_before = str(now + a.delay), owner = '', worker_losses = 0, error = failed_last(r, a.code, a.text)}
   set(request_key(a.id), r, waits(r, values, 'reconciling'))
   set(definition_key(r), d, {lease = '0'})
   due_at(a.id, r, now + a.delay)

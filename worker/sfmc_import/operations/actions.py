@@ -7,7 +7,7 @@ from uuid_utils import uuid7
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
-from sfmc_import.events import kind
+from sfmc_import.events import follow_command, kind, resolve_command
 from sfmc_import.operations import pausing
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
 from sfmc_import.operations.pausing import pauses
@@ -66,7 +66,7 @@ def _check_first(access: ReadAccess, request_id: str, state: str, name: str, ope
     views = read_views(access, [request_id])
     said = [event["data"].get("operator") for each in views for event in life(access, each) if kind(event) == name]
     if said and name == "start_unknown" and said[-1] != operator[:MAX_TEXT]:
-        fix = f"find out whether it ran, then: sfmc-import resolve {request_id} --task-id N (or --not-started)"
+        fix = f"find out whether it ran, then resolve it: {resolve_command(request_id)}"
         raise ConflictError(f"request {request_id} is start_unknown already: it may have been started", fix, state)
     if said and said[-1] not in {None, operator[:MAX_TEXT]}:
         word = name.rpartition(".")[2]
@@ -121,12 +121,12 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
     if state in UNFINISHED:
         raise ConflictError(f"request {request_id} is {state}: it has not ended", state=state)
     if state == "start_unknown":
-        fix = f"find out whether it ran, then: sfmc-import resolve {request_id} --task-id N (or --not-started)"
+        fix = f"find out whether it ran, then resolve it: {resolve_command(request_id)}"
         raise ConflictError(f"request {request_id} is start_unknown: it may have been started", fix, state=state)
     if state == "follow_timed_out" and not force:
         raise ConflictError(
             f"request {request_id} is follow_timed_out: its import may still run",
-            "follow it: sfmc-import follow",
+            f"follow it: {follow_command(*_run_of(access, request_id))}",
             state,
         )
     if state == "duplicate" and not force:
@@ -137,6 +137,11 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
         raise ConflictError(
             f"request {request_id} is {state}: its file was imported", "--force --reason TEXT imports it again", state
         )
+
+
+def _run_of(access: ReadAccess, request_id: str) -> tuple[str, str]:
+    record = access.reader.request(request_id) or {}
+    return str(record.get("task_id")), str(record.get("mid"))
 
 
 def _why_duplicate(access: ReadAccess, request_id: str) -> str:

@@ -15,6 +15,7 @@ from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import advice_for_end
 from sfmc_import.operations.views import PauseView, RequestView, request_view
 from sfmc_import.redaction import hidden, hidden_in
+from sfmc_import.states import FAILED
 from sfmc_import.waiting import waiting_of
 
 LOOKED_AT = 20_000
@@ -73,15 +74,18 @@ def failures(access: ReadAccess, limit: int = 20) -> list[RequestView]:
     with redis_errors():
         client: Any = access.client
         ids = client.zrange(access.keys.name_of(FAILURES), -limit, -1)
-    return with_reasons(access, read_views(access, [name.decode() for name in reversed(ids)]))
+    return read_views(access, [name.decode() for name in reversed(ids)])
 
 
-def with_reasons(access: ReadAccess, ended: Sequence[RequestView]) -> list[RequestView]:
-    """Say of each why it ended so, where the stream still has its last event."""
+def with_reasons(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:
+    """Say of each that ended badly why, where the stream still has its last event, and what to do."""
+    ended = [each.request_id for each in views if each.state in FAILED]
+    if not ended:
+        return list(views)
     with redis_errors():
-        entries = access.stream.at(access.reader.newest_places([each.request_id for each in ended]))
+        entries = access.stream.at(access.reader.newest_places(ended))
     data = {str(event["data"].get("request_id")): event["data"] for _, event in entries}
-    return [_with_reason(each, data.get(each.request_id, {})) for each in ended]
+    return [_with_reason(each, data.get(each.request_id, {})) if each.state in FAILED else each for each in views]
 
 
 def _with_reason(view: RequestView, data: Mapping[str, Any]) -> RequestView:
@@ -140,7 +144,7 @@ def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestVi
     rows = zip(request_ids, answers[::2], answers[1::2], strict=True)
     found = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
     held = pausing.holders(access, [record for _, record, _ in found])
-    return [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
+    return with_reasons(access, [_view(*row, pause) for row, pause in zip(found, held, strict=True)])
 
 
 def _view(request_id: str, record: Mapping[str, Any], due: float | None, pause: PauseView | None) -> RequestView:

@@ -78,8 +78,8 @@ class FileView(View):
 class RequestView(View):
     """A request: where it stands, why it waits, and what an operator may do next.
 
-    `why_ended` is what the event of a bad end says, where requests that ended badly are listed, and `advice` what
-    somebody should do about it.
+    `why_ended` is what the event of a bad end says, while the stream has it, and `advice` what somebody should do
+    about it.
     """
 
     request_id: str

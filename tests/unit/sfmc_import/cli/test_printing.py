@@ -58,7 +58,7 @@ FILE = {"location": "/in/a b", "name": "x.csv"}
         (
             "start_unknown",
             {},
-            "find out whether it ran, then: sfmc-import resolve r-1 --task-id N (or --not-started --reason TEXT)",
+            "if not, with --not-started --reason TEXT at the end: sfmc-import resolve r-1 --task-id N",
         ),
         ("gave_up", {}, "when the cause is gone: sfmc-import start Daily --mid 7"),
         ("rejected", {"file": FILE}, "sfmc-import start Daily --mid 7 --file '/in/a b/x.csv'"),
@@ -74,6 +74,29 @@ def test_a_line_after_which_a_person_must_act_has_the_request_and_the_command(
     name: str, more: dict[str, Any], ending: str
 ) -> None:
     assert shown(name, request_id="r-1", mid="7", **more).endswith(ending)
+
+
+@pytest.mark.parametrize("word", ["operator.forced", "not_started", "cancelled", "started"])
+def test_what_an_operator_did_has_the_words_of_the_operator(word: str) -> None:
+    said = shown(word, request_id="r-1", mid="7", operator="ann", reason="the customer waits")
+
+    assert "operator ann  reason: the customer waits" in said
+
+
+def test_a_pause_says_until_when_and_its_end_who_had_paused() -> None:
+    words = {"operator": "ann", "reason": "columns change", "scope": "all", "since": 1772344800000}
+
+    assert shown("operator.paused", **words, until=1772348400000).endswith(
+        "operator ann  reason: columns change  until 2026-03-01T07:00:00Z"
+    )
+    assert shown("operator.paused", **words).endswith("reason: columns change  until it is resumed")
+    assert shown("operator.resumed", **words | {"reason": None}, paused_by="bob").endswith(
+        "operator ann  paused by bob"
+    )
+
+
+def test_the_words_of_a_sender_are_not_repeated_in_each_line() -> None:
+    assert "the customer waits" not in shown("starting", request_id="r-1", mid="7", reason="the customer waits")
 
 
 def test_a_line_stays_one_line_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:

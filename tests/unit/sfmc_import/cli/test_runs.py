@@ -96,3 +96,10 @@ def test_wrong_use_is_said(words: tuple[str, ...], complaint: str) -> None:
     done = CliRunner().invoke(cli, ["runs", *words])
 
     assert (done.exit_code, complaint in done.output) == (2, True)
+
+
+def test_json_with_another_format_is_refused() -> None:
+    answer = CliRunner().invoke(cli, ["runs", "--json", "--format", "csv"])
+
+    assert answer.exit_code == 2
+    assert "leave out --json or --format csv" in answer.output

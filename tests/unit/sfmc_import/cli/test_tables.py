@@ -135,3 +135,12 @@ def test_a_bad_end_says_what_to_do(state: str, code: str | None, advice: str | N
     assert found is None if advice is None else (found or "").startswith(advice)
     lines = [str(each) for each in table_lines(request(state).model_copy(update={"advice": found}), 0.0)]
     assert any(line.startswith("    to do: ") for line in lines) is (advice is not None)
+
+
+def test_a_request_that_ended_badly_says_why_and_what_to_do() -> None:
+    ended = request("gave_up", is_finished=True, why_ended="code 9, in maintenance", advice="replay it")
+
+    assert list(request_lines(ended, NOW.timestamp()))[-2:] == [
+        "  why      code 9, in maintenance",
+        "  to do    replay it",
+    ]
