@@ -312,6 +312,9 @@ def test_it_is_checked_against_the_definition_that_it_was_asked_for(scenario: Sc
     scenario.accept(request("b", SAME))
     scenario.ledger.claim(scenario.requests["b"], "w", scenario.policy, found)
     rejected(scenario, lease)
+    before = scenario.world.record("b")
+    assert scenario.ledger.hold(scenario.requests["b"], "w") == (False, None)
+    assert scenario.world.record("b") == before
 
     decision = scenario.claim("b")
 

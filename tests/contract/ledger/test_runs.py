@@ -60,6 +60,7 @@ def test_an_ended_request_is_in_its_state_since_its_last_event_which_is_kept_onc
 
 
 def test_runs_are_polled_at_common_moments_and_never_before_their_pause(scenario: Scenario):
+    scenario.world.advance(0.3)
     scenario.arrives_and_starts("a")
     step, due = 2.5, scenario.world.keys.due
     for pause in (5, 0.001, 2.5, 2.4, 9, 60.001):
