@@ -35,6 +35,14 @@ def test_a_goal_that_is_missed_is_explained_by_the_longest_beginning_of_its_line
     assert explained(MISSED) == MISSED
 
 
+def test_a_line_says_what_it_was_when_its_goal_was_set() -> None:
+    duplicates = explained(Figure("duplicates ÷ no-op, messages a second", 0.4, 0.87, floor=0.3, at_least=True))
+
+    assert duplicates.as_json["before"] == "0.60"
+    assert "before 0.60" in str(duplicates)
+    assert "before" not in explained(MET).as_json
+
+
 def test_a_goal_that_is_met_needs_no_explanation() -> None:
     met = explained(Figure("CPU of Redis for a start ÷ no-op", 2.0, 3.0))
 

@@ -56,7 +56,17 @@ def test_the_command_says_that_a_day_agrees_with_the_model(arrivals: str, capsys
     assert "so it was" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", [["--peak", "9"], ["--call-seconds", "0"], ["--threads", "-1"], ["--stream", "x"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--peak", "9"],
+        ["--call-seconds", "0"],
+        ["--threads", "-1"],
+        ["--stream", "x"],
+        ["--limit", "5"],
+        ["--limit", "-1"],
+    ],
+)
 def test_a_number_that_no_load_has_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(wrong)

@@ -105,18 +105,19 @@ class Settings(BaseModel):
         2000,
         ge=0,
         le=1_000_000,
-        description="calls to Marketing Cloud that all processes of the account make in a minute; 0: no limit",
+        description="calls to Marketing Cloud of all processes of the account in a minute, at least 60; 0: no limit",
     )
     max_running: int = Field(
         0,
         ge=0,
         le=10_000,
-        description="how many imports of the account run at once; 0: no limit",
+        description="how many imports of the account run at once, up to 10,000; 0: no limit",
     )
     calls_per_day: int = Field(0, ge=0, le=10**12, description="the budget of calls of a day; 0: none")
     calls_per_year: int = Field(0, ge=0, le=10**12, description="the budget of calls of a year; 0: none")
     when_budget_spent: Literal["warn", "hold"] = Field(
-        "warn", description="warn, or hold (no start and no question before the next day; runs are still followed)"
+        "warn",
+        description="warn, or hold (no start and no question before the next day or a higher budget; runs are followed)",
     )
 
     lease_seconds: Seconds = Field(180.0, description="seconds after which another worker may take over a request")

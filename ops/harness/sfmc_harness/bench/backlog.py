@@ -31,7 +31,7 @@ def figures(rounds: int = 3, requests: int = 2000) -> Iterator[Figure]:
             ratios.append(middle_rate(_newest(on, requests)) / fresh)
     first = statistics.median(firsts)
     detail = f"middle of {requests} requests in each of {rounds} rounds; the first is started after {first:.1f} s"
-    yield Figure("rate of a backlog ÷ fresh messages", statistics.median(ratios), 0.95, detail, 0.3, at_least=True)
+    yield Figure("rate of a backlog ÷ fresh messages", statistics.median(ratios), 0.95, detail, 0.6, at_least=True)
 
 
 def _keys(kind: str, number: int) -> list[str]:

@@ -14,7 +14,7 @@ class Figure:
     """One line of the result: `value` should reach `goal`, from below or, with `at_least`, from above.
 
     A value on the wrong side of `floor` says that something got worse. Without one the goal is the floor. `limit` says
-    why a goal that is missed is missed.
+    why a goal that is missed is missed; `before` is what the figure was when the goal was set.
     """
 
     line: str
@@ -24,6 +24,7 @@ class Figure:
     floor: float | None = None
     at_least: bool = False
     limit: str = ""
+    before: str = ""
 
     @property
     def is_met(self) -> bool:
@@ -45,7 +46,8 @@ class Figure:
     @property
     def _explained(self) -> dict[str, str]:
         limit = {} if self.is_met or not self.limit else {"limit": self.limit}
-        return {"detail": self.detail} | limit
+        before = {"before": self.before} if self.before else {}
+        return before | {"detail": self.detail} | limit
 
     def _reaches(self, limit: float) -> bool:
         return self.value >= limit if self.at_least else self.value <= limit
@@ -53,9 +55,10 @@ class Figure:
     def __str__(self) -> str:
         verdict = "met   " if self.is_met else "missed" if self.holds else "WORSE "
         sign = "≥" if self.at_least else "≤"
-        floor = "" if self.floor is None else f", floor {self.floor:g}"
+        beside = f", before {self.before}" if self.before else ""
+        beside += "" if self.floor is None else f", floor {self.floor:g}"
         limit = "" if self.is_met or not self.limit else f"\n         because {self.limit}"
-        return f"{verdict} {self.line}: {self.value:.2f} (goal {sign} {self.goal:g}{floor}; {self.detail}){limit}"
+        return f"{verdict} {self.line}: {self.value:.2f} (goal {sign} {self.goal:g}{beside}; {self.detail}){limit}"
 
 
 def expect(what: str, expected: Mapping[str, int], counted: Mapping[str, int]) -> None:

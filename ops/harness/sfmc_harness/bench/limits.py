@@ -1,7 +1,9 @@
 """Why goals are missed: what the limit is of each line that does not reach its goal, as far as it is known."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from sfmc_harness.bench.before import BEFORE
 from sfmc_harness.bench.figures import Figure
 
 LIMITS = {
@@ -46,6 +48,9 @@ LIMITS = {
 
 
 def explained(figure: Figure) -> Figure:
-    """Add the limit to a figure; the longest beginning counts."""
-    known = [begin for begin in LIMITS if figure.line.startswith(begin)]
-    return replace(figure, limit=LIMITS[max(known, key=len)]) if known and not figure.limit else figure
+    """Add to a figure its limit, and what it was before; the longest beginning counts."""
+    return replace(figure, limit=figure.limit or _of(LIMITS, figure.line), before=_of(BEFORE, figure.line))
+
+
+def _of(texts: Mapping[str, str], line: str) -> str:
+    return texts[max(known, key=len)] if (known := [begin for begin in texts if line.startswith(begin)]) else ""

@@ -99,14 +99,14 @@ def figures(size: Size = Size()) -> Iterator[Figure]:
 
 def _costs(rounds: Rounds) -> Iterator[Figure]:
     detail = f"{HISTORY} rows of history, a file, HTTPS; {_microseconds(rounds, 'cpu', 'start')}"
-    yield Figure("CPU of a start ÷ no-op", rounds.ratio("cpu", "start", "no-op"), 2.6, detail, 14)
+    yield Figure("CPU of a start ÷ no-op", rounds.ratio("cpu", "start", "no-op"), 2.6, detail, 10)
     detail = f"median of {rounds.size.rounds} rounds of {rounds.size.costly}"
     ratio = rounds.ratio("cpu", "long history", "no history")
     yield Figure(f"CPU of a start at {LONG_HISTORY} rows of history ÷ at 0", ratio, 1.1, detail, 1.5)
     rate = rounds.ratio("seconds", "no-op", "duplicate")
     detail = f"{1 / rounds.typical('seconds', 'duplicate'):.0f} a second"
-    yield Figure("duplicates ÷ no-op, messages a second", rate, 0.87, detail, 0.2, at_least=True)
-    for case, goal, floor in (("start", 3.0, 25.0), ("duplicate", 1.6, 8.0)):
+    yield Figure("duplicates ÷ no-op, messages a second", rate, 0.87, detail, 0.3, at_least=True)
+    for case, goal, floor in (("start", 3.0, 20.0), ("duplicate", 1.6, 8.0)):
         ratio = rounds.ratio("redis_cpu", case, "no-op")
         yield Figure(f"CPU of Redis for a {case} ÷ no-op", ratio, goal, _microseconds(rounds, "redis_cpu", case), floor)
 

@@ -6,6 +6,7 @@ import sys
 
 from sfmc_harness.sizing.day import DAY, MOST_PEAK, simulate
 from sfmc_harness.sizing.model import Load, Size, size
+from sfmc_import.permits import LEAST_LIMIT
 
 APART = 0.2
 """The busiest minute of a simulated day may differ so much from what the model says, and by what chance does to it."""
@@ -17,16 +18,20 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     if not 1 <= given.peak <= MOST_PEAK:
         parser.error(f"--peak: {given.peak:g}; expected: 1 to {MOST_PEAK:g}")
+    if given.limit and given.limit < LEAST_LIMIT:
+        parser.error(
+            f"--limit: {given.limit}; expected: 0 for none, or at least {LEAST_LIMIT}, as SFMC_CALLS_PER_MINUTE"
+        )
     load = Load(
-        definitions=int(given.definitions),
+        definitions=given.definitions,
         arrivals_per_hour=given.arrivals_per_hour,
         peak=given.peak,
         run_seconds=given.run_seconds,
         call_seconds=given.call_seconds,
-        threads=max(1, int(given.threads)),
+        threads=given.threads,
         keep_days=given.keep_days,
-        stream=int(given.stream),
-        limit=max(0, given.limit),
+        stream=given.stream,
+        limit=given.limit,
     )
     needed = size(load)
     print(_as_text(load, needed))
@@ -35,24 +40,34 @@ def main(arguments: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("size", description=__doc__)
-    parser.add_argument("--definitions", type=_above_0, default=1000)
-    parser.add_argument("--arrivals-per-hour", type=_above_0, default=1000.0)
+    parser.add_argument("--definitions", type=_count, default=1000, help="how many (1000)")
+    parser.add_argument("--arrivals-per-hour", type=_above_0, default=1000.0, help="files an hour, mean (1000)")
     parser.add_argument("--peak", type=_above_0, default=3.0, help="busiest hour ÷ mean hour, 1 to 5 (3)")
     parser.add_argument("--run-seconds", type=_above_0, default=60.0, help="how long an import takes (60)")
     parser.add_argument("--call-seconds", type=_above_0, default=0.3, help="how long a call takes (0.3)")
-    parser.add_argument("--threads", type=_above_0, default=32, help="of a worker process (32)")
+    parser.add_argument("--threads", type=_count, default=32, help="of a worker process (32)")
     parser.add_argument("--keep-days", type=_above_0, default=30.0, help="how long ended requests are kept (30)")
-    parser.add_argument("--stream", type=_above_0, default=1_000_000, help="how many events are kept (1000000)")
+    parser.add_argument("--stream", type=_count, default=1_000_000, help="how many events are kept (1000000)")
     parser.add_argument("--limit", type=int, default=2000, help="calls of the account a minute, 0: none (2000)")
     parser.add_argument("--simulate-day", action="store_true", help="let a day pass and compare")
     return parser
 
 
 def _above_0(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < 1e12:
         raise argparse.ArgumentTypeError(f"{text}; expected: a number above 0")
     return number
+
+
+def _count(text: str) -> int:
+    number = _above_0(text)
+    if number != int(number):
+        raise argparse.ArgumentTypeError(f"{text}; expected: a whole number above 0")
+    return int(number)
 
 
 def _as_text(load: Load, needed: Size) -> str:
