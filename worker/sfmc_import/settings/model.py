@@ -117,7 +117,7 @@ class Settings(BaseModel):
     calls_per_year: int = Field(0, ge=0, le=10**12, description="the budget of calls of a year; 0: none")
     when_budget_spent: Literal["warn", "hold"] = Field(
         "warn",
-        description="warn, or hold (no start and no question before the next day or a higher budget; runs are followed)",
+        description="warn, or hold (no start, no question before the next day or a higher budget; runs are followed)",
     )
 
     lease_seconds: Seconds = Field(180.0, description="seconds after which another worker may take over a request")
