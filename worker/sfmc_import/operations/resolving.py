@@ -79,6 +79,7 @@ def resolve(
     if record is None:
         raise NotFoundError(f"there is no request {request_id}", "wrong id, or it ended more than SFMC_REQUEST_TTL ago")
     if task_id is not None:
+        _check_open(record, task_id)
         _check_definition(access, record, _check_task(access, record, task_id, ask), ask_definition)
     policy = access.settings.policy(record["mid"], record["customer_key"])
     said = reason and reason[:MAX_TEXT]
@@ -91,6 +92,12 @@ def _not_unknown(record: Mapping[str, Any]) -> ConflictError:
     task = f" with Task.ID {record['task_id']}" if "task_id" in record else ""
     text = f"request {record['request_id']} is {record['state']}{task}; only start_unknown can be resolved"
     return ConflictError(text, state=record["state"])
+
+
+def _check_open(record: Mapping[str, Any], task_id: str) -> None:
+    """Raise ConflictError where there is nothing to resolve; the same call again may have lost its answer."""
+    if record["state"] != "start_unknown" and str(record.get("task_id")) != task_id:
+        raise _not_unknown(record)
 
 
 def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask: AskForRuns | None) -> Run | None:
