@@ -329,7 +329,7 @@ def test_a_definition_of_another_business_unit_is_named_with_it(world: World) ->
     assert put.json()["scope"] == "key:7:orders"
 
 
-# --- Words that the API does not know, and those that it need not be told.
+# --- Words that the API does not know, and those that may be left out.
 
 
 @pytest.mark.parametrize(

@@ -140,11 +140,11 @@ def _asked(ask: Ask, view: RequestView, wrong: OperationError | None = None) -> 
     values = {"view": view, "name": ask.path["action"], "action": action, "effects": action.effects(view)}
     values |= {"needs_reason": needs_reason, "seen": seen(view), "once": ask.form.get("once") or uuid4().hex}
     given = {name: ask.written(name) or "" for name in ("what", "task_id", "unchecked", "reason")}
-    values |= {"given": given, "wrong": wrong and _told(wrong), "is_still": wrong is not None}
+    values |= {"given": given, "wrong": wrong and _said(wrong), "is_still": wrong is not None}
     return Shown("confirm.html", values, 200 if wrong is None else 404 if isinstance(wrong, NotFoundError) else 422)
 
 
-def _told(wrong: OperationError) -> str:
+def _said(wrong: OperationError) -> str:
     fix = in_words(wrong.fix)
     return f"Nothing was done: {wrong}{f'; {fix}' if fix else ''}"
 

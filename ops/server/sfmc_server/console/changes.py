@@ -37,7 +37,7 @@ class Changes:
 
     async def follow(self, visitor: Visitor, known: str | None) -> AsyncIterator[bytes]:
         """Yield messages until the login or the server ends."""
-        # A page that comes back during an outage is told of it: it may have been opened before.
+        # A page that comes back during an outage learns of it: it may have been opened before.
         seen = (known or self._feed.position, False)
         spoken = looked = time.monotonic()
         yield b"retry: 2000\n\n"

@@ -13,7 +13,7 @@
     address.searchParams.delete("done");
     history.replaceState(history.state, "", address);
   }
-  // A reason is needed where nobody is asked.
+  // A reason is needed where Marketing Cloud is not asked.
   const unasked = ["not", "unchecked"].map((id) => document.getElementById(id)).filter(Boolean);
   if (unasked.length) {
     const reason = document.getElementById("reason");
