@@ -95,17 +95,18 @@ def _not_unknown(record: Mapping[str, Any]) -> ConflictError:
 
 
 def _check_open(record: Mapping[str, Any], task_id: str) -> None:
-    """Raise ConflictError where there is nothing to resolve; the same call again may have lost its answer."""
+    """Raise InvalidError for what is no Task.ID, and ConflictError where there is nothing to resolve."""
+    if not (task_id.isascii() and task_id.isdigit()):
+        raise InvalidError(f"a Task.ID is a whole number, not {task_id!r}")
+    if len(task_id) > MAX_DIGITS:
+        raise InvalidError(f"a Task.ID has {MAX_DIGITS} digits at most, not {len(task_id)}")
+    # The same call again may have lost its answer.
     if record["state"] != "start_unknown" and str(record.get("task_id")) != task_id:
         raise _not_unknown(record)
 
 
 def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask: AskForRuns | None) -> Run | None:
     """Give the run, where Marketing Cloud is asked for it."""
-    if not (task_id.isascii() and task_id.isdigit()):
-        raise InvalidError(f"a Task.ID is a whole number, not {task_id!r}")
-    if len(task_id) > MAX_DIGITS:
-        raise InvalidError(f"a Task.ID has {MAX_DIGITS} digits at most, not {len(task_id)}")
     owner = access.reader.request_of(record["mid"], task_id)
     if owner not in {None, record["request_id"]}:
         raise ConflictError(f"Task.ID {task_id} is the run of request {owner}", state=record["state"])
