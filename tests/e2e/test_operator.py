@@ -171,6 +171,6 @@ def test_dead_letters_are_listed_shown_and_deleted_and_an_unknown_id_is_one_line
     assert " UTC  " in listed
     assert (shown["entry_base64"], shown["queue"], shown["reason"]) == ("gD8=", "imports", "undecodable")
     assert (homeless.returncode, nothing.returncode) == (1, 2)
-    assert homeless.stderr == "sfmc-import: there is no dead letter 1-1; list them with: sfmc-import dead-letters\n"
+    assert homeless.stderr == "sfmc-import: there is no dead letter 1-1\n  list them with: sfmc-import dead-letters\n"
     assert back["id"] != letter
     assert stack.run("dead-letters").stdout == "0 dead letters\n"

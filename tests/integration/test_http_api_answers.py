@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sfmc_import.operations import actions
+from sfmc_import.operations import actions, listing
+from sfmc_import.operations.requests import read_views
 from tests.support.console import MID, World, console_over
 
 PROBLEM = "urn:sfmc-import:problem:"
@@ -326,3 +327,62 @@ def test_a_definition_of_another_business_unit_is_named_with_it(world: World) ->
     put = ask(world, "PUT", "/v1/definitions/orders/pause?mid=7", json={"reason": "look first"})
 
     assert put.json()["scope"] == "key:7:orders"
+
+
+# --- Words that the API does not know, and those that may be left out.
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/v1/requests?staet=accepted", "did you mean state?"),
+        ("/v1/requests?bogus=1", "use one of cursor, customer_key"),
+        ("/v1/events?customerkey=k", "did you mean customer_key?"),
+        ("/v1/status?limit=1", "there is none here"),
+        ("/v1/requests?mid=abc", "abc is no business unit"),
+    ],
+)
+def test_a_filter_that_does_not_exist_is_refused(world: World, path: str, says: str) -> None:
+    answer = ask(world, "GET", path)
+
+    assert kind(answer) == (422, "invalid")
+    assert says in answer.json()["detail"]
+
+
+def test_a_parameter_is_looked_at_after_the_token(world: World) -> None:
+    assert world.http.request("GET", "/v1/requests?bogus=1").status_code == 401
+
+
+def test_what_needs_no_body_is_called_without_one_and_an_id_may_be_in_capitals(world: World) -> None:
+    request = world.submit()
+    upper = request.upper()
+
+    assert ask(world, "GET", f"/v1/requests/{upper}").json()["request_id"] == request
+    assert ask(world, "GET", f"/v1/search?text={upper}").json()[0]["request_id"] == request
+    assert ask(world, "POST", f"/v1/requests/{upper}/cancel").json()["state"] == "cancelled"
+    assert ask(world, "POST", f"/v1/requests/{upper}/replay").status_code == 202
+    assert kind(ask(world, "POST", f"/v1/requests/{upper}/follow")) == (409, "conflict")
+
+
+def test_a_run_given_for_a_request_that_is_not_unknown_is_a_conflict_before_anything_is_asked(world: World) -> None:
+    request = world.submit()
+    actions.cancel(world.access, request, "ann")
+    answer = ask(world, "POST", f"/v1/requests/{request}/resolve", json={"task_id": "100007"})
+
+    assert kind(answer) == (409, "conflict")
+    assert "is cancelled; only start_unknown can be resolved" in answer.json()["detail"]
+
+
+def test_a_list_reads_whole_only_the_requests_that_it_may_give(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [world.submit(key, f"{key}{number}.csv") for number in range(11) for key in ("orders", "Rare")]
+    read: list[str] = []
+    monkeypatch.setattr(listing, "read_views", lambda access, some: read.extend(some) or read_views(access, some))
+    for query in (
+        "customer_key=rare",
+        "customer_key=rare&state=accepted",
+        f"customer_key=rare&waiting=queued&mid={MID}",
+    ):
+        read.clear()
+        found = ask(world, "GET", f"/v1/requests?{query}&limit=100").json()["items"]
+        assert sorted(each["request_id"] for each in found) == sorted(ids[1::2])
+        assert sorted(read) == sorted(ids[1::2])

@@ -37,6 +37,7 @@ from sfmc_server.callers import (
     Mid,
     Operates,
     Reads,
+    RequestId,
     Shows,
     Submits,
     Submitter,
@@ -47,7 +48,7 @@ from sfmc_server.callers import (
 )
 from sfmc_server.conditions import Condition, is_known, tag_of_view
 from sfmc_server.explaining import Explainer
-from sfmc_server.given import ForceGiven, Reason, ReplayGiven, ReplaysGiven, RequestGiven, ResolveGiven
+from sfmc_server.given import ForceGiven, OptionalReason, OptionalReplay, ReplaysGiven, RequestGiven, ResolveGiven
 from sfmc_server.live_events import LiveEvents
 from sfmc_server.preferring import Seconds
 
@@ -156,7 +157,7 @@ def list_failures(_: Reads, access: Access, limit: Limit = 50) -> list[RequestVi
 
 
 @api.get("/requests/{request_id:path}", tags=["requests"])
-def show(request_id: Id, caller: Shows, access: Access, answer: Response, wait: Seconds) -> LifeView:
+def show(request_id: RequestId, caller: Shows, access: Access, answer: Response, wait: Seconds) -> LifeView:
     """Show a request with its whole life. `Prefer: wait=N` waits up to N seconds, 30 at most, for its end.
 
     A token of the role `source` sees the requests that were submitted with it; others are not there for it.
@@ -170,19 +171,19 @@ def show(request_id: Id, caller: Shows, access: Access, answer: Response, wait: 
 
 
 @api.post("/requests/{request_id:path}/cancel", tags=["requests"])
-def cancel(request_id: Id, given: Reason, caller: Operates, access: Access) -> ActionView:
+def cancel(request_id: RequestId, given: OptionalReason, caller: Operates, access: Access) -> ActionView:
     """End a request before its start; its file counts as handled."""
     return actions.cancel(access, request_id, caller.name, given.reason)
 
 
 @api.post("/requests/{request_id:path}/force", tags=["requests"])
-def force(request_id: Id, given: ForceGiven, caller: Operates, access: Access) -> ActionView:
+def force(request_id: RequestId, given: ForceGiven, caller: Operates, access: Access) -> ActionView:
     """Let a request start as soon as its definition is free: without the window, its order (`after`) and its turn."""
     return actions.force(access, request_id, caller.name, given.reason)
 
 
 @api.post("/requests/{request_id:path}/resolve", tags=["requests"])
-def resolve(request_id: Id, given: ResolveGiven, caller: Operates, access: Access) -> ActionView:
+def resolve(request_id: RequestId, given: ResolveGiven, caller: Operates, access: Access) -> ActionView:
     """Record what became of a start that is unknown: the run `task_id`, checked with Marketing Cloud, or none."""
     ask = None if given.unchecked else resolving.ask_marketing_cloud
     return resolving.resolve(access, request_id, given.task_id, caller.name, given.reason, ask=ask)
@@ -190,8 +191,8 @@ def resolve(request_id: Id, given: ResolveGiven, caller: Operates, access: Acces
 
 @api.post("/requests/{request_id:path}/replay", status_code=202, tags=["requests"])
 def replay(
-    request_id: Id,
-    given: ReplayGiven,
+    request_id: RequestId,
+    given: OptionalReplay,
     caller: Operates,
     access: Access,
     answer: Response,

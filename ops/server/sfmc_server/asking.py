@@ -8,9 +8,9 @@ from pydantic import AwareDatetime
 from sfmc_import.operations import listing, refreshing, resuming, runs, status
 from sfmc_import.operations import requests as questions
 from sfmc_import.operations.views import ActionView, ExplainedView, RequestView
-from sfmc_server.callers import Access, Cursor, Id, Limit, Operates, Reads, Shows
+from sfmc_server.callers import Access, Cursor, Limit, Operates, Reads, RequestId, Shows
 from sfmc_server.explaining import Explainer
-from sfmc_server.given import ExplainGiven, Nothing, RefreshGiven
+from sfmc_server.given import ExplainGiven, OptionalNothing, RefreshGiven
 
 router = APIRouter()
 OptionalMid = Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$")]
@@ -62,7 +62,7 @@ def search(
 
 
 @router.post("/requests/{request_id:path}/follow", tags=["requests"])
-def follow(request_id: Id, _given: Nothing, caller: Operates, access: Access) -> ActionView:
+def follow(request_id: RequestId, _given: OptionalNothing, caller: Operates, access: Access) -> ActionView:
     """Let the workers follow a run again whose following had timed out."""
     resuming.follow_again(access, request_id)
     return ActionView(request_id=request_id, state=questions.show(access, request_id).state, operator=caller.name)

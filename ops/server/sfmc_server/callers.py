@@ -9,13 +9,14 @@ from fastapi import Depends, Header, Path, Query, Request
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
-from sfmc_import.operations import listing, tokens
+from sfmc_import.operations import listing, requests, tokens
 from sfmc_import.operations.actions import MAX_TEXT
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.operations.views import RequestView, View
 from sfmc_server.answers import PROBLEMS
 from sfmc_server.authentication import bearer_token
 from sfmc_server.description import described_problem
+from sfmc_server.parameters import check_parameters
 
 
 class Caller(View):
@@ -55,7 +56,9 @@ def _caller(request: Request, what: str) -> Caller:
 
 def _may(what: str) -> Any:
     def check(request: Request) -> Caller:
-        return _caller(request, what)
+        found = _caller(request, what)
+        check_parameters(request)
+        return found
 
     return Depends(check)
 
@@ -76,9 +79,14 @@ def _client(request: Request) -> Client:
     return client
 
 
+def _request_id(request: Request, request_id: Annotated[str, Path(max_length=128)]) -> str:
+    return requests.spelled(_access(request), request_id)
+
+
 Access = Annotated[ReadAccess, Depends(_access)]
 Submitter = Annotated[Client, Depends(_client)]
 Id = Annotated[str, Path(max_length=128)]
+RequestId = Annotated[str, Depends(_request_id)]
 IdempotencyKey = Annotated[str | None, Header(max_length=300)]
 Limit = Annotated[int, Query(ge=1, le=listing.MAX_LIMIT)]
 Cursor = Annotated[str | None, Query(max_length=128)]

@@ -3,6 +3,7 @@
 import base64
 from typing import Annotated, Any, Literal, Self
 
+from fastapi import Body
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -76,10 +77,17 @@ class Reason(Given):
     reason: Text | None = None
 
 
+OptionalReason = Annotated[Reason, Body(default_factory=Reason)]
+"""A reason that need not be given: then the body may be left out."""
+
+
 class ReplayGiven(Reason):
     """Why a request is replayed; `force` imports also what was imported, inside the window too."""
 
     force: Flag = False
+
+
+OptionalReplay = Annotated[ReplayGiven, Body(default_factory=ReplayGiven)]
 
 
 class ResolveGiven(Reason):
@@ -120,6 +128,9 @@ class RefreshGiven(Given):
 
 class Nothing(Given):
     """An empty object."""
+
+
+OptionalNothing = Annotated[Nothing, Body(default_factory=Nothing)]
 
 
 class ExplainGiven(Given):

@@ -42,6 +42,8 @@ class LiveEvents:
         self._checked: dict[str, tuple[float, bool]] = {}
         self._readers: set[asyncio.Queue[Entry | None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._placed = asyncio.Event()
+        """Set once it is known from where on the thread reads."""
 
     async def follow(self, after: str | None, key: str | None = None, token: str = "") -> AsyncIterator[bytes]:
         """Yield events after an id, or from now on, as lines of an event stream.
@@ -58,6 +60,8 @@ class LiveEvents:
             gap = None if after is None else await asyncio.to_thread(self._stream.gap_after, after)
             if gap is not None:
                 yield b"event: gap\ndata: %b\n\n" % orjson.dumps({"after": begin, "before": gap})
+            # What comes before that place is read here, so this reading may not end before the place is known.
+            await self._placed.wait()
             async for position, line in self._missed(begin, key):
                 seen = position
                 yield line
@@ -111,13 +115,16 @@ class LiveEvents:
         self._readers.add(queue)
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
+            self._placed = asyncio.Event()
             threading.Thread(target=self._read, name="sfmc-live-events", daemon=True).start()
 
     def _read(self) -> None:
         """Read the stream for all readers until the server ends; an outage is waited for."""
         assert self._loop is not None
         try:
-            live = self._stream.live(self._stream.newest(), on_outage=_log_outage, over=self._is_ending)
+            place = self._stream.newest()
+            self._loop.call_soon_threadsafe(self._placed.set)
+            live = self._stream.live(place, on_outage=_log_outage, over=self._is_ending)
             for entry in live:
                 self._loop.call_soon_threadsafe(self._give, entry)
         except Exception:
@@ -138,6 +145,7 @@ class LiveEvents:
 
     def _cut_all(self) -> None:
         self._loop = None
+        self._placed.set()
         for queue in tuple(self._readers):
             if queue.qsize() <= BUFFER:
                 self._cut(queue)

@@ -19,6 +19,7 @@ from sfmc_import.operations.errors import (
     OperationError,
     PreconditionError,
 )
+from sfmc_import.operations.wording import in_words
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server.answers import PROBLEMS, Answer, later, problem, response
@@ -69,7 +70,8 @@ def _handler(answer: Callable[[Exception], Answer]) -> Any:
 def _of_operation(error: Exception) -> Answer:
     assert isinstance(error, OperationError)
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
-    answer = named(error.kind, status, f"{error}{f'; {error.fix}' if error.fix else ''}")
+    fix = in_words(error.fix)
+    answer = named(error.kind, status, f"{error}{f'; {fix}' if fix else ''}")
     more = {name: value for name in _MEMBERS if (value := getattr(error, name, None))}
     return Answer(answer.status, {**answer.body, **more}, answer.headers)
 

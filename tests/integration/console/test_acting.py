@@ -68,6 +68,20 @@ def test_an_unknown_start_is_resolved_and_the_second_operator_learns_it(world: W
     assert (late.status_code, "has moved on: it is started now" in late.text) == (409, True)
 
 
+def test_a_form_that_is_not_valid_is_shown_again_with_what_was_written(world: World, found: dict[str, str]) -> None:
+    person = world.person("operator")
+    path = f"/request/resolve?id={found['unknown']}"
+    none = person.send(path, {"what": "not_started"})
+    wrong = person.send(path, {"what": "started", "task_id": "100007", "unchecked": "1"})
+
+    assert (none.status_code, "a reason is needed: how you know" in none.text) == (422, True)
+    assert "--" not in none.text.partition("<main")[2].partition('role="alert"')[2].partition("</p>")[0]
+    assert 'value="not_started" checked' in none.text
+    assert "needed if nothing was started" in none.text
+    assert (wrong.status_code, 'value="100007"' in wrong.text) == (422, True)
+    assert "The start is resolved." in confirmed(person, path, what="not_started", reason="<seen>")
+
+
 @pytest.mark.parametrize("action", ["cancel", "force", "resolve", "follow", "nonsense"])
 def test_an_action_that_does_not_fit_is_refused_before_anything_is_asked(
     world: World, found: dict[str, str], action: str

@@ -153,6 +153,7 @@ def test_an_open_page_says_that_redis_is_away_and_comes_back_by_itself(own_valke
         page.wait_for_selector("#live:text('Live')")
         own_valkey.kill()
         page.wait_for_selector("#away:visible", timeout=30_000)
+        page.wait_for_selector("#live:text('Not live: Redis does not answer')", timeout=20_000)
         own_valkey.restart()
         page.wait_for_selector("#away", state="hidden", timeout=30_000)
         world.submit("After", "after.csv")

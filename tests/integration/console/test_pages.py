@@ -8,8 +8,11 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.bootstrap import quota_limits
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.notifications.memory import NotifierMemory
 from sfmc_import.operations import actions
+from sfmc_import.operations.overview import overview
 from sfmc_import.operations.usage import calls
+from sfmc_import.settings.notify_table import WebhookTable
 from sfmc_server.console.application import GET
 from tests.support.console import MID, World
 from tests.support.console_data import KEYS, busy, many, past_day
@@ -285,3 +288,15 @@ def test_a_request_that_ended_badly_says_everywhere_why_and_what_would_help(worl
 
     assert shown["advice"] == "fix the cause, then replay it"
     assert "What would help: fix the cause, then replay it." in page
+
+
+def test_the_first_page_says_what_a_notification_could_not_send(world: World) -> None:
+    access = ReadAccess(world.access.settings.model_copy(update={"notifications": {"hook": WebhookTable()}}))
+    memory = NotifierMemory(access.client, access.settings.redis, access.settings.prefix, "hook")
+    assert not overview(access).notifications[0].needs_somebody
+    memory.note_try(3, "HTTP 500 <b>", access.reader.now() - 60)
+    world.console._access = access
+    page = world.person("viewer").see("/").text
+
+    assert "Notification hook: not sent, tried 3 times; set aside: 0" in page
+    assert "HTTP 500 &lt;b&gt;" in page

@@ -1,13 +1,16 @@
 """A notification over a real server: what it remembers, what it sets aside, and what doctor says of it."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 import redis as redis_py
 
+from sfmc_import.access import ReadAccess
 from sfmc_import.cli import doctor
 from sfmc_import.cli.doctor import check_notifications
+from sfmc_import.cli.notification_lines import failing_lines
 from sfmc_import.client import Client
 from sfmc_import.events import EventGroup, ImportEvent
 from sfmc_import.notifications.channel import Channel
@@ -15,6 +18,8 @@ from sfmc_import.notifications.memory import NotifierMemory, group_of
 from sfmc_import.notifications.messages import Message
 from sfmc_import.notifications.outages import Outage
 from sfmc_import.notifications.sending import NotSent, Sent
+from sfmc_import.operations.overview import overview
+from sfmc_import.operations.status import status
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import Settings, load
 from sfmc_import.settings.notify_table import WebhookTable
@@ -92,3 +97,26 @@ def test_doctor_says_whether_a_notifier_runs(settings: Settings) -> None:
     assert (before.level, before.fix) == ("warn", "start sfmc-import notify run")
     assert before.text == "hook: no notifier runs, so nothing is sent"
     assert (running.level, running.text) == ("ok", "hook: a notifier runs")
+
+
+def test_what_fails_is_seen_in_the_list_and_by_status_until_something_is_sent(
+    settings: Settings, memory: NotifierMemory
+) -> None:
+    with EventGroup(settings.redis, group_of("hook")) as group, Client(settings.redis.client_url, mid="7") as client:
+        group.join()
+        for number in (1, 2, 3):
+            client.reject(customer_key="k", request_id=f"r{number}", code="preflight", text="no")
+        group.receive(2, block_ms=None)
+        memory.note_try(4, "HTTP 500 \x1b[31m", memory._client.time()[0] - 60)
+        [failing] = status(ReadAccess(settings)).notifications
+        [line] = failing_lines([failing], time.time())
+        memory.note_try(0, None, 0.0)
+        [sound] = overview(ReadAccess(settings)).notifications
+
+    assert (failing.attempts, failing.set_aside, failing.needs_somebody) == (4, 0, True)
+    assert failing.backlog is not None
+    assert failing.backlog >= 3
+    assert "notification hook: not handled: " in line
+    assert "tried 4 times in vain): HTTP 500" in line
+    assert (sound.attempts, sound.needs_somebody) == (0, False)
+    assert sound.error is not None

@@ -5,11 +5,14 @@ import os
 import secrets
 import signal
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import click
 
 from sfmc_import import logs
+from sfmc_import.access import ReadAccess
+from sfmc_import.cli.notification_lines import numbers_line
 from sfmc_import.cli.output import examples, json_option, print_json, print_line, seconds
 from sfmc_import.errors import FAILURE
 from sfmc_import.notifications import messages
@@ -18,9 +21,9 @@ from sfmc_import.notifications.opening import chosen, open_senders
 from sfmc_import.notifications.running import run_notifications
 from sfmc_import.notifications.sending import NotSent, Sent
 from sfmc_import.notifications.webhook import PREFIX
+from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.redis_client import connect
 from sfmc_import.settings import load
-from sfmc_import.settings.notify_table import KINDS
 
 
 @click.group(
@@ -84,26 +87,34 @@ def _outcome(answer: Sent | NotSent) -> tuple[bool, str]:
     return not answer.refused, f"{answer.text}, {answer.refused}" if answer.refused else answer.text
 
 
-@notify_group.command("list", short_help="List the notifications: what, to whom, whether a notifier runs.")
+@notify_group.command("list", short_help="List the notifications: what, whether it is sent, what failed last.")
 @json_option
 def list_all(*, as_json: bool) -> None:
-    """List the notifications of the policy file; no address and no secret is shown."""
+    """List the notifications of the policy file; no address and no secret is shown.
+
+    Of each: whether a notifier runs, how many events are not handled yet, what failed last and how often, and how many
+    events were set aside.
+    """
     settings = load(os.environ)
-    kinds = {table: kind for kind, table in KINDS.items()}
-    with connect(settings.redis) as client:
-        for name, table in chosen(settings, ()).items():
-            memory = NotifierMemory(client, settings.redis, settings.prefix, name)
-            seen, aside = memory.seen_ago(), memory.count_aside()
-            kind = kinds[type(table)]
-            if as_json:
-                row = {"name": name, "kind": kind, "events": table.events, "keys": table.keys}
-                print_json(row | {"notifier_seen_seconds_ago": seen, "set_aside": aside})
-                continue
-            running = "no notifier runs" if seen is None else f"a notifier was seen {seconds(seen)} ago"
-            print_line(f"{name}  {kind}")
-            print_line(f"  {running}; set aside: {aside}")
-            print_line(f"  events: {', '.join(table.events)}")
-            print_line(f"  keys: {', '.join(table.keys)}")
+    tables = chosen(settings, ())
+    access = ReadAccess(settings)
+    now = access.reader.now()
+    for view in notifications(access):
+        table = tables[view.name]
+        if as_json:
+            row = {"name": view.name, "kind": view.kind, "events": table.events, "keys": table.keys}
+            print_json(row | {"notifier_seen_seconds_ago": view.seen_seconds_ago} | _numbers(view))
+            continue
+        seen = view.seen_seconds_ago
+        print_line(f"{view.name}  {view.kind}")
+        print_line(f"  {'no notifier runs' if seen is None else f'a notifier was seen {seconds(seen)} ago'}")
+        print_line(f"  {numbers_line(view, now)}")
+        print_line(f"  events: {', '.join(table.events)}")
+        print_line(f"  keys: {', '.join(table.keys)}")
+
+
+def _numbers(view: NotificationView) -> dict[str, Any]:
+    return view.model_dump(mode="json", include={"backlog", "set_aside", "attempts", "error", "error_at"})
 
 
 @notify_group.command(short_help="Send again what was set aside.")

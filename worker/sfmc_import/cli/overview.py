@@ -6,6 +6,7 @@ import click
 
 from sfmc_import.cli.completing import complete_key
 from sfmc_import.cli.folder_lines import watcher_lines
+from sfmc_import.cli.notification_lines import failing_lines
 from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_lines, seconds
 from sfmc_import.cli.requests_shown import pause_line, table_lines
@@ -115,6 +116,7 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
         yield "  list them with: sfmc-import dead-letters"
     yield from (f"  {missing}" for missing in missing_processes(whole))
     yield from (f"  {trouble_line(each, now)}" for each in whole.troubles)
+    yield from (f"  {line}" for line in failing_lines(whole.notifications, now))
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
     yield from _listed("ended badly", whole.failures, now)
     yield from _listed("due next", whole.next, now)

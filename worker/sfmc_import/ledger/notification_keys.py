@@ -29,6 +29,21 @@ OUTAGES = Key(
     ),
     meaning="The outages that a notification has said to have begun. The time counts from the newest change.",
 )
+TRIES = Key(
+    name="tries",
+    letter="tries",
+    parts=("group",),
+    redis_type="hash",
+    ttl=("request_ttl",),
+    fields=(
+        Field(
+            name="attempts", kind="int", meaning="how often the message was tried in vain; 0 when one was sent since"
+        ),
+        Field(name="error", meaning="what the other side, or the way to it, said last"),
+        Field(name="at", kind="ms", meaning="when it said that"),
+    ),
+    meaning="What a notification could not send last. The time counts from the newest failure.",
+)
 REPLIES = Key(
     name="replies",
     letter="replies",
@@ -37,7 +52,7 @@ REPLIES = Key(
     meaning="Ends of requests that are sent to a task of their sender (`reply_to`): task, queue, time and event as JSON"
     " → when it is sent next, in ms. The time counts from the newest.",
 )
-NOTIFICATION_KEYS = (ASIDE, OUTAGES, REPLIES)
+NOTIFICATION_KEYS = (ASIDE, OUTAGES, TRIES, REPLIES)
 
 
 def read_reply(now: int, text: bytes) -> Reply:

@@ -63,6 +63,10 @@ class OutageMemory(Protocol):
         """Forget one."""
         ...
 
+    def note_try(self, attempts: int, error: str | None, at: float) -> None:
+        """Remember that a message was tried so often in vain, and why; None when one was sent."""
+        ...
+
 
 class Stop(Protocol):
     """Says when the process ends."""
@@ -118,6 +122,8 @@ class Channel:
         self._redis_away: datetime | None = None
         self._redis_text = ""
         self._redis_said = False
+        self._has_failed = True
+        """Whether the last message may be noted as not sent; a notifier before this one may have noted it."""
 
     def run(self) -> None:
         """Run until the end."""
@@ -225,9 +231,11 @@ class Channel:
             if not isinstance(answer, NotSent):
                 said = {"id": message.id, "events": len(events), "attempt": attempt, "text": answer.text}
                 self._log.info("notification_sent", **said)
+                self._note_try(0, None)
                 self._note_refused(message, events, answer)
                 self._acknowledge([each for each in events if each.position in self._open])
                 return True
+            self._note_try(attempt, answer.text)
             pause = max(NOTIFY.pause(attempt, self._times.chance()), answer.retry_after or 0.0)
             if answer.is_final or self._times.now() + pause > message.at + self._table.deadline:
                 self._give_up(message, events if about is None else [about], answer)
@@ -235,6 +243,14 @@ class Channel:
             facts = {"id": message.id, "attempt": attempt, "wait": round(pause, 1), "error": answer.text}
             self._log.warning("notification_not_sent", **facts)
             self._wait(pause)
+
+    def _note_try(self, attempts: int, error: str | None) -> None:
+        if error is None and not self._has_failed:
+            return
+        # It is for people to see: without Redis the sending itself goes on.
+        with suppress(SfmcImportError):
+            self._memory.note_try(attempts, error, self._times.now())
+            self._has_failed = error is not None
 
     def _acknowledge(self, events: Sequence[ImportEvent]) -> None:
         if events:

@@ -2,26 +2,38 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events.asking import ASIDE_MS, aside_of
 from sfmc_import.events.typed import ImportEvent, typed
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.notification_keys import OUTAGES
+from sfmc_import.ledger.notification_keys import OUTAGES, TRIES
 from sfmc_import.notifications.outages import Outage, read_outages
+from sfmc_import.redaction import hidden
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_errors import trouble
 
 GROUP = "notify:"
+MAX_ERROR = 300
 
 
 def group_of(name: str) -> str:
     """Give the consumer group of a notification."""
     return f"{GROUP}{name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What could not be sent last: how often it was tried since something was sent, why, when (seconds since 1970)."""
+
+    attempts: int
+    error: str
+    at: float
 
 
 class NotifierMemory:
@@ -32,6 +44,7 @@ class NotifierMemory:
         self._address = address
         keys = Keys(prefix)
         self._outages = keys.name_of(OUTAGES, group_of(name))
+        self._tries = keys.name_of(TRIES, group_of(name))
         self._stream, self._group = keys.stream, group_of(name)
         self._aside = aside_of(keys.stream, self._group)
 
@@ -50,6 +63,34 @@ class NotifierMemory:
         """Forget one."""
         with self._errors():
             self._client.hdel(self._outages, outage.mid)
+
+    def note_try(self, attempts: int, error: str | None, at: float) -> None:
+        """Remember that a message was tried so often in vain, and why; None when one was sent."""
+        said = {"attempts": attempts}
+        failed = {} if error is None else {"error": hidden(error)[:MAX_ERROR], "at": int(at * 1000)}
+        with self._errors():
+            self._client.hset(self._tries, mapping={**said, **failed})
+            self._client.pexpire(self._tries, ASIDE_MS)
+
+    def last_failure(self) -> Failure | None:
+        """Give what could not be sent last; None where nothing is known of that."""
+        with self._errors():
+            found = TRIES.read(self._client.hgetall(self._tries))
+        if "error" not in found or "at" not in found:
+            return None
+        return Failure(attempts=found.get("attempts", 0), error=found["error"], at=found["at"])
+
+    def backlog(self) -> int | None:
+        """Count the events that are not handled yet; None where Redis does not say it, or not to us."""
+        with self._errors():
+            try:
+                groups = self._client.xinfo_groups(self._stream)
+            except ResponseError:
+                return None
+        found = next((each for each in groups if each["name"] == self._group.encode()), None)
+        if found is None or found.get("lag") is None:
+            return None
+        return int(found["pending"]) + int(found["lag"])
 
     def aside(self) -> list[tuple[str, ImportEvent, str]]:
         """Give what was set aside, oldest first: its place, the event, and why."""
@@ -73,6 +114,8 @@ class NotifierMemory:
         with self._errors():
             try:
                 consumers = self._client.xinfo_consumers(self._stream, self._group)
+            except NoPermissionError:
+                return None
             except ResponseError as error:
                 if "NOGROUP" in str(error) or "no such key" in str(error):
                     return None

@@ -53,17 +53,17 @@ class LocalOperations:
 
     def cancel(self, request_id: str, reason: str | None = None) -> ActionView:
         """End a request before its start."""
-        return actions.cancel(self._access, request_id, self._operator, reason)
+        return actions.cancel(self._access, self._id(request_id), self._operator, reason)
 
     def force(self, request_id: str, reason: str) -> ActionView:
         """Let a request that waits start as soon as its definition is free."""
-        return actions.force(self._access, request_id, self._operator, reason)
+        return actions.force(self._access, self._id(request_id), self._operator, reason)
 
     def follow(self, request_id: str) -> ActionView:
         """Follow a run again whose following had timed out."""
-        resuming.follow_again(self._access, request_id)
-        state = requests.show(self._access, request_id).state
-        return ActionView(request_id=request_id, state=state, operator=self._operator)
+        resuming.follow_again(self._access, self._id(request_id))
+        view = requests.show(self._access, request_id)
+        return ActionView(request_id=view.request_id, state=view.state, operator=self._operator)
 
     def resolve(
         self, request_id: str, task_id: str | None, reason: str | None = None, *, unchecked: bool = False
@@ -72,7 +72,7 @@ class LocalOperations:
         from sfmc_import.operations import resolving  # noqa: PLC0415 - the SOAP library
 
         ask = None if unchecked else resolving.ask_marketing_cloud
-        return resolving.resolve(self._access, request_id, task_id, self._operator, reason, ask=ask)
+        return resolving.resolve(self._access, self._id(request_id), task_id, self._operator, reason, ask=ask)
 
     def replay(
         self,
@@ -83,7 +83,7 @@ class LocalOperations:
         force: bool = False,
     ) -> ActionView:
         """Submit what a request asked for again, as a new request."""
-        return actions.replay(self._access, request_id, self._operator, reason, force=force)
+        return actions.replay(self._access, self._id(request_id), self._operator, reason, force=force)
 
     def usage(self) -> UsageView:
         """Show how many calls the account has made."""
@@ -106,6 +106,9 @@ class LocalOperations:
         spelled = self._spelled(scope)
         actions.resume(self._access, spelled, self._operator, reason)
         return ResumedView(scope=spelled)
+
+    def _id(self, request_id: str) -> str:
+        return requests.spelled(self._access, request_id)
 
     def _spelled(self, scope: str) -> str:
         kind, _, rest = scope.partition(":")

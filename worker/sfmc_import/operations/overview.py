@@ -6,6 +6,7 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.operations import actions, requests
+from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.status import queue_numbers
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
@@ -37,6 +38,7 @@ class OverviewView(View):
     counts: CountsView
     missing: list[str]
     troubles: tuple[TroubleView, ...] = ()
+    notifications: tuple[NotificationView, ...] = ()
     paused: list[PauseView]
     failures: list[RequestView]
     running: list[RequestView]
@@ -56,6 +58,7 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
         failures=requests.failures(access, limit),
         running=running(access, limit),
         troubles=troubles(access, waits),
+        notifications=notifications(access),
         waiting=waits,
     )
 

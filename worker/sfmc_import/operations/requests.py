@@ -24,6 +24,8 @@ LOOKED_AT = 20_000
 
 _PLAIN = re.compile(r"[A-Za-z0-9 ._-]+")
 
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 MAX_WHY = 400
 """Characters of why a request ended, in a list."""
 
@@ -32,15 +34,23 @@ UNKNOWN = "the id is wrong, or it ended more than SFMC_REQUEST_TTL ago"
 
 def show(access: ReadAccess, request_id: str) -> RequestView:
     """Give one request; raises NotFoundError."""
-    found = read_views(access, [request_id])
+    found = read_views(access, [spelled(access, request_id)])
     if not found:
         raise NotFoundError(f"there is no request {request_id}", UNKNOWN)
     return found[0]
 
 
+def spelled(access: ReadAccess, request_id: str) -> str:
+    """Give the id under which the ledger has a request: a UUID is the same one in capitals."""
+    lower = request_id.lower()
+    if lower == request_id or not _UUID.fullmatch(lower) or access.reader.asked(request_id) is not None:
+        return request_id
+    return lower
+
+
 def find(access: ReadAccess, text: str, mid: str, limit: int = 20) -> list[RequestView]:
     """Give the requests that a request id, a Task.ID or a file name means, the newest first; raises NotFoundError."""
-    found = read_views(access, [text])
+    found = read_views(access, [spelled(access, text)])
     if not found and mid and (owner := access.reader.request_of(mid, text)):
         found = read_views(access, [owner])
     if not found:

@@ -78,6 +78,7 @@ def resolve(
     if record is None:
         raise NotFoundError(f"there is no request {request_id}", "wrong id, or it ended more than SFMC_REQUEST_TTL ago")
     if task_id is not None:
+        _check_open(record, task_id)
         _check_definition(access, record, _check_task(access, record, task_id, ask), ask_definition)
     policy = access.settings.policy(record["mid"], record["customer_key"])
     said = reason and reason[:MAX_TEXT]
@@ -92,12 +93,19 @@ def _not_unknown(record: Mapping[str, Any]) -> ConflictError:
     return ConflictError(text, state=record["state"])
 
 
-def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask: AskForRuns | None) -> Run | None:
-    """Give the run, where Marketing Cloud is asked for it."""
+def _check_open(record: Mapping[str, Any], task_id: str) -> None:
+    """Raise InvalidError for what is no Task.ID, and ConflictError where there is nothing to resolve."""
     if not (task_id.isascii() and task_id.isdigit()):
         raise InvalidError(f"a Task.ID is a whole number, not {task_id!r}")
     if len(task_id) > MAX_DIGITS:
         raise InvalidError(f"a Task.ID has {MAX_DIGITS} digits at most, not {len(task_id)}")
+    # The same call again may have lost its answer.
+    if record["state"] != "start_unknown" and str(record.get("task_id")) != task_id:
+        raise _not_unknown(record)
+
+
+def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask: AskForRuns | None) -> Run | None:
+    """Give the run, where Marketing Cloud is asked for it."""
     owner = access.reader.request_of(record["mid"], task_id)
     if owner not in {None, record["request_id"]}:
         raise ConflictError(f"Task.ID {task_id} is the run of request {owner}", state=record["state"])

@@ -10,6 +10,7 @@ from sfmc_import.access import redis_errors as errors_at
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
@@ -45,6 +46,7 @@ class StatusView(View):
     beats: int
     missing: tuple[str, ...] = ()
     troubles: tuple[TroubleView, ...] = ()
+    notifications: tuple[NotificationView, ...] = ()
     paused: list[PauseView]
     failures: list[RequestView]
     next: list[RequestView]
@@ -112,6 +114,7 @@ def status(access: ReadAccess) -> StatusView:
         paused=actions.pauses(access),
         failures=requests.failures(access, SHOWN),
         troubles=troubles(access, due),
+        notifications=notifications(access),
         next=due,
         watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
     )

@@ -8,8 +8,9 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import sfmc_transport.dead_letters as letters
 from sfmc_import.operations import actions, listing, pausing, requests, resolving, resuming
-from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
+from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
 from sfmc_import.operations.views import RequestView, time_of
+from sfmc_import.operations.wording import in_words
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
 from sfmc_server.console.asking import Ask, Moved, Shown
 from sfmc_server.console.paths import request_path
@@ -126,22 +127,40 @@ def offered(view: RequestView) -> list[tuple[str, str]]:
 def confirm(ask: Ask) -> Shown:
     """Show what an action on a request will do, with the form that does it."""
     ask.check_operator()
-    action, view = _action(ask), requests.show(ask.access, ask.given("id") or "")
+    _action(ask)
+    view = requests.show(ask.access, ask.given("id") or "")
     _check_fits(ask, view)
+    return _asked(ask, view)
+
+
+def _asked(ask: Ask, view: RequestView, wrong: OperationError | None = None) -> Shown:
+    """Give the form, also again with what was written in it and what is wrong with that."""
+    action = _action(ask)
     needs_reason = action.needs_reason or (ask.path["action"] == "replay" and _needs_force(view))
     values = {"view": view, "name": ask.path["action"], "action": action, "effects": action.effects(view)}
-    return Shown("confirm.html", values | {"needs_reason": needs_reason, "seen": seen(view), "once": uuid4().hex})
+    values |= {"needs_reason": needs_reason, "seen": seen(view), "once": ask.form.get("once") or uuid4().hex}
+    given = {name: ask.written(name) or "" for name in ("what", "task_id", "unchecked", "reason")}
+    values |= {"given": given, "wrong": wrong and _said(wrong), "is_still": wrong is not None}
+    return Shown("confirm.html", values, 200 if wrong is None else 404 if isinstance(wrong, NotFoundError) else 422)
 
 
-def act(ask: Ask) -> Moved:
-    """Do it, unless the request has moved on since the form was shown."""
+def _said(wrong: OperationError) -> str:
+    fix = in_words(wrong.fix)
+    return f"Nothing was done: {wrong}{f'; {fix}' if fix else ''}"
+
+
+def act(ask: Ask) -> Shown | Moved:
+    """Do it, unless the request has moved on since the form was shown; what is not valid is asked for again."""
     ask.check_operator()
     action, view = _action(ask), requests.show(ask.access, ask.given("id") or "")
     if ask.form.get("seen") != seen(view):
         text = f"request {view.request_id} has moved on: it is {view.state} now, and nothing was done"
         raise ConflictError(text, "look at it again", view.state)
     _check_fits(ask, view)
-    return action.run(ask, view)
+    try:
+        return action.run(ask, view)
+    except (InvalidError, NotFoundError) as error:
+        return _asked(ask, view, error)
 
 
 def _action(ask: Ask) -> Action:

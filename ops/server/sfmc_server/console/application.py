@@ -17,6 +17,7 @@ from sfmc_import.client import Client
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ledger.calling import is_defect
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
+from sfmc_import.operations.wording import in_words
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError
 from sfmc_server.answers import RefusedError
@@ -221,7 +222,7 @@ class Console:
 
 
 def _text_of(request: Request, kind: type[Exception], error: Exception) -> str:
-    fix = getattr(error, "fix", None)
+    fix = in_words(getattr(error, "fix", None))
     text = _TEXTS.get(kind) or f"{error}{f': {fix}' if fix else ''}"
     if _WRONG[kind][0] != 503 or not getattr(request.state, "is_acting", False):
         return text

@@ -37,7 +37,8 @@ class Changes:
 
     async def follow(self, visitor: Visitor, known: str | None) -> AsyncIterator[bytes]:
         """Yield messages until the login or the server ends."""
-        seen = (known or self._feed.position, self._feed.is_away)
+        # A page that comes back during an outage learns of it: it may have been opened before.
+        seen = (known or self._feed.position, False)
         spoken = looked = time.monotonic()
         yield b"retry: 2000\n\n"
         while not self._is_ending():
@@ -47,7 +48,7 @@ class Changes:
                     yield b"event: ended\ndata: {}\n\n"
                     return
             now = (self._feed.position, self._feed.is_away)
-            if now != seen and self._feed.is_whole:
+            if now != seen and (self._feed.is_whole or self._feed.is_away):
                 seen, spoken = now, time.monotonic()
                 yield _message(*now)
             elif time.monotonic() - spoken > QUIET_SECONDS:

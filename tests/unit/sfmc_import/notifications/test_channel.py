@@ -31,6 +31,7 @@ class World:
     kept: list[list[str]] = field(default_factory=list)
     outages: dict[str, Outage] = field(default_factory=dict)
     waits: list[float] = field(default_factory=list)
+    tries: list[tuple[int, str | None, float]] = field(default_factory=list)
     seconds: float = 0.0
     stopped: bool = False
     stop_when_empty: bool = True
@@ -63,6 +64,9 @@ class World:
 
     def forget(self, outage: Outage) -> None:
         del self.outages[outage.mid]
+
+    def note_try(self, attempts: int, error: str | None, at: float) -> None:
+        self.tries.append((attempts, error, at - AT))
 
     def send(self, message: Message) -> Sent | NotSent:
         self.sent.append(message)
@@ -306,3 +310,10 @@ def test_what_is_held_when_redis_goes_is_sent_when_it_is_given_again() -> None:
 
     assert world.ids == ["r1/1/import_failed"]
     assert world.acknowledged == ["r1"]
+
+
+def test_each_try_in_vain_is_noted_for_people_to_see_and_the_end_of_it_once() -> None:
+    world = World([[event(1), event(2)]], [NotSent("HTTP 500"), NotSent("HTTP 502"), Sent("ok"), Sent("ok")])
+    world.run()
+
+    assert world.tries == [(1, "HTTP 500", 1.0), (2, "HTTP 502", 3.0), (0, None, 7.0)]

@@ -13,6 +13,14 @@
     address.searchParams.delete("done");
     history.replaceState(history.state, "", address);
   }
+  // A reason is needed where Marketing Cloud is not asked.
+  const unasked = ["not", "unchecked"].map((id) => document.getElementById(id)).filter(Boolean);
+  if (unasked.length) {
+    const reason = document.getElementById("reason");
+    const mark = () => { reason.required = unasked.some((each) => each.checked); };
+    reason.form.addEventListener("change", mark);
+    mark();
+  }
   // A page that costs much is not asked for again by itself.
   if (!document.body.dataset.changes) return;
   let asked = 0, took = 0, timer = 0, source = null, seen = Date.now();
@@ -36,10 +44,13 @@
     const same = all.find((each) => place.href && each.getAttribute("href") === place.href) || all[place.at];
     if (same) same.focus({ preventScroll: true });
   };
+  const tellLive = () => { tell(away.hidden ? "Live" : "Not live: Redis does not answer"); };
   const setAway = (is) => {
-    if (away.hidden === !is) return;
-    away.hidden = !is;
-    said.textContent = is ? "" : "Redis answers again.";
+    if (away.hidden === is) {
+      away.hidden = !is;
+      said.textContent = is ? "" : "Redis answers again.";
+    }
+    tellLive();
   };
 
   async function renew() {
@@ -63,7 +74,6 @@
       focusAgain(place);
       setAway(false);
       seen = Date.now();
-      tell("Live");
     } catch (error) {
       tell("The server does not answer; trying again");
       plan(5000);
@@ -76,7 +86,7 @@
   function listen() {
     if (source || document.hidden) return;
     source = new EventSource(document.body.dataset.changes);
-    source.onopen = () => tell("Live");
+    source.onopen = tellLive;
     source.onerror = () => {
       tell("Not live: trying again");
       if (source && source.readyState === EventSource.CLOSED) { source = null; setTimeout(listen, 5000); }
