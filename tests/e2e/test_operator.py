@@ -17,12 +17,13 @@ LATE = 9
 
 @dataclass(frozen=True)
 class Doubt:
-    """A running system with two requests that ended as start_unknown: one was applied, one was not."""
+    """A running system with requests that ended as start_unknown: one was applied; of the others nobody resolves `kept`."""
 
     stack: RunningSystem
     applied: str
     lost: str
     unseen: str
+    kept: str
     other: str
 
     def perform(self) -> str:
@@ -47,25 +48,26 @@ def start(stack: RunningSystem, key: str, *options: str) -> str:
 def doubt() -> Iterator[Doubt]:
     with running_system({"SFMC_RECONCILE_DEADLINE": "2"}) as stack:
         control = stack.sandbox.control
-        for key in ("applied", "lost", "unseen", "other"):
+        for key in ("applied", "lost", "unseen", "kept", "other"):
             control.define(key, FileSpec="a.csv", UpdateType="AddAndUpdate", MaxImportFrequency=1)
         stack.sandbox.drop("a.csv", "Key,Value\n1,one\n")
         (stack.folder / "a.csv").write_text("Key,Value\n1,one\n")
         control.add_fault("late_row", customer_key="applied", seconds=LATE, count=1)
         control.add_fault("drop_after_applying", customer_key="applied", count=1)
-        for key in ("lost", "unseen"):
+        for key in ("lost", "unseen", "kept"):
             control.add_fault("drop_before_applying", customer_key=key, count=1)
         stack.worker()
         stack.beat()
         applied = start(stack, "applied")
         lost = start(stack, "lost", "--file", str(stack.folder / "a.csv"))
         unseen = start(stack, "unseen")
+        kept = start(stack, "kept")
         other = stack.await_event("completed", start(stack, "other"))["data"]["task_id"]
         # As if somebody else had started it.
         stack.client.delete(*stack.client.scan_iter(match=f"*:t:*:{other}"))
-        for request in (applied, lost, unseen):
+        for request in (applied, lost, unseen, kept):
             stack.await_event("start_unknown", request)
-        yield Doubt(stack, applied, lost, unseen, other)
+        yield Doubt(stack, applied, lost, unseen, kept, other)
         for log in stack.folder.glob("*.log"):
             assert "Traceback" not in log.read_text()
 
@@ -73,7 +75,7 @@ def doubt() -> Iterator[Doubt]:
 def test_an_unproved_start_is_shown_with_its_request_and_what_to_type(doubt: Doubt) -> None:
     shown = doubt.stack.run("events", "--type", "start_unknown").stdout
 
-    for request in (doubt.applied, doubt.lost):
+    for request in (doubt.applied, doubt.kept):
         assert f"sfmc-import resolve {request} --task-id N\n" in shown
 
 
@@ -90,7 +92,7 @@ def test_a_start_that_was_applied_is_followed_to_its_end_once_its_task_is_given(
     assert (started["data"]["matched"], started["data"]["operator"]) == ("operator", "ada")
 
     again, complaint = doubt.resolve(doubt.applied, "--not-started", "--reason", "a mistake")
-    stolen, whose = doubt.resolve(doubt.lost, "--task-id", doubt.perform())
+    stolen, whose = doubt.resolve(doubt.kept, "--task-id", doubt.perform())
     assert (again, stolen) == (1, 1)
     assert f"is completed with Task.ID {doubt.perform()}; only start_unknown can be resolved" in complaint
     assert f"is the run of request {doubt.applied}" in whose
@@ -102,10 +104,9 @@ def test_a_start_that_was_not_applied_frees_its_window_and_its_file(doubt: Doubt
     stack.await_event("duplicate", before)
 
     code, shown = doubt.resolve(doubt.lost, "--not-started", "--reason", "nothing in the history")
-    after = start(stack, "lost", "--file", path)
-
     # The one that was a duplicate meanwhile is taken up.
     stack.await_event("completed", before)
+    after = start(stack, "lost", "--file", path)
     stack.await_event("duplicate", after)
     said = stack.await_event("not_started", doubt.lost)
     assert code == 0
@@ -123,16 +124,16 @@ def test_a_start_that_was_not_applied_frees_its_window_and_its_file(doubt: Doubt
         (["missing"], 2, "either --task-id N or --not-started"),
         (["missing", "--task-id", "1", "--not-started"], 2, "either --task-id N or --not-started"),
         (["missing", "--not-started"], 2, "--not-started needs --reason"),
-        (["LOST", "--task-id", "many"], 2, "a Task.ID is a whole number"),
-        (["LOST", "--task-id", "999999999"], 1, "Marketing Cloud shows no run 999999999"),
-        (["LOST", "--task-id", "OTHER"], 1, "is one of the definition other, not of lost"),
-        (["LOST", "--task-id", "1", "--unchecked"], 2, "needs --reason TEXT"),
-        (["LOST", "--not-started", "--unchecked", "--reason", "why"], 2, "--unchecked is for --task-id N"),
+        (["KEPT", "--task-id", "many"], 2, "a Task.ID is a whole number"),
+        (["KEPT", "--task-id", "999999999"], 1, "Marketing Cloud shows no run 999999999"),
+        (["KEPT", "--task-id", "OTHER"], 1, "is one of the definition other, not of kept"),
+        (["KEPT", "--task-id", "1", "--unchecked"], 2, "needs --reason TEXT"),
+        (["KEPT", "--not-started", "--unchecked", "--reason", "why"], 2, "--unchecked is for --task-id N"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_what_cannot_be_resolved_is_said_in_one_line(doubt: Doubt, words: list[str], code: int, complaint: str) -> None:
-    named = {"LOST": doubt.lost, "OTHER": doubt.other}
+    named = {"KEPT": doubt.kept, "OTHER": doubt.other}
     ended, shown = doubt.resolve(*(named.get(word, word) for word in words))
 
     assert ended == code

@@ -98,14 +98,14 @@ local function definition_named(scope)
 end
 
 -- The pauses of what a scope names, of a definition those by any of its names; `is_same` where the name is the same.
-local function pauses_named(scope, d)
-  local found, names = {}, d and {d.name}
-  local now_named = d and fields_of(definition_key({mid = d.mid, key = d.home}), 'named')[1]
+local function pauses_named(scope, meant)
+  local found, names = {}, meant and {meant.name}
+  local now_named = meant and fields_of(definition_key({mid = meant.mid, key = meant.home}), 'named')[1]
   if now_named then names[2] = now_named end
   for other, text in pairs(written_pauses()) do
-    local pause, name = cjson.decode(text), d and name_in(other, d.mid)
-    local is_same = other == scope or (name and folded(name) == folded(d.name))
-    if is_same or (name and is_paused(d.mid, name, pause, d.home, names)) then
+    local pause, name = cjson.decode(text), meant and name_in(other, meant.mid)
+    local is_same = other == scope or (name and folded(name) == folded(meant.name))
+    if is_same or (name and is_paused(meant.mid, name, pause, meant.home, names)) then
       found[#found + 1] = {scope = other, text = text, pause = pause, is_same = is_same}
     end
   end
@@ -131,33 +131,34 @@ local function other_homes(pause, home)
 end
 
 -- Ends a pause; one that was set by another name, and is for other definitions too, holds these on.
-local function leave_pause(found, d)
-  local others = d and not found.is_same and other_homes(found.pause, d.home) or {}
-  if #others == 0 then return redis.call('HDEL', pauses_key(), found.scope) end
-  local pause = found.pause
+local function leave_pause(entry, meant)
+  local others = meant and not entry.is_same and other_homes(entry.pause, meant.home) or {}
+  if #others == 0 then return redis.call('HDEL', pauses_key(), entry.scope) end
+  local pause = entry.pause
   pause.homes, pause.free = others, pause.free or {}
-  pause.free[#pause.free + 1] = d.home
-  redis.call('HSET', pauses_key(), found.scope, cjson.encode(pause))
+  pause.free[#pause.free + 1] = meant.home
+  redis.call('HSET', pauses_key(), entry.scope, cjson.encode(pause))
 end
 
 -- Pauses what a scope names; answers 3 when its pause has changed, and 2 when the words and the end of an earlier one
 -- were replaced, by whatever name that was set: what waits is decided anew.
 function steps.pause()
-  local d = definition_named(a.scope)
-  local found = pauses_named(a.scope, d)
+  local meant = definition_named(a.scope)
+  local found = pauses_named(a.scope, meant)
   if has_changed(found) then return 3 end
   if is_repeated() then return 1 end
   local pause = {operator = a.operator, reason = a.reason, since = now, ['until'] = present(a['until'])}
-  if d and d.is_met then pause.homes = {d.home} end
+  if meant and meant.is_met then pause.homes = {meant.home} end
   for _, each in ipairs(found) do
-    local others = d and each.is_same and other_homes(each.pause, d.home) or {}
+    local others = meant and each.is_same and other_homes(each.pause, meant.home) or {}
     for _, home in ipairs(others) do
       pause.homes = pause.homes or {}
       pause.homes[#pause.homes + 1] = home
     end
-    leave_pause(each, d)
+    leave_pause(each, meant)
   end
   redis.call('HSET', pauses_key(), a.scope, cjson.encode(pause))
+  pause.homes = nil
   publish_pause('paused', pause)
   return #found == 0 and 1 or 2
 end
@@ -165,18 +166,18 @@ end
 -- Lifts the pause of what a scope names, by whatever name it was set: answers 1, 0 when there was none, or 3 when it has
 -- changed.
 function steps.lift_pause()
-  local d = definition_named(a.scope)
-  local found = pauses_named(a.scope, d)
+  local meant = definition_named(a.scope)
+  local found = pauses_named(a.scope, meant)
   if has_changed(found) then return 3 end
   if is_repeated() then return 1 end
-  local first = found[1]
+  local lifted = found[1]
   for _, each in ipairs(found) do
-    if each.is_same then first = each end
-    leave_pause(each, d)
+    if each.is_same then lifted = each end
+    leave_pause(each, meant)
   end
-  if not first then return 0 end
-  a.scope = first.scope
-  publish_pause('resumed', {operator = a.operator, reason = present(a.reason), paused_by = first.pause.operator, since = first.pause.since})
+  if not lifted then return 0 end
+  a.scope = lifted.scope
+  publish_pause('resumed', {operator = a.operator, reason = present(a.reason), paused_by = lifted.pause.operator, since = lifted.pause.since})
   return 1
 end
 
