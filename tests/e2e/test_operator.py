@@ -17,7 +17,7 @@ LATE = 9
 
 @dataclass(frozen=True)
 class Doubt:
-    """A running system with requests that ended as start_unknown: one was applied; of the others nobody resolves `kept`."""
+    """A running system with requests that ended as start_unknown: one was applied; `kept` is resolved by no test."""
 
     stack: RunningSystem
     applied: str
