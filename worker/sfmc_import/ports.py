@@ -262,11 +262,14 @@ class Ledger(Protocol):
         """Follow a run again whose following had timed out; False when the request has no run to follow."""
         ...
 
-    def resolve(self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy) -> bool:
+    def resolve(
+        self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy
+    ) -> bool | None:
         """Record what an operator found out about a request in `start_unknown`: its Task.ID, or None for no start.
 
         With a Task.ID it is `started` and followed; without one window, file and source event are free again.
-        False when the request stands elsewhere, or the run belongs to another one.
+        False when the request stands elsewhere, or the run belongs to another one; None when another operator has said
+        the same before.
         """
         ...
 

@@ -17,7 +17,7 @@ def record_start_unknown(scenario: Scenario, window: float = 2.0, intended: floa
 
 def resolve(
     scenario: Scenario, task: str | None, request_id: str = "a", reason: str | None = "seen in the log"
-) -> bool:
+) -> bool | None:
     return scenario.ledger.resolve(request_id, task, "ada", reason, scenario.policy)
 
 
@@ -129,6 +129,22 @@ def test_the_same_word_twice_is_one_event(scenario: Scenario, task: str | None):
     assert resolve(scenario, task)
     assert resolve(scenario, task)
     assert len(scenario.names("a")) == 5
+
+
+@pytest.mark.parametrize("task", ["77", None])
+def test_of_two_operators_who_say_the_same_the_second_is_told(scenario: Scenario, task: str | None):
+    record_start_unknown(scenario)
+    assert resolve(scenario, task)
+
+    assert scenario.ledger.resolve("a", task, "bob", "me too", scenario.policy) is None
+    assert scenario.last("a")["operator"] == "ada"
+    assert resolve(scenario, task) is True
+
+
+def test_a_run_that_a_worker_reported_may_be_named_by_any_operator(scenario: Scenario):
+    scenario.arrives_and_starts("a")
+
+    assert resolve(scenario, "task-a")
 
 
 def test_the_reason_of_the_request_stays_where_the_operator_gives_none(scenario: Scenario):

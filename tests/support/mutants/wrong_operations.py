@@ -5,6 +5,9 @@ from tests.support.mutants.wrong_quota import QUOTA
 from tests.support.mutants.wrong_tokens import TOKENS
 
 OPERATIONS = (
+    Mutant("starting", "by and by ~= a.operator and 2 or 1", "1"),
+    Mutant("starting", "by and by ~= a.operator and 2 or 1", "by and 2 or 1"),
+    Mutant("starting", "by and by ~= a.operator and 2 or 1", "by ~= a.operator and 2 or 1"),
     Mutant("lib", "return a.looked and r.error or error_of", "return error_of"),
     Mutant("following", "set(request_key(a.id), r, {status = result.import_status})", ""),
     Mutant("pausing", "pause['until'] > now", "true"),

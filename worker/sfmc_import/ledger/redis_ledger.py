@@ -329,11 +329,14 @@ class RedisLedger:
         deadline = milliseconds(policy.follow_deadline)
         return bool(self._run("resume", {"id": request_id, "follow_deadline": deadline}))
 
-    def resolve(self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy) -> bool:
+    def resolve(
+        self, request_id: str, task_id: str | None, operator: str, reason: str | None, policy: Policy
+    ) -> bool | None:
         """See sfmc_import.ports.Ledger.resolve."""
         deadline = milliseconds(policy.follow_deadline)
         arguments = {"id": request_id, "task": task_id, "operator": operator, "reason": reason}
-        return bool(self._run("resolve", arguments | {"follow_deadline": deadline}))
+        answer = self._run("resolve", arguments | {"follow_deadline": deadline})
+        return None if answer == _BY_ANOTHER else bool(answer)
 
     def cancel(self, request_id: str, operator: str, reason: str | None) -> str | None:
         """End a request before its start; gives the state it is in then, None for an unknown request."""
@@ -428,6 +431,7 @@ class RedisLedger:
 
 
 _CHANGED = 3
+_BY_ANOTHER = 2
 _WOKEN_AT_ONCE = 500
 """How many paused requests one script wakes: Redis does nothing else meanwhile."""
 

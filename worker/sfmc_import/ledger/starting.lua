@@ -252,15 +252,22 @@ local function resolve_as_started(r, d, said, task)
   return 1
 end
 
+-- The same was said before: answers 1, and 2 where it was another operator.
+local function said_before()
+  local by = redis.call('GET', report_key(a.id, 'resolved'))
+  return by and by ~= a.operator and 2 or 1
+end
+
 -- An operator says what became of an ambiguous start: the run `task`, or without one that nothing was started.
 function steps.resolve()
   local r = record(request_key(a.id))
   local task = present(a.task)
-  if task and r.task then return r.task == task and 1 or 0 end
-  if not task and r.state == 'not_started' then return 1 end
+  if task and r.task then return r.task == task and said_before() or 0 end
+  if not task and r.state == 'not_started' then return said_before() end
   if not (r.state == 'start_unknown' or (task and r.state == 'not_started')) then return 0 end
   local d = record(definition_key(r))
   local said = {operator = a.operator, reason = present(a.reason)}
+  redis.call('SET', report_key(a.id, 'resolved'), a.operator, 'PX', cfg.seen_ttl)
   if task then return resolve_as_started(r, d, said, task) end
   return resolve_as_not_started(r, d, said)
 end

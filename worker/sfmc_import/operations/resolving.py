@@ -82,12 +82,16 @@ def resolve(
         _check_definition(access, record, _check_task(access, record, task_id, ask), ask_definition)
     policy = access.settings.policy(record["mid"], record["customer_key"])
     said = reason and reason[:MAX_TEXT]
-    if not access.ledger().resolve(request_id, task_id, operator[:MAX_TEXT], said, policy):
-        raise _not_unknown(access.reader.request(request_id) or record)
+    done = access.ledger().resolve(request_id, task_id, operator[:MAX_TEXT], said, policy)
+    if not done:
+        raise _not_unknown(access.reader.request(request_id) or record, by_another=done is None)
     return ActionView(request_id=request_id, state="not_started" if task_id is None else "started", operator=operator)
 
 
-def _not_unknown(record: Mapping[str, Any]) -> ConflictError:
+def _not_unknown(record: Mapping[str, Any], *, by_another: bool = False) -> ConflictError:
+    if by_another:
+        text = f"another operator has resolved request {record['request_id']} before: it is {record['state']}"
+        return ConflictError(text, "its events name the operator and the reason", state=record["state"])
     task = f" with Task.ID {record['task_id']}" if "task_id" in record else ""
     text = f"request {record['request_id']} is {record['state']}{task}; only start_unknown can be resolved"
     return ConflictError(text, state=record["state"])
