@@ -132,7 +132,7 @@ def test_the_same_word_twice_is_one_event(scenario: Scenario, task: str | None):
 
 
 @pytest.mark.parametrize("task", ["77", None])
-def test_of_two_operators_who_say_the_same_the_second_is_told(scenario: Scenario, task: str | None):
+def test_of_two_operators_who_say_the_same_the_second_is_refused(scenario: Scenario, task: str | None):
     record_start_unknown(scenario)
     assert resolve(scenario, task)
 
