@@ -1,5 +1,6 @@
 """Questions and actions over a real Redis: what they read is bounded, and the same call does nothing twice."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -8,15 +9,18 @@ import orjson
 import pytest
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.cli.overview import standing_lines
 from sfmc_import.client import Client
+from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.opening import open_ledger
-from sfmc_import.operations import actions, listing, pausing, refreshing, replaying, requests
+from sfmc_import.operations import actions, listing, pausing, refreshing, replaying, requests, status
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import PauseView
 from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.runs import Definition
 from sfmc_import.settings import load
+from sfmc_import.states import StartNow
 from tests.support.event_schema import problems
 
 MID = "510001234"
@@ -246,3 +250,22 @@ def test_a_pause_by_another_key_is_shown_with_its_definition_and_with_what_waits
     [held] = pausing.holders(access, [record])
     assert held is not None
     assert held.scope == f"key:{MID}:b"
+
+
+def test_the_status_of_a_definition_says_that_it_is_paused_and_why_what_holds_it_waits(access: ReadAccess) -> None:
+    ledger, policy = open_ledger(access.settings), Policy(frequency=0.0)
+    asked = StartRequest(request_id="a", customer_key="orders", mid=MID)
+    decision = ledger.claim(asked, "owner", policy, Definition(customer_key="orders", object_id="object-1"))
+    assert isinstance(decision, StartNow)
+    ledger.retry(decision.lease, NotApplied("http_503", "HTTP 503"), 60)
+    actions.pause(access, f"key:{MID}:orders", "ann", "columns change")
+
+    found = status.standing(access, "orders", MID)
+    assert found.pause is not None
+    assert (found.pause.operator, found.pause.reason) == ("ann", "columns change")
+    assert found.holder_waiting is not None
+    assert found.holder_waiting.last_error is not None
+    assert (found.holder_waiting.reason, found.holder_waiting.last_error.code) == ("backoff", "http_503")
+    shown = [str(line) for line in standing_lines(found, time.time())]
+    assert any("columns change" in line for line in shown)
+    assert any("http_503" in line for line in shown)

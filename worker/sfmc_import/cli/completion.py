@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
-from sfmc_import.cli.output import examples, print_lines
+from sfmc_import.cli.output import examples, print_script
 
 PROGRAM = "sfmc-import"
 VARIABLE = "_SFMC_IMPORT_COMPLETE"
@@ -28,4 +28,5 @@ def completion(context: click.Context, shell: str) -> None:
     """
     kind = get_completion_class(shell)
     assert kind is not None
-    print_lines(kind(context.find_root().command, {}, PROGRAM, VARIABLE).source().splitlines())
+    # As it is: a line that is broken to the width of a terminal is another script.
+    print_script(kind(context.find_root().command, {}, PROGRAM, VARIABLE).source())

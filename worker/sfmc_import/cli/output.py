@@ -74,6 +74,11 @@ def _shown(part: Coloured, *, colours: bool) -> str:
     return click.style(part.text, fg=part.colour) if colours and part.colour else part.text
 
 
+def print_script(text: str) -> None:
+    """Print a text of our own that a program reads: nothing from outside is in it, and no line is broken."""
+    click.echo(text)
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document on one line, without buffering."""
     click.echo(json_escaped(json.dumps(value, ensure_ascii=False, default=str)))

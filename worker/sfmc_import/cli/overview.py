@@ -1,5 +1,6 @@
 """`sfmc-import status`: shows the state of the system, of a definition, or the files that start nothing."""
 
+import time
 from collections.abc import Iterator, Sequence
 
 import click
@@ -9,7 +10,7 @@ from sfmc_import.cli.folder_lines import watcher_lines
 from sfmc_import.cli.notification_lines import failing_lines
 from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_lines, seconds
-from sfmc_import.cli.requests_shown import pause_line, table_lines
+from sfmc_import.cli.requests_shown import pause_line, table_lines, until_text
 from sfmc_import.cli.unmatched import unmatched_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import line
@@ -67,7 +68,7 @@ def _answer(
         return files, unmatched_lines(files)
     if key is not None:
         standing = operations.standing(key, given_mid(mid), last)
-        return standing, [*standing_lines(standing)]
+        return standing, [*standing_lines(standing, time.time())]
     whole = operations.status()
     return whole, [*whole_lines(whole)]
 
@@ -75,10 +76,15 @@ def _answer(
 # --- one definition
 
 
-def standing_lines(standing: StandingView) -> Iterator[Line]:
-    """Give what a person reads about a definition."""
+def standing_lines(standing: StandingView, now: float) -> Iterator[Line]:
+    """Give what a person reads about a definition at a time (seconds since 1970)."""
     yield f"{standing.customer_key} of business unit {standing.mid}"
     yield f"  held_by  {_holder(standing)}"
+    if (held := standing.holder_waiting) is not None:
+        error = "" if held.last_error is None else f"; {held.last_error.code}: {held.last_error.text}"
+        yield f"           {held.reason}{until_text(held.until, now)}{error}"
+    if standing.pause is not None:
+        yield f"  {pause_line(standing.pause, now)}"
     yield f"  window   {window_text(standing.window_left, standing.window_by, standing.consecutive_errors)}"
     yield from _waiting_lines(standing.waiting)
     yield from ([Coloured("  "), *line(event)] for event in reversed(standing.recent))
@@ -99,7 +105,7 @@ def window_text(left: float, by: str | None, errors: int) -> str:
 
 
 def _waiting_lines(waiting: Sequence[RequestView]) -> Iterator[str]:
-    yield f"  waiting  {len(waiting)}"
+    yield f"  behind   {len(waiting)}"
     for each in waiting:
         yield f"    {'without a file' if each.file is None else each.file.name}, request {each.request_id}"
 

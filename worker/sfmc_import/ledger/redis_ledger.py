@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -37,7 +38,7 @@ from sfmc_import.ledger.calling import (
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
 from sfmc_import.ledger.notification_keys import REPLIES, read_reply
-from sfmc_import.ledger.scripts import sources
+from sfmc_import.ledger.scripts import source
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError, Refusal
 from sfmc_import.processes import ALIVE_SECONDS, Process, TakeOver
@@ -63,6 +64,19 @@ if TYPE_CHECKING:
     from sfmc_import.permits import QuotaLimits
 
 
+class _Scripts(dict[str, Script]):
+    """The scripts by step, each made when it is first needed."""
+
+    def __init__(self, text_of: Callable[[str], str]) -> None:
+        super().__init__()
+        self._text_of = text_of
+
+    def __missing__(self, step: str) -> Script:
+        text = self._text_of(step)
+        self[step] = script = Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+        return script
+
+
 class RedisLedger:
     """Implements sfmc_import.ports.Ledger; safe for many threads, `client` must not decode replies.
 
@@ -75,10 +89,8 @@ class RedisLedger:
         self._client = client
         self._settings = settings
         self.keys = Keys(settings.prefix)
-        self._scripts = {
-            step: Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-            for step, text in (scripts or sources(settings.for_scripts())).items()
-        }
+        numbers = tuple(settings.for_scripts().items())
+        self._scripts = _Scripts(scripts.__getitem__ if scripts else partial(source, settings=numbers))
         # Which days a change of the clocks is looked for in; all other times are those of the server.
         self.clock: Callable[[], float] = time.time
         self.server = ServerWatch(self._scripts["note_server"].text, self.keys)

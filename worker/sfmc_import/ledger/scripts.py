@@ -84,21 +84,26 @@ def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part)
 
     `read` gives the text of a file by its name; tests read through one that sets the clock or a mutation.
     """
+    names, reading = cache(names_in), cache(read)  # most functions, and files, belong to many scripts
+    return {step: _joined(step, settings, reading, names) for step in STEPS}
+
+
+@cache
+def source(step: str, settings: tuple[tuple[str, int], ...]) -> str:
+    """Give the text of one script: a process needs few of them, and each takes some milliseconds to make."""
+    return _joined(step, dict(settings), _read_once, _names_once)
+
+
+_read_once, _names_once = cache(read_part), cache(names_in)
+
+
+def _joined(
+    step: str, settings: Mapping[str, int], read: Callable[[str], str], names: Callable[[str], set[str]]
+) -> str:
     lib = read("lib").replace("@SETTINGS@", _as_table(settings))
-    topics = {part: read(part) for part in set().union(*STEPS.values())}
-    names = cache(names_in)  # most functions belong to many scripts
-    joined = {
-        step: "\n".join(
-            (
-                lib,
-                *(topics[part] for part in parts),
-                _first_write(step),
-                f"local given = steps.{step}()\nwrite_all()\nreturn given\n",
-            )
-        )
-        for step, parts in STEPS.items()
-    }
-    return {step: in_one_table(without_unused(text, names)) for step, text in joined.items()}
+    given = f"local given = steps.{step}()\nwrite_all()\nreturn given\n"
+    text = "\n".join((lib, *map(read, STEPS[step]), _first_write(step), given))
+    return in_one_table(without_unused(text, names))
 
 
 def _first_write(step: str) -> str:

@@ -8,13 +8,13 @@ from sfmc_import import request
 from sfmc_import.access import ReadAccess
 from sfmc_import.access import redis_errors as errors_at
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.operations import actions, requests
+from sfmc_import.operations import actions, pausing, requests
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
-from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
+from sfmc_import.operations.views import PauseView, RequestView, Time, View, WaitingView, time_of
 from sfmc_import.redaction import hidden_in
 from sfmc_transport import dead_letters, queues
 
@@ -54,7 +54,10 @@ class StatusView(View):
 
 
 class StandingView(View):
-    """One definition: the request that holds it, its window in seconds, its follow-ups, its newest events."""
+    """One definition: what holds it, its window in seconds, its follow-ups, its newest events.
+
+    `holder` is the request that does, `holder_waiting` why that waits; `pause` is that of an operator.
+    """
 
     mid: str
     customer_key: str
@@ -70,6 +73,8 @@ class StandingView(View):
     consecutive_errors: int
     waiting: list[RequestView]
     recent: list[dict[str, Any]]
+    holder_waiting: WaitingView | None = None
+    pause: PauseView | None = None
 
 
 class UnmatchedFileView(View):
@@ -140,11 +145,14 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
     record = dict(access.reader.definition(mid, key))
     _check_known(access, mid, key, record)
     holder = access.reader.request(record["holder"]) if record["holder"] else None
+    (held,) = requests.read_views(access, [record["holder"]]) if holder else (None,)
     return StandingView(
         **{**record, "waiting": requests.read_views(access, record["waiting"])},
         recent=[hidden_in(dict(event)) for event in access.reader.recent(mid, key, last)],
         holder_state=None if holder is None else holder["state"],
         holder_task_id=None if holder is None else holder.get("task_id"),
+        holder_waiting=None if held is None else held.waiting,
+        pause=pausing.holder(access.reader.pauses(), mid, key, access.reader.home(mid, key)),
     )
 
 

@@ -62,5 +62,15 @@ def test_the_script_of_a_shell_is_printed(shell: str, part: str) -> None:
     assert (done.exit_code, part in done.output, "_SFMC_IMPORT_COMPLETE" in done.output) == (0, True, True)
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_a_shell_is_the_same_in_a_narrow_terminal(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = []
+    for columns in ("40", "400"):
+        monkeypatch.setenv("COLUMNS", columns)
+        printed.append(CliRunner().invoke(cli, ["completion", shell]).output)
+
+    assert printed[0] == printed[1]
+
+
 def test_another_shell_is_wrong_use() -> None:
     assert CliRunner().invoke(cli, ["completion", "csh"]).exit_code == 2
