@@ -42,7 +42,7 @@ LIMITS = {
     " full: with GLIBC_TUNABLES=glibc.malloc.tcache_count=0 what is allocated does not grow (ADR 29)",
     "rate of a backlog": "a sweep sends each request a wake-up, and its thread reads the record before the claim:"
     " 0.1 to 1.5 ms of CPU more than a fresh message (ADR 29)",
-    "bytes that a start with a file leaves": "the record alone has 320 to 336 bytes, by the digits of times (ADR 28)",
+    "bytes that a start with a file leaves": "the record alone has 336 to 352 bytes, by the digits of times (ADR 28)",
 }
 """The first words of a line, and its limit."""
 
