@@ -269,3 +269,13 @@ def test_the_status_of_a_definition_says_that_it_is_paused_and_why_what_holds_it
     shown = [str(line) for line in standing_lines(found, time.time())]
     assert any("columns change" in line for line in shown)
     assert any("http_503" in line for line in shown)
+
+
+def test_a_definition_that_is_only_paused_has_a_status(access: ReadAccess) -> None:
+    actions.pause(access, f"key:{MID}:new one", "ann", "not yet")
+
+    found = status.standing(access, "new one", MID).pause
+    assert found is not None
+    assert found.reason == "not yet"
+    with pytest.raises(NotFoundError):
+        status.standing(access, "new two", MID)

@@ -141,6 +141,18 @@ def test_of_two_operators_who_say_the_same_the_second_is_refused(scenario: Scena
     assert resolve(scenario, task) is True
 
 
+def test_who_named_the_run_of_another_request_has_resolved_nothing(scenario: Scenario):
+    scenario.arrives_and_starts("b", key="Other")
+    scenario.arrives("a")
+    lease = scenario.in_doubt("a", results_delay=60)
+    scenario.world.advance(60)
+    assert scenario.ledger.record_start_unknown(scenario.look("a").lease, (), 1)
+    assert resolve(scenario, "task-b") is False
+    assert scenario.ledger.started(lease, Accepted(task_id="77"), 1, scenario.policy)
+
+    assert scenario.ledger.resolve("a", "77", "bob", "seen", scenario.policy) is True
+
+
 def test_a_run_that_a_worker_reported_may_be_named_by_any_operator(scenario: Scenario):
     scenario.arrives_and_starts("a")
 

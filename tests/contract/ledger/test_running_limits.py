@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sfmc_import.faults import NotApplied, Rejected
-from sfmc_import.ledger.key_kinds import PLACE_WAITERS, PLACES
+from sfmc_import.ledger.key_kinds import PLACES
 from sfmc_import.policy import ACCOUNT, Policy
 from sfmc_import.runs import Definition
 from sfmc_import.states import Decision, NotYet, StartNow
@@ -98,62 +98,6 @@ def test_who_waits_longest_goes_first_and_a_forced_start_before_all(scenario: Sc
         runs(scenario, woken)
 
     assert order == ["d", "b", "c"]
-
-
-@pytest.mark.parametrize("end", ["cancelled", "expired"])
-def test_who_ends_while_it_waits_leaves_the_line(scenario: Scenario, end: str):
-    scenario.policy = ONE
-    runs(scenario, "a")
-    waited = scenario.world.now_ms() / 1000 + 30
-    for number in range(3):
-        comes(scenario, f"b{number}", expires=waited)
-    stand_in_line(scenario, "z")
-    for number in range(3):
-        if end == "cancelled":
-            scenario.ledger.cancel(f"b{number}", "ann", None)
-        else:
-            scenario.world.advance(30 if number == 0 else 0)
-            again(scenario, f"b{number}")
-        assert scenario.world.state(f"b{number}") == end
-
-    keys = scenario.ledger.keys
-    assert scenario.world.client.zrange(keys.name_of(PLACE_WAITERS, "nightly"), 0, -1) == [b"z"]
-    scenario.ends("a")
-    assert scenario.due_in("z") == 0
-
-
-def test_a_limit_that_was_raised_lets_in_those_that_wait_when_the_next_one_comes(scenario: Scenario):
-    scenario.policy = ONE
-    runs(scenario, "a")
-    stand_in_line(scenario, "b", "c", "d")
-    scenario.policy = replace(ONE, group_limit=4)
-    runs(scenario, "e")
-
-    assert [name for name in "bcd" if scenario.due_in(name) == 0] == ["b", "c"]
-
-
-def test_who_waits_for_another_group_now_has_left_the_line_of_the_first(scenario: Scenario):
-    scenario.policy = ONE
-    runs(scenario, "a")
-    comes(scenario, "b")
-    scenario.policy = replace(ONE, group="weekly")
-    runs(scenario, "c")
-    again(scenario, "b")
-
-    lines = [
-        scenario.world.client.zcard(scenario.ledger.keys.name_of(PLACE_WAITERS, name)) for name in ("nightly", "weekly")
-    ]
-    assert lines == [0, 1]
-
-
-def test_a_request_whose_record_says_nothing_of_a_line_gets_no_place(scenario: Scenario):
-    scenario.policy = ONE
-    runs(scenario, "a")
-    stand_in_line(scenario, "b", "c")
-    scenario.world.client.hdel(scenario.ledger.keys.request("b"), "waits_place")
-    scenario.ends("a")
-
-    assert (counted(scenario, "nightly"), scenario.due_in("c")) == ({"c"}, 0)
 
 
 def ends_rejected(scenario: Scenario, decision: StartNow) -> None:

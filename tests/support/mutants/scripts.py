@@ -19,6 +19,7 @@ from tests.contract.ledger import (
     test_follow_ups,
     test_frequency_now,
     test_leases,
+    test_lines,
     test_losses,
     test_ordering,
     test_outlived,
@@ -87,6 +88,7 @@ BODIES = (
     test_quota,
     test_renamed_order,
     test_running_limits,
+    test_lines,
     test_shared_tokens,
 )
 GIVEN = {"scenario", "world"}

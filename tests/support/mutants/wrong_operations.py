@@ -5,6 +5,7 @@ from tests.support.mutants.wrong_quota import QUOTA
 from tests.support.mutants.wrong_tokens import TOKENS
 
 OPERATIONS = (
+    Mutant("starting", "if done == 1 then redis.call('SET', report", "if true then redis.call('SET', report"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "1"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "by and 2 or 1"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "by ~= a.operator and 2 or 1"),

@@ -22,14 +22,19 @@ local function is_full(id, r, group, most)
     redis.call('ZREM', key, id)
   end
   if redis.call('ZSCORE', key, id) then return false end
-  if redis.call('ZCARD', key) >= most then remove_stale(group) end
   local room = most - redis.call('ZCARD', key)
-  -- One place is for the request that has looked; nothing else wakes those that wait for the others, of lost records or
-  -- of a limit that was raised.
+  if room <= 0 then
+    remove_stale(group)
+    room = most - redis.call('ZCARD', key)
+  end
+  if room <= 0 then return true end
+  -- One place is for the request that has looked: what is handed on must not be handed to itself. Nothing else wakes
+  -- those that wait for the others, of lost records or of a limit that was raised.
+  if r.waits_place == group then leave_line(id, r) end
   for _ = 2, room do
     if not hand_on_place(group) then break end
   end
-  return room <= 0
+  return false
 end
 
 -- The first of the groups of a request that has no room for it.

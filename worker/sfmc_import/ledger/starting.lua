@@ -267,7 +267,7 @@ function steps.resolve()
   if not (r.state == 'start_unknown' or (task and r.state == 'not_started')) then return 0 end
   local d = record(definition_key(r))
   local said = {operator = a.operator, reason = present(a.reason)}
-  redis.call('SET', report_key(a.id, 'resolved'), a.operator, 'PX', cfg.seen_ttl)
-  if task then return resolve_as_started(r, d, said, task) end
-  return resolve_as_not_started(r, d, said)
+  local done = task and resolve_as_started(r, d, said, task) or not task and resolve_as_not_started(r, d, said)
+  if done == 1 then redis.call('SET', report_key(a.id, 'resolved'), a.operator, 'PX', cfg.seen_ttl) end
+  return done
 end

@@ -143,16 +143,18 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
         raise InvalidError("no business unit", "set SFMC_ACCOUNT_ID or give its MID")
     key = access.reader.spelled(mid, customer_key)
     record = dict(access.reader.definition(mid, key))
-    _check_known(access, mid, key, record)
+    home, paused = access.reader.home(mid, key), access.reader.pauses()
+    if paused.of_definition(mid, key, home) is None:
+        _check_known(access, mid, key, record)
     holder = access.reader.request(record["holder"]) if record["holder"] else None
-    (held,) = requests.read_views(access, [record["holder"]]) if holder else (None,)
+    held = next(iter(requests.read_views(access, [record["holder"]])), None) if holder else None
     return StandingView(
         **{**record, "waiting": requests.read_views(access, record["waiting"])},
         recent=[hidden_in(dict(event)) for event in access.reader.recent(mid, key, last)],
         holder_state=None if holder is None else holder["state"],
         holder_task_id=None if holder is None else holder.get("task_id"),
         holder_waiting=None if held is None else held.waiting,
-        pause=pausing.holder(access.reader.pauses(), mid, key, access.reader.home(mid, key)),
+        pause=pausing.holder(paused, mid, key, home),
     )
 
 
