@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 START_CPU = 0.0023
 """Seconds of a worker's core for a start: `bench starts`, CPU of a start."""
-REDIS_CPU = 0.0009
+REDIS_CPU = 0.00075
 """Seconds of the core of Redis for a start with its following: `bench starts`, CPU of Redis for a start."""
 START_BYTES = 616
 """Bytes that a start leaves until it is forgotten: `bench ledger`, bytes that a start with a file leaves."""
