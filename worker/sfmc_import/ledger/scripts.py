@@ -94,7 +94,14 @@ def source(step: str, settings: tuple[tuple[str, int], ...]) -> str:
     return _joined(step, dict(settings), _read_once, _names_once)
 
 
-_read_once, _names_once = cache(read_part), cache(names_in)
+@cache
+def _read_once(name: str) -> str:
+    return read_part(name)
+
+
+@cache
+def _names_once(text: str) -> set[str]:
+    return names_in(text)
 
 
 def _joined(
