@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import click
 
 from sfmc_import import logs
-from sfmc_import.cli.output import print_json, print_line
+from sfmc_import.cli.output import print_json, print_line, say_outage
 from sfmc_import.cli.progress import with_progress
 from sfmc_import.client import SubmitResult, file_at
 from sfmc_import.errors import ServiceUnavailableError, noted, require_none
@@ -150,9 +150,8 @@ def run_start(
         running = _running(client)
         printer.show_result(receipt, given["customer_key"] or given["object_id"], running)
         if wait:
-            raise SystemExit(
-                printer.follow(client.follow(receipt.request_id, within=timeout), receipt.request_id, timeout)
-            )
+            found = client.follow(receipt.request_id, within=timeout, on_outage=say_outage)
+            raise SystemExit(printer.follow(found, receipt.request_id, timeout))
     if running is not None and running.missing and not record_only:
         raise SystemExit(1)
 

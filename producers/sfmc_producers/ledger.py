@@ -1,6 +1,6 @@
 """What producers need of the ledger, and its client: over Redis, or over the HTTP API where SFMC_API_URL is set."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, Unpack
 
@@ -83,8 +83,10 @@ class Ledger(Protocol):
         """Count the workers and beats that live."""
         ...
 
-    def follow(self, request_id: str, *, within: float | None = None) -> Iterator[Event]:
-        """Yield the events of a request until its end."""
+    def follow(
+        self, request_id: str, *, within: float | None = None, on_outage: Callable[[str], None] | None = None
+    ) -> Iterator[Event]:
+        """Yield the events of a request until its end; an outage is said once to `on_outage`."""
         ...
 
 

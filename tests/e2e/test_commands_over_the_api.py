@@ -137,6 +137,20 @@ def test_a_shell_completes_definitions_over_redis_and_over_the_api(remote: Remot
     assert "complete -o nosort -F" in remote.stack.run("completion", "bash").stdout
 
 
+def test_doctor_checks_the_api_in_the_place_of_redis(remote: Remote) -> None:
+    login = dict.fromkeys(("SFMC_CLIENT_ID", "SFMC_CLIENT_SECRET", "SFMC_AUTH_URL", "SFMC_SOAP_URL"), "")
+    whole, alone = remote.run("doctor", "--json"), remote.run("doctor", "--json", **login)
+    found = [json.loads(done.stdout) for done in (whole, alone)]
+    moved = remote.run("doctor", "--move-ledger")
+
+    assert (whole.returncode, alone.returncode) == (0, 0), found
+    checks = [[each["check"] for each in one["findings"]] for one in found]
+    assert checks[1] == ["settings", "api", "processes", "login"]
+    assert checks[0][:3] == checks[1][:3]
+    assert not {"Redis", "broker", "ledger"} & {*checks[0], *checks[1]}
+    assert (moved.returncode, "--move-ledger needs Redis itself" in moved.stderr) == (2, True)
+
+
 def test_explain_says_the_same_over_the_api(remote: Remote) -> None:
     [here], [there] = remote.both("explain", "watched.csv")
     assert {name: (here[name], there[name]) for name in here if here[name] != there[name]} == {}

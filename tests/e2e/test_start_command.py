@@ -161,6 +161,18 @@ def test_start_with_wait_gives_up_waiting_after_its_timeout_and_the_request_cont
     assert redis.zcard("{sfmc-import:events}:due") == 1
 
 
+def test_an_outage_during_start_with_wait_is_one_line_for_a_person(tmp_path, own_valkey):
+    place = Place(tmp_path, own_valkey)
+    with starting(place, "--wait", "--timeout", "20") as child:
+        printed = iter(child.stdout.readline, b"")
+        assert next(line for line in printed if line.startswith(b"accepted"))
+        own_valkey.stop()
+        shown = next(line for line in iter(child.stderr.readline, b"") if b"answer" in line).decode()
+
+    assert shown.startswith("sfmc-import: no answer (")
+    assert shown.endswith("); waiting until there is one\n")
+
+
 def test_start_without_a_business_unit_says_what_gives_one(place, redis):
     ended = place.run("start", "contacts", SFMC_ACCOUNT_ID="")
 

@@ -72,6 +72,17 @@ def test_the_request_of_a_key_is_named_where_another_body_asks_for_the_same_star
     assert "request_id" not in other.json()
 
 
+def test_a_replay_of_many_with_the_same_key_is_said_to_be_one(world: World) -> None:
+    actions.cancel(world.access, world.submit(), "ann", "no")
+    body = {"state": "cancelled", "reason": "again", "dry_run": False}
+    first, again, other = (
+        ask(world, "POST", "/v1/replays", json=body, headers=[("idempotency-key", key)]) for key in ("k3", "k3", "k4")
+    )
+
+    assert first.json() == again.json()
+    assert [each.headers.get("idempotency-replayed") for each in (first, again, other)] == [None, "true", None]
+
+
 def replayed(world: World, request: str, **body: Any) -> httpx.Response:
     headers = [("idempotency-key", "k2")]
     return ask(world, "POST", f"/v1/requests/{request}/replay", json=body, headers=headers)

@@ -11,7 +11,7 @@ import pytest
 from sfmc_import.access import ReadAccess
 from sfmc_import.cli.overview import standing_lines
 from sfmc_import.client import Client
-from sfmc_import.faults import NotApplied
+from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations import actions, listing, pausing, refreshing, replaying, requests, status
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
@@ -90,6 +90,24 @@ def test_a_replay_of_many_is_repeated_without_a_second_request(access: ReadAcces
     assert not set(first.new_request_ids) & set(other.new_request_ids)
     with pytest.raises(replaying.KeyReusedError):
         replaying.replay_many(access, wanted, 9, call)
+
+
+def rejected(access: ReadAccess, request_id: str) -> None:
+    request = open_ledger(access.settings).load(request_id)
+    assert request
+    open_ledger(access.settings).unresolved(request, Rejected("43000", "no such definition"), 0.0, Policy())
+
+
+def test_a_request_that_was_replayed_has_gone_on_and_its_replay_alone_has_ended_badly(access: ReadAccess) -> None:
+    first, other = submitted(access, "a", "b")
+    rejected(access, first)
+    rejected(access, other)
+    again = actions.replay(access, first, "ann").new_request_id
+    assert again
+    assert [each.request_id for each in requests.failures(access)] == [other]
+
+    rejected(access, again)
+    assert [each.request_id for each in requests.failures(access)] == [again, other]
 
 
 def test_definitions_are_listed_from_their_own_index(access: ReadAccess) -> None:

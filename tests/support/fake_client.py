@@ -1,6 +1,6 @@
 """A client and a cache of definitions in memory: records each request once and can be made unavailable."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -97,7 +97,10 @@ class FakeClient:
         self._call()
         self.folders[watcher] = folders
 
-    def follow(self, request_id: str, *, within: float | None = None) -> Iterator[Mapping[str, Any]]:
+    def follow(
+        self, request_id: str, *, within: float | None = None, on_outage: Callable[[str], None] | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        del on_outage
         self.followed_within = within
         return (event for event in self.events if event["data"]["request_id"] == request_id)
 

@@ -15,7 +15,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -294,12 +294,14 @@ class Client:
         with self._redis_errors():
             self._connections().ledger.note_folders(watcher, folders)
 
-    def follow(self, request_id: str, *, within: float | None = None) -> "Iterator[Event]":
+    def follow(
+        self, request_id: str, *, within: float | None = None, on_outage: Callable[[str], None] | None = None
+    ) -> "Iterator[Event]":
         """Yield the events of a request from its first on, until its last, or for `within` seconds.
 
         After a duplicate that may be taken up it waits until the other request has started.
-        While Redis is unavailable it waits; raises ServiceUnavailableError when that is so at the beginning, and when
-        Redis refuses to be read.
+        While Redis is unavailable it waits, and says so once to `on_outage`, or in the log; raises
+        ServiceUnavailableError when that is so at the beginning, and when Redis refuses to be read.
         """
         from sfmc_import.events import EventStream, Life, just_before  # noqa: PLC0415 - not for a host that only submits
 
@@ -315,7 +317,7 @@ class Client:
         with self._redis_errors():
             past = stream.at(places)
         since = past[-1][0] if past else just_before(record["accepted_at"])
-        entries = chain(past, stream.live(since, self._log_outage, lambda: _is_past(deadline)))
+        entries = chain(past, stream.live(since, on_outage or self._log_outage, lambda: _is_past(deadline)))
         life = Life(request_id)
         while not life.is_over and (event := self._next(entries)) is not None:
             if life.add(event):

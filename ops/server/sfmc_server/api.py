@@ -152,7 +152,7 @@ def list_requests(
 
 @api.get("/failures", tags=["requests"])
 def list_failures(_: Reads, access: Access, limit: Limit = 50) -> list[RequestView]:
-    """List the newest requests that ended badly and did not go on since."""
+    """List the newest requests that ended badly, did not go on and were not replayed since."""
     return questions.failures(access, limit)
 
 
@@ -209,7 +209,7 @@ def replay(
 
 @api.post("/replays", tags=["requests"])
 def replay_many(
-    given: ReplaysGiven, caller: Operates, access: Access, idempotency_key: IdempotencyKey = None
+    given: ReplaysGiven, caller: Operates, access: Access, answer: Response, idempotency_key: IdempotencyKey = None
 ) -> ReplaysView:
     """Replay the newest requests of a state, each as a new request with an event; a dry run counts them first.
 
@@ -221,6 +221,7 @@ def replay_many(
     if idempotency_key is None:
         raise InvalidError("a replay of many needs an Idempotency-Key: the same call again must replay nothing twice")
     call = replaying.Call(caller.name, inner(idempotency_key), given.reason)
+    answer.headers.update({"Idempotency-Replayed": "true"} if replaying.is_noted(access, call) else {})
     return replaying.replay_many(access, wanted, given.limit, call)
 
 

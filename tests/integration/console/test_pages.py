@@ -230,6 +230,25 @@ def test_a_request_that_waits_for_a_pause_has_the_words_of_the_operator_and_no_m
     assert ">somebody ends the pause</a>" in person.see("/").text
 
 
+@pytest.mark.parametrize("role", ["operator", "viewer"])
+@pytest.mark.parametrize("kind", ["request", "definition"])
+def test_a_pause_is_ended_from_the_page_of_what_it_holds(
+    world: World, found: dict[str, str], kind: str, role: str
+) -> None:
+    paths = {
+        "request": f"/request?id={found['paused']}",
+        "definition": f"/definition?mid={MID}&customer_key=Stock_Levels",
+    }
+    person = world.person(role)
+    page = person.see(paths[kind]).text.partition("<main")[2]
+
+    assert '<a href="/pauses">All pauses</a>' in page
+    assert ("End this pause" in page) is (role == "operator")
+    if role == "operator":
+        assert person.send("/resume", {"reason": "sound again"}, of=paths[kind]).status_code == 303
+        assert actions.pauses(world.access) == []
+
+
 def test_what_waits_is_shown_behind_hundreds_of_runs_that_are_asked_for_first(world: World) -> None:
     keys, ids = world.access.keys, [f"run-{number}" for number in range(700)]
     for key in (keys.due, keys.follows):

@@ -180,7 +180,7 @@ class AsyncApiClient:
         return await self._do(calls.requests(**query))
 
     async def failures(self, limit: int = 50) -> list[RequestView]:
-        """List the newest requests that ended badly and did not go on since."""
+        """List the newest requests that ended badly, did not go on and were not replayed since."""
         return await self._do(calls.failures(limit))
 
     async def search(self, text: str, mid: str | None = None) -> list[RequestView]:

@@ -1,7 +1,7 @@
 """Submits over the HTTP API what producers submit: the client of the ledger where SFMC_API_URL is set."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from types import TracebackType
@@ -119,9 +119,11 @@ class ApiSubmitter:
         with _errors(""):
             return self._api.running()
 
-    def follow(self, request_id: str, *, within: float | None = None) -> Iterator[Event]:
-        """Yield the events of a request until its end, or for `within` seconds."""
-        return events_until_end(self._api.show, request_id, within=within)
+    def follow(
+        self, request_id: str, *, within: float | None = None, on_outage: Callable[[str], None] | None = None
+    ) -> Iterator[Event]:
+        """Yield the events of a request until its end, or for `within` seconds; an outage is said once."""
+        return events_until_end(self._api.show, request_id, within=within, on_outage=on_outage or (lambda _: None))
 
     def _unit(self, given: str | None) -> dict[str, str]:
         mid = given or self.mid

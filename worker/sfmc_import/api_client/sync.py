@@ -175,7 +175,7 @@ class ApiClient:
         return self._do(calls.requests(**query))
 
     def failures(self, limit: int = 50) -> list[RequestView]:
-        """List the newest requests that ended badly and did not go on since."""
+        """List the newest requests that ended badly, did not go on and were not replayed since."""
         return self._do(calls.failures(limit))
 
     def search(self, text: str, mid: str | None = None) -> list[RequestView]:

@@ -165,7 +165,8 @@ def broken(error: httpx.HTTPError, call: Call[Any]) -> Fault:
 def unavailable(url: str, fault: Fault) -> ServiceUnavailableError:
     """Give the error for a server that does not answer, or that cannot do it now."""
     if fault.code.startswith("http_"):
-        return ServiceUnavailableError(f"the API at {shown(url)} answers that it cannot do it now: {fault.text}")
+        text = f"the API at {shown(url)} answers that it cannot do it now: {fault.text}"
+        return ServiceUnavailableError(text, "find the cause on that server with: sfmc-import doctor")
     doubt = "; it may have been done all the same" if isinstance(fault, Ambiguous) else ""
     fix = "check SFMC_API_URL, and that `sfmc-import serve` runs there"
     return ServiceUnavailableError(f"the API at {shown(url)} does not answer ({fault.text}){doubt}", fix)

@@ -5,13 +5,13 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import click
 
 from sfmc_import import logs
 from sfmc_import.bootstrap import open_marketing_cloud
+from sfmc_import.cli.doctor_addresses import is_plain_http
 from sfmc_import.cli.doctor_redis import check_redis
 from sfmc_import.cli.doctor_redis import move_ledger as take_ledger
 from sfmc_import.cli.doctor_tokens import check_tokens
@@ -32,8 +32,6 @@ from sfmc_import.schedules import ticks
 from sfmc_import.settings import Settings, SettingsError, described, load
 from sfmc_import.settings.model import unplaced_schedules
 
-# Hosts that a plain http address may have: this machine, and names without a dot (a Compose network).
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 LEGACY_FIXES = "check SFMC_USERNAME and SFMC_PASSWORD, or use an installed package (SFMC_CLIENT_ID) instead"
 DEFAULT_FIX = "check SFMC_AUTH_URL, SFMC_SOAP_URL, the network, and status.salesforce.com"
 
@@ -62,9 +60,7 @@ def _fix_for(code: str, settings: Settings) -> str:
 
 def _plain_http(settings: Settings) -> Iterator[Finding]:
     for name, address in (("SFMC_AUTH_URL", settings.auth_url), ("SFMC_SOAP_URL", settings.soap_url)):
-        parts = urlsplit(address)
-        host = parts.hostname or ""
-        if parts.scheme == "http" and host not in LOCAL and "." in host:
+        if is_plain_http(address):
             text = f"{name} is plain http: login and token are sent without encryption"
             yield Finding("warn", "encryption", text, "use https://")
 
@@ -172,7 +168,8 @@ START_NOTIFIER = "start sfmc-import notify run"
 def doctor(*, list_settings: bool, role: RoleName, move_ledger: bool, as_json: bool) -> None:
     """Check settings, Redis, the login at Marketing Cloud, and the definitions that routes and policy name.
 
-    Prints one line for each check: ok, warn (works, but read it) or FAIL, with a fix in the next line.
+    Prints one line for each check: ok, warn (works, but read it) or FAIL, with a fix in the next line. With
+    SFMC_API_URL it checks the API and its token in the place of Redis, and the login if there is one.
 
     A ledger belongs to the business unit and the host of its first worker (SFMC_ACCOUNT_ID, SFMC_SOAP_URL); workers
     of others refuse to start. --move-ledger is for a host that has a new name, or a ledger that is used anew.
@@ -180,11 +177,8 @@ def doctor(*, list_settings: bool, role: RoleName, move_ledger: bool, as_json: b
     Exit code: 0 if no check failed, also with warnings, as before the first worker starts; 1 if one failed, also when a
     request is due and no worker or no beat runs that would take it; 2 for a wrong option.
     """
-    if list_settings:
-        _list_settings(as_json=as_json)
-        return
-    if move_ledger:
-        _move_ledger(as_json=as_json)
+    if list_settings or move_ledger:
+        _do_instead(list_settings=list_settings, move_ledger=move_ledger, as_json=as_json)
         return
     logs.configure(level="error")
     findings = []
@@ -207,8 +201,21 @@ def _show(finding: Finding) -> None:
         print_line(f"{'':<20}→ {finding.fix}")
 
 
+def _do_instead(*, list_settings: bool, move_ledger: bool, as_json: bool) -> None:
+    if list_settings and move_ledger:
+        raise click.UsageError("give either --settings or --move-ledger")
+    if list_settings:
+        _list_settings(as_json=as_json)
+    else:
+        _move_ledger(as_json=as_json)
+
+
 def _move_ledger(*, as_json: bool) -> None:
     settings = load(os.environ)
+    if settings.api_url:
+        raise SettingsError(
+            ["SFMC_API_URL: --move-ledger needs Redis itself; leave SFMC_API_URL out, and set SFMC_REDIS_URL"]
+        )
     sentence = take_ledger(settings)
     if as_json:
         print_json({"account": settings.account})
@@ -226,6 +233,10 @@ def _list_settings(*, as_json: bool) -> None:
 
 def _all(role: RoleName) -> Iterator[Finding]:
     try:
+        known = load(os.environ)
+        if known.api_url:
+            yield from _over_the_api(known)
+            return
         settings = load(os.environ, marketing_cloud=True)
     except SettingsError as error:
         yield from (Finding("fail", "settings", problem) for problem in error.problems)
@@ -238,6 +249,25 @@ def _all(role: RoleName) -> Iterator[Finding]:
     yield from check_tokens(settings, role)
     yield from check_notifications(settings)
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
+
+
+def _over_the_api(settings: Settings) -> Iterator[Finding]:
+    """Check what is used from here: the API, and Marketing Cloud where there is a login; others have the Redis."""
+    from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need
+    from sfmc_import.cli.doctor_api import check_api  # noqa: PLC0415 - as above
+
+    yield Finding("ok", "settings", "all are valid; with SFMC_API_URL the API is checked, and no Redis")
+    with ApiClient(settings.api_url, settings.api_token.get_secret_value()) as api:
+        yield from check_api(api)
+    if not (settings.client_id or settings.username):
+        yield Finding("ok", "login", "none is given: Marketing Cloud is not asked from here")
+        return
+    try:
+        complete = load(os.environ, marketing_cloud=True)
+    except SettingsError as error:
+        yield from (Finding("fail", "settings", problem) for problem in error.problems)
+        return
+    yield from check_marketing_cloud(complete, open_marketing_cloud(quick(complete)))
 
 
 def _check_redis_only(role: RoleName) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import click
 from sfmc_import.cli.completing import complete_key
 from sfmc_import.cli.naming import check_key, check_types
 from sfmc_import.cli.opening import given_mid, open_operations
-from sfmc_import.cli.output import examples, json_option, print_json, print_line
+from sfmc_import.cli.output import examples, json_option, print_json, print_line, say_outage
 from sfmc_import.events import ENDS, kind, line
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.listing import MAX_NEWEST
@@ -93,7 +93,7 @@ def _show_since(operations: Operations, since: str, key: str | None, types: tupl
 def _show_live(
     operations: Operations, position: str, key: str | None, types: tuple[str, ...], *, as_json: bool
 ) -> None:
-    for entry, event in operations.live(position, key, on_outage=_log_outage):
+    for entry, event in operations.live(position, key, on_outage=say_outage):
         if not types or kind(event) in types:
             _show_all([{"stream_id": entry, **event}], as_json=as_json)
 
@@ -104,10 +104,6 @@ def _show_all(found: Iterable[Mapping[str, Any]], *, as_json: bool) -> None:
             print_json(each)
         else:
             print_line(*line(each))
-
-
-def _log_outage(reason: str) -> None:
-    print_line(f"sfmc-import: no answer ({reason}); waiting until there is one", err=True)
 
 
 @click.command(epilog=examples("sfmc-import follow 4712", "sfmc-import follow 4712 --json | jq .data.rows_total"))
@@ -127,7 +123,7 @@ def follow(task_id: str, *, mid: str | None, as_json: bool) -> None:
         found = _request_of(operations, mid, task_id)
         if found.state == "follow_timed_out":
             operations.follow(found.request_id)
-        for event in events_until_end(operations.show, found.request_id, on_outage=_log_outage):
+        for event in events_until_end(operations.show, found.request_id, on_outage=say_outage):
             last = kind(event) if kind(event) in ENDS else last
             _show_all([event], as_json=as_json)
     raise SystemExit(0 if last in AS_EXPECTED else 1)

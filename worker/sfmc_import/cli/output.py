@@ -59,6 +59,11 @@ def print_lines(lines: Iterable[Line]) -> None:
         print_line(*([line] if isinstance(line, str) else line))
 
 
+def say_outage(reason: str) -> None:
+    """Tell a person that a command goes on once there is an answer again."""
+    print_line(f"sfmc-import: no answer ({reason}); waiting until there is one", err=True)
+
+
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print an error that is a bug as Python does, without secrets and control characters."""
     for line in "".join(traceback.format_exception(kind, error, trace)).splitlines():

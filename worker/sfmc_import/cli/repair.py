@@ -85,6 +85,8 @@ def _all(operations: Operations) -> Iterator[DeadLetterView]:
 @json_option
 def show(letter_id: str, *, raw: bool, as_json: bool) -> None:
     """Show one dead letter with its message."""
+    if raw and as_json:
+        raise click.UsageError("give either --raw or --json")
     with open_operations() as operations:
         letter = operations.dead_letter(letter_id)
     entry = base64.b64decode(letter.entry_base64 or "")

@@ -409,6 +409,8 @@ local function create(id, q)
   if q.exact == true then values.exact = '1' end
   if q.force == true then values.force = '1' end
   set(request_key(id), r, values)
+  -- What is replayed has gone on: its replay stands in its place.
+  if r.replays then redis.call('ZREM', failures_key(), r.replays) end
   move(id, r, 'accepted', nil, r.not_before and int(r.not_before) > now and 'not_before' or nil)
   waits_until(id, r, r.not_before and math.max(now, int(r.not_before)) or now + cfg.accept_grace)
   return r

@@ -22,7 +22,8 @@ FAILURES = Key(
     letter="failures",
     redis_type="zset",
     ttl=("request_ttl",),
-    meaning="The newest 1,000 requests that ended badly and did not go on since: request id → time of the end.",
+    meaning="The newest 1,000 requests that ended badly, did not go on and were not replayed since: request id → time"
+    " of the end.",
 )
 PAUSES = Key(
     name="pauses",

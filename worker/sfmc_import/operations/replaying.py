@@ -57,6 +57,12 @@ def replay_many(access: ReadAccess, wanted: listing.Filter, limit: int, call: Ca
     return ReplaysView(dry_run=False, count=len(new), request_ids=ids, new_request_ids=new)
 
 
+def is_noted(access: ReadAccess, call: Call) -> bool:
+    """Tell whether a call with this key was made before."""
+    with redis_errors():
+        return bool(access.client.exists(_name(access, call)))
+
+
 def note(access: ReadAccess, what: str, request_id: str, body: Mapping[str, Any]) -> None:
     """Note with which body an Idempotency-Key is used, for the request that it makes; raises KeyReusedError."""
     client: Any = access.client
@@ -72,8 +78,7 @@ def note(access: ReadAccess, what: str, request_id: str, body: Mapping[str, Any]
 def _noted(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -> list[str]:
     """Give the requests of the first call with this key."""
     client: Any = access.client
-    digest = hashlib.sha256(f"{call.operator}\n{call.key}".encode()).hexdigest()[:32]
-    name, asked = access.keys.name_of(REPLAYS, digest), repr((wanted, limit, call.reason))
+    name, asked = _name(access, call), repr((wanted, limit, call.reason))
     with redis_errors():
         found = client.get(name)
     if found is None:
@@ -85,6 +90,11 @@ def _noted(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -
     if noted["asked"] != asked:
         raise KeyReusedError(ANOTHER_BODY, OWN_KEY)
     return list(noted["ids"])
+
+
+def _name(access: ReadAccess, call: Call) -> str:
+    digest = hashlib.sha256(f"{call.operator}\n{call.key}".encode()).hexdigest()[:32]
+    return access.keys.name_of(REPLAYS, digest)
 
 
 def _ids(access: ReadAccess, wanted: listing.Filter, limit: int) -> list[str]:

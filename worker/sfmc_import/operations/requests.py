@@ -80,7 +80,7 @@ def _always_written_so(name: str) -> bytes:
 
 
 def failures(access: ReadAccess, limit: int = 20) -> list[RequestView]:
-    """Give the newest requests that ended badly and did not go on since."""
+    """Give the newest requests that ended badly, did not go on and were not replayed since."""
     with redis_errors():
         client: Any = access.client
         ids = client.zrange(access.keys.name_of(FAILURES), -limit, -1)

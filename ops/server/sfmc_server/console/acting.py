@@ -7,10 +7,12 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import sfmc_transport.dead_letters as letters
+from sfmc_import.client import Submission
 from sfmc_import.operations import actions, listing, pausing, requests, resolving, resuming
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
 from sfmc_import.operations.views import RequestView, time_of
 from sfmc_import.operations.wording import in_words
+from sfmc_import.request import BadRequestError
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
 from sfmc_server.console.asking import Ask, Moved, Shown
 from sfmc_server.console.paths import request_path
@@ -196,26 +198,34 @@ def start_form(ask: Ask) -> Shown:
     """Ask what is to be started."""
     ask.check_operator()
     given = {name: ask.given(name) or "" for name in _START}
-    return Shown("start.html", {"given": given | {"mid": given["mid"] or ask.access.mid(None)}})
+    return Shown("start.html", {"given": given | {"mid": given["mid"] or ask.access.mid(None)}, "wrong": None})
 
 
 def start(ask: Ask) -> Shown | Moved:
-    """Say what will happen, and with the second form submit the request."""
+    """Say what will happen, and with the second form submit the request; what is not valid is asked for again."""
     ask.check_operator()
     given = {name: ask.written(name) or "" for name in _START}
-    if not ask.form.get("confirmed"):
-        values = {"given": given, "known": _known(ask, given), "once": uuid4().hex}
-        return Shown("start_confirm.html", values)
+    wanted = _submission(ask, given)
+    try:
+        if ask.form.get("confirmed"):
+            wanted["request_id"] = once(ask)
+            done = ask.client.submit(**wanted)
+            return Moved(request_path(done.request_id), "submitted")
+        ask.client.state_of(wanted)
+    except BadRequestError as error:
+        return Shown("start.html", {"given": given, "wrong": f"Not valid, and nothing was done: {error}"}, 422)
+    return Shown("start_confirm.html", {"given": given, "known": _known(ask, given), "once": uuid4().hex})
+
+
+def _submission(ask: Ask, given: Mapping[str, str]) -> Submission:
     file = {name: given[name] for name in ("location", "name", "version") if given[name]} if given["name"] else None
-    done = ask.client.submit(
-        customer_key=given["customer_key"] or None,
-        mid=given["mid"] or None,
-        file=file,
-        source=f"console: {ask.user.name}",
-        reason=given["reason"][: actions.MAX_TEXT] or None,
-        request_id=once(ask),
-    )
-    return Moved(request_path(done.request_id), "submitted")
+    return {
+        "customer_key": given["customer_key"] or None,
+        "mid": given["mid"] or None,
+        "file": file,
+        "source": f"console: {ask.user.name}",
+        "reason": given["reason"][: actions.MAX_TEXT] or None,
+    }
 
 
 def _known(ask: Ask, given: Mapping[str, str]) -> listing.DefinitionView | None:

@@ -96,3 +96,13 @@ def test_of_a_very_large_record_the_beginning_is_kept_so_that_the_message_can_go
 
     assert sent["text"] == "it is too large (the first 150000 of 300000 bytes)"
     assert len(sent["body_base64"]) == 200_000
+
+
+def test_an_outage_while_the_end_is_waited_for_is_said_to_who_follows() -> None:
+    life = {**VIEW, "events": []}
+    server = Server(httpx.Response(200, json=life), *[httpx.ConnectError("refused")] * 20)
+    said: list[str] = []
+    with submitter(server) as ledger:
+        assert list(ledger.follow("r1", within=0.01, on_outage=said.append)) == []
+
+    assert ["https://api.test" in text for text in said] == [True]

@@ -1,7 +1,8 @@
 import click
 import pytest
+from click.testing import CliRunner
 
-from sfmc_import.cli.main import _usage_lines
+from sfmc_import.cli.main import _usage_lines, cli
 from sfmc_import.errors import (
     MissingExtraError,
     ServiceUnavailableError,
@@ -67,3 +68,17 @@ def test_a_missing_package_names_the_extra_to_install() -> None:
 def test_a_missing_module_of_our_own_is_a_bug_and_keeps_its_traceback() -> None:
     with pytest.raises(ModuleNotFoundError), extra_needed("demo"):
         raise ModuleNotFoundError(name="sfmc_import.nothing")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("doctor --settings --move-ledger", "give either --settings or --move-ledger"),
+        ("dead-letters show 1-0 --raw --json", "give either --raw or --json"),
+        ("runs --json --format csv", "--json"),
+    ],
+)
+def test_options_that_contradict_each_other_are_wrong_use(words: str, text: str) -> None:
+    done = CliRunner().invoke(cli, words.split())
+
+    assert (done.exit_code, text in done.output) == (2, True)

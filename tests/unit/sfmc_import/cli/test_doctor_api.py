@@ -1,0 +1,58 @@
+"""What `doctor` says where commands use the HTTP API: whether it answers, knows the token, and what runs there."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from sfmc_import.api_client import ApiClient
+from sfmc_import.cli.doctor_api import check_api
+from sfmc_import.redis_server import Finding
+from tests.unit.sfmc_import.api_client.test_calls_of_the_api import TOKEN, Server, no_time, problem
+
+URL = "https://api.test"
+ALL_RUN = {"workers": 2, "beats": 1, "missing": [], "late": []}
+
+
+def findings(*answers: httpx.Response | Exception, url: str = URL) -> list[Finding]:
+    with ApiClient(url, TOKEN, transport=httpx.MockTransport(Server(*answers)), chance=no_time) as api:
+        return list(check_api(api))
+
+
+def running(**more: Any) -> httpx.Response:
+    return httpx.Response(200, json=ALL_RUN | more)
+
+
+def test_an_api_that_answers_and_knows_the_token_is_sound() -> None:
+    found = findings(running())
+
+    assert [(each.level, each.check) for each in found] == [("ok", "api"), ("ok", "processes")]
+    assert found[0].text == "https://api.test answers and knows the token"
+
+
+def test_what_does_not_run_behind_the_api_is_a_warning() -> None:
+    found = findings(running(beats=0, missing=["no beat runs"]))[-1]
+
+    assert (found.level, found.check, found.text) == ("warn", "processes", "no beat runs")
+
+
+@pytest.mark.parametrize(
+    ("answers", "text", "fix"),
+    [
+        ([problem(401, "unauthorized")], "does not know the token", "sfmc-import tokens add"),
+        ([httpx.Response(404, text="another server")], "", "check SFMC_API_URL"),
+        ([httpx.ConnectError("refused")] * 20, "does not answer", "check SFMC_API_URL"),
+        ([problem(503, "unavailable")] * 20, "cannot do it now", "on that server"),
+    ],
+    ids=["token", "another server", "away", "without redis"],
+)
+def test_an_api_that_cannot_be_used_is_one_failure_with_a_fix(answers: list[Any], text: str, fix: str) -> None:
+    [found] = findings(*answers)
+
+    assert (found.level, found.check, text in found.text, fix in found.fix) == ("fail", "api", True, True)
+
+
+def test_a_token_that_is_sent_without_encryption_is_a_warning() -> None:
+    levels = {url: findings(running(), url=url)[0].level for url in ("http://api.test", "http://localhost:8000", URL)}
+
+    assert levels == {"http://api.test": "warn", "http://localhost:8000": "ok", URL: "ok"}

@@ -1,0 +1,28 @@
+"""What `doctor` finds out about the HTTP API, where commands use it in the place of Redis."""
+
+from collections.abc import Iterator
+
+from sfmc_import.api_client import ApiClient
+from sfmc_import.api_client.wire import shown
+from sfmc_import.cli.doctor_addresses import is_plain_http
+from sfmc_import.errors import SfmcImportError
+from sfmc_import.redis_server import Finding
+
+START_THEM = "start sfmc-import worker and sfmc-import beat there, or find out why they stand still"
+
+
+def check_api(api: ApiClient) -> Iterator[Finding]:
+    """Ask once what runs: the answer says whether the API is there and knows the token."""
+    if is_plain_http(api.url):
+        yield Finding("warn", "encryption", "SFMC_API_URL is plain http: the token is not encrypted", "use https://")
+    try:
+        running = api.running()
+    except SfmcImportError as error:
+        yield Finding("fail", "api", str(error), error.fix)
+        return
+    yield Finding("ok", "api", f"{shown(api.url)} answers and knows the token")
+    wrong = (*running.missing, *running.late)
+    if wrong:
+        yield Finding("warn", "processes", "; ".join(wrong), START_THEM)
+    else:
+        yield Finding("ok", "processes", f"workers: {running.workers}, beats: {running.beats}")
