@@ -132,6 +132,22 @@ def _memory(info: Mapping[str, Any]) -> Finding:
     return Finding("fail", MEMORY, f"{text}: new requests are refused, those accepted are worked off", fix)
 
 
+def memory_finding(info: Mapping[str, Any]) -> Finding:
+    """Say how much of the memory is used."""
+    return _memory(info)
+
+
+def is_doubtful(info: Mapping[str, Any]) -> bool:
+    """Tell whether this server may refuse writes: for want of memory, of its disk, or of replicas; or it is one."""
+    return (
+        (_memory(info).level != "ok" and bool(int(info.get("maxmemory", 0))))
+        or info.get("aof_last_write_status", "ok") != "ok"
+        or info.get("rdb_last_bgsave_status", "ok") != "ok"
+        or str(info.get("role", "master")) != "master"
+        or ("min_slaves_good_slaves" in info and not int(info["min_slaves_good_slaves"]))
+    )
+
+
 def _eviction(info: Mapping[str, Any]) -> Finding:
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy == "noeviction":

@@ -6,10 +6,12 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.operations import actions, requests
+from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
+from sfmc_import.operations.servers import ServerTroubleView, server_troubles
 from sfmc_import.operations.status import queue_numbers
 from sfmc_import.operations.troubles import TroubleView, troubles
-from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
+from sfmc_import.operations.views import FolderView, PauseView, RequestView, Time, View, time_of
 
 LOOKED_AT = 5000
 CHUNK = 500
@@ -38,6 +40,8 @@ class OverviewView(View):
     counts: CountsView
     missing: list[str]
     troubles: tuple[TroubleView, ...] = ()
+    servers: tuple[ServerTroubleView, ...] = ()
+    folders: tuple[FolderView, ...] = ()
     notifications: tuple[NotificationView, ...] = ()
     paused: list[PauseView]
     failures: list[RequestView]
@@ -58,6 +62,8 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
         failures=requests.failures(access, limit),
         running=running(access, limit),
         troubles=troubles(access, waits),
+        servers=server_troubles(access),
+        folders=folders(access.reader),
         notifications=notifications(access),
         waiting=waits,
     )

@@ -58,7 +58,8 @@ def find(access: ReadAccess, text: str, mid: str, limit: int = 20) -> list[Reque
     if not found:
         raise NotFoundError(
             f"no request has the id, the Task.ID or the file name {text}",
-            f"files are looked for in the newest {LOOKED_AT} events; see also: sfmc-import status --unmatched",
+            f"files are looked for in the newest {LOOKED_AT} events; see also: sfmc-import status --unmatched,"
+            " and sfmc-import folders list for files that wait in a watched folder",
         )
     return found
 

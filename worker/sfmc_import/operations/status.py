@@ -10,11 +10,13 @@ from sfmc_import.access import redis_errors as errors_at
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations import actions, pausing, requests
 from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
+from sfmc_import.operations.servers import ServerTroubleView, server_troubles
 from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
-from sfmc_import.operations.views import PauseView, RequestView, Time, View, WaitingView, time_of
+from sfmc_import.operations.views import FolderView, PauseView, RequestView, Time, View, WaitingView, time_of
 from sfmc_import.redaction import hidden_in
 from sfmc_transport import dead_letters, queues
 
@@ -32,7 +34,10 @@ class RunningView(View):
 
 
 class StatusView(View):
-    """The whole: numbers, what is paused, the newest failures, what is due next, what folder watchers say."""
+    """The whole: numbers, what is paused, the newest failures, what is due next, the folders that are watched.
+
+    `servers` has what keeps Redis from taking writes, `watchers` what the folder watchers say as they say it.
+    """
 
     redis: str
     now: Time
@@ -51,12 +56,15 @@ class StatusView(View):
     failures: list[RequestView]
     next: list[RequestView]
     watchers: list[dict[str, Any]]
+    folders: tuple[FolderView, ...] = ()
+    servers: tuple[ServerTroubleView, ...] = ()
 
 
 class StandingView(View):
     """One definition: what holds it, its window in seconds, its follow-ups, its newest events.
 
-    `holder` is the request that does, `holder_waiting` why that waits; `pause` is that of an operator.
+    `holder` is the request that does, `holder_waiting` why that waits; `pause` is that of an operator,
+    `missing` says which process must be started for any start.
     """
 
     mid: str
@@ -75,6 +83,7 @@ class StandingView(View):
     recent: list[dict[str, Any]]
     holder_waiting: WaitingView | None = None
     pause: PauseView | None = None
+    missing: tuple[str, ...] = ()
 
 
 class UnmatchedFileView(View):
@@ -122,6 +131,8 @@ def status(access: ReadAccess) -> StatusView:
         notifications=notifications(access),
         next=due,
         watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
+        folders=folders(access.reader),
+        servers=server_troubles(access),
     )
 
 
@@ -155,6 +166,7 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
         holder_task_id=None if holder is None else holder.get("task_id"),
         holder_waiting=None if held is None else held.waiting,
         pause=pausing.holder(paused, mid, key, home),
+        missing=access.reader.running().missing,
     )
 
 
