@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from sfmc_import.circuits import failed_code
 from sfmc_import.client import NotTaken, Submission, SubmitResult
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import ServiceUnavailableError
@@ -448,7 +449,7 @@ class Submitter:
         found = self._rules.definitions.all_of(mid, max_age=self._rules.max_age)
         if isinstance(found, (NotApplied, Rejected)):
             text = f"Cannot read the definitions of business unit {mid}: {found.text} ({found.code})"
-            raise DefinitionsUnavailableError(text, found.code)
+            raise DefinitionsUnavailableError(text, failed_code(found.code, found.text))
         return found
 
     def _routes_today(self) -> Routes:

@@ -152,7 +152,8 @@ def _describe_file(file: WaitingFile, now: float) -> dict[str, object]:
         about["size"] = file.size
     if file.code:
         about["code"] = file.code
-    return about | ({"text": file.text[:MAX_TEXT]} if file.text else {})
+    text = file.text if len(file.text) <= MAX_TEXT else f"{file.text[: MAX_TEXT - 1]}…"
+    return about | ({"text": text} if text else {})
 
 
 def _age(since: float, now: float) -> float:

@@ -37,5 +37,5 @@ def _check_whole(api: ApiClient) -> Iterator[Finding]:
     except SfmcImportError:
         return
     for each in whole.servers:
-        yield Finding("fail", each.check, f"{each.server}: {each.text}", each.fix)
+        yield Finding("fail", each.check, each.text, each.fix)
     yield from check_folders(whole.folders)

@@ -76,7 +76,7 @@ def waiting_in_folders(folders: Sequence[FolderView]) -> Iterator[Line]:
     for folder in folders:
         yield f"no request yet: it waits in folder {folder.folder}, read by {', '.join(folder.watchers)}"
         yield from file_lines(folder.files)
-        if folder.is_trouble:
+        if folder.state != "watched":
             yield f"    {folder.text}"
         if folder.advice:
             yield f"    to do: {folder.advice}"

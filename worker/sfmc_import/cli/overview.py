@@ -124,7 +124,7 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     yield from (f"  {name.replace('_', ' '):<14}{getattr(whole, name)}" for name in COUNTS)
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
-    yield from (f"  {each.server}: {each.text}; to do: {each.fix}" for each in whole.servers)
+    yield from (f"  {each.text}; to do: {each.fix}" for each in whole.servers)
     yield from (f"  {missing}" for missing in missing_processes(whole))
     yield from (f"  {line}" for line in alarm_lines(whole.folders))
     yield from (f"  {trouble_line(each, now)}" for each in whole.troubles)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from sfmc_import.display import span
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 from sfmc_import.ledger.reading import LedgerReader, SeenFolder
 from sfmc_import.operations.fixing import FIXES
@@ -14,6 +15,9 @@ from sfmc_import.redaction import hidden_in
 
 MOST = 500
 """Folders that one answer has; those in trouble come first."""
+
+HEARD_SECONDS = 20.0
+"""A watcher speaks every 15 seconds: what one said before that counts less than what another says now."""
 
 REASONS = {
     "growing": "not complete yet",
@@ -88,16 +92,16 @@ def sorted_out(watchers: Sequence[Mapping[str, Any]], seen: Sequence[SeenFolder]
     """Bring together what watchers say now, and what is remembered of folders that none of them reads."""
     living = [each for each in watchers if now - each["seen_at"] < WATCH_SECONDS]
     said = [_Said(each["watcher"], each["seen_at"], folder) for each in living for folder in each["folders"]]
-    views = [*_read_now(said, seen), *_read_no_more({each.folder["location"] for each in said}, seen)]
+    views = [*_read_now(said, seen, now), *_read_no_more({each.folder["location"] for each in said}, seen)]
     return tuple(sorted(views, key=lambda each: (not each.is_trouble, each.location, each.state)))
 
 
-def _read_now(said: Iterable[_Said], seen: Sequence[SeenFolder]) -> Iterator[FolderView]:
+def _read_now(said: Iterable[_Said], seen: Sequence[SeenFolder], now: float) -> Iterator[FolderView]:
     """Yield each folder, in each state in which a watcher sees it, once."""
     named = sorted(((_named(each, seen), each) for each in said), key=lambda pair: pair[0][:2])
     for (location, state), pairs in groupby(named, key=lambda pair: pair[0][:2]):
         group = list(pairs)
-        yield _view(location, state, [each for _, each in group], group[0][0][2])
+        yield _view(location, state, [each for _, each in group], group[0][0].before, now)
 
 
 class _Named(NamedTuple):
@@ -113,10 +117,15 @@ def _named(said: _Said, seen: Sequence[SeenFolder]) -> _Named:
     return _Named(folder["location"], state, before)
 
 
-def _view(location: str, state: str, group: Sequence[_Said], before: SeenFolder | None) -> FolderView:
+def _silence(seconds: float) -> str:
+    return f", but not heard of for {span(seconds)}" if seconds >= HEARD_SECONDS else ""
+
+
+def _view(location: str, state: str, group: Sequence[_Said], before: SeenFolder | None, now: float) -> FolderView:
+    newest = max(each.seen_at for each in group)
+    heard = [each for each in group if newest - each.seen_at < HEARD_SECONDS]
     # Of two watchers the one with more to say: the other has just begun.
-    most = max(group, key=lambda each: len(each.folder["files"]))
-    folder = most.folder
+    folder = max(heard, key=lambda each: len(each.folder["files"])).folder
     files = tuple(_file(each) for each in folder["files"])
     text, since, advice = folder.get("text") or "", folder.get("since"), ADVICE.get(state)
     if state == "replaced" and before is not None:
@@ -126,10 +135,10 @@ def _view(location: str, state: str, group: Sequence[_Said], before: SeenFolder 
         folder=folder["folder"],
         location=location,
         state=state,
-        text=f"{STATES.get(state, state)}{f' ({text})' if text else ''}",
+        text=f"{STATES.get(state, state)}{f' ({text})' if text else ''}{_silence(now - newest)}",
         since=time_of(since),
-        seen_at=_date(max(each.seen_at for each in group)),
-        watchers=tuple(sorted(each.watcher for each in group)),
+        seen_at=_date(newest),
+        watchers=tuple(sorted(each.watcher for each in heard)),
         is_trouble=state != "watched" or is_held,
         advice=_filled(advice, location) if advice else _advice_for(files) if is_held else None,
         waiting=len(files) + folder["more"],

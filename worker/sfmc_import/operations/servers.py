@@ -40,8 +40,13 @@ def _of(server: str, client: Redis, begin: str, place: RedisAddress, variable: s
         info: Mapping[str, Any] = dict(client.info())
     if not is_doubtful(info):
         return []
-    wrong = [each for each in (memory_finding(info), _refusal(client, begin, place, variable)) if each.level == "fail"]
-    return [ServerTroubleView(server=server, check=each.check, text=each.text, fix=each.fix) for each in wrong]
+    # What a refused write says is more than how much memory is used.
+    findings = (_refusal(client, begin, place, variable), memory_finding(info))
+    wrong = next((each for each in findings if each.level == "fail"), None)
+    if wrong is None:
+        return []
+    text = wrong.text if wrong.check == WRITTEN.check else f"{server}: {wrong.text}"
+    return [ServerTroubleView(server=server, check=wrong.check, text=text, fix=wrong.fix)]
 
 
 def _refusal(client: Redis, begin: str, place: RedisAddress, variable: str) -> Finding:

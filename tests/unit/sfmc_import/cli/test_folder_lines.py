@@ -103,6 +103,16 @@ def test_a_folder_whose_watcher_is_gone_is_an_alarm_until_one_reads_it_and_a_sto
     ]
 
 
+def test_what_a_dead_watcher_said_last_yields_to_what_another_says_now():
+    dead = {"watcher": "h:1:x", "seen_at": AT - 40, "folders": [folder(files=[file("a.csv", "unavailable")])]}
+    living = {"watcher": "h:2:x", "seen_at": AT - 1, "folders": [folder()]}
+    [found] = sorted_out([dead, living], [], AT)
+    [alone] = sorted_out([dead], [], AT)
+
+    assert (found.watchers, found.waiting, found.is_trouble, found.text) == (("h:2:x",), 0, False, "watched")
+    assert (alone.waiting, alone.text) == (1, "watched, but not heard of for 40 s")
+
+
 def test_what_a_watcher_said_more_than_a_minute_ago_holds_no_more():
     [found] = views([folder()], remembered=[seen("/in", at=AT - 61)], ago=61)
 
