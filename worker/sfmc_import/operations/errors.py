@@ -1,5 +1,6 @@
 """What an operation refuses, by what the caller got wrong; each has a stable `kind` for programs."""
 
+from sfmc_import.advice import Advice
 from sfmc_import.errors import USAGE, SfmcImportError
 
 
@@ -20,7 +21,7 @@ class ConflictError(OperationError):
 
     kind = "conflict"
 
-    def __init__(self, text: str, fix: str | None = None, state: str = "") -> None:
+    def __init__(self, text: str, fix: str | Advice | None = None, state: str = "") -> None:
         super().__init__(text, fix)
         self.state = state
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
+from sfmc_import.advice import with_command
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.reading import Pauses
@@ -116,7 +117,7 @@ class DefinitionPage(View):
 MAX_NEWEST = 5000
 """How many of the newest events one answer has at most."""
 
-LIST_THEM = "list them with: sfmc-import dead-letters"
+LIST_THEM = with_command("list them with", "dead-letters")
 
 
 class DeadLetterView(View):

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.advice import Advice, Option
 from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.errors import ServiceUnavailableError, SettingsError
 from sfmc_import.faults import NotApplied, Rejected
@@ -23,7 +24,7 @@ from sfmc_import.settings import Settings, load
 QUERY_SECONDS = 5.0
 CALL_SECONDS = 20.0
 MAX_DIGITS = 18
-UNCHECKED = "give --unchecked with a reason if you have seen it there"
+UNCHECKED = Advice(("give ", Option("--unchecked", "unchecked"), " with a reason if you have seen it there"))
 
 AskForRuns = Callable[[str, str], Mapping[str, Run] | Refusal]
 """Asks Marketing Cloud for the run of a business unit with a Task.ID."""
@@ -73,7 +74,7 @@ def resolve(
     ServiceUnavailableError where Marketing Cloud cannot be asked.
     """
     if (task_id is None or ask is None) and not (reason or "").strip():
-        raise InvalidError("a reason is needed: how you know", "give --reason TEXT")
+        raise InvalidError("a reason is needed: how you know", Advice(at_prompt="give --reason TEXT"))
     record = access.reader.request(request_id)
     if record is None:
         raise NotFoundError(f"there is no request {request_id}", "wrong id, or it ended more than SFMC_REQUEST_TTL ago")

@@ -11,9 +11,9 @@ from sfmc_import.client import Submission
 from sfmc_import.operations import actions, listing, pausing, requests, resolving, resuming
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
 from sfmc_import.operations.views import RequestView, time_of
-from sfmc_import.operations.wording import in_words
 from sfmc_import.request import BadRequestError
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
+from sfmc_server.console.advising import LABELS
 from sfmc_server.console.asking import Ask, Moved, Shown
 from sfmc_server.console.paths import request_path
 
@@ -112,11 +112,11 @@ def _needs_force(view: RequestView) -> bool:
 
 
 ACTIONS: Mapping[str, Action] = {
-    "cancel": Action(label="Cancel", needs_reason=False, effects=_of_cancel, run=_cancel),
-    "force": Action(label="Start now", needs_reason=True, effects=_of_force, run=_force),
-    "replay": Action(label="Replay", needs_reason=False, effects=_of_replay, run=_replay),
-    "resolve": Action(label="Resolve", needs_reason=False, effects=_of_resolve, run=_resolve),
-    "follow": Action(label="Follow again", needs_reason=False, effects=_of_follow, run=_follow),
+    "cancel": Action(label=LABELS["cancel"], needs_reason=False, effects=_of_cancel, run=_cancel),
+    "force": Action(label=LABELS["force"], needs_reason=True, effects=_of_force, run=_force),
+    "replay": Action(label=LABELS["replay"], needs_reason=False, effects=_of_replay, run=_replay),
+    "resolve": Action(label=LABELS["resolve"], needs_reason=False, effects=_of_resolve, run=_resolve),
+    "follow": Action(label=LABELS["follow"], needs_reason=False, effects=_of_follow, run=_follow),
 }
 
 
@@ -147,7 +147,7 @@ def _asked(ask: Ask, view: RequestView, wrong: OperationError | None = None) -> 
 
 
 def _said(wrong: OperationError) -> str:
-    fix = in_words(wrong.fix)
+    fix = wrong.advice.in_words()
     return f"Nothing was done: {wrong}{f'; {fix}' if fix else ''}"
 
 
