@@ -52,7 +52,8 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
     first.
     """
     if not reason.strip():
-        raise InvalidError("force needs a reason", Advice(("give ", REASON, ": why the window does not count")))
+        why = Advice(("give ", REASON, ": why the window does not count"))
+        raise InvalidError("force needs a reason", why, field="reason")
     state = access.ledger().force(request_id, operator[:MAX_TEXT], reason[:MAX_TEXT])
     if state is None:
         raise NotFoundError(f"there is no request {request_id}")
@@ -90,7 +91,7 @@ def replay(
     """
     if force and not (reason or "").strip():
         why = Advice(("give ", REASON, ": why it is started although it was imported"))
-        raise InvalidError("force needs a reason", why)
+        raise InvalidError("force needs a reason", why, field="reason")
     old = access.ledger().load(request_id)
     if old is None:
         raise NotFoundError(f"there is no request {request_id}")
@@ -181,9 +182,9 @@ def pause(
     """
     if not reason.strip():
         why = Advice(("give ", REASON, ": who finds it in three weeks must know why"))
-        raise InvalidError("a pause needs a reason", why)
+        raise InvalidError("a pause needs a reason", why, field="reason")
     if until is not None and until.timestamp() <= access.reader.now():
-        raise InvalidError(f"the pause would end at {until:%Y-%m-%d %H:%M:%S %Z}, which has passed")
+        raise InvalidError(f"the pause would end at {until:%Y-%m-%d %H:%M:%S %Z}, which has passed", field="until")
     end = None if until is None else until.timestamp()
     if not access.ledger().pause(scope, operator[:MAX_TEXT], reason[:MAX_TEXT], end, expects):
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
