@@ -1,8 +1,5 @@
 -- Limits of imports that run at once, of the account and of groups of definitions.
 
--- How long a place is kept for the request that was woken for it.
-local KEPT = 60000
-
 -- What stands in a full group and has no import any more, for its record is gone or was changed, or has not come to
 -- take its place: makes room.
 local function remove_stale(group)
@@ -37,8 +34,18 @@ local function is_full(id, r, group, most)
   return false
 end
 
+-- Whoever waits for a place of a group without a limit waits in vain: wakes some, who wake the next ones.
+local function open_line(group, limits)
+  for _, limit in ipairs(limits or {}) do
+    if limit[1] == group then return end
+  end
+  local found = redis.call('ZPOPMIN', place_waiters_key(group), 100)
+  for i = 1, #found, 2 do redis.call('ZADD', DUE, 'XX', str(now), found[i]) end
+end
+
 -- The first of the groups of a request that has no room for it.
 local function full_group(id, r, limits)
+  if r.waits_place then open_line(r.waits_place, limits) end
   for _, limit in ipairs(limits or {}) do
     if is_full(id, r, limit[1], limit[2]) then return limit[1], limit[2] end
   end
@@ -57,18 +64,21 @@ local function take_places(id, r, limits)
   if groups ~= (r.places or '') then set(request_key(id), r, {places = groups}) end
 end
 
+local function no_room(group, most)
+  local of = group == '*' and 'the account' or 'the group ' .. group
+  return 'as many imports of ' .. of .. ' run as may: ' .. most
+end
+
 -- The end of a run wakes the request; the time is for one that was not noticed. If it was woken for another group that
 -- has room, the next one that waits for that is.
 local function wait_for_place(id, r, limits, group, most)
   redis.call('ZADD', place_waiters_key(group), str(int(r.at) - (r.force and 1e13 or 0)), id)
   keep(place_waiters_key(group), cfg.recheck + cfg.unfinished_ttl)
-  local of = group == '*' and 'the account' or 'the group ' .. group
-  local values = {waits_place = group}
-  values.error = error_of('running_limit', 'as many imports of ' .. of .. ' run as may: ' .. most)
+  local values = {waits_place = group, error = error_of('running_limit', no_room(group, most))}
   if r.waits_place ~= group then leave_line(id, r) end
   set(request_key(id), r, values)
   wait_for(id, r, 'rate_limited')
-  waits_until(id, r, now + cfg.recheck)
+  waits_until(id, r, now + (let_first_look(group) == id and KEPT or cfg.recheck))
   leave_turn(id, r)
   for _, limit in ipairs(limits) do
     if limit[1] ~= group and redis.call('ZCARD', places_key(limit[1])) < limit[2] then hand_on_place(limit[1]) end
