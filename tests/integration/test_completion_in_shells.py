@@ -37,11 +37,11 @@ def said(environment: dict[str, str], *command: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "words", "found"),
     [
-        ("status wee", ["status", "wee"], r"Weekly\ Orders,\ North"),
+        ("status week", ["status", "week"], r"Weekly\ Orders,\ North"),
         ("status it", ["status", "it"], r"it\'s\ \$HOME"),
         ("status 'it", ["status", "'it"], r"'it'\''s $HOME'"),
         ("status colon:k", ["status", "colon", ":", "k"], "key:1"),
-        ("events --key=wee", ["events", "--key", "=", "wee"], r"Weekly\ Orders,\ North"),
+        ("events --key=week", ["events", "--key", "=", "week"], r"Weekly\ Orders,\ North"),
     ],
 )
 def test_bash_completes_keys(environment: dict[str, str], line: str, words: list[str], found: str) -> None:
@@ -53,9 +53,9 @@ def test_bash_completes_keys(environment: dict[str, str], line: str, words: list
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("status wee", ["Weekly Orders, North"]),
+        ("status week", ["Weekly Orders, North"]),
         ("status 'it", ["it's $HOME"]),
-        ("events --key=wee", ["--key=Weekly Orders, North"]),
+        ("events --key=week", ["--key=Weekly Orders, North"]),
         ("tokens re", ["revoke"]),
     ],
 )

@@ -1,5 +1,6 @@
 """What a shell gets as completion is what it would have taken had a person typed it."""
 
+import re
 import shlex
 
 import pytest
@@ -15,7 +16,10 @@ KEYS = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1)
 
 @given(KEYS, st.sampled_from(["", "Dai", "'", '"', "'We"]))
 def test_a_shell_takes_a_key_back_as_one_word(key: str, begun: str) -> None:
-    assert shlex.split(typed(key, begun)) == [key]
+    written = typed(key, begun)
+    # In double quotes a shell takes a backslash away before these too; shlex does not know it.
+    taken = re.sub(r"\\([$`])", r"\1", written) if begun == '"' else written
+    assert shlex.split(taken) == [key]
 
 
 @pytest.mark.parametrize(
