@@ -1,8 +1,11 @@
 """Questions and actions over a real Redis: what they read is bounded, and the same call does nothing twice."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+from threading import Barrier
 from typing import Any
 
 import orjson
@@ -206,6 +209,39 @@ def test_who_replays_or_deletes_a_dead_letter_is_in_an_event(access: ReadAccess)
     ]
     assert found[0]["data"] == {"dead_letter": first, "operator": "ann", "reason": "poison", "queue": "imports"}
     assert problems(found) == []
+
+
+def try_both(first: Callable[[], Any], second: Callable[[], Any]) -> list[str]:
+    """Do two things at the same moment, and give what became of each."""
+    together = Barrier(2)
+
+    def one(do: Callable[[], Any]) -> str:
+        together.wait(10)
+        try:
+            return str(do().done)
+        except NotFoundError:
+            return "not found"
+
+    with ThreadPoolExecutor(2) as threads:
+        return list(threads.map(one, (first, second)))
+
+
+@pytest.mark.parametrize("names", [("delete", "delete"), ("replay", "replay"), ("replay", "delete")], ids="-".join)
+def test_of_two_operators_who_take_a_dead_letter_at_once_exactly_one_succeeds(
+    access: ReadAccess, names: tuple[str, str]
+) -> None:
+    letters, queue = access.broker_keys.dead_letters, access.broker_keys.queue("imports")
+    actions_on = {"delete": listing.delete_dead_letter, "replay": listing.replay_dead_letter}
+    fields = {"entry": b"{}", "queue": queue, "reason": "poison", "detail": "x"}
+    outcomes = []
+    for _ in range(15):
+        letter = access.broker.xadd(letters, fields).decode()
+        outcomes.append(try_both(*(partial(actions_on[name], access, letter, f"op-{name}") for name in names)))
+    sent = access.broker.llen(queue)
+    access.broker.delete(queue, letters)
+
+    assert [found.count("not found") for found in outcomes] == [1] * 15
+    assert sent == sum(found.count("replayed") for found in outcomes)
 
 
 @pytest.mark.parametrize("key", ["orders", None])

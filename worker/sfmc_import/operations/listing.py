@@ -413,7 +413,10 @@ def delete_dead_letter(access: ReadAccess, letter_id: str, operator: str) -> Don
     """Delete a message for ever; raises NotFoundError."""
     view = dead_letter(access, letter_id)
     with redis_errors():
-        letters.delete(access.broker, access.broker_keys, letter_id)
+        try:
+            letters.delete(access.broker, access.broker_keys, letter_id)
+        except letters.DeadLetterNotFoundError as error:
+            raise NotFoundError(str(error), LIST_THEM) from error
     return _done(access, view, "deleted", operator, view.queue)
 
 

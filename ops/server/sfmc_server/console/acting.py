@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-import sfmc_transport.dead_letters as letters
 from sfmc_import.client import Submission
 from sfmc_import.operations import actions, listing, pausing, requests, resolving, resuming
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
@@ -300,10 +299,11 @@ def letter_form(ask: Ask) -> Shown:
 def letter_act(ask: Ask) -> Moved:
     """Put a message back, or delete it."""
     ask.check_operator()
-    do = letters.replay if _letter_action(ask) == "replay" else letters.delete
-    listing.dead_letter(ask.access, ask.path["letter_id"])
-    do(ask.access.broker, ask.access.broker_keys, ask.path["letter_id"])
-    return Moved("/dead-letters", "put_back" if do is letters.replay else "deleted")
+    if _letter_action(ask) == "replay":
+        listing.replay_dead_letter(ask.access, ask.path["letter_id"], ask.user.name)
+        return Moved("/dead-letters", "put_back")
+    listing.delete_dead_letter(ask.access, ask.path["letter_id"], ask.user.name)
+    return Moved("/dead-letters", "deleted")
 
 
 def _letter_action(ask: Ask) -> str:
