@@ -397,3 +397,19 @@ def test_a_list_reads_whole_only_the_requests_that_it_may_give(world: World, mon
         found = ask(world, "GET", f"/v1/requests?{query}&limit=100").json()["items"]
         assert sorted(each["request_id"] for each in found) == sorted(ids[1::2])
         assert sorted(read) == sorted(ids[1::2])
+
+
+# --- Names that nothing knows.
+
+
+def test_a_pause_and_a_refresh_of_what_nothing_knows_say_so(world: World) -> None:
+    world.submit("orders")
+    near = "no definition with this key is known here; did you mean orders?"
+    paused = ask(world, "PUT", "/v1/definitions/ordrs/pause", json={"reason": "look"})
+    known = ask(world, "PUT", f"/v1/definitions/{MID}/orders/pause", json={"reason": "look"})
+    read_again = ask(world, "POST", "/v1/definitions/refresh", json={"customer_key": "ordrs"})
+
+    assert (paused.status_code, paused.json()["hint"]) == (200, near)
+    assert (known.json()["hint"], read_again.json()["hint"]) == (None, near)
+    long = ask(world, "PUT", f"/v1/definitions/{'k' * 257}/pause", json={"reason": "look"})
+    assert (kind(long), "256" in long.text) == ((422, "invalid"), True)

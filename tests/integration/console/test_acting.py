@@ -171,3 +171,18 @@ def test_of_two_operators_with_the_same_dead_letter_the_second_learns_it_and_an_
     [event] = listing.newest_events(world.access, 1).items
     assert (event["type"].rpartition(".")[2], event["data"]["operator"]) == (f"dead_letter_{word}", "ann")
     world.access.broker.delete(event["data"]["queue"])
+
+
+def test_a_pause_of_what_nothing_knows_says_so_before_and_after_and_what_is_too_long_is_refused(world: World) -> None:
+    world.submit("orders")
+    person = world.person("operator")
+    path = f"/pause?mid={MID}&customer_key=ordrs"
+
+    assert "No definition with this key is known here; did you mean orders?" in person.see(path).text
+    assert "is known here" not in person.see(f"/pause?mid={MID}&customer_key=orders").text
+    assert (
+        "Nothing of this name is known here"
+        in person.see(person.send("/pause", {"reason": "look"}, of=path).headers["location"]).text
+    )
+    long = person.send("/pause", {"reason": "x" * 1025}, of="/pause")
+    assert (long.status_code, "the reason has 1025 characters; it may have 1024" in long.text) == (422, True)

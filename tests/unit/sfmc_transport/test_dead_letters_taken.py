@@ -18,6 +18,6 @@ class TakenMeanwhile:
         return 0
 
 
-def test_who_deletes_what_another_has_taken_meanwhile_is_told() -> None:
+def test_who_deletes_what_another_has_taken_meanwhile_learns_it() -> None:
     with pytest.raises(dead_letters.DeadLetterNotFoundError, match="there is no dead letter 1-0"):
         dead_letters.delete(TakenMeanwhile(), KEYS, "1-0")

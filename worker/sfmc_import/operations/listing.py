@@ -14,6 +14,7 @@ from sfmc_import.ledger.reading import Pauses
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
 from sfmc_import.operations import message_texts as messages
 from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.limits import MAX_TEXT
 from sfmc_import.operations.pausing import holder
 from sfmc_import.operations.requests import read_views
 from sfmc_import.operations.suggesting import suggestion
@@ -24,9 +25,6 @@ from sfmc_import.states import LETTER_EVENTS, NOT_STARTED, REPORTS, TERMINAL, TR
 from sfmc_import.waiting import REASONS
 
 MAX_LIMIT = 500
-MAX_TEXT = 1024
-"""The longest name of an operator."""
-
 LOOKED_AT = 5000
 """How many entries one page looks at, at most: with rare matches a page may have few, and the cursor goes on."""
 

@@ -8,7 +8,7 @@ from sfmc_import import request
 from sfmc_import.access import ReadAccess
 from sfmc_import.access import redis_errors as errors_at
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.operations import actions, pausing, requests
+from sfmc_import.operations import actions, knowing, pausing, requests
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.suggesting import suggestion
@@ -162,12 +162,10 @@ def _check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, An
     """Raise NotFoundError if neither ledger, events nor policy file have this definition: it is mistyped, or new."""
     if record["known"]:
         return
-    named = {each for unit, each in access.settings.policies.definitions if (unit or access.settings.account_id) == mid}
-    seen = access.reader.keys_in_events(mid)
-    if key in named | seen:
-        return
-    advice = suggestion(key, named | seen) or WHAT_THERE_IS
-    raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}; {advice}")
+    known = knowing.keys_of(access, mid)
+    if key not in known:
+        advice = suggestion(key, known) or WHAT_THERE_IS
+        raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}; {advice}")
 
 
 def unmatched(access: ReadAccess, last: int = 10) -> UnmatchedView:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from sfmc_import.client import Submission
-from sfmc_import.operations import actions, listing, pausing, requests, resolving, resuming
+from sfmc_import.operations import actions, knowing, listing, pausing, requests, resolving, resuming
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
 from sfmc_import.operations.views import RequestView, time_of
 from sfmc_import.operations.wording import in_words
@@ -223,7 +223,7 @@ def _submission(ask: Ask, given: Mapping[str, str]) -> Submission:
         "mid": given["mid"] or None,
         "file": file,
         "source": f"console: {ask.user.name}",
-        "reason": given["reason"][: actions.MAX_TEXT] or None,
+        "reason": given["reason"] or None,
     }
 
 
@@ -248,7 +248,8 @@ def pause_form(ask: Ask) -> Shown:
     scope = _scope(ask, ask.query)
     current = pausing.as_written(ask.access, scope)[1]
     fields = {name: ask.given(name) or "" for name in ("mid", "customer_key")}
-    return Shown("pause.html", {"scope": scope, "current": current, "fields": fields})
+    hint = knowing.hint_of_scope(ask.access, scope)
+    return Shown("pause.html", {"scope": scope, "current": current, "fields": fields, "hint": hint})
 
 
 def pause(ask: Ask) -> Moved:
@@ -256,8 +257,8 @@ def pause(ask: Ask) -> Moved:
     ask.check_operator()
     scope = _scope(ask, ask.form)
     until = _end(ask)
-    actions.pause(ask.access, scope, ask.user.name, ask.written("reason") or "", until)
-    return Moved("/pauses", "paused")
+    done = actions.pause(ask.access, scope, ask.user.name, ask.written("reason") or "", until)
+    return Moved("/pauses", "paused_unknown" if done.hint else "paused")
 
 
 def _end(ask: Ask) -> Any:
