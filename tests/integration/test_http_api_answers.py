@@ -413,3 +413,16 @@ def test_a_pause_and_a_refresh_of_what_nothing_knows_say_so(world: World) -> Non
     assert (known.json()["hint"], read_again.json()["hint"]) == (None, near)
     long = ask(world, "PUT", f"/v1/definitions/{'k' * 257}/pause", json={"reason": "look"})
     assert (kind(long), "256" in long.text) == ((422, "invalid"), True)
+
+
+def test_a_definition_of_which_requests_only_lie_in_the_queue_is_shown_with_them(world: World) -> None:
+    for name in ("a.csv", "b.csv"):
+        world.submit("orders", name)
+    shown = ask(world, "GET", f"/v1/definitions/{MID}/orders")
+    standing = ask(world, "GET", "/v1/standing?customer_key=orders")
+    page = world.person("viewer").see(f"/definition?mid={MID}&customer_key=orders").text
+
+    assert [(each.status_code, each.json()["queued"], each.json()["queued_unseen"]) for each in (shown, standing)] == [
+        (200, 2, 0), (200, 2, 0),
+    ]  # fmt: skip
+    assert "<dt>In the queue</dt><dd>2</dd>" in page

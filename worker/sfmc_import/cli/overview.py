@@ -15,6 +15,7 @@ from sfmc_import.cli.unmatched import unmatched_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import line
 from sfmc_import.operations.protocol import Operations
+from sfmc_import.operations.queued import queued_text
 from sfmc_import.operations.status import StandingView, StatusView
 from sfmc_import.operations.troubles import TroubleView
 from sfmc_import.operations.views import RequestView, View
@@ -45,7 +46,7 @@ def status(customer_key: str | None, *, unmatched: bool, mid: str | None, last: 
     cannot be read now.
 
     For a definition: the request that holds it, how long its window is closed (no start until then), the
-    follow-ups that wait, and the last events.
+    follow-ups that wait behind it, how many requests no worker has taken yet, and the last events.
 
     --unmatched lists files that watchers and sources saw and that start nothing: each file once, as long as its event
     is among the newest 50,000. One that became a request later is left out.
@@ -87,6 +88,7 @@ def standing_lines(standing: StandingView, now: float) -> Iterator[Line]:
         yield f"  {pause_line(standing.pause, now)}"
     yield f"  window   {window_text(standing.window_left, standing.window_by, standing.consecutive_errors)}"
     yield from _waiting_lines(standing.waiting)
+    yield f"  queued   {queued_text(standing.queued, standing.queued_unseen)}"
     yield from ([Coloured("  "), *line(event)] for event in reversed(standing.recent))
 
 

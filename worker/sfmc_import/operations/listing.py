@@ -13,6 +13,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.reading import Pauses
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
 from sfmc_import.operations import message_texts as messages
+from sfmc_import.operations import queued
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.limits import MAX_TEXT
 from sfmc_import.operations.pausing import holder
@@ -91,7 +92,11 @@ class EventPage(View):
 
 
 class DefinitionView(View):
-    """A definition: who holds it, its window, what waits, what pauses it."""
+    """A definition: who holds it, its window, what waits, what pauses it.
+
+    `follow_ups` wait behind the holder. `queued` requests wait for a worker, and `queued_unseen` messages that
+    no worker has taken may hold more; null: the queue does not answer.
+    """
 
     mid: str
     customer_key: str
@@ -102,6 +107,8 @@ class DefinitionView(View):
     last_rows: int | None
     follow_ups: list[str]
     pause: PauseView | None
+    queued: int = 0
+    queued_unseen: int | None = 0
 
 
 class DefinitionPage(View):
@@ -272,10 +279,10 @@ def _read_cursor(cursor: str | None, about: str, form: str) -> str | None:
 def definition(access: ReadAccess, mid: str, customer_key: str) -> DefinitionView:
     """Give one definition; raises NotFoundError where the ledger does not know it."""
     key = access.reader.spelled(mid, customer_key)
-    found = access.reader.definition(mid, key)
-    if not found["known"]:
+    found = _definitions(access, [(mid, key)])
+    if not found:
         raise NotFoundError(f"the ledger knows no definition {customer_key} of business unit {mid}")
-    return _definitions(access, [(mid, key)])[0]
+    return found[0]
 
 
 def definitions(access: ReadAccess, cursor: str | None = None) -> DefinitionPage:
@@ -296,10 +303,14 @@ def _definitions(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[D
             pipe.zrange(access.keys.follow_ups(mid, home), 0, 99)
         answers = pipe.execute()
     paused = access.reader.pauses()
-    now = access.reader.now()
+    now, in_queue = access.reader.now(), queued.look(access)
     rows = zip(pairs, homes, answers[::2], answers[1::2], strict=True)
-    known = (row for row in rows if row[2] or row[3])
-    return [_definition(*pair, home, DEFINITION.read(record), ids, paused, now) for pair, home, record, ids in known]
+    found = ((*row, in_queue.of(row[0][0], row[1])) for row in rows)
+    return [
+        _definition(*pair, home, DEFINITION.read(record), ids, paused, now).model_copy(update=waits)
+        for pair, home, record, ids, waits in found
+        if record or ids or waits["queued"]
+    ]
 
 
 def _definition(

@@ -8,7 +8,7 @@ from sfmc_import import request
 from sfmc_import.access import ReadAccess
 from sfmc_import.access import redis_errors as errors_at
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.operations import actions, knowing, pausing, requests
+from sfmc_import.operations import actions, knowing, pausing, queued, requests
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.suggesting import suggestion
@@ -56,7 +56,8 @@ class StatusView(View):
 class StandingView(View):
     """One definition: what holds it, its window in seconds, its follow-ups, its newest events.
 
-    `holder` is the request that does, `holder_waiting` why that waits; `pause` is that of an operator.
+    `holder` is the request that does, `holder_waiting` why that waits; `pause` is that of an operator. `queued`
+    requests of it wait for a worker, and `queued_unseen` messages may hold more; null: the queue does not answer.
     """
 
     mid: str
@@ -75,6 +76,8 @@ class StandingView(View):
     recent: list[dict[str, Any]]
     holder_waiting: WaitingView | None = None
     pause: PauseView | None = None
+    queued: int = 0
+    queued_unseen: int | None = 0
 
 
 class UnmatchedFileView(View):
@@ -144,7 +147,8 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
     key = access.reader.spelled(mid, customer_key)
     record = dict(access.reader.definition(mid, key))
     home, paused = access.reader.home(mid, key), access.reader.pauses()
-    if paused.of_definition(mid, key, home) is None:
+    found = queued.look(access).of(mid, home)
+    if paused.of_definition(mid, key, home) is None and not found["queued"]:
         _check_known(access, mid, key, record)
     holder = access.reader.request(record["holder"]) if record["holder"] else None
     held = next(iter(requests.read_views(access, [record["holder"]])), None) if holder else None
@@ -155,6 +159,7 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
         holder_task_id=None if holder is None else holder.get("task_id"),
         holder_waiting=None if held is None else held.waiting,
         pause=pausing.holder(paused, mid, key, home),
+        **found,
     )
 
 
