@@ -426,3 +426,16 @@ def test_a_definition_of_which_requests_only_lie_in_the_queue_is_shown_with_them
         (200, 2, 0), (200, 2, 0),
     ]  # fmt: skip
     assert "<dt>In the queue</dt><dd>2</dd>" in page
+
+
+def test_a_list_of_a_business_unit_that_nothing_knows_says_so_in_the_api_and_at_the_console(world: World) -> None:
+    unknown = "no business unit 77 is known here"
+    listed = [
+        ask(world, "GET", path).json()["hint"]
+        for path in ("/v1/requests?mid=77", "/v1/requests?list=failures&mid=77", "/v1/unmatched?mid=77")
+    ]
+
+    assert listed == [unknown] * 3
+    assert ask(world, "GET", f"/v1/requests?mid={MID}").json()["hint"] is None
+    assert kind(ask(world, "GET", "/v1/requests?list=failure")) == (422, "invalid")
+    assert "No business unit 77 is known here." in world.person("viewer").see("/requests?mid=77").text

@@ -142,11 +142,16 @@ def list_requests(
     customer_key: Annotated[str | None, Query(max_length=256)] = None,
     file: Annotated[str | None, Query(max_length=1024)] = None,
     waiting: Annotated[str | None, Query(max_length=40)] = None,
+    among: Annotated[str | None, Query(alias="list", max_length=40, description="failures or unfinished")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> listing.RequestPage:
-    """List requests, the newest first; those of an unfinished state, or that wait, by their next time."""
-    wanted = listing.Filter(state=state, mid=mid, customer_key=customer_key, file=file, waiting=waiting)
+    """List requests, the newest first; those of an unfinished state, or that wait, by their next time.
+
+    `list=failures` has those that ended badly, did not go on and were not replayed since; `list=unfinished` all others
+    that somebody may wait for.
+    """
+    wanted = listing.Filter(state=state, mid=mid, customer_key=customer_key, file=file, waiting=waiting, among=among)
     return listing.requests(access, wanted, cursor, limit)
 
 

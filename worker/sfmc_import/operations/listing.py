@@ -10,10 +10,11 @@ import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.ledger.reading import Pauses
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
+from sfmc_import.operations import knowing, queued
 from sfmc_import.operations import message_texts as messages
-from sfmc_import.operations import queued
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.limits import MAX_TEXT
 from sfmc_import.operations.pausing import holder
@@ -34,13 +35,14 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which requests are listed; what is None does not matter. `waiting` is a reason to wait."""
+    """Which requests are listed; what is None does not matter. `waiting` is a reason to wait, `among` one of LISTS."""
 
     state: str | None = None
     mid: str | None = None
     customer_key: str | None = None
     file: str | None = None
     waiting: str | None = None
+    among: str | None = None
 
     def accepts(self, view: RequestView) -> bool:
         """Tell whether a request is one of them."""
@@ -55,8 +57,11 @@ class Filter:
     @property
     def is_about_unfinished(self) -> bool:
         """Whether only unfinished requests can be listed."""
-        return self.waiting is not None or self.state in UNFINISHED
+        return self.among == "unfinished" or self.waiting is not None or self.state in UNFINISHED
 
+
+LISTS = ("failures", "unfinished")
+"""What ended badly, did not go on and was not replayed since; and what has not ended."""
 
 STATES = (*UNFINISHED, *TERMINAL, NOT_STARTED)
 EVENT_TYPES = tuple(dict.fromkeys((*(each.event for each in TRANSITIONS), *REPORTS)))
@@ -74,10 +79,14 @@ def _choice(known: Collection[str]) -> str:
 
 
 class RequestPage(View):
-    """Some requests; `next` is the cursor of the page that follows, null at the end."""
+    """Some requests; `next` is the cursor of the page that follows, null at the end.
+
+    `hint` says why there is none, where the filter names a business unit that is not known here.
+    """
 
     items: list[RequestView]
     next: str | None
+    hint: str | None = None
 
 
 class EventPage(View):
@@ -152,12 +161,21 @@ class DeadLetterPage(View):
 def requests(access: ReadAccess, wanted: Filter, cursor: str | None = None, limit: int = 50) -> RequestPage:
     """List requests: the unfinished ones by their next time, others newest first.
 
-    Raises InvalidError for a cursor, a state or a reason to wait that there is not.
+    Raises InvalidError for a cursor, a list, a state or a reason to wait that there is not.
     """
+    check_word("the list", wanted.among, LISTS)
     check_word("the state", wanted.state, STATES)
     check_word("the reason to wait", wanted.waiting, REASONS)
     _check_mid(wanted.mid)
-    limit = max(1, min(limit, MAX_LIMIT))
+    page = _page(access, wanted, cursor, max(1, min(limit, MAX_LIMIT)))
+    is_empty = not page.items and cursor is None and page.next is None
+    hint = knowing.hint(access, wanted.mid) if is_empty and wanted.mid is not None else None
+    return page if hint is None else page.model_copy(update={"hint": hint})
+
+
+def _page(access: ReadAccess, wanted: Filter, cursor: str | None, limit: int) -> RequestPage:
+    if wanted.among == "failures":
+        return _by_end(access, wanted, _read_cursor(cursor, "end", r"\d{1,15}"), limit)
     if wanted.is_about_unfinished:
         return _by_due(access, wanted, _read_cursor(cursor, "due", r"\d{1,15}"), limit)
     return _by_events(access, wanted, _read_cursor(cursor, "event", r"\d{1,19}-\d{1,19}"), limit)
@@ -184,6 +202,23 @@ def _by_due(access: ReadAccess, wanted: Filter, begin: str | None, limit: int) -
             if len(found) == limit:
                 return RequestPage(items=found, next=_cursor("due", str(at)))
     return RequestPage(items=found, next=_cursor("due", str(at)))
+
+
+def _by_end(access: ReadAccess, wanted: Filter, begin: str | None, limit: int) -> RequestPage:
+    """List failures, the newest first; there are 1,000 at most."""
+    at, found = int(begin or 0), list[RequestView]()
+    client: Any = access.client
+    while True:
+        with redis_errors():
+            ids = client.zrange(access.keys.name_of(FAILURES), -(at + CHUNK), -(at + 1))
+        if not ids:
+            return RequestPage(items=found, next=None)
+        views = {view.request_id: view for view in read_views(access, [name.decode() for name in ids])}
+        for name in reversed(ids):
+            at += 1
+            found += [view] if (view := views.get(name.decode())) and wanted.accepts(view) else []
+            if len(found) == limit:
+                return RequestPage(items=found, next=_cursor("end", str(at)))
 
 
 def _likely(access: ReadAccess, ids: Sequence[str], wanted: Filter) -> list[str]:

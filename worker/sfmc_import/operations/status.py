@@ -32,7 +32,10 @@ class RunningView(View):
 
 
 class StatusView(View):
-    """The whole: numbers, what is paused, the newest failures, what is due next, what folder watchers say."""
+    """The whole: numbers, what is paused, the newest failures, what is due next, what folder watchers say.
+
+    `failures` has the newest of `failed` requests, `next` the first of `unfinished`.
+    """
 
     redis: str
     now: Time
@@ -51,6 +54,7 @@ class StatusView(View):
     failures: list[RequestView]
     next: list[RequestView]
     watchers: list[dict[str, Any]]
+    failed: int = 0
 
 
 class StandingView(View):
@@ -94,10 +98,14 @@ class UnmatchedFileView(View):
 
 
 class UnmatchedView(View):
-    """How many files start nothing, and the newest of them."""
+    """How many files start nothing, and the newest of them.
+
+    `hint` says why there is none, where the business unit that was asked for is not known here.
+    """
 
     count: int
     unmatched: list[UnmatchedFileView]
+    hint: str | None = None
 
 
 def running(access: ReadAccess) -> RunningView:
@@ -121,6 +129,7 @@ def status(access: ReadAccess) -> StatusView:
         missing=processes.missing,
         paused=actions.pauses(access),
         failures=requests.failures(access, SHOWN),
+        failed=requests.failed(access),
         troubles=troubles(access, due),
         notifications=notifications(access),
         next=due,
@@ -173,11 +182,15 @@ def _check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, An
         raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}; {advice}")
 
 
-def unmatched(access: ReadAccess, last: int = 10) -> UnmatchedView:
-    """Give the files that start nothing, the newest first."""
+def unmatched(access: ReadAccess, last: int = 10, mid: str | None = None) -> UnmatchedView:
+    """Give the files that start nothing, of all or of a business unit, the newest first."""
     with redis_errors():
         found = unmatched_files(access.stream.backwards(LOOKED_AT))
-    return unmatched_view(found, last)
+    if mid is None:
+        return unmatched_view(found, last)
+    own = [each for each in found if each.mid == mid]
+    hint = None if own else knowing.hint(access, mid)
+    return unmatched_view(own, last).model_copy(update={"hint": hint})
 
 
 def unmatched_view(found: Sequence[UnmatchedFile], last: int) -> UnmatchedView:

@@ -51,14 +51,12 @@ def request_list(ask: Ask) -> Shown:
     """List requests in pages; the filters stand in the address."""
     names = ("state", "mid", "customer_key", "file", "waiting")
     given = {name: ask.given(name) for name in names}
-    if ask.given("list") == "failures":
-        items, cursor = requests.failures(ask.access, listing.MAX_LIMIT), None
-    else:
-        page = listing.requests(ask.access, listing.Filter(**given), ask.given("cursor"), PAGE)
-        items, cursor = page.items, page.next
-    kept = {name: value for name, value in given.items() if value}
-    values = {"items": items, "next": cursor, "given": given, "kept": kept, "now": _now(ask), "offered": offered}
-    return Shown("requests.html", values | {"states": (*UNFINISHED, *TERMINAL), "list": ask.given("list") or ""})
+    among = ask.given("list")
+    page = listing.requests(ask.access, listing.Filter(**given, among=among), ask.given("cursor"), PAGE)
+    kept = {name: value for name, value in {**given, "list": among}.items() if value}
+    values: dict[str, Any] = {"items": page.items, "next": page.next, "hint": page.hint, "given": given, "kept": kept}
+    values |= {"now": _now(ask), "offered": offered, "list": among or ""}
+    return Shown("requests.html", values | {"states": (*UNFINISHED, *TERMINAL)})
 
 
 def request(ask: Ask) -> Shown:
