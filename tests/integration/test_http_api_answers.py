@@ -439,3 +439,19 @@ def test_a_list_of_a_business_unit_that_nothing_knows_says_so_in_the_api_and_at_
     assert ask(world, "GET", f"/v1/requests?mid={MID}").json()["hint"] is None
     assert kind(ask(world, "GET", "/v1/requests?list=failure")) == (422, "invalid")
     assert "No business unit 77 is known here." in world.person("viewer").see("/requests?mid=77").text
+
+
+def test_messages_of_others_in_the_queue_do_not_change_the_etag_of_a_definition(world: World) -> None:
+    world.submit("orders")
+    path, queue = f"/v1/definitions/{MID}/orders", world.access.broker_keys.queue("imports")
+    before = ask(world, "GET", path)
+    world.access.broker.lpush(queue, b"of another program")
+    after = ask(world, "GET", path)
+    world.submit("orders", "b.csv")
+    more = ask(world, "GET", path)
+    world.access.broker.delete(queue)
+
+    assert [each.json()["queued_unseen"] for each in (before, after, more)] == [0, 1, 1]
+    assert (before.headers["etag"] == after.headers["etag"], after.headers["etag"] == more.headers["etag"]) == (
+        True, False,
+    )  # fmt: skip

@@ -46,7 +46,7 @@ from sfmc_server.callers import (
     request_id_of,
     source_of,
 )
-from sfmc_server.conditions import Condition, is_known, tag_of_view
+from sfmc_server.conditions import Condition, is_known, tag_of_definition
 from sfmc_server.explaining import Explainer
 from sfmc_server.given import ForceGiven, OptionalReason, OptionalReplay, ReplaysGiven, RequestGiven, ResolveGiven
 from sfmc_server.live_events import LiveEvents
@@ -255,7 +255,7 @@ def show_definition(
 ) -> Any:
     """Show a definition: who holds it, its window, what waits, what pauses it; 304 while its ETag is the same."""
     view = listing.definition(access, mid, customer_key)
-    headers = {"ETag": tag_of_view(view), "Cache-Control": "no-cache"}
+    headers = {"ETag": tag_of_definition(view), "Cache-Control": "no-cache"}
     if is_known(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
     answer.headers.update(headers)

@@ -12,7 +12,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.request import QUEUE, fold_key
 from sfmc_transport import queues
 
-LOOKED_AT = 2000
+LOOKED_AT = 1000
 CHUNK = 500
 """How many of the requests that are due next are looked at, and how many at once."""
 
