@@ -441,3 +441,20 @@ def test_without_a_limit_nothing_is_counted(scenario: Scenario):
     runs(scenario, "a")
 
     assert counted(scenario, ACCOUNT) == set()
+
+
+def test_a_start_whose_worker_died_before_sending_waits_for_a_place_as_any_other(scenario: Scenario):
+    starts(scenario, "a")
+    scenario.policy = ONE
+    runs(scenario, "b")
+    scenario.world.advance(180)
+
+    for _ in range(5):
+        assert isinstance(again(scenario, "a"), NotYet)
+        scenario.world.advance(600)
+
+    record = scenario.world.record("a")
+    assert (record["state"], record["wait"], record["worker_losses"]) == ("retrying", "rate_limited", "1")
+    scenario.ends("b")
+    assert scenario.due_in("a") == 0
+    runs(scenario, "a")

@@ -3,6 +3,9 @@
 from tests.support.mutants.mutant import Mutant
 
 LIMITS = (
+    Mutant(
+        "claim", "  if r.state == 'starting' then let_go_of_attempt('running_limit', no_room(group, most)) end\n", ""
+    ),
     Mutant("places", "for _ = 2, room do", "for _ = 2, 1 do"),
     Mutant("places", "for _ = 2, room do", "for _ = 1, room do"),
     Mutant("follow_ups", "(f[1] or present(f[3])) and now", "f[1] and now"),

@@ -31,7 +31,15 @@ OPERATIONS = (
         "claim", "  local pause = pause_of(r)\n  if not pause then\n", "  local pause = pause_of(r)\n  if true then\n"
     ),
     Mutant("claim", "    if pause or (not r.force and", "    if (not r.force and"),
-    Mutant("claim", "  if r.state == 'starting' then let_go_of_attempt(pause) end\n", ""),
+    Mutant("claim", "  if r.state == 'starting' then let_go_of_attempt('paused', pause.reason, left) end\n", ""),
+    Mutant("pausing", "  let_paused_look()\n  if not lifted", "  if not lifted"),
+    Mutant("pausing", "  let_paused_look()\n  return 2\n", "  return 2\n"),
+    Mutant("pausing", "  if redis.call('EXISTS', pauses_key()) == 0 then let_paused_look() end\n", ""),
+    Mutant("pausing", "  if redis.call('EXISTS', unpaused_key()) == 1 then wake_paused() end\n", ""),
+    Mutant("pausing", "if redis.call('EXISTS', unpaused_key()) == 0 then return", "if true then return"),
+    Mutant("pausing", "2, unpaused_key(), paused_key(), 'AGG", "1, unpaused_key(), 'AGG"),
+    Mutant("pausing", "  redis.call('DEL', paused_key())\n", ""),
+    Mutant("pausing", "redis.call('ZPOPMIN', unpaused_key(), a.limit)", "redis.call('ZPOPMIN', paused_key(), a.limit)"),
     Mutant(
         "claim", "  if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n  wait_paused", "  wait_paused"
     ),

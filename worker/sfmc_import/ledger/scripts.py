@@ -31,7 +31,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "progressed": ("lease", "following"),
     "ended": (*_ENDING, "ordering", "following"),
     "resume": ("lease", "following"),
-    "due": ("upkeep",),
+    "due": ("pausing", "upkeep"),
     "replies": ("upkeep",),
     "followed": ("following",),
     "report": ("upkeep",),
