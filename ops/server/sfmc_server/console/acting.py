@@ -6,9 +6,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-import sfmc_transport.dead_letters as letters
 from sfmc_import.client import Submission
-from sfmc_import.operations import actions, listing, pausing, requests, resolving, resuming
+from sfmc_import.operations import actions, knowing, listing, pausing, requests, resolving, resuming
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
 from sfmc_import.operations.views import RequestView, time_of
 from sfmc_import.operations.wording import in_words
@@ -224,7 +223,7 @@ def _submission(ask: Ask, given: Mapping[str, str]) -> Submission:
         "mid": given["mid"] or None,
         "file": file,
         "source": f"console: {ask.user.name}",
-        "reason": given["reason"][: actions.MAX_TEXT] or None,
+        "reason": given["reason"] or None,
     }
 
 
@@ -249,7 +248,8 @@ def pause_form(ask: Ask) -> Shown:
     scope = _scope(ask, ask.query)
     current = pausing.as_written(ask.access, scope)[1]
     fields = {name: ask.given(name) or "" for name in ("mid", "customer_key")}
-    return Shown("pause.html", {"scope": scope, "current": current, "fields": fields})
+    hint = knowing.hint_of_scope(ask.access, scope)
+    return Shown("pause.html", {"scope": scope, "current": current, "fields": fields, "hint": hint})
 
 
 def pause(ask: Ask) -> Moved:
@@ -257,8 +257,8 @@ def pause(ask: Ask) -> Moved:
     ask.check_operator()
     scope = _scope(ask, ask.form)
     until = _end(ask)
-    actions.pause(ask.access, scope, ask.user.name, ask.written("reason") or "", until)
-    return Moved("/pauses", "paused")
+    done = actions.pause(ask.access, scope, ask.user.name, ask.written("reason") or "", until)
+    return Moved("/pauses", "paused_unknown" if done.hint else "paused")
 
 
 def _end(ask: Ask) -> Any:
@@ -300,10 +300,11 @@ def letter_form(ask: Ask) -> Shown:
 def letter_act(ask: Ask) -> Moved:
     """Put a message back, or delete it."""
     ask.check_operator()
-    do = letters.replay if _letter_action(ask) == "replay" else letters.delete
-    listing.dead_letter(ask.access, ask.path["letter_id"])
-    do(ask.access.broker, ask.access.broker_keys, ask.path["letter_id"])
-    return Moved("/dead-letters", "put_back" if do is letters.replay else "deleted")
+    if _letter_action(ask) == "replay":
+        listing.replay_dead_letter(ask.access, ask.path["letter_id"], ask.user.name)
+        return Moved("/dead-letters", "put_back")
+    listing.delete_dead_letter(ask.access, ask.path["letter_id"], ask.user.name)
+    return Moved("/dead-letters", "deleted")
 
 
 def _letter_action(ask: Ask) -> str:
