@@ -92,6 +92,13 @@ def failures(access: ReadAccess, limit: int = 20) -> list[RequestView]:
     return read_views(access, [name.decode() for name in reversed(ids)])
 
 
+def failed(access: ReadAccess) -> int:
+    """Count them; the newest 1,000 are kept."""
+    with redis_errors():
+        client: Any = access.client
+        return int(client.zcard(access.keys.name_of(FAILURES)))
+
+
 def with_reasons(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:
     """Say of each that ended badly why, where the stream still has its last event, and what to do."""
     ended = [each.request_id for each in views if each.state in FAILED]

@@ -13,8 +13,8 @@ from sfmc_import.errors import ServiceUnavailableError, SettingsError
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.key_kinds import HOME
-from sfmc_import.operations.actions import MAX_TEXT
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
+from sfmc_import.operations.limits import MAX_TEXT, check_reason
 from sfmc_import.operations.views import ActionView
 from sfmc_import.ports import Refusal
 from sfmc_import.request import fold_key
@@ -76,6 +76,7 @@ def resolve(
     """
     if (task_id is None or ask is None) and not (reason or "").strip():
         raise InvalidError("a reason is needed: how you know", Advice(at_prompt="give --reason TEXT"), field="reason")
+    check_reason(reason)
     record = access.reader.request(request_id)
     if record is None:
         raise NotFoundError(f"there is no request {request_id}", "wrong id, or it ended more than SFMC_REQUEST_TTL ago")
@@ -83,8 +84,7 @@ def resolve(
         _check_open(record, task_id)
         _check_definition(access, record, _check_task(access, record, task_id, ask), ask_definition)
     policy = access.settings.policy(record["mid"], record["customer_key"])
-    said = reason and reason[:MAX_TEXT]
-    done = access.ledger().resolve(request_id, task_id, operator[:MAX_TEXT], said, policy)
+    done = access.ledger().resolve(request_id, task_id, operator[:MAX_TEXT], reason, policy)
     if not done:
         raise _not_unknown(access.reader.request(request_id) or record, by_another=done is None)
     return ActionView(request_id=request_id, state="not_started" if task_id is None else "started", operator=operator)
