@@ -19,6 +19,7 @@ from sfmc_import.operations.views import (
     FolderView,
     LifeView,
     PauseView,
+    RequestView,
     ResumedView,
     View,
 )
@@ -29,6 +30,7 @@ COMMANDS: dict[str, type[View]] = {
     "status --unmatched": UnmatchedView,
     "folders list": FolderView,
     "folders forget": ForgottenView,
+    **dict.fromkeys(("status --failures", "status --unfinished"), RequestView),
     **dict.fromkeys(("cancel", "force", "replay", "resolve"), ActionView),
     "pause": PauseView,
     "resume": ResumedView,

@@ -17,9 +17,9 @@ from tests.support.mutants.wrong_scripts import Mutant
 
 PLANS = Path(__file__).with_name("plans")
 STEPS = 60
-SCHEDULES = 200
+SCHEDULES = 100
 PARTS = 10
-"""2,000 schedules in all; each part is a test, so that the processes of a test run share them."""
+"""1,000 schedules in all; each part is a test, so that the processes of a test run share them."""
 SENT_IS_FORGOTTEN = Mutant("starting", "local values = {sent = '1'}", "local values = {sent = '0'}")
 
 

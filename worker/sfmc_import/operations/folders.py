@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from sfmc_import.advice import shell_word
 from sfmc_import.display import span
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 from sfmc_import.ledger.reading import LedgerReader, SeenFolder
@@ -178,7 +179,7 @@ def _read_no_more(read_now: set[str], seen: Sequence[SeenFolder]) -> Iterator[Fo
 
 
 def _filled(advice: str, location: str) -> str:
-    return advice.replace("NAME", f"'{location}'")
+    return advice.replace("NAME", shell_word(location))
 
 
 def _date(seconds: float) -> datetime:

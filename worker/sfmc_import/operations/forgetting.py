@@ -5,6 +5,7 @@ from typing import Any
 from uuid_utils import uuid7
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.advice import with_command
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.opening import ledger_settings
@@ -25,7 +26,9 @@ def forget_folder(access: ReadAccess, name: str, operator: str) -> ForgottenView
     """Forget a folder by its location or its path; an event says who did it. Raises NotFoundError."""
     found = [each for each in access.reader.folders_seen() if name in {each.location, each.folder}]
     if not found:
-        raise NotFoundError(f"no watcher has read a folder {name}", "list the folders with: sfmc-import status")
+        raise NotFoundError(
+            f"no watcher has read a folder {name}", with_command("list the folders with", "folders", "list")
+        )
     client: Any = access.client
     with redis_errors():
         client.zrem(access.keys.folders, *(each.name for each in found))

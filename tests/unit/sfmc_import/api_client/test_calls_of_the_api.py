@@ -307,7 +307,7 @@ def test_folders_are_listed_by_a_file_and_one_is_forgotten_once() -> None:
     assert (found.folder, found.is_trouble, str(listed[0].url)) == (
         "/in",
         False,
-        "https://api.test/v1/folders?file=a%20b.csv",
+        "https://api.test/v1/folders?file=a+b.csv",
     )
     assert by_threads(server, "forget_folder", "/in").forgotten
     assert (server.asked[0].method, server.asked[0].content) == ("POST", b'{"name":"/in"}')
