@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from sfmc_import.cli.main import cli
 from sfmc_import.events import kind
@@ -13,6 +15,7 @@ from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.overview import overview
 from sfmc_import.operations.status import standing, status
+from sfmc_import.redis_rights import rules
 from tests.support.console import MID, World, console_over
 from tests.support.event_schema import problems
 
@@ -130,6 +133,21 @@ def test_a_redis_that_is_full_is_a_trouble_of_its_own_and_folders_are_reported_a
     assert "has no memory left and takes nothing new" in page
     assert [each.waiting for each in whole.folders] == [1]
     assert servers.server_troubles(world.access) == ()
+
+
+def test_whoever_may_only_read_learns_by_its_numbers_that_redis_is_full(world: World, redis_server: Any) -> None:
+    admin = world.access.client
+    admin.execute_command("ACL", "SETUSER", "eve", "reset", "nopass", *rules("reader", world.access.settings.prefix))
+    admin.config_set("maxmemory", 1)
+    try:
+        with Redis.from_url(redis_server.url, username="eve", password="x") as client:
+            eve: Any = SimpleNamespace(client=client, keys=world.access.keys, settings=world.access.settings)
+            found = servers.server_troubles(eve)
+    finally:
+        admin.config_set("maxmemory", 0)
+        admin.execute_command("ACL", "DELUSER", "eve")
+
+    assert [(each.check, each.text.partition(":")[0]) for each in found] == [("memory", "Redis")]
 
 
 def test_a_definition_says_which_process_is_missing(world: World) -> None:

@@ -9,8 +9,8 @@ from sfmc_import.advice import with_command
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.opening import ledger_settings
-from sfmc_import.operations.actions import MAX_TEXT
 from sfmc_import.operations.errors import NotFoundError
+from sfmc_import.operations.limits import MAX_TEXT
 from sfmc_import.operations.views import View
 from sfmc_import.states import FOLDER_FORGOTTEN
 
@@ -26,9 +26,8 @@ def forget_folder(access: ReadAccess, name: str, operator: str) -> ForgottenView
     """Forget a folder by its location or its path; an event says who did it. Raises NotFoundError."""
     found = [each for each in access.reader.folders_seen() if name in {each.location, each.folder}]
     if not found:
-        raise NotFoundError(
-            f"no watcher has read a folder {name}", with_command("list the folders with", "folders", "list")
-        )
+        advice = with_command("list the folders with", "folders", "list")
+        raise NotFoundError(f"no watcher has read a folder {name}", advice)
     client: Any = access.client
     with redis_errors():
         client.zrem(access.keys.folders, *(each.name for each in found))
