@@ -14,7 +14,7 @@ def check_folders(found: Sequence[FolderView]) -> Iterator[Finding]:
     """Say which folders are not read, or read and hold files that cannot go on; a failure each."""
     wrong = [each for each in found if each.is_trouble]
     for each in wrong[:SHOWN]:
-        yield Finding("fail", "folder", f"{each.folder}: {sentence(each)}", each.advice or "")
+        yield Finding("fail", "folder", f"{each.folder}: {sentence(each)}", to_do_about(each))
     if len(wrong) > SHOWN:
         yield Finding("fail", "folder", f"{len(wrong) - SHOWN} more folders are in trouble", "see: sfmc-import status")
     yield from (
@@ -25,3 +25,8 @@ def check_folders(found: Sequence[FolderView]) -> Iterator[Finding]:
         waiting = sum(each.waiting for each in watched)
         text = f"{len(watched)} folder{'s' * (len(watched) != 1)} watched, {waiting} files wait in them"
         yield Finding("ok", "folder", text)
+
+
+def to_do_about(folder: FolderView) -> str:
+    """Say what to do, and give the command where there is one."""
+    return ": ".join(each for each in (folder.advice, folder.command) if each)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from sfmc_import.cli.doctor_folders import to_do_about
 from sfmc_import.operations.folders import sentence
 from sfmc_import.operations.views import FolderFileView, FolderView
 
@@ -14,7 +15,7 @@ def alarm_lines(folders: Sequence[FolderView]) -> Iterator[str]:
     """Say which folders are in trouble, since when, and what to do."""
     wrong = [each for each in folders if each.is_trouble]
     for each in wrong[:ALARMS]:
-        to_do = f"; to do: {each.advice}" if each.advice else ""
+        to_do = f"; to do: {to_do_about(each)}" if each.advice else ""
         yield f"folder {each.folder}: {sentence(each)}{to_do}"
     if len(wrong) > ALARMS:
         yield f"{len(wrong) - ALARMS} more folders are in trouble, see below"

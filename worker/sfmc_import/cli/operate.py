@@ -9,6 +9,7 @@ import click
 
 from sfmc_import.advice import Command
 from sfmc_import.cli.completing import complete_key
+from sfmc_import.cli.doctor_folders import to_do_about
 from sfmc_import.cli.folder_lines import file_lines
 from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines
@@ -80,7 +81,7 @@ def waiting_in_folders(folders: Sequence[FolderView]) -> Iterator[Line]:
         if folder.state != "watched":
             yield f"    {folder.text}"
         if folder.advice:
-            yield f"    to do: {folder.advice}"
+            yield f"    to do: {to_do_about(folder)}"
 
 
 def life_lines(events: Sequence[Mapping[str, Any]]) -> Iterator[Line]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sfmc_import.advice import shell_word
+from sfmc_import.advice import Command
 from sfmc_import.display import span
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 from sfmc_import.ledger.reading import LedgerReader, SeenFolder
@@ -45,11 +45,13 @@ STATES = {
 ADVICE = {
     "hanging": "see its mount and the server behind it; its files go on by themselves when it answers",
     "unreadable": "give the watcher the right to read it, or mount it again; its files go on by themselves after that",
-    "replaced": "mount it again; if it is meant to be so: sfmc-import folders forget NAME",
-    "unseen": "start its watcher again: sfmc-import watch, or sfmc-import source;"
-    " if no watcher shall read it any more: sfmc-import folders forget NAME",
+    "replaced": "mount it again, or let it be forgotten where it lay before",
+    "unseen": "start its watcher again, or let it be forgotten if no watcher shall read it any more",
     "stopped": "files in it start nothing until a watcher is started",
 }
+_FORGET = ("replaced", "unseen")
+"""States that an operator ends who says that it shall be so."""
+
 _HELD_BY_ALL = "unavailable"
 """The reason of files that wait for something that every file needs."""
 
@@ -128,7 +130,7 @@ def _view(location: str, state: str, group: Sequence[_Said], before: SeenFolder 
     # Of two watchers the one with more to say: the other has just begun.
     folder = max(heard, key=lambda each: len(each.folder["files"])).folder
     files = tuple(_file(each) for each in folder["files"])
-    text, since, advice = folder.get("text") or "", folder.get("since"), ADVICE.get(state)
+    text, since = folder.get("text") or "", folder.get("since")
     if state == "replaced" and before is not None:
         text, since = f"until then it was {before.mount}, now it is {folder['mount']}", before.seen_at
     is_held = any(each.reason == _HELD_BY_ALL for each in files)
@@ -141,7 +143,8 @@ def _view(location: str, state: str, group: Sequence[_Said], before: SeenFolder 
         seen_at=_date(newest),
         watchers=tuple(sorted(each.watcher for each in heard)),
         is_trouble=state != "watched" or is_held,
-        advice=_filled(advice, location) if advice else _advice_for(files) if is_held else None,
+        advice=ADVICE.get(state) or (_advice_for(files) if is_held else None),
+        command=_command(state, location),
         waiting=len(files) + folder["more"],
         files=files,
         more=folder["more"],
@@ -174,12 +177,13 @@ def _read_no_more(read_now: set[str], seen: Sequence[SeenFolder]) -> Iterator[Fo
             since=_date(last.seen_at),
             seen_at=_date(last.seen_at),
             is_trouble=state == "unseen",
-            advice=_filled(ADVICE[state], location),
+            advice=ADVICE[state],
+            command=_command(state, location),
         )
 
 
-def _filled(advice: str, location: str) -> str:
-    return advice.replace("NAME", shell_word(location))
+def _command(state: str, location: str) -> str | None:
+    return str(Command(("folders", "forget", location))) if state in _FORGET else None
 
 
 def _date(seconds: float) -> datetime:

@@ -139,7 +139,8 @@ class FolderFileView(View):
 class FolderView(View):
     """A folder in one state: since when, who reads it, how many files wait in it, and what somebody should do.
 
-    Of many files that wait the oldest and the newest are named; `more` counts the others.
+    `command` is that which lets it be forgotten. Of many files that wait the oldest and the newest are named; `more`
+    counts the others.
     """
 
     folder: str
@@ -151,6 +152,7 @@ class FolderView(View):
     watchers: tuple[str, ...] = ()
     is_trouble: bool = False
     advice: str | None = None
+    command: str | None = None
     waiting: int = 0
     files: tuple[FolderFileView, ...] = ()
     more: int = 0
