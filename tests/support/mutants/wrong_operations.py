@@ -31,7 +31,8 @@ OPERATIONS = (
         "claim", "  local pause = pause_of(r)\n  if not pause then\n", "  local pause = pause_of(r)\n  if true then\n"
     ),
     Mutant("claim", "    if pause or (not r.force and", "    if (not r.force and"),
-    Mutant("claim", "  if r.state == 'starting' then let_go_of_attempt(pause) end\n", ""),
+    Mutant("claim", "  let_go_of_attempt('paused', pause.reason, left and math.max(0, left))\n", ""),
+    Mutant("claim", "  if r.state ~= 'starting' then return end\n  set(request", "  set(request"),
     Mutant(
         "claim", "  if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n  wait_paused", "  wait_paused"
     ),

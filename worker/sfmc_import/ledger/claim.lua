@@ -75,11 +75,11 @@ local function begin_attempt()
 end
 
 -- The attempt is over before anything was sent: the request waits with the definition in its hand.
-local function let_go_of_attempt(pause)
+local function let_go_of_attempt(code, text, left)
+  if r.state ~= 'starting' then return end
   set(request_key(id), r, {owner = '', sent = '0', not_before = str(now)})
   set(definition_key(r), d, {lease = '0'})
-  local left = present(pause['until']) and math.max(0, pause['until'] - now) / 1000 or nil
-  move(id, r, 'retrying', {code = 'paused', text = pause.reason, retry_in = left})
+  move(id, r, 'retrying', {code = code, text = text, retry_in = left})
   release_suspect(id)
 end
 
@@ -98,14 +98,17 @@ local function attempt_unless_paused()
       wait_after(id, r, key)
       return not_yet({held_by = key})
     end
+    -- It began before this limit was set, and its worker is gone.
+    let_go_of_attempt('running_limit', full_text(full, most))
     wait_for_place(id, r, policy.places, full, most)
     return not_yet()
   end
   leave_turn(id, r)
-  if r.state == 'starting' then let_go_of_attempt(pause) end
+  local left = present(pause['until']) and (pause['until'] - now) / 1000 or nil
+  let_go_of_attempt('paused', pause.reason, left and math.max(0, left))
   if r.retry_until then drop(request_key(id), r, {'retry_until'}) end
   wait_paused(id, r, pause)
-  return not_yet({opens_in = present(pause['until']) and (pause['until'] - now) / 1000 or nil})
+  return not_yet({opens_in = left})
 end
 
 -- States in which a request waits for its start: the deadline of its sender ends it.

@@ -57,14 +57,18 @@ local function take_places(id, r, limits)
   if groups ~= (r.places or '') then set(request_key(id), r, {places = groups}) end
 end
 
+local function full_text(group, most)
+  local of = group == '*' and 'the account' or 'the group ' .. group
+  return 'as many imports of ' .. of .. ' run as may: ' .. most
+end
+
 -- The end of a run wakes the request; the time is for one that was not noticed. If it was woken for another group that
 -- has room, the next one that waits for that is.
 local function wait_for_place(id, r, limits, group, most)
   redis.call('ZADD', place_waiters_key(group), str(int(r.at) - (r.force and 1e13 or 0)), id)
   keep(place_waiters_key(group), cfg.recheck + cfg.unfinished_ttl)
-  local of = group == '*' and 'the account' or 'the group ' .. group
   local values = {waits_place = group}
-  values.error = error_of('running_limit', 'as many imports of ' .. of .. ' run as may: ' .. most)
+  values.error = error_of('running_limit', full_text(group, most))
   if r.waits_place ~= group then leave_line(id, r) end
   set(request_key(id), r, values)
   wait_for(id, r, 'rate_limited')

@@ -9,6 +9,7 @@ from sfmc_harness.simulation.calls import SECOND
 from sfmc_harness.simulation.cloud import NEVER, Applied, Cloud
 from sfmc_harness.simulation.history import History, ViolationError, name_of
 from sfmc_harness.simulation.pauses import Pauses
+from sfmc_harness.simulation.places import Limits, Places
 from sfmc_harness.simulation.plan import Plan
 from sfmc_harness.simulation.store import View
 from sfmc_import.faults import DENIED, UNPROVED
@@ -20,7 +21,6 @@ from sfmc_import.run_dates import CLOCKS_APART
 from sfmc_import.runs import Definition
 from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED, UNSTARTED
 
-RUNNING = frozenset({"starting", "reconciling", "started"})
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
 SLACK_MS = 1000
 UNSEEN_MS = 150_000
@@ -44,7 +44,13 @@ class Invariants:
     """Checks one schedule; `requests` grows as sources, clients and operators ask."""
 
     def __init__(
-        self, plan: Plan, cloud: Cloud, history: History, settings: LedgerSettings, abandoned: Mapping[str, int]
+        self,
+        plan: Plan,
+        cloud: Cloud,
+        history: History,
+        settings: LedgerSettings,
+        abandoned: Mapping[str, int],
+        limits: Limits,
     ) -> None:
         self._plan = plan
         self._cloud = cloud
@@ -58,6 +64,7 @@ class Invariants:
         self.requests: dict[str, StartRequest] = {}
         self.submitted: set[str] = set()
         self.pauses = Pauses(cloud, round(settings.lease * SECOND))
+        self.places = Places(cloud, limits)
 
     # --- After each step.
 
@@ -66,6 +73,7 @@ class Invariants:
         for event in view.events:
             self._history.add(event, view.now)
             self.pauses.note(event, view.now)
+            self.places.note(event, self._key(str(event["subject"])), view.now)
             request, name = str(event["data"].get("request_id")), name_of(event)
             if name == "starting":
                 self._within_its_times(request, view.now)
@@ -74,7 +82,7 @@ class Invariants:
                 self._count_error(request, self._key(str(event["subject"])), name, view.now)
         self._states_and_events_agree(view)
         self._one_in_flight(view)
-        self._no_more_than_may(view)
+        self.places.check_kept(view, self._soon(view))
         self._all_have_a_next_time(view)
         self._deferred_for_a_reason(view)
         self._one_suspect_acts(view)
@@ -87,6 +95,7 @@ class Invariants:
             if new.request:
                 self._not_too_often(new)
                 self._not_handled_before(new)
+                self.places.applied(new)
                 self.pauses.check_sent(f"run {new.task_id} of {new.request}", new.key, new.sent_at)
                 self._file_is_the_requested_one(new)
         self._checked = len(self._cloud.applied)
@@ -121,20 +130,6 @@ class Invariants:
             if len(requests) > 1:
                 raise ViolationError("two in flight", f"{requests} of {key}")
 
-    def _no_more_than_may(self, view: View) -> None:
-        """What was started, or followed again, after its end counts no more: it has no place."""
-        running = [request for request, fields in view.requests.items() if fields["state"] in RUNNING]
-        running = [request for request in running if not self._came_back(request)]
-        if self._policy.max_running and len(running) > self._policy.max_running:
-            raise ViolationError("too many at once", f"{running} run, and {self._policy.max_running} may")
-
-    def _waits_for_a_place(self, view: View, request: str) -> bool:
-        """As many others run as may, or are about to: a place is kept for who was woken."""
-        others = (
-            fields["state"] in FLYING or "turn" in fields for name, fields in view.requests.items() if name != request
-        )
-        return bool(self._policy.max_running) and sum(others) >= self._policy.max_running
-
     def _came_back(self, request: str) -> bool:
         """It was started, or followed again, after its end: the truth outranks single flight."""
         names = [name_of(event) for event in self._history.events[request]]
@@ -163,10 +158,13 @@ class Invariants:
             is_blocked = int(definition.get("window", 0)) > view.now and "force" not in first
             key = self._key(first["key"])
             is_blocked |= self.pauses.possible.get(key, 0) > view.now
-            is_blocked |= self._waits_for_a_place(view, waiting[0])
-            soon = view.now + WAKE_PAUSE_SECONDS * 1000 + SLACK_MS
-            if not is_blocked and view.due.get(waiting[0], 0) > soon:
+            is_blocked |= self.places.may_wait(view, waiting[0])
+            if not is_blocked and view.due.get(waiting[0], 0) > self._soon(view):
                 raise ViolationError("waits for nothing", f"{waiting[0]} is the first follow-up of a free {name}")
+
+    @staticmethod
+    def _soon(view: View) -> int:
+        return view.now + round(WAKE_PAUSE_SECONDS * SECOND) + SLACK_MS
 
     @staticmethod
     def _is_deferred(view: View, request: str) -> bool:

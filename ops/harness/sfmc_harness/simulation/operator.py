@@ -89,7 +89,7 @@ class Operator:
             actions.pause(self._access, self._scope(name), ME, "columns change", end)
             self._pauses.confirm(key, name, self._calls.clock.now, until, renamed)
 
-        self._pauses.begin(key, until)
+        self._pauses.begin(key, name, until)
         self._try(pause)
         self._pauses.end(key)
 
