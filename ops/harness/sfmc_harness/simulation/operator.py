@@ -31,6 +31,8 @@ SEEN = "seen in Marketing Cloud"
 NO_RUN = "999"
 """A Task.ID that no run has."""
 
+AGAIN_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class Console:
@@ -132,10 +134,29 @@ class Operator:
             self._try(partial(self._say_wrong, request, wrong))
         if not runs:
             self._try(lambda: resolving.resolve(self._access, request, None, ME, SEEN))
+        elif self._chance(3) < 0.5:
+            self._correct(request, runs[0])
         elif runs[0].visible_at > self._calls.clock.now or self._chance(2) < 0.2:
             self._try(lambda: resolving.resolve(self._access, request, runs[0].task_id, ME, SEEN, ask=None))
         else:
             self._try(partial(self._say_right, request, runs[0]))
+
+    def _correct(self, request: str, run: Applied) -> None:
+        """Say by mistake that nothing was started, and give the run some time later."""
+        self._insist(lambda: resolving.resolve(self._access, request, None, ME, SEEN))
+        self._calls.sleep(self._chance(4) * 3600)
+        self._insist(lambda: resolving.resolve(self._access, request, run.task_id, ME, SEEN, ask=None))
+
+    def _insist(self, command: Callable[[], Any]) -> None:
+        while True:
+            try:
+                command()
+            except (LedgerUnavailableError, ServiceUnavailableError):
+                self._calls.sleep(AGAIN_SECONDS)
+            except OperationError:
+                return
+            else:
+                return
 
     def _wrong(self, runs: list[Applied]) -> str | None:
         """A run that is not the one of the request, and that can be known to be none of it."""
@@ -159,7 +180,8 @@ class Operator:
         except ServiceUnavailableError:
             resolving.resolve(self._access, request, run.task_id, ME, SEEN, ask=None)
         except ConflictError as error:
-            if "is one of the definition" in str(error) or "existed before" in str(error):
+            is_other = "is one of the definition" in str(error) and not self._invariants.is_unseen(run)
+            if is_other or "existed before" in str(error):
                 raise ViolationError(
                     "right answer", f"{request} is not resolved with {run.task_id}: {error}"
                 ) from error
