@@ -18,9 +18,10 @@ from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis, open_shared
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud, TokenSharing
 from sfmc_import.marketing_cloud.http import BootClock, boottime
+from sfmc_import.permit_lots import LOT_SECONDS, together
 from sfmc_import.permits import Gate, QuotaLimits, Share
 from sfmc_import.ports import Deps, MarketingCloud, Timing
-from sfmc_import.quota import COUNTS_SECONDS, LOT_SECONDS, SharedQuota, together
+from sfmc_import.quota import COUNTS_SECONDS, SharedQuota
 from sfmc_import.retrying import IN_CALL, LEDGER, RECONCILE, REPEAT, SCHEDULED, Backoff
 from sfmc_import.sealing import Seal
 from sfmc_import.secret_forms import read_key

@@ -38,23 +38,24 @@ ROLES: Mapping[RoleName, Role] = {
     "worker": Role(
         (*CONNECTING, *SCRIPTS, *READING, "exec", "blmove", "blpop", "del", "expire", "hdel", "hexists",
          "hincrby", "hscan", "hset", "lmove",
-         "lpush", "lrange", "lrem", "ltrim", "mget", "pexpire", "publish", "rpush", "sadd", "set",
-         "setex", "smembers", "srem", "wait", "waitaof", "xadd", "zadd", "zpopmin", "zrem", "zremrangebyscore"),
+         "lpush", "lrange", "lrem", "ltrim", "mget", "pexpire", "publish", "rename", "rpush", "sadd", "set",
+         "setex", "smembers", "srem", "wait", "waitaof", "xadd", "zadd", "zpopmin", "zrem", "zremrangebyscore",
+         "zunionstore"),
         (STREAM, LEDGER, SHARED, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),
     "beat": Role(
-        (*CONNECTING, *SCRIPTS, "exec", "expire", "get", "hdel", "hget", "hgetall", "hincrby", "hlen", "hmget", "hset",
-         "llen", "lpush", "lrem", "pexpire", "rpush", "sadd", "set", "smembers", "srem", "xadd", "zadd", "zrange",
-         "zrem", "zremrangebyscore", "zscore"),
+        (*CONNECTING, *SCRIPTS, "del", "exec", "expire", "get", "hdel", "hget", "hgetall", "hincrby", "hlen", "hmget",
+         "hset", "llen", "lpush", "lrem", "pexpire", "rename", "rpush", "sadd", "set", "smembers", "srem", "xadd",
+         "zadd", "zpopmin", "zrange", "zrem", "zremrangebyscore", "zscore", "zunionstore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS),
     ),
     "producer": Role(
         (*CONNECTING, *SCRIPTS, "exec", "del", "get", "hdel", "hget", "hgetall", "hincrby", "hlen", "hmget", "hset",
-         "llen", "lpush", "lrange", "lrem", "ltrim", "pexpire", "rpush", "sadd", "set", "smembers", "subscribe",
-         "unsubscribe", "xack", "xadd", "xautoclaim", "xclaim", "xdel", "xgroup|create", "xgroup|delconsumer",
-         "xinfo|consumers", "xinfo|groups", "xlen", "xpending", "xrange", "xread", "xreadgroup", "zadd", "zcard",
-         "zpopmin", "zrange", "zrem", "zscore"),
+         "llen", "lpush", "lrange", "lrem", "ltrim", "pexpire", "rename", "rpush", "sadd", "set", "smembers",
+         "subscribe", "unsubscribe", "xack", "xadd", "xautoclaim", "xclaim", "xdel", "xgroup|create",
+         "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups", "xlen", "xpending", "xrange", "xread", "xreadgroup",
+         "zadd", "zcard", "zpopmin", "zrange", "zrem", "zscore", "zunionstore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS, RESULTS),
         (RESULTS,),
     ),
@@ -103,7 +104,7 @@ ARGUMENTS: Mapping[str, str] = {
     "xgroup|create": "{key} g $", "xgroup|delconsumer": "{key} g c", "xinfo|consumers": "{key} g",
     "xinfo|groups": "{key}", "xinfo|stream": "{key}", "xpending": "{key} g",
     "xreadgroup": "GROUP g c STREAMS {key} >",
-    "zremrangebyscore": "{key} 0 1", "publish": "{channel} m",
+    "zremrangebyscore": "{key} 0 1", "publish": "{channel} m", "rename": "{key} {key}", "zunionstore": "{key} 1 {key}",
 }  # fmt: skip
 PROBES: Mapping[str, str] = {"producer": "lpush", "notifier": "xlen"}
 """The command by which the rights to a key are tried, where it is not LLEN."""

@@ -3,8 +3,9 @@
 import pytest
 
 from sfmc_import.faults import NotApplied
+from sfmc_import.ledger.arguments import scope_arguments
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.operator_keys import PAUSES
+from sfmc_import.ledger.operator_keys import PAUSED, PAUSES
 from sfmc_import.states import NotYet, StartNow
 from tests.contract.ledger.scenario import BUSY, HOUR, KEY, MID, Scenario
 
@@ -189,3 +190,64 @@ def test_a_pause_by_another_spelling_replaces_the_one_that_is_there(scenario: Sc
 
     assert scenario.world.events()[-1]["subject"] == "Other"
     assert not scenario.ledger.lift_pause(second, "ann", None)
+
+
+def paused(scenario: Scenario, name: str, **more) -> None:
+    scenario.arrives(name, **more)
+    for _ in range(2):
+        assert isinstance(scenario.claim(name), NotYet)
+
+
+def lift_and_die(scenario: Scenario, scope: str, call: str = "c1") -> None:
+    """The pause is lifted, and who did it dies before it has woken anything."""
+    said = scope_arguments(scope) | {"operator": "ann", "reason": None, "call": call, "expects": None}
+    assert scenario.ledger._run("lift_pause", said) == 1
+
+
+def test_who_dies_right_after_lifting_a_pause_leaves_what_waits_to_the_sweep(scenario: Scenario):
+    scenario.ledger.pause(f"mid:{MID}", "ann", "new columns", None)
+    scenario.ledger.pause("key:9:Other", "ann", "another one", None)
+    paused(scenario, "a")
+    paused(scenario, "b", key="Orders")
+
+    lift_and_die(scenario, f"mid:{MID}")
+
+    assert {each.request_id for each in scenario.ledger.due(10, 60)} == {"a", "b"}
+    assert isinstance(scenario.claim("a"), StartNow)
+
+
+def test_what_another_pause_holds_is_looked_at_once_and_hides_nothing(scenario: Scenario):
+    scenario.ledger.pause(f"key:{MID}:{KEY}", "ann", "new columns", None)
+    paused(scenario, "a")
+    scenario.ledger.pause(f"mid:{MID}", "ann", "all of it", None)
+    paused(scenario, "b", key="Other")
+
+    lift_and_die(scenario, f"mid:{MID}")
+    assert [each.request_id for each in scenario.ledger.due(1, 60)] == ["a"]
+    assert isinstance(scenario.claim("a"), NotYet)
+
+    assert [each.request_id for each in scenario.ledger.due(1, 60)] == ["b"]
+    assert scenario.ledger.due(10, 60) == []
+
+
+def test_two_pauses_that_are_lifted_without_a_wake_lose_nothing(scenario: Scenario):
+    scenario.ledger.pause(f"key:{MID}:Other", "ann", "new columns", None)
+    paused(scenario, "b", key="Other")
+    lift_and_die(scenario, f"key:{MID}:Other")
+    scenario.ledger.pause(f"mid:{MID}", "ann", "all of it", None)
+    paused(scenario, "a")
+    lift_and_die(scenario, f"mid:{MID}", "c2")
+
+    assert not scenario.world.client.exists(scenario.ledger.keys.name_of(PAUSED))
+    assert {each.request_id for each in scenario.ledger.due(10, 60)} == {"a", "b"}
+
+
+def test_a_redis_that_lost_its_pauses_lets_what_waited_for_them_look_again(scenario: Scenario):
+    scenario.ledger.pause("all", "ann", "new columns", None)
+    paused(scenario, "a")
+    assert scenario.ledger.due(10, 60) == []
+
+    scenario.world.client.delete(scenario.ledger.keys.name_of(PAUSES))
+
+    assert [each.request_id for each in scenario.ledger.due(10, 60)] == ["a"]
+    assert isinstance(scenario.claim("a"), StartNow)

@@ -1,6 +1,8 @@
 """The pages of the console, with what stands in them."""
 
+import html
 import re
+import shlex
 
 import pytest
 
@@ -139,6 +141,8 @@ def test_a_search_finds_definitions_by_a_part_of_their_key_and_says_when_there_i
         ("customer_key=daily_orders", {"orders_2026-11-27.csv", "orders_2026-11-27_b.csv"}),
         ("file=signups.csv", {"signups.csv"}),
         ("list=failures", {"stock.csv", "signups.csv", "prices_2026-11-27_23.csv"}),
+        ("list=failures&customer_key=stock_levels", {"stock.csv"}),
+        ("list=unfinished&customer_key=daily_orders", {"orders_2026-11-27.csv", "orders_2026-11-27_b.csv"}),
         ("state=no_such_state", set()),
     ],
 )
@@ -181,6 +185,25 @@ def test_what_is_not_there_or_not_valid_is_a_page_that_says_so(world: World, pat
 
     assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "page"), [("/dead-letters/1-1", "/dead-letters"), ("/definition?mid=1&customer_key=none", "/")]
+)
+def test_what_is_not_there_leads_to_the_page_that_lists_what_is(world: World, path: str, page: str) -> None:
+    answer = world.person("viewer").see(path).text
+
+    assert answer.count(f'href="{page}"') == 1
+    assert "sfmc-import dead-letters" not in answer
+
+
+def test_the_command_that_shows_the_same_can_be_pasted(world: World) -> None:
+    world.submit(key="Bob's; $(id)")
+    page = world.person("viewer").see(f"/definition?mid={MID}&customer_key=Bob%27s%3B%20%24%28id%29").text
+    command = re.search(r"<code>(sfmc-import status [^<]*)</code>", page)
+
+    assert command
+    assert shlex.split(html.unescape(command[1])) == ["sfmc-import", "status", "Bob's; $(id)", "--mid", MID]
 
 
 def test_ten_thousand_requests_are_read_in_pages_that_follow_each_other(world: World) -> None:

@@ -18,7 +18,7 @@ OPERATIONS = (
     Mutant("pausing", "  wait_for(id, r, 'paused')\n", ""),
     Mutant("pausing", "  redis.call('ZADD', paused_key(), r.at, id)\n", ""),
     Mutant("pausing", "'ZADD', DUE, 'XX', str(now), found[i])", "'ZADD', DUE, 'XX', str(now + 60000), found[i])"),
-    Mutant("pausing", "return #found == 0 and 1 or 2", "return 1"),
+    Mutant("pausing", "  if #found == 0 then return 1 end\n  let", "  if true then return 1 end\n  let"),
     Mutant("pausing", "if each.text == a.expects then return false end", ""),
     Mutant("pausing", "return a.expects ~= 'none' or #found > 0", "return a.expects ~= 'none'"),
     Mutant(
@@ -31,8 +31,15 @@ OPERATIONS = (
         "claim", "  local pause = pause_of(r)\n  if not pause then\n", "  local pause = pause_of(r)\n  if true then\n"
     ),
     Mutant("claim", "    if pause or (not r.force and", "    if (not r.force and"),
-    Mutant("claim", "  let_go_of_attempt('paused', pause.reason, left and math.max(0, left))\n", ""),
-    Mutant("claim", "  if r.state ~= 'starting' then return end\n  set(request", "  set(request"),
+    Mutant("claim", "  if r.state == 'starting' then let_go_of_attempt('paused', pause.reason, left) end\n", ""),
+    Mutant("pausing", "  let_paused_look()\n  if not lifted", "  if not lifted"),
+    Mutant("pausing", "  let_paused_look()\n  return 2\n", "  return 2\n"),
+    Mutant("pausing", "  if redis.call('EXISTS', pauses_key()) == 0 then let_paused_look() end\n", ""),
+    Mutant("pausing", "  if redis.call('EXISTS', unpaused_key()) == 1 then wake_paused() end\n", ""),
+    Mutant("pausing", "if redis.call('EXISTS', unpaused_key()) == 0 then return", "if true then return"),
+    Mutant("pausing", "2, unpaused_key(), paused_key(), 'AGG", "1, unpaused_key(), 'AGG"),
+    Mutant("pausing", "  redis.call('DEL', paused_key())\n", ""),
+    Mutant("pausing", "redis.call('ZPOPMIN', unpaused_key(), a.limit)", "redis.call('ZPOPMIN', paused_key(), a.limit)"),
     Mutant(
         "claim", "  if r.retry_until then drop(request_key(id), r, {'retry_until'}) end\n  wait_paused", "  wait_paused"
     ),

@@ -6,7 +6,20 @@ import pytest
 
 from sfmc_harness.sizing.__main__ import main
 from sfmc_harness.sizing.day import DAY, rate_at, simulate
-from sfmc_harness.sizing.model import Load, calls_of_start, polls_of_run, size
+from sfmc_harness.sizing.model import (
+    GATHER_SECONDS,
+    POLL_STEP,
+    POLLED_TOGETHER,
+    QUESTIONS,
+    Load,
+    calls_of_start,
+    polls_of_run,
+    size,
+)
+from sfmc_import import gathering
+from sfmc_import.ledger import ledger_settings
+from sfmc_import.permits import CALLS_OF_A_START
+from sfmc_import.settings import Settings
 
 SMALL = Load(definitions=100, arrivals_per_hour=36)
 
@@ -76,3 +89,19 @@ def test_a_number_that_no_load_has_is_refused(wrong: list[str], capsys: pytest.C
 def test_the_command_names_the_part_that_is_full_first(capsys: pytest.CaptureFixture[str]) -> None:
     main([])
     assert "processes: calls of the account" in capsys.readouterr().out
+
+
+def test_the_model_counts_with_the_values_of_the_product() -> None:
+    default = {name: field.default for name, field in Settings.model_fields.items()}
+    first_poll, load = default["follow_min_interval"], Load(definitions=1, arrivals_per_hour=1)
+
+    assert default["gather_ms"] == 1000 * GATHER_SECONDS
+    assert first_poll * ledger_settings.POLL_STEP == POLL_STEP
+    assert gathering.MOST == POLLED_TOGETHER
+    assert 1 + QUESTIONS == CALLS_OF_A_START
+    assert (load.threads, load.stream, load.limit) == (
+        default["concurrency"],
+        default["stream_maxlen"],
+        default["calls_per_minute"],
+    )
+    assert load.keep_days * 24 * 3600 == default["request_ttl"] == default["seen_ttl"]

@@ -11,9 +11,10 @@ from sfmc_import.faults import NotApplied
 from sfmc_import.ledger import LedgerSettings
 from sfmc_import.ledger.quota import RedisQuota
 from sfmc_import.ledger.quota_keys import USAGE
+from sfmc_import.permit_lots import LOT_SECONDS, UNASKED_SECONDS, together
 from sfmc_import.permits import FAILURES_THAT_OPEN, Circuit, Entry, Permits, QuotaLimits, Share
 from sfmc_import.ports import LedgerUnavailableError
-from sfmc_import.quota import COUNTS_SECONDS, LOT_SECONDS, UNASKED_SECONDS, SharedQuota, together
+from sfmc_import.quota import COUNTS_SECONDS, SharedQuota
 from tests.support.ledger_world import FakeRedisWorld, World
 
 MID, HOST = "510001234", "mc.soap.example"

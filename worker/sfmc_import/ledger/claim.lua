@@ -76,11 +76,16 @@ end
 
 -- The attempt is over before anything was sent: the request waits with the definition in its hand.
 local function let_go_of_attempt(code, text, left)
-  if r.state ~= 'starting' then return end
   set(request_key(id), r, {owner = '', sent = '0', not_before = str(now)})
   set(definition_key(r), d, {lease = '0'})
   move(id, r, 'retrying', {code = code, text = text, retry_in = left})
   release_suspect(id)
+end
+
+local function wait_for_room(group, most)
+  if r.state == 'starting' then let_go_of_attempt('running_limit', no_room(group, most)) end
+  wait_for_place(id, r, policy.places, group, most)
+  return not_yet()
 end
 
 -- A pause holds every start, forced ones too. Its time does not count against the retry deadline.
@@ -98,14 +103,11 @@ local function attempt_unless_paused()
       wait_after(id, r, key)
       return not_yet({held_by = key})
     end
-    -- It began before this limit was set, and its worker is gone.
-    let_go_of_attempt('running_limit', full_text(full, most))
-    wait_for_place(id, r, policy.places, full, most)
-    return not_yet()
+    return wait_for_room(full, most)
   end
   leave_turn(id, r)
-  local left = present(pause['until']) and (pause['until'] - now) / 1000 or nil
-  let_go_of_attempt('paused', pause.reason, left and math.max(0, left))
+  local left = present(pause['until']) and math.max(0, pause['until'] - now) / 1000 or nil
+  if r.state == 'starting' then let_go_of_attempt('paused', pause.reason, left) end
   if r.retry_until then drop(request_key(id), r, {'retry_until'}) end
   wait_paused(id, r, pause)
   return not_yet({opens_in = left})

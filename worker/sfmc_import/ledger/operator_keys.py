@@ -45,6 +45,14 @@ PAUSED = Key(
     ttl=("unfinished_ttl",),
     meaning="Requests that wait for a pause: request id → time of arrival. The time counts from the end of the pause.",
 )
+UNPAUSED = Key(
+    name="unpaused",
+    letter="unpaused",
+    redis_type="zset",
+    ttl=("unfinished_ttl",),
+    meaning="Requests whose pause was lifted and that are to be woken: request id → time of arrival. Who lifted it"
+    " wakes them, and else the sweep.",
+)
 REPLAYS = Key(
     name="replays",
     letter="replays",
@@ -54,4 +62,4 @@ REPLAYS = Key(
     meaning="What a call with an Idempotency-Key replays, as JSON, so that the same call replays nothing twice; or a"
     " digest of the body of another call with one. The digest in the name is of the caller and the key.",
 )
-OPERATOR_KEYS = (FAILURES, TOKENS, SESSION, PAUSES, PAUSED, REPLAYS)
+OPERATOR_KEYS = (FAILURES, TOKENS, SESSION, PAUSES, PAUSED, UNPAUSED, REPLAYS)

@@ -80,9 +80,18 @@ end
 -- Whether this call came before: its reply was lost.
 local function is_repeated() return not redis.call('SET', report_key(a.call, 'operator'), '1', 'NX', 'PX', cfg.seen_ttl) end
 
--- Wakes up to a.limit requests that wait for a pause, oldest first; one that another pause holds waits on.
+-- All that wait for a pause are to be looked at: whoever has lifted one wakes them, and else the sweep.
+local function let_paused_look()
+  if redis.call('EXISTS', paused_key()) == 0 then return end
+  if redis.call('EXISTS', unpaused_key()) == 0 then return redis.call('RENAME', paused_key(), unpaused_key()) end
+  redis.call('ZUNIONSTORE', unpaused_key(), 2, unpaused_key(), paused_key(), 'AGGREGATE', 'MIN')
+  redis.call('DEL', paused_key())
+  keep(unpaused_key(), cfg.unfinished_ttl)
+end
+
+-- Wakes up to a.limit of them, oldest first; one that another pause holds waits on.
 local function wake_paused()
-  local found = redis.call('ZPOPMIN', paused_key(), a.limit)
+  local found = redis.call('ZPOPMIN', unpaused_key(), a.limit)
   for i = 1, #found, 2 do
     if fields_of(request_key(found[i]), 'wait')[1] == 'paused' then redis.call('ZADD', DUE, 'XX', str(now), found[i]) end
   end
@@ -160,7 +169,9 @@ function steps.pause()
   redis.call('HSET', pauses_key(), a.scope, cjson.encode(pause))
   pause.homes = nil
   publish_pause('paused', pause)
-  return #found == 0 and 1 or 2
+  if #found == 0 then return 1 end
+  let_paused_look()
+  return 2
 end
 
 -- Lifts the pause of what a scope names, by whatever name it was set: answers 1, 0 when there was none, or 3 when it has
@@ -175,10 +186,17 @@ function steps.lift_pause()
     if each.is_same then lifted = each end
     leave_pause(each, meant)
   end
+  let_paused_look()
   if not lifted then return 0 end
   a.scope = lifted.scope
   publish_pause('resumed', {operator = a.operator, reason = present(a.reason), paused_by = lifted.pause.operator, since = lifted.pause.since})
   return 1
+end
+
+-- A sweep wakes what still sleeps: who lifted a pause may have died, or Redis may have lost the pauses.
+local function wake_unpaused()
+  if redis.call('EXISTS', pauses_key()) == 0 then let_paused_look() end
+  if redis.call('EXISTS', unpaused_key()) == 1 then wake_paused() end
 end
 
 -- After a pause was lifted: wakes some of the requests that wait; answers how many were taken from the list.

@@ -171,6 +171,7 @@ end
 -- up to four times the limit: any number of requests that wait for their start must not keep a run from being followed.
 function steps.due()
   local answer = {}
+  wake_unpaused()
   for _, key in ipairs({follows_key(), DUE}) do
     local found = redis.call('ZRANGEBYSCORE', key, '-inf', str(now), 'LIMIT', 0, key == DUE and a.limit or 4 * a.limit)
     for _, id in ipairs(found) do take_due(id, answer) end

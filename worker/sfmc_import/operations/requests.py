@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.advice import Advice, Command
 from sfmc_import.events import Entry, Event, facts, just_before
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
@@ -58,7 +59,11 @@ def find(access: ReadAccess, text: str, mid: str, limit: int = 20) -> list[Reque
     if not found:
         raise NotFoundError(
             f"no request has the id, the Task.ID or the file name {text}",
-            f"files are looked for in the newest {LOOKED_AT} events; see also: sfmc-import status --unmatched",
+            Advice(
+                (f"files are looked for in the newest {LOOKED_AT} events",),
+                Command(("status", "--unmatched")),
+                at_prompt="see also",
+            ),
         )
     return found
 
@@ -85,6 +90,13 @@ def failures(access: ReadAccess, limit: int = 20) -> list[RequestView]:
         client: Any = access.client
         ids = client.zrange(access.keys.name_of(FAILURES), -limit, -1)
     return read_views(access, [name.decode() for name in reversed(ids)])
+
+
+def failed(access: ReadAccess) -> int:
+    """Count them; the newest 1,000 are kept."""
+    with redis_errors():
+        client: Any = access.client
+        return int(client.zcard(access.keys.name_of(FAILURES)))
 
 
 def with_reasons(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:

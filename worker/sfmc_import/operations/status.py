@@ -7,8 +7,9 @@ from typing import Any
 from sfmc_import import request
 from sfmc_import.access import ReadAccess
 from sfmc_import.access import redis_errors as errors_at
+from sfmc_import.advice import with_command
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.operations import actions, pausing, requests
+from sfmc_import.operations import actions, knowing, pausing, queued, requests
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.suggesting import suggestion
@@ -19,7 +20,7 @@ from sfmc_import.redaction import hidden_in
 from sfmc_transport import dead_letters, queues
 
 SHOWN = 20
-WHAT_THERE_IS = "list what is unfinished with: sfmc-import status"
+WHAT_THERE_IS = with_command("list what is unfinished with", "status")
 
 
 class RunningView(View):
@@ -32,7 +33,10 @@ class RunningView(View):
 
 
 class StatusView(View):
-    """The whole: numbers, what is paused, the newest failures, what is due next, what folder watchers say."""
+    """The whole: numbers, what is paused, the newest failures, what is due next, what folder watchers say.
+
+    `failures` has the newest of `failed` requests, `next` the first of `unfinished`.
+    """
 
     redis: str
     now: Time
@@ -51,12 +55,14 @@ class StatusView(View):
     failures: list[RequestView]
     next: list[RequestView]
     watchers: list[dict[str, Any]]
+    failed: int = 0
 
 
 class StandingView(View):
     """One definition: what holds it, its window in seconds, its follow-ups, its newest events.
 
-    `holder` is the request that does, `holder_waiting` why that waits; `pause` is that of an operator.
+    `holder` is the request that does, `holder_waiting` why that waits; `pause` is that of an operator. `queued`
+    requests of it wait for a worker, and `queued_unseen` messages may hold more; null: the queue does not answer.
     """
 
     mid: str
@@ -75,6 +81,8 @@ class StandingView(View):
     recent: list[dict[str, Any]]
     holder_waiting: WaitingView | None = None
     pause: PauseView | None = None
+    queued: int = 0
+    queued_unseen: int | None = 0
 
 
 class UnmatchedFileView(View):
@@ -91,10 +99,14 @@ class UnmatchedFileView(View):
 
 
 class UnmatchedView(View):
-    """How many files start nothing, and the newest of them."""
+    """How many files start nothing, and the newest of them.
+
+    `hint` says why there is none, where the business unit that was asked for is not known here.
+    """
 
     count: int
     unmatched: list[UnmatchedFileView]
+    hint: str | None = None
 
 
 def running(access: ReadAccess) -> RunningView:
@@ -118,6 +130,7 @@ def status(access: ReadAccess) -> StatusView:
         missing=processes.missing,
         paused=actions.pauses(access),
         failures=requests.failures(access, SHOWN),
+        failed=requests.failed(access),
         troubles=troubles(access, due),
         notifications=notifications(access),
         next=due,
@@ -144,7 +157,8 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
     key = access.reader.spelled(mid, customer_key)
     record = dict(access.reader.definition(mid, key))
     home, paused = access.reader.home(mid, key), access.reader.pauses()
-    if paused.of_definition(mid, key, home) is None:
+    found = queued.look(access).of(mid, home)
+    if paused.of_definition(mid, key, home) is None and not found["queued"]:
         _check_known(access, mid, key, record)
     holder = access.reader.request(record["holder"]) if record["holder"] else None
     held = next(iter(requests.read_views(access, [record["holder"]])), None) if holder else None
@@ -155,6 +169,7 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
         holder_task_id=None if holder is None else holder.get("task_id"),
         holder_waiting=None if held is None else held.waiting,
         pause=pausing.holder(paused, mid, key, home),
+        **found,
     )
 
 
@@ -162,19 +177,21 @@ def _check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, An
     """Raise NotFoundError if neither ledger, events nor policy file have this definition: it is mistyped, or new."""
     if record["known"]:
         return
-    named = {each for unit, each in access.settings.policies.definitions if (unit or access.settings.account_id) == mid}
-    seen = access.reader.keys_in_events(mid)
-    if key in named | seen:
-        return
-    advice = suggestion(key, named | seen) or WHAT_THERE_IS
-    raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}; {advice}")
+    known = knowing.keys_of(access, mid)
+    if key not in known:
+        advice = suggestion(key, known) or WHAT_THERE_IS
+        raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}", advice)
 
 
-def unmatched(access: ReadAccess, last: int = 10) -> UnmatchedView:
-    """Give the files that start nothing, the newest first."""
+def unmatched(access: ReadAccess, last: int = 10, mid: str | None = None) -> UnmatchedView:
+    """Give the files that start nothing, of all or of a business unit, the newest first."""
     with redis_errors():
         found = unmatched_files(access.stream.backwards(LOOKED_AT))
-    return unmatched_view(found, last)
+    if mid is None:
+        return unmatched_view(found, last)
+    own = [each for each in found if each.mid == mid]
+    hint = None if own else knowing.hint(access, mid)
+    return unmatched_view(own, last).model_copy(update={"hint": hint})
 
 
 def unmatched_view(found: Sequence[UnmatchedFile], last: int) -> UnmatchedView:

@@ -21,7 +21,7 @@ from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.operations import actions, resolving, resuming
 from sfmc_import.operations.errors import ConflictError, NotFoundError, OperationError
-from sfmc_import.policy import Policy
+from sfmc_import.policy import Policies, Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Refusal
 from sfmc_import.runs import Run
 from sfmc_import.settings import Settings
@@ -40,6 +40,8 @@ class Console:
 
     decided_by: Policy
     prefix: str
+    account_id: str = MID
+    policies: Policies = Policies()
 
     def policy(self, _mid: str, _customer_key: str) -> Policy:
         """See sfmc_import.settings.Settings.policy."""

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from sfmc_import.cli.overview import whole_lines
+from sfmc_import.cli.overview import trouble_line, whole_lines
 from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.operations.fixing import advice_for_end
 from sfmc_import.operations.status import StatusView
-from sfmc_import.operations.troubles import sorted_out
+from sfmc_import.operations.troubles import TroubleView, sorted_out
 from sfmc_import.operations.views import FileView, LastError, RequestView, WaitingView
 from sfmc_import.waiting import REASONS
 
@@ -22,6 +22,12 @@ def request(state: str, **more: Any) -> RequestView:
     fields |= {"request_id": "0199f3a2-4c1d-7e0b-9a57-6f1f4c7d8e90", "mid": "510001234", "customer_key": "K" * 36}
     fields |= {"state": state, "is_finished": False, "attempt": 0, "next": [], "file": FileView(name="orders.csv")}
     return RequestView(**fields | more)
+
+
+def test_a_budget_that_is_used_up_leads_to_the_command_that_shows_the_calls() -> None:
+    found = TroubleView(mid="5", reason="rate_limited", text="It waits.", since=None, codes=("budget",), advice="Wait.")
+
+    assert trouble_line(found, NOW.timestamp()).endswith("It waits. Wait. See: sfmc-import usage")
 
 
 def waiting(until: datetime | None) -> WaitingView:
@@ -79,6 +85,18 @@ def test_what_ended_badly_stands_before_what_is_due_next() -> None:
     assert "    why: code 9, in maintenance" in lines
     assert lines.index("ended badly:") < lines.index("due next:")
     assert "  list them with: sfmc-import dead-letters" in lines
+
+
+def test_each_list_says_how_many_more_there_are_and_which_command_lists_them() -> None:
+    whole = overview([request("gave_up")], [request("deferred")]).model_copy(
+        update={"failed": 78, "unfinished": 20_000}
+    )
+    lines = list(whole_lines(whole))
+
+    assert lines[lines.index("due next:") - 1] == "  and 77 more: sfmc-import status --failures"
+    assert lines[-1] == "  and 19999 more: sfmc-import status --unfinished"
+    all_shown = whole.model_copy(update={"failed": 1, "unfinished": 1})
+    assert not any("more" in str(each) for each in whole_lines(all_shown))
 
 
 def test_an_outage_of_a_business_unit_is_said_once_with_its_beginning_and_its_code() -> None:
