@@ -1,7 +1,7 @@
 """What operators do, by the operations that the commands and the API carry out, over the modelled services."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
@@ -23,6 +23,7 @@ from sfmc_import.operations import actions, resolving, resuming
 from sfmc_import.operations.errors import ConflictError, NotFoundError, OperationError
 from sfmc_import.policy import Policies, Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Refusal
+from sfmc_import.routing import Route
 from sfmc_import.runs import Run
 from sfmc_import.settings import Settings
 
@@ -41,7 +42,8 @@ class Console:
     decided_by: Policy
     prefix: str
     account_id: str = MID
-    policies: Policies = Policies()
+    policies: Policies = field(default_factory=Policies)
+    routes: tuple[Route, ...] = ()
 
     def policy(self, _mid: str, _customer_key: str) -> Policy:
         """See sfmc_import.settings.Settings.policy."""
