@@ -194,6 +194,17 @@ def test_a_clock_that_leaps_while_a_worker_is_gone_leaves_a_second_look_too(scen
     assert scenario.look("a").is_last is False
 
 
+def test_where_there_is_time_for_one_look_alone_that_is_the_last_also_when_a_worker_is_gone(scenario: Scenario):
+    scenario.decide_by(reconcile_deadline=60.0)
+    scenario.arrives("a")
+    scenario.sends("a")
+    scenario.world.advance(180)
+    assert isinstance(scenario.claim("a"), NotYet)
+    scenario.world.advance(60)
+
+    assert scenario.look("a").is_last is True
+
+
 def test_a_start_that_cannot_be_proved_ends_as_unknown_and_uses_the_window(scenario: Scenario):
     scenario.arrives("a")
     scenario.in_doubt("a")

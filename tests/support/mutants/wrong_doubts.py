@@ -4,8 +4,8 @@ from tests.support.mutants.mutant import Mutant
 
 DOUBTS = (
     Mutant("starting", "denied = a.denied, doubted", "doubted"),
-    Mutant("starting", "doubted = a.doubted and '1' or nil})", "})"),
-    Mutant("starting", "doubted = a.doubted and '1' or nil})", "doubted = '1'})"),
+    Mutant("starting", "doubted = a.doubted and '1' or nil, first", "first"),
+    Mutant("starting", "doubted = a.doubted and '1' or nil, first", "doubted = '1', first"),
     Mutant("starting", "    if not r.unproved then\n", "    if true then\n"),
     Mutant("starting", "if a.unproved and r.sent == '1' then", "if r.sent == '1' then"),
     Mutant("starting", "if a.unproved and r.sent == '1' then", "if a.unproved then"),
@@ -69,7 +69,7 @@ DOUBTS = (
     Mutant("claim", "    bound = present(r.bound), object_id", "    object_id"),
     Mutant("starting", "if present(a.bound) or r.bound then", "if present(a.bound) then"),
     Mutant("starting", "values.bound = present(a.bound) or ''", "values.bound = ''"),
-    Mutant("claim", "owner = '', denied = ''})", "owner = ''})"),
+    Mutant("claim", "owner = '', denied = '',", "owner = '',"),
     Mutant("claim", "or nil, denied = present(r.denied),\n    newest", "or nil,\n    newest"),
     Mutant("claim", "above = r.above, intended = r.intended, denied = present(r.denied),", "above = r.above,"),
     Mutant("claim", "above = r.above, intended = r.intended,", "above = r.above,"),
