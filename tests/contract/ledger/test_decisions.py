@@ -55,7 +55,7 @@ def test_a_grant_names_its_definition_fence_attempt_and_lease(scenario: Scenario
     lease = scenario.go("a")
 
     assert (lease.request_id, lease.mid, lease.customer_key) == ("a", MID, KEY)
-    assert (lease.fence, lease.attempt, lease.seconds) == (1, 1, 180.0)
+    assert (lease.fence, lease.attempt, lease.seconds) == (scenario.world.now_ms(), 1, 180.0)
     assert scenario.due_in("a") == 180
 
 

@@ -36,8 +36,9 @@ MUTANTS = (
     Mutant(
         "lease", "set(definition_key(r), d, {lease = str(now + cfg.lease)})", "set(definition_key(r), d, {lease = '0'})"
     ),
-    Mutant("lease", "local fence = math.max(int(d.fence), int(r.fence)) + 1", "local fence = int(d.fence) + 1"),
-    Mutant("lease", "local fence = math.max(int(d.fence), int(r.fence)) + 1", "local fence = int(d.fence)"),
+    Mutant("lease", "math.max(int(d.fence) + 1, int(r.fence) + 1, now)", "math.max(int(d.fence) + 1, now)"),
+    Mutant("lease", "math.max(int(d.fence) + 1, int(r.fence) + 1, now)", "math.max(int(r.fence) + 1, now)"),
+    Mutant("lease", "math.max(int(d.fence) + 1, int(r.fence) + 1, now)", "math.max(int(d.fence), int(r.fence)) + 1"),
     Mutant("claim", "if int(d.lease) <= now or d.holder ~= id then", "if int(d.lease) < now or d.holder ~= id then"),
     Mutant("claim", "if int(d.lease) <= now or d.holder ~= id then", "if false then"),
     Mutant("claim", "return r.owner == a.owner and int(d.fence) == int(r.fence)", "return true"),

@@ -68,9 +68,10 @@ local function extend_lease(id, r, d)
   if is_suspect(r) then admit_suspect(id) end
 end
 
--- The fencing token of the request counts too: the record of the definition may have been lost with the newest one.
+-- A token comes from the time, for Redis may have lost the newest one: no later claim must be given it again. It grows
+-- all the same when the clock goes back, also where the record of the definition alone was lost.
 local function new_fence(id, r, d)
-  local fence = math.max(int(d.fence), int(r.fence)) + 1
+  local fence = math.max(int(d.fence) + 1, int(r.fence) + 1, now)
   set(definition_key(r), d, {holder = id, fence = fence})
   set(request_key(id), r, {fence = fence})
 end
