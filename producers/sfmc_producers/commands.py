@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import click
 
 from sfmc_import import logs
+from sfmc_import.advice import Command
 from sfmc_import.cli.output import print_json, print_line, say_outage
 from sfmc_import.cli.progress import with_progress
 from sfmc_import.client import SubmitResult, file_at
@@ -55,7 +56,7 @@ class Printer:
             self._print(event, _sentence(last, event))
         if last not in TERMINAL:
             limit = "its events are no longer in the stream" if within is None else f"no end within {within:g} s"
-            self._close(f"request {request_id}: {limit}; it continues, see: sfmc-import show {request_id}")
+            self._close(f"request {request_id}: {limit}; it continues, see: {Command(('show', request_id))}")
             return 1
         ended = "completed" if last in AS_EXPECTED else _NOT_COMPLETED.get(last, "not completed")
         self._close(f"request {request_id}: {ended} ({last})")

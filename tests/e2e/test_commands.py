@@ -117,7 +117,7 @@ def test_status_of_an_unknown_request_is_one_line(stack: RunningSystem) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "complaint"),
     [
-        (["status", "Dayly"], 1, "does not know a definition Dayly of business unit 510001234; did you mean daily?"),
+        (["status", "Dayly"], 1, "a definition Dayly of business unit 510001234\n  did you mean daily?"),
         (["status", "something-else"], 1, "does not know a definition something-else"),
         (["events", "--key", "Dayly"], 1, "no event names a definition Dayly; did you mean daily?"),
         (["events", "--type", "strtd"], 2, "there is no event type strtd; did you mean started"),

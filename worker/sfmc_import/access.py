@@ -93,4 +93,4 @@ def redis_errors(place: RedisAddress, variable: str) -> Iterator[None]:
         yield
     except (LedgerUnavailableError, RedisError) as error:
         wrong = trouble(error.__cause__ or error, place, variable, probe=True)
-        raise ServiceUnavailableError(wrong.text, wrong.fix) from error
+        raise ServiceUnavailableError(wrong.text, wrong.advice) from error

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from sfmc_import.advice import Advice, with_command
+
 FAILURE = 1
 USAGE = 2
 INTERRUPTED = 130
@@ -13,15 +15,20 @@ OUR_PACKAGES = frozenset({"sfmc_import", "sfmc_transport", "sfmc_producers", "sf
 
 
 class SfmcImportError(Exception):
-    """What was wrong and where, as the text; `fix` says what to do about it, unless the text does."""
+    """What was wrong and where, as the text; `advice` says what to do about it, unless the text does."""
 
     exit_code = FAILURE
-    fix = ""
+    advice = Advice()
 
-    def __init__(self, text: str, fix: str | None = None) -> None:
+    def __init__(self, text: str, fix: str | Advice | None = None) -> None:
         super().__init__(text)
         if fix is not None:
-            self.fix = fix
+            self.advice = fix if isinstance(fix, Advice) else Advice((fix,))
+
+    @property
+    def fix(self) -> str:
+        """What to do about it, for the command line and the log."""
+        return str(self.advice)
 
     def lines(self) -> list[str]:
         """Give the lines for standard error: the text first, then what to do."""
@@ -61,7 +68,7 @@ def require_none(problems: Sequence[str]) -> None:
 class ServiceUnavailableError(SfmcImportError):
     """Redis or Marketing Cloud does not answer now; the text says which and where."""
 
-    fix = "find the cause with: sfmc-import doctor"
+    advice = with_command("find the cause with", "doctor")
 
 
 class MissingExtraError(SfmcImportError):

@@ -7,6 +7,7 @@ from typing import Literal
 
 from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, ResponseError
 
+from sfmc_import.advice import Advice, Command
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_client import known_masters
 
@@ -14,7 +15,12 @@ PROBE_SECONDS = 2.0
 SILENCE_SECONDS = 0.5
 """A server that refuses a certificate says so right after the handshake; Redis itself waits for a command."""
 
+NO_TLS = "write redis:// in {variable}, or give the port of TLS"
 ENCODE = "a password with : / ? # @ or % must be percent-encoded"
+
+RIGHTS = Advice(
+    ("give its user the rights of ops/docs/redis.md",), Command(("doctor",)), at_prompt="see each one that is missing"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +28,13 @@ class Trouble:
     """One line of what is wrong, one of what to do; `lasts` if waiting cannot help."""
 
     text: str
-    fix: str
+    advice: Advice
     lasts: bool = True
+
+    @property
+    def fix(self) -> str:
+        """What to do, for the command line and the log."""
+        return str(self.advice)
 
     def __str__(self) -> str:
         return self.text
@@ -38,17 +49,24 @@ def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe
     for found in (_login(error, reason), _database(reason), _tls(address, reason), _no_redis(error, reason)):
         if found is not None:
             text, fix = found
-            return Trouble(f"{place} {text}", fix.format(variable=variable))
+            return Trouble(f"{place} {text}", _advice(fix, variable))
     if "No master found" in reason and (found_there := _sentinels(address, reason, probe=probe)):
-        return Trouble(f"{place} {found_there[0]}", found_there[1].format(variable=variable))
+        return Trouble(f"{place} {found_there[0]}", _advice(found_there[1], variable))
     if probe and _speaks_tls(address, reason):
-        return Trouble(f"{place} closes the connection: it speaks TLS", f"write rediss:// in {variable}")
+        return Trouble(
+            f"{place} closes the connection: it speaks TLS", _advice("write rediss:// in {variable}", variable)
+        )
     if probe and _wants_a_certificate(address, reason):
-        return Trouble(f"{place} refuses the TLS handshake", f"check ssl_certfile and ssl_keyfile in {variable}")
+        certificate = _advice("check ssl_certfile and ssl_keyfile in {variable}", variable)
+        return Trouble(f"{place} refuses the TLS handshake", certificate)
     if probe and _speaks_plain(address):
-        return Trouble(f"{place} does not speak TLS", f"write redis:// in {variable}, or give the port of TLS")
+        return Trouble(f"{place} does not speak TLS", _advice(NO_TLS, variable))
     text, fix = _passing(error, reason)
-    return Trouble(f"{place} {text}", fix.format(variable=variable), lasts=False)
+    return Trouble(f"{place} {text}", _advice(fix, variable), lasts=False)
+
+
+def _advice(fix: str | Advice, variable: str) -> Advice:
+    return fix if isinstance(fix, Advice) else Advice((fix.format(variable=variable),))
 
 
 _NO_WRITES = (
@@ -98,10 +116,9 @@ def _passing(error: BaseException, reason: str) -> tuple[str, str]:
     return f"does not answer: {reason}", "start it, or set {variable}"
 
 
-def _login(error: BaseException, reason: str) -> tuple[str, str] | None:
+def _login(error: BaseException, reason: str) -> tuple[str, str | Advice] | None:
     if isinstance(error, NoPermissionError) or "NOPERM" in reason:
-        fix = "give its user the rights of ops/docs/redis.md; sfmc-import doctor names each one that is missing"
-        return f"refused a command: {reason}", fix
+        return f"refused a command: {reason}", RIGHTS
     if "No master found" in reason:
         return None
     words = ("WRONGPASS", "invalid username-password", "invalid password", "NOAUTH", "Authentication required")
@@ -122,7 +139,7 @@ def _tls(address: RedisAddress, reason: str) -> tuple[str, str] | None:
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return f"has a certificate that is not trusted: {reason}", "set ssl_ca_certs in {variable}"
     if any(word in reason for word in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "record layer failure")):
-        return f"does not speak TLS: {reason}", "write redis:// in {variable}, or give the port of TLS"
+        return f"does not speak TLS: {reason}", NO_TLS
     if "ALERT" in reason or "CERTIFICATE_REQUIRED" in reason:
         return f"refuses the TLS handshake: {reason}", "check ssl_certfile and ssl_keyfile in {variable}"
     return None

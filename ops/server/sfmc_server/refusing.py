@@ -19,7 +19,6 @@ from sfmc_import.operations.errors import (
     OperationError,
     PreconditionError,
 )
-from sfmc_import.operations.wording import in_words
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server.answers import PROBLEMS, Answer, later, problem, response
@@ -70,7 +69,7 @@ def _handler(answer: Callable[[Exception], Answer]) -> Any:
 def _of_operation(error: Exception) -> Answer:
     assert isinstance(error, OperationError)
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
-    fix = in_words(error.fix)
+    fix = error.advice.in_words()
     answer = named(error.kind, status, f"{error}{f'; {fix}' if fix else ''}")
     more = {name: value for name in _MEMBERS if (value := getattr(error, name, None))}
     return Answer(answer.status, {**answer.body, **more}, answer.headers)

@@ -23,6 +23,8 @@ HARMLESS = {
     ),
     *("Key", "RequestKey", "any", "Field", "Secrets", "Backoff", "RetryPolicy", "Role", "Without", "_each", "Failed"),
     *("dict.fromkeys", "float", "list", "UUID", "timedelta", "timezone", "_headers", "lru_cache", "ContextVar"),
+    # what helps against an error
+    *("Advice", "Command", "Option", "with_command"),
     # fields and checks of the settings
     *("ConfigDict", "Field", "AfterValidator", "BeforeValidator", "field_validator", "model_validator"),
     # names for logs and clocks

@@ -1,6 +1,8 @@
 """The pages of the console, with what stands in them."""
 
+import html
 import re
+import shlex
 
 import pytest
 
@@ -181,6 +183,25 @@ def test_what_is_not_there_or_not_valid_is_a_page_that_says_so(world: World, pat
 
     assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "page"), [("/dead-letters/1-1", "/dead-letters"), ("/definition?mid=1&customer_key=none", "/")]
+)
+def test_what_is_not_there_leads_to_the_page_that_lists_what_is(world: World, path: str, page: str) -> None:
+    answer = world.person("viewer").see(path).text
+
+    assert answer.count(f'href="{page}"') == 1
+    assert "sfmc-import dead-letters" not in answer
+
+
+def test_the_command_that_shows_the_same_can_be_pasted(world: World) -> None:
+    world.submit(key="Bob's; $(id)")
+    page = world.person("viewer").see(f"/definition?mid={MID}&customer_key=Bob%27s%3B%20%24%28id%29").text
+    command = re.search(r"<code>(sfmc-import status [^<]*)</code>", page)
+
+    assert command
+    assert shlex.split(html.unescape(command[1])) == ["sfmc-import", "status", "Bob's; $(id)", "--mid", MID]
 
 
 def test_ten_thousand_requests_are_read_in_pages_that_follow_each_other(world: World) -> None:

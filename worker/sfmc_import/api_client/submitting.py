@@ -140,7 +140,7 @@ def _errors(key: str) -> Iterator[None]:
     except InvalidError as error:
         raise BadRequestError([str(error)]) from error
     except (UnauthorizedError, ForbiddenError, UnexpectedAnswerError) as error:
-        raise ServiceUnavailableError(str(error), error.fix) from error
+        raise ServiceUnavailableError(str(error), error.advice) from error
 
 
 def _file(given: FileInfo | str | Mapping[str, Any]) -> dict[str, Any]:

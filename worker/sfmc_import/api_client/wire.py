@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from sfmc_import.advice import Advice, with_command
 from sfmc_import.errors import USAGE, ServiceUnavailableError, SfmcImportError
 from sfmc_import.faults import Ambiguous, Fault, NotApplied
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
@@ -59,7 +60,7 @@ class KeyReusedError(InvalidError):
 class UnexpectedAnswerError(SfmcImportError):
     """What answers is not this API, or of another version."""
 
-    fix = "check SFMC_API_URL: it is the address of `sfmc-import serve`"
+    advice = Advice(("check SFMC_API_URL: it is the address of `sfmc-import serve`",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def unavailable(url: str, fault: Fault) -> ServiceUnavailableError:
     """Give the error for a server that does not answer, or that cannot do it now."""
     if fault.code.startswith("http_"):
         text = f"the API at {shown(url)} answers that it cannot do it now: {fault.text}"
-        return ServiceUnavailableError(text, "find the cause on that server with: sfmc-import doctor")
+        return ServiceUnavailableError(text, with_command("find the cause on that server with", "doctor"))
     doubt = "; it may have been done all the same" if isinstance(fault, Ambiguous) else ""
     fix = "check SFMC_API_URL, and that `sfmc-import serve` runs there"
     return ServiceUnavailableError(f"the API at {shown(url)} does not answer ({fault.text}){doubt}", fix)
@@ -237,7 +238,7 @@ def _error(status: int, problem: Mapping[str, Any], text: str) -> Exception:
         return ConflictError(text, state=str(problem.get("state", "")))
     if kind == "unauthorized":
         return UnauthorizedError(
-            "the API does not know the token", "give SFMC_API_TOKEN one of: sfmc-import tokens add"
+            "the API does not know the token", with_command("give SFMC_API_TOKEN one of", "tokens", "add")
         )
     known = (NotFoundError, InvalidError, KeyReusedError, ForbiddenError)
     found = next((each for each in known if each.kind == kind), None)

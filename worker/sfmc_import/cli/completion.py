@@ -11,9 +11,12 @@ VARIABLE = "_SFMC_IMPORT_COMPLETE"
 
 @click.command(
     epilog=examples(
-        "bash:  echo 'eval \"$(sfmc-import completion bash)\"' >>~/.bashrc",
-        "zsh:   echo 'eval \"$(sfmc-import completion zsh)\"' >>~/.zshrc",
-        "fish:  sfmc-import completion fish >~/.config/fish/completions/sfmc-import.fish",
+        "# bash",
+        "echo 'eval \"$(sfmc-import completion bash)\"' >>~/.bashrc",
+        "# zsh",
+        "echo 'eval \"$(sfmc-import completion zsh)\"' >>~/.zshrc",
+        "# fish",
+        "sfmc-import completion fish >~/.config/fish/completions/sfmc-import.fish",
     )
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))

@@ -239,21 +239,25 @@ COMMANDS = {
 }
 
 EPILOG = """\b
-Settings are environment variables SFMC_…, files in /run/secrets and sfmc-import.toml.
-To try it without an account or a server:  sfmc-import demo
-From another machine: SFMC_API_URL and SFMC_API_TOKEN (sfmc-import tokens add), and no Redis.
+Settings are environment variables SFMC_…, files in
+/run/secrets and sfmc-import.toml.
+To try it without an account or a server: sfmc-import demo
+From another machine: SFMC_API_URL and SFMC_API_TOKEN
+(sfmc-import tokens add), and no Redis.
 
 \b
 Exit codes
-  0    success; with --wait and follow: the import completed
-  1    failure; one line says what is wrong and what to do
-  2    wrong use, wrong settings, or a token that does not count
+  0    success; with --wait, follow: the import completed
+  1    failure; one line says what is wrong, what to do
+  2    wrong use or settings, or no valid token
   130  ended by Ctrl-C
   141  the reader of the output has gone
 
 \b
-Colours: on a terminal; never with NO_COLOR=1, always with FORCE_COLOR=1.
-Width: that of the terminal, or COLUMNS=60; lines to a pipe or a file are whole.
+Colours: on a terminal; never with NO_COLOR=1, always with
+FORCE_COLOR=1.
+Width: that of the terminal, or COLUMNS=60; lines to a
+pipe or a file are whole.
 """
 
 

@@ -30,9 +30,10 @@ def check_key(operations: Operations, key: str) -> None:
     try:
         operations.standing(key, given_mid(None), 0)
     except NotFoundError as error:
-        advice = str(error).rpartition("; ")[2]
+        # Over the API the text has the advice.
+        advice = error.fix or str(error)
     except InvalidError:
-        advice = WHAT_THERE_IS
+        advice = str(WHAT_THERE_IS)
     else:
         return
     raise click.ClickException(f"no event names a definition {key}; {advice}")

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import click
 
+from sfmc_import.advice import Command
 from sfmc_import.cli.completing import complete_key
 from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines
@@ -121,7 +122,8 @@ def replay(request_id: str, *, force: bool, reason: str | None, operator: str | 
     if as_json:
         print_json(done.model_dump(mode="json"))
     else:
-        print_line(f"request {done.new_request_id} replays {request_id}; see: sfmc-import show {done.new_request_id}")
+        see = Command(("show", str(done.new_request_id)))
+        print_line(f"request {done.new_request_id} replays {request_id}; see: {see}")
 
 
 # --- pause and resume

@@ -3,9 +3,10 @@
 import json
 import math
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -17,6 +18,9 @@ from sfmc_import.redaction import hidden
 
 Line = str | Sequence[Coloured]
 F = TypeVar("F", bound=Callable[..., Any])
+
+EXAMPLE_COLUMNS = 56
+"""The columns of a command in the examples: with its indent it fits into 60."""
 
 MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
 
@@ -38,8 +42,22 @@ class SecondsRange(click.FloatRange):
 
 
 def examples(*lines: str, title: str = "Examples") -> str:
-    """Give an epilog whose lines click leaves as they are."""
-    return "\b\n" + "\n".join([f"{title}:", *(f"  {line}" for line in lines)])
+    """Give an epilog whose lines click leaves as they are; a long command has several, which a shell takes as one."""
+    return "\b\n" + "\n".join([f"{title}:", *(f"  {row}" for line in lines for row in _typed_rows(line))])
+
+
+def _typed_rows(line: str) -> Iterator[str]:
+    row = ""
+    # The indent of a command in a file stays.
+    words = re.findall(r"^\s+\S+|(?:'[^']*'|\"[^\"]*\"|[^\s'\"])+", line)
+    for number, word in enumerate(words, 1):
+        more = 2 if number < len(words) else 0
+        if row and len(row) + 1 + len(word) + more > EXAMPLE_COLUMNS:
+            yield f"{row} \\"
+            row = f"  {word}"
+        else:
+            row = f"{row} {word}" if row else word
+    yield row
 
 
 def print_line(*parts: str | Coloured, err: bool = False) -> None:

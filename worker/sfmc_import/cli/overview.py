@@ -14,6 +14,7 @@ from sfmc_import.cli.requests_shown import pause_line, table_lines, until_text
 from sfmc_import.cli.unmatched import unmatched_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import line
+from sfmc_import.operations.fixing import COMMANDS
 from sfmc_import.operations.protocol import Operations
 from sfmc_import.operations.status import StandingView, StatusView
 from sfmc_import.operations.troubles import TroubleView
@@ -139,7 +140,8 @@ def trouble_line(trouble: TroubleView, now: float) -> str:
     """Say since when, and why, nothing works in a business unit."""
     since = "" if trouble.since is None else f" for {seconds(max(0.0, now - trouble.since.timestamp()))}"
     said = f"business unit {trouble.mid}: {trouble.reason}{since} (code {', '.join(trouble.codes) or '-'})"
-    return f"{said}: {trouble.text} {trouble.advice}"
+    commands = "".join(f" See: {COMMANDS[code]}" for code in trouble.codes if code in COMMANDS)
+    return f"{said}: {trouble.text} {trouble.advice}{commands}"
 
 
 def _listed(title: str, found: Sequence[RequestView], now: float) -> Iterator[str]:

@@ -7,7 +7,7 @@ import click
 
 from sfmc_import.cli.opening import open_operations
 from sfmc_import.cli.output import examples, json_option, print_json, print_line, print_lines
-from sfmc_import.events import start_command
+from sfmc_import.events import follow_command, start_command
 from sfmc_import.operations.listing import DeadLetterView
 from sfmc_import.operations.protocol import Operations
 from sfmc_import.operations.views import DoneView, RequestView
@@ -196,6 +196,6 @@ def _check_words(task_id: str | None, *, not_started: bool, unchecked: bool, rea
 
 def _next(view: RequestView, task_id: str | None) -> str:
     if task_id is not None:
-        return f"follow it with: sfmc-import follow {task_id} --mid {view.mid}"
+        return f"follow it with: {follow_command(task_id, view.mid)}"
     file = None if view.file is None else view.file.model_dump()
     return f"start it with: {start_command(view.customer_key, view.mid, file)}"

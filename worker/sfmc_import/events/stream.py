@@ -1,6 +1,5 @@
 """Reads the stream of events for our own commands, and shows one event as one line of text."""
 
-import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +12,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from sfmc_import.display import Coloured, one_line
+from sfmc_import.advice import Command, shell_word
+from sfmc_import.display import Coloured
 from sfmc_import.retrying import CONNECT, NO_JITTER
 from sfmc_import.states import TERMINAL, UNSTARTED
 
@@ -299,22 +299,22 @@ def _of_operator(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"until": f"{datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def start_command(customer_key: str, mid: str, file: Mapping[str, Any] | None) -> str:
-    """Give the command that starts a file, as a shell takes it."""
+def start_command(customer_key: str, mid: str, file: Mapping[str, Any] | None) -> Command:
+    """Give the command that starts a file."""
     folder, name = (file or {}).get("location"), (file or {}).get("name")
     # Of a file elsewhere than in a folder there is no path that a person could type here.
-    path = f" --file {_typed(f'{folder}/{name}')}" if str(folder or "").startswith("/") else ""
-    return f"sfmc-import start {_typed(customer_key)} --mid {_typed(mid)}{path}"
+    path = ("--file", f"{folder}/{name}") if str(folder or "").startswith("/") else ()
+    return Command(("start", customer_key, "--mid", mid, *path))
 
 
-def resolve_command(request_id: str) -> str:
+def resolve_command(request_id: str) -> Command:
     """Give the command that says which run a request had; N is for its Task.ID."""
-    return f"sfmc-import resolve {_typed(request_id)} --task-id N"
+    return Command(("resolve", request_id, "--task-id", "N"))
 
 
-def follow_command(task_id: str, mid: str) -> str:
+def follow_command(task_id: str, mid: str) -> Command:
     """Give the command that follows a run."""
-    return f"sfmc-import follow {_typed(task_id)} --mid {_typed(mid)}"
+    return Command(("follow", task_id, "--mid", mid))
 
 
 def next_step(event: Mapping[str, Any]) -> list[str]:
@@ -323,19 +323,10 @@ def next_step(event: Mapping[str, Any]) -> list[str]:
     if text is None or not data.get("request_id"):
         return []
     request_id, task_id, mid = (str(data.get(name) or "") for name in ("request_id", "task_id", "mid"))
-    words = {"request_id": _typed(request_id), "resolve": resolve_command(request_id)}
+    words: dict[str, Any] = {"request_id": shell_word(request_id), "resolve": resolve_command(request_id)}
     words["follow"] = follow_command(task_id, mid)
     words["start"] = start_command(str(event.get("subject", "")), mid, data.get("file"))
     return [text.format(**words)]
-
-
-def _typed(text: str) -> str:
-    """Write a text as a shell takes it, also when it is shown with escapes."""
-    shown = one_line(text)
-    if shown == text:
-        return shlex.quote(text)
-    inside = text.replace("\\", r"\\").replace("'", r"\'")
-    return f"$'{one_line(inside)}'"
 
 
 def _plain(value: Any) -> str:

@@ -129,4 +129,4 @@ class NotifierMemory:
             yield
         except RedisError as error:
             wrong = trouble(error, self._address, "SFMC_REDIS_URL")
-            raise ServiceUnavailableError(wrong.text, wrong.fix) from error
+            raise ServiceUnavailableError(wrong.text, wrong.advice) from error

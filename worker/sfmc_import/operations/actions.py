@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid_utils import uuid7
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.advice import FORCE, REASON, Advice, with_command
 from sfmc_import.client import Client
 from sfmc_import.events import follow_command, kind, resolve_command
 from sfmc_import.operations import pausing
@@ -51,7 +52,8 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
     first.
     """
     if not reason.strip():
-        raise InvalidError("force needs a reason", "give --reason TEXT: why the window does not count")
+        why = Advice(("give ", REASON, ": why the window does not count"))
+        raise InvalidError("force needs a reason", why, field="reason")
     state = access.ledger().force(request_id, operator[:MAX_TEXT], reason[:MAX_TEXT])
     if state is None:
         raise NotFoundError(f"there is no request {request_id}")
@@ -66,8 +68,8 @@ def _check_first(access: ReadAccess, request_id: str, state: str, name: str, ope
     views = read_views(access, [request_id])
     said = [event["data"].get("operator") for each in views for event in life(access, each) if kind(event) == name]
     if said and name == "start_unknown" and said[-1] != operator[:MAX_TEXT]:
-        fix = f"find out whether it ran, then resolve it: {resolve_command(request_id)}"
-        raise ConflictError(f"request {request_id} is start_unknown already: it may have been started", fix, state)
+        text = f"request {request_id} is start_unknown already: it may have been started"
+        raise ConflictError(text, _resolve_it(request_id), state)
     if said and said[-1] not in {None, operator[:MAX_TEXT]}:
         word = name.rpartition(".")[2]
         raise ConflictError(f"request {request_id} was {word} by {said[-1]} already; nothing was done", state=state)
@@ -88,7 +90,8 @@ def replay(
     not given; InvalidError for `force` without a reason.
     """
     if force and not (reason or "").strip():
-        raise InvalidError("force needs a reason", "give --reason TEXT: why it is started although it was imported")
+        why = Advice(("give ", REASON, ": why it is started although it was imported"))
+        raise InvalidError("force needs a reason", why, field="reason")
     old = access.ledger().load(request_id)
     if old is None:
         raise NotFoundError(f"there is no request {request_id}")
@@ -121,22 +124,28 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
     if state in UNFINISHED:
         raise ConflictError(f"request {request_id} is {state}: it has not ended", state=state)
     if state == "start_unknown":
-        fix = f"find out whether it ran, then resolve it: {resolve_command(request_id)}"
-        raise ConflictError(f"request {request_id} is start_unknown: it may have been started", fix, state=state)
+        text = f"request {request_id} is start_unknown: it may have been started"
+        raise ConflictError(text, _resolve_it(request_id), state)
     if state == "follow_timed_out" and not force:
-        raise ConflictError(
-            f"request {request_id} is follow_timed_out: its import may still run",
-            f"follow it: {follow_command(*_run_of(access, request_id))}",
-            state,
+        follow = Advice(
+            ("follow it",), follow_command(*_run_of(access, request_id)), action="follow", request_id=request_id
         )
+        raise ConflictError(f"request {request_id} is follow_timed_out: its import may still run", follow, state)
     if state == "duplicate" and not force:
-        raise ConflictError(
-            _why_duplicate(access, request_id), "--force --reason TEXT imports its file all the same", state
-        )
+        text = _why_duplicate(access, request_id)
+        raise ConflictError(text, _by_force("imports its file all the same", request_id), state)
     if state in {*AS_EXPECTED, "completed_suspicious"} and not force:
-        raise ConflictError(
-            f"request {request_id} is {state}: its file was imported", "--force --reason TEXT imports it again", state
-        )
+        text = f"request {request_id} is {state}: its file was imported"
+        raise ConflictError(text, _by_force("imports it again", request_id), state)
+
+
+def _resolve_it(request_id: str) -> Advice:
+    find_out = ("find out whether it ran, then resolve it",)
+    return Advice(find_out, resolve_command(request_id), action="resolve", request_id=request_id)
+
+
+def _by_force(what: str, request_id: str) -> Advice:
+    return Advice((FORCE, f" {what}"), action="replay", request_id=request_id)
 
 
 def _run_of(access: ReadAccess, request_id: str) -> tuple[str, str]:
@@ -172,9 +181,10 @@ def pause(
     that has passed, and PreconditionError.
     """
     if not reason.strip():
-        raise InvalidError("a pause needs a reason", "give --reason TEXT: who finds it in three weeks must know why")
+        why = Advice(("give ", REASON, ": who finds it in three weeks must know why"))
+        raise InvalidError("a pause needs a reason", why, field="reason")
     if until is not None and until.timestamp() <= access.reader.now():
-        raise InvalidError(f"the pause would end at {until:%Y-%m-%d %H:%M:%S %Z}, which has passed")
+        raise InvalidError(f"the pause would end at {until:%Y-%m-%d %H:%M:%S %Z}, which has passed", field="until")
     end = None if until is None else until.timestamp()
     if not access.ledger().pause(scope, operator[:MAX_TEXT], reason[:MAX_TEXT], end, expects):
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
@@ -199,4 +209,4 @@ def resume(
     if lifted is None:
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
     if not lifted:
-        raise NotFoundError(f"{scope} is not paused", "see: sfmc-import pause --list")
+        raise NotFoundError(f"{scope} is not paused", with_command("see", "pause", "--list"))

@@ -1,12 +1,20 @@
 """What an operation refuses, by what the caller got wrong; each has a stable `kind` for programs."""
 
+from sfmc_import.advice import Advice
 from sfmc_import.errors import USAGE, SfmcImportError
 
 
 class OperationError(SfmcImportError):
-    """A question or an action that cannot be carried out; nothing was done."""
+    """A question or an action that cannot be carried out; nothing was done.
+
+    `field` names what the caller gave wrong, where it is one thing, as the fields of the API do.
+    """
 
     kind = "refused"
+
+    def __init__(self, text: str, fix: str | Advice | None = None, *, field: str = "") -> None:
+        super().__init__(text, fix)
+        self.field = field
 
 
 class NotFoundError(OperationError):
@@ -20,8 +28,8 @@ class ConflictError(OperationError):
 
     kind = "conflict"
 
-    def __init__(self, text: str, fix: str | None = None, state: str = "") -> None:
-        super().__init__(text, fix)
+    def __init__(self, text: str, fix: str | Advice | None = None, state: str = "", *, field: str = "") -> None:
+        super().__init__(text, fix, field=field)
         self.state = state
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+from sfmc_import.advice import Command
+
 FIXES: Mapping[str, str] = {
     "login_failed": "check SFMC_CLIENT_ID, SFMC_CLIENT_SECRET, SFMC_ACCOUNT_ID, and the access of the package",
     "12": "check SFMC_USERNAME and SFMC_PASSWORD, and the rights of this API user",
-    "budget": "see sfmc-import usage; SFMC_CALLS_PER_DAY and SFMC_CALLS_PER_YEAR are the budgets",
+    "budget": "look at the calls that were made; SFMC_CALLS_PER_DAY and SFMC_CALLS_PER_YEAR are the budgets",
     "http_refused": "check SFMC_SOAP_URL, a server between that refuses, and the rights of the installed package",
     "token_refused": "check SFMC_ACCOUNT_ID and the rights of the installed package (Imports, Data Extensions, Lists)",
     "dns": "check the subdomain in SFMC_AUTH_URL and SFMC_SOAP_URL",
@@ -19,6 +21,9 @@ FIXES: Mapping[str, str] = {
     "http_denied": "check SFMC_SOAP_URL and SFMC_AUTH_URL: the address is not one of Marketing Cloud's",
     "redirected": "check SFMC_SOAP_URL: it answers with another address",
 }
+
+COMMANDS: Mapping[str, Command] = {"budget": Command(("usage",))}
+"""The command that shows more of a failure, by its code: for those who have a command line."""
 
 
 def advice_for(codes: tuple[str, ...]) -> str:

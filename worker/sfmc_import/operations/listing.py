@@ -8,6 +8,7 @@ from typing import Any
 
 import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
+from sfmc_import.advice import with_command
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.reading import Pauses
@@ -63,11 +64,11 @@ STATES = (*UNFINISHED, *TERMINAL, NOT_STARTED)
 EVENT_TYPES = tuple(dict.fromkeys((*(each.event for each in TRANSITIONS), *REPORTS)))
 
 
-def check_word(name: str, word: str | None, known: Collection[str]) -> None:
+def check_word(name: str, word: str | None, known: Collection[str], field: str = "") -> None:
     """Raise InvalidError for a word that a filter does not have, naming the nearest ones, or all."""
     if word is not None and word not in known:
         fix = suggestion(word, known) or _choice(known)
-        raise InvalidError(f"{name} {word} is unknown", fix)
+        raise InvalidError(f"{name} {word} is unknown", fix, field=field)
 
 
 def _choice(known: Collection[str]) -> str:
@@ -116,7 +117,7 @@ class DefinitionPage(View):
 MAX_NEWEST = 5000
 """How many of the newest events one answer has at most."""
 
-LIST_THEM = "list them with: sfmc-import dead-letters"
+LIST_THEM = with_command("list them with", "dead-letters")
 
 
 class DeadLetterView(View):
@@ -149,8 +150,8 @@ def requests(access: ReadAccess, wanted: Filter, cursor: str | None = None, limi
 
     Raises InvalidError for a cursor, a state or a reason to wait that there is not.
     """
-    check_word("the state", wanted.state, STATES)
-    check_word("the reason to wait", wanted.waiting, REASONS)
+    check_word("the state", wanted.state, STATES, "state")
+    check_word("the reason to wait", wanted.waiting, REASONS, "waiting")
     _check_mid(wanted.mid)
     limit = max(1, min(limit, MAX_LIMIT))
     if wanted.is_about_unfinished:
@@ -160,7 +161,8 @@ def requests(access: ReadAccess, wanted: Filter, cursor: str | None = None, limi
 
 def _check_mid(mid: str | None) -> None:
     if mid is not None and not is_mid(mid):
-        raise InvalidError(f"{mid} is no business unit", "an MID is a whole number without leading zeros")
+        fix = "an MID is a whole number without leading zeros"
+        raise InvalidError(f"{mid} is no business unit", fix, field="mid")
 
 
 def _by_due(access: ReadAccess, wanted: Filter, begin: str | None, limit: int) -> RequestPage:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.advice import Advice, Command
 from sfmc_import.events import Entry, Event, facts, just_before
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
@@ -58,7 +59,11 @@ def find(access: ReadAccess, text: str, mid: str, limit: int = 20) -> list[Reque
     if not found:
         raise NotFoundError(
             f"no request has the id, the Task.ID or the file name {text}",
-            f"files are looked for in the newest {LOOKED_AT} events; see also: sfmc-import status --unmatched",
+            Advice(
+                (f"files are looked for in the newest {LOOKED_AT} events",),
+                Command(("status", "--unmatched")),
+                at_prompt="see also",
+            ),
         )
     return found
 

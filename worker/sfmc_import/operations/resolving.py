@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.advice import Advice, Option
 from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.errors import ServiceUnavailableError, SettingsError
 from sfmc_import.faults import NotApplied, Rejected
@@ -23,7 +24,7 @@ from sfmc_import.settings import Settings, load
 QUERY_SECONDS = 5.0
 CALL_SECONDS = 20.0
 MAX_DIGITS = 18
-UNCHECKED = "give --unchecked with a reason if you have seen it there"
+UNCHECKED = Advice(("give ", Option("--unchecked", "unchecked"), " with a reason if you have seen it there"))
 
 AskForRuns = Callable[[str, str], Mapping[str, Run] | Refusal]
 """Asks Marketing Cloud for the run of a business unit with a Task.ID."""
@@ -43,7 +44,8 @@ def _quick_settings() -> Settings:
     try:
         return quick(load(os.environ, marketing_cloud=True))
     except SettingsError as error:
-        raise InvalidError(f"there is no login to ask Marketing Cloud: {error.problems[0]}", UNCHECKED) from error
+        text = f"there is no login to ask Marketing Cloud: {error.problems[0]}"
+        raise InvalidError(text, UNCHECKED, field="unchecked") from error
 
 
 def ask_marketing_cloud(mid: str, task_id: str) -> Mapping[str, Run] | Refusal:
@@ -73,7 +75,7 @@ def resolve(
     ServiceUnavailableError where Marketing Cloud cannot be asked.
     """
     if (task_id is None or ask is None) and not (reason or "").strip():
-        raise InvalidError("a reason is needed: how you know", "give --reason TEXT")
+        raise InvalidError("a reason is needed: how you know", Advice(at_prompt="give --reason TEXT"), field="reason")
     record = access.reader.request(request_id)
     if record is None:
         raise NotFoundError(f"there is no request {request_id}", "wrong id, or it ended more than SFMC_REQUEST_TTL ago")
@@ -100,9 +102,9 @@ def _not_unknown(record: Mapping[str, Any], *, by_another: bool = False) -> Conf
 def _check_open(record: Mapping[str, Any], task_id: str) -> None:
     """Raise InvalidError for what is no Task.ID, and ConflictError where there is nothing to resolve."""
     if not (task_id.isascii() and task_id.isdigit()):
-        raise InvalidError(f"a Task.ID is a whole number, not {task_id!r}")
+        raise InvalidError(f"a Task.ID is a whole number, not {task_id!r}", field="task_id")
     if len(task_id) > MAX_DIGITS:
-        raise InvalidError(f"a Task.ID has {MAX_DIGITS} digits at most, not {len(task_id)}")
+        raise InvalidError(f"a Task.ID has {MAX_DIGITS} digits at most, not {len(task_id)}", field="task_id")
     # The same call again may have lost its answer.
     if record["state"] != "start_unknown" and str(record.get("task_id")) != task_id:
         raise _not_unknown(record)
@@ -112,24 +114,27 @@ def _check_task(access: ReadAccess, record: Mapping[str, Any], task_id: str, ask
     """Give the run, where Marketing Cloud is asked for it."""
     owner = access.reader.request_of(record["mid"], task_id)
     if owner not in {None, record["request_id"]}:
-        raise ConflictError(f"Task.ID {task_id} is the run of request {owner}", state=record["state"])
+        text = f"Task.ID {task_id} is the run of request {owner}"
+        raise ConflictError(text, state=record["state"], field="task_id")
     if _existed_before(access, record["request_id"], task_id):
         text = f"run {task_id} existed before the start of request {record['request_id']} was sent"
-        raise ConflictError(text, state=record["state"])
+        raise ConflictError(text, state=record["state"], field="task_id")
     if ask is None:
         return None
     found, mid = ask(record["mid"], task_id), record["mid"]
     if isinstance(found, (NotApplied, Rejected)):
         raise ServiceUnavailableError(f"Marketing Cloud cannot be asked for run {task_id}: {found.text}", UNCHECKED)
     if task_id not in found:
-        raise NotFoundError(f"Marketing Cloud shows no run {task_id} in business unit {mid}", UNCHECKED)
+        raise NotFoundError(
+            f"Marketing Cloud shows no run {task_id} in business unit {mid}", UNCHECKED, field="task_id"
+        )
     return found[task_id]
 
 
 def _check_definition(access: ReadAccess, record: Mapping[str, Any], run: Run | None, ask: AskForDefinition) -> None:
     if run is not None and not _is_run_of(access, record, run, ask):
         text = f"run {run.task_id} is one of the definition {run.customer_key}, not of {record['customer_key']}"
-        raise ConflictError(text, state=record["state"])
+        raise ConflictError(text, state=record["state"], field="task_id")
 
 
 def _is_run_of(access: ReadAccess, record: Mapping[str, Any], run: Run, ask: AskForDefinition) -> bool:

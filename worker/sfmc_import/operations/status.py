@@ -7,6 +7,7 @@ from typing import Any
 from sfmc_import import request
 from sfmc_import.access import ReadAccess
 from sfmc_import.access import redis_errors as errors_at
+from sfmc_import.advice import with_command
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations import actions, pausing, requests
 from sfmc_import.operations.errors import InvalidError, NotFoundError
@@ -19,7 +20,7 @@ from sfmc_import.redaction import hidden_in
 from sfmc_transport import dead_letters, queues
 
 SHOWN = 20
-WHAT_THERE_IS = "list what is unfinished with: sfmc-import status"
+WHAT_THERE_IS = with_command("list what is unfinished with", "status")
 
 
 class RunningView(View):
@@ -167,7 +168,7 @@ def _check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, An
     if key in named | seen:
         return
     advice = suggestion(key, named | seen) or WHAT_THERE_IS
-    raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}; {advice}")
+    raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}", advice)
 
 
 def unmatched(access: ReadAccess, last: int = 10) -> UnmatchedView:

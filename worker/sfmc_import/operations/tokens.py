@@ -9,6 +9,7 @@ from typing import Any, Literal
 import orjson
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.advice import with_command
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import TOKENS
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
@@ -74,7 +75,7 @@ def revoke(access: ReadAccess, name: str) -> None:
     """Let a token count no more, from now on; raises NotFoundError."""
     digests = [stored for stored, view in _all(access) if view.name == name]
     if not digests:
-        raise NotFoundError(f"there is no token {name}", "see: sfmc-import tokens list")
+        raise NotFoundError(f"there is no token {name}", with_command("see", "tokens", "list"))
     with redis_errors():
         access.client.hdel(access.keys.name_of(TOKENS), *digests)
 

@@ -8,13 +8,16 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import sfmc_transport.dead_letters as letters
 from sfmc_import.client import Submission
+from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.operations import actions, listing, pausing, requests, resolving, resuming
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
 from sfmc_import.operations.views import RequestView, time_of
-from sfmc_import.operations.wording import in_words
 from sfmc_import.request import BadRequestError
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
+from sfmc_server.console import mistakes
+from sfmc_server.console.advising import LABELS
 from sfmc_server.console.asking import Ask, Moved, Shown
+from sfmc_server.console.mistakes import Wrong
 from sfmc_server.console.paths import request_path
 
 
@@ -96,7 +99,8 @@ def _replay(ask: Ask, view: RequestView) -> Moved:
 def _resolve(ask: Ask, view: RequestView) -> Moved:
     task = ask.written("task_id")
     if (task is None) != (ask.written("what") == "not_started"):
-        raise InvalidError("say either which run it was, or that nothing was started", "choose one of the two")
+        text = "say either which run it was, or that nothing was started"
+        raise InvalidError(text, "choose one of the two", field="task_id")
     check = None if ask.written("unchecked") else resolving.ask_marketing_cloud
     resolving.resolve(ask.access, view.request_id, task, ask.user.name, ask.written("reason"), ask=check)
     return Moved(request_path(view.request_id), "resolved")
@@ -112,11 +116,11 @@ def _needs_force(view: RequestView) -> bool:
 
 
 ACTIONS: Mapping[str, Action] = {
-    "cancel": Action(label="Cancel", needs_reason=False, effects=_of_cancel, run=_cancel),
-    "force": Action(label="Start now", needs_reason=True, effects=_of_force, run=_force),
-    "replay": Action(label="Replay", needs_reason=False, effects=_of_replay, run=_replay),
-    "resolve": Action(label="Resolve", needs_reason=False, effects=_of_resolve, run=_resolve),
-    "follow": Action(label="Follow again", needs_reason=False, effects=_of_follow, run=_follow),
+    "cancel": Action(label=LABELS["cancel"], needs_reason=False, effects=_of_cancel, run=_cancel),
+    "force": Action(label=LABELS["force"], needs_reason=True, effects=_of_force, run=_force),
+    "replay": Action(label=LABELS["replay"], needs_reason=False, effects=_of_replay, run=_replay),
+    "resolve": Action(label=LABELS["resolve"], needs_reason=False, effects=_of_resolve, run=_resolve),
+    "follow": Action(label=LABELS["follow"], needs_reason=False, effects=_of_follow, run=_follow),
 }
 
 
@@ -135,20 +139,14 @@ def confirm(ask: Ask) -> Shown:
     return _asked(ask, view)
 
 
-def _asked(ask: Ask, view: RequestView, wrong: OperationError | None = None) -> Shown:
+def _asked(ask: Ask, view: RequestView, wrong: Wrong | None = None, status: int = 200) -> Shown:
     """Give the form, also again with what was written in it and what is wrong with that."""
     action = _action(ask)
     needs_reason = action.needs_reason or (ask.path["action"] == "replay" and _needs_force(view))
     values = {"view": view, "name": ask.path["action"], "action": action, "effects": action.effects(view)}
     values |= {"needs_reason": needs_reason, "seen": seen(view), "once": ask.form.get("once") or uuid4().hex}
     given = {name: ask.written(name) or "" for name in ("what", "task_id", "unchecked", "reason")}
-    values |= {"given": given, "wrong": wrong and _said(wrong), "is_still": wrong is not None}
-    return Shown("confirm.html", values, 200 if wrong is None else 404 if isinstance(wrong, NotFoundError) else 422)
-
-
-def _said(wrong: OperationError) -> str:
-    fix = in_words(wrong.fix)
-    return f"Nothing was done: {wrong}{f'; {fix}' if fix else ''}"
+    return Shown("confirm.html", values | {"given": given, "wrong": wrong or {}, "is_still": bool(wrong)}, status)
 
 
 def act(ask: Ask) -> Shown | Moved:
@@ -161,8 +159,15 @@ def act(ask: Ask) -> Shown | Moved:
     _check_fits(ask, view)
     try:
         return action.run(ask, view)
-    except (InvalidError, NotFoundError) as error:
-        return _asked(ask, view, error)
+    except OperationError as error:
+        if not error.field:
+            raise
+        return _asked(ask, view, mistakes.of_error(error), mistakes.status_of(error))
+    except ServiceUnavailableError as error:
+        # Nothing was done: Marketing Cloud is asked before.
+        if error.advice is not resolving.UNCHECKED:
+            raise
+        return _asked(ask, view, mistakes.of_error(error, "unchecked"), mistakes.status_of(error))
 
 
 def _action(ask: Ask) -> Action:
@@ -198,13 +203,19 @@ def start_form(ask: Ask) -> Shown:
     """Ask what is to be started."""
     ask.check_operator()
     given = {name: ask.given(name) or "" for name in _START}
-    return Shown("start.html", {"given": given | {"mid": given["mid"] or ask.access.mid(None)}, "wrong": None})
+    return _start_asked({**given, "mid": given["mid"] or ask.access.mid(None) or ""}, {})
+
+
+def _start_asked(given: Mapping[str, str], wrong: Wrong) -> Shown:
+    return Shown("start.html", {"given": given, "wrong": wrong, "is_still": bool(wrong)}, 422 if wrong else 200)
 
 
 def start(ask: Ask) -> Shown | Moved:
     """Say what will happen, and with the second form submit the request; what is not valid is asked for again."""
     ask.check_operator()
     given = {name: ask.written(name) or "" for name in _START}
+    if not given["name"] and (given["location"] or given["version"]):
+        return _start_asked(given, {"name": "a folder or a version needs the name of the file"})
     wanted = _submission(ask, given)
     try:
         if ask.form.get("confirmed"):
@@ -213,7 +224,7 @@ def start(ask: Ask) -> Shown | Moved:
             return Moved(request_path(done.request_id), "submitted")
         ask.client.state_of(wanted)
     except BadRequestError as error:
-        return Shown("start.html", {"given": given, "wrong": f"Not valid, and nothing was done: {error}"}, 422)
+        return _start_asked(given, mistakes.of_start(error.problems))
     return Shown("start_confirm.html", {"given": given, "known": _known(ask, given), "once": uuid4().hex})
 
 
@@ -246,18 +257,25 @@ def pauses(ask: Ask) -> Shown:
 def pause_form(ask: Ask) -> Shown:
     """Say what a pause does, and ask for its reason."""
     ask.check_operator()
-    scope = _scope(ask, ask.query)
-    current = pausing.as_written(ask.access, scope)[1]
-    fields = {name: ask.given(name) or "" for name in ("mid", "customer_key")}
-    return Shown("pause.html", {"scope": scope, "current": current, "fields": fields})
+    return _pause_asked(ask, ask.query, {})
 
 
-def pause(ask: Ask) -> Moved:
-    """Pause it."""
+def _pause_asked(ask: Ask, given: Mapping[str, str], wrong: Wrong) -> Shown:
+    current = pausing.as_written(ask.access, _scope(ask, given))[1]
+    fields = {name: given.get(name, "").strip() for name in ("mid", "customer_key", "reason", "duration")}
+    values = {"current": current, "fields": fields, "wrong": wrong, "is_still": bool(wrong)}
+    return Shown("pause.html", values, 422 if wrong else 200)
+
+
+def pause(ask: Ask) -> Shown | Moved:
+    """Pause it; what is not valid is asked for again."""
     ask.check_operator()
     scope = _scope(ask, ask.form)
-    until = _end(ask)
-    actions.pause(ask.access, scope, ask.user.name, ask.written("reason") or "", until)
+    try:
+        actions.pause(ask.access, scope, ask.user.name, ask.written("reason") or "", _end(ask))
+    except InvalidError as error:
+        field = "duration" if error.field == "until" else error.field
+        return _pause_asked(ask, ask.form, mistakes.of_error(error, field))
     return Moved("/pauses", "paused")
 
 
@@ -267,7 +285,7 @@ def _end(ask: Ask) -> Any:
         return None
     seconds = read_duration(duration)
     if not isinstance(seconds, float) or seconds > MAX_SECONDS:
-        raise InvalidError(f"{duration} is no duration", "write it as 30m, 4h or 2d")
+        raise InvalidError(f"{duration} is no duration", "write it as 30m, 4h or 2d", field="until")
     now = time_of(ask.access.reader.now())
     assert now is not None
     return now + timedelta(seconds=seconds)

@@ -13,15 +13,16 @@ from starlette.responses import RedirectResponse, Response
 
 import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
+from sfmc_import.advice import Advice
 from sfmc_import.client import Client
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ledger.calling import is_defect
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
-from sfmc_import.operations.wording import in_words
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError
 from sfmc_server.answers import RefusedError
 from sfmc_server.console import acting, reading
+from sfmc_server.console.advising import link_of
 from sfmc_server.console.asking import Ask, Moved, NotAllowedError, Shown, WrongFormError, csrf_of, is_same
 from sfmc_server.console.changes import Changes
 from sfmc_server.console.feed import Feed
@@ -209,20 +210,32 @@ class Console:
             log.error("console_failed", path=request.url.path, exc_info=error)
             return self._problem(request, 500, "A fault of the console", "The log of the server has the details.")
         status, title = _WRONG[kind]
-        return self._problem(request, status, title, _text_of(request, kind, error))
+        return self._problem(request, status, title, _text_of(request, kind, error), _advice(error))
 
-    def _problem(self, request: Request, status: int, title: str, text: str) -> Response:
+    def _problem(self, request: Request, status: int, title: str, text: str, advice: Advice | None = None) -> Response:
         # A form is not sent again by itself, and its address may have no page.
         again = status == 503 and request.method == "GET"
-        values = {"prefix": self.prefix, "again": again, "title": title, "text": text}
+        values = {
+            "prefix": self.prefix,
+            "again": again,
+            "title": title,
+            "text": text,
+            "link": advice and link_of(advice),
+        }
         made = _html(render("problem.html", values), status)
         if status == 503:
             made.headers["Retry-After"] = "5"
         return made
 
 
+def _advice(error: Exception) -> Advice | None:
+    found = getattr(error, "advice", None)
+    return found if isinstance(found, Advice) else None
+
+
 def _text_of(request: Request, kind: type[Exception], error: Exception) -> str:
-    fix = in_words(getattr(error, "fix", None))
+    advice = _advice(error)
+    fix = advice.in_words() if advice else ""
     text = _TEXTS.get(kind) or f"{error}{f': {fix}' if fix else ''}"
     if _WRONG[kind][0] != 503 or not getattr(request.state, "is_acting", False):
         return text

@@ -7,15 +7,17 @@ from typing import Any
 import sfmc_transport.dead_letters as letters
 from sfmc_import.operations import actions, listing, requests, usage
 from sfmc_import.operations.activity import DefinitionDay
-from sfmc_import.operations.errors import NotFoundError
+from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.overview import overview as read_overview
 from sfmc_import.operations.unmatched import LOOKED_AT
 from sfmc_import.operations.views import PauseView, RequestView, time_of
 from sfmc_import.request import fold_key
 from sfmc_import.states import TERMINAL, UNFINISHED
+from sfmc_server.console import mistakes
 from sfmc_server.console.acting import offered
 from sfmc_server.console.asking import Ask, Moved, Shown
 from sfmc_server.console.life import steps
+from sfmc_server.console.mistakes import Wrong
 from sfmc_server.console.paths import request_path
 from sfmc_server.console.rendering import age, moment
 
@@ -50,14 +52,24 @@ def request_list(ask: Ask) -> Shown:
     """List requests in pages; the filters stand in the address."""
     names = ("state", "mid", "customer_key", "file", "waiting")
     given = {name: ask.given(name) for name in names}
-    if ask.given("list") == "failures":
-        items, cursor = requests.failures(ask.access, listing.MAX_LIMIT), None
-    else:
-        page = listing.requests(ask.access, listing.Filter(**given), ask.given("cursor"), PAGE)
-        items, cursor = page.items, page.next
+    wrong: Wrong = {}
+    try:
+        items, cursor = _listed(ask, given)
+    except InvalidError as error:
+        if not error.field:
+            raise
+        items, cursor, wrong = [], None, mistakes.of_error(error)
     kept = {name: value for name, value in given.items() if value}
     values = {"items": items, "next": cursor, "given": given, "kept": kept, "now": _now(ask), "offered": offered}
-    return Shown("requests.html", values | {"states": (*UNFINISHED, *TERMINAL), "list": ask.given("list") or ""})
+    values |= {"states": (*UNFINISHED, *TERMINAL), "list": ask.given("list") or "", "wrong": wrong}
+    return Shown("requests.html", values, 422 if wrong else 200)
+
+
+def _listed(ask: Ask, given: Mapping[str, str | None]) -> tuple[Sequence[RequestView], str | None]:
+    if ask.given("list") == "failures":
+        return requests.failures(ask.access, listing.MAX_LIMIT), None
+    page = listing.requests(ask.access, listing.Filter(**given), ask.given("cursor"), PAGE)
+    return page.items, page.next
 
 
 def request(ask: Ask) -> Shown:

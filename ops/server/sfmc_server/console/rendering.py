@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from sfmc_import.advice import Command
 from sfmc_import.display import json_escaped, one_line
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.waiting import REASONS
@@ -114,6 +115,7 @@ def _made() -> Environment:
         curves=plots.curves,
         strip=plots.strip,
         request_path=request_path,
+        command=lambda *words: Command(words),
     )
     return made
 
