@@ -41,6 +41,7 @@ from tests.contract.ledger import (
     test_running_limits,
     test_runs,
     test_sender_options,
+    test_settling,
     test_shared_tokens,
     test_spellings,
     test_starts,
@@ -90,6 +91,7 @@ BODIES = (
     test_running_limits,
     test_lines,
     test_shared_tokens,
+    test_settling,
 )
 GIVEN = {"scenario", "world"}
 
