@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from sfmc_import.ledger.key_kinds import PLACE_WAITERS
+from sfmc_import.policy import Policy
+from sfmc_import.states import NotYet
 from tests.contract.ledger.scenario import Scenario
 from tests.contract.ledger.test_running_limits import ONE, again, comes, counted, runs, stand_in_line
 
@@ -76,3 +78,59 @@ def test_a_request_whose_record_says_nothing_of_a_line_gets_no_place(scenario: S
     scenario.ends("a")
 
     assert (counted(scenario, "nightly"), scenario.due_in("c")) == ({"c"}, 0)
+
+
+@pytest.mark.parametrize("policy", [replace(ONE, group_limit=2), replace(ONE, group_limit=0), Policy()])
+def test_the_first_in_line_looks_each_minute_for_a_limit_may_have_been_raised_or_taken_away(
+    scenario: Scenario, policy: Policy
+):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    stand_in_line(scenario, "b", "c", "d")
+
+    assert [scenario.due_in(name) for name in "bcd"] == [57, 598, 599]
+    for _ in range(3):
+        scenario.world.advance(60)
+        assert scenario.due_in("b") <= 0
+        assert isinstance(comes(scenario, "b"), NotYet)
+    scenario.policy = policy
+    scenario.world.advance(60)
+    runs(scenario, "b")
+
+    if policy.group_limit:
+        assert (scenario.due_in("c") > 0, scenario.due_in("d") > 0) == (True, True)
+    else:
+        assert [scenario.due_in(name) for name in "cd"] == [0, 0]
+
+
+def test_whoever_becomes_the_first_in_line_looks_within_a_minute(scenario: Scenario):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    stand_in_line(scenario, "b", "c", "d")
+    scenario.ledger.cancel("b", "ann", None)
+    assert scenario.due_in("c") == 60
+
+    scenario.ends("a")
+    assert (scenario.due_in("c"), scenario.due_in("d")) == (0, 60)
+
+
+def test_a_line_without_a_limit_is_woken_to_its_end(scenario: Scenario):
+    scenario.policy = ONE
+    runs(scenario, "a")
+    names = [f"b{number:03}" for number in range(102)]
+    stand_in_line(scenario, *names)
+    scenario.policy = Policy()
+    runs(scenario, names[0])
+    assert sum(scenario.due_in(name) == 0 for name in names[1:]) == 99
+
+    runs(scenario, names[1])
+    assert sum(scenario.due_in(name) == 0 for name in names[2:]) == 100
+
+
+def test_a_line_of_a_group_that_has_a_limit_stays(scenario: Scenario):
+    scenario.policy = replace(ONE, max_running=1)
+    runs(scenario, "a")
+    stand_in_line(scenario, "b", "c")
+    again(scenario, "b")
+
+    assert [scenario.due_in(name) > 0 for name in "bc"] == [True, True]

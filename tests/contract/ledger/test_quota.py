@@ -428,3 +428,29 @@ def test_a_lost_circuit_is_closed(scenario: Scenario):
     asker.world.client.delete(asker.world.keys.name_of(CIRCUIT, HOST))
 
     assert asker.quota.probe("", "p").left is None
+
+
+def hold(scenario: Scenario, *names: str) -> None:
+    for name in names:
+        scenario.arrives(name, key=name)
+        scenario.ledger.retry(scenario.go(name), SPENT, 3600)
+
+
+def test_many_that_have_ended_do_not_hold_up_those_behind_them(scenario: Scenario):
+    ended = [f"a{number}" for number in range(120)]
+    hold(scenario, *ended)
+    for name in ended:
+        scenario.ledger.cancel(name, "ann", None)
+    scenario.world.advance(1)
+    hold(scenario, "z")
+    Asker(scenario).take("rest", need=0)
+
+    assert scenario.due_in("z") == 0
+
+
+def test_those_that_a_budget_held_are_woken_a_hundred_at_a_time(scenario: Scenario):
+    names = [f"a{number}" for number in range(110)]
+    hold(scenario, *names)
+    Asker(scenario).take("rest", need=0)
+
+    assert sum(scenario.due_in(name) == 0 for name in names) == 100

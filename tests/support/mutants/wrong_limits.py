@@ -3,6 +3,12 @@
 from tests.support.mutants.mutant import Mutant
 
 LIMITS = (
+    Mutant("lib", "      let_first_look(group)\n", ""),
+    Mutant("lib", "  let_first_look(r.waits_place)\n", ""),
+    Mutant("places", "let_first_look(group) == id and KEPT or cfg.recheck", "cfg.recheck"),
+    Mutant("places", "let_first_look(group) == id and KEPT or cfg.recheck", "KEPT"),
+    Mutant("places", "  if r.waits_place then open_line(r.waits_place, limits) end\n", ""),
+    Mutant("places", "    if limit[1] == group then return end\n", ""),
     Mutant(
         "claim", "  if r.state == 'starting' then let_go_of_attempt('running_limit', no_room(group, most)) end\n", ""
     ),
@@ -21,7 +27,7 @@ LIMITS = (
     Mutant("places", "    drop(request_key(id), r, {'turn'})\n    redis.call('ZREM', key, id)\n", "    return false\n"),
     Mutant("places", "local groups = r.places or ''", "local groups = ''"),
     Mutant("claim", "    if key then\n      leave_turn(id, r)\n", "    if key then\n"),
-    Mutant("claim", "  leave_turn(id, r)\n  if r.state == 'starting'", "  if r.state == 'starting'"),
+    Mutant("claim", "  leave_turn(id, r)\n  local left", "  local left"),
     Mutant("claim", "    leave_turn(id, r)\n    wait_for_turn(id, r, d)\n", "    wait_for_turn(id, r, d)\n"),
     Mutant("claim", "~= id then\n    leave_turn(id, r)\n", "~= id then\n"),
     Mutant("lib", "  leave_turn(id, r)\n  note_reply", "  note_reply"),
@@ -36,13 +42,8 @@ LIMITS = (
     Mutant("places", "(r.force and 1e13 or 0)), id)", "0), id)"),
     Mutant("places", "  keep(place_waiters_key(group), cfg.recheck + cfg.unfinished_ttl)\n", ""),
     Mutant("places", "  wait_for(id, r, 'rate_limited')\n", ""),
-    Mutant("places", "  waits_until(id, r, now + cfg.recheck)\n", "  waits_until(id, r, now)\n"),
     Mutant("places", "if limit[1] ~= group and redis", "if false and redis"),
-    Mutant(
-        "places",
-        "values.error = error_of('running_limit'",
-        "local _ = error_of('running_limit'",
-    ),
+    Mutant("places", ", error = error_of('running_limit', no_room(group, most))}", "}"),
     Mutant("claim", "  take_places(id, r, policy.places)\n", ""),
     Mutant("claim", "    if not (key or full) then", "    if not key then"),
     Mutant("claim", "    if full_group(id, r, policy.places) then return unless_outdated(defer) end\n", ""),

@@ -18,7 +18,7 @@ OPERATIONS = (
     Mutant("pausing", "  wait_for(id, r, 'paused')\n", ""),
     Mutant("pausing", "  redis.call('ZADD', paused_key(), r.at, id)\n", ""),
     Mutant("pausing", "'ZADD', DUE, 'XX', str(now), found[i])", "'ZADD', DUE, 'XX', str(now + 60000), found[i])"),
-    Mutant("pausing", "return #found == 0 and 1 or 2", "return 1"),
+    Mutant("pausing", "  if #found == 0 then return 1 end\n  let", "  if true then return 1 end\n  let"),
     Mutant("pausing", "if each.text == a.expects then return false end", ""),
     Mutant("pausing", "return a.expects ~= 'none' or #found > 0", "return a.expects ~= 'none'"),
     Mutant(

@@ -1,12 +1,13 @@
 """`sfmc-import completion`: prints what a shell needs to complete commands, options and definitions."""
 
 import click
-from click.shell_completion import get_completion_class
 
 from sfmc_import.cli.output import examples, print_script
+from sfmc_import.cli.shells import Bash, Fish, Zsh
 
 PROGRAM = "sfmc-import"
 VARIABLE = "_SFMC_IMPORT_COMPLETE"
+KINDS = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 
 
 @click.command(
@@ -29,7 +30,5 @@ def completion(context: click.Context, shell: str) -> None:
 
     Exit code: 0, or 2 for another shell.
     """
-    kind = get_completion_class(shell)
-    assert kind is not None
     # As it is: a line that is broken to the width of a terminal is another script.
-    print_script(kind(context.find_root().command, {}, PROGRAM, VARIABLE).source())
+    print_script(KINDS[shell](context.find_root().command, {}, PROGRAM, VARIABLE).source())

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from sfmc_import.cli import shells
 from sfmc_import.cli.entry import leave_quietly_on_ctrl_c
 from sfmc_import.cli.lazy_group import LazyGroup, Subcommand
 from sfmc_import.cli.output import print_line, print_traceback
@@ -281,6 +282,7 @@ def main() -> None:
             # Ctrl-C is an exception from here on, so that what is open can be closed.
             if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
+            shells.use()
             status = cli.main(prog_name="sfmc-import", standalone_mode=False)
         finally:
             leave_quietly_on_ctrl_c()

@@ -322,6 +322,16 @@ end
 -- States in which the import of a request runs, or may run.
 local HAS_PLACE = {starting = true, reconciling = true, started = true, retrying = true}
 
+-- How long a place is kept for the request that was woken for it, and how often the first in line looks by itself.
+local KEPT = 60000
+
+-- A limit may have been raised or taken away, which no process says to the ledger.
+local function let_first_look(group)
+  local first = redis.call('ZRANGE', place_waiters_key(group), 0, 0)[1]
+  if first then redis.call('ZADD', DUE, 'XX', 'LT', str(now + KEPT), first) end
+  return first
+end
+
 -- Hands a place of a group to the first request that waits for one, and wakes it: who comes new does not overtake it.
 -- A stale entry is passed over. Answers whether somebody was woken.
 local function hand_on_place(group)
@@ -334,6 +344,7 @@ local function hand_on_place(group)
       keep(places_key(group), cfg.unfinished_ttl)
       set(request_key(first), f, {turn = group})
       redis.call('ZADD', DUE, 'XX', str(now), first)
+      let_first_look(group)
       return true
     end
   end
@@ -362,6 +373,7 @@ end
 local function leave_line(id, r)
   if not r.waits_place then return end
   redis.call('ZREM', place_waiters_key(r.waits_place), id)
+  let_first_look(r.waits_place)
   drop(request_key(id), r, {'waits_place'})
 end
 

@@ -1,8 +1,5 @@
 -- Limits of imports that run at once, of the account and of groups of definitions.
 
--- How long a place is kept for the request that was woken for it.
-local KEPT = 60000
-
 -- What stands in a full group and has no import any more, for its record is gone or was changed, or has not come to
 -- take its place: makes room.
 local function remove_stale(group)
@@ -37,8 +34,18 @@ local function is_full(id, r, group, most)
   return false
 end
 
+-- Whoever waits for a place of a group without a limit waits in vain: wakes some, who wake the next ones.
+local function open_line(group, limits)
+  for _, limit in ipairs(limits or {}) do
+    if limit[1] == group then return end
+  end
+  local found = redis.call('ZPOPMIN', place_waiters_key(group), 100)
+  for i = 1, #found, 2 do redis.call('ZADD', DUE, 'XX', str(now), found[i]) end
+end
+
 -- The first of the groups of a request that has no room for it.
 local function full_group(id, r, limits)
+  if r.waits_place then open_line(r.waits_place, limits) end
   for _, limit in ipairs(limits or {}) do
     if is_full(id, r, limit[1], limit[2]) then return limit[1], limit[2] end
   end
@@ -71,7 +78,7 @@ local function wait_for_place(id, r, limits, group, most)
   if r.waits_place ~= group then leave_line(id, r) end
   set(request_key(id), r, values)
   wait_for(id, r, 'rate_limited')
-  waits_until(id, r, now + cfg.recheck)
+  waits_until(id, r, now + (let_first_look(group) == id and KEPT or cfg.recheck))
   leave_turn(id, r)
   for _, limit in ipairs(limits) do
     if limit[1] ~= group and redis.call('ZCARD', places_key(limit[1])) < limit[2] then hand_on_place(limit[1]) end

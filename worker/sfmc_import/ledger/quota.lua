@@ -71,15 +71,24 @@ local function count_usage()
   return is_spent and DAY_MS - today % DAY_MS or nil
 end
 
+-- One that was held by a budget looks again.
+local function wake_if_held(id)
+  local r = record(request_key(id))
+  if OPEN[r.state] and string.find(r.error or '', '"code":"budget"', 1, true) then
+    set(request_key(id), r, {not_before = str(now)})
+    return redis.call('ZADD', DUE, 'XX', 'CH', str(now), id)
+  end
+  return 0
+end
+
 -- Wakes some of the requests that were held by a budget, for it is not spent now; what they ask for wakes the next ones.
+-- Those that have ended meanwhile do not count: else no call would ask for those behind them.
 local function wake_held()
-  local found = redis.call('ZPOPMIN', held_key(), HELD_AT_ONCE)
-  for i = 1, #found, 2 do
-    local r = record(request_key(found[i]))
-    if OPEN[r.state] and string.find(r.error or '', '"code":"budget"', 1, true) then
-      set(request_key(found[i]), r, {not_before = str(now)})
-      redis.call('ZADD', DUE, 'XX', str(now), found[i])
-    end
+  local woken = 0
+  for _ = 1, 50 do
+    local found = redis.call('ZPOPMIN', held_key(), HELD_AT_ONCE)
+    for i = 1, #found, 2 do woken = woken + wake_if_held(found[i]) end
+    if #found < 2 * HELD_AT_ONCE or woken >= HELD_AT_ONCE then return end
   end
 end
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from sfmc_import.cli.overview import whole_lines
+from sfmc_import.cli.overview import trouble_line, whole_lines
 from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.operations.fixing import advice_for_end
 from sfmc_import.operations.status import StatusView
-from sfmc_import.operations.troubles import sorted_out
+from sfmc_import.operations.troubles import TroubleView, sorted_out
 from sfmc_import.operations.views import FileView, LastError, RequestView, WaitingView
 from sfmc_import.waiting import REASONS
 
@@ -22,6 +22,12 @@ def request(state: str, **more: Any) -> RequestView:
     fields |= {"request_id": "0199f3a2-4c1d-7e0b-9a57-6f1f4c7d8e90", "mid": "510001234", "customer_key": "K" * 36}
     fields |= {"state": state, "is_finished": False, "attempt": 0, "next": [], "file": FileView(name="orders.csv")}
     return RequestView(**fields | more)
+
+
+def test_a_budget_that_is_used_up_leads_to_the_command_that_shows_the_calls() -> None:
+    found = TroubleView(mid="5", reason="rate_limited", text="It waits.", since=None, codes=("budget",), advice="Wait.")
+
+    assert trouble_line(found, NOW.timestamp()).endswith("It waits. Wait. See: sfmc-import usage")
 
 
 def waiting(until: datetime | None) -> WaitingView:
