@@ -14,7 +14,7 @@ import click
 
 from sfmc_import import logs
 from sfmc_import.advice import Command
-from sfmc_import.cli.output import print_json, print_line, say_outage
+from sfmc_import.cli.output import print_json, print_line, say_outage, say_unsent
 from sfmc_import.cli.progress import with_progress
 from sfmc_import.client import SubmitResult, file_at
 from sfmc_import.errors import ServiceUnavailableError, noted, require_none
@@ -142,7 +142,8 @@ def run_start(
     """Submit one request and, with `wait`, follow it; ends the process with the exit code."""
     printer = Printer(as_json=as_json)
     settings = load(os.environ)
-    with open_ledger(settings) as client:
+    # For a program it is a record of the log, as all that is not printed.
+    with open_ledger(settings, on_unsent=None if as_json else say_unsent) as client:
         if not (given.get("mid") or client.mid or settings.api_url):
             raise click.UsageError("no business unit; set SFMC_ACCOUNT_ID or give --mid MID")
         _check_mid(settings, given.get("mid"))

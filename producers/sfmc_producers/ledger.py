@@ -91,10 +91,10 @@ class Ledger(Protocol):
 
 
 @contextmanager
-def open_ledger(settings: Settings) -> Iterator[Ledger]:
-    """Open the client that the settings name; nothing connects."""
+def open_ledger(settings: Settings, *, on_unsent: Callable[[str], None] | None = None) -> Iterator[Ledger]:
+    """Open the client that the settings name; nothing connects. `on_unsent` as in `Client.from_settings`."""
     if not settings.api_url:
-        with Client.from_settings(settings) as client:
+        with Client.from_settings(settings, on_unsent=on_unsent) as client:
             yield client
         return
     from sfmc_import.api_client import ApiClient  # noqa: PLC0415 - httpx, which Redis does not need

@@ -85,6 +85,8 @@ def test_a_start_is_submitted_and_waited_for_and_questions_have_the_answers_of_r
         here, there = remote.both(*words, schema=" ".join(words))
         assert here == there
     remote.both("status", "--unmatched", schema="status --unmatched")
+    for name in ("--failures", "--unfinished"):
+        remote.both("status", name, schema=f"status {name}")
     described("start", submitted)
     for event in events:
         described("follow", event)

@@ -114,6 +114,7 @@ def test_a_worker_killed_on_the_way_costs_nothing(tmp_path: Path, moment: str) -
     assert endings(demo.text) == EXPECTED
 
 
+@pytest.mark.nightly
 def test_kept_running_it_takes_another_file_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     with running(tmp_path, "--keep") as demo:
         demo.await_text("sfmc-import events --follow", within=90)

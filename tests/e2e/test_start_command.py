@@ -16,6 +16,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.processes import Process
 from sfmc_import.runs import Accepted, Run
 from sfmc_local.processes import spawn, stop
+from sfmc_local.redis_server import free_port
 from tests.support.processes import running_system
 from tests.support.producer_processes import Place
 from tests.support.waiting import eventually
@@ -171,6 +172,19 @@ def test_an_outage_during_start_with_wait_is_one_line_for_a_person(tmp_path, own
 
     assert shown.startswith("sfmc-import: no answer (")
     assert shown.endswith("); waiting until there is one\n")
+
+
+def test_a_message_that_is_not_sent_because_the_broker_alone_is_away_is_one_line_for_a_person(place, redis):
+    away = f"redis://127.0.0.1:{free_port()}/0"
+    ended = place.run("start", "contacts", "--record-only", SFMC_BROKER_URL=away)
+    for_a_program = place.run("start", "contacts", "--record-only", "--json", SFMC_BROKER_URL=away)
+
+    [said] = [line for line in ended.stderr.splitlines() if "not sent" in line]
+    assert said.startswith("sfmc-import: request ")
+    assert " is recorded, its message was not sent (" in said
+    assert said.endswith("); the sweep sends it")
+    assert ended.returncode == 0
+    assert json.loads(for_a_program.stderr.splitlines()[0])["event"] == "message_not_sent"
 
 
 def test_start_without_a_business_unit_says_what_gives_one(place, redis):

@@ -113,6 +113,9 @@ def test_a_cancelled_request_starts_nothing_until_it_is_replayed(stack: RunningS
         (["pause", "orders"], 2, "a pause needs a reason"),
         (["pause"], 2, "give the KEY of a definition, --unit or --all"),
         (["pause", "--all", "--reason", "x", "--for", "soon"], 2, "--for soon: give a time"),
+        (["pause", "orders", "--reason", "x" * 1025], 2, "the reason has 1025 characters; it may have 1024"),
+        (["pause", "k" * 257, "--reason", "x"], 2, "the CustomerKey has 257 characters; it may have 256"),
+        (["pause", "--all", "--reason", "x", "--operator", "o" * 1025], 2, "--operator: the name has 1025 characters"),
         (["resume", "--all"], 1, "all is not paused"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -151,3 +154,14 @@ def test_a_definition_starts_after_another_one_has_completed(tmp_path: Path) -> 
         stack.await_event("completed", orders)
 
         assert (waiting["held_by"], waiting["until"], before) == ("contacts", None, [])
+
+
+def test_a_pause_of_a_mistyped_key_is_accepted_and_says_which_one_may_be_meant(stack: RunningSystem) -> None:
+    start(stack, "monthly")
+    paused = stack.run("pause", "monthlyy", "--reason", "columns change")
+    read_again = stack.run("definitions", "refresh", "monthlyy")
+    stack.run("resume", "monthlyy")
+
+    for done in (paused, read_again):
+        assert done.returncode == 0
+        assert done.stdout.splitlines()[1] == ("  no definition with this key is known here; did you mean monthly?")

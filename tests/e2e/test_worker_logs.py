@@ -96,6 +96,7 @@ def test_the_watcher_writes_records_too(stack: RunningSystem, tmp_path: Path) ->
     assert any(each.get("customer_key") == "daily" for each in logged)
 
 
+@pytest.mark.nightly
 def test_an_outage_of_redis_is_reported_in_records_and_without_tracebacks(stack: RunningSystem) -> None:
     worker, beat = stack.worker(), stack.beat()
     eventually(lambda: _messages_sent(stack) > 1, 60, "beat sends sweeps")

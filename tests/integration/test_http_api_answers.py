@@ -397,3 +397,61 @@ def test_a_list_reads_whole_only_the_requests_that_it_may_give(world: World, mon
         found = ask(world, "GET", f"/v1/requests?{query}&limit=100").json()["items"]
         assert sorted(each["request_id"] for each in found) == sorted(ids[1::2])
         assert sorted(read) == sorted(ids[1::2])
+
+
+# --- Names that nothing knows.
+
+
+def test_a_pause_and_a_refresh_of_what_nothing_knows_say_so(world: World) -> None:
+    world.submit("orders")
+    near = "no definition with this key is known here; did you mean orders?"
+    paused = ask(world, "PUT", "/v1/definitions/ordrs/pause", json={"reason": "look"})
+    known = ask(world, "PUT", f"/v1/definitions/{MID}/orders/pause", json={"reason": "look"})
+    read_again = ask(world, "POST", "/v1/definitions/refresh", json={"customer_key": "ordrs"})
+
+    assert (paused.status_code, paused.json()["hint"]) == (200, near)
+    assert (known.json()["hint"], read_again.json()["hint"]) == (None, near)
+    long = ask(world, "PUT", f"/v1/definitions/{'k' * 257}/pause", json={"reason": "look"})
+    assert (kind(long), "256" in long.text) == ((422, "invalid"), True)
+
+
+def test_a_definition_of_which_requests_only_lie_in_the_queue_is_shown_with_them(world: World) -> None:
+    for name in ("a.csv", "b.csv"):
+        world.submit("orders", name)
+    shown = ask(world, "GET", f"/v1/definitions/{MID}/orders")
+    standing = ask(world, "GET", "/v1/standing?customer_key=orders")
+    page = world.person("viewer").see(f"/definition?mid={MID}&customer_key=orders").text
+
+    assert [(each.status_code, each.json()["queued"], each.json()["queued_unseen"]) for each in (shown, standing)] == [
+        (200, 2, 0), (200, 2, 0),
+    ]  # fmt: skip
+    assert "<dt>In the queue</dt><dd>2</dd>" in page
+
+
+def test_a_list_of_a_business_unit_that_nothing_knows_says_so_in_the_api_and_at_the_console(world: World) -> None:
+    unknown = "no business unit 77 is known here"
+    listed = [
+        ask(world, "GET", path).json()["hint"]
+        for path in ("/v1/requests?mid=77", "/v1/requests?list=failures&mid=77", "/v1/unmatched?mid=77")
+    ]
+
+    assert listed == [unknown] * 3
+    assert ask(world, "GET", f"/v1/requests?mid={MID}").json()["hint"] is None
+    assert kind(ask(world, "GET", "/v1/requests?list=failure")) == (422, "invalid")
+    assert "No business unit 77 is known here." in world.person("viewer").see("/requests?mid=77").text
+
+
+def test_messages_of_others_in_the_queue_do_not_change_the_etag_of_a_definition(world: World) -> None:
+    world.submit("orders")
+    path, queue = f"/v1/definitions/{MID}/orders", world.access.broker_keys.queue("imports")
+    before = ask(world, "GET", path)
+    world.access.broker.lpush(queue, b"of another program")
+    after = ask(world, "GET", path)
+    world.submit("orders", "b.csv")
+    more = ask(world, "GET", path)
+    world.access.broker.delete(queue)
+
+    assert [each.json()["queued_unseen"] for each in (before, after, more)] == [0, 1, 1]
+    assert (before.headers["etag"] == after.headers["etag"], after.headers["etag"] == more.headers["etag"]) == (
+        True, False,
+    )  # fmt: skip

@@ -38,7 +38,7 @@ customer_key = "{KEY}"
 """
 
 PRINTING: dict[str, list[list[str]]] = {
-    "status": [["status"], ["status", KEY], ["status", "--unmatched"]],
+    "status": [["status"], ["status", KEY], ["status", "--unmatched"], ["status", "--failures"]],
     "show": [["show", "ID"], ["show", FILE], ["show", "unknown"]],
     "events": [["events"], ["events", "--key", "unknown"]],
     "runs": [["runs"]],

@@ -1,8 +1,12 @@
 """Questions and actions over a real Redis: what they read is bounded, and the same call does nothing twice."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import orjson
@@ -13,7 +17,17 @@ from sfmc_import.cli.overview import standing_lines
 from sfmc_import.client import Client
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.opening import open_ledger
-from sfmc_import.operations import actions, listing, pausing, refreshing, replaying, requests, status
+from sfmc_import.operations import (
+    actions,
+    knowing,
+    listing,
+    pausing,
+    refreshing,
+    replaying,
+    requests,
+    resolving,
+    status,
+)
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError
 from sfmc_import.operations.views import PauseView
 from sfmc_import.policy import Policy
@@ -208,6 +222,39 @@ def test_who_replays_or_deletes_a_dead_letter_is_in_an_event(access: ReadAccess)
     assert problems(found) == []
 
 
+def try_both(first: Callable[[], Any], second: Callable[[], Any]) -> list[str]:
+    """Do two things at the same moment, and give what became of each."""
+    together = Barrier(2)
+
+    def one(do: Callable[[], Any]) -> str:
+        together.wait(10)
+        try:
+            return str(do().done)
+        except NotFoundError:
+            return "not found"
+
+    with ThreadPoolExecutor(2) as threads:
+        return list(threads.map(one, (first, second)))
+
+
+@pytest.mark.parametrize("names", [("delete", "delete"), ("replay", "replay"), ("replay", "delete")], ids="-".join)
+def test_of_two_operators_who_take_a_dead_letter_at_once_exactly_one_succeeds(
+    access: ReadAccess, names: tuple[str, str]
+) -> None:
+    letters, queue = access.broker_keys.dead_letters, access.broker_keys.queue("imports")
+    actions_on = {"delete": listing.delete_dead_letter, "replay": listing.replay_dead_letter}
+    fields = {"entry": b"{}", "queue": queue, "reason": "poison", "detail": "x"}
+    outcomes = []
+    for _ in range(15):
+        letter = access.broker.xadd(letters, fields).decode()
+        outcomes.append(try_both(*(partial(actions_on[name], access, letter, f"op-{name}") for name in names)))
+    sent = access.broker.llen(queue)
+    access.broker.delete(queue, letters)
+
+    assert [found.count("not found") for found in outcomes] == [1] * 15
+    assert sent == sum(found.count("replayed") for found in outcomes)
+
+
 @pytest.mark.parametrize("key", ["orders", None])
 def test_who_lets_definitions_be_read_again_is_in_an_event(access: ReadAccess, key: str | None) -> None:
     refreshing.refresh(access, MID, key, "ann")
@@ -297,3 +344,84 @@ def test_a_definition_that_is_only_paused_has_a_status(access: ReadAccess) -> No
     assert found.reason == "not yet"
     with pytest.raises(NotFoundError):
         status.standing(access, "new two", MID)
+
+
+def test_who_pauses_or_refreshes_a_definition_that_nothing_knows_learns_it_and_which_one_may_be_meant(
+    access: ReadAccess,
+) -> None:
+    open_ledger(access.settings).claim(
+        StartRequest(request_id="a", customer_key="Daily_Orders", mid=MID),
+        "owner",
+        Policy(frequency=0.0),
+        Definition(customer_key="Daily_Orders", object_id="object-1"),
+    )
+    near = "no definition with this key is known here; did you mean Daily_Orders?"
+    hints = {
+        key: actions.pause(access, f"key:{MID}:{key}", "ann", "look").hint
+        for key in ("Daily_Order", "zzz", "Daily_Orders", "daily_orders", "object-1")
+    }
+
+    assert hints.pop("Daily_Order") == near
+    assert hints.pop("zzz") == "no definition with this key is known here"
+    assert set(hints.values()) == {None}
+    assert [refreshing.refresh(access, MID, key, "ann").hint for key in ("Daily_Order", "Daily_Orders", None)] == [
+        near, None, None,
+    ]  # fmt: skip
+    assert status.standing(access, "Daily_Order", MID).pause, "it is paused all the same"
+
+
+def test_who_pauses_a_business_unit_that_nothing_knows_learns_it(access: ReadAccess) -> None:
+    submitted(access, "a")
+    unknown = "no business unit 77 is known here"
+
+    assert actions.pause(access, "mid:77", "ann", "look").hint == unknown
+    assert actions.pause(access, "key:77:a", "ann", "look").hint == unknown
+    assert refreshing.refresh(access, "77", None, "ann").hint == unknown
+    assert [actions.pause(access, scope, "ann", "look").hint for scope in ("all", f"mid:{MID}")] == [None, None]
+    access.client.hset(access.keys.tag + "definitions", "77:a", "a")
+    assert actions.pause(access, "mid:77", "ann", "look").hint is None
+    access.client.delete(access.keys.tag + "definitions")
+
+
+def test_a_definition_of_the_settings_is_known_before_a_request_was_for_it(redis_server: Any, tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(
+        f'[[definition]]\ncustomer_key = "Orders"\nmid = "{MID}"\n'
+        '[[route]]\npattern = "x.csv"\ncustomer_key = "Routed"\nmid = "78"\n'
+    )
+    settings = load({"SFMC_REDIS_URL": redis_server.url, "SFMC_ACCOUNT_ID": MID, "SFMC_CONFIG": str(file)})
+    access = ReadAccess(settings)
+
+    assert [knowing.hint(access, *names) for names in ((MID, "orders"), ("78", "Routed"), ("78", None))] == [None] * 3
+
+
+LONG = "x" * 1025
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda access, request: actions.cancel(access, request, "ann", LONG),
+        lambda access, request: actions.force(access, request, "ann", LONG),
+        lambda access, request: actions.replay(access, request, "ann", LONG),
+        lambda access, request: resolving.resolve(access, request, None, "ann", LONG),
+        lambda access, _: actions.pause(access, "all", "ann", LONG),
+        lambda access, _: actions.resume(access, "all", "ann", LONG),
+    ],
+    ids=["cancel", "force", "replay", "resolve", "pause", "resume"],
+)
+def test_a_reason_that_is_too_long_is_refused_and_not_cut(access: ReadAccess, do: Callable[..., Any]) -> None:
+    [request] = submitted(access, "a")
+
+    with pytest.raises(InvalidError, match="the reason has 1025 characters; it may have 1024"):
+        do(access, request)
+    assert requests.show(access, request).state == "accepted"
+    assert actions.pauses(access) == []
+
+
+def test_a_key_that_no_definition_can_have_is_neither_paused_nor_refreshed(access: ReadAccess) -> None:
+    for key, wrong in (("k" * 257, "the CustomerKey has 257 characters; it may have 256"), (" ", "is empty")):
+        with pytest.raises(InvalidError, match=wrong):
+            actions.pause(access, f"key:{MID}:{key}", "ann", "look")
+        with pytest.raises(InvalidError, match=wrong):
+            refreshing.refresh(access, MID, key, "ann")

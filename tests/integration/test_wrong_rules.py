@@ -7,7 +7,7 @@ import pytest
 from tests.support.mutants.rules import is_detected
 from tests.support.mutants.wrong_rules import RULES
 
-PARTS = 216
+PARTS = 432
 """The test command tries one part; the others run nightly, and all by `python -m tests.support.mutants`."""
 
 

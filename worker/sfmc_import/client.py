@@ -135,6 +135,7 @@ class Client:
         keys = {"global_keyprefix": broker_prefix(prefix)}
         self._options = {**SEND_OPTIONS, **keys, **broker_options(self._broker), **(transport_options or {})}
         self._ledger_settings = LedgerSettings(prefix=prefix)
+        self._on_unsent: Callable[[str], None] | None = None
         # By process: a child neither uses nor closes the sockets of its parent.
         self._opened: dict[int, Connections] = {}
 
@@ -146,8 +147,11 @@ class Client:
         return cls.from_settings(load(os.environ if environ is None else environ))
 
     @classmethod
-    def from_settings(cls, settings: "Settings") -> Self:
-        """Open a client with settings that were read already."""
+    def from_settings(cls, settings: "Settings", *, on_unsent: Callable[[str], None] | None = None) -> Self:
+        """Open a client with settings that were read already.
+
+        That the message of a recorded request was not sent is said to `on_unsent`, or in the log.
+        """
         from sfmc_import.ledger.opening import ledger_settings  # noqa: PLC0415 - as above
 
         client = cls(
@@ -156,7 +160,7 @@ class Client:
             mid=settings.account_id,
             prefix=settings.prefix,
         )
-        client._ledger_settings = ledger_settings(settings)
+        client._ledger_settings, client._on_unsent = ledger_settings(settings), on_unsent
         return client
 
     def __enter__(self) -> Self:
@@ -337,7 +341,7 @@ class Client:
     def _open(self) -> Connections:
         redis = connect(self._address, retries=1, connect_seconds=CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS)
         broker = Connection(self._broker.celery_url, ssl=self._broker.celery_tls, transport_options=self._options)
-        return Connections(redis, RedisLedger(redis, self._ledger_settings), broker)
+        return Connections(redis, RedisLedger(redis, self._ledger_settings), broker, self._on_unsent)
 
     @contextmanager
     def _redis_errors(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,8 @@ log = logging.getLogger("sfmc_import.client")
 SEND_SECONDS = 1.0
 """How long the broker may be silent: less, for the sweep sends what it does not take."""
 
+_NOT_SENT = "request %s is recorded, its message was not sent (%s); the sweep sends it"
+
 SEND_OPTIONS = {**TRANSPORT_OPTIONS, "socket_connect_timeout": SEND_SECONDS, "socket_timeout": SEND_SECONDS}
 
 
@@ -36,11 +38,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """What one process has open. A sender is used by one thread at a time; one that failed is not used again."""
+    """What one process has open. A sender is used by one thread at a time; one that failed is not used again.
+
+    That a message was not sent is said to `on_unsent`, or in the log.
+    """
 
     redis: Redis
     ledger: RedisLedger
     broker: Connection
+    on_unsent: Callable[[str], None] | None = None
     idle: deque[Producer] = field(default_factory=deque)
     closed: threading.Event = field(default_factory=threading.Event)
 
@@ -67,7 +73,15 @@ class Connections:
                     _publish(producer, each.request, each.priority)
         except (KombuError, RedisError, OSError) as error:
             for each in asked:
-                _say_not_sent(each.request, error.__cause__ or error)
+                self._say_not_sent(each.request, error.__cause__ or error)
+
+    def _say_not_sent(self, request: StartRequest, error: BaseException) -> None:
+        if self.on_unsent is not None:
+            self.on_unsent(_NOT_SENT % (request.request_id, error))
+            return
+        names = {"request_id": request.request_id, "customer_key": request.customer_key, "mid": request.mid}
+        facts = {"event": "message_not_sent", "error": str(error), "action": "sweep_will_retry"}
+        log.warning(_NOT_SENT, request.request_id, error, extra=names | facts)
 
     def close(self) -> None:
         """Close everything that no thread is using now; a thread that sends closes what it used when it is done."""
@@ -120,10 +134,3 @@ def _publish(producer: Producer, request: StartRequest, priority: int) -> None:
         priority=priority,
         retry=False,
     )
-
-
-def _say_not_sent(request: StartRequest, error: BaseException) -> None:
-    names = {"request_id": request.request_id, "customer_key": request.customer_key, "mid": request.mid}
-    facts = {"event": "message_not_sent", "error": str(error), "action": "sweep_will_retry"}
-    text = "request %s is recorded, its message was not sent (%s); the sweep sends it"
-    log.warning(text, request.request_id, error, extra=names | facts)

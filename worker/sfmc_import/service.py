@@ -169,7 +169,9 @@ def _key_now(decision: StartNow, refusal: Rejected, deps: Deps) -> Definition | 
 
 # --- Check: what was true at arrival must be true at use.
 
-_LETS_GO = frozenset({"pattern_mismatch", "near_midnight", "window", "after", identity.OTHER, identity.KEY_CHANGED})
+_LETS_GO = frozenset(
+    {"pattern_mismatch", "near_midnight", "window", "after", "running_limit", identity.OTHER, identity.KEY_CHANGED}
+)
 """Reasons to wait that are the request's own: others may have the definition meanwhile."""
 
 

@@ -183,13 +183,14 @@ def read_parts(entry: bytes) -> dict[str, Any]:
 
 
 def delete(client: Client, keys: Keys, letter_id: str) -> None:
-    """Delete one for good.
+    """Delete one for good; of two who do it at once one succeeds.
 
     Raises:
         DeadLetterNotFoundError: as `read`.
     """
     read(client, keys, letter_id)
-    client.xdel(keys.dead_letters, letter_id)
+    if not client.xdel(keys.dead_letters, letter_id):
+        raise DeadLetterNotFoundError(f"there is no dead letter {letter_id}")
 
 
 def _rows(client: Client, keys: Keys, letter_id: str) -> list[tuple[bytes, dict[bytes, bytes]]]:

@@ -16,6 +16,7 @@ from sfmc_import.operations.views import (
     ExplainedView,
     LifeView,
     PauseView,
+    RequestView,
     ResumedView,
     View,
 )
@@ -24,6 +25,7 @@ COMMANDS: dict[str, type[View]] = {
     "status": StatusView,
     "status KEY": StandingView,
     "status --unmatched": UnmatchedView,
+    **dict.fromkeys(("status --failures", "status --unfinished"), RequestView),
     "show": LifeView,
     **dict.fromkeys(("cancel", "force", "replay", "resolve"), ActionView),
     "pause": PauseView,

@@ -46,7 +46,7 @@ from sfmc_server.callers import (
     request_id_of,
     source_of,
 )
-from sfmc_server.conditions import Condition, is_known, tag_of_view
+from sfmc_server.conditions import Condition, is_known, tag_of_definition
 from sfmc_server.explaining import Explainer
 from sfmc_server.given import ForceGiven, OptionalReason, OptionalReplay, ReplaysGiven, RequestGiven, ResolveGiven
 from sfmc_server.live_events import LiveEvents
@@ -142,11 +142,16 @@ def list_requests(
     customer_key: Annotated[str | None, Query(max_length=256)] = None,
     file: Annotated[str | None, Query(max_length=1024)] = None,
     waiting: Annotated[str | None, Query(max_length=40)] = None,
+    among: Annotated[str | None, Query(alias="list", max_length=40, description="failures or unfinished")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> listing.RequestPage:
-    """List requests, the newest first; those of an unfinished state, or that wait, by their next time."""
-    wanted = listing.Filter(state=state, mid=mid, customer_key=customer_key, file=file, waiting=waiting)
+    """List requests, the newest first; those of an unfinished state, or that wait, by their next time.
+
+    `list=failures` has those that ended badly, did not go on and were not replayed since; `list=unfinished` all others
+    that somebody may wait for.
+    """
+    wanted = listing.Filter(state=state, mid=mid, customer_key=customer_key, file=file, waiting=waiting, among=among)
     return listing.requests(access, wanted, cursor, limit)
 
 
@@ -250,7 +255,7 @@ def show_definition(
 ) -> Any:
     """Show a definition: who holds it, its window, what waits, what pauses it; 304 while its ETag is the same."""
     view = listing.definition(access, mid, customer_key)
-    headers = {"ETag": tag_of_view(view), "Cache-Control": "no-cache"}
+    headers = {"ETag": tag_of_definition(view), "Cache-Control": "no-cache"}
     if is_known(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
     answer.headers.update(headers)

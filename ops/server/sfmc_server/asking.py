@@ -48,9 +48,9 @@ def refresh_definitions(given: RefreshGiven, caller: Operates, access: Access) -
 
 
 @router.get("/unmatched", tags=["status"])
-def list_unmatched(_: Reads, access: Access, last: Last = 10) -> status.UnmatchedView:
+def list_unmatched(_: Reads, access: Access, last: Last = 10, mid: OptionalMid = None) -> status.UnmatchedView:
     """List files that start nothing, because no definition or several definitions match; the newest first."""
-    return status.unmatched(access, last)
+    return status.unmatched(access, last, mid)
 
 
 @router.get("/search", tags=["requests"])

@@ -10,8 +10,8 @@ from fastapi import Depends, Header, Path, Query, Request
 from sfmc_import.access import ReadAccess
 from sfmc_import.client import Client
 from sfmc_import.operations import listing, requests, tokens
-from sfmc_import.operations.actions import MAX_TEXT
 from sfmc_import.operations.errors import InvalidError
+from sfmc_import.operations.limits import MAX_TEXT
 from sfmc_import.operations.views import RequestView, View
 from sfmc_server.answers import PROBLEMS
 from sfmc_server.authentication import bearer_token

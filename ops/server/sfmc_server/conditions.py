@@ -20,9 +20,9 @@ def tag_of(text: str) -> str:
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
-def tag_of_view(view: View) -> str:
-    """Give the ETag of a view."""
-    return tag_of(view.model_dump_json())
+def tag_of_definition(view: listing.DefinitionView) -> str:
+    """Give the ETag of a definition; messages of others that move in the queue do not change it."""
+    return tag_of(view.model_dump_json(exclude={"queued_unseen"}))
 
 
 def is_known(tag: str, condition: str | None) -> bool:
@@ -64,7 +64,7 @@ def _tag_of_definition(access: ReadAccess, scope: str) -> str | None:
     kind, _, name = scope.partition(":")
     mid, _, key = name.partition(":")
     try:
-        return tag_of_view(listing.definition(access, mid, key)) if kind == "key" else None
+        return tag_of_definition(listing.definition(access, mid, key)) if kind == "key" else None
     except NotFoundError:
         return None
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from sfmc_import.access import ReadAccess
-from sfmc_import.operations import actions, pausing
+from sfmc_import.operations import actions, knowing, pausing
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.views import PauseView, ResumedView
 from sfmc_server.callers import Access, Caller, Key, Mid, Operates, Reads, Why
@@ -75,7 +75,7 @@ def shown(access: ReadAccess, scope: str, answer: Response) -> PauseView:
     if view is None:
         raise NotFoundError(f"{scope} is not paused")
     answer.headers.update({"ETag": tag_of(text), "Cache-Control": "no-cache"})
-    return view
+    return view.model_copy(update={"hint": knowing.hint_of_scope(access, scope)})
 
 
 # --- Pause.

@@ -61,6 +61,7 @@ def handled(system: RunningSystem, source: str = "drop") -> None:
     eventually(lambda: system.client.xlen(f"{INBOX}{source}") == 0, 30, "the events are handled")
 
 
+@pytest.mark.nightly
 def test_posts_of_minio_become_one_import_of_the_object_and_a_scan_finds_nothing_new(sftp_server) -> None:  # noqa: F811
     secrets = {"SFMC_SOURCE_DROP_SECRET": TOKEN, **BUCKET_KEYS, **SECRET}
     with aws_server() as aws, running_system() as system:

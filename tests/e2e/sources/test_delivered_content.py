@@ -189,6 +189,7 @@ def read_all(terminal: int, shown: list[bytes]) -> None:
             shown.append(data)
 
 
+@pytest.mark.nightly
 def test_an_object_that_was_replaced_is_set_aside_and_the_one_that_replaced_it_is_imported(sftp_server) -> None:  # noqa: F811
     with aws_server() as aws, running_system(aws.env) as system:
         prepare(system, sftp_server)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from sfmc_import.operations import actions, requests
+from sfmc_import.operations import actions, listing, requests
 from tests.support.console import MID, Person, World
 from tests.support.console_data import busy
 
@@ -152,3 +152,37 @@ def test_a_dead_letter_is_read_put_back_or_deleted(world: World, found: dict[str
     assert "gone for ever" in person.see(f"{letter[1]}/delete").text
     assert person.send(f"{letter[1]}/delete", {}).headers["location"] == "/dead-letters?done=deleted"
     assert person.see(f"{letter[1]}/replay").status_code == 404
+
+
+@pytest.mark.parametrize(("action", "word"), [("delete", "deleted"), ("replay", "replayed")])
+def test_of_two_operators_with_the_same_dead_letter_the_second_learns_it_and_an_event_names_the_first(
+    world: World, found: dict[str, str], action: str, word: str
+) -> None:
+    del found
+    person, other = world.person("operator"), world.person("operator")
+    letter = re.search(r'href="(/dead-letters/[^"]+)"', person.see("/dead-letters").text.partition("<main")[2])
+    assert letter
+    page = other.see(f"{letter[1]}/{action}").text
+    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.partition("<main")[2]))
+
+    assert person.send(f"{letter[1]}/{action}", {}).status_code == 303
+    late = other.ask("POST", f"{letter[1]}/{action}", data=hidden)
+    assert (late.status_code, "there is no dead letter" in late.text) == (404, True)
+    [event] = listing.newest_events(world.access, 1).items
+    assert (event["type"].rpartition(".")[2], event["data"]["operator"]) == (f"dead_letter_{word}", "ann")
+    world.access.broker.delete(event["data"]["queue"])
+
+
+def test_a_pause_of_what_nothing_knows_says_so_before_and_after_and_what_is_too_long_is_refused(world: World) -> None:
+    world.submit("orders")
+    person = world.person("operator")
+    path = f"/pause?mid={MID}&customer_key=ordrs"
+
+    assert "No definition with this key is known here; did you mean orders?" in person.see(path).text
+    assert "is known here" not in person.see(f"/pause?mid={MID}&customer_key=orders").text
+    assert (
+        "Nothing of this name is known here"
+        in person.see(person.send("/pause", {"reason": "look"}, of=path).headers["location"]).text
+    )
+    long = person.send("/pause", {"reason": "x" * 1025}, of="/pause")
+    assert (long.status_code, "the reason has 1025 characters; it may have 1024" in long.text) == (422, True)

@@ -59,6 +59,7 @@ class Form:
     [
         ({"reason": "a & <b>", "duration": "soon"}, "duration", "soon is no duration; write it as 30m, 4h or 2d"),
         ({"reason": "", "duration": "2h"}, "reason", "a pause needs a reason; give a reason: who finds it"),
+        ({"reason": "r" * 1025, "duration": "2h"}, "reason", "the reason has 1025 characters"),
         ({"reason": "why", "duration": "0m"}, "duration", "which has passed"),
     ],
 )
@@ -85,6 +86,7 @@ def test_the_form_of_a_pause_keeps_what_was_written(
         ({"customer_key": "", "mid": "abc"}, {"customer_key": "customer_key is missing", "mid": "mid must be"}),
         ({"name": "n" * 1025}, {"name": "file.name must be a text of"}),
         ({"location": "d" * 1025}, {"location": "file.location, file.version"}),
+        ({"reason": "r" * 1025}, {"reason": "reason must be a text"}),
         ({"name": ""}, {"name": "a folder or a version needs the name of the file"}),
     ],
 )

@@ -141,6 +141,8 @@ def test_a_search_finds_definitions_by_a_part_of_their_key_and_says_when_there_i
         ("customer_key=daily_orders", {"orders_2026-11-27.csv", "orders_2026-11-27_b.csv"}),
         ("file=signups.csv", {"signups.csv"}),
         ("list=failures", {"stock.csv", "signups.csv", "prices_2026-11-27_23.csv"}),
+        ("list=failures&customer_key=stock_levels", {"stock.csv"}),
+        ("list=unfinished&customer_key=daily_orders", {"orders_2026-11-27.csv", "orders_2026-11-27_b.csv"}),
         ("state=no_such_state", set()),
     ],
 )

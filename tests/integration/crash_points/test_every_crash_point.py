@@ -82,7 +82,15 @@ def calls_of(world: RedisWorld, scenario: Scenario) -> list[bool]:
     return fate.calls
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+LONGEST = "repeat_after_drop_after"
+"""As `repeat_after_drop_before`, with twice its calls."""
+
+
+def _marks(scenario: Scenario) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.nightly] if scenario.name == LONGEST else []
+
+
+@pytest.mark.parametrize("scenario", [pytest.param(each, marks=_marks(each), id=each.name) for each in SCENARIOS])
 def test_whatever_dies_at_whichever_call_the_request_ends_once_and_truly(world: RedisWorld, scenario, record_property):
     met = fates(calls_of(world, scenario)[: scenario.points])
     cases = [(*fate, again) for fate in met for again in (False, True) if not again or fate[0] in DEATHS]

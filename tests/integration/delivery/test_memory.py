@@ -48,7 +48,8 @@ def test_a_file_of_200_mb_of_an_sftp_server_passes_through_in_little_memory(sftp
         assert found["grown"] < MOST_GROWN
 
 
-@pytest.mark.parametrize("form", ["gz", pytest.param("", id="plain", marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("form", ["gz", pytest.param("", id="plain")])
 def test_an_object_of_200_mb_passes_through_in_little_memory(form, sftp_server) -> None:
     content = gzip.compress(bytes(SIZE), 1) if form else bytes(SIZE)
     with aws_server() as aws:

@@ -47,7 +47,7 @@ def test_each_file_that_lies_there_is_remembered_once_however_often_it_is_seen(f
     assert remembered() == (before[0] + FILES, before[1] + FILES)
 
 
-@pytest.mark.parametrize("action", ["move", "delete"])
+@pytest.mark.parametrize("action", ["move", pytest.param("delete", marks=pytest.mark.nightly)])
 def test_of_files_that_were_moved_or_deleted_nothing_is_remembered(folder, client, action):
     before = remembered()
     watched = Watched(folder, client, after=After(action, folder.parent / "done" if action == "move" else None))
@@ -59,6 +59,7 @@ def test_of_files_that_were_moved_or_deleted_nothing_is_remembered(folder, clien
     assert remembered() == before
 
 
+@pytest.mark.nightly
 def test_of_files_that_went_by_themselves_nothing_is_remembered(folder, client):
     before = remembered()
     watched = Watched(folder, client)

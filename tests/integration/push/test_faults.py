@@ -66,7 +66,7 @@ def once_each(events: list[Any]) -> dict[str, int]:
     return {event["data"]["file"]["name"]: 1 for event in events}
 
 
-@pytest.mark.parametrize("count", [4000, pytest.param(10_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.nightly)])
 def test_all_events_of_one_body_are_taken_once_though_the_server_is_killed_in_the_middle(system, count) -> None:
     events = batch(count)
     with running_server(system, POLICY) as server:

@@ -80,10 +80,14 @@ NAMES = (
     Mutant("ordering", "  wake_waiters(r.mid, now_named)\n", ""),
     Mutant("ordering", "now_named), r.home or r.key, 'PX'", "now_named), r.key, 'PX'"),
     Mutant("following", "note_completed(r, d, present(a.shown))", "note_completed(r)"),
-    Mutant("starting", "    if missing then return wait_under_new_key(r, missing) end\n", ""),
+    Mutant(
+        "starting",
+        "    if missing then",
+        "    if false then",
+    ),
     Mutant("starting", "if r.force or r.unproved or a.key == r.key", "if r.unproved or a.key == r.key"),
     Mutant("starting", "if r.force or r.unproved or a.key == r.key", "if r.force or a.key == r.key"),
-    Mutant("starting", "r.unproved or a.key == r.key or not", "r.unproved or not"),
+    Mutant("starting", "r.force or r.unproved or a.key == r.key or not", "r.force or r.unproved or not"),
     Mutant("starting", "{key = a.key, home = r.home or r.key, asked = r.asked or r.key})", "{key = a.key})"),
     Mutant(
         "claim",

@@ -176,7 +176,7 @@ class AsyncApiClient:
         return await self._do(calls.show(request_id, wait))
 
     async def requests(self, **query: Any) -> RequestPage:
-        """List requests by state, mid, customer_key, file or waiting; with limit and cursor."""
+        """List requests by list, state, mid, customer_key, file or waiting; with limit and cursor."""
         return await self._do(calls.requests(**query))
 
     async def failures(self, limit: int = 50) -> list[RequestView]:
@@ -233,9 +233,9 @@ class AsyncApiClient:
         """Show one definition with its follow-ups and its newest events."""
         return await self._do(calls.standing(customer_key, mid, last))
 
-    async def unmatched(self, last: int = 10) -> UnmatchedView:
-        """List files that start nothing."""
-        return await self._do(calls.unmatched(last))
+    async def unmatched(self, last: int = 10, mid: str | None = None) -> UnmatchedView:
+        """List files that start nothing, of all or of a business unit."""
+        return await self._do(calls.unmatched(last, mid))
 
     async def definitions(self, cursor: str | None = None) -> DefinitionPage:
         """List the definitions that requests were for."""

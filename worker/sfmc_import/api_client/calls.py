@@ -143,9 +143,9 @@ def standing(customer_key: str, mid: str | None, last: int) -> Call[StandingView
     return _get("/standing", _as(StandingView), customer_key=customer_key, mid=mid or None, last=last)
 
 
-def unmatched(last: int) -> Call[UnmatchedView]:
+def unmatched(last: int, mid: str | None) -> Call[UnmatchedView]:
     """List files that start nothing."""
-    return _get("/unmatched", _as(UnmatchedView), last=last)
+    return _get("/unmatched", _as(UnmatchedView), last=last, mid=mid)
 
 
 def definitions(cursor: str | None) -> Call[DefinitionPage]:

@@ -171,7 +171,7 @@ class ApiClient:
         return self._do(calls.show(request_id, wait))
 
     def requests(self, **query: Any) -> RequestPage:
-        """List requests by state, mid, customer_key, file or waiting; with limit and cursor."""
+        """List requests by list, state, mid, customer_key, file or waiting; with limit and cursor."""
         return self._do(calls.requests(**query))
 
     def failures(self, limit: int = 50) -> list[RequestView]:
@@ -228,9 +228,9 @@ class ApiClient:
         """Show one definition with its follow-ups and its newest events."""
         return self._do(calls.standing(customer_key, mid, last))
 
-    def unmatched(self, last: int = 10) -> UnmatchedView:
-        """List files that start nothing."""
-        return self._do(calls.unmatched(last))
+    def unmatched(self, last: int = 10, mid: str | None = None) -> UnmatchedView:
+        """List files that start nothing, of all or of a business unit."""
+        return self._do(calls.unmatched(last, mid))
 
     def definitions(self, cursor: str | None = None) -> DefinitionPage:
         """List the definitions that requests were for."""

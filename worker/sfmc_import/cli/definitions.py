@@ -37,3 +37,5 @@ def refresh(customer_key: str | None, *, mid: str | None, operator: str | None, 
     else:
         what = "all definitions" if done.customer_key is None else done.customer_key
         print_line(f"read again when needed next: {what} of business unit {done.mid}")
+        if done.hint:
+            print_line(f"  {done.hint}")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import click
 
 from sfmc_import.access import ReadAccess, redis_errors
+from sfmc_import.operations.limits import MAX_TEXT
 from sfmc_import.operations.protocol import Operations
 from sfmc_import.settings import Settings, load
 
@@ -26,6 +27,8 @@ def login() -> str:
 def open_operations(operator: str | None = None) -> Iterator[Operations]:
     """Open them with the settings of the environment; raises SettingsError, ServiceUnavailableError."""
     settings = load(os.environ)
+    if operator is not None and len(operator) > MAX_TEXT:
+        raise click.UsageError(f"--operator: the name has {len(operator)} characters; it may have {MAX_TEXT}")
     if settings.api_url:
         if operator is not None:
             raise click.UsageError(NO_OPERATOR)

@@ -14,7 +14,7 @@ from sfmc_import.cli.output import Line, examples, json_option, print_json, prin
 from sfmc_import.cli.requests_shown import pause_line, request_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import left_out, line
-from sfmc_import.operations.views import scope_of
+from sfmc_import.operations.views import PauseView, scope_of
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
 
 operator_option = click.option(
@@ -159,8 +159,8 @@ def pause(
 ) -> None:
     """Let starts wait: of one definition (KEY, or its ObjectID), of a business unit (--unit), of everything (--all).
 
-    Arrivals are accepted and wait with the reason `paused`, forced ones too; runs that are under way are followed to
-    their end. Only a start that is being sent at this moment still goes out. An earlier pause has its words replaced.
+    Arrivals are accepted and wait with the reason `paused`, forced ones too; runs under way are followed to their end.
+    Only a start that is being sent at this moment still goes out. An earlier pause has its words replaced.
 
     Exit code: 0, or 2 for a wrong option.
     """
@@ -174,7 +174,16 @@ def pause(
     if as_json:
         print_json([each.model_dump(mode="json") for each in found] if listed else found[0].model_dump(mode="json"))
     else:
-        print_lines([pause_line(each, now) for each in found] or ["nothing is paused"])
+        print_lines(_pause_lines(found, now))
+
+
+def _pause_lines(found: Sequence[PauseView], now: float) -> Iterator[Line]:
+    for each in found:
+        yield pause_line(each, now)
+        if each.hint:
+            yield f"  {each.hint}"
+    if not found:
+        yield "nothing is paused"
 
 
 def _scope(key: str | None, mid: str | None, *, unit: bool, every: bool) -> str:

@@ -82,6 +82,11 @@ def say_outage(reason: str) -> None:
     print_line(f"sfmc-import: no answer ({reason}); waiting until there is one", err=True)
 
 
+def say_unsent(text: str) -> None:
+    """Tell a person that a request is recorded, and that its message comes later."""
+    print_line(f"sfmc-import: {text}", err=True)
+
+
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print an error that is a bug as Python does, without secrets and control characters."""
     for line in "".join(traceback.format_exception(kind, error, trace)).splitlines():

@@ -10,12 +10,14 @@ from sfmc_import.cli.folder_lines import watcher_lines
 from sfmc_import.cli.notification_lines import failing_lines
 from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_lines, seconds
+from sfmc_import.cli.request_lists import WORDS, print_list
 from sfmc_import.cli.requests_shown import pause_line, table_lines, until_text
-from sfmc_import.cli.unmatched import unmatched_lines
+from sfmc_import.cli.unmatched import MOST, unmatched_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import line
 from sfmc_import.operations.fixing import COMMANDS
 from sfmc_import.operations.protocol import Operations
+from sfmc_import.operations.queued import queued_text
 from sfmc_import.operations.status import StandingView, StatusView
 from sfmc_import.operations.troubles import TroubleView
 from sfmc_import.operations.views import RequestView, View
@@ -24,37 +26,49 @@ COUNTS = ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letter
 
 
 @click.command(
-    epilog=examples("sfmc-import status", "sfmc-import status Daily_Orders", "sfmc-import status --unmatched")
+    epilog=examples("sfmc-import status", "sfmc-import status Daily_Orders", "sfmc-import status --failures")
 )
 @click.argument("customer_key", metavar="[KEY]", required=False, shell_complete=complete_key)
-@click.option("--unmatched", is_flag=True, help="Show files that start nothing: no or several definitions match.")
-@click.option("--mid", metavar="MID", help="MID of the business unit.  [default: SFMC_ACCOUNT_ID]")
+@click.option("--failures", "listed", flag_value="failures", help="List all that ended badly and is not settled.")
+@click.option("--unfinished", "listed", flag_value="unfinished", help="List all that has not ended, due next first.")
+@click.option(
+    "--unmatched",
+    "listed",
+    flag_value="unmatched",
+    help="Show files that start nothing: no or several definitions match.",
+)
+@click.option(
+    "--mid", metavar="MID", help="MID of the business unit.  [default: SFMC_ACCOUNT_ID for KEY alone, else all]"
+)
 @click.option(
     "-n",
     "--last",
-    type=click.IntRange(min=0, max=500),
+    type=click.IntRange(min=0, max=MOST),
     default=10,
     show_default=True,
     help="How many events of the definition, or unmatched files, to show.",
 )
 @json_option
-def status(customer_key: str | None, *, unmatched: bool, mid: str | None, last: int, as_json: bool) -> None:
+def status(customer_key: str | None, *, listed: str | None, mid: str | None, last: int, as_json: bool) -> None:
     """Show the state of the system, or of one definition (KEY); of one request: `sfmc-import show`.
 
     For the system: numbers, what is paused, the newest requests that ended badly, those that are due next with why
     they wait and until when, and what the folder watchers say: which files wait, why and since when, and which folders
-    cannot be read now.
+    cannot be read now. --failures and --unfinished list all of them, or with KEY those of a definition.
 
     For a definition: the request that holds it, how long its window is closed (no start until then), the
-    follow-ups that wait, and the last events.
+    follow-ups that wait behind it, how many requests no worker has taken yet, and the last events.
 
     --unmatched lists files that watchers and sources saw and that start nothing: each file once, as long as its event
     is among the newest 50,000. One that became a request later is left out.
 
-    Exit code: 0, or 1 if the definition is not known or Redis does not answer.
+    Exit code: 0, or 1 if the definition or the business unit is not known, or Redis does not answer.
     """
     with open_operations() as operations:
-        found, lines = _answer(operations, customer_key, mid, last, unmatched=unmatched)
+        if listed in WORDS:
+            print_list(operations, str(listed), customer_key, mid, as_json=as_json)
+            return
+        found, lines = _answer(operations, customer_key, mid, last, unmatched=listed is not None)
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -65,11 +79,15 @@ def _answer(
     operations: Operations, key: str | None, mid: str | None, last: int, *, unmatched: bool
 ) -> tuple[View, Sequence[Line]]:
     if unmatched:
-        files = operations.unmatched(last)
+        files = operations.unmatched(last, mid)
+        if files.hint:
+            raise click.ClickException(files.hint)
         return files, unmatched_lines(files)
     if key is not None:
         standing = operations.standing(key, given_mid(mid), last)
         return standing, [*standing_lines(standing, time.time())]
+    if mid is not None:
+        raise click.UsageError("--mid goes with KEY, --failures, --unfinished or --unmatched")
     whole = operations.status()
     return whole, [*whole_lines(whole)]
 
@@ -88,6 +106,7 @@ def standing_lines(standing: StandingView, now: float) -> Iterator[Line]:
         yield f"  {pause_line(standing.pause, now)}"
     yield f"  window   {window_text(standing.window_left, standing.window_by, standing.consecutive_errors)}"
     yield from _waiting_lines(standing.waiting)
+    yield f"  queued   {queued_text(standing.queued, standing.queued_unseen)}"
     yield from ([Coloured("  "), *line(event)] for event in reversed(standing.recent))
 
 
@@ -128,8 +147,10 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     yield from (f"  {line}" for line in failing_lines(whole.notifications, now))
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
     yield from _listed("ended badly", whole.failures, now)
+    yield from _left_out("failures", whole.failed - len(whole.failures))
     yield from _listed("to be looked at", whole.warnings, now)
     yield from _listed("due next", whole.next, now)
+    yield from _left_out("unfinished", whole.unfinished - len(whole.next))
     yield from watcher_lines(whole.watchers)
 
 
@@ -156,3 +177,8 @@ def _listed(title: str, found: Sequence[RequestView], now: float) -> Iterator[st
         yield f"{title}:"
     for each in found:
         yield from table_lines(each, now)
+
+
+def _left_out(name: str, count: int) -> Iterator[str]:
+    if count > 0:
+        yield f"  and {count} more: sfmc-import status --{name}"

@@ -4,6 +4,9 @@ from sfmc_import.cli.output import Line
 from sfmc_import.operations.status import UnmatchedFileView, UnmatchedView
 from sfmc_import.operations.unmatched import LOOKED_AT
 
+MOST = 500
+"""How many one answer has at most."""
+
 
 def unmatched_lines(found: UnmatchedView) -> list[Line]:
     """Give the number of all, and the newest."""
@@ -11,10 +14,16 @@ def unmatched_lines(found: UnmatchedView) -> list[Line]:
     lines: list[Line] = [f"{found.count} files without a definition, among the last {LOOKED_AT} events"]
     lines += [_line(each) for each in shown]
     if found.count > len(shown):
-        lines.append(f"  and {found.count - len(shown)} more: --last {found.count}")
+        lines.append(f"  and {found.count - len(shown)} more{_command(found.count, len(shown))}")
     if found.count:
         lines.append("  why: sfmc-import explain FILE; then add a [[route]], or correct FileSpec")
     return lines
+
+
+def _command(count: int, shown: int) -> str:
+    if shown >= MOST:
+        return ", which the console lists"
+    return f": sfmc-import status --unmatched --last {min(count, MOST)}"
 
 
 def _line(file: UnmatchedFileView) -> str:

@@ -88,8 +88,13 @@ def policy_arguments(policy: Policy, definition: Definition | None = None, now: 
         "retry_deadline": milliseconds(policy.retry_deadline),
         "reconcile_deadline": milliseconds(policy.reconcile_deadline),
         **order_arguments(policy, now),
-        **({"places": [list(limit) for limit in policy.limits]} if policy.limits else {}),
+        **place_arguments(policy),
     }
+
+
+def place_arguments(policy: Policy) -> dict[str, Any]:
+    """What a script needs to know of the groups whose imports are counted, and how many of each may run."""
+    return {"places": [list(limit) for limit in policy.limits]} if policy.limits else {}
 
 
 def order_arguments(policy: Policy, now: float) -> dict[str, Any]:

@@ -11,34 +11,39 @@ local function remove_stale(group)
   end
 end
 
--- A place that is kept for the request counts no more: it takes one now, or passes it on.
-local function is_full(id, r, group, most)
+-- Answers whether there is a place for the request. One that is kept for it counts no more: it takes one now, or passes
+-- it on.
+local function look_for_place(id, r, group, most)
   local key = places_key(group)
   if r.turn == group then
     drop(request_key(id), r, {'turn'})
     redis.call('ZREM', key, id)
   end
-  if redis.call('ZSCORE', key, id) then return false end
+  if redis.call('ZSCORE', key, id) then return true end
   local room = most - redis.call('ZCARD', key)
   if room <= 0 then
     remove_stale(group)
     room = most - redis.call('ZCARD', key)
   end
-  if room <= 0 then return true end
+  if room <= 0 then return false end
   -- One place is for the request that has looked: what is handed on must not be handed to itself. Nothing else wakes
   -- those that wait for the others, of lost records or of a limit that was raised.
   if r.waits_place == group then leave_line(id, r) end
   for _ = 2, room do
     if not hand_on_place(group) then break end
   end
-  return false
+  return true
+end
+
+local function is_limited(group, limits)
+  for _, limit in ipairs(limits or {}) do
+    if limit[1] == group then return true end
+  end
 end
 
 -- Whoever waits for a place of a group without a limit waits in vain: wakes some, who wake the next ones.
 local function open_line(group, limits)
-  for _, limit in ipairs(limits or {}) do
-    if limit[1] == group then return end
-  end
+  if is_limited(group, limits) then return end
   local found = redis.call('ZPOPMIN', place_waiters_key(group), 100)
   for i = 1, #found, 2 do redis.call('ZADD', DUE, 'XX', str(now), found[i]) end
 end
@@ -47,7 +52,7 @@ end
 local function full_group(id, r, limits)
   if r.waits_place then open_line(r.waits_place, limits) end
   for _, limit in ipairs(limits or {}) do
-    if is_full(id, r, limit[1], limit[2]) then return limit[1], limit[2] end
+    if not look_for_place(id, r, limit[1], limit[2]) then return limit[1], limit[2] end
   end
 end
 
@@ -62,6 +67,14 @@ local function take_places(id, r, limits)
     end
   end
   if groups ~= (r.places or '') then set(request_key(id), r, {places = groups}) end
+end
+
+-- The definition is of other groups now: gives back the places of those that it left. The others are taken anew.
+local function leave_other_places(id, r, limits)
+  for group in string.gmatch(r.places or '', '[^ ]+') do
+    if not is_limited(group, limits) then leave_place(id, group) end
+  end
+  drop(request_key(id), r, {'places'})
 end
 
 local function no_room(group, most)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from redis import Redis
+from redis.exceptions import NoPermissionError
 
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.key_kinds import COMPLETED, HOME, PLACES, RENAMED, folded
@@ -19,6 +20,9 @@ from sfmc_import.request import FileInfo, fold_key
 if TYPE_CHECKING:
     from sfmc_import.outlook import Standing
 
+
+_UNIT_LOOKS = 20
+"""How many times a thousand definitions are looked through for one of a business unit."""
 
 PLACE_KEPT_SECONDS = 60.0
 _HAS_PLACE = frozenset({b"starting", b"reconciling", b"started", b"retrying"})
@@ -264,6 +268,19 @@ class LedgerReader:
         with redis_errors():
             found = self._client.zrange(self.keys.processes, 0, -1, withscores=True)
         return running((name.decode(), now - at / 1000) for name, at in found)
+
+    def has_definitions(self, mid: str) -> bool:
+        """Tell whether the ledger has a definition of a business unit; True also where that is not found out.
+
+        That is so where the user of Redis may not look through the index, and where it is too long for one look.
+        """
+        name, place = self.keys.name_of(DEFINITIONS), 0
+        with redis_errors(), suppress(NoPermissionError):
+            for _ in range(_UNIT_LOOKS):
+                place, found = self._client.hscan(name, place, match=f"{mid}:*", count=1000)
+                if found or not place:
+                    return bool(found)
+        return True
 
     def account(self) -> str:
         """Say which account the ledger belongs to; empty before its first worker."""

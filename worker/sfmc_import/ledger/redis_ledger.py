@@ -19,6 +19,7 @@ from sfmc_import.ledger.arguments import (
     intent_arguments,
     milliseconds,
     order_arguments,
+    place_arguments,
     policy_arguments,
     reading_arguments,
     request_arguments,
@@ -233,7 +234,7 @@ class RedisLedger:
         given = intent_arguments(lease.customer_key, known, window=window, above=above, bound=bound)
         arguments = {"id": lease.request_id, "fence": lease.fence, **given}
         if policy is not None:
-            arguments["policy"] = order_arguments(policy, self.clock())
+            arguments["policy"] = order_arguments(policy, self.clock()) | place_arguments(policy)
         return self._lease_left(self._run_confirmed("record_intent", arguments))
 
     def renew_intent(self, lease: Lease) -> float | NotApplied | None:

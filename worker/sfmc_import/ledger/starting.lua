@@ -20,10 +20,19 @@ local function is_out_of_order(r)
   return missing_run(r, a.policy)
 end
 
+-- Its places are those of the key that was asked when the request was decided. Answers why it can have none now.
+local function change_places(r)
+  if r.unproved or a.key == r.key or not present(a.policy) then return end
+  local full, most = full_group(a.id, r, a.policy.places)
+  if full then return no_room(full, most) end
+  leave_other_places(a.id, r, a.policy.places)
+  take_places(a.id, r, a.policy.places)
+end
+
 -- From now on the request is decided by the policy of the key that its definition has.
-local function wait_under_new_key(r, missing)
+local function wait_under_new_key(r, code, text)
   set(request_key(a.id), r, {key = a.key, home = r.home or r.key, asked = r.asked or r.key})
-  return cjson.encode({'after', a.key .. ' waits for a completed run of ' .. missing})
+  return cjson.encode({code, text})
 end
 
 -- Marks the next attempt as possibly applied, with the intent if `intent`; answers the lease left in ms, or -1. While a
@@ -44,7 +53,9 @@ function steps.renew_intent(intent)
   if intent then
     if is_in_window(r, d) then return wait_for_window(r, d) end
     local missing = is_out_of_order(r)
-    if missing then return wait_under_new_key(r, missing) end
+    if missing then return wait_under_new_key(r, 'after', a.key .. ' waits for a completed run of ' .. missing) end
+    local full = change_places(r)
+    if full then return wait_under_new_key(r, 'running_limit', full) end
     values.window = a.window
     if not r.unproved then
       values.known, values.intended = a.known, str(now)
@@ -177,7 +188,7 @@ function steps.mark_ambiguous()
   if r.state == 'reconciling' then return 1 end
   if r.state ~= 'starting' then return 0 end
   set(request_key(a.id), r, {not_before = str(now + a.delay), reconcile_until = str(now + a.reconcile_deadline), owner = '',
-    denied = a.denied, doubted = a.doubted and '1' or nil})
+    denied = a.denied, doubted = a.doubted and '1' or nil, first_look = a.reconcile_deadline > a.delay and '1' or nil})
   set(definition_key(r), d, {lease = '0'})
   move(a.id, r, 'reconciling', {code = a.code, text = a.text})
   due_at(a.id, r, now + a.delay)

@@ -9,16 +9,14 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.advice import FORCE, REASON, Advice, with_command
 from sfmc_import.client import Client
 from sfmc_import.events import follow_command, kind, resolve_command
-from sfmc_import.operations import pausing
+from sfmc_import.operations import knowing, pausing
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, PreconditionError
+from sfmc_import.operations.limits import MAX_TEXT, check_key, check_reason
 from sfmc_import.operations.pausing import pauses
 from sfmc_import.operations.requests import life, read_views
 from sfmc_import.operations.views import ActionView, PauseView, scope_of, time_of
 from sfmc_import.request import StartRequest
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
-
-MAX_TEXT = 1024
-"""The longest reason and name of an operator."""
 
 __all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of"]
 
@@ -28,7 +26,8 @@ def cancel(access: ReadAccess, request_id: str, operator: str, reason: str | Non
 
     Raises NotFoundError, and ConflictError where it is being started, runs or has ended, or somebody else was first.
     """
-    state = access.ledger().cancel(request_id, operator[:MAX_TEXT], reason and reason[:MAX_TEXT])
+    check_reason(reason)
+    state = access.ledger().cancel(request_id, operator[:MAX_TEXT], reason)
     if state is None:
         raise NotFoundError(f"there is no request {request_id}")
     if state not in {"cancelled", "start_unknown"}:
@@ -54,7 +53,8 @@ def force(access: ReadAccess, request_id: str, operator: str, reason: str) -> Ac
     if not reason.strip():
         why = Advice(("give ", REASON, ": why the window does not count"))
         raise InvalidError("force needs a reason", why, field="reason")
-    state = access.ledger().force(request_id, operator[:MAX_TEXT], reason[:MAX_TEXT])
+    check_reason(reason)
+    state = access.ledger().force(request_id, operator[:MAX_TEXT], reason)
     if state is None:
         raise NotFoundError(f"there is no request {request_id}")
     if state not in {"accepted", "deferred"}:
@@ -92,6 +92,7 @@ def replay(
     if force and not (reason or "").strip():
         why = Advice(("give ", REASON, ": why it is started although it was imported"))
         raise InvalidError("force needs a reason", why, field="reason")
+    check_reason(reason)
     old = access.ledger().load(request_id)
     if old is None:
         raise NotFoundError(f"there is no request {request_id}")
@@ -99,7 +100,7 @@ def replay(
     if new_id is not None and access.reader.request(new_id) is not None:
         return done
     _check_replay(access, request_id, force=force)
-    again = _again(old, str(done.new_request_id), operator, reason and reason[:MAX_TEXT], force=force)
+    again = _again(old, str(done.new_request_id), operator, reason, force=force)
     with Client.from_settings(access.settings) as client:
         client.record(again)
     return done
@@ -184,21 +185,28 @@ def pause(
     With `expects` only while the pause is as `as_written` gave it. Raises InvalidError without a reason, or for an end
     that has passed, and PreconditionError.
     """
+    _check_pause(access, scope, reason, until)
+    end, hint = None if until is None else until.timestamp(), knowing.hint_of_scope(access, scope)
+    if not access.ledger().pause(scope, operator[:MAX_TEXT], reason, end, expects):
+        raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
+    view = pausing.as_written(access, scope)[1]
+    if view is None:
+        # Another operator has ended it since, or its time is over: it was there all the same.
+        since = time_of(access.reader.now())
+        assert since is not None
+        view = PauseView(scope=scope, operator=operator[:MAX_TEXT], reason=reason, since=since, until=until)
+    return view.model_copy(update={"hint": hint})
+
+
+def _check_pause(access: ReadAccess, scope: str, reason: str, until: datetime | None) -> None:
     if not reason.strip():
         why = Advice(("give ", REASON, ": who finds it in three weeks must know why"))
         raise InvalidError("a pause needs a reason", why, field="reason")
+    check_reason(reason)
+    if scope.startswith("key:"):
+        check_key(scope.split(":", 2)[2])
     if until is not None and until.timestamp() <= access.reader.now():
         raise InvalidError(f"the pause would end at {until:%Y-%m-%d %H:%M:%S %Z}, which has passed", field="until")
-    end = None if until is None else until.timestamp()
-    if not access.ledger().pause(scope, operator[:MAX_TEXT], reason[:MAX_TEXT], end, expects):
-        raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
-    view = pausing.as_written(access, scope)[1]
-    if view is not None:
-        return view
-    # Another operator has ended it since, or its time is over: it was there all the same.
-    since = time_of(access.reader.now())
-    assert since is not None
-    return PauseView(scope=scope, operator=operator[:MAX_TEXT], reason=reason[:MAX_TEXT], since=since, until=until)
 
 
 def resume(
@@ -209,7 +217,8 @@ def resume(
     With `expects` only while the pause is as `as_written` gave it. Raises NotFoundError where there is none, and
     PreconditionError.
     """
-    lifted = access.ledger().lift_pause(scope, operator[:MAX_TEXT], reason and reason[:MAX_TEXT], expects)
+    check_reason(reason)
+    lifted = access.ledger().lift_pause(scope, operator[:MAX_TEXT], reason, expects)
     if lifted is None:
         raise PreconditionError(f"the pause of {scope} has changed meanwhile", "look at it again")
     if not lifted:

@@ -11,10 +11,13 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.advice import with_command
 from sfmc_import.events import Event, kind
 from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.ledger.reading import Pauses
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
+from sfmc_import.operations import knowing, queued
 from sfmc_import.operations import message_texts as messages
 from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.limits import MAX_TEXT
 from sfmc_import.operations.pausing import holder
 from sfmc_import.operations.requests import read_views
 from sfmc_import.operations.suggesting import suggestion
@@ -25,9 +28,6 @@ from sfmc_import.states import LETTER_EVENTS, NOT_STARTED, REPORTS, TERMINAL, TR
 from sfmc_import.waiting import REASONS
 
 MAX_LIMIT = 500
-MAX_TEXT = 1024
-"""The longest name of an operator."""
-
 LOOKED_AT = 5000
 """How many entries one page looks at, at most: with rare matches a page may have few, and the cursor goes on."""
 
@@ -36,13 +36,14 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which requests are listed; what is None does not matter. `waiting` is a reason to wait."""
+    """Which requests are listed; what is None does not matter. `waiting` is a reason to wait, `among` one of LISTS."""
 
     state: str | None = None
     mid: str | None = None
     customer_key: str | None = None
     file: str | None = None
     waiting: str | None = None
+    among: str | None = None
 
     def accepts(self, view: RequestView) -> bool:
         """Tell whether a request is one of them."""
@@ -57,8 +58,11 @@ class Filter:
     @property
     def is_about_unfinished(self) -> bool:
         """Whether only unfinished requests can be listed."""
-        return self.waiting is not None or self.state in UNFINISHED
+        return self.among == "unfinished" or self.waiting is not None or self.state in UNFINISHED
 
+
+LISTS = ("failures", "unfinished")
+"""What ended badly, did not go on and was not replayed since; and what has not ended."""
 
 STATES = (*UNFINISHED, *TERMINAL, NOT_STARTED)
 EVENT_TYPES = tuple(dict.fromkeys((*(each.event for each in TRANSITIONS), *REPORTS)))
@@ -76,10 +80,14 @@ def _choice(known: Collection[str]) -> str:
 
 
 class RequestPage(View):
-    """Some requests; `next` is the cursor of the page that follows, null at the end."""
+    """Some requests; `next` is the cursor of the page that follows, null at the end.
+
+    `hint` says why there is none, where the filter names a business unit that is not known here.
+    """
 
     items: list[RequestView]
     next: str | None
+    hint: str | None = None
 
 
 class EventPage(View):
@@ -94,7 +102,11 @@ class EventPage(View):
 
 
 class DefinitionView(View):
-    """A definition: who holds it, its window, what waits, what pauses it."""
+    """A definition: who holds it, its window, what waits, what pauses it.
+
+    `follow_ups` wait behind the holder. `queued` requests wait for a worker, and `queued_unseen` messages that
+    no worker has taken may hold more; null: the queue does not answer.
+    """
 
     mid: str
     customer_key: str
@@ -105,6 +117,8 @@ class DefinitionView(View):
     last_rows: int | None
     follow_ups: list[str]
     pause: PauseView | None
+    queued: int = 0
+    queued_unseen: int | None = 0
 
 
 class DefinitionPage(View):
@@ -148,12 +162,21 @@ class DeadLetterPage(View):
 def requests(access: ReadAccess, wanted: Filter, cursor: str | None = None, limit: int = 50) -> RequestPage:
     """List requests: the unfinished ones by their next time, others newest first.
 
-    Raises InvalidError for a cursor, a state or a reason to wait that there is not.
+    Raises InvalidError for a cursor, a list, a state or a reason to wait that there is not.
     """
+    check_word("the list", wanted.among, LISTS)
     check_word("the state", wanted.state, STATES, "state")
     check_word("the reason to wait", wanted.waiting, REASONS, "waiting")
     _check_mid(wanted.mid)
-    limit = max(1, min(limit, MAX_LIMIT))
+    page = _page(access, wanted, cursor, max(1, min(limit, MAX_LIMIT)))
+    is_empty = not page.items and cursor is None and page.next is None
+    hint = knowing.hint(access, wanted.mid) if is_empty and wanted.mid is not None else None
+    return page if hint is None else page.model_copy(update={"hint": hint})
+
+
+def _page(access: ReadAccess, wanted: Filter, cursor: str | None, limit: int) -> RequestPage:
+    if wanted.among == "failures":
+        return _by_end(access, wanted, _read_cursor(cursor, "end", r"\d{1,15}"), limit)
     if wanted.is_about_unfinished:
         return _by_due(access, wanted, _read_cursor(cursor, "due", r"\d{1,15}"), limit)
     return _by_events(access, wanted, _read_cursor(cursor, "event", r"\d{1,19}-\d{1,19}"), limit)
@@ -181,6 +204,23 @@ def _by_due(access: ReadAccess, wanted: Filter, begin: str | None, limit: int) -
             if len(found) == limit:
                 return RequestPage(items=found, next=_cursor("due", str(at)))
     return RequestPage(items=found, next=_cursor("due", str(at)))
+
+
+def _by_end(access: ReadAccess, wanted: Filter, begin: str | None, limit: int) -> RequestPage:
+    """List failures, the newest first; there are 1,000 at most."""
+    at, found = int(begin or 0), list[RequestView]()
+    client: Any = access.client
+    while True:
+        with redis_errors():
+            ids = client.zrange(access.keys.name_of(FAILURES), -(at + CHUNK), -(at + 1))
+        if not ids:
+            return RequestPage(items=found, next=None)
+        views = {view.request_id: view for view in read_views(access, [name.decode() for name in ids])}
+        for name in reversed(ids):
+            at += 1
+            found += [view] if (view := views.get(name.decode())) and wanted.accepts(view) else []
+            if len(found) == limit:
+                return RequestPage(items=found, next=_cursor("end", str(at)))
 
 
 def _likely(access: ReadAccess, ids: Sequence[str], wanted: Filter) -> list[str]:
@@ -276,10 +316,10 @@ def _read_cursor(cursor: str | None, about: str, form: str) -> str | None:
 def definition(access: ReadAccess, mid: str, customer_key: str) -> DefinitionView:
     """Give one definition; raises NotFoundError where the ledger does not know it."""
     key = access.reader.spelled(mid, customer_key)
-    found = access.reader.definition(mid, key)
-    if not found["known"]:
+    found = _definitions(access, [(mid, key)])
+    if not found:
         raise NotFoundError(f"the ledger knows no definition {customer_key} of business unit {mid}")
-    return _definitions(access, [(mid, key)])[0]
+    return found[0]
 
 
 def definitions(access: ReadAccess, cursor: str | None = None) -> DefinitionPage:
@@ -300,10 +340,14 @@ def _definitions(access: ReadAccess, pairs: Sequence[tuple[str, str]]) -> list[D
             pipe.zrange(access.keys.follow_ups(mid, home), 0, 99)
         answers = pipe.execute()
     paused = access.reader.pauses()
-    now = access.reader.now()
+    now, in_queue = access.reader.now(), queued.look(access)
     rows = zip(pairs, homes, answers[::2], answers[1::2], strict=True)
-    known = (row for row in rows if row[2] or row[3])
-    return [_definition(*pair, home, DEFINITION.read(record), ids, paused, now) for pair, home, record, ids in known]
+    found = ((*row, in_queue.of(row[0][0], row[1])) for row in rows)
+    return [
+        _definition(*pair, home, DEFINITION.read(record), ids, paused, now).model_copy(update=waits)
+        for pair, home, record, ids, waits in found
+        if record or ids or waits["queued"]
+    ]
 
 
 def _definition(
@@ -415,7 +459,10 @@ def delete_dead_letter(access: ReadAccess, letter_id: str, operator: str) -> Don
     """Delete a message for ever; raises NotFoundError."""
     view = dead_letter(access, letter_id)
     with redis_errors():
-        letters.delete(access.broker, access.broker_keys, letter_id)
+        try:
+            letters.delete(access.broker, access.broker_keys, letter_id)
+        except letters.DeadLetterNotFoundError as error:
+            raise NotFoundError(str(error), LIST_THEM) from error
     return _done(access, view, "deleted", operator, view.queue)
 
 

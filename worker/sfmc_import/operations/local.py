@@ -6,7 +6,7 @@ from typing import Any
 
 from sfmc_import.access import ReadAccess, redis_errors
 from sfmc_import.operations import actions, listing, refreshing, requests, resuming, runs, status, usage
-from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage
+from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage, RequestPage
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
@@ -38,9 +38,14 @@ class LocalOperations:
         """Show one definition."""
         return status.standing(self._access, customer_key, self._access.mid(mid), last)
 
-    def unmatched(self, last: int = 10) -> UnmatchedView:
-        """List files that start nothing."""
-        return status.unmatched(self._access, last)
+    def unmatched(self, last: int = 10, mid: str | None = None) -> UnmatchedView:
+        """List files that start nothing, of all or of a business unit."""
+        return status.unmatched(self._access, last, mid)
+
+    def requests(self, **query: Any) -> RequestPage:
+        """List requests by list, state, mid, customer_key, file or waiting; with limit and cursor."""
+        among, cursor, limit = (query.pop(*each) for each in (("list", None), ("cursor", None), ("limit", 50)))
+        return listing.requests(self._access, listing.Filter(among=among, **query), cursor, limit)
 
     def search(self, text: str, mid: str | None = None) -> list[RequestView]:
         """Find requests by request id, Task.ID or file name."""

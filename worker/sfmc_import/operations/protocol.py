@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage
+from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage, RequestPage
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
@@ -31,8 +31,12 @@ class Operations(Protocol):
         """Show one definition."""
         ...
 
-    def unmatched(self, last: int = 10) -> UnmatchedView:
-        """List files that start nothing."""
+    def unmatched(self, last: int = 10, mid: str | None = None) -> UnmatchedView:
+        """List files that start nothing, of all or of a business unit."""
+        ...
+
+    def requests(self, **query: Any) -> RequestPage:
+        """List requests by list, state, mid, customer_key, file or waiting; with limit and cursor."""
         ...
 
     def search(self, text: str, mid: str | None = None) -> list[RequestView]:

@@ -9,19 +9,21 @@ from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.opening import ledger_settings
 from sfmc_import.ledger.shared_definitions import SharedDefinitions
-from sfmc_import.operations.actions import MAX_TEXT
+from sfmc_import.operations import knowing
 from sfmc_import.operations.errors import InvalidError
+from sfmc_import.operations.limits import MAX_TEXT, check_key
 from sfmc_import.operations.views import View
 from sfmc_import.request import is_mid
 from sfmc_import.states import DEFINITIONS_REFRESHED
 
 
 class RefreshedView(View):
-    """What is read again: a definition, or all of a business unit."""
+    """What is read again: a definition, or all of a business unit; `hint` where that is not known here."""
 
     mid: str
     customer_key: str | None = None
     refreshed: bool = True
+    hint: str | None = None
 
 
 def refresh(access: ReadAccess, mid: str, customer_key: str | None, operator: str) -> RefreshedView:
@@ -33,8 +35,9 @@ def refresh(access: ReadAccess, mid: str, customer_key: str | None, operator: st
         raise InvalidError("no business unit", "give one, or set SFMC_ACCOUNT_ID")
     if not is_mid(mid):
         raise InvalidError(f"{mid[:40]!r} is no MID", "a MID has up to 19 digits")
-    if customer_key is not None and not customer_key.strip():
-        raise InvalidError("the CustomerKey is empty", "give none for all of the business unit")
+    if customer_key is not None:
+        check_key(customer_key)
+    hint = knowing.hint(access, mid, customer_key)
     shared = SharedDefinitions(access.client, access.keys, ttl=access.settings.definition_ttl, clock=time.monotonic)
     with redis_errors():
         shared.refresh(mid, customer_key)
@@ -42,4 +45,4 @@ def refresh(access: ReadAccess, mid: str, customer_key: str | None, operator: st
     RedisLedger(access.client, ledger_settings(access.settings)).report(
         f"refresh/{uuid7()}", DEFINITIONS_REFRESHED, mid, customer_key or mid, said
     )
-    return RefreshedView(mid=mid, customer_key=customer_key)
+    return RefreshedView(mid=mid, customer_key=customer_key, hint=hint)

@@ -94,6 +94,13 @@ def failures(access: ReadAccess, limit: int = 20) -> list[RequestView]:
     return read_views(access, [name.decode() for name in reversed(ids)])
 
 
+def failed(access: ReadAccess) -> int:
+    """Count them; the newest 1,000 are kept."""
+    with redis_errors():
+        client: Any = access.client
+        return int(client.zcard(access.keys.name_of(FAILURES)))
+
+
 def warnings(access: ReadAccess, limit: int = 20) -> list[RequestView]:
     """Give the newest requests of the last day whose import completed without rows, or without some."""
     begin = round((access.reader.now() - WARNED_SECONDS) * 1000)

@@ -7,7 +7,7 @@ from typing import Any
 from sfmc_import.access import ReadAccess
 from sfmc_import.advice import with_command
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.operations import actions, pausing, requests
+from sfmc_import.operations import actions, knowing, pausing, queued, requests
 from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.notified import NotificationView, notifications
@@ -33,7 +33,8 @@ class RunningView(View):
 class StatusView(View):
     """The whole: numbers, what is paused, the newest failures and warnings, what is due next, what folder watchers say.
 
-    Without numbers of the queue, `broker` says why.
+    `failures` has the newest of `failed` requests, `next` the first of `unfinished`. Without numbers of the queue,
+    `broker` says why.
     """
 
     redis: str
@@ -55,12 +56,14 @@ class StatusView(View):
     warnings: tuple[RequestView, ...] = ()
     next: list[RequestView]
     watchers: list[dict[str, Any]]
+    failed: int = 0
 
 
 class StandingView(View):
     """One definition: what holds it, its window in seconds, its follow-ups, its newest events.
 
-    `holder` is the request that does, `holder_waiting` why that waits; `pause` is that of an operator.
+    `holder` is the request that does, `holder_waiting` why that waits; `pause` is that of an operator. `queued`
+    requests of it wait for a worker, and `queued_unseen` messages may hold more; null: the queue does not answer.
     """
 
     mid: str
@@ -79,6 +82,8 @@ class StandingView(View):
     recent: list[dict[str, Any]]
     holder_waiting: WaitingView | None = None
     pause: PauseView | None = None
+    queued: int = 0
+    queued_unseen: int | None = 0
 
 
 class UnmatchedFileView(View):
@@ -95,10 +100,14 @@ class UnmatchedFileView(View):
 
 
 class UnmatchedView(View):
-    """How many files start nothing, and the newest of them."""
+    """How many files start nothing, and the newest of them.
+
+    `hint` says why there is none, where the business unit that was asked for is not known here.
+    """
 
     count: int
     unmatched: list[UnmatchedFileView]
+    hint: str | None = None
 
 
 def running(access: ReadAccess) -> RunningView:
@@ -123,6 +132,7 @@ def status(access: ReadAccess) -> StatusView:
         failures=requests.failures(access, SHOWN),
         warnings=tuple(requests.warnings(access, SHOWN)),
         troubles=troubles(access, [*due, *requests.followed(access, SHOWN)]),
+        failed=requests.failed(access),
         notifications=notifications(access),
         next=due,
         watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
@@ -136,7 +146,8 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
     key = access.reader.spelled(mid, customer_key)
     record = dict(access.reader.definition(mid, key))
     home, paused = access.reader.home(mid, key), access.reader.pauses()
-    if paused.of_definition(mid, key, home) is None:
+    found = queued.look(access).of(mid, home)
+    if paused.of_definition(mid, key, home) is None and not found["queued"]:
         _check_known(access, mid, key, record)
     holder = access.reader.request(record["holder"]) if record["holder"] else None
     held = next(iter(requests.read_views(access, [record["holder"]])), None) if holder else None
@@ -147,6 +158,7 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
         holder_task_id=None if holder is None else holder.get("task_id"),
         holder_waiting=None if held is None else held.waiting,
         pause=pausing.holder(paused, mid, key, home),
+        **found,
     )
 
 
@@ -154,19 +166,21 @@ def _check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, An
     """Raise NotFoundError if neither ledger, events nor policy file have this definition: it is mistyped, or new."""
     if record["known"]:
         return
-    named = {each for unit, each in access.settings.policies.definitions if (unit or access.settings.account_id) == mid}
-    seen = access.reader.keys_in_events(mid)
-    if key in named | seen:
-        return
-    advice = suggestion(key, named | seen) or WHAT_THERE_IS
-    raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}", advice)
+    known = knowing.keys_of(access, mid)
+    if key not in known:
+        advice = suggestion(key, known) or WHAT_THERE_IS
+        raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}", advice)
 
 
-def unmatched(access: ReadAccess, last: int = 10) -> UnmatchedView:
-    """Give the files that start nothing, the newest first."""
+def unmatched(access: ReadAccess, last: int = 10, mid: str | None = None) -> UnmatchedView:
+    """Give the files that start nothing, of all or of a business unit, the newest first."""
     with redis_errors():
         found = unmatched_files(access.stream.backwards(LOOKED_AT))
-    return unmatched_view(found, last)
+    if mid is None:
+        return unmatched_view(found, last)
+    own = [each for each in found if each.mid == mid]
+    hint = None if own else knowing.hint(access, mid)
+    return unmatched_view(own, last).model_copy(update={"hint": hint})
 
 
 def unmatched_view(found: Sequence[UnmatchedFile], last: int) -> UnmatchedView:

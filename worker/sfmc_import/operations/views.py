@@ -42,13 +42,17 @@ class LastError(View):
 
 
 class PauseView(View):
-    """A pause: of `all`, of `mid:MID` or of `key:MID:CustomerKey`."""
+    """A pause: of `all`, of `mid:MID` or of `key:MID:CustomerKey`.
+
+    `hint` says where one pause is answered that nothing of this name is known here; it holds what comes.
+    """
 
     scope: str
     operator: str
     reason: str
     since: Time
     until: Time | None
+    hint: str | None = None
 
 
 class WaitingView(View):

@@ -6,10 +6,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-import sfmc_transport.dead_letters as letters
 from sfmc_import.client import Submission
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.operations import actions, listing, pausing, requests, resolving, resuming
+from sfmc_import.operations import actions, knowing, listing, pausing, requests, resolving, resuming
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
 from sfmc_import.operations.views import RequestView, time_of
 from sfmc_import.request import BadRequestError
@@ -235,7 +234,7 @@ def _submission(ask: Ask, given: Mapping[str, str]) -> Submission:
         "mid": given["mid"] or None,
         "file": file,
         "source": f"console: {ask.user.name}",
-        "reason": given["reason"][: actions.MAX_TEXT] or None,
+        "reason": given["reason"] or None,
     }
 
 
@@ -261,9 +260,10 @@ def pause_form(ask: Ask) -> Shown:
 
 
 def _pause_asked(ask: Ask, given: Mapping[str, str], wrong: Wrong) -> Shown:
-    current = pausing.as_written(ask.access, _scope(ask, given))[1]
+    scope = _scope(ask, given)
+    current, hint = pausing.as_written(ask.access, scope)[1], knowing.hint_of_scope(ask.access, scope)
     fields = {name: given.get(name, "").strip() for name in ("mid", "customer_key", "reason", "duration")}
-    values = {"current": current, "fields": fields, "wrong": wrong, "is_still": bool(wrong)}
+    values = {"current": current, "fields": fields, "hint": hint, "wrong": wrong, "is_still": bool(wrong)}
     return Shown("pause.html", values, 422 if wrong else 200)
 
 
@@ -272,11 +272,11 @@ def pause(ask: Ask) -> Shown | Moved:
     ask.check_operator()
     scope = _scope(ask, ask.form)
     try:
-        actions.pause(ask.access, scope, ask.user.name, ask.written("reason") or "", _end(ask))
+        done = actions.pause(ask.access, scope, ask.user.name, ask.written("reason") or "", _end(ask))
     except InvalidError as error:
         field = "duration" if error.field == "until" else error.field
         return _pause_asked(ask, ask.form, mistakes.of_error(error, field))
-    return Moved("/pauses", "paused")
+    return Moved("/pauses", "paused_unknown" if done.hint else "paused")
 
 
 def _end(ask: Ask) -> Any:
@@ -318,10 +318,11 @@ def letter_form(ask: Ask) -> Shown:
 def letter_act(ask: Ask) -> Moved:
     """Put a message back, or delete it."""
     ask.check_operator()
-    do = letters.replay if _letter_action(ask) == "replay" else letters.delete
-    listing.dead_letter(ask.access, ask.path["letter_id"])
-    do(ask.access.broker, ask.access.broker_keys, ask.path["letter_id"])
-    return Moved("/dead-letters", "put_back" if do is letters.replay else "deleted")
+    if _letter_action(ask) == "replay":
+        listing.replay_dead_letter(ask.access, ask.path["letter_id"], ask.user.name)
+        return Moved("/dead-letters", "put_back")
+    listing.delete_dead_letter(ask.access, ask.path["letter_id"], ask.user.name)
+    return Moved("/dead-letters", "deleted")
 
 
 def _letter_action(ask: Ask) -> str:

@@ -68,6 +68,7 @@ DONE = {
     "followed": "The run is followed again.",
     "submitted": "The request is recorded.",
     "paused": "It is paused.",
+    "paused_unknown": "It is paused. Nothing of this name is known here: look whether the name is right.",
     "resumed": "The pause has ended.",
     "put_back": "The message is back in its queue.",
     "deleted": "The message is deleted.",

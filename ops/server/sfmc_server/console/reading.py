@@ -9,6 +9,7 @@ from sfmc_import.operations import actions, listing, requests, usage
 from sfmc_import.operations.activity import DefinitionDay
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.overview import overview as read_overview
+from sfmc_import.operations.queued import look, queued_text
 from sfmc_import.operations.unmatched import LOOKED_AT
 from sfmc_import.operations.views import PauseView, RequestView, time_of
 from sfmc_import.request import fold_key
@@ -52,24 +53,18 @@ def request_list(ask: Ask) -> Shown:
     """List requests in pages; the filters stand in the address."""
     names = ("state", "mid", "customer_key", "file", "waiting")
     given = {name: ask.given(name) for name in names}
+    among = ask.given("list")
     wrong: Wrong = {}
     try:
-        items, cursor = _listed(ask, given)
+        page = listing.requests(ask.access, listing.Filter(**given, among=among), ask.given("cursor"), PAGE)
     except InvalidError as error:
-        if not error.field:
+        if error.field not in names:
             raise
-        items, cursor, wrong = [], None, mistakes.of_error(error)
-    kept = {name: value for name, value in given.items() if value}
-    values = {"items": items, "next": cursor, "given": given, "kept": kept, "now": _now(ask), "offered": offered}
-    values |= {"states": (*UNFINISHED, *TERMINAL), "list": ask.given("list") or "", "wrong": wrong}
-    return Shown("requests.html", values, 422 if wrong else 200)
-
-
-def _listed(ask: Ask, given: Mapping[str, str | None]) -> tuple[Sequence[RequestView], str | None]:
-    if ask.given("list") == "failures":
-        return requests.failures(ask.access, listing.MAX_LIMIT), None
-    page = listing.requests(ask.access, listing.Filter(**given), ask.given("cursor"), PAGE)
-    return page.items, page.next
+        page, wrong = listing.RequestPage(items=[], next=None), mistakes.of_error(error)
+    kept = {name: value for name, value in {**given, "list": among}.items() if value}
+    values: dict[str, Any] = {"items": page.items, "next": page.next, "hint": page.hint, "given": given, "kept": kept}
+    values |= {"now": _now(ask), "offered": offered, "list": among or "", "wrong": wrong}
+    return Shown("requests.html", values | {"states": (*UNFINISHED, *TERMINAL)}, 422 if wrong else 200)
 
 
 def request(ask: Ask) -> Shown:
@@ -149,7 +144,8 @@ def definition(ask: Ask) -> Shown:
     follow_ups = requests.read_views(ask.access, view.follow_ups)
     newest = requests.read_views(ask.access, day.newest)
     values = {"view": view, "now": now, "day": day, "follow_ups": follow_ups, "newest": newest}
-    return Shown("definition.html", values | {"offered": offered})
+    queued = queued_text(view.queued, view.queued_unseen)
+    return Shown("definition.html", values | {"offered": offered, "queued": queued})
 
 
 def _view_of(ask: Ask, mid: str, key: str, *, is_in_events: bool) -> listing.DefinitionView:
@@ -160,6 +156,7 @@ def _view_of(ask: Ask, mid: str, key: str, *, is_in_events: bool) -> listing.Def
         if not is_in_events:
             raise
     empty: dict[str, Any] = dict.fromkeys(("holder", "window_until", "window_by", "last_rows", "pause"))
+    empty |= look(ask.access).of(mid, key)
     return listing.DefinitionView(mid=mid, customer_key=key, consecutive_errors=0, follow_ups=[], **empty)
 
 

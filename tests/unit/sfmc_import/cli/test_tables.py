@@ -88,6 +88,18 @@ def test_what_ended_badly_stands_before_what_is_due_next() -> None:
     assert "  list them with: sfmc-import dead-letters" in lines
 
 
+def test_each_list_says_how_many_more_there_are_and_which_command_lists_them() -> None:
+    whole = overview([request("gave_up")], [request("deferred")]).model_copy(
+        update={"failed": 78, "unfinished": 20_000}
+    )
+    lines = list(whole_lines(whole))
+
+    assert lines[lines.index("due next:") - 1] == "  and 77 more: sfmc-import status --failures"
+    assert lines[-1] == "  and 19999 more: sfmc-import status --unfinished"
+    all_shown = whole.model_copy(update={"failed": 1, "unfinished": 1})
+    assert not any("more" in str(each) for each in whole_lines(all_shown))
+
+
 def test_an_outage_of_a_business_unit_is_said_once_with_its_beginning_and_its_code() -> None:
     error = LastError(code="http_503", text="HTTP 503", at=NOW)
     since = [datetime(2026, 3, 1, hour, tzinfo=UTC) for hour in (4, 5)]

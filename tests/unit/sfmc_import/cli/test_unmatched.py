@@ -42,7 +42,14 @@ def test_the_newest_are_shown_and_all_are_counted() -> None:
     assert (about.count, [each.name for each in about.unmatched]) == (3, ["0.csv", "1.csv"])
     assert lines[0] == "3 files without a definition, among the last 50000 events"
     assert lines[1] == "  2026-03-01 06:00:00 UTC  /in/0.csv  no route"
-    assert lines[3] == "  and 1 more: --last 3"
+    assert lines[3] == "  and 1 more: sfmc-import status --unmatched --last 3"
+
+
+def test_of_very_many_files_no_command_is_named_that_would_be_refused() -> None:
+    found = unmatched_files(event("unrouted", f"{number}.csv") for number in range(700))
+
+    assert unmatched_lines(unmatched_view(found, 10))[-2] == "  and 690 more: sfmc-import status --unmatched --last 500"
+    assert unmatched_lines(unmatched_view(found, 500))[-2] == "  and 200 more, which the console lists"
 
 
 def test_definitions_that_a_file_nearly_names_are_shown() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Definition
 from tests.support.checks import by_request, check_finished, name_of
-from tests.support.system import System
+from tests.support.system import MID, System
 from tests.unit.sfmc_import.service.conftest import KEY, request
 
 DEFINITION = Definition(customer_key=KEY, object_id="object-1", max_import_frequency=2)
@@ -92,3 +92,27 @@ def test_what_is_renamed_while_it_waits_keeps_the_order_of_its_new_key(system: S
     system.live()
     assert [perform.customer_key for perform in system.cloud.performs] == ["contacts", NEW.customer_key]
     assert system.world.record("a")["state"] == "completed"
+
+
+def test_what_is_renamed_into_a_full_group_while_it_waits_is_started_after_the_run_of_that_group(system: System):
+    grouped = Policy(group="nightly", group_limit=1, frequency=0.0)
+    policies = {NEW.customer_key: grouped, "contacts": grouped}
+    system.deps = replace(system.deps, policies=lambda _mid, key: policies.get(key, Policy(frequency=0.0)))
+    system.cloud.add(DEFINITION)
+    system.cloud.add(Definition(customer_key="contacts", object_id="object-2"))
+    system.world.ledger.pause(f"key:{MID}:{KEY}", "me", "why", None)
+    system.submit(request("a"))
+    system.work()
+    rename(system)
+    system.world.advance(60)
+    system.submit(replace(request("c"), customer_key="contacts"))
+    system.work()
+    system.world.ledger.lift_pause(f"key:{MID}:{KEY}", "me", None)
+    system.sweep()
+    system.work()
+    assert [perform.customer_key for perform in system.cloud.performs] == ["contacts"]
+    assert "running_limit" in system.world.record("a")["error"]
+
+    system.live()
+    assert [perform.customer_key for perform in system.cloud.performs] == ["contacts", NEW.customer_key]
+    assert [system.world.record(name)["state"] for name in "ac"] == ["completed", "completed"]
