@@ -55,9 +55,10 @@ COUNTS = ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letter
 def status(customer_key: str | None, *, listed: str | None, mid: str | None, last: int, as_json: bool) -> None:
     """Show the state of the system, or of one definition (KEY); of one request: `sfmc-import show`.
 
-    For the system: numbers, what is paused, the newest requests that ended badly, those that are due next with why
-    they wait and until when, and what the folder watchers say: which files wait, why and since when, and which folders
-    cannot be read now. --failures and --unfinished list all of them, or with KEY those of a definition.
+    For the system: numbers, what is paused, the newest requests that ended badly, imports of the last day
+    that somebody should look at, those that are due next with why they wait and until when, and what the folder
+    watchers say: which files wait, why and since when, and which folders cannot be read now.
+    --failures and --unfinished list all of them, or with KEY those of a definition.
 
     For a definition: the request that holds it, how long its window is closed (no start until then), the
     follow-ups that wait behind it, how many requests no worker has taken yet, and the last events.
@@ -141,7 +142,9 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     """Give what a person reads about the system: what ended badly first, then what comes next."""
     now = whole.now.timestamp()
     yield whole.redis
-    yield from (f"  {name.replace('_', ' '):<14}{getattr(whole, name)}" for name in COUNTS)
+    yield from (f"  {name.replace('_', ' '):<14}{_number(getattr(whole, name))}" for name in COUNTS)
+    if whole.broker is not None:
+        yield f"  {whole.broker.text}; {whole.broker.fix}. {whole.broker.advice}"
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
     yield from (f"  {each.text}; to do: {each.fix}" for each in whole.servers)
@@ -152,9 +155,14 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
     yield from _listed("ended badly", whole.failures, now)
     yield from _left_out("failures", whole.failed - len(whole.failures))
+    yield from _listed("to be looked at", whole.warnings, now)
     yield from _listed("due next", whole.next, now)
     yield from _left_out("unfinished", whole.unfinished - len(whole.next))
     yield from folder_lines(whole.folders)
+
+
+def _number(found: int | None) -> str:
+    return "not known" if found is None else str(found)
 
 
 def missing_processes(whole: StatusView) -> Iterator[str]:

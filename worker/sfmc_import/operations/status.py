@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sfmc_import import request
 from sfmc_import.access import ReadAccess
-from sfmc_import.access import redis_errors as errors_at
 from sfmc_import.advice import with_command
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations import actions, knowing, pausing, queued, requests
+from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
@@ -19,7 +18,6 @@ from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
 from sfmc_import.operations.views import FolderView, PauseView, RequestView, Time, View, WaitingView, time_of
 from sfmc_import.redaction import hidden_in
-from sfmc_transport import dead_letters, queues
 
 SHOWN = 20
 WHAT_THERE_IS = with_command("list what is unfinished with", "status")
@@ -35,10 +33,11 @@ class RunningView(View):
 
 
 class StatusView(View):
-    """The whole: numbers, what is paused, the newest failures, what is due next, the folders that are watched.
+    """The whole: numbers, what is paused, the newest failures and warnings, what is due next, the folders.
 
     `servers` has what keeps Redis from taking writes, `watchers` what the folder watchers say as they say it,
-    `failures` the newest of `failed` requests, `next` the first of `unfinished`.
+    `failures` the newest of `failed` requests, `next` the first of `unfinished`. Without numbers of the queue, `broker`
+    says why.
     """
 
     redis: str
@@ -46,9 +45,10 @@ class StatusView(View):
     unfinished: int
     overdue: int
     events: int
-    queued: int
-    in_flight: int
-    dead_letters: int
+    queued: int | None
+    in_flight: int | None
+    dead_letters: int | None
+    broker: BrokerView | None = None
     workers: int
     beats: int
     missing: tuple[str, ...] = ()
@@ -56,6 +56,7 @@ class StatusView(View):
     notifications: tuple[NotificationView, ...] = ()
     paused: list[PauseView]
     failures: list[RequestView]
+    warnings: tuple[RequestView, ...] = ()
     next: list[RequestView]
     watchers: list[dict[str, Any]]
     folders: tuple[FolderView, ...] = ()
@@ -130,33 +131,21 @@ def status(access: ReadAccess) -> StatusView:
     return StatusView(
         redis=access.settings.redis.shown,
         now=now,
-        **access.reader.overview(),
-        **queue_numbers(access),
+        **{**access.reader.overview(), **queue_state(access)},
         workers=processes.workers,
         beats=processes.beats,
         missing=processes.missing,
         paused=actions.pauses(access),
         failures=requests.failures(access, SHOWN),
+        warnings=tuple(requests.warnings(access, SHOWN)),
+        troubles=troubles(access, [*due, *requests.followed(access, SHOWN)]),
         failed=requests.failed(access),
-        troubles=troubles(access, due),
         notifications=notifications(access),
         next=due,
         watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
         folders=folders(access.reader),
         servers=server_troubles(access),
     )
-
-
-def queue_numbers(access: ReadAccess) -> dict[str, int]:
-    """Count what is in the queue, in work and among the dead letters."""
-    broker: Any = access.broker
-    keys = access.broker_keys
-    with errors_at(access.settings.broker, access.broker_variable):
-        return {
-            "queued": queues.length(broker, keys.queue(request.QUEUE)),
-            "in_flight": broker.hlen(keys.unacked_key),
-            "dead_letters": dead_letters.count(broker, keys),
-        }
 
 
 def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) -> StandingView:

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
+from sfmc_import.ends import actions
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.redaction import hidden_in
 from sfmc_import.request import is_mid, plain_mid
-from sfmc_import.states import AS_EXPECTED, UNFINISHED
+from sfmc_import.states import UNFINISHED
 from sfmc_import.waiting import Waiting
 
 
@@ -32,11 +33,12 @@ class View(BaseModel):
 
 
 class LastError(View):
-    """What failed last."""
+    """What failed last, and `since` when something fails without a success in between."""
 
     code: str
     text: str
     at: Time
+    since: Time | None = None
 
 
 class PauseView(View):
@@ -54,7 +56,10 @@ class PauseView(View):
 
 
 class WaitingView(View):
-    """Why a request waits: `reason` is one of waiting.md, `text` its sentence, `pause` what an operator said."""
+    """Why a request waits: `reason` is one of waiting.md, `text` its sentence, `pause` what an operator said.
+
+    It is tried, looked for or followed until the `deadline`, and has the state `then` after it.
+    """
 
     reason: str
     text: str
@@ -64,6 +69,8 @@ class WaitingView(View):
     attempts: int
     last_error: LastError | None
     pause: PauseView | None = None
+    deadline: Time | None = None
+    then: str | None = None
 
 
 class FileView(View):
@@ -83,7 +90,7 @@ class RequestView(View):
     """A request: where it stands, why it waits, and what an operator may do next.
 
     `why_ended` is what the event of a bad end says, while the stream has it, and `advice` what somebody should do
-    about it.
+    about it, or about what keeps it waiting. `settled_by` is the newer request that has imported the same file since.
     """
 
     request_id: str
@@ -110,6 +117,7 @@ class RequestView(View):
     soap_request_id: str | None = None
     import_status: str | None = None
     held_by: str | None = None
+    settled_by: str | None = None
     waiting: WaitingView | None
     why_ended: str | None = None
     advice: str | None = None
@@ -224,24 +232,6 @@ class ReplaysView(View):
     new_request_ids: list[str]
 
 
-NEXT: Mapping[str, tuple[str, ...]] = {
-    "accepted": ("cancel", "pause"),
-    "deferred": ("cancel", "force", "pause"),
-    "retrying": ("cancel", "pause"),
-    "start_unknown": ("resolve",),
-    "not_started": ("replay", "resolve"),
-    "rejected": ("replay",),
-    "gave_up": ("replay",),
-    "expired": ("replay",),
-    "cancelled": ("replay",),
-    "import_failed": ("replay",),
-    "follow_timed_out": ("follow",),
-    "completed_suspicious": ("replay --force",),
-    **dict.fromkeys((*AS_EXPECTED, "duplicate"), ("replay --force",)),
-}
-"""The actions that would help in each state; nothing helps while a start is sent or its run is followed."""
-
-
 _PLAIN = (
     *("asked_key", "object_id", "source", "event_id", "reason", "task_id", "soap_request_id", "import_status"),
     *("reply_to", "reply_queue"),
@@ -268,15 +258,17 @@ def request_view(
         not_before=time_of(record.get("not_before")) if record["state"] == "accepted" else None,
         expires=time_of(record.get("expires")),
         held_by=record.get("held_by"),
+        settled_by=record.get("settled_by"),
         waiting=None if waiting is None else waiting_view(waiting, pause, time_of(record.get("expires"))),
-        next=_next(record["state"], waiting),
+        next=_next(record, waiting),
         **{name: record[name] for name in _PLAIN if name in record},
     )
 
 
-def _next(state: str, waiting: Waiting | None) -> list[str]:
+def _next(record: Mapping[str, Any], waiting: Waiting | None) -> list[str]:
     is_paused = waiting is not None and waiting.reason == "paused"
-    return ["resume" if is_paused and each == "pause" else each for each in NEXT.get(state, ())]
+    found = actions(record["state"], is_settled="settled_by" in record)
+    return ["resume" if is_paused and each == "pause" else each for each in found]
 
 
 def file_view(file: Mapping[str, Any]) -> FileView:
@@ -296,9 +288,16 @@ def waiting_view(waiting: Waiting, pause: PauseView | None = None, expires: date
         until=expires if is_open else time_of(waiting.until),
         held_by=waiting.held_by,
         attempts=waiting.attempts,
-        last_error=None if error is None else LastError(**{**hidden_in(error), "at": time_of(error["at"])}),
+        last_error=None if error is None else _last_error(error),
         pause=pause,
+        deadline=time_of(waiting.deadline),
+        then=waiting.then,
     )
+
+
+def _last_error(error: Mapping[str, Any]) -> LastError:
+    times = {name: time_of(error[name]) for name in ("at", "since")}
+    return LastError(**{**hidden_in({"code": error["code"], "text": error["text"]}), **times})
 
 
 def scope_of(mid: str | None, customer_key: str | None) -> str:
