@@ -95,7 +95,9 @@ class Circuits:
         # Polls come back first, for they change nothing; starts are spread, so that they do not come all at once.
         spread = 1.0 if share == "follow" else max(SPREAD_SECONDS, left)
         text = f"no call is made for now: {circuit.code}: {circuit.text}"
-        return NotApplied("circuit_open", text, account_wide=True, retry_after=left + spread * self._chance())
+        after = left + spread * self._chance()
+        cause = (circuit.code, circuit.text)
+        return NotApplied("circuit_open", text, account_wide=True, retry_after=after, cause=cause)
 
     def _report_failure(self, entry: Entry, fault: Fault) -> None:
         scope = entry.mid if fault.code in LOGIN_CODES else ACCOUNT

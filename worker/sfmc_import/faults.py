@@ -12,13 +12,15 @@ class NotApplied:
     """Nothing was done and trying again can help: `code` is a short stable word or vendor number.
 
     `account_wide` marks failures that hit every request of the account (login, maintenance, throttling);
-    `retry_after` is in seconds, where the service named a time.
+    `retry_after` is in seconds, where the service named a time. `cause` is the failure of others for which no call was
+    made, as code and text.
     """
 
     code: str
     text: str
     account_wide: bool = False
     retry_after: float | None = None
+    cause: tuple[str, str] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _postpone(run: Followed, fault: Refusal, deps: Deps) -> Outcome | None:
     if run.overdue and not retrying.is_account_wide(fault):
         return _record_run(run, None, deps)
     pause = deps.timing.follow.pause(run.polls, deps.chance())
-    deps.ledger.progressed(run, None, max(pause, retrying.pause_asked(fault)))
+    deps.ledger.progressed(run, None, max(pause, retrying.pause_asked(fault)), fault)
     return None
 
 

@@ -157,7 +157,7 @@ class PermitLots:
 
 
 def _held(permits: Permits) -> NotApplied:
-    text = "the calls of the account per minute are used"
+    text = "calls are spread over the minute (SFMC_CALLS_PER_MINUTE): the turn of this one has not come"
     if permits.why == "budget":
         text = "the budget of calls of the account is used"
     return NotApplied(permits.why, text, account_wide=True, retry_after=max(permits.wait, 0.05))

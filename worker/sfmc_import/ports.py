@@ -243,8 +243,11 @@ class Ledger(Protocol):
         """
         ...
 
-    def progressed(self, run: Followed, status: str | None, delay: float) -> None:
-        """Record a poll of a run: an event when `status` is new, next poll after `delay` seconds."""
+    def progressed(self, run: Followed, status: str | None, delay: float, fault: Refusal | None = None) -> None:
+        """Record a poll of a run: an event when `status` is new, next poll after `delay` seconds.
+
+        With `fault` the poll failed, which is shown until one is answered.
+        """
         ...
 
     def ended(

@@ -21,6 +21,12 @@ FAILED = (
 )
 """Ends that a person should know of; the newest of them are in the list `failures`."""
 
+WARNED = ("completed_with_errors", "completed_empty")
+"""Ends of an import that a person should look at; the newest of them are in the list `warnings`."""
+
+SETTLED = ("rejected", "gave_up", "expired", "completed_suspicious", "import_failed", *WARNED)
+"""Ends that are settled once a newer request has imported the same file."""
+
 RUN_ENDS = (*COMPLETED, "import_failed", "follow_timed_out")
 TERMINAL = ("duplicate", "rejected", "gave_up", "expired", "cancelled", "start_unknown", *RUN_ENDS)
 # What an operator may say about a request that ended as start_unknown; it is no terminal state.

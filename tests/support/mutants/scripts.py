@@ -42,6 +42,7 @@ from tests.contract.ledger import (
     test_running_limits,
     test_runs,
     test_sender_options,
+    test_settling,
     test_shared_tokens,
     test_spellings,
     test_starts,
@@ -92,6 +93,7 @@ BODIES = (
     test_running_limits,
     test_lines,
     test_shared_tokens,
+    test_settling,
 )
 GIVEN = {"scenario", "world"}
 

@@ -9,7 +9,7 @@ OPERATIONS = (
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "1"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "by and 2 or 1"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "by ~= a.operator and 2 or 1"),
-    Mutant("lib", "return a.looked and r.error or error_of", "return error_of"),
+    Mutant("lib", "  if a.looked and r.error then return r.error end\n", ""),
     Mutant("following", "set(request_key(a.id), r, {status = result.import_status})", ""),
     Mutant("pausing", "pause['until'] > now", "true"),
     Mutant("pausing", "return pause and (not present", "return false and (not present"),

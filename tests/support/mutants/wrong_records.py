@@ -1,8 +1,10 @@
 """Wrong changes of how a step reads its records once and writes them once, and of the parts of a file."""
 
 from tests.support.mutants.mutant import Mutant
+from tests.support.mutants.wrong_settling import SETTLING
 
 RECORDS: tuple[Mutant, ...] = (
+    *SETTLING,
     Mutant(
         "lib",
         "  if not fields then return redis.call('HMGET', key, ...) end",

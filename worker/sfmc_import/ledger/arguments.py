@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from sfmc_import.faults import Fault, NotApplied
 from sfmc_import.ledger.key_kinds import FILE_PARTS
 from sfmc_import.policy import Policy, offsets_around
 from sfmc_import.request import FileInfo, StartRequest, fold_key
@@ -60,6 +61,12 @@ def _file_parts(file: FileInfo) -> dict[str, str]:
     """
     known = file.known
     return {field: str(known[part]) for part, field in FILE_PARTS.items() if part in known}
+
+
+def cause_arguments(fault: Fault) -> dict[str, str] | None:
+    """Give what others met, where no call was made because of that."""
+    cause = fault.cause if isinstance(fault, NotApplied) else None
+    return None if cause is None or not cause[0] else {"code": cause[0], "text": cause[1]}
 
 
 def scope_arguments(scope: str) -> dict[str, Any]:

@@ -65,6 +65,12 @@ function steps.polling()
   return {granted, lists.lost}
 end
 
+-- What failed in a poll is shown until one is answered.
+local function note_poll(r)
+  if present(a.code) then return set(request_key(a.id), r, {error = failed_last(r, a.code, a.text)}) end
+  drop(request_key(a.id), r, {'error'})
+end
+
 -- Notes a poll of a run; an event only when its status is new.
 function steps.progressed()
   local r = record(request_key(a.id))
@@ -72,6 +78,7 @@ function steps.progressed()
   local news = present(a.status) and a.status ~= r.status
   end_resolving(a.id, r)
   set(request_key(a.id), r, {polls = int(r.polls) + 1})
+  note_poll(r)
   if news then
     set(request_key(a.id), r, {status = a.status})
     move(a.id, r, 'started', {import_status = a.status})
@@ -103,6 +110,26 @@ local function note_end(r, d)
   if rows and rows > 0 then set(definition_key(r), d, {last_rows = str(rows)}) end
 end
 
+local IMPORTED = {completed = true, completed_with_errors = true}
+
+local function settle_in(r, place)
+  for _, id in ipairs(redis.call('ZRANGE', failed_file_key(place), 0, -1)) do
+    local f = record(request_key(id))
+    if id ~= a.id and SETTLED[f.state] and int(f.at) <= int(r.at) then
+      set(request_key(id), f, {settled = a.id})
+      redis.call('ZREM', failures_key(), id)
+      redis.call('ZREM', warnings_key(), id)
+      redis.call('ZREM', failed_file_key(place), id)
+    end
+  end
+end
+
+-- The file was imported: older requests for it that ended otherwise are settled.
+local function settle_older(r)
+  settle_in(r, file_place(r, folded(r.home or r.key)))
+  if r.name then settle_in(r, file_place(r, '')) end
+end
+
 -- Ends a run and lets the next follow-up in.
 function steps.ended()
   local r = record(request_key(a.id))
@@ -112,6 +139,7 @@ function steps.ended()
   -- Somebody else has resumed the following meanwhile.
   if a.outcome == 'follow_timed_out' and now < int(r.follow_until) then return nil end
   note_end(r, d)
+  if IMPORTED[a.outcome] then settle_older(r) end
   local result = a.result
   if result.import_status then set(request_key(a.id), r, {status = result.import_status}) end
   if a.outcome == 'import_failed' then

@@ -4,7 +4,7 @@
 local a = cjson.decode(ARGV[1])
 local cfg = @SETTINGS@
 local TRANSITIONS = '@TRANSITIONS@'
-local FAILED = @FAILED@
+local FAILED, WARNED, SETTLED = @FAILED@, @WARNED@, @SETTLED@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local steps = {}
@@ -262,20 +262,56 @@ local function wait_for(id, r, reason, behind)
   if next(values) then set(request_key(id), r, values) end
 end
 
-local function error_of(code, text) return cjson.encode({code = code, text = text, at = now}) end
+-- What failed last, and since when something fails without a success in between.
+local function error_of(r, code, text)
+  local before = r.error and cjson.decode(r.error)
+  return cjson.encode({code = code, text = text, at = now, since = before and (before.since or before.at) or now})
+end
 
--- That a look has found no run is no error of its own: the cause of the doubt stays what failed last.
-local function failed_last(r, code, text) return a.looked and r.error or error_of(code, text) end
+-- That a look has found no run is no error of its own: the cause of the doubt stays what failed last. Where no call was
+-- made because others failed, their failure is the cause.
+local function failed_last(r, code, text)
+  if a.looked and r.error then return r.error end
+  local cause = present(a.cause)
+  return error_of(r, cause and cause.code or code, cause and cause.text or text)
+end
 
--- The list of failures has the newest requests that ended badly; one that goes on after its end leaves it.
-local function note_failure(id, before, after)
+-- Ends that say what failed last, where their step says nothing else.
+local ENDS_FOR_A_CAUSE = {start_unknown = true, expired = true, follow_timed_out = true}
+
+local function with_cause(r, target, extra)
+  if not (ENDS_FOR_A_CAUSE[target] and r.error) or (extra and extra.code) then return extra end
+  local cause, named = cjson.decode(r.error), extra or {}
+  named.code, named.text = cause.code, cause.text
+  return named
+end
+
+local function list_newest(key, id, most)
+  redis.call('ZADD', key, str(now), id)
+  if redis.call('ZCARD', key) > most then redis.call('ZPOPMIN', key) end
+  keep(key, cfg.request_ttl)
+end
+
+-- The same file: its name, for a start imports what lies there under it.
+local function file_place(r, home)
+  return redis.sha1hex(r.mid .. ':' .. #home .. ':' .. home .. ':' .. (r.name or ''))
+end
+
+-- A request that never met its definition is noted for the business unit.
+local function failed_place(r)
+  return file_place(r, (r.definition or not r.name) and folded(r.home or r.key) or '')
+end
+
+-- The list of failures has the newest requests that ended badly; one that goes on after its end leaves it. Those that
+-- an import of the same file settles are found by that.
+local function note_failure(id, r, before, after)
   if FAILED[after] then
-    redis.call('ZADD', failures_key(), str(now), id)
-    if redis.call('ZCARD', failures_key()) > 1000 then redis.call('ZPOPMIN', failures_key()) end
-    keep(failures_key(), cfg.request_ttl)
+    list_newest(failures_key(), id, 1000)
   elseif FAILED[before] then
     redis.call('ZREM', failures_key(), id)
   end
+  if WARNED[after] then list_newest(warnings_key(), id, 1000) end
+  if SETTLED[after] then list_newest(failed_file_key(failed_place(r)), id, 10) end
 end
 
 -- The name of the event of a transition; nil for one that is not allowed.
@@ -351,6 +387,7 @@ local function move(id, r, target, extra, reason)
   local source = r.state or 'new'
   local name = transition(source, target)
   if not name then error('no transition from ' .. source .. ' to ' .. target) end
+  extra = with_cause(r, target, extra)
   local values = waits(r, {state = target, since = str(now)}, reason or WAITS[target])
   if OPEN[target] and extra and extra.code then values.error = failed_last(r, extra.code, extra.text) end
   set(request_key(id), r, values)
@@ -359,7 +396,7 @@ local function move(id, r, target, extra, reason)
   leave_turn(id, r)
   note_reply(id, r, emit(id, r, name, extra))
   note_result(id, r)
-  note_failure(id, source, target)
+  note_failure(id, r, source, target)
 end
 
 -- The newest TaskResultID of each business unit: they are whole numbers that grow (seen in samples, not promised).
@@ -422,7 +459,10 @@ local function create(id, q)
   if q.force == true then values.force = '1' end
   set(request_key(id), r, values)
   -- What is replayed has gone on: its replay stands in its place.
-  if r.replays then redis.call('ZREM', failures_key(), r.replays) end
+  if r.replays then
+    redis.call('ZREM', failures_key(), r.replays)
+    redis.call('ZREM', warnings_key(), r.replays)
+  end
   move(id, r, 'accepted', nil, r.not_before and int(r.not_before) > now and 'not_before' or nil)
   waits_until(id, r, r.not_before and math.max(now, int(r.not_before)) or now + cfg.accept_grace)
   return r

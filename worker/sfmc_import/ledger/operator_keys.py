@@ -22,8 +22,25 @@ FAILURES = Key(
     letter="failures",
     redis_type="zset",
     ttl=("request_ttl",),
-    meaning="The newest 1,000 requests that ended badly, did not go on and were not replayed since: request id → time"
-    " of the end.",
+    meaning="The newest 1,000 requests that ended badly, did not go on, were not replayed and whose file was not"
+    " imported since: request id → time of the end.",
+)
+WARNINGS = Key(
+    name="warnings",
+    letter="warnings",
+    redis_type="zset",
+    ttl=("request_ttl",),
+    meaning="The newest 1,000 requests whose import completed without rows, or without some, and whose file was not"
+    " imported again since: request id → time of the end.",
+)
+FAILED_FILE = Key(
+    name="failed_file",
+    letter="failed",
+    parts=("place",),
+    redis_type="zset",
+    ttl=("request_ttl",),
+    meaning="The newest ten requests for one file of one definition that an import of this file settles (a digest of"
+    " both): request id → time of the end.",
 )
 PAUSES = Key(
     name="pauses",
@@ -62,4 +79,4 @@ REPLAYS = Key(
     meaning="What a call with an Idempotency-Key replays, as JSON, so that the same call replays nothing twice; or a"
     " digest of the body of another call with one. The digest in the name is of the caller and the key.",
 )
-OPERATOR_KEYS = (FAILURES, TOKENS, SESSION, PAUSES, PAUSED, UNPAUSED, REPLAYS)
+OPERATOR_KEYS = (FAILURES, WARNINGS, FAILED_FILE, TOKENS, SESSION, PAUSES, PAUSED, UNPAUSED, REPLAYS)

@@ -87,7 +87,7 @@ end
 local function wait_for_place(id, r, limits, group, most)
   redis.call('ZADD', place_waiters_key(group), str(int(r.at) - (r.force and 1e13 or 0)), id)
   keep(place_waiters_key(group), cfg.recheck + cfg.unfinished_ttl)
-  local values = {waits_place = group, error = error_of('running_limit', no_room(group, most))}
+  local values = {waits_place = group, error = error_of(r, 'running_limit', no_room(group, most))}
   if r.waits_place ~= group then leave_line(id, r) end
   set(request_key(id), r, values)
   wait_for(id, r, 'rate_limited')

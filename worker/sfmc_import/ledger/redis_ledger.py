@@ -15,6 +15,7 @@ from redis.exceptions import NoScriptError
 from sfmc_import.faults import OF_A_LOOK, UNPROVED, Ambiguous, Fault, NotApplied, Rejected, is_in_words_of_the_service
 from sfmc_import.ledger.arguments import (
     as_json,
+    cause_arguments,
     intent_arguments,
     milliseconds,
     order_arguments,
@@ -207,7 +208,7 @@ class RedisLedger:
         }
         arguments |= {"delay": milliseconds(delay), "retry_deadline": milliseconds(policy.retry_deadline)}
         arguments |= {"final": isinstance(fault, Rejected), "account_wide": is_account_wide(fault)}
-        arguments |= {"ago": int(said_ago * 1000), "waits": reason_of(fault)}
+        arguments |= {"ago": int(said_ago * 1000), "waits": reason_of(fault), "cause": cause_arguments(fault)}
         state = str(self._run("unresolved", arguments).decode())
         if state == "other_content":
             raise IdTakenError(request.request_id)
@@ -268,6 +269,7 @@ class RedisLedger:
         pause = milliseconds(delay)
         more: dict[str, Any] = {"delay": pause, "let_go": let_go, "anew": anew}
         more |= {"account_wide": is_account_wide(fault), "waits": reason_of(fault), "looked": fault.code in OF_A_LOOK}
+        more["cause"] = cause_arguments(fault)
         state = self._step("retry", lease, code=fault.code, text=fault.text, unproved=fault.code in UNPROVED, **more)
         return None if state is None else str(state.decode())
 
@@ -285,7 +287,8 @@ class RedisLedger:
         """See sfmc_import.ports.Ledger.reconcile_later."""
         pause = milliseconds(delay)
         why = {"code": fault.code, "text": fault.text, "account_wide": is_account_wide(fault)}
-        return bool(self._step("reconcile_later", lease, delay=pause, looked=fault.code in OF_A_LOOK, **why))
+        why |= {"looked": fault.code in OF_A_LOOK, "cause": cause_arguments(fault)}
+        return bool(self._step("reconcile_later", lease, delay=pause, **why))
 
     def record_start_unknown(self, lease: Lease, candidates: Sequence[str], window: float) -> bool:
         """See sfmc_import.ports.Ledger.record_start_unknown."""
@@ -316,10 +319,13 @@ class RedisLedger:
         granted, lost = self._run("polling", {"ids": list(request_ids), "owner": owner})
         return Turn(granted=tuple(_texts(granted)), lost=tuple(_texts(lost)))
 
-    def progressed(self, run: Followed, status: str | None, delay: float) -> None:
+    def progressed(self, run: Followed, status: str | None, delay: float, fault: Refusal | None = None) -> None:
         """See sfmc_import.ports.Ledger.progressed."""
-        pause = milliseconds(delay)
-        self._run("progressed", {"id": run.request_id, "task": run.task_id, "status": status, "delay": pause})
+        arguments: dict[str, Any] = {"id": run.request_id, "task": run.task_id, "status": status}
+        arguments["delay"] = milliseconds(delay)
+        if fault is not None:
+            arguments |= {"code": fault.code, "text": fault.text, "cause": cause_arguments(fault)}
+        self._run("progressed", arguments)
 
     def ended(
         self, run: Followed, outcome: str, result: Run | None, policy: Policy, unexpected: Unexpected | None = None

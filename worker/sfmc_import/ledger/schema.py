@@ -202,6 +202,9 @@ REQUEST = RequestKey(
         Field(name="waits_place", kept_at_end=False, meaning="the group in which it waits for a place"),
         Field(name="held_by", meaning="the request that made this one a duplicate"),
         Field(
+            name="settled", attribute="settled_by", meaning="the newer request that has imported the same file since"
+        ),
+        Field(
             name="wait",
             attribute="waits_because",
             kept_at_end=False,
@@ -228,8 +231,8 @@ REQUEST = RequestKey(
             kind="json",
             attribute="last_error",
             kept_at_end=False,
-            meaning="what failed last: code, text and the time in ms; a look that finds no run keeps the cause of the"
-            " doubt",
+            meaning="what failed last: code, text, the time in ms, and since when something fails; a look that finds no"
+            " run keeps the cause of the doubt, and an answered poll removes it",
         ),
     ),
 )

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from sfmc_import.ledger.lua_functions import in_one_table, names_in, without_unused
 from sfmc_import.ledger.lua_names import to_lua
-from sfmc_import.states import FAILED, to_lua_set, to_lua_table
+from sfmc_import.states import FAILED, SETTLED, WARNED, to_lua_set, to_lua_table
 
 _LEASED = ("lease", "starting")
 _ENDING = ("follow_ups", "lease", "duplicates")
@@ -72,6 +72,8 @@ def read_part(name: str) -> str:
         text.replace("@KEYS@", to_lua())
         .replace("@TRANSITIONS@", to_lua_table())
         .replace("@FAILED@", to_lua_set(FAILED))
+        .replace("@WARNED@", to_lua_set(WARNED))
+        .replace("@SETTLED@", to_lua_set(SETTLED))
     )
 
 

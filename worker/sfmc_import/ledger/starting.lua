@@ -122,7 +122,7 @@ function steps.started()
   local values = {task = a.task, started = str(now), follow_until = str(now + a.follow_deadline), polls = 0, sent = '0'}
   if present(a.soap) then values.soap = a.soap end
   set(request_key(id), r, values)
-  if r.worker_losses then drop(request_key(id), r, {'worker_losses'}) end
+  drop(request_key(id), r, {'worker_losses', 'error'})
   local opens = begin_window(id, r, d, a.window)
   if not d.holder or d.holder == id then set(definition_key(r), d, {holder = id, lease = '0'}) end
   note_newest(r.mid, a.task)

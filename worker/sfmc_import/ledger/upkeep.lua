@@ -145,7 +145,7 @@ function steps.unresolved()
   if not is_unresolved(r) or int(r.attempt) > a.attempt then return r.state end
   end_resolving(a.id, r)
   if r.expires and int(r.expires) <= now then
-    end_unstarted(a.id, r, 'expired', {expires = iso(int(r.expires))})
+    end_unstarted(a.id, r, 'expired', {expires = iso(int(r.expires)), code = a.code, text = a.text})
   elseif a.final and not is_early(r) then
     end_unstarted(a.id, r, 'rejected', {code = a.code, text = a.text})
   else

@@ -1,0 +1,213 @@
+"""What an import of the same file settles, and which ends a person should look at."""
+
+import pytest
+
+from sfmc_import.faults import NotApplied, Rejected
+from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.operator_keys import FAILED_FILE, FAILURES, WARNINGS
+from sfmc_import.ledger.schema import REQUEST
+from sfmc_import.runs import Definition
+from tests.contract.ledger.scenario import BUSY, DOUBT, KEY, MID, Scenario, file, request
+
+WRONG = Rejected("43000", "this cannot be started")
+NO_ANSWER = NotApplied("read_timeout", "no answer in time")
+
+
+def listed(scenario: Scenario, key=FAILURES) -> list[str]:
+    return [name.decode() for name in scenario.world.client.zrange(Keys().name_of(key), 0, -1)]
+
+
+def record(scenario: Scenario, request_id: str) -> dict:
+    return REQUEST.read(scenario.world.client.hgetall(Keys().request(request_id)))
+
+
+def rejected(scenario: Scenario, request_id: str, name: str | None = "orders.csv", key: str = KEY) -> None:
+    arrival = None if name is None else file(name, version=request_id)
+    scenario.accept(request(request_id, arrival, key))
+    assert scenario.ledger.reject(scenario.sends(request_id), WRONG) == "rejected"
+    scenario.world.advance(1)
+
+
+def imported(scenario: Scenario, request_id: str, name: str | None = "orders.csv", outcome: str = "completed") -> None:
+    scenario.accept(request(request_id, None if name is None else file(name, version=request_id)))
+    scenario.start(request_id)
+    scenario.ends(request_id, outcome)
+    scenario.world.advance(1)
+
+
+@pytest.mark.parametrize("outcome", ["completed", "completed_with_errors"])
+def test_an_import_of_the_same_file_settles_older_requests_for_it(scenario: Scenario, outcome: str) -> None:
+    rejected(scenario, "a")
+    imported(scenario, "failed", outcome="import_failed")
+    assert listed(scenario) == ["a", "failed"]
+
+    imported(scenario, "b", outcome=outcome)
+
+    assert listed(scenario) == []
+    assert [record(scenario, name)["settled_by"] for name in ("a", "failed")] == ["b", "b"]
+    assert record(scenario, "a")["state"] == "rejected"
+
+
+@pytest.mark.parametrize("outcome", ["import_failed", "completed_empty", "completed_suspicious", "follow_timed_out"])
+def test_a_run_that_imported_nothing_settles_nothing(scenario: Scenario, outcome: str) -> None:
+    rejected(scenario, "a")
+    scenario.accept(request("b", file("orders.csv", version="b")))
+    lease = scenario.sends("b")
+    scenario.commit(lease, "t")
+    scenario.world.advance(8 * 24 * 3600)
+
+    scenario.ends("b", outcome)
+
+    assert "a" in listed(scenario)
+    assert "settled_by" not in record(scenario, "a")
+
+
+def test_another_file_another_definition_and_a_newer_request_are_not_settled(scenario: Scenario) -> None:
+    rejected(scenario, "other", "other.csv")
+    rejected(scenario, "nameless", None, key="another")
+    scenario.accept(request("b", file("orders.csv", version="b")))
+    scenario.start("b")
+    scenario.world.advance(1)
+    rejected(scenario, "newer", key="third")
+
+    scenario.ends("b")
+
+    assert listed(scenario) == ["other", "nameless", "newer"]
+
+
+def test_what_was_started_perhaps_waits_for_a_person_all_the_same(scenario: Scenario) -> None:
+    scenario.accept(request("a", file("orders.csv", version="a")))
+    lease = scenario.sends("a")
+    scenario.ledger.mark_ambiguous(lease, DOUBT, 0, scenario.policy)
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, (), 0)
+    scenario.world.advance(1)
+
+    imported(scenario, "b")
+
+    assert listed(scenario) == ["a"]
+
+
+def test_a_request_without_a_file_is_settled_by_a_run_of_its_definition_without_one(scenario: Scenario) -> None:
+    rejected(scenario, "a", None)
+    rejected(scenario, "named")
+
+    imported(scenario, "b", None)
+
+    assert listed(scenario) == ["named"]
+
+
+def test_a_request_that_met_its_definition_is_settled_by_that_one_alone(scenario: Scenario) -> None:
+    for name, key in (("own", KEY), ("other", "another")):
+        scenario.accept(request(name, file("orders.csv", version=name), key))
+        scenario.owners += 1
+        decision = scenario.ledger.claim(
+            scenario.requests[name], "w", scenario.policy, definition=Definition(customer_key=key, object_id=f"o-{key}")
+        )
+        scenario.ledger.reject(decision.lease, WRONG)
+        scenario.world.advance(1)
+
+    imported(scenario, "b")
+
+    assert listed(scenario) == ["other"]
+
+
+def test_the_same_file_keeps_its_newest_ten_failures(scenario: Scenario) -> None:
+    for number in range(12):
+        rejected(scenario, f"r{number}")
+
+    [place] = scenario.world.client.keys(f"{Keys().tag}{FAILED_FILE.letter}:*")
+
+    assert scenario.world.client.zcard(place) == 10
+    assert MID not in place.decode()
+
+
+def test_ends_that_a_person_should_look_at_are_listed_until_the_file_is_imported_or_asked_for_again(
+    scenario: Scenario,
+) -> None:
+    imported(scenario, "empty", outcome="completed_empty")
+    imported(scenario, "partly", "other.csv", outcome="completed_with_errors")
+    imported(scenario, "well", "third.csv")
+    assert listed(scenario, WARNINGS) == ["empty", "partly"]
+
+    imported(scenario, "again")
+    assert listed(scenario, WARNINGS) == ["partly"]
+    scenario.accept(request("replay", file("other.csv", version="x"), replays="partly"))
+
+    assert listed(scenario, WARNINGS) == []
+    assert listed(scenario) == []
+
+
+def test_an_unknown_start_names_what_failed(scenario: Scenario) -> None:
+    scenario.arrives("a")
+    scenario.in_doubt("a")
+    scenario.world.advance(60)
+
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, (), 0)
+
+    assert (scenario.last("a")["code"], scenario.last("a")["text"]) == ("read_timeout", "no answer in time")
+
+
+def test_a_deadline_of_the_sender_names_what_failed_before_it(scenario: Scenario) -> None:
+    now = scenario.world.now_ms() / 1000
+    scenario.arrives("a", expires=now + 100)
+    scenario.ledger.retry(scenario.sends("a"), BUSY, 60)
+    scenario.world.advance(101)
+
+    scenario.claim("a")
+
+    assert scenario.names("a")[-1] == "expired"
+    assert (scenario.last("a")["code"], scenario.last("a")["text"]) == ("9", "in maintenance")
+
+
+def test_polls_that_fail_are_the_last_error_since_the_first_until_one_is_answered(scenario: Scenario) -> None:
+    scenario.arrives_and_starts("a")
+    begin = scenario.world.now_ms()
+    for _ in range(2):
+        scenario.ledger.progressed(scenario.run("a"), None, 5, NO_ANSWER)
+        scenario.world.advance(10)
+    error = record(scenario, "a")["last_error"]
+    assert (error["code"], error["since"], error["at"]) == ("read_timeout", begin, begin + 10_000)
+
+    scenario.ledger.progressed(scenario.run("a"), "Processing", 5)
+
+    assert "last_error" not in record(scenario, "a")
+
+
+def test_a_run_that_could_not_be_asked_for_ends_with_the_cause(scenario: Scenario) -> None:
+    scenario.arrives_and_starts("a")
+    scenario.ledger.progressed(scenario.run("a"), None, 5, NO_ANSWER)
+    scenario.world.advance(8 * 24 * 3600)
+
+    scenario.ends("a", "follow_timed_out")
+
+    assert scenario.last("a")["code"] == "read_timeout"
+
+
+def test_a_start_that_was_answered_forgets_what_failed_before(scenario: Scenario) -> None:
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.sends("a"), BUSY, 60)
+    scenario.world.advance(60)
+
+    scenario.start("a")
+
+    assert "last_error" not in record(scenario, "a")
+
+
+def test_while_no_call_is_made_the_last_error_is_what_failed_for_others(scenario: Scenario) -> None:
+    scenario.arrives("a")
+    held = NotApplied("circuit_open", "no call is made for now", account_wide=True, cause=("12", "wrong password"))
+
+    scenario.ledger.retry(scenario.sends("a"), held, 60)
+
+    found = record(scenario, "a")
+    assert (found["last_error"]["code"], found["last_error"]["text"]) == ("12", "wrong password")
+    assert found["waits_because"] == "circuit_open"
+
+
+def test_a_failure_whose_record_is_gone_is_passed_over(scenario: Scenario) -> None:
+    rejected(scenario, "gone")
+    scenario.world.client.delete(Keys().request("gone"))
+
+    imported(scenario, "b")
+
+    assert record(scenario, "gone") == {}
