@@ -77,5 +77,10 @@ def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | Non
         until=None if reason in OPEN_ENDED else due_at,
         held_by=record.get("waits_behind") or None,
         attempts=record.get("attempt", 0),
-        last_error=None if error is None else {**error, "at": error["at"] / 1000},
+        last_error=None if error is None else dated(error),
     )
+
+
+def dated(error: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what failed last with its times in seconds."""
+    return {**error, "at": error["at"] / 1000, "since": error.get("since", error["at"]) / 1000}

@@ -118,7 +118,7 @@ def test_the_same_file_keeps_its_newest_ten_failures(scenario: Scenario) -> None
     [place] = scenario.world.client.keys(f"{Keys().tag}{FAILED_FILE.letter}:*")
 
     assert scenario.world.client.zcard(place) == 10
-    assert MID not in place.decode()
+    assert place.decode().endswith(f":{MID}:0::orders.csv")
 
 
 def test_ends_that_a_person_should_look_at_are_listed_until_the_file_is_imported_or_asked_for_again(
@@ -162,15 +162,28 @@ def test_a_deadline_of_the_sender_names_what_failed_before_it(scenario: Scenario
 def test_polls_that_fail_are_the_last_error_since_the_first_until_one_is_answered(scenario: Scenario) -> None:
     scenario.arrives_and_starts("a")
     begin = scenario.world.now_ms()
-    for _ in range(2):
+    for pause in (60, 10):
         scenario.ledger.progressed(scenario.run("a"), None, 5, NO_ANSWER)
-        scenario.world.advance(10)
+        scenario.world.advance(pause)
     error = record(scenario, "a")["last_error"]
-    assert (error["code"], error["since"], error["at"]) == ("read_timeout", begin, begin + 10_000)
+    assert (error["code"], error["since"], error["at"]) == ("read_timeout", begin, begin + 60_000)
 
     scenario.ledger.progressed(scenario.run("a"), "Processing", 5)
 
     assert "last_error" not in record(scenario, "a")
+
+
+def test_the_same_failure_of_polls_is_written_once_a_minute_and_another_one_at_once(scenario: Scenario) -> None:
+    scenario.arrives_and_starts("a")
+    begin = scenario.world.now_ms()
+    noted = []
+    for fault in (NO_ANSWER, NO_ANSWER, BUSY, BUSY):
+        scenario.ledger.progressed(scenario.run("a"), None, 5, fault)
+        error = record(scenario, "a")["last_error"]
+        noted.append((error["code"], error["at"] - begin, error["since"] - begin))
+        scenario.world.advance(59.999)
+
+    assert noted == [("read_timeout", 0, 0), ("read_timeout", 0, 0), ("9", 119_998, 0), ("9", 119_998, 0)]
 
 
 def test_a_run_that_could_not_be_asked_for_ends_with_the_cause(scenario: Scenario) -> None:

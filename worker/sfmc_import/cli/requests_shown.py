@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from sfmc_import.cli.output import Line, seconds
-from sfmc_import.operations.views import LastError, PauseView, RequestView
+from sfmc_import.operations.views import AttemptView, LastError, PauseView, RequestView
 from sfmc_import.redaction import hidden
 
 MAX_ERROR = 200
@@ -22,6 +22,7 @@ def request_lines(request: RequestView, now: float) -> Iterator[Line]:
     if request.task_id:
         yield f"  task     {request.task_id} {request.import_status or ''}".rstrip()
     yield from waiting_lines(request, now)
+    yield from attempt_lines(request.attempting, now)
     if request.why_ended is not None:
         yield f"  why      {request.why_ended}"
     if request.advice is not None:
@@ -60,6 +61,7 @@ def table_lines(request: RequestView, now: float) -> Iterator[str]:
         yield f"    since {_moment(since, now)}"
     if request.waiting is not None and request.waiting.last_error is not None:
         yield f"    error {_shortened(request.waiting.last_error)}"
+    yield from short_attempt_lines(request.attempting, now)
     if request.why_ended is not None:
         yield f"    why: {request.why_ended}"
     if request.advice is not None:
@@ -110,3 +112,26 @@ def pause_line(pause: PauseView, now: float) -> str:
     """Say what is paused by whom, why and until when."""
     end = until_text(pause.until, now) or " until sfmc-import resume"
     return f"paused: {pause.scope}{end}, by {pause.operator}: {pause.reason}"
+
+
+def attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
+    """Say which further attempt is under way since when, why the request waited before it, and what failed last."""
+    if attempt is None:
+        return
+    since = "" if attempt.since is None else f" since {_moment(attempt.since, now)}"
+    yield f"  attempt  {attempt.number} is under way{since}"
+    if attempt.waited is not None and attempt.waited_since is not None:
+        yield f"  waited   {attempt.waited} since {_moment(attempt.waited_since, now)}"
+    if (error := attempt.last_error) is not None:
+        yield f"  error    {error.code}: {error.text}, {_moment(error.at, now)}"
+
+
+def short_attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
+    """Say the same in an entry of a list."""
+    if attempt is None:
+        return
+    yield f"    attempt {attempt.number} is under way"
+    if attempt.waited is not None and attempt.waited_since is not None:
+        yield f"    {attempt.waited} since {_moment(attempt.waited_since, now)}"
+    if attempt.last_error is not None:
+        yield f"    error {_shortened(attempt.last_error)}"

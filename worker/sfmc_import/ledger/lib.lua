@@ -294,7 +294,7 @@ end
 
 -- The same file: its name, for a start imports what lies there under it.
 local function file_place(r, home)
-  return redis.sha1hex(r.mid .. ':' .. #home .. ':' .. home .. ':' .. (r.name or ''))
+  return r.mid .. ':' .. #home .. ':' .. home .. ':' .. (r.name or '')
 end
 
 -- A request that never met its definition is noted for the business unit.

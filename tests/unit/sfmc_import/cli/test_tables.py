@@ -10,7 +10,7 @@ from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.operations.fixing import advice_for_end
 from sfmc_import.operations.status import StatusView
 from sfmc_import.operations.troubles import TroubleView, sorted_out
-from sfmc_import.operations.views import FileView, LastError, RequestView, WaitingView
+from sfmc_import.operations.views import AttemptView, FileView, LastError, RequestView, WaitingView
 from sfmc_import.waiting import REASONS
 
 BY_ITSELF = "Requests go on by themselves."
@@ -162,3 +162,25 @@ def test_a_request_that_ended_badly_says_why_and_what_to_do() -> None:
         "  why      code 9, in maintenance",
         "  to do    replay it",
     ]
+
+
+def test_a_further_attempt_that_is_under_way_shows_the_wait_before_it_and_what_failed() -> None:
+    since, error = NOW - timedelta(seconds=20), LastError(code="read_timeout", text="no answer", at=NOW)
+    under_way = AttemptView(number=3, since=since, waited="backoff", waited_since=since, last_error=error)
+    view = request("starting", attempting=under_way)
+    bare = request("starting", attempting=AttemptView(**dict.fromkeys(AttemptView.model_fields) | {"number": 2}))
+
+    assert [line for line in request_lines(view, NOW.timestamp()) if "under way" in line or "waited" in line] == [
+        "  attempt  3 is under way since 2026-03-01 05:59:40 UTC (20 s ago)",
+        "  waited   backoff since 2026-03-01 05:59:40 UTC (20 s ago)",
+    ]
+    assert "  error    read_timeout: no answer, 2026-03-01 06:00:00 UTC (0 s ago)" in [
+        *request_lines(view, NOW.timestamp())
+    ]
+    assert [*table_lines(view, NOW.timestamp())][1:4] == [
+        "    attempt 3 is under way",
+        "    backoff since 2026-03-01 05:59:40 UTC (20 s ago)",
+        "    error read_timeout: no answer",
+    ]
+    assert "  attempt  2 is under way" in [*request_lines(bare, NOW.timestamp())]
+    assert [*table_lines(bare, NOW.timestamp())][1] == "    attempt 2 is under way"
