@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sfmc_import.faults import Fault
+from sfmc_import.faults import ACCOUNT_WIDE, NOT_ASKED, Fault
 from sfmc_import.retrying import is_account_wide
+from sfmc_import.runs import RUNNING
+
+RUNNING_LIMIT = "running_limit"
+"""The code of a wait until fewer imports run."""
 
 REASONS: Mapping[str, str] = {
     "queued": "It waits for a worker to take it.",
@@ -24,6 +28,35 @@ REASONS: Mapping[str, str] = {
     "following": "The import runs; its result is asked for from time to time.",
 }
 """Every reason with its sentence, for people who read `status`, the HTTP API or the console."""
+
+_BY_CAUSE: Mapping[tuple[str, str], str] = {
+    **dict.fromkeys(
+        (("rate_limited", "17"), ("rate_limited", "http_429")), "Marketing Cloud limits the calls of the account."
+    ),
+    ("rate_limited", "quota"): "Calls are spread over the minute (SFMC_CALLS_PER_MINUTE), and others come first.",
+    ("rate_limited", "budget"): "The budget of calls is used: SFMC_CALLS_PER_DAY or SFMC_CALLS_PER_YEAR.",
+    ("rate_limited", RUNNING_LIMIT): "As many imports run as may; it starts when another one ends.",
+}
+"""The sentences of a reason that has several causes, by the code of what failed last."""
+
+NOT_ANSWERED = "Marketing Cloud does not say how the run goes: the question fails. It is asked again."
+
+
+def sentence(reason: str, code: str = "", status: str | None = None) -> str:
+    """Say why a request waits, by the code of what failed last and by the status of its run."""
+    if reason != "following":
+        return _BY_CAUSE.get((reason, code)) or REASONS.get(reason, "")
+    if code:
+        return NOT_ANSWERED
+    if is_odd(status):
+        return f"Marketing Cloud says {status} of the run, which is no end and no progress. It is asked again."
+    return REASONS[reason]
+
+
+def is_odd(status: str | None) -> bool:
+    """Tell whether this status of a run says neither that it goes on nor how it ended."""
+    return bool(status) and (status == "Unknown" or status not in RUNNING)
+
 
 OPEN_ENDED = frozenset({"queued", "single_flight", "after"})
 """Reasons without a time: what ends the wait is an event, not the clock."""
@@ -52,7 +85,8 @@ class Waiting:
     """Why a request waits; times in seconds since 1970.
 
     `until` is when it is decided anew; None where no time ends the wait. `held_by` is the request in its way,
-    `attempts` how often it was tried, `last_error` what failed last: code, text, at.
+    `attempts` how often it was tried, `last_error` what failed last: code, text, at, since. At the `deadline` it is
+    given up, and `then` is its state; both are None where no time does that, as while the whole account cannot be used.
     """
 
     reason: str
@@ -62,6 +96,8 @@ class Waiting:
     held_by: str | None
     attempts: int
     last_error: Mapping[str, Any] | None
+    deadline: float | None = None
+    then: str | None = None
 
 
 def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | None:
@@ -70,17 +106,46 @@ def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | Non
     if not reason:
         return None
     error = record.get("last_error")
+    code = "" if error is None else str(error["code"])
+    deadline, then = _deadline(record, reason, code)
     return Waiting(
         reason=reason,
-        text=REASONS.get(reason, ""),
+        text=sentence(reason, code, record.get("import_status")),
         since=record.get("waits_since"),
         until=None if reason in OPEN_ENDED else due_at,
         held_by=record.get("waits_behind") or None,
         attempts=record.get("attempt", 0),
         last_error=None if error is None else dated(error),
+        deadline=deadline,
+        then=then,
     )
 
 
 def dated(error: Mapping[str, Any]) -> dict[str, Any]:
     """Give what failed last with its times in seconds."""
     return {**error, "at": error["at"] / 1000, "since": error.get("since", error["at"]) / 1000}
+
+
+def _deadline(record: Mapping[str, Any], reason: str, code: str) -> tuple[float | None, str | None]:
+    """Give the time at which a request is given up if nothing changes, and the state that it has then."""
+    found = [(record["expires"], "expired")] if "expires" in record and record["state"] in _BEFORE_A_START else []
+    if code not in _ENDS_NO_REQUEST:
+        found += _own_deadline(record, reason)
+    return min(found, default=(None, None), key=lambda pair: pair[0] or 0.0)
+
+
+_BEFORE_A_START = frozenset({"accepted", "deferred", "retrying"})
+_ENDS_NO_REQUEST = ACCOUNT_WIDE | NOT_ASKED
+"""Failures of the whole account: their time does not count."""
+
+
+def _own_deadline(record: Mapping[str, Any], reason: str) -> list[tuple[float, str]]:
+    state, ending = record["state"], record.get("ending")
+    if state == "retrying" and reason == "backoff" and "retry_until" in record:
+        return [(record["retry_until"], "gave_up")]
+    if state == "reconciling" and "reconcile_until" in record:
+        then = ending["state"] if ending else "retrying" if record.get("denied") else "start_unknown"
+        return [(record["reconcile_until"], then)]
+    if state == "started" and "follow_until" in record:
+        return [(record["follow_until"], "follow_timed_out")]
+    return []

@@ -7,7 +7,7 @@ from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import FAILED_FILE, FAILURES, WARNINGS
 from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.runs import Definition
-from tests.contract.ledger.scenario import BUSY, DOUBT, KEY, MID, Scenario, file, request
+from tests.contract.ledger.scenario import BUSY, DOUBT, KEY, Scenario, file, request
 
 WRONG = Rejected("43000", "this cannot be started")
 NO_ANSWER = NotApplied("read_timeout", "no answer in time")
@@ -118,7 +118,6 @@ def test_the_same_file_keeps_its_newest_ten_failures(scenario: Scenario) -> None
     [place] = scenario.world.client.keys(f"{Keys().tag}{FAILED_FILE.letter}:*")
 
     assert scenario.world.client.zcard(place) == 10
-    assert place.decode().endswith(f":{MID}:0::orders.csv")
 
 
 def test_ends_that_a_person_should_look_at_are_listed_until_the_file_is_imported_or_asked_for_again(

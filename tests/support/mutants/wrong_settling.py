@@ -16,7 +16,7 @@ SETTLING: tuple[Mutant, ...] = (
         "list_newest(failed_file_key(failed_place(r)), id, 1000)",
     ),
     Mutant("lib", "(r.definition or not r.name) and folded", "folded"),
-    Mutant("lib", ".. ':' .. (r.name or '')\n", "\n"),
+    Mutant("lib", ".. ':' .. (r.name or '')", ""),
     Mutant("starting", "{'worker_losses', 'error'}", "{'worker_losses'}"),
     Mutant("following", "then return drop(request_key(a.id), r, {'error'}) end", "then return end"),
     Mutant("following", "before and before.code == new.code and now", "before and now"),

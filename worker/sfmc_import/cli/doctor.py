@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from sfmc_import import logs
+from sfmc_import.access import ReadAccess
 from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.cli.doctor_addresses import is_plain_http
 from sfmc_import.cli.doctor_redis import check_redis
@@ -21,8 +22,10 @@ from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_spec import is_dated, unknown_parts
 from sfmc_import.marketing_cloud import SoapMarketingCloud
 from sfmc_import.notifications.memory import NotifierMemory
-from sfmc_import.operations.fixing import FIXES
+from sfmc_import.operations.fixing import fix_for, login_of
 from sfmc_import.operations.resolving import quick
+from sfmc_import.operations.troubles import open_circuits
+from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_rights import ROLES, RoleName
 from sfmc_import.redis_server import Finding
@@ -32,7 +35,6 @@ from sfmc_import.schedules import ticks
 from sfmc_import.settings import Settings, SettingsError, described, load
 from sfmc_import.settings.model import unplaced_schedules
 
-LEGACY_FIXES = "check SFMC_USERNAME and SFMC_PASSWORD, or use an installed package (SFMC_CLIENT_ID) instead"
 DEFAULT_FIX = "check SFMC_AUTH_URL, SFMC_SOAP_URL, the network, and status.salesforce.com"
 
 
@@ -53,9 +55,21 @@ def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> It
 
 
 def _fix_for(code: str, settings: Settings) -> str:
-    if code == "login_failed" and not settings.client_id:
-        return LEGACY_FIXES
-    return FIXES.get(code, DEFAULT_FIX)
+    return fix_for(code, login_of(settings)) or DEFAULT_FIX
+
+
+def check_circuits(settings: Settings) -> Iterator[Finding]:
+    """Say for what no call is made because calls failed: starts wait for it, also if the login works from here."""
+    try:
+        found = open_circuits(ReadAccess(settings))
+    except (LedgerUnavailableError, ServiceUnavailableError):
+        return
+    for mid, circuit in sorted(found.items()):
+        code, since = str(circuit.get("code") or "-"), circuit.get("since")
+        at = "" if since is None else f" since {datetime.fromtimestamp(since / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        about = f"business unit {mid}" if mid else "the whole account"
+        text = f"no call is made for {about}{at}, and starts wait: {code}: {circuit.get('text') or '-'}"
+        yield Finding("fail", "calls", text, _fix_for(code, settings))
 
 
 def _plain_http(settings: Settings) -> Iterator[Finding]:
@@ -248,6 +262,7 @@ def _all(role: RoleName) -> Iterator[Finding]:
     yield from check_redis(settings, role)
     yield from check_tokens(settings, role)
     yield from check_notifications(settings)
+    yield from check_circuits(settings)
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
 
 

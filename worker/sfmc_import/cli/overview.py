@@ -137,7 +137,9 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     """Give what a person reads about the system: what ended badly first, then what comes next."""
     now = whole.now.timestamp()
     yield whole.redis
-    yield from (f"  {name.replace('_', ' '):<14}{getattr(whole, name)}" for name in COUNTS)
+    yield from (f"  {name.replace('_', ' '):<14}{_number(getattr(whole, name))}" for name in COUNTS)
+    if whole.broker is not None:
+        yield f"  {whole.broker.text}; {whole.broker.fix}. {whole.broker.advice}"
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
     yield from (f"  {missing}" for missing in missing_processes(whole))
@@ -146,9 +148,14 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
     yield from _listed("ended badly", whole.failures, now)
     yield from _left_out("failures", whole.failed - len(whole.failures))
+    yield from _listed("to be looked at", whole.warnings, now)
     yield from _listed("due next", whole.next, now)
     yield from _left_out("unfinished", whole.unfinished - len(whole.next))
     yield from watcher_lines(whole.watchers)
+
+
+def _number(found: int | None) -> str:
+    return "not known" if found is None else str(found)
 
 
 def missing_processes(whole: StatusView) -> Iterator[str]:

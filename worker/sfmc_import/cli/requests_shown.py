@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from sfmc_import.advice import Command
 from sfmc_import.cli.output import Line, seconds
+from sfmc_import.ends import Subject, commands
 from sfmc_import.operations.views import AttemptView, LastError, PauseView, RequestView
 from sfmc_import.redaction import hidden
+from sfmc_import.waiting import is_odd
 
 MAX_ERROR = 200
 """Characters of an error in a list; `show` has the whole."""
@@ -27,8 +30,24 @@ def request_lines(request: RequestView, now: float) -> Iterator[Line]:
         yield f"  why      {request.why_ended}"
     if request.advice is not None:
         yield f"  to do    {request.advice}"
-    if request.next:
-        yield f"  next     {', '.join(request.next)}"
+    if request.settled_by:
+        yield f"  settled  by request {request.settled_by}"
+    yield from (f"  {lead}: {command}" if lead else f"  next     {command}" for lead, command in _commands(request))
+
+
+def _commands(request: RequestView) -> list[tuple[str, Command]]:
+    """Give the commands that would help, each with what it is for."""
+    pause = request.waiting.pause if request.waiting else None
+    subject = Subject(
+        request_id=request.request_id,
+        customer_key=request.customer_key,
+        mid=request.mid,
+        task_id=request.task_id or "",
+        file=None if request.file is None else request.file.model_dump(),
+        scope="" if pause is None else pause.scope,
+        state=request.state,
+    )
+    return commands(request.next, subject)
 
 
 def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
@@ -46,6 +65,8 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
     if waiting.last_error is not None:
         at = "" if waiting.last_error.at is None else f", {_moment(waiting.last_error.at, now)}"
         yield f"  error    {waiting.last_error.code}: {waiting.last_error.text}{at}"
+    if waiting.deadline is not None:
+        yield f"  deadline {_moment_to_come(waiting.deadline, now)}, then {waiting.then}"
 
 
 def table_lines(request: RequestView, now: float) -> Iterator[str]:
@@ -54,13 +75,16 @@ def table_lines(request: RequestView, now: float) -> Iterator[str]:
     since = request.since
     if request.waiting is not None:
         since = request.waiting.since
-        yield f"    {request.waiting.reason}{short_until(request.waiting.until, now)}"
+        status = f" {request.import_status}" if is_odd(request.import_status) else ""
+        yield f"    {request.waiting.reason}{status}{short_until(request.waiting.until, now)}"
         if request.waiting.pause is not None:
             yield f"    {_pause_words(request.waiting.pause)}"
     if since is not None:
         yield f"    since {_moment(since, now)}"
     if request.waiting is not None and request.waiting.last_error is not None:
         yield f"    error {_shortened(request.waiting.last_error)}"
+    if request.waiting is not None and request.waiting.deadline is not None:
+        yield f"    deadline {request.waiting.deadline:%m-%d %H:%M:%S} UTC, then {request.waiting.then}"
     yield from short_attempt_lines(request.attempting, now)
     if request.why_ended is not None:
         yield f"    why: {request.why_ended}"
@@ -69,8 +93,8 @@ def table_lines(request: RequestView, now: float) -> Iterator[str]:
     if request.file is not None:
         yield f"    {request.file.name}"
     yield f"    request {request.request_id}"
-    if request.is_finished and request.next:
-        yield f"    next: {', '.join(request.next)}"
+    if request.is_finished:
+        yield from (f"    {lead or 'next'}: {command}" for lead, command in _commands(request))
 
 
 def until_text(until: datetime | None, now: float) -> str:
@@ -92,6 +116,10 @@ def short_until(until: datetime | None, now: float) -> str:
 
 def _moment(at: datetime, now: float) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC ({seconds(max(0.0, now - at.timestamp()))} ago)"
+
+
+def _moment_to_come(at: datetime, now: float) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC (in {seconds(max(0.0, at.timestamp() - now))})"
 
 
 def _shortened(error: LastError) -> str:

@@ -60,15 +60,29 @@ class _Word:
     end: int
     of_command: bool = False
     is_last: bool = True
+    whole: int = 0
+    """Where its command ends."""
 
 
 def _words(text: str) -> Iterator[_Word]:
-    found = _COMMAND.search(text)
-    border = found.start() if found else len(text)
-    yield from (_Word(*each.span()) for each in _WORD.finditer(text, 0, border))
-    command = [each.span() for each in _COMMAND_WORD.finditer(text, border)]
-    for number, (begin, end) in enumerate(command, 1):
-        yield _Word(begin, end, of_command=True, is_last=number == len(command))
+    at = 0
+    while found := _COMMAND.search(text, at):
+        yield from (_Word(*each.span()) for each in _WORD.finditer(text, at, found.start()))
+        command = _command_at(text, found.start())
+        at = command[-1][1]
+        for number, (begin, end) in enumerate(command, 1):
+            yield _Word(begin, end, of_command=True, is_last=number == len(command), whole=at)
+    yield from (_Word(*each.span()) for each in _WORD.finditer(text, at))
+
+
+def _command_at(text: str, at: int) -> list[tuple[int, int]]:
+    """Give the words of the command that begins there; a word with a semicolon at its end is the last one."""
+    words: list[tuple[int, int]] = []
+    for each in _COMMAND_WORD.finditer(text, at):
+        words.append(each.span())
+        if each[0].endswith(";"):
+            break
+    return words
 
 
 def _breaks(text: str, width: int, further: int) -> Iterator[tuple[int, int, bool]]:
@@ -80,10 +94,10 @@ def _breaks(text: str, width: int, further: int) -> Iterator[tuple[int, int, boo
     before: _Word | None = None
     for word in _words(text):
         moved = further if begin else 0
-        last = len(text) if word.of_command and not (before and before.of_command) else word.end
+        last = word.whole if word.of_command and not (before and before.of_command) else word.end
         more = 2 if word.of_command and not word.is_last and last == word.end else 0
         if before is not None and moved + columns(text[begin:last].rstrip()) + more > width:
-            yield begin, end, before.of_command
+            yield begin, end, before.of_command and not before.is_last
             begin = word.begin
         end, before = word.end, word
     if end > begin:

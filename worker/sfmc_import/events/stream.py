@@ -12,10 +12,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from sfmc_import import ends
 from sfmc_import.advice import Command, shell_word
 from sfmc_import.display import Coloured
 from sfmc_import.retrying import CONNECT, NO_JITTER
-from sfmc_import.states import TERMINAL, UNSTARTED
+from sfmc_import.states import FAILED, TERMINAL, UNSTARTED
 
 BLOCK_MS = 1000
 BATCH = 1000
@@ -189,10 +190,10 @@ EVENT_TEXT = {
     "superseded_by": "superseded by request {}",
     "final": "taken up if that does not start",
     "instead_of": "taken up instead of request {}",
-    "window_opens": "window opens {}",
-    "consecutive_errors": "errors in a row: {}",
     "code": "code {}",
     "text": "{}",
+    "window_opens": "window opens {}",
+    "consecutive_errors": "errors in a row: {}",
     "expected": "expected {}",
     "found": "found {}",
     "expires": "deadline {}",
@@ -207,17 +208,6 @@ EVENT_TEXT = {
     "budget": "of a budget of {}",
 }
 """The fields of an event that a person wants to read, in this order, and how they are written."""
-
-NEXT = {
-    "start_unknown": "request {request_id}; find out whether it ran; if not, with --not-started --reason TEXT at the"
-    " end: {resolve}",
-    "gave_up": "request {request_id}; when the cause is gone: {start}",
-    "rejected": "request {request_id}; when the cause is gone: {start}",
-    "follow_timed_out": "request {request_id}; follow it again: {follow}",
-    "import_failed": "request {request_id}",
-    "completed_suspicious": "request {request_id}",
-}
-"""What a person needs to go on after such an event: the request, and at the end the command to type."""
 
 ROW_COUNTS = {"rows_total": "rows", "rows_successful": "ok", "rows_duplicated": "duplicated", "rows_failed": "failed"}
 ENDS = frozenset(TERMINAL)
@@ -301,10 +291,7 @@ def _of_operator(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def start_command(customer_key: str, mid: str, file: Mapping[str, Any] | None) -> Command:
     """Give the command that starts a file."""
-    folder, name = (file or {}).get("location"), (file or {}).get("name")
-    # Of a file elsewhere than in a folder there is no path that a person could type here.
-    path = ("--file", f"{folder}/{name}") if str(folder or "").startswith("/") else ()
-    return Command(("start", customer_key, "--mid", mid, *path))
+    return Command(("start", customer_key, "--mid", mid, *ends.path_option(file)))
 
 
 def resolve_command(request_id: str) -> Command:
@@ -318,15 +305,16 @@ def follow_command(task_id: str, mid: str) -> Command:
 
 
 def next_step(event: Mapping[str, Any]) -> list[str]:
-    """Give what a person needs to go on; nothing where the event asks for nothing."""
-    data, text = event.get("data", {}), NEXT.get(kind(event))
-    if text is None or not data.get("request_id"):
+    """Give what a person needs to go on: the request, what to do, the commands; nothing where nothing is to do."""
+    data, state = event.get("data", {}), kind(event)
+    if state not in FAILED or not data.get("request_id"):
         return []
+    code = None if data.get("code") is None else str(data["code"])
     request_id, task_id, mid = (str(data.get(name) or "") for name in ("request_id", "task_id", "mid"))
-    words: dict[str, Any] = {"request_id": shell_word(request_id), "resolve": resolve_command(request_id)}
-    words["follow"] = follow_command(task_id, mid)
-    words["start"] = start_command(str(event.get("subject", "")), mid, data.get("file"))
-    return [text.format(**words)]
+    names = {"request_id": request_id, "customer_key": str(event.get("subject", "")), "mid": mid, "task_id": task_id}
+    subject = ends.Subject(**names, file=data.get("file"), state=state)
+    found = ends.commands(ends.actions(state, code), subject)
+    return [f"request {shell_word(request_id)}; {ends.advice_for_end(state, code)}{ends.written(found)}"]
 
 
 def _plain(value: Any) -> str:

@@ -39,8 +39,8 @@ FAILED_FILE = Key(
     parts=("place",),
     redis_type="zset",
     ttl=("request_ttl",),
-    meaning="The newest ten requests for one file of one definition that an import of this file settles: request id →"
-    " time of the end. The place is business unit, CustomerKey in small letters behind its length, and file name.",
+    meaning="The newest ten requests for one file of one definition that an import of this file settles (business"
+    " unit, length of the key, key, file name): request id → time of the end.",
 )
 PAUSES = Key(
     name="pauses",

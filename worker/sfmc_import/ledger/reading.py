@@ -362,7 +362,7 @@ def _dated(noted: Mapping[str, Any], at: float) -> dict[str, Any]:
 # What a person sees of a request, in this order; the other fields are for the scripts.
 _ALWAYS = ("state", "mid", "customer_key", "attempt", "accepted_at", "since", "due_at", "file")
 _IF_KNOWN = (
-    *("asked_key", "object_id", "task_id", "soap_request_id", "import_status", "held_by"),
+    *("asked_key", "object_id", "task_id", "soap_request_id", "import_status", "held_by", "settled_by"),
     *("source", "event_id", "reason", "not_before", "expires"),
 )
 

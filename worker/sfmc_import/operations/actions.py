@@ -121,7 +121,11 @@ def _again(old: StartRequest, new_id: str, operator: str, reason: str | None, *,
 
 
 def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
-    state = str((access.reader.request(request_id) or {}).get("state"))
+    record = access.reader.request(request_id) or {}
+    state = str(record.get("state"))
+    if record.get("settled_by") and not force:
+        text = f"request {request_id} is settled: request {record['settled_by']} has imported its file since"
+        raise ConflictError(text, Advice((FORCE, " imports it again")), state)
     if state in UNFINISHED:
         raise ConflictError(f"request {request_id} is {state}: it has not ended", state=state)
     if state == "start_unknown":

@@ -6,8 +6,8 @@ from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.operations import actions, requests
+from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.notified import NotificationView, notifications
-from sfmc_import.operations.status import queue_numbers
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
 
@@ -17,16 +17,17 @@ CHUNK = 500
 
 
 class CountsView(View):
-    """Numbers that Redis knows without counting."""
+    """Numbers that Redis knows without counting; without those of the queue, `broker` says why."""
 
     failures: int
     running: int
     waiting: int
     overdue: int
     events: int
-    queued: int
-    in_flight: int
-    dead_letters: int
+    queued: int | None
+    in_flight: int | None
+    dead_letters: int | None
+    broker: BrokerView | None = None
     workers: int
     beats: int
 
@@ -41,6 +42,7 @@ class OverviewView(View):
     notifications: tuple[NotificationView, ...] = ()
     paused: list[PauseView]
     failures: list[RequestView]
+    warnings: tuple[RequestView, ...] = ()
     running: list[RequestView]
     waiting: list[RequestView]
 
@@ -49,15 +51,16 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
     """Give the whole at one look."""
     now = time_of(access.reader.now())
     assert now is not None
-    waits = waiting(access, limit)
+    waits, runs = waiting(access, limit), running(access, limit)
     return OverviewView(
         now=now,
         counts=counts(access),
         missing=list(access.reader.running().missing),
         paused=actions.pauses(access),
         failures=requests.failures(access, limit),
-        running=running(access, limit),
-        troubles=troubles(access, waits),
+        warnings=tuple(requests.warnings(access, limit)),
+        running=runs,
+        troubles=troubles(access, [*waits, *runs]),
         notifications=notifications(access),
         waiting=waits,
     )
@@ -65,7 +68,7 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
 
 def running(access: ReadAccess, limit: int = 20) -> list[RequestView]:
     """Give the requests whose run is followed, those polled next first."""
-    return requests.read_views(access, _first(access, access.keys.follows, limit))
+    return requests.followed(access, limit)
 
 
 def waiting(access: ReadAccess, limit: int = 20) -> list[RequestView]:
@@ -106,7 +109,7 @@ def counts(access: ReadAccess) -> CountsView:
         events=events,
         workers=processes.workers,
         beats=processes.beats,
-        **queue_numbers(access),
+        **queue_state(access),
     )
 
 

@@ -6,17 +6,19 @@ from typing import Any
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.advice import Advice, Command
+from sfmc_import.ends import actions, advice_for_end
 from sfmc_import.events import Entry, Event, facts, just_before
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.operator_keys import FAILURES
+from sfmc_import.ledger.operator_keys import FAILURES, WARNINGS
 from sfmc_import.ledger.schema import REQUEST
 from sfmc_import.operations import pausing
+from sfmc_import.operations.broker import said_of_queued
 from sfmc_import.operations.errors import NotFoundError
-from sfmc_import.operations.fixing import advice_for_end
-from sfmc_import.operations.views import PauseView, RequestView, request_view
+from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
+from sfmc_import.operations.views import PauseView, RequestView, WaitingView, request_view
 from sfmc_import.redaction import hidden, hidden_in
-from sfmc_import.states import FAILED
+from sfmc_import.states import FAILED, WARNED
 from sfmc_import.waiting import waiting_of
 
 LOOKED_AT = 20_000
@@ -99,21 +101,42 @@ def failed(access: ReadAccess) -> int:
         return int(client.zcard(access.keys.name_of(FAILURES)))
 
 
+def warnings(access: ReadAccess, limit: int = 20) -> list[RequestView]:
+    """Give the newest requests of the last day whose import completed without rows, or without some."""
+    begin = round((access.reader.now() - WARNED_SECONDS) * 1000)
+    with redis_errors():
+        client: Any = access.client
+        ids = client.zrange(access.keys.name_of(WARNINGS), -limit, -1, withscores=True)
+    return read_views(access, [name.decode() for name, at in reversed(ids) if at >= begin])
+
+
+WARNED_SECONDS = 86_400
+"""So long an end that a person should look at is listed."""
+
+
 def with_reasons(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:
-    """Say of each that ended badly why, where the stream still has its last event, and what to do."""
-    ended = [each.request_id for each in views if each.state in FAILED]
+    """Say of each end that a person should know of why, where the stream still has its event, and what to do."""
+    ended = [each.request_id for each in views if each.state in _EXPLAINED]
     if not ended:
         return list(views)
     with redis_errors():
         entries = access.stream.at(access.reader.newest_places(ended))
     data = {str(event["data"].get("request_id")): event["data"] for _, event in entries}
-    return [_with_reason(each, data.get(each.request_id, {})) if each.state in FAILED else each for each in views]
+    return [_with_reason(each, data.get(each.request_id, {})) if each.state in _EXPLAINED else each for each in views]
+
+
+_EXPLAINED = frozenset({*FAILED, *WARNED})
+SETTLED = "nothing: a newer request has imported this file since"
+"""What is to do about a request whose file was imported by another one."""
 
 
 def _with_reason(view: RequestView, data: Mapping[str, Any]) -> RequestView:
-    code = data.get("code")
-    advice = advice_for_end(view.state, None if code is None else str(code))
-    return view.model_copy(update={"why_ended": shortened(", ".join(facts(data))), "advice": advice})
+    code = None if data.get("code") is None else str(data["code"])
+    said = {"why_ended": shortened(", ".join(facts(data)))}
+    if view.settled_by:
+        return view.model_copy(update=said | {"advice": SETTLED})
+    todo = {"advice": advice_for_end(view.state, code), "next": list(actions(view.state, code))}
+    return view.model_copy(update=said | todo)
 
 
 def shortened(text: str | None) -> str | None:
@@ -122,6 +145,14 @@ def shortened(text: str | None) -> str | None:
         return None
     whole = hidden(text)
     return whole if len(whole) <= MAX_WHY else f"{whole[:MAX_WHY]}…"
+
+
+def followed(access: ReadAccess, limit: int = 20) -> list[RequestView]:
+    """Give the requests whose run is followed, those polled next first."""
+    with redis_errors():
+        client: Any = access.client
+        ids = client.zrange(access.keys.follows, 0, limit - 1)
+    return read_views(access, [name.decode() for name in ids])
 
 
 def unfinished(access: ReadAccess, limit: int = 20) -> list[RequestView]:
@@ -166,7 +197,19 @@ def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestVi
     rows = zip(request_ids, answers[::2], answers[1::2], strict=True)
     found = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
     held = pausing.holders(access, [record for _, record, _ in found])
-    return with_reasons(access, [_view(*row, pause) for row, pause in zip(found, held, strict=True)])
+    views = [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
+    return with_reasons(access, _with_advice(access, said_of_queued(access, views)))
+
+
+def _with_advice(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:
+    login = login_of(access.settings)
+    return [each if each.waiting is None else _advised(each, each.waiting, login) for each in views]
+
+
+def _advised(view: RequestView, waiting: WaitingView, login: Login) -> RequestView:
+    code = None if waiting.last_error is None else waiting.last_error.code
+    advice = advice_for_wait(code, view.import_status, login)
+    return view if advice is None else view.model_copy(update={"advice": advice})
 
 
 def _view(request_id: str, record: Mapping[str, Any], due: float | None, pause: PauseView | None) -> RequestView:

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sfmc_import import request
 from sfmc_import.access import ReadAccess
-from sfmc_import.access import redis_errors as errors_at
 from sfmc_import.advice import with_command
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations import actions, knowing, pausing, queued, requests
+from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.suggesting import suggestion
@@ -17,7 +16,6 @@ from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
 from sfmc_import.operations.views import PauseView, RequestView, Time, View, WaitingView, time_of
 from sfmc_import.redaction import hidden_in
-from sfmc_transport import dead_letters, queues
 
 SHOWN = 20
 WHAT_THERE_IS = with_command("list what is unfinished with", "status")
@@ -33,9 +31,10 @@ class RunningView(View):
 
 
 class StatusView(View):
-    """The whole: numbers, what is paused, the newest failures, what is due next, what folder watchers say.
+    """The whole: numbers, what is paused, the newest failures and warnings, what is due next, what folder watchers say.
 
-    `failures` has the newest of `failed` requests, `next` the first of `unfinished`.
+    `failures` has the newest of `failed` requests, `next` the first of `unfinished`. Without numbers of the queue,
+    `broker` says why.
     """
 
     redis: str
@@ -43,9 +42,10 @@ class StatusView(View):
     unfinished: int
     overdue: int
     events: int
-    queued: int
-    in_flight: int
-    dead_letters: int
+    queued: int | None
+    in_flight: int | None
+    dead_letters: int | None
+    broker: BrokerView | None = None
     workers: int
     beats: int
     missing: tuple[str, ...] = ()
@@ -53,6 +53,7 @@ class StatusView(View):
     notifications: tuple[NotificationView, ...] = ()
     paused: list[PauseView]
     failures: list[RequestView]
+    warnings: tuple[RequestView, ...] = ()
     next: list[RequestView]
     watchers: list[dict[str, Any]]
     failed: int = 0
@@ -123,31 +124,19 @@ def status(access: ReadAccess) -> StatusView:
     return StatusView(
         redis=access.settings.redis.shown,
         now=now,
-        **access.reader.overview(),
-        **queue_numbers(access),
+        **{**access.reader.overview(), **queue_state(access)},
         workers=processes.workers,
         beats=processes.beats,
         missing=processes.missing,
         paused=actions.pauses(access),
         failures=requests.failures(access, SHOWN),
         failed=requests.failed(access),
-        troubles=troubles(access, due),
+        warnings=tuple(requests.warnings(access, SHOWN)),
+        troubles=troubles(access, [*due, *requests.followed(access, SHOWN)]),
         notifications=notifications(access),
         next=due,
         watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
     )
-
-
-def queue_numbers(access: ReadAccess) -> dict[str, int]:
-    """Count what is in the queue, in work and among the dead letters."""
-    broker: Any = access.broker
-    keys = access.broker_keys
-    with errors_at(access.settings.broker, access.broker_variable):
-        return {
-            "queued": queues.length(broker, keys.queue(request.QUEUE)),
-            "in_flight": broker.hlen(keys.unacked_key),
-            "dead_letters": dead_letters.count(broker, keys),
-        }
 
 
 def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) -> StandingView:

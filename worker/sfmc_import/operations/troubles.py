@@ -1,6 +1,8 @@
 """What keeps every request of a business unit waiting: since when, the codes, and what somebody must do."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -9,16 +11,13 @@ import orjson
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.quota_keys import CIRCUIT
-from sfmc_import.operations.fixing import advice_for
+from sfmc_import.operations.fixing import Login, advice_for, login_of
 from sfmc_import.operations.usage import account_of
 from sfmc_import.operations.views import RequestView, Time, View, WaitingView, time_of
-from sfmc_import.waiting import REASONS
+from sfmc_import.waiting import RUNNING_LIMIT, is_odd, sentence
 
 ACCOUNT_WIDE = ("circuit_open", "rate_limited", "redis_unsure")
 """Reasons to wait that hit every request of a business unit."""
-
-RUNNING_LIMIT = "running_limit"
-"""The code of a wait until fewer imports run."""
 
 _HELD = "circuit_open"
 """The code of a call that was not made; what failed is the code of the circuit."""
@@ -36,20 +35,43 @@ class TroubleView(View):
 
 
 def troubles(access: ReadAccess, due: Iterable[RequestView]) -> tuple[TroubleView, ...]:
-    """Give what is in the way of requests that are due next; each of a business unit once."""
-    return sorted_out(due, open_circuits(access))
+    """Give what is in the way of requests that are due next, and of runs; each of a business unit once."""
+    # What is due next may be a run that is followed too.
+    views = {each.request_id: each for each in due}.values()
+    return sorted_out(views, open_circuits(access), login_of(access.settings))
 
 
-def sorted_out(due: Iterable[RequestView], circuits: Mapping[str, Mapping[str, Any]]) -> tuple[TroubleView, ...]:
+def sorted_out(
+    due: Iterable[RequestView], circuits: Mapping[str, Mapping[str, Any]], login: Login = ""
+) -> tuple[TroubleView, ...]:
     """Sort requests that are due next by what is in their way; `circuits` are those that let no call pass."""
-    hit = [(each.mid, each.waiting) for each in due if each.waiting is not None and _is_trouble(each.waiting)]
-    ranked = sorted(hit, key=lambda pair: (pair[0], pair[1].reason))
-    groups = groupby(ranked, key=lambda pair: (pair[0], pair[1].reason))
-    return tuple(_trouble(*names, [wait for _, wait in pairs], circuits) for names, pairs in groups)
+    hit = [_Hit(each.mid, each.waiting, _odd(each)) for each in due if each.waiting is not None and _is_trouble(each)]
+    groups = groupby(sorted(hit, key=_Hit.place), key=_Hit.place)
+    return tuple(_trouble(*place, list(hits), circuits, login) for place, hits in groups)
 
 
-def _is_trouble(wait: WaitingView) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    mid: str
+    wait: WaitingView
+    odd: str
+    """What Marketing Cloud says of its run, where that is neither progress nor an end."""
+
+    def place(self) -> tuple[str, str]:
+        return self.mid, self.wait.reason
+
+
+def _odd(view: RequestView) -> str:
+    return str(view.import_status) if is_odd(view.import_status) else ""
+
+
+def _is_trouble(view: RequestView) -> bool:
     """Tell whether something is wrong; that as many imports run as may is not."""
+    wait = view.waiting
+    if wait is None:
+        return False
+    if wait.reason == "following":
+        return wait.last_error is not None or is_odd(view.import_status)
     is_limit_of_ours = wait.last_error is not None and wait.last_error.code == RUNNING_LIMIT
     return wait.reason in ACCOUNT_WIDE and not is_limit_of_ours
 
@@ -63,15 +85,36 @@ def open_circuits(access: ReadAccess) -> Mapping[str, Mapping[str, Any]]:
     return {name: circuit for name, circuit in circuits.items() if circuit.get("until")}
 
 
-def _trouble(mid: str, reason: str, waits: list[WaitingView], circuits: Mapping[str, Mapping[str, Any]]) -> TroubleView:
+def _trouble(
+    mid: str, reason: str, hits: Sequence[_Hit], circuits: Mapping[str, Mapping[str, Any]], login: Login
+) -> TroubleView:
     circuit = (circuits.get(mid) or circuits.get("")) if reason == _HELD else None
-    moments = [each.since for each in waits if each.since is not None]
-    codes = [each.last_error.code for each in waits if each.last_error is not None]
+    moments = [moment for each in hits if (moment := _begin(each.wait)) is not None]
+    codes = [each.wait.last_error.code if each.wait.last_error else each.odd for each in hits]
     if circuit:
         # It was open before the oldest of these requests came.
         begun = time_of(circuit["since"] / 1000) if circuit.get("since") else None
         moments += [begun] if begun else []
-        codes = [code for code in (circuit.get("code"), *codes) if code and code != _HELD]
-    known = tuple(dict.fromkeys(codes))
+        codes = [circuit.get("code", ""), *(code for code in codes if code != _HELD)]
+    known = tuple(dict.fromkeys(code for code in codes if code))
+    text, advice = _sentence(reason, known, hits), advice_for(known, login)
+    if any(each.odd for each in hits):
+        advice = f"To do: {LOOK_AT_RUNS}. {advice}"
     since = min(moments, default=None)
-    return TroubleView(mid=mid, reason=reason, text=REASONS[reason], since=since, codes=known, advice=advice_for(known))
+    return TroubleView(mid=mid, reason=reason, text=text, since=since, codes=known, advice=advice)
+
+
+LOOK_AT_RUNS = "look at the runs in Marketing Cloud; they are followed on until their deadline"
+
+
+def _begin(wait: WaitingView) -> datetime | None:
+    """Give since when it is so: of a run since when it cannot be asked for."""
+    if wait.reason == "following" and wait.last_error is not None:
+        return wait.last_error.since
+    return wait.since
+
+
+def _sentence(reason: str, codes: tuple[str, ...], hits: Sequence[_Hit]) -> str:
+    odd = next((each.odd for each in hits if each.odd), None)
+    failed = next((each.wait.last_error.code for each in hits if each.wait.last_error is not None), "")
+    return sentence(reason, failed if reason == "following" else next(iter(codes), ""), odd)

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 from sfmc_import.attempts import Attempt, attempt_of
+from sfmc_import.ends import actions
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.redaction import hidden_in
 from sfmc_import.request import is_mid, plain_mid
-from sfmc_import.states import AS_EXPECTED, UNFINISHED
+from sfmc_import.states import UNFINISHED
 from sfmc_import.waiting import Waiting
 
 
@@ -56,7 +57,10 @@ class PauseView(View):
 
 
 class WaitingView(View):
-    """Why a request waits: `reason` is one of waiting.md, `text` its sentence, `pause` what an operator said."""
+    """Why a request waits: `reason` is one of waiting.md, `text` its sentence, `pause` what an operator said.
+
+    It is tried, looked for or followed until the `deadline`, and has the state `then` after it.
+    """
 
     reason: str
     text: str
@@ -66,6 +70,8 @@ class WaitingView(View):
     attempts: int
     last_error: LastError | None
     pause: PauseView | None = None
+    deadline: Time | None = None
+    then: str | None = None
 
 
 class AttemptView(View):
@@ -98,7 +104,7 @@ class RequestView(View):
     """A request: where it stands, why it waits, and what an operator may do next.
 
     `why_ended` is what the event of a bad end says, while the stream has it, and `advice` what somebody should do
-    about it.
+    about it, or about what keeps it waiting. `settled_by` is the newer request that has imported the same file since.
     """
 
     request_id: str
@@ -207,24 +213,6 @@ class ReplaysView(View):
     settled: list[str] = []
 
 
-NEXT: Mapping[str, tuple[str, ...]] = {
-    "accepted": ("cancel", "pause"),
-    "deferred": ("cancel", "force", "pause"),
-    "retrying": ("cancel", "pause"),
-    "start_unknown": ("resolve",),
-    "not_started": ("replay", "resolve"),
-    "rejected": ("replay",),
-    "gave_up": ("replay",),
-    "expired": ("replay",),
-    "cancelled": ("replay",),
-    "import_failed": ("replay",),
-    "follow_timed_out": ("follow",),
-    "completed_suspicious": ("replay --force",),
-    **dict.fromkeys((*AS_EXPECTED, "duplicate"), ("replay --force",)),
-}
-"""The actions that would help in each state; nothing helps while a start is sent or its run is followed."""
-
-
 _PLAIN = (
     *("asked_key", "object_id", "source", "event_id", "reason", "task_id", "soap_request_id", "import_status"),
     *("reply_to", "reply_queue"),
@@ -254,14 +242,15 @@ def request_view(
         settled_by=record.get("settled_by"),
         attempting=attempt_view(attempt_of(record)),
         waiting=None if waiting is None else waiting_view(waiting, pause, time_of(record.get("expires"))),
-        next=_next(record["state"], waiting),
+        next=_next(record, waiting),
         **{name: record[name] for name in _PLAIN if name in record},
     )
 
 
-def _next(state: str, waiting: Waiting | None) -> list[str]:
+def _next(record: Mapping[str, Any], waiting: Waiting | None) -> list[str]:
     is_paused = waiting is not None and waiting.reason == "paused"
-    return ["resume" if is_paused and each == "pause" else each for each in NEXT.get(state, ())]
+    found = actions(record["state"], is_settled="settled_by" in record)
+    return ["resume" if is_paused and each == "pause" else each for each in found]
 
 
 def file_view(file: Mapping[str, Any]) -> FileView:
@@ -283,6 +272,8 @@ def waiting_view(waiting: Waiting, pause: PauseView | None = None, expires: date
         attempts=waiting.attempts,
         last_error=None if error is None else _last_error(error),
         pause=pause,
+        deadline=time_of(waiting.deadline),
+        then=waiting.then,
     )
 
 

@@ -1,6 +1,7 @@
 """The console as routes of the application: which page answers where, and what becomes of errors."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -87,12 +88,19 @@ _WRONG: Mapping[type[Exception], tuple[int, str]] = {
     LedgerUnavailableError: (503, "Redis does not answer"),
     RedisError: (503, "Redis does not answer"),
 }
+REDIS_AWAY = (
+    "The console comes back as soon as Redis answers. Nothing was changed. Until then nothing new starts: watchers keep"
+    " their files where they are, senders have to come again, and runs that have begun go on in Marketing Cloud."
+    " Afterwards all goes on by itself, and nothing starts twice. To do: start Redis, or correct SFMC_REDIS_URL;"
+    " doctor on the command line names the cause."
+)
 _TEXTS: Mapping[type[Exception], str] = {
     NotAllowedError: "Your role is viewer: it shows everything and changes nothing.",
     WrongFormError: "The form is not from a page of this login. Nothing was done. Open the page again.",
-    LedgerUnavailableError: "The console comes back as soon as Redis answers. Nothing was changed.",
-    RedisError: "The console comes back as soon as Redis answers. Nothing was changed.",
+    LedgerUnavailableError: REDIS_AWAY,
+    RedisError: REDIS_AWAY,
 }
+_REDIS_IS_AWAY = frozenset({LedgerUnavailableError, RedisError})
 _IN_DOUBT = "It may have been carried out all the same: look at that before you do it again."
 
 
@@ -105,6 +113,7 @@ class Console:
         self.prefix = checked_prefix(address.path)
         self.feed = Feed(access, is_ending)
         self._login = Login(access, self.prefix, is_secure=address.scheme == "https")
+        self._away_since: datetime | None = None
         self._changes = Changes(self.feed, self._login, is_ending)
 
     def add_to(self, app: FastAPI) -> None:
@@ -150,6 +159,7 @@ class Console:
         visitor = await run_in_threadpool(self._login.visitor, request.cookies)
         if visitor is None:
             return self._login.asked(request)
+        self._away_since = None
         form = await read_form(request) if request.method == "POST" else {}
         if request.method == "POST" and not is_same(form.get("csrf", ""), csrf_of(visitor.session)):
             raise WrongFormError
@@ -211,7 +221,15 @@ class Console:
             log.error("console_failed", path=request.url.path, exc_info=error)
             return self._problem(request, 500, "A fault of the console", "The log of the server has the details.")
         status, title = _WRONG[kind]
-        return self._problem(request, status, title, _text_of(request, kind, error), _advice(error))
+        text = _text_of(request, kind, error)
+        if kind in _REDIS_IS_AWAY:
+            text = f"{text} Redis has not answered this console since {self._noted_outage():%Y-%m-%d %H:%M:%S} UTC."
+        return self._problem(request, status, title, text, _advice(error))
+
+    def _noted_outage(self) -> datetime:
+        """Give since when Redis does not answer, as far as this process has asked."""
+        self._away_since = self._away_since or datetime.now(UTC)
+        return self._away_since
 
     def _problem(self, request: Request, status: int, title: str, text: str, advice: Advice | None = None) -> Response:
         # A form is not sent again by itself, and its address may have no page.

@@ -49,6 +49,7 @@ def test_an_event_of_an_unknown_kind_is_shown_too() -> None:
     assert "unrouted" in shown("unrouted", why="no route")
 
 
+WRONG_KEY = {"code": "43010"}
 FILE = {"location": "/in/a b", "name": "x.csv"}
 
 
@@ -58,15 +59,25 @@ FILE = {"location": "/in/a b", "name": "x.csv"}
         (
             "start_unknown",
             {},
-            "if not, with --not-started --reason TEXT at the end: sfmc-import resolve r-1 --task-id N",
+            (
+                "then resolve it; if it ran: sfmc-import resolve r-1 --task-id N; if it did not:"
+                " sfmc-import resolve r-1 --not-started --reason TEXT"
+            ),
         ),
-        ("gave_up", {}, "when the cause is gone: sfmc-import start Daily --mid 7"),
-        ("rejected", {"file": FILE}, "sfmc-import start Daily --mid 7 --file '/in/a b/x.csv'"),
-        ("rejected", {"file": {"location": "s3://bucket", "name": "x.csv"}}, "sfmc-import start Daily --mid 7"),
-        ("rejected", {"file": {"location": "", "name": "x.csv"}}, "sfmc-import start Daily --mid 7"),
-        ("rejected", {"file": {"location": "/in", "name": "it's\x1b\n.csv"}}, r"--file $'/in/it\'s\x1b\n.csv'"),
-        ("follow_timed_out", {"task_id": "4711"}, "request r-1; follow it again: sfmc-import follow 4711 --mid 7"),
-        ("import_failed", {}, "request r-1"),
+        ("gave_up", {}, "request r-1; fix the cause, then replay it: sfmc-import replay r-1"),
+        ("rejected", {"code": "11"}, "right that is missing, then replay it: sfmc-import replay r-1"),
+        ("rejected", {"code": "http_400"}, "report it with its text: the same request would be refused again"),
+        ("rejected", WRONG_KEY | {"file": FILE}, "sfmc-import start KEY --mid MID --file '/in/a b/x.csv'"),
+        ("rejected", WRONG_KEY | {"file": {"location": "s3://b", "name": "x.csv"}}, "sfmc-import start KEY --mid MID"),
+        ("rejected", WRONG_KEY | {"file": {"location": "", "name": "x.csv"}}, "sfmc-import start KEY --mid MID"),
+        (
+            "rejected",
+            WRONG_KEY | {"file": {"location": "/in", "name": "it's\x1b\n.csv"}},
+            r"--file $'/in/it\'s\x1b\n.csv'",
+        ),
+        ("follow_timed_out", {"task_id": "4711"}, "or follow it again: sfmc-import follow 4711 --mid 7"),
+        ("completed_suspicious", {}, "by force: sfmc-import replay r-1 --force --reason TEXT"),
+        ("import_failed", {}, "start the corrected file, or replay this one: sfmc-import replay r-1"),
         ("completed", {}, "Daily"),
     ],
 )

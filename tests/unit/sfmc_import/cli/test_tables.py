@@ -7,7 +7,8 @@ import pytest
 
 from sfmc_import.cli.overview import trouble_line, whole_lines
 from sfmc_import.cli.requests_shown import request_lines, table_lines
-from sfmc_import.operations.fixing import advice_for_end
+from sfmc_import.ends import advice_for_end
+from sfmc_import.operations.broker import BrokerView
 from sfmc_import.operations.status import StatusView
 from sfmc_import.operations.troubles import TroubleView, sorted_out
 from sfmc_import.operations.views import AttemptView, FileView, LastError, RequestView, WaitingView
@@ -40,7 +41,7 @@ def overview(failures: list[RequestView], due: list[RequestView], circuits: dict
         ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats"), 1
     )
     lists: dict[str, Any] = {"paused": [], "failures": failures, "next": due, "watchers": []}
-    return StatusView(redis="redis://r", now=NOW, troubles=sorted_out(due, circuits or {}), **counts, **lists)
+    return StatusView(redis="redis://r", now=NOW, troubles=sorted_out(due, circuits or {}, "oauth"), **counts, **lists)
 
 
 def test_an_entry_fits_into_60_columns_and_says_why_and_until_when() -> None:
@@ -66,7 +67,7 @@ def test_an_entry_of_a_list_says_since_when_and_which_error_and_what_helps() -> 
     assert found[3].startswith("    error http_503: HTTP 503 ")
     assert len(found[3]) < 250
     assert ended[1] == "    since 2026-03-01 05:00:00 UTC (1 h ago)"
-    assert ended[-1] == "    next: replay"
+    assert ended[-1] == "    next: sfmc-import replay 0199f3a2-4c1d-7e0b-9a57-6f1f4c7d8e90"
 
 
 def test_a_request_says_since_when_it_waits_and_when_it_failed_last() -> None:
@@ -184,3 +185,57 @@ def test_a_further_attempt_that_is_under_way_shows_the_wait_before_it_and_what_f
     ]
     assert "  attempt  2 is under way" in [*request_lines(bare, NOW.timestamp())]
     assert [*table_lines(bare, NOW.timestamp())][1] == "    attempt 2 is under way"
+
+
+def test_a_run_that_cannot_be_asked_for_and_one_with_an_odd_status_are_troubles() -> None:
+    error = LastError(code="read_timeout", text="no answer", at=NOW, since=NOW - timedelta(minutes=5))
+    wait = waiting(NOW).model_copy(update={"reason": "following", "since": NOW - timedelta(hours=5)})
+    failing = request("started", waiting=wait.model_copy(update={"last_error": error}))
+    well = request("started", waiting=wait, import_status="Processing")
+    odd = request("started", waiting=wait, import_status="Paused")
+
+    assert sorted_out([well], {}) == ()
+    (found,) = sorted_out([failing, well], {})
+    assert (found.reason, found.codes, found.since) == ("following", ("read_timeout",), error.since)
+    assert found.text.startswith("Marketing Cloud does not say how the run goes")
+    (found,) = sorted_out([odd], {})
+    assert (found.codes, found.since) == (("Paused",), wait.since)
+    assert found.advice.startswith("To do: look at the runs in Marketing Cloud")
+
+
+def test_a_wait_says_until_when_it_is_tried_and_what_it_is_then() -> None:
+    wait = waiting(NOW).model_copy(update={"deadline": datetime(2026, 3, 1, 21, 4, tzinfo=UTC), "then": "gave_up"})
+    found = request("retrying", waiting=wait)
+
+    assert "  deadline 2026-03-01 21:04:00 UTC (in 15 h 4 min), then gave_up" in list(
+        request_lines(found, NOW.timestamp())
+    )
+    assert "    deadline 03-01 21:04:00 UTC, then gave_up" in list(table_lines(found, NOW.timestamp()))
+
+
+def test_an_unknown_start_has_its_two_commands_on_two_lines() -> None:
+    ended = request("start_unknown", is_finished=True, next=["resolve"])
+    name = ended.request_id
+
+    assert list(table_lines(ended, NOW.timestamp()))[-2:] == [
+        f"    if it ran: sfmc-import resolve {name} --task-id N",
+        f"    if it did not: sfmc-import resolve {name} --not-started --reason TEXT",
+    ]
+
+
+def test_a_broker_that_does_not_answer_is_said_and_the_rest_is_shown() -> None:
+    whole = overview([request("gave_up")], []).model_copy(
+        update={"queued": None, "broker": BrokerView(text="Redis at redis://b does not answer", fix="start it")}
+    )
+    lines = [str(each) for each in whole_lines(whole)]
+
+    assert "  queued        not known" in lines
+    assert any(line.startswith("  Redis at redis://b does not answer; start it. Requests stay") for line in lines)
+    assert "ended badly:" in lines
+
+
+def test_imports_to_be_looked_at_stand_between_failures_and_what_is_due() -> None:
+    whole = overview([request("gave_up")], [request("deferred")])
+    lines = list(whole_lines(whole.model_copy(update={"warnings": (request("completed_empty", advice="look"),)})))
+
+    assert lines.index("ended badly:") < lines.index("to be looked at:") < lines.index("due next:")

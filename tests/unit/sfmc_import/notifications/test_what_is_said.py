@@ -45,7 +45,9 @@ def test_the_message_of_one_event_is_that_event_and_has_its_id() -> None:
     assert message.id == "r1/1/import_failed"
     assert message.cloud_event == one.cloud_event
     assert message.title == "sfmc-import: import_failed daily (a.csv)"
-    assert message.lines == ("2026-03-01 06:00:00 UTC  import_failed  daily  a.csv  code 9  broken  request r1",)
+    (line,) = message.lines
+    assert line.startswith("2026-03-01 06:00:00 UTC  import_failed  daily  a.csv  code 9  broken  request r1; correct ")
+    assert line.endswith(": sfmc-import replay r1")
 
 
 def test_a_digest_shows_so_many_events_and_counts_the_rest() -> None:
@@ -79,14 +81,14 @@ def test_text_from_outside_is_one_line_without_what_steers_a_reader_and_without_
 @pytest.mark.parametrize("text", ["short", "t" * 4000])
 def test_a_command_that_is_advised_is_whole_however_long_the_text_before_it_is(text: str) -> None:
     file = {"location": f"/in/{'d' * 200}", "name": f"{'n' * 200}.csv"}
-    (line,) = of_events([event(1, "rejected", text=text, file=file)], 20).lines
+    (line,) = of_events([event(1, "rejected", code="43010", text=text, file=file)], 20).lines
 
-    assert line.endswith(f"sfmc-import start daily --mid 7 --file /in/{'d' * 200}/{'n' * 200}.csv")
+    assert line.endswith(f"sfmc-import start KEY --mid MID --file /in/{'d' * 200}/{'n' * 200}.csv")
     assert len(line) < 1000
 
 
 def test_a_command_that_is_too_long_for_a_message_is_left_out_and_the_request_named() -> None:
-    (line,) = of_events([event(1, "rejected", file={"location": "/in", "name": "n" * 3000})], 20).lines
+    (line,) = of_events([event(1, "rejected", code="43010", file={"location": "/in", "name": "n" * 3000})], 20).lines
 
     assert line.endswith("  request r1")
     assert "sfmc-import" not in line

@@ -1,0 +1,78 @@
+"""Whether the broker answers, where it is another Redis than that of the ledger."""
+
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from sfmc_import import request
+from sfmc_import.access import ReadAccess, redis_errors
+from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.operations.views import RequestView, View
+from sfmc_import.redis_client import connect
+from sfmc_transport import dead_letters, queues
+
+ADVICE = "Requests stay in the ledger, runs in Marketing Cloud go on, and starts go on when it answers again."
+NO_WORKER_HEARS = "The broker does not answer, so no worker hears of it."
+PING_SECONDS = 1.0
+
+
+class BrokerView(View):
+    """A broker that does not answer: what it said, what to do, and what happens until then."""
+
+    text: str
+    fix: str
+    advice: str = ADVICE
+
+
+def queue_numbers(access: ReadAccess) -> dict[str, int]:
+    """Count what is in the queue, in work and among the dead letters; raises ServiceUnavailableError."""
+    broker: Any = access.broker
+    keys = access.broker_keys
+    with redis_errors(access.settings.broker, access.broker_variable):
+        return {
+            "queued": queues.length(broker, keys.queue(request.QUEUE)),
+            "in_flight": broker.hlen(keys.unacked_key),
+            "dead_letters": dead_letters.count(broker, keys),
+        }
+
+
+def queue_state(access: ReadAccess) -> dict[str, Any]:
+    """Give the same, or without numbers what is wrong with a broker that is not the Redis of the ledger."""
+    try:
+        return {**queue_numbers(access), "broker": None}
+    except ServiceUnavailableError as error:
+        if not _has_its_own(access):
+            raise
+        numbers = dict.fromkeys(("queued", "in_flight", "dead_letters"))
+        return {**numbers, "broker": BrokerView(text=str(error), fix=error.advice.in_words() or error.fix)}
+
+
+def said_of_queued(access: ReadAccess, views: list[RequestView]) -> list[RequestView]:
+    """Say of requests that wait for a worker that none hears of them, while the broker does not answer."""
+    if not _has_its_own(access) or not any(map(_is_queued, views)) or _answers(access):
+        return views
+    return [_unheard(each) if _is_queued(each) else each for each in views]
+
+
+def _has_its_own(access: ReadAccess) -> bool:
+    return access.settings.broker != access.settings.redis
+
+
+def _is_queued(view: RequestView) -> bool:
+    return view.waiting is not None and view.waiting.reason == "queued"
+
+
+def _unheard(view: RequestView) -> RequestView:
+    assert view.waiting is not None
+    text = f"{view.waiting.text} {NO_WORKER_HEARS}"
+    return view.model_copy(update={"waiting": view.waiting.model_copy(update={"text": text})})
+
+
+def _answers(access: ReadAccess) -> bool:
+    with connect(
+        access.settings.broker, connect_seconds=PING_SECONDS, answer_seconds=PING_SECONDS, retries=0
+    ) as client:
+        try:
+            return bool(client.ping())
+        except (RedisError, OSError):
+            return False
