@@ -98,7 +98,7 @@ MUTANTS = (
     ),
     Mutant(
         "upkeep",
-        "    end_unstarted(a.id, r, 'expired', {expires = iso(int(r.expires))})\n",
+        "    end_unstarted(a.id, r, 'expired', {expires = iso(int(r.expires)), code = a.code, text = a.text})\n",
         "    move(a.id, r, 'expired', {expires = iso(int(r.expires))})\n    finish(a.id, r)\n",
     ),
     # Files that were replaced.
