@@ -8,7 +8,8 @@ from sfmc_import.ledger.key_kinds import PLACE_WAITERS
 from sfmc_import.policy import Policy
 from sfmc_import.states import NotYet
 from tests.contract.ledger.scenario import Scenario
-from tests.contract.ledger.test_running_limits import ONE, again, comes, counted, runs, stand_in_line
+from tests.contract.ledger.test_running_limits import ONE, again, comes, counted, runs, stand_in_line, starts
+from tests.contract.ledger.test_waiting import waiting
 
 
 @pytest.mark.parametrize("end", ["cancelled", "expired"])
@@ -54,6 +55,24 @@ def test_who_looks_itself_after_a_limit_was_raised_keeps_its_place(scenario: Sce
     assert [name for name in "cd" if scenario.due_in(name) == 0] == ["c"]
     scenario.ends("b")
     assert counted(scenario, "nightly") == {"a", "c", "d"}
+
+
+def test_a_start_whose_worker_was_lost_before_a_limit_was_set_loses_it_once_while_it_waits_for_a_place(
+    scenario: Scenario,
+):
+    starts(scenario, "a")
+    scenario.policy = ONE
+    runs(scenario, "b")
+    for _ in range(5):
+        scenario.world.advance(600)
+        again(scenario, "a")
+
+    assert scenario.names("a") == ["accepted", "starting", "retrying"]
+    assert scenario.last("a")["code"] == "running_limit"
+    assert waiting(scenario, "a").reason == "rate_limited"
+    scenario.ends("b")
+    assert scenario.due_in("a") == 0
+    runs(scenario, "a")
 
 
 def test_who_waits_for_another_group_now_has_left_the_line_of_the_first(scenario: Scenario):

@@ -164,6 +164,47 @@ def test_claims_of_one_business_unit_are_not_those_of_another(scenario: Scenario
     assert scenario.ledger.unassigned_task_ids(MID, []) == frozenset()
 
 
+def test_a_clock_that_leaps_over_the_time_to_look_leaves_a_second_look_after_the_results_delay(scenario: Scenario):
+    scenario.decide_by(reconcile_deadline=900.0)
+    scenario.arrives("a")
+    scenario.in_doubt("a", results_delay=60)
+    scenario.world.advance(3600)
+    look = scenario.claim("a", "one")
+    assert isinstance(look, Reconcile)
+    assert look.is_last is False
+    assert scenario.claim("a", "one") == look
+
+    scenario.ledger.reconcile_later(look.lease, BUSY, 1)
+    scenario.world.advance(1)
+    look = scenario.look("a")
+    assert look.is_last is False
+    scenario.ledger.reconcile_later(look.lease, BUSY, 59)
+    scenario.world.advance(59)
+    assert scenario.look("a").is_last is True
+
+
+def test_a_clock_that_leaps_while_a_worker_is_gone_leaves_a_second_look_too(scenario: Scenario):
+    scenario.decide_by(reconcile_deadline=900.0)
+    scenario.arrives("a")
+    scenario.sends("a")
+    scenario.world.advance(180)
+    assert isinstance(scenario.claim("a"), NotYet)
+    scenario.world.advance(3600)
+
+    assert scenario.look("a").is_last is False
+
+
+def test_where_there_is_time_for_one_look_alone_that_is_the_last_also_when_a_worker_is_gone(scenario: Scenario):
+    scenario.decide_by(reconcile_deadline=60.0)
+    scenario.arrives("a")
+    scenario.sends("a")
+    scenario.world.advance(180)
+    assert isinstance(scenario.claim("a"), NotYet)
+    scenario.world.advance(60)
+
+    assert scenario.look("a").is_last is True
+
+
 def test_a_start_that_cannot_be_proved_ends_as_unknown_and_uses_the_window(scenario: Scenario):
     scenario.arrives("a")
     scenario.in_doubt("a")

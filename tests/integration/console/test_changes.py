@@ -120,6 +120,9 @@ def test_while_redis_is_away_the_pages_say_so_and_come_back_by_themselves(own_va
         away = person.see("/")
         assert ("Redis does not answer" in away.text, away.headers["retry-after"]) == (True, "5")
         assert '<meta http-equiv="refresh" content="5">' in away.text
+        assert "Redis has not answered this console since 20" in away.text
+        assert "watchers keep their files" in away.text
+        assert "To do: start Redis" in away.text
         refused = person.ask("POST", f"/request/cancel?id={request}", data={"csrf": "x"})
         assert (refused.status_code, "Nothing was changed" in refused.text) == (503, True)
         assert 'http-equiv="refresh"' not in refused.text

@@ -41,6 +41,7 @@ def test_an_outage_of_a_business_unit_is_said_on_the_overview_and_by_the_api(wor
     [trouble] = world.http.request("GET", "/v1/status", headers=headers).json()["troubles"]
 
     assert f"Business unit {MID}: circuit_open since" in page
+    assert "<code>http_503</code> HTTP 503" in page
     assert (trouble["mid"], trouble["codes"], trouble["reason"]) == (MID, ["http_503"], "circuit_open")
 
 

@@ -67,6 +67,13 @@ def test_the_run_of_another_definition_is_refused(world: World, shown: Definitio
         resolved(world, unknown(world), shown)
 
 
+def test_who_said_that_nothing_was_started_may_say_the_run_later(world: World) -> None:
+    name = unknown(world)
+    assert resolve(world.access, name, None, "ann", "nothing in the history").state == "not_started"
+
+    assert resolved(world, name, Definition(customer_key=NEW, object_id=OBJECT)) == "started"
+
+
 # --- A CustomerKey that is given to another definition.
 
 

@@ -20,6 +20,8 @@ STEPS = 60
 SCHEDULES = 100
 PARTS = 10
 """1,000 schedules in all; each part is a test, so that the processes of a test run share them."""
+RAISED = PLANS / "a_request_that_looks_itself_after_a_limit_was_raised.json"
+PLACE_IS_GIVEN_AWAY = Mutant("places", "  if r.waits_place == group then leave_line(id, r) end\n", "")
 SENT_IS_FORGOTTEN = Mutant("starting", "local values = {sent = '1'}", "local values = {sent = '0'}")
 
 
@@ -44,6 +46,13 @@ def test_a_schedule_that_broke_a_promise_once_breaks_none_now(store: Store, file
     assert verdict.kind is None, as_text(verdict)
 
 
+def test_one_import_more_than_a_raised_limit_allows_is_a_broken_promise():
+    with open_store(reading(PLACE_IS_GIVEN_AWAY)) as store:
+        verdict = Schedule(from_json(RAISED.read_text("utf-8")), store).run()
+
+    assert verdict.kind == "too many at once"
+
+
 def test_a_seed_gives_the_same_schedule_every_time(store: Store):
     first, second = (Schedule(draw(7, STEPS), store).run() for _ in range(2))
 
@@ -56,7 +65,7 @@ def test_a_broken_promise_is_found_shortened_and_replayed_from_text():
         (failed,) = tally.failed
         plan, verdict = shortened(store, *failed, tries=60)
 
-        assert verdict.kind == "double start"
+        assert verdict.kind in {"double start", "too many at once"}
         assert len(plan.faults) + len(plan.happenings) <= len(failed[0].faults) + len(failed[0].happenings)
         assert Schedule(from_json(to_json(plan)), store).run() == verdict
 

@@ -189,7 +189,8 @@ end
 -- The worker is gone and its start may have been applied.
 local function expire_ambiguous()
   set(request_key(id), r, {reconcile_until = str(now + policy.reconcile_deadline),
-    not_before = str(now + cfg.results_delay), owner = '', denied = ''})
+    not_before = str(now + cfg.results_delay), owner = '', denied = '',
+    first_look = policy.reconcile_deadline > cfg.results_delay and '1' or nil})
   set(definition_key(r), d, {holder = id, lease = '0'})
   keep_definition(r, d)
   move(id, r, 'reconciling', {code = 'lease_over', text = 'the worker that was sending is gone'})
@@ -247,6 +248,17 @@ local function give_up_reconciling()
   return already_ended()
 end
 
+-- The clock of Redis may have leapt over the time to look: the first look of several is not the last, and the next one
+-- that may be comes after the time that a row may take to appear.
+local function begin_look()
+  take_lease(id, r, d)
+  wait_for(id, r, 'reconciling')
+  if r.first_look and now >= int(r.reconcile_until) then
+    set(request_key(id), r, {reconcile_until = str(now + cfg.results_delay)})
+  end
+  drop(request_key(id), r, {'first_look'})
+end
+
 local function while_reconciling()
   local leased = int(d.lease) > now
   if not (leased and mine_again()) then
@@ -254,8 +266,7 @@ local function while_reconciling()
     if lost_too_many(id, r, d.lease) then return give_up_reconciling() end
     local other = is_suspect(r) and other_suspect(id)
     if other then return wait_as_suspect(other) end
-    take_lease(id, r, d)
-    wait_for(id, r, 'reconciling')
+    begin_look()
   end
   return with_lease('reconcile', {known = r.known or '[]', above = r.above, intended = r.intended, denied = present(r.denied),
     bound = present(r.bound), object_id = object_of(r.definition), late = now >= int(r.reconcile_until)})

@@ -150,6 +150,7 @@ REQUEST = RequestKey(
             meaning="the intent: when it was written; no run of the start began before",
         ),
         Field(name="reconcile_until", kind="ms", kept_at_end=False, meaning="the deadline for finding the run"),
+        Field(name="first_look", kept_at_end=False, meaning="1: its run is looked for several times, and was not yet"),
         Field(
             name="denied",
             kept_at_end=False,

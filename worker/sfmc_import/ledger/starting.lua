@@ -188,7 +188,7 @@ function steps.mark_ambiguous()
   if r.state == 'reconciling' then return 1 end
   if r.state ~= 'starting' then return 0 end
   set(request_key(a.id), r, {not_before = str(now + a.delay), reconcile_until = str(now + a.reconcile_deadline), owner = '',
-    denied = a.denied, doubted = a.doubted and '1' or nil})
+    denied = a.denied, doubted = a.doubted and '1' or nil, first_look = a.reconcile_deadline > a.delay and '1' or nil})
   set(definition_key(r), d, {lease = '0'})
   move(a.id, r, 'reconciling', {code = a.code, text = a.text})
   due_at(a.id, r, now + a.delay)

@@ -20,6 +20,7 @@ from sfmc_import.ports import Refusal
 from sfmc_import.request import fold_key
 from sfmc_import.runs import Definition, Run, is_newer
 from sfmc_import.settings import Settings, load
+from sfmc_import.states import NOT_STARTED
 
 QUERY_SECONDS = 5.0
 CALL_SECONDS = 20.0
@@ -71,8 +72,8 @@ def resolve(
     """Record the run `task_id` of a request that ended as start_unknown, or without one that nothing was started.
 
     `ask` is None where the run is taken unchecked. Raises NotFoundError for the request or the run, InvalidError, and
-    ConflictError where the request is not start_unknown, or the run is not one of its definition or another request's.
-    ServiceUnavailableError where Marketing Cloud cannot be asked.
+    ConflictError where the request is neither start_unknown nor not_started, or the run is not one of its definition or
+    another request's. ServiceUnavailableError where Marketing Cloud cannot be asked.
     """
     if (task_id is None or ask is None) and not (reason or "").strip():
         raise InvalidError("a reason is needed: how you know", Advice(at_prompt="give --reason TEXT"), field="reason")
@@ -105,8 +106,8 @@ def _check_open(record: Mapping[str, Any], task_id: str) -> None:
         raise InvalidError(f"a Task.ID is a whole number, not {task_id!r}", field="task_id")
     if len(task_id) > MAX_DIGITS:
         raise InvalidError(f"a Task.ID has {MAX_DIGITS} digits at most, not {len(task_id)}", field="task_id")
-    # The same call again may have lost its answer.
-    if record["state"] != "start_unknown" and str(record.get("task_id")) != task_id:
+    # The same call again may have lost its answer; and somebody may have said before that nothing was started.
+    if record["state"] not in {"start_unknown", NOT_STARTED} and str(record.get("task_id")) != task_id:
         raise _not_unknown(record)
 
 

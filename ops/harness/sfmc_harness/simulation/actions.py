@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from sfmc_harness.simulation.calls import SECOND, Calls
 from sfmc_harness.simulation.cloud import Cloud
 from sfmc_harness.simulation.messages import Message, Queue
+from sfmc_harness.simulation.places import Limits
 from sfmc_harness.simulation.ports import open_deps
 from sfmc_import import following, service
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.outlived import Outlived
+from sfmc_import.policy import Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError
 from sfmc_import.request import IdTakenError, StartRequest
 from sfmc_import.retrying import WAKE_PAUSE_SECONDS
@@ -30,12 +32,18 @@ class Actions:
     cloud: Cloud
     queue: Queue
     ledger: RedisLedger
+    limits: Limits
     owners: Iterator[int] = field(default_factory=itertools.count)
     outlived: dict[str, Outlived] = field(default_factory=lambda: defaultdict(Outlived))
 
     def new_process(self) -> Deps:
-        """What a worker process has that starts now."""
-        return open_deps(self.calls.plan, self.ledger, self.cloud, self.calls)
+        """What a worker process has that starts now, with the limits of now."""
+        policy, given = Policy(**self.calls.plan.policy), dict(self.limits.now)
+
+        def policies(_mid: str, key: str) -> Policy:
+            return self.limits.policy(policy, key, given)
+
+        return open_deps(self.calls.plan, self.ledger, self.cloud, self.calls, policies)
 
     # --- Workers, as sfmc_import.tasks does it.
 

@@ -79,7 +79,10 @@ class _Late:
 
 
 class Cloud:
-    """Definitions, files and runs of one business unit. Times are milliseconds of the virtual clock."""
+    """Definitions, files and runs of one business unit. Times are milliseconds of the virtual clock.
+
+    `unproved` are the requests of which a Perform was answered without proof.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -92,6 +95,7 @@ class Cloud:
         self.times_renamed = Counter[str]()
         self.is_traded = False
         self.applied: list[Applied] = []
+        self.unproved: set[str] = set()
         self._files: set[str] = set()
         self._late: list[_Late] = []
         self.down_until = 0

@@ -1,11 +1,12 @@
 """Draws a plan from a seed."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
 from sfmc_harness.simulation.plan import LEASE, DefinitionPlan, Fault, Happening, Plan
+from sfmc_import.policy import ACCOUNT
 
 REDIS_FAULTS = ("redis_down", "reply_lost", "repeated", "no_script")
 CLOUD_FAULTS = (
@@ -72,6 +73,13 @@ DEFINITIONS = (
 MAX_REQUESTS = 7
 LIMITED = 3
 """One in so many plans with two definitions lets one import run at once."""
+
+CHANGED_LIMITS = 0.15
+"""The share of plans with more definitions, some of a group, and limits of imports that are changed meanwhile."""
+
+GROUP = "nightly"
+LONG_RUN = 1800.0
+MORE_DEFINITIONS = ("north", "south", "east", "west")
 SPELLINGS: tuple[Literal["", "upper", "object"], ...] = ("", "", "", "", "", "upper", "object")
 
 
@@ -84,14 +92,14 @@ def draw(seed: int, steps: int) -> Plan:
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
     definitions = tuple(dice.sample(DEFINITIONS, k=dice.choice([1, 1, 2])))
     policy, baseline = _policy(dice), dice.random() < 0.7
-    if len(definitions) > 1 and seed % LIMITED == 0:
-        # Without a draw of its own: the plans of all seeds stay what they were.
-        policy["max_running"] = 1
-    return Plan(
+    # Without a draw of its own: the plans of all seeds stay what they were.
+    limits = {ACCOUNT: 1} if len(definitions) > 1 and seed % LIMITED == 0 else {}
+    plan = Plan(
         seed=seed,
         steps=steps,
         definitions=definitions,
         policy=policy,
+        limits=limits,
         baseline=baseline,
         # Without a draw of its own: the plans of all seeds stay what they were. A ledger alone counts on ids that grow.
         odd_ids=baseline and seed % 3 == 0,
@@ -106,6 +114,53 @@ def draw(seed: int, steps: int) -> Plan:
         happenings=(*_happenings(dice, definitions, steps), *_beside(seed, definitions, steps)),
         faults=tuple(_faults(dice, steps)),
     )
+    return _limited(plan)
+
+
+def _limited(plan: Plan) -> Plan:
+    """With dice of their own: more definitions than may be imported at once, and how many may changes."""
+    dice = random.Random(f"{plan.seed}/limits")  # noqa: S311 - repeatable on purpose
+    if dice.random() >= CHANGED_LIMITS:
+        return plan
+    more = [DefinitionPlan(key=key, file_spec=f"{key}.csv") for key in MORE_DEFINITIONS[: dice.choice([2, 4, 4])]]
+    others, steps = dice.choice([0.0, 0.0, 0.3]), plan.steps * 2
+    return replace(
+        plan,
+        steps=steps,
+        definitions=tuple(
+            replace(each, group="" if dice.random() < others else GROUP) for each in (*plan.definitions, *more)
+        ),
+        limits={ACCOUNT: dice.choice([0, 0, 1, 2]), GROUP: dice.choice([1, 1, 2])},
+        policy={**plan.policy, "follow_deadline": LONG_RUN * 2},
+        run=dice.choice([60.0, 900.0, LONG_RUN]),
+        happenings=(*plan.happenings, *_more_requests(dice, more, steps), *_changes(dice, steps)),
+    )
+
+
+def _more_requests(dice: random.Random, definitions: Iterable[DefinitionPlan], steps: int) -> Iterator[Happening]:
+    number = 0
+    for definition in definitions:
+        for _ in range(dice.choice([1, 1, 2])):
+            number += 1
+            yield Happening(
+                step=dice.randrange(steps // 3),
+                kind=dice.choice(["submit", "submit", "submit", "force"]),
+                request=f"m{number}",
+                key=definition.key,
+                name=definition.file_spec,
+                version=number,
+            )
+
+
+def _changes(dice: random.Random, steps: int) -> Iterator[Happening]:
+    """Those that wait look by themselves after ten minutes, or when a message comes twice."""
+    for _ in range(dice.choice([1, 2, 3])):
+        key, most = dice.choice([ACCOUNT, GROUP, GROUP]), dice.choice([0, 1, 2, 3, 3, 4])
+        yield Happening(step=dice.randrange(steps // 4, steps), kind="limit", key=key, version=most)
+    for _ in range(dice.choice([0, 0, 1, 3])):
+        yield Happening(step=dice.randrange(steps), kind="double_messages")
+    if dice.random() < 0.3:
+        yield Happening(step=dice.randrange(steps), kind="cancel", request=f"m{dice.choice([1, 2, 3])}")
 
 
 SUSPICIOUS_SHARE = 0.2

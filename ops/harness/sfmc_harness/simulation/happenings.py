@@ -131,6 +131,10 @@ class Happenings:
         else:
             self._schedule.begin("operator", "", partial(operator.pause, key, name, renamed, self._until(happening)))
 
+    def _limit(self, happening: Happening) -> None:
+        """An operator changes how many imports run at once; each worker is restarted when its hands are free."""
+        self._schedule.limits.change(happening.key, happening.version)
+
     def _cancel(self, happening: Happening) -> None:
         """An operator cancels a request."""
         operator = self._schedule.operator

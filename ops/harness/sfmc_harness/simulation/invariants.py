@@ -5,10 +5,13 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
+import orjson
+
 from sfmc_harness.simulation.calls import SECOND
 from sfmc_harness.simulation.cloud import NEVER, Applied, Cloud
 from sfmc_harness.simulation.history import History, ViolationError, name_of
 from sfmc_harness.simulation.pauses import Pauses
+from sfmc_harness.simulation.places import Limits, Places
 from sfmc_harness.simulation.plan import Plan
 from sfmc_harness.simulation.store import View
 from sfmc_import.faults import DENIED, UNPROVED
@@ -20,7 +23,6 @@ from sfmc_import.run_dates import CLOCKS_APART
 from sfmc_import.runs import Definition
 from sfmc_import.states import COMPLETED, RUN_ENDS, UNFINISHED, UNSTARTED
 
-RUNNING = frozenset({"starting", "reconciling", "started"})
 FLYING = frozenset({"starting", "retrying", "reconciling", "started"})
 SLACK_MS = 1000
 UNSEEN_MS = 150_000
@@ -44,7 +46,13 @@ class Invariants:
     """Checks one schedule; `requests` grows as sources, clients and operators ask."""
 
     def __init__(
-        self, plan: Plan, cloud: Cloud, history: History, settings: LedgerSettings, abandoned: Mapping[str, int]
+        self,
+        plan: Plan,
+        cloud: Cloud,
+        history: History,
+        settings: LedgerSettings,
+        abandoned: Mapping[str, int],
+        limits: Limits,
     ) -> None:
         self._plan = plan
         self._cloud = cloud
@@ -54,10 +62,12 @@ class Invariants:
         self._abandoned = abandoned
         self._errors: Counter[str] = Counter()
         self._pauses: dict[str, int] = {}
+        self._met: dict[str, str] = {}
         self._checked = 0
         self.requests: dict[str, StartRequest] = {}
         self.submitted: set[str] = set()
         self.pauses = Pauses(cloud, round(settings.lease * SECOND))
+        self.places = Places(cloud, limits)
 
     # --- After each step.
 
@@ -66,6 +76,7 @@ class Invariants:
         for event in view.events:
             self._history.add(event, view.now)
             self.pauses.note(event, view.now)
+            self.places.note(event, self._key(str(event["subject"])), view.now)
             request, name = str(event["data"].get("request_id")), name_of(event)
             if name == "starting":
                 self._within_its_times(request, view.now)
@@ -74,7 +85,7 @@ class Invariants:
                 self._count_error(request, self._key(str(event["subject"])), name, view.now)
         self._states_and_events_agree(view)
         self._one_in_flight(view)
-        self._no_more_than_may(view)
+        self.places.check_kept(view, self._soon(view))
         self._all_have_a_next_time(view)
         self._deferred_for_a_reason(view)
         self._one_suspect_acts(view)
@@ -87,6 +98,7 @@ class Invariants:
             if new.request:
                 self._not_too_often(new)
                 self._not_handled_before(new)
+                self.places.applied(new)
                 self.pauses.check_sent(f"run {new.task_id} of {new.request}", new.key, new.sent_at)
                 self._file_is_the_requested_one(new)
         self._checked = len(self._cloud.applied)
@@ -110,30 +122,19 @@ class Invariants:
             raise ViolationError("after its deadline", f"{request} begins {now - asked.expires * SECOND:.0f} ms late")
 
     def _one_in_flight(self, view: View) -> None:
-        if self._cloud.is_traded:
-            return
         flying = defaultdict(list)
+        if self._cloud.is_traded:
+            known = {
+                name: each for name, each in view.requests.items() if each["state"] in FLYING and "definition" in each
+            }
+            self._met |= {name: self._definition_of(fields) for name, fields in known.items()}
         for request, fields in view.requests.items():
             # A postponed request waits without its definition.
             if fields["state"] in FLYING and "postponed" not in fields and not self._came_back(request):
-                flying[self._key(fields["key"])].append(request)
+                flying[self._definition_of(fields)].append(request)
         for key, requests in flying.items():
             if len(requests) > 1:
                 raise ViolationError("two in flight", f"{requests} of {key}")
-
-    def _no_more_than_may(self, view: View) -> None:
-        """What was started, or followed again, after its end counts no more: it has no place."""
-        running = [request for request, fields in view.requests.items() if fields["state"] in RUNNING]
-        running = [request for request in running if not self._came_back(request)]
-        if self._policy.max_running and len(running) > self._policy.max_running:
-            raise ViolationError("too many at once", f"{running} run, and {self._policy.max_running} may")
-
-    def _waits_for_a_place(self, view: View, request: str) -> bool:
-        """As many others run as may, or are about to: a place is kept for who was woken."""
-        others = (
-            fields["state"] in FLYING or "turn" in fields for name, fields in view.requests.items() if name != request
-        )
-        return bool(self._policy.max_running) and sum(others) >= self._policy.max_running
 
     def _came_back(self, request: str) -> bool:
         """It was started, or followed again, after its end: the truth outranks single flight."""
@@ -155,18 +156,31 @@ class Invariants:
                 raise ViolationError("waits too long", f"{request} is due in {(at - view.now) / 1000:.0f} s")
 
     def _deferred_for_a_reason(self, view: View) -> None:
-        for name, definition in () if self._cloud.is_traded else view.definitions.items():
+        for name, definition in view.definitions.items():
             waiting = [each for each in view.follow_ups.get(name, ()) if self._is_deferred(view, each)]
             if not waiting or "holder" in definition:
                 continue
             first = view.requests[waiting[0]]
             is_blocked = int(definition.get("window", 0)) > view.now and "force" not in first
-            key = self._key(first["key"])
-            is_blocked |= self.pauses.possible.get(key, 0) > view.now
-            is_blocked |= self._waits_for_a_place(view, waiting[0])
-            soon = view.now + WAKE_PAUSE_SECONDS * 1000 + SLACK_MS
-            if not is_blocked and view.due.get(waiting[0], 0) > soon:
+            is_blocked |= self._may_be_paused(self._definition_of(first), view.now)
+            is_blocked |= self.places.may_wait(view, waiting[0])
+            if not is_blocked and view.due.get(waiting[0], 0) > self._soon(view):
                 raise ViolationError("waits for nothing", f"{waiting[0]} is the first follow-up of a free {name}")
+
+    def _may_be_paused(self, key: str, now: int) -> bool:
+        """A pause by a key that changed hands is one of both definitions."""
+        until = self.pauses.possible
+        return (max(until.values(), default=0) if self._cloud.is_traded else until.get(key, 0)) > now
+
+    def _definition_of(self, fields: Mapping[str, str]) -> str:
+        """The first CustomerKey of the definition of a request; where keys change hands by its ObjectID."""
+        if self._cloud.is_traded and "definition" in fields:
+            return self._key(orjson.loads(fields["definition"])["object_id"])
+        return self._key(fields["key"])
+
+    @staticmethod
+    def _soon(view: View) -> int:
+        return view.now + round(WAKE_PAUSE_SECONDS * SECOND) + SLACK_MS
 
     @staticmethod
     def _is_deferred(view: View, request: str) -> bool:
@@ -187,7 +201,7 @@ class Invariants:
             if earlier is new:
                 return
             # Perform names a CustomerKey: a change of the last seconds is not seen.
-            if self._cloud.is_traded and (self._is_unseen(new) or self._is_unseen(earlier)):
+            if self._cloud.is_traded and (self.is_unseen(new) or self.is_unseen(earlier)):
                 continue
             if earlier.key == new.key and earlier.request and not self._is_foreign(new.key):
                 self._compare(earlier, new)
@@ -204,7 +218,9 @@ class Invariants:
         if self._history.states.get(earlier.request) in FLYING and not self._came_back(earlier.request):
             text = f"{new.key}: run {new.task_id} of {new.request} during {earlier.task_id} of {earlier.request}"
             raise ViolationError("two at once", text)
-        if not self.requests[new.request].force and new.at < self._opens(earlier):
+        # An operator gave the window back, by mistake.
+        is_given_back = self._history.times.get((earlier.request, "not_started"), NEVER) <= new.at
+        if not (self.requests[new.request].force or is_given_back) and new.at < self._opens(earlier):
             text = f"{new.key}: run {new.task_id} of {new.request} after {earlier.task_id} of {earlier.request}"
             raise ViolationError("inside the window", text)
 
@@ -247,7 +263,7 @@ class Invariants:
     def _not_handled_before(self, new: Applied) -> None:
         """The same file, or the same source event, is not imported again, unless it led to nothing the last time."""
         mine = self.requests[new.request]
-        if self._cloud.is_traded:
+        if self._cloud.is_traded and self.is_unseen(new):
             return
         for is_same in (_same_event, _same_file):
             begun = [
@@ -255,22 +271,30 @@ class Invariants:
                 for other in self.requests.values()
                 if other is not mine
                 and (other.request_id, "starting") in self._history.times
-                and self._key(other.customer_key) == self._key(mine.customer_key)
+                and self._started_for(other) == self._started_for(mine)
                 and is_same(mine, other)
             ]
             _, last = max(begun, default=(0, ""))
             if self._history.states.get(last) in _HANDLED and not self._came_back(last):
                 raise ViolationError("handled twice", f"{mine.request_id} starts what {last} has started")
 
+    def _started_for(self, request: StartRequest) -> str:
+        """The first CustomerKey of the definition that a request was started for, or its id if that is not known."""
+        if not self._cloud.is_traded:
+            return self._key(request.customer_key)
+        keys = {run.key for run in self._cloud.of_request(request.request_id)} | {self._met.get(request.request_id, "")}
+        return keys.pop() if len(keys) == 1 else request.request_id
+
     def _file_is_the_requested_one(self, new: Applied) -> None:
         file = self.requests[new.request].file
         # A change of the definition is seen at the next reading, and a start that was checked is sent within a lease.
-        if file is not None and new.read != file.name and not self._is_unseen(new):
+        if file is not None and new.read != file.name and not self.is_unseen(new):
             raise ViolationError(
                 "another file", f"{new.request} asked for {file.name}, run {new.task_id} read {new.read}"
             )
 
-    def _is_unseen(self, new: Applied) -> bool:
+    def is_unseen(self, new: Applied) -> bool:
+        """Tell whether the definition was changed right before a start, which may be one of another for that."""
         return new.sent_at - self._cloud.changed_at[new.key] < UNSEEN_MS
 
     # --- When all has ended.
@@ -331,7 +355,7 @@ class Invariants:
 
     def _unjust(self) -> Iterator[tuple[str, str]]:
         """A duplicate must be one, of the request that it names."""
-        for request, state in () if self._cloud.is_traded else self._history.states.items():
+        for request, state in self._history.states.items():
             if state == "duplicate":
                 why = self._why_no_duplicate(request, self._history.last(request)["data"])
                 if why:

@@ -1,7 +1,7 @@
 """What operators do, by the operations that the commands and the API carry out, over the modelled services."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
@@ -21,8 +21,9 @@ from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.operations import actions, resolving, resuming
 from sfmc_import.operations.errors import ConflictError, NotFoundError, OperationError
-from sfmc_import.policy import Policy
+from sfmc_import.policy import Policies, Policy
 from sfmc_import.ports import Deps, LedgerUnavailableError, Refusal
+from sfmc_import.routing import Route
 from sfmc_import.runs import Run
 from sfmc_import.settings import Settings
 
@@ -31,6 +32,8 @@ SEEN = "seen in Marketing Cloud"
 NO_RUN = "999"
 """A Task.ID that no run has."""
 
+AGAIN_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class Console:
@@ -38,6 +41,9 @@ class Console:
 
     decided_by: Policy
     prefix: str
+    account_id: str = MID
+    policies: Policies = field(default_factory=Policies)
+    routes: tuple[Route, ...] = ()
 
     def policy(self, _mid: str, _customer_key: str) -> Policy:
         """See sfmc_import.settings.Settings.policy."""
@@ -89,7 +95,7 @@ class Operator:
             actions.pause(self._access, self._scope(name), ME, "columns change", end)
             self._pauses.confirm(key, name, self._calls.clock.now, until, renamed)
 
-        self._pauses.begin(key, until)
+        self._pauses.begin(key, name, until)
         self._try(pause)
         self._pauses.end(key)
 
@@ -132,10 +138,29 @@ class Operator:
             self._try(partial(self._say_wrong, request, wrong))
         if not runs:
             self._try(lambda: resolving.resolve(self._access, request, None, ME, SEEN))
+        elif self._chance(3) < 0.5:
+            self._correct(request, runs[0])
         elif runs[0].visible_at > self._calls.clock.now or self._chance(2) < 0.2:
             self._try(lambda: resolving.resolve(self._access, request, runs[0].task_id, ME, SEEN, ask=None))
         else:
             self._try(partial(self._say_right, request, runs[0]))
+
+    def _correct(self, request: str, run: Applied) -> None:
+        """Say by mistake that nothing was started, and give the run some time later."""
+        self._insist(lambda: resolving.resolve(self._access, request, None, ME, SEEN))
+        self._calls.sleep(self._chance(4) * 3600)
+        self._insist(lambda: resolving.resolve(self._access, request, run.task_id, ME, SEEN, ask=None))
+
+    def _insist(self, command: Callable[[], Any]) -> None:
+        while True:
+            try:
+                command()
+            except (LedgerUnavailableError, ServiceUnavailableError):
+                self._calls.sleep(AGAIN_SECONDS)
+            except OperationError:
+                return
+            else:
+                return
 
     def _wrong(self, runs: list[Applied]) -> str | None:
         """A run that is not the one of the request, and that can be known to be none of it."""
@@ -159,7 +184,8 @@ class Operator:
         except ServiceUnavailableError:
             resolving.resolve(self._access, request, run.task_id, ME, SEEN, ask=None)
         except ConflictError as error:
-            if "is one of the definition" in str(error) or "existed before" in str(error):
+            is_other = "is one of the definition" in str(error) and not self._invariants.is_unseen(run)
+            if is_other or "existed before" in str(error):
                 raise ViolationError(
                     "right answer", f"{request} is not resolved with {run.task_id}: {error}"
                 ) from error

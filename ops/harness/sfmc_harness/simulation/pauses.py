@@ -37,6 +37,7 @@ class Pauses:
         self._met: dict[str, set[str]] = defaultdict(set)
         self.certain: dict[str, Paused] = {}
         self.possible: dict[str, int] = {}
+        self._strange: dict[str, int] = {}
         self.busy: set[str] = set()
 
     def note(self, event: Mapping[str, Any], now: int) -> None:
@@ -64,9 +65,11 @@ class Pauses:
         """Tell whether the ledger has met a definition by a name."""
         return folded(name) in self._met[key]
 
-    def begin(self, key: str, until: int) -> None:
+    def begin(self, key: str, name: str, until: int) -> None:
         """An operator is about to pause a definition."""
         self.possible[key] = max(until, self.possible.get(key, 0))
+        if not self.is_met(key, name):
+            self._strange[key] = max(until, self._strange.get(key, 0))
 
     def end(self, key: str) -> None:
         """The command has ended, whether Redis carried it out or not."""
@@ -78,8 +81,8 @@ class Pauses:
             self.certain[key] = Paused(since, until, name, self.is_met(key, name), times_renamed)
 
     def lifted(self, key: str) -> None:
-        """A command said that the pause is over."""
-        self.possible.pop(key, None)
+        """A command said that the pause is over; of one by a name that the ledger had not met it may know nothing."""
+        self.possible[key] = self._strange.get(key, 0)
 
     def check_begin(self, request: str, key: str, now: int) -> None:
         """No attempt begins while its definition is paused by a name that the ledger knows."""

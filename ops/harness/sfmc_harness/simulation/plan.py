@@ -13,12 +13,13 @@ CALL = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionPlan:
-    """One ImportDefinition; `hours` is its MaxImportFrequency."""
+    """One ImportDefinition; `hours` is its MaxImportFrequency, `group` the group whose limit counts it."""
 
     key: str
     file_spec: str
     hours: int = 0
     update_type: str = "AddAndUpdate"
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +27,8 @@ class Happening:
     """Something that begins at a step: a request, a message, an outage, a jump of time.
 
     `request` is the id of the request that it makes, `name` the FileSpec that its file is named by; `spelling` says
-    how the request, or the operator, names its definition. `eta` and `expires` are those of a Celery message, in
-    seconds from then.
+    how the request, or the operator, names its definition. Of a limit `key` is the group, `version` the new limit.
+    `eta` and `expires` are those of a Celery message, in seconds from then.
     """
 
     step: int
@@ -63,7 +64,8 @@ class Fault:
 class Plan:
     """All that decides a schedule.
 
-    `policy` has the fields of sfmc_import.policy.Policy that differ from their defaults. Each of the
+    `policy` has the fields of sfmc_import.policy.Policy that differ from their defaults. `limits` says how many imports
+    of each group run at once when it begins. Each of the
     `workers` carries out as many messages at once as it has `slots`. `begins` is the time until
     midnight in the zone of the account when the schedule begins, in seconds. `lag` is the longest time until a row
     appears, `run` that of a run. `odd_runs` is the share of runs that do not end well, `hidden_rows` the share of
@@ -75,6 +77,7 @@ class Plan:
     steps: int
     definitions: tuple[DefinitionPlan, ...]
     policy: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
     baseline: bool = True
     workers: int = 2
     slots: int = 1

@@ -184,6 +184,8 @@ class SteppedCloud:
     def _perform(self, key: str, fault: str, seconds: float) -> tuple[Accepted | Fault, float | None]:
         request, now = self._calls.actor.request, self._calls.clock.now
         lost = _LOST.get(fault)
+        if lost is not None:
+            self._cloud.unproved.add(request)
         if fault == "applied_later":
             self._cloud.apply_later(now + round((CALL + seconds) * SECOND), key, request, now)
         elif fault not in _NOT_APPLIED:
@@ -259,9 +261,11 @@ def open_ledger(client: Redis, store: Store) -> RedisLedger:
     return RedisLedger(client, store.settings, store.scripts)
 
 
-def open_deps(plan: Plan, ledger: RedisLedger, cloud: Cloud, calls: Calls) -> Deps:
+def open_deps(
+    plan: Plan, ledger: RedisLedger, cloud: Cloud, calls: Calls, policies: Callable[[str, str], Policy]
+) -> Deps:
     """What one worker process has: a cache of definitions of its own, over the ledger that all share."""
-    port, policy = SteppedCloud(cloud, calls, ledger.quota(QUOTA)), Policy(**plan.policy)
+    port = SteppedCloud(cloud, calls, ledger.quota(QUOTA))
 
     def chance() -> float:
         return unit(plan.seed, 3, calls.step)
@@ -273,7 +277,7 @@ def open_deps(plan: Plan, ledger: RedisLedger, cloud: Cloud, calls: Calls) -> De
         clock=calls.clock,
         retry_call=retry_call(IN_CALL, sleep=calls.sleep, chance=chance),
         retry_ledger=retry_call(LEDGER, sleep=calls.sleep, chance=chance),
-        policies=lambda _mid, _key: policy,
+        policies=policies,
         chance=chance,
         timing=TIMING,
         baseline=plan.baseline,

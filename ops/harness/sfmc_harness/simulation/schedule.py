@@ -14,6 +14,7 @@ from sfmc_harness.simulation.history import History, ViolationError, name_of
 from sfmc_harness.simulation.invariants import Invariants
 from sfmc_harness.simulation.messages import Message, Queue
 from sfmc_harness.simulation.operator import Console, Operator, StandIn
+from sfmc_harness.simulation.places import Limits
 from sfmc_harness.simulation.plan import Plan
 from sfmc_harness.simulation.ports import open_ledger, open_redis
 from sfmc_harness.simulation.store import Store, View
@@ -42,12 +43,14 @@ class Verdict:
 class Slot:
     """A thread of a worker process, which is down until `up_at`.
 
-    It has a cache of its own: in the product the threads share one, and one waits while another asks.
+    It has a cache of its own: in the product the threads share one, and one waits while another asks. `limits` are
+    those that were set when its process began.
     """
 
     host: str
     up_at: int = 0
     deps: Deps | None = None
+    limits: dict[str, int] = field(default_factory=dict)
     message: Message | None = None
     actor: Actor | None = None
 
@@ -73,10 +76,11 @@ class Schedule:
         self.queue = Queue()
         self.calls = Calls(plan, self.crew, self.clock, on_freeze=self._redeliver)
         self.history = History()
-        self.invariants = Invariants(plan, self.cloud, self.history, store.settings, self.calls.abandoned)
+        self.limits = Limits(plan, self.cloud)
+        self.invariants = Invariants(plan, self.cloud, self.history, store.settings, self.calls.abandoned, self.limits)
         client = open_redis(store, self.calls)
         ledger = open_ledger(client, store)
-        self.actions = Actions(self.calls, self.cloud, self.queue, ledger)
+        self.actions = Actions(self.calls, self.cloud, self.queue, ledger, self.limits)
         access = StandIn(Console(Policy(**plan.policy), store.settings.prefix), client, ledger)
         self.operator = Operator(self.calls, self.cloud, self.invariants, access, self.actions.new_process)
         hosts = [f"worker-{number}" for number in range(1, plan.workers + 1)]
@@ -124,6 +128,7 @@ class Schedule:
                 return False
             self.advance_to(following)
         actor = ready[below(len(ready), self.plan.seed, 4, self.calls.step, self.clock.now)]
+        self.limits.look(next((slot.limits for slot in self.slots if slot.actor is actor), None))
         self.crew.turn(actor)
         if actor.has_ended:
             self._end(actor)
@@ -182,8 +187,9 @@ class Schedule:
         return below(count, self.plan.seed, 6, self.calls.step, self.clock.now)
 
     def _work(self, slot: Slot, message: Message) -> None:
-        deps = slot.deps = slot.deps or self.actions.new_process()
-        slot.message = message
+        if slot.deps is None or slot.limits != self.limits.now:
+            slot.deps, slot.limits = self.actions.new_process(), dict(self.limits.now)
+        deps, slot.message = slot.deps, message
         slot.actor = self.begin(slot.host, message.about, lambda: self.actions.carry_out(message, deps))
 
     def _redeliver(self, actor: Actor) -> None:

@@ -33,7 +33,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
 end
 """
 
-FIELDS = ("state", "key", "force", "postponed", "worker_losses", "resolving", "turn")
+FIELDS = ("state", "key", "force", "postponed", "worker_losses", "resolving", "turn", "waits_place", "definition")
 """The fields of a request that the invariants speak of."""
 
 _LOOK = """

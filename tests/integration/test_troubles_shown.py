@@ -1,0 +1,151 @@
+"""What an operator sees when something is broken: the broker, the questions about runs, an empty import, a circuit."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sfmc_import.access import ReadAccess
+from sfmc_import.bootstrap import quota_limits
+from sfmc_import.cli.doctor import check_circuits
+from sfmc_import.faults import NotApplied
+from sfmc_import.ledger.keys import Keys
+from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.ledger.operator_keys import WARNINGS
+from sfmc_import.operations import actions, requests
+from sfmc_import.operations.broker import NO_WORKER_HEARS
+from sfmc_import.operations.errors import ConflictError
+from sfmc_import.operations.overview import overview
+from sfmc_import.operations.status import status
+from sfmc_import.policy import Policy
+from sfmc_import.runs import Accepted, Definition
+from sfmc_import.settings import load
+from sfmc_import.states import StartNow
+from tests.support.console import MID, World, console_over
+
+NO_BROKER = "redis://127.0.0.1:9/0"
+
+
+@pytest.fixture
+def world(redis_server: Any) -> Iterator[World]:
+    with console_over(redis_server.url) as made:
+        yield made
+
+
+def started(world: World, name: str, task: str) -> str:
+    """Record a request and its run."""
+    request_id = world.submit(name=name, key=name)
+    start(world, request_id, name, task)
+    return request_id
+
+
+def start(world: World, request_id: str, key: str, task: str) -> None:
+    ledger = open_ledger(world.access.settings)
+    asked = ledger.load(request_id)
+    assert asked is not None
+    decision = ledger.claim(asked, "worker", Policy(on_error="free"), Definition(customer_key=key))
+    assert isinstance(decision, StartNow), decision
+    assert ledger.record_intent(decision.lease, (), window=0) is not None
+    assert ledger.started(decision.lease, Accepted(task_id=task), 0, Policy(), reconciled=False)
+
+
+def ends(world: World, request_id: str, outcome: str) -> None:
+    ledger = open_ledger(world.access.settings)
+    (run,) = ledger.followed([request_id])
+    ledger.ended(run, outcome, None, Policy())
+
+
+def test_without_its_broker_status_and_console_show_the_ledger_and_name_the_broker(redis_server: Any) -> None:
+    with console_over(redis_server.url) as made:
+        request_id = made.submit(name="waits.csv")
+        person = made.person("viewer")
+        settings = load({"SFMC_REDIS_URL": redis_server.url, "SFMC_ACCOUNT_ID": MID, "SFMC_BROKER_URL": NO_BROKER})
+        access = ReadAccess(settings)
+        object.__setattr__(made.access, "settings", settings)
+        made.access.__dict__.pop("broker", None)
+        page = person.see("/")
+        shown = requests.show(access, request_id)
+        whole, first = status(access), overview(access)
+
+    assert page.status_code == 200
+    assert "waits.csv" in page.text
+    assert "Requests stay in the ledger" in page.text
+    assert whole.broker is not None
+    assert "127.0.0.1:9" in whole.broker.text
+    assert (whole.queued, first.counts.dead_letters) == (None, None)
+    assert shown.waiting is not None
+    assert shown.waiting.text.endswith(NO_WORKER_HEARS)
+
+
+def test_a_run_that_cannot_be_asked_for_is_a_trouble_with_its_code(world: World) -> None:
+    request_id = started(world, "fails.csv", "4711")
+    ledger = open_ledger(world.access.settings)
+    (run,) = ledger.followed([request_id])
+    ledger.progressed(run, None, 30, NotApplied("read_timeout", "no answer in time"))
+    [trouble] = [each for each in status(world.access).troubles if each.reason == "following"]
+    page = world.person("viewer").see("/").text
+
+    assert trouble.codes == ("read_timeout",)
+    assert f"Business unit {MID}: following since" in page
+    assert "<code>read_timeout</code> no answer in time" in page
+    ledger.progressed(run, "Processing", 30)
+    assert [each for each in status(world.access).troubles if each.reason == "following"] == []
+
+
+def test_a_run_with_an_odd_status_says_what_marketing_cloud_says_until_when_and_what_to_do(world: World) -> None:
+    request_id = started(world, "odd.csv", "4712")
+    ledger = open_ledger(world.access.settings)
+    (run,) = ledger.followed([request_id])
+    ledger.progressed(run, "Paused", 30)
+    view = requests.show(world.access, request_id)
+    page = world.person("viewer").see(f"/request?id={request_id}").text
+
+    assert view.waiting is not None
+    assert view.waiting.text.startswith("Marketing Cloud says Paused")
+    assert (view.waiting.then, view.waiting.deadline is not None) == ("follow_timed_out", True)
+    assert str(view.advice).startswith("look at the run in Marketing Cloud")
+    assert "Marketing Cloud says Paused" in page
+    assert "then follow timed out" in page
+
+
+def test_an_import_without_rows_is_listed_for_a_day_with_its_advice(world: World) -> None:
+    request_id = started(world, "empty.csv", "4713")
+    ends(world, request_id, "completed_empty")
+    page = world.person("viewer").see("/").text
+
+    assert [each.request_id for each in status(world.access).warnings] == [request_id]
+    assert "Completed, and to be looked at" in page
+    assert "Look whether the file was empty" in page
+    world.access.client.zadd(Keys().name_of(WARNINGS), {request_id: (world.access.reader.now() - 90_000) * 1000})
+    assert status(world.access).warnings == ()
+
+
+def test_a_failure_whose_file_was_imported_since_is_settled_and_replayed_by_force_alone(world: World) -> None:
+    failed = started(world, "again.csv", "4714")
+    ends(world, failed, "import_failed")
+    assert failed in [each.request_id for each in status(world.access).failures]
+    newer = world.client.submit(customer_key="again.csv", mid=MID, file={"name": "again.csv", "version": "2"})
+    start(world, newer.request_id, "again.csv", "4715")
+    ends(world, newer.request_id, "completed")
+    view = requests.show(world.access, failed)
+
+    assert failed not in [each.request_id for each in status(world.access).failures]
+    assert (view.settled_by, view.next) == (newer.request_id, ["replay --force"])
+    assert str(view.advice).startswith("nothing")
+    with pytest.raises(ConflictError, match="has imported its file since"):
+        actions.replay(world.access, failed, "ann")
+
+
+def test_doctor_fails_while_no_call_is_made(world: World) -> None:
+    settings = world.access.settings.model_copy(update={"soap_url": "https://x.soap.marketingcloudapis.com"})
+    quota = open_ledger(settings).quota(quota_limits(settings))
+    assert list(check_circuits(settings)) == []
+    for number in range(3):
+        quota.report("", f"probe{number}", 0, "failed", code="12", text="wrong password")
+
+    [finding] = check_circuits(settings)
+
+    assert (finding.level, finding.check) == ("fail", "calls")
+    assert "no call is made for the whole account since" in finding.text
+    assert "12: wrong password" in finding.text
+    assert "check the login" in finding.fix
