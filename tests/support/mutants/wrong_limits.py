@@ -59,7 +59,7 @@ LIMITS = (
     Mutant("places", "  keep(place_waiters_key(group), cfg.recheck + cfg.unfinished_ttl)\n", ""),
     Mutant("places", "  wait_for(id, r, 'rate_limited')\n", ""),
     Mutant("places", "if limit[1] ~= group and redis", "if false and redis"),
-    Mutant("places", ", error = error_of('running_limit', no_room(group, most))}", "}"),
+    Mutant("places", ", error = error_of(r, 'running_limit', no_room(group, most))}", "}"),
     Mutant("claim", "  take_places(id, r, policy.places)\n", ""),
     Mutant("claim", "    if not (key or full) then", "    if not key then"),
     Mutant("claim", "    if full_group(id, r, policy.places) then return unless_outdated(defer) end\n", ""),
