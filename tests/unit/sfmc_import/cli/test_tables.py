@@ -195,7 +195,12 @@ def test_a_run_that_cannot_be_asked_for_and_one_with_an_odd_status_are_troubles(
     odd = request("started", waiting=wait, import_status="Paused")
 
     assert sorted_out([well], {}) == ()
+    (two,) = sorted_out([failing, failing, well], {})
+    assert trouble_line(two, NOW.timestamp()).startswith(
+        f"business unit {failing.mid}: following 2 runs for 5 min (code "
+    )
     (found,) = sorted_out([failing, well], {})
+    assert trouble_line(found, NOW.timestamp()).startswith(f"business unit {failing.mid}: following 1 run for 5 min (")
     assert (found.reason, found.codes, found.since) == ("following", ("read_timeout",), error.since)
     assert found.text.startswith("Marketing Cloud does not say how the run goes")
     (found,) = sorted_out([odd], {})
