@@ -1,5 +1,7 @@
 """What an import of the same file settles, and which ends a person should look at."""
 
+from dataclasses import replace
+
 import pytest
 
 from sfmc_import.faults import NotApplied, Rejected
@@ -111,6 +113,17 @@ def test_a_request_that_met_its_definition_is_settled_by_that_one_alone(scenario
     assert listed(scenario) == ["other"]
 
 
+def test_a_request_that_never_met_its_definition_is_settled_by_an_import_of_its_file_under_another_key(
+    scenario: Scenario,
+) -> None:
+    rejected(scenario, "mistyped", key="another")
+
+    imported(scenario, "b")
+
+    assert listed(scenario) == []
+    assert record(scenario, "mistyped")["settled_by"] == "b"
+
+
 def test_the_same_file_keeps_its_newest_ten_failures(scenario: Scenario) -> None:
     for number in range(12):
         rejected(scenario, f"r{number}")
@@ -193,6 +206,16 @@ def test_a_run_that_could_not_be_asked_for_ends_with_the_cause(scenario: Scenari
     scenario.ends("a", "follow_timed_out")
 
     assert scenario.last("a")["code"] == "read_timeout"
+
+
+def test_an_end_with_a_cause_of_its_own_keeps_that(scenario: Scenario) -> None:
+    scenario.arrives("a", expires=scenario.world.now_ms() / 1000 + 100)
+    scenario.ledger.unresolved(scenario.requests["a"], BUSY, 60, scenario.policy)
+    scenario.world.advance(101)
+
+    again = replace(scenario.requests["a"], attempt=1)
+    assert scenario.ledger.unresolved(again, NO_ANSWER, 60, scenario.policy) == "expired"
+    assert scenario.last("a")["code"] == NO_ANSWER.code
 
 
 def test_a_start_that_was_answered_forgets_what_failed_before(scenario: Scenario) -> None:
