@@ -149,7 +149,10 @@ def test_a_further_attempt_is_shown_with_the_wait_before_it(access: ReadAccess) 
     ledger.retry(start_now(ledger.claim(request, "w", Policy())), fault, 0.0)
     start_now(ledger.claim(request, "w", Policy()))
     view = requests.show(access, request_id)
+    standing = status.standing(access, request.customer_key, MID)
 
+    assert standing.holder_attempting == view.attempting
+    assert "      attempt 2 is under way" in [*standing_lines(standing, access.reader.now())]
     assert (view.state, view.waiting) == ("starting", None)
     assert view.attempting
     assert (view.attempting.number, view.attempting.waited) == (2, "backoff")

@@ -11,7 +11,7 @@ from sfmc_import.cli.notification_lines import failing_lines
 from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_lines, seconds
 from sfmc_import.cli.request_lists import WORDS, print_list
-from sfmc_import.cli.requests_shown import pause_line, table_lines, until_text
+from sfmc_import.cli.requests_shown import pause_line, short_attempt_lines, table_lines, until_text
 from sfmc_import.cli.unmatched import MOST, unmatched_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import line
@@ -102,6 +102,7 @@ def standing_lines(standing: StandingView, now: float) -> Iterator[Line]:
     if (held := standing.holder_waiting) is not None:
         error = "" if held.last_error is None else f"; {held.last_error.code}: {held.last_error.text}"
         yield f"           {held.reason}{until_text(held.until, now)}{error}"
+    yield from (f"  {text}" for text in short_attempt_lines(standing.holder_attempting, now))
     if standing.pause is not None:
         yield f"  {pause_line(standing.pause, now)}"
     yield f"  window   {window_text(standing.window_left, standing.window_by, standing.consecutive_errors)}"
