@@ -80,7 +80,8 @@ def test_a_file_inside_the_window_says_until_when_it_waits_and_behind_which_requ
     assert waiting["until"].endswith("Z")
     assert "waits    window until" in shown
     assert f"behind   request {first}" in shown
-    assert "next     cancel, force, pause" in shown
+    assert f"next     sfmc-import cancel {second}\n" in shown
+    assert f"next     sfmc-import force {second} --reason TEXT\n" in shown
 
 
 def test_a_cancelled_request_starts_nothing_until_it_is_replayed(stack: RunningSystem) -> None:

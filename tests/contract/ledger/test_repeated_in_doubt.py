@@ -204,7 +204,7 @@ def test_a_request_without_a_run_then_ends_as_it_would_have(scenario: Scenario, 
     assert scenario.ledger.retry(lease, BUSY, 30) == state
     assert scenario.ledger.retry(lease, BUSY, 30) == state
     assert scenario.names("a")[-2:] == ["reconciling", state]
-    assert scenario.last("a").get("code") == {"rejected": "43010", "gave_up": "9"}.get(state)
+    assert scenario.last("a").get("code") == {"rejected": "43010", "gave_up": "9", "expired": "http_refused"}[state]
     assert ("expires" in scenario.last("a")) == (state == "expired")
     assert scenario.due_in("a") is None
 

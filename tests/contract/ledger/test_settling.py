@@ -171,6 +171,23 @@ def test_a_deadline_of_the_sender_names_what_failed_before_it(scenario: Scenario
     assert (scenario.last("a")["code"], scenario.last("a")["text"]) == ("9", "in maintenance")
 
 
+def test_a_look_before_the_deadline_of_the_sender_hides_no_cause(scenario: Scenario) -> None:
+    scenario.arrives("a", expires=scenario.world.now_ms() / 1000 + 100)
+    refused = NotApplied("http_refused", "HTTP 401")
+    lease = scenario.sends("a")
+    scenario.ledger.withdraw_intent(lease, unproved=True)
+    scenario.ledger.retry(lease, refused, 60)
+    scenario.world.advance(101)
+
+    scenario.claim("a")
+    assert record(scenario, "a")["last_error"]["code"] == "http_refused"
+    scenario.world.advance(60)
+    scenario.ledger.retry(scenario.look("a").lease, NotApplied("nothing_started", "no run"), 30)
+
+    assert scenario.names("a")[-2:] == ["reconciling", "expired"]
+    assert scenario.last("a")["code"] == "http_refused"
+
+
 def test_polls_that_fail_are_the_last_error_since_the_first_until_one_is_answered(scenario: Scenario) -> None:
     scenario.arrives_and_starts("a")
     begin = scenario.world.now_ms()
@@ -246,3 +263,36 @@ def test_a_failure_whose_record_is_gone_is_passed_over(scenario: Scenario) -> No
     imported(scenario, "b")
 
     assert record(scenario, "gone") == {}
+
+
+def test_a_request_under_a_key_that_is_none_is_settled_by_an_import_of_its_file_under_another(
+    scenario: Scenario,
+) -> None:
+    rejected(scenario, "a", key="mistyped")
+
+    imported(scenario, "b")
+
+    assert listed(scenario) == []
+
+
+def test_an_end_that_has_a_code_of_its_own_keeps_it(scenario: Scenario) -> None:
+    asked = scenario.arrives("a", expires=scenario.world.now_ms() / 1000 + 100)
+    scenario.ledger.unresolved(asked, BUSY, 60, scenario.policy)
+    scenario.world.advance(101)
+
+    state = scenario.ledger.unresolved(replace(asked, attempt=1), NotApplied("13", "busy"), 60, scenario.policy)
+
+    assert (state, scenario.last("a")["code"]) == ("expired", "13")
+
+
+def test_a_deadline_before_which_nothing_failed_names_no_cause(scenario: Scenario) -> None:
+    scenario.arrives("a", expires=scenario.world.now_ms() / 1000 + 100)
+    scenario.ledger.withdraw_intent(scenario.sends("a"), unproved=True)
+    scenario.world.advance(200)
+    scenario.claim("a")
+    scenario.world.advance(60)
+
+    scenario.ledger.retry(scenario.look("a").lease, NotApplied("nothing_started", "no run"), 30)
+
+    assert scenario.names("a")[-2:] == ["reconciling", "expired"]
+    assert "code" not in scenario.last("a")

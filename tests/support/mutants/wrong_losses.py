@@ -36,7 +36,7 @@ LOSSES = (
     Mutant("upkeep", "r.lost_owner == a.owner and is_suspect(r)", "r.lost_owner == a.owner"),
     Mutant("upkeep", "worker_losses = int(r.worker_losses) - 1, lost_owner = ''}", "lost_owner = ''}"),
     Mutant("upkeep", "int(r.worker_losses) - 1, lost_owner = ''}", "int(r.worker_losses) - 1}"),
-    Mutant("starting", "  drop(request_key(id), r, {'worker_losses', 'error'})\n", ""),
+    Mutant("starting", "{'worker_losses', 'error'}", "{'error'}"),
     Mutant("lease", "  if first and state == 'started' then schedule(follows_key(), first, now) end\n", ""),
     # A second loss while one is in force.
     Mutant("upkeep", "  if not loss.at or loss.empty then\n", "  if true then\n"),

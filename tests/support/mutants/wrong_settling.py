@@ -9,6 +9,12 @@ SETTLING: tuple[Mutant, ...] = (
     Mutant("lib", "  if cause.code == target then return extra end\n", ""),
     Mutant("lib", "start_unknown = true, expired = true, follow_timed_out = true}", "start_unknown = true}"),
     Mutant("lib", "start_unknown = true, expired = true, follow_timed_out = true}", "expired = true}"),
+    Mutant("lib", "  if cause.code == target then return extra end\n", ""),
+    Mutant(
+        "duplicates",
+        "local cause = not extra.code and r.error and cjson.decode(r.error) or extra",
+        "local cause = extra",
+    ),
     Mutant("lib", "  if WARNED[after] then list_newest(warnings_key(), id, 1000) end\n", ""),
     Mutant("lib", "    redis.call('ZREM', warnings_key(), r.replays)\n", ""),
     Mutant(

@@ -102,14 +102,15 @@ end
 -- ends it when no run has appeared.
 local function end_after_look(id, r, state, extra)
   if r.doubted or not r.unlooked then return end_unstarted(id, r, state, extra) end
-  local at, code = str(now + cfg.results_delay), extra.code or state
+  local cause = not extra.code and r.error and cjson.decode(r.error) or extra
+  local at, code = str(now + cfg.results_delay), cause.code or state
   set(request_key(id), r, {ending = cjson.encode({state = state, extra = extra}), denied = code, sent = '0', owner = '',
     not_before = at})
   drop(request_key(id), r, {'reconcile_until'})
   local d = record(definition_key(r))
   set(definition_key(r), d, {holder = id, lease = '0'})
   keep_definition(r, d)
-  move(id, r, 'reconciling', {code = code, text = extra.text or 'its time is over, and it may have been started'})
+  move(id, r, 'reconciling', {code = code, text = cause.text or 'its time is over, and it may have been started'})
   due_at(id, r, int(at))
   release_suspect(id)
 end

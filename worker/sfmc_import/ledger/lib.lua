@@ -282,7 +282,7 @@ local ENDS_FOR_A_CAUSE = {start_unknown = true, expired = true, follow_timed_out
 local function with_cause(r, target, extra)
   if not (ENDS_FOR_A_CAUSE[target] and r.error) or (extra and extra.code) then return extra end
   local cause, named = cjson.decode(r.error), extra or {}
-  -- A look for its run came before this end, and nothing else had failed.
+  -- A look before the end, for which nothing had failed.
   if cause.code == target then return extra end
   named.code, named.text = cause.code, cause.text
   return named
