@@ -6,7 +6,6 @@ SETTLING: tuple[Mutant, ...] = (
     Mutant("lib", "since = before and (before.since or before.at) or now})", "since = now})"),
     Mutant("lib", "cause and cause.code or code", "code"),
     Mutant("lib", "or (extra and extra.code) then return extra end", "then return extra end"),
-    Mutant("lib", "  if cause.code == target then return extra end\n", ""),
     Mutant("lib", "start_unknown = true, expired = true, follow_timed_out = true}", "start_unknown = true}"),
     Mutant("lib", "start_unknown = true, expired = true, follow_timed_out = true}", "expired = true}"),
     Mutant("lib", "  if cause.code == target then return extra end\n", ""),
