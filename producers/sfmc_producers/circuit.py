@@ -21,6 +21,7 @@ class Circuit:
         self._clock = clock
         self._since: float | None = None
         self._failures = 0
+        self._reason, self._code = "", ""
         self._failed_at = 0.0
         self._next_try = 0.0
         # Held for the lines of `_open` and `_close` only, never while the backend is asked.
@@ -35,7 +36,7 @@ class Circuit:
             answer = action()
         except ServiceUnavailableError as error:
             with self._lock:
-                self._open(str(error), begun)
+                self._open(error, begun)
             return None
         with self._lock:
             self._close()
@@ -52,7 +53,13 @@ class Circuit:
         """Seconds until the next try; None without an outage."""
         return None if self._since is None else max(0.0, self._next_try - self._clock())
 
-    def _open(self, reason: str, begun: float) -> None:
+    @property
+    def outage(self) -> tuple[str, str] | None:
+        """What failed last, in words and as a code where it has one; None without an outage."""
+        return None if self._since is None else (self._reason, self._code)
+
+    def _open(self, error: ServiceUnavailableError, begun: float) -> None:
+        reason = str(error)
         if self._since is None:
             self._since = self._clock()
             self._log.error("backend_unavailable", reason=reason)
@@ -60,6 +67,7 @@ class Circuit:
             # Another thread asked at the same time and has counted this failure.
             return
         self._failed_at = self._clock()
+        self._reason, self._code = reason, getattr(error, "code", "")
         self._failures += 1
         # All files of a watcher share a circuit, so its tries need not be spread.
         step = after(NotApplied("unavailable", reason), self._failures, Times(chance=NO_JITTER), WATCHER)

@@ -20,9 +20,10 @@ from sfmc_producers.checked_files import OpenContent, open_regular
 from sfmc_producers.clocks import Clocks
 from sfmc_producers.delivery.content import LocalFile
 from sfmc_producers.delivery.records import Held
+from sfmc_producers.file_systems import MOUNTINFO, file_systems_of
 from sfmc_producers.hidden_names import is_hidden
-from sfmc_producers.listing import LastLook, Listing, Progress, list_folder, list_named, look_again, reason_of
-from sfmc_producers.mounts import is_network, types_of
+from sfmc_producers.listing import LastLook, Listing, Progress, list_folder, list_named, look_again, reason_of, shown
+from sfmc_producers.mounts import is_network
 from sfmc_producers.next_looks import NextLooks, with_markers
 from sfmc_producers.preflight import LARGEST_PART
 from sfmc_producers.removing import After, Removed, Remover
@@ -40,8 +41,6 @@ from sfmc_producers.stability import (
     pause,
 )
 from sfmc_producers.submitter import InvalidRequest, Submitter
-
-MOUNTINFO = Path("/proc/self/mountinfo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +99,8 @@ LATER_SECONDS = 0.0005
 class FolderScanner:
     """Scans one folder. A file is done only when the ledger has it, so whatever fails is tried again.
 
-    One thread scans; others may read `progress`, `waiting` and `outage`. `mountinfo` names the mounts of this system,
-    `wall` is the clock that dates ctime on a local file system.
+    One thread scans; others may read `progress`, `waiting`, `outage` and `mount` (see `mount_of`). `mountinfo` names
+    the mounts of this system, `wall` is the clock that dates ctime on a local file system.
     """
 
     def __init__(
@@ -131,7 +130,7 @@ class FolderScanner:
         self.progress = Progress(clock)
         self.waiting: tuple[WaitingFile, ...] = ()
         self.outage: Outage | None = None
-        self.is_network = False
+        self.is_network, self.mount = False, ""
         self.identity: object = None
         """What tells this folder from another at the same path, after a mount or a removal."""
 
@@ -247,11 +246,17 @@ class FolderScanner:
         if identity == self.identity and not self.folder.recursive:
             return
         self.identity = identity
-        kinds = file_systems_of(self.folder, self._mountinfo)
+        kinds, mount = file_systems_of(self.folder.path, self._mountinfo, recursive=self.folder.recursive)
+        self._note_mount(mount)
         was_network, self.is_network = self.is_network, any(map(is_network, kinds))
         if self.is_network and not was_network:
             seconds = self._rule().seconds
             self._log.info("network_folder_recognized", file_systems=sorted(set(kinds)), stable_seconds=seconds)
+
+    def _note_mount(self, mount: str) -> None:
+        if self.mount and mount != self.mount:
+            self._log.warning("folder_on_other_file_system", before=shown(self.mount), now=shown(mount))
+        self.mount = mount
 
     def _rule(self) -> StabilityRule:
         return self.folder.rule_on(is_network=self.is_network)
@@ -271,7 +276,7 @@ class FolderScanner:
         elif isinstance(routing, (Unrouted, AmbiguousRoute)):
             self._report(file_stat, file_info, routing)
         else:
-            self._hold(file_stat, "unavailable")
+            self._hold_unavailable(file_stat)
 
     def _report(self, file_stat: FileStat, file_info: FileInfo, routing: Unrouted | AmbiguousRoute) -> None:
         self._hold(file_stat, "unmatched" if isinstance(routing, Unrouted) else "ambiguous", routing.text)
@@ -332,8 +337,10 @@ class FolderScanner:
 
     def _on_answer(self, file_stat: FileStat, target: Routed, answer: Answer) -> None:
         if answer is None or isinstance(answer, Held):
-            self._hold(file_stat, "delivering" if answer else "unavailable", answer.text if answer else "")
-            if answer:
+            if answer is None:
+                self._hold_unavailable(file_stat)
+            else:
+                self._hold(file_stat, "delivering", answer.text)
                 self._looks.add(self._clock() + DELIVERING_SECONDS, file_stat.name)
             return
         memories: tuple[dict[str, Any], ...] = (self._kept, self._refused)
@@ -423,9 +430,13 @@ class FolderScanner:
             for name in (memory if looked is None else memory.keys() & looked) - taken.seen.keys() - self._held.keys():
                 del memory[name]
 
-    def _hold(self, file_stat: FileStat, reason: Reason, text: str = "") -> None:
+    def _hold(self, file_stat: FileStat, reason: Reason, text: str = "", code: str = "") -> None:
         name, since = file_stat.name, self._seen[file_stat.name].waiting_since
-        self._held[name] = WaitingFile(name=name, reason=reason, since=since, size=file_stat.size, text=text)
+        size = file_stat.size
+        self._held[name] = WaitingFile(name=name, reason=reason, since=since, size=size, text=text, code=code)
+
+    def _hold_unavailable(self, file_stat: FileStat) -> None:
+        self._hold(file_stat, "unavailable", *self._submitter.outage(self.folder.mid))
 
     def _hold_unfinished(self, file: WaitingFile) -> None:
         file_stat = self._seen[file.name].file_stat
@@ -462,15 +473,6 @@ def describe_file(folder: Folder, file: FileStat) -> FileInfo:
     within, _, name = file.name.rpartition("/")
     location = f"{folder.location}/{within}" if within else folder.location
     return FileInfo(location=location, name=name, size=file.size, modified_ns=file.modified_ns)
-
-
-def file_systems_of(folder: Folder, mountinfo: Path = MOUNTINFO) -> tuple[str, ...]:
-    """Give the types of the file systems of a folder, as far as this system names them."""
-    try:
-        text = mountinfo.read_text("utf-8", "surrogateescape")
-    except OSError:
-        return ()
-    return types_of(text, os.path.realpath(folder.path), recursive=folder.recursive)
 
 
 def _lies_in(name: str, unreadable: dict[str, str]) -> bool:

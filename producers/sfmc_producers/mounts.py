@@ -72,6 +72,28 @@ def types_of(mountinfo: str, folder: str, *, recursive: bool) -> tuple[str, ...]
     return tuple(mounts[point] for point in chosen)
 
 
+def mount_of(mountinfo: str, folder: str) -> str:
+    """Give type, source, root and mount point of the file system that holds `folder`, in one line.
+
+    The name of a local disk is left out: another start of the machine may give it another one.
+    """
+    holding = [each for each in mountinfo.splitlines() if _holds(_point(each), folder)]
+    if not holding:
+        return ""
+    longest = max(len(_point(each)) for each in holding)
+    before, _, after = next(each for each in reversed(holding) if len(_point(each)) == longest).partition(" - ")
+    kind, source = after.split(" ")[:2]
+    root, point = before.split(" ")[3:5]
+    return " ".join((kind, "-" if source.startswith("/dev/") else source or "-", root, point))
+
+
+def _point(line: str) -> str:
+    """Give the mount point of a line; what is no such line lies nowhere."""
+    before, _, after = line.partition(" - ")
+    fields = before.split(" ")
+    return _unescape(fields[4]) if len(fields) > 4 and len(after.split(" ")) > 1 else "\0"
+
+
 def _mounts(mountinfo: str) -> Iterator[tuple[str, str]]:
     """Yield mount point and type of each line: the type is the first field after the lone hyphen."""
     for line in mountinfo.splitlines():

@@ -186,6 +186,7 @@ class WaitingFile:
     since: float
     size: int | None = None
     text: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from sfmc_import.circuits import failed_code
 from sfmc_import.client import NotTaken, Submission, SubmitResult
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import ServiceUnavailableError
@@ -105,6 +106,14 @@ def _problems(found: Checked, target: Routed) -> tuple[str, ...]:
     return ("the file has no rows",) if is_refused else found.problems
 
 
+class DefinitionsUnavailableError(ServiceUnavailableError):
+    """The definitions of a business unit cannot be read now; `code` says why, as for a start."""
+
+    def __init__(self, text: str, code: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class Submitter:
     """Routes and submits the files of any number of folders; every answer None means "not now, ask again".
 
@@ -119,6 +128,7 @@ class Submitter:
         today = self._today()
         self._routes = (today, self._read_routes(today))
         self._ledger = Circuit("ledger", clock)
+        self._notes = Circuit("report of folders", clock)
         self._definitions: dict[str, Circuit] = {}
         self._specs: dict[str, tuple[float, FileSpecs]] = {}
         # Files that are sound and not delivered yet, by request: while their target is away none is read again.
@@ -146,6 +156,12 @@ class Submitter:
     def is_ledger_waiting(self) -> bool:
         """Whether Redis is unavailable and the next try is still ahead."""
         return self._ledger.is_waiting
+
+    def outage(self, mid: str | None) -> tuple[str, str]:
+        """Say in words, and as a code where it has one, why files of a business unit are not taken now."""
+        circuits = (self._ledger, self._definitions.get(mid or self.default_mid))
+        found = next((each.outage for each in circuits if each is not None and each.outage), None)
+        return found or ("", "")
 
     def submit(
         self,
@@ -350,7 +366,8 @@ class Submitter:
 
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
         """Tell the ledger what a watcher says of its folders; False when it does not take it now."""
-        return self._ledger.call(lambda: self._note(watcher, folders)) or False
+        # A pause of its own: what the ledger refuses of files, such as new ones when it is full, must be seen there.
+        return self._notes.call(lambda: self._note(watcher, folders)) or False
 
     @property
     def next_in(self) -> float | None:
@@ -432,7 +449,7 @@ class Submitter:
         found = self._rules.definitions.all_of(mid, max_age=self._rules.max_age)
         if isinstance(found, (NotApplied, Rejected)):
             text = f"Cannot read the definitions of business unit {mid}: {found.text} ({found.code})"
-            raise ServiceUnavailableError(text)
+            raise DefinitionsUnavailableError(text, failed_code(found.code, found.text))
         return found
 
     def _routes_today(self) -> Routes:

@@ -24,7 +24,7 @@ from sfmc_producers.submitter import RoutingRules, Submitter
 log = structlog.get_logger("sfmc_producers.watch")
 
 MAX_FILES = 200
-"""Waiting files that one watcher names; of the others it gives the number."""
+"""Waiting files that one watcher names, the oldest and the newest; of the others it gives the number."""
 
 MIN_FILES = 5
 MAX_TEXT = 300
@@ -119,7 +119,8 @@ class Reporter(threading.Thread):
             self._noted, self._noted_at = found, now
 
     def _state(self) -> object:
-        return tuple((each.waiting, each.outage, self._hanging.step(each)) for each in self._hanging.scanners)
+        hanging = self._hanging
+        return tuple((each.waiting, each.outage, each.mount, hanging.step(each)) for each in hanging.scanners)
 
 
 def describe(hanging: HangingFolders, now: float) -> list[dict[str, object]]:
@@ -137,18 +138,22 @@ def _describe_folder(scanner: FolderScanner, step: Step | None, now: float, most
         about |= {"state": "unreadable", "age": _age(outage.since, now), "text": outage.text}
     else:
         about |= {"state": "watched"}
+    about |= {"mount": shown(scanner.mount)} if scanner.mount else {}
     waiting = sorted(scanner.waiting, key=lambda file: file.since)
-    return about | {
-        "files": [_describe_file(each, now) for each in waiting[:most]],
-        "more": max(0, len(waiting) - most),
-    }
+    more = max(0, len(waiting) - most)
+    # Of too many the oldest and the newest: the one says since when, of the other somebody asks where it is.
+    named = [*waiting[: most // 2], *waiting[most // 2 - most :]] if more else waiting
+    return about | {"files": [_describe_file(each, now) for each in named], "more": more}
 
 
 def _describe_file(file: WaitingFile, now: float) -> dict[str, object]:
     about: dict[str, object] = {"name": file.name, "reason": file.reason, "age": _age(file.since, now)}
     if file.size is not None:
         about["size"] = file.size
-    return about | ({"text": file.text[:MAX_TEXT]} if file.text else {})
+    if file.code:
+        about["code"] = file.code
+    text = file.text if len(file.text) <= MAX_TEXT else f"{file.text[: MAX_TEXT - 1]}…"
+    return about | ({"text": text} if text else {})
 
 
 def _age(since: float, now: float) -> float:

@@ -10,7 +10,19 @@ from sfmc_import.states import REPORTS, TRANSITIONS
 from tests.support.event_schema import FOLDER, problems, schema
 
 KINDS = {step.event for step in TRANSITIONS} | set(REPORTS)
-SHARED = {"time", "file", "envelope", "request", "arrival", "message", "operation", "letter", "refresh", "budget"}
+SHARED = {
+    "time",
+    "file",
+    "envelope",
+    "request",
+    "arrival",
+    "message",
+    "operation",
+    "letter",
+    "refresh",
+    "forgotten",
+    "budget",
+}
 ASYNCAPI: dict[str, Any] = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text())
 REFERENCE = {"type": "object", "required": ["$ref"], "maxProperties": 1}
 SHAPE = {

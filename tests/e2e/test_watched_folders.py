@@ -99,6 +99,92 @@ def test_status_shows_files_that_wait_with_their_reason_until_they_go_on(place, 
     assert noted(place) == {}
 
 
+def waiting(place):
+    return noted(place).get(str(place.folder), {"files": []})["files"]
+
+
+def levels(place, check):
+    """What `doctor` finds of this kind: level, text and fix."""
+    findings = json.loads(place.run("doctor", "--json").stdout)["findings"]
+    return [(each["level"], each["text"], each["fix"]) for each in findings if each["check"] == check]
+
+
+def test_files_that_wait_for_marketing_cloud_are_an_alarm_in_status_show_and_doctor(place, redis):
+    place.put("orders.csv")
+    with place.watcher() as watcher:
+        watcher.await_event("backend_unavailable")
+        eventually(
+            lambda: [each.get("code") for each in waiting(place)] == ["token_unavailable"], 20, "the cause is noted"
+        )
+        whole, one = place.run("status").stdout, place.run("show", "orders.csv")
+        [(level, text, _)] = levels(place, "folder")
+
+    for said in (whole, text):
+        assert "1 file waits in it: Redis or the list of definitions does not answer (Cannot read the def" in said
+        assert "token_unavailable" in said
+    assert f"folder {place.folder}: 1 file waits" in whole.partition("due next")[0]
+    assert (one.returncode, level) == (0, "fail")
+    assert one.stdout.startswith(f"no request yet: it waits in folder {place.folder}, read by ")
+
+
+def test_a_folder_whose_watcher_was_killed_is_an_alarm_until_one_reads_it_or_an_operator_forgets_it(place, redis):
+    with place.watcher("--key", "contacts") as watcher:
+        eventually(lambda: noted(place), 60, "the watcher says what it reads")
+        os.killpg(watcher.process.pid, signal.SIGKILL)
+        watcher.process.wait(60)
+    # What happens a minute later.
+    redis.delete(Keys().watchers)
+    place.put("orders.csv")
+    said = f"folder {place.folder}: NO WATCHER READS IT (it was read last on "
+    assert said in place.run("status").stdout
+    [(level, _, fix)] = levels(place, "folder")
+    assert (level, "start its watcher again" in fix) == ("fail", True)
+
+    with place.watcher("--key", "contacts") as watcher:
+        watcher.await_event("file_submitted")
+        eventually(lambda: noted(place), 60, "the watcher says what it reads")
+        shown = place.run("status").stdout
+        assert (said in shown, f"  folder  {place.folder}  watched, by " in shown) == (False, True)
+        watcher.process.send_signal(signal.SIGTERM)
+        assert watcher.process.wait(60) == 0
+    assert f"  folder  {place.folder}  its watcher was stopped (it was read last on " in place.run("status").stdout
+    assert levels(place, "folder")[0][0] == "ok"
+    assert place.run("folders", "forget", str(place.folder)).returncode == 0
+    assert place.run("folders", "list").stdout == "no folder was watched within two weeks\n"
+
+
+UNMOUNTED = """mount -t tmpfs in "$WATCHED" || exit 77
+(while [ ! -e "$FLAG" ]; do sleep 0.1; done; umount -l "$WATCHED") &
+exec "$0" "$@"
+"""
+
+
+def test_a_folder_that_is_unmounted_under_its_watcher_is_an_alarm(place, redis):
+    if subprocess.run(
+        ["unshare", "-Urm", "mount", "-t", "tmpfs", "x", "/mnt"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("this machine allows no mounts in user namespaces")
+    flag = place.logs / "flag"
+    place.env |= {"WATCHED": str(place.folder), "FLAG": str(flag)}
+    with place.watcher("--key", "contacts", within=["unshare", "-Urm", "sh", "-c", UNMOUNTED]) as watcher:
+        eventually(lambda: noted(place).get(str(place.folder), {}).get("mount"), 60, "the mount is noted")
+        assert "ANOTHER FILE SYSTEM" not in place.run("status").stdout
+        flag.touch()
+        watcher.await_event("folder_on_other_file_system")
+
+        def shown():
+            text = place.run("status").stdout
+            return (
+                f"folder {place.folder}: ANOTHER FILE SYSTEM than before (until then it was tmpfs in / {place.folder}"
+                in text
+            )
+
+        eventually(shown, 60, "status shows it")
+        assert levels(place, "folder")[0][0] == "fail"
+        assert place.run("folders", "forget", str(place.folder)).returncode == 0
+    assert "ANOTHER FILE SYSTEM" not in place.run("status").stdout
+
+
 NIGHTLY = pytest.mark.nightly
 
 

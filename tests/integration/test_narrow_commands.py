@@ -59,6 +59,7 @@ PRINTING: dict[str, list[list[str]]] = {
     "health": [["health"]],
     "usage": [["usage"]],
     "definitions": [["definitions", "refresh", KEY]],
+    "folders": [["folders", "list"], ["folders", "forget", FOLDER]],
 }
 OTHER = {"demo", "sandbox", "worker", "beat", "watch", "source", "sources", "serve", "completion"}
 """Commands that run on and log, or print a script."""

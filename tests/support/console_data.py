@@ -140,6 +140,23 @@ def busy(access: ReadAccess) -> dict[str, str]:
     return day.found
 
 
+def watch(access: ReadAccess) -> None:
+    """Let watchers speak: of a folder that is well, of one whose files wait for the login, of one that none reads."""
+    ledger = open_ledger(access.settings)
+    text = "Cannot read the definitions of business unit 510001234: the token endpoint refuses the login (login_failed)"
+    held = {"reason": "unavailable", "age": 840.0, "text": text, "code": "login_failed"}
+    growing = {"name": "contacts <new>.csv", "reason": "growing", "age": 4.0}
+    waiting: dict[str, list[dict[str, Any]]] = {
+        "/drop/old": [],
+        "/drop/prices": [{**held, "name": name} for name in ("prices.csv", "prices_b.csv")],
+        "/drop/in": [growing],
+    }
+    for number, (name, files) in enumerate(waiting.items()):
+        folder = {"folder": name, "location": name, "state": "watched", "files": files, "more": 0}
+        ledger.note_folders(f"web{number}:4711:a", [folder])
+    access.client.hdel(access.keys.watchers, "web0:4711:a")
+
+
 def many(access: ReadAccess, count: int, key: str = "Bulk") -> None:
     """Record many requests that wait."""
     ledger = open_ledger(access.settings)

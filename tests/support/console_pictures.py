@@ -10,7 +10,7 @@ from typing import Any
 from sfmc_local.redis_server import Valkey
 from tests.support.browser import browser
 from tests.support.console import console_over
-from tests.support.console_data import busy, past_day
+from tests.support.console_data import busy, past_day, watch
 from tests.support.served_app import served
 
 PAGES = {
@@ -45,6 +45,7 @@ def sample() -> Iterator[tuple[str, str, dict[str, str]]]:
     with Valkey() as server, console_over(server.url) as world:
         past_day(world.access)
         requests = busy(world.access)
+        watch(world.access)
         with served(world.app) as port:
             yield f"http://127.0.0.1:{port}", world.tokens["operator"], requests
 

@@ -20,6 +20,15 @@ LOGIN_CODES = frozenset({"login_failed", "12", "token_refused", "http_refused"})
 """Failures of the login to one business unit; others may work."""
 
 
+HELD_BACK = "no call is made for now: "
+"""Begins the text of a call that was not made; the code of what failed before follows."""
+
+
+def failed_code(code: str, text: str) -> str:
+    """Give the code of what failed, also of a call that was not made because of it."""
+    return text.removeprefix(HELD_BACK).partition(":")[0] if text.startswith(HELD_BACK) else code
+
+
 class Circuits:
     """Holds calls while a circuit is open, and reports how calls ended; safe for threads.
 
@@ -94,7 +103,7 @@ class Circuits:
     def _circuit_open(self, circuit: Circuit, left: float, share: Share) -> NotApplied:
         # Polls come back first, for they change nothing; starts are spread, so that they do not come all at once.
         spread = 1.0 if share == "follow" else max(SPREAD_SECONDS, left)
-        text = f"no call is made for now: {circuit.code}: {circuit.text}"
+        text = f"{HELD_BACK}{circuit.code}: {circuit.text}"
         after = left + spread * self._chance()
         cause = (circuit.code, circuit.text)
         return NotApplied("circuit_open", text, account_wide=True, retry_after=after, cause=cause)

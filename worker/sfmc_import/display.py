@@ -23,6 +23,16 @@ def one_line(text: object) -> str:
     return _UNSHOWN.sub(_escape, str(text))
 
 
+def span(seconds: float) -> str:
+    """Write a time in the units that fit it: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
+    whole = round(seconds)
+    for unit, size, smaller, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole // 60} min" if whole >= 120 else f"{whole} s"
+
+
 def json_escaped(document: str) -> str:
     """Escape the same characters in a JSON document, where they stand in strings only: it means what it meant."""
     return document if document.isascii() and "\x7f" not in document else _UNSHOWN.sub(_escape_json, document)

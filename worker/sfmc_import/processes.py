@@ -3,7 +3,10 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Literal
+
+from sfmc_import.display import span
 
 HEARTBEAT_SECONDS = 2.0
 LATE_SECONDS = 2 * HEARTBEAT_SECONDS
@@ -36,18 +39,22 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """How many workers and beats live, and the seconds since the newest heartbeat of each, also of one that is gone."""
+    """How many workers and beats live, and the seconds since the newest heartbeat of each, also of one that is gone.
+
+    `now` is when this was so, in seconds since 1970.
+    """
 
     workers: int
     beats: int
     worker_seen: float | None = None
     beat_seen: float | None = None
+    now: float | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
         """What does not happen now because no process does it, one sentence each."""
         return tuple(
-            f"no {kind} runs{_last_seen(seen)}: {what}; start sfmc-import {kind}"
+            f"no {kind} runs{_last_seen(seen, self.now)}: {what}; start sfmc-import {kind}"
             for kind, number, seen, what in (
                 ("worker", self.workers, self.worker_seen, _WITHOUT_A_WORKER),
                 ("beat", self.beats, self.beat_seen, _WITHOUT_A_BEAT),
@@ -69,12 +76,20 @@ class Running:
         )
 
 
-def _last_seen(seconds: float | None) -> str:
-    return "" if seconds is None else f" (the last one was seen {seconds:.0f} s ago)"
+def _last_seen(seconds: float | None, now: float | None) -> str:
+    if seconds is None:
+        return ""
+    at = "" if now is None else f", at {datetime.fromtimestamp(now - seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f" (the last one was seen {span(seconds)} ago{at})"
 
 
-def running(processes: Iterable[tuple[str, float]]) -> Running:
-    """Count processes, given as text and seconds since the last heartbeat; what cannot be read is left out."""
+def running(
+    processes: Iterable[tuple[str, float]], last: Mapping[str, float] | None = None, now: float | None = None
+) -> Running:
+    """Count processes, given as text and seconds since the last heartbeat; what cannot be read is left out.
+
+    `last` has by kind the seconds since the last one was there, also where nothing else is left of it.
+    """
     seen: dict[str, list[float]] = {"worker": [], "beat": []}
     for text, seconds in processes:
         kind = str(_read(text).get("kind"))
@@ -84,9 +99,16 @@ def running(processes: Iterable[tuple[str, float]]) -> Running:
     return Running(
         workers=_living(workers),
         beats=_living(beats),
-        worker_seen=min(workers, default=None),
-        beat_seen=min(beats, default=None),
+        worker_seen=_newest(workers, last, "worker"),
+        beat_seen=_newest(beats, last, "beat"),
+        now=now,
     )
+
+
+def _newest(seen: list[float], last: Mapping[str, float] | None, kind: str) -> float | None:
+    known = [*seen, *([last[kind]] if last and kind in last else [])]
+    # One that lives says it by its own heartbeat alone: the end of another one is none.
+    return min(seen if any(each <= GONE_SECONDS for each in seen) else known, default=None)
 
 
 def _living(seen: Iterable[float]) -> int:

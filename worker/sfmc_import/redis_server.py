@@ -73,7 +73,7 @@ def check_server(condition: Condition, *, durability: str = "none", replicas: in
         _persistence(condition, durability),
         *_replicas(condition.info, durability, replicas),
         *_writes_alone(condition.info),
-        _memory(condition.info),
+        memory_finding(condition.info),
         _clock(condition.ahead),
     ]
 
@@ -118,7 +118,8 @@ FULL, NEARLY_FULL = 1.0, 0.8
 MEGABYTE = 2**20
 
 
-def _memory(info: Mapping[str, Any]) -> Finding:
+def memory_finding(info: Mapping[str, Any]) -> Finding:
+    """Say how much of the memory is used, and whether that is too much."""
     used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     bound = limit or int(info.get("total_system_memory", 0))
     of = f" of {bound / MEGABYTE:.0f} MB {'(maxmemory)' if limit else 'of the machine'}" if bound else ""
@@ -130,6 +131,17 @@ def _memory(info: Mapping[str, Any]) -> Finding:
     if share < FULL or not limit:
         return Finding("warn", MEMORY, text, fix)
     return Finding("fail", MEMORY, f"{text}: new requests are refused, those accepted are worked off", fix)
+
+
+def is_doubtful(info: Mapping[str, Any]) -> bool:
+    """Tell whether this server may refuse writes: for want of memory, of its disk, or of replicas; or it is one."""
+    return (
+        (memory_finding(info).level != "ok" and bool(int(info.get("maxmemory", 0))))
+        or info.get("aof_last_write_status", "ok") != "ok"
+        or info.get("rdb_last_bgsave_status", "ok") != "ok"
+        or str(info.get("role", "master")) != "master"
+        or ("min_slaves_good_slaves" in info and not int(info["min_slaves_good_slaves"]))
+    )
 
 
 def _eviction(info: Mapping[str, Any]) -> Finding:

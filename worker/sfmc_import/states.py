@@ -38,9 +38,10 @@ LETTER_EVENTS = {"replayed": "operator.dead_letter_replayed", "deleted": "operat
 """What an operator does with a dead letter, and its event."""
 
 DEFINITIONS_REFRESHED = "operator.definitions_refreshed"
+FOLDER_FORGOTTEN = "operator.folder_forgotten"
 OPERATOR_EVENTS = (
     *("operator.paused", "operator.resumed", "operator.forced"),
-    *(DEFINITIONS_REFRESHED, *LETTER_EVENTS.values()),
+    *(DEFINITIONS_REFRESHED, FOLDER_FORGOTTEN, *LETTER_EVENTS.values()),
 )
 BUDGET_EVENTS = ("budget_warned", "budget_spent")
 REPORTS = ("unrouted", "ambiguous_route", "message_rejected", *BUDGET_EVENTS, *OPERATOR_EVENTS)

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from sfmc_import.operations.folders import WaitingFileView
+from sfmc_import.operations.forgetting import ForgottenView
 from sfmc_import.operations.listing import DeadLetterView
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunView
@@ -14,6 +16,7 @@ from sfmc_import.operations.views import (
     ActionView,
     DoneView,
     ExplainedView,
+    FolderView,
     LifeView,
     PauseView,
     RequestView,
@@ -25,8 +28,9 @@ COMMANDS: dict[str, type[View]] = {
     "status": StatusView,
     "status KEY": StandingView,
     "status --unmatched": UnmatchedView,
+    "folders list": FolderView,
+    "folders forget": ForgottenView,
     **dict.fromkeys(("status --failures", "status --unfinished"), RequestView),
-    "show": LifeView,
     **dict.fromkeys(("cancel", "force", "replay", "resolve"), ActionView),
     "pause": PauseView,
     "resume": ResumedView,
@@ -45,6 +49,10 @@ EVENT = {
     "properties": {"data": {"type": "object"}},
 }
 PLAIN: dict[str, dict[str, Any]] = {
+    "show": {
+        "description": "A request; of a file that has none yet and waits in a watched folder, where and why.",
+        "anyOf": [{"$ref": f"#/$defs/{view.__name__}"} for view in (LifeView, WaitingFileView)],
+    },
     "follow": EVENT,
     "events": {
         **EVENT,
@@ -70,7 +78,7 @@ PLAIN: dict[str, dict[str, Any]] = {
 
 def render() -> str:
     """Give the document; `properties` has one schema for each command, for one line of its output."""
-    views = list(dict.fromkeys(COMMANDS.values()))
+    views: list[type[View]] = list(dict.fromkeys((*COMMANDS.values(), LifeView, WaitingFileView)))
     _, found = models_json_schema([(view, "serialization") for view in views], ref_template="#/$defs/{model}")
     named = {name: {"$ref": f"#/$defs/{view.__name__}"} for name, view in COMMANDS.items()}
     document = {

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
 
-from sfmc_import.operations import listing, refreshing, resuming, runs, status
+from sfmc_import.operations import folders, forgetting, listing, refreshing, resuming, runs, status
 from sfmc_import.operations import requests as questions
-from sfmc_import.operations.views import ActionView, ExplainedView, RequestView
+from sfmc_import.operations.views import ActionView, ExplainedView, FolderView, RequestView
 from sfmc_server.callers import Access, Cursor, Limit, Operates, Reads, RequestId, Shows
 from sfmc_server.explaining import Explainer
-from sfmc_server.given import ExplainGiven, OptionalNothing, RefreshGiven
+from sfmc_server.given import ExplainGiven, FolderNameGiven, OptionalNothing, RefreshGiven
 
 router = APIRouter()
 OptionalMid = Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$")]
@@ -51,6 +51,23 @@ def refresh_definitions(given: RefreshGiven, caller: Operates, access: Access) -
 def list_unmatched(_: Reads, access: Access, last: Last = 10, mid: OptionalMid = None) -> status.UnmatchedView:
     """List files that start nothing, because no definition or several definitions match; the newest first."""
     return status.unmatched(access, last, mid)
+
+
+@router.get("/folders", tags=["status"])
+def list_folders(
+    _: Reads, access: Access, file: Annotated[str | None, Query(min_length=1, max_length=1024)] = None
+) -> list[FolderView]:
+    """List the folders that are watched, or were, those in trouble first.
+
+    With `file` those in which a file of this name waits, and these files alone.
+    """
+    return list(folders.folders(access.reader, named=file))
+
+
+@router.post("/folders/forget", tags=["status"])
+def forget_folder(given: FolderNameGiven, caller: Operates, access: Access) -> forgetting.ForgottenView:
+    """Forget a folder, by its location or its path, until a watcher reads it again."""
+    return forgetting.forget_folder(access, given.name, caller.name)
 
 
 @router.get("/search", tags=["requests"])

@@ -189,6 +189,7 @@ class WaitingFileGiven(Given):
     age: Number = Field(ge=0, le=2**40)
     size: Whole | None = Field(None, ge=0, le=2**62)
     text: str | None = Field(None, max_length=4096)
+    code: str | None = Field(None, max_length=64)
 
 
 class FolderGiven(Given):
@@ -199,6 +200,7 @@ class FolderGiven(Given):
     state: str = Field(min_length=1, max_length=64)
     age: Number | None = Field(None, ge=0, le=2**40)
     text: Shown | None = None
+    mount: Shown | None = None
     files: list[WaitingFileGiven] = Field(max_length=1000)
     more: Whole = Field(ge=0, le=2**31)
 
@@ -207,3 +209,9 @@ class FoldersGiven(Given):
     """What a watcher says of its folders; null when it ends."""
 
     folders: list[FolderGiven] | None = Field(max_length=1000)
+
+
+class FolderNameGiven(Given):
+    """A folder, by its location or its path."""
+
+    name: str = Field(min_length=1, max_length=4096)

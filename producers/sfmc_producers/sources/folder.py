@@ -13,7 +13,8 @@ from pydantic import Field, model_validator
 from sfmc_import.request import FileInfo
 from sfmc_import.settings.values import Seconds
 from sfmc_producers.delivery.content import LocalFile
-from sfmc_producers.folder import Folder, describe_file, file_systems_of
+from sfmc_producers.file_systems import file_systems_of
+from sfmc_producers.folder import Folder, describe_file
 from sfmc_producers.listing import iterate_files, look_again, reason_of
 from sfmc_producers.mounts import is_network
 from sfmc_producers.notifications import Wakeup
@@ -122,7 +123,8 @@ class FolderSource:
 
     def list_arrivals(self) -> Iterator[Arrival]:
         """Yield the files that are complete now: nothing has changed them for the time of the rule."""
-        rule = self.folder.rule_on(is_network=any(map(is_network, file_systems_of(self.folder))))
+        kinds = file_systems_of(self.folder.path, recursive=self.folder.recursive).kinds
+        rule = self.folder.rule_on(is_network=any(map(is_network, kinds)))
         try:
             for file in iterate_files(self.folder.path, recursive=self.folder.recursive):
                 info = self._look(file, rule)

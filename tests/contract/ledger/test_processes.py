@@ -44,7 +44,7 @@ def test_a_process_lives_until_it_leaves_or_is_silent_for_five_heartbeats(scenar
     scenario.world.advance(6)
     found = Reader(scenario).running()
     assert (found.workers, found.worker_seen, found.beats, found.beat_seen) == (0, 11.0, 1, 6.0)
-    assert found.missing[0].startswith("no worker runs (the last one was seen 11 s ago)")
+    assert found.missing[0].startswith("no worker runs (the last one was seen 11 s ago, at 20")
     assert found.late[0].startswith("the newest heartbeat of a beat is 6 s old")
 
 
@@ -54,6 +54,28 @@ def test_a_process_that_is_silent_for_an_hour_is_forgotten(scenario: Scenario):
     scenario.ledger.present(BEAT)
 
     assert scenario.world.client.zcard(scenario.world.keys.processes) == 1
+
+
+def test_when_the_last_worker_was_there_is_known_for_months_after_its_end(scenario: Scenario):
+    scenario.ledger.present(worker())
+    scenario.world.advance(5)
+    scenario.ledger.absent(worker())
+    scenario.ledger.present(BEAT)
+    scenario.world.advance(3 * 86400)
+    scenario.ledger.present(BEAT)
+
+    found = Reader(scenario).running()
+    assert (found.worker_seen, found.beat_seen) == (3 * 86400, 0.0)
+    assert found.missing[0].startswith("no worker runs (the last one was seen 3 d ago, at ")
+    assert scenario.world.client.pttl(scenario.world.keys.last_seen) > 89 * 86400 * 1000
+
+
+def test_the_end_of_one_worker_is_no_heartbeat_of_another(scenario: Scenario):
+    scenario.ledger.present(worker())
+    scenario.world.advance(6)
+    scenario.ledger.absent(worker(name="w2"))
+
+    assert Reader(scenario).running().worker_seen == 6.0
 
 
 def test_the_ledger_belongs_to_the_account_of_its_first_worker(scenario: Scenario):

@@ -103,6 +103,52 @@ def test_a_watcher_that_is_gone_is_forgotten_after_a_minute(world: RedisWorld):
     assert [each["watcher"] for each in reader.watchers()] == ["live"]
 
 
+DAY = 86400.0
+
+
+def remembered(world: RedisWorld) -> list[tuple[str, str, str, float, bool]]:
+    """Location, host, file system, seconds since it was read, whether its watcher ended; by the time of the last."""
+    found = LedgerReader(world.client, world.keys).folders_seen()
+    now = world.now_ms() / 1000
+    return [(each.location, each.host, each.mount, round(now - each.seen_at, 3), each.has_stopped) for each in found]
+
+
+def test_a_folder_is_remembered_after_its_watcher_vanished_until_two_weeks_are_over(world: RedisWorld):
+    world.ledger.note_folders("host:1:abc", [FOLDER | {"mount": "ext4 - / /"}])
+    world.advance(DAY)
+    world.ledger.note_folders("other:1:abc", [FOLDER | {"location": "/b"}])
+    assert remembered(world) == [("/in", "host", "ext4 - / /", DAY, False), ("/b", "other", "", 0.0, False)]
+    assert 13.9 * DAY < world.client.pttl(world.keys.folders) / 1000 <= 14 * DAY
+
+    world.advance(13 * DAY)
+    world.ledger.note_folders("other:1:abc", [FOLDER | {"location": "/b"}])
+    assert [each[0] for each in remembered(world)] == ["/b"]
+
+
+def test_a_watcher_that_ends_leaves_its_folders_as_stopped_until_one_reads_them_again(world: RedisWorld):
+    for folders in ([FOLDER], None):
+        world.ledger.note_folders("host:1:abc", folders)
+        world.advance(5)
+    world.ledger.note_folders("host:1:abc", None)
+    assert remembered(world) == [("/in", "host", "", 5.0, True)]
+
+    world.ledger.note_folders("host:2:abc", [FOLDER])
+    assert remembered(world) == [("/in", "host", "", 0.0, False)]
+
+
+def test_of_very_many_folders_those_read_last_are_remembered_and_none_with_an_endless_name(world: RedisWorld):
+    many = [FOLDER | {"location": f"/in/{number:03}"} for number in range(499)]
+    world.ledger.note_folders("host:1:abc", [FOLDER | {"location": "/old"}, FOLDER | {"location": "/x" * 1100}])
+    world.advance(1)
+    world.ledger.note_folders("host:2:abc", many)
+    assert [each[0] for each in remembered(world)][:2] == ["/old", "/in/000"]
+
+    world.advance(1)
+    world.ledger.note_folders("host:3:abc", [FOLDER | {"location": "/new"}])
+    assert [remembered(world)[place][0] for place in (0, -1)] == ["/in/000", "/new"]
+    assert len(remembered(world)) == 500
+
+
 def test_nanoseconds_travel_as_text(scenario: Scenario):
     arrival = file()
     stamped = type(arrival)(location="/in", name="x", size=1, modified_ns=1_800_000_000_123_456_789)

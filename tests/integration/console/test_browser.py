@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.browser import axe, browser, missing
 from tests.support.console import MID, World, console_over
-from tests.support.console_data import busy, past_day
+from tests.support.console_data import busy, past_day, watch
 from tests.support.served_app import served
 
 WHY = missing()
@@ -51,6 +51,7 @@ def site(redis_server) -> Iterator[Site]:
     with console_over(redis_server.url) as world, served(world.app) as port, browser() as running:
         past_day(world.access)
         found = busy(world.access)
+        watch(world.access)
         world.console.feed.read()
         yield Site(world, f"http://127.0.0.1:{port}", found, running)
 

@@ -7,6 +7,7 @@ from tests.support.mutants.wrong_losses import LOSSES
 from tests.support.mutants.wrong_names import NAMES
 from tests.support.mutants.wrong_operations import OPERATIONS
 from tests.support.mutants.wrong_records import RECORDS
+from tests.support.mutants.wrong_watching import WATCHING
 from tests.support.mutants.wrong_windows import WINDOWS
 
 MUTANTS = (
@@ -50,11 +51,6 @@ MUTANTS = (
         "lost_too_many(id, r, d.lease)",
     ),
     Mutant("claim", "if not to_blame then", "if true then"),
-    # What watchers say.
-    Mutant("upkeep", "+ cfg.watch_ttl <= now then redis", "+ cfg.watch_ttl < now then redis"),
-    Mutant("upkeep", "+ cfg.watch_ttl <= now then redis", "+ cfg.watch_ttl <= now and false then redis"),
-    Mutant("upkeep", "if not present(a.text) then", "if false then"),
-    Mutant("upkeep", "keep(watchers_key(), cfg.watch_ttl)", ""),
     # Duplicates of a request that comes to nothing.
     Mutant("duplicates", "local MAX_DUPLICATES = 10", "local MAX_DUPLICATES = 9"),
     Mutant("duplicates", "local MAX_DUPLICATES = 10", "local MAX_DUPLICATES = 11"),
@@ -495,6 +491,7 @@ MUTANTS = (
     *NAMES,
     *LIMITS,
     *OPERATIONS,
+    *WATCHING,
     *WINDOWS,
     *RECORDS,
 )

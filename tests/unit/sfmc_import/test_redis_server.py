@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from sfmc_import.redis_server import Condition, Finding, check_server
+from sfmc_import.redis_server import Condition, Finding, check_server, is_doubtful
 
 GOOD = {
     "redis_version": "7.2.4",
@@ -110,3 +110,22 @@ def test_memory_that_runs_out_is_reported(used: int, limit: int, machine: int, l
 
     assert found.level == level
     assert bool(found.fix) == (level != "ok")
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"used_memory": 80, "maxmemory": 100},
+        {"aof_last_write_status": "err"},
+        {"rdb_last_bgsave_status": "err"},
+        {"role": "slave"},
+        {"min_slaves_good_slaves": 0},
+    ],
+)
+def test_a_server_that_may_refuse_writes_is_doubtful(info: dict[str, Any]) -> None:
+    assert is_doubtful(GOOD | info)
+
+
+@pytest.mark.parametrize("info", [{}, {"used_memory": 79, "maxmemory": 100}, {"used_memory": 99, "maxmemory": 0}])
+def test_a_server_with_room_on_a_sound_disk_is_not(info: dict[str, Any]) -> None:
+    assert not is_doubtful(GOOD | info)

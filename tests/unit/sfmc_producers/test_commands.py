@@ -77,8 +77,8 @@ def test_an_import_that_completed_but_not_as_expected_is_no_success_and_says_wha
     assert code == 1
     assert capsys.readouterr().out.splitlines() == [
         (
-            "completed_suspicious, expected min_rows 10, found rows 3, 3 rows, request r1; look at the file and at the run;"
-            " if the file was wrong, replay the right one by force: sfmc-import replay r1 --force --reason TEXT"
+            "completed_suspicious, expected min_rows 10, found rows 3, 3 rows, request r1; look at the file and at the"
+            " run; if the file was wrong, replay the right one by force: sfmc-import replay r1 --force --reason TEXT"
         ),
         "request r1: completed, but not as expected (completed_suspicious)",
     ]

@@ -1,6 +1,6 @@
 import pytest
 
-from sfmc_producers.mounts import is_network, types_of
+from sfmc_producers.mounts import is_network, mount_of, types_of
 
 MOUNTINFO = """\
 22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -68,3 +68,31 @@ def test_network_file_systems_are_known_by_their_type(kind):
 )
 def test_local_file_systems_are_known_by_their_type(kind):
     assert not is_network(kind)
+
+
+MOUNTS = """\
+1 0 8:1 / / rw - ext4 /dev/sda1 rw
+2 1 0:50 /share /data/in rw,relatime shared:1 - nfs4 server:/share rw
+3 1 0:51 / /my\\040data rw - tmpfs tmpfs rw
+no line of this kind
+4 1 0:52 / /over rw - nfs4 first:/x rw
+5 1 0:53 / /over rw - nfs4 second:/x rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "mount"),
+    [
+        ("/data/in/a", "nfs4 server:/share /share /data/in"),
+        ("/data/inner", "ext4 - / /"),
+        ("/my data", "tmpfs tmpfs / /my\\040data"),
+        ("/over", "nfs4 second:/x / /over"),
+    ],
+)
+def test_the_mount_of_a_folder_is_the_nearest_and_the_last_without_the_name_of_a_local_disk(folder, mount):
+    assert mount_of(MOUNTS, folder) == mount
+
+
+def test_a_folder_of_which_the_system_says_nothing_has_no_mount():
+    assert mount_of("", "/in") == ""
+    assert mount_of("no line of this kind\n", "/in") == ""

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from structlog.testing import capture_logs
 
+from sfmc_import.circuits import HELD_BACK, failed_code
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.request import FileInfo
@@ -91,3 +92,10 @@ def test_the_files_of_a_scan_share_one_reading_of_the_definitions(submitter, clo
         clock.now += 0.1
 
     assert len(cloud.calls) == 1
+
+
+@pytest.mark.parametrize("text", ["no", f"{HELD_BACK}login_failed: no"], ids=["asked", "held back"])
+def test_the_cause_of_an_outage_keeps_its_code_also_while_calls_are_held_back(text):
+    code = "circuit_open" if text.startswith(HELD_BACK) else "login_failed"
+
+    assert failed_code(code, text) == "login_failed"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sfmc_import.routing import Route
-from sfmc_producers.stability import StabilityRule
+from sfmc_producers.stability import StabilityRule, WaitingFile
+from sfmc_producers.watch import MAX_FILES, HangingFolders, describe
 from tests.support.watched_folder import Watched
 
 FRAMES = 300
@@ -181,3 +182,46 @@ def test_files_wait_while_redis_or_the_definitions_are_unavailable(watched, clie
     client.ledger_is_down = client.cloud_is_down = False
     watched.pass_time(10)
     assert watched.waiting == {}
+
+
+def test_a_file_that_waits_for_the_account_says_what_failed_with_its_code(watched, client):
+    client.cloud_is_down = True
+    watched.put("contacts.csv")
+    watched.pass_time(2, 1)
+
+    [file] = watched.watch.waiting
+    assert (file.reason, bool(file.code)) == ("unavailable", True)
+    assert file.text.startswith("Cannot read the definitions of business unit 510001234: ")
+    assert f"({file.code})" in file.text
+
+
+def test_a_file_that_waits_for_the_ledger_says_so_in_its_words(watched, client):
+    client.ledger_is_down = True
+    watched.put("contacts.csv")
+    watched.pass_time(2, 1)
+
+    [file] = watched.watch.waiting
+    assert (file.reason, file.code, bool(file.text)) == ("unavailable", "", True)
+
+
+def test_of_very_many_files_the_oldest_and_the_newest_are_named(watched, client):
+    waiting = [WaitingFile(name=str(number), reason="growing", since=float(number)) for number in range(MAX_FILES + 50)]
+    watched.watch.waiting = tuple(reversed(waiting))
+    [said] = describe(HangingFolders([watched.watch], 1.0, lambda: 0.0), 1000.0)
+
+    names = [file["name"] for file in said["files"]]
+    assert (names[0], names[-1], len(names), said["more"]) == ("0", str(MAX_FILES + 49), MAX_FILES, 50)
+
+
+def test_another_file_system_at_the_place_of_the_folder_is_logged_and_reported(tmp_path, client):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:5 / {tmp_path} rw - nfs4 server:/x rw\n")
+    watched = Watched(tmp_path, client, mountinfo=mounts, pattern="*.csv")
+    watched.pass_time(1)
+    [before] = describe(HangingFolders([watched.watch], 1.0, lambda: 0.0), 1000.0)
+    mounts.write_text("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")
+    watched.watch.identity = None
+
+    assert "folder_on_other_file_system" in watched.pass_time(1)
+    [now] = describe(HangingFolders([watched.watch], 1.0, lambda: 0.0), 1000.0)
+    assert (before["mount"], now["mount"]) == (f"nfs4 server:/x / {tmp_path}", "ext4 - / /")

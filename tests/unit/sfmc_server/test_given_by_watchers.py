@@ -14,10 +14,11 @@ LONG = "\N{SNOWMAN}" * 255
 
 def described(**more: Any) -> list[dict[str, object]]:
     files = [
-        SimpleNamespace(name=LONG, reason="growing", since=1.0, size=2**40, text="x" * 5000),
-        SimpleNamespace(name="b\\xff.csv", reason="unreadable", since=99, size=None, text=""),
+        SimpleNamespace(name=LONG, reason="growing", since=1.0, size=2**40, text="x" * 5000, code="9"),
+        SimpleNamespace(name="b\\xff.csv", reason="unreadable", since=99, size=None, text="", code=""),
     ]
-    given = {"folder": SimpleNamespace(path=Path("/in"), location="/in"), "outage": None, "waiting": files, **more}
+    given = {"folder": SimpleNamespace(path=Path("/in"), location="/in"), "outage": None, "waiting": files, "mount": ""}
+    given |= more
     step = given.pop("step", None)
     hanging: Any = SimpleNamespace(scanners=[SimpleNamespace(**given)], step=lambda _: step)
     return watch.describe(hanging, 100.0)
@@ -28,6 +29,7 @@ def described(**more: Any) -> list[dict[str, object]]:
     [
         {},
         {"waiting": []},
+        {"mount": "nfs4 server:/x / /in"},
         {"outage": SimpleNamespace(since=5, text="Permission denied")},
         {"step": SimpleNamespace(since=7.5, path="/in/" + LONG)},
     ],

@@ -32,6 +32,7 @@ from sfmc_import.api_client.wire import (
 from sfmc_import.calls import retry_async
 from sfmc_import.client import Rejection
 from sfmc_import.faults import Fault
+from sfmc_import.operations.forgetting import ForgottenView
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, DefinitionPage, EventPage, RequestPage
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
@@ -41,6 +42,7 @@ from sfmc_import.operations.views import (
     ActionView,
     DoneView,
     ExplainedView,
+    FolderView,
     LifeView,
     PauseView,
     ReplaysView,
@@ -248,6 +250,14 @@ class AsyncApiClient:
     async def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
         """Let every process read a definition again, or all of a business unit."""
         return await self._do(calls.refresh(customer_key, mid))
+
+    async def folders(self, file: str | None = None) -> list[FolderView]:
+        """List the folders that are watched, or were; with `file` those in which a file of this name waits."""
+        return await self._do(calls.folders(file))
+
+    async def forget_folder(self, name: str) -> ForgottenView:
+        """Forget a folder that no watcher shall read any more, by its location or its path."""
+        return await self._do(calls.forget_folder(name))
 
     async def pauses(self) -> list[PauseView]:
         """List what is paused."""

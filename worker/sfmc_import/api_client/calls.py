@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from sfmc_import.api_client.wire import Answer, Call, Submitted, key_header
 from sfmc_import.client import Rejection
+from sfmc_import.operations.forgetting import ForgottenView
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, DefinitionPage, EventPage, RequestPage
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
@@ -17,6 +18,7 @@ from sfmc_import.operations.views import (
     ActionView,
     DoneView,
     ExplainedView,
+    FolderView,
     LifeView,
     PauseView,
     ReplaysView,
@@ -162,6 +164,16 @@ def refresh(customer_key: str | None, mid: str | None) -> Call[RefreshedView]:
     """Let definitions be read again; it may be repeated."""
     body = {"customer_key": customer_key, "mid": mid or None}
     return _post("/definitions/refresh", _as(RefreshedView), body, is_safe=True)
+
+
+def folders(file: str | None) -> Call[list[FolderView]]:
+    """List the folders that are watched, or were."""
+    return _get("/folders", _list_of(FolderView), file=file)
+
+
+def forget_folder(name: str) -> Call[ForgottenView]:
+    """Forget a folder."""
+    return _post("/folders/forget", _as(ForgottenView), {"name": name})
 
 
 def pauses() -> Call[list[PauseView]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sfmc_import.api_client import ApiClient
 from sfmc_import.api_client.wire import shown
 from sfmc_import.cli.doctor_addresses import is_plain_http
+from sfmc_import.cli.doctor_folders import check_folders
 from sfmc_import.errors import SfmcImportError
 from sfmc_import.redis_server import Finding
 
@@ -26,3 +27,15 @@ def check_api(api: ApiClient) -> Iterator[Finding]:
         yield Finding("warn", "processes", "; ".join(wrong), START_THEM)
     else:
         yield Finding("ok", "processes", f"workers: {running.workers}, beats: {running.beats}")
+    yield from _check_whole(api)
+
+
+def _check_whole(api: ApiClient) -> Iterator[Finding]:
+    """Say what the server knows of folders and of its Redis; a token that only submits may not ask."""
+    try:
+        whole = api.status()
+    except SfmcImportError:
+        return
+    for each in whole.servers:
+        yield Finding("fail", each.check, each.text, each.fix)
+    yield from check_folders(whole.folders)

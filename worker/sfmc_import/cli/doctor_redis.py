@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Generator, Iterator, Mapping
-from uuid import uuid4
 
 import click
 from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import.access import redis_errors
+from sfmc_import.cli.doctor_folders import check_folders
 from sfmc_import.cli.output import seconds
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.operations.folders import folders
+from sfmc_import.operations.servers import check_writes
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.processes import Running
 from sfmc_import.redis_client import connect
@@ -69,34 +71,18 @@ def _server(
     return len(found) > 1
 
 
-def check_writes(client: Redis, begin: str, place: RedisAddress, variable: str) -> Finding:
-    """Write a key of its own, whose name has this beginning, and delete it in the same transaction.
-
-    A server may answer all questions and yet refuse every write. Of the rights it needs those that each role has.
-    """
-    name = f"{begin}doctor:{uuid4().hex}"
-    try:
-        with client.pipeline(transaction=True) as pipe:
-            pipe.hset(name, "written", "1")
-            # An end at once deletes it; only a worker may use DEL.
-            pipe.pexpire(name, 0)
-            pipe.execute()
-    except (RedisError, OSError) as error:
-        wrong = trouble(error, place, variable)
-        return Finding("fail", "writes", wrong.text, wrong.fix)
-    return Finding("ok", "writes", "a key was written and deleted again")
-
-
 def _ledger(client: Redis, settings: Settings) -> Iterator[Finding]:
     reader = LedgerReader(client, Keys(settings.prefix))
     try:
         owner, running, overdue = reader.account(), reader.running(), reader.longest_overdue()
+        watched = folders(reader)
     except LedgerUnavailableError as error:
         yield Finding("fail", "ledger", f"cannot be read: {error}", "see the findings above")
         return
     yield check_account(owner, settings.account)
     yield check_processes(running, overdue)
     yield check_overdue(overdue)
+    yield from check_folders(watched)
 
 
 def _queue(broker: Redis, settings: Settings) -> Iterator[Finding]:

@@ -120,6 +120,12 @@ def _show() -> click.Command:
     return show
 
 
+def _folders() -> click.Command:
+    from sfmc_import.cli.folders import folders_group
+
+    return folders_group
+
+
 def _cancel() -> click.Command:
     from sfmc_import.cli.operate import cancel
 
@@ -231,6 +237,7 @@ COMMANDS = {
         "pause": Subcommand(_pause, "Let starts of a definition, a business unit or all wait."),
         "resume": Subcommand(_resume, "End a pause."),
         "definitions": Subcommand(_definitions, "Let definitions be read again that were changed."),
+        "folders": Subcommand(_folders, "Show watched folders, or forget one."),
         "resolve": Subcommand(_resolve, "Record whether an unproved start (start_unknown) happened."),
         "tokens": Subcommand(_tokens, "Make, list and revoke tokens of the HTTP API."),
         "usage": Subcommand(_usage, "Show how many calls the account has made."),

@@ -9,12 +9,16 @@ import click
 
 from sfmc_import.advice import Command
 from sfmc_import.cli.completing import complete_key
+from sfmc_import.cli.doctor_folders import to_do_about
+from sfmc_import.cli.folder_lines import file_lines
 from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_line, print_lines
 from sfmc_import.cli.requests_shown import pause_line, request_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import left_out, line
-from sfmc_import.operations.views import PauseView, scope_of
+from sfmc_import.operations.errors import NotFoundError
+from sfmc_import.operations.folders import WaitingFileView
+from sfmc_import.operations.views import FolderView, PauseView, scope_of
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
 
 operator_option = click.option(
@@ -37,19 +41,47 @@ def show(what: str, *, mid: str | None, as_json: bool) -> None:
     REQUEST is its id, TASK the Task.ID of its run, FILE the name of its file: of several requests the newest is shown,
     and the others are named.
 
-    Exit code: 0, or 1 if there is no such request or Redis does not answer.
+    A file of this name that waits in a watched folder is shown too, with the reason: it has no request yet.
+
+    Exit code: 0, or 1 if there is no such request and no such file, or Redis does not answer.
     """
     with open_operations() as operations:
-        newest, *others = operations.search(what, given_mid(mid))
+        waiting = operations.folders(what)
+        try:
+            newest, *others = operations.search(what, given_mid(mid))
+        except NotFoundError:
+            if not waiting:
+                raise
+            _show_waiting(what, waiting, as_json=as_json)
+            return
         life = operations.show(newest.request_id)
         now = 0.0 if as_json else operations.now()
     if as_json:
-        whole = life.model_copy(update={"others": [each.request_id for each in others]})
+        whole = life.model_copy(update={"others": [each.request_id for each in others], "folders": waiting})
         print_json(whole.model_dump(mode="json"))
         return
     print_lines(request_lines(life, now))
     print_lines(life_lines(life.events))
     print_lines(f"  also: {each.request_id}  {each.state}" for each in others)
+    print_lines(waiting_in_folders(waiting))
+
+
+def _show_waiting(file: str, folders: Sequence[FolderView], *, as_json: bool) -> None:
+    if as_json:
+        print_json(WaitingFileView(file=file, folders=tuple(folders)).model_dump(mode="json"))
+    else:
+        print_lines(waiting_in_folders(folders))
+
+
+def waiting_in_folders(folders: Sequence[FolderView]) -> Iterator[Line]:
+    """Say in which folders files of one name wait without a request, and why."""
+    for folder in folders:
+        yield f"no request yet: it waits in folder {folder.folder}, read by {', '.join(folder.watchers)}"
+        yield from file_lines(folder.files)
+        if folder.state != "watched":
+            yield f"    {folder.text}"
+        if folder.advice:
+            yield f"    to do: {to_do_about(folder)}"
 
 
 def life_lines(events: Sequence[Mapping[str, Any]]) -> Iterator[Line]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from sfmc_import.cli.wrapping import rows, width_of
-from sfmc_import.display import Coloured, json_escaped, one_line, wants_colours
+from sfmc_import.display import Coloured, json_escaped, one_line, span, wants_colours
 from sfmc_import.redaction import hidden
 
 Line = str | Sequence[Coloured]
@@ -118,12 +118,5 @@ def mark(level: str) -> Coloured:
 
 
 def seconds(value: float | None) -> str:
-    """Write a time in the units that fit it: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
-    if value is None:
-        return "-"
-    whole = round(value)
-    for unit, size, smaller, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
-        if whole >= size:
-            rest = whole % size // small
-            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{whole // 60} min" if whole >= 120 else f"{whole} s"
+    """Write a time in the units that fit it, as `span`; a dash for none."""
+    return "-" if value is None else span(value)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from sfmc_import.cli.completing import complete_key
-from sfmc_import.cli.folder_lines import watcher_lines
+from sfmc_import.cli.folder_lines import alarm_lines, folder_lines
 from sfmc_import.cli.notification_lines import failing_lines
 from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_lines, seconds
@@ -21,6 +21,9 @@ from sfmc_import.operations.queued import queued_text
 from sfmc_import.operations.status import StandingView, StatusView
 from sfmc_import.operations.troubles import TroubleView
 from sfmc_import.operations.views import RequestView, View
+
+WAS_SEEN = "was seen"
+"""Stands in the sentence about a missing process that has run before."""
 
 COUNTS = ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats")
 
@@ -98,6 +101,7 @@ def _answer(
 def standing_lines(standing: StandingView, now: float) -> Iterator[Line]:
     """Give what a person reads about a definition at a time (seconds since 1970)."""
     yield f"{standing.customer_key} of business unit {standing.mid}"
+    yield from (f"  {missing}" for missing in standing.missing)
     yield f"  held_by  {_holder(standing)}"
     if (held := standing.holder_waiting) is not None:
         error = "" if held.last_error is None else f"; {held.last_error.code}: {held.last_error.text}"
@@ -143,7 +147,9 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
         yield f"  {whole.broker.text}; {whole.broker.fix}. {whole.broker.advice}"
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
+    yield from (f"  {each.text}; to do: {each.fix}" for each in whole.servers)
     yield from (f"  {missing}" for missing in missing_processes(whole))
+    yield from (f"  {line}" for line in alarm_lines(whole.folders))
     yield from (f"  {trouble_line(each, now)}" for each in whole.troubles)
     yield from (f"  {line}" for line in failing_lines(whole.notifications, now))
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
@@ -152,7 +158,7 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     yield from _listed("to be looked at", whole.warnings, now)
     yield from _listed("due next", whole.next, now)
     yield from _left_out("unfinished", whole.unfinished - len(whole.next))
-    yield from watcher_lines(whole.watchers)
+    yield from folder_lines(whole.folders)
 
 
 def _number(found: int | None) -> str:
@@ -160,9 +166,11 @@ def _number(found: int | None) -> str:
 
 
 def missing_processes(whole: StatusView) -> Iterator[str]:
-    """Say which process must be started for what waits."""
+    """Say which process must be started: for what waits, and where one has run before."""
     if whole.queued or whole.unfinished:
         yield from whole.missing
+    else:
+        yield from (each for each in whole.missing if WAS_SEEN in each)
 
 
 def trouble_line(trouble: TroubleView, now: float) -> str:

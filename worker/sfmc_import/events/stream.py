@@ -175,6 +175,7 @@ COLOURS = {
     "operator.resumed": "blue",
     "operator.forced": "yellow",
     "operator.definitions_refreshed": "blue",
+    "operator.folder_forgotten": "blue",
     "operator.dead_letter_replayed": "blue",
     "operator.dead_letter_deleted": "yellow",
     "message_rejected": "red",

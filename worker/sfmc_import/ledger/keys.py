@@ -19,8 +19,8 @@ from sfmc_import.ledger.schema import (
     STREAM,
     SUSPECT,
     TASK,
-    WATCHERS,
 )
+from sfmc_import.ledger.watching_keys import FOLDERS, LAST_SEEN, WATCHERS
 from sfmc_import.request import DEFAULT_PREFIX
 
 
@@ -85,6 +85,16 @@ class Keys:
     def watchers(self) -> str:
         """What each folder watcher says of its folders."""
         return self.name_of(WATCHERS)
+
+    @property
+    def folders(self) -> str:
+        """Which folders were read by whom, and when last."""
+        return self.name_of(FOLDERS)
+
+    @property
+    def last_seen(self) -> str:
+        """When a worker, and a beat, was there last."""
+        return self.name_of(LAST_SEEN)
 
     @property
     def results(self) -> str:

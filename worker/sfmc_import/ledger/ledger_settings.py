@@ -42,6 +42,9 @@ class Durability:
 POLL_STEP = 0.5
 """Polls of all runs meet at multiples of this part of `first_poll`: each waits so much longer at most."""
 
+WATCH_SECONDS = 60.0
+"""How long what a watcher said of its folders holds: it says it again every 15 seconds."""
+
 _DAY = 86_400.0
 _TIMES = (
     "lease",
@@ -54,6 +57,7 @@ _TIMES = (
     "loss_ttl",
     "probe_ttl",
     "watch_ttl",
+    "folders_ttl",
     "schedule_ttl",
     "session_ttl",
     "usage_day_ttl",
@@ -74,6 +78,7 @@ class LedgerSettings:
     `recheck` how often a follow-up is tried although it was not woken, `first_poll` when a new run is polled first,
     `loss_ttl` how long starts look for existing runs after a write loss, `probe_ttl` how long a process may be
     away before its number is forgotten, `watch_ttl` how long what a watcher said of its folders is kept,
+    `folders_ttl` how long a folder that no watcher reads any more is remembered,
     `schedule_ttl` how long the last look at a schedule is kept: longer than a missed tick can be made up for,
     `session_ttl` how long a login at the console lasts, `usage_day_ttl` how long the calls of a day are kept,
     `usage_ttl` how long those of a month or a year,
@@ -94,7 +99,8 @@ class LedgerSettings:
     stream_maxlen: int = 1_000_000
     loss_ttl: float = 900.0
     probe_ttl: float = 3600.0
-    watch_ttl: float = 60.0
+    watch_ttl: float = WATCH_SECONDS
+    folders_ttl: float = 14 * _DAY
     schedule_ttl: float = 8 * _DAY
     session_ttl: float = 12 * 3600.0
     usage_day_ttl: float = 35 * _DAY

@@ -2,17 +2,25 @@
 
 local function owner() return fields_of(account_key(), 'account')[1] or '' end
 
+-- Notes when a worker, or a beat, was there last: for when none is left, and for longer than each of them is known.
+local function note_last_seen()
+  set(last_seen_key(), {}, {[cjson.decode(a.process).kind] = str(now)})
+  keep(last_seen_key(), cfg.unfinished_ttl)
+end
+
 -- Notes that a process lives, and answers whose ledger it is; a worker makes one that has no owner its own.
 function steps.present()
   redis.call('ZADD', processes_key(), str(now), a.process)
   redis.call('ZREMRANGEBYSCORE', processes_key(), '-inf', str(now - cfg.probe_ttl))
   keep(processes_key(), cfg.probe_ttl)
+  note_last_seen()
   if present(a.account) and owner() == '' then set(account_key(), {}, {account = a.account, since = str(now)}) end
   return owner()
 end
 
 -- Notes that a process has ended.
 function steps.absent()
+  note_last_seen()
   return redis.call('ZREM', processes_key(), a.process)
 end
 

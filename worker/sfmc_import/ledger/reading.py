@@ -14,6 +14,7 @@ from sfmc_import.ledger.key_kinds import COMPLETED, HOME, PLACES, RENAMED, folde
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
+from sfmc_import.ledger.watching_keys import LAST_SEEN
 from sfmc_import.processes import Running, running
 from sfmc_import.request import FileInfo, fold_key
 
@@ -55,6 +56,19 @@ class Pauses:
             return False
         names = said.get("homes") or [self.homes[scope]]
         return folded(customer_key) == folded(scope.split(":", 2)[2]) or folded(home) in map(folded, names)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFolder:
+    """A folder as a watcher read it last: by the host of the watcher and the file system; `name` is that in Redis."""
+
+    location: str
+    folder: str
+    host: str
+    mount: str
+    name: str
+    seen_at: float
+    has_stopped: bool
 
 
 class LedgerReader:
@@ -267,7 +281,9 @@ class LedgerReader:
         now = self.now()
         with redis_errors():
             found = self._client.zrange(self.keys.processes, 0, -1, withscores=True)
-        return running((name.decode(), now - at / 1000) for name, at in found)
+            last: Mapping[str, float] = LAST_SEEN.read(self._client.hgetall(self.keys.last_seen))
+        ages = {kind: max(0.0, now - at) for kind, at in last.items()}
+        return running([(name.decode(), now - at / 1000) for name, at in found], ages, now)
 
     def has_definitions(self, mid: str) -> bool:
         """Tell whether the ledger has a definition of a business unit; True also where that is not found out.
@@ -299,6 +315,12 @@ class LedgerReader:
         with redis_errors():
             said: Mapping[bytes, bytes] = self._client.hgetall(self.keys.watchers)
         return [_watcher(watcher.decode(), text) for watcher, text in sorted(said.items())]
+
+    def folders_seen(self) -> list[SeenFolder]:
+        """Give each folder that a watcher has read, by whom and when last; also those that are read now."""
+        with redis_errors():
+            found = self._client.zrange(self.keys.folders, 0, -1, withscores=True)
+        return [_seen_folder(name.decode(), at) for name, at in found]
 
     def recent(self, mid: str, customer_key: str, count: int, among: int = 5000) -> list[Mapping[str, Any]]:
         """Give the newest `count` events of a definition, newest first, found among the last `among` events."""
@@ -341,6 +363,12 @@ def _events_in(entries: Iterable[Any]) -> Iterator[dict[str, Any]]:
 def _place(arrived: int, place: str) -> str:
     after, _, number = place.partition(".")
     return f"{arrived + int(after)}-{number or 0}"
+
+
+def _seen_folder(name: str, at: float) -> SeenFolder:
+    how, _, place = name.partition(" ")
+    location, folder, host, mount = orjson.loads(place)
+    return SeenFolder(location, folder, host, mount, name, at / 1000, how == "stopped")
 
 
 def _watcher(name: str, said: bytes) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
 from sfmc_import.ledger.operator_keys import OPERATOR_KEYS
 from sfmc_import.ledger.quota_keys import QUOTA_KEYS
 from sfmc_import.ledger.token_keys import TOKEN_KEYS
+from sfmc_import.ledger.watching_keys import WATCHING_KEYS
 
 # Names are as short as one or two letters where the field stays in every finished request: long names for these
 # cost 19 bytes of a packed record (Valkey 9). The other names are long: they cost 16 bytes of 176 in a
@@ -413,14 +414,6 @@ ACCOUNT = Key(
     ),
     meaning="The account that the ledger belongs to. Bounded: one key.",
 )
-WATCHERS = Key(
-    name="watchers",
-    letter="watchers",
-    redis_type="hash",
-    ttl=("watch_ttl",),
-    fields=(Field(name=ANY, meaning="watcher → when it said so in ms, a blank, its folders as JSON"),),
-    meaning="What each folder watcher says of its folders and of files that wait. Older entries are removed.",
-)
 DUPLICATES = Key(
     name="duplicates",
     letter="u",
@@ -475,8 +468,8 @@ SCHEDULE = Key(
 )  # fmt: skip
 KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
-    SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, WATCHERS, DUPLICATES, SCHEDULE, DELIVERY, LOCK_OUT,
-    INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, PLACES, PLACE_WAITERS, FOLLOWS,
+    SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, *WATCHING_KEYS, DUPLICATES, SCHEDULE, DELIVERY,
+    LOCK_OUT, INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, PLACES, PLACE_WAITERS, FOLLOWS,
     SHARED, REFRESHED, *TOKEN_KEYS,
     *NOTIFICATION_KEYS, *QUOTA_KEYS, DUE, STREAM,
 )  # fmt: skip

@@ -195,14 +195,46 @@ function steps.report()
   return 1
 end
 
+local MOST_FOLDERS, LONGEST_FOLDER = 500, 2048
+
+-- Of many folders those that were read last are remembered, and none for ever.
+local function forget_folders()
+  local key = folders_key()
+  local older = redis.call('ZCARD', key) - MOST_FOLDERS
+  if older > 0 then redis.call('ZPOPMIN', key, older) end
+  local oldest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  while oldest[2] and tonumber(oldest[2]) + cfg.folders_ttl <= now do
+    redis.call('ZPOPMIN', key)
+    oldest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  end
+end
+
+-- Remembers by whom, and on which file system, each folder was read last: for when no watcher reads it any more. `how`
+-- says whether its watcher reads it still, or has ended as it should, and `other` what no longer holds.
+local function remember_folders(text, how, other)
+  local host = string.match(a.watcher, '^(.*):[^:]*:[^:]*$') or a.watcher
+  for _, folder in ipairs(cjson.decode(text)) do
+    local name = cjson.encode({folder.location, folder.folder, host, present(folder.mount) or ''})
+    if #name <= LONGEST_FOLDER then
+      redis.call('ZREM', folders_key(), other .. name)
+      redis.call('ZADD', folders_key(), str(now), how .. name)
+    end
+  end
+  forget_folders()
+  keep(folders_key(), cfg.folders_ttl)
+end
+
 -- Keeps what a watcher says of its folders, and forgets what others said too long ago; without a text it ends.
 function steps.note_folders()
   for watcher, said in pairs(record(watchers_key())) do
     if int(string.match(said, '^%d+')) + cfg.watch_ttl <= now then redis.call('HDEL', watchers_key(), watcher) end
   end
   if not present(a.text) then
+    local said = redis.call('HGET', watchers_key(), a.watcher)
+    if said then remember_folders(string.match(said, ' (.*)$'), 'stopped ', 'watched ') end
     redis.call('HDEL', watchers_key(), a.watcher)
   else
+    remember_folders(a.text, 'watched ', 'stopped ')
     redis.call('HSET', watchers_key(), a.watcher, str(now) .. ' ' .. a.text)
     keep(watchers_key(), cfg.watch_ttl)
   end

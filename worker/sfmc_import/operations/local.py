@@ -5,13 +5,25 @@ from datetime import datetime
 from typing import Any
 
 from sfmc_import.access import ReadAccess, redis_errors
-from sfmc_import.operations import actions, listing, refreshing, requests, resuming, runs, status, usage
+from sfmc_import.operations import (
+    actions,
+    folders,
+    forgetting,
+    listing,
+    refreshing,
+    requests,
+    resuming,
+    runs,
+    status,
+    usage,
+)
+from sfmc_import.operations.forgetting import ForgottenView
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage, RequestPage
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.usage import UsageView
-from sfmc_import.operations.views import ActionView, DoneView, LifeView, PauseView, RequestView, ResumedView
+from sfmc_import.operations.views import ActionView, DoneView, FolderView, LifeView, PauseView, RequestView, ResumedView
 from sfmc_import.redaction import hidden_in
 from sfmc_import.request import fold_key
 
@@ -97,6 +109,14 @@ class LocalOperations:
     def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
         """Let every process read a definition again, or all of a business unit."""
         return refreshing.refresh(self._access, self._access.mid(mid), customer_key, self._operator)
+
+    def folders(self, file: str | None = None) -> list[FolderView]:
+        """List the folders that are watched, or were; with `file` those in which a file of this name waits."""
+        return list(folders.folders(self._access.reader, named=file))
+
+    def forget_folder(self, name: str) -> ForgottenView:
+        """Forget a folder that no watcher shall read any more, by its location or its path."""
+        return forgetting.forget_folder(self._access, name, self._operator)
 
     def pauses(self) -> list[PauseView]:
         """List what is paused."""

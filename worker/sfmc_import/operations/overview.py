@@ -7,9 +7,11 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.broker import BrokerView, queue_state
+from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
+from sfmc_import.operations.servers import ServerTroubleView, server_troubles
 from sfmc_import.operations.troubles import TroubleView, troubles
-from sfmc_import.operations.views import PauseView, RequestView, Time, View, time_of
+from sfmc_import.operations.views import FolderView, PauseView, RequestView, Time, View, time_of
 
 LOOKED_AT = 5000
 CHUNK = 500
@@ -39,6 +41,8 @@ class OverviewView(View):
     counts: CountsView
     missing: list[str]
     troubles: tuple[TroubleView, ...] = ()
+    servers: tuple[ServerTroubleView, ...] = ()
+    folders: tuple[FolderView, ...] = ()
     notifications: tuple[NotificationView, ...] = ()
     paused: list[PauseView]
     failures: list[RequestView]
@@ -61,6 +65,8 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
         warnings=tuple(requests.warnings(access, limit)),
         running=runs,
         troubles=troubles(access, [*waits, *runs]),
+        servers=server_troubles(access),
+        folders=folders(access.reader),
         notifications=notifications(access),
         waiting=waits,
     )

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from sfmc_import.operations.forgetting import ForgottenView
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage, RequestPage
 from sfmc_import.operations.refreshing import RefreshedView
 from sfmc_import.operations.runs import RunPage
 from sfmc_import.operations.status import RunningView, StandingView, StatusView, UnmatchedView
 from sfmc_import.operations.usage import UsageView
-from sfmc_import.operations.views import ActionView, DoneView, LifeView, PauseView, RequestView, ResumedView
+from sfmc_import.operations.views import ActionView, DoneView, FolderView, LifeView, PauseView, RequestView, ResumedView
 
 
 class Operations(Protocol):
@@ -77,6 +78,14 @@ class Operations(Protocol):
 
     def refresh(self, customer_key: str | None = None, mid: str | None = None) -> RefreshedView:
         """Let every process read a definition again, or all of a business unit."""
+        ...
+
+    def folders(self, file: str | None = None) -> list[FolderView]:
+        """List the folders that are watched, or were; with `file` those in which a file of this name waits."""
+        ...
+
+    def forget_folder(self, name: str) -> ForgottenView:
+        """Forget a folder that no watcher shall read any more, by its location or its path."""
         ...
 
     def pauses(self) -> list[PauseView]:

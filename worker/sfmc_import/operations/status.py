@@ -10,11 +10,22 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations import actions, knowing, pausing, queued, requests
 from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
+from sfmc_import.operations.servers import ServerTroubleView, server_troubles
 from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
-from sfmc_import.operations.views import AttemptView, PauseView, RequestView, Time, View, WaitingView, time_of
+from sfmc_import.operations.views import (
+    AttemptView,
+    FolderView,
+    PauseView,
+    RequestView,
+    Time,
+    View,
+    WaitingView,
+    time_of,
+)
 from sfmc_import.redaction import hidden_in
 
 SHOWN = 20
@@ -31,10 +42,11 @@ class RunningView(View):
 
 
 class StatusView(View):
-    """The whole: numbers, what is paused, the newest failures and warnings, what is due next, what folder watchers say.
+    """The whole: numbers, what is paused, the newest failures and warnings, what is due next, folders that are watched.
 
-    `failures` has the newest of `failed` requests, `next` the first of `unfinished`. Without numbers of the queue,
-    `broker` says why.
+    `servers` has what keeps Redis from taking writes, `watchers` what the folder watchers say as they say it,
+    `failures` the newest of `failed` requests, `next` the first of `unfinished`. Without numbers of the queue, `broker`
+    says why.
     """
 
     redis: str
@@ -56,6 +68,8 @@ class StatusView(View):
     warnings: tuple[RequestView, ...] = ()
     next: list[RequestView]
     watchers: list[dict[str, Any]]
+    folders: tuple[FolderView, ...] = ()
+    servers: tuple[ServerTroubleView, ...] = ()
     failed: int = 0
 
 
@@ -64,7 +78,7 @@ class StandingView(View):
 
     `holder` is the request that does, `holder_waiting` why that waits, `holder_attempting` its further attempt; `pause`
     is that of an operator. `queued` requests of it wait for a worker, and `queued_unseen` messages may hold more; null:
-    the queue does not answer.
+    the queue does not answer. `missing` says which process must be started for any start.
     """
 
     mid: str
@@ -84,6 +98,7 @@ class StandingView(View):
     holder_waiting: WaitingView | None = None
     holder_attempting: AttemptView | None = None
     pause: PauseView | None = None
+    missing: tuple[str, ...] = ()
     queued: int = 0
     queued_unseen: int | None = 0
 
@@ -138,6 +153,8 @@ def status(access: ReadAccess) -> StatusView:
         notifications=notifications(access),
         next=due,
         watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
+        folders=folders(access.reader),
+        servers=server_troubles(access),
     )
 
 
@@ -161,6 +178,7 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
         holder_waiting=None if held is None else held.waiting,
         holder_attempting=None if held is None else held.attempting,
         pause=pausing.holder(paused, mid, key, home),
+        missing=access.reader.running().missing,
         **found,
     )
 

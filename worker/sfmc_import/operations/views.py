@@ -148,14 +148,49 @@ class ActionView(View):
     new_request_id: str | None = None
 
 
+class FolderFileView(View):
+    """A file that waits in a folder: why, in words and as what its watcher said, and since when."""
+
+    name: str
+    reason: str
+    text: str
+    since: Time | None = None
+    size: int | None = None
+    code: str | None = None
+
+
+class FolderView(View):
+    """A folder in one state: since when, who reads it, how many files wait in it, and what somebody should do.
+
+    `command` is that which lets it be forgotten. Of many files that wait the oldest and the newest are named; `more`
+    counts the others.
+    """
+
+    folder: str
+    location: str
+    state: str
+    text: str
+    since: Time | None = None
+    seen_at: Time
+    watchers: tuple[str, ...] = ()
+    is_trouble: bool = False
+    advice: str | None = None
+    command: str | None = None
+    waiting: int = 0
+    files: tuple[FolderFileView, ...] = ()
+    more: int = 0
+
+
 class LifeView(RequestView):
     """A request with its whole life: its events, oldest first, each with its `stream_id`.
 
     `others` are the ids of other requests that a search meant too; empty where one id is asked for.
+    `folders` are those in which a file of the name that was searched for waits without a request.
     """
 
     events: list[dict[str, Any]]
     others: list[str] = []
+    folders: list[FolderView] = []
 
 
 class ResumedView(View):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sfmc_transport.dead_letters as letters
-from sfmc_import.operations import actions, listing, requests, usage
+from sfmc_import.operations import actions, folders, listing, requests, usage
 from sfmc_import.operations.activity import DefinitionDay
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.overview import overview as read_overview
@@ -45,6 +45,7 @@ def overview(ask: Ask) -> Shown:
     values = {"found": found, "day": day, "lines": lines, "is_counted": ask.feed.is_whole, "offered": offered}
     values["is_paused"] = _judge_of(found.paused)
     values["paused"] = sorted(found.paused, key=lambda pause: _WIDTHS.index(pause.scope.partition(":")[0]))
+    values["alarms"] = [each for each in found.folders if each.is_trouble]
     values["waits"], values["calls"] = waits, usage.calls(ask.access)
     return Shown("overview.html", values)
 
@@ -144,8 +145,9 @@ def definition(ask: Ask) -> Shown:
     follow_ups = requests.read_views(ask.access, view.follow_ups)
     newest = requests.read_views(ask.access, day.newest)
     values = {"view": view, "now": now, "day": day, "follow_ups": follow_ups, "newest": newest}
+    missing = ask.access.reader.running().missing
     queued = queued_text(view.queued, view.queued_unseen)
-    return Shown("definition.html", values | {"offered": offered, "queued": queued})
+    return Shown("definition.html", values | {"offered": offered, "queued": queued, "missing": missing})
 
 
 def _view_of(ask: Ask, mid: str, key: str, *, is_in_events: bool) -> listing.DefinitionView:
@@ -194,12 +196,14 @@ def search(ask: Ask) -> Shown | Moved:
         return Moved("/requests")
     mid = ask.access.mid(ask.given("mid"))
     found = _found(ask, text, mid)
-    if len(found) == 1:
+    waiting = folders.folders(ask.access.reader, named=text)
+    if len(found) == 1 and not waiting:
         return Moved(request_path(found[0].request_id))
     keys = ask.feed.activity.definitions_like(text, PAGE)
     known = _known_definition(ask, mid, text)
     values = {"text": text, "items": found, "keys": keys, "known": known, "now": _now(ask), "offered": offered}
-    return Shown("search.html", values, 200 if found or keys or known else 404)
+    values["waiting"] = waiting
+    return Shown("search.html", values, 200 if found or keys or known or waiting else 404)
 
 
 def _found(ask: Ask, text: str, mid: str) -> list[RequestView]:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from sfmc_import.advice import Command
 from sfmc_import.display import json_escaped, one_line
+from sfmc_import.operations.folders import sentence
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.waiting import REASONS
 from sfmc_server.console import plots
@@ -109,6 +110,7 @@ def _made() -> Environment:
     made.globals.update(
         version=VERSION,
         reasons=REASONS,
+        sentence=sentence,
         tone=lambda state: TONES.get(state, "calm"),
         bars=plots.bars,
         columns=plots.columns,

@@ -295,3 +295,19 @@ def test_a_body_that_is_too_large_is_a_fault_of_the_caller(do: Do) -> None:
 
     with pytest.raises(InvalidError, match="65536"):
         do(Server(answer), "submit", customer_key="k")
+
+
+def test_folders_are_listed_by_a_file_and_one_is_forgotten_once() -> None:
+    at = "2026-03-01T06:00:00Z"
+    folder = {"folder": "/in", "location": "/in", "state": "watched", "text": "watched", "seen_at": at}
+    server = Server(httpx.Response(200, json=[folder]), httpx.Response(200, json={"location": "/in"}))
+    [found] = by_threads(server, "folders", "a b.csv")
+    server.asked, listed = [], server.asked
+
+    assert (found.folder, found.is_trouble, str(listed[0].url)) == (
+        "/in",
+        False,
+        "https://api.test/v1/folders?file=a+b.csv",
+    )
+    assert by_threads(server, "forget_folder", "/in").forgotten
+    assert (server.asked[0].method, server.asked[0].content) == ("POST", b'{"name":"/in"}')

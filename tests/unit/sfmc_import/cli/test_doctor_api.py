@@ -19,19 +19,24 @@ def findings(*answers: httpx.Response | Exception, url: str = URL) -> list[Findi
         return list(check_api(api))
 
 
+def nothing_else() -> httpx.Response:
+    """As a token may be answered that only submits."""
+    return problem(403, "forbidden")
+
+
 def running(**more: Any) -> httpx.Response:
     return httpx.Response(200, json=ALL_RUN | more)
 
 
 def test_an_api_that_answers_and_knows_the_token_is_sound() -> None:
-    found = findings(running())
+    found = findings(running(), nothing_else())
 
     assert [(each.level, each.check) for each in found] == [("ok", "api"), ("ok", "processes")]
     assert found[0].text == "https://api.test answers and knows the token"
 
 
 def test_what_does_not_run_behind_the_api_is_a_warning() -> None:
-    found = findings(running(beats=0, missing=["no beat runs"]))[-1]
+    found = findings(running(beats=0, missing=["no beat runs"]), nothing_else())[-1]
 
     assert (found.level, found.check, found.text) == ("warn", "processes", "no beat runs")
 
@@ -53,6 +58,23 @@ def test_an_api_that_cannot_be_used_is_one_failure_with_a_fix(answers: list[Any]
 
 
 def test_a_token_that_is_sent_without_encryption_is_a_warning() -> None:
-    levels = {url: findings(running(), url=url)[0].level for url in ("http://api.test", "http://localhost:8000", URL)}
+    levels = {
+        url: findings(running(), nothing_else(), url=url)[0].level
+        for url in ("http://api.test", "http://localhost:8000", URL)
+    }
 
     assert levels == {"http://api.test": "warn", "http://localhost:8000": "ok", URL: "ok"}
+
+
+def test_a_redis_that_is_full_and_a_folder_without_a_watcher_behind_the_api_are_failures() -> None:
+    numbers = ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats")
+    lists: dict[str, Any] = {"paused": [], "failures": [], "next": [], "watchers": []}
+    at = "2026-03-01T06:00:00Z"
+    folder = {"folder": "/in", "location": "/in", "state": "unseen", "text": "NO WATCHER READS IT", "since": at}
+    server = {"server": "Redis", "check": "writes", "text": "has no memory left", "fix": "give it more"}
+    whole = {"redis": "redis://r", "now": at, **dict.fromkeys(numbers, 0), **lists}
+    whole |= {"folders": [folder | {"seen_at": at, "is_trouble": True}], "servers": [server]}
+    found = findings(running(), httpx.Response(200, json=whole))[2:]
+
+    assert [(each.level, each.check) for each in found] == [("fail", "writes"), ("fail", "folder")]
+    assert found[1].text == "/in: NO WATCHER READS IT, since 2026-03-01 06:00:00 UTC"

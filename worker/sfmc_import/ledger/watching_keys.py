@@ -1,0 +1,33 @@
+"""What is known of folders and of those who watch them, and of processes that run no more."""
+
+from sfmc_import.ledger.key_kinds import ANY, Field, Key
+
+WATCHERS = Key(
+    name="watchers",
+    letter="watchers",
+    redis_type="hash",
+    ttl=("watch_ttl",),
+    fields=(Field(name=ANY, meaning="watcher → when it said so in ms, a blank, its folders as JSON"),),
+    meaning="What each folder watcher says of its folders and of files that wait. Older entries are removed.",
+)
+FOLDERS = Key(
+    name="folders",
+    letter="folders",
+    redis_type="zset",
+    ttl=("folders_ttl",),
+    meaning="`watched` or `stopped` (its watcher has ended as it should), a blank, and as JSON the location of a"
+    " folder, its path, the host of its watcher and its file system → when it was read last. The 500 newest, none with"
+    " more than 2,048 bytes.",
+)
+LAST_SEEN = Key(
+    name="last_seen",
+    letter="last_seen",
+    redis_type="hash",
+    ttl=("unfinished_ttl",),
+    fields=(
+        Field(name="worker", kind="ms", meaning="the last heartbeat of any worker, or its end"),
+        Field(name="beat", kind="ms", meaning="the same of any beat"),
+    ),
+    meaning="Since when no worker, or no beat, runs. The time counts from the newest.",
+)
+WATCHING_KEYS = (WATCHERS, FOLDERS, LAST_SEEN)

@@ -1,0 +1,201 @@
+"""Folders that are watched, and those that no watcher reads any more: their state, which files wait in them and why."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from sfmc_import.advice import Command
+from sfmc_import.display import span
+from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
+from sfmc_import.ledger.reading import LedgerReader, SeenFolder
+from sfmc_import.operations.fixing import FIXES
+from sfmc_import.operations.mounts import changed_mount
+from sfmc_import.operations.views import FolderFileView, FolderView, View, time_of
+from sfmc_import.redaction import hidden_in
+
+MOST = 500
+"""Folders that one answer has; those in trouble come first."""
+
+HEARD_SECONDS = 20.0
+"""A watcher speaks every 15 seconds: what one said before that counts less than what another says now."""
+
+REASONS = {
+    "growing": "not complete yet",
+    "no_marker": "its marker file is missing",
+    "empty": "empty",
+    "open": "a program has it open for writing",
+    "unmatched": "no definition matches",
+    "ambiguous": "several definitions match",
+    "refused": "refused",
+    "unavailable": "Redis or the list of definitions does not answer",
+    "delivering": "is not delivered yet",
+    "unreadable": "cannot be read",
+    "unnamable": "its name is no text",
+    "unmoved": "accepted, and cannot be moved or deleted",
+}
+STATES = {
+    "watched": "watched",
+    "hanging": "HANGING: its file system does not answer",
+    "unreadable": "CANNOT BE READ",
+    "replaced": "ANOTHER FILE SYSTEM than before",
+    "unseen": "NO WATCHER READS IT",
+    "stopped": "its watcher was stopped",
+}
+ADVICE = {
+    "hanging": "see its mount and the server behind it; its files go on by themselves when it answers",
+    "unreadable": "give the watcher the right to read it, or mount it again; its files go on by themselves after that",
+    "replaced": "mount it again, or let it be forgotten where it lay before",
+    "unseen": "start its watcher again, or let it be forgotten if no watcher shall read it any more",
+    "stopped": "files in it start nothing until a watcher is started",
+}
+_FORGET = ("replaced", "unseen")
+"""States that an operator ends who says that it shall be so."""
+
+_HELD_BY_ALL = "unavailable"
+"""The reason of files that wait for something that every file needs."""
+
+
+class WaitingFileView(View):
+    """A file that has no request yet, and the folders in which files of this name wait."""
+
+    file: str
+    folders: tuple[FolderView, ...]
+
+
+class _Said(NamedTuple):
+    """What one watcher says of one folder."""
+
+    watcher: str
+    seen_at: float
+    folder: Mapping[str, Any]
+
+    @property
+    def host(self) -> str:
+        parts = self.watcher.rsplit(":", 2)
+        return parts[0] if len(parts) > 2 else self.watcher
+
+
+def folders(reader: LedgerReader, *, named: str | None = None) -> tuple[FolderView, ...]:
+    """Give the folders, those in trouble first; with `named` those in which a file of this name waits, and it alone."""
+    found = sorted_out(reader.watchers(), reader.folders_seen(), reader.now())
+    chosen = found[:MOST] if named is None else with_file(found, named)
+    return tuple(FolderView.model_validate(hidden_in(each.model_dump())) for each in chosen)
+
+
+def with_file(found: Iterable[FolderView], name: str) -> Iterator[FolderView]:
+    """Yield the folders in which a file of this name waits, below any subfolder, with these files alone."""
+    for each in found:
+        files = tuple(file for file in each.files if name in {file.name, file.name.rpartition("/")[2]})
+        if files:
+            yield each.model_copy(update={"files": files})
+
+
+def sorted_out(watchers: Sequence[Mapping[str, Any]], seen: Sequence[SeenFolder], now: float) -> tuple[FolderView, ...]:
+    """Bring together what watchers say now, and what is remembered of folders that none of them reads."""
+    living = [each for each in watchers if now - each["seen_at"] < WATCH_SECONDS]
+    said = [_Said(each["watcher"], each["seen_at"], folder) for each in living for folder in each["folders"]]
+    views = [*_read_now(said, seen, now), *_read_no_more({each.folder["location"] for each in said}, seen)]
+    return tuple(sorted(views, key=lambda each: (not each.is_trouble, each.location, each.state)))
+
+
+def _read_now(said: Iterable[_Said], seen: Sequence[SeenFolder], now: float) -> Iterator[FolderView]:
+    """Yield each folder, in each state in which a watcher sees it, once."""
+    named = sorted(((_named(each, seen), each) for each in said), key=lambda pair: pair[0][:2])
+    for (location, state), pairs in groupby(named, key=lambda pair: pair[0][:2]):
+        group = list(pairs)
+        yield _view(location, state, [each for _, each in group], group[0][0].before, now)
+
+
+class _Named(NamedTuple):
+    location: str
+    state: str
+    before: SeenFolder | None
+
+
+def _named(said: _Said, seen: Sequence[SeenFolder]) -> _Named:
+    folder = said.folder
+    before = changed_mount(folder.get("mount") or "", said.host, folder["location"], seen)
+    state = "replaced" if before and folder["state"] == "watched" else folder["state"]
+    return _Named(folder["location"], state, before)
+
+
+def _silence(seconds: float) -> str:
+    return f", but not heard of for {span(seconds)}" if seconds >= HEARD_SECONDS else ""
+
+
+def _view(location: str, state: str, group: Sequence[_Said], before: SeenFolder | None, now: float) -> FolderView:
+    newest = max(each.seen_at for each in group)
+    heard = [each for each in group if newest - each.seen_at < HEARD_SECONDS]
+    # Of two watchers the one with more to say: the other has just begun.
+    folder = max(heard, key=lambda each: len(each.folder["files"])).folder
+    files = tuple(_file(each) for each in folder["files"])
+    text, since = folder.get("text") or "", folder.get("since")
+    if state == "replaced" and before is not None:
+        text, since = f"until then it was {before.mount}, now it is {folder['mount']}", before.seen_at
+    is_held = any(each.reason == _HELD_BY_ALL for each in files)
+    return FolderView(
+        folder=folder["folder"],
+        location=location,
+        state=state,
+        text=f"{STATES.get(state, state)}{f' ({text})' if text else ''}{_silence(now - newest)}",
+        since=time_of(since),
+        seen_at=_date(newest),
+        watchers=tuple(sorted(each.watcher for each in heard)),
+        is_trouble=state != "watched" or is_held,
+        advice=ADVICE.get(state) or (_advice_for(files) if is_held else None),
+        command=_command(state, location),
+        waiting=len(files) + folder["more"],
+        files=files,
+        more=folder["more"],
+    )
+
+
+def _file(said: Mapping[str, Any]) -> FolderFileView:
+    reason, more = REASONS.get(said["reason"], said["reason"]), said.get("text")
+    text = f"{reason} ({more})" if more else reason
+    about = {"name": said["name"], "reason": said["reason"], "text": text, "since": time_of(said.get("since"))}
+    return FolderFileView(**about, size=said.get("size"), code=said.get("code"))
+
+
+def _advice_for(files: Iterable[FolderFileView]) -> str:
+    codes = [each.code for each in files if each.reason == _HELD_BY_ALL and each.code]
+    fix = next((FIXES[code] for code in codes if code in FIXES), None)
+    return f"{fix}; the files go on by themselves after that" if fix else "the files go on by themselves"
+
+
+def _read_no_more(read_now: set[str], seen: Sequence[SeenFolder]) -> Iterator[FolderView]:
+    newest = {each.location: each for each in sorted(seen, key=lambda each: each.seen_at)}
+    for location in newest.keys() - read_now:
+        last = newest[location]
+        state = "stopped" if last.has_stopped else "unseen"
+        yield FolderView(
+            folder=last.folder,
+            location=location,
+            state=state,
+            text=f"{STATES[state]} (it was read last on {last.host})",
+            since=_date(last.seen_at),
+            seen_at=_date(last.seen_at),
+            is_trouble=state == "unseen",
+            advice=ADVICE[state],
+            command=_command(state, location),
+        )
+
+
+def _command(state: str, location: str) -> str | None:
+    return str(Command(("folders", "forget", location))) if state in _FORGET else None
+
+
+def _date(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def sentence(folder: FolderView) -> str:
+    """Say in what state a folder is and since when; and of one that is read, which files cannot go on and why."""
+    since = "" if folder.since is None else f", since {folder.since:%Y-%m-%d %H:%M:%S} UTC"
+    held = next((each for each in folder.files if each.reason == "unavailable"), None)
+    if folder.state != "watched" or held is None:
+        return f"{folder.text}{since}"
+    count = f"{folder.waiting} file{' waits' if folder.waiting == 1 else 's wait'}"
+    at = "" if held.since is None else f", since {held.since:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{count} in it: {held.text}{at}"

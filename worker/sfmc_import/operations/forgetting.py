@@ -1,0 +1,38 @@
+"""Lets a folder be forgotten that no watcher shall read any more, or that lies on another file system for good."""
+
+from typing import Any
+
+from uuid_utils import uuid7
+
+from sfmc_import.access import ReadAccess
+from sfmc_import.advice import with_command
+from sfmc_import.ledger import RedisLedger
+from sfmc_import.ledger.calling import redis_errors
+from sfmc_import.ledger.opening import ledger_settings
+from sfmc_import.operations.errors import NotFoundError
+from sfmc_import.operations.limits import MAX_TEXT
+from sfmc_import.operations.views import View
+from sfmc_import.states import FOLDER_FORGOTTEN
+
+
+class ForgottenView(View):
+    """The folder that is remembered no more, until a watcher reads it again."""
+
+    location: str
+    forgotten: bool = True
+
+
+def forget_folder(access: ReadAccess, name: str, operator: str) -> ForgottenView:
+    """Forget a folder by its location or its path; an event says who did it. Raises NotFoundError."""
+    found = [each for each in access.reader.folders_seen() if name in {each.location, each.folder}]
+    if not found:
+        advice = with_command("list the folders with", "folders", "list")
+        raise NotFoundError(f"no watcher has read a folder {name}", advice)
+    client: Any = access.client
+    with redis_errors():
+        client.zrem(access.keys.folders, *(each.name for each in found))
+    location, mid = found[0].location, access.mid(None)
+    said = {"operator": operator[:MAX_TEXT], "location": location}
+    ledger = RedisLedger(access.client, ledger_settings(access.settings))
+    ledger.report(f"forget/{uuid7()}", FOLDER_FORGOTTEN, mid, location, said)
+    return ForgottenView(location=location)

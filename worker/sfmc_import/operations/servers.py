@@ -1,0 +1,89 @@
+"""Whether Redis takes writes now: a server that is full, or whose disk is, still answers every question."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from redis import Redis
+from redis.exceptions import NoPermissionError, RedisError
+
+from sfmc_import.access import ReadAccess
+from sfmc_import.access import redis_errors as errors_at
+from sfmc_import.operations.views import View
+from sfmc_import.redis_address import RedisAddress
+from sfmc_import.redis_errors import trouble
+from sfmc_import.redis_server import Finding, is_doubtful, memory_finding
+from sfmc_import.request import QUEUE
+
+
+class ServerTroubleView(View):
+    """What is wrong with a server, in the words of `doctor`, and what somebody should do."""
+
+    server: str
+    check: str
+    text: str
+    fix: str
+
+
+def server_troubles(access: ReadAccess) -> tuple[ServerTroubleView, ...]:
+    """Say what keeps Redis from taking writes. One question, and where the answer is doubtful one write."""
+    settings = access.settings
+    found = _of("Redis", access.client, access.keys.tag, settings.redis, "SFMC_REDIS_URL")
+    if settings.broker != settings.redis:
+        queue = f"{settings.broker_prefix}{QUEUE}:"
+        found += _of("broker", access.broker, queue, settings.broker, access.broker_variable)
+    return tuple(found)
+
+
+def _of(server: str, client: Redis, begin: str, place: RedisAddress, variable: str) -> list[ServerTroubleView]:
+    with errors_at(place, variable):
+        info: Mapping[str, Any] = dict(client.info())
+    if not is_doubtful(info):
+        return []
+    # What a refused write says is more than how much memory is used.
+    findings = (_refusal(client, begin, place, variable), memory_finding(info))
+    wrong = next((each for each in findings if each.level == "fail"), None)
+    if wrong is None:
+        return []
+    text = wrong.text if wrong.check == WRITTEN.check else f"{server}: {wrong.text}"
+    return [ServerTroubleView(server=server, check=wrong.check, text=text, fix=wrong.fix)]
+
+
+def _refusal(client: Redis, begin: str, place: RedisAddress, variable: str) -> Finding:
+    """Try a write as `check_writes`; whose user may not write learns nothing by it."""
+    try:
+        _write_and_delete(client, begin)
+    except NoPermissionError:
+        return Finding("warn", "writes", "not tried: this user may not write")
+    except (RedisError, OSError) as error:
+        return _not_written(error, place, variable)
+    return WRITTEN
+
+
+def check_writes(client: Redis, begin: str, place: RedisAddress, variable: str) -> Finding:
+    """Write a key of its own, whose name has this beginning, and delete it in the same transaction.
+
+    A server may answer all questions and yet refuse every write. Of the rights it needs those that each role has.
+    """
+    try:
+        _write_and_delete(client, begin)
+    except (RedisError, OSError) as error:
+        return _not_written(error, place, variable)
+    return WRITTEN
+
+
+WRITTEN = Finding("ok", "writes", "a key was written and deleted again")
+
+
+def _not_written(error: BaseException, place: RedisAddress, variable: str) -> Finding:
+    wrong = trouble(error, place, variable)
+    return Finding("fail", "writes", wrong.text, wrong.fix)
+
+
+def _write_and_delete(client: Redis, begin: str) -> None:
+    name = f"{begin}doctor:{uuid4().hex}"
+    with client.pipeline(transaction=True) as pipe:
+        pipe.hset(name, "written", "1")
+        # An end at once deletes it; only a worker may use DEL.
+        pipe.pexpire(name, 0)
+        pipe.execute()
