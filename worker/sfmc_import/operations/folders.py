@@ -9,7 +9,7 @@ from sfmc_import.advice import Command
 from sfmc_import.display import span
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 from sfmc_import.ledger.reading import LedgerReader, SeenFolder
-from sfmc_import.operations.fixing import FIXES
+from sfmc_import.operations.fixing import fix_for
 from sfmc_import.operations.mounts import changed_mount
 from sfmc_import.operations.views import FolderFileView, FolderView, View, time_of
 from sfmc_import.redaction import hidden_in
@@ -160,7 +160,7 @@ def _file(said: Mapping[str, Any]) -> FolderFileView:
 
 def _advice_for(files: Iterable[FolderFileView]) -> str:
     codes = [each.code for each in files if each.reason == _HELD_BY_ALL and each.code]
-    fix = next((FIXES[code] for code in codes if code in FIXES), None)
+    fix = next((found for code in codes if (found := fix_for(code, ""))), None)
     return f"{fix}; the files go on by themselves after that" if fix else "the files go on by themselves"
 
 

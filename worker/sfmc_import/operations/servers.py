@@ -1,6 +1,7 @@
 """Whether Redis takes writes now: a server that is full, or whose disk is, still answers every question."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.access import redis_errors as errors_at
+from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.operations.views import View
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_errors import trouble
@@ -31,7 +33,9 @@ def server_troubles(access: ReadAccess) -> tuple[ServerTroubleView, ...]:
     found = _of("Redis", access.client, access.keys.tag, settings.redis, "SFMC_REDIS_URL")
     if settings.broker != settings.redis:
         queue = f"{settings.broker_prefix}{QUEUE}:"
-        found += _of("broker", access.broker, queue, settings.broker, access.broker_variable)
+        # A broker that does not answer at all is said where its numbers are asked for.
+        with suppress(ServiceUnavailableError):
+            found += _of("broker", access.broker, queue, settings.broker, access.broker_variable)
     return tuple(found)
 
 
