@@ -55,9 +55,10 @@ COUNTS = ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letter
 def status(customer_key: str | None, *, listed: str | None, mid: str | None, last: int, as_json: bool) -> None:
     """Show the state of the system, or of one definition (KEY); of one request: `sfmc-import show`.
 
-    For the system: numbers, what is paused, the newest requests that ended badly, those that are due next with why
-    they wait and until when, and what the folder watchers say: which files wait, why and since when, and which folders
-    cannot be read now. --failures and --unfinished list all of them, or with KEY those of a definition.
+    For the system: numbers, what is paused, the newest requests that ended badly, imports of the last day
+    that somebody should look at, those that are due next with why they wait and until when, and what the folder
+    watchers say: which files wait, why and since when, and which folders cannot be read now.
+    --failures and --unfinished list all of them, or with KEY those of a definition.
 
     For a definition: the request that holds it, how long its window is closed (no start until then), the
     follow-ups that wait behind it, how many requests no worker has taken yet, and the last events.

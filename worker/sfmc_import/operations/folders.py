@@ -160,7 +160,7 @@ def _file(said: Mapping[str, Any]) -> FolderFileView:
 
 def _advice_for(files: Iterable[FolderFileView]) -> str:
     codes = [each.code for each in files if each.reason == _HELD_BY_ALL and each.code]
-    fix = next((found for code in codes if (found := fix_for(code, ""))), None)
+    fix = next((fix for code in codes if (fix := fix_for(str(code), "")) is not None), None)
     return f"{fix}; the files go on by themselves after that" if fix else "the files go on by themselves"
 
 

@@ -33,7 +33,7 @@ def server_troubles(access: ReadAccess) -> tuple[ServerTroubleView, ...]:
     found = _of("Redis", access.client, access.keys.tag, settings.redis, "SFMC_REDIS_URL")
     if settings.broker != settings.redis:
         queue = f"{settings.broker_prefix}{QUEUE}:"
-        # A broker that does not answer at all is said where its numbers are asked for.
+        # That it does not answer is said by `broker` of the numbers of its queue.
         with suppress(ServiceUnavailableError):
             found += _of("broker", access.broker, queue, settings.broker, access.broker_variable)
     return tuple(found)

@@ -42,7 +42,7 @@ class RunningView(View):
 
 
 class StatusView(View):
-    """The whole: numbers, what is paused, the newest failures and warnings, what is due next, folders that are watched.
+    """The whole: numbers, what is paused, the newest failures and warnings, what is due next, the folders.
 
     `servers` has what keeps Redis from taking writes, `watchers` what the folder watchers say as they say it,
     `failures` the newest of `failed` requests, `next` the first of `unfinished`. Without numbers of the queue, `broker`

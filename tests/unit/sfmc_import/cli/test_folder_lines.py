@@ -72,7 +72,7 @@ def test_files_that_wait_for_the_account_are_an_alarm_with_the_cause_and_what_to
 
     assert alarm.startswith(f"folder /in: 5 files wait in it: Redis or the list of definitions does not answer ({text}")
     assert f"{SINCE}; to do: check the login of the workers: SFMC_CLIENT_ID" in alarm
-    assert (finding.level, finding.fix.startswith("check the login of the workers")) == ("fail", True)
+    assert (finding.level, finding.fix.startswith("check the login of the workers: SFMC_CLIENT_ID")) == ("fail", True)
 
 
 def test_files_that_wait_for_themselves_are_no_alarm():
