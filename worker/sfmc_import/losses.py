@@ -33,8 +33,11 @@ def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) ->
     if not unknown:
         return None
     known = [run.task_id for run in runs if run.task_id not in unknown]
-    recorded = isinstance(deps.ledger.record_intent(decision.lease, known, window=window), float)
-    return Ambiguous("writes_lost", _UNKNOWN_RUN) if recorded else None
+    # Nothing is sent: neither a pause nor the window holds it, and what the ledger refuses is asked for anew.
+    recorded = deps.ledger.record_intent(decision.lease, known, window=window, is_sent=False)
+    if isinstance(recorded, float):
+        return Ambiguous("writes_lost", _UNKNOWN_RUN)
+    return recorded or NotApplied("writes_lost", _UNKNOWN_RUN, account_wide=True)
 
 
 def _unknown_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collection[str] | Refusal:

@@ -158,6 +158,7 @@ class Ledger(Protocol):
         above: bool = False,
         bound: str | None = None,
         policy: Policy | None = None,
+        is_sent: bool = True,
     ) -> float | NotApplied | None:
         """Write the intent before the first attempt; seconds left of the lease, or None when the token is stale.
 
@@ -167,7 +168,8 @@ class Ledger(Protocol):
 
         `window` is that of the start, in hours: whoever ends the request later may not be able to read the definition.
         With `above` every TaskResultID up to the newest that the ledger knows counts as known too. With `bound` those
-        up to this one were not asked for: `known` has the newer ones.
+        up to this one were not asked for: `known` has the newer ones. Where nothing will be sent (`is_sent` is False),
+        for a run exists that may be ours, nothing holds the request.
         """
         ...
 

@@ -251,3 +251,18 @@ def test_a_redis_that_lost_its_pauses_lets_what_waited_for_them_look_again(scena
 
     assert [each.request_id for each in scenario.ledger.due(10, 60)] == ["a"]
     assert isinstance(scenario.claim("a"), StartNow)
+
+
+@pytest.mark.parametrize("held_by", ["pause", "window"])
+def test_an_intent_of_which_nothing_is_sent_is_held_by_nothing(scenario: Scenario, held_by: str):
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    if held_by == "pause":
+        scenario.ledger.pause("all", "ann", "new columns", None)
+    else:
+        key = scenario.ledger.keys.definition(MID, KEY)
+        scenario.world.client.hset(key, mapping={"window": scenario.world.now_ms() + 60_000, "window_from": 0})
+    assert isinstance(scenario.ledger.record_intent(lease, ("1",)), NotApplied)
+
+    assert isinstance(scenario.ledger.record_intent(lease, ("1",), is_sent=False), float)
+    assert scenario.world.record("a")["known"] == '["1"]'

@@ -5,6 +5,8 @@ from tests.support.mutants.wrong_quota import QUOTA
 from tests.support.mutants.wrong_tokens import TOKENS
 
 OPERATIONS = (
+    Mutant("starting", "local pause = not a.unsent and pause_of(r)", "local pause = pause_of(r)"),
+    Mutant("starting", "if not a.unsent and is_in_window(r, d)", "if is_in_window(r, d)"),
     Mutant("starting", "if done == 1 then redis.call('SET', report", "if true then redis.call('SET', report"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "1"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "by and 2 or 1"),

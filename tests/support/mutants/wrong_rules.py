@@ -180,6 +180,8 @@ RULES = (
     ("sfmc_import.marketing_cloud.exchange", "        return not received(connection)\n", "        return True\n"),
     ("sfmc_import.losses", "quiet = deps.timing.call + deps.timing.results_delay", "quiet = deps.timing.results_delay"),
     ("sfmc_import.losses", " and not decision.may_be_new:", ":"),
+    ("sfmc_import.losses", "return recorded or NotApplied", "return None and NotApplied"),
+    ("sfmc_import.losses", ", is_sent=False)", ")"),
     ("sfmc_import.service", '"window", "after", identity', '"window", identity'),
     ("sfmc_import.losses", "return began is not None and began >= since", "return False"),
     ("sfmc_import.losses", "return began is not None and began >= since", "return began is not None"),

@@ -229,10 +229,13 @@ class RedisLedger:
         above: bool = False,
         bound: str | None = None,
         policy: Policy | None = None,
+        is_sent: bool = True,
     ) -> float | NotApplied | None:
         """See sfmc_import.ports.Ledger.record_intent."""
         given = intent_arguments(lease.customer_key, known, window=window, above=above, bound=bound)
         arguments = {"id": lease.request_id, "fence": lease.fence, **given}
+        if not is_sent:
+            arguments["unsent"] = True
         if policy is not None:
             arguments["policy"] = order_arguments(policy, self.clock()) | place_arguments(policy)
         return self._lease_left(self._run_confirmed("record_intent", arguments))

@@ -45,13 +45,13 @@ function steps.renew_intent(intent)
     redis.call('SET', renamed_key(r.mid, folded(a.key)), r.home or r.key, 'PX', str(a.window + cfg.unfinished_ttl))
   end
   if intent then note_name(r, d, a.key) end
-  local pause = pause_of(r)
+  local pause = not a.unsent and pause_of(r)
   if pause then return cjson.encode({'paused', pause.reason}) end
   -- Its lease ran out unnoticed, and another suspect acts now.
   if is_suspect(r) and other_suspect(a.id) then return -1 end
   local values = {sent = '1'}
   if intent then
-    if is_in_window(r, d) then return wait_for_window(r, d) end
+    if not a.unsent and is_in_window(r, d) then return wait_for_window(r, d) end
     local missing = is_out_of_order(r)
     if missing then return wait_under_new_key(r, 'after', a.key .. ' waits for a completed run of ' .. missing) end
     local full = change_places(r)

@@ -3,10 +3,13 @@
 from dataclasses import replace
 from datetime import datetime
 
+import pytest
+
 from sfmc_import.faults import NotApplied
 from sfmc_import.run_dates import SERVER_ZONE
+from tests.integration.crash_points.crash_points import Fate, Mortal
 from tests.support.checks import by_request, name_of
-from tests.support.system import System
+from tests.support.system import MID, System
 from tests.unit.sfmc_import.service.conftest import KEY, request
 
 
@@ -90,3 +93,59 @@ def test_a_new_installation_does_not_wait_and_takes_no_run_of_earlier_for_its_ow
 
     assert system.start(request()).state == "started"
     assert len(system.cloud.performs) == 2
+
+
+@pytest.mark.parametrize("held_by", ["pause", "window"])
+def test_what_holds_the_request_while_a_forgotten_run_is_found_lets_nothing_be_sent(system: System, held_by: str):
+    """The run that Redis forgot is there; a pause, or a longer window, stands only while its intent is recorded."""
+
+    class HeldMeanwhile(Mortal):
+        def record_intent(self, *args, **more):
+            hold(system, held_by)
+            found = self._port.record_intent(*args, **more)
+            let_go(system, held_by)
+            return found
+
+    ran_elsewhere(system, 2)
+    system.submit(request())
+    system.world.ledger.write_probe("worker", 2)
+    deps = system.deps_over(HeldMeanwhile(system.world.ledger, Fate("die_before", 0), ledger=True), system.cloud)
+    system.live(deps)
+    system.live()
+
+    assert system.world.record("a")["state"] == "completed"
+    assert len(system.cloud.performs) == 1
+
+
+def hold(system: System, held_by: str) -> None:
+    if held_by == "pause":
+        system.world.ledger.pause("all", "ann", "new columns", None)
+    else:
+        write_window(system, system.world.now_ms() + 60_000)
+
+
+def let_go(system: System, held_by: str) -> None:
+    if held_by == "pause":
+        system.world.ledger.lift_pause("all", "ann", None)
+    else:
+        write_window(system, 0)
+
+
+def write_window(system: System, end: float) -> None:
+    key = system.world.ledger.keys.definition(MID, KEY)
+    system.world.client.hset(key, mapping={"window": str(int(end)), "window_from": "0"})
+
+
+def test_a_forgotten_run_is_not_passed_over_when_another_suspect_acts_meanwhile(system: System):
+    refusals = iter([None])
+
+    class Refused(Mortal):
+        def record_intent(self, *args, **more):
+            return next(refusals, 1.0) and self._port.record_intent(*args, **more)
+
+    ran_elsewhere(system, 2)
+    system.submit(request())
+    system.world.ledger.write_probe("worker", 2)
+    system.live(system.deps_over(Refused(system.world.ledger, Fate("die_before", 0), ledger=True), system.cloud))
+
+    assert len(system.cloud.performs) == 1
