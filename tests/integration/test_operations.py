@@ -34,7 +34,7 @@ from sfmc_import.policy import Policy
 from sfmc_import.request import StartRequest
 from sfmc_import.runs import Definition
 from sfmc_import.settings import load
-from sfmc_import.states import StartNow
+from sfmc_import.states import Lease, StartNow
 from tests.support.event_schema import problems
 
 MID = "510001234"
@@ -122,6 +122,48 @@ def test_a_request_that_was_replayed_has_gone_on_and_its_replay_alone_has_ended_
 
     rejected(access, again)
     assert [each.request_id for each in requests.failures(access)] == [again, other]
+
+
+def test_a_replay_of_many_leaves_out_what_a_later_import_has_settled_and_names_it(access: ReadAccess) -> None:
+    first, other = submitted(access, "a", "b")
+    rejected(access, first)
+    rejected(access, other)
+    access.client.hset(access.keys.request(first), "settled", "r7")
+    wanted, call = listing.Filter(state="rejected"), replaying.Call("ann", "k1", "again")
+    counted = replaying.counted(access, wanted, 10)
+    done, again = (replaying.replay_many(access, wanted, 10, call) for _ in range(2))
+
+    assert requests.show(access, first).settled_by == "r7"
+    assert [(each.request_ids, each.settled) for each in (counted, done, again)] == [([other], [first])] * 3
+    assert len(done.new_request_ids) == 1
+
+
+def test_a_further_attempt_is_shown_with_the_wait_before_it(access: ReadAccess) -> None:
+    [request_id] = submitted(access, "a")
+    request, ledger, fault = (
+        open_ledger(access.settings).load(request_id),
+        open_ledger(access.settings),
+        NotApplied("9", "busy"),
+    )
+    assert request
+    ledger.retry(start_now(ledger.claim(request, "w", Policy())), fault, 0.0)
+    start_now(ledger.claim(request, "w", Policy()))
+    view = requests.show(access, request_id)
+    standing = status.standing(access, request.customer_key, MID)
+
+    assert standing.holder_attempting == view.attempting
+    assert "      attempt 2 is under way" in [*standing_lines(standing, access.reader.now())]
+    assert (view.state, view.waiting) == ("starting", None)
+    assert view.attempting
+    assert (view.attempting.number, view.attempting.waited) == (2, "backoff")
+    assert view.attempting.last_error
+    assert view.attempting.last_error.code == "9"
+    assert view.attempting.waited_since
+
+
+def start_now(decision: Any) -> Lease:
+    assert isinstance(decision, StartNow)
+    return decision.lease
 
 
 def test_definitions_are_listed_from_their_own_index(access: ReadAccess) -> None:

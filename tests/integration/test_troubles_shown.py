@@ -86,7 +86,7 @@ def test_a_run_that_cannot_be_asked_for_is_a_trouble_with_its_code(world: World)
     page = world.person("viewer").see("/").text
 
     assert trouble.codes == ("read_timeout",)
-    assert f"Business unit {MID}: following since" in page
+    assert f"Business unit {MID}: following 1 run since" in page
     assert "<code>read_timeout</code> no answer in time" in page
     ledger.progressed(run, "Processing", 30)
     assert [each for each in status(world.access).troubles if each.reason == "following"] == []

@@ -115,13 +115,14 @@ def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | Non
         until=None if reason in OPEN_ENDED else due_at,
         held_by=record.get("waits_behind") or None,
         attempts=record.get("attempt", 0),
-        last_error=None if error is None else _dated(error),
+        last_error=None if error is None else dated(error),
         deadline=deadline,
         then=then,
     )
 
 
-def _dated(error: Mapping[str, Any]) -> dict[str, Any]:
+def dated(error: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what failed last with its times in seconds."""
     return {**error, "at": error["at"] / 1000, "since": error.get("since", error["at"]) / 1000}
 
 

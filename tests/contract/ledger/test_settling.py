@@ -113,6 +113,17 @@ def test_a_request_that_met_its_definition_is_settled_by_that_one_alone(scenario
     assert listed(scenario) == ["other"]
 
 
+def test_a_request_that_never_met_its_definition_is_settled_by_an_import_of_its_file_under_another_key(
+    scenario: Scenario,
+) -> None:
+    rejected(scenario, "mistyped", key="another")
+
+    imported(scenario, "b")
+
+    assert listed(scenario) == []
+    assert record(scenario, "mistyped")["settled_by"] == "b"
+
+
 def test_the_same_file_keeps_its_newest_ten_failures(scenario: Scenario) -> None:
     for number in range(12):
         rejected(scenario, f"r{number}")
@@ -180,15 +191,28 @@ def test_a_look_before_the_deadline_of_the_sender_hides_no_cause(scenario: Scena
 def test_polls_that_fail_are_the_last_error_since_the_first_until_one_is_answered(scenario: Scenario) -> None:
     scenario.arrives_and_starts("a")
     begin = scenario.world.now_ms()
-    for _ in range(2):
+    for pause in (60, 10):
         scenario.ledger.progressed(scenario.run("a"), None, 5, NO_ANSWER)
-        scenario.world.advance(10)
+        scenario.world.advance(pause)
     error = record(scenario, "a")["last_error"]
-    assert (error["code"], error["since"], error["at"]) == ("read_timeout", begin, begin + 10_000)
+    assert (error["code"], error["since"], error["at"]) == ("read_timeout", begin, begin + 60_000)
 
     scenario.ledger.progressed(scenario.run("a"), "Processing", 5)
 
     assert "last_error" not in record(scenario, "a")
+
+
+def test_the_same_failure_of_polls_is_written_once_a_minute_and_another_one_at_once(scenario: Scenario) -> None:
+    scenario.arrives_and_starts("a")
+    begin = scenario.world.now_ms()
+    noted = []
+    for fault, pause in ((NO_ANSWER, 59.999), (NO_ANSWER, 0), (BUSY, 59.999), (BUSY, 0)):
+        scenario.ledger.progressed(scenario.run("a"), None, 5, fault)
+        error = record(scenario, "a")["last_error"]
+        noted.append((error["code"], error["at"] - begin, error["since"] - begin))
+        scenario.world.advance(pause)
+
+    assert noted == [("read_timeout", 0, 0), ("read_timeout", 0, 0), ("9", 59_999, 0), ("9", 59_999, 0)]
 
 
 def test_a_run_that_could_not_be_asked_for_ends_with_the_cause(scenario: Scenario) -> None:
@@ -199,6 +223,16 @@ def test_a_run_that_could_not_be_asked_for_ends_with_the_cause(scenario: Scenari
     scenario.ends("a", "follow_timed_out")
 
     assert scenario.last("a")["code"] == "read_timeout"
+
+
+def test_an_end_with_a_cause_of_its_own_keeps_that(scenario: Scenario) -> None:
+    scenario.arrives("a", expires=scenario.world.now_ms() / 1000 + 100)
+    scenario.ledger.unresolved(scenario.requests["a"], BUSY, 60, scenario.policy)
+    scenario.world.advance(101)
+
+    again = replace(scenario.requests["a"], attempt=1)
+    assert scenario.ledger.unresolved(again, NO_ANSWER, 60, scenario.policy) == "expired"
+    assert scenario.last("a")["code"] == NO_ANSWER.code
 
 
 def test_a_start_that_was_answered_forgets_what_failed_before(scenario: Scenario) -> None:

@@ -54,6 +54,16 @@ def test_an_imported_file_is_replayed_only_with_a_reason_and_the_page_says_that_
     assert "This is the new request." in confirmed(person, path, reason="rows were deleted")
 
 
+def test_the_confirmation_of_a_replay_names_the_request_that_has_imported_the_file_since(
+    world: World, found: dict[str, str]
+) -> None:
+    world.access.client.hset(world.access.keys.request(found["failed"]), "settled", found["done"])
+    page = world.person("operator").see(f"/request/replay?id={found['failed']}").text
+
+    assert f"Request {found['done']} has imported a file of this name since" in page
+    assert "is imported once more" in page
+
+
 def test_an_unknown_start_is_resolved_and_the_second_operator_learns_it(world: World, found: dict[str, str]) -> None:
     person, other = world.person("operator"), world.person("operator")
     path = f"/request/resolve?id={found['unknown']}"

@@ -145,7 +145,8 @@ def force(request_id: str, *, reason: str, operator: str | None, as_json: bool) 
 def replay(request_id: str, *, force: bool, reason: str | None, operator: str | None, as_json: bool) -> None:
     """Submit what a request asked for again, as a new request that names it (`replays`).
 
-    For requests that ended without an import. The new one waits for the window as any other.
+    For requests that ended without an import. The new one waits for the window as any other. If a newer request has
+    imported a file of the same name since, only --force replays it: what lies there would be imported once more.
 
     Exit code: 0 submitted, 1 there is no such request, or it has not ended, is start_unknown, or was imported.
     """

@@ -11,7 +11,7 @@ from sfmc_import.cli.notification_lines import failing_lines
 from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_lines, seconds
 from sfmc_import.cli.request_lists import WORDS, print_list
-from sfmc_import.cli.requests_shown import pause_line, table_lines, until_text
+from sfmc_import.cli.requests_shown import pause_line, short_attempt_lines, table_lines, until_text
 from sfmc_import.cli.unmatched import MOST, unmatched_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import line
@@ -107,6 +107,7 @@ def standing_lines(standing: StandingView, now: float) -> Iterator[Line]:
     if (held := standing.holder_waiting) is not None:
         error = "" if held.last_error is None else f"; {held.last_error.code}: {held.last_error.text}"
         yield f"           {held.reason}{until_text(held.until, now)}{error}"
+    yield from (f"  {text}" for text in short_attempt_lines(standing.holder_attempting, now))
     if standing.pause is not None:
         yield f"  {pause_line(standing.pause, now)}"
     yield f"  window   {window_text(standing.window_left, standing.window_by, standing.consecutive_errors)}"
@@ -176,7 +177,8 @@ def missing_processes(whole: StatusView) -> Iterator[str]:
 def trouble_line(trouble: TroubleView, now: float) -> str:
     """Say since when, and why, nothing works in a business unit."""
     since = "" if trouble.since is None else f" for {seconds(max(0.0, now - trouble.since.timestamp()))}"
-    said = f"business unit {trouble.mid}: {trouble.reason}{since} (code {', '.join(trouble.codes) or '-'})"
+    runs = f" {trouble.runs} run{'' if trouble.runs == 1 else 's'}" if trouble.runs else ""
+    said = f"business unit {trouble.mid}: {trouble.reason}{runs}{since} (code {', '.join(trouble.codes) or '-'})"
     commands = "".join(f" See: {COMMANDS[code]}" for code in trouble.codes if code in COMMANDS)
     return f"{said}: {trouble.text} {trouble.advice}{commands}"
 

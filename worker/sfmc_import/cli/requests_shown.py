@@ -6,7 +6,7 @@ from datetime import datetime
 from sfmc_import.advice import Command
 from sfmc_import.cli.output import Line, seconds
 from sfmc_import.ends import Subject, commands
-from sfmc_import.operations.views import LastError, PauseView, RequestView
+from sfmc_import.operations.views import AttemptView, LastError, PauseView, RequestView
 from sfmc_import.redaction import hidden
 from sfmc_import.waiting import is_odd
 
@@ -25,6 +25,7 @@ def request_lines(request: RequestView, now: float) -> Iterator[Line]:
     if request.task_id:
         yield f"  task     {request.task_id} {request.import_status or ''}".rstrip()
     yield from waiting_lines(request, now)
+    yield from attempt_lines(request.attempting, now)
     if request.why_ended is not None:
         yield f"  why      {request.why_ended}"
     if request.advice is not None:
@@ -84,6 +85,7 @@ def table_lines(request: RequestView, now: float) -> Iterator[str]:
         yield f"    error {_shortened(request.waiting.last_error)}"
     if request.waiting is not None and request.waiting.deadline is not None:
         yield f"    deadline {request.waiting.deadline:%m-%d %H:%M:%S} UTC, then {request.waiting.then}"
+    yield from short_attempt_lines(request.attempting, now)
     if request.why_ended is not None:
         yield f"    why: {request.why_ended}"
     if request.advice is not None:
@@ -138,3 +140,26 @@ def pause_line(pause: PauseView, now: float) -> str:
     """Say what is paused by whom, why and until when."""
     end = until_text(pause.until, now) or " until sfmc-import resume"
     return f"paused: {pause.scope}{end}, by {pause.operator}: {pause.reason}"
+
+
+def attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
+    """Say which further attempt is under way since when, why the request waited before it, and what failed last."""
+    if attempt is None:
+        return
+    since = "" if attempt.since is None else f" since {_moment(attempt.since, now)}"
+    yield f"  attempt  {attempt.number} is under way{since}"
+    if attempt.waited is not None and attempt.waited_since is not None:
+        yield f"  waited   {attempt.waited} since {_moment(attempt.waited_since, now)}"
+    if (error := attempt.last_error) is not None:
+        yield f"  error    {error.code}: {error.text}, {_moment(error.at, now)}"
+
+
+def short_attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
+    """Say the same in an entry of a list."""
+    if attempt is None:
+        return
+    yield f"    attempt {attempt.number} is under way"
+    if attempt.waited is not None and attempt.waited_since is not None:
+        yield f"    {attempt.waited} since {_moment(attempt.waited_since, now)}"
+    if attempt.last_error is not None:
+        yield f"    error {_shortened(attempt.last_error)}"

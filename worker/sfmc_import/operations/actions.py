@@ -125,7 +125,7 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
     state = str(record.get("state"))
     if record.get("settled_by") and not force:
         text = f"request {request_id} is settled: request {record['settled_by']} has imported its file since"
-        raise ConflictError(text, Advice((FORCE, " imports it again")), state)
+        raise ConflictError(text, _by_force("imports once more what lies there under its name", request_id), state)
     if state in UNFINISHED:
         raise ConflictError(f"request {request_id} is {state}: it has not ended", state=state)
     if state == "start_unknown":

@@ -42,9 +42,9 @@ def id_of(operator: str, key: str, request_id: str) -> str:
 
 
 def counted(access: ReadAccess, wanted: listing.Filter, limit: int) -> ReplaysView:
-    """Say which requests would be replayed."""
-    ids = _ids(access, wanted, limit)
-    return ReplaysView(dry_run=True, count=len(ids), request_ids=ids, new_request_ids=[])
+    """Say which requests would be replayed, and which not because a later import has settled them."""
+    ids, settled = _ids(access, wanted, limit)
+    return ReplaysView(dry_run=True, count=len(ids), request_ids=ids, new_request_ids=[], settled=settled)
 
 
 def replay_many(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -> ReplaysView:
@@ -52,9 +52,9 @@ def replay_many(access: ReadAccess, wanted: listing.Filter, limit: int, call: Ca
 
     The same call again replays those that it did not come to, and gives the same answer. Raises KeyReusedError.
     """
-    ids = _noted(access, wanted, limit, call)
+    ids, settled = _noted(access, wanted, limit, call)
     new = [again for each in ids if (again := _replayed(access, each, call))]
-    return ReplaysView(dry_run=False, count=len(new), request_ids=ids, new_request_ids=new)
+    return ReplaysView(dry_run=False, count=len(new), request_ids=ids, new_request_ids=new, settled=settled)
 
 
 def is_noted(access: ReadAccess, call: Call) -> bool:
@@ -75,21 +75,22 @@ def note(access: ReadAccess, what: str, request_id: str, body: Mapping[str, Any]
         raise KeyReusedError(ANOTHER_BODY, OWN_KEY)
 
 
-def _noted(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -> list[str]:
-    """Give the requests of the first call with this key."""
+def _noted(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -> tuple[list[str], list[str]]:
+    """Give the requests of the first call with this key, and those that it left out as settled."""
     client: Any = access.client
     name, asked = _name(access, call), repr((wanted, limit, call.reason))
     with redis_errors():
         found = client.get(name)
     if found is None:
-        note = orjson.dumps({"asked": asked, "ids": _ids(access, wanted, limit)})
+        ids, settled = _ids(access, wanted, limit)
+        note = orjson.dumps({"asked": asked, "ids": ids, "settled": settled})
         with redis_errors():
             client.set(name, note, nx=True, ex=round(access.settings.request_ttl))
             found = client.get(name) or note
     noted = orjson.loads(found)
     if noted["asked"] != asked:
         raise KeyReusedError(ANOTHER_BODY, OWN_KEY)
-    return list(noted["ids"])
+    return list(noted["ids"]), list(noted.get("settled", []))
 
 
 def _name(access: ReadAccess, call: Call) -> str:
@@ -97,8 +98,10 @@ def _name(access: ReadAccess, call: Call) -> str:
     return access.keys.name_of(REPLAYS, digest)
 
 
-def _ids(access: ReadAccess, wanted: listing.Filter, limit: int) -> list[str]:
-    return [each.request_id for each in listing.requests(access, wanted, limit=limit).items]
+def _ids(access: ReadAccess, wanted: listing.Filter, limit: int) -> tuple[list[str], list[str]]:
+    found = listing.requests(access, wanted, limit=limit).items
+    open_ones = [each.request_id for each in found if each.settled_by is None]
+    return open_ones, [each.request_id for each in found if each.settled_by is not None]
 
 
 def _replayed(access: ReadAccess, request_id: str, call: Call) -> str | None:

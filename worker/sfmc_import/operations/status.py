@@ -16,7 +16,16 @@ from sfmc_import.operations.servers import ServerTroubleView, server_troubles
 from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
-from sfmc_import.operations.views import FolderView, PauseView, RequestView, Time, View, WaitingView, time_of
+from sfmc_import.operations.views import (
+    AttemptView,
+    FolderView,
+    PauseView,
+    RequestView,
+    Time,
+    View,
+    WaitingView,
+    time_of,
+)
 from sfmc_import.redaction import hidden_in
 
 SHOWN = 20
@@ -67,9 +76,9 @@ class StatusView(View):
 class StandingView(View):
     """One definition: what holds it, its window in seconds, its follow-ups, its newest events.
 
-    `holder` is the request that does, `holder_waiting` why that waits; `pause` is that of an operator. `queued`
-    requests of it wait for a worker, and `queued_unseen` messages may hold more; null: the queue does not answer.
-    `missing` says which process must be started for any start.
+    `holder` is the request that does, `holder_waiting` why that waits, `holder_attempting` its further attempt; `pause`
+    is that of an operator. `queued` requests of it wait for a worker, and `queued_unseen` messages may hold more; null:
+    the queue does not answer. `missing` says which process must be started for any start.
     """
 
     mid: str
@@ -87,6 +96,7 @@ class StandingView(View):
     waiting: list[RequestView]
     recent: list[dict[str, Any]]
     holder_waiting: WaitingView | None = None
+    holder_attempting: AttemptView | None = None
     pause: PauseView | None = None
     missing: tuple[str, ...] = ()
     queued: int = 0
@@ -166,6 +176,7 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
         holder_state=None if holder is None else holder["state"],
         holder_task_id=None if holder is None else holder.get("task_id"),
         holder_waiting=None if held is None else held.waiting,
+        holder_attempting=None if held is None else held.attempting,
         pause=pausing.holder(paused, mid, key, home),
         missing=access.reader.running().missing,
         **found,

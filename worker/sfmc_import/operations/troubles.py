@@ -24,7 +24,10 @@ _HELD = "circuit_open"
 
 
 class TroubleView(View):
-    """One of them: a reason of waiting.md with its sentence, since when it lasts, the codes of failures, what to do."""
+    """One of them: a reason of waiting.md with its sentence, since when it lasts, the codes of failures, what to do.
+
+    `runs` are those that cannot be asked for, or say something odd, among those that are polled next.
+    """
 
     mid: str
     reason: str
@@ -32,6 +35,7 @@ class TroubleView(View):
     since: Time | None
     codes: tuple[str, ...]
     advice: str
+    runs: int = 0
 
 
 def troubles(access: ReadAccess, due: Iterable[RequestView]) -> tuple[TroubleView, ...]:
@@ -101,7 +105,8 @@ def _trouble(
     if any(each.odd for each in hits):
         advice = f"To do: {LOOK_AT_RUNS}. {advice}"
     since = min(moments, default=None)
-    return TroubleView(mid=mid, reason=reason, text=text, since=since, codes=known, advice=advice)
+    runs = len(hits) if reason == "following" else 0
+    return TroubleView(mid=mid, reason=reason, text=text, since=since, codes=known, advice=advice, runs=runs)
 
 
 LOOK_AT_RUNS = "look at the runs in Marketing Cloud; they are followed on until their deadline"

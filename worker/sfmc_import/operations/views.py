@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
+from sfmc_import.attempts import Attempt, attempt_of
 from sfmc_import.ends import actions
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.redaction import hidden_in
@@ -73,6 +74,19 @@ class WaitingView(View):
     then: str | None = None
 
 
+class AttemptView(View):
+    """A further attempt that is under way: its number, since when, why the request waited before it, what failed last.
+
+    `waited` is a reason of waiting.md, and `waited_since` its begin: attempts between end no wait.
+    """
+
+    number: int
+    since: Time | None
+    waited: str | None
+    waited_since: Time | None
+    last_error: LastError | None
+
+
 class FileView(View):
     """The file that caused a request."""
 
@@ -119,6 +133,7 @@ class RequestView(View):
     held_by: str | None = None
     settled_by: str | None = None
     waiting: WaitingView | None
+    attempting: AttemptView | None = None
     why_ended: str | None = None
     advice: str | None = None
     next: list[str]
@@ -224,12 +239,13 @@ class ExplainedView(View):
 
 
 class ReplaysView(View):
-    """Which requests were, or would be, replayed."""
+    """Which requests were, or would be, replayed; those whose file was imported since are `settled` and left out."""
 
     dry_run: bool
     count: int
     request_ids: list[str]
     new_request_ids: list[str]
+    settled: list[str] = []
 
 
 _PLAIN = (
@@ -259,6 +275,7 @@ def request_view(
         expires=time_of(record.get("expires")),
         held_by=record.get("held_by"),
         settled_by=record.get("settled_by"),
+        attempting=attempt_view(attempt_of(record)),
         waiting=None if waiting is None else waiting_view(waiting, pause, time_of(record.get("expires"))),
         next=_next(record, waiting),
         **{name: record[name] for name in _PLAIN if name in record},
@@ -298,6 +315,20 @@ def waiting_view(waiting: Waiting, pause: PauseView | None = None, expires: date
 def _last_error(error: Mapping[str, Any]) -> LastError:
     times = {name: time_of(error[name]) for name in ("at", "since")}
     return LastError(**{**hidden_in({"code": error["code"], "text": error["text"]}), **times})
+
+
+def attempt_view(attempt: Attempt | None) -> AttemptView | None:
+    """Make the view of a further attempt."""
+    if attempt is None:
+        return None
+    error = attempt.last_error
+    return AttemptView(
+        number=attempt.number,
+        since=time_of(attempt.since),
+        waited=attempt.waited,
+        waited_since=time_of(attempt.waited_since),
+        last_error=None if error is None else _last_error(error),
+    )
 
 
 def scope_of(mid: str | None, customer_key: str | None) -> str:

@@ -57,6 +57,9 @@ def _of_force(view: RequestView) -> list[str]:
 
 def _of_replay(view: RequestView) -> list[str]:
     said = ["A new request for the same file is recorded; it names this one, and this one stays as it is."]
+    if view.settled_by is not None:
+        since = f"Request {view.settled_by} has imported a file of this name since: this one is settled."
+        return [since, *said, "What lies there under this name is imported once more, inside the window too (force)."]
     if _needs_force(view):
         return [*said, "The file is imported again although it was imported, inside the window too (force)."]
     return [*said, "It waits like any other: for a pause, the window, and other requests of the definition."]

@@ -11,7 +11,7 @@ from sfmc_import.ends import advice_for_end
 from sfmc_import.operations.broker import BrokerView
 from sfmc_import.operations.status import StatusView
 from sfmc_import.operations.troubles import TroubleView, sorted_out
-from sfmc_import.operations.views import FileView, LastError, RequestView, WaitingView
+from sfmc_import.operations.views import AttemptView, FileView, LastError, RequestView, WaitingView
 from sfmc_import.waiting import REASONS
 
 BY_ITSELF = "Requests go on by themselves."
@@ -165,6 +165,28 @@ def test_a_request_that_ended_badly_says_why_and_what_to_do() -> None:
     ]
 
 
+def test_a_further_attempt_that_is_under_way_shows_the_wait_before_it_and_what_failed() -> None:
+    since, error = NOW - timedelta(seconds=20), LastError(code="read_timeout", text="no answer", at=NOW)
+    under_way = AttemptView(number=3, since=since, waited="backoff", waited_since=since, last_error=error)
+    view = request("starting", attempting=under_way)
+    bare = request("starting", attempting=AttemptView(**dict.fromkeys(AttemptView.model_fields) | {"number": 2}))
+
+    assert [line for line in request_lines(view, NOW.timestamp()) if "under way" in line or "waited" in line] == [
+        "  attempt  3 is under way since 2026-03-01 05:59:40 UTC (20 s ago)",
+        "  waited   backoff since 2026-03-01 05:59:40 UTC (20 s ago)",
+    ]
+    assert "  error    read_timeout: no answer, 2026-03-01 06:00:00 UTC (0 s ago)" in [
+        *request_lines(view, NOW.timestamp())
+    ]
+    assert [*table_lines(view, NOW.timestamp())][1:4] == [
+        "    attempt 3 is under way",
+        "    backoff since 2026-03-01 05:59:40 UTC (20 s ago)",
+        "    error read_timeout: no answer",
+    ]
+    assert "  attempt  2 is under way" in [*request_lines(bare, NOW.timestamp())]
+    assert [*table_lines(bare, NOW.timestamp())][1] == "    attempt 2 is under way"
+
+
 def test_a_run_that_cannot_be_asked_for_and_one_with_an_odd_status_are_troubles() -> None:
     error = LastError(code="read_timeout", text="no answer", at=NOW, since=NOW - timedelta(minutes=5))
     wait = waiting(NOW).model_copy(update={"reason": "following", "since": NOW - timedelta(hours=5)})
@@ -173,7 +195,12 @@ def test_a_run_that_cannot_be_asked_for_and_one_with_an_odd_status_are_troubles(
     odd = request("started", waiting=wait, import_status="Paused")
 
     assert sorted_out([well], {}) == ()
+    (two,) = sorted_out([failing, failing, well], {})
+    assert trouble_line(two, NOW.timestamp()).startswith(
+        f"business unit {failing.mid}: following 2 runs for 5 min (code "
+    )
     (found,) = sorted_out([failing, well], {})
+    assert trouble_line(found, NOW.timestamp()).startswith(f"business unit {failing.mid}: following 1 run for 5 min (")
     assert (found.reason, found.codes, found.since) == ("following", ("read_timeout",), error.since)
     assert found.text.startswith("Marketing Cloud does not say how the run goes")
     (found,) = sorted_out([odd], {})

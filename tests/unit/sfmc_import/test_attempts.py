@@ -1,0 +1,30 @@
+"""While an attempt that is not the first is under way, what the request waited for before it stays to be seen."""
+
+from typing import Any
+
+import pytest
+
+from sfmc_import.attempts import Attempt, attempt_of
+
+ERROR = {"code": "9", "text": "in maintenance", "at": 5_000}
+RECORD: dict[str, Any] = {"state": "starting", "attempt": 3, "since": 9.0}
+
+
+def test_a_further_attempt_says_why_the_request_waited_before_it_and_what_failed_last() -> None:
+    record = RECORD | {"waited": "backoff", "waited_since": 2.0, "last_error": ERROR}
+    error = {"code": "9", "text": "in maintenance", "at": 5.0, "since": 5.0}
+
+    assert attempt_of(record) == Attempt(number=3, since=9.0, waited="backoff", waited_since=2.0, last_error=error)
+
+
+def test_a_further_attempt_without_a_wait_says_its_number_alone() -> None:
+    assert attempt_of(RECORD) == Attempt(number=3, since=9.0, waited=None, waited_since=None, last_error=None)
+
+
+@pytest.mark.parametrize("change", [{"attempt": 1}, {"state": "retrying"}, {"state": "started"}])
+def test_the_first_attempt_and_what_is_no_attempt_say_nothing(change: dict[str, Any]) -> None:
+    assert attempt_of(RECORD | change) is None
+
+
+def test_a_request_without_an_attempt_says_nothing() -> None:
+    assert attempt_of({"state": "accepted"}) is None
