@@ -2,7 +2,7 @@
 
 import pytest
 
-from sfmc_import.faults import Rejected
+from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.runs import Accepted
 from sfmc_import.states import AlreadyEnded, NotYet, Reconcile, StartNow
 from tests.contract.ledger.scenario import BUSY, DOUBT, HOUR, KEY, MID, Scenario, request
@@ -202,6 +202,28 @@ def test_fences_grow_over_requests(scenario: Scenario):
         scenario.ends(name)
 
     assert fences == sorted(set(fences))
+
+
+@pytest.mark.parametrize("is_renewed", [False, True])
+def test_a_loss_of_writes_after_the_claim_lets_nothing_be_sent_before_another_claim(
+    scenario: Scenario, is_renewed: bool
+):
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    if is_renewed:
+        assert isinstance(scenario.ledger.record_intent(lease, []), float)
+    scenario.world.advance(1)
+    scenario.ledger.write_probe("worker", 2)
+    answer = scenario.ledger.renew_intent(lease) if is_renewed else scenario.ledger.record_intent(lease, [])
+    assert isinstance(answer, NotApplied)
+    assert (answer.code, answer.account_wide) == ("writes_lost", True)
+    scenario.ledger.retry(lease, answer, 5)
+    scenario.world.advance(5)
+
+    again = scenario.claim("a")
+    assert isinstance(again, StartNow)
+    assert again.loss_age == 5
+    assert isinstance(scenario.ledger.record_intent(again.lease, []), float)
 
 
 def test_a_claim_that_redis_has_lost_gives_its_token_to_no_later_one(scenario: Scenario):

@@ -35,6 +35,9 @@ local function wait_under_new_key(r, code, text)
   return cjson.encode({code, text})
 end
 
+-- Redis has lost writes since the claim, whose token is its time: another worker may have taken over and started meanwhile.
+local function has_lost_writes(r) return int(redis.call('HGET', loss_key(), 'at')) > int(r.fence) end
+
 -- Marks the next attempt as possibly applied, with the intent if `intent`; answers the lease left in ms, or -1. While a
 -- pause or the window holds the request, answers why instead, and nothing may be sent.
 function steps.renew_intent(intent)
@@ -47,6 +50,7 @@ function steps.renew_intent(intent)
   if intent then note_name(r, d, a.key) end
   local pause = not a.unsent and pause_of(r)
   if pause then return cjson.encode({'paused', pause.reason}) end
+  if has_lost_writes(r) then return cjson.encode({'writes_lost', 'Redis lost its last writes after this start was claimed'}) end
   -- Its lease ran out unnoticed, and another suspect acts now.
   if is_suspect(r) and other_suspect(a.id) then return -1 end
   local values = {sent = '1'}
