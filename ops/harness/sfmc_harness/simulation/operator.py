@@ -44,6 +44,10 @@ class Console:
     account_id: str = MID
     policies: Policies = field(default_factory=Policies)
     routes: tuple[Route, ...] = ()
+    redis: str = ""
+    broker: str = ""
+    client_id: str = "simulated"
+    username: str = ""
 
     def policy(self, _mid: str, _customer_key: str) -> Policy:
         """See sfmc_import.settings.Settings.policy."""
