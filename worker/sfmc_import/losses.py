@@ -1,10 +1,10 @@
 """Says whether a start is safe after Redis lost its last writes, or may have been made by a request that it forgot."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.ports import Deps, Refusal
-from sfmc_import.run_dates import CLOCKS_APART, began_at
+from sfmc_import.run_dates import CLOCKS_APART, began_at, seems_older
 from sfmc_import.runs import RUNNING, Run, is_newer
 from sfmc_import.states import StartNow
 
@@ -44,15 +44,32 @@ def _unknown_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collec
     """Runs of no request that began after the last write that survived."""
     unassigned = deps.ledger.unassigned_task_ids(decision.lease.mid, [run.task_id for run in runs])
     if decision.newest is not None:
-        return {task_id for task_id in unassigned if is_newer(task_id, decision.newest)}
+        newer = {task_id for task_id in unassigned if is_newer(task_id, decision.newest)}
+        return _not_before_loss(newer, decision, deps)
     going = {run.task_id for run in runs if run.task_id in unassigned and run.status in RUNNING}
     if decision.loss_since is None:
         return going
-    ended = sorted(unassigned - going, key=lambda task_id: (len(task_id), task_id))[-DATED_RUNS:]
-    dated = deps.marketing_cloud.runs(decision.lease.mid, ended) if ended else {}
+    dated = _dated(unassigned - going, decision, deps)
     if isinstance(dated, Refusal):
         return dated
     return going | {task_id for task_id, run in dated.items() if _began_since(run, decision.loss_since - CLOCKS_APART)}
+
+
+def _not_before_loss(newer: Collection[str], decision: StartNow, deps: Deps) -> Collection[str] | Refusal:
+    """Leave out what began before the last event that survived: the ledger would know it, so it is not ours."""
+    dated = {} if decision.loss_since is None else _dated(newer, decision, deps)
+    if isinstance(dated, Refusal):
+        return dated
+    return {task_id for task_id in newer if not _began_before(dated.get(task_id), decision.loss_since)}
+
+
+def _dated(task_ids: Collection[str], decision: StartNow, deps: Deps) -> Mapping[str, Run] | Refusal:
+    asked = sorted(task_ids, key=lambda task_id: (len(task_id), task_id))[-DATED_RUNS:]
+    return deps.marketing_cloud.runs(decision.lease.mid, asked) if asked else {}
+
+
+def _began_before(run: Run | None, since: float | None) -> bool:
+    return run is not None and since is not None and seems_older(run.start_date, since)
 
 
 def _began_since(run: Run, since: float) -> bool:

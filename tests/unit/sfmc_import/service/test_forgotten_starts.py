@@ -149,3 +149,20 @@ def test_a_forgotten_run_is_not_passed_over_when_another_suspect_acts_meanwhile(
     system.live(system.deps_over(Refused(system.world.ledger, Fate("die_before", 0), ledger=True), system.cloud))
 
     assert len(system.cloud.performs) == 1
+
+
+@pytest.mark.parametrize(("ago", "performs"), [(3 * 3600, 3), (2, 2)])
+def test_a_run_of_another_program_of_before_the_last_event_that_survived_is_not_taken(
+    system: System, ago: float, performs: int
+):
+    """A newest TaskResultID is known; another program started the definition since, and Redis was restarted."""
+    system.submit(request("first", force=True))
+    system.live()
+    ran_elsewhere(system, ago)
+    system.world.advance(1)
+    system.submit(request("a", force=True))
+    system.world.ledger.write_probe("worker", 2)
+    system.live()
+
+    assert system.world.record("a")["state"] == "completed"
+    assert len(system.cloud.performs) == performs
