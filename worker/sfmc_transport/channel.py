@@ -35,6 +35,7 @@ from sfmc_transport.delivery import (
 )
 from sfmc_transport.looks import Looks
 from sfmc_transport.queues import Pop, in_order, lists_of, names_of, rounded
+from sfmc_transport.refusals import refused_writes_wait
 from sfmc_transport.unpacking import unpacked
 
 log = structlog.get_logger(__name__)
@@ -142,16 +143,14 @@ class ReliableQoS(stock.QoS):
         self._restore(tag, last=leftmost, counted=False)
 
     def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:  # noqa: ARG002 - kombu's signature
-        """Put back what workers have held for longer than the visibility timeout of the server's clock.
-
-        Without kombu's mutex: each return is safe beside others, and a worker killed with the mutex in hand
-        would stop all returns for five minutes.
-        """
+        """Put back what workers have held for longer than the visibility timeout of the server's clock."""
+        # Without kombu's mutex: a worker killed with it in hand would stop all returns for five minutes.
         self._vrestore_count: int = getattr(self, "_vrestore_count", 0) + 1
         if (self._vrestore_count - 1) % (interval or 1):
             return
-        for tag in self.channel.delivery.overdue(self.visibility_timeout, num):
-            self._restore(tag, last=False, counted=True)
+        with refused_writes_wait():
+            for tag in self.channel.delivery.overdue(self.visibility_timeout, num):
+                self._restore(tag, last=False, counted=True)
 
     def _restore(self, tag: str, *, last: bool, counted: bool) -> None:
         delivery = self.channel.delivery

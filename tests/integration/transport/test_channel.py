@@ -298,6 +298,22 @@ def test_an_overdue_message_returns_by_the_clock_of_the_server(connect_reliably,
     assert places(raw) == only(queue=1, unacked=1, index=1)
 
 
+def test_while_the_server_takes_no_writes_an_overdue_message_waits_without_an_error(connect_reliably, raw):
+    inbox = Inbox(connect_reliably(visibility_timeout=100), "imports")
+    publish(inbox.connection, "imports", "old")
+    (old,) = inbox.drain()
+    raw.zadd("unacked_index", {old.delivery_tag: 0})
+    raw.config_set("min-replicas-to-write", 1)
+    try:
+        inbox.channel.qos.restore_visible(interval=1)
+    finally:
+        raw.config_set("min-replicas-to-write", 0)
+    assert places(raw) == only(unacked=1, index=1)
+
+    inbox.channel.qos.restore_visible(interval=1)
+    assert places(raw) == only(queue=1)
+
+
 def test_a_message_whose_workers_keep_dying_is_dead_letter(connect_reliably, raw):
     inbox = Inbox(connect_reliably(visibility_timeout=100, sfmc_max_returns=3), "imports")
     publish(inbox.connection, "imports", "killer")
