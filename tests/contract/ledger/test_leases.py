@@ -224,6 +224,30 @@ def test_a_loss_of_writes_after_the_claim_lets_nothing_be_sent_before_another_cl
     assert isinstance(again, StartNow)
     assert again.loss_age == 5
     assert isinstance(scenario.ledger.record_intent(again.lease, []), float)
+    # The record of the loss is over, and with it what the next claim knows of it.
+    scenario.ledger.retry(again.lease, BUSY, 3600)
+    scenario.world.advance(3600)
+    assert isinstance(scenario.ledger.record_intent(scenario.go("a"), []), float)
+
+
+@pytest.mark.parametrize("seconds", [-7200, 0])
+def test_a_loss_is_noticed_by_a_claim_also_where_the_clock_of_the_new_server_is_behind(
+    scenario: Scenario, seconds: float
+):
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    scenario.world.advance(seconds)
+    scenario.ledger.write_probe("worker", 2)
+
+    assert isinstance(scenario.ledger.record_intent(lease, []), NotApplied)
+
+
+def test_a_clock_that_goes_back_after_a_loss_holds_no_start(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.ledger.write_probe("worker", 2)
+    scenario.world.advance(-600)
+
+    assert isinstance(scenario.ledger.record_intent(scenario.go("a"), []), float)
 
 
 def test_a_claim_that_redis_has_lost_gives_its_token_to_no_later_one(scenario: Scenario):

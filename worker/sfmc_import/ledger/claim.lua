@@ -57,6 +57,8 @@ local function start_now()
   if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
   if r.unproved then more.bound = present(r.bound) end
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
+  -- A loss that is noticed after this makes the claim void (see has_lost_writes).
+  if loss[1] then set(request_key(id), r, {loss = loss[1]}) else drop(request_key(id), r, {'loss'}) end
   more.loss_since = loss[3] or nil
   more.is_empty = loss[4] and true
   return with_lease('start_now', more)

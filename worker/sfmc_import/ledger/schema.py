@@ -102,6 +102,7 @@ REQUEST = RequestKey(
             kept_at_end=("follow_timed_out",),
             meaning="the newest fencing token that it was given",
         ),
+        Field(name="loss", kept_at_end=False, meaning="the write loss that its claim knew of, by its time"),
         Field(name="owner", kept_at_end=False, meaning="the worker that has the lease; empty when it was given back"),
         Field(
             name="resolving",

@@ -35,8 +35,12 @@ local function wait_under_new_key(r, code, text)
   return cjson.encode({code, text})
 end
 
--- Redis has lost writes since the claim, whose token is its time: another worker may have taken over and started meanwhile.
-local function has_lost_writes(r) return int(redis.call('HGET', loss_key(), 'at')) > int(r.fence) end
+-- Redis has lost writes since the claim: another worker may have taken over and started meanwhile. No clock is asked: that
+-- of a server that took over may be behind.
+local function has_lost_writes(r)
+  local at = redis.call('HGET', loss_key(), 'at')
+  return at and at ~= r.loss
+end
 
 -- Marks the next attempt as possibly applied, with the intent if `intent`; answers the lease left in ms, or -1. While a
 -- pause or the window holds the request, answers why instead, and nothing may be sent.

@@ -126,8 +126,11 @@ def with_reasons(access: ReadAccess, views: Sequence[RequestView]) -> list[Reque
 
 
 _EXPLAINED = frozenset({*FAILED, *WARNED})
-SETTLED = "nothing: a newer request has imported this file since"
-"""What is to do about a request whose file was imported by another one."""
+SETTLED = (
+    "a newer request has imported a file of this name since; if the content of this one is still wanted, let the"
+    " sender send it again"
+)
+"""What is to do about a request when another one has imported a file of its name."""
 
 
 def _with_reason(view: RequestView, data: Mapping[str, Any]) -> RequestView:
