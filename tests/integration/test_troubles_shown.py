@@ -131,7 +131,7 @@ def test_a_failure_whose_file_was_imported_since_is_settled_and_replayed_by_forc
 
     assert failed not in [each.request_id for each in status(world.access).failures]
     assert (view.settled_by, view.next) == (newer.request_id, ["replay --force"])
-    assert str(view.advice).startswith("nothing")
+    assert str(view.advice).startswith("a newer request has imported a file of this name")
     with pytest.raises(ConflictError, match="has imported its file since"):
         actions.replay(world.access, failed, "ann")
 
