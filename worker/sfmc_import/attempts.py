@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sfmc_import.waiting import dated
+from sfmc_import.waiting import dated, deadline_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """An attempt that is not the first; times in seconds since 1970.
 
-    `waited` is the reason of waiting.md for which the request waited before it, `waited_since` since when.
+    `waited` is the reason of waiting.md for which the request waited before it, `waited_since` since when. If it fails
+    too, no other begins after the `deadline`, and the request has the state `then`.
     """
 
     number: int
@@ -19,6 +20,8 @@ class Attempt:
     waited: str | None
     waited_since: float | None
     last_error: Mapping[str, Any] | None
+    deadline: float | None = None
+    then: str | None = None
 
 
 def attempt_of(record: Mapping[str, Any]) -> Attempt | None:
@@ -26,10 +29,13 @@ def attempt_of(record: Mapping[str, Any]) -> Attempt | None:
     number, error = record.get("attempt", 0), record.get("last_error")
     if record["state"] != "starting" or number < 2:
         return None
+    deadline, then = deadline_of(record, "")
     return Attempt(
         number=number,
         since=record.get("since"),
         waited=record.get("waited") or None,
         waited_since=record.get("waited_since"),
         last_error=None if error is None else dated(error),
+        deadline=deadline,
+        then=then,
     )

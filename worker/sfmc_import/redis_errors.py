@@ -73,7 +73,7 @@ _NO_WRITES = (
     (
         "used memory > 'maxmemory'",
         "has no memory left and takes nothing new",
-        "give it more memory (maxmemory), or wait: what is accepted is worked off",
+        "give it more memory (maxmemory); what is accepted is worked off meanwhile",
     ),
     (
         "NOREPLICAS",

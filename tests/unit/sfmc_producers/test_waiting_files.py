@@ -201,7 +201,7 @@ def test_a_file_that_waits_for_the_ledger_says_so_in_its_words(watched, client):
     watched.pass_time(2, 1)
 
     [file] = watched.watch.waiting
-    assert (file.reason, file.code, bool(file.text)) == ("unavailable", "", True)
+    assert (file.reason, file.code, bool(file.text)) == ("unavailable", "redis", True)
 
 
 def test_of_very_many_files_the_oldest_and_the_newest_are_named(watched, client):

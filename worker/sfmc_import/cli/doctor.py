@@ -35,8 +35,6 @@ from sfmc_import.schedules import ticks
 from sfmc_import.settings import Settings, SettingsError, described, load
 from sfmc_import.settings.model import unplaced_schedules
 
-DEFAULT_FIX = "check SFMC_AUTH_URL, SFMC_SOAP_URL, the network, and status.salesforce.com"
-
 
 def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> Iterator[Finding]:
     """Ask Marketing Cloud once for each business unit that the settings name."""
@@ -55,7 +53,7 @@ def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> It
 
 
 def _fix_for(code: str, settings: Settings) -> str:
-    return fix_for(code, login_of(settings)) or DEFAULT_FIX
+    return fix_for(code, login_of(settings))
 
 
 def check_circuits(settings: Settings) -> Iterator[Finding]:

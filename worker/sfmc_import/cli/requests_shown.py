@@ -6,7 +6,7 @@ from datetime import datetime
 from sfmc_import.advice import Command
 from sfmc_import.cli.output import Line, seconds
 from sfmc_import.ends import Subject, commands
-from sfmc_import.operations.views import AttemptView, LastError, PauseView, RequestView
+from sfmc_import.operations.views import AttemptView, LastError, PauseView, RequestView, WaitingView
 from sfmc_import.redaction import hidden
 from sfmc_import.waiting import is_odd
 
@@ -65,8 +65,7 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
     if waiting.last_error is not None:
         at = "" if waiting.last_error.at is None else f", {_moment(waiting.last_error.at, now)}"
         yield f"  error    {waiting.last_error.code}: {waiting.last_error.text}{at}"
-    if waiting.deadline is not None:
-        yield f"  deadline {_moment_to_come(waiting.deadline, now)}, then {waiting.then}"
+    yield from _deadline_lines(waiting, now)
 
 
 def table_lines(request: RequestView, now: float) -> Iterator[str]:
@@ -83,8 +82,8 @@ def table_lines(request: RequestView, now: float) -> Iterator[str]:
         yield f"    since {_moment(since, now)}"
     if request.waiting is not None and request.waiting.last_error is not None:
         yield f"    error {_shortened(request.waiting.last_error)}"
-    if request.waiting is not None and request.waiting.deadline is not None:
-        yield f"    deadline {request.waiting.deadline:%m-%d %H:%M:%S} UTC, then {request.waiting.then}"
+    if request.waiting is not None:
+        yield from _short_deadline_lines(request.waiting, now)
     yield from short_attempt_lines(request.attempting, now)
     if request.why_ended is not None:
         yield f"    why: {request.why_ended}"
@@ -152,6 +151,7 @@ def attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
         yield f"  waited   {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if (error := attempt.last_error) is not None:
         yield f"  error    {error.code}: {error.text}, {_moment(error.at, now)}"
+    yield from _deadline_lines(attempt, now)
 
 
 def short_attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
@@ -163,3 +163,22 @@ def short_attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str
         yield f"    {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if attempt.last_error is not None:
         yield f"    error {_shortened(attempt.last_error)}"
+    yield from _short_deadline_lines(attempt, now)
+
+
+def _deadline_lines(of: WaitingView | AttemptView, now: float) -> Iterator[str]:
+    if of.deadline is not None:
+        at = _moment_to_come(of.deadline, now) if of.deadline.timestamp() > now else _moment(of.deadline, now)
+        yield f"  deadline {at}, {_then(of, now)}"
+
+
+def _short_deadline_lines(of: WaitingView | AttemptView, now: float) -> Iterator[str]:
+    if of.deadline is not None:
+        past = "" if of.deadline.timestamp() > now else " (past)"
+        yield f"    deadline {of.deadline:%m-%d %H:%M:%S} UTC{past}, {_then(of, now)}"
+
+
+def _then(of: WaitingView | AttemptView, now: float) -> str:
+    """Say what follows; what is past is decided by the next worker that takes the request up."""
+    is_ahead = of.deadline is not None and of.deadline.timestamp() > now
+    return f"then {of.then}" if is_ahead else f"{of.then} as soon as a worker decides"

@@ -9,7 +9,7 @@ from sfmc_import.advice import Command
 from sfmc_import.display import span
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 from sfmc_import.ledger.reading import LedgerReader, SeenFolder
-from sfmc_import.operations.fixing import fix_for
+from sfmc_import.operations.fixing import fix_for, with_what_follows
 from sfmc_import.operations.mounts import changed_mount
 from sfmc_import.operations.views import FolderFileView, FolderView, View, time_of
 from sfmc_import.redaction import hidden_in
@@ -159,9 +159,8 @@ def _file(said: Mapping[str, Any]) -> FolderFileView:
 
 
 def _advice_for(files: Iterable[FolderFileView]) -> str:
-    codes = [each.code for each in files if each.reason == _HELD_BY_ALL and each.code]
-    fix = next((fix for code in codes if (fix := fix_for(str(code), "")) is not None), None)
-    return f"{fix}; the files go on by themselves after that" if fix else "the files go on by themselves"
+    code = next((each.code for each in files if each.reason == _HELD_BY_ALL and each.code), "")
+    return with_what_follows(fix_for(code, ""), "the files go on by themselves")
 
 
 def _read_no_more(read_now: set[str], seen: Sequence[SeenFolder]) -> Iterator[FolderView]:

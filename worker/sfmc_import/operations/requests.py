@@ -16,7 +16,7 @@ from sfmc_import.operations import pausing
 from sfmc_import.operations.broker import said_of_queued
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
-from sfmc_import.operations.views import PauseView, RequestView, WaitingView, request_view
+from sfmc_import.operations.views import PauseView, RequestView, request_view
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.states import FAILED, WARNED
 from sfmc_import.waiting import waiting_of
@@ -206,11 +206,15 @@ def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestVi
 
 def _with_advice(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:
     login = login_of(access.settings)
-    return [each if each.waiting is None else _advised(each, each.waiting, login) for each in views]
+    return [advised(each, login) for each in views]
 
 
-def _advised(view: RequestView, waiting: WaitingView, login: Login) -> RequestView:
-    code = None if waiting.last_error is None else waiting.last_error.code
+def advised(view: RequestView, login: Login) -> RequestView:
+    """Add what somebody should do about what keeps a request waiting, or failed before the attempt under way."""
+    now = view.waiting or view.attempting
+    if now is None:
+        return view
+    code = None if now.last_error is None else now.last_error.code
     advice = advice_for_wait(code, view.import_status, login)
     return view if advice is None else view.model_copy(update={"advice": advice})
 

@@ -77,7 +77,8 @@ class WaitingView(View):
 class AttemptView(View):
     """A further attempt that is under way: its number, since when, why the request waited before it, what failed last.
 
-    `waited` is a reason of waiting.md, and `waited_since` its begin: attempts between end no wait.
+    `waited` is a reason of waiting.md, and `waited_since` its begin: attempts between end no wait. The `deadline` of
+    the request, and the state `then` after it, are as in a wait.
     """
 
     number: int
@@ -85,6 +86,8 @@ class AttemptView(View):
     waited: str | None
     waited_since: Time | None
     last_error: LastError | None
+    deadline: Time | None = None
+    then: str | None = None
 
 
 class FileView(View):
@@ -328,6 +331,8 @@ def attempt_view(attempt: Attempt | None) -> AttemptView | None:
         waited=attempt.waited,
         waited_since=time_of(attempt.waited_since),
         last_error=None if error is None else _last_error(error),
+        deadline=time_of(attempt.deadline),
+        then=attempt.then,
     )
 
 
