@@ -8,6 +8,9 @@ import pytest
 from sfmc_import.access import ReadAccess
 from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor import check_circuits
+from sfmc_import.cli.repair import what_is_next
+from sfmc_import.ends import Subject, commands
+from sfmc_import.ends import actions as actions_of
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import open_ledger
@@ -15,8 +18,9 @@ from sfmc_import.ledger.operator_keys import WARNINGS
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.broker import NO_WORKER_HEARS
 from sfmc_import.operations.errors import ConflictError
+from sfmc_import.operations.fixing import advice_for_wait, fix_for
 from sfmc_import.operations.overview import overview
-from sfmc_import.operations.status import status
+from sfmc_import.operations.status import standing, status
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Accepted, Definition
 from sfmc_import.settings import load
@@ -66,6 +70,8 @@ def test_without_its_broker_status_and_console_show_the_ledger_and_name_the_brok
         page = person.see("/")
         shown = requests.show(access, request_id)
         whole, first = status(access), overview(access)
+        of_definition = standing(access, "orders", MID).missing
+        known = made.person("viewer").see(f"/definition?mid={MID}&customer_key=orders").text
 
     assert page.status_code == 200
     assert "waits.csv" in page.text
@@ -73,8 +79,12 @@ def test_without_its_broker_status_and_console_show_the_ledger_and_name_the_brok
     assert whole.broker is not None
     assert "127.0.0.1:9" in whole.broker.text
     assert (whole.queued, first.counts.dead_letters) == (None, None)
+    assert (whole.broker.since, first.counts.broker and first.counts.broker.since is not None) == (None, True)
+    assert "it has not answered this process since 20" in known
+    assert any("does not answer" in each for each in of_definition)
     assert shown.waiting is not None
     assert shown.waiting.text.endswith(NO_WORKER_HEARS)
+    assert "No worker runs (none has run yet)" in shown.waiting.text
 
 
 def test_a_run_that_cannot_be_asked_for_is_a_trouble_with_its_code(world: World) -> None:
@@ -88,6 +98,8 @@ def test_a_run_that_cannot_be_asked_for_is_a_trouble_with_its_code(world: World)
     assert trouble.codes == ("read_timeout",)
     assert f"Business unit {MID}: following 1 run since" in page
     assert "<code>read_timeout</code> no answer in time" in page
+    assert f"To do: {fix_for('read_timeout', '')}" in page
+    assert requests.show(world.access, request_id).advice == advice_for_wait("read_timeout", None, "")
     ledger.progressed(run, "Processing", 30)
     assert [each for each in status(world.access).troubles if each.reason == "following"] == []
 
@@ -134,6 +146,33 @@ def test_a_failure_whose_file_was_imported_since_is_settled_and_replayed_by_forc
     assert str(view.advice).startswith("a newer request has imported a file of this name")
     with pytest.raises(ConflictError, match="has imported its file since"):
         actions.replay(world.access, failed, "ann")
+
+
+def test_a_further_attempt_has_its_deadline_and_what_helps_on_its_pages(world: World) -> None:
+    request_id = world.submit(name="again.csv", key="again")
+    ledger = open_ledger(world.access.settings)
+    asked = ledger.load(request_id)
+    assert asked is not None
+    for fault in (NotApplied("read_timeout", "no answer in time"), None):
+        decision = ledger.claim(asked, "worker", Policy(), Definition(customer_key="again"))
+        assert isinstance(decision, StartNow), decision
+        if fault is not None:
+            ledger.retry(decision.lease, fault, 0.0)
+    view = requests.show(world.access, request_id)
+    person = world.person("viewer")
+
+    assert (view.state, view.attempting is not None and view.attempting.then) == ("starting", "gave_up")
+    for path in ("/", f"/request?id={request_id}"):
+        page = person.see(path).text
+        assert "then gave up" in page
+        assert fix_for("read_timeout", "") in page
+
+
+def test_a_start_that_is_said_not_to_have_happened_is_replayed_by_the_command_that_show_names(world: World) -> None:
+    view = requests.show(world.access, world.submit(name="unknown.csv"))
+    names = commands(actions_of("not_started"), Subject(request_id=view.request_id, customer_key="k", mid=MID))
+
+    assert str(names[0][1]) in what_is_next(view, None)
 
 
 def test_doctor_fails_while_no_call_is_made(world: World) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sfmc_import.advice import Command
 from sfmc_import.cli.output import Line, seconds
+from sfmc_import.display import clause
 from sfmc_import.ends import Subject, commands
 from sfmc_import.operations.views import AttemptView, LastError, PauseView, RequestView, WaitingView
 from sfmc_import.redaction import hidden
@@ -64,7 +65,7 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
         yield f"  behind   {'definition' if waiting.reason == 'after' else 'request'} {waiting.held_by}"
     if waiting.last_error is not None:
         at = "" if waiting.last_error.at is None else f", {_moment(waiting.last_error.at, now)}"
-        yield f"  error    {waiting.last_error.code}: {waiting.last_error.text}{at}"
+        yield f"  error    {waiting.last_error.code}: {clause(waiting.last_error.text)}{at}"
     yield from _deadline_lines(waiting, now)
 
 
@@ -83,7 +84,7 @@ def table_lines(request: RequestView, now: float) -> Iterator[str]:
     if request.waiting is not None and request.waiting.last_error is not None:
         yield f"    error {_shortened(request.waiting.last_error)}"
     if request.waiting is not None:
-        yield from _short_deadline_lines(request.waiting, now)
+        yield from short_deadline_lines(request.waiting, now)
     yield from short_attempt_lines(request.attempting, now)
     if request.why_ended is not None:
         yield f"    why: {request.why_ended}"
@@ -150,7 +151,7 @@ def attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
     if attempt.waited is not None and attempt.waited_since is not None:
         yield f"  waited   {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if (error := attempt.last_error) is not None:
-        yield f"  error    {error.code}: {error.text}, {_moment(error.at, now)}"
+        yield f"  error    {error.code}: {clause(error.text)}, {_moment(error.at, now)}"
     yield from _deadline_lines(attempt, now)
 
 
@@ -163,7 +164,7 @@ def short_attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str
         yield f"    {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if attempt.last_error is not None:
         yield f"    error {_shortened(attempt.last_error)}"
-    yield from _short_deadline_lines(attempt, now)
+    yield from short_deadline_lines(attempt, now)
 
 
 def _deadline_lines(of: WaitingView | AttemptView, now: float) -> Iterator[str]:
@@ -172,7 +173,8 @@ def _deadline_lines(of: WaitingView | AttemptView, now: float) -> Iterator[str]:
         yield f"  deadline {at}, {_then(of, now)}"
 
 
-def _short_deadline_lines(of: WaitingView | AttemptView, now: float) -> Iterator[str]:
+def short_deadline_lines(of: WaitingView | AttemptView, now: float) -> Iterator[str]:
+    """Say until when it is tried in an entry of a list."""
     if of.deadline is not None:
         past = "" if of.deadline.timestamp() > now else " (past)"
         yield f"    deadline {of.deadline:%m-%d %H:%M:%S} UTC{past}, {_then(of, now)}"

@@ -16,6 +16,7 @@ from sfmc_import.operations import pausing
 from sfmc_import.operations.broker import said_of_queued
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
+from sfmc_import.operations.in_the_way import said_of_unread
 from sfmc_import.operations.views import PauseView, RequestView, request_view
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.states import FAILED, WARNED
@@ -60,7 +61,7 @@ def find(access: ReadAccess, text: str, mid: str, limit: int = 20) -> list[Reque
         found = read_views(access, _ids_by_file(access, text, limit))
     if not found:
         raise NotFoundError(
-            f"no request has the id, the Task.ID or the file name {text}",
+            f"no request has the id, the Task.ID or the file name {text}{said_of_unread(access)}",
             Advice(
                 (f"files are looked for in the newest {LOOKED_AT} events",),
                 Command(("status", "--unmatched")),

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from sfmc_import.advice import Command
 from sfmc_import.display import json_escaped, one_line
+from sfmc_import.operations import broker, servers
 from sfmc_import.operations.folders import sentence
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.waiting import REASONS
@@ -111,6 +112,8 @@ def _made() -> Environment:
         version=VERSION,
         reasons=REASONS,
         sentence=sentence,
+        broker_sentence=broker.sentence,
+        server_sentence=servers.sentence,
         tone=lambda state: TONES.get(state, "calm"),
         bars=plots.bars,
         columns=plots.columns,

@@ -8,10 +8,12 @@ import pytest
 from sfmc_import.cli.overview import trouble_line, whole_lines
 from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.ends import advice_for_end
-from sfmc_import.operations.broker import BrokerView
+from sfmc_import.operations.broker import BrokerView, sentence
 from sfmc_import.operations.status import StatusView
 from sfmc_import.operations.troubles import TroubleView, sorted_out
 from sfmc_import.operations.views import AttemptView, FileView, LastError, RequestView, WaitingView
+from sfmc_import.redis_errors import trouble
+from sfmc_import.settings import load
 from sfmc_import.waiting import REASONS
 
 BY_ITSELF = "Requests go on by themselves."
@@ -235,8 +237,24 @@ def test_a_broker_that_does_not_answer_is_said_and_the_rest_is_shown() -> None:
     lines = [str(each) for each in whole_lines(whole)]
 
     assert "  queued        not known" in lines
-    assert any(line.startswith("  Redis at redis://b does not answer; start it. Requests stay") for line in lines)
+    begin = (
+        "  Redis at redis://b does not answer (since when, the logs of the workers say: broker_unreachable); start it."
+    )
+    assert any(line.startswith(f"{begin} Requests stay") for line in lines)
     assert "ended badly:" in lines
+
+
+def test_texts_of_others_that_end_with_a_full_stop_are_followed_by_no_second_mark() -> None:
+    error = LastError(code="9", text="In maintenance.", at=NOW)
+    waits = waiting(NOW).model_copy(update={"last_error": error})
+    broker = BrokerView(text="it refused.", fix="start it.", since=NOW)
+    refused = trouble(ConnectionError("Connection refused."), load({}).redis, "SFMC_REDIS_URL")
+
+    assert any("9: In maintenance, 20" in str(line) for line in request_lines(request("retrying", waiting=waits), 0.0))
+    assert sentence(broker).startswith(
+        "it refused (it has not answered this process since 2026-03-01 06:00:00 UTC); start it. Requests"
+    )
+    assert refused.text.endswith("does not answer: Connection refused")
 
 
 def test_imports_to_be_looked_at_stand_between_failures_and_what_is_due() -> None:
