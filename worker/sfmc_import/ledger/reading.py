@@ -122,11 +122,17 @@ class LedgerReader:
         Empty for a request that was recorded by a version that did not note them.
         """
         with redis_errors():
-            at, places = self._client.hmget(self.keys.request(request_id), "at", "l")
-        return [_place(int(at), place) for place in places.decode().split()] if at and places else []
+            at, places, settled = self._client.hmget(self.keys.request(request_id), "at", "l", "settled_place")
+        if not (at and places):
+            return []
+        found = dict.fromkeys([*places.decode().split(), *([settled.decode()] if settled else [])])
+        return [_place(int(at), place) for place in found]
 
     def newest_places(self, request_ids: Sequence[str]) -> list[str]:
-        """Give the id in the stream of the newest event of each request that has one, in one look."""
+        """Give the id in the stream of the newest event of each request that has one, in one look.
+
+        That one was settled is none: the end is.
+        """
         with redis_errors(), self._client.pipeline(transaction=False) as pipe:
             for request_id in request_ids:
                 pipe.hmget(self.keys.request(request_id), "at", "l")
@@ -390,7 +396,8 @@ def _dated(noted: Mapping[str, Any], at: float) -> dict[str, Any]:
 # What a person sees of a request, in this order; the other fields are for the scripts.
 _ALWAYS = ("state", "mid", "customer_key", "attempt", "accepted_at", "since", "due_at", "file")
 _IF_KNOWN = (
-    *("asked_key", "object_id", "task_id", "soap_request_id", "import_status", "held_by", "settled_by"),
+    *("asked_key", "object_id", "task_id", "soap_request_id", "import_status", "held_by"),
+    *("settled_by", "newer_import"),
     *("source", "event_id", "reason", "not_before", "expires"),
 )
 

@@ -60,6 +60,10 @@ def _of_replay(view: RequestView) -> list[str]:
     if view.settled_by is not None:
         since = f"Request {view.settled_by} has imported a file of this name since: this one is settled."
         return [since, *said, "What lies there under this name is imported once more, inside the window too (force)."]
+    if view.newer_import is not None:
+        since = f"Request {view.newer_import} has imported a newer file of this name since."
+        now = "What lies there under this name now is imported, not the file of this request; also inside the window."
+        return [since, *said, now]
     if _needs_force(view):
         return [*said, "The file is imported again although it was imported, inside the window too (force)."]
     return [*said, "It waits like any other: for a pause, the window, and other requests of the definition."]
