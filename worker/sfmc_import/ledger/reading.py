@@ -291,6 +291,20 @@ class LedgerReader:
         ages = {kind: max(0.0, now - at) for kind, at in last.items()}
         return running([(name.decode(), now - at / 1000) for name, at in found], ages, now)
 
+    def keys_of_definitions(self, mid: str) -> set[str]:
+        """Give the CustomerKeys of definitions that requests of a business unit were for; of very many some.
+
+        Of those none where the user of Redis may not look through the index.
+        """
+        name, place, found = self.keys.name_of(DEFINITIONS), 0, set[str]()
+        with redis_errors(), suppress(NoPermissionError):
+            for _ in range(_UNIT_LOOKS):
+                place, part = self._client.hscan(name, place, match=f"{mid}:*", count=1000)
+                found |= {key.decode() for key in part.values()}
+                if not place:
+                    break
+        return found
+
     def has_definitions(self, mid: str) -> bool:
         """Tell whether the ledger has a definition of a business unit; True also where that is not found out.
 

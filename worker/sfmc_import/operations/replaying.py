@@ -11,7 +11,7 @@ import orjson
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import REPLAYS
-from sfmc_import.operations import actions, listing
+from sfmc_import.operations import actions, knowing, listing
 from sfmc_import.operations.errors import InvalidError, OperationError
 from sfmc_import.operations.views import ReplaysView
 
@@ -55,7 +55,8 @@ def id_of(operator: str, key: str, request_id: str) -> str:
 def counted(access: ReadAccess, wanted: listing.Filter, limit: int) -> ReplaysView:
     """Say which requests would be replayed, and which not because of a later import."""
     found = _found(access, wanted, limit)
-    return ReplaysView(dry_run=True, count=len(found.ids), new_request_ids=[], **found.shown())
+    hint = _hint(access, wanted, found)
+    return ReplaysView(dry_run=True, count=len(found.ids), new_request_ids=[], hint=hint, **found.shown())
 
 
 def replay_many(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -> ReplaysView:
@@ -65,7 +66,15 @@ def replay_many(access: ReadAccess, wanted: listing.Filter, limit: int, call: Ca
     """
     found = _noted(access, wanted, limit, call)
     new = [again for each in found.ids if (again := _replayed(access, each, call))]
-    return ReplaysView(dry_run=False, count=len(new), new_request_ids=new, **found.shown())
+    hint = _hint(access, wanted, found)
+    return ReplaysView(dry_run=False, count=len(new), new_request_ids=new, hint=hint, **found.shown())
+
+
+def _hint(access: ReadAccess, wanted: listing.Filter, found: _Found) -> str | None:
+    """Say of a filter without requests that what it names is not known here."""
+    if any(found) or (wanted.mid is None and wanted.customer_key is None):
+        return None
+    return knowing.hint(access, access.mid(wanted.mid), wanted.customer_key)
 
 
 def is_noted(access: ReadAccess, call: Call) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
@@ -210,6 +210,15 @@ class DoneView(View):
     queue: str
 
 
+class NotDoneView(View):
+    """A dead letter that was neither replayed nor deleted: why, and what to do."""
+
+    id: str
+    done: Literal["failed"] = "failed"
+    text: str
+    fix: str = ""
+
+
 class RuleView(View):
     """One rule that was asked about a file."""
 
@@ -244,6 +253,7 @@ class ReplaysView(View):
     """Which requests were, or would be, replayed.
 
     Left out are those that are `settled`, and those of `imported` files: a newer file of their name was imported since.
+    `hint` says why there is none, where the filter names what is not known here.
     """
 
     dry_run: bool
@@ -252,6 +262,7 @@ class ReplaysView(View):
     new_request_ids: list[str]
     settled: list[str] = []
     imported: list[str] = []
+    hint: str | None = None
 
 
 _PLAIN = (
