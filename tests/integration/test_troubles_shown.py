@@ -8,11 +8,13 @@ import pytest
 from sfmc_import.access import ReadAccess
 from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor import check_circuits
+from sfmc_import.cli.overview import whole_lines
 from sfmc_import.cli.requests_shown import request_lines
 from sfmc_import.events import kind
 from sfmc_import.faults import NotApplied
+from sfmc_import.ledger.broker_state import BrokerState
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.ledger.opening import ledger_settings, open_ledger
 from sfmc_import.ledger.operator_keys import WARNINGS
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.broker import NO_WORKER_HEARS
@@ -65,6 +67,8 @@ def test_without_its_broker_status_and_console_show_the_ledger_and_name_the_brok
         access = ReadAccess(settings)
         object.__setattr__(made.access, "settings", settings)
         made.access.__dict__.pop("broker", None)
+        state = BrokerState(made.access.client, ledger_settings(settings))
+        state.note(is_away=True)
         page = person.see("/")
         shown = requests.show(access, request_id)
         whole, first = status(access), overview(access)
@@ -74,6 +78,10 @@ def test_without_its_broker_status_and_console_show_the_ledger_and_name_the_brok
     assert "Requests stay in the ledger" in page.text
     assert whole.broker is not None
     assert "127.0.0.1:9" in whole.broker.text
+    assert whole.broker.since is not None
+    said = f"{whole.broker.since:%Y-%m-%d %H:%M:%S} UTC"
+    assert said in page.text
+    assert any(f", since {said}" in str(line) for line in whole_lines(whole))
     assert (whole.queued, first.counts.dead_letters) == (None, None)
     assert shown.waiting is not None
     assert shown.waiting.text.endswith(NO_WORKER_HEARS)
@@ -177,3 +185,17 @@ def test_doctor_fails_while_no_call_is_made(world: World) -> None:
     assert "no call is made for the whole account since" in finding.text
     assert "12: wrong password" in finding.text
     assert "check the login" in finding.fix
+
+
+def test_an_outage_of_the_broker_counts_from_its_first_note_and_ends_with_one(world: World) -> None:
+    state = BrokerState(world.access.client, ledger_settings(world.access.settings))
+    assert world.access.reader.broker_away_since() is None
+    state.note(is_away=True)
+    begun = world.access.reader.broker_away_since()
+    state.note(is_away=True)
+
+    assert (begun is not None, world.access.reader.broker_away_since()) == (True, begun)
+    missing = world.access.reader.running().missing
+    assert [each.partition(":")[0] for each in missing] == ["no worker runs", "no beat runs"]
+    state.note(is_away=False)
+    assert world.access.reader.broker_away_since() is None

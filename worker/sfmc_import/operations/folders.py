@@ -195,6 +195,26 @@ def _date(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def title(folder: FolderView) -> str:
+    """Name it in a sentence; a source that is no folder is named as one."""
+    return folder.folder if folder.location.startswith("source:") else f"folder {folder.folder}"
+
+
+def readers(watchers: Iterable[str]) -> list[str]:
+    """Give who reads a folder: processes of one host, or of one token, are named behind it, and it once."""
+    found: dict[str, list[str]] = {}
+    for each in watchers:
+        host, number, rest = each.rsplit(":", 2) if each.count(":") >= 2 else (each, "", "")
+        found.setdefault(host, []).append(f"{number}:{rest}" if number else "")
+    return [_reader(*pair) for pair in found.items()]
+
+
+def _reader(host: str, processes: Sequence[str]) -> str:
+    if len(processes) > 1:
+        return f"{host} ({', '.join(processes)})"
+    return f"{host}:{processes[0]}" if processes[0] else host
+
+
 def sentence(folder: FolderView) -> str:
     """Say in what state a folder is and since when; and of one that is read, which files cannot go on and why."""
     since = "" if folder.since is None else f", since {folder.since:%Y-%m-%d %H:%M:%S} UTC"
