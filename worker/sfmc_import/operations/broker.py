@@ -18,24 +18,21 @@ PING_SECONDS = 1.0
 
 
 class BrokerView(View):
-    """A broker that does not answer: what it said, what to do, and what happens until then.
+    """A broker that does not answer: what it said, since when, what to do, and what happens until then.
 
-    `since` is when a process that goes on asking met it first; a command that asks once does not know it.
+    `since` is what a beat has noted; null where none has met it yet.
     """
 
     text: str
-    fix: str
     since: Time | None = None
+    fix: str
     advice: str = ADVICE
 
 
 def sentence(broker: BrokerView) -> str:
-    """Say it to a person, and who knows since when."""
-    known = broker.since and f"it has not answered this process since {broker.since:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{clause(broker.text)} ({known or LOGS_KNOW}); {clause(broker.fix)}. {broker.advice}"
-
-
-LOGS_KNOW = "since when, the logs of the workers say: broker_unreachable"
+    """Say it to a person."""
+    since = "" if broker.since is None else f", since {broker.since:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{clause(broker.text)}{since}; {clause(broker.fix)}. {broker.advice}"
 
 
 def queue_numbers(access: ReadAccess) -> dict[str, int]:
@@ -58,9 +55,8 @@ def queue_state(access: ReadAccess) -> dict[str, Any]:
         if not _has_its_own(access):
             raise
         unknown = dict.fromkeys(("queued", "in_flight", "dead_letters"))
-        since = time_of(access.outages.failed("broker"))
-        return {**unknown, "broker": BrokerView(text=str(error), fix=error.advice.in_words() or error.fix, since=since)}
-    access.outages.answered("broker")
+        since = time_of(access.reader.broker_away_since())
+        return {**unknown, "broker": BrokerView(text=str(error), since=since, fix=error.advice.in_words() or error.fix)}
     return {**numbers, "broker": None}
 
 

@@ -6,11 +6,11 @@ from typing import Any
 from sfmc_import.access import ReadAccess
 from sfmc_import.display import clause
 from sfmc_import.operations import broker
-from sfmc_import.operations.folders import folders, sentence
+from sfmc_import.operations.folders import folders, sentence, title
 from sfmc_import.operations.views import FolderView
 
-UNREAD = frozenset({"unseen", "stopped", "hanging", "unreadable", "replaced"})
-"""States of a folder whose files nobody reads now."""
+UNREAD = frozenset({"unseen", "stopped", "hanging", "unreadable", "replaced", "unreachable", "refused"})
+"""States of a folder whose files are not read now."""
 
 
 def in_the_way(access: ReadAccess, events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -26,14 +26,14 @@ def in_the_way(access: ReadAccess, events: Iterable[Mapping[str, Any]]) -> tuple
 
 
 def unread(access: ReadAccess) -> Iterator[FolderView]:
-    """Yield the folders that nobody reads now."""
+    """Yield the folders that are not read now."""
     return (each for each in folders(access.reader) if each.state in UNREAD)
 
 
 def unread_sentence(folder: FolderView) -> str:
     """Say since when a folder is not read, and what to do."""
     todo = ": ".join(each for each in (folder.advice, folder.command) if each)
-    return f"folder {folder.folder}: {sentence(folder)}: files that lie there are not known here; to do: {todo}"
+    return f"{title(folder)}: {sentence(folder)}: files that lie there are not known here; to do: {todo}"
 
 
 def said_of_unread(access: ReadAccess) -> str:
