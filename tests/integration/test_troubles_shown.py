@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.attempts import ASKED_BEFORE, SENT
 from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor import check_circuits
 from sfmc_import.cli.overview import whole_lines
 from sfmc_import.cli.repair import what_is_next
-from sfmc_import.cli.requests_shown import request_lines
+from sfmc_import.cli.requests_shown import request_lines, table_lines
 from sfmc_import.ends import Subject, commands
 from sfmc_import.ends import actions as actions_of
 from sfmc_import.events import kind
@@ -163,6 +164,42 @@ def test_a_failure_whose_file_was_imported_since_is_settled_and_replayed_by_forc
     assert f"settled by request {newer}" in page
     with pytest.raises(ConflictError, match="has imported its file since"):
         actions.replay(world.access, failed, "ann")
+
+
+def test_a_start_without_an_answer_says_so_and_until_when_it_is_waited_for(world: World) -> None:
+    request_id = world.submit(name="silent.csv", key="silent")
+    ledger = open_ledger(world.access.settings)
+    asked = ledger.load(request_id)
+    assert asked is not None
+    decision = ledger.claim(asked, "worker", Policy(), Definition(customer_key="silent"))
+    assert isinstance(decision, StartNow), decision
+    before = requests.show(world.access, request_id).attempting
+    ledger.record_intent(decision.lease, (), window=0)
+    view = requests.show(world.access, request_id)
+    lines = " ".join(map(str, [*request_lines(view, 0.0), *table_lines(view, 0.0)]))
+
+    assert (before and before.text, view.attempting and view.attempting.text) == (ASKED_BEFORE, SENT)
+    assert view.attempting is not None
+    assert view.attempting.until is not None
+    assert f"none yet until {view.attempting.until:%Y-%m-%d %H:%M:%S} UTC" in lines
+    assert "no answer of Marketing Cloud yet until" in lines
+    for path in ("/", f"/request?id={request_id}"):
+        assert "Marketing Cloud has not answered yet" in world.person("viewer").see(path).text
+
+
+def test_a_run_that_is_asked_for_without_an_answer_says_since_when(world: World) -> None:
+    request_id = started(world, "asked.csv", "4720")
+    ledger = open_ledger(world.access.settings)
+    (run,) = ledger.followed([request_id])
+    ledger.polling([request_id], "worker")
+    asked = requests.show(world.access, request_id).waiting
+    ledger.progressed(run, "Processing", 30)
+    answered = requests.show(world.access, request_id).waiting
+
+    assert asked is not None
+    assert answered is not None
+    assert asked.text.endswith(" UTC, without an answer yet.")
+    assert "without an answer" not in answered.text
 
 
 def test_a_further_attempt_has_its_deadline_and_what_helps_on_its_pages(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sfmc_import.faults import ACCOUNT_WIDE, NOT_ASKED, Fault
@@ -100,8 +101,11 @@ class Waiting:
     then: str | None = None
 
 
-def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | None:
-    """Read from the record of a request why it waits; None when it does not wait. `due_at` is its next time."""
+def waiting_of(record: Mapping[str, Any], due_at: float | None, lease: float = 0.0) -> Waiting | None:
+    """Read from the record of a request why it waits; None when it does not wait. `due_at` is its next time.
+
+    With the `lease` for which a worker holds a run that it asks for, it is said since when that has no answer.
+    """
     reason = record.get("waits_because")
     if not reason:
         return None
@@ -110,7 +114,7 @@ def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | Non
     deadline, then = deadline_of(record, str(reason))
     return Waiting(
         reason=reason,
-        text=sentence(reason, code, record.get("import_status")),
+        text=sentence(reason, code, record.get("import_status")) + _asked(record, lease),
         since=record.get("waits_since"),
         until=None if reason in OPEN_ENDED else due_at,
         held_by=record.get("waits_behind") or None,
@@ -119,6 +123,14 @@ def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | Non
         deadline=deadline,
         then=then,
     )
+
+
+def _asked(record: Mapping[str, Any], lease: float) -> str:
+    """Say of a run whose question is under way since when; empty of any other."""
+    held = record.get("resolving_until", 0.0)
+    if not (held and lease and record["state"] == "started"):
+        return ""
+    return f" It is asked since {datetime.fromtimestamp(held - lease, UTC):%H:%M:%S} UTC, without an answer yet."
 
 
 def dated(error: Mapping[str, Any]) -> dict[str, Any]:

@@ -150,6 +150,8 @@ def attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
         return
     since = "" if attempt.since is None else f" since {_moment(attempt.since, now)}"
     yield f"  attempt  {attempt.number} is under way{since}"
+    if attempt.text is not None:
+        yield f"  answer   none yet{until_text(attempt.until, now)}: {attempt.text}"
     if attempt.waited is not None and attempt.waited_since is not None:
         yield f"  waited   {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if (error := attempt.last_error) is not None:
@@ -162,6 +164,8 @@ def short_attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str
     if attempt is None:
         return
     yield f"    attempt {attempt.number} is under way"
+    if attempt.text is not None:
+        yield f"    no answer of Marketing Cloud yet{short_until(attempt.until, now)}"
     if attempt.waited is not None and attempt.waited_since is not None:
         yield f"    {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if attempt.last_error is not None:

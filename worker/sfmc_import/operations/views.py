@@ -74,9 +74,14 @@ class WaitingView(View):
     then: str | None = None
 
 
-class AttemptView(View):
-    """A further attempt that is under way: its number, since when, why the request waited before it, what failed last.
+READ_TIMEOUT = 120.0
+"""How long an answer is waited for where nothing is set."""
 
+
+class AttemptView(View):
+    """An attempt that is under way: its number, since when, why the request waited before it, what failed last.
+
+    `text` says what Marketing Cloud has not answered yet, and `until` how long the answer to the start is waited for.
     `waited` is a reason of waiting.md, and `waited_since` its begin: attempts between end no wait. The `deadline` of
     the request, and the state `then` after it, are as in a wait.
     """
@@ -88,6 +93,8 @@ class AttemptView(View):
     last_error: LastError | None
     deadline: Time | None = None
     then: str | None = None
+    text: str | None = None
+    until: Time | None = None
 
 
 class FileView(View):
@@ -272,12 +279,16 @@ class ReplaysView(View):
 
 _PLAIN = (
     *("asked_key", "object_id", "source", "event_id", "reason", "task_id", "soap_request_id", "import_status"),
-    *("reply_to", "reply_queue"),
+    *("reply_to", "reply_queue", "held_by", "settled_by"),
 )
 
 
 def request_view(
-    request_id: str, record: Mapping[str, Any], waiting: Waiting | None, pause: PauseView | None = None
+    request_id: str,
+    record: Mapping[str, Any],
+    waiting: Waiting | None,
+    pause: PauseView | None = None,
+    read_timeout: float = READ_TIMEOUT,
 ) -> RequestView:
     """Make the view of a request from its record, as the ledger's schema reads it, and the pause that it waits for."""
     file = record.get("file")
@@ -295,10 +306,8 @@ def request_view(
         replays=record.get("replays"),
         not_before=time_of(record.get("not_before")) if record["state"] == "accepted" else None,
         expires=time_of(record.get("expires")),
-        held_by=record.get("held_by"),
-        settled_by=record.get("settled_by"),
         newer_import=record.get("newer_import"),
-        attempting=attempt_view(attempt_of(record)),
+        attempting=attempt_view(attempt_of(record), read_timeout),
         waiting=None if waiting is None else waiting_view(waiting, pause, time_of(record.get("expires"))),
         next=_next(record, waiting),
         **{name: record[name] for name in _PLAIN if name in record},
@@ -340,8 +349,8 @@ def _last_error(error: Mapping[str, Any]) -> LastError:
     return LastError(**{**hidden_in({"code": error["code"], "text": error["text"]}), **times})
 
 
-def attempt_view(attempt: Attempt | None) -> AttemptView | None:
-    """Make the view of a further attempt."""
+def attempt_view(attempt: Attempt | None, read_timeout: float) -> AttemptView | None:
+    """Make the view of an attempt; an answer to it is waited for so long."""
     if attempt is None:
         return None
     error = attempt.last_error
@@ -353,6 +362,8 @@ def attempt_view(attempt: Attempt | None) -> AttemptView | None:
         last_error=None if error is None else _last_error(error),
         deadline=time_of(attempt.deadline),
         then=attempt.then,
+        text=attempt.text or None,
+        until=None if attempt.asked_at is None else time_of(attempt.asked_at + read_timeout),
     )
 
 

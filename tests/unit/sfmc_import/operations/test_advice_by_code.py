@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sfmc_import.cli.doctor_folders import check_folders
+from sfmc_import.cli.doctor_starts import unanswered
 from sfmc_import.cli.folder_lines import alarm_lines
 from sfmc_import.cli.overview import trouble_line
 from sfmc_import.cli.requests_shown import request_lines, table_lines
@@ -103,3 +104,12 @@ def test_a_deadline_that_is_past_is_said_as_past() -> None:
 
     assert long == "  deadline 2027-01-15 08:01:00 UTC (2 s ago), start_unknown as soon as a worker decides"
     assert short == "    deadline 01-15 08:01:00 UTC (past), start_unknown as soon as a worker decides"
+
+
+def test_doctor_warns_of_a_start_without_an_answer_for_long() -> None:
+    record = STATES["an attempt"] | {"attempt": 1, "since": NOW - 91, "mid": "5", "customer_key": "K", "sent": True}
+    late, fresh = request_view("r", record, None), request_view("s", record | {"since": NOW - 5}, None)
+
+    assert [*unanswered([fresh], NOW)] == []
+    [finding] = unanswered([late, fresh], NOW)
+    assert (finding.level, finding.text) == ("warn", "1 start has had no answer for 91 s: sfmc-import status has them")
