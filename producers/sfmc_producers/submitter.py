@@ -165,6 +165,11 @@ class Submitter:
         definitions = self._definitions.get(mid or self.default_mid)
         return (definitions and definitions.outage) or ("", "")
 
+    def tried_at(self, mid: str | None) -> float | None:
+        """Give when files of a business unit that are not taken now are tried next, by the clock of this object."""
+        circuits = (self._ledger, self._definitions.get(mid or self.default_mid))
+        return next((each.next_at for each in circuits if each is not None and each.outage), None)
+
     def submit(
         self,
         file_info: FileInfo,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sfmc_import.cli.doctor_folders import to_do_about
-from sfmc_import.operations.folders import readers, sentence, title
+from sfmc_import.operations.folders import readers, sentence, title, tried_again
 from sfmc_import.operations.views import FolderFileView, FolderView
 
 ALARMS = 10
@@ -34,7 +34,9 @@ def folder_lines(folders: Sequence[FolderView]) -> Iterator[str]:
 
 def file_lines(files: Sequence[FolderFileView]) -> Iterator[str]:
     """Give a line for each file that waits, with the reason."""
-    yield from ("  ".join(["    waits", each.name, f"{each.text}{_since(each.since)}"]) for each in files)
+    for each in files:
+        todo = f"; to do: {each.advice}" if each.advice else ""
+        yield "  ".join(["    waits", each.name, f"{each.text}{_since(each.since)}{tried_again(each)}{todo}"])
 
 
 def _looked(folder: FolderView) -> str:

@@ -141,7 +141,7 @@ def _pause_words(pause: PauseView) -> str:
 def pause_line(pause: PauseView, now: float) -> str:
     """Say what is paused by whom, why and until when."""
     end = until_text(pause.until, now) or " until sfmc-import resume"
-    return f"paused: {pause.scope}{end}, by {pause.operator}: {pause.reason}"
+    return f"paused: {pause.scope} since {pause.since:%Y-%m-%d %H:%M:%S} UTC{end}, by {pause.operator}: {pause.reason}"
 
 
 def attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
@@ -189,4 +189,6 @@ def short_deadline_lines(of: WaitingView | AttemptView, now: float) -> Iterator[
 def _then(of: WaitingView | AttemptView, now: float) -> str:
     """Say what follows; what is past is decided by the next worker that takes the request up."""
     is_ahead = of.deadline is not None and of.deadline.timestamp() > now
-    return f"then {of.then}" if is_ahead else f"{of.then} as soon as a worker decides"
+    # The attempt whose next pause would pass the deadline is the last one.
+    ahead = "then gave_up, or at the last try before it" if of.then == "gave_up" else f"then {of.then}"
+    return ahead if is_ahead else f"{of.then} as soon as a worker decides"

@@ -408,9 +408,11 @@ def _folder(noted: dict[str, Any], at: float) -> dict[str, Any]:
 
 
 def _dated(noted: Mapping[str, Any], at: float) -> dict[str, Any]:
-    """Put the time since when in the place of the age, and of the last look in the place of its age."""
+    """Put the time since when in the place of the age, of the last look, and of the next one."""
     times = {name: at - noted[age] for name, age in (("since", "age"), ("looked_at", "looked")) if age in noted}
-    return {name: value for name, value in noted.items() if name not in {"age", "looked"}} | times
+    if "again" in noted:
+        times["until"] = at + noted["again"]
+    return {name: value for name, value in noted.items() if name not in {"age", "looked", "again"}} | times
 
 
 # What a person sees of a request, in this order; the other fields are for the scripts.

@@ -53,6 +53,20 @@ ADVICE = {
     "unseen": "start its watcher again, or let it be forgotten if no watcher shall read it any more",
     "stopped": "files in it start nothing until a watcher is started",
 }
+_EXPLAIN = "add a [[route]], or correct FileSpec; explain says what matches"
+FILE_ADVICE = {
+    "no_marker": "let its sender put the marker file beside it",
+    "empty": "let its sender send it with its content; an empty file starts nothing",
+    "open": "let the program that has it open close it",
+    "unmatched": _EXPLAIN,
+    "ambiguous": _EXPLAIN,
+    "refused": "do what the text names: rename the file, or correct its route",
+    "unreadable": "give the watcher the right to read it",
+    "unnamable": "rename it: its name is no UTF-8",
+    "unmoved": "give the watcher the right to move or delete it",
+}
+"""What helps a file that waits for itself alone; one that grows or is being delivered goes on by itself."""
+
 _FORGET = ("replaced", "unseen")
 """States that an operator ends who says that it shall be so."""
 
@@ -160,6 +174,7 @@ def _file(said: Mapping[str, Any]) -> FolderFileView:
     reason, more = REASONS.get(said["reason"], said["reason"]), said.get("text")
     text = f"{reason} ({more})" if more else reason
     about = {"name": said["name"], "reason": said["reason"], "text": text, "since": time_of(said.get("since"))}
+    about |= {"until": time_of(said.get("until")), "advice": FILE_ADVICE.get(said["reason"])}
     return FolderFileView(**about, size=said.get("size"), code=said.get("code"))
 
 
@@ -222,4 +237,9 @@ def sentence(folder: FolderView) -> str:
         return f"{folder.text}{since}"
     count = f"{folder.waiting} file{' waits' if folder.waiting == 1 else 's wait'}"
     at = "" if held.since is None else f", since {held.since:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{count} in it: {held.text}{at}"
+    return f"{count} in it: {held.text}{at}{tried_again(held)}"
+
+
+def tried_again(file: FolderFileView) -> str:
+    """Say when a file is tried again, where its watcher knows it; that goes on as long as it is necessary."""
+    return "" if file.until is None else f", tried again at {file.until:%H:%M:%S} UTC, and on without an end"

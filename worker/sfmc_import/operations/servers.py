@@ -85,8 +85,12 @@ def _of(server: str, client: Redis, begin: str, place: RedisAddress, variable: s
     wrong = next((each for each in findings if each.level == "fail"), None)
     if wrong is None:
         return []
-    text = wrong.text if wrong.check == WRITTEN.check else f"{server}: {wrong.text}"
-    return [ServerTroubleView(server=server, check=wrong.check, text=text, fix=wrong.fix)]
+    text = wrong.text if wrong.check == WRITTEN.check and server == "Redis" else f"{server}: {wrong.text}"
+    fix = _OF_A_BROKER if server == "broker" and wrong.check == "memory" else wrong.fix
+    return [ServerTroubleView(server=server, check=wrong.check, text=text, fix=fix)]
+
+
+_OF_A_BROKER = "give the broker more memory, or let workers take what lies in its queue"
 
 
 def _refusal(client: Redis, begin: str, place: RedisAddress, variable: str) -> Finding:

@@ -161,7 +161,10 @@ class ActionView(View):
 
 
 class FolderFileView(View):
-    """A file that waits in a folder: why, in words and as what its watcher said, and since when."""
+    """A file that waits in a folder: why, in words and as what its watcher said, since when, and what helps.
+
+    One that every file waits with is tried again at `until`, and as long as it lasts.
+    """
 
     name: str
     reason: str
@@ -169,6 +172,8 @@ class FolderFileView(View):
     since: Time | None = None
     size: int | None = None
     code: str | None = None
+    until: Time | None = None
+    advice: str | None = None
 
 
 class FolderView(View):

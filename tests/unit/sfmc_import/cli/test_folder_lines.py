@@ -5,7 +5,7 @@ from typing import Any
 from sfmc_import.cli.doctor_folders import check_folders
 from sfmc_import.cli.folder_lines import ALARMS, alarm_lines, folder_lines
 from sfmc_import.ledger.reading import SeenFolder
-from sfmc_import.operations.folders import readers, sorted_out, with_file
+from sfmc_import.operations.folders import FILE_ADVICE, REASONS, readers, sorted_out, with_file
 from sfmc_import.operations.views import FolderView
 
 AT = 1_800_000_000.0
@@ -39,7 +39,7 @@ def test_each_folder_and_each_file_that_waits_has_a_line_with_reason_and_time():
         f"  folder  /mnt  HANGING: its file system does not answer (/mnt/x), {SINCE}, by h:0:x",
         "  folder  /in  watched, by h:0:x",
         f"    waits  a.csv  not complete yet, {SINCE}",
-        f"    waits  b.csv  no definition matches (no route names it), {SINCE}",
+        f"    waits  b.csv  no definition matches (no route names it), {SINCE}; to do: {FILE_ADVICE['unmatched']}",
         "    and 7 more",
     ]
 
@@ -173,3 +173,16 @@ def test_a_source_is_named_as_one_and_says_when_it_was_answered_last():
     assert line.startswith(
         f"  source  drop (sftp://h/in)  DOES NOT ANSWER (no route), {SINCE}, answered last 2027-01-15"
     )
+
+
+def test_a_file_that_waits_for_the_account_says_when_it_is_tried_again():
+    held = file("a.csv", "unavailable", text="no", code="9", until=AT + 30)
+    found = views([folder(files=[held])])
+
+    again = ", tried again at 08:00:30 UTC, and on without an end"
+    assert any(again in line for line in alarm_lines(found))
+    assert any(line.endswith(again) for line in folder_lines(found))
+
+
+def test_each_reason_of_a_file_alone_says_what_helps_or_goes_on_by_itself():
+    assert {*REASONS} - {*FILE_ADVICE} == {"growing", "unavailable", "delivering"}

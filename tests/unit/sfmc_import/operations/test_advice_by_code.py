@@ -92,9 +92,8 @@ def test_a_further_attempt_and_the_wait_for_a_worker_before_it_keep_the_deadline
     assert between is not None
     assert under_way.deadline == between.deadline == datetime.fromtimestamp(NOW + 60, UTC)
     assert (under_way.then, between.then) == ("gave_up", "gave_up")
-    assert "  deadline 2027-01-15 08:01:00 UTC (in 60 s), then gave_up" in [
-        *request_lines(request_view("r", record, None), NOW)
-    ]
+    line = "  deadline 2027-01-15 08:01:00 UTC (in 60 s), then gave_up"
+    assert any(str(each).startswith(line) for each in request_lines(request_view("r", record, None), NOW))
 
 
 def test_a_deadline_that_is_past_is_said_as_past() -> None:
