@@ -259,6 +259,8 @@ local function note_loss()
     -- What was written since this server began is no event that survived. One that runs for longer was a replica.
     local begun = uptime and uptime <= 3600 and iso(now - uptime * 1000)
     loss.since = last and begun and begun < last and begun or last
+    -- The seconds of the server are whole ones: it began within this one.
+    loss.first, loss.kept = str(now), begun and str(now - uptime * 1000 - 1000) or nil
   end
   loss.at = str(now)
   set(loss_key(), {}, loss)
@@ -269,7 +271,7 @@ end
 -- Nothing tells the one from the other, so starts look for runs in progress; they do not wait.
 local function note_empty()
   if redis.call('EXISTS', loss_key()) == 1 then return end
-  set(loss_key(), {}, {at = str(now), empty = '1'})
+  set(loss_key(), {}, {at = str(now), first = str(now), empty = '1'})
   keep(loss_key(), cfg.loss_ttl)
 end
 
