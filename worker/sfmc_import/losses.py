@@ -18,7 +18,8 @@ DATED_RUNS = 20
 def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) -> Refusal | Ambiguous | None:
     """Say why nothing may be sent now; None when a start is safe.
 
-    When an unknown run exists, the intent is recorded as it was before that run, so that reconciling finds it.
+    When an unknown run exists, the intent is recorded as it was before that run, so that reconciling finds it: it takes
+    the run if that surely is one of this request (`new_runs`), and names it otherwise.
     """
     if decision.loss_age is None:
         return None
@@ -42,7 +43,8 @@ def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) ->
 
 def _unknown_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collection[str] | Refusal:
     """Runs of no request that began after the last write that survived."""
-    unassigned = deps.ledger.unassigned_task_ids(decision.lease.mid, [run.task_id for run in runs])
+    listed = [run.task_id for run in runs if run.task_id not in decision.candidates]
+    unassigned = deps.ledger.unassigned_task_ids(decision.lease.mid, listed)
     if decision.newest is not None:
         newer = {task_id for task_id in unassigned if is_newer(task_id, decision.newest)}
         return _not_before_loss(newer, decision, deps)

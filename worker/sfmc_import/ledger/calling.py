@@ -181,6 +181,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
                 above=fields.get("above") or None,
                 bound=fields.get("bound"),
                 intended_at=_at(fields),
+                forgotten_from=_forgotten_from(fields),
                 denied=fields.get("denied"),
                 object_id=fields.get("object_id"),
                 is_last=fields["late"],
@@ -207,6 +208,7 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         loss_age=fields.get("loss_age"),
         loss_since=_seconds(fields.get("loss_since")),
         may_be_new=fields.get("is_empty", False),
+        candidates=frozenset(orjson.loads(fields.get("candidates", "[]"))),
         denied=fields.get("denied"),
         earlier=_earlier_intent(fields),
         read_before=fields.get("early", False),
@@ -227,11 +229,16 @@ def _earlier_intent(fields: Mapping[str, Any]) -> Intent | None:
         above=fields.get("above"),
         bound=fields.get("bound"),
         intended_at=_at(fields),
+        forgotten_from=_forgotten_from(fields),
     )
 
 
 def _at(fields: Mapping[str, Any]) -> float | None:
     return int(fields["intended"]) / 1000 if "intended" in fields else None
+
+
+def _forgotten_from(fields: Mapping[str, Any]) -> float | None:
+    return int(fields["forgot"]) / 1000 if "forgot" in fields else None
 
 
 def _first_read(noted: str | None) -> FirstRead | None:

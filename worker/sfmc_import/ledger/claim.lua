@@ -55,12 +55,18 @@ local function start_now()
     newest = newest(r.mid), modified_ns = r.m,
     object_id = object_of(r.definition), asked = r.asked}
   if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
-  if r.unproved then more.bound = present(r.bound) end
+  if r.unproved then more.bound, more.forgot = present(r.bound), present(r.forgot) end
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
   -- A loss that is noticed after this makes the claim void (see has_lost_writes).
   if loss[1] then set(request_key(id), r, {loss = loss[1]}) else drop(request_key(id), r, {'loss'}) end
   more.loss_since = loss[3] or nil
   more.is_empty = loss[4] and true
+  -- What a request of before the loss may have started is asked for whoever else has named it.
+  if not loss[1] then
+    drop(definition_key(r), d, {'candidates'})
+  elseif not is_from_before_loss(r) then
+    more.candidates = d.candidates
+  end
   return with_lease('start_now', more)
 end
 
@@ -271,7 +277,7 @@ local function while_reconciling()
     begin_look()
   end
   return with_lease('reconcile', {known = r.known or '[]', above = r.above, intended = r.intended, denied = present(r.denied),
-    bound = present(r.bound), object_id = object_of(r.definition), late = now >= int(r.reconcile_until)})
+    bound = present(r.bound), forgot = present(r.forgot), object_id = object_of(r.definition), late = now >= int(r.reconcile_until)})
 end
 
 local HOLDING = {starting = while_starting, retrying = while_retrying, reconciling = while_reconciling}

@@ -384,11 +384,26 @@ local function keeps_places(r, target)
   return HAS_PLACE[target] and (target ~= 'retrying' or r.unproved)
 end
 
+-- A write loss is in force, and nothing proves that the request was recorded before it. A source may reach a server that
+-- took over before any worker has noticed it, so what a worker has not decided before is proved by its time alone.
+local function note_after_loss(id, r, source)
+  local first, kept = unpack(redis.call('HMGET', loss_key(), 'first', 'kept'))
+  if first and (source == 'new' or int(r.at) >= int(kept)) then set(request_key(id), r, {after = first}) end
+end
+
+-- Whether a request was recorded before the first of the write losses in force. By its name, for clocks may go back.
+local function is_from_before_loss(r)
+  if not r.after then return true end
+  local first = redis.call('HGET', loss_key(), 'first')
+  return first and r.after ~= first
+end
+
 -- The only way a state changes: the transition must stand in the table of sfmc_import.states.
 local function move(id, r, target, extra, reason)
   local source = r.state or 'new'
   local name = transition(source, target)
   if not name then error('no transition from ' .. source .. ' to ' .. target) end
+  if source == 'new' or source == 'accepted' then note_after_loss(id, r, source) end
   extra = with_cause(r, target, extra)
   local values = waits(r, {state = target, since = str(now)}, reason or WAITS[target])
   if OPEN[target] and extra and extra.code then values.error = failed_last(r, extra.code, extra.text) end

@@ -103,6 +103,11 @@ REQUEST = RequestKey(
             meaning="the newest fencing token that it was given",
         ),
         Field(name="loss", kept_at_end=False, meaning="the write loss that its claim knew of, by its time"),
+        Field(
+            name="after",
+            kept_at_end=False,
+            meaning="the write loss, by its first time, before which it is not proved to have been recorded",
+        ),
         Field(name="owner", kept_at_end=False, meaning="the worker that has the lease; empty when it was given back"),
         Field(
             name="resolving",
@@ -150,6 +155,14 @@ REQUEST = RequestKey(
             attribute="intended_at",
             kept_at_end=False,
             meaning="the intent: when it was written; no run of the start began before",
+        ),
+        Field(
+            name="forgot",
+            kind="ms",
+            attribute="forgotten_from",
+            kept_at_end=False,
+            meaning="the intent: nothing was sent, and a start that Redis forgot is looked for: a run that began before"
+            " this time is named, and not taken; 0: any run",
         ),
         Field(name="reconcile_until", kind="ms", kept_at_end=False, meaning="the deadline for finding the run"),
         Field(name="first_look", kept_at_end=False, meaning="1: its run is looked for several times, and was not yet"),
@@ -274,6 +287,11 @@ DEFINITION = Key(
             meaning="how many runs in a row ended in Error; the pause after each is longer",
         ),
         Field(name="last_rows", kind="int", meaning="how many rows the last completed run had that had any"),
+        Field(
+            name="candidates",
+            kind="json",
+            meaning="while a write loss is in force: TaskResultIDs of no request that a `start_unknown` has named",
+        ),
         Field(name="named", meaning="the key that it has now, in small letters, if that is not its first one"),
     ),
 )
@@ -365,6 +383,8 @@ LOSS = Key(
     ttl=("loss_ttl",),
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
+        Field(name="first", kind="ms", meaning="when the first of the losses in force was noticed: its name"),
+        Field(name="kept", kind="ms", meaning="what was recorded before this time was recorded before the loss"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
         Field(name="empty", attribute="may_be_new", meaning="set where the ledger was empty, and may be a new one"),
         Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),

@@ -248,14 +248,19 @@ local function event_time_at(id)
   return is_json and type(event) == 'table' and type(event.time) == 'string' and event.time or nil
 end
 
+-- When this server began; nothing of one that runs for longer than an hour: it may have been a replica. Its uptime is in
+-- whole seconds, so it may have begun a second earlier.
+local function server_began()
+  local uptime = present(a.uptime)
+  return uptime and uptime <= 3600 and now - (uptime + 1) * 1000 or nil
+end
+
 -- When the last event that survived was written. What was written since this server began is none, and a client that
--- does not watch the server may be the first to write. One that runs for longer than an hour was a replica.
-local function survived_until()
-  local last, uptime = event_time_at('+'), present(a.uptime)
-  if not (last and uptime and uptime <= 3600) then return last end
-  -- Its uptime is in whole seconds: it may have begun a second earlier.
-  local begun = now - (uptime + 1) * 1000
-  return event_time_at(str(begun)) or iso(begun)
+-- does not watch the server may be the first to write.
+local function survived_until(began)
+  local last = event_time_at('+')
+  if not (last and began) then return last end
+  return event_time_at(str(began)) or iso(began)
 end
 
 -- From now on starts look for runs that the ledger does not have. While an earlier loss is in force, what survived that
@@ -265,7 +270,9 @@ local function note_loss()
   if not loss.at or loss.empty then
     redis.call('DEL', loss_key())
     loss = record(newest_key())
-    loss.since = survived_until()
+    local began = server_began()
+    loss.since = survived_until(began)
+    loss.first, loss.kept = str(now), began and str(began) or nil
   end
   loss.at = str(now)
   set(loss_key(), {}, loss)
@@ -276,7 +283,7 @@ end
 -- Nothing tells the one from the other, so starts look for runs in progress; they do not wait.
 local function note_empty()
   if redis.call('EXISTS', loss_key()) == 1 then return end
-  set(loss_key(), {}, {at = str(now), empty = '1'})
+  set(loss_key(), {}, {at = str(now), first = str(now), empty = '1'})
   keep(loss_key(), cfg.loss_ttl)
 end
 
