@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.ports import Deps, Refusal
-from sfmc_import.run_dates import CLOCKS_APART, began_at, seems_older
+from sfmc_import.run_dates import CLOCKS_APART, began_at, seems_newer, seems_older
 from sfmc_import.runs import RUNNING, Run, is_newer
 from sfmc_import.states import StartNow
 
@@ -28,7 +28,7 @@ def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) ->
     if decision.loss_age < quiet and not decision.may_be_new:
         left = quiet - decision.loss_age
         return NotApplied("writes_lost", _WAITING, account_wide=True, retry_after=left)
-    unknown = _unknown_runs(decision, runs, deps)
+    unknown = _until_loss(_unknown_runs(decision, runs, deps), quiet, decision, deps)
     if not isinstance(unknown, Collection):
         return unknown
     if not unknown:
@@ -55,6 +55,22 @@ def _unknown_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collec
     if isinstance(dated, Refusal):
         return dated
     return going | {task_id for task_id, run in dated.items() if _began_since(run, decision.loss_since - CLOCKS_APART)}
+
+
+def _until_loss(
+    unknown: Collection[str] | Refusal, quiet: float, decision: StartNow, deps: Deps
+) -> Collection[str] | Refusal:
+    """Leave out what began so long after a loss that Redis cannot have forgotten its start.
+
+    That matters for a request which was held while others imported the same definition for days.
+    """
+    if not isinstance(unknown, Collection) or not decision.loss_is_past or decision.loss_age is None:
+        return unknown
+    dated = _dated(unknown, decision, deps)
+    if isinstance(dated, Refusal):
+        return dated
+    last = decision.now - decision.loss_age + quiet
+    return {each for each in unknown if each not in dated or not seems_newer(dated[each].start_date, last)}
 
 
 def _not_before_loss(newer: Collection[str], decision: StartNow, deps: Deps) -> Collection[str] | Refusal:

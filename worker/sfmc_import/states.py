@@ -200,7 +200,8 @@ class StartNow:
     `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
     lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived, and
     `loss_since` the time of the last event that did, in seconds since 1970. `may_be_new`: the ledger was empty then,
-    and it is not known whether there was one before. `candidates` are runs that another request has named since then.
+    and it is not known whether there was one before. `loss_is_past`: it is over for others, and matters to this request
+    alone, which is from before it. `candidates` are runs that another request has named since then.
     `denied` is the code with which Marketing Cloud denied an earlier start, after which no run appeared.
     `read_before`: the definition was last read before the request came, so there is no `first` to compare with.
     `object_id` is that of the definition whose window was asked; `other_keys` are CustomerKeys that it had before.
@@ -215,6 +216,7 @@ class StartNow:
     loss_age: float | None = None
     loss_since: float | None = None
     may_be_new: bool = False
+    loss_is_past: bool = False
     candidates: frozenset[str] = frozenset()
     denied: str | None = None
     earlier: Intent | None = None

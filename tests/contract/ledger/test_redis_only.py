@@ -396,7 +396,7 @@ def test_a_server_that_was_started_anew_makes_starts_careful(world: RedisWorld):
 
     assert noted_server(world, "another") == [run_id]
     assert world.client.exists(world.keys.name_of(LOSS))
-    assert world.client.get(world.keys.name_of(SERVER)) == run_id.encode()
+    assert world.client.get(world.keys.name_of(SERVER)) == f"{run_id} 1".encode()
 
 
 def test_an_empty_ledger_may_be_a_new_one(world: RedisWorld):

@@ -65,7 +65,11 @@ DOUBTS = (
     Mutant("claim", "r.known or '[]', present(r.above), r.intended end", "r.known or '[]', nil end"),
     Mutant("claim", "more.bound, more.forgot = present(r.bound), present", "more.bound, more.forgot = nil, present"),
     Mutant("claim", "object_id = object_of(r.definition), late", "late"),
-    Mutant("claim", "    bound = present(r.bound), forgot = present(r.forgot), object_id", "    forgot = present(r.forgot), object_id"),
+    Mutant(
+        "claim",
+        "    bound = present(r.bound), forgot = present(r.forgot), object_id",
+        "    forgot = present(r.forgot), object_id",
+    ),
     Mutant("starting", "if present(a.bound) or r.bound then", "if present(a.bound) then"),
     Mutant("starting", "values.bound = present(a.bound) or ''", "values.bound = ''"),
     Mutant("claim", "owner = '', denied = '',", "owner = '',"),

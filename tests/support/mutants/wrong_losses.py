@@ -41,7 +41,7 @@ LOSSES = (
     # A second loss while one is in force.
     Mutant("upkeep", "  if not loss.at or loss.empty then\n", "  if true then\n"),
     # A ledger that is empty.
-    Mutant("upkeep", "if not (before or a.has_noted) then", "if not before then"),
+    Mutant("upkeep", "if not before and a.number == 0 then", "if not before then"),
     Mutant("upkeep", "empty = '1'})\n  keep(loss_key(), cfg.loss_ttl)", "empty = '1'})"),
     Mutant("upkeep", "  if not loss.at or loss.empty then\n", "  if not loss.at then\n"),
     Mutant("upkeep", "    redis.call('DEL', loss_key())\n", ""),
@@ -57,6 +57,22 @@ LOSSES = (
     Mutant("upkeep", "uptime and uptime <= 3600 and now", "uptime and uptime < 3600 and now"),
     Mutant("upkeep", "if not (last and began)", "if not began"),
     Mutant("upkeep", "now - (uptime + 1) * 1000", "now - uptime * 1000"),
+    # Requests that outlive a loss.
+    Mutant("claim", "  if not past[1] or r.after == past[4]", "  if true or r.after == past[4]"),
+    Mutant("claim", "not past[1] or r.after == past[4] or int", "not past[1] or int"),
+    Mutant("claim", " or int(r.at) >= int(past[1]) + cfg.loss_ttl then return {}", " then return {}"),
+    Mutant("claim", "int(r.at) >= int(past[1]) + cfg.loss_ttl", "int(r.at) >= int(past[1])"),
+    Mutant("claim", "return {past[1], past[2], past[3], false, true}", "return {past[1], false, past[3], false, true}"),
+    Mutant("claim", "return {past[1], past[2], past[3], false, true}", "return {past[1], past[2], false, false, true}"),
+    Mutant("claim", "return {past[1], past[2], past[3], false, true}", "return {past[1], past[2], past[3]}"),
+    Mutant("upkeep", "  set(past_loss_key(), {}, loss)\n", ""),
+    Mutant("upkeep", "  keep(past_loss_key(), cfg.unfinished_ttl)\n", ""),
+    # Servers that take over from each other.
+    Mutant("upkeep", "known == a.run_id and number >= a.number", "known == a.run_id"),
+    Mutant("upkeep", "known == a.run_id and number >= a.number", "known == a.run_id and number == a.number"),
+    Mutant("upkeep", "known == a.run_id and number >= a.number", "number >= a.number"),
+    Mutant("upkeep", "math.max(number, a.number) + 1", "number + 1"),
+    Mutant("upkeep", "math.max(number, a.number) + 1", "math.max(number, a.number)"),
     # Which runs a request may take after a loss.
     Mutant("lib", "  if source == 'new' or source == 'accepted' then note_after_loss(id, r, source) end\n", ""),
     Mutant(

@@ -48,9 +48,19 @@ local function with_lease(decision, more)
   return answer(decision, more)
 end
 
+-- The write loss that this start looks for: the one in force, or an earlier one that a request from before it has outlived
+-- without a start, held by a pause, an outage or the lack of workers.
+local function loss_to_look_for()
+  local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since', 'empty')
+  if loss[1] then return loss end
+  local past = redis.call('HMGET', past_loss_key(), 'at', r.mid, 'since', 'first')
+  if not past[1] or r.after == past[4] or int(r.at) >= int(past[1]) + cfg.loss_ttl then return {} end
+  return {past[1], past[2], past[3], false, true}
+end
+
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
-  local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since', 'empty')
+  local loss = loss_to_look_for()
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
     newest = newest(r.mid), modified_ns = r.m,
     object_id = object_of(r.definition), asked = r.asked}
@@ -60,7 +70,7 @@ local function start_now()
   -- A loss that is noticed after this makes the claim void (see has_lost_writes).
   if loss[1] then set(request_key(id), r, {loss = loss[1]}) else drop(request_key(id), r, {'loss'}) end
   more.loss_since = loss[3] or nil
-  more.is_empty = loss[4] and true
+  more.is_empty, more.is_past = loss[4] and true, loss[5]
   -- What a request of before the loss may have started is asked for whoever else has named it.
   if not loss[1] then
     drop(definition_key(r), d, {'candidates'})

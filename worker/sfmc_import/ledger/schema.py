@@ -374,7 +374,8 @@ SERVER = Key(
     letter="server",
     redis_type="string",
     ttl=("unfinished_ttl",),
-    meaning="The `run_id` of the server that answered last. The time counts from the newest note.",
+    meaning="The `run_id` of the server that answered last, and how many have been noted up to it: who has noted a later"
+    " one knows that what was written there is missing. The time counts from the newest note.",
 )
 LOSS = Key(
     name="loss",
@@ -390,6 +391,19 @@ LOSS = Key(
         Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
     ),
     meaning="There was a write loss: starts look for existing runs first.",
+)
+PAST_LOSS = Key(
+    name="past_loss",
+    letter="pastloss",
+    redis_type="hash",
+    ttl=("unfinished_ttl",),
+    fields=(
+        Field(name="at", kind="ms", attribute="noticed_at", meaning="when the newest write loss was noticed"),
+        Field(name="first", kind="ms", meaning="its name, as in `loss`"),
+        Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
+        Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
+    ),
+    meaning="For requests from before a write loss that were held for longer than the loss was in force.",
 )
 SUSPECT = Key(
     name="suspect",
@@ -489,7 +503,7 @@ SCHEDULE = Key(
 )  # fmt: skip
 KEYS = (
     REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
-    SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, *WATCHING_KEYS, DUPLICATES, SCHEDULE, DELIVERY,
+    SERVER, LOSS, PAST_LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, *WATCHING_KEYS, DUPLICATES, SCHEDULE, DELIVERY,
     LOCK_OUT, INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, PLACES, PLACE_WAITERS, FOLLOWS,
     SHARED, REFRESHED, *TOKEN_KEYS,
     *NOTIFICATION_KEYS, *QUOTA_KEYS, DUE, STREAM,

@@ -277,6 +277,10 @@ local function note_loss()
   loss.at = str(now)
   set(loss_key(), {}, loss)
   keep(loss_key(), cfg.loss_ttl)
+  loss.kept = nil
+  redis.call('DEL', past_loss_key())
+  set(past_loss_key(), {}, loss)
+  keep(past_loss_key(), cfg.unfinished_ttl)
 end
 
 -- A ledger that no server answered before is new, or Redis has lost all of it, and whoever would know that has ended.
@@ -288,17 +292,22 @@ local function note_empty()
 end
 
 -- Notes which run of which server answers: a server that was started anew, or took over, may lack the last writes, and
--- nothing in it says so. Answers 1 for another one than before.
+-- nothing in it says so. So may one that is named here, if this process has noted a later one since. Answers the number
+-- of the server, and 1 if writes may be missing.
 function steps.note_server()
   local before = redis.call('GET', server_key())
-  redis.call('SET', server_key(), a.run_id, 'PX', cfg.unfinished_ttl)
-  if before == a.run_id then return 0 end
-  if not (before or a.has_noted) then
+  local known, number = string.match(before or '', '^(%S+) ?(%d*)$')
+  number = int(number)
+  local is_same = known == a.run_id and number >= a.number
+  if not is_same then number = math.max(number, a.number) + 1 end
+  redis.call('SET', server_key(), a.run_id .. ' ' .. number, 'PX', cfg.unfinished_ttl)
+  if is_same then return {number, 0} end
+  if not before and a.number == 0 then
     note_empty()
-    return 0
+    return {number, 0}
   end
   note_loss()
-  return 1
+  return {number, 1}
 end
 
 -- Writes the next number of a process and compares the one before: a smaller one means that Redis lost writes.

@@ -352,3 +352,39 @@ def test_a_request_of_before_the_loss_takes_a_run_that_a_later_request_has_named
     assert last_of(system, "c") == ("start_unknown", [run])
     assert last_of(system, "b") == ("completed", [])
     assert len(system.cloud.performs) == 2
+
+
+def outlive_the_loss(system: System) -> None:
+    """Redis lost its last writes; a pause holds what it kept for longer than starts are careful."""
+    system.world.ledger.write_probe("worker", 2)
+    system.world.advance(2000)
+    # Keys expire by the clock of the server.
+    system.world.client.delete(system.world.keys.name_of(LOSS))
+
+
+@pytest.mark.parametrize("newest", ["known", "unknown"])
+def test_a_start_that_redis_forgot_is_found_however_long_its_request_was_held(system: System, newest: str):
+    if newest == "known":
+        system.submit(request("first", force=True))
+        system.live()
+        system.world.advance(20)
+    system.submit(request())
+    task_id = ran_elsewhere(system, 0)
+    outlive_the_loss(system)
+    system.live()
+
+    event = by_request(system.world.events())["a"][-1]
+    assert (name_of(event), event["data"].get("task_id")) == ("completed", task_id)
+
+
+def test_what_others_started_long_after_a_loss_is_no_start_that_redis_forgot(system: System):
+    system.submit(request("first", force=True))
+    system.live()
+    system.world.advance(20)
+    system.submit(request())
+    outlive_the_loss(system)
+    ran_elsewhere(system, 10)
+    system.live()
+
+    assert last_of(system, "a")[0] == "completed"
+    assert len(system.cloud.performs) == 3
