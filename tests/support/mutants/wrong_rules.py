@@ -194,7 +194,7 @@ RULES = (
         "[r.task_id for r in runs]",
     ),
     ("sfmc_import.losses", ", is_sent=False)", ")"),
-    ("sfmc_import.service", '"window", "after", identity', '"window", identity'),
+    ("sfmc_import.service", '"window", "after", "running', '"window", "running'),
     ("sfmc_import.losses", "return began is not None and began >= since", "return False"),
     ("sfmc_import.losses", "return began is not None and began >= since", "return began is not None"),
     ("sfmc_import.losses", "decision.loss_since - CLOCKS_APART", "decision.loss_since + CLOCKS_APART"),
