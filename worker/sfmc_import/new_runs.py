@@ -99,7 +99,7 @@ def _beyond_bound(runs: Sequence[Run], intent: Intent | Reconcile, bound: str) -
     So does one above it that is older: it would have been in the list, if the service compared ids as numbers.
     """
     ours = frozenset(run.task_id for run in runs if is_newer(run.task_id, bound) and not _is_older(run, intent))
-    return NewRuns(ours, frozenset(run.task_id for run in runs) - ours)
+    return _with_the_rest(ours, runs)
 
 
 def _since_recorded(runs: Sequence[Run], recorded: float) -> NewRuns:
@@ -108,6 +108,10 @@ def _since_recorded(runs: Sequence[Run], recorded: float) -> NewRuns:
     Before that it may have read another one, for another request that Redis forgot, or for another program.
     """
     ours = frozenset(run.task_id for run in runs if recorded and _began_since(run, recorded))
+    return _with_the_rest(ours, runs)
+
+
+def _with_the_rest(ours: frozenset[str], runs: Sequence[Run]) -> NewRuns:
     return NewRuns(ours, frozenset(run.task_id for run in runs) - ours)
 
 

@@ -10,8 +10,8 @@ import redis as redis_py
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.arguments import policy_arguments, request_arguments
 from sfmc_import.ledger.calling import is_defect
+from sfmc_import.ledger.loss_keys import LOSS, SERVER
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.ledger.schema import LOSS, SERVER
 from sfmc_import.ledger.scripts import read_part
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError

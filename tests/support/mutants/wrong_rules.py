@@ -196,7 +196,7 @@ RULES = (
     ("sfmc_import.losses", ", is_sent=False)", ")"),
     ("sfmc_import.losses", "decision.now - decision.loss_age + quiet", "decision.now"),
     ("sfmc_import.losses", "if each not in dated or not seems_newer", "if each in dated and seems_newer"),
-    ("sfmc_import.service", '"window", "after", identity', '"window", identity'),
+    ("sfmc_import.service", '"window", "after", "running', '"window", "running'),
     ("sfmc_import.losses", "return began is not None and began >= since", "return False"),
     ("sfmc_import.losses", "return began is not None and began >= since", "return began is not None"),
     ("sfmc_import.losses", "decision.loss_since - CLOCKS_APART", "decision.loss_since + CLOCKS_APART"),

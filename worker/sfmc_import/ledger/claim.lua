@@ -218,6 +218,7 @@ end
 
 -- Another suspect acts now. The worker that was lost may come back: what it still does for this one is refused.
 local function wait_as_suspect(other)
+  leave_turn(id, r)
   new_fence(id, r, d)
   set(definition_key(r), d, {lease = '0'})
   keep_definition(r, d)
@@ -343,6 +344,7 @@ function steps.claim()
   if not HOLDING[r.state] then return already_ended() end
   if not held_by_other() then return HOLDING[r.state]() end
   -- Another request holds the definition: possible only after its record was lost. Single flight comes first.
+  leave_turn(id, r)
   wait_for(id, r, 'single_flight', d.holder)
   due_at(id, r, now + cfg.recheck)
   return not_yet({held_by = d.holder})

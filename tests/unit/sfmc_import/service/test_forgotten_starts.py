@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from sfmc_import.faults import NotApplied
-from sfmc_import.ledger.schema import LOSS, SERVER
+from sfmc_import.ledger.loss_keys import LOSS, SERVER
 from sfmc_import.policy import Policy
 from sfmc_import.run_dates import SERVER_ZONE
 from tests.integration.crash_points.crash_points import Fate, Mortal

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from sfmc_import.ledger import LedgerSettings
-from sfmc_import.ledger.schema import SERVER
+from sfmc_import.ledger.loss_keys import SERVER
 from sfmc_import.request import FileInfo
 from sfmc_import.run_dates import CLOCKS_APART
 from sfmc_import.runs import Definition
@@ -114,7 +114,7 @@ class Story:
                 yield f"r{version} is {record['state']} with {record['task']}, which read version {run.version}"
 
     def may_be(self, run: Began, version: int) -> bool:
-        """What another program began minutes before cannot be told from a start, for clocks may be apart."""
+        """What another program began minutes before cannot be known from a start, for clocks may be apart."""
         return run.is_foreign and run.at > self.recorded[version] - 2 * CLOCKS_APART
 
 
