@@ -107,8 +107,9 @@ def test_a_pause_a_wait_a_cancel_and_a_replay_are_the_same_as_by_command(api: Ap
     replayed = api.call("POST", f"/v1/requests/{request}/replay", json={"reason": "right after all"}).json()
     api.stack.await_event("completed", replayed["new_request_id"])
     counted = api.call("POST", "/v1/replays", json={"state": "cancelled", "reason": "all", "customer_key": "daily"})
-    found = {"dry_run": True, "count": 1, "request_ids": [request], "new_request_ids": [], "settled": []}
-    assert counted.json() == found
+    assert {name: value for name, value in counted.json().items() if value} == {
+        "dry_run": True, "count": 1, "request_ids": [request],
+    }  # fmt: skip
     shown = json.loads(api.stack.run("show", request, "--json").stdout)
     assert api.call("GET", f"/v1/requests/{request}").json() == shown
 

@@ -160,6 +160,8 @@ def test_dead_letters_are_listed_shown_and_deleted_and_an_unknown_id_is_one_line
     listed = stack.run("dead-letters").stdout
     shown = json.loads(stack.run("dead-letters", "show", letter, "--json").stdout)
     homeless = stack.run("dead-letters", "replay", "1-1")
+    gone = stack.run("dead-letters", "delete", "1-1", letter, "1-2", "--json")
+    stack.client.xadd(Keys().dead_letters, fields)  # type: ignore[arg-type]
     nothing = stack.run("dead-letters", "replay")
     assert stack.run("dead-letters", "replay", "--all").returncode == 0
     back = eventually(
@@ -171,7 +173,8 @@ def test_dead_letters_are_listed_shown_and_deleted_and_an_unknown_id_is_one_line
     assert f"1 dead letter\nlook at one with: sfmc-import dead-letters show {letter}\n" in listed
     assert " UTC  " in listed
     assert (shown["entry_base64"], shown["queue"], shown["reason"]) == ("gD8=", "imports", "undecodable")
-    assert (homeless.returncode, nothing.returncode) == (1, 2)
+    assert (homeless.returncode, nothing.returncode, gone.returncode) == (1, 2, 1)
+    assert [json.loads(line)["done"] for line in gone.stdout.splitlines()] == ["failed", "deleted", "failed"]
     assert homeless.stderr == "sfmc-import: there is no dead letter 1-1\n  list them with: sfmc-import dead-letters\n"
     assert back["id"] != letter
     assert stack.run("dead-letters").stdout == "0 dead letters\n"

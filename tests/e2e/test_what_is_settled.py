@@ -38,7 +38,7 @@ def test_a_failure_whose_corrected_file_was_imported_asks_for_no_one_and_is_repl
     stack: RunningSystem,
 ) -> None:
     control = stack.sandbox.control
-    control.define("orders", FileSpec="orders.csv")
+    control.define("orders", FileSpec="orders.csv", UpdateType="Overwrite")
     with control.fault("error_run", "Perform", "orders"):
         failed = start(stack, "orders")
         stack.await_event("import_failed", failed)
@@ -49,7 +49,9 @@ def test_a_failure_whose_corrected_file_was_imported_asks_for_no_one_and_is_repl
 
     assert "import_failed" not in stack.run("status").stdout
     assert (shown["settled_by"], shown["next"]) == (corrected, ["replay --force"])
-    assert f"settled  by request {corrected}" in stack.run("show", failed).stdout
+    said = stack.run("show", failed).stdout
+    assert f"settled  by request {corrected}" in said
+    assert f"settled by request {corrected}  because of overwritten" in said
     assert refused.returncode == 1
     assert f"request {corrected} has imported its file since" in refused.stderr
     assert len(control.performs("orders")) == 2

@@ -157,3 +157,57 @@ def test_a_definition_says_which_process_is_missing(world: World) -> None:
     assert [each.partition(":")[0] for each in found.missing] == ["no worker runs", "no beat runs"]
     page = world.person("viewer").see(f"/definition?mid={MID}&customer_key=orders").text
     assert "No worker runs" in page
+
+
+def test_an_unknown_definition_is_answered_with_near_names_and_with_files_of_its_name(world: World) -> None:
+    world.submit("Daily_Orders")
+    growing = {"name": "weekly_orders_2026.csv", "reason": "growing", "age": 5.0}
+    world.client.note_folders("h:1:x", [FOLDER | {"files": [growing]}])
+    stray = {"location": "/data/in", "name": "Weekly_Orders.csv", "fingerprint": "f" * 32}
+    said = {"mid": MID, "file": stray, "reason": "no_match", "text": "no route and no FileSpec names it"}
+    world.access.ledger().report("arrival/1", "unrouted", MID, stray["name"], said)
+    with pytest.raises(NotFoundError) as near:
+        standing(world.access, "daily_order", MID)
+    with pytest.raises(NotFoundError) as named:
+        standing(world.access, "weekly_orders", MID)
+    answer = asked(world, "GET", f"/v1/definitions/{MID}/weekly_orders")
+    page = world.person("viewer").ask("GET", f"/definition?mid={MID}&customer_key=weekly_orders")
+
+    assert "did you mean Daily_Orders?" in near.value.fix
+    assert "the file Weekly_Orders.csv starts nothing: no route and no FileSpec names it" in named.value.fix
+    assert "the file weekly_orders_2026.csv waits in /data/in: not complete yet" in named.value.fix
+    assert named.value.fix.endswith("see: sfmc-import status --unmatched")
+    assert (answer.status_code, "waits in /data/in: not complete yet" in answer.text) == (404, True)
+    assert (page.status_code, "waits in /data/in: not complete yet" in page.text) == (404, True)
+
+
+@pytest.mark.parametrize("mid", ["77", MID])
+def test_a_replay_of_many_that_finds_nothing_says_that_its_filter_names_nothing_known(world: World, mid: str) -> None:
+    world.submit("Daily_Orders")
+    body = {"state": "rejected", "reason": "again", "mid": mid, "customer_key": "Daily_Order"}
+    found = asked(world, "POST", "/v1/replays", "operator", json=body).json()
+
+    assert found["count"] == 0
+    assert ("did you mean Daily_Orders" if mid == MID else "no business unit 77") in found["hint"]
+
+
+def test_a_source_that_does_not_answer_is_an_alarm_in_each_surface_and_can_be_forgotten(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = {"folder": "source drop (sftp://host/in)", "location": "source:drop", "files": [], "more": 0}
+    world.client.note_folders(
+        "h:1:x", [source | {"state": "unreachable", "age": 60.0, "text": "no route", "looked": 70.0}]
+    )
+    [view] = folders(world.access.reader)
+    page = world.person("viewer").see("/").text
+    with pytest.raises(SystemExit):
+        cli(["status"])
+    said = capsys.readouterr().out
+    vanish(world)
+
+    assert (view.is_trouble, view.state, view.text) == (True, "unreachable", "DOES NOT ANSWER (no route)")
+    assert view.looked_at is not None
+    assert "DOES NOT ANSWER (no route)" in page
+    assert "DOES NOT ANSWER (no route)" in said
+    assert "see its server and the network" in said
+    assert forgetting.forget_folder(world.access, "source:drop", "ann").forgotten

@@ -124,17 +124,19 @@ def test_a_request_that_was_replayed_has_gone_on_and_its_replay_alone_has_ended_
     assert [each.request_id for each in requests.failures(access)] == [again, other]
 
 
-def test_a_replay_of_many_leaves_out_what_a_later_import_has_settled_and_names_it(access: ReadAccess) -> None:
-    first, other = submitted(access, "a", "b")
-    rejected(access, first)
-    rejected(access, other)
+def test_a_replay_of_many_leaves_out_what_a_later_import_makes_wrong_and_names_it(access: ReadAccess) -> None:
+    first, newer, other = submitted(access, "a", "b", "c")
+    for each in (first, newer, other):
+        rejected(access, each)
     access.client.hset(access.keys.request(first), "settled", "r7")
+    access.client.hset(access.keys.request(newer), "newer", "r8")
     wanted, call = listing.Filter(state="rejected"), replaying.Call("ann", "k1", "again")
     counted = replaying.counted(access, wanted, 10)
     done, again = (replaying.replay_many(access, wanted, 10, call) for _ in range(2))
 
     assert requests.show(access, first).settled_by == "r7"
-    assert [(each.request_ids, each.settled) for each in (counted, done, again)] == [([other], [first])] * 3
+    found = [(each.request_ids, each.settled, each.imported) for each in (counted, done, again)]
+    assert found == [([other], [first], [newer])] * 3
     assert len(done.new_request_ids) == 1
 
 

@@ -8,9 +8,13 @@ import pytest
 from sfmc_import.access import ReadAccess
 from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor import check_circuits
+from sfmc_import.cli.overview import whole_lines
+from sfmc_import.cli.requests_shown import request_lines
+from sfmc_import.events import kind
 from sfmc_import.faults import NotApplied
+from sfmc_import.ledger.broker_state import BrokerState
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.ledger.opening import ledger_settings, open_ledger
 from sfmc_import.ledger.operator_keys import WARNINGS
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.broker import NO_WORKER_HEARS
@@ -63,6 +67,8 @@ def test_without_its_broker_status_and_console_show_the_ledger_and_name_the_brok
         access = ReadAccess(settings)
         object.__setattr__(made.access, "settings", settings)
         made.access.__dict__.pop("broker", None)
+        state = BrokerState(made.access.client, ledger_settings(settings))
+        state.note(is_away=True)
         page = person.see("/")
         shown = requests.show(access, request_id)
         whole, first = status(access), overview(access)
@@ -72,6 +78,10 @@ def test_without_its_broker_status_and_console_show_the_ledger_and_name_the_brok
     assert "Requests stay in the ledger" in page.text
     assert whole.broker is not None
     assert "127.0.0.1:9" in whole.broker.text
+    assert whole.broker.since is not None
+    said = f"{whole.broker.since:%Y-%m-%d %H:%M:%S} UTC"
+    assert said in page.text
+    assert any(f", since {said}" in str(line) for line in whole_lines(whole))
     assert (whole.queued, first.counts.dead_letters) == (None, None)
     assert shown.waiting is not None
     assert shown.waiting.text.endswith(NO_WORKER_HEARS)
@@ -120,19 +130,45 @@ def test_an_import_without_rows_is_listed_for_a_day_with_its_advice(world: World
     assert status(world.access).warnings == ()
 
 
+def failed_then_imported(world: World, name: str, versions: tuple[str, str]) -> tuple[str, str]:
+    """A request that failed, and a newer one for a file of its name that was imported."""
+    made = []
+    for version, outcome in zip(versions, ("import_failed", "completed"), strict=True):
+        asked = world.client.submit(customer_key=name, mid=MID, file={"name": name, "version": version})
+        start(world, asked.request_id, name, f"{name}-{outcome}")
+        ends(world, asked.request_id, outcome)
+        made.append(asked.request_id)
+    return made[0], made[1]
+
+
 def test_a_failure_whose_file_was_imported_since_is_settled_and_replayed_by_force_alone(world: World) -> None:
-    failed = started(world, "again.csv", "4714")
-    ends(world, failed, "import_failed")
-    assert failed in [each.request_id for each in status(world.access).failures]
-    newer = world.client.submit(customer_key="again.csv", mid=MID, file={"name": "again.csv", "version": "2"})
-    start(world, newer.request_id, "again.csv", "4715")
-    ends(world, newer.request_id, "completed")
+    failed, newer = failed_then_imported(world, "again.csv", ("1", "1"))
     view = requests.show(world.access, failed)
+    page = world.person("viewer").see(f"/request?id={failed}").text
 
     assert failed not in [each.request_id for each in status(world.access).failures]
-    assert (view.settled_by, view.next) == (newer.request_id, ["replay --force"])
-    assert str(view.advice).startswith("a newer request has imported a file of this name")
+    assert (view.settled_by, view.next) == (newer, ["replay --force"])
+    assert str(view.advice).startswith("nothing: a newer request has imported the same file")
+    assert [kind(event) for event in requests.life(world.access, view)][-2:] == ["import_failed", "settled"]
+    assert f"settled by request {newer}" in page
     with pytest.raises(ConflictError, match="has imported its file since"):
+        actions.replay(world.access, failed, "ann")
+
+
+def test_a_failure_under_whose_name_a_newer_file_came_is_listed_and_says_what_a_replay_would_import(
+    world: World,
+) -> None:
+    failed, newer = failed_then_imported(world, "newer.csv", ("1", "2"))
+    view = requests.show(world.access, failed)
+    operator = world.person("operator")
+
+    assert failed in [each.request_id for each in status(world.access).failures]
+    assert (view.settled_by, view.newer_import, view.next) == (None, newer, ["replay --force"])
+    assert "a replay imports what lies there under the name now" in str(view.advice)
+    assert "not the file of this request" in operator.see(f"/request/replay?id={failed}").text
+    assert newer in operator.see(f"/request?id={failed}").text
+    assert any(newer in str(each) for each in request_lines(view, 0.0))
+    with pytest.raises(ConflictError, match="has imported a newer file of its name since"):
         actions.replay(world.access, failed, "ann")
 
 
@@ -149,3 +185,17 @@ def test_doctor_fails_while_no_call_is_made(world: World) -> None:
     assert "no call is made for the whole account since" in finding.text
     assert "12: wrong password" in finding.text
     assert "check the login" in finding.fix
+
+
+def test_an_outage_of_the_broker_counts_from_its_first_note_and_ends_with_one(world: World) -> None:
+    state = BrokerState(world.access.client, ledger_settings(world.access.settings))
+    assert world.access.reader.broker_away_since() is None
+    state.note(is_away=True)
+    begun = world.access.reader.broker_away_since()
+    state.note(is_away=True)
+
+    assert (begun is not None, world.access.reader.broker_away_since()) == (True, begun)
+    missing = world.access.reader.running().missing
+    assert [each.partition(":")[0] for each in missing] == ["no worker runs", "no beat runs"]
+    state.note(is_away=False)
+    assert world.access.reader.broker_away_since() is None

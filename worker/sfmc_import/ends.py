@@ -64,13 +64,19 @@ def advice_for_end(state: str, code: str | None) -> str | None:
     return known or _ENDS.get(state)
 
 
-def actions(state: str, code: str | None = None, *, is_settled: bool = False) -> tuple[str, ...]:
-    """Give the actions that would help in a state; nothing helps while a start is sent or its run is followed."""
+def actions(
+    state: str, code: str | None = None, *, is_settled: bool = False, is_imported: bool = False
+) -> tuple[str, ...]:
+    """Give the actions that would help in a state; nothing helps while a start is sent or its run is followed.
+
+    `is_imported` says that a newer file of the name was imported since: a replay imports that one again.
+    """
     if is_settled:
         return ("replay --force",)
+    found = _NEXT.get(state, ())
     if state == "rejected":
-        return _REPEATS_THE_FAULT.get(code or "", _NEXT[state])
-    return _NEXT.get(state, ())
+        found = _REPEATS_THE_FAULT.get(code or "", found)
+    return tuple("replay --force" if is_imported and each == "replay" else each for each in found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

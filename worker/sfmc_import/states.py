@@ -25,7 +25,7 @@ WARNED = ("completed_with_errors", "completed_empty")
 """Ends of an import that a person should look at; the newest of them are in the list `warnings`."""
 
 SETTLED = ("rejected", "gave_up", "expired", "completed_suspicious", "import_failed", *WARNED)
-"""Ends that are settled once a newer request has imported the same file."""
+"""Ends that are settled once a newer request has imported the same content, or has overwritten what it was for."""
 
 RUN_ENDS = (*COMPLETED, "import_failed", "follow_timed_out")
 TERMINAL = ("duplicate", "rejected", "gave_up", "expired", "cancelled", "start_unknown", *RUN_ENDS)
@@ -43,8 +43,9 @@ OPERATOR_EVENTS = (
     *("operator.paused", "operator.resumed", "operator.forced"),
     *(DEFINITIONS_REFRESHED, FOLDER_FORGOTTEN, *LETTER_EVENTS.values()),
 )
+SETTLED_EVENT = "settled"
 BUDGET_EVENTS = ("budget_warned", "budget_spent")
-REPORTS = ("unrouted", "ambiguous_route", "message_rejected", *BUDGET_EVENTS, *OPERATOR_EVENTS)
+REPORTS = (SETTLED_EVENT, "unrouted", "ambiguous_route", "message_rejected", *BUDGET_EVENTS, *OPERATOR_EVENTS)
 """Events that change no state; each has its sentence in ENDINGS of ops/harness/sfmc_harness/pages.py."""
 
 

@@ -18,6 +18,7 @@ from sfmc_import.operations.views import (
     ExplainedView,
     FolderView,
     LifeView,
+    NotDoneView,
     PauseView,
     RequestView,
     ResumedView,
@@ -37,7 +38,6 @@ COMMANDS: dict[str, type[View]] = {
     "definitions refresh": RefreshedView,
     "runs": RunView,
     **dict.fromkeys(("dead-letters", "dead-letters show"), DeadLetterView),
-    **dict.fromkeys(("dead-letters replay", "dead-letters delete"), DoneView),
     "explain": ExplainedView,
     "usage": UsageView,
 }
@@ -48,7 +48,12 @@ EVENT = {
     "required": ["specversion", "type", "subject", "time", "id", "source", "data"],
     "properties": {"data": {"type": "object"}},
 }
+CHANGED = {
+    "description": "What became of one dead letter.",
+    "anyOf": [{"$ref": f"#/$defs/{view.__name__}"} for view in (DoneView, NotDoneView)],
+}
 PLAIN: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("dead-letters replay", "dead-letters delete"), CHANGED),
     "show": {
         "description": "A request; of a file that has none yet and waits in a watched folder, where and why.",
         "anyOf": [{"$ref": f"#/$defs/{view.__name__}"} for view in (LifeView, WaitingFileView)],
@@ -78,7 +83,9 @@ PLAIN: dict[str, dict[str, Any]] = {
 
 def render() -> str:
     """Give the document; `properties` has one schema for each command, for one line of its output."""
-    views: list[type[View]] = list(dict.fromkeys((*COMMANDS.values(), LifeView, WaitingFileView)))
+    views: list[type[View]] = list(
+        dict.fromkeys((*COMMANDS.values(), LifeView, WaitingFileView, DoneView, NotDoneView))
+    )
     _, found = models_json_schema([(view, "serialization") for view in views], ref_template="#/$defs/{model}")
     named = {name: {"$ref": f"#/$defs/{view.__name__}"} for name, view in COMMANDS.items()}
     document = {

@@ -33,12 +33,12 @@ A request has ended in {terminal}. Four things may follow an end, and each has a
   next one is taken up if this one comes to nothing too ([ADR 13](adr/0013-duplicates-are-taken-up.md)).
 - An operator may follow a run again after `follow_timed_out` (`sfmc-import follow TASK_ID`).
 
-Every other request has exactly one event of an end, its last one.
+Every other request has exactly one event of an end; after it only `settled` may come.
 
 ## Events without a step
 
-These events report a file or a message that became no request, what an operator did, or what was used of a budget of
-calls: {reports}. `message_rejected`
+These events report that a request which ended badly is settled by a newer import, a file or a message that became no
+request, what an operator did, or what was used of a budget of calls: {reports}. `message_rejected`
 may name a request that was accepted (reason `id_taken`): another message had its id. That request continues, and this
 event is no end of it. A message that is no request names no request that was accepted: its id stands in `message_id`.
 """

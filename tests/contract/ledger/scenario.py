@@ -6,7 +6,7 @@ from typing import Any
 from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.policy import Policy
 from sfmc_import.request import FileInfo, StartRequest
-from sfmc_import.runs import Accepted, Run
+from sfmc_import.runs import Accepted, Definition, Run
 from sfmc_import.states import Decision, Followed, Lease, Reconcile, StartNow
 from tests.support.ledger_world import World
 
@@ -34,6 +34,7 @@ class Scenario:
         self.policy = Policy()
         self.requests: dict[str, StartRequest] = {}
         self.owners = 0
+        self.definition: Definition | None = None
 
     def decide_by(self, **changes: Any) -> None:
         self.policy = replace(self.policy, **changes)
@@ -50,7 +51,8 @@ class Scenario:
 
     def claim(self, request_id: str, owner: str | None = None) -> Decision:
         self.owners += 1
-        return self.ledger.claim(self.requests[request_id], owner or f"owner-{self.owners}", self.policy)
+        asked, by = self.requests[request_id], owner or f"owner-{self.owners}"
+        return self.ledger.claim(asked, by, self.policy, definition=self.definition)
 
     def go(self, request_id: str) -> Lease:
         decision = self.claim(request_id)

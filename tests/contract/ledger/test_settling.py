@@ -1,6 +1,7 @@
 """What an import of the same file settles, and which ends a person should look at."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,11 +9,17 @@ from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import FAILED_FILE, FAILURES, WARNINGS
 from sfmc_import.ledger.schema import REQUEST
+from sfmc_import.request import FileInfo, StartRequest
 from sfmc_import.runs import Definition
 from tests.contract.ledger.scenario import BUSY, DOUBT, KEY, Scenario, file, request
 
 WRONG = Rejected("43000", "this cannot be started")
+ADDS = "AddAndUpdate"
 NO_ANSWER = NotApplied("read_timeout", "no answer in time")
+
+
+def seen(**known: Any) -> FileInfo:
+    return FileInfo(**{"location": "/in", "name": "o.csv", **known})
 
 
 def listed(scenario: Scenario, key=FAILURES) -> list[str]:
@@ -30,10 +37,22 @@ def rejected(scenario: Scenario, request_id: str, name: str | None = "orders.csv
     scenario.world.advance(1)
 
 
-def imported(scenario: Scenario, request_id: str, name: str | None = "orders.csv", outcome: str = "completed") -> None:
-    scenario.accept(request(request_id, None if name is None else file(name, version=request_id)))
-    scenario.start(request_id)
-    scenario.ends(request_id, outcome)
+def imported(
+    scenario: Scenario,
+    request_id: str,
+    name: str | None = "orders.csv",
+    outcome: str = "completed",
+    update_type: str = "Overwrite",
+) -> None:
+    arrival = None if name is None else file(name, version=request_id)
+    imports(scenario, request(request_id, arrival), outcome, update_type)
+
+
+def imports(scenario: Scenario, asked: StartRequest, outcome: str = "completed", update_type: str = ADDS) -> None:
+    scenario.definition = Definition(customer_key=KEY, update_type=update_type)
+    scenario.accept(asked)
+    scenario.start(asked.request_id)
+    scenario.ends(asked.request_id, outcome)
     scenario.world.advance(1)
 
 
@@ -48,6 +67,81 @@ def test_an_import_of_the_same_file_settles_older_requests_for_it(scenario: Scen
     assert listed(scenario) == []
     assert [record(scenario, name)["settled_by"] for name in ("a", "failed")] == ["b", "b"]
     assert record(scenario, "a")["state"] == "rejected"
+
+
+@pytest.mark.parametrize("update_type", [ADDS, "AddAndDoNotUpdate", "UpdateButDoNotAdd", "Merge", "ColumnBased", ""])
+def test_a_newer_file_of_the_same_name_hides_no_failure_where_it_may_not_have_the_same_rows(
+    scenario: Scenario, update_type: str
+) -> None:
+    imported(scenario, "a", outcome="import_failed")
+
+    for newer in ("b", "c"):
+        imported(scenario, newer, update_type=update_type)
+
+    assert listed(scenario) == ["a"]
+    assert (record(scenario, "a")["newer_import"], "settled_by" in record(scenario, "a")) == ("c", False)
+    assert scenario.names("a")[-1] == "import_failed"
+
+
+@pytest.mark.parametrize("update_type", [ADDS, "Overwrite"])
+def test_the_same_content_settles_whatever_the_definition_does_with_rows(scenario: Scenario, update_type: str) -> None:
+    imports(scenario, request("a", file("orders.csv", version="1")), "import_failed")
+
+    imports(scenario, request("b", file("orders.csv", version="1")), update_type=update_type)
+
+    assert listed(scenario) == []
+    assert scenario.names("a")[-1] == "settled"
+    assert record(scenario, "a")["since"] < record(scenario, "b")["since"]
+    assert {name: scenario.last("a")[name] for name in ("settled_by", "why")} == {"settled_by": "b", "why": "same_file"}
+
+
+def test_what_was_overwritten_and_what_was_replayed_say_so(scenario: Scenario) -> None:
+    imported(scenario, "a", outcome="import_failed")
+    imported(scenario, "b")
+    imports(scenario, request("c", file("other.csv", version="1")), "import_failed")
+    imports(scenario, request("d", file("other.csv", version="2"), replays="c"))
+
+    assert [scenario.last(name)["why"] for name in ("a", "c")] == ["overwritten", "replayed"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (seen(), seen(), False),
+        (seen(version="1"), seen(version="1"), True),
+        (seen(version="1"), seen(version="2"), False),
+        (seen(modified_ns=1, size=1), seen(modified_ns=1, size=1), True),
+        (seen(modified_ns=1, size=1), seen(modified_ns=2, size=1), False),
+        (seen(modified_ns=1, size=1), seen(modified_ns=1, size=2), False),
+        (seen(version="1"), seen(version="1", location="/other"), False),
+        (seen(version="1", arrived_as="o_1.csv"), seen(version="1", arrived_as="o_2.csv"), False),
+        (seen(version="1", content_hash="sha256:a"), seen(version="2", content_hash="sha256:a"), True),
+        (seen(version="1", content_hash="sha256:a"), seen(version="1", content_hash="sha256:b"), False),
+    ],
+)
+def test_only_what_is_surely_the_same_content_counts_as_the_same_file(
+    scenario: Scenario, case: tuple[FileInfo, FileInfo, bool]
+) -> None:
+    before, since, is_same = case
+    imports(scenario, request("a", before, event_id="1"), "import_failed")
+
+    imports(scenario, request("b", since, event_id="2", force=True))
+
+    assert ("settled_by" in record(scenario, "a")) is is_same
+
+
+def test_an_end_that_is_said_again_settles_once(scenario: Scenario) -> None:
+    imported(scenario, "a", outcome="import_failed")
+    scenario.accept(request("b", file("orders.csv", version="b")))
+    scenario.start("b")
+    run = scenario.run("b")
+    for _ in range(2):
+        scenario.ledger.ended(run, "completed", None, scenario.policy)
+
+    scenario.world.advance(1)
+    imported(scenario, "c")
+
+    assert scenario.names("a").count("settled") == 1
 
 
 @pytest.mark.parametrize("outcome", ["import_failed", "completed_empty", "completed_suspicious", "follow_timed_out"])
@@ -67,8 +161,10 @@ def test_a_run_that_imported_nothing_settles_nothing(scenario: Scenario, outcome
 def test_another_file_another_definition_and_a_newer_request_are_not_settled(scenario: Scenario) -> None:
     rejected(scenario, "other", "other.csv")
     rejected(scenario, "nameless", None, key="another")
+    scenario.definition = Definition(customer_key=KEY, update_type="Overwrite")
     scenario.accept(request("b", file("orders.csv", version="b")))
     scenario.start("b")
+    scenario.definition = None
     scenario.world.advance(1)
     rejected(scenario, "newer", key="third")
 

@@ -25,8 +25,8 @@ KINDS = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 def completion(context: click.Context, shell: str) -> None:
     """Print the script with which a shell completes commands, options and keys of definitions.
 
-    Keys are those of the policy file and those that requests were for. If Redis or the API does not answer within a
-    second, none are offered, and nothing is said.
+    Keys are those of the policy file and those that requests were for. If Redis or the API does not answer within
+    2 seconds, only those of the policy file are offered, and nothing is said.
 
     Exit code: 0, or 2 for another shell.
     """

@@ -5,8 +5,8 @@ import click
 from sfmc_import.cli.opening import given_mid
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.protocol import Operations
-from sfmc_import.operations.status import WHAT_THERE_IS
 from sfmc_import.operations.suggesting import suggestion
+from sfmc_import.operations.unknown import WHAT_THERE_IS
 from sfmc_import.states import REPORTS, TRANSITIONS
 
 EVENT_TYPES = tuple(dict.fromkeys([*(step.event for step in TRANSITIONS), *REPORTS]))

@@ -145,7 +145,8 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     yield whole.redis
     yield from (f"  {name.replace('_', ' '):<14}{_number(getattr(whole, name))}" for name in COUNTS)
     if whole.broker is not None:
-        yield f"  {whole.broker.text}; {whole.broker.fix}. {whole.broker.advice}"
+        since = f", since {whole.broker.since:%Y-%m-%d %H:%M:%S} UTC" if whole.broker.since else ""
+        yield f"  {whole.broker.text}{since}; {whole.broker.fix}. {whole.broker.advice}"
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
     yield from (f"  {each.text}; to do: {each.fix}" for each in whole.servers)

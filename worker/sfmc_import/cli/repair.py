@@ -1,16 +1,18 @@
 """`sfmc-import dead-letters` and `resolve`: what an operator does about messages and starts that need a decision."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 
 from sfmc_import.cli.opening import open_operations
 from sfmc_import.cli.output import examples, json_option, print_json, print_line, print_lines
+from sfmc_import.errors import FAILURE
 from sfmc_import.events import follow_command, start_command
+from sfmc_import.operations.errors import OperationError
 from sfmc_import.operations.listing import DeadLetterView
 from sfmc_import.operations.protocol import Operations
-from sfmc_import.operations.views import DoneView, RequestView
+from sfmc_import.operations.views import DoneView, NotDoneView, RequestView
 from sfmc_import.redaction import hidden
 
 PAGE = 500
@@ -38,7 +40,9 @@ def dead_letters_group(context: click.Context, *, as_json: bool) -> None:
     not know, or if three workers died while they had it. It is kept, with its bytes and the reason, until you
     replay or delete it; if there are more than 10,000, the oldest are deleted. Without a subcommand: list.
 
-    Exit code: 0, or 1 if there is no such dead letter.
+    Of several, each is replayed or deleted that can be, and of each it is said what became of it.
+
+    Exit code: 0, or 1 if there is no such dead letter, or one of several could not be replayed or deleted.
     """
     if context.invoked_subcommand is None:
         _list(as_json=as_json)
@@ -113,8 +117,8 @@ def replay(ids: tuple[str, ...], *, every: bool, queue: str | None, as_json: boo
     if every == bool(ids):
         raise click.UsageError("give the ids of the dead letters, or --all")
     with open_operations() as operations:
-        for letter_id in [letter.id for letter in _all(operations)] if every else ids:
-            _report_changed(operations.replay_dead_letter(letter_id, queue), as_json=as_json)
+        chosen = [letter.id for letter in _all(operations)] if every else ids
+        _change_each(chosen, lambda letter_id: operations.replay_dead_letter(letter_id, queue), as_json=as_json)
 
 
 @dead_letters_group.command()
@@ -123,8 +127,22 @@ def replay(ids: tuple[str, ...], *, every: bool, queue: str | None, as_json: boo
 def delete(ids: Sequence[str], *, as_json: bool) -> None:
     """Delete dead letters for ever. A request in the ledger does not need its message and continues."""
     with open_operations() as operations:
-        for letter_id in ids:
-            _report_changed(operations.delete_dead_letter(letter_id), as_json=as_json)
+        _change_each(ids, operations.delete_dead_letter, as_json=as_json)
+
+
+def _change_each(ids: Sequence[str], change: Callable[[str], DoneView], *, as_json: bool) -> None:
+    """Change each, and say of each what became of it; one that is gone does not keep the others from it."""
+    failed = False
+    for letter_id in ids:
+        try:
+            done = change(letter_id)
+        except OperationError as error:
+            failed = True
+            _report_failed(letter_id, error, as_json=as_json)
+        else:
+            _report_changed(done, as_json=as_json)
+    if failed:
+        raise SystemExit(FAILURE)
 
 
 def _report_changed(done: DoneView, *, as_json: bool) -> None:
@@ -132,6 +150,15 @@ def _report_changed(done: DoneView, *, as_json: bool) -> None:
         print_json(done.model_dump(mode="json"))
     else:
         print_line(f"{done.done}  {done.id}  {done.queue}".rstrip())
+
+
+def _report_failed(letter_id: str, error: OperationError, *, as_json: bool) -> None:
+    if as_json:
+        view = NotDoneView(id=letter_id, text=hidden(str(error)), fix=error.fix)
+        print_json(view.model_dump(mode="json"))
+        return
+    for line in error.lines():
+        print_line(line, err=True)
 
 
 def _line(letter: DeadLetterView) -> str:

@@ -171,6 +171,7 @@ COLOURS = {
     "gave_up": "red",
     "expired": "yellow",
     "cancelled": "blue",
+    "settled": "green",
     "operator.paused": "yellow",
     "operator.resumed": "blue",
     "operator.forced": "yellow",
@@ -186,6 +187,7 @@ COLOURS = {
 EVENT_TEXT = {
     "task_id": "Task.ID {}",
     "import_status": "status {}",
+    "settled_by": "settled by request {}",
     "why": "because of {}",
     "held_by": "held by request {}",
     "superseded_by": "superseded by request {}",

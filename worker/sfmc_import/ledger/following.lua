@@ -118,19 +118,43 @@ end
 
 local IMPORTED = {completed = true, completed_with_errors = true}
 
+-- The same content; a file that is known by its name alone may have another one each time. After an end the fingerprint
+-- is not kept, and what it is made of is.
+local function has_same_content(r, f)
+  if r.h and f.h then return r.h == f.h end
+  return (r.v or r.m) and r.v == f.v and r.m == f.m and r.b == f.b and r.p == f.p and (r.a or r.name) == (f.a or f.name)
+end
+
+-- Why nothing of an older request can be missing now that another one is imported; nil where this is not proved: all
+-- update types but Overwrite leave the rows as they are that this file does not have.
+local function why_settled(id, r, f)
+  if r.replays == id then return 'replayed' end
+  if has_same_content(r, f) then return 'same_file' end
+  if r.definition and cjson.decode(r.definition).update_type == 'Overwrite' then return 'overwritten' end
+end
+
+-- Its newest event stays the one of its end: by that its time and its cause are found.
+local function settle(id, f, place, why)
+  local places = f.l
+  set(request_key(id), f, {settled = a.id})
+  redis.call('ZREM', failures_key(), id)
+  redis.call('ZREM', warnings_key(), id)
+  redis.call('ZREM', failed_file_key(place), id)
+  emit(id, f, 'settled', {settled_by = a.id, why = why})
+  set(request_key(id), f, {settled_place = string.match(f.l, '%S+$'), l = places or f.l})
+end
+
 local function settle_in(r, place)
   for _, id in ipairs(redis.call('ZRANGE', failed_file_key(place), 0, -1)) do
     local f = record(request_key(id))
     if id ~= a.id and SETTLED[f.state] and int(f.at) <= int(r.at) then
-      set(request_key(id), f, {settled = a.id})
-      redis.call('ZREM', failures_key(), id)
-      redis.call('ZREM', warnings_key(), id)
-      redis.call('ZREM', failed_file_key(place), id)
+      local why = why_settled(id, r, f)
+      if why then settle(id, f, place, why) else set(request_key(id), f, {newer = a.id}) end
     end
   end
 end
 
--- The file was imported: older requests for it that ended otherwise are settled.
+-- A file was imported: older requests for one of its name that ended otherwise are settled, or know of it.
 local function settle_older(r)
   settle_in(r, file_place(r, folded(r.home or r.key)))
   if r.name then settle_in(r, file_place(r, '')) end

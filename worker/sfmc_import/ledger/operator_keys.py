@@ -22,16 +22,16 @@ FAILURES = Key(
     letter="failures",
     redis_type="zset",
     ttl=("request_ttl",),
-    meaning="The newest 1,000 requests that ended badly, did not go on, were not replayed and whose file was not"
-    " imported since: request id → time of the end.",
+    meaning="The newest 1,000 requests that ended badly, did not go on, were not replayed and are not settled by"
+    " an import since: request id → time of the end.",
 )
 WARNINGS = Key(
     name="warnings",
     letter="warnings",
     redis_type="zset",
     ttl=("request_ttl",),
-    meaning="The newest 1,000 requests whose import completed without rows, or without some, and whose file was not"
-    " imported again since: request id → time of the end.",
+    meaning="The newest 1,000 requests whose import completed without rows, or without some, and that no"
+    " import since has settled: request id → time of the end.",
 )
 FAILED_FILE = Key(
     name="failed_file",
@@ -39,7 +39,7 @@ FAILED_FILE = Key(
     parts=("place",),
     redis_type="zset",
     ttl=("request_ttl",),
-    meaning="The newest ten requests for one file of one definition that an import of this file settles (business"
+    meaning="The newest ten requests for one file of one definition that an import of this file may settle (business"
     " unit, length of the key, key, file name): request id → time of the end.",
 )
 PAUSES = Key(

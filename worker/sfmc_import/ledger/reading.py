@@ -14,7 +14,7 @@ from sfmc_import.ledger.key_kinds import COMPLETED, HOME, PLACES, RENAMED, folde
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
-from sfmc_import.ledger.watching_keys import LAST_SEEN
+from sfmc_import.ledger.watching_keys import BROKER_AWAY, LAST_SEEN
 from sfmc_import.processes import Running, running
 from sfmc_import.request import FileInfo, fold_key
 
@@ -122,11 +122,17 @@ class LedgerReader:
         Empty for a request that was recorded by a version that did not note them.
         """
         with redis_errors():
-            at, places = self._client.hmget(self.keys.request(request_id), "at", "l")
-        return [_place(int(at), place) for place in places.decode().split()] if at and places else []
+            at, places, settled = self._client.hmget(self.keys.request(request_id), "at", "l", "settled_place")
+        if not (at and places):
+            return []
+        found = dict.fromkeys([*places.decode().split(), *([settled.decode()] if settled else [])])
+        return [_place(int(at), place) for place in found]
 
     def newest_places(self, request_ids: Sequence[str]) -> list[str]:
-        """Give the id in the stream of the newest event of each request that has one, in one look."""
+        """Give the id in the stream of the newest event of each request that has one, in one look.
+
+        That one was settled is none: the end is.
+        """
         with redis_errors(), self._client.pipeline(transaction=False) as pipe:
             for request_id in request_ids:
                 pipe.hmget(self.keys.request(request_id), "at", "l")
@@ -282,8 +288,28 @@ class LedgerReader:
         with redis_errors():
             found = self._client.zrange(self.keys.processes, 0, -1, withscores=True)
             last: Mapping[str, float] = LAST_SEEN.read(self._client.hgetall(self.keys.last_seen))
-        ages = {kind: max(0.0, now - at) for kind, at in last.items()}
+        ages = {kind: max(0.0, now - at) for kind, at in last.items() if kind != BROKER_AWAY}
         return running([(name.decode(), now - at / 1000) for name, at in found], ages, now)
+
+    def broker_away_since(self) -> float | None:
+        """Say since when a beat cannot reach the broker; None where none has said so."""
+        with redis_errors():
+            last: Mapping[str, float] = LAST_SEEN.read(self._client.hgetall(self.keys.last_seen))
+        return last.get(BROKER_AWAY)
+
+    def keys_of_definitions(self, mid: str) -> set[str]:
+        """Give the CustomerKeys of definitions that requests of a business unit were for; of very many some.
+
+        Of those none where the user of Redis may not look through the index.
+        """
+        name, place, found = self.keys.name_of(DEFINITIONS), 0, set[str]()
+        with redis_errors(), suppress(NoPermissionError):
+            for _ in range(_UNIT_LOOKS):
+                place, part = self._client.hscan(name, place, match=f"{mid}:*", count=1000)
+                found |= {key.decode() for key in part.values()}
+                if not place:
+                    break
+        return found
 
     def has_definitions(self, mid: str) -> bool:
         """Tell whether the ledger has a definition of a business unit; True also where that is not found out.
@@ -382,15 +408,16 @@ def _folder(noted: dict[str, Any], at: float) -> dict[str, Any]:
 
 
 def _dated(noted: Mapping[str, Any], at: float) -> dict[str, Any]:
-    """Put the time since when in the place of the age."""
-    since = {"since": at - noted["age"]} if "age" in noted else {}
-    return {name: value for name, value in noted.items() if name != "age"} | since
+    """Put the time since when in the place of the age, and of the last look in the place of its age."""
+    times = {name: at - noted[age] for name, age in (("since", "age"), ("looked_at", "looked")) if age in noted}
+    return {name: value for name, value in noted.items() if name not in {"age", "looked"}} | times
 
 
 # What a person sees of a request, in this order; the other fields are for the scripts.
 _ALWAYS = ("state", "mid", "customer_key", "attempt", "accepted_at", "since", "due_at", "file")
 _IF_KNOWN = (
-    *("asked_key", "object_id", "task_id", "soap_request_id", "import_status", "held_by", "settled_by"),
+    *("asked_key", "object_id", "task_id", "soap_request_id", "import_status", "held_by"),
+    *("settled_by", "newer_import"),
     *("source", "event_id", "reason", "not_before", "expires"),
 )
 

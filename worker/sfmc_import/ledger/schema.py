@@ -219,7 +219,15 @@ REQUEST = RequestKey(
         Field(name="waits_place", kept_at_end=False, meaning="the group in which it waits for a place"),
         Field(name="held_by", meaning="the request that made this one a duplicate"),
         Field(
-            name="settled", attribute="settled_by", meaning="the newer request that has imported the same file since"
+            name="settled",
+            attribute="settled_by",
+            meaning="the newer request after whose import nothing of this one can be missing",
+        ),
+        Field(name="settled_place", meaning="where that event of it stands in the stream, as in `l`"),
+        Field(
+            name="newer",
+            attribute="newer_import",
+            meaning="the newest request that has imported another file of the same name since",
         ),
         Field(
             name="wait",

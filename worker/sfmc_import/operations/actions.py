@@ -126,6 +126,9 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
     if record.get("settled_by") and not force:
         text = f"request {request_id} is settled: request {record['settled_by']} has imported its file since"
         raise ConflictError(text, _by_force("imports once more what lies there under its name", request_id), state)
+    if record.get("newer_import") and not force:
+        text = f"request {request_id}: request {record['newer_import']} has imported a newer file of its name since"
+        raise ConflictError(text, _by_force("imports what lies there under this name now", request_id), state)
     if state in UNFINISHED:
         raise ConflictError(f"request {request_id} is {state}: it has not ended", state=state)
     if state == "start_unknown":

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from sfmc_import import request
 from sfmc_import.access import ReadAccess, redis_errors
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.operations.views import RequestView, View
+from sfmc_import.operations.views import RequestView, Time, View, time_of
 from sfmc_import.redis_client import connect
 from sfmc_transport import dead_letters, queues
 
@@ -17,9 +17,13 @@ PING_SECONDS = 1.0
 
 
 class BrokerView(View):
-    """A broker that does not answer: what it said, what to do, and what happens until then."""
+    """A broker that does not answer: what it said, since when, what to do, and what happens until then.
+
+    `since` is what a beat has noted; null where none has met it yet.
+    """
 
     text: str
+    since: Time | None = None
     fix: str
     advice: str = ADVICE
 
@@ -44,7 +48,8 @@ def queue_state(access: ReadAccess) -> dict[str, Any]:
         if not _has_its_own(access):
             raise
         numbers = dict.fromkeys(("queued", "in_flight", "dead_letters"))
-        return {**numbers, "broker": BrokerView(text=str(error), fix=error.advice.in_words() or error.fix)}
+        since = time_of(access.reader.broker_away_since())
+        return {**numbers, "broker": BrokerView(text=str(error), since=since, fix=error.advice.in_words() or error.fix)}
 
 
 def said_of_queued(access: ReadAccess, views: list[RequestView]) -> list[RequestView]:

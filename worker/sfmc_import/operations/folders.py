@@ -39,12 +39,16 @@ STATES = {
     "hanging": "HANGING: its file system does not answer",
     "unreadable": "CANNOT BE READ",
     "replaced": "ANOTHER FILE SYSTEM than before",
+    "unreachable": "DOES NOT ANSWER",
+    "refused": "STOPPED, and not tried again",
     "unseen": "NO WATCHER READS IT",
     "stopped": "its watcher was stopped",
 }
 ADVICE = {
     "hanging": "see its mount and the server behind it; its files go on by themselves when it answers",
     "unreadable": "give the watcher the right to read it, or mount it again; its files go on by themselves after that",
+    "unreachable": "see its server and the network; it is asked again by itself, and its files go on after that",
+    "refused": "correct what the text names, then start its process again",
     "replaced": "mount it again, or let it be forgotten where it lay before",
     "unseen": "start its watcher again, or let it be forgotten if no watcher shall read it any more",
     "stopped": "files in it start nothing until a watcher is started",
@@ -141,6 +145,7 @@ def _view(location: str, state: str, group: Sequence[_Said], before: SeenFolder 
         text=f"{STATES.get(state, state)}{f' ({text})' if text else ''}{_silence(now - newest)}",
         since=time_of(since),
         seen_at=_date(newest),
+        looked_at=time_of(folder.get("looked_at")),
         watchers=tuple(sorted(each.watcher for each in heard)),
         is_trouble=state != "watched" or is_held,
         advice=ADVICE.get(state) or (_advice_for(files) if is_held else None),
@@ -188,6 +193,26 @@ def _command(state: str, location: str) -> str | None:
 
 def _date(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def title(folder: FolderView) -> str:
+    """Name it in a sentence; a source that is no folder is named as one."""
+    return folder.folder if folder.location.startswith("source:") else f"folder {folder.folder}"
+
+
+def readers(watchers: Iterable[str]) -> list[str]:
+    """Give who reads a folder: processes of one host, or of one token, are named behind it, and it once."""
+    found: dict[str, list[str]] = {}
+    for each in watchers:
+        host, number, rest = each.rsplit(":", 2) if each.count(":") >= 2 else (each, "", "")
+        found.setdefault(host, []).append(f"{number}:{rest}" if number else "")
+    return [_reader(*pair) for pair in found.items()]
+
+
+def _reader(host: str, processes: Sequence[str]) -> str:
+    if len(processes) > 1:
+        return f"{host} ({', '.join(processes)})"
+    return f"{host}:{processes[0]}" if processes[0] else host
 
 
 def sentence(folder: FolderView) -> str:

@@ -14,7 +14,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.ledger.reading import Pauses
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS
-from sfmc_import.operations import knowing, queued
+from sfmc_import.operations import knowing, queued, unknown
 from sfmc_import.operations import message_texts as messages
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.limits import MAX_TEXT
@@ -318,7 +318,8 @@ def definition(access: ReadAccess, mid: str, customer_key: str) -> DefinitionVie
     key = access.reader.spelled(mid, customer_key)
     found = _definitions(access, [(mid, key)])
     if not found:
-        raise NotFoundError(f"the ledger knows no definition {customer_key} of business unit {mid}")
+        text = f"the ledger knows no definition {customer_key} of business unit {mid}"
+        raise NotFoundError(text, unknown.advice(access, mid, customer_key))
     return found[0]
 
 

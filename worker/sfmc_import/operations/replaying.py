@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 import orjson
@@ -11,7 +11,7 @@ import orjson
 from sfmc_import.access import ReadAccess
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import REPLAYS
-from sfmc_import.operations import actions, listing
+from sfmc_import.operations import actions, knowing, listing
 from sfmc_import.operations.errors import InvalidError, OperationError
 from sfmc_import.operations.views import ReplaysView
 
@@ -28,6 +28,17 @@ class Call:
     reason: str
 
 
+class _Found(NamedTuple):
+    """The requests of a filter: those to be replayed, and those that a later import makes a replay wrong for."""
+
+    ids: list[str]
+    settled: list[str]
+    imported: list[str]
+
+    def shown(self) -> dict[str, list[str]]:
+        return {"request_ids": self.ids, "settled": self.settled, "imported": self.imported}
+
+
 class KeyReusedError(InvalidError):
     """The Idempotency-Key was used for something else."""
 
@@ -42,9 +53,10 @@ def id_of(operator: str, key: str, request_id: str) -> str:
 
 
 def counted(access: ReadAccess, wanted: listing.Filter, limit: int) -> ReplaysView:
-    """Say which requests would be replayed, and which not because a later import has settled them."""
-    ids, settled = _ids(access, wanted, limit)
-    return ReplaysView(dry_run=True, count=len(ids), request_ids=ids, new_request_ids=[], settled=settled)
+    """Say which requests would be replayed, and which not because of a later import."""
+    found = _found(access, wanted, limit)
+    hint = _hint(access, wanted, found)
+    return ReplaysView(dry_run=True, count=len(found.ids), new_request_ids=[], hint=hint, **found.shown())
 
 
 def replay_many(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -> ReplaysView:
@@ -52,9 +64,17 @@ def replay_many(access: ReadAccess, wanted: listing.Filter, limit: int, call: Ca
 
     The same call again replays those that it did not come to, and gives the same answer. Raises KeyReusedError.
     """
-    ids, settled = _noted(access, wanted, limit, call)
-    new = [again for each in ids if (again := _replayed(access, each, call))]
-    return ReplaysView(dry_run=False, count=len(new), request_ids=ids, new_request_ids=new, settled=settled)
+    found = _noted(access, wanted, limit, call)
+    new = [again for each in found.ids if (again := _replayed(access, each, call))]
+    hint = _hint(access, wanted, found)
+    return ReplaysView(dry_run=False, count=len(new), new_request_ids=new, hint=hint, **found.shown())
+
+
+def _hint(access: ReadAccess, wanted: listing.Filter, found: _Found) -> str | None:
+    """Say of a filter without requests that what it names is not known here."""
+    if any(found) or (wanted.mid is None and wanted.customer_key is None):
+        return None
+    return knowing.hint(access, access.mid(wanted.mid), wanted.customer_key)
 
 
 def is_noted(access: ReadAccess, call: Call) -> bool:
@@ -75,22 +95,21 @@ def note(access: ReadAccess, what: str, request_id: str, body: Mapping[str, Any]
         raise KeyReusedError(ANOTHER_BODY, OWN_KEY)
 
 
-def _noted(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -> tuple[list[str], list[str]]:
-    """Give the requests of the first call with this key, and those that it left out as settled."""
+def _noted(access: ReadAccess, wanted: listing.Filter, limit: int, call: Call) -> _Found:
+    """Give the requests of the first call with this key, and those that it left out."""
     client: Any = access.client
     name, asked = _name(access, call), repr((wanted, limit, call.reason))
     with redis_errors():
         found = client.get(name)
     if found is None:
-        ids, settled = _ids(access, wanted, limit)
-        note = orjson.dumps({"asked": asked, "ids": ids, "settled": settled})
+        note = orjson.dumps({"asked": asked, **_found(access, wanted, limit)._asdict()})
         with redis_errors():
             client.set(name, note, nx=True, ex=round(access.settings.request_ttl))
             found = client.get(name) or note
     noted = orjson.loads(found)
     if noted["asked"] != asked:
         raise KeyReusedError(ANOTHER_BODY, OWN_KEY)
-    return list(noted["ids"]), list(noted.get("settled", []))
+    return _Found(noted["ids"], noted.get("settled", []), noted.get("imported", []))
 
 
 def _name(access: ReadAccess, call: Call) -> str:
@@ -98,10 +117,12 @@ def _name(access: ReadAccess, call: Call) -> str:
     return access.keys.name_of(REPLAYS, digest)
 
 
-def _ids(access: ReadAccess, wanted: listing.Filter, limit: int) -> tuple[list[str], list[str]]:
-    found = listing.requests(access, wanted, limit=limit).items
-    open_ones = [each.request_id for each in found if each.settled_by is None]
-    return open_ones, [each.request_id for each in found if each.settled_by is not None]
+def _found(access: ReadAccess, wanted: listing.Filter, limit: int) -> _Found:
+    found = _Found([], [], [])
+    for each in listing.requests(access, wanted, limit=limit).items:
+        left_out = found.imported if each.newer_import else found.ids
+        (found.settled if each.settled_by else left_out).append(each.request_id)
+    return found
 
 
 def _replayed(access: ReadAccess, request_id: str, call: Call) -> str | None:

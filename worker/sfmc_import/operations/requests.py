@@ -127,10 +127,16 @@ def with_reasons(access: ReadAccess, views: Sequence[RequestView]) -> list[Reque
 
 _EXPLAINED = frozenset({*FAILED, *WARNED})
 SETTLED = (
-    "a newer request has imported a file of this name since; if the content of this one is still wanted, let the"
-    " sender send it again"
+    "nothing: a newer request has imported the same file since, or its import has overwritten (UpdateType Overwrite)"
+    " what this one was for"
 )
-"""What is to do about a request when another one has imported a file of its name."""
+"""What is to do about a request that a newer import has settled."""
+
+NEWER = (
+    "look whether rows of this file are missing, and let the sender send them again: a newer file of its name was"
+    " imported since, and nothing proves that it had the same rows; a replay imports what lies there under the name now"
+)
+"""What is to do about a request when another one has imported other content under the name of its file."""
 
 
 def _with_reason(view: RequestView, data: Mapping[str, Any]) -> RequestView:
@@ -138,7 +144,9 @@ def _with_reason(view: RequestView, data: Mapping[str, Any]) -> RequestView:
     said = {"why_ended": shortened(", ".join(facts(data)))}
     if view.settled_by:
         return view.model_copy(update=said | {"advice": SETTLED})
-    todo = {"advice": advice_for_end(view.state, code), "next": list(actions(view.state, code))}
+    is_imported = view.newer_import is not None
+    advice = NEWER if is_imported else advice_for_end(view.state, code)
+    todo = {"advice": advice, "next": list(actions(view.state, code, is_imported=is_imported))}
     return view.model_copy(update=said | todo)
 
 

@@ -5,15 +5,13 @@ from dataclasses import asdict
 from typing import Any
 
 from sfmc_import.access import ReadAccess
-from sfmc_import.advice import with_command
 from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.operations import actions, knowing, pausing, queued, requests
+from sfmc_import.operations import actions, knowing, pausing, queued, requests, unknown
 from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles
-from sfmc_import.operations.suggesting import suggestion
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
 from sfmc_import.operations.views import (
@@ -29,7 +27,6 @@ from sfmc_import.operations.views import (
 from sfmc_import.redaction import hidden_in
 
 SHOWN = 20
-WHAT_THERE_IS = with_command("list what is unfinished with", "status")
 
 
 class RunningView(View):
@@ -187,10 +184,9 @@ def _check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, An
     """Raise NotFoundError if neither ledger, events nor policy file have this definition: it is mistyped, or new."""
     if record["known"]:
         return
-    known = knowing.keys_of(access, mid)
-    if key not in known:
-        advice = suggestion(key, known) or WHAT_THERE_IS
-        raise NotFoundError(f"the ledger does not know a definition {key} of business unit {mid}", advice)
+    if key not in knowing.keys_of(access, mid):
+        text = f"the ledger does not know a definition {key} of business unit {mid}"
+        raise NotFoundError(text, unknown.advice(access, mid, key))
 
 
 def unmatched(access: ReadAccess, last: int = 10, mid: str | None = None) -> UnmatchedView:

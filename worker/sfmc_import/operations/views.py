@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
@@ -104,7 +104,8 @@ class RequestView(View):
     """A request: where it stands, why it waits, and what an operator may do next.
 
     `why_ended` is what the event of a bad end says, while the stream has it, and `advice` what somebody should do
-    about it, or about what keeps it waiting. `settled_by` is the newer request that has imported the same file since.
+    about it, or about what keeps it waiting. `settled_by` is the newer request after whose import nothing of this one
+    can be missing, `newer_import` the newest that has imported another file of the same name since.
     """
 
     request_id: str
@@ -132,6 +133,7 @@ class RequestView(View):
     import_status: str | None = None
     held_by: str | None = None
     settled_by: str | None = None
+    newer_import: str | None = None
     waiting: WaitingView | None
     attempting: AttemptView | None = None
     why_ended: str | None = None
@@ -162,6 +164,7 @@ class FolderFileView(View):
 class FolderView(View):
     """A folder in one state: since when, who reads it, how many files wait in it, and what somebody should do.
 
+    A source that is no folder is shown as one; its process says in `looked_at` when it was answered last.
     `command` is that which lets it be forgotten. Of many files that wait the oldest and the newest are named; `more`
     counts the others.
     """
@@ -172,6 +175,7 @@ class FolderView(View):
     text: str
     since: Time | None = None
     seen_at: Time
+    looked_at: Time | None = None
     watchers: tuple[str, ...] = ()
     is_trouble: bool = False
     advice: str | None = None
@@ -208,6 +212,15 @@ class DoneView(View):
     queue: str
 
 
+class NotDoneView(View):
+    """A dead letter that was neither replayed nor deleted: why, and what to do."""
+
+    id: str
+    done: Literal["failed"] = "failed"
+    text: str
+    fix: str = ""
+
+
 class RuleView(View):
     """One rule that was asked about a file."""
 
@@ -239,13 +252,19 @@ class ExplainedView(View):
 
 
 class ReplaysView(View):
-    """Which requests were, or would be, replayed; those whose file was imported since are `settled` and left out."""
+    """Which requests were, or would be, replayed.
+
+    Left out are those that are `settled`, and those of `imported` files: a newer file of their name was imported since.
+    `hint` says why there is none, where the filter names what is not known here.
+    """
 
     dry_run: bool
     count: int
     request_ids: list[str]
     new_request_ids: list[str]
     settled: list[str] = []
+    imported: list[str] = []
+    hint: str | None = None
 
 
 _PLAIN = (
@@ -275,6 +294,7 @@ def request_view(
         expires=time_of(record.get("expires")),
         held_by=record.get("held_by"),
         settled_by=record.get("settled_by"),
+        newer_import=record.get("newer_import"),
         attempting=attempt_view(attempt_of(record)),
         waiting=None if waiting is None else waiting_view(waiting, pause, time_of(record.get("expires"))),
         next=_next(record, waiting),
@@ -284,7 +304,7 @@ def request_view(
 
 def _next(record: Mapping[str, Any], waiting: Waiting | None) -> list[str]:
     is_paused = waiting is not None and waiting.reason == "paused"
-    found = actions(record["state"], is_settled="settled_by" in record)
+    found = actions(record["state"], is_settled="settled_by" in record, is_imported="newer_import" in record)
     return ["resume" if is_paused and each == "pause" else each for each in found]
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from sfmc_import.advice import Command
 from sfmc_import.display import json_escaped, one_line
-from sfmc_import.operations.folders import sentence
+from sfmc_import.operations.folders import readers, sentence, title
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.waiting import REASONS
 from sfmc_server.console import plots
@@ -117,6 +117,8 @@ def _made() -> Environment:
         curves=plots.curves,
         strip=plots.strip,
         request_path=request_path,
+        readers=readers,
+        folder_title=title,
         command=lambda *words: Command(words),
     )
     return made

@@ -7,6 +7,8 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
+from sfmc_import.cli import completing
+from sfmc_import.cli.completion import completion
 from sfmc_import.cli.lazy_group import LazyGroup, Subcommand
 from sfmc_import.cli.main import cli
 
@@ -74,3 +76,7 @@ def test_the_script_of_a_shell_is_the_same_in_a_narrow_terminal(shell: str, monk
 
 def test_another_shell_is_wrong_use() -> None:
     assert CliRunner().invoke(cli, ["completion", "csh"]).exit_code == 2
+
+
+def test_the_help_says_how_long_somebody_waits_at_most() -> None:
+    assert f"within {completing.SECONDS:.0f} seconds" in " ".join(str(completion.help).split())
