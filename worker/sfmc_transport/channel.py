@@ -392,7 +392,7 @@ class ReliableChannel(stock.Channel):
     def _make_look(self, queues: tuple[str, ...], wide: bool, known: bool) -> tuple[Pop, list[bytes]]:
         names = {self._source(queue, 0): queue for queue in queues}
         sources = in_order(names, self.priority_steps, wide=wide)
-        command = self.delivery.take_command(list(sources), known=known)
+        command = self.delivery.take_command(list(names), self.priority_steps, wide=wide, known=known)
         return Pop(str(command[0]), sources), self.client.connection.pack_command(*command)
 
     def _brpop_read(self, **options: Any) -> bool:

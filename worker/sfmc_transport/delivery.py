@@ -10,7 +10,7 @@ from kombu.utils.json import dumps, loads
 from redis.commands.core import Script
 
 from sfmc_transport.kept_connection import KeptConnection
-from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, TAKE, TAKE_SHA, Names
+from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, TAKE, TAKE_SHA, Names, endings
 from sfmc_transport.server_version import check_version
 from sfmc_transport.unpacking import MAX_MESSAGE_BYTES, OversizedError
 
@@ -391,14 +391,16 @@ class Delivery:
         """The command that waits up to `timeout` seconds for an entry of one queue."""
         return ("BLMOVE", source, self.in_flight(source), "RIGHT", "LEFT", timeout)
 
-    def take_command(self, sources: Sequence[str], *, known: bool) -> tuple[str | int, ...]:
-        """The command that takes the first entry there is in several lists, without waiting.
+    def take_command(
+        self, sources: Sequence[str], steps: Sequence[int], *, wide: bool, known: bool
+    ) -> tuple[str | int, ...]:
+        """The command that takes the first entry in the lists of several queues; `sources` are their first lists.
 
         Without the text of its script where the server is `known` to have it.
         """
-        pairs = [key for source in sources for key in (source, self.in_flight(source))]
         script = ("EVALSHA", TAKE_SHA) if known else ("EVAL", TAKE)
-        return (*script, 1 + len(pairs), self.keys.consumers, *pairs, *map(self._member, sources))
+        names = (self.keys.in_flight_prefix, self._member(""), *endings(steps, wide=wide))
+        return (*script, 1 + len(sources), self.keys.consumers, *sources, *names)
 
     def wait_command(self, timeout: float) -> tuple[str | float, ...]:
         """The command that waits `timeout` seconds for nothing, which needs no memory of the server."""
