@@ -1,10 +1,11 @@
 -- The part of every script: time, keys, records, events and the one function that changes a state.
 -- KEYS[1] = <tag>due, KEYS[2] = the stream; all other keys share the hash tag of KEYS[1].
--- ARGV[1] = JSON arguments of the step. @…@ is filled in from schema.py, states.py and the settings.
+-- ARGV[1] = JSON arguments of the step. @…@ is filled in from schema.py and states.py, cfg.… from the settings.
 local a = cjson.decode(ARGV[1])
-local cfg = @SETTINGS@
 local TRANSITIONS = '@TRANSITIONS@'
-local FAILED, WARNED, SETTLED = @FAILED@, @WARNED@, @SETTLED@
+local FAILED = @FAILED@
+local WARNED = @WARNED@
+local SETTLED = @SETTLED@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local steps = {}

@@ -1,7 +1,7 @@
-"""Makes a script cheap to call: without functions that it does not use, and with the others in one table."""
+"""Makes a script cheap to call: without unused functions, the others in one table, the seldom ones made late."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 # A function at the left margin, on one line or up to the `end` at the left margin.
 FUNCTION = re.compile(r"^(?:local )?function ((?:steps\.)?\w+)\((?:[^\n]* end|.*?^end)\n", re.MULTILINE | re.DOTALL)
@@ -21,11 +21,7 @@ def names_in(text: str) -> set[str]:
 def without_unused(text: str, names: Callable[[str], set[str]] = names_in) -> str:
     """Leave out the functions that no other text of the script names: Redis creates each one anew on each call."""
     functions = {match[1]: match[0] for match in FUNCTION.finditer(text)}
-    reached: set[str] = set()
-    found = names(FUNCTION.sub("", text)) & functions.keys()
-    while found:
-        reached |= found
-        found = set().union(*(names(functions[name]) for name in found)) & functions.keys() - reached
+    reached = _reached(FUNCTION.sub("", text), functions, names)
     return FUNCTION.sub(lambda match: match[0] if match[1] in reached else "", text)
 
 
@@ -39,6 +35,47 @@ def in_one_table(text: str) -> str:
     named = "".join(_with_table(text, functions))
     return f"local {TABLE} = {{}}\n" + re.sub(
         rf"^local function {TABLE}\.", f"function {TABLE}.", named, flags=re.MULTILINE
+    )
+
+
+_IN_TABLE = re.compile(rf"^function (?:{TABLE}|(steps))\.(\w+)(\((?:[^\n]* end|.*?^end))\n", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"^--[^\n]*\n|^\n", re.MULTILINE)
+
+
+def made_late(text: str, seldom: Collection[str], names: Callable[[str], set[str]] = names_in) -> str:
+    """Let each call make the functions that it needs, and those reached only by way of `seldom` ones when one is named.
+
+    The variables between the functions come first, then a function that makes the others: it has their variables at
+    hand, which Lua would look for in a list for each function at the left margin, and the table is made in its size.
+    """
+    found = list(_IN_TABLE.finditer(text))
+    bodies = {match[2]: match[3] for match in found if not match[1]}
+    steps, end = "".join(match[0] for match in found if match[1]), found[-1].end()
+    usual = _reached(steps + text[end:], {name: body for name, body in bodies.items() if name not in seldom}, names)
+    made = "".join(f"{name} = function{body},\n" for name, body in bodies.items() if name in usual)
+    late = "".join(f"function {TABLE}.{name}{body}\n" for name, body in bodies.items() if name not in usual)
+    variables = _COMMENT.sub("", _IN_TABLE.sub("", text[:end])).replace(f"local {TABLE} = {{}}\n", "")
+    return (
+        f"local {TABLE}\n{variables}local function make()\n{TABLE} = {{\n{made}}}\n{_made_when_named(late)}{steps}end\n"
+        f"make()\n{text[end:]}"
+    )
+
+
+def _reached(begin: str, bodies: Mapping[str, str], names: Callable[[str], set[str]]) -> set[str]:
+    reached: set[str] = set()
+    found = names(begin) & bodies.keys()
+    while found:
+        reached |= found
+        found = set().union(*(names(bodies[name]) for name in found)) & bodies.keys() - reached
+    return reached
+
+
+def _made_when_named(functions: str) -> str:
+    if not functions:
+        return ""
+    return (
+        f"setmetatable({TABLE}, {{__index = function(_, name)\nsetmetatable({TABLE}, nil)\n"
+        f"{functions}return {TABLE}[name]\nend}})\n"
     )
 
 
