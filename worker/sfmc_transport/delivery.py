@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import redis
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import dumps
 from redis.commands.core import Script
 
 from sfmc_transport.kept_connection import KeptConnection
+from sfmc_transport.plain_json import loads
 from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, TAKE, TAKE_SHA, Names, endings
 from sfmc_transport.server_version import check_version
 from sfmc_transport.unpacking import MAX_MESSAGE_BYTES, OversizedError
@@ -394,10 +395,7 @@ class Delivery:
     def take_command(
         self, sources: Sequence[str], steps: Sequence[int], *, wide: bool, known: bool
     ) -> tuple[str | int, ...]:
-        """The command that takes the first entry in the lists of several queues; `sources` are their first lists.
-
-        Without the text of its script where the server is `known` to have it.
-        """
+        """Take the first entry in the lists of queues, by their first lists; without the text of a `known` script."""
         script = ("EVALSHA", TAKE_SHA) if known else ("EVAL", TAKE)
         names = (self.keys.in_flight_prefix, self._member(""), *endings(steps, wide=wide))
         return (*script, 1 + len(sources), self.keys.consumers, *sources, *names)
