@@ -29,6 +29,20 @@ def test_a_script_with_its_constants_in_place_answers_the_same():
     assert "NAMES = {" not in changed
 
 
+def test_a_key_that_depends_on_nothing_stands_where_it_is_used():
+    script = """
+local TAG = '{x}'
+local function all_key() return TAG .. 'all' end
+local function not_all_key() return TAG .. 'none' end
+local function one_key(id) return TAG .. id end
+return all_key() .. one_key('1') .. #all_key() .. not_all_key()
+"""
+    lua: Any = import_module("lupa.lua51").LuaRuntime()
+
+    assert lua.execute(with_constants(script)) == lua.execute(script) == "{x}all{x}16{x}none"
+    assert "all_key" not in with_constants(script)
+
+
 def test_settings_stand_in_the_script_as_numbers():
     assert with_settings("local x = cfg.lease + now - a.cfg", {"lease": 180_000}) == "local x = 180000 + now - a.cfg"
 

@@ -59,12 +59,13 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 SELDOM = frozenset(
     {
         *("admit_one", "admit_suspect", "defer", "end_after_look", "end_lost", "end_unresolved"),
-        *("end_unstarted", "expire", "expire_ambiguous", "failed_last", "failed_place"),
-        *("give_up_reconciling", "hand_on_place", "is_paused", "leave_other_places", "leave_place", "leave_places"),
-        *("lease_over", "let_first_look", "let_go_of_attempt", "list_newest", "look_for_place"),
-        *("moment_of", "note_error", "note_home", "open_line", "other_suspect", "pass_duplicates", "place_of"),
-        *("read_first", "refuse_other_content", "resolve_anew", "restore_window", "take_up_duplicate"),
-        *("wait_after", "wait_as_follow_up", "wait_as_suspect", "wait_for_room", "wait_for_window", "wait_paused"),
+        *("end_unstarted", "erase", "expire", "expire_ambiguous", "failed_last", "failed_place"),
+        *("forget_previous_window", "give_up_reconciling", "hand_on_place", "is_paused", "keeps_places"),
+        *("lease_over", "leave_other_places", "leave_place", "leave_places", "let_first_look"),
+        *("let_go_of_attempt", "list_newest", "look_for_place", "moment_of", "note_error", "note_home"),
+        *("open_line", "other_suspect", "pass_duplicates", "place_of", "place_waiters_key", "read_first"),
+        *("refuse_other_content", "resolve_anew", "restore_window", "take_up_duplicate", "wait_after"),
+        *("wait_as_follow_up", "wait_as_suspect", "wait_for_room", "wait_for_window", "wait_paused"),
         *("wait_under_new_key", "wait_unresolved", "while_deferred", "while_holding", "while_postponed"),
     }
 )
