@@ -455,3 +455,15 @@ def test_messages_of_others_in_the_queue_do_not_change_the_etag_of_a_definition(
     assert (before.headers["etag"] == after.headers["etag"], after.headers["etag"] == more.headers["etag"]) == (
         True, False,
     )  # fmt: skip
+
+
+def test_who_waits_is_answered_with_what_is_known_when_the_server_ends(redis_server: Any) -> None:
+    with console_over(redis_server.url, is_ending=True) as ending:
+        request = ending.submit()
+        shown = ask(ending, "GET", f"/v1/requests/{request}", headers=[("prefer", "wait=30")])
+        sent = ask(ending, "POST", "/v1/requests", json=BODY, headers=[("prefer", "wait=30")])
+
+    assert [(each.status_code, each.json()["state"]) for each in (shown, sent)] == [
+        (200, "accepted"),
+        (202, "accepted"),
+    ]

@@ -1,6 +1,7 @@
 """What the ledger knows of the newest runs, and how it notices that Redis lost its last writes."""
 
-from datetime import datetime
+import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -159,27 +160,48 @@ def test_a_loss_names_the_time_of_the_last_event_that_survived(scenario: Scenari
     assert take_go(scenario, "first").loss_since == time.timestamp()
 
 
-@pytest.mark.parametrize("began", [(30, 30), (3600, 3600), (3601, 0), (None, 0)])
-def test_what_was_written_since_the_server_began_did_not_survive(scenario: Scenario, began: tuple[int | None, int]):
-    uptime, ago = began
+def write(scenario: Scenario, *seconds: float) -> None:
+    """Write events of so many seconds ago; the ids of the stream are of the clock that the scripts have."""
+    scenario.world.client.delete(scenario.world.keys.stream)
+    for ago in seconds:
+        at = scenario.world.now_ms() - round(ago * 1000)
+        time = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        scenario.world.client.xadd(scenario.world.keys.stream, {"event": json.dumps({"time": time})}, id=f"{at}-0")
+
+
+def restarted(scenario: Scenario, uptime: int | None) -> float | None:
+    """Note a server that runs for so long; gives how many seconds ago the last event was that survived."""
     client, watch = scenario.world.client, scenario.ledger.server
     watch.note("one", None, client.execute_command)
-    scenario.arrives("first")
-    scenario.world.advance(60)
-    scenario.arrives("later")
     watch.note("two", uptime, client.execute_command)
+    client.delete(scenario.world.keys.stream)
+    scenario.arrives("a")
+    since = take_go(scenario, "a").loss_since
+    return None if since is None else scenario.world.now_ms() / 1000 - since
 
-    assert take_go(scenario, "first").loss_since == scenario.world.now_ms() / 1000 - ago
+
+@pytest.mark.parametrize("uptime", [0, 30, 3600])
+def test_the_last_event_from_before_the_server_began_survived_whatever_was_written_since(
+    scenario: Scenario, uptime: int
+):
+    write(scenario, 7000, uptime + 1.5, uptime + 0.9, uptime + 0.5, 0)
+    assert restarted(scenario, uptime) == uptime + 1.5
 
 
-def test_an_event_from_before_the_server_began_survived(scenario: Scenario):
-    client, watch = scenario.world.client, scenario.ledger.server
-    watch.note("one", None, client.execute_command)
-    scenario.arrives("first")
-    scenario.world.advance(60)
-    watch.note("two", 30, client.execute_command)
+@pytest.mark.parametrize("uptime", [3601, None])
+def test_of_a_server_that_was_a_replica_the_last_event_survived(scenario: Scenario, uptime: int | None):
+    write(scenario, 7000, 5)
+    assert restarted(scenario, uptime) == 5
 
-    assert take_go(scenario, "first").loss_since == scenario.world.now_ms() / 1000 - 60
+
+def test_where_no_event_survived_the_server_may_have_forgotten_all_until_it_began(scenario: Scenario):
+    write(scenario, 3)
+    assert restarted(scenario, 30) == 31
+
+
+def test_a_server_without_any_event_names_no_time(scenario: Scenario):
+    write(scenario)
+    assert restarted(scenario, 30) is None
 
 
 @pytest.mark.parametrize("entry", [{"event": "no JSON"}, {"event": "7"}, {"event": "{}"}, {"other": "[]"}])

@@ -184,8 +184,8 @@ MUTANTS = (
     Mutant("starting", "if a.above or r.above then", "if a.above then"),
     Mutant("claim", "more.loss_age = loss[2] or nil,", "more.loss_age = more.newest,"),
     Mutant("claim", "  more.loss_since = loss[3] or nil\n", ""),
-    Mutant("upkeep", "loss.since = last and begun and begun < last and begun or last", "loss.since = nil"),
-    Mutant("upkeep", "XREVRANGE', STREAM, '+', '-'", "XRANGE', STREAM, '-', '+'"),
+    Mutant("upkeep", "loss.since = survived_until()", "loss.since = nil"),
+    Mutant("upkeep", "XREVRANGE', STREAM, id, '-'", "XRANGE', STREAM, '-', id"),
     # Windows.
     Mutant(
         "claim",

@@ -241,11 +241,21 @@ function steps.note_folders()
   return 1
 end
 
--- When the newest event was written; nothing if another program wrote the newest entry.
-local function last_event_time()
-  local last = redis.call('XREVRANGE', STREAM, '+', '-', 'COUNT', 1)[1]
+-- When the newest event up to this id of the stream was written; nothing if another program wrote that entry.
+local function event_time_at(id)
+  local last = redis.call('XREVRANGE', STREAM, id, '-', 'COUNT', 1)[1]
   local is_json, event = pcall(cjson.decode, last and last[2][2] or '')
   return is_json and type(event) == 'table' and type(event.time) == 'string' and event.time or nil
+end
+
+-- When the last event that survived was written. What was written since this server began is none, and a client that
+-- does not watch the server may be the first to write. One that runs for longer than an hour was a replica.
+local function survived_until()
+  local last, uptime = event_time_at('+'), present(a.uptime)
+  if not (last and uptime and uptime <= 3600) then return last end
+  -- Its uptime is in whole seconds: it may have begun a second earlier.
+  local begun = now - (uptime + 1) * 1000
+  return event_time_at(str(begun)) or iso(begun)
 end
 
 -- From now on starts look for runs that the ledger does not have. While an earlier loss is in force, what survived that
@@ -255,10 +265,7 @@ local function note_loss()
   if not loss.at or loss.empty then
     redis.call('DEL', loss_key())
     loss = record(newest_key())
-    local last, uptime = last_event_time(), present(a.uptime)
-    -- What was written since this server began is no event that survived. One that runs for longer was a replica.
-    local begun = uptime and uptime <= 3600 and iso(now - uptime * 1000)
-    loss.since = last and begun and begun < last and begun or last
+    loss.since = survived_until()
   end
   loss.at = str(now)
   set(loss_key(), {}, loss)
