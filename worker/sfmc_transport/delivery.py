@@ -10,10 +10,9 @@ from kombu.utils.json import dumps
 from redis.commands.core import Script
 
 from sfmc_transport.kept_connection import KeptConnection
-from sfmc_transport.plain_json import loads
 from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, TAKE, TAKE_SHA, Names, endings
 from sfmc_transport.server_version import check_version
-from sfmc_transport.unpacking import MAX_MESSAGE_BYTES, OversizedError
+from sfmc_transport.unpacking import MAX_MESSAGE_BYTES, OversizedError, read_json
 
 Built = TypeVar("Built")
 NO_NAMES = Names()
@@ -104,7 +103,7 @@ def _parsed(raw: bytes) -> Any:
     if len(raw) > MAX_MESSAGE_BYTES:
         raise OversizedEntryError(f"it has {len(raw)} bytes, more than {MAX_MESSAGE_BYTES}")
     try:
-        return loads(raw)
+        return read_json(raw)
     except Exception as problem:  # foreign bytes: json, the type hooks of kombu and recursion all may raise
         raise UndecodableEntryError(f"not JSON: {problem!r}") from problem
 

@@ -8,9 +8,8 @@ from typing import Any
 from kombu import serialization
 from kombu.transport import virtual
 
-from sfmc_transport import plain_json
 from sfmc_transport.delivery import NO_NAMES, Payload
-from sfmc_transport.unpacking import unpacked
+from sfmc_transport.unpacking import read_json, unpacked
 
 JSON = "application/json"
 
@@ -50,7 +49,7 @@ class Received(virtual.Message):
         if self.content_type == JSON and JSON in (self.accept or ()):
             # What is wrong with it is said below, as kombu says it.
             with suppress(Exception):
-                return plain_json.loads(self.body)
+                return read_json(self.body)
         # Content that is no JSON is text or bytes for kombu, and its content-encoding the name of any codec of Python:
         # also of one that unpacks without a limit (zlib), or takes minutes (punycode).
         encoding = self.content_encoding if self.content_encoding in BINARY else "utf-8"

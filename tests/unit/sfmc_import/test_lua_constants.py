@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sfmc_import.ledger.lua_constants import with_constants, with_settings
+from sfmc_import.ledger.lua_functions import with_constants, with_settings
 
 SCRIPT = """
 local MOST, DAY_MS = 3, 4

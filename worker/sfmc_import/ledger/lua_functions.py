@@ -1,4 +1,7 @@
-"""Makes a script cheap to call: without unused functions, the others in one table, the seldom ones made late."""
+"""Makes a script cheap to call: without unused functions, the others in one table, the seldom ones made late.
+
+Its constants stand where they are used: a variable, and more so a table, costs time on each call.
+"""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -12,10 +15,42 @@ TABLE = "F"
 # Comments, texts, names and numbers, blanks, dots that join or are left out, any other sign.
 _TOKEN = re.compile(r"--[^\n]*|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|\w+|\s+|\.{2,3}|[=~<>]=|.", re.DOTALL)
 
+# At the left margin: a whole number, a table of names that each have `true` or a text, and the name of a key that
+# depends on nothing.
+_NUMBER = re.compile(r"^local ([A-Z][A-Z_]*) = (\d+)\n", re.MULTILINE)
+_NAMES = re.compile(r"^local ([A-Z][A-Z_]*) = \{((?:\w+ ?= ?(?:true|'[^']*')(?:, ?)?)+)\}\n", re.MULTILINE)
+_KEY = re.compile(r"^local function (\w+_key)\(\) return (TAG \.\. '[^'\n]*') end\n", re.MULTILINE)
+_ENTRY = re.compile(r"(\w+) ?= ?(true|'[^']*')")
+
 
 def names_in(text: str) -> set[str]:
     """Give the names in a Lua text, without those in its comments."""
     return set(re.findall(r"(?:steps\.)?\w+", re.sub(r"--[^\n]*", "", text)))
+
+
+def with_settings(text: str, settings: Mapping[str, int]) -> str:
+    """Write the settings, which a script has as `cfg.name`."""
+    return re.sub(r"\bcfg\.(\w+)", lambda match: str(settings[match[1]]), text)
+
+
+def with_constants(text: str) -> str:
+    """Write whole numbers and keys where they are used, and make a function of comparisons of each table of names."""
+    for name, number in _NUMBER.findall(text):
+        text = re.sub(rf"\b{name}\b", number, text)
+    text = re.sub(r"^local \d+ = \d+\n", "", text, flags=re.MULTILINE)
+    keys = dict(_KEY.findall(text))
+    text = _KEY.sub("", text)
+    for name, key in keys.items():
+        text = re.sub(rf"\b{name}\(\)", f"({key})", text)
+    for name, entries in _NAMES.findall(text):
+        text = re.sub(rf"\b{name}\[((?:[^\[\]\n]|\[\w+\])+)\]", rf"{name}(\1)", text)
+        text = text.replace(f"local {name} = {{{entries}}}\n", _function(name, entries))
+    return text
+
+
+def _function(name: str, entries: str) -> str:
+    cases = " ".join(f"if key == '{key}' then return {value} end" for key, value in _ENTRY.findall(entries))
+    return f"local function {name}(key) {cases} end\n"
 
 
 def without_unused(text: str, names: Callable[[str], set[str]] = names_in) -> str:

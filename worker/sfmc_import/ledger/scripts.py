@@ -4,8 +4,14 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 
-from sfmc_import.ledger.lua_constants import with_constants, with_settings
-from sfmc_import.ledger.lua_functions import in_one_table, made_late, names_in, without_unused
+from sfmc_import.ledger.lua_functions import (
+    in_one_table,
+    made_late,
+    names_in,
+    with_constants,
+    with_settings,
+    without_unused,
+)
 from sfmc_import.ledger.lua_names import to_lua
 from sfmc_import.states import FAILED, SETTLED, WARNED, to_lua_set, to_lua_table
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kombu.utils.json import dumps
 from kombu.utils.json import loads as loads_of_kombu
 
-from sfmc_transport.plain_json import loads
+from sfmc_transport.unpacking import read_json
 
 NAMES = st.one_of(st.text(max_size=8), st.sampled_from(["__type__", "__value__", "uuid", "base64"]))
 VALUES = st.recursive(
@@ -33,7 +33,7 @@ def read(by: Any, raw: bytes) -> Any:
 def test_a_value_is_read_as_kombu_reads_it(value: Any, is_ascii: bool):
     raw = json.dumps(value, ensure_ascii=is_ascii).encode("utf-8", "replace")
 
-    assert read(loads, raw) == read(loads_of_kombu, raw)
+    assert read(read_json, raw) == read(loads_of_kombu, raw)
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_a_value_is_read_as_kombu_reads_it(value: Any, is_ascii: bool):
 )
 def test_odd_bytes_are_read_as_kombu_reads_them(raw: bytes):
     with suppress(RecursionError):
-        assert read(loads, raw) == read(loads_of_kombu, raw)
+        assert read(read_json, raw) == read(loads_of_kombu, raw)
