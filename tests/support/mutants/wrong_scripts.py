@@ -119,8 +119,8 @@ MUTANTS = (
     Mutant("claim", "late = now >= int(r.reconcile_until)", "late = now > int(r.reconcile_until)"),
     Mutant(
         "claim",
-        "if not held_by_other() then return HOLDING[r.state]() end",
-        "if true then return HOLDING[r.state]() end",
+        "if not held_by_other() then return while_holding() end",
+        "if true then return while_holding() end",
     ),
     Mutant("claim", "redis.call('EXISTS', request_key(d.holder)) == 0", "false"),
     Mutant("starting", "if not r or r.state ~= 'starting' then return -1 end", "if not r then return -1 end"),

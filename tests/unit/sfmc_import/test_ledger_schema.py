@@ -82,7 +82,7 @@ def test_a_script_has_every_function_that_it_names_and_no_other(
     scripts: dict[str, str], known_functions: set[str], step: str
 ):
     script = re.sub(r"--[^\n]*|\\bF\\.", "", scripts[step])
-    own = {match[1] for match in FUNCTION.finditer(script)}
+    own = set(re.findall(r"^(?:function (?=[\w.]+\()|(?=\w+ = function\())([\w.]+)", script, re.MULTILINE))
     called = set(re.findall(r"(?<![\w.])((?:steps\.)?\w+)\(", script))
 
     assert called & known_functions <= own

@@ -291,7 +291,13 @@ local function while_reconciling()
     bound = present(r.bound), forgot = present(r.forgot), object_id = object_of(r.definition), late = now >= int(r.reconcile_until)})
 end
 
-local HOLDING = {starting = while_starting, retrying = while_retrying, reconciling = while_reconciling}
+local HOLDING = {starting = true, retrying = true, reconciling = true}
+
+local function while_holding()
+  if r.state == 'starting' then return while_starting() end
+  if r.state == 'retrying' then return while_retrying() end
+  return while_reconciling()
+end
 
 local function held_by_other() return d.holder and d.holder ~= id end
 
@@ -342,7 +348,7 @@ function steps.claim()
   if r.postponed then return while_postponed() end
   if r.state == 'started' then return not_yet() end
   if not HOLDING[r.state] then return already_ended() end
-  if not held_by_other() then return HOLDING[r.state]() end
+  if not held_by_other() then return while_holding() end
   -- Another request holds the definition: possible only after its record was lost. Single flight comes first.
   leave_turn(id, r)
   wait_for(id, r, 'single_flight', d.holder)
