@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from sfmc_import.faults import NotApplied
-from sfmc_import.ledger.schema import LOSS, SERVER
+from sfmc_import.ledger.loss_keys import LOSS, SERVER
 from sfmc_import.states import Decision, Reconcile, StartNow
-from tests.contract.ledger.scenario import BUSY, MID, Scenario, request
+from tests.contract.ledger.scenario import BUSY, DOUBT, MID, Scenario, request
 
 
 def take_go(scenario: Scenario, name: str) -> StartNow:
@@ -280,3 +280,181 @@ def test_an_empty_ledger_does_not_hide_a_loss_that_is_in_force(scenario: Scenari
     scenario.arrives("a")
 
     assert not take_go(scenario, "a").may_be_new
+
+
+# --- Which requests were recorded before the loss, and which runs they may take.
+
+
+def looks(scenario: Scenario, name: str) -> Reconcile:
+    """Its careful look has found an unknown run, and reconciling begins."""
+    lease = take_go(scenario, name).lease
+    assert isinstance(scenario.ledger.record_intent(lease, ["40"], window=6.0, is_sent=False), float)
+    scenario.ledger.mark_ambiguous(lease, DOUBT, 60, scenario.policy)
+    scenario.world.advance(60)
+    return scenario.look(name)
+
+
+def restart(scenario: Scenario, uptime: int | None) -> None:
+    scenario.world.client.set(scenario.world.keys.name_of(SERVER), "before")
+    scenario.ledger.server.note("after", uptime, scenario.world.client.execute_command)
+
+
+def test_a_request_recorded_before_the_server_began_looks_for_a_run_since_then(scenario: Scenario):
+    scenario.arrives("a")
+    recorded = scenario.world.now_ms() / 1000
+    scenario.world.advance(32.001)
+    restart(scenario, 30)
+
+    assert looks(scenario, "a").forgotten_from == recorded
+
+
+@pytest.mark.parametrize("times", [(31, 30), (30, 30), (10, 30), (4000, 3601), (4000, None)])
+def test_a_request_that_may_have_been_recorded_after_the_loss_takes_no_run(
+    scenario: Scenario, times: tuple[int, int | None]
+):
+    """The server says for how many whole seconds it runs; one that runs for long may have been a replica."""
+    ago, uptime = times
+    scenario.arrives("a")
+    scenario.world.advance(ago)
+    restart(scenario, uptime)
+
+    assert looks(scenario, "a").forgotten_from == 0
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_what_a_worker_decided_before_the_loss_was_there_before(scenario: Scenario, decided: bool):
+    scenario.arrives("a")
+    if decided:
+        scenario.ledger.retry(scenario.go("a"), BUSY, 1)
+    scenario.world.advance(5)
+    scenario.ledger.write_probe("w1", 5)
+
+    assert bool(looks(scenario, "a").forgotten_from) is decided
+
+
+def test_what_came_after_a_loss_was_not_there_before_it_though_another_one_follows(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), BUSY, 1)
+    scenario.world.advance(5)
+    scenario.ledger.write_probe("w2", 5)
+
+    assert looks(scenario, "a").forgotten_from == 0
+
+
+def test_what_came_after_an_earlier_loss_that_is_over_was_there_before_a_later_one(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), BUSY, 1)
+    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
+    scenario.world.advance(5)
+    scenario.ledger.write_probe("w2", 5)
+
+    assert looks(scenario, "a").forgotten_from == scenario.world.now_ms() / 1000 - 65
+
+
+def test_a_loss_that_is_over_before_the_intent_makes_no_request_one_of_before_it(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
+    scenario.ledger.record_intent(lease, ["40"], is_sent=False)
+    scenario.ledger.mark_ambiguous(lease, DOUBT, 60, scenario.policy)
+    scenario.world.advance(60)
+
+    assert scenario.look("a").forgotten_from == 0
+
+
+def test_a_clock_that_goes_back_makes_no_request_one_of_before_the_loss(scenario: Scenario):
+    restart(scenario, 30)
+    scenario.world.advance(-3600)
+    scenario.arrives("a")
+
+    assert looks(scenario, "a").forgotten_from == 0
+
+
+def test_a_request_of_an_empty_ledger_takes_no_run(scenario: Scenario):
+    scenario.ledger.server.note("one", 10, scenario.world.client.execute_command)
+    scenario.arrives("a")
+
+    assert looks(scenario, "a").forgotten_from == 0
+
+
+def test_a_look_for_a_forgotten_start_stays_one_when_the_loss_is_over(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a")
+    assert looks(scenario, "a").forgotten_from == 0
+    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
+    scenario.world.advance(3600)
+
+    assert scenario.look("a").forgotten_from == 0
+
+
+def test_a_start_that_is_sent_after_such_a_look_is_looked_for_as_any_other(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a")
+    scenario.ledger.retry(looks(scenario, "a").lease, BUSY, 1)
+    scenario.world.advance(1)
+    go = take_go(scenario, "a")
+    assert go.earlier is not None
+    assert (go.earlier.known, go.earlier.forgotten_from) == ({"40"}, 0)
+    assert isinstance(scenario.ledger.record_intent(go.lease, ["40", "41"]), float)
+    scenario.ledger.mark_ambiguous(go.lease, DOUBT, 60, scenario.policy)
+    scenario.world.advance(60)
+    look = scenario.look("a")
+
+    assert (look.known, look.forgotten_from) == ({"40", "41"}, None)
+
+
+def test_a_start_in_doubt_of_before_the_loss_keeps_its_own_look(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.in_doubt("a", ("40",))
+    scenario.ledger.write_probe("w1", 5)
+    scenario.world.advance(60)
+
+    assert scenario.look("a").forgotten_from is None
+
+
+def named(scenario: Scenario, name: str, *candidates: str) -> None:
+    scenario.arrives(name, force=True)
+    scenario.ledger.record_start_unknown(looks(scenario, name).lease, candidates, 0.0)
+
+
+def test_the_next_requests_know_the_runs_that_one_has_named_while_the_loss_is_in_force(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    named(scenario, "a", "50", "51")
+    named(scenario, "b", "60")
+    scenario.arrives("c", force=True)
+    lease = take_go(scenario, "c")
+    assert lease.candidates == {"50", "51", "60"}
+    scenario.ledger.retry(lease.lease, BUSY, 1)
+    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
+    scenario.world.advance(1)
+    again = take_go(scenario, "c")
+    assert again.candidates == frozenset()
+    scenario.ledger.retry(again.lease, BUSY, 1, let_go=True)
+    scenario.ledger.write_probe("w2", 5)
+    scenario.arrives("d", force=True)
+
+    assert take_go(scenario, "d").candidates == frozenset()
+
+
+def test_what_a_request_names_without_a_loss_is_not_noted(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.in_doubt("a")
+    scenario.world.advance(60)
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, ["50", "51"], 0.0)
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("b", force=True)
+
+    assert take_go(scenario, "b").candidates == frozenset()
+
+
+def test_a_request_of_before_the_loss_asks_for_runs_that_others_have_named(scenario: Scenario):
+    scenario.arrives("old", force=True)
+    scenario.ledger.retry(scenario.go("old"), BUSY, 3600, let_go=True)
+    scenario.ledger.write_probe("w1", 5)
+    named(scenario, "a", "50")
+    scenario.world.advance(3600)
+
+    assert take_go(scenario, "old").candidates == frozenset()

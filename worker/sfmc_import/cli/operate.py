@@ -17,7 +17,7 @@ from sfmc_import.cli.requests_shown import pause_line, request_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import left_out, line
 from sfmc_import.operations.errors import NotFoundError
-from sfmc_import.operations.folders import WaitingFileView
+from sfmc_import.operations.folders import WaitingFileView, readers, title
 from sfmc_import.operations.views import FolderView, PauseView, scope_of
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
 
@@ -78,7 +78,7 @@ def waiting_in_folders(folders: Sequence[FolderView], *, is_known: bool = False)
     """Say in which folders files of one name wait, and why; `is_known` where there are requests of this name."""
     begin = "a file of this name that has no request of its own yet" if is_known else "no request yet: it"
     for folder in folders:
-        yield f"{begin} waits in folder {folder.folder}, read by {', '.join(folder.watchers)}"
+        yield f"{begin} waits in {title(folder)}, read by {', '.join(readers(folder.watchers))}"
         yield from file_lines(folder.files)
         if folder.state != "watched":
             yield f"    {folder.text}"
