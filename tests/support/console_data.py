@@ -143,7 +143,7 @@ def busy(access: ReadAccess) -> dict[str, str]:
 def watch(access: ReadAccess) -> None:
     """Let watchers speak: of a folder that is well, of one whose files wait for the login, of one that none reads."""
     ledger = open_ledger(access.settings)
-    text = "Cannot read the definitions of business unit 510001234: the token endpoint refuses the login (login_failed)"
+    text = "Cannot read the definitions of business unit 510001234 (login_failed): the token endpoint refuses the login"
     held = {"reason": "unavailable", "age": 840.0, "text": text, "code": "login_failed"}
     growing = {"name": "contacts <new>.csv", "reason": "growing", "age": 4.0}
     waiting: dict[str, list[dict[str, Any]]] = {

@@ -7,6 +7,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.broker import BrokerView, queue_state
+from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles
@@ -66,7 +67,7 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
         running=runs,
         troubles=troubles(access, [*waits, *runs]),
         servers=server_troubles(access),
-        folders=folders(access.reader),
+        folders=folders(access.reader, login_of(access.settings)),
         notifications=notifications(access),
         waiting=waits,
     )

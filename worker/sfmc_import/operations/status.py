@@ -9,6 +9,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations import actions, knowing, pausing, queued, requests, unknown
 from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles
@@ -150,7 +151,7 @@ def status(access: ReadAccess) -> StatusView:
         notifications=notifications(access),
         next=due,
         watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
-        folders=folders(access.reader),
+        folders=folders(access.reader, login_of(access.settings)),
         servers=server_troubles(access),
     )
 
