@@ -1,16 +1,13 @@
 """Watches folders, each in a thread of its own: a folder whose file system does not answer keeps no other waiting."""
 
 import contextlib
-import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import FrameType
-from uuid import uuid4
 
 import structlog
 
@@ -18,20 +15,10 @@ from sfmc_producers.folder import Folder, FolderScanner
 from sfmc_producers.ledger import Ledger
 from sfmc_producers.listing import Step, shown
 from sfmc_producers.notifications import Notifications, Wakeup
-from sfmc_producers.stability import WaitingFile
+from sfmc_producers.reporting import MAX_FILES, MIN_FILES, Reporter, age, describe_files
 from sfmc_producers.submitter import RoutingRules, Submitter
 
 log = structlog.get_logger("sfmc_producers.watch")
-
-MAX_FILES = 200
-"""Waiting files that one watcher names, the oldest and the newest; of the others it gives the number."""
-
-MIN_FILES = 5
-MAX_TEXT = 300
-
-LOOK_SECONDS = 1.0
-REPEAT_SECONDS = 15.0
-"""How often it is noted although nothing has changed: before it forgets (LedgerSettings.watch_ttl)."""
 
 
 class HangingFolders:
@@ -40,6 +27,11 @@ class HangingFolders:
     def __init__(self, scanners: Sequence[FolderScanner], after: float, clock: Callable[[], float]) -> None:
         self.scanners, self._after, self._clock = scanners, after, clock
         self._since: dict[int, float] = {}
+
+    @property
+    def state(self) -> object:
+        """What is noted at once when it has changed."""
+        return tuple((each.waiting, each.outage, each.mount, self.step(each)) for each in self.scanners)
 
     @property
     def found(self) -> list[FolderScanner]:
@@ -75,54 +67,6 @@ class HangingFolders:
         )
 
 
-class Reporter(threading.Thread):
-    """Tells the ledger which files wait and which folders hang, for `sfmc-import status`."""
-
-    def __init__(self, submitter: Submitter, hanging: HangingFolders, clock: Callable[[], float]) -> None:
-        super().__init__(name="sfmc-reporter", daemon=True)
-        self._submitter, self._hanging, self._clock = submitter, hanging, clock
-        self._watcher = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}"
-        self._wakeup = Wakeup()
-        self._noted: object = None
-        self._noted_at = 0.0
-        self._failures = 0
-
-    def run(self) -> None:
-        """Tell what is new every second, and everything again before it is forgotten."""
-        while not self._wakeup.is_closing:
-            self._tell()
-            self._wakeup.wait(LOOK_SECONDS)
-        self._submitter.note_folders(self._watcher, None)
-
-    def stop(self) -> None:
-        """Let it end; what it noted is removed."""
-        self._wakeup.stop()
-
-    def _tell(self) -> None:
-        try:
-            self._tell_what_is_new()
-        except Exception:
-            # Only what `status` shows depends on it: whatever a defect here raises, the folders are watched on. The
-            # scanners change what is read here at any time, so what may come cannot be listed.
-            self._failures += 1
-            if not self._failures & (self._failures - 1):
-                log.exception("watcher_report_failed", failures=self._failures, action="tried_again")
-        else:
-            self._failures = 0
-
-    def _tell_what_is_new(self) -> None:
-        now = self._clock()
-        found = self._state()
-        if found == self._noted and now - self._noted_at < REPEAT_SECONDS:
-            return
-        if self._submitter.note_folders(self._watcher, describe(self._hanging, now)):
-            self._noted, self._noted_at = found, now
-
-    def _state(self) -> object:
-        hanging = self._hanging
-        return tuple((each.waiting, each.outage, each.mount, hanging.step(each)) for each in hanging.scanners)
-
-
 def describe(hanging: HangingFolders, now: float) -> list[dict[str, object]]:
     """Describe each folder for the ledger; times are ages in seconds, for the ledger has a clock of its own."""
     most = max(MIN_FILES, MAX_FILES // max(1, len(hanging.scanners)))
@@ -133,31 +77,14 @@ def _describe_folder(scanner: FolderScanner, step: Step | None, now: float, most
     folder, outage = scanner.folder, scanner.outage
     about: dict[str, object] = {"folder": shown(str(folder.path)), "location": folder.location}
     if step is not None:
-        about |= {"state": "hanging", "age": _age(step.since, now), "text": shown(step.path)}
+        about |= {"state": "hanging", "age": age(step.since, now), "text": shown(step.path)}
     elif outage is not None:
-        about |= {"state": "unreadable", "age": _age(outage.since, now), "text": outage.text}
+        about |= {"state": "unreadable", "age": age(outage.since, now), "text": outage.text}
     else:
         about |= {"state": "watched"}
     about |= {"mount": shown(scanner.mount)} if scanner.mount else {}
-    waiting = sorted(scanner.waiting, key=lambda file: file.since)
-    more = max(0, len(waiting) - most)
-    # Of too many the oldest and the newest: the one says since when, of the other somebody asks where it is.
-    named = [*waiting[: most // 2], *waiting[most // 2 - most :]] if more else waiting
-    return about | {"files": [_describe_file(each, now) for each in named], "more": more}
-
-
-def _describe_file(file: WaitingFile, now: float) -> dict[str, object]:
-    about: dict[str, object] = {"name": file.name, "reason": file.reason, "age": _age(file.since, now)}
-    if file.size is not None:
-        about["size"] = file.size
-    if file.code:
-        about["code"] = file.code
-    text = file.text if len(file.text) <= MAX_TEXT else f"{file.text[: MAX_TEXT - 1]}…"
-    return about | ({"text": text} if text else {})
-
-
-def _age(since: float, now: float) -> float:
-    return round(max(0.0, now - since), 1)
+    files, more = describe_files(scanner.waiting, now, most)
+    return about | {"files": files, "more": more}
 
 
 MIN_PAUSE_SECONDS = 0.02
@@ -266,7 +193,7 @@ def watch_until(
     """Watch until `wakeup` closes; see `watch`."""
     threads = [FolderThread(FolderScanner(each, submitter, time.monotonic), submitter, rescan) for each in folders]
     hanging = HangingFolders([each.scanner for each in threads], hanging_after, time.monotonic)
-    reporter = Reporter(submitter, hanging, time.monotonic)
+    reporter = Reporter(submitter, lambda: hanging.state, partial(describe, hanging), time.monotonic)
     log.info("watch_started", folders=[shown(str(each.path)) for each in folders], rescan_seconds=rescan)
     for each in (*threads, reporter):
         each.start()

@@ -189,3 +189,25 @@ def test_a_replay_of_many_that_finds_nothing_says_that_its_filter_names_nothing_
 
     assert found["count"] == 0
     assert ("did you mean Daily_Orders" if mid == MID else "no business unit 77") in found["hint"]
+
+
+def test_a_source_that_does_not_answer_is_an_alarm_in_each_surface_and_can_be_forgotten(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = {"folder": "source drop (sftp://host/in)", "location": "source:drop", "files": [], "more": 0}
+    world.client.note_folders(
+        "h:1:x", [source | {"state": "unreachable", "age": 60.0, "text": "no route", "looked": 70.0}]
+    )
+    [view] = folders(world.access.reader)
+    page = world.person("viewer").see("/").text
+    with pytest.raises(SystemExit):
+        cli(["status"])
+    said = capsys.readouterr().out
+    vanish(world)
+
+    assert (view.is_trouble, view.state, view.text) == (True, "unreachable", "DOES NOT ANSWER (no route)")
+    assert view.looked_at is not None
+    assert "DOES NOT ANSWER (no route)" in page
+    assert "DOES NOT ANSWER (no route)" in said
+    assert "see its server and the network" in said
+    assert forgetting.forget_folder(world.access, "source:drop", "ann").forgotten

@@ -27,6 +27,7 @@ from sfmc_producers.sources.intake import Intake, SetAside
 from sfmc_producers.sources.kinds import KINDS
 from sfmc_producers.sources.running import run_sources
 from sfmc_producers.sources.scanning import Listable, ScannedSource
+from sfmc_producers.sources.standing import Standing
 from sfmc_producers.sources.tables import Kind, Options, Parts, Source, chosen, problems_in, read_options
 from sfmc_producers.submitter import RoutingRules, Submitter
 from sfmc_transport import Keys
@@ -71,13 +72,22 @@ class Opening:
         self.set_aside = _set_aside(settings, stack)
         self.definitions = open_definitions(settings)
         self.problems: list[str] = []
+        self.intakes: dict[str, Intake] = {}
         self.targets = NO_TARGETS if only_asks else open_targets(settings, watch, self.problems)
         stack.callback(close_targets, self.targets)
+
+    @property
+    def standings(self) -> dict[str, Standing]:
+        """What each source that was opened says of itself."""
+        return {name: each.standing for name, each in self.intakes.items()}
 
     def open(self, table: SourceTable, kind: Kind, options: Options) -> Opened:
         """Open one source; raises SettingsError with all that is wrong in it and in the targets."""
         problems, source = [*self.problems], None
         intake = open_intake(table, options, self.settings, self.client, self.definitions, self.targets)
+        intake.standing.place = table.kind
+        # Of a source that is listed beside itself there are two: the first one runs.
+        self.intakes.setdefault(table.name, intake)
         with noted(problems):
             require_keys((*_own_routes(options), *self.settings.routes), self.targets)
         with noted(problems):
@@ -108,7 +118,9 @@ def run_named(names: Sequence[str], *, as_json: bool) -> None:
     with ExitStack() as stack:
         opening = Opening(settings, stack, watch)
         opening.client.prepare()
-        raise SystemExit(run_sources(open_all(opening, tables, read)))
+        sources = open_all(opening, tables, read)
+        submitter = opening.intakes[sources[0].name].submitter
+        raise SystemExit(run_sources(sources, opening.standings, submitter))
 
 
 def open_all(opening: Opening, tables: Sequence[SourceTable], read: Sequence[tuple[Kind, Options]]) -> list[Source]:

@@ -11,6 +11,7 @@ from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
 from sfmc_producers.checked_files import Refused, Skipped, say_refused
 from sfmc_producers.delivery.records import Held
 from sfmc_producers.sources.arrivals import Arrival
+from sfmc_producers.sources.standing import Standing
 from sfmc_producers.submitter import InvalidRequest, Submitter
 
 
@@ -68,13 +69,14 @@ class Intake:
     """Takes the arrivals of one source; safe for threads as the submitter is.
 
     `key` starts that definition for every file and nothing is routed; `mid` is the business unit of files whose
-    route or event names none. `names` are further fields of its log lines.
+    route or event names none. `names` are further fields of its log lines. Whoever brings them says in `standing`
+    how that goes.
     """
 
     def __init__(
         self, source: str, submitter: Submitter, *, mid: str | None = None, key: str | None = None, **names: object
     ) -> None:
-        self.source, self.submitter = source, submitter
+        self.source, self.submitter, self.standing = source, submitter, Standing()
         self._mid, self._key = mid, key
         self._log = structlog.get_logger("sfmc_producers.sources").bind(source=source, **names)
 

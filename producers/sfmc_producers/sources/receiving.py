@@ -130,6 +130,7 @@ class Receiver:
                     self._round(wakeup)
                 except SourceUnavailableError as error:
                     failures += 1
+                    self._intake.standing.failed(str(error), id(self))
                     self._say_unavailable(error, failures)
                     self._drop_mailbox()
                     wakeup.wait(PAUSES.pause(failures, self._chance()))
@@ -137,6 +138,7 @@ class Receiver:
                 if failures:
                     self._log.info("source_available", failures=failures)
                 failures = 0
+                self._intake.standing.looked(id(self), more=len(self._waiting))
             self._give_back()
         finally:
             self._drop_mailbox()

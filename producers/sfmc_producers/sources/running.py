@@ -4,13 +4,15 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from sfmc_import.errors import FAILURE
 from sfmc_producers.notifications import Wakeup
+from sfmc_producers.reporting import Reporter, Takes
 from sfmc_producers.sources.receiving import PAUSES, SourceRefusedError
+from sfmc_producers.sources.standing import Standing, describe_all
 from sfmc_producers.sources.tables import Source
 from sfmc_producers.watch import ended_by_signals
 
@@ -23,9 +25,11 @@ log = structlog.get_logger("sfmc_producers.sources")
 class SourceThread(threading.Thread):
     """Runs one source until its end; an error that was not foreseen starts it again after a pause."""
 
-    def __init__(self, source: Source, ended: Callable[[], None], chance: Callable[[], float]) -> None:
+    def __init__(
+        self, source: Source, standing: Standing, ended: Callable[[], None], chance: Callable[[], float]
+    ) -> None:
         super().__init__(name=f"sfmc-source-{source.name}", daemon=True)
-        self.source, self._ended, self._chance = source, ended, chance
+        self.source, self._standing, self._ended, self._chance = source, standing, ended, chance
         self.wakeup = Wakeup()
         self.is_refused = False
 
@@ -44,39 +48,51 @@ class SourceThread(threading.Thread):
             self._ended()
 
     def _run_once(self) -> None:
+        self._standing.begin()
         try:
             self.source.run(self.wakeup)
         except SourceRefusedError as error:
             self.is_refused = True
+            self._standing.refused(str(error))
             log.error("source_stopped", source=self.source.name, reason=str(error), fix=error.fix)
-        except Exception:
+        except Exception as error:
+            self._standing.failed(f"{type(error).__name__}: {error}; the log has more")
             # The edge of a source: it begins anew, the others go on.
             log.exception("source_failed", source=self.source.name)
 
 
-def run_sources(sources: Sequence[Source]) -> int:
+def run_sources(sources: Sequence[Source], standings: Mapping[str, Standing], takes: Takes) -> int:
     """Run until SIGTERM or SIGINT, or until every source was refused; gives the exit code.
+
+    Meanwhile `takes` notes how each stands.
 
     Raises KeyboardInterrupt in the end if it was SIGINT.
     """
     wakeup = Wakeup()
-    threads = [SourceThread(each, wakeup.set, random.random) for each in sources]
+    threads = [SourceThread(each, standings[each.name], wakeup.set, random.random) for each in sources]
+    reporter = Reporter(
+        takes,
+        lambda: [each.state for each in standings.values()],
+        lambda now: describe_all(standings, now),
+        time.monotonic,
+    )
     with ended_by_signals(wakeup) as received:
         log.info("sources_started", sources=[each.name for each in sources])
-        for each in threads:
-            each.start()
+        for thread in (reporter, *threads):
+            thread.start()
         while not wakeup.is_closing and any(each.is_alive() for each in threads):
             wakeup.wait(1.0)
-        _end(threads)
+        _end(threads, reporter)
     log.info("sources_ended")
     if signal.SIGINT in received:
         raise KeyboardInterrupt
     return FAILURE if all(each.is_refused for each in threads) else 0
 
 
-def _end(threads: Sequence[SourceThread]) -> None:
+def _end(threads: Sequence[SourceThread], reporter: Reporter) -> None:
     for each in threads:
         each.wakeup.stop()
+    reporter.stop()
     deadline = time.monotonic() + END_SECONDS
-    for each in threads:
-        each.join(max(0.0, deadline - time.monotonic()))
+    for thread in (*threads, reporter):
+        thread.join(max(0.0, deadline - time.monotonic()))

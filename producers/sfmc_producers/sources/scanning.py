@@ -17,6 +17,7 @@ from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.intake import Intake
 from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailableError
+from sfmc_producers.sources.standing import SCAN
 from sfmc_producers.sources.tables import Source
 from sfmc_producers.submitter import InvalidRequest
 
@@ -245,9 +246,11 @@ class ScannedSource:
         try:
             self._scan_once(stopped)
         except SourceRefusedError as error:
+            self._intake.standing.refused(f"scan: {error}", SCAN)
             self._log.error("source_scan_stopped", reason=str(error), fix=error.fix)
             return False
         except (SourceUnavailableError, ServiceUnavailableError) as error:
+            self._intake.standing.failed(f"scan: {error}", SCAN)
             self._log.warning("source_scan_failed", reason=str(error), action="waiting")
         except Exception:  # noqa: BLE001 - the edge of a scan: the source itself goes on, and the log has the reason
             self._log.exception("source_scan_failed")
@@ -264,5 +267,6 @@ class ScannedSource:
                 self._log.error("file_rejected", file=found.file.name, problems=[found.text])
         if stopped.is_closing:
             return
+        self._intake.standing.looked(SCAN, more=scan.counts.waiting)
         counts = {each.name: getattr(scan.counts, each.name) for each in fields(Counts)}
         self._log.info("source_scanned", **counts)

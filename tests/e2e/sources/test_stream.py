@@ -53,12 +53,21 @@ def test_an_entry_becomes_one_completed_import_and_the_route_of_the_source_names
     assert len(system.sandbox.control.performs("orders")) == 1
 
 
+def sources(system) -> list[dict]:
+    found = map(json.loads, system.run("folders", "list", "--json").stdout.splitlines())
+    return [each for each in found if each["location"] == "source:arrivals"]
+
+
 def test_an_entry_that_cannot_be_read_is_set_aside_with_its_bytes_and_harms_no_other(system) -> None:
     system.client.xadd(KEY, {"event": "no JSON"})
     announce(system, "orders_1.csv", customer_key="orders-1")
     with running_source(system, "arrivals", example_of("stream")):
         eventually(lambda: len(system.sandbox.control.performs("orders-1")) == 1, 30, "the other one is started")
         eventually(lambda: lag(system) == 0, 30, "both are acknowledged")
+        [source] = eventually(lambda: sources(system), 30, "the source says how it stands")
+    assert (source["folder"], source["state"]) == ("source arrivals (stream)", "watched")
+    assert source["looked_at"] is not None
+    assert [each["state"] for each in sources(system)] == ["stopped"]
     letters = map(json.loads, system.run("dead-letters", "list", "--json").stdout.splitlines())
     [letter] = [each for each in letters if each["size"] == len(b"no JSON")]
     assert system.run("dead-letters", "show", letter["id"], "--raw").stdout == "no JSON"

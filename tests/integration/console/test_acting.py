@@ -196,3 +196,37 @@ def test_a_pause_of_what_nothing_knows_says_so_before_and_after_and_what_is_too_
     )
     long = person.send("/pause", {"reason": "x" * 1025}, of="/pause")
     assert (long.status_code, "the reason has 1025 characters; it may have 1024" in long.text) == (422, True)
+
+
+def test_a_start_under_another_key_is_offered_with_what_the_refused_request_had(
+    world: World, found: dict[str, str]
+) -> None:
+    person = world.person("operator")
+    path = f"/request/start?id={found['rejected']}"
+    form = person.see(path).text
+
+    assert path in person.see(f"/request?id={found['rejected']}").text
+    assert 'name="customer_key" required maxlength="256" value="Stock_Levels"' in form
+    assert 'value="stock.csv"' in form
+    assert "start the file under the CustomerKey that the definition has" in form
+    assert world.person("viewer").see(path).status_code == 403
+    given = {"customer_key": "Stock", "mid": MID, "name": "stock.csv"}
+    assert "Start <bdi>Stock</bdi>?" in person.send("/start", given, of=path).text
+    assert person.see(f"/request/start?id={found['done']}").status_code == 409
+    assert person.send("/request/start", {}, of=path).status_code == 404
+
+
+def test_a_folder_that_no_watcher_reads_is_forgotten_after_a_confirmation(world: World) -> None:
+    gone = {"folder": "/data/<old>", "location": "/data/old", "state": "watched", "files": [], "more": 0}
+    world.client.note_folders("h:1:x", [gone])
+    world.access.client.delete(world.access.keys.watchers)
+    person, path = world.person("operator"), "/folders/forget?location=%2Fdata%2Fold"
+    first, form = person.see("/").text, person.see(path).text
+
+    assert path in first
+    assert "Forget <bdi>/data/&lt;old&gt;</bdi>?" in form
+    assert path not in world.person("viewer").see("/").text
+    assert world.person("viewer").see(path).status_code == 403
+    answer = person.send("/folders/forget", {}, of=path)
+    assert "It is forgotten" in person.see(answer.headers["location"]).text
+    assert person.see(path).status_code == 404

@@ -158,3 +158,25 @@ def test_between_listings_that_are_near_the_connection_is_kept(watched, server):
     with running(watched):
         eventually(lambda: len(lists) > 5, 10, "it lists again and again")
     assert server.connections == 1
+
+
+class Stopped(Wakeup):
+    """Waits for nothing."""
+
+    def wait(self, _timeout):
+        return True
+
+
+def test_the_source_says_what_waits_and_since_when_its_server_does_not_answer(watched, server):
+    watched.put("contacts.csv")
+    standing = watched.source._intake.standing
+    watched.source.scan(Wakeup())
+    waits = standing.describe("drop", standing.clock(), 10)
+    watched.restart(port=1)
+    standing = watched.source._intake.standing
+    watched.source._step(Stopped(), 0)
+    away = standing.describe("drop", standing.clock(), 10)
+
+    assert waits["folder"].startswith("source drop (sftp://")
+    assert [(each["name"], each["reason"]) for each in waits["files"]] == [("contacts.csv", "growing")]
+    assert (waits["state"], away["state"]) == ("watched", "unreachable")

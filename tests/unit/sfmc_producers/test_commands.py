@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from sfmc_import.client import SubmitResult
 from sfmc_producers import watch
 from sfmc_producers.commands import Printer, check_folders, read_folder
+from sfmc_producers.reporting import Reporter
 from sfmc_producers.stability import StabilityRule
 
 USUAL = {"mid": "1", "key": None, "pattern": "*.csv", "location": None}
@@ -127,10 +128,10 @@ def test_a_defect_in_the_report_of_the_folders_is_counted_and_logged_ever_more_r
         def note_folders(self, *_):
             raise RuntimeError("never seen before")
 
-    reporter = watch.Reporter(Broken(), watch.HangingFolders([], 1.0, lambda: 0.0), lambda: 0.0)
+    reporter = Reporter(Broken(), lambda: "new", lambda _: [], lambda: 0.0)
     with capture_logs() as logs:
         for _ in range(5):
-            reporter._tell()
+            reporter.tell()
 
     assert {each["event"] for each in logs} == {"watcher_report_failed"}
     assert [each["failures"] for each in logs] == [1, 2, 4]

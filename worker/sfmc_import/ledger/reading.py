@@ -402,9 +402,9 @@ def _folder(noted: dict[str, Any], at: float) -> dict[str, Any]:
 
 
 def _dated(noted: Mapping[str, Any], at: float) -> dict[str, Any]:
-    """Put the time since when in the place of the age."""
-    since = {"since": at - noted["age"]} if "age" in noted else {}
-    return {name: value for name, value in noted.items() if name != "age"} | since
+    """Put the time since when in the place of the age, and of the last look in the place of its age."""
+    times = {name: at - noted[age] for name, age in (("since", "age"), ("looked_at", "looked")) if age in noted}
+    return {name: value for name, value in noted.items() if name not in {"age", "looked"}} | times
 
 
 # What a person sees of a request, in this order; the other fields are for the scripts.

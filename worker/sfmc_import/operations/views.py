@@ -164,6 +164,7 @@ class FolderFileView(View):
 class FolderView(View):
     """A folder in one state: since when, who reads it, how many files wait in it, and what somebody should do.
 
+    A source that is no folder is shown as one; its process says in `looked_at` when it was answered last.
     `command` is that which lets it be forgotten. Of many files that wait the oldest and the newest are named; `more`
     counts the others.
     """
@@ -174,6 +175,7 @@ class FolderView(View):
     text: str
     since: Time | None = None
     seen_at: Time
+    looked_at: Time | None = None
     watchers: tuple[str, ...] = ()
     is_trouble: bool = False
     advice: str | None = None

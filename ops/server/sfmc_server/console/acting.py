@@ -133,16 +133,18 @@ ACTIONS: Mapping[str, Action] = {
 def offered(view: RequestView) -> list[tuple[str, str]]:
     """Give name and label of each action that would help a request."""
     names = dict.fromkeys(each.partition(" ")[0] for each in view.next)
-    return [(name, ACTIONS[name].label) for name in names if name in ACTIONS]
+    return [(name, LABELS[name]) for name in names if name in LABELS]
 
 
 def confirm(ask: Ask) -> Shown:
     """Show what an action on a request will do, with the form that does it."""
     ask.check_operator()
-    _action(ask)
+    is_start = ask.path["action"] == START
+    if not is_start:
+        _action(ask)
     view = requests.show(ask.access, ask.given("id") or "")
     _check_fits(ask, view)
-    return _asked(ask, view)
+    return _start_again(view) if is_start else _asked(ask, view)
 
 
 def _asked(ask: Ask, view: RequestView, wrong: Wrong | None = None, status: int = 200) -> Shown:
@@ -202,6 +204,9 @@ def once(ask: Ask) -> str:
 # --- Start.
 
 
+START = "start"
+"""The action that makes another request: it has the form of the page that starts one."""
+
 _START = ("customer_key", "mid", "location", "name", "version", "reason")
 
 
@@ -212,8 +217,16 @@ def start_form(ask: Ask) -> Shown:
     return _start_asked({**given, "mid": given["mid"] or ask.access.mid(None) or ""}, {})
 
 
-def _start_asked(given: Mapping[str, str], wrong: Wrong) -> Shown:
-    return Shown("start.html", {"given": given, "wrong": wrong, "is_still": bool(wrong)}, 422 if wrong else 200)
+def _start_again(view: RequestView) -> Shown:
+    """Ask the same with what a request had that was refused: what is wrong in it is to be corrected."""
+    file = {} if view.file is None else view.file.model_dump(include={"location", "name", "version"}, exclude_none=True)
+    given = {name: file.get(name, "") for name in _START} | {"customer_key": view.customer_key, "mid": view.mid}
+    return _start_asked(given, {}, view)
+
+
+def _start_asked(given: Mapping[str, str], wrong: Wrong, of: RequestView | None = None) -> Shown:
+    values = {"given": given, "wrong": wrong, "is_still": bool(wrong), "of": of}
+    return Shown("start.html", values, 422 if wrong else 200)
 
 
 def start(ask: Ask) -> Shown | Moved:

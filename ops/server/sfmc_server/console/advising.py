@@ -12,6 +12,7 @@ LABELS: Mapping[str, str] = {
     "replay": "Replay",
     "resolve": "Resolve",
     "follow": "Follow again",
+    "start": "Start",
 }
 """The actions on a request that have a page, and the words of their buttons."""
 

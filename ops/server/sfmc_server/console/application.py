@@ -22,7 +22,7 @@ from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundE
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError
 from sfmc_server.answers import RefusedError
-from sfmc_server.console import acting, reading
+from sfmc_server.console import acting, folders, reading
 from sfmc_server.console.advising import link_of
 from sfmc_server.console.asking import Ask, Moved, NotAllowedError, Shown, WrongFormError, csrf_of, is_same
 from sfmc_server.console.changes import Changes
@@ -50,6 +50,7 @@ GET: Mapping[str, Page] = {
     "/pauses": acting.pauses,
     "/pause": acting.pause_form,
     "/search": reading.search,
+    "/folders/forget": folders.forget_form,
     "/start": acting.start_form,
 }
 POST: Mapping[str, Page] = {
@@ -58,6 +59,7 @@ POST: Mapping[str, Page] = {
     "/pause": acting.pause,
     "/resume": acting.resume,
     "/start": acting.start,
+    "/folders/forget": folders.forget,
 }
 
 DONE = {
@@ -72,6 +74,7 @@ DONE = {
     "resumed": "The pause has ended.",
     "put_back": "The message is back in its queue.",
     "deleted": "The message is deleted.",
+    "forgotten": "It is forgotten, until a process reads it again.",
 }
 """What a page says after something was done; the address has the name alone, so that no link can say anything else."""
 

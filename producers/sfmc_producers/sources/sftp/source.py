@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -30,7 +30,7 @@ from sfmc_producers.sources.sftp.letting_go import LettingGo, Outcome
 from sfmc_producers.sources.sftp.listing import FolderMissingError, Walk
 from sfmc_producers.sources.sftp.options import SftpOptions
 from sfmc_producers.sources.sftp.server import SftpServer
-from sfmc_producers.stability import FileStat, TrackedFile, evaluate
+from sfmc_producers.stability import FileStat, Reason, TrackedFile, WaitingFile, evaluate
 from sfmc_producers.submitter import InvalidRequest
 
 PAUSES = Backoff(floor=1.0, cap=300.0)
@@ -61,6 +61,7 @@ class SftpSource:
         key: bytes,
     ) -> None:
         self.name, self.stable_seconds = intake.source, options.stable
+        intake.standing.place = options.location
         self._options, self._rule = options, options.rule
         self._intake, self._set_aside, self._server = intake, set_aside, server
         self._clock, self._chance = clock, chance
@@ -88,6 +89,7 @@ class SftpSource:
         try:
             pause = self.scan(wakeup)
         except SourceUnavailableError as error:
+            self._intake.standing.failed(str(error))
             if not failures:
                 self._log.error("source_unavailable", reason=str(error), action="waiting")
             self._server.disconnect()
@@ -171,6 +173,7 @@ class SftpSource:
         self._take_back()
         files = self._look()
         if files is None:
+            self._intake.standing.failed(f"{self._options.location} cannot be listed")
             return self._options.every
         taken = evaluate(self._seen, files, self._clock(), self._rule)
         self._seen = dict(taken.seen)
@@ -182,11 +185,21 @@ class SftpSource:
             if wakeup.is_closing or self._intake.submitter.is_ledger_waiting:
                 break
             self._bring(file)
+        self._intake.standing.looked(files=[*taken.waiting, *self._untaken(taken.stable)])
         self._let_go_of_all(wakeup)
         for memory in self._memories():
             memory.end()
         waits = (self._options.every, taken.next_in, self._intake.submitter.next_in)
         return min(each for each in waits if each is not None)
+
+    def _untaken(self, stable: Iterable[FileStat]) -> Iterator[WaitingFile]:
+        """Yield the files that are complete and not accepted yet."""
+        is_away = self._intake.submitter.next_in is not None
+        for file in stable:
+            tracked = self._seen.get(file.name)
+            if tracked is not None:
+                reason: Reason = "unavailable" if is_away else "delivering"
+                yield WaitingFile(name=file.name, reason=reason, since=tracked.waiting_since, size=file.size)
 
     def _look(self) -> list[FileStat] | None:
         """List what is not handled yet; None while the folder cannot be listed."""

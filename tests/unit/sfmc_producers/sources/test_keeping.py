@@ -9,6 +9,7 @@ from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.arrivals import Arrival, Record
 from sfmc_producers.sources.parallel import run_parallel
 from sfmc_producers.sources.receiving import Message, Receiver, SourceRefusedError
+from sfmc_producers.sources.standing import Standing
 
 MESSAGES = [Message(f"m{number}", b"") for number in range(4)]
 
@@ -47,7 +48,7 @@ class Intake:
     def __init__(self, passes: Callable[[], None] = lambda: None, answers: Sequence[bool] = ()) -> None:
         self.submitter, self._passes, self._answers = self, passes, list(answers)
         self.next_in: float | None = None
-        self.is_ledger_waiting = False
+        self.is_ledger_waiting, self.standing = False, Standing()
 
     def take_many(self, arrivals: Sequence[Arrival]) -> list[bool]:
         self._passes()

@@ -1,0 +1,87 @@
+"""What a source says of itself, for `status`: when it looked last, what is wrong since when, and what waits."""
+
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sfmc_import.display import one_line
+from sfmc_producers.reporting import MAX_FILES, MIN_FILES, age, describe_files, shortened
+from sfmc_producers.stability import WaitingFile
+
+MAIN, SCAN = "main", "scan"
+"""The parts of a source: itself, and the scans beside it; several receivers of a queue are a part each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a part of a source brings nothing now: it does not answer, or it refuses us until a person acts."""
+
+    since: float
+    text: str
+    state: Literal["unreachable", "refused"] = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    trouble: Trouble | None = None
+    files: tuple[WaitingFile, ...] = ()
+    more: int = 0
+
+
+@dataclass
+class Standing:
+    """The standing of one source, whose parts say it from their threads; `place` says where it brings files from."""
+
+    place: str = ""
+    clock: Callable[[], float] = time.monotonic
+    looked_at: float | None = None
+    _parts: dict[Hashable, _Part] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Say that the source begins anew: what its parts said of before does not count."""
+        if self._parts:
+            self._parts = {MAIN: _Part()}
+
+    def looked(self, part: Hashable = MAIN, *, files: Sequence[WaitingFile] = (), more: int = 0) -> None:
+        """Say that a part was answered, and what waits: files, or only how many."""
+        self.looked_at = self.clock()
+        self._parts[part] = _Part(files=tuple(files), more=more)
+
+    def failed(self, text: str, part: Hashable = MAIN) -> None:
+        """Say that it was not answered; the first time in a row counts."""
+        before = self._parts.get(part, _Part())
+        since = self.clock() if before.trouble is None else before.trouble.since
+        self._parts[part] = _Part(Trouble(since, text), before.files, before.more)
+
+    def refused(self, text: str, part: Hashable = MAIN) -> None:
+        """Say that a person must act, and that it is not tried again."""
+        self._parts[part] = _Part(Trouble(self.clock(), text, "refused"))
+
+    @property
+    def state(self) -> object:
+        """What is noted at once when it has changed."""
+        return tuple(self._parts.items()), self.looked_at is None
+
+    def describe(self, name: str, now: float, most: int) -> dict[str, object] | None:
+        """Describe it as a folder is described; None where it has said nothing."""
+        parts = [*self._parts.values()]
+        if not parts:
+            return None
+        shown = one_line(f"{name} ({self.place})" if self.place else name)
+        about: dict[str, object] = {"folder": f"source {shown}", "location": f"source:{name}", "state": "watched"}
+        troubles = [each.trouble for each in parts if each.trouble is not None]
+        if troubles:
+            first = min(troubles, key=lambda trouble: (trouble.state != "refused", trouble.since))
+            about |= {"state": first.state, "age": age(first.since, now), "text": shortened(one_line(first.text))}
+        if self.looked_at is not None:
+            about["looked"] = age(self.looked_at, now)
+        files, more = describe_files([file for part in parts for file in part.files], now, most)
+        return about | {"files": files, "more": more + sum(part.more for part in parts)}
+
+
+def describe_all(standings: Mapping[str, Standing], now: float) -> list[dict[str, object]]:
+    """Describe the sources that have said something."""
+    most = max(MIN_FILES, MAX_FILES // max(1, len(standings)))
+    found = (each.describe(name, now, most) for name, each in standings.items())
+    return [each for each in found if each is not None]

@@ -1,0 +1,105 @@
+"""What a source says of itself: that it does not answer and since when, what waits, and that a person must act."""
+
+from collections.abc import Callable
+
+from sfmc_producers.notifications import Wakeup
+from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailableError
+from sfmc_producers.sources.running import SourceThread
+from sfmc_producers.sources.standing import SCAN, Standing, describe_all
+from sfmc_producers.stability import WaitingFile
+from tests.unit.sfmc_producers.sources.test_keeping import Box, Clock, Intake, receiver
+
+
+def described(standing: Standing, now: float) -> dict[str, object]:
+    [found] = describe_all({"drop": standing}, now)
+    return found
+
+
+def test_a_source_that_has_said_nothing_is_not_described() -> None:
+    assert describe_all({"drop": Standing()}, 0.0) == []
+
+
+def test_what_waits_and_the_last_look_are_described() -> None:
+    clock = Clock()
+    standing = Standing("sftp://host/in", clock)
+    standing.looked(files=[WaitingFile(name="a.csv", reason="growing", since=-5.0)], more=2)
+
+    assert described(standing, 10.0) == {
+        "folder": "source drop (sftp://host/in)", "location": "source:drop", "state": "watched", "looked": 10.0,
+        "files": [{"name": "a.csv", "reason": "growing", "age": 15.0}], "more": 2,
+    }  # fmt: skip
+
+
+def test_it_does_not_answer_since_the_first_failure_until_it_is_answered() -> None:
+    clock = Clock()
+    standing = Standing(clock=clock)
+    for _ in range(2):
+        standing.failed("no route to host")
+        clock.pass_by(60)
+    found = described(standing, clock.now)
+    standing.looked()
+
+    assert {name: found[name] for name in ("state", "age", "text")} == {
+        "state": "unreachable", "age": 120.0, "text": "no route to host",
+    }  # fmt: skip
+    assert described(standing, clock.now)["state"] == "watched"
+
+
+def test_a_part_that_fails_is_seen_beside_one_that_is_answered_until_the_source_begins_anew() -> None:
+    standing = Standing()
+    standing.failed("scan: no right", SCAN)
+    standing.looked()
+    assert described(standing, 0.0)["state"] == "unreachable"
+    standing.begin()
+
+    assert described(standing, 0.0)["state"] == "watched"
+
+
+class Fails:
+    """A source that ends like this."""
+
+    name = "drop"
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def run(self, wakeup: Wakeup) -> None:
+        wakeup.stop()
+        raise self._error
+
+
+def ended(error: Exception) -> dict[str, object]:
+    standing = Standing()
+    SourceThread(Fails(error), standing, lambda: None, lambda: 0.0).run()
+    return described(standing, 0.0)
+
+
+def test_a_refused_source_says_that_a_person_must_act_and_a_defect_names_itself() -> None:
+    refused, broken = ended(SourceRefusedError("another host key")), ended(ValueError("odd"))
+
+    assert (refused["state"], refused["text"]) == ("refused", "another host key")
+    assert (broken["state"], broken["text"]) == ("unreachable", "ValueError: odd; the log has more")
+
+
+class Silent(Box):
+    """A queue that does not answer once, and is read to its end then."""
+
+    def __init__(self, wakeup: Wakeup, seen: Callable[[], None]) -> None:
+        super().__init__(wakeup)
+        self._seen, self._is_first = seen, True
+
+    def receive(self) -> list:  # type: ignore[type-arg]
+        if self._is_first:
+            self._is_first = False
+            raise SourceUnavailableError("queue does not answer")
+        self._seen()
+        return list(super().receive())
+
+
+def test_a_receiver_says_that_its_queue_does_not_answer_and_that_it_is_answered_again() -> None:
+    wakeup, intake, states = Wakeup(), Intake(), list[object]()
+    box = Silent(wakeup, lambda: states.append(described(intake.standing, 0.0)["state"]))
+    receiver(intake, box).run(wakeup)
+
+    assert states == ["unreachable"]
+    assert described(intake.standing, 0.0)["state"] == "watched"
