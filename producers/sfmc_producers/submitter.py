@@ -455,8 +455,10 @@ class Submitter:
     def _read_definitions(self, mid: str) -> Sequence[Definition]:
         found = self._rules.definitions.all_of(mid, max_age=self._rules.max_age)
         if isinstance(found, (NotApplied, Rejected)):
-            text = f"Cannot read the definitions of business unit {mid}: {found.text} ({found.code})"
-            raise DefinitionsUnavailableError(text, failed_code(found.code, found.text))
+            code = failed_code(found.code, found.text)
+            # The code comes first: the end of a long text is cut off where it is shown.
+            text = f"Cannot read the definitions of business unit {mid} ({code}): {found.text}"
+            raise DefinitionsUnavailableError(text, code)
         return found
 
     def _routes_today(self) -> Routes:

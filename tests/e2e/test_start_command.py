@@ -219,4 +219,4 @@ def test_doctor_fails_when_due_work_has_no_worker_and_not_before():
         assert fresh.returncode == 0, fresh.stdout
         assert "warn  processes" in fresh.stdout
         assert waiting.returncode == 1
-        assert "a request that is due waits since" in waiting.stdout
+        assert "a request that is due has waited for" in waiting.stdout

@@ -46,7 +46,7 @@ def test_files_that_wait_for_the_account_are_a_banner_on_the_first_page_and_in_t
     [folder] = asked(world, "GET", "/v1/status").json()["folders"]
 
     assert "3 files wait in it: Redis or the list of definitions does not answer (no (login_failed))" in page
-    assert "To do: <bdi>check the login of the workers: SFMC_CLIENT_ID" in page
+    assert "To do: <bdi>check the login: SFMC_CLIENT_ID" in page
     assert (folder["is_trouble"], folder["waiting"], folder["watchers"]) == (True, 3, ["h:1:x"])
     assert folder == asked(world, "GET", "/v1/folders").json()[0]
     assert overview(world.access).folders == status(world.access).folders

@@ -1,5 +1,6 @@
 """What an operator sees when something is broken: the broker, the questions about runs, an empty import, a circuit."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from sfmc_import.ends import Subject, commands
 from sfmc_import.ends import actions as actions_of
 from sfmc_import.events import kind
 from sfmc_import.faults import NotApplied
+from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.broker_state import BrokerState
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import ledger_settings, open_ledger
@@ -29,7 +31,7 @@ from sfmc_import.operations.status import standing, status
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Accepted, Definition
 from sfmc_import.settings import load
-from sfmc_import.states import StartNow
+from sfmc_import.states import Lease, StartNow
 from tests.support.console import MID, World, console_over
 
 NO_BROKER = "redis://127.0.0.1:9/0"
@@ -56,6 +58,16 @@ def start(world: World, request_id: str, key: str, task: str) -> None:
     assert isinstance(decision, StartNow), decision
     assert ledger.record_intent(decision.lease, (), window=0) is not None
     assert ledger.started(decision.lease, Accepted(task_id=task), 0, Policy(), reconciled=False)
+
+
+def claimed(world: World, key: str) -> tuple[RedisLedger, Lease]:
+    """Submit a request and let a worker take it."""
+    ledger = open_ledger(world.access.settings)
+    asked = ledger.load(world.submit(name=key, key=key))
+    assert asked is not None
+    decision = ledger.claim(asked, "worker", Policy(), Definition(customer_key=key))
+    assert isinstance(decision, StartNow), decision
+    return ledger, decision.lease
 
 
 def ends(world: World, request_id: str, outcome: str) -> None:
@@ -273,3 +285,34 @@ def test_an_outage_of_the_broker_counts_from_its_first_note_and_ends_with_one(wo
     assert [each.partition(" (")[0] for each in missing] == ["no worker runs", "no beat runs"]
     state.note(is_away=False)
     assert world.access.reader.broker_away_since() is None
+
+
+def test_doctor_says_of_a_circuit_of_a_login_whose_it_is_and_until_when(world: World) -> None:
+    settings = world.access.settings.model_copy(update={"soap_url": "https://x.soap.marketingcloudapis.com"})
+    quota = open_ledger(settings).quota(quota_limits(settings))
+    for number in range(3):
+        quota.report("5@01d0", f"probe{number}", 0, "failed", code="login_failed", text="no", by="client id abcd…")
+
+    [finding] = check_circuits(settings)
+
+    assert re.search(r"for business unit 5 with this login since .* UTC, next try at .* UTC, and starts", finding.text)
+    assert finding.text.endswith("login_failed: no (failed for client id abcd…)")
+    assert "restart every process that has another login" in finding.fix
+
+
+@pytest.mark.parametrize("code", ["9", "17", "http_429", "12"])
+def test_doctor_fails_while_starts_wait_for_the_account_and_no_circuit_is_open(world: World, code: str) -> None:
+    ledger, lease = claimed(world, "waits.csv")
+    ledger.retry(lease, NotApplied(code, "not now", account_wide=True), 60)
+
+    found = [each for each in check_circuits(world.access.settings) if f"({code})" in each.text]
+
+    assert [(each.level, each.check) for each in found] == [("fail", "calls")]
+    assert re.search(rf"starts wait in business unit {MID} since .* UTC, next try at .* UTC: ", found[0].text)
+
+
+def test_doctor_passes_while_a_limit_of_this_deployment_lets_starts_wait(world: World) -> None:
+    ledger, lease = claimed(world, "limited.csv")
+    ledger.retry(lease, NotApplied("quota", "not now", account_wide=True), 60)
+
+    assert [each for each in check_circuits(world.access.settings) if "quota" in each.text] == []

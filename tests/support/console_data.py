@@ -148,7 +148,7 @@ def run_processes(access: ReadAccess) -> None:
 def watch(access: ReadAccess) -> None:
     """Let watchers speak: of folders that are well, held up or not read, and of a source that is away."""
     ledger = open_ledger(access.settings)
-    text = "Cannot read the definitions of business unit 510001234: the token endpoint refuses the login (login_failed)"
+    text = "Cannot read the definitions of business unit 510001234 (login_failed): the token endpoint refuses the login"
     held = {"reason": "unavailable", "age": 840.0, "text": text, "code": "login_failed"}
     growing = {"name": "contacts <new>.csv", "reason": "growing", "age": 4.0}
     waiting: dict[str, list[dict[str, Any]]] = {

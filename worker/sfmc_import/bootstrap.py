@@ -14,6 +14,7 @@ from sfmc_import.calls import retry_call
 from sfmc_import.checking import Days
 from sfmc_import.definitions import CachedDefinitions
 from sfmc_import.gathering import GatheringMarketingCloud, Pace
+from sfmc_import.known_logins import known_login
 from sfmc_import.ledger import RedisLedger
 from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis, open_shared
 from sfmc_import.marketing_cloud import MarketingCloudConfig, SoapMarketingCloud, TokenSharing
@@ -88,7 +89,8 @@ def quota_limits(settings: Settings) -> QuotaLimits:
 def open_quota(settings: Settings, ledger: RedisLedger, share: Share | None = None) -> SharedQuota:
     """Open the quota of the account, for all calls of this process; with `share` they all count for that."""
     limits = quota_limits(settings)
-    return SharedQuota(ledger.quota(limits), boottime, limit=limits.calls_per_minute, share=share)
+    login = known_login(settings)
+    return SharedQuota(ledger.quota(limits), boottime, limit=limits.calls_per_minute, share=share, login=login)
 
 
 def open_definitions(settings: Settings) -> CachedDefinitions:

@@ -32,7 +32,10 @@ LEAST_LIMIT = 60
 FAILURES_THAT_OPEN = 3
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 60.0
 ACCOUNT = ""
-"""The scope of the circuit of the whole account; those of logins have the business unit."""
+"""The scope of the circuit of the whole account; those of logins end in `@` and the id of the login."""
+
+OF_LOGIN = "@"
+"""Between the business unit of a circuit of a login and the id of this login."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,10 @@ class QuotaLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circuit:
-    """A circuit as the ledger has it: open for `left` more seconds, closed where that is None."""
+    """A circuit as the ledger has it: open for `left` more seconds, closed where that is None.
+
+    `by` names the process and the login whose call failed last.
+    """
 
     epoch: int = 0
     failures: int = 0
@@ -62,6 +68,15 @@ class Circuit:
     is_probe: bool = False
     code: str = ""
     text: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """The login of a process and its way to it: `id` tells logins apart and reveals nothing, `shown` is for people."""
+
+    id: str = ""
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +136,16 @@ class QuotaLedger(Protocol):
         ...
 
     def report(
-        self, scope: str, probe: str, epoch: int, outcome: str, *, code: str = "", text: str = "", asked: float = 0.0
+        self,
+        scope: str,
+        probe: str,
+        epoch: int,
+        outcome: str,
+        *,
+        code: str = "",
+        text: str = "",
+        asked: float = 0.0,
+        by: str = "",
     ) -> Circuit:
         """Note how a call ended: `failed` for the whole scope, `answered`, or `unknown`; gives the circuit after it."""
         ...

@@ -11,7 +11,7 @@ import structlog
 from sfmc_import.circuits import Circuits
 from sfmc_import.faults import NotApplied
 from sfmc_import.permit_lots import PermitLots
-from sfmc_import.permits import SHARE_OF, Entry, Kind, Permits, QuotaLedger, Share
+from sfmc_import.permits import SHARE_OF, Entry, Kind, Login, Permits, QuotaLedger, Share
 from sfmc_import.ports import LedgerUnavailableError
 
 log = structlog.get_logger(__name__)
@@ -25,7 +25,7 @@ class SharedQuota:
     """Implements sfmc_import.permits.Gate over the ledger; one for each process, safe for its threads.
 
     With `share` all calls of this process count for it. Starts are not sent without an answer of the ledger; whatever
-    only reads may go on while Redis is away.
+    only reads may go on while Redis is away. `login` is the one of this process: what fails for it holds no other one.
     """
 
     def __init__(
@@ -36,10 +36,11 @@ class SharedQuota:
         limit: int = 0,
         share: Share | None = None,
         chance: Callable[[], float] = random.random,
+        login: Login | None = None,
     ) -> None:
         self._ledger, self._clock, self._share = ledger, clock, share
         self._lots = PermitLots(self._ask, clock, limit=limit)
-        self._circuits = Circuits(ledger, clock, chance)
+        self._circuits = Circuits(ledger, clock, chance, login or Login())
         self._counts = _Counts()
         self._asked_at: float | None = None
 

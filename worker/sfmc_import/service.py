@@ -271,14 +271,7 @@ def _send_if_safe(
     if found:
         return found
     intend = partial(intend, [run.task_id for run in runs], bound=bound)
-    return _of_this_request(_perform(lease, intend, may_start, deps))
-
-
-def _of_this_request(answer: Accepted | Fault | None) -> Accepted | Fault | None:
-    """A start that is refused after a query with the same login was answered is no failure of the account."""
-    if isinstance(answer, NotApplied) and answer.code == "http_refused":
-        return replace(answer, account_wide=False)
-    return answer
+    return _perform(lease, intend, may_start, deps)
 
 
 def _perform(

@@ -72,8 +72,8 @@ RULES = f"""## Rules
 - Of the answers without a fault 401, 403 (`http_refused`), 407 and 429 (token, proxy, throttling) count as not applied,
   and 400 rejects. A server between may give 400, 401, 403 or 429 for a start that it passed on: nothing is sent again
   before the results delay, the next attempt looks for a run first, and a request whose last attempt was answered so is
-  looked for once more before it ends. `http_refused` right after a query with the same login was answered is that of
-  this request alone, and counts against its retry deadline. Any other 4xx
+  looked for once more before it ends. `http_refused` is of the login, or of a server
+  between, also where a query was answered right before it: it ends no request. Any other 4xx
   (404, 408, 409, 413 …) is looked up before the start is sent again.
 - **denied**: Marketing Cloud says that it did not start, in words or with a code that are not known, with HTTP 503, or
   with such a 4xx (`http_denied`).

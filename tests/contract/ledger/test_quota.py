@@ -430,6 +430,28 @@ def test_a_lost_circuit_is_closed(scenario: Scenario):
     assert asker.quota.probe("", "p").left is None
 
 
+def test_a_circuit_that_no_call_has_touched_for_ten_minutes_after_its_pause_is_forgotten(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.fail(scope="@01d0")
+    asker.fail(2, scope="@9e3c")
+    asker.report("failed", scope="@9e3c", asked=3000)
+    asker.world.advance(5 + 600)
+    assert set(asker.take("start").circuits) == {"@01d0", "@9e3c"}
+    asker.world.advance(1)
+
+    assert set(asker.take("start").circuits) == {"@9e3c"}
+    assert asker.world.client.hkeys(asker.world.keys.name_of(CIRCUIT, HOST)) == [b"@9e3c"]
+
+
+def test_a_circuit_says_whose_call_failed_last(scenario: Scenario):
+    asker = Asker(scenario)
+    for each in ("one", "two", "three"):
+        asker.quota.report("@1", "p", 0, "failed", code="login_failed", by=each)
+
+    assert asker.take("start").circuits["@1"].by == "three"
+    assert asker.quota.probe("@1", "p").by == "three"
+
+
 def hold(scenario: Scenario, *names: str) -> None:
     for name in names:
         scenario.arrives(name, key=name)

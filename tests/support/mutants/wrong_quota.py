@@ -43,4 +43,12 @@ QUOTA = (
     Mutant("quota", "if a.asked > left_of(c) then", "if true then"),
     Mutant("quota", "    c.back = (c.back or 0) + a.want\n", ""),
     Mutant("quota", "math.min(math.max(0, c['until'] - now), c.pause)", "math.max(0, c['until'] - now)"),
+    Mutant(
+        "quota",
+        "    if is_forgotten(c) then redis.call('HDEL', circuit_key(a.account), scope)\n    else",
+        "    if true then",
+    ),
+    Mutant("quota", "math.max(present(c['until']) or 0, c.seen or 0) > FORGOTTEN", "(c.seen or 0) > FORGOTTEN"),
+    Mutant("quota", "  c.seen = now\n", ""),
+    Mutant("quota", "  c.by = present(a.by)\n", ""),
 )

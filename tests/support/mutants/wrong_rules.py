@@ -201,7 +201,6 @@ RULES = (
     ("sfmc_import.losses", "return began is not None and began >= since", "return began is not None"),
     ("sfmc_import.losses", "decision.loss_since - CLOCKS_APART", "decision.loss_since + CLOCKS_APART"),
     ("sfmc_import.losses", "        return dated\n    return going |", "        return going\n    return going |"),
-    ("sfmc_import.service", 'answer.code == "http_refused"', "answer.account_wide"),
     ("sfmc_import.retrying", "policy.results_delay if fault.code in UNPROVED else 0.0", "0.0"),
     ("sfmc_import.retrying", "policy.results_delay if fault.code in UNPROVED else 0.0", "policy.results_delay"),
     ("sfmc_import.service", "reconciled=found)", "reconciled=False)"),

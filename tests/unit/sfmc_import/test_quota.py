@@ -1,5 +1,7 @@
 """What stands before a call: permits in lots, one probe over all processes, and what goes on while Redis is away."""
 
+import os
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ from sfmc_import.ledger import LedgerSettings
 from sfmc_import.ledger.quota import RedisQuota
 from sfmc_import.ledger.quota_keys import USAGE
 from sfmc_import.permit_lots import LOT_SECONDS, UNASKED_SECONDS, together
-from sfmc_import.permits import FAILURES_THAT_OPEN, Circuit, Entry, Permits, QuotaLimits, Share
+from sfmc_import.permits import FAILURES_THAT_OPEN, Circuit, Entry, Login, Permits, QuotaLimits, Share
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.quota import COUNTS_SECONDS, SharedQuota
 from tests.support.ledger_world import FakeRedisWorld, World
@@ -45,9 +47,18 @@ class Counted:
         return self._ask().probe(scope, probe)
 
     def report(
-        self, scope: str, probe: str, epoch: int, outcome: str, *, code: str = "", text: str = "", asked: float = 0.0
+        self,
+        scope: str,
+        probe: str,
+        epoch: int,
+        outcome: str,
+        *,
+        code: str = "",
+        text: str = "",
+        asked: float = 0.0,
+        by: str = "",
     ) -> Circuit:
-        return self._ask().report(scope, probe, epoch, outcome, code=code, text=text, asked=asked)
+        return self._ask().report(scope, probe, epoch, outcome, code=code, text=text, asked=asked, by=by)
 
 
 class Account:
@@ -57,9 +68,14 @@ class Account:
         self.world, self.limit = world, limit
         self.ledger = Counted(world.ledger.quota(QuotaLimits(account=HOST, calls_per_minute=limit)))
 
-    def process(self, share: Share | None = None) -> SharedQuota:
+    def process(self, share: Share | None = None, login: Login | None = None) -> SharedQuota:
         return SharedQuota(
-            self.ledger, lambda: self.world.now_ms() / 1000, limit=self.limit, share=share, chance=lambda: 0.5
+            self.ledger,
+            lambda: self.world.now_ms() / 1000,
+            limit=self.limit,
+            share=share,
+            chance=lambda: 0.5,
+            login=login,
         )
 
 
@@ -252,6 +268,60 @@ def test_a_login_that_fails_holds_its_business_unit_alone(account: Account):
 
     assert isinstance(enter(quota, mid="7"), NotApplied)
     assert isinstance(enter(quota, mid=MID), Entry)
+
+
+OLD, NEW = Login(id="01d0", shown="client id abcd…"), Login(id="9e3c", shown="client id abcd…")
+OF_A_LOGIN = [
+    NotApplied(code, "no", account_wide=True)
+    for code in ("login_failed", "12", "token_refused", "token_unavailable", "proxy_refused")
+]
+
+
+@pytest.mark.parametrize("fault", OF_A_LOGIN, ids=lambda fault: fault.code)
+def test_a_login_that_fails_holds_no_process_with_another_login(account: Account, fault: NotApplied):
+    bad, good = account.process("rest", OLD), account.process(login=NEW)
+    fail(bad, fault=fault)
+
+    assert isinstance(enter(account.process(login=OLD)), NotApplied)
+    assert isinstance(enter(good), Entry)
+
+
+def test_what_fails_for_the_way_to_a_login_holds_all_its_business_units(account: Account):
+    quota = account.process(login=OLD)
+    fail(quota, fault=NotApplied("token_unavailable", "HTTP 500", account_wide=True), mid="7")
+
+    assert isinstance(enter(quota, mid=MID), NotApplied)
+
+
+def test_a_failure_of_the_service_holds_the_processes_of_every_login(account: Account):
+    fail(account.process(login=OLD))
+
+    assert isinstance(enter(account.process(login=NEW)), NotApplied)
+
+
+def test_a_login_that_fails_does_not_say_that_the_service_answers_again(account: Account):
+    fail(account.process(login=NEW))
+    account.world.advance(6)
+    bad = account.process(login=OLD)
+    assert isinstance(enter(bad), Entry)
+    account.world.advance(200)
+    entry = passed(bad)
+    assert "" in entry.probes
+    bad.leave(entry, LOGIN)
+
+    assert passed(account.process(login=NEW)).probes == ("",)
+
+
+def test_a_held_call_names_the_process_and_the_login_that_failed(account: Account):
+    quota = account.process(login=OLD)
+    fail(quota, fault=LOGIN)
+    held = enter(quota)
+
+    assert isinstance(held, NotApplied)
+    assert held.cause is not None
+    by = f"(client id abcd… of the process {socket.gethostname()}:{os.getpid()})"
+    assert held.text == f"no call is made for now: login_failed: the login is refused {by}"
+    assert held.cause == ("login_failed", f"the login is refused {by}")
 
 
 def test_starts_that_http_refuses_are_no_failures_of_the_login(account: Account):

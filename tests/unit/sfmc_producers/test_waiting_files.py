@@ -191,7 +191,7 @@ def test_a_file_that_waits_for_the_account_says_what_failed_with_its_code(watche
 
     [file] = watched.watch.waiting
     assert (file.reason, bool(file.code)) == ("unavailable", True)
-    assert file.text.startswith("Cannot read the definitions of business unit 510001234: ")
+    assert file.text.startswith("Cannot read the definitions of business unit 510001234 (")
     assert f"({file.code})" in file.text
 
 

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from sfmc_import import logs
-from sfmc_import.access import ReadAccess
 from sfmc_import.bootstrap import open_marketing_cloud
 from sfmc_import.cli.doctor_addresses import is_plain_http
+from sfmc_import.cli.doctor_circuits import check_circuits, fix_of
 from sfmc_import.cli.doctor_redis import check_redis
 from sfmc_import.cli.doctor_redis import move_ledger as take_ledger
 from sfmc_import.cli.doctor_starts import check_starts
@@ -23,10 +23,7 @@ from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_spec import is_dated, unknown_parts
 from sfmc_import.marketing_cloud import SoapMarketingCloud
 from sfmc_import.notifications.memory import NotifierMemory
-from sfmc_import.operations.fixing import fix_for, login_of
 from sfmc_import.operations.resolving import quick
-from sfmc_import.operations.troubles import open_circuits
-from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_rights import ROLES, RoleName
 from sfmc_import.redis_server import Finding
@@ -45,30 +42,12 @@ def check_marketing_cloud(settings: Settings, service: SoapMarketingCloud) -> It
     for mid, keys in named(settings).items():
         found = service.definitions(mid)
         if isinstance(found, (NotApplied, Rejected)):
-            yield Finding("fail", "login", f"business unit {mid}: {found.text}", _fix_for(found.code, settings))
+            yield Finding("fail", "login", f"business unit {mid}: {found.text}", fix_of(found.code, settings))
         else:
             yield Finding("ok", "login", f"business unit {mid}: login works, {len(found)} ImportDefinitions")
             yield from _definitions(mid, keys, found)
             yield from check_dates(mid, settings, found)
             yield from check_unknown_parts(mid, found)
-
-
-def _fix_for(code: str, settings: Settings) -> str:
-    return fix_for(code, login_of(settings))
-
-
-def check_circuits(settings: Settings) -> Iterator[Finding]:
-    """Say for what no call is made because calls failed: starts wait for it, also if the login works from here."""
-    try:
-        found = open_circuits(ReadAccess(settings))
-    except (LedgerUnavailableError, ServiceUnavailableError):
-        return
-    for mid, circuit in sorted(found.items()):
-        code, since = str(circuit.get("code") or "-"), circuit.get("since")
-        at = "" if since is None else f" since {datetime.fromtimestamp(since / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-        about = f"business unit {mid}" if mid else "the whole account"
-        text = f"no call is made for {about}{at}, and starts wait: {code}: {circuit.get('text') or '-'}"
-        yield Finding("fail", "calls", text, _fix_for(code, settings))
 
 
 def _plain_http(settings: Settings) -> Iterator[Finding]:
@@ -188,7 +167,8 @@ def doctor(*, list_settings: bool, role: RoleName, move_ledger: bool, as_json: b
     of others refuse to start. --move-ledger is for a host that has a new name, or a ledger that is used anew.
 
     Exit code: 0 if no check failed, also with warnings, as before the first worker starts; 1 if one failed, also when a
-    request is due and no worker or no beat runs that would take it; 2 for a wrong option.
+    request is due and no worker or no beat runs that would take it, and while starts wait because calls fail; 2 for a
+    wrong option.
     """
     if list_settings or move_ledger:
         _do_instead(list_settings=list_settings, move_ledger=move_ledger, as_json=as_json)

@@ -13,6 +13,7 @@ from sfmc_import.cli.output import seconds
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.servers import check_writes
 from sfmc_import.ports import LedgerUnavailableError
@@ -75,7 +76,7 @@ def _ledger(client: Redis, settings: Settings) -> Iterator[Finding]:
     reader = LedgerReader(client, Keys(settings.prefix))
     try:
         owner, running, overdue = reader.account(), reader.running(), reader.longest_overdue()
-        watched = folders(reader)
+        watched = folders(reader, login_of(settings))
     except LedgerUnavailableError as error:
         yield Finding("fail", "ledger", f"cannot be read: {error}", "see the findings above")
         return

@@ -5,14 +5,16 @@ local FLOW, BURST = 0.9, 0.1
 local MAX_WAIT, MAX_FIELDS, FAILURE_GAP, RAMP = 600000, 10000, 60000, 10000
 local DAY_MS = 86400000
 local HELD_AT_ONCE = 100
+local FORGOTTEN = 600000
 
--- The state of one circuit: that of the account ('') or of the login of one business unit.
+-- The state of one circuit: that of the account (''), or of one login (`@` and its id), there or in one business unit.
 local function circuit_of(scope)
   local text = redis.call('HGET', circuit_key(a.account), scope)
   return text and cjson.decode(text) or {epoch = 0, failures = 0}
 end
 
 local function keep_circuit(scope, c)
+  c.seen = now
   redis.call('HSET', circuit_key(a.account), scope, cjson.encode(c))
   keep(circuit_key(a.account), cfg.probe_ttl)
 end
@@ -22,14 +24,24 @@ local function left_of(c)
   return present(c['until']) and math.min(math.max(0, c['until'] - now), c.pause) or nil
 end
 
+-- No call was made for so long after its pause: the login is not used any more, or was corrected.
+local function is_forgotten(c) return now - math.max(present(c['until']) or 0, c.seen or 0) > FORGOTTEN end
+
+local function shown(c, state)
+  return {state = state, epoch = c.epoch, failures = c.failures, left = left_of(c) and left_of(c) / 1000, code = c.code,
+    text = c.text, by = c.by, opened = c.opened}
+end
+
 -- What a process needs to know of the circuits.
 local function circuits()
   local found = {}
   for scope, text in pairs(record(circuit_key(a.account))) do
     local c = cjson.decode(text)
-    found[#found + 1] = {scope = scope, epoch = c.epoch, failures = c.failures,
-      left = left_of(c) and left_of(c) / 1000, code = c.code,
-      text = c.text}
+    if is_forgotten(c) then redis.call('HDEL', circuit_key(a.account), scope)
+    else
+      found[#found + 1] = shown(c)
+      found[#found].scope = scope
+    end
   end
   return found
 end
@@ -187,7 +199,9 @@ function steps.probe_circuit()
     return cjson.encode({state = 'probe', epoch = c.epoch, failures = c.failures})
   end
   if left <= 0 then left = math.min(taken, 5000) end
-  return cjson.encode({state = 'open', epoch = c.epoch, failures = c.failures, left = left / 1000, code = c.code, text = c.text})
+  local held = shown(c, 'open')
+  held.left = left / 1000
+  return cjson.encode(held)
 end
 
 -- Opens a circuit, or opens it for longer.
@@ -195,6 +209,7 @@ local function open(c)
   local pause = math.min(a.pause * 2 ^ math.min(c.opened or 0, 16), a.longest_pause)
   c.pause = math.max(pause, a.asked)
   c['until'], c.code, c.text, c.opened, c.probe = now + c.pause, a.code, a.text, (c.opened or 0) + 1, nil
+  c.by = present(a.by)
   c.since = c.since or now
 end
 
@@ -228,6 +243,5 @@ function steps.report_circuit()
     c.probe = nil
   end
   keep_circuit(a.scope, c)
-  return cjson.encode({state = left_of(c) and 'open' or 'closed', epoch = c.epoch, failures = c.failures,
-    left = left_of(c) and left_of(c) / 1000, code = c.code, text = c.text, opened = c.opened})
+  return cjson.encode(shown(c, left_of(c) and 'open' or 'closed'))
 end

@@ -60,7 +60,16 @@ class RedisQuota:
         return _circuit(orjson.loads(self._run("probe_circuit", arguments | {"account": self._limits.account})))
 
     def report(
-        self, scope: str, probe: str, epoch: int, outcome: str, *, code: str = "", text: str = "", asked: float = 0.0
+        self,
+        scope: str,
+        probe: str,
+        epoch: int,
+        outcome: str,
+        *,
+        code: str = "",
+        text: str = "",
+        asked: float = 0.0,
+        by: str = "",
     ) -> Circuit:
         """See sfmc_import.permits.QuotaLedger.report."""
         arguments = {
@@ -71,6 +80,7 @@ class RedisQuota:
             "outcome": outcome,
             "code": code,
             "text": text,
+            "by": by,
             "asked": milliseconds(asked),
             "threshold": FAILURES_THAT_OPEN,
             "pause": milliseconds(FIRST_PAUSE_SECONDS),
@@ -87,4 +97,5 @@ def _circuit(fields: Mapping[str, Any]) -> Circuit:
         is_probe=fields.get("state") == "probe",
         code=fields.get("code") or "",
         text=fields.get("text") or "",
+        by=fields.get("by") or "",
     )

@@ -25,8 +25,15 @@ CIRCUIT = Key(
     parts=("account",),
     redis_type="hash",
     ttl=("probe_ttl",),
-    fields=(Field(name=ANY, meaning="nothing, or a business unit whose login fails → the circuit as JSON"),),
-    meaning="Failures that hit the whole account, or one login: whether calls are made, and which one tries alone.",
+    fields=(
+        Field(
+            name=ANY,
+            meaning="nothing for the account; `@` and the id of a login, before it the business unit where it fails"
+            " there alone → the circuit as JSON",
+        ),
+    ),
+    meaning="Failures that hit the whole account, or one login: whether calls are made, and which one tries alone. A"
+    " circuit that no call has touched for 10 minutes is forgotten.",
 )
 USAGE = Key(
     name="usage",

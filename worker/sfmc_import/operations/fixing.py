@@ -12,11 +12,13 @@ Login = Literal["oauth", "legacy", ""]
 """How this deployment logs in: with an installed package, with user name and password; empty where it is not known."""
 
 _LOGINS: Mapping[Login, str] = {
-    "oauth": "check SFMC_CLIENT_ID, SFMC_CLIENT_SECRET, SFMC_ACCOUNT_ID, and the access of the package",
+    "oauth": "check SFMC_CLIENT_ID, SFMC_CLIENT_SECRET, SFMC_ACCOUNT_ID, and the access of the package; then restart"
+    " every process that has another login: workers, beats, watchers and sources",
     "legacy": "check SFMC_USERNAME and SFMC_PASSWORD, and the rights of this API user; or use an installed package"
-    " (SFMC_CLIENT_ID) instead",
-    "": "check the login of the workers: SFMC_CLIENT_ID, SFMC_CLIENT_SECRET and SFMC_ACCOUNT_ID, or SFMC_USERNAME and"
-    " SFMC_PASSWORD",
+    " (SFMC_CLIENT_ID) instead; then restart every process that has another login: workers, beats, watchers and"
+    " sources",
+    "": "check the login: SFMC_CLIENT_ID, SFMC_CLIENT_SECRET and SFMC_ACCOUNT_ID, or SFMC_USERNAME and SFMC_PASSWORD;"
+    " then restart every process that has another login: workers, beats, watchers and sources",
 }
 _RIGHTS = (
     "give the installed package (or the API user) the rights Automations, and Data Extensions or Lists and"

@@ -9,7 +9,7 @@ from sfmc_import.advice import Command
 from sfmc_import.display import span
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 from sfmc_import.ledger.reading import LedgerReader, SeenFolder
-from sfmc_import.operations.fixing import fix_for, with_what_follows
+from sfmc_import.operations.fixing import Login, fix_for, with_what_follows
 from sfmc_import.operations.mounts import changed_mount
 from sfmc_import.operations.views import FolderFileView, FolderView, View, time_of
 from sfmc_import.redaction import hidden_in
@@ -94,9 +94,9 @@ class _Said(NamedTuple):
         return parts[0] if len(parts) > 2 else self.watcher
 
 
-def folders(reader: LedgerReader, *, named: str | None = None) -> tuple[FolderView, ...]:
+def folders(reader: LedgerReader, login: Login = "", *, named: str | None = None) -> tuple[FolderView, ...]:
     """Give the folders, those in trouble first; with `named` those in which a file of this name waits, and it alone."""
-    found = sorted_out(reader.watchers(), reader.folders_seen(), reader.now())
+    found = sorted_out(reader.watchers(), reader.folders_seen(), reader.now(), login)
     chosen = found[:MOST] if named is None else with_file(found, named)
     return tuple(FolderView.model_validate(hidden_in(each.model_dump())) for each in chosen)
 
@@ -109,20 +109,22 @@ def with_file(found: Iterable[FolderView], name: str) -> Iterator[FolderView]:
             yield each.model_copy(update={"files": files})
 
 
-def sorted_out(watchers: Sequence[Mapping[str, Any]], seen: Sequence[SeenFolder], now: float) -> tuple[FolderView, ...]:
+def sorted_out(
+    watchers: Sequence[Mapping[str, Any]], seen: Sequence[SeenFolder], now: float, login: Login = ""
+) -> tuple[FolderView, ...]:
     """Bring together what watchers say now, and what is remembered of folders that none of them reads."""
     living = [each for each in watchers if now - each["seen_at"] < WATCH_SECONDS]
     said = [_Said(each["watcher"], each["seen_at"], folder) for each in living for folder in each["folders"]]
-    views = [*_read_now(said, seen, now), *_read_no_more({each.folder["location"] for each in said}, seen)]
+    views = [*_read_now(said, seen, now, login), *_read_no_more({each.folder["location"] for each in said}, seen)]
     return tuple(sorted(views, key=lambda each: (not each.is_trouble, each.location, each.state)))
 
 
-def _read_now(said: Iterable[_Said], seen: Sequence[SeenFolder], now: float) -> Iterator[FolderView]:
+def _read_now(said: Iterable[_Said], seen: Sequence[SeenFolder], now: float, login: Login) -> Iterator[FolderView]:
     """Yield each folder, in each state in which a watcher sees it, once."""
     named = sorted(((_named(each, seen), each) for each in said), key=lambda pair: pair[0][:2])
     for (location, state), pairs in groupby(named, key=lambda pair: pair[0][:2]):
         group = list(pairs)
-        yield _view(location, state, [each for _, each in group], group[0][0].before, now)
+        yield _view((location, state), [each for _, each in group], group[0][0].before, now, login)
 
 
 class _Named(NamedTuple):
@@ -142,7 +144,10 @@ def _silence(seconds: float) -> str:
     return f", but not heard of for {span(seconds)}" if seconds >= HEARD_SECONDS else ""
 
 
-def _view(location: str, state: str, group: Sequence[_Said], before: SeenFolder | None, now: float) -> FolderView:
+def _view(
+    place: tuple[str, str], group: Sequence[_Said], before: SeenFolder | None, now: float, login: Login
+) -> FolderView:
+    location, state = place
     newest = max(each.seen_at for each in group)
     heard = [each for each in group if newest - each.seen_at < HEARD_SECONDS]
     # Of two watchers the one with more to say: the other has just begun.
@@ -162,7 +167,7 @@ def _view(location: str, state: str, group: Sequence[_Said], before: SeenFolder 
         looked_at=time_of(folder.get("looked_at")),
         watchers=tuple(sorted(each.watcher for each in heard)),
         is_trouble=state != "watched" or is_held,
-        advice=ADVICE.get(state) or (_advice_for(files) if is_held else None),
+        advice=ADVICE.get(state) or (_advice_for(files, login) if is_held else None),
         command=_command(state, location),
         waiting=len(files) + folder["more"],
         files=files,
@@ -178,9 +183,9 @@ def _file(said: Mapping[str, Any]) -> FolderFileView:
     return FolderFileView(**about, size=said.get("size"), code=said.get("code"))
 
 
-def _advice_for(files: Iterable[FolderFileView]) -> str:
+def _advice_for(files: Iterable[FolderFileView], login: Login) -> str:
     code = next((each.code for each in files if each.reason == _HELD_BY_ALL and each.code), "")
-    return with_what_follows(fix_for(code, ""), "the files go on by themselves")
+    return with_what_follows(fix_for(code, login), "the files go on by themselves")
 
 
 def _read_no_more(read_now: set[str], seen: Sequence[SeenFolder]) -> Iterator[FolderView]:

@@ -17,6 +17,7 @@ from sfmc_import.operations import (
     status,
     usage,
 )
+from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.forgetting import ForgottenView
 from sfmc_import.operations.listing import DeadLetterPage, DeadLetterView, EventPage, RequestPage
 from sfmc_import.operations.refreshing import RefreshedView
@@ -112,7 +113,7 @@ class LocalOperations:
 
     def folders(self, file: str | None = None) -> list[FolderView]:
         """List the folders that are watched, or were; with `file` those in which a file of this name waits."""
-        return list(folders.folders(self._access.reader, named=file))
+        return list(folders.folders(self._access.reader, login_of(self._access.settings), named=file))
 
     def forget_folder(self, name: str) -> ForgottenView:
         """Forget a folder that no watcher shall read any more, by its location or its path."""

@@ -7,6 +7,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.broker import BrokerView, queue_state
+from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
@@ -55,7 +56,11 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
     """Give the whole at one look."""
     now = time_of(access.reader.now())
     assert now is not None
-    waits, runs, read = waiting(access, limit), running(access, limit), folders(access.reader)
+    waits, runs, read = (
+        waiting(access, limit),
+        running(access, limit),
+        folders(access.reader, login_of(access.settings)),
+    )
     return OverviewView(
         now=now,
         counts=counts(access),

@@ -9,6 +9,7 @@ from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.operations import actions, knowing, pausing, queued, requests, unknown
 from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.in_the_way import in_the_way, said_of_unread
 from sfmc_import.operations.notified import NotificationView, notifications
@@ -139,7 +140,7 @@ def status(access: ReadAccess) -> StatusView:
     """Give the state of the system."""
     now, processes = time_of(access.reader.now()), access.reader.running()
     assert now is not None
-    due, read = requests.unfinished(access, SHOWN), folders(access.reader)
+    due, read = requests.unfinished(access, SHOWN), folders(access.reader, login_of(access.settings))
     return StatusView(
         redis=access.settings.redis.shown,
         now=now,

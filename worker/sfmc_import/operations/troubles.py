@@ -1,18 +1,13 @@
 """What keeps every request of a business unit waiting: since when, the codes, and what somebody must do."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any
-
-import orjson
 
 from sfmc_import.access import ReadAccess
-from sfmc_import.ledger.calling import redis_errors
-from sfmc_import.ledger.quota_keys import CIRCUIT
 from sfmc_import.operations.fixing import Login, advice_for, login_of
-from sfmc_import.operations.usage import account_of
+from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
 from sfmc_import.operations.views import RequestView, Time, View, WaitingView, time_of
 from sfmc_import.waiting import RUNNING_LIMIT, is_odd, sentence
 
@@ -29,16 +24,19 @@ _HELD = "circuit_open"
 class TroubleView(View):
     """One of them: a reason of waiting.md with its sentence, since when it lasts, the codes of failures, what to do.
 
-    `runs` are those that cannot be asked for, or say something odd, among those that are polled next.
+    `runs` are those that cannot be asked for, or say something odd, among those that are polled next. `until` is when
+    the first of them is tried anew, `failed_by` the process and the login whose call failed, where that is known.
     """
 
     mid: str
     reason: str
     text: str
     since: Time | None
+    until: Time | None = None
     codes: tuple[str, ...]
     advice: str
     runs: int = 0
+    failed_by: str | None = None
 
 
 def troubles(access: ReadAccess, due: Iterable[RequestView]) -> tuple[TroubleView, ...]:
@@ -49,7 +47,7 @@ def troubles(access: ReadAccess, due: Iterable[RequestView]) -> tuple[TroubleVie
 
 
 def sorted_out(
-    due: Iterable[RequestView], circuits: Mapping[str, Mapping[str, Any]], login: Login = ""
+    due: Iterable[RequestView], circuits: Sequence[OpenCircuit], login: Login = ""
 ) -> tuple[TroubleView, ...]:
     """Sort requests that are due next by what is in their way; `circuits` are those that let no call pass."""
     hit = [_Hit(each.mid, each.waiting, _odd(each)) for each in due if each.waiting is not None and _is_trouble(each)]
@@ -85,33 +83,37 @@ def _is_trouble(view: RequestView) -> bool:
     return wait.reason in ACCOUNT_WIDE and not is_limit_of_ours
 
 
-def open_circuits(access: ReadAccess) -> Mapping[str, Mapping[str, Any]]:
-    """Give the circuits that let no call pass: of the account under an empty name, of logins by business unit."""
-    with redis_errors():
-        client: Any = access.client
-        found = client.hgetall(access.keys.name_of(CIRCUIT, account_of(access)))
-    circuits = {name.decode(): orjson.loads(text) for name, text in found.items()}
-    return {name: circuit for name, circuit in circuits.items() if circuit.get("until")}
+def _circuit_of(mid: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> OpenCircuit | None:
+    """Give the circuit that holds these requests: one of another login may be open beside it."""
+    found = [each for each in circuits if each.holds(mid)]
+    same = (each for each in found if each.code in codes)
+    of_all = (each for each in found if not each.is_of_login)
+    return next(same, None) or next(of_all, None) or (next(iter(found), None) if {*codes} <= {_HELD} else None)
 
 
-def _trouble(
-    mid: str, reason: str, hits: Sequence[_Hit], circuits: Mapping[str, Mapping[str, Any]], login: Login
-) -> TroubleView:
-    circuit = (circuits.get(mid) or circuits.get("")) if reason == _HELD else None
+def _trouble(mid: str, reason: str, hits: Sequence[_Hit], circuits: Sequence[OpenCircuit], login: Login) -> TroubleView:
     moments = [moment for each in hits if (moment := _begin(each.wait)) is not None]
     codes = [each.wait.last_error.code if each.wait.last_error else each.odd for each in hits]
+    circuit = _circuit_of(mid, codes, circuits) if reason == _HELD else None
     if circuit:
         # It was open before the oldest of these requests came.
-        begun = time_of(circuit["since"] / 1000) if circuit.get("since") else None
-        moments += [begun] if begun else []
-        codes = [circuit.get("code", ""), *(code for code in codes if code != _HELD)]
+        moments += [begun] if (begun := time_of(circuit.since)) else []
+        codes = [circuit.code, *(code for code in codes if code != _HELD)]
     known = tuple(dict.fromkeys(code for code in codes if code))
     text, advice = _sentence(reason, known, hits), advice_for(known, login)
     if any(each.odd for each in hits):
         advice = f"To do: {LOOK_AT_RUNS}. {advice}"
-    since = min(moments, default=None)
-    runs = len(hits) if reason == "following" else 0
-    return TroubleView(mid=mid, reason=reason, text=text, since=since, codes=known, advice=advice, runs=runs)
+    return TroubleView(
+        mid=mid,
+        reason=reason,
+        text=text if circuit is None or not circuit.by else f"{text} It failed for {circuit.by}.",
+        since=min(moments, default=None),
+        until=min((each.wait.until for each in hits if each.wait.until is not None), default=None),
+        codes=known,
+        advice=advice,
+        runs=len(hits) if reason == "following" else 0,
+        failed_by=(circuit.by or None) if circuit else None,
+    )
 
 
 LOOK_AT_RUNS = "look at the runs in Marketing Cloud; they are followed on until their deadline"

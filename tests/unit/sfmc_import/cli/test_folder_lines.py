@@ -65,14 +65,24 @@ def test_without_watchers_there_is_no_line():
 
 
 def test_files_that_wait_for_the_account_are_an_alarm_with_the_cause_and_what_to_do():
-    text = "Cannot read the definitions of business unit 7: no (login_failed)"
+    text = "Cannot read the definitions of business unit 7 (login_failed): no"
     found = views([folder(files=[file("a.csv", "unavailable", text=text, code="login_failed")], more=4)])
     [alarm] = alarm_lines(found)
     [finding] = check_folders(found)
 
     assert alarm.startswith(f"folder /in: 5 files wait in it: Redis or the list of definitions does not answer ({text}")
-    assert f"{SINCE}; to do: check the login of the workers: SFMC_CLIENT_ID" in alarm
-    assert (finding.level, finding.fix.startswith("check the login of the workers: SFMC_CLIENT_ID")) == ("fail", True)
+    assert f"{SINCE}; to do: check the login: SFMC_CLIENT_ID" in alarm
+    assert (finding.level, finding.fix.startswith("check the login: SFMC_CLIENT_ID")) == ("fail", True)
+
+
+def test_files_that_wait_for_the_login_have_the_advice_of_the_login_that_is_configured():
+    held = file("a.csv", "unavailable", text="no", code="login_failed")
+    said = {"watcher": "h:1:x", "seen_at": AT, "folders": [folder(files=[held])]}
+    [found] = sorted_out([said], [], AT, "oauth")
+
+    assert str(found.advice).startswith("check SFMC_CLIENT_ID, SFMC_CLIENT_SECRET")
+    assert "restart every process that has another login" in str(found.advice)
+    assert "SFMC_USERNAME" not in str(found.advice)
 
 
 def test_files_that_wait_for_themselves_are_no_alarm():

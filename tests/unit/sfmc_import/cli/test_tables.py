@@ -1,5 +1,6 @@
 """Lists of requests fit into 60 columns, and say what ended badly before what comes next."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from sfmc_import.cli.overview import trouble_line, whole_lines
 from sfmc_import.cli.requests_shown import pause_line, request_lines, table_lines
 from sfmc_import.ends import advice_for_end
 from sfmc_import.operations.broker import BrokerView, sentence
+from sfmc_import.operations.open_circuits import OpenCircuit
 from sfmc_import.operations.status import StatusView
 from sfmc_import.operations.troubles import TroubleView, sorted_out
 from sfmc_import.operations.views import AttemptView, FileView, LastError, PauseView, RequestView, WaitingView
@@ -38,12 +40,12 @@ def waiting(until: datetime | None) -> WaitingView:
     return WaitingView(reason="single_flight", text="", until=until, attempts=0, **fields)
 
 
-def overview(failures: list[RequestView], due: list[RequestView], circuits: dict[str, Any] | None = None) -> StatusView:
+def overview(failures: list[RequestView], due: list[RequestView], circuits: Sequence[OpenCircuit] = ()) -> StatusView:
     counts = dict.fromkeys(
         ("unfinished", "overdue", "events", "queued", "in_flight", "dead_letters", "workers", "beats"), 1
     )
     lists: dict[str, Any] = {"paused": [], "failures": failures, "next": due, "watchers": []}
-    return StatusView(redis="redis://r", now=NOW, troubles=sorted_out(due, circuits or {}, "oauth"), **counts, **lists)
+    return StatusView(redis="redis://r", now=NOW, troubles=sorted_out(due, circuits, "oauth"), **counts, **lists)
 
 
 def test_an_entry_fits_into_60_columns_and_says_why_and_until_when() -> None:
@@ -115,7 +117,7 @@ def test_an_outage_of_a_business_unit_is_said_once_with_its_beginning_and_its_co
     ]
 
 
-def lines_of_trouble(code: str, circuits: dict[str, Any]) -> list[str]:
+def lines_of_trouble(code: str, *circuits: OpenCircuit) -> list[str]:
     error = LastError(code=code, text="no", at=NOW)
     held = waiting(NOW).model_copy(update={"reason": "circuit_open", "since": NOW, "last_error": error})
     whole = overview([], [request("retrying", waiting=held)], circuits)
@@ -123,14 +125,26 @@ def lines_of_trouble(code: str, circuits: dict[str, Any]) -> list[str]:
 
 
 def test_an_outage_is_as_old_as_its_circuit_and_has_the_code_of_what_failed_and_what_to_do() -> None:
-    begun = (NOW - timedelta(hours=3)).timestamp() * 1000
-    for scope in ("510001234", ""):
-        (line,) = lines_of_trouble("circuit_open", {scope: {"code": "login_failed", "since": begun, "until": 1}})
+    begun = (NOW - timedelta(hours=3)).timestamp()
+    for mid in ("510001234", ""):
+        circuit = OpenCircuit(mid=mid, code="login_failed", since=begun, until=1)
+        (line,) = lines_of_trouble("circuit_open", circuit)
         assert "circuit_open for 3 h (code login_failed)" in line
         assert "To do: check SFMC_CLIENT_ID" in line
         assert line.endswith("Requests go on by themselves after that.")
-    (line,) = lines_of_trouble("circuit_open", {"7": {"code": "login_failed", "since": begun, "until": 1}})
+    (line,) = lines_of_trouble("circuit_open", OpenCircuit(mid="7", code="login_failed", since=begun, until=1))
     assert "(code circuit_open)" in line
+
+
+def test_an_outage_names_the_process_and_the_login_that_failed_and_no_other_one() -> None:
+    mine = OpenCircuit(mid="510001234", is_of_login=True, code="login_failed", by="client id abcd… of the process h:1")
+    other = OpenCircuit(mid="510001234", is_of_login=True, code="token_refused", by="the process h:2")
+    (line,) = lines_of_trouble("login_failed", other, mine)
+
+    assert "It failed for client id abcd… of the process h:1. To do: check SFMC_CLIENT_ID" in line
+    assert "restart every process that has another login: workers, beats, watchers and sources" in line
+    (line,) = lines_of_trouble("9", other)
+    assert "h:2" not in line
 
 
 def test_a_request_says_how_its_file_was_named_at_arrival_where_a_delivery_gave_it_another_name() -> None:
@@ -196,16 +210,16 @@ def test_a_run_that_cannot_be_asked_for_and_one_with_an_odd_status_are_troubles(
     well = request("started", waiting=wait, import_status="Processing")
     odd = request("started", waiting=wait, import_status="Paused")
 
-    assert sorted_out([well], {}) == ()
-    (two,) = sorted_out([failing, failing, well], {})
+    assert sorted_out([well], ()) == ()
+    (two,) = sorted_out([failing, failing, well], ())
     assert trouble_line(two, NOW.timestamp()).startswith(
         f"business unit {failing.mid}: following 2 runs for 5 min (code "
     )
-    (found,) = sorted_out([failing, well], {})
+    (found,) = sorted_out([failing, well], ())
     assert trouble_line(found, NOW.timestamp()).startswith(f"business unit {failing.mid}: following 1 run for 5 min (")
     assert (found.reason, found.codes, found.since) == ("following", ("read_timeout",), error.since)
     assert found.text.startswith("Marketing Cloud does not say how the run goes")
-    (found,) = sorted_out([odd], {})
+    (found,) = sorted_out([odd], ())
     assert (found.codes, found.since) == (("Paused",), wait.since)
     assert found.advice.startswith("To do: look at the runs in Marketing Cloud")
 

@@ -1,0 +1,67 @@
+"""What `doctor` finds out about calls that are not made, or starts that wait, because calls to Marketing Cloud fail."""
+
+from collections.abc import Iterator, Sequence
+
+from sfmc_import.access import ReadAccess
+from sfmc_import.errors import ServiceUnavailableError
+from sfmc_import.operations import requests
+from sfmc_import.operations.fixing import fix_for, login_of
+from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
+from sfmc_import.operations.troubles import TroubleView, sorted_out
+from sfmc_import.operations.views import time_of
+from sfmc_import.ports import LedgerUnavailableError
+from sfmc_import.redis_server import Finding
+from sfmc_import.settings import Settings
+
+LOOKED_AT = 20
+"""Requests that are due next."""
+
+OF_OURS = frozenset({"quota", "budget", "running_limit", "circuit_open"})
+"""Codes of waits that are limits of this deployment, or stand for a circuit that is closed again."""
+
+
+def fix_of(code: str, settings: Settings) -> str:
+    """Say what a person can do about a call that failed."""
+    return fix_for(code, login_of(settings))
+
+
+def check_circuits(settings: Settings) -> Iterator[Finding]:
+    """Say for what starts wait because calls fail: also if the login works from here."""
+    access = ReadAccess(settings)
+    try:
+        circuits, due = open_circuits(access), requests.unfinished(access, LOOKED_AT)
+    except (LedgerUnavailableError, ServiceUnavailableError):
+        return
+    yield from (_of_circuit(each, settings) for each in circuits)
+    for trouble in sorted_out(due, circuits, login_of(settings)):
+        if not _is_said(trouble, circuits):
+            yield _of_trouble(trouble, settings)
+
+
+def _of_circuit(circuit: OpenCircuit, settings: Settings) -> Finding:
+    about = f"business unit {circuit.mid}" if circuit.mid else "the whole account"
+    whose = " with this login" if circuit.is_of_login else ""
+    by = f" (failed for {circuit.by})" if circuit.by else ""
+    times = _times(circuit.since, circuit.until)
+    text = f"no call is made for {about}{whose}{times}, and starts wait: {circuit.code}: {circuit.text or '-'}{by}"
+    return Finding("fail", "calls", text, fix_of(circuit.code, settings))
+
+
+def _is_said(trouble: TroubleView, circuits: Sequence[OpenCircuit]) -> bool:
+    """Tell whether nothing failed for it at Marketing Cloud, or a circuit above says it."""
+    failed = {*trouble.codes} - OF_OURS
+    is_failure = trouble.reason in {"circuit_open", "rate_limited"} and bool(failed)
+    return not is_failure or any(each.holds(trouble.mid) and each.code in failed for each in circuits)
+
+
+def _of_trouble(trouble: TroubleView, settings: Settings) -> Finding:
+    code = next(code for code in trouble.codes if code not in OF_OURS)
+    since = None if trouble.since is None else trouble.since.timestamp()
+    times = _times(since, None if trouble.until is None else trouble.until.timestamp())
+    text = f"starts wait in business unit {trouble.mid}{times}: {trouble.reason} ({', '.join(trouble.codes)})"
+    return Finding("fail", "calls", f"{text}: {trouble.text}", fix_of(code, settings))
+
+
+def _times(since: float | None, until: float | None) -> str:
+    found = ((" since", time_of(since)), (", next try at", time_of(until)))
+    return "".join(f"{word} {at:%Y-%m-%d %H:%M:%S} UTC" for word, at in found if at is not None)
