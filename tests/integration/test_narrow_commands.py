@@ -49,6 +49,7 @@ PRINTING: dict[str, list[list[str]]] = {
     "pause": [["pause", "--list"], ["pause", KEY, "--reason", "columns of the files change " * 5]],
     "resume": [["resume", KEY], ["resume", KEY]],
     "force": [["force", "ID", "--reason", "now"]],
+    "settle": [["settle", "ID", "--reason", "done"]],
     "replay": [["replay", "ID"]],
     "resolve": [["resolve", "ID", "--task-id", "1"]],
     "cancel": [["cancel", "ID"], ["cancel", "ID"]],

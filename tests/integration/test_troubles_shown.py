@@ -249,7 +249,7 @@ def test_a_failure_under_whose_name_a_newer_file_came_is_listed_and_says_what_a_
     operator = world.person("operator")
 
     assert failed in [each.request_id for each in status(world.access).failures]
-    assert (view.settled_by, view.newer_import, view.next) == (None, newer, ["replay --force"])
+    assert (view.settled_by, view.newer_import, view.next) == (None, newer, ["replay --force", "settle"])
     assert "a replay imports what lies there under the name now" in str(view.advice)
     assert "not the file of this request" in operator.see(f"/request/replay?id={failed}").text
     assert newer in operator.see(f"/request?id={failed}").text

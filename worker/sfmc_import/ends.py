@@ -40,17 +40,16 @@ _NEXT: Mapping[str, tuple[str, ...]] = {
     "retrying": ("cancel", "pause"),
     "start_unknown": ("resolve",),
     "not_started": ("replay", "resolve"),
-    "follow_timed_out": ("follow",),
-    **dict.fromkeys(("rejected", "gave_up", "expired", "cancelled", "import_failed"), ("replay",)),
-    **dict.fromkeys(
-        ("completed", "completed_with_errors", "completed_empty", "completed_suspicious", "duplicate"),
-        ("replay --force",),
-    ),
+    "follow_timed_out": ("follow", "settle"),
+    "cancelled": ("replay",),
+    **dict.fromkeys(("rejected", "gave_up", "expired", "import_failed"), ("replay", "settle")),
+    **dict.fromkeys(("completed", "duplicate"), ("replay --force",)),
+    **dict.fromkeys(("completed_with_errors", "completed_empty", "completed_suspicious"), ("replay --force", "settle")),
 }
 _REPEATS_THE_FAULT: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("43010", "two_definitions", "other_business_unit"), ("start",)),
-    **dict.fromkeys(("http_400", "unsendable", "not_retrievable", "invalid"), ()),
-    **dict.fromkeys(("preflight", "damaged", "bad_signature"), ()),
+    **dict.fromkeys(("43010", "two_definitions", "other_business_unit"), ("start", "settle")),
+    **dict.fromkeys(("http_400", "unsendable", "not_retrievable", "invalid"), ("settle",)),
+    **dict.fromkeys(("preflight", "damaged", "bad_signature"), ("settle",)),
 }
 """Codes of `rejected` after which a replay would ask for the same that was refused; what helps in its place."""
 
@@ -103,6 +102,8 @@ def _commands(name: str, of: Subject) -> list[tuple[str, Command]]:
         ran = ("if it ran", Command(("resolve", request_id, "--task-id", "N")))
         did_not = ("if it did not", Command(("resolve", request_id, "--not-started", "--reason", "TEXT")))
         return [ran] if of.state == "not_started" else [ran, did_not]
+    if name == "settle":
+        return [("once it is dealt with", Command(("settle", request_id, "--reason", "TEXT")))]
     words: Mapping[str, tuple[str, ...]] = {
         "cancel": ("cancel", request_id),
         "force": ("force", request_id, "--reason", "TEXT"),

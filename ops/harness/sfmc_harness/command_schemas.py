@@ -32,7 +32,7 @@ COMMANDS: dict[str, type[View]] = {
     "folders list": FolderView,
     "folders forget": ForgottenView,
     **dict.fromkeys(("status --failures", "status --unfinished"), RequestView),
-    **dict.fromkeys(("cancel", "force", "replay", "resolve"), ActionView),
+    **dict.fromkeys(("cancel", "force", "settle", "replay", "resolve"), ActionView),
     "pause": PauseView,
     "resume": ResumedView,
     "definitions refresh": RefreshedView,

@@ -37,8 +37,8 @@ Every other request has exactly one event of an end; after it only `settled` may
 
 ## Events without a step
 
-These events report that a request which ended badly is settled by a newer import, a file or a message that became no
-request, what an operator did, or what was used of a budget of calls: {reports}. `message_rejected`
+These events report that a request which ended badly is settled by a newer import or an operator, a file or a message
+that became no request, what an operator did, or what was used of a budget of calls: {reports}. `message_rejected`
 may name a request that was accepted (reason `id_taken`): another message had its id. That request continues, and this
 event is no end of it. A message that is no request names no request that was accepted: its id stands in `message_id`.
 """

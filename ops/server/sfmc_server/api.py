@@ -46,7 +46,15 @@ from sfmc_server.callers import (
 )
 from sfmc_server.conditions import Condition, is_known, tag_of_definition
 from sfmc_server.explaining import Explainer
-from sfmc_server.given import ForceGiven, OptionalReason, OptionalReplay, ReplaysGiven, RequestGiven, ResolveGiven
+from sfmc_server.given import (
+    ForceGiven,
+    OptionalReason,
+    OptionalReplay,
+    ReplaysGiven,
+    RequestGiven,
+    ResolveGiven,
+    SettleGiven,
+)
 from sfmc_server.live_events import LiveEvents
 from sfmc_server.preferring import Seconds, Waiters, Waiting
 
@@ -166,6 +174,12 @@ def cancel(request_id: RequestId, given: OptionalReason, caller: Operates, acces
 def force(request_id: RequestId, given: ForceGiven, caller: Operates, access: Access) -> ActionView:
     """Let a request start as soon as its definition is free: without the window, its order (`after`) and its turn."""
     return actions.force(access, request_id, caller.name, given.reason)
+
+
+@api.post("/requests/{request_id:path}/settle", tags=["requests"])
+def settle(request_id: RequestId, given: SettleGiven, caller: Operates, access: Access) -> ActionView:
+    """Say that the bad end of a request is dealt with: it leaves the lists of what a person must look at."""
+    return actions.settle(access, request_id, caller.name, given.reason)
 
 
 @api.post("/requests/{request_id:path}/resolve", tags=["requests"])

@@ -103,6 +103,12 @@ class ForceGiven(Given):
     reason: Text
 
 
+class SettleGiven(Given):
+    """What was done about a bad end."""
+
+    reason: Text
+
+
 class ReplaysGiven(ForceGiven):
     """Which requests are replayed, at most `limit`; a dry run only counts them."""
 

@@ -392,3 +392,69 @@ def test_a_deadline_before_which_nothing_failed_names_no_cause(scenario: Scenari
 
     assert scenario.names("a")[-2:] == ["reconciling", "expired"]
     assert "code" not in scenario.last("a")
+
+
+# --- Settled by a person.
+
+
+def test_a_bad_end_that_a_person_has_dealt_with_leaves_the_list_and_says_by_whom(scenario: Scenario) -> None:
+    rejected(scenario, "a")
+    assert scenario.ledger.settle("a", "ann", "started as orders2") == "rejected"
+
+    found, said = record(scenario, "a"), scenario.last("a")
+    assert listed(scenario) == []
+    assert (found["settled_operator"], found["settled_reason"]) == ("ann", "started as orders2")
+    assert scenario.names("a")[-2:] == ["rejected", "settled"]
+    assert (said["why"], said["operator"], said["reason"]) == ("operator", "ann", "started as orders2")
+    assert "settled_by" not in said
+
+
+def test_a_bad_end_is_settled_once_by_a_person_or_by_an_import(scenario: Scenario) -> None:
+    rejected(scenario, "a")
+    scenario.ledger.settle("a", "ann", "seen")
+    assert scenario.ledger.settle("a", "bob", "me too") == "rejected"
+    imported(scenario, "b")
+
+    assert record(scenario, "a")["settled_operator"] == "ann"
+    assert "settled_by" not in record(scenario, "a")
+    assert scenario.names("a").count("settled") == 1
+    rejected(scenario, "c")
+    imported(scenario, "d")
+    scenario.ledger.settle("c", "ann", "seen")
+    assert "settled_operator" not in record(scenario, "c")
+
+
+def test_an_import_to_be_looked_at_can_be_settled(scenario: Scenario) -> None:
+    imported(scenario, "a", outcome="completed_empty")
+    assert listed(scenario, WARNINGS) == ["a"]
+
+    assert scenario.ledger.settle("a", "ann", "it was empty") == "completed_empty"
+    assert listed(scenario, WARNINGS) == []
+
+
+def test_what_has_not_ended_badly_or_may_have_been_started_is_not_settled(scenario: Scenario) -> None:
+    scenario.arrives("a")
+    assert scenario.ledger.settle("a", "ann", "done") == "accepted"
+    scenario.start("a")
+    scenario.ends("a")
+    assert scenario.ledger.settle("a", "ann", "done") == "completed"
+    scenario.accept(request("b", key="other"))
+    scenario.in_doubt("b")
+    scenario.world.advance(60)
+    assert scenario.ledger.record_start_unknown(scenario.look("b").lease, (), 0.0)
+    assert scenario.ledger.settle("b", "ann", "done") == "start_unknown"
+
+    assert "settled" not in scenario.names("a") + scenario.names("b")
+    assert scenario.ledger.settle("unknown", "ann", "done") is None
+
+
+def test_a_run_that_is_followed_again_is_not_settled_any_more(scenario: Scenario) -> None:
+    scenario.arrives_and_starts("a")
+    scenario.world.advance(30 * 86_400)
+    scenario.ends("a", "follow_timed_out")
+    assert scenario.ledger.settle("a", "ann", "it ran") == "follow_timed_out"
+    assert listed(scenario) == []
+    assert scenario.ledger.resume("a", scenario.policy)
+
+    assert "settled_operator" not in record(scenario, "a")
+    assert "settled_reason" not in record(scenario, "a")

@@ -64,6 +64,18 @@ def test_the_confirmation_of_a_replay_names_the_request_that_has_imported_the_fi
     assert "is imported once more" in page
 
 
+def test_a_failure_that_is_dealt_with_is_settled_with_a_reason(world: World, found: dict[str, str]) -> None:
+    person = world.person("operator")
+    path = f"/request/settle?id={found['failed']}"
+
+    assert "leaves the lists" in person.see(path).text
+    assert person.send(path, {}).status_code == 422
+    assert "It is dealt with" in confirmed(person, path, reason="started as <orders2>")
+    page = person.see(f"/request?id={found['failed']}").text
+    assert "started as &lt;orders2&gt;" in page
+    assert "has said that this one is dealt with" in person.see(f"/request/replay?id={found['failed']}").text
+
+
 def test_an_unknown_start_is_resolved_and_the_second_operator_learns_it(world: World, found: dict[str, str]) -> None:
     person, other = world.person("operator"), world.person("operator")
     path = f"/request/resolve?id={found['unknown']}"

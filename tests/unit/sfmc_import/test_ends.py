@@ -71,10 +71,10 @@ def test_no_replay_is_advised_where_it_would_ask_for_the_same_wrong_thing(code: 
 
 
 def test_other_codes_are_replayed_and_what_was_imported_since_only_by_force() -> None:
-    assert actions("rejected", "11") == actions("rejected") == ("replay",)
+    assert actions("rejected", "11") == actions("rejected") == ("replay", "settle")
     assert actions("import_failed", is_settled=True) == ("replay --force",)
-    assert actions("import_failed", is_imported=True) == ("replay --force",)
-    assert actions("rejected", "43010", is_imported=True) == ("start",)
+    assert actions("import_failed", is_imported=True) == ("replay --force", "settle")
+    assert actions("rejected", "43010", is_imported=True) == ("start", "settle")
 
 
 @pytest.mark.parametrize("state", [*TERMINAL, *UNFINISHED, NOT_STARTED])

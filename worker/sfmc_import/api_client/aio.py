@@ -193,6 +193,10 @@ class AsyncApiClient:
         """End a request before its start."""
         return await self._do(calls.act(request_id, "cancel", {"reason": reason}))
 
+    async def settle(self, request_id: str, reason: str) -> ActionView:
+        """Say that the bad end of a request is dealt with."""
+        return await self._do(calls.act(request_id, "settle", {"reason": reason}))
+
     async def force(self, request_id: str, reason: str) -> ActionView:
         """Let a request that waits start as soon as its definition is free."""
         return await self._do(calls.act(request_id, "force", {"reason": reason}))

@@ -115,8 +115,8 @@ def search(text: str, mid: str | None) -> Call[list[RequestView]]:
 
 
 def act(request_id: str, action: str, body: Mapping[str, Any], key: str | None = None) -> Call[ActionView]:
-    """Cancel, force, resolve, replay or follow; cancel, force and follow may be repeated."""
-    is_safe = action in {"cancel", "force", "follow"}
+    """Cancel, force, settle, resolve, replay or follow; all but resolve and replay may be repeated."""
+    is_safe = action in {"cancel", "force", "settle", "follow"}
     return _post(f"/requests/{_id(request_id)}/{action}", _as(ActionView), body, key, is_safe=is_safe)
 
 

@@ -188,6 +188,10 @@ class ApiClient:
         """End a request before its start."""
         return self._do(calls.act(request_id, "cancel", {"reason": reason}))
 
+    def settle(self, request_id: str, reason: str) -> ActionView:
+        """Say that the bad end of a request is dealt with."""
+        return self._do(calls.act(request_id, "settle", {"reason": reason}))
+
     def force(self, request_id: str, reason: str) -> ActionView:
         """Let a request that waits start as soon as its definition is free."""
         return self._do(calls.act(request_id, "force", {"reason": reason}))

@@ -132,6 +132,12 @@ def _cancel() -> click.Command:
     return cancel
 
 
+def _settle() -> click.Command:
+    from sfmc_import.cli.operate import settle
+
+    return settle
+
+
 def _force() -> click.Command:
     from sfmc_import.cli.operate import force
 
@@ -233,6 +239,7 @@ COMMANDS = {
         "dead-letters": Subcommand(_dead_letters, "List, replay or delete messages that no worker could handle."),
         "cancel": Subcommand(_cancel, "End a request before its start."),
         "force": Subcommand(_force, "Let a request that waits start without the window."),
+        "settle": Subcommand(_settle, "Say that a bad end is dealt with."),
         "replay": Subcommand(_replay, "Submit what a request asked for again."),
         "pause": Subcommand(_pause, "Let starts of a definition, a business unit or all wait."),
         "resume": Subcommand(_resume, "End a pause."),

@@ -138,6 +138,26 @@ def force(request_id: str, *, reason: str, operator: str | None, as_json: bool) 
         print_line(f"request {request_id}: it starts when its definition is free, without the window and its order")
 
 
+@click.command(epilog=examples("sfmc-import settle 0199f3a2-… --reason 'started as orders2'"))
+@click.argument("request_id", metavar="REQUEST_ID")
+@click.option("--reason", metavar="TEXT", required=True, help="What was done about it; stored in the event.")
+@operator_option
+@json_option
+def settle(request_id: str, *, reason: str, operator: str | None, as_json: bool) -> None:
+    """Say that the bad end of a request is dealt with: it leaves the lists of `status` and of the console.
+
+    Nothing is started, and its file and the window stay as they are. A start that is unknown is resolved instead.
+
+    Exit code: 0, or 1 if there is no such request, it has not ended badly, or somebody else has settled it.
+    """
+    with open_operations(operator) as operations:
+        done = operations.settle(request_id, reason)
+    if as_json:
+        print_json(done.model_dump(mode="json"))
+    else:
+        print_line(f"request {request_id}: settled")
+
+
 @click.command(epilog=examples("sfmc-import replay 0199f3a2-… --reason 'definition is corrected'"))
 @click.argument("request_id", metavar="REQUEST_ID")
 @click.option("--force", is_flag=True, help="Also if its file was imported, and inside the window; needs --reason.")

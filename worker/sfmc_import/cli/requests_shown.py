@@ -33,6 +33,8 @@ def request_lines(request: RequestView, now: float) -> Iterator[Line]:
         yield f"  to do    {request.advice}"
     if request.settled_by:
         yield f"  settled  by request {request.settled_by}"
+    elif request.settled_operator:
+        yield f"  settled  by {request.settled_operator}: {request.settled_reason}"
     elif request.newer_import:
         yield f"  newer    file of its name: request {request.newer_import}"
     yield from (f"  {lead}: {command}" if lead else f"  next     {command}" for lead, command in _commands(request))

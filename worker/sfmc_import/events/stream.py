@@ -316,7 +316,9 @@ def next_step(event: Mapping[str, Any]) -> list[str]:
     request_id, task_id, mid = (str(data.get(name) or "") for name in ("request_id", "task_id", "mid"))
     names = {"request_id": request_id, "customer_key": str(event.get("subject", "")), "mid": mid, "task_id": task_id}
     subject = ends.Subject(**names, file=data.get("file"), state=state)
-    found = ends.commands(ends.actions(state, code), subject)
+    # That it is dealt with is said later, where it is listed.
+    helps = [each for each in ends.actions(state, code) if each != "settle"]
+    found = ends.commands(helps, subject)
     return [f"request {shell_word(request_id)}; {ends.advice_for_end(state, code)}{ends.written(found)}"]
 
 

@@ -133,23 +133,13 @@ local function why_settled(id, r, f)
   if r.definition and cjson.decode(r.definition).update_type == 'Overwrite' then return 'overwritten' end
 end
 
--- Its newest event stays the one of its end: by that its time and its cause are found.
-local function settle(id, f, place, why)
-  local places = f.l
-  set(request_key(id), f, {settled = a.id})
-  redis.call('ZREM', failures_key(), id)
-  redis.call('ZREM', warnings_key(), id)
-  redis.call('ZREM', failed_file_key(place), id)
-  emit(id, f, 'settled', {settled_by = a.id, why = why})
-  set(request_key(id), f, {settled_place = string.match(f.l, '%S+$'), l = places or f.l})
-end
-
 local function settle_in(r, place)
   for _, id in ipairs(redis.call('ZRANGE', failed_file_key(place), 0, -1)) do
     local f = record(request_key(id))
-    if id ~= a.id and SETTLED[f.state] and int(f.at) <= int(r.at) then
+    if id ~= a.id and SETTLED[f.state] and int(f.at) <= int(r.at) and not f.settler then
       local why = why_settled(id, r, f)
-      if why then settle(id, f, place, why) else set(request_key(id), f, {newer = a.id}) end
+      set(request_key(id), f, why and {settled = a.id} or {newer = a.id})
+      if why then settle(id, f, place, {settled_by = a.id, why = why}) end
     end
   end
 end

@@ -315,9 +315,21 @@ local function note_failure(id, r, before, after)
     list_newest(failures_key(), id, 1000)
   elseif FAILED[before] then
     redis.call('ZREM', failures_key(), id)
+    drop(request_key(id), r, {'settler', 'settler_why', 'settled_place'})
   end
   if WARNED[after] then list_newest(warnings_key(), id, 1000) end
   if SETTLED[after] then list_newest(failed_file_key(failed_place(r)), id, 10) end
+end
+
+-- A bad end needs no person any more. Its newest event stays the one of its end: by that its time and its cause
+-- are found.
+local function settle(id, f, place, said)
+  local places = f.l
+  redis.call('ZREM', failures_key(), id)
+  redis.call('ZREM', warnings_key(), id)
+  redis.call('ZREM', failed_file_key(place), id)
+  emit(id, f, 'settled', said)
+  set(request_key(id), f, {settled_place = string.match(f.l, '%S+$'), l = places or f.l})
 end
 
 -- The name of the event of a transition; nil for one that is not allowed.

@@ -1,4 +1,4 @@
--- What an operator does to a request that has not been started.
+-- What an operator does to a request that has not been started, or has ended badly.
 
 local CANCELLABLE = {accepted = true, deferred = true, retrying = true}
 
@@ -42,5 +42,15 @@ function steps.cancel()
   move(a.id, r, 'cancelled', said)
   finish(a.id, r)
   release(a.id, r)
+  return r.state
+end
+
+-- An operator says that a request which ended badly is dealt with. Answers its state, nothing for an unknown request.
+function steps.settle()
+  local r = record(request_key(a.id))
+  local ends = SETTLED[r.state] or r.state == 'follow_timed_out'
+  if not ends or r.settled or r.settler then return r.state end
+  set(request_key(a.id), r, {settler = a.operator, settler_why = a.reason})
+  settle(a.id, r, failed_place(r), {why = 'operator', operator = a.operator, reason = a.reason})
   return r.state
 end

@@ -365,6 +365,11 @@ class RedisLedger:
         state = self._run("cancel", {"id": request_id, "operator": operator, "reason": reason})
         return None if state is None else str(state.decode())
 
+    def settle(self, request_id: str, operator: str, reason: str) -> str | None:
+        """Note that a bad end is dealt with; gives the state, None for an unknown request."""
+        state = self._run("settle", {"id": request_id, "operator": operator, "reason": reason})
+        return None if state is None else str(state.decode())
+
     def force(self, request_id: str, operator: str, reason: str) -> str | None:
         """Let a request that waits start without the window; gives its state, None for an unknown request."""
         state = self._run("force", {"id": request_id, "operator": operator, "reason": reason})

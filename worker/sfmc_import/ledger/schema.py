@@ -223,6 +223,8 @@ REQUEST = RequestKey(
             attribute="settled_by",
             meaning="the newer request after whose import nothing of this one can be missing",
         ),
+        Field(name="settler", attribute="settled_operator", meaning="who said that its bad end is dealt with"),
+        Field(name="settler_why", attribute="settled_reason", meaning="why"),
         Field(name="settled_place", meaning="where that event of it stands in the stream, as in `l`"),
         Field(
             name="newer",

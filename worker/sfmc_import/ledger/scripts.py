@@ -53,6 +53,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "wake_paused": ("pausing",),
     "cancel": (*_ENDING, "operators"),
     "force": (*_ENDING, "operators"),
+    "settle": (*_ENDING, "operators"),
     "take_permits": ("quota",),
     "probe_circuit": ("quota",),
     "report_circuit": ("quota",),

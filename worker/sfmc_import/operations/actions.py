@@ -18,7 +18,7 @@ from sfmc_import.operations.views import ActionView, PauseView, scope_of, time_o
 from sfmc_import.request import StartRequest
 from sfmc_import.states import AS_EXPECTED, UNFINISHED
 
-__all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of"]
+__all__ = ["MAX_TEXT", "cancel", "force", "pause", "pauses", "replay", "resume", "scope_of", "settle"]
 
 
 def cancel(access: ReadAccess, request_id: str, operator: str, reason: str | None = None) -> ActionView:
@@ -126,6 +126,9 @@ def _check_replay(access: ReadAccess, request_id: str, *, force: bool) -> None:
     if record.get("settled_by") and not force:
         text = f"request {request_id} is settled: request {record['settled_by']} has imported its file since"
         raise ConflictError(text, _by_force("imports once more what lies there under its name", request_id), state)
+    if record.get("settled_operator") and not force:
+        text = f"request {request_id} is settled: {record['settled_operator']} has said that it is dealt with"
+        raise ConflictError(text, _by_force("imports its file all the same", request_id), state)
     if record.get("newer_import") and not force:
         text = f"request {request_id}: request {record['newer_import']} has imported a newer file of its name since"
         raise ConflictError(text, _by_force("imports what lies there under this name now", request_id), state)
@@ -169,6 +172,39 @@ def _why_duplicate(access: ReadAccess, request_id: str) -> str:
         return f"request {request_id} is duplicate: request {newer} for a newer file of its name stands in its place"
     handled = f"request {views[0].held_by}" if views and views[0].held_by else "an earlier request"
     return f"request {request_id} is duplicate: {handled} handled its file"
+
+
+# --- Settling.
+
+
+def settle(access: ReadAccess, request_id: str, operator: str, reason: str) -> ActionView:
+    """Say that the bad end of a request is dealt with: it leaves the lists of what a person must look at.
+
+    Raises InvalidError without a reason, NotFoundError, and ConflictError where it has not ended badly, its start is
+    unknown, or it is settled already.
+    """
+    if not reason.strip():
+        why = Advice(("give ", REASON, ": what was done about it"))
+        raise InvalidError("settle needs a reason", why, field="reason")
+    check_reason(reason)
+    state = access.ledger().settle(request_id, operator[:MAX_TEXT], reason)
+    if state is None:
+        raise NotFoundError(f"there is no request {request_id}")
+    if state == "start_unknown":
+        text = f"request {request_id} is start_unknown: it may have been started"
+        raise ConflictError(text, _resolve_it(request_id), state)
+    record = access.reader.request(request_id) or {}
+    if record.get("settled_by"):
+        raise ConflictError(
+            f"request {request_id} is settled: request {record['settled_by']} was imported", state=state
+        )
+    by = record.get("settled_operator")
+    if by is None:
+        why_not = "it has not ended" if state in UNFINISHED else "such an end needs no person"
+        raise ConflictError(f"request {request_id} is {state}: {why_not}", state=state)
+    if by != operator[:MAX_TEXT]:
+        raise ConflictError(f"request {request_id} was settled by {by} already; nothing was done", state=state)
+    return ActionView(request_id=request_id, state=state, operator=operator)
 
 
 # --- Pauses.

@@ -73,6 +73,10 @@ class LocalOperations:
         """End a request before its start."""
         return actions.cancel(self._access, self._id(request_id), self._operator, reason)
 
+    def settle(self, request_id: str, reason: str) -> ActionView:
+        """Say that the bad end of a request is dealt with."""
+        return actions.settle(self._access, self._id(request_id), self._operator, reason)
+
     def force(self, request_id: str, reason: str) -> ActionView:
         """Let a request that waits start as soon as its definition is free."""
         return actions.force(self._access, self._id(request_id), self._operator, reason)

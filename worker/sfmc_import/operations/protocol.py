@@ -52,6 +52,10 @@ class Operations(Protocol):
         """End a request before its start."""
         ...
 
+    def settle(self, request_id: str, reason: str) -> ActionView:
+        """Say that the bad end of a request is dealt with."""
+        ...
+
     def force(self, request_id: str, reason: str) -> ActionView:
         """Let a request that waits start as soon as its definition is free."""
         ...

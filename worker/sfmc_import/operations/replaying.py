@@ -121,7 +121,7 @@ def _found(access: ReadAccess, wanted: listing.Filter, limit: int) -> _Found:
     found = _Found([], [], [])
     for each in listing.requests(access, wanted, limit=limit).items:
         left_out = found.imported if each.newer_import else found.ids
-        (found.settled if each.settled_by else left_out).append(each.request_id)
+        (found.settled if each.is_settled else left_out).append(each.request_id)
     return found
 
 

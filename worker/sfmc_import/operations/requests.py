@@ -134,6 +134,9 @@ SETTLED = (
 )
 """What is to do about a request that a newer import has settled."""
 
+SETTLED_BY_HAND = "nothing: an operator has said that it is dealt with"
+"""What is to do about a request that an operator has settled."""
+
 NEWER = (
     "look whether rows of this file are missing, and let the sender send them again: a newer file of its name was"
     " imported since, and nothing proves that it had the same rows; a replay imports what lies there under the name now"
@@ -144,8 +147,8 @@ NEWER = (
 def _with_reason(view: RequestView, data: Mapping[str, Any]) -> RequestView:
     code = None if data.get("code") is None else str(data["code"])
     said = {"why_ended": shortened(", ".join(facts(data)))}
-    if view.settled_by:
-        return view.model_copy(update=said | {"advice": SETTLED})
+    if view.is_settled:
+        return view.model_copy(update=said | {"advice": SETTLED if view.settled_by else SETTLED_BY_HAND})
     is_imported = view.newer_import is not None
     advice = NEWER if is_imported else advice_for_end(view.state, code)
     todo = {"advice": advice, "next": list(actions(view.state, code, is_imported=is_imported))}

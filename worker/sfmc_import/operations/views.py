@@ -115,7 +115,8 @@ class RequestView(View):
 
     `why_ended` is what the event of a bad end says, while the stream has it, and `advice` what somebody should do
     about it, or about what keeps it waiting. `settled_by` is the newer request after whose import nothing of this one
-    can be missing, `newer_import` the newest that has imported another file of the same name since.
+    can be missing, or `settled_operator` who said that it is dealt with and `settled_reason` why; `newer_import` is the
+    newest that has imported another file of the same name since.
     """
 
     request_id: str
@@ -143,12 +144,19 @@ class RequestView(View):
     import_status: str | None = None
     held_by: str | None = None
     settled_by: str | None = None
+    settled_operator: str | None = None
+    settled_reason: str | None = None
     newer_import: str | None = None
     waiting: WaitingView | None
     attempting: AttemptView | None = None
     why_ended: str | None = None
     advice: str | None = None
     next: list[str]
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether its bad end needs no person any more."""
+        return self.settled_by is not None or self.settled_operator is not None
 
 
 class ActionView(View):
@@ -284,7 +292,7 @@ class ReplaysView(View):
 
 _PLAIN = (
     *("asked_key", "object_id", "source", "event_id", "reason", "task_id", "soap_request_id", "import_status"),
-    *("reply_to", "reply_queue", "held_by", "settled_by"),
+    *("reply_to", "reply_queue", "held_by", "settled_by", "settled_operator", "settled_reason"),
 )
 
 
@@ -321,7 +329,8 @@ def request_view(
 
 def _next(record: Mapping[str, Any], waiting: Waiting | None) -> list[str]:
     is_paused = waiting is not None and waiting.reason == "paused"
-    found = actions(record["state"], is_settled="settled_by" in record, is_imported="newer_import" in record)
+    is_settled = not {"settled_by", "settled_operator"}.isdisjoint(record)
+    found = actions(record["state"], is_settled=is_settled, is_imported="newer_import" in record)
     return ["resume" if is_paused and each == "pause" else each for each in found]
 
 

@@ -60,6 +60,9 @@ def _of_replay(view: RequestView) -> list[str]:
     if view.settled_by is not None:
         since = f"Request {view.settled_by} has imported a file of this name since: this one is settled."
         return [since, *said, "What lies there under this name is imported once more, inside the window too (force)."]
+    if view.settled_operator is not None:
+        since = f"{view.settled_operator} has said that this one is dealt with."
+        return [since, *said, "Its file is imported all the same, inside the window too (force)."]
     if view.newer_import is not None:
         since = f"Request {view.newer_import} has imported a newer file of this name since."
         now = "What lies there under this name now is imported, not the file of this request; also inside the window."
@@ -75,6 +78,13 @@ def _of_resolve(view: RequestView) -> list[str]:
         "With a Task.ID: Marketing Cloud is asked first; then it counts as the run of this request and is followed.",
         "Without one: nothing was started. The window and the file are free, and the request can be replayed.",
         "If it was started after all, a replay imports the file twice.",
+    ]
+
+
+def _of_settle(view: RequestView) -> list[str]:
+    return [
+        f"The request stays {view.state.replace('_', ' ')}, and leaves the lists of what a person must look at.",
+        "Nothing is started or cancelled. Who said so and why stands on its page and in its events.",
     ]
 
 
@@ -112,6 +122,11 @@ def _resolve(ask: Ask, view: RequestView) -> Moved:
     return Moved(request_path(view.request_id), "resolved")
 
 
+def _settle(ask: Ask, view: RequestView) -> Moved:
+    actions.settle(ask.access, view.request_id, ask.user.name, ask.written("reason") or "")
+    return Moved(request_path(view.request_id), "settled")
+
+
 def _follow(ask: Ask, view: RequestView) -> Moved:
     resuming.follow_again(ask.access, view.request_id)
     return Moved(request_path(view.request_id), "followed")
@@ -126,6 +141,7 @@ ACTIONS: Mapping[str, Action] = {
     "force": Action(label=LABELS["force"], needs_reason=True, effects=_of_force, run=_force),
     "replay": Action(label=LABELS["replay"], needs_reason=False, effects=_of_replay, run=_replay),
     "resolve": Action(label=LABELS["resolve"], needs_reason=False, effects=_of_resolve, run=_resolve),
+    "settle": Action(label=LABELS["settle"], needs_reason=True, effects=_of_settle, run=_settle),
     "follow": Action(label=LABELS["follow"], needs_reason=False, effects=_of_follow, run=_follow),
 }
 

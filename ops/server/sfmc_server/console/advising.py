@@ -13,6 +13,7 @@ LABELS: Mapping[str, str] = {
     "resolve": "Resolve",
     "follow": "Follow again",
     "start": "Start",
+    "settle": "Settle",
 }
 """The actions on a request that have a page, and the words of their buttons."""
 

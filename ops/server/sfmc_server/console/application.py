@@ -68,6 +68,7 @@ DONE = {
     "forced": "The request does not wait for the window any more.",
     "replayed": "This is the new request.",
     "resolved": "The start is resolved.",
+    "settled": "It is dealt with, and stands in the lists no more.",
     "followed": "The run is followed again.",
     "submitted": "The request is recorded.",
     "paused": "It is paused.",
