@@ -54,6 +54,11 @@ class Circuit:
         return None if self._since is None else max(0.0, self._next_try - self._clock())
 
     @property
+    def next_at(self) -> float | None:
+        """When it is tried next, by the clock of this object; None without an outage."""
+        return None if self._since is None else self._next_try
+
+    @property
     def outage(self) -> tuple[str, str] | None:
         """What failed last, in words and as a code where it has one; None without an outage."""
         return None if self._since is None else (self._reason, self._code)

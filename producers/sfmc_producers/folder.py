@@ -436,7 +436,9 @@ class FolderScanner:
         self._held[name] = WaitingFile(name=name, reason=reason, since=since, size=size, text=text, code=code)
 
     def _hold_unavailable(self, file_stat: FileStat) -> None:
-        self._hold(file_stat, "unavailable", *self._submitter.outage(self.folder.mid))
+        mid = self.folder.mid
+        self._hold(file_stat, "unavailable", *self._submitter.outage(mid))
+        self._held[file_stat.name] = replace(self._held[file_stat.name], again_at=self._submitter.tried_at(mid))
 
     def _hold_unfinished(self, file: WaitingFile) -> None:
         file_stat = self._seen[file.name].file_stat

@@ -101,6 +101,8 @@ def _describe_file(file: WaitingFile, now: float) -> dict[str, object]:
         about["size"] = file.size
     if file.code:
         about["code"] = file.code
+    if file.again_at is not None:
+        about["again"] = age(now, file.again_at)
     text = shortened(file.text)
     return about | ({"text": text} if text else {})
 

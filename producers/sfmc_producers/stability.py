@@ -179,7 +179,10 @@ Reason = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingFile:
-    """A file that starts nothing yet, since when, in the watcher's seconds, and in words what else is known."""
+    """A file that starts nothing yet, since when and when it is tried again, and in words what else is known.
+
+    Times are in the watcher's seconds.
+    """
 
     name: str
     reason: Reason
@@ -187,6 +190,7 @@ class WaitingFile:
     size: int | None = None
     text: str = ""
     code: str = ""
+    again_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

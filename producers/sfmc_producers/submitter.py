@@ -159,9 +159,16 @@ class Submitter:
 
     def outage(self, mid: str | None) -> tuple[str, str]:
         """Say in words, and as a code where it has one, why files of a business unit are not taken now."""
+        if self._ledger.outage is not None:
+            reason, code = self._ledger.outage
+            return reason, code or "redis"
+        definitions = self._definitions.get(mid or self.default_mid)
+        return (definitions and definitions.outage) or ("", "")
+
+    def tried_at(self, mid: str | None) -> float | None:
+        """Give when files of a business unit that are not taken now are tried next, by the clock of this object."""
         circuits = (self._ledger, self._definitions.get(mid or self.default_mid))
-        found = next((each.outage for each in circuits if each is not None and each.outage), None)
-        return found or ("", "")
+        return next((each.next_at for each in circuits if each is not None and each.outage), None)
 
     def submit(
         self,

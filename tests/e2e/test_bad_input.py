@@ -192,6 +192,7 @@ def test_waiting_files_of_one_name_become_one_start_and_others_follow_in_order(
     assert performs(stack, "queue") == 3
 
 
+@pytest.mark.nightly
 def test_a_service_that_cannot_be_reached_makes_requests_wait_and_then_give_up() -> None:
     times = {"SFMC_CALL_RETRY_SECONDS": "0.2", "SFMC_RETRY_DEADLINE": "6"}
     with sound_stack(times | {"SFMC_SOAP_URL": "http://127.0.0.1:9/Service.asmx"}) as stack:

@@ -95,6 +95,7 @@ def test_it_ends_with_a_table_of_every_request_and_code_0(tmp_path: Path) -> Non
     demo.await_silence()
 
 
+@pytest.mark.nightly
 def test_as_json_it_prints_the_events_and_nothing_else(tmp_path: Path) -> None:
     with running(tmp_path, "--json") as demo:
         assert demo.process.wait(90) == 0, demo.text

@@ -58,6 +58,7 @@ def fail_over(stack: RunningSystem, port: int, replica: Valkey) -> None:
     stack.client = redis_py.Redis(port=replica.port, socket_timeout=10)
 
 
+@pytest.mark.nightly
 def test_after_a_failover_runs_are_followed_on_and_new_requests_start_once(replica: Valkey) -> None:
     with running_system() as stack, ExitStack() as more:
         follow_primary(stack.valkey, replica)

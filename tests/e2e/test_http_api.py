@@ -238,6 +238,7 @@ def test_a_definition_that_has_not_changed_is_304(api: Api) -> None:
     assert (first.status_code, same.status_code, same.content) == (200, 304, b"")
 
 
+@pytest.mark.nightly
 def test_an_unknown_start_is_resolved_with_its_run_and_with_no_other(api: Api) -> None:
     define(api, "doubt", UpdateType="AddAndUpdate")
     control = api.stack.sandbox.control

@@ -1,4 +1,4 @@
-"""Redis comes back without its last writes: what was started in them is found again, not started again."""
+"""Redis comes back without its last writes: what was started in them is found or named, not started again."""
 
 from pathlib import Path
 
@@ -16,9 +16,10 @@ def append_only_file(stack: RunningSystem) -> Path:
     return parts[0] if parts else stack.valkey.folder / "appendonly.aof"
 
 
-def send(stack: RunningSystem, key: str, request_id: str) -> None:
+def send(stack: RunningSystem, key: str, request_id: str, countdown: float | None = None) -> None:
+    more = {"queue": "imports", "task_id": request_id, "countdown": countdown}
     with Celery("producer", broker=stack.valkey.celery_url, set_as_current=False) as client:
-        client.send_task("imports.start", kwargs={"customer_key": key}, queue="imports", task_id=request_id)
+        client.send_task("imports.start", kwargs={"customer_key": key}, **more)
 
 
 def lose_writes_since(stack: RunningSystem, size: int) -> None:
@@ -51,11 +52,11 @@ def test_a_start_that_the_ledger_forgot_is_found_in_marketing_cloud_instead_of_s
         eventually(lambda: stack.client.exists(LOSS), 60, "a worker noticed the loss")
         assert stack.names("request-forgotten") == []
         send(stack, "forgotten", "request-forgotten")
-        started = stack.await_event("started", "request-forgotten")
+        ended = stack.await_event("start_unknown", "request-forgotten")
 
         [perform] = stack.sandbox.control.performs("forgotten")
-        assert started["data"]["task_id"] == perform["task_id"]
-        assert started["data"]["matched"] == "reconciled"
+        assert ended["data"]["candidates"] == [perform["task_id"]]
+        assert ended["data"]["code"] == "writes_lost"
 
 
 def test_after_a_loss_a_definition_that_no_one_started_is_started_once_rows_had_their_time() -> None:
@@ -89,7 +90,24 @@ def test_a_loss_between_two_numbers_of_the_watch_is_noticed_by_the_new_run_of_th
 
         lose_writes_since(stack, size)
         send(stack, "forgotten", "request-again")
-        started = stack.await_event("started", "request-again")
+        ended = stack.await_event("start_unknown", "request-again")
 
         [perform] = stack.sandbox.control.performs("forgotten")
-        assert started["data"]["task_id"] == perform["task_id"]
+        assert ended["data"]["candidates"] == [perform["task_id"]]
+
+
+def test_a_request_that_redis_kept_takes_the_start_that_it_lost() -> None:
+    with running_system() as stack:
+        stack.worker()
+        stack.beat()
+        stack.sandbox.control.define("kept")
+        send(stack, "kept", "request-kept", countdown=5)
+        stack.await_event("accepted", "request-kept")
+        size = append_only_file(stack).stat().st_size
+        stack.await_event("started", "request-kept")
+
+        lose_writes_since(stack, size)
+        started = stack.await_event("started", "request-kept")
+
+        [perform] = stack.sandbox.control.performs("kept")
+        assert (started["data"]["task_id"], started["data"]["matched"]) == (perform["task_id"], "reconciled")

@@ -131,6 +131,7 @@ def test_what_no_worker_can_handle_is_set_aside_with_its_bytes_and_the_rest_goes
     assert "Traceback" not in kept.log.read_text()
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_what_kills_its_workers_ends_truly_and_blocks_nothing_else(
     kept: Kept, send: Callable[..., str], tmp_path: Path

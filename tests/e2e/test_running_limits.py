@@ -4,6 +4,8 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from sfmc_import.ledger.key_kinds import PLACES
 from sfmc_import.ledger.keys import Keys
 from tests.e2e.test_waiting_and_pauses import define, show, start, waits
@@ -27,6 +29,7 @@ def ran_one_after_another(stack: RunningSystem, requests: list[str]) -> bool:
     return all(first != second for first, second in pairwise(steps)) and steps.count("started") == len(requests)
 
 
+@pytest.mark.nightly
 def test_imports_of_a_group_run_one_after_another_also_when_a_worker_is_killed() -> None:
     with tempfile.TemporaryDirectory() as folder:
         policy = Path(folder, "policy.toml")

@@ -50,6 +50,7 @@ def findings(stack: RunningSystem, *options: str, **settings: str) -> list[tuple
     return [(each["level"], each["text"]) for each in found if each["check"] == "tokens"]
 
 
+@pytest.mark.nightly
 def test_doctor_says_whether_tokens_are_shared(stack: RunningSystem) -> None:
     stack.client.execute_command("ACL", "SETUSER", "poor", "reset", ">pw", *rules("producer", "sfmc-import:"))
     poor = {"SFMC_REDIS_URL": f"redis://poor:pw@127.0.0.1:{stack.valkey.port}/0"}

@@ -10,7 +10,7 @@ from redis import Redis
 
 from sfmc_import.cli.main import cli
 from sfmc_import.events import kind
-from sfmc_import.operations import forgetting, servers
+from sfmc_import.operations import forgetting, requests, servers
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.overview import overview
@@ -78,6 +78,11 @@ def test_a_file_with_a_request_that_waits_again_is_shown_with_both(
     world.client.note_folders("h:1:x", [FOLDER | {"files": [HELD]}])
     cli.main(["show", "orders.csv", "--json"], "sfmc-import", standalone_mode=False)
     whole = json.loads(capsys.readouterr().out)
+    cli.main(["show", "orders.csv"], "sfmc-import", standalone_mode=False)
+    said = " ".join(capsys.readouterr().out.split())
+
+    assert "no request yet" not in said
+    assert "a file of this name that has no request of its own yet waits in folder /data/in" in said
 
     assert (whole["request_id"], whole["folders"][0]["folder"]) == (request, "/data/in")
     assert request in world.person("viewer").see("/search?q=orders.csv").text
@@ -98,6 +103,28 @@ def test_a_folder_whose_watcher_vanished_is_an_alarm_until_an_operator_forgets_i
     event = next(iter(world.access.stream.backwards(10)))
     assert (kind(event), event["data"]) == ("operator.folder_forgotten", {"operator": "ann", "location": "/data/in"})
     assert problems([event]) == []
+
+
+def test_a_file_of_a_folder_that_is_not_read_may_lie_there_and_every_surface_says_so(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = {"name": "orders.csv", "version": "1", "location": "/data/in"}
+    request = world.client.submit(customer_key="orders", mid=MID, file=file)
+    world.client.note_folders("h:1:x", [FOLDER])
+    vanish(world)
+    with pytest.raises(NotFoundError) as found:
+        requests.find(world.access, "other.csv", MID)
+    with pytest.raises(NotFoundError, match="/data/in"):
+        standing(world.access, "other", MID)
+    searched = world.person("viewer").see("/search?q=other.csv").text
+    definition = world.person("viewer").see(f"/definition?mid={MID}&customer_key=orders").text
+    in_the_way = standing(world.access, "orders", MID).missing
+
+    assert request
+    assert "it may lie in a folder that is not read now: /data/in (NO WATCHER READS IT" in str(found.value)
+    assert "It may lie in a folder that is not read now" in searched
+    assert any(each.startswith("folder /data/in: NO WATCHER READS IT") for each in in_the_way)
+    assert "Folder /data/in: NO WATCHER READS IT" in definition
 
 
 def test_a_folder_that_nothing_has_read_cannot_be_forgotten(world: World) -> None:
@@ -123,7 +150,7 @@ def test_a_redis_that_is_full_is_a_trouble_of_its_own_and_folders_are_reported_a
     assert servers.server_troubles(world.access) == ()
     world.access.client.config_set("maxmemory", 1)
     try:
-        world.client.note_folders("h:1:x", [FOLDER | {"files": [HELD]}])
+        world.client.note_folders("h:1:x", [FOLDER | {"files": [HELD | {"code": "redis"}]}])
         page, whole = person.see("/").text, status(world.access)
     finally:
         world.access.client.config_set("maxmemory", 0)
@@ -132,6 +159,8 @@ def test_a_redis_that_is_full_is_a_trouble_of_its_own_and_folders_are_reported_a
     assert '<p class="banner bad">Redis at' in page
     assert "has no memory left and takes nothing new" in page
     assert [each.waiting for each in whole.folders] == [1]
+    assert f"since {whole.folders[0].files[0].since:%Y-%m-%d %H:%M:%S} UTC or before" in page
+    assert "To do: <bdi>let Redis take writes again" in page
     assert servers.server_troubles(world.access) == ()
 
 
@@ -154,7 +183,8 @@ def test_a_definition_says_which_process_is_missing(world: World) -> None:
     world.submit()
     found = standing(world.access, "orders", MID)
 
-    assert [each.partition(":")[0] for each in found.missing] == ["no worker runs", "no beat runs"]
+    seen = "runs (none has run yet)"
+    assert [each.partition(":")[0] for each in found.missing] == [f"no worker {seen}", f"no beat {seen}"]
     page = world.person("viewer").see(f"/definition?mid={MID}&customer_key=orders").text
     assert "No worker runs" in page
 

@@ -7,20 +7,27 @@ from typing import Any
 import pytest
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.attempts import ASKED_BEFORE, SENT
 from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor import check_circuits
-from sfmc_import.cli.requests_shown import request_lines
+from sfmc_import.cli.overview import whole_lines
+from sfmc_import.cli.repair import what_is_next
+from sfmc_import.cli.requests_shown import request_lines, table_lines
+from sfmc_import.ends import Subject, commands
+from sfmc_import.ends import actions as actions_of
 from sfmc_import.events import kind
 from sfmc_import.faults import NotApplied
 from sfmc_import.ledger import RedisLedger
+from sfmc_import.ledger.broker_state import BrokerState
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.opening import open_ledger
+from sfmc_import.ledger.opening import ledger_settings, open_ledger
 from sfmc_import.ledger.operator_keys import WARNINGS
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.broker import NO_WORKER_HEARS
 from sfmc_import.operations.errors import ConflictError
+from sfmc_import.operations.fixing import advice_for_wait, fix_for
 from sfmc_import.operations.overview import overview
-from sfmc_import.operations.status import status
+from sfmc_import.operations.status import standing, status
 from sfmc_import.policy import Policy
 from sfmc_import.runs import Accepted, Definition
 from sfmc_import.settings import load
@@ -77,18 +84,28 @@ def test_without_its_broker_status_and_console_show_the_ledger_and_name_the_brok
         access = ReadAccess(settings)
         object.__setattr__(made.access, "settings", settings)
         made.access.__dict__.pop("broker", None)
+        state = BrokerState(made.access.client, ledger_settings(settings))
+        state.note(is_away=True)
         page = person.see("/")
         shown = requests.show(access, request_id)
         whole, first = status(access), overview(access)
+        of_definition = standing(access, "orders", MID).missing
+        known = made.person("viewer").see(f"/definition?mid={MID}&customer_key=orders").text
 
     assert page.status_code == 200
     assert "waits.csv" in page.text
     assert "Requests stay in the ledger" in page.text
     assert whole.broker is not None
-    assert "127.0.0.1:9" in whole.broker.text
+    assert ("127.0.0.1:9" in whole.broker.text, whole.broker.since is not None) == (True, True)
+    said = f"{whole.broker.since:%Y-%m-%d %H:%M:%S} UTC"
+    assert said in page.text
+    assert any(f", since {said}" in str(line) for line in whole_lines(whole))
     assert (whole.queued, first.counts.dead_letters) == (None, None)
+    assert f", since {said}" in known
+    assert any("does not answer" in each for each in of_definition)
     assert shown.waiting is not None
     assert shown.waiting.text.endswith(NO_WORKER_HEARS)
+    assert "No worker runs (none has run yet)" in shown.waiting.text
 
 
 def test_a_run_that_cannot_be_asked_for_is_a_trouble_with_its_code(world: World) -> None:
@@ -102,6 +119,8 @@ def test_a_run_that_cannot_be_asked_for_is_a_trouble_with_its_code(world: World)
     assert trouble.codes == ("read_timeout",)
     assert f"Business unit {MID}: following 1 run since" in page
     assert "<code>read_timeout</code> no answer in time" in page
+    assert f"To do: {fix_for('read_timeout', '')}" in page
+    assert requests.show(world.access, request_id).advice == advice_for_wait("read_timeout", None, "")
     ledger.progressed(run, "Processing", 30)
     assert [each for each in status(world.access).troubles if each.reason == "following"] == []
 
@@ -157,6 +176,69 @@ def test_a_failure_whose_file_was_imported_since_is_settled_and_replayed_by_forc
     assert f"settled by request {newer}" in page
     with pytest.raises(ConflictError, match="has imported its file since"):
         actions.replay(world.access, failed, "ann")
+
+
+def test_a_start_without_an_answer_says_so_and_until_when_it_is_waited_for(world: World) -> None:
+    request_id = world.submit(name="silent.csv", key="silent")
+    ledger = open_ledger(world.access.settings)
+    asked = ledger.load(request_id)
+    assert asked is not None
+    decision = ledger.claim(asked, "worker", Policy(), Definition(customer_key="silent"))
+    assert isinstance(decision, StartNow), decision
+    before = requests.show(world.access, request_id).attempting
+    ledger.record_intent(decision.lease, (), window=0)
+    view = requests.show(world.access, request_id)
+    lines = " ".join(map(str, [*request_lines(view, 0.0), *table_lines(view, 0.0)]))
+
+    assert (before and before.text, view.attempting and view.attempting.text) == (ASKED_BEFORE, SENT)
+    assert view.attempting is not None
+    assert view.attempting.until is not None
+    assert f"none yet until {view.attempting.until:%Y-%m-%d %H:%M:%S} UTC" in lines
+    assert "no answer of Marketing Cloud yet until" in lines
+    for path in ("/", f"/request?id={request_id}"):
+        assert "Marketing Cloud has not answered yet" in world.person("viewer").see(path).text
+
+
+def test_a_run_that_is_asked_for_without_an_answer_says_since_when(world: World) -> None:
+    request_id = started(world, "asked.csv", "4720")
+    ledger = open_ledger(world.access.settings)
+    (run,) = ledger.followed([request_id])
+    ledger.polling([request_id], "worker")
+    asked = requests.show(world.access, request_id).waiting
+    ledger.progressed(run, "Processing", 30)
+    answered = requests.show(world.access, request_id).waiting
+
+    assert asked is not None
+    assert answered is not None
+    assert asked.text.endswith(" UTC, without an answer yet.")
+    assert "without an answer" not in answered.text
+
+
+def test_a_further_attempt_has_its_deadline_and_what_helps_on_its_pages(world: World) -> None:
+    request_id = world.submit(name="again.csv", key="again")
+    ledger = open_ledger(world.access.settings)
+    asked = ledger.load(request_id)
+    assert asked is not None
+    for fault in (NotApplied("read_timeout", "no answer in time"), None):
+        decision = ledger.claim(asked, "worker", Policy(), Definition(customer_key="again"))
+        assert isinstance(decision, StartNow), decision
+        if fault is not None:
+            ledger.retry(decision.lease, fault, 0.0)
+    view = requests.show(world.access, request_id)
+    person = world.person("viewer")
+
+    assert (view.state, view.attempting is not None and view.attempting.then) == ("starting", "gave_up")
+    for path in ("/", f"/request?id={request_id}"):
+        page = person.see(path).text
+        assert "then gave up" in page
+        assert fix_for("read_timeout", "") in page
+
+
+def test_a_start_that_is_said_not_to_have_happened_is_replayed_by_the_command_that_show_names(world: World) -> None:
+    view = requests.show(world.access, world.submit(name="unknown.csv"))
+    names = commands(actions_of("not_started"), Subject(request_id=view.request_id, customer_key="k", mid=MID))
+
+    assert str(names[0][1]) in what_is_next(view, None)
 
 
 def test_a_failure_under_whose_name_a_newer_file_came_is_listed_and_says_what_a_replay_would_import(
@@ -220,3 +302,17 @@ def test_doctor_passes_while_a_limit_of_this_deployment_lets_starts_wait(world: 
     ledger.retry(lease, NotApplied("quota", "not now", account_wide=True), 60)
 
     assert [each for each in check_circuits(world.access.settings) if "quota" in each.text] == []
+
+
+def test_an_outage_of_the_broker_counts_from_its_first_note_and_ends_with_one(world: World) -> None:
+    state = BrokerState(world.access.client, ledger_settings(world.access.settings))
+    assert world.access.reader.broker_away_since() is None
+    state.note(is_away=True)
+    begun = world.access.reader.broker_away_since()
+    state.note(is_away=True)
+
+    assert (begun is not None, world.access.reader.broker_away_since()) == (True, begun)
+    missing = world.access.reader.running().missing
+    assert [each.partition(" (")[0] for each in missing] == ["no worker runs", "no beat runs"]
+    state.note(is_away=False)
+    assert world.access.reader.broker_away_since() is None

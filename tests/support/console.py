@@ -81,11 +81,13 @@ class World:
 
 
 @contextmanager
-def console_over(url: str, **settings: str) -> Iterator[World]:
-    """Serve the console in this process."""
+def console_over(url: str, *, is_ending: bool = False, **settings: str) -> Iterator[World]:
+    """Serve the console in this process, as a server that ends or does not."""
     known = load({"SFMC_REDIS_URL": url, "SFMC_ACCOUNT_ID": MID, **settings})
     access = ReadAccess(known)
     made, ended = [], threading.Event()
+    if is_ending:
+        ended.set()
 
     def add(app: FastAPI) -> None:
         api.add_to(app, access, client, ended.is_set)

@@ -125,8 +125,7 @@ class _Day:
 def busy(access: ReadAccess) -> dict[str, str]:
     """Bring requests into many states with the real ledger; gives their ids by a word."""
     day = _Day(access)
-    for kind in ("worker", "beat"):
-        day.ledger.present(Process(kind=kind, name="host", id=kind))  # type: ignore[arg-type]
+    run_processes(access)
     day.ended()
     actions.pause(access, actions.scope_of(MID, "Stock_Levels"), "ann", "the warehouse sends wrong stock, see INC-4711")
     day.unfinished()
@@ -140,8 +139,14 @@ def busy(access: ReadAccess) -> dict[str, str]:
     return day.found
 
 
+def run_processes(access: ReadAccess) -> None:
+    """Let a worker and a beat live; it holds for seconds."""
+    for kind in ("worker", "beat"):
+        open_ledger(access.settings).present(Process(kind=kind, name="host", id=kind))  # type: ignore[arg-type]
+
+
 def watch(access: ReadAccess) -> None:
-    """Let watchers speak: of a folder that is well, of one whose files wait for the login, of one that none reads."""
+    """Let watchers speak: of folders that are well, held up or not read, and of a source that is away."""
     ledger = open_ledger(access.settings)
     text = "Cannot read the definitions of business unit 510001234 (login_failed): the token endpoint refuses the login"
     held = {"reason": "unavailable", "age": 840.0, "text": text, "code": "login_failed"}
@@ -154,6 +159,10 @@ def watch(access: ReadAccess) -> None:
     for number, (name, files) in enumerate(waiting.items()):
         folder = {"folder": name, "location": name, "state": "watched", "files": files, "more": 0}
         ledger.note_folders(f"web{number}:4711:a", [folder])
+    source = {"folder": "source partner (sftp://sftp.example.com/in)", "location": "source:partner", "more": 0}
+    text = "sftp.example.com:22 does not answer: no connection within 15 s"
+    trouble = {"state": "unreachable", "age": 2520.0, "looked": 2580.0, "text": text, "files": []}
+    ledger.note_folders("web3:4711:a", [source | trouble])
     access.client.hdel(access.keys.watchers, "web0:4711:a")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from sfmc_local.redis_server import Valkey
 from tests.support.browser import browser
-from tests.support.console import console_over
-from tests.support.console_data import busy, past_day, watch
+from tests.support.console import World, console_over
+from tests.support.console_data import busy, past_day, run_processes, watch
 from tests.support.served_app import served
 
 PAGES = {
@@ -26,6 +26,8 @@ PAGES = {
     "pauses": "/pauses",
     "search": "/search?q=Daily",
     "start": "/start?customer_key=Daily_Orders",
+    "start_again": "/request/start?id={rejected}",
+    "forget": "/folders/forget?location=%2Fdrop%2Fold",
     "login": "/login",
 }
 DOCS = (
@@ -40,14 +42,14 @@ SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
 
 
 @contextmanager
-def sample() -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Serve a console with a day behind it; gives its address, a token and the requests by their state."""
+def sample() -> Iterator[tuple[World, str, dict[str, str]]]:
+    """Serve a console with a day behind it; gives its world, its address and the requests by their state."""
     with Valkey() as server, console_over(server.url) as world:
         past_day(world.access)
         requests = busy(world.access)
         watch(world.access)
         with served(world.app) as port:
-            yield f"http://127.0.0.1:{port}", world.tokens["operator"], requests
+            yield world, f"http://127.0.0.1:{port}", requests
 
 
 def log_in(page: Any, url: str, token: str) -> None:
@@ -60,11 +62,12 @@ def log_in(page: Any, url: str, token: str) -> None:
 
 def for_docs(folder: Path) -> None:
     """Make those of ops/docs/console."""
-    with sample() as (url, token, requests), browser() as running:
+    with sample() as (world, url, requests), browser() as running:
         for name, page_name, scheme, wide, high in DOCS:
             page = running.new_page(viewport={"width": wide, "height": high}, color_scheme=scheme)
-            log_in(page, url, token)
+            log_in(page, url, world.tokens["operator"])
             page.wait_for_timeout(1500)
+            run_processes(world.access)
             page.goto(url + PAGES[page_name].format(**requests))
             page.wait_for_selector("#live:text('Live')")
             page.screenshot(path=folder / f"{name}.png", full_page=name == "overview")
@@ -76,15 +79,16 @@ def main(folder: Path, only: list[str]) -> None:
     if only == ["docs"]:
         for_docs(folder)
         return
-    with sample() as (url, token, requests), browser() as running:
+    with sample() as (world, url, requests), browser() as running:
         for size, scheme in product(SIZES, ("light", "dark")):
             wide, high = SIZES[size]
             context = running.new_context(viewport={"width": wide, "height": high}, color_scheme=scheme)
             page = context.new_page()
             page.on("console", lambda said: print("browser:", said.text))  # noqa: T201
-            log_in(page, url, token)
+            log_in(page, url, world.tokens["operator"])
             page.wait_for_timeout(1500)
             for name in only or PAGES:
+                run_processes(world.access)
                 page.goto(url + PAGES[name].format(**requests))
                 page.wait_for_timeout(300)
                 page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from sfmc_import.cli.main import COMMANDS
-from sfmc_import.faults import CODES, SITUATIONS
+from sfmc_import.operations.fixing import FIXES, LOGIN_CODES, OF_A_REJECTION, OTHER
 from sfmc_import.states import NOT_STARTED, TERMINAL
+from tests.support.fault_codes import fault_codes
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "ops/docs/runbook.md").read_text(encoding="utf-8")
@@ -34,15 +35,20 @@ def test_every_warning_and_error_is_explained(kind: re.Pattern[str]) -> None:
 
 
 def test_every_code_of_a_failure_is_explained() -> None:
-    written = re.compile(r'(?:NotApplied|Ambiguous|Rejected)\(\s*"([a-z_]*[a-z])"')
-    inside = re.compile(r"code = '([a-z_]+)'")
-    worker = ROOT / "worker" / "sfmc_import"
-    sources = [path for path in worker.rglob("*.py") if path.parent.name != "api_client"]
-    codes = {name for path in sources for name in written.findall(path.read_text())}
-    codes |= {name for path in worker.rglob("*.lua") for name in inside.findall(path.read_text())}
+    assert len(fault_codes()) > 50
+    assert sorted(set(fault_codes()) - set(re.findall(r"`([a-z0-9_]+)`", TEXT))) == []
 
-    assert len(codes) > 10
-    assert sorted({*SITUATIONS, *map(str, CODES), *codes} - set(re.findall(r"`([a-z0-9_]+)`", TEXT))) == []
+
+def test_what_helps_against_each_code_is_what_all_surfaces_say() -> None:
+    assert [line for line in what_helps() if line not in TEXT.splitlines()] == []
+
+
+def what_helps() -> list[str]:
+    """The rows of the table: each text once, with its codes; those of logins and rejections have their own."""
+    by_text: dict[str, list[str]] = {}
+    for code in sorted({*fault_codes(), *FIXES} - LOGIN_CODES - {*OF_A_REJECTION}):
+        by_text.setdefault(FIXES.get(code, OTHER), []).append(f"`{code}`")
+    return [f"| {', '.join(codes)} | {text} |" for text, codes in by_text.items()]
 
 
 def test_every_drill_exists() -> None:

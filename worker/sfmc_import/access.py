@@ -15,6 +15,7 @@ from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events import EventStream
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.reading import LedgerReader
+from sfmc_import.outage_memory import OutageMemory
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_client import connect
@@ -41,6 +42,11 @@ class ReadAccess:
     def broker(self) -> Redis:
         """The client of Celery's queue."""
         return connect(self.settings.broker)
+
+    @cached_property
+    def outages(self) -> OutageMemory:
+        """What this process knows of outages."""
+        return OutageMemory()
 
     @property
     def broker_variable(self) -> str:

@@ -1,17 +1,22 @@
-"""Says what an attempt that is under way follows: why the request waited before it, and what failed last."""
+"""Says what is known of an attempt that is under way: what it asks, why the request waited before it, what failed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sfmc_import.waiting import dated
+from sfmc_import.waiting import dated, deadline_of
+
+ASKED_BEFORE = "Marketing Cloud is asked what must be known before the start; it has not answered yet."
+SENT = "The start was sent, and Marketing Cloud has not answered yet. Without an answer its run is looked for."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attempt that is not the first; times in seconds since 1970.
+    """An attempt; times in seconds since 1970.
 
-    `waited` is the reason of waiting.md for which the request waited before it, `waited_since` since when.
+    `text` says what Marketing Cloud has not answered yet; `asked_at` is when the start was sent, where it was.
+    `waited` is the reason of waiting.md for which the request waited before it, `waited_since` since when. If it fails
+    too, no other begins after the `deadline`, and the request has the state `then`.
     """
 
     number: int
@@ -19,17 +24,28 @@ class Attempt:
     waited: str | None
     waited_since: float | None
     last_error: Mapping[str, Any] | None
+    deadline: float | None = None
+    then: str | None = None
+    text: str = ""
+    asked_at: float | None = None
 
 
 def attempt_of(record: Mapping[str, Any]) -> Attempt | None:
-    """Read from the record of a request which further attempt is under way; None for the first one, and for none."""
+    """Read from the record of a request which attempt is under way; None where there is none."""
     number, error = record.get("attempt", 0), record.get("last_error")
-    if record["state"] != "starting" or number < 2:
+    if record["state"] != "starting" or number < 1:
         return None
+    deadline, then = deadline_of(record, "")
+    is_sent = bool(record.get("sent"))
+    asked = max(record.get("intended_at", 0.0), record.get("since") or 0.0) if is_sent else None
     return Attempt(
         number=number,
         since=record.get("since"),
         waited=record.get("waited") or None,
         waited_since=record.get("waited_since"),
         last_error=None if error is None else dated(error),
+        deadline=deadline,
+        then=then,
+        text=SENT if is_sent else ASKED_BEFORE,
+        asked_at=asked,
     )

@@ -23,6 +23,11 @@ def one_line(text: object) -> str:
     return _UNSHOWN.sub(_escape, str(text))
 
 
+def clause(text: object) -> str:
+    """Give a text that something follows in the same sentence: without the full stop that others gave it."""
+    return str(text).rstrip().removesuffix(".")
+
+
 def span(seconds: float) -> str:
     """Write a time in the units that fit it: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
     whole = round(seconds)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.ports import Deps, Refusal
-from sfmc_import.run_dates import CLOCKS_APART, began_at, seems_older
+from sfmc_import.run_dates import CLOCKS_APART, began_at, seems_newer, seems_older
 from sfmc_import.runs import RUNNING, Run, is_newer
 from sfmc_import.states import StartNow
 
@@ -18,7 +18,8 @@ DATED_RUNS = 20
 def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) -> Refusal | Ambiguous | None:
     """Say why nothing may be sent now; None when a start is safe.
 
-    When an unknown run exists, the intent is recorded as it was before that run, so that reconciling finds it.
+    When an unknown run exists, the intent is recorded as it was before that run, so that reconciling finds it: it takes
+    the run if that surely is one of this request (`new_runs`), and names it otherwise.
     """
     if decision.loss_age is None:
         return None
@@ -27,7 +28,7 @@ def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) ->
     if decision.loss_age < quiet and not decision.may_be_new:
         left = quiet - decision.loss_age
         return NotApplied("writes_lost", _WAITING, account_wide=True, retry_after=left)
-    unknown = _unknown_runs(decision, runs, deps)
+    unknown = _until_loss(_unknown_runs(decision, runs, deps), quiet, decision, deps)
     if not isinstance(unknown, Collection):
         return unknown
     if not unknown:
@@ -42,7 +43,8 @@ def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) ->
 
 def _unknown_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collection[str] | Refusal:
     """Runs of no request that began after the last write that survived."""
-    unassigned = deps.ledger.unassigned_task_ids(decision.lease.mid, [run.task_id for run in runs])
+    listed = [run.task_id for run in runs if run.task_id not in decision.candidates]
+    unassigned = deps.ledger.unassigned_task_ids(decision.lease.mid, listed)
     if decision.newest is not None:
         newer = {task_id for task_id in unassigned if is_newer(task_id, decision.newest)}
         return _not_before_loss(newer, decision, deps)
@@ -53,6 +55,22 @@ def _unknown_runs(decision: StartNow, runs: Sequence[Run], deps: Deps) -> Collec
     if isinstance(dated, Refusal):
         return dated
     return going | {task_id for task_id, run in dated.items() if _began_since(run, decision.loss_since - CLOCKS_APART)}
+
+
+def _until_loss(
+    unknown: Collection[str] | Refusal, quiet: float, decision: StartNow, deps: Deps
+) -> Collection[str] | Refusal:
+    """Leave out what began so long after a loss that Redis cannot have forgotten its start.
+
+    That matters for a request which was held while others imported the same definition for days.
+    """
+    if not isinstance(unknown, Collection) or not decision.loss_is_past or decision.loss_age is None:
+        return unknown
+    dated = _dated(unknown, decision, deps)
+    if isinstance(dated, Refusal):
+        return dated
+    last = decision.now - decision.loss_age + quiet
+    return {each for each in unknown if each not in dated or not seems_newer(dated[each].start_date, last)}
 
 
 def _not_before_loss(newer: Collection[str], decision: StartNow, deps: Deps) -> Collection[str] | Refusal:

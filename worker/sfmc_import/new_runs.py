@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.ports import Deps, Refusal
 from sfmc_import.request import fold_key
-from sfmc_import.run_dates import is_older, seems_older
+from sfmc_import.run_dates import began_at, is_older, seems_older
 from sfmc_import.runs import ManyMatches, NoMatch, OneMatch, Run, is_newer, match_runs
 from sfmc_import.states import Intent, Reconcile, StartNow
 
@@ -16,7 +16,10 @@ DATED_RUNS = 200
 
 @dataclass(frozen=True, slots=True)
 class NewRuns:
-    """Runs of no request that an intent did not know; the `doubtful` ones seem to have begun before it."""
+    """Runs of no request that an intent did not know; the `doubtful` ones seem to have begun before it.
+
+    After a loss of writes those are doubtful of which nothing proves that they read the file of the request.
+    """
 
     ours: frozenset[str]
     doubtful: frozenset[str] = frozenset()
@@ -68,6 +71,8 @@ def find(runs: Sequence[Run], intent: Intent | Reconcile, mid: str, deps: Deps) 
     """Sort out the new ones of these runs; asks for their dates where the intent did not list what existed."""
     new = {run.task_id: run for run in runs if _is_new(run, intent)}
     unassigned = frozenset(deps.ledger.unassigned_task_ids(mid, new))
+    if intent.forgotten_from is not None:
+        return _since_recorded([new[task_id] for task_id in unassigned], intent.forgotten_from)
     if intent.bound is not None:
         return _beyond_bound([new[task_id] for task_id in unassigned], intent, intent.bound)
     if intent.above is None or intent.intended_at is None or not unassigned:
@@ -94,7 +99,24 @@ def _beyond_bound(runs: Sequence[Run], intent: Intent | Reconcile, bound: str) -
     So does one above it that is older: it would have been in the list, if the service compared ids as numbers.
     """
     ours = frozenset(run.task_id for run in runs if is_newer(run.task_id, bound) and not _is_older(run, intent))
+    return _with_the_rest(ours, runs)
+
+
+def _since_recorded(runs: Sequence[Run], recorded: float) -> NewRuns:
+    """Take what began when the request was there: under the name of its file it read this very file.
+
+    Before that it may have read another one, for another request that Redis forgot, or for another program.
+    """
+    ours = frozenset(run.task_id for run in runs if recorded and _began_since(run, recorded))
+    return _with_the_rest(ours, runs)
+
+
+def _with_the_rest(ours: frozenset[str], runs: Sequence[Run]) -> NewRuns:
     return NewRuns(ours, frozenset(run.task_id for run in runs) - ours)
+
+
+def _began_since(run: Run, moment: float) -> bool:
+    return began_at(run.start_date) is not None and not seems_older(run.start_date, moment)
 
 
 def _by_date(new: frozenset[str], moment: float, mid: str, deps: Deps) -> NewRuns | NotApplied:

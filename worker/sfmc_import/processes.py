@@ -78,7 +78,7 @@ class Running:
 
 def _last_seen(seconds: float | None, now: float | None) -> str:
     if seconds is None:
-        return ""
+        return " (none has run yet)"
     at = "" if now is None else f", at {datetime.fromtimestamp(now - seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return f" (the last one was seen {span(seconds)} ago{at})"
 

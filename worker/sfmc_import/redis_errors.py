@@ -8,6 +8,7 @@ from typing import Literal
 from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, ResponseError
 
 from sfmc_import.advice import Advice, Command
+from sfmc_import.display import clause
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_client import known_masters
 
@@ -45,7 +46,7 @@ def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe
 
     With `probe` a server that closes the connection is asked whether it speaks TLS, which takes up to two seconds.
     """
-    place, reason = f"Redis at {address.shown}", " ".join(str(error).split())
+    place, reason = f"Redis at {address.shown}", clause(" ".join(str(error).split()))
     for found in (_login(error, reason), _database(reason), _tls(address, reason), _no_redis(error, reason)):
         if found is not None:
             text, fix = found
@@ -73,7 +74,7 @@ _NO_WRITES = (
     (
         "used memory > 'maxmemory'",
         "has no memory left and takes nothing new",
-        "give it more memory (maxmemory), or wait: what is accepted is worked off",
+        "give it more memory (maxmemory); what is accepted is worked off meanwhile",
     ),
     (
         "NOREPLICAS",

@@ -31,6 +31,12 @@ def seems_older(text: str | None, moment: float) -> bool:
     return began is not None and began < moment - CLOCKS_APART
 
 
+def seems_newer(text: str | None, moment: float) -> bool:
+    """Tell whether a run began after this moment, if its StartDate is what the documentation says of dates."""
+    began = began_at(text)
+    return began is not None and began > moment + CLOCKS_APART
+
+
 def is_older(text: str | None, moment: float) -> bool:
     """Tell whether a run began before this moment, whatever the zone and the order of day and month."""
     readings = list(_readings(text, DATE_FORMS + OTHER_FORMS, LAST_ZONE))

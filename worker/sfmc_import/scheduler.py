@@ -17,6 +17,7 @@ from celery.beat import Scheduler, SchedulingError
 
 from sfmc_import import ticker, worker_process
 from sfmc_import.client import Client
+from sfmc_import.ledger.broker_state import BrokerState
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis
 from sfmc_import.ledger.schedule_state import ScheduleState
@@ -33,9 +34,16 @@ class LoggingScheduler(Scheduler):
     """Celery's scheduler in memory; the schedule is fixed, so there is nothing to keep between two runs."""
 
     _missed = 0
+    _was_sent = False
 
-    def __init__(self, *args: Any, is_needed: Callable[[], bool] = lambda: True, **options: Any) -> None:
-        self._is_needed = is_needed
+    def __init__(
+        self,
+        *args: Any,
+        is_needed: Callable[[], bool] = lambda: True,
+        note: Callable[[bool], None] = lambda _: None,
+        **options: Any,
+    ) -> None:
+        self._is_needed, self._note = is_needed, note
         super().__init__(*args, **options)
 
     def adjust(self, n: float, drift: float = 0.0) -> float:
@@ -51,11 +59,15 @@ class LoggingScheduler(Scheduler):
         except SchedulingError as error:
             if not self._missed:
                 log.warning("broker_unreachable", error=str(error), action="waiting")
+                self._note(True)
             self._missed += 1
         else:
             if self._missed:
                 log.info("broker_reachable_again", sweeps_missed=self._missed)
-            self._missed = 0
+            # Also the first time: a beat of before may have ended while the broker was away.
+            if self._missed or not self._was_sent:
+                self._note(False)
+            self._missed, self._was_sent = 0, True
 
 
 class ScheduleThread(threading.Thread):
@@ -128,7 +140,7 @@ class ImportBeat(Beat):
         if heartbeat is not None:
             heartbeat.ready()
         presence.start(stop=lambda: None)
-        self.scheduler_cls = partial(LoggingScheduler, is_needed=_look(app).is_needed)
+        self.scheduler_cls = partial(LoggingScheduler, is_needed=_look(app).is_needed, note=_note_of(app.settings))
         try:
             with running_schedules(app.settings):
                 return super().start_scheduler()
@@ -144,6 +156,14 @@ class ImportBeat(Beat):
             raise SystemExit
 
         signal.signal(signal.SIGINT, interrupt)
+
+
+def _note_of(settings: Settings) -> Callable[[bool], None]:
+    """Give what notes whether the broker is away, where it is another Redis than that of the ledger."""
+    if settings.broker == settings.redis:
+        return lambda _: None
+    state = BrokerState(open_redis(settings), ledger_settings(settings))
+    return lambda is_away: state.note(is_away=is_away)
 
 
 def _look(app: Any) -> SweepLook:

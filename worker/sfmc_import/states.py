@@ -181,12 +181,15 @@ class Intent:
     """What existed before a start was sent: the `known` TaskResultIDs; all up to `above` where they were not listed.
 
     `intended_at` is when this was noted, in seconds since 1970. Up to `bound` it was not asked what existed.
+    `forgotten_from` is set where nothing was sent, and a start that Redis forgot is looked for: when the request was
+    recorded, in the same seconds, if that was before the loss; otherwise 0, and no run proves to be its own.
     """
 
     known: frozenset[str]
     above: str | None = None
     bound: str | None = None
     intended_at: float | None = None
+    forgotten_from: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +201,8 @@ class StartNow:
     `newest` is the newest TaskResultID known of the business unit. `loss_age` is set for a while after Redis
     lost its last writes: the seconds since that was noticed; `newest` is then the newest that survived, and
     `loss_since` the time of the last event that did, in seconds since 1970. `may_be_new`: the ledger was empty then,
-    and it is not known whether there was one before.
+    and it is not known whether there was one before. `loss_is_past`: it is over for others, and matters to this request
+    alone, which is from before it. `candidates` are runs that another request has named since then.
     `denied` is the code with which Marketing Cloud denied an earlier start, after which no run appeared.
     `read_before`: the definition was last read before the request came, so there is no `first` to compare with.
     `object_id` is that of the definition whose window was asked; `other_keys` are CustomerKeys that it had before.
@@ -213,6 +217,8 @@ class StartNow:
     loss_age: float | None = None
     loss_since: float | None = None
     may_be_new: bool = False
+    loss_is_past: bool = False
+    candidates: frozenset[str] = frozenset()
     denied: str | None = None
     earlier: Intent | None = None
     read_before: bool = False
@@ -225,7 +231,7 @@ class Reconcile:
     """Look for the run first: a start may have been applied. `known` TaskResultIDs existed before it was sent.
 
     `above` replaces them where they were not listed: all up to this one existed. `intended_at` is when that was noted.
-    Up to `bound` it was not asked which ones existed.
+    Up to `bound` it was not asked which ones existed. `forgotten_from` as in Intent.
     `is_last` says that the time to look is over: this is the last query.
     `denied` is the code of an answer that said, without proof, that nothing was started.
     `object_id` is that of the definition.
@@ -236,6 +242,7 @@ class Reconcile:
     above: str | None = None
     bound: str | None = None
     intended_at: float | None = None
+    forgotten_from: float | None = None
     is_last: bool
     denied: str | None = None
     object_id: str | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sfmc_import.faults import ACCOUNT_WIDE, NOT_ASKED, Fault
@@ -100,17 +101,20 @@ class Waiting:
     then: str | None = None
 
 
-def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | None:
-    """Read from the record of a request why it waits; None when it does not wait. `due_at` is its next time."""
+def waiting_of(record: Mapping[str, Any], due_at: float | None, lease: float = 0.0) -> Waiting | None:
+    """Read from the record of a request why it waits; None when it does not wait. `due_at` is its next time.
+
+    With the `lease` for which a worker holds a run that it asks for, it is said since when that has no answer.
+    """
     reason = record.get("waits_because")
     if not reason:
         return None
     error = record.get("last_error")
     code = "" if error is None else str(error["code"])
-    deadline, then = _deadline(record, reason, code)
+    deadline, then = deadline_of(record, str(reason))
     return Waiting(
         reason=reason,
-        text=sentence(reason, code, record.get("import_status")),
+        text=sentence(reason, code, record.get("import_status")) + _asked(record, lease),
         since=record.get("waits_since"),
         until=None if reason in OPEN_ENDED else due_at,
         held_by=record.get("waits_behind") or None,
@@ -121,19 +125,35 @@ def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | Non
     )
 
 
+def _asked(record: Mapping[str, Any], lease: float) -> str:
+    """Say of a run whose question is under way since when; empty of any other."""
+    held = record.get("resolving_until", 0.0)
+    if not (held and lease and record["state"] == "started"):
+        return ""
+    return f" It is asked since {datetime.fromtimestamp(held - lease, UTC):%H:%M:%S} UTC, without an answer yet."
+
+
 def dated(error: Mapping[str, Any]) -> dict[str, Any]:
     """Give what failed last with its times in seconds."""
     return {**error, "at": error["at"] / 1000, "since": error.get("since", error["at"]) / 1000}
 
 
-def _deadline(record: Mapping[str, Any], reason: str, code: str) -> tuple[float | None, str | None]:
-    """Give the time at which a request is given up if nothing changes, and the state that it has then."""
+def deadline_of(record: Mapping[str, Any], reason: str) -> tuple[float | None, str | None]:
+    """Give the time at which a request is given up if nothing changes, and the state that it has then.
+
+    It holds on while a further attempt is under way, or waits for a worker: `reason` is empty, or `queued`, then.
+    """
+    error = record.get("last_error")
+    code = "" if error is None else str(error["code"])
+    reason = record.get("waited") or reason if reason in _BETWEEN else reason
     found = [(record["expires"], "expired")] if "expires" in record and record["state"] in _BEFORE_A_START else []
     if code not in _ENDS_NO_REQUEST:
         found += _own_deadline(record, reason)
     return min(found, default=(None, None), key=lambda pair: pair[0] or 0.0)
 
 
+_BETWEEN = ("", "queued")
+_UNTIL_IT_GIVES_UP = frozenset({("retrying", "backoff"), ("starting", "backoff"), ("starting", "reconciling")})
 _BEFORE_A_START = frozenset({"accepted", "deferred", "retrying"})
 _ENDS_NO_REQUEST = ACCOUNT_WIDE | NOT_ASKED
 """Failures of the whole account: their time does not count."""
@@ -141,7 +161,7 @@ _ENDS_NO_REQUEST = ACCOUNT_WIDE | NOT_ASKED
 
 def _own_deadline(record: Mapping[str, Any], reason: str) -> list[tuple[float, str]]:
     state, ending = record["state"], record.get("ending")
-    if state == "retrying" and reason == "backoff" and "retry_until" in record:
+    if "retry_until" in record and (state, reason) in _UNTIL_IT_GIVES_UP:
         return [(record["retry_until"], "gave_up")]
     if state == "reconciling" and "reconcile_until" in record:
         then = ending["state"] if ending else "retrying" if record.get("denied") else "start_unknown"

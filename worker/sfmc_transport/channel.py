@@ -3,7 +3,6 @@
 `basic_get` and consumers that want no acknowledgement only (replies of remote control) stay kombu's.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from queue import Empty
@@ -13,7 +12,6 @@ from uuid import uuid4
 
 import redis
 import structlog
-from kombu import serialization
 from kombu.transport import redis as stock
 from kombu.transport import virtual
 from kombu.utils.json import dumps
@@ -21,7 +19,6 @@ from kombu.utils.json import dumps
 from sfmc_transport.delivery import (
     DEFAULT_PREFIX,
     MAX_DETAIL,
-    NO_NAMES,
     Delivery,
     Keys,
     Limits,
@@ -35,63 +32,13 @@ from sfmc_transport.delivery import (
 )
 from sfmc_transport.looks import Looks
 from sfmc_transport.queues import Pop, in_order, lists_of, names_of, rounded
+from sfmc_transport.received import Received
 from sfmc_transport.refusals import refused_writes_wait
-from sfmc_transport.unpacking import unpacked
 
 log = structlog.get_logger(__name__)
 
-BINARY = frozenset({"binary", "ascii-8bit"})
-"""Content encodings under which kombu leaves bytes as they are."""
-
-
 KEPT_LOOKS = 64
 """How many looks are kept as they are sent: the queues in different orders."""
-
-
-class Received(virtual.Message):
-    """A message with the bytes and the queue key it came from; without them it was claimed by kombu's means.
-
-    Its body is unpacked here and not by kombu, which would unpack it whatever its size.
-    """
-
-    errors: list[Any] | None
-    body: Any
-    content_type: str | None
-    content_encoding: str | None
-
-    entry = b""
-    source = ""
-    names = NO_NAMES
-    worker_died = False
-    """Set when the pool process that ran it died: the message may be the reason."""
-    refusal = ("refused_by_task", "see its log")
-    """Reason and detail of its dead letter, when its task refuses it."""
-
-    def __init__(self, payload: Payload, channel: Any = None, **options: Any) -> None:
-        headers = payload.get("headers") or {}
-        try:
-            plain = _with_plain_body(payload, headers, channel)
-        except Exception:  # noqa: BLE001 - whatever a decoder says; kombu too keeps it for who reads the message
-            plain, self.errors = payload, [sys.exc_info()]
-        super().__init__(plain, channel=channel, **options)
-        self.headers = headers
-
-    def _decode(self) -> Any:
-        # Content that is no JSON is text or bytes for kombu, and its content-encoding the name of any codec of Python:
-        # also of one that unpacks without a limit (zlib), or takes minutes (punycode).
-        encoding = self.content_encoding if self.content_encoding in BINARY else "utf-8"
-        content_type: Any = self.content_type
-        return serialization.loads(self.body, content_type, encoding, accept=self.accept)
-
-
-def _with_plain_body(payload: Payload, headers: Mapping[str, Any], channel: Any) -> Payload:
-    if not headers.get("compression"):
-        return payload
-    properties = payload["properties"]
-    body = channel.decode_body(payload.get("body") or "", properties.get("body_encoding"))
-    plain = {name: value for name, value in headers.items() if name != "compression"}
-    encodings = {**properties, "body_encoding": None}
-    return {**payload, "body": unpacked(body, headers["compression"]), "headers": plain, "properties": encodings}
 
 
 class ReliableQoS(stock.QoS):
@@ -392,7 +339,7 @@ class ReliableChannel(stock.Channel):
     def _make_look(self, queues: tuple[str, ...], wide: bool, known: bool) -> tuple[Pop, list[bytes]]:
         names = {self._source(queue, 0): queue for queue in queues}
         sources = in_order(names, self.priority_steps, wide=wide)
-        command = self.delivery.take_command(list(sources), known=known)
+        command = self.delivery.take_command(list(names), self.priority_steps, wide=wide, known=known)
         return Pop(str(command[0]), sources), self.client.connection.pack_command(*command)
 
     def _brpop_read(self, **options: Any) -> bool:

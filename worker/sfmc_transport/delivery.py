@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import redis
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import dumps
 from redis.commands.core import Script
 
 from sfmc_transport.kept_connection import KeptConnection
-from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, TAKE, TAKE_SHA, Names
+from sfmc_transport.queues import FORGET, PUSH_NEWEST, PUSH_ONCE, STALE_SECONDS, TAKE, TAKE_SHA, Names, endings
 from sfmc_transport.server_version import check_version
-from sfmc_transport.unpacking import MAX_MESSAGE_BYTES, OversizedError
+from sfmc_transport.unpacking import MAX_MESSAGE_BYTES, OversizedError, read_json
 
 Built = TypeVar("Built")
 NO_NAMES = Names()
@@ -103,7 +103,7 @@ def _parsed(raw: bytes) -> Any:
     if len(raw) > MAX_MESSAGE_BYTES:
         raise OversizedEntryError(f"it has {len(raw)} bytes, more than {MAX_MESSAGE_BYTES}")
     try:
-        return loads(raw)
+        return read_json(raw)
     except Exception as problem:  # foreign bytes: json, the type hooks of kombu and recursion all may raise
         raise UndecodableEntryError(f"not JSON: {problem!r}") from problem
 
@@ -391,14 +391,13 @@ class Delivery:
         """The command that waits up to `timeout` seconds for an entry of one queue."""
         return ("BLMOVE", source, self.in_flight(source), "RIGHT", "LEFT", timeout)
 
-    def take_command(self, sources: Sequence[str], *, known: bool) -> tuple[str | int, ...]:
-        """The command that takes the first entry there is in several lists, without waiting.
-
-        Without the text of its script where the server is `known` to have it.
-        """
-        pairs = [key for source in sources for key in (source, self.in_flight(source))]
+    def take_command(
+        self, sources: Sequence[str], steps: Sequence[int], *, wide: bool, known: bool
+    ) -> tuple[str | int, ...]:
+        """Take the first entry in the lists of queues, by their first lists; without the text of a `known` script."""
         script = ("EVALSHA", TAKE_SHA) if known else ("EVAL", TAKE)
-        return (*script, 1 + len(pairs), self.keys.consumers, *pairs, *map(self._member, sources))
+        names = (self.keys.in_flight_prefix, self._member(""), *endings(steps, wide=wide))
+        return (*script, 1 + len(sources), self.keys.consumers, *sources, *names)
 
     def wait_command(self, timeout: float) -> tuple[str | float, ...]:
         """The command that waits `timeout` seconds for nothing, which needs no memory of the server."""

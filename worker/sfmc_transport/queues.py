@@ -18,9 +18,13 @@ OTHER_SEPARATORS = ("\x06", "\x16", "::", *".-_/|#@~+*;, ", "--", "__")
 """What a sender could write instead. No worker reads these lists."""
 
 
-def lists_at(queue: str, priority: int) -> list[str]:
-    """Give the keys of the lists of one priority; `queue` is the key of the list of priority 0."""
-    return [f"{queue}{separator}{priority}" for separator in SEPARATORS] if priority else [queue]
+def endings(steps: Sequence[int], *, wide: bool = True) -> list[str]:
+    """Give what the keys of the lists of these priorities have behind that of priority 0, in the order of reading.
+
+    Few senders write the lists of the second separator, and each list costs time: only a `wide` look reads them.
+    """
+    separators = SEPARATORS if wide else SEPARATORS[:1]
+    return [f"{separator}{step}" if step else "" for step in steps for separator in (separators if step else ("",))]
 
 
 def lists_of(queue: str) -> list[str]:
@@ -29,7 +33,7 @@ def lists_of(queue: str) -> list[str]:
     A sender rounds a priority down to one of its steps (kombu's own are 0, 3, 6 and 9), so the lists of all ten
     priorities cover every choice of steps.
     """
-    return [key for priority in PRIORITIES for key in lists_at(queue, priority)]
+    return [queue + ending for ending in endings(PRIORITIES)]
 
 
 KOMBU_STEPS = (0, 3, 6, 9)
@@ -50,18 +54,13 @@ def length(client: Any, queue: str) -> int:
 
 
 def in_order(names: Mapping[str, str], steps: Sequence[int], *, wide: bool) -> Mapping[str, str]:
-    """Map the key of each list to its queue, in the order of reading; `names` maps the keys of the first lists.
-
-    Few senders write the lists of the second separator, and each list costs time: a pop that is not `wide` leaves them.
-    """
+    """Map the key of each list to its queue, in the order of reading; `names` maps the keys of the first lists."""
     return _in_order(tuple(names.items()), tuple(steps), wide)
 
 
 @lru_cache(maxsize=64)
 def _in_order(names: tuple[tuple[str, str], ...], steps: tuple[int, ...], wide: bool) -> Mapping[str, str]:
-    count = None if wide else 1
-    keys = {key: queue for step in steps for first, queue in names for key in lists_at(first, step)[:count]}
-    return MappingProxyType(keys)
+    return MappingProxyType({key + end: queue for end in endings(steps, wide=wide) for key, queue in names})
 
 
 def is_seldom(key: str) -> bool:
@@ -137,20 +136,33 @@ end
 
 
 TAKE = """
--- KEYS: consumers, list, in-flight list, list, in-flight list, …  ARGV: the member of each list.
+-- KEYS: consumers, the first list of each queue…  ARGV: prefix of in-flight lists, prefix of members, what the keys of
+-- the other lists of each queue have behind that of the first…, in the order of reading, '' of the first itself.
 -- Pops from the first list that holds anything and enters its member, so that the entry is found if its consumer
 -- dies. Returns list, entry, and whether a list behind the first holds something too (1 or 0).
+-- The names of the lists are made here: most looks need none but the first ones, and each argument costs time.
 -- The first write needs no memory: so a full server does not refuse the others.
-redis.call('LREM', KEYS[3], 1, '')
-for i = 2, #KEYS, 2 do
-    local entry = redis.call('LMOVE', KEYS[i], KEYS[i + 1], 'RIGHT', 'LEFT')
-    if entry then
-        local now = redis.call('TIME')
-        redis.call('ZADD', KEYS[1], now[1] + now[2] / 1000000, ARGV[i / 2])
-        local others = {}
-        for other = math.max(i, 4), #KEYS, 2 do others[#others + 1] = KEYS[other] end
-        local more = #others > 0 and redis.call('EXISTS', unpack(others)) > 0
-        return {KEYS[i], entry, more and 1 or 0}
+local in_flight = ARGV[1] .. ARGV[2]
+redis.call('LREM', in_flight .. KEYS[2] .. ARGV[3], 1, '')
+local function behind(e, k)
+    local others = {}
+    for j = k, #KEYS do others[#others + 1] = KEYS[j] .. ARGV[e] end
+    for i = e + 1, #ARGV do
+        for j = 2, #KEYS do others[#others + 1] = KEYS[j] .. ARGV[i] end
+    end
+    return #others > 0 and redis.call('EXISTS', unpack(others)) or 0
+end
+for e = 3, #ARGV do
+    for k = 2, #KEYS do
+        local list = KEYS[k] .. ARGV[e]
+        local entry = redis.call('LMOVE', list, in_flight .. list, 'RIGHT', 'LEFT')
+        if entry then
+            local now = redis.call('TIME')
+            redis.call('ZADD', KEYS[1], now[1] + now[2] / 1000000, ARGV[2] .. list)
+            -- of the first list the next pop waits
+            local from = e == 3 and k == 2 and 3 or k
+            return {list, entry, behind(e, from) > 0 and 1 or 0}
+        end
     end
 end
 return false

@@ -1,8 +1,6 @@
 """The HTTP API under /v1: requests, definitions, pauses, dead letters and events, over the operations."""
 
 import re
-import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -58,11 +56,7 @@ from sfmc_server.given import (
     SettleGiven,
 )
 from sfmc_server.live_events import LiveEvents
-from sfmc_server.preferring import Seconds
-
-POLL_SECONDS = 0.25
-WAITERS = threading.BoundedSemaphore(16)
-"""Each that waits has a thread of this server: with more of them the others are answered at once."""
+from sfmc_server.preferring import Seconds, Waiters, Waiting
 
 api = APIRouter(
     prefix="/v1",
@@ -90,6 +84,7 @@ def submit(
     client: Submitter,
     answer: Response,
     wait: Seconds,
+    waiting: Waiting,
     idempotency_key: IdempotencyKey = None,
 ) -> RequestView:
     """Ask for one start. Answers 202 once the ledger has the request, with its address in Location.
@@ -107,7 +102,7 @@ def submit(
     answer.headers["Location"] = f"/v1/requests/{done.request_id}"
     if not done.is_new:
         answer.headers["Idempotency-Replayed"] = "true"
-    view = _waited(access, done.request_id, wait)
+    view = waiting.wait(access, done.request_id, wait)
     if wait:
         answer.headers["Preference-Applied"] = f"wait={wait:.0f}"
         answer.status_code = 200 if view.is_finished else 202
@@ -123,22 +118,6 @@ def _check_same(access: ReadAccess, client: Client, fields: Mapping[str, Any]) -
         # The ledger has no other start under this id: the sender may take it for its own.
         error.request_id = fields["request_id"]
         raise
-
-
-def _waited(access: ReadAccess, request_id: str, seconds: float) -> RequestView:
-    is_waiting = seconds > 0 and WAITERS.acquire(blocking=False)
-    try:
-        return _wait(access, request_id, seconds if is_waiting else 0.0)
-    finally:
-        if is_waiting:
-            WAITERS.release()
-
-
-def _wait(access: ReadAccess, request_id: str, seconds: float) -> RequestView:
-    deadline = time.monotonic() + seconds
-    while not (view := questions.show(access, request_id)).is_finished and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
-    return view
 
 
 @api.get("/requests", tags=["requests"])
@@ -170,14 +149,16 @@ def list_failures(_: Reads, access: Access, limit: Limit = 50) -> list[RequestVi
 
 
 @api.get("/requests/{request_id:path}", tags=["requests"])
-def show(request_id: RequestId, caller: Shows, access: Access, answer: Response, wait: Seconds) -> LifeView:
+def show(
+    request_id: RequestId, caller: Shows, access: Access, answer: Response, wait: Seconds, waiting: Waiting
+) -> LifeView:
     """Show a request with its whole life. `Prefer: wait=N` waits up to N seconds, 30 at most, for its end.
 
     A token of the role `source` sees the requests that were submitted with it; others are not there for it.
     """
     if not is_own(caller, questions.show(access, request_id)):
         raise NotFoundError(f"there is no request {request_id}", questions.UNKNOWN)
-    view = _waited(access, request_id, wait)
+    view = waiting.wait(access, request_id, wait)
     if wait:
         answer.headers["Preference-Applied"] = f"wait={wait:.0f}"
     return LifeView(**view.model_dump(), events=list(questions.life(access, view)))
@@ -358,6 +339,7 @@ def checked_position(given: str) -> str:
 def add_to(app: FastAPI, access: ReadAccess, client: Client, is_ending: Callable[[], bool]) -> None:
     """Add the API to an application; `is_ending` says that the server ends."""
     app.state.access, app.state.client = access, client
+    app.state.waiters = Waiters(is_ending)
     app.state.explainer = Explainer(access.settings)
     app.state.live = LiveEvents(access.stream, is_ending, lambda token: tokens.known(access, token) is not None)
     app.include_router(api)

@@ -18,6 +18,9 @@ from sfmc_server.authentication import bearer_token
 from sfmc_server.description import described_problem
 from sfmc_server.parameters import check_parameters
 
+OF_API = "the API"
+"""The name under which the memory of outages has what kept the API from an answer."""
+
 
 class Caller(View):
     """Who asks."""
@@ -47,6 +50,7 @@ def _caller(request: Request, what: str) -> Caller:
     token = bearer_token(request.headers)
     access: ReadAccess = request.app.state.access
     found = tokens.known(access, token) if token else None
+    access.outages.answered(OF_API)
     if found is None:
         raise UnauthorizedError
     if found.role not in _ALLOWED[what]:

@@ -1,15 +1,17 @@
 """The problems of the API: which error is answered with which type and status."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from starlette.responses import Response
 
 import sfmc_transport.dead_letters as letters
+from sfmc_import.display import clause
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ledger.calling import is_defect
 from sfmc_import.operations.errors import (
@@ -22,7 +24,7 @@ from sfmc_import.operations.errors import (
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.request import BadRequestError, IdTakenError
 from sfmc_server.answers import PROBLEMS, Answer, later, problem, response
-from sfmc_server.callers import ForbiddenError, UnauthorizedError
+from sfmc_server.callers import OF_API, ForbiddenError, UnauthorizedError
 
 log = structlog.get_logger("sfmc_server.refusing")
 _STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 422, PreconditionError: 412}
@@ -39,13 +41,12 @@ def add_to(app: FastAPI) -> None:
         RequestValidationError: _of_validation,
         UnauthorizedError: lambda _: _typed("unauthorized", problem(401, "give a token", WWW_Authenticate="Bearer")),
         ForbiddenError: lambda error: named("forbidden", 403, str(error) or "the role of this token does not allow it"),
-        ServiceUnavailableError: _unavailable,
-        LedgerUnavailableError: _unavailable,
-        RedisError: _of_redis,
         Exception: _internal,
     }
     for kind, answer in handlers.items():
         app.add_exception_handler(kind, _handler(answer))
+    for kind in (ServiceUnavailableError, LedgerUnavailableError, RedisError):
+        app.add_exception_handler(kind, _outage)
 
 
 def _internal(error: Exception) -> Answer:
@@ -53,10 +54,24 @@ def _internal(error: Exception) -> Answer:
     return named("internal", 500, "a defect of the server: its log has more")
 
 
-def _unavailable(_: Exception) -> Answer:
+def _unavailable(error: Exception, since: float | None) -> Answer:
     answer = later(1.0)
-    text = {"detail": "the server cannot do it now: Redis or Marketing Cloud does not answer; try again"}
+    known = (
+        since and f"; it has not answered this server since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    )
+    text = {"detail": f"the server cannot do it now: {_who(error)}; try again{known or ''}"}
     return _typed("unavailable", Answer(answer.status, {**answer.body, **text}, answer.headers))
+
+
+def _who(error: Exception) -> str:
+    """Say who does not do its part; addresses stay in the log."""
+    cause = error if isinstance(error, RedisError) else error.__cause__ or error
+    cause = cause.__cause__ or cause
+    if isinstance(cause, ResponseError):
+        return "Redis takes no writes now (doctor says why)"
+    if isinstance(cause, (RedisError, LedgerUnavailableError)):
+        return "Redis does not answer (start it)"
+    return "Redis or Marketing Cloud does not answer"
 
 
 def _handler(answer: Callable[[Exception], Answer]) -> Any:
@@ -66,11 +81,17 @@ def _handler(answer: Callable[[Exception], Answer]) -> Any:
     return handle
 
 
+async def _outage(request: Request, error: Exception) -> Response:
+    if isinstance(error, RedisError) and is_defect(error):
+        return response(_internal(error))
+    return response(_unavailable(error, request.app.state.access.outages.failed(OF_API)))
+
+
 def _of_operation(error: Exception) -> Answer:
     assert isinstance(error, OperationError)
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
     fix = error.advice.in_words()
-    answer = named(error.kind, status, f"{error}{f'; {fix}' if fix else ''}")
+    answer = named(error.kind, status, f"{clause(error)}; {fix}" if fix else str(error))
     more = {name: value for name in _MEMBERS if (value := getattr(error, name, None))}
     return Answer(answer.status, {**answer.body, **more}, answer.headers)
 
@@ -80,11 +101,6 @@ def _of_validation(error: Exception) -> Answer:
     found = [{"pointer": "/".join(("#", *map(str, each["loc"]))), "detail": each["msg"]} for each in error.errors()]
     answer = named("invalid", 422, "the request is not valid")
     return Answer(answer.status, {**answer.body, "errors": found}, answer.headers)
-
-
-def _of_redis(error: Exception) -> Answer:
-    assert isinstance(error, RedisError)
-    return _internal(error) if is_defect(error) else _unavailable(error)
 
 
 def named(kind: str, status: int, detail: str) -> Answer:

@@ -160,7 +160,9 @@ class Explaining:
         if any(each.matched for each in rules):
             return rules, routing
         if routing is None:
-            return [*rules, Rule("FileSpec of each definition", matched=False, why="they cannot be read now")], None
+            reason = self.intake.outage(arrival)
+            why = f"they cannot be read now{f' ({reason})' if reason else ''}"
+            return [*rules, Rule("FileSpec of each definition", matched=False, why=why)], None
         if isinstance(routing, Routed):
             return [*rules, Rule(f"FileSpec of {routing.customer_key}", matched=True)], routing
         keys = f" ({', '.join(routing.customer_keys)})" if routing.customer_keys else ""

@@ -110,6 +110,10 @@ class Intake:
             return self.submit_to(arrival, routing)
         return self._report(arrival, routing)
 
+    def outage(self, arrival: Arrival) -> str:
+        """Say in words why the definitions of its business unit cannot be read now; empty where they can."""
+        return self.submitter.outage(arrival.mid or self._mid)[0]
+
     def route(self, arrival: Arrival) -> Routing | None:
         """Find the definition: the one that the event names, that of the source, the routes, the FileSpecs."""
         mid = arrival.mid or self._mid

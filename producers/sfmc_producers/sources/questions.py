@@ -129,7 +129,7 @@ def run_explain(given: str, *, source: str | None, mid: str | None, as_json: boo
     if settings.api_url:
         _explain_there(settings, given, source, mid, as_json=as_json)
         return
-    with _opened(settings, source) as (opening, opened), redis_errors(settings.redis, "SFMC_REDIS_URL"):
+    with _opened(settings, source, "critical") as (opening, opened), redis_errors(settings.redis, "SFMC_REDIS_URL"):
         explaining = explaining_of(opening, opened, mid)
         for record in read_given(given, opened):
             _show_explained(explained(explaining, opened, record), as_json=as_json)
@@ -253,9 +253,9 @@ def explained_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 @contextmanager
-def _opened(settings: Settings, name: str | None) -> Iterator[tuple[Opening, Opened | None]]:
-    """Open a source, or none; its log lines below a warning would stand between the lines of the command."""
-    level = "debug" if settings.log_level == "debug" else "warning"
+def _opened(settings: Settings, name: str | None, least: str = "warning") -> Iterator[tuple[Opening, Opened | None]]:
+    """Open a source, or none; its log lines below a level would stand between the lines of the command."""
+    level = "debug" if settings.log_level == "debug" else least
     logs.configure(level=level, form=settings.log_format, secrets=settings.secrets())
     with ExitStack() as stack:
         opening = Opening(settings, stack)

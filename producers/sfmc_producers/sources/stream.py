@@ -29,6 +29,8 @@ from sfmc_producers.sources.tables import Kind, Options, Parts, Source
 FIELD = b"event"
 ANY_MID = "1"
 BATCH = 100
+LOOKS = 10
+"""So often one call looks at the next pending entries (ten times BATCH each) when none before may be claimed."""
 BLOCK_MS = 2000
 FORGOTTEN_AFTER_MS = 3600 * 1000
 """A consumer that holds nothing and was silent for so long is removed from the group."""
@@ -61,6 +63,7 @@ class StreamMailbox:
         self._consumer = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}"
         self._log = structlog.get_logger("sfmc_producers.sources").bind(stream=options.key)
         self._has_group = False
+        self._claim_from = b"0-0"
 
     def receive(self) -> Sequence[Message]:
         """Claim what a dead consumer left, else wait for new entries."""
@@ -116,19 +119,30 @@ class StreamMailbox:
 
     def _claimed(self) -> list[Message]:
         """Claim what a consumer has held for too long; what came back too often kills consumers and is set aside."""
-        least = int(self._options.claim_after * 1000)
-        answer: Any = self._redis.xautoclaim(*self._group(), self._consumer, least, count=BATCH)
-        _, entries, *gone = answer
-        if gone and gone[0]:
-            self._log.warning("stream_entries_trimmed", entries=len(gone[0]), detail="pending, deleted by its MAXLEN")
+        for _ in range(LOOKS):
+            entries = self._claim()
+            if entries or self._claim_from == b"0-0":
+                break
         return self._messages(entries, self._deliveries(entries))
 
+    def _claim(self) -> Sequence[Any]:
+        """Look on from where the last look ended: those that living consumers hold hide nothing behind them."""
+        least = int(self._options.claim_after * 1000)
+        answer: Any = self._redis.xautoclaim(*self._group(), self._consumer, least, self._claim_from, BATCH)
+        self._claim_from, entries, *gone = answer
+        if gone and gone[0]:
+            self._log.warning("stream_entries_trimmed", entries=len(gone[0]), detail="pending, deleted by its MAXLEN")
+        return list(entries)
+
     def _deliveries(self, entries: Sequence[Any]) -> dict[bytes, int]:
+        """Ask for each by itself: between two of them this consumer may hold any number of others."""
         if not entries:
             return {}
-        first, last = entries[0][0], entries[-1][0]
-        held: Any = self._redis.xpending_range(*self._group(), first, last, BATCH, consumername=self._consumer)
-        return {each["message_id"]: each["times_delivered"] for each in held}
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for entry_id, _ in entries:
+                pipeline.xpending_range(*self._group(), entry_id, entry_id, 1)
+            held: Any = pipeline.execute()
+        return {each["message_id"]: each["times_delivered"] for found in held for each in found}
 
     def _new(self) -> list[Message]:
         stream, group = self._group()

@@ -32,6 +32,7 @@ def test_no_interleaving_breaks_the_ledger_in_fakeredis():
     run(FakeRedisWorld(SETTINGS), examples=15)
 
 
+@pytest.mark.parametrize("examples", [30, pytest.param(300, marks=pytest.mark.nightly)])
 @pytest.mark.timeout(600)
-def test_no_interleaving_breaks_the_ledger_on_a_server(redis_server):
-    run(RedisWorld(redis_server.url, SETTINGS), examples=60)
+def test_no_interleaving_breaks_the_ledger_on_a_server(redis_server, examples):
+    run(RedisWorld(redis_server.url, SETTINGS), examples=examples)

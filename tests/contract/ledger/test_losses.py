@@ -1,13 +1,14 @@
 """What the ledger knows of the newest runs, and how it notices that Redis lost its last writes."""
 
-from datetime import datetime
+import json
+from datetime import UTC, datetime
 
 import pytest
 
 from sfmc_import.faults import NotApplied
-from sfmc_import.ledger.schema import LOSS, SERVER
+from sfmc_import.ledger.loss_keys import LOSS, SERVER
 from sfmc_import.states import Decision, Reconcile, StartNow
-from tests.contract.ledger.scenario import BUSY, MID, Scenario, request
+from tests.contract.ledger.scenario import BUSY, DOUBT, MID, Scenario, request
 
 
 def take_go(scenario: Scenario, name: str) -> StartNow:
@@ -159,27 +160,48 @@ def test_a_loss_names_the_time_of_the_last_event_that_survived(scenario: Scenari
     assert take_go(scenario, "first").loss_since == time.timestamp()
 
 
-@pytest.mark.parametrize("began", [(30, 30), (3600, 3600), (3601, 0), (None, 0)])
-def test_what_was_written_since_the_server_began_did_not_survive(scenario: Scenario, began: tuple[int | None, int]):
-    uptime, ago = began
+def write(scenario: Scenario, *seconds: float) -> None:
+    """Write events of so many seconds ago; the ids of the stream are of the clock that the scripts have."""
+    scenario.world.client.delete(scenario.world.keys.stream)
+    for ago in seconds:
+        at = scenario.world.now_ms() - round(ago * 1000)
+        time = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        scenario.world.client.xadd(scenario.world.keys.stream, {"event": json.dumps({"time": time})}, id=f"{at}-0")
+
+
+def restarted(scenario: Scenario, uptime: int | None) -> float | None:
+    """Note a server that runs for so long; gives how many seconds ago the last event was that survived."""
     client, watch = scenario.world.client, scenario.ledger.server
     watch.note("one", None, client.execute_command)
-    scenario.arrives("first")
-    scenario.world.advance(60)
-    scenario.arrives("later")
     watch.note("two", uptime, client.execute_command)
+    client.delete(scenario.world.keys.stream)
+    scenario.arrives("a")
+    since = take_go(scenario, "a").loss_since
+    return None if since is None else scenario.world.now_ms() / 1000 - since
 
-    assert take_go(scenario, "first").loss_since == scenario.world.now_ms() / 1000 - ago
+
+@pytest.mark.parametrize("uptime", [0, 30, 3600])
+def test_the_last_event_from_before_the_server_began_survived_whatever_was_written_since(
+    scenario: Scenario, uptime: int
+):
+    write(scenario, 7000, uptime + 1.5, uptime + 0.9, uptime + 0.5, 0)
+    assert restarted(scenario, uptime) == uptime + 1.5
 
 
-def test_an_event_from_before_the_server_began_survived(scenario: Scenario):
-    client, watch = scenario.world.client, scenario.ledger.server
-    watch.note("one", None, client.execute_command)
-    scenario.arrives("first")
-    scenario.world.advance(60)
-    watch.note("two", 30, client.execute_command)
+@pytest.mark.parametrize("uptime", [3601, None])
+def test_of_a_server_that_was_a_replica_the_last_event_survived(scenario: Scenario, uptime: int | None):
+    write(scenario, 7000, 5)
+    assert restarted(scenario, uptime) == 5
 
-    assert take_go(scenario, "first").loss_since == scenario.world.now_ms() / 1000 - 60
+
+def test_where_no_event_survived_the_server_may_have_forgotten_all_until_it_began(scenario: Scenario):
+    write(scenario, 3)
+    assert restarted(scenario, 30) == 31
+
+
+def test_a_server_without_any_event_names_no_time(scenario: Scenario):
+    write(scenario)
+    assert restarted(scenario, 30) is None
 
 
 @pytest.mark.parametrize("entry", [{"event": "no JSON"}, {"event": "7"}, {"event": "{}"}, {"other": "[]"}])
@@ -258,3 +280,181 @@ def test_an_empty_ledger_does_not_hide_a_loss_that_is_in_force(scenario: Scenari
     scenario.arrives("a")
 
     assert not take_go(scenario, "a").may_be_new
+
+
+# --- Which requests were recorded before the loss, and which runs they may take.
+
+
+def looks(scenario: Scenario, name: str) -> Reconcile:
+    """Its careful look has found an unknown run, and reconciling begins."""
+    lease = take_go(scenario, name).lease
+    assert isinstance(scenario.ledger.record_intent(lease, ["40"], window=6.0, is_sent=False), float)
+    scenario.ledger.mark_ambiguous(lease, DOUBT, 60, scenario.policy)
+    scenario.world.advance(60)
+    return scenario.look(name)
+
+
+def restart(scenario: Scenario, uptime: int | None) -> None:
+    scenario.world.client.set(scenario.world.keys.name_of(SERVER), "before")
+    scenario.ledger.server.note("after", uptime, scenario.world.client.execute_command)
+
+
+def test_a_request_recorded_before_the_server_began_looks_for_a_run_since_then(scenario: Scenario):
+    scenario.arrives("a")
+    recorded = scenario.world.now_ms() / 1000
+    scenario.world.advance(32.001)
+    restart(scenario, 30)
+
+    assert looks(scenario, "a").forgotten_from == recorded
+
+
+@pytest.mark.parametrize("times", [(31, 30), (30, 30), (10, 30), (4000, 3601), (4000, None)])
+def test_a_request_that_may_have_been_recorded_after_the_loss_takes_no_run(
+    scenario: Scenario, times: tuple[int, int | None]
+):
+    """The server says for how many whole seconds it runs; one that runs for long may have been a replica."""
+    ago, uptime = times
+    scenario.arrives("a")
+    scenario.world.advance(ago)
+    restart(scenario, uptime)
+
+    assert looks(scenario, "a").forgotten_from == 0
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_what_a_worker_decided_before_the_loss_was_there_before(scenario: Scenario, decided: bool):
+    scenario.arrives("a")
+    if decided:
+        scenario.ledger.retry(scenario.go("a"), BUSY, 1)
+    scenario.world.advance(5)
+    scenario.ledger.write_probe("w1", 5)
+
+    assert bool(looks(scenario, "a").forgotten_from) is decided
+
+
+def test_what_came_after_a_loss_was_not_there_before_it_though_another_one_follows(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), BUSY, 1)
+    scenario.world.advance(5)
+    scenario.ledger.write_probe("w2", 5)
+
+    assert looks(scenario, "a").forgotten_from == 0
+
+
+def test_what_came_after_an_earlier_loss_that_is_over_was_there_before_a_later_one(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a")
+    scenario.ledger.retry(scenario.go("a"), BUSY, 1)
+    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
+    scenario.world.advance(5)
+    scenario.ledger.write_probe("w2", 5)
+
+    assert looks(scenario, "a").forgotten_from == scenario.world.now_ms() / 1000 - 65
+
+
+def test_a_loss_that_is_over_before_the_intent_makes_no_request_one_of_before_it(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a")
+    lease = scenario.go("a")
+    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
+    scenario.ledger.record_intent(lease, ["40"], is_sent=False)
+    scenario.ledger.mark_ambiguous(lease, DOUBT, 60, scenario.policy)
+    scenario.world.advance(60)
+
+    assert scenario.look("a").forgotten_from == 0
+
+
+def test_a_clock_that_goes_back_makes_no_request_one_of_before_the_loss(scenario: Scenario):
+    restart(scenario, 30)
+    scenario.world.advance(-3600)
+    scenario.arrives("a")
+
+    assert looks(scenario, "a").forgotten_from == 0
+
+
+def test_a_request_of_an_empty_ledger_takes_no_run(scenario: Scenario):
+    scenario.ledger.server.note("one", 10, scenario.world.client.execute_command)
+    scenario.arrives("a")
+
+    assert looks(scenario, "a").forgotten_from == 0
+
+
+def test_a_look_for_a_forgotten_start_stays_one_when_the_loss_is_over(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a")
+    assert looks(scenario, "a").forgotten_from == 0
+    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
+    scenario.world.advance(3600)
+
+    assert scenario.look("a").forgotten_from == 0
+
+
+def test_a_start_that_is_sent_after_such_a_look_is_looked_for_as_any_other(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("a")
+    scenario.ledger.retry(looks(scenario, "a").lease, BUSY, 1)
+    scenario.world.advance(1)
+    go = take_go(scenario, "a")
+    assert go.earlier is not None
+    assert (go.earlier.known, go.earlier.forgotten_from) == ({"40"}, 0)
+    assert isinstance(scenario.ledger.record_intent(go.lease, ["40", "41"]), float)
+    scenario.ledger.mark_ambiguous(go.lease, DOUBT, 60, scenario.policy)
+    scenario.world.advance(60)
+    look = scenario.look("a")
+
+    assert (look.known, look.forgotten_from) == ({"40", "41"}, None)
+
+
+def test_a_start_in_doubt_of_before_the_loss_keeps_its_own_look(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.in_doubt("a", ("40",))
+    scenario.ledger.write_probe("w1", 5)
+    scenario.world.advance(60)
+
+    assert scenario.look("a").forgotten_from is None
+
+
+def named(scenario: Scenario, name: str, *candidates: str) -> None:
+    scenario.arrives(name, force=True)
+    scenario.ledger.record_start_unknown(looks(scenario, name).lease, candidates, 0.0)
+
+
+def test_the_next_requests_know_the_runs_that_one_has_named_while_the_loss_is_in_force(scenario: Scenario):
+    scenario.ledger.write_probe("w1", 5)
+    named(scenario, "a", "50", "51")
+    named(scenario, "b", "60")
+    scenario.arrives("c", force=True)
+    lease = take_go(scenario, "c")
+    assert lease.candidates == {"50", "51", "60"}
+    scenario.ledger.retry(lease.lease, BUSY, 1)
+    scenario.world.client.delete(scenario.world.keys.name_of(LOSS))
+    scenario.world.advance(1)
+    again = take_go(scenario, "c")
+    assert again.candidates == frozenset()
+    scenario.ledger.retry(again.lease, BUSY, 1, let_go=True)
+    scenario.ledger.write_probe("w2", 5)
+    scenario.arrives("d", force=True)
+
+    assert take_go(scenario, "d").candidates == frozenset()
+
+
+def test_what_a_request_names_without_a_loss_is_not_noted(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.in_doubt("a")
+    scenario.world.advance(60)
+    scenario.ledger.record_start_unknown(scenario.look("a").lease, ["50", "51"], 0.0)
+    scenario.ledger.write_probe("w1", 5)
+    scenario.arrives("b", force=True)
+
+    assert take_go(scenario, "b").candidates == frozenset()
+
+
+def test_a_request_of_before_the_loss_asks_for_runs_that_others_have_named(scenario: Scenario):
+    scenario.arrives("old", force=True)
+    scenario.ledger.retry(scenario.go("old"), BUSY, 3600, let_go=True)
+    scenario.ledger.write_probe("w1", 5)
+    named(scenario, "a", "50")
+    scenario.world.advance(3600)
+
+    assert take_go(scenario, "old").candidates == frozenset()

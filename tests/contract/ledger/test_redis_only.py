@@ -10,8 +10,8 @@ import redis as redis_py
 from sfmc_import.ledger import LedgerSettings, RedisLedger
 from sfmc_import.ledger.arguments import policy_arguments, request_arguments
 from sfmc_import.ledger.calling import is_defect
+from sfmc_import.ledger.loss_keys import LOSS, SERVER
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.ledger.schema import LOSS, SERVER
 from sfmc_import.ledger.scripts import read_part
 from sfmc_import.policy import Policy
 from sfmc_import.ports import LedgerUnavailableError
@@ -396,12 +396,12 @@ def test_a_server_that_was_started_anew_makes_starts_careful(world: RedisWorld):
 
     assert noted_server(world, "another") == [run_id]
     assert world.client.exists(world.keys.name_of(LOSS))
-    assert world.client.get(world.keys.name_of(SERVER)) == run_id.encode()
+    assert world.client.get(world.keys.name_of(SERVER)) == f"{run_id} 1".encode()
 
 
 def test_an_empty_ledger_may_be_a_new_one(world: RedisWorld):
     assert noted_server(world, None) == []
-    assert set(world.client.hgetall(world.keys.name_of(LOSS))) == {b"at", b"empty"}
+    assert set(world.client.hgetall(world.keys.name_of(LOSS))) == {b"at", b"first", b"empty"}
     assert 0 < world.client.pttl(world.keys.name_of(LOSS)) <= SETTINGS.loss_ttl * 1000
 
 

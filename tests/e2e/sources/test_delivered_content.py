@@ -156,6 +156,7 @@ def test_while_a_target_is_away_its_files_wait_in_the_queue_and_the_others_go_on
         assert (tmp_path / "Import" / "orders_1.csv").read_bytes() == CONTENT
 
 
+@pytest.mark.nightly
 def test_on_a_terminal_a_bar_shows_how_far_a_delivery_is(sftp_server) -> None:  # noqa: F811
     master, slave = os.openpty()
     shown: list[bytes] = []
@@ -204,6 +205,7 @@ def test_an_object_that_was_replaced_is_set_aside_and_the_one_that_replaced_it_i
         assert ["was replaced after it arrived" in each["detail"] for each in letters] == [True]
 
 
+@pytest.mark.nightly
 def test_a_file_is_decrypted_and_unpacked_on_the_way_and_a_damaged_one_is_rejected(sftp_server, tmp_path) -> None:  # noqa: F811
     with running_system() as system, PgpKeys(tmp_path / "keys") as keys:
         prepare(system, sftp_server)

@@ -147,7 +147,7 @@ def location(key: str) -> str:
     return thing("FileTransferLocation", f"<CustomerKey>{key}</CustomerKey>")
 
 
-@pytest.mark.parametrize("deliver", ["s3", pytest.param("import-bucket", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("deliver", [pytest.param(each, marks=pytest.mark.nightly) for each in ("s3", "import-bucket")])
 def test_a_file_is_delivered_to_s3_and_its_import_completes(deliver) -> None:
     # The sandbox reads folders, so the bucket has a copy in the folder of the location.
     with aws_server() as aws, running_system(aws.env) as started:

@@ -153,6 +153,7 @@ def test_the_page_is_in_the_list_of_sources() -> None:
     assert "[sftp](sftp.md)" in (PAGES / "README.md").read_text("utf-8")
 
 
+@pytest.mark.nightly
 def test_a_scan_of_the_server_submits_what_has_no_request_and_twice_submits_nothing(system, server) -> None:
     put(server, "orders_9.csv")
     policy = use_policy(system, by_name(server))

@@ -20,7 +20,7 @@ PAGES = (
     "/definitions?list=all",
     f"/definition?mid={MID}&customer_key=Daily_Orders", "/unmatched", "/dead-letters", "/pauses", "/pause",
     f"/pause?mid={MID}&customer_key=Stock_Levels", "/search?q=Daily", "/search?q=nothing", "/start", "/request?id=none",
-    "/requests?mid=abc",
+    "/requests?mid=abc", "/request/start?id={rejected}", "/folders/forget?location=%2Fdrop%2Fold",
 )  # fmt: skip
 
 

@@ -103,6 +103,13 @@ class Always:
         return f"{self.number}-0"
 
 
+def api_says_since_when(world: World) -> None:
+    asked = {"authorization": f"Bearer {world.tokens['viewer']}"}
+    first, second = (world.http.request("GET", "/v1/status", headers=asked).json()["detail"] for _ in range(2))
+    assert first == "the server cannot do it now: Redis does not answer (start it); try again"
+    assert second.startswith(f"{first}; it has not answered this server since 20")
+
+
 def test_while_redis_is_away_the_pages_say_so_and_come_back_by_themselves(own_valkey) -> None:
     with console_over(own_valkey.url) as world:
         person = world.person("operator")
@@ -123,6 +130,7 @@ def test_while_redis_is_away_the_pages_say_so_and_come_back_by_themselves(own_va
         assert "Redis has not answered this console since 20" in away.text
         assert "watchers keep their files" in away.text
         assert "To do: start Redis" in away.text
+        api_says_since_when(world)
         refused = person.ask("POST", f"/request/cancel?id={request}", data={"csrf": "x"})
         assert (refused.status_code, "Nothing was changed" in refused.text) == (503, True)
         assert 'http-equiv="refresh"' not in refused.text

@@ -6,7 +6,7 @@ from sfmc_import.redis_rights import rules
 from sfmc_local.redis_server import Valkey
 from sfmc_server.console.application import GET
 from tests.support.console import MID, console_over
-from tests.support.console_data import busy
+from tests.support.console_data import busy, watch
 
 
 def url_with_rights(server: Valkey) -> str:
@@ -20,8 +20,9 @@ def url_with_rights(server: Valkey) -> str:
 def test_each_page_and_action_works_with_the_rights_of_a_worker_and_xdel(own_valkey: Valkey) -> None:
     with console_over(url_with_rights(own_valkey)) as world:
         found = busy(world.access)
+        watch(world.access)
         person = world.person("operator")
-        query = f"?mid={MID}&customer_key=Daily_Orders&id={found['deferred']}&q=orders"
+        query = f"?mid={MID}&customer_key=Daily_Orders&id={found['deferred']}&q=orders&location=%2Fdrop%2Fold"
         shown = {path: person.see(path + query).status_code for path in GET if "{" not in path}
         assert {path: code for path, code in shown.items() if code not in {200, 303}} == {}
 
@@ -34,7 +35,8 @@ def test_each_page_and_action_works_with_the_rights_of_a_worker_and_xdel(own_val
             person.send("/pause", {"reason": "night"}),
             person.send("/resume", {}, of="/pauses"),
             person.send(f"/dead-letters/{letter}/delete", {}),
+            person.send("/folders/forget", {}, of="/folders/forget?location=%2Fdrop%2Fold"),
         ]
-        assert [answer.status_code for answer in done] == [303] * 6
+        assert [answer.status_code for answer in done] == [303] * 7
     with redis_py.Redis.from_url(own_valkey.url) as admin:
         assert admin.execute_command("ACL", "LOG") == []

@@ -82,12 +82,12 @@ def calls_of(world: RedisWorld, scenario: Scenario) -> list[bool]:
     return fate.calls
 
 
-LONGEST = "repeat_after_drop_after"
-"""As `repeat_after_drop_before`, with twice its calls."""
+LONGEST = {"repeat_after_drop_after", "repeat_after_drop_before"}
+"""As `drop_before_applying` and `drop_after_applying`, with two to four times their calls."""
 
 
 def _marks(scenario: Scenario) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.nightly] if scenario.name == LONGEST else []
+    return [pytest.mark.nightly] if scenario.name in LONGEST else []
 
 
 @pytest.mark.parametrize("scenario", [pytest.param(each, marks=_marks(each), id=each.name) for each in SCENARIOS])

@@ -20,21 +20,17 @@ from tests.support.system import DefinitionsAsked, System
 
 MID = str(ACCOUNT_ID)
 POINTS = range(1, 8)
+NIGHTLY = ("http_500", "http_500_after_applying", "fault_13", "fault_17", "token_expired", "truncated")
 FAULTS = (
     None,
     "drop_before_applying",
     "drop_after_applying",
-    pytest.param("http_500", marks=pytest.mark.nightly),
-    "http_500_after_applying",
     "fault_2_after_applying",
     "fault_9",
-    "fault_13",
-    "fault_17",
-    "token_expired",
     "missing_task",
     "garbage",
-    "truncated",
     "error_43010",
+    *(pytest.param(fault, marks=pytest.mark.nightly) for fault in NIGHTLY),
 )
 
 

@@ -25,6 +25,10 @@ from tests.support.aws_server import LOGIN, AwsServer, aws_server
 
 KEY = "import/orders.csv"
 STEPS = ["list", "create", "part 1", "part 2", "part 3", "complete", "head"]
+KILLED_AT = [
+    pytest.param(number, id=step, marks=[pytest.mark.nightly] * (step in {"list", "part 1", "part 3"}))
+    for number, step in enumerate(STEPS, 1)
+]
 
 
 @dataclass
@@ -127,7 +131,7 @@ def test_names_are_names(world, name) -> None:
 
 
 @pytest.mark.parametrize("kind", ["before", "after"])
-@pytest.mark.parametrize("number", range(1, len(STEPS) + 1), ids=STEPS)
+@pytest.mark.parametrize("number", KILLED_AT)
 def test_whoever_is_killed_at_whichever_request_the_file_is_there_once_and_its_request_is_submitted(
     world, kind, number
 ) -> None:

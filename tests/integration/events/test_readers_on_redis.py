@@ -67,6 +67,26 @@ def test_a_group_gives_what_a_consumer_left_and_sets_aside_what_comes_too_often(
         each.close()
 
 
+def leave(redis: redis_py.Redis, position: bytes) -> None:
+    redis.xclaim(STREAM, "g", "gone", 0, [position], idle=90_000, justid=True)
+
+
+def test_what_a_living_reader_holds_hides_nothing_that_a_dead_one_left(url: str, redis: redis_py.Redis) -> None:
+    submit(url, *(f"k{number}" for number in range(150)))
+    ids = [each for each, _ in redis.xrange(STREAM)]
+    with EventGroup(url, "g", start="0") as living, EventGroup(url, "g") as member:
+        living.receive()
+        leave(redis, ids[60])
+        # One look with this count sees ten pending entries, a call a hundred.
+        assert keys_of(member.receive(1, block_ms=None)) == ["k60"]
+        assert member.receive(1, block_ms=None) == []
+        leave(redis, ids[149])
+        # It begins anew, and goes on where the last call ended.
+        assert member.receive(1, block_ms=None) == []
+        leave(redis, ids[0])
+        assert keys_of([*member.receive(1, block_ms=None), *member.receive(1, block_ms=None)]) == ["k149", "k0"]
+
+
 def test_what_was_trimmed_while_it_was_pending_is_a_gap(url: str, redis: redis_py.Redis) -> None:
     submit(url, "a", "b")
     with EventGroup(url, "g", start="0", claim_after=0) as group:

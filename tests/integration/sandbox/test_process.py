@@ -121,6 +121,7 @@ def test_task_ids_grow_also_after_a_reset_and_a_restart(tmp_path: Path) -> None:
         assert int(Conversation(sandbox).perform("daily").text("ID")) > int(first)
 
 
+@pytest.mark.nightly
 def test_a_run_that_was_queued_when_the_process_died_is_carried_out_by_the_next(tmp_path: Path) -> None:
     sandbox = SandboxProcess(data=tmp_path).start()
     client = Conversation(sandbox)

@@ -18,8 +18,8 @@ from tests.support.mutants.wrong_scripts import Mutant
 PLANS = Path(__file__).with_name("plans")
 STEPS = 60
 SCHEDULES = 100
-PARTS = 10
-"""1,000 schedules in all; each part is a test, so that the processes of a test run share them."""
+PARTS = 20
+"""2,000 schedules in all; each part is a test, so that the processes of a test run share them."""
 RAISED = PLANS / "a_request_that_looks_itself_after_a_limit_was_raised.json"
 PLACE_IS_GIVEN_AWAY = Mutant("places", "  if r.waits_place == group then leave_line(id, r) end\n", "")
 SENT_IS_FORGOTTEN = Mutant("starting", "local values = {sent = '1'}", "local values = {sent = '0'}")

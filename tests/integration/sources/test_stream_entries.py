@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import product
 from typing import Any
 
@@ -58,6 +59,28 @@ def is_done(stream: Any) -> bool:
 
 def names(redis: Any) -> list[str]:
     return sorted(file["name"] for file in accepted_files(redis))
+
+
+def test_entries_that_a_living_producer_holds_hide_none_that_a_dead_one_left(stream, own_valkey) -> None:
+    for number in range(1200):
+        send(stream, event(f"held_{number}.csv"))
+    stream.xreadgroup(GROUP, "living", {KEY: ">"}, count=1200)
+    send(stream, event("left.csv"))
+    [(_, [(left, _)])] = stream.xreadgroup(GROUP, "dead", {KEY: ">"})
+    stream.xclaim(KEY, GROUP, "dead", 0, [left], idle=90_000, justid=True)
+    with closing(StreamMailbox(parse_redis_url(own_valkey.url), StreamOptions(key=KEY, claim_after=60.0))) as other:
+        assert [message.id for message in other.receive()] == [left]
+
+
+def test_an_entry_has_its_deliveries_whatever_else_its_consumer_holds(stream, own_valkey) -> None:
+    for number in range(203):
+        send(stream, event(f"a_{number}.csv"))
+    with closing(StreamMailbox(parse_redis_url(own_valkey.url), StreamOptions(key=KEY, claim_after=60.0))) as held:
+        ids = [message.id for _ in range(3) for message in held.receive()]
+        for left in (ids[0], ids[-1]):
+            stream.xclaim(KEY, GROUP, "dead", 0, [left], idle=90_000, retrycount=7, justid=True)
+        found = {message.id: message.deliveries for message in held.receive()}
+    assert found == {ids[0]: 8, ids[-1]: 8}
 
 
 @pytest.mark.parametrize(("step", "moment"), MOMENTS)

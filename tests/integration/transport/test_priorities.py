@@ -121,7 +121,7 @@ def test_a_message_with_a_priority_does_not_wait_until_the_first_list_is_silent_
 
 
 def test_what_a_killed_consumer_popped_from_a_list_of_a_priority_goes_back_to_that_list(raw, connect_reliably):
-    source = queues.lists_at("imports", 9)[0]
+    source = "imports" + queues.endings([9])[0]
     raw.lpush(source, ENTRY)
     dying = Inbox(connect_reliably(sfmc_dead_after=0.1), "imports")
     dying.connection.transport.cycle.on_poll_start()  # the pop is sent, its answer is never read

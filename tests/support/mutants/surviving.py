@@ -11,7 +11,10 @@ WHY = (
         "no schedule does what this decides",
     ),
     (r"theirs|a\.alive|account_key|processes_key|report_key", "no schedule does what this decides"),
-    (r"found >= a\.count|loss_key|loss_age|note_newest|newest\(mid\)", "a schedule loses no writes of Redis"),
+    (
+        r"found >= a\.count|loss_key|_loss\(|forgot|candidates|loss\.kept|loss_age|note_newest|newest\(mid\)",
+        "a schedule loses no writes of Redis",
+    ),
     (r"int\([dr]\.fence\) \+ 1, now|held_by_other|request_key\(d\.holder", "a schedule loses no writes of Redis"),
     (r"release_suspect|suspects_key|suspect_key|ZPOPMIN|until not first|'reconciling'\" ->|if first then", TIME),
     (r"due_at\(id, r, int\(other|opens_in|== int\(r\.fence\)' -> 'return false|drop'|1e13|r\.force", TIME),

@@ -23,7 +23,7 @@ RECORDS: tuple[Mutant, ...] = (
     Mutant("lib", "  if r.a then text = text .. ',\"arrived_as\":' .. json_of(r.a) end\n", ""),
     Mutant("lib", 'json_of(r.p) .. \',"name"', "'\"' .. r.p .. '\",\"name\"'"),
     Mutant("lib", "unschedule(follows_key(), id)", ""),
-    Mutant("lib", "{n = int(r.n) + 1})", "{n = int(r.n)})"),
+    Mutant("lib", "str(int(r.n) + 1)", "str(int(r.n))"),
     Mutant("lib", "  unschedule(DUE, id)\n", ""),
     Mutant("upkeep", "  if r.definition then return {0, false} end\n", ""),
     Mutant("upkeep", "  if is_new then create(a.id, a) end\n  if present", "  create(a.id, a)\n  if present"),

@@ -119,8 +119,8 @@ MUTANTS = (
     Mutant("claim", "late = now >= int(r.reconcile_until)", "late = now > int(r.reconcile_until)"),
     Mutant(
         "claim",
-        "if not held_by_other() then return HOLDING[r.state]() end",
-        "if true then return HOLDING[r.state]() end",
+        "if not held_by_other() then return while_holding() end",
+        "if true then return while_holding() end",
     ),
     Mutant("claim", "redis.call('EXISTS', request_key(d.holder)) == 0", "false"),
     Mutant("starting", "if not r or r.state ~= 'starting' then return -1 end", "if not r then return -1 end"),
@@ -169,8 +169,8 @@ MUTANTS = (
     ),
     Mutant(
         "starting",
-        "  release_suspect(a.id)\n  return 1\nend\n\n-- Ends as start_unknown",
-        "  return 1\nend\n\n-- Ends as start_unknown",
+        "  release_suspect(a.id)\n  return 1\nend\n\n-- While a write loss",
+        "  return 1\nend\n\n-- While a write loss",
     ),
     # Lost writes.
     Mutant("upkeep", "if found >= a.count - 1 then return 0 end", "if found > a.count - 1 then return 0 end"),
@@ -184,8 +184,8 @@ MUTANTS = (
     Mutant("starting", "if a.above or r.above then", "if a.above then"),
     Mutant("claim", "more.loss_age = loss[2] or nil,", "more.loss_age = more.newest,"),
     Mutant("claim", "  more.loss_since = loss[3] or nil\n", ""),
-    Mutant("upkeep", "loss.since = last and begun and begun < last and begun or last", "loss.since = nil"),
-    Mutant("upkeep", "XREVRANGE', STREAM, '+', '-'", "XRANGE', STREAM, '-', '+'"),
+    Mutant("upkeep", "loss.since = survived_until(began)", "loss.since = nil"),
+    Mutant("upkeep", "XREVRANGE', STREAM, id, '-'", "XRANGE', STREAM, '-', id"),
     # Windows.
     Mutant(
         "claim",

@@ -10,7 +10,7 @@ import pytest
 
 from sfmc_import.ends import Subject, actions, advice_for_end, commands
 from sfmc_import.faults import CODES, GATED, OF_A_LOOK, SITUATIONS, TEXTS
-from sfmc_import.operations.fixing import FIXES, advice_for, advice_for_wait, fix_for
+from sfmc_import.operations.fixing import FIXES, OTHER, advice_for, advice_for_wait, fix_for
 from sfmc_import.states import FAILED, NOT_STARTED, TERMINAL, UNFINISHED, WARNED
 from sfmc_import.waiting import sentence
 
@@ -114,7 +114,8 @@ def test_a_right_that_is_missing_is_advised_as_one(code: str) -> None:
 def test_a_wait_says_what_to_do_and_that_it_goes_on() -> None:
     assert advice_for_wait("dns", None, "") == f"{FIXES['dns']}; it goes on by itself after that"
     assert advice_for_wait("17", None, "") == FIXES["17"]
-    assert advice_for_wait("never seen", "Processing", "") is None
+    assert advice_for_wait("never seen", "Processing", "") == f"{OTHER}; it goes on by itself after that"
+    assert advice_for_wait(None, "Processing", "") is None
     assert str(advice_for_wait(None, "Paused", "")).startswith("look at the run in Marketing Cloud")
 
 

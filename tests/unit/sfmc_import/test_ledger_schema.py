@@ -9,9 +9,10 @@ from sfmc_import.ledger.arguments import request_arguments
 from sfmc_import.ledger.calling import read_request
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.ledger_settings import LedgerSettings
+from sfmc_import.ledger.loss_keys import LOSS
 from sfmc_import.ledger.lua_functions import FUNCTION
 from sfmc_import.ledger.lua_names import to_lua
-from sfmc_import.ledger.schema import ANY, DEFINITION, EVENT, KEYS, LOSS, REQUEST, Key
+from sfmc_import.ledger.schema import ANY, DEFINITION, EVENT, KEYS, REQUEST, Key
 from sfmc_import.ledger.scripts import STEPS, read_part, sources
 from sfmc_import.request import FileInfo, StartRequest
 
@@ -81,7 +82,7 @@ def test_a_script_has_every_function_that_it_names_and_no_other(
     scripts: dict[str, str], known_functions: set[str], step: str
 ):
     script = re.sub(r"--[^\n]*|\\bF\\.", "", scripts[step])
-    own = {match[1] for match in FUNCTION.finditer(script)}
+    own = set(re.findall(r"^(?:function (?=[\w.]+\()|(?=\w+ = function\())([\w.]+)", script, re.MULTILINE))
     called = set(re.findall(r"(?<![\w.])((?:steps\.)?\w+)\(", script))
 
     assert called & known_functions <= own

@@ -1,6 +1,7 @@
 """Beat sleeps until a sweep is due; it does not wake early and ask until then."""
 
 from celery import Celery
+from celery.beat import SchedulingError
 from celery.schedules import schedule
 
 from sfmc_import.scheduler import LoggingScheduler
@@ -40,3 +41,25 @@ def test_a_sweep_that_is_not_needed_is_not_sent_and_the_next_one_is_in_time():
         sent.append(scheduler.sent)
 
     assert sent == [0, 0, 1]
+
+
+class Failing(LoggingScheduler):
+    """Sends only while `is_away` is not set."""
+
+    is_away = True
+
+    def apply_async(self, entry, producer=None, advance=True, **kwargs):
+        del entry, producer, advance, kwargs
+        if self.is_away:
+            raise SchedulingError("no broker")
+
+
+def test_an_outage_of_the_broker_is_noted_once_and_its_end_too():
+    app = Celery("beat", set_as_current=False, broker="memory://")
+    noted = []
+    scheduler = Failing(app, note=noted.append)
+    for is_away in (False, False, True, True, False, False):
+        scheduler.is_away = is_away
+        scheduler.apply_entry(None)
+
+    assert noted == [False, True, False]

@@ -123,7 +123,10 @@ def test_the_group_of_the_definition_is_said(client) -> None:
 def test_while_definitions_cannot_be_read_nothing_is_known(client) -> None:
     client.cloud_is_down = True
 
-    assert explain(client, "orders.csv").decision.what == "unknown"
+    found = explain(client, "orders.csv")
+
+    assert found.decision.what == "unknown"
+    assert str(found.rules[-1].why).startswith("they cannot be read now (")
     refused = NotApplied("connection", "no answer")
     assert explain(client, "own_1.csv", answer=refused).decision.reason == "connection"
 

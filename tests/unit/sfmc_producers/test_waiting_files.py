@@ -201,7 +201,11 @@ def test_a_file_that_waits_for_the_ledger_says_so_in_its_words(watched, client):
     watched.pass_time(2, 1)
 
     [file] = watched.watch.waiting
-    assert (file.reason, file.code, bool(file.text)) == ("unavailable", "", True)
+    assert (file.reason, file.code, bool(file.text)) == ("unavailable", "redis", True)
+    assert file.again_at is not None
+    assert file.again_at >= file.since
+    [said] = describe(HangingFolders([watched.watch], 1.0, lambda: 0.0), file.again_at - 3.0)
+    assert said["files"][0]["again"] == 3.0
 
 
 def test_of_very_many_files_the_oldest_and_the_newest_are_named(watched, client):

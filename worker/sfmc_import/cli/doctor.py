@@ -15,6 +15,7 @@ from sfmc_import.cli.doctor_addresses import is_plain_http
 from sfmc_import.cli.doctor_circuits import check_circuits, fix_of
 from sfmc_import.cli.doctor_redis import check_redis
 from sfmc_import.cli.doctor_redis import move_ledger as take_ledger
+from sfmc_import.cli.doctor_starts import check_starts
 from sfmc_import.cli.doctor_tokens import check_tokens
 from sfmc_import.cli.output import examples, json_option, mark, print_json, print_line, seconds
 from sfmc_import.errors import ServiceUnavailableError
@@ -241,6 +242,7 @@ def _all(role: RoleName) -> Iterator[Finding]:
     yield from check_tokens(settings, role)
     yield from check_notifications(settings)
     yield from check_circuits(settings)
+    yield from check_starts(settings)
     yield from check_marketing_cloud(settings, open_marketing_cloud(quick(settings)))
 
 

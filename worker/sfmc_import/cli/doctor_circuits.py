@@ -13,8 +13,6 @@ from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.redis_server import Finding
 from sfmc_import.settings import Settings
 
-DEFAULT_FIX = "check SFMC_AUTH_URL, SFMC_SOAP_URL, the network, and status.salesforce.com"
-
 LOOKED_AT = 20
 """Requests that are due next."""
 
@@ -24,7 +22,7 @@ OF_OURS = frozenset({"quota", "budget", "running_limit", "circuit_open"})
 
 def fix_of(code: str, settings: Settings) -> str:
     """Say what a person can do about a call that failed."""
-    return fix_for(code, login_of(settings)) or DEFAULT_FIX
+    return fix_for(code, login_of(settings))
 
 
 def check_circuits(settings: Settings) -> Iterator[Finding]:

@@ -154,15 +154,25 @@ def check_processes(running: Running, overdue: float = 0.0) -> Finding:
 
     Without one it is a warning: before the first worker starts, an installation may be sound.
     """
-    fix = "start sfmc-import worker and sfmc-import beat, or find out why they stand still"
+    fix = _start(running)
     if running.missing and overdue > 0:
-        text = f"{'; '.join(running.missing)}; a request that is due waits since {seconds(overdue)}"
+        text = f"{'; '.join(running.missing)}; a request that is due has waited for {seconds(overdue)}"
         return Finding("fail", "processes", text, fix)
     wrong = (*running.missing, *running.late)
     if wrong:
         return Finding("warn", "processes", "; ".join(wrong), fix)
     seen = f"last heartbeats {running.worker_seen:.0f} and {running.beat_seen:.0f} s ago"
     return Finding("ok", "processes", f"workers: {running.workers}, beats: {running.beats}, {seen}")
+
+
+def _start(running: Running) -> str:
+    """Say which processes to start, and of which to look why they stand still."""
+    gone = [
+        f"sfmc-import {kind}" for kind, number in (("worker", running.workers), ("beat", running.beats)) if not number
+    ]
+    start = f"start {' and '.join(gone)}" if gone else ""
+    late = "find out why those that are late stand still" if running.late else ""
+    return ", and ".join(each for each in (start, late) if each)
 
 
 def check_overdue(longest: float) -> Finding:

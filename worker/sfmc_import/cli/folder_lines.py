@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sfmc_import.cli.doctor_folders import to_do_about
-from sfmc_import.operations.folders import sentence
+from sfmc_import.operations.folders import readers, sentence, title, tried_again
 from sfmc_import.operations.views import FolderFileView, FolderView
 
 ALARMS = 10
@@ -16,7 +16,7 @@ def alarm_lines(folders: Sequence[FolderView]) -> Iterator[str]:
     wrong = [each for each in folders if each.is_trouble]
     for each in wrong[:ALARMS]:
         to_do = f"; to do: {to_do_about(each)}" if each.advice else ""
-        yield f"folder {each.folder}: {sentence(each)}{to_do}"
+        yield f"{title(each)}: {sentence(each)}{to_do}"
     if len(wrong) > ALARMS:
         yield f"{len(wrong) - ALARMS} more folders are in trouble, see below"
 
@@ -24,8 +24,9 @@ def alarm_lines(folders: Sequence[FolderView]) -> Iterator[str]:
 def folder_lines(folders: Sequence[FolderView]) -> Iterator[str]:
     """Give the lines of each folder: its state, who reads it, and what waits in it."""
     for folder in folders:
-        by = f", by {', '.join(folder.watchers)}" if folder.watchers else ""
-        yield "  ".join(["  folder", folder.folder, f"{folder.text}{_since(folder.since)}{by}"])
+        by = f", by {', '.join(readers(folder.watchers))}" if folder.watchers else ""
+        word, _, name = title(folder).partition(" ")
+        yield "  ".join([f"  {word}", name, f"{folder.text}{_since(folder.since)}{_looked(folder)}{by}"])
         yield from file_lines(folder.files)
         if folder.more:
             yield f"    and {folder.more} more"
@@ -33,7 +34,15 @@ def folder_lines(folders: Sequence[FolderView]) -> Iterator[str]:
 
 def file_lines(files: Sequence[FolderFileView]) -> Iterator[str]:
     """Give a line for each file that waits, with the reason."""
-    yield from ("  ".join(["    waits", each.name, f"{each.text}{_since(each.since)}"]) for each in files)
+    for each in files:
+        todo = f"; to do: {each.advice}" if each.advice else ""
+        yield "  ".join(["    waits", each.name, f"{each.text}{_since(each.since)}{tried_again(each)}{todo}"])
+
+
+def _looked(folder: FolderView) -> str:
+    """Say when a source that is in trouble was answered last."""
+    is_quiet = folder.looked_at is None or folder.state == "watched"
+    return "" if is_quiet else f", answered last {folder.looked_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _since(at: datetime | None) -> str:

@@ -17,7 +17,7 @@ from sfmc_import.cli.requests_shown import pause_line, request_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import left_out, line
 from sfmc_import.operations.errors import NotFoundError
-from sfmc_import.operations.folders import WaitingFileView
+from sfmc_import.operations.folders import WaitingFileView, readers, title
 from sfmc_import.operations.views import FolderView, PauseView, scope_of
 from sfmc_import.settings.values import MAX_SECONDS, read_duration
 
@@ -41,7 +41,8 @@ def show(what: str, *, mid: str | None, as_json: bool) -> None:
     REQUEST is its id, TASK the Task.ID of its run, FILE the name of its file: of several requests the newest is shown,
     and the others are named.
 
-    A file of this name that waits in a watched folder is shown too, with the reason: it has no request yet.
+    A file of this name that waits in a watched folder is shown too, with the reason: it has no request yet. What lies
+    in a folder that no watcher reads is not known; such folders are named where nothing else is found.
 
     Exit code: 0, or 1 if there is no such request and no such file, or Redis does not answer.
     """
@@ -63,7 +64,7 @@ def show(what: str, *, mid: str | None, as_json: bool) -> None:
     print_lines(request_lines(life, now))
     print_lines(life_lines(life.events))
     print_lines(f"  also: {each.request_id}  {each.state}" for each in others)
-    print_lines(waiting_in_folders(waiting))
+    print_lines(waiting_in_folders(waiting, is_known=True))
 
 
 def _show_waiting(file: str, folders: Sequence[FolderView], *, as_json: bool) -> None:
@@ -73,10 +74,11 @@ def _show_waiting(file: str, folders: Sequence[FolderView], *, as_json: bool) ->
         print_lines(waiting_in_folders(folders))
 
 
-def waiting_in_folders(folders: Sequence[FolderView]) -> Iterator[Line]:
-    """Say in which folders files of one name wait without a request, and why."""
+def waiting_in_folders(folders: Sequence[FolderView], *, is_known: bool = False) -> Iterator[Line]:
+    """Say in which folders files of one name wait, and why; `is_known` where there are requests of this name."""
+    begin = "a file of this name that has no request of its own yet" if is_known else "no request yet: it"
     for folder in folders:
-        yield f"no request yet: it waits in folder {folder.folder}, read by {', '.join(folder.watchers)}"
+        yield f"{begin} waits in {title(folder)}, read by {', '.join(readers(folder.watchers))}"
         yield from file_lines(folder.files)
         if folder.state != "watched":
             yield f"    {folder.text}"

@@ -11,10 +11,17 @@ from sfmc_import.cli.notification_lines import failing_lines
 from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_lines, seconds
 from sfmc_import.cli.request_lists import WORDS, print_list
-from sfmc_import.cli.requests_shown import pause_line, short_attempt_lines, table_lines, until_text
+from sfmc_import.cli.requests_shown import (
+    pause_line,
+    short_attempt_lines,
+    short_deadline_lines,
+    table_lines,
+    until_text,
+)
 from sfmc_import.cli.unmatched import MOST, unmatched_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import line
+from sfmc_import.operations import broker, servers
 from sfmc_import.operations.fixing import COMMANDS
 from sfmc_import.operations.protocol import Operations
 from sfmc_import.operations.queued import queued_text
@@ -107,7 +114,10 @@ def standing_lines(standing: StandingView, now: float) -> Iterator[Line]:
     if (held := standing.holder_waiting) is not None:
         error = "" if held.last_error is None else f"; {held.last_error.code}: {held.last_error.text}"
         yield f"           {held.reason}{until_text(held.until, now)}{error}"
+        yield from (f"       {text}" for text in short_deadline_lines(held, now))
     yield from (f"  {text}" for text in short_attempt_lines(standing.holder_attempting, now))
+    if standing.holder_advice is not None:
+        yield f"           to do: {standing.holder_advice}"
     if standing.pause is not None:
         yield f"  {pause_line(standing.pause, now)}"
     yield f"  window   {window_text(standing.window_left, standing.window_by, standing.consecutive_errors)}"
@@ -145,10 +155,10 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     yield whole.redis
     yield from (f"  {name.replace('_', ' '):<14}{_number(getattr(whole, name))}" for name in COUNTS)
     if whole.broker is not None:
-        yield f"  {whole.broker.text}; {whole.broker.fix}. {whole.broker.advice}"
+        yield f"  {broker.sentence(whole.broker)}"
     if whole.dead_letters:
         yield "  list them with: sfmc-import dead-letters"
-    yield from (f"  {each.text}; to do: {each.fix}" for each in whole.servers)
+    yield from (f"  {servers.sentence(each)}; to do: {each.fix}" for each in whole.servers)
     yield from (f"  {missing}" for missing in missing_processes(whole))
     yield from (f"  {line}" for line in alarm_lines(whole.folders))
     yield from (f"  {trouble_line(each, now)}" for each in whole.troubles)

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
+from sfmc_import.advice import Command
 from sfmc_import.cli.opening import open_operations
 from sfmc_import.cli.output import examples, json_option, print_json, print_line, print_lines
 from sfmc_import.errors import FAILURE
-from sfmc_import.events import follow_command, start_command
+from sfmc_import.events import follow_command
 from sfmc_import.operations.errors import OperationError
 from sfmc_import.operations.listing import DeadLetterView
 from sfmc_import.operations.protocol import Operations
@@ -196,9 +197,9 @@ def resolve(
     definition at the time of the request. The event lists runs that are possible as candidates.
 
     With --task-id the request counts as started: Marketing Cloud is asked whether this is a run of the definition,
-    then the workers follow it to its end. With --not-started the window opens, and the same file can be submitted
-    again with 'sfmc-import start KEY --file PATH'. In both cases no start is sent to Marketing Cloud. A wrong
-    --not-started can be corrected with --task-id.
+    then the workers follow it to its end. With --not-started the window opens, and the request can be started with
+    'sfmc-import replay REQUEST_ID'. In both cases no start is sent to Marketing Cloud. A wrong --not-started can be
+    corrected with --task-id.
 
     Exit code: 0 recorded, 1 the request is not start_unknown, or the run cannot be asked for or is not one of it.
     """
@@ -209,7 +210,7 @@ def resolve(
     if as_json:
         print_json(done.model_dump(mode="json"))
     else:
-        print_line(f"request {done.request_id}: {done.state}; {_next(view, task_id)}")
+        print_line(f"request {done.request_id}: {done.state}; {what_is_next(view, task_id)}")
 
 
 def _check_words(task_id: str | None, *, not_started: bool, unchecked: bool, reason: str | None) -> None:
@@ -221,8 +222,8 @@ def _check_words(task_id: str | None, *, not_started: bool, unchecked: bool, rea
         raise click.UsageError("--unchecked is for --task-id N, and needs --reason TEXT: how you know")
 
 
-def _next(view: RequestView, task_id: str | None) -> str:
+def what_is_next(view: RequestView, task_id: str | None) -> str:
+    """Give the command that goes on after a start was resolved."""
     if task_id is not None:
         return f"follow it with: {follow_command(task_id, view.mid)}"
-    file = None if view.file is None else view.file.model_dump()
-    return f"start it with: {start_command(view.customer_key, view.mid, file)}"
+    return f"start it with: {Command(('replay', view.request_id))}"

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from sfmc_import.advice import Command
 from sfmc_import.cli.output import Line, seconds
+from sfmc_import.display import clause
 from sfmc_import.ends import Subject, commands
-from sfmc_import.operations.views import AttemptView, LastError, PauseView, RequestView
+from sfmc_import.operations.views import AttemptView, LastError, PauseView, RequestView, WaitingView
 from sfmc_import.redaction import hidden
 from sfmc_import.waiting import is_odd
 
@@ -68,9 +69,8 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
         yield f"  behind   {'definition' if waiting.reason == 'after' else 'request'} {waiting.held_by}"
     if waiting.last_error is not None:
         at = "" if waiting.last_error.at is None else f", {_moment(waiting.last_error.at, now)}"
-        yield f"  error    {waiting.last_error.code}: {waiting.last_error.text}{at}"
-    if waiting.deadline is not None:
-        yield f"  deadline {_moment_to_come(waiting.deadline, now)}, then {waiting.then}"
+        yield f"  error    {waiting.last_error.code}: {clause(waiting.last_error.text)}{at}"
+    yield from _deadline_lines(waiting, now)
 
 
 def table_lines(request: RequestView, now: float) -> Iterator[str]:
@@ -87,8 +87,8 @@ def table_lines(request: RequestView, now: float) -> Iterator[str]:
         yield f"    since {_moment(since, now)}"
     if request.waiting is not None and request.waiting.last_error is not None:
         yield f"    error {_shortened(request.waiting.last_error)}"
-    if request.waiting is not None and request.waiting.deadline is not None:
-        yield f"    deadline {request.waiting.deadline:%m-%d %H:%M:%S} UTC, then {request.waiting.then}"
+    if request.waiting is not None:
+        yield from short_deadline_lines(request.waiting, now)
     yield from short_attempt_lines(request.attempting, now)
     if request.why_ended is not None:
         yield f"    why: {request.why_ended}"
@@ -143,7 +143,7 @@ def _pause_words(pause: PauseView) -> str:
 def pause_line(pause: PauseView, now: float) -> str:
     """Say what is paused by whom, why and until when."""
     end = until_text(pause.until, now) or " until sfmc-import resume"
-    return f"paused: {pause.scope}{end}, by {pause.operator}: {pause.reason}"
+    return f"paused: {pause.scope} since {pause.since:%Y-%m-%d %H:%M:%S} UTC{end}, by {pause.operator}: {pause.reason}"
 
 
 def attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
@@ -152,10 +152,13 @@ def attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
         return
     since = "" if attempt.since is None else f" since {_moment(attempt.since, now)}"
     yield f"  attempt  {attempt.number} is under way{since}"
+    if attempt.text is not None:
+        yield f"  answer   none yet{until_text(attempt.until, now)}: {attempt.text}"
     if attempt.waited is not None and attempt.waited_since is not None:
         yield f"  waited   {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if (error := attempt.last_error) is not None:
-        yield f"  error    {error.code}: {error.text}, {_moment(error.at, now)}"
+        yield f"  error    {error.code}: {clause(error.text)}, {_moment(error.at, now)}"
+    yield from _deadline_lines(attempt, now)
 
 
 def short_attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
@@ -163,7 +166,31 @@ def short_attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str
     if attempt is None:
         return
     yield f"    attempt {attempt.number} is under way"
+    if attempt.text is not None:
+        yield f"    no answer of Marketing Cloud yet{short_until(attempt.until, now)}"
     if attempt.waited is not None and attempt.waited_since is not None:
         yield f"    {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if attempt.last_error is not None:
         yield f"    error {_shortened(attempt.last_error)}"
+    yield from short_deadline_lines(attempt, now)
+
+
+def _deadline_lines(of: WaitingView | AttemptView, now: float) -> Iterator[str]:
+    if of.deadline is not None:
+        at = _moment_to_come(of.deadline, now) if of.deadline.timestamp() > now else _moment(of.deadline, now)
+        yield f"  deadline {at}, {_then(of, now)}"
+
+
+def short_deadline_lines(of: WaitingView | AttemptView, now: float) -> Iterator[str]:
+    """Say until when it is tried in an entry of a list."""
+    if of.deadline is not None:
+        past = "" if of.deadline.timestamp() > now else " (past)"
+        yield f"    deadline {of.deadline:%m-%d %H:%M:%S} UTC{past}, {_then(of, now)}"
+
+
+def _then(of: WaitingView | AttemptView, now: float) -> str:
+    """Say what follows; what is past is decided by the next worker that takes the request up."""
+    is_ahead = of.deadline is not None and of.deadline.timestamp() > now
+    # The attempt whose next pause would pass the deadline is the last one.
+    ahead = "then gave_up, or at the last try before it" if of.then == "gave_up" else f"then {of.then}"
+    return ahead if is_ahead else f"{of.then} as soon as a worker decides"

@@ -25,6 +25,8 @@ Asking = Generator[Command, Any, T]
 """Yields commands, is sent their answers, and returns what they mean."""
 
 BATCH = 500
+LOOKS = 10
+"""So often one call looks at the next pending entries (ten times `count` each) when none before may be claimed."""
 BLOCK_MS = 2000
 FORGOTTEN_MS = 3600 * 1000
 """A consumer that holds nothing and was silent for so long is removed from its group."""
@@ -168,6 +170,7 @@ class Membership:
     consumer: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}")
     _has_group: bool = False
     _last: str | None = None
+    _claim_from: bytes = b"0-0"
 
     def __post_init__(self) -> None:
         """Check what was given; raises ValueError."""
@@ -231,12 +234,7 @@ class Membership:
         yield from self.acknowledge([position])
 
     def _claimed(self, count: int) -> Asking[list[Read]]:
-        least = int(self.claim_after * 1000)
-        command = ("XAUTOCLAIM", self.stream, self.group, self.consumer, least, "0-0", "COUNT", count)
-        _, entries, *gone = yield command
-        # Before Redis 7 an entry that was trimmed while it was pending has no fields.
-        trimmed = [*(gone[0] if gone else ()), *(entry[0] for entry in entries if not entry[1])]
-        found = [entry for entry in entries if entry[1]]
+        trimmed, found = yield from self._claim(count)
         deliveries = yield from self._deliveries(found)
         events = yield from self._own(found, deliveries)
         sound: list[Read] = []
@@ -246,6 +244,23 @@ class Membership:
             else:
                 sound.append(event)
         return [*(yield from self._lost(trimmed)), *sound]
+
+    def _claim(self, count: int) -> Asking[tuple[list[bytes], list[Any]]]:
+        """Give the ids that were trimmed while they were pending, and entries that are ours now.
+
+        Each look goes on where the last one ended: what living consumers hold hides nothing behind it.
+        """
+        least, trimmed, found = int(self.claim_after * 1000), list[bytes](), list[Any]()
+        for _ in range(LOOKS):
+            since = self._claim_from
+            command = ("XAUTOCLAIM", self.stream, self.group, self.consumer, least, since, "COUNT", count)
+            self._claim_from, entries, *gone = yield command
+            # Before Redis 7 an entry that was trimmed while it was pending has no fields.
+            trimmed = [*(gone[0] if gone else ()), *(entry[0] for entry in entries if not entry[1])]
+            found = [entry for entry in entries if entry[1]]
+            if trimmed or found or self._claim_from == b"0-0":
+                break
+        return trimmed, found
 
     def _lost(self, trimmed: Sequence[bytes]) -> Asking[list[Gap]]:
         if not trimmed:
@@ -262,11 +277,16 @@ class Membership:
         return events
 
     def _deliveries(self, entries: Sequence[Any]) -> Asking[dict[bytes, int]]:
+        """Ask for all at once, and by itself for each that stands behind too many others of this consumer."""
         if not entries:
             return {}
         first, last = entries[0][0], entries[-1][0]
         held = yield ("XPENDING", self.stream, self.group, first, last, len(entries) + BATCH, self.consumer)
-        return {each["message_id"]: each["times_delivered"] for each in held}
+        found = {each["message_id"]: each["times_delivered"] for each in held}
+        for name in [name for name, _ in entries if name not in found]:
+            held = yield ("XPENDING", self.stream, self.group, name, name, 1)
+            found |= {each["message_id"]: each["times_delivered"] for each in held}
+        return found
 
     def _new(self, count: int, block: int | None) -> Asking[list[Read]]:
         gap = yield from self._gap()

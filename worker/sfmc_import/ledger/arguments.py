@@ -29,9 +29,9 @@ def as_json(arguments: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes
 
 
 def request_arguments(request: StartRequest) -> dict[str, Any]:
-    """What a script needs to record a request."""
+    """What a script needs to record a request; what it does not say is left out."""
     file = request.file
-    return {
+    said = {
         "id": request.request_id,
         "mid": request.mid,
         "customer_key": request.customer_key,
@@ -52,6 +52,7 @@ def request_arguments(request: StartRequest) -> dict[str, Any]:
         "reply_to": request.reply_to,
         "reply_queue": request.reply_queue,
     }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _file_parts(file: FileInfo) -> dict[str, str]:

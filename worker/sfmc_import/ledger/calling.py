@@ -132,18 +132,17 @@ class ServerWatch:
     def __init__(self, script: str, keys: Keys) -> None:
         self._script = script
         self._keys = keys
-        self._run_id: str | None = None
+        self._number = 0
         # Called with the `run_id` of a server that may lack the last writes.
         self.on_change: Callable[[str], object] = str
 
     def note(self, run_id: str, uptime: int | None, execute: Execute) -> None:
         """Note which run of a server answers, for how many seconds; `execute` sends one command to it."""
         # A process may have missed a server between two that are the same to it: the ledger compares. One that
-        # has noted a server before knows that a ledger without one has lost it.
-        note = as_json({"run_id": run_id, "uptime": uptime, "has_noted": self._run_id is not None})
-        changed = execute("EVAL", self._script, 2, self._keys.due, self._keys.stream, note)
-        self._run_id = run_id
-        if changed:
+        # has noted a later server than the ledger names, or any where it names none, knows that writes are lost.
+        note = as_json({"run_id": run_id, "uptime": uptime, "number": self._number})
+        self._number, is_changed = execute("EVAL", self._script, 2, self._keys.due, self._keys.stream, note)
+        if is_changed:
             self.on_change(run_id)
 
     def watch(self, client: Redis) -> None:
@@ -181,6 +180,7 @@ def read_decision(request_id: str, answer: bytes) -> Decision:
                 above=fields.get("above") or None,
                 bound=fields.get("bound"),
                 intended_at=_at(fields),
+                forgotten_from=_forgotten_from(fields),
                 denied=fields.get("denied"),
                 object_id=fields.get("object_id"),
                 is_last=fields["late"],
@@ -207,6 +207,8 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         loss_age=fields.get("loss_age"),
         loss_since=_seconds(fields.get("loss_since")),
         may_be_new=fields.get("is_empty", False),
+        loss_is_past=fields.get("is_past", False),
+        candidates=frozenset(orjson.loads(fields.get("candidates", "[]"))),
         denied=fields.get("denied"),
         earlier=_earlier_intent(fields),
         read_before=fields.get("early", False),
@@ -227,11 +229,16 @@ def _earlier_intent(fields: Mapping[str, Any]) -> Intent | None:
         above=fields.get("above"),
         bound=fields.get("bound"),
         intended_at=_at(fields),
+        forgotten_from=_forgotten_from(fields),
     )
 
 
 def _at(fields: Mapping[str, Any]) -> float | None:
     return int(fields["intended"]) / 1000 if "intended" in fields else None
+
+
+def _forgotten_from(fields: Mapping[str, Any]) -> float | None:
+    return int(fields["forgot"]) / 1000 if "forgot" in fields else None
 
 
 def _first_read(noted: str | None) -> FirstRead | None:

@@ -48,19 +48,35 @@ local function with_lease(decision, more)
   return answer(decision, more)
 end
 
+-- The write loss that this start looks for: the one in force, or an earlier one that a request from before it has outlived
+-- without a start, held by a pause, an outage or the lack of workers.
+local function loss_to_look_for()
+  local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since', 'empty')
+  if loss[1] then return loss end
+  local past = redis.call('HMGET', past_loss_key(), 'at', r.mid, 'since', 'first')
+  if not past[1] or r.after == past[4] or int(r.at) >= int(past[1]) + cfg.loss_ttl then return {} end
+  return {past[1], past[2], past[3], false, true}
+end
+
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
-  local loss = redis.call('HMGET', loss_key(), 'at', r.mid, 'since', 'empty')
+  local loss = loss_to_look_for()
   local more = {now = now / 1000, file_name = r.name, definition = not r.early and r.definition or nil, denied = present(r.denied),
     newest = newest(r.mid), modified_ns = r.m,
     object_id = object_of(r.definition), asked = r.asked}
   if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
-  if r.unproved then more.bound = present(r.bound) end
+  if r.unproved then more.bound, more.forgot = present(r.bound), present(r.forgot) end
   if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
   -- A loss that is noticed after this makes the claim void (see has_lost_writes).
   if loss[1] then set(request_key(id), r, {loss = loss[1]}) else drop(request_key(id), r, {'loss'}) end
   more.loss_since = loss[3] or nil
-  more.is_empty = loss[4] and true
+  more.is_empty, more.is_past = loss[4] and true, loss[5]
+  -- What a request of before the loss may have started is asked for whoever else has named it.
+  if not loss[1] then
+    drop(definition_key(r), d, {'candidates'})
+  elseif not is_from_before_loss(r) then
+    more.candidates = d.candidates
+  end
   return with_lease('start_now', more)
 end
 
@@ -202,6 +218,7 @@ end
 
 -- Another suspect acts now. The worker that was lost may come back: what it still does for this one is refused.
 local function wait_as_suspect(other)
+  leave_turn(id, r)
   new_fence(id, r, d)
   set(definition_key(r), d, {lease = '0'})
   keep_definition(r, d)
@@ -271,10 +288,16 @@ local function while_reconciling()
     begin_look()
   end
   return with_lease('reconcile', {known = r.known or '[]', above = r.above, intended = r.intended, denied = present(r.denied),
-    bound = present(r.bound), object_id = object_of(r.definition), late = now >= int(r.reconcile_until)})
+    bound = present(r.bound), forgot = present(r.forgot), object_id = object_of(r.definition), late = now >= int(r.reconcile_until)})
 end
 
-local HOLDING = {starting = while_starting, retrying = while_retrying, reconciling = while_reconciling}
+local HOLDING = {starting = true, retrying = true, reconciling = true}
+
+local function while_holding()
+  if r.state == 'starting' then return while_starting() end
+  if r.state == 'retrying' then return while_retrying() end
+  return while_reconciling()
+end
 
 local function held_by_other() return d.holder and d.holder ~= id end
 
@@ -325,8 +348,9 @@ function steps.claim()
   if r.postponed then return while_postponed() end
   if r.state == 'started' then return not_yet() end
   if not HOLDING[r.state] then return already_ended() end
-  if not held_by_other() then return HOLDING[r.state]() end
+  if not held_by_other() then return while_holding() end
   -- Another request holds the definition: possible only after its record was lost. Single flight comes first.
+  leave_turn(id, r)
   wait_for(id, r, 'single_flight', d.holder)
   due_at(id, r, now + cfg.recheck)
   return not_yet({held_by = d.holder})

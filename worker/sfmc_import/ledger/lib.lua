@@ -1,10 +1,11 @@
 -- The part of every script: time, keys, records, events and the one function that changes a state.
 -- KEYS[1] = <tag>due, KEYS[2] = the stream; all other keys share the hash tag of KEYS[1].
--- ARGV[1] = JSON arguments of the step. @…@ is filled in from schema.py, states.py and the settings.
+-- ARGV[1] = JSON arguments of the step. @…@ is filled in from schema.py and states.py, cfg.… from the settings.
 local a = cjson.decode(ARGV[1])
-local cfg = @SETTINGS@
 local TRANSITIONS = '@TRANSITIONS@'
-local FAILED, WARNED, SETTLED = @FAILED@, @WARNED@, @SETTLED@
+local FAILED = @FAILED@
+local WARNED = @WARNED@
+local SETTLED = @SETTLED@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local steps = {}
@@ -156,7 +157,10 @@ local function with(object, field, text)
 end
 
 -- A text as JSON. A slash needs no escape there, and each event has several.
-local function json_of(text) return (string.gsub(cjson.encode(text), '\\/', '/')) end
+local function json_of(text)
+  local json = cjson.encode(text)
+  return string.find(json, '/', 1, true) and string.gsub(json, '\\/', '/') or json
+end
 
 local function publish(id, name, mid, subject, data)
   local text = '{"specversion":"1.0","id":' .. json_of(id .. '/' .. name) .. ',"source":' .. json_of('/sfmc-import/' .. mid)
@@ -169,12 +173,12 @@ end
 -- Notes where an event of a request stands in the stream: milliseconds since its arrival and, unless 0, the number in
 -- them. So its life is read without reading the stream. When there are many, the oldest but the first are left out.
 local MAX_PLACES = 1000
-local function note_place(id, r, entry)
+local function note_place(id, r, entry, n)
   local ms, number = string.match(entry, '^(%d+)%-(%d+)$')
   local place = str(ms - int(r.at)) .. (number == '0' and '' or '.' .. number)
   local places = r.l and r.l .. ' ' .. place or place
   while #places > MAX_PLACES do places = string.gsub(places, '^(%S+ )%S+ ', '%1') end
-  set(request_key(id), r, {l = places})
+  set(request_key(id), r, {l = places, n = n})
 end
 
 -- The file of a request as JSON; its parts are fields of the record, each short enough for a packed one.
@@ -190,14 +194,14 @@ local function file_json(r, name, fp)
 end
 
 local function emit(id, r, name, extra)
-  local data = {request_id = id, customer_key = r.key, mid = r.mid, attempt = int(r.attempt)}
-  for field, value in pairs({task_id = r.task, soap_request_id = r.soap, source = r.source, event_id = r.event_id,
-    reason = r.reason, replays = r.replays, asked_key = r.asked, object_id = r.object}) do data[field] = value end
-  if r.force then data.force = true end
-  for field, value in pairs(extra or {}) do data[field] = value end
-  set(request_key(id), r, {n = int(r.n) + 1})
-  local text, entry = publish(id .. '/' .. r.n, name, r.mid, r.key, with(data, 'file', file_json(r, r.name, r.fp)))
-  note_place(id, r, entry)
+  local data, n = {request_id = id, customer_key = r.key, mid = r.mid, attempt = int(r.attempt), task_id = r.task,
+    soap_request_id = r.soap, source = r.source, event_id = r.event_id, reason = r.reason, replays = r.replays,
+    asked_key = r.asked, object_id = r.object, force = r.force and true or nil}, str(int(r.n) + 1)
+  if extra then
+    for field, value in pairs(extra) do data[field] = value end
+  end
+  local text, entry = publish(id .. '/' .. n, name, r.mid, r.key, with(data, 'file', file_json(r, r.name, r.fp)))
+  note_place(id, r, entry, n)
   return text
 end
 
@@ -330,7 +334,8 @@ end
 
 -- The name of the event of a transition; nil for one that is not allowed.
 local function transition(source, target)
-  return string.match(TRANSITIONS, ' ' .. source .. '>' .. target .. '=(%S+)')
+  local _, last = string.find(TRANSITIONS, ' ' .. source .. '>' .. target .. '=', 1, true)
+  return last and string.match(TRANSITIONS, '^%S+', last + 1)
 end
 
 -- States in which the import of a request runs, or may run.
@@ -396,11 +401,26 @@ local function keeps_places(r, target)
   return HAS_PLACE[target] and (target ~= 'retrying' or r.unproved)
 end
 
+-- A write loss is in force, and nothing proves that the request was recorded before it. A source may reach a server that
+-- took over before any worker has noticed it, so what a worker has not decided before is proved by its time alone.
+local function note_after_loss(id, r, source)
+  local first, kept = unpack(redis.call('HMGET', loss_key(), 'first', 'kept'))
+  if first and (source == 'new' or int(r.at) >= int(kept)) then set(request_key(id), r, {after = first}) end
+end
+
+-- Whether a request was recorded before the first of the write losses in force. By its name, for clocks may go back.
+local function is_from_before_loss(r)
+  if not r.after then return true end
+  local first = redis.call('HGET', loss_key(), 'first')
+  return first and r.after ~= first
+end
+
 -- The only way a state changes: the transition must stand in the table of sfmc_import.states.
 local function move(id, r, target, extra, reason)
   local source = r.state or 'new'
   local name = transition(source, target)
   if not name then error('no transition from ' .. source .. ' to ' .. target) end
+  if source == 'new' or source == 'accepted' then note_after_loss(id, r, source) end
   extra = with_cause(r, target, extra)
   local values = waits(r, {state = target, since = str(now)}, reason or WAITS[target])
   if OPEN[target] and extra and extra.code then values.error = failed_last(r, extra.code, extra.text) end
@@ -460,11 +480,10 @@ end
 -- Records a request that is not known yet; `q` holds the arguments that describe it.
 local function create(id, q)
   local r = record(request_key(id))
-  local values = {mid = q.mid, key = q.customer_key, at = str(now)}
-  for field, value in pairs({event_id = present(q.event_id), source = present(q.source), reason = present(q.reason),
-    object = present(q.object_id), name = present(q.name), fp = present(q.fp),
-    call = present(q.call), c = present(q.content), caller = present(q.caller), replays = present(q.replays),
-    reply_to = present(q.reply_to), reply_queue = present(q.reply_queue)}) do values[field] = value end
+  local values = {mid = q.mid, key = q.customer_key, at = str(now), event_id = present(q.event_id),
+    source = present(q.source), reason = present(q.reason), object = present(q.object_id), name = present(q.name),
+    fp = present(q.fp), call = present(q.call), c = present(q.content), caller = present(q.caller),
+    replays = present(q.replays), reply_to = present(q.reply_to), reply_queue = present(q.reply_queue)}
   for _, field in ipairs({'not_before', 'expires'}) do
     if present(q[field]) then values[field] = str(q[field]) end
   end

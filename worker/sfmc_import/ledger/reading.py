@@ -14,7 +14,7 @@ from sfmc_import.ledger.key_kinds import COMPLETED, HOME, PLACES, RENAMED, folde
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import PAUSES
 from sfmc_import.ledger.schema import DEFINITION, DEFINITIONS, EVENT, REQUEST, SEEN
-from sfmc_import.ledger.watching_keys import LAST_SEEN
+from sfmc_import.ledger.watching_keys import BROKER_AWAY, LAST_SEEN
 from sfmc_import.processes import Running, running
 from sfmc_import.request import FileInfo, fold_key
 
@@ -288,8 +288,14 @@ class LedgerReader:
         with redis_errors():
             found = self._client.zrange(self.keys.processes, 0, -1, withscores=True)
             last: Mapping[str, float] = LAST_SEEN.read(self._client.hgetall(self.keys.last_seen))
-        ages = {kind: max(0.0, now - at) for kind, at in last.items()}
+        ages = {kind: max(0.0, now - at) for kind, at in last.items() if kind != BROKER_AWAY}
         return running([(name.decode(), now - at / 1000) for name, at in found], ages, now)
+
+    def broker_away_since(self) -> float | None:
+        """Say since when a beat cannot reach the broker; None where none has said so."""
+        with redis_errors():
+            last: Mapping[str, float] = LAST_SEEN.read(self._client.hgetall(self.keys.last_seen))
+        return last.get(BROKER_AWAY)
 
     def keys_of_definitions(self, mid: str) -> set[str]:
         """Give the CustomerKeys of definitions that requests of a business unit were for; of very many some.
@@ -402,9 +408,11 @@ def _folder(noted: dict[str, Any], at: float) -> dict[str, Any]:
 
 
 def _dated(noted: Mapping[str, Any], at: float) -> dict[str, Any]:
-    """Put the time since when in the place of the age, and of the last look in the place of its age."""
+    """Put the time since when in the place of the age, of the last look, and of the next one."""
     times = {name: at - noted[age] for name, age in (("since", "age"), ("looked_at", "looked")) if age in noted}
-    return {name: value for name, value in noted.items() if name not in {"age", "looked"}} | times
+    if "again" in noted:
+        times["until"] = at + noted["again"]
+    return {name: value for name, value in noted.items() if name not in {"age", "looked", "again"}} | times
 
 
 # What a person sees of a request, in this order; the other fields are for the scripts.

@@ -19,6 +19,7 @@ from sfmc_import.ledger.key_kinds import (
     Key,
     RequestKey,
 )
+from sfmc_import.ledger.loss_keys import LOSS_KEYS
 from sfmc_import.ledger.notification_keys import NOTIFICATION_KEYS
 from sfmc_import.ledger.operator_keys import OPERATOR_KEYS
 from sfmc_import.ledger.quota_keys import QUOTA_KEYS
@@ -103,6 +104,11 @@ REQUEST = RequestKey(
             meaning="the newest fencing token that it was given",
         ),
         Field(name="loss", kept_at_end=False, meaning="the write loss that its claim knew of, by its time"),
+        Field(
+            name="after",
+            kept_at_end=False,
+            meaning="the write loss, by its first time, before which it is not proved to have been recorded",
+        ),
         Field(name="owner", kept_at_end=False, meaning="the worker that has the lease; empty when it was given back"),
         Field(
             name="resolving",
@@ -150,6 +156,14 @@ REQUEST = RequestKey(
             attribute="intended_at",
             kept_at_end=False,
             meaning="the intent: when it was written; no run of the start began before",
+        ),
+        Field(
+            name="forgot",
+            kind="ms",
+            attribute="forgotten_from",
+            kept_at_end=False,
+            meaning="the intent: nothing was sent, and a start that Redis forgot is looked for: a run that began before"
+            " this time is named, and not taken; 0: any run",
         ),
         Field(name="reconcile_until", kind="ms", kept_at_end=False, meaning="the deadline for finding the run"),
         Field(name="first_look", kept_at_end=False, meaning="1: its run is looked for several times, and was not yet"),
@@ -284,6 +298,11 @@ DEFINITION = Key(
             meaning="how many runs in a row ended in Error; the pause after each is longer",
         ),
         Field(name="last_rows", kind="int", meaning="how many rows the last completed run had that had any"),
+        Field(
+            name="candidates",
+            kind="json",
+            meaning="while a write loss is in force: TaskResultIDs of no request that a `start_unknown` has named",
+        ),
         Field(name="named", meaning="the key that it has now, in small letters, if that is not its first one"),
     ),
 )
@@ -344,42 +363,6 @@ REPORT = Key(
     redis_type="string",
     ttl=("seen_ttl",),
     meaning="`1`: this event about an arrival that became no request was published.",
-)
-PROBE = Key(
-    name="probe",
-    letter="p",
-    parts=("process",),
-    redis_type="string",
-    ttl=("probe_ttl",),
-    meaning="The last number that a process wrote; a smaller one than before means a write loss.",
-)
-NEWEST = Key(
-    name="newest",
-    letter="newest",
-    redis_type="hash",
-    ttl=("unfinished_ttl",),
-    fields=(Field(name=ANY, meaning="business unit → TaskResultID"),),
-    meaning="The newest TaskResultID known of each business unit.",
-)
-SERVER = Key(
-    name="server",
-    letter="server",
-    redis_type="string",
-    ttl=("unfinished_ttl",),
-    meaning="The `run_id` of the server that answered last. The time counts from the newest note.",
-)
-LOSS = Key(
-    name="loss",
-    letter="loss",
-    redis_type="hash",
-    ttl=("loss_ttl",),
-    fields=(
-        Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
-        Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
-        Field(name="empty", attribute="may_be_new", meaning="set where the ledger was empty, and may be a new one"),
-        Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
-    ),
-    meaning="There was a write loss: starts look for existing runs first.",
 )
 SUSPECT = Key(
     name="suspect",
@@ -478,8 +461,8 @@ SCHEDULE = Key(
     meaning="Until when the ticks of a schedule are done, in seconds since 1970. The time counts from the last look.",
 )  # fmt: skip
 KEYS = (
-    REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, PROBE, NEWEST,
-    SERVER, LOSS, SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, *WATCHING_KEYS, DUPLICATES, SCHEDULE, DELIVERY,
+    REQUEST, DEFINITION, DEFINITIONS, HOME, RENAMED, FOLLOW_UPS, NAMES, SEEN, EVENT, TASK, REPORT, *LOSS_KEYS,
+    SUSPECT, SUSPECTS, RESULTS, PROCESSES, ACCOUNT, *WATCHING_KEYS, DUPLICATES, SCHEDULE, DELIVERY,
     LOCK_OUT, INBOX, *OPERATOR_KEYS, COMPLETED, WAITERS, PLACES, PLACE_WAITERS, FOLLOWS,
     SHARED, REFRESHED, *TOKEN_KEYS,
     *NOTIFICATION_KEYS, *QUOTA_KEYS, DUE, STREAM,

@@ -4,7 +4,14 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 
-from sfmc_import.ledger.lua_functions import in_one_table, names_in, without_unused
+from sfmc_import.ledger.lua_functions import (
+    in_one_table,
+    made_late,
+    names_in,
+    with_constants,
+    with_settings,
+    without_unused,
+)
 from sfmc_import.ledger.lua_names import to_lua
 from sfmc_import.states import FAILED, SETTLED, WARNED, to_lua_set, to_lua_table
 
@@ -56,6 +63,22 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 }
 """The Lua files that a step needs beside lib.lua, in order: each script creates all functions of its files anew."""
 
+SELDOM = frozenset(
+    {
+        *("admit_one", "admit_suspect", "defer", "end_after_look", "end_lost", "end_unresolved"),
+        *("end_unstarted", "erase", "expire", "expire_ambiguous", "failed_last", "failed_place"),
+        *("forget_previous_window", "give_up_reconciling", "hand_on_place", "is_paused", "keeps_places"),
+        *("lease_over", "leave_other_places", "leave_place", "leave_places", "let_first_look"),
+        *("let_go_of_attempt", "list_newest", "look_for_place", "moment_of", "note_error", "note_home"),
+        *("open_line", "other_suspect", "pass_duplicates", "place_of", "place_waiters_key", "read_first"),
+        *("refuse_other_content", "resolve_anew", "restore_window", "take_up_duplicate", "wait_after"),
+        *("wait_as_follow_up", "wait_as_suspect", "wait_for_room", "wait_for_window", "wait_paused"),
+        *("wait_under_new_key", "wait_unresolved", "while_deferred", "while_holding", "while_postponed"),
+    }
+)
+"""Functions that no usual life of a start calls, and no duplicate: a script makes them, and what they alone need, when
+one of them is called. Where the list is wrong a call costs more, and is as right."""
+
 
 BRING_NEW = frozenset({"accept", "report"})
 """Steps that bring something new: a Redis without memory refuses them, unless a worker works off its queue."""
@@ -76,10 +99,6 @@ def read_part(name: str) -> str:
         .replace("@WARNED@", to_lua_set(WARNED))
         .replace("@SETTLED@", to_lua_set(SETTLED))
     )
-
-
-def _as_table(settings: Mapping[str, int]) -> str:
-    return "{" + ",".join(f"{name}={value}" for name, value in settings.items()) + "}"
 
 
 def sources(settings: Mapping[str, int], read: Callable[[str], str] = read_part) -> dict[str, str]:
@@ -110,10 +129,10 @@ def _names_once(text: str) -> set[str]:
 def _joined(
     step: str, settings: Mapping[str, int], read: Callable[[str], str], names: Callable[[str], set[str]]
 ) -> str:
-    lib = read("lib").replace("@SETTINGS@", _as_table(settings))
     given = f"local given = steps.{step}()\nwrite_all()\nreturn given\n"
-    text = "\n".join((lib, *map(read, STEPS[step]), _first_write(step), given))
-    return in_one_table(without_unused(text, names))
+    text = "\n".join((*map(read, ("lib", *STEPS[step])), _first_write(step), given))
+    text = with_constants(with_settings(text, settings))
+    return made_late(in_one_table(without_unused(text, names)), SELDOM, names)
 
 
 def _first_write(step: str) -> str:

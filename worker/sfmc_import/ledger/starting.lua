@@ -65,8 +65,10 @@ function steps.renew_intent(intent)
     local full = change_places(r)
     if full then return wait_under_new_key(r, 'running_limit', full) end
     values.window = a.window
-    if not r.unproved then
+    -- What sent nothing left nothing in doubt that a later intent must keep.
+    if not r.unproved or present(r.forgot) then
       values.known, values.intended = a.known, str(now)
+      if a.unsent or r.forgot then values.forgot = a.unsent and (is_from_before_loss(r) and r.at or '0') or '' end
       if a.above or r.above then values.above = a.above and newest(r.mid) or '' end
       if present(a.bound) or r.bound then values.bound = present(a.bound) or '' end
     end
@@ -221,13 +223,24 @@ function steps.reconcile_later()
   return 1
 end
 
+-- While a write loss is in force a run is named by one request: later ones do not take it for a start of their own.
+local function note_candidates(r, d)
+  if redis.call('EXISTS', loss_key()) == 0 then return end
+  local named = cjson.decode(d.candidates or '[]')
+  for _, task in ipairs(a.candidates) do named[#named + 1] = task end
+  set(definition_key(r), d, {candidates = cjson.encode(named)})
+end
+
 -- Ends as start_unknown; the window counts as used, for the import may have started.
 function steps.record_start_unknown()
   local r, found, d = current_lease()
   if not r then return found and found.state == 'start_unknown' and 1 or 0 end
   if r.state ~= 'reconciling' then return 0 end
   local extra = {window_opens = begin_window(a.id, r, d, a.window)}
-  if #a.candidates > 0 then extra.candidates = a.candidates end
+  if #a.candidates > 0 then
+    extra.candidates = a.candidates
+    note_candidates(r, d)
+  end
   move(a.id, r, 'start_unknown', extra)
   finish(a.id, r)
   release(a.id, r)

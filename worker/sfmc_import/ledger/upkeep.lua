@@ -241,11 +241,26 @@ function steps.note_folders()
   return 1
 end
 
--- When the newest event was written; nothing if another program wrote the newest entry.
-local function last_event_time()
-  local last = redis.call('XREVRANGE', STREAM, '+', '-', 'COUNT', 1)[1]
+-- When the newest event up to this id of the stream was written; nothing if another program wrote that entry.
+local function event_time_at(id)
+  local last = redis.call('XREVRANGE', STREAM, id, '-', 'COUNT', 1)[1]
   local is_json, event = pcall(cjson.decode, last and last[2][2] or '')
   return is_json and type(event) == 'table' and type(event.time) == 'string' and event.time or nil
+end
+
+-- When this server began; nothing of one that runs for longer than an hour: it may have been a replica. Its uptime is in
+-- whole seconds, so it may have begun a second earlier.
+local function server_began()
+  local uptime = present(a.uptime)
+  return uptime and uptime <= 3600 and now - (uptime + 1) * 1000 or nil
+end
+
+-- When the last event that survived was written. What was written since this server began is none, and a client that
+-- does not watch the server may be the first to write.
+local function survived_until(began)
+  local last = event_time_at('+')
+  if not (last and began) then return last end
+  return event_time_at(str(began)) or iso(began)
 end
 
 -- From now on starts look for runs that the ledger does not have. While an earlier loss is in force, what survived that
@@ -255,36 +270,44 @@ local function note_loss()
   if not loss.at or loss.empty then
     redis.call('DEL', loss_key())
     loss = record(newest_key())
-    local last, uptime = last_event_time(), present(a.uptime)
-    -- What was written since this server began is no event that survived. One that runs for longer was a replica.
-    local begun = uptime and uptime <= 3600 and iso(now - uptime * 1000)
-    loss.since = last and begun and begun < last and begun or last
+    local began = server_began()
+    loss.since = survived_until(began)
+    loss.first, loss.kept = str(now), began and str(began) or nil
   end
   loss.at = str(now)
   set(loss_key(), {}, loss)
   keep(loss_key(), cfg.loss_ttl)
+  loss.kept = nil
+  redis.call('DEL', past_loss_key())
+  set(past_loss_key(), {}, loss)
+  keep(past_loss_key(), cfg.unfinished_ttl)
 end
 
 -- A ledger that no server answered before is new, or Redis has lost all of it, and whoever would know that has ended.
 -- Nothing tells the one from the other, so starts look for runs in progress; they do not wait.
 local function note_empty()
   if redis.call('EXISTS', loss_key()) == 1 then return end
-  set(loss_key(), {}, {at = str(now), empty = '1'})
+  set(loss_key(), {}, {at = str(now), first = str(now), empty = '1'})
   keep(loss_key(), cfg.loss_ttl)
 end
 
 -- Notes which run of which server answers: a server that was started anew, or took over, may lack the last writes, and
--- nothing in it says so. Answers 1 for another one than before.
+-- nothing in it says so. So may one that is named here, if this process has noted a later one since. Answers the number
+-- of the server, and 1 if writes may be missing.
 function steps.note_server()
   local before = redis.call('GET', server_key())
-  redis.call('SET', server_key(), a.run_id, 'PX', cfg.unfinished_ttl)
-  if before == a.run_id then return 0 end
-  if not (before or a.has_noted) then
+  local known, number = string.match(before or '', '^(%S+) ?(%d*)$')
+  number = int(number)
+  local is_same = known == a.run_id and number >= a.number
+  if not is_same then number = math.max(number, a.number) + 1 end
+  redis.call('SET', server_key(), a.run_id .. ' ' .. number, 'PX', cfg.unfinished_ttl)
+  if is_same then return {number, 0} end
+  if not before and a.number == 0 then
     note_empty()
-    return 0
+    return {number, 0}
   end
   note_loss()
-  return 1
+  return {number, 1}
 end
 
 -- Writes the next number of a process and compares the one before: a smaller one means that Redis lost writes.

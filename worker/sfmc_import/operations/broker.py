@@ -6,8 +6,9 @@ from redis.exceptions import RedisError
 
 from sfmc_import import request
 from sfmc_import.access import ReadAccess, redis_errors
+from sfmc_import.display import clause
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.operations.views import RequestView, View
+from sfmc_import.operations.views import RequestView, Time, View, time_of
 from sfmc_import.redis_client import connect
 from sfmc_transport import dead_letters, queues
 
@@ -17,11 +18,21 @@ PING_SECONDS = 1.0
 
 
 class BrokerView(View):
-    """A broker that does not answer: what it said, what to do, and what happens until then."""
+    """A broker that does not answer: what it said, since when, what to do, and what happens until then.
+
+    `since` is what a beat has noted; null where none has met it yet.
+    """
 
     text: str
+    since: Time | None = None
     fix: str
     advice: str = ADVICE
+
+
+def sentence(broker: BrokerView) -> str:
+    """Say it to a person."""
+    since = "" if broker.since is None else f", since {broker.since:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{clause(broker.text)}{since}; {clause(broker.fix)}. {broker.advice}"
 
 
 def queue_numbers(access: ReadAccess) -> dict[str, int]:
@@ -39,19 +50,24 @@ def queue_numbers(access: ReadAccess) -> dict[str, int]:
 def queue_state(access: ReadAccess) -> dict[str, Any]:
     """Give the same, or without numbers what is wrong with a broker that is not the Redis of the ledger."""
     try:
-        return {**queue_numbers(access), "broker": None}
+        numbers: dict[str, Any] = queue_numbers(access)
     except ServiceUnavailableError as error:
         if not _has_its_own(access):
             raise
-        numbers = dict.fromkeys(("queued", "in_flight", "dead_letters"))
-        return {**numbers, "broker": BrokerView(text=str(error), fix=error.advice.in_words() or error.fix)}
+        unknown = dict.fromkeys(("queued", "in_flight", "dead_letters"))
+        since = time_of(access.reader.broker_away_since())
+        return {**unknown, "broker": BrokerView(text=str(error), since=since, fix=error.advice.in_words() or error.fix)}
+    return {**numbers, "broker": None}
 
 
 def said_of_queued(access: ReadAccess, views: list[RequestView]) -> list[RequestView]:
-    """Say of requests that wait for a worker that none hears of them, while the broker does not answer."""
-    if not _has_its_own(access) or not any(map(_is_queued, views)) or _answers(access):
+    """Say of requests that wait for a worker that none runs, or that none hears of them without the broker."""
+    if not any(map(_is_queued, views)):
         return views
-    return [_unheard(each) if _is_queued(each) else each for each in views]
+    more = [f"{each[0].upper()}{each[1:]}." for each in access.reader.running().missing if each.startswith("no worker")]
+    if _has_its_own(access) and not _answers(access):
+        more.append(NO_WORKER_HEARS)
+    return [_with(each, more) if more and _is_queued(each) else each for each in views]
 
 
 def _has_its_own(access: ReadAccess) -> bool:
@@ -62,9 +78,9 @@ def _is_queued(view: RequestView) -> bool:
     return view.waiting is not None and view.waiting.reason == "queued"
 
 
-def _unheard(view: RequestView) -> RequestView:
+def _with(view: RequestView, more: list[str]) -> RequestView:
     assert view.waiting is not None
-    text = f"{view.waiting.text} {NO_WORKER_HEARS}"
+    text = " ".join([view.waiting.text, *more])
     return view.model_copy(update={"waiting": view.waiting.model_copy(update={"text": text})})
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from sfmc_import.advice import Command
+from sfmc_import.ends import advice_for_end
 from sfmc_import.settings import Settings
 from sfmc_import.waiting import is_odd
 
@@ -26,6 +27,20 @@ _RIGHTS = (
 _NETWORK = "check the network and SFMC_SOAP_URL, and a proxy between"
 _THROTTLED = "wait: the account is throttled; other programs with this package may be the cause"
 _DOWN = "wait: Marketing Cloud is not available; see status.salesforce.com"
+_NO_ANSWER = "check SFMC_AUTH_URL, SFMC_SOAP_URL, the network, and status.salesforce.com"
+_LOST = "look at the logs of the workers: one ended or hung (pool_process_exited)"
+_LOOKED_FOR = "wait: its run is looked for"
+_LIMIT = "wait: it goes on within the limits of this deployment (SFMC_CALLS_PER_MINUTE, SFMC_MAX_RUNNING, a [[group]])"
+_REPORT = "report it with its text"
+_REDIS = "let Redis take writes again: sfmc-import doctor says what it needs, mostly more memory (maxmemory)"
+OTHER = "look at what its text says; see also status.salesforce.com"
+"""What helps against a failure whose code is not documented, or that has none."""
+
+OF_A_REJECTION = (
+    *("43000", "43010", "43020", "43060", "two_definitions", "file_too_old", "pattern_mismatch"),
+    *("invalid", "preflight", "damaged", "bad_signature"),
+)
+"""Codes that are asked for again for a moment at most, and then end a request."""
 
 FIXES: Mapping[str, str] = {
     "budget": "look at the calls that were made; SFMC_CALLS_PER_DAY and SFMC_CALLS_PER_YEAR are the budgets",
@@ -41,6 +56,27 @@ FIXES: Mapping[str, str] = {
     **dict.fromkeys(("9", "10", "13", "http_503"), _DOWN),
     "http_denied": "check SFMC_SOAP_URL and SFMC_AUTH_URL: the address is not one of Marketing Cloud's",
     "redirected": "check SFMC_SOAP_URL: it answers with another address",
+    **dict.fromkeys(("read_timeout", "reset", "broken_reply", "unreadable_reply", "no_task_id"), _NO_ANSWER),
+    **dict.fromkeys(("oversized_reply", "http_status", "server_fault", "unexpected", "not_sent", "2"), _NO_ANSWER),
+    **dict.fromkeys(("http_400", "unsendable", "not_retrievable", "endless_pages"), _REPORT),
+    **dict.fromkeys(("lease_over", "worker_lost"), _LOST),
+    **dict.fromkeys(("nothing_started", "no_run_yet", "other_task", "several_runs"), _LOOKED_FOR),
+    **dict.fromkeys(("quota", "running_limit"), _LIMIT),
+    "other_business_unit": "give the installed package access to this business unit",
+    "oversized_query": "set SFMC_KNOWN_RUNS=ledger, and restart the workers",
+    "unknown_location": "look at the File Location of the definition in Marketing Cloud",
+    "missing_row": "wait: it is asked for alone",
+    "circuit_open": "wait: one call at a time tries; what failed stands in the text",
+    "near_midnight": "wait: it goes on when midnight is over",
+    "window": "wait: it goes on when the window is over",
+    "paused": "wait: it goes on when the pause ends",
+    "other_definition": "wait: it goes on with the definition as it is now",
+    "writes_lost": "wait: it goes on when the runs that Redis has lost are looked for",
+    **dict.fromkeys(("redis", "ledger_down"), _REDIS),
+    **{
+        code: f"wait: it is asked for again; if it ends as rejected, {advice_for_end('rejected', code)}"
+        for code in OF_A_REJECTION
+    },
 }
 
 LOGIN_CODES = frozenset({"login_failed", "12"})
@@ -55,15 +91,15 @@ def login_of(settings: Settings) -> Login:
     return "oauth" if settings.client_id else "legacy" if settings.username else ""
 
 
-def fix_for(code: str, login: Login) -> str | None:
-    """Say what a person can do about a failure; None where nothing is known."""
-    return _LOGINS[login] if code in LOGIN_CODES else FIXES.get(code)
+def fix_for(code: str, login: Login) -> str:
+    """Say what a person can do about a failure; what waits for itself alone begins with `wait:`."""
+    return _LOGINS[login] if code in LOGIN_CODES else FIXES.get(code, OTHER)
 
 
 def advice_for(codes: tuple[str, ...], login: Login = "") -> str:
     """Say what happens by itself, and what somebody must do before it."""
     fixes = (fix_for(code, login) for code in codes)
-    to_do = next((fix for fix in fixes if fix and not fix.startswith("wait:")), None)
+    to_do = next((fix for fix in fixes if not fix.startswith("wait:")), None)
     if to_do is None:
         return "Requests go on by themselves."
     return f"To do: {to_do}. Requests go on by themselves after that."
@@ -76,5 +112,9 @@ def advice_for_wait(code: str | None, status: str | None, login: Login) -> str |
     """
     if is_odd(status):
         return "look at the run in Marketing Cloud; it is followed on until its deadline"
-    fix = fix_for(code or "", login)
-    return fix if fix is None or fix.startswith("wait:") else f"{fix}; it goes on by itself after that"
+    return with_what_follows(fix_for(code, login), "it goes on by itself") if code else None
+
+
+def with_what_follows(fix: str, follows: str) -> str:
+    """Add what happens by itself after what somebody did."""
+    return fix if fix.startswith("wait:") else f"{fix}; {follows} after that"

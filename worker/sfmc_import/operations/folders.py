@@ -9,7 +9,7 @@ from sfmc_import.advice import Command
 from sfmc_import.display import span
 from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 from sfmc_import.ledger.reading import LedgerReader, SeenFolder
-from sfmc_import.operations.fixing import Login, fix_for
+from sfmc_import.operations.fixing import Login, fix_for, with_what_follows
 from sfmc_import.operations.mounts import changed_mount
 from sfmc_import.operations.views import FolderFileView, FolderView, View, time_of
 from sfmc_import.redaction import hidden_in
@@ -53,6 +53,20 @@ ADVICE = {
     "unseen": "start its watcher again, or let it be forgotten if no watcher shall read it any more",
     "stopped": "files in it start nothing until a watcher is started",
 }
+_EXPLAIN = "add a [[route]], or correct FileSpec; explain says what matches"
+FILE_ADVICE = {
+    "no_marker": "let its sender put the marker file beside it",
+    "empty": "let its sender send it with its content; an empty file starts nothing",
+    "open": "let the program that has it open close it",
+    "unmatched": _EXPLAIN,
+    "ambiguous": _EXPLAIN,
+    "refused": "do what the text names: rename the file, or correct its route",
+    "unreadable": "give the watcher the right to read it",
+    "unnamable": "rename it: its name is no UTF-8",
+    "unmoved": "give the watcher the right to move or delete it",
+}
+"""What helps a file that waits for itself alone; one that grows or is being delivered goes on by itself."""
+
 _FORGET = ("replaced", "unseen")
 """States that an operator ends who says that it shall be so."""
 
@@ -165,13 +179,13 @@ def _file(said: Mapping[str, Any]) -> FolderFileView:
     reason, more = REASONS.get(said["reason"], said["reason"]), said.get("text")
     text = f"{reason} ({more})" if more else reason
     about = {"name": said["name"], "reason": said["reason"], "text": text, "since": time_of(said.get("since"))}
+    about |= {"until": time_of(said.get("until")), "advice": FILE_ADVICE.get(said["reason"])}
     return FolderFileView(**about, size=said.get("size"), code=said.get("code"))
 
 
 def _advice_for(files: Iterable[FolderFileView], login: Login) -> str:
-    codes = [each.code for each in files if each.reason == _HELD_BY_ALL and each.code]
-    fix = next((fix for code in codes if (fix := fix_for(str(code), login)) is not None), None)
-    return f"{fix}; the files go on by themselves after that" if fix else "the files go on by themselves"
+    code = next((each.code for each in files if each.reason == _HELD_BY_ALL and each.code), "")
+    return with_what_follows(fix_for(code, login), "the files go on by themselves")
 
 
 def _read_no_more(read_now: set[str], seen: Sequence[SeenFolder]) -> Iterator[FolderView]:
@@ -200,6 +214,26 @@ def _date(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def title(folder: FolderView) -> str:
+    """Name it in a sentence; a source that is no folder is named as one."""
+    return folder.folder if folder.location.startswith("source:") else f"folder {folder.folder}"
+
+
+def readers(watchers: Iterable[str]) -> list[str]:
+    """Give who reads a folder: processes of one host, or of one token, are named behind it, and it once."""
+    found: dict[str, list[str]] = {}
+    for each in watchers:
+        host, number, rest = each.rsplit(":", 2) if each.count(":") >= 2 else (each, "", "")
+        found.setdefault(host, []).append(f"{number}:{rest}" if number else "")
+    return [_reader(*pair) for pair in found.items()]
+
+
+def _reader(host: str, processes: Sequence[str]) -> str:
+    if len(processes) > 1:
+        return f"{host} ({', '.join(processes)})"
+    return f"{host}:{processes[0]}" if processes[0] else host
+
+
 def sentence(folder: FolderView) -> str:
     """Say in what state a folder is and since when; and of one that is read, which files cannot go on and why."""
     since = "" if folder.since is None else f", since {folder.since:%Y-%m-%d %H:%M:%S} UTC"
@@ -208,4 +242,9 @@ def sentence(folder: FolderView) -> str:
         return f"{folder.text}{since}"
     count = f"{folder.waiting} file{' waits' if folder.waiting == 1 else 's wait'}"
     at = "" if held.since is None else f", since {held.since:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{count} in it: {held.text}{at}"
+    return f"{count} in it: {held.text}{at}{tried_again(held)}"
+
+
+def tried_again(file: FolderFileView) -> str:
+    """Say when a file is tried again, where its watcher knows it; that goes on as long as it is necessary."""
+    return "" if file.until is None else f", tried again at {file.until:%H:%M:%S} UTC, and on without an end"

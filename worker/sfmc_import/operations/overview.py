@@ -10,7 +10,7 @@ from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
-from sfmc_import.operations.servers import ServerTroubleView, server_troubles
+from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.views import FolderView, PauseView, RequestView, Time, View, time_of
 
@@ -56,7 +56,11 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
     """Give the whole at one look."""
     now = time_of(access.reader.now())
     assert now is not None
-    waits, runs = waiting(access, limit), running(access, limit)
+    waits, runs, read = (
+        waiting(access, limit),
+        running(access, limit),
+        folders(access.reader, login_of(access.settings)),
+    )
     return OverviewView(
         now=now,
         counts=counts(access),
@@ -66,8 +70,8 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
         warnings=tuple(requests.warnings(access, limit)),
         running=runs,
         troubles=troubles(access, [*waits, *runs]),
-        servers=server_troubles(access),
-        folders=folders(access.reader, login_of(access.settings)),
+        servers=with_their_begin(access, server_troubles(access), read),
+        folders=read,
         notifications=notifications(access),
         waiting=waits,
     )

@@ -16,8 +16,10 @@ from sfmc_import.operations import pausing
 from sfmc_import.operations.broker import said_of_queued
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
-from sfmc_import.operations.views import PauseView, RequestView, WaitingView, request_view
+from sfmc_import.operations.in_the_way import said_of_unread
+from sfmc_import.operations.views import PauseView, RequestView, request_view
 from sfmc_import.redaction import hidden, hidden_in
+from sfmc_import.settings import Settings
 from sfmc_import.states import FAILED, WARNED
 from sfmc_import.waiting import waiting_of
 
@@ -60,7 +62,7 @@ def find(access: ReadAccess, text: str, mid: str, limit: int = 20) -> list[Reque
         found = read_views(access, _ids_by_file(access, text, limit))
     if not found:
         raise NotFoundError(
-            f"no request has the id, the Task.ID or the file name {text}",
+            f"no request has the id, the Task.ID or the file name {text}{said_of_unread(access)}",
             Advice(
                 (f"files are looked for in the newest {LOOKED_AT} events",),
                 Command(("status", "--unmatched")),
@@ -211,20 +213,28 @@ def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestVi
     rows = zip(request_ids, answers[::2], answers[1::2], strict=True)
     found = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
     held = pausing.holders(access, [record for _, record, _ in found])
-    views = [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
+    settings = access.settings
+    views = [_view(*row, pause, settings) for row, pause in zip(found, held, strict=True)]
     return with_reasons(access, _with_advice(access, said_of_queued(access, views)))
 
 
 def _with_advice(access: ReadAccess, views: Sequence[RequestView]) -> list[RequestView]:
     login = login_of(access.settings)
-    return [each if each.waiting is None else _advised(each, each.waiting, login) for each in views]
+    return [advised(each, login) for each in views]
 
 
-def _advised(view: RequestView, waiting: WaitingView, login: Login) -> RequestView:
-    code = None if waiting.last_error is None else waiting.last_error.code
+def advised(view: RequestView, login: Login) -> RequestView:
+    """Add what somebody should do about what keeps a request waiting, or failed before the attempt under way."""
+    now = view.waiting or view.attempting
+    if now is None:
+        return view
+    code = None if now.last_error is None else now.last_error.code
     advice = advice_for_wait(code, view.import_status, login)
     return view if advice is None else view.model_copy(update={"advice": advice})
 
 
-def _view(request_id: str, record: Mapping[str, Any], due: float | None, pause: PauseView | None) -> RequestView:
-    return request_view(request_id, record, waiting_of(record, None if due is None else due / 1000), pause)
+def _view(
+    request_id: str, record: Mapping[str, Any], due: float | None, pause: PauseView | None, settings: Settings
+) -> RequestView:
+    waiting = waiting_of(record, None if due is None else due / 1000, settings.lease_seconds)
+    return request_view(request_id, record, waiting, pause, settings.read_timeout)

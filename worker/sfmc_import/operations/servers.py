@@ -1,7 +1,8 @@
 """Whether Redis takes writes now: a server that is full, or whose disk is, still answers every question."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -10,8 +11,9 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from sfmc_import.access import ReadAccess
 from sfmc_import.access import redis_errors as errors_at
+from sfmc_import.display import clause
 from sfmc_import.errors import ServiceUnavailableError
-from sfmc_import.operations.views import View
+from sfmc_import.operations.views import FolderView, Time, View, time_of
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_errors import trouble
 from sfmc_import.redis_server import Finding, is_doubtful, memory_finding
@@ -19,12 +21,46 @@ from sfmc_import.request import QUEUE
 
 
 class ServerTroubleView(View):
-    """What is wrong with a server, in the words of `doctor`, and what somebody should do."""
+    """What is wrong with a server, in the words of `doctor`, and what somebody should do.
+
+    `since` is when files began to wait for it, or when a process that goes on asking met it first.
+    """
 
     server: str
     check: str
     text: str
     fix: str
+    since: Time | None = None
+
+
+def sentence(trouble: ServerTroubleView) -> str:
+    """Say what is wrong and since when."""
+    since = "" if trouble.since is None else f", since {trouble.since:%Y-%m-%d %H:%M:%S} UTC or before"
+    return f"{clause(trouble.text)}{since}"
+
+
+def with_their_begin(
+    access: ReadAccess, found: Iterable[ServerTroubleView], folders: Iterable[FolderView]
+) -> tuple[ServerTroubleView, ...]:
+    """Add since when: a folder whose files wait for Redis knows it, and else a process that has asked before."""
+    held = (file for folder in folders for file in folder.files if file.code == WAITS_FOR_REDIS)
+    moments = [file.since for file in held if file.since is not None]
+    met = {each.server: time_of(access.outages.failed(f"writes of {each.server}")) for each in found}
+    for server in {"Redis", "broker"} - met.keys():
+        access.outages.answered(f"writes of {server}")
+    begun = {
+        server: min((each for each in (at, *_of_ledger(server, moments)) if each), default=None)
+        for server, at in met.items()
+    }
+    return tuple(each.model_copy(update={"since": begun[each.server]}) for each in found)
+
+
+def _of_ledger(server: str, moments: list[datetime]) -> list[datetime]:
+    return moments if server == "Redis" else []
+
+
+WAITS_FOR_REDIS = "redis"
+"""The code of files that wait because Redis does not take their requests."""
 
 
 def server_troubles(access: ReadAccess) -> tuple[ServerTroubleView, ...]:
@@ -49,8 +85,12 @@ def _of(server: str, client: Redis, begin: str, place: RedisAddress, variable: s
     wrong = next((each for each in findings if each.level == "fail"), None)
     if wrong is None:
         return []
-    text = wrong.text if wrong.check == WRITTEN.check else f"{server}: {wrong.text}"
-    return [ServerTroubleView(server=server, check=wrong.check, text=text, fix=wrong.fix)]
+    text = wrong.text if wrong.check == WRITTEN.check and server == "Redis" else f"{server}: {wrong.text}"
+    fix = _OF_A_BROKER if server == "broker" and wrong.check == "memory" else wrong.fix
+    return [ServerTroubleView(server=server, check=wrong.check, text=text, fix=fix)]
+
+
+_OF_A_BROKER = "give the broker more memory, or let workers take what lies in its queue"
 
 
 def _refusal(client: Redis, begin: str, place: RedisAddress, variable: str) -> Finding:

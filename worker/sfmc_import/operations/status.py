@@ -11,8 +11,9 @@ from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
+from sfmc_import.operations.in_the_way import in_the_way, said_of_unread
 from sfmc_import.operations.notified import NotificationView, notifications
-from sfmc_import.operations.servers import ServerTroubleView, server_troubles
+from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
 from sfmc_import.operations.views import (
@@ -28,6 +29,8 @@ from sfmc_import.operations.views import (
 from sfmc_import.redaction import hidden_in
 
 SHOWN = 20
+FILES_OF = 20
+"""Newest events of a definition whose files say in which folders they lie."""
 
 
 class RunningView(View):
@@ -76,7 +79,8 @@ class StandingView(View):
 
     `holder` is the request that does, `holder_waiting` why that waits, `holder_attempting` its further attempt; `pause`
     is that of an operator. `queued` requests of it wait for a worker, and `queued_unseen` messages may hold more; null:
-    the queue does not answer. `missing` says which process must be started for any start.
+    the queue does not answer. `missing` says which process must be started for any start, that the broker does not
+    answer, and which folder of its files is not read. `holder_advice` says what helps the holder.
     """
 
     mid: str
@@ -95,6 +99,7 @@ class StandingView(View):
     recent: list[dict[str, Any]]
     holder_waiting: WaitingView | None = None
     holder_attempting: AttemptView | None = None
+    holder_advice: str | None = None
     pause: PauseView | None = None
     missing: tuple[str, ...] = ()
     queued: int = 0
@@ -135,7 +140,7 @@ def status(access: ReadAccess) -> StatusView:
     """Give the state of the system."""
     now, processes = time_of(access.reader.now()), access.reader.running()
     assert now is not None
-    due = requests.unfinished(access, SHOWN)
+    due, read = requests.unfinished(access, SHOWN), folders(access.reader, login_of(access.settings))
     return StatusView(
         redis=access.settings.redis.shown,
         now=now,
@@ -151,8 +156,8 @@ def status(access: ReadAccess) -> StatusView:
         notifications=notifications(access),
         next=due,
         watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
-        folders=folders(access.reader, login_of(access.settings)),
-        servers=server_troubles(access),
+        folders=read,
+        servers=with_their_begin(access, server_troubles(access), read),
     )
 
 
@@ -168,15 +173,17 @@ def standing(access: ReadAccess, customer_key: str, mid: str, last: int = 10) ->
         _check_known(access, mid, key, record)
     holder = access.reader.request(record["holder"]) if record["holder"] else None
     held = next(iter(requests.read_views(access, [record["holder"]])), None) if holder else None
+    recent = [hidden_in(dict(event)) for event in access.reader.recent(mid, key, max(last, FILES_OF))]
     return StandingView(
         **{**record, "waiting": requests.read_views(access, record["waiting"])},
-        recent=[hidden_in(dict(event)) for event in access.reader.recent(mid, key, last)],
+        recent=recent[:last],
         holder_state=None if holder is None else holder["state"],
         holder_task_id=None if holder is None else holder.get("task_id"),
         holder_waiting=None if held is None else held.waiting,
         holder_attempting=None if held is None else held.attempting,
+        holder_advice=None if held is None else held.advice,
         pause=pausing.holder(paused, mid, key, home),
-        missing=access.reader.running().missing,
+        missing=in_the_way(access, recent),
         **found,
     )
 
@@ -186,7 +193,7 @@ def _check_known(access: ReadAccess, mid: str, key: str, record: Mapping[str, An
     if record["known"]:
         return
     if key not in knowing.keys_of(access, mid):
-        text = f"the ledger does not know a definition {key} of business unit {mid}"
+        text = f"the ledger does not know a definition {key} of business unit {mid}{said_of_unread(access)}"
         raise NotFoundError(text, unknown.advice(access, mid, key))
 
 

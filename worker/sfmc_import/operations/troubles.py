@@ -14,6 +14,9 @@ from sfmc_import.waiting import RUNNING_LIMIT, is_odd, sentence
 ACCOUNT_WIDE = ("circuit_open", "rate_limited", "redis_unsure")
 """Reasons to wait that hit every request of a business unit."""
 
+NETWORK = frozenset({"refused", "unreachable", "dns", "connect_timeout", "tls"})
+"""Codes of a network that is away: each request waits for itself, and all of them for the same."""
+
 _HELD = "circuit_open"
 """The code of a call that was not made; what failed is the code of the circuit."""
 
@@ -75,6 +78,8 @@ def _is_trouble(view: RequestView) -> bool:
     if wait.reason == "following":
         return wait.last_error is not None or is_odd(view.import_status)
     is_limit_of_ours = wait.last_error is not None and wait.last_error.code == RUNNING_LIMIT
+    if wait.reason == "backoff" and wait.last_error is not None:
+        return wait.last_error.code in NETWORK
     return wait.reason in ACCOUNT_WIDE and not is_limit_of_ours
 
 

@@ -74,10 +74,16 @@ class WaitingView(View):
     then: str | None = None
 
 
-class AttemptView(View):
-    """A further attempt that is under way: its number, since when, why the request waited before it, what failed last.
+READ_TIMEOUT = 120.0
+"""How long an answer is waited for where nothing is set."""
 
-    `waited` is a reason of waiting.md, and `waited_since` its begin: attempts between end no wait.
+
+class AttemptView(View):
+    """An attempt that is under way: its number, since when, why the request waited before it, what failed last.
+
+    `text` says what Marketing Cloud has not answered yet, and `until` how long the answer to the start is waited for.
+    `waited` is a reason of waiting.md, and `waited_since` its begin: attempts between end no wait. The `deadline` of
+    the request, and the state `then` after it, are as in a wait.
     """
 
     number: int
@@ -85,6 +91,10 @@ class AttemptView(View):
     waited: str | None
     waited_since: Time | None
     last_error: LastError | None
+    deadline: Time | None = None
+    then: str | None = None
+    text: str | None = None
+    until: Time | None = None
 
 
 class FileView(View):
@@ -159,7 +169,10 @@ class ActionView(View):
 
 
 class FolderFileView(View):
-    """A file that waits in a folder: why, in words and as what its watcher said, and since when."""
+    """A file that waits in a folder: why, in words and as what its watcher said, since when, and what helps.
+
+    One that every file waits with is tried again at `until`, and as long as it lasts.
+    """
 
     name: str
     reason: str
@@ -167,6 +180,8 @@ class FolderFileView(View):
     since: Time | None = None
     size: int | None = None
     code: str | None = None
+    until: Time | None = None
+    advice: str | None = None
 
 
 class FolderView(View):
@@ -277,12 +292,17 @@ class ReplaysView(View):
 
 _PLAIN = (
     *("asked_key", "object_id", "source", "event_id", "reason", "task_id", "soap_request_id", "import_status"),
-    *("reply_to", "reply_queue"),
+    *("reply_to", "reply_queue", "held_by", "settled_by"),
+    *("settled_operator", "settled_reason"),
 )
 
 
 def request_view(
-    request_id: str, record: Mapping[str, Any], waiting: Waiting | None, pause: PauseView | None = None
+    request_id: str,
+    record: Mapping[str, Any],
+    waiting: Waiting | None,
+    pause: PauseView | None = None,
+    read_timeout: float = READ_TIMEOUT,
 ) -> RequestView:
     """Make the view of a request from its record, as the ledger's schema reads it, and the pause that it waits for."""
     file = record.get("file")
@@ -300,12 +320,8 @@ def request_view(
         replays=record.get("replays"),
         not_before=time_of(record.get("not_before")) if record["state"] == "accepted" else None,
         expires=time_of(record.get("expires")),
-        held_by=record.get("held_by"),
-        settled_by=record.get("settled_by"),
-        settled_operator=record.get("settled_operator"),
-        settled_reason=record.get("settled_reason"),
         newer_import=record.get("newer_import"),
-        attempting=attempt_view(attempt_of(record)),
+        attempting=attempt_view(attempt_of(record), read_timeout),
         waiting=None if waiting is None else waiting_view(waiting, pause, time_of(record.get("expires"))),
         next=_next(record, waiting),
         **{name: record[name] for name in _PLAIN if name in record},
@@ -348,8 +364,8 @@ def _last_error(error: Mapping[str, Any]) -> LastError:
     return LastError(**{**hidden_in({"code": error["code"], "text": error["text"]}), **times})
 
 
-def attempt_view(attempt: Attempt | None) -> AttemptView | None:
-    """Make the view of a further attempt."""
+def attempt_view(attempt: Attempt | None, read_timeout: float) -> AttemptView | None:
+    """Make the view of an attempt; an answer to it is waited for so long."""
     if attempt is None:
         return None
     error = attempt.last_error
@@ -359,6 +375,10 @@ def attempt_view(attempt: Attempt | None) -> AttemptView | None:
         waited=attempt.waited,
         waited_since=time_of(attempt.waited_since),
         last_error=None if error is None else _last_error(error),
+        deadline=time_of(attempt.deadline),
+        then=attempt.then,
+        text=attempt.text or None,
+        until=None if attempt.asked_at is None else time_of(attempt.asked_at + read_timeout),
     )
 
 

@@ -15,7 +15,7 @@ from sfmc_harness.bench.figures import MeasurementError, expect
 from sfmc_harness.bench.processes import ACCOUNT_ID, ask, cpu_seconds, login, running, stand_in, wait_for
 from sfmc_harness.bench.stand_in import file_of
 from sfmc_import.ledger.keys import Keys
-from sfmc_import.ledger.schema import SERVER
+from sfmc_import.ledger.loss_keys import SERVER
 from sfmc_import.request import QUEUE, START, UNACKED, FileInfo, StartRequest
 from sfmc_local.redis_server import Valkey
 from sfmc_transport.queues import lists_of

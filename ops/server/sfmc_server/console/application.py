@@ -16,6 +16,7 @@ import sfmc_transport.dead_letters as letters
 from sfmc_import.access import ReadAccess
 from sfmc_import.advice import Advice
 from sfmc_import.client import Client
+from sfmc_import.display import clause
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.ledger.calling import is_defect
 from sfmc_import.operations.errors import ConflictError, InvalidError, NotFoundError, OperationError
@@ -259,7 +260,7 @@ def _advice(error: Exception) -> Advice | None:
 def _text_of(request: Request, kind: type[Exception], error: Exception) -> str:
     advice = _advice(error)
     fix = advice.in_words() if advice else ""
-    text = _TEXTS.get(kind) or f"{error}{f': {fix}' if fix else ''}"
+    text = _TEXTS.get(kind) or (f"{clause(error)}: {fix}" if fix else str(error))
     if _WRONG[kind][0] != 503 or not getattr(request.state, "is_acting", False):
         return text
     # The answer alone may have been lost.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from sfmc_import.display import clause
 from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.operations.errors import ConflictError, NotFoundError, OperationError
 
@@ -19,7 +20,7 @@ def of_error(error: OperationError | ServiceUnavailableError, field: str | None 
     """Give what an operation refused, at the field that it names."""
     fix = error.advice.in_words()
     at = getattr(error, "field", "") if field is None else field
-    return {at: f"{error}{f'; {fix}' if fix else ''}"}
+    return {at: f"{clause(error)}; {fix}" if fix else str(error)}
 
 
 def of_start(problems: Iterable[str]) -> Wrong:

@@ -8,8 +8,10 @@ import sfmc_transport.dead_letters as letters
 from sfmc_import.operations import actions, folders, listing, requests, usage
 from sfmc_import.operations.activity import DefinitionDay
 from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.in_the_way import in_the_way, unread, unread_sentence
 from sfmc_import.operations.overview import overview as read_overview
 from sfmc_import.operations.queued import look, queued_text
+from sfmc_import.operations.status import FILES_OF
 from sfmc_import.operations.unmatched import LOOKED_AT
 from sfmc_import.operations.views import PauseView, RequestView, time_of
 from sfmc_import.request import fold_key
@@ -145,7 +147,7 @@ def definition(ask: Ask) -> Shown:
     follow_ups = requests.read_views(ask.access, view.follow_ups)
     newest = requests.read_views(ask.access, day.newest)
     values = {"view": view, "now": now, "day": day, "follow_ups": follow_ups, "newest": newest}
-    missing = ask.access.reader.running().missing
+    missing = in_the_way(ask.access, ask.access.reader.recent(mid, view.customer_key, FILES_OF))
     queued = queued_text(view.queued, view.queued_unseen)
     return Shown("definition.html", values | {"offered": offered, "queued": queued, "missing": missing})
 
@@ -202,7 +204,7 @@ def search(ask: Ask) -> Shown | Moved:
     keys = ask.feed.activity.definitions_like(text, PAGE)
     known = _known_definition(ask, mid, text)
     values = {"text": text, "items": found, "keys": keys, "known": known, "now": _now(ask), "offered": offered}
-    values["waiting"] = waiting
+    values |= {"waiting": waiting, "unread": [unread_sentence(each) for each in unread(ask.access) if each.is_trouble]}
     return Shown("search.html", values, 200 if found or keys or known or waiting else 404)
 
 

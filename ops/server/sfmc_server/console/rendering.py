@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from sfmc_import.advice import Command
 from sfmc_import.display import json_escaped, one_line
-from sfmc_import.operations.folders import sentence
+from sfmc_import.operations import broker, servers
+from sfmc_import.operations.folders import readers, sentence, title, tried_again
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.waiting import REASONS
 from sfmc_server.console import plots
@@ -111,12 +112,17 @@ def _made() -> Environment:
         version=VERSION,
         reasons=REASONS,
         sentence=sentence,
+        tried_again=tried_again,
+        broker_sentence=broker.sentence,
+        server_sentence=servers.sentence,
         tone=lambda state: TONES.get(state, "calm"),
         bars=plots.bars,
         columns=plots.columns,
         curves=plots.curves,
         strip=plots.strip,
         request_path=request_path,
+        readers=readers,
+        folder_title=title,
         command=lambda *words: Command(words),
     )
     return made

@@ -31,7 +31,11 @@ def test_due_work_that_no_process_will_do_is_a_failure_and_a_fresh_installation_
 
     assert [check_processes(fresh, overdue).level for overdue in (0.0, 0.5)] == ["warn", "fail"]
     assert [check_processes(no_beat, overdue).level for overdue in (0.0, 0.5)] == ["warn", "fail"]
-    assert "a request that is due waits since 2 min" in check_processes(fresh, 120.0).text
+    assert "a request that is due has waited for 2 min" in check_processes(fresh, 120.0).text
+    assert check_processes(fresh).fix == "start sfmc-import worker and sfmc-import beat"
+    assert check_processes(no_beat, 1.0).fix == "start sfmc-import beat"
+    standing = Running(workers=1, beats=0, worker_seen=7.0)
+    assert check_processes(standing).fix == "start sfmc-import beat, and find out why those that are late stand still"
     late = Running(workers=1, beats=1, worker_seen=7.0, beat_seen=1.0)
     assert check_processes(late, 120.0).level == "warn"
 

@@ -5,7 +5,7 @@ from typing import Any
 from sfmc_import.cli.doctor_folders import check_folders
 from sfmc_import.cli.folder_lines import ALARMS, alarm_lines, folder_lines
 from sfmc_import.ledger.reading import SeenFolder
-from sfmc_import.operations.folders import sorted_out, with_file
+from sfmc_import.operations.folders import FILE_ADVICE, REASONS, readers, sorted_out, with_file
 from sfmc_import.operations.views import FolderView
 
 AT = 1_800_000_000.0
@@ -39,7 +39,7 @@ def test_each_folder_and_each_file_that_waits_has_a_line_with_reason_and_time():
         f"  folder  /mnt  HANGING: its file system does not answer (/mnt/x), {SINCE}, by h:0:x",
         "  folder  /in  watched, by h:0:x",
         f"    waits  a.csv  not complete yet, {SINCE}",
-        f"    waits  b.csv  no definition matches (no route names it), {SINCE}",
+        f"    waits  b.csv  no definition matches (no route names it), {SINCE}; to do: {FILE_ADVICE['unmatched']}",
         "    and 7 more",
     ]
 
@@ -166,3 +166,33 @@ def test_a_file_is_found_by_its_name_in_any_subfolder_with_its_folder():
 
     assert (found.folder, [each.name for each in found.files]) == ("/in", ["a.csv", "b/a.csv"])
     assert [*with_file([found], "nothing")] == []
+
+
+def test_processes_of_one_host_are_named_behind_it_and_it_once():
+    assert readers(["h:1:x", "drop/h:2:y", "h:3:z", "other"]) == ["h (1:x, 3:z)", "drop/h:2:y", "other"]
+
+
+def test_a_source_is_named_as_one_and_says_when_it_was_answered_last():
+    said = folder("source drop (sftp://h/in)", "unreachable", since=AT, text="no route", looked_at=AT)
+    found = views([{**said, "location": "source:drop"}])
+
+    assert next(alarm_lines(found)).startswith(
+        f"source drop (sftp://h/in): DOES NOT ANSWER (no route), {SINCE}; to do: see"
+    )
+    [line] = folder_lines(found)
+    assert line.startswith(
+        f"  source  drop (sftp://h/in)  DOES NOT ANSWER (no route), {SINCE}, answered last 2027-01-15"
+    )
+
+
+def test_a_file_that_waits_for_the_account_says_when_it_is_tried_again():
+    held = file("a.csv", "unavailable", text="no", code="9", until=AT + 30)
+    found = views([folder(files=[held])])
+
+    again = ", tried again at 08:00:30 UTC, and on without an end"
+    assert any(again in line for line in alarm_lines(found))
+    assert any(line.endswith(again) for line in folder_lines(found))
+
+
+def test_each_reason_of_a_file_alone_says_what_helps_or_goes_on_by_itself():
+    assert {*REASONS} - {*FILE_ADVICE} == {"growing", "unavailable", "delivering"}

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from sfmc_import.cli.overview import trouble_line, whole_lines
-from sfmc_import.cli.requests_shown import request_lines, table_lines
+from sfmc_import.cli.requests_shown import pause_line, request_lines, table_lines
 from sfmc_import.ends import advice_for_end
-from sfmc_import.operations.broker import BrokerView
+from sfmc_import.operations.broker import BrokerView, sentence
 from sfmc_import.operations.open_circuits import OpenCircuit
 from sfmc_import.operations.status import StatusView
 from sfmc_import.operations.troubles import TroubleView, sorted_out
-from sfmc_import.operations.views import AttemptView, FileView, LastError, RequestView, WaitingView
+from sfmc_import.operations.views import AttemptView, FileView, LastError, PauseView, RequestView, WaitingView
+from sfmc_import.redis_errors import trouble
+from sfmc_import.settings import load
 from sfmc_import.waiting import REASONS
 
 BY_ITSELF = "Requests go on by themselves."
@@ -226,10 +228,12 @@ def test_a_wait_says_until_when_it_is_tried_and_what_it_is_then() -> None:
     wait = waiting(NOW).model_copy(update={"deadline": datetime(2026, 3, 1, 21, 4, tzinfo=UTC), "then": "gave_up"})
     found = request("retrying", waiting=wait)
 
-    assert "  deadline 2026-03-01 21:04:00 UTC (in 15 h 4 min), then gave_up" in list(
+    assert "  deadline 2026-03-01 21:04:00 UTC (in 15 h 4 min), then gave_up, or at the last try before it" in list(
         request_lines(found, NOW.timestamp())
     )
-    assert "    deadline 03-01 21:04:00 UTC, then gave_up" in list(table_lines(found, NOW.timestamp()))
+    assert "    deadline 03-01 21:04:00 UTC, then gave_up, or at the last try before it" in list(
+        table_lines(found, NOW.timestamp())
+    )
 
 
 def test_an_unknown_start_has_its_two_commands_on_two_lines() -> None:
@@ -249,8 +253,20 @@ def test_a_broker_that_does_not_answer_is_said_and_the_rest_is_shown() -> None:
     lines = [str(each) for each in whole_lines(whole)]
 
     assert "  queued        not known" in lines
-    assert any(line.startswith("  Redis at redis://b does not answer; start it. Requests stay") for line in lines)
+    begin = "  Redis at redis://b does not answer; start it."
+    assert any(line.startswith(f"{begin} Requests stay") for line in lines)
     assert "ended badly:" in lines
+
+
+def test_texts_of_others_that_end_with_a_full_stop_are_followed_by_no_second_mark() -> None:
+    error = LastError(code="9", text="In maintenance.", at=NOW)
+    waits = waiting(NOW).model_copy(update={"last_error": error})
+    broker = BrokerView(text="it refused.", fix="start it.", since=NOW)
+    refused = trouble(ConnectionError("Connection refused."), load({}).redis, "SFMC_REDIS_URL")
+
+    assert any("9: In maintenance, 20" in str(line) for line in request_lines(request("retrying", waiting=waits), 0.0))
+    assert sentence(broker).startswith("it refused, since 2026-03-01 06:00:00 UTC; start it. Requests")
+    assert refused.text.endswith("does not answer: Connection refused")
 
 
 def test_imports_to_be_looked_at_stand_between_failures_and_what_is_due() -> None:
@@ -258,3 +274,21 @@ def test_imports_to_be_looked_at_stand_between_failures_and_what_is_due() -> Non
     lines = list(whole_lines(whole.model_copy(update={"warnings": (request("completed_empty", advice="look"),)})))
 
     assert lines.index("ended badly:") < lines.index("to be looked at:") < lines.index("due next:")
+
+
+def test_a_network_that_is_away_is_a_trouble_of_its_business_unit() -> None:
+    error = LastError(code="refused", text="no", at=NOW, since=NOW)
+    wait = waiting(NOW).model_copy(update={"reason": "backoff", "since": NOW, "last_error": error})
+    other = wait.model_copy(update={"last_error": error.model_copy(update={"code": "server_fault"})})
+
+    (found,) = sorted_out([request("retrying", waiting=wait), request("retrying", waiting=other)], {})
+    assert (found.reason, found.codes) == ("backoff", ("refused",))
+    assert "check the network" in trouble_line(found, NOW.timestamp())
+
+
+def test_a_pause_says_since_when_it_lasts() -> None:
+    pause = PauseView(scope="all", operator="ann", reason="why", since=NOW, until=None)
+
+    assert pause_line(pause, 0.0).startswith(
+        "paused: all since 2026-03-01 06:00:00 UTC until sfmc-import resume, by ann"
+    )

@@ -241,6 +241,17 @@ def test_what_was_kept_is_not_given_to_another_consumer(redis: Any) -> None:
     assert redis.xpending(STREAM, "test")["pending"] == 0
 
 
+def test_an_event_that_came_too_often_is_set_aside_whatever_else_its_consumer_holds(redis: Any) -> None:
+    add(redis, *range(1, 604))
+    member = group(redis, claim_after=60, max_deliveries=2)
+    member.receive(603, block_ms=None)
+    for left in ("1-0", "603-0"):
+        redis.xclaim(STREAM, "test", "gone", 0, [left], idle=90_000, retrycount=2, justid=True)
+
+    assert member.receive(block_ms=None) == []
+    assert redis.xlen(aside_of(STREAM, "test")) == 2
+
+
 def test_an_event_is_acknowledged_when_the_next_one_is_asked_for(redis: Any) -> None:
     add(redis, 1, 2)
     found = group(redis).read()

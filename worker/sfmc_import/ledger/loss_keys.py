@@ -1,0 +1,58 @@
+"""Describes the keys of the ledger by which a loss of writes is noticed and outlived; a part of schema.py."""
+
+from sfmc_import.ledger.key_kinds import ANY, Field, Key
+
+PROBE = Key(
+    name="probe",
+    letter="p",
+    parts=("process",),
+    redis_type="string",
+    ttl=("probe_ttl",),
+    meaning="The last number that a process wrote; a smaller one than before means a write loss.",
+)
+NEWEST = Key(
+    name="newest",
+    letter="newest",
+    redis_type="hash",
+    ttl=("unfinished_ttl",),
+    fields=(Field(name=ANY, meaning="business unit → TaskResultID"),),
+    meaning="The newest TaskResultID known of each business unit.",
+)
+SERVER = Key(
+    name="server",
+    letter="server",
+    redis_type="string",
+    ttl=("unfinished_ttl",),
+    meaning="The `run_id` of the server that answered last, and how many have been noted up to it: who has noted a"
+    " later one knows that what was written there is missing. The time counts from the newest note.",
+)
+LOSS = Key(
+    name="loss",
+    letter="loss",
+    redis_type="hash",
+    ttl=("loss_ttl",),
+    fields=(
+        Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
+        Field(name="first", kind="ms", meaning="when the first of the losses in force was noticed: its name"),
+        Field(name="kept", kind="ms", meaning="what was recorded before this time was recorded before the loss"),
+        Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
+        Field(name="empty", attribute="may_be_new", meaning="set where the ledger was empty, and may be a new one"),
+        Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
+    ),
+    meaning="There was a write loss: starts look for existing runs first.",
+)
+PAST_LOSS = Key(
+    name="past_loss",
+    letter="pastloss",
+    redis_type="hash",
+    ttl=("unfinished_ttl",),
+    fields=(
+        Field(name="at", kind="ms", attribute="noticed_at", meaning="when the newest write loss was noticed"),
+        Field(name="first", kind="ms", meaning="its name, as in `loss`"),
+        Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
+        Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
+    ),
+    meaning="For requests from before a write loss that were held for longer than the loss was in force.",
+)
+
+LOSS_KEYS = (PROBE, NEWEST, SERVER, LOSS, PAST_LOSS)
