@@ -6,8 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
+from sfmc_import.faults import Rejected
+from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations import actions, listing
 from sfmc_import.operations.requests import read_views
+from sfmc_import.policy import Policy
 from tests.support.console import MID, World, console_over
 
 PROBLEM = "urn:sfmc-import:problem:"
@@ -81,6 +84,19 @@ def test_a_replay_of_many_with_the_same_key_is_said_to_be_one(world: World) -> N
 
     assert first.json() == again.json()
     assert [each.headers.get("idempotency-replayed") for each in (first, again, other)] == [None, "true", None]
+
+
+def test_a_bad_end_is_settled_with_a_reason_alone(world: World) -> None:
+    request, ledger = world.submit(), open_ledger(world.access.settings)
+    asked = ledger.load(request)
+    assert asked is not None
+    ledger.unresolved(asked, Rejected("43010", "no such definition"), 0.0, Policy())
+    path = f"/v1/requests/{request}"
+
+    assert ask(world, "POST", f"{path}/settle", json={}).status_code == 422
+    assert ask(world, "POST", f"{path}/settle", json={"reason": "done"}).json()["state"] == "rejected"
+    assert ask(world, "GET", path).json()["settled_reason"] == "done"
+    assert ask(world, "GET", "/v1/failures").json() == []
 
 
 def replayed(world: World, request: str, **body: Any) -> httpx.Response:

@@ -273,20 +273,6 @@ def test_doctor_fails_while_no_call_is_made(world: World) -> None:
     assert "check the login" in finding.fix
 
 
-def test_an_outage_of_the_broker_counts_from_its_first_note_and_ends_with_one(world: World) -> None:
-    state = BrokerState(world.access.client, ledger_settings(world.access.settings))
-    assert world.access.reader.broker_away_since() is None
-    state.note(is_away=True)
-    begun = world.access.reader.broker_away_since()
-    state.note(is_away=True)
-
-    assert (begun is not None, world.access.reader.broker_away_since()) == (True, begun)
-    missing = world.access.reader.running().missing
-    assert [each.partition(" (")[0] for each in missing] == ["no worker runs", "no beat runs"]
-    state.note(is_away=False)
-    assert world.access.reader.broker_away_since() is None
-
-
 def test_doctor_says_of_a_circuit_of_a_login_whose_it_is_and_until_when(world: World) -> None:
     settings = world.access.settings.model_copy(update={"soap_url": "https://x.soap.marketingcloudapis.com"})
     quota = open_ledger(settings).quota(quota_limits(settings))
@@ -316,3 +302,17 @@ def test_doctor_passes_while_a_limit_of_this_deployment_lets_starts_wait(world: 
     ledger.retry(lease, NotApplied("quota", "not now", account_wide=True), 60)
 
     assert [each for each in check_circuits(world.access.settings) if "quota" in each.text] == []
+
+
+def test_an_outage_of_the_broker_counts_from_its_first_note_and_ends_with_one(world: World) -> None:
+    state = BrokerState(world.access.client, ledger_settings(world.access.settings))
+    assert world.access.reader.broker_away_since() is None
+    state.note(is_away=True)
+    begun = world.access.reader.broker_away_since()
+    state.note(is_away=True)
+
+    assert (begun is not None, world.access.reader.broker_away_since()) == (True, begun)
+    missing = world.access.reader.running().missing
+    assert [each.partition(" (")[0] for each in missing] == ["no worker runs", "no beat runs"]
+    state.note(is_away=False)
+    assert world.access.reader.broker_away_since() is None

@@ -98,7 +98,7 @@ Its `event` is the static name, which our records have in the place of the sente
 loggers add under such names means something else.
 """
 
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 # Whole envelopes, with token and all, are what these log at debug level: they stay capped whatever is asked for.
 NEVER_BELOW_WARNING = (

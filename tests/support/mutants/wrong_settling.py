@@ -55,8 +55,8 @@ SETTLING: tuple[Mutant, ...] = (
     Mutant("following", "  if r.replays == id then return 'replayed' end\n", ""),
     Mutant("following", ".update_type == 'Overwrite' then", " then"),
     Mutant("lib", "  emit(id, f, 'settled', said)\n", ""),
-    Mutant("following", "why and {settled = a.id} or {newer = a.id}", "{newer = a.id}"),
-    Mutant("following", "why and {settled = a.id} or {newer = a.id}", "{settled = why and a.id}"),
+    Mutant("following", "then set(request_key(id), f, {settled = a.id}) else", "then else"),
+    Mutant("following", "else set(request_key(id), f, {newer = a.id}) end", "end"),
     Mutant("following", "  settle_in(r, file_place(r, folded(r.home or r.key)))\n", ""),
     Mutant("following", "  if r.name then settle_in(r, file_place(r, '')) end\n", ""),
 )

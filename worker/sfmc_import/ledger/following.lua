@@ -138,7 +138,7 @@ local function settle_in(r, place)
     local f = record(request_key(id))
     if id ~= a.id and SETTLED[f.state] and int(f.at) <= int(r.at) and not f.settler then
       local why = why_settled(id, r, f)
-      set(request_key(id), f, why and {settled = a.id} or {newer = a.id})
+      if why then set(request_key(id), f, {settled = a.id}) else set(request_key(id), f, {newer = a.id}) end
       if why then settle(id, f, place, {settled_by = a.id, why = why}) end
     end
   end
