@@ -196,6 +196,7 @@ class WaitingFileGiven(Given):
     size: Whole | None = Field(None, ge=0, le=2**62)
     text: str | None = Field(None, max_length=4096)
     code: str | None = Field(None, max_length=64)
+    again: Number | None = Field(None, ge=0, le=2**40)
 
 
 class FolderGiven(Given):

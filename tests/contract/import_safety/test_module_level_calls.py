@@ -37,7 +37,7 @@ HARMLESS = {
     ),
     *("dict.fromkeys", "float", "list", "UUID", "timedelta", "timezone", "_headers", "lru_cache", "ContextVar"),
     # what helps against an error
-    *("Advice", "Command", "Option", "with_command"),
+    *("Advice", "Command", "Option", "with_command", "advice_for_end"),
     # fields and checks of the settings
     *("ConfigDict", "Field", "AfterValidator", "BeforeValidator", "field_validator", "model_validator"),
     # names for logs and clocks

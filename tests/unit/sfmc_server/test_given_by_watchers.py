@@ -14,8 +14,8 @@ LONG = "\N{SNOWMAN}" * 255
 
 def described(**more: Any) -> list[dict[str, object]]:
     files = [
-        SimpleNamespace(name=LONG, reason="growing", since=1.0, size=2**40, text="x" * 5000, code="9"),
-        SimpleNamespace(name="b\\xff.csv", reason="unreadable", since=99, size=None, text="", code=""),
+        SimpleNamespace(name=LONG, reason="growing", since=1.0, size=2**40, text="x" * 5000, code="9", again_at=7.5),
+        SimpleNamespace(name="b\\xff.csv", reason="unreadable", since=99, size=None, text="", code="", again_at=None),
     ]
     given = {"folder": SimpleNamespace(path=Path("/in"), location="/in"), "outage": None, "waiting": files, "mount": ""}
     given |= more
