@@ -110,7 +110,7 @@ def test_a_start_that_was_not_applied_frees_its_window_and_its_file(doubt: Doubt
     stack.await_event("duplicate", after)
     said = stack.await_event("not_started", doubt.lost)
     assert code == 0
-    assert f"sfmc-import start lost --mid {said['data']['mid']} --file {path}" in shown
+    assert f"sfmc-import replay {doubt.lost}" in shown
     assert said["data"]["reason"] == "nothing in the history"
     assert said["data"]["operator"]
     assert json.loads(stack.run("show", doubt.lost, "--json").stdout)["state"] == "not_started"

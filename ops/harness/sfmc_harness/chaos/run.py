@@ -135,7 +135,10 @@ class ChaosRun:
             steps=tuple(range(PRIORITIES)) if number % 4 == 3 else None,
         )  # fmt: skip
         command = ("-m", "sfmc_harness.chaos.producer", json.dumps(asdict(order)))
-        return self.processes.add(f"producer-{number}", *command, **_settings_of(deployment))
+        producer = self.processes.add(f"producer-{number}", *command, **_settings_of(deployment))
+        # It ends when it has sent everything. Started anew it would send other files under the same ids after midnight.
+        producer.busy = True
+        return producer
 
     def inject_faults(self, producers: list[Process]) -> FaultInjector:
         """Inject faults until every producer has sent all its requests."""
@@ -149,12 +152,10 @@ class ChaosRun:
             if self.plan.fault_rate and time.monotonic() >= following:
                 injector.inject()
                 following = time.monotonic() + chance.expovariate(1 / EVERY_SECONDS)
-            self._tick(producers)
+            self._tick()
         return injector
 
-    def _tick(self, producers: list[Process]) -> None:
-        for producer in producers:
-            producer.busy = producer.busy or not producer.is_running
+    def _tick(self) -> None:
         self.schedule.do_due()
         self.processes.restart_dead()
         if time.monotonic() >= self._weighed + WEIGH_SECONDS:
@@ -170,19 +171,19 @@ class ChaosRun:
                 with suppress(psutil.Error):
                     yield psutil.Process(process.child.pid).memory_info().rss / 1e6
 
-    def drain(self, producers: list[Process]) -> float:
+    def drain(self) -> float:
         """Wait until no request is unfinished, then until no message is queued; return the seconds it took."""
         begun = time.monotonic()
         with self.client() as client:
             readers = [Reader(client, deployment) for deployment in self.plan.deployments]
             quiet = 0
             while time.monotonic() - begun < self.plan.end_within and quiet < 10:
-                self._tick(producers)
+                self._tick()
                 quiet = quiet + 1 if not self.schedule and all(_is_done(reader) for reader in readers) else 0
             self._end_beats()
             last = time.monotonic() + min(15, self.plan.end_within)
             while time.monotonic() < last and any(any(reader.left().values()) for reader in readers):
-                self._tick(producers)
+                self._tick()
         return time.monotonic() - begun
 
     def _end_beats(self) -> None:
@@ -254,7 +255,7 @@ def run(plan: Plan, say: Say, folder: Path | None = None) -> ChaosResult:
         chaos_run.before_valkey.clear()
         chaos_run.before_sandbox.clear()
         say("the producers have sent everything; no fault from now on")
-        drained_in = chaos_run.drain(producers)
+        drained_in = chaos_run.drain()
         failed_calls += chaos_run.sandbox.clear_faults()
         spent = time.monotonic() - start
         return ChaosResult(
