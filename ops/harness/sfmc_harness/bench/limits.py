@@ -22,7 +22,7 @@ LIMITS = {
     " Celery 2.4 to 3.2 ms. Threads wait for the interpreter: 50 to 99 voluntary changes of thread a start, 4 to"
     " 7 for a no-op. A round trip to Redis is 11 to 17 µs (ADR 35)",
     "duplicates ÷ no-op": "it costs 1.4 to 1.8 no-op tasks of CPU: the message is claimed and answered by scripts"
-    " that a no-op has not, and Redis needs about 0.4 ms for them (ADR 28, 35)",
+    " that a no-op has not, and Redis needs about 0.3 ms for them (ADR 28, 35)",
     "CPU of Redis for a start": "Lua is interpreted: the commands of the six scripts take an eighth of their time"
     " (ADR 28)",
     "CPU of Redis for a duplicate": "Lua is interpreted: the commands of the three scripts take an eighth of their time"
