@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psutil
 
 from sfmc_harness.bench.figures import Figure
-from sfmc_harness.bench.processes import cpu_seconds
+from sfmc_harness.bench.processes import run_seconds
 from sfmc_harness.bench.rounds import all_started, bench, starts_of
 
 SECONDS, _BEGIN_SECONDS = 30.0, 5.0
@@ -23,10 +23,10 @@ def figures(seconds: float = SECONDS) -> Iterator[Figure]:
         on.measure(worker, "the first start", starts_of(["first"]), all_started(1))
         pids = {"worker": worker.pid, "beat": on.beat(worker), "watcher": on.watcher(worker, folder)}
         time.sleep(_BEGIN_SECONDS)
-        before, begun = {name: cpu_seconds(pid) for name, pid in pids.items()}, time.perf_counter()
+        before, begun = {name: run_seconds(pid) for name, pid in pids.items()}, time.perf_counter()
         time.sleep(seconds)
         for name, pid in pids.items():
-            share = (cpu_seconds(pid) - before[name]) / (time.perf_counter() - begun) * 100
+            share = (run_seconds(pid) - before[name]) / (time.perf_counter() - begun) * 100
             goal, floor = CPU_GOALS[name]
             yield Figure(f"% of a core that an idle {name} takes", share, goal, f"over {seconds:.0f} s", floor)
         for name, pid in pids.items():
