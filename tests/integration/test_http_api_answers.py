@@ -473,6 +473,8 @@ def test_messages_of_others_in_the_queue_do_not_change_the_etag_of_a_definition(
     )  # fmt: skip
 
 
+# Whoever waits on is found by this limit: the answer is the same after half a minute.
+@pytest.mark.timeout(25)
 def test_who_waits_is_answered_with_what_is_known_when_the_server_ends(redis_server: Any) -> None:
     with console_over(redis_server.url, is_ending=True) as ending:
         request = ending.submit()
