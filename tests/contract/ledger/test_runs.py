@@ -147,6 +147,17 @@ def test_the_record_of_a_run_that_has_ended_has_its_last_status(scenario: Scenar
     assert status_of(scenario, "a") == "Completed"
 
 
+def test_the_status_of_a_run_that_completed_takes_no_memory_and_any_other_one_is_kept(scenario: Scenario):
+    for request_id, outcome, status in (("a", "completed", "Completed"), ("b", "import_failed", "Error")):
+        scenario.arrives_and_starts(request_id)
+        scenario.ledger.progressed(scenario.run(request_id), "Processing", 30)
+        scenario.ends(request_id, outcome, Run(task_id=f"task-{request_id}", customer_key=KEY, status=status))
+
+    kept = [scenario.world.client.hget(Keys().request(each), "status") for each in ("a", "b")]
+    assert kept == [None, b"Error"]
+    assert (status_of(scenario, "a"), status_of(scenario, "b")) == ("Completed", "Error")
+
+
 def test_following_that_timed_out_leaves_the_status_that_was_seen_last(scenario: Scenario):
     scenario.arrives_and_starts("a")
     scenario.ledger.progressed(scenario.run("a"), "Processing", 30)

@@ -15,7 +15,11 @@ OPERATIONS = (
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "by and 2 or 1"),
     Mutant("starting", "by and by ~= a.operator and 2 or 1", "by ~= a.operator and 2 or 1"),
     Mutant("lib", "  if a.looked and r.error then return r.error end\n", ""),
-    Mutant("following", "set(request_key(a.id), r, {status = result.import_status})", ""),
+    Mutant("following", "  if status then set(request_key(a.id), r, {status = status}) end", ""),
+    Mutant("following", "  if a.outcome == 'completed' and status == 'Completed' then return", "  if true then return"),
+    Mutant(
+        "following", "  if a.outcome == 'completed' and status == 'Completed' then return", "  if false then return"
+    ),
     Mutant("pausing", "pause['until'] > now", "true"),
     Mutant("pausing", "return pause and (not present", "return false and (not present"),
     Mutant("pausing", "written['mid:' .. r.mid]", "written['mid:']"),

@@ -150,6 +150,12 @@ local function settle_older(r)
   if r.name then settle_in(r, file_place(r, '')) end
 end
 
+-- The last status of a run that has ended. That of a run which completed is read from the state: it takes no memory.
+local function note_last_status(r, status)
+  if a.outcome == 'completed' and status == 'Completed' then return drop(request_key(a.id), r, {'status'}) end
+  if status then set(request_key(a.id), r, {status = status}) end
+end
+
 -- Ends a run and lets the next follow-up in.
 function steps.ended()
   local r = record(request_key(a.id))
@@ -161,7 +167,7 @@ function steps.ended()
   note_end(r, d)
   if IMPORTED[a.outcome] then settle_older(r) end
   local result = a.result
-  if result.import_status then set(request_key(a.id), r, {status = result.import_status}) end
+  note_last_status(r, result.import_status)
   if a.outcome == 'import_failed' then
     for field, value in pairs(errors_so_far(d)) do result[field] = value end
   end

@@ -105,12 +105,15 @@ FILE_FIELDS = (
 class RequestKey(Key):
     """The record of a request: its file, which is kept in parts, is read as one.
 
-    When it ended is the time of its newest event, and not kept beside that.
+    When it ended is the time of its newest event, and not kept beside that. The last status of a run that completed is
+    kept only where it is another one than `Completed`.
     """
 
     def read(self, record: Mapping[bytes, bytes]) -> dict[str, Any]:
         """Give the fields as `Key.read`, the parts of the file as `file`, and `since` also after the end."""
         fields = Key.read(self, record)
+        if fields.get("state") == "completed":
+            fields.setdefault("import_status", "Completed")
         if "since" not in fields and "accepted_at" in fields and fields.get("places"):
             after, _, _ = fields["places"].split()[-1].partition(".")
             fields["since"] = (int(record[b"at"]) + int(after)) / 1000

@@ -4,7 +4,7 @@ Its constants stand where they are used: a variable, and more so a table, costs 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 # A function at the left margin, on one line or up to the `end` at the left margin.
 FUNCTION = re.compile(r"^(?:local )?function ((?:steps\.)?\w+)\((?:[^\n]* end|.*?^end)\n", re.MULTILINE | re.DOTALL)
@@ -12,14 +12,20 @@ FUNCTION = re.compile(r"^(?:local )?function ((?:steps\.)?\w+)\((?:[^\n]* end|.*
 TABLE = "F"
 """The name of the table in a script."""
 
-# Comments, texts, names and numbers, blanks, dots that join or are left out, any other sign.
-_TOKEN = re.compile(r"--[^\n]*|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|\w+|\s+|\.{2,3}|[=~<>]=|.", re.DOTALL)
+# Comments, texts, dots that join or are left out, names of fields, and then the one group: names and numbers.
+_TOKEN = re.compile(r"--[^\n]*|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|\.{2,3}|[.:]\s*\w+|(\w+)", re.DOTALL)
+# What follows the name of a field in a table, or of a variable that is given a value.
+_ASSIGNED = re.compile(r"(?:\s|--[^\n]*)*=(?!=)")
+_LOCAL = re.compile(rf"^local function {TABLE}\.", re.MULTILINE)
 
 # At the left margin: a whole number, a table of names that each have `true` or a text, and the name of a key that
 # depends on nothing.
 _NUMBER = re.compile(r"^local ([A-Z][A-Z_]*) = (\d+)\n", re.MULTILINE)
 _NAMES = re.compile(r"^local ([A-Z][A-Z_]*) = \{((?:\w+ ?= ?(?:true|'[^']*')(?:, ?)?)+)\}\n", re.MULTILINE)
 _KEY = re.compile(r"^local function (\w+_key)\(\) return (TAG \.\. '[^'\n]*') end\n", re.MULTILINE)
+_CAPITALS = re.compile(r"\b[A-Z][A-Z_]*\b")
+_KEY_CALL = re.compile(r"\b(\w+_key)\(\)")
+_INDEXED = re.compile(r"\b([A-Z][A-Z_]*)\[((?:[^\[\]\n]|\[\w+\])+)\]")
 _ENTRY = re.compile(r"(\w+) ?= ?(true|'[^']*')")
 
 
@@ -35,17 +41,21 @@ def with_settings(text: str, settings: Mapping[str, int]) -> str:
 
 def with_constants(text: str) -> str:
     """Write whole numbers and keys where they are used, and make a function of comparisons of each table of names."""
-    for name, number in _NUMBER.findall(text):
-        text = re.sub(rf"\b{name}\b", number, text)
-    text = re.sub(r"^local \d+ = \d+\n", "", text, flags=re.MULTILINE)
-    keys = dict(_KEY.findall(text))
-    text = _KEY.sub("", text)
-    for name, key in keys.items():
-        text = re.sub(rf"\b{name}\(\)", f"({key})", text)
-    for name, entries in _NAMES.findall(text):
-        text = re.sub(rf"\b{name}\[((?:[^\[\]\n]|\[\w+\])+)\]", rf"{name}(\1)", text)
-        text = text.replace(f"local {name} = {{{entries}}}\n", _function(name, entries))
-    return text
+    numbers, keys = dict(_NUMBER.findall(text)), dict(_KEY.findall(text))
+    text = _KEY.sub("", _NUMBER.sub("", text))
+    text = _CAPITALS.sub(lambda match: numbers.get(match[0], match[0]), text)
+    text = _KEY_CALL.sub(lambda match: f"({keys[match[1]]})" if match[1] in keys else match[0], text)
+    tables = {name for name, _ in _NAMES.findall(text)}
+    text = _NAMES.sub(lambda match: _function(match[1], match[2]), text)
+    return _with_calls(text, tables) if tables else text
+
+
+def _with_calls(text: str, tables: Collection[str]) -> str:
+    def called(match: re.Match[str]) -> str:
+        inside = _with_calls(match[2], tables)
+        return f"{match[1]}({inside})" if match[1] in tables else f"{match[1]}[{inside}]"
+
+    return _INDEXED.sub(called, text)
 
 
 def _function(name: str, entries: str) -> str:
@@ -67,10 +77,8 @@ def in_one_table(text: str) -> str:
     of a table each needs one. No variable may have the name of such a function; a test sees to it.
     """
     functions = {match[1] for match in FUNCTION.finditer(text) if not match[1].startswith("steps.")}
-    named = "".join(_with_table(text, functions))
-    return f"local {TABLE} = {{}}\n" + re.sub(
-        rf"^local function {TABLE}\.", f"function {TABLE}.", named, flags=re.MULTILINE
-    )
+    named = _LOCAL.sub(f"function {TABLE}.", _with_table(text, functions))
+    return f"local {TABLE} = {{}}\n{named}"
 
 
 _IN_TABLE = re.compile(rf"^function (?:{TABLE}|(steps))\.(\w+)(\((?:[^\n]* end|.*?^end))\n", re.MULTILINE | re.DOTALL)
@@ -114,23 +122,9 @@ def _made_when_named(functions: str) -> str:
     )
 
 
-def _with_table(text: str, functions: set[str]) -> Iterator[str]:
-    tokens = _TOKEN.findall(text)
-    before = ""
-    for token, following in zip(tokens, _next_signs(tokens), strict=True):
-        is_field = before in {".", ":"} or following == "="
-        yield f"{TABLE}.{token}" if token in functions and not is_field else token
-        before = before if _is_blank(token) else token
+def _with_table(text: str, functions: Collection[str]) -> str:
+    def named(match: re.Match[str]) -> str:
+        is_function = match[1] in functions and not _ASSIGNED.match(text, match.end())
+        return f"{TABLE}.{match[1]}" if is_function else match[0]
 
-
-def _next_signs(tokens: list[str]) -> list[str]:
-    """Give what follows each token, blanks and comments left out."""
-    found, sign = [], ""
-    for token in reversed(tokens):
-        found.append(sign)
-        sign = sign if _is_blank(token) else token
-    return found[::-1]
-
-
-def _is_blank(token: str) -> bool:
-    return token.isspace() or token.startswith("--")
+    return _TOKEN.sub(named, text)

@@ -199,7 +199,11 @@ REQUEST = RequestKey(
         ),
         Field(name="task", attribute="task_id", meaning="the Task.ID of its run"),
         Field(name="soap", attribute="soap_request_id", meaning="the RequestID of the accepted Perform"),
-        Field(name="status", attribute="import_status", meaning="the last status of the run that Marketing Cloud gave"),
+        Field(
+            name="status",
+            attribute="import_status",
+            meaning="the last status of the run that Marketing Cloud gave; `completed` without it: Completed",
+        ),
         Field(name="polls", kind="int", kept_at_end=False, meaning="how often the run was polled"),
         Field(
             name="started",

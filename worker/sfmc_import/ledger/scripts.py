@@ -131,7 +131,8 @@ def _joined(
 ) -> str:
     given = f"local given = steps.{step}()\nwrite_all()\nreturn given\n"
     text = "\n".join((*map(read, ("lib", *STEPS[step])), _first_write(step), given))
-    text = with_constants(with_settings(text, settings))
+    text = with_constants(with_settings(without_unused(text, names), settings))
+    # A table of names has become a function, which perhaps only those name that are left out.
     return made_late(in_one_table(without_unused(text, names)), SELDOM, names)
 
 
