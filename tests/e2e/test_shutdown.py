@@ -17,6 +17,10 @@ def _ended_first(stack: RunningSystem, request_id: str) -> str:
     return "" if exists else "heartbeat"
 
 
+def hanging(stack: RunningSystem) -> bool:
+    return any(fault["fired"] for fault in stack.sandbox.control.faults())
+
+
 @pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.nightly)])
 def test_the_heartbeat_goes_on_until_the_tasks_of_an_ending_worker_are_done(pool: str) -> None:
     with running_system({"SFMC_READ_TIMEOUT": "20", "SFMC_LEASE_SECONDS": "60"}) as stack:
@@ -25,7 +29,7 @@ def test_the_heartbeat_goes_on_until_the_tasks_of_an_ending_worker_are_done(pool
         stack.sandbox.control.add_fault("delay", operation="Perform", seconds=3, count=1)
         worker = stack.worker("--pool", pool)
         request_id = json.loads(stack.run("start", "daily", "--json").stdout)["request_id"]
-        stack.await_event("starting", request_id)
+        eventually(lambda: hanging(stack), 60, "the start is on its way: a query before it would be cut")
         worker.send_signal(signal.SIGTERM)
 
         first = eventually(lambda: _ended_first(stack, request_id), 60, "task or heartbeat ends")
@@ -37,10 +41,6 @@ def test_the_heartbeat_goes_on_until_the_tasks_of_an_ending_worker_are_done(pool
 
 
 PATIENT = {"SFMC_READ_TIMEOUT": "300", "SFMC_LEASE_SECONDS": "600"}
-
-
-def hanging(stack: RunningSystem) -> bool:
-    return any(fault["fired"] for fault in stack.sandbox.control.faults())
 
 
 def test_a_worker_that_ends_does_not_wait_for_queries_that_hang() -> None:
