@@ -52,6 +52,22 @@ def test_files_that_wait_for_the_account_are_a_banner_on_the_first_page_and_in_t
     assert overview(world.access).folders == status(world.access).folders
 
 
+def test_a_source_that_does_not_answer_says_when_it_is_asked_again(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {"folder": "source drop (sftp://h/in)", "location": "source:drop", "state": "unreachable", "age": 60.0}
+    world.client.note_folders("h:1:x", [FOLDER | said | {"text": "no route", "again": 30.0, "looked": 90.0}])
+    page = world.person("viewer").see("/").text
+    [folder] = asked(world, "GET", "/v1/folders").json()
+    capsys.readouterr()
+    cli.main(["folders", "list"], "sfmc-import", standalone_mode=False)
+
+    again = f"tried again at {folder['until'][11:19]} UTC, and on without an end"
+    assert folder["until"] > folder["seen_at"] > folder["since"] > folder["looked_at"]
+    assert page.count(again) == 2
+    assert again in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_file_that_waits_in_a_folder_is_found_by_its_name_everywhere(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -207,6 +207,7 @@ class FolderGiven(Given):
     state: str = Field(min_length=1, max_length=64)
     age: Number | None = Field(None, ge=0, le=2**40)
     looked: Number | None = Field(None, ge=0, le=2**40)
+    again: Number | None = Field(None, ge=0, le=2**40)
     text: Shown | None = None
     mount: Shown | None = None
     files: list[WaitingFileGiven] = Field(max_length=1000)

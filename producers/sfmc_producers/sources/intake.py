@@ -1,7 +1,7 @@
 """Takes what a source reports into the ledger, or sets it aside; only then may the source let go of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeGuard
 
 import structlog
@@ -12,6 +12,7 @@ from sfmc_producers.checked_files import Refused, Skipped, say_refused
 from sfmc_producers.delivery.records import Held
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.standing import Standing
+from sfmc_producers.stability import WaitingFile
 from sfmc_producers.submitter import InvalidRequest, Submitter
 
 
@@ -113,6 +114,11 @@ class Intake:
     def outage(self, arrival: Arrival) -> str:
         """Say in words why the definitions of its business unit cannot be read now; empty where they can."""
         return self.submitter.outage(arrival.mid or self._mid)[0]
+
+    def unavailable(self, file: WaitingFile) -> WaitingFile:
+        """Give a file that is not taken now with why the ledger or the definitions do not answer, and the next try."""
+        text, code = self.submitter.outage(self._mid)
+        return replace(file, text=text, code=code, again_at=self.submitter.tried_at(self._mid))
 
     def route(self, arrival: Arrival) -> Routing | None:
         """Find the definition: the one that the event names, that of the source, the routes, the FileSpecs."""

@@ -130,10 +130,11 @@ class Receiver:
                     self._round(wakeup)
                 except SourceUnavailableError as error:
                     failures += 1
-                    self._intake.standing.failed(str(error), id(self))
+                    pause = PAUSES.pause(failures, self._chance())
+                    self._intake.standing.failed(str(error), id(self), again_in=pause)
                     self._say_unavailable(error, failures)
                     self._drop_mailbox()
-                    wakeup.wait(PAUSES.pause(failures, self._chance()))
+                    wakeup.wait(pause)
                     continue
                 if failures:
                     self._log.info("source_available", failures=failures)

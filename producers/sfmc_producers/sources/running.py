@@ -39,15 +39,19 @@ class SourceThread(threading.Thread):
         try:
             while not self.wakeup.is_closing:
                 begun = time.monotonic()
-                self._run_once()
+                defect = self._run_once()
                 if self.is_refused:
                     return
                 failures = 1 if time.monotonic() - begun > PAUSES.cap else failures + 1
-                self.wakeup.wait(PAUSES.pause(failures, self._chance()))
+                pause = PAUSES.pause(failures, self._chance())
+                if defect:
+                    self._standing.failed(defect, again_in=pause)
+                self.wakeup.wait(pause)
         finally:
             self._ended()
 
-    def _run_once(self) -> None:
+    def _run_once(self) -> str:
+        """Run it to its end; gives what went wrong where that was not foreseen."""
         self._standing.begin()
         try:
             self.source.run(self.wakeup)
@@ -56,9 +60,10 @@ class SourceThread(threading.Thread):
             self._standing.refused(str(error))
             log.error("source_stopped", source=self.source.name, reason=str(error), fix=error.fix)
         except Exception as error:
-            self._standing.failed(f"{type(error).__name__}: {error}; the log has more")
             # The edge of a source: it begins anew, the others go on.
             log.exception("source_failed", source=self.source.name)
+            return f"{type(error).__name__}: {error}; the log has more"
+        return ""
 
 
 def run_sources(sources: Sequence[Source], standings: Mapping[str, Standing], takes: Takes) -> int:

@@ -250,7 +250,7 @@ class ScannedSource:
             self._log.error("source_scan_stopped", reason=str(error), fix=error.fix)
             return False
         except (SourceUnavailableError, ServiceUnavailableError) as error:
-            self._intake.standing.failed(f"scan: {error}", SCAN)
+            self._intake.standing.failed(f"scan: {error}", SCAN, again_in=self._every)
             self._log.warning("source_scan_failed", reason=str(error), action="waiting")
         except Exception:  # noqa: BLE001 - the edge of a scan: the source itself goes on, and the log has the reason
             self._log.exception("source_scan_failed")

@@ -15,11 +15,15 @@ MAIN, SCAN = "main", "scan"
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a part of a source brings nothing now: it does not answer, or it refuses us until a person acts."""
+    """Why a part of a source brings nothing now: it does not answer, or it refuses us until a person acts.
+
+    `again_at` is when it is asked again, where that is known.
+    """
 
     since: float
     text: str
     state: Literal["unreachable", "refused"] = "unreachable"
+    again_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,13 @@ class Standing:
         self.looked_at = self.clock()
         self._parts[part] = _Part(files=tuple(files), more=more)
 
-    def failed(self, text: str, part: Hashable = MAIN) -> None:
-        """Say that it was not answered; the first time in a row counts."""
+    def failed(self, text: str, part: Hashable = MAIN, *, again_in: float | None = None) -> None:
+        """Say that it was not answered, and in how many seconds it is asked again; the first time in a row counts."""
         before = self._parts.get(part, _Part())
-        since = self.clock() if before.trouble is None else before.trouble.since
-        self._parts[part] = _Part(Trouble(since, text), before.files, before.more)
+        now = self.clock()
+        since = now if before.trouble is None else before.trouble.since
+        trouble = Trouble(since, text, again_at=None if again_in is None else now + again_in)
+        self._parts[part] = _Part(trouble, before.files, before.more)
 
     def refused(self, text: str, part: Hashable = MAIN) -> None:
         """Say that a person must act, and that it is not tried again."""
@@ -74,6 +80,7 @@ class Standing:
         if troubles:
             first = min(troubles, key=lambda trouble: (trouble.state != "refused", trouble.since))
             about |= {"state": first.state, "age": age(first.since, now), "text": shortened(one_line(first.text))}
+            about |= {} if first.again_at is None else {"again": age(now, first.again_at)}
         if self.looked_at is not None:
             about["looked"] = age(self.looked_at, now)
         files, more = describe_files([file for part in parts for file in part.files], now, most)

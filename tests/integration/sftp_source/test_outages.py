@@ -180,3 +180,4 @@ def test_the_source_says_what_waits_and_since_when_its_server_does_not_answer(wa
     assert waits["folder"].startswith("source drop (sftp://")
     assert [(each["name"], each["reason"]) for each in waits["files"]] == [("contacts.csv", "growing")]
     assert (waits["state"], away["state"]) == ("watched", "unreachable")
+    assert ("again" in waits, away["again"] > 0) == (False, True)

@@ -26,7 +26,8 @@ def folder_lines(folders: Sequence[FolderView]) -> Iterator[str]:
     for folder in folders:
         by = f", by {', '.join(readers(folder.watchers))}" if folder.watchers else ""
         word, _, name = title(folder).partition(" ")
-        yield "  ".join([f"  {word}", name, f"{folder.text}{_since(folder.since)}{_looked(folder)}{by}"])
+        again = tried_again(folder)
+        yield "  ".join([f"  {word}", name, f"{folder.text}{_since(folder.since)}{again}{_looked(folder)}{by}"])
         yield from file_lines(folder.files)
         if folder.more:
             yield f"    and {folder.more} more"

@@ -163,6 +163,7 @@ def _view(
         state=state,
         text=f"{STATES.get(state, state)}{f' ({text})' if text else ''}{_silence(now - newest)}",
         since=time_of(since),
+        until=time_of(folder.get("until")),
         seen_at=_date(newest),
         looked_at=time_of(folder.get("looked_at")),
         watchers=tuple(sorted(each.watcher for each in heard)),
@@ -239,12 +240,12 @@ def sentence(folder: FolderView) -> str:
     since = "" if folder.since is None else f", since {folder.since:%Y-%m-%d %H:%M:%S} UTC"
     held = next((each for each in folder.files if each.reason == "unavailable"), None)
     if folder.state != "watched" or held is None:
-        return f"{folder.text}{since}"
+        return f"{folder.text}{since}{tried_again(folder)}"
     count = f"{folder.waiting} file{' waits' if folder.waiting == 1 else 's wait'}"
     at = "" if held.since is None else f", since {held.since:%Y-%m-%d %H:%M:%S} UTC"
     return f"{count} in it: {held.text}{at}{tried_again(held)}"
 
 
-def tried_again(file: FolderFileView) -> str:
-    """Say when a file is tried again, where its watcher knows it; that goes on as long as it is necessary."""
-    return "" if file.until is None else f", tried again at {file.until:%H:%M:%S} UTC, and on without an end"
+def tried_again(of: FolderFileView | FolderView) -> str:
+    """Say when a file or a source is tried again, where that is known; it goes on as long as it is necessary."""
+    return "" if of.until is None else f", tried again at {of.until:%H:%M:%S} UTC, and on without an end"

@@ -187,7 +187,8 @@ class FolderFileView(View):
 class FolderView(View):
     """A folder in one state: since when, who reads it, how many files wait in it, and what somebody should do.
 
-    A source that is no folder is shown as one; its process says in `looked_at` when it was answered last.
+    A source that is no folder is shown as one; its process says in `looked_at` when it was answered last, and one that
+    does not answer is asked again at `until`, and as long as it lasts.
     `command` is that which lets it be forgotten. Of many files that wait the oldest and the newest are named; `more`
     counts the others.
     """
@@ -197,6 +198,7 @@ class FolderView(View):
     state: str
     text: str
     since: Time | None = None
+    until: Time | None = None
     seen_at: Time
     looked_at: Time | None = None
     watchers: tuple[str, ...] = ()

@@ -89,11 +89,12 @@ class SftpSource:
         try:
             pause = self.scan(wakeup)
         except SourceUnavailableError as error:
-            self._intake.standing.failed(str(error))
+            pause = PAUSES.pause(failures + 1, self._chance())
+            self._intake.standing.failed(str(error), again_in=pause)
             if not failures:
                 self._log.error("source_unavailable", reason=str(error), action="waiting")
             self._server.disconnect()
-            wakeup.wait(PAUSES.pause(failures + 1, self._chance()))
+            wakeup.wait(pause)
             return failures + 1
         if failures:
             self._log.info("source_available", failures=failures)
@@ -173,8 +174,9 @@ class SftpSource:
         self._take_back()
         files = self._look()
         if files is None:
-            self._intake.standing.failed(f"{self._options.location} cannot be listed")
-            return self._options.every
+            every = self._options.every
+            self._intake.standing.failed(f"{self._options.location} cannot be listed", again_in=every)
+            return every
         taken = evaluate(self._seen, files, self._clock(), self._rule)
         self._seen = dict(taken.seen)
         for each in taken.waiting:
@@ -199,7 +201,8 @@ class SftpSource:
             tracked = self._seen.get(file.name)
             if tracked is not None:
                 reason: Reason = "unavailable" if is_away else "delivering"
-                yield WaitingFile(name=file.name, reason=reason, since=tracked.waiting_since, size=file.size)
+                waits = WaitingFile(name=file.name, reason=reason, since=tracked.waiting_since, size=file.size)
+                yield self._intake.unavailable(waits) if is_away else waits
 
     def _look(self) -> list[FileStat] | None:
         """List what is not handled yet; None while the folder cannot be listed."""

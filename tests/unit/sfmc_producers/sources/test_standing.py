@@ -45,6 +45,19 @@ def test_it_does_not_answer_since_the_first_failure_until_it_is_answered() -> No
     assert described(standing, clock.now)["state"] == "watched"
 
 
+def test_it_says_when_it_is_asked_again_until_it_is_answered() -> None:
+    clock = Clock()
+    standing = Standing(clock=clock)
+    for pause in (1.0, 30.0):
+        standing.failed("no route to host", again_in=pause)
+        clock.pass_by(10)
+    found, later = described(standing, clock.now), described(standing, clock.now + 60)
+    standing.looked()
+
+    assert (found["age"], found["again"], later["again"]) == (20.0, 20.0, 0.0)
+    assert "again" not in described(standing, clock.now)
+
+
 def test_a_part_that_fails_is_seen_beside_one_that_is_answered_until_the_source_begins_anew() -> None:
     standing = Standing()
     standing.failed("scan: no right", SCAN)
@@ -79,6 +92,7 @@ def test_a_refused_source_says_that_a_person_must_act_and_a_defect_names_itself(
 
     assert (refused["state"], refused["text"]) == ("refused", "another host key")
     assert (broken["state"], broken["text"]) == ("unreachable", "ValueError: odd; the log has more")
+    assert ("again" in refused, "again" in broken) == (False, True)
 
 
 class Silent(Box):
@@ -97,9 +111,9 @@ class Silent(Box):
 
 
 def test_a_receiver_says_that_its_queue_does_not_answer_and_that_it_is_answered_again() -> None:
-    wakeup, intake, states = Wakeup(), Intake(), list[object]()
-    box = Silent(wakeup, lambda: states.append(described(intake.standing, 0.0)["state"]))
+    wakeup, intake, said = Wakeup(), Intake(), list[dict[str, object]]()
+    box = Silent(wakeup, lambda: said.append(described(intake.standing, 0.0)))
     receiver(intake, box).run(wakeup)
 
-    assert states == ["unreachable"]
+    assert [(each["state"], "again" in each) for each in said] == [("unreachable", True)]
     assert described(intake.standing, 0.0)["state"] == "watched"
