@@ -1,6 +1,5 @@
 """Scans one folder, waits until files are stable, routes and submits them; what it remembers is only a cache."""
 
-import errno
 import io
 import os
 import time
@@ -26,7 +25,8 @@ from sfmc_producers.listing import LastLook, Listing, Progress, list_folder, lis
 from sfmc_producers.mounts import is_network
 from sfmc_producers.next_looks import NextLooks, with_markers
 from sfmc_producers.preflight import LARGEST_PART
-from sfmc_producers.removing import After, Removed, Remover
+from sfmc_producers.removals import Removals, Stuck
+from sfmc_producers.removing import After, Remover
 from sfmc_producers.sources.arrivals import Arrival
 from sfmc_producers.sources.intake import Answer, Intake, is_unchecked
 from sfmc_producers.stability import (
@@ -82,10 +82,6 @@ class Outage:
     text: str
 
 
-OF_ONE_FILE = frozenset({errno.ENAMETOOLONG, errno.EBUSY, errno.EPERM, errno.ETXTBSY})
-"""Errors of a removal that say nothing of the other files."""
-
-
 TOGETHER, TOGETHER_SECONDS = 250, 0.1
 """How many files are submitted together, and how long after the last look at the first of them at most."""
 
@@ -99,8 +95,8 @@ LATER_SECONDS = 0.0005
 class FolderScanner:
     """Scans one folder. A file is done only when the ledger has it, so whatever fails is tried again.
 
-    One thread scans; others may read `progress`, `waiting`, `outage` and `mount` (see `mount_of`). `mountinfo` names
-    the mounts of this system, `wall` is the clock that dates ctime on a local file system.
+    One thread scans; others may read `progress`, `waiting`, `outage`, `stuck` and `mount` (see `mount_of`). `mountinfo`
+    names the mounts of this system, `wall` is the clock that dates ctime on a local file system.
     """
 
     def __init__(
@@ -124,15 +120,20 @@ class FolderScanner:
         self._held: dict[str, WaitingFile] = {}
         source = folder.source or f"folder:{folder.location}"
         self._intake = Intake(source, submitter, mid=folder.mid, key=folder.key, folder=str(folder.path))
-        self._remover = Remover(folder.path, folder.after, folder.rule.marker)
         self._keeps = folder.after.action == "keep"
-        self._failed_removal = self._said_removal = self._why_unmoved = ""
         self.progress = Progress(clock)
+        remover = Remover(folder.path, folder.after, folder.rule.marker)
+        self._removals = Removals(remover, self.progress, clock, self._log)
         self.waiting: tuple[WaitingFile, ...] = ()
         self.outage: Outage | None = None
         self.is_network, self.mount = False, ""
         self.identity: object = None
         """What tells this folder from another at the same path, after a mount or a removal."""
+
+    @property
+    def stuck(self) -> Stuck | None:
+        """Since when accepted files can be neither moved nor deleted, and why."""
+        return self._removals.stuck
 
     def scan(self) -> float | None:
         """Scan once and submit stable files; returns the seconds until a further look can find a stable file."""
@@ -207,6 +208,7 @@ class FolderScanner:
                 self._remove(file)
         self._submit_together()
         self.waiting = tuple(self._held.values())
+        self._removals.end(is_anything_left=any(each.reason == "unmoved" for each in self.waiting))
 
     def _plan(self, taken: ScanResult, now: float, *, is_whole: bool) -> None:
         rule = self._rule()
@@ -340,7 +342,7 @@ class FolderScanner:
             if answer is None:
                 self._hold_unavailable(file_stat)
             else:
-                self._hold(file_stat, "delivering", answer.text)
+                self._hold(file_stat, "delivering", answer.text, answer.code, answer.again_at)
                 self._looks.add(self._clock() + DELIVERING_SECONDS, file_stat.name)
             return
         memories: tuple[dict[str, Any], ...] = (self._kept, self._refused)
@@ -368,11 +370,11 @@ class FolderScanner:
 
     def _finish_removals(self, listing: Listing, before: dict[str, WaitingFile]) -> None:
         """Go on with files whose removal a process did not end."""
-        self._failed_removal = ""
+        self._removals.begin()
         for file in () if self._keeps else filter(lambda each: is_hidden(each.name), listing.files):
-            removed = self._try_removal(file.name, partial(self._remover.finish, file.name))
+            removed = self._removals.finish(file.name)
             if removed is None:
-                self._hold_unseen(file.name, "unmoved", self._why_unmoved, before)
+                self._hold_unseen(file.name, "unmoved", self._removals.why, before)
             elif removed.outcome == "left":
                 text = "it was replaced while it was removed, and its name is taken"
                 self._log_once(file.name, removed, "file_not_removed", reason=text)
@@ -382,37 +384,13 @@ class FolderScanner:
         """Move or delete a file whose request the ledger has; what fails is tried again after the next scan."""
         if self._keeps:
             return
-        removed = self._try_removal(file.name, partial(self._remover.remove, file))
+        removed = self._removals.remove(file)
         if removed is None:
-            self._hold(file, "unmoved", self._why_unmoved)
+            self._hold(file, "unmoved", self._removals.why)
         elif removed.outcome in {"moved", "deleted", "gone"}:
             memories: tuple[dict[str, Any], ...] = (self._seen, self._done, self._logged)
             for memory in memories:
                 memory.pop(file.name, None)
-
-    def _try_removal(self, name: str, action: Callable[[], Removed]) -> Removed | None:
-        """None when the file system refuses: then it is not asked again in this scan, unless the file itself is why."""
-        if self._failed_removal:
-            self._why_unmoved = self._failed_removal
-            return None
-        self.progress.at(str(self.folder.path / name))
-        try:
-            removed = action()
-        except OSError as error:
-            self._why_unmoved = reason_of(error)
-            if error.errno not in OF_ONE_FILE:
-                self._failed_removal = self._why_unmoved
-            if self._why_unmoved != self._said_removal:
-                self._log.warning("file_not_removed", file=name, reason=self._why_unmoved, action="waiting")
-            self._said_removal = self._why_unmoved
-            return None
-        finally:
-            self.progress.answered()
-        self._said_removal = ""
-        if removed.outcome in {"moved", "deleted", "put_back"}:
-            more = {"to": removed.to} if removed.to else {}
-            self._log.info("file_removed", file=name, outcome=removed.outcome, **more)
-        return removed
 
     def _remember(self, taken: ScanResult, listing: Listing, looked: Collection[str] | None) -> None:
         """Keep what was seen, and forget what is gone."""
@@ -430,15 +408,17 @@ class FolderScanner:
             for name in (memory if looked is None else memory.keys() & looked) - taken.seen.keys() - self._held.keys():
                 del memory[name]
 
-    def _hold(self, file_stat: FileStat, reason: Reason, text: str = "", code: str = "") -> None:
+    def _hold(
+        self, file_stat: FileStat, reason: Reason, text: str = "", code: str = "", again_at: float | None = None
+    ) -> None:
         name, since = file_stat.name, self._seen[file_stat.name].waiting_since
-        size = file_stat.size
-        self._held[name] = WaitingFile(name=name, reason=reason, since=since, size=size, text=text, code=code)
+        self._held[name] = WaitingFile(
+            name=name, reason=reason, since=since, size=file_stat.size, text=text, code=code, again_at=again_at
+        )
 
     def _hold_unavailable(self, file_stat: FileStat) -> None:
         mid = self.folder.mid
-        self._hold(file_stat, "unavailable", *self._submitter.outage(mid))
-        self._held[file_stat.name] = replace(self._held[file_stat.name], again_at=self._submitter.tried_at(mid))
+        self._hold(file_stat, "unavailable", *self._submitter.outage(mid), self._submitter.tried_at(mid))
 
     def _hold_unfinished(self, file: WaitingFile) -> None:
         file_stat = self._seen[file.name].file_stat

@@ -51,12 +51,12 @@ class Remover:
     """
 
     def __init__(self, folder: Path, after: After, marker: str | None = None) -> None:
-        self._folder, self._after, self._marker = folder, after, marker
+        self.folder, self._after, self._marker = folder, after, marker
 
     def remove(self, accepted: FileStat) -> Removed:
         """Remove a file if it is still what was accepted."""
         within, _, name = accepted.name.rpartition("/")
-        place = self._folder / within
+        place = self.folder / within
         # Before the file: a writer puts a new file before its marker, so this one is of what is compared below.
         marker_mark = self._marker_mark(place, name)
         try:
@@ -82,7 +82,7 @@ class Remover:
         within, _, name = hidden.rpartition("/")
         found = read_hidden(name)
         assert found is not None
-        return self._finish(self._folder / within, found)
+        return self._finish(self.folder / within, found)
 
     def _finish(self, place: Path, hidden: Hidden) -> Removed:
         path = place / hidden.text
@@ -104,7 +104,7 @@ class Remover:
         if self._after.to is None:
             path.unlink()
             return Removed("deleted")
-        to = self._after.to / place.relative_to(self._folder)
+        to = self._after.to / place.relative_to(self.folder)
         to.mkdir(parents=True, exist_ok=True)
         return Removed("moved", str(_to_free_name(path, to, name)))
 

@@ -31,7 +31,7 @@ class HangingFolders:
     @property
     def state(self) -> object:
         """What is noted at once when it has changed."""
-        return tuple((each.waiting, each.outage, each.mount, self.step(each)) for each in self.scanners)
+        return tuple((each.waiting, each.outage, each.stuck, each.mount, self.step(each)) for each in self.scanners)
 
     @property
     def found(self) -> list[FolderScanner]:
@@ -74,12 +74,15 @@ def describe(hanging: HangingFolders, now: float) -> list[dict[str, object]]:
 
 
 def _describe_folder(scanner: FolderScanner, step: Step | None, now: float, most: int) -> dict[str, object]:
-    folder, outage = scanner.folder, scanner.outage
+    folder, outage, stuck = scanner.folder, scanner.outage, scanner.stuck
     about: dict[str, object] = {"folder": shown(str(folder.path)), "location": folder.location}
     if step is not None:
         about |= {"state": "hanging", "age": age(step.since, now), "text": shown(step.path)}
     elif outage is not None:
         about |= {"state": "unreadable", "age": age(outage.since, now), "text": outage.text}
+    elif stuck is not None:
+        text = f"{stuck.text}, move_to {shown(str(folder.after.to))}" if folder.after.to else stuck.text
+        about |= {"state": "full" if stuck.is_full else "unmoved", "age": age(stuck.since, now), "text": text}
     else:
         about |= {"state": "watched"}
     about |= {"mount": shown(scanner.mount)} if scanner.mount else {}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from sfmc_import.cli.doctor_folders import check_folders
 from sfmc_import.cli.main import cli
 from sfmc_import.events import kind
 from sfmc_import.operations import forgetting, requests, servers
@@ -66,6 +67,47 @@ def test_a_source_that_does_not_answer_says_when_it_is_asked_again(
     assert folder["until"] > folder["seen_at"] > folder["since"] > folder["looked_at"]
     assert page.count(again) == 2
     assert again in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("folder", "what", "fix"),
+    [
+        (
+            {"state": "full", "age": 60.0, "text": "No space left on device"},
+            "NO ROOM to move",
+            "make room on that disk",
+        ),
+        ({"state": "unmoved", "age": 60.0, "text": "read only"}, "ACCEPTED FILES STAY", "or make room"),
+        (
+            {
+                "files": [
+                    {
+                        "name": "a.csv",
+                        "reason": "delivering",
+                        "age": 60.0,
+                        "code": "undelivered",
+                        "text": "target ftp: no space",
+                    }
+                ]
+            },
+            "is not delivered yet (target ftp: no space), since 20",
+            "see the target",
+        ),
+    ],
+    ids=["full", "unmoved", "undelivered"],
+)
+def test_a_disk_without_room_is_a_trouble_everywhere_with_its_begin_and_what_helps(
+    world: World, folder: dict[str, Any], what: str, fix: str
+) -> None:
+    world.client.note_folders("h:1:x", [FOLDER | folder, FOLDER | {"location": "/data/other", "folder": "/data/other"}])
+    page = world.person("viewer").see("/").text
+    troubled, well = asked(world, "GET", "/v1/folders").json()
+    [finding, *_] = check_folders(status(world.access).folders)
+
+    assert (troubled["is_trouble"], well["is_trouble"]) == (True, False)
+    assert (finding.level, what in finding.text, "since 20" in finding.text) == ("fail", True, True)
+    assert fix in finding.fix
+    assert (what in page, fix in page) == (True, True)
 
 
 def test_a_file_that_waits_in_a_folder_is_found_by_its_name_everywhere(

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -43,6 +43,8 @@ log = structlog.get_logger("sfmc_producers.delivery")
 
 
 CLOSING = "the program ends"
+UNDELIVERED = "undelivered"
+"""The code of a file that waits because its target or its content failed."""
 
 
 class ClosingError(Exception):
@@ -80,6 +82,11 @@ class _Outage:
     until: float = 0.0
     text: str = ""
     failures: int = 0
+
+    @property
+    def held(self) -> Held:
+        """What a source hears of its file meanwhile."""
+        return Held(self.text, code=UNDELIVERED, again_at=self.until)
 
 
 @dataclass(slots=True)
@@ -131,13 +138,12 @@ class Target:
             if self._is_closing:
                 return Held(CLOSING)
             if now < self._outage.until:
-                return Held(self._outage.text)
+                return self._outage.held
             if entry is None:
                 return self._add(_Entry(job))
             entry.asked = now
             if entry.is_done and (older := self._older(entry, now)) is not None:
-                text = f"request {older.job.request_id} comes first: {older.said.text}"
-                return Held(text, is_under_way=older.said.is_under_way)
+                return replace(older.said, text=f"request {older.job.request_id} comes first: {older.said.text}")
             if entry.is_done and now >= entry.not_before:
                 # The file may have been seen anew since: what it should be now is in the newer job.
                 entry.job, entry.is_done = job, False
@@ -284,14 +290,14 @@ class Target:
         with self._changed:
             now, before = time.monotonic(), self._outage
             if now < before.until:
-                return Held(before.text)
+                return before.held
             is_refused = isinstance(error, TargetRefusedError)
             failures = before.failures + 1
             pause = self.options.lock_out if is_refused else PAUSES.pause(failures, self.chance())
             self._outage = _Outage(now + pause, f"target {self.name}: {error}", failures)
         event = "target_refused" if is_refused else "target_unavailable"
         log.error(event, target=self.name, reason=str(error), again_in=round(pause, 1), action="waiting")
-        return Held(self._outage.text)
+        return self._outage.held
 
     def _say_failed(self, entry: _Entry, error: Exception) -> Held:
         entry.failures += 1
@@ -300,7 +306,7 @@ class Target:
             "delivery_failed", file=entry.job.name, target=self.name, reason=str(error), action="waiting",
             exc_info=None if isinstance(error, HARMLESS) else error,
         )  # fmt: skip
-        return Held(f"target {self.name}: {error}")
+        return Held(f"target {self.name}: {error}", code=UNDELIVERED, again_at=entry.not_before)
 
     def _finish(self, entry: _Entry, answer: Any) -> None:
         with self._changed:

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -57,10 +57,15 @@ class Mine:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Not now; the text says why. `is_under_way`: it needs nothing but time, so ask again."""
+    """Not now; the text says why. `is_under_way`: it needs nothing but time, so ask again.
+
+    Where the target or the content failed `code` says so, and `again_at` when it is tried again, in monotonic seconds.
+    """
 
     text: str
     is_under_way: bool = False
+    code: str = field(default="", compare=False)
+    again_at: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Takes what a source reports into the ledger, or sets it aside; only then may the source let go of it."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeGuard
@@ -11,7 +12,7 @@ from sfmc_import.routing import AmbiguousRoute, Routed, Routing, Unrouted
 from sfmc_producers.checked_files import Refused, Skipped, say_refused
 from sfmc_producers.delivery.records import Held
 from sfmc_producers.sources.arrivals import Arrival
-from sfmc_producers.sources.standing import Standing
+from sfmc_producers.sources.standing import DELIVERY, Standing
 from sfmc_producers.stability import WaitingFile
 from sfmc_producers.submitter import InvalidRequest, Submitter
 
@@ -149,8 +150,18 @@ class Intake:
     def offer(self, arrival: Arrival, target: Routed) -> Answer:
         """Record the request of an arrival for this definition, and give the whole answer."""
         answer = self.submitter.submit(arrival.file, target, self.source, arrival.event_id, arrival.open_content)
+        if target.deliver is not None:
+            self._note_delivery(answer)
         self._say(arrival, target, answer)
         return answer
+
+    def _note_delivery(self, answer: Answer) -> None:
+        """Say since when a target takes no file, until it takes one."""
+        if isinstance(answer, Held) and answer.code:
+            again_in = None if answer.again_at is None else max(0.0, answer.again_at - time.monotonic())
+            self.standing.failed(answer.text, DELIVERY, again_in=again_in, state="undelivered")
+        elif isinstance(answer, SubmitResult):
+            self.standing.well(DELIVERY)
 
     def offer_many(self, offers: Sequence[tuple[Arrival, Routed]]) -> list[Answer]:
         """Record the requests of arrivals that need no look into them, in few round trips; each as `offer` does."""

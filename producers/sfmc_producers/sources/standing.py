@@ -3,26 +3,31 @@
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from sfmc_import.display import one_line
 from sfmc_producers.reporting import MAX_FILES, MIN_FILES, age, describe_files, shortened
 from sfmc_producers.stability import WaitingFile
 
-MAIN, SCAN = "main", "scan"
-"""The parts of a source: itself, and the scans beside it; several receivers of a queue are a part each."""
+MAIN, SCAN, LET_GO, DELIVERY = "main", "scan", "let_go", "delivery"
+"""The parts of a source: itself, the scans beside it, the removal of accepted files, and the delivery to its targets;
+several receivers of a queue are a part each."""
+
+State = Literal["refused", "unreachable", "undelivered", "full", "unmoved"]
+WORST_FIRST: tuple[State, ...] = get_args(State)
+"""What is said of a source of which several parts are in trouble."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a part of a source brings nothing now: it does not answer, or it refuses us until a person acts.
+    """Why a part of a source does nothing now: it does not answer, or it refuses us until a person acts.
 
     `again_at` is when it is asked again, where that is known.
     """
 
     since: float
     text: str
-    state: Literal["unreachable", "refused"] = "unreachable"
+    state: State = "unreachable"
     again_at: float | None = None
 
 
@@ -51,13 +56,22 @@ class Standing:
         """Say that a part was answered, and what waits: files, or only how many."""
         self.looked_at = self.clock()
         self._parts[part] = _Part(files=tuple(files), more=more)
+        if not any(each.files or each.more for each in tuple(self._parts.values())):
+            # What a target did not take waits no more.
+            self.well(DELIVERY)
 
-    def failed(self, text: str, part: Hashable = MAIN, *, again_in: float | None = None) -> None:
+    def well(self, part: Hashable) -> None:
+        """Say that nothing is wrong with a part any more."""
+        self._parts.pop(part, None)
+
+    def failed(
+        self, text: str, part: Hashable = MAIN, *, again_in: float | None = None, state: State = "unreachable"
+    ) -> None:
         """Say that it was not answered, and in how many seconds it is asked again; the first time in a row counts."""
         before = self._parts.get(part, _Part())
         now = self.clock()
         since = now if before.trouble is None else before.trouble.since
-        trouble = Trouble(since, text, again_at=None if again_in is None else now + again_in)
+        trouble = Trouble(since, text, state, None if again_in is None else round(now + again_in, 1))
         self._parts[part] = _Part(trouble, before.files, before.more)
 
     def refused(self, text: str, part: Hashable = MAIN) -> None:
@@ -78,7 +92,7 @@ class Standing:
         about: dict[str, object] = {"folder": f"source {shown}", "location": f"source:{name}", "state": "watched"}
         troubles = [each.trouble for each in parts if each.trouble is not None]
         if troubles:
-            first = min(troubles, key=lambda trouble: (trouble.state != "refused", trouble.since))
+            first = min(troubles, key=lambda trouble: (WORST_FIRST.index(trouble.state), trouble.since))
             about |= {"state": first.state, "age": age(first.since, now), "text": shortened(one_line(first.text))}
             about |= {} if first.again_at is None else {"again": age(now, first.again_at)}
         if self.looked_at is not None:

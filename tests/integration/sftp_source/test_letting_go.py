@@ -212,9 +212,17 @@ def test_a_move_that_the_server_refuses_is_said_once_tried_again_and_holds_up_no
     lines = watched.pass_time(2, 60, 60)
     assert [each["reason"] for each in lines if each["event"] == "file_not_let_go"] == ["read only"]
     assert len(client.requests) == 2
+    stuck = said_of(watched)
     server.before = lambda *_: None
     watched.pass_time(60)
     assert watched.names() == []
+    assert (stuck["state"], stuck["text"]) == ("unmoved", "read only, move_to /done")
+    assert ("again" in stuck, said_of(watched)["state"]) == (True, "watched")
+
+
+def said_of(watched):
+    standing = watched.source._intake.standing
+    return standing.describe("drop", standing.clock(), 10)
 
 
 def test_with_subfolders_the_folder_of_moved_files_is_not_searched(watched, client):

@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from sfmc_producers.checked_files import Refused
 from sfmc_producers.content_errors import ContentDamagedError
 from sfmc_producers.delivery.job import Job
 from sfmc_producers.delivery.records import Held
+from sfmc_producers.sources.arrivals import Arrival
+from sfmc_producers.sources.intake import Intake
 from sfmc_producers.submitter import Submitter
 from tests.unit.sfmc_producers.test_unusable_content import FILE, World
 
@@ -52,6 +55,20 @@ def test_what_a_target_has_taken_up_gives_its_own_answer() -> None:
     world.submit(GOOD)
     world.target.outcome = lambda job: job.submit()
     assert world.submit(GOOD).is_new
+
+
+def test_a_source_says_since_when_its_target_takes_no_file_until_it_takes_one() -> None:
+    world = World(lambda _: Held("target ftp: no space", code="undelivered", again_at=0.0))
+    intake = Intake("drop", world.submitter)
+    arrival = Arrival(file=FILE, open_content=lambda: BytesIO(GOOD))
+    intake.take(arrival)
+    away = intake.standing.describe("drop", intake.standing.clock(), 10)
+    world.target.outcome = lambda job: job.submit()
+    intake.take(arrival)
+
+    assert away is not None
+    assert (away["state"], away["text"], "again" in away) == ("undelivered", "target ftp: no space", True)
+    assert intake.standing.describe("drop", intake.standing.clock(), 10) is None
 
 
 def test_a_target_can_ask_for_the_request_that_another_program_submitted_meanwhile() -> None:

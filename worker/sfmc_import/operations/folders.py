@@ -40,6 +40,9 @@ STATES = {
     "unreadable": "CANNOT BE READ",
     "replaced": "ANOTHER FILE SYSTEM than before",
     "unreachable": "DOES NOT ANSWER",
+    "undelivered": "ITS FILES ARE NOT DELIVERED",
+    "full": "NO ROOM to move accepted files",
+    "unmoved": "ACCEPTED FILES STAY: they cannot be moved or deleted",
     "refused": "STOPPED, and not tried again",
     "unseen": "NO WATCHER READS IT",
     "stopped": "its watcher was stopped",
@@ -49,6 +52,10 @@ ADVICE = {
     "unreadable": "give the watcher the right to read it, or mount it again; its files go on by themselves after that",
     "unreachable": "see its server and the network; it is asked again by itself, and its files go on after that",
     "refused": "correct what the text names, then start its process again",
+    "undelivered": "see the target and what the text names, such as its disk; its files go on by themselves after that",
+    "full": "make room on that disk; files are imported meanwhile, and are moved by themselves after that",
+    "unmoved": "let the watcher move and delete files there, or make room; files are imported meanwhile, and go by"
+    " themselves after that",
     "replaced": "mount it again, or let it be forgotten where it lay before",
     "unseen": "start its watcher again, or let it be forgotten if no watcher shall read it any more",
     "stopped": "files in it start nothing until a watcher is started",
@@ -63,7 +70,7 @@ FILE_ADVICE = {
     "refused": "do what the text names: rename the file, or correct its route",
     "unreadable": "give the watcher the right to read it",
     "unnamable": "rename it: its name is no UTF-8",
-    "unmoved": "give the watcher the right to move or delete it",
+    "unmoved": "give the watcher the right to move or delete it, or make room where it is moved to",
 }
 """What helps a file that waits for itself alone; one that grows or is being delivered goes on by itself."""
 
@@ -72,6 +79,11 @@ _FORGET = ("replaced", "unseen")
 
 _HELD_BY_ALL = "unavailable"
 """The reason of files that wait for something that every file needs."""
+
+
+def _is_held(file: FolderFileView) -> bool:
+    """Tell whether a file waits for what other files need too: a backend, or the target that has failed."""
+    return file.reason == _HELD_BY_ALL or (file.reason == "delivering" and bool(file.code))
 
 
 class WaitingFileView(View):
@@ -156,7 +168,7 @@ def _view(
     text, since = folder.get("text") or "", folder.get("since")
     if state == "replaced" and before is not None:
         text, since = f"until then it was {before.mount}, now it is {folder['mount']}", before.seen_at
-    is_held = any(each.reason == _HELD_BY_ALL for each in files)
+    is_held = any(map(_is_held, files))
     return FolderView(
         folder=folder["folder"],
         location=location,
@@ -185,7 +197,10 @@ def _file(said: Mapping[str, Any]) -> FolderFileView:
 
 
 def _advice_for(files: Iterable[FolderFileView], login: Login) -> str:
-    code = next((each.code for each in files if each.reason == _HELD_BY_ALL and each.code), "")
+    held = [each for each in files if _is_held(each)]
+    if all(each.reason == "delivering" for each in held):
+        return ADVICE["undelivered"]
+    code = next((each.code for each in held if each.reason == _HELD_BY_ALL and each.code), "")
     return with_what_follows(fix_for(code, login), "the files go on by themselves")
 
 
@@ -238,7 +253,7 @@ def _reader(host: str, processes: Sequence[str]) -> str:
 def sentence(folder: FolderView) -> str:
     """Say in what state a folder is and since when; and of one that is read, which files cannot go on and why."""
     since = "" if folder.since is None else f", since {folder.since:%Y-%m-%d %H:%M:%S} UTC"
-    held = next((each for each in folder.files if each.reason == "unavailable"), None)
+    held = min(filter(_is_held, folder.files), key=lambda each: each.reason != _HELD_BY_ALL, default=None)
     if folder.state != "watched" or held is None:
         return f"{folder.text}{since}{tried_again(folder)}"
     count = f"{folder.waiting} file{' waits' if folder.waiting == 1 else 's wait'}"

@@ -30,11 +30,15 @@ from sfmc_producers.sources.sftp.letting_go import LettingGo, Outcome
 from sfmc_producers.sources.sftp.listing import FolderMissingError, Walk
 from sfmc_producers.sources.sftp.options import SftpOptions
 from sfmc_producers.sources.sftp.server import SftpServer
+from sfmc_producers.sources.standing import LET_GO, State
 from sfmc_producers.stability import FileStat, Reason, TrackedFile, WaitingFile, evaluate
 from sfmc_producers.submitter import InvalidRequest
 
 PAUSES = Backoff(floor=1.0, cap=300.0)
 """Seconds between two tries to reach a server that does not answer."""
+
+FULL = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
+"""What a server says that has no room; most have no such word, and say only that it failed."""
 
 MIN_PAUSE_SECONDS = 0.05
 UNNAMABLE = "its name is no text in UTF-8, or a path"
@@ -283,6 +287,7 @@ class SftpSource:
         for file, is_begun in steps:
             if self._keeps or wakeup.is_closing or self._clock() > until or not self._let_go(file, is_begun=is_begun):
                 return
+        self._intake.standing.well(LET_GO)
 
     def _let_go(self, file: FileStat, *, is_begun: bool) -> bool:
         """Let go of one file, or go on with one that is hidden; False when the server refuses."""
@@ -290,6 +295,7 @@ class SftpSource:
             outcome = self._finish(file) if is_begun else self._letting_go.let_go(file, self._arrival(file).file)
         except asyncssh.SFTPError as error:
             reason = said(error)
+            self._say_stuck(error)
             if not is_begun:
                 # It becomes the last one, so that it holds up no other.
                 self._unmoved[file.name] = self._unmoved.pop(file.name)
@@ -298,6 +304,12 @@ class SftpSource:
         self._unmoved.pop(file.name, None)
         self._say_outcome(file, outcome)
         return True
+
+    def _say_stuck(self, error: asyncssh.SFTPError) -> None:
+        is_full = isinstance(error, FULL)
+        text = f"{said(error)}, move_to {self._options.move_to}" if self._options.move_to else said(error)
+        state: State = "full" if is_full else "unmoved"
+        self._intake.standing.failed(text, LET_GO, again_in=self._options.every, state=state)
 
     def _finish(self, file: FileStat) -> Outcome:
         found = read_hidden(file.name)

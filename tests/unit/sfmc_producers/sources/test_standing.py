@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailableError
 from sfmc_producers.sources.running import SourceThread
-from sfmc_producers.sources.standing import SCAN, Standing, describe_all
+from sfmc_producers.sources.standing import DELIVERY, LET_GO, SCAN, Standing, describe_all
 from sfmc_producers.stability import WaitingFile
 from tests.unit.sfmc_producers.sources.test_keeping import Box, Clock, Intake, receiver
 
@@ -66,6 +66,23 @@ def test_a_part_that_fails_is_seen_beside_one_that_is_answered_until_the_source_
     standing.begin()
 
     assert described(standing, 0.0)["state"] == "watched"
+
+
+def test_files_that_are_not_moved_or_delivered_are_said_after_a_source_that_is_silent() -> None:
+    standing = Standing()
+    standing.failed("no space", LET_GO, again_in=5.0, state="full")
+    assert described(standing, standing.clock())["state"] == "full"
+    standing.failed("target ftp: no route", DELIVERY, state="undelivered")
+    assert described(standing, standing.clock())["state"] == "undelivered"
+    standing.failed("no answer")
+    assert described(standing, standing.clock())["state"] == "unreachable"
+    standing.looked(more=1)
+    assert described(standing, standing.clock())["state"] == "undelivered"
+    standing.looked()
+    assert described(standing, standing.clock())["state"] == "full"
+    standing.well(LET_GO)
+
+    assert described(standing, standing.clock())["state"] == "watched"
 
 
 class Fails:
