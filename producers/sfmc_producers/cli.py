@@ -245,7 +245,8 @@ def explain(given: str, *, source: str | None, mid: str | None, as_json: bool) -
 
     Each rule up to the first that matches is shown with the reason why it does not: the routes of the source, the
     routes of all, then FileSpec. Then the definition, and what the ledger would decide now: start, duplicate of a
-    request, wait until a time or the end of a request and why, or reject.
+    request, wait until a time or the end of a request and why, or reject. A file that is empty, may still grow, is open
+    for writing or has no marker yet waits for that first: what is here is looked at, else what its watcher said last.
 
     FILE may be the path of a file that is not here: then its name alone counts. EVENT.json is an event as the source
     gets it; without --source, the arguments of imports.start.

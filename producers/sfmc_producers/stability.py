@@ -181,6 +181,7 @@ Reason = Literal[
 class WaitingFile:
     """A file that starts nothing yet, since when and when it is tried again, and in words what else is known.
 
+    One that grows is complete at `again_at` if it does not change until then.
     Times are in the watcher's seconds.
     """
 
@@ -228,7 +229,7 @@ def evaluate(
     return ScanResult(
         seen=seen,
         stable=tuple(each.file_stat for name, each in seen.items() if reasons[name] is None),
-        waiting=tuple(_waiting(seen[name], reason) for name, reason in reasons.items() if reason),
+        waiting=tuple(_waiting(seen[name], reason, rule) for name, reason in reasons.items() if reason),
         gone=tuple(name for name in before if name not in seen),
         next_in=min((pause(each, now, rule) for each in seen.values() if not each.is_stable), default=None),
     )
@@ -262,8 +263,9 @@ def _reason(seen: TrackedFile, present: Mapping[str, FileStat], rule: StabilityR
     return "empty" if seen.file_stat.size == 0 and rule.empty == "skip" else None
 
 
-def _waiting(seen: TrackedFile, reason: Reason) -> WaitingFile:
-    return WaitingFile(name=seen.file_stat.name, reason=reason, since=seen.waiting_since, size=seen.file_stat.size)
+def _waiting(seen: TrackedFile, reason: Reason, rule: StabilityRule) -> WaitingFile:
+    file, again_at = seen.file_stat, seen.since + rule.seconds if reason == "growing" else None
+    return WaitingFile(name=file.name, reason=reason, since=seen.waiting_since, size=file.size, again_at=again_at)
 
 
 def pause(seen: TrackedFile, now: float, rule: StabilityRule) -> float:

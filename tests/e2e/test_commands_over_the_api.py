@@ -160,6 +160,27 @@ def test_explain_says_the_same_over_the_api(remote: Remote) -> None:
     assert here["target"]["customer_key"] == "watched"
 
 
+def test_explain_of_a_file_that_a_watcher_holds_back_says_so_over_the_api(remote: Remote, tmp_path: Path) -> None:
+    (tmp_path / "watched.csv").write_text("")
+    (tmp_path / "daily.csv").write_text(ROWS)
+    words = ("watch", str(tmp_path), "--stable-seconds", "3600", "--rescan", "0.2", "--json")
+    watcher = remote.stack.start(*words, **remote.env("source"))
+
+    def grows() -> bool:
+        found = map(json.loads, remote.stack.run("folders", "list", "--json").stdout.splitlines())
+        return "growing" in {file["reason"] for each in found for file in each["files"]}
+
+    eventually(grows, 60, "it is seen")
+    names = ("watched.csv", "daily.csv")
+    done = [remote.run("explain", str(tmp_path / name), "--json") for name in names]
+    empty, daily = (json.loads(each.stdout)["decision"] for each in done)
+    watcher.terminate()
+    watcher.wait(60)
+
+    assert (empty["what"], empty["reason"]) == ("nothing", "empty")
+    assert (daily["what"], daily["reason"], "until" in daily) == ("wait", "growing", True)
+
+
 def test_a_watcher_submits_over_the_api_and_keeps_its_file_while_the_api_is_away(
     remote: Remote, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from sfmc_import.checking import Days, Holds, NearMidnight, TooOld, check
 from sfmc_import.faults import Rejected
+from sfmc_import.ledger.reading import SeenFolder
 from sfmc_import.outlook import Outlook, Standing, predict
 from sfmc_import.policy import ACCOUNT, Policy
 from sfmc_import.ports import Refusal
@@ -88,6 +89,14 @@ def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 class Ledger(Protocol):
     """What is read of the ledger."""
+
+    def watchers(self) -> Sequence[Mapping[str, Any]]:
+        """Give what each watcher says of its folders."""
+        ...
+
+    def folders_seen(self) -> Sequence[SeenFolder]:
+        """Give what is remembered of folders."""
+        ...
 
     def now(self) -> float:
         """Redis time in seconds since 1970."""
@@ -233,7 +242,7 @@ def _checked(file: FileInfo, definition: Definition, policy: Policy, now: float,
     if policy.when_mismatch == "start":
         return Decided(what="start", text=f"start, although {verdict.text}")
     if isinstance(verdict, NearMidnight):
-        until = _time(now + verdict.seconds)
+        until = moment(now + verdict.seconds)
         return Decided(what="wait", reason="file_check", until=until, text=f"waits until {until}: {verdict.text}")
     if policy.when_mismatch == "wait" and not isinstance(verdict, TooOld):
         return Decided(what="wait", reason="file_check", text=f"waits: {verdict.text}")
@@ -243,7 +252,7 @@ def _checked(file: FileInfo, definition: Definition, policy: Policy, now: float,
 
 def _said(outlook: Outlook, now: float, state: str) -> Decided:
     by = f"request {outlook.by}{f' ({state})' if state else ''}" if outlook.by else "an earlier request"
-    until = None if outlook.seconds is None else _time(now + outlook.seconds)
+    until = None if outlook.seconds is None else moment(now + outlook.seconds)
     if outlook.what == "duplicate":
         text = f"duplicate of {by}: {DUPLICATE[outlook.reason]}"
     else:
@@ -271,5 +280,6 @@ def _because(reason: str) -> str:
     return f"{text[0].lower() if first.istitle() else text[0]}{text[1:]} ({reason})"
 
 
-def _time(seconds: float) -> str:
+def moment(seconds: float) -> str:
+    """Write a time."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -121,10 +121,15 @@ class FolderSource:
         rescan, hanging_after = self._options.rescan, self._options.hanging_after
         watch_until(wakeup, self._submitter, [self.folder], rescan=rescan, hanging_after=hanging_after)
 
+    @property
+    def rule(self) -> StabilityRule:
+        """When its files are complete, on the file system that is mounted now."""
+        kinds = file_systems_of(self.folder.path, recursive=self.folder.recursive).kinds
+        return self.folder.rule_on(is_network=any(map(is_network, kinds)))
+
     def list_arrivals(self) -> Iterator[Arrival]:
         """Yield the files that are complete now: nothing has changed them for the time of the rule."""
-        kinds = file_systems_of(self.folder.path, recursive=self.folder.recursive).kinds
-        rule = self.folder.rule_on(is_network=any(map(is_network, kinds)))
+        rule = self.rule
         try:
             for file in iterate_files(self.folder.path, recursive=self.folder.recursive):
                 info = self._look(file, rule)
@@ -134,13 +139,13 @@ class FolderSource:
             raise SourceUnavailableError(f"folder {self.folder.path} cannot be read: {reason_of(error)}") from error
 
     def why_ignored(self, file: FileInfo) -> str | None:
-        """Say why a file of this name and size is never an arrival; None where it can be one."""
+        """Say why a file of this name is never an arrival; None where it can be one."""
         rule = self.folder.rule
         if not self.folder.is_named(file.name):
             return f"the pattern of the source is {self.folder.pattern}"
         if not rule.is_candidate(file.name):
             return "its name is one of files that are not complete, are handled, or are markers"
-        return "it is empty, and empty files are skipped" if file.size == 0 and rule.empty == "skip" else None
+        return None
 
     def _look(self, file: FileStat, rule: StabilityRule) -> FileInfo | None:
         path = self.folder.path / file.name

@@ -34,10 +34,12 @@ from sfmc_producers.sources.commands import Opened, Opening, open_intake, rememb
 from sfmc_producers.sources.explaining import Explaining
 from sfmc_producers.sources.folder import FolderSource
 from sfmc_producers.sources.kinds import KINDS
+from sfmc_producers.sources.not_yet import NotYet, held, not_yet
 from sfmc_producers.sources.receiving import SourceUnavailableError
 from sfmc_producers.sources.scanning import Counts, Found, Scan, Take, submit_with
 from sfmc_producers.sources.stream import read_event
 from sfmc_producers.sources.tables import Options, chosen, problems_in, read_options
+from sfmc_producers.stability import StabilityRule
 
 MAX_EVENT_BYTES = 1 << 20
 
@@ -48,6 +50,16 @@ class Reads(Protocol):
 
     def records(self, body: bytes) -> Sequence[Record]:
         """Read the body of one message."""
+        ...
+
+
+@runtime_checkable
+class Waits(Protocol):
+    """A source that waits until files are complete."""
+
+    @property
+    def rule(self) -> StabilityRule:
+        """When they are."""
         ...
 
 
@@ -132,7 +144,8 @@ def run_explain(given: str, *, source: str | None, mid: str | None, as_json: boo
     with _opened(settings, source, "critical") as (opening, opened), redis_errors(settings.redis, "SFMC_REDIS_URL"):
         explaining = explaining_of(opening, opened, mid)
         for record in read_given(given, opened):
-            _show_explained(explained(explaining, opened, record), as_json=as_json)
+            found = explained(explaining, opened, record, _here(given, record))
+            _show_explained(found, as_json=as_json)
 
 
 def _explain_there(settings: Settings, given: str, source: str | None, mid: str | None, *, as_json: bool) -> None:
@@ -156,13 +169,38 @@ def question(given: str) -> dict[str, Any]:
     return {"file": _file(path, given, None).known}
 
 
-def explained(explaining: Explaining, opened: Opened | None, record: Record) -> dict[str, Any]:
-    """Explain one record of a source, for programs; raises LedgerUnavailableError."""
+def _here(given: str, record: Record) -> Path | None:
+    """Give the file that a person means, if it can be looked at here; an event is none."""
+    path = Path(given)
+    is_meant = isinstance(record, Arrival) and record.file.name == path.name
+    return path if is_meant and path.is_file() else None
+
+
+def explained(
+    explaining: Explaining, opened: Opened | None, record: Record, here: Path | None = None
+) -> dict[str, Any]:
+    """Explain one record of a source, for programs; `here` is where its file can be looked at.
+
+    Raises LedgerUnavailableError.
+    """
     if not isinstance(record, Arrival):
         what, text = ("ignored", record.reason) if isinstance(record, Ignored) else ("set_aside", record.text)
         return {"decision": {"what": what, "text": text}}
     why = _why_ignored(record.file, opened)
-    return (explaining.ignored(record.file, why) if why else explaining.explain(record)).as_dict()
+    if why:
+        return explaining.ignored(record.file, why).as_dict()
+    return held(explaining.explain(record), _not_yet(explaining, opened, record.file, here)).as_dict()
+
+
+def _not_yet(explaining: Explaining, opened: Opened | None, file: FileInfo, here: Path | None) -> NotYet | None:
+    """Say why a source does not take the file yet; one that gets events takes their files at once."""
+    if opened is None:
+        return not_yet(file, explaining.ledger, source=None, rule=None, here=here)
+    source: object = opened.source
+    if not isinstance(source, Waits):
+        return None
+    place = here if isinstance(source, FolderSource) else None
+    return not_yet(file, explaining.ledger, source=opened.table.name, rule=source.rule, here=place)
 
 
 def _why_ignored(file: FileInfo, opened: Opened | None) -> str | None:

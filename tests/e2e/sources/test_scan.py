@@ -143,6 +143,13 @@ def test_a_file_is_explained_from_rule_to_decision_and_nothing_is_done(system: R
     unfinished = folder.explain(str(folder.path / "free.csv.part"), "--source", "drop")
     assert (unfinished["decision"]["reason"], "not complete" in unfinished["rules"][0]["why"]) == ("ignored", True)
     assert (old["decision"]["what"], old["decision"]["reason"]) == ("reject", "file_too_old")
+    (folder.path / "free.csv").write_text("")
+    empty = folder.explain(str(folder.path / "free.csv"), "--source", "drop")["decision"]
+    assert (empty["what"], empty["reason"]) == ("nothing", "empty")
+    (folder.path / "free.csv").write_text(ROWS * 2)
+    # Without a source the usual rule of watchers counts: ten seconds.
+    growing = folder.explain(str(folder.path / "free.csv"))["decision"]
+    assert (growing["what"], growing["reason"], "; after that: start" in growing["text"]) == ("wait", "growing", True)
     assert system.names() == before
 
 

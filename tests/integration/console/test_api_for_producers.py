@@ -76,6 +76,17 @@ def test_a_body_over_the_limit_is_refused(world: World, path: str) -> None:
     assert asked(world, "POST", path, {"x": "x" * 256 * 1024}).status_code == 413
 
 
+def test_a_file_that_still_grows_says_when_it_is_complete(world: World) -> None:
+    file = {"name": "a.csv", "reason": "growing", "age": 3.0, "again": 7.0}
+    folder = {"folder": "/in", "location": "/in", "state": "watched", "files": [file], "more": 0}
+    assert asked(world, "PUT", "/v1/watchers/w", {"folders": [folder]}).status_code == 204
+    page = world.person("viewer").see("/").text
+    headers = {"authorization": f"Bearer {world.tokens['viewer']}"}
+    [listed] = world.http.request("GET", "/v1/folders", headers=headers).json()
+
+    assert f"complete at {listed['files'][0]['until'][11:19]} UTC if it does not change" in page
+
+
 def test_a_file_is_explained_by_a_server_without_the_secrets_of_targets(redis_server, tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text(POLICY)
     with console_over(redis_server.url, SFMC_CONFIG=str(tmp_path / "policy.toml")) as world:

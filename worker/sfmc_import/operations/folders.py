@@ -263,4 +263,6 @@ def sentence(folder: FolderView) -> str:
 
 def tried_again(of: FolderFileView | FolderView) -> str:
     """Say when a file or a source is tried again, where that is known; it goes on as long as it is necessary."""
+    if of.until is not None and isinstance(of, FolderFileView) and of.reason == "growing":
+        return f", complete at {of.until:%H:%M:%S} UTC if it does not change"
     return "" if of.until is None else f", tried again at {of.until:%H:%M:%S} UTC, and on without an end"

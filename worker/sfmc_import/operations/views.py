@@ -171,7 +171,8 @@ class ActionView(View):
 class FolderFileView(View):
     """A file that waits in a folder: why, in words and as what its watcher said, since when, and what helps.
 
-    One that every file waits with is tried again at `until`, and as long as it lasts.
+    One that every file waits with is tried again at `until`, and as long as it lasts; one that grows is complete then,
+    if it does not change.
     """
 
     name: str

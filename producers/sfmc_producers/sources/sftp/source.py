@@ -31,7 +31,7 @@ from sfmc_producers.sources.sftp.listing import FolderMissingError, Walk
 from sfmc_producers.sources.sftp.options import SftpOptions
 from sfmc_producers.sources.sftp.server import SftpServer
 from sfmc_producers.sources.standing import LET_GO, State
-from sfmc_producers.stability import FileStat, Reason, TrackedFile, WaitingFile, evaluate
+from sfmc_producers.stability import FileStat, Reason, StabilityRule, TrackedFile, WaitingFile, evaluate
 from sfmc_producers.submitter import InvalidRequest
 
 PAUSES = Backoff(floor=1.0, cap=300.0)
@@ -104,6 +104,11 @@ class SftpSource:
             self._log.info("source_available", failures=failures)
         self._rest(wakeup, pause)
         return 0
+
+    @property
+    def rule(self) -> StabilityRule:
+        """When its files are complete."""
+        return self._rule
 
     def listed_once(self) -> Iterator[Arrival]:
         """Give what one listing shows: the files of this source that are not empty and have their marker.
