@@ -185,6 +185,28 @@ def test_a_file_of_a_folder_that_is_not_read_may_lie_there_and_every_surface_say
     assert "Folder /data/in: NO WATCHER READS IT" in definition
 
 
+@pytest.mark.parametrize(
+    ("location", "said", "fix"),
+    [
+        ("push:hook", "NO SERVER TAKES what is posted (it was run last on h)", "start the server again, or let it be"),
+        ("schedule:night", "NO BEAT RUNS IT (it was run last on h)", "start a beat again, or let it be forgotten"),
+        ("source:drop", "NO WATCHER READS IT (it was read last on h)", "start its watcher again"),
+    ],
+)
+def test_a_source_whose_process_vanished_is_an_alarm_in_the_words_of_that_process(
+    world: World, location: str, said: str, fix: str
+) -> None:
+    world.client.note_folders("h:1:x", [FOLDER | {"folder": "source it", "location": location}])
+    vanish(world)
+    [alarm] = status(world.access).folders
+
+    assert (alarm.is_trouble, alarm.text, fix in str(alarm.advice)) == (True, said, True)
+    assert f"Source it</bdi>: <bdi>{said}" in world.person("viewer").see("/").text
+    with pytest.raises(NotFoundError) as found:
+        requests.find(world.access, "other.csv", MID)
+    assert ("may lie in" in str(found.value)) == (location != "schedule:night")
+
+
 def test_a_folder_that_nothing_has_read_cannot_be_forgotten(world: World) -> None:
     with pytest.raises(NotFoundError, match="no watcher has read a folder /nowhere"):
         forgetting.forget_folder(world.access, "/nowhere", "ann")

@@ -47,7 +47,7 @@ ROLES: Mapping[RoleName, Role] = {
     "beat": Role(
         (*CONNECTING, *SCRIPTS, "del", "exec", "expire", "get", "hdel", "hget", "hgetall", "hincrby", "hlen", "hmget",
          "hset", "llen", "lpush", "lrem", "pexpire", "rename", "rpush", "sadd", "set", "smembers", "srem", "xadd",
-         "zadd", "zpopmin", "zrange", "zrem", "zremrangebyscore", "zscore", "zunionstore"),
+         "zadd", "zcard", "zpopmin", "zrange", "zrem", "zremrangebyscore", "zscore", "zunionstore"),
         (STREAM, LEDGER, MOVES, QUEUES, BINDINGS),
     ),
     "producer": Role(

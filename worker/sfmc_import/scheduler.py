@@ -21,6 +21,7 @@ from sfmc_import.ledger.broker_state import BrokerState
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import ledger_settings, open_ledger, open_redis
 from sfmc_import.ledger.schedule_state import ScheduleState
+from sfmc_import.schedule_reports import ScheduleReports
 from sfmc_import.settings import Settings
 from sfmc_import.settings.model import unplaced_schedules
 from sfmc_import.sweeping import SweepLook
@@ -73,9 +74,9 @@ class LoggingScheduler(Scheduler):
 class ScheduleThread(threading.Thread):
     """Looks after schedules in a thread of its own: a ledger that does not answer must not keep sweeps waiting."""
 
-    def __init__(self, made: ticker.Ticker) -> None:
+    def __init__(self, made: ticker.Ticker, reports: ScheduleReports) -> None:
         super().__init__(name="schedules", daemon=True)
-        self._ticker = made
+        self._ticker, self._reports = made, reports
         self._over = threading.Event()
 
     def run(self) -> None:
@@ -83,14 +84,17 @@ class ScheduleThread(threading.Thread):
         pause = 0.0
         while not self._over.wait(pause):
             pause = self._look()
+        self._reports.end()
 
     def _look(self) -> float:
         try:
-            return self._ticker.look()
+            pause = self._ticker.look()
+            self._reports.tell(self._ticker)
         except Exception:
             # The edge of the thread: whatever it is, the next look comes, and beat's log says it.
             log.exception("schedule_failed")
             return ticker.RETRY_SECONDS
+        return pause
 
     def end(self) -> None:
         """End it; a tick that is being submitted is done, or comes again."""
@@ -113,7 +117,8 @@ def running_schedules(settings: Settings) -> Iterator[None]:
         return
     with Client.from_settings(settings) as client, open_redis(settings) as redis:
         state = ScheduleState(redis, ledger_settings(settings))
-        thread = ScheduleThread(ticker.begin(settings.schedules, state, client.submit))
+        made = ticker.begin(settings.schedules, state, client.submit)
+        thread = ScheduleThread(made, ScheduleReports(client.note_folders))
         thread.start()
         try:
             yield

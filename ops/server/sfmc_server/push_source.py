@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from sfmc_producers.push.options import PushOptions
 from sfmc_producers.push.posts import NotReadableError, Post, UnusablePostError, readable
 from sfmc_producers.sources.arrivals import Arrival, Ignored, Record, Unreadable
 from sfmc_producers.sources.intake import Intake, SetAside
+from sfmc_producers.sources.standing import INBOX, MAIN
 from sfmc_producers.submitter import InvalidRequest
 from sfmc_server.amazon import SnsMessages
 from sfmc_server.answers import NOT_ALLOWED, Answer, RefusedError, later, problem, too_large
@@ -51,7 +53,13 @@ REFUSED_LOG_SECONDS = 10.0
 UNREAD_SECONDS = 60.0
 """How long an event may wait before it is said that no producer takes it up, and how often."""
 
+NOT_TAKEN_SECONDS = 300.0
+"""How long after the last POST that was not taken it counts as a trouble of its source."""
+
 TOO_DEEP = InvalidRequest(problems=("it is nested too deeply",))
+
+
+NOT_OF_THE_SENDER = "the signature or the token is not that of the sender"
 
 
 class RefusalLog:
@@ -60,18 +68,21 @@ class RefusalLog:
     def __init__(self, source: str) -> None:
         self._log = structlog.get_logger("sfmc_server.push").bind(source=source)
         self._lock = threading.Lock()
-        self._count = 0
+        self._count = self._all = 0
         self._since: float | None = None
 
-    def note(self) -> None:
-        """Count one, and log the number when it is time."""
+    def note(self) -> str | None:
+        """Count one; gives a sentence about all so far, and logs their number, when it is time."""
         with self._lock:
             self._count += 1
+            self._all += 1
             now = time.monotonic()
             if self._since is not None and now - self._since < REFUSED_LOG_SECONDS:
-                return
-            count, self._count, self._since = self._count, 0, now
-        self._log.warning("push_refused", posts=count, detail="the signature or the token is not that of the sender")
+                return None
+            count, self._count, self._since, of_all = self._count, 0, now, self._all
+        self._log.warning("push_refused", posts=count, detail=NOT_OF_THE_SENDER)
+        at = datetime.now(UTC)
+        return f"refused POSTs: {of_all}, the last at {at:%Y-%m-%d %H:%M:%S} UTC: {NOT_OF_THE_SENDER}"
 
 
 def is_large(received: Received) -> bool:
@@ -105,9 +116,13 @@ class PushSource:
         inbox: Inbox | None = None,
     ) -> None:
         self.name, self.options = intake.source, options
+        self.standing, self.submitter = intake.standing, intake.submitter
+        self.standing.place, self.standing.kind = f"push, {options.form}", "push"
+        self.standing.ready()
         self._form, self._place = FORMS[options.form], options.place
         self._verifier, self._intake, self._set_aside = verifier, intake, set_aside
         self._inbox, self._said_unread = inbox, 0.0
+        self._not_taken_at: float | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"sfmc-push-{self.name}")
         # What is fetched to know a sender may take long: such POSTs do not wait for each other.
         self._is_alone = isinstance(verifier, (SnsMessages, GoogleTokens))
@@ -166,7 +181,7 @@ class PushSource:
     def _events_of(self, received: Received) -> list[Any] | Answer:
         """Check and read a POST; its answer where it has no events."""
         if not self._verifier.accepts(received):
-            self._refusals.note()
+            self.standing.note = self._refusals.note() or self.standing.note
             return NOT_ALLOWED
         encoding = received.headers.get("content-encoding", "")
         post = Post(received.headers, unpacked(received.raw, encoding, self.options.max_unpacked))
@@ -186,7 +201,13 @@ class PushSource:
         """Give the answer to a POST of whose events this became; raises UnusablePostError."""
         counts = Counter(taken)
         if counts["not_now"]:
-            return later(self._intake.submitter.next_in)
+            next_in = self.submitter.next_in
+            text = self.submitter.outage(self.options.mid)[0] or "what keeps the events does not answer, or is full"
+            self.standing.failed(text, again_in=next_in, state="not_taken")
+            self._not_taken_at = time.monotonic()
+            return later(next_in)
+        self.standing.looked()
+        self._not_taken_at = None
         if counts["unusable"]:
             raise UnusablePostError("an event is nested too deeply")
         return Answer(200, {name: counts[name] for name in ("taken", "ignored", "set_aside")})
@@ -237,10 +258,22 @@ class PushSource:
         kept = iter(self._inbox.add([each for each in bodies if each is not None]))
         return [TOO_DEEP if each is None else next(kept) for each in bodies]
 
+    def forget_not_taken(self, after: float = NOT_TAKEN_SECONDS) -> None:
+        """Say no more that nothing is taken where nothing was posted since: whether it would be is not known."""
+        at = self._not_taken_at
+        if at is not None and time.monotonic() - at > after:
+            self._not_taken_at = None
+            self.standing.well(MAIN)
+            self.standing.ready()
+
     def say_unread(self) -> None:
         """Say that no producer takes up what is kept, from time to time."""
         seconds = None if self._inbox is None else self._inbox.unread_seconds()
-        if seconds is None or seconds < UNREAD_SECONDS or time.monotonic() < self._said_unread + UNREAD_SECONDS:
+        if seconds is None or seconds < UNREAD_SECONDS:
+            self.standing.well(INBOX)
+            return
+        self.standing.failed("events wait", INBOX, state="not_read", for_seconds=seconds)
+        if time.monotonic() < self._said_unread + UNREAD_SECONDS:
             return
         self._said_unread = time.monotonic()
         fix = f"its files are delivered by: sfmc-import source {self.name}"

@@ -27,9 +27,11 @@ from sfmc_import.settings.policy_file import SourceTable
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.push.inbox import Inbox
 from sfmc_producers.push.options import PushOptions
+from sfmc_producers.reporting import Reporter
 from sfmc_producers.sources.commands import open_intake
 from sfmc_producers.sources.dead_letters import SourceDeadLetters
 from sfmc_producers.sources.kinds import KINDS
+from sfmc_producers.sources.standing import describe_all
 from sfmc_producers.sources.tables import problems_in, read_options
 from sfmc_producers.watch import ended_by_signals
 from sfmc_server import api
@@ -56,6 +58,9 @@ END_SECONDS = 20
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than load balancers keep a connection that says nothing (60): otherwise they post into a closed one."""
+
+REPORT_SECONDS = 5.0
+"""How long the end waits until the ledger has it."""
 
 REPLAY_SECONDS = 2.0
 PING_SECONDS = 1.0
@@ -112,12 +117,32 @@ def serve(
     replays = threading.Thread(target=replay, args=(sources, wakeup), name="sfmc-replays", daemon=True)
     with ended_by_signals(wakeup) as received:
         replays.start()
+        reporter = begin_reports(sources)
         host, port = listening.getsockname()[:2]
         log.info("server_started", host=host, port=port, sources=list(sources))
         servers.append(uvicorn.Server(_config(app)))
         servers[0].run(sockets=[listening])
         wakeup.stop()
+        if reporter is not None:
+            reporter.stop()
+            reporter.join(REPORT_SECONDS)
     return received
+
+
+def begin_reports(sources: Mapping[str, PushSource]) -> Reporter | None:
+    """Tell the ledger from now on how each source stands, as the processes of other sources do."""
+    if not sources:
+        return None
+    standings = {name: each.standing for name, each in sources.items()}
+    submitter = next(iter(sources.values())).submitter
+    reporter = Reporter(
+        submitter,
+        lambda: [each.state for each in standings.values()],
+        lambda now: describe_all(standings, now),
+        time.monotonic,
+    )
+    reporter.start()
+    return reporter
 
 
 def _config(app: FastAPI) -> uvicorn.Config:
@@ -218,6 +243,7 @@ def replay(sources: Mapping[str, PushSource], wakeup: Wakeup) -> None:
             try:
                 source.replay()
                 source.say_unread()
+                source.forget_not_taken()
             except Exception:
                 # The edge of this thread: the next round tries again.
                 log.exception("replay_failed", source=source.name)

@@ -9,11 +9,11 @@ from sfmc_import.display import one_line
 from sfmc_producers.reporting import MAX_FILES, MIN_FILES, age, describe_files, shortened
 from sfmc_producers.stability import WaitingFile
 
-MAIN, SCAN, LET_GO, DELIVERY = "main", "scan", "let_go", "delivery"
-"""The parts of a source: itself, the scans beside it, the removal of accepted files, and the delivery to its targets;
-several receivers of a queue are a part each."""
+MAIN, SCAN, LET_GO, DELIVERY, INBOX = "main", "scan", "let_go", "delivery", "inbox"
+"""The parts of a source: itself, the scans beside it, the removal of accepted files, the delivery to its targets, and
+what is posted and kept for its producer; several receivers of a queue are a part each."""
 
-State = Literal["refused", "unreachable", "undelivered", "full", "unmoved"]
+State = Literal["refused", "unreachable", "not_read", "not_taken", "undelivered", "full", "unmoved"]
 WORST_FIRST: tuple[State, ...] = get_args(State)
 """What is said of a source of which several parts are in trouble."""
 
@@ -40,12 +40,22 @@ class _Part:
 
 @dataclass
 class Standing:
-    """The standing of one source, whose parts say it from their threads; `place` says where it brings files from."""
+    """The standing of one source, whose parts say it from their threads; `place` says where it brings files from.
+
+    `kind` is what its process does for it: `source`, or `push` where it takes what is posted. `note` is said of a
+    source that is well.
+    """
 
     place: str = ""
     clock: Callable[[], float] = time.monotonic
     looked_at: float | None = None
+    kind: Literal["source", "push"] = "source"
+    note: str = ""
     _parts: dict[Hashable, _Part] = field(default_factory=dict)
+
+    def ready(self) -> None:
+        """Say that it waits for what others bring."""
+        self._parts.setdefault(MAIN, _Part())
 
     def begin(self) -> None:
         """Say that the source begins anew: what its parts said of before does not count."""
@@ -65,12 +75,18 @@ class Standing:
         self._parts.pop(part, None)
 
     def failed(
-        self, text: str, part: Hashable = MAIN, *, again_in: float | None = None, state: State = "unreachable"
+        self,
+        text: str,
+        part: Hashable = MAIN,
+        *,
+        again_in: float | None = None,
+        state: State = "unreachable",
+        for_seconds: float = 0.0,
     ) -> None:
-        """Say that it was not answered, and in how many seconds it is asked again; the first time in a row counts."""
+        """Say that it was not answered, for so long, and when it is asked again; the first time in a row counts."""
         before = self._parts.get(part, _Part())
         now = self.clock()
-        since = now if before.trouble is None else before.trouble.since
+        since = now - for_seconds if before.trouble is None else before.trouble.since
         trouble = Trouble(since, text, state, None if again_in is None else round(now + again_in, 1))
         self._parts[part] = _Part(trouble, before.files, before.more)
 
@@ -81,7 +97,7 @@ class Standing:
     @property
     def state(self) -> object:
         """What is noted at once when it has changed."""
-        return tuple(self._parts.items()), self.looked_at is None
+        return tuple(self._parts.items()), self.looked_at is None, self.note
 
     def describe(self, name: str, now: float, most: int) -> dict[str, object] | None:
         """Describe it as a folder is described; None where it has said nothing."""
@@ -89,7 +105,8 @@ class Standing:
         if not parts:
             return None
         shown = one_line(f"{name} ({self.place})" if self.place else name)
-        about: dict[str, object] = {"folder": f"source {shown}", "location": f"source:{name}", "state": "watched"}
+        about: dict[str, object] = {"folder": f"source {shown}", "location": f"{self.kind}:{name}", "state": "watched"}
+        about |= {"text": shortened(one_line(self.note))} if self.note else {}
         troubles = [each.trouble for each in parts if each.trouble is not None]
         if troubles:
             first = min(troubles, key=lambda trouble: (WORST_FIRST.index(trouble.state), trouble.since))

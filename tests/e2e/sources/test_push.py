@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -45,6 +46,23 @@ def test_a_signed_event_becomes_one_completed_import_however_often_it_comes(syst
         event = system.await_event("completed")
         assert (event["subject"], event["data"]["file"]["name"]) == ("orders", "orders_1.csv")
     assert len(system.sandbox.control.performs("orders")) == 1
+
+
+def test_the_standing_of_the_source_is_listed_and_says_that_posts_are_refused(system) -> None:
+    def listed() -> dict[str, Any]:
+        lines = system.run("folders", "list", "--json").stdout.splitlines()
+        found = [each for each in map(json.loads, lines) if each["location"] == "push:shop"]
+        return found[0] if found else {}
+
+    with running_server(system, example_of("push"), **SECRET) as server:
+        eventually(lambda: listed().get("state") == "watched", 30, "it is listed")
+        post(server, posts.cloudevent("orders_2.csv"), key=b"key of somebody else ...")
+        eventually(lambda: "refused POSTs: 1" in listed()["text"], 30, "the refusal is shown")
+        post(server, posts.cloudevent("orders_9.csv"))
+        eventually(lambda: listed()["looked_at"], 30, "the last POST is shown")
+    stopped = listed()
+    assert (stopped["state"], stopped["is_trouble"]) == ("stopped", False)
+    assert stopped["text"].startswith("its server was stopped (it was run last on ")
 
 
 def test_a_wrong_signature_and_an_old_one_are_401_and_start_nothing(system) -> None:

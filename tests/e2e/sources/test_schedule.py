@@ -1,7 +1,9 @@
 """The source `schedule`: real beats, a missed tick, and the sandbox; the example of its page as written."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -32,6 +34,13 @@ def accepted(system: RunningSystem) -> list[str]:
     return [each["request_id"] for each in found if each.get("source") == "nightly"]
 
 
+def standing(system: RunningSystem) -> dict[str, Any]:
+    """What `folders list` says of the schedule."""
+    lines = system.run("folders", "list", "--json").stdout.splitlines()
+    found = [each for each in map(json.loads, lines) if each["location"] == "schedule:nightly"]
+    return found[0] if found else {}
+
+
 def test_beats_submit_a_missed_tick_once_and_it_becomes_one_completed_import(system: RunningSystem) -> None:
     policy = use_policy(system, example_of("schedule"))
     were_away(system, days=3)
@@ -42,6 +51,9 @@ def test_beats_submit_a_missed_tick_once_and_it_becomes_one_completed_import(sys
     again = system.beat(**policy)
     eventually(lambda: int(system.client.get(SEEN)) > datetime.now(UTC).timestamp() - 60, 30, "the tick is noted")
 
+    eventually(lambda: len(standing(system).get("watchers", ())) >= 2, 30, "both beats say how it stands")
+    found = standing(system)
+    assert (found["state"], found["is_trouble"], found["until"] > found["seen_at"]) == ("watched", False, True)
     assert accepted(system) == [done["data"]["request_id"]]
     assert done["subject"] == "contacts"
     assert done["data"]["file"] is None

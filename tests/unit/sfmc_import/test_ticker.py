@@ -111,6 +111,7 @@ def test_while_the_ledger_is_away_a_tick_waits(shared: Shared, error: Exception)
     shared.now, shared.at_step = at(5), fail
     beat = shared.beat()
     assert [beat.look(), beat.look()] == [RETRY_SECONDS] * 2
+    assert beat.looked_at is None
     shared.now, shared.at_step = at(5, 30), lambda _: None
     beat.look()
 

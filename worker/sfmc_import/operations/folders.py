@@ -40,6 +40,9 @@ STATES = {
     "unreadable": "CANNOT BE READ",
     "replaced": "ANOTHER FILE SYSTEM than before",
     "unreachable": "DOES NOT ANSWER",
+    "not_read": "NO PRODUCER TAKES UP its events",
+    "not_taken": "TAKES NOTHING NOW, its senders are asked to post again",
+    "failing": "FAILS",
     "undelivered": "ITS FILES ARE NOT DELIVERED",
     "full": "NO ROOM to move accepted files",
     "unmoved": "ACCEPTED FILES STAY: they cannot be moved or deleted",
@@ -52,6 +55,9 @@ ADVICE = {
     "unreadable": "give the watcher the right to read it, or mount it again; its files go on by themselves after that",
     "unreachable": "see its server and the network; it is asked again by itself, and its files go on after that",
     "refused": "correct what the text names, then start its process again",
+    "not_read": "start the source process of this name; nothing is lost meanwhile, and its files go on after that",
+    "not_taken": "see what the text names; what is posted again goes on by itself after that",
+    "failing": "see what the text names, and the log of beat; its next tick is tried all the same",
     "undelivered": "see the target and what the text names, such as its disk; its files go on by themselves after that",
     "full": "make room on that disk; files are imported meanwhile, and are moved by themselves after that",
     "unmoved": "let the watcher move and delete files there, or make room; files are imported meanwhile, and go by"
@@ -60,6 +66,14 @@ ADVICE = {
     "unseen": "start its watcher again, or let it be forgotten if no watcher shall read it any more",
     "stopped": "files in it start nothing until a watcher is started",
 }
+OF_ANOTHER_KIND = {
+    ("push", "unseen"): ("NO SERVER TAKES what is posted", "start the server again"),
+    ("push", "stopped"): ("its server was stopped", "what is posted is refused until a server is started"),
+    ("schedule", "unseen"): ("NO BEAT RUNS IT", "start a beat again"),
+    ("schedule", "stopped"): ("its beat was stopped", "it starts nothing until a beat is started"),
+}
+"""Other words for what a server or a beat runs: by the kind that its location begins with, and the state."""
+
 _EXPLAIN = "add a [[route]], or correct FileSpec; explain says what matches"
 FILE_ADVICE = {
     "no_marker": "let its sender put the marker file beside it",
@@ -209,17 +223,27 @@ def _read_no_more(read_now: set[str], seen: Sequence[SeenFolder]) -> Iterator[Fo
     for location in newest.keys() - read_now:
         last = newest[location]
         state = "stopped" if last.has_stopped else "unseen"
+        text, advice = _words(location, state)
         yield FolderView(
             folder=last.folder,
             location=location,
             state=state,
-            text=f"{STATES[state]} (it was read last on {last.host})",
+            text=f"{text} (it was {'read' if text == STATES[state] else 'run'} last on {last.host})",
             since=_date(last.seen_at),
             seen_at=_date(last.seen_at),
             is_trouble=state == "unseen",
-            advice=ADVICE[state],
+            advice=advice,
             command=_command(state, location),
         )
+
+
+def _words(location: str, state: str) -> tuple[str, str]:
+    """Say what a state means, and what to do."""
+    found = OF_ANOTHER_KIND.get((location.partition(":")[0], state))
+    if found is None:
+        return STATES[state], ADVICE[state]
+    text, advice = found
+    return text, f"{advice}, or let it be forgotten if none shall run it any more" if state == "unseen" else advice
 
 
 def _command(state: str, location: str) -> str | None:
@@ -232,7 +256,11 @@ def _date(seconds: float) -> datetime:
 
 def title(folder: FolderView) -> str:
     """Name it in a sentence; a source that is no folder is named as one."""
-    return folder.folder if folder.location.startswith("source:") else f"folder {folder.folder}"
+    return folder.folder if folder.location.startswith(NO_FOLDERS) else f"folder {folder.folder}"
+
+
+NO_FOLDERS = ("source:", "push:", "schedule:")
+"""What the locations of sources begin with that are no folders: of a process, of a server, of a beat."""
 
 
 def readers(watchers: Iterable[str]) -> list[str]:
@@ -265,4 +293,6 @@ def tried_again(of: FolderFileView | FolderView) -> str:
     """Say when a file or a source is tried again, where that is known; it goes on as long as it is necessary."""
     if of.until is not None and isinstance(of, FolderFileView) and of.reason == "growing":
         return f", complete at {of.until:%H:%M:%S} UTC if it does not change"
+    if of.until is not None and isinstance(of, FolderView) and of.state == "watched":
+        return f", next at {of.until:%Y-%m-%d %H:%M:%S} UTC"
     return "" if of.until is None else f", tried again at {of.until:%H:%M:%S} UTC, and on without an end"

@@ -27,7 +27,9 @@ def in_the_way(access: ReadAccess, events: Iterable[Mapping[str, Any]]) -> tuple
 
 def unread(access: ReadAccess) -> Iterator[FolderView]:
     """Yield the folders that are not read now."""
-    return (each for each in folders(access.reader) if each.state in UNREAD)
+    found = (each for each in folders(access.reader) if each.state in UNREAD)
+    # No file lies in a schedule.
+    return (each for each in found if not each.location.startswith("schedule:"))
 
 
 def unread_sentence(folder: FolderView) -> str:
