@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import structlog
 
+from sfmc_import.circuits import failed_code
+from sfmc_import.definitions import OldList
 from sfmc_producers.notifications import Wakeup
 from sfmc_producers.stability import WaitingFile
 
@@ -105,6 +107,23 @@ def _describe_file(file: WaitingFile, now: float) -> dict[str, object]:
         about["again"] = age(now, file.again_at)
     text = shortened(file.text)
     return about | ({"text": text} if text else {})
+
+
+MOST_OLD = 50
+OLD_SAID_SECONDS = 300.0
+"""How long after the last try a list of definitions is said to be old: without files it is not read anew."""
+
+
+def describe_old(lists: Sequence[OldList]) -> dict[str, object]:
+    """Describe the lists of definitions by which files are routed although they could not be read anew."""
+    found = [each for each in lists if each.tried_ago < OLD_SAID_SECONDS]
+    said = [_describe_list(each) for each in found[:MOST_OLD]]
+    return {"definitions": said} if said else {}
+
+
+def _describe_list(old: OldList) -> dict[str, object]:
+    times = {"age": round(old.failing_for, 1), "looked": round(old.age, 1)}
+    return {"mid": old.mid, **times, "code": failed_code(old.code, old.text)[:64], "text": shortened(old.text)}
 
 
 def shortened(text: str) -> str:

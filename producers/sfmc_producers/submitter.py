@@ -29,6 +29,7 @@ from sfmc_producers.delivery.names import name_problem
 from sfmc_producers.delivery.records import Held
 from sfmc_producers.ledger import Ledger
 from sfmc_producers.preflight import Checked
+from sfmc_producers.reporting import describe_old
 
 log = structlog.get_logger(__name__)
 
@@ -374,7 +375,8 @@ class Submitter:
     def note_folders(self, watcher: str, folders: Sequence[Mapping[str, object]] | None) -> bool:
         """Tell the ledger what a watcher says of its folders; False when it does not take it now."""
         # A pause of its own: what the ledger refuses of files, such as new ones when it is full, must be seen there.
-        return self._notes.call(lambda: self._note(watcher, folders)) or False
+        said = folders and [{**folders[0], **describe_old(self._rules.definitions.old_lists())}, *folders[1:]]
+        return self._notes.call(lambda: self._note(watcher, said)) or False
 
     @property
     def next_in(self) -> float | None:

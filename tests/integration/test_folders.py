@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from sfmc_import.cli.doctor_folders import check_folders
+from sfmc_import.cli.doctor_folders import check_folders, check_old_definitions
 from sfmc_import.cli.main import cli
 from sfmc_import.events import kind
 from sfmc_import.operations import forgetting, requests, servers
@@ -144,6 +144,36 @@ def test_a_file_with_a_request_that_waits_again_is_shown_with_both(
 
     assert (whole["request_id"], whole["folders"][0]["folder"]) == (request, "/data/in")
     assert request in world.person("viewer").see("/search?q=orders.csv").text
+
+
+OLD = {"mid": MID, "age": 60.0, "looked": 600.0, "code": "refused", "text": "no route to host"}
+
+
+def test_a_list_of_definitions_that_is_old_is_said_with_its_begin_wherever_files_are_matched_with_it(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stray = {"name": "a.csv", "reason": "unmatched", "age": 30.0, "text": "no FileSpec"}
+    folders_of = [FOLDER | {"files": [stray], "definitions": [OLD]}, FOLDER | {"location": "/b", "folder": "/b"}]
+    assert asked(world, "PUT", "/v1/watchers/w", "source", json={"folders": folders_of}).status_code == 204
+    whole = asked(world, "GET", "/v1/status").json()
+    [old] = whole["old_definitions"]
+    said = (
+        f"definitions as they were read at {old['read_at'][:19].replace('T', ' ')} UTC; they cannot be read anew since"
+    )
+    capsys.readouterr()
+    for words in (["status"], ["status", "--unmatched"]):
+        cli.main(words, "sfmc-import", standalone_mode=False)
+        assert said in " ".join(capsys.readouterr().out.split())
+    [finding] = check_old_definitions(status(world.access).old_definitions)
+
+    assert (old["mid"], old["since"] > old["read_at"], old["code"], len(old["watchers"])) == (MID, True, "refused", 1)
+    assert said in world.person("viewer").see("/").text
+    assert said in world.person("viewer").see("/unmatched").text
+    assert (finding.level, said in finding.text, "check the network" in finding.fix) == ("warn", True, True)
+    [file] = whole["folders"][0]["files"] or whole["folders"][1]["files"]
+    assert "by a list of definitions that cannot be read anew since 20" in file["text"]
+    assert [each["mid"] for each in asked(world, "GET", "/v1/unmatched").json()["old_definitions"]] == [MID]
+    assert asked(world, "GET", "/v1/unmatched?mid=7").json()["old_definitions"] == []
 
 
 def test_a_folder_whose_watcher_vanished_is_an_alarm_until_an_operator_forgets_it(world: World) -> None:

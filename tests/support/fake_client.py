@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sfmc_import.client import NotTaken, Rejection, ServiceUnavailableError, Submission, SubmitResult
+from sfmc_import.definitions import OldList
 from sfmc_import.faults import NotApplied, Rejected
 from sfmc_import.file_format import FileDescription
 from sfmc_import.ports import Refusal
@@ -33,6 +34,7 @@ class FakeClient:
     ledger_is_down: bool = False
     cloud_is_down: bool = False
     mids_down: set[str] = field(default_factory=set)
+    old: list[OldList] = field(default_factory=list)
 
     def submit(self, *, request_id: str, file: FileInfo, priority: int | None = None, **fields: Any) -> SubmitResult:
         known = {name: value for name, value in asdict(file).items() if value is not None}
@@ -68,6 +70,10 @@ class FakeClient:
             return self.submit(**submission)
         except (BadRequestError, ServiceUnavailableError) as error:
             return error
+
+    def old_lists(self) -> list[OldList]:
+        """Those that could not be read anew."""
+        return self.old
 
     def all_of(self, mid: str, *, max_age: float = 0.0) -> Sequence[Definition] | NotApplied:
         del max_age

@@ -83,6 +83,30 @@ class CacheEntry:
         return now < self.until and now - self.asked_at <= max_age
 
 
+@dataclass(frozen=True, slots=True)
+class OldList:
+    """A list of all definitions that is given on although it could not be read anew.
+
+    In seconds: for how long that has failed, how old the list is, and how long ago it was tried last.
+    """
+
+    mid: str
+    failing_for: float
+    age: float
+    tried_ago: float
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    since: float
+    tried_at: float
+    read_at: float
+    code: str
+    text: str
+
+
 class CachedDefinitions:
     """Implements sfmc_import.ports.Definitions; safe for threads, and one thread asks while others wait for its answer.
 
@@ -109,6 +133,8 @@ class CachedDefinitions:
         self._kept: dict[Name, CacheEntry] = {}
         # What no other process had read, with the time of that look on both clocks.
         self._looked: dict[Name, tuple[int, float]] = {}
+        self._read_at: dict[str, float] = {}
+        self._unread: dict[str, _Unread] = {}
         self._longest_wait = longest_wait
         self._shared = shared
         # Only while they are asked for: one definition that hangs must not hold another, nor leave a lock behind.
@@ -222,14 +248,34 @@ class CachedDefinitions:
         return answer
 
     def _read_all(self, mid: str, outdated: Answer | None) -> Answer:
-        now = None if self._shared is None else self._shared.now()
+        now, asked_at = None if self._shared is None else self._shared.now(), self._clock()
         found = self._service.definitions(mid)
         if self._shared is not None and now is not None and not isinstance(found, (NotApplied, Rejected)):
             self._shared.share_all(mid, found, now)
-        if not isinstance(found, (NotApplied, Rejected)) or outdated is None:
+        if not isinstance(found, (NotApplied, Rejected)):
+            self._read_at[mid] = asked_at
+            self._unread.pop(mid, None)
+            return found
+        if outdated is None:
+            self._unread.pop(mid, None)
             return found
         log.warning("definitions_not_refreshed", mid=mid, code=found.code, text=found.text)
+        self._note_unread(mid, asked_at, found)
         return outdated
+
+    def _note_unread(self, mid: str, asked_at: float, found: Refusal) -> None:
+        before = self._unread.get(mid)
+        since = asked_at if before is None else before.since
+        read_at = self._read_at.get(mid, since)
+        self._unread[mid] = _Unread(since, asked_at, read_at, found.code, found.text)
+
+    def old_lists(self) -> list[OldList]:
+        """Give the lists of all definitions that are given on although they are old."""
+        now = self._clock()
+        return [
+            OldList(mid, now - each.since, now - each.read_at, now - each.tried_at, each.code, each.text)
+            for mid, each in sorted(self._unread.items())
+        ]
 
     def _answer(self, name: Name, ask: Callable[[Answer | None], Answer], max_age: float) -> Answer:
         called_at, outdated = self._clock(), self._kept.get(name)

@@ -199,6 +199,16 @@ class WaitingFileGiven(Given):
     again: Number | None = Field(None, ge=0, le=2**40)
 
 
+class OldDefinitionsGiven(Given):
+    """A list of definitions that a watcher routes by although it could not be read anew."""
+
+    mid: str = Field(max_length=32)
+    age: Number = Field(ge=0, le=2**40)
+    looked: Number = Field(ge=0, le=2**40)
+    code: str = Field(max_length=64)
+    text: Shown
+
+
 class FolderGiven(Given):
     """What a watcher says of one folder."""
 
@@ -210,6 +220,7 @@ class FolderGiven(Given):
     again: Number | None = Field(None, ge=0, le=2**40)
     text: Shown | None = None
     mount: Shown | None = None
+    definitions: list[OldDefinitionsGiven] | None = Field(None, max_length=100)
     files: list[WaitingFileGiven] = Field(max_length=1000)
     more: Whole = Field(ge=0, le=2**31)
 

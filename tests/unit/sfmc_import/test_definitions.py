@@ -127,11 +127,29 @@ def test_known_definitions_are_given_on_while_marketing_cloud_cannot_be_asked(de
     assert len(service.calls) == 2, "it is asked again after another time to live"
 
 
+def test_a_list_that_cannot_be_read_anew_says_since_when_and_how_old_it_is(definitions, service, clock):
+    clock.now = 5
+    definitions.all_of(MID)
+    assert definitions.old_lists() == []
+    for clock.now in (70, 110):
+        service.fail("definitions", NotApplied("refused", "no route"))
+        assert list(definitions.all_of(MID)) == [ORDERS]
+    clock.now = 115
+    [old] = definitions.old_lists()
+
+    assert (old.mid, old.failing_for, old.age, old.tried_ago) == (MID, 45, 110, 5)
+    assert (old.code, old.text) == ("refused", "no route")
+    clock.now = 200
+    definitions.all_of(MID)
+    assert definitions.old_lists() == []
+
+
 def test_a_business_unit_that_was_never_read_gives_the_failure_and_is_asked_again(definitions, service):
     fault = NotApplied("refused", "…")
     service.fail("definitions", fault)
 
     assert definitions.all_of(MID) == fault
+    assert definitions.old_lists() == []
     assert list(definitions.all_of(MID)) == [ORDERS]
 
 

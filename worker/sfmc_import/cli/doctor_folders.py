@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from sfmc_import.operations.folders import sentence
+from sfmc_import.operations.outdated import OldDefinitionsView
+from sfmc_import.operations.outdated import sentence as sentence_of_old
 from sfmc_import.operations.views import FolderView
 from sfmc_import.redis_server import Finding
 
@@ -25,6 +27,11 @@ def check_folders(found: Sequence[FolderView]) -> Iterator[Finding]:
         waiting = sum(each.waiting for each in watched)
         text = f"{len(watched)} folder{'s' * (len(watched) != 1)} watched, {waiting} files wait in them"
         yield Finding("ok", "folder", text)
+
+
+def check_old_definitions(found: Sequence[OldDefinitionsView]) -> Iterator[Finding]:
+    """Say by which old lists of definitions files are routed: that works, and what is new there is not seen."""
+    return (Finding("warn", "definitions", sentence_of_old(each), each.advice) for each in found)
 
 
 def to_do_about(folder: FolderView) -> str:

@@ -8,13 +8,14 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import.access import redis_errors
-from sfmc_import.cli.doctor_folders import check_folders
+from sfmc_import.cli.doctor_folders import check_folders, check_old_definitions
 from sfmc_import.cli.output import seconds
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
+from sfmc_import.operations.outdated import old_definitions
 from sfmc_import.operations.servers import check_writes
 from sfmc_import.ports import LedgerUnavailableError
 from sfmc_import.processes import Running
@@ -76,7 +77,7 @@ def _ledger(client: Redis, settings: Settings) -> Iterator[Finding]:
     reader = LedgerReader(client, Keys(settings.prefix))
     try:
         owner, running, overdue = reader.account(), reader.running(), reader.longest_overdue()
-        watched = folders(reader, login_of(settings))
+        watched, old = folders(reader, login_of(settings)), old_definitions(reader, login_of(settings))
     except LedgerUnavailableError as error:
         yield Finding("fail", "ledger", f"cannot be read: {error}", "see the findings above")
         return
@@ -84,6 +85,7 @@ def _ledger(client: Redis, settings: Settings) -> Iterator[Finding]:
     yield check_processes(running, overdue)
     yield check_overdue(overdue)
     yield from check_folders(watched)
+    yield from check_old_definitions(old)
 
 
 def _queue(broker: Redis, settings: Settings) -> Iterator[Finding]:

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sfmc_import.cli.doctor_folders import to_do_about
+from sfmc_import.operations import outdated
 from sfmc_import.operations.folders import readers, sentence, title, tried_again
+from sfmc_import.operations.outdated import OldDefinitionsView
 from sfmc_import.operations.views import FolderFileView, FolderView
 
 ALARMS = 10
@@ -19,6 +21,11 @@ def alarm_lines(folders: Sequence[FolderView]) -> Iterator[str]:
         yield f"{title(each)}: {sentence(each)}{to_do}"
     if len(wrong) > ALARMS:
         yield f"{len(wrong) - ALARMS} more folders are in trouble, see below"
+
+
+def old_lines(found: Sequence[OldDefinitionsView]) -> Iterator[str]:
+    """Say by which old lists of definitions files are routed, and what to do."""
+    return (f"{outdated.sentence(each)}; to do: {each.advice}" for each in found)
 
 
 def folder_lines(folders: Sequence[FolderView]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from sfmc_import.cli.completing import complete_key
-from sfmc_import.cli.folder_lines import alarm_lines, folder_lines
+from sfmc_import.cli.folder_lines import alarm_lines, folder_lines, old_lines
 from sfmc_import.cli.notification_lines import failing_lines
 from sfmc_import.cli.opening import given_mid, open_operations
 from sfmc_import.cli.output import Line, examples, json_option, print_json, print_lines, seconds
@@ -161,6 +161,7 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     yield from (f"  {servers.sentence(each)}; to do: {each.fix}" for each in whole.servers)
     yield from (f"  {missing}" for missing in missing_processes(whole))
     yield from (f"  {line}" for line in alarm_lines(whole.folders))
+    yield from (f"  {line}" for line in old_lines(whole.old_definitions))
     yield from (f"  {trouble_line(each, now)}" for each in whole.troubles)
     yield from (f"  {line}" for line in failing_lines(whole.notifications, now))
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)

@@ -1,5 +1,6 @@
 """What `status --unmatched` shows: files that start nothing, because no definition or several definitions match."""
 
+from sfmc_import.cli.folder_lines import old_lines
 from sfmc_import.cli.output import Line
 from sfmc_import.operations.status import UnmatchedFileView, UnmatchedView
 from sfmc_import.operations.unmatched import LOOKED_AT
@@ -12,6 +13,7 @@ def unmatched_lines(found: UnmatchedView) -> list[Line]:
     """Give the number of all, and the newest."""
     shown = found.unmatched
     lines: list[Line] = [f"{found.count} files without a definition, among the last {LOOKED_AT} events"]
+    lines += [f"  {line}" for line in old_lines(found.old_definitions)]
     lines += [_line(each) for each in shown]
     if found.count > len(shown):
         lines.append(f"  and {found.count - len(shown)} more{_command(found.count, len(shown))}")

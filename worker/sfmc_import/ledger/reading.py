@@ -404,7 +404,8 @@ def _watcher(name: str, said: bytes) -> dict[str, Any]:
 
 
 def _folder(noted: dict[str, Any], at: float) -> dict[str, Any]:
-    return _dated(noted, at) | {"files": [_dated(file, at) for file in noted["files"]]}
+    parts = {name: [_dated(each, at) for each in noted[name]] for name in ("files", "definitions") if name in noted}
+    return _dated(noted, at) | parts
 
 
 def _dated(noted: Mapping[str, Any], at: float) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sfmc_import.ledger.ledger_settings import WATCH_SECONDS
 from sfmc_import.ledger.reading import LedgerReader, SeenFolder
 from sfmc_import.operations.fixing import Login, fix_for, with_what_follows
 from sfmc_import.operations.mounts import changed_mount
+from sfmc_import.operations.outdated import said_by
 from sfmc_import.operations.views import FolderFileView, FolderView, View, time_of
 from sfmc_import.redaction import hidden_in
 
@@ -108,11 +109,12 @@ class WaitingFileView(View):
 
 
 class _Said(NamedTuple):
-    """What one watcher says of one folder."""
+    """What one watcher says of one folder, and since when a list of definitions that it routes by is old."""
 
     watcher: str
     seen_at: float
     folder: Mapping[str, Any]
+    old_since: float | None = None
 
     @property
     def host(self) -> str:
@@ -140,7 +142,12 @@ def sorted_out(
 ) -> tuple[FolderView, ...]:
     """Bring together what watchers say now, and what is remembered of folders that none of them reads."""
     living = [each for each in watchers if now - each["seen_at"] < WATCH_SECONDS]
-    said = [_Said(each["watcher"], each["seen_at"], folder) for each in living for folder in each["folders"]]
+    said = [
+        _Said(each["watcher"], each["seen_at"], folder, old)
+        for each in living
+        for old in (min((old["since"] for old in said_by(each)), default=None),)
+        for folder in each["folders"]
+    ]
     views = [*_read_now(said, seen, now, login), *_read_no_more({each.folder["location"] for each in said}, seen)]
     return tuple(sorted(views, key=lambda each: (not each.is_trouble, each.location, each.state)))
 
@@ -177,8 +184,8 @@ def _view(
     newest = max(each.seen_at for each in group)
     heard = [each for each in group if newest - each.seen_at < HEARD_SECONDS]
     # Of two watchers the one with more to say: the other has just begun.
-    folder = max(heard, key=lambda each: len(each.folder["files"])).folder
-    files = tuple(_file(each) for each in folder["files"])
+    said = max(heard, key=lambda each: len(each.folder["files"]))
+    folder, files = said.folder, tuple(_file(each, said.old_since) for each in said.folder["files"])
     text, since = folder.get("text") or "", folder.get("since")
     if state == "replaced" and before is not None:
         text, since = f"until then it was {before.mount}, now it is {folder['mount']}", before.seen_at
@@ -202,9 +209,15 @@ def _view(
     )
 
 
-def _file(said: Mapping[str, Any]) -> FolderFileView:
+_BY_THE_LIST = ("unmatched", "ambiguous")
+"""Reasons that a list of definitions gives."""
+
+
+def _file(said: Mapping[str, Any], old_since: float | None) -> FolderFileView:
     reason, more = REASONS.get(said["reason"], said["reason"]), said.get("text")
     text = f"{reason} ({more})" if more else reason
+    if old_since is not None and said["reason"] in _BY_THE_LIST:
+        text += f", by a list of definitions that cannot be read anew since {_date(old_since):%Y-%m-%d %H:%M:%S} UTC"
     about = {"name": said["name"], "reason": said["reason"], "text": text, "since": time_of(said.get("since"))}
     about |= {"until": time_of(said.get("until")), "advice": FILE_ADVICE.get(said["reason"])}
     return FolderFileView(**about, size=said.get("size"), code=said.get("code"))

@@ -10,6 +10,7 @@ from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
+from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.views import FolderView, PauseView, RequestView, Time, View, time_of
@@ -44,6 +45,7 @@ class OverviewView(View):
     troubles: tuple[TroubleView, ...] = ()
     servers: tuple[ServerTroubleView, ...] = ()
     folders: tuple[FolderView, ...] = ()
+    old_definitions: tuple[OldDefinitionsView, ...] = ()
     notifications: tuple[NotificationView, ...] = ()
     paused: list[PauseView]
     failures: list[RequestView]
@@ -72,6 +74,7 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
         troubles=troubles(access, [*waits, *runs]),
         servers=with_their_begin(access, server_troubles(access), read),
         folders=read,
+        old_definitions=old_definitions(access.reader, login_of(access.settings)),
         notifications=notifications(access),
         waiting=waits,
     )

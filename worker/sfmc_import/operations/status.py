@@ -13,6 +13,7 @@ from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
 from sfmc_import.operations.in_the_way import in_the_way, said_of_unread
 from sfmc_import.operations.notified import NotificationView, notifications
+from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
@@ -70,6 +71,7 @@ class StatusView(View):
     next: list[RequestView]
     watchers: list[dict[str, Any]]
     folders: tuple[FolderView, ...] = ()
+    old_definitions: tuple[OldDefinitionsView, ...] = ()
     servers: tuple[ServerTroubleView, ...] = ()
     failed: int = 0
 
@@ -122,12 +124,14 @@ class UnmatchedFileView(View):
 class UnmatchedView(View):
     """How many files start nothing, and the newest of them.
 
-    `hint` says why there is none, where the business unit that was asked for is not known here.
+    `hint` says why there is none, where the business unit that was asked for is not known here. `old_definitions` are
+    lists that files are matched with now although they could not be read anew.
     """
 
     count: int
     unmatched: list[UnmatchedFileView]
     hint: str | None = None
+    old_definitions: tuple[OldDefinitionsView, ...] = ()
 
 
 def running(access: ReadAccess) -> RunningView:
@@ -157,6 +161,7 @@ def status(access: ReadAccess) -> StatusView:
         next=due,
         watchers=hidden_in([dict(each) for each in access.reader.watchers()]),
         folders=read,
+        old_definitions=old_definitions(access.reader, login_of(access.settings)),
         servers=with_their_begin(access, server_troubles(access), read),
     )
 
@@ -201,11 +206,13 @@ def unmatched(access: ReadAccess, last: int = 10, mid: str | None = None) -> Unm
     """Give the files that start nothing, of all or of a business unit, the newest first."""
     with redis_errors():
         found = unmatched_files(access.stream.backwards(LOOKED_AT))
+    old = old_definitions(access.reader, login_of(access.settings))
     if mid is None:
-        return unmatched_view(found, last)
+        return unmatched_view(found, last).model_copy(update={"old_definitions": old})
     own = [each for each in found if each.mid == mid]
     hint = None if own else knowing.hint(access, mid)
-    return unmatched_view(own, last).model_copy(update={"hint": hint})
+    own_old = tuple(each for each in old if each.mid == mid)
+    return unmatched_view(own, last).model_copy(update={"hint": hint, "old_definitions": own_old})
 
 
 def unmatched_view(found: Sequence[UnmatchedFile], last: int) -> UnmatchedView:

@@ -8,7 +8,9 @@ import sfmc_transport.dead_letters as letters
 from sfmc_import.operations import actions, folders, listing, requests, usage
 from sfmc_import.operations.activity import DefinitionDay
 from sfmc_import.operations.errors import InvalidError, NotFoundError
+from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.in_the_way import in_the_way, unread, unread_sentence
+from sfmc_import.operations.outdated import old_definitions
 from sfmc_import.operations.overview import overview as read_overview
 from sfmc_import.operations.queued import look, queued_text
 from sfmc_import.operations.status import FILES_OF
@@ -167,7 +169,9 @@ def _view_of(ask: Ask, mid: str, key: str, *, is_in_events: bool) -> listing.Def
 def unmatched(ask: Ask) -> Shown:
     """List files that start nothing."""
     found = ask.feed.strays.read(ask.access.stream)
-    return Shown("unmatched.html", {"found": found[: PAGE * 10], "count": len(found), "looked_at": LOOKED_AT})
+    values = {"found": found[: PAGE * 10], "count": len(found), "looked_at": LOOKED_AT}
+    values["old"] = old_definitions(ask.access.reader, login_of(ask.access.settings))
+    return Shown("unmatched.html", values)
 
 
 def dead_letters(ask: Ask) -> Shown:

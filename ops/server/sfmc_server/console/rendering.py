@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from sfmc_import.advice import Command
 from sfmc_import.display import json_escaped, one_line
-from sfmc_import.operations import broker, servers
+from sfmc_import.operations import broker, outdated, servers
 from sfmc_import.operations.folders import readers, sentence, title, tried_again
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.waiting import REASONS
@@ -112,6 +112,7 @@ def _made() -> Environment:
         version=VERSION,
         reasons=REASONS,
         sentence=sentence,
+        old_sentence=outdated.sentence,
         tried_again=tried_again,
         broker_sentence=broker.sentence,
         server_sentence=servers.sentence,
