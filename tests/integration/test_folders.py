@@ -17,6 +17,7 @@ from sfmc_import.operations.folders import folders
 from sfmc_import.operations.overview import overview
 from sfmc_import.operations.status import standing, status
 from sfmc_import.redis_rights import rules
+from sfmc_server.console.paths import request_path
 from tests.support.console import MID, World, console_over
 from tests.support.event_schema import problems
 
@@ -213,6 +214,34 @@ def test_a_file_of_a_folder_that_is_not_read_may_lie_there_and_every_surface_say
     assert "It may lie in a folder that is not read now" in searched
     assert any(each.startswith("folder /data/in: NO WATCHER READS IT") for each in in_the_way)
     assert "Folder /data/in: NO WATCHER READS IT" in definition
+
+
+@pytest.mark.parametrize(
+    ("location", "source"),
+    [("/data/in", "folder:/data/in"), ("/data/in/eu", "folder:/data/in"), ("sftp://h/in", "drop")],
+    ids=["folder", "subfolder", "source"],
+)
+def test_a_request_names_the_folder_of_its_file_that_cannot_be_read(
+    world: World, capsys: pytest.CaptureFixture[str], location: str, source: str
+) -> None:
+    file = {"name": "orders.csv", "version": "1", "location": location}
+    request = world.client.submit(customer_key="orders", mid=MID, file=file, source=source).request_id
+    place = "source:drop" if source == "drop" else "/data/in"
+    trouble = {"state": "unreadable", "age": 60.0, "text": "Permission denied"}
+    other = FOLDER | {"folder": "/data/input", "location": "/data/input"} | trouble
+    world.client.note_folders("h:1:x", [FOLDER | {"location": place} | trouble, other])
+    [said] = asked(world, "GET", f"/v1/requests/{request}").json()["in_the_way"]
+    capsys.readouterr()
+    cli.main(["show", request], "sfmc-import", standalone_mode=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    page = world.person("viewer").see(request_path(request)).text
+    definition = world.person("viewer").see(f"/definition?mid={MID}&customer_key=orders").text
+
+    begin = "lies in /data/in: CANNOT BE READ" if source == "drop" else "lies in folder /data/in: CANNOT BE READ"
+    assert said.startswith(f"its file {begin} (Permission denied), since 20")
+    assert "; to do: give the watcher the right to read it" in said
+    assert (said in shown, f"Its file {begin}" in page, "/data/input" in said) == (True, True, False)
+    assert ("CANNOT BE READ" in definition, "/data/input" in definition) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def show(
     view = waiting.wait(access, request_id, wait)
     if wait:
         answer.headers["Preference-Applied"] = f"wait={wait:.0f}"
-    return LifeView(**view.model_dump(), events=list(questions.life(access, view)))
+    return questions.whole(access, view)
 
 
 @api.post("/requests/{request_id:path}/cancel", tags=["requests"])

@@ -61,7 +61,7 @@ def show(what: str, *, mid: str | None, as_json: bool) -> None:
         whole = life.model_copy(update={"others": [each.request_id for each in others], "folders": waiting})
         print_json(whole.model_dump(mode="json"))
         return
-    print_lines(request_lines(life, now))
+    print_lines([*request_lines(life, now), *(f"  folder   {each}" for each in life.in_the_way)])
     print_lines(life_lines(life.events))
     print_lines(f"  also: {each.request_id}  {each.state}" for each in others)
     print_lines(waiting_in_folders(waiting, is_known=True))

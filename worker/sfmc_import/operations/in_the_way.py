@@ -6,8 +6,10 @@ from typing import Any
 from sfmc_import.access import ReadAccess
 from sfmc_import.display import clause
 from sfmc_import.operations import broker
+from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders, sentence, title
-from sfmc_import.operations.views import FolderView
+from sfmc_import.operations.views import FolderView, RequestView
+from sfmc_import.states import AS_EXPECTED
 
 UNREAD = frozenset({"unseen", "stopped", "hanging", "unreadable", "replaced", "unreachable", "refused"})
 """States of a folder whose files are not read now."""
@@ -16,13 +18,37 @@ UNREAD = frozenset({"unseen", "stopped", "hanging", "unreadable", "replaced", "u
 def in_the_way(access: ReadAccess, events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """Give a sentence for each, without its full stop; the folders are those of the files in these events."""
     away = broker.queue_state(access)["broker"]
-    files = (event["data"].get("file") for event in events)
-    places = {str(file.get("location")) for file in files if isinstance(file, Mapping)}
+    said = [event["data"] for event in events]
+    places = {(str(each["file"].get("location")), str(each.get("source", ""))) for each in said if _has_file(each)}
     return (
         *access.reader.running().missing,
         *(clause(broker.sentence(each)) for each in (away,) if each is not None),
-        *(unread_sentence(each) for each in unread(access) if each.location in places),
+        *(unread_sentence(each) for each in unread(access) if any(_lies_in(each, *place) for place in places)),
     )
+
+
+def _has_file(data: Mapping[str, Any]) -> bool:
+    return isinstance(data.get("file"), Mapping)
+
+
+def _lies_in(folder: FolderView, location: str, source: str | None) -> bool:
+    """Tell whether a file of this place and source lies in a folder, or below it."""
+    is_below = location == folder.location or location.startswith(f"{folder.location}/")
+    return is_below or (bool(source) and folder.location in {f"source:{source}", f"push:{source}"})
+
+
+def around_file(access: ReadAccess, request: RequestView) -> tuple[str, ...]:
+    """Say what is wrong with the folder in which the file of a request lies, unless its import has completed."""
+    if request.file is None or request.state in AS_EXPECTED:
+        return ()
+    place = (request.file.location, request.source)
+    found = folders(access.reader, login_of(access.settings))
+    return tuple(_of_file(each) for each in found if each.is_trouble and _lies_in(each, *place))
+
+
+def _of_file(folder: FolderView) -> str:
+    todo = ": ".join(each for each in (folder.advice, folder.command) if each)
+    return f"its file lies in {title(folder)}: {sentence(folder)}; to do: {todo}"
 
 
 def unread(access: ReadAccess) -> Iterator[FolderView]:

@@ -66,8 +66,7 @@ class LocalOperations:
 
     def show(self, request_id: str) -> LifeView:
         """Show a request with its life."""
-        view = requests.show(self._access, request_id)
-        return LifeView(**view.model_dump(), events=list(requests.life(self._access, view)))
+        return requests.whole(self._access, requests.show(self._access, request_id))
 
     def cancel(self, request_id: str, reason: str | None = None) -> ActionView:
         """End a request before its start."""

@@ -16,8 +16,8 @@ from sfmc_import.operations import pausing
 from sfmc_import.operations.broker import said_of_queued
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
-from sfmc_import.operations.in_the_way import said_of_unread
-from sfmc_import.operations.views import PauseView, RequestView, request_view
+from sfmc_import.operations.in_the_way import around_file, said_of_unread
+from sfmc_import.operations.views import LifeView, PauseView, RequestView, request_view
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.settings import Settings
 from sfmc_import.states import FAILED, WARNED
@@ -177,6 +177,12 @@ def unfinished(access: ReadAccess, limit: int = 20) -> list[RequestView]:
         client: Any = access.client
         ids = client.zrange(access.keys.due, 0, limit - 1)
     return read_views(access, [name.decode() for name in ids])
+
+
+def whole(access: ReadAccess, view: RequestView) -> LifeView:
+    """Give a request with its whole life, and with what is wrong around its file."""
+    events = list(life(access, view))
+    return LifeView(**view.model_dump(), events=events, in_the_way=around_file(access, view))
 
 
 def life(access: ReadAccess, request: RequestView) -> Iterator[Event]:

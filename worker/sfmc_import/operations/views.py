@@ -215,10 +215,12 @@ class LifeView(RequestView):
     """A request with its whole life: its events, oldest first, each with its `stream_id`.
 
     `others` are the ids of other requests that a search meant too; empty where one id is asked for.
-    `folders` are those in which a file of the name that was searched for waits without a request.
+    `folders` are those in which a file of the name that was searched for waits without a request. `in_the_way` says
+    what is wrong with the folder of its file, such as that it cannot be read.
     """
 
     events: list[dict[str, Any]]
+    in_the_way: tuple[str, ...] = ()
     others: list[str] = []
     folders: list[FolderView] = []
 

@@ -9,7 +9,7 @@ from sfmc_import.operations import actions, folders, listing, requests, usage
 from sfmc_import.operations.activity import DefinitionDay
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.fixing import login_of
-from sfmc_import.operations.in_the_way import in_the_way, unread, unread_sentence
+from sfmc_import.operations.in_the_way import around_file, in_the_way, unread, unread_sentence
 from sfmc_import.operations.outdated import old_definitions
 from sfmc_import.operations.overview import overview as read_overview
 from sfmc_import.operations.queued import look, queued_text
@@ -80,6 +80,7 @@ def request(ask: Ask) -> Shown:
     life = steps(events, now, is_over=view.is_finished and view.state != "start_unknown")
     parts = [(f"{each.between}: {age(each.seconds)}", each.tone, each.seconds) for each in life if each.seconds]
     values = {"view": view, "life": life, "now": now, "parts_of_life": parts, "facts": _facts(view), "offered": offered}
+    values["in_the_way"] = around_file(ask.access, view)
     return Shown("request.html", values | {"paused": _pauses_of(ask, view)})
 
 
