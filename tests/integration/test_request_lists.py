@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.cli.request_lists import print_list
 from sfmc_import.client import Client
 from sfmc_import.faults import Rejected
 from sfmc_import.ledger.opening import open_ledger
@@ -46,6 +47,24 @@ def pages(access: ReadAccess, wanted: Filter, limit: int) -> list[list[str]]:
         found.append([each.request_id for each in page.items])
         if (cursor := page.next) is None:
             return found
+
+
+def test_a_list_of_several_business_units_names_them(access: ReadAccess, capsys: pytest.CaptureFixture[str]) -> None:
+    submitted(access, "a")
+    operations = LocalOperations(access, "ann")
+    print_list(operations, "unfinished", None, None, as_json=False)
+    alone = capsys.readouterr().out
+    with Client.from_settings(access.settings) as client:
+        client.submit(customer_key="b", mid="7")
+    print_list(operations, "unfinished", None, None, as_json=False)
+    mixed = capsys.readouterr().out
+
+    assert "business unit" not in alone
+    assert sorted(line for line in mixed.splitlines() if "unit" in line) == [
+        f"    business unit {MID}",
+        "    business unit 7",
+    ]
+    assert mixed.splitlines()[-1] == "unfinished: 2"
 
 
 def test_all_that_ended_badly_is_listed_in_pages_the_newest_first(access: ReadAccess) -> None:

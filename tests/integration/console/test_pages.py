@@ -32,6 +32,18 @@ def test_each_page_can_be_opened_when_nothing_has_happened_yet(world: World, pat
     assert '<main id="main"' in answer.text
 
 
+@pytest.mark.parametrize("path", ["/", "/requests"])
+def test_rows_of_several_business_units_name_theirs(world: World, path: str) -> None:
+    world.submit()
+    alone = world.person("viewer").see(path).text
+    world.client.submit(customer_key="orders", mid="7")
+    mixed = world.person("viewer").see(path).text
+
+    assert '<small class="calm-text">business unit ' not in alone
+    for mid in (MID, "7"):
+        assert f'<small class="calm-text">business unit {mid}</small>' in mixed
+
+
 def test_an_outage_of_a_business_unit_is_said_on_the_overview_and_by_the_api(world: World) -> None:
     request_id, client = world.submit(), world.access.client
     error = '{"code": "http_503", "text": "HTTP 503", "at": 1772344800000}'

@@ -22,6 +22,7 @@ from sfmc_import.cli.unmatched import MOST, unmatched_lines
 from sfmc_import.display import Coloured
 from sfmc_import.events import line
 from sfmc_import.operations import broker, servers
+from sfmc_import.operations.business_units import are_several
 from sfmc_import.operations.fixing import COMMANDS
 from sfmc_import.operations.protocol import Operations
 from sfmc_import.operations.queued import queued_text
@@ -165,10 +166,11 @@ def whole_lines(whole: StatusView) -> Iterator[Line]:
     yield from (f"  {trouble_line(each, now)}" for each in whole.troubles)
     yield from (f"  {line}" for line in failing_lines(whole.notifications, now))
     yield from (f"  {pause_line(each, now)}" for each in whole.paused)
-    yield from _listed("ended badly", whole.failures, now)
+    with_mid = are_several(whole.failures, whole.warnings, whole.next)
+    yield from _listed("ended badly", whole.failures, now, with_mid=with_mid)
     yield from _left_out("failures", whole.failed - len(whole.failures))
-    yield from _listed("to be looked at", whole.warnings, now)
-    yield from _listed("due next", whole.next, now)
+    yield from _listed("to be looked at", whole.warnings, now, with_mid=with_mid)
+    yield from _listed("due next", whole.next, now, with_mid=with_mid)
     yield from _left_out("unfinished", whole.unfinished - len(whole.next))
     yield from folder_lines(whole.folders)
 
@@ -194,11 +196,11 @@ def trouble_line(trouble: TroubleView, now: float) -> str:
     return f"{said}: {trouble.text} {trouble.advice}{commands}"
 
 
-def _listed(title: str, found: Sequence[RequestView], now: float) -> Iterator[str]:
+def _listed(title: str, found: Sequence[RequestView], now: float, *, with_mid: bool) -> Iterator[str]:
     if found:
         yield f"{title}:"
     for each in found:
-        yield from table_lines(each, now)
+        yield from table_lines(each, now, with_mid=with_mid)
 
 
 def _left_out(name: str, count: int) -> Iterator[str]:

@@ -73,9 +73,14 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
     yield from _deadline_lines(waiting, now)
 
 
-def table_lines(request: RequestView, now: float) -> Iterator[str]:
-    """Give a request as an entry of a list: state and definition, why it waits, since and until when, file, id."""
+def table_lines(request: RequestView, now: float, *, with_mid: bool = False) -> Iterator[str]:
+    """Give a request as an entry of a list: state and definition, why it waits, since and until when, file, id.
+
+    It names its business unit `with_mid`, as where others are in the list.
+    """
     yield f"  {request.state:<14} {request.customer_key}"
+    if with_mid:
+        yield f"    business unit {request.mid}"
     since = request.since
     if request.waiting is not None:
         since = request.waiting.since
@@ -94,8 +99,7 @@ def table_lines(request: RequestView, now: float) -> Iterator[str]:
         yield f"    why: {request.why_ended}"
     if request.advice is not None:
         yield f"    to do: {request.advice}"
-    if request.file is not None:
-        yield f"    {request.file.name}"
+    yield from (f"    {each.name}" for each in (request.file,) if each is not None)
     yield f"    request {request.request_id}"
     if request.is_finished:
         yield from (f"    {lead or 'next'}: {command}" for lead, command in _commands(request))

@@ -2,6 +2,7 @@
 
 from sfmc_import.cli.folder_lines import old_lines
 from sfmc_import.cli.output import Line
+from sfmc_import.operations.business_units import are_several
 from sfmc_import.operations.status import UnmatchedFileView, UnmatchedView
 from sfmc_import.operations.unmatched import LOOKED_AT
 
@@ -14,7 +15,8 @@ def unmatched_lines(found: UnmatchedView) -> list[Line]:
     shown = found.unmatched
     lines: list[Line] = [f"{found.count} files without a definition, among the last {LOOKED_AT} events"]
     lines += [f"  {line}" for line in old_lines(found.old_definitions)]
-    lines += [_line(each) for each in shown]
+    with_mid = are_several(shown)
+    lines += [_line(each, with_mid=with_mid) for each in shown]
     if found.count > len(shown):
         lines.append(f"  and {found.count - len(shown)} more{_command(found.count, len(shown))}")
     if found.count:
@@ -28,7 +30,8 @@ def _command(count: int, shown: int) -> str:
     return f": sfmc-import status --unmatched --last {min(count, MOST)}"
 
 
-def _line(file: UnmatchedFileView) -> str:
+def _line(file: UnmatchedFileView, *, with_mid: bool) -> str:
     place = f"{file.location}/{file.name}" if file.location else file.name
+    unit = f", business unit {file.mid}" if with_mid else ""
     keys = f" ({', '.join(file.customer_keys)})" if file.customer_keys else ""
-    return f"  {file.since[:19].replace('T', ' ')} UTC  {place}  {file.text}{keys}"
+    return f"  {file.since[:19].replace('T', ' ')} UTC  {place}  {file.text}{keys}{unit}"

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from sfmc_import.advice import Command
 from sfmc_import.display import json_escaped, one_line
 from sfmc_import.operations import broker, outdated, servers
+from sfmc_import.operations.business_units import are_several
 from sfmc_import.operations.folders import readers, sentence, title, tried_again
 from sfmc_import.redaction import hidden, hidden_in
 from sfmc_import.waiting import REASONS
@@ -97,6 +98,17 @@ def until(at: datetime | None, now: datetime) -> Markup | str:
     return "now" if at is not None and at <= now else ago(at, now)
 
 
+_SENTENCES = {
+    "sentence": sentence,
+    "old_sentence": outdated.sentence,
+    "tried_again": tried_again,
+    "are_several": are_several,
+    "broker_sentence": broker.sentence,
+    "server_sentence": servers.sentence,
+}
+"""What operations say in words, and of which rows they say more."""
+
+
 def _made() -> Environment:
     made = Environment(
         loader=PackageLoader("sfmc_server.console"),
@@ -111,11 +123,7 @@ def _made() -> Environment:
     made.globals.update(
         version=VERSION,
         reasons=REASONS,
-        sentence=sentence,
-        old_sentence=outdated.sentence,
-        tried_again=tried_again,
-        broker_sentence=broker.sentence,
-        server_sentence=servers.sentence,
+        **_SENTENCES,
         tone=lambda state: TONES.get(state, "calm"),
         bars=plots.bars,
         columns=plots.columns,

@@ -8,10 +8,11 @@ import pytest
 
 from sfmc_import.cli.overview import trouble_line, whole_lines
 from sfmc_import.cli.requests_shown import pause_line, request_lines, table_lines
+from sfmc_import.cli.unmatched import unmatched_lines
 from sfmc_import.ends import advice_for_end
 from sfmc_import.operations.broker import BrokerView, sentence
 from sfmc_import.operations.open_circuits import OpenCircuit
-from sfmc_import.operations.status import StatusView
+from sfmc_import.operations.status import StatusView, UnmatchedFileView, UnmatchedView
 from sfmc_import.operations.troubles import TroubleView, sorted_out
 from sfmc_import.operations.views import AttemptView, FileView, LastError, PauseView, RequestView, WaitingView
 from sfmc_import.redis_errors import trouble
@@ -58,6 +59,36 @@ def test_an_entry_fits_into_60_columns_and_says_why_and_until_when() -> None:
     assert max(map(len, found)) <= 60
     due = request("retrying", waiting=waiting(NOW), file=None)
     assert list(table_lines(due, NOW.timestamp()))[1] == "    single_flight (due now)"
+
+
+def test_rows_of_several_business_units_name_theirs_and_others_do_not() -> None:
+    other = request("rejected", mid="9" * 19)
+    alone = "\n".join(map(str, whole_lines(overview([request("rejected")], [request("retrying")]))))
+    mixed = [str(each) for each in whole_lines(overview([other], [request("retrying")]))]
+    named = [each for each in mixed if "business unit" in each]
+
+    assert "business unit" not in alone
+    assert named == [f"    business unit {'9' * 19}", "    business unit 510001234"]
+    assert max(map(len, named)) <= 60
+
+
+def test_unmatched_files_of_several_business_units_name_theirs() -> None:
+    def file(mid: str) -> UnmatchedFileView:
+        texts = {
+            "name": "a.csv",
+            "location": "/in",
+            "fingerprint": mid,
+            "since": "",
+            "reason": "no_match",
+            "text": "none",
+        }
+        return UnmatchedFileView(**texts, customer_keys=[], mid=mid)
+
+    alone, mixed = ([file(mid) for mid in mids] for mids in ("11", "12"))
+    lines = [unmatched_lines(UnmatchedView(count=2, unmatched=each))[1:3] for each in (alone, mixed)]
+
+    assert ["business unit" in str(each) for each in lines[0]] == [False, False]
+    assert [str(each).rpartition(", ")[2] for each in lines[1]] == ["business unit 1", "business unit 2"]
 
 
 def test_an_entry_of_a_list_says_since_when_and_which_error_and_what_helps() -> None:
