@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sfmc_import.cli.overview import trouble_line, whole_lines
-from sfmc_import.cli.requests_shown import pause_line, request_lines, table_lines
+from sfmc_import.cli.requests_shown import pause_line, request_lines, short_error_lines, table_lines
 from sfmc_import.ends import advice_for_end
 from sfmc_import.operations.broker import BrokerView, sentence
 from sfmc_import.operations.open_circuits import OpenCircuit
@@ -81,6 +81,22 @@ def test_a_request_says_since_when_it_waits_and_when_it_failed_last() -> None:
 
     assert "  since    2026-03-01 05:00:00 UTC (1 h ago)" in found
     assert "  error    9: in maintenance, 2026-03-01 06:00:00 UTC (0 s ago)" in found
+
+
+def test_what_fails_again_and_again_says_when_it_failed_last_and_since_when() -> None:
+    begin = NOW - timedelta(minutes=5)
+    error = LastError(code="9", text="in maintenance", at=NOW - timedelta(seconds=3), since=begin)
+    once = error.model_copy(update={"since": error.at})
+    waits = waiting(NOW).model_copy(update={"last_error": error})
+    whole, entry = (
+        [*map(str, lines(request("started", waiting=waits), NOW.timestamp()))] for lines in (request_lines, table_lines)
+    )
+
+    assert (
+        "  error    9: in maintenance, 2026-03-01 05:59:57 UTC (3 s ago); it fails since 2026-03-01 05:55:00 UTC" in whole
+    )
+    assert "    failed 3 s ago, since 03-01 05:55:00 UTC" in entry
+    assert [*short_error_lines(once, NOW.timestamp())][1] == "    failed 3 s ago"
 
 
 def test_what_ended_badly_stands_before_what_is_due_next() -> None:
