@@ -153,14 +153,25 @@ def test_an_outage_is_as_old_as_its_circuit_and_has_the_code_of_what_failed_and_
 
 
 def test_an_outage_names_the_process_and_the_login_that_failed_and_no_other_one() -> None:
-    mine = OpenCircuit(mid="510001234", is_of_login=True, code="login_failed", by="client id abcd… of the process h:1")
-    other = OpenCircuit(mid="510001234", is_of_login=True, code="token_refused", by="the process h:2")
+    mine = OpenCircuit(mid="510001234", is_of_login=True, code="login_failed", by="client id abcd… of the worker h:1")
+    other = OpenCircuit(mid="510001234", is_of_login=True, code="token_refused", by="the watcher h:2")
     (line,) = lines_of_trouble("login_failed", other, mine)
 
-    assert "It failed for client id abcd… of the process h:1. To do: check SFMC_CLIENT_ID" in line
+    assert "It failed for client id abcd… of the worker h:1. To do: check SFMC_CLIENT_ID" in line
     assert "restart every process that has another login: workers, beats, watchers and sources" in line
     (line,) = lines_of_trouble("9", other)
     assert "h:2" not in line
+
+
+def test_an_outage_names_the_processes_of_each_login_that_failed() -> None:
+    first, second = (
+        OpenCircuit(mid="510001234", is_of_login=True, code="login_failed", since=since, by=by)
+        for since, by in ((NOW.timestamp() - 60, "user abcd… of the worker h:1"), (NOW.timestamp() - 3600, "b h:2"))
+    )
+    (line,) = lines_of_trouble("login_failed", first, second)
+
+    assert "circuit_open for 1 h" in line
+    assert "It failed for user abcd… of the worker h:1, b h:2. To do" in line
 
 
 def test_a_request_says_how_its_file_was_named_at_arrival_where_a_delivery_gave_it_another_name() -> None:
