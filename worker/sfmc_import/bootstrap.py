@@ -93,8 +93,14 @@ def quota_limits(settings: Settings) -> QuotaLimits:
 def open_quota(settings: Settings, ledger: RedisLedger, role: Role, share: Share | None = None) -> SharedQuota:
     """Open the quota of the account, for all calls of this process; with `share` they all count for that."""
     limits = quota_limits(settings)
-    login = known_login(settings)
-    return SharedQuota(ledger.quota(limits), boottime, limit=limits.calls_per_minute, share=share, login=login, role=role)
+    return SharedQuota(
+        ledger.quota(limits),
+        boottime,
+        limit=limits.calls_per_minute,
+        share=share,
+        login=known_login(settings),
+        role=role,
+    )
 
 
 def open_definitions(settings: Settings, role: Role) -> CachedDefinitions:

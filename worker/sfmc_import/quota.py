@@ -25,7 +25,8 @@ class SharedQuota:
     """Implements sfmc_import.permits.Gate over the ledger; one for each process, safe for its threads.
 
     With `share` all calls of this process count for it. Starts are not sent without an answer of the ledger; whatever
-    only reads may go on while Redis is away. `login` is the one of this process: what fails for it holds no other one. `role` says in a word which process it is.
+    only reads may go on while Redis is away. `login` is the one of this process: what fails for it holds no other one.
+    `role` says in a word which process it is.
     """
 
     def __init__(
