@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from sfmc_import.access import redis_errors
 from sfmc_import.cli.doctor_folders import check_folders
 from sfmc_import.cli.output import seconds
+from sfmc_import.errors import SINCE_WHEN
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
@@ -66,7 +67,7 @@ def _server(
         condition = inspect_server(client)
     except (RedisError, OSError) as error:
         wrong = trouble(error, place, variable, probe=True)
-        yield Finding("fail", name, wrong.text, wrong.fix)
+        yield Finding("fail", name, wrong.text, f"{wrong.fix}; {SINCE_WHEN}" if wrong.is_away else wrong.fix)
         return False
     yield Finding("ok", name, f"{place.shown} answers")
     holds: Holds = "all" if is_alone else "queue" if name == "broker" else "ledger"
