@@ -189,7 +189,7 @@ def _routing_rules(settings: Settings, follow: WatchFile) -> RoutingRules:
         require_keys(settings.routes, targets)
     require_none(problems)
     return RoutingRules(
-        definitions=open_definitions(settings),
+        definitions=open_definitions(settings, "watcher"),
         routes=settings.routes,
         time_zone=settings.time_zone,
         max_age=settings.definition_check_ttl,

@@ -41,6 +41,7 @@ from sfmc_producers.stability import (
     pause,
 )
 from sfmc_producers.submitter import InvalidRequest, Submitter
+from sfmc_producers.undecided import Undecided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +96,8 @@ LATER_SECONDS = 0.0005
 class FolderScanner:
     """Scans one folder. A file is done only when the ledger has it, so whatever fails is tried again.
 
-    One thread scans; others may read `progress`, `waiting`, `outage`, `stuck` and `mount` (see `mount_of`). `mountinfo`
-    names the mounts of this system, `wall` is the clock that dates ctime on a local file system.
+    One thread scans; others may read `progress`, `waiting_now`, `outage`, `stuck` and `mount` (see `mount_of`).
+    `mountinfo` names the mounts of this system, `wall` is the clock that dates ctime on a local file system.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class FolderScanner:
         source = folder.source or f"folder:{folder.location}"
         self._intake = Intake(source, submitter, mid=folder.mid, key=folder.key, folder=str(folder.path))
         self._keeps = folder.after.action == "keep"
-        self.progress = Progress(clock)
+        self.progress, self._undecided = Progress(clock), Undecided(clock)
         remover = Remover(folder.path, folder.after, folder.rule.marker)
         self._removals = Removals(remover, self.progress, clock, self._log)
         self.waiting: tuple[WaitingFile, ...] = ()
@@ -152,6 +153,11 @@ class FolderScanner:
             return self._scan() if self._needs_scan() else self._look(names)
         finally:
             self.progress.answered()
+
+    @property
+    def waiting_now(self) -> tuple[WaitingFile, ...]:
+        """What waits, also while a look waits for the definitions."""
+        return self._undecided.among(self.waiting, self._seen)
 
     def _needs_scan(self) -> bool:
         before, path = self.identity, self.folder.path
@@ -199,7 +205,7 @@ class FolderScanner:
         for each in taken.waiting:
             self._hold_unfinished(each)
         # The oldest first, so that follow-ups of one definition come in the order of arrival.
-        for file in sorted(taken.stable, key=lambda file: (file.modified_ns, file.name)):
+        for file in self._undecided.each(sorted(taken.stable, key=lambda file: (file.modified_ns, file.name))):
             if self._done.get(file.name) != file:
                 self._on_stable_file(file)
             elif file.name in self._refused:
@@ -272,7 +278,8 @@ class FolderScanner:
     def _on_stable_file(self, file_stat: FileStat) -> None:
         """Bring one finished file as far as possible; what is not done now comes again with the next scan."""
         file_info = describe_file(self.folder, file_stat)
-        routing = self._intake.route(Arrival(file=file_info))
+        with self._undecided.asking(file_stat.name):
+            routing = self._intake.route(Arrival(file=file_info))
         if isinstance(routing, Routed) and not self._submitter.is_ledger_waiting:
             self._look_and_submit(file_stat, file_info, routing)
         elif isinstance(routing, (Unrouted, AmbiguousRoute)):

@@ -31,7 +31,7 @@ class HangingFolders:
     @property
     def state(self) -> object:
         """What is noted at once when it has changed."""
-        return tuple((each.waiting, each.outage, each.stuck, each.mount, self.step(each)) for each in self.scanners)
+        return tuple((each.waiting_now, each.outage, each.stuck, each.mount, self.step(each)) for each in self.scanners)
 
     @property
     def found(self) -> list[FolderScanner]:
@@ -86,7 +86,7 @@ def _describe_folder(scanner: FolderScanner, step: Step | None, now: float, most
     else:
         about |= {"state": "watched"}
     about |= {"mount": shown(scanner.mount)} if scanner.mount else {}
-    files, more = describe_files(scanner.waiting, now, most)
+    files, more = describe_files(scanner.waiting_now, now, most)
     return about | {"files": files, "more": more}
 
 

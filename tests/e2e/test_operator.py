@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
 from sfmc_transport import Keys
+from tests.e2e.test_commands_over_the_api import NOWHERE, described
+from tests.e2e.test_http_api import port_of
 from tests.support.processes import RunningSystem, running_system
 from tests.support.waiting import eventually
 
@@ -178,3 +182,113 @@ def test_dead_letters_are_listed_shown_and_deleted_and_an_unknown_id_is_one_line
     assert homeless.stderr == "sfmc-import: there is no dead letter 1-1\n  list them with: sfmc-import dead-letters\n"
     assert back["id"] != letter
     assert stack.run("dead-letters").stdout == "0 dead letters\n"
+
+
+# --- A bad end that is dealt with.
+
+REASON = ("--reason", "the rows were sent by hand")
+
+
+def failed(stack: RunningSystem, key: str) -> str:
+    """Start a definition whose run ends in Error."""
+    control = stack.sandbox.control
+    control.define(key)
+    control.add_fault("error_run", "Perform", customer_key=key, count=1)
+    request = start(stack, key)
+    stack.await_event("import_failed", request)
+    return request
+
+
+def held(stack: RunningSystem, key: str) -> str:
+    """Start a definition that is paused."""
+    stack.sandbox.control.define(key)
+    assert stack.run("pause", key, "--reason", "to look first").returncode == 0
+    return start(stack, key)
+
+
+def settled(stack: RunningSystem, request: str) -> list[dict[str, Any]]:
+    return [each["data"] for each in stack.events(request) if each["type"] == "sfmc.import.settled"]
+
+
+def listed_as_failed(stack: RunningSystem) -> list[str]:
+    lines = stack.run("status", "--failures", "--json").stdout.splitlines()
+    return [json.loads(line)["request_id"] for line in lines]
+
+
+def test_a_bad_end_that_a_person_has_dealt_with_leaves_the_failures_and_says_who_and_why(doubt: Doubt) -> None:
+    stack = doubt.stack
+    request = failed(stack, "by hand")
+    assert request in listed_as_failed(stack)
+    done, again = (stack.run("settle", request, *REASON, "--operator", "ada", "--json") for _ in range(2))
+    shown = stack.run("show", request).stdout
+
+    assert (done.returncode, again.returncode) == (0, 0), done.stderr
+    answer = described("settle", json.loads(done.stdout))
+    assert (answer["state"], answer["operator"]) == ("import_failed", "ada")
+    assert json.loads(again.stdout) == answer
+    assert request not in listed_as_failed(stack)
+    assert "  settled  by ada: the rows were sent by hand" in shown
+    assert [(each["operator"], each["reason"]) for each in settled(stack, request)] == [("ada", REASON[1])]
+
+
+def test_of_two_operators_who_settle_a_request_at_once_one_does_and_the_other_reads_who(doubt: Doubt) -> None:
+    stack, names = doubt.stack, ["ada", "bob"]
+    request = failed(stack, "at once")
+    settle = partial(stack.run, "settle", request, *REASON, "--operator")
+    with ThreadPoolExecutor(2) as both:
+        answers = dict(zip(names, both.map(settle, names), strict=True))
+    [said] = settled(stack, request)
+    winner, other = answers[said["operator"]], answers[names[names[0] == said["operator"]]]
+
+    assert (winner.returncode, winner.stdout) == (0, f"request {request}: settled\n")
+    assert other.returncode == 1
+    assert other.stderr == (
+        f"sfmc-import: request {request} was settled by {said['operator']} already; nothing was done\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (["missing", *REASON], 1, "there is no request missing"),
+        (["KEPT", *REASON], 1, "is start_unknown: it may have been started"),
+        (["COMPLETED", *REASON], 1, "is completed: such an end needs no person"),
+        (["WAITING", *REASON], 1, ": it has not ended"),
+        (["COMPLETED"], 2, "Missing option '--reason'"),
+        (["COMPLETED", "--reason", " "], 2, "settle needs a reason"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_settled_is_said_and_stays_as_it_is(
+    doubt: Doubt, words: list[str], code: int, complaint: str
+) -> None:
+    stack = doubt.stack
+    completed = next(each["data"]["request_id"] for each in stack.events() if each["type"] == "sfmc.import.completed")
+    waiting = held(stack, "later") if "WAITING" in words else ""
+    named = {"KEPT": doubt.kept, "COMPLETED": completed, "WAITING": waiting}
+    done = stack.run("settle", *(named.get(word, word) for word in words))
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not any(settled(stack, each) for each in named.values() if each)
+
+
+def test_an_operator_who_has_the_api_alone_settles_and_a_viewer_does_not(doubt: Doubt) -> None:
+    stack = doubt.stack
+    first, second = failed(stack, "far one"), failed(stack, "far two")
+    tokens = {role: stack.run("tokens", "add", role, "--role", role).stdout.strip() for role in ("operator", "viewer")}
+    child = stack.start("serve", "--port", "0")
+    port = eventually(lambda: port_of(stack.log_of(child).read_text()), 60, "the server listens")
+    env = {"SFMC_REDIS_URL": NOWHERE, "SFMC_API_URL": f"http://127.0.0.1:{port}"}
+    done = stack.run("settle", first, *REASON, "--json", SFMC_API_TOKEN=tokens["operator"], **env)
+    viewer = stack.run("settle", second, *REASON, SFMC_API_TOKEN=tokens["viewer"], **env)
+    named = stack.run("settle", second, *REASON, "--operator", "ada", SFMC_API_TOKEN=tokens["operator"], **env)
+    late = stack.run("settle", first, *REASON, "--operator", "bob")
+
+    assert done.returncode == 0, done.stderr
+    assert described("settle", json.loads(done.stdout))["operator"] == "operator"
+    assert [each["operator"] for each in settled(stack, first)] == ["operator"]
+    assert (viewer.returncode, named.returncode, late.returncode) == (1, 2, 1)
+    assert "was settled by operator already" in late.stderr
+    assert settled(stack, second) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from sfmc_import.errors import SINCE_WHEN
 from sfmc_import.request import UPKEEP_QUEUE
 from sfmc_local.processes import spawn, stop
 from sfmc_local.redis_server import Valkey
@@ -52,14 +53,14 @@ def test_wrong_settings_end_every_command_with_a_line_for_each(command: str, tmp
     assert "Traceback" not in shown
 
 
-@pytest.mark.parametrize("command", ["status", "events", "follow", "dead-letters"])
+@pytest.mark.parametrize("command", ["status", "events", "follow", "dead-letters", "start"])
 def test_a_redis_that_is_away_is_one_clear_line_with_the_way_out(command: str, tmp_path: Path) -> None:
-    argument = ["1", "--mid", "7"] if command == "follow" else []
+    argument = {"follow": ["1", "--mid", "7"], "start": ["orders", "--mid", "7"]}.get(command, [])
     done = run(tmp_path, command, *argument, SFMC_REDIS_URL="redis://:geheim-1@127.0.0.1:9/0")
 
     assert done.returncode == 1
     assert done.stderr.startswith("sfmc-import: Redis at redis://127.0.0.1:9/0 does not answer")
-    assert done.stderr.splitlines()[1:] == ["  start it, or set SFMC_REDIS_URL"]
+    assert done.stderr.splitlines()[1:] == ["  start it, or set SFMC_REDIS_URL", f"  {SINCE_WHEN}"]
     assert "geheim-1" not in done.stderr
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from sfmc_import.access import ReadAccess
 from sfmc_import.cli.doctor_folders import check_folders, check_old_definitions
 from sfmc_import.cli.main import cli
 from sfmc_import.events import kind
@@ -17,6 +18,7 @@ from sfmc_import.operations.folders import folders
 from sfmc_import.operations.overview import overview
 from sfmc_import.operations.status import standing, status
 from sfmc_import.redis_rights import rules
+from sfmc_import.settings import load
 from sfmc_server.console.paths import request_path
 from tests.support.console import MID, World, console_over
 from tests.support.event_schema import problems
@@ -295,6 +297,7 @@ def test_a_redis_that_is_full_is_a_trouble_of_its_own_and_folders_are_reported_a
         world.access.client.config_set("maxmemory", 0)
 
     assert [(each.server, each.check) for each in whole.servers] == [("Redis", "writes")]
+    assert whole.servers[0].fix.startswith("raise maxmemory of this Redis to ")
     assert '<p class="banner bad">Redis at' in page
     assert "has no memory left and takes nothing new" in page
     assert [each.waiting for each in whole.folders] == [1]
@@ -380,3 +383,17 @@ def test_a_source_that_does_not_answer_is_an_alarm_in_each_surface_and_can_be_fo
     assert "DOES NOT ANSWER (no route)" in said
     assert "see its server and the network" in said
     assert forgetting.forget_folder(world.access, "source:drop", "ann").forgotten
+
+
+def test_of_a_full_broker_of_its_own_it_is_said_what_may_be_deleted_of_a_queue(
+    redis_server: Any, own_valkey: Any
+) -> None:
+    urls = {"SFMC_REDIS_URL": redis_server.url, "SFMC_BROKER_URL": own_valkey.url}
+    access = ReadAccess(load(urls | {"SFMC_ACCOUNT_ID": MID}))
+    with Redis.from_url(own_valkey.url) as client:
+        client.config_set("maxmemory", 1)
+    [found] = servers.server_troubles(access)
+
+    assert (found.server, "has no memory left" in found.text) == ("broker", True)
+    assert "of its keys delete dead letters alone" in found.fix
+    assert "SFMC_" not in found.fix

@@ -7,6 +7,7 @@ import pytest
 from sfmc_import.access import ReadAccess
 from sfmc_import.cli.requests_shown import request_lines
 from sfmc_import.client import Client
+from sfmc_import.events.stream import facts
 from sfmc_import.faults import Rejected
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations import actions, listing, replaying, requests
@@ -43,6 +44,7 @@ def test_a_failure_that_a_person_has_dealt_with_says_so_and_is_replayed_by_force
     assert (view.advice, view.next) == ("nothing: an operator has said that it is dealt with", ["replay --force"])
     assert "  settled  by ann: started as orders2" in list(request_lines(view, 0.0))
     assert requests.failures(access, 10) == []
+    assert facts([*requests.life(access, view)][-1]["data"]) == ["operator ann", "reason: started as orders2"]
     with pytest.raises(ConflictError, match="was settled by ann already"):
         actions.settle(access, request_id, "bob", "me too")
     with pytest.raises(ConflictError, match="ann has said that it is dealt with"):

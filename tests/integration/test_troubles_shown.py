@@ -112,13 +112,15 @@ def test_a_run_that_cannot_be_asked_for_is_a_trouble_with_its_code(world: World)
     request_id = started(world, "fails.csv", "4711")
     ledger = open_ledger(world.access.settings)
     (run,) = ledger.followed([request_id])
-    ledger.progressed(run, None, 30, NotApplied("read_timeout", "no answer in time"))
+    for _ in range(2):
+        ledger.progressed(run, None, 30, NotApplied("read_timeout", "no answer in time"))
     [trouble] = [each for each in status(world.access).troubles if each.reason == "following"]
     page = world.person("viewer").see("/").text
 
     assert trouble.codes == ("read_timeout",)
     assert f"Business unit {MID}: following 1 run since" in page
     assert "<code>read_timeout</code> no answer in time" in page
+    assert "; it fails since <time" in page
     assert f"To do: {fix_for('read_timeout', '')}" in page
     assert requests.show(world.access, request_id).advice == advice_for_wait("read_timeout", None, "")
     ledger.progressed(run, "Processing", 30)

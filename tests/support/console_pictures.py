@@ -17,6 +17,8 @@ PAGES = {
     "overview": "/",
     "request": "/request?id={deferred}",
     "failed": "/request?id={failed}",
+    "settle": "/request/settle?id={failed}",
+    "settled": "/request?id={settled}",
     "requests": "/requests",
     "definition": "/definition?mid=510001234&customer_key=Daily_Orders",
     "definitions": "/definitions",

@@ -11,7 +11,6 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 import sfmc_transport
-from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events import EventStream
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.reading import LedgerReader
@@ -98,5 +97,4 @@ def redis_errors(place: RedisAddress, variable: str) -> Iterator[None]:
     try:
         yield
     except (LedgerUnavailableError, RedisError) as error:
-        wrong = trouble(error.__cause__ or error, place, variable, probe=True)
-        raise ServiceUnavailableError(wrong.text, wrong.advice) from error
+        raise trouble(error.__cause__ or error, place, variable, probe=True).as_error() from error

@@ -14,7 +14,7 @@ SENT = "The start was sent, and Marketing Cloud has not answered yet. Without an
 class Attempt:
     """An attempt; times in seconds since 1970.
 
-    `text` says what Marketing Cloud has not answered yet; `asked_at` is when the start was sent, where it was.
+    `text` says what Marketing Cloud has not answered yet; `until` is how long the worker that sent the start waits.
     `waited` is the reason of waiting.md for which the request waited before it, `waited_since` since when. If it fails
     too, no other begins after the `deadline`, and the request has the state `then`.
     """
@@ -27,7 +27,7 @@ class Attempt:
     deadline: float | None = None
     then: str | None = None
     text: str = ""
-    asked_at: float | None = None
+    until: float | None = None
 
 
 def attempt_of(record: Mapping[str, Any]) -> Attempt | None:
@@ -37,7 +37,6 @@ def attempt_of(record: Mapping[str, Any]) -> Attempt | None:
         return None
     deadline, then = deadline_of(record, "")
     is_sent = bool(record.get("sent"))
-    asked = max(record.get("intended_at", 0.0), record.get("since") or 0.0) if is_sent else None
     return Attempt(
         number=number,
         since=record.get("since"),
@@ -47,5 +46,5 @@ def attempt_of(record: Mapping[str, Any]) -> Attempt | None:
         deadline=deadline,
         then=then,
         text=SENT if is_sent else ASKED_BEFORE,
-        asked_at=asked,
+        until=record.get("answer_by") if is_sent else None,
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -30,6 +31,9 @@ from sfmc_import.settings import Settings
 from sfmc_import.thread_use import ThreadUse
 
 log = structlog.get_logger(__name__)
+
+Role = Literal["worker", "watcher", "source", "server"]
+"""Which process asks Marketing Cloud, in the word that people read."""
 
 
 def marketing_cloud_config(settings: Settings) -> MarketingCloudConfig:
@@ -86,17 +90,24 @@ def quota_limits(settings: Settings) -> QuotaLimits:
     )
 
 
-def open_quota(settings: Settings, ledger: RedisLedger, share: Share | None = None) -> SharedQuota:
+def open_quota(settings: Settings, ledger: RedisLedger, role: Role, share: Share | None = None) -> SharedQuota:
     """Open the quota of the account, for all calls of this process; with `share` they all count for that."""
     limits = quota_limits(settings)
-    login = known_login(settings)
-    return SharedQuota(ledger.quota(limits), boottime, limit=limits.calls_per_minute, share=share, login=login)
+    return SharedQuota(
+        ledger.quota(limits),
+        boottime,
+        limit=limits.calls_per_minute,
+        share=share,
+        login=known_login(settings),
+        role=role,
+    )
 
 
-def open_definitions(settings: Settings) -> CachedDefinitions:
+def open_definitions(settings: Settings, role: Role) -> CachedDefinitions:
     """Open the cache of definitions with a connection to Marketing Cloud of its own."""
     ledger = None if settings.api_url else RedisLedger(open_redis(settings), ledger_settings(settings))
-    service = open_marketing_cloud(settings, None if ledger is None else open_quota(settings, ledger, "rest"), ledger)
+    quota = None if ledger is None else open_quota(settings, ledger, role, "rest")
+    service = open_marketing_cloud(settings, quota, ledger)
     return CachedDefinitions(
         service,
         describing=service,
@@ -155,7 +166,7 @@ def build(settings: Settings) -> Deps:
     client = open_redis(settings, keeps_connections=True)
     ledger = open_ledger(settings, client)
     ledger.server.on_change = _log_server_change
-    service = open_marketing_cloud(settings, quota := open_quota(settings, ledger), ledger)
+    service = open_marketing_cloud(settings, quota := open_quota(settings, ledger, "worker"), ledger)
     asked = gathering(service, settings, use := ThreadUse())
     return Deps(
         marketing_cloud=asked,

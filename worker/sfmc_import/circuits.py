@@ -41,13 +41,13 @@ class Circuits:
     """Holds calls while a circuit is open, and reports how calls ended; safe for threads.
 
     `chance` gives numbers from 0 to 1, by which the return of calls is spread. What fails for the `login` of this
-    process holds no process with another one.
+    process holds no process with another one; the process is named by its `role`.
     """
 
     def __init__(
-        self, ledger: QuotaLedger, clock: Callable[[], float], chance: Callable[[], float], login: Login
+        self, ledger: QuotaLedger, clock: Callable[[], float], chance: Callable[[], float], login: Login, role: str
     ) -> None:
-        self._ledger, self._clock, self._chance, self._login = ledger, clock, chance, login
+        self._ledger, self._clock, self._chance, self._login, self._role = ledger, clock, chance, login, role
         self._lock = threading.Lock()
         self._circuits: dict[str, tuple[Circuit, float]] = {}
 
@@ -152,8 +152,8 @@ class Circuits:
         return {name: value for name, value in (("mid", mid), ("login", login if of_login else "")) if value}
 
     def _by(self) -> str:
-        process = f"{socket.gethostname()}:{os.getpid()}"
-        return f"{self._login.shown} of the process {process}" if self._login.shown else f"the process {process}"
+        process = f"{self._role} {socket.gethostname()}:{os.getpid()}"
+        return f"{self._login.shown} of the {process}" if self._login.shown else f"the {process}"
 
     def _report(self, entry: Entry, scope: str, outcome: str, fault: Fault | None = None) -> Circuit | None:
         code, text, asked = ("", "", 0.0) if fault is None else (fault.code, fault.text[:500], pause_asked(fault))

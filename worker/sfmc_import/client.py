@@ -256,7 +256,7 @@ class Client:
         self, request: StartRequest, answer: bool | IdTakenError | LedgerUnavailableError
     ) -> SubmitResult | NotTaken:
         if isinstance(answer, LedgerUnavailableError):
-            return ServiceUnavailableError(self._explain(answer.__cause__ or answer))
+            return self._unavailable(answer.__cause__ or answer)
         if isinstance(answer, IdTakenError):
             return answer
         return SubmitResult(request_id=request.request_id, is_new=answer)
@@ -348,14 +348,14 @@ class Client:
         try:
             yield
         except LedgerUnavailableError as error:
-            raise ServiceUnavailableError(self._explain(error.__cause__ or error)) from error
+            raise self._unavailable(error.__cause__ or error) from error
         except RedisError as error:
             if is_defect(error):
                 raise
-            raise ServiceUnavailableError(self._explain(error)) from error
+            raise self._unavailable(error) from error
 
-    def _explain(self, error: BaseException) -> str:
-        return trouble(error, self._address, "SFMC_REDIS_URL").text
+    def _unavailable(self, error: BaseException) -> ServiceUnavailableError:
+        return trouble(error, self._address, "SFMC_REDIS_URL").as_error()
 
     def _log_outage(self, reason: str) -> None:
         shown = self._address.shown

@@ -71,6 +71,20 @@ class ServiceUnavailableError(SfmcImportError):
     advice = with_command("find the cause with", "doctor")
 
 
+SINCE_WHEN = (
+    "since when: see the logs of workers, beats and watchers (redis_unreachable, broker_unreachable,"
+    " backend_unavailable), or an API or console that runs"
+)
+
+
+class RedisAwayError(ServiceUnavailableError):
+    """Redis does not answer: it alone has what all processes know, and a command that has just begun knows no more."""
+
+    def lines(self) -> list[str]:
+        """Give the lines of any error, then who knows since when it is so."""
+        return [*super().lines(), f"  {SINCE_WHEN}"]
+
+
 class MissingExtraError(SfmcImportError):
     """A command needs a package that is not installed; the text names both and the extra that brings it."""
 

@@ -59,7 +59,7 @@ class QuotaLimits:
 class Circuit:
     """A circuit as the ledger has it: open for `left` more seconds, closed where that is None.
 
-    `by` names the process and the login whose call failed last.
+    `by` names the processes and the logins whose calls failed, the newest first.
     """
 
     epoch: int = 0

@@ -26,6 +26,7 @@ class SharedQuota:
 
     With `share` all calls of this process count for it. Starts are not sent without an answer of the ledger; whatever
     only reads may go on while Redis is away. `login` is the one of this process: what fails for it holds no other one.
+    `role` says in a word which process it is.
     """
 
     def __init__(
@@ -37,10 +38,11 @@ class SharedQuota:
         share: Share | None = None,
         chance: Callable[[], float] = random.random,
         login: Login | None = None,
+        role: str = "process",
     ) -> None:
         self._ledger, self._clock, self._share = ledger, clock, share
         self._lots = PermitLots(self._ask, clock, limit=limit)
-        self._circuits = Circuits(ledger, clock, chance, login or Login())
+        self._circuits = Circuits(ledger, clock, chance, login or Login(), role)
         self._counts = _Counts()
         self._asked_at: float | None = None
 

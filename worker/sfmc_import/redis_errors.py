@@ -9,6 +9,7 @@ from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionE
 
 from sfmc_import.advice import Advice, Command
 from sfmc_import.display import clause
+from sfmc_import.errors import RedisAwayError, ServiceUnavailableError
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_client import known_masters
 
@@ -26,11 +27,12 @@ RIGHTS = Advice(
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One line of what is wrong, one of what to do; `lasts` if waiting cannot help."""
+    """One line of what is wrong, one of what to do; `lasts` if waiting cannot help, `is_away` without any answer."""
 
     text: str
     advice: Advice
     lasts: bool = True
+    is_away: bool = False
 
     @property
     def fix(self) -> str:
@@ -39,6 +41,11 @@ class Trouble:
 
     def __str__(self) -> str:
         return self.text
+
+    def as_error(self) -> ServiceUnavailableError:
+        """Give the error that says both lines."""
+        kind = RedisAwayError if self.is_away else ServiceUnavailableError
+        return kind(self.text, self.advice)
 
 
 def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe: bool = False) -> Trouble:
@@ -63,7 +70,8 @@ def trouble(error: BaseException, address: RedisAddress, variable: str, *, probe
     if probe and _speaks_plain(address):
         return Trouble(f"{place} does not speak TLS", _advice(NO_TLS, variable))
     text, fix = _passing(error, reason)
-    return Trouble(f"{place} {text}", _advice(fix, variable), lasts=False)
+    is_away = not isinstance(error, ResponseError)
+    return Trouble(f"{place} {text}", _advice(fix, variable), lasts=False, is_away=is_away)
 
 
 def _advice(fix: str | Advice, variable: str) -> Advice:

@@ -16,6 +16,16 @@ CLOCK_DIFFERENCE = 5.0
 """Seconds of difference between Redis and this machine that are reported; decisions use Redis time alone."""
 
 Level = Literal["ok", "warn", "fail"]
+Holds = Literal["all", "ledger", "queue"]
+"""What a server has of ours: the ledger with its events, the queue with its dead letters, or both."""
+
+_KEPT: Mapping[Holds, str] = {
+    "ledger": "a lower SFMC_STREAM_MAXLEN drops the oldest events with the next event, a lower SFMC_REQUEST_TTL counts"
+    " for requests that end from then on; delete no key by hand",
+    "queue": "workers take what lies in the queue meanwhile; of its keys delete dead letters alone, by their command: a"
+    " message of another sender is nowhere else",
+}
+
 MEMORY = "memory"
 """The check that ends no process: workers make room in a Redis that is full."""
 
@@ -61,7 +71,9 @@ def _appendfsync(client: Any) -> str | None:
     return text.decode() if isinstance(text, bytes) else text
 
 
-def check_server(condition: Condition, *, durability: str = "none", replicas: int = 0) -> list[Finding]:
+def check_server(
+    condition: Condition, *, durability: str = "none", replicas: int = 0, holds: Holds = "all"
+) -> list[Finding]:
     """Check a server for these settings of durability; of a server that is too old only the version is checked."""
     if _as_number(condition.info) < MIN_VERSION:
         return [_version(condition.info, durability)]
@@ -73,7 +85,7 @@ def check_server(condition: Condition, *, durability: str = "none", replicas: in
         _persistence(condition, durability),
         *_replicas(condition.info, durability, replicas),
         *_writes_alone(condition.info),
-        memory_finding(condition.info),
+        memory_finding(condition.info, holds),
         _clock(condition.ahead),
     ]
 
@@ -118,8 +130,8 @@ FULL, NEARLY_FULL = 1.0, 0.8
 MEGABYTE = 2**20
 
 
-def memory_finding(info: Mapping[str, Any]) -> Finding:
-    """Say how much of the memory is used, and whether that is too much."""
+def memory_finding(info: Mapping[str, Any], holds: Holds = "all") -> Finding:
+    """Say how much of the memory is used, whether that is too much, and what makes room in one that `holds` this."""
     used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     bound = limit or int(info.get("total_system_memory", 0))
     of = f" of {bound / MEGABYTE:.0f} MB {'(maxmemory)' if limit else 'of the machine'}" if bound else ""
@@ -127,10 +139,25 @@ def memory_finding(info: Mapping[str, Any]) -> Finding:
     share = used / bound if bound else 0.0
     if share < NEARLY_FULL:
         return Finding("ok", MEMORY, text)
-    fix = "give Redis more memory, or lower SFMC_REQUEST_TTL, SFMC_SEEN_TTL or SFMC_STREAM_MAXLEN"
+    fix = f"{_more_memory(used, limit, int(info.get('total_system_memory', 0)))}; {_kept(holds)}"
     if share < FULL or not limit:
         return Finding("warn", MEMORY, text, fix)
     return Finding("fail", MEMORY, f"{text}: new requests are refused, those accepted are worked off", fix)
+
+
+def _more_memory(used: int, limit: int, machine: int) -> str:
+    """Say what to raise: to twice of what is used, where the machine has that and as much again for all else."""
+    wanted = 2 * max(used, limit)
+    more = f"raise maxmemory of this Redis to {max(1, wanted // MEGABYTE)} MB, in its configuration and by CONFIG SET"
+    if limit and (not machine or 2 * wanted <= machine):
+        return more
+    larger = "give the machine of this Redis more memory"
+    larger += f" than its {machine // MEGABYTE} MB" if machine else ""
+    return f"{larger}, and {more}" if limit else larger
+
+
+def _kept(holds: Holds) -> str:
+    return f"{_KEPT['ledger']} but dead letters, by their command" if holds == "all" else _KEPT[holds]
 
 
 def is_doubtful(info: Mapping[str, Any]) -> bool:

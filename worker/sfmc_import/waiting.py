@@ -101,11 +101,8 @@ class Waiting:
     then: str | None = None
 
 
-def waiting_of(record: Mapping[str, Any], due_at: float | None, lease: float = 0.0) -> Waiting | None:
-    """Read from the record of a request why it waits; None when it does not wait. `due_at` is its next time.
-
-    With the `lease` for which a worker holds a run that it asks for, it is said since when that has no answer.
-    """
+def waiting_of(record: Mapping[str, Any], due_at: float | None) -> Waiting | None:
+    """Read from the record of a request why it waits; None when it does not wait. `due_at` is its next time."""
     reason = record.get("waits_because")
     if not reason:
         return None
@@ -114,7 +111,7 @@ def waiting_of(record: Mapping[str, Any], due_at: float | None, lease: float = 0
     deadline, then = deadline_of(record, str(reason))
     return Waiting(
         reason=reason,
-        text=sentence(reason, code, record.get("import_status")) + _asked(record, lease),
+        text=sentence(reason, code, record.get("import_status")) + _asked(record),
         since=record.get("waits_since"),
         until=None if reason in OPEN_ENDED else due_at,
         held_by=record.get("waits_behind") or None,
@@ -125,12 +122,12 @@ def waiting_of(record: Mapping[str, Any], due_at: float | None, lease: float = 0
     )
 
 
-def _asked(record: Mapping[str, Any], lease: float) -> str:
+def _asked(record: Mapping[str, Any]) -> str:
     """Say of a run whose question is under way since when; empty of any other."""
-    held = record.get("resolving_until", 0.0)
-    if not (held and lease and record["state"] == "started"):
+    at = record.get("polled_at")
+    if at is None or not record.get("resolving_until") or record["state"] != "started":
         return ""
-    return f" It is asked since {datetime.fromtimestamp(held - lease, UTC):%H:%M:%S} UTC, without an answer yet."
+    return f" It is asked since {datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC, without an answer yet."
 
 
 def dated(error: Mapping[str, Any]) -> dict[str, Any]:

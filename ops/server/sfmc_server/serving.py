@@ -182,7 +182,7 @@ def open_sources(
     broker = stack.enter_context(connect(settings.broker))
     client.prepare()
     set_aside = SourceDeadLetters(broker, Keys(settings.transport_prefix, settings.broker_prefix))
-    definitions = open_definitions(settings)
+    definitions = open_definitions(settings, "server")
     ledger = stack.enter_context(connect(settings.redis))
 
     def inbox_of(name: str, options: PushOptions) -> Inbox | None:

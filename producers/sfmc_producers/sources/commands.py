@@ -70,7 +70,7 @@ class Opening:
         self.settings = settings
         self.client: Ledger = stack.enter_context(open_ledger(settings))
         self.set_aside = _set_aside(settings, stack)
-        self.definitions = open_definitions(settings)
+        self.definitions = open_definitions(settings, "source")
         self.problems: list[str] = []
         self.intakes: dict[str, Intake] = {}
         self.targets = NO_TARGETS if only_asks else open_targets(settings, watch, self.problems)

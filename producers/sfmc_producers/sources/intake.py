@@ -127,7 +127,8 @@ class Intake:
         key = arrival.customer_key or self._key
         if key is not None:
             return Routed(customer_key=key, mid=mid or self.submitter.default_mid, by="route")
-        return self.submitter.route(arrival.file, mid)
+        with self.standing.asking(arrival.file.name):
+            return self.submitter.route(arrival.file, mid)
 
     def named_by(self, arrival: Arrival) -> str | None:
         """Say who names the definition of an arrival, so that nothing is routed; None where the rules decide."""

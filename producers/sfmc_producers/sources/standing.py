@@ -1,13 +1,17 @@
 """What a source says of itself, for `status`: when it looked last, what is wrong since when, and what waits."""
 
+import threading
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from sfmc_import.display import one_line
 from sfmc_producers.reporting import MAX_FILES, MIN_FILES, age, describe_files, shortened
 from sfmc_producers.stability import WaitingFile
+from sfmc_producers.undecided import UNANSWERED_SECONDS, is_said
+from sfmc_producers.undecided import unanswered as waits_for_an_answer
 
 MAIN, SCAN, LET_GO, DELIVERY, INBOX = "main", "scan", "let_go", "delivery", "inbox"
 """The parts of a source: itself, the scans beside it, the removal of accepted files, the delivery to its targets, and
@@ -52,6 +56,23 @@ class Standing:
     kind: Literal["source", "push"] = "source"
     note: str = ""
     _parts: dict[Hashable, _Part] = field(default_factory=dict)
+    _asked: dict[int, tuple[str, float]] = field(default_factory=dict)
+
+    @contextmanager
+    def asking(self, name: str) -> Iterator[None]:
+        """Say that the definitions are asked for, for this file, as long as it lasts."""
+        thread = threading.get_ident()
+        self._asked[thread] = (name, self.clock())
+        try:
+            yield
+        finally:
+            del self._asked[thread]
+
+    def _unanswered(self) -> list[WaitingFile]:
+        """Give the files for which the definitions are asked for without an answer."""
+        now = self.clock()
+        asked = [each for each in tuple(self._asked.values()) if now - each[1] >= UNANSWERED_SECONDS]
+        return [waits_for_an_answer(*each) for each in asked]
 
     def ready(self) -> None:
         """Say that it waits for what others bring."""
@@ -97,12 +118,12 @@ class Standing:
     @property
     def state(self) -> object:
         """What is noted at once when it has changed."""
-        return tuple(self._parts.items()), self.looked_at is None, self.note
+        return tuple(self._parts.items()), self.looked_at is None, self.note, self._unanswered()
 
     def describe(self, name: str, now: float, most: int) -> dict[str, object] | None:
         """Describe it as a folder is described; None where it has said nothing."""
-        parts = [*self._parts.values()]
-        if not parts:
+        parts, unanswered = [*self._parts.values()], self._unanswered()
+        if not (parts or unanswered):
             return None
         shown = one_line(f"{name} ({self.place})" if self.place else name)
         about: dict[str, object] = {"folder": f"source {shown}", "location": f"{self.kind}:{name}", "state": "watched"}
@@ -114,7 +135,10 @@ class Standing:
             about |= {} if first.again_at is None else {"again": age(now, first.again_at)}
         if self.looked_at is not None:
             about["looked"] = age(self.looked_at, now)
-        files, more = describe_files([file for part in parts for file in part.files], now, most)
+        known = {file.name: file for part in parts for file in part.files}
+        asked = {each.name: each for each in unanswered if not is_said(known.get(each.name))}
+        waiting = [file for part in parts for file in part.files if file.name not in asked]
+        files, more = describe_files([*waiting, *asked.values()], now, most)
         return about | {"files": files, "more": more + sum(part.more for part in parts)}
 
 

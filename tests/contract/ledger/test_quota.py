@@ -443,13 +443,34 @@ def test_a_circuit_that_no_call_has_touched_for_ten_minutes_after_its_pause_is_f
     assert asker.world.client.hkeys(asker.world.keys.name_of(CIRCUIT, HOST)) == [b"@9e3c"]
 
 
-def test_a_circuit_says_whose_call_failed_last(scenario: Scenario):
+def test_a_circuit_names_all_whose_calls_failed_the_newest_first(scenario: Scenario):
     asker = Asker(scenario)
-    for each in ("one", "two", "three"):
-        asker.quota.report("@1", "p", 0, "failed", code="login_failed", by=each)
 
-    assert asker.take("start").circuits["@1"].by == "three"
-    assert asker.quota.probe("@1", "p").by == "three"
+    def fails(*names: str, probe: str = "p") -> str:
+        for each in names:
+            asker.quota.report("@1", probe, 0, "failed", code="login_failed", by=each)
+        return asker.take("start").circuits["@1"].by
+
+    assert fails("one", "two", "one") == "one, two"
+    assert asker.quota.probe("@1", "p").by == "one, two"
+    asker.world.advance(6)
+    asker.quota.probe("@1", "q")
+    assert fails("three", probe="q") == "three, one, two"
+    assert fails("two") == "two, three, one"
+    assert fails("") == "two, three, one"
+    assert fails("four", "five") == "five, four, two, three, one"
+    assert fails("six") == "six, five, four, two, three and others"
+    assert fails("six") == "six, five, four, two, three and others"
+
+
+def test_a_circuit_forgets_who_failed_before_a_call_was_answered(scenario: Scenario):
+    asker = Asker(scenario)
+    asker.quota.report("@1", "p", 0, "failed", code="login_failed", by="one")
+    asker.quota.report("@1", "p", 0, "answered")
+    for _ in range(3):
+        asker.quota.report("@1", "p", 0, "failed", code="login_failed", by="two")
+
+    assert asker.take("start").circuits["@1"].by == "two"
 
 
 def hold(scenario: Scenario, *names: str) -> None:

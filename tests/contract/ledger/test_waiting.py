@@ -1,9 +1,11 @@
 """Why a request waits is written by the step that decides: reason, since when, behind which request, last error."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from sfmc_import.attempts import attempt_of
 from sfmc_import.faults import Ambiguous, NotApplied
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.operator_keys import FAILURES
@@ -277,3 +279,33 @@ def test_a_look_that_fails_itself_is_the_last_error(scenario: Scenario):
     scenario.in_doubt("a", results_delay=0)
     scenario.ledger.reconcile_later(scenario.look("a").lease, NotApplied("dns", "no such name"), 0)
     assert last_error(scenario, "a") == "dns"
+
+
+def test_each_attempt_says_until_when_the_worker_that_sent_it_waits_by_its_own_settings(scenario: Scenario):
+    def until() -> float:
+        record = REQUEST.read(scenario.world.client.hgetall(Keys().request("a")))
+        found = attempt_of(record)
+        return found.until - scenario.world.now_ms() / 1000
+
+    scenario.arrives("a")
+    lease = scenario.sends("a")
+    first = until()
+    scenario.world.advance(20)
+    waited = until()
+    scenario.ledger.renew_intent(lease)
+
+    assert (first, waited, until()) == (scenario.world.settings.answer, scenario.world.settings.answer - 20, first)
+
+
+def test_a_run_that_is_asked_for_says_since_when_and_no_more_once_it_is_answered(scenario: Scenario):
+    scenario.arrives("a")
+    scenario.start("a")
+    before = waiting(scenario, "a").text
+    scenario.ledger.polling(["a"], "poll")
+    at = datetime.fromtimestamp(scenario.world.now_ms() / 1000, UTC)
+    scenario.world.advance(7)
+    during = waiting(scenario, "a").text
+    scenario.ledger.progressed(scenario.run("a"), "Processing", 30)
+
+    assert during == f"{before} It is asked since {at:%H:%M:%S} UTC, without an answer yet."
+    assert waiting(scenario, "a").text == before

@@ -50,5 +50,12 @@ QUOTA = (
     ),
     Mutant("quota", "math.max(present(c['until']) or 0, c.seen or 0) > FORGOTTEN", "(c.seen or 0) > FORGOTTEN"),
     Mutant("quota", "  c.seen = now\n", ""),
-    Mutant("quota", "  c.by = present(a.by)\n", ""),
+    Mutant("quota", "    note_who(c)\n    if is_probe", "    if is_probe"),
+    Mutant("quota", "  note_who(c)\n  if c.failures < a.threshold", "  if c.failures < a.threshold"),
+    Mutant("quota", "  if not by then return end\n", "  by = by or 'x'\n"),
+    Mutant("quota", "if name ~= by then names", "if true then names"),
+    Mutant("quota", "  c.is_more = c.is_more or #names > NAMED\n", ""),
+    Mutant("quota", "c.is_more = c.is_more or #names > NAMED", "c.is_more = #names > NAMED"),
+    Mutant("quota", "  names[NAMED + 1] = nil\n", ""),
+    Mutant("quota", "  if c.failures == 0 then c.names, c.is_more = nil, nil end\n", ""),
 )

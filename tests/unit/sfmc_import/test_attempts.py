@@ -34,10 +34,11 @@ def test_a_request_without_an_attempt_says_nothing() -> None:
     assert attempt_of({"state": "accepted"}) is None
 
 
-def test_an_attempt_says_since_when_marketing_cloud_has_not_answered_its_start() -> None:
-    first = attempt_of(RECORD | {"attempt": 1, "sent": True, "intended_at": 11.0})
-    again = attempt_of(RECORD | {"sent": True, "intended_at": 4.0})
+def test_an_attempt_says_until_when_the_worker_that_sent_its_start_waits() -> None:
+    sent = attempt_of(RECORD | {"sent": True, "answer_by": 11.0})
+    withdrawn = attempt_of(RECORD | {"sent": False, "answer_by": 11.0})
 
-    assert first is not None
-    assert again is not None
-    assert (first.text, first.asked_at, again.asked_at) == (SENT, 11.0, 9.0)
+    assert sent is not None
+    assert withdrawn is not None
+    assert (sent.text, sent.until) == (SENT, 11.0)
+    assert (withdrawn.text, withdrawn.until) == (ASKED_BEFORE, None)

@@ -68,7 +68,7 @@ class Account:
         self.world, self.limit = world, limit
         self.ledger = Counted(world.ledger.quota(QuotaLimits(account=HOST, calls_per_minute=limit)))
 
-    def process(self, share: Share | None = None, login: Login | None = None) -> SharedQuota:
+    def process(self, share: Share | None = None, login: Login | None = None, role: str = "worker") -> SharedQuota:
         return SharedQuota(
             self.ledger,
             lambda: self.world.now_ms() / 1000,
@@ -76,6 +76,7 @@ class Account:
             share=share,
             chance=lambda: 0.5,
             login=login,
+            role=role,
         )
 
 
@@ -319,9 +320,20 @@ def test_a_held_call_names_the_process_and_the_login_that_failed(account: Accoun
 
     assert isinstance(held, NotApplied)
     assert held.cause is not None
-    by = f"(client id abcd… of the process {socket.gethostname()}:{os.getpid()})"
+    by = f"(client id abcd… of the worker {socket.gethostname()}:{os.getpid()})"
     assert held.text == f"no call is made for now: login_failed: the login is refused {by}"
     assert held.cause == ("login_failed", f"the login is refused {by}")
+
+
+def test_a_held_call_names_each_process_whose_calls_failed_by_what_it_does(account: Account):
+    worker, watcher = account.process(login=OLD), account.process(login=OLD, role="watcher")
+    for process in (worker, watcher, worker):
+        entry = passed(process)
+        process.leave(entry, LOGIN)
+    held, place = enter(account.process(login=OLD)), f"{socket.gethostname()}:{os.getpid()}"
+
+    assert isinstance(held, NotApplied)
+    assert held.text.endswith(f"(client id abcd… of the worker {place}, client id abcd… of the watcher {place})")
 
 
 def test_starts_that_http_refuses_are_no_failures_of_the_login(account: Account):

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from sfmc_import.redis_server import Condition, Finding, check_server, is_doubtful
+from sfmc_import.redis_server import Condition, Finding, Holds, check_server, is_doubtful, memory_finding
 
 GOOD = {
     "redis_version": "7.2.4",
@@ -110,6 +110,42 @@ def test_memory_that_runs_out_is_reported(used: int, limit: int, machine: int, l
 
     assert found.level == level
     assert bool(found.fix) == (level != "ok")
+
+
+MB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("limit", "machine", "fix"),
+    [
+        (100, 400, "raise maxmemory of this Redis to 200 MB, in its configuration and by CONFIG SET; "),
+        (100, 0, "raise maxmemory of this Redis to 200 MB"),
+        (100, 399, "give the machine of this Redis more memory than its 399 MB, and raise maxmemory of this Redis to"),
+        (0, 110, "give the machine of this Redis more memory than its 110 MB; "),
+    ],
+)
+def test_what_to_raise_is_said_with_its_figure(limit: int, machine: int, fix: str) -> None:
+    info = {"used_memory": 100 * MB, "maxmemory": limit * MB, "total_system_memory": machine * MB}
+
+    assert memory_finding(info).fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
+    ("holds", "said", "unsaid"),
+    [
+        ("all", ("delete no key by hand but dead letters", "SFMC_STREAM_MAXLEN"), ("queue",)),
+        ("ledger", ("delete no key by hand", "SFMC_STREAM_MAXLEN"), ("dead letters", "queue")),
+        ("queue", ("delete dead letters alone", "workers take what lies in the queue meanwhile"), ("SFMC_",)),
+    ],
+)
+def test_what_may_be_deleted_depends_on_what_the_server_has(
+    holds: Holds, said: tuple[str, ...], unsaid: tuple[str, ...]
+) -> None:
+    condition = Condition(GOOD | {"used_memory": 100, "maxmemory": 100}, "always", 0.0)
+    (found,) = (each for each in check_server(condition, holds=holds) if each.check == "memory")
+
+    assert [each in found.fix for each in said] == [True] * len(said)
+    assert not any(each in found.fix for each in unsaid)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from sfmc_import.routing import Route
 from sfmc_producers.stability import StabilityRule, WaitingFile
 from sfmc_producers.watch import MAX_FILES, HangingFolders, describe
+from tests.support.fake_client import FakeClient
 from tests.support.watched_folder import Watched
 
 FRAMES = 300
@@ -229,3 +230,52 @@ def test_another_file_system_at_the_place_of_the_folder_is_logged_and_reported(t
     assert "folder_on_other_file_system" in watched.pass_time(1)
     [now] = describe(HangingFolders([watched.watch], 1.0, lambda: 0.0), 1000.0)
     assert (before["mount"], now["mount"]) == (f"nfs4 server:/x / {tmp_path}", "ext4 - / /")
+
+
+class Silent(FakeClient):
+    """Asked for the definitions, it lets time pass, and keeps what is said of the folder meanwhile."""
+
+    def look_on(self, watched, *seconds):
+        self.watched, self.seconds, self.said = watched, seconds, []
+
+    def all_of(self, mid, *, max_age=0.0):
+        for each in self.seconds:
+            self.watched.now += each
+            hanging = HangingFolders([self.watched.watch], 30.0, lambda: self.watched.now)
+            (found,) = describe(hanging, self.watched.now)
+            self.said.append((found["state"], [(file["name"], file["reason"], file["age"]) for file in found["files"]]))
+        return super().all_of(mid, max_age=max_age)
+
+
+def test_while_the_definitions_are_asked_for_all_finished_files_are_shown_to_wait_for_them(tmp_path):
+    client = Silent()
+    watched = Watched(tmp_path, client)
+    watched.put("contacts.csv")
+    watched.put("orders.csv")
+    watched.pass_time(1)
+    watched.put("new.csv")
+    client.look_on(watched, 4.9, 0.1, 100)
+    watched.pass_time(1)
+
+    reasons = [{name: reason for name, reason, _ in files} for _, files in client.said]
+    grows = dict.fromkeys(("contacts.csv", "new.csv", "orders.csv"), "growing")
+    asked = grows | dict.fromkeys(("contacts.csv", "orders.csv"), "unavailable")
+    assert (reasons, {state for state, _ in client.said}) == ([grows, asked, asked], {"watched"})
+    ages = [{name: age for name, _, age in files} for _, files in client.said]
+    assert ages[2]["orders.csv"] == ages[1]["orders.csv"] + 100
+    assert "unavailable" not in [reason for reason, _ in watched.waiting.values()]
+
+
+def test_files_that_could_not_be_taken_before_say_still_when_they_are_tried_again(tmp_path):
+    client = Silent(cloud_is_down=True)
+    watched = Watched(tmp_path, client)
+    watched.put("contacts.csv")
+    client.look_on(watched, 0)
+    watched.pass_time(1, 2)
+    before = watched.watch.waiting
+    client.look_on(watched, 100)
+    watched.pass_time(60)
+
+    assert before[0].text.endswith("Marketing Cloud does not answer")
+    assert client.said[0][1][0][1] == "unavailable"
+    assert watched.watch.waiting[0].text == before[0].text

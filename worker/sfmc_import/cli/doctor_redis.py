@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from sfmc_import.access import redis_errors
 from sfmc_import.cli.doctor_folders import check_folders, check_old_definitions
 from sfmc_import.cli.output import seconds
+from sfmc_import.errors import SINCE_WHEN
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
@@ -22,7 +23,7 @@ from sfmc_import.processes import Running
 from sfmc_import.redis_client import connect
 from sfmc_import.redis_errors import trouble
 from sfmc_import.redis_rights import RoleName
-from sfmc_import.redis_server import Finding, check_rights, check_server, inspect_server
+from sfmc_import.redis_server import Finding, Holds, check_rights, check_server, inspect_server
 from sfmc_import.request import QUEUE, UNACKED_INDEX
 from sfmc_import.settings import RedisAddress, Settings
 from sfmc_transport import queues
@@ -38,7 +39,8 @@ NOT_MOVED = {
 def check_redis(settings: Settings, role: RoleName) -> Iterator[Finding]:
     """Check ledger and broker, one server or two, for a user of this role."""
     with connect(settings.redis, retries=0) as client:
-        answered = yield from _server("Redis", client, settings.redis, "SFMC_REDIS_URL", settings)
+        is_alone = settings.broker == settings.redis
+        answered = yield from _server("Redis", client, settings.redis, "SFMC_REDIS_URL", settings, is_alone=is_alone)
         if answered:
             if settings.broker == settings.redis:
                 yield check_rights(client, role, settings.prefix)
@@ -49,7 +51,9 @@ def check_redis(settings: Settings, role: RoleName) -> Iterator[Finding]:
                 yield from _queue(client, settings)
     if settings.broker != settings.redis:
         with connect(settings.broker, retries=0) as client:
-            answered = yield from _server("broker", client, settings.broker, "SFMC_BROKER_URL", settings)
+            answered = yield from _server(
+                "broker", client, settings.broker, "SFMC_BROKER_URL", settings, is_alone=False
+            )
             if answered and role != "reader":
                 queue = f"{settings.broker_prefix}{QUEUE}:"
                 yield check_writes(client, queue, settings.broker, "SFMC_BROKER_URL")
@@ -58,16 +62,17 @@ def check_redis(settings: Settings, role: RoleName) -> Iterator[Finding]:
 
 
 def _server(
-    name: str, client: Redis, place: RedisAddress, variable: str, settings: Settings
+    name: str, client: Redis, place: RedisAddress, variable: str, settings: Settings, *, is_alone: bool
 ) -> Generator[Finding, None, bool]:
     try:
         condition = inspect_server(client)
     except (RedisError, OSError) as error:
         wrong = trouble(error, place, variable, probe=True)
-        yield Finding("fail", name, wrong.text, wrong.fix)
+        yield Finding("fail", name, wrong.text, f"{wrong.fix}; {SINCE_WHEN}" if wrong.is_away else wrong.fix)
         return False
     yield Finding("ok", name, f"{place.shown} answers")
-    found = check_server(condition, durability=settings.durability, replicas=settings.wait_replicas)
+    holds: Holds = "all" if is_alone else "queue" if name == "broker" else "ledger"
+    found = check_server(condition, durability=settings.durability, replicas=settings.wait_replicas, holds=holds)
     yield from found
     # A server that is too old is asked nothing else.
     return len(found) > 1

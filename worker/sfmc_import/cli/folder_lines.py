@@ -31,9 +31,10 @@ def old_lines(found: Sequence[OldDefinitionsView]) -> Iterator[str]:
 def folder_lines(folders: Sequence[FolderView]) -> Iterator[str]:
     """Give the lines of each folder: its state, who reads it, and what waits in it."""
     for folder in folders:
-        by = f", by {', '.join(readers(folder.watchers))}" if folder.watchers else ""
         word, _, name = title(folder).partition(" ")
         again = tried_again(folder)
+        who = "watcher" if word == "folder" else "process"
+        by = f", by {who} {', '.join(readers(folder.watchers))}" if folder.watchers else ""
         yield "  ".join([f"  {word}", name, f"{folder.text}{_since(folder.since)}{again}{_looked(folder)}{by}"])
         yield from file_lines(folder.files)
         if folder.more:

@@ -15,6 +15,7 @@ from sfmc_import.cli.requests_shown import (
     pause_line,
     short_attempt_lines,
     short_deadline_lines,
+    short_error_lines,
     table_lines,
     until_text,
 )
@@ -113,8 +114,9 @@ def standing_lines(standing: StandingView, now: float) -> Iterator[Line]:
     yield from (f"  {missing}" for missing in standing.missing)
     yield f"  held_by  {_holder(standing)}"
     if (held := standing.holder_waiting) is not None:
-        error = "" if held.last_error is None else f"; {held.last_error.code}: {held.last_error.text}"
-        yield f"           {held.reason}{until_text(held.until, now)}{error}"
+        yield f"           {held.reason}{until_text(held.until, now)}"
+        if held.last_error is not None:
+            yield from (f"       {text}" for text in short_error_lines(held.last_error, now))
         yield from (f"       {text}" for text in short_deadline_lines(held, now))
     yield from (f"  {text}" for text in short_attempt_lines(standing.holder_attempting, now))
     if standing.holder_advice is not None:

@@ -68,8 +68,7 @@ def waiting_lines(request: RequestView, now: float) -> Iterator[str]:
     if waiting.held_by:
         yield f"  behind   {'definition' if waiting.reason == 'after' else 'request'} {waiting.held_by}"
     if waiting.last_error is not None:
-        at = "" if waiting.last_error.at is None else f", {_moment(waiting.last_error.at, now)}"
-        yield f"  error    {waiting.last_error.code}: {clause(waiting.last_error.text)}{at}"
+        yield _error_line(waiting.last_error, now)
     yield from _deadline_lines(waiting, now)
 
 
@@ -91,7 +90,7 @@ def table_lines(request: RequestView, now: float, *, with_mid: bool = False) -> 
     if since is not None:
         yield f"    since {_moment(since, now)}"
     if request.waiting is not None and request.waiting.last_error is not None:
-        yield f"    error {_shortened(request.waiting.last_error)}"
+        yield from short_error_lines(request.waiting.last_error, now)
     if request.waiting is not None:
         yield from short_deadline_lines(request.waiting, now)
     yield from short_attempt_lines(request.attempting, now)
@@ -130,6 +129,23 @@ def _moment_to_come(at: datetime, now: float) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC (in {seconds(max(0.0, at.timestamp() - now))})"
 
 
+def _error_line(error: LastError, now: float) -> str:
+    """Say what failed last, when that was, and since when it fails."""
+    since = f"; it fails since {error.since:%Y-%m-%d %H:%M:%S} UTC" if _failed_before(error) else ""
+    return f"  error    {error.code}: {clause(error.text)}, {_moment(error.at, now)}{since}"
+
+
+def short_error_lines(error: LastError, now: float) -> Iterator[str]:
+    """Say the same in an entry of a list."""
+    yield f"    error {_shortened(error)}"
+    since = f", since {error.since:%m-%d %H:%M:%S} UTC" if _failed_before(error) else ""
+    yield f"    failed {seconds(max(0.0, now - error.at.timestamp()))} ago{since}"
+
+
+def _failed_before(error: LastError) -> bool:
+    return error.since is not None and error.since != error.at
+
+
 def _shortened(error: LastError) -> str:
     text = hidden(error.text)
     return f"{error.code}: {text if len(text) <= MAX_ERROR else f'{text[:MAX_ERROR]}…'}"
@@ -161,7 +177,7 @@ def attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str]:
     if attempt.waited is not None and attempt.waited_since is not None:
         yield f"  waited   {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if (error := attempt.last_error) is not None:
-        yield f"  error    {error.code}: {clause(error.text)}, {_moment(error.at, now)}"
+        yield _error_line(error, now)
     yield from _deadline_lines(attempt, now)
 
 
@@ -175,7 +191,7 @@ def short_attempt_lines(attempt: AttemptView | None, now: float) -> Iterator[str
     if attempt.waited is not None and attempt.waited_since is not None:
         yield f"    {attempt.waited} since {_moment(attempt.waited_since, now)}"
     if attempt.last_error is not None:
-        yield f"    error {_shortened(attempt.last_error)}"
+        yield from short_error_lines(attempt.last_error, now)
     yield from short_deadline_lines(attempt, now)
 
 

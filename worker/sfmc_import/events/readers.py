@@ -29,8 +29,7 @@ log = logging.getLogger("sfmc_import.events")
 
 def unavailable(error: BaseException, address: RedisAddress) -> ServiceUnavailableError:
     """Say what is wrong with Redis and what to do."""
-    wrong = trouble(error, address, "redis_url")
-    return ServiceUnavailableError(wrong.text, wrong.advice)
+    return trouble(error, address, "redis_url").as_error()
 
 
 def is_never() -> bool:

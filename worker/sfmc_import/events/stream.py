@@ -285,7 +285,8 @@ def _of_operator(data: Mapping[str, Any]) -> dict[str, Any]:
     if not data.get("operator"):
         return {"reason": None, "until": None}
     if "scope" not in data or data.get("paused_by"):
-        return {}
+        # Who has settled it is named already.
+        return {"why": None} if data.get("why") == "operator" else {}
     until = data.get("until")
     if not isinstance(until, int | float):
         return {"until": "it is resumed"}

@@ -60,21 +60,16 @@ function steps.polling()
   end
   local granted = #lists.free > 0 and lists.free or admit_one(lists.suspect)
   for _, id in ipairs(granted) do
-    set(request_key(id), record(request_key(id)), {resolving = now + cfg.lease, owner = a.owner})
+    local r = record(request_key(id))
+    set(request_key(id), r, {resolving = now + cfg.lease, polled = now, owner = a.owner})
   end
   return {granted, lists.lost}
 end
 
--- So long the same failure of polls is not written again: many runs are polled every few seconds.
-local SAME_FAILURE = 60000
-
 -- What failed in a poll is shown until one is answered.
 local function note_poll(r)
   if not present(a.code) then return drop(request_key(a.id), r, {'error'}) end
-  local noted = failed_last(r, a.code, a.text)
-  local before, new = r.error and cjson.decode(r.error), cjson.decode(noted)
-  if before and before.code == new.code and now - before.at < SAME_FAILURE then return end
-  set(request_key(a.id), r, {error = noted})
+  set(request_key(a.id), r, {error = failed_last(r, a.code, a.text)})
 end
 
 -- Notes a poll of a run; an event only when its status is new.

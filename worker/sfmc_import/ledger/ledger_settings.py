@@ -48,6 +48,7 @@ WATCH_SECONDS = 60.0
 _DAY = 86_400.0
 _TIMES = (
     "lease",
+    "answer",
     "results_delay",
     "accept_grace",
     "recheck",
@@ -73,6 +74,7 @@ _TIMES = (
 class LedgerSettings:
     """Times of the ledger in seconds.
 
+    `answer` is how long a worker with these settings waits for the answer to a start,
     `results_delay` is how long a row of ImportResultsSummary may take to appear,
     `accept_grace` how long a Celery message may take before the sweep sends another,
     `recheck` how often a follow-up is tried although it was not woken, `first_poll` when a new run is polled first,
@@ -89,6 +91,7 @@ class LedgerSettings:
 
     prefix: str = DEFAULT_PREFIX
     lease: float = 180.0
+    answer: float = 130.0
     results_delay: float = 60.0
     accept_grace: float = 5.0
     recheck: float = 600.0

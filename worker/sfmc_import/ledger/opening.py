@@ -21,6 +21,7 @@ def ledger_settings(settings: Settings) -> LedgerSettings:
     return LedgerSettings(
         prefix=settings.prefix,
         lease=settings.lease_seconds,
+        answer=settings.connect_timeout + settings.read_timeout,
         results_delay=settings.results_delay,
         loss_ttl=CAREFUL_SECONDS + settings.connect_timeout + settings.read_timeout + settings.results_delay,
         first_poll=settings.follow_min_interval,

@@ -204,17 +204,31 @@ function steps.probe_circuit()
   return cjson.encode(held)
 end
 
+-- Whose calls have failed, the newest first: all of them must be corrected.
+local NAMED = 5
+local function note_who(c)
+  local by = present(a.by)
+  if not by then return end
+  local names = {by}
+  for _, name in ipairs(c.names or {}) do
+    if name ~= by then names[#names + 1] = name end
+  end
+  c.is_more = c.is_more or #names > NAMED
+  names[NAMED + 1] = nil
+  c.names, c.by = names, table.concat(names, ', ') .. (c.is_more and ' and others' or '')
+end
+
 -- Opens a circuit, or opens it for longer.
 local function open(c)
   local pause = math.min(a.pause * 2 ^ math.min(c.opened or 0, 16), a.longest_pause)
   c.pause = math.max(pause, a.asked)
   c['until'], c.code, c.text, c.opened, c.probe = now + c.pause, a.code, a.text, (c.opened or 0) + 1, nil
-  c.by = present(a.by)
   c.since = c.since or now
 end
 
 local function note_failure_of(c, is_probe)
   if present(c['until']) then
+    note_who(c)
     if is_probe then return open(c) end
     -- A call that was under way when it opened can ask for more time, and is no further failure.
     if a.asked > left_of(c) then c['until'], c.pause = now + a.asked, a.asked end
@@ -223,7 +237,9 @@ local function note_failure_of(c, is_probe)
   if a.epoch < c.epoch then return end
   local passed = now - (c.at or now)
   if passed < 0 or passed > FAILURE_GAP then c.failures = 0 end
+  if c.failures == 0 then c.names, c.is_more = nil, nil end
   c.failures, c.at = c.failures + 1, now
+  note_who(c)
   if c.failures < a.threshold then return end
   c.epoch = c.epoch + 1
   open(c)

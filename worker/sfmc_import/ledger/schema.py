@@ -118,6 +118,12 @@ REQUEST = RequestKey(
             meaning="a worker reads its definition or its run, and holds the request for so long; 0: a suspect waits",
         ),
         Field(name="sent", kind="flag", kept_at_end=False, meaning="the attempt of the lease may have been applied"),
+        Field(
+            name="answer_by",
+            kind="ms",
+            kept_at_end=False,
+            meaning="until when the worker that sent the attempt waits for its answer, by its own settings",
+        ),
         Field(name="retry_until", kind="ms", kept_at_end=False, meaning="no attempt begins after this time"),
         Field(name="not_before", kind="ms", kept_at_end=False, meaning="the next attempt or check is not before"),
         Field(
@@ -205,6 +211,13 @@ REQUEST = RequestKey(
             meaning="the last status of the run that Marketing Cloud gave; `completed` without it: Completed",
         ),
         Field(name="polls", kind="int", kept_at_end=False, meaning="how often the run was polled"),
+        Field(
+            name="polled",
+            kind="ms",
+            attribute="polled_at",
+            kept_at_end=False,
+            meaning="when a worker asked for the run last; without an answer as long as `resolving` is there",
+        ),
         Field(
             name="started",
             kind="ms",

@@ -57,7 +57,7 @@ function steps.renew_intent(intent)
   if has_lost_writes(r) then return cjson.encode({'writes_lost', 'Redis lost its last writes after this start was claimed'}) end
   -- Its lease ran out unnoticed, and another suspect acts now.
   if is_suspect(r) and other_suspect(a.id) then return -1 end
-  local values = {sent = '1'}
+  local values = {sent = '1', answer_by = now + cfg.answer}
   if intent then
     if not a.unsent and is_in_window(r, d) then return wait_for_window(r, d) end
     local missing = is_out_of_order(r)

@@ -8,7 +8,6 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.events.asking import ASIDE_MS, aside_of
 from sfmc_import.events.typed import ImportEvent, typed
 from sfmc_import.ledger.keys import Keys
@@ -128,5 +127,4 @@ class NotifierMemory:
         try:
             yield
         except RedisError as error:
-            wrong = trouble(error, self._address, "SFMC_REDIS_URL")
-            raise ServiceUnavailableError(wrong.text, wrong.advice) from error
+            raise trouble(error, self._address, "SFMC_REDIS_URL").as_error() from error

@@ -21,7 +21,7 @@ class OpenCircuit:
     """A circuit that lets no call pass; times in seconds since 1970.
 
     `mid` is empty where it holds for every business unit, `is_of_login` tells whether for the calls of one login only,
-    and `by` names the process and the login whose call failed last.
+    and `by` names the processes and the logins whose calls failed, the newest first.
     """
 
     code: str

@@ -19,7 +19,6 @@ from sfmc_import.operations.fixing import Login, advice_for_wait, login_of
 from sfmc_import.operations.in_the_way import around_file, said_of_unread
 from sfmc_import.operations.views import LifeView, PauseView, RequestView, request_view
 from sfmc_import.redaction import hidden, hidden_in
-from sfmc_import.settings import Settings
 from sfmc_import.states import FAILED, WARNED
 from sfmc_import.waiting import waiting_of
 
@@ -219,8 +218,7 @@ def read_views(access: ReadAccess, request_ids: Sequence[str]) -> list[RequestVi
     rows = zip(request_ids, answers[::2], answers[1::2], strict=True)
     found = [(request_id, REQUEST.read(record), due) for request_id, record, due in rows if b"state" in record]
     held = pausing.holders(access, [record for _, record, _ in found])
-    settings = access.settings
-    views = [_view(*row, pause, settings) for row, pause in zip(found, held, strict=True)]
+    views = [_view(*row, pause) for row, pause in zip(found, held, strict=True)]
     return with_reasons(access, _with_advice(access, said_of_queued(access, views)))
 
 
@@ -239,8 +237,5 @@ def advised(view: RequestView, login: Login) -> RequestView:
     return view if advice is None else view.model_copy(update={"advice": advice})
 
 
-def _view(
-    request_id: str, record: Mapping[str, Any], due: float | None, pause: PauseView | None, settings: Settings
-) -> RequestView:
-    waiting = waiting_of(record, None if due is None else due / 1000, settings.lease_seconds)
-    return request_view(request_id, record, waiting, pause, settings.read_timeout)
+def _view(request_id: str, record: Mapping[str, Any], due: float | None, pause: PauseView | None) -> RequestView:
+    return request_view(request_id, record, waiting_of(record, None if due is None else due / 1000), pause)

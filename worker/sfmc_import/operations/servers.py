@@ -16,7 +16,7 @@ from sfmc_import.errors import ServiceUnavailableError
 from sfmc_import.operations.views import FolderView, Time, View, time_of
 from sfmc_import.redis_address import RedisAddress
 from sfmc_import.redis_errors import trouble
-from sfmc_import.redis_server import Finding, is_doubtful, memory_finding
+from sfmc_import.redis_server import Finding, Holds, is_doubtful, memory_finding
 from sfmc_import.request import QUEUE
 
 
@@ -66,31 +66,33 @@ WAITS_FOR_REDIS = "redis"
 def server_troubles(access: ReadAccess) -> tuple[ServerTroubleView, ...]:
     """Say what keeps Redis from taking writes. One question, and where the answer is doubtful one write."""
     settings = access.settings
-    found = _of("Redis", access.client, access.keys.tag, settings.redis, "SFMC_REDIS_URL")
-    if settings.broker != settings.redis:
+    is_alone = settings.broker == settings.redis
+    holds: Holds = "all" if is_alone else "ledger"
+    found = _of("Redis", holds, access.client, access.keys.tag, settings.redis, "SFMC_REDIS_URL")
+    if not is_alone:
         queue = f"{settings.broker_prefix}{QUEUE}:"
         # That it does not answer is said by `broker` of the numbers of its queue.
         with suppress(ServiceUnavailableError):
-            found += _of("broker", access.broker, queue, settings.broker, access.broker_variable)
+            found += _of("broker", "queue", access.broker, queue, settings.broker, access.broker_variable)
     return tuple(found)
 
 
-def _of(server: str, client: Redis, begin: str, place: RedisAddress, variable: str) -> list[ServerTroubleView]:
+def _of(
+    server: str, holds: Holds, client: Redis, begin: str, place: RedisAddress, variable: str
+) -> list[ServerTroubleView]:
     with errors_at(place, variable):
         info: Mapping[str, Any] = dict(client.info())
     if not is_doubtful(info):
         return []
-    # What a refused write says is more than how much memory is used.
-    findings = (_refusal(client, begin, place, variable), memory_finding(info))
+    # What a refused write says is more than how much memory is used; what makes room is known of the memory.
+    memory = memory_finding(info, holds)
+    findings = (_refusal(client, begin, place, variable), memory)
     wrong = next((each for each in findings if each.level == "fail"), None)
     if wrong is None:
         return []
     text = wrong.text if wrong.check == WRITTEN.check and server == "Redis" else f"{server}: {wrong.text}"
-    fix = _OF_A_BROKER if server == "broker" and wrong.check == "memory" else wrong.fix
+    fix = memory.fix if memory.level == "fail" else wrong.fix
     return [ServerTroubleView(server=server, check=wrong.check, text=text, fix=fix)]
-
-
-_OF_A_BROKER = "give the broker more memory, or let workers take what lies in its queue"
 
 
 def _refusal(client: Redis, begin: str, place: RedisAddress, variable: str) -> Finding:

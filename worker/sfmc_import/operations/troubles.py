@@ -25,7 +25,7 @@ class TroubleView(View):
     """One of them: a reason of waiting.md with its sentence, since when it lasts, the codes of failures, what to do.
 
     `runs` are those that cannot be asked for, or say something odd, among those that are polled next. `until` is when
-    the first of them is tried anew, `failed_by` the process and the login whose call failed, where that is known.
+    the first of them is tried anew, `failed_by` the processes and the logins whose calls failed, where that is known.
     """
 
     mid: str
@@ -83,22 +83,23 @@ def _is_trouble(view: RequestView) -> bool:
     return wait.reason in ACCOUNT_WIDE and not is_limit_of_ours
 
 
-def _circuit_of(mid: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> OpenCircuit | None:
-    """Give the circuit that holds these requests: one of another login may be open beside it."""
+def _circuits_of(mid: str, codes: Sequence[str], circuits: Sequence[OpenCircuit]) -> list[OpenCircuit]:
+    """Give the circuits that hold these requests: several logins may fail, and that of others be open beside them."""
     found = [each for each in circuits if each.holds(mid)]
-    same = (each for each in found if each.code in codes)
-    of_all = (each for each in found if not each.is_of_login)
-    return next(same, None) or next(of_all, None) or (next(iter(found), None) if {*codes} <= {_HELD} else None)
+    same = [each for each in found if each.code in codes]
+    of_all = [each for each in found if not each.is_of_login]
+    return same or of_all or (found if {*codes} <= {_HELD} else [])
 
 
 def _trouble(mid: str, reason: str, hits: Sequence[_Hit], circuits: Sequence[OpenCircuit], login: Login) -> TroubleView:
     moments = [moment for each in hits if (moment := _begin(each.wait)) is not None]
     codes = [each.wait.last_error.code if each.wait.last_error else each.odd for each in hits]
-    circuit = _circuit_of(mid, codes, circuits) if reason == _HELD else None
-    if circuit:
-        # It was open before the oldest of these requests came.
-        moments += [begun] if (begun := time_of(circuit.since)) else []
-        codes = [circuit.code, *(code for code in codes if code != _HELD)]
+    held_by = _circuits_of(mid, codes, circuits) if reason == _HELD else []
+    if held_by:
+        # They were open before the oldest of these requests came.
+        moments += [begun for each in held_by if (begun := time_of(each.since))]
+        codes = [*(each.code for each in held_by), *(code for code in codes if code != _HELD)]
+    failed_by = ", ".join(dict.fromkeys(each.by for each in held_by if each.by))
     known = tuple(dict.fromkeys(code for code in codes if code))
     text, advice = _sentence(reason, known, hits), advice_for(known, login)
     if any(each.odd for each in hits):
@@ -106,13 +107,13 @@ def _trouble(mid: str, reason: str, hits: Sequence[_Hit], circuits: Sequence[Ope
     return TroubleView(
         mid=mid,
         reason=reason,
-        text=text if circuit is None or not circuit.by else f"{text} It failed for {circuit.by}.",
+        text=f"{text} It failed for {failed_by}." if failed_by else text,
         since=min(moments, default=None),
         until=min((each.wait.until for each in hits if each.wait.until is not None), default=None),
         codes=known,
         advice=advice,
         runs=len(hits) if reason == "following" else 0,
-        failed_by=(circuit.by or None) if circuit else None,
+        failed_by=failed_by or None,
     )
 
 

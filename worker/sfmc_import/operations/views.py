@@ -74,10 +74,6 @@ class WaitingView(View):
     then: str | None = None
 
 
-READ_TIMEOUT = 120.0
-"""How long an answer is waited for where nothing is set."""
-
-
 class AttemptView(View):
     """An attempt that is under way: its number, since when, why the request waited before it, what failed last.
 
@@ -306,7 +302,6 @@ def request_view(
     record: Mapping[str, Any],
     waiting: Waiting | None,
     pause: PauseView | None = None,
-    read_timeout: float = READ_TIMEOUT,
 ) -> RequestView:
     """Make the view of a request from its record, as the ledger's schema reads it, and the pause that it waits for."""
     file = record.get("file")
@@ -325,7 +320,7 @@ def request_view(
         not_before=time_of(record.get("not_before")) if record["state"] == "accepted" else None,
         expires=time_of(record.get("expires")),
         newer_import=record.get("newer_import"),
-        attempting=attempt_view(attempt_of(record), read_timeout),
+        attempting=attempt_view(attempt_of(record)),
         waiting=None if waiting is None else waiting_view(waiting, pause, time_of(record.get("expires"))),
         next=_next(record, waiting),
         **{name: record[name] for name in _PLAIN if name in record},
@@ -368,8 +363,8 @@ def _last_error(error: Mapping[str, Any]) -> LastError:
     return LastError(**{**hidden_in({"code": error["code"], "text": error["text"]}), **times})
 
 
-def attempt_view(attempt: Attempt | None, read_timeout: float) -> AttemptView | None:
-    """Make the view of an attempt; an answer to it is waited for so long."""
+def attempt_view(attempt: Attempt | None) -> AttemptView | None:
+    """Make the view of an attempt."""
     if attempt is None:
         return None
     error = attempt.last_error
@@ -382,7 +377,7 @@ def attempt_view(attempt: Attempt | None, read_timeout: float) -> AttemptView | 
         deadline=time_of(attempt.deadline),
         then=attempt.then,
         text=attempt.text or None,
-        until=None if attempt.asked_at is None else time_of(attempt.asked_at + read_timeout),
+        until=time_of(attempt.until),
     )
 
 

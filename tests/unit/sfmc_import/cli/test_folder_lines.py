@@ -36,8 +36,8 @@ def test_each_folder_and_each_file_that_waits_has_a_line_with_reason_and_time():
     hanging = folder("/mnt", "hanging", since=AT, text="/mnt/x")
 
     assert [*folder_lines(views([folder(files=files, more=7), hanging]))] == [
-        f"  folder  /mnt  HANGING: its file system does not answer (/mnt/x), {SINCE}, by h:0:x",
-        "  folder  /in  watched, by h:0:x",
+        f"  folder  /mnt  HANGING: its file system does not answer (/mnt/x), {SINCE}, by watcher h:0:x",
+        "  folder  /in  watched, by watcher h:0:x",
         f"    waits  a.csv  not complete yet, {SINCE}",
         f"    waits  b.csv  no definition matches (no route names it), {SINCE}; to do: {FILE_ADVICE['unmatched']}",
         "    and 7 more",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sfmc_import.cli.overview import trouble_line, whole_lines
-from sfmc_import.cli.requests_shown import pause_line, request_lines, table_lines
+from sfmc_import.cli.requests_shown import pause_line, request_lines, short_error_lines, table_lines
 from sfmc_import.cli.unmatched import unmatched_lines
 from sfmc_import.ends import advice_for_end
 from sfmc_import.operations.broker import BrokerView, sentence
@@ -114,6 +114,21 @@ def test_a_request_says_since_when_it_waits_and_when_it_failed_last() -> None:
     assert "  error    9: in maintenance, 2026-03-01 06:00:00 UTC (0 s ago)" in found
 
 
+def test_what_fails_again_and_again_says_when_it_failed_last_and_since_when() -> None:
+    begin = NOW - timedelta(minutes=5)
+    error = LastError(code="9", text="in maintenance", at=NOW - timedelta(seconds=3), since=begin)
+    once = error.model_copy(update={"since": error.at})
+    waits = waiting(NOW).model_copy(update={"last_error": error})
+    whole, entry = (
+        [*map(str, lines(request("started", waiting=waits), NOW.timestamp()))] for lines in (request_lines, table_lines)
+    )
+
+    since = "; it fails since 2026-03-01 05:55:00 UTC"
+    assert f"  error    9: in maintenance, 2026-03-01 05:59:57 UTC (3 s ago){since}" in whole
+    assert "    failed 3 s ago, since 03-01 05:55:00 UTC" in entry
+    assert [*short_error_lines(once, NOW.timestamp())][1] == "    failed 3 s ago"
+
+
 def test_what_ended_badly_stands_before_what_is_due_next() -> None:
     failed = request("gave_up", why_ended="code 9, in maintenance")
     lines = list(whole_lines(overview([failed], [request("deferred")])))
@@ -168,14 +183,25 @@ def test_an_outage_is_as_old_as_its_circuit_and_has_the_code_of_what_failed_and_
 
 
 def test_an_outage_names_the_process_and_the_login_that_failed_and_no_other_one() -> None:
-    mine = OpenCircuit(mid="510001234", is_of_login=True, code="login_failed", by="client id abcd… of the process h:1")
-    other = OpenCircuit(mid="510001234", is_of_login=True, code="token_refused", by="the process h:2")
+    mine = OpenCircuit(mid="510001234", is_of_login=True, code="login_failed", by="client id abcd… of the worker h:1")
+    other = OpenCircuit(mid="510001234", is_of_login=True, code="token_refused", by="the watcher h:2")
     (line,) = lines_of_trouble("login_failed", other, mine)
 
-    assert "It failed for client id abcd… of the process h:1. To do: check SFMC_CLIENT_ID" in line
+    assert "It failed for client id abcd… of the worker h:1. To do: check SFMC_CLIENT_ID" in line
     assert "restart every process that has another login: workers, beats, watchers and sources" in line
     (line,) = lines_of_trouble("9", other)
     assert "h:2" not in line
+
+
+def test_an_outage_names_the_processes_of_each_login_that_failed() -> None:
+    first, second = (
+        OpenCircuit(mid="510001234", is_of_login=True, code="login_failed", since=since, by=by)
+        for since, by in ((NOW.timestamp() - 60, "user abcd… of the worker h:1"), (NOW.timestamp() - 3600, "b h:2"))
+    )
+    (line,) = lines_of_trouble("login_failed", first, second)
+
+    assert "circuit_open for 1 h" in line
+    assert "It failed for user abcd… of the worker h:1, b h:2. To do" in line
 
 
 def test_a_request_says_how_its_file_was_named_at_arrival_where_a_delivery_gave_it_another_name() -> None:

@@ -7,6 +7,7 @@ from sfmc_producers.sources.receiving import SourceRefusedError, SourceUnavailab
 from sfmc_producers.sources.running import SourceThread
 from sfmc_producers.sources.standing import DELIVERY, LET_GO, SCAN, Standing, describe_all
 from sfmc_producers.stability import WaitingFile
+from sfmc_producers.undecided import UNANSWERED
 from tests.unit.sfmc_producers.sources.test_keeping import Box, Clock, Intake, receiver
 
 
@@ -134,3 +135,36 @@ def test_a_receiver_says_that_its_queue_does_not_answer_and_that_it_is_answered_
 
     assert [(each["state"], "again" in each) for each in said] == [("unreachable", True)]
     assert described(intake.standing, 0.0)["state"] == "watched"
+
+
+def test_a_file_for_which_the_definitions_are_asked_for_waits_for_them_as_soon_as_that_takes_long() -> None:
+    clock = Clock()
+    standing = Standing(clock=clock)
+    with standing.asking("a.csv"):
+        clock.pass_by(4.9)
+        assert describe_all({"drop": standing}, clock.now) == []
+        clock.pass_by(0.1)
+        before = standing.state
+        found = described(standing, clock.now)
+    assert describe_all({"drop": standing}, clock.now) == []
+
+    assert found["files"] == [
+        {"name": "a.csv", "reason": "unavailable", "age": 5.0, "code": "read_timeout", "text": UNANSWERED}
+    ]
+    assert standing.state != before
+
+
+def test_a_file_that_could_not_be_taken_before_says_still_what_failed_while_it_is_asked_for_again() -> None:
+    clock = Clock()
+    standing = Standing(clock=clock)
+    failed = WaitingFile(name="a.csv", reason="unavailable", since=0.0, text="HTTP 503", code="http_503")
+    standing.looked(files=[failed, WaitingFile(name="b.csv", reason="growing", since=0.0)])
+    with standing.asking("a.csv"):
+        clock.pass_by(60)
+        known = described(standing, clock.now)
+    with standing.asking("b.csv"):
+        clock.pass_by(60)
+        new = described(standing, clock.now)
+
+    assert [(each["name"], each.get("code")) for each in known["files"]] == [("a.csv", "http_503"), ("b.csv", None)]  # type: ignore[attr-defined]
+    assert [each.get("code") for each in new["files"]] == ["http_503", "read_timeout"]  # type: ignore[attr-defined]
