@@ -4,6 +4,9 @@ Settings are read when Celery first asks for them, not at import, and no other a
 """
 
 import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +15,7 @@ import structlog
 from celery import Celery, Task
 from celery.app.log import Logging
 from celery.loaders.app import AppLoader
+from celery.schedules import schedule
 from kombu import Queue
 from redis import Redis
 
@@ -191,9 +195,19 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "timezone": "UTC",
         "beat_schedule": {
-            "sweep": {"task": request.SWEEP, "schedule": settings.sweep_seconds, "options": sweep_options(settings)}
+            "sweep": {
+                "task": request.SWEEP,
+                "schedule": every(settings.sweep_seconds),
+                "options": sweep_options(settings),
+            }
         },
     }
+
+
+def every(seconds: float, clock: Callable[[], float] = time.monotonic) -> schedule:
+    """Give a schedule by a clock that is never set: a date that goes back would keep sweeps waiting for as long."""
+    begin = datetime.fromtimestamp(0, UTC)
+    return schedule(seconds, nowfun=lambda: begin + timedelta(seconds=clock()))
 
 
 def sweep_options(settings: Settings) -> dict[str, Any]:

@@ -1,10 +1,16 @@
 """Beat sleeps until a sweep is due; it does not wake early and ask until then."""
 
+import itertools
+import time
+
+import pytest
 from celery import Celery
 from celery.beat import SchedulingError
 from celery.schedules import schedule
 
+from sfmc_import.celery_app import celery_settings, every
 from sfmc_import.scheduler import LoggingScheduler
+from sfmc_import.settings import Settings
 
 
 class Counting(LoggingScheduler):
@@ -27,6 +33,26 @@ def test_between_two_sweeps_beat_sleeps_once_for_the_whole_time():
     assert 59.9 < waits[-1] <= 60.0
     assert scheduler.adjust(60.0) == 60.0
     assert scheduler.adjust(0.0) == 0.0
+
+
+def test_sweeps_are_due_by_a_clock_that_none_sets():
+    app, clock = Celery("beat", set_as_current=False, broker="memory://"), itertools.count(1000.0, 30.0)
+    app.conf.beat_schedule = {"sweep": {"task": "sweep", "schedule": every(60.0, lambda: seconds[0])}}
+    seconds = [next(clock)]
+    scheduler = Counting(app)
+    scheduler.tick()
+    sent = []
+    for seconds[0] in itertools.islice(clock, 4):
+        scheduler.tick(), scheduler.tick()
+        sent.append(scheduler.sent)
+
+    assert sent == [0, 1, 1, 2]
+
+
+def test_the_sweeps_of_beat_do_not_depend_on_the_date_of_its_machine():
+    used = celery_settings(Settings())["beat_schedule"]["sweep"]["schedule"]
+
+    assert used.now().timestamp() == pytest.approx(time.monotonic(), abs=60)
 
 
 def test_a_sweep_that_is_not_needed_is_not_sent_and_the_next_one_is_in_time():
