@@ -19,7 +19,7 @@ def described(**more: Any) -> list[dict[str, object]]:
     ]
     after = SimpleNamespace(to=Path("/done/" + LONG))
     folder = SimpleNamespace(path=Path("/in"), location="/in", after=after)
-    given = {"folder": folder, "outage": None, "stuck": None, "waiting": files, "mount": ""} | more
+    given = {"folder": folder, "outage": None, "stuck": None, "waiting_now": files, "mount": ""} | more
     step = given.pop("step", None)
     hanging: Any = SimpleNamespace(scanners=[SimpleNamespace(**given)], step=lambda _: step)
     return watch.describe(hanging, 100.0)
@@ -29,7 +29,7 @@ def described(**more: Any) -> list[dict[str, object]]:
     "more",
     [
         {},
-        {"waiting": []},
+        {"waiting_now": []},
         {"mount": "nfs4 server:/x / /in"},
         {"outage": SimpleNamespace(since=5, text="Permission denied")},
         {"stuck": SimpleNamespace(since=5, text="No space left on device", is_full=True)},
