@@ -17,7 +17,12 @@ def described(**more: Any) -> list[dict[str, object]]:
         SimpleNamespace(name=LONG, reason="growing", since=1.0, size=2**40, text="x" * 5000, code="9", again_at=7.5),
         SimpleNamespace(name="b\\xff.csv", reason="unreadable", since=99, size=None, text="", code="", again_at=None),
     ]
-    given = {"folder": SimpleNamespace(path=Path("/in"), location="/in"), "outage": None, "waiting_now": files, "mount": ""}
+    given = {
+        "folder": SimpleNamespace(path=Path("/in"), location="/in"),
+        "outage": None,
+        "waiting_now": files,
+        "mount": "",
+    }
     given |= more
     step = given.pop("step", None)
     hanging: Any = SimpleNamespace(scanners=[SimpleNamespace(**given)], step=lambda _: step)
