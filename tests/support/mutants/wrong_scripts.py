@@ -124,7 +124,7 @@ MUTANTS = (
     ),
     Mutant("claim", "redis.call('EXISTS', request_key(d.holder)) == 0", "false"),
     Mutant("starting", "if not r or r.state ~= 'starting' then return -1 end", "if not r then return -1 end"),
-    Mutant("starting", "local values = {sent = '1'}", "local values = {sent = '0'}"),
+    Mutant("starting", "local values = {sent = '1',", "local values = {sent = '0',"),
     Mutant("starting", "extend_lease(a.id, r, d)", ""),
     # Suspects: one at a time.
     Mutant("lease", "int(over) == 0 or (r.outlived", "(r.outlived"),
