@@ -32,8 +32,7 @@ LOSS = Key(
     redis_type="hash",
     ttl=("loss_ttl",),
     fields=(
-        Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
-        Field(name="first", kind="ms", meaning="when the first of the losses in force was noticed: its name"),
+        Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed: its name"),
         Field(name="kept", kind="ms", meaning="what was recorded before this time was recorded before the loss"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
         Field(name="empty", attribute="may_be_new", meaning="set where the ledger was empty, and may be a new one"),
@@ -48,8 +47,14 @@ PAST_LOSS = Key(
     ttl=("unfinished_ttl",),
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the newest write loss was noticed"),
-        Field(name="first", kind="ms", meaning="its name, as in `loss`"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
+        Field(
+            name="earlier",
+            kind="json",
+            attribute="earlier_losses",
+            meaning="the losses before it, the oldest first, each with the fields of this one; at most 20: of more the"
+            " two oldest are one",
+        ),
         Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
     ),
     meaning="For requests from before a write loss that were held for longer than the loss was in force.",
