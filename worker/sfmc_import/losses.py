@@ -25,7 +25,7 @@ def check(decision: StartNow, runs: Sequence[Run], window: float, deps: Deps) ->
     if decision.loss_age is None:
         return None
     # The intent of a Perform that is still on its way may be lost too.
-    quiet = deps.timing.call + deps.timing.results_delay
+    quiet = max(deps.timing.call, decision.longest_call) + deps.timing.results_delay
     if decision.loss_age < quiet and not decision.may_be_new:
         left = quiet - decision.loss_age
         return NotApplied("writes_lost", _WAITING, account_wide=True, retry_after=left)

@@ -93,6 +93,23 @@ LOSSES = (
     Mutant("upkeep", "if #earlier > MAX_LOSSES then", "if #earlier >= MAX_LOSSES then"),
     Mutant("upkeep", "    oldest.at, earlier[1] = earlier[1].at, oldest\n", ""),
     Mutant("upkeep", "oldest.at, earlier[1] = earlier[1].at,", "oldest.at, earlier[1] = oldest.at,"),
+    Mutant("upkeep", "  keep_past({at = str(now)}, losses_until(record(past_loss_key())))\n", ""),
+    Mutant(
+        "upkeep",
+        "  keep_past({at = str(now)}, losses_until(record(past_loss_key())))\n",
+        "  keep_past({at = str(now)})\n",
+    ),
+    # Workers whose calls may take longer.
+    Mutant("upkeep", "  note_longest_call()\n", ""),
+    Mutant("upkeep", "  if a.call < int(redis.call('GET', longest_call_key())) then return end\n", ""),
+    Mutant(
+        "upkeep",
+        "if a.call < int(redis.call('GET', longest_call_key()))",
+        "if a.call <= int(redis.call('GET', longest_call_key()))",
+    ),
+    Mutant("upkeep", "str(cfg.probe_ttl + a.call)", "str(cfg.probe_ttl)"),
+    Mutant("upkeep", "'PX', str(cfg.probe_ttl + a.call))", "'PX', str(a.call + 1))"),
+    Mutant("claim", "  more.longest_call = int(redis.call('GET', longest_call_key())) / 1000\n", ""),
     # Servers that take over from each other.
     Mutant("upkeep", "known == a.run_id and number >= a.number", "known == a.run_id"),
     Mutant("upkeep", "known == a.run_id and number >= a.number", "known == a.run_id and number == a.number"),

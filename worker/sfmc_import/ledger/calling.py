@@ -208,6 +208,7 @@ def _start_now(lease: Lease, fields: Mapping[str, Any]) -> StartNow:
         loss_age=fields.get("loss_age"),
         loss_since=_seconds(fields.get("loss_since")),
         may_be_new=fields.get("is_empty", False),
+        longest_call=fields.get("longest_call", 0.0),
         loss_is_past=fields.get("is_past", False),
         earlier_losses=tuple(map(_earlier_loss, fields.get("earlier_losses", ()))),
         candidates=frozenset(orjson.loads(fields.get("candidates", "[]"))),

@@ -81,6 +81,7 @@ end
 local function note_losses(loss, more)
   more.newest, more.loss_age, more.loss_since = loss[2] or nil, (now - int(loss[1])) / 1000, loss[3] or nil
   more.is_empty, more.is_past = loss[4] and true, loss[5]
+  more.longest_call = int(redis.call('GET', longest_call_key())) / 1000
   local earlier, is_proved = earlier_losses()
   more.earlier_losses = earlier
   -- A loss that is noticed after this makes the claim void (see has_lost_writes).

@@ -10,6 +10,14 @@ PROBE = Key(
     ttl=("probe_ttl",),
     meaning="The last number that a process wrote; a smaller one than before means a write loss.",
 )
+LONGEST_CALL = Key(
+    name="longest_call",
+    letter="longestcall",
+    redis_type="string",
+    ttl=("probe_ttl",),
+    meaning="The longest time that a call of any worker may take, in milliseconds; it lives for so much longer, counted"
+    " from the last note of such a worker.",
+)
 NEWEST = Key(
     name="newest",
     letter="newest",
@@ -60,4 +68,4 @@ PAST_LOSS = Key(
     meaning="For requests from before a write loss that were held for longer than the loss was in force.",
 )
 
-LOSS_KEYS = (PROBE, NEWEST, SERVER, LOSS, PAST_LOSS)
+LOSS_KEYS = (PROBE, LONGEST_CALL, NEWEST, SERVER, LOSS, PAST_LOSS)

@@ -334,8 +334,15 @@ function steps.note_server()
   return {number, 1}
 end
 
+-- Workers that are replaced by ones with a shorter time-out may have calls on their way.
+local function note_longest_call()
+  if a.call < int(redis.call('GET', longest_call_key())) then return end
+  redis.call('SET', longest_call_key(), a.call, 'PX', str(cfg.probe_ttl + a.call))
+end
+
 -- Writes the next number of a process and compares the one before: a smaller one means that Redis lost writes.
 function steps.write_probe()
+  note_longest_call()
   local key = probe_key(a.who)
   local found = int(redis.call('GET', key))
   redis.call('SET', key, a.count, 'PX', cfg.probe_ttl)
