@@ -58,6 +58,19 @@ local function loss_to_look_for()
   return {past[1], past[2], past[3], false, true}
 end
 
+-- A loss that was noted on a clock which was ahead and was set right is as old as the first look since: starts wait once,
+-- and not until that time comes again. `at` stays, for it names the loss.
+local function age_of(loss)
+  local key = loss[5] and past_loss_key() or loss_key()
+  local from = int(redis.call('HGET', key, 'from') or loss[1])
+  if now < from then
+    from = now
+    redis.call('HSET', key, 'from', str(now))
+    if not loss[5] then keep(key, cfg.loss_ttl) end
+  end
+  return (now - from) / 1000
+end
+
 -- `newest` is the newest TaskResultID known; after a write loss (see write_probe) the newest that survived it.
 local function start_now()
   local loss = loss_to_look_for()
@@ -66,7 +79,7 @@ local function start_now()
     object_id = object_of(r.definition), asked = r.asked}
   if r.unproved then more.known, more.above, more.intended = r.known or '[]', present(r.above), r.intended end
   if r.unproved then more.bound, more.forgot = present(r.bound), present(r.forgot) end
-  if loss[1] then more.newest, more.loss_age = loss[2] or nil, (now - int(loss[1])) / 1000 end
+  if loss[1] then more.newest, more.loss_age = loss[2] or nil, age_of(loss) end
   -- A loss that is noticed after this makes the claim void (see has_lost_writes).
   if loss[1] then set(request_key(id), r, {loss = loss[1]}) else drop(request_key(id), r, {'loss'}) end
   more.loss_since = loss[3] or nil

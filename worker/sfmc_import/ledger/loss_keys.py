@@ -33,6 +33,7 @@ LOSS = Key(
     ttl=("loss_ttl",),
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed"),
+        Field(name="from", kind="ms", meaning="when it was first looked at on a clock that had gone back before `at`"),
         Field(name="first", kind="ms", meaning="when the first of the losses in force was noticed: its name"),
         Field(name="kept", kind="ms", meaning="what was recorded before this time was recorded before the loss"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
@@ -48,6 +49,7 @@ PAST_LOSS = Key(
     ttl=("unfinished_ttl",),
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the newest write loss was noticed"),
+        Field(name="from", kind="ms", meaning="when it was first looked at on a clock that had gone back before `at`"),
         Field(name="first", kind="ms", meaning="its name, as in `loss`"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
         Field(name=ANY, meaning="business unit → the newest TaskResultID that survived"),
