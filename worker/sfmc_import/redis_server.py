@@ -1,14 +1,14 @@
 """Checks whether a server is fit for the ledger: version, mode, role, eviction, persistence, memory."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from sfmc_import.redis_rights import NEWER, RoleName, tries
+from sfmc_import.redis_rights import BEFORE, NEWER, RoleName, Try, tries
 
 MIN_VERSION = (6, 2)
 WAITAOF_VERSION = (7, 2)
@@ -222,15 +222,15 @@ def _clock(ahead: float) -> Finding:
 def check_rights(client: Redis, role: RoleName, prefix: str) -> Finding:
     """Try every right of a role in a transaction that is thrown away, and name those that are missing."""
     tried = list(tries(role, prefix))
+    before = [one for one in tried if one.words[0] in BEFORE]
     connection: Any = client.connection_pool.get_connection()
     try:
+        missing = _refused(connection, before)
         connection.send_command("MULTI")
         refused = _refusal(connection)
         if refused:
             return _missing_rights(role, ["+multi"])
-        for one in tried:
-            connection.send_command(*one.words)
-        missing = [one.right for one in tried if "NOPERM" in _refusal(connection)]
+        missing += _refused(connection, [one for one in tried if one not in before])
     finally:
         # Without EXEC nothing of it is done.
         connection.disconnect()
@@ -239,6 +239,12 @@ def check_rights(client: Redis, role: RoleName, prefix: str) -> Finding:
     if needed:
         return _missing_rights(role, needed)
     return Finding("ok", "rights", f"this user has the rights of a {role}")
+
+
+def _refused(connection: Any, tried: Sequence[Try]) -> list[str]:
+    for one in tried:
+        connection.send_command(*one.words)
+    return [one.right for one in tried if "NOPERM" in _refusal(connection)]
 
 
 def _refusal(connection: Any) -> str:
