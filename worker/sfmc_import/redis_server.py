@@ -212,11 +212,16 @@ def _writes_alone(info: Mapping[str, Any]) -> list[Finding]:
     return [Finding("warn", "failover", text, fix)]
 
 
+_HELD = "if the clock of Redis went back, what waited then goes on when the old time comes again"
+
+
 def _clock(ahead: float) -> Finding:
     if abs(ahead) <= CLOCK_DIFFERENCE:
         return Finding("ok", "clock", "the clocks of Redis and of this machine agree")
     text = f"the clock of Redis is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine"
-    return Finding("warn", "clock", text, "synchronise both clocks (NTP); until then log times and event times differ")
+    fix = "synchronise both clocks (NTP); until then log times and event times differ"
+    # If it went back, what is due was noted on the old time.
+    return Finding("warn", "clock", text, fix if ahead > 0 else f"{fix}; {_HELD}")
 
 
 def check_rights(client: Redis, role: RoleName, prefix: str) -> Finding:
