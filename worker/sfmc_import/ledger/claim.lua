@@ -78,8 +78,21 @@ local function loss_to_look_for()
   return {past[1], past[2], past[3], false, true}
 end
 
+-- A loss that was noted on a clock which was ahead and was set right is as old as the first look since: starts wait once,
+-- and not until that time comes again. `at` stays, for it names the loss.
+local function age_of(loss)
+  local key = loss[5] and past_loss_key() or loss_key()
+  local from = int(redis.call('HGET', key, 'from') or loss[1])
+  if now < from then
+    from = now
+    redis.call('HSET', key, 'from', str(now))
+    if not loss[5] then keep(key, cfg.loss_ttl) end
+  end
+  return (now - from) / 1000
+end
+
 local function note_losses(loss, more)
-  more.newest, more.loss_age, more.loss_since = loss[2] or nil, (now - int(loss[1])) / 1000, loss[3] or nil
+  more.newest, more.loss_age, more.loss_since = loss[2] or nil, age_of(loss), loss[3] or nil
   more.is_empty, more.is_past = loss[4] and true, loss[5]
   more.longest_call = int(redis.call('GET', longest_call_key())) / 1000
   local earlier, is_proved = earlier_losses()

@@ -41,6 +41,7 @@ LOSS = Key(
     ttl=("loss_ttl",),
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the write loss was noticed: its name"),
+        Field(name="from", kind="ms", meaning="when it was first looked at on a clock that had gone back before `at`"),
         Field(name="kept", kind="ms", meaning="what was recorded before this time was recorded before the loss"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
         Field(name="empty", attribute="may_be_new", meaning="set where the ledger was empty, and may be a new one"),
@@ -55,6 +56,7 @@ PAST_LOSS = Key(
     ttl=("unfinished_ttl",),
     fields=(
         Field(name="at", kind="ms", attribute="noticed_at", meaning="when the newest write loss was noticed"),
+        Field(name="from", kind="ms", meaning="when it was first looked at on a clock that had gone back before `at`"),
         Field(name="since", attribute="survived_until", meaning="the time of the last event that survived"),
         Field(
             name="earlier",

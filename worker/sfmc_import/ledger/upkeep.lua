@@ -299,6 +299,7 @@ local function note_loss()
     loss.since = survived_until(began)
     loss.kept = began and str(began) or nil
   end
+  drop(loss_key(), loss, {'from'})
   loss.at = str(now)
   set(loss_key(), {}, loss)
   keep(loss_key(), cfg.loss_ttl)
