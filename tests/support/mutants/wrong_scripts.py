@@ -1,7 +1,7 @@
 """The list of wrong changes; file, what stands there once, what stands there instead."""
 
 from tests.support.mutants.mutant import Mutant
-from tests.support.mutants.wrong_doubts import DOUBTS
+from tests.support.mutants.wrong_doubts import DOUBTS, UNKNOWN_STARTS
 from tests.support.mutants.wrong_limits import LIMITS
 from tests.support.mutants.wrong_losses import LOSSES
 from tests.support.mutants.wrong_names import NAMES
@@ -488,6 +488,7 @@ MUTANTS = (
     Mutant("follow_ups", "  waits_until(id, r, at)\n", "  due_at(id, r, at)\n"),
     Mutant("starting", "  waits_until(a.id, r, now + a.delay)\n", "  due_at(a.id, r, now + a.delay)\n"),
     *DOUBTS,
+    *UNKNOWN_STARTS,
     *LOSSES,
     *NAMES,
     *LIMITS,
