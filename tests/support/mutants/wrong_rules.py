@@ -162,6 +162,10 @@ RULES = (
     ),
     ("sfmc_import.new_runs", "(run.task_id, bound) and not _is_older(run, intent)", "(run.task_id, bound)"),
     ("sfmc_import.new_runs", "frozenset(run.task_id for run in runs) - ours", "frozenset()"),
+    ("sfmc_import.new_runs", "intent.unknown_until + deps.timing.call", "intent.unknown_until"),
+    ("sfmc_import.new_runs", "found.doubtful | (found.ours - later)", "found.doubtful"),
+    ("sfmc_import.new_runs", "found.doubtful | (found.ours - later)", "found.ours - later"),
+    ("sfmc_import.new_runs", "in found.ours and seems_newer(run.start_date, last)", "in found.ours"),
     ("sfmc_import.run_dates", "min(readings) > EARLIEST and ", ""),
     (
         "sfmc_import.service",

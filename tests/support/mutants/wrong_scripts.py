@@ -2,7 +2,7 @@
 
 from tests.support.mutants.mutant import Mutant
 from tests.support.mutants.wrong_clocks import CLOCKS
-from tests.support.mutants.wrong_doubts import DOUBTS
+from tests.support.mutants.wrong_doubts import DOUBTS, UNKNOWN_STARTS
 from tests.support.mutants.wrong_limits import LIMITS
 from tests.support.mutants.wrong_losses import LOSSES
 from tests.support.mutants.wrong_names import NAMES
@@ -490,6 +490,7 @@ MUTANTS = (
     Mutant("starting", "  waits_until(a.id, r, now + a.delay)\n", "  due_at(a.id, r, now + a.delay)\n"),
     *DOUBTS,
     *CLOCKS,
+    *UNKNOWN_STARTS,
     *LOSSES,
     *NAMES,
     *LIMITS,

@@ -179,6 +179,12 @@ REQUEST = RequestKey(
             meaning="the intent: nothing was sent, and a start that Redis forgot is looked for: a run that began before"
             " this time is named, and not taken; 0: any run",
         ),
+        Field(
+            name="sent_until",
+            kind="ms",
+            kept_at_end=False,
+            meaning="when its newest attempt in doubt was over: no start of it was sent later without an answer",
+        ),
         Field(name="reconcile_until", kind="ms", kept_at_end=False, meaning="the deadline for finding the run"),
         Field(name="first_look", kept_at_end=False, meaning="1: its run is looked for several times, and was not yet"),
         Field(
@@ -327,6 +333,12 @@ DEFINITION = Key(
             name="candidates",
             kind="json",
             meaning="while a write loss is in force: TaskResultIDs of no request that a `start_unknown` has named",
+        ),
+        Field(
+            name="unknown",
+            kind="json",
+            meaning="requests that ended as `start_unknown` and were not resolved, the newest ten: each with the time"
+            " in ms until which its start may have been sent. A later start in doubt takes no run from before",
         ),
         Field(name="named", meaning="the key that it has now, in small letters, if that is not its first one"),
     ),
