@@ -2,7 +2,7 @@
 
 from tests.support.mutants.mutant import Mutant
 
-DOUBTS = (
+_ANSWERS = (
     Mutant("starting", "denied = a.denied, doubted", "doubted"),
     Mutant("starting", "doubted = a.doubted and '1' or nil, first", "first"),
     Mutant("starting", "doubted = a.doubted and '1' or nil, first", "doubted = '1', first"),
@@ -81,7 +81,7 @@ DOUBTS = (
     Mutant("duplicates", "extra.window_opens = begin_window", "local _ = begin_window"),
     Mutant("starting", "  if owner and owner ~= id and redis", "  if false and redis"),
 )
-UNKNOWN_STARTS = (
+_UNKNOWN_STARTS = (
     Mutant("claim", "last = math.max(last or 0, int(start[2])) end", "last = int(start[2]) end"),
     Mutant("claim", ",\n    unknown = unknown_until()})", "})"),
     Mutant("claim", "  if r.unproved then more.unknown = unknown_until() end\n", ""),
@@ -99,3 +99,4 @@ UNKNOWN_STARTS = (
     Mutant("lib", "  if target == 'start_unknown' then note_unknown(id, r) end\n", ""),
     Mutant("lib", "  if source == 'start_unknown' then forget_unknown(id, r) end\n", ""),
 )
+DOUBTS = (*_ANSWERS, *_UNKNOWN_STARTS)

@@ -182,7 +182,7 @@ RULES = (
     ("sfmc_import.marketing_cloud.exchange", "if idle < most_idle and _is_open", "if _is_open"),
     ("sfmc_import.marketing_cloud.exchange", "if most_idle <= idle < MAX_IDLE_SECONDS:", "if False:"),
     ("sfmc_import.marketing_cloud.exchange", "        return not received(connection)\n", "        return True\n"),
-    ("sfmc_import.losses", "quiet = deps.timing.call + deps.timing.results_delay", "quiet = deps.timing.results_delay"),
+    ("sfmc_import.losses", "quiet = max(deps.timing.call, decision.longest_call) +", "quiet ="),
     ("sfmc_import.losses", " and not decision.may_be_new:", ":"),
     ("sfmc_import.losses", "return recorded or NotApplied", "return None and NotApplied"),
     ("sfmc_import.losses", "since is not None and seems_older(run.start_date, since)", "False"),

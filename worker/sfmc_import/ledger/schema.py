@@ -446,14 +446,10 @@ ACCOUNT = Key(
     meaning="The account that the ledger belongs to. Bounded: one key.",
 )
 DUPLICATES = Key(
-    name="duplicates",
-    letter="u",
-    parts=("request_id",),
-    redis_type="zset",
-    ttl=("request_ttl",),
+    name="duplicates", letter="u", parts=("request_id",), redis_type="zset", ttl=("request_ttl",),
     meaning="The newest ten duplicates of a request that has not started: request id → time of arrival. One is taken up"
     " if that request ends without a start. Until then their records keep all fields.",
-)
+)  # fmt: skip
 DELIVERY = Key(
     name="delivery",
     letter="delivery",
@@ -466,13 +462,9 @@ DELIVERY = Key(
     meaning="A name at a target to which files are delivered (a digest of target, folder and name).",
 )
 LOCK_OUT = Key(
-    name="lock_out",
-    letter="lock_out",
-    parts=("target",),
-    redis_type="string",
-    ttl=("request_ttl",),
+    name="lock_out", letter="lock_out", parts=("target",), redis_type="string", ttl=("request_ttl",),
     meaning="When a target refused a login, in seconds since 1970: no process tries it for its `lock_out`.",
-)
+)  # fmt: skip
 INBOX = Key(
     name="inbox", letter="inbox", parts=("source",), redis_type="stream",
     meaning="Events that were posted to a source whose files are delivered, each in the field `event`, until its file"
