@@ -42,7 +42,8 @@ def open_targets(settings: Settings, watch: WatchFile, problems: list[str]) -> M
     made: list[Target | None] = []
     if settings.targets:
         require_redis(settings, "a route that delivers")
-        records = Records(connect(settings.redis), Keys(settings.prefix), settings.request_ttl)
+        keys = Keys(settings.prefix)
+        records = Records(connect(settings.redis), keys, settings.request_ttl, settings.follow_deadline)
         made = [_open(table, settings, records, wrong) for table in settings.targets]
     found = {each.name: each for each in made if each is not None}
     if None not in made:

@@ -15,8 +15,13 @@ from redis.exceptions import WatchError
 from sfmc_import.ledger.calling import redis_errors
 from sfmc_import.ledger.keys import Keys
 from sfmc_import.ledger.reading import LedgerReader
-from sfmc_import.states import TERMINAL
+from sfmc_import.states import NOT_STARTED, TERMINAL
 
+ENDED = frozenset({*TERMINAL, NOT_STARTED})
+RUN_GOES_ON = frozenset({"start_unknown", "follow_timed_out"})
+"""Ends after which the import may still run, and read the file that was delivered for it."""
+
+HOLD_SECONDS = 24 * 3600.0
 LEASE_SECONDS = 90.0
 RENEW_SECONDS = 10.0
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -85,10 +90,23 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-class Records:
-    """Claims names of targets. Every change is one transaction that fails if another changed the record meanwhile."""
+def _needs(request_id: str, state: str) -> str:
+    return f"request {request_id} ({state}) needs the file that lies there"
 
-    def __init__(self, redis: Redis, keys: Keys, ttl: float) -> None:
+
+def _may_read(request_id: str, state: str) -> str:
+    way = "resolve it" if state == "start_unknown" else "follow or settle it"
+    return f"the import of request {request_id} ({state}) may still read the file that lies there: {way}"
+
+
+class Records:
+    """Claims names of targets. Every change is one transaction that fails if another changed the record meanwhile.
+
+    A request that has ended while its import may still run holds its name for `hold` more, unless it is dealt with.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, ttl: float, hold: float = HOLD_SECONDS) -> None:
+        self._hold = hold
         self._redis: Any = redis
         self._keys, self._ttl = keys, int(ttl * 1000)
         self._reader = LedgerReader(redis, keys)
@@ -121,8 +139,8 @@ class Records:
         if is_ours:
             size = int(found["size"]) if found.get("size") else None
             return Mine(lease, True, found["state"] == "renaming", size), mine
-        if found and (other := self._unfinished(found["request"])):
-            return Held(f"request {other} needs the file that lies there"), None
+        if found and (why := self._unfinished(found["request"], now)):
+            return Held(why), None
         left = found.get("fingerprint") if found.get("state") != "delivered" else None
         new = {"fingerprint": fingerprint, "request": asked.request_id, "state": "uploading", "size": ""}
         return Mine(lease, left_over=left if left != fingerprint else None), mine | new
@@ -150,21 +168,27 @@ class Records:
     def _lock_out(self, target: str) -> str:
         return self._keys.lock_out(_digest(target))
 
-    def _unfinished(self, request_id: str) -> str | None:
-        """Name the request that may still read the file of this one, with its state."""
+    def _unfinished(self, request_id: str, now: float) -> str | None:
+        """Name the request that may still read the file of this one, with its state, and what ends that."""
         for _ in range(10):
             found = self._reader.request(request_id)
             if found is None:
                 return None
-            if found["state"] not in TERMINAL:
-                return f"{request_id} ({found['state']})"
+            if found["state"] not in ENDED:
+                return _needs(request_id, found["state"])
+            if self._may_run(found, now):
+                return _may_read(request_id, found["state"])
             is_duplicate = found["state"] == "duplicate" and found.get("held_by")
             # An operator may have asked for it again, or another request for this file was taken up in its place.
             other = found["held_by"] if is_duplicate else self._reader.handler_of(found)
             if other is None or other == request_id:
                 return None
             request_id = other
-        return f"{request_id} (duplicate)"
+        return _needs(request_id, "duplicate")
+
+    def _may_run(self, found: Mapping[str, Any], now: float) -> bool:
+        is_dealt_with = found.get("settled_by") or found.get("settled_operator")
+        return found["state"] in RUN_GOES_ON and not is_dealt_with and now < found["since"] + self._hold
 
     def change(self, key: str, decide: Callable[[Mapping[str, str], float], tuple[Any, dict[str, Any] | None]]) -> Any:
         """Read a record, decide on Redis time, and write, in one transaction; repeated when another was quicker."""

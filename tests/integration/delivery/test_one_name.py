@@ -102,6 +102,45 @@ def test_no_file_takes_the_name_before_the_run_of_the_one_there_has_ended(arrivi
     assert arriving.imported == [("f1", "f1")]
 
 
+def _ends_as(arriving: Arriving, state: str, seconds_ago: float) -> None:
+    """Its state is noted with the time since which it has it."""
+    arriving.deliver("f1")
+    now = arriving.world.client.time()[0]
+    fields = {"state": state, "since": int((now - seconds_ago) * 1000)}
+    arriving.world.client.hset(KEYS.request("r-f1"), mapping=fields)
+
+
+WAYS = [("start_unknown", "resolve it"), ("follow_timed_out", "follow or settle it")]
+
+
+@pytest.mark.parametrize(("state", "way"), WAYS)
+def test_no_file_takes_the_name_while_the_import_of_the_one_there_may_still_run(arriving, state, way) -> None:
+    _ends_as(arriving, state, 60)
+    found = arriving.deliver("f2")
+    assert is_held(found, f"the import of request r-f1 ({state}) may still read the file that lies there: {way}")
+    assert arriving.lies_there() == "f1"
+    arriving.end("f1")
+    assert arriving.deliver("f2") == "f2"
+
+
+@pytest.mark.parametrize("state", ["start_unknown", "follow_timed_out"])
+def test_an_end_without_a_known_end_of_the_run_does_not_hold_the_name_for_ever(arriving, state) -> None:
+    _ends_as(arriving, state, 24 * 3600 + 60)
+    assert arriving.deliver("f2") == "f2"
+
+
+@pytest.mark.parametrize("field", ["settler", "settled"])
+def test_what_is_settled_does_not_hold_the_name(arriving, field) -> None:
+    _ends_as(arriving, "follow_timed_out", 60)
+    arriving.world.client.hset(KEYS.request("r-f1"), field, "ann")
+    assert arriving.deliver("f2") == "f2"
+
+
+def test_a_request_of_which_an_operator_says_that_nothing_was_started_does_not_hold_the_name(arriving) -> None:
+    _ends_as(arriving, "not_started", 60)
+    assert arriving.deliver("f2") == "f2"
+
+
 def test_no_file_takes_the_name_while_an_operator_has_the_one_there_imported_again(arriving) -> None:
     world = arriving.world
     arriving.deliver("f1")

@@ -95,6 +95,20 @@ def test_its_run_is_named_too_where_runs_are_not_listed_before_a_start(system: S
     assert last(system, "b") == ("start_unknown", [run])
 
 
+def test_an_older_run_is_named_beside_it(system: System):
+    system.start(request("first"))
+    system.live()
+    system.deps = system.deps_over(system.world.ledger, system.cloud, baseline=False)
+    run = cancel_applied(system)
+    older = system.cloud.started_elsewhere("daily")
+    date(system, older, -3 * 3600)
+    cut(system)
+    system.cloud.show(run)
+    system.live()
+
+    assert last(system, "b") == ("start_unknown", sorted([run, older]))
+
+
 def test_a_run_that_began_surely_later_is_taken(system: System):
     unknown = end_unknown(system)
     own = cut(system, applied=True, after=CLOCKS_APART)
