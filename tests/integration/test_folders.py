@@ -9,9 +9,11 @@ import pytest
 from redis import Redis
 
 from sfmc_import.access import ReadAccess
+from sfmc_import.bootstrap import quota_limits
 from sfmc_import.cli.doctor_folders import check_folders, check_old_definitions
 from sfmc_import.cli.main import cli
 from sfmc_import.events import kind
+from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.operations import forgetting, requests, servers
 from sfmc_import.operations.errors import NotFoundError
 from sfmc_import.operations.folders import folders
@@ -177,6 +179,33 @@ def test_a_list_of_definitions_that_is_old_is_said_with_its_begin_wherever_files
     assert "by a list of definitions that cannot be read anew since 20" in file["text"]
     assert [each["mid"] for each in asked(world, "GET", "/v1/unmatched").json()["old_definitions"]] == [MID]
     assert asked(world, "GET", "/v1/unmatched?mid=7").json()["old_definitions"] == []
+
+
+def test_a_file_without_a_definition_says_that_the_list_may_be_old_while_no_call_is_made(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = world.access.settings
+    quota = open_ledger(settings).quota(quota_limits(settings))
+    for number in range(3):
+        quota.report(f"{MID}@01d0", f"probe{number}", 0, "failed", code="token_refused", text="no right", by="client a")
+    world.client.note_folders("h:1:x", [FOLDER | {"files": [{"name": "a.csv", "reason": "unmatched", "age": 1.0}]}])
+    stray = {"location": "/data/in", "name": "a.csv", "fingerprint": "f" * 32}
+    said = {"mid": MID, "file": stray, "reason": "no_match", "text": "no route and no FileSpec names it"}
+    world.access.ledger().report("arrival/1", "unrouted", MID, stray["name"], said)
+    whole = asked(world, "GET", "/v1/status").json()
+    [trouble] = whole["troubles"]
+    [file] = whole["folders"][0]["files"]
+    [old] = asked(world, "GET", "/v1/unmatched").json()["old_definitions"]
+    capsys.readouterr()
+    cli.main(["status", "--unmatched"], "sfmc-import", standalone_mode=False)
+
+    assert (trouble["mid"], trouble["codes"], trouble["until"] is not None) == (MID, ["token_refused"], True)
+    assert "the list of definitions may be old: calls fail since 20" in file["text"]
+    assert (old["mid"], old["text"]) == (MID, "no right (failed for client a)")
+    assert "they cannot be read anew since 20" in " ".join(capsys.readouterr().out.split())
+    for path in ("/", "/unmatched", "/search?q=a.csv"):
+        assert "token_refused" in world.person("viewer").see(path).text
+    assert f"Business unit {MID}: circuit_open since" in world.person("viewer").see("/").text
 
 
 def test_a_folder_whose_watcher_vanished_is_an_alarm_until_an_operator_forgets_it(world: World) -> None:

@@ -193,7 +193,7 @@ def trouble_line(trouble: TroubleView, now: float) -> str:
     """Say since when, and why, nothing works in a business unit."""
     since = "" if trouble.since is None else f" for {seconds(max(0.0, now - trouble.since.timestamp()))}"
     runs = f" {trouble.runs} run{'' if trouble.runs == 1 else 's'}" if trouble.runs else ""
-    said = f"business unit {trouble.mid}: {trouble.reason}{runs}{since} (code {', '.join(trouble.codes) or '-'})"
+    said = f"{trouble.about}: {trouble.reason}{runs}{since} (code {', '.join(trouble.codes) or '-'})"
     commands = "".join(f" See: {COMMANDS[code]}" for code in trouble.codes if code in COMMANDS)
     return f"{said}: {trouble.text} {trouble.advice}{commands}"
 

@@ -8,10 +8,10 @@ from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.fixing import login_of
-from sfmc_import.operations.folders import folders
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
+from sfmc_import.operations.stale_lists import folders
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.views import FolderView, PauseView, RequestView, Time, View, time_of
 
@@ -61,7 +61,7 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
     waits, runs, read = (
         waiting(access, limit),
         running(access, limit),
-        folders(access.reader, login_of(access.settings)),
+        folders(access),
     )
     return OverviewView(
         now=now,

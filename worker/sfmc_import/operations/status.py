@@ -10,11 +10,11 @@ from sfmc_import.operations import actions, knowing, pausing, queued, requests, 
 from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.fixing import login_of
-from sfmc_import.operations.folders import folders
 from sfmc_import.operations.in_the_way import in_the_way, said_of_unread
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
+from sfmc_import.operations.stale_lists import folders, lists_that_may_be_old
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
 from sfmc_import.operations.views import (
@@ -144,7 +144,7 @@ def status(access: ReadAccess) -> StatusView:
     """Give the state of the system."""
     now, processes = time_of(access.reader.now()), access.reader.running()
     assert now is not None
-    due, read = requests.unfinished(access, SHOWN), folders(access.reader, login_of(access.settings))
+    due, read = requests.unfinished(access, SHOWN), folders(access)
     return StatusView(
         redis=access.settings.redis.shown,
         now=now,
@@ -206,7 +206,7 @@ def unmatched(access: ReadAccess, last: int = 10, mid: str | None = None) -> Unm
     """Give the files that start nothing, of all or of a business unit, the newest first."""
     with redis_errors():
         found = unmatched_files(access.stream.backwards(LOOKED_AT))
-    old = old_definitions(access.reader, login_of(access.settings))
+    old = lists_that_may_be_old(access, (each.mid for each in found))
     if mid is None:
         return unmatched_view(found, last).model_copy(update={"old_definitions": old})
     own = [each for each in found if each.mid == mid]
