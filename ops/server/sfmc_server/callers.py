@@ -12,6 +12,7 @@ from sfmc_import.client import Client
 from sfmc_import.operations import listing, requests, tokens
 from sfmc_import.operations.errors import InvalidError
 from sfmc_import.operations.limits import MAX_TEXT
+from sfmc_import.operations.lost_writes import said_of_loss
 from sfmc_import.operations.views import RequestView, View
 from sfmc_server.answers import PROBLEMS
 from sfmc_server.authentication import bearer_token
@@ -52,7 +53,7 @@ def _caller(request: Request, what: str) -> Caller:
     found = tokens.known(access, token) if token else None
     access.outages.answered(OF_API)
     if found is None:
-        raise UnauthorizedError
+        raise UnauthorizedError(said_of_loss(access, "tokens"))
     if found.role not in _ALLOWED[what]:
         raise ForbiddenError
     return Caller(name=found.name, role=found.role, sources=found.sources)

@@ -39,7 +39,7 @@ def add_to(app: FastAPI) -> None:
         IdTakenError: lambda error: named("idempotency_key_reused", 422, str(error)),
         BadRequestError: lambda error: named("invalid", 422, "; ".join(getattr(error, "problems", [str(error)]))),
         RequestValidationError: _of_validation,
-        UnauthorizedError: lambda _: _typed("unauthorized", problem(401, "give a token", WWW_Authenticate="Bearer")),
+        UnauthorizedError: _unauthorized,
         ForbiddenError: lambda error: named("forbidden", 403, str(error) or "the role of this token does not allow it"),
         Exception: _internal,
     }
@@ -52,6 +52,10 @@ def add_to(app: FastAPI) -> None:
 def _internal(error: Exception) -> Answer:
     log.error("request_failed", exc_info=error)
     return named("internal", 500, "a defect of the server: its log has more")
+
+
+def _unauthorized(error: Exception) -> Answer:
+    return _typed("unauthorized", problem(401, f"give a token{error}", WWW_Authenticate="Bearer"))
 
 
 def _unavailable(error: Exception, since: float | None) -> Answer:

@@ -8,7 +8,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sfmc_import.access import redis_errors
-from sfmc_import.cli.doctor_folders import check_folders, check_old_definitions
+from sfmc_import.cli.doctor_folders import check_folders, check_losses, check_old_definitions
 from sfmc_import.cli.output import seconds
 from sfmc_import.errors import SINCE_WHEN
 from sfmc_import.ledger.keys import Keys
@@ -16,6 +16,7 @@ from sfmc_import.ledger.opening import open_ledger
 from sfmc_import.ledger.reading import LedgerReader
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.folders import folders
+from sfmc_import.operations.lost_writes import losses
 from sfmc_import.operations.outdated import old_definitions
 from sfmc_import.operations.servers import check_writes
 from sfmc_import.ports import LedgerUnavailableError
@@ -82,10 +83,12 @@ def _ledger(client: Redis, settings: Settings) -> Iterator[Finding]:
     reader = LedgerReader(client, Keys(settings.prefix))
     try:
         owner, running, overdue = reader.account(), reader.running(), reader.longest_overdue()
+        lost = losses(reader, settings)
         watched, old = folders(reader, login_of(settings)), old_definitions(reader, login_of(settings))
     except LedgerUnavailableError as error:
         yield Finding("fail", "ledger", f"cannot be read: {error}", "see the findings above")
         return
+    yield from check_losses(lost)
     yield check_account(owner, settings.account)
     yield check_processes(running, overdue)
     yield check_overdue(overdue)

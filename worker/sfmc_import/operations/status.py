@@ -11,6 +11,7 @@ from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.fixing import login_of
 from sfmc_import.operations.in_the_way import in_the_way, said_of_unread
+from sfmc_import.operations.lost_writes import LossView, losses
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
@@ -46,9 +47,9 @@ class RunningView(View):
 class StatusView(View):
     """The whole: numbers, what is paused, the newest failures and warnings, what is due next, the folders.
 
-    `servers` has what keeps Redis from taking writes, `watchers` what the folder watchers say as they say it,
-    `failures` the newest of `failed` requests, `next` the first of `unfinished`. Without numbers of the queue, `broker`
-    says why.
+    `losses` has what Redis lost, `servers` what keeps it from taking writes, `watchers` what the folder watchers say as
+    they say it, `failures` the newest of `failed` requests, `next` the first of `unfinished`. Without numbers of the
+    queue, `broker` says why.
     """
 
     redis: str
@@ -63,6 +64,7 @@ class StatusView(View):
     workers: int
     beats: int
     missing: tuple[str, ...] = ()
+    losses: tuple[LossView, ...] = ()
     troubles: tuple[TroubleView, ...] = ()
     notifications: tuple[NotificationView, ...] = ()
     paused: list[PauseView]
@@ -155,6 +157,7 @@ def status(access: ReadAccess) -> StatusView:
         paused=actions.pauses(access),
         failures=requests.failures(access, SHOWN),
         warnings=tuple(requests.warnings(access, SHOWN)),
+        losses=losses(access.reader, access.settings),
         troubles=troubles(access, [*due, *requests.followed(access, SHOWN)]),
         failed=requests.failed(access),
         notifications=notifications(access),
