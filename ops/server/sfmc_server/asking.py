@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
 
-from sfmc_import.operations import forgetting, listing, refreshing, resuming, runs, stale_lists, status
+from sfmc_import.operations import forgetting, in_doubt, listing, refreshing, resuming, runs, status
 from sfmc_import.operations import requests as questions
 from sfmc_import.operations.views import ActionView, ExplainedView, FolderView, RequestView
 from sfmc_server.callers import Access, Cursor, Limit, Operates, Reads, RequestId, Shows
@@ -61,7 +61,7 @@ def list_folders(
 
     With `file` those in which a file of this name waits, and these files alone.
     """
-    return list(stale_lists.folders(access, file))
+    return list(in_doubt.folders(access, file))
 
 
 @router.post("/folders/forget", tags=["status"])

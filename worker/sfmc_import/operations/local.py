@@ -8,12 +8,12 @@ from sfmc_import.access import ReadAccess, redis_errors
 from sfmc_import.operations import (
     actions,
     forgetting,
+    in_doubt,
     listing,
     refreshing,
     requests,
     resuming,
     runs,
-    stale_lists,
     status,
     usage,
 )
@@ -115,7 +115,7 @@ class LocalOperations:
 
     def folders(self, file: str | None = None) -> list[FolderView]:
         """List the folders that are watched, or were; with `file` those in which a file of this name waits."""
-        return list(stale_lists.folders(self._access, file))
+        return list(in_doubt.folders(self._access, file))
 
     def forget_folder(self, name: str) -> ForgottenView:
         """Forget a folder that no watcher shall read any more, by its location or its path."""

@@ -8,11 +8,11 @@ from sfmc_import.ledger.operator_keys import FAILURES
 from sfmc_import.operations import actions, requests
 from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.fixing import login_of
+from sfmc_import.operations.in_doubt import folders, missing
 from sfmc_import.operations.lost_writes import LossView, losses
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
-from sfmc_import.operations.stale_lists import folders
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.views import FolderView, PauseView, RequestView, Time, View, time_of
 
@@ -68,7 +68,7 @@ def overview(access: ReadAccess, limit: int = 20) -> OverviewView:
     return OverviewView(
         now=now,
         counts=counts(access),
-        missing=list(access.reader.running().missing),
+        missing=list(missing(access)),
         paused=actions.pauses(access),
         failures=requests.failures(access, limit),
         warnings=tuple(requests.warnings(access, limit)),

@@ -3,18 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from sfmc_import.access import ReadAccess
-from sfmc_import.operations import folders as watched
 from sfmc_import.operations.fixing import Login, fix_for, login_of, with_what_follows
+from sfmc_import.operations.folders import AN_OLD_LIST, BY_THE_LIST
 from sfmc_import.operations.open_circuits import OpenCircuit, open_circuits
 from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.views import FolderView, time_of
 from sfmc_import.redaction import hidden
-
-
-def folders(access: ReadAccess, named: str | None = None) -> tuple[FolderView, ...]:
-    """Give the folders as `operations.folders` does; a file without a definition says that the list may be old."""
-    found = watched.folders(access.reader, login_of(access.settings), named=named)
-    return marked(found, open_circuits(access))
 
 
 def marked(found: Iterable[FolderView], circuits: Sequence[OpenCircuit]) -> tuple[FolderView, ...]:
@@ -29,7 +23,7 @@ def _marked(folder: FolderView, circuit: OpenCircuit) -> FolderView:
     said = f"{text} (code {circuit.code})"
     files = tuple(
         each.model_copy(update={"text": each.text + said})
-        if each.reason in watched.BY_THE_LIST and watched.AN_OLD_LIST not in each.text
+        if each.reason in BY_THE_LIST and AN_OLD_LIST not in each.text
         else each
         for each in folder.files
     )

@@ -10,12 +10,13 @@ from sfmc_import.operations import actions, knowing, pausing, queued, requests, 
 from sfmc_import.operations.broker import BrokerView, queue_state
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.fixing import login_of
+from sfmc_import.operations.in_doubt import folders, missing
 from sfmc_import.operations.in_the_way import in_the_way, said_of_unread
 from sfmc_import.operations.lost_writes import LossView, losses
 from sfmc_import.operations.notified import NotificationView, notifications
 from sfmc_import.operations.outdated import OldDefinitionsView, old_definitions
 from sfmc_import.operations.servers import ServerTroubleView, server_troubles, with_their_begin
-from sfmc_import.operations.stale_lists import folders, lists_that_may_be_old
+from sfmc_import.operations.stale_lists import lists_that_may_be_old
 from sfmc_import.operations.troubles import TroubleView, troubles
 from sfmc_import.operations.unmatched import LOOKED_AT, UnmatchedFile, unmatched_files
 from sfmc_import.operations.views import (
@@ -139,7 +140,7 @@ class UnmatchedView(View):
 def running(access: ReadAccess) -> RunningView:
     """Count the workers and beats that live."""
     found = access.reader.running()
-    return RunningView(workers=found.workers, beats=found.beats, missing=list(found.missing), late=list(found.late))
+    return RunningView(workers=found.workers, beats=found.beats, missing=list(missing(access)), late=list(found.late))
 
 
 def status(access: ReadAccess) -> StatusView:
@@ -153,7 +154,7 @@ def status(access: ReadAccess) -> StatusView:
         **{**access.reader.overview(), **queue_state(access)},
         workers=processes.workers,
         beats=processes.beats,
-        missing=processes.missing,
+        missing=missing(access),
         paused=actions.pauses(access),
         failures=requests.failures(access, SHOWN),
         warnings=tuple(requests.warnings(access, SHOWN)),

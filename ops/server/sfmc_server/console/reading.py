@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sfmc_transport.dead_letters as letters
-from sfmc_import.operations import actions, listing, requests, stale_lists, usage
+from sfmc_import.operations import actions, in_doubt, listing, requests, stale_lists, usage
 from sfmc_import.operations.activity import DefinitionDay
 from sfmc_import.operations.errors import InvalidError, NotFoundError
 from sfmc_import.operations.in_the_way import around_file, in_the_way, unread, unread_sentence
@@ -201,7 +201,7 @@ def search(ask: Ask) -> Shown | Moved:
         return Moved("/requests")
     mid = ask.access.mid(ask.given("mid"))
     found = _found(ask, text, mid)
-    waiting = stale_lists.folders(ask.access, text)
+    waiting = in_doubt.folders(ask.access, text)
     if len(found) == 1 and not waiting:
         return Moved(request_path(found[0].request_id))
     keys = ask.feed.activity.definitions_like(text, PAGE)
