@@ -17,10 +17,8 @@ from sfmc_import.operations.views import RequestView, View
 from sfmc_server.answers import PROBLEMS
 from sfmc_server.authentication import bearer_token
 from sfmc_server.description import described_problem
+from sfmc_server.outages import REDIS
 from sfmc_server.parameters import check_parameters
-
-OF_API = "the API"
-"""The name under which the memory of outages has what kept the API from an answer."""
 
 
 class Caller(View):
@@ -51,7 +49,8 @@ def _caller(request: Request, what: str) -> Caller:
     token = bearer_token(request.headers)
     access: ReadAccess = request.app.state.access
     found = tokens.known(access, token) if token else None
-    access.outages.answered(OF_API)
+    if token:
+        access.outages.answered(REDIS)
     if found is None:
         raise UnauthorizedError(said_of_loss(access, "tokens"))
     if found.role not in _ALLOWED[what]:
